@@ -1,0 +1,1 @@
+//! RTMP messages on RTMFP flows (RFC 7425 §5).

@@ -1,0 +1,4 @@
+//! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
+
+pub mod flash;
+pub mod net;

@@ -1,0 +1,3 @@
+//! The `introd` program.
+
+fn main() {}

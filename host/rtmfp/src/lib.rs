@@ -2,4 +2,5 @@
 //!
 //! The engine does no I/O: it owns no socket, no clock and no thread.
 
+pub mod crypto;
 pub mod wire;

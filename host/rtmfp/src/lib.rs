@@ -2,4 +2,6 @@
 //!
 //! The engine does no I/O: it owns no socket, no clock and no thread.
 
+pub mod congestion;
+pub mod flow;
 pub mod wire;

@@ -2,5 +2,7 @@
 //!
 //! The engine does no I/O: it owns no socket, no clock and no thread.
 
+pub mod congestion;
 pub mod crypto;
+pub mod flow;
 pub mod wire;

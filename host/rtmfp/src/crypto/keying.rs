@@ -220,3 +220,6 @@ fn finish(
     });
     Completed { keys, log }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The limits of a session's flows.
+
+use crate::congestion::{self, Controller};
+
+/// What every session of an endpoint uses; shared, never changed.
+///
+/// Each bound on memory is here: what the far end does cannot make a session hold more than these allow.
+#[derive(Clone, Debug)]
+pub struct FlowConfig {
+    /// Receiving flows at a time; a flow beyond it is not answered until another ends. Default 64.
+    pub max_receiving: usize,
+    /// Ended receiving flows remembered for 120 s, so that stragglers do not open them again (RFC 7016 §3.6.3.8). When more
+    /// end in that time, the oldest is forgotten. Default 256.
+    pub max_lingering: usize,
+    /// Sending flows at a time. Default 256.
+    pub max_sending: usize,
+    /// Bytes a receiving flow buffers, and advertises when empty (§3.6.3.5). Default 1 MiB.
+    pub receive_buffer: usize,
+    /// Bytes all receiving flows of a session buffer. A message in progress may exceed it by [`Self::max_message`]; a flow
+    /// that goes further is rejected. Default 4 MiB.
+    pub session_receive_buffer: usize,
+    /// The longest message, in bytes, that is put together; a longer one rejects its flow. Also the longest that can be
+    /// sent. Default 4 MiB.
+    pub max_message: usize,
+    /// Separate ranges of received sequence numbers kept per receiving flow; a fragment that would make one more is not
+    /// accepted. Default 256.
+    pub max_ranges: usize,
+    /// Bytes that may be queued in a sending flow (a single message may be longer when nothing else is queued). Default 1 MiB.
+    pub send_buffer: usize,
+    /// Fragments of a sending flow between its first unacknowledged one and its last. Default 8192.
+    pub max_fragments: usize,
+    /// Bytes for chunks that every packet of the session offers: fragments are cut so that each fits a packet of its own,
+    /// with its flow's startup options (§3.6.2.2). Default 1100.
+    pub packet_payload: usize,
+    /// Makes the congestion controller of a session (§3.5.2).
+    pub congestion: fn() -> Box<dyn Controller>,
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self {
+            max_receiving: 64,
+            max_lingering: 256,
+            max_sending: 256,
+            receive_buffer: 1 << 20,
+            session_receive_buffer: 4 << 20,
+            max_message: 4 << 20,
+            max_ranges: 256,
+            send_buffer: 1 << 20,
+            max_fragments: 8192,
+            packet_payload: 1100,
+            congestion: congestion::TcpCompatible::boxed,
+        }
+    }
+}
+
+impl FlowConfig {
+    /// The longest metadata [`super::Flows::open`] takes, in bytes: it travels with data in one packet.
+    pub fn max_metadata(&self) -> usize {
+        self.packet_payload / 2
+    }
+}

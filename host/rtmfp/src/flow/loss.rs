@@ -1,0 +1,166 @@
+//! Which transmissions were lost (RFC 7016 §3.6.2.5): a fragment is, once three acknowledgements have spoken of fragments
+//! sent after it.
+
+use std::collections::VecDeque;
+
+/// Negative acknowledgements that make a loss.
+const NAKS_OF_A_LOSS: u8 = 3;
+
+/// One transmission of a fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Transmission {
+    /// The Transmission Sequence Number: counts fragments sent in the session, from 1.
+    pub(super) tsn: u64,
+    pub(super) flow: u64,
+    pub(super) sequence_number: u64,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    transmission: Transmission,
+    naks: u8,
+}
+
+/// The order of transmission over all sending flows of a session.
+///
+/// Every transmission is looked at once when one sent later is acknowledged, and up to three times more if it is missing
+/// then; so an acknowledgement costs what it acknowledges, not what is in flight.
+#[derive(Debug, Default)]
+pub(super) struct Transmissions {
+    /// TSN of the last transmission.
+    last: u64,
+    /// MAX_TSN_ACK, or what it will be when this packet is done.
+    newest_acknowledged: u64,
+    /// The newest transmission that this packet has acknowledged; 0: none.
+    acknowledged_now: u64,
+    /// Flow and sequence number of the transmissions up to `last`, the newest at the back.
+    later: VecDeque<(u64, u64)>,
+    /// Transmissions before `later`, in flight when one sent after them had already arrived.
+    suspects: Vec<Suspect>,
+}
+
+/// What a packet of acknowledgements says about what it does not acknowledge.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// There was a negative acknowledgement.
+    pub(super) nak: bool,
+    /// These are lost.
+    pub(super) lost: Vec<Transmission>,
+}
+
+impl Transmissions {
+    /// Numbers a transmission.
+    pub(super) fn sent(&mut self, flow: u64, sequence_number: u64) -> u64 {
+        self.last += 1;
+        self.later.push_back((flow, sequence_number));
+        self.last
+    }
+
+    /// The TSN of the last transmission.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The highest TSN acknowledged.
+    pub(super) fn newest_acknowledged(&self) -> u64 {
+        self.newest_acknowledged
+    }
+
+    /// A transmission was acknowledged.
+    pub(super) fn acknowledged(&mut self, tsn: u64) {
+        self.newest_acknowledged = self.newest_acknowledged.max(tsn);
+        self.acknowledged_now = self.acknowledged_now.max(tsn);
+    }
+
+    /// After all acknowledgements in a packet: what is missing? `in_flight` tells whether a transmission still is.
+    pub(super) fn end_of_packet(&mut self, in_flight: impl Fn(&Transmission) -> bool) -> Verdict {
+        let acknowledged_now = std::mem::take(&mut self.acknowledged_now);
+        let mut verdict = Verdict::default();
+        if acknowledged_now == 0 {
+            return verdict;
+        }
+        let mut tsn = self.last - self.later.len() as u64;
+        while tsn < self.newest_acknowledged
+            && let Some((flow, sequence_number)) = self.later.pop_front()
+        {
+            tsn += 1;
+            let transmission = Transmission { tsn, flow, sequence_number };
+            if in_flight(&transmission) {
+                self.suspects.push(Suspect { transmission, naks: 0 });
+            }
+        }
+        if self.later.is_empty() {
+            self.later = VecDeque::new();
+        }
+        self.suspects.retain_mut(|suspect| {
+            if !in_flight(&suspect.transmission) {
+                return false;
+            }
+            if suspect.transmission.tsn < acknowledged_now {
+                suspect.naks += 1;
+                verdict.nak = true;
+            }
+            let lost = suspect.naks >= NAKS_OF_A_LOSS;
+            if lost {
+                verdict.lost.push(suspect.transmission);
+            }
+            !lost
+        });
+        if self.suspects.is_empty() {
+            self.suspects = Vec::new();
+        }
+        verdict
+    }
+
+    /// Forgets all transmissions: they have timed out (§3.6.2.6).
+    pub(super) fn clear(&mut self) {
+        self.later = VecDeque::new();
+        self.suspects = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_later_acknowledgements_make_a_loss() {
+        let mut order = Transmissions::default();
+        let mut flying: Vec<u64> = (1..=6).map(|number| order.sent(7, number)).collect();
+        flying.retain(|&tsn| tsn != 2);
+        order.acknowledged(2);
+        let check = |order: &mut Transmissions, flying: &[u64]| {
+            let verdict = order.end_of_packet(|transmission| flying.contains(&transmission.tsn));
+            (verdict.nak, verdict.lost.iter().map(|lost| lost.sequence_number).collect::<Vec<_>>())
+        };
+        assert_eq!(check(&mut order, &flying), (true, vec![]));
+        // A packet that acknowledges nothing new says nothing about 1.
+        assert_eq!(check(&mut order, &flying), (false, vec![]));
+        for (tsn, lost) in [(3, vec![]), (4, vec![1]), (5, vec![])] {
+            flying.retain(|&other| other != tsn);
+            order.acknowledged(tsn);
+            let (_, found) = check(&mut order, &flying);
+            assert_eq!(found, lost);
+            flying.retain(|other| !lost.contains(other));
+        }
+    }
+
+    #[test]
+    fn fragments_sent_later_are_not_suspected() {
+        let mut order = Transmissions::default();
+        let first = order.sent(1, 1);
+        order.sent(2, 1);
+        order.acknowledged(first);
+        assert!(!order.end_of_packet(|transmission| transmission.tsn != first).nak);
+    }
+
+    #[test]
+    fn an_old_fragment_acknowledged_late_does_not_count_against_newer_ones() {
+        let mut order = Transmissions::default();
+        (1..=4).for_each(|number| _ = order.sent(1, number));
+        order.acknowledged(4);
+        assert!(order.end_of_packet(|transmission| transmission.tsn < 4).nak);
+        order.acknowledged(1);
+        assert!(!order.end_of_packet(|transmission| matches!(transmission.tsn, 2 | 3)).nak);
+    }
+}

@@ -1,0 +1,276 @@
+//! Flows (RFC 7016 §3.6): messages in, chunks out, and back, for one session.
+//!
+//! [`Flows`] has no clock and does no I/O. The session hands it the chunks of each verified packet in order, ended by
+//! [`Flows::on_packet_end`]; asks it to [`Flows::fill`] packets while it [`Flows::wants_transmit`]; and calls
+//! [`Flows::on_timeout`] when [`Flows::next_timeout`] has come. After any of these, events are to be polled until there are none.
+
+mod acks;
+mod config;
+mod error;
+mod event;
+mod loss;
+mod queue;
+mod ranges;
+mod reassembly;
+mod receiving;
+mod recv;
+mod scheduler;
+mod send;
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use config::FlowConfig;
+pub use error::FlowError;
+pub use event::{FlowEnd, FlowEvent, MessageId, RecvFlowId, SendFlowId};
+pub use queue::Delivery;
+pub use scheduler::Filled;
+
+use crate::wire::chunk::{metadata_option, return_association_option};
+
+/// What the session knows of time.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// The time.
+    pub now: Instant,
+    /// The Effective Retransmission Timeout (RFC 7016 §3.5.2.2).
+    pub erto: Duration,
+    /// SRTT, once measured.
+    pub smoothed_rtt: Option<Duration>,
+}
+
+/// Which sending flow goes first when the transmission budget is short: a higher one always does; equal ones take turns
+/// (RFC 7016 §3.6.2.3 leaves this open).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Priority {
+    Background,
+    Low,
+    #[default]
+    Normal,
+    High,
+    Highest,
+}
+
+/// In which order a receiving flow's messages are delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As the far end queued them; a message waits for those before it, until they have come or are given up.
+    #[default]
+    Original,
+    /// As soon as they are complete.
+    Arrival,
+}
+
+/// How to open a flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowOptions {
+    /// The far end's flow that the new one answers (§3.6.1.1).
+    pub return_of: Option<RecvFlowId>,
+    /// Its share of the budget.
+    pub priority: Priority,
+    /// It carries real-time data: its packets are marked (§2.2.4).
+    pub time_critical: bool,
+}
+
+/// All flows of one session.
+#[derive(Debug)]
+pub struct Flows {
+    config: Arc<FlowConfig>,
+    /// F_OPEN and F_CLOSING flows, ascending by id. F_COMPLETE_LINGER needs no state: no id is used again.
+    sending: Vec<send::SendFlow>,
+    /// RF_OPEN and RF_REJECTED flows, and complete ones with messages not delivered; ascending by id.
+    receiving: Vec<recv::RecvFlow>,
+    /// RF_COMPLETE_LINGER, the oldest first.
+    lingering: Vec<recv::Lingering>,
+    events: VecDeque<FlowEvent>,
+    /// Bytes of messages in `events`, with their overhead.
+    undelivered: usize,
+    /// Bytes in the buffers of `receiving`.
+    buffered: usize,
+    next_id: u64,
+    acks: acks::Acknowledging,
+    transmitter: scheduler::Transmitter,
+    /// The User Data chunk that a Next User Data chunk would follow: flow, sequence number, Forward Sequence Number.
+    preceding: Option<(u64, u64, u64)>,
+}
+
+impl Flows {
+    /// No flows yet.
+    pub fn new(config: Arc<FlowConfig>) -> Self {
+        let controller = (config.congestion)();
+        Self {
+            config,
+            sending: Vec::new(),
+            receiving: Vec::new(),
+            lingering: Vec::new(),
+            events: VecDeque::new(),
+            undelivered: 0,
+            buffered: 0,
+            next_id: 1,
+            acks: acks::Acknowledging::default(),
+            transmitter: scheduler::Transmitter::new(controller),
+            preceding: None,
+        }
+    }
+
+    /// Opens a sending flow (§3.6.2.1). The far end learns of it with its first message.
+    pub fn open(&mut self, metadata: &[u8], options: FlowOptions) -> Result<SendFlowId, FlowError> {
+        if metadata.len() > self.config.max_metadata() {
+            return Err(FlowError::MetadataTooLong);
+        }
+        if self.sending.len() >= self.config.max_sending {
+            return Err(FlowError::TooManyFlows);
+        }
+        let mut startup = Vec::with_capacity(metadata.len() + 8);
+        // The metadata first: librtmfp reads it by position, and looks for the return association right after it.
+        metadata_option(metadata, &mut startup);
+        if let Some(RecvFlowId(flow)) = options.return_of {
+            if !self.recv_flow(flow).is_some_and(|flow| flow.is_open()) {
+                return Err(FlowError::ReturnNotOpen);
+            }
+            return_association_option(flow, &mut startup);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        grow_gently(&mut self.sending);
+        self.sending.push(send::SendFlow::new(id, options.priority, options.time_critical, startup));
+        Ok(SendFlowId(id))
+    }
+
+    /// Lets the far end know of a flow before there is a message for it (§3.6.2.1).
+    pub fn begin(&mut self, flow: SendFlowId) -> Result<(), FlowError> {
+        self.open_send_flow(flow)?.queue.push_abandoned();
+        Ok(())
+    }
+
+    /// Queues a message (§3.6.2.2).
+    pub fn send(
+        &mut self,
+        flow: SendFlowId,
+        message: impl Into<Vec<u8>>,
+        delivery: Delivery,
+    ) -> Result<MessageId, FlowError> {
+        let (most, limit) = (self.config.max_message, self.config.send_buffer);
+        let flow = self.open_send_flow(flow)?;
+        let message = message.into();
+        if message.len() > most || u32::try_from(message.len()).is_err() {
+            return Err(FlowError::MessageTooLong);
+        }
+        let queued = flow.queue.queued();
+        if queued > 0 && queued + message.len() > limit {
+            flow.wants_room = true;
+            return Err(FlowError::Full);
+        }
+        Ok(flow.queue.push(message, delivery))
+    }
+
+    /// Gives a queued message up (§3.6.2.7); false if it is delivered or given up already. No event tells of it.
+    pub fn abandon(&mut self, flow: SendFlowId, MessageId(message): MessageId) -> bool {
+        self.send_flow_mut(flow.0).is_some_and(|flow| flow.queue.abandon(message))
+    }
+
+    /// Closes a sending flow (§3.6.2.11): what is queued is still delivered, then [`FlowEvent::Closed`] comes.
+    pub fn close(&mut self, flow: SendFlowId) {
+        if let Some(flow) = self.send_flow_mut(flow.0).filter(|flow| !flow.closing) {
+            flow.close();
+        }
+    }
+
+    /// Bytes queued in a sending flow and not acknowledged, with 64 per message.
+    pub fn bytes_queued(&self, flow: SendFlowId) -> usize {
+        self.send_flow(flow.0).map_or(0, |flow| flow.queue.queued())
+    }
+
+    /// The flow takes messages.
+    pub fn is_open(&self, flow: SendFlowId) -> bool {
+        self.send_flow(flow.0).is_some_and(|flow| !flow.closing)
+    }
+
+    /// Bytes of user data chunks outstanding in the network (S_OUTSTANDING_BYTES).
+    pub fn bytes_outstanding(&self) -> usize {
+        self.transmitter.outstanding()
+    }
+
+    /// The congestion window, in bytes (§3.5.2).
+    pub fn congestion_window(&self) -> usize {
+        self.transmitter.window()
+    }
+
+    /// No flow has anything to send or to wait for an acknowledgement of.
+    pub fn is_idle(&self) -> bool {
+        self.sending.iter().all(|flow| flow.queue.is_empty())
+    }
+
+    /// Rejects a receiving flow, telling the far end why (§3.6.3.7). No more events come for it.
+    pub fn reject(&mut self, flow: RecvFlowId, exception: u64) {
+        let rejected = self.with_recv_flow(flow.0, |flow, _, events| {
+            let open = flow.is_open();
+            if open {
+                flow.reject(exception, true, events);
+            }
+            open
+        });
+        if rejected == Some(true) {
+            self.acks.demand();
+            self.events.retain(|event| !matches!(event, FlowEvent::Message { flow: of, .. } if *of == flow));
+            self.recount_undelivered();
+        }
+    }
+
+    /// Chooses the order of delivery of a receiving flow.
+    pub fn set_order(&mut self, flow: RecvFlowId, order: Order) {
+        self.with_recv_flow(flow.0, |flow, _, events| flow.set_order(order, events));
+    }
+
+    /// Holds a receiving flow's messages back (§3.6.3.3). Its buffer fills, and then the far end has to wait. Messages that are
+    /// events already still come.
+    pub fn pause(&mut self, flow: RecvFlowId) {
+        self.with_recv_flow(flow.0, |flow, _, _| flow.pause());
+    }
+
+    /// Ends [`Self::pause`].
+    pub fn resume(&mut self, flow: RecvFlowId) {
+        let opened = self.with_recv_flow(flow.0, |flow, config, events| {
+            flow.resume(events);
+            let opened = flow.window_opened(config);
+            flow.should_ack |= opened;
+            opened
+        });
+        if opened == Some(true) {
+            self.acks.demand();
+        }
+        self.retire(flow.0);
+    }
+
+    /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.
+    pub fn poll_event(&mut self) -> Option<FlowEvent> {
+        let event = self.events.pop_front();
+        if let Some(FlowEvent::Message { data, .. }) = &event {
+            self.undelivered = self.undelivered.saturating_sub(data.len() + recv::MESSAGE_OVERHEAD);
+        }
+        if self.events.is_empty() && self.events.capacity() > 0 {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+
+    fn recount_undelivered(&mut self) {
+        let bytes = |event: &FlowEvent| match event {
+            FlowEvent::Message { data, .. } => data.len() + recv::MESSAGE_OVERHEAD,
+            _ => 0,
+        };
+        self.undelivered = self.events.iter().map(bytes).sum();
+    }
+}
+
+/// Keeps a list that mostly has one or two elements from reserving room for four.
+fn grow_gently<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() && list.len() < 4 {
+        list.reserve_exact(1);
+    }
+}

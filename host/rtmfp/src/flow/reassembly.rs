@@ -1,0 +1,378 @@
+//! RECV_BUFFER (RFC 7016 §3.6.3.3): fragments become messages again, whatever the order they come in.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::wire::chunk::FragmentControl;
+
+/// What a stored fragment is counted as, besides its bytes: about what it costs (§3.6.3, BUFFERED_SIZE).
+const FRAGMENT_OVERHEAD: usize = 128;
+/// As many bytes as a new message reserves at first, at most.
+const MAX_RESERVE: usize = 64 << 10;
+
+/// A complete message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Assembled {
+    /// The sequence number of its first fragment.
+    pub(super) first: u64,
+    /// The sequence number of its last.
+    pub(super) last: u64,
+    pub(super) data: Vec<u8>,
+}
+
+/// A message whose fragments have come in order so far: everything before it is settled.
+#[derive(Debug)]
+struct Partial {
+    first: u64,
+    last: u64,
+    data: Vec<u8>,
+}
+
+/// A run of fragments of one message, beyond a gap.
+///
+/// Kept in pieces so that joining runs never copies their bytes, in whatever order an attacker sends them.
+#[derive(Debug)]
+struct Segment {
+    last: u64,
+    begins: bool,
+    ends: bool,
+    bytes: usize,
+    pieces: VecDeque<Vec<u8>>,
+}
+
+impl Segment {
+    /// What this segment adds to the buffered size.
+    fn cost(&self) -> usize {
+        self.bytes + self.pieces.len() * FRAGMENT_OVERHEAD
+    }
+
+    /// Appends the run that follows this one. The shorter list of pieces moves.
+    fn join(&mut self, mut next: Segment) {
+        self.last = next.last;
+        self.ends = next.ends;
+        self.bytes += next.bytes;
+        if self.pieces.len() >= next.pieces.len() {
+            self.pieces.append(&mut next.pieces);
+        } else {
+            while let Some(piece) = self.pieces.pop_back() {
+                next.pieces.push_front(piece);
+            }
+            self.pieces = next.pieces;
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.begins && self.ends
+    }
+}
+
+/// The fragments of one receiving flow that are not delivered yet.
+#[derive(Debug, Default)]
+pub(super) struct Reassembly {
+    partial: Option<Partial>,
+    /// By first sequence number. Runs that touch and belong to one message are one segment.
+    segments: BTreeMap<u64, Segment>,
+    buffered: usize,
+    /// The length of the last message of several fragments: what the next one reserves.
+    expected: u32,
+}
+
+fn begins(control: FragmentControl) -> bool {
+    matches!(control, FragmentControl::Whole | FragmentControl::Begin)
+}
+
+fn ends(control: FragmentControl) -> bool {
+    matches!(control, FragmentControl::Whole | FragmentControl::End)
+}
+
+impl Reassembly {
+    /// Bytes held, overhead included.
+    pub(super) fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// What storing `bytes` out of order adds to the buffered size.
+    pub(super) fn cost_of(bytes: usize) -> usize {
+        bytes + FRAGMENT_OVERHEAD
+    }
+
+    /// The length that the message in progress has.
+    pub(super) fn in_progress(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.data.len())
+    }
+
+    /// Throws everything away.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes the fragment that follows everything settled so far, and returns the message that it completes.
+    pub(super) fn take_next(&mut self, number: u64, control: FragmentControl, data: &[u8]) -> Option<Assembled> {
+        match control {
+            FragmentControl::Whole => {
+                self.discard_partial();
+                Some(Assembled { first: number, last: number, data: data.to_vec() })
+            }
+            FragmentControl::Begin => {
+                self.discard_partial();
+                let mut message =
+                    Vec::with_capacity((self.expected as usize).clamp(data.len(), MAX_RESERVE.max(data.len())));
+                message.extend_from_slice(data);
+                self.set_partial(Partial { first: number, last: number, data: message });
+                None
+            }
+            FragmentControl::Middle | FragmentControl::End => {
+                let Some(partial) = &mut self.partial else { return None };
+                // A gap before this fragment: it belongs to a message that was given up.
+                if partial.last.checked_add(1) != Some(number) {
+                    self.discard_partial();
+                    return None;
+                }
+                partial.last = number;
+                partial.data.extend_from_slice(data);
+                self.buffered += data.len();
+                if control == FragmentControl::End { self.finish_partial() } else { None }
+            }
+        }
+    }
+
+    /// Keeps a fragment that is not settled yet. Returns a message that it completes only if `deliver` is set: then the order
+    /// of messages does not matter.
+    pub(super) fn store(
+        &mut self,
+        number: u64,
+        control: FragmentControl,
+        data: &[u8],
+        deliver: bool,
+    ) -> Option<Assembled> {
+        if deliver && control == FragmentControl::Whole {
+            return Some(Assembled { first: number, last: number, data: data.to_vec() });
+        }
+        let mut first = number;
+        let mut segment = Segment {
+            last: number,
+            begins: begins(control),
+            ends: ends(control),
+            bytes: data.len(),
+            pieces: VecDeque::from([data.to_vec()]),
+        };
+        self.buffered += segment.cost();
+        if !segment.ends
+            && let Some(following) = number.checked_add(1)
+            && self.segments.get(&following).is_some_and(|next| !next.begins)
+            && let Some(next) = self.segments.remove(&following)
+        {
+            segment.join(next);
+        }
+        if !segment.begins
+            && let Some((&before, previous)) = self.segments.range_mut(..number).next_back()
+            && previous.last.checked_add(1) == Some(number)
+            && !previous.ends
+        {
+            previous.join(segment);
+            first = before;
+        } else {
+            self.segments.insert(number, segment);
+        }
+        if deliver && self.segments.get(&first).is_some_and(Segment::is_whole) {
+            return self.segments.remove(&first).map(|segment| self.assemble(first, segment));
+        }
+        None
+    }
+
+    /// Settles everything up to the cumulative acknowledgement, calling `deliver` with the messages it completes, in order,
+    /// and forgets fragments whose message will never be complete (§3.6.3.3).
+    pub(super) fn settle(&mut self, cumulative: u64, mut deliver: impl FnMut(Assembled)) {
+        while let Some(entry) = self.segments.first_entry() {
+            let first = *entry.key();
+            // A run is received without a gap, so the whole of it is settled if its first fragment is.
+            if first > cumulative {
+                break;
+            }
+            let segment = entry.remove();
+            if let Some(message) = self.settle_segment(first, segment) {
+                deliver(message);
+            }
+        }
+        if self.partial.as_ref().is_some_and(|partial| partial.last < cumulative) {
+            self.discard_partial();
+        }
+    }
+
+    /// There is nothing for [`Self::settle`] to do.
+    pub(super) fn is_settled(&self, cumulative: u64) -> bool {
+        self.segments.first_key_value().is_none_or(|(&first, _)| first > cumulative)
+            && self.partial.as_ref().is_none_or(|partial| partial.last >= cumulative)
+    }
+
+    /// Delivers the complete messages that wait only for what comes before them.
+    pub(super) fn take_whole(&mut self, mut deliver: impl FnMut(Assembled)) {
+        let whole: Vec<u64> =
+            self.segments.iter().filter(|(_, segment)| segment.is_whole()).map(|(&first, _)| first).collect();
+        for first in whole {
+            if let Some(segment) = self.segments.remove(&first) {
+                deliver(self.assemble(first, segment));
+            }
+        }
+    }
+
+    fn settle_segment(&mut self, first: u64, segment: Segment) -> Option<Assembled> {
+        if segment.begins {
+            self.discard_partial();
+            let whole = segment.ends;
+            let Assembled { first, last, data } = self.assemble(first, segment);
+            if whole {
+                return Some(Assembled { first, last, data });
+            }
+            self.set_partial(Partial { first, last, data });
+            return None;
+        }
+        self.buffered -= segment.cost();
+        let partial = self.partial.as_mut().filter(|partial| partial.last.checked_add(1) == Some(first));
+        let Some(partial) = partial else {
+            self.discard_partial();
+            return None;
+        };
+        partial.last = segment.last;
+        partial.data.reserve(segment.bytes);
+        segment.pieces.iter().for_each(|piece| partial.data.extend_from_slice(piece));
+        self.buffered += segment.bytes;
+        if segment.ends { self.finish_partial() } else { None }
+    }
+
+    /// The bytes of a segment, no longer counted as buffered.
+    fn assemble(&mut self, first: u64, segment: Segment) -> Assembled {
+        self.buffered -= segment.cost();
+        let mut pieces = segment.pieces.into_iter();
+        let mut data = pieces.next().unwrap_or_default();
+        data.reserve_exact(segment.bytes - data.len());
+        pieces.for_each(|piece| data.extend_from_slice(&piece));
+        Assembled { first, last: segment.last, data }
+    }
+
+    fn set_partial(&mut self, partial: Partial) {
+        self.buffered += partial.data.len();
+        self.partial = Some(partial);
+    }
+
+    fn discard_partial(&mut self) {
+        if let Some(partial) = self.partial.take() {
+            self.buffered -= partial.data.len();
+        }
+    }
+
+    fn finish_partial(&mut self) -> Option<Assembled> {
+        let Partial { first, last, data } = self.partial.take()?;
+        self.buffered -= data.len();
+        self.expected = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        Some(Assembled { first, last, data })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FragmentControl::{Begin, End, Middle, Whole};
+    use proptest::prelude::*;
+
+    fn settled(reassembly: &mut Reassembly, cumulative: u64) -> Vec<(u64, Vec<u8>)> {
+        let mut messages = Vec::new();
+        reassembly.settle(cumulative, |message| messages.push((message.first, message.data)));
+        messages
+    }
+
+    #[test]
+    fn fragments_in_order_become_messages() {
+        let mut reassembly = Reassembly::default();
+        assert_eq!(reassembly.take_next(1, Whole, b"w").unwrap().data, b"w");
+        assert_eq!(reassembly.take_next(2, Begin, b"ab"), None);
+        assert_eq!(reassembly.take_next(3, Middle, b"cd"), None);
+        assert_eq!(reassembly.buffered(), 4);
+        assert_eq!(reassembly.take_next(4, End, b"e"), Some(Assembled { first: 2, last: 4, data: b"abcde".to_vec() }));
+        assert_eq!(reassembly.buffered(), 0);
+    }
+
+    #[test]
+    fn fragments_of_messages_given_up_are_forgotten() {
+        let mut reassembly = Reassembly::default();
+        reassembly.take_next(1, Begin, b"ab");
+        // 2 was abandoned: the message begun at 1 is lost.
+        assert_eq!(settled(&mut reassembly, 2), []);
+        assert_eq!(reassembly.buffered(), 0);
+        assert_eq!(reassembly.take_next(3, End, b"z"), None);
+        assert_eq!(reassembly.store(6, Middle, b"x", false), None);
+        assert_eq!(reassembly.store(7, End, b"y", false), None);
+        assert_eq!(reassembly.store(8, Whole, b"k", false), None);
+        assert_eq!(settled(&mut reassembly, 8), [(8, b"k".to_vec())]);
+        assert_eq!(reassembly.buffered(), 0);
+    }
+
+    #[test]
+    fn order_of_arrival_does_not_wait_for_gaps() {
+        let mut reassembly = Reassembly::default();
+        assert_eq!(reassembly.store(5, End, b"c", true), None);
+        assert_eq!(reassembly.store(3, Begin, b"a", true), None);
+        assert_eq!(reassembly.store(9, Whole, b"w", true).unwrap().data, b"w");
+        assert_eq!(
+            reassembly.store(4, Middle, b"b", true),
+            Some(Assembled { first: 3, last: 5, data: b"abc".to_vec() })
+        );
+        assert_eq!(reassembly.buffered(), 0);
+    }
+
+    #[test]
+    fn a_run_whose_start_is_settled_continues_in_order() {
+        let mut reassembly = Reassembly::default();
+        reassembly.store(2, Begin, b"a", false);
+        reassembly.store(3, Middle, b"b", false);
+        assert_eq!(settled(&mut reassembly, 3), []);
+        assert_eq!(reassembly.in_progress(), 2);
+        assert_eq!(reassembly.take_next(4, End, b"c").unwrap().data, b"abc");
+    }
+
+    proptest! {
+        /// Messages cut into fragments and shuffled come out whole, once, in order; nothing stays behind.
+        #[test]
+        fn any_order_of_fragments(
+            lengths in prop::collection::vec(1usize..6, 1..12),
+            keys in prop::collection::vec(any::<u32>(), 72),
+        ) {
+            let mut fragments = Vec::new();
+            let mut expected = Vec::new();
+            for length in &lengths {
+                let first = fragments.len() as u64 + 1;
+                let message: Vec<u8> = (0..*length).map(|at| (first as usize + at) as u8).collect();
+                for (at, byte) in message.iter().enumerate() {
+                    let control = match (at, at + 1 == *length) {
+                        (0, true) => Whole,
+                        (0, false) => Begin,
+                        (_, true) => End,
+                        _ => Middle,
+                    };
+                    fragments.push((first + at as u64, control, *byte));
+                }
+                expected.push((first, message));
+            }
+            let total = fragments.len() as u64;
+            fragments.sort_by_key(|fragment| keys[fragment.0 as usize % keys.len()]);
+            let mut reassembly = Reassembly::default();
+            let mut got = Vec::new();
+            let mut seen = std::collections::BTreeSet::from([0u64]);
+            let mut cumulative = 0;
+            for (number, control, byte) in fragments {
+                seen.insert(number);
+                if number == cumulative + 1 {
+                    got.extend(reassembly.take_next(number, control, &[byte]).map(|message| (message.first, message.data)));
+                } else {
+                    prop_assert!(reassembly.store(number, control, &[byte], false).is_none());
+                }
+                while seen.contains(&(cumulative + 1)) {
+                    cumulative += 1;
+                }
+                got.extend(settled(&mut reassembly, cumulative));
+            }
+            prop_assert_eq!(cumulative, total);
+            prop_assert_eq!(got, expected);
+            prop_assert_eq!(reassembly.buffered(), 0);
+        }
+    }
+}

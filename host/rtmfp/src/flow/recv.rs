@@ -1,0 +1,372 @@
+//! A receiving flow (RFC 7016 §3.6.3): states, the receive window, and messages on their way to the application.
+
+use std::time::{Duration, Instant};
+
+use super::event::{FlowEnd, FlowEvent, RecvFlowId};
+use super::ranges::SequenceSet;
+use super::reassembly::{Assembled, Reassembly};
+use super::send::BLOCK;
+use super::{FlowConfig, Order};
+use crate::wire::chunk::{Ack, FlowException, UserData};
+
+/// What a complete message is counted as while it waits for the application, besides its bytes.
+pub(super) const MESSAGE_OVERHEAD: usize = 64;
+/// How long an ended flow is remembered (§3.6.3.8).
+const LINGER: Duration = Duration::from_secs(120);
+/// A flow with less buffer left than this acknowledges at once (§3.6.3.4.1).
+const SCARCE: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// RF_REJECTED, with EXCEPTION_CODE.
+    Rejected(u64),
+    /// RF_COMPLETE_LINGER, since when. Messages may still wait for the application.
+    Complete(Instant),
+}
+
+/// What a fragment asks of the session's acknowledgements (§3.6.3.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AckTiming {
+    Delayed,
+    Now,
+}
+
+/// How much more the session's receiving flows may buffer together, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Without going over the limit.
+    pub(super) within: usize,
+    /// To make progress with a message.
+    pub(super) at_most: usize,
+}
+
+/// How a fragment was received.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub(super) ack: AckTiming,
+    /// The flow has to be rejected: it went over a limit.
+    pub(super) over_limit: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct RecvFlow {
+    pub(super) id: u64,
+    state: State,
+    order: Order,
+    paused: bool,
+    /// SHOULD_ACK.
+    pub(super) should_ack: bool,
+    /// The application knows the flow and has not been told that it ended.
+    announced: bool,
+    /// PREV_RWND.
+    advertised: Option<u64>,
+    set: SequenceSet,
+    /// RF_FINAL_SN; 0: none yet.
+    final_number: u64,
+    /// The last sequence number of the last message delivered.
+    delivered: u64,
+    reassembly: Reassembly,
+    /// Complete messages waiting for the application to resume.
+    waiting: Vec<Assembled>,
+    waiting_bytes: usize,
+}
+
+impl RecvFlow {
+    pub(super) fn new(id: u64) -> Self {
+        Self {
+            id,
+            state: State::Open,
+            order: Order::Original,
+            paused: false,
+            should_ack: false,
+            announced: false,
+            advertised: None,
+            set: SequenceSet::default(),
+            final_number: 0,
+            delivered: 0,
+            reassembly: Reassembly::default(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The application is told of the flow.
+    pub(super) fn announce(&mut self) {
+        self.announced = true;
+    }
+
+    pub(super) fn set_order(&mut self, order: Order, events: &mut dyn FnMut(FlowEvent)) {
+        self.order = order;
+        if order == Order::Arrival {
+            let mut reassembly = std::mem::take(&mut self.reassembly);
+            reassembly.take_whole(|message| self.deliver(message, events));
+            self.reassembly = reassembly;
+        }
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Delivers what has waited.
+    pub(super) fn resume(&mut self, events: &mut dyn FnMut(FlowEvent)) {
+        self.paused = false;
+        self.waiting_bytes = 0;
+        for message in std::mem::take(&mut self.waiting) {
+            self.deliver(message, events);
+        }
+        self.end_if_delivered(events);
+    }
+
+    /// BUFFERED_SIZE.
+    pub(super) fn buffered(&self) -> usize {
+        self.reassembly.buffered() + self.waiting_bytes
+    }
+
+    /// Whether the far end should be told that there is much more room than it knows of.
+    pub(super) fn window_opened(&self, config: &FlowConfig) -> bool {
+        let free = config.receive_buffer.saturating_sub(self.buffered()) as u64 / BLOCK;
+        self.advertised.is_some_and(|advertised| advertised < 2 && free >= 2)
+    }
+
+    /// Rejects the flow (§3.6.3.7). `told` gets the event that the application is owed, if any.
+    pub(super) fn reject(&mut self, exception: u64, by_application: bool, events: &mut dyn FnMut(FlowEvent)) {
+        self.state = State::Rejected(exception);
+        self.reassembly.clear();
+        self.waiting = Vec::new();
+        self.waiting_bytes = 0;
+        self.should_ack = true;
+        if std::mem::take(&mut self.announced) && !by_application {
+            events(FlowEvent::Ended { flow: RecvFlowId(self.id), end: FlowEnd::Refused });
+        }
+    }
+
+    /// Takes a fragment (§3.6.3.2).
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        config: &FlowConfig,
+        room: Room,
+        chunk: &UserData<'_>,
+        events: &mut dyn FnMut(FlowEvent),
+    ) -> Received {
+        self.should_ack = true;
+        let number = chunk.sequence_number;
+        let fragment = &chunk.fragment;
+        let mut ack_now = self.state != State::Open
+            || self.advertised.is_some_and(|blocks| blocks < 2)
+            || fragment.abandon
+            || self.set.has_gaps();
+        let next = number == self.set.cumulative().saturating_add(1);
+        let mut over_limit = false;
+        let new = !self.set.contains(number);
+        if !new {
+            ack_now = true;
+        } else if fragment.abandon || self.state != State::Open {
+            self.note_final(chunk, config, &mut ack_now);
+        } else if self.final_number != 0 && number > self.final_number {
+            // Data after the end: not part of the flow.
+            ack_now = true;
+        } else {
+            match self.admit(config, room, next, number, fragment.data.len()) {
+                Admission::Take => {
+                    self.note_final(chunk, config, &mut ack_now);
+                    let (control, data) = (fragment.fragment_control, fragment.data);
+                    if next {
+                        if let Some(message) = self.reassembly.take_next(number, control, data) {
+                            self.deliver(message, events);
+                        }
+                    } else {
+                        let any_order = self.order == Order::Arrival;
+                        if let Some(message) = self.reassembly.store(number, control, data, any_order) {
+                            self.deliver(message, events);
+                        }
+                    }
+                }
+                Admission::Ignore => ack_now = true,
+                Admission::OverLimit => over_limit = true,
+            }
+        }
+        self.set.forward_to(chunk.forward_sequence_number());
+        ack_now |= self.set.has_gaps();
+        if self.state == State::Open {
+            self.settle(events);
+            ack_now |= self.buffered() + SCARCE > config.receive_buffer;
+        }
+        if self.final_number != 0
+            && self.set.cumulative() >= self.final_number
+            && !matches!(self.state, State::Complete(_))
+        {
+            self.state = State::Complete(now);
+            ack_now = true;
+            self.end_if_delivered(events);
+        }
+        Received { ack: if ack_now { AckTiming::Now } else { AckTiming::Delayed }, over_limit }
+    }
+
+    /// Adds the sequence number to the set, if there is room, and notes whether it is the last.
+    fn note_final(&mut self, chunk: &UserData<'_>, config: &FlowConfig, ack_now: &mut bool) {
+        let number = chunk.sequence_number;
+        if !self.set.has_room_for(number, config.max_ranges) {
+            return;
+        }
+        self.set.insert(number);
+        if chunk.fragment.is_final && self.final_number == 0 {
+            self.final_number = number;
+            *ack_now = true;
+        }
+    }
+
+    /// Whether there is room for a fragment.
+    ///
+    /// Beyond its capacity a flow takes only what lets it make progress: the next fragment of a message that is delivered as
+    /// soon as it is whole. What is not taken is not acknowledged, and comes again.
+    fn admit(&self, config: &FlowConfig, room: Room, next: bool, number: u64, length: usize) -> Admission {
+        let cost = Reassembly::cost_of(length);
+        let fits = self.buffered() + cost <= config.receive_buffer && cost <= room.within;
+        if !next {
+            let taken = fits && self.set.has_room_for(number, config.max_ranges);
+            return if taken { Admission::Take } else { Admission::Ignore };
+        }
+        if self.reassembly.in_progress() + length > config.max_message {
+            return Admission::OverLimit;
+        }
+        if fits {
+            return Admission::Take;
+        }
+        if self.paused {
+            return Admission::Ignore;
+        }
+        if cost <= room.at_most { Admission::Take } else { Admission::OverLimit }
+    }
+
+    /// Delivers or forgets what the cumulative acknowledgement has passed (§3.6.3.3).
+    fn settle(&mut self, events: &mut dyn FnMut(FlowEvent)) {
+        let cumulative = self.set.cumulative();
+        if self.reassembly.is_settled(cumulative) {
+            return;
+        }
+        let mut reassembly = std::mem::take(&mut self.reassembly);
+        reassembly.settle(cumulative, |message| self.deliver(message, events));
+        self.reassembly = reassembly;
+    }
+
+    fn deliver(&mut self, message: Assembled, events: &mut dyn FnMut(FlowEvent)) {
+        if self.paused {
+            self.waiting_bytes += message.data.len() + MESSAGE_OVERHEAD;
+            self.waiting.push(message);
+            return;
+        }
+        let gap = self.order == Order::Original && self.delivered.saturating_add(1) < message.first;
+        self.delivered = self.delivered.max(message.last);
+        events(FlowEvent::Message {
+            flow: RecvFlowId(self.id),
+            sequence_number: message.first,
+            data: message.data,
+            gap,
+        });
+    }
+
+    /// Tells the application that the flow is complete when everything is delivered (§3.6.3.3, its last paragraph).
+    fn end_if_delivered(&mut self, events: &mut dyn FnMut(FlowEvent)) {
+        if !matches!(self.state, State::Complete(_)) || !self.waiting.is_empty() {
+            return;
+        }
+        self.reassembly.clear();
+        if std::mem::take(&mut self.announced) {
+            // A flow is commonly ended by an abandoned fragment that belongs to no message.
+            let gap = self.delivered.saturating_add(1) < self.final_number;
+            events(FlowEvent::Ended { flow: RecvFlowId(self.id), end: FlowEnd::Complete { gap } });
+        }
+    }
+
+    /// What is left of a flow that is complete and delivered.
+    pub(super) fn remains(&self) -> Option<Lingering> {
+        match self.state {
+            State::Complete(since) if self.waiting.is_empty() => Some(Lingering {
+                id: self.id,
+                cumulative: self.set.cumulative(),
+                until: since + LINGER,
+                should_ack: self.should_ack,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The blocks to advertise (§3.6.3.5). Never 0, although a suspended flow might advertise that: there are clients that close
+    /// the session on it.
+    fn blocks(&self, config: &FlowConfig, session_room: usize) -> u64 {
+        let room = config.receive_buffer.saturating_sub(self.buffered()).min(session_room);
+        (room as u64).div_ceil(BLOCK).max(1)
+    }
+
+    /// Appends an acknowledgement, after an exception report if the flow is rejected (§3.6.3.4.3). If it would be longer than
+    /// `limit`, it is shortened when `truncate` is set, else taken back (§3.6.3.4.2).
+    pub(super) fn put_ack(
+        &mut self,
+        config: &FlowConfig,
+        session_room: usize,
+        out: &mut Vec<u8>,
+        limit: usize,
+        truncate: bool,
+    ) -> bool {
+        let start = out.len();
+        if let State::Rejected(exception) = self.state {
+            FlowException { flow_id: self.id, exception }.put(out);
+        }
+        let blocks = self.blocks(config, session_room);
+        let before_ack = out.len();
+        let mut ranges = self.set.gaps();
+        loop {
+            Ack::put(self.id, blocks, self.set.cumulative(), self.set.ranges().take(ranges), out);
+            if out.len() <= limit {
+                break;
+            }
+            if !truncate || ranges == 0 {
+                out.truncate(start);
+                return false;
+            }
+            out.truncate(before_ack);
+            ranges /= 2;
+        }
+        self.should_ack = false;
+        self.advertised = Some(blocks);
+        true
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    Take,
+    Ignore,
+    OverLimit,
+}
+
+/// A flow that is complete and delivered: all that is needed to answer stragglers (§3.6.3.8).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lingering {
+    pub(super) id: u64,
+    pub(super) cumulative: u64,
+    pub(super) until: Instant,
+    pub(super) should_ack: bool,
+}
+
+impl Lingering {
+    /// Appends the acknowledgement of everything.
+    pub(super) fn put_ack(&mut self, config: &FlowConfig, out: &mut Vec<u8>, limit: usize) -> bool {
+        let start = out.len();
+        let blocks = (config.receive_buffer as u64).div_ceil(BLOCK).max(1);
+        Ack::put(self.id, blocks, self.cumulative, std::iter::empty(), out);
+        if out.len() > limit {
+            out.truncate(start);
+            return false;
+        }
+        self.should_ack = false;
+        true
+    }
+}

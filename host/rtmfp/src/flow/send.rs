@@ -1,0 +1,237 @@
+//! A sending flow (RFC 7016 §3.6.2): states, flow control and the chunks it writes.
+
+use std::time::{Duration, Instant};
+
+use super::event::{FlowEvent, SendFlowId};
+use super::queue::{Next, Outcome, Outgoing, SendQueue};
+use super::{FlowConfig, Priority, Timing};
+use crate::wire::chunk::{BufferProbe, NextUserData, UserData};
+use crate::wire::packet::CHUNK_HEADER_LEN;
+use crate::wire::vlu;
+
+/// RX_BUFFER_SIZE before the first acknowledgement (§3.6.2).
+const INITIAL_WINDOW: u64 = 65536;
+/// Bytes in a block of an advertisement (§2.3.13).
+pub(super) const BLOCK: u64 = 1024;
+/// A message is not cut to fit what is left of a packet if that is less than this many bytes.
+const SMALLEST_CUT: usize = 256;
+/// No chunk is longer than 65535 bytes.
+const LONGEST_FRAGMENT: usize = 60_000;
+/// Bounds of the time between buffer probes (§3.6.2.9.1); the ERTO, if greater, takes their place.
+const PROBE_MIN: Duration = Duration::from_secs(1);
+const PROBE_MAX: Duration = Duration::from_secs(60);
+
+/// Probing of a closed window.
+#[derive(Debug)]
+struct Probing {
+    at: Instant,
+    period: Duration,
+}
+
+/// The last user data chunk put into a packet: a Next User Data chunk can follow it (§3.6.2.3.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Preceding {
+    flow: u64,
+    number: u64,
+    forward_number: u64,
+}
+
+/// What came of [`SendFlow::put`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Put {
+    /// The fragment with this number was put, in a chunk of this size.
+    Chunk { number: u64, size: usize },
+    /// The next fragment does not fit.
+    NoSpace,
+    /// There is nothing to send.
+    Nothing,
+}
+
+#[derive(Debug)]
+pub(super) struct SendFlow {
+    pub(super) id: u64,
+    pub(super) priority: Priority,
+    pub(super) time_critical: bool,
+    /// F_CLOSING rather than F_OPEN.
+    pub(super) closing: bool,
+    /// A message was refused for want of room.
+    pub(super) wants_room: bool,
+    /// EXCEPTION.
+    exception: bool,
+    /// STARTUP_OPTIONS, encoded, without a marker; `None` once acknowledged.
+    startup: Option<Box<[u8]>>,
+    pub(super) queue: SendQueue,
+    /// RX_BUFFER_SIZE.
+    window: u64,
+    /// F_OUTSTANDING_BYTES.
+    outstanding: usize,
+    probing: Option<Box<Probing>>,
+}
+
+/// Makes an event of what became of a message.
+pub(super) fn event(flow: u64, outcome: Outcome) -> FlowEvent {
+    let flow = SendFlowId(flow);
+    match outcome {
+        Outcome::Delivered(message) => FlowEvent::Delivered { flow, message },
+        Outcome::Dropped(message) => FlowEvent::Dropped { flow, message },
+    }
+}
+
+impl SendFlow {
+    pub(super) fn new(id: u64, priority: Priority, time_critical: bool, startup: Vec<u8>) -> Self {
+        Self {
+            id,
+            priority,
+            time_critical,
+            closing: false,
+            wants_room: false,
+            exception: false,
+            startup: Some(startup.into_boxed_slice()),
+            queue: SendQueue::default(),
+            window: INITIAL_WINDOW,
+            outstanding: 0,
+            probing: None,
+        }
+    }
+
+    /// A fragment can be sent as far as this flow is concerned (§3.6.2.3, §3.6.2.9).
+    pub(super) fn is_ready(&self, config: &FlowConfig) -> bool {
+        (self.window > self.outstanding as u64 || self.exception) && self.queue.has_eligible(config.max_fragments)
+    }
+
+    /// Everything up to the final sequence number is acknowledged (§3.6.2.11).
+    pub(super) fn is_complete(&self) -> bool {
+        self.closing && self.queue.is_empty()
+    }
+
+    /// Closes the flow (§3.6.2.11).
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+        self.queue.close();
+    }
+
+    /// The far end does not want the flow (§3.6.2.10). True if this was not known.
+    pub(super) fn except(&mut self) -> bool {
+        let news = !self.exception;
+        self.exception = true;
+        self.probing = None;
+        self.close();
+        self.queue.abandon_all();
+        news
+    }
+
+    /// Puts the next fragment into a packet that may be `limit` bytes long (§3.6.2.3).
+    pub(super) fn put(
+        &mut self,
+        config: &FlowConfig,
+        preceding: &mut Option<Preceding>,
+        out: &mut Vec<u8>,
+        limit: usize,
+        mut report: impl FnMut(Outcome),
+    ) -> Put {
+        let Some(next) = self.queue.next(config.max_fragments, &mut report) else { return Put::Nothing };
+        let number = next.number();
+        let forward_number = self.queue.forward_number();
+        let fsn_offset = number.saturating_sub(forward_number);
+        let follows = preceding.is_some_and(|before| {
+            before.flow == self.id && before.number + 1 == number && before.forward_number == forward_number
+        });
+        // §3.6.2.3.1: the startup options go with the flow's first chunk in each packet.
+        let options_len = self.startup.as_ref().map_or(0, |options| options.len() + 1);
+        let first_in_packet = preceding.is_none_or(|before| before.flow != self.id);
+        let options = self.startup.as_deref().filter(|_| first_in_packet && !follows);
+        let overhead = if follows {
+            CHUNK_HEADER_LEN + 1
+        } else {
+            UserData::overhead(self.id, number, fsn_offset) + options.map_or(0, |_| options_len)
+        };
+        let Some(available) = limit.checked_sub(out.len()).and_then(|space| space.checked_sub(overhead)) else {
+            return Put::NoSpace;
+        };
+        match next {
+            Next::Fragment(number) if self.queue.length(number) > available => return Put::NoSpace,
+            Next::Fragment(_) => (),
+            Next::Cut { remaining, .. } => {
+                // The fragment may have to be sent again in a chunk with everything, alone in a packet (§3.6.2.2).
+                let worst = UserData::overhead(self.id, number, number) + options_len;
+                let longest = config.packet_payload.saturating_sub(worst).clamp(1, LONGEST_FRAGMENT);
+                let length = remaining.min(longest).min(available);
+                if length < remaining.min(longest) && length < SMALLEST_CUT {
+                    return Put::NoSpace;
+                }
+                self.queue.cut(length);
+            }
+        }
+        let Some(Outgoing { control, abandoned, is_final, data }) = self.queue.outgoing(number) else {
+            return Put::Nothing;
+        };
+        let fragment = NextUserData { fragment_control: control, abandon: abandoned, is_final, options, data };
+        let start = out.len();
+        let written = if follows {
+            fragment.put(out)
+        } else {
+            UserData { flow_id: self.id, sequence_number: number, fsn_offset, fragment }.put(out)
+        };
+        if !written {
+            return Put::NoSpace;
+        }
+        *preceding = Some(Preceding { flow: self.id, number, forward_number });
+        Put::Chunk { number, size: out.len() - start }
+    }
+
+    /// Notes that the fragment is in the network.
+    pub(super) fn sent(&mut self, number: u64, tsn: u64, size: usize) {
+        self.queue.sent(number, tsn, size);
+        self.outstanding += size;
+    }
+
+    /// The far end advertised its buffer (§3.6.2.4).
+    pub(super) fn advertised(&mut self, timing: &Timing, blocks: u64) {
+        self.startup = None;
+        self.window = blocks.saturating_mul(BLOCK);
+        if self.window > 0 || self.exception {
+            self.probing = None;
+        } else if self.probing.is_none() {
+            let period = PROBE_MIN.max(timing.erto);
+            self.probing = Some(Box::new(Probing { at: timing.now + PROBE_MIN, period }));
+        }
+    }
+
+    /// Acknowledges a range (§3.6.2.4). Returns the bytes and the highest TSN it speaks of.
+    pub(super) fn acknowledge(&mut self, first: u64, last: u64, report: impl FnMut(Outcome)) -> (usize, u64) {
+        let acknowledged = self.queue.acknowledge(first, last, report);
+        self.outstanding = self.outstanding.saturating_sub(acknowledged.bytes);
+        (acknowledged.bytes, acknowledged.newest)
+    }
+
+    /// A transmission is lost (§3.6.2.5). Returns its size.
+    pub(super) fn lose(&mut self, number: u64, tsn: u64, report: impl FnMut(Outcome)) -> usize {
+        let size = self.queue.lose(number, tsn, report);
+        self.outstanding = self.outstanding.saturating_sub(size);
+        size
+    }
+
+    /// All transmissions are lost (§3.6.2.6).
+    pub(super) fn lose_all(&mut self, report: impl FnMut(Outcome)) -> bool {
+        self.outstanding = 0;
+        self.queue.lose_all(report)
+    }
+
+    /// When the next buffer probe is due.
+    pub(super) fn probe_at(&self) -> Option<Instant> {
+        self.probing.as_ref().filter(|_| !self.queue.is_empty()).map(|probing| probing.at)
+    }
+
+    /// Puts a buffer probe if it is time for one (§3.6.2.9.1).
+    pub(super) fn put_probe(&mut self, timing: &Timing, out: &mut Vec<u8>, limit: usize) -> bool {
+        if self.probe_at().is_none_or(|at| timing.now < at) || out.len() + CHUNK_HEADER_LEN + vlu::len(self.id) > limit
+        {
+            return false;
+        }
+        if let Some(probing) = &mut self.probing {
+            probing.at = timing.now + probing.period;
+            probing.period = (probing.period * 2).min(PROBE_MAX.max(timing.erto));
+        }
+        BufferProbe { flow_id: self.id }.put(out)
+    }
+}

@@ -1,0 +1,1 @@
+//! Input that no honest end would send.

@@ -1,0 +1,1 @@
+//! Single rules, checked chunk by chunk.

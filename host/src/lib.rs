@@ -1,4 +1,5 @@
 //! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
 
 pub mod flash;
+pub mod introducer;
 pub mod net;

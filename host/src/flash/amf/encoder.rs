@@ -20,6 +20,7 @@ pub struct Encoder {
     pub(super) depth: usize,
     embedded_before: bool,
     inline_only: bool,
+    amf0_only: bool,
 }
 
 impl Encoder {
@@ -31,6 +32,11 @@ impl Encoder {
     /// An encoder that appends to `out`.
     pub fn appending(out: Vec<u8>) -> Self {
         Self { out, ..Self::default() }
+    }
+
+    /// The same encoder, but refusing to switch from AMF0 to AMF3: some receivers cannot follow.
+    pub fn amf0_only(self) -> Self {
+        Self { amf0_only: true, ..self }
     }
 
     /// Appends a value in AMF0. What AMF0 has no type for is embedded as AMF3 with the marker 0x11.
@@ -48,6 +54,9 @@ impl Encoder {
     /// Receivers differ in whether the second such value of a message continues the reference tables of the first, so that
     /// only the first is written with references.
     pub fn embedded_amf3(&mut self, value: &Value) -> Result<(), EncodeError> {
+        if self.amf0_only {
+            return Err(EncodeError::NotAmf0("a value of AMF3"));
+        }
         self.out.push(super::amf0::marker::AVMPLUS);
         let outer = std::mem::replace(&mut self.inline_only, self.embedded_before);
         self.embedded_before = true;

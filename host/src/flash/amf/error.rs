@@ -57,6 +57,9 @@ pub enum EncodeError {
     /// Longer than the format's length field can say.
     #[error("{0} too long for AMF")]
     TooLong(&'static str),
+    /// A type that AMF0 lacks, for an encoder that must not switch to AMF3.
+    #[error("AMF0 has no type for {0}")]
+    NotAmf0(&'static str),
     /// AMF3 ends a list of properties with an empty name, so that no property can have it.
     #[error("AMF3 cannot carry a property with an empty name")]
     EmptyName,

@@ -70,7 +70,8 @@ impl<'a> Decoder<'a> {
         let traits = self.amf3_traits(bits)?;
         if traits.externalizable {
             if !traits.is_wrapper() {
-                return Err(DecodeError::Externalizable(traits.class.clone()));
+                // The beginning is enough for a log, which a client shall not fill.
+                return Err(DecodeError::Externalizable(traits.class.chars().take(64).collect()));
             }
             self.input.charge_bytes(traits.class.len())?;
             return Ok(Value::Externalized { class: traits.class.clone(), body: Box::new(self.amf3_value()?) });

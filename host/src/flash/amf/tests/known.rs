@@ -103,6 +103,13 @@ fn what_cannot_be_written_is_refused() {
 }
 
 #[test]
+fn amf0_only_refuses_what_needs_amf3() {
+    let bytes = Value::Array(vec![Value::ByteArray(vec![1])]);
+    assert!(matches!(Encoder::new().amf0_only().amf0(&bytes), Err(EncodeError::NotAmf0(_))));
+    assert_eq!(Encoder::new().amf0_only().amf0(&Value::Integer(1)), Ok(()));
+}
+
+#[test]
 fn types_of_the_runtime_alone_are_refused() {
     for marker in [0x04, 0x0d, 0x0e] {
         assert!(matches!(decode(0, &[marker, 0, 0]), Err(DecodeError::Unsupported(_))));

@@ -4,13 +4,15 @@
 //! in proportion to a number read from the input.
 
 pub mod address;
-
+pub mod chunk;
 pub mod option;
-
+pub mod packet;
 pub mod take;
 pub mod vlu;
 
 pub use address::{Origin, TaggedAddress};
+pub use chunk::Chunk;
+pub use packet::{Mode, PacketHeader};
 
 /// Bytes that are not what they should be: what was being read when they ran out or made no sense.
 ///

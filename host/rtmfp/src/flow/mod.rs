@@ -18,7 +18,7 @@ mod scheduler;
 mod send;
 mod sending;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

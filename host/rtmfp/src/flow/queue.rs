@@ -134,6 +134,12 @@ impl SendQueue {
         self.fragments.is_empty() && self.messages.is_empty()
     }
 
+    /// Places reserved: tests make sure that nothing stays behind.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.messages.capacity() + self.fragments.capacity() + self.lost.capacity()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

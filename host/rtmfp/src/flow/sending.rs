@@ -61,6 +61,7 @@ impl Flows {
         self.transmitter.lost(lost);
         let feedback = Feedback {
             now: timing.now,
+            smoothed_rtt: timing.smoothed_rtt,
             acknowledged: packet.acknowledged,
             lost,
             newest_lost,

@@ -9,6 +9,6 @@ use std::time::Instant;
 
 /// Any point in time: only differences matter.
 #[allow(clippy::disallowed_methods, reason = "where virtual time starts has no effect on anything")]
-pub(in crate::flow) fn epoch() -> Instant {
+pub(crate) fn epoch() -> Instant {
     Instant::now()
 }

@@ -102,6 +102,13 @@ pub(super) struct Acknowledged {
     pub(super) newest: u64,
 }
 
+/// What an empty queue is remembered by: the numbers given out already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Resume {
+    messages: u64,
+    fragments: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct SendQueue {
     messages: VecDeque<Message>,
@@ -124,6 +131,17 @@ pub(super) struct SendQueue {
 }
 
 impl SendQueue {
+    /// An empty queue whose numbers follow those of an earlier one.
+    pub(super) fn new(resume: Resume) -> Self {
+        let Resume { messages, fragments } = resume;
+        Self { first_message: messages, uncut: messages, settled: fragments, ..Self::default() }
+    }
+
+    /// For the queue that follows this one, which is empty.
+    pub(super) fn resume(&self) -> Resume {
+        Resume { messages: self.first_message, fragments: self.settled }
+    }
+
     /// Bytes waiting or unacknowledged, overhead included.
     pub(super) fn queued(&self) -> usize {
         self.queued
@@ -132,12 +150,6 @@ impl SendQueue {
     /// Nothing is left: with a closed flow, it is complete (§3.6.2.11).
     pub(super) fn is_empty(&self) -> bool {
         self.fragments.is_empty() && self.messages.is_empty()
-    }
-
-    /// Places reserved: tests make sure that nothing stays behind.
-    #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
-        self.messages.capacity() + self.fragments.capacity() + self.lost.capacity()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -393,9 +405,6 @@ impl SendQueue {
         }
         if self.lost.peek() == Some(&Reverse(number)) {
             self.lost.pop();
-            if self.lost.is_empty() {
-                self.lost = BinaryHeap::new();
-            }
         }
     }
 
@@ -515,9 +524,6 @@ impl SendQueue {
             self.first_message += 1;
             self.queued -= MESSAGE_OVERHEAD;
         }
-        if self.messages.is_empty() {
-            self.messages = VecDeque::new();
-        }
     }
 
     fn pop_front(&mut self, report: &mut impl FnMut(Outcome)) {
@@ -531,10 +537,6 @@ impl SendQueue {
         while self.fragments.front().is_some_and(|first| matches!(first.place, Place::Acknowledged { .. })) {
             self.fragments.pop_front();
             self.settled += 1;
-        }
-        if self.fragments.is_empty() {
-            self.fragments = VecDeque::new();
-            self.lost = BinaryHeap::new();
         }
     }
 }

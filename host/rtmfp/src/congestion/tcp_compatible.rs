@@ -4,8 +4,8 @@ use super::{Controller, Feedback};
 
 /// Sender maximum segment size: about the user data in one packet.
 const SEGMENT: usize = 1200;
-/// The initial window: RFC 5681 §3.1 with the example of RFC 7016 §A.2.
-const INITIAL: usize = 4380;
+/// The initial window of RFC 5681 §3.1 for segments of this size.
+const INITIAL: usize = 3 * SEGMENT;
 /// The most the window grows to. Far above what any client's receive buffer allows.
 const MAX: usize = 64 << 20;
 /// Yielding to time critical data, the window grows by one part in this many per round trip,

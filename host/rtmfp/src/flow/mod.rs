@@ -209,14 +209,19 @@ impl Flows {
     /// Rejects a receiving flow, telling the far end why (§3.6.3.7). No more events come for it.
     pub fn reject(&mut self, flow: RecvFlowId, exception: u64) {
         let rejected = self.with_recv_flow(flow.0, |flow, _, events| {
-            let open = flow.is_open();
-            if open {
+            if flow.is_open() {
                 flow.reject(exception, true, events);
+                return true;
             }
-            open
+            // Complete: there is nothing left to reject, but perhaps to forget.
+            flow.discard();
+            false
         });
-        if rejected == Some(true) {
-            self.acks.demand();
+        if let Some(rejected) = rejected {
+            if rejected {
+                self.acks.demand();
+            }
+            self.retire(flow.0);
             self.events.retain(|event| !matches!(event, FlowEvent::Message { flow: of, .. } if *of == flow));
             self.recount_undelivered();
         }

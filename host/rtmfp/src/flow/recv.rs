@@ -151,6 +151,12 @@ impl RecvFlow {
         }
     }
 
+    /// The application does not want what it has not been given.
+    pub(super) fn discard(&mut self) {
+        self.waiting = None;
+        self.announced = false;
+    }
+
     /// Takes a fragment (§3.6.3.2).
     pub(super) fn receive(
         &mut self,

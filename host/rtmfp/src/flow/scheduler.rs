@@ -160,7 +160,8 @@ impl Flows {
 
     /// Appends chunks to a packet that may be `limit` bytes long. The packet is then to be sent.
     ///
-    /// If nothing is added, there is nothing to send now, or no space for it.
+    /// If nothing is added, there is nothing to send now, or no space for it. A packet with nothing else in it has to offer
+    /// [`super::FlowConfig::packet_payload`] bytes, else a fragment may never fit.
     pub fn fill(&mut self, timing: &Timing, out: &mut Vec<u8>, limit: usize) -> Filled {
         self.expire(timing.now);
         let mut filled = Filled::default();

@@ -231,6 +231,36 @@ fn a_rejected_flow_closes_and_its_sender_learns_why() {
 }
 
 #[test]
+fn a_paused_flow_that_is_complete_waits_to_be_resumed_or_rejected() {
+    for resumes in [true, false] {
+        let mut pair = Pair::new(0, CALM, FlowConfig::default());
+        let flow = open(&mut pair, 0);
+        send(&mut pair, 0, flow, b"1".to_vec());
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.messages(1).len(), 1);
+        pair.ends[1].events.clear();
+        let far = RecvFlowId(flow.0);
+        pair.ends[1].flows.pause(far);
+        send(&mut pair, 0, flow, b"2".to_vec());
+        pair.ends[0].flows.close(flow);
+        pair.run(Duration::from_secs(10));
+        assert_eq!(pair.ends[0].events, [FlowEvent::Closed { flow }]);
+        assert_eq!(pair.ends[1].events, []);
+        if resumes {
+            pair.ends[1].flows.resume(far);
+        } else {
+            pair.ends[1].flows.reject(far, 1);
+        }
+        pair.run(Duration::from_secs(1));
+        let events = &pair.ends[1].events;
+        assert_eq!(events.len(), if resumes { 2 } else { 0 }, "{events:?}");
+        assert!(!resumes || events[1] == FlowEvent::Ended { flow: far, end: FlowEnd::Complete { gap: false } });
+        assert!(pair.ends[1].flows.receiving.is_empty());
+        assert_eq!(pair.ends[1].flows.buffered, 0);
+    }
+}
+
+#[test]
 fn a_higher_priority_goes_first_and_equals_share() {
     let mut pair = Pair::new(0, CALM, FlowConfig::default());
     let mut flow = |priority| {

@@ -9,7 +9,7 @@ use super::channel::receive;
 use super::epoch;
 use crate::flow::{Delivery, FlowConfig, FlowEvent, FlowOptions, Flows, Order, RecvFlowId, Timing};
 use crate::wire::chunk::{Ack, FragmentControl, NextUserData, UserData, metadata_option};
-use crate::wire::packet;
+use crate::wire::{Chunk, packet};
 
 /// A number that is often small, or near the end of what there is.
 fn number() -> impl Strategy<Value = u64> {
@@ -119,6 +119,11 @@ proptest! {
                 let filled = flows.fill(&timing, &mut bytes, 1160);
                 prop_assert_eq!(filled.anything, !bytes.is_empty());
                 prop_assert!(bytes.len() <= 1160);
+                for raw in packet::chunks(&bytes) {
+                    if let Chunk::Ack(ack) = Chunk::parse(raw).unwrap() {
+                        prop_assert!(ack.buffer_blocks > 0, "there are clients that close the session on 0");
+                    }
+                }
                 packets += 1;
                 prop_assert!(packets < 100, "for ever");
             }

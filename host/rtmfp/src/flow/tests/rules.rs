@@ -133,6 +133,12 @@ fn an_idle_session_is_small() {
     }
 }
 
+#[test]
+fn flows_can_move_to_another_thread() {
+    fn movable<T: Send + Sync>(_: &T) {}
+    movable(&flows());
+}
+
 /// §3.6.2.3.1, §3.6.2.3.2: options with the first chunk of each packet until there is an acknowledgement.
 #[test]
 fn startup_options_repeat_until_acknowledged_and_next_user_data_saves_space() {

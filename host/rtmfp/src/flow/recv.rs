@@ -214,6 +214,8 @@ impl RecvFlow {
             && !matches!(self.state, State::Complete(_))
         {
             self.state = State::Complete(now);
+            // Nothing but fragments from beyond the end can be left in it.
+            self.reassembly.clear();
             ack_now = true;
             self.end_if_delivered(events);
         }
@@ -289,7 +291,6 @@ impl RecvFlow {
         if !matches!(self.state, State::Complete(_)) || self.waiting.is_some() {
             return;
         }
-        self.reassembly.clear();
         if std::mem::take(&mut self.announced) {
             // A flow is commonly ended by an abandoned fragment that belongs to no message.
             let gap = self.delivered.saturating_add(1) < self.final_number;

@@ -203,3 +203,29 @@ fn a_message_without_end_is_refused() {
     let events: Vec<_> = std::iter::from_fn(|| flows.poll_event()).collect();
     assert!(matches!(events[..], [FlowEvent::Opened { .. }, FlowEvent::Ended { .. }]), "{events:?}");
 }
+
+/// Fragments from beyond a flow's end, received before the end was known, are not kept.
+#[test]
+fn nothing_is_kept_from_beyond_the_end() {
+    let mut flows = Flows::new(Arc::new(FlowConfig::default()));
+    let timing = Timing { now: epoch(), erto: Duration::from_millis(300), smoothed_rtt: None };
+    let mut options = Vec::new();
+    metadata_option(b"m", &mut options);
+    let give = |flows: &mut Flows, sequence_number, is_final| {
+        let fragment = NextUserData {
+            fragment_control: FragmentControl::Whole,
+            abandon: false,
+            is_final,
+            options: Some(&options),
+            data: b"x",
+        };
+        flows.on_user_data(&timing, &UserData { flow_id: 1, sequence_number, fsn_offset: sequence_number, fragment });
+    };
+    give(&mut flows, 9, false);
+    flows.pause(RecvFlowId(1));
+    give(&mut flows, 1, false);
+    give(&mut flows, 2, true);
+    assert!(flows.buffered > 0, "two messages wait");
+    flows.reject(RecvFlowId(1), 0);
+    assert_eq!((flows.buffered, flows.receiving.len(), flows.lingering.len()), (0, 0, 1));
+}

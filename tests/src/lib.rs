@@ -1,1 +1,4 @@
 //! Support for the tests of introd.
+
+pub mod cores;
+pub mod udp_ceiling;

@@ -1,1 +1,40 @@
-//! UDP workers.
+//! UDP workers: batched sockets that know which local address each datagram came to.
+//!
+//! A worker owns one [`AsyncUdpSocket`] per listening address, a [`RecvBatch`] it drains them with, a [`SendBatch`] per
+//! socket, and an [`Interfaces`] table that turns "this socket, this local address" into the small number the protocol
+//! engine carries. [`bind_workers`] makes the sockets of all workers; the kernel spreads clients over them by its hash
+//! of the two addresses (`SO_REUSEPORT`).
+//!
+//! Everything here is Linux's: `recvmmsg`, `sendmmsg`, `IP_PKTINFO`. The system calls, and so the `unsafe`, are in
+//! `syscall.rs`; registering with tokio needs a little more in `async_socket.rs`.
+
+mod ancillary;
+mod async_socket;
+mod bind;
+mod clients;
+mod interface;
+mod keying_pool;
+mod local;
+mod mail;
+mod ports;
+mod recv_batch;
+mod send_batch;
+mod sockaddr;
+mod socket;
+#[cfg(test)]
+mod socket_tests;
+mod syscall;
+mod worker;
+
+pub use async_socket::AsyncUdpSocket;
+pub use bind::{BindError, bind_workers};
+pub use clients::{KeepaliveTimers, Services};
+pub use interface::{Interface, Interfaces, MAX_INTERFACES};
+pub use keying_pool::{KeyingPool, Reply};
+pub use local::LocalAddress;
+pub use mail::{Mail, MailSender, mailbox};
+pub use ports::{Ports, Tap};
+pub use recv_batch::{Datagram, MAX_DATAGRAM, RecvBatch, RecvCounters};
+pub use send_batch::{Flush, Full, SendBatch, SendCounters};
+pub use socket::{BufferSizes, UdpSocket};
+pub use worker::Worker;

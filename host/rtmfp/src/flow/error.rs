@@ -3,6 +3,9 @@
 /// Why a call on [`super::Flows`] was refused. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlowError {
+    /// There is no such session, or it is not open.
+    #[error("the session is not open")]
+    NoSession,
     /// There is no such flow, or it is closed or closing.
     #[error("the flow is not open")]
     NotOpen,

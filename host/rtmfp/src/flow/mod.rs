@@ -127,14 +127,14 @@ impl Flows {
             return Err(FlowError::TooManyFlows);
         }
         let mut startup = Vec::with_capacity(metadata.len() + 8);
-        // The return association first: there are clients that look for it there.
+        // The metadata first: librtmfp reads it by position, and looks for the return association right after it.
+        metadata_option(metadata, &mut startup);
         if let Some(RecvFlowId(flow)) = options.return_of {
             if !self.recv_flow(flow).is_some_and(|flow| flow.is_open()) {
                 return Err(FlowError::ReturnNotOpen);
             }
             return_association_option(flow, &mut startup);
         }
-        metadata_option(metadata, &mut startup);
         let id = self.next_id;
         self.next_id += 1;
         grow_gently(&mut self.sending);

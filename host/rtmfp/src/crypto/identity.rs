@@ -1,0 +1,171 @@
+//! One's own identity: a certificate, and the private keys behind it if it has any.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+
+use super::certificate::{
+    ACCEPTS_ANCILLARY_DATA, Certificate, EPHEMERAL_GROUP, EXTRA_RANDOMNESS, HOSTNAME, STATIC_KEY,
+};
+use super::{Group, KeyPair, PeerId};
+use crate::wire::option;
+use crate::wire::{Malformed, vlu};
+
+/// What an endpoint opens and answers sessions with.
+pub struct Identity {
+    certificate: Certificate,
+    groups: Vec<Group>,
+    static_keys: Vec<KeyPair>,
+}
+
+impl Identity {
+    /// A new identity that makes a fresh key for every session, in one of `groups`, most wanted first.
+    ///
+    /// With groups 2, 5 and 14, ancillary data and no hostname the certificate takes 77 bytes, which is what librtmfp reads
+    /// from an RHello.
+    pub fn ephemeral(
+        groups: &[Group],
+        hostname: Option<&str>,
+        accepts_ancillary_data: bool,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let mut bytes = Vec::new();
+        if accepts_ancillary_data {
+            option::put(ACCEPTS_ANCILLARY_DATA, &[], &mut bytes);
+        }
+        let mut randomness = [0; 64];
+        rng.fill_bytes(&mut randomness);
+        option::put(EXTRA_RANDOMNESS, &randomness, &mut bytes);
+        for group in groups {
+            option::put(EPHEMERAL_GROUP, &group_value(*group, &[]), &mut bytes);
+        }
+        if let Some(hostname) = hostname {
+            // A hostname takes 253 bytes at most (RFC 1035 §2.3.4); the bound keeps the certificate acceptable to others.
+            let name = hostname.as_bytes();
+            option::put(HOSTNAME, name.get(..253).unwrap_or(name), &mut bytes);
+        }
+        Self { certificate: Certificate::own(bytes), groups: groups.to_vec(), static_keys: Vec::new() }
+    }
+
+    /// A new identity with a lasting key in each of `groups`, most wanted first.
+    pub fn fixed(groups: &[Group], rng: &mut impl CryptoRng) -> Self {
+        Self::from_static_keys(groups.iter().map(|group| KeyPair::generate(*group, rng)).collect())
+    }
+
+    /// The identity that consists of these lasting keys, most wanted first: the same keys in the same order are the same
+    /// peer id. Of several keys in one group the first is used.
+    pub fn from_static_keys(static_keys: Vec<KeyPair>) -> Self {
+        let mut bytes = Vec::new();
+        let mut groups = Vec::new();
+        for keys in &static_keys {
+            if !groups.contains(&keys.group()) {
+                groups.push(keys.group());
+                option::put(STATIC_KEY, &group_value(keys.group(), keys.public()), &mut bytes);
+            }
+        }
+        Self { certificate: Certificate::own(bytes), groups, static_keys }
+    }
+
+    /// The identity of a certificate that was kept and has no static keys: whoever has the bytes can use it. A certificate
+    /// with static keys, or without any group known here, is refused.
+    pub fn from_certificate(certificate: Certificate) -> Result<Self, Malformed> {
+        let groups: Vec<Group> = certificate.ephemeral_groups().filter_map(Group::from_id).collect();
+        if groups.is_empty() {
+            return Err(Malformed("own certificate: no group for ephemeral keys"));
+        }
+        Ok(Self { certificate, groups, static_keys: Vec::new() })
+    }
+
+    /// The certificate that others see.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.certificate.fingerprint()
+    }
+
+    /// The groups that can be used, most wanted first.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// Whether the keys are static ones.
+    pub fn is_static(&self) -> bool {
+        !self.static_keys.is_empty()
+    }
+
+    /// The lasting keys in `group`, if there are any.
+    pub fn static_key(&self, group: Group) -> Option<&KeyPair> {
+        self.static_keys.iter().find(|keys| keys.group() == group)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("certificate", &self.certificate).field("groups", &self.groups).finish()
+    }
+}
+
+/// A group's number, then `rest`.
+pub(super) fn group_value(group: Group, rest: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(1 + rest.len());
+    vlu::put(group.id(), &mut value);
+    value.extend_from_slice(rest);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    #[test]
+    fn the_certificate_that_librtmfp_reads() {
+        let groups = [Group::Modp2, Group::Modp5, Group::Modp14];
+        let identity = Identity::ephemeral(&groups, None, true, &mut ChaCha20Rng::seed_from_u64(1));
+        let bytes = identity.certificate().as_bytes();
+        assert_eq!(bytes.len(), 77);
+        assert_eq!(bytes[..4], [0x01, 0x0a, 0x41, 0x0e]);
+        assert_eq!(bytes[68..], [0x02, 0x15, 0x02, 0x02, 0x15, 0x05, 0x02, 0x15, 0x0e]);
+        assert!(identity.certificate().accepts_ancillary_data());
+        assert_eq!(Certificate::parse(bytes).unwrap().fingerprint(), identity.peer_id());
+        assert!(!identity.is_static());
+        let again = Identity::from_certificate(identity.certificate().clone()).unwrap();
+        assert_eq!(again.groups(), groups);
+        assert_eq!(again.peer_id(), identity.peer_id());
+    }
+
+    #[test]
+    fn hostname_and_no_ancillary_data() {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let identity = Identity::ephemeral(&[Group::Modp2], Some("a.example"), false, &mut rng);
+        assert_eq!(identity.certificate().hostname(), Some(&b"a.example"[..]));
+        assert!(!identity.certificate().accepts_ancillary_data());
+        let other = Identity::ephemeral(&[Group::Modp2], Some("a.example"), false, &mut rng);
+        assert_ne!(identity.peer_id(), other.peer_id());
+        let long = Identity::ephemeral(&[Group::Modp2], Some(&"x".repeat(100_000)), false, &mut rng);
+        assert!(Certificate::parse(long.certificate().as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn static_identities_come_back_from_their_private_keys() {
+        let identity = Identity::fixed(&[Group::Modp14, Group::Modp2], &mut ChaCha20Rng::seed_from_u64(3));
+        assert_eq!(identity.groups(), [Group::Modp14, Group::Modp2]);
+        let certificate = Certificate::parse(identity.certificate().as_bytes()).unwrap();
+        let keys: Vec<_> = identity
+            .groups()
+            .iter()
+            .map(|group| {
+                let keys = identity.static_key(*group).unwrap();
+                assert_eq!(certificate.static_key(*group), Some(keys.public()));
+                KeyPair::from_private(*group, keys.expose_private()).unwrap()
+            })
+            .collect();
+        assert_eq!(Identity::from_static_keys(keys).peer_id(), identity.peer_id());
+        assert!(identity.is_static() && identity.static_key(Group::Modp5).is_none());
+        assert!(Identity::from_certificate(certificate).is_err());
+    }
+}

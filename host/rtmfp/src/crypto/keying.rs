@@ -1,0 +1,225 @@
+//! Keying a session: the public-key work of both ends (RFC 7425 §4.5, §4.6).
+//!
+//! All of it is plain values that can move to another thread: an initiator makes an [`Offer`] and completes it with what the
+//! responder sent; a responder calls [`respond`] once.
+
+use rand_core::CryptoRng;
+
+use super::component::{self, Component, Negotiation, Settled};
+use super::identity::group_value;
+use super::session_keys::{KeyLog, SessionKeys, derive};
+use super::{Certificate, Group, Identity, KeyPair, Preferences, SharedSecret, UnacceptableKey};
+use crate::wire::{Malformed, option};
+
+/// Why a session cannot be keyed. The other end is told nothing: it gets no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyingError {
+    /// The bytes of the component make no sense.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// There is no group that both ends can use, or the far end chose one that we cannot use.
+    #[error("no common Diffie-Hellman group")]
+    NoCommonGroup,
+    /// The far end's component lacks the public key or the group selection that goes with the certificates (§4.6.1).
+    #[error("no public key where one is needed")]
+    KeyMissing,
+    /// The far end's public key fails the tests of §4.6.2.
+    #[error("unacceptable Diffie-Hellman public key")]
+    UnacceptableKey,
+    /// We require HMACs and the far end sends none (§4.6.4).
+    #[error("the far end sends no HMAC")]
+    HmacRequired,
+    /// We require session sequence numbers and the far end sends none (§4.6.6).
+    #[error("the far end sends no session sequence numbers")]
+    SequenceNumbersRequired,
+    /// The far end would send HMACs of a length outside 4 to 32 (§4.6.4).
+    #[error("HMAC length outside 4 to 32")]
+    HmacLength,
+}
+
+impl From<UnacceptableKey> for KeyingError {
+    fn from(_: UnacceptableKey) -> Self {
+        Self::UnacceptableKey
+    }
+}
+
+/// How much Extra Randomness a static identity adds to a component: §4.5.2.2 wants 16 to 64 bytes.
+const RANDOMNESS_LEN: usize = 64;
+
+/// What an initiator sends, and what it has to remember until the answer comes.
+#[derive(Debug)]
+pub struct Offer {
+    /// The Session Key Initiator Component.
+    pub component: Vec<u8>,
+    group: Group,
+    /// A fresh pair, or a copy of the one in the identity, so that an offer stands alone.
+    pair: KeyPair,
+    /// The responder's lasting public key, where it has one.
+    responder_key: Option<Box<[u8]>>,
+    negotiation: Negotiation,
+    preferences: Preferences,
+}
+
+impl Offer {
+    /// Composes the initiator's component for a responder with this certificate. The group is the first of our identity's
+    /// that the certificate has too.
+    ///
+    /// `ready` is a fresh key pair made beforehand; it is used if it is of the right group and our keys are ephemeral,
+    /// otherwise dropped.
+    pub fn new(
+        identity: &Identity,
+        responder: &Certificate,
+        preferences: &Preferences,
+        ready: Option<KeyPair>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, KeyingError> {
+        let usable = |group: &Group| responder.has_ephemeral_group(*group) || responder.static_key(*group).is_some();
+        let group = identity.groups().iter().copied().find(usable).ok_or(KeyingError::NoCommonGroup)?;
+        let responder_key = responder.static_key(group).map(Box::from);
+        let mut component = Vec::new();
+        let pair = match identity.static_key(group) {
+            // §4.6.1.3, §4.6.1.4: the selection, and randomness to salt the keys.
+            Some(keys) => {
+                option::put(component::GROUP_SELECT, &group_value(group, &[]), &mut component);
+                put_randomness(&mut component, rng);
+                keys.clone()
+            }
+            // §4.6.1.1, §4.6.1.2: the key says which group.
+            None => {
+                let keys = fresh(group, ready, rng);
+                option::put(component::EPHEMERAL_KEY, &group_value(group, keys.public()), &mut component);
+                keys
+            }
+        };
+        let negotiation = Negotiation::propose(preferences);
+        negotiation.put(&mut component);
+        Ok(Self { component, group, pair, responder_key, negotiation, preferences: *preferences })
+    }
+
+    /// The group chosen.
+    pub fn group(&self) -> Group {
+        self.group
+    }
+
+    /// Computes the session's keys from the Session Key Responder Component.
+    pub fn complete(&self, responder_component: &[u8]) -> Result<Completed, KeyingError> {
+        let far = Component::parse(responder_component)?;
+        let verification = self.negotiation.settle(&far.negotiation, &self.preferences)?;
+        let their_public = match &self.responder_key {
+            Some(key) => key,
+            None => {
+                let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
+                if group != self.group.id() {
+                    return Err(KeyingError::NoCommonGroup);
+                }
+                key
+            }
+        };
+        let secret = self.pair.agree(their_public)?;
+        Ok(finish(&self.pair, &secret, &self.component, responder_component, verification, &self.preferences))
+    }
+}
+
+/// The outcome of keying.
+#[derive(Debug)]
+pub struct Completed {
+    /// What packets are sealed and opened with.
+    pub keys: SessionKeys,
+    /// The secrets behind the keys, if [`Preferences::log_keys`] asks for them.
+    pub log: Option<Box<KeyLog>>,
+}
+
+/// What a responder sends, and the keys that follow from it.
+#[derive(Debug)]
+pub struct Response {
+    /// The Session Key Responder Component.
+    pub component: Vec<u8>,
+    /// What packets are sealed and opened with.
+    pub keys: SessionKeys,
+    /// The secrets behind the keys, if [`Preferences::log_keys`] asks for them.
+    pub log: Option<Box<KeyLog>>,
+}
+
+/// Answers an initiator's component: the whole public-key work of a responder.
+///
+/// `ready` is a fresh key pair made beforehand; it is used if it is of the group that the initiator chose and our keys are
+/// ephemeral, otherwise dropped. Our component is always written in the order HMAC, sequence numbers, key: librtmfp reads
+/// it by position.
+pub fn respond(
+    identity: &Identity,
+    initiator: &Certificate,
+    initiator_component: &[u8],
+    preferences: &Preferences,
+    ready: Option<KeyPair>,
+    rng: &mut impl CryptoRng,
+) -> Result<Response, KeyingError> {
+    let far = Component::parse(initiator_component)?;
+    let negotiation = Negotiation::answer(preferences, &far.negotiation);
+    let verification = negotiation.settle(&far.negotiation, preferences)?;
+
+    // §4.6.1: an initiator with static keys selects one of them, any other sends a key.
+    let (group, their_public) = if initiator.has_static_keys() {
+        let group = known_group(identity, far.group_select.ok_or(KeyingError::KeyMissing)?)?;
+        (group, initiator.static_key(group).ok_or(KeyingError::KeyMissing)?)
+    } else {
+        let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
+        (known_group(identity, group)?, key)
+    };
+
+    let mut component = Vec::new();
+    negotiation.put(&mut component);
+    let made;
+    let pair = match identity.static_key(group) {
+        Some(keys) => {
+            put_randomness(&mut component, rng);
+            keys
+        }
+        None => {
+            made = fresh(group, ready, rng);
+            option::put(component::EPHEMERAL_KEY, &group_value(group, made.public()), &mut component);
+            &made
+        }
+    };
+    let secret = pair.agree(their_public)?;
+    let Completed { keys, log } = finish(pair, &secret, &component, initiator_component, verification, preferences);
+    Ok(Response { component, keys, log })
+}
+
+/// The group of this number, if our identity offers it.
+fn known_group(identity: &Identity, id: u64) -> Result<Group, KeyingError> {
+    Group::from_id(id).filter(|group| identity.groups().contains(group)).ok_or(KeyingError::NoCommonGroup)
+}
+
+fn fresh(group: Group, ready: Option<KeyPair>, rng: &mut impl CryptoRng) -> KeyPair {
+    ready.filter(|keys| keys.group() == group).unwrap_or_else(|| KeyPair::generate(group, rng))
+}
+
+fn put_randomness(component: &mut Vec<u8>, rng: &mut impl CryptoRng) {
+    let mut randomness = [0; RANDOMNESS_LEN];
+    rng.fill_bytes(&mut randomness);
+    option::put(component::EXTRA_RANDOMNESS, &randomness, component);
+}
+
+fn finish(
+    pair: &KeyPair,
+    secret: &SharedSecret,
+    near: &[u8],
+    far: &[u8],
+    verification: Settled,
+    preferences: &Preferences,
+) -> Completed {
+    let (keys, full) = derive(secret, near, far, verification);
+    let log = preferences.log_keys.then(|| {
+        Box::new(KeyLog {
+            group: pair.group().id(),
+            dh_secret: secret.expose().to_vec(),
+            dh_private: pair.expose_private().to_vec(),
+            encrypt_key: full.encrypt,
+            decrypt_key: full.decrypt,
+        })
+    });
+    Completed { keys, log }
+}
+
+#[cfg(test)]
+mod tests;

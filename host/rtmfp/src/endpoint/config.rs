@@ -1,0 +1,83 @@
+//! What an endpoint is told when it is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference};
+use crate::flow::FlowConfig;
+
+/// The settings of an [`Endpoint`](crate::Endpoint).
+#[derive(Clone)]
+pub struct Config {
+    /// Who this endpoint is. The first is the one that it initiates sessions with; each answers the hellos that select it.
+    pub identities: Vec<Arc<Identity>>,
+    /// Which of several endpoints behind one port this is: it stands in the session ids that it gives out. Below
+    /// [`MAX_PREFIXES`](crate::MAX_PREFIXES).
+    pub session_prefix: u8,
+    /// The most sessions, opening ones included.
+    pub max_sessions: usize,
+    /// The most [`KeyingJob`](crate::KeyingJob)s out at a time. Beyond it, initiators' keyings are dropped; they repeat them.
+    pub max_keying_jobs: usize,
+    /// What to do with a hello that a forwarder passes on (RFC 7016 §3.5.1.1.2).
+    pub forwarded_hello: ForwardedHello,
+    /// What to ask for and to offer about HMACs and session sequence numbers (RFC 7425 §4.5.2.4, §4.5.2.5), and whether to emit
+    /// an [`Event::Keys`](crate::Event::Keys) for each session: for recordings only, whoever has the keys reads everything.
+    pub keying: Preferences,
+    /// The largest UDP payload to send, in bytes. 1192 is what Flash's and other implementations send; it passes every path
+    /// that IPv6's least MTU of 1280 does.
+    pub max_datagram: usize,
+    /// A session that has been silent for this long is pinged.
+    pub keepalive: Duration,
+    /// A session that has been silent for this long is dead.
+    pub silence_limit: Duration,
+    /// Flows.
+    pub flow: Arc<FlowConfig>,
+    /// Cookies shared by several endpoints behind one port; `None` for an endpoint alone.
+    pub cookies: Option<CookieJar>,
+}
+
+/// What to do with a Forwarded IHello that selects this endpoint (RFC 7016 §3.5.1.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHello {
+    /// Answer as if the hello had come directly: what a peer does.
+    RespondHello,
+    /// Answer with an Implied Redirect.
+    ImpliedRedirect,
+    /// Ignore it: what a server does, which would else send packets wherever a client tells it to.
+    Ignore,
+}
+
+impl Config {
+    /// The settings of a server: it never demands what a client may not offer, and ignores forwarded hellos.
+    pub fn server(identities: Vec<Arc<Identity>>) -> Self {
+        Self {
+            identities,
+            session_prefix: 0,
+            max_sessions: 1 << 20,
+            max_keying_jobs: 1024,
+            forwarded_hello: ForwardedHello::Ignore,
+            keying: Preferences::default(),
+            max_datagram: 1192,
+            keepalive: Duration::from_secs(60),
+            silence_limit: Duration::from_secs(120),
+            flow: Arc::default(),
+            cookies: None,
+        }
+    }
+
+    /// The settings of a peer: it asks for HMAC and sequence numbers, takes what it gets, and answers forwarded hellos.
+    pub fn peer(identity: Arc<Identity>) -> Self {
+        Self {
+            max_sessions: 1 << 16,
+            forwarded_hello: ForwardedHello::RespondHello,
+            keying: Preferences {
+                hmac: HmacPreference { will_send_always: true, request: true, ..HmacPreference::default() },
+                sequence: SequencePreference { will_send_always: true, request: true, ..SequencePreference::default() },
+                log_keys: false,
+            },
+            keepalive: Duration::from_secs(15),
+            silence_limit: Duration::from_secs(60),
+            ..Self::server(vec![identity])
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What an endpoint counts.
+
+/// Totals since the endpoint was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams taken in.
+    pub datagrams: u64,
+    /// Dropped: too short, or not what RFC 7016 §2 describes. Single chunks count here too.
+    pub malformed: u64,
+    /// Chunks ignored because they have no place where they stood, or are unknown.
+    pub ignored: u64,
+    /// Dropped: wrong key, or altered on the way.
+    pub unverified: u64,
+    /// Dropped: seen before in the session.
+    pub duplicates: u64,
+    /// Dropped: for a session that is not here.
+    pub unknown_session: u64,
+    /// Hellos answered.
+    pub hellos: u64,
+    /// Hellos for somebody else.
+    pub lookups: u64,
+    /// Keyings dropped because their cookie is not one of ours, or is too old.
+    pub bad_cookies: u64,
+    /// Keyings whose cookie was given to another address, answered with a Cookie Change.
+    pub cookie_changes: u64,
+    /// Keyings that came again.
+    pub repeated_keyings: u64,
+    /// Keyings dropped because an open session has their address (RFC 7016 §3.5.1.1.2, point 2.2).
+    pub address_taken: u64,
+    /// Keyings dropped because too many are being worked on, or too many sessions are open.
+    pub overload: u64,
+    /// Keyings that did not lead to keys.
+    pub failed_keyings: u64,
+    /// Sessions that opened, either way.
+    pub sessions_opened: u64,
+    /// Datagrams dropped on the way out, because the driver did not drain.
+    pub outbox_full: u64,
+}

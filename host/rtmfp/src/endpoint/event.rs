@@ -1,0 +1,149 @@
+//! What an endpoint tells its driver.
+
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+
+use super::keying_job::KeyingJob;
+use super::{InterfaceId, SessionId};
+use crate::crypto::{KeyLog, PeerId, SessionKeys};
+use crate::flow::FlowEvent;
+
+/// Something for the driver or the application.
+#[derive(Debug)]
+pub enum Event {
+    /// A hello that selects none of the endpoint's identities: somebody looks for somebody (RFC 7016 §3.5.1.4, §3.5.1.5). The
+    /// answers are [`Endpoint::redirect`](crate::Endpoint::redirect) and [`Endpoint::forward`](crate::Endpoint::forward); neither
+    /// is implied.
+    Lookup(Lookup),
+    /// Public-key work. Run it, here or on another thread, and give what it returns to
+    /// [`Endpoint::keying_done`](crate::Endpoint::keying_done).
+    Keying(KeyingJob),
+    /// A session is open, whichever end began it.
+    Opened {
+        /// The session.
+        session: SessionId,
+        /// Whether the near end was the initiator.
+        is_initiator: bool,
+    },
+    /// A session that this end began did not open.
+    OpenFailed {
+        /// The session that would have been.
+        session: SessionId,
+        /// Why.
+        reason: OpenFailure,
+    },
+    /// Something happened to a flow.
+    Flow {
+        /// The flow's session.
+        session: SessionId,
+        /// What.
+        event: FlowEvent,
+    },
+    /// The far end is proven to be at another address (RFC 7016 §3.5.4.2).
+    AddressChanged {
+        /// The session.
+        session: SessionId,
+        /// Where the far end was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
+    },
+    /// A ping that the application sent came back.
+    Pong {
+        /// The session.
+        session: SessionId,
+        /// The ping's message.
+        message: Vec<u8>,
+    },
+    /// A session is over; its flows are gone. No event about it follows.
+    Closed {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The keys of a session that has just opened, when [`Config::keying`](crate::Config::reveal_keys) asks for them.
+    Keys {
+        /// The session.
+        session: SessionId,
+        /// Its keys.
+        keys: Box<RevealedKeys>,
+    },
+}
+
+/// All the secrets of a session. Whoever has them can read and forge its packets.
+#[derive(Debug)]
+pub struct RevealedKeys {
+    /// The Diffie-Hellman secret and what it was made of.
+    pub log: KeyLog,
+    /// Whether the near end was the initiator.
+    pub is_initiator: bool,
+    /// The Session Key Initiator Component.
+    pub initiator_component: Vec<u8>,
+    /// The Session Key Responder Component.
+    pub responder_component: Vec<u8>,
+    /// The initiator's certificate.
+    pub initiator_certificate: Vec<u8>,
+    /// The responder's certificate.
+    pub responder_certificate: Vec<u8>,
+    /// The keys, as the near end uses them.
+    pub keys: SessionKeys,
+}
+
+/// Somebody looks for an endpoint that is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Whom: the fingerprint in the hello's endpoint discriminator, if it has one.
+    pub target: Option<PeerId>,
+    /// The endpoint discriminator as it came.
+    pub epd: SmallVec<[u8; 64]>,
+    /// Where the hello came from.
+    pub initiator: SocketAddr,
+    /// The hello's tag.
+    pub tag: SmallVec<[u8; 16]>,
+    /// The interface by which the hello came in.
+    pub interface: InterfaceId,
+    /// The open session with the address that the hello came from, if there is one.
+    pub asker: Option<SessionId>,
+}
+
+/// Why a session did not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenFailure {
+    /// Nobody answered the hellos in time (95 s, RFC 7016 §3.5.1.1.1).
+    #[error("no answer from any address tried")]
+    NoAnswer,
+    /// Somebody answered the hello, but not the keying.
+    #[error("{0} answered the hello but did not complete the handshake")]
+    KeyingUnanswered(SocketAddr),
+    /// There is a session with the same endpoint already (RFC 7016 §3.5.1.1.1, §3.5.1.3).
+    #[error("session {0} with the same endpoint exists")]
+    Duplicate(SessionId),
+    /// The two ends do not agree on keys.
+    #[error("keying failed: {0}")]
+    Keying(String),
+    /// The application closed it.
+    #[error("closed before it opened")]
+    Aborted,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// This end closed it.
+    #[error("closed by this end")]
+    Near,
+    /// The far end asked for an orderly close.
+    #[error("closed by the far end")]
+    Far,
+    /// The far end said that it is gone.
+    #[error("ended abruptly by the far end")]
+    FarAbrupt,
+    /// The far end has been silent for too long.
+    #[error("the far end fell silent")]
+    Silence,
+    /// The same endpoint opened a new session (RFC 7425 §4.3.7).
+    #[error("replaced by a new session of the same endpoint")]
+    Overridden,
+}

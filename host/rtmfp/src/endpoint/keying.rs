@@ -1,0 +1,366 @@
+//! From hellos to sessions: both ends' part in keying (RFC 7016 §3.5.1).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::event::{CloseReason, Event, OpenFailure, RevealedKeys};
+use super::keying_job::{Keyed, KeyingDone, KeyingJob, Outcome, Responded};
+use super::{Endpoint, Occupant, SessionId, Transmit};
+use crate::crypto::{Certificate, KeyingError, Offer, Verdict};
+use crate::session::initiator::{Chosen, Completion};
+use crate::session::responder::{Keying, Use, keying_hash};
+use crate::session::{Established, Session};
+use crate::wire::Mode;
+use crate::wire::chunk::{CookieChange, IIKeying, RHello, RIKeying, Redirect};
+
+impl Endpoint {
+    // ---- the initiator's side
+
+    /// Lets a session that is being opened do what is due, and ends it when its time is up.
+    pub(super) fn run_initiation(&mut self, now: Instant, id: SessionId) {
+        let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
+        if initiation.handle_timeout(now, id.get(), &mut self.startup_seal, &mut self.outbox) {
+            let deadline = Some(initiation.deadline());
+            self.timers.arm(id, &mut initiation.armed, deadline);
+        } else {
+            let reason = match initiation.chosen() {
+                Some(chosen) => OpenFailure::KeyingUnanswered(chosen.transmit.to),
+                None => OpenFailure::NoAnswer,
+            };
+            self.fail(id, reason);
+        }
+    }
+
+    /// Ends a session that did not open.
+    pub(super) fn fail(&mut self, id: SessionId, reason: OpenFailure) {
+        if let Some(Occupant::Initiation(_)) = self.slots.get(id)
+            && let Some(Occupant::Initiation(initiation)) = self.slots.remove(id)
+        {
+            self.by_tag.remove(&initiation.tag);
+            self.events.push_back(Event::OpenFailed { session: id, reason });
+        }
+    }
+
+    pub(super) fn handle_redirect(&mut self, now: Instant, transmit: Transmit, redirect: &Redirect<'_>) {
+        let Some(&id) = <[u8; 16]>::try_from(redirect.tag_echo).ok().and_then(|tag| self.by_tag.get(&tag)) else {
+            self.counters.ignored += 1;
+            return;
+        };
+        if let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) {
+            initiation.redirect(now, transmit.interface, transmit.to, redirect.destinations());
+            self.run_initiation(now, id);
+        }
+    }
+
+    pub(super) fn handle_responder_hello(&mut self, now: Instant, transmit: Transmit, hello: &RHello<'_>) {
+        let Some(&id) = <[u8; 16]>::try_from(hello.tag_echo).ok().and_then(|tag| self.by_tag.get(&tag)) else {
+            self.counters.ignored += 1;
+            return;
+        };
+        let Ok(certificate) = Certificate::parse(hello.certificate) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        let Some(Occupant::Initiation(initiation)) = self.slots.get(id) else { return };
+        if !initiation.wants(&certificate) {
+            self.counters.ignored += 1;
+            return;
+        }
+        // RFC 7016 §3.5.1.1.1, point 1: one session between two endpoints is enough.
+        if let Some(existing) = self.session_with(&certificate).filter(|existing| *existing != id) {
+            self.fail(id, OpenFailure::Duplicate(existing));
+            return;
+        }
+        let Some(identity) = self.config.identities.first().cloned() else { return };
+        let seed = self.seed();
+        let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
+        initiation.choose(Chosen { certificate: certificate.clone(), cookie: hello.cookie.to_vec(), transmit });
+        let job = KeyingJob::offer(seed, self.config.keying, id, identity, certificate);
+        self.emit(now, job);
+    }
+
+    /// The session with the holder of this certificate that is open, or nearly.
+    fn session_with(&self, certificate: &Certificate) -> Option<SessionId> {
+        let open = self.by_peer.get(&certificate.fingerprint()).copied();
+        open.or_else(|| {
+            self.initiations().find_map(|(id, initiation)| {
+                let chosen = initiation.chosen()?;
+                (chosen.certificate.fingerprint() == certificate.fingerprint()).then_some(id)
+            })
+        })
+    }
+
+    fn initiations(&self) -> impl Iterator<Item = (SessionId, &crate::session::Initiation)> {
+        self.by_tag.values().filter_map(|id| match self.slots.get(*id) {
+            Some(Occupant::Initiation(initiation)) => Some((*id, &**initiation)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn handle_responder_keying(&mut self, id: SessionId, payload: &[u8]) {
+        let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
+        let Some(completion) = initiation.complete() else {
+            self.counters.repeated_keyings += 1;
+            return;
+        };
+        let seed = self.seed();
+        let near_certificate = self
+            .config
+            .identities
+            .first()
+            .map(|identity| identity.certificate().as_bytes().to_vec())
+            .unwrap_or_default();
+        let job = KeyingJob::complete(seed, self.config.keying, id, completion, payload, &near_certificate);
+        self.keying_jobs += 1;
+        self.events.push_back(Event::Keying(job));
+    }
+
+    fn emit(&mut self, _now: Instant, job: KeyingJob) {
+        self.keying_jobs += 1;
+        self.events.push_back(Event::Keying(job));
+    }
+
+    // ---- the responder's side
+
+    pub(super) fn handle_initiator_keying(
+        &mut self,
+        now: Instant,
+        transmit: Transmit,
+        keying: &IIKeying<'_>,
+        payload: &[u8],
+    ) {
+        let context = match self.cookies.check(now, transmit.to, keying.cookie_echo) {
+            Verdict::Valid { context, .. } => context,
+            Verdict::WrongAddress { context, .. } => {
+                self.change_cookie(now, transmit, keying, context);
+                return;
+            }
+            Verdict::Expired | Verdict::Forged => {
+                self.counters.bad_cookies += 1;
+                return;
+            }
+        };
+        let Some(cookie) = keying.cookie_echo.first_chunk::<16>().copied() else { return };
+        let hash = keying_hash(keying);
+        match self.used_cookies.check(now, &cookie, &hash) {
+            Use::First => (),
+            Use::Answered(session) => {
+                self.counters.repeated_keyings += 1;
+                self.resend_keying(transmit, session);
+                return;
+            }
+            Use::Repeated | Use::Spent => {
+                self.counters.repeated_keyings += 1;
+                return;
+            }
+        }
+        let Ok(certificate) = Certificate::parse(keying.certificate) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        if keying.session_id == 0 {
+            self.counters.malformed += 1;
+            return;
+        }
+        if self.near_prevails(transmit.to, &certificate) {
+            self.counters.ignored += 1;
+            return;
+        }
+        let new = Keying::new(cookie, transmit, certificate, payload);
+        if !self.may_take_address(now, transmit.to, &new.certificate_hash) {
+            self.counters.address_taken += 1;
+            return;
+        }
+        let is_full = self.keying_jobs >= self.config.max_keying_jobs || self.slots.len() >= self.config.max_sessions;
+        if is_full || !self.used_cookies.insert(now, cookie, hash) {
+            self.counters.overload += 1;
+            return;
+        }
+        let Some(identity) = self.identity_of(context).cloned() else { return };
+        let job = KeyingJob::respond(self.seed(), self.config.keying, identity, new);
+        self.emit(now, job);
+    }
+
+    /// RFC 7016 §3.5.1.2: the cookie is one of ours, given to another address.
+    fn change_cookie(&mut self, now: Instant, transmit: Transmit, keying: &IIKeying<'_>, context: u16) {
+        self.counters.cookie_changes += 1;
+        let new_cookie = self.cookies.bake(now, transmit.to, context, &mut self.rng);
+        let change = CookieChange { old_cookie: keying.cookie_echo, new_cookie: &new_cookie };
+        if !self.startup_seal.push(&mut self.outbox, transmit, keying.session_id, |out| change.put(out)) {
+            self.counters.outbox_full += 1;
+        }
+    }
+
+    /// RFC 7016 §3.5.1.1.2, point 2.1: the initiator did not get the answer, and gets it again.
+    fn resend_keying(&mut self, transmit: Transmit, session: SessionId) {
+        if let Some(Occupant::Session(session)) = self.slots.get(session)
+            && let Some(datagram) = session.rikeying()
+            && !self.outbox.push(transmit, |out| out.extend_from_slice(datagram))
+        {
+            self.counters.outbox_full += 1;
+        }
+    }
+
+    /// RFC 7016 §3.5.1.3, RFC 7425 §4.3.6: both ends open a session to each other; is this end's the one to go on?
+    fn near_prevails(&self, from: SocketAddr, far: &Certificate) -> bool {
+        let Some(identity) = self.config.identities.first() else { return false };
+        identity.certificate().prevails_in_glare(far)
+            && self.initiations().any(|(_, initiation)| initiation.is_destination(from) && initiation.selects(far))
+    }
+
+    /// RFC 7016 §3.5.1.1.2, points 2.2 and 2.3: an open session's address can be taken over by the same endpoint only. Others
+    /// wait until the session there is known to be dead.
+    fn may_take_address(&mut self, now: Instant, address: SocketAddr, certificate_hash: &[u8; 32]) -> bool {
+        let Some(&holder) = self.by_address.get(&address) else { return true };
+        self.with_session(now, holder, |session, _| {
+            let overrides = session.identity().certificate_hash == *certificate_hash;
+            if !overrides {
+                session.suspect(now);
+            }
+            overrides
+        })
+        .unwrap_or(true)
+    }
+
+    // ---- what the jobs came to
+
+    /// Takes in what became of a [`KeyingJob`].
+    pub fn keying_done(&mut self, now: Instant, done: KeyingDone) {
+        self.keying_jobs = self.keying_jobs.saturating_sub(1);
+        match done.0 {
+            Outcome::Responded { keying, response } => match response {
+                Ok(response) => self.respond(now, &keying, *response),
+                Err(_) => self.counters.failed_keyings += 1,
+            },
+            Outcome::Offered { session, identity, offer } => {
+                self.offered(now, session, offer, identity.certificate().as_bytes());
+            }
+            Outcome::Completed { session, completion, result } => self.completed(now, session, *completion, result),
+        }
+    }
+
+    fn respond(&mut self, now: Instant, keying: &Keying, response: Responded) {
+        // The address may have been taken while the keys were computed.
+        if !self.may_take_address(now, keying.from(), &keying.certificate_hash) {
+            self.counters.address_taken += 1;
+            return;
+        }
+        if let Some(&stale) = self.by_address.get(&keying.from()) {
+            self.with_session(now, stale, |session, context| session.abort(context, CloseReason::Overridden, false));
+        }
+        let far_id = keying.far_id();
+        let established = Established {
+            role: Mode::Responder,
+            far_id,
+            transmit: keying.transmit,
+            keys: response.keys,
+            peer_id: response.peer_id,
+            certificate_hash: keying.certificate_hash,
+        };
+        let session = Box::new(Session::new(now, &self.config, established));
+        let Some(id) = self.slots.insert(Occupant::Session(session)) else {
+            self.counters.overload += 1;
+            return;
+        };
+        let rikeying = RIKeying {
+            session_id: id.get(),
+            component: &response.component,
+            signature: crate::crypto::signature::NONE,
+            signed_portion: &[],
+        };
+        let mut datagram = Vec::with_capacity(512);
+        self.startup_seal.seal(far_id, |out| rikeying.put(out), &mut datagram);
+        if !self.outbox.push(keying.transmit, |out| out.extend_from_slice(&datagram)) {
+            self.counters.outbox_full += 1;
+        }
+        if let Some(Occupant::Session(session)) = self.slots.get_mut(id) {
+            session.keep_rikeying(datagram.into_boxed_slice());
+        }
+        self.used_cookies.opened(&keying.cookie, id);
+        self.opened(now, id, response.revealed);
+        self.yield_to(id, keying.from(), &keying.certificate);
+    }
+
+    /// RFC 7016 §3.5.1.3: the far end prevailed, so what this end was opening to it is over.
+    fn yield_to(&mut self, id: SessionId, from: SocketAddr, certificate: &Certificate) {
+        let glaring: Vec<SessionId> = self
+            .initiations()
+            .filter(|(_, initiation)| initiation.is_destination(from) && initiation.selects(certificate))
+            .map(|(id, _)| id)
+            .collect();
+        for initiation in glaring {
+            self.fail(initiation, OpenFailure::Duplicate(id));
+        }
+    }
+
+    fn offered(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        offer: Result<Box<Offer>, KeyingError>,
+        near_certificate: &[u8],
+    ) {
+        match offer {
+            Ok(offer) => {
+                if let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) {
+                    initiation.offer(now, offer, near_certificate);
+                    self.run_initiation(now, id);
+                }
+            }
+            Err(error) => {
+                self.counters.failed_keyings += 1;
+                self.fail(id, OpenFailure::Keying(error.to_string()));
+            }
+        }
+    }
+
+    fn completed(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        completion: Completion,
+        result: Result<Box<Keyed>, KeyingError>,
+    ) {
+        let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
+        let keyed = match result {
+            Ok(keyed) if keyed.far_id != 0 => keyed,
+            _ => {
+                // Anybody can send a packet under the default key: the responder's own answer may still come.
+                self.counters.failed_keyings += 1;
+                initiation.resume(completion.offer);
+                self.run_initiation(now, id);
+                return;
+            }
+        };
+        self.by_tag.remove(&initiation.tag);
+        let established = Established {
+            role: Mode::Initiator,
+            far_id: keyed.far_id,
+            transmit: completion.transmit,
+            keys: keyed.keys,
+            peer_id: completion.certificate.fingerprint(),
+            certificate_hash: Sha256::digest(completion.certificate.as_bytes()).into(),
+        };
+        let session = Box::new(Session::new(now, &self.config, established));
+        if let Some(occupant) = self.slots.get_mut(id) {
+            *occupant = Occupant::Session(session);
+        }
+        self.opened(now, id, keyed.revealed);
+    }
+
+    fn opened(&mut self, now: Instant, id: SessionId, revealed: Option<Box<RevealedKeys>>) {
+        let Some(Occupant::Session(session)) = self.slots.get(id) else { return };
+        self.counters.sessions_opened += 1;
+        let is_initiator = session.role() == Mode::Initiator;
+        self.by_address.insert(session.transmit().to, id);
+        self.by_peer.insert(session.identity().peer_id, id);
+        if let Some(keys) = revealed {
+            self.events.push_back(Event::Keys { session: id, keys });
+        }
+        self.events.push_back(Event::Opened { session: id, is_initiator });
+        // Arms its timers.
+        self.with_session(now, id, |_, _| ());
+    }
+}

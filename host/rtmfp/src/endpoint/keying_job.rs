@@ -1,0 +1,165 @@
+//! Public-key work as a value: made by the endpoint, run wherever there is a core for it.
+
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::event::RevealedKeys;
+use super::slots::SessionId;
+use crate::crypto::keying::{Completed, respond};
+use crate::crypto::{Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys};
+use crate::session::initiator::Completion;
+use crate::session::responder::Keying;
+use crate::wire::chunk::RIKeying;
+
+/// One piece of public-key work, some 0.1 to 5 ms long.
+pub struct KeyingJob {
+    seed: [u8; 32],
+    preferences: Preferences,
+    ready: Option<KeyPair>,
+    work: Work,
+}
+
+enum Work {
+    /// A responder's whole part.
+    Respond { identity: Arc<Identity>, keying: Box<Keying> },
+    /// An initiator's first part: its own keys.
+    Offer { session: SessionId, identity: Arc<Identity>, responder: Certificate },
+    /// An initiator's second part: the session's keys.
+    Complete { session: SessionId, completion: Box<Completion>, rikeying: Vec<u8>, near_certificate: Vec<u8> },
+}
+
+/// What a [`KeyingJob`] came to.
+pub struct KeyingDone(pub(crate) Outcome);
+
+pub(crate) enum Outcome {
+    Responded { keying: Box<Keying>, response: Result<Box<Responded>, KeyingError> },
+    Offered { session: SessionId, identity: Arc<Identity>, offer: Result<Box<Offer>, KeyingError> },
+    Completed { session: SessionId, completion: Box<Completion>, result: Result<Box<Keyed>, KeyingError> },
+}
+
+/// A responder's answer, and the session that it makes.
+pub(crate) struct Responded {
+    pub(crate) component: Vec<u8>,
+    pub(crate) keys: SessionKeys,
+    pub(crate) peer_id: PeerId,
+    pub(crate) revealed: Option<Box<RevealedKeys>>,
+}
+
+/// The session that a responder's answer makes.
+pub(crate) struct Keyed {
+    pub(crate) far_id: u32,
+    pub(crate) keys: SessionKeys,
+    pub(crate) revealed: Option<Box<RevealedKeys>>,
+}
+
+impl std::fmt::Debug for KeyingJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyingJob").finish_non_exhaustive()
+    }
+}
+
+impl KeyingJob {
+    pub(crate) fn respond(seed: [u8; 32], preferences: Preferences, identity: Arc<Identity>, keying: Keying) -> Self {
+        Self { seed, preferences, ready: None, work: Work::Respond { identity, keying: Box::new(keying) } }
+    }
+
+    pub(crate) fn offer(
+        seed: [u8; 32],
+        preferences: Preferences,
+        session: SessionId,
+        identity: Arc<Identity>,
+        responder: Certificate,
+    ) -> Self {
+        Self { seed, preferences, ready: None, work: Work::Offer { session, identity, responder } }
+    }
+
+    pub(crate) fn complete(
+        seed: [u8; 32],
+        preferences: Preferences,
+        session: SessionId,
+        completion: Completion,
+        rikeying: &[u8],
+        near_certificate: &[u8],
+    ) -> Self {
+        let work = Work::Complete {
+            session,
+            completion: Box::new(completion),
+            rikeying: rikeying.to_vec(),
+            near_certificate: near_certificate.to_vec(),
+        };
+        Self { seed, preferences, ready: None, work }
+    }
+
+    /// The group in which a fresh key pair will be made, if one will: a driver that keeps some in store can give one to
+    /// [`Self::with_key_pair`] and so halve the work.
+    pub fn wants_key_pair(&self) -> Option<Group> {
+        match &self.work {
+            Work::Respond { identity, keying } if !identity.is_static() => keying.group(),
+            Work::Offer { identity, responder, .. } if !identity.is_static() => {
+                identity.groups().iter().copied().find(|group| responder.has_ephemeral_group(*group))
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives the job a fresh key pair, made with strong randomness and never used before.
+    pub fn with_key_pair(mut self, ready: KeyPair) -> Self {
+        self.ready = Some(ready);
+        self
+    }
+
+    /// Does the work.
+    pub fn run(self) -> KeyingDone {
+        let mut rng = ChaCha20Rng::from_seed(self.seed);
+        KeyingDone(match self.work {
+            Work::Respond { identity, keying } => {
+                let initiator = &keying.certificate;
+                let component = keying.component();
+                let response = respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng);
+                let response = response.map(|response| {
+                    let revealed = response.log.map(|log| {
+                        Box::new(RevealedKeys {
+                            log: *log,
+                            is_initiator: false,
+                            initiator_component: component.to_vec(),
+                            responder_component: response.component.clone(),
+                            initiator_certificate: initiator.as_bytes().to_vec(),
+                            responder_certificate: identity.certificate().as_bytes().to_vec(),
+                            keys: response.keys.clone(),
+                        })
+                    });
+                    let (component, keys) = (response.component, response.keys);
+                    Box::new(Responded { component, keys, peer_id: initiator.fingerprint(), revealed })
+                });
+                Outcome::Responded { keying, response }
+            }
+            Work::Offer { session, identity, responder } => {
+                let offer = Offer::new(&identity, &responder, &self.preferences, self.ready, &mut rng).map(Box::new);
+                Outcome::Offered { session, identity, offer }
+            }
+            Work::Complete { session, completion, rikeying, near_certificate } => {
+                let result = complete(&completion, &rikeying, near_certificate).map(Box::new);
+                Outcome::Completed { session, completion, result }
+            }
+        })
+    }
+}
+
+fn complete(completion: &Completion, payload: &[u8], near_certificate: Vec<u8>) -> Result<Keyed, KeyingError> {
+    let rikeying = RIKeying::parse(payload)?;
+    let Completed { keys, log } = completion.offer.complete(rikeying.component)?;
+    let revealed = log.map(|log| {
+        Box::new(RevealedKeys {
+            log: *log,
+            is_initiator: true,
+            initiator_component: completion.offer.component.clone(),
+            responder_component: rikeying.component.to_vec(),
+            initiator_certificate: near_certificate,
+            responder_certificate: completion.certificate.as_bytes().to_vec(),
+            keys: keys.clone(),
+        })
+    });
+    Ok(Keyed { far_id: rikeying.session_id, keys, revealed })
+}

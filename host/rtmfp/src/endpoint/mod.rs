@@ -1,0 +1,344 @@
+//! The one public entry: datagrams and time in, datagrams and events out.
+
+mod config;
+mod counters;
+mod event;
+mod keying;
+mod keying_job;
+mod lookup;
+mod outbox;
+mod sessions;
+mod slots;
+mod startup;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+pub use config::{Config, ForwardedHello};
+pub use counters::Counters;
+pub use event::{CloseReason, Event, Lookup, OpenFailure, RevealedKeys};
+pub use keying_job::{KeyingDone, KeyingJob};
+pub use lookup::Deny;
+pub(crate) use outbox::Outbox;
+pub use outbox::Transmit;
+pub use sessions::SessionInfo;
+pub use slots::{MAX_PREFIXES, MAX_SLOTS, SessionId, prefix_of};
+pub(crate) use startup::StartupSeal;
+
+use crate::crypto::cipher;
+use crate::crypto::{CookieJar, Identity, Opener, PeerId};
+use crate::session::responder::UsedCookies;
+use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
+use crate::wire::packet;
+use crate::wire::{Chunk, Mode, PacketHeader};
+use slots::Slots;
+use timers::Timers;
+
+/// Names an interface of the driver's: a socket, or one local address of a socket. The engine only carries it around.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InterfaceId(pub u32);
+
+/// What stands behind a session id.
+enum Occupant {
+    /// A session that this end opens.
+    Initiation(Box<Initiation>),
+    /// A session that is, or was, open.
+    Session(Box<Session>),
+}
+
+/// An RTMFP endpoint: initiator, responder, redirector and forwarder at once (RFC 7016).
+///
+/// After every call that changes something ([`handle_datagram`](Self::handle_datagram), [`handle_timeout`](Self::handle_timeout),
+/// [`keying_done`](Self::keying_done), anything that the application asks for), drain [`poll_event`](Self::poll_event) and
+/// [`poll_transmit`](Self::poll_transmit) until both return `None`, then ask [`poll_timeout`](Self::poll_timeout) when to wake up.
+/// A driver may handle a batch of datagrams before it drains.
+///
+/// An unproven packet earns at most one reply: an IHello (from 52 bytes) an RHello of 180 bytes, at most 3.5 times as many;
+/// a lookup what [`redirect`](Self::redirect) is told to send. No state is kept before a cookie has come back.
+pub struct Endpoint {
+    config: Config,
+    rng: ChaCha20Rng,
+    cookies: CookieJar,
+    used_cookies: UsedCookies,
+    startup_opener: Opener,
+    startup_seal: StartupSeal,
+    slots: Slots<Occupant>,
+    /// The open session at each address, for those who ask from there and for those who want to take it over.
+    by_address: HashMap<SocketAddr, SessionId>,
+    /// The open session with each peer.
+    by_peer: HashMap<PeerId, SessionId>,
+    /// The sessions being opened, by tag.
+    by_tag: HashMap<[u8; crate::session::initiator::TAG_LEN], SessionId>,
+    timers: Timers,
+    /// Sessions that may have something to send.
+    queue: VecDeque<SessionId>,
+    outbox: Outbox,
+    events: VecDeque<Event>,
+    /// Passed on by forwarders in the packet being processed.
+    forwarded: Vec<Forwarded>,
+    keying_jobs: usize,
+    /// Which session received a time critical packet last, and when; and the same for the last other one.
+    time_critical: [Option<(SessionId, Instant)>; 2],
+    counters: Counters,
+}
+
+/// So many cookies can be in use at a time: those of the keyings of the last 95 seconds.
+const MAX_USED_COOKIES: usize = 1 << 20;
+/// A session yields to time critical data in another for so long (RFC 7016 §3.5.2.1).
+const TIME_CRITICAL_MEMORY: std::time::Duration = std::time::Duration::from_millis(800);
+
+impl Endpoint {
+    /// An endpoint whose randomness follows from `seed`: give it 32 bytes from the operating system, or a fixed seed for a
+    /// run that can be repeated.
+    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let cookies = config.cookies.clone().unwrap_or_else(|| CookieJar::new(now, &mut rng));
+        Self {
+            slots: Slots::new(config.session_prefix, config.max_sessions),
+            used_cookies: UsedCookies::new(crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
+            config,
+            rng,
+            cookies,
+            startup_opener: Opener::startup(),
+            startup_seal: StartupSeal::new(),
+            by_address: HashMap::new(),
+            by_peer: HashMap::new(),
+            by_tag: HashMap::new(),
+            timers: Timers::default(),
+            queue: VecDeque::new(),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            forwarded: Vec::new(),
+            keying_jobs: 0,
+            time_critical: [None; 2],
+            counters: Counters::default(),
+        }
+    }
+
+    /// What was dropped, and why; what was answered.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes in a datagram that came by `interface` from `from`. It is deciphered in place.
+    pub fn handle_datagram(&mut self, now: Instant, interface: InterfaceId, from: SocketAddr, datagram: &mut [u8]) {
+        self.counters.datagrams += 1;
+        let transmit = Transmit { interface, to: from };
+        match cipher::session_id(datagram) {
+            None => self.counters.malformed += 1,
+            Some(0) => self.handle_startup(now, transmit, None, datagram),
+            Some(id) => match self.slots.id(id) {
+                None => self.counters.unknown_session += 1,
+                Some(id) => match self.slots.get_mut(id) {
+                    Some(Occupant::Initiation(_)) => self.handle_startup(now, transmit, Some(id), datagram),
+                    _ => self.handle_session_datagram(now, transmit, id, datagram),
+                },
+            },
+        }
+    }
+
+    /// Startup packets: addressed to no session, or to one that is being opened (RFC 7016 §2.3.6, §2.3.8).
+    fn handle_startup(&mut self, now: Instant, transmit: Transmit, session: Option<SessionId>, datagram: &mut [u8]) {
+        let Ok(mut plain) = self.startup_opener.open(datagram) else {
+            self.counters.unverified += 1;
+            return;
+        };
+        let is_startup = PacketHeader::take(&mut plain).is_ok_and(|header| header.mode == Mode::Startup);
+        if !is_startup {
+            self.counters.malformed += 1;
+            return;
+        }
+        for raw in packet::chunks(plain) {
+            let Ok(chunk) = Chunk::parse(raw) else {
+                self.counters.malformed += 1;
+                continue;
+            };
+            match (session, &chunk) {
+                (None, Chunk::IHello(hello)) => self.handle_hello(now, transmit, hello.epd, hello.tag),
+                (None, Chunk::RHello(hello)) => self.handle_responder_hello(now, transmit, hello),
+                (None, Chunk::Redirect(redirect)) => self.handle_redirect(now, transmit, redirect),
+                (None, Chunk::IIKeying(keying)) => self.handle_initiator_keying(now, transmit, keying, raw.payload),
+                (Some(id), Chunk::RIKeying(_)) => self.handle_responder_keying(id, raw.payload),
+                (Some(id), Chunk::CookieChange(change)) => {
+                    if let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) {
+                        initiation.change_cookie(now, change.old_cookie, change.new_cookie);
+                        self.run_initiation(now, id);
+                    }
+                }
+                // RFC 7016 §2.3: a chunk in a packet of the wrong mode is ignored, and so is an unknown one.
+                _ => self.counters.ignored += 1,
+            }
+        }
+    }
+
+    fn handle_session_datagram(&mut self, now: Instant, transmit: Transmit, id: SessionId, datagram: &mut [u8]) {
+        let Transmit { interface, to: from } = transmit;
+        let received =
+            self.with_session(now, id, |session, context| session.receive(context, interface, from, datagram));
+        match received {
+            None => self.counters.unknown_session += 1,
+            Some(Received::Rejected(cipher::Rejected::Duplicate)) => self.counters.duplicates += 1,
+            Some(Received::Rejected(_)) => self.counters.unverified += 1,
+            Some(Received::Misfit) => self.counters.malformed += 1,
+            Some(Received::Processed { time_critical }) => {
+                if time_critical {
+                    self.note_time_critical(now, id);
+                }
+            }
+        }
+        while let Some(hello) = self.forwarded.pop() {
+            self.handle_forwarded_hello(now, &hello);
+        }
+    }
+
+    fn note_time_critical(&mut self, now: Instant, id: SessionId) {
+        if self.time_critical[0].is_some_and(|(last, _)| last != id) {
+            self.time_critical[1] = self.time_critical[0];
+        }
+        self.time_critical[0] = Some((id, now));
+    }
+
+    /// RFC 7016 §3.5.2.1: did another session receive time critical data of late?
+    fn others_are_time_critical(&self, now: Instant, id: SessionId) -> bool {
+        self.time_critical
+            .iter()
+            .flatten()
+            .any(|(other, at)| *other != id && now.saturating_duration_since(*at) < TIME_CRITICAL_MEMORY)
+    }
+
+    /// Does what has become due. To be called when the time that [`Self::poll_timeout`] named has come; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, id)) = self.timers.pop(now) {
+            match self.slots.get_mut(id) {
+                Some(Occupant::Session(session)) if session.armed == Some(at) => {
+                    session.armed = None;
+                    let is_due = session.deadline(&self.config).is_some_and(|deadline| deadline <= now);
+                    self.with_session(now, id, |session, context| {
+                        if is_due {
+                            session.handle_timeout(context);
+                        }
+                    });
+                }
+                Some(Occupant::Initiation(initiation)) if initiation.armed == Some(at) => {
+                    initiation.armed = None;
+                    self.run_initiation(now, id);
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// The next event. To be called until it returns `None` after anything was handled.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Appends the next datagram to `out`, which the caller empties before each call, and says where it is to go. To be called
+    /// until it returns `None` after anything was handled.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        if let Some(transmit) = self.outbox.pop(out) {
+            return Some(transmit);
+        }
+        while let Some(&id) = self.queue.front() {
+            let is_yielding = self.others_are_time_critical(now, id);
+            let transmit = match self.slots.get_mut(id) {
+                Some(Occupant::Session(session)) => {
+                    let transmit = session.fill(now, &self.config, is_yielding, out);
+                    let (id, deadline) = (id, session.deadline(&self.config));
+                    self.timers.arm(id, &mut session.armed, deadline);
+                    if transmit.is_none() {
+                        session.is_queued = false;
+                    }
+                    transmit
+                }
+                _ => None,
+            };
+            self.queue.pop_front();
+            if let Some(transmit) = transmit {
+                // To the end: the sessions take turns.
+                self.queue.push_back(id);
+                return Some(transmit);
+            }
+            self.settle(id);
+        }
+        None
+    }
+
+    /// When [`Self::handle_timeout`] is to be called, unless something else happens before. To be asked after draining.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Lets a session work, and does what follows from that for the endpoint's tables. `None` when there is no such session.
+    fn with_session<T>(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        work: impl FnOnce(&mut Session, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let Some(Occupant::Session(session)) = self.slots.get_mut(id) else { return None };
+        let rng = &mut self.rng;
+        let mut context = Context {
+            now,
+            id,
+            config: &self.config,
+            events: &mut self.events,
+            outbox: &mut self.outbox,
+            forwarded: &mut self.forwarded,
+            random: &mut |bytes| rng.fill_bytes(bytes),
+        };
+        let (was_open, address) = (session.state() == State::Open, session.transmit().to);
+        let result = work(session, &mut context);
+        let is_open = session.state() == State::Open;
+        let (peer, moved_to) = (session.identity().peer_id, session.transmit().to);
+        if !session.is_queued && session.wants_transmit(now) {
+            session.is_queued = true;
+            self.queue.push_back(id);
+        }
+        let deadline = session.deadline(&self.config);
+        self.timers.arm(id, &mut session.armed, deadline);
+        if was_open && (!is_open || moved_to != address) {
+            remove_if(&mut self.by_address, &address, id);
+            if is_open {
+                self.by_address.insert(moved_to, id);
+            } else {
+                remove_if(&mut self.by_peer, &peer, id);
+            }
+        }
+        self.settle(id);
+        Some(result)
+    }
+
+    /// Frees the slot of a session that is over and has sent what it had to send.
+    fn settle(&mut self, id: SessionId) {
+        if let Some(Occupant::Session(session)) = self.slots.get(id)
+            && session.state() == State::Closed
+            && !session.is_queued
+        {
+            self.slots.remove(id);
+        }
+    }
+
+    fn identity_of(&self, context: u16) -> Option<&Arc<Identity>> {
+        self.config.identities.get(usize::from(context))
+    }
+
+    fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+}
+
+/// Removes an entry that still points to this session.
+fn remove_if<K: std::hash::Hash + Eq>(map: &mut HashMap<K, SessionId>, key: &K, id: SessionId) {
+    if map.get(key) == Some(&id) {
+        map.remove(key);
+    }
+}

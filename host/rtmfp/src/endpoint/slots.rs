@@ -1,0 +1,176 @@
+//! Session ids and what stands behind them.
+//!
+//! An id is not a hash key but a place: 6 bits of prefix (which worker), 4 bits of generation, 22 bits of slot. A datagram finds
+//! its session with one array access, and another worker's datagram is known by its id alone.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+/// A session's receive session id: what the far end puts on the packets that it sends to this end (RFC 7016 §2.2.2). Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub(crate) u32);
+
+const SLOT_BITS: u32 = 22;
+const GENERATION_BITS: u32 = 4;
+const PREFIX_SHIFT: u32 = SLOT_BITS + GENERATION_BITS;
+const MAX_GENERATION: u8 = (1 << GENERATION_BITS) - 1;
+/// The most sessions that one endpoint can hold: 4,194,304.
+pub const MAX_SLOTS: usize = 1 << SLOT_BITS;
+/// The most endpoints that can share a port: prefixes are below this.
+pub const MAX_PREFIXES: u8 = 1 << (32 - PREFIX_SHIFT);
+/// A slot is used again only when this many others are free: late packets of its last session find nobody.
+const MIN_FREE: usize = 256;
+
+impl SessionId {
+    /// The id whose wire form is `id`. One that names no session does no harm anywhere.
+    pub fn from_wire(id: u32) -> Self {
+        Self(id)
+    }
+
+    /// The id as it stands on the wire.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Which endpoint of several behind one port gave out this id: [`Config::session_prefix`](crate::Config::session_prefix).
+    pub fn prefix(self) -> u8 {
+        prefix_of(self.0)
+    }
+
+    fn slot(self) -> usize {
+        (self.0 & ((1 << SLOT_BITS) - 1)) as usize
+    }
+
+    fn generation(self) -> u8 {
+        (self.0 >> SLOT_BITS) as u8 & MAX_GENERATION
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// The prefix of a session id read from a datagram.
+pub fn prefix_of(session_id: u32) -> u8 {
+    (session_id >> PREFIX_SHIFT) as u8
+}
+
+struct Slot<T> {
+    /// From 1, so that no id is 0.
+    generation: u8,
+    occupant: Option<T>,
+}
+
+/// The table of slots.
+pub(crate) struct Slots<T> {
+    prefix: u32,
+    max: usize,
+    slots: Vec<Slot<T>>,
+    /// Oldest first.
+    free: VecDeque<u32>,
+}
+
+impl<T> Slots<T> {
+    pub(crate) fn new(prefix: u8, max: usize) -> Self {
+        let prefix = u32::from(prefix % MAX_PREFIXES) << PREFIX_SHIFT;
+        Self { prefix, max: max.min(MAX_SLOTS), slots: Vec::new(), free: VecDeque::new() }
+    }
+
+    /// How many slots are occupied.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Occupies a slot; `None` when all are.
+    pub(crate) fn insert(&mut self, occupant: T) -> Option<SessionId> {
+        let can_grow = self.slots.len() < self.max;
+        let reused = if self.free.len() >= MIN_FREE || !can_grow { self.free.pop_front() } else { None };
+        let index = match reused {
+            Some(index) => index,
+            None if can_grow => {
+                self.slots.push(Slot { generation: 0, occupant: None });
+                self.slots.len() as u32 - 1
+            }
+            None => return None,
+        };
+        let slot = self.slots.get_mut(index as usize)?;
+        slot.generation = if slot.generation == MAX_GENERATION { 1 } else { slot.generation + 1 };
+        slot.occupant = Some(occupant);
+        Some(SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index))
+    }
+
+    /// The id whose wire form is `id`, if it is in use here.
+    pub(crate) fn id(&self, id: u32) -> Option<SessionId> {
+        let id = SessionId(id);
+        self.get(id).map(|_| id)
+    }
+
+    pub(crate) fn get(&self, id: SessionId) -> Option<&T> {
+        let slot = self.slots.get(id.slot())?;
+        (slot.generation == id.generation() && id.0 >> PREFIX_SHIFT == self.prefix >> PREFIX_SHIFT)
+            .then_some(slot.occupant.as_ref())?
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut T> {
+        let slot = self.slots.get_mut(id.slot())?;
+        (slot.generation == id.generation() && id.0 >> PREFIX_SHIFT == self.prefix >> PREFIX_SHIFT)
+            .then_some(slot.occupant.as_mut())?
+    }
+
+    /// Frees a slot.
+    pub(crate) fn remove(&mut self, id: SessionId) -> Option<T> {
+        self.get(id)?;
+        let occupant = self.slots.get_mut(id.slot())?.occupant.take();
+        if occupant.is_some() {
+            self.free.push_back(id.slot() as u32);
+        }
+        occupant
+    }
+
+    /// Every id in use and what stands behind it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionId, &T)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let id = SessionId(self.prefix | u32::from(slot.generation) << SLOT_BITS | index as u32);
+            slot.occupant.as_ref().map(|occupant| (id, occupant))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_name_their_endpoint_and_are_not_reused_at_once() {
+        let mut slots = Slots::new(5, 1000);
+        let first = slots.insert('a').unwrap();
+        assert_eq!((first.prefix(), slots.get(first)), (5, Some(&'a')));
+        assert_eq!(slots.remove(first), Some('a'));
+        assert_eq!(slots.remove(first), None);
+        let second = slots.insert('b').unwrap();
+        assert_ne!(first.slot(), second.slot());
+        assert_eq!(slots.get(first), None);
+        assert_eq!(slots.id(second.get() ^ 1 << 31), None, "another endpoint's");
+        assert_eq!(slots.id(0), None);
+        assert_eq!(slots.len(), 1);
+    }
+
+    #[test]
+    fn the_bound_holds_and_generations_differ() {
+        let mut slots = Slots::new(0, 2);
+        let (first, _) = (slots.insert(1).unwrap(), slots.insert(2).unwrap());
+        assert_eq!(slots.insert(3), None);
+        let mut last = first;
+        for round in 0..40 {
+            assert!(slots.remove(last).is_some());
+            let next = slots.insert(round).unwrap();
+            assert_ne!(next, last);
+            assert_ne!(next.get(), 0);
+            assert_eq!(slots.get(last), None);
+            last = next;
+        }
+        assert_eq!(slots.iter().count(), 2);
+    }
+}

@@ -1,0 +1,38 @@
+//! When which session is to be looked at again.
+//!
+//! A session moves its deadline with nearly every packet, mostly to later. So the heap is told only of earlier ones, and an
+//! entry that comes up too early is put back with the session's present deadline.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+use super::slots::SessionId;
+
+#[derive(Default)]
+pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, SessionId)>>);
+
+impl Timers {
+    /// `armed` is the time of the session's earliest entry here, which the session keeps; `deadline` is when it wants to be
+    /// looked at.
+    pub(crate) fn arm(&mut self, id: SessionId, armed: &mut Option<Instant>, deadline: Option<Instant>) {
+        let Some(deadline) = deadline else { return };
+        if armed.is_none_or(|armed| deadline < armed) {
+            *armed = Some(deadline);
+            self.0.push(Reverse((deadline, id)));
+        }
+    }
+
+    /// When the next entry comes up.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes an entry that has come up. Whether it is the session's earliest is for the session to tell.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Instant, SessionId)> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop().map(|Reverse(entry)| entry)
+    }
+}

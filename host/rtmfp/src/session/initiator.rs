@@ -1,0 +1,266 @@
+//! Opening a session: the initiator's side (RFC 7016 §3.5.1.1.1, cookie change §3.5.1.2).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::crypto::{Certificate, Epd, Offer};
+use crate::endpoint::{InterfaceId, Outbox, StartupSeal, Transmit};
+use crate::wire::chunk::{IHello, IIKeying};
+use crate::wire::{Origin, TaggedAddress};
+
+/// The ultimate open timeout.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(95);
+/// REDIRECT_THRESHOLD: redirects add no candidates beyond so many.
+const REDIRECT_THRESHOLD: usize = 24;
+/// How long the first hello or keying is waited for; each repetition is waited for this much more than the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(1000);
+const MORE_WAIT: Duration = Duration::from_millis(1500);
+/// Tags are to be hard to guess (at least 8 bytes); 16 is what Flash's peers use, and some take nothing else.
+pub(crate) const TAG_LEN: usize = 16;
+
+/// When something that got no answer is sent again.
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    wait: Duration,
+    next: Instant,
+}
+
+impl Backoff {
+    /// The first time is now.
+    fn new(now: Instant) -> Self {
+        Self { wait: FIRST_WAIT, next: now }
+    }
+
+    /// Is it time? If so, the next time is set.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + self.wait;
+            self.wait += MORE_WAIT;
+        }
+        is_due
+    }
+}
+
+struct Candidate {
+    transmit: Transmit,
+    backoff: Backoff,
+}
+
+/// A session that this end opens.
+pub(crate) struct Initiation {
+    epd: Vec<u8>,
+    pub(crate) tag: [u8; TAG_LEN],
+    deadline: Instant,
+    candidates: Vec<Candidate>,
+    stage: Stage,
+    /// As in an open session.
+    pub(crate) armed: Option<Instant>,
+}
+
+enum Stage {
+    /// S_IHELLO_SENT
+    Hello,
+    /// A responder is chosen, and its keying being computed: the beginning of S_KEYING_SENT.
+    Offering(Box<Chosen>),
+    /// S_KEYING_SENT
+    Keying(Box<Keying>),
+}
+
+/// The responder whose hello was the first to fit.
+pub(crate) struct Chosen {
+    pub(crate) certificate: Certificate,
+    pub(crate) cookie: Vec<u8>,
+    pub(crate) transmit: Transmit,
+}
+
+struct Keying {
+    chosen: Chosen,
+    /// `None` while a responder's answer is being computed.
+    offer: Option<Box<Offer>>,
+    near_certificate: Vec<u8>,
+    cookie_changed: bool,
+    backoff: Backoff,
+}
+
+/// An answer to the keying, on its way to a [`KeyingJob`](crate::KeyingJob).
+pub(crate) struct Completion {
+    pub(crate) offer: Box<Offer>,
+    pub(crate) certificate: Certificate,
+    pub(crate) transmit: Transmit,
+}
+
+impl Initiation {
+    pub(crate) fn new(
+        now: Instant,
+        epd: Vec<u8>,
+        tag: [u8; TAG_LEN],
+        candidates: &[(InterfaceId, SocketAddr)],
+    ) -> Self {
+        let mut new =
+            Self { epd, tag, deadline: now + OPEN_TIMEOUT, candidates: Vec::new(), stage: Stage::Hello, armed: None };
+        candidates.iter().for_each(|&(interface, to)| new.add_candidate(now, Transmit { interface, to }));
+        new
+    }
+
+    fn add_candidate(&mut self, now: Instant, transmit: Transmit) {
+        let is_known = self.candidates.iter().any(|known| known.transmit.to == transmit.to);
+        if !is_known && self.candidates.len() < REDIRECT_THRESHOLD && is_reachable(transmit.to) {
+            self.candidates.push(Candidate { transmit, backoff: Backoff::new(now) });
+        }
+    }
+
+    /// Takes in a redirect that echoes the tag; its new addresses are tried at the next [`Self::handle_timeout`].
+    ///
+    /// An address of unspecified origin does not count: introducers name one to say that the peer is gone.
+    pub(crate) fn redirect(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        from: SocketAddr,
+        destinations: impl Iterator<Item = TaggedAddress>,
+    ) {
+        if !matches!(self.stage, Stage::Hello) {
+            return;
+        }
+        let mut is_implied = true;
+        for destination in destinations.take(2 * REDIRECT_THRESHOLD) {
+            is_implied = false;
+            if destination.origin != Origin::Unspecified {
+                self.add_candidate(now, Transmit { interface, to: destination.address });
+            }
+        }
+        if is_implied {
+            // RFC 7016 §2.3.5: no address means the one that the redirect came from.
+            self.add_candidate(now, Transmit { interface, to: from });
+        }
+    }
+
+    /// Does this responder's certificate answer what is wanted, and is an answer still wanted?
+    pub(crate) fn wants(&self, certificate: &Certificate) -> bool {
+        matches!(self.stage, Stage::Hello) && self.selects(certificate)
+    }
+
+    /// Does the endpoint discriminator select this certificate?
+    pub(crate) fn selects(&self, certificate: &Certificate) -> bool {
+        Epd::parse(&self.epd).is_ok_and(|epd| epd.selects(certificate))
+    }
+
+    /// Decides for a responder; its keying is to be computed next.
+    pub(crate) fn choose(&mut self, chosen: Chosen) {
+        self.stage = Stage::Offering(Box::new(chosen));
+    }
+
+    /// The responder decided for, while the keying is being computed.
+    pub(crate) fn chosen(&self) -> Option<&Chosen> {
+        match &self.stage {
+            Stage::Hello => None,
+            Stage::Offering(chosen) => Some(chosen),
+            Stage::Keying(keying) => Some(&keying.chosen),
+        }
+    }
+
+    /// The keying is computed, and goes out at the next [`Self::handle_timeout`].
+    pub(crate) fn offer(&mut self, now: Instant, offer: Box<Offer>, near_certificate: &[u8]) {
+        if let Stage::Offering(chosen) = std::mem::replace(&mut self.stage, Stage::Hello) {
+            self.stage = Stage::Keying(Box::new(Keying {
+                chosen: *chosen,
+                offer: Some(offer),
+                near_certificate: near_certificate.to_vec(),
+                cookie_changed: false,
+                backoff: Backoff::new(now),
+            }));
+        }
+    }
+
+    /// RFC 7016 §3.5.1.2: takes a new cookie, once.
+    pub(crate) fn change_cookie(&mut self, now: Instant, old: &[u8], new: &[u8]) {
+        if let Stage::Keying(keying) = &mut self.stage
+            && !keying.cookie_changed
+            && keying.chosen.cookie == old
+        {
+            keying.cookie_changed = true;
+            keying.chosen.cookie = new.to_vec();
+            keying.backoff = Backoff::new(now);
+        }
+    }
+
+    /// The responder has answered the keying; `None` when no answer is awaited.
+    pub(crate) fn complete(&mut self) -> Option<Completion> {
+        let Stage::Keying(keying) = &mut self.stage else { return None };
+        let offer = keying.offer.take()?;
+        Some(Completion { offer, certificate: keying.chosen.certificate.clone(), transmit: keying.chosen.transmit })
+    }
+
+    /// The answer was not the responder's: another may come.
+    pub(crate) fn resume(&mut self, offer: Box<Offer>) {
+        if let Stage::Keying(keying) = &mut self.stage {
+            keying.offer = Some(offer);
+        }
+    }
+
+    /// Is this address one that the session is being opened to (RFC 7016 §3.5.1.3)?
+    pub(crate) fn is_destination(&self, address: SocketAddr) -> bool {
+        match self.chosen() {
+            Some(chosen) => chosen.transmit.to == address,
+            None => self.candidates.iter().any(|candidate| candidate.transmit.to == address),
+        }
+    }
+
+    /// Sends what is due. False when the time is up.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        session_id: u32,
+        seal: &mut StartupSeal,
+        outbox: &mut Outbox,
+    ) -> bool {
+        if now >= self.deadline {
+            return false;
+        }
+        match &mut self.stage {
+            Stage::Hello => {
+                let hello = IHello { epd: &self.epd, tag: &self.tag };
+                for candidate in &mut self.candidates {
+                    if candidate.backoff.is_due(now) {
+                        seal.push(outbox, candidate.transmit, 0, |out| hello.put(out));
+                    }
+                }
+            }
+            Stage::Offering(_) => (),
+            Stage::Keying(keying) => {
+                if let Some(offer) = &keying.offer
+                    && keying.backoff.is_due(now)
+                {
+                    let iikeying = IIKeying {
+                        session_id,
+                        cookie_echo: &keying.chosen.cookie,
+                        certificate: &keying.near_certificate,
+                        component: &offer.component,
+                        signature: crate::crypto::signature::NONE,
+                        signed_parameters: &[],
+                    };
+                    seal.push(outbox, keying.chosen.transmit, 0, |out| iikeying.put(out));
+                }
+            }
+        }
+        true
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    pub(crate) fn deadline(&self) -> Instant {
+        let next = match &self.stage {
+            Stage::Hello => self.candidates.iter().map(|candidate| candidate.backoff.next).min(),
+            Stage::Offering(_) => None,
+            Stage::Keying(keying) => keying.offer.is_some().then_some(keying.backoff.next),
+        };
+        next.map_or(self.deadline, |next| next.min(self.deadline))
+    }
+}
+
+/// Can a packet be sent there at all? What introducers relay from others may be nonsense.
+fn is_reachable(address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
+}

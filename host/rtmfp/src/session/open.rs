@@ -1,0 +1,511 @@
+//! A session from S_OPEN to its end (RFC 7016 §3.5): packets in and out, ping, keepalive, moving, closing.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::mobility::Mobility;
+use super::rtt::Rtt;
+use super::state::State;
+use crate::crypto::{Opener, PeerId, Rejected, Sealer, SessionKeys};
+use crate::endpoint::{CloseReason, Config, Event, InterfaceId, Outbox, SessionId, Transmit};
+use crate::flow::{Flows, Timing};
+use crate::wire::chunk::{ForwardedIHello, kind};
+use crate::wire::packet::{self, put_chunk};
+use crate::wire::{Chunk, Mode, PacketHeader};
+
+/// Control chunks waiting for a packet may take this many bytes; what is beyond is dropped, as the network might have done.
+const MAX_CONTROL: usize = 8192;
+/// Keepalive pings are at least this far apart.
+const MIN_PING_INTERVAL: Duration = Duration::from_secs(2);
+/// A session whose address somebody else uses has this long to show that it lives.
+const SUSPECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a session lends from the endpoint while it works.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) id: SessionId,
+    pub(crate) config: &'a Config,
+    pub(crate) events: &'a mut VecDeque<Event>,
+    /// Packets to elsewhere than the session's address.
+    pub(crate) outbox: &'a mut Outbox,
+    /// Hellos that the far end passes on, for the endpoint to answer.
+    pub(crate) forwarded: &'a mut Vec<Forwarded>,
+    pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
+}
+
+/// A hello that a forwarder passed on (RFC 7016 §2.3.3).
+pub(crate) struct Forwarded {
+    pub(crate) interface: InterfaceId,
+    pub(crate) epd: SmallVec<[u8; 64]>,
+    pub(crate) reply_to: SocketAddr,
+    pub(crate) tag: SmallVec<[u8; 16]>,
+}
+
+impl Forwarded {
+    fn new(interface: InterfaceId, hello: &ForwardedIHello<'_>) -> Self {
+        Self {
+            interface,
+            epd: SmallVec::from_slice(hello.epd),
+            reply_to: hello.reply_address.address,
+            tag: SmallVec::from_slice(hello.tag),
+        }
+    }
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// Verified and processed; was it marked as real-time data?
+    Processed { time_critical: bool },
+    /// Not from the far end of this session, or seen before.
+    Rejected(Rejected),
+    /// Verified, but not a packet, or marked as if this end had sent it (RFC 7016 §2.2.4).
+    Misfit,
+}
+
+/// An established session.
+pub(crate) struct Session {
+    role: Mode,
+    state: State,
+    far_id: u32,
+    transmit: Transmit,
+    sealer: Sealer,
+    opener: Opener,
+    rtt: Rtt,
+    flows: Flows,
+    /// Encoded chunks that wait for a packet.
+    control: Vec<u8>,
+    identity: Box<FarIdentity>,
+    mobility: Option<Box<Mobility>>,
+    /// The RIKeying datagram, until the initiator has shown that it got it.
+    rikeying: Option<Box<[u8]>>,
+    /// When the last packet came.
+    heard: Instant,
+    /// When the last keepalive ping went out, if nothing came since.
+    pinged: Option<Instant>,
+    /// Someone else has the session's address: silence is taken for death sooner.
+    suspect_until: Option<Instant>,
+    /// The session's earliest entry among the endpoint's timers.
+    pub(crate) armed: Option<Instant>,
+    /// The session stands in the endpoint's queue of those that may have something to send.
+    pub(crate) is_queued: bool,
+}
+
+/// Who is at the other end, and what proves it.
+pub(crate) struct FarIdentity {
+    pub(crate) peer_id: PeerId,
+    /// SHA-256 of the whole certificate: an identical one overrides (RFC 7425 §4.3.7).
+    pub(crate) certificate_hash: [u8; 32],
+    pub(crate) near_nonce: [u8; 32],
+    pub(crate) far_nonce: [u8; 32],
+}
+
+/// What a session is made of.
+pub(crate) struct Established {
+    pub(crate) role: Mode,
+    pub(crate) far_id: u32,
+    pub(crate) transmit: Transmit,
+    pub(crate) keys: SessionKeys,
+    pub(crate) peer_id: PeerId,
+    pub(crate) certificate_hash: [u8; 32],
+}
+
+impl Session {
+    pub(crate) fn new(now: Instant, config: &Config, from: Established) -> Self {
+        Self {
+            role: from.role,
+            state: State::Open,
+            far_id: from.far_id,
+            transmit: from.transmit,
+            sealer: Sealer::new(&from.keys),
+            opener: Opener::new(&from.keys),
+            rtt: Rtt::new(now),
+            flows: Flows::new(Arc::clone(&config.flow)),
+            control: Vec::new(),
+            identity: Box::new(FarIdentity {
+                peer_id: from.peer_id,
+                certificate_hash: from.certificate_hash,
+                near_nonce: from.keys.near_nonce,
+                far_nonce: from.keys.far_nonce,
+            }),
+            mobility: None,
+            rikeying: None,
+            heard: now,
+            pinged: None,
+            suspect_until: None,
+            armed: None,
+            is_queued: false,
+        }
+    }
+
+    pub(crate) fn role(&self) -> Mode {
+        self.role
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn transmit(&self) -> Transmit {
+        self.transmit
+    }
+
+    pub(crate) fn identity(&self) -> &FarIdentity {
+        &self.identity
+    }
+
+    pub(crate) fn rtt(&self) -> &Rtt {
+        &self.rtt
+    }
+
+    pub(crate) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    pub(crate) fn rikeying(&self) -> Option<&[u8]> {
+        self.rikeying.as_deref()
+    }
+
+    /// The datagram to send again if the initiator repeats its keying.
+    pub(crate) fn keep_rikeying(&mut self, datagram: Box<[u8]>) {
+        self.rikeying = Some(datagram);
+    }
+
+    /// The session's flows, while it is open.
+    pub(crate) fn flows(&mut self) -> Option<&mut Flows> {
+        (self.state == State::Open).then_some(&mut self.flows)
+    }
+
+    pub(crate) fn timing(&self, now: Instant) -> Timing {
+        Timing { now, erto: self.rtt.timeout(), smoothed_rtt: self.rtt.smoothed() }
+    }
+
+    /// Processes a datagram that bears this session's id.
+    pub(crate) fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+        interface: InterfaceId,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) -> Received {
+        let mut plain = match self.opener.open(datagram) {
+            Ok(plain) => plain,
+            Err(rejected) => return Received::Rejected(rejected),
+        };
+        let now = context.now;
+        let Ok(header) = PacketHeader::take(&mut plain) else { return Received::Misfit };
+        if header.mode != self.role.opposite() {
+            return Received::Misfit;
+        }
+        self.heard = now;
+        self.pinged = None;
+        self.suspect_until = None;
+        self.rikeying = None;
+        self.rtt.on_receive(now, &header);
+        for raw in packet::chunks(plain) {
+            // RFC 7016 §2.3: a chunk with an error is ignored, and so is an unknown one; the next is processed.
+            if let Ok(chunk) = Chunk::parse(raw) {
+                self.chunk(context, interface, from, &chunk);
+            }
+            if self.state == State::Closed {
+                break;
+            }
+        }
+        if self.state == State::Open {
+            let timing = self.timing(now);
+            self.flows.on_packet_end(&timing, header.time_critical_reverse);
+            self.drain_flow_events(context);
+            if from != self.transmit.to {
+                self.check_address(context, Transmit { interface, to: from });
+            }
+        }
+        Received::Processed { time_critical: header.time_critical }
+    }
+
+    fn chunk(&mut self, context: &mut Context<'_>, interface: InterfaceId, from: SocketAddr, chunk: &Chunk<'_>) {
+        match chunk {
+            // RFC 7016 §3.5.5
+            Chunk::Close => {
+                self.put_control(|out| put_chunk(kind::CLOSE_ACK, out, |_| ()));
+                if self.state == State::Open {
+                    self.leave_open(context, State::far_close_linger(context.now), CloseReason::Far);
+                }
+            }
+            Chunk::CloseAck => {
+                if self.state == State::Open {
+                    self.leave_open(context, State::Closed, CloseReason::FarAbrupt);
+                }
+                self.state = State::Closed;
+            }
+            _ if self.state != State::Open => (),
+            // RFC 7016 §3.5.4
+            Chunk::Ping(message) => {
+                self.put_control(|out| put_chunk(kind::PING_REPLY, out, |out| out.extend_from_slice(message)));
+            }
+            Chunk::PingReply(message) => self.ping_reply(context, interface, from, message),
+            Chunk::UserData(data) => self.flows.on_user_data(&self.timing(context.now), data),
+            Chunk::NextUserData(data) => self.flows.on_next_user_data(&self.timing(context.now), data),
+            Chunk::Ack(ack) => self.flows.on_ack(&self.timing(context.now), ack),
+            Chunk::BufferProbe(probe) => self.flows.on_buffer_probe(&self.timing(context.now), probe),
+            Chunk::FlowException(exception) => self.flows.on_exception(&self.timing(context.now), exception),
+            Chunk::ForwardedIHello(hello) => context.forwarded.push(Forwarded::new(interface, hello)),
+            // Startup chunks have no place here (RFC 7016 §2.2.4), unknown ones are ignored (§2.3).
+            _ => (),
+        }
+    }
+
+    fn ping_reply(&mut self, context: &mut Context<'_>, interface: InterfaceId, from: SocketAddr, message: &[u8]) {
+        if message.is_empty() {
+            return;
+        }
+        if let Some(application) = message.strip_prefix(&[APPLICATION_PING]) {
+            let message = application.to_vec();
+            context.events.push_back(Event::Pong { session: context.id, message });
+            return;
+        }
+        let Some(mobility) = &mut self.mobility else { return };
+        if mobility.confirm(context.now, message, from) && from != self.transmit.to {
+            let previous = std::mem::replace(&mut self.transmit, Transmit { interface, to: from });
+            let event = Event::AddressChanged { session: context.id, from: previous.to, to: from };
+            context.events.push_back(event);
+        }
+    }
+
+    /// RFC 7016 §3.5.4.2: asks the address that a packet came from whether the far end is there.
+    fn check_address(&mut self, context: &mut Context<'_>, transmit: Transmit) {
+        let now = context.now;
+        let mobility = self.mobility.get_or_insert_with(|| {
+            let mut secret = [0; 16];
+            (context.random)(&mut secret);
+            Box::new(Mobility::new(now, secret))
+        });
+        let Some(message) = mobility.check(now, transmit.to) else { return };
+        let (sealer, rtt, role, far_id) = (&mut self.sealer, &mut self.rtt, self.role, self.far_id);
+        context.outbox.push(transmit, |out| {
+            let start = out.len();
+            sealer.begin(out);
+            let mut header = PacketHeader::new(role);
+            rtt.on_send(now, &mut header);
+            header.put(out);
+            put_chunk(kind::PING, out, |out| out.extend_from_slice(&message));
+            sealer.finish(far_id, start, out);
+        });
+    }
+
+    /// Appends a control chunk to what waits for a packet, if there is room.
+    fn put_control(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let before = self.control.len();
+        let fits = write(&mut self.control) && self.control.len() <= MAX_CONTROL;
+        if !fits {
+            self.control.truncate(before);
+        }
+        fits
+    }
+
+    /// Passes a hello on to the far end (RFC 7016 §3.5.1.5). False when the session is not open or its queue is full.
+    pub(crate) fn forward(&mut self, hello: &ForwardedIHello<'_>) -> bool {
+        self.state == State::Open && self.put_control(|out| hello.put(out))
+    }
+
+    /// Sends a ping with the application's message; the reply becomes an [`Event::Pong`].
+    pub(crate) fn ping(&mut self, message: &[u8]) -> bool {
+        self.state == State::Open
+            && self.put_control(|out| {
+                put_chunk(kind::PING, out, |out| {
+                    out.push(APPLICATION_PING);
+                    out.extend_from_slice(message);
+                })
+            })
+    }
+
+    /// Somebody else speaks from the session's address: is the far end still there?
+    pub(crate) fn suspect(&mut self, now: Instant) {
+        if self.state == State::Open && self.suspect_until.is_none() {
+            self.suspect_until = Some(now + SUSPECT_LIMIT);
+            self.send_keepalive(now);
+        }
+    }
+
+    fn send_keepalive(&mut self, now: Instant) {
+        self.pinged = Some(now);
+        self.put_control(|out| put_chunk(kind::PING, out, |_| ()));
+    }
+
+    /// Starts an orderly close (RFC 7016 §3.5.5).
+    pub(crate) fn close(&mut self, context: &mut Context<'_>) {
+        if self.state == State::Open {
+            self.leave_open(context, State::near_close(context.now), CloseReason::Near);
+            self.put_control(|out| put_chunk(kind::CLOSE, out, |_| ()));
+        }
+    }
+
+    /// Ends the session without waiting for anybody; `tell` says whether the far end hears of it.
+    pub(crate) fn abort(&mut self, context: &mut Context<'_>, reason: CloseReason, tell: bool) {
+        if self.state == State::Closed {
+            return;
+        }
+        if tell {
+            let (sealer, role, far_id) = (&mut self.sealer, self.role, self.far_id);
+            context.outbox.push(self.transmit, |out| {
+                let start = out.len();
+                sealer.begin(out);
+                PacketHeader::new(role).put(out);
+                put_chunk(kind::CLOSE_ACK, out, |_| ());
+                sealer.finish(far_id, start, out);
+            });
+        }
+        self.leave_open(context, State::Closed, reason);
+    }
+
+    /// RFC 7016 §3.5.5: flows exist only in open sessions.
+    fn leave_open(&mut self, context: &mut Context<'_>, next: State, reason: CloseReason) {
+        if self.state == State::Open {
+            self.drain_flow_events(context);
+            self.flows = Flows::new(Arc::clone(&context.config.flow));
+            context.events.push_back(Event::Closed { session: context.id, reason });
+        }
+        self.state = next;
+    }
+
+    pub(crate) fn drain_flow_events(&mut self, context: &mut Context<'_>) {
+        while let Some(event) = self.flows.poll_event() {
+            context.events.push_back(Event::Flow { session: context.id, event });
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        match &mut self.state {
+            State::Open => {
+                let timing = self.timing(now);
+                if self.flows.on_timeout(&timing) {
+                    self.rtt.back_off();
+                }
+                self.drain_flow_events(context);
+                let config = context.config;
+                if now >= self.dead_at(config) {
+                    self.abort(context, CloseReason::Silence, true);
+                } else if now >= self.ping_at(config) {
+                    self.send_keepalive(now);
+                }
+            }
+            State::NearClose(closing) => {
+                if now >= closing.until {
+                    self.state = State::Closed;
+                } else if now >= closing.next_request {
+                    closing.repeat(now);
+                    self.put_control(|out| put_chunk(kind::CLOSE, out, |_| ()));
+                }
+            }
+            State::FarCloseLinger { until } => {
+                if now >= *until {
+                    self.state = State::Closed;
+                }
+            }
+            State::Closed => (),
+        }
+    }
+
+    fn dead_at(&self, config: &Config) -> Instant {
+        let limit = self.heard + config.silence_limit;
+        self.suspect_until.map_or(limit, |until| until.min(limit))
+    }
+
+    fn ping_at(&self, config: &Config) -> Instant {
+        let idle = self.heard + config.keepalive;
+        match self.pinged {
+            // RFC 7016 §3.5.4.1: not more often than once per ERTO.
+            Some(pinged) => pinged + self.rtt.timeout().max(MIN_PING_INTERVAL),
+            None => idle,
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        match &self.state {
+            State::Open => {
+                let at = self.ping_at(config).min(self.dead_at(config));
+                Some(self.flows.next_timeout().map_or(at, |flows| flows.min(at)))
+            }
+            State::NearClose(closing) => Some(closing.next_request.min(closing.until)),
+            State::FarCloseLinger { until } => Some(*until),
+            State::Closed => None,
+        }
+    }
+
+    /// Is there something to send?
+    pub(crate) fn wants_transmit(&self, now: Instant) -> bool {
+        !self.control.is_empty() || (self.state == State::Open && self.flows.wants_transmit(&self.timing(now)))
+    }
+
+    /// Appends a datagram to `out`, if there is something to send.
+    pub(crate) fn fill(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        time_critical_reverse: bool,
+        out: &mut Vec<u8>,
+    ) -> Option<Transmit> {
+        if !self.wants_transmit(now) {
+            return None;
+        }
+        let start = out.len();
+        self.sealer.begin(out);
+        let mut header = PacketHeader::new(self.role);
+        self.rtt.on_send(now, &mut header);
+        header.time_critical_reverse = time_critical_reverse;
+        let header_at = out.len();
+        header.put(out);
+        let first_chunk = out.len();
+        let limit = header_at + self.sealer.max_plain(config.max_datagram);
+        self.fill_control(limit, out);
+        if self.state == State::Open {
+            let filled = self.flows.fill(&self.timing(now), out, limit);
+            if filled.time_critical {
+                // The flags byte comes first; the rest of the header stays what it is.
+                header.time_critical = true;
+                let mut again = Vec::with_capacity(packet::MAX_HEADER_LEN);
+                header.put(&mut again);
+                out[header_at..first_chunk].copy_from_slice(&again);
+            }
+        }
+        if out.len() == first_chunk {
+            out.truncate(start);
+            return None;
+        }
+        self.sealer.finish(self.far_id, start, out);
+        Some(self.transmit)
+    }
+
+    /// Moves as many waiting control chunks into the packet as fit; one that fits into no packet is dropped.
+    fn fill_control(&mut self, limit: usize, out: &mut Vec<u8>) {
+        let room = limit.saturating_sub(out.len());
+        let mut taken = 0;
+        for raw in packet::chunks(&self.control) {
+            let len = packet::CHUNK_HEADER_LEN + raw.payload.len();
+            if taken + len > room {
+                break;
+            }
+            taken += len;
+        }
+        out.extend_from_slice(&self.control[..taken]);
+        if taken == self.control.len() {
+            self.control = Vec::new();
+        } else if taken == 0 {
+            let first = packet::chunks(&self.control)
+                .next()
+                .map_or(self.control.len(), |raw| packet::CHUNK_HEADER_LEN + raw.payload.len());
+            self.control.drain(..first);
+        } else {
+            self.control.drain(..taken);
+        }
+    }
+}
+
+/// The first byte of a ping that the application sent: it tells the reply from that of an address check.
+const APPLICATION_PING: u8 = b'A';

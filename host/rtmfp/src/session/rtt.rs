@@ -1,0 +1,202 @@
+//! Round trip times by timestamp echo, and the retransmission timeout (RFC 7016 §3.5.2.2).
+//!
+//! Times are kept as milliseconds since the session opened: an idle session is to be small.
+
+use std::time::{Duration, Instant};
+
+use crate::wire::PacketHeader;
+use crate::wire::packet::TICK_MS;
+
+/// The effective retransmission timeout before anything is measured.
+const INITIAL_ERTO: Duration = Duration::from_secs(3);
+/// The measured retransmission timeout before anything is measured, and the least effective one.
+const MIN_ERTO: Duration = Duration::from_millis(250);
+/// What the far end may delay an acknowledgement by.
+const ACK_DELAY: Duration = Duration::from_millis(200);
+/// Persistent timeouts raise the effective timeout up to here.
+const MAX_BACKED_OFF_ERTO: Duration = Duration::from_secs(10);
+/// A received timestamp older than this is not echoed.
+const ECHO_LIFETIME: Duration = Duration::from_secs(128);
+
+/// The timestamps and timeouts of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Rtt {
+    /// The origin of the clock whose ticks are sent.
+    epoch: Instant,
+    /// TS_RX and TS_RX_TIME.
+    received: Option<(u16, Instant)>,
+    /// TS_ECHO_TX.
+    echo_sent: Option<u16>,
+    /// TS_TX.
+    sent: Option<u16>,
+    /// TS_ECHO_RX.
+    echo_received: Option<u16>,
+    /// SRTT and RTTVAR.
+    smoothed: Option<(Duration, Duration)>,
+    /// MRTO.
+    measured_timeout: Duration,
+    /// ERTO.
+    effective_timeout: Duration,
+}
+
+impl Rtt {
+    /// For a session that opens now.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            received: None,
+            echo_sent: None,
+            sent: None,
+            echo_received: None,
+            smoothed: None,
+            measured_timeout: MIN_ERTO,
+            effective_timeout: INITIAL_ERTO,
+        }
+    }
+
+    /// The low 16 bits of this end's clock.
+    fn tick(&self, now: Instant) -> u16 {
+        ticks(now.saturating_duration_since(self.epoch)) as u16
+    }
+
+    /// SRTT: the smoothed round trip time, once there was a measurement.
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        self.smoothed.map(|(rtt, _)| rtt)
+    }
+
+    /// ERTO.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.effective_timeout
+    }
+
+    /// Takes note of the timestamps of a verified packet.
+    pub(crate) fn on_receive(&mut self, now: Instant, header: &PacketHeader) {
+        if let Some(timestamp) = header.timestamp
+            && self.received.is_none_or(|(seen, _)| seen != timestamp)
+        {
+            self.received = Some((timestamp, now));
+        }
+        if let Some(echo) = header.timestamp_echo
+            && self.echo_received != Some(echo)
+        {
+            self.echo_received = Some(echo);
+            let elapsed = self.tick(now).wrapping_sub(echo);
+            // More than half the clock's range can only be an echo of the future.
+            if elapsed <= 32767 {
+                self.measure(Duration::from_millis(u64::from(elapsed) * TICK_MS));
+            }
+        }
+    }
+
+    fn measure(&mut self, rtt: Duration) {
+        let (smoothed, variance) = match self.smoothed {
+            Some((smoothed, variance)) => ((smoothed * 7 + rtt) / 8, (variance * 3 + smoothed.abs_diff(rtt)) / 4),
+            None => (rtt, rtt / 2),
+        };
+        self.smoothed = Some((smoothed, variance));
+        self.measured_timeout = smoothed + variance * 4 + ACK_DELAY;
+        self.effective_timeout = self.measured_timeout.max(MIN_ERTO);
+    }
+
+    /// Puts the timestamp and its echo into the header of a packet that is sent now.
+    pub(crate) fn on_send(&mut self, now: Instant, header: &mut PacketHeader) {
+        let tick = self.tick(now);
+        if self.sent != Some(tick) {
+            self.sent = Some(tick);
+            header.timestamp = Some(tick);
+        }
+        let Some((timestamp, at)) = self.received else { return };
+        let elapsed = now.saturating_duration_since(at);
+        if elapsed > ECHO_LIFETIME {
+            (self.received, self.echo_sent) = (None, None);
+            return;
+        }
+        let echo = timestamp.wrapping_add(ticks(elapsed) as u16);
+        if self.echo_sent != Some(echo) {
+            self.echo_sent = Some(echo);
+            header.timestamp_echo = Some(echo);
+        }
+    }
+
+    /// What was sent last stayed outstanding for the whole timeout: wait longer for the next.
+    pub(crate) fn back_off(&mut self) {
+        self.effective_timeout = self
+            .effective_timeout
+            .mul_f64(std::f64::consts::SQRT_2)
+            .min(MAX_BACKED_OFF_ERTO)
+            .max(self.measured_timeout);
+    }
+}
+
+fn ticks(duration: Duration) -> u64 {
+    duration.as_millis() as u64 / TICK_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Mode;
+
+    /// Sends a packet's header from one end to the other.
+    fn exchange(now: Instant, delay: Duration, from: &mut Rtt, to: &mut Rtt) {
+        let mut header = PacketHeader::new(Mode::Initiator);
+        from.on_send(now, &mut header);
+        to.on_receive(now + delay, &header);
+    }
+
+    #[test]
+    fn a_round_trip_is_measured_whatever_the_other_end_waits() {
+        let start = crate::test_clock();
+        let (mut near, mut far) = (Rtt::new(start), Rtt::new(start + Duration::from_secs(977)));
+        let one_way = Duration::from_millis(40);
+        assert_eq!(near.timeout(), Duration::from_secs(3));
+        let mut now = start + Duration::from_secs(1000);
+        for wait in [0, 100, 5000] {
+            exchange(now, one_way, &mut near, &mut far);
+            now += one_way + Duration::from_millis(wait);
+            exchange(now, one_way, &mut far, &mut near);
+            now += one_way;
+            assert!(near.smoothed().unwrap().abs_diff(Duration::from_millis(80)) <= Duration::from_millis(8));
+            now += Duration::from_millis(500);
+        }
+        assert!(near.timeout() >= Duration::from_millis(280));
+        assert!(near.timeout() < Duration::from_millis(500));
+    }
+
+    #[test]
+    fn an_unchanged_timestamp_is_left_out() {
+        let start = crate::test_clock();
+        let mut rtt = Rtt::new(start);
+        let mut first = PacketHeader::new(Mode::Initiator);
+        rtt.on_send(start, &mut first);
+        let mut second = PacketHeader::new(Mode::Initiator);
+        rtt.on_send(start + Duration::from_millis(3), &mut second);
+        assert_eq!((first.timestamp, second.timestamp), (Some(0), None));
+    }
+
+    #[test]
+    fn old_timestamps_are_not_echoed_and_echoes_of_the_future_not_measured() {
+        let start = crate::test_clock();
+        let mut rtt = Rtt::new(start);
+        let mut header = PacketHeader::new(Mode::Responder);
+        header.timestamp = Some(7);
+        header.timestamp_echo = Some(100);
+        rtt.on_receive(start, &header);
+        assert_eq!(rtt.smoothed(), None);
+        let mut out = PacketHeader::new(Mode::Initiator);
+        rtt.on_send(start + Duration::from_secs(129), &mut out);
+        assert_eq!(out.timestamp_echo, None);
+    }
+
+    #[test]
+    fn timeouts_back_off_to_ten_seconds() {
+        let mut rtt = Rtt::new(crate::test_clock());
+        rtt.back_off();
+        assert_eq!(rtt.timeout(), Duration::from_secs(3).mul_f64(std::f64::consts::SQRT_2));
+        (0..20).for_each(|_| rtt.back_off());
+        assert_eq!(rtt.timeout(), Duration::from_secs(10));
+        rtt.measure(Duration::from_secs(12));
+        rtt.back_off();
+        assert!(rtt.timeout() > Duration::from_secs(12), "never below the measured timeout");
+    }
+}

@@ -1,0 +1,143 @@
+//! What the introducer has done, counted under the names that AMS gave it in `getServerStats`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Something counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Counter {
+    /// A peer was looked up.
+    Lookups,
+    /// A redirect was sent to an asker.
+    Redirects,
+    /// A hello was forwarded to a target.
+    Forwards,
+    /// A policy denied a lookup.
+    LookupsDenied,
+    /// A lookup was for a peer that is not connected here. AMS has no such counter.
+    UnknownTargets,
+    /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
+    MailboxFull,
+}
+
+impl Counter {
+    /// All of them, those of AMS first and in its order.
+    pub const ALL: [Counter; 6] =
+        [Self::Lookups, Self::Redirects, Self::Forwards, Self::LookupsDenied, Self::UnknownTargets, Self::MailboxFull];
+
+    /// The name in administration and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lookups => "rtmfp_lookups",
+            Self::Redirects => "rtmfp_redirects",
+            Self::Forwards => "rtmfp_forwards",
+            Self::LookupsDenied => "rtmfp_lookups_denied",
+            Self::UnknownTargets => "rtmfp_lookups_unknown",
+            Self::MailboxFull => "worker_mailbox_full",
+        }
+    }
+}
+
+/// The counters of all workers.
+#[derive(Debug)]
+pub struct Counters(Box<[WorkerCounters]>);
+
+/// The counters of one worker. Two cache lines, because processors fetch lines in pairs: no worker's counting slows another.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct WorkerCounters([AtomicU64; Counter::ALL.len()]);
+
+impl Counters {
+    /// Counters for workers numbered from 0, at least one.
+    pub fn new(workers: u8) -> Self {
+        Self((0..workers.max(1)).map(|_| WorkerCounters::default()).collect())
+    }
+
+    /// The counters of one worker. A number beyond those there are counts for another worker: the sum is still right.
+    pub fn worker(&self, worker: u8) -> &WorkerCounters {
+        &self.0[usize::from(worker) % self.0.len()]
+    }
+
+    /// The sums over all workers.
+    pub fn snapshot(&self) -> Snapshot {
+        let sum = |counter| self.0.iter().fold(0u64, |sum, worker| sum.wrapping_add(worker.get(counter)));
+        Snapshot(Counter::ALL.map(sum))
+    }
+}
+
+impl WorkerCounters {
+    /// Counts one. Any thread may, but it is the worker's own that is fast.
+    pub fn add(&self, counter: Counter) {
+        self.0[counter as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// The counts at one time. While workers go on counting, the counts need not be of the same moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot([u64; Counter::ALL.len()]);
+
+impl Snapshot {
+    /// One count.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+
+    /// Names and counts, in the order of [`Counter::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Counter::ALL.into_iter().map(|counter| (counter.name(), self.get(counter)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_all_workers_add_up() {
+        let counters = Counters::new(2);
+        std::thread::scope(|scope| {
+            for worker in 0..3u8 {
+                let own = counters.worker(worker);
+                scope.spawn(move || {
+                    for _ in 0..1000 {
+                        own.add(Counter::Lookups);
+                    }
+                    own.add(Counter::LookupsDenied);
+                });
+            }
+        });
+        counters.worker(1).add(Counter::Forwards);
+        let counts: Vec<_> = counters.snapshot().iter().collect();
+        assert_eq!(
+            counts,
+            [
+                ("rtmfp_lookups", 3000),
+                ("rtmfp_redirects", 0),
+                ("rtmfp_forwards", 1),
+                ("rtmfp_lookups_denied", 3),
+                ("rtmfp_lookups_unknown", 0)
+            ]
+        );
+    }
+
+    #[test]
+    fn each_counter_has_a_place_of_its_own() {
+        for (place, counter) in Counter::ALL.into_iter().enumerate() {
+            assert_eq!(counter as usize, place);
+            let counters = Counters::new(0);
+            counters.worker(255).add(counter);
+            let counted: Vec<_> = counters.snapshot().iter().filter(|(_, count)| *count == 1).collect();
+            assert_eq!(counted, [(counter.name(), 1)]);
+        }
+    }
+
+    #[test]
+    fn workers_share_no_cache_line() {
+        assert_eq!(size_of::<WorkerCounters>(), 128);
+        assert_eq!(align_of::<WorkerCounters>(), 128);
+    }
+}

@@ -1,0 +1,9 @@
+//! Introducing peers to each other: who is connected, where they can be reached, and how often they were asked for.
+
+pub mod counters;
+pub mod directory;
+pub mod introduction;
+
+pub use counters::{Counter, Counters, Snapshot};
+pub use directory::{Directory, Owner, Peer};
+pub use introduction::{Introduction, introduce};

@@ -1,0 +1,68 @@
+//! The local end of a datagram.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The local IP address a datagram came to, or is to leave from.
+///
+/// A reply must leave from the address its request came to: a NAT in front of the client lets nothing else through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LocalAddress {
+    ip: Option<IpAddr>,
+    scope: u32,
+}
+
+impl LocalAddress {
+    /// No particular address: the kernel chooses the source by its routes.
+    pub const ANY: Self = Self { ip: None, scope: 0 };
+
+    /// The address `ip` of the network interface whose kernel index is `scope`.
+    ///
+    /// The index is kept for IPv6 link-local addresses only. Any other address says by itself where it is, and keeping
+    /// the index would pin replies to one interface where routing may prefer another.
+    pub fn new(ip: IpAddr, scope: u32) -> Self {
+        match ip {
+            _ if ip.is_unspecified() => Self::ANY,
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => Self { ip: Some(ip), scope },
+            _ => Self { ip: Some(ip), scope: 0 },
+        }
+    }
+
+    /// The address part of `address`; [`LocalAddress::ANY`] for a wildcard.
+    pub fn of(address: SocketAddr) -> Self {
+        let scope = match address {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(v6) => v6.scope_id(),
+        };
+        Self::new(address.ip(), scope)
+    }
+
+    /// The address; `None` when the kernel is to choose.
+    pub fn ip(self) -> Option<IpAddr> {
+        self.ip
+    }
+
+    /// The kernel's index of the interface of an IPv6 link-local address; otherwise 0.
+    pub fn scope(self) -> u32 {
+        self.scope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_link_local_addresses_keep_their_interface() {
+        let link_local = LocalAddress::new("fe80::1".parse().unwrap(), 3);
+        assert_eq!(link_local.scope(), 3);
+        assert_ne!(link_local, LocalAddress::new("fe80::1".parse().unwrap(), 4));
+        assert_eq!(LocalAddress::new("2001:db8::1".parse().unwrap(), 3).scope(), 0);
+        assert_eq!(LocalAddress::new("192.0.2.1".parse().unwrap(), 3).scope(), 0);
+    }
+
+    #[test]
+    fn a_wildcard_is_any() {
+        assert_eq!(LocalAddress::of("0.0.0.0:1935".parse().unwrap()), LocalAddress::ANY);
+        assert_eq!(LocalAddress::of("[::]:1935".parse().unwrap()), LocalAddress::ANY);
+    }
+}

@@ -1,0 +1,177 @@
+//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg` and a few socket options.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+use super::ancillary::{CONTROL_LEN, Control};
+use super::local::LocalAddress;
+use super::sockaddr::SocketName;
+
+/// The arrays of headers that one `recvmmsg` or `sendmmsg` works on.
+///
+/// The pointers in the headers are set anew before every call, from borrows that last as long as the call: between
+/// calls nothing reads them.
+pub(super) struct Messages {
+    names: Box<[SocketName]>,
+    controls: Box<[Control]>,
+    vectors: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+}
+
+// SAFETY: the pointers kept in `vectors` and `headers` are leftovers that are overwritten before they are used; nothing
+// but plain memory moves to the other thread.
+unsafe impl Send for Messages {}
+
+/// What `recvmmsg` says of one datagram.
+pub(super) struct Received {
+    /// Bytes stored in its slot.
+    pub(super) len: usize,
+    /// It was longer than its slot.
+    pub(super) truncated: bool,
+    /// Where it came from; `None` if that is no IP address.
+    pub(super) from: Option<SocketAddr>,
+    /// The address it came to, if the socket tells.
+    pub(super) local: LocalAddress,
+}
+
+/// One datagram to send: where to, where from, and its bytes as a range of the buffer.
+pub(super) struct Outgoing {
+    pub(super) to: SocketAddr,
+    pub(super) local: LocalAddress,
+    pub(super) bytes: Range<usize>,
+}
+
+impl Messages {
+    /// Room for `count` datagrams a call; at most 1024, the kernel's `UIO_MAXIOV`.
+    pub(super) fn new(count: usize) -> Self {
+        let count = count.clamp(1, libc::UIO_MAXIOV as usize);
+        let vector = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+        Self {
+            names: vec![SocketName::EMPTY; count].into(),
+            controls: vec![Control::EMPTY; count].into(),
+            vectors: vec![vector; count].into(),
+            headers: vec![empty_header(); count].into(),
+        }
+    }
+
+    /// How many datagrams one call takes.
+    pub(super) fn capacity(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Fills `buffer`, cut into slots of `slot` bytes, with what waits on the socket; returns how many datagrams came.
+    /// Never waits.
+    pub(super) fn receive(&mut self, fd: BorrowedFd<'_>, buffer: &mut [u8], slot: usize) -> io::Result<usize> {
+        let mut count = 0;
+        let parts = self.names.iter_mut().zip(&mut self.controls).zip(&mut self.vectors).zip(&mut self.headers);
+        for (bytes, (((name, control), vector), header)) in buffer.chunks_exact_mut(slot).zip(parts) {
+            vector.iov_base = bytes.as_mut_ptr().cast();
+            vector.iov_len = bytes.len();
+            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+            header.msg_hdr.msg_namelen = size_of::<SocketName>() as libc::socklen_t;
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+            header.msg_hdr.msg_controllen = CONTROL_LEN as _;
+            header.msg_hdr.msg_flags = 0;
+            header.msg_len = 0;
+            count += 1;
+        }
+        // SAFETY: the first `count` headers were just filled with pointers into `buffer` and into this structure's own
+        // arrays, all exclusively borrowed until the call returns, with their true lengths. A null timeout is allowed.
+        let result = unsafe {
+            libc::recvmmsg(fd.as_raw_fd(), self.headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _, ptr::null_mut())
+        };
+        // Negative exactly when the call failed.
+        usize::try_from(result).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// What the last [`Messages::receive`] said of its first `count` datagrams.
+    pub(super) fn received(&self, count: usize) -> impl ExactSizeIterator<Item = Received> {
+        let told = self.headers.iter().zip(&self.names).zip(&self.controls).take(count);
+        told.map(|((header, name), control)| Received {
+            len: header.msg_len as usize,
+            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            from: name.get(header.msg_hdr.msg_namelen as usize),
+            local: control.destination(header.msg_hdr.msg_controllen as _),
+        })
+    }
+
+    /// Prepares headers for the datagrams of `outgoing`, no more than fit, whose bytes lie in `buffer`.
+    pub(super) fn load<'a>(&'a mut self, buffer: &'a [u8], outgoing: impl Iterator<Item = Outgoing>) -> Loaded<'a> {
+        let mut count = 0;
+        let parts = self.names.iter_mut().zip(&mut self.controls).zip(&mut self.vectors).zip(&mut self.headers);
+        for ((((name, control), vector), header), datagram) in parts.zip(outgoing) {
+            let bytes = buffer.get(datagram.bytes).unwrap_or_default();
+            // sendmmsg only reads what iov_base points at.
+            vector.iov_base = bytes.as_ptr().cast_mut().cast();
+            vector.iov_len = bytes.len();
+            header.msg_hdr.msg_namelen = name.set(datagram.to) as libc::socklen_t;
+            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_controllen = control.set_source(datagram.local) as _;
+            header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+            header.msg_hdr.msg_flags = 0;
+            header.msg_len = 0;
+            count += 1;
+        }
+        Loaded { headers: &mut self.headers[..count], borrows: PhantomData }
+    }
+}
+
+/// Datagrams ready for `sendmmsg`: holds the borrows of everything that the headers point at.
+pub(super) struct Loaded<'a> {
+    headers: &'a mut [libc::mmsghdr],
+    borrows: PhantomData<&'a [u8]>,
+}
+
+impl Loaded<'_> {
+    /// How many datagrams there are.
+    pub(super) fn count(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// Sends from datagram `start` on, without waiting; returns how many were sent before the first that was not. An
+    /// error speaks of datagram `start`.
+    pub(super) fn send(&mut self, fd: BorrowedFd<'_>, start: usize) -> io::Result<usize> {
+        let headers = self.headers.get_mut(start..).unwrap_or_default();
+        // SAFETY: `Messages::load` filled these headers with pointers into a buffer and arrays that stay borrowed for
+        // the lifetime of `self`, with their true lengths.
+        let result = unsafe {
+            libc::sendmmsg(
+                fd.as_raw_fd(),
+                headers.as_mut_ptr(),
+                headers.len() as libc::c_uint,
+                (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
+            )
+        };
+        usize::try_from(result).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+/// Sets an integer socket option.
+pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> io::Result<()> {
+    // SAFETY: the pointer is to a live int and the length is an int's.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(&value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn empty_header() -> libc::mmsghdr {
+    // SAFETY: integers and pointers, all valid when zero. Zeroing rather than naming the fields because some C
+    // libraries have private padding between them.
+    unsafe { std::mem::zeroed() }
+}

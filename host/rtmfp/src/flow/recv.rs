@@ -134,9 +134,16 @@ impl RecvFlow {
         self.reassembly.buffered() + self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
     }
 
+    /// The part of that which takes room from what may come next. A message in progress does not, as its next fragment is always
+    /// taken, up to the limits of a message and the session: else one longer than the buffer would crawl, a block at a time.
+    fn occupied(&self) -> usize {
+        let in_progress = if self.paused { 0 } else { self.reassembly.in_progress() };
+        self.buffered().saturating_sub(in_progress)
+    }
+
     /// Whether the far end should be told that there is much more room than it knows of.
     pub(super) fn window_opened(&self, config: &FlowConfig) -> bool {
-        let free = config.receive_buffer.saturating_sub(self.buffered()) as u64 / BLOCK;
+        let free = config.receive_buffer.saturating_sub(self.occupied()) as u64 / BLOCK;
         self.advertised.is_some_and(|blocks| blocks.get() < 2 && free >= 2)
     }
 
@@ -207,7 +214,7 @@ impl RecvFlow {
         ack_now |= self.set.has_gaps();
         if self.state == State::Open {
             self.settle(events);
-            ack_now |= self.buffered() + SCARCE > config.receive_buffer;
+            ack_now |= self.occupied() + SCARCE > config.receive_buffer;
         }
         if self.final_number != 0
             && self.set.cumulative() >= self.final_number
@@ -241,7 +248,7 @@ impl RecvFlow {
     /// soon as it is whole. What is not taken is not acknowledged, and comes again.
     fn admit(&self, config: &FlowConfig, room: Room, next: bool, number: u64, length: usize) -> Admission {
         let cost = Reassembly::cost_of(length);
-        let fits = self.buffered() + cost <= config.receive_buffer && cost <= room.within;
+        let fits = self.occupied() + cost <= config.receive_buffer && cost <= room.within;
         if !next {
             let taken = fits && self.set.has_room_for(number, config.max_ranges);
             return if taken { Admission::Take } else { Admission::Ignore };
@@ -314,7 +321,7 @@ impl RecvFlow {
     /// The blocks to advertise (§3.6.3.5). Never 0, although a suspended flow might advertise that: there are clients that close
     /// the session on it.
     fn blocks(&self, config: &FlowConfig, session_room: usize) -> u64 {
-        let room = config.receive_buffer.saturating_sub(self.buffered()).min(session_room);
+        let room = config.receive_buffer.saturating_sub(self.occupied()).min(session_room);
         (room as u64).div_ceil(BLOCK).max(1)
     }
 

@@ -91,6 +91,22 @@ fn a_long_message_is_cut_and_put_together() {
     assert!(pair.messages(1) == [(flow.0, long)]);
 }
 
+/// Neither burst avoidance nor the congestion window holds a transfer back for long where nothing is lost.
+#[test]
+fn a_clear_path_is_used() {
+    let mut pair = Pair::new(0, CALM, FlowConfig::default());
+    let flow = open(&mut pair, 0);
+    send(&mut pair, 0, flow, vec![7; 3_000_000]);
+    let start = pair.now;
+    while pair.ends[0].flows.bytes_queued(flow) > 0 {
+        let until = pair.now + Duration::from_secs(5);
+        assert!(pair.step(until));
+    }
+    let round_trips = (pair.now - start).as_millis() / (2 * CALM.delay.as_millis());
+    assert!((8..40).contains(&round_trips), "{round_trips}");
+    assert!(pair.ends[0].packets_sent < 3100, "nothing is sent twice: {}", pair.ends[0].packets_sent);
+}
+
 #[test]
 fn messages_given_up_leave_a_gap_and_nothing_else() {
     for seed in 0..200 {

@@ -1,3 +1,5 @@
 //! The `introd` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    introd::cli::main()
+}

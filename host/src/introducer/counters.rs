@@ -16,12 +16,14 @@ pub enum Counter {
     LookupsDenied,
     /// A lookup was for a peer that is not connected here. AMS has no such counter.
     UnknownTargets,
+    /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
+    MailboxFull,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 5] =
-        [Self::Lookups, Self::Redirects, Self::Forwards, Self::LookupsDenied, Self::UnknownTargets];
+    pub const ALL: [Counter; 6] =
+        [Self::Lookups, Self::Redirects, Self::Forwards, Self::LookupsDenied, Self::UnknownTargets, Self::MailboxFull];
 
     /// The name in administration and metrics.
     pub fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Counter {
             Self::Forwards => "rtmfp_forwards",
             Self::LookupsDenied => "rtmfp_lookups_denied",
             Self::UnknownTargets => "rtmfp_lookups_unknown",
+            Self::MailboxFull => "worker_mailbox_full",
         }
     }
 }
@@ -116,7 +119,8 @@ mod tests {
                 ("rtmfp_redirects", 0),
                 ("rtmfp_forwards", 1),
                 ("rtmfp_lookups_denied", 3),
-                ("rtmfp_lookups_unknown", 0)
+                ("rtmfp_lookups_unknown", 0),
+                ("worker_mailbox_full", 0)
             ]
         );
     }

@@ -15,6 +15,14 @@ pub struct BindError {
     pub source: io::Error,
 }
 
+impl BindError {
+    /// The machine has no IPv6 at all, which a default of listening on it should not be held against.
+    pub fn is_ipv6_missing(&self) -> bool {
+        let codes = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EPROTONOSUPPORT];
+        self.address.is_ipv6() && self.source.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+}
+
 /// Binds every one of `addresses` once for each of `workers` workers; the result holds a list of sockets for each
 /// worker, in the order of `addresses`. With port 0 all workers share the free port that the first one got.
 ///

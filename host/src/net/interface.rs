@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
+use rtmfp::InterfaceId;
+
 use super::local::LocalAddress;
 
 /// Interfaces a worker keeps apart. A host that routes a whole prefix to itself answers on any number of addresses,
 /// so what strangers send to must not decide how large the table grows.
 pub const MAX_INTERFACES: usize = 1024;
-
-/// A number that stands for an [`Interface`] within one worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InterfaceId(pub u32);
 
 /// Where a datagram came in, which is where the answer leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,8 +11,12 @@
 mod ancillary;
 mod async_socket;
 mod bind;
+mod clients;
 mod interface;
+mod keying_pool;
 mod local;
+mod mail;
+mod ports;
 mod recv_batch;
 mod send_batch;
 mod sockaddr;
@@ -20,11 +24,17 @@ mod socket;
 #[cfg(test)]
 mod socket_tests;
 mod syscall;
+mod worker;
 
 pub use async_socket::AsyncUdpSocket;
 pub use bind::{BindError, bind_workers};
-pub use interface::{Interface, InterfaceId, Interfaces, MAX_INTERFACES};
+pub use clients::{KeepaliveTimers, Services};
+pub use interface::{Interface, Interfaces, MAX_INTERFACES};
+pub use keying_pool::{KeyingPool, Reply};
 pub use local::LocalAddress;
+pub use mail::{Mail, MailSender, mailbox};
+pub use ports::{Ports, Tap};
 pub use recv_batch::{Datagram, MAX_DATAGRAM, RecvBatch, RecvCounters};
 pub use send_batch::{Flush, Full, SendBatch, SendCounters};
 pub use socket::{BufferSizes, UdpSocket};
+pub use worker::Worker;

@@ -57,6 +57,11 @@ impl Endpoint {
         self.slots.len()
     }
 
+    /// The sessions that there are: opening, open and closing.
+    pub fn session_ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.slots.iter().map(|(id, _)| id)
+    }
+
     /// Closes a session in an orderly way (RFC 7016 §3.5.5); one that is still opening is given up.
     pub fn close(&mut self, now: Instant, id: SessionId) {
         self.fail(id, OpenFailure::Aborted);

@@ -1,0 +1,82 @@
+//! `introd run`: the server.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::server::{DEFAULT_PORT, Server, ServerSettings};
+
+#[derive(Args)]
+pub(super) struct RunArgs {
+    /// Listen here instead of on port 1935 of every address; repeat for more. `:PORT` means every IPv4 address.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    listen: Vec<SocketAddr>,
+    /// Threads that share the clients, 1 to 64 [default: one per processor].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: Option<u8>,
+}
+
+/// `ADDR:PORT`, `ADDR`, `:PORT` or `PORT`.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, DEFAULT_PORT));
+    }
+    match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+        Err(_) => Err("not an address and port: give something like 0.0.0.0:1935 or [::]:1935".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    super::start_logging("info");
+    let settings = ServerSettings {
+        listen: args.listen.clone(),
+        workers: args.workers.map_or(0, usize::from),
+        ..ServerSettings::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(async {
+        // Before the server starts, so that a signal that comes early is not lost.
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut server = Server::start(&settings)?;
+        announce(server.addresses());
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+        println!("introd stops: closing {} clients", server.peers());
+        let counters = server.counters();
+        server.stop();
+        for (name, count) in counters.iter() {
+            tracing::info!(name, count, "total");
+        }
+        Ok(())
+    })
+}
+
+/// Says where the server listens, and what to do next.
+fn announce(addresses: &[SocketAddr]) {
+    for address in addresses {
+        println!("introd {} listens on UDP {address}", env!("CARGO_PKG_VERSION"));
+    }
+    let Some(first) = addresses.first() else { return };
+    let reachable = match first.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let host = SocketAddr::new(reachable, first.port());
+    let authority = if first.port() == DEFAULT_PORT {
+        host.to_string().trim_end_matches(&format!(":{DEFAULT_PORT}")).to_owned()
+    } else {
+        host.to_string()
+    };
+    println!("try it from another shell:  introd probe --meet rtmfp://{authority}/any/room");
+    println!("stop it with Ctrl-C");
+}

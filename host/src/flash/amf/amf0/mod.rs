@@ -1,0 +1,5 @@
+//! AMF0.
+
+mod decode;
+mod encode;
+pub(super) mod marker;

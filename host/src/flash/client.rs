@@ -1,0 +1,210 @@
+//! The client's end of a NetConnection (RFC 7425 §5.3): what it sends, and what the server's messages mean.
+
+use std::net::SocketAddr;
+
+use super::amf::{DecodeError, EncodeError, Limits, Object, Value};
+use super::command::{Command, Encoding};
+use super::message::{Message, kind};
+use super::uri::Uri;
+use super::user_control::UserControl;
+
+/// What a client says of itself in `connect`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectOptions {
+    /// `flashVer`.
+    pub agent: String,
+    /// Whether later commands may be AMF3.
+    pub amf3: bool,
+    /// Arguments for the application's `onConnect`.
+    pub arguments: Vec<Value>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { agent: concat!("introd ", env!("CARGO_PKG_VERSION")).to_owned(), amf3: true, arguments: Vec::new() }
+    }
+}
+
+/// The transaction of [`connect`], which the answer repeats.
+pub const CONNECT_TRANSACTION: f64 = 1.0;
+
+/// The `connect` command for a server's URI. It is AMF0 throughout: nothing has been negotiated yet.
+pub fn connect(uri: &str, options: &ConnectOptions) -> Result<Vec<u8>, EncodeError> {
+    /// All codecs that RTMP has a bit for: nothing is decoded here, and a server must not hold back for lack of one.
+    const AUDIO_CODECS: f64 = 4095.0;
+    const VIDEO_CODECS: f64 = 255.0;
+    let app = Uri::parse(uri).path;
+    let properties = [
+        ("app", app.trim_start_matches('/').into()),
+        ("flashVer", options.agent.as_str().into()),
+        ("tcUrl", uri.into()),
+        ("fpad", Value::Boolean(false)),
+        ("audioCodecs", Value::Number(AUDIO_CODECS)),
+        ("videoCodecs", Value::Number(VIDEO_CODECS)),
+        ("videoFunction", Value::Number(1.0)),
+        ("objectEncoding", Value::Number(if options.amf3 { 3.0 } else { 0.0 })),
+    ];
+    let mut command = Command::new("connect", CONNECT_TRANSACTION, options.arguments.clone());
+    command.object = Value::object(properties);
+    command.to_message(Encoding::Amf0, 0)
+}
+
+/// The `setPeerInfo` command, which MUST follow a successful `connect` (RFC 7425 §5.3.3). `addresses` may be empty.
+pub fn set_peer_info(addresses: &[SocketAddr], encoding: Encoding) -> Result<Vec<u8>, EncodeError> {
+    let entries = addresses.iter().map(|address| Value::String(address.to_string())).collect();
+    let command = Command::new("setPeerInfo", 0.0, entries);
+    // Figure 3 of the RFC has the addresses as AMF0 strings in either message type; a server may know no others.
+    let mut message = command.to_message(Encoding::Amf0, 0)?;
+    if encoding == Encoding::Amf3 {
+        message.insert(super::message::HEADER_LEN, super::message::FORMAT_AMF0);
+        if let Some(message_type) = message.first_mut() {
+            *message_type = kind::COMMAND_EXTENDED;
+        }
+    }
+    Ok(message)
+}
+
+/// The `createStream` command. The server answers with the stream's number.
+pub fn create_stream(transaction: f64) -> Result<Vec<u8>, EncodeError> {
+    Command::new("createStream", transaction, Vec::new()).to_message(Encoding::Amf0, 0)
+}
+
+/// What an information object says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// `status`, `warning` or `error`.
+    pub level: String,
+    /// What happened, for programs.
+    pub code: String,
+    /// What happened, for people.
+    pub description: String,
+    /// The whole object.
+    pub info: Option<Object>,
+}
+
+impl Status {
+    /// The first argument that is an information object: one with a code.
+    fn among(arguments: &[Value]) -> Self {
+        let found = arguments.iter().find_map(|argument| match argument {
+            Value::Object(object) if object.get("code").is_some() => Some(object),
+            _ => None,
+        });
+        let text =
+            |name| found.and_then(|object| object.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { level: text("level"), code: text("code"), description: text("description"), info: found.cloned() }
+    }
+}
+
+/// What a server's message means to a client.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// `_result`.
+    Result {
+        /// The transaction of the command answered.
+        transaction: f64,
+        /// The information object among the arguments, if any.
+        status: Status,
+        /// Command object and arguments.
+        values: Vec<Value>,
+    },
+    /// `_error`.
+    Error {
+        /// The transaction of the command answered.
+        transaction: f64,
+        /// The information object among the arguments, if any.
+        status: Status,
+    },
+    /// `onStatus`.
+    Status(Status),
+    /// The server calls a method.
+    Call(Command),
+    /// An event.
+    UserControl(UserControl),
+    /// Data for a handler.
+    Data(Vec<Value>),
+    /// Something else.
+    Other {
+        /// The message type.
+        kind: u8,
+        /// The payload's length in bytes.
+        length: usize,
+    },
+}
+
+/// Why a message cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Its header or its event.
+    #[error(transparent)]
+    Message(#[from] rtmfp::wire::Malformed),
+    /// Its values.
+    #[error(transparent)]
+    Values(#[from] DecodeError),
+}
+
+/// Reads a message from a server or a peer.
+pub fn read(bytes: &[u8], limits: Limits) -> Result<Incoming, ReadError> {
+    let message = Message::read(bytes)?;
+    Ok(match message.kind {
+        kind::COMMAND | kind::COMMAND_EXTENDED => {
+            let command = Command::read(&message, limits)?;
+            let status = || Status::among(&command.arguments);
+            match command.name.as_str() {
+                "_error" => Incoming::Error { transaction: command.transaction, status: status() },
+                "onStatus" => Incoming::Status(status()),
+                "_result" => {
+                    let (transaction, status) = (command.transaction, status());
+                    let values = std::iter::once(command.object).chain(command.arguments).collect();
+                    Incoming::Result { transaction, status, values }
+                }
+                _ => Incoming::Call(command),
+            }
+        }
+        kind::DATA | kind::DATA_EXTENDED => Incoming::Data(super::message::read_data(&message, limits)?),
+        kind::USER_CONTROL => Incoming::UserControl(UserControl::read(message.payload)?),
+        kind => Incoming::Other { kind, length: message.payload.len() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connect_says_where_to() {
+        let bytes = connect("rtmfp://[::1]:1935/live/room", &ConnectOptions::default()).unwrap();
+        let Ok(Incoming::Call(command)) = read(&bytes, Limits::default()) else { panic!() };
+        assert_eq!(command.name, "connect");
+        assert_eq!(command.object.get("app"), Some(&"live/room".into()));
+        assert_eq!(command.object.get("tcUrl"), Some(&"rtmfp://[::1]:1935/live/room".into()));
+    }
+
+    #[test]
+    fn set_peer_info_of_the_rfc() {
+        // RFC 7425 §5.3.3, figure 3.
+        let addresses = ["192.0.2.129:50001".parse().unwrap(), "[2001:db8:1::2]:50002".parse().unwrap()];
+        let plain = set_peer_info(&addresses, Encoding::Amf0).unwrap();
+        let payload =
+            b"\x02\0\x0bsetPeerInfo\0\0\0\0\0\0\0\0\0\x05\x02\0\x11192.0.2.129:50001\x02\0\x15[2001:db8:1::2]:50002";
+        assert_eq!(plain, [b"\x14\0\0\0\0", &payload[..]].concat());
+        let extended = set_peer_info(&addresses, Encoding::Amf3).unwrap();
+        assert_eq!(extended, [b"\x11\0\0\0\0\0", &payload[..]].concat());
+    }
+
+    #[test]
+    fn answers() {
+        let info = super::super::command::info(super::super::command::Level::Error, "Some.Code", "why");
+        let error = Command::new("_error", 4.0, vec![info.clone()]).to_message(Encoding::Amf0, 0).unwrap();
+        let Ok(Incoming::Error { transaction: 4.0, status }) = read(&error, Limits::default()) else { panic!() };
+        assert_eq!(
+            (status.level.as_str(), status.code.as_str(), status.description.as_str()),
+            ("error", "Some.Code", "why")
+        );
+        let number = Command::new("_result", 5.0, vec![Value::Number(1.0)]).to_message(Encoding::Amf0, 0).unwrap();
+        let values = vec![Value::Null, Value::Number(1.0)];
+        let result = Incoming::Result { transaction: 5.0, status: Status::default(), values };
+        assert_eq!(read(&number, Limits::default()), Ok(result));
+        assert_eq!(read(&[9, 0, 0, 0, 0, 1, 2], Limits::default()), Ok(Incoming::Other { kind: 9, length: 2 }));
+        assert!(read(&[4, 0, 0, 0, 0], Limits::default()).is_err());
+    }
+}

@@ -1,0 +1,212 @@
+//! The server's end of one client's NetConnection (RFC 7425 §5.3).
+//!
+//! [`NetConnection`] is told of the client's flows and messages and says what to do in [`Action`]s. It decides nothing
+//! that is policy: whether a client is accepted and what a call does is the owner's answer.
+//!
+//! Flow synchronization (RFC 7425 §5.2) aligns media across flows. No media is carried and nothing here depends on the
+//! order of messages of different flows, so that a barrier counts as passed at once.
+
+mod action;
+mod calls;
+mod connect;
+mod flows;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::amf::{EncodeError, Limits, Value};
+use super::command::{Command, Encoding};
+use super::message::{Message, kind};
+use super::user_control::UserControl;
+
+pub use action::{Action, Call, CloseReason, Report};
+pub use calls::CallError;
+pub use connect::{AnswerError, ConnectRequest, Rejection};
+pub use flows::{RejectReason, Verdict};
+
+use connect::Phase;
+use flows::Flows;
+use streams::Streams;
+
+/// What all connections of a server have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What `fmsVer` in the answer to `connect` says.
+    pub server_version: String,
+    /// How many flows a client may have open.
+    pub max_flows: usize,
+    /// How many streams a client may have created.
+    pub max_streams: usize,
+    /// How many calls to a client may wait for their answers.
+    pub max_pending_calls: usize,
+    /// The longest command message in bytes.
+    pub max_command_len: usize,
+    /// Bounds on the values in a command.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server_version: concat!("introd/", env!("CARGO_PKG_VERSION")).to_owned(),
+            max_flows: 64,
+            max_streams: 32,
+            max_pending_calls: 64,
+            max_command_len: 64 * 1024,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The NetConnection's own stream (RFC 7425 §5.3.1).
+const CONTROL_STREAM: u32 = 0;
+
+/// One client's connection.
+#[derive(Debug)]
+pub struct NetConnection {
+    settings: Arc<Settings>,
+    phase: Phase,
+    encoding: Encoding,
+    flows: Flows,
+    streams: Streams,
+    calls: calls::Pending,
+}
+
+impl NetConnection {
+    /// A connection that has no flow yet.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            phase: Phase::New,
+            encoding: Encoding::Amf0,
+            flows: Flows::default(),
+            streams: Streams::default(),
+            calls: calls::Pending::default(),
+        }
+    }
+
+    /// Whether the client's `connect` has been accepted and nobody has closed the connection since.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected)
+    }
+
+    /// A whole message has come on a flow that [`NetConnection::on_flow`] accepted.
+    pub fn on_message(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        let Some(stream) = self.flows.stream_of(flow) else {
+            let report = if self.flows.is_group(flow) {
+                Action::GroupMessage { flow, message: bytes.to_vec() }
+            } else {
+                Action::Report(Report::UnknownFlow { flow })
+            };
+            actions.push(report);
+            return;
+        };
+        let message = match Message::read(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                actions.push(Action::Report(Report::Malformed { flow, error: error.to_string() }));
+                return;
+            }
+        };
+        match message.kind {
+            kind::COMMAND | kind::COMMAND_EXTENDED if message.payload.len() > self.settings.max_command_len => {
+                actions.push(Action::Report(Report::TooLong { flow, length: message.payload.len() }));
+            }
+            kind::COMMAND | kind::COMMAND_EXTENDED => match Command::read(&message, self.settings.limits) {
+                Ok(command) => self.on_command(stream, command, actions),
+                Err(error) => {
+                    actions.push(Action::Report(Report::Malformed { flow, error: error.to_string() }));
+                }
+            },
+            kind::USER_CONTROL => self.on_user_control(flow, message.payload, actions),
+            // RFC 7425 §5.1: chunk stream control messages MUST be ignored. Media and data have nowhere to go.
+            _ => {}
+        }
+    }
+
+    fn on_command(&mut self, stream: u32, command: Command, actions: &mut Vec<Action>) {
+        if command.name == "connect" && stream == CONTROL_STREAM {
+            self.on_connect(command, actions);
+        } else if !self.is_connected() {
+            self.refuse_early(&command, actions);
+        } else if stream == CONTROL_STREAM {
+            self.on_connection_command(command, actions);
+        } else {
+            self.on_stream_command(stream, command, actions);
+        }
+    }
+
+    fn on_user_control(&mut self, flow: u64, payload: &[u8], actions: &mut Vec<Action>) {
+        match UserControl::read(payload) {
+            Ok(UserControl::PingRequest { timestamp }) if self.is_connected() => {
+                let message = UserControl::PingResponse { timestamp }.to_message();
+                actions.push(Action::Send { stream: CONTROL_STREAM, message });
+            }
+            Ok(UserControl::PingResponse { timestamp }) => actions.push(Action::PingResponse { timestamp }),
+            Ok(_) => {}
+            Err(error) => actions.push(Action::Report(Report::Malformed { flow, error: error.to_string() })),
+        }
+    }
+
+    /// Advises the client on its keepalive periods in milliseconds: for the session with this server and for those with
+    /// peers (RFC 7425 §5.3.4). Whether to differ by NAT says [`behind_nat`](super::peer_info::behind_nat). Does nothing
+    /// unless connected.
+    pub fn set_keepalive_timers(&mut self, server: u32, peer: u32, actions: &mut Vec<Action>) {
+        self.send_event(&UserControl::SetKeepaliveTimers { server, peer }, actions);
+    }
+
+    /// Asks the client to return `timestamp`, which comes as [`Action::PingResponse`]. Does nothing unless connected.
+    pub fn ping(&mut self, timestamp: u32, actions: &mut Vec<Action>) {
+        self.send_event(&UserControl::PingRequest { timestamp }, actions);
+    }
+
+    fn send_event(&mut self, event: &UserControl, actions: &mut Vec<Action>) {
+        if self.is_connected() {
+            actions.push(Action::Send { stream: CONTROL_STREAM, message: event.to_message() });
+        }
+    }
+
+    /// Closes the connection from this side. What the client has to be told must have been sent before.
+    pub fn close(&mut self, actions: &mut Vec<Action>) {
+        self.end(CloseReason::Local, actions);
+    }
+
+    fn end(&mut self, reason: CloseReason, actions: &mut Vec<Action>) {
+        if !matches!(self.phase, Phase::Closed) {
+            self.phase = Phase::Closed;
+            actions.push(Action::CloseSession { reason, control_flow: self.flows.control() });
+        }
+    }
+
+    /// Queues a command that answers or informs the client, opening the stream's sending flow if need be.
+    fn send_command(
+        &mut self,
+        stream: u32,
+        command: &Command,
+        encoding: Encoding,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), EncodeError> {
+        let message = command.to_message(encoding, 0)?;
+        if self.open_sending_flow(stream, actions) {
+            actions.push(Action::Send { stream, message });
+        }
+        Ok(())
+    }
+
+    /// As [`NetConnection::send_command`], for commands made here, of which only an over-long method name that came from
+    /// the client could be unfit to be written.
+    fn send_own(&mut self, stream: u32, command: &Command, actions: &mut Vec<Action>) {
+        if let Err(error) = self.send_command(stream, command, Encoding::Amf0, actions) {
+            actions.push(Action::Report(Report::Unsendable { name: command.name.clone(), error }));
+        }
+    }
+
+    fn send_error(&mut self, transaction: f64, info: Value, actions: &mut Vec<Action>) {
+        self.send_own(CONTROL_STREAM, &Command::new("_error", transaction, vec![info]), actions);
+    }
+}

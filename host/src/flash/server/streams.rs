@@ -1,0 +1,130 @@
+//! Streams that a client creates. None carries media: `play` and `publish` are told so in the way that clients understand.
+
+use super::super::amf::Value;
+use super::super::command::{Command, Level, info};
+use super::calls::abridged;
+use super::{Action, CONTROL_STREAM, NetConnection, Report};
+
+/// The streams of a connection. Few: a list beats a map.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    list: Vec<Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    id: u32,
+    sending: Sending,
+}
+
+/// The server's flow for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    None,
+    Open,
+    /// The client does not want it.
+    Rejected,
+}
+
+impl Streams {
+    pub(super) fn exists(&self, id: u32) -> bool {
+        self.list.iter().any(|stream| stream.id == id)
+    }
+
+    fn get(&mut self, id: u32) -> Option<&mut Stream> {
+        self.list.iter_mut().find(|stream| stream.id == id)
+    }
+
+    pub(super) fn sending_rejected(&mut self, id: u32) {
+        if let Some(stream) = self.get(id) {
+            stream.sending = Sending::Rejected;
+        }
+    }
+
+    /// Whether the stream can be sent on, and whether its flow has to be opened for it.
+    pub(super) fn open_sending(&mut self, id: u32) -> (bool, bool) {
+        match self.get(id) {
+            Some(stream) if stream.sending == Sending::None => {
+                stream.sending = Sending::Open;
+                (true, true)
+            }
+            Some(stream) => (stream.sending == Sending::Open, false),
+            None => (false, false),
+        }
+    }
+
+    /// Creates a stream with the lowest number that is free, from 1.
+    fn create(&mut self) -> u32 {
+        let id = (1..).find(|id| !self.exists(*id)).unwrap_or(u32::MAX);
+        self.list.push(Stream { id, sending: Sending::None });
+        id
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Stream> {
+        let index = self.list.iter().position(|stream| stream.id == id)?;
+        Some(self.list.swap_remove(index))
+    }
+}
+
+impl NetConnection {
+    pub(super) fn create_stream(&mut self, transaction: f64, actions: &mut Vec<Action>) {
+        if self.streams.list.len() >= self.settings.max_streams {
+            self.call_failed(transaction, "Too many streams.", actions);
+            actions.push(Action::Report(Report::TooManyStreams));
+            return;
+        }
+        let id = self.streams.create();
+        // Also to transaction 0: librtmfp asks with it and waits.
+        let result = Command::new("_result", transaction, vec![Value::Number(f64::from(id))]);
+        self.send_own(CONTROL_STREAM, &result, actions);
+    }
+
+    pub(super) fn delete_stream(&mut self, argument: Option<&Value>, actions: &mut Vec<Action>) {
+        let Some(number) = argument.and_then(Value::as_number) else { return };
+        // Saturates; stream 0 is not in the list.
+        let stream = number as u32;
+        if self.streams.remove(stream).is_some_and(|stream| stream.sending == Sending::Open) {
+            actions.push(Action::CloseFlow { stream });
+        }
+    }
+
+    /// A command on the flow of a stream.
+    pub(super) fn on_stream_command(&mut self, stream: u32, command: Command, actions: &mut Vec<Action>) {
+        let name = || abridged(command.arguments.first().and_then(Value::as_str).unwrap_or_default());
+        match command.name.as_str() {
+            // The way to stop what was begun.
+            "play" | "publish" if command.arguments.first() == Some(&Value::Boolean(false)) => {}
+            "play" | "play2" => {
+                // The code and wording of AMS for a stream that is not there.
+                let name = name();
+                let description = format!("Failed to play {name}; stream not found.");
+                self.stream_status(stream, "NetStream.Play.StreamNotFound", description, name, actions);
+            }
+            "publish" => {
+                // AMS documents no code of its own for "this server takes no streams". Clients take this one, meant for a
+                // name that somebody else publishes, as the end of the attempt.
+                let name = name();
+                let description = format!("Failed to publish {name}; this server carries no streams.");
+                self.stream_status(stream, "NetStream.Publish.BadName", description, name, actions);
+            }
+            "closeStream" | "pause" | "pauseRaw" | "seek" | "receiveAudio" | "receiveVideo" => {}
+            "deleteStream" => self.delete_stream(Some(&Value::Number(f64::from(stream))), actions),
+            _ => self.refuse_method(&command.name, command.transaction, actions),
+        }
+    }
+
+    fn stream_status(
+        &mut self,
+        stream: u32,
+        code: &str,
+        description: String,
+        details: String,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut info = info(Level::Error, code, description);
+        if let Value::Object(object) = &mut info {
+            object.properties.push(("details".to_owned(), details.into()));
+        }
+        self.send_own(stream, &Command::new("onStatus", 0.0, vec![info]), actions);
+    }
+}

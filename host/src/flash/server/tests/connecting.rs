@@ -1,0 +1,181 @@
+//! `connect`, its answers, and the end.
+
+use super::*;
+
+/// Sends `connect` with this command object as librtmfp does: transaction 0.
+fn connect_with(object: Value) -> Vec<Action> {
+    let mut server = Server::new();
+    server.connection.on_flow(CONTROL_FLOW, CONTROL, None);
+    let mut command = Command::new("connect", 0.0, vec!["extra".into()]);
+    command.object = object;
+    server.message(CONTROL_FLOW, &command.to_message(Encoding::Amf0, 0).unwrap());
+    server.take()
+}
+
+fn request(object: Value) -> ConnectRequest {
+    let actions = connect_with(object);
+    let [Action::Connect(request)] = &actions[..] else { panic!("{actions:?}") };
+    (**request).clone()
+}
+
+fn path(request: &ConnectRequest) -> (&str, &str) {
+    (&request.path.application, &request.path.instance)
+}
+
+#[test]
+fn what_clients_say() {
+    let request = request(Value::object([
+        ("app", "live/room1?k=v".into()),
+        ("flashVer", "WIN 20,0,0,286".into()),
+        ("swfUrl", "app:/main.swf".into()),
+        ("tcUrl", "rtmfp://[2001:db8::1]:1936/live/room1".into()),
+        ("pageUrl", "https://example.org/".into()),
+        ("objectEncoding", Value::Number(3.0)),
+    ]));
+    assert_eq!(path(&request), ("live", "room1"));
+    assert_eq!((request.uri.host.as_str(), request.uri.port), ("2001:db8::1", Some(1936)));
+    assert_eq!(request.query, "k=v");
+    assert_eq!(request.agent, "WIN 20,0,0,286");
+    assert_eq!(request.referrer, "app:/main.swf");
+    assert_eq!(request.page_url, "https://example.org/");
+    assert_eq!(request.object_encoding, 3);
+    assert_eq!(request.arguments, ["extra".into()]);
+}
+
+#[test]
+fn any_path_is_taken() {
+    let app = |text: &str| request(Value::object([("app", text.into())]));
+    assert_eq!(path(&app("abcdef0123456789-key")), ("abcdef0123456789-key", "_definst_"));
+    assert_eq!(path(&app("")), ("_definst_", "_definst_"));
+    assert_eq!(path(&request(Value::Null)), ("_definst_", "_definst_"));
+    let url_only = request(Value::object([("tcUrl", "rtmfp://host/a/b?q".into()), ("app", Value::Number(1.0))]));
+    assert_eq!((path(&url_only), url_only.query.as_str(), url_only.object_encoding), (("a", "b"), "q", 0));
+}
+
+#[test]
+fn a_path_that_is_no_name_is_refused() {
+    let actions = connect_with(Value::object([("app", "../../etc".into())]));
+    let [Action::OpenFlow { .. }, Action::Send { message, .. }, Action::CloseSession { reason, control_flow }] =
+        &actions[..]
+    else {
+        panic!("{actions:?}")
+    };
+    let Ok(Incoming::Error { status, .. }) = client::read(message, Limits::default()) else { panic!() };
+    assert_eq!(status.code, "NetConnection.Connect.InvalidApp");
+    assert_eq!((*reason, *control_flow), (CloseReason::Rejected, Some(CONTROL_FLOW)));
+}
+
+#[test]
+fn the_first_return_flow_is_the_control_flow() {
+    let mut server = Server::pending(Settings::default());
+    server.connection.accept(vec![("data".to_owned(), 1.0.into())], &mut server.actions).unwrap();
+    let actions = server.take();
+    let [Action::OpenFlow { stream: 0, return_of: CONTROL_FLOW, metadata }, Action::Send { stream: 0, message }] =
+        &actions[..]
+    else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(metadata, CONTROL);
+    assert_eq!(message[0], kind::COMMAND);
+    assert!(server.connection.is_connected());
+    let Ok(Incoming::Result { transaction, status, values }) = client::read(message, Limits::default()) else {
+        panic!()
+    };
+    assert_eq!(transaction, client::CONNECT_TRANSACTION);
+    assert_eq!((status.level.as_str(), status.code.as_str()), ("status", "NetConnection.Connect.Success"));
+    assert_eq!(values[1].get("objectEncoding"), Some(&Value::Number(3.0)));
+    assert_eq!(values[1].get("data"), Some(&Value::Number(1.0)));
+    assert!(values[0].get("fmsVer").is_some());
+    // It is answered once.
+    let (connection, actions) = (&mut server.connection, &mut server.actions);
+    assert_eq!(connection.accept(Vec::new(), actions), Err(AnswerError::NotPending));
+    assert_eq!(connection.reject(Rejection::new("x", ""), actions), Err(AnswerError::NotPending));
+}
+
+#[test]
+fn the_answer_never_holds_amf3() {
+    let mut server = Server::pending(Settings::default());
+    let bytes = vec![("bytes".to_owned(), Value::Array(vec![Value::ByteArray(vec![1])]))];
+    let refused = server.connection.accept(bytes, &mut server.actions);
+    assert!(matches!(refused, Err(AnswerError::Encode(EncodeError::NotAmf0(_)))));
+    assert_eq!(server.take(), []);
+    // The client still waits, and can be answered otherwise.
+    assert_eq!(server.connection.accept(Vec::new(), &mut server.actions), Ok(()));
+}
+
+#[test]
+fn a_rejection_tells_why_and_where_else() {
+    let mut server = Server::pending(Settings::default());
+    let mut rejection = Rejection::new("NetConnection.Connect.Rejected", "go away");
+    rejection.application = Some("because".into());
+    rejection.redirect = Some("rtmfp://other/app".into());
+    server.connection.reject(rejection, &mut server.actions).unwrap();
+    let actions = server.take();
+    let [Action::OpenFlow { .. }, Action::Send { message, .. }, Action::CloseSession { .. }] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    let Ok(Incoming::Error { status, .. }) = client::read(message, Limits::default()) else { panic!() };
+    assert_eq!((status.level.as_str(), status.description.as_str()), ("error", "go away"));
+    let info = status.info.unwrap();
+    assert_eq!(info.get("application"), Some(&"because".into()));
+    assert_eq!(info.get("ex").and_then(|ex| ex.get("redirect")), Some(&"rtmfp://other/app".into()));
+    assert_eq!(info.get("ex").and_then(|ex| ex.get("code")), Some(&Value::Number(302.0)));
+    // Nothing more is said.
+    server.command(CONTROL_FLOW, "createStream", 2.0, vec![]);
+    assert_eq!(server.take(), []);
+}
+
+#[test]
+fn commands_before_connect_are_refused() {
+    let mut server = Server::new();
+    server.connection.on_flow(CONTROL_FLOW, CONTROL, None);
+    server.command(CONTROL_FLOW, "setPeerInfo", 0.0, vec!["192.0.2.1:1".into()]);
+    assert_eq!(server.take(), [Action::Report(Report::NotConnected { name: "setPeerInfo".to_owned() })]);
+    server.command(CONTROL_FLOW, "createStream", 2.0, vec![]);
+    let actions = server.take();
+    let [Action::OpenFlow { stream: 0, .. }, Action::Send { message, .. }, Action::Report(_)] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert!(matches!(client::read(message, Limits::default()), Ok(Incoming::Error { transaction: 2.0, .. })));
+    // Having been refused does not keep the client from connecting.
+    server.message(CONTROL_FLOW, &client::connect("rtmfp://host/app", &ConnectOptions::default()).unwrap());
+    assert!(matches!(server.take()[..], [Action::Connect(_)]));
+}
+
+#[test]
+fn a_second_connect_is_refused() {
+    let mut server = Server::connected(Settings::default());
+    server.command(CONTROL_FLOW, "connect", 9.0, vec![]);
+    let actions = server.take();
+    let [Action::Report(Report::SecondConnect), Action::Send { message, .. }] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    assert!(matches!(client::read(message, Limits::default()), Ok(Incoming::Error { transaction: 9.0, .. })));
+    assert!(server.connection.is_connected());
+}
+
+#[test]
+fn three_ways_to_end() {
+    let close = |reason| vec![Action::CloseSession { reason, control_flow: Some(CONTROL_FLOW) }];
+    let mut server = Server::connected(Settings::default());
+    server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
+    server.connection.close(&mut server.actions);
+    assert_eq!(server.take(), close(CloseReason::Client));
+    let mut server = Server::connected(Settings::default());
+    server.connection.on_flow_exception(0, &mut server.actions);
+    assert_eq!(server.take(), close(CloseReason::ClientAbrupt));
+    let mut server = Server::connected(Settings::default());
+    server.connection.close(&mut server.actions);
+    server.connection.close(&mut server.actions);
+    assert_eq!(server.take(), close(CloseReason::Local));
+    assert!(!server.connection.is_connected());
+}
+
+#[test]
+fn a_late_answer_to_a_client_that_left() {
+    let mut server = Server::pending(Settings::default());
+    server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
+    server.take();
+    assert_eq!(server.connection.accept(Vec::new(), &mut server.actions), Err(AnswerError::NotPending));
+    assert_eq!(server.take(), []);
+}

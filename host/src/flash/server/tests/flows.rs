@@ -1,0 +1,127 @@
+//! Which flows are taken, and what comes on them.
+
+use super::*;
+
+fn reject(server: &mut Server, flow: u64, metadata: &[u8], return_of: Option<u64>) -> RejectReason {
+    match server.connection.on_flow(flow, metadata, return_of) {
+        Verdict::Reject(reason) => reason,
+        Verdict::Accept(kind) => panic!("accepted {kind:?}"),
+    }
+}
+
+#[test]
+fn an_unknown_flow_hurts_nobody() {
+    let mut server = Server::connected(Settings::default());
+    assert_eq!(reject(&mut server, 9, b"XY", Some(SERVER_FLOW)), RejectReason::UnknownMetadata);
+    assert_eq!(reject(&mut server, 9, b"TC\0", Some(SERVER_FLOW)), RejectReason::UnknownMetadata);
+    assert_eq!(reject(&mut server, 9, b"GR\x1c", None), RejectReason::PeerToPeer);
+    assert_eq!(reject(&mut server, 9, b"TC\x04\x01", None), RejectReason::PeerToPeer);
+    assert_eq!(reject(&mut server, 9, CONTROL, None), RejectReason::SecondControlFlow);
+    assert_eq!(reject(&mut server, 9, b"TC\x04\x01", Some(SERVER_FLOW)), RejectReason::UnknownStream);
+    server.message(9, b"whatever");
+    assert_eq!(server.take(), [Action::Report(Report::UnknownFlow { flow: 9 })]);
+    assert!(server.connection.is_connected());
+}
+
+#[test]
+fn only_the_control_flow_before_connect() {
+    let mut server = Server::new();
+    assert_eq!(reject(&mut server, 3, b"GC", Some(SERVER_FLOW)), RejectReason::NotConnected);
+    assert_eq!(reject(&mut server, 3, CONTROL, Some(SERVER_FLOW)), RejectReason::NotConnected);
+    assert!(matches!(server.connection.on_flow(3, CONTROL, None), Verdict::Accept(_)));
+}
+
+#[test]
+fn more_control_flows_may_be_associated() {
+    let mut server = Server::connected(Settings::default());
+    assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), Verdict::Accept(_)));
+    server.command(5, "setPeerInfo", 0.0, vec![]);
+    assert!(matches!(server.take()[..], [Action::SetPeerInfo(_)]));
+    // Its end is not the connection's.
+    server.connection.on_flow_closed(5, &mut server.actions);
+    assert_eq!(server.take(), []);
+    assert!(server.connection.is_connected());
+}
+
+#[test]
+fn flows_are_bounded() {
+    let mut server = Server::connected(Settings { max_flows: 4, ..Settings::default() });
+    for flow in 10..13 {
+        assert!(matches!(server.connection.on_flow(flow, b"GC", Some(SERVER_FLOW)), Verdict::Accept(_)));
+    }
+    assert_eq!(reject(&mut server, 13, b"GC", Some(SERVER_FLOW)), RejectReason::TooMany);
+    server.connection.on_flow_closed(10, &mut server.actions);
+    assert!(matches!(server.connection.on_flow(13, b"GC", Some(SERVER_FLOW)), Verdict::Accept(_)));
+}
+
+#[test]
+fn group_control_is_handed_on() {
+    let mut server = Server::connected(Settings::default());
+    server.connection.on_flow(3, b"GC", Some(SERVER_FLOW));
+    server.message(3, b"\x01\x21\x15");
+    server.connection.on_flow_closed(3, &mut server.actions);
+    let message = b"\x01\x21\x15".to_vec();
+    assert_eq!(server.take(), [Action::GroupMessage { flow: 3, message }, Action::GroupFlowClosed { flow: 3 }]);
+}
+
+#[test]
+fn messages_that_are_nothing() {
+    let mut server = Server::connected(Settings::default());
+    for bytes in
+        [&b""[..], b"\x14\0\0", b"\x14\0\0\0\0", b"\x11\0\0\0\0\x05", b"\x04\0\0\0\0\0", b"\x14\0\0\0\0\x02\xff\xff"]
+    {
+        server.message(CONTROL_FLOW, bytes);
+        let actions = server.take();
+        assert!(matches!(actions[..], [Action::Report(Report::Malformed { flow: CONTROL_FLOW, .. })]), "{bytes:x?}");
+    }
+    let nested = [b"\x14\0\0\0\0".to_vec(), b"\x0a\0\0\0\x01".repeat(10_000)].concat();
+    server.message(CONTROL_FLOW, &nested);
+    assert!(matches!(server.take()[..], [Action::Report(Report::Malformed { .. })]));
+    let long = [b"\x14\0\0\0\0".to_vec(), vec![0; 70_000]].concat();
+    server.message(CONTROL_FLOW, &long);
+    assert_eq!(server.take(), [Action::Report(Report::TooLong { flow: CONTROL_FLOW, length: 70_000 })]);
+}
+
+#[test]
+fn media_data_and_chunk_control_are_ignored() {
+    let mut server = Server::connected(Settings::default());
+    for kind in [1, 2, 3, 5, 6, 8, 9, 15, 18, 22, 255] {
+        server.message(CONTROL_FLOW, &[kind, 0, 0, 0, 0, 1, 2, 3]);
+    }
+    server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: 2 }.to_message());
+    assert_eq!(server.take(), []);
+}
+
+#[test]
+fn pings_both_ways_and_keepalive_timers() {
+    let mut server = Server::pending(Settings::default());
+    server.connection.set_keepalive_timers(15_000, 10_000, &mut server.actions);
+    server.message(CONTROL_FLOW, &UserControl::PingRequest { timestamp: 5 }.to_message());
+    assert_eq!(server.take(), []);
+    server.connection.accept(Vec::new(), &mut server.actions).unwrap();
+    server.take();
+    server.connection.set_keepalive_timers(15_000, 10_000, &mut server.actions);
+    let timers = UserControl::SetKeepaliveTimers { server: 15_000, peer: 10_000 };
+    assert_eq!(server.said(0), Incoming::UserControl(timers));
+    server.message(CONTROL_FLOW, &UserControl::PingRequest { timestamp: 5 }.to_message());
+    assert_eq!(server.said(0), Incoming::UserControl(UserControl::PingResponse { timestamp: 5 }));
+    server.connection.ping(6, &mut server.actions);
+    assert_eq!(server.said(0), Incoming::UserControl(UserControl::PingRequest { timestamp: 6 }));
+    server.message(CONTROL_FLOW, &UserControl::PingResponse { timestamp: 6 }.to_message());
+    assert_eq!(server.take(), [Action::PingResponse { timestamp: 6 }]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_message_is_too_strange(messages: Vec<(u8, Vec<u8>)>) {
+        let mut server = Server::connected(Settings::default());
+        for (choice, bytes) in messages {
+            let flow = if choice & 1 == 0 { CONTROL_FLOW } else { 3 };
+            server.connection.on_flow(3, &bytes, Some(SERVER_FLOW));
+            // Half of the messages begin like a command.
+            let start = if choice & 2 == 0 { &b"\x14\0\0\0\0\x02\0\x01"[..] } else { &[choice] };
+            server.message(flow, &[start, &bytes].concat());
+        }
+        proptest::prop_assert!(server.connection.is_connected());
+    }
+}

@@ -1,0 +1,124 @@
+//! Threads for public-key work, so that a flood of handshakes never stalls lookups or open sessions.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use rtmfp::crypto::{Group, KeyPair};
+use rtmfp::{KeyingDone, KeyingJob};
+
+/// Where a job's result goes: the mailbox of the worker that the job came from.
+pub type Reply = Box<dyn FnOnce(KeyingDone) + Send>;
+
+/// Fresh key pairs kept in store: what the pool made while it had nothing else to do. Half a handshake's work is in each.
+const STORE: usize = 512;
+
+/// A pool of threads that run [`KeyingJob`]s, oldest first.
+///
+/// The endpoints bound how many jobs are out; the pool takes whatever it is given. Dropping the pool ends its threads after the
+/// jobs that they are at.
+pub struct KeyingPool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// The group of the key pairs in store.
+    group: Group,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<(KeyingJob, Reply)>,
+    store: Vec<KeyPair>,
+    is_stopping: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A thread that panicked left nothing half done: jobs and pairs move in one step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KeyingPool {
+    /// Starts `threads` threads (at least one) that keep key pairs of `group` in store.
+    ///
+    /// # Errors
+    /// If a thread cannot be started, or the operating system has no randomness to give.
+    pub fn start(threads: usize, group: Group) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), group });
+        let threads = (0..threads.max(1))
+            .map(|index| {
+                let shared = Arc::clone(&shared);
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed)?;
+                let name = format!("keying-{index}");
+                Ok(std::thread::Builder::new().name(name).spawn(move || work(&shared, seed))?)
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self { shared, threads })
+    }
+
+    /// Has a job done; `reply` is called on one of the pool's threads.
+    pub fn submit(&self, job: KeyingJob, reply: Reply) {
+        self.shared.state().jobs.push_back((job, reply));
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Drop for KeyingPool {
+    fn drop(&mut self) {
+        self.shared.state().is_stopping = true;
+        self.shared.wake.notify_all();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a thread does next.
+enum Next {
+    Run(KeyingJob, Reply),
+    Store,
+    Stop,
+}
+
+fn work(shared: &Shared, seed: [u8; 32]) {
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    loop {
+        match next(shared) {
+            Next::Run(job, reply) => reply(job.run()),
+            Next::Store => {
+                let pair = KeyPair::generate(shared.group, &mut rng);
+                shared.state().store.push(pair);
+            }
+            Next::Stop => return,
+        }
+    }
+}
+
+fn next(shared: &Shared) -> Next {
+    let mut state = shared.state();
+    loop {
+        if state.is_stopping {
+            return Next::Stop;
+        }
+        if let Some((mut job, reply)) = state.jobs.pop_front() {
+            if job.wants_key_pair() == Some(shared.group)
+                && let Some(pair) = state.store.pop()
+            {
+                job = job.with_key_pair(pair);
+            }
+            return Next::Run(job, reply);
+        }
+        if state.store.len() < STORE {
+            return Next::Store;
+        }
+        state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+}

@@ -1,0 +1,45 @@
+//! What workers send each other, and what others send them.
+
+use std::net::SocketAddr;
+
+use rtmfp::{KeyingDone, SessionId};
+use tokio::sync::mpsc;
+
+use super::interface::Interface;
+
+/// A message to a worker.
+pub enum Mail {
+    /// A datagram for a session of this worker that the kernel gave to another one: the client's address has changed.
+    Datagram {
+        /// Where it came in: the workers' sockets are twins, in the same order.
+        interface: Interface,
+        /// Where it came from.
+        from: SocketAddr,
+        /// The datagram.
+        bytes: Box<[u8]>,
+    },
+    /// A lookup that another worker received for a peer of this one (RFC 7016 §3.5.1.5).
+    Forward {
+        /// The session of the peer.
+        session: SessionId,
+        /// The endpoint discriminator of the hello.
+        epd: Box<[u8]>,
+        /// Where the hello came from.
+        initiator: SocketAddr,
+        /// The hello's tag.
+        tag: Box<[u8]>,
+    },
+    /// Public-key work is done.
+    Keyed(Box<KeyingDone>),
+}
+
+/// How many messages may wait for a worker. A message that finds no room is lost as a packet is, and counted.
+const MAILBOX: usize = 4096;
+
+/// Leads to a worker's mailbox.
+pub type MailSender = mpsc::Sender<Mail>;
+
+/// Makes a mailbox.
+pub fn mailbox() -> (MailSender, mpsc::Receiver<Mail>) {
+    mpsc::channel(MAILBOX)
+}

@@ -1,0 +1,206 @@
+//! One worker: an endpoint, its sockets, and the clients whose sessions it holds (see the design's "way through the house").
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtmfp::crypto::cipher;
+use rtmfp::{Endpoint, Event, InterfaceId, Lookup, SessionId, prefix_of};
+use tokio::sync::{mpsc, watch};
+
+use super::clients::{Clients, Services};
+use super::keying_pool::KeyingPool;
+use super::mail::{Mail, MailSender};
+use super::ports::Ports;
+use crate::introducer::{Counter, introduce};
+use crate::peer::sleep_until;
+
+/// Messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
+const MAIL_BATCH: usize = 256;
+/// How long closing clients are waited for when the server stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a worker is made of.
+pub struct Worker {
+    /// Its number: the prefix of its session ids, and its place in `mailboxes`.
+    pub index: u8,
+    /// Its endpoint.
+    pub endpoint: Endpoint,
+    /// Its sockets.
+    pub ports: Ports,
+    /// What others send it.
+    pub mailbox: mpsc::Receiver<Mail>,
+    /// The mailboxes of all workers, its own among them.
+    pub mailboxes: Arc<[MailSender]>,
+    /// Where public-key work goes.
+    pub keying: Arc<KeyingPool>,
+    /// What clients need.
+    pub services: Arc<Services>,
+    /// Becomes true when the server is to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Why a worker woke up.
+enum Wake {
+    Datagrams,
+    Mail(Option<Mail>),
+    Timeout,
+    Stop,
+}
+
+/// A datagram that the kernel gave to the wrong worker.
+struct Stray {
+    worker: u8,
+    interface: InterfaceId,
+    from: SocketAddr,
+    bytes: Box<[u8]>,
+}
+
+impl Worker {
+    /// Works until told to stop, and then until the clients have closed, for a few seconds at most.
+    ///
+    /// # Errors
+    /// If a socket is of no use any more.
+    pub async fn run(mut self) -> std::io::Result<()> {
+        let mut clients = Clients::new(self.index, Arc::clone(&self.services));
+        let mut stopping: Option<Instant> = None;
+        loop {
+            self.drain(&mut clients);
+            self.ports.transmit(&mut self.endpoint).await;
+            if let Some(until) = stopping
+                && (self.endpoint.session_count() == 0 || Instant::now() >= until)
+            {
+                break;
+            }
+            let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), stopping].into_iter().flatten().min();
+            let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
+            let mut strays = Vec::new();
+            let received = self.ports.receive(|interface, from, datagram| {
+                match cipher::session_id(datagram) {
+                    // The kernel chooses workers by address; a session's worker stands in its id.
+                    Some(id) if id != 0 && prefix_of(id) != index && usize::from(prefix_of(id)) < mailboxes.len() => {
+                        strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
+                    }
+                    _ => endpoint.handle_datagram(Instant::now(), interface, from, datagram),
+                }
+            });
+            let wake = tokio::select! {
+                result = received => {
+                    result?;
+                    Wake::Datagrams
+                }
+                mail = self.mailbox.recv() => Wake::Mail(mail),
+                () = sleep_until(deadline) => Wake::Timeout,
+                _ = self.stop.wait_for(|stop| *stop), if stopping.is_none() => Wake::Stop,
+            };
+            let now = Instant::now();
+            match wake {
+                Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
+                Wake::Mail(mail) => self.take_mail(mail),
+                Wake::Timeout => {
+                    self.endpoint.handle_timeout(now);
+                    clients.handle_timeout(now, &mut self.endpoint);
+                }
+                Wake::Stop => {
+                    stopping = Some(now + STOP_PATIENCE);
+                    clients.say_goodbye(now, &mut self.endpoint);
+                }
+            }
+        }
+        self.endpoint.abort_all(Instant::now());
+        self.ports.transmit(&mut self.endpoint).await;
+        Ok(())
+    }
+
+    /// Hands a datagram to the worker whose session it names.
+    fn pass_on(&mut self, stray: Stray) {
+        let Some(interface) = self.ports.lookup(stray.interface) else { return };
+        let mail = Mail::Datagram { interface, from: stray.from, bytes: stray.bytes };
+        let Some(mailbox) = self.mailboxes.get(usize::from(stray.worker)) else { return };
+        if mailbox.try_send(mail).is_err() {
+            self.services.counters.worker(self.index).add(Counter::MailboxFull);
+        }
+    }
+
+    fn take_mail(&mut self, first: Option<Mail>) {
+        let mut next = first;
+        for _ in 0..MAIL_BATCH {
+            let Some(mail) = next else { break };
+            self.deliver(mail);
+            next = self.mailbox.try_recv().ok();
+        }
+        // What the last round took out and did not deliver.
+        if let Some(mail) = next {
+            self.deliver(mail);
+        }
+    }
+
+    fn deliver(&mut self, mail: Mail) {
+        let now = Instant::now();
+        match mail {
+            Mail::Datagram { interface, from, mut bytes } => {
+                let interface = self.ports.intern(interface);
+                self.endpoint.handle_datagram(now, interface, from, &mut bytes);
+            }
+            Mail::Forward { session, epd, initiator, tag } => {
+                if self.endpoint.forward_for(now, session, &epd, initiator, &tag).is_ok() {
+                    self.services.counters.worker(self.index).add(Counter::Forwards);
+                }
+            }
+            Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
+        }
+    }
+
+    fn drain(&mut self, clients: &mut Clients) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Keying(job) => {
+                    let mailbox = self.mailboxes[usize::from(self.index)].clone();
+                    // The worker always comes back to its mailbox, so waiting for room there ends.
+                    let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
+                    self.keying.submit(job, Box::new(reply));
+                }
+                Event::Lookup(lookup) => self.look_up(&lookup),
+                event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
+            }
+        }
+    }
+
+    /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
+    fn look_up(&mut self, lookup: &Lookup) {
+        let counters = self.services.counters.worker(self.index);
+        counters.add(Counter::Lookups);
+        // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
+        let Some(target) = lookup.target.and_then(|target| self.services.directory.lookup(&target)) else {
+            counters.add(Counter::UnknownTargets);
+            return;
+        };
+        let introduction = introduce(&target, lookup.initiator);
+        if !introduction.redirect.is_empty() {
+            self.endpoint.redirect(lookup, &introduction.redirect);
+            counters.add(Counter::Redirects);
+        }
+        let session = SessionId::from_wire(introduction.target.session);
+        if introduction.target.worker == self.index {
+            if self.endpoint.forward(Instant::now(), session, lookup).is_ok() {
+                counters.add(Counter::Forwards);
+            }
+            return;
+        }
+        let mail = Mail::Forward {
+            session,
+            epd: Box::from(&lookup.epd[..]),
+            initiator: lookup.initiator,
+            tag: Box::from(&lookup.tag[..]),
+        };
+        let Some(mailbox) = self.mailboxes.get(usize::from(introduction.target.worker)) else { return };
+        if mailbox.try_send(mail).is_err() {
+            counters.add(Counter::MailboxFull);
+        }
+    }
+}
+
+/// The address at which a client reached this server, as far as it is known.
+pub(super) fn near_address(ports: &Ports, interface: InterfaceId) -> String {
+    ports.address_of(interface).map_or_else(|| "?".to_owned(), |address| address.to_string())
+}

@@ -23,7 +23,7 @@ impl Endpoint {
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
         if initiation.handle_timeout(now, id.get(), &mut self.startup_seal, &mut self.outbox) {
             let deadline = Some(initiation.deadline());
-            self.timers.arm(id, &mut initiation.armed, deadline);
+            self.timers.arm(now, id, &mut initiation.armed, deadline);
         } else {
             let reason = match initiation.chosen() {
                 Some(chosen) => OpenFailure::KeyingUnanswered(chosen.transmit.to),

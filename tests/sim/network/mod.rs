@@ -52,7 +52,6 @@ pub(crate) struct Sim {
     pub(crate) dice: Dice,
     nodes: Vec<Node>,
     peer_ids: Vec<PeerId>,
-    identities: u64,
     default_link: Link,
     links: HashMap<(NodeId, NodeId), Link>,
     /// By time, then by the order in which they came to be.
@@ -83,7 +82,6 @@ impl Sim {
             dice: Dice::new(seed),
             nodes: Vec::new(),
             peer_ids: Vec::new(),
-            identities: 0,
             default_link: Link::default(),
             links: HashMap::new(),
             actions: BTreeMap::new(),
@@ -143,8 +141,7 @@ impl Sim {
 
     /// An identity that no other node has.
     pub(crate) fn new_identity(&mut self) -> Arc<Identity> {
-        self.identities += 1;
-        ephemeral(self.identities, &[Group::Modp2])
+        ephemeral(self.dice.roll(), &[Group::Modp2])
     }
 
     /// What the paths are like that [`Self::link`] says nothing about. To be called before packets go.

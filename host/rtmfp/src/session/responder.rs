@@ -23,14 +23,22 @@ pub(crate) struct Keying {
     pub(crate) transmit: Transmit,
     pub(crate) certificate: Certificate,
     pub(crate) certificate_hash: [u8; 32],
+    /// When the cookie was made.
+    pub(crate) baked: Instant,
     /// The chunk's payload, for the signature covers most of it.
     payload: Vec<u8>,
 }
 
 impl Keying {
-    pub(crate) fn new(cookie: CookieKey, transmit: Transmit, certificate: Certificate, payload: &[u8]) -> Self {
+    pub(crate) fn new(
+        cookie: CookieKey,
+        baked: Instant,
+        transmit: Transmit,
+        certificate: Certificate,
+        payload: &[u8],
+    ) -> Self {
         let certificate_hash = Sha256::digest(certificate.as_bytes()).into();
-        Self { cookie, transmit, certificate, certificate_hash, payload: payload.to_vec() }
+        Self { cookie, transmit, certificate, certificate_hash, baked, payload: payload.to_vec() }
     }
 
     /// The id by which the initiator wants to be addressed.

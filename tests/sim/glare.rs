@@ -41,7 +41,7 @@ fn slow_keying_and_lossy_paths_make_no_second_session() {
         sim.all_links(Link::default().jitter(60).loss(0.2).duplicate(0.1));
         let (a, b) = (sim.peer(), sim.peer());
         for node in [a, b] {
-            sim.get_mut(node).keying_delay = Duration::from_millis(sim.dice.below(300));
+            sim.get_mut(node).keying_delay = Duration::from_millis(sim.dice.below(1000));
         }
         sim.open(a, b);
         let head_start = sim.dice.below(3000);

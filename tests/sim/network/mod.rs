@@ -321,9 +321,10 @@ impl Sim {
     fn drain(&mut self, node: NodeId) {
         let now = self.now;
         let drained = self.nodes[node.0].drain(now);
-        let keyed_at = now + self.nodes[node.0].keying_delay;
+        let most = self.nodes[node.0].keying_delay.as_micros() as u64;
         for done in drained.keyed {
-            self.schedule(keyed_at, Action::Keyed(node, done));
+            let takes = Duration::from_micros(self.dice.below(most + 1));
+            self.schedule(now + takes, Action::Keyed(node, done));
         }
         for (transmit, data) in drained.datagrams {
             let sender = &mut self.nodes[node.0];

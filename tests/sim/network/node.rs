@@ -44,6 +44,7 @@ pub(crate) struct Node {
     pub(crate) introduction: Introduction,
     /// Where an introducer says that others are, besides where it sees them.
     pub(crate) extra_addresses: Vec<SocketAddr>,
+    /// How long a key computation takes at most; none at all if zero.
     pub(crate) keying_delay: Duration,
     /// A dead node takes nothing in and puts nothing out.
     pub(crate) is_dead: bool,

@@ -207,7 +207,7 @@ impl Endpoint {
     fn near_prevails(&self, from: SocketAddr, far: &Certificate) -> bool {
         let Some(identity) = self.config.identities.first() else { return false };
         identity.certificate().prevails_in_glare(far)
-            && self.initiations().any(|(_, initiation)| initiation.is_destination(from) && initiation.selects(far))
+            && self.initiations().any(|(_, initiation)| initiation.glares(from, far))
     }
 
     /// RFC 7016 §3.5.1.1.2, points 2.2 and 2.3: an open session's address can be taken over by the same endpoint only. Others
@@ -245,9 +245,16 @@ impl Endpoint {
     }
 
     fn respond(&mut self, now: Instant, keying: &Keying, response: Responded) {
-        // The address may have been taken while the keys were computed.
+        // While the keys were computed this end may have begun to open a session itself, and be the one to go on.
+        if self.near_prevails(keying.from(), &keying.certificate) {
+            self.counters.ignored += 1;
+            self.used_cookies.release(&keying.cookie);
+            return;
+        }
+        // The address may have been taken by then, too.
         if !self.may_take_address(now, keying) {
             self.counters.address_taken += 1;
+            self.used_cookies.release(&keying.cookie);
             return;
         }
         if let Some(&stale) = self.by_address.get(&keying.from()) {
@@ -290,7 +297,7 @@ impl Endpoint {
     fn yield_to(&mut self, id: SessionId, from: SocketAddr, certificate: &Certificate) {
         let glaring: Vec<SessionId> = self
             .initiations()
-            .filter(|(_, initiation)| initiation.is_destination(from) && initiation.selects(certificate))
+            .filter(|(_, initiation)| initiation.glares(from, certificate))
             .map(|(id, _)| id)
             .collect();
         for initiation in glaring {

@@ -15,7 +15,8 @@ fn meet(sim: &mut Sim, initiator: Config, responder: Config) {
     sim.send(a, b, flow_a, b"hello");
     sim.send(b, a, flow_b, b"welcome");
     sim.run_until(|sim| sim.messages(b) == [b"hello"] && sim.messages(a) == [b"welcome"]);
-    let (one, other) = (sim.get(a).endpoint.session(at_a).unwrap(), sim.get(b).endpoint.session(at_b).unwrap());
+    let info = |node, id| sim.get(node).endpoint.session(id).expect("an open session");
+    let (one, other) = (info(a, at_a), info(b, at_b));
     assert_eq!((one.near_nonce, one.far_nonce), (other.far_nonce, other.near_nonce));
     assert_ne!(one.near_nonce, one.far_nonce);
     assert_eq!((one.peer_id, other.peer_id), (sim.peer_id(b), sim.peer_id(a)));

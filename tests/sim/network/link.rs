@@ -17,12 +17,12 @@ pub(crate) struct Link {
     mtu: usize,
 }
 
-/// Loss in bursts, as Gilbert's model has it: while the path is bad it loses everything.
+/// Loss in bursts: while the path is bad it loses everything.
 #[derive(Clone, Debug)]
 struct Burst {
-    enter: f64,
-    leave: f64,
-    is_bad: bool,
+    chance: f64,
+    longest: Duration,
+    bad_until: Option<Instant>,
 }
 
 /// A bottleneck with a queue that drops what does not fit.
@@ -56,9 +56,9 @@ impl Link {
         self
     }
 
-    /// Turns bad with probability `enter` at each packet, and good again with probability `leave`.
-    pub(crate) fn burst(mut self, enter: f64, leave: f64) -> Self {
-        self.burst = Some(Burst { enter, leave, is_bad: false });
+    /// Turns bad with this probability at each packet, for up to so many milliseconds.
+    pub(crate) fn burst(mut self, chance: f64, longest: u64) -> Self {
+        self.burst = Some(Burst { chance, longest: Duration::from_millis(longest), bad_until: None });
         self
     }
 
@@ -100,7 +100,7 @@ impl Link {
 
     /// When a datagram of this length arrives: never, once or twice.
     pub(crate) fn carry(&mut self, now: Instant, len: usize, dice: &mut Dice) -> [Option<Instant>; 2] {
-        if len > self.mtu || self.is_lost(dice) {
+        if len > self.mtu || self.is_lost(now, dice) {
             return [None, None];
         }
         let Some(leaves) = self.rate.as_mut().map_or(Some(now), |rate| rate.pass(now, len)) else {
@@ -115,10 +115,13 @@ impl Link {
         [Some(arrival()), again.then(&mut arrival)]
     }
 
-    fn is_lost(&mut self, dice: &mut Dice) -> bool {
+    fn is_lost(&mut self, now: Instant, dice: &mut Dice) -> bool {
         let in_burst = self.burst.as_mut().is_some_and(|burst| {
-            burst.is_bad ^= dice.chance(if burst.is_bad { burst.leave } else { burst.enter });
-            burst.is_bad
+            if burst.bad_until.is_none_or(|until| until <= now) && dice.chance(burst.chance) {
+                let length = dice.below(burst.longest.as_micros() as u64 + 1);
+                burst.bad_until = Some(now + Duration::from_micros(length));
+            }
+            burst.bad_until.is_some_and(|until| now < until)
         });
         in_burst || dice.chance(self.loss)
     }

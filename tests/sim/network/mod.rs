@@ -1,5 +1,6 @@
 //! A simulated network in virtual time, with whole endpoints in it. Everything that happens follows from one seed.
 
+pub(crate) mod heap;
 mod identities;
 mod link;
 mod nat;
@@ -17,8 +18,8 @@ use std::time::{Duration, Instant};
 pub(crate) use identities::{ephemeral, fixed};
 pub(crate) use link::Link;
 use nat::Nat;
+pub(crate) use node::Introduction;
 use node::Node;
-pub(crate) use node::{Introduction, Message};
 pub(crate) use rng::Dice;
 use rtmfp::crypto::{Epd, Group, Identity};
 use rtmfp::{Config, Endpoint, InterfaceId, KeyingDone, PeerId, SessionId};
@@ -144,16 +145,10 @@ impl Sim {
         ephemeral(self.dice.roll(), &[Group::Modp2])
     }
 
-    /// What the paths are like that [`Self::link`] says nothing about. To be called before packets go.
+    /// What the paths are like that [`Self::one_way`] says nothing about. To be called before packets go.
     pub(crate) fn all_links(&mut self, link: Link) {
         self.default_link = link;
         self.links.clear();
-    }
-
-    /// What the path between two nodes is like, in both directions.
-    pub(crate) fn link(&mut self, a: NodeId, b: NodeId, link: Link) {
-        self.one_way(b, a, link.clone());
-        self.one_way(a, b, link);
     }
 
     /// What the path from one node to another is like.
@@ -164,10 +159,6 @@ impl Sim {
     /// Asks `filter` about every datagram sent; false drops it.
     pub(crate) fn filter(&mut self, filter: impl FnMut(&Packet) -> bool + 'static) {
         self.filter = Some(Box::new(filter));
-    }
-
-    pub(crate) fn no_filter(&mut self) {
-        self.filter = None;
     }
 
     /// The translator in front of a node restarts.
@@ -241,10 +232,6 @@ impl Sim {
     /// Virtual time since the run began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.now - self.start
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        self.now
     }
 
     /// Goes on until the condition holds.

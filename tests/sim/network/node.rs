@@ -65,7 +65,13 @@ pub(crate) struct Drained {
 }
 
 impl Node {
-    pub(crate) fn new(now: Instant, config: Config, seed: [u8; 32], addresses: Vec<SocketAddr>, nat: Option<Nat>) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        config: Config,
+        seed: [u8; 32],
+        addresses: Vec<SocketAddr>,
+        nat: Option<Nat>,
+    ) -> Self {
         Self {
             endpoint: Endpoint::new(now, config, seed),
             addresses,

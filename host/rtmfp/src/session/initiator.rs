@@ -206,9 +206,7 @@ impl Initiation {
     pub(crate) fn glares(&self, from: SocketAddr, certificate: &Certificate) -> bool {
         match self.chosen() {
             Some(chosen) => chosen.certificate.fingerprint() == certificate.fingerprint(),
-            None => {
-                self.candidates.iter().any(|candidate| candidate.transmit.to == from) && self.selects(certificate)
-            }
+            None => self.candidates.iter().any(|candidate| candidate.transmit.to == from) && self.selects(certificate),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod run;
 
 use std::io::IsTerminal as _;
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Serve: what introd does when it is given no command.
     Run(run::RunArgs),
+    /// Load a server and report what it costs it.
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the program.
@@ -33,6 +36,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,10 +15,14 @@ pub fn reference() -> String {
 }
 
 fn section(schema: &Schema) -> String {
-    let mut out = format!("## {}\n\nIn `<{}>`:\n\n| element | type | default | meaning |\n|---|---|---|---|\n", schema.file, schema.root);
+    let mut out = format!(
+        "## {}\n\nIn `<{}>`:\n\n| element | type | default | meaning |\n|---|---|---|---|\n",
+        schema.file, schema.root
+    );
     for entry in schema.entries {
         // Writing to a string does not fail.
-        let _ = writeln!(out, "| {} | {} | {} | {} |", name(entry), entry.kind.describe(), default(entry), entry.meaning);
+        let _ =
+            writeln!(out, "| {} | {} | {} | {} |", name(entry), entry.kind.describe(), default(entry), entry.meaning);
     }
     let list = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
     if !schema.renamed.is_empty() {

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use quick_xml::{Reader, XmlVersion};
 use quick_xml::errors::{Error as XmlError, IllFormedError};
 use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use super::problem::{Place, Problem};
 

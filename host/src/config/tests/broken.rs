@@ -82,7 +82,8 @@ fn files_that_do_not_go_together() {
 
 #[test]
 fn bytes_that_are_not_utf_8() {
-    let folder = Folder::new().with("Server.xml", b"<Root>\n<!-- caf\xe9 -->\n</Root>").with("introd.ini", b"A = \xff\n");
+    let folder =
+        Folder::new().with("Server.xml", b"<Root>\n<!-- caf\xe9 -->\n</Root>").with("introd.ini", b"A = \xff\n");
     assert_eq!(
         folder.problems(),
         "conf/introd.ini: error: is not UTF-8 in line 1\nconf/Server.xml: error: is not UTF-8 in line 2\n"

@@ -11,9 +11,41 @@ use crate::config::{PortList, xml};
 /// Pieces of XML that make trouble more often than noise does.
 fn soup() -> impl Strategy<Value = String> {
     let pieces = [
-        "<", ">", "</", "/>", "<Root>", "</Root>", "<Server>", "</Server>", "<Workers>", "</Workers>", "<Plugin path='", "'", "\"", "=",
-        "<!--", "-->", "<![CDATA[", "]]>", "<?xml version='1.0'?>", "<!DOCTYPE a [", "]>", "&amp;", "&#0;", "&#x10FFFF;", "&", ";", "${",
-        "}", "${A}", "1", "-1", "\u{0}", "é", " ", "\n",
+        "<",
+        ">",
+        "</",
+        "/>",
+        "<Root>",
+        "</Root>",
+        "<Server>",
+        "</Server>",
+        "<Workers>",
+        "</Workers>",
+        "<Plugin path='",
+        "'",
+        "\"",
+        "=",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "<?xml version='1.0'?>",
+        "<!DOCTYPE a [",
+        "]>",
+        "&amp;",
+        "&#0;",
+        "&#x10FFFF;",
+        "&",
+        ";",
+        "${",
+        "}",
+        "${A}",
+        "1",
+        "-1",
+        "\u{0}",
+        "é",
+        " ",
+        "\n",
     ];
     proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..60).prop_map(|pieces| pieces.concat())
 }
@@ -61,7 +93,8 @@ fn thousands_of_mistakes_are_told_by_the_first() {
 #[test]
 fn a_line_of_a_megabyte_is_read_in_one_pass() {
     let elements = "<Config a='1'/>".repeat(19_000);
-    let text = format!("<Application><Plugins><Plugin path='p'><Config>{elements}</Config></Plugin></Plugins></Application>");
+    let text =
+        format!("<Application><Plugins><Plugin path='p'><Config>{elements}</Config></Plugin></Plugins></Application>");
     let folder = Folder::new().with("_defaultRoot_/_defaultVHost_/Application.xml", text);
     let loaded = folder.load().unwrap();
     let plugins = &loaded.config.default_adaptor.default_vhost.defaults.plugins;

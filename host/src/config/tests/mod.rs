@@ -53,7 +53,8 @@ impl Folder {
     /// where applications are looked for.
     fn problems(&self) -> String {
         let dir = self.conf();
-        let loaded = Loader { dir: &dir, root: &self.0, environment: &|name| (name == "HOME").then(|| "/root".into()) }.load();
+        let loaded =
+            Loader { dir: &dir, root: &self.0, environment: &|name| (name == "HOME").then(|| "/root".into()) }.load();
         let problems = match loaded {
             Ok(loaded) => {
                 let broken = loaded.broken.into_iter().flat_map(|broken| broken.problems);

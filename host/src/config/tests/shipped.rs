@@ -29,7 +29,8 @@ fn every_value_stands_in_the_shipped_files_or_takes_files_that_are_not_shipped()
         let text = std::fs::read_to_string(path).unwrap();
         for entry in schema.entries {
             let name = entry.path.rsplit(['/', '@']).next().unwrap().trim_end_matches('*');
-            let is_left_out = ["Plugin", "Core/", "Alias*", "@rtmfp", "@override"].iter().any(|part| entry.path.contains(part));
+            let is_left_out =
+                ["Plugin", "Core/", "Alias*", "@rtmfp", "@override"].iter().any(|part| entry.path.contains(part));
             assert!(is_left_out || text.contains(name), "{} lacks {}", schema.file, entry.path);
         }
     }

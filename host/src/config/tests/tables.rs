@@ -16,7 +16,8 @@ fn file(schema: &Schema) -> String {
 /// A file in which only one value stands.
 fn document(schema: &Schema, path: &str, value: &str) -> String {
     let path = path.replace('*', "");
-    let (elements, attribute) = path.split_once('@').map_or((path.as_str(), None), |(elements, name)| (elements, Some(name)));
+    let (elements, attribute) =
+        path.split_once('@').map_or((path.as_str(), None), |(elements, name)| (elements, Some(name)));
     let names: Vec<&str> = elements.split('/').filter(|name| !name.is_empty()).collect();
     let (last, before) = names.split_last().unwrap();
     let open: String = before.iter().map(|name| format!("<{name}>")).collect();
@@ -66,7 +67,9 @@ fn the_bounds_of_numbers_are_just_inside() {
                     let below = if least == 0 { "-1".into() } else { (least - 1).to_string() };
                     (vec![least.to_string(), most.to_string()], vec![below, (most + 1).to_string()])
                 }
-                Kind::Limit { most } => (vec!["-1".into(), "0".into(), most.to_string()], vec!["-2".into(), (most + 1).to_string()]),
+                Kind::Limit { most } => {
+                    (vec!["-1".into(), "0".into(), most.to_string()], vec!["-2".into(), (most + 1).to_string()])
+                }
                 _ => continue,
             };
             let must = format!("error: {}: must be ", entry.path.replace('*', ""));
@@ -101,7 +104,8 @@ fn each_unsupported_name_is_a_warning_that_names_it() {
 #[test]
 fn no_path_stands_twice() {
     for schema in SCHEMAS {
-        let mut paths: Vec<&str> = schema.entries.iter().map(|entry| entry.path).chain(schema.unsupported.iter().copied()).collect();
+        let mut paths: Vec<&str> =
+            schema.entries.iter().map(|entry| entry.path).chain(schema.unsupported.iter().copied()).collect();
         let count = paths.len();
         paths.sort_unstable();
         paths.dedup();

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use crate::config::Application;
+use crate::config::{Application, LookupMode};
 
 /// The number of an instance, while it is there; used again after it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct InstanceId(pub u32);
+pub struct InstanceId(pub u16);
 
 /// What an instance is called.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +57,11 @@ impl Instance {
     /// The settings it runs with now.
     pub fn settings(&self) -> Arc<Application> {
         self.settings.load_full()
+    }
+
+    /// Who answers the lookups of its clients.
+    pub fn lookup_mode(&self) -> LookupMode {
+        self.settings.load().peer_lookup_events
     }
 
     /// How many clients it has.

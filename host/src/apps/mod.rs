@@ -70,7 +70,7 @@ impl Applications {
 
     /// The instance of that number, if it is still there.
     pub fn instance(&self, InstanceId(id): InstanceId) -> Option<Arc<Instance>> {
-        self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(id as usize).cloned()
+        self.by_id.read().unwrap_or_else(PoisonError::into_inner).get(usize::from(id)).cloned()
     }
 
     /// The settings for lookups by nobody's client for nobody's client: those of the default application of an adaptor.
@@ -109,10 +109,10 @@ impl Applications {
                 if limits.instances.is_some_and(|most| count.instances >= most) {
                     return Err(Refusal::TooManyInstances);
                 }
-                count.instances += 1;
                 let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
                 let slot = by_id.vacant_entry();
-                let id = InstanceId(slot.key() as u32);
+                let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
+                count.instances += 1;
                 let instance = Arc::new(Instance::new(id, entry.key().clone(), settings));
                 slot.insert(Arc::clone(&instance));
                 Arc::clone(entry.insert(instance))
@@ -141,7 +141,7 @@ impl Applications {
         if is_empty {
             table.instances.remove(name);
             let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-            by_id.try_remove(instance.id().0 as usize);
+            by_id.try_remove(usize::from(instance.id().0));
         }
     }
 }
@@ -155,8 +155,7 @@ struct Limits {
 
 /// The settings that an instance of that name runs with.
 fn settings_of(config: &Config, name: &InstanceName) -> Arc<Application> {
-    let adaptor =
-        config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor).unwrap_or(&config.default_adaptor);
+    let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor).unwrap_or(&config.default_adaptor);
     let vhost = adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost).unwrap_or(&adaptor.default_vhost);
     Arc::clone(vhost.application(&name.application))
 }

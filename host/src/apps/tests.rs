@@ -26,7 +26,7 @@ fn localhost() -> IpAddr {
 }
 
 fn applications(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
-    let mut config = Config::default();
+    let mut config = Config::built_in();
     change(&mut config);
     Arc::new(Applications::new(config))
 }
@@ -72,7 +72,7 @@ fn new_settings_reach_the_instances_there_are() {
     let applications = applications(|_| ());
     let seat = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
     assert_eq!(seat.instance().settings().peer_lookup_events, LookupMode::None);
-    let mut config = Config::default();
+    let mut config = Config::built_in();
     let defaults = &mut config.default_adaptor.default_vhost.defaults;
     Arc::make_mut(defaults).peer_lookup_events = LookupMode::All;
     applications.reconfigure(config);

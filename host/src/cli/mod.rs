@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod check_config;
 mod run;
 
 use std::io::IsTerminal as _;
@@ -26,6 +27,8 @@ struct Cli {
 enum Command {
     /// Serve: what introd does when it is given no command.
     Run(run::RunArgs),
+    /// Read the configuration, say what is wrong with it, and what would run.
+    CheckConfig(check_config::CheckConfigArgs),
     /// Load a server and report what it costs it.
     Bench(bench::BenchArgs),
 }
@@ -36,6 +39,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::CheckConfig(args)) => check_config::check_config(&args),
         Some(Command::Bench(args)) => bench::run(&args),
     };
     match result {

@@ -1,8 +1,9 @@
 //! The command line.
 
+mod probe;
 mod run;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Serve: what introd does when it is given no command.
     Run(run::RunArgs),
+    /// Connect to a server as a client does, and say how it went.
+    Probe(probe::ProbeArgs),
 }
 
 /// Runs the program.
@@ -29,6 +32,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Probe(args)) => return probe::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,6 +41,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints to standard output. Whoever reads it may have gone away; that is no reason to stop.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Sends log lines to standard error; the level is that of `RUST_LOG`, or `default`.

@@ -9,6 +9,7 @@ use rtmfp::{Endpoint, Event, PeerId, SessionId};
 
 use super::ports::Ports;
 use super::worker::near_address;
+use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::peer_info::{PeerInfo, behind_nat};
 use crate::flash::server::{Action, NetConnection, Settings, Verdict};
 use crate::introducer::{Counters, Directory, Owner};
@@ -239,7 +240,8 @@ impl Acting<'_> {
                     agent = %request.agent,
                     "client connected"
                 );
-                if let Err(error) = client.connection.accept(Vec::new(), self.actions) {
+                let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
+                if let Err(error) = client.connection.accept(vec![seen], self.actions) {
                     tracing::warn!(%session, %error, "connect could not be answered");
                     return;
                 }

@@ -70,12 +70,12 @@ async fn meet(asker: &mut Client, target: &mut Client) {
 async fn peers_on_different_workers_meet() {
     let server = Server::on_loopback(4);
     for (index, first) in [(0, 100), (1, 200)] {
-        let mut clients = spread(server.addresses[index], first).await;
+        let clients = spread(server.addresses[index], first).await;
         let workers: HashSet<u8> = clients.iter().map(|(_, worker)| *worker).collect();
         assert!(workers.len() > 2 && workers.iter().all(|worker| *worker < 4), "{workers:?}");
         // One of each worker, each with each.
-        clients.sort_by_key(|(_, worker)| *worker);
-        clients.dedup_by_key(|(_, worker)| *worker);
+        let mut seen = HashSet::new();
+        let (mut clients, others): (Vec<_>, Vec<_>) = clients.into_iter().partition(|(_, worker)| seen.insert(*worker));
         for asker in 0..clients.len() {
             for target in 0..asker {
                 let (front, back) = clients.split_at_mut(asker);
@@ -83,7 +83,7 @@ async fn peers_on_different_workers_meet() {
             }
         }
         // At the same time: they have sessions with each other.
-        let mut closing: JoinSet<()> = clients.into_iter().map(|(client, _)| client.close()).collect();
+        let mut closing: JoinSet<()> = clients.into_iter().chain(others).map(|(client, _)| client.close()).collect();
         while closing.join_next().await.is_some() {}
     }
     let ended = server.stop();

@@ -16,7 +16,8 @@ fn failed_step(ended: &Ended) -> String {
     let json = ended.json();
     let step = json["failed_step"].as_str().unwrap_or_else(|| panic!("{ended:?}")).to_owned();
     assert!(ended.stderr.contains(&format!("{step} failed: ")), "{ended:?}");
-    assert!(ended.stderr.lines().any(|line| line.starts_with("check ")), "{ended:?}");
+    let check = json["check"].as_str().unwrap_or_else(|| panic!("{ended:?}"));
+    assert!(ended.stderr.contains(&format!("\ncheck {check}")), "{ended:?}");
     step
 }
 

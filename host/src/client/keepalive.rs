@@ -57,3 +57,18 @@ impl Keepalive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_obeyed_down_to_five_seconds() {
+        let mut keepalive = Keepalive::default();
+        assert_eq!((keepalive.period(true), keepalive.period(false)), (None, None));
+        keepalive.advise(15_000, 0);
+        assert_eq!(keepalive.advised(), Some((15_000, 0)));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!((keepalive.period(true), keepalive.period(false)), (seconds(15), seconds(5)));
+    }
+}

@@ -34,6 +34,8 @@ pub(super) struct Report {
     /// The step that failed.
     failed_step: Option<&'static str>,
     error: Option<String>,
+    /// What to look at then.
+    check: Option<&'static str>,
     #[serde(skip)]
     pub(super) is_printed: bool,
 }
@@ -66,6 +68,7 @@ impl Report {
             target: None,
             failed_step: None,
             error: None,
+            check: None,
             is_printed: false,
         }
     }
@@ -106,6 +109,7 @@ impl Report {
     pub(super) fn fail(&mut self, failure: &Failure) {
         self.failed_step = Some(failure.step.name());
         self.error = Some(failure.problem.clone());
+        self.check = Some(failure.check);
     }
 
     pub(super) fn print(&mut self, as_json: bool) {

@@ -2,6 +2,7 @@
 
 pub mod apps;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod flash;
 pub mod introducer;

@@ -2,9 +2,10 @@
 
 mod bench;
 mod check_config;
+mod probe;
 mod run;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Load a server and report what it costs it.
     Bench(bench::BenchArgs),
+    /// Connect to a server as a client does, and say how it went.
+    Probe(probe::ProbeArgs),
 }
 
 /// Runs the program.
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::CheckConfig(args)) => check_config::check_config(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Probe(args)) => return probe::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,6 +53,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints to standard output. Whoever reads it may have gone away; that is no reason to stop.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Sends log lines to standard error; the level is that of `RUST_LOG`, or `default`.

@@ -11,6 +11,7 @@ use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
 use super::listener::Listener;
 use super::ports::Ports;
 use crate::apps::{Applications, Instance, Seat};
+use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::command::{Level, info};
 use crate::flash::peer_info::{PeerInfo, behind_nat};
 use crate::flash::server::{Action, ConnectRequest, NetConnection, Settings, Verdict};
@@ -305,7 +306,8 @@ impl Acting<'_> {
                 let instance = seat.instance().id().0;
                 client.place = Some((info.peer_id, seat));
                 self.services.directory.connect(info.peer_id, session, instance, info.far_address);
-                client.connection.accept(Vec::new(), self.actions)
+                let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
+                client.connection.accept(vec![seen], self.actions)
             }
             Err(refusal) => {
                 tracing::info!(%session, address = %info.far_address, uri = %request.tc_url, %refusal, "client refused");

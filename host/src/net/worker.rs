@@ -1,11 +1,12 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds (see the design's "way through the house").
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
@@ -64,6 +65,32 @@ struct Stray {
     bytes: Box<[u8]>,
 }
 
+/// A worker that waits for its clients to close.
+struct Stopping {
+    /// When it waits no more.
+    until: Instant,
+    /// Sessions that the far end has closed. They stay for a while to answer should it ask again (RFC 7016 §3.5.5), and are not
+    /// worth waiting for.
+    lingering: HashSet<SessionId>,
+}
+
+impl Stopping {
+    fn new(now: Instant, endpoint: &Endpoint) -> Self {
+        let lingering = endpoint.session_ids().filter(|id| endpoint.session(*id).is_none()).collect();
+        Self { until: now + STOP_PATIENCE, lingering }
+    }
+
+    fn note(&mut self, event: &Event) {
+        if let Event::Closed { session, reason: CloseReason::Far | CloseReason::FarAbrupt } = event {
+            self.lingering.insert(*session);
+        }
+    }
+
+    fn is_done(&self, endpoint: &Endpoint) -> bool {
+        Instant::now() >= self.until || endpoint.session_ids().all(|id| self.lingering.contains(&id))
+    }
+}
+
 impl Worker {
     /// Works until told to stop, and then until the clients have closed, for a few seconds at most.
     ///
@@ -74,16 +101,15 @@ impl Worker {
         if let Some(recorder) = self.recorder.clone() {
             self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
-        let mut stopping: Option<Instant> = None;
+        let mut stopping: Option<Stopping> = None;
         loop {
-            self.drain(&mut clients);
+            self.drain(&mut clients, stopping.as_mut());
             self.ports.transmit(&mut self.endpoint).await;
-            if let Some(until) = stopping
-                && (self.endpoint.session_count() == 0 || Instant::now() >= until)
-            {
+            if stopping.as_ref().is_some_and(|stopping| stopping.is_done(&self.endpoint)) {
                 break;
             }
-            let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), stopping].into_iter().flatten().min();
+            let until = stopping.as_ref().map(|stopping| stopping.until);
+            let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), until].into_iter().flatten().min();
             let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
             let mut strays = Vec::new();
             let received = self.ports.receive(|interface, from, datagram| {
@@ -113,7 +139,7 @@ impl Worker {
                     clients.handle_timeout(now, &mut self.endpoint, &self.ports);
                 }
                 Wake::Stop => {
-                    stopping = Some(now + STOP_PATIENCE);
+                    stopping = Some(Stopping::new(now, &self.endpoint));
                     clients.say_goodbye(now, &mut self.endpoint, &self.ports);
                 }
             }
@@ -162,8 +188,11 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, clients: &mut Clients) {
+    fn drain(&mut self, clients: &mut Clients, mut stopping: Option<&mut Stopping>) {
         while let Some(event) = self.endpoint.poll_event() {
+            if let Some(stopping) = &mut stopping {
+                stopping.note(&event);
+            }
             match event {
                 Event::Keying(job) => {
                     let mailbox = self.mailboxes[usize::from(self.index)].clone();

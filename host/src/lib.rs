@@ -1,8 +1,10 @@
 //! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
 
 pub mod cli;
+pub mod config;
 pub mod flash;
 pub mod introducer;
 pub mod net;
 pub mod peer;
+pub mod record;
 pub mod server;

@@ -18,10 +18,7 @@ fn files() -> Vec<(String, Value)> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
-    paths
-        .iter()
-        .map(|path| (name(path), serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()))
-        .collect()
+    paths.iter().map(|path| (name(path), serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())).collect()
 }
 
 /// Writes what `chunk` says; `None` for one that has no value of its own.
@@ -37,7 +34,9 @@ fn write(chunk: &Chunk<'_>) -> Option<Vec<u8>> {
         Chunk::IIKeying(chunk) => chunk.put(&mut out),
         Chunk::RIKeying(chunk) => chunk.put(&mut out),
         Chunk::Ping(message) => packet::put_chunk(kind::PING, &mut out, |out| out.extend_from_slice(message)),
-        Chunk::PingReply(message) => packet::put_chunk(kind::PING_REPLY, &mut out, |out| out.extend_from_slice(message)),
+        Chunk::PingReply(message) => {
+            packet::put_chunk(kind::PING_REPLY, &mut out, |out| out.extend_from_slice(message))
+        }
         Chunk::UserData(chunk) => chunk.put(&mut out),
         Chunk::NextUserData(chunk) => chunk.put(&mut out),
         Chunk::Ack(ack) => Ack::put(ack.flow_id, ack.buffer_blocks, ack.cumulative, ack.ranges(), &mut out),
@@ -105,7 +104,8 @@ fn every_packet_is_understood_and_written_again() {
                     // The form of an acknowledgement, and how far it goes, are the sender's choice: its content is compared.
                     Some(bytes) if raw.kind == kind::ACK_BITMAP || raw.kind == kind::ACK_RANGES => {
                         let Chunk::Ack(read) = chunk else { panic!("{context}") };
-                        let Some(Chunk::Ack(written)) = packet::chunks(&bytes).next().map(|raw| Chunk::parse(raw).unwrap())
+                        let Some(Chunk::Ack(written)) =
+                            packet::chunks(&bytes).next().map(|raw| Chunk::parse(raw).unwrap())
                         else {
                             panic!("{context}")
                         };

@@ -105,6 +105,10 @@ fn to_a_receiver_that_pauses_until_its_buffer_is_full() {
             sim.send(a, b, flow, &[9; 80_000]);
         }
         sim.run_for(Duration::from_secs(60));
+        let at_a = sim.session(a, b);
+        let queued = sim.with(a, |endpoint, now| endpoint.with_flows(now, at_a, |flows| flows.bytes_queued(flow)));
+        // What does not fit into the receiver's buffer is still here.
+        assert!(queued.unwrap() >= 960_000 - 2 * 100_000);
         assert_eq!(sim.messages(b).len(), 1);
         sim.with(b, |endpoint, now| endpoint.with_flows(now, at_b, |flows| flows.resume(receiving))).unwrap();
         sim.run_until(|sim| sim.messages(b).len() == 13);

@@ -1,6 +1,7 @@
 //! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
 
 pub mod cli;
+pub mod config;
 pub mod flash;
 pub mod introducer;
 pub mod net;

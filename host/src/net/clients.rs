@@ -114,7 +114,7 @@ impl Clients {
         let settings = &self.services.connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
-            Box::new(Client { connection, sending: Vec::new(), place: None, active: now, is_closing: false })
+            Box::new(Client { connection, sending: Vec::with_capacity(1), place: None, active: now, is_closing: false })
         });
         let actions = &mut self.actions;
         match event {

@@ -6,4 +6,5 @@ pub mod flash;
 pub mod introducer;
 pub mod net;
 pub mod peer;
+pub mod record;
 pub mod server;

@@ -134,8 +134,10 @@ impl Config {
 pub fn check(dir: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
     match Config::load(dir) {
         Ok(loaded) => {
+            let mut findings = problem::Findings::default();
             let broken = loaded.broken.iter().flat_map(|broken| &broken.problems);
-            for problem in loaded.warnings.iter().chain(broken) {
+            loaded.warnings.iter().chain(broken).for_each(|problem| findings.push(problem.clone()));
+            for problem in findings.into_vec() {
                 writeln!(out, "{problem}")?;
             }
             for broken in &loaded.broken {

@@ -2,8 +2,10 @@
 
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod flash;
 pub mod introducer;
 pub mod net;
 pub mod peer;
+pub mod record;
 pub mod server;

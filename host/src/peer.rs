@@ -1,13 +1,13 @@
 //! A peer: one endpoint with its sockets. What `introd probe` and `introd bench` are made of, and tests drive clients with.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use anyhow::Context as _;
 use rtmfp::{Config, Endpoint, Event, InterfaceId};
 
-use crate::net::{BufferSizes, Ports, UdpSocket};
+use crate::net::{BufferSizes, LocalAddress, Ports, UdpSocket};
 
 /// An endpoint that does its own I/O, on the task that polls it.
 pub struct Peer {
@@ -88,21 +88,12 @@ impl Peer {
                 (true, false) => SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 1)),
                 (false, true) => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 1)),
             };
-            if let Some(ip) = source_towards(target) {
+            if let Some(ip) = LocalAddress::towards(target) {
                 reported.push(SocketAddr::new(ip, bound.port()));
             }
         }
         reported
     }
-}
-
-/// The address that the system would send from.
-fn source_towards(target: SocketAddr) -> Option<IpAddr> {
-    let any: IpAddr = if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = StdUdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
-    socket.connect(target).ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_unspecified()).then_some(ip)
 }
 
 /// Waits until then; for ever when there is no then.

@@ -15,12 +15,13 @@ use tokio::sync::watch;
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::net::{BufferSizes, KeepaliveTimers, KeyingPool, Ports, Services, UdpSocket, Worker, bind_workers, mailbox};
+use crate::record::Recorder;
 
 /// RTMFP's port (RFC 7425 §6.1).
 pub const DEFAULT_PORT: u16 = 1935;
 
 /// What a server is told when it starts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerSettings {
     /// The addresses to listen on. Empty means port 1935 on every IPv4 and IPv6 address.
     pub listen: Vec<SocketAddr>,
@@ -28,11 +29,13 @@ pub struct ServerSettings {
     pub workers: usize,
     /// The Diffie-Hellman groups to offer.
     pub groups: Vec<Group>,
+    /// Writes all traffic down, with the keys to it.
+    pub recorder: Option<Recorder>,
 }
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { listen: Vec::new(), workers: 0, groups: vec![Group::Modp2, Group::Modp5, Group::Modp14] }
+        Self { listen: Vec::new(), workers: 0, groups: vec![Group::Modp2, Group::Modp5, Group::Modp14], recorder: None }
     }
 }
 
@@ -82,6 +85,7 @@ impl Server {
             let mut config = Config::server(vec![Arc::clone(&identity)]);
             config.session_prefix = index as u8;
             config.cookies = Some(cookies.clone());
+            config.keying.log_keys = settings.recorder.is_some();
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).context("the operating system has no randomness to give")?;
             let parts = Parts {
@@ -93,6 +97,7 @@ impl Server {
                 keying: Arc::clone(&keying),
                 services: Arc::clone(&server.services),
                 stop: stopped.clone(),
+                recorder: settings.recorder.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || parts.work());
             server.workers.push(thread.context("a worker's thread cannot be started")?);
@@ -158,6 +163,7 @@ struct Parts {
     keying: Arc<KeyingPool>,
     services: Arc<Services>,
     stop: watch::Receiver<bool>,
+    recorder: Option<Recorder>,
 }
 
 impl Parts {
@@ -174,6 +180,7 @@ impl Parts {
                     keying: self.keying,
                     services: self.services,
                     stop: self.stop,
+                    recorder: self.recorder,
                 };
                 worker.run().await
             })

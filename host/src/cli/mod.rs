@@ -1,12 +1,17 @@
 //! The command line.
 
+mod bench;
 mod probe;
 mod run;
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+
+use crate::record::Recorder;
 
 /// An RTMFP introducer: peers meet through their NATs, policy decides who.
 #[derive(Parser)]
@@ -24,6 +29,8 @@ enum Command {
     Run(run::RunArgs),
     /// Connect to a server as a client does, and say how it went.
     Probe(probe::ProbeArgs),
+    /// Load a server and report what it costs it.
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the program.
@@ -32,6 +39,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Probe(args)) => return probe::run(&args),
     };
     match result {
@@ -56,4 +64,20 @@ fn start_logging(default: &str) {
     // A second call in one process (tests) keeps what the first set up.
     let ansi = std::io::stderr().is_terminal();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();
+}
+
+/// Begins a recording, if one is wanted.
+fn recorder(path: Option<&Path>, description: &str) -> anyhow::Result<Option<Recorder>> {
+    let Some(path) = path else { return Ok(None) };
+    let recorder = Recorder::create(path, description)
+        .with_context(|| format!("{} cannot be written: choose another file for --record", path.display()))?;
+    eprintln!("recording to {}: it will hold the keys of all sessions, so keep it to yourself", path.display());
+    Ok(Some(recorder))
+}
+
+/// Writes a recording out, and says what is in it.
+fn finish_recording(recorder: &Recorder) -> anyhow::Result<()> {
+    let summary = recorder.finish().context("the recording cannot be written")?;
+    eprintln!("recorded {} packets of {} sessions", summary.packets, summary.sessions);
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `introd run`: the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,6 +17,9 @@ pub(super) struct RunArgs {
     /// Threads that share the clients, 1 to 64 [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: Option<u8>,
+    /// Write all traffic into this file, with its keys: whoever has the file can read everything.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// `ADDR:PORT`, `ADDR`, `:PORT` or `PORT`.
@@ -34,7 +38,9 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     super::start_logging("info");
+    let recorder = super::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
+        recorder: recorder.clone(),
         listen: args.listen.clone(),
         workers: args.workers.map_or(0, usize::from),
         ..ServerSettings::default()
@@ -55,6 +61,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         server.stop();
         for (name, count) in counters.iter() {
             tracing::info!(name, count, "total");
+        }
+        if let Some(recorder) = recorder {
+            super::finish_recording(&recorder)?;
         }
         Ok(())
     })

@@ -119,7 +119,8 @@ mod tests {
                 ("rtmfp_redirects", 0),
                 ("rtmfp_forwards", 1),
                 ("rtmfp_lookups_denied", 3),
-                ("rtmfp_lookups_unknown", 0)
+                ("rtmfp_lookups_unknown", 0),
+                ("worker_mailbox_full", 0)
             ]
         );
     }

@@ -3,7 +3,8 @@
 //!
 //! It is a hash table in shards, each behind a lock of its own. A shard is locked for one probe of its table, or for the
 //! growth of a table of some thousand entries, so nobody waits for long. An entry is one cache line: at a million peers,
-//! where the caches hold none of it, a lookup costs the line of the entry and the line that tells where it is.
+//! where the caches hold none of it, a lookup costs the line of the entry, the line that tells where it is, and one more if
+//! the peer has reported addresses.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv6Addr, SocketAddr};

@@ -1,6 +1,6 @@
 //! The local end of a datagram.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// The local IP address a datagram came to, or is to leave from.
 ///
@@ -39,6 +39,15 @@ impl LocalAddress {
     /// The address; `None` when the kernel is to choose.
     pub fn ip(self) -> Option<IpAddr> {
         self.ip
+    }
+
+    /// The address that the kernel would send from to reach `target`; nothing is sent. `None` without a route.
+    pub fn towards(target: SocketAddr) -> Option<IpAddr> {
+        let any: IpAddr = if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+        socket.connect(target).ok()?;
+        let ip = socket.local_addr().ok()?.ip();
+        (!ip.is_unspecified()).then_some(ip)
     }
 
     /// The kernel's index of the interface of an IPv6 link-local address; otherwise 0.

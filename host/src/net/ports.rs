@@ -131,7 +131,8 @@ impl Ports {
             };
             if let Some(tap) = &mut self.tap {
                 let bound = self.sockets[socket].local_address();
-                let from = local.ip().map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
+                let ip = local.ip().or_else(|| LocalAddress::towards(transmit.to));
+                let from = ip.map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
                 tap(now, from, transmit.to, &self.scratch);
             }
             if self.outgoing[socket].push(transmit.to, local, &self.scratch).is_err() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
@@ -15,6 +15,7 @@ use super::mail::{Mail, MailSender};
 use super::ports::Ports;
 use crate::introducer::{Counter, introduce};
 use crate::peer::sleep_until;
+use crate::record::{Place, Recorder, SessionRecord};
 
 /// Messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
 const MAIL_BATCH: usize = 256;
@@ -39,6 +40,8 @@ pub struct Worker {
     pub services: Arc<Services>,
     /// Becomes true when the server is to stop.
     pub stop: watch::Receiver<bool>,
+    /// Where all traffic is written down, with its keys.
+    pub recorder: Option<Recorder>,
 }
 
 /// Why a worker woke up.
@@ -90,6 +93,9 @@ impl Worker {
     /// If a socket is of no use any more.
     pub async fn run(mut self) -> std::io::Result<()> {
         let mut clients = Clients::new(self.index, Arc::clone(&self.services));
+        if let Some(recorder) = self.recorder.clone() {
+            self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
+        }
         let mut stopping: Option<Stopping> = None;
         loop {
             self.drain(&mut clients, stopping.as_mut());
@@ -190,8 +196,21 @@ impl Worker {
                     self.keying.submit(job, Box::new(reply));
                 }
                 Event::Lookup(lookup) => self.look_up(&lookup),
+                Event::Keys { session, keys } => self.record_session(session, &keys),
                 event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
             }
+        }
+    }
+
+    fn record_session(&self, session: SessionId, keys: &RevealedKeys) {
+        let Some(recorder) = &self.recorder else { return };
+        let Some(info) = self.endpoint.session(session) else { return };
+        let Some(address) = self.ports.address_of(info.interface) else { return };
+        let near = Place { address, session_id: Some(session.get()) };
+        let far = Place { address: info.far_address, session_id: None };
+        match SessionRecord::from_revealed(keys, near, far) {
+            Ok(record) => recorder.session(record),
+            Err(error) => tracing::warn!(%session, %error, "session not recorded"),
         }
     }
 

@@ -3,7 +3,7 @@
 mod tcp_compatible;
 
 use std::fmt::Debug;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use tcp_compatible::TcpCompatible;
 
@@ -12,6 +12,8 @@ pub use tcp_compatible::TcpCompatible;
 pub struct Feedback {
     /// When.
     pub now: Instant,
+    /// SRTT (§3.5.2.2), once measured.
+    pub smoothed_rtt: Option<Duration>,
     /// Bytes acknowledged that were outstanding.
     pub acknowledged: usize,
     /// Bytes lost that were outstanding.

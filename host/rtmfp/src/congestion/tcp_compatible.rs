@@ -4,8 +4,8 @@ use super::{Controller, Feedback};
 
 /// Sender maximum segment size: about the user data in one packet.
 const SEGMENT: usize = 1200;
-/// The initial window: RFC 5681 §3.1 with the example of RFC 7016 §A.2.
-const INITIAL: usize = 4380;
+/// The initial window of RFC 5681 §3.1 for segments of this size.
+const INITIAL: usize = 3 * SEGMENT;
 /// The most the window grows to. Far above what any client's receive buffer allows.
 const MAX: usize = 64 << 20;
 /// Yielding to time critical data, the window grows by one part in this many per round trip,
@@ -131,5 +131,154 @@ impl Controller for TcpCompatible {
         self.window = self.window.min(INITIAL);
         self.peak = 0;
         self.previous_peak = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path on which everything arrives, in packets of `SEGMENT` bytes acknowledged one by one.
+    #[derive(Debug)]
+    struct Path {
+        controller: TcpCompatible,
+        sent: u64,
+        outstanding: usize,
+        acknowledged: u64,
+        yielding: bool,
+    }
+
+    impl Path {
+        fn new() -> Self {
+            let controller = TcpCompatible::default();
+            Self { controller, sent: 0, outstanding: 0, acknowledged: 0, yielding: false }
+        }
+
+        fn feedback(&mut self, acknowledged: usize, lost: usize, newest_lost: u64) {
+            let outstanding_before = self.outstanding;
+            self.outstanding -= acknowledged + lost;
+            self.controller.on_feedback(&Feedback {
+                now: crate::flow::tests::epoch(),
+                smoothed_rtt: None,
+                acknowledged,
+                lost,
+                newest_lost,
+                negative: lost > 0,
+                outstanding_before,
+                outstanding: self.outstanding,
+                newest_acknowledged: self.acknowledged,
+                last_sent: self.sent,
+                yielding: self.yielding,
+            });
+        }
+
+        fn send(&mut self) {
+            self.sent += 1;
+            self.outstanding += SEGMENT;
+            self.controller.on_sent(self.outstanding);
+        }
+
+        /// Fills the window, then has all of it acknowledged.
+        fn round(&mut self) {
+            while self.outstanding < self.controller.window() {
+                self.send();
+            }
+            while self.acknowledged < self.sent {
+                self.acknowledged += 1;
+                self.feedback(SEGMENT, 0, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn slow_start_at_most_doubles_every_round_trip() {
+        let mut path = Path::new();
+        for _ in 0..6 {
+            let before = path.controller.window();
+            path.round();
+            let after = path.controller.window();
+            assert!(after > before + before / 2 && after <= 2 * before + SEGMENT, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn a_loss_halves_the_window_once_per_window_and_growth_is_linear_then() {
+        let mut path = Path::new();
+        (0..5).for_each(|_| path.round());
+        while path.outstanding < path.controller.window() {
+            path.send();
+        }
+        let (before, in_flight) = (path.controller.window(), path.outstanding);
+        let first = path.acknowledged + 1;
+        path.acknowledged += 4;
+        path.feedback(3 * SEGMENT, SEGMENT, first);
+        let halved = path.controller.window();
+        assert_eq!(halved, in_flight / 2);
+        path.acknowledged += 2;
+        path.feedback(SEGMENT, SEGMENT, first + 4);
+        assert_eq!(path.controller.window(), halved, "{before}: the same congestion event");
+        path.outstanding = 0;
+        path.acknowledged = path.sent;
+        for _ in 0..5 {
+            let before = path.controller.window();
+            path.round();
+            let grown = path.controller.window() - before;
+            assert!(grown <= 2 * SEGMENT, "{grown}");
+        }
+        assert!(path.controller.window() >= halved + 3 * SEGMENT);
+    }
+
+    #[test]
+    fn a_timeout_starts_over_and_a_second_one_remembers_the_first() {
+        let mut path = Path::new();
+        (0..5).for_each(|_| path.round());
+        while path.outstanding < path.controller.window() {
+            path.send();
+        }
+        let in_flight = path.outstanding;
+        path.controller.on_timeout(in_flight, path.sent);
+        path.outstanding = 0;
+        assert_eq!(path.controller.window(), SEGMENT);
+        assert_eq!(path.controller.threshold, in_flight / 2);
+        path.send();
+        path.controller.on_timeout(SEGMENT, path.sent);
+        assert_eq!(path.controller.threshold, in_flight / 2);
+        path.controller.on_timeout(0, path.sent);
+        assert_eq!(path.controller.threshold, in_flight / 2);
+        path.outstanding = 0;
+        path.acknowledged = path.sent;
+        path.round();
+        assert_eq!(path.controller.window(), 2 * SEGMENT);
+    }
+
+    #[test]
+    fn a_window_that_is_not_used_does_not_grow() {
+        let mut path = Path::new();
+        (0..4).for_each(|_| path.round());
+        for _ in 0..4 {
+            path.send();
+            path.acknowledged += 1;
+            path.feedback(SEGMENT, 0, 0);
+        }
+        let idle = path.controller.window();
+        for _ in 0..1000 {
+            path.send();
+            path.acknowledged += 1;
+            path.feedback(SEGMENT, 0, 0);
+        }
+        assert_eq!(path.controller.window(), idle);
+        path.controller.on_restart();
+        assert_eq!(path.controller.window(), INITIAL);
+    }
+
+    #[test]
+    fn yielding_to_time_critical_data_the_window_hardly_grows() {
+        let mut path = Path::new();
+        (0..4).for_each(|_| path.round());
+        path.yielding = true;
+        let before = path.controller.window();
+        (0..10).for_each(|_| path.round());
+        let grown = path.controller.window() - before;
+        assert!(grown > 0 && grown <= 10 * YIELDING_BYTES * 11 / 10, "{grown}");
     }
 }

@@ -63,7 +63,7 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
-    /// The keys of a session that has just opened, when [`Config::keying`](crate::Config::reveal_keys) asks for them.
+    /// The keys of a session that has just opened, when [`Config::keying`](crate::Config::keying) asks for them.
     Keys {
         /// The session.
         session: SessionId,

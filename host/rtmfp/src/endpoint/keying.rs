@@ -23,7 +23,7 @@ impl Endpoint {
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
         if initiation.handle_timeout(now, id.get(), &mut self.startup_seal, &mut self.outbox) {
             let deadline = Some(initiation.deadline());
-            self.timers.arm(id, &mut initiation.armed, deadline);
+            self.timers.arm(now, id, &mut initiation.armed, deadline);
         } else {
             let reason = match initiation.chosen() {
                 Some(chosen) => OpenFailure::KeyingUnanswered(chosen.transmit.to),
@@ -131,8 +131,8 @@ impl Endpoint {
         keying: &IIKeying<'_>,
         payload: &[u8],
     ) {
-        let context = match self.cookies.check(now, transmit.to, keying.cookie_echo) {
-            Verdict::Valid { context, .. } => context,
+        let (context, baked) = match self.cookies.check(now, transmit.to, keying.cookie_echo) {
+            Verdict::Valid { context, age } => (context, now.checked_sub(age).unwrap_or(now)),
             Verdict::WrongAddress { context, .. } => {
                 self.change_cookie(now, transmit, keying, context);
                 return;
@@ -168,8 +168,8 @@ impl Endpoint {
             self.counters.ignored += 1;
             return;
         }
-        let new = Keying::new(cookie, transmit, certificate, payload);
-        if !self.may_take_address(now, transmit.to, &new.certificate_hash) {
+        let new = Keying::new(cookie, baked, transmit, certificate, payload);
+        if !self.may_take_address(now, &new) {
             self.counters.address_taken += 1;
             return;
         }
@@ -207,19 +207,22 @@ impl Endpoint {
     fn near_prevails(&self, from: SocketAddr, far: &Certificate) -> bool {
         let Some(identity) = self.config.identities.first() else { return false };
         identity.certificate().prevails_in_glare(far)
-            && self.initiations().any(|(_, initiation)| initiation.is_destination(from) && initiation.selects(far))
+            && self.initiations().any(|(_, initiation)| initiation.glares(from, far))
     }
 
     /// RFC 7016 §3.5.1.1.2, points 2.2 and 2.3: an open session's address can be taken over by the same endpoint only. Others
     /// wait until the session there is known to be dead.
-    fn may_take_address(&mut self, now: Instant, address: SocketAddr, certificate_hash: &[u8; 32]) -> bool {
-        let Some(&holder) = self.by_address.get(&address) else { return true };
+    ///
+    /// A new beginning of the same endpoint has a cookie from after the session's. A keying with an older one is the late rest
+    /// of an attempt that was given up, in glare for example, and must not end what came of the other.
+    fn may_take_address(&mut self, now: Instant, keying: &Keying) -> bool {
+        let Some(&holder) = self.by_address.get(&keying.from()) else { return true };
         self.with_session(now, holder, |session, _| {
-            let overrides = session.identity().certificate_hash == *certificate_hash;
-            if !overrides {
+            let is_same = session.identity().certificate_hash == keying.certificate_hash;
+            if !is_same {
                 session.suspect(now);
             }
-            overrides
+            is_same && keying.baked >= session.opened()
         })
         .unwrap_or(true)
     }
@@ -242,9 +245,16 @@ impl Endpoint {
     }
 
     fn respond(&mut self, now: Instant, keying: &Keying, response: Responded) {
-        // The address may have been taken while the keys were computed.
-        if !self.may_take_address(now, keying.from(), &keying.certificate_hash) {
+        // While the keys were computed this end may have begun to open a session itself, and be the one to go on.
+        if self.near_prevails(keying.from(), &keying.certificate) {
+            self.counters.ignored += 1;
+            self.used_cookies.release(&keying.cookie);
+            return;
+        }
+        // The address may have been taken by then, too.
+        if !self.may_take_address(now, keying) {
             self.counters.address_taken += 1;
+            self.used_cookies.release(&keying.cookie);
             return;
         }
         if let Some(&stale) = self.by_address.get(&keying.from()) {
@@ -287,7 +297,7 @@ impl Endpoint {
     fn yield_to(&mut self, id: SessionId, from: SocketAddr, certificate: &Certificate) {
         let glaring: Vec<SessionId> = self
             .initiations()
-            .filter(|(_, initiation)| initiation.is_destination(from) && initiation.selects(certificate))
+            .filter(|(_, initiation)| initiation.glares(from, certificate))
             .map(|(id, _)| id)
             .collect();
         for initiation in glaring {

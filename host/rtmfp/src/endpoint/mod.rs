@@ -251,7 +251,7 @@ impl Endpoint {
                 Some(Occupant::Session(session)) => {
                     let transmit = session.fill(now, &self.config, is_yielding, out);
                     let (id, deadline) = (id, session.deadline(&self.config));
-                    self.timers.arm(id, &mut session.armed, deadline);
+                    self.timers.arm(now, id, &mut session.armed, deadline);
                     if transmit.is_none() {
                         session.is_queued = false;
                     }
@@ -302,7 +302,7 @@ impl Endpoint {
             self.queue.push_back(id);
         }
         let deadline = session.deadline(&self.config);
-        self.timers.arm(id, &mut session.armed, deadline);
+        self.timers.arm(now, id, &mut session.armed, deadline);
         if was_open && (!is_open || moved_to != address) {
             remove_if(&mut self.by_address, &address, id);
             if is_open {

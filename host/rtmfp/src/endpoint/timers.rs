@@ -5,9 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::slots::SessionId;
+
+/// A session is not looked at again sooner than this. What is due but waits for a packet to go out stays due: without a pause,
+/// [`Endpoint::handle_timeout`](crate::Endpoint::handle_timeout) would look at it for ever.
+const MIN_WAIT: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
 pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, SessionId)>>);
@@ -15,8 +19,8 @@ pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, SessionId)>>);
 impl Timers {
     /// `armed` is the time of the session's earliest entry here, which the session keeps; `deadline` is when it wants to be
     /// looked at.
-    pub(crate) fn arm(&mut self, id: SessionId, armed: &mut Option<Instant>, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return };
+    pub(crate) fn arm(&mut self, now: Instant, id: SessionId, armed: &mut Option<Instant>, deadline: Option<Instant>) {
+        let Some(deadline) = deadline.map(|deadline| deadline.max(now + MIN_WAIT)) else { return };
         if armed.is_none_or(|armed| deadline < armed) {
             *armed = Some(deadline);
             self.0.push(Reverse((deadline, id)));

@@ -14,7 +14,7 @@ pub struct FlowConfig {
     pub max_lingering: usize,
     /// Sending flows at a time. Default 256.
     pub max_sending: usize,
-    /// Bytes a receiving flow buffers, and advertises when empty (§3.6.3.5). Default 1 MiB.
+    /// Bytes a receiving flow buffers besides a message in progress, and advertises when empty (§3.6.3.5). Default 1 MiB.
     pub receive_buffer: usize,
     /// Bytes all receiving flows of a session buffer. A message in progress may exceed it by [`Self::max_message`]; a flow
     /// that goes further is rejected. Default 4 MiB.

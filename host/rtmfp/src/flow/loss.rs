@@ -112,6 +112,12 @@ impl Transmissions {
         verdict
     }
 
+    /// Places reserved: tests make sure that none stay behind.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.later.capacity() + self.suspects.capacity()
+    }
+
     /// Forgets all transmissions: they have timed out (§3.6.2.6).
     pub(super) fn clear(&mut self) {
         self.later = VecDeque::new();

@@ -18,7 +18,7 @@ mod scheduler;
 mod send;
 mod sending;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -95,8 +95,8 @@ pub struct Flows {
     next_id: u64,
     acks: acks::Acknowledging,
     transmitter: scheduler::Transmitter,
-    /// The User Data chunk that a Next User Data chunk would follow: flow, sequence number, Forward Sequence Number.
-    preceding: Option<(u64, u64, u64)>,
+    /// The User Data chunk that a Next User Data chunk would follow.
+    preceding: Option<receiving::Preceding>,
 }
 
 impl Flows {
@@ -144,7 +144,7 @@ impl Flows {
 
     /// Lets the far end know of a flow before there is a message for it (§3.6.2.1).
     pub fn begin(&mut self, flow: SendFlowId) -> Result<(), FlowError> {
-        self.open_send_flow(flow)?.queue.push_abandoned();
+        self.open_send_flow(flow)?.queue_mut().push_abandoned();
         Ok(())
     }
 
@@ -161,17 +161,17 @@ impl Flows {
         if message.len() > most || u32::try_from(message.len()).is_err() {
             return Err(FlowError::MessageTooLong);
         }
-        let queued = flow.queue.queued();
+        let queued = flow.queued();
         if queued > 0 && queued + message.len() > limit {
             flow.wants_room = true;
             return Err(FlowError::Full);
         }
-        Ok(flow.queue.push(message, delivery))
+        Ok(flow.queue_mut().push(message, delivery))
     }
 
     /// Gives a queued message up (§3.6.2.7); false if it is delivered or given up already. No event tells of it.
     pub fn abandon(&mut self, flow: SendFlowId, MessageId(message): MessageId) -> bool {
-        self.send_flow_mut(flow.0).is_some_and(|flow| flow.queue.abandon(message))
+        self.send_flow_mut(flow.0).is_some_and(|flow| flow.abandon(message))
     }
 
     /// Closes a sending flow (§3.6.2.11): what is queued is still delivered, then [`FlowEvent::Closed`] comes.
@@ -183,7 +183,7 @@ impl Flows {
 
     /// Bytes queued in a sending flow and not acknowledged, with 64 per message.
     pub fn bytes_queued(&self, flow: SendFlowId) -> usize {
-        self.send_flow(flow.0).map_or(0, |flow| flow.queue.queued())
+        self.send_flow(flow.0).map_or(0, |flow| flow.queued())
     }
 
     /// The flow takes messages.
@@ -203,20 +203,25 @@ impl Flows {
 
     /// No flow has anything to send or to wait for an acknowledgement of.
     pub fn is_idle(&self) -> bool {
-        self.sending.iter().all(|flow| flow.queue.is_empty())
+        self.sending.iter().all(|flow| flow.is_idle())
     }
 
     /// Rejects a receiving flow, telling the far end why (§3.6.3.7). No more events come for it.
     pub fn reject(&mut self, flow: RecvFlowId, exception: u64) {
         let rejected = self.with_recv_flow(flow.0, |flow, _, events| {
-            let open = flow.is_open();
-            if open {
+            if flow.is_open() {
                 flow.reject(exception, true, events);
+                return true;
             }
-            open
+            // Complete: there is nothing left to reject, but perhaps to forget.
+            flow.discard();
+            false
         });
-        if rejected == Some(true) {
-            self.acks.demand();
+        if let Some(rejected) = rejected {
+            if rejected {
+                self.acks.demand();
+            }
+            self.retire(flow.0);
             self.events.retain(|event| !matches!(event, FlowEvent::Message { flow: of, .. } if *of == flow));
             self.recount_undelivered();
         }

@@ -1,14 +1,29 @@
 //! The session's receiving flows: what the chunks of a far sender do (RFC 7016 §3.6.3).
 
+use std::num::NonZeroU64;
+
 use super::event::{FlowEvent, RecvFlowId, SendFlowId};
 use super::recv::{AckTiming, MESSAGE_OVERHEAD, RecvFlow, Room};
 use super::{FlowConfig, Flows, Timing, grow_gently};
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData, UserDataOptions};
 
+/// What a Next User Data chunk goes on from (§2.3.12).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Preceding {
+    flow_id: u64,
+    /// Never 0 on the wire.
+    number: NonZeroU64,
+    forward_number: u64,
+}
+
 impl Flows {
     /// A User Data chunk (§3.6.3.2).
     pub fn on_user_data(&mut self, timing: &Timing, chunk: &UserData<'_>) {
-        self.preceding = Some((chunk.flow_id, chunk.sequence_number, chunk.forward_sequence_number()));
+        self.preceding = Some(Preceding {
+            flow_id: chunk.flow_id,
+            number: NonZeroU64::new(chunk.sequence_number).unwrap_or(NonZeroU64::MIN),
+            forward_number: chunk.forward_sequence_number(),
+        });
         if let Some(lingering) = self.lingering.iter_mut().find(|lingering| lingering.id == chunk.flow_id) {
             lingering.should_ack = true;
             return self.acks.data(timing.now, AckTiming::Now);
@@ -36,9 +51,9 @@ impl Flows {
 
     /// A Next User Data chunk: the fragment after the one before it in the packet (§2.3.12). Ignored if there is none.
     pub fn on_next_user_data(&mut self, timing: &Timing, chunk: &NextUserData<'_>) {
-        let Some((flow_id, before, forward)) = self.preceding else { return };
-        let Some(sequence_number) = before.checked_add(1) else { return };
-        let fsn_offset = sequence_number - forward;
+        let Some(Preceding { flow_id, number, forward_number }) = self.preceding else { return };
+        let Some(sequence_number) = number.get().checked_add(1) else { return };
+        let fsn_offset = sequence_number.saturating_sub(forward_number);
         self.on_user_data(timing, &UserData { flow_id, sequence_number, fsn_offset, fragment: *chunk });
     }
 

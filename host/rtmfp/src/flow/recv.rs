@@ -1,5 +1,6 @@
 //! A receiving flow (RFC 7016 §3.6.3): states, the receive window, and messages on their way to the application.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::event::{FlowEnd, FlowEvent, RecvFlowId};
@@ -60,7 +61,7 @@ pub(super) struct RecvFlow {
     /// The application knows the flow and has not been told that it ended.
     announced: bool,
     /// PREV_RWND.
-    advertised: Option<u64>,
+    advertised: Option<NonZeroU64>,
     set: SequenceSet,
     /// RF_FINAL_SN; 0: none yet.
     final_number: u64,
@@ -68,8 +69,15 @@ pub(super) struct RecvFlow {
     delivered: u64,
     reassembly: Reassembly,
     /// Complete messages waiting for the application to resume.
-    waiting: Vec<Assembled>,
-    waiting_bytes: usize,
+    waiting: Option<Box<Waiting>>,
+}
+
+/// Messages of a paused flow.
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: Vec<Assembled>,
+    /// Their bytes, with their overhead.
+    bytes: usize,
 }
 
 impl RecvFlow {
@@ -86,8 +94,7 @@ impl RecvFlow {
             final_number: 0,
             delivered: 0,
             reassembly: Reassembly::default(),
-            waiting: Vec::new(),
-            waiting_bytes: 0,
+            waiting: None,
         }
     }
 
@@ -116,8 +123,7 @@ impl RecvFlow {
     /// Delivers what has waited.
     pub(super) fn resume(&mut self, events: &mut dyn FnMut(FlowEvent)) {
         self.paused = false;
-        self.waiting_bytes = 0;
-        for message in std::mem::take(&mut self.waiting) {
+        for message in self.waiting.take().into_iter().flat_map(|waiting| waiting.messages) {
             self.deliver(message, events);
         }
         self.end_if_delivered(events);
@@ -125,25 +131,37 @@ impl RecvFlow {
 
     /// BUFFERED_SIZE.
     pub(super) fn buffered(&self) -> usize {
-        self.reassembly.buffered() + self.waiting_bytes
+        self.reassembly.buffered() + self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
+    }
+
+    /// The part of that which takes room from what may come next. A message in progress does not, as its next fragment is always
+    /// taken, up to the limits of a message and the session: else one longer than the buffer would crawl, a block at a time.
+    fn occupied(&self) -> usize {
+        let in_progress = if self.paused { 0 } else { self.reassembly.in_progress() };
+        self.buffered().saturating_sub(in_progress)
     }
 
     /// Whether the far end should be told that there is much more room than it knows of.
     pub(super) fn window_opened(&self, config: &FlowConfig) -> bool {
-        let free = config.receive_buffer.saturating_sub(self.buffered()) as u64 / BLOCK;
-        self.advertised.is_some_and(|advertised| advertised < 2 && free >= 2)
+        let free = config.receive_buffer.saturating_sub(self.occupied()) as u64 / BLOCK;
+        self.advertised.is_some_and(|blocks| blocks.get() < 2 && free >= 2)
     }
 
     /// Rejects the flow (§3.6.3.7). `told` gets the event that the application is owed, if any.
     pub(super) fn reject(&mut self, exception: u64, by_application: bool, events: &mut dyn FnMut(FlowEvent)) {
         self.state = State::Rejected(exception);
         self.reassembly.clear();
-        self.waiting = Vec::new();
-        self.waiting_bytes = 0;
+        self.waiting = None;
         self.should_ack = true;
         if std::mem::take(&mut self.announced) && !by_application {
             events(FlowEvent::Ended { flow: RecvFlowId(self.id), end: FlowEnd::Refused });
         }
+    }
+
+    /// The application does not want what it has not been given.
+    pub(super) fn discard(&mut self) {
+        self.waiting = None;
+        self.announced = false;
     }
 
     /// Takes a fragment (§3.6.3.2).
@@ -159,7 +177,7 @@ impl RecvFlow {
         let number = chunk.sequence_number;
         let fragment = &chunk.fragment;
         let mut ack_now = self.state != State::Open
-            || self.advertised.is_some_and(|blocks| blocks < 2)
+            || self.advertised.is_some_and(|blocks| blocks.get() < 2)
             || fragment.abandon
             || self.set.has_gaps();
         let next = number == self.set.cumulative().saturating_add(1);
@@ -196,13 +214,15 @@ impl RecvFlow {
         ack_now |= self.set.has_gaps();
         if self.state == State::Open {
             self.settle(events);
-            ack_now |= self.buffered() + SCARCE > config.receive_buffer;
+            ack_now |= self.occupied() + SCARCE > config.receive_buffer;
         }
         if self.final_number != 0
             && self.set.cumulative() >= self.final_number
             && !matches!(self.state, State::Complete(_))
         {
             self.state = State::Complete(now);
+            // Nothing but fragments from beyond the end can be left in it.
+            self.reassembly.clear();
             ack_now = true;
             self.end_if_delivered(events);
         }
@@ -228,7 +248,7 @@ impl RecvFlow {
     /// soon as it is whole. What is not taken is not acknowledged, and comes again.
     fn admit(&self, config: &FlowConfig, room: Room, next: bool, number: u64, length: usize) -> Admission {
         let cost = Reassembly::cost_of(length);
-        let fits = self.buffered() + cost <= config.receive_buffer && cost <= room.within;
+        let fits = self.occupied() + cost <= config.receive_buffer && cost <= room.within;
         if !next {
             let taken = fits && self.set.has_room_for(number, config.max_ranges);
             return if taken { Admission::Take } else { Admission::Ignore };
@@ -258,8 +278,9 @@ impl RecvFlow {
 
     fn deliver(&mut self, message: Assembled, events: &mut dyn FnMut(FlowEvent)) {
         if self.paused {
-            self.waiting_bytes += message.data.len() + MESSAGE_OVERHEAD;
-            self.waiting.push(message);
+            let waiting = self.waiting.get_or_insert_default();
+            waiting.bytes += message.data.len() + MESSAGE_OVERHEAD;
+            waiting.messages.push(message);
             return;
         }
         let gap = self.order == Order::Original && self.delivered.saturating_add(1) < message.first;
@@ -274,10 +295,9 @@ impl RecvFlow {
 
     /// Tells the application that the flow is complete when everything is delivered (§3.6.3.3, its last paragraph).
     fn end_if_delivered(&mut self, events: &mut dyn FnMut(FlowEvent)) {
-        if !matches!(self.state, State::Complete(_)) || !self.waiting.is_empty() {
+        if !matches!(self.state, State::Complete(_)) || self.waiting.is_some() {
             return;
         }
-        self.reassembly.clear();
         if std::mem::take(&mut self.announced) {
             // A flow is commonly ended by an abandoned fragment that belongs to no message.
             let gap = self.delivered.saturating_add(1) < self.final_number;
@@ -288,7 +308,7 @@ impl RecvFlow {
     /// What is left of a flow that is complete and delivered.
     pub(super) fn remains(&self) -> Option<Lingering> {
         match self.state {
-            State::Complete(since) if self.waiting.is_empty() => Some(Lingering {
+            State::Complete(since) if self.waiting.is_none() => Some(Lingering {
                 id: self.id,
                 cumulative: self.set.cumulative(),
                 until: since + LINGER,
@@ -301,7 +321,7 @@ impl RecvFlow {
     /// The blocks to advertise (§3.6.3.5). Never 0, although a suspended flow might advertise that: there are clients that close
     /// the session on it.
     fn blocks(&self, config: &FlowConfig, session_room: usize) -> u64 {
-        let room = config.receive_buffer.saturating_sub(self.buffered()).min(session_room);
+        let room = config.receive_buffer.saturating_sub(self.occupied()).min(session_room);
         (room as u64).div_ceil(BLOCK).max(1)
     }
 
@@ -335,7 +355,7 @@ impl RecvFlow {
             ranges /= 2;
         }
         self.should_ack = false;
-        self.advertised = Some(blocks);
+        self.advertised = NonZeroU64::new(blocks);
         true
     }
 }

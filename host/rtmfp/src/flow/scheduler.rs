@@ -25,6 +25,13 @@ pub struct Filled {
     pub time_critical: bool,
 }
 
+/// Until when reverse notification, and sending time critical data ourselves, count.
+#[derive(Debug, Default)]
+struct TimeCritical {
+    yield_until: Option<Instant>,
+    sending_until: Option<Instant>,
+}
+
 /// The acknowledgements in the packet being received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AckPacket {
@@ -43,9 +50,8 @@ pub(super) struct Transmitter {
     /// TIMEOUT_ALARM.
     alarm: Option<Instant>,
     last_data: Option<Instant>,
-    /// Until when reverse notification, and sending time critical data ourselves, count.
-    yield_until: Option<Instant>,
-    time_critical_until: Option<Instant>,
+    /// Most sessions know nothing of time critical data.
+    time_critical: Option<Box<TimeCritical>>,
     packet: Option<AckPacket>,
     /// The flow served last: the next one of its priority has its turn.
     served: u64,
@@ -60,8 +66,7 @@ impl Transmitter {
             burst: 0,
             alarm: None,
             last_data: None,
-            yield_until: None,
-            time_critical_until: None,
+            time_critical: None,
             packet: None,
             served: 0,
         }
@@ -106,13 +111,13 @@ impl Transmitter {
     }
 
     pub(super) fn yield_from(&mut self, now: Instant) {
-        self.yield_until = Some(now + TIME_CRITICAL);
+        self.time_critical.get_or_insert_default().yield_until = Some(now + TIME_CRITICAL);
     }
 
     /// §3.5.2.1.
     pub(super) fn is_yielding(&self, now: Instant) -> bool {
         let still = |until: Option<Instant>| until.is_some_and(|until| now < until);
-        still(self.yield_until) && !still(self.time_critical_until)
+        self.time_critical.as_ref().is_some_and(|known| still(known.yield_until) && !still(known.sending_until))
     }
 
     /// Tells the controller of a packet with acknowledgements, and waits for the next one (§3.6.2.6).
@@ -126,7 +131,7 @@ impl Transmitter {
         self.alarm = Some(timing.now + timing.erto);
         self.last_data = Some(timing.now);
         if filled.time_critical {
-            self.time_critical_until = Some(timing.now + TIME_CRITICAL);
+            self.time_critical.get_or_insert_default().sending_until = Some(timing.now + TIME_CRITICAL);
         }
         self.controller.on_sent(self.outstanding);
     }
@@ -155,7 +160,8 @@ impl Flows {
 
     /// Appends chunks to a packet that may be `limit` bytes long. The packet is then to be sent.
     ///
-    /// If nothing is added, there is nothing to send now, or no space for it.
+    /// If nothing is added, there is nothing to send now, or no space for it. A packet with nothing else in it has to offer
+    /// [`super::FlowConfig::packet_payload`] bytes, else a fragment may never fit.
     pub fn fill(&mut self, timing: &Timing, out: &mut Vec<u8>, limit: usize) -> Filled {
         self.expire(timing.now);
         let mut filled = Filled::default();
@@ -238,18 +244,18 @@ impl Flows {
     fn expire(&mut self, now: Instant) {
         for index in (0..self.sending.len()).rev() {
             let Some(flow) = self.sending.get_mut(index) else { return };
-            if flow.queue.deadline().is_none_or(|deadline| now < deadline) {
+            if flow.deadline().is_none_or(|deadline| now < deadline) {
                 continue;
             }
             let (id, events) = (flow.id, &mut self.events);
-            flow.queue.expire(now, |outcome| events.push_back(send::event(id, outcome)));
+            flow.expire(now, |outcome| events.push_back(send::event(id, outcome)));
             self.after_send_flow_changed(index);
         }
     }
 
     /// When [`Self::on_timeout`] is to be called. To be asked again after every call that takes `&mut self`.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let flows = self.sending.iter().flat_map(|flow| [flow.queue.deadline(), flow.probe_at()]);
+        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at()]);
         let lingering = self.lingering.first().map(|flow| flow.until);
         flows.chain([self.acks.timeout(), self.transmitter.alarm, lingering]).flatten().min()
     }

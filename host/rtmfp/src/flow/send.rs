@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::event::{FlowEvent, SendFlowId};
-use super::queue::{Next, Outcome, Outgoing, SendQueue};
+use super::queue::{Next, Outcome, Outgoing, Resume, SendQueue};
 use super::{FlowConfig, Priority, Timing};
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData};
 use crate::wire::packet::CHUNK_HEADER_LEN;
@@ -60,7 +60,10 @@ pub(super) struct SendFlow {
     exception: bool,
     /// STARTUP_OPTIONS, encoded, without a marker; `None` once acknowledged.
     startup: Option<Box<[u8]>>,
-    pub(super) queue: SendQueue,
+    /// SEND_QUEUE, while there is something in it.
+    queue: Option<Box<SendQueue>>,
+    /// Where the next queue goes on.
+    resume: Resume,
     /// RX_BUFFER_SIZE.
     window: u64,
     /// F_OUTSTANDING_BYTES.
@@ -87,27 +90,67 @@ impl SendFlow {
             wants_room: false,
             exception: false,
             startup: Some(startup.into_boxed_slice()),
-            queue: SendQueue::default(),
+            queue: None,
+            resume: Resume::default(),
             window: INITIAL_WINDOW,
             outstanding: 0,
             probing: None,
         }
     }
 
+    /// Everything queued is done with.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// Bytes waiting or unacknowledged.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.queued())
+    }
+
+    /// When the first message becomes too late.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.queue.as_ref().and_then(|queue| queue.deadline())
+    }
+
+    /// Whether that transmission is still outstanding.
+    pub(super) fn in_flight(&self, number: u64, tsn: u64) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.in_flight(number, tsn))
+    }
+
+    /// Gives a message up; false if there is nothing to give up.
+    pub(super) fn abandon(&mut self, message: u64) -> bool {
+        self.queue.as_mut().is_some_and(|queue| queue.abandon(message))
+    }
+
+    /// Gives up what is too late.
+    pub(super) fn expire(&mut self, now: Instant, report: impl FnMut(Outcome)) {
+        if let Some(queue) = &mut self.queue {
+            queue.expire(now, report);
+        }
+    }
+
+    /// The queue, to put something into it.
+    pub(super) fn queue_mut(&mut self) -> &mut SendQueue {
+        let resume = self.resume;
+        self.queue.get_or_insert_with(|| Box::new(SendQueue::new(resume)))
+    }
+
     /// A fragment can be sent as far as this flow is concerned (§3.6.2.3, §3.6.2.9).
     pub(super) fn is_ready(&self, config: &FlowConfig) -> bool {
-        (self.window > self.outstanding as u64 || self.exception) && self.queue.has_eligible(config.max_fragments)
+        (self.window > self.outstanding as u64 || self.exception)
+            && self.queue.as_ref().is_some_and(|queue| queue.has_eligible(config.max_fragments))
     }
 
     /// Everything up to the final sequence number is acknowledged (§3.6.2.11).
     pub(super) fn is_complete(&self) -> bool {
-        self.closing && self.queue.is_empty()
+        self.closing && self.is_idle()
     }
 
     /// Closes the flow (§3.6.2.11).
     pub(super) fn close(&mut self) {
         self.closing = true;
-        self.queue.close();
+        self.queue_mut().close();
     }
 
     /// The far end does not want the flow (§3.6.2.10). True if this was not known.
@@ -116,7 +159,7 @@ impl SendFlow {
         self.exception = true;
         self.probing = None;
         self.close();
-        self.queue.abandon_all();
+        self.queue_mut().abandon_all();
         news
     }
 
@@ -129,9 +172,10 @@ impl SendFlow {
         limit: usize,
         mut report: impl FnMut(Outcome),
     ) -> Put {
-        let Some(next) = self.queue.next(config.max_fragments, &mut report) else { return Put::Nothing };
+        let Some(queue) = &mut self.queue else { return Put::Nothing };
+        let Some(next) = queue.next(config.max_fragments, &mut report) else { return Put::Nothing };
         let number = next.number();
-        let forward_number = self.queue.forward_number();
+        let forward_number = queue.forward_number();
         let fsn_offset = number.saturating_sub(forward_number);
         let follows = preceding.is_some_and(|before| {
             before.flow == self.id && before.number + 1 == number && before.forward_number == forward_number
@@ -149,7 +193,7 @@ impl SendFlow {
             return Put::NoSpace;
         };
         match next {
-            Next::Fragment(number) if self.queue.length(number) > available => return Put::NoSpace,
+            Next::Fragment(number) if queue.length(number) > available => return Put::NoSpace,
             Next::Fragment(_) => (),
             Next::Cut { remaining, .. } => {
                 // The fragment may have to be sent again in a chunk with everything, alone in a packet (§3.6.2.2).
@@ -159,10 +203,10 @@ impl SendFlow {
                 if length < remaining.min(longest) && length < SMALLEST_CUT {
                     return Put::NoSpace;
                 }
-                self.queue.cut(length);
+                queue.cut(length);
             }
         }
-        let Some(Outgoing { control, abandoned, is_final, data }) = self.queue.outgoing(number) else {
+        let Some(Outgoing { control, abandoned, is_final, data }) = queue.outgoing(number) else {
             return Put::Nothing;
         };
         let fragment = NextUserData { fragment_control: control, abandon: abandoned, is_final, options, data };
@@ -181,7 +225,9 @@ impl SendFlow {
 
     /// Notes that the fragment is in the network.
     pub(super) fn sent(&mut self, number: u64, tsn: u64, size: usize) {
-        self.queue.sent(number, tsn, size);
+        if let Some(queue) = &mut self.queue {
+            queue.sent(number, tsn, size);
+        }
         self.outstanding += size;
     }
 
@@ -199,14 +245,19 @@ impl SendFlow {
 
     /// Acknowledges a range (§3.6.2.4). Returns the bytes and the highest TSN it speaks of.
     pub(super) fn acknowledge(&mut self, first: u64, last: u64, report: impl FnMut(Outcome)) -> (usize, u64) {
-        let acknowledged = self.queue.acknowledge(first, last, report);
+        let Some(queue) = &mut self.queue else { return (0, 0) };
+        let acknowledged = queue.acknowledge(first, last, report);
+        if queue.is_empty() {
+            self.resume = queue.resume();
+            self.queue = None;
+        }
         self.outstanding = self.outstanding.saturating_sub(acknowledged.bytes);
         (acknowledged.bytes, acknowledged.newest)
     }
 
     /// A transmission is lost (§3.6.2.5). Returns its size.
     pub(super) fn lose(&mut self, number: u64, tsn: u64, report: impl FnMut(Outcome)) -> usize {
-        let size = self.queue.lose(number, tsn, report);
+        let size = self.queue.as_mut().map_or(0, |queue| queue.lose(number, tsn, report));
         self.outstanding = self.outstanding.saturating_sub(size);
         size
     }
@@ -214,12 +265,12 @@ impl SendFlow {
     /// All transmissions are lost (§3.6.2.6).
     pub(super) fn lose_all(&mut self, report: impl FnMut(Outcome)) -> bool {
         self.outstanding = 0;
-        self.queue.lose_all(report)
+        self.queue.as_mut().is_some_and(|queue| queue.lose_all(report))
     }
 
     /// When the next buffer probe is due.
     pub(super) fn probe_at(&self) -> Option<Instant> {
-        self.probing.as_ref().filter(|_| !self.queue.is_empty()).map(|probing| probing.at)
+        self.probing.as_ref().filter(|_| !self.is_idle()).map(|probing| probing.at)
     }
 
     /// Puts a buffer probe if it is time for one (§3.6.2.9.1).

@@ -47,7 +47,7 @@ impl Flows {
         let sending = &mut self.sending;
         let verdict = self.transmitter.transmissions.end_of_packet(|transmission| {
             find(sending, transmission.flow)
-                .is_some_and(|flow| flow.queue.in_flight(transmission.sequence_number, transmission.tsn))
+                .is_some_and(|flow| flow.in_flight(transmission.sequence_number, transmission.tsn))
         });
         let (mut lost, mut newest_lost) = (0, 0);
         for transmission in verdict.lost {
@@ -61,6 +61,7 @@ impl Flows {
         self.transmitter.lost(lost);
         let feedback = Feedback {
             now: timing.now,
+            smoothed_rtt: timing.smoothed_rtt,
             acknowledged: packet.acknowledged,
             lost,
             newest_lost,
@@ -90,7 +91,7 @@ impl Flows {
     pub(super) fn after_send_flow_changed(&mut self, index: usize) {
         let Some(flow) = self.sending.get_mut(index) else { return };
         let id = SendFlowId(flow.id);
-        if flow.wants_room && !flow.closing && flow.queue.queued() <= self.config.send_buffer / 2 {
+        if flow.wants_room && !flow.closing && flow.queued() <= self.config.send_buffer / 2 {
             flow.wants_room = false;
             self.events.push_back(FlowEvent::Writable { flow: id });
         }

@@ -199,11 +199,14 @@ impl Initiation {
         }
     }
 
-    /// Is this address one that the session is being opened to (RFC 7016 §3.5.1.3)?
-    pub(crate) fn is_destination(&self, address: SocketAddr) -> bool {
+    /// Is the session being opened to the holder of this certificate, who has sent a keying from this address: do both ends
+    /// want the same session (RFC 7016 §3.5.1.3)?
+    ///
+    /// Once a responder is chosen it counts who that is, and not where: an end with several addresses keys from another one.
+    pub(crate) fn glares(&self, from: SocketAddr, certificate: &Certificate) -> bool {
         match self.chosen() {
-            Some(chosen) => chosen.transmit.to == address,
-            None => self.candidates.iter().any(|candidate| candidate.transmit.to == address),
+            Some(chosen) => chosen.certificate.fingerprint() == certificate.fingerprint(),
+            None => self.candidates.iter().any(|candidate| candidate.transmit.to == from) && self.selects(certificate),
         }
     }
 

@@ -162,6 +162,10 @@ impl Session {
         &self.rtt
     }
 
+    pub(crate) fn opened(&self) -> Instant {
+        self.rtt.epoch()
+    }
+
     pub(crate) fn heard(&self) -> Instant {
         self.heard
     }

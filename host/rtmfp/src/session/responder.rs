@@ -23,14 +23,22 @@ pub(crate) struct Keying {
     pub(crate) transmit: Transmit,
     pub(crate) certificate: Certificate,
     pub(crate) certificate_hash: [u8; 32],
+    /// When the cookie was made.
+    pub(crate) baked: Instant,
     /// The chunk's payload, for the signature covers most of it.
     payload: Vec<u8>,
 }
 
 impl Keying {
-    pub(crate) fn new(cookie: CookieKey, transmit: Transmit, certificate: Certificate, payload: &[u8]) -> Self {
+    pub(crate) fn new(
+        cookie: CookieKey,
+        baked: Instant,
+        transmit: Transmit,
+        certificate: Certificate,
+        payload: &[u8],
+    ) -> Self {
         let certificate_hash = Sha256::digest(certificate.as_bytes()).into();
-        Self { cookie, transmit, certificate, certificate_hash, payload: payload.to_vec() }
+        Self { cookie, transmit, certificate, certificate_hash, baked, payload: payload.to_vec() }
     }
 
     /// The id by which the initiator wants to be addressed.
@@ -101,7 +109,7 @@ impl UsedCookies {
     /// Remembers a cookie with its keying. False when too many are remembered already: the keying is to be dropped, for
     /// forgetting another would let that one be replayed.
     pub(crate) fn insert(&mut self, now: Instant, cookie: CookieKey, keying: [u8; 16]) -> bool {
-        if self.entries.len() >= self.max {
+        if self.order.len() >= self.max {
             return false;
         }
         self.order.push_back((now, cookie));
@@ -114,6 +122,13 @@ impl UsedCookies {
         if let Some(entry) = self.entries.get_mut(cookie) {
             entry.session = Some(session);
         }
+    }
+
+    /// A keying that could not be answered yet: it may come again.
+    pub(crate) fn release(&mut self, cookie: &CookieKey) {
+        // Its place in `order` stays, and would take a later entry of the same cookie with it too early by the time between the
+        // two: a cookie that old is no longer valid anyway.
+        self.entries.remove(cookie);
     }
 
     fn forget(&mut self, now: Instant) {
@@ -158,6 +173,9 @@ mod tests {
         assert!(!used.insert(now, [5; 16], keying), "bounded");
         let later = now + Duration::from_secs(96);
         assert_eq!(used.check(later, &cookie, &keying), Use::First);
+        assert!(used.insert(later, cookie, keying));
+        used.release(&cookie);
+        assert_eq!(used.check(later, &cookie, &[3; 16]), Use::First);
         assert!(used.insert(later, [5; 16], keying));
     }
 }

@@ -54,6 +54,11 @@ impl Rtt {
         }
     }
 
+    /// When the session opened.
+    pub(crate) fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
     /// The low 16 bits of this end's clock.
     fn tick(&self, now: Instant) -> u16 {
         ticks(now.saturating_duration_since(self.epoch)) as u16

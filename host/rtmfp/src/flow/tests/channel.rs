@@ -142,7 +142,7 @@ impl Pair {
             return false;
         };
         self.now = self.now.max(next);
-        while let Some(entry) = self.network.first_entry().filter(|entry| entry.key().0 <= self.now) {
+        if let Some(entry) = self.network.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let (to, bytes) = entry.remove();
             let timing = self.timing(to);
             let end = &mut self.ends[to];

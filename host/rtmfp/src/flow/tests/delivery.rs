@@ -91,6 +91,22 @@ fn a_long_message_is_cut_and_put_together() {
     assert!(pair.messages(1) == [(flow.0, long)]);
 }
 
+/// Neither burst avoidance nor the congestion window holds a transfer back for long where nothing is lost.
+#[test]
+fn a_clear_path_is_used() {
+    let mut pair = Pair::new(0, CALM, FlowConfig::default());
+    let flow = open(&mut pair, 0);
+    send(&mut pair, 0, flow, vec![7; 3_000_000]);
+    let start = pair.now;
+    while pair.ends[0].flows.bytes_queued(flow) > 0 {
+        let until = pair.now + Duration::from_secs(5);
+        assert!(pair.step(until));
+    }
+    let round_trips = (pair.now - start).as_millis() / (2 * CALM.delay.as_millis());
+    assert!((8..40).contains(&round_trips), "{round_trips}");
+    assert!(pair.ends[0].packets_sent < 3100, "nothing is sent twice: {}", pair.ends[0].packets_sent);
+}
+
 #[test]
 fn messages_given_up_leave_a_gap_and_nothing_else() {
     for seed in 0..200 {
@@ -227,6 +243,36 @@ fn a_rejected_flow_closes_and_its_sender_learns_why() {
         assert_eq!(pair.ends[1].events, []);
         assert!(pair.ends[0].flows.send(flow, b"x", Delivery::default()).is_err());
         assert!(pair.ends[1].flows.receiving.is_empty() && pair.ends[1].flows.lingering.is_empty());
+    }
+}
+
+#[test]
+fn a_paused_flow_that_is_complete_waits_to_be_resumed_or_rejected() {
+    for resumes in [true, false] {
+        let mut pair = Pair::new(0, CALM, FlowConfig::default());
+        let flow = open(&mut pair, 0);
+        send(&mut pair, 0, flow, b"1".to_vec());
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.messages(1).len(), 1);
+        pair.ends[1].events.clear();
+        let far = RecvFlowId(flow.0);
+        pair.ends[1].flows.pause(far);
+        send(&mut pair, 0, flow, b"2".to_vec());
+        pair.ends[0].flows.close(flow);
+        pair.run(Duration::from_secs(10));
+        assert_eq!(pair.ends[0].events, [FlowEvent::Closed { flow }]);
+        assert_eq!(pair.ends[1].events, []);
+        if resumes {
+            pair.ends[1].flows.resume(far);
+        } else {
+            pair.ends[1].flows.reject(far, 1);
+        }
+        pair.run(Duration::from_secs(1));
+        let events = &pair.ends[1].events;
+        assert_eq!(events.len(), if resumes { 2 } else { 0 }, "{events:?}");
+        assert!(!resumes || events[1] == FlowEvent::Ended { flow: far, end: FlowEnd::Complete { gap: false } });
+        assert!(pair.ends[1].flows.receiving.is_empty());
+        assert_eq!(pair.ends[1].flows.buffered, 0);
     }
 }
 

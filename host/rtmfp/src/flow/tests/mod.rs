@@ -5,10 +5,4 @@ mod delivery;
 mod hostile;
 mod rules;
 
-use std::time::Instant;
-
-/// Any point in time: only differences matter.
-#[allow(clippy::disallowed_methods, reason = "where virtual time starts has no effect on anything")]
-pub(in crate::flow) fn epoch() -> Instant {
-    Instant::now()
-}
+pub(crate) use crate::test_clock as epoch;

@@ -1,0 +1,155 @@
+//! What becomes of fragments in the network: acknowledged or lost (RFC 7016 §3.6.2.4 to §3.6.2.6), and with the last of its
+//! fragments, a message.
+
+use std::cmp::Reverse;
+
+use super::{Fragment, MESSAGE_OVERHEAD, Outcome, Place, SendQueue};
+use crate::flow::event::MessageId;
+
+/// What an acknowledged range meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::flow) struct Acknowledged {
+    /// Bytes no longer outstanding.
+    pub(in crate::flow) bytes: usize,
+    /// The highest TSN among them.
+    pub(in crate::flow) newest: u64,
+}
+
+impl SendQueue {
+    /// Whether that transmission is still outstanding.
+    pub(in crate::flow) fn in_flight(&self, number: u64, tsn: u64) -> bool {
+        matches!(self.fragment(number), Some(Fragment { place: Place::InFlight { tsn: sent, .. }, .. }) if *sent == tsn)
+    }
+
+    /// Acknowledges the sequence numbers `first..=last` (§3.6.2.4), those of them that were ever sent.
+    ///
+    /// A fragment deemed lost whose acknowledgement comes after all is done with, too: sending it again would serve nobody.
+    pub(in crate::flow) fn acknowledge(
+        &mut self,
+        first: u64,
+        last: u64,
+        mut report: impl FnMut(Outcome),
+    ) -> Acknowledged {
+        let mut acknowledged = Acknowledged::default();
+        let (first, last) = (first.max(self.settled + 1), last.min(self.last_number()));
+        // Where the acknowledged fragments just before `number` begin.
+        let mut run = None;
+        let mut number = first;
+        while number <= last {
+            let Some(fragment) = self.index(number).and_then(|index| self.fragments.get_mut(index)) else { break };
+            match fragment.place {
+                // The same ranges come again and again: pass over what earlier ones have covered.
+                Place::Acknowledged { until } => {
+                    run = run.or(Some(number));
+                    number = until.max(number) + 1;
+                    continue;
+                }
+                Place::Here if !fragment.ever_sent => {
+                    self.mark_run(run.take(), number);
+                    number += 1;
+                    continue;
+                }
+                Place::Here => (),
+                Place::InFlight { tsn, size, .. } => {
+                    acknowledged.bytes += size as usize;
+                    acknowledged.newest = acknowledged.newest.max(tsn);
+                }
+            }
+            fragment.place = Place::Acknowledged { until: number };
+            let message = fragment.message;
+            self.release(message, &mut report);
+            run = run.or(Some(number));
+            number += 1;
+        }
+        self.mark_run(run, number);
+        self.pop_acknowledged();
+        acknowledged
+    }
+
+    /// Notes at the first fragment of a run of acknowledged ones where the run ends: before `end`.
+    fn mark_run(&mut self, first: Option<u64>, end: u64) {
+        if let Some(first) = first
+            && let Some(Fragment { place: Place::Acknowledged { until }, .. }) =
+                self.index(first).and_then(|index| self.fragments.get_mut(index))
+        {
+            *until = (*until).max(end - 1);
+        }
+    }
+
+    /// A transmission was lost. Returns how many bytes are no longer outstanding.
+    pub(in crate::flow) fn lose(&mut self, number: u64, tsn: u64, mut report: impl FnMut(Outcome)) -> usize {
+        let Some(fragment) = self.index(number).and_then(|index| self.fragments.get_mut(index)) else { return 0 };
+        match fragment.place {
+            Place::InFlight { tsn: sent, size, .. } if sent == tsn => {
+                fragment.place = Place::Here;
+                let (message, abandoned) = (fragment.message, fragment.abandoned);
+                if !abandoned {
+                    self.retry(number, message, &mut report);
+                }
+                size as usize
+            }
+            _ => 0,
+        }
+    }
+
+    /// Nothing is in flight any more (§3.6.2.6). Returns whether anything was.
+    pub(in crate::flow) fn lose_all(&mut self, mut report: impl FnMut(Outcome)) -> bool {
+        let mut any = false;
+        for at in 0..self.fragments.len() {
+            let Some(fragment) = self.fragments.get_mut(at) else { break };
+            if matches!(fragment.place, Place::InFlight { .. }) {
+                any = true;
+                fragment.place = Place::Here;
+                let (message, abandoned) = (fragment.message, fragment.abandoned);
+                if !abandoned {
+                    self.retry(self.settled + 1 + at as u64, message, &mut report);
+                }
+            }
+        }
+        any
+    }
+
+    fn retry(&mut self, number: u64, message: u64, report: &mut impl FnMut(Outcome)) {
+        if self.message(message).is_some_and(|message| message.delivery.send_once) {
+            if self.abandon(message) {
+                report(Outcome::Dropped(MessageId(message)));
+            }
+        } else {
+            self.lost.push(Reverse(number));
+        }
+    }
+
+    /// One fragment of a message is done with.
+    fn release(&mut self, id: u64, report: &mut impl FnMut(Outcome)) {
+        let wholly_cut = id < self.uncut;
+        let Some(message) = self.message_mut(id) else { return };
+        message.live = message.live.saturating_sub(1);
+        if message.live > 0 || !wholly_cut {
+            return;
+        }
+        if message.delivery.notify && !message.abandoned {
+            report(Outcome::Delivered(MessageId(id)));
+        }
+        let freed = std::mem::take(&mut message.data).len();
+        self.queued -= freed;
+        while self.first_message < self.uncut && self.messages.front().is_some_and(|first| first.live == 0) {
+            self.messages.pop_front();
+            self.first_message += 1;
+            self.queued -= MESSAGE_OVERHEAD;
+        }
+    }
+
+    pub(super) fn pop_front(&mut self, report: &mut impl FnMut(Outcome)) {
+        if let Some(fragment) = self.fragments.pop_front() {
+            self.settled += 1;
+            self.release(fragment.message, report);
+        }
+    }
+
+    pub(super) fn pop_acknowledged(&mut self) {
+        while self.fragments.front().is_some_and(|first| matches!(first.place, Place::Acknowledged { .. })) {
+            self.fragments.pop_front();
+            self.settled += 1;
+        }
+    }
+}

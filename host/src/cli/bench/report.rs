@@ -1,0 +1,223 @@
+//! What a run came to, for people and for programs.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::process::{Process, own_cpu};
+
+/// Longer latencies count as this: no answer is waited for so long.
+const MAX_LATENCY: Duration = Duration::from_secs(100);
+
+/// Latencies, kept to three digits.
+pub(super) struct Latencies(Option<Histogram<u64>>);
+
+impl Latencies {
+    pub(super) fn new() -> Self {
+        Self(Histogram::new_with_max(MAX_LATENCY.as_nanos() as u64, 3).ok())
+    }
+
+    pub(super) fn add(&mut self, latency: Duration) {
+        if let Some(histogram) = &mut self.0 {
+            histogram.saturating_record(latency.as_nanos() as u64);
+        }
+    }
+
+    fn percentiles(&self) -> Percentiles {
+        let at = |quantile| self.0.as_ref().map_or(0.0, |all| all.value_at_quantile(quantile) as f64 / 1000.0);
+        Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+}
+
+/// In microseconds.
+#[derive(Debug, Serialize)]
+struct Percentiles {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+/// What a run came to.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// What was done.
+    operation: &'static str,
+    /// How many were done.
+    done: u64,
+    /// How many were begun and not answered.
+    lost: u64,
+    seconds: f64,
+    per_second: f64,
+    latency_us: Percentiles,
+    /// Server CPU time for each, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_cpu_us: Option<f64>,
+    /// The share of one processor that the server took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_busy: Option<f64>,
+    /// The share of one processor that making the load took. Near 1, the load was the limit.
+    load_busy: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_bytes_per_session: Option<f64>,
+    /// Hellos that the server forwarded to the targets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forwarded: Option<u64>,
+}
+
+impl Report {
+    /// Adds what the server's memory grew by for each session.
+    pub(super) fn with_memory(mut self, bytes_per_session: Option<f64>) -> Self {
+        self.server_bytes_per_session = bytes_per_session;
+        self
+    }
+
+    /// Adds how many hellos came through to the targets.
+    pub(super) fn with_forwarded(mut self, forwarded: u64) -> Self {
+        self.forwarded = Some(forwarded);
+        self
+    }
+
+    /// Prints it.
+    pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
+        if as_json {
+            println!("{}", serde_json::to_string(self)?);
+            return Ok(());
+        }
+        println!("{} {} in {:.2} s: {:.0} per second", self.done, self.operation, self.seconds, self.per_second);
+        if self.lost > 0 {
+            println!("  not answered  {}", self.lost);
+        }
+        if let Some(forwarded) = self.forwarded {
+            println!("  forwarded     {forwarded} hellos came to the targets");
+        }
+        let Percentiles { p50, p90, p99, p999, max } = &self.latency_us;
+        println!("  latency       p50 {p50:.0}  p90 {p90:.0}  p99 {p99:.0}  p99.9 {p999:.0}  max {max:.0} us");
+        if let (Some(cpu), Some(busy)) = (self.server_cpu_us, self.server_busy) {
+            println!("  server CPU    {cpu:.2} us each; {:.0} % of a processor", 100.0 * busy);
+        }
+        if let Some(bytes) = self.server_bytes_per_session {
+            println!("  server memory {bytes:.0} bytes per session");
+        }
+        println!("  load          {:.0} % of a processor", 100.0 * self.load_busy);
+        Ok(())
+    }
+}
+
+/// Takes the time of a run.
+pub(super) struct Meter {
+    process: Option<Process>,
+    begin: Instant,
+    server: Option<Duration>,
+    load: Duration,
+}
+
+impl Meter {
+    pub(super) fn start(process: Option<Process>) -> anyhow::Result<Self> {
+        let server = process.map(Process::cpu).transpose()?;
+        Ok(Self { process, begin: Instant::now(), server, load: own_cpu() })
+    }
+
+    /// Takes the time that the load ran; the server may still have something to do.
+    pub(super) fn stop(self) -> Stopped {
+        let (elapsed, load) = (self.begin.elapsed(), own_cpu() - self.load);
+        Stopped { elapsed, load, meter: self }
+    }
+}
+
+/// A run whose load has ended.
+pub(super) struct Stopped {
+    elapsed: Duration,
+    load: Duration,
+    meter: Meter,
+}
+
+impl Stopped {
+    /// Puts the report together; what the server has done until now is counted in.
+    pub(super) fn report(
+        self,
+        operation: &'static str,
+        done: u64,
+        lost: u64,
+        latencies: &Latencies,
+    ) -> anyhow::Result<Report> {
+        anyhow::ensure!(done > 0, "the server answered nothing");
+        let now = self.meter.process.map(Process::cpu).transpose()?;
+        let used = now.zip(self.meter.server).map(|(now, before)| now.saturating_sub(before).as_secs_f64());
+        let seconds = self.elapsed.as_secs_f64();
+        Ok(Report {
+            operation,
+            done,
+            lost,
+            seconds,
+            per_second: done as f64 / seconds,
+            latency_us: latencies.percentiles(),
+            server_cpu_us: used.map(|used| used * 1e6 / done as f64),
+            server_busy: used.map(|used| used / seconds),
+            load_busy: self.load.as_secs_f64() / seconds,
+            server_bytes_per_session: None,
+            forwarded: None,
+        })
+    }
+}
+
+/// Shows how far a run is: operations out of `total`, or without one the time out of `duration`. Only on a terminal.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    begin: Instant,
+    total: Option<u64>,
+    shown: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(operation: &'static str, total: Option<u64>, duration: Duration) -> Self {
+        let bar = ProgressBar::new(total.unwrap_or(duration.as_millis() as u64)).with_message(operation);
+        let template = "{bar:40} {prefix} {msg}  {elapsed} of about {duration}";
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let now = Instant::now();
+        Self { bar, begin: now, total, shown: now }
+    }
+
+    pub(super) fn show(&mut self, now: Instant, done: u64) {
+        if now.saturating_duration_since(self.shown) >= Duration::from_millis(100) {
+            self.shown = now;
+            self.bar.set_prefix(done.to_string());
+            let elapsed = now.saturating_duration_since(self.begin).as_millis() as u64;
+            self.bar.set_position(if self.total.is_some() { done } else { elapsed });
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_in_microseconds() {
+        let mut latencies = Latencies::new();
+        (1..=1000).for_each(|micros| latencies.add(Duration::from_micros(micros)));
+        latencies.add(2 * MAX_LATENCY);
+        let Percentiles { p50, p99, max, .. } = latencies.percentiles();
+        assert!((499.0..503.0).contains(&p50) && (985.0..996.0).contains(&p99), "{p50} {p99}");
+        assert!((99e6..101e6).contains(&max), "{max}");
+    }
+
+    #[test]
+    fn a_run_without_answers_is_an_error() {
+        let stopped = Meter::start(None).unwrap().stop();
+        assert!(stopped.report("lookups", 0, 3, &Latencies::new()).is_err());
+        let report = Meter::start(None).unwrap().stop().report("lookups", 2, 1, &Latencies::new()).unwrap();
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!((json["done"].as_u64(), json["lost"].as_u64()), (Some(2), Some(1)));
+        assert!(json.get("server_cpu_us").is_none());
+    }
+}

@@ -1,0 +1,376 @@
+//! Who may come in: Allow, Deny and Order.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+
+use super::view::{View, shortened};
+
+/// The most rules in one list.
+const MOST_RULES: usize = 4096;
+
+/// Which of the two lists has the last word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In if allowed and not denied.
+    AllowDeny,
+    /// In unless denied and not allowed.
+    DenyAllow,
+}
+
+impl Order {
+    /// An empty list of allowed ones, under [`Self::AllowDeny`], allows everyone: so the files of Adobe's servers mean it.
+    fn decide(self, nobody_named: bool, allowed: bool, denied: bool) -> bool {
+        match self {
+            Self::AllowDeny => (nobody_named || allowed) && !denied,
+            Self::DenyAllow => allowed || !denied,
+        }
+    }
+}
+
+/// Addresses let in and kept out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    allow: Vec<Rule>,
+    deny: Vec<Rule>,
+    order: Order,
+}
+
+/// Some addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rule {
+    All,
+    Block {
+        first: IpAddr,
+        bits: u8,
+    },
+    /// A host's name and the addresses that it had when it was looked up.
+    Host {
+        name: String,
+        addresses: Vec<IpAddr>,
+    },
+}
+
+impl Access {
+    /// Everyone may come.
+    pub fn everyone() -> Self {
+        Self { allow: vec![Rule::All], deny: Vec::new(), order: Order::AllowDeny }
+    }
+
+    /// The elements Allow, Deny and Order.
+    pub(super) fn read(view: &View<'_>, parent: &str) -> Self {
+        Self {
+            allow: view.parsed(&format!("{parent}Allow"), |_, text| parse_rules(text).map_err(Some)),
+            deny: view.parsed(&format!("{parent}Deny"), |_, text| parse_rules(text).map_err(Some)),
+            order: read_order(view, parent),
+        }
+    }
+
+    /// Whether that address may come in. An IPv4 address inside an IPv6 one counts as what it is.
+    pub fn permits(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let names = |rules: &[Rule]| rules.iter().any(|rule| rule.names(ip));
+        self.order.decide(self.allow.is_empty(), names(&self.allow), names(&self.deny))
+    }
+
+    /// Looks up the hosts that stand there by name, which may take seconds; until then they match nothing. Gives back the names
+    /// that have no address now.
+    pub fn resolve(&mut self) -> Vec<String> {
+        self.resolve_with(|name| {
+            (name, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
+        })
+    }
+
+    fn resolve_with(&mut self, lookup: impl Fn(&str) -> Vec<IpAddr>) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for rule in self.allow.iter_mut().chain(&mut self.deny) {
+            if let Rule::Host { name, addresses } = rule {
+                *addresses = lookup(name).iter().map(IpAddr::to_canonical).collect();
+                if addresses.is_empty() {
+                    unknown.push(name.clone());
+                }
+            }
+        }
+        unknown
+    }
+
+    /// Whether hosts stand there by name: then [`Self::resolve`] has work to do.
+    pub fn has_host_names(&self) -> bool {
+        self.allow.iter().chain(&self.deny).any(|rule| matches!(rule, Rule::Host { .. }))
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |rules: &[Rule]| rules.iter().map(Rule::to_string).collect::<Vec<_>>().join(", ");
+        let (allow, deny) = (list(&self.allow), list(&self.deny));
+        match (self.order, self.allow.is_empty(), self.deny.is_empty()) {
+            (_, true, true) => f.write_str("everyone"),
+            (Order::DenyAllow, _, true) => f.write_str("everyone"),
+            (Order::AllowDeny, true, false) => write!(f, "everyone but {deny}"),
+            (Order::AllowDeny, false, true) => f.write_str(&allow),
+            (Order::AllowDeny, false, false) => write!(f, "{allow}, but never {deny}"),
+            (Order::DenyAllow, true, false) => write!(f, "everyone but {deny}"),
+            (Order::DenyAllow, false, false) => write!(f, "everyone but {deny}, and always {allow}"),
+        }
+    }
+}
+
+impl Rule {
+    fn names(&self, ip: IpAddr) -> bool {
+        match self {
+            Self::All => true,
+            Self::Block { first, bits } => match (first, ip) {
+                (IpAddr::V4(first), IpAddr::V4(ip)) => {
+                    masked(first.to_bits().into(), 96 + bits) == masked(ip.to_bits().into(), 96 + bits)
+                }
+                (IpAddr::V6(first), IpAddr::V6(ip)) => masked(first.to_bits(), *bits) == masked(ip.to_bits(), *bits),
+                _ => false,
+            },
+            Self::Host { addresses, .. } => addresses.contains(&ip),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("all") {
+            return Ok(Self::All);
+        }
+        if let Some((address, bits)) = text.split_once('/') {
+            let first: IpAddr = address.parse().map_err(|_| format!("`{text}` begins with no IP address"))?;
+            let most = if first.is_ipv4() { 32 } else { 128 };
+            let bits = bits.parse().ok().filter(|bits| *bits <= most);
+            let bits = bits.ok_or_else(|| format!("`{text}` must end with a number of bits from 0 to {most}"))?;
+            if Self::first_of(first, bits) != first {
+                return Err(format!(
+                    "`{text}` has bits set behind the first {bits}; did you mean {}/{bits}?",
+                    Self::first_of(first, bits)
+                ));
+            }
+            return Ok(Self::Block { first, bits });
+        }
+        if let Ok(first) = text.parse::<IpAddr>() {
+            return Ok(Self::Block { first, bits: if first.is_ipv4() { 32 } else { 128 } });
+        }
+        Self::parse_partial(text).or_else(|| Self::parse_host(text)).ok_or_else(|| {
+            format!(
+                "`{}` is neither a host name, a whole or partial IP address, a CIDR block nor `all`",
+                shortened(text)
+            )
+        })
+    }
+
+    /// `10.60` and `10.60.`: the addresses that begin so.
+    fn parse_partial(text: &str) -> Option<Self> {
+        let mut octets = [0; 4];
+        let mut count = 0;
+        for part in text.strip_suffix('.').unwrap_or(text).split('.') {
+            *octets.get_mut(count)? = part.parse().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()))?;
+            count += 1;
+        }
+        Some(Self::Block { first: Ipv4Addr::from(octets).into(), bits: u8::try_from(count * 8).ok()? })
+    }
+
+    fn parse_host(text: &str) -> Option<Self> {
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        };
+        // A name whose last label is a number is a mistyped address.
+        let is_host = text.len() <= 253
+            && text.split('.').all(is_label)
+            && text.rsplit('.').next().is_some_and(|label| !label.bytes().all(|byte| byte.is_ascii_digit()));
+        is_host.then(|| Self::Host { name: text.to_ascii_lowercase(), addresses: Vec::new() })
+    }
+
+    fn first_of(address: IpAddr, bits: u8) -> IpAddr {
+        match address {
+            // The shift leaves 32 bits of which none is lost.
+            IpAddr::V4(ip) => Ipv4Addr::from_bits(masked(ip.to_bits().into(), 96 + bits) as u32).into(),
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(masked(ip.to_bits(), bits)).into(),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Block { first, bits } if *bits == if first.is_ipv4() { 32 } else { 128 } => write!(f, "{first}"),
+            Self::Block { first, bits } => write!(f, "{first}/{bits}"),
+            Self::Host { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+/// The first bits of an address, the others zero.
+fn masked(address: u128, bits: u8) -> u128 {
+    let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+    address & mask
+}
+
+fn read_order(view: &View<'_>, parent: &str) -> Order {
+    view.parsed(&format!("{parent}Order"), |_, text| match text.replace(' ', "").to_ascii_lowercase().as_str() {
+        "allow,deny" => Ok(Order::AllowDeny),
+        "deny,allow" => Ok(Order::DenyAllow),
+        _ => Err(None),
+    })
+}
+
+fn parse_rules(text: &str) -> Result<Vec<Rule>, String> {
+    let rules: Vec<Rule> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|rule| !rule.is_empty())
+        .take(MOST_RULES + 1)
+        .map(Rule::parse)
+        .collect::<Result<_, _>>()?;
+    if rules.len() > MOST_RULES { Err(format!("more than {MOST_RULES} rules")) } else { Ok(rules) }
+}
+
+/// Names let in and kept out: the commands of the administration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameAccess {
+    allow: Vec<String>,
+    deny: Vec<String>,
+    order: Order,
+}
+
+impl NameAccess {
+    /// The elements Allow, Deny and Order.
+    pub(super) fn read(view: &View<'_>, parent: &str) -> Self {
+        Self {
+            allow: view.parsed(&format!("{parent}Allow"), |_, text| parse_names(text).map_err(Some)),
+            deny: view.parsed(&format!("{parent}Deny"), |_, text| parse_names(text).map_err(Some)),
+            order: read_order(view, parent),
+        }
+    }
+
+    /// Whether that name is let in. Case does not count.
+    pub fn permits(&self, name: &str) -> bool {
+        let names = |list: &[String]| list.iter().any(|known| known == "all" || known.eq_ignore_ascii_case(name));
+        self.order.decide(self.allow.is_empty(), names(&self.allow), names(&self.deny))
+    }
+}
+
+fn parse_names(text: &str) -> Result<Vec<String>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    names
+        .map(|name| {
+            is_name(name)
+                .then(|| name.to_ascii_lowercase())
+                .ok_or_else(|| format!("`{}` is not a command's name", shortened(name)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(allow: &str, deny: &str, order: Order) -> Access {
+        Access { allow: parse_rules(allow).unwrap(), deny: parse_rules(deny).unwrap(), order }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn allow_then_deny_lets_in_the_allowed_who_are_not_denied() {
+        let access = access("10.60, 192.0.2.0/25", "10.60.1.133", Order::AllowDeny);
+        for (address, expected) in [
+            ("10.60.0.1", true),
+            ("10.60.255.255", true),
+            ("10.61.0.1", false),
+            ("10.60.1.133", false),
+            ("192.0.2.127", true),
+            ("192.0.2.128", false),
+            ("::ffff:10.60.0.1", true),
+            ("::ffff:10.60.1.133", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(access.permits(ip(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn deny_then_allow_keeps_out_the_denied_who_are_not_allowed() {
+        let access = access("10.60.1.133", "10, 2001:db8::/32", Order::DenyAllow);
+        for (address, expected) in [
+            ("10.60.1.133", true),
+            ("10.60.1.134", false),
+            ("11.0.0.1", true),
+            ("2001:db8:ffff::1", false),
+            ("2001:db9::1", true),
+        ] {
+            assert_eq!(access.permits(ip(address)), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn all_and_nobody() {
+        assert!(Access::everyone().permits(ip("192.0.2.1")));
+        assert!(access("", "", Order::AllowDeny).permits(ip("::1")));
+        assert!(access("", "", Order::DenyAllow).permits(ip("::1")));
+        assert!(!access("", "ALL", Order::AllowDeny).permits(ip("::1")));
+        assert!(!access("", "all", Order::DenyAllow).permits(ip("192.0.2.1")));
+        assert!(access("127.0.0.1", "all", Order::DenyAllow).permits(ip("127.0.0.1")));
+        assert!(!access("all", "all", Order::AllowDeny).permits(ip("127.0.0.1")));
+    }
+
+    #[test]
+    fn whole_blocks_and_zero_bits() {
+        assert!(access("0.0.0.0/0", "", Order::AllowDeny).permits(ip("203.0.113.9")));
+        assert!(!access("0.0.0.0/0", "", Order::AllowDeny).permits(ip("2001:db8::1")));
+        assert!(access("::/0", "", Order::AllowDeny).permits(ip("2001:db8::1")));
+        assert!(access("2001:db8::1", "", Order::AllowDeny).permits(ip("2001:db8::1")));
+        assert!(!access("2001:db8::1", "", Order::AllowDeny).permits(ip("2001:db8::2")));
+        assert!(access("10.", "", Order::AllowDeny).permits(ip("10.255.0.1")));
+    }
+
+    #[test]
+    fn host_names_match_what_they_were_resolved_to() {
+        let mut access = access("Peer.example.net, gone.example.net", "", Order::AllowDeny);
+        assert!(access.has_host_names());
+        assert!(!access.permits(ip("198.51.100.7")));
+        let unknown = access
+            .resolve_with(|name| if name == "peer.example.net" { vec![ip("::ffff:198.51.100.7")] } else { vec![] });
+        assert_eq!(unknown, ["gone.example.net"]);
+        assert!(access.permits(ip("198.51.100.7")));
+        assert!(!access.permits(ip("198.51.100.8")));
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused() {
+        for text in [
+            "10.60.1.256",
+            "1.2.3.4.5",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "x/8",
+            "10.0.0.1/8",
+            "::/129",
+            "foo bar",
+            "-",
+            "a..b",
+            "+1.2",
+        ] {
+            assert!(text == "-" || parse_rules(text).is_err(), "{text}");
+        }
+        assert!(parse_rules(&"a,".repeat(MOST_RULES + 1)).is_err());
+    }
+
+    #[test]
+    fn commands_by_name() {
+        let names = |allow, deny, order| NameAccess {
+            allow: parse_names(allow).unwrap(),
+            deny: parse_names(deny).unwrap(),
+            order,
+        };
+        let shipped = names("ping", "All", Order::DenyAllow);
+        assert!(shipped.permits("ping"));
+        assert!(shipped.permits("Ping"));
+        assert!(!shipped.permits("getServerStats"));
+        assert!(names("all", "stopServer", Order::AllowDeny).permits("getApps"));
+        assert!(!names("all", "stopServer", Order::AllowDeny).permits("stopServer"));
+    }
+}

@@ -1,0 +1,269 @@
+//! Reads a folder of configuration files.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::adaptor::{self, Adaptor};
+use super::application::{self, Application};
+use super::overlay::overlay;
+use super::ports::Listen;
+use super::problem::{Findings, Place, Problem, Problems};
+use super::schema::Schema;
+use super::server::{self, Server};
+use super::users::{self, Users};
+use super::variables::{Environment, Variables};
+use super::vhost::{self, Registered, Vhost, is_application};
+use super::view::View;
+use super::xml::Element;
+use super::{Broken, Config, Loaded, names, source};
+
+/// The adaptor and the virtual host that are always there.
+const DEFAULT_ADAPTOR: &str = "_defaultRoot_";
+const DEFAULT_VHOST: &str = "_defaultVHost_";
+/// The most folders of one kind in a folder.
+const MOST_FOLDERS: usize = 10_000;
+/// Files of variables; what an earlier one sets stays.
+const INI: [&str; 3] = ["introd.ini", "ams.ini", "fms.ini"];
+
+/// Where a configuration is.
+pub(super) struct Loader<'a> {
+    /// The folder with the files.
+    pub(super) dir: &'a Path,
+    /// The folder from which relative paths in the files count.
+    pub(super) root: &'a Path,
+    /// Variables that no file sets.
+    pub(super) environment: Environment<'a>,
+}
+
+impl Loader<'_> {
+    /// Reads everything, and finds all problems in one go.
+    pub(super) fn load(&self) -> Result<Loaded, Problems> {
+        let mut findings = Findings::default();
+        let variables = self.variables(&mut findings);
+        let mut reading = Reading { root: self.root, variables: &variables, findings, broken: Vec::new() };
+        reading.strangers(self.dir, &["Server.xml", "Users.xml", "Logger.xml", "introd.ini", "ams.ini", "fms.ini"]);
+        reading.logger(&self.dir.join("Logger.xml"));
+        let server = reading.read(&self.dir.join("Server.xml"), &server::SCHEMA, |view| Server::read(view, self.root));
+        let users = reading.read(&self.dir.join("Users.xml"), &users::SCHEMA, Users::read);
+        let mut listening = Vec::new();
+        let default_adaptor = reading.adaptor(&self.dir.join(DEFAULT_ADAPTOR), &server, &mut listening);
+        let mut adaptors = Vec::new();
+        for folder in reading.folders(self.dir) {
+            if folder.file_name().is_some_and(|name| name == DEFAULT_ADAPTOR) {
+                continue;
+            }
+            if folder.join("Adaptor.xml").is_file() {
+                adaptors.push(reading.adaptor(&folder, &server, &mut listening));
+            } else {
+                reading.warn(&folder, "is not used: an adaptor's folder holds an Adaptor.xml");
+            }
+        }
+        reading.collisions(&listening);
+        let Reading { mut findings, broken, .. } = reading;
+        if findings.has_errors() {
+            broken.into_iter().flat_map(|broken| broken.problems).for_each(|problem| findings.push(problem));
+            return Err(Problems(findings.into_vec()));
+        }
+        let config = Config { server, users, default_adaptor, adaptors };
+        Ok(Loaded { config, warnings: findings.into_vec(), broken })
+    }
+
+    fn variables(&self, findings: &mut Findings) -> Variables<'_> {
+        let mut variables = Variables::new(self.environment);
+        for name in INI {
+            if let Some((file, text)) = source::text(&self.dir.join(name), findings) {
+                variables.add(&file, &text, findings);
+            }
+        }
+        variables.check(findings);
+        variables
+    }
+}
+
+/// The work while it goes on.
+struct Reading<'a> {
+    root: &'a Path,
+    variables: &'a Variables<'a>,
+    findings: Findings,
+    broken: Vec<Broken>,
+}
+
+/// An address, and where it stands.
+type Listening = (Listen, Place);
+
+impl Reading<'_> {
+    /// Reads a file into its type; one that is missing or broken reads as the defaults.
+    fn read<T>(&mut self, path: &Path, schema: &'static Schema, read: impl FnOnce(&View<'_>) -> T) -> T {
+        let tree = source::tree(path, schema, self.variables, &mut self.findings);
+        self.view(schema, tree.as_ref(), read)
+    }
+
+    fn view<T>(&mut self, schema: &'static Schema, tree: Option<&Element>, read: impl FnOnce(&View<'_>) -> T) -> T {
+        let found = RefCell::new(Findings::default());
+        let value = read(&View::new(schema, tree, &found));
+        self.findings.append(found.into_inner());
+        value
+    }
+
+    fn adaptor(&mut self, folder: &Path, server: &Server, listening: &mut Vec<Listening>) -> Adaptor {
+        self.strangers(folder, &["Adaptor.xml"]);
+        let name = name_of(folder);
+        let file = folder.join("Adaptor.xml");
+        let default_vhost = self.vhost(&folder.join(DEFAULT_VHOST), server);
+        let mut vhosts: Vec<Vhost> = Vec::new();
+        for folder in self.folders(folder) {
+            if folder.file_name().is_some_and(|name| name == DEFAULT_VHOST) {
+                continue;
+            }
+            if folder.join("Vhost.xml").is_file() {
+                let vhost = self.vhost(&folder, server);
+                self.namesakes(&folder, &vhost, &vhosts);
+                vhosts.push(vhost);
+            } else {
+                self.warn(&folder, "is not used: a virtual host's folder holds a Vhost.xml");
+            }
+        }
+        let (adaptor, places) =
+            self.read(&file, &adaptor::SCHEMA, |view| Adaptor::read(&name, view, server, default_vhost, vhosts));
+        let whole = Place::whole(&file.into());
+        listening.extend(places.into_iter().map(|(listen, place)| (listen, place.unwrap_or_else(|| whole.clone()))));
+        adaptor
+    }
+
+    /// Of two virtual hosts of one name the first would answer; nobody means that.
+    fn namesakes(&mut self, folder: &Path, vhost: &Vhost, others: &[Vhost]) {
+        let mut names = std::iter::once(&vhost.name).chain(&vhost.aliases);
+        let clash = names.find_map(|name| Some((name, others.iter().find(|other| other.is_called(name))?)));
+        if let Some((name, other)) = clash {
+            let place = Place::whole(&folder.join("Vhost.xml").into());
+            let message = format!("the virtual host {} is called {name} already", other.name);
+            self.findings.push(Problem::error(&place, message));
+        }
+    }
+
+    fn vhost(&mut self, folder: &Path, server: &Server) -> Vhost {
+        self.strangers(folder, &["Vhost.xml", "Application.xml"]);
+        let name = name_of(folder);
+        let root = self.root;
+        let tree = source::tree(&folder.join("Vhost.xml"), &vhost::SCHEMA, self.variables, &mut self.findings);
+        // The applications need the virtual host's word on idle clients, and it needs their defaults.
+        let idle_clients = server.idle_clients.refined(&View::new(&vhost::SCHEMA, tree.as_ref(), &RefCell::default()));
+        let file = folder.join("Application.xml");
+        let base = source::tree(&file, &application::SCHEMA, self.variables, &mut self.findings);
+        let defaults =
+            self.view(&application::SCHEMA, base.as_ref(), |view| Application::read(view, root, idle_clients));
+        let mut vhost = self.view(&vhost::SCHEMA, tree.as_ref(), |view| {
+            Vhost::read(&name, view, root, server.idle_clients, Arc::new(defaults))
+        });
+        let base = base.unwrap_or_else(|| Element::empty("Application", &Place::whole(&file.into())));
+        vhost.applications = self.applications(&vhost, &base);
+        vhost
+    }
+
+    /// The applications in the folder of a virtual host: each folder with a script or a file of settings is one.
+    fn applications(&mut self, vhost: &Vhost, base: &Element) -> BTreeMap<String, Registered> {
+        let mut applications = BTreeMap::new();
+        for folder in self.folders(&vhost.apps_dir) {
+            let name = name_of(&folder);
+            let file = folder.join("Application.xml");
+            let has_script = folder.join("main.lua").is_file() || folder.join(format!("{name}.lua")).is_file();
+            if !is_application(&name) || !(has_script || file.is_file()) {
+                continue;
+            }
+            let settings = self.application(&file, vhost, base).unwrap_or_else(|problems| {
+                self.broken.push(Broken { vhost: vhost.name.clone(), application: name.clone(), problems });
+                Arc::clone(&vhost.defaults)
+            });
+            applications.insert(name, Registered { folder, settings });
+        }
+        applications
+    }
+
+    fn application(&mut self, file: &Path, vhost: &Vhost, base: &Element) -> Result<Arc<Application>, Vec<Problem>> {
+        let mut findings = Findings::default();
+        let tree = source::tree(file, &application::SCHEMA, self.variables, &mut findings);
+        let Some(tree) = tree.filter(|_| !findings.has_errors()) else {
+            let problems = findings.into_vec();
+            return if problems.is_empty() { Ok(Arc::clone(&vhost.defaults)) } else { Err(problems) };
+        };
+        let merged = overlay(&application::SCHEMA, base, &tree, &mut findings);
+        let found = RefCell::new(findings);
+        let view = View::new(&application::SCHEMA, Some(&merged), &found);
+        let application = Application::read(&view, self.root, vhost.idle_clients);
+        let findings = found.into_inner();
+        if findings.has_errors() {
+            return Err(findings.into_vec());
+        }
+        self.findings.append(findings);
+        Ok(Arc::new(application))
+    }
+
+    fn collisions(&mut self, listening: &[Listening]) {
+        if listening.is_empty() {
+            self.findings.push(Problem::warning(
+                &Place { file: Path::new("Adaptor.xml").into(), position: None },
+                "no adaptor listens for RTMFP: nobody can connect",
+            ));
+        }
+        for (index, (listen, place)) in listening.iter().enumerate() {
+            let earlier = listening.iter().take(index).find(|(other, _)| other.collides(listen));
+            if let Some((other, other_place)) = earlier {
+                let message = format!("UDP {} collides with {} of {other_place}", listen.local, other.local);
+                self.findings.push(Problem::error(place, message));
+            }
+        }
+    }
+
+    /// The folders in a folder, by name.
+    fn folders(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut folders: Vec<PathBuf> =
+            entries.filter(|path| path.is_dir() && !is_hidden(path)).take(MOST_FOLDERS + 1).collect();
+        if folders.len() > MOST_FOLDERS {
+            let message = format!("holds more than {MOST_FOLDERS} folders");
+            self.findings.push(Problem::error(&Place::whole(&folder.into()), message));
+            folders.clear();
+        }
+        folders.sort();
+        folders
+    }
+
+    /// A misnamed file would be as good as none.
+    fn strangers(&mut self, folder: &Path, known: &[&str]) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_ours =
+            |path: &PathBuf| path.is_file() && path.extension().is_some_and(|end| end == "xml" || end == "ini");
+        let mut strangers: Vec<PathBuf> = entries
+            .filter(is_ours)
+            .filter(|path| !known.contains(&name_of(path).as_str()))
+            .take(MOST_FOLDERS)
+            .collect();
+        strangers.sort();
+        for stranger in strangers {
+            let hint = names::nearest(&name_of(&stranger), known.iter().copied());
+            let hint = hint.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            self.warn(&stranger, &format!("is not used{hint}"));
+        }
+    }
+
+    fn logger(&mut self, path: &Path) {
+        if path.is_file() {
+            self.warn(path, "is not supported and has no effect");
+        }
+    }
+
+    fn warn(&mut self, path: &Path, message: &str) {
+        self.findings.push(Problem::warning(&Place::whole(&path.into()), message));
+    }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    name_of(path).starts_with('.')
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,142 @@
+//! The configuration: the files of Adobe's servers, read into one checked [`Config`].
+//!
+//! A folder `conf` holds `Server.xml`, `Users.xml`, `introd.ini`, and a folder for each adaptor; that holds `Adaptor.xml` and a
+//! folder for each virtual host, with `Vhost.xml` and `Application.xml`. An application's folder may hold an `Application.xml`
+//! that overrides the virtual host's. Whatever is missing has the built-in defaults, which are also what the shipped files say.
+//!
+//! Each file is described by one table, its `Schema`: what may stand in it, of what kind, with what default and meaning. The
+//! reading, the checks of names, the suggestions, and the tables of `conf/README.md` all come from it.
+
+mod access;
+mod adaptor;
+mod application;
+mod duration;
+mod idle;
+mod load;
+mod names;
+mod overlay;
+mod password;
+mod ports;
+mod problem;
+mod reference;
+mod schema;
+mod server;
+mod settings;
+mod source;
+mod summary;
+mod users;
+mod variables;
+mod vhost;
+mod view;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+pub use access::{Access, NameAccess, Order};
+pub use adaptor::{Adaptor, ForwardedHello, KeepAlive, Rtmfp};
+pub use application::{Application, Fallback, JoinLeaveMode, LookupMode, Plugin, Policy, Script};
+pub use idle::IdleClients;
+pub use password::Password;
+pub use ports::{Listen, PortList, PortSet};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use reference::reference;
+pub use server::{AdminServer, Limits, LoginLimits, Registry, Server};
+pub use settings::Settings;
+pub use users::{HttpCommands, User, Users};
+pub use vhost::{Registered, Vhost};
+
+/// The folder that is read when none is named.
+const DEFAULT_DIR: &str = "conf";
+
+/// Everything that the files say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Server.xml.
+    pub server: Server,
+    /// Users.xml.
+    pub users: Users,
+    /// The adaptor `_defaultRoot_`.
+    pub default_adaptor: Adaptor,
+    /// The others.
+    pub adaptors: Vec<Adaptor>,
+}
+
+/// A configuration that the server starts with.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the files say.
+    pub config: Config,
+    /// What should be known about them.
+    pub warnings: Vec<Problem>,
+    /// Applications whose own file is broken: they run with the settings of their virtual host.
+    pub broken: Vec<Broken>,
+}
+
+/// An application whose own file is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its virtual host.
+    pub vhost: String,
+    /// Its name.
+    pub application: String,
+    /// What is wrong; warnings included.
+    pub problems: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads the files of a folder, or of the folder `conf` here if none is named. Relative paths in them count from the folder
+    /// that holds it. Host names in access rules are not looked up; see [`Access::resolve`].
+    ///
+    /// # Errors
+    /// Everything that is wrong in all files, if anything but the own file of an application is; or that a folder that was named
+    /// does not exist.
+    pub fn load(dir: Option<&Path>) -> Result<Loaded, Problems> {
+        if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
+            let problem = Problem::error(&Place::whole(&dir.into()), "there is no such folder");
+            return Err(Problems(vec![problem]));
+        }
+        let dir = dir.unwrap_or(Path::new(DEFAULT_DIR));
+        let root = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        load::Loader { dir, root, environment: &|name| std::env::var(name).ok() }.load()
+    }
+
+    /// All adaptors, `_defaultRoot_` first.
+    pub fn all_adaptors(&self) -> impl Iterator<Item = &Adaptor> {
+        std::iter::once(&self.default_adaptor).chain(&self.adaptors)
+    }
+
+    /// The settings of an application of a virtual host; any name has some.
+    pub fn application(&self, vhost: &Vhost, name: &str) -> Arc<Application> {
+        Arc::clone(vhost.application(name))
+    }
+}
+
+/// Reads the files of a folder as [`Config::load`] does and writes all problems, then, if the server would start, a summary of
+/// what would run. Gives back whether everything is in order; warnings are.
+///
+/// # Errors
+/// If `out` cannot be written to.
+pub fn check(dir: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
+    match Config::load(dir) {
+        Ok(loaded) => {
+            let broken = loaded.broken.iter().flat_map(|broken| &broken.problems);
+            for problem in loaded.warnings.iter().chain(broken) {
+                writeln!(out, "{problem}")?;
+            }
+            for broken in &loaded.broken {
+                writeln!(out, "{}/{}: its own settings are ignored", broken.vhost, broken.application)?;
+            }
+            write!(out, "{}", loaded.config)?;
+            Ok(loaded.broken.is_empty())
+        }
+        Err(problems) => {
+            writeln!(out, "{problems}")?;
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What may stand in a file: one table a file, from which the reading, the checks, the suggestions and the documentation come.
+
+use super::duration::Unit;
+use super::names;
+use super::problem::{Findings, Problem};
+use super::xml::Element;
+
+/// A file of the configuration.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// The name of the file.
+    pub(super) file: &'static str,
+    /// The name of its root element.
+    pub(super) root: &'static str,
+    /// Everything with a value. What has only elements in it is known by the paths of those.
+    pub(super) entries: &'static [Entry],
+    /// What Adobe's servers know and this one has no use for, with everything in it. Paths like those of entries.
+    pub(super) unsupported: &'static [&'static str],
+    /// Names that older servers used: `(theirs, ours)`, for elements directly in the root.
+    pub(super) renamed: &'static [(&'static str, &'static str)],
+    /// An attribute that every element of the file may carry.
+    pub(super) everywhere: &'static [&'static str],
+}
+
+/// One value: the text of an element, or an attribute.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// From the root, which is left out: `RTMFP/KeepAliveTime/NAT/Peers`, `RTMFP@enable`. A `*` marks elements that may repeat.
+    pub(super) path: &'static str,
+    /// What the value must be.
+    pub(super) kind: Kind,
+    /// What it is when it is left out or empty, as it would stand in the file.
+    pub(super) default: &'static str,
+    /// What it does.
+    pub(super) meaning: &'static str,
+    /// Whether no server of Adobe's knows it.
+    pub(super) is_ours: bool,
+}
+
+/// An entry that Adobe's servers know too.
+pub(super) const fn ams(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Entry {
+    Entry { path, kind, default, meaning, is_ours: false }
+}
+
+/// An entry of this server alone.
+pub(super) const fn ours(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Entry {
+    Entry { path, kind, default, meaning, is_ours: true }
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Whole { least: u64, most: u64 },
+    /// A whole number, or -1 for "as many as come".
+    Limit { most: u64 },
+    /// A time, as a number of units; `least` and `most` are in them too.
+    Time { unit: Unit, least: u64, most: u64 },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// A file or folder; a relative one counts from the folder that holds `conf`.
+    Path,
+    /// Several of them, separated by `;`.
+    Paths,
+    /// An IP address.
+    Address,
+    /// Addresses and ports.
+    Ports,
+    /// Host names, whole or partial IP addresses, CIDR blocks, or `all`.
+    Hosts,
+    /// Names separated by commas, or `all`.
+    Names,
+    /// Numbers out of a set, separated by commas.
+    Numbers(&'static [u64]),
+    /// Elements of any name, for a script or a plugin to read.
+    Tree,
+}
+
+impl Kind {
+    /// In words, as in "must be ...".
+    pub(super) fn describe(self) -> String {
+        match self {
+            Self::Flag => "`true` or `false`".into(),
+            Self::Whole { least, most } => format!("a whole number from {least} to {most}"),
+            Self::Limit { most } => format!("a whole number from 0 to {most}, or -1 for no limit"),
+            Self::Time { unit, least, most } => format!("a number of {} from {least} to {most}", unit.name()),
+            Self::Word(words) => one_of(words.iter().map(|word| format!("`{word}`"))),
+            Self::Text => "a text of at most 4096 bytes".into(),
+            Self::Path => "a path of at most 4096 bytes".into(),
+            Self::Paths => "paths separated by `;`, of at most 4096 bytes".into(),
+            Self::Address => "an IP address".into(),
+            Self::Ports => "`host:port,port-port;...`".into(),
+            Self::Hosts => {
+                "host names, whole or partial IP addresses, CIDR blocks or `all`, separated by commas".into()
+            }
+            Self::Names => "names or `all`, separated by commas".into(),
+            Self::Numbers(numbers) => format!("{}, separated by commas", one_of(numbers.iter().map(u64::to_string))),
+            Self::Tree => "elements of any name".into(),
+        }
+    }
+}
+
+/// `a`, `b` or `c`.
+fn one_of(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<_> = words.collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// What a path means in a file.
+enum Meaning {
+    /// It is, or leads to, something with a value.
+    Known {
+        repeats: bool,
+        has_text: bool,
+        is_tree: bool,
+    },
+    /// Known and of no use.
+    Unsupported,
+    Unknown,
+}
+
+impl Schema {
+    /// The entry of a path; the tests call for each.
+    pub(super) fn entry(&self, path: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.path == path)
+    }
+
+    /// All paths, supported or not, without the marks of repetition.
+    fn paths(&self) -> impl Iterator<Item = (String, bool)> {
+        let supported = self.entries.iter().map(|entry| (entry.path.replace('*', ""), true));
+        supported.chain(self.unsupported.iter().map(|path| (path.replace('*', ""), false)))
+    }
+
+    fn meaning(&self, path: &str) -> Meaning {
+        let mut known = false;
+        let mut repeats = false;
+        let mut has_text = false;
+        let mut is_tree = false;
+        for entry in self.entries {
+            let plain = entry.path.replace('*', "");
+            let Some(rest) = plain.strip_prefix(path) else { continue };
+            if rest.is_empty() {
+                (has_text, is_tree) = (true, entry.kind == Kind::Tree);
+            } else if !rest.starts_with(['/', '@']) {
+                continue;
+            }
+            known = true;
+            let depth = path.split('/').count();
+            repeats |= entry.path.split(['/', '@']).nth(depth - 1).is_some_and(|segment| segment.ends_with('*'));
+        }
+        if known {
+            Meaning::Known { repeats, has_text, is_tree }
+        } else if self.paths().any(|(known, is_supported)| !is_supported && known == path) {
+            Meaning::Unsupported
+        } else if self.unsupported.iter().any(|known| known.replace('*', "").starts_with(&format!("{path}/"))) {
+            Meaning::Known { repeats: false, has_text: false, is_tree: false }
+        } else {
+            Meaning::Unknown
+        }
+    }
+
+    /// Whether the element at a path may repeat, or takes elements of any name.
+    pub(super) fn is_free_or_repeats(&self, path: &str) -> bool {
+        matches!(self.meaning(path), Meaning::Known { repeats, is_tree, .. } if repeats || is_tree)
+    }
+
+    /// Reports all names that do not belong, and takes out of the tree whatever the reading has no use for.
+    pub(super) fn check(&self, root: &mut Element, findings: &mut Findings) {
+        if root.name != self.root {
+            let message = format!("the root element of {} is <{}>, not <{}>", self.file, self.root, root.name);
+            findings.push(Problem::error(&root.place, message));
+            *root = Element::empty(self.root, &root.place);
+            return;
+        }
+        for child in &mut root.children {
+            if let Some((_, name)) = self.renamed.iter().find(|(theirs, _)| *theirs == child.name) {
+                child.name = (*name).into();
+            }
+        }
+        self.check_inside(root, "", false, findings);
+    }
+
+    /// `path` is that of `element`, with a slash behind it; that of the root is empty.
+    fn check_inside(&self, element: &mut Element, path: &str, has_text: bool, findings: &mut Findings) {
+        if !has_text && !element.text.is_empty() {
+            let message = format!("<{}> takes elements, not text", element.name);
+            findings.push(Problem::error(&element.text_place, message));
+        }
+        let owner = path.trim_end_matches('/');
+        element.attributes.retain(|attribute| {
+            if self.everywhere.contains(&attribute.name.as_str()) {
+                return true;
+            }
+            let full = format!("{owner}@{}", attribute.name);
+            match self.meaning(&full) {
+                Meaning::Known { .. } => return true,
+                Meaning::Unsupported => {
+                    findings.push(Problem::warning(&attribute.place, format!("{full} has no effect here")));
+                }
+                Meaning::Unknown => {
+                    let known = self
+                        .paths()
+                        .filter_map(|(known, _)| Some(known.strip_prefix(owner)?.strip_prefix('@')?.to_owned()));
+                    let hint = suggest(&attribute.name, known.chain(self.everywhere.iter().map(|name| (*name).into())));
+                    let message = format!("<{}> has no attribute {}{hint}", element.name, attribute.name);
+                    findings.push(Problem::error(&attribute.place, message));
+                }
+            }
+            false
+        });
+        let mut seen: Vec<(String, u32)> = Vec::new();
+        let parent = element.name.clone();
+        element.children.retain_mut(|child| {
+            let full = format!("{path}{}", child.name);
+            match self.meaning(&full) {
+                Meaning::Known { repeats, has_text, is_tree } => {
+                    let earlier = seen.iter().find(|(name, _)| *name == child.name).map(|(_, line)| *line);
+                    if let Some(line) = earlier.filter(|_| !repeats) {
+                        let message = format!("<{}> stands in line {line} already", child.name);
+                        findings.push(Problem::error(&child.place, message));
+                        return false;
+                    }
+                    if earlier.is_none() {
+                        seen.push((child.name.clone(), child.place.line()));
+                    }
+                    if !is_tree {
+                        self.check_inside(child, &format!("{full}/"), has_text, findings);
+                    }
+                    return true;
+                }
+                Meaning::Unsupported => {
+                    findings
+                        .push(Problem::warning(&child.place, format!("<{full}> is not supported and has no effect")));
+                }
+                Meaning::Unknown => {
+                    let hint = self.suggest_element(path, &child.name);
+                    findings.push(Problem::error(
+                        &child.place,
+                        format!("<{parent}> has no element <{}>{hint}", child.name),
+                    ));
+                }
+            }
+            false
+        });
+    }
+
+    /// The nearest name that may stand here; else the place where just this name may stand.
+    fn suggest_element(&self, path: &str, name: &str) -> String {
+        let siblings = self.paths().filter_map(|(known, _)| {
+            let rest = known.strip_prefix(path)?;
+            rest.split(['/', '@']).next().filter(|name| !name.is_empty()).map(str::to_owned)
+        });
+        let hint = suggest(name, siblings);
+        if !hint.is_empty() {
+            return hint;
+        }
+        for (known, _) in self.paths() {
+            let segments: Vec<&str> = known.split(['/', '@']).collect();
+            if let Some(depth) = segments.iter().position(|segment| *segment == name) {
+                let parents = segments.get(..depth).unwrap_or_default().join("/");
+                return if parents.is_empty() {
+                    format!("; it belongs directly in <{}>", self.root)
+                } else {
+                    format!("; it belongs in <{parents}>")
+                };
+            }
+        }
+        String::new()
+    }
+}
+
+fn suggest(name: &str, known: impl Iterator<Item = String>) -> String {
+    let known: Vec<String> = known.collect();
+    let nearest = names::nearest(name, known.iter().map(String::as_str));
+    nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default()
+}

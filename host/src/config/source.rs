@@ -1,0 +1,57 @@
+//! Files of the configuration as text and as trees.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::problem::{Findings, Place, Problem};
+use super::schema::Schema;
+use super::variables::Variables;
+use super::xml::{self, Element};
+
+/// The largest file, in bytes. The largest one that Adobe ships is a twentieth of it.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The text of a file; `None` if there is none, or none that can be read, which is reported.
+pub(super) fn text(path: &Path, findings: &mut Findings) -> Option<(Arc<Path>, String)> {
+    let name: Arc<Path> = path.into();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    let message = match read {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => format!("cannot be read: {error}"),
+        Ok(_) if bytes.len() as u64 > LARGEST => format!("is larger than {LARGEST} bytes"),
+        Ok(_) => match String::from_utf8(bytes) {
+            Ok(text) => return Some((name, text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
+            Err(error) => {
+                let good = error.utf8_error().valid_up_to();
+                let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
+                format!("is not UTF-8 in line {line}")
+            }
+        },
+    };
+    findings.push(Problem::error(&Place::whole(&name), message));
+    None
+}
+
+/// The checked tree of a file with its variables filled in; `None` if there is none to go by.
+pub(super) fn tree(
+    path: &Path,
+    schema: &Schema,
+    variables: &Variables<'_>,
+    findings: &mut Findings,
+) -> Option<Element> {
+    let (name, text) = text(path, findings)?;
+    match xml::parse(&name, &text) {
+        Ok(mut root) => {
+            schema.check(&mut root, findings);
+            variables.expand(&mut root, findings);
+            Some(root)
+        }
+        Err(problem) => {
+            findings.push(problem);
+            None
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What would run, for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Adaptor, Application, Config, IdleClients, JoinLeaveMode, LookupMode, Rtmfp, Server, Vhost};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server.fmt(f)?;
+        let users: Vec<&str> =
+            self.users.users.iter().filter(|user| user.password.is_some()).map(|user| user.name.as_str()).collect();
+        let who = if users.is_empty() {
+            "no administrator has a password".into()
+        } else {
+            format!("administrators: {}", users.join(", "))
+        };
+        writeln!(f, "  {who}")?;
+        self.all_adaptors().try_for_each(|adaptor| adaptor.fmt(f))
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads = |count: usize| if count == 0 { "one for each core".to_owned() } else { count.to_string() };
+        writeln!(f, "server")?;
+        writeln!(
+            f,
+            "  workers: {}; for scripts: {}; for handshakes: {}",
+            threads(self.workers),
+            self.script_threads,
+            threads(self.keying_threads)
+        )?;
+        match &self.registry.plugin {
+            Some(plugin) => writeln!(f, "  registry of peers: {}", plugin.display())?,
+            None => writeln!(f, "  registry of peers: in memory, this server only")?,
+        }
+        let limits = &self.limits;
+        writeln!(
+            f,
+            "  sessions: {}; opened in a second: {}, from one address: {}; lookups in a second from one address: {}",
+            limit(limits.max_sessions),
+            limit(limits.max_connection_rate),
+            limit(limits.max_connection_rate_per_address),
+            limit(limits.max_lookup_rate_per_address),
+        )?;
+        if !self.admin.enable {
+            return writeln!(f, "  administration: off");
+        }
+        let listen: Vec<String> = self.admin.listen.iter().map(ToString::to_string).collect();
+        writeln!(f, "  administration: TCP {}, for {}", listen.join(", "), self.admin.access)
+    }
+}
+
+impl fmt::Display for Adaptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "adaptor {}", self.name)?;
+        if self.listen.is_empty() {
+            writeln!(f, "  RTMFP: off")?;
+        }
+        for listen in &self.listen {
+            writeln!(f, "  RTMFP: UDP {listen}")?;
+        }
+        for set in &self.core_ports {
+            writeln!(f, "  for each worker, one of: UDP {set}")?;
+        }
+        writeln!(f, "  clients: {}", self.access)?;
+        self.rtmfp.fmt(f)?;
+        self.all_vhosts().try_for_each(|vhost| vhost.fmt(f))
+    }
+}
+
+impl fmt::Display for Rtmfp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, nat) = (self.keepalive_no_nat, self.keepalive_nat);
+        writeln!(
+            f,
+            "  keepalives: to the server every {}, to peers every {}; behind a NAT {} and {}; gone after {}",
+            seconds(open.server),
+            seconds(open.peers),
+            seconds(nat.server),
+            seconds(nat.peers),
+            seconds(self.dead_peer_timeout),
+        )?;
+        let groups: Vec<String> = self.dh_groups.iter().map(u64::to_string).collect();
+        writeln!(f, "  Diffie-Hellman groups: {}", groups.join(", "))
+    }
+}
+
+impl fmt::Display for Vhost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  virtual host {}", self.name)?;
+        if !self.aliases.is_empty() {
+            write!(f, ", also {}", self.aliases.join(", "))?;
+        }
+        writeln!(f)?;
+        writeln!(
+            f,
+            "    clients: {}, at most {} in {} instances; idle ones: {}",
+            self.access,
+            limit(self.max_connections),
+            limit(self.max_app_instances),
+            self.idle_clients
+        )?;
+        let others = if self.accepts_unregistered { "any other application" } else { "no other application" };
+        writeln!(f, "    applications in {}, and {others}", self.apps_dir.display())?;
+        writeln!(f, "      by default: {}", self.defaults)?;
+        for (name, registered) in &self.applications {
+            let own = if registered.settings == self.defaults {
+                "as by default".into()
+            } else {
+                registered.settings.to_string()
+            };
+            writeln!(f, "      {name}: {own}")?;
+        }
+        Ok(())
+    }
+}
+
+/// In one line.
+impl fmt::Display for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lookups = match self.peer_lookup_events {
+            LookupMode::None => "the server",
+            LookupMode::Partial => "the server for its own peers, else the script",
+            LookupMode::All => "the script",
+        };
+        let groups = match self.join_leave_events {
+            JoinLeaveMode::None => "the server",
+            JoinLeaveMode::All => "the script",
+        };
+        write!(f, "lookups by {lookups}, groups by {groups}")?;
+        let plugins: Vec<String> = self.plugins.iter().map(|plugin| plugin.path.display().to_string()).collect();
+        if !plugins.is_empty() {
+            write!(f, ", plugins {}", plugins.join(", "))?;
+        }
+        let time = self.script.time.map_or_else(|| "any time".into(), seconds);
+        write!(f, ", scripts {} kB and {time}", self.script.memory / 1024)
+    }
+}
+
+impl fmt::Display for IdleClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.enable { write!(f, "closed after {}", seconds(self.max_idle_time)) } else { f.write_str("stay") }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f64())
+}
+
+fn limit(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "any number".into(), |limit| limit.to_string())
+}

@@ -1,0 +1,1 @@
+-- A script without settings of its own.

@@ -1,0 +1,160 @@
+//! `${NAME}`: from introd.ini (`NAME = value` lines), then from the environment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::names;
+use super::problem::{Findings, Place, Problem};
+use super::xml::Element;
+
+/// Variables that refer to variables that refer to ...: deeper than that is a mistake.
+const DEEPEST: usize = 16;
+/// The longest value with all its variables filled in, in bytes. Without it, doubling thirty times makes gigabytes.
+const LONGEST: usize = 16 * 1024;
+
+/// The most references in one value, those in the variables it refers to included. Empty variables cost time, not bytes.
+const MOST_REFERENCES: usize = 1000;
+
+/// Where variables that no file sets come from.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The variables of a configuration.
+pub(super) struct Variables<'a> {
+    lines: BTreeMap<String, Line>,
+    environment: Environment<'a>,
+}
+
+/// A value on its way from `${A}` to what A stands for.
+#[derive(Default)]
+struct Filled {
+    text: String,
+    references: usize,
+}
+
+struct Line {
+    value: String,
+    place: Place,
+}
+
+impl<'a> Variables<'a> {
+    /// No file sets any.
+    pub(super) fn new(environment: Environment<'a>) -> Self {
+        Self { lines: BTreeMap::new(), environment }
+    }
+
+    /// Adds the lines of a file. What an earlier file sets stays; within a file the last line counts.
+    pub(super) fn add(&mut self, file: &Arc<Path>, text: &str, findings: &mut Findings) {
+        for (index, line) in text.lines().enumerate() {
+            let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            let place = Place { file: Arc::clone(file), position: Some((number, 1)) };
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let Some((name, value)) = line.split_once('=') else {
+                findings.push(Problem::error(&place, "this is neither `NAME = value` nor a comment (`# ...`)"));
+                continue;
+            };
+            let name = name.trim();
+            if !is_name(name) {
+                let message = format!("`{name}` is not a name: letters, digits, `.`, `_` and `-` make one");
+                findings.push(Problem::error(&place, message));
+                continue;
+            }
+            if let Some(earlier) = self.lines.get(name) {
+                let is_same_file = earlier.place.file == *file;
+                let winner = if is_same_file { "this line" } else { "it" };
+                let message = format!("{name} is set in {} already; {winner} wins", earlier.place);
+                findings.push(Problem::warning(&place, message));
+                if !is_same_file {
+                    continue;
+                }
+            }
+            self.lines.insert(name.into(), Line { value: unquote(value.trim()).into(), place });
+        }
+    }
+
+    /// Reports the lines that can never be filled in, whether or not anything uses them.
+    pub(super) fn check(&self, findings: &mut Findings) {
+        for (name, line) in &self.lines {
+            if let Err(message) = self.fill(&line.value, &mut vec![name.as_str()], &mut Filled::default()) {
+                findings.push(Problem::error(&line.place, message));
+            }
+        }
+    }
+
+    /// Fills in all texts and attributes of an element and of those in it.
+    pub(super) fn expand(&self, element: &mut Element, findings: &mut Findings) {
+        self.expand_value(&mut element.text, &element.text_place, findings);
+        for attribute in &mut element.attributes {
+            self.expand_value(&mut attribute.value, &attribute.place, findings);
+        }
+        // Not deeper than the parser allows.
+        element.children.iter_mut().for_each(|child| self.expand(child, findings));
+    }
+
+    fn expand_value(&self, value: &mut String, place: &Place, findings: &mut Findings) {
+        if !value.contains("${") {
+            return;
+        }
+        let mut filled = Filled::default();
+        let result = self.fill(value, &mut Vec::new(), &mut filled);
+        // Nothing more is said about a value that cannot be known: as if it were left out.
+        *value = if result.is_ok() { filled.text.trim().into() } else { String::new() };
+        if let Err(message) = result {
+            findings.push(Problem::error(place, message));
+        }
+    }
+
+    fn fill<'n>(&'n self, value: &'n str, inside: &mut Vec<&'n str>, filled: &mut Filled) -> Result<(), String> {
+        let mut rest = value;
+        while let Some((before, after)) = rest.split_once("${") {
+            filled.text.push_str(before);
+            filled.references += 1;
+            if filled.references > MOST_REFERENCES {
+                return Err(format!("more than {MOST_REFERENCES} variables in one value"));
+            }
+            let Some((name, tail)) = after.split_once('}') else {
+                return Err(format!("`${{` without `}}` in `{value}`"));
+            };
+            if inside.contains(&name) {
+                return Err(format!("the variables go round in a circle: {} -> {name}", inside.join(" -> ")));
+            }
+            if inside.len() >= DEEPEST {
+                return Err(format!("variables refer to each other more than {DEEPEST} deep"));
+            }
+            if let Some(line) = self.lines.get(name) {
+                inside.push(name);
+                self.fill(&line.value, inside, filled)?;
+                inside.pop();
+            } else if let Some(value) = (self.environment)(name) {
+                filled.text.push_str(&value);
+            } else {
+                return Err(self.missing(name));
+            }
+            if filled.text.len() > LONGEST {
+                return Err(format!("with its variables filled in, the value is longer than {LONGEST} bytes"));
+            }
+            rest = tail;
+        }
+        filled.text.push_str(rest);
+        Ok(())
+    }
+
+    fn missing(&self, name: &str) -> String {
+        let hint = names::nearest(name, self.lines.keys().map(String::as_str))
+            .map(|known| format!("; did you mean ${{{known}}}?"))
+            .unwrap_or_default();
+        format!("${{{name}}} is set neither in introd.ini nor in the environment{hint}")
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// Quotes keep the spaces inside them.
+fn unquote(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value)
+}

@@ -1,0 +1,177 @@
+//! Vhost.xml: a virtual host and its applications.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::access::Access;
+use super::application::Application;
+use super::idle::{self, IdleClients};
+use super::schema::{Entry, Kind, Schema, ams, ours};
+use super::server::ORDER;
+use super::view::View;
+
+/// A virtual host: the name that clients connect to, and what they find there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vhost {
+    /// The name: that of its folder.
+    pub name: String,
+    /// Its other names, in small letters.
+    pub aliases: Vec<String>,
+    /// Where the folders of its applications are.
+    pub apps_dir: PathBuf,
+    /// The most clients at a time.
+    pub max_connections: Option<u64>,
+    /// The most instances of applications at a time.
+    pub max_app_instances: Option<u64>,
+    /// What happens to clients that do nothing, where no application says otherwise.
+    pub idle_clients: IdleClients,
+    /// Who may connect.
+    pub access: Access,
+    /// The application that answers lookups of peers that are not connected, to peers that are not.
+    pub default_application: String,
+    /// Whether an application without a folder exists all the same.
+    pub accepts_unregistered: bool,
+    /// The settings of all applications that have no file of their own.
+    pub defaults: Arc<Application>,
+    /// The applications that have a folder.
+    pub applications: BTreeMap<String, Registered>,
+}
+
+/// An application with a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its settings: those of its own Application.xml over those of the virtual host.
+    pub settings: Arc<Application>,
+}
+
+pub(super) static SCHEMA: Schema = Schema {
+    file: "Vhost.xml",
+    root: "VirtualHost",
+    entries: ENTRIES,
+    unsupported: &[
+        "ResourceLimits/MaxEdgeConnections",
+        "ResourceLimits/MaxStreams",
+        "ResourceLimits/MaxSharedObjects",
+        "ResourceLimits/AppInstanceGC",
+        "RecordAccessLog",
+        "VirtualKeys",
+        "VirtualDirectory",
+        "DNSSuffix",
+        "Proxy",
+        "SSL",
+        "Logging",
+    ],
+    renamed: &[],
+    everywhere: &[],
+};
+
+const ENTRIES: &[Entry] = &[
+    ams("AliasList/Alias*", Kind::Text, "", "Another name of the virtual host"),
+    ams("AliasList/Alias*@name", Kind::Text, "", "Another one, usually a short one"),
+    ams("AppsDir", Kind::Path, "lua", "The folder that holds a folder for each application"),
+    ams("ResourceLimits/MaxConnections", Kind::Limit { most: 100_000_000 }, "-1", "Clients at a time"),
+    ams(
+        "ResourceLimits/MaxAppInstances",
+        Kind::Limit { most: 100_000_000 },
+        "15000",
+        "Instances of applications at a time",
+    ),
+    ams(
+        "AutoCloseIdleClients@enable",
+        idle::ENABLE,
+        "inherit",
+        "Whether clients that do nothing are disconnected. `inherit`: as Server.xml says",
+    ),
+    ams(
+        "AutoCloseIdleClients/MaxIdleTime",
+        idle::MAX_IDLE_TIME,
+        "0",
+        "How long a client may do nothing, in seconds. 0: as Server.xml says",
+    ),
+    ams("Allow", Kind::Hosts, "all", "Who may connect"),
+    ours("Deny", Kind::Hosts, "", "Who may not"),
+    ours("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see below"),
+    ours(
+        "DefaultApplication",
+        Kind::Text,
+        "default",
+        "The application that answers a lookup if neither the asker nor the peer asked for is connected",
+    ),
+    ours(
+        "UnregisteredApplications",
+        Kind::Word(&["accept", "reject"]),
+        "accept",
+        "What happens to a client that connects to an application without a folder: `accept` runs it without a script, whatever its path is; `reject` refuses the client",
+    ),
+];
+
+impl Vhost {
+    /// Reads the file; the applications come later.
+    pub(super) fn read(
+        name: &str,
+        view: &View<'_>,
+        root: &Path,
+        above: IdleClients,
+        defaults: Arc<Application>,
+    ) -> Self {
+        let mut aliases = Vec::new();
+        for view in view.each("AliasList/Alias*") {
+            for alias in ["", "@name"].map(|path| view.parsed(path, |_, text| parse_alias(text))).into_iter().flatten()
+            {
+                if !aliases.contains(&alias) {
+                    aliases.push(alias);
+                }
+            }
+        }
+        let default_application = view.parsed("DefaultApplication", |_, text| {
+            is_application(text)
+                .then(|| text.to_owned())
+                .ok_or_else(|| Some(format!("`{text}` is no name of an application")))
+        });
+        Self {
+            name: name.into(),
+            aliases,
+            apps_dir: root.join(view.path("AppsDir").unwrap_or_default()),
+            max_connections: view.limit("ResourceLimits/MaxConnections"),
+            max_app_instances: view.limit("ResourceLimits/MaxAppInstances"),
+            idle_clients: above.refined(view),
+            access: Access::read(view, ""),
+            default_application,
+            accepts_unregistered: view.word("UnregisteredApplications", &[("accept", true), ("reject", false)]),
+            defaults,
+            applications: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the host is called so. Case does not count.
+    pub fn is_called(&self, host: &str) -> bool {
+        self.name.eq_ignore_ascii_case(host) || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
+    }
+
+    /// The settings of an application: those of the virtual host for one without a file of its own.
+    pub fn application(&self, name: &str) -> &Arc<Application> {
+        self.applications.get(name).map_or(&self.defaults, |registered| &registered.settings)
+    }
+
+    /// Whether clients may connect to an application of that name.
+    pub fn accepts(&self, name: &str) -> bool {
+        self.accepts_unregistered || self.applications.contains_key(name)
+    }
+}
+
+fn parse_alias(text: &str) -> Result<Option<String>, Option<String>> {
+    let is_alias = text.len() <= 253 && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'));
+    match text {
+        "" => Ok(None),
+        _ if is_alias => Ok(Some(text.to_lowercase())),
+        _ => Err(Some(format!("`{}` is no name of a host", super::view::shortened(text)))),
+    }
+}
+
+/// Whether an application may have that name: one folder deep, and no way out of it.
+pub(super) fn is_application(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}

@@ -1,0 +1,137 @@
+//! A cookie earns one session, at one address, once (RFC 7016 §3.5.1.1.2, §3.5.1.2).
+
+use std::time::Duration;
+
+use rtmfp::wire::chunk::{IIKeying, kind};
+use rtmfp::{Config, OpenFailure};
+
+use crate::network::{Introduction, NodeId, Packet, Sim, for_seeds, open_startup, seal_startup, startup_kind};
+
+/// Connects, and gives the initiator's keying as it was sent.
+fn connect_recorded(sim: &mut Sim, peer: NodeId, server: NodeId) -> Packet {
+    sim.recorded = Some(Vec::new());
+    sim.connect(peer, server);
+    let sent = sim.recorded.take().unwrap_or_default();
+    sent.into_iter().find(|packet| startup_kind(&packet.data) == Some(kind::IIKEYING)).expect("a keying")
+}
+
+/// The keying, with its cookie changed.
+fn with_cookie(packet: &Packet, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let (_, payload) = open_startup(&packet.data).expect("a startup packet");
+    let keying = IIKeying::parse(&payload).expect("a keying");
+    let mut cookie = keying.cookie_echo.to_vec();
+    change(&mut cookie);
+    let forged = IIKeying { cookie_echo: &cookie, ..keying };
+    seal_startup(0, |out| {
+        forged.put(out);
+    })
+}
+
+#[test]
+fn a_replayed_keying_opens_nothing() {
+    for_seeds(1, |sim| {
+        let (peer, server) = (sim.peer(), sim.server());
+        let keying = connect_recorded(sim, peer, server);
+        for _ in 0..1000 {
+            sim.inject(keying.from, keying.to, &keying.data);
+        }
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (1, 1));
+        // Nor when the session is gone, while the cookie still is good.
+        let id = sim.session(peer, server);
+        sim.with(peer, |endpoint, now| endpoint.abort(now, id));
+        sim.run_for(Duration::from_secs(1));
+        sim.inject(keying.from, keying.to, &keying.data);
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (0, 1));
+        // Nor when it no longer is.
+        sim.run_for(Duration::from_secs(95));
+        sim.inject(keying.from, keying.to, &keying.data);
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (0, 1));
+        assert_eq!(sim.get(server).endpoint.counters().bad_cookies, 1);
+    });
+}
+
+#[test]
+fn a_keying_replayed_from_elsewhere_earns_a_cookie_change_only() {
+    for_seeds(1, |sim| {
+        let (peer, server) = (sim.peer(), sim.server());
+        let keying = connect_recorded(sim, peer, server);
+        sim.recorded = Some(Vec::new());
+        let elsewhere = "192.0.2.66:6666".parse().unwrap();
+        sim.inject(elsewhere, keying.to, &keying.data);
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (1, 1));
+        let answers = sim.recorded.take().unwrap_or_default();
+        let to_elsewhere: Vec<_> = answers.iter().filter(|packet| packet.to == elsewhere).collect();
+        assert_eq!(to_elsewhere.len(), 1);
+        assert_eq!(startup_kind(&to_elsewhere[0].data), Some(kind::COOKIE_CHANGE));
+        assert!(to_elsewhere[0].data.len() < keying.data.len(), "no amplification");
+    });
+}
+
+#[test]
+fn a_forged_cookie_earns_nothing() {
+    for_seeds(1, |sim| {
+        let (peer, server) = (sim.peer(), sim.server());
+        let keying = connect_recorded(sim, peer, server);
+        sim.recorded = Some(Vec::new());
+        for at in 0..64 {
+            let forged = with_cookie(&keying, |cookie| cookie[at] ^= 1);
+            sim.inject(keying.from, keying.to, &forged);
+        }
+        for len in [0, 1, 63, 65, 1000] {
+            let forged = with_cookie(&keying, |cookie| cookie.resize(len, 0));
+            sim.inject(keying.from, keying.to, &forged);
+        }
+        sim.run_for(Duration::from_millis(500));
+        assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (1, 1));
+        // A change in what binds the cookie to its address looks like another address.
+        let changes = sim.recorded.take().unwrap_or_default();
+        assert!(changes.iter().all(|packet| startup_kind(&packet.data) == Some(kind::COOKIE_CHANGE)));
+        assert_eq!(changes.len(), 32);
+    });
+}
+
+#[test]
+fn an_initiator_with_two_addresses_gets_a_new_cookie() {
+    for_seeds(5, |sim| {
+        let (server, responder) = (sim.server(), sim.peer());
+        // The redirect would bring about a hello from the right address: only the forwarded one is to arrive.
+        sim.get_mut(server).introduction = Introduction { redirects: false, forwards: true };
+        sim.connect(responder, server);
+        let identity = sim.new_identity();
+        let initiator = sim.multihomed(Config::peer(identity), 2);
+        let direct = sim.address(responder).ip();
+        sim.get_mut(initiator).routes.push((direct, 1));
+        let by = sim.address(server);
+        sim.open_by(initiator, responder, &[by]);
+        sim.run_until(|sim| sim.is_connected(initiator, responder));
+        assert_eq!(sim.get(responder).endpoint.counters().cookie_changes, 1);
+        let id = sim.session(responder, initiator);
+        let far_address = sim.get(responder).endpoint.session(id).unwrap().far_address;
+        assert_eq!(far_address, sim.get(initiator).addresses[1]);
+    });
+}
+
+#[test]
+fn a_cookie_is_changed_once_only() {
+    for_seeds(1, |sim| {
+        let (server, responder) = (sim.server(), sim.peer());
+        sim.get_mut(server).introduction = Introduction { redirects: false, forwards: true };
+        sim.connect(responder, server);
+        let initiator = sim.peer_behind_nat();
+        sim.connect(initiator, server);
+        let by = sim.address(server);
+        let id = sim.open_by(initiator, responder, &[by]);
+        // Another address for every keying: no cookie ever fits.
+        sim.filter(|packet| startup_kind(&packet.data) != Some(kind::RIKEYING));
+        for _ in 0..200 {
+            sim.run_for(Duration::from_millis(500));
+            sim.rebind(initiator);
+        }
+        assert!(matches!(sim.failure(initiator, id), Some(OpenFailure::KeyingUnanswered(_) | OpenFailure::NoAnswer)));
+        assert_eq!(sim.times_opened(initiator), 1, "the server's session");
+    });
+}

@@ -1,0 +1,50 @@
+//! Idle sessions stay, at little cost (RFC 7016 §3.5.4.1).
+
+use std::time::Duration;
+
+use crate::network::{Link, for_seeds};
+
+#[test]
+fn an_idle_session_lives_for_an_hour_on_few_pings() {
+    for_seeds(3, |sim| {
+        sim.all_links(Link::default().loss(0.1));
+        let (server, client) = (sim.server(), sim.peer_behind_nat());
+        sim.connect(client, server);
+        sim.recorded = Some(Vec::new());
+        sim.run_for(Duration::from_secs(3600));
+        assert!(sim.is_connected(client, server));
+        let packets = sim.recorded.as_ref().map_or(0, Vec::len);
+        // A ping each 15 s and its reply, some of them again because one was lost.
+        assert!((2 * 230..2 * 330).contains(&packets), "{packets}");
+    });
+}
+
+#[test]
+fn a_busy_session_is_not_pinged() {
+    for_seeds(1, |sim| {
+        let (server, client) = (sim.server(), sim.peer());
+        sim.connect(client, server);
+        let flow = sim.open_flow(client, server, b"");
+        sim.recorded = Some(Vec::new());
+        for _ in 0..300 {
+            sim.send(client, server, flow, b"x");
+            sim.run_for(Duration::from_secs(1));
+        }
+        // Each message and its acknowledgement, nothing else.
+        assert_eq!(sim.recorded.as_ref().map(Vec::len), Some(600));
+    });
+}
+
+#[test]
+fn the_applications_pings_come_back() {
+    for_seeds(1, |sim| {
+        let (server, client) = (sim.server(), sim.peer());
+        let (_, id) = sim.connect(client, server);
+        assert!(sim.with(server, |endpoint, now| endpoint.ping(now, id, b"are you there")));
+        sim.run_until(|sim| {
+            sim.get(server).events.iter().any(|(_, event)| {
+                matches!(event, rtmfp::Event::Pong { session, message } if *session == id && message == b"are you there")
+            })
+        });
+    });
+}

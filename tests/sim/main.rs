@@ -1,0 +1,14 @@
+//! Whole endpoints on a simulated network in virtual time. Each scenario's name is its claim.
+
+mod closing;
+mod cookies;
+mod delivery;
+mod glare;
+mod handshake;
+mod hostile;
+mod introduction;
+mod keepalive;
+mod lossy_handshake;
+mod mobility;
+mod network;
+mod override_session;

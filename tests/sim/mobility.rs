@@ -1,0 +1,98 @@
+//! A session outlives its far end's address, and moves for nobody else (RFC 7016 §3.5.3, §3.5.4.2).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rtmfp::crypto::Preferences;
+use rtmfp::{Config, Event};
+
+use crate::network::{Link, NodeId, Sim, for_seeds};
+
+fn moves(sim: &Sim, node: NodeId) -> Vec<SocketAddr> {
+    let events = &sim.get(node).events;
+    events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::AddressChanged { to, .. } => Some(*to),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_client_whose_translator_restarts_keeps_its_session_and_loses_nothing() {
+    for_seeds(40, |sim| {
+        sim.all_links(Link::default().loss(0.02));
+        let (server, client) = (sim.server(), sim.peer_behind_nat());
+        let (_, at_server) = sim.connect(client, server);
+        let (up, down) = (sim.open_flow(client, server, b"up"), sim.open_flow(server, client, b"down"));
+        let messages: Vec<Vec<u8>> = (0..60u8).map(|number| vec![number; 2000]).collect();
+        let moves_at = sim.dice.below(60) as usize;
+        for (place, message) in messages.iter().enumerate() {
+            if place == moves_at {
+                sim.rebind(client);
+            }
+            sim.send(client, server, up, message);
+            sim.send(server, client, down, message);
+            sim.run_for(Duration::from_millis(40));
+        }
+        sim.run_until(|sim| sim.messages(server).len() == 60 && sim.messages(client).len() == 60);
+        assert_eq!(sim.messages(server), messages);
+        assert_eq!(sim.messages(client), messages);
+        let new: SocketAddr = "198.51.100.1:40002".parse().unwrap();
+        assert_eq!(moves(sim, server), [new]);
+        assert_eq!(sim.get(server).endpoint.session(at_server).unwrap().far_address, new);
+        assert_eq!((sim.session_count(client), sim.times_opened(server)), (1, 1));
+    });
+}
+
+#[test]
+fn an_idle_client_that_moved_is_found_by_its_keepalive() {
+    for_seeds(1, |sim| {
+        let (server, client) = (sim.server(), sim.peer_behind_nat());
+        sim.connect(client, server);
+        sim.rebind(client);
+        sim.run_for(Duration::from_secs(40));
+        assert_eq!(moves(sim, server).len(), 1);
+        let flow = sim.open_flow(server, client, b"");
+        sim.send(server, client, flow, b"found you");
+        sim.run_until(|sim| sim.messages(client) == [b"found you"]);
+    });
+}
+
+#[test]
+fn packets_replayed_from_elsewhere_move_nothing() {
+    for sequence_numbers in [true, false] {
+        for_seeds(10, |sim| {
+            let server = sim.server();
+            let identity = sim.new_identity();
+            let mut config = Config::peer(identity);
+            if !sequence_numbers {
+                config.keying = Preferences::default();
+            }
+            let client = sim.node(config);
+            sim.connect(client, server);
+            sim.recorded = Some(Vec::new());
+            let flow = sim.open_flow(client, server, b"");
+            for number in 0..50u8 {
+                sim.send(client, server, flow, &[number; 500]);
+                sim.run_for(Duration::from_millis(100));
+            }
+            let recorded = sim.recorded.replace(Vec::new()).unwrap_or_default();
+            let (home, to) = (sim.address(client), sim.address(server));
+            let elsewhere: SocketAddr = "192.0.2.66:6666".parse().unwrap();
+            for packet in recorded.iter().filter(|packet| packet.from == home) {
+                sim.inject(elsewhere, to, &packet.data);
+                sim.run_for(Duration::from_millis(200));
+            }
+            sim.run_for(Duration::from_secs(2));
+            assert_eq!(moves(sim, server), []);
+            assert!(sim.is_connected(client, server));
+            assert_eq!(sim.messages(server).len(), 50);
+            let sent = sim.recorded.take().unwrap_or_default();
+            let checks = sent.iter().filter(|packet| packet.to == elsewhere).count();
+            // Without numbers each packet may be real: a check a second is the price.
+            assert!(if sequence_numbers { checks == 0 } else { (1..=20).contains(&checks) }, "{checks}");
+        });
+    }
+}

@@ -1,0 +1,75 @@
+//! Who may take an address over from an open session (RFC 7016 §3.5.1.1.2, RFC 7425 §4.3.7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rtmfp::{CloseReason, Config};
+
+use crate::network::for_seeds;
+
+#[test]
+fn the_same_identity_replaces_its_old_session() {
+    for_seeds(10, |sim| {
+        let server = sim.server();
+        let identity = sim.new_identity();
+        let first = sim.node(Config::peer(Arc::clone(&identity)));
+        let (_, old) = sim.connect(first, server);
+        let address = sim.address(first);
+        sim.get_mut(first).is_dead = true;
+        sim.readdress(first, "192.0.2.1:1".parse().unwrap());
+        // The client starts again where it was.
+        let second = sim.node(Config::peer(identity));
+        sim.readdress(second, address);
+        sim.open(second, server);
+        sim.run_until(|sim| sim.times_opened(second) == 1);
+        assert_eq!(sim.closed(server, old), Some(CloseReason::Overridden));
+        assert!(sim.is_connected(second, server));
+        sim.run_for(Duration::from_secs(1));
+        assert_eq!(sim.session_count(server), 1);
+    });
+}
+
+#[test]
+fn another_identity_gets_an_address_only_when_its_holder_is_found_dead() {
+    for_seeds(10, |sim| {
+        let (server, first) = (sim.server(), sim.peer());
+        let (_, old) = sim.connect(first, server);
+        let address = sim.address(first);
+        sim.run_for(Duration::from_secs(20));
+        sim.get_mut(first).is_dead = true;
+        sim.readdress(first, "192.0.2.1:1".parse().unwrap());
+        let second = sim.peer();
+        sim.readdress(second, address);
+        sim.open(second, server);
+        sim.run_for(Duration::from_secs(5));
+        assert_eq!((sim.closed(server, old), sim.session_count(server)), (None, 1));
+        sim.run_until(|sim| sim.is_connected(second, server));
+        assert_eq!(sim.closed(server, old), Some(CloseReason::Silence));
+        assert_eq!(sim.session_count(server), 1);
+        assert!(sim.elapsed() < Duration::from_secs(50), "{:?}", sim.elapsed());
+    });
+}
+
+#[test]
+fn another_identity_does_not_drive_a_living_session_out() {
+    for_seeds(5, |sim| {
+        let (server, holder, impostor) = (sim.server(), sim.peer(), sim.peer());
+        let (_, old) = sim.connect(holder, server);
+        // Two nodes at one address: what comes to it goes to the holder, the impostor sees the answers to its hellos only by
+        // luck. Let it have them.
+        let address = sim.address(holder);
+        let home = sim.address(impostor);
+        let keying = {
+            sim.recorded = Some(Vec::new());
+            sim.open(impostor, server);
+            sim.run_until(|sim| sim.is_connected(impostor, server));
+            sim.recorded.take().unwrap_or_default()
+        };
+        for packet in keying.iter().filter(|packet| packet.from == home) {
+            sim.inject(address, packet.to, &packet.data);
+        }
+        sim.run_for(Duration::from_secs(60));
+        assert_eq!(sim.closed(server, old), None);
+        assert!(sim.is_connected(holder, server));
+    });
+}

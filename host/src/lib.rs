@@ -1,5 +1,6 @@
 //! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
 
+pub mod apps;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod check_config;
 mod probe;
 mod run;
 
@@ -27,10 +28,12 @@ struct Cli {
 enum Command {
     /// Serve: what introd does when it is given no command.
     Run(run::RunArgs),
-    /// Connect to a server as a client does, and say how it went.
-    Probe(probe::ProbeArgs),
+    /// Read the configuration, say what is wrong with it, and what would run.
+    CheckConfig(check_config::CheckConfigArgs),
     /// Load a server and report what it costs it.
     Bench(bench::BenchArgs),
+    /// Connect to a server as a client does, and say how it went.
+    Probe(probe::ProbeArgs),
 }
 
 /// Runs the program.
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::CheckConfig(args)) => check_config::check_config(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Probe(args)) => return probe::run(&args),
     };

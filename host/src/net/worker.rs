@@ -11,9 +11,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
 use super::keying_pool::KeyingPool;
+use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::ports::Ports;
-use crate::introducer::{Counter, introduce};
+use crate::apps::InstanceId;
+use crate::config::LookupMode;
+use crate::introducer::{Counter, Peer, introduce};
 use crate::peer::sleep_until;
 use crate::record::{Place, Recorder, SessionRecord};
 
@@ -30,6 +33,8 @@ pub struct Worker {
     pub endpoint: Endpoint,
     /// Its sockets.
     pub ports: Ports,
+    /// What its sockets stand for, one by one.
+    pub listeners: Vec<Listener>,
     /// What others send it.
     pub mailbox: mpsc::Receiver<Mail>,
     /// The mailboxes of all workers, its own among them.
@@ -92,7 +97,7 @@ impl Worker {
     /// # Errors
     /// If a socket is of no use any more.
     pub async fn run(mut self) -> std::io::Result<()> {
-        let mut clients = Clients::new(self.index, Arc::clone(&self.services));
+        let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services));
         if let Some(recorder) = self.recorder.clone() {
             self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
@@ -131,11 +136,11 @@ impl Worker {
                 Wake::Mail(mail) => self.take_mail(mail),
                 Wake::Timeout => {
                     self.endpoint.handle_timeout(now);
-                    clients.handle_timeout(now, &mut self.endpoint);
+                    clients.handle_timeout(now, &mut self.endpoint, &self.ports);
                 }
                 Wake::Stop => {
                     stopping = Some(Stopping::new(now, &self.endpoint));
-                    clients.say_goodbye(now, &mut self.endpoint);
+                    clients.say_goodbye(now, &mut self.endpoint, &self.ports);
                 }
             }
         }
@@ -195,7 +200,7 @@ impl Worker {
                     let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
                     self.keying.submit(job, Box::new(reply));
                 }
-                Event::Lookup(lookup) => self.look_up(&lookup),
+                Event::Lookup(lookup) => self.look_up(clients, &lookup),
                 Event::Keys { session, keys } => self.record_session(session, &keys),
                 event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
             }
@@ -214,22 +219,52 @@ impl Worker {
         }
     }
 
-    /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn look_up(&mut self, lookup: &Lookup) {
+    /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
+    fn look_up(&mut self, clients: &Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
+        let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
+        match self.lookup_mode(clients, lookup, target.as_ref()) {
+            LookupMode::None => (),
+            LookupMode::Partial if target.is_some() => (),
+            // The application has these to its script, and there is none.
+            LookupMode::Partial | LookupMode::All => {
+                counters.add(Counter::Unanswered);
+                return;
+            }
+        }
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
-        let Some(target) = lookup.target.and_then(|target| self.services.directory.lookup(&target)) else {
+        let Some(target) = target else {
             counters.add(Counter::UnknownTargets);
             return;
         };
-        let introduction = introduce(&target, lookup.initiator);
+        self.introduce(&target, lookup);
+    }
+
+    fn lookup_mode(&self, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> LookupMode {
+        let applications = &self.services.applications;
+        let of_asker = lookup.asker.and_then(|asker| clients.instance(asker)).cloned();
+        let of_target = || target.and_then(|target| applications.instance(InstanceId(target.instance)));
+        match of_asker.or_else(of_target) {
+            Some(instance) => instance.lookup_mode(),
+            None => {
+                let socket = self.ports.lookup(lookup.interface).map_or(0, |interface| usize::from(interface.socket));
+                let adaptor = self.listeners.get(socket).map_or(0, |listener| listener.adaptor);
+                applications.default_settings(adaptor).peer_lookup_events
+            }
+        }
+    }
+
+    /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
+    fn introduce(&mut self, target: &Peer, lookup: &Lookup) {
+        let counters = self.services.counters.worker(self.index);
+        let introduction = introduce(target, lookup.initiator);
         if !introduction.redirect.is_empty() {
             self.endpoint.redirect(lookup, &introduction.redirect);
             counters.add(Counter::Redirects);
         }
-        let session = SessionId::from_wire(introduction.target.session);
-        if introduction.target.worker == self.index {
+        let session = introduction.target;
+        if session.prefix() == self.index {
             if self.endpoint.forward(Instant::now(), session, lookup).is_ok() {
                 counters.add(Counter::Forwards);
             }
@@ -241,14 +276,9 @@ impl Worker {
             initiator: lookup.initiator,
             tag: Box::from(&lookup.tag[..]),
         };
-        let Some(mailbox) = self.mailboxes.get(usize::from(introduction.target.worker)) else { return };
+        let Some(mailbox) = self.mailboxes.get(usize::from(session.prefix())) else { return };
         if mailbox.try_send(mail).is_err() {
             counters.add(Counter::MailboxFull);
         }
     }
-}
-
-/// The address at which a client reached this server, as far as it is known.
-pub(super) fn near_address(ports: &Ports, interface: InterfaceId) -> String {
-    ports.address_of(interface).map_or_else(|| "?".to_owned(), |address| address.to_string())
 }

@@ -9,6 +9,8 @@ mod tests;
 
 use std::fmt;
 
+use hmac::block_api::HmacCore;
+use hmac::digest::block_api::{Buffer, CoreProxy};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -28,17 +30,18 @@ const CHECKSUM: usize = 2;
 /// What a plain packet is padded with (RFC 7425 §4.7.2); the packet parser skips it.
 const PADDING: u8 = 0xff;
 
-/// An HMAC that has taken in its key, and how many bytes of the result are sent.
+/// An HMAC that has taken in its key, and how many bytes of the result are sent. Only the two hash states are kept: the buffer
+/// that goes with them is empty, and would double the size of a session's two.
 #[derive(Clone)]
 struct TruncatedHmac {
-    keyed: Hmac<Sha256>,
+    keyed: HmacCore<Sha256>,
     length: u8,
 }
 
 impl TruncatedHmac {
     /// None for length 0: the checksum takes its place.
     fn new(key: &[u8; 32], length: u8) -> Option<Self> {
-        (length != 0).then(|| Self { keyed: keyed_hmac(key), length })
+        (length != 0).then(|| Self { keyed: keyed_hmac(key).decompose().0, length })
     }
 
     fn length(&self) -> usize {
@@ -47,7 +50,7 @@ impl TruncatedHmac {
 
     /// The HMAC of `data` in full.
     fn of(&self, data: &[u8]) -> [u8; 32] {
-        let mut mac = self.keyed.clone();
+        let mut mac: Hmac<Sha256> = Hmac::compose(self.keyed.clone(), Buffer::<HmacCore<Sha256>>::default());
         mac.update(data);
         mac.finalize().into_bytes().into()
     }

@@ -79,7 +79,7 @@ pub(crate) struct Session {
     flows: Flows,
     /// Encoded chunks that wait for a packet.
     control: Vec<u8>,
-    identity: Box<FarIdentity>,
+    identity: FarIdentity,
     mobility: Option<Box<Mobility>>,
     /// The RIKeying datagram, until the initiator has shown that it got it.
     rikeying: Option<Box<[u8]>>,
@@ -126,12 +126,12 @@ impl Session {
             rtt: Rtt::new(now),
             flows: Flows::new(Arc::clone(&config.flow)),
             control: Vec::new(),
-            identity: Box::new(FarIdentity {
+            identity: FarIdentity {
                 peer_id: from.peer_id,
                 certificate_hash: from.certificate_hash,
                 near_nonce: from.keys.near_nonce,
                 far_nonce: from.keys.far_nonce,
-            }),
+            },
             mobility: None,
             rikeying: None,
             heard: now,
@@ -395,6 +395,10 @@ impl Session {
                 if now >= self.dead_at(config) {
                     self.abort(context, CloseReason::Silence, true);
                 } else if now >= self.ping_at(config) {
+                    // RFC 7016 §3.5.4.1: no reply to the last one within ERTO.
+                    if self.pinged.is_some() {
+                        self.rtt.back_off();
+                    }
                     self.send_keepalive(now);
                 }
             }

@@ -1,6 +1,6 @@
 //! Round trip times by timestamp echo, and the retransmission timeout (RFC 7016 §3.5.2.2).
 //!
-//! Times are kept as milliseconds since the session opened: an idle session is to be small.
+//! Times are kept in 32 bits, as milliseconds since the session opened or as microseconds: an idle session is to be small.
 
 use std::time::{Duration, Instant};
 
@@ -23,20 +23,20 @@ const ECHO_LIFETIME: Duration = Duration::from_secs(128);
 pub(crate) struct Rtt {
     /// The origin of the clock whose ticks are sent.
     epoch: Instant,
-    /// TS_RX and TS_RX_TIME.
-    received: Option<(u16, Instant)>,
+    /// TS_RX, and TS_RX_TIME in milliseconds since `epoch`.
+    received: Option<(u16, u32)>,
     /// TS_ECHO_TX.
     echo_sent: Option<u16>,
     /// TS_TX.
     sent: Option<u16>,
     /// TS_ECHO_RX.
     echo_received: Option<u16>,
-    /// SRTT and RTTVAR.
-    smoothed: Option<(Duration, Duration)>,
-    /// MRTO.
-    measured_timeout: Duration,
-    /// ERTO.
-    effective_timeout: Duration,
+    /// SRTT and RTTVAR in microseconds.
+    smoothed: Option<(u32, u32)>,
+    /// MRTO in microseconds.
+    measured_timeout: u32,
+    /// ERTO in microseconds.
+    effective_timeout: u32,
 }
 
 impl Rtt {
@@ -49,8 +49,8 @@ impl Rtt {
             sent: None,
             echo_received: None,
             smoothed: None,
-            measured_timeout: MIN_ERTO,
-            effective_timeout: INITIAL_ERTO,
+            measured_timeout: micros(MIN_ERTO),
+            effective_timeout: micros(INITIAL_ERTO),
         }
     }
 
@@ -61,17 +61,21 @@ impl Rtt {
 
     /// The low 16 bits of this end's clock.
     fn tick(&self, now: Instant) -> u16 {
-        ticks(now.saturating_duration_since(self.epoch)) as u16
+        (self.millis(now) / TICK_MS) as u16
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.epoch).as_millis() as u64
     }
 
     /// SRTT: the smoothed round trip time, once there was a measurement.
     pub(crate) fn smoothed(&self) -> Option<Duration> {
-        self.smoothed.map(|(rtt, _)| rtt)
+        self.smoothed.map(|(rtt, _)| Duration::from_micros(rtt.into()))
     }
 
     /// ERTO.
     pub(crate) fn timeout(&self) -> Duration {
-        self.effective_timeout
+        Duration::from_micros(self.effective_timeout.into())
     }
 
     /// Takes note of the timestamps of a verified packet.
@@ -79,7 +83,7 @@ impl Rtt {
         if let Some(timestamp) = header.timestamp
             && self.received.is_none_or(|(seen, _)| seen != timestamp)
         {
-            self.received = Some((timestamp, now));
+            self.received = Some((timestamp, self.millis(now) as u32));
         }
         if let Some(echo) = header.timestamp_echo
             && self.echo_received != Some(echo)
@@ -88,19 +92,20 @@ impl Rtt {
             let elapsed = self.tick(now).wrapping_sub(echo);
             // More than half the clock's range can only be an echo of the future.
             if elapsed <= 32767 {
-                self.measure(Duration::from_millis(u64::from(elapsed) * TICK_MS));
+                self.measure(u32::from(elapsed) * TICK_MS as u32 * 1000);
             }
         }
     }
 
-    fn measure(&mut self, rtt: Duration) {
+    /// `rtt` in microseconds, at most the 131 s that half the clock's range is: no sum here overflows.
+    fn measure(&mut self, rtt: u32) {
         let (smoothed, variance) = match self.smoothed {
             Some((smoothed, variance)) => ((smoothed * 7 + rtt) / 8, (variance * 3 + smoothed.abs_diff(rtt)) / 4),
             None => (rtt, rtt / 2),
         };
         self.smoothed = Some((smoothed, variance));
-        self.measured_timeout = smoothed + variance * 4 + ACK_DELAY;
-        self.effective_timeout = self.measured_timeout.max(MIN_ERTO);
+        self.measured_timeout = smoothed + variance * 4 + micros(ACK_DELAY);
+        self.effective_timeout = self.measured_timeout.max(micros(MIN_ERTO));
     }
 
     /// Puts the timestamp and its echo into the header of a packet that is sent now.
@@ -111,12 +116,13 @@ impl Rtt {
             header.timestamp = Some(tick);
         }
         let Some((timestamp, at)) = self.received else { return };
-        let elapsed = now.saturating_duration_since(at);
-        if elapsed > ECHO_LIFETIME {
+        // The count starts again after 49 days; no session is silent for so long.
+        let elapsed = u64::from((self.millis(now) as u32).wrapping_sub(at));
+        if elapsed > ECHO_LIFETIME.as_millis() as u64 {
             (self.received, self.echo_sent) = (None, None);
             return;
         }
-        let echo = timestamp.wrapping_add(ticks(elapsed) as u16);
+        let echo = timestamp.wrapping_add((elapsed / TICK_MS) as u16);
         if self.echo_sent != Some(echo) {
             self.echo_sent = Some(echo);
             header.timestamp_echo = Some(echo);
@@ -125,16 +131,13 @@ impl Rtt {
 
     /// What was sent last stayed outstanding for the whole timeout: wait longer for the next.
     pub(crate) fn back_off(&mut self) {
-        self.effective_timeout = self
-            .effective_timeout
-            .mul_f64(std::f64::consts::SQRT_2)
-            .min(MAX_BACKED_OFF_ERTO)
-            .max(self.measured_timeout);
+        let longer = (f64::from(self.effective_timeout) * std::f64::consts::SQRT_2) as u32;
+        self.effective_timeout = longer.min(micros(MAX_BACKED_OFF_ERTO)).max(self.measured_timeout);
     }
 }
 
-fn ticks(duration: Duration) -> u64 {
-    duration.as_millis() as u64 / TICK_MS
+const fn micros(duration: Duration) -> u32 {
+    duration.as_micros() as u32
 }
 
 #[cfg(test)]
@@ -197,10 +200,10 @@ mod tests {
     fn timeouts_back_off_to_ten_seconds() {
         let mut rtt = Rtt::new(crate::test_clock());
         rtt.back_off();
-        assert_eq!(rtt.timeout(), Duration::from_secs(3).mul_f64(std::f64::consts::SQRT_2));
+        assert_eq!(rtt.timeout(), Duration::from_micros(4_242_640));
         (0..20).for_each(|_| rtt.back_off());
         assert_eq!(rtt.timeout(), Duration::from_secs(10));
-        rtt.measure(Duration::from_secs(12));
+        rtt.measure(12_000_000);
         rtt.back_off();
         assert!(rtt.timeout() > Duration::from_secs(12), "never below the measured timeout");
     }

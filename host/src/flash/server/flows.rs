@@ -79,6 +79,10 @@ impl NetConnection {
                     self.flows.control = Some(flow);
                 }
                 self.flows.receiving.retain(|(id, _)| *id != flow);
+                if self.flows.receiving.is_empty() {
+                    // Most clients never open another.
+                    self.flows.receiving.reserve_exact(1);
+                }
                 self.flows.receiving.push((flow, kind));
                 Verdict::Accept(kind)
             }

@@ -10,4 +10,5 @@ mod hostile;
 mod meeting;
 mod moving;
 mod probing;
+mod recorded;
 mod start_and_stop;

@@ -99,7 +99,7 @@ impl Worker {
     pub async fn run(mut self) -> std::io::Result<()> {
         let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services));
         if let Some(recorder) = self.recorder.clone() {
-            self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
+            self.ports.add_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
         let mut stopping: Option<Stopping> = None;
         loop {

@@ -158,6 +158,11 @@ impl Server {
         Self::start_with(workers, &["127.0.0.1:0"], &["--conf", &conf.to_string_lossy()])
     }
 
+    /// A server on a free port of 127.0.0.1 that writes its traffic down.
+    pub(crate) fn recording(file: &str) -> Self {
+        Self::start_with(2, &["127.0.0.1:0"], &["--record", file])
+    }
+
     /// Has the server read its configuration anew, and waits until it has: whether it was in order.
     pub(crate) fn reload(&mut self) -> bool {
         self.signal(Signal::HUP);

@@ -179,3 +179,28 @@ async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
     assert!(ended.stderr.contains("the old configuration stays"), "{ended:?}");
     assert!(ended.counter("rtmfp_lookups_unanswered") > 0);
 }
+
+#[tokio::test]
+async fn rates_are_limited() {
+    let files = Files::new("rates");
+    files.server(
+        "<ResourceLimits><Protocol><RTMFP><MaxConnectionRatePerAddress>2</MaxConnectionRatePerAddress></RTMFP></Protocol>\
+         </ResourceLimits>",
+    );
+    files.application("<RTMFP><MaxLookupRate>0</MaxLookupRate></RTMFP>");
+    let server = Server::configured(files.path(), 2);
+    let uri = server.uri(0);
+    // Clients beyond the second of a second repeat their keying and get in later, so all are there in the end.
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        clients.push(connect(&uri, from("127.0.0.1"), number).await);
+    }
+    let (asker, target) = clients.split_at_mut(1);
+    assert!(!meet(&mut asker[0], &mut target[0], Duration::from_secs(3)).await);
+    let ended = server.stop();
+    assert!(ended.counter("rtmfp_lookups_over_rate") > 0);
+    assert_eq!(ended.counter("rtmfp_redirects"), 0);
+    let refused =
+        ended.stderr.lines().filter_map(|line| line.split_once("overload: ")).any(|(_, rest)| !rest.starts_with('0'));
+    assert!(refused, "{ended:?}");
+}

@@ -10,6 +10,7 @@ use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
 
 use super::listener::Listener;
 use super::ports::Ports;
+use super::rates::{ClientRate, Rates};
 use crate::apps::{Applications, Instance, Seat};
 use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::command::{Level, info};
@@ -31,6 +32,8 @@ pub struct Services {
     pub counters: Counters,
     /// What NetConnections are told.
     pub connection: Arc<Settings>,
+    /// What is limited.
+    pub rates: Rates,
     /// What clients connect to.
     pub applications: Arc<Applications>,
     /// The server's own peer id.
@@ -47,6 +50,7 @@ struct Client {
     place: Option<(PeerId, Seat)>,
     /// When it last did something.
     active: Instant,
+    lookups: ClientRate,
     closing: Option<Closing>,
 }
 
@@ -80,6 +84,13 @@ impl Clients {
     pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
         let (_, seat) = self.clients.get(&session)?.place.as_ref()?;
         Some(seat.instance())
+    }
+
+    /// May a client look somebody up now? So often as its application allows.
+    pub(super) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
+        let Some(client) = self.clients.get_mut(&session) else { return true };
+        let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
+        limit.is_none_or(|limit| client.lookups.permits(now, limit))
     }
 
     /// Handles an event of a session.
@@ -124,7 +135,14 @@ impl Clients {
         let settings = &self.services.connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
-            Box::new(Client { connection, sending: Vec::with_capacity(1), place: None, active: now, closing: None })
+            Box::new(Client {
+                connection,
+                sending: Vec::with_capacity(1),
+                place: None,
+                active: now,
+                lookups: ClientRate::default(),
+                closing: None,
+            })
         });
         let actions = &mut self.actions;
         match event {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, KeyingJob, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
@@ -146,6 +146,7 @@ impl Worker {
         }
         self.endpoint.abort_all(Instant::now());
         self.ports.transmit(&mut self.endpoint).await;
+        tracing::info!(worker = self.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
     }
 
@@ -194,6 +195,7 @@ impl Worker {
                 stopping.note(&event);
             }
             match event {
+                Event::Keying(job) if !self.permits(&job) => self.endpoint.refuse_keying(job),
                 Event::Keying(job) => {
                     let mailbox = self.mailboxes[usize::from(self.index)].clone();
                     // The worker always comes back to its mailbox, so waiting for room there ends.
@@ -219,10 +221,22 @@ impl Worker {
         }
     }
 
+    fn permits(&self, job: &KeyingJob) -> bool {
+        let initiator = job.initiator();
+        initiator.is_none_or(|from| self.services.rates.permit_connection(Instant::now(), from.ip()))
+    }
+
     /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
-    fn look_up(&mut self, clients: &Clients, lookup: &Lookup) {
+    fn look_up(&mut self, clients: &mut Clients, lookup: &Lookup) {
+        let now = Instant::now();
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
+        let is_permitted = self.services.rates.permit_lookup(now, lookup.initiator.ip())
+            && lookup.asker.is_none_or(|asker| clients.permit_lookup(now, asker));
+        if !is_permitted {
+            counters.add(Counter::OverRate);
+            return;
+        }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
         match self.lookup_mode(clients, lookup, target.as_ref()) {
             LookupMode::None => (),

@@ -204,3 +204,24 @@ async fn rates_are_limited() {
         ended.stderr.lines().filter_map(|line| line.split_once("overload: ")).any(|(_, rest)| !rest.starts_with('0'));
     assert!(refused, "{ended:?}");
 }
+
+#[tokio::test]
+async fn a_host_is_found_by_its_name() {
+    let files = Files::new("named");
+    files.vhost("<AliasList><Alias name=\"a\">chat.example</Alias></AliasList>");
+    let server = Server::configured(files.path(), 1);
+    let (mut peer, _) = peer_on(from("127.0.0.1"), 1);
+    let candidates = peer.candidates(&server.addresses);
+    let now = std::time::Instant::now();
+    // RFC 7425 §4.4.2.1: nobody else answers to the name.
+    let other = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("other.example"), &candidates).expect("room");
+    let named = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("chat.example"), &candidates).expect("room");
+    loop {
+        let event = tokio::time::timeout(PATIENCE, peer.next()).await.expect("in time").expect("its sockets work");
+        if let Event::Opened { session, .. } = event {
+            assert_eq!(session, named);
+            assert_ne!(session, other);
+            return;
+        }
+    }
+}

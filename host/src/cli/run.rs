@@ -80,8 +80,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
 
 /// Reads the configuration; says what is odd about it.
 fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
-    let loaded = Config::load(dir)
+    let mut loaded = Config::load(dir)
         .map_err(|problems| anyhow::anyhow!("the configuration is not in order; nothing was started\n{problems}"))?;
+    for host in loaded.config.resolve_hosts() {
+        tracing::warn!(host, "an access rule names a host that has no address now: it matches nobody");
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -34,6 +34,8 @@ pub struct Services {
     pub connection: Arc<Settings>,
     /// What is limited.
     pub rates: Rates,
+    /// Messages that have waited for longer are not sent any more.
+    pub max_unsent_age: Option<Duration>,
     /// What clients connect to.
     pub applications: Arc<Applications>,
     /// The server's own peer id.
@@ -283,7 +285,9 @@ impl Acting<'_> {
             }
             Action::Send { stream, message } => {
                 let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
-                if let Err(error) = self.endpoint.send(now, session, *flow, message, Delivery::default()) {
+                let age = self.services.max_unsent_age;
+                let delivery = Delivery { start_by: age.map(|age| now + age), ..Delivery::default() };
+                if let Err(error) = self.endpoint.send(now, session, *flow, message, delivery) {
                     // A client that takes nothing in has had its time: what it was owed cannot be kept for ever.
                     tracing::info!(%session, stream, %error, "client does not take its messages: closed");
                     self.endpoint.close(now, session);

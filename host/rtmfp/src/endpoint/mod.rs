@@ -21,7 +21,7 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-pub use config::{Config, ForwardedHello};
+pub use config::{Config, ForwardedHello, Forwarders};
 pub use counters::Counters;
 pub use event::{CloseReason, Event, Lookup, OpenFailure, RevealedKeys};
 pub use keying_job::{KeyingDone, KeyingJob};

@@ -1,5 +1,6 @@
 //! The clients of one worker: between their sessions' flows and their NetConnections.
 
+use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ impl Default for KeepaliveTimers {
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
-    sending: Vec<(u32, SendFlowId)>,
+    sending: SmallVec<[(u32, SendFlowId); 1]>,
     /// Its id in the directory, once it is connected.
     peer: Option<PeerId>,
     is_closing: bool,
@@ -108,7 +109,7 @@ impl Clients {
         let settings = &self.services.connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
-            Box::new(Client { connection, sending: Vec::with_capacity(1), peer: None, is_closing: false })
+            Box::new(Client { connection, sending: SmallVec::new(), peer: None, is_closing: false })
         });
         let actions = &mut self.actions;
         match event {

@@ -4,12 +4,13 @@ use super::super::amf::{EncodeError, Value};
 use super::super::command::{Command, Level, info};
 use super::super::peer_info::PeerInfo;
 use super::{Action, CONTROL_STREAM, Call, NetConnection, Report};
+use thin_vec::ThinVec;
 
 /// Calls of the client's methods that wait for their answers.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     last: u64,
-    waiting: Vec<u64>,
+    waiting: ThinVec<u64>,
 }
 
 /// Why a call was not made.

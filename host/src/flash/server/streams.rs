@@ -4,11 +4,12 @@ use super::super::amf::Value;
 use super::super::command::{Command, Level, info};
 use super::calls::abridged;
 use super::{Action, CONTROL_STREAM, NetConnection, Report};
+use thin_vec::ThinVec;
 
 /// The streams of a connection. Few: a list beats a map.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    list: Vec<Stream>,
+    list: ThinVec<Stream>,
 }
 
 #[derive(Debug)]

@@ -81,13 +81,13 @@ impl Worker {
             let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), stopping].into_iter().flatten().min();
             let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
             let mut strays = Vec::new();
-            let received = self.ports.receive(|interface, from, datagram| {
+            let received = self.ports.receive(|now, interface, from, datagram| {
                 match cipher::session_id(datagram) {
                     // The kernel chooses workers by address; a session's worker stands in its id.
                     Some(id) if id != 0 && prefix_of(id) != index && usize::from(prefix_of(id)) < mailboxes.len() => {
                         strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
                     }
-                    _ => endpoint.handle_datagram(Instant::now(), interface, from, datagram),
+                    _ => endpoint.handle_datagram(now, interface, from, datagram),
                 }
             });
             let wake = tokio::select! {
@@ -158,6 +158,7 @@ impl Worker {
     }
 
     fn drain(&mut self, clients: &mut Clients) {
+        let now = Instant::now();
         while let Some(event) = self.endpoint.poll_event() {
             match event {
                 Event::Keying(job) => {
@@ -166,9 +167,9 @@ impl Worker {
                     let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
                     self.keying.submit(job, Box::new(reply));
                 }
-                Event::Lookup(lookup) => self.look_up(&lookup),
+                Event::Lookup(lookup) => self.look_up(now, &lookup),
                 Event::Keys { session, keys } => self.record_session(session, &keys),
-                event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
+                event => clients.handle(now, &mut self.endpoint, &self.ports, event),
             }
         }
     }
@@ -186,7 +187,7 @@ impl Worker {
     }
 
     /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn look_up(&mut self, lookup: &Lookup) {
+    fn look_up(&mut self, now: Instant, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
@@ -201,7 +202,7 @@ impl Worker {
         }
         let session = SessionId::from_wire(introduction.target.session);
         if introduction.target.worker == self.index {
-            if self.endpoint.forward(Instant::now(), session, lookup).is_ok() {
+            if self.endpoint.forward(now, session, lookup).is_ok() {
                 counters.add(Counter::Forwards);
             }
             return;

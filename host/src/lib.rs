@@ -1,6 +1,8 @@
 //! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
 
+pub mod apps;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod flash;
 pub mod introducer;

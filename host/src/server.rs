@@ -1,6 +1,6 @@
 //! Builds the server from its settings, and owns its start and its stop.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -9,12 +9,15 @@ use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{CookieJar, Group, Identity};
-use rtmfp::{Config, Endpoint, MAX_PREFIXES};
+use rtmfp::flow::FlowConfig;
+use rtmfp::{Config as EndpointConfig, Endpoint, MAX_PREFIXES};
 use tokio::sync::watch;
 
+use crate::apps::Applications;
+use crate::config::Config;
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::net::{BufferSizes, KeepaliveTimers, KeyingPool, Ports, Services, UdpSocket, Worker, bind_workers, mailbox};
+use crate::net::{KeyingPool, Listener, Ports, Services, UdpSocket, Worker, listen, mailbox};
 use crate::record::Recorder;
 
 /// RTMFP's port (RFC 7425 §6.1).
@@ -23,19 +26,20 @@ pub const DEFAULT_PORT: u16 = 1935;
 /// What a server is told when it starts.
 #[derive(Clone)]
 pub struct ServerSettings {
-    /// The addresses to listen on. Empty means port 1935 on every IPv4 and IPv6 address.
+    /// The configuration.
+    pub config: Config,
+    /// Addresses to listen on instead of those of the configuration. Their clients come through the default adaptor.
     pub listen: Vec<SocketAddr>,
-    /// How many workers share the clients: 1 to 64. 0 means one per processor.
-    pub workers: usize,
-    /// The Diffie-Hellman groups to offer.
-    pub groups: Vec<Group>,
+    /// How many workers share the clients, 1 to 64, instead of what the configuration says.
+    pub workers: Option<usize>,
     /// Writes all traffic down, with the keys to it.
     pub recorder: Option<Recorder>,
 }
 
 impl Default for ServerSettings {
+    /// The built-in configuration.
     fn default() -> Self {
-        Self { listen: Vec::new(), workers: 0, groups: vec![Group::Modp2, Group::Modp5, Group::Modp14], recorder: None }
+        Self { config: Config::built_in(), listen: Vec::new(), workers: None, recorder: None }
     }
 }
 
@@ -53,18 +57,25 @@ impl Server {
     /// # Errors
     /// If an address cannot be listened on, or a thread not be started. The message says what to do.
     pub fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
+        let config = &settings.config;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = if settings.workers == 0 { processors } else { settings.workers };
-        let count = count.min(usize::from(MAX_PREFIXES));
-        let sockets = bind(&settings.listen, count)?;
-        let addresses = sockets.first().into_iter().flatten().map(UdpSocket::local_address).collect();
+        let or_processors = |count| if count == 0 { processors } else { count };
+        let count =
+            settings.workers.unwrap_or_else(|| or_processors(config.server.workers)).min(usize::from(MAX_PREFIXES));
+        let listening = listen(config, &settings.listen, count)?;
+        let mut listeners: Vec<Listener> = listening.iter().flatten().map(|(listener, _)| *listener).collect();
+        listeners.sort_by_key(|listener| (listener.adaptor, listener.local));
+        listeners.dedup();
+        let addresses = listeners.iter().map(|listener| listener.local).collect();
 
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("the operating system has no randomness to give")?;
         let mut rng = ChaCha20Rng::from_seed(seed);
         let now = Instant::now();
         // One identity and one kind of cookie for all workers: to clients they are one server.
-        let identity = Arc::new(Identity::ephemeral(&settings.groups, None, true, &mut rng));
+        let groups: Vec<Group> =
+            config.default_adaptor.rtmfp.dh_groups.iter().filter_map(|id| Group::from_id(*id)).collect();
+        let identity = Arc::new(Identity::ephemeral(&groups, None, true, &mut rng));
         let cookies = CookieJar::new(now, &mut rng);
         tracing::info!(server = %identity.peer_id(), workers = count, "starting");
 
@@ -72,26 +83,30 @@ impl Server {
             directory: Directory::new(),
             counters: Counters::new(count as u8),
             connection: Arc::new(Settings::default()),
-            keepalive: KeepaliveTimers::default(),
+            applications: Arc::new(Applications::new(config.clone())),
+            potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
+            near_id: identity.peer_id(),
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
-        let keying = Arc::new(KeyingPool::start(processors, settings.groups.first().copied().unwrap_or(Group::Modp2))?);
+        let threads = or_processors(config.server.keying_threads);
+        let keying = Arc::new(KeyingPool::start(threads, groups.first().copied().unwrap_or(Group::Modp2))?);
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
         let (stop, stopped) = watch::channel(false);
 
         let mut server = Self { addresses, services, stop, workers: Vec::new() };
-        for ((index, sockets), mailbox) in sockets.into_iter().enumerate().zip(receivers) {
-            let mut config = Config::server(vec![Arc::clone(&identity)]);
-            config.session_prefix = index as u8;
-            config.cookies = Some(cookies.clone());
-            config.keying.log_keys = settings.recorder.is_some();
+        for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
+            let mut endpoint = endpoint_config(config, vec![Arc::clone(&identity)], count);
+            endpoint.session_prefix = index as u8;
+            endpoint.cookies = Some(cookies.clone());
+            endpoint.keying.log_keys = settings.recorder.is_some();
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).context("the operating system has no randomness to give")?;
             let parts = Parts {
                 index: index as u8,
-                endpoint: Endpoint::new(now, config, seed),
-                sockets,
+                endpoint: Endpoint::new(now, endpoint, seed),
+                listeners: sockets.iter().map(|(listener, _)| *listener).collect(),
+                sockets: sockets.into_iter().map(|(_, socket)| socket).collect(),
                 mailbox,
                 mailboxes: Arc::clone(&mailboxes),
                 keying: Arc::clone(&keying),
@@ -103,6 +118,14 @@ impl Server {
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
         Ok(server)
+    }
+
+    /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
+    /// from now on, and nobody is disconnected. Gives back what takes effect at the next start only.
+    pub fn reconfigure(&self, config: Config) -> Vec<&'static str> {
+        let pending = needs_restart(&self.services.applications.config(), &config);
+        self.services.applications.reconfigure(config);
+        pending
     }
 
     /// Where the server listens.
@@ -137,26 +160,68 @@ impl Drop for Server {
     }
 }
 
-fn bind(listen: &[SocketAddr], workers: usize) -> anyhow::Result<Vec<Vec<UdpSocket>>> {
-    if !listen.is_empty() {
-        return Ok(bind_workers(listen, workers, BufferSizes::default())?);
+/// What an endpoint is told, one of `workers`.
+fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usize) -> EndpointConfig {
+    let (limits, rtmfp) = (&config.server.limits, &config.default_adaptor.rtmfp);
+    let mut endpoint = EndpointConfig::server(identities);
+    if let Some(most) = limits.max_sessions {
+        endpoint.max_sessions = usize::try_from(most).unwrap_or(usize::MAX).div_ceil(workers).max(1);
     }
-    let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT));
-    let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT));
-    match bind_workers(&[v4, v6], workers, BufferSizes::default()) {
-        Ok(sockets) => Ok(sockets),
-        Err(error) if error.is_ipv6_missing() => {
-            tracing::warn!("this machine has no IPv6: listening on IPv4 only");
-            Ok(bind_workers(&[v4], workers, BufferSizes::default())?)
-        }
-        Err(error) => Err(error.into()),
+    let jobs = usize::try_from(limits.max_pending_handshakes).unwrap_or(usize::MAX);
+    endpoint.max_keying_jobs = jobs.div_ceil(workers).max(1);
+    endpoint.silence_limit = rtmfp.dead_peer_timeout;
+    endpoint.keepalive = rtmfp.dead_peer_timeout / 2;
+    // Clients send commands, not media: what they can make the server keep is small.
+    endpoint.flow = Arc::new(FlowConfig {
+        receive_buffer: 256 << 10,
+        session_receive_buffer: 1 << 20,
+        max_message: 1 << 20,
+        send_buffer: rtmfp.send_buffer,
+        ..FlowConfig::default()
+    });
+    endpoint
+}
+
+/// What differs between two configurations and is read at the start only.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut pending = Vec::new();
+    let listens = |config: &Config| -> Vec<_> {
+        config.all_adaptors().map(|adaptor| (adaptor.listen.clone(), adaptor.core_ports.clone())).collect()
+    };
+    if listens(old) != listens(new) {
+        pending.push("the addresses to listen on");
     }
+    let threads = |config: &Config| {
+        let server = &config.server;
+        (server.workers, server.script_threads, server.keying_threads)
+    };
+    if threads(old) != threads(new) {
+        pending.push("the numbers of threads");
+    }
+    if old.server.limits != new.server.limits {
+        pending.push("the limits of Server.xml");
+    }
+    if old.server.registry != new.server.registry {
+        pending.push("the registry");
+    }
+    if old.server.admin != new.server.admin {
+        pending.push("the administration");
+    }
+    let endpoint = |config: &Config| {
+        let rtmfp = &config.default_adaptor.rtmfp;
+        (rtmfp.dh_groups.clone(), rtmfp.dead_peer_timeout, rtmfp.send_buffer)
+    };
+    if endpoint(old) != endpoint(new) {
+        pending.push("the Diffie-Hellman groups, the dead peer timeout and the send buffer of RTMFP");
+    }
+    pending
 }
 
 /// A worker on its way to its thread.
 struct Parts {
     index: u8,
     endpoint: Endpoint,
+    listeners: Vec<Listener>,
     sockets: Vec<UdpSocket>,
     mailbox: tokio::sync::mpsc::Receiver<crate::net::Mail>,
     mailboxes: Arc<[crate::net::MailSender]>,
@@ -175,6 +240,7 @@ impl Parts {
                     index,
                     endpoint: self.endpoint,
                     ports: Ports::new(self.sockets)?,
+                    listeners: self.listeners,
                     mailbox: self.mailbox,
                     mailboxes: self.mailboxes,
                     keying: self.keying,

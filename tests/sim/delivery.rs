@@ -1,6 +1,10 @@
 //! Reliable messages arrive once, in order and intact, whatever the network does to packets.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use rtmfp::Config;
+use rtmfp::flow::FlowConfig;
 
 use crate::network::{Dice, Link, NodeId, Sim, for_seeds};
 
@@ -81,5 +85,33 @@ fn over_a_path_with_the_least_mtu_of_ipv6() {
 fn over_paths_with_long_delays() {
     for_seeds(4, |sim| {
         exchange(sim, Link::default().delay(700).jitter(300).loss(0.02), 4, 10);
+    });
+}
+
+#[test]
+fn to_a_receiver_that_pauses_until_its_buffer_is_full() {
+    for_seeds(6, |sim| {
+        let identity = sim.new_identity();
+        let flow = Arc::new(FlowConfig { receive_buffer: 100_000, ..FlowConfig::default() });
+        let (a, b) = (sim.peer(), sim.node(Config { flow, ..Config::peer(identity) }));
+        let (_, at_b) = sim.connect(a, b);
+        sim.all_links(Link::default().loss(0.05));
+        let flow = sim.open_flow(a, b, b"");
+        sim.send(a, b, flow, b"first");
+        sim.run_until(|sim| sim.messages(b).len() == 1);
+        let receiving = sim.get(b).messages[0].flow;
+        sim.with(b, |endpoint, now| endpoint.with_flows(now, at_b, |flows| flows.pause(receiving))).unwrap();
+        for _ in 0..12 {
+            sim.send(a, b, flow, &[9; 80_000]);
+        }
+        sim.run_for(Duration::from_secs(60));
+        let at_a = sim.session(a, b);
+        let queued = sim.with(a, |endpoint, now| endpoint.with_flows(now, at_a, |flows| flows.bytes_queued(flow)));
+        // What does not fit into the receiver's buffer is still here.
+        assert!(queued.unwrap() >= 960_000 - 2 * 100_000);
+        assert_eq!(sim.messages(b).len(), 1);
+        sim.with(b, |endpoint, now| endpoint.with_flows(now, at_b, |flows| flows.resume(receiving))).unwrap();
+        sim.run_until(|sim| sim.messages(b).len() == 13);
+        assert!(sim.messages(b)[1..].iter().all(|message| *message == [9; 80_000]));
     });
 }

@@ -69,3 +69,17 @@ fn peers_introduced_to_each_other_at_once_share_one_session() {
         assert_one_session(sim, a, b, 1);
     });
 }
+
+#[test]
+fn an_answer_still_being_computed_yields_to_an_attempt_begun_meanwhile() {
+    for_seeds(60, |sim| {
+        let (a, b) = (sim.peer(), sim.peer());
+        sim.get_mut(a).keying_delay = Duration::from_secs(2);
+        sim.open(b, a);
+        sim.run_for(Duration::from_millis(70));
+        assert_eq!(sim.get(a).keying_jobs, 1, "the answer to the keying");
+        sim.get_mut(a).keying_delay = Duration::ZERO;
+        sim.open(a, b);
+        assert_one_session(sim, a, b, 0);
+    });
+}

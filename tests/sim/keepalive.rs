@@ -48,3 +48,19 @@ fn the_applications_pings_come_back() {
         });
     });
 }
+
+#[test]
+fn pings_that_nobody_answers_come_more_and_more_seldom() {
+    for_seeds(1, |sim| {
+        let (server, client) = (sim.server(), sim.peer());
+        sim.connect(client, server);
+        sim.run_for(Duration::from_secs(10));
+        sim.get_mut(server).is_dead = true;
+        sim.recorded = Some(Vec::new());
+        sim.run_for(Duration::from_secs(60));
+        // From 15 s on until 60 s: at first 2 s apart, at last 10 s; then the word of the end.
+        let packets = sim.recorded.as_ref().map_or(0, Vec::len);
+        assert!((6..=13).contains(&packets), "{packets}");
+        assert_eq!(sim.session_count(client), 0);
+    });
+}

@@ -3,6 +3,8 @@
 mod closing;
 mod cookies;
 mod delivery;
+mod determinism;
+mod fragments;
 mod glare;
 mod handshake;
 mod hostile;

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod bench;
+mod check_config;
+mod probe;
 mod run;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -26,8 +28,12 @@ struct Cli {
 enum Command {
     /// Serve: what introd does when it is given no command.
     Run(run::RunArgs),
+    /// Read the configuration, say what is wrong with it, and what would run.
+    CheckConfig(check_config::CheckConfigArgs),
     /// Load a server and report what it costs it.
     Bench(bench::BenchArgs),
+    /// Connect to a server as a client does, and say how it went.
+    Probe(probe::ProbeArgs),
 }
 
 /// Runs the program.
@@ -36,7 +42,9 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::CheckConfig(args)) => check_config::check_config(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Probe(args)) => return probe::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +53,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints to standard output. Whoever reads it may have gone away; that is no reason to stop.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Sends log lines to standard error; the level is that of `RUST_LOG`, or `default`.

@@ -1,17 +1,21 @@
 //! `introd run`: the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::config::{Config, Loaded};
 use crate::server::{DEFAULT_PORT, Server, ServerSettings};
 
 #[derive(Args)]
 pub(super) struct RunArgs {
-    /// Listen here instead of on port 1935 of every address; repeat for more. `:PORT` means every IPv4 address.
+    /// Read the configuration from this folder [default: conf, if there is one; else the built-in defaults].
+    #[arg(long, value_name = "DIR")]
+    conf: Option<PathBuf>,
+    /// Listen here instead of where the configuration says; repeat for more. `:PORT` means every IPv4 address.
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     listen: Vec<SocketAddr>,
     /// Threads that share the clients, 1 to 64 [default: one per processor].
@@ -38,12 +42,13 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     super::start_logging("info");
+    let loaded = load(args.conf.as_deref())?;
     let recorder = super::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
         recorder: recorder.clone(),
         listen: args.listen.clone(),
-        workers: args.workers.map_or(0, usize::from),
-        ..ServerSettings::default()
+        config: loaded.config,
+        workers: args.workers.map(usize::from),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
@@ -52,9 +57,13 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut server = Server::start(&settings)?;
         announce(server.addresses());
-        tokio::select! {
-            _ = interrupt.recv() => (),
-            _ = terminate.recv() => (),
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hangup.recv() => reload(&server, args.conf.as_deref()),
+            }
         }
         println!("introd stops: closing {} clients", server.peers());
         let counters = server.counters();
@@ -67,6 +76,36 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Reads the configuration; says what is odd about it.
+fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
+    let loaded = Config::load(dir)
+        .map_err(|problems| anyhow::anyhow!("the configuration is not in order; nothing was started\n{problems}"))?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    for broken in &loaded.broken {
+        for problem in &broken.problems {
+            tracing::error!("{problem}");
+        }
+        tracing::error!("application {} runs with the settings of its virtual host", broken.application);
+    }
+    Ok(loaded)
+}
+
+/// SIGHUP: takes on what the files say now. Nobody is disconnected; a broken configuration changes nothing.
+fn reload(server: &Server, dir: Option<&Path>) {
+    match load(dir) {
+        Ok(loaded) => {
+            let pending = server.reconfigure(loaded.config);
+            tracing::info!("configuration loaded anew");
+            for what in pending {
+                tracing::warn!("at the next start only: {what}");
+            }
+        }
+        Err(error) => tracing::error!("the old configuration stays: {error:#}"),
+    }
 }
 
 /// Says where the server listens, and what to do next.

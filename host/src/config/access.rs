@@ -105,6 +105,7 @@ impl fmt::Display for Access {
         let (allow, deny) = (list(&self.allow), list(&self.deny));
         match (self.order, self.allow.is_empty(), self.deny.is_empty()) {
             (_, true, true) => f.write_str("everyone"),
+            (Order::AllowDeny, _, true) if self.allow.contains(&Rule::All) => f.write_str("everyone"),
             (Order::DenyAllow, _, true) => f.write_str("everyone"),
             (Order::AllowDeny, true, false) => write!(f, "everyone but {deny}"),
             (Order::AllowDeny, false, true) => f.write_str(&allow),

@@ -49,7 +49,7 @@ pub struct Rtmfp {
     pub send_buffer: usize,
     /// The oldest unsent message that a flow keeps; `None` is any age.
     pub unsent_age: Option<Duration>,
-    /// The Diffie-Hellman groups offered, by the numbers of RFC 3526 and RFC 2409.
+    /// The Diffie-Hellman groups offered, by their numbers in RFC 2409 and RFC 3526 (RFC 7425 §4.2).
     pub dh_groups: Vec<u64>,
     /// A session silent for so long is dead.
     pub dead_peer_timeout: Duration,
@@ -167,7 +167,7 @@ const ENTRIES: &[Entry] = &[
         "RTMFP/DiffieHellmanGroups",
         Kind::Numbers(&[2, 5, 14, 16]),
         "2,5,14",
-        "The groups that handshakes may use (RFC 7425 §4.3.1). 16 costs several milliseconds each",
+        "The groups that handshakes may use (RFC 7425 §4.2). 16 costs several milliseconds each",
     ),
     ours(
         "RTMFP/DeadPeerTimeout",
@@ -177,7 +177,7 @@ const ENTRIES: &[Entry] = &[
     ),
     ams("Allow", Kind::Hosts, "all", "Who may connect"),
     ams("Deny", Kind::Hosts, "", "Who may not"),
-    ams("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see below"),
+    ams("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
 ];
 
 impl Adaptor {
@@ -257,7 +257,10 @@ fn with_public(view: &View<'_>, local: PortList) -> PortSet {
         }
         let public = PortList::parse(text, (1935, 1935)).map_err(Some)?;
         if let Some(host) = public.vague_host() {
-            return Err(Some(format!("{host} is nothing that others could reach")));
+            return Err(Some(match host {
+                Some(host) => format!("{host} is nothing that others could reach"),
+                None => "others need a host to reach it by".into(),
+            }));
         }
         if public.has_zero() {
             return Err(Some("port 0 is nothing that others could reach".into()));
@@ -278,9 +281,14 @@ fn read_core_ports(view: &View<'_>) -> Option<PortSet> {
     let list =
         view.parsed(
             "",
-            |entry, text| if text.is_empty() { Ok(None) } else { parse_ports((19350, 65535))(entry, text).map(Some) },
-        )?;
-    Some(with_public(view, list))
+            |entry, text| {
+                if text.is_empty() { Ok(None) } else { parse_ports((19350, 65535))(entry, text).map(Some) }
+            },
+        );
+    if list.is_none() {
+        view.problem("@public", |path| format!("{path}: there are no ports that it could stand for"));
+    }
+    Some(with_public(view, list?))
 }
 
 impl Rtmfp {

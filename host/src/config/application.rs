@@ -119,7 +119,7 @@ pub(super) static SCHEMA: Schema = Schema {
         "DisallowedProtocols",
     ],
     renamed: &[("JSEngine", "ScriptEngine")],
-    everywhere: &["override"],
+    everywhere: &[("override", &["yes", "no"])],
 };
 
 const FALLBACK: Kind = Kind::Word(&["deny", "ignore", "continue"]);

@@ -58,10 +58,14 @@ impl Loader<'_> {
             if folder.join("Adaptor.xml").is_file() {
                 adaptors.push(reading.adaptor(&folder, &server, &mut listening));
             } else {
-                reading.warn(&folder, "is not used: an adaptor's folder holds an Adaptor.xml");
+                reading.warn(&folder, "this folder is not used: an adaptor's holds an Adaptor.xml");
             }
         }
         reading.collisions(&listening);
+        if listening.is_empty() && !reading.findings.has_errors() {
+            let file = self.dir.join(DEFAULT_ADAPTOR).join("Adaptor.xml");
+            reading.warn(&file, "no adaptor listens for RTMFP: nobody can connect");
+        }
         let Reading { mut findings, broken, .. } = reading;
         if findings.has_errors() {
             broken.into_iter().flat_map(|broken| broken.problems).for_each(|problem| findings.push(problem));
@@ -112,6 +116,8 @@ impl Reading<'_> {
         self.strangers(folder, &["Adaptor.xml"]);
         let name = name_of(folder);
         let file = folder.join("Adaptor.xml");
+        // What is found in the virtual hosts is told after what is found in the adaptor, which can only be built from them.
+        let before = std::mem::take(&mut self.findings);
         let default_vhost = self.vhost(&folder.join(DEFAULT_VHOST), server);
         let mut vhosts: Vec<Vhost> = Vec::new();
         for folder in self.folders(folder) {
@@ -123,11 +129,13 @@ impl Reading<'_> {
                 self.namesakes(&folder, &vhost, &vhosts);
                 vhosts.push(vhost);
             } else {
-                self.warn(&folder, "is not used: a virtual host's folder holds a Vhost.xml");
+                self.warn(&folder, "this folder is not used: a virtual host's holds a Vhost.xml");
             }
         }
+        let inside = std::mem::replace(&mut self.findings, before);
         let (adaptor, places) =
             self.read(&file, &adaptor::SCHEMA, |view| Adaptor::read(&name, view, server, default_vhost, vhosts));
+        self.findings.append(inside);
         let whole = Place::whole(&file.into());
         listening.extend(places.into_iter().map(|(listen, place)| (listen, place.unwrap_or_else(|| whole.clone()))));
         adaptor
@@ -152,12 +160,17 @@ impl Reading<'_> {
         // The applications need the virtual host's word on idle clients, and it needs their defaults.
         let idle_clients = server.idle_clients.refined(&View::new(&vhost::SCHEMA, tree.as_ref(), &RefCell::default()));
         let file = folder.join("Application.xml");
+        let before = std::mem::take(&mut self.findings);
         let base = source::tree(&file, &application::SCHEMA, self.variables, &mut self.findings);
         let defaults =
             self.view(&application::SCHEMA, base.as_ref(), |view| Application::read(view, root, idle_clients));
+        // An application is not blamed for what is wrong in the file that it overrides.
+        let base = base.filter(|_| !self.findings.has_errors());
+        let inside = std::mem::replace(&mut self.findings, before);
         let mut vhost = self.view(&vhost::SCHEMA, tree.as_ref(), |view| {
             Vhost::read(&name, view, root, server.idle_clients, Arc::new(defaults))
         });
+        self.findings.append(inside);
         let base = base.unwrap_or_else(|| Element::empty("Application", &Place::whole(&file.into())));
         vhost.applications = self.applications(&vhost, &base);
         vhost
@@ -202,12 +215,6 @@ impl Reading<'_> {
     }
 
     fn collisions(&mut self, listening: &[Listening]) {
-        if listening.is_empty() {
-            self.findings.push(Problem::warning(
-                &Place { file: Path::new("Adaptor.xml").into(), position: None },
-                "no adaptor listens for RTMFP: nobody can connect",
-            ));
-        }
         for (index, (listen, place)) in listening.iter().enumerate() {
             let earlier = listening.iter().take(index).find(|(other, _)| other.collides(listen));
             if let Some((other, other_place)) = earlier {
@@ -223,7 +230,7 @@ impl Reading<'_> {
         let mut folders: Vec<PathBuf> =
             entries.filter(|path| path.is_dir() && !is_hidden(path)).take(MOST_FOLDERS + 1).collect();
         if folders.len() > MOST_FOLDERS {
-            let message = format!("holds more than {MOST_FOLDERS} folders");
+            let message = format!("the folder holds more than {MOST_FOLDERS} folders");
             self.findings.push(Problem::error(&Place::whole(&folder.into()), message));
             folders.clear();
         }
@@ -245,13 +252,13 @@ impl Reading<'_> {
         for stranger in strangers {
             let hint = names::nearest(&name_of(&stranger), known.iter().copied());
             let hint = hint.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            self.warn(&stranger, &format!("is not used{hint}"));
+            self.warn(&stranger, &format!("this file is not used{hint}"));
         }
     }
 
     fn logger(&mut self, path: &Path) {
         if path.is_file() {
-            self.warn(path, "is not supported and has no effect");
+            self.warn(path, "this file is not supported and has no effect");
         }
     }
 

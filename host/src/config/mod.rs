@@ -89,6 +89,16 @@ pub struct Broken {
 }
 
 impl Config {
+    /// The built-in defaults: what a server runs with that has no files at all.
+    pub fn built_in() -> Self {
+        // The folder that by convention is never there.
+        let nowhere = Path::new("/nonexistent/conf");
+        match (load::Loader { dir: nowhere, root: Path::new("."), environment: &|_| None }).load() {
+            Ok(loaded) => loaded.config,
+            Err(problems) => unreachable!("the built-in defaults are in order: {problems}"),
+        }
+    }
+
     /// Reads the files of a folder, or of the folder `conf` here if none is named. Relative paths in them count from the folder
     /// that holds it. Host names in access rules are not looked up; see [`Access::resolve`].
     ///
@@ -124,8 +134,10 @@ impl Config {
 pub fn check(dir: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
     match Config::load(dir) {
         Ok(loaded) => {
+            let mut findings = problem::Findings::default();
             let broken = loaded.broken.iter().flat_map(|broken| &broken.problems);
-            for problem in loaded.warnings.iter().chain(broken) {
+            loaded.warnings.iter().chain(broken).for_each(|problem| findings.push(problem.clone()));
+            for problem in findings.into_vec() {
                 writeln!(out, "{problem}")?;
             }
             for broken in &loaded.broken {

@@ -49,6 +49,11 @@ impl Password {
             &format!("{path}@encrypt"),
             &[("false", Form::Plain), ("true", Form::Foreign), ("pbkdf2-sha256", Form::Pbkdf2)],
         );
+        if matches!(form, Form::Foreign) {
+            view.warning(path, |path| {
+                format!("{path}: what Adobe's servers encrypt cannot be verified; set the password anew")
+            });
+        }
         view.parsed(path, |_, text| match form {
             _ if text.is_empty() => Ok(None),
             _ if text.len() > 4096 => Err(Some("must be a text of at most 4096 bytes".into())),

@@ -62,7 +62,7 @@ impl PortList {
 
     /// How many ports there are.
     pub fn count(&self) -> usize {
-        self.runs.iter().map(|run| usize::from(run.last - run.first) + 1).sum()
+        self.runs.iter().map(Run::count).sum()
     }
 
     /// All of them in order: `None` is any address of this machine.
@@ -72,21 +72,35 @@ impl PortList {
 
     /// The `index`th of them, from 0.
     pub fn get(&self, index: usize) -> Option<(Option<IpAddr>, u16)> {
-        self.iter().nth(index)
+        let mut index = index;
+        for run in &self.runs {
+            match u16::try_from(index) {
+                Ok(offset) if index < run.count() => return Some((run.host, run.first + offset)),
+                _ => index = index.checked_sub(run.count())?,
+            }
+        }
+        None
     }
 
     /// Which one of them that address is, from 0.
     pub fn position(&self, address: SocketAddr) -> Option<usize> {
-        self.iter().position(|(host, port)| {
-            port == address.port() && host.is_none_or(|host| host == address.ip().to_canonical())
-        })
+        let ip = address.ip().to_canonical();
+        let mut before = 0;
+        for run in &self.runs {
+            let is_in = (run.first..=run.last).contains(&address.port()) && run.host.is_none_or(|host| host == ip);
+            if is_in {
+                return Some(before + usize::from(address.port() - run.first));
+            }
+            before += run.count();
+        }
+        None
     }
 
     /// The first host that names no single machine, as an advertised address must.
-    pub(super) fn vague_host(&self) -> Option<String> {
+    pub(super) fn vague_host(&self) -> Option<Option<IpAddr>> {
         let vague =
             self.runs.iter().find(|run| run.host.is_none_or(|host| host.is_unspecified() || host.is_multicast()))?;
-        Some(vague.host.map_or_else(|| "no host".into(), |host| host.to_string()))
+        Some(vague.host)
     }
 
     /// Whether one of the ports is 0.
@@ -109,6 +123,12 @@ impl fmt::Display for PortList {
             }
         }
         Ok(())
+    }
+}
+
+impl Run {
+    fn count(&self) -> usize {
+        usize::from(self.last - self.first) + 1
     }
 }
 

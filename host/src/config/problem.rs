@@ -105,7 +105,9 @@ pub(super) struct Findings {
 impl Findings {
     /// Notes a problem.
     pub(super) fn push(&mut self, problem: Problem) {
-        if self.problems.len() < MOST {
+        if self.problems.contains(&problem) {
+            // Two virtual hosts share the folder of an application.
+        } else if !self.is_full() {
             self.problems.push(problem);
         } else if !self.dropped || !problem.is_warning() {
             // The last one kept is never a mere warning when an error was dropped: the outcome must stay the same.
@@ -115,6 +117,11 @@ impl Findings {
                 *last = Problem { severity, place: problem.place, message: "more problems follow".into() };
             }
         }
+    }
+
+    /// Whether there is no room for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MOST
     }
 
     /// Whether one of them keeps the server from starting.

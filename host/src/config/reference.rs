@@ -30,7 +30,9 @@ fn section(schema: &Schema) -> String {
         let _ = writeln!(out, "\nOlder names are understood: {renamed}.");
     }
     if !schema.everywhere.is_empty() {
-        let everywhere = list(&mut schema.everywhere.iter().map(|name| format!("`{name}`")));
+        let everywhere = list(
+            &mut schema.everywhere.iter().map(|(name, words)| format!("`{name}`, {}", Kind::Word(words).describe())),
+        );
         let _ = writeln!(out, "\nEvery element may carry the attribute {everywhere}.");
     }
     if !schema.unsupported.is_empty() {

@@ -3,6 +3,7 @@
 use super::duration::Unit;
 use super::names;
 use super::problem::{Findings, Problem};
+use super::view::shortened;
 use super::xml::Element;
 
 /// A file of the configuration.
@@ -18,8 +19,8 @@ pub(super) struct Schema {
     pub(super) unsupported: &'static [&'static str],
     /// Names that older servers used: `(theirs, ours)`, for elements directly in the root.
     pub(super) renamed: &'static [(&'static str, &'static str)],
-    /// An attribute that every element of the file may carry.
-    pub(super) everywhere: &'static [&'static str],
+    /// Attributes that every element of the file may carry, with the words that they may hold.
+    pub(super) everywhere: &'static [(&'static str, &'static [&'static str])],
 }
 
 /// One value: the text of an element, or an attribute.
@@ -195,7 +196,15 @@ impl Schema {
         }
         let owner = path.trim_end_matches('/');
         element.attributes.retain(|attribute| {
-            if self.everywhere.contains(&attribute.name.as_str()) {
+            if let Some((name, words)) = self.everywhere.iter().find(|(name, _)| *name == attribute.name) {
+                if !words.iter().any(|word| word.eq_ignore_ascii_case(&attribute.value)) {
+                    let message = format!(
+                        "{name} must be {}, not `{}`",
+                        Kind::Word(words).describe(),
+                        shortened(&attribute.value)
+                    );
+                    findings.push(Problem::error(&attribute.place, message));
+                }
                 return true;
             }
             let full = format!("{owner}@{}", attribute.name);
@@ -208,7 +217,8 @@ impl Schema {
                     let known = self
                         .paths()
                         .filter_map(|(known, _)| Some(known.strip_prefix(owner)?.strip_prefix('@')?.to_owned()));
-                    let hint = suggest(&attribute.name, known.chain(self.everywhere.iter().map(|name| (*name).into())));
+                    let hint =
+                        suggest(&attribute.name, known.chain(self.everywhere.iter().map(|(name, _)| (*name).into())));
                     let message = format!("<{}> has no attribute {}{hint}", element.name, attribute.name);
                     findings.push(Problem::error(&attribute.place, message));
                 }
@@ -240,7 +250,7 @@ impl Schema {
                         .push(Problem::warning(&child.place, format!("<{full}> is not supported and has no effect")));
                 }
                 Meaning::Unknown => {
-                    let hint = self.suggest_element(path, &child.name);
+                    let hint = if findings.is_full() { String::new() } else { self.suggest_element(path, &child.name) };
                     findings.push(Problem::error(
                         &child.place,
                         format!("<{parent}> has no element <{}>{hint}", child.name),

@@ -191,12 +191,12 @@ const ENTRIES: &[Entry] = &[
     ),
     ams("Server/AdminServer/Allow", Kind::Hosts, "all", "Who may connect to the administration"),
     ams("Server/AdminServer/Deny", Kind::Hosts, "", "Who may not"),
-    ams("Server/AdminServer/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see below"),
+    ams("Server/AdminServer/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
     ams(
         "Server/Security/LoginLimits/MaxFailures",
         Kind::Limit { most: 1000 },
         "3",
-        "Failed logins in a row that begin a lockout",
+        "Failed logins in a row that begin a lockout. 0: they never do",
     ),
     ams(
         "Server/Security/LoginLimits/RecoveryTime",

@@ -20,14 +20,14 @@ pub(super) fn text(path: &Path, findings: &mut Findings) -> Option<(Arc<Path>, S
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
     let message = match read {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(error) => format!("cannot be read: {error}"),
-        Ok(_) if bytes.len() as u64 > LARGEST => format!("is larger than {LARGEST} bytes"),
+        Err(error) => format!("the file cannot be read: {error}"),
+        Ok(_) if bytes.len() as u64 > LARGEST => format!("the file is larger than {LARGEST} bytes"),
         Ok(_) => match String::from_utf8(bytes) {
             Ok(text) => return Some((name, text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
             Err(error) => {
                 let good = error.utf8_error().valid_up_to();
                 let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-                format!("is not UTF-8 in line {line}")
+                format!("the file is not UTF-8 in line {line}")
             }
         },
     };

@@ -49,11 +49,11 @@ const ENTRIES: &[Entry] = &[
     ),
     ams("UserList/User*/Allow", Kind::Hosts, "", "Where the administrator may come from. Empty: from anywhere"),
     ams("UserList/User*/Deny", Kind::Hosts, "", "Where not from"),
-    ams("UserList/User*/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see below"),
+    ams("UserList/User*/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
     ams("AdminServer/HTTPCommands/Enable", Kind::Flag, "true", "Whether commands are taken by HTTP"),
     ams("AdminServer/HTTPCommands/Allow", Kind::Names, "ping", "The commands that are"),
     ams("AdminServer/HTTPCommands/Deny", Kind::Names, "All", "The commands that are not"),
-    ams("AdminServer/HTTPCommands/Order", ORDER, "Deny,Allow", "Which of the two has the last word; see below"),
+    ams("AdminServer/HTTPCommands/Order", ORDER, "Deny,Allow", "Which of the two has the last word; see the rules"),
 ];
 
 impl Users {

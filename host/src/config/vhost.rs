@@ -68,10 +68,13 @@ pub(super) static SCHEMA: Schema = Schema {
     everywhere: &[],
 };
 
+/// It need not be there: applications need no folder.
+const DEFAULT_APPS_DIR: &str = "lua";
+
 const ENTRIES: &[Entry] = &[
     ams("AliasList/Alias*", Kind::Text, "", "Another name of the virtual host"),
     ams("AliasList/Alias*@name", Kind::Text, "", "Another one, usually a short one"),
-    ams("AppsDir", Kind::Path, "lua", "The folder that holds a folder for each application"),
+    ams("AppsDir", Kind::Path, DEFAULT_APPS_DIR, "The folder that holds a folder for each application"),
     ams("ResourceLimits/MaxConnections", Kind::Limit { most: 100_000_000 }, "-1", "Clients at a time"),
     ams(
         "ResourceLimits/MaxAppInstances",
@@ -93,7 +96,7 @@ const ENTRIES: &[Entry] = &[
     ),
     ams("Allow", Kind::Hosts, "all", "Who may connect"),
     ours("Deny", Kind::Hosts, "", "Who may not"),
-    ours("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see below"),
+    ours("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
     ours(
         "DefaultApplication",
         Kind::Text,
@@ -131,10 +134,15 @@ impl Vhost {
                 .then(|| text.to_owned())
                 .ok_or_else(|| Some(format!("`{text}` is no name of an application")))
         });
+        let apps_dir = root.join(view.path("AppsDir").unwrap_or_default());
+        let is_default = view.find("AppsDir").is_none_or(|(text, _)| text == DEFAULT_APPS_DIR);
+        if !is_default && !apps_dir.is_dir() {
+            view.warning("AppsDir", |path| format!("{path}: there is no folder {}", apps_dir.display()));
+        }
         Self {
             name: name.into(),
             aliases,
-            apps_dir: root.join(view.path("AppsDir").unwrap_or_default()),
+            apps_dir,
             max_connections: view.limit("ResourceLimits/MaxConnections"),
             max_app_instances: view.limit("ResourceLimits/MaxAppInstances"),
             idle_clients: above.refined(view),

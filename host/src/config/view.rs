@@ -49,11 +49,20 @@ impl<'a> View<'a> {
         self.element.map(|element| element.place.clone())
     }
 
-    /// Reports something about a value of this element.
+    /// Reports something that must be put right about a value of this element, if it is given.
     pub(super) fn problem(&self, path: &str, message: impl FnOnce(&str) -> String) {
+        self.report(path, Problem::error, message);
+    }
+
+    /// Reports something that should be known about a value of this element, if it is given.
+    pub(super) fn warning(&self, path: &str, message: impl FnOnce(&str) -> String) {
+        self.report(path, Problem::warning, message);
+    }
+
+    fn report(&self, path: &str, severity: fn(&Place, String) -> Problem, message: impl FnOnce(&str) -> String) {
         let (_, entry) = self.entry(path);
         if let Some((_, place)) = self.find(path) {
-            self.findings.borrow_mut().push(Problem::error(place, message(&shown(entry))));
+            self.findings.borrow_mut().push(severity(place, message(&shown(entry))));
         }
     }
 

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quick_xml::errors::{Error as XmlError, IllFormedError};
+use quick_xml::escape::EscapeError;
+use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
@@ -104,6 +106,17 @@ pub(super) fn parse(file: &Arc<Path>, text: &str) -> Result<Element, Problem> {
     }
 }
 
+fn no_entity(name: &str) -> String {
+    format!("there is no entity &{name}; (only &lt; &gt; &amp; &apos; &quot;)")
+}
+
+fn bad_value(attribute: &str, error: &XmlError) -> String {
+    match error {
+        XmlError::Escape(EscapeError::UnrecognizedEntity(_, name)) => no_entity(name),
+        other => format!("in the value of {attribute}: {other}"),
+    }
+}
+
 /// Files are far below 4 GiB; anything else would be an error of the reader.
 fn offset(position: u64) -> usize {
     usize::try_from(position).unwrap_or(usize::MAX)
@@ -129,6 +142,11 @@ impl Tree<'_> {
                 format!("</{found}> closes <{expected}>, opened in line {opened}")
             }
             XmlError::IllFormed(IllFormedError::UnmatchedEndTag(name)) => format!("</{name}> closes nothing"),
+            XmlError::IllFormed(IllFormedError::UnclosedReference) => {
+                "& begins an entity; the character itself is &amp;".into()
+            }
+            XmlError::IllFormed(error) => error.to_string(),
+            XmlError::Syntax(error) => error.to_string(),
             other => other.to_string(),
         };
         self.error(offset(reader.error_position()), message)
@@ -148,12 +166,12 @@ impl Tree<'_> {
         let place = self.positions.place(at);
         let mut element = Element::empty(tag.name().as_ref(), &place);
         for attribute in tag.attributes() {
-            let attribute = attribute.map_err(|error| self.error(at, format!("in <{}>: {error}", element.name)))?;
+            let attribute = attribute.map_err(|error| self.bad_attribute(at, &error))?;
             let name: &str = attribute.key.as_ref();
             let place = self.positions.place_of(name).unwrap_or_else(|| place.clone());
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|error| Problem::error(&place, format!("in the value of {name}: {error}")))?;
+                .map_err(|error| Problem::error(&place, bad_value(name, &error)))?;
             if element.attributes.len() == MOST_ATTRIBUTES {
                 return Err(Problem::error(&place, format!("more than {MOST_ATTRIBUTES} attributes")));
             }
@@ -164,6 +182,20 @@ impl Tree<'_> {
             self.end();
         }
         Ok(())
+    }
+
+    /// Positions in such errors count from the name of the tag, which stands behind its `<`.
+    fn bad_attribute(&mut self, at: usize, error: &AttrError) -> Problem {
+        let (position, message) = match error {
+            AttrError::ExpectedEq(position) => (position, "an attribute is `name=\"value\"`"),
+            AttrError::ExpectedValue(position) => (position, "an attribute without a value"),
+            AttrError::UnquotedValue(position) => (position, "the value of an attribute stands in quotes"),
+            AttrError::ExpectedQuote(position, _) => {
+                (position, "the value of an attribute ends with the quote that it begins with")
+            }
+            AttrError::Duplicated(position, _) => (position, "this attribute stands there already"),
+        };
+        self.error(at.saturating_add(1).saturating_add(*position), message)
     }
 
     fn end(&mut self) {
@@ -209,9 +241,7 @@ impl Tree<'_> {
             "amp" => "&",
             "apos" => "'",
             "quot" => "\"",
-            _ => {
-                return Err(self.error(at, format!("there is no entity &{name}; (only &lt; &gt; &amp; &apos; &quot;)")));
-            }
+            name => return Err(self.error(at, no_entity(name))),
         };
         Ok(character.into())
     }

@@ -28,6 +28,10 @@ impl Default for ConnectOptions {
 /// The transaction of [`connect`], which the answer repeats.
 pub const CONNECT_TRANSACTION: f64 = 1.0;
 
+/// The property of the information object in our answer to `connect` that says at which address and port the server sees the
+/// client, as text. RFC 7425 has nothing of the kind; clients ignore properties that they do not know, and other servers say nothing.
+pub const CLIENT_ADDRESS: &str = "clientAddress";
+
 /// The `connect` command for a server's URI. It is AMF0 throughout: nothing has been negotiated yet.
 pub fn connect(uri: &str, options: &ConnectOptions) -> Result<Vec<u8>, EncodeError> {
     /// All codecs that RTMP has a bit for: nothing is decoded here, and a server must not hold back for lack of one.

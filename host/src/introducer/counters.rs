@@ -16,14 +16,23 @@ pub enum Counter {
     LookupsDenied,
     /// A lookup was for a peer that is not connected here. AMS has no such counter.
     UnknownTargets,
+    /// A lookup was for a script to answer, and there is none. AMS has no such counter.
+    Unanswered,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 6] =
-        [Self::Lookups, Self::Redirects, Self::Forwards, Self::LookupsDenied, Self::UnknownTargets, Self::MailboxFull];
+    pub const ALL: [Counter; 7] = [
+        Self::Lookups,
+        Self::Redirects,
+        Self::Forwards,
+        Self::LookupsDenied,
+        Self::UnknownTargets,
+        Self::Unanswered,
+        Self::MailboxFull,
+    ];
 
     /// The name in administration and metrics.
     pub fn name(self) -> &'static str {
@@ -33,6 +42,7 @@ impl Counter {
             Self::Forwards => "rtmfp_forwards",
             Self::LookupsDenied => "rtmfp_lookups_denied",
             Self::UnknownTargets => "rtmfp_lookups_unknown",
+            Self::Unanswered => "rtmfp_lookups_unanswered",
             Self::MailboxFull => "worker_mailbox_full",
         }
     }
@@ -120,6 +130,7 @@ mod tests {
                 ("rtmfp_forwards", 1),
                 ("rtmfp_lookups_denied", 3),
                 ("rtmfp_lookups_unknown", 0),
+                ("rtmfp_lookups_unanswered", 0),
                 ("worker_mailbox_full", 0)
             ]
         );

@@ -12,7 +12,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
-use rtmfp::crypto::PeerId;
+use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
@@ -27,21 +27,14 @@ const SPARE: usize = 8;
 /// Tables with room for no more entries than this are left as they are.
 const SMALL: usize = 64;
 
-/// The session through which a peer is connected. What concerns an entry of the directory is said by its owner; a session
-/// that the peer has since replaced by a new one has nothing to say any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The number of the worker that has the session.
-    pub worker: u8,
-    /// The session's id at that worker.
-    pub session: u32,
-}
-
 /// What the directory knows of a peer: a copy, as of the time of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The session through which it is connected.
-    pub owner: Owner,
+    /// The session through which it is connected; its prefix is the number of the worker that has it. What concerns an entry
+    /// is said by its owner: a session that the peer has since replaced by a new one has nothing to say any more.
+    pub owner: SessionId,
+    /// The number of the application instance that it is connected to.
+    pub instance: u16,
     /// Where its packets come from. Never an IPv4 address mapped into IPv6.
     pub observed: SocketAddr,
     /// Where it says that it can be reached (`setPeerInfo`), in its order, at most [`MAX_REPORTED`], each once.
@@ -77,9 +70,9 @@ struct Entry {
     id: PeerId,
     /// Without any, nothing is allocated.
     reported: ThinVec<Packed>,
-    session: u32,
+    owner: SessionId,
     observed: Packed,
-    worker: u8,
+    instance: u16,
 }
 
 /// An address in 18 bytes instead of 32, IPv4 mapped into IPv6. Scope ids are left out: they mean nothing to another host.
@@ -106,13 +99,9 @@ impl From<Packed> for SocketAddr {
 }
 
 impl Entry {
-    fn owner(&self) -> Owner {
-        Owner { worker: self.worker, session: self.session }
-    }
-
     fn peer(&self) -> Peer {
         let reported = self.reported.iter().map(|address| SocketAddr::from(*address)).collect();
-        Peer { owner: self.owner(), observed: self.observed.into(), reported }
+        Peer { owner: self.owner, instance: self.instance, observed: self.observed.into(), reported }
     }
 }
 
@@ -138,18 +127,12 @@ impl Directory {
     /// Enters a peer whose connect has been accepted. If it was there already, it has come back before its old session was
     /// known to be gone: the new session takes the entry over, without the old one's reported addresses, and the old owner
     /// is returned.
-    pub fn connect(&self, id: PeerId, owner: Owner, observed: SocketAddr) -> Option<Owner> {
+    pub fn connect(&self, id: PeerId, owner: SessionId, instance: u16, observed: SocketAddr) -> Option<SessionId> {
         let hash = self.hash(&id);
-        let entry = Entry {
-            id,
-            reported: ThinVec::new(),
-            session: owner.session,
-            observed: observed.into(),
-            worker: owner.worker,
-        };
+        let entry = Entry { id, reported: ThinVec::new(), owner, observed: observed.into(), instance };
         let mut table = self.write(hash);
         match table.entry(hash, |entry| entry.id == id, |entry| self.hash(&entry.id)) {
-            Slot::Occupied(mut slot) => Some(std::mem::replace(slot.get_mut(), entry).owner()),
+            Slot::Occupied(mut slot) => Some(std::mem::replace(slot.get_mut(), entry).owner),
             Slot::Vacant(slot) => {
                 slot.insert(entry);
                 None
@@ -160,7 +143,7 @@ impl Directory {
     /// Replaces the addresses that the peer reports. Duplicates and what is over [`MAX_REPORTED`] are left out.
     ///
     /// False if `owner` has no entry.
-    pub fn set_reported(&self, id: &PeerId, owner: Owner, addresses: &[SocketAddr]) -> bool {
+    pub fn set_reported(&self, id: &PeerId, owner: SessionId, addresses: &[SocketAddr]) -> bool {
         // Made before the lock is taken, and no longer than needed.
         let mut kept = SmallVec::<[Packed; MAX_REPORTED]>::new();
         for address in addresses.iter().map(|address| Packed::from(*address)) {
@@ -176,17 +159,17 @@ impl Directory {
     /// Replaces the address that the peer's packets come from.
     ///
     /// False if `owner` has no entry.
-    pub fn set_observed(&self, id: &PeerId, owner: Owner, observed: SocketAddr) -> bool {
+    pub fn set_observed(&self, id: &PeerId, owner: SessionId, observed: SocketAddr) -> bool {
         self.change(id, owner, |entry| entry.observed = observed.into())
     }
 
     /// Removes a peer whose session is over.
     ///
     /// False if `owner` has no entry: the peer may be connected through another session by now.
-    pub fn remove(&self, id: &PeerId, owner: Owner) -> bool {
+    pub fn remove(&self, id: &PeerId, owner: SessionId) -> bool {
         let hash = self.hash(id);
         let mut table = self.write(hash);
-        let found = table.find_entry(hash, |entry| entry.id == *id && entry.owner() == owner);
+        let found = table.find_entry(hash, |entry| entry.id == *id && entry.owner == owner);
         let removed = found.map(OccupiedEntry::remove).is_ok();
         if removed && table.capacity() > SMALL && table.capacity() / SPARE > table.len() {
             let room = table.len() * 2;
@@ -211,11 +194,11 @@ impl Directory {
         size_of_val(&*self.shards) + tables.map(|table| table.allocation_size()).sum::<usize>()
     }
 
-    fn change(&self, id: &PeerId, owner: Owner, change: impl FnOnce(&mut Entry)) -> bool {
+    fn change(&self, id: &PeerId, owner: SessionId, change: impl FnOnce(&mut Entry)) -> bool {
         let hash = self.hash(id);
         let mut table = self.write(hash);
         match table.find_mut(hash, |entry| entry.id == *id) {
-            Some(entry) if entry.owner() == owner => {
+            Some(entry) if entry.owner == owner => {
                 change(entry);
                 true
             }

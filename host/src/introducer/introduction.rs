@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use rtmfp::SessionId;
 use rtmfp::wire::{Origin, TaggedAddress};
 use smallvec::SmallVec;
 
-use super::directory::{Owner, Peer};
+use super::directory::Peer;
 
 /// The most addresses in one redirect. librtmfp keeps no more than the first 7.
 pub const MAX_ADDRESSES: usize = 16;
@@ -17,7 +18,7 @@ pub struct Introduction {
     /// sent: an empty one would send the asker to the server itself (RFC 7016 §2.3.5). The target can still be told.
     pub redirect: SmallVec<[TaggedAddress; 4]>,
     /// The session of the target, to which the asker's hello is forwarded so that the target opens its NAT to the asker.
-    pub target: Owner,
+    pub target: SessionId,
 }
 
 /// How useful a reported address is to an asker, the best first.
@@ -101,7 +102,9 @@ fn is_private(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    const TARGET: Owner = Owner { worker: 3, session: 77 };
+    fn target_session() -> SessionId {
+        SessionId::from_wire(77)
+    }
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -109,12 +112,12 @@ mod tests {
 
     fn peer(observed: &str, reported: &[&str]) -> Peer {
         let reported = reported.iter().map(|text| address(text)).collect();
-        Peer { owner: TARGET, observed: address(observed), reported }
+        Peer { owner: target_session(), instance: 0, observed: address(observed), reported }
     }
 
     fn redirect(observed: &str, reported: &[&str], asker: &str) -> Vec<String> {
         let introduction = introduce(&peer(observed, reported), address(asker));
-        assert_eq!(introduction.target, TARGET);
+        assert_eq!(introduction.target, target_session());
         introduction.redirect.iter().map(ToString::to_string).collect()
     }
 

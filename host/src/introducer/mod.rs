@@ -5,5 +5,5 @@ pub mod directory;
 pub mod introduction;
 
 pub use counters::{Counter, Counters, Snapshot};
-pub use directory::{Directory, Owner, Peer};
+pub use directory::{Directory, Peer};
 pub use introduction::{Introduction, introduce};

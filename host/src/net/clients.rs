@@ -2,17 +2,21 @@
 
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, Event, PeerId, SessionId};
+use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
 
+use super::listener::Listener;
 use super::ports::Ports;
-use super::worker::near_address;
+use crate::apps::{Applications, Instance, Seat};
+use crate::flash::client::CLIENT_ADDRESS;
+use crate::flash::command::{Level, info};
 use crate::flash::peer_info::{PeerInfo, behind_nat};
-use crate::flash::server::{Action, NetConnection, Settings, Verdict};
-use crate::introducer::{Counters, Directory, Owner};
+use crate::flash::server::{Action, ConnectRequest, NetConnection, Settings, Verdict};
+use crate::introducer::{Counters, Directory};
 
 /// How long a client that is being closed has to take in the last messages.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -25,53 +29,48 @@ pub struct Services {
     pub counters: Counters,
     /// What NetConnections are told.
     pub connection: Arc<Settings>,
-    /// What clients are told to set their keepalive timers to.
-    pub keepalive: KeepaliveTimers,
-}
-
-/// Keepalive periods in milliseconds, for the session with the server and for those with peers (RFC 7425 §5.3.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepaliveTimers {
-    /// For clients behind a NAT, whose mapping must not expire.
-    pub behind_nat: (u32, u32),
-    /// For all others.
-    pub direct: (u32, u32),
-}
-
-impl Default for KeepaliveTimers {
-    /// What AMS tells clients as it comes: 15 and 10 s behind a NAT, else 20 and 20 s.
-    fn default() -> Self {
-        Self { behind_nat: (15_000, 10_000), direct: (20_000, 20_000) }
-    }
+    /// What clients connect to.
+    pub applications: Arc<Applications>,
+    /// The server's own peer id.
+    pub near_id: PeerId,
+    /// The addresses to tell others: `potentialNearAddresses`.
+    pub potential_near_addresses: Arc<[SocketAddr]>,
 }
 
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
     sending: SmallVec<[(u32, SendFlowId); 1]>,
-    /// Its id in the directory, once it is connected.
-    peer: Option<PeerId>,
+    /// What it is connected to, and its id in the directory.
+    place: Option<(PeerId, Seat)>,
+    /// When it last did something.
+    active: Instant,
     is_closing: bool,
 }
 
 /// The clients of one worker.
 pub(super) struct Clients {
-    worker: u8,
+    listeners: Vec<Listener>,
     services: Arc<Services>,
     clients: HashMap<SessionId, Box<Client>>,
     /// Sessions to be closed when their time comes, if they have not closed by then.
     doomed: VecDeque<(Instant, SessionId)>,
+    /// When to look for idle clients next.
+    idle_check: Instant,
     /// Reused for what a connection wants done.
     actions: Vec<Action>,
 }
 
 impl Clients {
-    pub(super) fn new(worker: u8, services: Arc<Services>) -> Self {
-        Self { worker, services, clients: HashMap::new(), doomed: VecDeque::new(), actions: Vec::new() }
+    pub(super) fn new(listeners: Vec<Listener>, services: Arc<Services>) -> Self {
+        let idle_check = Instant::now() + services.applications.config().server.idle_check_interval;
+        Self { listeners, services, idle_check, clients: HashMap::new(), doomed: VecDeque::new(), actions: Vec::new() }
     }
 
-    fn owner(&self, session: SessionId) -> Owner {
-        Owner { worker: self.worker, session: session.get() }
+    /// The application instance that a client is connected to.
+    pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
+        let (_, seat) = self.clients.get(&session)?.place.as_ref()?;
+        Some(seat.instance())
     }
 
     /// Handles an event of a session.
@@ -79,22 +78,22 @@ impl Clients {
         match event {
             Event::Opened { session, .. } => {
                 if let Some(info) = endpoint.session(session) {
-                    let near = near_address(ports, info.interface);
-                    tracing::debug!(%session, peer = %info.peer_id, address = %info.far_address, %near, "session open");
+                    let near = ports.address_of(info.interface);
+                    tracing::debug!(%session, peer = %info.peer_id, address = %info.far_address, ?near, "session open");
                 }
             }
-            Event::Flow { session, event } => self.handle_flow(now, endpoint, session, event),
+            Event::Flow { session, event } => self.handle_flow(now, endpoint, ports, session, event),
             Event::AddressChanged { session, from, to } => {
                 tracing::info!(%session, %from, %to, "client has moved");
                 if let Some(info) = endpoint.session(session) {
-                    self.services.directory.set_observed(&info.peer_id, self.owner(session), to);
+                    self.services.directory.set_observed(&info.peer_id, session, to);
                 }
             }
             Event::Closed { session, reason } => {
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
-                    if let Some(peer) = client.peer {
-                        self.services.directory.remove(&peer, self.owner(session));
+                    if let Some((peer, _)) = client.place {
+                        self.services.directory.remove(&peer, session);
                     }
                     tracing::info!(%session, %reason, was_connected, "client gone");
                 }
@@ -105,11 +104,18 @@ impl Clients {
         }
     }
 
-    fn handle_flow(&mut self, now: Instant, endpoint: &mut Endpoint, session: SessionId, event: FlowEvent) {
+    fn handle_flow(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        ports: &Ports,
+        session: SessionId,
+        event: FlowEvent,
+    ) {
         let settings = &self.services.connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
-            Box::new(Client { connection, sending: SmallVec::new(), peer: None, is_closing: false })
+            Box::new(Client { connection, sending: SmallVec::new(), place: None, active: now, is_closing: false })
         });
         let actions = &mut self.actions;
         match event {
@@ -120,7 +126,10 @@ impl Clients {
                     let _ = endpoint.with_flows(now, session, |flows| flows.reject(flow, 0));
                 }
             }
-            FlowEvent::Message { flow, data, .. } => client.connection.on_message(flow.0, &data, actions),
+            FlowEvent::Message { flow, data, .. } => {
+                client.active = now;
+                client.connection.on_message(flow.0, &data, actions);
+            }
             FlowEvent::Ended { flow, .. } => client.connection.on_flow_closed(flow.0, actions),
             FlowEvent::Rejected { flow, .. } => {
                 if let Some((stream, _)) = client.sending.iter().find(|(_, id)| *id == flow) {
@@ -135,11 +144,11 @@ impl Clients {
             }
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } | FlowEvent::Dropped { .. } => (),
         }
-        self.act(now, endpoint, session);
+        self.act(now, endpoint, ports, session);
     }
 
     /// Does what the client's connection wants done.
-    fn act(&mut self, now: Instant, endpoint: &mut Endpoint, session: SessionId) {
+    fn act(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports, session: SessionId) {
         let Some(client) = self.clients.get_mut(&session) else {
             self.actions.clear();
             return;
@@ -151,7 +160,8 @@ impl Clients {
                     now,
                     endpoint,
                     session,
-                    worker: self.worker,
+                    listeners: &self.listeners,
+                    ports,
                     services: &self.services,
                     actions: &mut self.actions,
                     doomed: &mut self.doomed,
@@ -162,31 +172,55 @@ impl Clients {
     }
 
     /// Tells the clients that the server goes away: AIR notices a close only when its control flow is rejected too.
-    pub(super) fn say_goodbye(&mut self, now: Instant, endpoint: &mut Endpoint) {
+    pub(super) fn say_goodbye(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
         let all: Vec<SessionId> = self.clients.keys().copied().collect();
         for session in all {
             if let Some(client) = self.clients.get_mut(&session) {
                 client.connection.close(&mut self.actions);
             }
-            self.act(now, endpoint, session);
+            self.act(now, endpoint, ports, session);
         }
         let others: Vec<SessionId> = endpoint.session_ids().filter(|id| !self.clients.contains_key(id)).collect();
         others.into_iter().for_each(|id| endpoint.close(now, id));
     }
 
-    /// Closes the sessions whose time has come.
-    pub(super) fn handle_timeout(&mut self, now: Instant, endpoint: &mut Endpoint) {
+    /// Closes the sessions whose time has come, and those of clients that do nothing.
+    pub(super) fn handle_timeout(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
         while let Some((at, session)) = self.doomed.front().copied()
             && at <= now
         {
             self.doomed.pop_front();
             endpoint.close(now, session);
         }
+        if now >= self.idle_check {
+            self.idle_check = now + self.services.applications.config().server.idle_check_interval;
+            self.close_idle(now, endpoint, ports);
+        }
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.doomed.front().map(|(at, _)| *at)
+        Some(self.doomed.front().map_or(self.idle_check, |(at, _)| self.idle_check.min(*at)))
+    }
+
+    /// AutoCloseIdleClients: clients that have sent no message for too long are told so and closed.
+    fn close_idle(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
+        let is_idle = |client: &Client| {
+            let Some((_, seat)) = &client.place else { return false };
+            let limit = seat.instance().settings().idle_clients;
+            limit.enable && !client.is_closing && now.saturating_duration_since(client.active) >= limit.max_idle_time
+        };
+        let idle: Vec<SessionId> =
+            self.clients.iter().filter(|(_, client)| is_idle(client)).map(|(id, _)| *id).collect();
+        for session in idle {
+            tracing::info!(%session, "client has been idle for too long: closed");
+            if let Some(client) = self.clients.get_mut(&session) {
+                let status = info(Level::Status, "NetConnection.Connect.IdleTimeout", "Idle for too long.");
+                let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
+                client.connection.close(&mut self.actions);
+            }
+            self.act(now, endpoint, ports, session);
+        }
     }
 }
 
@@ -195,17 +229,14 @@ struct Acting<'a> {
     now: Instant,
     endpoint: &'a mut Endpoint,
     session: SessionId,
-    worker: u8,
+    listeners: &'a [Listener],
+    ports: &'a Ports,
     services: &'a Services,
     actions: &'a mut Vec<Action>,
     doomed: &'a mut VecDeque<(Instant, SessionId)>,
 }
 
 impl Acting<'_> {
-    fn owner(&self) -> Owner {
-        Owner { worker: self.worker, session: self.session.get() }
-    }
-
     fn act(&mut self, client: &mut Client, action: Action) {
         let (now, session) = (self.now, self.session);
         match action {
@@ -229,25 +260,7 @@ impl Acting<'_> {
                     let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
                 }
             }
-            Action::Connect(request) => {
-                let Some(info) = self.endpoint.session(session) else { return };
-                tracing::info!(
-                    %session,
-                    peer = %info.peer_id,
-                    address = %info.far_address,
-                    app = %request.path.application,
-                    instance = %request.path.instance,
-                    agent = %request.agent,
-                    "client connected"
-                );
-                if let Err(error) = client.connection.accept(Vec::new(), self.actions) {
-                    tracing::warn!(%session, %error, "connect could not be answered");
-                    return;
-                }
-                client.peer = Some(info.peer_id);
-                self.services.directory.connect(info.peer_id, self.owner(), info.far_address);
-                self.advise_keepalive(client, &[]);
-            }
+            Action::Connect(request) => self.connect(client, &request),
             Action::SetPeerInfo(info) => self.set_peer_info(client, &info),
             Action::Call(call) => {
                 tracing::debug!(%session, method = %call.name, "call of an unknown method");
@@ -272,6 +285,42 @@ impl Acting<'_> {
         }
     }
 
+    fn listener(&self, interface: InterfaceId) -> Option<&Listener> {
+        self.listeners.get(usize::from(self.ports.lookup(interface)?.socket))
+    }
+
+    fn connect(&mut self, client: &mut Client, request: &ConnectRequest) {
+        let session = self.session;
+        let Some(info) = self.endpoint.session(session) else { return };
+        let adaptor = self.listener(info.interface).map_or(0, |listener| listener.adaptor);
+        let applications = &self.services.applications;
+        let answer = match applications.admit(adaptor, request, info.far_address.ip()) {
+            Ok(seat) => {
+                tracing::info!(
+                    %session,
+                    peer = %info.peer_id,
+                    address = %info.far_address,
+                    app = %seat.instance().name(),
+                    agent = %request.agent,
+                    "client connected"
+                );
+                let instance = seat.instance().id().0;
+                client.place = Some((info.peer_id, seat));
+                self.services.directory.connect(info.peer_id, session, instance, info.far_address);
+                let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
+                client.connection.accept(vec![seen], self.actions)
+            }
+            Err(refusal) => {
+                tracing::info!(%session, address = %info.far_address, uri = %request.tc_url, %refusal, "client refused");
+                client.connection.reject(refusal.to_rejection(), self.actions)
+            }
+        };
+        if let Err(error) = answer {
+            tracing::warn!(%session, %error, "connect could not be answered");
+        }
+        self.advise_keepalive(client, &[]);
+    }
+
     fn set_peer_info(&mut self, client: &mut Client, info: &PeerInfo) {
         let session = self.session;
         for skipped in &info.skipped {
@@ -279,16 +328,20 @@ impl Acting<'_> {
         }
         tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
         if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id) {
-            self.services.directory.set_reported(&peer, self.owner(), &info.addresses);
+            self.services.directory.set_reported(&peer, session, &info.addresses);
         }
         self.advise_keepalive(client, &info.addresses);
     }
 
     /// Until a client has told its addresses, it is taken to be behind a NAT.
-    fn advise_keepalive(&mut self, client: &mut Client, reported: &[std::net::SocketAddr]) {
+    fn advise_keepalive(&mut self, client: &mut Client, reported: &[SocketAddr]) {
         let Some(info) = self.endpoint.session(self.session) else { return };
-        let timers = &self.services.keepalive;
-        let (server, peer) = if behind_nat(info.far_address, reported) { timers.behind_nat } else { timers.direct };
-        client.connection.set_keepalive_timers(server, peer, self.actions);
+        let config = self.services.applications.config();
+        let adaptor = self.listener(info.interface).and_then(|listener| config.all_adaptors().nth(listener.adaptor));
+        let rtmfp = &adaptor.unwrap_or(&config.default_adaptor).rtmfp;
+        let is_translated = behind_nat(info.far_address, reported);
+        let keepalive = if is_translated { rtmfp.keepalive_nat } else { rtmfp.keepalive_no_nat };
+        let millis = |period: Duration| u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+        client.connection.set_keepalive_timers(millis(keepalive.server), millis(keepalive.peers), self.actions);
     }
 }

@@ -180,7 +180,10 @@ impl Ports {
     ///
     /// # Errors
     /// If a socket is of no use any more.
-    pub async fn receive(&mut self, mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8])) -> io::Result<()> {
+    pub async fn receive(
+        &mut self,
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
+    ) -> io::Result<()> {
         poll_fn(|context| self.poll_receive(context, &mut handle)).await
     }
 }

@@ -1,18 +1,22 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds (see the design's "way through the house").
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
 use super::keying_pool::KeyingPool;
+use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::ports::Ports;
-use crate::introducer::{Counter, introduce};
+use crate::apps::InstanceId;
+use crate::config::LookupMode;
+use crate::introducer::{Counter, Peer, introduce};
 use crate::peer::sleep_until;
 use crate::record::{Place, Recorder, SessionRecord};
 
@@ -29,6 +33,8 @@ pub struct Worker {
     pub endpoint: Endpoint,
     /// Its sockets.
     pub ports: Ports,
+    /// What its sockets stand for, one by one.
+    pub listeners: Vec<Listener>,
     /// What others send it.
     pub mailbox: mpsc::Receiver<Mail>,
     /// The mailboxes of all workers, its own among them.
@@ -59,26 +65,51 @@ struct Stray {
     bytes: Box<[u8]>,
 }
 
+/// A worker that waits for its clients to close.
+struct Stopping {
+    /// When it waits no more.
+    until: Instant,
+    /// Sessions that the far end has closed. They stay for a while to answer should it ask again (RFC 7016 §3.5.5), and are not
+    /// worth waiting for.
+    lingering: HashSet<SessionId>,
+}
+
+impl Stopping {
+    fn new(now: Instant, endpoint: &Endpoint) -> Self {
+        let lingering = endpoint.session_ids().filter(|id| endpoint.session(*id).is_none()).collect();
+        Self { until: now + STOP_PATIENCE, lingering }
+    }
+
+    fn note(&mut self, event: &Event) {
+        if let Event::Closed { session, reason: CloseReason::Far | CloseReason::FarAbrupt } = event {
+            self.lingering.insert(*session);
+        }
+    }
+
+    fn is_done(&self, endpoint: &Endpoint) -> bool {
+        Instant::now() >= self.until || endpoint.session_ids().all(|id| self.lingering.contains(&id))
+    }
+}
+
 impl Worker {
     /// Works until told to stop, and then until the clients have closed, for a few seconds at most.
     ///
     /// # Errors
     /// If a socket is of no use any more.
     pub async fn run(mut self) -> std::io::Result<()> {
-        let mut clients = Clients::new(self.index, Arc::clone(&self.services));
+        let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services));
         if let Some(recorder) = self.recorder.clone() {
             self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
-        let mut stopping: Option<Instant> = None;
+        let mut stopping: Option<Stopping> = None;
         loop {
-            self.drain(&mut clients);
+            self.drain(&mut clients, stopping.as_mut());
             self.ports.transmit(&mut self.endpoint).await;
-            if let Some(until) = stopping
-                && (self.endpoint.session_count() == 0 || Instant::now() >= until)
-            {
+            if stopping.as_ref().is_some_and(|stopping| stopping.is_done(&self.endpoint)) {
                 break;
             }
-            let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), stopping].into_iter().flatten().min();
+            let until = stopping.as_ref().map(|stopping| stopping.until);
+            let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), until].into_iter().flatten().min();
             let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
             let mut strays = Vec::new();
             let received = self.ports.receive(|now, interface, from, datagram| {
@@ -105,11 +136,11 @@ impl Worker {
                 Wake::Mail(mail) => self.take_mail(mail),
                 Wake::Timeout => {
                     self.endpoint.handle_timeout(now);
-                    clients.handle_timeout(now, &mut self.endpoint);
+                    clients.handle_timeout(now, &mut self.endpoint, &self.ports);
                 }
                 Wake::Stop => {
-                    stopping = Some(now + STOP_PATIENCE);
-                    clients.say_goodbye(now, &mut self.endpoint);
+                    stopping = Some(Stopping::new(now, &self.endpoint));
+                    clients.say_goodbye(now, &mut self.endpoint, &self.ports);
                 }
             }
         }
@@ -157,9 +188,12 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, clients: &mut Clients) {
+    fn drain(&mut self, clients: &mut Clients, mut stopping: Option<&mut Stopping>) {
         let now = Instant::now();
         while let Some(event) = self.endpoint.poll_event() {
+            if let Some(stopping) = &mut stopping {
+                stopping.note(&event);
+            }
             match event {
                 Event::Keying(job) => {
                     let mailbox = self.mailboxes[usize::from(self.index)].clone();
@@ -167,7 +201,7 @@ impl Worker {
                     let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
                     self.keying.submit(job, Box::new(reply));
                 }
-                Event::Lookup(lookup) => self.look_up(now, &lookup),
+                Event::Lookup(lookup) => self.look_up(now, clients, &lookup),
                 Event::Keys { session, keys } => self.record_session(session, &keys),
                 event => clients.handle(now, &mut self.endpoint, &self.ports, event),
             }
@@ -186,22 +220,52 @@ impl Worker {
         }
     }
 
-    /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn look_up(&mut self, now: Instant, lookup: &Lookup) {
+    /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
+    fn look_up(&mut self, now: Instant, clients: &Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
+        let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
+        match self.lookup_mode(clients, lookup, target.as_ref()) {
+            LookupMode::None => (),
+            LookupMode::Partial if target.is_some() => (),
+            // The application has these to its script, and there is none.
+            LookupMode::Partial | LookupMode::All => {
+                counters.add(Counter::Unanswered);
+                return;
+            }
+        }
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
-        let Some(target) = lookup.target.and_then(|target| self.services.directory.lookup(&target)) else {
+        let Some(target) = target else {
             counters.add(Counter::UnknownTargets);
             return;
         };
-        let introduction = introduce(&target, lookup.initiator);
+        self.introduce(now, &target, lookup);
+    }
+
+    fn lookup_mode(&self, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> LookupMode {
+        let applications = &self.services.applications;
+        let of_asker = lookup.asker.and_then(|asker| clients.instance(asker)).cloned();
+        let of_target = || target.and_then(|target| applications.instance(InstanceId(target.instance)));
+        match of_asker.or_else(of_target) {
+            Some(instance) => instance.lookup_mode(),
+            None => {
+                let socket = self.ports.lookup(lookup.interface).map_or(0, |interface| usize::from(interface.socket));
+                let adaptor = self.listeners.get(socket).map_or(0, |listener| listener.adaptor);
+                applications.default_settings(adaptor).peer_lookup_events
+            }
+        }
+    }
+
+    /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
+    fn introduce(&mut self, now: Instant, target: &Peer, lookup: &Lookup) {
+        let counters = self.services.counters.worker(self.index);
+        let introduction = introduce(target, lookup.initiator);
         if !introduction.redirect.is_empty() {
             self.endpoint.redirect(lookup, &introduction.redirect);
             counters.add(Counter::Redirects);
         }
-        let session = SessionId::from_wire(introduction.target.session);
-        if introduction.target.worker == self.index {
+        let session = introduction.target;
+        if session.prefix() == self.index {
             if self.endpoint.forward(now, session, lookup).is_ok() {
                 counters.add(Counter::Forwards);
             }
@@ -213,14 +277,9 @@ impl Worker {
             initiator: lookup.initiator,
             tag: Box::from(&lookup.tag[..]),
         };
-        let Some(mailbox) = self.mailboxes.get(usize::from(introduction.target.worker)) else { return };
+        let Some(mailbox) = self.mailboxes.get(usize::from(session.prefix())) else { return };
         if mailbox.try_send(mail).is_err() {
             counters.add(Counter::MailboxFull);
         }
     }
-}
-
-/// The address at which a client reached this server, as far as it is known.
-pub(super) fn near_address(ports: &Ports, interface: InterfaceId) -> String {
-    ports.address_of(interface).map_or_else(|| "?".to_owned(), |address| address.to_string())
 }

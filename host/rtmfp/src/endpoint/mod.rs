@@ -3,6 +3,7 @@
 mod config;
 mod counters;
 mod event;
+mod fragments;
 mod index;
 mod keying;
 mod keying_job;
@@ -13,7 +14,7 @@ mod slots;
 mod startup;
 mod timers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,6 +39,7 @@ use crate::session::responder::UsedCookies;
 use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
 use crate::wire::packet;
 use crate::wire::{Chunk, Mode, PacketHeader};
+use fragments::Reassembly;
 use index::Index;
 use slots::Slots;
 use timers::Timers;
@@ -62,7 +64,8 @@ enum Occupant {
 /// A driver may handle a batch of datagrams before it drains.
 ///
 /// An unproven packet earns at most one reply: an IHello (from 52 bytes) an RHello of 180 bytes, at most 3.5 times as many;
-/// a lookup what [`redirect`](Self::redirect) is told to send. No state is kept before a cookie has come back.
+/// a lookup what [`redirect`](Self::redirect) is told to send. A certificate with lasting keys makes the RHello longer, up to four
+/// packets. No state is kept before a cookie has come back, but for fragments of long packets, within 2 MiB.
 pub struct Endpoint {
     config: Config,
     rng: ChaCha20Rng,
@@ -70,13 +73,14 @@ pub struct Endpoint {
     used_cookies: UsedCookies,
     startup_opener: Opener,
     startup_seal: StartupSeal,
+    fragments: Reassembly,
     slots: Slots<Occupant>,
     /// The open session at each address, for those who ask from there and for those who want to take it over.
     by_address: Index<SocketAddr>,
     /// The open session with each peer.
     by_peer: Index<PeerId>,
     /// The sessions being opened, by tag.
-    by_tag: HashMap<[u8; crate::session::initiator::TAG_LEN], SessionId>,
+    by_tag: BTreeMap<[u8; crate::session::initiator::TAG_LEN], SessionId>,
     timers: Timers,
     /// Sessions that may have something to send.
     queue: VecDeque<SessionId>,
@@ -104,14 +108,15 @@ impl Endpoint {
         Self {
             slots: Slots::new(config.session_prefix, config.max_sessions),
             used_cookies: UsedCookies::new(crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
+            startup_seal: StartupSeal::new(config.max_datagram),
             config,
             rng,
             cookies,
             startup_opener: Opener::startup(),
-            startup_seal: StartupSeal::new(),
+            fragments: Reassembly::default(),
             by_address: Index::new(),
             by_peer: Index::new(),
-            by_tag: HashMap::new(),
+            by_tag: BTreeMap::new(),
             timers: Timers::default(),
             queue: VecDeque::new(),
             outbox: Outbox::default(),
@@ -157,25 +162,55 @@ impl Endpoint {
             return;
         }
         for raw in packet::chunks(plain) {
-            let Ok(chunk) = Chunk::parse(raw) else {
-                self.counters.malformed += 1;
-                continue;
-            };
-            match (session, &chunk) {
-                (None, Chunk::IHello(hello)) => self.handle_hello(now, transmit, hello.epd, hello.tag),
-                (None, Chunk::RHello(hello)) => self.handle_responder_hello(now, transmit, hello),
-                (None, Chunk::Redirect(redirect)) => self.handle_redirect(now, transmit, redirect),
-                (None, Chunk::IIKeying(keying)) => self.handle_initiator_keying(now, transmit, keying, raw.payload),
-                (Some(id), Chunk::RIKeying(_)) => self.handle_responder_keying(id, raw.payload),
-                (Some(id), Chunk::CookieChange(change)) => {
-                    if let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) {
-                        initiation.change_cookie(now, change.old_cookie, change.new_cookie);
-                        self.run_initiation(now, id);
+            match Chunk::parse(raw) {
+                Ok(Chunk::PacketFragment(fragment)) => {
+                    let session_id = session.map_or(0, SessionId::get);
+                    if let Some(whole) = self.fragments.add(now, transmit.to, session_id, &fragment) {
+                        self.handle_whole(now, transmit, session, &whole);
                     }
                 }
-                // RFC 7016 §2.3: a chunk in a packet of the wrong mode is ignored, and so is an unknown one.
-                _ => self.counters.ignored += 1,
+                Ok(chunk) => self.handle_startup_chunk(now, transmit, session, &chunk, raw.payload),
+                Err(_) => self.counters.malformed += 1,
             }
+        }
+    }
+
+    /// A packet that came in fragments; one whose mode is not that of its fragments is dropped (RFC 7016 §3.4).
+    fn handle_whole(&mut self, now: Instant, transmit: Transmit, session: Option<SessionId>, mut plain: &[u8]) {
+        if PacketHeader::take(&mut plain).is_ok_and(|header| header.mode == Mode::Startup) {
+            for raw in packet::chunks(plain) {
+                match Chunk::parse(raw) {
+                    Ok(chunk) => self.handle_startup_chunk(now, transmit, session, &chunk, raw.payload),
+                    Err(_) => self.counters.malformed += 1,
+                }
+            }
+        } else {
+            self.counters.malformed += 1;
+        }
+    }
+
+    fn handle_startup_chunk(
+        &mut self,
+        now: Instant,
+        transmit: Transmit,
+        session: Option<SessionId>,
+        chunk: &Chunk<'_>,
+        payload: &[u8],
+    ) {
+        match (session, chunk) {
+            (None, Chunk::IHello(hello)) => self.handle_hello(now, transmit, hello.epd, hello.tag),
+            (None, Chunk::RHello(hello)) => self.handle_responder_hello(now, transmit, hello),
+            (None, Chunk::Redirect(redirect)) => self.handle_redirect(now, transmit, redirect),
+            (None, Chunk::IIKeying(keying)) => self.handle_initiator_keying(now, transmit, keying, payload),
+            (Some(id), Chunk::RIKeying(_)) => self.handle_responder_keying(id, payload),
+            (Some(id), Chunk::CookieChange(change)) => {
+                if let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) {
+                    initiation.change_cookie(now, change.old_cookie, change.new_cookie);
+                    self.run_initiation(now, id);
+                }
+            }
+            // RFC 7016 §2.3: a chunk in a packet of the wrong mode is ignored, and so is an unknown one.
+            _ => self.counters.ignored += 1,
         }
     }
 

@@ -40,3 +40,22 @@ impl Timers {
         self.0.pop().map(|Reverse(entry)| entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_due_comes_up_again_but_not_at_once() {
+        let now = crate::test_clock();
+        let (mut timers, mut armed, id) = (Timers::default(), None, SessionId(1 << 22));
+        timers.arm(now, id, &mut armed, Some(now));
+        assert_eq!(timers.pop(now), None);
+        let later = now + MIN_WAIT;
+        assert_eq!((timers.pop(later), armed), (Some((later, id)), Some(later)));
+        armed = None;
+        timers.arm(later, id, &mut armed, Some(now));
+        assert_eq!(timers.pop(later), None);
+        assert_eq!(timers.next(), Some(later + MIN_WAIT));
+    }
+}

@@ -395,6 +395,10 @@ impl Session {
                 if now >= self.dead_at(config) {
                     self.abort(context, CloseReason::Silence, true);
                 } else if now >= self.ping_at(config) {
+                    // RFC 7016 §3.5.4.1: no reply to the last one within ERTO.
+                    if self.pinged.is_some() {
+                        self.rtt.back_off();
+                    }
                     self.send_keepalive(now);
                 }
             }

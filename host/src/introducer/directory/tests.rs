@@ -2,14 +2,16 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::*;
 
+const INSTANCE: u16 = 5;
+
 fn id(number: u32) -> PeerId {
     let mut bytes = [0x5a; 32];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
     PeerId(bytes)
 }
 
-fn owner(worker: u8, session: u32) -> Owner {
-    Owner { worker, session }
+fn owner(worker: u8, session: u32) -> SessionId {
+    SessionId::from_wire(u32::from(worker) << 26 | session)
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -21,8 +23,9 @@ fn a_peer_comes_and_goes() {
     let directory = Directory::new();
     let (peer, one) = (id(1), owner(1, 2));
     assert_eq!(directory.lookup(&peer), None);
-    assert_eq!(directory.connect(peer, one, address("[::ffff:192.0.2.1]:5")), None);
-    let mut expected = Peer { owner: one, observed: address("192.0.2.1:5"), reported: SmallVec::new() };
+    assert_eq!(directory.connect(peer, one, INSTANCE, address("[::ffff:192.0.2.1]:5")), None);
+    let mut expected =
+        Peer { owner: one, instance: INSTANCE, observed: address("192.0.2.1:5"), reported: SmallVec::new() };
     assert_eq!(directory.lookup(&peer), Some(expected.clone()));
     assert_eq!(directory.lookup(&id(2)), None);
 
@@ -44,13 +47,13 @@ fn a_peer_comes_and_goes() {
 fn a_session_that_was_replaced_has_nothing_to_say() {
     let directory = Directory::new();
     let (peer, old, new) = (id(1), owner(0, 7), owner(1, 7));
-    directory.connect(peer, old, address("192.0.2.1:1"));
+    directory.connect(peer, old, INSTANCE, address("192.0.2.1:1"));
     directory.set_reported(&peer, old, &[address("10.0.0.1:1")]);
-    assert_eq!(directory.connect(peer, new, address("192.0.2.2:2")), Some(old));
+    assert_eq!(directory.connect(peer, new, INSTANCE, address("192.0.2.2:2")), Some(old));
     assert!(!directory.set_observed(&peer, old, address("192.0.2.3:3")));
     assert!(!directory.set_reported(&peer, old, &[address("10.0.0.3:3")]));
     assert!(!directory.remove(&peer, old));
-    let expected = Peer { owner: new, observed: address("192.0.2.2:2"), reported: SmallVec::new() };
+    let expected = Peer { owner: new, instance: INSTANCE, observed: address("192.0.2.2:2"), reported: SmallVec::new() };
     assert_eq!(directory.lookup(&peer), Some(expected));
     assert!(directory.remove(&peer, new));
 }
@@ -58,7 +61,7 @@ fn a_session_that_was_replaced_has_nothing_to_say() {
 #[test]
 fn reported_addresses_are_bounded_and_distinct() {
     let directory = Directory::new();
-    directory.connect(id(1), owner(0, 1), address("192.0.2.1:1"));
+    directory.connect(id(1), owner(0, 1), INSTANCE, address("192.0.2.1:1"));
     let many: Vec<SocketAddr> = (0..100u8).map(|number| SocketAddr::from(([10, 0, 0, number / 2], 1))).collect();
     directory.set_reported(&id(1), owner(0, 1), &many);
     let reported = directory.lookup(&id(1)).unwrap().reported;
@@ -70,7 +73,7 @@ fn reported_addresses_are_bounded_and_distinct() {
 fn translation_is_known_only_from_reports() {
     let directory = Directory::new();
     let (peer, own) = (id(1), owner(0, 1));
-    directory.connect(peer, own, address("192.0.2.1:1"));
+    directory.connect(peer, own, INSTANCE, address("192.0.2.1:1"));
     let translated = || directory.lookup(&peer).unwrap().is_translated();
     assert!(!translated());
     directory.set_reported(&peer, own, &[address("10.0.0.1:1")]);
@@ -93,7 +96,7 @@ fn memory_is_bounded_per_peer_and_given_back() {
     assert!(empty <= 16 * 1024, "{empty}");
     let count = 60_000;
     for number in 0..count {
-        directory.connect(id(number), owner(0, number), address("192.0.2.1:1"));
+        directory.connect(id(number), owner(0, number), INSTANCE, address("192.0.2.1:1"));
     }
     assert_eq!(directory.len(), count as usize);
     // Twice the entries and a byte for each place, at the most: tables double at 7/8.
@@ -126,11 +129,11 @@ fn many_threads_see_whole_entries_and_lose_none() {
             let (directory, replaced, removed, next, done) = (&directory, &replaced, &removed, &next, &done);
             scope.spawn(move || {
                 for _ in 0..ROUNDS {
-                    let sessions: Vec<(u32, Owner)> =
+                    let sessions: Vec<(u32, SessionId)> =
                         (0..PEERS).map(|peer| (peer, owner(worker, next.fetch_add(1, Ordering::Relaxed)))).collect();
                     for (peer, own) in &sessions {
-                        let (observed, reported) = addresses_of(own.session);
-                        let before = directory.connect(id(*peer), *own, observed);
+                        let (observed, reported) = addresses_of(own.get());
+                        let before = directory.connect(id(*peer), *own, INSTANCE, observed);
                         replaced.fetch_add(usize::from(before.is_some()), Ordering::Relaxed);
                         directory.set_reported(&id(*peer), *own, &reported);
                     }
@@ -146,7 +149,7 @@ fn many_threads_see_whole_entries_and_lose_none() {
             scope.spawn(move || {
                 while done.load(Ordering::Acquire) < usize::from(WRITERS) {
                     for found in (0..PEERS).filter_map(|peer| directory.lookup(&id(peer))) {
-                        let (observed, reported) = addresses_of(found.owner.session);
+                        let (observed, reported) = addresses_of(found.owner.get());
                         assert_eq!(found.observed, observed);
                         assert!(found.reported.is_empty() || found.reported.as_slice() == reported);
                     }

@@ -1,0 +1,82 @@
+//! Who may connect to what.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Applications, Instance, InstanceName, Limits};
+use crate::flash::server::{ConnectRequest, Rejection};
+
+/// A client's place in an instance: given back when dropped.
+pub struct Seat {
+    applications: Arc<Applications>,
+    instance: Arc<Instance>,
+}
+
+impl Seat {
+    /// The instance that the client is in.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.applications.leave(&self.instance);
+    }
+}
+
+/// Why a client may not connect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The access rules of the adaptor or of the virtual host keep its address out.
+    #[error("connections from {0} are not allowed")]
+    Access(IpAddr),
+    /// There is no such application, and the virtual host wants them registered.
+    #[error("there is no application {0}")]
+    NoApplication(String),
+    /// The virtual host has all the clients that it may.
+    #[error("the server is full")]
+    TooManyConnections,
+    /// The virtual host has all the application instances that it may.
+    #[error("there are too many application instances")]
+    TooManyInstances,
+}
+
+impl Refusal {
+    /// The status that the client gets. The codes are those of AMS.
+    pub fn to_rejection(&self) -> Rejection {
+        let code = match self {
+            Refusal::NoApplication(_) => "NetConnection.Connect.InvalidApp",
+            _ => "NetConnection.Connect.Rejected",
+        };
+        Rejection::new(code, format!("[ Server.Reject ] : {self}"))
+    }
+}
+
+impl Applications {
+    /// Lets a client in that came through the adaptor at that place in the configuration from that address, or says why not.
+    ///
+    /// # Errors
+    /// What keeps it out.
+    pub fn admit(self: &Arc<Self>, adaptor: usize, request: &ConnectRequest, from: IpAddr) -> Result<Seat, Refusal> {
+        let config = self.config();
+        let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
+        let vhost = adaptor.vhost(&request.uri.host);
+        if !adaptor.access.permits(from) || !vhost.access.permits(from) {
+            return Err(Refusal::Access(from));
+        }
+        let application = &request.path.application;
+        if !vhost.accepts(application) {
+            return Err(Refusal::NoApplication(application.clone()));
+        }
+        let name = InstanceName {
+            adaptor: adaptor.name.clone(),
+            vhost: vhost.name.clone(),
+            application: application.clone(),
+            instance: request.path.instance.clone(),
+        };
+        let limits = Limits { connections: vhost.max_connections, instances: vhost.max_app_instances };
+        let instance = self.enter(name, Arc::clone(vhost.application(application)), limits)?;
+        Ok(Seat { applications: Arc::clone(self), instance })
+    }
+}

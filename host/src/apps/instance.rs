@@ -1,0 +1,84 @@
+//! One instance of an application.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::config::{Application, LookupMode};
+
+/// The number of an instance, while it is there; used again after it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceId(pub u16);
+
+/// What an instance is called.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceName {
+    /// The adaptor through which its clients come.
+    pub adaptor: String,
+    /// The virtual host.
+    pub vhost: String,
+    /// The application: the first part of the path.
+    pub application: String,
+    /// The instance: the rest of the path, or `_definst_`.
+    pub instance: String,
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.application, self.instance)
+    }
+}
+
+/// An instance of an application.
+pub struct Instance {
+    id: InstanceId,
+    name: InstanceName,
+    settings: ArcSwap<Application>,
+    clients: AtomicU64,
+}
+
+impl Instance {
+    pub(super) fn new(id: InstanceId, name: InstanceName, settings: Arc<Application>) -> Self {
+        Self { id, name, settings: ArcSwap::new(settings), clients: AtomicU64::new(0) }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> InstanceId {
+        self.id
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &InstanceName {
+        &self.name
+    }
+
+    /// The settings it runs with now.
+    pub fn settings(&self) -> Arc<Application> {
+        self.settings.load_full()
+    }
+
+    /// Who answers the lookups of its clients.
+    pub fn lookup_mode(&self) -> LookupMode {
+        self.settings.load().peer_lookup_events
+    }
+
+    /// How many clients it has.
+    pub fn clients(&self) -> u64 {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_settings(&self, settings: Arc<Application>) {
+        self.settings.store(settings);
+    }
+
+    pub(super) fn enter(&self) {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many are left.
+    pub(super) fn leave(&self) -> u64 {
+        self.clients.fetch_sub(1, Ordering::Relaxed) - 1
+    }
+}

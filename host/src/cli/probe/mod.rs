@@ -1,0 +1,232 @@
+//! `introd probe`: a real client, to try a server with.
+
+mod report;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use rtmfp::crypto::{Group, HmacPreference, Identity, SequencePreference};
+use rtmfp::{Config, Event, PeerId};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::client::{Answer, Client, Destination, Failure, Step};
+use crate::flash::client::ConnectOptions;
+use crate::net::{BufferSizes, UdpSocket};
+use crate::peer::Peer;
+use report::Report;
+
+#[derive(Args)]
+pub(super) struct ProbeArgs {
+    /// The server and application: rtmfp://host[:port]/application/instance. The port is 1935 if not given.
+    uri: String,
+    /// Look this peer up, open a session with it, and send it a message. It is connected to the same server.
+    #[arg(long, value_name = "ID", value_parser = peer_id)]
+    peer: Option<PeerId>,
+    /// Start two peers and have one find the other through the server and exchange a message with it directly.
+    #[arg(long, conflicts_with_all = ["peer", "stay"])]
+    meet: bool,
+    /// Stay connected as a peer for others to find, until Ctrl-C.
+    #[arg(long)]
+    stay: bool,
+    /// Print one JSON object instead of text. With --stay it comes as soon as the peer is connected.
+    #[arg(long)]
+    json: bool,
+    /// Use IPv4 only.
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// Use IPv6 only.
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// How long each step may take.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    timeout: Duration,
+    /// Neither send HMACs nor ask for them: packets carry the simple checksum.
+    #[arg(long)]
+    no_hmac: bool,
+    /// Neither send session sequence numbers nor ask for them.
+    #[arg(long)]
+    no_sequence: bool,
+    /// As --no-hmac and --no-sequence: what the oldest clients do.
+    #[arg(long)]
+    plain: bool,
+    /// Use an identity with lasting Diffie-Hellman keys instead of one that makes a new key for each session.
+    #[arg(long)]
+    static_keys: bool,
+}
+
+fn peer_id(text: &str) -> Result<PeerId, String> {
+    text.parse().map_err(|_| "a peer id is 64 hexadecimal digits".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    const RANGE: std::ops::RangeInclusive<f64> = 0.1..=3600.0;
+    match text.parse::<f64>() {
+        Ok(seconds) if RANGE.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("give a number of seconds from 0.1 to 3600".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &ProbeArgs) -> ExitCode {
+    super::start_logging("warn");
+    let mut report = Report::new(&args.uri);
+    if args.meet || args.peer.is_some() {
+        report.expect_meeting();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(probe(args, &mut report)),
+        Err(error) => Err(machine(error)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report.fail(&failure);
+            // What is known of a connection is worth having, though a later step failed.
+            if !report.is_printed && (args.json || report.connected) {
+                report.print(args.json);
+            }
+            eprintln!("introd probe: {failure}");
+            eprintln!("check {}", failure.check);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn probe(args: &ProbeArgs, report: &mut Report) -> Result<(), Failure> {
+    // Before anything is opened, so that it is closed in an orderly way however early the signal comes.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(machine)?;
+    let destination = Destination::resolve(&args.uri, |address| wants(args, address.ip())).await?;
+    let mut client = None;
+    let result = tokio::select! {
+        result = steps(args, destination, report, &mut client) => result,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    if let Some(client) = client {
+        client.close().await;
+    }
+    result
+}
+
+/// Everything from the handshake on. The client is left in `kept`, so that it can be closed whatever happens.
+async fn steps(
+    args: &ProbeArgs,
+    destination: Destination,
+    report: &mut Report,
+    kept: &mut Option<Client>,
+) -> Result<(), Failure> {
+    if args.meet {
+        meet(args, destination, report).await?;
+        report.print(args.json);
+        return Ok(());
+    }
+    let client = kept.insert(connect(args, destination).await?);
+    report.connected(client);
+    if let Some(peer) = args.peer {
+        introduce(args, client, peer, report).await?;
+    }
+    report.print(args.json);
+    if !args.stay {
+        return Ok(());
+    }
+    if !args.json {
+        let id = client.id();
+        super::say(&format!("staying connected; find this peer with:\n  introd probe --peer {id} {}\n", args.uri));
+        super::say("stop it with Ctrl-C\n");
+    }
+    stay(client, args.json).await
+}
+
+/// Two clients, of which one looks for the other.
+async fn meet(args: &ProbeArgs, destination: Destination, report: &mut Report) -> Result<(), Failure> {
+    let mut target = connect(args, destination.clone()).await?;
+    let target_id = target.id();
+    let asking = async {
+        let mut asker = connect(args, destination).await?;
+        report.connected(&asker);
+        let met = introduce(args, &mut asker, target_id, report).await;
+        let id = asker.id();
+        asker.close().await;
+        met.map(|()| id)
+    };
+    let asker_id = tokio::select! {
+        result = asking => result?,
+        failure = target.stay() => return Err(failure),
+    };
+    // The other half of the exchange: what the asker was answered was said by the target, to the asker.
+    if !target.greeted_by().contains(&asker_id) {
+        let problem = "the answer did not come from the peer that was looked for";
+        return Err(Failure::new(Step::Message, problem, "what stands between the two peers"));
+    }
+    target.close().await;
+    Ok(())
+}
+
+async fn introduce(args: &ProbeArgs, client: &mut Client, peer: PeerId, report: &mut Report) -> Result<(), Failure> {
+    report.looking_for(peer);
+    let meeting = client.meet(peer, args.timeout).await?;
+    report.introduced(&meeting);
+    let answer = client.greet(meeting.session, args.timeout).await?;
+    report.message_exchanged = Some(answer == Answer::Echoed);
+    if args.meet && answer != Answer::Echoed {
+        return Err(Failure::new(Step::Message, "the peer rejected the message", "what stands between the two peers"));
+    }
+    Ok(())
+}
+
+async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), Failure> {
+    loop {
+        match client.next().await.map_err(machine)? {
+            Event::Closed { session, reason } if session == client.session() => {
+                let problem = format!("the connection to the server ended: {reason}");
+                return Err(Failure::new(Step::Stay, problem, "whether the server was stopped, and its log"));
+            }
+            Event::Opened { session, .. } if !is_quiet => {
+                if let Some(info) = client.peer().endpoint.session(session) {
+                    super::say(&format!("peer {} is here, from {}\n", info.peer_id, info.far_address));
+                }
+            }
+            _ => (),
+        }
+    }
+}
+
+async fn connect(args: &ProbeArgs, destination: Destination) -> Result<Client, Failure> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(machine)?;
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    const GROUPS: [Group; 3] = [Group::Modp2, Group::Modp5, Group::Modp14];
+    let identity = Arc::new(if args.static_keys {
+        Identity::fixed(&GROUPS, &mut rng)
+    } else {
+        Identity::ephemeral(&GROUPS, None, false, &mut rng)
+    });
+    let id = identity.peer_id();
+    let mut config = Config::peer(identity);
+    if args.no_hmac || args.plain {
+        config.keying.hmac = HmacPreference::default();
+    }
+    if args.no_sequence || args.plain {
+        config.keying.sequence = SequencePreference::default();
+    }
+    let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let sockets = any.into_iter().filter(|ip| wants(args, *ip));
+    let sockets = sockets.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok());
+    let peer = Peer::with_sockets(config, sockets.collect()).map_err(machine)?;
+    Client::connect(peer, id, destination, &ConnectOptions::default(), args.timeout).await
+}
+
+fn wants(args: &ProbeArgs, ip: IpAddr) -> bool {
+    if ip.is_ipv4() { !args.ipv6 } else { !args.ipv4 }
+}
+
+/// Something that this machine does not give.
+fn machine(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Step::Resolve, error.to_string(), "this machine's network and limits")
+}

@@ -1,0 +1,172 @@
+//! What a probe found out, for people and for scripts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rtmfp::PeerId;
+use serde::Serialize;
+
+use crate::client::{Client, Failure, Meeting, Welcome};
+
+/// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
+#[derive(Serialize)]
+pub(super) struct Report {
+    uri: String,
+    /// Whether the server accepted the connection.
+    pub(super) connected: bool,
+    /// Whether the server introduced the peer looked for: a session with it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introduced: Option<bool>,
+    /// Whether the peer got a message and its answer came back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message_exchanged: Option<bool>,
+    peer_id: Option<String>,
+    server_id: Option<String>,
+    server_address: Option<SocketAddr>,
+    server_version: Option<String>,
+    handshake_ms: Option<f64>,
+    /// Where the server sees this client.
+    seen_address: Option<SocketAddr>,
+    reported_addresses: Vec<SocketAddr>,
+    nat: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Target>,
+    /// The step that failed.
+    failed_step: Option<&'static str>,
+    error: Option<String>,
+    /// What to look at then.
+    check: Option<&'static str>,
+    #[serde(skip)]
+    pub(super) is_printed: bool,
+}
+
+/// The peer looked for.
+#[derive(Serialize)]
+struct Target {
+    peer_id: String,
+    address: Option<SocketAddr>,
+    introduction_ms: Option<f64>,
+    /// What the server named.
+    redirects: Vec<SocketAddr>,
+}
+
+impl Report {
+    pub(super) fn new(uri: &str) -> Self {
+        Self {
+            uri: uri.to_owned(),
+            connected: false,
+            introduced: None,
+            message_exchanged: None,
+            peer_id: None,
+            server_id: None,
+            server_address: None,
+            server_version: None,
+            handshake_ms: None,
+            seen_address: None,
+            reported_addresses: Vec::new(),
+            nat: None,
+            target: None,
+            failed_step: None,
+            error: None,
+            check: None,
+            is_printed: false,
+        }
+    }
+
+    /// `--meet` and `--peer` are asked of this probe, and have not happened.
+    pub(super) fn expect_meeting(&mut self) {
+        self.introduced = Some(false);
+        self.message_exchanged = Some(false);
+    }
+
+    pub(super) fn connected(&mut self, client: &Client) {
+        let Welcome { server_id, server_address, server_version, handshake, seen, reported } = client.welcome();
+        self.connected = true;
+        self.peer_id = Some(client.id().to_string());
+        self.server_id = Some(server_id.to_string());
+        self.server_address = Some(*server_address);
+        self.server_version = server_version.clone();
+        self.handshake_ms = Some(milliseconds(*handshake));
+        self.seen_address = *seen;
+        self.reported_addresses = reported.clone();
+        self.nat = client.welcome().nat();
+    }
+
+    pub(super) fn looking_for(&mut self, peer: PeerId) {
+        let peer_id = peer.to_string();
+        self.target = Some(Target { peer_id, address: None, introduction_ms: None, redirects: Vec::new() });
+    }
+
+    pub(super) fn introduced(&mut self, meeting: &Meeting) {
+        self.introduced = Some(true);
+        if let Some(target) = &mut self.target {
+            target.address = Some(meeting.address);
+            target.introduction_ms = Some(milliseconds(meeting.took));
+            target.redirects = meeting.redirects.clone();
+        }
+    }
+
+    pub(super) fn fail(&mut self, failure: &Failure) {
+        self.failed_step = Some(failure.step.name());
+        self.error = Some(failure.problem.clone());
+        self.check = Some(failure.check);
+    }
+
+    pub(super) fn print(&mut self, as_json: bool) {
+        if as_json {
+            self.print_json();
+        } else {
+            crate::cli::say(&self.text());
+        }
+        self.is_printed = true;
+    }
+
+    fn print_json(&self) {
+        match serde_json::to_string(self) {
+            Ok(text) => crate::cli::say(&format!("{text}\n")),
+            Err(error) => eprintln!("introd probe: {error}"),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        if let (Some(address), Some(took)) = (self.server_address, self.handshake_ms) {
+            let version = self.server_version.as_deref().map_or_else(String::new, |version| format!(" ({version})"));
+            lines.push(format!("connected to {address}{version}, handshake {took:.1} ms"));
+        }
+        if let Some(id) = &self.peer_id {
+            lines.push(format!("  this peer    {id}"));
+        }
+        if let Some(id) = &self.server_id {
+            lines.push(format!("  the server   {id}"));
+        }
+        let reported = self.reported_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match (self.seen_address, self.nat) {
+            (Some(seen), Some(true)) => {
+                lines.push(format!("  seen at      {seen}: a NAT stands between (own addresses: {reported})"));
+            }
+            (Some(seen), _) => lines.push(format!("  seen at      {seen}: no NAT stands between")),
+            (None, _) => {
+                lines.push(format!(
+                    "  seen at      the server does not say, so a NAT cannot be told (own addresses: {reported})"
+                ));
+            }
+        }
+        if let Some(Target { peer_id, address: Some(address), introduction_ms: Some(took), .. }) = &self.target {
+            lines.push(format!("introduced to {peer_id}\n  at           {address}, in {took:.1} ms"));
+        }
+        // A rejection is an answer, but not to every failure.
+        match self.message_exchanged.filter(|_| self.failed_step.is_none()) {
+            Some(true) => lines.push("  message      sent directly, answer received".to_owned()),
+            Some(false) => lines.push("  message      rejected: the peer is no introd probe".to_owned()),
+            None => (),
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    // To the microsecond: more digits would only look exact.
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

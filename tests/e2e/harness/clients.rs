@@ -1,0 +1,118 @@
+//! Clients in this process.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use introd::client::{Client, Destination};
+use introd::flash::amf::Value;
+use introd::flash::client::{ConnectOptions, Incoming};
+use introd::flash::command::{Command, Encoding};
+use introd::net::{BufferSizes, UdpSocket};
+use introd::peer::Peer;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use rtmfp::crypto::{Group, Identity, cipher};
+use rtmfp::{Config, Event, PeerId};
+
+/// Only a server that never answers needs it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An identity of its own for each number.
+pub(crate) fn identity(number: u64) -> Arc<Identity> {
+    Arc::new(Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::seed_from_u64(number)))
+}
+
+pub(crate) fn socket(address: SocketAddr) -> UdpSocket {
+    UdpSocket::bind(address, BufferSizes { receive: 1 << 18, send: 1 << 18 }).expect("a free port")
+}
+
+/// A peer with one socket, on a free port of `ip`.
+pub(crate) fn peer_on(address: SocketAddr, number: u64) -> (Peer, PeerId) {
+    let identity = identity(number);
+    let id = identity.peer_id();
+    (Peer::with_sockets(Config::peer(identity), vec![socket(address)]).expect("a peer"), id)
+}
+
+pub(crate) async fn connect(uri: &str, address: SocketAddr, number: u64) -> Client {
+    let (peer, id) = peer_on(address, number);
+    let destination = Destination::resolve(uri, |_| true).await.expect("an address");
+    Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await.expect("a connection")
+}
+
+/// A client on a free port of the loopback address of the server's family.
+pub(crate) async fn client(server: SocketAddr, number: u64) -> Client {
+    let any = SocketAddr::new(
+        if server.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1u16]) },
+        0,
+    );
+    connect(&format!("rtmfp://{server}/app/room"), any, number).await
+}
+
+/// The server's session id for a client, which says which worker has it: it stands on what the client sends.
+pub(crate) struct ServerSession(Arc<AtomicU32>);
+
+impl ServerSession {
+    /// Watches what the client sends to the server from now on.
+    pub(crate) fn watch(client: &mut Client) -> Self {
+        let seen = Arc::new(AtomicU32::new(0));
+        let (noted, server) = (Arc::clone(&seen), client.welcome().server_address);
+        client.peer().ports.set_tap(Box::new(move |_, _, to, datagram| {
+            if to == server
+                && let Some(id) = cipher::session_id(datagram)
+                && id != 0
+            {
+                noted.store(id, Ordering::Relaxed);
+            }
+        }));
+        Self(seen)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        let id = self.0.load(Ordering::Relaxed);
+        assert_ne!(id, 0, "nothing was sent");
+        id
+    }
+
+    pub(crate) fn worker(&self) -> u8 {
+        rtmfp::prefix_of(self.id())
+    }
+}
+
+/// The next message of the server that `wanted` makes something of.
+pub(crate) async fn server_says<T>(client: &mut Client, mut wanted: impl FnMut(Incoming) -> Option<T>) -> T {
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let event = client.next().await.expect("its sockets work");
+            if let Event::Closed { reason, .. } = &event {
+                panic!("closed: {reason}");
+            }
+            if let Some(found) = client.message_of_server(&event).and_then(&mut wanted) {
+                return found;
+            }
+        }
+    });
+    found.await.expect("the server says what is waited for")
+}
+
+/// Calls a method of the server and returns the answer: `_result` or `_error`.
+pub(crate) async fn call(client: &mut Client, method: &str, transaction: f64, arguments: Vec<Value>) -> Incoming {
+    let command = Command::new(method, transaction, arguments).to_message(Encoding::Amf0, 0).expect("a command");
+    client.tell_server(command).expect("it can be sent");
+    server_says(client, |message| match message {
+        Incoming::Result { transaction: of, .. } | Incoming::Error { transaction: of, .. } if of == transaction => {
+            Some(message)
+        }
+        _ => None,
+    })
+    .await
+}
+
+/// Proves that the session lives: the number of the stream that the server creates.
+pub(crate) async fn create_stream(client: &mut Client, transaction: f64) -> f64 {
+    match call(client, "createStream", transaction, Vec::new()).await {
+        Incoming::Result { values, .. } => values.get(1).and_then(Value::as_number).expect("a number"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,5 @@
+//! What the tests share: the program, and clients to meet it with.
+
+pub(crate) mod clients;
+pub(crate) mod program;
+pub(crate) mod raw;

@@ -1,0 +1,62 @@
+//! Startup packets made by hand.
+
+use rtmfp::PeerId;
+use rtmfp::crypto::{Epd, Opener, Sealer};
+use rtmfp::wire::chunk::{IHello, IIKeying};
+use rtmfp::wire::{Mode, PacketHeader, packet};
+
+/// What a startup packet that came in holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A responder hello.
+    Hello,
+    /// A redirect.
+    Redirect,
+}
+
+fn startup(write: impl FnOnce(&mut Vec<u8>) -> bool) -> Vec<u8> {
+    let mut sealer = Sealer::startup();
+    let mut datagram = Vec::new();
+    sealer.begin(&mut datagram);
+    PacketHeader::new(Mode::Startup).put(&mut datagram);
+    assert!(write(&mut datagram));
+    sealer.finish(0, 0, &mut datagram);
+    datagram
+}
+
+/// A hello to whoever serves `uri`.
+pub(crate) fn hello(uri: &str, tag: [u8; 16]) -> Vec<u8> {
+    startup(|out| IHello { epd: &Epd::ancillary(uri), tag: &tag }.put(out))
+}
+
+/// A hello that looks for a peer.
+pub(crate) fn lookup(peer: PeerId, tag: [u8; 16]) -> Vec<u8> {
+    startup(|out| IHello { epd: &Epd::fingerprint(peer), tag: &tag }.put(out))
+}
+
+/// A keying with this cookie, and components that are none.
+pub(crate) fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec<u8> {
+    startup(|out| {
+        IIKeying {
+            session_id: 77,
+            cookie_echo: cookie,
+            certificate,
+            component,
+            signature: b"X",
+            signed_parameters: &[],
+        }
+        .put(out)
+    })
+}
+
+/// What an answer to one of these is; `None` if it is none. Its bytes are lost.
+pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
+    let mut opener = Opener::startup();
+    let mut plain = opener.open(datagram).ok()?;
+    PacketHeader::take(&mut plain).ok()?;
+    packet::chunks(plain).find_map(|raw| match rtmfp::wire::Chunk::parse(raw) {
+        Ok(rtmfp::wire::Chunk::RHello(_)) => Some(Answer::Hello),
+        Ok(rtmfp::wire::Chunk::Redirect(_)) => Some(Answer::Redirect),
+        _ => None,
+    })
+}

@@ -1,0 +1,12 @@
+//! The real program on real sockets, and clients of its own protocol.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod connection;
+mod counters;
+mod harness;
+mod hostile;
+mod meeting;
+mod moving;
+mod probing;
+mod start_and_stop;

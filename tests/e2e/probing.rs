@@ -1,0 +1,124 @@
+//! `introd probe` against the server, and what it says when a step fails.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use serde_json::Value;
+
+use crate::harness::program::{Ended, Server, probe};
+
+fn address(value: &Value) -> SocketAddr {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("not an address: {value}"))
+}
+
+/// The step that failed, as told in both ways.
+fn failed_step(ended: &Ended) -> String {
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let json = ended.json();
+    let step = json["failed_step"].as_str().unwrap_or_else(|| panic!("{ended:?}")).to_owned();
+    assert!(ended.stderr.contains(&format!("{step} failed: ")), "{ended:?}");
+    let check = json["check"].as_str().unwrap_or_else(|| panic!("{ended:?}"));
+    assert!(ended.stderr.contains(&format!("\ncheck {check}")), "{ended:?}");
+    step
+}
+
+#[test]
+fn a_connection_on_either_family() {
+    let server = Server::on_loopback(2);
+    for index in [0, 1] {
+        let ended = probe(&["--json", &server.uri(index)]);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        let json = ended.json();
+        assert_eq!(json["connected"], true);
+        assert_eq!(address(&json["server_address"]), server.addresses[index]);
+        assert_eq!(json["peer_id"].as_str().unwrap().len(), 64);
+        assert_ne!(json["peer_id"], json["server_id"]);
+        assert!(json["handshake_ms"].as_f64().unwrap() > 0.0);
+        assert_eq!(address(&json["seen_address"]).ip(), server.addresses[index].ip());
+        assert!(json["reported_addresses"].as_array().unwrap().contains(&json["seen_address"]), "{json}");
+        assert_eq!(json["nat"], false);
+        assert_eq!((json.get("introduced"), json.get("message_exchanged")), (None, None));
+    }
+    let ended = server.stop();
+    assert_eq!(ended.stderr.matches("closed by the far end").count(), 2, "{ended:?}");
+}
+
+#[test]
+fn every_way_of_keying() {
+    let server = Server::on_loopback(1);
+    for options in
+        [&["--plain"][..], &["--no-hmac"], &["--no-sequence"], &["--static-keys"], &["--static-keys", "--plain"]]
+    {
+        let uri = server.uri(0);
+        let ended = probe(&[options, &["--meet", "--json", &uri]].concat());
+        assert_eq!(ended.code, Some(0), "{options:?} {ended:?}");
+        assert_eq!(ended.json()["message_exchanged"], true);
+    }
+}
+
+#[test]
+fn names_are_resolved() {
+    let server = Server::start(1, &["127.0.0.1:0"]);
+    // Where the name has an IPv6 address too, nobody answers there.
+    let uri = format!("rtmfp://localhost:{}/app", server.addresses[0].port());
+    let ended = probe(&["--json", &uri]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(address(&ended.json()["server_address"]), server.addresses[0]);
+}
+
+#[test]
+fn text_for_people() {
+    let server = Server::on_loopback(1);
+    let ended = probe(&["--meet", &server.uri(0)]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    for part in [&format!("connected to {}", server.addresses[0]), "no NAT", "introduced to", "answer received"] {
+        assert!(ended.stdout.contains(part), "{part}: {ended:?}");
+    }
+}
+
+#[test]
+fn nobody_listens() {
+    // Bound, so that nobody else takes the port, and silent.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let uri = format!("rtmfp://{}/app", silent.local_addr().unwrap());
+    for options in [&[][..], &["--meet"]] {
+        let ended = probe(&[options, &["--json", "--timeout", "0.3", &uri]].concat());
+        assert_eq!(failed_step(&ended), "handshake");
+        assert_eq!(ended.json()["connected"], false);
+    }
+}
+
+#[test]
+fn a_peer_that_is_not_connected() {
+    let server = Server::on_loopback(2);
+    let id = "17".repeat(32);
+    let ended = probe(&["--peer", &id, "--json", "--timeout", "1", &server.uri(0)]);
+    assert_eq!(failed_step(&ended), "introduction");
+    let json = ended.json();
+    assert_eq!((&json["connected"], &json["introduced"]), (&true.into(), &false.into()));
+    let ended = server.stop();
+    assert!(ended.counter("rtmfp_lookups") > 0);
+    assert_eq!(ended.counter("rtmfp_lookups_unknown"), ended.counter("rtmfp_lookups"));
+    assert_eq!((ended.counter("rtmfp_redirects"), ended.counter("rtmfp_forwards")), (0, 0));
+}
+
+#[test]
+fn uris_and_families_that_lead_nowhere() {
+    for arguments in [
+        &["http://127.0.0.1/app"][..],
+        &["127.0.0.1"],
+        &["rtmfp://127.0.0.1:123456/app"],
+        &["rtmfp://name.invalid/app"],
+        &["-6", "rtmfp://127.0.0.1/app"],
+        &["-4", "rtmfp://[::1]/app"],
+    ] {
+        let ended = probe(&[&["--json", "--timeout", "1"], arguments].concat());
+        assert_eq!(failed_step(&ended), "resolve", "{arguments:?}");
+    }
+}
+
+#[test]
+fn usage_errors_are_told_apart_from_failures() {
+    for arguments in [&[][..], &["--peer", "12", "rtmfp://127.0.0.1/"], &["--meet", "--stay", "rtmfp://127.0.0.1/"]] {
+        assert_eq!(probe(arguments).code, Some(2), "{arguments:?}");
+    }
+}

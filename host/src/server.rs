@@ -17,7 +17,7 @@ use crate::apps::Applications;
 use crate::config::Config;
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::net::{KeyingPool, Listener, Ports, Services, UdpSocket, Worker, listen, mailbox};
+use crate::net::{KeyingPool, Listener, Ports, Rates, Services, UdpSocket, Worker, listen, mailbox};
 use crate::record::Recorder;
 
 /// RTMFP's port (RFC 7425 §6.1).
@@ -83,6 +83,7 @@ impl Server {
             directory: Directory::new(),
             counters: Counters::new(count as u8),
             connection: Arc::new(Settings::default()),
+            rates: Rates::new(&config.server.limits),
             applications: Arc::new(Applications::new(config.clone())),
             potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
             near_id: identity.peer_id(),

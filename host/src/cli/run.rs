@@ -99,12 +99,15 @@ fn reload(server: &Server, dir: Option<&Path>) {
     match load(dir) {
         Ok(loaded) => {
             let pending = server.reconfigure(loaded.config);
-            tracing::info!("configuration loaded anew");
+            println!("introd has read its configuration anew");
             for what in pending {
                 tracing::warn!("at the next start only: {what}");
             }
         }
-        Err(error) => tracing::error!("the old configuration stays: {error:#}"),
+        Err(error) => {
+            tracing::error!("the old configuration stays: {error:#}");
+            println!("introd keeps its old configuration");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, KeyingJob, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
@@ -99,7 +99,7 @@ impl Worker {
     pub async fn run(mut self) -> std::io::Result<()> {
         let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services));
         if let Some(recorder) = self.recorder.clone() {
-            self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
+            self.ports.add_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
         let mut stopping: Option<Stopping> = None;
         loop {
@@ -146,6 +146,7 @@ impl Worker {
         }
         self.endpoint.abort_all(Instant::now());
         self.ports.transmit(&mut self.endpoint).await;
+        tracing::info!(worker = self.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
     }
 
@@ -195,6 +196,7 @@ impl Worker {
                 stopping.note(&event);
             }
             match event {
+                Event::Keying(job) if !self.permits(&job) => self.endpoint.refuse_keying(job),
                 Event::Keying(job) => {
                     let mailbox = self.mailboxes[usize::from(self.index)].clone();
                     // The worker always comes back to its mailbox, so waiting for room there ends.
@@ -220,10 +222,21 @@ impl Worker {
         }
     }
 
+    fn permits(&self, job: &KeyingJob) -> bool {
+        let initiator = job.initiator();
+        initiator.is_none_or(|from| self.services.rates.permit_connection(Instant::now(), from.ip()))
+    }
+
     /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
-    fn look_up(&mut self, now: Instant, clients: &Clients, lookup: &Lookup) {
+    fn look_up(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
+        let is_permitted = self.services.rates.permit_lookup(now, lookup.initiator.ip())
+            && lookup.asker.is_none_or(|asker| clients.permit_lookup(now, asker));
+        if !is_permitted {
+            counters.add(Counter::OverRate);
+            return;
+        }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
         match self.lookup_mode(clients, lookup, target.as_ref()) {
             LookupMode::None => (),

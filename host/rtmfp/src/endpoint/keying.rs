@@ -229,6 +229,16 @@ impl Endpoint {
 
     // ---- what the jobs came to
 
+    /// Drops a [`KeyingJob`] that answers an initiator, for a driver that has had enough of them; the initiator will repeat its
+    /// keying. A job for a session that this end begins is not to be refused: run it, or give the session up.
+    pub fn refuse_keying(&mut self, job: KeyingJob) {
+        if let Some(cookie) = job.cookie() {
+            self.used_cookies.release(cookie);
+            self.keying_jobs = self.keying_jobs.saturating_sub(1);
+            self.counters.overload += 1;
+        }
+    }
+
     /// Takes in what became of a [`KeyingJob`].
     pub fn keying_done(&mut self, now: Instant, done: KeyingDone) {
         self.keying_jobs = self.keying_jobs.saturating_sub(1);

@@ -1,5 +1,6 @@
 //! Public-key work as a value: made by the endpoint, run wherever there is a core for it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
@@ -10,7 +11,7 @@ use super::slots::SessionId;
 use crate::crypto::keying::{Completed, respond};
 use crate::crypto::{Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys};
 use crate::session::initiator::Completion;
-use crate::session::responder::Keying;
+use crate::session::responder::{CookieKey, Keying};
 use crate::wire::chunk::RIKeying;
 
 /// One piece of public-key work, some 0.1 to 5 ms long.
@@ -90,6 +91,22 @@ impl KeyingJob {
             near_certificate: near_certificate.to_vec(),
         };
         Self { seed, preferences, ready: None, work }
+    }
+
+    /// The address of the initiator whose keying this answers; `None` for a session that this end begins.
+    pub fn initiator(&self) -> Option<SocketAddr> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(keying.transmit.to),
+            _ => None,
+        }
+    }
+
+    /// The cookie of the keying that this answers.
+    pub(crate) fn cookie(&self) -> Option<&CookieKey> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(&keying.cookie),
+            _ => None,
+        }
     }
 
     /// The group in which a fresh key pair will be made, if one will: a driver that keeps some in store can give one to

@@ -1,10 +1,11 @@
 //! Calls both ways, and the commands of the connection itself.
 
+use thin_vec::ThinVec;
+
 use super::super::amf::{EncodeError, Value};
 use super::super::command::{Command, Level, info};
 use super::super::peer_info::PeerInfo;
 use super::{Action, CONTROL_STREAM, Call, NetConnection, Report};
-use thin_vec::ThinVec;
 
 /// Calls of the client's methods that wait for their answers.
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 //! The flows of a connection: which the client may open, and which the server has.
 
+use smallvec::SmallVec;
+
 use super::super::metadata::FlowKind;
 use super::connect::Phase;
 use super::{Action, CONTROL_STREAM, CloseReason, NetConnection};
-use smallvec::SmallVec;
 
 /// What to do with a new flow of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

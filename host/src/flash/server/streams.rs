@@ -1,10 +1,11 @@
 //! Streams that a client creates. None carries media: `play` and `publish` are told so in the way that clients understand.
 
+use thin_vec::ThinVec;
+
 use super::super::amf::Value;
 use super::super::command::{Command, Level, info};
 use super::calls::abridged;
 use super::{Action, CONTROL_STREAM, NetConnection, Report};
-use thin_vec::ThinVec;
 
 /// The streams of a connection. Few: a list beats a map.
 #[derive(Debug, Default)]

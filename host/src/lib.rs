@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod flash;
+pub mod groups;
 pub mod introducer;
 pub mod net;
 pub mod peer;

@@ -143,7 +143,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
     }
 
     /// The members of a group, in the order of its ring.
-    pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &Member<H>> {
+    pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &Member<H>> + use<'_, H> {
         self.groups.get(group).into_iter().flat_map(Ring::iter)
     }
 

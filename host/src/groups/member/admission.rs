@@ -33,7 +33,11 @@ impl Member {
 
     /// A session is open. False if it is one too many.
     pub(super) fn accept_session(&mut self, now: Instant, session: SessionFacts) -> bool {
-        let before = self.links.get(&session.peer).map(|link| link.phase);
+        let known = self.links.get(&session.peer);
+        if known.is_some_and(|link| link.is_in(&session)) {
+            return true;
+        }
+        let before = known.map(|link| link.phase);
         match before {
             None if self.links.len() >= MAX_LINKS => return false,
             // The old session is gone, even if nobody has said so yet.
@@ -97,18 +101,24 @@ impl Member {
         }
     }
 
-    /// Has nothing more to do with this peer in this session.
+    /// Has nothing to do with this peer: for now, or in this session at all.
     pub(super) fn refuse(&mut self, now: Instant, peer: PeerId, reason: Refusal) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let was = link.phase;
         if was == Phase::Refused {
             return;
         }
-        link.enter(Phase::Refused, now);
         match reason {
-            Refusal::Late | Refusal::TooMany => self.known.failed(&peer, now),
+            // It may be better another time.
+            Refusal::Late | Refusal::TooMany => {
+                link.enter(Phase::Idle, now);
+                self.known.failed(&peer, now);
+            }
             // It is no member, whoever said so, or it does not speak as one.
-            Refusal::Group | Refusal::Receiver | Refusal::Proof | Refusal::Malformed => self.known.forget(&peer),
+            Refusal::Group | Refusal::Receiver | Refusal::Proof | Refusal::Malformed => {
+                link.enter(Phase::Refused, now);
+                self.known.forget(&peer);
+            }
         }
         self.outputs.push_back(Output::Release(peer));
         if was == Phase::Neighbor {

@@ -62,6 +62,11 @@ impl Link {
         }
     }
 
+    /// Whether this is the session that the link is in already.
+    pub(super) fn is_in(&self, session: &SessionFacts) -> bool {
+        self.far_address.is_some() && (self.near_nonce, self.far_nonce) == (session.near_nonce, session.far_nonce)
+    }
+
     pub(super) fn enter(&mut self, phase: Phase, now: Instant) {
         self.phase = phase;
         self.since = now;

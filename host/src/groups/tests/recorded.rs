@@ -11,7 +11,7 @@ use crate::groups::Groupspec;
 use crate::groups::channel::{self, Received};
 use crate::groups::member::about;
 use crate::groups::member::media::{Fragment, StreamMessage};
-use crate::groups::member::message::{Connect, ControlMessage};
+use crate::groups::member::message::ControlMessage;
 use crate::groups::member::proof::Prover;
 use crate::groups::member::{GroupEvent, Member, Output, SessionFacts};
 

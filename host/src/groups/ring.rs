@@ -114,6 +114,11 @@ impl<T> Ring<T> {
         self.0.values()
     }
 
+    /// All members with their places, in the order of the ring.
+    pub fn places(&self) -> impl Iterator<Item = (GroupAddress, &Member<T>)> {
+        self.0.iter().map(|(place, member)| (*place, member))
+    }
+
     /// Keeps those for whom `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&PeerId, &mut T) -> bool) {
         self.0.retain(|_, member| keep(&member.peer, &mut member.value));

@@ -13,9 +13,12 @@ use super::output::{GroupEvent, Output, Refusal};
 use super::posting::KeyMessage;
 use super::upkeep::MAX_NEIGHBORS;
 use super::{Member, SessionFacts, about};
+use crate::groups::ring::Ring;
 
 /// How many sessions are kept in mind that are not the group's. The peers of others must ask again in a new session.
 const MAX_LINKS: usize = 1024;
+/// How many on each side are next on the ring (wire facts §8.4).
+const NEXT: usize = 3;
 
 impl Member {
     /// Wants this peer for a neighbour.
@@ -73,7 +76,7 @@ impl Member {
             Some(Refusal::Receiver)
         } else if !self.prover.accepts(&link.near_nonce, &connect.proof) {
             Some(Refusal::Proof)
-        } else if self.neighbor_count() >= MAX_NEIGHBORS && !self.permanent.contains(&peer) {
+        } else if self.neighbor_count() >= MAX_NEIGHBORS && !self.make_room(now, peer) {
             Some(Refusal::TooMany)
         } else {
             None
@@ -99,6 +102,32 @@ impl Member {
             let message = KeyMessage::Have(key).write().to_vec();
             self.outputs.push_back(Output::Send { peer, about: about::POSTING_KEY, message });
         }
+    }
+
+    /// There are as many neighbours as there may be. For a permanent one, or one that is next on the ring, one goes that is not
+    /// wanted; else the ring would not close round a member that everybody knows. False if the peer has to look elsewhere.
+    fn make_room(&mut self, now: Instant, peer: PeerId) -> bool {
+        let mut ring = Ring::default();
+        for neighbor in self.neighbors() {
+            ring.insert(neighbor, ());
+        }
+        ring.insert(peer, ());
+        let mut next = ring.after(self.place).take(NEXT).chain(ring.before(self.place).take(NEXT));
+        if !self.permanent.contains(&peer) && !next.any(|member| member.peer == peer) {
+            return false;
+        }
+        let unwanted = self
+            .links
+            .iter()
+            .filter(|(other, link)| {
+                link.phase == Phase::Neighbor && !self.best.contains(other) && !self.permanent.contains(other)
+            })
+            .min_by_key(|(_, link)| link.since)
+            .map(|(other, _)| *other);
+        if let Some(other) = unwanted {
+            self.release(now, other);
+        }
+        unwanted.is_some()
     }
 
     /// Has nothing to do with this peer: for now, or in this session at all.

@@ -28,7 +28,7 @@ impl Member {
         if peer == self.near || (self.known.is_full() && self.known.get(&peer).is_none()) {
             return;
         }
-        if self.known.hear(peer, heard, addresses) && self.active_links() < self.target {
+        if self.known.hear(peer, heard, addresses) {
             self.soon(now);
         }
     }

@@ -51,7 +51,7 @@ impl View {
             return known as u64;
         }
         let gap = after.place.top().wrapping_sub(before.place.top()) / 4;
-        if gap == 0 { u64::MAX } else { u64::MAX / gap + 1 }
+        u64::MAX.checked_div(gap).unwrap_or(u64::MAX).saturating_add(1)
     }
 
     /// The members wanted for neighbours, the most important first: those next on the ring, 3 on each side; those that answer
@@ -137,6 +137,20 @@ mod tests {
         }
         for (members, target) in [(0, 13), (1, 13), (2, 14), (1000, 22), (1024, 23), (u64::MAX, 76)] {
             assert_eq!(target_neighbors(members), target);
+        }
+    }
+
+    #[test]
+    fn crowded_places_do_not_overflow() {
+        for spread in 0..6 {
+            let places = (0..6u8).map(|number| {
+                let mut place = [0; 32];
+                (place[7], place[8]) = (number * spread, number);
+                Candidate { place: GroupAddress(place), peer: PeerId([number; 32]), rtt: None }
+            });
+            let view = View::new(GroupAddress([0; 32]), places.collect());
+            assert!(target_neighbors(view.estimated_members()) <= 76);
+            assert!(view.best(76, &mut None, &mut ChaCha8Rng::from_seed([1; 32])).len() <= 6);
         }
     }
 

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use rand_core::Rng;
 use rtmfp::PeerId;
 
+use super::Member;
 use super::link::Phase;
 use super::message::ControlMessage;
 use super::output::Refusal;
 use super::topology::{Candidate, View, target_neighbors};
-use super::{GroupAddress, Member};
 
 /// How often it is done (wire facts §8.4), give or take a tenth so that members do not fall into step.
 pub const PERIOD: Duration = Duration::from_secs(10);
-/// How soon after news that should not wait.
+/// How soon after news while there are too few neighbours.
 const SOON: Duration = Duration::from_secs(1);
 /// The most neighbours. Those that a member wants are some 30 in the largest group; about as many want it.
 pub const MAX_NEIGHBORS: usize = 128;
@@ -56,9 +56,11 @@ impl Member {
         }
     }
 
-    /// Upkeep should not wait for its turn.
+    /// Something has changed. If there are too few neighbours, upkeep does not wait for its turn.
     pub(super) fn soon(&mut self, now: Instant) {
-        self.next_upkeep = self.next_upkeep.min(now + SOON);
+        if self.next_upkeep > now + SOON && self.active_links() < self.target {
+            self.next_upkeep = now + SOON;
+        }
     }
 
     pub(super) fn active_links(&self) -> usize {
@@ -93,12 +95,12 @@ impl Member {
         let candidates = self
             .known
             .ring()
-            .iter()
-            .filter(|member| {
+            .places()
+            .filter(|(_, member)| {
                 let phase = links.get(&member.peer).map(|link| link.phase);
                 phase == Some(Phase::Neighbor) || (phase != Some(Phase::Refused) && member.value.is_reachable(now))
             })
-            .map(|member| Candidate { place: GroupAddress::of(&member.peer), peer: member.peer, rtt: member.value.rtt })
+            .map(|(place, member)| Candidate { place, peer: member.peer, rtt: member.value.rtt })
             .collect();
         let view = View::new(self.place, candidates);
         self.estimated = view.estimated_members();

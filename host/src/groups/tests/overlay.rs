@@ -76,6 +76,7 @@ struct Overlay {
     all_hints: usize,
     joins: usize,
     postings: usize,
+    too_many: usize,
     delivered: u64,
 }
 
@@ -103,6 +104,7 @@ impl Overlay {
             all_hints: 0,
             joins: 0,
             postings: 0,
+            too_many: 0,
             delivered: 0,
         }
     }
@@ -276,6 +278,7 @@ impl Overlay {
                 // Who has crashed is late.
                 Output::Event(GroupEvent::Refused { reason: Refusal::Late, peer })
                     if !self.members.contains_key(&peer) => {}
+                Output::Event(GroupEvent::Refused { reason: Refusal::TooMany, .. }) => self.too_many += 1,
                 Output::Event(GroupEvent::Refused { peer, reason }) => {
                     panic!("seed {}: {peer} refused: {reason}", self.seed)
                 }
@@ -310,7 +313,7 @@ impl Overlay {
         let degrees: Vec<_> = self.members.values().map(Member::neighbor_count).collect();
         println!(
             "{} members after {:?}: {} part(s), {} to {} neighbours, {:.1} on average; {} joins, at most {} hints for one, \
-             {:.1} on average ({} bytes); {} happenings",
+             {:.1} on average ({} bytes); {} refused for being too many; {} happenings",
             self.members.len(),
             self.now - self.start,
             parts.len(),
@@ -321,6 +324,7 @@ impl Overlay {
             self.most_hints,
             self.all_hints as f64 / self.joins as f64,
             33 * self.all_hints / self.joins,
+            self.too_many,
             self.delivered,
         );
         assert_eq!(parts.len(), 1, "seed {}: parts of {parts:?}", self.seed);
@@ -360,6 +364,12 @@ fn a_hundred_members() {
 }
 
 #[test]
+fn five_hundred_members() {
+    comings_and_goings(500, Duration::from_secs(60), Duration::ZERO, seed(5));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation: cargo test --release")]
 fn five_thousand_members() {
     comings_and_goings(5000, Duration::from_secs(60), Duration::ZERO, seed(5));
 }

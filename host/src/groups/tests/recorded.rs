@@ -30,8 +30,11 @@ fn array(value: &Value, field: &str) -> [u8; 32] {
     bytes(value, field).try_into().unwrap()
 }
 
-/// The messages of the group flows: session, whether the initiator sent it, flow kind, flow in return, bytes.
-fn group_messages(file: &Value) -> Vec<(usize, bool, FlowKind, Option<u64>, Vec<u8>)> {
+/// A message: its session, whether the initiator sent it, flow kind, flow in return, bytes.
+type Recorded = (usize, bool, FlowKind, Option<u64>, Vec<u8>);
+
+/// The messages of the group flows.
+fn group_messages(file: &Value) -> Vec<Recorded> {
     let messages = file["messages"].as_array().unwrap().iter();
     messages
         .map(|message| {
@@ -107,7 +110,7 @@ fn every_proof_is_what_the_nonces_of_its_session_give() {
     let mut checked = 0;
     for (session, from_initiator, _, _, message) in group_messages(&file) {
         let Ok(ControlMessage::Connect(connect)) = ControlMessage::read(&message) else { continue };
-        // A join to the server begins with the same byte, and is of another form.
+        // A join to the server begins with the same byte, and is of another form: it is not read.
         let [initiator, responder] = facts(&file["sessions"][session]);
         let (sender, receiver) = if from_initiator { (initiator, responder) } else { (responder, initiator) };
         assert_eq!(connect.group, group.digest());

@@ -5,6 +5,7 @@
 mod configured;
 mod connection;
 mod counters;
+mod groups;
 mod harness;
 mod hostile;
 mod meeting;

@@ -66,8 +66,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             }
         }
         println!("introd stops: closing {} clients", server.peers());
-        let counters = server.counters();
         server.stop();
+        let counters = server.counters();
         for (name, count) in counters.iter() {
             tracing::info!(name, count, "total");
         }

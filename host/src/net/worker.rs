@@ -97,7 +97,7 @@ impl Worker {
     /// # Errors
     /// If a socket is of no use any more.
     pub async fn run(mut self) -> std::io::Result<()> {
-        let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services));
+        let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services), Arc::clone(&self.mailboxes));
         if let Some(recorder) = self.recorder.clone() {
             self.ports.add_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
@@ -133,7 +133,7 @@ impl Worker {
             let now = Instant::now();
             match wake {
                 Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
-                Wake::Mail(mail) => self.take_mail(mail),
+                Wake::Mail(mail) => self.take_mail(&mut clients, mail),
                 Wake::Timeout => {
                     self.endpoint.handle_timeout(now);
                     clients.handle_timeout(now, &mut self.endpoint, &self.ports);
@@ -145,6 +145,8 @@ impl Worker {
             }
         }
         self.endpoint.abort_all(Instant::now());
+        // Those who were not waited for are gone too, from the directory and from their groups.
+        self.drain(&mut clients, stopping.as_mut());
         self.ports.transmit(&mut self.endpoint).await;
         tracing::info!(worker = self.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
@@ -160,20 +162,20 @@ impl Worker {
         }
     }
 
-    fn take_mail(&mut self, first: Option<Mail>) {
+    fn take_mail(&mut self, clients: &mut Clients, first: Option<Mail>) {
         let mut next = first;
         for _ in 0..MAIL_BATCH {
             let Some(mail) = next else { break };
-            self.deliver(mail);
+            self.deliver(clients, mail);
             next = self.mailbox.try_recv().ok();
         }
         // What the last round took out and did not deliver.
         if let Some(mail) = next {
-            self.deliver(mail);
+            self.deliver(clients, mail);
         }
     }
 
-    fn deliver(&mut self, mail: Mail) {
+    fn deliver(&mut self, clients: &mut Clients, mail: Mail) {
         let now = Instant::now();
         match mail {
             Mail::Datagram { interface, from, mut bytes } => {
@@ -185,6 +187,7 @@ impl Worker {
                     self.services.counters.worker(self.index).add(Counter::Forwards);
                 }
             }
+            Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod configured;
 mod connection;
 mod counters;
 mod harness;
@@ -9,4 +10,5 @@ mod hostile;
 mod meeting;
 mod moving;
 mod probing;
+mod recorded;
 mod start_and_stop;

@@ -21,7 +21,10 @@ fn the_probe_meets_itself() {
                 assert_eq!(json[step], true, "{step}");
             }
             let target = &json["target"];
-            assert_eq!(target["redirects"][0], target["address"], "the observed address comes first and works");
+            // None, when the target that was told of the asker was faster than the redirect.
+            if let Some(redirect) = target["redirects"].as_array().unwrap().first() {
+                assert_eq!(redirect, &target["address"], "the observed address comes first and works");
+            }
             let address: SocketAddr = target["address"].as_str().unwrap().parse().unwrap();
             assert_eq!(address.ip(), server.addresses[index].ip());
             assert_ne!(target["peer_id"], json["peer_id"]);

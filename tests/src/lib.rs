@@ -1,4 +1,5 @@
 //! Support for the tests of introd.
 
 pub mod cores;
+pub mod decoder;
 pub mod udp_ceiling;

@@ -102,8 +102,8 @@ pub mod wire;
 
 pub use crypto::PeerId;
 pub use endpoint::{
-    CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, InterfaceId, KeyingDone, KeyingJob, Lookup,
-    MAX_PREFIXES, MAX_SLOTS, OpenFailure, RevealedKeys, SessionId, SessionInfo, Transmit, prefix_of,
+    CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, Forwarders, InterfaceId, KeyingDone,
+    KeyingJob, Lookup, MAX_PREFIXES, MAX_SLOTS, OpenFailure, RevealedKeys, SessionId, SessionInfo, Transmit, prefix_of,
 };
 pub use wire::{Origin, TaggedAddress};
 

@@ -64,6 +64,11 @@ impl Instance {
         self.settings.load().peer_lookup_events
     }
 
+    /// How often each of its clients may look somebody up in a second.
+    pub fn max_lookup_rate(&self) -> Option<u64> {
+        self.settings.load().max_lookup_rate
+    }
+
     /// How many clients it has.
     pub fn clients(&self) -> u64 {
         self.clients.load(Ordering::Relaxed)

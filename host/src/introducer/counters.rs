@@ -18,19 +18,22 @@ pub enum Counter {
     UnknownTargets,
     /// A lookup was for a script to answer, and there is none. AMS has no such counter.
     Unanswered,
+    /// A lookup came too soon after others of the same asker or address, and was dropped. AMS has no such counter.
+    OverRate,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 7] = [
+    pub const ALL: [Counter; 8] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
         Self::LookupsDenied,
         Self::UnknownTargets,
         Self::Unanswered,
+        Self::OverRate,
         Self::MailboxFull,
     ];
 
@@ -43,6 +46,7 @@ impl Counter {
             Self::LookupsDenied => "rtmfp_lookups_denied",
             Self::UnknownTargets => "rtmfp_lookups_unknown",
             Self::Unanswered => "rtmfp_lookups_unanswered",
+            Self::OverRate => "rtmfp_lookups_over_rate",
             Self::MailboxFull => "worker_mailbox_full",
         }
     }
@@ -131,6 +135,7 @@ mod tests {
                 ("rtmfp_lookups_denied", 3),
                 ("rtmfp_lookups_unknown", 0),
                 ("rtmfp_lookups_unanswered", 0),
+                ("rtmfp_lookups_over_rate", 0),
                 ("worker_mailbox_full", 0)
             ]
         );

@@ -1,15 +1,17 @@
 //! The clients of one worker: between their sessions' flows and their NetConnections.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
+use smallvec::SmallVec;
 
 use super::listener::Listener;
 use super::ports::Ports;
+use super::rates::{ClientRate, Rates};
 use crate::apps::{Applications, Instance, Seat};
 use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::command::{Level, info};
@@ -20,6 +22,9 @@ use crate::introducer::{Counters, Directory};
 /// How long a client that is being closed has to take in the last messages.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a client has to take in that its control flow is rejected.
+const EXCEPTION_PATIENCE: Duration = Duration::from_millis(250);
+
 /// What the workers' clients have in common.
 pub struct Services {
     /// Who is connected.
@@ -28,6 +33,10 @@ pub struct Services {
     pub counters: Counters,
     /// What NetConnections are told.
     pub connection: Arc<Settings>,
+    /// What is limited.
+    pub rates: Rates,
+    /// Messages that have waited for longer are not sent any more.
+    pub max_unsent_age: Option<Duration>,
     /// What clients connect to.
     pub applications: Arc<Applications>,
     /// The server's own peer id.
@@ -39,12 +48,20 @@ pub struct Services {
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
-    sending: Vec<(u32, SendFlowId)>,
+    sending: SmallVec<[(u32, SendFlowId); 1]>,
     /// What it is connected to, and its id in the directory.
     place: Option<(PeerId, Seat)>,
     /// When it last did something.
     active: Instant,
-    is_closing: bool,
+    lookups: ClientRate,
+    closing: Option<Closing>,
+}
+
+/// A connection that ends once the client has what it is owed.
+struct Closing {
+    /// The client's control flow. It is rejected last, which is how AIR notices: clients take the connection for lost then, and
+    /// look at nothing that comes after.
+    control_flow: Option<u64>,
 }
 
 /// The clients of one worker.
@@ -53,7 +70,7 @@ pub(super) struct Clients {
     services: Arc<Services>,
     clients: HashMap<SessionId, Box<Client>>,
     /// Sessions to be closed when their time comes, if they have not closed by then.
-    doomed: VecDeque<(Instant, SessionId)>,
+    doomed: BTreeSet<(Instant, SessionId)>,
     /// When to look for idle clients next.
     idle_check: Instant,
     /// Reused for what a connection wants done.
@@ -63,13 +80,20 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(listeners: Vec<Listener>, services: Arc<Services>) -> Self {
         let idle_check = Instant::now() + services.applications.config().server.idle_check_interval;
-        Self { listeners, services, idle_check, clients: HashMap::new(), doomed: VecDeque::new(), actions: Vec::new() }
+        Self { listeners, services, idle_check, clients: HashMap::new(), doomed: BTreeSet::new(), actions: Vec::new() }
     }
 
     /// The application instance that a client is connected to.
     pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
         let (_, seat) = self.clients.get(&session)?.place.as_ref()?;
         Some(seat.instance())
+    }
+
+    /// May a client look somebody up now? So often as its application allows.
+    pub(super) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
+        let Some(client) = self.clients.get_mut(&session) else { return true };
+        let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
+        limit.is_none_or(|limit| client.lookups.permits(now, limit))
     }
 
     /// Handles an event of a session.
@@ -114,7 +138,14 @@ impl Clients {
         let settings = &self.services.connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
-            Box::new(Client { connection, sending: Vec::with_capacity(1), place: None, active: now, is_closing: false })
+            Box::new(Client {
+                connection,
+                sending: SmallVec::new(),
+                place: None,
+                active: now,
+                lookups: ClientRate::default(),
+                closing: None,
+            })
         });
         let actions = &mut self.actions;
         match event {
@@ -137,8 +168,13 @@ impl Clients {
             }
             FlowEvent::Closed { flow } => {
                 client.sending.retain(|(_, id)| *id != flow);
-                if client.is_closing && client.sending.is_empty() {
-                    endpoint.close(now, session);
+                if client.sending.is_empty()
+                    && let Some(closing) = &mut client.closing
+                {
+                    if let Some(flow) = closing.control_flow.take() {
+                        let _ = endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
+                    }
+                    self.doomed.insert((now + EXCEPTION_PATIENCE, session));
                 }
             }
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } | FlowEvent::Dropped { .. } => (),
@@ -185,10 +221,10 @@ impl Clients {
 
     /// Closes the sessions whose time has come, and those of clients that do nothing.
     pub(super) fn handle_timeout(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
-        while let Some((at, session)) = self.doomed.front().copied()
+        while let Some((at, session)) = self.doomed.first().copied()
             && at <= now
         {
-            self.doomed.pop_front();
+            self.doomed.pop_first();
             endpoint.close(now, session);
         }
         if now >= self.idle_check {
@@ -199,7 +235,7 @@ impl Clients {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        Some(self.doomed.front().map_or(self.idle_check, |(at, _)| self.idle_check.min(*at)))
+        Some(self.doomed.first().map_or(self.idle_check, |(at, _)| self.idle_check.min(*at)))
     }
 
     /// AutoCloseIdleClients: clients that have sent no message for too long are told so and closed.
@@ -207,7 +243,9 @@ impl Clients {
         let is_idle = |client: &Client| {
             let Some((_, seat)) = &client.place else { return false };
             let limit = seat.instance().settings().idle_clients;
-            limit.enable && !client.is_closing && now.saturating_duration_since(client.active) >= limit.max_idle_time
+            limit.enable
+                && client.closing.is_none()
+                && now.saturating_duration_since(client.active) >= limit.max_idle_time
         };
         let idle: Vec<SessionId> =
             self.clients.iter().filter(|(_, client)| is_idle(client)).map(|(id, _)| *id).collect();
@@ -232,7 +270,7 @@ struct Acting<'a> {
     ports: &'a Ports,
     services: &'a Services,
     actions: &'a mut Vec<Action>,
-    doomed: &'a mut VecDeque<(Instant, SessionId)>,
+    doomed: &'a mut BTreeSet<(Instant, SessionId)>,
 }
 
 impl Acting<'_> {
@@ -248,7 +286,9 @@ impl Acting<'_> {
             }
             Action::Send { stream, message } => {
                 let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
-                if let Err(error) = self.endpoint.send(now, session, *flow, message, Delivery::default()) {
+                let age = self.services.max_unsent_age;
+                let delivery = Delivery { start_by: age.map(|age| now + age), ..Delivery::default() };
+                if let Err(error) = self.endpoint.send(now, session, *flow, message, delivery) {
                     // A client that takes nothing in has had its time: what it was owed cannot be kept for ever.
                     tracing::info!(%session, stream, %error, "client does not take its messages: closed");
                     self.endpoint.close(now, session);
@@ -267,14 +307,11 @@ impl Acting<'_> {
             }
             Action::CloseSession { reason, control_flow } => {
                 tracing::debug!(%session, ?reason, "closing");
-                client.is_closing = true;
                 for (_, flow) in &client.sending {
                     let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
                 }
-                if let Some(flow) = control_flow {
-                    let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
-                }
-                self.doomed.push_back((now + CLOSE_PATIENCE, session));
+                client.closing = Some(Closing { control_flow });
+                self.doomed.insert((now + CLOSE_PATIENCE, session));
             }
             Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
             Action::GroupMessage { flow, .. } | Action::GroupFlowClosed { flow } => {

@@ -20,6 +20,8 @@ pub struct Config {
     pub max_keying_jobs: usize,
     /// What to do with a hello that a forwarder passes on (RFC 7016 §3.5.1.1.2).
     pub forwarded_hello: ForwardedHello,
+    /// Whose forwarded hellos count.
+    pub forwarders: Forwarders,
     /// What to ask for and to offer about HMACs and session sequence numbers (RFC 7425 §4.5.2.4, §4.5.2.5), and whether to emit
     /// an [`Event::Keys`](crate::Event::Keys) for each session: for recordings only, whoever has the keys reads everything.
     pub keying: Preferences,
@@ -48,19 +50,31 @@ pub enum ForwardedHello {
     RespondHello,
     /// Answer with an Implied Redirect.
     ImpliedRedirect,
-    /// Ignore it: what a server does, which would else send packets wherever a client tells it to.
+    /// Ignore it.
     Ignore,
 }
 
+/// Whose Forwarded IHellos are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarders {
+    /// Those of anybody that there is a session with.
+    Anybody,
+    /// Those of endpoints that this end itself opened a session to. A server that answered its clients' would send packets
+    /// wherever a client tells it to.
+    Chosen,
+}
+
 impl Config {
-    /// The settings of a server: it never demands what a client may not offer, and ignores forwarded hellos.
+    /// The settings of a server: it never demands what a client may not offer, and ignores the hellos that its clients
+    /// forward.
     pub fn server(identities: Vec<Arc<Identity>>) -> Self {
         Self {
             identities,
             session_prefix: 0,
             max_sessions: 1 << 20,
             max_keying_jobs: 1024,
-            forwarded_hello: ForwardedHello::Ignore,
+            forwarded_hello: ForwardedHello::RespondHello,
+            forwarders: Forwarders::Chosen,
             keying: Preferences::default(),
             signing: Arc::default(),
             max_datagram: 1192,
@@ -76,7 +90,7 @@ impl Config {
     pub fn peer(identity: Arc<Identity>) -> Self {
         Self {
             max_sessions: 1 << 16,
-            forwarded_hello: ForwardedHello::RespondHello,
+            forwarders: Forwarders::Anybody,
             keying: Preferences {
                 hmac: HmacPreference { will_send_always: true, request: true, ..HmacPreference::default() },
                 sequence: SequencePreference { will_send_always: true, request: true, ..SequencePreference::default() },

@@ -1,5 +1,6 @@
 //! Public-key work as a value: made by the endpoint, run wherever there is a core for it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
@@ -13,7 +14,7 @@ use crate::crypto::{
     Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys, Signing,
 };
 use crate::session::initiator::Completion;
-use crate::session::responder::Keying;
+use crate::session::responder::{CookieKey, Keying};
 use crate::wire::chunk::{IIKeying, RIKeying};
 
 /// One piece of public-key work, some 0.1 to 5 ms long.
@@ -102,6 +103,22 @@ impl KeyingJob {
             signing: Arc::clone(&config.signing),
         };
         Self { seed, preferences: config.keying, ready: None, work }
+    }
+
+    /// The address of the initiator whose keying this answers; `None` for a session that this end begins.
+    pub fn initiator(&self) -> Option<SocketAddr> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(keying.transmit.to),
+            _ => None,
+        }
+    }
+
+    /// The cookie of the keying that this answers.
+    pub(crate) fn cookie(&self) -> Option<&CookieKey> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(&keying.cookie),
+            _ => None,
+        }
     }
 
     /// The group in which a fresh key pair will be made, if one will: a driver that keeps some in store can give one to

@@ -15,7 +15,7 @@ use super::mobility::Mobility;
 use super::rtt::Rtt;
 use super::state::State;
 use crate::crypto::{Opener, PeerId, Rejected, Sealer, SessionKeys};
-use crate::endpoint::{Config, Event, InterfaceId, Outbox, SessionId, Transmit};
+use crate::endpoint::{Config, Event, Forwarders, InterfaceId, Outbox, SessionId, Transmit};
 use crate::flow::{Flows, Timing};
 use crate::wire::chunk::{ForwardedIHello, kind};
 use crate::wire::packet::{self, put_chunk};
@@ -253,7 +253,11 @@ impl Session {
             }
             Chunk::BufferProbe(probe) => self.flows.on_buffer_probe(&self.timing(context.now), probe),
             Chunk::FlowException(exception) => self.flows.on_exception(&self.timing(context.now), exception),
-            Chunk::ForwardedIHello(hello) => context.forwarded.push(Forwarded::new(interface, hello)),
+            Chunk::ForwardedIHello(hello)
+                if context.config.forwarders == Forwarders::Anybody || self.role == Mode::Initiator =>
+            {
+                context.forwarded.push(Forwarded::new(interface, hello));
+            }
             // Startup chunks have no place here (RFC 7016 §2.2.4), unknown ones are ignored (§2.3).
             _ => (),
         }

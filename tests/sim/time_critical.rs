@@ -25,13 +25,14 @@ fn window_after(sim: &mut Sim, is_time_critical: bool) -> usize {
         sim.run_for(Duration::from_millis(100));
     }
     let session = sim.session(bulk, server);
-    sim.with(bulk, |endpoint, now| endpoint.with_flows(now, session, |flows| flows.congestion_window())).unwrap()
+    sim.with(bulk, |endpoint, now| endpoint.with_flows(now, session, |flows| flows.congestion_window()))
+        .expect("an open session")
 }
 
 fn open(sim: &mut Sim, from: NodeId, to: NodeId, time_critical: bool) -> rtmfp::flow::SendFlowId {
     let session = sim.session(from, to);
     let options = FlowOptions { time_critical, ..FlowOptions::default() };
-    sim.with(from, |endpoint, now| endpoint.open_flow(now, session, b"", options)).unwrap()
+    sim.with(from, |endpoint, now| endpoint.open_flow(now, session, b"", options)).expect("a flow")
 }
 
 #[test]

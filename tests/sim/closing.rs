@@ -9,7 +9,8 @@ use crate::network::{NodeId, Sim, for_seeds};
 fn pair(sim: &mut Sim) -> (NodeId, NodeId, SessionId, SessionId) {
     let (a, b) = (sim.peer(), sim.peer());
     let (at_a, at_b) = sim.connect(a, b);
-    sim.run_for(Duration::from_secs(1));
+    // The initiator's first ping is over.
+    sim.run_for(Duration::from_secs(3));
     (a, b, at_a, at_b)
 }
 
@@ -93,8 +94,8 @@ fn a_far_end_that_vanished_is_noticed() {
     for_seeds(1, |sim| {
         let (a, b, at_a, _) = pair(sim);
         sim.get_mut(b).is_dead = true;
-        // `Config::silence_limit` of a peer is 60 s; the last packet came a second ago.
-        sim.run_for(Duration::from_millis(58_900));
+        // `Config::silence_limit` of a peer is 60 s; the last packet came two seconds ago.
+        sim.run_for(Duration::from_millis(57_900));
         assert_eq!(sim.closed(a, at_a), None);
         sim.run_for(Duration::from_millis(200));
         assert_eq!((sim.closed(a, at_a), sim.session_count(a)), (Some(CloseReason::Silence), 0));

@@ -113,9 +113,14 @@ impl Sim {
     /// A peer behind a translator of its own.
     pub(crate) fn peer_behind_nat(&mut self) -> NodeId {
         let identity = self.new_identity();
+        self.peer_behind_nat_with(Config::peer(identity))
+    }
+
+    /// A node behind a translator of its own, with these settings.
+    pub(crate) fn peer_behind_nat_with(&mut self, config: Config) -> NodeId {
         let inside = SocketAddr::from(([192, 168, self.nodes.len() as u8, 2], 50_000));
         let nat = Nat::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, self.nodes.len() as u8)));
-        self.add(Config::peer(identity), vec![inside], Some(nat))
+        self.add(config, vec![inside], Some(nat))
     }
 
     /// A node with one public address.

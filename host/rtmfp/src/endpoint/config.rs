@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference};
+use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference, Signing};
 use crate::flow::FlowConfig;
 
 /// The settings of an [`Endpoint`](crate::Endpoint).
@@ -25,6 +25,8 @@ pub struct Config {
     /// What to ask for and to offer about HMACs and session sequence numbers (RFC 7425 §4.5.2.4, §4.5.2.5), and whether to emit
     /// an [`Event::Keys`](crate::Event::Keys) for each session: for recordings only, whoever has the keys reads everything.
     pub keying: Preferences,
+    /// What the signatures of keyings prove, and have to prove (RFC 7425 §4.3.5).
+    pub signing: Arc<Signing>,
     /// The largest UDP payload to send, in bytes. 1192 is what Flash's and other implementations send; it passes every path
     /// that IPv6's least MTU of 1280 does.
     pub max_datagram: usize,
@@ -32,6 +34,9 @@ pub struct Config {
     pub keepalive: Duration,
     /// A session that has been silent for this long is dead.
     pub silence_limit: Duration,
+    /// A responder gives a session up if the initiator sends no packet under its keys within this time of its last keying:
+    /// whoever opens sessions only to fill a server's memory has to keep speaking. Never above [`Self::silence_limit`].
+    pub first_packet_limit: Duration,
     /// Flows.
     pub flow: Arc<FlowConfig>,
     /// Cookies shared by several endpoints behind one port; `None` for an endpoint alone.
@@ -71,9 +76,11 @@ impl Config {
             forwarded_hello: ForwardedHello::RespondHello,
             forwarders: Forwarders::Chosen,
             keying: Preferences::default(),
+            signing: Arc::default(),
             max_datagram: 1192,
             keepalive: Duration::from_secs(60),
             silence_limit: Duration::from_secs(120),
+            first_packet_limit: Duration::from_secs(20),
             flow: Arc::default(),
             cookies: None,
         }
@@ -91,6 +98,7 @@ impl Config {
             },
             keepalive: Duration::from_secs(15),
             silence_limit: Duration::from_secs(60),
+            first_packet_limit: Duration::from_secs(60),
             ..Self::server(vec![identity])
         }
     }

@@ -21,7 +21,8 @@ impl Endpoint {
     /// Lets a session that is being opened do what is due, and ends it when its time is up.
     pub(super) fn run_initiation(&mut self, now: Instant, id: SessionId) {
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
-        if initiation.handle_timeout(now, id.get(), &mut self.startup_seal, &mut self.outbox) {
+        let signing = &self.config.signing;
+        if initiation.handle_timeout(now, id.get(), signing, &mut self.startup_seal, &mut self.outbox) {
             let deadline = Some(initiation.deadline());
             self.timers.arm(now, id, &mut initiation.armed, deadline);
         } else {
@@ -77,7 +78,7 @@ impl Endpoint {
         let seed = self.seed();
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
         initiation.choose(Chosen { certificate: certificate.clone(), cookie: hello.cookie.to_vec(), transmit });
-        let job = KeyingJob::offer(seed, self.config.keying, id, identity, certificate);
+        let job = KeyingJob::offer(seed, &self.config, id, identity, certificate);
         self.emit(now, job);
     }
 
@@ -112,7 +113,7 @@ impl Endpoint {
             .first()
             .map(|identity| identity.certificate().as_bytes().to_vec())
             .unwrap_or_default();
-        let job = KeyingJob::complete(seed, self.config.keying, id, completion, payload, &near_certificate);
+        let job = KeyingJob::complete(seed, &self.config, id, completion, payload, &near_certificate);
         self.keying_jobs += 1;
         self.events.push_back(Event::Keying(job));
     }
@@ -148,7 +149,7 @@ impl Endpoint {
             Use::First => (),
             Use::Answered(session) => {
                 self.counters.repeated_keyings += 1;
-                self.resend_keying(transmit, session);
+                self.resend_keying(now, transmit, session);
                 return;
             }
             Use::Repeated | Use::Spent => {
@@ -179,7 +180,8 @@ impl Endpoint {
             return;
         }
         let Some(identity) = self.identity_of(context).cloned() else { return };
-        let job = KeyingJob::respond(self.seed(), self.config.keying, identity, new);
+        let seed = self.seed();
+        let job = KeyingJob::respond(seed, &self.config, identity, new);
         self.emit(now, job);
     }
 
@@ -194,9 +196,9 @@ impl Endpoint {
     }
 
     /// RFC 7016 §3.5.1.1.2, point 2.1: the initiator did not get the answer, and gets it again.
-    fn resend_keying(&mut self, transmit: Transmit, session: SessionId) {
-        if let Some(Occupant::Session(session)) = self.slots.get(session)
-            && let Some(datagram) = session.rikeying()
+    fn resend_keying(&mut self, now: Instant, transmit: Transmit, session: SessionId) {
+        if let Some(Occupant::Session(session)) = self.slots.get_mut(session)
+            && let Some(datagram) = session.repeat_rikeying(now)
             && !self.outbox.push(transmit, |out| out.extend_from_slice(datagram))
         {
             self.counters.outbox_full += 1;
@@ -284,12 +286,13 @@ impl Endpoint {
             self.counters.overload += 1;
             return;
         };
-        let rikeying = RIKeying {
-            session_id: id.get(),
-            component: &response.component,
-            signature: crate::crypto::signature::NONE,
-            signed_portion: &[],
-        };
+        let mut rikeying =
+            RIKeying { session_id: id.get(), component: &response.component, signature: &[], signed_portion: &[] };
+        let mut signed = Vec::new();
+        rikeying.put_signed_portion(&mut signed);
+        signed.extend_from_slice(keying.component());
+        let signature = self.config.signing.sign(&signed);
+        rikeying.signature = &signature;
         let mut datagram = Vec::with_capacity(512);
         self.startup_seal.seal(far_id, |out| rikeying.put(out), &mut datagram);
         if !self.outbox.push(keying.transmit, |out| out.extend_from_slice(&datagram)) {

@@ -10,6 +10,15 @@ use crate::congestion::{Controller, Feedback};
 
 /// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
 const BURST: u8 = 6;
+/// Acknowledgements within this time of each other are one batch: a driver hands several datagrams over before it asks for any.
+/// Each of them allows its packets, as if the driver had asked after each,
+const BATCH: Duration = Duration::from_millis(2);
+/// but all together allow no more than this.
+const BATCH_BURST: u8 = 8 * BURST;
+/// While acknowledgements come that acknowledge nothing, the time between retransmissions grows from the first of these to the
+/// second.
+const FRUITLESS_MIN: Duration = Duration::from_millis(250);
+const FRUITLESS_MAX: Duration = Duration::from_secs(10);
 /// How long a Time Critical Reverse Notification counts (§3.5.2.1), and how long after sending time critical data we are "currently
 /// sending" it.
 const TIME_CRITICAL: Duration = Duration::from_millis(800);
@@ -47,6 +56,11 @@ pub(super) struct Transmitter {
     outstanding: usize,
     /// DATA_PACKET_COUNT.
     burst: u8,
+    /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
+    batch: Option<Instant>,
+    batch_left: u8,
+    /// Timeouts in a row between which nothing was acknowledged.
+    fruitless: u8,
     /// TIMEOUT_ALARM.
     alarm: Option<Instant>,
     last_data: Option<Instant>,
@@ -64,6 +78,9 @@ impl Transmitter {
             transmissions: Transmissions::default(),
             outstanding: 0,
             burst: 0,
+            batch: None,
+            batch_left: 0,
+            fruitless: 0,
             alarm: None,
             last_data: None,
             time_critical: None,
@@ -81,20 +98,49 @@ impl Transmitter {
     }
 
     /// The transmission budget allows user data (§3.5.2, §3.5.2.3).
-    fn may_send(&self) -> bool {
-        self.burst < BURST && self.outstanding < self.controller.window()
+    fn may_send(&self, now: Instant) -> bool {
+        let is_within_burst = self.burst < BURST || self.batch_left > 0 && self.is_in_batch(now);
+        is_within_burst && self.outstanding < self.controller.window()
+    }
+
+    fn is_in_batch(&self, now: Instant) -> bool {
+        self.batch.is_some_and(|began| now.saturating_duration_since(began) < BATCH)
     }
 
     /// There is an acknowledgement in the packet.
-    pub(super) fn acknowledgement(&mut self) {
+    pub(super) fn acknowledgement(&mut self, now: Instant) {
+        if self.packet.is_some() {
+            return;
+        }
+        self.packet = Some(AckPacket::default());
         self.burst = 0;
-        self.packet.get_or_insert_default();
+        if !self.is_in_batch(now) {
+            (self.batch, self.batch_left) = (Some(now), 0);
+        }
+        self.batch_left = (self.batch_left + BURST).min(BATCH_BURST);
+    }
+
+    /// The far end has room again: what it did not take can go soon.
+    pub(super) fn window_opened(&mut self) {
+        self.fruitless = 0;
+    }
+
+    /// How long an acknowledgement is waited for (§3.6.2.6).
+    ///
+    /// The ERTO backs off while nothing is heard, but a receiver that takes nothing may well be heard: it answers each
+    /// retransmission with the same acknowledgement, from which the ERTO is measured anew.
+    fn patience(&self, timing: &Timing) -> Duration {
+        let grown = FRUITLESS_MIN.mul_f64(std::f64::consts::SQRT_2.powi(self.fruitless.min(20).into()));
+        if self.fruitless == 0 { timing.erto } else { timing.erto.max(grown.min(FRUITLESS_MAX)) }
     }
 
     pub(super) fn acknowledged(&mut self, bytes: usize, newest: u64) {
         self.outstanding = self.outstanding.saturating_sub(bytes);
         if let Some(packet) = &mut self.packet {
             packet.acknowledged += bytes;
+        }
+        if bytes > 0 {
+            self.fruitless = 0;
         }
         if newest > 0 {
             self.transmissions.acknowledged(newest);
@@ -123,12 +169,13 @@ impl Transmitter {
     /// Tells the controller of a packet with acknowledgements, and waits for the next one (§3.6.2.6).
     pub(super) fn feedback(&mut self, timing: &Timing, feedback: &Feedback) {
         self.controller.on_feedback(feedback);
-        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| timing.now + timing.erto);
+        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| timing.now + self.patience(timing));
     }
 
     fn sent(&mut self, timing: &Timing, filled: &Filled) {
         self.burst = self.burst.saturating_add(1);
-        self.alarm = Some(timing.now + timing.erto);
+        self.batch_left = self.batch_left.saturating_sub(1);
+        self.alarm = Some(timing.now + self.patience(timing));
         self.last_data = Some(timing.now);
         if filled.time_critical {
             self.time_critical.get_or_insert_default().sending_until = Some(timing.now + TIME_CRITICAL);
@@ -150,7 +197,7 @@ impl Flows {
     /// [`Self::fill`] has something to put into a packet.
     pub fn wants_transmit(&self, timing: &Timing) -> bool {
         self.acks.is_due() && self.has_acks()
-            || self.transmitter.may_send() && self.sending.iter().any(|flow| flow.is_ready(&self.config))
+            || self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config))
             || self.sending.iter().any(|flow| flow.probe_at().is_some_and(|at| at <= timing.now))
     }
 
@@ -165,7 +212,7 @@ impl Flows {
     pub fn fill(&mut self, timing: &Timing, out: &mut Vec<u8>, limit: usize) -> Filled {
         self.expire(timing.now);
         let mut filled = Filled::default();
-        let data = self.transmitter.may_send() && self.sending.iter().any(|flow| flow.is_ready(&self.config));
+        let data = self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config));
         if self.acks.is_due() || data {
             filled.anything |= self.put_acks(out, limit);
         }
@@ -274,7 +321,7 @@ impl Flows {
             return false;
         }
         self.transmitter.alarm = None;
-        self.transmitter.burst = 0;
+        (self.transmitter.burst, self.transmitter.batch) = (0, None);
         let outstanding = std::mem::take(&mut self.transmitter.outstanding);
         let mut was_loss = false;
         for flow in &mut self.sending {
@@ -284,6 +331,7 @@ impl Flows {
         self.transmitter.transmissions.clear();
         let last_sent = self.transmitter.transmissions.last();
         self.transmitter.controller.on_timeout(if was_loss { outstanding } else { 0 }, last_sent);
+        self.transmitter.fruitless = self.transmitter.fruitless.saturating_add(u8::from(was_loss));
         was_loss
     }
 }

@@ -231,16 +231,17 @@ impl SendFlow {
         self.outstanding += size;
     }
 
-    /// The far end advertised its buffer (§3.6.2.4).
-    pub(super) fn advertised(&mut self, timing: &Timing, blocks: u64) {
+    /// The far end advertised its buffer (§3.6.2.4). True if it has room again after it had next to none.
+    pub(super) fn advertised(&mut self, timing: &Timing, blocks: u64) -> bool {
         self.startup = None;
-        self.window = blocks.saturating_mul(BLOCK);
+        let before = std::mem::replace(&mut self.window, blocks.saturating_mul(BLOCK));
         if self.window > 0 || self.exception {
             self.probing = None;
         } else if self.probing.is_none() {
             let period = PROBE_MIN.max(timing.erto);
             self.probing = Some(Box::new(Probing { at: timing.now + PROBE_MIN, period }));
         }
+        before < 2 * BLOCK && self.window >= 2 * BLOCK
     }
 
     /// Acknowledges a range (§3.6.2.4). Returns the bytes and the highest TSN it speaks of.

@@ -11,8 +11,10 @@ impl Flows {
     pub fn on_ack(&mut self, timing: &Timing, chunk: &Ack<'_>) {
         let Ok(index) = self.sending.binary_search_by_key(&chunk.flow_id, |flow| flow.id) else { return };
         let Some(flow) = self.sending.get_mut(index) else { return };
-        self.transmitter.acknowledgement();
-        flow.advertised(timing, chunk.buffer_blocks);
+        self.transmitter.acknowledgement(timing.now);
+        if flow.advertised(timing, chunk.buffer_blocks) {
+            self.transmitter.window_opened();
+        }
         let (id, events) = (flow.id, &mut self.events);
         let mut take = |first, last| {
             let (bytes, newest) = flow.acknowledge(first, last, |outcome| events.push_back(send::event(id, outcome)));

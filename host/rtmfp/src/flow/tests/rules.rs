@@ -285,6 +285,25 @@ fn a_flow_ends_with_an_abandoned_final_fragment() {
     assert_eq!(fragments(&fill(&mut flows, now)), [(1, 0, false, true)]);
 }
 
+/// §3.6.3.8: a straggler does not open an ended flow again for 120 s, and is acknowledged.
+#[test]
+fn an_ended_flow_is_remembered_for_120_seconds() {
+    let start = epoch();
+    let mut flows = receiver(start);
+    let mut last = data(5, 2, 1, None);
+    last.fragment.is_final = true;
+    give(&mut flows, start, &[last]);
+    assert!(matches!(events(&mut flows)[..], [FlowEvent::Message { .. }, FlowEvent::Ended { .. }]));
+    fill(&mut flows, start);
+    for (seconds, reopens) in [(1, false), (119, false), (120, true)] {
+        let now = start + Duration::from_secs(seconds);
+        flows.on_timeout(&at(now));
+        give(&mut flows, now, &[data(5, 1, 1, Some(&metadata()))]);
+        assert_eq!(!events(&mut flows).is_empty(), reopens, "{seconds}");
+        assert_eq!(acknowledged(&fill(&mut flows, now)).0, if reopens { 1 } else { 2 });
+    }
+}
+
 /// §3.6.2.1.
 #[test]
 fn a_flow_can_begin_without_data() {
@@ -390,6 +409,61 @@ fn six_packets_at_most_go_out_in_a_burst() {
     assert_eq!(burst(&mut flows), 6);
     assert!(flows.on_timeout(&at(now + Duration::from_secs(1))));
     assert_eq!(burst(&mut flows), 6);
+}
+
+/// §3.5.2.3: each acknowledgement of a batch allows its packets, up to a bound; what is left is forgotten soon after.
+#[test]
+fn acknowledgements_of_one_batch_add_up() {
+    let start = epoch();
+    let config = FlowConfig { congestion: || Box::new(Unlimited), max_message: 8 << 20, ..FlowConfig::default() };
+    let mut flows = Flows::new(Arc::new(config));
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, vec![0; 1 << 20], Delivery::default()).unwrap();
+    let burst = |flows: &mut Flows, now: Instant| {
+        std::iter::from_fn(|| flows.wants_transmit(&at(now)).then(|| fill(flows, now))).count()
+    };
+    assert_eq!(burst(&mut flows, start), 6);
+    let batch = |flows: &mut Flows, begins: Instant, acks: u32| {
+        (0..acks).for_each(|ack_number| {
+            ack(flows, begins + Duration::from_micros(10) * ack_number, flow.0, 4096, 1, &[]);
+        });
+    };
+    let now = start + Duration::from_millis(10);
+    batch(&mut flows, now, 3);
+    assert_eq!(burst(&mut flows, now + Duration::from_micros(40)), 18);
+    let now = now + Duration::from_millis(10);
+    batch(&mut flows, now, 100);
+    assert_eq!(burst(&mut flows, now + Duration::from_millis(1)), 48);
+    let now = now + Duration::from_millis(10);
+    batch(&mut flows, now, 3);
+    assert_eq!(burst(&mut flows, now + Duration::from_millis(2)), 6, "not a batch any more");
+    assert_eq!(burst(&mut flows, now + Duration::from_millis(20)), 0);
+}
+
+/// §3.6.2.6: acknowledgements that acknowledge nothing do not keep retransmissions coming at full pace.
+#[test]
+fn a_receiver_that_takes_nothing_is_asked_less_and_less_often() {
+    let mut now = epoch();
+    let mut flows = flows();
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, b"taken", Delivery::default()).unwrap();
+    fill(&mut flows, now);
+    ack(&mut flows, now, flow.0, 1, 1, &[]);
+    flows.send(flow, b"refused", Delivery::default()).unwrap();
+    fill(&mut flows, now);
+    let mut pauses = Vec::new();
+    for _ in 0..14 {
+        ack(&mut flows, now, flow.0, 1, 1, &[]);
+        let next = flows.next_timeout().unwrap();
+        pauses.push((next - now).as_millis());
+        now = next;
+        assert!(flows.on_timeout(&at(now)));
+        assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+    }
+    assert_eq!(pauses[..4], [300, 353, 500, 707]);
+    assert_eq!(pauses[11..], [10_000; 3]);
+    ack(&mut flows, now, flow.0, 64, 1, &[]);
+    assert_eq!(flows.next_timeout(), Some(now + Duration::from_millis(300)), "there is room again");
 }
 
 #[derive(Debug)]

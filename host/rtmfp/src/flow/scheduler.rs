@@ -255,7 +255,7 @@ impl Flows {
 
     /// When [`Self::on_timeout`] is to be called. To be asked again after every call that takes `&mut self`.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at()]);
+        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at(), flow.held_until()]);
         let lingering = self.lingering.first().map(|flow| flow.until);
         flows.chain([self.acks.timeout(), self.transmitter.alarm, lingering]).flatten().min()
     }
@@ -265,6 +265,7 @@ impl Flows {
         let now = timing.now;
         self.acks.on_timeout(now);
         self.expire(now);
+        self.sending.iter_mut().for_each(|flow| flow.release(now));
         let gone = self.lingering.iter().take_while(|flow| flow.until <= now).count();
         self.lingering.drain(..gone);
         if self.lingering.is_empty() {
@@ -279,7 +280,8 @@ impl Flows {
         let mut was_loss = false;
         for flow in &mut self.sending {
             let (id, events) = (flow.id, &mut self.events);
-            was_loss |= flow.lose_all(|outcome| events.push_back(send::event(id, outcome)));
+            let lost = flow.lose_all(timing, |outcome| events.push_back(send::event(id, outcome)));
+            was_loss |= lost.bytes > 0 && !lost.by_refusal;
         }
         self.transmitter.transmissions.clear();
         let last_sent = self.transmitter.transmissions.last();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
+use smallvec::SmallVec;
 
 use super::listener::Listener;
 use super::ports::Ports;
@@ -47,7 +48,7 @@ pub struct Services {
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
-    sending: Vec<(u32, SendFlowId)>,
+    sending: SmallVec<[(u32, SendFlowId); 1]>,
     /// What it is connected to, and its id in the directory.
     place: Option<(PeerId, Seat)>,
     /// When it last did something.
@@ -139,7 +140,7 @@ impl Clients {
             let connection = NetConnection::new(Arc::clone(settings));
             Box::new(Client {
                 connection,
-                sending: Vec::with_capacity(1),
+                sending: SmallVec::new(),
                 place: None,
                 active: now,
                 lookups: ClientRate::default(),

@@ -112,13 +112,13 @@ impl Worker {
             let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), until].into_iter().flatten().min();
             let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
             let mut strays = Vec::new();
-            let received = self.ports.receive(|interface, from, datagram| {
+            let received = self.ports.receive(|now, interface, from, datagram| {
                 match cipher::session_id(datagram) {
                     // The kernel chooses workers by address; a session's worker stands in its id.
                     Some(id) if id != 0 && prefix_of(id) != index && usize::from(prefix_of(id)) < mailboxes.len() => {
                         strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
                     }
-                    _ => endpoint.handle_datagram(Instant::now(), interface, from, datagram),
+                    _ => endpoint.handle_datagram(now, interface, from, datagram),
                 }
             });
             let wake = tokio::select! {
@@ -190,6 +190,7 @@ impl Worker {
     }
 
     fn drain(&mut self, clients: &mut Clients, mut stopping: Option<&mut Stopping>) {
+        let now = Instant::now();
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(stopping) = &mut stopping {
                 stopping.note(&event);
@@ -202,9 +203,9 @@ impl Worker {
                     let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
                     self.keying.submit(job, Box::new(reply));
                 }
-                Event::Lookup(lookup) => self.look_up(clients, &lookup),
+                Event::Lookup(lookup) => self.look_up(now, clients, &lookup),
                 Event::Keys { session, keys } => self.record_session(session, &keys),
-                event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
+                event => clients.handle(now, &mut self.endpoint, &self.ports, event),
             }
         }
     }
@@ -227,8 +228,7 @@ impl Worker {
     }
 
     /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
-    fn look_up(&mut self, clients: &mut Clients, lookup: &Lookup) {
-        let now = Instant::now();
+    fn look_up(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
         let is_permitted = self.services.rates.permit_lookup(now, lookup.initiator.ip())
@@ -252,7 +252,7 @@ impl Worker {
             counters.add(Counter::UnknownTargets);
             return;
         };
-        self.introduce(&target, lookup);
+        self.introduce(now, &target, lookup);
     }
 
     fn lookup_mode(&self, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> LookupMode {
@@ -270,7 +270,7 @@ impl Worker {
     }
 
     /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn introduce(&mut self, target: &Peer, lookup: &Lookup) {
+    fn introduce(&mut self, now: Instant, target: &Peer, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         let introduction = introduce(target, lookup.initiator);
         if !introduction.redirect.is_empty() {
@@ -279,7 +279,7 @@ impl Worker {
         }
         let session = introduction.target;
         if session.prefix() == self.index {
-            if self.endpoint.forward(Instant::now(), session, lookup).is_ok() {
+            if self.endpoint.forward(now, session, lookup).is_ok() {
                 counters.add(Counter::Forwards);
             }
             return;

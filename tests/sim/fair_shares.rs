@@ -121,6 +121,8 @@ fn a_tcp_beside_a_session_keeps_a_third_and_the_session_does_not_starve() {
         let came = sim.transfer(&[ours], MEASURED)[0];
         let shares = shares(&[came, sim.crossing[0].delivered() - before]);
         eprintln!("queue {queue_ms} ms, one way {delay} ms: session {:.3}, TCP {:.3}", shares[0], shares[1]);
+        // On lines so narrow that windows are of a few packets, NewReno waits for timeouts more often than who has selective
+        // acknowledgements, and gets less.
         assert!(shares[1] > 1.0 / 3.0, "{shares:.3?}");
         assert!(shares[0] > 0.25, "{shares:.3?}");
         assert!(shares[0] + shares[1] > 0.75, "{shares:.3?}");

@@ -9,7 +9,7 @@ use crate::network::{Bottleneck, Link, Sim, for_seeds};
 const RATE: u64 = 500_000;
 
 /// Two senders to one receiver, through one bottleneck on a path that loses a packet now and then. The first sends data of this
-/// kind. Gives the part of what came in a minute that was the second's.
+/// kind. Gives the part of what came in three minutes that was the second's.
 fn share_beside(sim: &mut Sim, time_critical: bool) -> f64 {
     let bottleneck = Bottleneck::new(RATE, RATE / 10);
     let receiver = sim.peer();
@@ -21,17 +21,19 @@ fn share_beside(sim: &mut Sim, time_critical: bool) -> f64 {
         sim.bulk(sender, receiver, options)
     });
     sim.transfer(&[first, second], Duration::from_secs(10));
-    let came = sim.transfer(&[first, second], Duration::from_secs(60));
+    let came = sim.transfer(&[first, second], Duration::from_secs(180));
     came[1] as f64 / came.iter().sum::<usize>() as f64
 }
 
 #[test]
 fn a_sender_yields_to_time_critical_data_that_its_receiver_gets_from_another() {
-    for_seeds(6, |sim| {
+    for_seeds(3, |sim| {
         let plain = share_beside(sim, false);
         let yielding = share_beside(sim, true);
         eprintln!("share {plain:.3}, yielding {yielding:.3}");
-        assert!(yielding < plain * 0.9, "{plain:.3} {yielding:.3}");
+        // It gives up growth, not what it has: where senders lose packets in proportion to what they send, the share goes with the
+        // square root of the growth, here to about three eighths.
+        assert!(yielding < plain && yielding < 0.45, "{plain:.3} {yielding:.3}");
         assert!(yielding > 0.1, "held back, not cut off: {yielding:.3}");
     });
 }

@@ -133,6 +133,11 @@ impl Endpoint {
         &self.counters
     }
 
+    /// How many cookies are remembered because a keying came with them; those of hellos alone are not (RFC 7016 §3.5.1.1.2).
+    pub fn used_cookies(&self) -> usize {
+        self.used_cookies.len()
+    }
+
     /// Takes in a datagram that came by `interface` from `from`. It is deciphered in place.
     pub fn handle_datagram(&mut self, now: Instant, interface: InterfaceId, from: SocketAddr, datagram: &mut [u8]) {
         self.counters.datagrams += 1;

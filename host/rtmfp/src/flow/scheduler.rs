@@ -15,10 +15,6 @@ const BURST: u8 = 6;
 const BATCH: Duration = Duration::from_millis(2);
 /// but all together allow no more than this.
 const BATCH_BURST: u8 = 8 * BURST;
-/// While acknowledgements come that acknowledge nothing, the time between retransmissions grows from the first of these to the
-/// second.
-const FRUITLESS_MIN: Duration = Duration::from_millis(250);
-const FRUITLESS_MAX: Duration = Duration::from_secs(10);
 /// How long a Time Critical Reverse Notification counts (§3.5.2.1), and how long after sending time critical data we are "currently
 /// sending" it.
 const TIME_CRITICAL: Duration = Duration::from_millis(800);
@@ -59,8 +55,6 @@ pub(super) struct Transmitter {
     /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
     batch: Option<Instant>,
     batch_left: u8,
-    /// Timeouts in a row between which nothing was acknowledged.
-    fruitless: u8,
     /// TIMEOUT_ALARM.
     alarm: Option<Instant>,
     last_data: Option<Instant>,
@@ -80,7 +74,6 @@ impl Transmitter {
             burst: 0,
             batch: None,
             batch_left: 0,
-            fruitless: 0,
             alarm: None,
             last_data: None,
             time_critical: None,
@@ -120,27 +113,10 @@ impl Transmitter {
         self.batch_left = (self.batch_left + BURST).min(BATCH_BURST);
     }
 
-    /// The far end has room again: what it did not take can go soon.
-    pub(super) fn window_opened(&mut self) {
-        self.fruitless = 0;
-    }
-
-    /// How long an acknowledgement is waited for (§3.6.2.6).
-    ///
-    /// The ERTO backs off while nothing is heard, but a receiver that takes nothing may well be heard: it answers each
-    /// retransmission with the same acknowledgement, from which the ERTO is measured anew.
-    fn patience(&self, timing: &Timing) -> Duration {
-        let grown = FRUITLESS_MIN.mul_f64(std::f64::consts::SQRT_2.powi(self.fruitless.min(20).into()));
-        if self.fruitless == 0 { timing.erto } else { timing.erto.max(grown.min(FRUITLESS_MAX)) }
-    }
-
     pub(super) fn acknowledged(&mut self, bytes: usize, newest: u64) {
         self.outstanding = self.outstanding.saturating_sub(bytes);
         if let Some(packet) = &mut self.packet {
             packet.acknowledged += bytes;
-        }
-        if bytes > 0 {
-            self.fruitless = 0;
         }
         if newest > 0 {
             self.transmissions.acknowledged(newest);
@@ -169,13 +145,13 @@ impl Transmitter {
     /// Tells the controller of a packet with acknowledgements, and waits for the next one (§3.6.2.6).
     pub(super) fn feedback(&mut self, timing: &Timing, feedback: &Feedback) {
         self.controller.on_feedback(feedback);
-        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| timing.now + self.patience(timing));
+        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| timing.now + timing.erto);
     }
 
     fn sent(&mut self, timing: &Timing, filled: &Filled) {
         self.burst = self.burst.saturating_add(1);
         self.batch_left = self.batch_left.saturating_sub(1);
-        self.alarm = Some(timing.now + self.patience(timing));
+        self.alarm = Some(timing.now + timing.erto);
         self.last_data = Some(timing.now);
         if filled.time_critical {
             self.time_critical.get_or_insert_default().sending_until = Some(timing.now + TIME_CRITICAL);
@@ -302,7 +278,7 @@ impl Flows {
 
     /// When [`Self::on_timeout`] is to be called. To be asked again after every call that takes `&mut self`.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at()]);
+        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at(), flow.held_until()]);
         let lingering = self.lingering.first().map(|flow| flow.until);
         flows.chain([self.acks.timeout(), self.transmitter.alarm, lingering]).flatten().min()
     }
@@ -312,6 +288,7 @@ impl Flows {
         let now = timing.now;
         self.acks.on_timeout(now);
         self.expire(now);
+        self.sending.iter_mut().for_each(|flow| flow.release(now));
         let gone = self.lingering.iter().take_while(|flow| flow.until <= now).count();
         self.lingering.drain(..gone);
         if self.lingering.is_empty() {
@@ -326,12 +303,12 @@ impl Flows {
         let mut was_loss = false;
         for flow in &mut self.sending {
             let (id, events) = (flow.id, &mut self.events);
-            was_loss |= flow.lose_all(|outcome| events.push_back(send::event(id, outcome)));
+            let lost = flow.lose_all(timing, |outcome| events.push_back(send::event(id, outcome)));
+            was_loss |= lost.bytes > 0 && !lost.by_refusal;
         }
         self.transmitter.transmissions.clear();
         let last_sent = self.transmitter.transmissions.last();
         self.transmitter.controller.on_timeout(if was_loss { outstanding } else { 0 }, last_sent);
-        self.transmitter.fruitless = self.transmitter.fruitless.saturating_add(u8::from(was_loss));
         was_loss
     }
 }

@@ -12,9 +12,7 @@ impl Flows {
         let Ok(index) = self.sending.binary_search_by_key(&chunk.flow_id, |flow| flow.id) else { return };
         let Some(flow) = self.sending.get_mut(index) else { return };
         self.transmitter.acknowledgement(timing.now);
-        if flow.advertised(timing, chunk.buffer_blocks) {
-            self.transmitter.window_opened();
-        }
+        flow.advertised(timing, chunk.buffer_blocks);
         let (id, events) = (flow.id, &mut self.events);
         let mut take = |first, last| {
             let (bytes, newest) = flow.acknowledge(first, last, |outcome| events.push_back(send::event(id, outcome)));
@@ -51,16 +49,21 @@ impl Flows {
             find(sending, transmission.flow)
                 .is_some_and(|flow| flow.in_flight(transmission.sequence_number, transmission.tsn))
         });
-        let (mut lost, mut newest_lost) = (0, 0);
+        let (mut lost, mut newest_lost, mut refused) = (0, 0, 0);
         for transmission in verdict.lost {
             let Some(flow) = find_mut(sending, transmission.flow) else { continue };
             let events = &mut self.events;
             let report = |outcome| events.push_back(send::event(transmission.flow, outcome));
-            lost += flow.lose(transmission.sequence_number, transmission.tsn, report);
-            newest_lost = newest_lost.max(transmission.tsn);
+            let what = flow.lose(timing, transmission.sequence_number, transmission.tsn, report);
+            if what.by_refusal {
+                refused += what.bytes;
+            } else {
+                lost += what.bytes;
+                newest_lost = newest_lost.max(transmission.tsn);
+            }
         }
         let outstanding_before = self.transmitter.outstanding() + packet.acknowledged;
-        self.transmitter.lost(lost);
+        self.transmitter.lost(lost + refused);
         let feedback = Feedback {
             now: timing.now,
             smoothed_rtt: timing.smoothed_rtt,

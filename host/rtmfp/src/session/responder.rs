@@ -102,6 +102,11 @@ impl UsedCookies {
         Self { entries: HashMap::new(), order: VecDeque::new(), lifetime, max }
     }
 
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// Looks a cookie up with the keying that it came with.
     pub(crate) fn check(&mut self, now: Instant, cookie: &CookieKey, keying: &[u8; 16]) -> Use {
         self.forget(now);

@@ -72,6 +72,7 @@ async fn meet(asker: &mut Client, target: &mut Client) {
 #[tokio::test]
 async fn peers_on_different_workers_meet() {
     let server = Server::on_loopback(4);
+    let mut meetings = 0;
     for (index, first) in [(0, 100), (1, 200)] {
         let clients = spread(server.addresses[index], first).await;
         let workers: HashSet<u8> = clients.iter().map(|(_, worker)| *worker).collect();
@@ -83,6 +84,7 @@ async fn peers_on_different_workers_meet() {
             for target in 0..asker {
                 let (front, back) = clients.split_at_mut(asker);
                 meet(&mut back[0].0, &mut front[target].0).await;
+                meetings += 1;
             }
         }
         // At the same time: they have sessions with each other.
@@ -91,7 +93,8 @@ async fn peers_on_different_workers_meet() {
     }
     let ended = server.stop();
     assert_eq!(ended.counter("worker_mailbox_full"), 0, "{ended:?}");
-    assert_eq!(ended.counter("rtmfp_forwards"), ended.counter("rtmfp_lookups"), "{ended:?}");
+    // A hello that was repeated may have come when its target was gone already.
+    assert!(ended.counter("rtmfp_forwards") >= meetings, "{ended:?}");
 }
 
 #[tokio::test]

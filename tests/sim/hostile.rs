@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rtmfp::InterfaceId;
 use rtmfp::crypto::Epd;
-use rtmfp::wire::chunk::IHello;
+use rtmfp::wire::chunk::{IHello, PacketFragment};
 
 use crate::network::{NodeId, Sim, for_seeds, seal_startup};
 
@@ -101,6 +101,31 @@ fn a_flood_of_hellos_leaves_no_trace() {
         let counters = *sim.get(server).endpoint.counters();
         assert_eq!((counters.hellos, counters.sessions_opened, sim.get(server).keying_jobs), (100_000, 0, 0));
         assert_serves(sim, server);
+    });
+}
+
+#[test]
+fn a_datagram_full_of_hellos_earns_one_answer() {
+    for_seeds(1, |sim| {
+        let server = sim.server();
+        // The shortest hello: to whoever serves any URI, without a tag.
+        let hello = IHello { epd: &Epd::ancillary(""), tag: &[] };
+        let mut hellos = Vec::new();
+        (0..150).for_each(|_| assert!(hello.put(&mut hellos)));
+        let whole = seal_startup(0, |out| out.extend_from_slice(&hellos));
+        // The same in fragments that all come in one datagram, each a packet by itself.
+        let in_fragments = seal_startup(0, |out| {
+            for packet_id in 0..50 {
+                let mut plain = vec![0x03];
+                assert!(hello.put(&mut plain));
+                let fragment = PacketFragment { more_fragments: false, packet_id, fragment_num: 0, fragment: &plain };
+                assert!(fragment.put(out));
+            }
+        });
+        for (mut datagram, hellos) in [(whole, 1), (in_fragments, 2)] {
+            throw(sim, server, "192.0.2.66:6666".parse().unwrap(), &mut datagram);
+            assert_eq!(sim.get(server).endpoint.counters().hellos, hellos);
+        }
     });
 }
 

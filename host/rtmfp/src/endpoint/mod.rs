@@ -63,8 +63,9 @@ enum Occupant {
 /// [`poll_transmit`](Self::poll_transmit) until both return `None`, then ask [`poll_timeout`](Self::poll_timeout) when to wake up.
 /// A driver may handle a batch of datagrams before it drains.
 ///
-/// An unproven packet earns at most one reply: an IHello (from 52 bytes) an RHello of 180 bytes, at most 3.5 times as many;
-/// a lookup what [`redirect`](Self::redirect) is told to send. A certificate with lasting keys makes the RHello longer, up to four
+/// An unproven packet earns at most one reply, however many chunks it has: an IHello, which has 52 bytes or more from any client
+/// known, an RHello of 180 bytes, 3.5 times as many. The shortest that can be made up, 20 bytes, earns 164. A lookup
+/// earns what [`redirect`](Self::redirect) is told to send. A certificate with lasting keys makes the RHello longer, up to four
 /// packets. No state is kept before a cookie has come back, but for fragments of long packets, within 2 MiB.
 pub struct Endpoint {
     config: Config,
@@ -89,6 +90,8 @@ pub struct Endpoint {
     /// Passed on by forwarders in the packet being processed.
     forwarded: Vec<Forwarded>,
     keying_jobs: usize,
+    /// The startup datagram being processed has had its answer.
+    is_answered: bool,
     /// Which session received a time critical packet last, and when; and the same for the last other one.
     time_critical: [Option<(SessionId, Instant)>; 2],
     counters: Counters,
@@ -123,6 +126,7 @@ impl Endpoint {
             events: VecDeque::new(),
             forwarded: Vec::new(),
             keying_jobs: 0,
+            is_answered: false,
             time_critical: [None; 2],
             counters: Counters::default(),
         }
@@ -166,6 +170,7 @@ impl Endpoint {
             self.counters.malformed += 1;
             return;
         }
+        self.is_answered = false;
         for raw in packet::chunks(plain) {
             match Chunk::parse(raw) {
                 Ok(Chunk::PacketFragment(fragment)) => {
@@ -203,6 +208,10 @@ impl Endpoint {
         payload: &[u8],
     ) {
         match (session, chunk) {
+            // What an unproven packet earns must not grow with the number of its chunks: it has one hello or one keying.
+            (None, Chunk::IHello(_) | Chunk::IIKeying(_)) if std::mem::replace(&mut self.is_answered, true) => {
+                self.counters.ignored += 1;
+            }
             (None, Chunk::IHello(hello)) => self.handle_hello(now, transmit, hello.epd, hello.tag),
             (None, Chunk::RHello(hello)) => self.handle_responder_hello(now, transmit, hello),
             (None, Chunk::Redirect(redirect)) => self.handle_redirect(now, transmit, redirect),

@@ -71,6 +71,11 @@ impl Server {
         listeners.sort_by_key(|listener| (listener.adaptor, listener.local));
         listeners.dedup();
         let addresses = listeners.iter().map(|listener| listener.local).collect();
+        for Listener { local, public, .. } in &listeners {
+            if let Some(public) = public {
+                tracing::info!(%local, %public, "others reach this address by another");
+            }
+        }
 
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("the operating system has no randomness to give")?;
@@ -94,8 +99,6 @@ impl Server {
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
             applications: Arc::new(Applications::new(config.clone())),
-            potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
-            near_id: identity.peer_id(),
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let threads = or_processors(config.server.keying_threads);

@@ -4,7 +4,6 @@ mod acting;
 mod groups;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,10 +43,6 @@ pub struct Services {
     pub max_unsent_age: Option<Duration>,
     /// What clients connect to.
     pub applications: Arc<Applications>,
-    /// The server's own peer id.
-    pub near_id: PeerId,
-    /// The addresses to tell others: `potentialNearAddresses`.
-    pub potential_near_addresses: Arc<[SocketAddr]>,
 }
 
 struct Client {

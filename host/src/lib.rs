@@ -5,6 +5,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod flash;
+pub mod groups;
 pub mod introducer;
 pub mod net;
 pub mod peer;

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use rtmfp::{Config, Endpoint, Event, InterfaceId};
 
 use crate::net::{BufferSizes, LocalAddress, Ports, UdpSocket};
+use crate::record::PeerRecording;
 
 /// An endpoint that does its own I/O, on the task that polls it.
 pub struct Peer {
@@ -15,6 +16,7 @@ pub struct Peer {
     pub endpoint: Endpoint,
     /// Its sockets.
     pub ports: Ports,
+    recording: Option<PeerRecording>,
 }
 
 impl Peer {
@@ -38,7 +40,13 @@ impl Peer {
         anyhow::ensure!(!sockets.is_empty(), "a peer needs a socket");
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("the operating system has no randomness to give")?;
-        Ok(Self { endpoint: Endpoint::new(Instant::now(), config, seed), ports: Ports::new(sockets)? })
+        Ok(Self { endpoint: Endpoint::new(Instant::now(), config, seed), ports: Ports::new(sockets)?, recording: None })
+    }
+
+    /// Writes all traffic down. The endpoint is to reveal its keys: [`Config::keying`].
+    pub fn record(&mut self, recording: PeerRecording) {
+        self.ports.add_tap(recording.tap(self.ports.local_addresses().map(|address| address.port())));
+        self.recording = Some(recording);
     }
 
     /// Drives the endpoint until it has an event. Public-key work is done at once, here. Dropping the future loses nothing.
@@ -49,6 +57,11 @@ impl Peer {
         loop {
             if let Some(event) = self.endpoint.poll_event() {
                 match event {
+                    Event::Keys { session, keys } => {
+                        if let Some(recording) = &self.recording {
+                            recording.session(&self.endpoint, &self.ports, session, &keys);
+                        }
+                    }
                     Event::Keying(job) => self.endpoint.keying_done(Instant::now(), job.run()),
                     event => return Ok(event),
                 }
@@ -57,8 +70,8 @@ impl Peer {
             self.ports.transmit(&mut self.endpoint).await;
             let deadline = self.endpoint.poll_timeout();
             let (endpoint, ports) = (&mut self.endpoint, &mut self.ports);
-            let received = ports.receive(|interface, from, datagram| {
-                endpoint.handle_datagram(Instant::now(), interface, from, datagram);
+            let received = ports.receive(|now, interface, from, datagram| {
+                endpoint.handle_datagram(now, interface, from, datagram);
             });
             tokio::select! {
                 result = received => result?,

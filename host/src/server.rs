@@ -1,5 +1,6 @@
 //! Builds the server from its settings, and owns its start and its stop.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,18 +11,21 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{CookieJar, Group, Identity};
 use rtmfp::flow::FlowConfig;
-use rtmfp::{Config as EndpointConfig, Endpoint, MAX_PREFIXES};
+use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES};
 use tokio::sync::watch;
 
 use crate::apps::Applications;
-use crate::config::Config;
+use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::net::{KeyingPool, Listener, Ports, Services, UdpSocket, Worker, listen, mailbox};
+use crate::net::{KeyingPool, Listener, Ports, Rates, Services, UdpSocket, Worker, listen, mailbox};
 use crate::record::Recorder;
 
 /// RTMFP's port (RFC 7425 §6.1).
 pub const DEFAULT_PORT: u16 = 1935;
+
+/// So many names of virtual hosts get an identity of their own: each hello is held against all of them.
+const MAX_HOST_NAMES: usize = 64;
 
 /// What a server is told when it starts.
 #[derive(Clone)]
@@ -67,6 +71,11 @@ impl Server {
         listeners.sort_by_key(|listener| (listener.adaptor, listener.local));
         listeners.dedup();
         let addresses = listeners.iter().map(|listener| listener.local).collect();
+        for Listener { local, public, .. } in &listeners {
+            if let Some(public) = public {
+                tracing::info!(%local, %public, "others reach this address by another");
+            }
+        }
 
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).context("the operating system has no randomness to give")?;
@@ -76,6 +85,10 @@ impl Server {
         let groups: Vec<Group> =
             config.default_adaptor.rtmfp.dh_groups.iter().filter_map(|id| Group::from_id(*id)).collect();
         let identity = Arc::new(Identity::ephemeral(&groups, None, true, &mut rng));
+        // RFC 7425 §4.4.2.1: a client that asks for a host by name gets an identity that has the name.
+        let named = host_names(config).into_iter();
+        let named = named.map(|name| Arc::new(Identity::ephemeral(&groups, Some(&name), true, &mut rng)));
+        let identities: Vec<_> = std::iter::once(Arc::clone(&identity)).chain(named).collect();
         let cookies = CookieJar::new(now, &mut rng);
         tracing::info!(server = %identity.peer_id(), workers = count, "starting");
 
@@ -83,9 +96,9 @@ impl Server {
             directory: Directory::new(),
             counters: Counters::new(count as u8),
             connection: Arc::new(Settings::default()),
+            max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
+            rates: Rates::new(&config.server.limits),
             applications: Arc::new(Applications::new(config.clone())),
-            potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
-            near_id: identity.peer_id(),
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let threads = or_processors(config.server.keying_threads);
@@ -96,7 +109,7 @@ impl Server {
 
         let mut server = Self { addresses, services, stop, workers: Vec::new() };
         for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
-            let mut endpoint = endpoint_config(config, vec![Arc::clone(&identity)], count);
+            let mut endpoint = endpoint_config(config, identities.clone(), count);
             endpoint.session_prefix = index as u8;
             endpoint.cookies = Some(cookies.clone());
             endpoint.keying.log_keys = settings.recorder.is_some();
@@ -169,6 +182,11 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
     }
     let jobs = usize::try_from(limits.max_pending_handshakes).unwrap_or(usize::MAX);
     endpoint.max_keying_jobs = jobs.div_ceil(workers).max(1);
+    endpoint.forwarded_hello = match rtmfp.forwarded_hello {
+        config::ForwardedHello::RespondHello => ForwardedHello::RespondHello,
+        config::ForwardedHello::Redirect => ForwardedHello::ImpliedRedirect,
+        config::ForwardedHello::Ignore => ForwardedHello::Ignore,
+    };
     endpoint.silence_limit = rtmfp.dead_peer_timeout;
     endpoint.keepalive = rtmfp.dead_peer_timeout / 2;
     // Clients send commands, not media: what they can make the server keep is small.
@@ -180,6 +198,12 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
         ..FlowConfig::default()
     });
     endpoint
+}
+
+/// The names by which clients may ask for this server: those of its virtual hosts.
+fn host_names(config: &Config) -> BTreeSet<String> {
+    let vhosts = config.all_adaptors().flat_map(Adaptor::all_vhosts);
+    vhosts.flat_map(|vhost| &vhost.aliases).take(MAX_HOST_NAMES).cloned().collect()
 }
 
 /// What differs between two configurations and is read at the start only.
@@ -207,12 +231,15 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.server.admin != new.server.admin {
         pending.push("the administration");
     }
+    if host_names(old) != host_names(new) {
+        pending.push("the names of virtual hosts in endpoint discriminators");
+    }
     let endpoint = |config: &Config| {
         let rtmfp = &config.default_adaptor.rtmfp;
-        (rtmfp.dh_groups.clone(), rtmfp.dead_peer_timeout, rtmfp.send_buffer)
+        (rtmfp.dh_groups.clone(), rtmfp.dead_peer_timeout, rtmfp.send_buffer, rtmfp.forwarded_hello)
     };
     if endpoint(old) != endpoint(new) {
-        pending.push("the Diffie-Hellman groups, the dead peer timeout and the send buffer of RTMFP");
+        pending.push("the Diffie-Hellman groups, the timeout, the send buffer and the forwarding of RTMFP");
     }
     pending
 }

@@ -1,8 +1,6 @@
 //! What the server has counted when it stops is what was done.
 
-use std::net::SocketAddr;
-
-use rtmfp::PeerId;
+use rtmfp::{Origin, PeerId, TaggedAddress};
 use tokio::net::UdpSocket;
 
 use crate::harness::clients::{PATIENCE, client};
@@ -17,6 +15,7 @@ async fn lookups_redirects_and_forwards() {
     let server = Server::on_loopback(4);
     let mut target = client(server.addresses[0], 1).await;
     let id = target.id();
+    let target_is_at = target.peer().ports.local_addresses().next().unwrap();
     let asker = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let asking = async {
         for number in 0..UNKNOWN {
@@ -31,11 +30,12 @@ async fn lookups_redirects_and_forwards() {
                 let mut bytes = [0; 2048];
                 let (len, from) = asker.recv_from(&mut bytes).await.unwrap();
                 match answer(&mut bytes[..len]) {
-                    Some(Answer::Redirect) => {
+                    Some(Answer::Redirect(to)) => {
                         assert_eq!(from, server.addresses[0]);
+                        assert_eq!(to, [TaggedAddress::new(target_is_at, Origin::Observed)], "it reports the same");
                         from_server += 1;
                     }
-                    Some(Answer::Hello) => assert_eq!(Some(from), target_address(&server, from)),
+                    Some(Answer::Hello) => assert_eq!(from, target_is_at),
                     None => panic!("an answer that is none"),
                 }
             }
@@ -59,9 +59,4 @@ async fn lookups_redirects_and_forwards() {
     ] {
         assert_eq!(ended.counter(name), count, "{name} {ended:?}");
     }
-}
-
-/// Hellos come from anybody but the server.
-fn target_address(server: &Server, from: SocketAddr) -> Option<SocketAddr> {
-    (!server.addresses.contains(&from)).then_some(from)
 }

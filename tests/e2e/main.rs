@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod configured;
 mod connection;
 mod counters;
+mod groups;
 mod harness;
 mod hostile;
 mod meeting;
 mod moving;
 mod probing;
+mod recorded;
 mod start_and_stop;

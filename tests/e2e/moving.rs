@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 
 use introd::client::Client;
 use introd::net::Ports;
-use rtmfp::Event;
+use rtmfp::{Event, Origin, TaggedAddress};
+use tokio::net::UdpSocket;
 
 use crate::harness::clients::{PATIENCE, ServerSession, connect, create_stream, socket};
 use crate::harness::program::Server;
+use crate::harness::raw::{Answer, answer, lookup};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -72,6 +74,20 @@ async fn a_client_that_has_moved_is_introduced_where_it_is_now() {
         }
     };
     assert_eq!(meeting.address, there);
-    // The target may answer the forwarded hello before the redirect is there.
-    assert!(meeting.redirects.is_empty() || meeting.redirects.contains(&there), "{meeting:?}");
+
+    // Whoever asks is sent there too.
+    let stranger = UdpSocket::bind(ANY).await.unwrap();
+    stranger.send_to(&lookup(id, [5; 16]), server.addresses[0]).await.unwrap();
+    let mut bytes = [0; 2048];
+    let redirected = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let (len, from) = stranger.recv_from(&mut bytes).await.unwrap();
+            // The target, to which the lookup was forwarded, may answer as well.
+            if from == server.addresses[0] {
+                return answer(&mut bytes[..len]);
+            }
+        }
+    });
+    let Some(Answer::Redirect(to)) = redirected.await.unwrap() else { panic!("no redirect") };
+    assert_eq!(to.first(), Some(&TaggedAddress::new(there, Origin::Observed)), "{to:?}");
 }

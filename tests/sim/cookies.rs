@@ -109,6 +109,9 @@ fn an_initiator_with_two_addresses_gets_a_new_cookie() {
         sim.open_by(initiator, responder, &[by]);
         sim.run_until(|sim| sim.is_connected(initiator, responder));
         assert_eq!(sim.get(responder).endpoint.counters().cookie_changes, 1);
+        // RFC 7016 §3.5.1.2: both are in S_OPEN, once.
+        assert_eq!((sim.times_opened(initiator), sim.session_count(initiator)), (1, 1));
+        assert_eq!(sim.session_count(responder), 2, "the server's and the initiator's");
         let id = sim.session(responder, initiator);
         let far_address = sim.get(responder).endpoint.session(id).unwrap().far_address;
         assert_eq!(far_address, sim.get(initiator).addresses[1]);
@@ -133,5 +136,8 @@ fn a_cookie_is_changed_once_only() {
         }
         assert!(matches!(sim.failure(initiator, id), Some(OpenFailure::KeyingUnanswered(_) | OpenFailure::NoAnswer)));
         assert_eq!(sim.times_opened(initiator), 1, "the server's session");
+        // RFC 7016 §3.5.1.1.1: S_OPEN_FAILED at one end, nothing at the other, and no attempt goes on.
+        assert_eq!((sim.session_count(initiator), sim.session_count(responder)), (1, 1));
+        assert!(sim.session_of(responder, initiator).is_none());
     });
 }

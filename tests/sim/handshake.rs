@@ -101,6 +101,29 @@ fn a_server_is_found_by_its_uri_or_its_hostname() {
     });
 }
 
+#[test]
+fn one_server_has_an_identity_for_each_of_its_hostnames() {
+    let mut sim = Sim::new(4);
+    let fresh = Identity::ephemeral(&[Group::Modp2], Some("one.example"), false, &mut seeded(1));
+    let keys = |number| fixed(number, &[Group::Modp2]).static_key(Group::Modp2).unwrap().clone();
+    let lasting = Identity::from_server_keys(vec![keys(1)], Some("two.example"), true);
+    let ids = [fresh.peer_id(), lasting.peer_id()];
+    let server = sim.node(Config::server(vec![Arc::new(fresh), Arc::new(lasting)]));
+    let to = sim.address(server);
+    let (uri, name) = (Some(&b"rtmfp://two.example/room"[..]), |name: &'static str| Some(name.as_bytes()));
+    for (epd, found) in [
+        (Epd { hostname: name("one.example"), ..Epd::default() }, 0),
+        (Epd { hostname: name("two.example"), ..Epd::default() }, 1),
+        (Epd { hostname: name("two.example"), ancillary_data: uri, ..Epd::default() }, 1),
+        (Epd { ancillary_data: uri, ..Epd::default() }, 1),
+    ] {
+        let peer = sim.peer();
+        let id = sim.open_epd(peer, epd.encode(), &[to]);
+        sim.run_until(|sim| sim.times_opened(peer) == 1);
+        assert_eq!(sim.get(peer).endpoint.session(id).unwrap().peer_id, ids[found], "{epd:?}");
+    }
+}
+
 fn seeded(seed: u64) -> rand_chacha::ChaCha20Rng {
     rand_core::SeedableRng::seed_from_u64(seed)
 }

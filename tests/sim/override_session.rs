@@ -24,8 +24,14 @@ fn the_same_identity_replaces_its_old_session() {
         sim.run_until(|sim| sim.times_opened(second) == 1);
         assert_eq!(sim.closed(server, old), Some(CloseReason::Overridden));
         assert!(sim.is_connected(second, server));
+        // RFC 7016 §3.5.1.1.2, point 2.3: the old session moved to S_CLOSED at once, with no word to whom is gone.
         sim.run_for(Duration::from_secs(1));
         assert_eq!(sim.session_count(server), 1);
+        assert!(sim.get(server).endpoint.session(old).is_none());
+        let flow = sim.open_flow(server, second, b"");
+        sim.send(server, second, flow, b"welcome back");
+        sim.run_until(|sim| sim.messages(second) == [b"welcome back"]);
+        assert_eq!(sim.messages(first).len(), 0);
     });
 }
 

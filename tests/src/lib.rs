@@ -1,5 +1,6 @@
 //! Support for the tests of introd.
 
 pub mod cores;
+pub mod decoder;
 pub mod fuzzing;
 pub mod udp_ceiling;

@@ -5,11 +5,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd::record::{EndRecord, Place, Recorder, Role, SessionRecord};
+use introd_tests::decoder::decode_independently;
 use rtmfp::crypto::{Certificate, Epd, Group, Identity};
 use rtmfp::flow::FlowOptions;
 use rtmfp::{Config, Endpoint, Event, InterfaceId};
@@ -32,25 +32,6 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
-}
-
-/// Has the independent decoder check a file. It lives beside the repository; without it nothing is checked here.
-fn decode_independently(file: &Path) {
-    let decoder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors/decode_vectors.py");
-    if !decoder.exists() {
-        println!("{} is not there: the recording was not decoded independently", decoder.display());
-        return;
-    }
-    let output = match Command::new("python3").arg(&decoder).arg(file).output() {
-        Ok(output) => output,
-        Err(error) => {
-            println!("python3 does not run ({error}): the recording was not decoded independently");
-            return;
-        }
-    };
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn bytes(value: &Value, field: &str) -> Vec<u8> {

@@ -1,19 +1,109 @@
 //! RTMFP, the Secure Real-Time Media Flow Protocol (RFC 7016), with the Flash cryptography profile (RFC 7425 §4).
 //!
-//! The engine does no I/O: it owns no socket, no clock and no thread. An [`Endpoint`] is handed datagrams and the time, and asked
-//! for datagrams, events and the time of the next wake-up.
+//! RTMFP carries messages over UDP between two ends that have certificates, encrypted, on any number of independent flows, in order
+//! or not, reliably or only for as long as a message is of use. Its ends survive a change of address, and a third one that both know
+//! can introduce them to each other through their address translators.
+//!
+//! This crate is the protocol without the input and output: it owns no socket, no clock and no thread. An [`Endpoint`] is initiator,
+//! responder and introducer at once. It is handed datagrams and the time, and asked for datagrams, events and the time of the next
+//! wake-up. Whoever owns the sockets and the clock, and calls it, is its *driver*. All randomness follows from one seed: the same
+//! calls with the same seed are the same run, byte by byte.
+//!
+//! # One mutation, then drain
+//!
+//! Everything that changes an endpoint ([`handle_datagram`](Endpoint::handle_datagram), [`handle_timeout`](Endpoint::handle_timeout),
+//! [`keying_done`](Endpoint::keying_done), [`open`](Endpoint::open), [`send`](Endpoint::send) and so on) only notes what is to be
+//! done. After it, the endpoint has to be drained. A driver's loop has six steps:
+//!
+//! 1. wait for a datagram, for the time that step 6 named, or for something that the application wants;
+//! 2. hand that to the endpoint, with the time (several datagrams at once if several are there);
+//! 3. [`poll_event`](Endpoint::poll_event) until there is none: what happened;
+//! 4. answer the events: run each [`KeyingJob`] and hand back what it returns, let the application have the rest; what it does in
+//!    turn may make new events, so go on until there are none;
+//! 5. [`poll_transmit`](Endpoint::poll_transmit) until there is nothing: send each datagram;
+//! 6. ask [`poll_timeout`](Endpoint::poll_timeout) when to call [`handle_timeout`](Endpoint::handle_timeout), and begin again.
+//!
+//! # A client and a server in memory
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use rand_core::SeedableRng;
+//! use rtmfp::crypto::{Epd, Group, Identity};
+//! use rtmfp::flow::{Delivery, FlowEvent, FlowOptions};
+//! use rtmfp::{Config, Endpoint, Event, InterfaceId};
+//!
+//! // In earnest, randomness comes from the operating system.
+//! let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
+//! let mut identity = || Arc::new(Identity::ephemeral(&[Group::Modp2], None, true, &mut rng));
+//! let now = Instant::now();
+//! let server = Endpoint::new(now, Config::server(vec![identity()]), [1; 32]);
+//! let mut client = Endpoint::new(now, Config::peer(identity()), [2; 32]);
+//! let addresses: [SocketAddr; 2] = ["192.0.2.1:1935".parse()?, "198.51.100.2:50000".parse()?];
+//!
+//! // The client wants a session with whoever serves this URI, and tries one address.
+//! let wanted = Epd::ancillary("rtmfp://192.0.2.1/hello");
+//! client.open(now, wanted, &[(InterfaceId(0), addresses[0])]).expect("there is room");
+//!
+//! let mut ends = [server, client];
+//! let mut heard = Vec::new();
+//! for round in 0..20 {
+//!     let (here, there) = (round % 2, (round + 1) % 2);
+//!     while let Some(event) = ends[here].poll_event() {
+//!         match event {
+//!             Event::Keying(job) => ends[here].keying_done(now, job.run()),
+//!             Event::Opened { session, is_initiator: true } => {
+//!                 let flow = ends[here].open_flow(now, session, b"greeting", FlowOptions::default())?;
+//!                 ends[here].send(now, session, flow, b"hello", Delivery::default())?;
+//!             }
+//!             Event::Flow { event: FlowEvent::Message { data, .. }, .. } => heard.push(data),
+//!             _ => (),
+//!         }
+//!     }
+//!     let mut datagram = Vec::new();
+//!     while ends[here].poll_transmit(now, &mut datagram).is_some() {
+//!         ends[there].handle_datagram(now, InterfaceId(0), addresses[here], &mut datagram);
+//!         datagram.clear();
+//!     }
+//! }
+//! assert_eq!(heard, [b"hello"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/hello.rs` is the same over UDP sockets, in less than eighty lines.
+//!
+//! # Pages
+//!
+//! - [`guide::identities`]: certificates, peer ids, and how an endpoint says whom it wants;
+//! - [`guide::sessions`]: opening, keying, moving, closing, and what floods cost;
+//! - [`guide::flows`]: messages, how hard to try, what the far end can and cannot do to this one's memory;
+//! - [`guide::introductions`]: lookups, redirects and forwarded hellos;
+//! - `CONFORMANCE.md` beside this crate: each rule of the RFCs, where it is in the code, and which test shows it.
+//!
+//! # Datagram sizes
+//!
+//! The path MTU is not discovered (RFC 7016 §3.5.4.3 would have it). No datagram is longer than [`Config::max_datagram`], 1192 bytes
+//! unless set otherwise: as long as those of the other implementations, and short enough for every path that carries IPv6, whose
+//! least MTU of 1280 leaves 1232. What discovery could gain on the paths of the public Internet is a fifth fewer packets for bulk data;
+//! what it costs is probes, and stalls where it guesses wrong. Nothing longer has to be sent: messages are cut into fragments that fit
+//! (§3.6.2.2), and startup packets, which lasting keys can make longer, go as packet fragments (§3.4), four at most. A startup packet
+//! that four fragments do not hold is not sent. On a path that carries less than `max_datagram`, a session does not open, or falls
+//! silent and ends: set less there. Datagrams that come in may have any length.
 
 pub mod congestion;
 pub mod crypto;
 mod endpoint;
 pub mod flow;
+pub mod guide;
 mod session;
 pub mod wire;
 
 pub use crypto::PeerId;
 pub use endpoint::{
-    CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, InterfaceId, KeyingDone, KeyingJob, Lookup,
-    MAX_PREFIXES, MAX_SLOTS, OpenFailure, RevealedKeys, SessionId, SessionInfo, Transmit, prefix_of,
+    CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, Forwarders, InterfaceId, KeyingDone,
+    KeyingJob, Lookup, MAX_PREFIXES, MAX_SLOTS, OpenFailure, RevealedKeys, SessionId, SessionInfo, Transmit, prefix_of,
 };
 pub use wire::{Origin, TaggedAddress};
 

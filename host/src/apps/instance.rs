@@ -1,12 +1,16 @@
 //! One instance of an application.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use rtmfp::SessionId;
 
 use crate::config::{Application, LookupMode};
+use crate::groups::Memberships;
+use crate::groups::bootstrap::Settings;
+use crate::groups::channel::Limits;
 
 /// The number of an instance, while it is there; used again after it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,11 +41,13 @@ pub struct Instance {
     name: InstanceName,
     settings: ArcSwap<Application>,
     clients: AtomicU64,
+    /// The groups that its clients are in; `None` until the first joins one.
+    groups: Mutex<Option<Memberships<SessionId>>>,
 }
 
 impl Instance {
     pub(super) fn new(id: InstanceId, name: InstanceName, settings: Arc<Application>) -> Self {
-        Self { id, name, settings: ArcSwap::new(settings), clients: AtomicU64::new(0) }
+        Self { id, name, settings: ArcSwap::new(settings), clients: AtomicU64::new(0), groups: Mutex::default() }
     }
 
     /// Its number.
@@ -64,9 +70,26 @@ impl Instance {
         self.settings.load().peer_lookup_events
     }
 
+    /// How often each of its clients may look somebody up in a second.
+    pub fn max_lookup_rate(&self) -> Option<u64> {
+        self.settings.load().max_lookup_rate
+    }
+
     /// How many clients it has.
     pub fn clients(&self) -> u64 {
         self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Works on the groups that its clients are in.
+    pub fn with_groups<T>(&self, work: impl FnOnce(&mut Memberships<SessionId>) -> T) -> T {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let groups = groups.get_or_insert_with(|| {
+            let mut seed = [0; 32];
+            // Which members are told of each other may be guessed then; nothing else depends on it.
+            let _ = getrandom::fill(&mut seed);
+            Memberships::new(Limits::default().groups, Settings::default(), seed)
+        });
+        work(groups)
     }
 
     pub(super) fn set_settings(&self, settings: Arc<Application>) {

@@ -5,7 +5,6 @@
 
 mod admission;
 mod instance;
-pub mod message;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -75,7 +75,6 @@ fn recorder(path: Option<&Path>, description: &str) -> anyhow::Result<Option<Rec
     let Some(path) = path else { return Ok(None) };
     let recorder = Recorder::create(path, description)
         .with_context(|| format!("{} cannot be written: choose another file for --record", path.display()))?;
-    eprintln!("recording to {}: it will hold the keys of all sessions, so keep it to yourself", path.display());
     Ok(Some(recorder))
 }
 

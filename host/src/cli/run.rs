@@ -66,8 +66,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             }
         }
         println!("introd stops: closing {} clients", server.peers());
-        let counters = server.counters();
         server.stop();
+        let counters = server.counters();
         for (name, count) in counters.iter() {
             tracing::info!(name, count, "total");
         }
@@ -80,8 +80,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
 
 /// Reads the configuration; says what is odd about it.
 fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
-    let loaded = Config::load(dir)
+    let mut loaded = Config::load(dir)
         .map_err(|problems| anyhow::anyhow!("the configuration is not in order; nothing was started\n{problems}"))?;
+    for host in loaded.config.resolve_hosts() {
+        tracing::warn!(host, "an access rule names a host that has no address now: it matches nobody");
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -99,12 +102,15 @@ fn reload(server: &Server, dir: Option<&Path>) {
     match load(dir) {
         Ok(loaded) => {
             let pending = server.reconfigure(loaded.config);
-            tracing::info!("configuration loaded anew");
+            println!("introd has read its configuration anew");
             for what in pending {
                 tracing::warn!("at the next start only: {what}");
             }
         }
-        Err(error) => tracing::error!("the old configuration stays: {error:#}"),
+        Err(error) => {
+            tracing::error!("the old configuration stays: {error:#}");
+            println!("introd keeps its old configuration");
+        }
     }
 }
 

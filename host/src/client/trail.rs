@@ -38,7 +38,7 @@ impl Trail {
                 noted.note(from, &mut opener, &mut datagram.to_vec());
             }
         });
-        ports.set_tap(tap);
+        ports.add_tap(tap);
         trail
     }
 

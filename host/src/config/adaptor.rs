@@ -137,7 +137,7 @@ const ENTRIES: &[Entry] = &[
         "RTMFP/ForwardIHelloMode",
         Kind::Word(&["rhello", "redirect", "ignore"]),
         "rhello",
-        "What the server does with a hello that was forwarded to it: answer it, answer with a redirect, or ignore it (which may keep clients from reaching a server behind a NAT)",
+        "What the server does with a hello that another server forwards to it, on a session that it opened there: answer it, answer with a redirect, or ignore it. What clients forward is always ignored",
     ),
     ams(
         "RTMFP/FlowSendMaxBufferSize",

@@ -115,6 +115,23 @@ impl Config {
         load::Loader { dir, root, environment: &|name| std::env::var(name).ok() }.load()
     }
 
+    /// Looks up the hosts that access rules name, which may take seconds, and gives back the names that have no address now.
+    pub fn resolve_hosts(&mut self) -> Vec<String> {
+        let mut unknown = self.server.admin.access.resolve();
+        for adaptor in std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors) {
+            unknown.extend(adaptor.access.resolve());
+            for vhost in std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts) {
+                unknown.extend(vhost.access.resolve());
+            }
+        }
+        for user in &mut self.users.users {
+            unknown.extend(user.access.resolve());
+        }
+        unknown.sort();
+        unknown.dedup();
+        unknown
+    }
+
     /// All adaptors, `_defaultRoot_` first.
     pub fn all_adaptors(&self) -> impl Iterator<Item = &Adaptor> {
         std::iter::once(&self.default_adaptor).chain(&self.adaptors)

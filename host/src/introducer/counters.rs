@@ -18,19 +18,28 @@ pub enum Counter {
     UnknownTargets,
     /// A lookup was for a script to answer, and there is none. AMS has no such counter.
     Unanswered,
+    /// A lookup came too soon after others of the same asker or address, and was dropped. AMS has no such counter.
+    OverRate,
+    /// A client joined a group.
+    GroupJoins,
+    /// A client left a group, or was gone.
+    GroupLeaves,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 7] = [
+    pub const ALL: [Counter; 10] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
         Self::LookupsDenied,
         Self::UnknownTargets,
         Self::Unanswered,
+        Self::OverRate,
+        Self::GroupJoins,
+        Self::GroupLeaves,
         Self::MailboxFull,
     ];
 
@@ -43,6 +52,9 @@ impl Counter {
             Self::LookupsDenied => "rtmfp_lookups_denied",
             Self::UnknownTargets => "rtmfp_lookups_unknown",
             Self::Unanswered => "rtmfp_lookups_unanswered",
+            Self::OverRate => "rtmfp_lookups_over_rate",
+            Self::GroupJoins => "group_join",
+            Self::GroupLeaves => "group_leave",
             Self::MailboxFull => "worker_mailbox_full",
         }
     }
@@ -131,6 +143,9 @@ mod tests {
                 ("rtmfp_lookups_denied", 3),
                 ("rtmfp_lookups_unknown", 0),
                 ("rtmfp_lookups_unanswered", 0),
+                ("rtmfp_lookups_over_rate", 0),
+                ("group_join", 0),
+                ("group_leave", 0),
                 ("worker_mailbox_full", 0)
             ]
         );

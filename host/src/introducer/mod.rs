@@ -4,6 +4,6 @@ pub mod counters;
 pub mod directory;
 pub mod introduction;
 
-pub use counters::{Counter, Counters, Snapshot};
+pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Directory, Peer};
 pub use introduction::{Introduction, introduce};

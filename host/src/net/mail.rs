@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use rtmfp::{KeyingDone, SessionId};
+use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
 use super::interface::Interface;
+use crate::groups::GroupDigest;
 
 /// A message to a worker.
 pub enum Mail {
@@ -28,6 +29,15 @@ pub enum Mail {
         initiator: SocketAddr,
         /// The hello's tag.
         tag: Box<[u8]>,
+    },
+    /// A member of a group is to be told of another.
+    Hint {
+        /// The session of the one to be told.
+        session: SessionId,
+        /// The group.
+        group: GroupDigest,
+        /// The other.
+        about: PeerId,
     },
     /// Public-key work is done.
     Keyed(Box<KeyingDone>),

@@ -35,7 +35,7 @@ pub struct Ports {
     scratch: Vec<u8>,
     /// Datagrams that no socket could carry: an address family that is not listened on.
     unroutable: u64,
-    tap: Option<Tap>,
+    taps: Vec<Tap>,
 }
 
 impl Ports {
@@ -51,14 +51,14 @@ impl Ports {
             interfaces: Interfaces::new(u16::try_from(sockets.len()).unwrap_or(u16::MAX)),
             scratch: Vec::with_capacity(2048),
             unroutable: 0,
-            tap: None,
+            taps: Vec::new(),
             sockets,
         })
     }
 
-    /// Has every datagram that comes and goes seen by `tap`.
-    pub fn set_tap(&mut self, tap: Tap) {
-        self.tap = Some(tap);
+    /// Has every datagram that comes and goes seen by `tap`, too.
+    pub fn add_tap(&mut self, tap: Tap) {
+        self.taps.push(tap);
     }
 
     /// The addresses that the sockets are bound to.
@@ -89,14 +89,15 @@ impl Ports {
         u32::try_from(socket).ok().map(InterfaceId)
     }
 
-    /// Takes in one batch from each socket that has something, and hands over each datagram with its interface and source.
+    /// Takes in one batch from each socket that has something, and hands over each datagram with the time of the batch, its
+    /// interface and its source.
     ///
     /// # Errors
     /// If a socket is of no use any more.
     pub fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
-        mut handle: impl FnMut(InterfaceId, SocketAddr, &mut [u8]),
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
     ) -> Poll<io::Result<()>> {
         let mut is_any = false;
         for (index, socket) in self.sockets.iter().enumerate() {
@@ -108,12 +109,12 @@ impl Ports {
             let now = Instant::now();
             let bound = socket.local_address();
             for datagram in self.incoming.datagrams() {
-                if let Some(tap) = &mut self.tap {
+                if !self.taps.is_empty() {
                     let to = datagram.local.ip().map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
-                    tap(now, datagram.from, to, datagram.bytes);
+                    self.taps.iter_mut().for_each(|tap| tap(now, datagram.from, to, datagram.bytes));
                 }
                 let interface = self.interfaces.intern(index as u16, datagram.local);
-                handle(interface, datagram.from, datagram.bytes);
+                handle(now, interface, datagram.from, datagram.bytes);
             }
         }
         if is_any { Poll::Ready(Ok(())) } else { Poll::Pending }
@@ -129,11 +130,11 @@ impl Ports {
                 self.unroutable += 1;
                 continue;
             };
-            if let Some(tap) = &mut self.tap {
+            if !self.taps.is_empty() {
                 let bound = self.sockets[socket].local_address();
                 let ip = local.ip().or_else(|| LocalAddress::towards(transmit.to));
                 let from = ip.map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
-                tap(now, from, transmit.to, &self.scratch);
+                self.taps.iter_mut().for_each(|tap| tap(now, from, transmit.to, &self.scratch));
             }
             if self.outgoing[socket].push(transmit.to, local, &self.scratch).is_err() {
                 self.flush(socket).await;
@@ -179,7 +180,10 @@ impl Ports {
     ///
     /// # Errors
     /// If a socket is of no use any more.
-    pub async fn receive(&mut self, mut handle: impl FnMut(InterfaceId, SocketAddr, &mut [u8])) -> io::Result<()> {
+    pub async fn receive(
+        &mut self,
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
+    ) -> io::Result<()> {
         poll_fn(|context| self.poll_receive(context, &mut handle)).await
     }
 }

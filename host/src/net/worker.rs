@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, Lookup, RevealedKeys, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, KeyingJob, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::{Clients, Services};
@@ -97,9 +97,9 @@ impl Worker {
     /// # Errors
     /// If a socket is of no use any more.
     pub async fn run(mut self) -> std::io::Result<()> {
-        let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services));
+        let mut clients = Clients::new(self.listeners.clone(), Arc::clone(&self.services), Arc::clone(&self.mailboxes));
         if let Some(recorder) = self.recorder.clone() {
-            self.ports.set_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
+            self.ports.add_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
         let mut stopping: Option<Stopping> = None;
         loop {
@@ -112,13 +112,13 @@ impl Worker {
             let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), until].into_iter().flatten().min();
             let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
             let mut strays = Vec::new();
-            let received = self.ports.receive(|interface, from, datagram| {
+            let received = self.ports.receive(|now, interface, from, datagram| {
                 match cipher::session_id(datagram) {
                     // The kernel chooses workers by address; a session's worker stands in its id.
                     Some(id) if id != 0 && prefix_of(id) != index && usize::from(prefix_of(id)) < mailboxes.len() => {
                         strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
                     }
-                    _ => endpoint.handle_datagram(Instant::now(), interface, from, datagram),
+                    _ => endpoint.handle_datagram(now, interface, from, datagram),
                 }
             });
             let wake = tokio::select! {
@@ -133,7 +133,7 @@ impl Worker {
             let now = Instant::now();
             match wake {
                 Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
-                Wake::Mail(mail) => self.take_mail(mail),
+                Wake::Mail(mail) => self.take_mail(&mut clients, mail),
                 Wake::Timeout => {
                     self.endpoint.handle_timeout(now);
                     clients.handle_timeout(now, &mut self.endpoint, &self.ports);
@@ -145,7 +145,10 @@ impl Worker {
             }
         }
         self.endpoint.abort_all(Instant::now());
+        // Those who were not waited for are gone too, from the directory and from their groups.
+        self.drain(&mut clients, stopping.as_mut());
         self.ports.transmit(&mut self.endpoint).await;
+        tracing::info!(worker = self.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
     }
 
@@ -159,20 +162,20 @@ impl Worker {
         }
     }
 
-    fn take_mail(&mut self, first: Option<Mail>) {
+    fn take_mail(&mut self, clients: &mut Clients, first: Option<Mail>) {
         let mut next = first;
         for _ in 0..MAIL_BATCH {
             let Some(mail) = next else { break };
-            self.deliver(mail);
+            self.deliver(clients, mail);
             next = self.mailbox.try_recv().ok();
         }
         // What the last round took out and did not deliver.
         if let Some(mail) = next {
-            self.deliver(mail);
+            self.deliver(clients, mail);
         }
     }
 
-    fn deliver(&mut self, mail: Mail) {
+    fn deliver(&mut self, clients: &mut Clients, mail: Mail) {
         let now = Instant::now();
         match mail {
             Mail::Datagram { interface, from, mut bytes } => {
@@ -184,25 +187,28 @@ impl Worker {
                     self.services.counters.worker(self.index).add(Counter::Forwards);
                 }
             }
+            Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }
     }
 
     fn drain(&mut self, clients: &mut Clients, mut stopping: Option<&mut Stopping>) {
+        let now = Instant::now();
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(stopping) = &mut stopping {
                 stopping.note(&event);
             }
             match event {
+                Event::Keying(job) if !self.permits(&job) => self.endpoint.refuse_keying(job),
                 Event::Keying(job) => {
                     let mailbox = self.mailboxes[usize::from(self.index)].clone();
                     // The worker always comes back to its mailbox, so waiting for room there ends.
                     let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
                     self.keying.submit(job, Box::new(reply));
                 }
-                Event::Lookup(lookup) => self.look_up(clients, &lookup),
+                Event::Lookup(lookup) => self.look_up(now, clients, &lookup),
                 Event::Keys { session, keys } => self.record_session(session, &keys),
-                event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
+                event => clients.handle(now, &mut self.endpoint, &self.ports, event),
             }
         }
     }
@@ -219,10 +225,21 @@ impl Worker {
         }
     }
 
+    fn permits(&self, job: &KeyingJob) -> bool {
+        let initiator = job.initiator();
+        initiator.is_none_or(|from| self.services.rates.permit_connection(Instant::now(), from.ip()))
+    }
+
     /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
-    fn look_up(&mut self, clients: &Clients, lookup: &Lookup) {
+    fn look_up(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
+        let is_permitted = self.services.rates.permit_lookup(now, lookup.initiator.ip())
+            && lookup.asker.is_none_or(|asker| clients.permit_lookup(now, asker));
+        if !is_permitted {
+            counters.add(Counter::OverRate);
+            return;
+        }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
         match self.lookup_mode(clients, lookup, target.as_ref()) {
             LookupMode::None => (),
@@ -238,7 +255,7 @@ impl Worker {
             counters.add(Counter::UnknownTargets);
             return;
         };
-        self.introduce(&target, lookup);
+        self.introduce(now, &target, lookup);
     }
 
     fn lookup_mode(&self, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> LookupMode {
@@ -256,7 +273,7 @@ impl Worker {
     }
 
     /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn introduce(&mut self, target: &Peer, lookup: &Lookup) {
+    fn introduce(&mut self, now: Instant, target: &Peer, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         let introduction = introduce(target, lookup.initiator);
         if !introduction.redirect.is_empty() {
@@ -265,7 +282,7 @@ impl Worker {
         }
         let session = introduction.target;
         if session.prefix() == self.index {
-            if self.endpoint.forward(Instant::now(), session, lookup).is_ok() {
+            if self.endpoint.forward(now, session, lookup).is_ok() {
                 counters.add(Counter::Forwards);
             }
             return;

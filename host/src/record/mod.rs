@@ -8,6 +8,7 @@
 mod file;
 mod messages;
 mod opening;
+mod peers;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use std::time::Instant;
 
 use self::session::Sessions;
 pub use self::session::{EndRecord, Place, Role, SessionRecord};
+pub use peers::PeerRecording;
 
 /// How much is recorded at the most. Deciphering takes about as much memory again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

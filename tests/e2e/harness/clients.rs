@@ -58,7 +58,7 @@ impl ServerSession {
     pub(crate) fn watch(client: &mut Client) -> Self {
         let seen = Arc::new(AtomicU32::new(0));
         let (noted, server) = (Arc::clone(&seen), client.welcome().server_address);
-        client.peer().ports.set_tap(Box::new(move |_, _, to, datagram| {
+        client.peer().ports.add_tap(Box::new(move |_, _, to, datagram| {
             if to == server
                 && let Some(id) = cipher::session_id(datagram)
                 && id != 0

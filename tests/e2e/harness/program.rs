@@ -125,9 +125,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(workers: u8, listen: &[&str]) -> Self {
+        Self::start_with(workers, listen, &[])
+    }
+
+    fn start_with(workers: u8, listen: &[&str], more: &[&str]) -> Self {
         let workers = workers.to_string();
         let mut arguments = vec!["run", "--workers", &workers];
         listen.iter().for_each(|address| arguments.extend(["--listen", address]));
+        arguments.extend(more);
         let mut running = Running::start(&arguments);
         let mut addresses = Vec::new();
         loop {
@@ -146,6 +151,26 @@ impl Server {
     /// A server on a free port of both loopback addresses.
     pub(crate) fn on_loopback(workers: u8) -> Self {
         Self::start(workers, &["127.0.0.1:0", "[::1]:0"])
+    }
+
+    /// A server on a free port of 127.0.0.1, with a configuration.
+    pub(crate) fn configured(conf: &Path, workers: u8) -> Self {
+        Self::start_with(workers, &["127.0.0.1:0"], &["--conf", &conf.to_string_lossy()])
+    }
+
+    /// A server on a free port of 127.0.0.1 that writes its traffic down.
+    pub(crate) fn recording(file: &str) -> Self {
+        Self::start_with(2, &["127.0.0.1:0"], &["--record", file])
+    }
+
+    /// Has the server read its configuration anew, and waits until it has: whether it was in order.
+    pub(crate) fn reload(&mut self) -> bool {
+        self.signal(Signal::HUP);
+        match self.running.line().trim_end() {
+            "introd has read its configuration anew" => true,
+            "introd keeps its old configuration" => false,
+            other => panic!("not an answer to SIGHUP: {other:?}"),
+        }
     }
 
     /// The URI of an application on the `index`-th address.

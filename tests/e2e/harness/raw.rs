@@ -1,17 +1,17 @@
 //! Startup packets made by hand.
 
-use rtmfp::PeerId;
 use rtmfp::crypto::{Epd, Opener, Sealer};
 use rtmfp::wire::chunk::{IHello, IIKeying};
-use rtmfp::wire::{Mode, PacketHeader, packet};
+use rtmfp::wire::{Chunk, Mode, PacketHeader, packet};
+use rtmfp::{PeerId, TaggedAddress};
 
 /// What a startup packet that came in holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A responder hello.
     Hello,
-    /// A redirect.
-    Redirect,
+    /// A redirect to these addresses.
+    Redirect(Vec<TaggedAddress>),
 }
 
 fn startup(write: impl FnOnce(&mut Vec<u8>) -> bool) -> Vec<u8> {
@@ -54,9 +54,9 @@ pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
     let mut opener = Opener::startup();
     let mut plain = opener.open(datagram).ok()?;
     PacketHeader::take(&mut plain).ok()?;
-    packet::chunks(plain).find_map(|raw| match rtmfp::wire::Chunk::parse(raw) {
-        Ok(rtmfp::wire::Chunk::RHello(_)) => Some(Answer::Hello),
-        Ok(rtmfp::wire::Chunk::Redirect(_)) => Some(Answer::Redirect),
+    packet::chunks(plain).find_map(|raw| match Chunk::parse(raw) {
+        Ok(Chunk::RHello(_)) => Some(Answer::Hello),
+        Ok(Chunk::Redirect(redirect)) => Some(Answer::Redirect(redirect.destinations().collect())),
         _ => None,
     })
 }

@@ -1,5 +1,7 @@
 //! One direction of a path between two nodes: what it loses, and when it delivers what it does not.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::rng::Dice;
@@ -14,7 +16,19 @@ pub(crate) struct Link {
     reorder: f64,
     duplicate: f64,
     rate: Option<Rate>,
+    bottleneck: Option<Bottleneck>,
     mtu: usize,
+}
+
+/// A bottleneck that several paths share: what one of them queues, the others wait for.
+#[derive(Clone, Debug)]
+pub(crate) struct Bottleneck(Rc<RefCell<Rate>>);
+
+impl Bottleneck {
+    /// Carries so many bytes per second, behind one queue of so many bytes that drops what comes when it is full.
+    pub(crate) fn new(bytes_per_second: u64, queue: u64) -> Self {
+        Self(Rc::new(RefCell::new(Rate { bytes_per_second, queue, busy_until: None })))
+    }
 }
 
 /// Loss in bursts: while the path is bad it loses everything.
@@ -44,6 +58,7 @@ impl Default for Link {
             reorder: 0.0,
             duplicate: 0.0,
             rate: None,
+            bottleneck: None,
             mtu: 1500 - 28,
         }
     }
@@ -92,6 +107,12 @@ impl Link {
         self
     }
 
+    /// Goes through a bottleneck that other paths go through as well, and only then takes its delay.
+    pub(crate) fn through(mut self, bottleneck: &Bottleneck) -> Self {
+        self.bottleneck = Some(bottleneck.clone());
+        self
+    }
+
     /// Drops datagrams longer than this.
     pub(crate) fn mtu(mut self, bytes: usize) -> Self {
         self.mtu = bytes;
@@ -103,9 +124,12 @@ impl Link {
         if len > self.mtu || self.is_lost(now, dice) {
             return [None, None];
         }
-        let Some(leaves) = self.rate.as_mut().map_or(Some(now), |rate| rate.pass(now, len)) else {
-            return [None, None];
+        let own = self.rate.as_mut().map_or(Some(now), |rate| rate.pass(now, len));
+        let leaves = match &self.bottleneck {
+            Some(Bottleneck(shared)) => own.and_then(|at| shared.borrow_mut().pass(at, len)),
+            None => own,
         };
+        let Some(leaves) = leaves else { return [None, None] };
         let again = dice.chance(self.duplicate);
         let mut arrival = || {
             let late = if dice.chance(self.reorder) { self.delay * 3 } else { Duration::ZERO };

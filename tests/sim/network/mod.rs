@@ -1,9 +1,10 @@
 //! A simulated network in virtual time, with whole endpoints in it. Everything that happens follows from one seed.
 
-pub(crate) mod heap;
+mod bulk;
 mod identities;
 mod link;
 mod nat;
+mod newreno;
 mod node;
 mod rng;
 mod seeds;
@@ -15,9 +16,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use bulk::Bulk;
 pub(crate) use identities::{ephemeral, fixed};
-pub(crate) use link::Link;
+pub(crate) use link::{Bottleneck, Link};
 use nat::Nat;
+pub(crate) use newreno::NewReno;
 pub(crate) use node::Introduction;
 use node::Node;
 pub(crate) use rng::Dice;
@@ -59,6 +62,8 @@ pub(crate) struct Sim {
     actions: BTreeMap<(Instant, u64), Action>,
     next_action: u64,
     filter: Option<Filter>,
+    /// Flows of another protocol that share bottlenecks with the nodes.
+    pub(crate) crossing: Vec<NewReno>,
     /// Every datagram sent, if the scenario wants them.
     pub(crate) recorded: Option<Vec<Packet>>,
     steps: u64,
@@ -88,6 +93,7 @@ impl Sim {
             actions: BTreeMap::new(),
             next_action: 0,
             filter: None,
+            crossing: Vec::new(),
             recorded: None,
             steps: 0,
             steps_now: 0,
@@ -113,9 +119,14 @@ impl Sim {
     /// A peer behind a translator of its own.
     pub(crate) fn peer_behind_nat(&mut self) -> NodeId {
         let identity = self.new_identity();
+        self.peer_behind_nat_with(Config::peer(identity))
+    }
+
+    /// A node behind a translator of its own, with these settings.
+    pub(crate) fn peer_behind_nat_with(&mut self, config: Config) -> NodeId {
         let inside = SocketAddr::from(([192, 168, self.nodes.len() as u8, 2], 50_000));
         let nat = Nat::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, self.nodes.len() as u8)));
-        self.add(Config::peer(identity), vec![inside], Some(nat))
+        self.add(config, vec![inside], Some(nat))
     }
 
     /// A node with one public address.
@@ -177,6 +188,12 @@ impl Sim {
         self.schedule(at, Action::Arrive(Packet { from, to, data: data.to_vec() }));
     }
 
+    /// Begins a TCP transfer beside the nodes.
+    pub(crate) fn cross(&mut self, there: Link, back: Link) {
+        let flow = NewReno::new(self.now, there, back, &mut self.dice);
+        self.crossing.push(flow);
+    }
+
     // ---- nodes
 
     pub(crate) fn get(&self, node: NodeId) -> &Node {
@@ -234,6 +251,11 @@ impl Sim {
         self.now - self.start
     }
 
+    /// How much has happened: packets that came, and timers that went off.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Goes on until the condition holds.
     pub(crate) fn run_until(&mut self, condition: impl Fn(&Sim) -> bool) {
         let end = self.now + PATIENCE;
@@ -257,10 +279,16 @@ impl Sim {
         let action = self.actions.first_key_value().map(|((at, _), _)| *at);
         let wakes = self.nodes.iter().enumerate().filter(|(_, node)| !node.is_dead);
         let wake = wakes.filter_map(|(place, node)| Some((node.wake?, NodeId(place)))).min();
-        let Some(next) = action.into_iter().chain(wake.map(|(at, _)| at)).min().filter(|next| *next <= end) else {
-            return false;
-        };
+        let crossing = self.crossing.iter().enumerate().filter_map(|(place, flow)| Some((flow.next()?, place))).min();
+        let next = [action, wake.map(|(at, _)| at), crossing.map(|(at, _)| at)].into_iter().flatten().min();
+        let Some(next) = next.filter(|next| *next <= end) else { return false };
         self.count_step(next);
+        if let Some((at, place)) = crossing
+            && at == next
+        {
+            self.crossing[place].step(at, &mut self.dice);
+            return true;
+        }
         match wake {
             Some((at, node)) if action.is_none_or(|action| at < action) => {
                 let now = self.now;

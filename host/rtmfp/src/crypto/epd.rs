@@ -56,6 +56,20 @@ impl<'a> Epd<'a> {
         if self.ancillary_data.is_some() { certificate.accepts_ancillary_data() } else { self.hostname.is_some() }
     }
 
+    /// The discriminator as it is sent.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let fingerprint = self.fingerprint.as_ref().map(|peer| &peer.0[..]);
+        let options =
+            [(REQUIRED_HOSTNAME, self.hostname), (ANCILLARY_DATA, self.ancillary_data), (FINGERPRINT, fingerprint)];
+        for (kind, value) in options {
+            if let Some(value) = value {
+                option::put(kind, value, &mut bytes);
+            }
+        }
+        bytes
+    }
+
     /// The canonical discriminator of a certificate with this fingerprint (§4.4.4).
     pub fn fingerprint(peer: PeerId) -> [u8; 34] {
         let mut bytes = [0; 34];
@@ -130,6 +144,9 @@ mod tests {
         assert_eq!(uri[..2], [0x23, 0x0a], "as recorded");
         assert_eq!(Epd::parse(&uri).unwrap().ancillary_data, Some(&b"rtmfp://127.0.0.1:19350/live/room1"[..]));
         assert_eq!(Epd::parse(&Epd::hostname("x")).unwrap().hostname, Some(&b"x"[..]));
+        let whole = Epd { fingerprint: Some(peer), hostname: Some(b"a.example"), ancillary_data: Some(b"rtmfp:") };
+        assert_eq!(Epd::parse(&whole.encode()), Ok(whole));
+        assert_eq!(Epd { fingerprint: Some(peer), ..Epd::default() }.encode(), canonical);
         let long = "u".repeat(300);
         assert_eq!(Epd::parse(&Epd::ancillary(&long)).unwrap().ancillary_data, Some(long.as_bytes()));
     }

@@ -39,11 +39,7 @@ impl Identity {
         for group in groups {
             option::put(EPHEMERAL_GROUP, &group_value(*group, &[]), &mut bytes);
         }
-        if let Some(hostname) = hostname {
-            // A hostname takes 253 bytes at most (RFC 1035 §2.3.4); the bound keeps the certificate acceptable to others.
-            let name = hostname.as_bytes();
-            option::put(HOSTNAME, name.get(..253).unwrap_or(name), &mut bytes);
-        }
+        put_hostname(hostname, &mut bytes);
         Self { certificate: Certificate::own(bytes), groups: groups.to_vec(), static_keys: Vec::new() }
     }
 
@@ -55,7 +51,16 @@ impl Identity {
     /// The identity that consists of these lasting keys, most wanted first: the same keys in the same order are the same
     /// peer id. Of several keys in one group the first is used.
     pub fn from_static_keys(static_keys: Vec<KeyPair>) -> Self {
+        Self::from_server_keys(static_keys, None, false)
+    }
+
+    /// As [`Self::from_static_keys`], for a server: one that is to be found by its hostname, or by whatever URI a client wants
+    /// to connect to (§4.3.3.2). Both are part of what the peer id is made of.
+    pub fn from_server_keys(static_keys: Vec<KeyPair>, hostname: Option<&str>, accepts_ancillary_data: bool) -> Self {
         let mut bytes = Vec::new();
+        if accepts_ancillary_data {
+            option::put(ACCEPTS_ANCILLARY_DATA, &[], &mut bytes);
+        }
         let mut groups = Vec::new();
         for keys in &static_keys {
             if !groups.contains(&keys.group()) {
@@ -63,6 +68,7 @@ impl Identity {
                 option::put(STATIC_KEY, &group_value(keys.group(), keys.public()), &mut bytes);
             }
         }
+        put_hostname(hostname, &mut bytes);
         Self { certificate: Certificate::own(bytes), groups, static_keys }
     }
 
@@ -105,6 +111,14 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("certificate", &self.certificate).field("groups", &self.groups).finish()
+    }
+}
+
+fn put_hostname(hostname: Option<&str>, certificate: &mut Vec<u8>) {
+    if let Some(hostname) = hostname {
+        // A hostname takes 253 bytes at most (RFC 1035 §2.3.4); the bound keeps the certificate acceptable to others.
+        let name = hostname.as_bytes();
+        option::put(HOSTNAME, name.get(..253).unwrap_or(name), certificate);
     }
 }
 
@@ -164,6 +178,10 @@ mod tests {
                 KeyPair::from_private(*group, keys.expose_private()).unwrap()
             })
             .collect();
+        let server = Identity::from_server_keys(keys.clone(), Some("a.example"), true);
+        let shown = Certificate::parse(server.certificate().as_bytes()).unwrap();
+        assert!(shown.accepts_ancillary_data() && shown.has_static_keys());
+        assert_eq!(shown.hostname(), Some(&b"a.example"[..]));
         assert_eq!(Identity::from_static_keys(keys).peer_id(), identity.peer_id());
         assert!(identity.is_static() && identity.static_key(Group::Modp5).is_none());
         assert!(Identity::from_certificate(certificate).is_err());

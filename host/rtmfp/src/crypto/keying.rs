@@ -32,6 +32,9 @@ pub enum KeyingError {
     /// We require session sequence numbers and the far end sends none (§4.6.6).
     #[error("the far end sends no session sequence numbers")]
     SequenceNumbersRequired,
+    /// We require a signature that proves a password, and the far end's does not (§4.3.5).
+    #[error("the far end's signature proves no password that we know")]
+    SignatureRequired,
     /// The far end would send HMACs of a length outside 4 to 32 (§4.6.4).
     #[error("HMAC length outside 4 to 32")]
     HmacLength,

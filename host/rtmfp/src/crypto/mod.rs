@@ -25,6 +25,7 @@ pub use identity::Identity;
 pub use keying::{KeyingError, Offer, Response, respond};
 pub use peer_id::PeerId;
 pub use session_keys::{KeyLog, SessionKeys};
+pub use signature::{Password, Signing};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};

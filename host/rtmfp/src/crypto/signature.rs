@@ -1,7 +1,10 @@
 //! Signatures of keying parameters (RFC 7425 §4.3.5). There are no signing keys in this profile; a signature can only prove
 //! that its sender knows a password.
 
+use std::fmt;
+
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::hmac_sha256;
 use crate::wire::option::{self, Element};
@@ -11,6 +14,69 @@ pub const NONE: &[u8] = b"X";
 
 /// Simple Password (§4.3.5.1.1).
 const SIMPLE_PASSWORD: u64 = 0x1d;
+
+/// A password that two ends share, and the name that both know it by.
+///
+/// The name and the proof are sent under the Default Session Key, which everybody has: whoever listens can try passwords at
+/// leisure, so take long random ones.
+#[derive(Clone)]
+pub struct Password {
+    id: Vec<u8>,
+    secret: Zeroizing<Vec<u8>>,
+}
+
+impl Password {
+    /// The password called `id`.
+    pub fn new(id: impl Into<Vec<u8>>, secret: impl Into<Vec<u8>>) -> Self {
+        Self { id: id.into(), secret: Zeroizing::new(secret.into()) }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Password").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What an endpoint's signatures prove, and what it asks others to prove. By default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Signing {
+    /// The passwords that this end proves to know in every keying that it sends, as initiator and as responder.
+    pub sign_with: Vec<Password>,
+    /// The passwords that others can prove to know.
+    pub known: Vec<Password>,
+    /// As responder, take keyings only from initiators that prove one of [`Self::known`].
+    pub require_of_initiators: bool,
+    /// As initiator, take only the answers of responders that prove one of [`Self::known`].
+    pub require_of_responders: bool,
+}
+
+impl Signing {
+    /// This end's signature over the signed parameters.
+    pub(crate) fn sign(&self, signed: &[u8]) -> Vec<u8> {
+        let mut signature = Vec::new();
+        self.sign_with.iter().for_each(|password| sign(&password.id, &password.secret, signed, &mut signature));
+        if signature.is_empty() { NONE.to_vec() } else { signature }
+    }
+
+    /// Is this initiator's signature good enough? Where none is required, every one is (§4.3.5).
+    pub(crate) fn accepts_initiator(&self, signature: &[u8], signed: &[u8]) -> bool {
+        !self.require_of_initiators || self.proves(signature, signed)
+    }
+
+    /// Is this responder's?
+    pub(crate) fn accepts_responder(&self, signature: &[u8], signed: &[u8]) -> bool {
+        !self.require_of_responders || self.proves(signature, signed)
+    }
+
+    fn proves(&self, signature: &[u8], signed: &[u8]) -> bool {
+        let password_of = |id: &[u8]| {
+            let known = self.known.iter().find(|password| password.id == id)?;
+            Some(known.secret.to_vec())
+        };
+        verify(signature, signed, password_of) == Verdict::Valid
+    }
+}
 
 /// What became of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +149,26 @@ mod tests {
             assert_eq!(verify(&signature(pairs), b"parameters", known), expected, "{pairs:?}");
         }
         assert_eq!(verify(&signature(&[("old", "one")]), b"other parameters", known), Verdict::Invalid);
+    }
+
+    #[test]
+    fn required_or_not() {
+        let (old, new) = (Password::new("old", "one"), Password::new("new", "two"));
+        let signer = Signing { sign_with: vec![old.clone(), new], ..Signing::default() };
+        let signature = signer.sign(b"parameters");
+        assert_eq!(Signing::default().sign(b"parameters"), NONE);
+        assert!(Signing::default().accepts_initiator(b"nonsense", b"parameters"), "nothing is required");
+        let known = vec![old];
+        let of_initiators = Signing { known, require_of_initiators: true, ..Signing::default() };
+        assert!(of_initiators.accepts_initiator(&signature, b"parameters"));
+        assert!(!of_initiators.accepts_initiator(&signature, b"other parameters"));
+        assert!(!of_initiators.accepts_initiator(NONE, b"parameters"));
+        assert!(of_initiators.accepts_responder(NONE, b"parameters"));
+        let of_responders = Signing { require_of_initiators: false, require_of_responders: true, ..of_initiators };
+        assert!(of_responders.accepts_responder(&signature, b"parameters"));
+        assert!(!of_responders.accepts_responder(NONE, b"parameters"));
+        assert!(of_responders.accepts_initiator(NONE, b"parameters"));
+        assert!(!format!("{signer:?}").contains(&format!("{:?}", b"one")));
     }
 
     #[test]

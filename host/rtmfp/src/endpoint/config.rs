@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference};
+use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference, Signing};
 use crate::flow::FlowConfig;
 
 /// The settings of an [`Endpoint`](crate::Endpoint).
@@ -20,9 +20,13 @@ pub struct Config {
     pub max_keying_jobs: usize,
     /// What to do with a hello that a forwarder passes on (RFC 7016 §3.5.1.1.2).
     pub forwarded_hello: ForwardedHello,
+    /// Whose forwarded hellos count.
+    pub forwarders: Forwarders,
     /// What to ask for and to offer about HMACs and session sequence numbers (RFC 7425 §4.5.2.4, §4.5.2.5), and whether to emit
     /// an [`Event::Keys`](crate::Event::Keys) for each session: for recordings only, whoever has the keys reads everything.
     pub keying: Preferences,
+    /// What the signatures of keyings prove, and have to prove (RFC 7425 §4.3.5).
+    pub signing: Arc<Signing>,
     /// The largest UDP payload to send, in bytes. 1192 is what Flash's and other implementations send; it passes every path
     /// that IPv6's least MTU of 1280 does.
     pub max_datagram: usize,
@@ -30,6 +34,9 @@ pub struct Config {
     pub keepalive: Duration,
     /// A session that has been silent for this long is dead.
     pub silence_limit: Duration,
+    /// A responder gives a session up if the initiator sends no packet under its keys within this time of its last keying:
+    /// whoever opens sessions only to fill a server's memory has to keep speaking. Never above [`Self::silence_limit`].
+    pub first_packet_limit: Duration,
     /// Flows.
     pub flow: Arc<FlowConfig>,
     /// Cookies shared by several endpoints behind one port; `None` for an endpoint alone.
@@ -43,23 +50,37 @@ pub enum ForwardedHello {
     RespondHello,
     /// Answer with an Implied Redirect.
     ImpliedRedirect,
-    /// Ignore it: what a server does, which would else send packets wherever a client tells it to.
+    /// Ignore it.
     Ignore,
 }
 
+/// Whose Forwarded IHellos are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarders {
+    /// Those of anybody that there is a session with.
+    Anybody,
+    /// Those of endpoints that this end itself opened a session to. A server that answered its clients' would send packets
+    /// wherever a client tells it to.
+    Chosen,
+}
+
 impl Config {
-    /// The settings of a server: it never demands what a client may not offer, and ignores forwarded hellos.
+    /// The settings of a server: it never demands what a client may not offer, and ignores the hellos that its clients
+    /// forward.
     pub fn server(identities: Vec<Arc<Identity>>) -> Self {
         Self {
             identities,
             session_prefix: 0,
             max_sessions: 1 << 20,
             max_keying_jobs: 1024,
-            forwarded_hello: ForwardedHello::Ignore,
+            forwarded_hello: ForwardedHello::RespondHello,
+            forwarders: Forwarders::Chosen,
             keying: Preferences::default(),
+            signing: Arc::default(),
             max_datagram: 1192,
             keepalive: Duration::from_secs(60),
             silence_limit: Duration::from_secs(120),
+            first_packet_limit: Duration::from_secs(20),
             flow: Arc::default(),
             cookies: None,
         }
@@ -69,7 +90,7 @@ impl Config {
     pub fn peer(identity: Arc<Identity>) -> Self {
         Self {
             max_sessions: 1 << 16,
-            forwarded_hello: ForwardedHello::RespondHello,
+            forwarders: Forwarders::Anybody,
             keying: Preferences {
                 hmac: HmacPreference { will_send_always: true, request: true, ..HmacPreference::default() },
                 sequence: SequencePreference { will_send_always: true, request: true, ..SequencePreference::default() },
@@ -77,6 +98,7 @@ impl Config {
             },
             keepalive: Duration::from_secs(15),
             silence_limit: Duration::from_secs(60),
+            first_packet_limit: Duration::from_secs(60),
             ..Self::server(vec![identity])
         }
     }

@@ -21,7 +21,8 @@ impl Endpoint {
     /// Lets a session that is being opened do what is due, and ends it when its time is up.
     pub(super) fn run_initiation(&mut self, now: Instant, id: SessionId) {
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
-        if initiation.handle_timeout(now, id.get(), &mut self.startup_seal, &mut self.outbox) {
+        let signing = &self.config.signing;
+        if initiation.handle_timeout(now, id.get(), signing, &mut self.startup_seal, &mut self.outbox) {
             let deadline = Some(initiation.deadline());
             self.timers.arm(now, id, &mut initiation.armed, deadline);
         } else {
@@ -77,13 +78,13 @@ impl Endpoint {
         let seed = self.seed();
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
         initiation.choose(Chosen { certificate: certificate.clone(), cookie: hello.cookie.to_vec(), transmit });
-        let job = KeyingJob::offer(seed, self.config.keying, id, identity, certificate);
+        let job = KeyingJob::offer(seed, &self.config, id, identity, certificate);
         self.emit(now, job);
     }
 
     /// The session with the holder of this certificate that is open, or nearly.
     fn session_with(&self, certificate: &Certificate) -> Option<SessionId> {
-        let open = self.by_peer.get(&certificate.fingerprint()).copied();
+        let open = self.by_peer.get(&certificate.fingerprint(), &self.slots);
         open.or_else(|| {
             self.initiations().find_map(|(id, initiation)| {
                 let chosen = initiation.chosen()?;
@@ -112,7 +113,7 @@ impl Endpoint {
             .first()
             .map(|identity| identity.certificate().as_bytes().to_vec())
             .unwrap_or_default();
-        let job = KeyingJob::complete(seed, self.config.keying, id, completion, payload, &near_certificate);
+        let job = KeyingJob::complete(seed, &self.config, id, completion, payload, &near_certificate);
         self.keying_jobs += 1;
         self.events.push_back(Event::Keying(job));
     }
@@ -148,7 +149,7 @@ impl Endpoint {
             Use::First => (),
             Use::Answered(session) => {
                 self.counters.repeated_keyings += 1;
-                self.resend_keying(transmit, session);
+                self.resend_keying(now, transmit, session);
                 return;
             }
             Use::Repeated | Use::Spent => {
@@ -179,7 +180,8 @@ impl Endpoint {
             return;
         }
         let Some(identity) = self.identity_of(context).cloned() else { return };
-        let job = KeyingJob::respond(self.seed(), self.config.keying, identity, new);
+        let seed = self.seed();
+        let job = KeyingJob::respond(seed, &self.config, identity, new);
         self.emit(now, job);
     }
 
@@ -194,9 +196,9 @@ impl Endpoint {
     }
 
     /// RFC 7016 §3.5.1.1.2, point 2.1: the initiator did not get the answer, and gets it again.
-    fn resend_keying(&mut self, transmit: Transmit, session: SessionId) {
-        if let Some(Occupant::Session(session)) = self.slots.get(session)
-            && let Some(datagram) = session.rikeying()
+    fn resend_keying(&mut self, now: Instant, transmit: Transmit, session: SessionId) {
+        if let Some(Occupant::Session(session)) = self.slots.get_mut(session)
+            && let Some(datagram) = session.repeat_rikeying(now)
             && !self.outbox.push(transmit, |out| out.extend_from_slice(datagram))
         {
             self.counters.outbox_full += 1;
@@ -216,7 +218,7 @@ impl Endpoint {
     /// A new beginning of the same endpoint has a cookie from after the session's. A keying with an older one is the late rest
     /// of an attempt that was given up, in glare for example, and must not end what came of the other.
     fn may_take_address(&mut self, now: Instant, keying: &Keying) -> bool {
-        let Some(&holder) = self.by_address.get(&keying.from()) else { return true };
+        let Some(holder) = self.by_address.get(&keying.from(), &self.slots) else { return true };
         self.with_session(now, holder, |session, _| {
             let is_same = session.identity().certificate_hash == keying.certificate_hash;
             if !is_same {
@@ -228,6 +230,16 @@ impl Endpoint {
     }
 
     // ---- what the jobs came to
+
+    /// Drops a [`KeyingJob`] that answers an initiator, for a driver that has had enough of them; the initiator will repeat its
+    /// keying. A job for a session that this end begins is not to be refused: run it, or give the session up.
+    pub fn refuse_keying(&mut self, job: KeyingJob) {
+        if let Some(cookie) = job.cookie() {
+            self.used_cookies.release(cookie);
+            self.keying_jobs = self.keying_jobs.saturating_sub(1);
+            self.counters.overload += 1;
+        }
+    }
 
     /// Takes in what became of a [`KeyingJob`].
     pub fn keying_done(&mut self, now: Instant, done: KeyingDone) {
@@ -257,7 +269,7 @@ impl Endpoint {
             self.used_cookies.release(&keying.cookie);
             return;
         }
-        if let Some(&stale) = self.by_address.get(&keying.from()) {
+        if let Some(stale) = self.by_address.get(&keying.from(), &self.slots) {
             self.with_session(now, stale, |session, context| session.abort(context, CloseReason::Overridden, false));
         }
         let far_id = keying.far_id();
@@ -274,12 +286,13 @@ impl Endpoint {
             self.counters.overload += 1;
             return;
         };
-        let rikeying = RIKeying {
-            session_id: id.get(),
-            component: &response.component,
-            signature: crate::crypto::signature::NONE,
-            signed_portion: &[],
-        };
+        let mut rikeying =
+            RIKeying { session_id: id.get(), component: &response.component, signature: &[], signed_portion: &[] };
+        let mut signed = Vec::new();
+        rikeying.put_signed_portion(&mut signed);
+        signed.extend_from_slice(keying.component());
+        let signature = self.config.signing.sign(&signed);
+        rikeying.signature = &signature;
         let mut datagram = Vec::with_capacity(512);
         self.startup_seal.seal(far_id, |out| rikeying.put(out), &mut datagram);
         if !self.outbox.push(keying.transmit, |out| out.extend_from_slice(&datagram)) {
@@ -364,8 +377,8 @@ impl Endpoint {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return };
         self.counters.sessions_opened += 1;
         let is_initiator = session.role() == Mode::Initiator;
-        self.by_address.insert(session.transmit().to, id);
-        self.by_peer.insert(session.identity().peer_id, id);
+        self.by_address.insert(id, &self.slots);
+        self.by_peer.insert(id, &self.slots);
         if let Some(keys) = revealed {
             self.events.push_back(Event::Keys { session: id, keys });
         }

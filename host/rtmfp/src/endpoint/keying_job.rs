@@ -1,17 +1,21 @@
 //! Public-key work as a value: made by the endpoint, run wherever there is a core for it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use super::config::Config;
 use super::event::RevealedKeys;
 use super::slots::SessionId;
 use crate::crypto::keying::{Completed, respond};
-use crate::crypto::{Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys};
+use crate::crypto::{
+    Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys, Signing,
+};
 use crate::session::initiator::Completion;
-use crate::session::responder::Keying;
-use crate::wire::chunk::RIKeying;
+use crate::session::responder::{CookieKey, Keying};
+use crate::wire::chunk::{IIKeying, RIKeying};
 
 /// One piece of public-key work, some 0.1 to 5 ms long.
 pub struct KeyingJob {
@@ -23,11 +27,17 @@ pub struct KeyingJob {
 
 enum Work {
     /// A responder's whole part.
-    Respond { identity: Arc<Identity>, keying: Box<Keying> },
+    Respond { identity: Arc<Identity>, keying: Box<Keying>, signing: Arc<Signing> },
     /// An initiator's first part: its own keys.
     Offer { session: SessionId, identity: Arc<Identity>, responder: Certificate },
     /// An initiator's second part: the session's keys.
-    Complete { session: SessionId, completion: Box<Completion>, rikeying: Vec<u8>, near_certificate: Vec<u8> },
+    Complete {
+        session: SessionId,
+        completion: Box<Completion>,
+        rikeying: Vec<u8>,
+        near_certificate: Vec<u8>,
+        signing: Arc<Signing>,
+    },
 }
 
 /// What a [`KeyingJob`] came to.
@@ -61,23 +71,25 @@ impl std::fmt::Debug for KeyingJob {
 }
 
 impl KeyingJob {
-    pub(crate) fn respond(seed: [u8; 32], preferences: Preferences, identity: Arc<Identity>, keying: Keying) -> Self {
-        Self { seed, preferences, ready: None, work: Work::Respond { identity, keying: Box::new(keying) } }
+    pub(crate) fn respond(seed: [u8; 32], config: &Config, identity: Arc<Identity>, keying: Keying) -> Self {
+        let work = Work::Respond { identity, keying: Box::new(keying), signing: Arc::clone(&config.signing) };
+        Self { seed, preferences: config.keying, ready: None, work }
     }
 
     pub(crate) fn offer(
         seed: [u8; 32],
-        preferences: Preferences,
+        config: &Config,
         session: SessionId,
         identity: Arc<Identity>,
         responder: Certificate,
     ) -> Self {
-        Self { seed, preferences, ready: None, work: Work::Offer { session, identity, responder } }
+        let work = Work::Offer { session, identity, responder };
+        Self { seed, preferences: config.keying, ready: None, work }
     }
 
     pub(crate) fn complete(
         seed: [u8; 32],
-        preferences: Preferences,
+        config: &Config,
         session: SessionId,
         completion: Completion,
         rikeying: &[u8],
@@ -88,15 +100,32 @@ impl KeyingJob {
             completion: Box::new(completion),
             rikeying: rikeying.to_vec(),
             near_certificate: near_certificate.to_vec(),
+            signing: Arc::clone(&config.signing),
         };
-        Self { seed, preferences, ready: None, work }
+        Self { seed, preferences: config.keying, ready: None, work }
+    }
+
+    /// The address of the initiator whose keying this answers; `None` for a session that this end begins.
+    pub fn initiator(&self) -> Option<SocketAddr> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(keying.transmit.to),
+            _ => None,
+        }
+    }
+
+    /// The cookie of the keying that this answers.
+    pub(crate) fn cookie(&self) -> Option<&CookieKey> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(&keying.cookie),
+            _ => None,
+        }
     }
 
     /// The group in which a fresh key pair will be made, if one will: a driver that keeps some in store can give one to
     /// [`Self::with_key_pair`] and so halve the work.
     pub fn wants_key_pair(&self) -> Option<Group> {
         match &self.work {
-            Work::Respond { identity, keying } if !identity.is_static() => keying.group(),
+            Work::Respond { identity, keying, .. } if !identity.is_static() => keying.group(),
             Work::Offer { identity, responder, .. } if !identity.is_static() => {
                 identity.groups().iter().copied().find(|group| responder.has_ephemeral_group(*group))
             }
@@ -114,10 +143,11 @@ impl KeyingJob {
     pub fn run(self) -> KeyingDone {
         let mut rng = ChaCha20Rng::from_seed(self.seed);
         KeyingDone(match self.work {
-            Work::Respond { identity, keying } => {
+            Work::Respond { identity, keying, signing } => {
                 let initiator = &keying.certificate;
                 let component = keying.component();
-                let response = respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng);
+                let response = check_initiator(&keying, &signing)
+                    .and_then(|()| respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng));
                 let response = response.map(|response| {
                     let revealed = response.log.map(|log| {
                         Box::new(RevealedKeys {
@@ -139,16 +169,32 @@ impl KeyingJob {
                 let offer = Offer::new(&identity, &responder, &self.preferences, self.ready, &mut rng).map(Box::new);
                 Outcome::Offered { session, identity, offer }
             }
-            Work::Complete { session, completion, rikeying, near_certificate } => {
-                let result = complete(&completion, &rikeying, near_certificate).map(Box::new);
+            Work::Complete { session, completion, rikeying, near_certificate, signing } => {
+                let result = complete(&completion, &rikeying, near_certificate, &signing).map(Box::new);
                 Outcome::Completed { session, completion, result }
             }
         })
     }
 }
 
-fn complete(completion: &Completion, payload: &[u8], near_certificate: Vec<u8>) -> Result<Keyed, KeyingError> {
+/// RFC 7016 §2.3.7: the initiator signs its parameters.
+fn check_initiator(keying: &Keying, signing: &Signing) -> Result<(), KeyingError> {
+    let IIKeying { signature, signed_parameters, .. } = keying.chunk()?;
+    if signing.accepts_initiator(signature, signed_parameters) { Ok(()) } else { Err(KeyingError::SignatureRequired) }
+}
+
+fn complete(
+    completion: &Completion,
+    payload: &[u8],
+    near_certificate: Vec<u8>,
+    signing: &Signing,
+) -> Result<Keyed, KeyingError> {
     let rikeying = RIKeying::parse(payload)?;
+    // RFC 7016 §2.3.8: the responder signs its portion and the component that it answers.
+    let signed = [rikeying.signed_portion, &completion.offer.component].concat();
+    if !signing.accepts_responder(rikeying.signature, &signed) {
+        return Err(KeyingError::SignatureRequired);
+    }
     let Completed { keys, log } = completion.offer.complete(rikeying.component)?;
     let revealed = log.map(|log| {
         Box::new(RevealedKeys {

@@ -7,6 +7,12 @@ use crate::wire::{Mode, PacketHeader};
 
 /// RFC 7016 §3.4: at startup an end sends no more packets than this at once to another.
 const MAX_FRAGMENTS: usize = 4;
+/// Nor more bytes than this.
+const MAX_BYTES: usize = 4380;
+/// What sealing adds to a packet at most, besides padding: session id and checksum.
+const SEAL_OVERHEAD: usize = 6;
+/// Packets are padded to a multiple of this.
+const CIPHER_BLOCK: usize = 16;
 /// What a fragment takes besides its bytes: packet header, chunk header, flags, packet id and fragment number.
 const FRAGMENT_OVERHEAD: usize = 1 + 3 + 1 + 2 + 1;
 /// Packet ids are below this: two bytes on the wire.
@@ -57,7 +63,8 @@ impl StartupSeal {
 
     fn push_fragments(&mut self, outbox: &mut Outbox, transmit: Transmit, session_id: u32, room: usize) -> bool {
         let count = self.plain.len().checked_div(room).map_or(usize::MAX, |_| self.plain.len().div_ceil(room));
-        if count > MAX_FRAGMENTS {
+        let most_overhead = FRAGMENT_OVERHEAD + SEAL_OVERHEAD + CIPHER_BLOCK;
+        if count > MAX_FRAGMENTS || self.plain.len() + count * most_overhead > MAX_BYTES {
             return false;
         }
         let packet_id = self.next_packet;
@@ -96,5 +103,35 @@ impl StartupSeal {
         }
         self.sealer.finish(session_id, start, out);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::chunk::RHello;
+
+    /// RFC 7016 §3.4: four packets and 4380 bytes at most.
+    #[test]
+    fn what_is_too_long_for_a_startup_packet_is_not_sent() {
+        let transmit = Transmit { interface: Default::default(), to: ([192, 0, 2, 1], 1935).into() };
+        let mut longest = 0;
+        for length in (1000..6000).step_by(50) {
+            let (certificate, mut outbox) = (vec![0; length], Outbox::default());
+            let hello = RHello { tag_echo: &[1; 16], cookie: &[2; 64], certificate: &certificate };
+            let is_sent = StartupSeal::new(1192).push(&mut outbox, transmit, 0, |out| hello.put(out));
+            let mut sizes = Vec::new();
+            loop {
+                let mut datagram = Vec::new();
+                if outbox.pop(&mut datagram).is_none() {
+                    break;
+                }
+                sizes.push(datagram.len());
+            }
+            assert_eq!(is_sent, !sizes.is_empty());
+            assert!(sizes.len() <= 4 && sizes.iter().sum::<usize>() <= 4380 && sizes.iter().all(|size| *size <= 1192));
+            longest = if is_sent { length } else { longest };
+        }
+        assert!((4000..4300).contains(&longest), "{longest}");
     }
 }

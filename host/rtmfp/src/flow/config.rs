@@ -55,8 +55,9 @@ impl Default for FlowConfig {
 }
 
 impl FlowConfig {
-    /// The longest metadata [`super::Flows::open`] takes, in bytes: it travels with data in one packet.
+    /// The longest metadata [`super::Flows::open`] takes, in bytes: it travels with data in one packet, and is not to exceed 512
+    /// (§2.3.11.1.1).
     pub fn max_metadata(&self) -> usize {
-        self.packet_payload / 2
+        (self.packet_payload / 2).min(512)
     }
 }

@@ -186,6 +186,11 @@ impl Flows {
         self.send_flow(flow.0).map_or(0, |flow| flow.queued())
     }
 
+    /// Bytes that receiving flows hold: parts of messages, and messages that wait for the application, with 64 each.
+    pub fn bytes_buffered(&self) -> usize {
+        self.buffered + self.undelivered
+    }
+
     /// The flow takes messages.
     pub fn is_open(&self, flow: SendFlowId) -> bool {
         self.send_flow(flow.0).is_some_and(|flow| !flow.closing)

@@ -10,6 +10,11 @@ use crate::congestion::{Controller, Feedback};
 
 /// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
 const BURST: u8 = 6;
+/// Acknowledgements within this time of each other are one batch: a driver hands several datagrams over before it asks for any.
+/// Each of them allows its packets, as if the driver had asked after each,
+const BATCH: Duration = Duration::from_millis(2);
+/// but all together allow no more than this.
+const BATCH_BURST: u8 = 8 * BURST;
 /// How long a Time Critical Reverse Notification counts (§3.5.2.1), and how long after sending time critical data we are "currently
 /// sending" it.
 const TIME_CRITICAL: Duration = Duration::from_millis(800);
@@ -47,6 +52,9 @@ pub(super) struct Transmitter {
     outstanding: usize,
     /// DATA_PACKET_COUNT.
     burst: u8,
+    /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
+    batch: Option<Instant>,
+    batch_left: u8,
     /// TIMEOUT_ALARM.
     alarm: Option<Instant>,
     last_data: Option<Instant>,
@@ -64,6 +72,8 @@ impl Transmitter {
             transmissions: Transmissions::default(),
             outstanding: 0,
             burst: 0,
+            batch: None,
+            batch_left: 0,
             alarm: None,
             last_data: None,
             time_critical: None,
@@ -81,14 +91,26 @@ impl Transmitter {
     }
 
     /// The transmission budget allows user data (§3.5.2, §3.5.2.3).
-    fn may_send(&self) -> bool {
-        self.burst < BURST && self.outstanding < self.controller.window()
+    fn may_send(&self, now: Instant) -> bool {
+        let is_within_burst = self.burst < BURST || self.batch_left > 0 && self.is_in_batch(now);
+        is_within_burst && self.outstanding < self.controller.window()
+    }
+
+    fn is_in_batch(&self, now: Instant) -> bool {
+        self.batch.is_some_and(|began| now.saturating_duration_since(began) < BATCH)
     }
 
     /// There is an acknowledgement in the packet.
-    pub(super) fn acknowledgement(&mut self) {
+    pub(super) fn acknowledgement(&mut self, now: Instant) {
+        if self.packet.is_some() {
+            return;
+        }
+        self.packet = Some(AckPacket::default());
         self.burst = 0;
-        self.packet.get_or_insert_default();
+        if !self.is_in_batch(now) {
+            (self.batch, self.batch_left) = (Some(now), 0);
+        }
+        self.batch_left = (self.batch_left + BURST).min(BATCH_BURST);
     }
 
     pub(super) fn acknowledged(&mut self, bytes: usize, newest: u64) {
@@ -128,6 +150,7 @@ impl Transmitter {
 
     fn sent(&mut self, timing: &Timing, filled: &Filled) {
         self.burst = self.burst.saturating_add(1);
+        self.batch_left = self.batch_left.saturating_sub(1);
         self.alarm = Some(timing.now + timing.erto);
         self.last_data = Some(timing.now);
         if filled.time_critical {
@@ -150,7 +173,7 @@ impl Flows {
     /// [`Self::fill`] has something to put into a packet.
     pub fn wants_transmit(&self, timing: &Timing) -> bool {
         self.acks.is_due() && self.has_acks()
-            || self.transmitter.may_send() && self.sending.iter().any(|flow| flow.is_ready(&self.config))
+            || self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config))
             || self.sending.iter().any(|flow| flow.probe_at().is_some_and(|at| at <= timing.now))
     }
 
@@ -165,7 +188,7 @@ impl Flows {
     pub fn fill(&mut self, timing: &Timing, out: &mut Vec<u8>, limit: usize) -> Filled {
         self.expire(timing.now);
         let mut filled = Filled::default();
-        let data = self.transmitter.may_send() && self.sending.iter().any(|flow| flow.is_ready(&self.config));
+        let data = self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config));
         if self.acks.is_due() || data {
             filled.anything |= self.put_acks(out, limit);
         }
@@ -255,7 +278,7 @@ impl Flows {
 
     /// When [`Self::on_timeout`] is to be called. To be asked again after every call that takes `&mut self`.
     pub fn next_timeout(&self) -> Option<Instant> {
-        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at()]);
+        let flows = self.sending.iter().flat_map(|flow| [flow.deadline(), flow.probe_at(), flow.held_until()]);
         let lingering = self.lingering.first().map(|flow| flow.until);
         flows.chain([self.acks.timeout(), self.transmitter.alarm, lingering]).flatten().min()
     }
@@ -265,6 +288,7 @@ impl Flows {
         let now = timing.now;
         self.acks.on_timeout(now);
         self.expire(now);
+        self.sending.iter_mut().for_each(|flow| flow.release(now));
         let gone = self.lingering.iter().take_while(|flow| flow.until <= now).count();
         self.lingering.drain(..gone);
         if self.lingering.is_empty() {
@@ -274,12 +298,13 @@ impl Flows {
             return false;
         }
         self.transmitter.alarm = None;
-        self.transmitter.burst = 0;
+        (self.transmitter.burst, self.transmitter.batch) = (0, None);
         let outstanding = std::mem::take(&mut self.transmitter.outstanding);
         let mut was_loss = false;
         for flow in &mut self.sending {
             let (id, events) = (flow.id, &mut self.events);
-            was_loss |= flow.lose_all(|outcome| events.push_back(send::event(id, outcome)));
+            let lost = flow.lose_all(timing, |outcome| events.push_back(send::event(id, outcome)));
+            was_loss |= lost.bytes > 0 && !lost.by_refusal;
         }
         self.transmitter.transmissions.clear();
         let last_sent = self.transmitter.transmissions.last();

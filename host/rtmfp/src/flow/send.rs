@@ -13,6 +13,9 @@ use crate::wire::vlu;
 const INITIAL_WINDOW: u64 = 65536;
 /// Bytes in a block of an advertisement (§2.3.13).
 pub(super) const BLOCK: u64 = 1024;
+/// With an advertisement no greater than this, a full packet may not fit: blocks are rounded up (§3.6.3.5), and a receiver may count
+/// more than the bytes of a fragment.
+const CRAMPED: u64 = 2 * BLOCK;
 /// A message is not cut to fit what is left of a packet if that is less than this many bytes.
 const SMALLEST_CUT: usize = 256;
 /// No chunk is longer than 65535 bytes.
@@ -26,6 +29,16 @@ const PROBE_MAX: Duration = Duration::from_secs(60);
 struct Probing {
     at: Instant,
     period: Duration,
+}
+
+/// Waiting after a fragment was lost that the far end had hardly room for: it was refused more likely than lost. A far end that
+/// holds a flow's messages back may go on advertising a block, because clients exist that take 0 for the end of the session.
+#[derive(Debug)]
+struct Refused {
+    until: Instant,
+    period: Duration,
+    /// Nothing is sent before `until`.
+    held: bool,
 }
 
 /// The last user data chunk put into a packet: a Next User Data chunk can follow it (§3.6.2.3.2).
@@ -45,6 +58,15 @@ pub(super) enum Put {
     NoSpace,
     /// There is nothing to send.
     Nothing,
+}
+
+/// What came of a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Bytes no longer outstanding.
+    pub(super) bytes: usize,
+    /// The far end had no room for them: that says nothing about the path.
+    pub(super) by_refusal: bool,
 }
 
 #[derive(Debug)]
@@ -69,6 +91,7 @@ pub(super) struct SendFlow {
     /// F_OUTSTANDING_BYTES.
     outstanding: usize,
     probing: Option<Box<Probing>>,
+    refused: Option<Box<Refused>>,
 }
 
 /// Makes an event of what became of a message.
@@ -95,6 +118,7 @@ impl SendFlow {
             window: INITIAL_WINDOW,
             outstanding: 0,
             probing: None,
+            refused: None,
         }
     }
 
@@ -139,6 +163,7 @@ impl SendFlow {
     /// A fragment can be sent as far as this flow is concerned (§3.6.2.3, §3.6.2.9).
     pub(super) fn is_ready(&self, config: &FlowConfig) -> bool {
         (self.window > self.outstanding as u64 || self.exception)
+            && !self.refused.as_ref().is_some_and(|refused| refused.held)
             && self.queue.as_ref().is_some_and(|queue| queue.has_eligible(config.max_fragments))
     }
 
@@ -158,6 +183,7 @@ impl SendFlow {
         let news = !self.exception;
         self.exception = true;
         self.probing = None;
+        self.refused = None;
         self.close();
         self.queue_mut().abandon_all();
         news
@@ -235,6 +261,9 @@ impl SendFlow {
     pub(super) fn advertised(&mut self, timing: &Timing, blocks: u64) {
         self.startup = None;
         self.window = blocks.saturating_mul(BLOCK);
+        if !self.is_cramped() {
+            self.refused = None;
+        }
         if self.window > 0 || self.exception {
             self.probing = None;
         } else if self.probing.is_none() {
@@ -252,20 +281,54 @@ impl SendFlow {
             self.queue = None;
         }
         self.outstanding = self.outstanding.saturating_sub(acknowledged.bytes);
+        if acknowledged.bytes > 0 {
+            self.refused = None;
+        }
         (acknowledged.bytes, acknowledged.newest)
     }
 
     /// A transmission is lost (§3.6.2.5). Returns its size.
-    pub(super) fn lose(&mut self, number: u64, tsn: u64, report: impl FnMut(Outcome)) -> usize {
-        let size = self.queue.as_mut().map_or(0, |queue| queue.lose(number, tsn, report));
-        self.outstanding = self.outstanding.saturating_sub(size);
-        size
+    pub(super) fn lose(&mut self, timing: &Timing, number: u64, tsn: u64, report: impl FnMut(Outcome)) -> Lost {
+        let bytes = self.queue.as_mut().map_or(0, |queue| queue.lose(number, tsn, report));
+        self.outstanding = self.outstanding.saturating_sub(bytes);
+        Lost { bytes, by_refusal: bytes > 0 && self.hold_if_cramped(timing) }
     }
 
     /// All transmissions are lost (§3.6.2.6).
-    pub(super) fn lose_all(&mut self, report: impl FnMut(Outcome)) -> bool {
-        self.outstanding = 0;
-        self.queue.as_mut().is_some_and(|queue| queue.lose_all(report))
+    pub(super) fn lose_all(&mut self, timing: &Timing, report: impl FnMut(Outcome)) -> Lost {
+        let bytes = std::mem::take(&mut self.outstanding);
+        let any = self.queue.as_mut().is_some_and(|queue| queue.lose_all(report));
+        Lost { bytes: if any { bytes } else { 0 }, by_refusal: any && self.hold_if_cramped(timing) }
+    }
+
+    /// The far end says that it has room for hardly anything.
+    fn is_cramped(&self) -> bool {
+        self.window <= CRAMPED && !self.exception
+    }
+
+    /// Waits before the next attempt if the far end has no room, longer each time, as with buffer probes (§3.6.2.9.1).
+    fn hold_if_cramped(&mut self, timing: &Timing) -> bool {
+        if !self.is_cramped() {
+            return false;
+        }
+        if !self.refused.as_ref().is_some_and(|refused| refused.held) {
+            let longer = |refused: &Refused| (refused.period * 2).min(PROBE_MAX.max(timing.erto));
+            let period = self.refused.as_deref().map_or(timing.erto, longer);
+            self.refused = Some(Box::new(Refused { until: timing.now + period, period, held: true }));
+        }
+        true
+    }
+
+    /// When the flow may try again after a refusal.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.refused.as_ref().filter(|refused| refused.held && !self.is_idle()).map(|refused| refused.until)
+    }
+
+    /// Tries again, if it is time.
+    pub(super) fn release(&mut self, now: Instant) {
+        if let Some(refused) = self.refused.as_mut().filter(|refused| refused.until <= now) {
+            refused.held = false;
+        }
     }
 
     /// When the next buffer probe is due.

@@ -11,7 +11,7 @@ impl Flows {
     pub fn on_ack(&mut self, timing: &Timing, chunk: &Ack<'_>) {
         let Ok(index) = self.sending.binary_search_by_key(&chunk.flow_id, |flow| flow.id) else { return };
         let Some(flow) = self.sending.get_mut(index) else { return };
-        self.transmitter.acknowledgement();
+        self.transmitter.acknowledgement(timing.now);
         flow.advertised(timing, chunk.buffer_blocks);
         let (id, events) = (flow.id, &mut self.events);
         let mut take = |first, last| {
@@ -49,16 +49,21 @@ impl Flows {
             find(sending, transmission.flow)
                 .is_some_and(|flow| flow.in_flight(transmission.sequence_number, transmission.tsn))
         });
-        let (mut lost, mut newest_lost) = (0, 0);
+        let (mut lost, mut newest_lost, mut refused) = (0, 0, 0);
         for transmission in verdict.lost {
             let Some(flow) = find_mut(sending, transmission.flow) else { continue };
             let events = &mut self.events;
             let report = |outcome| events.push_back(send::event(transmission.flow, outcome));
-            lost += flow.lose(transmission.sequence_number, transmission.tsn, report);
-            newest_lost = newest_lost.max(transmission.tsn);
+            let what = flow.lose(timing, transmission.sequence_number, transmission.tsn, report);
+            if what.by_refusal {
+                refused += what.bytes;
+            } else {
+                lost += what.bytes;
+                newest_lost = newest_lost.max(transmission.tsn);
+            }
         }
         let outstanding_before = self.transmitter.outstanding() + packet.acknowledged;
-        self.transmitter.lost(lost);
+        self.transmitter.lost(lost + refused);
         let feedback = Feedback {
             now: timing.now,
             smoothed_rtt: timing.smoothed_rtt,

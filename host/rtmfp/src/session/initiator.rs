@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::crypto::{Certificate, Epd, Offer};
+use crate::crypto::{Certificate, Epd, Offer, Signing};
 use crate::endpoint::{InterfaceId, Outbox, StartupSeal, Transmit};
 use crate::wire::chunk::{IHello, IIKeying};
 use crate::wire::{Origin, TaggedAddress};
@@ -215,6 +215,7 @@ impl Initiation {
         &mut self,
         now: Instant,
         session_id: u32,
+        signing: &Signing,
         seal: &mut StartupSeal,
         outbox: &mut Outbox,
     ) -> bool {
@@ -235,14 +236,18 @@ impl Initiation {
                 if let Some(offer) = &keying.offer
                     && keying.backoff.is_due(now)
                 {
-                    let iikeying = IIKeying {
+                    let mut iikeying = IIKeying {
                         session_id,
                         cookie_echo: &keying.chosen.cookie,
                         certificate: &keying.near_certificate,
                         component: &offer.component,
-                        signature: crate::crypto::signature::NONE,
+                        signature: &[],
                         signed_parameters: &[],
                     };
+                    let mut signed = Vec::new();
+                    iikeying.put_signed_parameters(&mut signed);
+                    let signature = signing.sign(&signed);
+                    iikeying.signature = &signature;
                     seal.push(outbox, keying.chosen.transmit, 0, |out| iikeying.put(out));
                 }
             }
@@ -266,4 +271,41 @@ fn is_reachable(address: SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     let is_broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_add_candidates_up_to_the_threshold() {
+        let (now, interface) = (crate::test_clock(), InterfaceId(0));
+        let server: SocketAddr = "192.0.2.1:1935".parse().unwrap();
+        let mut initiation = Initiation::new(now, Vec::new(), [0; TAG_LEN], &[(interface, server)]);
+        let redirect = |initiation: &mut Initiation, ports: std::ops::Range<u16>, origin| {
+            let destinations = ports.map(|port| TaggedAddress::new(([198, 51, 100, 1], port).into(), origin));
+            initiation.redirect(now, interface, server, destinations);
+            initiation.candidates.len()
+        };
+        assert_eq!(redirect(&mut initiation, 1..4, Origin::Unspecified), 1);
+        assert_eq!(redirect(&mut initiation, 1..4, Origin::Reported), 4);
+        assert_eq!(redirect(&mut initiation, 1..4, Origin::Observed), 4, "known already");
+        assert_eq!(redirect(&mut initiation, 1..40, Origin::Observed), REDIRECT_THRESHOLD);
+        assert_eq!(redirect(&mut initiation, 100..140, Origin::Observed), REDIRECT_THRESHOLD);
+    }
+
+    /// RFC 7016 §3.5.1.1.1.
+    #[test]
+    fn repetitions_are_further_apart_each_time() {
+        let now = crate::test_clock();
+        let mut backoff = Backoff::new(now);
+        let mut waits = Vec::new();
+        let mut at = now;
+        for _ in 0..4 {
+            assert!(backoff.is_due(at) && !backoff.is_due(at));
+            waits.push((backoff.next - at).as_millis());
+            at = backoff.next;
+        }
+        assert_eq!(waits, [1000, 2500, 4000, 5500]);
+    }
 }

@@ -1,9 +1,13 @@
-//! A session from S_OPEN to its end (RFC 7016 §3.5): packets in and out, ping, keepalive, moving, closing.
+//! A session from S_OPEN to its end (RFC 7016 §3.5): packets in and out, and the timers.
+
+mod closing;
+mod keepalive;
+mod ping;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
@@ -11,7 +15,7 @@ use super::mobility::Mobility;
 use super::rtt::Rtt;
 use super::state::State;
 use crate::crypto::{Opener, PeerId, Rejected, Sealer, SessionKeys};
-use crate::endpoint::{CloseReason, Config, Event, InterfaceId, Outbox, SessionId, Transmit};
+use crate::endpoint::{Config, Event, Forwarders, InterfaceId, Outbox, SessionId, Transmit};
 use crate::flow::{Flows, Timing};
 use crate::wire::chunk::{ForwardedIHello, kind};
 use crate::wire::packet::{self, put_chunk};
@@ -19,10 +23,6 @@ use crate::wire::{Chunk, Mode, PacketHeader};
 
 /// Control chunks waiting for a packet may take this many bytes; what is beyond is dropped, as the network might have done.
 const MAX_CONTROL: usize = 8192;
-/// Keepalive pings are at least this far apart.
-const MIN_PING_INTERVAL: Duration = Duration::from_secs(2);
-/// A session whose address somebody else uses has this long to show that it lives.
-const SUSPECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a session lends from the endpoint while it works.
 pub(crate) struct Context<'a> {
@@ -83,6 +83,9 @@ pub(crate) struct Session {
     mobility: Option<Box<Mobility>>,
     /// The RIKeying datagram, until the initiator has shown that it got it.
     rikeying: Option<Box<[u8]>>,
+    /// The far end has shown that the session is open there: to a responder with any packet, to an initiator with one that answers
+    /// something it has sent.
+    is_confirmed: bool,
     /// When the last packet came.
     heard: Instant,
     /// When the last keepalive ping went out, if nothing came since.
@@ -134,6 +137,7 @@ impl Session {
             },
             mobility: None,
             rikeying: None,
+            is_confirmed: false,
             heard: now,
             pinged: None,
             suspect_until: None,
@@ -170,7 +174,11 @@ impl Session {
         self.heard
     }
 
-    pub(crate) fn rikeying(&self) -> Option<&[u8]> {
+    /// The initiator has repeated its keying: the datagram that answers it, unless the initiator has shown that it got it.
+    pub(crate) fn repeat_rikeying(&mut self, now: Instant) -> Option<&[u8]> {
+        if self.rikeying.is_some() {
+            self.heard = now;
+        }
         self.rikeying.as_deref()
     }
 
@@ -205,11 +213,8 @@ impl Session {
         if header.mode != self.role.opposite() {
             return Received::Misfit;
         }
-        self.heard = now;
-        self.pinged = None;
-        self.suspect_until = None;
-        self.rikeying = None;
         self.rtt.on_receive(now, &header);
+        self.heard_from(now);
         for raw in packet::chunks(plain) {
             // RFC 7016 §2.3: a chunk with an error is ignored, and so is an unknown one; the next is processed.
             if let Ok(chunk) = Chunk::parse(raw) {
@@ -232,19 +237,8 @@ impl Session {
 
     fn chunk(&mut self, context: &mut Context<'_>, interface: InterfaceId, from: SocketAddr, chunk: &Chunk<'_>) {
         match chunk {
-            // RFC 7016 §3.5.5
-            Chunk::Close => {
-                self.put_control(|out| put_chunk(kind::CLOSE_ACK, out, |_| ()));
-                if self.state == State::Open {
-                    self.leave_open(context, State::far_close_linger(context.now), CloseReason::Far);
-                }
-            }
-            Chunk::CloseAck => {
-                if self.state == State::Open {
-                    self.leave_open(context, State::Closed, CloseReason::FarAbrupt);
-                }
-                self.state = State::Closed;
-            }
+            Chunk::Close => self.close_requested(context),
+            Chunk::CloseAck => self.close_acknowledged(context),
             _ if self.state != State::Open => (),
             // RFC 7016 §3.5.4
             Chunk::Ping(message) => {
@@ -253,51 +247,20 @@ impl Session {
             Chunk::PingReply(message) => self.ping_reply(context, interface, from, message),
             Chunk::UserData(data) => self.flows.on_user_data(&self.timing(context.now), data),
             Chunk::NextUserData(data) => self.flows.on_next_user_data(&self.timing(context.now), data),
-            Chunk::Ack(ack) => self.flows.on_ack(&self.timing(context.now), ack),
+            Chunk::Ack(ack) => {
+                self.confirmed();
+                self.flows.on_ack(&self.timing(context.now), ack);
+            }
             Chunk::BufferProbe(probe) => self.flows.on_buffer_probe(&self.timing(context.now), probe),
             Chunk::FlowException(exception) => self.flows.on_exception(&self.timing(context.now), exception),
-            Chunk::ForwardedIHello(hello) => context.forwarded.push(Forwarded::new(interface, hello)),
+            Chunk::ForwardedIHello(hello)
+                if context.config.forwarders == Forwarders::Anybody || self.role == Mode::Initiator =>
+            {
+                context.forwarded.push(Forwarded::new(interface, hello));
+            }
             // Startup chunks have no place here (RFC 7016 §2.2.4), unknown ones are ignored (§2.3).
             _ => (),
         }
-    }
-
-    fn ping_reply(&mut self, context: &mut Context<'_>, interface: InterfaceId, from: SocketAddr, message: &[u8]) {
-        if message.is_empty() {
-            return;
-        }
-        if let Some(application) = message.strip_prefix(&[APPLICATION_PING]) {
-            let message = application.to_vec();
-            context.events.push_back(Event::Pong { session: context.id, message });
-            return;
-        }
-        let Some(mobility) = &mut self.mobility else { return };
-        if mobility.confirm(context.now, message, from) && from != self.transmit.to {
-            let previous = std::mem::replace(&mut self.transmit, Transmit { interface, to: from });
-            let event = Event::AddressChanged { session: context.id, from: previous.to, to: from };
-            context.events.push_back(event);
-        }
-    }
-
-    /// RFC 7016 §3.5.4.2: asks the address that a packet came from whether the far end is there.
-    fn check_address(&mut self, context: &mut Context<'_>, transmit: Transmit) {
-        let now = context.now;
-        let mobility = self.mobility.get_or_insert_with(|| {
-            let mut secret = [0; 16];
-            (context.random)(&mut secret);
-            Box::new(Mobility::new(now, secret))
-        });
-        let Some(message) = mobility.check(now, transmit.to) else { return };
-        let (sealer, rtt, role, far_id) = (&mut self.sealer, &mut self.rtt, self.role, self.far_id);
-        context.outbox.push(transmit, |out| {
-            let start = out.len();
-            sealer.begin(out);
-            let mut header = PacketHeader::new(role);
-            rtt.on_send(now, &mut header);
-            header.put(out);
-            put_chunk(kind::PING, out, |out| out.extend_from_slice(&message));
-            sealer.finish(far_id, start, out);
-        });
     }
 
     /// Appends a control chunk to what waits for a packet, if there is room.
@@ -315,66 +278,6 @@ impl Session {
         self.state == State::Open && self.put_control(|out| hello.put(out))
     }
 
-    /// Sends a ping with the application's message; the reply becomes an [`Event::Pong`].
-    pub(crate) fn ping(&mut self, message: &[u8]) -> bool {
-        self.state == State::Open
-            && self.put_control(|out| {
-                put_chunk(kind::PING, out, |out| {
-                    out.push(APPLICATION_PING);
-                    out.extend_from_slice(message);
-                })
-            })
-    }
-
-    /// Somebody else speaks from the session's address: is the far end still there?
-    pub(crate) fn suspect(&mut self, now: Instant) {
-        if self.state == State::Open && self.suspect_until.is_none() {
-            self.suspect_until = Some(now + SUSPECT_LIMIT);
-            self.send_keepalive(now);
-        }
-    }
-
-    fn send_keepalive(&mut self, now: Instant) {
-        self.pinged = Some(now);
-        self.put_control(|out| put_chunk(kind::PING, out, |_| ()));
-    }
-
-    /// Starts an orderly close (RFC 7016 §3.5.5).
-    pub(crate) fn close(&mut self, context: &mut Context<'_>) {
-        if self.state == State::Open {
-            self.leave_open(context, State::near_close(context.now), CloseReason::Near);
-            self.put_control(|out| put_chunk(kind::CLOSE, out, |_| ()));
-        }
-    }
-
-    /// Ends the session without waiting for anybody; `tell` says whether the far end hears of it.
-    pub(crate) fn abort(&mut self, context: &mut Context<'_>, reason: CloseReason, tell: bool) {
-        if self.state == State::Closed {
-            return;
-        }
-        if tell {
-            let (sealer, role, far_id) = (&mut self.sealer, self.role, self.far_id);
-            context.outbox.push(self.transmit, |out| {
-                let start = out.len();
-                sealer.begin(out);
-                PacketHeader::new(role).put(out);
-                put_chunk(kind::CLOSE_ACK, out, |_| ());
-                sealer.finish(far_id, start, out);
-            });
-        }
-        self.leave_open(context, State::Closed, reason);
-    }
-
-    /// RFC 7016 §3.5.5: flows exist only in open sessions.
-    fn leave_open(&mut self, context: &mut Context<'_>, next: State, reason: CloseReason) {
-        if self.state == State::Open {
-            self.drain_flow_events(context);
-            self.flows = Flows::new(Arc::clone(&context.config.flow));
-            context.events.push_back(Event::Closed { session: context.id, reason });
-        }
-        self.state = next;
-    }
-
     pub(crate) fn drain_flow_events(&mut self, context: &mut Context<'_>) {
         while let Some(event) = self.flows.poll_event() {
             context.events.push_back(Event::Flow { session: context.id, event });
@@ -384,52 +287,17 @@ impl Session {
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, context: &mut Context<'_>) {
         let now = context.now;
-        match &mut self.state {
+        match self.state {
             State::Open => {
                 let timing = self.timing(now);
                 if self.flows.on_timeout(&timing) {
                     self.rtt.back_off();
                 }
                 self.drain_flow_events(context);
-                let config = context.config;
-                if now >= self.dead_at(config) {
-                    self.abort(context, CloseReason::Silence, true);
-                } else if now >= self.ping_at(config) {
-                    // RFC 7016 §3.5.4.1: no reply to the last one within ERTO.
-                    if self.pinged.is_some() {
-                        self.rtt.back_off();
-                    }
-                    self.send_keepalive(now);
-                }
+                self.check_life(context);
             }
-            State::NearClose(closing) => {
-                if now >= closing.until {
-                    self.state = State::Closed;
-                } else if now >= closing.next_request {
-                    closing.repeat(now);
-                    self.put_control(|out| put_chunk(kind::CLOSE, out, |_| ()));
-                }
-            }
-            State::FarCloseLinger { until } => {
-                if now >= *until {
-                    self.state = State::Closed;
-                }
-            }
+            State::NearClose(_) | State::FarCloseLinger { .. } => self.closing_timeout(now),
             State::Closed => (),
-        }
-    }
-
-    fn dead_at(&self, config: &Config) -> Instant {
-        let limit = self.heard + config.silence_limit;
-        self.suspect_until.map_or(limit, |until| until.min(limit))
-    }
-
-    fn ping_at(&self, config: &Config) -> Instant {
-        let idle = self.heard + config.keepalive;
-        match self.pinged {
-            // RFC 7016 §3.5.4.1: not more often than once per ERTO.
-            Some(pinged) => pinged + self.rtt.timeout().max(MIN_PING_INTERVAL),
-            None => idle,
         }
     }
 
@@ -514,6 +382,3 @@ impl Session {
         }
     }
 }
-
-/// The first byte of a ping that the application sent: it tells the reply from that of an address check.
-const APPLICATION_PING: u8 = b'A';

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::crypto::component::Component;
 use crate::crypto::{Certificate, Group};
 use crate::endpoint::{SessionId, Transmit};
+use crate::wire::Malformed;
 use crate::wire::chunk::IIKeying;
 
 /// Names a cookie among those that are still valid.
@@ -44,6 +45,11 @@ impl Keying {
     /// The id by which the initiator wants to be addressed.
     pub(crate) fn far_id(&self) -> u32 {
         IIKeying::parse(&self.payload).map_or(0, |keying| keying.session_id)
+    }
+
+    /// The chunk.
+    pub(crate) fn chunk(&self) -> Result<IIKeying<'_>, Malformed> {
+        IIKeying::parse(&self.payload)
     }
 
     /// The Session Key Initiator Component.
@@ -94,6 +100,11 @@ impl UsedCookies {
     /// At most `max` cookies are remembered for `lifetime`.
     pub(crate) fn new(lifetime: Duration, max: usize) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), lifetime, max }
+    }
+
+    /// How many are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
     }
 
     /// Looks a cookie up with the keying that it came with.

@@ -3,6 +3,7 @@
 mod report;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{Group, HmacPreference, Identity, SequencePreference};
 use rtmfp::{Config, Event, PeerId};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::{Answer, Client, Destination, Failure, Step};
 use crate::flash::client::ConnectOptions;
 use crate::net::{BufferSizes, UdpSocket};
 use crate::peer::Peer;
+use crate::record::PeerRecording;
 use report::Report;
 
 #[derive(Args)]
@@ -57,6 +60,9 @@ pub(super) struct ProbeArgs {
     /// Use an identity with lasting Diffie-Hellman keys instead of one that makes a new key for each session.
     #[arg(long)]
     static_keys: bool,
+    /// Write all traffic into this file, with its keys: whoever has the file can read everything.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 fn peer_id(text: &str) -> Result<PeerId, String> {
@@ -79,7 +85,7 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(probe(args, &mut report)),
+        Ok(runtime) => recorded(args, &mut report, &runtime),
         Err(error) => Err(machine(error)),
     };
     match result {
@@ -97,14 +103,33 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
     }
 }
 
-async fn probe(args: &ProbeArgs, report: &mut Report) -> Result<(), Failure> {
+/// The probe, with its recording if there is to be one: it is written however the probe ends.
+fn recorded(args: &ProbeArgs, report: &mut Report, runtime: &Runtime) -> Result<(), Failure> {
+    let file = |error: anyhow::Error| Failure::new(Step::Resolve, format!("{error:#}"), "the file named by --record");
+    let recorder = super::recorder(args.record.as_deref(), "introd probe").map_err(file)?;
+    let recording = recorder.clone().map(PeerRecording::new);
+    let result = runtime.block_on(probe(&Setup { args, recording }, report));
+    match recorder.map_or(Ok(()), |recorder| super::finish_recording(&recorder)) {
+        Err(error) if result.is_ok() => Err(file(error)),
+        _ => result,
+    }
+}
+
+/// What all clients of a probe are made from.
+struct Setup<'a> {
+    args: &'a ProbeArgs,
+    recording: Option<PeerRecording>,
+}
+
+async fn probe(setup: &Setup<'_>, report: &mut Report) -> Result<(), Failure> {
+    let args = setup.args;
     // Before anything is opened, so that it is closed in an orderly way however early the signal comes.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(machine)?;
     let destination = Destination::resolve(&args.uri, |address| wants(args, address.ip())).await?;
     let mut client = None;
     let result = tokio::select! {
-        result = steps(args, destination, report, &mut client) => result,
+        result = steps(setup, destination, report, &mut client) => result,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
@@ -116,17 +141,18 @@ async fn probe(args: &ProbeArgs, report: &mut Report) -> Result<(), Failure> {
 
 /// Everything from the handshake on. The client is left in `kept`, so that it can be closed whatever happens.
 async fn steps(
-    args: &ProbeArgs,
+    setup: &Setup<'_>,
     destination: Destination,
     report: &mut Report,
     kept: &mut Option<Client>,
 ) -> Result<(), Failure> {
+    let args = setup.args;
     if args.meet {
-        meet(args, destination, report).await?;
+        meet(setup, destination, report).await?;
         report.print(args.json);
         return Ok(());
     }
-    let client = kept.insert(connect(args, destination).await?);
+    let client = kept.insert(connect(setup, destination).await?);
     report.connected(client);
     if let Some(peer) = args.peer {
         introduce(args, client, peer, report).await?;
@@ -144,13 +170,13 @@ async fn steps(
 }
 
 /// Two clients, of which one looks for the other.
-async fn meet(args: &ProbeArgs, destination: Destination, report: &mut Report) -> Result<(), Failure> {
-    let mut target = connect(args, destination.clone()).await?;
+async fn meet(setup: &Setup<'_>, destination: Destination, report: &mut Report) -> Result<(), Failure> {
+    let mut target = connect(setup, destination.clone()).await?;
     let target_id = target.id();
     let asking = async {
-        let mut asker = connect(args, destination).await?;
+        let mut asker = connect(setup, destination).await?;
         report.connected(&asker);
-        let met = introduce(args, &mut asker, target_id, report).await;
+        let met = introduce(setup.args, &mut asker, target_id, report).await;
         let id = asker.id();
         asker.close().await;
         met.map(|()| id)
@@ -197,7 +223,8 @@ async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), Failure> {
     }
 }
 
-async fn connect(args: &ProbeArgs, destination: Destination) -> Result<Client, Failure> {
+async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, Failure> {
+    let args = setup.args;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(machine)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
@@ -218,7 +245,11 @@ async fn connect(args: &ProbeArgs, destination: Destination) -> Result<Client, F
     let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let sockets = any.into_iter().filter(|ip| wants(args, *ip));
     let sockets = sockets.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok());
-    let peer = Peer::with_sockets(config, sockets.collect()).map_err(machine)?;
+    config.keying.log_keys = setup.recording.is_some();
+    let mut peer = Peer::with_sockets(config, sockets.collect()).map_err(machine)?;
+    if let Some(recording) = &setup.recording {
+        peer.record(recording.clone());
+    }
     Client::connect(peer, id, destination, &ConnectOptions::default(), args.timeout).await
 }
 

@@ -285,6 +285,25 @@ fn a_flow_ends_with_an_abandoned_final_fragment() {
     assert_eq!(fragments(&fill(&mut flows, now)), [(1, 0, false, true)]);
 }
 
+/// §3.6.3.8: a straggler does not open an ended flow again for 120 s, and is acknowledged.
+#[test]
+fn an_ended_flow_is_remembered_for_120_seconds() {
+    let start = epoch();
+    let mut flows = receiver(start);
+    let mut last = data(5, 2, 1, None);
+    last.fragment.is_final = true;
+    give(&mut flows, start, &[last]);
+    assert!(matches!(events(&mut flows)[..], [FlowEvent::Message { .. }, FlowEvent::Ended { .. }]));
+    fill(&mut flows, start);
+    for (seconds, reopens) in [(1, false), (119, false), (120, true)] {
+        let now = start + Duration::from_secs(seconds);
+        flows.on_timeout(&at(now));
+        give(&mut flows, now, &[data(5, 1, 1, Some(&metadata()))]);
+        assert_eq!(!events(&mut flows).is_empty(), reopens, "{seconds}");
+        assert_eq!(acknowledged(&fill(&mut flows, now)).0, if reopens { 1 } else { 2 });
+    }
+}
+
 /// §3.6.2.1.
 #[test]
 fn a_flow_can_begin_without_data() {
@@ -354,6 +373,40 @@ fn a_closed_window_is_probed_less_and_less_often() {
     assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
 }
 
+/// A far end whose advertisement has hardly any room and that takes nothing is asked less and less often, as with §3.6.2.9.1, and
+/// the path is not blamed for it.
+#[test]
+fn what_a_full_receiver_refuses_is_no_congestion() {
+    let start = epoch();
+    let mut flows = flows();
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, b"x", Delivery::default()).unwrap();
+    fill(&mut flows, start);
+    ack(&mut flows, start, flow.0, 1, 1, &[]);
+    flows.send(flow, vec![0; 5000], Delivery::default()).unwrap();
+    let window = flows.congestion_window();
+    let (mut now, mut pauses) = (start, Vec::new());
+    assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+    for _ in 0..9 {
+        // What is lost is noticed after an ERTO of 300 ms.
+        now = flows.next_timeout().unwrap();
+        assert!(!flows.on_timeout(&at(now)), "no reason to back off");
+        let lost = now;
+        assert!(!flows.wants_transmit(&at(now)));
+        now = flows.next_timeout().unwrap();
+        flows.on_timeout(&at(now));
+        pauses.push((now - lost).as_millis());
+        assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+    }
+    assert_eq!(pauses, [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 60000]);
+    assert_eq!(flows.congestion_window(), window);
+    // There is room again.
+    now = flows.next_timeout().unwrap();
+    flows.on_timeout(&at(now));
+    ack(&mut flows, now, flow.0, 100, 1, &[]);
+    assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+}
+
 /// §3.6.2.9: outstanding bytes stay below the advertisement, but for the one chunk that crosses it.
 #[test]
 fn the_receive_window_limits_a_flow() {
@@ -390,6 +443,35 @@ fn six_packets_at_most_go_out_in_a_burst() {
     assert_eq!(burst(&mut flows), 6);
     assert!(flows.on_timeout(&at(now + Duration::from_secs(1))));
     assert_eq!(burst(&mut flows), 6);
+}
+
+/// §3.5.2.3: each acknowledgement of a batch allows its packets, up to a bound; what is left is forgotten soon after.
+#[test]
+fn acknowledgements_of_one_batch_add_up() {
+    let start = epoch();
+    let config = FlowConfig { congestion: || Box::new(Unlimited), max_message: 8 << 20, ..FlowConfig::default() };
+    let mut flows = Flows::new(Arc::new(config));
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, vec![0; 1 << 20], Delivery::default()).unwrap();
+    let burst = |flows: &mut Flows, now: Instant| {
+        std::iter::from_fn(|| flows.wants_transmit(&at(now)).then(|| fill(flows, now))).count()
+    };
+    assert_eq!(burst(&mut flows, start), 6);
+    let batch = |flows: &mut Flows, begins: Instant, acks: u32| {
+        (0..acks).for_each(|ack_number| {
+            ack(flows, begins + Duration::from_micros(10) * ack_number, flow.0, 4096, 1, &[]);
+        });
+    };
+    let now = start + Duration::from_millis(10);
+    batch(&mut flows, now, 3);
+    assert_eq!(burst(&mut flows, now + Duration::from_micros(40)), 18);
+    let now = now + Duration::from_millis(10);
+    batch(&mut flows, now, 100);
+    assert_eq!(burst(&mut flows, now + Duration::from_millis(1)), 48);
+    let now = now + Duration::from_millis(10);
+    batch(&mut flows, now, 3);
+    assert_eq!(burst(&mut flows, now + Duration::from_millis(2)), 6, "not a batch any more");
+    assert_eq!(burst(&mut flows, now + Duration::from_millis(20)), 0);
 }
 
 #[derive(Debug)]

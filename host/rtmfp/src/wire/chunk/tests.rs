@@ -154,6 +154,17 @@ fn startup_chunks_both_ways_and_truncated() {
     assert_eq!(RIKeying { signed_portion: b"", ..read }, keying);
 }
 
+/// RFC 7016 §2.3.1, §3.4.
+#[test]
+fn an_empty_packet_fragment_is_malformed() {
+    let mut bytes = Vec::new();
+    let fragment = PacketFragment { more_fragments: false, packet_id: 1, fragment_num: 0, fragment: b"x" };
+    assert!(fragment.put(&mut bytes));
+    let payload = &bytes[CHUNK_HEADER_LEN..];
+    assert_eq!(PacketFragment::parse(payload), Ok(fragment));
+    assert!(PacketFragment::parse(&payload[..payload.len() - 1]).is_err());
+}
+
 proptest! {
     #[test]
     fn acknowledgements_round_trip(

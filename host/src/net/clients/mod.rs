@@ -1,24 +1,33 @@
 //! The clients of one worker: between their sessions' flows and their NetConnections.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+mod acting;
+mod groups;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
+use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
+use rtmfp::{Endpoint, Event, PeerId, SessionId};
+use smallvec::SmallVec;
+
+use acting::Acting;
+use groups::ClientGroups;
 
 use super::listener::Listener;
+use super::mail::MailSender;
 use super::ports::Ports;
+use super::rates::{ClientRate, Rates};
 use crate::apps::{Applications, Instance, Seat};
-use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::command::{Level, info};
-use crate::flash::peer_info::{PeerInfo, behind_nat};
-use crate::flash::server::{Action, ConnectRequest, NetConnection, Settings, Verdict};
+use crate::flash::server::{Action, NetConnection, Settings, Verdict};
 use crate::introducer::{Counters, Directory};
 
 /// How long a client that is being closed has to take in the last messages.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a client has to take in that its control flow is rejected.
+const EXCEPTION_PATIENCE: Duration = Duration::from_millis(250);
 
 /// What the workers' clients have in common.
 pub struct Services {
@@ -28,32 +37,44 @@ pub struct Services {
     pub counters: Counters,
     /// What NetConnections are told.
     pub connection: Arc<Settings>,
+    /// What is limited.
+    pub rates: Rates,
+    /// Messages that have waited for longer are not sent any more.
+    pub max_unsent_age: Option<Duration>,
     /// What clients connect to.
     pub applications: Arc<Applications>,
-    /// The server's own peer id.
-    pub near_id: PeerId,
-    /// The addresses to tell others: `potentialNearAddresses`.
-    pub potential_near_addresses: Arc<[SocketAddr]>,
 }
 
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
-    sending: Vec<(u32, SendFlowId)>,
+    sending: SmallVec<[(u32, SendFlowId); 1]>,
     /// What it is connected to, and its id in the directory.
     place: Option<(PeerId, Seat)>,
     /// When it last did something.
     active: Instant,
-    is_closing: bool,
+    lookups: ClientRate,
+    /// The groups that it is in, if any.
+    groups: Option<Box<ClientGroups>>,
+    closing: Option<Closing>,
+}
+
+/// A connection that ends once the client has what it is owed.
+struct Closing {
+    /// The client's control flow. It is rejected last, which is how AIR notices: clients take the connection for lost then, and
+    /// look at nothing that comes after.
+    control_flow: Option<u64>,
 }
 
 /// The clients of one worker.
 pub(super) struct Clients {
     listeners: Vec<Listener>,
     services: Arc<Services>,
+    /// The mailboxes of all workers, for hints to members of groups.
+    mailboxes: Arc<[MailSender]>,
     clients: HashMap<SessionId, Box<Client>>,
     /// Sessions to be closed when their time comes, if they have not closed by then.
-    doomed: VecDeque<(Instant, SessionId)>,
+    doomed: BTreeSet<(Instant, SessionId)>,
     /// When to look for idle clients next.
     idle_check: Instant,
     /// Reused for what a connection wants done.
@@ -61,15 +82,30 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn new(listeners: Vec<Listener>, services: Arc<Services>) -> Self {
+    pub(super) fn new(listeners: Vec<Listener>, services: Arc<Services>, mailboxes: Arc<[MailSender]>) -> Self {
         let idle_check = Instant::now() + services.applications.config().server.idle_check_interval;
-        Self { listeners, services, idle_check, clients: HashMap::new(), doomed: VecDeque::new(), actions: Vec::new() }
+        Self {
+            listeners,
+            services,
+            mailboxes,
+            idle_check,
+            clients: HashMap::new(),
+            doomed: BTreeSet::new(),
+            actions: Vec::new(),
+        }
     }
 
     /// The application instance that a client is connected to.
     pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
         let (_, seat) = self.clients.get(&session)?.place.as_ref()?;
         Some(seat.instance())
+    }
+
+    /// May a client look somebody up now? So often as its application allows.
+    pub(super) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
+        let Some(client) = self.clients.get_mut(&session) else { return true };
+        let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
+        limit.is_none_or(|limit| client.lookups.permits(now, limit))
     }
 
     /// Handles an event of a session.
@@ -89,6 +125,7 @@ impl Clients {
                 }
             }
             Event::Closed { session, reason } => {
+                self.leave_all_groups(session);
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
                     if let Some((peer, _)) = client.place {
@@ -114,7 +151,15 @@ impl Clients {
         let settings = &self.services.connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
-            Box::new(Client { connection, sending: Vec::with_capacity(1), place: None, active: now, is_closing: false })
+            Box::new(Client {
+                connection,
+                sending: SmallVec::new(),
+                place: None,
+                active: now,
+                lookups: ClientRate::default(),
+                groups: None,
+                closing: None,
+            })
         });
         let actions = &mut self.actions;
         match event {
@@ -131,14 +176,22 @@ impl Clients {
             }
             FlowEvent::Ended { flow, .. } => client.connection.on_flow_closed(flow.0, actions),
             FlowEvent::Rejected { flow, .. } => {
+                if let Some(groups) = &mut client.groups {
+                    groups.on_rejected(flow);
+                }
                 if let Some((stream, _)) = client.sending.iter().find(|(_, id)| *id == flow) {
                     client.connection.on_flow_exception(*stream, actions);
                 }
             }
             FlowEvent::Closed { flow } => {
                 client.sending.retain(|(_, id)| *id != flow);
-                if client.is_closing && client.sending.is_empty() {
-                    endpoint.close(now, session);
+                if client.sending.is_empty()
+                    && let Some(closing) = &mut client.closing
+                {
+                    if let Some(flow) = closing.control_flow.take() {
+                        let _ = endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
+                    }
+                    self.doomed.insert((now + EXCEPTION_PATIENCE, session));
                 }
             }
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } | FlowEvent::Dropped { .. } => (),
@@ -160,6 +213,7 @@ impl Clients {
                     endpoint,
                     session,
                     listeners: &self.listeners,
+                    mailboxes: &self.mailboxes,
                     ports,
                     services: &self.services,
                     actions: &mut self.actions,
@@ -185,10 +239,10 @@ impl Clients {
 
     /// Closes the sessions whose time has come, and those of clients that do nothing.
     pub(super) fn handle_timeout(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
-        while let Some((at, session)) = self.doomed.front().copied()
+        while let Some((at, session)) = self.doomed.first().copied()
             && at <= now
         {
-            self.doomed.pop_front();
+            self.doomed.pop_first();
             endpoint.close(now, session);
         }
         if now >= self.idle_check {
@@ -199,7 +253,7 @@ impl Clients {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        Some(self.doomed.front().map_or(self.idle_check, |(at, _)| self.idle_check.min(*at)))
+        Some(self.doomed.first().map_or(self.idle_check, |(at, _)| self.idle_check.min(*at)))
     }
 
     /// AutoCloseIdleClients: clients that have sent no message for too long are told so and closed.
@@ -207,7 +261,9 @@ impl Clients {
         let is_idle = |client: &Client| {
             let Some((_, seat)) = &client.place else { return false };
             let limit = seat.instance().settings().idle_clients;
-            limit.enable && !client.is_closing && now.saturating_duration_since(client.active) >= limit.max_idle_time
+            limit.enable
+                && client.closing.is_none()
+                && now.saturating_duration_since(client.active) >= limit.max_idle_time
         };
         let idle: Vec<SessionId> =
             self.clients.iter().filter(|(_, client)| is_idle(client)).map(|(id, _)| *id).collect();
@@ -220,127 +276,5 @@ impl Clients {
             }
             self.act(now, endpoint, ports, session);
         }
-    }
-}
-
-/// One client's turn.
-struct Acting<'a> {
-    now: Instant,
-    endpoint: &'a mut Endpoint,
-    session: SessionId,
-    listeners: &'a [Listener],
-    ports: &'a Ports,
-    services: &'a Services,
-    actions: &'a mut Vec<Action>,
-    doomed: &'a mut VecDeque<(Instant, SessionId)>,
-}
-
-impl Acting<'_> {
-    fn act(&mut self, client: &mut Client, action: Action) {
-        let (now, session) = (self.now, self.session);
-        match action {
-            Action::OpenFlow { stream, return_of, metadata } => {
-                let options = FlowOptions { return_of: Some(RecvFlowId(return_of)), ..FlowOptions::default() };
-                match self.endpoint.open_flow(now, session, &metadata, options) {
-                    Ok(flow) => client.sending.push((stream, flow)),
-                    Err(error) => tracing::debug!(%session, stream, %error, "flow not opened"),
-                }
-            }
-            Action::Send { stream, message } => {
-                let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
-                if let Err(error) = self.endpoint.send(now, session, *flow, message, Delivery::default()) {
-                    // A client that takes nothing in has had its time: what it was owed cannot be kept for ever.
-                    tracing::info!(%session, stream, %error, "client does not take its messages: closed");
-                    self.endpoint.close(now, session);
-                }
-            }
-            Action::CloseFlow { stream } => {
-                if let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) {
-                    let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
-                }
-            }
-            Action::Connect(request) => self.connect(client, &request),
-            Action::SetPeerInfo(info) => self.set_peer_info(client, &info),
-            Action::Call(call) => {
-                tracing::debug!(%session, method = %call.name, "call of an unknown method");
-                client.connection.refuse_call(&call, self.actions);
-            }
-            Action::CloseSession { reason, control_flow } => {
-                tracing::debug!(%session, ?reason, "closing");
-                client.is_closing = true;
-                for (_, flow) in &client.sending {
-                    let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
-                }
-                if let Some(flow) = control_flow {
-                    let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
-                }
-                self.doomed.push_back((now + CLOSE_PATIENCE, session));
-            }
-            Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
-            Action::GroupMessage { flow, .. } | Action::GroupFlowClosed { flow } => {
-                tracing::debug!(%session, flow, "group control");
-            }
-            Action::Answer { .. } | Action::PingResponse { .. } => (),
-        }
-    }
-
-    fn listener(&self, interface: InterfaceId) -> Option<&Listener> {
-        self.listeners.get(usize::from(self.ports.lookup(interface)?.socket))
-    }
-
-    fn connect(&mut self, client: &mut Client, request: &ConnectRequest) {
-        let session = self.session;
-        let Some(info) = self.endpoint.session(session) else { return };
-        let adaptor = self.listener(info.interface).map_or(0, |listener| listener.adaptor);
-        let applications = &self.services.applications;
-        let answer = match applications.admit(adaptor, request, info.far_address.ip()) {
-            Ok(seat) => {
-                tracing::info!(
-                    %session,
-                    peer = %info.peer_id,
-                    address = %info.far_address,
-                    app = %seat.instance().name(),
-                    agent = %request.agent,
-                    "client connected"
-                );
-                let instance = seat.instance().id().0;
-                client.place = Some((info.peer_id, seat));
-                self.services.directory.connect(info.peer_id, session, instance, info.far_address);
-                let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
-                client.connection.accept(vec![seen], self.actions)
-            }
-            Err(refusal) => {
-                tracing::info!(%session, address = %info.far_address, uri = %request.tc_url, %refusal, "client refused");
-                client.connection.reject(refusal.to_rejection(), self.actions)
-            }
-        };
-        if let Err(error) = answer {
-            tracing::warn!(%session, %error, "connect could not be answered");
-        }
-        self.advise_keepalive(client, &[]);
-    }
-
-    fn set_peer_info(&mut self, client: &mut Client, info: &PeerInfo) {
-        let session = self.session;
-        for skipped in &info.skipped {
-            tracing::debug!(%session, entry = %skipped.text, reason = %skipped.reason, "setPeerInfo entry skipped");
-        }
-        tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
-        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id) {
-            self.services.directory.set_reported(&peer, session, &info.addresses);
-        }
-        self.advise_keepalive(client, &info.addresses);
-    }
-
-    /// Until a client has told its addresses, it is taken to be behind a NAT.
-    fn advise_keepalive(&mut self, client: &mut Client, reported: &[SocketAddr]) {
-        let Some(info) = self.endpoint.session(self.session) else { return };
-        let config = self.services.applications.config();
-        let adaptor = self.listener(info.interface).and_then(|listener| config.all_adaptors().nth(listener.adaptor));
-        let rtmfp = &adaptor.unwrap_or(&config.default_adaptor).rtmfp;
-        let is_translated = behind_nat(info.far_address, reported);
-        let keepalive = if is_translated { rtmfp.keepalive_nat } else { rtmfp.keepalive_no_nat };
-        let millis = |period: Duration| u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        client.connection.set_keepalive_timers(millis(keepalive.server), millis(keepalive.peers), self.actions);
     }
 }

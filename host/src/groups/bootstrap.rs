@@ -1,0 +1,202 @@
+//! How a group starts: which members a server tells of which (wire facts §7.3, seed document "Use the server channel").
+//!
+//! A newcomer learns of its ring neighbours on both sides, and of a few members at random places, so that a group does not
+//! fall apart into arcs. Its ring neighbours learn of it. When a member is gone, those who have become ring neighbours by that
+//! learn of each other. Both ends of the ring are told, since servers before told only one of the two and clients differ in
+//! what they make of it. The work and the number of hints for one join do not depend on the size of the group.
+
+use rand_core::Rng;
+use rtmfp::PeerId;
+use smallvec::SmallVec;
+
+use super::ring::{GroupAddress, Member, Ring};
+
+/// How many members are told of how many.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Ring neighbours on each side, at most [`MAX_SIDE`].
+    pub side: usize,
+    /// Members at random places that a newcomer learns of besides, at most [`MAX_FAR`].
+    pub far: usize,
+}
+
+/// The most ring neighbours on each side.
+pub const MAX_SIDE: usize = 16;
+/// The most members at random places.
+pub const MAX_FAR: usize = 16;
+
+impl Default for Settings {
+    /// 3 on each side, which is what members themselves look for (wire facts §8.4), and 3 far away.
+    fn default() -> Self {
+        Self { side: 3, far: 3 }
+    }
+}
+
+impl Settings {
+    /// The most hints that one join leads to.
+    pub fn max_hints_per_join(&self) -> usize {
+        4 * self.side.min(MAX_SIDE) + self.far.min(MAX_FAR)
+    }
+
+    /// The most hints that one leave leads to.
+    pub fn max_hints_per_leave(&self) -> usize {
+        2 * self.side.min(MAX_SIDE)
+    }
+}
+
+/// Something to tell a member: that another is one too. [`channel::hint`](super::channel::hint) is the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint<H> {
+    /// Whom to tell.
+    pub to: PeerId,
+    /// How it is reached.
+    pub handle: H,
+    /// Of whom.
+    pub about: PeerId,
+}
+
+type Found<'a, H> = SmallVec<[&'a Member<H>; 16]>;
+
+/// The members next to `place` on both sides, nearest first, each once; whoever stands at `place` is none of them.
+fn neighbors<H>(ring: &Ring<H>, place: GroupAddress, side: usize) -> Found<'_, H> {
+    let mut found: Found<'_, H> = SmallVec::new();
+    let sides = ring.after(place).zip(ring.before(place)).take(side.min(MAX_SIDE));
+    for member in sides.flat_map(|(after, before)| [after, before]) {
+        if !found.iter().any(|known| known.peer == member.peer) {
+            found.push(member);
+        }
+    }
+    found
+}
+
+/// What to tell whom when `peer` has joined, and is on the ring already.
+pub fn joined<H: Copy>(
+    ring: &Ring<H>,
+    peer: PeerId,
+    settings: &Settings,
+    rng: &mut impl Rng,
+    hints: &mut Vec<Hint<H>>,
+) {
+    let Some(&handle) = ring.get(&peer) else { return };
+    let near = neighbors(ring, GroupAddress::of(&peer), settings.side);
+    let mut far: Found<'_, H> = SmallVec::new();
+    // In a small group the same come up again and again: a fixed number of attempts keeps the work bounded.
+    for _ in 0..2 * settings.far.min(MAX_FAR) {
+        if far.len() >= settings.far.min(MAX_FAR) || near.len() + far.len() + 1 >= ring.len() {
+            break;
+        }
+        if let Some(member) = ring.random(rng) {
+            let known = member.peer == peer || near.iter().chain(&far).any(|known| known.peer == member.peer);
+            if !known {
+                far.push(member);
+            }
+        }
+    }
+    hints.extend(near.iter().chain(&far).map(|member| Hint { to: peer, handle, about: member.peer }));
+    hints.extend(near.iter().map(|member| Hint { to: member.peer, handle: member.value, about: peer }));
+}
+
+/// What to tell whom when `peer` has left, and is not on the ring any more: of those next to its place, each learns of the one
+/// on the other side that is now among its neighbours and was not before.
+pub fn left<H: Copy>(ring: &Ring<H>, peer: PeerId, settings: &Settings, hints: &mut Vec<Hint<H>>) {
+    let place = GroupAddress::of(&peer);
+    let side = settings.side.min(MAX_SIDE);
+    if ring.len() <= 2 * side {
+        // Everybody has everybody for a neighbour, and had before.
+        return;
+    }
+    let after: Found<'_, H> = ring.after(place).take(side).collect();
+    let before: Found<'_, H> = ring.before(place).take(side).collect();
+    // With n on each side, the k-th after the place and the (n + 1 - k)-th before it are now n apart.
+    for (one, other) in after.iter().zip(before.iter().rev()) {
+        hints.push(Hint { to: one.peer, handle: one.value, about: other.peer });
+        hints.push(Hint { to: other.peer, handle: other.value, about: one.peer });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn peer(number: u32) -> PeerId {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        PeerId(id)
+    }
+
+    fn ring(count: u32) -> Ring<u32> {
+        let mut ring = Ring::default();
+        for number in 0..count {
+            ring.insert(peer(number), number);
+        }
+        ring
+    }
+
+    #[test]
+    fn newcomers_and_their_neighbours_learn_of_each_other() {
+        let settings = Settings::default();
+        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        for count in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 100, 20_000] {
+            let ring = ring(count);
+            let newcomer = peer(0);
+            let mut hints = Vec::new();
+            joined(&ring, newcomer, &settings, &mut rng, &mut hints);
+            assert!(hints.len() <= settings.max_hints_per_join());
+            let unique: BTreeSet<_> = hints.iter().map(|hint| (hint.to, hint.about)).collect();
+            assert_eq!(unique.len(), hints.len(), "nothing is said twice");
+            assert!(hints.iter().all(|hint| hint.to != hint.about && peer(hint.handle) == hint.to));
+            let told: BTreeSet<_> = hints.iter().filter(|hint| hint.to == newcomer).map(|hint| hint.about).collect();
+            let tell: BTreeSet<_> = hints.iter().filter(|hint| hint.about == newcomer).map(|hint| hint.to).collect();
+            let place = GroupAddress::of(&newcomer);
+            let near: BTreeSet<_> =
+                ring.after(place).take(3).chain(ring.before(place).take(3)).map(|member| member.peer).collect();
+            assert_eq!(tell, near);
+            assert!(told.is_superset(&near));
+            if count > 100 {
+                assert_eq!(told.len(), 9);
+            }
+            if count <= 7 {
+                assert_eq!(told.len(), count as usize - 1, "all of a small group");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_for_who_is_not_there() {
+        let mut hints: Vec<Hint<u32>> = Vec::new();
+        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        joined(&ring(5), peer(9), &Settings::default(), &mut rng, &mut hints);
+        assert!(hints.is_empty());
+    }
+
+    #[test]
+    fn those_next_to_a_leaver_learn_of_each_other() {
+        let settings = Settings::default();
+        for count in [1, 2, 6, 7, 8, 50] {
+            let mut ring = ring(count);
+            let place = GroupAddress::of(&peer(0));
+            let near = |ring: &Ring<u32>, of: PeerId| -> BTreeSet<PeerId> {
+                neighbors(ring, GroupAddress::of(&of), 3).iter().map(|member| member.peer).collect()
+            };
+            let before: Vec<_> = ring.after(place).map(|member| (member.peer, near(&ring, member.peer))).collect();
+            ring.remove(&peer(0));
+            let mut hints = Vec::new();
+            left(&ring, peer(0), &settings, &mut hints);
+            assert!(hints.len() <= settings.max_hints_per_leave());
+            // Exactly those are told who have a neighbour that they had not.
+            let told: BTreeSet<_> = hints.iter().map(|hint| (hint.to, hint.about)).collect();
+            let new: BTreeSet<_> = before
+                .iter()
+                .flat_map(|(member, had)| {
+                    near(&ring, *member).into_iter().filter(|now| !had.contains(now)).map(|now| (*member, now))
+                })
+                .collect();
+            assert_eq!(told, new, "{count}");
+        }
+    }
+}

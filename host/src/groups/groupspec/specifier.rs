@@ -1,0 +1,197 @@
+//! Making groupspecs of properties, under the names that AMS and Flash gave them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rand_core::CryptoRng;
+use rtmfp::wire::option;
+use rtmfp::{Origin, PeerId, TaggedAddress};
+
+use super::{GroupDigest, Groupspec, GroupspecError, Password, SpecOption, Version, kind};
+
+/// The properties of a group: AMS's `GroupSpecifier`. Everything is off to begin with, but peers may connect to each other.
+///
+/// The options are written in the order found in groupspecs made by Flash: the version, then 1, 0, 2, 3 and so on upwards. Where
+/// 2 stands relative to 0 is not established, nor are all numbers: see [`kind`] and [`GroupSpecifier::unestablished`].
+#[derive(Clone, Debug, Default)]
+pub struct GroupSpecifier {
+    /// The version of the groupspec. AMS: `maxSupportedGroupspecVersion` is 2.
+    pub version: Version,
+    /// `routingEnabled`: messages to one member or to neighbours.
+    pub routing_enabled: bool,
+    /// `multicastEnabled`: streams in the group.
+    pub multicast_enabled: bool,
+    /// `objectReplicationEnabled`.
+    pub object_replication_enabled: bool,
+    /// `postingEnabled`: messages to all.
+    pub posting_enabled: bool,
+    /// `serverChannelEnabled`: members join through their server too, which helps them to find each other.
+    pub server_channel_enabled: bool,
+    /// `peerToPeerDisabled`: no neighbours at all.
+    pub peer_to_peer_disabled: bool,
+    /// `ipMulticastMemberUpdatesEnabled`: members find each other on the local network.
+    pub ip_multicast_member_updates_enabled: bool,
+    name: String,
+    posting_password: Option<Password>,
+    publish_password: Option<Password>,
+    unique: Option<[u8; 32]>,
+    /// Options of the canonical part that a caller knows better.
+    others: Vec<(u64, Vec<u8>)>,
+    bootstrap_peers: Vec<PeerId>,
+    multicast_addresses: Vec<Vec<u8>>,
+}
+
+impl GroupSpecifier {
+    /// A group of this name.
+    ///
+    /// # Errors
+    /// If the name is empty.
+    pub fn new(name: impl Into<String>) -> Result<Self, GroupspecError> {
+        let name = name.into();
+        if name.is_empty() { Err(GroupspecError::NoName) } else { Ok(Self { name, ..Self::default() }) }
+    }
+
+    /// `setPostingPassword`: only those may post who have it. `None` lets everybody.
+    pub fn set_posting_password(&mut self, password: Option<Password>) {
+        self.posting_password = password;
+    }
+
+    /// `setPublishPassword`: only those may publish streams who have it. `None` lets everybody.
+    pub fn set_publish_password(&mut self, password: Option<Password>) {
+        self.publish_password = password;
+    }
+
+    /// `makeUnique`: sets this group apart from all others of the same name.
+    pub fn make_unique(&mut self, rng: &mut impl CryptoRng) {
+        let mut tag = [0; 32];
+        rng.fill_bytes(&mut tag);
+        self.unique = Some(tag);
+    }
+
+    /// `addBootstrapPeer`: a member to begin with.
+    pub fn add_bootstrap_peer(&mut self, peer: PeerId) {
+        self.bootstrap_peers.push(peer);
+    }
+
+    /// `addIPMulticastAddress`: where members can be found on the local network, and from which source alone if that is given.
+    ///
+    /// # Errors
+    /// If it is no multicast address, or the source is of the other family.
+    pub fn add_ip_multicast_address(
+        &mut self,
+        address: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> Result<(), GroupspecError> {
+        if !address.ip().is_multicast() || source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
+            return Err(GroupspecError::MulticastAddress);
+        }
+        let mut value = Vec::new();
+        TaggedAddress::new(address, Origin::Unspecified).put(&mut value);
+        match source {
+            Some(IpAddr::V4(ip)) => value.extend_from_slice(&ip.octets()),
+            Some(IpAddr::V6(ip)) => value.extend_from_slice(&ip.octets()),
+            None => {}
+        }
+        self.multicast_addresses.push(value);
+        Ok(())
+    }
+
+    /// Adds an option to the canonical part as it is: for those whose number a caller knows and this program does not.
+    pub fn add_option(&mut self, kind: u64, value: impl Into<Vec<u8>>) {
+        self.others.push((kind, value.into()));
+    }
+
+    /// Which properties that are set go by a number of which it is not known that Flash uses it. While any does, a member that
+    /// runs Flash may compute another digest for a group of the same properties.
+    pub fn unestablished(&self) -> Vec<&'static str> {
+        let own = [
+            (self.server_channel_enabled, "serverChannelEnabled"),
+            (self.peer_to_peer_disabled, "peerToPeerDisabled"),
+            (self.ip_multicast_member_updates_enabled, "ipMulticastMemberUpdatesEnabled"),
+            (self.posting_password.is_some(), "setPostingPassword"),
+            (self.publish_password.is_some(), "setPublishPassword"),
+            (self.unique.is_some(), "makeUnique"),
+            (!self.bootstrap_peers.is_empty(), "addBootstrapPeer"),
+            (!self.multicast_addresses.is_empty(), "addIPMulticastAddress"),
+        ];
+        own.into_iter().filter(|(used, _)| *used).map(|(_, name)| name).collect()
+    }
+
+    fn options(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut options = Vec::new();
+        if self.version == Version::Two {
+            options.push((kind::VERSION, vec![2]));
+        }
+        let flags = [
+            (self.multicast_enabled, kind::MULTICAST),
+            (self.routing_enabled, kind::ROUTING),
+            (self.object_replication_enabled, kind::OBJECT_REPLICATION),
+            (self.posting_enabled, kind::POSTING),
+        ];
+        options.extend(flags.into_iter().filter(|(on, _)| *on).map(|(_, kind)| (kind, Vec::new())));
+        let valued = |password: &Option<Password>| password.as_ref().map(|password| password.hash().to_vec());
+        let flag = |on: bool| on.then(Vec::new);
+        let rest = [
+            (kind::PUBLISH_PASSWORD, valued(&self.publish_password)),
+            (kind::IP_MULTICAST_MEMBER_UPDATES, flag(self.ip_multicast_member_updates_enabled)),
+            (kind::PEER_TO_PEER_DISABLED, flag(self.peer_to_peer_disabled)),
+            (kind::NAME, Some(self.name.as_bytes().to_vec())),
+            (kind::SERVER_CHANNEL, flag(self.server_channel_enabled)),
+            (kind::POSTING_PASSWORD, valued(&self.posting_password)),
+            (kind::UNIQUE, self.unique.map(Vec::from)),
+        ];
+        options.extend(rest.into_iter().filter_map(|(kind, value)| Some((kind, value?))));
+        options.extend_from_slice(&self.others);
+        options
+    }
+
+    fn canonical(&self) -> Result<Groupspec, GroupspecError> {
+        let options = self.options();
+        Groupspec::from_options(options.iter().map(|(kind, value)| SpecOption { kind: *kind, value }))
+    }
+
+    /// `groupspecWithoutAuthorizations`: the group, with where to begin, but without passwords.
+    ///
+    /// # Errors
+    /// If it would be longer than [`MAX_LEN`](super::MAX_LEN).
+    pub fn without_authorizations(&self) -> Result<Groupspec, GroupspecError> {
+        let mut suffix = Vec::new();
+        for peer in &self.bootstrap_peers {
+            option::put(kind::BOOTSTRAP_PEER, &peer.0, &mut suffix);
+        }
+        for address in &self.multicast_addresses {
+            option::put(kind::IP_MULTICAST_ADDRESS, address, &mut suffix);
+        }
+        Groupspec::parse(&format!("{}{}", self.canonical()?.as_str(), hex::encode(suffix)))
+    }
+
+    /// `authorizations`: what appended to a groupspec without authorizations gives them, in hexadecimal.
+    pub fn authorizations(&self) -> String {
+        let mut suffix = Vec::new();
+        let given = [
+            (kind::POSTING_AUTHORIZATION, &self.posting_password),
+            (kind::PUBLISH_AUTHORIZATION, &self.publish_password),
+        ];
+        for (kind, password) in given {
+            if let Some(password) = password {
+                option::put(kind, &password.authorization(), &mut suffix);
+            }
+        }
+        hex::encode(suffix)
+    }
+
+    /// `groupspecWithAuthorizations`, `toString`: the group with its passwords.
+    ///
+    /// # Errors
+    /// As [`GroupSpecifier::without_authorizations`].
+    pub fn with_authorizations(&self) -> Result<Groupspec, GroupspecError> {
+        Groupspec::parse(&format!("{}{}", self.without_authorizations()?.as_str(), self.authorizations()))
+    }
+
+    /// `encodeGroupspecDigest`: what `GroupControl.groupspecDigest` is for members of this group.
+    ///
+    /// # Errors
+    /// As [`GroupSpecifier::without_authorizations`].
+    pub fn digest(&self) -> Result<GroupDigest, GroupspecError> {
+        Ok(self.canonical()?.digest())
+    }
+}

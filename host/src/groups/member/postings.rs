@@ -1,0 +1,108 @@
+//! The postings that a member has and that it waits for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::posting::{Key, PostingId};
+
+/// The longest posting taken, in bytes.
+pub const MAX_POSTING: usize = 64 * 1024;
+/// How many postings are kept to be given to neighbours.
+const KEPT: usize = 64;
+/// How many keys are remembered so that nothing comes twice.
+const SEEN: usize = 4096;
+/// How many postings are asked for at a time.
+const WANTED: usize = 64;
+/// After how long another neighbour is asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Postings had, seen and asked for, each a bounded number.
+#[derive(Debug, Default)]
+pub(super) struct Postings {
+    seen: BTreeMap<Key, Option<Box<[u8]>>>,
+    /// The keys in `seen` in the order in which they came.
+    order: VecDeque<Key>,
+    wanted: BTreeMap<Key, Instant>,
+}
+
+impl Postings {
+    /// A posting has come, or is made here. `None` if it was known or is too long.
+    pub(super) fn add(&mut self, value: &[u8]) -> Option<PostingId> {
+        let id = PostingId::of(value);
+        if value.len() > MAX_POSTING || self.seen.contains_key(&id.key()) {
+            return None;
+        }
+        self.wanted.remove(&id.key());
+        self.seen.insert(id.key(), Some(value.into()));
+        self.order.push_back(id.key());
+        // The one that is now over the number kept loses its value, the one over the number seen is forgotten.
+        if let Some(old) = self.order.len().checked_sub(KEPT + 1).and_then(|at| self.order.get(at))
+            && let Some(value) = self.seen.get_mut(old)
+        {
+            *value = None;
+        }
+        if self.order.len() > SEEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        Some(id)
+    }
+
+    /// A neighbour has a posting: whether to ask it for that.
+    pub(super) fn wants(&mut self, key: Key, now: Instant) -> bool {
+        if self.seen.contains_key(&key) {
+            return false;
+        }
+        self.wanted.retain(|_, since| now.saturating_duration_since(*since) < PATIENCE);
+        if self.wanted.contains_key(&key) || self.wanted.len() >= WANTED {
+            return false;
+        }
+        self.wanted.insert(key, now);
+        true
+    }
+
+    /// The value of a posting, if it is still here.
+    pub(super) fn get(&self, key: &Key) -> Option<&[u8]> {
+        self.seen.get(key)?.as_deref()
+    }
+
+    /// The keys of those that are still here, for a new neighbour.
+    pub(super) fn kept(&self) -> impl Iterator<Item = Key> + '_ {
+        self.order.iter().rev().take(KEPT).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_comes_once_and_a_bounded_number_is_kept() {
+        let mut postings = Postings::default();
+        let id = postings.add(b"one").unwrap();
+        assert_eq!(postings.add(b"one"), None);
+        assert_eq!(postings.get(&id.key()), Some(&b"one"[..]));
+        assert_eq!(postings.add(&vec![0; MAX_POSTING + 1]), None);
+        for number in 0..10_000u32 {
+            postings.add(&number.to_be_bytes()).unwrap();
+        }
+        assert_eq!(postings.get(&id.key()), None);
+        assert_eq!((postings.seen.len(), postings.order.len()), (SEEN, SEEN));
+        assert_eq!(postings.seen.values().flatten().count(), KEPT);
+        assert_eq!(postings.kept().filter(|key| postings.get(key).is_some()).count(), KEPT);
+    }
+
+    #[test]
+    fn one_neighbour_is_asked_at_a_time() {
+        let now = Instant::now();
+        let mut postings = Postings::default();
+        assert!(postings.wants([1; 8], now));
+        assert!(!postings.wants([1; 8], now));
+        assert!(postings.wants([1; 8], now + PATIENCE));
+        let taken = (0..1000u64).filter(|key| postings.wants(key.to_be_bytes(), now + PATIENCE)).count();
+        assert_eq!(taken, WANTED - 1);
+        let id = postings.add(b"x").unwrap();
+        assert!(!postings.wants(id.key(), now + 2 * PATIENCE));
+    }
+}

@@ -1,0 +1,154 @@
+//! Every ten seconds: whom one wants, connecting, letting go, reporting, forgetting (wire facts §8.4).
+
+use std::time::{Duration, Instant};
+
+use rand_core::Rng;
+use rtmfp::PeerId;
+
+use super::Member;
+use super::link::Phase;
+use super::message::ControlMessage;
+use super::output::Refusal;
+use super::topology::{Candidate, View, target_neighbors};
+
+/// How often it is done (wire facts §8.4), give or take a tenth so that members do not fall into step.
+pub const PERIOD: Duration = Duration::from_secs(10);
+/// How soon after news while there are too few neighbours.
+const SOON: Duration = Duration::from_secs(1);
+/// The most neighbours. Those that a member wants are some 30 in the largest group; about as many want it.
+pub const MAX_NEIGHBORS: usize = 128;
+/// How many sessions are asked for at a time.
+const MAX_OPENING: usize = 16;
+/// How often a neighbour is asked to let go (wire facts §8.4).
+const ASK_INTERVAL: Duration = Duration::from_secs(90);
+/// How long a peer may take to prove that it is a member.
+const ADMISSION: Duration = Duration::from_secs(30);
+/// How long a driver may take to open a session: longer than the protocol tries (95 s, RFC 7016 §3.5.1.1.1).
+const OPENING: Duration = Duration::from_secs(120);
+
+impl Member {
+    /// Call it at [`Member::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if now < self.next_upkeep {
+            return;
+        }
+        let jitter = self.rng.next_u64() % (PERIOD.as_millis() as u64 / 5);
+        self.next_upkeep = now + PERIOD * 9 / 10 + Duration::from_millis(jitter);
+        self.give_up_waiting(now);
+        // A neighbour lives as long as its session does; that is known by keepalives, not by messages of the group.
+        let neighbors: Vec<_> = self.neighbors().collect();
+        for peer in &neighbors {
+            self.known.hear(*peer, now, &[]);
+        }
+        let links = &self.links;
+        let permanent = &self.permanent;
+        self.known.expire(now, |peer| {
+            permanent.contains(peer) || links.get(peer).is_some_and(|link| link.phase == Phase::Neighbor)
+        });
+        self.choose(now);
+        self.connect(now);
+        self.let_go(now);
+        if !neighbors.is_empty() {
+            let at = (self.rng.next_u64() % neighbors.len() as u64) as usize;
+            if let Some(peer) = neighbors.get(at) {
+                self.report_to(now, *peer);
+            }
+        }
+    }
+
+    /// Something has changed. If there are too few neighbours, upkeep does not wait for its turn.
+    pub(super) fn soon(&mut self, now: Instant) {
+        if self.next_upkeep > now + SOON && self.active_links() < self.target {
+            self.next_upkeep = now + SOON;
+        }
+    }
+
+    pub(super) fn active_links(&self) -> usize {
+        self.links.values().filter(|link| link.is_active()).count()
+    }
+
+    fn give_up_waiting(&mut self, now: Instant) {
+        let late = |since: Instant, patience| now.saturating_duration_since(since) >= patience;
+        let opening: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.phase == Phase::Opening && late(link.since, OPENING))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in opening {
+            self.on_open_failed(now, peer);
+        }
+        let asked: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.phase == Phase::Asked && late(link.since, ADMISSION))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in asked {
+            self.refuse(now, peer, Refusal::Late);
+        }
+    }
+
+    /// Finds whom this member wants for neighbours.
+    fn choose(&mut self, now: Instant) {
+        let links = &self.links;
+        let candidates = self
+            .known
+            .ring()
+            .places()
+            .filter(|(_, member)| {
+                let phase = links.get(&member.peer).map(|link| link.phase);
+                phase == Some(Phase::Neighbor) || (phase != Some(Phase::Refused) && member.value.is_reachable(now))
+            })
+            .map(|(place, member)| Candidate { place, peer: member.peer, rtt: member.value.rtt })
+            .collect();
+        let view = View::new(self.place, candidates);
+        self.estimated = view.estimated_members();
+        self.target = target_neighbors(self.estimated).min(MAX_NEIGHBORS / 2);
+        self.best = view.best(self.target, &mut self.random, &mut self.rng);
+        self.best.extend(self.permanent.iter().filter(|peer| !self.best.contains(peer)).copied().collect::<Vec<_>>());
+    }
+
+    fn connect(&mut self, now: Instant) {
+        let opening = self.links.values().filter(|link| link.phase == Phase::Opening).count();
+        let wanted: Vec<PeerId> = self
+            .best
+            .iter()
+            .filter(|peer| !self.links.get(peer).is_some_and(|link| link.phase != Phase::Idle))
+            .filter(|peer| self.known.get(peer).is_none_or(|known| known.is_reachable(now)))
+            .take(MAX_OPENING.saturating_sub(opening))
+            .copied()
+            .collect();
+        for peer in wanted {
+            self.want(now, peer);
+        }
+    }
+
+    /// Asks one neighbour that is not wanted to let go. It need not, and it is not asked again soon.
+    fn let_go(&mut self, now: Instant) {
+        if self.neighbor_count() <= self.best.len() {
+            return;
+        }
+        let best = &self.best;
+        let asked = self.links.iter_mut().find(|(peer, link)| {
+            let recently = |asked| now.saturating_duration_since(asked) < ASK_INTERVAL;
+            link.phase == Phase::Neighbor
+                && !recently(link.since)
+                && !link.asked_to_close.is_some_and(recently)
+                && !best.contains(peer)
+        });
+        if let Some((peer, link)) = asked {
+            link.asked_to_close = Some(now);
+            let peer = *peer;
+            self.send(peer, &ControlMessage::AskClose);
+        }
+    }
+
+    /// A neighbour asks to be let go: granted if there are more than wanted and it is not among those.
+    pub(super) fn on_ask_close(&mut self, now: Instant, peer: PeerId) {
+        if self.neighbor_count() > self.best.len() && !self.best.contains(&peer) && !self.permanent.contains(&peer) {
+            self.release(now, peer);
+            self.soon(now);
+        }
+    }
+}

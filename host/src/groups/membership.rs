@@ -1,0 +1,289 @@
+//! Who is in which group, for one application instance.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use rtmfp::PeerId;
+use smallvec::SmallVec;
+
+use super::GroupDigest;
+use super::bootstrap::{self, Hint, Settings};
+use super::ring::{Member, Ring};
+
+/// How often clients joined and left, under the names that AMS promised in `getServerStats`: `group_join` and `group_leave`.
+/// Their difference is how many memberships there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// `group_join`.
+    pub joins: u64,
+    /// `group_leave`.
+    pub leaves: u64,
+}
+
+/// What a join did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// The peer was not in the group.
+    New,
+    /// The peer was, by another handle (it has connected again, and its old session is not known to be gone yet) or by the
+    /// same. The new handle counts; the old one has nothing to leave any more.
+    Again,
+}
+
+/// A peer is in as many groups as one may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("peer in too many groups")]
+pub struct TooManyGroups;
+
+/// The groups of an application instance and their members. `H` is how a member is reached, for instance its worker and
+/// session.
+///
+/// A group exists while it has members. Everything takes time logarithmic in the size of the group and memory in proportion to
+/// the memberships, of which one peer has a bounded number.
+#[derive(Debug)]
+pub struct Memberships<H> {
+    groups: HashMap<GroupDigest, Ring<H>>,
+    joined: HashMap<PeerId, SmallVec<[GroupDigest; 1]>>,
+    max_groups: usize,
+    settings: Settings,
+    rng: ChaCha8Rng,
+    counts: Counts,
+}
+
+impl<H: Copy + PartialEq> Memberships<H> {
+    /// No groups yet; one peer may be in `max_groups`. The seed is for the choice of far members: it must not be foreseeable.
+    pub fn new(max_groups: usize, settings: Settings, seed: [u8; 32]) -> Self {
+        Self {
+            groups: HashMap::new(),
+            joined: HashMap::new(),
+            max_groups,
+            settings,
+            rng: ChaCha8Rng::from_seed(seed),
+            counts: Counts::default(),
+        }
+    }
+
+    /// A peer joins a group. Whom to tell is asked for separately: [`Memberships::hints_for_newcomer`], or a script decides.
+    ///
+    /// # Errors
+    /// If the peer is in too many groups.
+    pub fn join(&mut self, group: GroupDigest, peer: PeerId, handle: H) -> Result<Joined, TooManyGroups> {
+        if let Some(known) = self.groups.get_mut(&group).and_then(|ring| ring.get_mut(&peer)) {
+            *known = handle;
+            return Ok(Joined::Again);
+        }
+        let of_peer = self.joined.get(&peer).map_or(0, |groups| groups.len());
+        if of_peer >= self.max_groups {
+            return Err(TooManyGroups);
+        }
+        self.joined.entry(peer).or_default().push(group);
+        self.groups.entry(group).or_default().insert(peer, handle);
+        self.counts.joins += 1;
+        Ok(Joined::New)
+    }
+
+    /// A peer leaves a group: true if it was in it by this handle.
+    pub fn leave(&mut self, group: &GroupDigest, peer: &PeerId, handle: H) -> bool {
+        if self.handle(group, peer) != Some(handle) {
+            return false;
+        }
+        if let Some(ring) = self.groups.get_mut(group) {
+            ring.remove(peer);
+            if ring.is_empty() {
+                self.groups.remove(group);
+            }
+        }
+        if let Entry::Occupied(mut of_peer) = self.joined.entry(*peer) {
+            of_peer.get_mut().retain(|other| other != group);
+            if of_peer.get().is_empty() {
+                of_peer.remove();
+            }
+        }
+        self.counts.leaves += 1;
+        true
+    }
+
+    /// A session is gone: the groups that the peer was in by this handle, and now is not.
+    pub fn leave_all(&mut self, peer: &PeerId, handle: H) -> Vec<GroupDigest> {
+        let groups = self.joined.get(peer).cloned().unwrap_or_default();
+        groups.into_iter().filter(|group| self.leave(group, peer, handle)).collect()
+    }
+
+    /// The built-in way to start a group: what to tell whom now that `peer` has joined. At most
+    /// [`Settings::max_hints_per_join`] are added.
+    pub fn hints_for_newcomer(&mut self, group: &GroupDigest, peer: PeerId, hints: &mut Vec<Hint<H>>) {
+        if let Some(ring) = self.groups.get(group) {
+            bootstrap::joined(ring, peer, &self.settings, &mut self.rng, hints);
+        }
+    }
+
+    /// The built-in way to keep a group together: what to tell whom now that `peer` has left. At most
+    /// [`Settings::max_hints_per_leave`] are added.
+    pub fn hints_after_leave(&self, group: &GroupDigest, peer: PeerId, hints: &mut Vec<Hint<H>>) {
+        if let Some(ring) = self.groups.get(group) {
+            bootstrap::left(ring, peer, &self.settings, hints);
+        }
+    }
+
+    /// How a member is reached; `None` if it is none.
+    pub fn handle(&self, group: &GroupDigest, peer: &PeerId) -> Option<H> {
+        self.groups.get(group)?.get(peer).copied()
+    }
+
+    /// Whether a peer is in a group. AMS: `addNeighbor` takes only members.
+    pub fn contains(&self, group: &GroupDigest, peer: &PeerId) -> bool {
+        self.handle(group, peer).is_some()
+    }
+
+    /// The groups and how many members each has, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = (GroupDigest, usize)> + '_ {
+        self.groups.iter().map(|(group, ring)| (*group, ring.len()))
+    }
+
+    /// The members of a group, in the order of its ring.
+    pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &Member<H>> + use<'_, H> {
+        self.groups.get(group).into_iter().flat_map(Ring::iter)
+    }
+
+    /// The groups that a peer is in, in the order in which it joined them.
+    pub fn groups_of(&self, peer: &PeerId) -> &[GroupDigest] {
+        self.joined.get(peer).map_or(&[], |groups| groups)
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// How often somebody joined and left.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: GroupDigest = GroupDigest([1; 32]);
+    const B: GroupDigest = GroupDigest([2; 32]);
+
+    fn peer(number: u8) -> PeerId {
+        PeerId([number; 32])
+    }
+
+    fn tables() -> Memberships<u32> {
+        Memberships::new(64, Settings::default(), [7; 32])
+    }
+
+    #[test]
+    fn a_session_that_was_replaced_has_nothing_to_leave() {
+        let mut tables = tables();
+        assert_eq!(tables.join(A, peer(1), 10), Ok(Joined::New));
+        assert_eq!(tables.join(A, peer(1), 11), Ok(Joined::Again));
+        assert!(!tables.leave(&A, &peer(1), 10));
+        assert!(tables.leave_all(&peer(1), 10).is_empty());
+        assert_eq!(tables.handle(&A, &peer(1)), Some(11));
+        tables.join(B, peer(1), 11).unwrap();
+        assert_eq!(tables.leave_all(&peer(1), 11), [A, B]);
+        assert_eq!(tables.counts(), Counts { joins: 2, leaves: 2 });
+        assert!(tables.is_empty() && tables.groups_of(&peer(1)).is_empty());
+    }
+
+    #[test]
+    fn a_peer_is_in_a_bounded_number_of_groups() {
+        let mut tables = tables();
+        let mut accepted = 0;
+        for number in 0..10_000u32 {
+            let mut group = [0; 32];
+            group[..4].copy_from_slice(&number.to_be_bytes());
+            match tables.join(GroupDigest(group), peer(1), 1) {
+                Ok(_) => accepted += 1,
+                Err(TooManyGroups) => assert_eq!(accepted, 64),
+            }
+        }
+        assert_eq!((accepted, tables.len(), tables.counts().joins), (64, 64, 64));
+        assert_eq!(tables.leave_all(&peer(1), 1).len(), 64);
+        assert!(tables.is_empty());
+    }
+
+    #[test]
+    fn hints_go_by_the_members_handles() {
+        let mut tables = tables();
+        let mut hints = Vec::new();
+        for number in 1..=5 {
+            tables.join(A, peer(number), u32::from(number)).unwrap();
+            hints.clear();
+            tables.hints_for_newcomer(&A, peer(number), &mut hints);
+        }
+        assert_eq!(hints.len(), 8, "four, and each told of the other");
+        assert!(hints.iter().all(|hint| peer(hint.handle as u8) == hint.to));
+        hints.clear();
+        tables.hints_for_newcomer(&B, peer(1), &mut hints);
+        tables.hints_after_leave(&B, peer(1), &mut hints);
+        assert!(hints.is_empty(), "no such group");
+    }
+
+    proptest! {
+        /// Against a plain set of memberships.
+        #[test]
+        fn the_books_are_exact(steps in proptest::collection::vec((0u8..4, 0u8..5, 0u8..4, 0u32..3), 0..200)) {
+            let mut tables = Memberships::new(3, Settings::default(), [7; 32]);
+            let mut model: BTreeMap<(PeerId, GroupDigest), u32> = BTreeMap::new();
+            for (what, who, group, handle) in steps {
+                let (who, group) = (peer(who), GroupDigest([group; 32]));
+                match what {
+                    0 | 1 => {
+                        let fits = model.contains_key(&(who, group))
+                            || model.keys().filter(|(peer, _)| *peer == who).count() < 3;
+                        prop_assert_eq!(tables.join(group, who, handle).is_ok(), fits);
+                        if fits {
+                            model.insert((who, group), handle);
+                        }
+                    }
+                    2 => {
+                        let was = model.get(&(who, group)) == Some(&handle);
+                        prop_assert_eq!(tables.leave(&group, &who, handle), was);
+                        if was {
+                            model.remove(&(who, group));
+                        }
+                    }
+                    _ => {
+                        let left: BTreeSet<_> = tables.leave_all(&who, handle).into_iter().collect();
+                        let gone: BTreeSet<_> = model
+                            .iter()
+                            .filter(|((peer, _), by)| *peer == who && **by == handle)
+                            .map(|((_, group), _)| *group)
+                            .collect();
+                        prop_assert_eq!(&left, &gone);
+                        model.retain(|(peer, group), _| *peer != who || !gone.contains(group));
+                    }
+                }
+                let read: BTreeMap<_, _> = tables
+                    .groups()
+                    .flat_map(|(group, _)| tables.members(&group).map(move |member| ((member.peer, group), member.value)))
+                    .collect();
+                prop_assert_eq!(&read, &model);
+                let counts = tables.counts();
+                prop_assert_eq!(counts.joins - counts.leaves, model.len() as u64);
+                for number in 0..5 {
+                    let of: BTreeSet<_> = tables.groups_of(&peer(number)).iter().copied().collect();
+                    let expected: BTreeSet<_> =
+                        model.keys().filter(|(who, _)| *who == peer(number)).map(|(_, group)| *group).collect();
+                    prop_assert_eq!(of, expected);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The ring: where the members of a group stand (wire facts §0, §8.4).
+//!
+//! Each peer has one place on a ring of 2^256, the same in every group: the hash of its endpoint discriminator. Members are
+//! to be connected to those next to them, and to some far away.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use rand_core::Rng;
+use rtmfp::PeerId;
+use rtmfp::crypto::Epd;
+use sha2::{Digest, Sha256};
+
+/// A place on the ring: AMS's group address. Written as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupAddress(pub [u8; 32]);
+
+impl GroupAddress {
+    /// The place of a peer: SHA-256 of its canonical endpoint discriminator `21 0F` + peer id (RFC 7425 §4.4.4, wire facts
+    /// §0). AMS: `convertPeerIDToGroupAddress`.
+    pub fn of(peer: &PeerId) -> Self {
+        Self(Sha256::digest(Epd::fingerprint(*peer)).into())
+    }
+
+    /// Any place.
+    pub fn random(rng: &mut impl Rng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The place that is 1/2^`halvings` of the ring further on. 0 and everything over 64 is the whole ring: the same place.
+    pub fn onwards(self, halvings: u32) -> Self {
+        // The top 64 bits are exact enough, and random below anyway.
+        let step = 64u32.checked_sub(halvings).and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0);
+        let mut bytes = self.0;
+        if let Some(top) = bytes.first_chunk_mut::<8>() {
+            *top = u64::from_be_bytes(*top).wrapping_add(step).to_be_bytes();
+        }
+        Self(bytes)
+    }
+
+    /// The top 64 bits: how far round the ring this is.
+    pub fn top(self) -> u64 {
+        self.0.first_chunk::<8>().map_or(0, |top| u64::from_be_bytes(*top))
+    }
+}
+
+impl fmt::Display for GroupAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&PeerId(self.0), f)
+    }
+}
+
+impl fmt::Debug for GroupAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A member on a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<T> {
+    /// Who.
+    pub peer: PeerId,
+    /// What else is known of it.
+    pub value: T,
+}
+
+/// Peers in the order of the ring. Everything here takes logarithmic time.
+#[derive(Clone, Debug)]
+pub struct Ring<T>(BTreeMap<GroupAddress, Member<T>>);
+
+impl<T> Default for Ring<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Ring<T> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a peer; what was there about it before is returned.
+    pub fn insert(&mut self, peer: PeerId, value: T) -> Option<T> {
+        self.0.insert(GroupAddress::of(&peer), Member { peer, value }).map(|before| before.value)
+    }
+
+    /// Removes a peer.
+    pub fn remove(&mut self, peer: &PeerId) -> Option<T> {
+        self.0.remove(&GroupAddress::of(peer)).map(|member| member.value)
+    }
+
+    /// What is known of a peer.
+    pub fn get(&self, peer: &PeerId) -> Option<&T> {
+        self.0.get(&GroupAddress::of(peer)).map(|member| &member.value)
+    }
+
+    /// What is known of a peer, to be changed.
+    pub fn get_mut(&mut self, peer: &PeerId) -> Option<&mut T> {
+        self.0.get_mut(&GroupAddress::of(peer)).map(|member| &mut member.value)
+    }
+
+    /// All members, in the order of the ring.
+    pub fn iter(&self) -> impl Iterator<Item = &Member<T>> {
+        self.0.values()
+    }
+
+    /// All members with their places, in the order of the ring.
+    pub fn places(&self) -> impl Iterator<Item = (GroupAddress, &Member<T>)> {
+        self.0.iter().map(|(place, member)| (*place, member))
+    }
+
+    /// Keeps those for whom `keep` is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&PeerId, &mut T) -> bool) {
+        self.0.retain(|_, member| keep(&member.peer, &mut member.value));
+    }
+
+    /// All others, beginning with the next on the ring after `place`, once round.
+    pub fn after(&self, place: GroupAddress) -> impl Iterator<Item = &Member<T>> {
+        self.0.range((Excluded(place), Unbounded)).chain(self.0.range(..place)).map(|(_, member)| member)
+    }
+
+    /// All others, beginning with the next on the ring before `place`, once round the other way.
+    pub fn before(&self, place: GroupAddress) -> impl Iterator<Item = &Member<T>> {
+        let beyond = self.0.range((Excluded(place), Unbounded));
+        self.0.range(..place).rev().chain(beyond.rev()).map(|(_, member)| member)
+    }
+
+    /// The first at or after a place.
+    pub fn at_or_after(&self, place: GroupAddress) -> Option<&Member<T>> {
+        self.0.range((Included(place), Unbounded)).next().or_else(|| self.0.iter().next()).map(|(_, member)| member)
+    }
+
+    /// A member after a random place: one of a wide gap comes up more often than one of a narrow gap.
+    pub fn random(&self, rng: &mut impl Rng) -> Option<&Member<T>> {
+        self.at_or_after(GroupAddress::random(rng))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn ring(count: u8) -> Ring<u8> {
+        let mut ring = Ring::default();
+        for number in 0..count {
+            assert_eq!(ring.insert(PeerId([number; 32]), number), None);
+        }
+        ring
+    }
+
+    #[test]
+    fn the_place_of_a_recorded_peer() {
+        // Wire facts §0: the hash of the 34 bytes, not of the bare id.
+        let peer: PeerId = "8700fef1e5e0e48500abd3f8e482edc05b291825957534e0878abdc3cde0ad0f".parse().unwrap();
+        let epd = hex::decode(format!("210f{peer}")).unwrap();
+        assert_eq!(GroupAddress::of(&peer).0[..], Sha256::digest(epd)[..]);
+    }
+
+    #[test]
+    fn round_the_ring_both_ways() {
+        for count in 0..20 {
+            let ring = ring(count);
+            let all: Vec<_> = ring.iter().map(|member| member.peer).collect();
+            for peer in &all {
+                let place = GroupAddress::of(peer);
+                let at = all.iter().position(|other| other == peer).unwrap();
+                let mut expected: Vec<_> = all[at + 1..].iter().chain(&all[..at]).copied().collect();
+                assert_eq!(ring.after(place).map(|member| member.peer).collect::<Vec<_>>(), expected);
+                expected.reverse();
+                assert_eq!(ring.before(place).map(|member| member.peer).collect::<Vec<_>>(), expected);
+                assert_eq!(ring.at_or_after(place).unwrap().peer, *peer);
+            }
+            // A place where nobody is.
+            assert_eq!(ring.after(GroupAddress([0; 32])).count(), usize::from(count));
+            assert_eq!(ring.before(GroupAddress([0xff; 32])).count(), usize::from(count));
+            assert_eq!(ring.at_or_after(GroupAddress([0xff; 32])).map(|member| member.peer), all.first().copied());
+        }
+    }
+
+    #[test]
+    fn everybody_comes_up_at_random() {
+        let ring = ring(10);
+        let mut rng = ChaCha8Rng::from_seed([3; 32]);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..2000 {
+            seen.insert(ring.random(&mut rng).unwrap().peer);
+        }
+        assert_eq!(seen.len(), 10);
+        assert!(Ring::<u8>::default().random(&mut rng).is_none());
+    }
+
+    #[test]
+    fn parts_of_the_ring() {
+        let place = GroupAddress([0xff; 32]);
+        assert_eq!(place.onwards(1).0[0], 0x7f, "half of it");
+        assert_eq!(place.onwards(8).0[0], 0x00, "over the top");
+        assert_eq!(place.onwards(8).0[1..], place.0[1..]);
+        for none in [0, 65, u32::MAX] {
+            assert_eq!(place.onwards(none), place);
+        }
+        assert_eq!(GroupAddress([0; 32]).onwards(64).top(), 1);
+    }
+}

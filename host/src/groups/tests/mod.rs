@@ -1,0 +1,2 @@
+mod overlay;
+mod recorded;

@@ -1,0 +1,54 @@
+//! Recording the peers of one process.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rtmfp::{Endpoint, RevealedKeys, SessionId};
+
+use super::{Place, Recorder, SessionRecord};
+use crate::net::{LocalAddress, Ports, Tap};
+
+/// Records peers that may talk to each other: what one sends and another receives is written down once, as sent.
+#[derive(Clone)]
+pub struct PeerRecording {
+    recorder: Recorder,
+    /// The ports of all the peers.
+    own: Arc<Mutex<HashSet<u16>>>,
+}
+
+impl PeerRecording {
+    /// Writes to `recorder`, as all its clones do.
+    pub fn new(recorder: Recorder) -> Self {
+        Self { recorder, own: Arc::default() }
+    }
+
+    /// Sees the datagrams of a peer whose sockets have these ports.
+    pub(crate) fn tap(&self, ports: impl Iterator<Item = u16>) -> Tap {
+        let near: HashSet<u16> = ports.collect();
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(&near);
+        let (recorder, own) = (self.recorder.clone(), Arc::clone(&self.own));
+        Box::new(move |time, from: SocketAddr, to: SocketAddr, datagram| {
+            let is_sent = near.contains(&from.port());
+            if is_sent || !own.lock().unwrap_or_else(PoisonError::into_inner).contains(&from.port()) {
+                recorder.datagram(time, from, to, datagram);
+            }
+        })
+    }
+
+    /// Writes down a session of a peer.
+    pub(crate) fn session(&self, endpoint: &Endpoint, ports: &Ports, session: SessionId, keys: &RevealedKeys) {
+        let Some(info) = endpoint.session(session) else { return };
+        let Some(bound) = ports.address_of(info.interface) else { return };
+        let address = match LocalAddress::towards(info.far_address) {
+            Some(ip) if bound.ip().is_unspecified() => SocketAddr::new(ip, bound.port()),
+            _ => bound,
+        };
+        let near = Place { address, session_id: Some(session.get()) };
+        let far = Place { address: info.far_address, session_id: None };
+        match SessionRecord::from_revealed(keys, near, far) {
+            Ok(record) => self.recorder.session(record),
+            Err(error) => tracing::warn!(%session, %error, "session not recorded"),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! What the configuration says of clients acts on real ones, with the status that AMS gives; and a configuration that changes
+//! disconnects nobody.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use introd::client::{Client, Destination, Failure, Step};
+use introd::flash::client::{ConnectOptions, Incoming};
+use rtmfp::Event;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::harness::clients::{PATIENCE, connect, create_stream, peer_on};
+use crate::harness::program::Server;
+
+/// A folder of configuration files; gone when dropped.
+struct Files(PathBuf);
+
+impl Files {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("introd-e2e-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(folder.join("_defaultRoot_/_defaultVHost_")).expect("a folder");
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn server(&self, inside: &str) -> &Self {
+        std::fs::write(self.0.join("Server.xml"), format!("<Root><Server>{inside}</Server></Root>")).expect("a file");
+        self
+    }
+
+    fn vhost(&self, inside: &str) -> &Self {
+        self.write("Vhost.xml", &format!("<VirtualHost>{inside}</VirtualHost>"))
+    }
+
+    fn application(&self, inside: &str) -> &Self {
+        self.write("Application.xml", &format!("<Application>{inside}</Application>"))
+    }
+
+    fn write(&self, name: &str, text: &str) -> &Self {
+        std::fs::write(self.0.join("_defaultRoot_/_defaultVHost_").join(name), text).expect("a file");
+        self
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn from(ip: &str) -> SocketAddr {
+    SocketAddr::new(ip.parse().expect("an address"), 0)
+}
+
+async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client, Failure> {
+    let (peer, id) = peer_on(from, number);
+    let destination = Destination::resolve(uri, |_| true).await?;
+    Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await
+}
+
+/// The client is turned away at connect, with this status.
+async fn is_refused(uri: &str, address: SocketAddr, number: u64, code: &str) {
+    let failure = try_connect(uri, address, number).await.err().expect("a refusal");
+    assert_eq!(failure.step, Step::Connect, "{failure}");
+    assert!(failure.problem.contains(code), "{failure}");
+}
+
+#[tokio::test]
+async fn a_denied_address_is_rejected() {
+    let files = Files::new("denied");
+    files.vhost("<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>");
+    let server = Server::configured(files.path(), 1);
+    is_refused(&server.uri(0), from("127.0.0.9"), 1, "NetConnection.Connect.Rejected").await;
+    connect(&server.uri(0), from("127.0.0.8"), 2).await.close().await;
+}
+
+#[tokio::test]
+async fn a_full_virtual_host_rejects_until_somebody_leaves() {
+    let files = Files::new("full");
+    files.vhost("<ResourceLimits><MaxConnections>1</MaxConnections></ResourceLimits>");
+    let server = Server::configured(files.path(), 2);
+    let first = connect(&server.uri(0), from("127.0.0.1"), 1).await;
+    is_refused(&server.uri(0), from("127.0.0.1"), 2, "NetConnection.Connect.Rejected").await;
+    first.close().await;
+    // The server learns of the close when its packet arrives.
+    for number in 3.. {
+        match try_connect(&server.uri(0), from("127.0.0.1"), number).await {
+            Ok(client) => return client.close().await,
+            Err(failure) => assert!(number < 200 && failure.step == Step::Connect, "{failure}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_is_not_registered_is_invalid() {
+    let files = Files::new("registered");
+    files.vhost("<UnregisteredApplications>reject</UnregisteredApplications>");
+    let server = Server::configured(files.path(), 1);
+    is_refused(&server.uri(0), from("127.0.0.1"), 1, "NetConnection.Connect.InvalidApp").await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_nothing_is_told_and_closed() {
+    let files = Files::new("idle");
+    files.server("<AutoCloseIdleClients enable=\"true\"><CheckInterval>1</CheckInterval><MaxIdleTime>1</MaxIdleTime></AutoCloseIdleClients>");
+    let server = Server::configured(files.path(), 1);
+    let mut client = connect(&server.uri(0), from("127.0.0.1"), 1).await;
+    let mut told = false;
+    loop {
+        let event = tokio::time::timeout(PATIENCE, client.next()).await.expect("in time").expect("its sockets work");
+        if let Event::Closed { session, .. } = event
+            && session == client.session()
+        {
+            break;
+        }
+        if let Some(Incoming::Status(status)) = client.message_of_server(&event) {
+            told |= status.code == "NetConnection.Connect.IdleTimeout";
+        }
+    }
+    assert!(told);
+    let ended = server.stop();
+    assert!(ended.stderr.contains("idle for too long"), "{ended:?}");
+}
+
+/// Many clients take many sockets.
+fn allow_sockets(count: u64) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_some_and(|current| current < count) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(count), maximum }).expect("so many files may be open");
+    }
+}
+
+/// Whether the asker is introduced to the target.
+async fn meet(asker: &mut Client, target: &mut Client, patience: Duration) -> bool {
+    let id = target.id();
+    tokio::select! {
+        meeting = asker.meet(id, patience) => meeting.is_ok(),
+        () = async { while target.next().await.is_ok() {} } => false,
+    }
+}
+
+#[tokio::test]
+async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
+    const CLIENTS: u64 = 1000;
+    allow_sockets(CLIENTS + 1000);
+    let files = Files::new("reload");
+    files.application("<RTMFP><PeerLookupEvents mode=\"None\"/></RTMFP>");
+    let mut server = Server::configured(files.path(), 2);
+    let uri = server.uri(0);
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        clients.push(connect(&uri, from("127.0.0.1"), number).await);
+    }
+    let mut asker = connect(&uri, from("127.0.0.1"), CLIENTS).await;
+    assert!(meet(&mut asker, &mut clients[0], PATIENCE).await);
+
+    files.application("<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>");
+    assert!(server.reload());
+    assert!(!meet(&mut asker, &mut clients[1], Duration::from_secs(3)).await, "there is no script to answer");
+
+    files.application("<RTMFP><PeerLookupEvents mode=\"None\"/></RTMFP>");
+    assert!(server.reload());
+    assert!(meet(&mut asker, &mut clients[2], PATIENCE).await);
+
+    files.application("<RTMFP><PeerLookupEvents mode=\"Nonesense\"/></RTMFP>");
+    assert!(!server.reload());
+    for client in &mut clients {
+        assert!(create_stream(client, 2.0).await > 0.0);
+    }
+    assert!(meet(&mut asker, &mut clients[3], PATIENCE).await, "a broken configuration changes nothing");
+    for client in clients {
+        client.close().await;
+    }
+    let ended = server.stop();
+    assert!(ended.stderr.contains("the old configuration stays"), "{ended:?}");
+    assert!(ended.counter("rtmfp_lookups_unanswered") > 0);
+}
+
+#[tokio::test]
+async fn rates_are_limited() {
+    let files = Files::new("rates");
+    files.server(
+        "<ResourceLimits><Protocol><RTMFP><MaxConnectionRatePerAddress>2</MaxConnectionRatePerAddress></RTMFP></Protocol>\
+         </ResourceLimits>",
+    );
+    files.application("<RTMFP><MaxLookupRate>0</MaxLookupRate></RTMFP>");
+    let server = Server::configured(files.path(), 2);
+    let uri = server.uri(0);
+    // Clients beyond the second of a second repeat their keying and get in later, so all are there in the end.
+    let mut clients = Vec::new();
+    for number in 0..5 {
+        clients.push(connect(&uri, from("127.0.0.1"), number).await);
+    }
+    let (asker, target) = clients.split_at_mut(1);
+    assert!(!meet(&mut asker[0], &mut target[0], Duration::from_secs(3)).await);
+    let ended = server.stop();
+    assert!(ended.counter("rtmfp_lookups_over_rate") > 0);
+    assert_eq!(ended.counter("rtmfp_redirects"), 0);
+    let refused =
+        ended.stderr.lines().filter_map(|line| line.split_once("overload: ")).any(|(_, rest)| !rest.starts_with('0'));
+    assert!(refused, "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_host_is_found_by_its_name() {
+    let files = Files::new("named");
+    files.vhost("<AliasList><Alias name=\"a\">chat.example</Alias></AliasList>");
+    let server = Server::configured(files.path(), 1);
+    let (mut peer, _) = peer_on(from("127.0.0.1"), 1);
+    let candidates = peer.candidates(&server.addresses);
+    let now = std::time::Instant::now();
+    // RFC 7425 §4.4.2.1: nobody else answers to the name.
+    let other = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("other.example"), &candidates).expect("room");
+    let named = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("chat.example"), &candidates).expect("room");
+    loop {
+        let event = tokio::time::timeout(PATIENCE, peer.next()).await.expect("in time").expect("its sockets work");
+        if let Event::Opened { session, .. } = event {
+            assert_eq!(session, named);
+            assert_ne!(session, other);
+            return;
+        }
+    }
+}

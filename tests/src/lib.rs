@@ -2,4 +2,5 @@
 
 pub mod cores;
 pub mod decoder;
+pub mod fuzzing;
 pub mod udp_ceiling;

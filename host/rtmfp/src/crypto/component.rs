@@ -167,8 +167,9 @@ impl Negotiation {
 
     /// Appends the two options, HMAC first.
     pub fn put(&self, out: &mut Vec<u8>) {
-        // A length up to 32 is one byte as a VLU.
-        option::put(HMAC_NEGOTIATION, &[self.hmac.to_byte(), self.hmac_length], out);
+        let mut hmac = vec![self.hmac.to_byte()];
+        vlu::put(u64::from(self.hmac_length), &mut hmac);
+        option::put(HMAC_NEGOTIATION, &hmac, out);
         option::put(SEQUENCE_NEGOTIATION, &[self.sequence.to_byte()], out);
     }
 
@@ -255,6 +256,16 @@ mod tests {
 
     fn flags(byte: u8) -> Flags {
         Flags::from_byte(byte)
+    }
+
+    #[test]
+    fn what_was_negotiated_is_written_as_it_was_read() {
+        for hmac_length in 0..=255 {
+            let negotiation = Negotiation { hmac: flags(7), hmac_length, sequence: flags(3) };
+            let mut bytes = Vec::new();
+            negotiation.put(&mut bytes);
+            assert_eq!(Component::parse(&bytes).unwrap().negotiation, negotiation);
+        }
     }
 
     #[test]

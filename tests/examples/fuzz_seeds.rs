@@ -1,0 +1,130 @@
+//! Writes first inputs for the fuzz targets into `tests/fuzz/corpus`: from recorded traffic where a target takes what goes over
+//! the wire, and from the shipped configuration.
+//!
+//! `cargo run -p introd-tests --example fuzz_seeds`
+
+#![allow(clippy::unwrap_used, reason = "run by hand")]
+
+use std::path::{Path, PathBuf};
+
+use rtmfp::wire::Chunk;
+use rtmfp::wire::packet::{self, PacketHeader};
+use serde_json::Value;
+
+struct Seeds {
+    corpus: PathBuf,
+    count: usize,
+}
+
+impl Seeds {
+    fn add(&mut self, target: &str, parts: &[&[u8]]) {
+        let folder = self.corpus.join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("seed-{:03}", self.count)), parts.concat()).unwrap();
+        self.count += 1;
+    }
+}
+
+fn main() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seeds = Seeds { corpus: tests.join("fuzz/corpus"), count: 0 };
+    for name in ["librtmfp-connect", "librtmfp-netgroup", "rtmfp-cpp-connect", "rtmfp-cpp-introduction-ephemeral"] {
+        let text = std::fs::read_to_string(tests.join("vectors").join(name).with_extension("json")).unwrap();
+        let recording: Value = serde_json::from_str(&text).unwrap();
+        for recorded in recording["packets"].as_array().unwrap().iter().take(60) {
+            packet(&mut seeds, &bytes(&recorded["plain_hex"]));
+        }
+        for message in recording["messages"].as_array().unwrap().iter().take(24) {
+            message_seed(&mut seeds, &bytes(&message["metadata_hex"]), &bytes(&message["message_hex"]));
+        }
+    }
+    configuration(&mut seeds, &tests.join("../conf"));
+    scenarios(&mut seeds);
+    println!("{} seeds", seeds.count);
+}
+
+fn bytes(hex: &Value) -> Vec<u8> {
+    hex::decode(hex.as_str().unwrap()).unwrap()
+}
+
+fn packet(seeds: &mut Seeds, plain: &[u8]) {
+    seeds.add("wire", &[&[0], plain]);
+    let mut rest = plain;
+    PacketHeader::take(&mut rest).unwrap();
+    for chunk in packet::chunks(rest).filter_map(|raw| Chunk::parse(raw).ok()) {
+        let length = |of: &[u8]| (of.len() as u16).to_be_bytes();
+        match chunk {
+            Chunk::IIKeying(keying) => {
+                let parts = [&length(keying.certificate)[..], keying.certificate, &[0, 0x77], keying.component];
+                seeds.add("certificate", &parts);
+            }
+            Chunk::IHello(hello) => seeds.add("certificate", &[&[0, 0, hello.epd.len() as u8], hello.epd, &[0]]),
+            Chunk::RHello(hello) => seeds.add("certificate", &[&length(hello.certificate), hello.certificate, &[0, 0]]),
+            _ => (),
+        }
+    }
+}
+
+fn message_seed(seeds: &mut Seeds, metadata: &[u8], message: &[u8]) {
+    let length = (message.len() as u16).to_be_bytes();
+    seeds.add("amf", &[&[2], message]);
+    if let [20, _, _, _, _, values @ ..] = message {
+        seeds.add("amf", &[&[0], values]);
+    }
+    seeds.add("amf", &[&[3], metadata]);
+    // A flow with this metadata, then the message on it.
+    let metadata_len = [metadata.len() as u8];
+    let flow = [&[0, 3, 3], &metadata_len[..], metadata, &[1, 1]].concat();
+    seeds.add("connection", &[&[1, 1], &flow, &[2, 3], &length, message, &[2, 1], &length, message]);
+}
+
+fn configuration(seeds: &mut Seeds, conf: &Path) {
+    let files = [
+        "Server.xml",
+        "Users.xml",
+        "introd.ini",
+        "_defaultRoot_/Adaptor.xml",
+        "_defaultRoot_/_defaultVHost_/Vhost.xml",
+        "_defaultRoot_/_defaultVHost_/Application.xml",
+    ];
+    for (choice, file) in files.into_iter().enumerate() {
+        let text = std::fs::read_to_string(conf.join(file)).unwrap();
+        // Comments teach a fuzzer nothing.
+        let mut short = String::new();
+        let mut rest = &text[..];
+        while let Some((before, after)) = rest.split_once("<!--") {
+            short.push_str(before);
+            rest = after.split_once("-->").map_or("", |(_, after)| after);
+        }
+        short.push_str(rest);
+        let short: Vec<&str> = short.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        seeds.add("config", &[&[choice as u8], short.join("\n").as_bytes()]);
+    }
+}
+
+/// What may happen to an endpoint: settings, whether a session is opened with what component, then each kind of thing.
+fn scenarios(seeds: &mut Seeds) {
+    let open = [1, 0x3f];
+    let tag = [4, b't', b'a', b'g', b'1'];
+    let hello = [&[1, 0, 0, 1, 1, 0, 0][..], &tag, &[1]].concat();
+    let user_data = [5, 0, 1, 0, 0, 0, 0, 2, 1, 1, 3, 0, 1, 5, b'h', b'e', b'l', b'l', b'o'];
+    let wait = [10, 0xa0];
+    let open_flow = [15, 0x40, 0, 0, 0, 0, 0, 4, b'T', b'C', 4, 0];
+    let send = [15, 0x40, 0, 0, 3, 0xff, 0xff, 0, 1, 0x20, 0];
+    let acknowledge = [5, 0, 1, 0, 0, 6, 1, 31, 3, 1, 0, 1];
+    let replay = [12, 3, 0x80, 0];
+    let initiate = [14, 0, 3, 1, 0, 1];
+    let lookup = [&[1, 0, 0, 1, 1, 0, 1][..], &tag, &[1]].concat();
+    let (redirect, forward) = ([14, 0, 0], [14, 0, 1, 0]);
+    let responder_hello = [&[1, 0, 0, 1, 1, 2, 1][..], &[3, b'c', b'k', b'e', 0, 1]].concat();
+    let responder_keying = [1, 0, 5, 1, 1, 6, 1, 0x3f, 9, 1];
+    let keying = [1, 1, 0, 1, 1, 5, 0, 0, 7, 1, 0x3f, 1];
+    for settings in [0u8, 1, 5, 8, 13, 16, 0x1f] {
+        let begin = [&[settings][..], &open].concat();
+        seeds.add("endpoint", &[&begin, &user_data, &wait, &open_flow, &send, &acknowledge, &wait, &replay]);
+        seeds.add("endpoint", &[&[settings, 0], &hello, &keying, &wait, &user_data]);
+        seeds.add("endpoint", &[&[settings, 0], &initiate, &responder_hello, &responder_keying, &user_data, &wait]);
+        seeds.add("endpoint", &[&begin, &open_flow, &send, &send, &[10, 0xff], &acknowledge, &[13, 3, 1, 2, 3], &wait]);
+        seeds.add("endpoint", &[&begin, &lookup, &redirect, &forward, &hello, &wait]);
+    }
+}

@@ -93,7 +93,7 @@ impl Server {
             connection: Arc::new(Settings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
-            applications: Arc::new(Applications::new(config.clone())),
+            applications: Arc::new(Applications::new(config.clone(), None)),
             potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
             near_id: identity.peer_id(),
         });

@@ -1,10 +1,13 @@
 //! One instance of an application.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
+
+use super::Actor;
 
 use crate::config::{Application, LookupMode};
 
@@ -37,11 +40,30 @@ pub struct Instance {
     name: InstanceName,
     settings: ArcSwap<Application>,
     clients: AtomicU64,
+    /// Its policy, if it has one of its own.
+    actor: Option<Arc<dyn Actor>>,
+    /// Since when it has no clients.
+    idle_since: Mutex<Option<Instant>>,
 }
 
 impl Instance {
-    pub(super) fn new(id: InstanceId, name: InstanceName, settings: Arc<Application>) -> Self {
-        Self { id, name, settings: ArcSwap::new(settings), clients: AtomicU64::new(0) }
+    pub(super) fn new(
+        id: InstanceId,
+        name: InstanceName,
+        settings: Arc<Application>,
+        actor: Option<Arc<dyn Actor>>,
+    ) -> Self {
+        let (settings, clients) = (ArcSwap::new(settings), AtomicU64::new(0));
+        Self { id, name, settings, clients, actor, idle_since: Mutex::default() }
+    }
+
+    /// Its policy, if it has one of its own.
+    pub fn actor(&self) -> Option<&Arc<dyn Actor>> {
+        self.actor.as_ref()
+    }
+
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its number.
@@ -74,16 +96,24 @@ impl Instance {
         self.clients.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_settings(&self, settings: Arc<Application>) {
+    pub(super) fn reconfigure(&self, settings: Arc<Application>) {
+        if let Some(actor) = &self.actor {
+            actor.reconfigure(Arc::clone(&settings));
+        }
         self.settings.store(settings);
     }
 
     pub(super) fn enter(&self) {
         self.clients.fetch_add(1, Ordering::Relaxed);
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// How many are left.
     pub(super) fn leave(&self) -> u64 {
-        self.clients.fetch_sub(1, Ordering::Relaxed) - 1
+        let left = self.clients.fetch_sub(1, Ordering::Relaxed) - 1;
+        if left == 0 {
+            *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        left
     }
 }

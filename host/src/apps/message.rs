@@ -109,6 +109,15 @@ pub enum AppEvent {
         /// The digest of the group's canonical groupspec.
         groupspec_digest: [u8; 32],
     },
+    /// What the worker answers to [`AppCommand::GetStats`].
+    Stats {
+        /// The client.
+        client: ClientId,
+        /// The token of the question.
+        token: u64,
+        /// What was counted; `None` if the client is gone.
+        stats: Option<ClientStats>,
+    },
     /// The settings or the script have changed: load anew, and keep the clients.
     Reload,
     /// The server stops: `onAppStop`, then end.
@@ -124,6 +133,23 @@ pub struct PendingLookup {
     pub lookup: Lookup,
     /// The asker, if it is a client of the server.
     pub asker: Option<ClientId>,
+}
+
+/// What `client:getStats()` tells, under the names that AMS gives it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClientStats {
+    /// `bytes_in`: bytes received from the client.
+    pub bytes_in: u64,
+    /// `bytes_out`: bytes sent to it.
+    pub bytes_out: u64,
+    /// `msg_in`: messages received.
+    pub msg_in: u64,
+    /// `msg_out`: messages sent.
+    pub msg_out: u64,
+    /// `msg_dropped`: messages given up.
+    pub msg_dropped: u64,
+    /// `ping_rtt`: the smoothed round trip time in milliseconds, 0 while unknown.
+    pub ping_rtt: u64,
 }
 
 /// Something that an instance's policy wants done.
@@ -171,6 +197,13 @@ pub enum AppCommand {
         /// The client.
         client: ClientId,
     },
+    /// `client:getStats()`: tell what was counted, by [`AppEvent::Stats`].
+    GetStats {
+        /// The client.
+        client: ClientId,
+        /// Comes back in the answer.
+        token: u64,
+    },
     /// `application.sendPeerRedirect`: answer a lookup with addresses to try.
     Redirect {
         /// The lookup.
@@ -192,6 +225,11 @@ pub enum AppCommand {
         /// The lookup.
         lookup: PendingLookup,
     },
+    /// Answer a lookup as if there were no script: its decision was not to be had, and the settings say `continue` for that.
+    BuiltIn {
+        /// The lookup.
+        lookup: PendingLookup,
+    },
     /// `groupControl.addNeighbor` and `.addMemberHint`: name a peer to a member of a group.
     Hint {
         /// The client.
@@ -201,6 +239,32 @@ pub enum AppCommand {
         /// The peer.
         peer: PeerId,
     },
+}
+
+impl AppCommand {
+    /// The client that it is about; `None` for one about a lookup.
+    pub fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Accept { client }
+            | Self::Reject { client, .. }
+            | Self::Disconnect { client }
+            | Self::Call { client, .. }
+            | Self::Answer { client, .. }
+            | Self::Ping { client }
+            | Self::GetStats { client, .. }
+            | Self::Introduce { client, .. }
+            | Self::Hint { client, .. } => Some(*client),
+            Self::Redirect { .. } | Self::Deny { .. } | Self::BuiltIn { .. } => None,
+        }
+    }
+
+    /// The worker that has to do it.
+    pub fn worker(&self) -> u8 {
+        match self {
+            Self::Redirect { lookup, .. } | Self::Deny { lookup } | Self::BuiltIn { lookup } => lookup.worker,
+            other => other.client().map_or(0, |client| client.worker),
+        }
+    }
 }
 
 /// Takes the commands of an instance to the workers.

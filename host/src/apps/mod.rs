@@ -3,18 +3,23 @@
 //! An application without a script has no thread and no machine of its own: an instance is an entry in a table, made by its first
 //! client and gone with its last.
 
+mod actor;
 mod admission;
 mod instance;
 pub mod message;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use message::AppEvent;
 use slab::Slab;
 
+pub use actor::{Actor, Actors};
 pub use admission::{Refusal, Seat};
 pub use instance::{Instance, InstanceId, InstanceName};
 
@@ -28,6 +33,8 @@ pub struct Applications {
     by_id: RwLock<Slab<Arc<Instance>>>,
     /// All clients of the server.
     clients: AtomicU64,
+    /// Where instances get their policies from.
+    actors: Option<Arc<dyn Actors>>,
 }
 
 #[derive(Default)]
@@ -45,8 +52,9 @@ struct VhostCount {
 
 impl Applications {
     /// No instances yet.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, actors: Option<Arc<dyn Actors>>) -> Self {
         Self {
+            actors,
             config: ArcSwap::from_pointee(config),
             table: Mutex::default(),
             by_id: RwLock::default(),
@@ -64,7 +72,7 @@ impl Applications {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
         for instance in self.table().instances.values() {
-            instance.set_settings(settings_of(&config, instance.name()));
+            instance.reconfigure(settings_of(&config, instance.name()));
         }
     }
 
@@ -96,7 +104,13 @@ impl Applications {
     }
 
     /// The instance of that name with one more client; it is made if it is not there.
-    fn enter(&self, name: InstanceName, settings: Arc<Application>, limits: Limits) -> Result<Arc<Instance>, Refusal> {
+    fn enter(
+        &self,
+        name: InstanceName,
+        settings: Arc<Application>,
+        folder: Option<&Path>,
+        limits: Limits,
+    ) -> Result<Arc<Instance>, Refusal> {
         let mut table = self.table();
         let table = &mut *table;
         let count = table.vhosts.entry((name.adaptor.clone(), name.vhost.clone())).or_default();
@@ -113,7 +127,12 @@ impl Applications {
                 let slot = by_id.vacant_entry();
                 let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
                 count.instances += 1;
-                let instance = Arc::new(Instance::new(id, entry.key().clone(), settings));
+                let actor = self
+                    .actors
+                    .as_ref()
+                    .zip(folder)
+                    .and_then(|(actors, folder)| actors.open(entry.key(), folder, &settings));
+                let instance = Arc::new(Instance::new(id, entry.key().clone(), settings, actor));
                 slot.insert(Arc::clone(&instance));
                 Arc::clone(entry.insert(instance))
             }
@@ -122,6 +141,37 @@ impl Applications {
         instance.enter();
         self.clients.fetch_add(1, Ordering::Relaxed);
         Ok(instance)
+    }
+
+    /// Ends the instances with a policy that have had no clients for as long as their settings allow.
+    pub fn end_idle(&self, now: Instant) {
+        let mut table = self.table();
+        let table = &mut *table;
+        table.instances.retain(|name, instance| {
+            let is_over = instance
+                .idle_since()
+                .is_some_and(|since| now.saturating_duration_since(since) >= instance.settings().max_idle_time);
+            if is_over {
+                if let Some(actor) = instance.actor() {
+                    let _ = actor.tell(AppEvent::Stop);
+                }
+                if let Some(count) = table.vhosts.get_mut(&(name.adaptor.clone(), name.vhost.clone())) {
+                    count.instances = count.instances.saturating_sub(1);
+                }
+                let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+                by_id.try_remove(usize::from(instance.id().0));
+            }
+            !is_over
+        });
+    }
+
+    /// Ends all instances: the server stops.
+    pub fn stop(&self) {
+        for instance in self.table().instances.values() {
+            if let Some(actor) = instance.actor() {
+                let _ = actor.tell(AppEvent::Stop);
+            }
+        }
     }
 
     /// One client less; an instance goes with its last.
@@ -133,12 +183,12 @@ impl Applications {
         let key = (name.adaptor.clone(), name.vhost.clone());
         if let Some(count) = table.vhosts.get_mut(&key) {
             count.clients = count.clients.saturating_sub(1);
-            count.instances = count.instances.saturating_sub(u64::from(is_empty));
+            count.instances = count.instances.saturating_sub(u64::from(is_empty && instance.actor().is_none()));
             if count.clients == 0 && count.instances == 0 {
                 table.vhosts.remove(&key);
             }
         }
-        if is_empty {
+        if is_empty && instance.actor().is_none() {
             table.instances.remove(name);
             let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
             by_id.try_remove(usize::from(instance.id().0));

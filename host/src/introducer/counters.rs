@@ -20,13 +20,15 @@ pub enum Counter {
     Unanswered,
     /// A lookup came too soon after others of the same asker or address, and was dropped. AMS has no such counter.
     OverRate,
+    /// An application's queue was full: what it should have been told was refused or dropped. AMS has no such counter.
+    ApplicationBusy,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 8] = [
+    pub const ALL: [Counter; 9] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -34,6 +36,7 @@ impl Counter {
         Self::UnknownTargets,
         Self::Unanswered,
         Self::OverRate,
+        Self::ApplicationBusy,
         Self::MailboxFull,
     ];
 
@@ -47,6 +50,7 @@ impl Counter {
             Self::UnknownTargets => "rtmfp_lookups_unknown",
             Self::Unanswered => "rtmfp_lookups_unanswered",
             Self::OverRate => "rtmfp_lookups_over_rate",
+            Self::ApplicationBusy => "application_busy",
             Self::MailboxFull => "worker_mailbox_full",
         }
     }
@@ -136,6 +140,7 @@ mod tests {
                 ("rtmfp_lookups_unknown", 0),
                 ("rtmfp_lookups_unanswered", 0),
                 ("rtmfp_lookups_over_rate", 0),
+                ("application_busy", 0),
                 ("worker_mailbox_full", 0)
             ]
         );

@@ -1,21 +1,25 @@
 //! The clients of one worker: between their sessions' flows and their NetConnections.
 
+mod acting;
+mod policy;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
+use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
+use rtmfp::{Endpoint, Event, PeerId, SessionId};
+
+use acting::Acting;
 
 use super::listener::Listener;
 use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
+use crate::apps::message::AppEvent;
 use crate::apps::{Applications, Instance, Seat};
-use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::command::{Level, info};
-use crate::flash::peer_info::{PeerInfo, behind_nat};
-use crate::flash::server::{Action, ConnectRequest, NetConnection, Settings, Verdict};
+use crate::flash::server::{Action, NetConnection, Settings, Verdict};
 use crate::introducer::{Counters, Directory};
 
 /// How long a client that is being closed has to take in the last messages.
@@ -53,6 +57,8 @@ struct Client {
     /// When it last did something.
     active: Instant,
     lookups: ClientRate,
+    /// Calls that the application made and that are not answered: the connection's number, the application's token.
+    calls: Vec<(u64, u64)>,
     closing: Option<Closing>,
 }
 
@@ -110,8 +116,10 @@ impl Clients {
                 if let Some(info) = endpoint.session(session) {
                     self.services.directory.set_observed(&info.peer_id, session, to);
                 }
+                self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
             }
             Event::Closed { session, reason } => {
+                self.tell(session, |client| AppEvent::Disconnect { client });
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
                     if let Some((peer, _)) = client.place {
@@ -143,6 +151,7 @@ impl Clients {
                 place: None,
                 active: now,
                 lookups: ClientRate::default(),
+                calls: Vec::new(),
                 closing: None,
             })
         });
@@ -229,6 +238,7 @@ impl Clients {
         if now >= self.idle_check {
             self.idle_check = now + self.services.applications.config().server.idle_check_interval;
             self.close_idle(now, endpoint, ports);
+            self.services.applications.end_idle(now);
         }
     }
 
@@ -257,126 +267,5 @@ impl Clients {
             }
             self.act(now, endpoint, ports, session);
         }
-    }
-}
-
-/// One client's turn.
-struct Acting<'a> {
-    now: Instant,
-    endpoint: &'a mut Endpoint,
-    session: SessionId,
-    listeners: &'a [Listener],
-    ports: &'a Ports,
-    services: &'a Services,
-    actions: &'a mut Vec<Action>,
-    doomed: &'a mut BTreeSet<(Instant, SessionId)>,
-}
-
-impl Acting<'_> {
-    fn act(&mut self, client: &mut Client, action: Action) {
-        let (now, session) = (self.now, self.session);
-        match action {
-            Action::OpenFlow { stream, return_of, metadata } => {
-                let options = FlowOptions { return_of: Some(RecvFlowId(return_of)), ..FlowOptions::default() };
-                match self.endpoint.open_flow(now, session, &metadata, options) {
-                    Ok(flow) => client.sending.push((stream, flow)),
-                    Err(error) => tracing::debug!(%session, stream, %error, "flow not opened"),
-                }
-            }
-            Action::Send { stream, message } => {
-                let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
-                let age = self.services.max_unsent_age;
-                let delivery = Delivery { start_by: age.map(|age| now + age), ..Delivery::default() };
-                if let Err(error) = self.endpoint.send(now, session, *flow, message, delivery) {
-                    // A client that takes nothing in has had its time: what it was owed cannot be kept for ever.
-                    tracing::info!(%session, stream, %error, "client does not take its messages: closed");
-                    self.endpoint.close(now, session);
-                }
-            }
-            Action::CloseFlow { stream } => {
-                if let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) {
-                    let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
-                }
-            }
-            Action::Connect(request) => self.connect(client, &request),
-            Action::SetPeerInfo(info) => self.set_peer_info(client, &info),
-            Action::Call(call) => {
-                tracing::debug!(%session, method = %call.name, "call of an unknown method");
-                client.connection.refuse_call(&call, self.actions);
-            }
-            Action::CloseSession { reason, control_flow } => {
-                tracing::debug!(%session, ?reason, "closing");
-                for (_, flow) in &client.sending {
-                    let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
-                }
-                client.closing = Some(Closing { control_flow });
-                self.doomed.insert((now + CLOSE_PATIENCE, session));
-            }
-            Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
-            Action::GroupMessage { flow, .. } | Action::GroupFlowClosed { flow } => {
-                tracing::debug!(%session, flow, "group control");
-            }
-            Action::Answer { .. } | Action::PingResponse { .. } => (),
-        }
-    }
-
-    fn listener(&self, interface: InterfaceId) -> Option<&Listener> {
-        self.listeners.get(usize::from(self.ports.lookup(interface)?.socket))
-    }
-
-    fn connect(&mut self, client: &mut Client, request: &ConnectRequest) {
-        let session = self.session;
-        let Some(info) = self.endpoint.session(session) else { return };
-        let adaptor = self.listener(info.interface).map_or(0, |listener| listener.adaptor);
-        let applications = &self.services.applications;
-        let answer = match applications.admit(adaptor, request, info.far_address.ip()) {
-            Ok(seat) => {
-                tracing::info!(
-                    %session,
-                    peer = %info.peer_id,
-                    address = %info.far_address,
-                    app = %seat.instance().name(),
-                    agent = %request.agent,
-                    "client connected"
-                );
-                let instance = seat.instance().id().0;
-                client.place = Some((info.peer_id, seat));
-                self.services.directory.connect(info.peer_id, session, instance, info.far_address);
-                let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
-                client.connection.accept(vec![seen], self.actions)
-            }
-            Err(refusal) => {
-                tracing::info!(%session, address = %info.far_address, uri = %request.tc_url, %refusal, "client refused");
-                client.connection.reject(refusal.to_rejection(), self.actions)
-            }
-        };
-        if let Err(error) = answer {
-            tracing::warn!(%session, %error, "connect could not be answered");
-        }
-        self.advise_keepalive(client, &[]);
-    }
-
-    fn set_peer_info(&mut self, client: &mut Client, info: &PeerInfo) {
-        let session = self.session;
-        for skipped in &info.skipped {
-            tracing::debug!(%session, entry = %skipped.text, reason = %skipped.reason, "setPeerInfo entry skipped");
-        }
-        tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
-        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id) {
-            self.services.directory.set_reported(&peer, session, &info.addresses);
-        }
-        self.advise_keepalive(client, &info.addresses);
-    }
-
-    /// Until a client has told its addresses, it is taken to be behind a NAT.
-    fn advise_keepalive(&mut self, client: &mut Client, reported: &[SocketAddr]) {
-        let Some(info) = self.endpoint.session(self.session) else { return };
-        let config = self.services.applications.config();
-        let adaptor = self.listener(info.interface).and_then(|listener| config.all_adaptors().nth(listener.adaptor));
-        let rtmfp = &adaptor.unwrap_or(&config.default_adaptor).rtmfp;
-        let is_translated = behind_nat(info.far_address, reported);
-        let keepalive = if is_translated { rtmfp.keepalive_nat } else { rtmfp.keepalive_no_nat };
-        let millis = |period: Duration| u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
-        client.connection.set_keepalive_timers(millis(keepalive.server), millis(keepalive.peers), self.actions);
     }
 }

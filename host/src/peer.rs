@@ -70,8 +70,8 @@ impl Peer {
             self.ports.transmit(&mut self.endpoint).await;
             let deadline = self.endpoint.poll_timeout();
             let (endpoint, ports) = (&mut self.endpoint, &mut self.ports);
-            let received = ports.receive(|interface, from, datagram| {
-                endpoint.handle_datagram(Instant::now(), interface, from, datagram);
+            let received = ports.receive(|now, interface, from, datagram| {
+                endpoint.handle_datagram(now, interface, from, datagram);
             });
             tokio::select! {
                 result = received => result?,

@@ -89,14 +89,15 @@ impl Ports {
         u32::try_from(socket).ok().map(InterfaceId)
     }
 
-    /// Takes in one batch from each socket that has something, and hands over each datagram with its interface and source.
+    /// Takes in one batch from each socket that has something, and hands over each datagram with the time of the batch, its
+    /// interface and its source.
     ///
     /// # Errors
     /// If a socket is of no use any more.
     pub fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
-        mut handle: impl FnMut(InterfaceId, SocketAddr, &mut [u8]),
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
     ) -> Poll<io::Result<()>> {
         let mut is_any = false;
         for (index, socket) in self.sockets.iter().enumerate() {
@@ -113,7 +114,7 @@ impl Ports {
                     self.taps.iter_mut().for_each(|tap| tap(now, datagram.from, to, datagram.bytes));
                 }
                 let interface = self.interfaces.intern(index as u16, datagram.local);
-                handle(interface, datagram.from, datagram.bytes);
+                handle(now, interface, datagram.from, datagram.bytes);
             }
         }
         if is_any { Poll::Ready(Ok(())) } else { Poll::Pending }
@@ -179,7 +180,10 @@ impl Ports {
     ///
     /// # Errors
     /// If a socket is of no use any more.
-    pub async fn receive(&mut self, mut handle: impl FnMut(InterfaceId, SocketAddr, &mut [u8])) -> io::Result<()> {
+    pub async fn receive(
+        &mut self,
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
+    ) -> io::Result<()> {
         poll_fn(|context| self.poll_receive(context, &mut handle)).await
     }
 }

@@ -113,13 +113,13 @@ impl Worker {
             let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), until].into_iter().flatten().min();
             let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
             let mut strays = Vec::new();
-            let received = self.ports.receive(|interface, from, datagram| {
+            let received = self.ports.receive(|now, interface, from, datagram| {
                 match cipher::session_id(datagram) {
                     // The kernel chooses workers by address; a session's worker stands in its id.
                     Some(id) if id != 0 && prefix_of(id) != index && usize::from(prefix_of(id)) < mailboxes.len() => {
                         strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
                     }
-                    _ => endpoint.handle_datagram(Instant::now(), interface, from, datagram),
+                    _ => endpoint.handle_datagram(now, interface, from, datagram),
                 }
             });
             let wake = tokio::select! {
@@ -192,6 +192,7 @@ impl Worker {
     }
 
     fn drain(&mut self, clients: &mut Clients, mut stopping: Option<&mut Stopping>) {
+        let now = Instant::now();
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(stopping) = &mut stopping {
                 stopping.note(&event);
@@ -204,9 +205,9 @@ impl Worker {
                     let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
                     self.keying.submit(job, Box::new(reply));
                 }
-                Event::Lookup(lookup) => self.look_up(clients, &lookup),
+                Event::Lookup(lookup) => self.look_up(now, clients, &lookup),
                 Event::Keys { session, keys } => self.record_session(session, &keys),
-                event => clients.handle(Instant::now(), &mut self.endpoint, &self.ports, event),
+                event => clients.handle(now, &mut self.endpoint, &self.ports, event),
             }
         }
     }
@@ -234,7 +235,7 @@ impl Worker {
             AppCommand::Deny { .. } => counters.add(Counter::LookupsDenied),
             AppCommand::BuiltIn { lookup } => {
                 let target = lookup.lookup.target.and_then(|target| self.services.directory.lookup(&target));
-                self.answer(target.as_ref(), &lookup.lookup);
+                self.answer(now, target.as_ref(), &lookup.lookup);
             }
             command => clients.command(now, &mut self.endpoint, &self.ports, command),
         }
@@ -246,8 +247,7 @@ impl Worker {
     }
 
     /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
-    fn look_up(&mut self, clients: &mut Clients, lookup: &Lookup) {
-        let now = Instant::now();
+    fn look_up(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
         let is_permitted = self.services.rates.permit_lookup(now, lookup.initiator.ip())
@@ -262,24 +262,24 @@ impl Worker {
             LookupMode::None => (),
             LookupMode::Partial if target.is_some() => (),
             LookupMode::Partial | LookupMode::All => {
-                self.ask_policy(instance.as_deref(), lookup, target.as_ref());
+                self.ask_policy(now, instance.as_deref(), lookup, target.as_ref());
                 return;
             }
         }
-        self.answer(target.as_ref(), lookup);
+        self.answer(now, target.as_ref(), lookup);
     }
 
     /// The built-in answer.
-    fn answer(&mut self, target: Option<&Peer>, lookup: &Lookup) {
+    fn answer(&mut self, now: Instant, target: Option<&Peer>, lookup: &Lookup) {
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
         match target {
-            Some(target) => self.introduce(target, lookup),
+            Some(target) => self.introduce(now, target, lookup),
             None => self.services.counters.worker(self.index).add(Counter::UnknownTargets),
         }
     }
 
     /// Leaves a lookup to the policy of an application.
-    fn ask_policy(&mut self, instance: Option<&Instance>, lookup: &Lookup, target: Option<&Peer>) {
+    fn ask_policy(&mut self, now: Instant, instance: Option<&Instance>, lookup: &Lookup, target: Option<&Peer>) {
         let counters = self.services.counters.worker(self.index);
         let Some((instance, actor)) = instance.and_then(|instance| Some((instance, instance.actor()?))) else {
             // The application leaves its lookups to a script that it does not have.
@@ -295,7 +295,7 @@ impl Worker {
         match instance.settings().policy.on_failure {
             Fallback::Deny => counters.add(Counter::LookupsDenied),
             Fallback::Ignore => (),
-            Fallback::Continue => self.answer(target, lookup),
+            Fallback::Continue => self.answer(now, target, lookup),
         }
     }
 
@@ -319,7 +319,7 @@ impl Worker {
     }
 
     /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn introduce(&mut self, target: &Peer, lookup: &Lookup) {
+    fn introduce(&mut self, now: Instant, target: &Peer, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         let introduction = introduce(target, lookup.initiator);
         if !introduction.redirect.is_empty() {
@@ -328,7 +328,7 @@ impl Worker {
         }
         let session = introduction.target;
         if session.prefix() == self.index {
-            if self.endpoint.forward(Instant::now(), session, lookup).is_ok() {
+            if self.endpoint.forward(now, session, lookup).is_ok() {
                 counters.add(Counter::Forwards);
             }
             return;

@@ -83,7 +83,7 @@ impl Endpoint {
 
     /// The session with the holder of this certificate that is open, or nearly.
     fn session_with(&self, certificate: &Certificate) -> Option<SessionId> {
-        let open = self.by_peer.get(&certificate.fingerprint()).copied();
+        let open = self.by_peer.get(&certificate.fingerprint(), &self.slots);
         open.or_else(|| {
             self.initiations().find_map(|(id, initiation)| {
                 let chosen = initiation.chosen()?;
@@ -216,7 +216,7 @@ impl Endpoint {
     /// A new beginning of the same endpoint has a cookie from after the session's. A keying with an older one is the late rest
     /// of an attempt that was given up, in glare for example, and must not end what came of the other.
     fn may_take_address(&mut self, now: Instant, keying: &Keying) -> bool {
-        let Some(&holder) = self.by_address.get(&keying.from()) else { return true };
+        let Some(holder) = self.by_address.get(&keying.from(), &self.slots) else { return true };
         self.with_session(now, holder, |session, _| {
             let is_same = session.identity().certificate_hash == keying.certificate_hash;
             if !is_same {
@@ -267,7 +267,7 @@ impl Endpoint {
             self.used_cookies.release(&keying.cookie);
             return;
         }
-        if let Some(&stale) = self.by_address.get(&keying.from()) {
+        if let Some(stale) = self.by_address.get(&keying.from(), &self.slots) {
             self.with_session(now, stale, |session, context| session.abort(context, CloseReason::Overridden, false));
         }
         let far_id = keying.far_id();
@@ -374,8 +374,8 @@ impl Endpoint {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return };
         self.counters.sessions_opened += 1;
         let is_initiator = session.role() == Mode::Initiator;
-        self.by_address.insert(session.transmit().to, id);
-        self.by_peer.insert(session.identity().peer_id, id);
+        self.by_address.insert(id, &self.slots);
+        self.by_peer.insert(id, &self.slots);
         if let Some(keys) = revealed {
             self.events.push_back(Event::Keys { session: id, keys });
         }

@@ -52,7 +52,7 @@ impl Endpoint {
                     initiator: transmit.to,
                     tag: SmallVec::from_slice(tag),
                     interface: transmit.interface,
-                    asker: self.by_address.get(&transmit.to).copied(),
+                    asker: self.by_address.get(&transmit.to, &self.slots),
                 }));
             }
         }

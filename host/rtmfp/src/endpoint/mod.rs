@@ -4,6 +4,7 @@ mod config;
 mod counters;
 mod event;
 mod fragments;
+mod index;
 mod keying;
 mod keying_job;
 mod lookup;
@@ -13,7 +14,7 @@ mod slots;
 mod startup;
 mod timers;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,6 +40,7 @@ use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
 use crate::wire::packet;
 use crate::wire::{Chunk, Mode, PacketHeader};
 use fragments::Reassembly;
+use index::Index;
 use slots::Slots;
 use timers::Timers;
 
@@ -74,9 +76,9 @@ pub struct Endpoint {
     fragments: Reassembly,
     slots: Slots<Occupant>,
     /// The open session at each address, for those who ask from there and for those who want to take it over.
-    by_address: HashMap<SocketAddr, SessionId>,
+    by_address: Index<SocketAddr>,
     /// The open session with each peer.
-    by_peer: HashMap<PeerId, SessionId>,
+    by_peer: Index<PeerId>,
     /// The sessions being opened, by tag.
     by_tag: BTreeMap<[u8; crate::session::initiator::TAG_LEN], SessionId>,
     timers: Timers,
@@ -112,8 +114,8 @@ impl Endpoint {
             cookies,
             startup_opener: Opener::startup(),
             fragments: Reassembly::default(),
-            by_address: HashMap::new(),
-            by_peer: HashMap::new(),
+            by_address: Index::new(),
+            by_peer: Index::new(),
             by_tag: BTreeMap::new(),
             timers: Timers::default(),
             queue: VecDeque::new(),
@@ -339,11 +341,11 @@ impl Endpoint {
         let deadline = session.deadline(&self.config);
         self.timers.arm(now, id, &mut session.armed, deadline);
         if was_open && (!is_open || moved_to != address) {
-            remove_if(&mut self.by_address, &address, id);
+            self.by_address.remove(&address, id);
             if is_open {
-                self.by_address.insert(moved_to, id);
+                self.by_address.insert(id, &self.slots);
             } else {
-                remove_if(&mut self.by_peer, &peer, id);
+                self.by_peer.remove(&peer, id);
             }
         }
         self.settle(id);
@@ -368,12 +370,5 @@ impl Endpoint {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
         seed
-    }
-}
-
-/// Removes an entry that still points to this session.
-fn remove_if<K: std::hash::Hash + Eq>(map: &mut HashMap<K, SessionId>, key: &K, id: SessionId) {
-    if map.get(key) == Some(&id) {
-        map.remove(key);
     }
 }

@@ -49,7 +49,7 @@ impl Endpoint {
 
     /// The open session with a peer.
     pub fn session_of(&self, peer: &PeerId) -> Option<SessionId> {
-        self.by_peer.get(peer).copied()
+        self.by_peer.get(peer, &self.slots)
     }
 
     /// How many sessions there are: opening, open and closing.

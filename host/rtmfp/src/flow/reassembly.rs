@@ -68,7 +68,7 @@ impl Segment {
 /// The fragments of one receiving flow that are not delivered yet.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
-    partial: Option<Partial>,
+    partial: Option<Box<Partial>>,
     /// By first sequence number. Runs that touch and belong to one message are one segment.
     segments: BTreeMap<u64, Segment>,
     buffered: usize,
@@ -251,7 +251,7 @@ impl Reassembly {
 
     fn set_partial(&mut self, partial: Partial) {
         self.buffered += partial.data.len();
-        self.partial = Some(partial);
+        self.partial = Some(Box::new(partial));
     }
 
     fn discard_partial(&mut self) {
@@ -261,7 +261,7 @@ impl Reassembly {
     }
 
     fn finish_partial(&mut self) -> Option<Assembled> {
-        let Partial { first, last, data } = self.partial.take()?;
+        let Partial { first, last, data } = *self.partial.take()?;
         self.buffered -= data.len();
         self.expected = u32::try_from(data.len()).unwrap_or(u32::MAX);
         Some(Assembled { first, last, data })

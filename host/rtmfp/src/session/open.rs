@@ -256,12 +256,11 @@ impl Session {
             Chunk::Ack(ack) => self.flows.on_ack(&self.timing(context.now), ack),
             Chunk::BufferProbe(probe) => self.flows.on_buffer_probe(&self.timing(context.now), probe),
             Chunk::FlowException(exception) => self.flows.on_exception(&self.timing(context.now), exception),
-            Chunk::ForwardedIHello(_)
-                if context.config.forwarders == Forwarders::Chosen && self.role != Mode::Initiator =>
+            Chunk::ForwardedIHello(hello)
+                if context.config.forwarders == Forwarders::Anybody || self.role == Mode::Initiator =>
             {
-                ()
+                context.forwarded.push(Forwarded::new(interface, hello));
             }
-            Chunk::ForwardedIHello(hello) => context.forwarded.push(Forwarded::new(interface, hello)),
             // Startup chunks have no place here (RFC 7016 §2.2.4), unknown ones are ignored (§2.3).
             _ => (),
         }

@@ -1,5 +1,7 @@
 //! Calls both ways, and the commands of the connection itself.
 
+use thin_vec::ThinVec;
+
 use super::super::amf::{EncodeError, Value};
 use super::super::command::{Command, Level, info};
 use super::super::peer_info::PeerInfo;
@@ -9,7 +11,7 @@ use super::{Action, CONTROL_STREAM, Call, NetConnection, Report};
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     last: u64,
-    waiting: Vec<u64>,
+    waiting: ThinVec<u64>,
 }
 
 /// Why a call was not made.

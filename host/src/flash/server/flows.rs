@@ -1,5 +1,7 @@
 //! The flows of a connection: which the client may open, and which the server has.
 
+use smallvec::SmallVec;
+
 use super::super::metadata::FlowKind;
 use super::connect::Phase;
 use super::{Action, CONTROL_STREAM, CloseReason, NetConnection};
@@ -42,8 +44,8 @@ pub enum RejectReason {
 pub(super) struct Flows {
     /// The client's control flow, to which all of the server's are associated.
     control: Option<u64>,
-    /// All receiving flows, the control flow among them.
-    receiving: Vec<(u64, FlowKind)>,
+    /// All receiving flows, the control flow among them: most clients never open another.
+    receiving: SmallVec<[(u64, FlowKind); 1]>,
     /// Whether the server's control flow is open.
     control_sending: bool,
 }
@@ -79,10 +81,6 @@ impl NetConnection {
                     self.flows.control = Some(flow);
                 }
                 self.flows.receiving.retain(|(id, _)| *id != flow);
-                if self.flows.receiving.is_empty() {
-                    // Most clients never open another.
-                    self.flows.receiving.reserve_exact(1);
-                }
                 self.flows.receiving.push((flow, kind));
                 Verdict::Accept(kind)
             }

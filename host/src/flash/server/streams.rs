@@ -1,5 +1,7 @@
 //! Streams that a client creates. None carries media: `play` and `publish` are told so in the way that clients understand.
 
+use thin_vec::ThinVec;
+
 use super::super::amf::Value;
 use super::super::command::{Command, Level, info};
 use super::calls::abridged;
@@ -8,7 +10,7 @@ use super::{Action, CONTROL_STREAM, NetConnection, Report};
 /// The streams of a connection. Few: a list beats a map.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    list: Vec<Stream>,
+    list: ThinVec<Stream>,
 }
 
 #[derive(Debug)]

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, Event, PeerId, SessionId};
+use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use acting::Acting;
 
@@ -51,14 +53,14 @@ pub struct Services {
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
-    sending: Vec<(u32, SendFlowId)>,
+    sending: SmallVec<[(u32, SendFlowId); 1]>,
     /// What it is connected to, and its id in the directory.
     place: Option<(PeerId, Seat)>,
     /// When it last did something.
     active: Instant,
     lookups: ClientRate,
     /// Calls that the application made and that are not answered: the connection's number, the application's token.
-    calls: Vec<(u64, u64)>,
+    calls: ThinVec<(u64, u64)>,
     closing: Option<Closing>,
 }
 
@@ -147,11 +149,11 @@ impl Clients {
             let connection = NetConnection::new(Arc::clone(settings));
             Box::new(Client {
                 connection,
-                sending: Vec::with_capacity(1),
+                sending: SmallVec::new(),
                 place: None,
                 active: now,
                 lookups: ClientRate::default(),
-                calls: Vec::new(),
+                calls: ThinVec::new(),
                 closing: None,
             })
         });

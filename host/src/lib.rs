@@ -8,5 +8,7 @@ pub mod flash;
 pub mod introducer;
 pub mod net;
 pub mod peer;
+pub mod policy;
 pub mod record;
+pub mod registry;
 pub mod server;

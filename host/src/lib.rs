@@ -9,5 +9,7 @@ pub mod groups;
 pub mod introducer;
 pub mod net;
 pub mod peer;
+pub mod policy;
 pub mod record;
+pub mod registry;
 pub mod server;

@@ -14,12 +14,14 @@ use rtmfp::flow::FlowConfig;
 use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES};
 use tokio::sync::watch;
 
-use crate::apps::Applications;
+use crate::apps::{Applications, Caretaker};
 use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::net::{KeyingPool, Listener, Ports, Rates, Services, UdpSocket, Worker, listen, mailbox};
+use crate::net::{KeyingPool, Listener, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen, mailbox};
+use crate::policy::lua;
 use crate::record::Recorder;
+use crate::registry::InMemory;
 
 /// RTMFP's port (RFC 7425 §6.1).
 pub const DEFAULT_PORT: u16 = 1935;
@@ -53,6 +55,8 @@ pub struct Server {
     services: Arc<Services>,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    caretaker: Option<Caretaker>,
+    scripts: Arc<lua::Host>,
 }
 
 impl Server {
@@ -92,22 +96,28 @@ impl Server {
         let cookies = CookieJar::new(now, &mut rng);
         tracing::info!(server = %identity.peer_id(), workers = count, "starting");
 
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
+        let mailboxes: Arc<[_]> = senders.into();
+        let scripts = lua::HostSettings { threads: config.server.script_threads, ..lua::HostSettings::default() };
+        let commands = Arc::new(Switchboard(Arc::clone(&mailboxes)));
+        let scripts = lua::Host::start(scripts, commands, Arc::new(InMemory::default()));
+        let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let services = Arc::new(Services {
             directory: Directory::new(),
             counters: Counters::new(count as u8),
             connection: Arc::new(Settings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
-            applications: Arc::new(Applications::new(config.clone())),
+            applications: Arc::new(Applications::new(config.clone(), Some(Arc::clone(&scripts) as _))),
+            potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
+            near_id: identity.peer_id(),
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let threads = or_processors(config.server.keying_threads);
         let keying = Arc::new(KeyingPool::start(threads, groups.first().copied().unwrap_or(Group::Modp2))?);
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
-        let mailboxes: Arc<[_]> = senders.into();
         let (stop, stopped) = watch::channel(false);
 
-        let mut server = Self { addresses, services, stop, workers: Vec::new() };
+        let mut server = Self { addresses, services, stop, workers: Vec::new(), caretaker: None, scripts };
         for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
             let mut endpoint = endpoint_config(config, identities.clone(), count);
             endpoint.session_prefix = index as u8;
@@ -130,6 +140,10 @@ impl Server {
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || parts.work());
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
+        let applications = &server.services.applications;
+        applications.open_at_start();
+        let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
+        server.caretaker = Some(caretaker);
         Ok(server)
     }
 
@@ -138,6 +152,7 @@ impl Server {
     pub fn reconfigure(&self, config: Config) -> Vec<&'static str> {
         let pending = needs_restart(&self.services.applications.config(), &config);
         self.services.applications.reconfigure(config);
+        self.services.applications.open_at_start();
         pending
     }
 
@@ -156,14 +171,17 @@ impl Server {
         self.services.directory.len()
     }
 
-    /// Closes all clients in an orderly way and waits for the workers, a few seconds at most.
+    /// Closes all clients in an orderly way and waits for the workers, and then for the scripts, a few seconds at most.
     pub fn stop(&mut self) {
+        self.caretaker = None;
         let _ = self.stop.send(true);
         for worker in self.workers.drain(..) {
             if worker.join().is_err() {
                 tracing::error!("a worker panicked");
             }
         }
+        // After the last client has been reported gone.
+        self.scripts.stop();
     }
 }
 

@@ -76,7 +76,8 @@ impl Applications {
             instance: request.path.instance.clone(),
         };
         let limits = Limits { connections: vhost.max_connections, instances: vhost.max_app_instances };
-        let instance = self.enter(name, Arc::clone(vhost.application(application)), limits)?;
+        let folder = vhost.applications.get(application).map(|registered| registered.folder.as_path());
+        let instance = self.enter(name, Arc::clone(vhost.application(application)), folder, limits)?;
         Ok(Seat { applications: Arc::clone(self), instance })
     }
 }

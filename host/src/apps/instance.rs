@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use rtmfp::SessionId;
 
+use super::Actor;
 use crate::config::{Application, LookupMode};
+use crate::flash::uri::DEFAULT_NAME;
 use crate::groups::Memberships;
 use crate::groups::bootstrap::Settings;
 use crate::groups::channel::Limits;
@@ -29,6 +32,22 @@ pub struct InstanceName {
     pub instance: String,
 }
 
+impl InstanceName {
+    /// The instance of an application that clients get who name none.
+    pub(super) fn first(adaptor: &str, vhost: &str, application: &str) -> Self {
+        Self {
+            adaptor: adaptor.to_owned(),
+            vhost: vhost.to_owned(),
+            application: application.to_owned(),
+            instance: DEFAULT_NAME.to_owned(),
+        }
+    }
+
+    pub(super) fn is_first(&self) -> bool {
+        self.instance == DEFAULT_NAME
+    }
+}
+
 impl fmt::Display for InstanceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.application, self.instance)
@@ -43,11 +62,30 @@ pub struct Instance {
     clients: AtomicU64,
     /// The groups that its clients are in; `None` until the first joins one.
     groups: Mutex<Option<Memberships<SessionId>>>,
+    /// Its policy, if it has one of its own.
+    actor: Option<Arc<dyn Actor>>,
+    /// Since when it has no clients.
+    idle_since: Mutex<Option<Instant>>,
 }
 
 impl Instance {
-    pub(super) fn new(id: InstanceId, name: InstanceName, settings: Arc<Application>) -> Self {
-        Self { id, name, settings: ArcSwap::new(settings), clients: AtomicU64::new(0), groups: Mutex::default() }
+    pub(super) fn new(
+        id: InstanceId,
+        name: InstanceName,
+        settings: Arc<Application>,
+        actor: Option<Arc<dyn Actor>>,
+    ) -> Self {
+        let (settings, clients) = (ArcSwap::new(settings), AtomicU64::new(0));
+        Self { id, name, settings, clients, groups: Mutex::default(), actor, idle_since: Mutex::default() }
+    }
+
+    /// Its policy, if it has one of its own.
+    pub fn actor(&self) -> Option<&Arc<dyn Actor>> {
+        self.actor.as_ref()
+    }
+
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its number.
@@ -92,16 +130,24 @@ impl Instance {
         work(groups)
     }
 
-    pub(super) fn set_settings(&self, settings: Arc<Application>) {
+    pub(super) fn reconfigure(&self, settings: Arc<Application>) {
+        if let Some(actor) = &self.actor {
+            actor.reconfigure(Arc::clone(&settings));
+        }
         self.settings.store(settings);
     }
 
     pub(super) fn enter(&self) {
         self.clients.fetch_add(1, Ordering::Relaxed);
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// How many are left.
     pub(super) fn leave(&self) -> u64 {
-        self.clients.fetch_sub(1, Ordering::Relaxed) - 1
+        let left = self.clients.fetch_sub(1, Ordering::Relaxed) - 1;
+        if left == 0 {
+            *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        left
     }
 }

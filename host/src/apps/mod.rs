@@ -3,18 +3,24 @@
 //! An application without a script has no thread and no machine of its own: an instance is an entry in a table, made by its first
 //! client and gone with its last.
 
+mod actor;
 mod admission;
+mod caretaker;
 mod instance;
+pub mod message;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
+use message::AppEvent;
 use slab::Slab;
 
+pub use actor::{Actor, Actors};
 pub use admission::{Refusal, Seat};
+pub use caretaker::Caretaker;
 pub use instance::{Instance, InstanceId, InstanceName};
 
 use crate::config::{Application, Config};
@@ -27,6 +33,8 @@ pub struct Applications {
     by_id: RwLock<Slab<Arc<Instance>>>,
     /// All clients of the server.
     clients: AtomicU64,
+    /// Where instances get their policies from.
+    actors: Option<Arc<dyn Actors>>,
 }
 
 #[derive(Default)]
@@ -44,8 +52,9 @@ struct VhostCount {
 
 impl Applications {
     /// No instances yet.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, actors: Option<Arc<dyn Actors>>) -> Self {
         Self {
+            actors,
             config: ArcSwap::from_pointee(config),
             table: Mutex::default(),
             by_id: RwLock::default(),
@@ -63,7 +72,7 @@ impl Applications {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
         for instance in self.table().instances.values() {
-            instance.set_settings(settings_of(&config, instance.name()));
+            instance.reconfigure(settings_of(&config, instance.name()));
         }
     }
 
@@ -77,6 +86,15 @@ impl Applications {
         let config = self.config.load();
         let vhost = &config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor).default_vhost;
         Arc::clone(vhost.application(&vhost.default_application))
+    }
+
+    /// The first instance of the default application of an adaptor, if it is there.
+    pub fn default_instance(&self, adaptor: usize) -> Option<Arc<Instance>> {
+        let config = self.config.load();
+        let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
+        let vhost = &adaptor.default_vhost;
+        let name = InstanceName::first(&adaptor.name, &vhost.name, &vhost.default_application);
+        self.table().instances.get(&name).cloned()
     }
 
     /// How many clients are connected.
@@ -95,52 +113,93 @@ impl Applications {
     }
 
     /// The instance of that name with one more client; it is made if it is not there.
-    fn enter(&self, name: InstanceName, settings: Arc<Application>, limits: Limits) -> Result<Arc<Instance>, Refusal> {
+    fn enter(
+        &self,
+        name: InstanceName,
+        settings: Arc<Application>,
+        folder: Option<&Path>,
+        limits: Limits,
+    ) -> Result<Arc<Instance>, Refusal> {
         let mut table = self.table();
-        let table = &mut *table;
-        let count = table.vhosts.entry((name.adaptor.clone(), name.vhost.clone())).or_default();
-        if limits.connections.is_some_and(|most| count.clients >= most) {
+        let vhost = (name.adaptor.clone(), name.vhost.clone());
+        let clients = table.vhosts.get(&vhost).map_or(0, |count| count.clients);
+        if limits.connections.is_some_and(|most| clients >= most) {
             return Err(Refusal::TooManyConnections);
         }
-        let instance = match table.instances.entry(name) {
-            Entry::Occupied(entry) => Arc::clone(entry.get()),
-            Entry::Vacant(entry) => {
-                if limits.instances.is_some_and(|most| count.instances >= most) {
-                    return Err(Refusal::TooManyInstances);
-                }
-                let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-                let slot = by_id.vacant_entry();
-                let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
-                count.instances += 1;
-                let instance = Arc::new(Instance::new(id, entry.key().clone(), settings));
-                slot.insert(Arc::clone(&instance));
-                Arc::clone(entry.insert(instance))
-            }
-        };
-        count.clients += 1;
+        let instance = self.open(&mut table, name, settings, folder, limits)?;
+        table.vhosts.entry(vhost).or_default().clients += 1;
         instance.enter();
         self.clients.fetch_add(1, Ordering::Relaxed);
         Ok(instance)
     }
 
-    /// One client less; an instance goes with its last.
+    /// The instance of that name; it is made if it is not there.
+    fn open(
+        &self,
+        table: &mut Table,
+        name: InstanceName,
+        settings: Arc<Application>,
+        folder: Option<&Path>,
+        limits: Limits,
+    ) -> Result<Arc<Instance>, Refusal> {
+        if let Some(instance) = table.instances.get(&name) {
+            return Ok(Arc::clone(instance));
+        }
+        let vhost = (name.adaptor.clone(), name.vhost.clone());
+        let instances = table.vhosts.get(&vhost).map_or(0, |count| count.instances);
+        if limits.instances.is_some_and(|most| instances >= most) {
+            return Err(Refusal::TooManyInstances);
+        }
+        let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        let slot = by_id.vacant_entry();
+        let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
+        let actor = self.actors.as_ref().zip(folder).and_then(|(actors, folder)| actors.open(&name, folder, &settings));
+        let instance = Arc::new(Instance::new(id, name.clone(), settings, actor));
+        slot.insert(Arc::clone(&instance));
+        table.vhosts.entry(vhost).or_default().instances += 1;
+        table.instances.insert(name, Arc::clone(&instance));
+        Ok(instance)
+    }
+
+    /// Takes an instance without clients out of the table, and its policy to its end.
+    fn end(&self, table: &mut Table, instance: &Instance) {
+        let name = instance.name();
+        if table.instances.remove(name).is_none() {
+            return;
+        }
+        if let Some(actor) = instance.actor() {
+            let _ = actor.tell(AppEvent::Stop);
+        }
+        let vhost = (name.adaptor.clone(), name.vhost.clone());
+        if let Some(count) = table.vhosts.get_mut(&vhost) {
+            count.instances = count.instances.saturating_sub(1);
+            if count.clients == 0 && count.instances == 0 {
+                table.vhosts.remove(&vhost);
+            }
+        }
+        self.by_id.write().unwrap_or_else(PoisonError::into_inner).try_remove(usize::from(instance.id().0));
+    }
+
+    /// One client less; an instance goes with its last, unless it has a policy that may wait for others.
     fn leave(&self, instance: &Instance) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
         let mut table = self.table();
         let is_empty = instance.leave() == 0;
-        let name = instance.name();
-        let key = (name.adaptor.clone(), name.vhost.clone());
-        if let Some(count) = table.vhosts.get_mut(&key) {
+        let vhost = (instance.name().adaptor.clone(), instance.name().vhost.clone());
+        if let Some(count) = table.vhosts.get_mut(&vhost) {
             count.clients = count.clients.saturating_sub(1);
-            count.instances = count.instances.saturating_sub(u64::from(is_empty));
-            if count.clients == 0 && count.instances == 0 {
-                table.vhosts.remove(&key);
-            }
         }
-        if is_empty {
-            table.instances.remove(name);
-            let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
-            by_id.try_remove(usize::from(instance.id().0));
+        if is_empty && instance.actor().is_none_or(|actor| actor.is_over()) {
+            self.end(&mut table, instance);
+        }
+    }
+
+    /// Ends all instances: the server stops.
+    pub fn stop(&self) {
+        for instance in self.table().instances.values() {
+            if let Some(actor) = instance.actor() {
+                let _ = actor.tell(AppEvent::Stop);
+            }
         }
     }
 }

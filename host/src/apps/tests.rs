@@ -28,7 +28,7 @@ fn localhost() -> IpAddr {
 fn applications(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
     let mut config = Config::built_in();
     change(&mut config);
-    Arc::new(Applications::new(config))
+    Arc::new(Applications::new(config, None))
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bench;
 mod check_config;
 mod probe;
 mod run;
+mod test;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -34,6 +35,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Connect to a server as a client does, and say how it went.
     Probe(probe::ProbeArgs),
+    /// Run the tests that stand beside a script, without a network.
+    Test(test::TestArgs),
 }
 
 /// Runs the program.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::CheckConfig(args)) => check_config::check_config(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Test(args)) => test::test(&args),
         Some(Command::Probe(args)) => return probe::run(&args),
     };
     match result {

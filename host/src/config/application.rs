@@ -41,6 +41,8 @@ pub struct Script {
     pub time: Option<Duration>,
     /// Where `load` and `require` look, behind the folder of the application.
     pub library: Vec<PathBuf>,
+    /// Whether it is loaded anew when a file of its folder has changed.
+    pub watch: bool,
     /// What the script finds as `application.config`.
     pub config: Settings,
 }
@@ -162,6 +164,12 @@ const ENTRIES: &[Entry] = &[
         "lua/library",
         "Folders where `load` and `require` look, behind that of the application",
     ),
+    ours(
+        "ScriptEngine/Watch",
+        Kind::Flag,
+        "false",
+        "Whether a script is loaded anew when a file `*.lua` in its folder has changed; else SIGHUP does that",
+    ),
     ams("ScriptEngine/ApplicationObject/config", Kind::Tree, "", "What the script finds as `application.config`"),
     ams(
         "RTMFP/PeerLookupEvents@mode",
@@ -207,6 +215,7 @@ impl Application {
                 memory: kilobytes.saturating_mul(1024),
                 time: view.time_or_none("ScriptEngine/MaxTimeOut"),
                 library: view.paths("ScriptEngine/ScriptLibPath").iter().map(|path| root.join(path)).collect(),
+                watch: view.flag("ScriptEngine/Watch"),
                 config: Settings::read(view, "ScriptEngine/ApplicationObject/config"),
             },
             peer_lookup_events: view.word("RTMFP/PeerLookupEvents@mode", &lookup_modes),

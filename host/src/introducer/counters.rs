@@ -24,13 +24,15 @@ pub enum Counter {
     GroupJoins,
     /// A client left a group, or was gone.
     GroupLeaves,
+    /// An application's queue was full: what it should have been told was refused or dropped. AMS has no such counter.
+    ApplicationBusy,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 10] = [
+    pub const ALL: [Counter; 11] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -40,6 +42,7 @@ impl Counter {
         Self::OverRate,
         Self::GroupJoins,
         Self::GroupLeaves,
+        Self::ApplicationBusy,
         Self::MailboxFull,
     ];
 
@@ -55,6 +58,7 @@ impl Counter {
             Self::OverRate => "rtmfp_lookups_over_rate",
             Self::GroupJoins => "group_join",
             Self::GroupLeaves => "group_leave",
+            Self::ApplicationBusy => "application_busy",
             Self::MailboxFull => "worker_mailbox_full",
         }
     }
@@ -146,6 +150,7 @@ mod tests {
                 ("rtmfp_lookups_over_rate", 0),
                 ("group_join", 0),
                 ("group_leave", 0),
+                ("application_busy", 0),
                 ("worker_mailbox_full", 0)
             ]
         );

@@ -1,11 +1,13 @@
 //! What workers send each other, and what others send them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
 use super::interface::Interface;
+use crate::apps::message::{AppCommand, Commands};
 use crate::groups::GroupDigest;
 
 /// A message to a worker.
@@ -39,6 +41,8 @@ pub enum Mail {
         /// The other.
         about: PeerId,
     },
+    /// An application's policy wants something done.
+    Policy(Box<AppCommand>),
     /// Public-key work is done.
     Keyed(Box<KeyingDone>),
 }
@@ -48,6 +52,17 @@ const MAILBOX: usize = 4096;
 
 /// Leads to a worker's mailbox.
 pub type MailSender = mpsc::Sender<Mail>;
+
+/// Leads to all workers' mailboxes.
+#[derive(Clone)]
+pub struct Switchboard(pub Arc<[MailSender]>);
+
+impl Commands for Switchboard {
+    fn send(&self, command: AppCommand) -> bool {
+        let Some(mailbox) = self.0.get(usize::from(command.worker())) else { return false };
+        mailbox.try_send(Mail::Policy(Box::new(command))).is_ok()
+    }
+}
 
 /// Makes a mailbox.
 pub fn mailbox() -> (MailSender, mpsc::Receiver<Mail>) {

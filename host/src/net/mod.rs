@@ -37,7 +37,7 @@ pub use keying_pool::{KeyingPool, Reply};
 pub use listen::{Listening, listen};
 pub use listener::Listener;
 pub use local::LocalAddress;
-pub use mail::{Mail, MailSender, mailbox};
+pub use mail::{Mail, MailSender, Switchboard, mailbox};
 pub use ports::{Ports, Tap};
 pub use rates::Rates;
 pub use recv_batch::{Datagram, MAX_DATAGRAM, RecvBatch, RecvCounters};

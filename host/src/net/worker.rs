@@ -14,8 +14,9 @@ use super::keying_pool::KeyingPool;
 use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::ports::Ports;
-use crate::apps::InstanceId;
-use crate::config::LookupMode;
+use crate::apps::message::{AppCommand, AppEvent, ClientId, PendingLookup};
+use crate::apps::{Instance, InstanceId};
+use crate::config::{Fallback, LookupMode};
 use crate::introducer::{Counter, Peer, introduce};
 use crate::peer::sleep_until;
 use crate::record::{Place, Recorder, SessionRecord};
@@ -188,6 +189,7 @@ impl Worker {
                 }
             }
             Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
+            Mail::Policy(command) => self.command(now, clients, *command),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }
     }
@@ -225,6 +227,23 @@ impl Worker {
         }
     }
 
+    /// Does what an application's policy wants done.
+    fn command(&mut self, now: Instant, clients: &mut Clients, command: AppCommand) {
+        let counters = self.services.counters.worker(self.index);
+        match command {
+            AppCommand::Redirect { lookup, addresses } if !addresses.is_empty() => {
+                self.endpoint.redirect(&lookup.lookup, &addresses);
+                counters.add(Counter::Redirects);
+            }
+            AppCommand::Deny { .. } => counters.add(Counter::LookupsDenied),
+            AppCommand::BuiltIn { lookup } => {
+                let target = lookup.lookup.target.and_then(|target| self.services.directory.lookup(&target));
+                self.answer(now, target.as_ref(), &lookup.lookup);
+            }
+            command => clients.command(now, &mut self.endpoint, &self.ports, command),
+        }
+    }
+
     fn permits(&self, job: &KeyingJob) -> bool {
         let initiator = job.initiator();
         initiator.is_none_or(|from| self.services.rates.permit_connection(Instant::now(), from.ip()))
@@ -241,33 +260,66 @@ impl Worker {
             return;
         }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
-        match self.lookup_mode(clients, lookup, target.as_ref()) {
+        let (mode, instance) = self.lookup_mode(clients, lookup, target.as_ref());
+        match mode {
             LookupMode::None => (),
             LookupMode::Partial if target.is_some() => (),
-            // The application has these to its script, and there is none.
             LookupMode::Partial | LookupMode::All => {
-                counters.add(Counter::Unanswered);
+                self.ask_policy(now, instance.as_deref(), lookup, target.as_ref());
                 return;
             }
         }
-        // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
-        let Some(target) = target else {
-            counters.add(Counter::UnknownTargets);
-            return;
-        };
-        self.introduce(now, &target, lookup);
+        self.answer(now, target.as_ref(), lookup);
     }
 
-    fn lookup_mode(&self, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> LookupMode {
+    /// The built-in answer.
+    fn answer(&mut self, now: Instant, target: Option<&Peer>, lookup: &Lookup) {
+        // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
+        match target {
+            Some(target) => self.introduce(now, target, lookup),
+            None => self.services.counters.worker(self.index).add(Counter::UnknownTargets),
+        }
+    }
+
+    /// Leaves a lookup to the policy of an application.
+    fn ask_policy(&mut self, now: Instant, instance: Option<&Instance>, lookup: &Lookup, target: Option<&Peer>) {
+        let counters = self.services.counters.worker(self.index);
+        let Some((instance, actor)) = instance.and_then(|instance| Some((instance, instance.actor()?))) else {
+            // The application leaves its lookups to a script that it does not have.
+            counters.add(Counter::Unanswered);
+            return;
+        };
+        let asker = lookup.asker.map(|session| ClientId { worker: self.index, session });
+        let pending = PendingLookup { worker: self.index, lookup: lookup.clone(), asker };
+        if actor.tell(AppEvent::PeerLookup(pending)).is_ok() {
+            return;
+        }
+        counters.add(Counter::ApplicationBusy);
+        match instance.settings().policy.on_failure {
+            Fallback::Deny => counters.add(Counter::LookupsDenied),
+            Fallback::Ignore => (),
+            Fallback::Continue => self.answer(now, target, lookup),
+        }
+    }
+
+    fn lookup_mode(
+        &self,
+        clients: &Clients,
+        lookup: &Lookup,
+        target: Option<&Peer>,
+    ) -> (LookupMode, Option<Arc<Instance>>) {
         let applications = &self.services.applications;
         let of_asker = lookup.asker.and_then(|asker| clients.instance(asker)).cloned();
         let of_target = || target.and_then(|target| applications.instance(InstanceId(target.instance)));
         match of_asker.or_else(of_target) {
-            Some(instance) => instance.lookup_mode(),
+            Some(instance) => (instance.lookup_mode(), Some(instance)),
             None => {
                 let socket = self.ports.lookup(lookup.interface).map_or(0, |interface| usize::from(interface.socket));
                 let adaptor = self.listeners.get(socket).map_or(0, |listener| listener.adaptor);
-                applications.default_settings(adaptor).peer_lookup_events
+                match applications.default_settings(adaptor).peer_lookup_events {
+                    LookupMode::None => (LookupMode::None, None),
+                    mode => (mode, applications.default_instance(adaptor)),
+                }
             }
         }
     }

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
-use rtmfp::{Endpoint, InterfaceId, SessionId};
+use rtmfp::{Endpoint, InterfaceId, SessionId, SessionInfo};
 
+use super::policy::client_id;
 use super::{CLOSE_PATIENCE, Client, Closing, Services};
+use crate::apps::message::{AppEvent, ClientInfo};
+use crate::flash::amf::Value;
 use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::peer_info::{PeerInfo, behind_nat};
-use crate::flash::server::{Action, ConnectRequest};
+use crate::flash::server::{Action, Call, ConnectRequest, Rejection};
+use crate::introducer::Counter;
 use crate::net::listener::Listener;
 use crate::net::mail::MailSender;
 use crate::net::ports::Ports;
@@ -54,12 +59,9 @@ impl Acting<'_> {
                     let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
                 }
             }
-            Action::Connect(request) => self.connect(client, &request),
+            Action::Connect(request) => self.connect(client, *request),
             Action::SetPeerInfo(info) => self.set_peer_info(client, &info),
-            Action::Call(call) => {
-                tracing::debug!(%session, method = %call.name, "call of an unknown method");
-                client.connection.refuse_call(&call, self.actions);
-            }
+            Action::Call(call) => self.call(client, call),
             Action::CloseSession { reason, control_flow } => {
                 tracing::debug!(%session, ?reason, "closing");
                 for (_, flow) in &client.sending {
@@ -71,7 +73,8 @@ impl Acting<'_> {
             Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
             Action::GroupMessage { flow, message } => self.group_message(client, flow, &message),
             Action::GroupFlowClosed { flow } => self.group_flow_closed(client, flow),
-            Action::Answer { .. } | Action::PingResponse { .. } => (),
+            Action::Answer { transaction, outcome } => answered(client, session, transaction, outcome),
+            Action::PingResponse { .. } => (),
         }
     }
 
@@ -79,36 +82,87 @@ impl Acting<'_> {
         self.listeners.get(usize::from(self.ports.lookup(interface)?.socket))
     }
 
-    fn connect(&mut self, client: &mut Client, request: &ConnectRequest) {
+    fn connect(&mut self, client: &mut Client, request: ConnectRequest) {
         let session = self.session;
         let Some(info) = self.endpoint.session(session) else { return };
         let adaptor = self.listener(info.interface).map_or(0, |listener| listener.adaptor);
-        let applications = &self.services.applications;
-        let answer = match applications.admit(adaptor, request, info.far_address.ip()) {
-            Ok(seat) => {
-                tracing::info!(
-                    %session,
-                    peer = %info.peer_id,
-                    address = %info.far_address,
-                    app = %seat.instance().name(),
-                    agent = %request.agent,
-                    "client connected"
-                );
-                let instance = seat.instance().id().0;
-                client.place = Some((info.peer_id, seat));
-                self.services.directory.connect(info.peer_id, session, instance, info.far_address);
-                let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
-                client.connection.accept(vec![seen], self.actions)
-            }
+        let seat = match self.services.applications.admit(adaptor, &request, info.far_address.ip()) {
+            Ok(seat) => seat,
             Err(refusal) => {
                 tracing::info!(%session, address = %info.far_address, uri = %request.tc_url, %refusal, "client refused");
-                client.connection.reject(refusal.to_rejection(), self.actions)
+                self.reject(client, refusal.to_rejection());
+                return;
             }
         };
-        if let Err(error) = answer {
-            tracing::warn!(%session, %error, "connect could not be answered");
+        let actor = seat.instance().actor().cloned();
+        client.place = Some((info.peer_id, seat));
+        let Some(actor) = actor else {
+            self.accept(client, &request.agent);
+            return;
+        };
+        let event = AppEvent::Connect { client: client_id(session), info: Box::new(self.client_info(&info, request)) };
+        if actor.tell(event).is_err() {
+            self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
+            // It was not told of the client, and is not to be told that the client is gone.
+            client.place = None;
+            self.reject(
+                client,
+                Rejection::new("NetConnection.Connect.Rejected", "[ Server.Reject ] : the application is busy"),
+            );
         }
+    }
+
+    /// What the application is told of a client.
+    fn client_info(&self, info: &SessionInfo, request: ConnectRequest) -> ClientInfo {
+        let local = self.ports.address_of(info.interface).unwrap_or(info.far_address);
+        ClientInfo {
+            far_id: info.peer_id,
+            near_id: self.services.near_id,
+            far_nonce: info.far_nonce,
+            near_nonce: info.near_nonce,
+            far_address: info.far_address,
+            near_address: self.listener(info.interface).map_or(local, |listener| listener.near_address(local)),
+            potential_near_addresses: Arc::clone(&self.services.potential_near_addresses),
+            request,
+        }
+    }
+
+    /// Lets a client in that has its place.
+    pub(super) fn accept(&mut self, client: &mut Client, agent: &str) {
+        let session = self.session;
+        let Some(info) = self.endpoint.session(session) else { return };
+        let Some((peer, seat)) = &client.place else { return };
+        let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
+        if let Err(error) = client.connection.accept(vec![seen], self.actions) {
+            tracing::warn!(%session, %error, "connect could not be answered");
+            return;
+        }
+        let app = seat.instance().name();
+        tracing::info!(%session, %peer, address = %info.far_address, %app, %agent, "client connected");
+        self.services.directory.connect(*peer, session, seat.instance().id().0, info.far_address);
         self.advise_keepalive(client, &[]);
+    }
+
+    pub(super) fn reject(&mut self, client: &mut Client, rejection: Rejection) {
+        if let Err(error) = client.connection.reject(rejection, self.actions) {
+            tracing::debug!(session = %self.session, %error, "connect could not be answered");
+        }
+    }
+
+    /// A method that the server does not know is the application's, if that has a policy.
+    fn call(&mut self, client: &mut Client, call: Call) {
+        let session = self.session;
+        if let Some(actor) = client.actor() {
+            let event = AppEvent::Call { client: client_id(session), call };
+            let Err(event) = actor.tell(event) else { return };
+            self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
+            if let AppEvent::Call { call, .. } = *event {
+                client.connection.refuse_call(&call, self.actions);
+            }
+        } else {
+            tracing::debug!(%session, method = %call.name, "call of an unknown method");
+            client.connection.refuse_call(&call, self.actions);
+        }
     }
 
     fn set_peer_info(&mut self, client: &mut Client, info: &PeerInfo) {
@@ -119,6 +173,10 @@ impl Acting<'_> {
         tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
         if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id) {
             self.services.directory.set_reported(&peer, session, &info.addresses);
+        }
+        if let Some(actor) = client.actor() {
+            let addresses = info.addresses.clone();
+            let _ = actor.tell(AppEvent::ReportedAddressesChange { client: client_id(session), addresses });
         }
         self.advise_keepalive(client, &info.addresses);
     }
@@ -133,5 +191,14 @@ impl Acting<'_> {
         let keepalive = if is_translated { rtmfp.keepalive_nat } else { rtmfp.keepalive_no_nat };
         let millis = |period: Duration| u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
         client.connection.set_keepalive_timers(millis(keepalive.server), millis(keepalive.peers), self.actions);
+    }
+}
+
+/// The client answers a call that the application made.
+fn answered(client: &mut Client, session: SessionId, transaction: u64, outcome: Result<Vec<Value>, Vec<Value>>) {
+    let Some(place) = client.calls.iter().position(|(own, _)| *own == transaction) else { return };
+    let (_, token) = client.calls.swap_remove(place);
+    if let Some(actor) = client.actor() {
+        let _ = actor.tell(AppEvent::Answer { client: client_id(session), token, outcome });
     }
 }

@@ -2,14 +2,17 @@
 
 mod acting;
 mod groups;
+mod policy;
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, Event, PeerId, SessionId};
 use smallvec::SmallVec;
+use thin_vec::ThinVec;
 
 use acting::Acting;
 use groups::ClientGroups;
@@ -18,6 +21,7 @@ use super::listener::Listener;
 use super::mail::MailSender;
 use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
+use crate::apps::message::AppEvent;
 use crate::apps::{Applications, Instance, Seat};
 use crate::flash::command::{Level, info};
 use crate::flash::server::{Action, NetConnection, Settings, Verdict};
@@ -43,6 +47,10 @@ pub struct Services {
     pub max_unsent_age: Option<Duration>,
     /// What clients connect to.
     pub applications: Arc<Applications>,
+    /// The server's peer id.
+    pub near_id: PeerId,
+    /// All public addresses of the server.
+    pub potential_near_addresses: Arc<[SocketAddr]>,
 }
 
 struct Client {
@@ -56,6 +64,8 @@ struct Client {
     lookups: ClientRate,
     /// The groups that it is in, if any.
     groups: Option<Box<ClientGroups>>,
+    /// Calls that the application made and that are not answered: the connection's number, the application's token.
+    calls: ThinVec<(u64, u64)>,
     closing: Option<Closing>,
 }
 
@@ -123,9 +133,11 @@ impl Clients {
                 if let Some(info) = endpoint.session(session) {
                     self.services.directory.set_observed(&info.peer_id, session, to);
                 }
+                self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
             }
             Event::Closed { session, reason } => {
                 self.leave_all_groups(session);
+                self.tell(session, |client| AppEvent::Disconnect { client });
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
                     if let Some((peer, _)) = client.place {
@@ -158,6 +170,7 @@ impl Clients {
                 active: now,
                 lookups: ClientRate::default(),
                 groups: None,
+                calls: ThinVec::new(),
                 closing: None,
             })
         });
@@ -248,6 +261,7 @@ impl Clients {
         if now >= self.idle_check {
             self.idle_check = now + self.services.applications.config().server.idle_check_interval;
             self.close_idle(now, endpoint, ports);
+            self.services.applications.end_idle(now);
         }
     }
 

@@ -1,0 +1,177 @@
+//! What nobody asks for and has to be done now and then: instances that nobody needs are ended, scripts that have changed are
+//! loaded anew.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::message::AppEvent;
+use super::{Applications, Instance, InstanceName, Limits};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// So many files of a folder are looked at, so deep.
+const MAX_FILES: usize = 1000;
+const MAX_DEPTH: usize = 4;
+
+/// Looks after the applications of a server until it is dropped.
+pub struct Caretaker {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Caretaker {
+    /// Begins.
+    ///
+    /// # Errors
+    /// If its thread cannot be started.
+    pub fn start(applications: &Arc<Applications>) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let applications = Arc::downgrade(applications);
+        let builder = std::thread::Builder::new().name("caretaker".to_owned());
+        let thread = builder.spawn(move || {
+            let mut watch = Watch::default();
+            while matches!(stopped.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout)) {
+                if !look_after(&applications, &mut watch) {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Caretaker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn look_after(applications: &Weak<Applications>, watch: &mut Watch) -> bool {
+    let Some(applications) = applications.upgrade() else { return false };
+    applications.end_idle(Instant::now());
+    watch.look(&applications);
+    true
+}
+
+impl Applications {
+    /// Makes the first instances of the applications that are to be there from the start.
+    pub fn open_at_start(&self) {
+        let config = self.config();
+        for adaptor in config.all_adaptors() {
+            for vhost in adaptor.all_vhosts() {
+                for (application, registered) in &vhost.applications {
+                    if !registered.settings.load_on_startup {
+                        continue;
+                    }
+                    let name = InstanceName::first(&adaptor.name, &vhost.name, application);
+                    let limits = Limits { connections: None, instances: vhost.max_app_instances };
+                    let settings = Arc::clone(&registered.settings);
+                    match self.open(&mut self.table(), name, settings, Some(&registered.folder), limits) {
+                        Ok(instance) => tracing::info!(app = %instance.name(), "opened at the start"),
+                        Err(refusal) => tracing::warn!(application, %refusal, "not opened at the start"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the instances with a policy that have ended themselves, or have had no clients for as long as their settings allow.
+    /// One that is there from the start stays.
+    pub fn end_idle(&self, now: Instant) {
+        let mut table = self.table();
+        let is_over = |instance: &&Arc<Instance>| {
+            if instance.clients() != 0 {
+                return false;
+            }
+            let settings = instance.settings();
+            let is_kept = settings.load_on_startup && instance.name().is_first();
+            instance.actor().is_some_and(|actor| actor.is_over())
+                || !is_kept
+                    && instance
+                        .idle_since()
+                        .is_some_and(|since| now.saturating_duration_since(since) >= settings.max_idle_time)
+        };
+        let over: Vec<Arc<Instance>> = table.instances.values().filter(is_over).cloned().collect();
+        for instance in over {
+            tracing::info!(app = %instance.name(), "ends: it has no clients");
+            self.end(&mut table, &instance);
+        }
+    }
+
+    /// The instances whose scripts are watched, with the folders to watch.
+    fn watched(&self) -> Vec<(PathBuf, Arc<Instance>)> {
+        let config = self.config();
+        let table = self.table();
+        let watched =
+            table.instances.values().filter(|instance| instance.actor().is_some() && instance.settings().script.watch);
+        let with_folder = watched.filter_map(|instance| {
+            let name = instance.name();
+            let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor)?;
+            let vhost = adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost)?;
+            Some((vhost.applications.get(&name.application)?.folder.clone(), Arc::clone(instance)))
+        });
+        with_folder.collect()
+    }
+}
+
+/// What the folders of scripts looked like when they were last looked at.
+#[derive(Default)]
+struct Watch {
+    seen: HashMap<PathBuf, Look>,
+}
+
+/// How a folder's scripts look: a change of any makes another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look {
+    files: usize,
+    bytes: u64,
+    newest: Option<SystemTime>,
+}
+
+impl Watch {
+    fn look(&mut self, applications: &Applications) {
+        let mut looks: HashMap<PathBuf, Look> = HashMap::new();
+        for (folder, instance) in applications.watched() {
+            let look = *looks.entry(folder.clone()).or_insert_with(|| Look::at(&folder));
+            if self.seen.get(&folder).is_some_and(|seen| *seen != look) {
+                tracing::info!(app = %instance.name(), folder = %folder.display(), "its script has changed");
+                if let Some(actor) = instance.actor() {
+                    let _ = actor.tell(AppEvent::Reload);
+                }
+            }
+        }
+        self.seen = looks;
+    }
+}
+
+impl Look {
+    fn at(folder: &Path) -> Self {
+        let mut look = Self { files: 0, bytes: 0, newest: None };
+        look.add(folder, MAX_DEPTH);
+        look
+    }
+
+    fn add(&mut self, folder: &Path, depth: usize) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if self.files >= MAX_FILES {
+                return;
+            }
+            let path = entry.path();
+            let Ok(about) = entry.metadata() else { continue };
+            if about.is_dir() && depth > 0 {
+                self.add(&path, depth - 1);
+            } else if path.extension().is_some_and(|extension| extension == "lua") {
+                self.files += 1;
+                self.bytes = self.bytes.wrapping_add(about.len());
+                self.newest = self.newest.max(about.modified().ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Between the clients of a worker and the policies of their applications.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmfp::crypto::Epd;
+use rtmfp::{Endpoint, SessionId};
+
+use super::acting::Acting;
+use super::{Client, Clients};
+use crate::apps::Actor;
+use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientStats};
+use crate::flash::amf::Value;
+use crate::introducer::Counter;
+use crate::net::ports::Ports;
+
+/// A client's name among all workers: its session id says which worker has it.
+pub(super) fn client_id(session: SessionId) -> ClientId {
+    ClientId { worker: session.prefix(), session }
+}
+
+impl Client {
+    /// The policy of the client's application, if that has one and was told of the client.
+    pub(super) fn actor(&self) -> Option<&Arc<dyn Actor>> {
+        self.place.as_ref()?.1.instance().actor()
+    }
+}
+
+impl Clients {
+    /// Tells the policy of a client's application, if it has one.
+    pub(super) fn tell(&self, session: SessionId, event: impl FnOnce(ClientId) -> AppEvent) {
+        let Some(actor) = self.clients.get(&session).and_then(|client| client.actor()) else { return };
+        if actor.tell(event(client_id(session))).is_err() {
+            self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
+        }
+    }
+
+    /// Does what a policy wants done to a client. One that is gone by now needs nothing done.
+    pub(in crate::net) fn command(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        ports: &Ports,
+        command: AppCommand,
+    ) {
+        let Some(ClientId { session, .. }) = command.client() else { return };
+        let Some(client) = self.clients.get_mut(&session) else {
+            return;
+        };
+        let mut acting = Acting {
+            now,
+            endpoint,
+            session,
+            listeners: &self.listeners,
+            mailboxes: &self.mailboxes,
+            ports,
+            services: &self.services,
+            actions: &mut self.actions,
+            doomed: &mut self.doomed,
+        };
+        match command {
+            AppCommand::Accept { .. } => acting.accept(client, ""),
+            AppCommand::Reject { rejection, .. } => acting.reject(client, rejection),
+            AppCommand::Disconnect { .. } => client.connection.close(acting.actions),
+            AppCommand::Call { method, arguments, token, .. } => {
+                call(client, session, &method, arguments, token, acting.actions);
+            }
+            AppCommand::Answer { transaction, outcome, .. } => {
+                if let Err(error) = client.connection.answer(transaction, outcome, acting.actions) {
+                    tracing::debug!(%session, %error, "answer to a call not sent");
+                }
+            }
+            AppCommand::Ping { .. } => client.connection.ping(0, acting.actions),
+            AppCommand::GetStats { token, .. } => {
+                let ping_rtt = acting.endpoint.session(session).and_then(|info| info.smoothed_rtt);
+                let stats = ClientStats {
+                    ping_rtt: ping_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
+                    ..ClientStats::default()
+                };
+                if let Some(actor) = client.actor() {
+                    let _ = actor.tell(AppEvent::Stats { client: client_id(session), token, stats: Some(stats) });
+                }
+            }
+            AppCommand::Introduce { initiator, tag, .. } => {
+                let Some((peer, _)) = &client.place else { return };
+                let epd = Epd::fingerprint(*peer);
+                if acting.endpoint.forward_for(now, session, &epd, initiator, &tag).is_ok() {
+                    self.services.counters.worker(session.prefix()).add(Counter::Forwards);
+                }
+            }
+            AppCommand::Hint { .. }
+            | AppCommand::Redirect { .. }
+            | AppCommand::Deny { .. }
+            | AppCommand::BuiltIn { .. } => (),
+        }
+        self.act(now, endpoint, ports, session);
+    }
+}
+
+/// Calls a method of the client; a call that cannot be made is answered at once.
+fn call(
+    client: &mut Client,
+    session: SessionId,
+    method: &str,
+    arguments: Vec<Value>,
+    token: Option<u64>,
+    actions: &mut Vec<crate::flash::server::Action>,
+) {
+    let made = client.connection.call(method, arguments, token.is_some(), actions);
+    match (made, token) {
+        (Ok(Some(transaction)), Some(token)) => client.calls.push((transaction, token)),
+        (Ok(_), _) => (),
+        (Err(error), token) => {
+            tracing::debug!(%session, method, %error, "call of a client's method not made");
+            if let (Some(token), Some(actor)) = (token, client.actor()) {
+                let _ = actor.tell(AppEvent::Answer { client: client_id(session), token, outcome: Err(Vec::new()) });
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! `Client`: the server's side of a client's connection.
+
+use std::rc::Rc;
+
+use mlua::{AnyUserData, Lua, MultiValue, Result, Table, UserData, UserDataMethods, Value};
+
+use super::address;
+use super::expando::{self, Expando};
+use super::roster::Member;
+use super::state::State;
+use super::values;
+use crate::apps::message::AppCommand;
+
+/// A client as a script has it.
+pub(super) struct Client {
+    pub(super) member: Rc<Member>,
+    pub(super) state: Rc<State>,
+}
+
+/// What every client has; none can be set.
+pub(super) const PROPERTIES: &[&str] = &[
+    "farID",
+    "farId",
+    "nearID",
+    "nearId",
+    "farNonce",
+    "nearNonce",
+    "farAddress",
+    "nearAddress",
+    "potentialNearAddresses",
+    "reportedAddresses",
+    "protocol",
+    "ip",
+    "id",
+    "uri",
+    "agent",
+    "referrer",
+    "pageUrl",
+    "groupControls",
+];
+
+/// What the host calls, on the client or on its prototype.
+pub(super) const HANDLERS: &[&str] =
+    &["onFarAddressChange", "onReportedAddressesChange", "onReportedAddressChange", "onGroupJoin", "onGroupLeave"];
+
+/// Names that a client cannot call: those of the connection itself and of the host, as in AMS.
+const RESERVED: &[&str] = &[
+    "closeStream",
+    "connect",
+    "createStream",
+    "deleteStream",
+    "onStatus",
+    "pause",
+    "play",
+    "publish",
+    "receiveAudio",
+    "receiveVideo",
+    "seek",
+    "setPeerInfo",
+    "getBandwidthLimit",
+    "setBandwidthLimit",
+    "getStats",
+    "ping",
+    "call",
+    "callAndWait",
+    "introducePeer",
+];
+
+/// Whether a client may not call that name, whatever the script has under it.
+pub(super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || HANDLERS.contains(&name) || PROPERTIES.contains(&name) || name.starts_with("__")
+}
+
+impl UserData for Client {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        expando::add_methods(methods);
+    }
+}
+
+impl Expando for Client {
+    const KIND: &'static str = "Client";
+    const PROPERTIES: &'static [&'static str] = PROPERTIES;
+
+    fn prototype(&self) -> Option<Table> {
+        Some(self.state.prototype.clone())
+    }
+
+    fn property(&self, lua: &Lua, name: &str) -> Result<Option<Value>> {
+        let (member, info) = (&self.member, &self.member.info);
+        let text = match name {
+            "farID" | "farId" => info.far_id.to_string(),
+            "nearID" | "nearId" => info.near_id.to_string(),
+            "farNonce" => hex::encode(info.far_nonce),
+            "nearNonce" => hex::encode(info.near_nonce),
+            "farAddress" => address::text(member.far_address.get()),
+            "nearAddress" => address::text(info.near_address),
+            "protocol" => "rtmfp".to_owned(),
+            "ip" => member.far_address.get().ip().to_canonical().to_string(),
+            "id" => format!("{}:{}", member.id.worker, member.id.session),
+            "uri" => info.request.tc_url.clone(),
+            "agent" => info.request.agent.clone(),
+            "referrer" => info.request.referrer.clone(),
+            "pageUrl" => info.request.page_url.clone(),
+            // The script gets a list of its own each time: it may change it.
+            "potentialNearAddresses" => {
+                let list = info.potential_near_addresses.iter().map(|each| address::text(*each));
+                return Ok(Some(Value::Table(lua.create_sequence_from(list)?)));
+            }
+            "reportedAddresses" => {
+                let reported = member.reported.borrow();
+                let list = reported.iter().map(|each| address::text(*each));
+                return Ok(Some(Value::Table(lua.create_sequence_from(list)?)));
+            }
+            "groupControls" => {
+                let list = lua.create_table()?;
+                for group in member.groups.borrow().iter() {
+                    list.raw_push(self.state.group(lua, member, *group)?)?;
+                }
+                return Ok(Some(Value::Table(list)));
+            }
+            method => {
+                let method: Value = self.state.methods.raw_get(method)?;
+                return Ok(Some(method).filter(|method| *method != Value::Nil));
+            }
+        };
+        Ok(Some(Value::String(lua.create_string(text)?)))
+    }
+}
+
+/// The client that a method is called on.
+pub(super) fn this(value: Option<Value>, method: &str) -> Result<Rc<Member>> {
+    member(value.as_ref()).ok_or_else(|| {
+        mlua::Error::runtime(format!("{method} is a method of a client, called with a colon: client:{method}(...)"))
+    })
+}
+
+/// The client that a value is, if it is one.
+pub(super) fn member(value: Option<&Value>) -> Option<Rc<Member>> {
+    let Some(Value::UserData(object)) = value else { return None };
+    object.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
+}
+
+/// Takes the name of a method from the front of the arguments.
+fn method_name(arguments: &mut MultiValue) -> Result<String> {
+    match arguments.pop_front() {
+        Some(Value::String(name)) => Ok(name.to_string_lossy()),
+        _ => Err(mlua::Error::runtime("the name of the method to call must be a string")),
+    }
+}
+
+/// The rest of the arguments, for ActionScript.
+pub(super) fn arguments(state: &State, values: MultiValue) -> Result<Vec<crate::flash::amf::Value>> {
+    values.iter().map(|value| values::from_lua(&state.marks, value)).collect()
+}
+
+/// The host's methods, and what the prelude makes methods of.
+pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let methods = lua.create_table()?;
+
+    let shared = Rc::clone(state);
+    methods.raw_set(
+        "introducePeer",
+        lua.create_function(move |_, (object, initiator, tag): (Value, Value, Value)| {
+            let member = this(Some(object), "introducePeer")?;
+            let initiator = address::parse(&initiator)?;
+            let tag = tag_bytes(&tag)?;
+            if !member.is_accepted() {
+                return Ok(false);
+            }
+            shared.send(AppCommand::Introduce { client: member.id, initiator, tag })
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    methods.raw_set(
+        "call",
+        lua.create_function(move |_, mut all: MultiValue| {
+            let member = this(all.pop_front(), "call")?;
+            let method = method_name(&mut all)?;
+            let handler = all.pop_front().unwrap_or_default();
+            if !matches!(handler, Value::Nil | Value::Function(_) | Value::Table(_) | Value::UserData(_)) {
+                let kind = handler.type_name();
+                return Err(mlua::Error::runtime(format!(
+                    "the result handler is a function or an object, not a {kind}"
+                )));
+            }
+            let arguments = arguments(&shared, all)?;
+            shared.must_be_live()?;
+            if !member.is_accepted() {
+                return Ok(false);
+            }
+            let token = (handler != Value::Nil).then(|| shared.world.token());
+            if let Some(token) = token {
+                shared.await_result(token, handler)?;
+            }
+            let is_sent = shared.send(AppCommand::Call { client: member.id, method, arguments, token })?;
+            if let Some(token) = token.filter(|_| !is_sent) {
+                shared.take_handler(token);
+            }
+            Ok(is_sent)
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    methods.raw_set(
+        "ping",
+        lua.create_function(move |_, object: Value| {
+            let member = this(Some(object), "ping")?;
+            Ok(member.is_accepted() && shared.send(AppCommand::Ping { client: member.id })?)
+        })?,
+    )?;
+    native.raw_set("methods", methods)?;
+
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "call_and_wait",
+        lua.create_function(move |_, mut all: MultiValue| {
+            let member = this(all.pop_front(), "callAndWait")?;
+            let method = method_name(&mut all)?;
+            let arguments = arguments(&shared, all)?;
+            let token = shared.world.token();
+            let command = AppCommand::Call { client: member.id, method, arguments, token: Some(token) };
+            if !member.is_accepted() || !shared.send(command)? {
+                return Err(mlua::Error::runtime("the client cannot be called: it is not connected, or busy"));
+            }
+            Ok(token)
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "stats",
+        lua.create_function(move |_, object: Value| {
+            let member = this(Some(object), "getStats")?;
+            let token = shared.world.token();
+            if !member.is_accepted() || !shared.send(AppCommand::GetStats { client: member.id, token })? {
+                return Err(mlua::Error::runtime("the client has no statistics: it is not connected, or busy"));
+            }
+            Ok(token)
+        })?,
+    )
+}
+
+/// The tag of a lookup: a string, or the byte array that it is in ActionScript.
+fn tag_bytes(value: &Value) -> Result<Vec<u8>> {
+    match value {
+        Value::String(tag) => Ok(tag.as_bytes().to_vec()),
+        Value::UserData(object) => bytes_of(object),
+        other => {
+            Err(mlua::Error::runtime(format!("the tag is that of the lookup's event, not a {}", other.type_name())))
+        }
+    }
+}
+
+fn bytes_of(object: &AnyUserData) -> Result<Vec<u8>> {
+    match &object.borrow::<super::opaque::Opaque>()?.value {
+        crate::flash::amf::Value::ByteArray(bytes) => Ok(bytes.clone()),
+        _ => Err(mlua::Error::runtime("the tag is that of the lookup's event")),
+    }
+}

@@ -1,0 +1,328 @@
+//! Which handler an event calls.
+
+use std::rc::Rc;
+
+use mlua::{AnyUserData, Function, MultiValue, Value};
+
+use super::client::is_reserved;
+use super::expando;
+use super::lookup_event::LookupEvent;
+use super::questions::{Question, call_failed};
+use super::roster::{Member, Phase};
+use super::runtime::Runtime;
+use super::values;
+use super::vm::{Purpose, as_function};
+use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, ClientStats, PendingLookup};
+use crate::flash::amf;
+use crate::flash::server::Call;
+
+/// The most events that wait for a client's `onConnect` to end.
+const MAX_DEFERRED: usize = 64;
+
+/// The name of a method that came from a client, fit for messages.
+fn abridged(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+impl Runtime {
+    pub(super) fn connect(&mut self, client: ClientId, info: ClientInfo) {
+        let settings = self.world.settings();
+        let member = self.world.roster.borrow_mut().insert(client, info);
+        let deadline = self.world.now.get().checked_add(settings.policy.deadline);
+        match self.world.questions.ask(Question::Connect(client), deadline) {
+            Ok(number) => {
+                member.question.set(number);
+                self.ask_connect(&member);
+            }
+            Err(question) => {
+                member.phase.set(Phase::Refused);
+                question.fall_back(settings.policy.on_failure, "the application is busy", &*self.world.commands);
+            }
+        }
+    }
+
+    /// Has the script decide on a connect.
+    pub(super) fn ask_connect(&mut self, member: &Rc<Member>) {
+        let Some(handler) = self.vm.handler("onConnect") else {
+            self.vm.state.accept(member);
+            return;
+        };
+        let Some(mut arguments) = self.arguments(&member.info.request.arguments) else {
+            self.vm.state.reject(member, super::state::plain_rejection());
+            return;
+        };
+        if let Some(object) = self.object(member) {
+            arguments.push_front(Value::UserData(object));
+        }
+        member.is_connecting.set(true);
+        let progress = self.vm.start(Purpose::Connect(Rc::clone(member)), &handler, arguments);
+        self.go_on(progress);
+    }
+
+    /// What happened to a client while its `onConnect` ran, now that it may happen.
+    pub(super) fn release(&mut self, member: &Rc<Member>) {
+        loop {
+            let Some(event) = member.deferred.borrow_mut().pop_front() else { return };
+            self.happen(member, event);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, client: ClientId) {
+        let Some(member) = self.world.roster.borrow().get(client) else { return };
+        if member.is_connecting.replace(false) {
+            // It decides on nobody now.
+            self.vm.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, &member)));
+        }
+        self.release(&member);
+        let was_asked = member.phase.get() != Phase::Waiting || self.vm.handler("onConnect").is_some();
+        self.world.questions.take(member.question.get());
+        self.world.roster.borrow_mut().remove(client);
+        if was_asked
+            && self.vm.handler("onDisconnect").is_some()
+            && let Some(object) = self.object(&member)
+        {
+            self.call("onDisconnect", MultiValue::from_iter([Value::UserData(object)]));
+        }
+        self.vm.state.forget(&member);
+    }
+
+    pub(super) fn look_up(&mut self, lookup: PendingLookup) {
+        let settings = self.world.settings();
+        let deadline = self.world.now.get().checked_add(settings.policy.deadline);
+        match self.world.questions.ask(Question::Lookup(lookup.clone()), deadline) {
+            Ok(number) => self.ask_lookup(number, lookup),
+            Err(question) => {
+                question.fall_back(settings.policy.on_failure, "the application is busy", &*self.world.commands);
+            }
+        }
+    }
+
+    /// Has the script answer a lookup.
+    pub(super) fn ask_lookup(&mut self, number: u64, lookup: PendingLookup) {
+        let Some(handler) = self.vm.handler("onPeerLookup") else {
+            self.warn_of_no_lookup_handler();
+            self.fail(number);
+            return;
+        };
+        let event = LookupEvent { number, lookup, state: Rc::clone(&self.vm.state) };
+        match self.vm.lua.create_userdata(event) {
+            Ok(event) => {
+                let arguments = MultiValue::from_iter([Value::UserData(event)]);
+                let progress = self.vm.start(Purpose::Lookup(number), &handler, arguments);
+                self.go_on(progress);
+            }
+            Err(error) => {
+                self.report("onPeerLookup", &(&error).into());
+                self.fail(number);
+            }
+        }
+    }
+
+    /// An event of a client that is there.
+    pub(super) fn of_client(&mut self, client: ClientId, event: AppEvent) {
+        let Some(member) = self.world.roster.borrow().get(client) else {
+            refuse(&*self.world.commands, &event, "Not connected.");
+            return;
+        };
+        match &event {
+            AppEvent::FarAddressChange { address, .. } => member.far_address.set(*address),
+            AppEvent::ReportedAddressesChange { addresses, .. } => member.reported.borrow_mut().clone_from(addresses),
+            AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
+                member.groups.borrow_mut().push((*membership, *groupspec_digest));
+            }
+            _ => (),
+        }
+        if member.is_connecting.get() && member.phase.get() == Phase::Waiting {
+            let mut deferred = member.deferred.borrow_mut();
+            if deferred.len() < MAX_DEFERRED {
+                deferred.push_back(event);
+            } else {
+                refuse(&*self.world.commands, &event, "Not connected.");
+            }
+            return;
+        }
+        self.happen(&member, event);
+    }
+
+    fn happen(&mut self, member: &Rc<Member>, event: AppEvent) {
+        match event {
+            AppEvent::FarAddressChange { .. } => {
+                self.tell(member, &["onFarAddressChange"], MultiValue::new());
+            }
+            AppEvent::ReportedAddressesChange { .. } => {
+                // The document that describes it spells it both ways.
+                const NAMES: &[&str] = &["onReportedAddressesChange", "onReportedAddressChange"];
+                self.tell(member, NAMES, MultiValue::new());
+            }
+            AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
+                self.joined(member, (membership, groupspec_digest));
+            }
+            AppEvent::GroupLeave { membership, groupspec_digest, .. } => {
+                self.left(member, (membership, groupspec_digest));
+            }
+            AppEvent::Call { call, .. } => self.called(member, call),
+            _ => (),
+        }
+    }
+
+    fn joined(&mut self, member: &Rc<Member>, group: (u64, [u8; 32])) {
+        const NAME: &[&str] = &["onGroupJoin"];
+        if self.client_handler(member, NAME).is_none() {
+            return;
+        }
+        match self.vm.state.group(&self.vm.lua, member, group) {
+            Ok(control) => self.tell(member, NAME, MultiValue::from_iter([Value::UserData(control)])),
+            Err(error) => self.report("onGroupJoin", &(&error).into()),
+        }
+    }
+
+    fn left(&mut self, member: &Rc<Member>, group: (u64, [u8; 32])) {
+        const NAME: &[&str] = &["onGroupLeave"];
+        member.groups.borrow_mut().retain(|(other, _)| *other != group.0);
+        if self.client_handler(member, NAME).is_some() {
+            let digest = self.vm.lua.create_string(hex::encode(group.1));
+            match digest.and_then(|digest| Ok((digest, self.vm.state.group(&self.vm.lua, member, group)?))) {
+                Ok((digest, control)) => {
+                    let arguments = [Value::String(digest), Value::UserData(control)];
+                    self.tell(member, NAME, arguments.into_iter().collect());
+                }
+                Err(error) => self.report("onGroupLeave", &(&error).into()),
+            }
+        }
+        self.vm.state.forget_group(member.id, group.0);
+    }
+
+    /// Calls a handler of a client.
+    fn tell(&mut self, member: &Rc<Member>, names: &'static [&'static str], mut arguments: MultiValue) {
+        let Some((name, handler)) = self.client_handler(member, names) else { return };
+        let Some(object) = self.object(member) else { return };
+        arguments.push_front(Value::UserData(object));
+        let progress = self.vm.start(Purpose::Other(name), &handler, arguments);
+        self.go_on(progress);
+    }
+
+    /// The first of these functions that the script has given to the client or to all clients.
+    fn client_handler<'a>(&self, member: &Member, names: &[&'a str]) -> Option<(&'a str, Function)> {
+        names.iter().find_map(|name| Some((*name, self.client_function(member, name)?)))
+    }
+
+    fn client_function(&self, member: &Member, name: &str) -> Option<Function> {
+        let key = Value::String(self.vm.lua.create_string(name).ok()?);
+        let own = self.vm.state.known_object(member.id).and_then(|object| expando::field(&object, &key).ok());
+        own.and_then(as_function).or_else(|| self.vm.state.prototype.raw_get::<Value>(key).ok().and_then(as_function))
+    }
+
+    fn called(&mut self, member: &Rc<Member>, call: Call) {
+        let name = abridged(&call.name);
+        let wants_answer = call.wants_answer();
+        let handler = self.client_function(member, &call.name).filter(|_| !is_reserved(&call.name));
+        let ready = match handler {
+            _ if !member.is_accepted() => Err("Not connected"),
+            None => Err("Method not found"),
+            Some(handler) => match self.arguments(&call.arguments) {
+                Some(arguments) => Ok((handler, arguments)),
+                None => Err("Call failed"),
+            },
+        };
+        let (handler, mut arguments) = match ready {
+            Ok(ready) => ready,
+            Err(why) => {
+                if wants_answer {
+                    let outcome = Err(call_failed(&format!("{why} ({name}).")));
+                    self.world.send(AppCommand::Answer { client: member.id, transaction: call.transaction, outcome });
+                }
+                return;
+            }
+        };
+        let question = Question::Call { client: member.id, transaction: call.transaction };
+        let number = if wants_answer { self.world.questions.ask(question, None).map(Some) } else { Ok(None) };
+        match number {
+            Ok(number) => {
+                arguments.push_front(self.object(member).map_or(Value::Nil, Value::UserData));
+                let progress = self.vm.start(Purpose::Call(name, number), &handler, arguments);
+                self.go_on(progress);
+            }
+            Err(question) => {
+                let on_failure = self.world.settings().policy.on_failure;
+                question.fall_back(on_failure, "the application is busy", &*self.world.commands);
+            }
+        }
+    }
+
+    /// The client's object; `None`, with a report, when the script has no memory left for it.
+    fn object(&mut self, member: &Rc<Member>) -> Option<AnyUserData> {
+        let made = self.vm.state.object(&self.vm.lua, member);
+        made.map_err(|error| self.report("client", &(&error).into())).ok()
+    }
+
+    /// Arguments from a client, for the script.
+    fn arguments(&mut self, values: &[amf::Value]) -> Option<MultiValue> {
+        let (lua, marks) = (&self.vm.lua, &self.vm.state.marks);
+        let made: mlua::Result<MultiValue> =
+            values.iter().map(|value| values::to_lua(lua, marks, value.clone())).collect();
+        made.map_err(|error| self.report("arguments", &(&error).into())).ok()
+    }
+
+    /// A client has answered a call.
+    pub(super) fn answered(&mut self, token: u64, outcome: Result<Vec<amf::Value>, Vec<amf::Value>>) {
+        let is_ok = outcome.is_ok();
+        let (Ok(given) | Err(given)) = outcome;
+        let (lua, marks) = (&self.vm.lua, &self.vm.state.marks);
+        let made: mlua::Result<MultiValue> = given.into_iter().map(|value| values::to_lua(lua, marks, value)).collect();
+        let mut results = made.unwrap_or_default();
+        if !is_ok {
+            // Results are nil, and what follows says why.
+            if results.is_empty() {
+                let info = values::to_lua(lua, marks, call_failed("The call failed."));
+                results.push_back(info.unwrap_or_default());
+            }
+            results.push_front(Value::Nil);
+        }
+        match self.vm.state.take_handler(token) {
+            None => self.wake(token, results),
+            Some(Value::Function(handler)) => self.run_result(&handler, results),
+            // An object with onResult and onStatus, as in ActionScript.
+            Some(Value::Table(object)) => {
+                let name = if is_ok { "onResult" } else { "onStatus" };
+                if let Some(handler) = object.get::<Value>(name).ok().and_then(as_function) {
+                    if !is_ok {
+                        results.pop_front();
+                    }
+                    results.push_front(Value::Table(object));
+                    self.run_result(&handler, results);
+                }
+            }
+            Some(_) => (),
+        }
+    }
+
+    fn run_result(&mut self, handler: &Function, results: MultiValue) {
+        let progress = self.vm.start(Purpose::Other("the result handler of a call"), handler, results);
+        self.go_on(progress);
+    }
+
+    pub(super) fn stats(&mut self, token: u64, stats: Option<ClientStats>) {
+        let table = stats.map(|stats| {
+            self.vm.lua.create_table_from([
+                ("bytes_in", stats.bytes_in),
+                ("bytes_out", stats.bytes_out),
+                ("msg_in", stats.msg_in),
+                ("msg_out", stats.msg_out),
+                ("msg_dropped", stats.msg_dropped),
+                ("ping_rtt", stats.ping_rtt),
+            ])
+        });
+        let value = table.and_then(Result::ok).map_or(Value::Nil, Value::Table);
+        self.wake(token, MultiValue::from_iter([value]));
+    }
+}
+
+/// Tells a client that its call will not be made, if it wants to know.
+pub(super) fn refuse(commands: &dyn crate::apps::message::Commands, event: &AppEvent, why: &str) {
+    if let AppEvent::Call { client, call } = event
+        && call.wants_answer()
+    {
+        let outcome = Err(call_failed(why));
+        commands.send(AppCommand::Answer { client: *client, transaction: call.transaction, outcome });
+    }
+}

@@ -1,0 +1,87 @@
+//! The files of a script.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, Result};
+
+use super::host::MAIN;
+
+/// The longest file.
+const LONGEST: u64 = 1 << 20;
+
+/// Where a script's files are. Nothing outside these folders can be loaded.
+pub(super) struct Sources {
+    folder: PathBuf,
+    library: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// An application's folder, and those behind it.
+    pub(super) fn new(folder: &Path, library: &[PathBuf]) -> Self {
+        Self { folder: folder.to_owned(), library: library.to_vec() }
+    }
+
+    /// The script itself.
+    pub(super) fn main(&self, lua: &Lua) -> Result<Function> {
+        self.load(lua, MAIN)
+    }
+
+    /// A file, by its path in one of the folders: the application's own, then those of the library.
+    pub(super) fn load(&self, lua: &Lua, name: &str) -> Result<Function> {
+        let path = self.resolve(name)?.ok_or_else(|| self.missing(name))?;
+        self.compile(lua, name, &path)
+    }
+
+    /// A module: `a.b` is `a/b.lua` or `a/b/init.lua`.
+    pub(super) fn find(&self, lua: &Lua, module: &str) -> Result<(Function, String)> {
+        let base = module.replace('.', "/");
+        for name in [format!("{base}.lua"), format!("{base}/init.lua")] {
+            if let Some(path) = self.resolve(&name)? {
+                return Ok((self.compile(lua, &name, &path)?, name));
+            }
+        }
+        Err(self.missing(module))
+    }
+
+    fn missing(&self, name: &str) -> mlua::Error {
+        let folders: Vec<String> = self.folders().map(|folder| folder.display().to_string()).collect();
+        mlua::Error::runtime(format!("there is no file {name:?} in {}", folders.join(", ")))
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.folder).chain(&self.library)
+    }
+
+    fn resolve(&self, name: &str) -> Result<Option<PathBuf>> {
+        let is_plain =
+            Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if name.is_empty() || !is_plain || name.contains(['\\', '\0']) {
+            return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
+        }
+        for folder in self.folders() {
+            // A link may lead anywhere: what counts is where it ends.
+            let (Ok(root), Ok(path)) = (folder.canonicalize(), folder.join(name).canonicalize()) else { continue };
+            if !path.starts_with(&root) {
+                return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
+            }
+            if path.is_file() {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    fn compile(&self, lua: &Lua, name: &str, path: &Path) -> Result<Function> {
+        let mut text = Vec::new();
+        let read = fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
+        read.map_err(|error| mlua::Error::runtime(format!("{name}: {error}")))?;
+        if text.len() as u64 > LONGEST {
+            return Err(mlua::Error::runtime(format!("{name} is longer than {LONGEST} bytes")));
+        }
+        // Text only: compiled chunks can break the machine.
+        lua.load(text).set_name(format!("@{name}")).set_mode(ChunkMode::Text).into_function()
+    }
+}

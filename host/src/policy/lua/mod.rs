@@ -1,0 +1,39 @@
+//! Scripts in Lua.
+
+mod address;
+mod application;
+mod client;
+mod clients;
+mod dispatch;
+mod expando;
+mod failure;
+mod group_control;
+mod handle;
+mod host;
+mod inbox;
+mod journal;
+mod limits;
+mod loading;
+mod lookup_event;
+mod natives;
+mod opaque;
+mod pattern;
+mod questions;
+mod roster;
+mod runtime;
+mod shared_registry;
+mod state;
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod timers;
+mod values;
+mod vm;
+mod watchdog;
+mod world;
+
+pub use failure::Failure;
+pub use handle::{ScriptHandle, ScriptState};
+pub use host::{Host, HostSettings, MAIN, ScriptError};
+pub use inbox::Full;

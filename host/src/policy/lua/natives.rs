@@ -1,0 +1,140 @@
+//! What the host gives the prelude.
+
+use std::rc::Rc;
+
+use mlua::{Lua, MultiValue, Result, Table, Value};
+
+use super::failure::{self, Failure};
+use super::opaque::Opaque;
+use super::state::State;
+use super::{application, client, pattern, shared_registry, timers};
+use crate::flash::amf;
+
+/// Makes the table of natives, and the globals that are no functions of the prelude's.
+pub(super) fn install(lua: &Lua, state: &Rc<State>) -> Result<Table> {
+    let native = lua.create_table()?;
+    application::describe(lua, state)?;
+    application::register(lua, state, &native)?;
+    client::register(lua, state, &native)?;
+    timers::register(lua, state, &native)?;
+    shared_registry::register(lua, state, &native)?;
+    errors(lua, state, &native)?;
+    values(lua, state, &native)?;
+    files(lua, state, &native)?;
+    output(lua, state, &native)?;
+
+    let globals = lua.globals();
+    pattern::register(lua, &globals.get("string")?, &state.budget)?;
+    globals.raw_set("application", &state.application)?;
+    globals.raw_set("Client", &state.prototype)?;
+    Ok(native)
+}
+
+fn errors(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "describe",
+        lua.create_function(move |lua, value: Value| {
+            let failure = Failure::here(lua, &value);
+            // The first error is the cause; others may follow from it while the handler is unwound.
+            shared.failure.borrow_mut().get_or_insert(failure);
+            Ok(())
+        })?,
+    )?;
+    native.raw_set(
+        "plain_error",
+        lua.create_function(|lua, value: Value| match &value {
+            Value::Error(error) => Ok(Value::String(lua.create_string(Failure::from(&**error).to_string())?)),
+            // An object of the script's own stays what it is.
+            _ => Ok(value),
+        })?,
+    )?;
+    let shared = Rc::clone(state);
+    native.raw_set("is_crowded", lua.create_function(move |_, ()| Ok(shared.is_crowded.get()))?)?;
+    let budget = Rc::clone(&state.budget);
+    native.raw_set("is_over", lua.create_function(move |_, ()| Ok(budget.is_over()))?)?;
+    let budget = Rc::clone(&state.budget);
+    native.raw_set("raise_over", lua.create_function(move |_, ()| -> Result<()> { Err(budget.error()) })?)?;
+    native.raw_set(
+        "has_len",
+        lua.create_function(|_, table: Table| {
+            Ok(table
+                .metatable()
+                .map(|meta| meta.raw_get::<Value>("__len"))
+                .transpose()?
+                .is_some_and(|len| len != Value::Nil))
+        })?,
+    )
+}
+
+fn values(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    native.raw_set("null", &state.marks.null)?;
+    native.raw_set("undefined", &state.marks.undefined)?;
+    let array = state.marks.array.clone();
+    native.raw_set(
+        "array",
+        lua.create_function(move |lua, table: Option<Table>| {
+            let table = table.map_or_else(|| lua.create_table(), Ok)?;
+            table.set_metatable(Some(array.clone()))?;
+            Ok(table)
+        })?,
+    )?;
+    let marks = state.marks.clone();
+    native.raw_set(
+        "byte_array",
+        lua.create_function(move |_, bytes: mlua::LuaString| {
+            Ok(Opaque { value: amf::Value::ByteArray(bytes.as_bytes().to_vec()), marks: marks.clone() })
+        })?,
+    )?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "date",
+        lua.create_function(move |_, milliseconds: Option<f64>| {
+            let milliseconds = milliseconds.unwrap_or_else(|| shared.world.milliseconds());
+            Ok(Opaque { value: amf::Value::Date { milliseconds, time_zone: 0 }, marks: shared.marks.clone() })
+        })?,
+    )
+}
+
+fn files(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "load",
+        lua.create_function(move |lua, name: mlua::LuaString| shared.sources.load(lua, &name.to_string_lossy()))?,
+    )?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "find",
+        lua.create_function(move |lua, name: mlua::LuaString| shared.sources.find(lua, &name.to_string_lossy()))?,
+    )
+}
+
+/// The longest line that is written; the script chooses it.
+const MAX_LINE: usize = 4096;
+
+fn output(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let tostring: mlua::Function = lua.globals().get("tostring")?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "trace",
+        lua.create_function(move |lua, values: MultiValue| {
+            let mut line = String::new();
+            for (index, value) in values.into_iter().enumerate() {
+                line.push_str(if index > 0 { " " } else { "" });
+                let text: Value = tostring.call(value)?;
+                if let Value::String(text) = text {
+                    line.push_str(&text.to_string_lossy());
+                }
+                if line.len() > MAX_LINE {
+                    line = line.chars().take(MAX_LINE).collect();
+                    break;
+                }
+            }
+            let (file, place) = failure::caller(lua).unwrap_or_default();
+            shared.world.journal.trace(&shared.world.name, &file, place, line);
+            Ok(())
+        })?,
+    )?;
+    let shared = Rc::clone(state);
+    native.raw_set("now", lua.create_function(move |_, ()| Ok(shared.world.milliseconds() as i64))?)
+}

@@ -1,0 +1,132 @@
+//! The clients of an instance. They stay when the script is loaded anew.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use rtmfp::PeerId;
+
+use crate::apps::message::{AppEvent, ClientId, ClientInfo};
+
+/// How far a client has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It waits for an answer to its connect.
+    Waiting,
+    /// It is in.
+    Accepted,
+    /// It was turned away, or closed, and is not yet gone.
+    Refused,
+    /// It is gone.
+    Gone,
+}
+
+/// A client.
+pub(super) struct Member {
+    pub(super) id: ClientId,
+    pub(super) info: ClientInfo,
+    pub(super) far_address: Cell<SocketAddr>,
+    pub(super) reported: RefCell<Vec<SocketAddr>>,
+    pub(super) phase: Cell<Phase>,
+    /// The number of the question whether it may connect.
+    pub(super) question: Cell<u64>,
+    /// Whether `onConnect` has yet to end.
+    pub(super) is_connecting: Cell<bool>,
+    /// What happened to it since, before it was accepted.
+    pub(super) deferred: RefCell<VecDeque<AppEvent>>,
+    /// Its groups: membership and digest.
+    pub(super) groups: RefCell<Vec<(u64, [u8; 32])>>,
+    /// Its place in [`Roster::at`].
+    place: Cell<usize>,
+}
+
+impl Member {
+    pub(super) fn is_accepted(&self) -> bool {
+        self.phase.get() == Phase::Accepted
+    }
+}
+
+/// The clients, also those that wait, by id; and those that are in, in no particular order.
+#[derive(Default)]
+pub(super) struct Roster {
+    members: HashMap<ClientId, Rc<Member>>,
+    accepted: Vec<Rc<Member>>,
+    by_peer: HashMap<PeerId, Rc<Member>>,
+}
+
+impl Roster {
+    pub(super) fn get(&self, id: ClientId) -> Option<Rc<Member>> {
+        self.members.get(&id).cloned()
+    }
+
+    /// A client that is in, by its peer id.
+    pub(super) fn by_peer(&self, peer: &PeerId) -> Option<Rc<Member>> {
+        self.by_peer.get(peer).cloned()
+    }
+
+    /// A client that is in, by number, counted from 0.
+    pub(super) fn at(&self, place: usize) -> Option<Rc<Member>> {
+        self.accepted.get(place).cloned()
+    }
+
+    /// How many are in.
+    pub(super) fn len(&self) -> usize {
+        self.accepted.len()
+    }
+
+    /// Those who are in.
+    pub(super) fn accepted(&self) -> Vec<Rc<Member>> {
+        self.accepted.clone()
+    }
+
+    /// A client wants to connect.
+    pub(super) fn insert(&mut self, id: ClientId, info: ClientInfo) -> Rc<Member> {
+        let member = Rc::new(Member {
+            id,
+            far_address: Cell::new(info.far_address),
+            info,
+            reported: RefCell::default(),
+            phase: Cell::new(Phase::Waiting),
+            question: Cell::new(0),
+            is_connecting: Cell::new(false),
+            deferred: RefCell::default(),
+            groups: RefCell::default(),
+            place: Cell::new(usize::MAX),
+        });
+        if let Some(old) = self.members.insert(id, Rc::clone(&member)) {
+            self.take_out(&old);
+        }
+        member
+    }
+
+    /// A client is let in.
+    pub(super) fn accept(&mut self, member: &Rc<Member>) {
+        member.phase.set(Phase::Accepted);
+        member.place.set(self.accepted.len());
+        self.accepted.push(Rc::clone(member));
+        // A peer that comes back before its old session has ended counts from its new one.
+        self.by_peer.insert(member.info.far_id, Rc::clone(member));
+    }
+
+    /// A client is gone.
+    pub(super) fn remove(&mut self, id: ClientId) -> Option<Rc<Member>> {
+        let member = self.members.remove(&id)?;
+        self.take_out(&member);
+        Some(member)
+    }
+
+    fn take_out(&mut self, member: &Rc<Member>) {
+        member.phase.set(Phase::Gone);
+        let place = member.place.replace(usize::MAX);
+        if place < self.accepted.len() {
+            self.accepted.swap_remove(place);
+            if let Some(moved) = self.accepted.get(place) {
+                moved.place.set(place);
+            }
+        }
+        if self.by_peer.get(&member.info.far_id).is_some_and(|known| known.id == member.id) {
+            self.by_peer.remove(&member.info.far_id);
+        }
+    }
+}

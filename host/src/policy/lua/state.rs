@@ -1,0 +1,202 @@
+//! What the functions of one machine share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mlua::{AnyUserData, Lua, Result, Table, Value};
+
+use super::client::Client;
+use super::failure::Failure;
+use super::group_control::GroupControl;
+use super::limits::Budget;
+use super::loading::Sources;
+use super::questions::{Question, REJECTED};
+use super::roster::{Member, Phase};
+use super::timers::Timers;
+use super::values::Marks;
+use super::world::World;
+use crate::apps::message::{AppCommand, ClientId};
+use crate::flash::server::Rejection;
+
+/// The most calls of clients that have a result handler.
+const MAX_CALLS: usize = 65_536;
+
+/// What one machine has.
+pub(super) struct State {
+    pub(super) world: Rc<World>,
+    pub(super) budget: Rc<Budget>,
+    pub(super) sources: Sources,
+    pub(super) marks: Marks,
+    /// The table `application`.
+    pub(super) application: Table,
+    /// The table `Client`: the prototype of all clients.
+    pub(super) prototype: Table,
+    /// The host's methods of clients.
+    pub(super) methods: Table,
+    /// The clients that the script has met.
+    objects: RefCell<HashMap<ClientId, AnyUserData>>,
+    groups: RefCell<HashMap<(ClientId, u64), AnyUserData>>,
+    /// Result handlers of calls, by token.
+    handlers: RefCell<HashMap<u64, Value>>,
+    pub(super) timers: RefCell<Timers>,
+    /// The error that ended the last handler.
+    pub(super) failure: RefCell<Option<Failure>>,
+    /// Clients that were let in while their `onConnect` still runs.
+    pub(super) released: RefCell<Vec<Rc<Member>>>,
+    /// Whether as many handlers wait as may.
+    pub(super) is_crowded: Cell<bool>,
+    /// Whether the script may act: not while it is only being loaded.
+    pub(super) is_live: Cell<bool>,
+}
+
+impl State {
+    pub(super) fn new(
+        lua: &Lua,
+        world: &Rc<World>,
+        budget: Rc<Budget>,
+        sources: Sources,
+        marks: Marks,
+    ) -> Result<Self> {
+        Ok(Self {
+            world: Rc::clone(world),
+            budget,
+            sources,
+            marks,
+            application: lua.create_table()?,
+            prototype: lua.create_table()?,
+            methods: lua.create_table()?,
+            objects: RefCell::default(),
+            groups: RefCell::default(),
+            handlers: RefCell::default(),
+            timers: RefCell::default(),
+            failure: RefCell::default(),
+            released: RefCell::default(),
+            is_crowded: Cell::new(false),
+            is_live: Cell::new(false),
+        })
+    }
+
+    /// Sends a command; false if it was lost.
+    pub(super) fn send(&self, command: AppCommand) -> Result<bool> {
+        self.must_be_live()?;
+        Ok(self.world.send(command))
+    }
+
+    /// # Errors
+    /// If the script is only being loaded: it may yet be discarded.
+    pub(super) fn must_be_live(&self) -> Result<()> {
+        if self.is_live.get() {
+            return Ok(());
+        }
+        Err(mlua::Error::runtime("the application has not started: do this in application.onAppStart or later"))
+    }
+
+    /// The object of a client; it is made when the script first meets the client.
+    pub(super) fn object(self: &Rc<Self>, lua: &Lua, member: &Rc<Member>) -> Result<AnyUserData> {
+        if let Some(object) = self.objects.borrow().get(&member.id) {
+            return Ok(object.clone());
+        }
+        let object = lua.create_userdata(Client { member: Rc::clone(member), state: Rc::clone(self) })?;
+        if member.phase.get() != Phase::Gone {
+            self.objects.borrow_mut().insert(member.id, object.clone());
+        }
+        Ok(object)
+    }
+
+    /// The object of a client, if the script has met it.
+    pub(super) fn known_object(&self, id: ClientId) -> Option<AnyUserData> {
+        self.objects.borrow().get(&id).cloned()
+    }
+
+    /// The object of a client's membership in a group.
+    pub(super) fn group(
+        self: &Rc<Self>,
+        lua: &Lua,
+        member: &Rc<Member>,
+        group: (u64, [u8; 32]),
+    ) -> Result<AnyUserData> {
+        let key = (member.id, group.0);
+        if let Some(object) = self.groups.borrow().get(&key) {
+            return Ok(object.clone());
+        }
+        let control = GroupControl {
+            member: Rc::clone(member),
+            membership: group.0,
+            digest: hex::encode(group.1),
+            state: Rc::clone(self),
+        };
+        let object = lua.create_userdata(control)?;
+        self.groups.borrow_mut().insert(key, object.clone());
+        Ok(object)
+    }
+
+    /// A membership has ended. The script may keep its object, the host does not.
+    pub(super) fn forget_group(&self, id: ClientId, membership: u64) {
+        self.groups.borrow_mut().remove(&(id, membership));
+    }
+
+    /// A client is gone. The script may keep its object, the host does not.
+    pub(super) fn forget(&self, member: &Member) {
+        self.objects.borrow_mut().remove(&member.id);
+        for (membership, _) in member.groups.borrow().iter() {
+            self.forget_group(member.id, *membership);
+        }
+    }
+
+    /// Notes who wants the result of a call.
+    pub(super) fn await_result(&self, token: u64, handler: Value) -> Result<()> {
+        let mut handlers = self.handlers.borrow_mut();
+        if handlers.len() >= MAX_CALLS {
+            return Err(mlua::Error::runtime("too many calls wait for their results"));
+        }
+        handlers.insert(token, handler);
+        Ok(())
+    }
+
+    /// Who wants the result of a call.
+    pub(super) fn take_handler(&self, token: u64) -> Option<Value> {
+        self.handlers.borrow_mut().remove(&token)
+    }
+
+    /// Lets a client in, if it waits.
+    pub(super) fn accept(&self, member: &Rc<Member>) -> bool {
+        if member.phase.get() != Phase::Waiting {
+            return false;
+        }
+        if self.world.questions.take(member.question.get()).is_none() {
+            member.phase.set(Phase::Refused);
+            return false;
+        }
+        self.world.roster.borrow_mut().accept(member);
+        if member.is_connecting.get() {
+            self.released.borrow_mut().push(Rc::clone(member));
+        }
+        self.world.send(AppCommand::Accept { client: member.id })
+    }
+
+    /// Turns a client away, if it waits.
+    pub(super) fn reject(&self, member: &Member, rejection: Rejection) -> bool {
+        if member.phase.get() != Phase::Waiting {
+            return false;
+        }
+        member.phase.set(Phase::Refused);
+        if self.world.questions.take(member.question.get()).is_none() {
+            return false;
+        }
+        self.world.send(AppCommand::Reject { client: member.id, rejection })
+    }
+
+    /// Takes out a lookup that waits for an answer.
+    pub(super) fn take_lookup(&self, number: u64) -> Option<crate::apps::message::PendingLookup> {
+        match self.world.questions.take(number)? {
+            Question::Lookup(lookup) => Some(lookup),
+            Question::Connect(_) | Question::Call { .. } => None,
+        }
+    }
+}
+
+/// What a client is told that is turned away without a word.
+pub(super) fn plain_rejection() -> Rejection {
+    Rejection::new(REJECTED, "[ Server.Reject ] : Connection rejected.")
+}

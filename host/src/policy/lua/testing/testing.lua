@@ -1,0 +1,210 @@
+-- The words of tests, on top of the stage that the host gives. Runs once for each file of tests.
+local native, tests = ...
+
+-- describe, it, before_each, after_each ---------------------------------------------------------------------------------
+
+local scope = { name = "", before = {}, after = {} }
+
+local function names(inner)
+    return scope.name == "" and inner or scope.name .. " " .. inner
+end
+
+function _G.describe(name, body)
+    local outer = scope
+    scope = { name = names(name), before = { table.unpack(outer.before) }, after = { table.unpack(outer.after) } }
+    body()
+    scope = outer
+end
+
+function _G.before_each(step) table.insert(scope.before, step) end
+
+-- The last comes first: each undoes what came before.
+function _G.after_each(step) table.insert(scope.after, 1, step) end
+
+function _G.it(name, body)
+    local steps = { table.unpack(scope.before) }
+    table.insert(steps, body)
+    table.insert(tests, { name = names(name), steps = steps, cleanup = { table.unpack(scope.after) } })
+end
+
+-- assert ----------------------------------------------------------------------------------------------------------------
+
+local function show(value, depth)
+    depth = depth or 0
+    if type(value) == "string" then return string.format("%q", value) end
+    if type(value) ~= "table" or depth > 3 then return tostring(value) end
+    local parts = {}
+    for key, item in pairs(value) do
+        if math.type(key) ~= "integer" then key = tostring(key) end
+        parts[#parts + 1] = { key = key, text = tostring(key) .. " = " .. show(item, depth + 1) }
+    end
+    table.sort(parts, function(a, b) return tostring(a.key) < tostring(b.key) end)
+    for index, part in ipairs(parts) do parts[index] = part.text end
+    return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+local function same(a, b)
+    if a == b then return true end
+    if type(a) ~= "table" or type(b) ~= "table" then return false end
+    for key, value in pairs(a) do
+        if not same(value, b[key]) then return false end
+    end
+    for key in pairs(b) do
+        if a[key] == nil then return false end
+    end
+    return true
+end
+
+local function check(ok, message, text)
+    if not ok then error(message and (message .. ": " .. text) or text, 3) end
+end
+
+local assert = setmetatable({ is = {}, are = {}, has = {} }, {
+    __call = function(_, value, message, ...)
+        if not value then error(message or "assertion failed", 2) end
+        return value, message, ...
+    end,
+})
+
+function assert.is_true(value, message) check(value == true, message, "expected true, got " .. show(value)) end
+function assert.is_false(value, message) check(value == false, message, "expected false, got " .. show(value)) end
+function assert.is_nil(value, message) check(value == nil, message, "expected nil, got " .. show(value)) end
+function assert.is_not_nil(value, message) check(value ~= nil, message, "expected something, got nil") end
+function assert.is_truthy(value, message) check(value, message, "expected a true value, got " .. show(value)) end
+function assert.is_falsy(value, message) check(not value, message, "expected a false value, got " .. show(value)) end
+function assert.equal(expected, value, message)
+    check(expected == value, message, "expected " .. show(expected) .. ", got " .. show(value))
+end
+function assert.not_equal(other, value, message)
+    check(other ~= value, message, "expected something else than " .. show(value))
+end
+function assert.same(expected, value, message)
+    check(same(expected, value), message, "expected " .. show(expected) .. ", got " .. show(value))
+end
+function assert.has_error(body, expected, message)
+    local ok, problem = pcall(body)
+    check(not ok, message, "expected an error")
+    if expected then
+        local found = string.find(tostring(problem), expected, 1, true)
+        check(found, message, "expected the error " .. show(expected) .. ", got " .. show(problem))
+    end
+end
+assert.are.equal, assert.are.same, assert.are_equal, assert.are_same = assert.equal, assert.same, assert.equal, assert.same
+assert.equals, assert.has.error, assert.error = assert.equal, assert.has_error, assert.has_error
+for _, name in ipairs { "true", "false", "nil", "truthy", "falsy" } do assert.is[name] = assert["is_" .. name] end
+_G.assert = assert
+
+-- The stage -------------------------------------------------------------------------------------------------------------
+
+local app
+
+-- What the script wants done is noted with whom it concerns.
+local function update()
+    for _, command in ipairs(native.take()) do
+        table.insert(app.commands, command)
+        local client, lookup = app.clients[command.client], app.lookups[command.lookup]
+        local kind = command.kind
+        if kind == "accept" then
+            client.accepted = true
+        elseif kind == "reject" then
+            client.rejected = command
+        elseif kind == "disconnect" then
+            client.disconnected = true
+        elseif kind == "call" then
+            table.insert(client.calls, command)
+        elseif kind == "answer" then
+            client.answers[command.transaction] = command
+        elseif kind == "hint" then
+            table.insert(client.hints, command.peer)
+        elseif kind == "introduce" then
+            table.insert(client.introductions, command)
+        elseif kind == "redirect" then
+            lookup.outcome, lookup.addresses = "redirected", command.addresses
+        elseif kind == "deny" then
+            lookup.outcome = "denied"
+        elseif kind == "builtin" then
+            lookup.outcome = "builtin"
+        end
+    end
+    for _, entry in ipairs(native.journal()) do
+        if entry.trace then
+            table.insert(app.traces, entry.trace)
+        else
+            table.insert(app.failures, entry)
+        end
+    end
+end
+
+local Client = {}
+Client.__index = Client
+
+function Client:call(method, ...)
+    app.transactions = app.transactions + 1
+    local transaction = app.transactions
+    native.call(self.number, method, transaction, ...)
+    update()
+    local answer = self.answers[transaction]
+    if not answer then return nil, transaction end
+    if answer.ok then return answer.value end
+    return nil, answer.value
+end
+
+-- Answers what the script has called, the oldest first.
+function Client:answer(...)
+    local call = table.remove(self.calls, 1) or error("the script has called nothing", 2)
+    native.answer(self.number, call.token, true, ...)
+    update()
+end
+
+function Client:fail(...)
+    local call = table.remove(self.calls, 1) or error("the script has called nothing", 2)
+    native.answer(self.number, call.token, false, ...)
+    update()
+end
+
+function Client:report(addresses) native.report(self.number, addresses) update() end
+function Client:move(address) self.farAddress = address native.move(self.number, address) update() end
+function Client:join(digest) local membership = native.join(self.number, digest) update() return membership end
+function Client:leave(membership, digest) native.leave(self.number, membership, digest) update() end
+function Client:disconnect() native.disconnect(self.number) update() end
+
+local App = {}
+App.__index = App
+
+function App:connect(options)
+    local client = setmetatable(native.connect(options), Client)
+    client.calls, client.answers, client.hints, client.introductions = {}, {}, {}, {}
+    client.accepted = false
+    self.clients[client.number] = client
+    update()
+    return client
+end
+
+-- lookup{ target = peer id or client, from = client, address = "ip:port" }
+function App:lookup(options)
+    local target = options.target
+    if type(target) == "table" then target = target.farID end
+    local from = options.from
+    local lookup = {}
+    local number = native.look_up {
+        target = target,
+        address = options.address or (from and from.farAddress) or "192.0.2.99:9",
+        asker = from and from.number,
+    }
+    self.lookups[number] = lookup
+    update()
+    return lookup
+end
+
+function App:advance(milliseconds) native.advance(milliseconds) update() end
+function App:reload() native.reload() update() end
+function App:stop() native.stop() update() end
+
+function _G.start(options)
+    app = setmetatable({
+        clients = {}, lookups = {}, commands = {}, traces = {}, failures = {}, transactions = 0,
+    }, App)
+    native.start(options)
+    update()
+    return app
+end

@@ -1,0 +1,307 @@
+//! Scripts that mean harm, or come to it.
+
+use std::time::Duration;
+
+use rtmfp::PeerId;
+
+use super::*;
+
+/// Handlers that would never end, each in its own way.
+const ENDLESS: &[(&str, &str)] = &[
+    ("a loop", "while true do end"),
+    ("a loop that calls", "local function f() end while true do f() end"),
+    ("a loop of errors", "while true do pcall(error, 'x') end"),
+    ("a loop inside pcall", "while true do pcall(function() while true do end end) end"),
+    (
+        "a loop inside xpcall",
+        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+    ),
+    ("a loop in an error handler", "xpcall(error, function() while true do end end)"),
+    ("an endless coroutine", "coroutine.wrap(function() while true do end end)()"),
+    ("endless coroutines", "while true do pcall(coroutine.wrap(function() while true do end end)) end"),
+    ("a loop of resumes", "while true do coroutine.resume(coroutine.create(function() while true do end end)) end"),
+    (
+        "coroutines in coroutines",
+        "local function deep(n) while true do pcall(coroutine.wrap(function() deep(n + 1) end)) end end deep(0)",
+    ),
+    (
+        "a loop of yields",
+        "local co = coroutine.wrap(function() while true do coroutine.yield() end end) while true do co() end",
+    ),
+    ("a metamethod", "local t = setmetatable({}, { __index = function() while true do end end }) local _ = t.x"),
+    (
+        "a closing variable",
+        "local x <close> = setmetatable({}, { __close = function() while true do end end }) error('x')",
+    ),
+    ("a comparison", "table.sort({ 1, 2, 3 }, function() while true do end end)"),
+    ("a replacement", "string.gsub('x', 'x', function() while true do end end)"),
+    ("a pattern", "for i = 1, 1e9 do pcall(string.find, ('a'):rep(3000), ('a-'):rep(30) .. 'b') end"),
+    ("joining", "local t = {} for i = 1, 1e5 do t[i] = 'x' end while true do table.concat(t) end"),
+    ("sorting", "local t = {} while true do for i = 1, 1e5 do t[i] = i * 7919 % 100003 end table.sort(t) end"),
+    ("repeating", "while true do string.rep('x', 1e6) end"),
+    ("a string that becomes nothing", "while true do string.rep('', math.maxinteger) end"),
+    ("moving nothing", "while true do pcall(table.move, {}, 1, math.maxinteger - 1, 2) end"),
+    (
+        "a false length",
+        "while true do pcall(table.insert, setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1) end",
+    ),
+    ("long strings", "local s = ('x'):rep(1 << 22) while true do local t = s:upper() .. s end"),
+    ("collecting", "while true do collectgarbage() end"),
+];
+
+#[test]
+fn what_never_ends_is_ended() {
+    for (what, code) in ENDLESS {
+        let main = format!("function application.onPeerLookup(event)\n{code}\nend");
+        let mut scene = scene_with(&main, |settings| settings.script.time = Some(Duration::from_millis(30)));
+        scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
+        let failures = scene.failures();
+        assert!(
+            matches!(&failures[..], [(_, file, line, text)]
+            if file == "main.lua" && *line == 2 && text.contains("has run longer than 30ms")),
+            "{what}: {failures:?}"
+        );
+        assert!(matches!(scene.sent()[..], [AppCommand::Deny { .. }]), "{what}");
+        // The machine is as good as before.
+        scene.stage.connect(|_| ());
+        assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]), "{what}");
+    }
+}
+
+#[test]
+fn a_script_that_never_ends_does_not_load() {
+    for code in ["while true do end", "while true do pcall(function() while true do end end) end"] {
+        let folder = Folder::new(code);
+        let limited = settings(|settings| settings.script.time = Some(Duration::from_millis(30)));
+        let failure = Stage::start(folder.path(), limited).err().unwrap();
+        assert!(failure.message.contains("has run longer"), "{failure}");
+    }
+}
+
+#[test]
+fn time_is_counted_over_all_of_a_handlers_turns() {
+    let main = "function application.onAppStart()
+        while true do
+            sleep(10)
+            local until_sum = 0
+            for i = 1, 3e5 do until_sum = until_sum + i end
+        end
+    end";
+    let mut scene = scene_with(main, |settings| settings.script.time = Some(Duration::from_millis(40)));
+    scene.advance(100_000);
+    let failures = scene.failures();
+    assert!(matches!(&failures[..], [(name, ..)] if name == "onAppStart"), "{failures:?}");
+}
+
+#[test]
+fn what_takes_too_much_fails() {
+    // The stack that scripts have.
+    let thread = std::thread::Builder::new().stack_size(super::super::host::STACK);
+    thread.spawn(take_too_much).unwrap().join().unwrap();
+}
+
+fn take_too_much() {
+    for (what, code, expected) in [
+        ("deep recursion", "local function f(n) return 1 + f(n + 1) end f(1)", "stack overflow"),
+        (
+            "recursion through the host",
+            "local function f() return (string.gsub('x', 'x', f)) end f()",
+            "C stack overflow",
+        ),
+        (
+            "recursion through pcall",
+            "local function f() local ok, e = pcall(f) if not ok then error(e, 0) end end f()",
+            "overflow",
+        ),
+        ("a string of 1 GiB", "local s = ('x'):rep(1 << 30)", "not enough memory"),
+        ("a string that doubles", "local s = 'x' while true do s = s .. s end", "not enough memory"),
+        ("a table that grows", "local t = {} for i = 1, 1e9 do t[i] = i end", "not enough memory"),
+        ("a replacement that explodes", "local s = ('x'):rep(1e6) s:gsub('x+', ('%0'):rep(1e5))", "not enough memory"),
+        (
+            "joining a false list",
+            "table.concat(setmetatable({}, { __index = rawlen }), '', 1, 1e15)",
+            "too many elements",
+        ),
+        ("a pathological pattern", "string.find(('a'):rep(100000), '.-.-.-.-.-.-b')", "pattern too complex"),
+        ("a pattern that nests", "string.find(('a'):rep(1000), ('a?'):rep(1000) .. 'b')", "pattern too complex"),
+        ("tables in themselves", "local t = {} t.t = t application.broadcastMsg('x', t)", "nested too deeply"),
+        ("a finalizer", "setmetatable({}, { __gc = function() while true do end end })", "finalizers"),
+        ("a million timers", "for i = 1, 1e6 do setTimeout(print, 1e6) end", "too many timers"),
+    ] {
+        let main = format!("function application.onPeerLookup(event)\n{code}\nend");
+        let mut scene = scene_with(&main, |settings| {
+            settings.script.memory = 48 << 20;
+            settings.script.time = Some(Duration::from_secs(10));
+        });
+        scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
+        let failures = scene.failures();
+        assert!(
+            matches!(&failures[..], [(name, _, _, text)] if name == "onPeerLookup" && text.contains(expected)),
+            "{what}: {failures:?}"
+        );
+        assert!(matches!(scene.sent()[..], [AppCommand::Deny { .. }]), "{what}");
+        scene.stage.connect(|_| ());
+        assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]), "{what}");
+    }
+}
+
+#[test]
+fn errors_in_every_handler_are_told_with_file_and_line() {
+    let main = "
+        local function fail() error('deliberate') end
+        for _, name in ipairs { 'onAppStart', 'onAppStop', 'onConnect', 'onDisconnect', 'onPeerLookup' } do
+            application[name] = fail
+        end
+        for _, name in ipairs { 'onFarAddressChange', 'onReportedAddressesChange', 'onGroupJoin', 'onGroupLeave', 'hello' } do
+            Client[name] = fail
+        end
+        function application.onStatus(info) trace(info.code, info.details, info.lineno) end";
+    let mut scene = scene(main);
+    use crate::apps::message::AppEvent;
+    let refused = scene.stage.connect(|_| ());
+    scene.stage.tell(AppEvent::Disconnect { client: refused });
+    assert!(matches!(scene.sent()[..], [AppCommand::Reject { .. }]));
+    scene.folder.write("main.lua", &main.replace("'onConnect', ", ""));
+    scene.stage.tell(AppEvent::Reload);
+    scene.journal();
+    let client = scene.stage.connect(|_| ());
+    scene.stage.tell(AppEvent::FarAddressChange { client, address: "192.0.2.7:7".parse().unwrap() });
+    scene.stage.tell(AppEvent::ReportedAddressesChange { client, addresses: Vec::new() });
+    let membership = scene.stage.join(client, [1; 32]);
+    scene.stage.tell(AppEvent::GroupLeave { client, membership, groupspec_digest: [1; 32] });
+    scene.stage.call(client, "hello", 7.0, Vec::new());
+    scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);
+    scene.stage.tell(AppEvent::Disconnect { client });
+    scene.stage.tell(AppEvent::Stop);
+    let (failures, traces): (Vec<_>, Vec<_>) =
+        scene.journal().into_iter().partition(|entry| matches!(entry, Entry::Failure(..)));
+    let handlers: Vec<_> = failures
+        .into_iter()
+        .map(|entry| match entry {
+            Entry::Failure(handler, failure) => {
+                assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 2));
+                assert_eq!(failure.to_string(), "main.lua:2: deliberate");
+                assert!(!failure.traceback.is_empty());
+                handler
+            }
+            Entry::Trace(line) => line,
+        })
+        .collect();
+    let expected = [
+        "onFarAddressChange",
+        "onReportedAddressesChange",
+        "onGroupJoin",
+        "onGroupLeave",
+        "hello",
+        "onPeerLookup",
+        "onDisconnect",
+        "onAppStop",
+    ];
+    assert_eq!(handlers, expected);
+    assert_eq!(traces.len(), expected.len());
+    assert_eq!(traces[0], Entry::Trace("Application.Script.Error onFarAddressChange 2".to_owned()));
+    let sent = scene.sent();
+    assert!(
+        matches!(
+            &sent[..],
+            [AppCommand::Accept { .. }, AppCommand::Answer { outcome: Err(_), .. }, AppCommand::Deny { .. }, ..]
+        ),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn an_error_in_on_status_is_not_told_to_on_status() {
+    let mut scene =
+        scene("function application.onStatus() error('again') end function application.onConnect() error('once') end");
+    scene.stage.connect(|_| ());
+    let failures = scene.failures();
+    assert_eq!(failures.iter().map(|failure| failure.0.as_str()).collect::<Vec<_>>(), ["onConnect", "onStatus"]);
+}
+
+#[test]
+fn errors_that_are_no_text() {
+    for (value, text) in [
+        ("{}", "the error is a table"),
+        ("nil", "the error is a nil"),
+        ("42", "42"),
+        ("true", "true"),
+        ("print", "the error is a function"),
+        ("setmetatable({}, { __tostring = function() while true do end end })", "the error is a table"),
+        ("application.clients", "the error is a userdata"),
+        ("coroutine.create(print)", "the error is a thread"),
+    ] {
+        let mut scene = scene(&format!("function application.onConnect()\n\n  error({value})\nend"));
+        scene.stage.connect(|_| ());
+        let failures = scene.failures();
+        assert!(
+            matches!(&failures[..], [(_, file, 3, message)] if file == "main.lua" && message.contains(text)),
+            "{value}: {failures:?}"
+        );
+        assert!(matches!(scene.sent()[..], [AppCommand::Reject { .. }]), "{value}");
+    }
+}
+
+#[test]
+fn nothing_leads_out_of_the_machine() {
+    let scene = scene(
+        "for _, name in ipairs { 'io', 'os', 'debug', 'package', 'dofile', 'loadfile', 'loadstring', 'warn' } do
+            assert(_G[name] == nil, name)
+        end
+        assert(string.dump == nil)
+        for _, path in ipairs { '/etc/passwd', '../main.lua', 'a/../../main.lua', '', 'a\\\\b', 'a\\0b', '.', 'main' } do
+            assert(not pcall(load, path), path)
+            assert(not pcall(require, path .. '/../x'), path)
+        end
+        assert(getmetatable('').__index == string)
+        assert(getmetatable(application.clients) == false)
+        trace('done')",
+    );
+    assert_eq!(scene.traces(), ["done"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_does_not_lead_out_either() {
+    let outside = Folder::new("secret = true");
+    let folder =
+        Folder::new("assert(not pcall(load, 'link.lua')) assert(not pcall(load, 'dir/main.lua')) trace('kept in')");
+    std::os::unix::fs::symlink(outside.path().join("main.lua"), folder.path().join("link.lua")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), folder.path().join("dir")).unwrap();
+    let stage = Stage::start(folder.path(), settings(|_| ())).map_err(|failure| failure.to_string()).unwrap();
+    let scene = Scene { folder, stage };
+    assert_eq!(scene.traces(), ["kept in"]);
+}
+
+#[test]
+fn compiled_chunks_are_refused() {
+    let folder = Folder::new("");
+    std::fs::write(folder.path().join("main.lua"), b"\x1bLua\x54\x00\x19\x93\r\n\x1a\n").unwrap();
+    let failure = Stage::start(folder.path(), settings(|_| ())).err().unwrap();
+    assert!(failure.message.contains("binary"), "{failure}");
+}
+
+#[test]
+fn ten_thousand_handlers_wait_and_the_bound_holds() {
+    let main = "woken = 0
+        function application.onPeerLookup(event) sleep(100) woken = woken + 1 application.denyPeerLookup(event) end
+        function Client:count() return woken end";
+    let mut scene = scene_with(main, |settings| settings.script.time = None);
+    for number in 0..10_000_u32 {
+        scene.stage.look_up(None, (([192, 0, 2, 1]), (number % 60_000) as u16 + 1).into(), None);
+    }
+    assert_eq!(scene.stage.runtime.vm.waiting(), 10_000);
+    assert!(scene.sent().is_empty());
+    scene.advance(100);
+    assert_eq!(scene.stage.runtime.vm.waiting(), 0);
+    assert_eq!(scene.sent().iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count(), 10_000);
+    assert!(scene.failures().is_empty());
+    for _ in 0..20_000 {
+        scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);
+    }
+    assert!(scene.stage.runtime.vm.waiting() < 20_000);
+    let failures = scene.failures();
+    assert!(failures.iter().all(|failure| failure.3.contains("too many")), "{:?}", failures.first());
+    scene.advance(100);
+    assert_eq!(scene.sent().len(), 20_000, "each is answered once, by the script or for it");
+}

@@ -1,0 +1,229 @@
+//! One machine: a script with its handlers, those that run and those that wait.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mlua::thread::ThreadStatus;
+use mlua::{Function, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
+
+use super::failure::Failure;
+use super::limits::Budget;
+use super::loading::Sources;
+use super::natives;
+use super::opaque::Nothing;
+use super::roster::Member;
+use super::state::State;
+use super::values::Marks;
+use super::world::World;
+
+/// The most handlers that wait at a time.
+const MAX_WAITING: usize = 16_384;
+
+/// A machine.
+pub(super) struct Vm {
+    // Declared before the machine that their values belong to, so that they go first.
+    waiting: RefCell<HashMap<u64, Task>>,
+    run: Function,
+    close: Function,
+    wait: Table,
+    pub(super) state: Rc<State>,
+    pub(super) lua: Lua,
+}
+
+/// A handler on its way.
+pub(super) struct Task {
+    thread: Thread,
+    handler: Function,
+    /// What it was called for.
+    pub(super) purpose: Purpose,
+    /// How long it has run so far.
+    used: Duration,
+}
+
+/// What a handler was called for: that decides what becomes of its results.
+#[derive(Clone)]
+pub(super) enum Purpose {
+    /// `onConnect` of that client.
+    Connect(Rc<Member>),
+    /// `onPeerLookup` for the question of that number.
+    Lookup(u64),
+    /// A method that a client calls; the number of the question, if it wants an answer.
+    Call(String, Option<u64>),
+    /// A timer.
+    Timer(u64),
+    /// Something whose results mean nothing.
+    Other(&'static str),
+}
+
+/// How far a handler got.
+pub(super) enum Progress {
+    /// It waits for something.
+    Waits,
+    /// It has ended.
+    Ended(Purpose, std::result::Result<MultiValue, Failure>),
+}
+
+impl Vm {
+    /// Makes a machine and loads a script into it, which runs through its outermost part and cannot do anything yet.
+    ///
+    /// # Errors
+    /// What is wrong with the script.
+    pub(super) fn load(world: &Rc<World>, folder: &Path) -> std::result::Result<Self, Failure> {
+        let settings = world.settings();
+        let budget = Rc::new(Budget::new(settings.script.time, settings.script.memory));
+        let sources = Sources::new(folder, &settings.script.library);
+        let vm = Self::new(world, budget, sources).map_err(|error| Failure::from(&error))?;
+        let main = vm.state.sources.main(&vm.lua).map_err(|error| Failure::from(&error))?;
+        vm.run_now(&main)?;
+        Ok(vm)
+    }
+
+    /// A machine without a script.
+    pub(super) fn new(world: &Rc<World>, budget: Rc<Budget>, sources: Sources) -> Result<Self> {
+        let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
+        // So that Lua's own pcall stays: a handler can wait inside it, but not inside mlua's.
+        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(true))?;
+        let marks = Marks {
+            array: lua.create_table()?,
+            null: lua.create_userdata(Nothing("null"))?,
+            undefined: lua.create_userdata(Nothing("undefined"))?,
+        };
+        let state = Rc::new(State::new(&lua, world, Rc::clone(&budget), sources, marks)?);
+        let coroutine: Table = lua.globals().get("coroutine")?;
+        let close = coroutine.get("close")?;
+        let wait = lua.create_table()?;
+        let native = natives::install(&lua, &state)?;
+        lua.load(include_str!("prelude.lua")).set_name("=introd").call::<()>((
+            &native,
+            &state.application,
+            &state.prototype,
+            &state.methods,
+            &wait,
+        ))?;
+        let run = native.get("run")?;
+        budget.install(&lua)?;
+        Ok(Self { waiting: RefCell::default(), run, close, wait, state, lua })
+    }
+
+    /// Runs a chunk that may not wait.
+    pub(super) fn run_now(&self, chunk: &Function) -> std::result::Result<MultiValue, Failure> {
+        let progress = self.start(Purpose::Other("the script itself"), chunk, MultiValue::new());
+        match progress {
+            Progress::Ended(_, result) => result,
+            // What could be waited for is not available before the start.
+            Progress::Waits => Err(Failure { message: "a script cannot wait here".to_owned(), ..Failure::default() }),
+        }
+    }
+
+    /// Calls a handler.
+    pub(super) fn start(&self, purpose: Purpose, handler: &Function, arguments: MultiValue) -> Progress {
+        let thread = match self.lua.create_thread(self.run.clone()) {
+            Ok(thread) => thread,
+            Err(error) => return Progress::Ended(purpose, Err(Failure::from(&error))),
+        };
+        let mut all = arguments;
+        all.push_front(Value::Function(handler.clone()));
+        let task = Task { thread, handler: handler.clone(), purpose, used: Duration::ZERO };
+        self.resume(task, all)
+    }
+
+    /// Goes on with the handler that waits with this token. `None` if there is none.
+    pub(super) fn wake(&self, token: u64, results: MultiValue) -> Option<Progress> {
+        let task = self.waiting.borrow_mut().remove(&token)?;
+        self.state.is_crowded.set(false);
+        Some(self.resume(task, results))
+    }
+
+    fn resume(&self, task: Task, arguments: MultiValue) -> Progress {
+        let budget = &self.state.budget;
+        self.state.failure.take();
+        budget.start(task.used);
+        let outcome = task.thread.resume::<MultiValue>(arguments);
+        let (ran, is_over) = budget.stop();
+        let mut results = match outcome {
+            Ok(results) => results,
+            Err(error) => {
+                let failure = self.state.failure.take().unwrap_or_else(|| Failure::from(&error));
+                return Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, &task.handler)));
+            }
+        };
+        if task.thread.status() == ThreadStatus::Resumable {
+            let task = Task { used: task.used + ran, ..task };
+            return self.suspend(task, results);
+        }
+        let is_ok = results.pop_front() == Some(Value::Boolean(true));
+        if is_ok && !is_over {
+            return Progress::Ended(task.purpose, Ok(results));
+        }
+        let failure = self.state.failure.take().unwrap_or_else(|| match results.front() {
+            Some(value) if !is_ok => Failure::of(value),
+            _ => Failure::default(),
+        });
+        Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, &task.handler)))
+    }
+
+    /// A failure with its place. If the handler's time is over that is what counts, whatever else went wrong.
+    fn blamed(&self, failure: Failure, is_over: bool, handler: &Function) -> Failure {
+        let failure = failure.or_at(handler);
+        if is_over {
+            Failure { message: Failure::from(&self.state.budget.error()).message, ..failure }
+        } else {
+            failure
+        }
+    }
+
+    fn suspend(&self, task: Task, mut results: MultiValue) -> Progress {
+        let is_wait = matches!(results.pop_front(), Some(Value::Table(mark)) if mark == self.wait);
+        match results.pop_front() {
+            Some(Value::Integer(token)) if is_wait => {
+                let mut waiting = self.waiting.borrow_mut();
+                waiting.insert(token.unsigned_abs(), task);
+                self.state.is_crowded.set(waiting.len() >= MAX_WAITING);
+                Progress::Waits
+            }
+            // The prelude lets nothing else out.
+            _ => {
+                self.close(&task);
+                let message = "a handler cannot yield to the host; to wait, use sleep".to_owned();
+                Progress::Ended(task.purpose, Err(Failure { message, ..Failure::default() }))
+            }
+        }
+    }
+
+    /// Ends the handlers for a purpose that is no more.
+    pub(super) fn cancel(&self, is_meant: impl Fn(&Purpose) -> bool) -> bool {
+        let meant: Vec<Task> =
+            self.waiting.borrow_mut().extract_if(|_, task| is_meant(&task.purpose)).map(|(_, task)| task).collect();
+        meant.iter().for_each(|task| self.close(task));
+        !meant.is_empty()
+    }
+
+    fn close(&self, task: &Task) {
+        self.state.budget.start(task.used);
+        // Variables that are to be closed have their say; what goes wrong there concerns nobody.
+        let _ = self.close.call::<MultiValue>(&task.thread);
+        self.state.budget.stop();
+    }
+
+    /// How many handlers wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// A handler of the application, if the script has defined it.
+    pub(super) fn handler(&self, name: &str) -> Option<Function> {
+        self.state.application.raw_get::<Value>(name).ok().and_then(as_function)
+    }
+}
+
+/// The function that a value is.
+pub(super) fn as_function(value: Value) -> Option<Function> {
+    match value {
+        Value::Function(function) => Some(function),
+        _ => None,
+    }
+}

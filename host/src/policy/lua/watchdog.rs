@@ -1,0 +1,71 @@
+//! Watches for scripts that hang: in a place that no limit reaches, they would take the other scripts of their thread with them
+//! unnoticed.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::handle::{ScriptState, Shared};
+
+/// One thread's instances.
+#[derive(Default)]
+pub(super) struct Watched {
+    instances: Vec<Weak<Shared>>,
+}
+
+impl Watched {
+    pub(super) fn add(&mut self, shared: &Arc<Shared>) {
+        self.instances.retain(|known| known.strong_count() > 0);
+        self.instances.push(Arc::downgrade(shared));
+    }
+
+    /// Does something with each instance.
+    pub(super) fn each(&self, work: impl FnMut(Arc<Shared>)) {
+        self.instances.iter().filter_map(Weak::upgrade).for_each(work);
+    }
+
+    /// How many instances there are.
+    pub(super) fn len(&self) -> usize {
+        self.instances.iter().filter(|known| known.strong_count() > 0).count()
+    }
+
+    /// Whether a script hangs there.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.instances.iter().filter_map(Weak::upgrade).any(|shared| shared.state() == ScriptState::Wedged)
+    }
+
+    /// Looks after the instances. A script may run for the time of its settings, and for `patience` beyond that.
+    pub(super) fn look(&self, now: Instant, patience: Duration) {
+        let instances: Vec<Arc<Shared>> = self.instances.iter().filter_map(Weak::upgrade).collect();
+        let stuck = instances.iter().find(|shared| is_stuck(shared, now, patience));
+        for shared in &instances {
+            match stuck {
+                Some(culprit) => {
+                    let was_well = shared.change_state(ScriptState::Running, ScriptState::Wedged)
+                        || shared.change_state(ScriptState::Starting, ScriptState::Wedged);
+                    if was_well {
+                        let (app, busy) = (&shared.name, &culprit.name);
+                        if Arc::ptr_eq(shared, culprit) {
+                            tracing::error!(%app, "the script hangs; others answer for it");
+                        } else {
+                            tracing::error!(%app, %busy, "the script is held up by one that hangs; others answer for it");
+                        }
+                    }
+                    if shared.state() == ScriptState::Wedged {
+                        shared.answer_for_script();
+                    }
+                }
+                None => {
+                    if shared.change_state(ScriptState::Wedged, ScriptState::Running) {
+                        tracing::warn!(app = %shared.name, "the script runs again");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_stuck(shared: &Shared, now: Instant, patience: Duration) -> bool {
+    // One batch of events is one handler at a time; each is marked anew.
+    let limit = shared.settings.load().script.time.unwrap_or_default().saturating_add(patience);
+    shared.busy_since().is_some_and(|since| now.saturating_duration_since(since) > limit)
+}

@@ -1,0 +1,3 @@
+//! Who decides: the policies that an application's lookups, connects and groups pass.
+
+pub mod lua;

@@ -1,0 +1,51 @@
+describe("filter", function()
+    it("lets clients in that have the token", function()
+        local app = start { config = { token = "open sesame" } }
+        assert.is_true(app:connect({ arguments = { "open sesame" } }).accepted)
+        for _, arguments in ipairs { {}, { "open" }, { "open sesame!" }, { 42 }, { "" } } do
+            local client = app:connect { arguments = arguments }
+            assert.is_false(client.accepted)
+            assert.equal("token", client.rejected.application.reason)
+        end
+        assert.same({}, app.failures)
+    end)
+
+    it("needs no token unless there is one", function()
+        assert.is_true(start():connect().accepted)
+    end)
+
+    it("lets a client say who may find it", function()
+        local app = start()
+        local ann, bob, eve = app:connect(), app:connect(), app:connect()
+        assert.equal("redirected", app:lookup({ target = bob, from = eve }).outcome)
+        assert.is_true(bob:call("allow", ann.farID:upper()))
+        assert.equal("redirected", app:lookup({ target = bob, from = ann }).outcome)
+        assert.equal("denied", app:lookup({ target = bob, from = eve }).outcome)
+        assert.equal(2, #bob.introductions)
+        bob:call("allow")
+        assert.equal("denied", app:lookup({ target = bob, from = ann }).outcome)
+    end)
+
+    it("denies who is not connected", function()
+        local app = start()
+        assert.equal("denied", app:lookup({ target = app:connect(), address = "192.0.2.1:5" }).outcome)
+    end)
+
+    it("bounds how often a client may look others up", function()
+        local app = start { config = { rate = 2 } }
+        local ann, bob = app:connect(), app:connect()
+        local function outcome() return app:lookup({ target = bob, from = ann }).outcome end
+        assert.same({ "redirected", "redirected", "denied" }, { outcome(), outcome(), outcome() })
+        app:advance(29 * 1000)
+        assert.equal("denied", outcome())
+        app:advance(1000)
+        assert.same({ "redirected", "denied" }, { outcome(), outcome() })
+        app:advance(10 * 60 * 1000)
+        assert.same({ "redirected", "redirected", "denied" }, { outcome(), outcome(), outcome() })
+    end)
+
+    it("is silent about strangers", function()
+        local app = start()
+        assert.is_nil(app:lookup({ target = ("0"):rep(64), from = app:connect() }).outcome)
+    end)
+end)

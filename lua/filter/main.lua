@@ -1,0 +1,69 @@
+-- Decides who may meet whom.
+-- Application.xml: <PeerLookupEvents mode="All"/>, and in ScriptEngine/ApplicationObject/config:
+--   <token>...</token>     what a client must give to connect(); without it, every client may
+--   <rate>20</rate>        how many lookups a client has in a minute; without it, any number
+-- A client that calls allow(peerID, ...) can be found by these peers alone; allow() without any: by nobody.
+
+local config = application.config
+local MINUTE = 60 * 1000
+local rate = tonumber(config.rate)
+
+local function addressesOf(client)
+    local addresses = { client.farAddress }
+    for _, address in ipairs(client.reportedAddresses) do
+        table.insert(addresses, address)
+    end
+    return addresses
+end
+
+-- Compares all of two texts, so that the time it takes tells nothing.
+local function same(a, b)
+    local difference = #a ~ #b
+    for i = 1, #a do
+        difference = difference | (a:byte(i) ~ (b:byte(i) or 0))
+    end
+    return difference == 0
+end
+
+function application.onConnect(client, token)
+    if config.token and not (type(token) == "string" and same(token, config.token)) then
+        application.rejectConnection(client, "A token is needed.", { reason = "token" })
+        return false
+    end
+    return true
+end
+
+-- By default everybody may find a client.
+function Client:allow(...)
+    self.allowed = {}
+    for _, peerID in ipairs { ... } do
+        self.allowed[peerID:lower()] = true
+    end
+    return true
+end
+
+-- A client may look up `rate` peers at once, and after that as many in each minute.
+local function mayLookUp(client)
+    if not rate then return true end
+    local time = now()
+    local left = math.min(rate, (client.left or rate) + (time - (client.last or time)) * rate / MINUTE)
+    client.last = time
+    client.left = left >= 1 and left - 1 or left
+    return left >= 1
+end
+
+function application.onPeerLookup(event)
+    local asker = event.client
+    local target = application.clients[event.targetPeerID]
+    if not target then
+        -- Returning without calling application.sendPeerRedirect() prevents the peer-to-peer connection.
+        return
+    end
+    -- A no is counted: rtmfp_lookups_denied.
+    if not asker or not mayLookUp(asker) or (target.allowed and not target.allowed[asker.farID]) then
+        application.denyPeerLookup(event)
+        return
+    end
+    application.sendPeerRedirect(addressesOf(target), event)
+    target:introducePeer(event.initiatorAddress, event.tag)
+end

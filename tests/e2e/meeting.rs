@@ -93,8 +93,9 @@ async fn peers_on_different_workers_meet() {
     }
     let ended = server.stop();
     assert_eq!(ended.counter("worker_mailbox_full"), 0, "{ended:?}");
-    // A hello that was repeated may have come when its target was gone already.
-    assert!(ended.counter("rtmfp_forwards") >= meetings, "{ended:?}");
+    // The hello of the last meeting, or one that was repeated, may have come when its target was gone already.
+    assert!(ended.counter("rtmfp_redirects") >= meetings, "{ended:?}");
+    assert!(ended.counter("rtmfp_forwards") > 0, "{ended:?}");
 }
 
 #[tokio::test]

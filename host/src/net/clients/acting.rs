@@ -97,7 +97,7 @@ impl Acting<'_> {
         let actor = seat.instance().actor().cloned();
         client.place = Some((info.peer_id, seat));
         let Some(actor) = actor else {
-            self.accept(client, &request.agent);
+            self.accept(client, Some(&request.agent));
             return;
         };
         let event = AppEvent::Connect { client: client_id(session), info: Box::new(self.client_info(&info, request)) };
@@ -127,8 +127,8 @@ impl Acting<'_> {
         }
     }
 
-    /// Lets a client in that has its place.
-    pub(super) fn accept(&mut self, client: &mut Client, agent: &str) {
+    /// Lets a client in that has its place. What program it is has not been kept for one that waited.
+    pub(super) fn accept(&mut self, client: &mut Client, agent: Option<&str>) {
         let session = self.session;
         let Some(info) = self.endpoint.session(session) else { return };
         let Some((peer, seat)) = &client.place else { return };
@@ -138,7 +138,7 @@ impl Acting<'_> {
             return;
         }
         let app = seat.instance().name();
-        tracing::info!(%session, %peer, address = %info.far_address, %app, %agent, "client connected");
+        tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
         self.services.directory.connect(*peer, session, seat.instance().id().0, info.far_address);
         self.advise_keepalive(client, &[]);
     }

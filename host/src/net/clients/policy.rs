@@ -59,7 +59,7 @@ impl Clients {
             doomed: &mut self.doomed,
         };
         match command {
-            AppCommand::Accept { .. } => acting.accept(client, ""),
+            AppCommand::Accept { .. } => acting.accept(client, None),
             AppCommand::Reject { rejection, .. } => acting.reject(client, rejection),
             AppCommand::Disconnect { .. } => client.connection.close(acting.actions),
             AppCommand::Call { method, arguments, token, .. } => {

@@ -17,8 +17,8 @@ use crate::apps::{Actor, Actors, InstanceName};
 use crate::config::Application;
 use crate::registry::Registry;
 
-/// The file that makes a folder an application with a script.
-pub const MAIN: &str = "main.lua";
+/// The file that makes a folder an application with a script; one that is called as the folder does as well.
+const MAIN: &str = "main.lua";
 /// Enough for the deepest recursion through the host that Lua allows, in any build.
 pub(super) const STACK: usize = 16 << 20;
 /// How often the watchdog looks.
@@ -149,7 +149,7 @@ impl Host {
         folder: &Path,
         settings: Arc<Application>,
     ) -> Result<ScriptHandle, ScriptError> {
-        if !folder.join(MAIN).is_file() {
+        if main_file(folder).is_none() {
             return Err(ScriptError::NoScript(folder.to_owned()));
         }
         let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, Arc::clone(&self.commands)));
@@ -208,6 +208,12 @@ impl Actors for Host {
             }
         }
     }
+}
+
+/// The name of the script in an application's folder.
+pub(super) fn main_file(folder: &Path) -> Option<String> {
+    let named = folder.file_name().map(|name| format!("{}.lua", name.to_string_lossy()));
+    [Some(MAIN.to_owned()), named].into_iter().flatten().find(|name| folder.join(name).is_file())
 }
 
 /// The watchdog.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, Result};
 
-use super::host::MAIN;
+use super::host::main_file;
 
 /// The longest file.
 const LONGEST: u64 = 1 << 20;
@@ -26,7 +26,8 @@ impl Sources {
 
     /// The script itself.
     pub(super) fn main(&self, lua: &Lua) -> Result<Function> {
-        self.load(lua, MAIN)
+        let name = main_file(&self.folder).ok_or_else(|| self.missing("main.lua"))?;
+        self.load(lua, &name)
     }
 
     /// A file, by its path in one of the folders: the application's own, then those of the library.

@@ -35,5 +35,5 @@ mod world;
 
 pub use failure::Failure;
 pub use handle::{ScriptHandle, ScriptState};
-pub use host::{Host, HostSettings, MAIN, ScriptError};
+pub use host::{Host, HostSettings, ScriptError};
 pub use inbox::Full;

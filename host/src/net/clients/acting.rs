@@ -67,7 +67,7 @@ impl Acting<'_> {
                 for (_, flow) in &client.sending {
                     let _ = self.endpoint.with_flows(now, session, |flows| flows.close(*flow));
                 }
-                client.closing = Some(Closing { control_flow });
+                client.closing = Some(Box::new(Closing { control_flow }));
                 self.doomed.insert((now + CLOSE_PATIENCE, session));
             }
             Action::Report(report) => tracing::debug!(%session, %report, "from a client"),

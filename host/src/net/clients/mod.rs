@@ -53,6 +53,7 @@ pub struct Services {
     pub potential_near_addresses: Arc<[SocketAddr]>,
 }
 
+/// There are many of these, and most do nothing but wait: what most never need is apart.
 struct Client {
     connection: NetConnection,
     /// The server's flows to it, by stream.
@@ -61,12 +62,13 @@ struct Client {
     place: Option<(PeerId, Seat)>,
     /// When it last did something.
     active: Instant,
-    lookups: ClientRate,
+    /// How often it looks others up, if that is limited.
+    lookups: Option<Box<ClientRate>>,
     /// The groups that it is in, if any.
     groups: Option<Box<ClientGroups>>,
     /// Calls that the application made and that are not answered: the connection's number, the application's token.
     calls: ThinVec<(u64, u64)>,
-    closing: Option<Closing>,
+    closing: Option<Box<Closing>>,
 }
 
 /// A connection that ends once the client has what it is owed.
@@ -115,7 +117,7 @@ impl Clients {
     pub(super) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
         let Some(client) = self.clients.get_mut(&session) else { return true };
         let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
-        limit.is_none_or(|limit| client.lookups.permits(now, limit))
+        limit.is_none_or(|limit| client.lookups.get_or_insert_default().permits(now, limit))
     }
 
     /// Handles an event of a session.
@@ -168,7 +170,7 @@ impl Clients {
                 sending: SmallVec::new(),
                 place: None,
                 active: now,
-                lookups: ClientRate::default(),
+                lookups: None,
                 groups: None,
                 calls: ThinVec::new(),
                 closing: None,

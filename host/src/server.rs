@@ -98,13 +98,14 @@ impl Server {
 
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
+        let counters = Arc::new(Counters::new(count as u8));
         let scripts = lua::HostSettings { threads: config.server.script_threads, ..lua::HostSettings::default() };
-        let commands = Arc::new(Switchboard(Arc::clone(&mailboxes)));
+        let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         let scripts = lua::Host::start(scripts, commands, Arc::new(InMemory::default()));
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let services = Arc::new(Services {
             directory: Directory::new(),
-            counters: Counters::new(count as u8),
+            counters,
             connection: Arc::new(Settings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),

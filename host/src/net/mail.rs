@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rtmfp::{KeyingDone, PeerId, SessionId};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::interface::Interface;
 use crate::apps::message::{AppCommand, Commands};
 use crate::groups::GroupDigest;
+use crate::introducer::{Counter, Counters};
 
 /// A message to a worker.
 pub enum Mail {
@@ -53,18 +55,88 @@ const MAILBOX: usize = 4096;
 /// Leads to a worker's mailbox.
 pub type MailSender = mpsc::Sender<Mail>;
 
-/// Leads to all workers' mailboxes.
-#[derive(Clone)]
-pub struct Switchboard(pub Arc<[MailSender]>);
+/// How long a policy waits for room in a mailbox. A worker never waits for a policy, so that room comes.
+const ROOM_PATIENCE: Duration = Duration::from_millis(200);
+/// How long it sleeps between two looks.
+const ROOM_POLL: Duration = Duration::from_micros(50);
+
+/// Leads from policies to all workers' mailboxes.
+pub struct Switchboard {
+    mailboxes: Arc<[MailSender]>,
+    counters: Arc<Counters>,
+}
+
+impl Switchboard {
+    /// Leads to these mailboxes, in the order of their workers. What is lost is counted.
+    pub fn new(mailboxes: Arc<[MailSender]>, counters: Arc<Counters>) -> Self {
+        Self { mailboxes, counters }
+    }
+}
 
 impl Commands for Switchboard {
+    /// Waits for room: a policy that is faster than a worker is slowed down, until its own queue is full and what more would
+    /// come is refused at the door.
     fn send(&self, command: AppCommand) -> bool {
-        let Some(mailbox) = self.0.get(usize::from(command.worker())) else { return false };
-        mailbox.try_send(Mail::Policy(Box::new(command))).is_ok()
+        let worker = command.worker();
+        let Some(mailbox) = self.mailboxes.get(usize::from(worker)) else { return false };
+        let mut mail = Mail::Policy(Box::new(command));
+        let mut deadline = None;
+        loop {
+            match mailbox.try_send(mail) {
+                Ok(()) => return true,
+                // The worker has stopped.
+                Err(TrySendError::Closed(_)) => return false,
+                Err(TrySendError::Full(back)) => mail = back,
+            }
+            if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + ROOM_PATIENCE) {
+                self.counters.worker(worker).add(Counter::MailboxFull);
+                return false;
+            }
+            std::thread::sleep(ROOM_POLL);
+        }
     }
 }
 
 /// Makes a mailbox.
 pub fn mailbox() -> (MailSender, mpsc::Receiver<Mail>) {
     mpsc::channel(MAILBOX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rtmfp::SessionId;
+
+    use super::*;
+    use crate::apps::message::ClientId;
+
+    fn command(worker: u8) -> AppCommand {
+        AppCommand::Accept { client: ClientId { worker, session: SessionId::from_wire(1) } }
+    }
+
+    #[test]
+    fn a_policy_waits_for_room_and_what_is_lost_is_counted() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let counters = Arc::new(Counters::new(1));
+        let switchboard = Switchboard::new(Arc::from([sender]), Arc::clone(&counters));
+        assert!(switchboard.send(command(0)));
+        assert!(!switchboard.send(command(0)), "nobody makes room");
+        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
+        let reader = std::thread::spawn(move || {
+            let mut taken = 0;
+            while receiver.blocking_recv().is_some() {
+                taken += 1;
+                if taken == 4 {
+                    break;
+                }
+            }
+            taken
+        });
+        for _ in 0..3 {
+            assert!(switchboard.send(command(0)));
+        }
+        assert_eq!(reader.join().unwrap(), 4);
+        assert!(!switchboard.send(command(0)), "the worker has stopped");
+        assert!(!switchboard.send(command(7)), "there is no such worker");
+        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
+    }
 }

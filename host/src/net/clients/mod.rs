@@ -38,7 +38,7 @@ pub struct Services {
     /// Who is connected.
     pub directory: Directory,
     /// What is counted.
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     /// What NetConnections are told.
     pub connection: Arc<Settings>,
     /// What is limited.

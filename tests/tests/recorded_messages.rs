@@ -149,12 +149,12 @@ fn recorded_clients_are_served() {
     let stream = format!("{:?}", Value::Number(1.0));
     let success = "NetConnection.Connect.Success";
     for (name, session, end) in [
-        ("librtmfp-connect.json", 0, "NetStream.Publish.BadName"),
+        ("librtmfp-connect.json", 0, "NetStream.Publish.Start"),
         ("rtmfp-cpp-connect-plain.json", 0, "NetStream.Play.StreamNotFound"),
         ("rtmfp-cpp-connect-sseq.json", 0, "NetStream.Play.StreamNotFound"),
         ("rtmfp-cpp-connect.json", 0, "NetStream.Play.StreamNotFound"),
         ("rtmfp-cpp-media.json", 0, "NetStream.Play.StreamNotFound"),
-        ("rtmfp-cpp-media.json", 1, "NetStream.Publish.BadName"),
+        ("rtmfp-cpp-media.json", 1, "NetStream.Publish.Start"),
     ] {
         let actions = serve(name, session);
         assert_eq!(answers(&actions), [success, &stream, end], "{name}");

@@ -8,7 +8,7 @@ use rtmfp::crypto::Epd;
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, SendFlowId};
 use rtmfp::{Event, OpenFailure, PeerId, SessionId};
 
-use super::greeting::{ANSWER, GREETING};
+use super::publishing::{ANSWER, GREETING};
 use super::{Client, Failure, Step, list, within};
 use crate::flash::amf::{Limits, Value};
 use crate::flash::client::{Incoming, read};

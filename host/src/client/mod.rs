@@ -4,9 +4,10 @@
 
 mod destination;
 mod failure;
-mod greeting;
 mod keepalive;
 mod meeting;
+mod playing;
+mod publishing;
 mod trail;
 
 use std::future::Future;
@@ -21,16 +22,18 @@ use rtmfp::{CloseReason, Event, OpenFailure, PeerId, SessionId};
 pub use destination::Destination;
 pub use failure::{Failure, Step};
 pub use meeting::{Answer, Meeting};
+pub use playing::{Play, Played};
 
 use crate::flash::amf::{Limits, Value};
 use crate::flash::client::{self as messages, CLIENT_ADDRESS, CONNECT_TRANSACTION, ConnectOptions, Incoming, Status};
 use crate::flash::command::Encoding;
+use crate::flash::message::Message;
 use crate::flash::metadata::FlowKind;
 use crate::flash::peer_info::behind_nat;
 use crate::flash::user_control::UserControl;
 use crate::peer::{Peer, sleep_until};
-use greeting::Greetings;
 use keepalive::Keepalive;
+use publishing::Publishing;
 use trail::Trail;
 
 /// How long a close is waited for: the far end may be gone.
@@ -69,7 +72,7 @@ pub struct Client {
     control: SendFlowId,
     welcome: Welcome,
     keepalive: Keepalive,
-    greetings: Greetings,
+    publishing: Publishing,
     trail: Trail,
 }
 
@@ -108,7 +111,7 @@ impl Client {
             destination,
             session,
             keepalive: Keepalive::default(),
-            greetings: Greetings::default(),
+            publishing: Publishing::default(),
             trail,
         };
         client.ask_to_connect(options, patience).await?;
@@ -147,7 +150,22 @@ impl Client {
 
     /// The peers whose messages have been answered, one entry for each session.
     pub fn greeted_by(&self) -> &[PeerId] {
-        self.greetings.peers()
+        self.publishing.greeted_by()
+    }
+
+    /// Publishes a stream of that name directly to the peers that ask for it (RFC 7425 §5.4).
+    pub fn publish(&mut self, name: &str) {
+        self.publishing.publish(name);
+    }
+
+    /// How many peers play a stream that this client publishes.
+    pub fn subscribers(&self, name: &str) -> usize {
+        self.publishing.subscribers(name)
+    }
+
+    /// Sends a message of a stream to all peers that play it; who takes no more for now misses it.
+    pub fn send_media(&mut self, name: &str, message: &Message<'_>, delivery: Delivery) {
+        self.publishing.send(&mut self.peer.endpoint, name, message, delivery);
     }
 
     /// Waits for what happens next. Pings and keepalive advice of the server are obeyed, and greetings of peers are answered,
@@ -314,7 +332,7 @@ impl Client {
         if let Event::Closed { session, .. } = event {
             self.keepalive.forget(*session);
         }
-        self.greetings.attend(&mut self.peer.endpoint, self.session, event);
+        self.publishing.attend(&mut self.peer.endpoint, self.session, event);
     }
 }
 

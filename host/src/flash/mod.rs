@@ -4,6 +4,7 @@
 //! server's end of one client's connection; [`client`] makes and reads what a client sends and gets.
 
 pub mod amf;
+pub mod barrier;
 pub mod client;
 pub mod command;
 pub mod message;

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use super::amf::{EncodeError, Encoder, Value};
-use super::command::{Command, Encoding};
+use super::command::{Command, Encoding, Level, info};
 use super::message::{FORMAT_AMF0, header, kind};
 use super::metadata::FlowKind;
 use super::user_control::UserControl;
@@ -24,6 +24,15 @@ pub fn play(name: &str) -> Result<Vec<u8>, EncodeError> {
 /// What the publisher sends first on its return flow (RFC 7425 §5.4.2).
 pub fn stream_begin(stream: NonZeroU32) -> Vec<u8> {
     UserControl::StreamBegin { stream: stream.get() }.to_message()
+}
+
+/// A status event of the publisher about the stream that is played.
+pub fn status(code: &str, description: &str, details: &str) -> Result<Vec<u8>, EncodeError> {
+    let mut info = info(Level::Status, code, description);
+    if let Value::Object(object) = &mut info {
+        object.properties.push(("details".to_owned(), details.into()));
+    }
+    Command::new("onStatus", 0.0, vec![info]).to_message(Encoding::Amf0, 0)
 }
 
 /// A data message: the name of the other end's handler and its arguments.

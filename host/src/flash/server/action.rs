@@ -72,6 +72,11 @@ pub enum Action {
     },
     /// Nothing to do; something to log or count.
     Report(Report),
+    /// The client has begun to publish a stream to the server, which was accepted. Its media go nowhere.
+    Publish {
+        /// The stream's name, which may have been cut short.
+        name: String,
+    },
 }
 
 /// A call of a method by the client.

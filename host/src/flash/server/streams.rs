@@ -1,4 +1,5 @@
-//! Streams that a client creates. None carries media: `play` and `publish` are told so in the way that clients understand.
+//! Streams that a client creates. The server passes no media on: there is nothing to `play`, and what is published to it is
+//! taken in and dropped, so that a program that publishes to its server as well as to its peers goes on.
 
 use thin_vec::ThinVec;
 
@@ -17,6 +18,8 @@ pub(super) struct Streams {
 struct Stream {
     id: u32,
     sending: Sending,
+    /// The name under which the client publishes on it.
+    publishing: Option<Box<str>>,
 }
 
 /// The server's flow for a stream.
@@ -55,10 +58,15 @@ impl Streams {
         }
     }
 
+    fn set_publishing(&mut self, id: u32, name: Option<Box<str>>) -> Option<Box<str>> {
+        let stream = self.get(id)?;
+        std::mem::replace(&mut stream.publishing, name)
+    }
+
     /// Creates a stream with the lowest number that is free, from 1.
     fn create(&mut self) -> u32 {
         let id = (1..).find(|id| !self.exists(*id)).unwrap_or(u32::MAX);
-        self.list.push(Stream { id, sending: Sending::None });
+        self.list.push(Stream { id, sending: Sending::None, publishing: None });
         id
     }
 
@@ -95,35 +103,48 @@ impl NetConnection {
         let name = || abridged(command.arguments.first().and_then(Value::as_str).unwrap_or_default());
         match command.name.as_str() {
             // The way to stop what was begun.
-            "play" | "publish" if command.arguments.first() == Some(&Value::Boolean(false)) => {}
+            "play" if command.arguments.first() == Some(&Value::Boolean(false)) => {}
+            "publish" if command.arguments.first() == Some(&Value::Boolean(false)) => self.unpublish(stream, actions),
             "play" | "play2" => {
                 // The code and wording of AMS for a stream that is not there.
                 let name = name();
                 let description = format!("Failed to play {name}; stream not found.");
-                self.stream_status(stream, "NetStream.Play.StreamNotFound", description, name, actions);
+                self.stream_status(stream, Level::Error, "NetStream.Play.StreamNotFound", description, name, actions);
             }
-            "publish" => {
-                // AMS documents no code of its own for "this server takes no streams". Clients take this one, meant for a
-                // name that somebody else publishes, as the end of the attempt.
+            "publish" if self.streams.exists(stream) => {
                 let name = name();
-                let description = format!("Failed to publish {name}; this server carries no streams.");
-                self.stream_status(stream, "NetStream.Publish.BadName", description, name, actions);
+                let description = format!("{name} is now published.");
+                self.unpublish(stream, actions);
+                self.streams.set_publishing(stream, Some(name.as_str().into()));
+                actions.push(Action::Publish { name: name.clone() });
+                self.stream_status(stream, Level::Status, "NetStream.Publish.Start", description, name, actions);
             }
-            "closeStream" | "pause" | "pauseRaw" | "seek" | "receiveAudio" | "receiveVideo" => {}
+            "closeStream" => self.unpublish(stream, actions),
+            "publish" | "pause" | "pauseRaw" | "seek" | "receiveAudio" | "receiveVideo" => {}
             "deleteStream" => self.delete_stream(Some(&Value::Number(f64::from(stream))), actions),
             _ => self.refuse_method(&command.name, command.transaction, actions),
+        }
+    }
+
+    /// The client stops to publish on a stream, if it did.
+    fn unpublish(&mut self, stream: u32, actions: &mut Vec<Action>) {
+        if let Some(name) = self.streams.set_publishing(stream, None) {
+            let description = format!("{name} is now unpublished.");
+            let code = "NetStream.Unpublish.Success";
+            self.stream_status(stream, Level::Status, code, description, name.into(), actions);
         }
     }
 
     fn stream_status(
         &mut self,
         stream: u32,
+        level: Level,
         code: &str,
         description: String,
         details: String,
         actions: &mut Vec<Action>,
     ) {
-        let mut info = info(Level::Error, code, description);
+        let mut info = info(level, code, description);
         if let Value::Object(object) = &mut info {
             object.properties.push(("details".to_owned(), details.into()));
         }

@@ -70,6 +70,9 @@ impl Acting<'_> {
                 client.closing = Some(Box::new(Closing { control_flow }));
                 self.doomed.insert((now + CLOSE_PATIENCE, session));
             }
+            Action::Publish { name } => {
+                tracing::info!(%session, stream = %name, "publishes to this server, which passes no media on: it is dropped");
+            }
             Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
             Action::GroupMessage { flow, message } => self.group_message(client, flow, &message),
             Action::GroupFlowClosed { flow } => self.group_flow_closed(client, flow),

@@ -1,4 +1,4 @@
-//! Streams: created, told that there is no media, deleted.
+//! Streams: created, told that there is nothing to play, published to nobody, deleted.
 
 use super::*;
 
@@ -27,13 +27,15 @@ fn streams_have_numbers_from_1_and_are_bounded() {
 
 #[test]
 fn play_and_publish_are_answered_on_the_streams_flow() {
-    for (name, code) in [("play", "NetStream.Play.StreamNotFound"), ("publish", "NetStream.Publish.BadName")] {
+    let told = [("play", "error", "NetStream.Play.StreamNotFound"), ("publish", "status", "NetStream.Publish.Start")];
+    for (name, level, code) in told {
         let mut server = Server::connected(Settings::default());
         let stream = server.create_stream();
         let verdict = server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
         assert!(matches!(verdict, Verdict::Accept(_)));
         server.command(STREAM_FLOW, name, 0.0, vec!["foo".into()]);
-        let actions = server.take();
+        let mut actions = server.take();
+        actions.retain(|action| *action != Action::Publish { name: "foo".to_owned() });
         let [Action::OpenFlow { stream: 1, return_of: CONTROL_FLOW, metadata }, Action::Send { stream: 1, message }] =
             &actions[..]
         else {
@@ -41,11 +43,12 @@ fn play_and_publish_are_answered_on_the_streams_flow() {
         };
         assert_eq!(metadata, b"TC\x04\x01");
         let Ok(Incoming::Status(status)) = client::read(message, Limits::default()) else { panic!() };
-        assert_eq!((status.level.as_str(), status.code.as_str()), ("error", code));
+        assert_eq!((status.level.as_str(), status.code.as_str()), (level, code));
         assert!(status.description.contains("foo"));
         // The flow is opened once, and closed with its stream.
         server.command(STREAM_FLOW, name, 0.0, vec!["bar".into()]);
-        assert!(matches!(server.said(1), Incoming::Status(_)));
+        let actions = server.take();
+        assert!(actions.iter().all(|action| !matches!(action, Action::OpenFlow { .. })), "{actions:?}");
         server.command(CONTROL_FLOW, "deleteStream", 0.0, vec![f64::from(stream).into()]);
         assert_eq!(server.take(), [Action::CloseFlow { stream: 1 }]);
         server.command(STREAM_FLOW, name, 0.0, vec!["foo".into()]);
@@ -94,4 +97,25 @@ fn a_rejected_flow_is_not_opened_again() {
     server.command(CONTROL_FLOW, "deleteStream", 0.0, vec![1.0.into()]);
     assert_eq!(server.take(), []);
     assert!(server.connection.is_connected());
+}
+
+#[test]
+fn what_is_published_goes_nowhere_until_it_ends() {
+    let mut server = Server::connected(Settings::default());
+    server.create_stream();
+    server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
+    for end in ["closeStream", "publish"] {
+        server.command(STREAM_FLOW, "publish", 0.0, vec!["foo".into(), "live".into()]);
+        server.take();
+        for kind in [kind::AUDIO, kind::VIDEO, kind::DATA, kind::DATA_EXTENDED] {
+            let media = Message { kind, timestamp: 5, payload: &[1; 5000] };
+            server.message(STREAM_FLOW, &media.to_bytes());
+        }
+        assert_eq!(server.take(), []);
+        server.command(STREAM_FLOW, end, 0.0, vec![false.into()]);
+        let Incoming::Status(status) = server.said(1) else { panic!() };
+        assert_eq!(status.code, "NetStream.Unpublish.Success");
+        server.command(STREAM_FLOW, end, 0.0, vec![false.into()]);
+        assert_eq!(server.take(), [], "it has ended");
+    }
 }

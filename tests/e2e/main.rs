@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod meeting;
 mod moving;
+mod overlay;
 mod probing;
 mod recorded;
 mod start_and_stop;

@@ -1,5 +1,6 @@
 //! `introd probe`: a real client, to try a server with.
 
+mod group;
 mod report;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,10 +19,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::{Answer, Client, Destination, Failure, Step};
 use crate::flash::client::ConnectOptions;
+use crate::groups::Groupspec;
 use crate::net::{BufferSizes, UdpSocket};
 use crate::peer::Peer;
 use crate::record::PeerRecording;
+use group::GroupProbe;
 use report::Report;
+
+const STAY_CHECK: &str = "whether the server was stopped, and its log";
 
 #[derive(Args)]
 pub(super) struct ProbeArgs {
@@ -33,10 +38,14 @@ pub(super) struct ProbeArgs {
     /// Start two peers and have one find the other through the server and exchange a message with it directly.
     #[arg(long, conflicts_with_all = ["peer", "stay"])]
     meet: bool,
-    /// Stay connected as a peer for others to find, until Ctrl-C.
+    /// Join this group through the server, reach the members that it names, and post something if the group allows that.
+    #[arg(long, value_name = "GROUPSPEC", value_parser = groupspec, conflicts_with_all = ["peer", "meet"])]
+    group: Option<Groupspec>,
+    /// Stay connected as a peer for others to find, and a member of the group, until Ctrl-C.
     #[arg(long)]
     stay: bool,
-    /// Print one JSON object instead of text. With --stay it comes as soon as the peer is connected.
+    /// Print one JSON object instead of text. With --stay it comes as soon as the peer is connected, with --group as soon as
+    /// the members that the server names are reached.
     #[arg(long)]
     json: bool,
     /// Use IPv4 only.
@@ -67,6 +76,10 @@ pub(super) struct ProbeArgs {
 
 fn peer_id(text: &str) -> Result<PeerId, String> {
     text.parse().map_err(|_| "a peer id is 64 hexadecimal digits".to_owned())
+}
+
+fn groupspec(text: &str) -> Result<Groupspec, String> {
+    Groupspec::parse(text).map_err(|error| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -157,6 +170,13 @@ async fn steps(
     if let Some(peer) = args.peer {
         introduce(args, client, peer, report).await?;
     }
+    let mut group = None;
+    if let Some(spec) = &args.group {
+        let member = group.insert(GroupProbe::new(spec));
+        let result = member.run(client, spec, args.timeout).await;
+        report.group = Some(member.report(client));
+        result?;
+    }
     report.print(args.json);
     if !args.stay {
         return Ok(());
@@ -166,7 +186,10 @@ async fn steps(
         super::say(&format!("staying connected; find this peer with:\n  introd probe --peer {id} {}\n", args.uri));
         super::say("stop it with Ctrl-C\n");
     }
-    stay(client, args.json).await
+    match &mut group {
+        Some(member) => Err(member.stay(client, !args.json).await),
+        None => stay(client, args.json).await,
+    }
 }
 
 /// Two clients, of which one looks for the other.
@@ -211,7 +234,7 @@ async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), Failure> {
         match client.next().await.map_err(machine)? {
             Event::Closed { session, reason } if session == client.session() => {
                 let problem = format!("the connection to the server ended: {reason}");
-                return Err(Failure::new(Step::Stay, problem, "whether the server was stopped, and its log"));
+                return Err(Failure::new(Step::Stay, problem, STAY_CHECK));
             }
             Event::Opened { session, .. } if !is_quiet => {
                 if let Some(info) = client.peer().endpoint.session(session) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rtmfp::PeerId;
 use serde::Serialize;
 
+use super::group::GroupReport;
 use crate::client::{Client, Failure, Meeting, Welcome};
 
 /// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
@@ -31,6 +32,9 @@ pub(super) struct Report {
     nat: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
+    /// Of `--group`.
+    #[serde(flatten)]
+    pub(super) group: Option<GroupReport>,
     /// The step that failed.
     failed_step: Option<&'static str>,
     error: Option<String>,
@@ -66,6 +70,7 @@ impl Report {
             reported_addresses: Vec::new(),
             nat: None,
             target: None,
+            group: None,
             failed_step: None,
             error: None,
             check: None,
@@ -161,6 +166,7 @@ impl Report {
             Some(false) => lines.push("  message      rejected: the peer is no introd probe".to_owned()),
             None => (),
         }
+        lines.extend(self.group.as_ref().map(GroupReport::text));
         lines.push(String::new());
         lines.join("\n")
     }

@@ -8,6 +8,7 @@ mod counters;
 mod groups;
 mod harness;
 mod hostile;
+mod media;
 mod meeting;
 mod moving;
 mod probing;

@@ -88,10 +88,8 @@ impl Clients {
                     self.services.counters.worker(session.prefix()).add(Counter::Forwards);
                 }
             }
-            AppCommand::Hint { .. }
-            | AppCommand::Redirect { .. }
-            | AppCommand::Deny { .. }
-            | AppCommand::BuiltIn { .. } => (),
+            AppCommand::Hint { membership, peer, .. } => acting.hint_by_policy(client, membership, &peer),
+            AppCommand::Redirect { .. } | AppCommand::Deny { .. } | AppCommand::BuiltIn { .. } => (),
         }
         self.act(now, endpoint, ports, session);
     }

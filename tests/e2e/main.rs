@@ -9,6 +9,7 @@ mod elsewhere;
 mod groups;
 mod harness;
 mod hostile;
+mod media;
 mod meeting;
 mod moving;
 mod probing;

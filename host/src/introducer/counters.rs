@@ -24,6 +24,11 @@ pub enum Counter {
     GroupJoins,
     /// A client left a group, or was gone.
     GroupLeaves,
+    /// A client's message on a group control flow was no join, or one too many, and the flow was rejected. AMS has no such
+    /// counter.
+    GroupJoinsRefused,
+    /// A member of a group was told of another. AMS has no such counter.
+    GroupHints,
     /// An application's queue was full: what it should have been told was refused or dropped. AMS has no such counter.
     ApplicationBusy,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
@@ -44,7 +49,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 17] = [
+    pub const ALL: [Counter; 19] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -54,6 +59,8 @@ impl Counter {
         Self::OverRate,
         Self::GroupJoins,
         Self::GroupLeaves,
+        Self::GroupJoinsRefused,
+        Self::GroupHints,
         Self::ApplicationBusy,
         Self::MailboxFull,
         Self::RegistryLookups,
@@ -76,6 +83,8 @@ impl Counter {
             Self::OverRate => "rtmfp_lookups_over_rate",
             Self::GroupJoins => "group_join",
             Self::GroupLeaves => "group_leave",
+            Self::GroupJoinsRefused => "group_join_refused",
+            Self::GroupHints => "group_hints",
             Self::ApplicationBusy => "application_busy",
             Self::MailboxFull => "worker_mailbox_full",
             Self::RegistryLookups => "registry_lookups",
@@ -174,6 +183,8 @@ mod tests {
                 ("rtmfp_lookups_over_rate", 0),
                 ("group_join", 0),
                 ("group_leave", 0),
+                ("group_join_refused", 0),
+                ("group_hints", 0),
                 ("application_busy", 0),
                 ("worker_mailbox_full", 0),
                 ("registry_lookups", 0),

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, Event, PeerId, SessionId};
 use smallvec::SmallVec;
-use thin_vec::ThinVec;
 
 use acting::Acting;
 use groups::ClientGroups;
@@ -22,7 +21,7 @@ use super::listener::Listener;
 use super::mail::MailSender;
 use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
-use crate::apps::message::AppEvent;
+use crate::apps::message::{AppEvent, ClientStats};
 use crate::apps::{Applications, Instance, InstanceId, Seat};
 use crate::config::LookupMode;
 use crate::flash::command::{Level, info};
@@ -84,9 +83,18 @@ struct Client {
     lookups: Option<Box<ClientRate>>,
     /// The groups that it is in, if any.
     groups: Option<Box<ClientGroups>>,
-    /// Calls that the application made and that are not answered: the connection's number, the application's token.
-    calls: ThinVec<(u64, u64)>,
+    /// What there is between it and its application, if that has a policy.
+    dealings: Option<Box<Dealings>>,
     closing: Option<Box<Closing>>,
+}
+
+/// What there is between a client and the policy of its application.
+#[derive(Default)]
+struct Dealings {
+    /// Calls that the application made and that are not answered: the connection's number, the application's token.
+    calls: Vec<(u64, u64)>,
+    /// What has passed since it asked to connect.
+    stats: ClientStats,
 }
 
 /// A connection that ends once the client has what it is owed.
@@ -194,7 +202,7 @@ impl Clients {
                 active: now,
                 lookups: None,
                 groups: None,
-                calls: ThinVec::new(),
+                dealings: None,
                 closing: None,
             })
         });
@@ -209,6 +217,10 @@ impl Clients {
             }
             FlowEvent::Message { flow, data, .. } => {
                 client.active = now;
+                if let Some(dealings) = &mut client.dealings {
+                    dealings.stats.msg_in += 1;
+                    dealings.stats.bytes_in += data.len() as u64;
+                }
                 client.connection.on_message(flow.0, &data, actions);
             }
             FlowEvent::Ended { flow, .. } => client.connection.on_flow_closed(flow.0, actions),
@@ -231,7 +243,12 @@ impl Clients {
                     self.doomed.insert((now + EXCEPTION_PATIENCE, session));
                 }
             }
-            FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } | FlowEvent::Dropped { .. } => (),
+            FlowEvent::Dropped { .. } => {
+                if let Some(dealings) = &mut client.dealings {
+                    dealings.stats.msg_dropped += 1;
+                }
+            }
+            FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } => (),
         }
         self.act(now, endpoint, ports, session);
     }

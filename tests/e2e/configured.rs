@@ -2,7 +2,6 @@
 //! disconnects nobody.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use introd::client::{Client, Destination, Failure, Step};
@@ -11,46 +10,8 @@ use rtmfp::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::harness::clients::{PATIENCE, connect, create_stream, peer_on};
+use crate::harness::files::Files;
 use crate::harness::program::Server;
-
-/// A folder of configuration files; gone when dropped.
-struct Files(PathBuf);
-
-impl Files {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("introd-e2e-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(folder.join("_defaultRoot_/_defaultVHost_")).expect("a folder");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn server(&self, inside: &str) -> &Self {
-        std::fs::write(self.0.join("Server.xml"), format!("<Root><Server>{inside}</Server></Root>")).expect("a file");
-        self
-    }
-
-    fn vhost(&self, inside: &str) -> &Self {
-        self.write("Vhost.xml", &format!("<VirtualHost>{inside}</VirtualHost>"))
-    }
-
-    fn application(&self, inside: &str) -> &Self {
-        self.write("Application.xml", &format!("<Application>{inside}</Application>"))
-    }
-
-    fn write(&self, name: &str, text: &str) -> &Self {
-        std::fs::write(self.0.join("_defaultRoot_/_defaultVHost_").join(name), text).expect("a file");
-        self
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn from(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), 0)

@@ -1,6 +1,7 @@
 //! Groups over the server channel: who joins is told of members, and they of it, whichever worker has them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use introd::client::Client;
@@ -10,8 +11,9 @@ use introd::groups::{GroupDigest, Groupspec};
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
 use rtmfp::{Event, PeerId};
 
-use crate::harness::clients::{PATIENCE, client, create_stream};
-use crate::harness::program::Server;
+use crate::harness::clients::{PATIENCE, client, connect, create_stream};
+use crate::harness::files::Files;
+use crate::harness::program::{Ended, Server};
 
 /// The server's first flow to a client is that of its NetConnection.
 const SERVER_CONTROL: RecvFlowId = RecvFlowId(1);
@@ -20,6 +22,9 @@ fn digest(name: &str) -> GroupDigest {
     let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
     Groupspec::parse(&format!("G:027f02{:02x}0e{hex}00", name.len() + 1)).expect("a groupspec").digest()
 }
+
+/// The settings of an application whose script has the groups.
+const BY_SCRIPT: &str = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
 
 /// A client with a flow of its own to the server for a group.
 struct Member {
@@ -31,7 +36,16 @@ struct Member {
 
 impl Member {
     async fn joined(server: &Server, number: u64, message: &[u8]) -> Self {
-        let mut client = client(server.addresses[0], number).await;
+        Self::join(client(server.addresses[0], number).await, message).await
+    }
+
+    /// A client of that application joins.
+    async fn joined_at(server: &Server, application: &str, number: u64, group: &GroupDigest) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::join(connect(&server.uri_of(application), any, number).await, &join(group)).await
+    }
+
+    async fn join(mut client: Client, message: &[u8]) -> Self {
         let session = client.session();
         let endpoint = &mut client.peer().endpoint;
         let (now, metadata) = (Instant::now(), FlowKind::GroupControl.metadata());
@@ -99,6 +113,145 @@ async fn members_are_told_of_each_other_across_workers() {
 }
 
 #[tokio::test]
+async fn the_shipped_script_brings_members_together() {
+    let files = Files::new("groups-shipped");
+    files.shipped_applications();
+    let server = Server::configured(files.path(), 2);
+    let group = digest("chess");
+    let mut members: Vec<Member> = Vec::new();
+    for number in 0..8 {
+        let mut member = Member::joined_at(&server, "groups", number, &group).await;
+        let there: BTreeSet<PeerId> = members.iter().map(|member| member.client.id()).collect();
+        while member.hints.is_empty() && !there.is_empty() {
+            member.one_event().await;
+        }
+        // What more the script says comes before the answer to a later call does.
+        assert!(create_stream(&mut member.client, 3.0).await > 0.0);
+        assert!(member.hints.is_subset(&there), "those who were there before");
+        members.push(member);
+    }
+    // The script tells newcomers only. Were it the server's bootstrap, the first would have been told of all the others.
+    assert!(members[0].hints.is_empty());
+    let mut stranger = Member::joined_at(&server, "groups", 100, &digest("poker")).await;
+    assert!(create_stream(&mut stranger.client, 3.0).await > 0.0);
+    assert!(stranger.hints.is_empty(), "another group's members are nobody's business");
+    let ended = server.stop();
+    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (9, 9));
+    assert!((7..=5 * 7).contains(&ended.counter("group_hints")));
+    assert!(!ended.stderr.contains("ERROR"), "{ended:?}");
+}
+
+/// Closes a member's flow to the server.
+fn close_flow(member: &mut Member) {
+    let (session, flow) = (member.client.session(), member.flow);
+    let endpoint = &mut member.client.peer().endpoint;
+    endpoint.with_flows(Instant::now(), session, |flows| flows.close(flow)).expect("its session");
+}
+
+/// What a script has said between these marks, in order.
+fn traces(ended: &Ended) -> Vec<&str> {
+    let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
+    marked.map(|(said, _)| said).collect()
+}
+
+#[tokio::test]
+async fn a_script_is_told_of_each_join_and_each_leave_once() {
+    let files = Files::new("groups-script");
+    files.script(
+        "lobby",
+        "local names, first = {}, nil
+        local function say(...) trace('<<' .. table.concat({...}, ' ') .. '>>') end
+        function application.onConnect(client, name) names[client.farID] = #application.clients; return true end
+        function Client:onGroupJoin(control)
+            say('join', names[self.farID], control.groupspecDigest:sub(1, 8))
+            first = first or self
+            -- Nobody is its own neighbour; a bad id is the script's mistake.
+            say('self', tostring(control:addNeighbor(self.farID)), tostring(pcall(control.addNeighbor, control, 'x')))
+            if first ~= self then
+                say('sent', tostring(control:addNeighbor(first.farID)), tostring(control:addMemberHint(('ab'):rep(32))))
+            end
+            self.control = control
+        end
+        function Client:onGroupLeave(digest)
+            say('leave', names[self.farID], digest:sub(1, 8), tostring(self.control:addNeighbor(('ab'):rep(32))))
+        end
+        function application.onDisconnect(client) say('gone', names[client.farID]) end",
+        BY_SCRIPT,
+    );
+    let server = Server::configured(files.path(), 2);
+    let (chess, poker) = (digest("chess"), digest("poker"));
+    let first = Member::joined_at(&server, "lobby", 1, &chess).await;
+    let mut second = Member::joined_at(&server, "lobby", 2, &chess).await;
+    second.is_told_of(&[first.client.id(), PeerId([0xab; 32])]).await;
+    // Another group on the same flow: the first is left.
+    let (session, flow) = (second.client.session(), second.flow);
+    let endpoint = &mut second.client.peer().endpoint;
+    endpoint.send(Instant::now(), session, flow, join(&poker), Delivery::default()).expect("its session");
+    assert!(create_stream(&mut second.client, 3.0).await > 0.0);
+    close_flow(&mut second);
+    assert!(create_stream(&mut second.client, 4.0).await > 0.0);
+    second.client.close().await;
+    first.client.close().await;
+    let ended = server.stop();
+    let [chess, poker] = [chess, poker].map(|group| group.to_string()[..8].to_owned());
+    let expected = [
+        format!("join 0 {chess}"),
+        "self false false".to_owned(),
+        format!("join 1 {chess}"),
+        "self false false".to_owned(),
+        "sent true true".to_owned(),
+        format!("leave 1 {chess} false"),
+        format!("join 1 {poker}"),
+        "self false false".to_owned(),
+        "sent true true".to_owned(),
+        format!("leave 1 {poker} false"),
+        "gone 1".to_owned(),
+        format!("leave 0 {chess} false"),
+        "gone 0".to_owned(),
+    ];
+    assert_eq!(traces(&ended), expected, "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_client_that_dies_without_a_word_leaves_once() {
+    let files = Files::new("groups-dead");
+    files.adaptor("<RTMFP><DeadPeerTimeout>21</DeadPeerTimeout></RTMFP>").script(
+        "lobby",
+        "function Client:onGroupJoin(control) trace('<<join ' .. control.groupspecDigest .. '>>') end
+        function Client:onGroupLeave(digest) trace('<<leave ' .. digest .. '>>') end
+        function application.onDisconnect() trace('<<gone>>') end",
+        BY_SCRIPT,
+    );
+    let server = Server::configured(files.path(), 1);
+    let groups = [digest("chess"), digest("poker")];
+    let mut dead = Member::joined_at(&server, "lobby", 1, &groups[0]).await;
+    let session = dead.client.session();
+    let (now, metadata) = (Instant::now(), FlowKind::GroupControl.metadata());
+    let options = FlowOptions { return_of: Some(SERVER_CONTROL), ..FlowOptions::default() };
+    let endpoint = &mut dead.client.peer().endpoint;
+    let flow = endpoint.open_flow(now, session, &metadata, options).expect("a flow");
+    endpoint.send(now, session, flow, join(&groups[1]), Delivery::default()).expect("it can be sent");
+    assert!(create_stream(&mut dead.client, 3.0).await > 0.0);
+    // Its sockets are closed, and nothing more is ever said.
+    drop(dead);
+    let mut watcher = Member::joined_at(&server, "lobby", 2, &groups[0]).await;
+    let deadline = Instant::now() + PATIENCE * 4;
+    while server.log().matches("<<gone>>").count() == 0 {
+        assert!(Instant::now() < deadline, "{}", server.log());
+        // It goes on living meanwhile.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), watcher.one_event()).await;
+    }
+    assert!(create_stream(&mut watcher.client, 3.0).await > 0.0);
+    let ended = server.stop();
+    let (said, [one, two]) = (traces(&ended), groups.map(|group| group.to_string()));
+    let of_the_dead: Vec<&str> = said[..said.iter().position(|said| *said == "gone").expect("gone") + 1].to_vec();
+    let count = |what: String| of_the_dead.iter().filter(|said| **said == what).count();
+    assert_eq!((count(format!("leave {one}")), count(format!("leave {two}"))), (1, 1), "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.starts_with("leave")).count(), 3, "{said:?}");
+    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (3, 3));
+}
+
+#[tokio::test]
 async fn a_join_that_makes_no_sense_ends_its_flow_only() {
     let server = Server::on_loopback(1);
     for (number, message) in [&b"\x01\x21\x15short"[..], b"\x07", b"\x01\x02\x15\x00"].into_iter().enumerate() {
@@ -115,5 +268,6 @@ async fn a_join_that_makes_no_sense_ends_its_flow_only() {
         assert!(create_stream(&mut member.client, 3.0).await > 0.0, "{message:?}");
         member.client.close().await;
     }
-    assert_eq!(server.stop().counter("group_join"), 0);
+    let ended = server.stop();
+    assert_eq!((ended.counter("group_join"), ended.counter("group_join_refused")), (0, 3));
 }

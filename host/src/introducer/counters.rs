@@ -24,15 +24,32 @@ pub enum Counter {
     GroupJoins,
     /// A client left a group, or was gone.
     GroupLeaves,
+    /// A client's message on a group control flow was no join, or one too many, and the flow was rejected. AMS has no such
+    /// counter.
+    GroupJoinsRefused,
+    /// A member of a group was told of another. AMS has no such counter.
+    GroupHints,
     /// An application's queue was full: what it should have been told was refused or dropped. AMS has no such counter.
     ApplicationBusy,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
+    /// A lookup was for the shared registry: the peer is not connected here. AMS has no counter of this and the next ones.
+    RegistryLookups,
+    /// The shared registry was asked. Lookups of one peer at a time share a call.
+    RegistryCalls,
+    /// A lookup was not answered because the shared registry failed.
+    RegistryFailures,
+    /// A lookup was not answered because the shared registry took too long.
+    RegistryTimeouts,
+    /// A lookup was not made because too many waited for the shared registry.
+    RegistryBusy,
+    /// The shared registry did not take in where a peer is.
+    RegistryUnpublished,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 11] = [
+    pub const ALL: [Counter; 19] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -42,8 +59,16 @@ impl Counter {
         Self::OverRate,
         Self::GroupJoins,
         Self::GroupLeaves,
+        Self::GroupJoinsRefused,
+        Self::GroupHints,
         Self::ApplicationBusy,
         Self::MailboxFull,
+        Self::RegistryLookups,
+        Self::RegistryCalls,
+        Self::RegistryFailures,
+        Self::RegistryTimeouts,
+        Self::RegistryBusy,
+        Self::RegistryUnpublished,
     ];
 
     /// The name in administration and metrics.
@@ -58,8 +83,16 @@ impl Counter {
             Self::OverRate => "rtmfp_lookups_over_rate",
             Self::GroupJoins => "group_join",
             Self::GroupLeaves => "group_leave",
+            Self::GroupJoinsRefused => "group_join_refused",
+            Self::GroupHints => "group_hints",
             Self::ApplicationBusy => "application_busy",
             Self::MailboxFull => "worker_mailbox_full",
+            Self::RegistryLookups => "registry_lookups",
+            Self::RegistryCalls => "registry_calls",
+            Self::RegistryFailures => "registry_failures",
+            Self::RegistryTimeouts => "registry_timeouts",
+            Self::RegistryBusy => "registry_busy",
+            Self::RegistryUnpublished => "registry_unpublished",
         }
     }
 }
@@ -68,7 +101,7 @@ impl Counter {
 #[derive(Debug)]
 pub struct Counters(Box<[WorkerCounters]>);
 
-/// The counters of one worker. Two cache lines, because processors fetch lines in pairs: no worker's counting slows another.
+/// The counters of one worker. Pairs of cache lines of its own, because processors fetch lines in pairs: no worker's counting slows another.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerCounters([AtomicU64; Counter::ALL.len()]);
@@ -150,8 +183,16 @@ mod tests {
                 ("rtmfp_lookups_over_rate", 0),
                 ("group_join", 0),
                 ("group_leave", 0),
+                ("group_join_refused", 0),
+                ("group_hints", 0),
                 ("application_busy", 0),
-                ("worker_mailbox_full", 0)
+                ("worker_mailbox_full", 0),
+                ("registry_lookups", 0),
+                ("registry_calls", 0),
+                ("registry_failures", 0),
+                ("registry_timeouts", 0),
+                ("registry_busy", 0),
+                ("registry_unpublished", 0)
             ]
         );
     }
@@ -169,7 +210,7 @@ mod tests {
 
     #[test]
     fn workers_share_no_cache_line() {
-        assert_eq!(size_of::<WorkerCounters>(), 128);
+        assert_eq!(size_of::<WorkerCounters>() % 128, 0);
         assert_eq!(align_of::<WorkerCounters>(), 128);
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests share: the program, and clients to meet it with.
 
 pub(crate) mod clients;
+pub(crate) mod files;
 pub(crate) mod program;
 pub(crate) mod raw;

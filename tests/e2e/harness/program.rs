@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,9 @@ pub(crate) fn binary() -> &'static Path {
 pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    stderr: Option<JoinHandle<String>>,
+    /// What it has written so far.
+    stderr: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 /// A program that has ended.
@@ -66,9 +68,11 @@ impl Running {
             .expect("the program starts");
         let stdout = BufReader::new(child.stdout.take().expect("its output is a pipe"));
         let stderr = child.stderr.take().expect("so are its errors");
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&text);
         // Read all the time: a full pipe would stop the program.
-        let stderr = Some(std::thread::spawn(move || read_all(stderr)));
-        Self { child, stdout, stderr }
+        let reader = Some(std::thread::spawn(move || read_all(stderr, &taken)));
+        Self { child, stdout, stderr: text, reader }
     }
 
     /// The next line of its output; empty when there is no more.
@@ -76,6 +80,11 @@ impl Running {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("its output is text");
         line
+    }
+
+    /// Its errors and its log so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.lock().expect("its reader")).into_owned()
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -98,7 +107,8 @@ impl Running {
         };
         let mut stdout = String::new();
         self.stdout.read_to_string(&mut stdout).expect("its output is text");
-        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).expect("its errors are read");
+        self.reader.take().and_then(|thread| thread.join().ok()).expect("its errors are read");
+        let stderr = self.log();
         Ended { code, stdout, stderr }
     }
 }
@@ -110,10 +120,11 @@ impl Drop for Running {
     }
 }
 
-fn read_all(mut stderr: ChildStderr) -> String {
-    let mut text = Vec::new();
-    let _ = stderr.read_to_end(&mut text);
-    String::from_utf8_lossy(&text).into_owned()
+fn read_all(mut stderr: ChildStderr, text: &Mutex<Vec<u8>>) {
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = stderr.read(&mut part) {
+        text.lock().expect("its other user").extend_from_slice(&part[..length]);
+    }
 }
 
 /// A server that listens.
@@ -173,9 +184,19 @@ impl Server {
         }
     }
 
+    /// The URI of an instance of that application, on the first address.
+    pub(crate) fn uri_of(&self, application: &str) -> String {
+        format!("rtmfp://{}/{application}/room", self.addresses[0])
+    }
+
     /// The URI of an application on the `index`-th address.
     pub(crate) fn uri(&self, index: usize) -> String {
         format!("rtmfp://{}/app/room", self.addresses[index])
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> String {
+        self.running.log()
     }
 
     pub(crate) fn id(&self) -> u32 {

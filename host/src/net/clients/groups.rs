@@ -5,15 +5,19 @@ use std::time::Instant;
 
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, PeerId, SessionId};
+use smallvec::SmallVec;
 
 use super::acting::Acting;
-use super::{Client, Clients};
-use crate::apps::Instance;
-use crate::config::JoinLeaveMode;
+use super::policy::client_id;
+use super::{Client, Clients, Services};
+use crate::apps::message::AppEvent;
+use crate::apps::{Instance, Seat};
+use crate::config::{Fallback, JoinLeaveMode};
 use crate::flash::metadata::FlowKind;
 use crate::groups::GroupDigest;
 use crate::groups::bootstrap::Hint;
-use crate::groups::channel::{self, Change, GroupChannels, Limits};
+use crate::groups::channel::{self, GroupChannels, JoinRefused, Limits};
+use crate::groups::membership::TooManyGroups;
 use crate::introducer::{Counter, WorkerCounters};
 use crate::net::mail::{Mail, MailSender};
 
@@ -21,18 +25,42 @@ use crate::net::mail::{Mail, MailSender};
 pub(super) struct ClientGroups {
     /// Its flows to the server, one for each group.
     channels: GroupChannels,
-    /// The server's flows to it, made for the first hint.
-    sending: Vec<(GroupDigest, SendFlowId)>,
+    /// The groups that it is in.
+    memberships: SmallVec<[Membership; 1]>,
+    /// How many it has been in.
+    joined: u64,
+}
+
+/// A client is in a group.
+struct Membership {
+    /// Sets it apart from the client's others, those that have ended among them.
+    number: u64,
+    group: GroupDigest,
+    /// The server's flow to the client, made for the first hint.
+    sending: Option<SendFlowId>,
+    /// Whether the policy was told of it, and is to be told of its end.
+    is_told: bool,
 }
 
 impl ClientGroups {
     fn new(now: Instant) -> Self {
-        Self { channels: GroupChannels::new(now, Limits::default()), sending: Vec::new() }
+        Self { channels: GroupChannels::new(now, Limits::default()), memberships: SmallVec::new(), joined: 0 }
     }
 
     /// The client does not want a flow of the server's any more.
     pub(super) fn on_rejected(&mut self, flow: SendFlowId) {
-        self.sending.retain(|(_, own)| *own != flow);
+        for membership in &mut self.memberships {
+            membership.sending.take_if(|own| *own == flow);
+        }
+    }
+
+    fn group_of(&self, number: u64) -> Option<GroupDigest> {
+        self.memberships.iter().find(|membership| membership.number == number).map(|membership| membership.group)
+    }
+
+    fn take(&mut self, group: &GroupDigest) -> Option<Membership> {
+        let at = self.memberships.iter().position(|membership| membership.group == *group)?;
+        Some(self.memberships.remove(at))
     }
 }
 
@@ -45,37 +73,77 @@ struct Bookkeeping<'a> {
     mailboxes: &'a [MailSender],
 }
 
-impl Bookkeeping<'_> {
-    /// Enters the change, and has those told whom the built-in bootstrap names: the newcomer of its neighbours, and they of it.
-    fn apply(&self, change: Change) {
+impl<'a> Bookkeeping<'a> {
+    fn new(
+        place: Option<&'a (PeerId, Seat)>,
+        session: SessionId,
+        services: &'a Services,
+        mailboxes: &'a [MailSender],
+    ) -> Option<Self> {
+        let (peer, seat) = place?;
+        let counters = services.counters.worker(session.prefix());
+        Some(Self { instance: seat.instance(), peer: *peer, session, counters, mailboxes })
+    }
+
+    /// Enters that the client is in a group, and has members told of each other: by the application's policy, or by the built-in
+    /// bootstrap, which tells the newcomer of its neighbours, and them of it.
+    fn join(&self, groups: &mut ClientGroups, group: GroupDigest) -> Result<(), TooManyGroups> {
+        self.instance.with_groups(|all| all.join(group, self.peer, self.session))?;
+        self.counters.add(Counter::GroupJoins);
+        groups.joined += 1;
+        let number = groups.joined;
+        let settings = self.instance.settings();
+        let (is_told, is_built_in) = match settings.join_leave_events {
+            JoinLeaveMode::None => (false, true),
+            JoinLeaveMode::All => {
+                let is_told = self.tell_of_join(number, group);
+                (is_told, !is_told && settings.policy.on_failure == Fallback::Continue)
+            }
+        };
+        groups.memberships.push(Membership { number, group, sending: None, is_told });
+        let mut hints = Vec::new();
+        if is_built_in {
+            self.instance.with_groups(|all| all.hints_for_newcomer(&group, self.peer, &mut hints));
+        }
+        let (session, peer) = (self.session, self.peer);
+        tracing::debug!(%session, %peer, %group, is_told, hints = hints.len(), "joined a group");
+        self.send(group, hints);
+        Ok(())
+    }
+
+    /// Enters that the client is in a group no more, and has those told of each other whom that makes neighbours.
+    fn leave(&self, membership: &Membership) {
+        let group = membership.group;
         let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None;
-        if let Some(group) = change.left {
-            let hints = self.instance.with_groups(|groups| {
-                let mut hints = Vec::new();
-                if groups.leave(&group, &self.peer, self.session) {
-                    self.counters.add(Counter::GroupLeaves);
-                    if is_built_in {
-                        groups.hints_after_leave(&group, self.peer, &mut hints);
-                    }
-                }
-                hints
-            });
-            self.send(group, hints);
+        let mut hints = Vec::new();
+        self.instance.with_groups(|all| {
+            // It may be in the group still by another session.
+            if all.leave(&group, &self.peer, self.session) && is_built_in {
+                all.hints_after_leave(&group, self.peer, &mut hints);
+            }
+        });
+        self.counters.add(Counter::GroupLeaves);
+        if membership.is_told
+            && let Some(actor) = self.instance.actor()
+        {
+            let (client, groupspec_digest) = (client_id(self.session), group.0);
+            let event = AppEvent::GroupLeave { client, membership: membership.number, groupspec_digest };
+            if actor.tell(event).is_err() {
+                self.counters.add(Counter::ApplicationBusy);
+            }
         }
-        if let Some(group) = change.joined {
-            let hints = self.instance.with_groups(|groups| {
-                let mut hints = Vec::new();
-                if groups.join(group, self.peer, self.session).is_ok() {
-                    self.counters.add(Counter::GroupJoins);
-                    if is_built_in {
-                        groups.hints_for_newcomer(&group, self.peer, &mut hints);
-                    }
-                }
-                hints
-            });
-            tracing::debug!(session = %self.session, peer = %self.peer, %group, hints = hints.len(), "joined a group");
-            self.send(group, hints);
+        self.send(group, hints);
+    }
+
+    fn tell_of_join(&self, membership: u64, group: GroupDigest) -> bool {
+        // Without a script there is nobody to tell: the settings leave the application's groups to themselves.
+        let Some(actor) = self.instance.actor() else { return false };
+        let event = AppEvent::GroupJoin { client: client_id(self.session), membership, groupspec_digest: group.0 };
+        let is_told = actor.tell(event).is_ok();
+        if !is_told {
+            self.counters.add(Counter::ApplicationBusy);
         }
+        is_told
     }
 
     fn send(&self, group: GroupDigest, hints: Vec<Hint<SessionId>>) {
@@ -89,48 +157,68 @@ impl Bookkeeping<'_> {
     }
 }
 
-impl Acting<'_> {
-    fn bookkeeping<'b>(&'b self, client: &'b Client) -> Option<Bookkeeping<'b>> {
-        let (peer, seat) = client.place.as_ref()?;
-        Some(Bookkeeping {
-            instance: seat.instance(),
-            peer: *peer,
-            session: self.session,
-            counters: self.services.counters.worker(self.session.prefix()),
-            mailboxes: self.mailboxes,
-        })
-    }
+/// Why a client is not let into a group.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Channel(#[from] JoinRefused),
+    #[error(transparent)]
+    Membership(#[from] TooManyGroups),
+}
 
+impl Acting<'_> {
     /// A client says something on a group control flow. What is no join rejects the flow, and nothing else.
     pub(super) fn group_message(&mut self, client: &mut Client, flow: u64, message: &[u8]) {
         let (now, session) = (self.now, self.session);
-        let groups = client.groups.get_or_insert_with(|| Box::new(ClientGroups::new(now)));
-        match groups.channels.on_message(now, flow, message) {
-            Ok(change) => {
-                if let Some(bookkeeping) = self.bookkeeping(client) {
-                    bookkeeping.apply(change);
-                }
-            }
-            Err(refusal) => {
-                tracing::debug!(%session, flow, %refusal, "group control flow rejected");
-                let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
-                self.group_flow_closed(client, flow);
-            }
+        if let Err(refusal) = self.join_or_leave(client, flow, message) {
+            tracing::debug!(%session, flow, %refusal, "group control flow rejected");
+            self.services.counters.worker(session.prefix()).add(Counter::GroupJoinsRefused);
+            let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
+            self.group_flow_closed(client, flow);
         }
+    }
+
+    fn join_or_leave(&mut self, client: &mut Client, flow: u64, message: &[u8]) -> Result<(), Refusal> {
+        let now = self.now;
+        let groups = client.groups.get_or_insert_with(|| Box::new(ClientGroups::new(now)));
+        let change = groups.channels.on_message(now, flow, message)?;
+        let bookkeeping = Bookkeeping::new(client.place.as_ref(), self.session, self.services, self.mailboxes);
+        let Some(bookkeeping) = bookkeeping else { return Ok(()) };
+        if let Some(membership) = change.left.and_then(|group| groups.take(&group)) {
+            self.close_sending(&membership);
+            bookkeeping.leave(&membership);
+        }
+        if let Some(group) = change.joined {
+            bookkeeping.join(groups, group)?;
+        }
+        Ok(())
     }
 
     /// A client leaves what it joined on that flow.
     pub(super) fn group_flow_closed(&mut self, client: &mut Client, flow: u64) {
         let Some(groups) = &mut client.groups else { return };
-        let change = groups.channels.on_flow_closed(flow);
-        if let Some(group) = change.left {
-            let (now, session) = (self.now, self.session);
-            for (_, own) in groups.sending.extract_if(.., |(of, _)| *of == group) {
-                let _ = self.endpoint.with_flows(now, session, |flows| flows.close(own));
-            }
+        let left = groups.channels.on_flow_closed(flow).left;
+        // There is no membership if the group was not to be had.
+        let Some(membership) = left.and_then(|group| groups.take(&group)) else { return };
+        self.close_sending(&membership);
+        let place = client.place.as_ref();
+        if let Some(bookkeeping) = Bookkeeping::new(place, self.session, self.services, self.mailboxes) {
+            bookkeeping.leave(&membership);
         }
-        if let Some(bookkeeping) = self.bookkeeping(client) {
-            bookkeeping.apply(change);
+    }
+
+    fn close_sending(&mut self, membership: &Membership) {
+        if let Some(own) = membership.sending {
+            let _ = self.endpoint.with_flows(self.now, self.session, |flows| flows.close(own));
+        }
+    }
+
+    /// The application's policy names a peer to a member of a group.
+    pub(super) fn hint_by_policy(&mut self, client: &mut Client, membership: u64, about: &PeerId) {
+        let Some(groups) = &mut client.groups else { return };
+        if let Some(group) = groups.group_of(membership) {
+            let counters = self.services.counters.worker(self.session.prefix());
+            hint(self.now, self.endpoint, self.session, groups, &group, about, counters);
         }
     }
 }
@@ -139,16 +227,10 @@ impl Clients {
     /// A client is gone, and so from its groups.
     pub(super) fn leave_all_groups(&mut self, session: SessionId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
-        let (Some(groups), Some((peer, seat))) = (&mut client.groups, &client.place) else { return };
-        let bookkeeping = Bookkeeping {
-            instance: seat.instance(),
-            peer: *peer,
-            session,
-            counters: self.services.counters.worker(session.prefix()),
-            mailboxes: &self.mailboxes,
-        };
-        for group in groups.channels.close() {
-            bookkeeping.apply(Change { left: Some(group), joined: None });
+        let Some(mut groups) = client.groups.take() else { return };
+        let place = client.place.as_ref();
+        if let Some(bookkeeping) = Bookkeeping::new(place, session, &self.services, &self.mailboxes) {
+            groups.memberships.drain(..).for_each(|membership| bookkeeping.leave(&membership));
         }
     }
 
@@ -164,23 +246,36 @@ impl Clients {
         let Some(groups) = self.clients.get_mut(&session).and_then(|client| client.groups.as_deref_mut()) else {
             return;
         };
-        let Some(return_of) = groups.channels.flow_of(&group) else { return };
-        let known = groups.sending.iter().find(|(of, _)| *of == group).map(|(_, flow)| *flow);
-        let flow = known.map_or_else(
-            || {
-                let options = FlowOptions { return_of: Some(RecvFlowId(return_of)), ..FlowOptions::default() };
-                endpoint.open_flow(now, session, &FlowKind::GroupControl.metadata(), options)
-            },
-            Ok,
-        );
-        let sent = flow.and_then(|flow| {
-            if known.is_none() {
-                groups.sending.push((group, flow));
-            }
-            endpoint.send(now, session, flow, channel::hint(about).to_vec(), Delivery::default())
-        });
-        if let Err(error) = sent {
-            tracing::debug!(%session, %group, %error, "hint not sent");
-        }
+        let counters = self.services.counters.worker(session.prefix());
+        hint(now, endpoint, session, groups, &group, about, counters);
+    }
+}
+
+/// Sends a hint, on the server's own flow for that group.
+fn hint(
+    now: Instant,
+    endpoint: &mut Endpoint,
+    session: SessionId,
+    groups: &mut ClientGroups,
+    group: &GroupDigest,
+    about: &PeerId,
+    counters: &WorkerCounters,
+) {
+    let Some(return_of) = groups.channels.flow_of(group) else { return };
+    let Some(membership) = groups.memberships.iter_mut().find(|membership| membership.group == *group) else { return };
+    let flow = membership.sending.map_or_else(
+        || {
+            let options = FlowOptions { return_of: Some(RecvFlowId(return_of)), ..FlowOptions::default() };
+            endpoint.open_flow(now, session, &FlowKind::GroupControl.metadata(), options)
+        },
+        Ok,
+    );
+    let sent = flow.and_then(|flow| {
+        membership.sending = Some(flow);
+        endpoint.send(now, session, flow, channel::hint(about).to_vec(), Delivery::default())
+    });
+    match sent {
+        Ok(_) => counters.add(Counter::GroupHints),
+        Err(error) => tracing::debug!(%session, %group, %error, "hint not sent"),
     }
 }

@@ -75,7 +75,7 @@ impl Clients {
                 let ping_rtt = acting.endpoint.session(session).and_then(|info| info.smoothed_rtt);
                 let stats = ClientStats {
                     ping_rtt: ping_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
-                    ..ClientStats::default()
+                    ..client.dealings.as_ref().map(|dealings| dealings.stats).unwrap_or_default()
                 };
                 if let Some(actor) = client.actor() {
                     let _ = actor.tell(AppEvent::Stats { client: client_id(session), token, stats: Some(stats) });
@@ -88,10 +88,8 @@ impl Clients {
                     self.services.counters.worker(session.prefix()).add(Counter::Forwards);
                 }
             }
-            AppCommand::Hint { .. }
-            | AppCommand::Redirect { .. }
-            | AppCommand::Deny { .. }
-            | AppCommand::BuiltIn { .. } => (),
+            AppCommand::Hint { membership, peer, .. } => acting.hint_by_policy(client, membership, &peer),
+            AppCommand::Redirect { .. } | AppCommand::Deny { .. } | AppCommand::BuiltIn { .. } => (),
         }
         self.act(now, endpoint, ports, session);
     }
@@ -108,7 +106,9 @@ fn call(
 ) {
     let made = client.connection.call(method, arguments, token.is_some(), actions);
     match (made, token) {
-        (Ok(Some(transaction)), Some(token)) => client.calls.push((transaction, token)),
+        (Ok(Some(transaction)), Some(token)) => {
+            client.dealings.get_or_insert_default().calls.push((transaction, token));
+        }
         (Ok(_), _) => (),
         (Err(error), token) => {
             tracing::debug!(%session, method, %error, "call of a client's method not made");

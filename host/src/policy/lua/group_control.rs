@@ -57,7 +57,8 @@ fn hint(name: &str, this: &Value, peer: &Value) -> Result<bool> {
     })?;
     let peer = address::peer(peer)?;
     let is_member = control.member.groups.borrow().iter().any(|(membership, _)| *membership == control.membership);
-    if !control.member.is_accepted() || !is_member {
+    // Nobody is a neighbour of its own.
+    if !control.member.is_accepted() || !is_member || peer == control.member.info.far_id {
         return Ok(false);
     }
     control.state.send(AppCommand::Hint { client: control.member.id, membership: control.membership, peer })

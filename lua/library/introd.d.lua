@@ -6,7 +6,7 @@
 ---@field clients Clients all clients that are connected
 ---@field name string the application and its instance: "chat/lobby"
 ---@field server string the server and its version
----@field hostname string the virtual host
+---@field hostname string the virtual host; the name of the machine, for the default one
 ---@field config table what stands in ScriptEngine/ApplicationObject/config of Application.xml
 ---@field onAppStart? fun() the script is loaded, for the first time or anew
 ---@field onAppStop? fun(info: {reason: "server"|"shutdown"|"reload"}) the instance ends; may not wait
@@ -109,7 +109,8 @@ function Client:introducePeer(initiatorAddress, tag) end
 ---@return boolean
 function Client:call(method, handler, ...) end
 
----Calls a method of the client's program and waits for its results: nil and what failed, if it failed.
+---Calls a method of the client's program and waits for its results: nil and what failed, if it failed. A client that has not
+---answered after a minute, or leaves, has failed.
 ---@param method string
 ---@param ... any
 ---@return any
@@ -119,7 +120,8 @@ function Client:callAndWait(method, ...) end
 ---@return boolean
 function Client:ping() end
 
----Waits for what was counted of the client; nil if it is gone.
+---Waits for what was counted of the client since it asked to connect; nil if it is gone. Bytes are those of messages,
+---ping_rtt is in milliseconds.
 ---@return {bytes_in: integer, bytes_out: integer, msg_in: integer, msg_out: integer, msg_dropped: integer, ping_rtt: integer}?
 function Client:getStats() end
 

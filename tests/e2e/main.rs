@@ -5,9 +5,11 @@
 mod configured;
 mod connection;
 mod counters;
+mod elsewhere;
 mod groups;
 mod harness;
 mod hostile;
+mod media;
 mod meeting;
 mod moving;
 mod overlay;

@@ -18,6 +18,9 @@ pub trait Actor: Send + Sync {
     /// Whether it has ended, by itself: nobody is to be sent to it any more.
     fn is_over(&self) -> bool;
 
+    /// Whether it cannot decide, because its script does not load. It is of use again once that has changed.
+    fn has_failed(&self) -> bool;
+
     /// Has it run with other settings from now on. Clients stay.
     fn reconfigure(&self, settings: Arc<Application>);
 }

@@ -2,11 +2,12 @@
 //! loaded anew.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::message::AppEvent;
 use super::{Applications, Instance, InstanceName, Limits};
@@ -90,13 +91,9 @@ impl Applications {
             if instance.clients() != 0 {
                 return false;
             }
-            let settings = instance.settings();
-            let is_kept = settings.load_on_startup && instance.name().is_first();
-            instance.actor().is_some_and(|actor| actor.is_over())
-                || !is_kept
-                    && instance
-                        .idle_since()
-                        .is_some_and(|since| now.saturating_duration_since(since) >= settings.max_idle_time)
+            let longest = instance.settings().max_idle_time;
+            let is_idle = || instance.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= longest);
+            instance.actor().is_some_and(|actor| actor.is_over()) || !instance.is_kept() && is_idle()
         };
         let over: Vec<Arc<Instance>> = table.instances.values().filter(is_over).cloned().collect();
         for instance in over {
@@ -105,19 +102,27 @@ impl Applications {
         }
     }
 
-    /// The instances whose scripts are watched, with the folders to watch.
-    fn watched(&self) -> Vec<(PathBuf, Arc<Instance>)> {
+    /// The applications whose scripts are watched: the folders to watch, their own and those of the library, and their instances.
+    fn watched(&self) -> Vec<(Vec<PathBuf>, Vec<Arc<Instance>>)> {
         let config = self.config();
-        let table = self.table();
-        let watched =
-            table.instances.values().filter(|instance| instance.actor().is_some() && instance.settings().script.watch);
-        let with_folder = watched.filter_map(|instance| {
-            let name = instance.name();
-            let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor)?;
-            let vhost = adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost)?;
-            Some((vhost.applications.get(&name.application)?.folder.clone(), Arc::clone(instance)))
-        });
-        with_folder.collect()
+        let mut watched = Vec::new();
+        for adaptor in config.all_adaptors() {
+            for vhost in adaptor.all_vhosts() {
+                for (application, registered) in &vhost.applications {
+                    let script = &registered.settings.script;
+                    if !script.watch {
+                        continue;
+                    }
+                    let folders = std::iter::once(&registered.folder).chain(&script.library).cloned().collect();
+                    let is_of_it = |instance: &&Arc<Instance>| {
+                        let name = instance.name();
+                        (&name.adaptor, &name.vhost, &name.application) == (&adaptor.name, &vhost.name, application)
+                    };
+                    watched.push((folders, self.table().instances.values().filter(is_of_it).cloned().collect()));
+                }
+            }
+        }
+        watched
     }
 }
 
@@ -131,18 +136,25 @@ struct Watch {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Look {
     files: usize,
-    bytes: u64,
-    newest: Option<SystemTime>,
+    /// Of all paths, sizes and times; in any order.
+    sum: u64,
 }
 
 impl Watch {
     fn look(&mut self, applications: &Applications) {
         let mut looks: HashMap<PathBuf, Look> = HashMap::new();
-        for (folder, instance) in applications.watched() {
-            let look = *looks.entry(folder.clone()).or_insert_with(|| Look::at(&folder));
-            if self.seen.get(&folder).is_some_and(|seen| *seen != look) {
-                tracing::info!(app = %instance.name(), folder = %folder.display(), "its script has changed");
+        for (folders, instances) in applications.watched() {
+            let mut changed = None;
+            for folder in folders {
+                let look = *looks.entry(folder.clone()).or_insert_with(|| Look::at(&folder));
+                if self.seen.get(&folder).is_some_and(|seen| *seen != look) {
+                    changed = Some(folder);
+                }
+            }
+            let Some(folder) = changed else { continue };
+            for instance in instances {
                 if let Some(actor) = instance.actor() {
+                    tracing::info!(app = %instance.name(), folder = %folder.display(), "its script has changed");
                     let _ = actor.tell(AppEvent::Reload);
                 }
             }
@@ -153,7 +165,7 @@ impl Watch {
 
 impl Look {
     fn at(folder: &Path) -> Self {
-        let mut look = Self { files: 0, bytes: 0, newest: None };
+        let mut look = Self { files: 0, sum: 0 };
         look.add(folder, MAX_DEPTH);
         look
     }
@@ -168,9 +180,10 @@ impl Look {
             if about.is_dir() && depth > 0 {
                 self.add(&path, depth - 1);
             } else if path.extension().is_some_and(|extension| extension == "lua") {
+                let mut hasher = DefaultHasher::new();
+                (path, about.len(), about.modified().ok()).hash(&mut hasher);
                 self.files += 1;
-                self.bytes = self.bytes.wrapping_add(about.len());
-                self.newest = self.newest.max(about.modified().ok());
+                self.sum = self.sum.wrapping_add(hasher.finish());
             }
         }
     }

@@ -76,12 +76,18 @@ impl Instance {
         actor: Option<Arc<dyn Actor>>,
     ) -> Self {
         let (settings, clients) = (ArcSwap::new(settings), AtomicU64::new(0));
-        Self { id, name, settings, clients, groups: Mutex::default(), actor, idle_since: Mutex::default() }
+        let idle_since = Mutex::new(Some(Instant::now()));
+        Self { id, name, settings, clients, groups: Mutex::default(), actor, idle_since }
     }
 
     /// Its policy, if it has one of its own.
     pub fn actor(&self) -> Option<&Arc<dyn Actor>> {
         self.actor.as_ref()
+    }
+
+    /// Whether it stays without clients: it is there from the start.
+    pub(super) fn is_kept(&self) -> bool {
+        self.settings.load().load_on_startup && self.name.is_first()
     }
 
     pub(super) fn idle_since(&self) -> Option<Instant> {

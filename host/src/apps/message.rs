@@ -135,7 +135,8 @@ pub struct PendingLookup {
     pub asker: Option<ClientId>,
 }
 
-/// What `client:getStats()` tells, under the names that AMS gives it.
+/// What `client:getStats()` tells, under the names that AMS gives it. Counted are messages since the
+/// client asked to connect; bytes are those of the messages, without what the protocol adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ClientStats {
     /// `bytes_in`: bytes received from the client.

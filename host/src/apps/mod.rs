@@ -142,8 +142,12 @@ impl Applications {
         folder: Option<&Path>,
         limits: Limits,
     ) -> Result<Arc<Instance>, Refusal> {
-        if let Some(instance) = table.instances.get(&name) {
-            return Ok(Arc::clone(instance));
+        if let Some(instance) = table.instances.get(&name).cloned() {
+            if !instance.actor().is_some_and(|actor| actor.is_over()) {
+                return Ok(instance);
+            }
+            // Its last clients are on their way out; whoever comes now gets a new one.
+            self.end(table, &instance);
         }
         let vhost = (name.adaptor.clone(), name.vhost.clone());
         let instances = table.vhosts.get(&vhost).map_or(0, |count| count.instances);
@@ -161,12 +165,14 @@ impl Applications {
         Ok(instance)
     }
 
-    /// Takes an instance without clients out of the table, and its policy to its end.
+    /// Takes an instance out of the table, and its policy to its end.
     fn end(&self, table: &mut Table, instance: &Instance) {
         let name = instance.name();
-        if table.instances.remove(name).is_none() {
+        // Another may have taken its place.
+        if !table.instances.get(name).is_some_and(|known| std::ptr::eq(&**known, instance)) {
             return;
         }
+        table.instances.remove(name);
         if let Some(actor) = instance.actor() {
             let _ = actor.tell(AppEvent::Stop);
         }
@@ -189,7 +195,9 @@ impl Applications {
         if let Some(count) = table.vhosts.get_mut(&vhost) {
             count.clients = count.clients.saturating_sub(1);
         }
-        if is_empty && instance.actor().is_none_or(|actor| actor.is_over()) {
+        // A script that does not load is tried again with the next client: it may have been mended by then.
+        let is_of_no_use = |actor: &Arc<dyn Actor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
+        if is_empty && instance.actor().is_none_or(is_of_no_use) {
             self.end(&mut table, instance);
         }
     }

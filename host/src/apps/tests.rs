@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::flash::amf::Value;
@@ -77,6 +78,117 @@ fn new_settings_reach_the_instances_there_are() {
     Arc::make_mut(defaults).peer_lookup_events = LookupMode::All;
     applications.reconfigure(config);
     assert_eq!(seat.instance().settings().peer_lookup_events, LookupMode::All);
+}
+
+/// A policy that decides nothing, in the state that a test wants.
+#[derive(Default)]
+struct Idle {
+    is_over: std::sync::atomic::AtomicBool,
+    has_failed: std::sync::atomic::AtomicBool,
+    stops: AtomicU64,
+}
+
+impl Actor for Idle {
+    fn tell(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+        self.stops.fetch_add(u64::from(matches!(event, AppEvent::Stop)), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    fn reconfigure(&self, _: Arc<Application>) {}
+}
+
+/// Makes [`Idle`] policies, and keeps them.
+#[derive(Default)]
+struct Makes(Mutex<Vec<Arc<Idle>>>);
+
+impl Actors for Makes {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+        let actor = Arc::new(Idle::default());
+        self.0.lock().unwrap().push(Arc::clone(&actor));
+        Some(actor)
+    }
+}
+
+/// Applications of which "app" is registered, with the policies that they get.
+fn with_policies(change: impl FnOnce(&mut Application)) -> (Arc<Applications>, Arc<Makes>) {
+    let mut config = Config::built_in();
+    let vhost = &mut config.default_adaptor.default_vhost;
+    let mut settings = Application::clone(vhost.application("app"));
+    change(&mut settings);
+    let registered = crate::config::Registered { folder: "app".into(), settings: Arc::new(settings) };
+    vhost.applications.insert("app".to_owned(), registered);
+    let made = Arc::new(Makes::default());
+    (Arc::new(Applications::new(config, Some(made.clone()))), made)
+}
+
+#[test]
+fn an_instance_with_a_policy_waits_for_others_as_long_as_its_settings_say() {
+    let (applications, made) = with_policies(|settings| settings.max_idle_time = Duration::from_secs(60));
+    drop(applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap());
+    applications.end_idle(Instant::now() + Duration::from_secs(50));
+    assert_eq!(applications.instances(), 1);
+    let seat = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
+    applications.end_idle(Instant::now() + Duration::from_secs(1000));
+    assert_eq!((applications.instances(), made.0.lock().unwrap().len()), (1, 1), "it has a client");
+    drop(seat);
+    applications.end_idle(Instant::now() + Duration::from_secs(61));
+    assert_eq!(applications.instances(), 0);
+    assert_eq!(made.0.lock().unwrap()[0].stops.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_is_there_from_the_start_stays() {
+    let (applications, made) = with_policies(|settings| settings.load_on_startup = true);
+    applications.open_at_start();
+    applications.open_at_start();
+    assert_eq!((applications.instances(), made.0.lock().unwrap().len()), (1, 1));
+    let later = Instant::now() + Duration::from_secs(1 << 20);
+    applications.end_idle(later);
+    assert_eq!(applications.instances(), 1);
+    drop(applications.admit(0, &request("rtmfp://host/app/other"), localhost()).unwrap());
+    assert_eq!(applications.instances(), 2);
+    applications.end_idle(later);
+    assert_eq!(applications.instances(), 1, "only the first of an application is there from the start");
+    // From now on it is not to be: then it goes like any other, though it never had a client.
+    let mut config = Config::clone(&applications.config());
+    let registered = config.default_adaptor.default_vhost.applications.get_mut("app").unwrap();
+    Arc::make_mut(&mut registered.settings).load_on_startup = false;
+    applications.reconfigure(config);
+    applications.end_idle(later);
+    assert_eq!(applications.instances(), 0);
+}
+
+#[test]
+fn a_policy_that_has_ended_is_followed_by_a_new_one() {
+    let (applications, made) = with_policies(|_| ());
+    let old = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
+    made.0.lock().unwrap()[0].is_over.store(true, Ordering::Relaxed);
+    let new = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
+    assert!(!Arc::ptr_eq(old.instance(), new.instance()));
+    assert_eq!((applications.clients(), applications.instances(), made.0.lock().unwrap().len()), (2, 1, 2));
+    drop(old);
+    assert_eq!((applications.clients(), applications.instances()), (1, 1), "the new one stays");
+    drop(new);
+    assert_eq!((applications.clients(), applications.instances()), (0, 1));
+}
+
+#[test]
+fn a_script_that_does_not_load_is_tried_again_by_the_next_client() {
+    let (applications, made) = with_policies(|_| ());
+    let first = applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
+    made.0.lock().unwrap()[0].has_failed.store(true, Ordering::Relaxed);
+    drop(first);
+    assert_eq!(applications.instances(), 0);
+    drop(applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap());
+    assert_eq!((applications.instances(), made.0.lock().unwrap().len()), (1, 2));
 }
 
 #[test]

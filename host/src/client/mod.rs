@@ -165,6 +165,11 @@ impl Client {
         self.publishing.publish(name);
     }
 
+    /// Publishes a stream no longer. The peers that play it are told so after its last message.
+    pub fn unpublish(&mut self, name: &str) {
+        self.publishing.unpublish(&mut self.peer.endpoint, name);
+    }
+
     /// How many peers play a stream that this client publishes.
     pub fn subscribers(&self, name: &str) -> usize {
         self.publishing.subscribers(name)

@@ -14,6 +14,7 @@ use crate::flash::command::Encoding;
 use crate::flash::message::{Message, kind};
 use crate::flash::metadata::FlowKind;
 use crate::flash::peer;
+use crate::flash::user_control::UserControl;
 
 /// The handler that a greeting names, and the stream's name.
 pub(super) const GREETING: &str = "introdProbe";
@@ -25,6 +26,8 @@ const MAX_TEXT: usize = 256;
 const MAX_PEERS: usize = 1024;
 /// Streams that one peer may play at a time.
 const MAX_STREAMS: usize = 16;
+/// The only barrier across the flows of a stream: at its end.
+const LAST_BARRIER: u32 = 1;
 
 /// A peer's control flow for a stream (RFC 7425 §5.4.1), and what is sent in return.
 #[derive(Debug)]
@@ -46,6 +49,10 @@ enum Plays {
 }
 
 impl Plays {
+    fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Stream { name: own, .. } if own == name)
+    }
+
     fn flows(&self) -> Vec<SendFlowId> {
         match self {
             Self::Nothing => Vec::new(),
@@ -74,9 +81,7 @@ impl Publishing {
 
     /// How many peers play a stream.
     pub(super) fn subscribers(&self, name: &str) -> usize {
-        let plays =
-            |subscriber: &&Subscriber| matches!(&subscriber.plays, Plays::Stream { name: of, .. } if of == name);
-        self.subscribers.iter().filter(plays).count()
+        self.subscribers.iter().filter(|subscriber| subscriber.plays.is(name)).count()
     }
 
     /// Sends a message of a stream to all who play it. A subscriber that takes no more for now misses it.
@@ -92,6 +97,28 @@ impl Publishing {
                 _ => data,
             };
             let _ = endpoint.send(Instant::now(), subscriber.session, *flow, message.to_bytes(), delivery);
+        }
+    }
+
+    /// Ends a stream: those who play it learn of that when they have taken in the rest, whichever flow it is on.
+    pub(super) fn unpublish(&mut self, endpoint: &mut Endpoint, name: &str) {
+        self.names.remove(name);
+        let description = format!("{name} is now unpublished.");
+        let status = peer::status("NetStream.Play.UnpublishNotify", &description, name).unwrap_or_default();
+        for subscriber in self.subscribers.extract_if(.., |subscriber| subscriber.plays.is(name)) {
+            let flows = subscriber.plays.flows();
+            // RFC 7425 §5.2, and the use that it names for it.
+            let barrier = UserControl::FlowSync { sync: LAST_BARRIER, count: flows.len() as u32 }.to_message();
+            for flow in &flows {
+                let _ = endpoint.send(Instant::now(), subscriber.session, *flow, barrier.clone(), Delivery::default());
+            }
+            let end = UserControl::StreamEof { stream: subscriber.stream.get() }.to_message();
+            for message in [end, status.clone()] {
+                let _ = endpoint.send(Instant::now(), subscriber.session, flows[0], message, Delivery::default());
+            }
+            let _ = endpoint.with_flows(Instant::now(), subscriber.session, |all| {
+                flows.iter().for_each(|flow| all.close(*flow));
+            });
         }
     }
 

@@ -22,7 +22,8 @@ use super::{Broken, Config, Loaded, names, source};
 
 /// The adaptor and the virtual host that are always there.
 const DEFAULT_ADAPTOR: &str = "_defaultRoot_";
-const DEFAULT_VHOST: &str = "_defaultVHost_";
+/// The folder of an adaptor's default virtual host, and its name.
+pub const DEFAULT_VHOST: &str = "_defaultVHost_";
 /// The most folders of one kind in a folder.
 const MOST_FOLDERS: usize = 10_000;
 /// Files of variables; what an earlier one sets stays.

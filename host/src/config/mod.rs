@@ -41,6 +41,7 @@ pub use access::{Access, NameAccess, Order};
 pub use adaptor::{Adaptor, ForwardedHello, KeepAlive, Rtmfp};
 pub use application::{Application, Fallback, JoinLeaveMode, LookupMode, Plugin, Policy, Script};
 pub use idle::IdleClients;
+pub use load::DEFAULT_VHOST;
 pub use password::Password;
 pub use ports::{Listen, PortList, PortSet};
 pub use problem::{Place, Problem, Problems, Severity};

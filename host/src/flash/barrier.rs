@@ -5,44 +5,87 @@ use std::collections::VecDeque;
 use super::message::{Message, kind};
 use super::user_control::UserControl;
 
-/// So many messages are held back; then the barriers are given up, since a flow that never comes to its barrier must not keep the
-/// others for ever (§5.3.5.3).
+/// So many messages are held back, and so many bytes; then the barriers are given up, since a flow that never comes to its barrier
+/// must not keep the others for ever (§5.3.5.3).
 const MAX_HELD: usize = 1024;
+const MAX_HELD_BYTES: usize = 1 << 20;
+
+/// What has come on a flow and may be processed now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// A message.
+    Message {
+        /// The flow that it came on.
+        flow: u64,
+        /// The whole message. Never a Flow Synchronization.
+        bytes: Vec<u8>,
+    },
+    /// The flow's end.
+    End {
+        /// The flow.
+        flow: u64,
+    },
+}
+
+impl Passed {
+    fn flow(&self) -> u64 {
+        match self {
+            Self::Message { flow, .. } | Self::End { flow } => *flow,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Message { bytes, .. } => bytes.len(),
+            Self::End { .. } => 0,
+        }
+    }
+}
 
 /// The barriers of the flows of one association tree. Flows are named by numbers that the owner chooses.
 #[derive(Debug, Default)]
 pub struct Barriers {
     waiting: Vec<Barrier>,
-    held: VecDeque<(u64, Vec<u8>)>,
+    held: VecDeque<Passed>,
+    held_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Barrier {
     sync: u32,
-    /// How many flows are synchronized.
-    count: u32,
-    /// Those that have come to it.
+    /// How many flows are still to come.
+    missing: u32,
+    /// Those that have come to it, and wait.
     flows: Vec<u64>,
 }
 
 impl Barriers {
-    /// A message has come on a flow. Gives out what may be processed now, in order, with its flow. Flow Synchronization messages
-    /// themselves are not given out.
-    pub fn pass(&mut self, flow: u64, message: Vec<u8>) -> Vec<(u64, Vec<u8>)> {
-        let mut passed = Vec::new();
-        self.held.push_back((flow, message));
-        loop {
-            let free = self.held.iter().position(|(flow, _)| !self.is_suspended(*flow));
-            let Some((flow, message)) = free.and_then(|place| self.held.remove(place)) else { break };
-            match synchronization(&message) {
-                Some((sync, count)) => self.arrive(flow, sync, count),
-                None => passed.push((flow, message)),
-            }
+    /// A message has come on a flow. Gives out what may be processed now, in order.
+    pub fn pass(&mut self, flow: u64, bytes: Vec<u8>) -> Vec<Passed> {
+        self.hold(Passed::Message { flow, bytes })
+    }
+
+    /// A flow has ended. What it said at a barrier keeps its place.
+    pub fn end(&mut self, flow: u64) -> Vec<Passed> {
+        self.hold(Passed::End { flow })
+    }
+
+    fn hold(&mut self, item: Passed) -> Vec<Passed> {
+        self.held_bytes += item.len();
+        self.held.push_back(item);
+        let mut passed = self.release();
+        if self.held.len() > MAX_HELD || self.held_bytes > MAX_HELD_BYTES {
+            passed.extend(self.give_up());
         }
-        if self.held.len() > MAX_HELD {
+        passed
+    }
+
+    /// Nobody is waited for any more.
+    pub fn give_up(&mut self) -> Vec<Passed> {
+        let mut passed = Vec::new();
+        while !self.is_idle() {
             self.waiting.clear();
-            let rest = std::mem::take(&mut self.held);
-            passed.extend(rest.into_iter().filter(|(_, message)| synchronization(message).is_none()));
+            passed.extend(self.release());
         }
         passed
     }
@@ -52,18 +95,43 @@ impl Barriers {
         self.waiting.iter().any(|barrier| barrier.flows.contains(&flow))
     }
 
+    /// Whether there is no barrier that anything waits at, or for.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.held.is_empty()
+    }
+
+    fn release(&mut self) -> Vec<Passed> {
+        let mut passed = Vec::new();
+        loop {
+            let free = self.held.iter().position(|item| !self.is_suspended(item.flow()));
+            let Some(item) = free.and_then(|place| self.held.remove(place)) else { return passed };
+            self.held_bytes -= item.len();
+            match &item {
+                Passed::Message { flow, bytes } if let Some((sync, count)) = synchronization(bytes) => {
+                    self.arrive(*flow, sync, count);
+                }
+                _ => passed.push(item),
+            }
+        }
+    }
+
     fn arrive(&mut self, flow: u64, sync: u32, count: u32) {
         let place = self.waiting.iter().position(|barrier| barrier.sync == sync).unwrap_or_else(|| {
-            self.waiting.push(Barrier { sync, count, flows: Vec::new() });
+            self.waiting.push(Barrier { sync, missing: count, flows: Vec::new() });
             self.waiting.len() - 1
         });
         let Some(barrier) = self.waiting.get_mut(place) else { return };
         barrier.flows.push(flow);
-        // Its flows are different ones: a flow that has come to a barrier is suspended.
-        if barrier.flows.len() >= usize::try_from(barrier.count).unwrap_or(usize::MAX) {
+        barrier.missing = barrier.missing.saturating_sub(1);
+        if barrier.missing == 0 {
             self.waiting.swap_remove(place);
         }
     }
+}
+
+/// Whether it is a Flow Synchronization message.
+pub fn is_synchronization(message: &[u8]) -> bool {
+    synchronization(message).is_some()
 }
 
 fn synchronization(message: &[u8]) -> Option<(u32, u32)> {
@@ -86,8 +154,12 @@ mod tests {
         UserControl::FlowSync { sync, count }.to_message()
     }
 
-    fn numbers(passed: &[(u64, Vec<u8>)]) -> Vec<u8> {
-        passed.iter().map(|(_, message)| *message.last().unwrap()).collect()
+    fn numbers(passed: &[Passed]) -> Vec<u8> {
+        let number = |item: &Passed| match item {
+            Passed::Message { bytes, .. } => *bytes.last().unwrap(),
+            Passed::End { .. } => 0xff,
+        };
+        passed.iter().map(number).collect()
     }
 
     #[test]
@@ -134,6 +206,42 @@ mod tests {
             passed += barriers.pass(1, media(1)).len();
         }
         assert_eq!(passed, MAX_HELD + 1);
-        assert!(!barriers.is_suspended(1) && barriers.held.is_empty());
+        assert!(!barriers.is_suspended(1) && barriers.is_idle());
+    }
+
+    #[test]
+    fn what_is_held_back_is_bounded_in_bytes_and_in_barriers() {
+        let mut barriers = Barriers::default();
+        let long = Message { kind: kind::VIDEO, timestamp: 0, payload: &[7; 100_000] }.to_bytes();
+        let mut most = 0;
+        for number in 0..200 {
+            barriers.pass(number, sync(number as u32, 2));
+            barriers.pass(number, long.clone());
+            most = most.max(barriers.held_bytes);
+        }
+        assert!(most <= MAX_HELD_BYTES, "{most}");
+        assert!(barriers.waiting.len() <= 12, "{}", barriers.waiting.len());
+    }
+
+    #[test]
+    fn a_flow_that_ends_keeps_its_place() {
+        let mut barriers = Barriers::default();
+        barriers.pass(1, sync(1, 2));
+        assert_eq!(barriers.pass(1, media(4)), []);
+        assert_eq!(barriers.end(1), []);
+        assert_eq!(numbers(&barriers.pass(2, media(5))), [5]);
+        assert_eq!(numbers(&barriers.pass(2, sync(1, 2))), [4, 0xff]);
+        assert!(barriers.is_idle());
+        assert_eq!(barriers.end(2), [Passed::End { flow: 2 }]);
+    }
+
+    #[test]
+    fn giving_up_lets_everything_through() {
+        let mut barriers = Barriers::default();
+        for message in [sync(1, 9), media(1), sync(2, 9), media(2)] {
+            assert_eq!(barriers.pass(1, message), []);
+        }
+        assert_eq!(numbers(&barriers.give_up()), [1, 2]);
+        assert!(barriers.is_idle());
     }
 }

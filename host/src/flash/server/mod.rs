@@ -3,8 +3,7 @@
 //! [`NetConnection`] is told of the client's flows and messages and says what to do in [`Action`]s. It decides nothing
 //! that is policy: whether a client is accepted and what a call does is the owner's answer.
 //!
-//! Flow synchronization (RFC 7425 §5.2) aligns media across flows. No media is carried and nothing here depends on the
-//! order of messages of different flows, so that a barrier counts as passed at once.
+//! Messages of different flows come in any order, unless the client aligns them by Flow Synchronization (RFC 7425 §5.2).
 
 mod action;
 mod calls;
@@ -17,6 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::amf::{EncodeError, Limits, Value};
+use super::barrier::{Barriers, Passed, is_synchronization};
 use super::command::{Command, Encoding};
 use super::message::{Message, kind};
 use super::user_control::UserControl;
@@ -72,6 +72,8 @@ pub struct NetConnection {
     flows: Flows,
     streams: Streams,
     calls: calls::Pending,
+    /// There while a flow waits for others.
+    barriers: Option<Box<Barriers>>,
 }
 
 impl NetConnection {
@@ -84,6 +86,7 @@ impl NetConnection {
             flows: Flows::default(),
             streams: Streams::default(),
             calls: calls::Pending::default(),
+            barriers: None,
         }
     }
 
@@ -94,6 +97,28 @@ impl NetConnection {
 
     /// A whole message has come on a flow that [`NetConnection::on_flow`] accepted.
     pub fn on_message(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
+        let is_aligned = self.barriers.is_some() || is_synchronization(bytes);
+        if is_aligned && self.flows.stream_of(flow).is_some() {
+            let passed = self.barriers.get_or_insert_default().pass(flow, bytes.to_vec());
+            self.take_passed(passed, actions);
+        } else {
+            self.take_message(flow, bytes, actions);
+        }
+    }
+
+    fn take_passed(&mut self, passed: Vec<Passed>, actions: &mut Vec<Action>) {
+        if self.barriers.as_ref().is_some_and(|barriers| barriers.is_idle()) {
+            self.barriers = None;
+        }
+        for item in passed {
+            match item {
+                Passed::Message { flow, bytes } => self.take_message(flow, &bytes, actions),
+                Passed::End { flow } => self.take_end(flow, actions),
+            }
+        }
+    }
+
+    fn take_message(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
         if matches!(self.phase, Phase::Closed) {
             return;
         }

@@ -48,6 +48,10 @@ impl Acting<'_> {
                 let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
                 let age = self.services.max_unsent_age;
                 let delivery = Delivery { start_by: age.map(|age| now + age), ..Delivery::default() };
+                if let Some(dealings) = &mut client.dealings {
+                    dealings.stats.msg_out += 1;
+                    dealings.stats.bytes_out += message.len() as u64;
+                }
                 if let Err(error) = self.endpoint.send(now, session, *flow, message, delivery) {
                     // A client that takes nothing in has had its time: what it was owed cannot be kept for ever.
                     tracing::info!(%session, stream, %error, "client does not take its messages: closed");
@@ -99,6 +103,7 @@ impl Acting<'_> {
         };
         let actor = seat.instance().actor().cloned();
         client.place = Some((info.peer_id, seat));
+        client.dealings = actor.is_some().then(Box::default);
         let Some(actor) = actor else {
             self.accept(client, Some(&request.agent));
             return;
@@ -143,6 +148,7 @@ impl Acting<'_> {
         let app = seat.instance().name();
         tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
         self.services.directory.connect(*peer, session, seat.instance().id().0, info.far_address);
+        self.services.announce(*peer, session);
         self.advise_keepalive(client, &[]);
     }
 
@@ -174,12 +180,17 @@ impl Acting<'_> {
             tracing::debug!(%session, entry = %skipped.text, reason = %skipped.reason, "setPeerInfo entry skipped");
         }
         tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
-        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id) {
-            self.services.directory.set_reported(&peer, session, &info.addresses);
+        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id)
+            && self.services.directory.set_reported(&peer, session, &info.addresses)
+        {
+            self.services.announce(peer, session);
         }
         if let Some(actor) = client.actor() {
             let addresses = info.addresses.clone();
-            let _ = actor.tell(AppEvent::ReportedAddressesChange { client: client_id(session), addresses });
+            let event = AppEvent::ReportedAddressesChange { client: client_id(session), addresses };
+            if actor.tell(event).is_err() {
+                self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
+            }
         }
         self.advise_keepalive(client, &info.addresses);
     }
@@ -199,8 +210,9 @@ impl Acting<'_> {
 
 /// The client answers a call that the application made.
 fn answered(client: &mut Client, session: SessionId, transaction: u64, outcome: Result<Vec<Value>, Vec<Value>>) {
-    let Some(place) = client.calls.iter().position(|(own, _)| *own == transaction) else { return };
-    let (_, token) = client.calls.swap_remove(place);
+    let Some(dealings) = &mut client.dealings else { return };
+    let Some(place) = dealings.calls.iter().position(|(own, _)| *own == transaction) else { return };
+    let (_, token) = dealings.calls.swap_remove(place);
     if let Some(actor) = client.actor() {
         let _ = actor.tell(AppEvent::Answer { client: client_id(session), token, outcome });
     }

@@ -75,7 +75,7 @@ impl Clients {
                 let ping_rtt = acting.endpoint.session(session).and_then(|info| info.smoothed_rtt);
                 let stats = ClientStats {
                     ping_rtt: ping_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
-                    ..ClientStats::default()
+                    ..client.dealings.as_ref().map(|dealings| dealings.stats).unwrap_or_default()
                 };
                 if let Some(actor) = client.actor() {
                     let _ = actor.tell(AppEvent::Stats { client: client_id(session), token, stats: Some(stats) });
@@ -106,7 +106,9 @@ fn call(
 ) {
     let made = client.connection.call(method, arguments, token.is_some(), actions);
     match (made, token) {
-        (Ok(Some(transaction)), Some(token)) => client.calls.push((transaction, token)),
+        (Ok(Some(transaction)), Some(token)) => {
+            client.dealings.get_or_insert_default().calls.push((transaction, token));
+        }
         (Ok(_), _) => (),
         (Err(error), token) => {
             tracing::debug!(%session, method, %error, "call of a client's method not made");

@@ -14,7 +14,7 @@ use super::roster::{Member, Phase};
 use super::state::{State, plain_rejection};
 use super::values;
 use crate::apps::message::{AppCommand, PendingLookup};
-use crate::config::Settings;
+use crate::config::{DEFAULT_VHOST, Settings};
 use crate::flash::server::Rejection;
 
 /// What the host calls, if the script defines it.
@@ -27,10 +27,19 @@ pub(super) fn describe(lua: &Lua, state: &Rc<State>) -> Result<()> {
     application.raw_set("clients", lua.create_userdata(Clients { state: Rc::clone(state) })?)?;
     application.raw_set("name", world.name.to_string())?;
     application.raw_set("server", concat!("introd/", env!("CARGO_PKG_VERSION")))?;
-    application.raw_set("hostname", world.name.vhost.as_str())?;
+    application.raw_set("hostname", hostname(&world.name.vhost))?;
     let config = tree(lua, &world.settings().script.config)?;
     application
         .raw_set("config", if matches!(config, Value::Table(_)) { config } else { Value::Table(lua.create_table()?) })
+}
+
+/// `application.hostname`: the machine's name for the default virtual host, else that of the virtual host, as in AMS.
+fn hostname(vhost: &str) -> String {
+    if vhost == DEFAULT_VHOST {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    } else {
+        vhost.to_owned()
+    }
 }
 
 /// An element as a script sees it: a text, or a table of what is in it. What comes several times is a list. Deep elements are

@@ -189,13 +189,10 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             if !member.is_accepted() {
                 return Ok(false);
             }
-            let token = (handler != Value::Nil).then(|| shared.world.token());
-            if let Some(token) = token {
-                shared.await_result(token, handler)?;
-            }
+            let token = if handler == Value::Nil { None } else { Some(shared.ask(&member, handler)?) };
             let is_sent = shared.send(AppCommand::Call { client: member.id, method, arguments, token })?;
             if let Some(token) = token.filter(|_| !is_sent) {
-                shared.take_handler(token);
+                shared.take_asked(token);
             }
             Ok(is_sent)
         })?,
@@ -218,12 +215,16 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let member = this(all.pop_front(), "callAndWait")?;
             let method = method_name(&mut all)?;
             let arguments = arguments(&shared, all)?;
-            let token = shared.world.token();
-            let command = AppCommand::Call { client: member.id, method, arguments, token: Some(token) };
-            if !member.is_accepted() || !shared.send(command)? {
-                return Err(mlua::Error::runtime("the client cannot be called: it is not connected, or busy"));
+            shared.must_be_live()?;
+            if member.is_accepted() {
+                let token = shared.ask(&member, Value::Nil)?;
+                let command = AppCommand::Call { client: member.id, method, arguments, token: Some(token) };
+                if shared.send(command)? {
+                    return Ok(token);
+                }
+                shared.take_asked(token);
             }
-            Ok(token)
+            Err(mlua::Error::runtime("the client cannot be called: it is not connected, or busy"))
         })?,
     )?;
 
@@ -232,11 +233,15 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         "stats",
         lua.create_function(move |_, object: Value| {
             let member = this(Some(object), "getStats")?;
-            let token = shared.world.token();
-            if !member.is_accepted() || !shared.send(AppCommand::GetStats { client: member.id, token })? {
-                return Err(mlua::Error::runtime("the client has no statistics: it is not connected, or busy"));
+            shared.must_be_live()?;
+            if member.is_accepted() {
+                let token = shared.ask(&member, Value::Nil)?;
+                if shared.send(AppCommand::GetStats { client: member.id, token })? {
+                    return Ok(token);
+                }
+                shared.take_asked(token);
             }
-            Ok(token)
+            Err(mlua::Error::runtime("the client has no statistics: it is not connected, or busy"))
         })?,
     )
 }

@@ -43,6 +43,7 @@ impl Runtime {
 
     /// Has the script decide on a connect.
     pub(super) fn ask_connect(&mut self, member: &Rc<Member>) {
+        member.is_known.set(true);
         let Some(handler) = self.vm.handler("onConnect") else {
             self.vm.state.accept(member);
             return;
@@ -74,10 +75,13 @@ impl Runtime {
             self.vm.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, &member)));
         }
         self.release(&member);
-        let was_asked = member.phase.get() != Phase::Waiting || self.vm.handler("onConnect").is_some();
         self.world.questions.take(member.question.get());
         self.world.roster.borrow_mut().remove(client);
-        if was_asked
+        // What it was asked it will not answer any more.
+        for token in member.asked.take() {
+            self.answered(token, Err(vec![call_failed("The client is gone.")]));
+        }
+        if member.is_known.get()
             && self.vm.handler("onDisconnect").is_some()
             && let Some(object) = self.object(&member)
         {
@@ -146,6 +150,8 @@ impl Runtime {
 
     fn happen(&mut self, member: &Rc<Member>, event: AppEvent) {
         match event {
+            AppEvent::FarAddressChange { .. } | AppEvent::ReportedAddressesChange { .. }
+                if matches!(member.phase.get(), Phase::Refused | Phase::Gone) => {}
             AppEvent::FarAddressChange { .. } => {
                 self.tell(member, &["onFarAddressChange"], MultiValue::new());
             }
@@ -265,6 +271,7 @@ impl Runtime {
 
     /// A client has answered a call.
     pub(super) fn answered(&mut self, token: u64, outcome: Result<Vec<amf::Value>, Vec<amf::Value>>) {
+        let Some(asked) = self.vm.state.take_asked(token) else { return };
         let is_ok = outcome.is_ok();
         let (Ok(given) | Err(given)) = outcome;
         let (lua, marks) = (&self.vm.lua, &self.vm.state.marks);
@@ -278,11 +285,11 @@ impl Runtime {
             }
             results.push_front(Value::Nil);
         }
-        match self.vm.state.take_handler(token) {
-            None => self.wake(token, results),
-            Some(Value::Function(handler)) => self.run_result(&handler, results),
+        match asked.handler {
+            Value::Nil => self.wake(token, results),
+            Value::Function(handler) => self.run_result(&handler, results),
             // An object with onResult and onStatus, as in ActionScript.
-            Some(Value::Table(object)) => {
+            Value::Table(object) => {
                 let name = if is_ok { "onResult" } else { "onStatus" };
                 if let Some(handler) = object.get::<Value>(name).ok().and_then(as_function) {
                     if !is_ok {
@@ -292,7 +299,7 @@ impl Runtime {
                     self.run_result(&handler, results);
                 }
             }
-            Some(_) => (),
+            _ => (),
         }
     }
 
@@ -302,6 +309,9 @@ impl Runtime {
     }
 
     pub(super) fn stats(&mut self, token: u64, stats: Option<ClientStats>) {
+        if self.vm.state.take_asked(token).is_none() {
+            return;
+        }
         let table = stats.map(|stats| {
             self.vm.lua.create_table_from([
                 ("bytes_in", stats.bytes_in),

@@ -191,6 +191,10 @@ impl Actor for ScriptHandle {
         self.state() == ScriptState::Stopped
     }
 
+    fn has_failed(&self) -> bool {
+        self.state() == ScriptState::Failed
+    }
+
     fn reconfigure(&self, settings: Arc<Application>) {
         self.set_settings(settings);
     }

@@ -37,6 +37,10 @@ pub(super) struct Member {
     pub(super) deferred: RefCell<VecDeque<AppEvent>>,
     /// Its groups: membership and digest.
     pub(super) groups: RefCell<Vec<(u64, [u8; 32])>>,
+    /// The tokens of what it was asked and has not answered.
+    pub(super) asked: RefCell<Vec<u64>>,
+    /// Whether the script has heard of it, and so hears of its end.
+    pub(super) is_known: Cell<bool>,
     /// Its place in [`Roster::at`].
     place: Cell<usize>,
 }
@@ -92,6 +96,8 @@ impl Roster {
             is_connecting: Cell::new(false),
             deferred: RefCell::default(),
             groups: RefCell::default(),
+            asked: RefCell::default(),
+            is_known: Cell::new(false),
             place: Cell::new(usize::MAX),
         });
         if let Some(old) = self.members.insert(id, Rc::clone(&member)) {

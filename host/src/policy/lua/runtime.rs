@@ -61,7 +61,9 @@ impl Runtime {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        [self.world.questions.next_deadline(), self.vm.state.timers.borrow().next()].into_iter().flatten().min()
+        let asked = self.vm.state.next_asked().map(|(_, until)| until);
+        let timer = self.vm.state.timers.borrow().next();
+        [self.world.questions.next_deadline(), timer, asked].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -69,6 +71,9 @@ impl Runtime {
         self.world.now.set(now);
         while let Some((_, question)) = self.world.questions.take_late(now) {
             self.too_late(question);
+        }
+        while let Some((token, _)) = self.vm.state.next_asked().filter(|(_, until)| *until <= now) {
+            self.answered(token, Err(vec![call_failed("The client did not answer in time.")]));
         }
         let due = self.vm.state.timers.borrow().due(now);
         for token in due {
@@ -337,6 +342,9 @@ impl Runtime {
             Ok(vm) => {
                 tracing::info!(%app, "script loaded anew");
                 self.say_stop("reload");
+                for member in self.world.roster.borrow().accepted() {
+                    member.asked.take();
+                }
                 let old = std::mem::replace(&mut self.vm, vm);
                 old.cancel(|_| true);
                 drop(old);

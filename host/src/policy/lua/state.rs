@@ -1,8 +1,9 @@
 //! What the functions of one machine share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use mlua::{AnyUserData, Lua, Result, Table, Value};
 
@@ -19,8 +20,18 @@ use super::world::World;
 use crate::apps::message::{AppCommand, ClientId};
 use crate::flash::server::Rejection;
 
-/// The most calls of clients that have a result handler.
+/// The most calls of clients whose answers somebody waits for.
 const MAX_CALLS: usize = 65_536;
+/// How long a client has to answer a call. Its program answers at once; one that never does must not fill the tables.
+const CALL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A question to a client.
+pub(super) struct Asked {
+    member: Rc<Member>,
+    until: Instant,
+    /// What gets the answer; nil when a handler waits for it.
+    pub(super) handler: Value,
+}
 
 /// What one machine has.
 pub(super) struct State {
@@ -37,8 +48,8 @@ pub(super) struct State {
     /// The clients that the script has met.
     objects: RefCell<HashMap<ClientId, AnyUserData>>,
     groups: RefCell<HashMap<(ClientId, u64), AnyUserData>>,
-    /// Result handlers of calls, by token.
-    handlers: RefCell<HashMap<u64, Value>>,
+    /// Questions to clients, by token. All have the same patience, so that the first is due first.
+    asked: RefCell<BTreeMap<u64, Asked>>,
     pub(super) timers: RefCell<Timers>,
     /// The error that ended the last handler.
     pub(super) failure: RefCell<Option<Failure>>,
@@ -68,7 +79,7 @@ impl State {
             methods: lua.create_table()?,
             objects: RefCell::default(),
             groups: RefCell::default(),
-            handlers: RefCell::default(),
+            asked: RefCell::default(),
             timers: RefCell::default(),
             failure: RefCell::default(),
             released: RefCell::default(),
@@ -144,19 +155,29 @@ impl State {
         }
     }
 
-    /// Notes who wants the result of a call.
-    pub(super) fn await_result(&self, token: u64, handler: Value) -> Result<()> {
-        let mut handlers = self.handlers.borrow_mut();
-        if handlers.len() >= MAX_CALLS {
+    /// Notes that a client is asked something, and what gets the answer: nil when a handler waits. Gives back the token.
+    pub(super) fn ask(&self, member: &Rc<Member>, handler: Value) -> Result<u64> {
+        let mut asked = self.asked.borrow_mut();
+        if asked.len() >= MAX_CALLS {
             return Err(mlua::Error::runtime("too many calls wait for their results"));
         }
-        handlers.insert(token, handler);
-        Ok(())
+        let token = self.world.token();
+        let until = self.world.now.get() + CALL_PATIENCE;
+        asked.insert(token, Asked { member: Rc::clone(member), until, handler });
+        member.asked.borrow_mut().push(token);
+        Ok(token)
     }
 
-    /// Who wants the result of a call.
-    pub(super) fn take_handler(&self, token: u64) -> Option<Value> {
-        self.handlers.borrow_mut().remove(&token)
+    /// Takes out a question to a client. `None` if it has been answered, or was another machine's.
+    pub(super) fn take_asked(&self, token: u64) -> Option<Asked> {
+        let asked = self.asked.borrow_mut().remove(&token)?;
+        asked.member.asked.borrow_mut().retain(|other| *other != token);
+        Some(asked)
+    }
+
+    /// The question to a client that is due next, and when.
+    pub(super) fn next_asked(&self) -> Option<(u64, Instant)> {
+        self.asked.borrow().first_key_value().map(|(token, asked)| (*token, asked.until))
     }
 
     /// Lets a client in, if it waits.

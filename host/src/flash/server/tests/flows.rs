@@ -88,8 +88,43 @@ fn media_data_and_chunk_control_are_ignored() {
     for kind in [1, 2, 3, 5, 6, 8, 9, 15, 18, 22, 255] {
         server.message(CONTROL_FLOW, &[kind, 0, 0, 0, 0, 1, 2, 3]);
     }
-    server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: 2 }.to_message());
     assert_eq!(server.take(), []);
+}
+
+#[test]
+fn a_flow_waits_for_the_others_of_its_barrier() {
+    let mut server = Server::connected(Settings::default());
+    assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), Verdict::Accept(_)));
+    let barrier = UserControl::FlowSync { sync: 1, count: 2 }.to_message();
+    server.message(CONTROL_FLOW, &barrier);
+    server.command(CONTROL_FLOW, "after", 0.0, vec![]);
+    assert_eq!(server.take(), [], "the control flow is suspended");
+    server.command(5, "before", 0.0, vec![]);
+    server.message(5, &barrier);
+    let actions = server.take();
+    let [Action::Call(first), Action::Call(second)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((first.name.as_str(), second.name.as_str()), ("before", "after"));
+    assert!(server.connection.barriers.is_none());
+}
+
+#[test]
+fn a_flow_that_ends_while_it_waits_has_its_last_words() {
+    let mut server = Server::connected(Settings::default());
+    server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: 2 }.to_message());
+    server.command(CONTROL_FLOW, "after", 0.0, vec![]);
+    server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
+    let actions = server.take();
+    assert!(matches!(actions[..], [Action::Call(_), Action::CloseSession { .. }]), "{actions:?}");
+}
+
+#[test]
+fn barriers_that_are_never_passed_keep_little() {
+    let mut server = Server::connected(Settings::default());
+    server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: u32::MAX }.to_message());
+    for _ in 0..2000 {
+        server.command(CONTROL_FLOW, "call", 0.0, vec![]);
+    }
+    assert_eq!(server.take().len(), 2000, "given up when too many wait");
 }
 
 #[test]

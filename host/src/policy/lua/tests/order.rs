@@ -169,6 +169,57 @@ fn calls_to_a_client_with_and_without_waiting() {
 }
 
 #[test]
+fn what_a_client_does_not_answer_is_answered_for_it() {
+    let main = "
+        function Client:go()
+            self:call('ask', function(nothing, info) trace('asked', nothing, info.description) end)
+            trace('waited', select(2, self:callAndWait('ask')).description)
+            if self.reportedAddresses[1] then trace('stats', self:getStats()) end
+        end
+        function application.onStatus(info) trace(info.description) end
+        function application.onDisconnect(client) trace('gone', client:call('ask', print)) end";
+    let mut scene = scene(main);
+    let slow = scene.stage.connect(|_| ());
+    scene.stage.call(slow, "go", 0.0, Vec::new());
+    scene.advance(59_999);
+    assert!(scene.traces().is_empty());
+    scene.advance(1);
+    let late = "The client did not answer in time.";
+    assert_eq!(scene.traces(), [format!("asked nil {late}"), format!("waited {late}")]);
+    // An answer that comes now is nobody's.
+    let tokens: Vec<u64> = scene
+        .sent()
+        .iter()
+        .filter_map(|command| match command {
+            AppCommand::Call { token, .. } => *token,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tokens.len(), 2);
+    for token in tokens {
+        scene.stage.tell(AppEvent::Answer { client: slow, token, outcome: Ok(Vec::new()) });
+    }
+    assert!(scene.traces().is_empty());
+
+    let leaver = scene.stage.connect(|_| ());
+    scene
+        .stage
+        .tell(AppEvent::ReportedAddressesChange { client: leaver, addresses: vec!["10.0.0.1:1".parse().unwrap()] });
+    scene.stage.call(leaver, "go", 0.0, Vec::new());
+    scene.stage.tell(AppEvent::Disconnect { client: leaver });
+    let failures: Vec<_> = scene.journal();
+    let Some(Entry::Failure(_, problem)) = failures.iter().find(|entry| matches!(entry, Entry::Failure(..))) else {
+        panic!("{failures:?}")
+    };
+    assert!(problem.message.contains("has no statistics"), "{problem}");
+    let traces: Vec<_> = failures.iter().filter(|entry| matches!(entry, Entry::Trace(_))).cloned().collect();
+    let said = ["asked nil The client is gone.", "waited The client is gone.", &problem.to_string(), "gone false"];
+    assert_eq!(traces, said.map(|line| Entry::Trace(line.to_owned())));
+    assert_eq!(scene.stage.runtime.vm.waiting(), 0);
+    assert_eq!(scene.stage.runtime.vm.state.next_asked(), None);
+}
+
+#[test]
 fn clients_call_what_the_script_gives_them_and_nothing_else() {
     let main = "
         function Client:hello(name) return 'hello ' .. name end

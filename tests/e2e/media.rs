@@ -1,0 +1,181 @@
+//! Streams that a peer publishes and another plays, directly (RFC 7425 §5.4).
+
+use std::num::NonZeroU32;
+
+use introd::client::{Client, Play, Played};
+use introd::flash::message::{Message, kind};
+use rtmfp::SessionId;
+use rtmfp::flow::Delivery;
+use rustix::process::Signal;
+
+use crate::harness::clients::{PATIENCE, client};
+use crate::harness::program::Server;
+
+const CAMERA: &str = "camera";
+/// Messages of each half of the stream.
+const HALF: u32 = 150;
+
+/// Two peers that have met: one to publish, one to play, and the session of the latter with the former.
+async fn met(server: &Server) -> (Client, Client, SessionId) {
+    let (mut publisher, mut subscriber) = (client(server.addresses[0], 1).await, client(server.addresses[0], 2).await);
+    let id = publisher.id();
+    let meeting = tokio::select! {
+        meeting = subscriber.meet(id, PATIENCE) => meeting.expect("an introduction"),
+        failure = publisher.stay() => panic!("{failure}"),
+    };
+    (publisher, subscriber, meeting.session)
+}
+
+/// What happens at both ends until the subscriber is told something of the stream that it plays.
+async fn told(publisher: &mut Client, subscriber: &mut Client, play: &mut Play) -> Vec<Played> {
+    let deadline = tokio::time::sleep(PATIENCE);
+    tokio::pin!(deadline);
+    loop {
+        tokio::select! {
+            event = subscriber.next() => {
+                let told = subscriber.played(play, &event.expect("a socket"));
+                if !told.is_empty() {
+                    return told;
+                }
+            }
+            event = publisher.next() => { event.expect("a socket"); }
+            () = &mut deadline => panic!("nothing is heard of the stream"),
+        }
+    }
+}
+
+/// One kind of message after the other, each of another length; video is longer than a packet.
+fn frame(number: u32) -> (u8, Vec<u8>) {
+    let (kind, length) = match number % 3 {
+        0 => (kind::AUDIO, 200 + number),
+        1 => (kind::VIDEO, 5000 + 7 * number),
+        _ => (kind::DATA, 20),
+    };
+    (kind, (0..length).map(|place| (place + number) as u8).collect())
+}
+
+fn send(publisher: &mut Client, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let (kind, payload) = frame(number);
+        let message = Message { kind, timestamp: number, payload: &payload };
+        publisher.send_media(CAMERA, &message, Delivery::default());
+    }
+}
+
+/// Takes what is played into `seen`, by kind, until that many have come; what is said of the stream goes into `said`.
+async fn watch(
+    (publisher, subscriber, play): (&mut Client, &mut Client, &mut Play),
+    count: usize,
+    seen: &mut [Vec<(u32, Vec<u8>)>; 3],
+    said: &mut Vec<String>,
+) {
+    while seen.iter().map(Vec::len).sum::<usize>() < count {
+        for played in told(publisher, subscriber, play).await {
+            match played {
+                Played::Media { kind, timestamp, payload } => {
+                    let place = match kind {
+                        kind::AUDIO => 0,
+                        kind::VIDEO => 1,
+                        _ => 2,
+                    };
+                    seen[place].push((timestamp, payload));
+                }
+                Played::Began => said.push("began".to_owned()),
+                Played::Status(status) => said.push(status.code),
+                Played::Ended => panic!("the stream has ended"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn media_goes_from_peer_to_peer_and_outlives_the_server() {
+    let server = Server::on_loopback(2);
+    let (mut publisher, mut subscriber, session) = met(&server).await;
+    publisher.publish(CAMERA);
+    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    let mut said = Vec::new();
+    while said.len() < 2 {
+        for played in told(&mut publisher, &mut subscriber, &mut play).await {
+            match played {
+                Played::Began => said.push("began".to_owned()),
+                Played::Status(status) => said.push(status.code),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(said, ["began", "NetStream.Play.Start"]);
+    assert_eq!(publisher.subscribers(CAMERA), 1);
+
+    let mut seen = [Vec::new(), Vec::new(), Vec::new()];
+    send(&mut publisher, 0..HALF);
+    watch((&mut publisher, &mut subscriber, &mut play), HALF as usize, &mut seen, &mut said).await;
+    // The server is no part of it.
+    server.signal(Signal::KILL);
+    server.ended();
+    send(&mut publisher, HALF..2 * HALF);
+    publisher.unpublish(CAMERA);
+    assert_eq!(publisher.subscribers(CAMERA), 0);
+    watch((&mut publisher, &mut subscriber, &mut play), 2 * HALF as usize, &mut seen, &mut said).await;
+    assert_eq!(said.len(), 2, "the end is not said before the last message: {said:?}");
+    let told = told(&mut publisher, &mut subscriber, &mut play).await;
+    assert!(
+        matches!(&told[..], [Played::Status(status)] if status.code == "NetStream.Play.UnpublishNotify"),
+        "{told:?}"
+    );
+
+    for (place, seen) in seen.into_iter().enumerate() {
+        let sent = (0..2 * HALF).filter(|number| number % 3 == place as u32).map(|number| (number, frame(number).1));
+        assert!(seen.into_iter().eq(sent), "each kind in its order and intact");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_published_is_refused_and_the_session_goes_on() {
+    let server = Server::on_loopback(1);
+    let (mut publisher, mut subscriber, session) = met(&server).await;
+    publisher.publish(CAMERA);
+    let mut play = subscriber.play(session, NonZeroU32::MIN, "another").expect("a flow");
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Ended]);
+    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
+}
+
+#[tokio::test]
+async fn a_subscriber_that_stops_is_not_sent_more() {
+    let server = Server::on_loopback(1);
+    let (mut publisher, mut subscriber, session) = met(&server).await;
+    publisher.publish(CAMERA);
+    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
+    subscriber.stop_playing(&play);
+    let stopped = async {
+        while publisher.subscribers(CAMERA) > 0 {
+            tokio::select! {
+                event = subscriber.next() => { event.expect("a socket"); }
+                event = publisher.next() => { event.expect("a socket"); }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, stopped).await.expect("the publisher learns of it");
+    assert!(subscriber.peer().endpoint.session(session).is_some());
+}
+
+#[tokio::test]
+async fn the_end_of_the_publishers_session_ends_the_stream() {
+    let server = Server::on_loopback(1);
+    let (mut publisher, mut subscriber, session) = met(&server).await;
+    publisher.publish(CAMERA);
+    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
+    let ended = async {
+        loop {
+            let event = subscriber.next().await.expect("a socket");
+            if subscriber.played(&mut play, &event).contains(&Played::Ended) {
+                break;
+            }
+        }
+    };
+    let both = async { tokio::join!(publisher.close(), ended) };
+    tokio::time::timeout(PATIENCE, both).await.expect("the subscriber learns of it");
+}

@@ -67,14 +67,15 @@ impl Participant {
     pub(super) fn handle_flow(&mut self, ground: &mut Ground<'_>, session: SessionId, event: &FlowEvent) {
         match event {
             FlowEvent::Opened { flow, metadata, return_of } => {
-                let is_taken = match FlowKind::classify(metadata) {
+                match FlowKind::classify(metadata) {
                     Some(FlowKind::GroupControl) => self.server_flow_opened(session, *flow, *return_of),
-                    Some(FlowKind::GroupPeer(about)) => self.peer_flow_opened(session, *flow, about, *return_of),
+                    Some(FlowKind::GroupPeer(about)) => {
+                        if !self.peer_flow_opened(session, *flow, about, *return_of) {
+                            reject(ground, session, *flow);
+                        }
+                    }
                     // Not about groups.
-                    _ => return,
-                };
-                if !is_taken {
-                    reject(ground, session, *flow);
+                    _ => (),
                 }
             }
             FlowEvent::Message { flow, data, .. } => {
@@ -109,21 +110,18 @@ impl Participant {
         }
     }
 
-    /// False if the flow is to be rejected.
-    fn server_flow_opened(&mut self, session: SessionId, flow: RecvFlowId, return_of: Option<SendFlowId>) -> bool {
+    /// A flow that is in return to none of this participant's may be in return to something that its owner does itself.
+    fn server_flow_opened(&mut self, session: SessionId, flow: RecvFlowId, return_of: Option<SendFlowId>) {
         if self.server.is_none_or(|server| server.session != session) {
-            return false;
+            return;
         }
-        let is_it = |own: &&mut super::Membership| own.joining.map(|(flow, _)| flow) == return_of;
-        match self.memberships.values_mut().filter(|own| own.joining.is_some()).find(is_it) {
-            Some(membership) => {
-                membership.hints = Some(flow);
-                true
-            }
-            None => false,
+        let is_it = |own: &&mut super::Membership| own.joining.is_some_and(|(flow, _)| Some(flow) == return_of);
+        if let Some(membership) = self.memberships.values_mut().find(is_it) {
+            membership.hints = Some(flow);
         }
     }
 
+    /// False if the flow is to be rejected.
     fn peer_flow_opened(
         &mut self,
         session: SessionId,

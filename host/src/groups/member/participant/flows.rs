@@ -66,18 +66,14 @@ fn is_known(about: u8) -> bool {
 impl Participant {
     pub(super) fn handle_flow(&mut self, ground: &mut Ground<'_>, session: SessionId, event: &FlowEvent) {
         match event {
-            FlowEvent::Opened { flow, metadata, return_of } => {
-                match FlowKind::classify(metadata) {
-                    Some(FlowKind::GroupControl) => self.server_flow_opened(session, *flow, *return_of),
-                    Some(FlowKind::GroupPeer(about)) => {
-                        if !self.peer_flow_opened(session, *flow, about, *return_of) {
-                            reject(ground, session, *flow);
-                        }
-                    }
-                    // Not about groups.
-                    _ => (),
+            FlowEvent::Opened { flow, metadata, return_of } => match FlowKind::classify(metadata) {
+                Some(FlowKind::GroupControl) => self.server_flow_opened(session, *flow, *return_of),
+                Some(FlowKind::GroupPeer(about)) if !self.peer_flow_opened(session, *flow, about, *return_of) => {
+                    reject(ground, session, *flow);
                 }
-            }
+                // Taken, or not about groups.
+                _ => (),
+            },
             FlowEvent::Message { flow, data, .. } => {
                 if self.server.is_some_and(|server| server.session == session) {
                     self.server_said(ground, *flow, data);

@@ -1,5 +1,6 @@
 //! `introd probe`: a real client, to try a server with.
 
+mod playing;
 mod report;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +22,7 @@ use crate::flash::client::ConnectOptions;
 use crate::net::{BufferSizes, UdpSocket};
 use crate::peer::Peer;
 use crate::record::PeerRecording;
+use playing::Playing;
 use report::Report;
 
 #[derive(Args)]
@@ -30,6 +32,9 @@ pub(super) struct ProbeArgs {
     /// Look this peer up, open a session with it, and send it a message. It is connected to the same server.
     #[arg(long, value_name = "ID", value_parser = peer_id)]
     peer: Option<PeerId>,
+    /// Play this stream of the peer, instead of sending it a message.
+    #[arg(long, value_name = "STREAM", requires = "peer")]
+    play: Option<String>,
     /// Start two peers and have one find the other through the server and exchange a message with it directly.
     #[arg(long, conflicts_with_all = ["peer", "stay"])]
     meet: bool,
@@ -60,6 +65,9 @@ pub(super) struct ProbeArgs {
     /// Use an identity with lasting Diffie-Hellman keys instead of one that makes a new key for each session.
     #[arg(long)]
     static_keys: bool,
+    /// Be to others what a Flash Player is: as --plain, with one lasting key, in group 2. Peers that speak librtmfp take no other.
+    #[arg(long, conflicts_with = "static_keys")]
+    flash: bool,
     /// Write all traffic into this file, with its keys: whoever has the file can read everything.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -81,7 +89,7 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
     super::start_logging("warn");
     let mut report = Report::new(&args.uri);
     if args.meet || args.peer.is_some() {
-        report.expect_meeting();
+        report.expect_meeting(args.play.is_some());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
@@ -198,6 +206,10 @@ async fn introduce(args: &ProbeArgs, client: &mut Client, peer: PeerId, report: 
     report.looking_for(peer);
     let meeting = client.meet(peer, args.timeout).await?;
     report.introduced(&meeting);
+    if let Some(name) = &args.play {
+        let playing = report.playing.insert(Playing { name: name.clone(), ..Playing::default() });
+        return playing::play(client, meeting.session, args.timeout, playing).await;
+    }
     let answer = client.greet(meeting.session, args.timeout).await?;
     report.message_exchanged = Some(answer == Answer::Echoed);
     if args.meet && answer != Answer::Echoed {
@@ -229,17 +241,17 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
     getrandom::fill(&mut seed).map_err(machine)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
     const GROUPS: [Group; 3] = [Group::Modp2, Group::Modp5, Group::Modp14];
-    let identity = Arc::new(if args.static_keys {
-        Identity::fixed(&GROUPS, &mut rng)
-    } else {
-        Identity::ephemeral(&GROUPS, None, false, &mut rng)
+    let identity = Arc::new(match (args.flash, args.static_keys) {
+        (true, _) => Identity::fixed(&GROUPS[..1], &mut rng),
+        (_, true) => Identity::fixed(&GROUPS, &mut rng),
+        _ => Identity::ephemeral(&GROUPS, None, false, &mut rng),
     });
     let id = identity.peer_id();
     let mut config = Config::peer(identity);
-    if args.no_hmac || args.plain {
+    if args.no_hmac || args.plain || args.flash {
         config.keying.hmac = HmacPreference::default();
     }
-    if args.no_sequence || args.plain {
+    if args.no_sequence || args.plain || args.flash {
         config.keying.sequence = SequencePreference::default();
     }
     let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rtmfp::PeerId;
 use serde::Serialize;
 
+use super::playing::Playing;
 use crate::client::{Client, Failure, Meeting, Welcome};
 
 /// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
@@ -20,6 +21,9 @@ pub(super) struct Report {
     /// Whether the peer got a message and its answer came back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message_exchanged: Option<bool>,
+    /// What came of the stream that was to be played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) playing: Option<Playing>,
     peer_id: Option<String>,
     server_id: Option<String>,
     server_address: Option<SocketAddr>,
@@ -57,6 +61,7 @@ impl Report {
             connected: false,
             introduced: None,
             message_exchanged: None,
+            playing: None,
             peer_id: None,
             server_id: None,
             server_address: None,
@@ -73,10 +78,10 @@ impl Report {
         }
     }
 
-    /// `--meet` and `--peer` are asked of this probe, and have not happened.
-    pub(super) fn expect_meeting(&mut self) {
+    /// `--meet` or `--peer` is asked of this probe, and has not happened; a message if no stream is to be played.
+    pub(super) fn expect_meeting(&mut self, is_to_play: bool) {
         self.introduced = Some(false);
-        self.message_exchanged = Some(false);
+        self.message_exchanged = (!is_to_play).then_some(false);
     }
 
     pub(super) fn connected(&mut self, client: &Client) {
@@ -160,6 +165,9 @@ impl Report {
             Some(true) => lines.push("  message      sent directly, answer received".to_owned()),
             Some(false) => lines.push("  message      rejected: the peer is no introd probe".to_owned()),
             None => (),
+        }
+        if let Some(Playing { name, messages, bytes }) = self.playing.as_ref().filter(|playing| playing.messages > 0) {
+            lines.push(format!("  stream       {name}: {messages} messages, {bytes} bytes, directly from the peer"));
         }
         lines.push(String::new());
         lines.join("\n")

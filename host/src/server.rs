@@ -142,8 +142,8 @@ impl Server {
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
         let applications = &server.services.applications;
-        applications.open_at_start();
         let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
+        applications.open_at_start();
         server.caretaker = Some(caretaker);
         Ok(server)
     }

@@ -13,4 +13,5 @@ mod meeting;
 mod moving;
 mod probing;
 mod recorded;
+mod scripts;
 mod start_and_stop;

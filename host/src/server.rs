@@ -18,7 +18,7 @@ use crate::apps::{Applications, Caretaker};
 use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::net::{KeyingPool, Listener, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen, mailbox};
+use crate::net::{self, KeyingPool, Listener, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen, mailbox};
 use crate::policy::lua;
 use crate::record::Recorder;
 use crate::registry::InMemory;
@@ -99,7 +99,9 @@ impl Server {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
-        let scripts = lua::HostSettings { threads: config.server.script_threads, ..lua::HostSettings::default() };
+        let threads = config.server.script_threads;
+        let scripts =
+            lua::HostSettings { threads, trim: Some(net::return_freed_memory), ..lua::HostSettings::default() };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         let scripts = lua::Host::start(scripts, commands, Arc::new(InMemory::default()));
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);

@@ -1,7 +1,7 @@
 //! Builds the server from its settings, and owns its start and its stop.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -18,10 +18,13 @@ use crate::apps::{Applications, Caretaker};
 use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::net::{self, KeyingPool, Listener, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen, mailbox};
+use crate::net::{
+    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen,
+    mailbox, return_freed_memory,
+};
 use crate::policy::lua;
 use crate::record::Recorder;
-use crate::registry::InMemory;
+use crate::registry::{InMemory, Registry, Resolver, ResolverSettings};
 
 /// RTMFP's port (RFC 7425 §6.1).
 pub const DEFAULT_PORT: u16 = 1935;
@@ -40,12 +43,15 @@ pub struct ServerSettings {
     pub workers: Option<usize>,
     /// Writes all traffic down, with the keys to it.
     pub recorder: Option<Recorder>,
+    /// The registry that it shares with other servers: it tells them of its peers, and looks theirs up. Without one, peers are
+    /// looked up in memory, in what its own scripts published.
+    pub registry: Option<Arc<dyn Registry>>,
 }
 
 impl Default for ServerSettings {
     /// The built-in configuration.
     fn default() -> Self {
-        Self { config: Config::built_in(), listen: Vec::new(), workers: None, recorder: None }
+        Self { config: Config::built_in(), listen: Vec::new(), workers: None, recorder: None, registry: None }
     }
 }
 
@@ -100,11 +106,23 @@ impl Server {
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
         let threads = config.server.script_threads;
-        let scripts =
-            lua::HostSettings { threads, trim: Some(net::return_freed_memory), ..lua::HostSettings::default() };
+        let scripts = lua::HostSettings { threads, trim: Some(return_freed_memory), ..lua::HostSettings::default() };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
-        let scripts = lua::Host::start(scripts, commands, Arc::new(InMemory::default()));
+        let shared = settings.registry.clone();
+        let registry = shared.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
+        let answers = Arc::clone(&commands);
+        let resolving =
+            ResolverSettings { timeout: config.server.registry.lookup_timeout, ..ResolverSettings::default() };
+        let resolver = Resolver::start(Arc::clone(&registry), resolving, move |resolved| answers.resolved(resolved))
+            .context("the registry's thread cannot be started")?;
+        let scripts = lua::Host::start(scripts, commands, registry);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
+        let potential_near_addresses = near_addresses(&listeners);
+        if shared.is_some() && potential_near_addresses.is_empty() {
+            tracing::warn!(
+                "other servers cannot send anybody here: set PublicIP in Server.xml to the address that clients reach this server by"
+            );
+        }
         let services = Arc::new(Services {
             directory: Directory::new(),
             counters,
@@ -112,7 +130,9 @@ impl Server {
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
             applications: Arc::new(Applications::new(config.clone(), Some(Arc::clone(&scripts) as _))),
-            potential_near_addresses: listeners.iter().filter_map(Listener::advertised).collect(),
+            announcer: shared.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
+            potential_near_addresses,
+            resolver,
             near_id: identity.peer_id(),
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
@@ -192,6 +212,25 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Where others reach the server. One that listens on every address of this machine is reached, as far as it can tell, by the
+/// one from which it reaches others.
+fn near_addresses(listeners: &[Listener]) -> Arc<[SocketAddr]> {
+    // Any address beyond this machine tells which interface leads out; nothing is sent to it.
+    const BEYOND: [SocketAddr; 2] = [
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1),
+        SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 1),
+    ];
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for listener in listeners {
+        let leading_out = || {
+            let ip = LocalAddress::towards(BEYOND[usize::from(listener.local.is_ipv6())])?;
+            Some(SocketAddr::new(ip, listener.local.port()))
+        };
+        addresses.extend(listener.advertised().or_else(leading_out).filter(|address| !addresses.contains(address)));
+    }
+    addresses.into()
 }
 
 /// What an endpoint is told, one of `workers`.

@@ -5,6 +5,7 @@
 mod configured;
 mod connection;
 mod counters;
+mod elsewhere;
 mod groups;
 mod harness;
 mod hostile;

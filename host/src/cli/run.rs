@@ -49,6 +49,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         listen: args.listen.clone(),
         config: loaded.config,
         workers: args.workers.map(usize::from),
+        registry: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {

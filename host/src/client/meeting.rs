@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rtmfp::crypto::Epd;
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, SendFlowId};
-use rtmfp::{Event, OpenFailure, PeerId, SessionId};
+use rtmfp::{Event, OpenFailure, Origin, PeerId, SessionId, TaggedAddress};
 
 use super::publishing::{ANSWER, GREETING};
 use super::{Client, Failure, Step, list, within};
@@ -41,6 +41,8 @@ const UNKNOWN_CHECK: &str = "the peer id, and that the peer is connected to this
                              try with)";
 const UNREACHABLE_CHECK: &str = "firewalls and NATs between the two peers: a hole can be punched only if at least one of the \
                                  NATs gives a socket the same outside port for every destination";
+const NATS_CHECK: &str = "that neither NAT is symmetric, by a look at its settings or by trying each peer with one on an open \
+                          address: one of the two needs another network, a forwarded UDP port, or IPv6";
 const MESSAGE_CHECK: &str = "firewalls between the two peers: the session opened, so some packets do pass";
 /// The number of the stream between the peers; any but 0 will do.
 const STREAM: NonZeroU32 = NonZeroU32::MIN;
@@ -88,8 +90,21 @@ impl Client {
                 Err(failure(format!("{} did not introduce peer {id}", server.far_address)))
             }
             (Err(why), _) => {
-                let problem = format!("the server named {}, but: {why}", list(&redirects));
-                Err(Failure::new(Step::Introduction, problem, UNREACHABLE_CHECK))
+                let named = list(&redirects);
+                let target = if seen.answered.is_empty() { target_behind_nat(&seen.redirects) } else { None };
+                // Where only packets of one direction are lost, a NAT is not what stands between.
+                let (Some(true), Some(seen), Some(other)) = (self.welcome.nat(), self.welcome.seen, target) else {
+                    let problem = format!("the server named {named}, but: {why}");
+                    return Err(Failure::new(Step::Introduction, problem, UNREACHABLE_CHECK));
+                };
+                let problem = format!(
+                    "both peers are behind NATs, and nothing that the one sent got through to the other. The server sees this \
+                     peer at {seen} and the other at {other}, but at least one of the two NATs seems to take another outside \
+                     port for each destination (a symmetric NAT), so that nobody can know the port to send to, and the \
+                     other NAT lets in only what it expects. No server can introduce these two to each other ({why}; the \
+                     server named {named})"
+                );
+                Err(Failure::new(Step::Introduction, problem, NATS_CHECK))
             }
         }
     }
@@ -169,6 +184,14 @@ impl Client {
             }
         }
     }
+}
+
+/// Where the target is seen, if that is the outside of a NAT: it reports another address of the same family. `None` if not, or
+/// if the redirects do not say.
+fn target_behind_nat(redirects: &[TaggedAddress]) -> Option<SocketAddr> {
+    let seen = redirects.iter().find(|redirect| redirect.origin == Origin::Observed)?.address;
+    let mut own = redirects.iter().filter(|redirect| redirect.origin == Origin::Reported).map(|own| own.address.ip());
+    own.any(|own| own != seen.ip() && own.is_ipv4() == seen.is_ipv4()).then_some(seen)
 }
 
 fn is_answer(message: &[u8], text: &str) -> bool {

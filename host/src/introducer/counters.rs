@@ -33,11 +33,23 @@ pub enum Counter {
     ApplicationBusy,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
+    /// A lookup was for the shared registry: the peer is not connected here. AMS has no counter of this and the next ones.
+    RegistryLookups,
+    /// The shared registry was asked. Lookups of one peer at a time share a call.
+    RegistryCalls,
+    /// A lookup was not answered because the shared registry failed.
+    RegistryFailures,
+    /// A lookup was not answered because the shared registry took too long.
+    RegistryTimeouts,
+    /// A lookup was not made because too many waited for the shared registry.
+    RegistryBusy,
+    /// The shared registry did not take in where a peer is.
+    RegistryUnpublished,
 }
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 13] = [
+    pub const ALL: [Counter; 19] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -51,6 +63,12 @@ impl Counter {
         Self::GroupHints,
         Self::ApplicationBusy,
         Self::MailboxFull,
+        Self::RegistryLookups,
+        Self::RegistryCalls,
+        Self::RegistryFailures,
+        Self::RegistryTimeouts,
+        Self::RegistryBusy,
+        Self::RegistryUnpublished,
     ];
 
     /// The name in administration and metrics.
@@ -69,6 +87,12 @@ impl Counter {
             Self::GroupHints => "group_hints",
             Self::ApplicationBusy => "application_busy",
             Self::MailboxFull => "worker_mailbox_full",
+            Self::RegistryLookups => "registry_lookups",
+            Self::RegistryCalls => "registry_calls",
+            Self::RegistryFailures => "registry_failures",
+            Self::RegistryTimeouts => "registry_timeouts",
+            Self::RegistryBusy => "registry_busy",
+            Self::RegistryUnpublished => "registry_unpublished",
         }
     }
 }
@@ -77,7 +101,7 @@ impl Counter {
 #[derive(Debug)]
 pub struct Counters(Box<[WorkerCounters]>);
 
-/// The counters of one worker. Two cache lines, because processors fetch lines in pairs: no worker's counting slows another.
+/// The counters of one worker. Pairs of cache lines of its own, because processors fetch lines in pairs: no worker's counting slows another.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerCounters([AtomicU64; Counter::ALL.len()]);
@@ -162,7 +186,13 @@ mod tests {
                 ("group_join_refused", 0),
                 ("group_hints", 0),
                 ("application_busy", 0),
-                ("worker_mailbox_full", 0)
+                ("worker_mailbox_full", 0),
+                ("registry_lookups", 0),
+                ("registry_calls", 0),
+                ("registry_failures", 0),
+                ("registry_timeouts", 0),
+                ("registry_busy", 0),
+                ("registry_unpublished", 0)
             ]
         );
     }
@@ -180,7 +210,7 @@ mod tests {
 
     #[test]
     fn workers_share_no_cache_line() {
-        assert_eq!(size_of::<WorkerCounters>(), 128);
+        assert_eq!(size_of::<WorkerCounters>() % 128, 0);
         assert_eq!(align_of::<WorkerCounters>(), 128);
     }
 }

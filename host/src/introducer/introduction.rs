@@ -57,6 +57,53 @@ pub fn introduce(target: &Peer, asker: SocketAddr) -> Introduction {
     Introduction { redirect, target: target.owner }
 }
 
+/// The most addresses in a redirect to another server: as many as librtmfp keeps. The other server names them all.
+const MAX_ELSEWHERE: usize = 7;
+/// So many of them may be servers'.
+const MAX_RELAYS: usize = 3;
+
+/// Where `asker` should try to reach a peer of another server: what of the peer's published `addresses` is of use to the asker,
+/// the most useful first, and at the end the addresses of that server, which introduces the two when it is asked.
+///
+/// It comes out empty if it is this server, reached at `own`, that the addresses lead to: the peer is not here any more.
+pub fn elsewhere(addresses: &[TaggedAddress], asker: SocketAddr, own: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
+    let asker_ip = asker.ip().to_canonical();
+    let mut found: SmallVec<[TaggedAddress; 8]> = SmallVec::new();
+    for tagged in addresses.iter().take(4 * MAX_ADDRESSES) {
+        let address = canonical(tagged.address);
+        if tagged.origin == Origin::Relay && own.contains(&address) {
+            return SmallVec::new();
+        }
+        // Some clients take an address of unknown origin for the news that the peer is gone.
+        let origin = if tagged.origin == Origin::Unspecified { Origin::Reported } else { tagged.origin };
+        if found.iter().all(|known| known.address != address) {
+            found.push(TaggedAddress::new(address, origin));
+        }
+    }
+    // Who is behind the same NAT as the peer is told by where the peer is seen.
+    let seen = found.iter().find(|tagged| tagged.origin == Origin::Observed);
+    let target_ip = seen.or(found.first()).map_or(asker_ip, |tagged| tagged.address.ip());
+    let usable = |tagged: TaggedAddress| Some((rank(tagged.address, target_ip, asker_ip)?, tagged));
+    let (relays, mut direct): (SmallVec<[_; 8]>, SmallVec<[_; 8]>) =
+        found.into_iter().filter_map(usable).partition(|(_, tagged)| tagged.origin == Origin::Relay);
+    direct.sort_by_key(|(rank, tagged)| (tagged.origin != Origin::Observed, *rank));
+    let relays = &relays[..relays.len().min(MAX_RELAYS)];
+    direct.truncate(MAX_ELSEWHERE - relays.len());
+    direct.iter().chain(relays).map(|(_, tagged)| *tagged).collect()
+}
+
+/// What a server tells others of where one of its peers can be reached: where it is seen, what it reports, and at the end the
+/// server itself, at `relays`, so that whoever looks for the peer can ask there. At most [`MAX_ADDRESSES`].
+pub fn published(peer: &Peer, relays: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
+    let relays = &relays[..relays.len().min(MAX_RELAYS)];
+    let observed = canonical(peer.observed);
+    let reported = peer.reported.iter().map(|address| canonical(*address)).filter(|address| *address != observed);
+    let reported = reported.map(|address| TaggedAddress::new(address, Origin::Reported));
+    let direct = std::iter::once(TaggedAddress::new(observed, Origin::Observed)).chain(reported);
+    let relays = relays.iter().map(|address| TaggedAddress::new(canonical(*address), Origin::Relay));
+    direct.take(MAX_ADDRESSES - relays.len()).chain(relays).collect()
+}
+
 /// How useful `address` is to the asker, `None` if not at all. The target is observed at `target_ip`.
 fn rank(address: SocketAddr, target_ip: IpAddr, asker_ip: IpAddr) -> Option<Rank> {
     let ip = address.ip();
@@ -202,6 +249,55 @@ mod tests {
         assert_eq!(sent.len(), MAX_ADDRESSES);
         assert_eq!(sent[1], "192.0.2.1:5 (reported)");
         assert_eq!(sent[15], "192.0.2.15:5 (reported)");
+    }
+
+    fn addresses(list: &str) -> Vec<TaggedAddress> {
+        let tagged = |text: &str| {
+            let (address, origin) = text.split_once('=').unwrap();
+            let origin = match origin {
+                "o" => Origin::Observed,
+                "r" => Origin::Reported,
+                _ => Origin::Relay,
+            };
+            TaggedAddress::new(address.parse().unwrap(), origin)
+        };
+        list.split(' ').map(tagged).collect()
+    }
+
+    #[test]
+    fn a_peer_of_another_server_is_asked_for_there() {
+        let own = [address("198.51.100.1:1935")];
+        let list = addresses(
+            "10.0.0.2:7=r 203.0.113.5:40000=o [::ffff:203.0.113.5]:40000=r 203.0.113.5:7=r 198.51.100.2:1935=s 127.0.0.1:5=s",
+        );
+        let sent = elsewhere(&list, address("192.0.2.1:1"), &own);
+        assert_eq!(sent[..], addresses("203.0.113.5:40000=o 203.0.113.5:7=r 10.0.0.2:7=r 198.51.100.2:1935=s"));
+        // Behind the same NAT.
+        let sent = elsewhere(&list, address("203.0.113.5:1"), &own);
+        assert_eq!(sent[..], addresses("203.0.113.5:40000=o 10.0.0.2:7=r 203.0.113.5:7=r 198.51.100.2:1935=s"));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_the_server_that_was_asked() {
+        let own = [address("198.51.100.1:1935")];
+        let list = addresses("203.0.113.5:40000=o 198.51.100.1:1935=s");
+        assert!(elsewhere(&list, address("192.0.2.1:1"), &own).is_empty());
+        assert!(elsewhere(&[], address("192.0.2.1:1"), &own).is_empty());
+    }
+
+    #[test]
+    fn the_other_server_is_among_the_first_addresses() {
+        let reported: Vec<String> = (1..=40).map(|host| format!("192.0.2.{host}:5")).collect();
+        let reported: Vec<&str> = reported.iter().map(String::as_str).collect();
+        let relays: Vec<SocketAddr> = (1..=5).map(|host| address(&format!("198.51.100.{host}:1935"))).collect();
+        let list = published(&peer("203.0.113.5:5", &reported), &relays);
+        assert_eq!(list.len(), MAX_ADDRESSES);
+        assert_eq!(list[0], TaggedAddress::new(address("203.0.113.5:5"), Origin::Observed));
+        let is_relay = |tagged: &TaggedAddress| tagged.origin == Origin::Relay;
+        assert!(list[13..].iter().all(is_relay) && !list[..13].iter().any(is_relay));
+        let sent = elsewhere(&list, address("203.0.113.77:1"), &[]);
+        assert_eq!(sent.len(), 7);
+        assert!(sent[4..].iter().all(is_relay) && !sent[..4].iter().any(is_relay));
     }
 
     #[test]

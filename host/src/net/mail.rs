@@ -11,6 +11,7 @@ use super::interface::Interface;
 use crate::apps::message::{AppCommand, Commands};
 use crate::groups::GroupDigest;
 use crate::introducer::{Counter, Counters};
+use crate::registry::Resolved;
 
 /// A message to a worker.
 pub enum Mail {
@@ -45,6 +46,8 @@ pub enum Mail {
     },
     /// An application's policy wants something done.
     Policy(Box<AppCommand>),
+    /// The registry has answered about a peer.
+    Resolved(Box<Resolved>),
     /// Public-key work is done.
     Keyed(Box<KeyingDone>),
 }
@@ -70,6 +73,18 @@ impl Switchboard {
     /// Leads to these mailboxes, in the order of their workers. What is lost is counted.
     pub fn new(mailboxes: Arc<[MailSender]>, counters: Arc<Counters>) -> Self {
         Self { mailboxes, counters }
+    }
+}
+
+impl Switchboard {
+    /// Takes an answer of the registry to the worker that has the lookup, if there is room: the registry's thread waits for
+    /// nobody, and whoever looks a peer up repeats it.
+    pub fn resolved(&self, resolved: Resolved) {
+        let worker = resolved.worker;
+        let Some(mailbox) = self.mailboxes.get(usize::from(worker)) else { return };
+        if let Err(TrySendError::Full(_)) = mailbox.try_send(Mail::Resolved(Box::new(resolved))) {
+            self.counters.worker(worker).add(Counter::MailboxFull);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! `syscall.rs`; registering with tokio needs a little more in `async_socket.rs`.
 
 mod ancillary;
+mod announcer;
 mod async_socket;
 mod bind;
 mod clients;
@@ -29,6 +30,7 @@ mod socket_tests;
 mod syscall;
 mod worker;
 
+pub use announcer::Announcer;
 pub use async_socket::AsyncUdpSocket;
 pub use bind::{BindError, bind_workers};
 pub use clients::Services;

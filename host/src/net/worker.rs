@@ -17,9 +17,10 @@ use super::ports::Ports;
 use crate::apps::message::{AppCommand, AppEvent, ClientId, PendingLookup};
 use crate::apps::{Instance, InstanceId};
 use crate::config::{Fallback, LookupMode};
-use crate::introducer::{Counter, Peer, introduce};
+use crate::introducer::{Counter, Peer, elsewhere, introduce};
 use crate::peer::sleep_until;
 use crate::record::{Place, Recorder, SessionRecord};
+use crate::registry::{Asked, Outcome};
 
 /// Messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
 const MAIL_BATCH: usize = 256;
@@ -190,6 +191,7 @@ impl Worker {
             }
             Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
             Mail::Policy(command) => self.command(now, clients, *command),
+            Mail::Resolved(resolved) => self.resolved(now, &resolved.lookup, &resolved.outcome),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }
     }
@@ -264,6 +266,8 @@ impl Worker {
         match mode {
             LookupMode::None => (),
             LookupMode::Partial if target.is_some() => (),
+            // Nobody is there to ask for the rest.
+            LookupMode::Partial if instance.as_ref().is_none_or(|instance| instance.actor().is_none()) => (),
             LookupMode::Partial | LookupMode::All => {
                 self.ask_policy(now, instance.as_deref(), lookup, target.as_ref());
                 return;
@@ -277,7 +281,51 @@ impl Worker {
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
         match target {
             Some(target) => self.introduce(now, target, lookup),
-            None => self.services.counters.worker(self.index).add(Counter::UnknownTargets),
+            None => self.look_elsewhere(now, lookup),
+        }
+    }
+
+    /// Asks the registry for a peer that is not connected here.
+    fn look_elsewhere(&mut self, now: Instant, lookup: &Lookup) {
+        let counters = self.services.counters.worker(self.index);
+        let Some(target) = lookup.target else {
+            counters.add(Counter::UnknownTargets);
+            return;
+        };
+        counters.add(Counter::RegistryLookups);
+        match self.services.resolver.ask(now, self.index, target, lookup) {
+            Asked::Now(outcome) => self.resolved(now, lookup, &outcome),
+            Asked::Called => counters.add(Counter::RegistryCalls),
+            Asked::Joined | Asked::Repeated => (),
+            Asked::Busy => counters.add(Counter::RegistryBusy),
+        }
+    }
+
+    /// The registry has answered: the asker is sent to where the peer is, and to the server that it is connected to, which
+    /// introduces the two when it is asked.
+    fn resolved(&mut self, now: Instant, lookup: &Lookup, outcome: &Outcome) {
+        let counters = self.services.counters.worker(self.index);
+        // The peer may have come here in the meantime.
+        if let Some(target) = lookup.target.and_then(|target| self.services.directory.lookup(&target)) {
+            self.introduce(now, &target, lookup);
+            return;
+        }
+        match outcome {
+            Outcome::Found(addresses) => {
+                let redirect = elsewhere(addresses, lookup.initiator, &self.services.potential_near_addresses);
+                if redirect.is_empty() {
+                    counters.add(Counter::UnknownTargets);
+                    return;
+                }
+                self.endpoint.redirect(lookup, &redirect);
+                counters.add(Counter::Redirects);
+            }
+            Outcome::Unknown => counters.add(Counter::UnknownTargets),
+            Outcome::Failed(error) => {
+                counters.add(Counter::RegistryFailures);
+                tracing::debug!(target = ?lookup.target, %error, "lookup not answered");
+            }
+            Outcome::TimedOut => counters.add(Counter::RegistryTimeouts),
         }
     }
 

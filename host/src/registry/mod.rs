@@ -1,7 +1,9 @@
 //! The shared peer registry: who can be reached where, for lookups of peers that are not connected here.
 //!
 //! [`Registry`] is the seam. [`InMemory`] is what a server has as it comes: it knows what this server's own policies told it.
-//! A registry of several servers stands behind the same trait.
+//! A registry of several servers stands behind the same trait. [`Resolver`] asks it for the workers, who never wait.
+
+mod resolver;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,6 +11,8 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtmfp::{PeerId, TaggedAddress};
+
+pub use resolver::{Asked, Outcome, Resolved, Resolver, ResolverSettings};
 
 /// The most addresses that are kept of one peer.
 pub const MAX_ADDRESSES: usize = 16;

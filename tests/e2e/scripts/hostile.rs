@@ -127,6 +127,22 @@ async fn client(uri: &str, number: u64) -> Client {
     connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
 }
 
+/// What a client is told while the script counts as hanging: on a busy machine, even the end of its time may come late.
+const UNANSWERED: &str = "the application does not answer";
+
+/// The script does that.
+async fn does(client: &mut Client, method: &str, arguments: Vec<Value>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask(client, method, arguments.clone()).await {
+            Err(problem) if problem.contains(UNANSWERED) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            result => return assert_eq!(result, Ok(true.into()), "{method} {arguments:?}"),
+        }
+    }
+}
+
 /// Starts something without waiting for its end.
 fn begin(client: &mut Client, deed: &str) {
     let command = Command::new("deed", 0.0, vec![deed.into()]).to_message(Encoding::Amf0, 0).expect("a command");
@@ -172,17 +188,17 @@ async fn other_applications_do_not_notice() {
         let busy = measure(&mut asker, target, 300);
         peak = peak.max(resident(&server));
         let problem = ask(&mut eve, "deed", vec![deed.into()]).await.expect_err(deed);
-        assert!(problem.contains("deed"), "{deed}: {problem}");
-        assert_eq!(ask(&mut eve, "arm", vec![deed.into()]).await, Ok(true.into()));
+        assert!(problem.contains("deed") || problem.contains(UNANSWERED), "{deed}: {problem}");
+        does(&mut eve, "arm", vec![deed.into()]).await;
         let mut other = Asker::new(server.addresses[0]);
         other.send(hostile);
         // Behind the lookup in the application's queue: when this is answered, the lookup has been.
-        assert_eq!(ask(&mut eve, "alive", Vec::new()).await, Ok(true.into()), "{deed}");
+        does(&mut eve, "alive", Vec::new()).await;
         report += &format!("{deed}: {busy}\n");
     }
 
     // An event that is kept, and answered after its deadline.
-    assert_eq!(ask(&mut eve, "arm", vec!["keep".into()]).await, Ok(true.into()));
+    does(&mut eve, "arm", vec!["keep".into()]).await;
     Asker::new(server.addresses[0]).send(hostile);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let late = ask(&mut eve, "release", Vec::new()).await;
@@ -191,7 +207,7 @@ async fn other_applications_do_not_notice() {
     assert!(late[0] == false.into() && text.contains("this lookup has been answered"), "{late:?}");
 
     // Ten thousand handlers wait at a time.
-    assert_eq!(ask(&mut eve, "arm", vec!["wait".into()]).await, Ok(true.into()));
+    does(&mut eve, "arm", vec!["wait".into()]).await;
     let mut crowd = Asker::new(server.addresses[0]);
     let mut waiting = 0.0;
     for round in 0..50 {

@@ -148,6 +148,7 @@ impl Acting<'_> {
         let app = seat.instance().name();
         tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
         self.services.directory.connect(*peer, session, seat.instance().id().0, info.far_address);
+        self.services.announce(*peer, session);
         self.advise_keepalive(client, &[]);
     }
 
@@ -186,8 +187,10 @@ impl Acting<'_> {
             tracing::debug!(%session, entry = %skipped.text, reason = %skipped.reason, "setPeerInfo entry skipped");
         }
         tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
-        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id) {
-            self.services.directory.set_reported(&peer, session, &info.addresses);
+        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id)
+            && self.services.directory.set_reported(&peer, session, &info.addresses)
+        {
+            self.services.announce(peer, session);
         }
         if let Some(actor) = client.actor() {
             let addresses = info.addresses.clone();

@@ -16,15 +16,18 @@ use smallvec::SmallVec;
 use acting::Acting;
 use groups::ClientGroups;
 
+use super::announcer::Announcer;
 use super::listener::Listener;
 use super::mail::MailSender;
 use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
 use crate::apps::message::{AppEvent, ClientStats};
-use crate::apps::{Applications, Instance, Seat};
+use crate::apps::{Applications, Instance, InstanceId, Seat};
+use crate::config::LookupMode;
 use crate::flash::command::{Level, info};
 use crate::flash::server::{Action, NetConnection, Settings, Verdict};
 use crate::introducer::{Counters, Directory};
+use crate::registry::Resolver;
 
 /// How long a client that is being closed has to take in the last messages.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -50,6 +53,21 @@ pub struct Services {
     pub near_id: PeerId,
     /// All public addresses of the server.
     pub potential_near_addresses: Arc<[SocketAddr]>,
+    /// Tells other servers of the peers, if there is a registry that they share.
+    pub announcer: Option<Announcer>,
+    /// Looks up who is not connected here.
+    pub resolver: Resolver,
+}
+
+impl Services {
+    /// The directory's entry of a peer has changed: other servers are told, if they are to know.
+    fn announce(&self, peer: PeerId, session: SessionId) {
+        let Some(announcer) = &self.announcer else { return };
+        announcer.announce(&self.directory, peer, self.counters.worker(session.prefix()), |peer| {
+            let instance = self.applications.instance(InstanceId(peer.instance));
+            instance.is_none_or(|instance| instance.lookup_mode() != LookupMode::All)
+        });
+    }
 }
 
 /// There are many of these, and most do nothing but wait: what most never need is apart.
@@ -140,8 +158,10 @@ impl Clients {
             Event::Flow { session, event } => self.handle_flow(now, endpoint, ports, session, event),
             Event::AddressChanged { session, from, to } => {
                 tracing::info!(%session, %from, %to, "client has moved");
-                if let Some(info) = endpoint.session(session) {
-                    self.services.directory.set_observed(&info.peer_id, session, to);
+                if let Some(info) = endpoint.session(session)
+                    && self.services.directory.set_observed(&info.peer_id, session, to)
+                {
+                    self.services.announce(info.peer_id, session);
                 }
                 self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
             }
@@ -150,8 +170,10 @@ impl Clients {
                 self.tell(session, |client| AppEvent::Disconnect { client });
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
-                    if let Some((peer, _)) = client.place {
-                        self.services.directory.remove(&peer, session);
+                    if let Some((peer, _)) = client.place
+                        && self.services.directory.remove(&peer, session)
+                    {
+                        self.services.announce(peer, session);
                     }
                     tracing::info!(%session, %reason, was_connected, "client gone");
                 }

@@ -1,0 +1,93 @@
+//! Telling the registry that several servers share where this server's peers are.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rtmfp::PeerId;
+
+use crate::introducer::{Counter, Directory, Peer, WorkerCounters, published};
+use crate::registry::Registry;
+
+/// Keeps the shared registry in line with the directory.
+pub struct Announcer {
+    registry: Arc<dyn Registry>,
+    relays: Arc<[SocketAddr]>,
+}
+
+impl Announcer {
+    /// Peers can be asked for at `relays`: this server's addresses as others reach them.
+    pub fn new(registry: Arc<dyn Registry>, relays: Arc<[SocketAddr]>) -> Self {
+        Self { registry, relays }
+    }
+
+    /// Says of a peer what the directory says of it now. One that is here and not `ours` to speak of is left alone: an
+    /// application whose script answers all lookups says for itself what others are to know of its clients.
+    ///
+    /// Is to be called after each change of the directory's entry. Two workers may do so at a time, for the old session of a
+    /// peer and for its new one: what was said is looked at again, so that the last word is the true one.
+    pub fn announce(
+        &self,
+        directory: &Directory,
+        peer: PeerId,
+        counters: &WorkerCounters,
+        ours: impl Fn(&Peer) -> bool,
+    ) {
+        let mut known = directory.lookup(&peer);
+        loop {
+            match &known {
+                Some(here) if !ours(here) => return,
+                Some(here) => {
+                    if let Err(error) = self.registry.publish(peer, &published(here, &self.relays)) {
+                        counters.add(Counter::RegistryUnpublished);
+                        tracing::debug!(%peer, %error, "the registry does not take in where a peer is");
+                    }
+                }
+                None => self.registry.withdraw(&peer),
+            }
+            let after = directory.lookup(&peer);
+            if after == known {
+                return;
+            }
+            known = after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtmfp::SessionId;
+
+    use super::*;
+    use crate::introducer::Counters;
+    use crate::registry::{InMemory, LookupResult};
+
+    fn find(registry: &InMemory, peer: PeerId) -> LookupResult {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(registry.lookup(peer))
+    }
+
+    #[test]
+    fn the_registry_says_what_the_directory_says() {
+        let (registry, directory, counters) = (Arc::new(InMemory::new(1)), Directory::new(), Counters::new(1));
+        let relay: SocketAddr = "198.51.100.1:1935".parse().unwrap();
+        let announcer = Announcer::new(Arc::clone(&registry) as _, Arc::from([relay]));
+        let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
+        let announce = |peer, ours: bool| announcer.announce(&directory, peer, counters.worker(0), |_| ours);
+        directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap());
+        announce(peer, true);
+        let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["203.0.113.5:5 (observed)", "198.51.100.1:1935 (relay)"]);
+        directory.connect(PeerId([2; 32]), session, 0, "203.0.113.6:5".parse().unwrap());
+        announce(PeerId([2; 32]), true);
+        assert_eq!(counters.snapshot().get(Counter::RegistryUnpublished), 1, "it is full");
+        directory.set_observed(&peer, session, "203.0.113.9:9".parse().unwrap());
+        announce(peer, true);
+        assert_eq!(find(&registry, peer).unwrap().unwrap()[0].address, "203.0.113.9:9".parse().unwrap());
+        directory.set_observed(&peer, session, "203.0.113.10:10".parse().unwrap());
+        announce(peer, false);
+        assert_eq!(find(&registry, peer).unwrap().unwrap()[0].address, "203.0.113.9:9".parse().unwrap());
+        directory.remove(&peer, session);
+        announce(peer, true);
+        assert_eq!(find(&registry, peer), Ok(None));
+    }
+}

@@ -1,0 +1,411 @@
+//! Lookups in a registry that takes its time: bounded in number and in time, and asked once however many wait for the answer.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rtmfp::{Lookup, PeerId, TaggedAddress};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::{LookupFuture, LookupResult, Registry, RegistryError};
+
+/// How a server looks peers up in its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResolverSettings {
+    /// When to stop waiting for an answer.
+    pub timeout: Duration,
+    /// Peers that may be looked up at a time. A lookup beyond them is not made.
+    pub max_calls: usize,
+    /// Lookups that may wait for the answer about one peer.
+    pub max_waiting: usize,
+    /// How long it is remembered that a peer is not known. Clients repeat their lookups for seconds, and a peer that has just
+    /// come is to be found by the next repetition: the time is short.
+    pub negative: Duration,
+    /// Peers of which that is remembered at a time.
+    pub max_negative: usize,
+}
+
+impl Default for ResolverSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_millis(500),
+            max_calls: 4096,
+            max_waiting: 256,
+            negative: Duration::from_millis(250),
+            max_negative: 65_536,
+        }
+    }
+}
+
+/// What a lookup came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The peer can be reached there.
+    Found(Arc<[TaggedAddress]>),
+    /// Nobody knows the peer.
+    Unknown,
+    /// The registry failed.
+    Failed(RegistryError),
+    /// The registry did not answer in time.
+    TimedOut,
+}
+
+impl From<LookupResult> for Outcome {
+    fn from(result: LookupResult) -> Self {
+        match result {
+            Ok(Some(addresses)) => Self::Found(addresses.into()),
+            Ok(None) => Self::Unknown,
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// How a lookup is going to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It is answered.
+    Now(Outcome),
+    /// The registry was asked; the answer will be delivered.
+    Called,
+    /// The registry is being asked about this peer; the answer will be delivered.
+    Joined,
+    /// The same lookup waits already: it was repeated.
+    Repeated,
+    /// Too many wait.
+    Busy,
+}
+
+/// An answer on its way back to the worker that asked.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The worker that has the lookup.
+    pub worker: u8,
+    /// The lookup.
+    pub lookup: Lookup,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+type Deliver = dyn Fn(Resolved) + Send + Sync;
+
+/// Looks peers up for all workers of a server. Dropping it ends what is under way.
+pub struct Resolver {
+    registry: Arc<dyn Registry>,
+    inner: Arc<Inner>,
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Inner {
+    settings: ResolverSettings,
+    table: Mutex<Table>,
+    deliver: Box<Deliver>,
+}
+
+#[derive(Default)]
+struct Table {
+    calls: HashMap<PeerId, Vec<(u8, Lookup)>>,
+    /// Until when a peer counts as unknown.
+    unknown: HashMap<PeerId, Instant>,
+    /// Those peers in the order in which that ends.
+    forgetting: VecDeque<(Instant, PeerId)>,
+}
+
+impl Inner {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The registry has answered about a peer.
+    fn conclude(&self, peer: PeerId, outcome: &Outcome) {
+        let waiting = {
+            let mut table = self.table();
+            if matches!(outcome, Outcome::Unknown) {
+                table.note_unknown(Instant::now(), peer, &self.settings);
+            }
+            table.calls.remove(&peer)
+        };
+        for (worker, lookup) in waiting.into_iter().flatten() {
+            (self.deliver)(Resolved { worker, lookup, outcome: outcome.clone() });
+        }
+    }
+}
+
+impl Table {
+    fn note_unknown(&mut self, now: Instant, peer: PeerId, settings: &ResolverSettings) {
+        while let Some((until, peer)) = self.forgetting.front().copied()
+            && (until <= now || self.forgetting.len() >= settings.max_negative)
+        {
+            self.forgetting.pop_front();
+            if self.unknown.get(&peer) == Some(&until) {
+                self.unknown.remove(&peer);
+            }
+        }
+        let until = now + settings.negative;
+        if !settings.negative.is_zero() && settings.max_negative > 0 {
+            self.unknown.insert(peer, until);
+            self.forgetting.push_back((until, peer));
+        }
+    }
+
+    fn is_unknown(&self, now: Instant, peer: &PeerId) -> bool {
+        self.unknown.get(peer).is_some_and(|until| now < *until)
+    }
+
+    /// Has a lookup wait for a call that is under way; `None` if there is none.
+    fn join(&mut self, peer: &PeerId, worker: u8, lookup: &Lookup, most: usize) -> Option<Asked> {
+        let waiting = self.calls.get_mut(peer)?;
+        let is_repeated =
+            waiting.iter().any(|(_, known)| known.initiator == lookup.initiator && known.tag == lookup.tag);
+        Some(if is_repeated {
+            Asked::Repeated
+        } else if waiting.len() >= most {
+            Asked::Busy
+        } else {
+            waiting.push((worker, lookup.clone()));
+            Asked::Joined
+        })
+    }
+}
+
+impl Resolver {
+    /// Starts a thread that waits for the registry's answers. They are handed to `deliver`, which must not wait.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
+    pub fn start(
+        registry: Arc<dyn Registry>,
+        settings: ResolverSettings,
+        deliver: impl Fn(Resolved) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("registry".into()).spawn(move || {
+            let _ = runtime.block_on(stopped);
+        })?;
+        let inner = Arc::new(Inner { settings, table: Mutex::default(), deliver: Box::new(deliver) });
+        Ok(Self { registry, inner, handle, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Looks `peer` up for a worker that has a lookup of it.
+    pub fn ask(&self, now: Instant, worker: u8, peer: PeerId, lookup: &Lookup) -> Asked {
+        let settings = &self.inner.settings;
+        {
+            let mut table = self.inner.table();
+            if table.is_unknown(now, &peer) {
+                return Asked::Now(Outcome::Unknown);
+            }
+            if let Some(asked) = table.join(&peer, worker, lookup, settings.max_waiting) {
+                return asked;
+            }
+            if table.calls.len() >= settings.max_calls {
+                return Asked::Busy;
+            }
+        }
+        // A registry may call back or lock what it likes: the table is not locked meanwhile.
+        let mut answer = self.registry.lookup(peer);
+        if let Poll::Ready(result) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Asked::Now(result.into());
+        }
+        {
+            let mut table = self.inner.table();
+            // Another worker may have asked in between.
+            if let Some(asked) = table.join(&peer, worker, lookup, settings.max_waiting) {
+                return asked;
+            }
+            table.calls.insert(peer, vec![(worker, lookup.clone())]);
+        }
+        self.wait_for(peer, answer);
+        Asked::Called
+    }
+
+    fn wait_for(&self, peer: PeerId, answer: LookupFuture) {
+        let inner = Arc::clone(&self.inner);
+        // An answer that panics is to end like any other, or its lookups would wait for ever.
+        let guard = Guard { inner, peer };
+        let timeout = self.inner.settings.timeout;
+        self.handle.spawn(async move {
+            let outcome = match tokio::time::timeout(timeout, answer).await {
+                Ok(result) => result.into(),
+                Err(_) => Outcome::TimedOut,
+            };
+            guard.inner.conclude(peer, &outcome);
+        });
+    }
+
+    /// How many peers the registry is being asked about.
+    pub fn calls(&self) -> usize {
+        self.inner.table().calls.len()
+    }
+}
+
+/// Ends a call that did not end by itself.
+struct Guard {
+    inner: Arc<Inner>,
+    peer: PeerId,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.inner.conclude(self.peer, &Outcome::Failed(RegistryError::Unavailable("it panicked".to_owned())));
+        }
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the registry's thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use rtmfp::{InterfaceId, Origin};
+
+    use super::*;
+
+    /// Answers when the test says so.
+    #[derive(Default)]
+    struct Slow {
+        calls: Mutex<Vec<(PeerId, oneshot::Sender<LookupResult>)>>,
+    }
+
+    impl Registry for Slow {
+        fn publish(&self, _: PeerId, _: &[TaggedAddress]) -> Result<(), RegistryError> {
+            Ok(())
+        }
+
+        fn withdraw(&self, _: &PeerId) {}
+
+        fn lookup(&self, peer: PeerId) -> LookupFuture {
+            let (answer, answered) = oneshot::channel();
+            self.calls.lock().unwrap().push((peer, answer));
+            Box::pin(async { answered.await.expect("answered, or given up") })
+        }
+    }
+
+    fn lookup(number: u16) -> Lookup {
+        Lookup {
+            target: None,
+            epd: Default::default(),
+            initiator: ([192, 0, 2, 1], number).into(),
+            tag: Default::default(),
+            interface: InterfaceId(0),
+            asker: None,
+        }
+    }
+
+    fn start(settings: ResolverSettings) -> (Resolver, Arc<Slow>, mpsc::Receiver<Resolved>) {
+        let (registry, (sender, resolved)) = (Arc::new(Slow::default()), mpsc::channel());
+        let deliver = move |resolved| drop(sender.send(resolved));
+        (Resolver::start(Arc::clone(&registry) as _, settings, deliver).unwrap(), registry, resolved)
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn patient() -> ResolverSettings {
+        ResolverSettings { timeout: PATIENCE, negative: PATIENCE, ..ResolverSettings::default() }
+    }
+
+    #[test]
+    fn one_call_answers_all_who_wait_for_the_same_peer() {
+        let (resolver, registry, resolved) = start(patient());
+        let (now, peer) = (Instant::now(), PeerId([1; 32]));
+        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Called);
+        assert_eq!(resolver.ask(now, 1, peer, &lookup(2)), Asked::Joined);
+        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Repeated);
+        assert_eq!(resolver.ask(now, 0, PeerId([2; 32]), &lookup(3)), Asked::Called);
+        let mut calls = std::mem::take(&mut *registry.calls.lock().unwrap());
+        assert_eq!(calls.len(), 2);
+        let address = TaggedAddress::new(([192, 0, 2, 9], 9).into(), Origin::Relay);
+        calls.remove(0).1.send(Ok(Some(vec![address]))).unwrap();
+        let mut askers = Vec::new();
+        for _ in 0..2 {
+            let resolved = resolved.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(resolved.outcome, Outcome::Found([address].into()));
+            askers.push((resolved.worker, resolved.lookup.initiator.port()));
+        }
+        assert_eq!(askers, [(0, 1), (1, 2)]);
+        // What was found is the registry's to remember.
+        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Called);
+        assert_eq!(resolver.calls(), 2);
+    }
+
+    #[test]
+    fn an_unknown_peer_is_not_asked_for_again_at_once() {
+        let (resolver, registry, resolved) = start(patient());
+        let (now, peer) = (Instant::now(), PeerId([1; 32]));
+        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Called);
+        registry.calls.lock().unwrap().pop().unwrap().1.send(Ok(None)).unwrap();
+        assert_eq!(resolved.recv_timeout(PATIENCE).unwrap().outcome, Outcome::Unknown);
+        assert_eq!(resolver.ask(Instant::now(), 0, peer, &lookup(1)), Asked::Now(Outcome::Unknown));
+        assert_eq!(resolver.ask(Instant::now() + 2 * PATIENCE, 0, peer, &lookup(1)), Asked::Called);
+    }
+
+    #[test]
+    fn what_is_remembered_of_unknown_peers_is_bounded() {
+        let settings = ResolverSettings { max_negative: 10, ..patient() };
+        let mut table = Table::default();
+        let now = Instant::now();
+        for number in 0..100 {
+            table.note_unknown(now, PeerId([number; 32]), &settings);
+        }
+        assert_eq!((table.unknown.len(), table.forgetting.len()), (10, 10));
+        assert!(table.is_unknown(now, &PeerId([99; 32])) && !table.is_unknown(now, &PeerId([89; 32])));
+        table.note_unknown(now + 2 * PATIENCE, PeerId([0; 32]), &settings);
+        assert_eq!((table.unknown.len(), table.forgetting.len()), (1, 1));
+    }
+
+    #[test]
+    fn no_answer_in_time_is_an_answer() {
+        let settings = ResolverSettings { timeout: Duration::from_millis(1), ..patient() };
+        let (resolver, _registry, resolved) = start(settings);
+        assert_eq!(resolver.ask(Instant::now(), 3, PeerId([1; 32]), &lookup(1)), Asked::Called);
+        let resolved = resolved.recv_timeout(PATIENCE).unwrap();
+        assert_eq!((resolved.worker, resolved.outcome), (3, Outcome::TimedOut));
+        assert_eq!(resolver.calls(), 0);
+    }
+
+    #[test]
+    fn a_registry_that_panics_fails() {
+        let (resolver, registry, resolved) = start(patient());
+        assert_eq!(resolver.ask(Instant::now(), 0, PeerId([1; 32]), &lookup(1)), Asked::Called);
+        // The future expects an answer and gets none.
+        registry.calls.lock().unwrap().clear();
+        let outcome = resolved.recv_timeout(PATIENCE).unwrap().outcome;
+        assert!(matches!(outcome, Outcome::Failed(RegistryError::Unavailable(_))), "{outcome:?}");
+        assert_eq!(resolver.calls(), 0);
+    }
+
+    #[test]
+    fn a_storm_is_bounded() {
+        let settings = ResolverSettings { max_calls: 100, max_waiting: 10, ..patient() };
+        let (resolver, registry, _resolved) = start(settings);
+        let now = Instant::now();
+        let mut busy = 0;
+        for number in 0..10_000u32 {
+            let mut peer = [0; 32];
+            peer[..4].copy_from_slice(&number.to_be_bytes());
+            busy += u32::from(resolver.ask(now, 0, PeerId(peer), &lookup(1)) == Asked::Busy);
+        }
+        assert_eq!(busy, 9900);
+        assert_eq!(registry.calls.lock().unwrap().len(), 100);
+        let asked: Vec<_> = (1..=11).map(|port| resolver.ask(now, 0, PeerId([0; 32]), &lookup(port))).collect();
+        assert_eq!(asked[0], Asked::Repeated);
+        assert_eq!((&asked[9], &asked[10]), (&Asked::Joined, &Asked::Busy));
+    }
+}

@@ -1,0 +1,59 @@
+//! Reading what comes through the tables.
+
+use std::slice;
+
+use crate::abi::introd_bytes;
+
+/// Whether a table of that size has a field, and the function that is there.
+///
+/// # Safety
+/// `$table` points to a table that is valid for `struct_size` bytes.
+macro_rules! function {
+    ($table:expr, $type:ty, $field:ident) => {{
+        let table: *const $type = $table;
+        // SAFETY: every table begins with its size, and the field lies within it where it is read.
+        let is_there = unsafe { (*table).struct_size as usize }
+            >= std::mem::offset_of!($type, $field) + size_of::<Option<extern "C" fn()>>();
+        // SAFETY: as above.
+        if is_there { unsafe { (*table).$field } } else { None }
+    }};
+}
+pub(crate) use function;
+
+/// The bytes that are meant. A null pointer is none.
+///
+/// # Safety
+/// The memory is valid, and does not change, as long as the result is used.
+pub(crate) unsafe fn bytes<'a>(raw: introd_bytes) -> &'a [u8] {
+    if raw.ptr.is_null() || raw.len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller says so.
+    unsafe { slice::from_raw_parts(raw.ptr, raw.len) }
+}
+
+/// The text that is meant; empty if it is none.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn text<'a>(raw: introd_bytes) -> &'a str {
+    // SAFETY: the caller says so.
+    std::str::from_utf8(unsafe { bytes(raw) }).unwrap_or_default()
+}
+
+/// What an array of the tables holds. A null pointer is none.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn array<'a, T>(ptr: *const T, len: usize) -> &'a [T] {
+    if ptr.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller says so.
+    unsafe { slice::from_raw_parts(ptr, len) }
+}
+
+/// Bytes for the other side to read.
+pub(crate) const fn raw(bytes: &[u8]) -> introd_bytes {
+    introd_bytes { ptr: bytes.as_ptr(), len: bytes.len() }
+}

@@ -1,0 +1,107 @@
+//! Peers of different servers meet: the servers share a registry.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use introd::client::{Answer, Client};
+use introd::introducer::Counter;
+use introd::registry::{InMemory, LookupFuture, Registry, RegistryError};
+use introd::server::{Server, ServerSettings};
+use rtmfp::{PeerId, TaggedAddress};
+
+use crate::harness::clients::{PATIENCE, client};
+
+fn server(registry: Arc<dyn Registry>) -> Server {
+    let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    let registry = Some(registry);
+    Server::start(&ServerSettings { listen, workers: Some(2), registry, ..ServerSettings::default() })
+        .expect("a server")
+}
+
+/// Has `asker` find `target`, which knows nothing of it.
+async fn meet(asker: &mut Client, target: &mut Client) {
+    let id = target.id();
+    tokio::select! {
+        () = async {
+            let meeting = asker.meet(id, PATIENCE).await.expect("an introduction");
+            assert_eq!(asker.greet(meeting.session, PATIENCE).await, Ok(Answer::Echoed));
+        } => (),
+        failure = target.stay() => panic!("{failure}"),
+    }
+    assert!(target.greeted_by().contains(&asker.id()));
+}
+
+#[tokio::test]
+async fn clients_of_two_servers_meet() {
+    let registry = Arc::new(InMemory::default());
+    let (mut a, mut b) = (server(Arc::clone(&registry) as _), server(Arc::clone(&registry) as _));
+    let mut first = client(a.addresses()[0], 1).await;
+    let mut second = client(b.addresses()[0], 2).await;
+    let published = registry.lookup(second.id()).await.unwrap().expect("it is published");
+    let relay = TaggedAddress::new(b.addresses()[0], rtmfp::Origin::Relay);
+    assert_eq!(published.last(), Some(&relay), "the list ends with the server's own address");
+    meet(&mut first, &mut second).await;
+    let ids = [first.id(), second.id()];
+    first.close().await;
+    second.close().await;
+    a.stop();
+    b.stop();
+    for id in ids {
+        assert_eq!(registry.lookup(id).await, Ok(None), "who has left is withdrawn");
+    }
+    // The first server sent the asker away, the second introduced the two: redirects - forwards is the number of those sent to
+    // another server.
+    let (a, b) = (a.counters(), b.counters());
+    assert_eq!(a.get(Counter::Forwards), 0);
+    assert!(a.get(Counter::Redirects) >= 1 && a.get(Counter::Redirects) == a.get(Counter::RegistryLookups));
+    assert!(b.get(Counter::Lookups) >= 1 && b.get(Counter::Redirects) >= 1);
+    assert_eq!(b.get(Counter::RegistryLookups), 0);
+}
+
+#[tokio::test]
+async fn a_peer_that_left_its_server_is_not_looked_for_there() {
+    let registry = Arc::new(InMemory::default());
+    let a = server(Arc::clone(&registry) as _);
+    let mut asker = client(a.addresses()[0], 1).await;
+    let gone = PeerId([7; 32]);
+    // What is left of it leads to the very server that is asked.
+    registry.publish(gone, &[TaggedAddress::new(a.addresses()[0], rtmfp::Origin::Relay)]).unwrap();
+    let failure = asker.meet(gone, Duration::from_secs(2)).await.expect_err("it is not there");
+    assert!(failure.problem.contains("did not introduce"), "{failure}");
+    assert!(a.counters().get(Counter::UnknownTargets) > 0);
+    assert_eq!(a.counters().get(Counter::Redirects), 0);
+}
+
+/// A registry that never answers, and counts who asks.
+#[derive(Default)]
+struct Frozen(AtomicUsize);
+
+impl Registry for Frozen {
+    fn publish(&self, _: PeerId, _: &[TaggedAddress]) -> Result<(), RegistryError> {
+        Err(RegistryError::Unavailable("frozen".to_owned()))
+    }
+
+    fn withdraw(&self, _: &PeerId) {}
+
+    fn lookup(&self, _: PeerId) -> LookupFuture {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_stops_nobody() {
+    let registry = Arc::new(Frozen::default());
+    let a = server(Arc::clone(&registry) as _);
+    let mut first = client(a.addresses()[0], 1).await;
+    let mut second = client(a.addresses()[0], 2).await;
+    let failure = first.meet(PeerId([7; 32]), Duration::from_secs(2)).await.expect_err("nobody answers");
+    assert!(failure.problem.contains("did not introduce"), "{failure}");
+    meet(&mut first, &mut second).await;
+    let counters = a.counters();
+    assert!(counters.get(Counter::RegistryTimeouts) > 0, "{counters:?}");
+    assert!(counters.get(Counter::RegistryUnpublished) > 0, "{counters:?}");
+    assert_eq!(counters.get(Counter::RegistryCalls), registry.0.load(Ordering::Relaxed) as u64);
+}

@@ -1,0 +1,11 @@
+//! Peers meet through real NATs: hosts in network namespaces, translators of nftables, the program itself, a real Redis.
+//!
+//! Needs root and the programs `ip`, `nft`, `sysctl` and `redis-server`; a test that lacks one fails and says so. Everything
+//! that a test makes is gone when it ends, and what a killed run left behind is removed by the next. No packet leaves the
+//! namespaces.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod hole_punching;
+mod hosts;
+mod programs;

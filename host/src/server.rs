@@ -20,7 +20,7 @@ use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::net::{
     Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen,
-    mailbox,
+    mailbox, return_freed_memory,
 };
 use crate::policy::lua;
 use crate::policy::native::{Figure, LoadError, Plugins};
@@ -106,7 +106,8 @@ impl Server {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
-        let scripts = lua::HostSettings { threads: config.server.script_threads, ..lua::HostSettings::default() };
+        let threads = config.server.script_threads;
+        let scripts = lua::HostSettings { threads, trim: Some(return_freed_memory), ..lua::HostSettings::default() };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
         let plugins = Arc::new(Plugins::new(count));
@@ -175,8 +176,8 @@ impl Server {
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
         let applications = &server.services.applications;
-        applications.open_at_start();
         let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
+        applications.open_at_start();
         server.caretaker = Some(caretaker);
         Ok(server)
     }

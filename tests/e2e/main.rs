@@ -15,4 +15,5 @@ mod moving;
 mod overlay;
 mod probing;
 mod recorded;
+mod scripts;
 mod start_and_stop;

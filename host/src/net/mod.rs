@@ -45,4 +45,5 @@ pub use rates::Rates;
 pub use recv_batch::{Datagram, MAX_DATAGRAM, RecvBatch, RecvCounters};
 pub use send_batch::{Flush, Full, SendBatch, SendCounters};
 pub use socket::{BufferSizes, UdpSocket};
+pub use syscall::return_freed_memory;
 pub use worker::Worker;

@@ -14,7 +14,7 @@ use crate::apps::message::{AppEvent, ClientInfo};
 use crate::flash::amf::Value;
 use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::peer_info::{PeerInfo, behind_nat};
-use crate::flash::server::{Action, Call, ConnectRequest, Rejection};
+use crate::flash::server::{Action, AnswerError, Call, ConnectRequest, Rejection};
 use crate::introducer::Counter;
 use crate::net::listener::Listener;
 use crate::net::mail::MailSender;
@@ -153,7 +153,14 @@ impl Acting<'_> {
     }
 
     pub(super) fn reject(&mut self, client: &mut Client, rejection: Rejection) {
-        if let Err(error) = client.connection.reject(rejection, self.actions) {
+        let mut plain = Rejection::new(rejection.code.clone(), rejection.description.clone());
+        plain.redirect.clone_from(&rejection.redirect);
+        let mut result = client.connection.reject(rejection, self.actions);
+        if matches!(result, Err(AnswerError::Encode(_))) {
+            // What the application says besides cannot be written in AMF0.
+            result = client.connection.reject(plain, self.actions);
+        }
+        if let Err(error) = result {
             tracing::debug!(session = %self.session, %error, "connect could not be answered");
         }
     }

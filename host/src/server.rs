@@ -23,6 +23,7 @@ use crate::net::{
     mailbox,
 };
 use crate::policy::lua;
+use crate::policy::native::{Figure, LoadError, Plugins};
 use crate::record::Recorder;
 use crate::registry::{InMemory, Registry, Resolver, ResolverSettings};
 
@@ -107,7 +108,18 @@ impl Server {
         let counters = Arc::new(Counters::new(count as u8));
         let scripts = lua::HostSettings { threads: config.server.script_threads, ..lua::HostSettings::default() };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
-        let shared = settings.registry.clone();
+        // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
+        let plugins = Arc::new(Plugins::new(count));
+        let prepared = plugins.prepare(config)?;
+        plugins.add(&prepared);
+        plugins.keep(prepared);
+        let shared =
+            match &config.server.registry.plugin {
+                None => settings.registry.clone(),
+                Some(_) if settings.registry.is_some() => settings.registry.clone(),
+                Some(path) => Some(Arc::new(plugins.registry(path, &config.server.registry.config, &config.root)?)
+                    as Arc<dyn Registry>),
+            };
         let registry = shared.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
         let answers = Arc::clone(&commands);
         let resolving =
@@ -128,7 +140,7 @@ impl Server {
             connection: Arc::new(Settings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
-            applications: Arc::new(Applications::new(config.clone(), Some(Arc::clone(&scripts) as _))),
+            applications: Arc::new(Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins)),
             announcer: shared.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
             potential_near_addresses,
             resolver,
@@ -171,11 +183,24 @@ impl Server {
 
     /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
     /// from now on, and nobody is disconnected. Gives back what takes effect at the next start only.
-    pub fn reconfigure(&self, config: Config) -> Vec<&'static str> {
-        let pending = needs_restart(&self.services.applications.config(), &config);
-        self.services.applications.reconfigure(config);
-        self.services.applications.open_at_start();
-        pending
+    ///
+    /// # Errors
+    /// If a plugin that it names is of no use. Nothing has changed then.
+    pub fn reconfigure(&self, config: Config) -> Result<Vec<&'static str>, LoadError> {
+        let applications = &self.services.applications;
+        let plugins = applications.plugins();
+        let prepared = plugins.prepare(&config)?;
+        let pending = needs_restart(&applications.config(), &config);
+        plugins.add(&prepared);
+        applications.reconfigure(config);
+        plugins.keep(prepared);
+        applications.open_at_start();
+        Ok(pending)
+    }
+
+    /// What the plugins have counted, and what the server has counted of them.
+    pub fn plugin_figures(&self) -> Vec<Figure> {
+        self.services.applications.plugins().figures()
     }
 
     /// Where the server listens.
@@ -193,7 +218,8 @@ impl Server {
         self.services.directory.len()
     }
 
-    /// Closes all clients in an orderly way and waits for the workers, and then for the scripts, a few seconds at most.
+    /// Closes all clients in an orderly way and waits for the workers, and then for the scripts and plugins, a few seconds at
+    /// most.
     pub fn stop(&mut self) {
         self.caretaker = None;
         let _ = self.stop.send(true);
@@ -204,6 +230,7 @@ impl Server {
         }
         // After the last client has been reported gone.
         self.scripts.stop();
+        self.services.applications.plugins().stop();
     }
 }
 

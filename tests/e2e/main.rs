@@ -12,6 +12,7 @@ mod hostile;
 mod media;
 mod meeting;
 mod moving;
+mod overlay;
 mod probing;
 mod recorded;
 mod start_and_stop;

@@ -1,15 +1,14 @@
 //! Streams that a peer publishes and another plays, directly (RFC 7425 §5.4).
 
-use std::num::NonZeroU32;
-
 use introd::client::{Client, Play, Played};
 use introd::flash::message::{Message, kind};
+use introd::flash::peer::FIRST_STREAM;
 use rtmfp::SessionId;
 use rtmfp::flow::Delivery;
 use rustix::process::Signal;
 
 use crate::harness::clients::{PATIENCE, client};
-use crate::harness::program::Server;
+use crate::harness::program::{Server, probe};
 
 const CAMERA: &str = "camera";
 /// Messages of each half of the stream.
@@ -93,7 +92,7 @@ async fn media_goes_from_peer_to_peer_and_outlives_the_server() {
     let server = Server::on_loopback(2);
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
-    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
     let mut said = Vec::new();
     while said.len() < 2 {
         for played in told(&mut publisher, &mut subscriber, &mut play).await {
@@ -135,9 +134,9 @@ async fn a_stream_that_is_not_published_is_refused_and_the_session_goes_on() {
     let server = Server::on_loopback(1);
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
-    let mut play = subscriber.play(session, NonZeroU32::MIN, "another").expect("a flow");
+    let mut play = subscriber.play(session, FIRST_STREAM, "another").expect("a flow");
     assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Ended]);
-    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
     assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
 }
 
@@ -146,7 +145,7 @@ async fn a_subscriber_that_stops_is_not_sent_more() {
     let server = Server::on_loopback(1);
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
-    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
     assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
     subscriber.stop_playing(&play);
     let stopped = async {
@@ -166,7 +165,7 @@ async fn the_end_of_the_publishers_session_ends_the_stream() {
     let server = Server::on_loopback(1);
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
-    let mut play = subscriber.play(session, NonZeroU32::MIN, CAMERA).expect("a flow");
+    let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
     assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
     let ended = async {
         loop {
@@ -178,4 +177,35 @@ async fn the_end_of_the_publishers_session_ends_the_stream() {
     };
     let both = async { tokio::join!(publisher.close(), ended) };
     tokio::time::timeout(PATIENCE, both).await.expect("the subscriber learns of it");
+}
+
+#[tokio::test]
+async fn the_probe_plays_a_stream_of_a_peer() {
+    let server = Server::on_loopback(1);
+    let mut publisher = client(server.addresses[0], 1).await;
+    publisher.publish(CAMERA);
+    let (uri, id) = (server.uri(0), publisher.id().to_string());
+    let probing = tokio::task::spawn_blocking(move || {
+        let of = |stream: &str, timeout: &str| {
+            probe(&["--flash", "--json", "--timeout", timeout, "--peer", &id, "--play", stream, &uri])
+        };
+        (of(CAMERA, "30"), of("another", "5"))
+    });
+    let publishing = async {
+        loop {
+            let tick = tokio::time::sleep(std::time::Duration::from_millis(5));
+            tokio::select! {
+                event = publisher.next() => { event.expect("a socket"); }
+                () = tick => send(&mut publisher, 0..3),
+            }
+        }
+    };
+    let (played, refused) = tokio::select! {
+        probed = probing => probed.expect("the probe ends"),
+        () = publishing => unreachable!("it goes on for ever"),
+    };
+    assert_eq!(played.code, Some(0), "{played:?}");
+    let playing = &played.json()["playing"];
+    assert!(playing["messages"].as_u64() >= Some(20) && playing["bytes"].as_u64() > Some(20_000), "{playing}");
+    assert_eq!((refused.code, refused.json()["failed_step"].as_str()), (Some(1), Some("message")), "{refused:?}");
 }

@@ -45,9 +45,14 @@ fn a_connection_on_either_family() {
 #[test]
 fn every_way_of_keying() {
     let server = Server::on_loopback(1);
-    for options in
-        [&["--plain"][..], &["--no-hmac"], &["--no-sequence"], &["--static-keys"], &["--static-keys", "--plain"]]
-    {
+    for options in [
+        &["--plain"][..],
+        &["--no-hmac"],
+        &["--no-sequence"],
+        &["--static-keys"],
+        &["--static-keys", "--plain"],
+        &["--flash"],
+    ] {
         let uri = server.uri(0);
         let ended = probe(&[options, &["--meet", "--json", &uri]].concat());
         assert_eq!(ended.code, Some(0), "{options:?} {ended:?}");

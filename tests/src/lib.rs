@@ -3,4 +3,5 @@
 pub mod cores;
 pub mod decoder;
 pub mod fuzzing;
+pub mod libraries;
 pub mod udp_ceiling;

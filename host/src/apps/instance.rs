@@ -14,6 +14,7 @@ use crate::flash::uri::DEFAULT_NAME;
 use crate::groups::Memberships;
 use crate::groups::bootstrap::Settings;
 use crate::groups::channel::Limits;
+use crate::policy::native::{self, Chain};
 
 /// The number of an instance, while it is there; used again after it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +60,8 @@ pub struct Instance {
     id: InstanceId,
     name: InstanceName,
     settings: ArcSwap<Application>,
+    /// Its native plugins.
+    plugins: ArcSwap<Vec<Arc<native::Instance>>>,
     clients: AtomicU64,
     /// The groups that its clients are in; `None` until the first joins one.
     groups: Mutex<Option<Memberships<SessionId>>>,
@@ -73,11 +76,12 @@ impl Instance {
         id: InstanceId,
         name: InstanceName,
         settings: Arc<Application>,
+        plugins: Chain,
         actor: Option<Arc<dyn Actor>>,
     ) -> Self {
-        let (settings, clients) = (ArcSwap::new(settings), AtomicU64::new(0));
+        let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let idle_since = Mutex::new(Some(Instant::now()));
-        Self { id, name, settings, clients, groups: Mutex::default(), actor, idle_since }
+        Self { id, name, settings, plugins, clients, groups: Mutex::default(), actor, idle_since }
     }
 
     /// Its policy, if it has one of its own.
@@ -136,7 +140,13 @@ impl Instance {
         work(groups)
     }
 
-    pub(super) fn reconfigure(&self, settings: Arc<Application>) {
+    /// Its native plugins, in the order in which they are asked.
+    pub fn plugins(&self) -> arc_swap::Guard<Chain> {
+        self.plugins.load()
+    }
+
+    pub(super) fn reconfigure(&self, settings: Arc<Application>, plugins: Chain) {
+        self.plugins.store(plugins);
         if let Some(actor) = &self.actor {
             actor.reconfigure(Arc::clone(&settings));
         }

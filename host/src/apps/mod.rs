@@ -24,6 +24,7 @@ pub use caretaker::Caretaker;
 pub use instance::{Instance, InstanceId, InstanceName};
 
 use crate::config::{Application, Config};
+use crate::policy::native::Plugins;
 
 /// The applications of a server, shared by its workers.
 pub struct Applications {
@@ -35,6 +36,8 @@ pub struct Applications {
     clients: AtomicU64,
     /// Where instances get their policies from.
     actors: Option<Arc<dyn Actors>>,
+    /// The native plugins of all of them.
+    plugins: Arc<Plugins>,
 }
 
 #[derive(Default)]
@@ -51,10 +54,11 @@ struct VhostCount {
 }
 
 impl Applications {
-    /// No instances yet.
-    pub fn new(config: Config, actors: Option<Arc<dyn Actors>>) -> Self {
+    /// No instances yet. The plugins that the configuration names are among `plugins`.
+    pub fn new(config: Config, actors: Option<Arc<dyn Actors>>, plugins: Arc<Plugins>) -> Self {
         Self {
             actors,
+            plugins,
             config: ArcSwap::from_pointee(config),
             table: Mutex::default(),
             by_id: RwLock::default(),
@@ -67,12 +71,15 @@ impl Applications {
         self.config.load_full()
     }
 
-    /// Takes on another configuration: what it says of applications holds for the instances there are, too. Clients stay.
+    /// Takes on another configuration: what it says of applications holds for the instances there are, too. Clients stay. The
+    /// plugins that it names are among the plugins.
     pub fn reconfigure(&self, config: Config) {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
         for instance in self.table().instances.values() {
-            instance.reconfigure(settings_of(&config, instance.name()));
+            let settings = settings_of(&config, instance.name());
+            let plugins = self.plugins.chain(&settings.plugins);
+            instance.reconfigure(settings, plugins);
         }
     }
 
@@ -86,6 +93,11 @@ impl Applications {
         let config = self.config.load();
         let vhost = &config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor).default_vhost;
         Arc::clone(vhost.application(&vhost.default_application))
+    }
+
+    /// The native plugins of all applications.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
     }
 
     /// The first instance of the default application of an adaptor, if it is there.
@@ -158,7 +170,8 @@ impl Applications {
         let slot = by_id.vacant_entry();
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
         let actor = self.actors.as_ref().zip(folder).and_then(|(actors, folder)| actors.open(&name, folder, &settings));
-        let instance = Arc::new(Instance::new(id, name.clone(), settings, actor));
+        let plugins = self.plugins.chain(&settings.plugins);
+        let instance = Arc::new(Instance::new(id, name.clone(), settings, plugins, actor));
         slot.insert(Arc::clone(&instance));
         table.vhosts.entry(vhost).or_default().instances += 1;
         table.instances.insert(name, Arc::clone(&instance));

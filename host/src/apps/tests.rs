@@ -29,7 +29,7 @@ fn localhost() -> IpAddr {
 fn applications(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
     let mut config = Config::built_in();
     change(&mut config);
-    Arc::new(Applications::new(config, None))
+    Arc::new(Applications::new(config, None, Arc::new(Plugins::new(1))))
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn with_policies(change: impl FnOnce(&mut Application)) -> (Arc<Applications>, A
     let registered = crate::config::Registered { folder: "app".into(), settings: Arc::new(settings) };
     vhost.applications.insert("app".to_owned(), registered);
     let made = Arc::new(Makes::default());
-    (Arc::new(Applications::new(config, Some(made.clone()))), made)
+    (Arc::new(Applications::new(config, Some(made.clone()), Arc::new(Plugins::new(1)))), made)
 }
 
 #[test]

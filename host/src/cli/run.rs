@@ -72,6 +72,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         for (name, count) in counters.iter() {
             tracing::info!(name, count, "total");
         }
+        for figure in server.plugin_figures() {
+            tracing::info!(name = figure.name, count = figure.value, "total");
+        }
         if let Some(recorder) = recorder {
             super::finish_recording(&recorder)?;
         }
@@ -100,9 +103,8 @@ fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
 
 /// SIGHUP: takes on what the files say now. Nobody is disconnected; a broken configuration changes nothing.
 fn reload(server: &Server, dir: Option<&Path>) {
-    match load(dir) {
-        Ok(loaded) => {
-            let pending = server.reconfigure(loaded.config);
+    match load(dir).and_then(|loaded| Ok(server.reconfigure(loaded.config)?)) {
+        Ok(pending) => {
             println!("introd has read its configuration anew");
             for what in pending {
                 tracing::warn!("at the next start only: {what}");

@@ -16,6 +16,12 @@ pub enum Step {
     Introduction,
     /// From a session with a peer to a message and its answer (RFC 7425 §5.4).
     Message,
+    /// From a connection to a membership in a group.
+    Join,
+    /// From a membership to links to other members.
+    Neighbors,
+    /// From neighbours to a posting that one of them takes.
+    Posting,
     /// Keeping the connection.
     Stay,
 }
@@ -29,6 +35,9 @@ impl Step {
             Self::Connect => "connect",
             Self::Introduction => "introduction",
             Self::Message => "message",
+            Self::Join => "join",
+            Self::Neighbors => "neighbors",
+            Self::Posting => "posting",
             Self::Stay => "stay",
         }
     }

@@ -1,7 +1,6 @@
 //! Meeting a peer: introduction by the server, a session, a message and its answer.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::Epd;
@@ -44,8 +43,6 @@ const UNREACHABLE_CHECK: &str = "firewalls and NATs between the two peers: a hol
 const NATS_CHECK: &str = "that neither NAT is symmetric, by a look at its settings or by trying each peer with one on an open \
                           address: one of the two needs another network, a forwarded UDP port, or IPv6";
 const MESSAGE_CHECK: &str = "firewalls between the two peers: the session opened, so some packets do pass";
-/// The number of the stream between the peers; any but 0 will do.
-const STREAM: NonZeroU32 = NonZeroU32::MIN;
 
 impl Client {
     /// Has the server introduce the peer `id`, and opens a session with it.
@@ -153,7 +150,7 @@ impl Client {
         let greeting = peer::data(GREETING, &[text.into()], Encoding::Amf0, 0).map_err(|error| error.to_string())?;
         let (now, endpoint) = (Instant::now(), &mut self.peer.endpoint);
         let flow = endpoint
-            .open_flow(now, session, &peer::metadata(STREAM), FlowOptions::default())
+            .open_flow(now, session, &peer::metadata(peer::FIRST_STREAM), FlowOptions::default())
             .map_err(|error| error.to_string())?;
         for message in [play, greeting] {
             endpoint.send(now, session, flow, message, Delivery::default()).map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@
 
 mod destination;
 mod failure;
+mod groups;
 mod keepalive;
 mod meeting;
 mod playing;
@@ -31,6 +32,7 @@ use crate::flash::message::Message;
 use crate::flash::metadata::FlowKind;
 use crate::flash::peer_info::behind_nat;
 use crate::flash::user_control::UserControl;
+use crate::groups::member::Participant;
 use crate::peer::{Peer, sleep_until};
 use keepalive::Keepalive;
 use publishing::Publishing;
@@ -73,6 +75,7 @@ pub struct Client {
     welcome: Welcome,
     keepalive: Keepalive,
     publishing: Publishing,
+    groups: Participant,
     trail: Trail,
 }
 
@@ -96,6 +99,9 @@ impl Client {
         let info = peer.endpoint.session(session).ok_or_else(lost)?;
         let metadata = FlowKind::stream(0).metadata();
         let control = peer.endpoint.open_flow(Instant::now(), session, &metadata, FlowOptions::default());
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| Failure::new(Step::Connect, error.to_string(), "this machine's source of randomness"))?;
         let mut client = Self {
             welcome: Welcome {
                 server_id: info.peer_id,
@@ -112,6 +118,7 @@ impl Client {
             session,
             keepalive: Keepalive::default(),
             publishing: Publishing::default(),
+            groups: Participant::new(id, seed),
             trail,
         };
         client.ask_to_connect(options, patience).await?;
@@ -173,14 +180,15 @@ impl Client {
         self.publishing.send(&mut self.peer.endpoint, name, message, delivery);
     }
 
-    /// Waits for what happens next. Pings and keepalive advice of the server are obeyed, and greetings of peers are answered,
-    /// before the event is returned. Dropping the future loses nothing.
+    /// Waits for what happens next. Pings and keepalive advice of the server are obeyed, greetings of peers are answered, and
+    /// the groups that the client is in are seen to, before the event is returned. Dropping the future loses nothing.
     ///
     /// # Errors
     /// If a socket is of no use any more.
     pub async fn next(&mut self) -> io::Result<Event> {
         loop {
             let due = self.keepalive.next(&self.peer.endpoint, self.session);
+            let groups_due = self.groups.poll_timeout();
             tokio::select! {
                 event = self.peer.next() => {
                     let event = event?;
@@ -188,6 +196,7 @@ impl Client {
                     return Ok(event);
                 }
                 () = sleep_until(due) => self.keepalive.ping(Instant::now(), &mut self.peer.endpoint, self.session),
+                () = sleep_until(groups_due) => self.groups_due(),
             }
         }
     }
@@ -338,6 +347,7 @@ impl Client {
             self.keepalive.forget(*session);
         }
         self.publishing.attend(&mut self.peer.endpoint, self.session, event);
+        self.attend_groups(event);
     }
 }
 

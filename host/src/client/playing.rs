@@ -46,7 +46,7 @@ pub enum Played {
 
 impl Client {
     /// Asks the peer of an open session for its stream `name`. `stream` is the number that this client gives it: another one for
-    /// each stream that it plays from the peer at a time.
+    /// each stream that it plays from the peer at a time, beginning with [`peer::FIRST_STREAM`].
     ///
     /// # Errors
     /// If the session takes no more flows, or has ended.

@@ -184,7 +184,12 @@ const ENTRIES: &[Entry] = &[
         "Who handles clients that join and leave groups: the server, which introduces members to each other; the script",
     ),
     ours("RTMFP/MaxLookupRate", Kind::Limit { most: 10_000_000 }, "-1", "Peer lookups in a second by one client"),
-    ours("Plugins/Plugin*@path", Kind::Path, "", "A native plugin; plugins are asked in this order, before the script"),
+    ours(
+        "Plugins/Plugin*@path",
+        Kind::Path,
+        "",
+        "A native plugin; plugins are asked in this order, before the script. Without a folder: in `plugins`",
+    ),
     ours("Plugins/Plugin*/Config", Kind::Tree, "", "What the plugin is told"),
     ours(
         "Policy/Deadline",
@@ -237,6 +242,12 @@ impl Plugin {
         if path.is_none() {
             view.incomplete("@path");
         }
-        Some(Self { path: root.join(path?), config: Settings::read(view, "Config") })
+        Some(Self { path: plugin_path(root, &path?), config: Settings::read(view, "Config") })
     }
+}
+
+/// A library's place: one without a folder is in that of the plugins, and a relative one counts from `root`.
+pub(super) fn plugin_path(root: &Path, path: &Path) -> PathBuf {
+    let has_folder = path.parent().is_some_and(|folder| !folder.as_os_str().is_empty());
+    if has_folder { root.join(path) } else { root.join("plugins").join(path) }
 }

@@ -72,7 +72,7 @@ impl Loader<'_> {
             broken.into_iter().flat_map(|broken| broken.problems).for_each(|problem| findings.push(problem));
             return Err(Problems(findings.into_vec()));
         }
-        let config = Config { server, users, default_adaptor, adaptors };
+        let config = Config { root: self.root.to_owned(), server, users, default_adaptor, adaptors };
         Ok(Loaded { config, warnings: findings.into_vec(), broken })
     }
 

@@ -34,7 +34,7 @@ mod xml;
 mod tests;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use access::{Access, NameAccess, Order};
@@ -57,6 +57,8 @@ const DEFAULT_DIR: &str = "conf";
 /// Everything that the files say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// The folder from which relative paths count.
+    pub root: PathBuf,
     /// Server.xml.
     pub server: Server,
     /// Users.xml.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::access::Access;
+use super::application::plugin_path;
 use super::duration::Unit;
 use super::idle::IdleClients;
 use super::ports::{Listen, PortList, PortSet};
@@ -310,7 +311,7 @@ impl Server {
                 max_lookup_rate_per_address: limits("MaxLookupRatePerAddress"),
             },
             registry: Registry {
-                plugin: view.path("Server/PeerRegistry/Plugin@path").map(|path| root.join(path)),
+                plugin: view.path("Server/PeerRegistry/Plugin@path").map(|path| plugin_path(root, &path)),
                 config: Settings::read(view, "Server/PeerRegistry/Plugin/Config"),
                 lookup_timeout: view.time("Server/PeerRegistry/LookupTimeout"),
             },

@@ -18,6 +18,24 @@ impl Settings {
         view.tree(path).map(Self::from).unwrap_or_default()
     }
 
+    /// An element of that name that holds it all. What were attributes are elements.
+    pub fn to_xml(&self, name: &str) -> String {
+        let mut out = String::new();
+        self.put_xml(name, &mut out);
+        out
+    }
+
+    // Not deeper than the parser allows.
+    fn put_xml(&self, name: &str, out: &mut String) {
+        // Names come from the parser, which lets nothing through that would have to be escaped.
+        out.extend(["<", name, ">"]);
+        out.push_str(&quick_xml::escape::escape(self.text.as_str()));
+        for (name, child) in &self.children {
+            child.put_xml(name, out);
+        }
+        out.extend(["</", name, ">"]);
+    }
+
     /// The first child of that name.
     pub fn get(&self, name: &str) -> Option<&Settings> {
         self.children.iter().find(|(known, _)| known == name).map(|(_, settings)| settings)

@@ -11,6 +11,10 @@ use super::message::{FORMAT_AMF0, header, kind};
 use super::metadata::FlowKind;
 use super::user_control::UserControl;
 
+/// The first of the numbers that Flash Player gives to streams between peers. RFC 7425 asks for no more than that they are not 0, but
+/// librtmfp takes no others.
+pub const FIRST_STREAM: NonZeroU32 = NonZeroU32::new(2_000_001).unwrap();
+
 /// The metadata of the subscriber's control flow, and of the publisher's return flows for it.
 pub fn metadata(stream: NonZeroU32) -> Vec<u8> {
     FlowKind::stream(stream.get()).metadata()
@@ -77,6 +81,7 @@ mod tests {
 
     #[test]
     fn the_stream_is_never_0() {
+        assert_eq!(metadata(FIRST_STREAM), b"TC\x04\xfa\x89\x01", "as librtmfp writes it");
         let stream = NonZeroU32::new(7).unwrap();
         assert_eq!(FlowKind::classify(&metadata(stream)), Some(FlowKind::stream(7)));
         assert_eq!(stream_begin(stream), [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);

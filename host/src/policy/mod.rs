@@ -1,3 +1,4 @@
 //! Who decides: the policies that an application's lookups, connects and groups pass.
 
 pub mod lua;
+pub mod native;

@@ -135,6 +135,7 @@ impl Endpoint {
     ///
     /// What becomes of it is an [`Event::Opened`] or an [`Event::OpenFailed`]. `None` when there is no room for a session.
     pub fn open(&mut self, now: Instant, epd: Vec<u8>, candidates: &[(InterfaceId, SocketAddr)]) -> Option<SessionId> {
+        self.startup_seal.set_time(now);
         let mut tag = [0; crate::session::initiator::TAG_LEN];
         self.rng.fill_bytes(&mut tag);
         let initiation = crate::session::Initiation::new(now, epd, tag, candidates);

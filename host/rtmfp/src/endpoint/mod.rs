@@ -111,7 +111,7 @@ impl Endpoint {
         Self {
             slots: Slots::new(config.session_prefix, config.max_sessions),
             used_cookies: UsedCookies::new(crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
-            startup_seal: StartupSeal::new(config.max_datagram),
+            startup_seal: StartupSeal::new(now, config.max_datagram),
             config,
             rng,
             cookies,
@@ -145,6 +145,7 @@ impl Endpoint {
     /// Takes in a datagram that came by `interface` from `from`. It is deciphered in place.
     pub fn handle_datagram(&mut self, now: Instant, interface: InterfaceId, from: SocketAddr, datagram: &mut [u8]) {
         self.counters.datagrams += 1;
+        self.startup_seal.set_time(now);
         let transmit = Transmit { interface, to: from };
         match cipher::session_id(datagram) {
             None => self.counters.malformed += 1,
@@ -265,6 +266,7 @@ impl Endpoint {
 
     /// Does what has become due. To be called when the time that [`Self::poll_timeout`] named has come; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.startup_seal.set_time(now);
         while let Some((at, id)) = self.timers.pop(now) {
             match self.slots.get_mut(id) {
                 Some(Occupant::Session(session)) if session.armed == Some(at) => {

@@ -1,8 +1,11 @@
 //! Packets of session startup: sealed with the Default Session Key (RFC 7016 §2.2.3, RFC 7425 §4.1).
 
+use std::time::Instant;
+
 use super::outbox::{Outbox, Transmit};
 use crate::crypto::Sealer;
 use crate::wire::chunk::PacketFragment;
+use crate::wire::packet::TICK_MS;
 use crate::wire::{Mode, PacketHeader};
 
 /// RFC 7016 §3.4: at startup an end sends no more packets than this at once to another.
@@ -14,7 +17,7 @@ const SEAL_OVERHEAD: usize = 6;
 /// Packets are padded to a multiple of this.
 const CIPHER_BLOCK: usize = 16;
 /// What a fragment takes besides its bytes: packet header, chunk header, flags, packet id and fragment number.
-const FRAGMENT_OVERHEAD: usize = 1 + 3 + 1 + 2 + 1;
+const FRAGMENT_OVERHEAD: usize = 3 + 3 + 1 + 2 + 1;
 /// Packet ids are below this: two bytes on the wire.
 const PACKET_IDS: u64 = 1 << 14;
 
@@ -25,12 +28,25 @@ pub(crate) struct StartupSeal {
     /// The packet that is to be sent, while it is not known whether it needs fragments.
     plain: Vec<u8>,
     next_packet: u64,
+    /// The origin of the clock whose ticks are sent.
+    epoch: Instant,
+    header: PacketHeader,
 }
 
 impl StartupSeal {
     /// `max_datagram` bytes is the longest UDP payload that is sent unfragmented.
-    pub(crate) fn new(max_datagram: usize) -> Self {
-        Self { sealer: Sealer::startup(), max_datagram, plain: Vec::new(), next_packet: 0 }
+    pub(crate) fn new(now: Instant, max_datagram: usize) -> Self {
+        let header = PacketHeader { timestamp: Some(0), ..PacketHeader::new(Mode::Startup) };
+        Self { sealer: Sealer::startup(), max_datagram, plain: Vec::new(), next_packet: 0, epoch: now, header }
+    }
+
+    /// What is sealed from now on has this time.
+    ///
+    /// Nothing is measured by timestamps before a session is open. They are there all the same, since librtmfp takes no startup packet
+    /// without one: its flags have to be exactly those of a startup packet with a timestamp.
+    pub(crate) fn set_time(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.epoch).as_millis() as u64;
+        self.header.timestamp = Some((elapsed / TICK_MS) as u16);
     }
 
     /// Seals a packet with the one chunk that `write` writes, for the session id that the receiver knows, 0 for none. One that is
@@ -45,7 +61,7 @@ impl StartupSeal {
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
         self.plain.clear();
-        PacketHeader::new(Mode::Startup).put(&mut self.plain);
+        self.header.put(&mut self.plain);
         if !write(&mut self.plain) {
             return false;
         }
@@ -69,7 +85,7 @@ impl StartupSeal {
         }
         let packet_id = self.next_packet;
         self.next_packet = (packet_id + 1) % PACKET_IDS;
-        let sealer = &mut self.sealer;
+        let (sealer, header) = (&mut self.sealer, self.header);
         self.plain.chunks(room).enumerate().all(|(number, bytes)| {
             let fragment = PacketFragment {
                 more_fragments: number + 1 < count,
@@ -80,7 +96,7 @@ impl StartupSeal {
             outbox.push(transmit, |out| {
                 let start = out.len();
                 sealer.begin(out);
-                PacketHeader::new(Mode::Startup).put(out);
+                header.put(out);
                 fragment.put(out);
                 sealer.finish(session_id, start, out);
             })
@@ -96,7 +112,7 @@ impl StartupSeal {
     ) -> bool {
         let start = out.len();
         self.sealer.begin(out);
-        PacketHeader::new(Mode::Startup).put(out);
+        self.header.put(out);
         if !write(out) {
             out.truncate(start);
             return false;
@@ -119,7 +135,8 @@ mod tests {
         for length in (1000..6000).step_by(50) {
             let (certificate, mut outbox) = (vec![0; length], Outbox::default());
             let hello = RHello { tag_echo: &[1; 16], cookie: &[2; 64], certificate: &certificate };
-            let is_sent = StartupSeal::new(1192).push(&mut outbox, transmit, 0, |out| hello.put(out));
+            let is_sent =
+                StartupSeal::new(crate::test_clock(), 1192).push(&mut outbox, transmit, 0, |out| hello.put(out));
             let mut sizes = Vec::new();
             loop {
                 let mut datagram = Vec::new();
@@ -133,5 +150,33 @@ mod tests {
             longest = if is_sent { length } else { longest };
         }
         assert!((4000..4300).contains(&longest), "{longest}");
+    }
+
+    /// librtmfp compares the flags of what it gets at startup with this very byte, and looks for the chunk behind a timestamp.
+    #[test]
+    fn every_startup_packet_has_the_flags_that_librtmfp_takes() {
+        let start = crate::test_clock();
+        let transmit = Transmit { interface: Default::default(), to: ([192, 0, 2, 1], 1935).into() };
+        let mut seal = StartupSeal::new(start, 1192);
+        seal.set_time(start + std::time::Duration::from_millis(4 * 0x1234));
+        let (mut outbox, mut datagrams) = (Outbox::default(), vec![Vec::new()]);
+        let certificate = [0; 2000];
+        for certificate in [&certificate[..77], &certificate[..]] {
+            let hello = RHello { tag_echo: &[1; 16], cookie: &[2; 64], certificate };
+            assert!(seal.push(&mut outbox, transmit, 0, |out| hello.put(out)));
+            assert!(certificate.len() > 77 || seal.seal(7, |out| hello.put(out), &mut datagrams[0]));
+        }
+        loop {
+            let mut datagram = Vec::new();
+            if outbox.pop(&mut datagram).is_none() {
+                break;
+            }
+            datagrams.push(datagram);
+        }
+        assert!(datagrams.len() >= 4, "two fragments at least");
+        for mut datagram in datagrams {
+            let plain = crate::crypto::Opener::startup().open(&mut datagram).unwrap();
+            assert_eq!(plain[..3], [0x0b, 0x12, 0x34]);
+        }
     }
 }

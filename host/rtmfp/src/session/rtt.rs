@@ -27,8 +27,6 @@ pub(crate) struct Rtt {
     received: Option<(u16, u32)>,
     /// TS_ECHO_TX.
     echo_sent: Option<u16>,
-    /// TS_TX.
-    sent: Option<u16>,
     /// TS_ECHO_RX.
     echo_received: Option<u16>,
     /// SRTT and RTTVAR in microseconds.
@@ -46,7 +44,6 @@ impl Rtt {
             epoch: now,
             received: None,
             echo_sent: None,
-            sent: None,
             echo_received: None,
             smoothed: None,
             measured_timeout: micros(MIN_ERTO),
@@ -109,12 +106,11 @@ impl Rtt {
     }
 
     /// Puts the timestamp and its echo into the header of a packet that is sent now.
+    ///
+    /// The timestamp is there even if it has not changed, which RFC 7016 leaves open (TS_TX is part of an optional method): librtmfp
+    /// takes no packet without one.
     pub(crate) fn on_send(&mut self, now: Instant, header: &mut PacketHeader) {
-        let tick = self.tick(now);
-        if self.sent != Some(tick) {
-            self.sent = Some(tick);
-            header.timestamp = Some(tick);
-        }
+        header.timestamp = Some(self.tick(now));
         let Some((timestamp, at)) = self.received else { return };
         // The count starts again after 49 days; no session is silent for so long.
         let elapsed = u64::from((self.millis(now) as u32).wrapping_sub(at));
@@ -172,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_timestamp_is_left_out() {
+    fn every_packet_has_a_timestamp() {
         let start = crate::test_clock();
         let mut rtt = Rtt::new(start);
         let mut first = PacketHeader::new(Mode::Initiator);
         rtt.on_send(start, &mut first);
         let mut second = PacketHeader::new(Mode::Initiator);
         rtt.on_send(start + Duration::from_millis(3), &mut second);
-        assert_eq!((first.timestamp, second.timestamp), (Some(0), None));
+        assert_eq!((first.timestamp, second.timestamp), (Some(0), Some(0)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `introd probe`: a real client, to try a server with.
 
+mod group;
+mod playing;
 mod report;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,10 +20,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::{Answer, Client, Destination, Failure, Step};
 use crate::flash::client::ConnectOptions;
+use crate::groups::Groupspec;
 use crate::net::{BufferSizes, UdpSocket};
 use crate::peer::Peer;
 use crate::record::PeerRecording;
+use group::GroupProbe;
+use playing::Playing;
 use report::Report;
+
+const STAY_CHECK: &str = "whether the server was stopped, and its log";
 
 #[derive(Args)]
 pub(super) struct ProbeArgs {
@@ -30,13 +37,20 @@ pub(super) struct ProbeArgs {
     /// Look this peer up, open a session with it, and send it a message. It is connected to the same server.
     #[arg(long, value_name = "ID", value_parser = peer_id)]
     peer: Option<PeerId>,
+    /// Play this stream of the peer, instead of sending it a message.
+    #[arg(long, value_name = "STREAM", requires = "peer")]
+    play: Option<String>,
     /// Start two peers and have one find the other through the server and exchange a message with it directly.
     #[arg(long, conflicts_with_all = ["peer", "stay"])]
     meet: bool,
-    /// Stay connected as a peer for others to find, until Ctrl-C.
+    /// Join this group through the server, reach the members that it names, and post something if the group allows that.
+    #[arg(long, value_name = "GROUPSPEC", value_parser = groupspec, conflicts_with_all = ["peer", "meet"])]
+    group: Option<Groupspec>,
+    /// Stay connected as a peer for others to find, and a member of the group, until Ctrl-C.
     #[arg(long)]
     stay: bool,
-    /// Print one JSON object instead of text. With --stay it comes as soon as the peer is connected.
+    /// Print one JSON object instead of text. With --stay it comes as soon as the peer is connected, with --group as soon as
+    /// the members that the server names are reached.
     #[arg(long)]
     json: bool,
     /// Use IPv4 only.
@@ -60,6 +74,9 @@ pub(super) struct ProbeArgs {
     /// Use an identity with lasting Diffie-Hellman keys instead of one that makes a new key for each session.
     #[arg(long)]
     static_keys: bool,
+    /// Be to others what a Flash Player is: as --plain, with one lasting key, in group 2. Peers that speak librtmfp take no other.
+    #[arg(long, conflicts_with = "static_keys")]
+    flash: bool,
     /// Write all traffic into this file, with its keys: whoever has the file can read everything.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -67,6 +84,10 @@ pub(super) struct ProbeArgs {
 
 fn peer_id(text: &str) -> Result<PeerId, String> {
     text.parse().map_err(|_| "a peer id is 64 hexadecimal digits".to_owned())
+}
+
+fn groupspec(text: &str) -> Result<Groupspec, String> {
+    Groupspec::parse(text).map_err(|error| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -81,7 +102,7 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
     super::start_logging("warn");
     let mut report = Report::new(&args.uri);
     if args.meet || args.peer.is_some() {
-        report.expect_meeting();
+        report.expect_meeting(args.play.is_some());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
@@ -157,6 +178,13 @@ async fn steps(
     if let Some(peer) = args.peer {
         introduce(args, client, peer, report).await?;
     }
+    let mut group = None;
+    if let Some(spec) = &args.group {
+        let member = group.insert(GroupProbe::new(spec));
+        let result = member.run(client, spec, args.timeout).await;
+        report.group = Some(member.report(client));
+        result?;
+    }
     report.print(args.json);
     if !args.stay {
         return Ok(());
@@ -166,7 +194,10 @@ async fn steps(
         super::say(&format!("staying connected; find this peer with:\n  introd probe --peer {id} {}\n", args.uri));
         super::say("stop it with Ctrl-C\n");
     }
-    stay(client, args.json).await
+    match &mut group {
+        Some(member) => Err(member.stay(client, !args.json).await),
+        None => stay(client, args.json).await,
+    }
 }
 
 /// Two clients, of which one looks for the other.
@@ -198,6 +229,10 @@ async fn introduce(args: &ProbeArgs, client: &mut Client, peer: PeerId, report: 
     report.looking_for(peer);
     let meeting = client.meet(peer, args.timeout).await?;
     report.introduced(&meeting);
+    if let Some(name) = &args.play {
+        let playing = report.playing.insert(Playing { name: name.clone(), ..Playing::default() });
+        return playing::play(client, meeting.session, args.timeout, playing).await;
+    }
     let answer = client.greet(meeting.session, args.timeout).await?;
     report.message_exchanged = Some(answer == Answer::Echoed);
     if args.meet && answer != Answer::Echoed {
@@ -211,7 +246,7 @@ async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), Failure> {
         match client.next().await.map_err(machine)? {
             Event::Closed { session, reason } if session == client.session() => {
                 let problem = format!("the connection to the server ended: {reason}");
-                return Err(Failure::new(Step::Stay, problem, "whether the server was stopped, and its log"));
+                return Err(Failure::new(Step::Stay, problem, STAY_CHECK));
             }
             Event::Opened { session, .. } if !is_quiet => {
                 if let Some(info) = client.peer().endpoint.session(session) {
@@ -229,17 +264,17 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
     getrandom::fill(&mut seed).map_err(machine)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
     const GROUPS: [Group; 3] = [Group::Modp2, Group::Modp5, Group::Modp14];
-    let identity = Arc::new(if args.static_keys {
-        Identity::fixed(&GROUPS, &mut rng)
-    } else {
-        Identity::ephemeral(&GROUPS, None, false, &mut rng)
+    let identity = Arc::new(match (args.flash, args.static_keys) {
+        (true, _) => Identity::fixed(&GROUPS[..1], &mut rng),
+        (_, true) => Identity::fixed(&GROUPS, &mut rng),
+        _ => Identity::ephemeral(&GROUPS, None, false, &mut rng),
     });
     let id = identity.peer_id();
     let mut config = Config::peer(identity);
-    if args.no_hmac || args.plain {
+    if args.no_hmac || args.plain || args.flash {
         config.keying.hmac = HmacPreference::default();
     }
-    if args.no_sequence || args.plain {
+    if args.no_sequence || args.plain || args.flash {
         config.keying.sequence = SequencePreference::default();
     }
     let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];

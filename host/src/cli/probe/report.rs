@@ -6,6 +6,8 @@ use std::time::Duration;
 use rtmfp::PeerId;
 use serde::Serialize;
 
+use super::group::GroupReport;
+use super::playing::Playing;
 use crate::client::{Client, Failure, Meeting, Welcome};
 
 /// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
@@ -20,6 +22,9 @@ pub(super) struct Report {
     /// Whether the peer got a message and its answer came back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message_exchanged: Option<bool>,
+    /// What came of the stream that was to be played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) playing: Option<Playing>,
     peer_id: Option<String>,
     server_id: Option<String>,
     server_address: Option<SocketAddr>,
@@ -31,6 +36,9 @@ pub(super) struct Report {
     nat: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
+    /// Of `--group`.
+    #[serde(flatten)]
+    pub(super) group: Option<GroupReport>,
     /// The step that failed.
     failed_step: Option<&'static str>,
     error: Option<String>,
@@ -57,6 +65,7 @@ impl Report {
             connected: false,
             introduced: None,
             message_exchanged: None,
+            playing: None,
             peer_id: None,
             server_id: None,
             server_address: None,
@@ -66,6 +75,7 @@ impl Report {
             reported_addresses: Vec::new(),
             nat: None,
             target: None,
+            group: None,
             failed_step: None,
             error: None,
             check: None,
@@ -73,10 +83,10 @@ impl Report {
         }
     }
 
-    /// `--meet` and `--peer` are asked of this probe, and have not happened.
-    pub(super) fn expect_meeting(&mut self) {
+    /// `--meet` or `--peer` is asked of this probe, and has not happened; a message if no stream is to be played.
+    pub(super) fn expect_meeting(&mut self, is_to_play: bool) {
         self.introduced = Some(false);
-        self.message_exchanged = Some(false);
+        self.message_exchanged = (!is_to_play).then_some(false);
     }
 
     pub(super) fn connected(&mut self, client: &Client) {
@@ -160,6 +170,10 @@ impl Report {
             Some(true) => lines.push("  message      sent directly, answer received".to_owned()),
             Some(false) => lines.push("  message      rejected: the peer is no introd probe".to_owned()),
             None => (),
+        }
+        lines.extend(self.group.as_ref().map(GroupReport::text));
+        if let Some(Playing { name, messages, bytes }) = self.playing.as_ref().filter(|playing| playing.messages > 0) {
+            lines.push(format!("  stream       {name}: {messages} messages, {bytes} bytes, directly from the peer"));
         }
         lines.push(String::new());
         lines.join("\n")

@@ -209,7 +209,7 @@ fn an_application_overrides_what_it_may() {
     assert_eq!(lobby.peer_lookup_events, LookupMode::All);
     assert_eq!(lobby.max_lookup_rate, Some(30));
     assert_eq!(lobby.plugins.len(), 1);
-    assert_eq!(lobby.plugins[0].path, root().join("only.so"));
+    assert_eq!(lobby.plugins[0].path, root().join("plugins/only.so"));
     assert_eq!(lobby.policy.deadline, Duration::from_millis(750));
     assert_eq!((lobby.policy.on_deadline, lobby.policy.on_failure), (Fallback::Continue, Fallback::Ignore));
 

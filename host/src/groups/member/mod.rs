@@ -20,6 +20,7 @@ mod link;
 pub mod media;
 pub mod message;
 mod output;
+pub mod participant;
 pub mod posting;
 mod postings;
 pub mod proof;
@@ -43,6 +44,7 @@ pub use self::known::{FORGOTTEN, MAX_KNOWN};
 use self::link::{Link, Phase};
 use self::message::ControlMessage;
 pub use self::output::{GroupEvent, Output, Refusal};
+pub use self::participant::Participant;
 use self::posting::KeyMessage;
 pub use self::posting::PostingId;
 pub use self::postings::MAX_POSTING;
@@ -209,6 +211,20 @@ impl Member {
         // Whoever is gone should not be tried again at once, and not be recommended to others.
         self.known.failed(&peer, now);
         self.soon(now);
+    }
+
+    /// A peer is at another address now.
+    pub fn on_address(&mut self, now: Instant, peer: &PeerId, address: SocketAddr) {
+        let Some(link) = self.links.get_mut(peer) else { return };
+        link.far_address = Some(address);
+        if link.phase == Phase::Neighbor {
+            self.heard_directly(now, *peer, Some(address));
+        }
+    }
+
+    /// Whether there is or is to be a link to this peer.
+    pub fn uses(&self, peer: &PeerId) -> bool {
+        self.links.get(peer).is_some_and(Link::is_active)
     }
 
     /// How long packets take to this peer and back, smoothed.

@@ -1,0 +1,314 @@
+//! `introd probe --group`: a member of a group, that says whom it was told of and whom it reached.
+
+use std::time::{Duration, Instant};
+
+use rtmfp::{Event, PeerId};
+use serde::Serialize;
+
+use crate::client::{Client, Failure, Step};
+use crate::flash::amf::{Decoder, Encoder, Limits, Value};
+use crate::groups::groupspec::kind;
+use crate::groups::member::participant::Notice;
+use crate::groups::member::{GroupEvent, Refusal};
+use crate::groups::{GroupDigest, Groupspec};
+
+/// How long after the join, or the last hint, the server is taken to have named all whom it names at first.
+const QUIET: Duration = Duration::from_millis(1500);
+/// How often it is looked what has become of the members that were named.
+const LOOK: Duration = Duration::from_millis(50);
+/// The property of a probe's posting: a text that no other has.
+const QUESTION: &str = "introdProbe";
+/// The property of the posting by which a probe answers.
+const ANSWER: &str = "introdProbeAnswer";
+/// The longest text that is answered, in bytes.
+const MAX_TEXT: usize = 256;
+
+const JOIN_CHECK: &str = "the groupspec, and the server's log: it refuses joins that make no sense and those of clients that are in \
+                          too many groups";
+const NEIGHBORS_CHECK: &str =
+    "that the members have the very same groupspec, and firewalls and NATs between them and this peer";
+const POSTING_CHECK: &str = "what the neighbours run: how Flash numbers postings is not established, so that only introd's members \
+                             are known to take them";
+
+/// What a probe found out about a group.
+#[derive(Serialize, Default)]
+pub(super) struct GroupReport {
+    groupspec_digest: String,
+    /// Whether the server has taken in the join.
+    joined: bool,
+    /// The members that the server has named.
+    hints: Vec<String>,
+    /// The members that there is a link to: those named, and those that the members told of.
+    neighbors_connected: Vec<String>,
+    /// The members named that could not be reached, and peers that were refused.
+    neighbors_failed: Vec<FailedNeighbor>,
+    estimated_members: u64,
+    /// Whether a neighbour took a posting; null if the group has none, or there is no neighbour.
+    posting_taken: Option<bool>,
+    /// Whether another probe answered it.
+    posting_exchanged: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct FailedNeighbor {
+    peer_id: String,
+    reason: String,
+}
+
+impl GroupReport {
+    pub(super) fn text(&self) -> String {
+        let mut lines = Vec::new();
+        let joined = if self.joined { "joined group" } else { "not joined: group" };
+        lines.push(format!("{joined} {}", self.groupspec_digest));
+        lines.push(format!("  members      {} or so, with this one", self.estimated_members));
+        let list = |lines: &mut Vec<String>, label: &str, peers: &[String]| {
+            if peers.is_empty() {
+                lines.push(format!("  {label:<12} none"));
+            }
+            lines.extend(peers.iter().map(|peer| format!("  {label:<12} {peer}")));
+        };
+        list(&mut lines, "named", &self.hints);
+        list(&mut lines, "neighbour", &self.neighbors_connected);
+        lines.extend(
+            self.neighbors_failed.iter().map(|failed| format!("  not reached  {}: {}", failed.peer_id, failed.reason)),
+        );
+        match (self.posting_taken, self.posting_exchanged) {
+            (_, Some(true)) => lines.push("  posting      sent, answered by a neighbour".to_owned()),
+            (Some(true), _) => lines.push("  posting      sent, taken by a neighbour".to_owned()),
+            (Some(false), _) => lines.push("  posting      sent, taken by nobody".to_owned()),
+            _ => (),
+        }
+        lines.join("\n")
+    }
+}
+
+/// A member of a group.
+pub(super) struct GroupProbe {
+    group: GroupDigest,
+    allows_posting: bool,
+    hints: Vec<PeerId>,
+    refused: Vec<(PeerId, Refusal)>,
+    /// When the server has named somebody last.
+    hinted: Instant,
+    joined: Option<bool>,
+    /// What was posted, whether it was taken, and whether it was answered.
+    posting: Option<(String, bool, bool)>,
+    /// Says what happens.
+    is_loud: bool,
+}
+
+impl GroupProbe {
+    pub(super) fn new(spec: &Groupspec) -> Self {
+        // Whoever lacks the password had better not post.
+        let has_password = spec.suffix_options().any(|option| option.kind == kind::POSTING_AUTHORIZATION);
+        let needs_password = spec.has(kind::POSTING_PASSWORD);
+        Self {
+            group: spec.digest(),
+            allows_posting: spec.has(kind::POSTING) && (has_password || !needs_password),
+            hints: Vec::new(),
+            refused: Vec::new(),
+            hinted: Instant::now(),
+            joined: None,
+            posting: None,
+            is_loud: false,
+        }
+    }
+
+    pub(super) fn report(&self, client: &Client) -> GroupReport {
+        let neighbors = client.neighbors(&self.group);
+        let is_named_in_vain = |peer: &&PeerId| !neighbors.contains(peer) && !self.is_pending(client, peer);
+        let refused = self
+            .refused
+            .iter()
+            .map(|(peer, reason)| FailedNeighbor { peer_id: peer.to_string(), reason: reason.to_string() });
+        let unreached = self.hints.iter().filter(is_named_in_vain);
+        let unreached = unreached.filter(|peer| !self.refused.iter().any(|(refused, _)| refused == *peer));
+        let unreached =
+            unreached.map(|peer| FailedNeighbor { peer_id: peer.to_string(), reason: "no session with it".to_owned() });
+        GroupReport {
+            groupspec_digest: self.group.to_string(),
+            joined: self.joined == Some(true),
+            hints: self.hints.iter().map(PeerId::to_string).collect(),
+            neighbors_connected: neighbors.iter().map(PeerId::to_string).collect(),
+            neighbors_failed: refused.chain(unreached).collect(),
+            estimated_members: client.member(&self.group).map_or(0, |member| member.estimated_members()),
+            posting_taken: self.posting.as_ref().map(|(_, is_taken, _)| *is_taken),
+            posting_exchanged: self.posting.as_ref().map(|(_, _, is_answered)| *is_answered),
+        }
+    }
+
+    /// Joins, reaches whom the server names, and posts something if the group allows that. Each step may take `patience`.
+    pub(super) async fn run(
+        &mut self,
+        client: &mut Client,
+        spec: &Groupspec,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        client.join(spec);
+        let deadline = Instant::now() + patience;
+        while self.joined.is_none() {
+            if !self.step(client, deadline, Step::Join, JOIN_CHECK).await? {
+                let problem = format!("the server did not take in the join within {} s", patience.as_secs_f64());
+                return Err(Failure::new(Step::Join, problem, JOIN_CHECK));
+            }
+        }
+        self.hinted = Instant::now();
+        self.reach(client, patience).await?;
+        if self.allows_posting && !client.neighbors(&self.group).is_empty() {
+            self.post(client, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Stays a member, until the connection to the server ends.
+    pub(super) async fn stay(&mut self, client: &mut Client, is_loud: bool) -> Failure {
+        self.is_loud = is_loud;
+        loop {
+            match self.step(client, Instant::now() + Duration::from_secs(3600), Step::Stay, super::STAY_CHECK).await {
+                Ok(_) => (),
+                Err(failure) => return failure,
+            }
+        }
+    }
+
+    fn is_pending(&self, client: &Client, peer: &PeerId) -> bool {
+        let member = client.member(&self.group);
+        member.is_some_and(|member| member.uses(peer) && !member.neighbors().any(|neighbor| neighbor == *peer))
+    }
+
+    async fn reach(&mut self, client: &mut Client, patience: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + patience.max(QUIET);
+        loop {
+            let now = Instant::now();
+            let is_pending = self.hints.iter().any(|peer| self.is_pending(client, peer));
+            if now >= deadline || (!is_pending && now >= self.hinted + QUIET) {
+                break;
+            }
+            self.step(client, now + LOOK, Step::Neighbors, NEIGHBORS_CHECK).await?;
+        }
+        if self.joined == Some(false) {
+            return Err(Failure::new(Step::Join, "the server rejected the join", JOIN_CHECK));
+        }
+        if self.hints.is_empty() || !client.neighbors(&self.group).is_empty() {
+            return Ok(());
+        }
+        let why = self.refused.first().map_or_else(String::new, |(_, reason)| format!(" ({reason})"));
+        let problem = format!("none of the {} members that the server named was reached{why}", self.hints.len());
+        Err(Failure::new(Step::Neighbors, problem, NEIGHBORS_CHECK))
+    }
+
+    async fn post(&mut self, client: &mut Client, patience: Duration) -> Result<(), Failure> {
+        let failure = |problem: String| Failure::new(Step::Posting, problem, POSTING_CHECK);
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(super::machine)?;
+        let text = hex::encode(bytes);
+        let value = encode(QUESTION, &text, client.id()).ok_or_else(|| failure("it cannot be written".to_owned()))?;
+        client.post(&self.group, &value).ok_or_else(|| failure("it cannot be posted".to_owned()))?;
+        self.posting = Some((text, false, false));
+        let deadline = Instant::now() + patience;
+        let mut taken: Option<Instant> = None;
+        loop {
+            match (&self.posting, taken) {
+                (Some((_, _, true)), _) => return Ok(()),
+                // A member that is no probe does not answer.
+                (_, Some(taken)) if Instant::now() >= taken + QUIET => return Ok(()),
+                (Some((_, true, _)), None) => taken = Some(Instant::now()),
+                _ if Instant::now() >= deadline => {
+                    let neighbors = client.neighbors(&self.group).len();
+                    return Err(failure(format!("none of {neighbors} neighbours has asked for it")));
+                }
+                _ => (),
+            }
+            self.step(client, Instant::now() + LOOK, Step::Posting, POSTING_CHECK).await?;
+        }
+    }
+
+    /// Waits for what happens next, and sees to it. False if nothing does until then.
+    async fn step(
+        &mut self,
+        client: &mut Client,
+        until: Instant,
+        step: Step,
+        check: &'static str,
+    ) -> Result<bool, Failure> {
+        let event = tokio::time::timeout_at(until.into(), client.next()).await;
+        while let Some((group, notice)) = client.next_notice() {
+            if group == self.group {
+                self.note(client, notice);
+            }
+        }
+        match event {
+            Err(_) => Ok(false),
+            Ok(Err(error)) => Err(super::machine(error)),
+            Ok(Ok(Event::Closed { session, reason })) if session == client.session() => {
+                Err(Failure::new(step, format!("the connection to the server ended: {reason}"), check))
+            }
+            Ok(Ok(_)) => Ok(true),
+        }
+    }
+
+    fn note(&mut self, client: &mut Client, notice: Notice) {
+        match notice {
+            Notice::Joined => self.joined = Some(self.joined.unwrap_or(true)),
+            Notice::JoinRefused => self.joined = Some(false),
+            Notice::Hint(peer) => {
+                self.say(|| format!("the server names {peer}"));
+                self.hinted = Instant::now();
+                if !self.hints.contains(&peer) {
+                    self.hints.push(peer);
+                }
+            }
+            Notice::PostingTaken(_) => {
+                if let Some((_, is_taken, _)) = &mut self.posting {
+                    *is_taken = true;
+                }
+            }
+            Notice::Event(GroupEvent::NeighborConnected(peer)) => self.say(|| format!("{peer} is a neighbour")),
+            Notice::Event(GroupEvent::NeighborDisconnected(peer)) => {
+                self.say(|| format!("{peer} is no neighbour any more"));
+            }
+            Notice::Event(GroupEvent::Refused { peer, reason }) => {
+                self.say(|| format!("{peer} was refused: {reason}"));
+                if !self.refused.iter().any(|(known, _)| *known == peer) {
+                    self.refused.push((peer, reason));
+                }
+            }
+            Notice::Event(GroupEvent::Posting { from, value, .. }) => self.posted(client, from, &value),
+        }
+    }
+
+    fn posted(&mut self, client: &mut Client, from: PeerId, value: &[u8]) {
+        let Ok(value) = Decoder::new(value, Limits::default()).amf0() else {
+            return self.say(|| format!("a posting, from {from}, that is no AMF0"));
+        };
+        self.say(|| format!("a posting, from {from}: {value:?}"));
+        let author = value.get("peer").and_then(Value::as_str).and_then(|text| text.parse::<PeerId>().ok());
+        if let (Some(text), Some((own, _, is_answered))) =
+            (value.get(ANSWER).and_then(Value::as_str), &mut self.posting)
+        {
+            *is_answered |= text == own;
+        }
+        // In a large group only those answer who have it from whom it is by.
+        if let Some(text) = value.get(QUESTION).and_then(Value::as_str)
+            && text.len() <= MAX_TEXT
+            && author == Some(from)
+            && let Some(answer) = encode(ANSWER, text, client.id())
+        {
+            client.post(&self.group, &answer);
+        }
+    }
+
+    fn say(&self, text: impl FnOnce() -> String) {
+        if self.is_loud {
+            crate::cli::say(&format!("{}\n", text()));
+        }
+    }
+}
+
+/// A posting of a probe.
+fn encode(property: &str, text: &str, author: PeerId) -> Option<Vec<u8>> {
+    let value = Value::object([(property, Value::from(text)), ("peer", author.to_string().into())]);
+    let mut encoder = Encoder::new();
+    encoder.amf0(&value).ok()?;
+    Some(encoder.finish())
+}

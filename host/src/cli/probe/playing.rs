@@ -1,0 +1,62 @@
+//! `--play`: a stream that the peer publishes to whoever asks for it.
+
+use std::time::Duration;
+
+use rtmfp::SessionId;
+use serde::Serialize;
+
+use crate::client::{Client, Failure, Played, Step};
+use crate::flash::peer::FIRST_STREAM;
+
+/// After so many messages it is clear that the stream comes.
+const ENOUGH: u64 = 20;
+
+/// What came of a stream.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Playing {
+    pub(super) name: String,
+    /// Messages of audio, video and data.
+    pub(super) messages: u64,
+    /// Their bytes, without headers.
+    pub(super) bytes: u64,
+}
+
+/// Plays a stream of the peer of `session`, until it is clear that it comes. What has come is in `playing` in any case.
+pub(super) async fn play(
+    client: &mut Client,
+    session: SessionId,
+    patience: Duration,
+    playing: &mut Playing,
+) -> Result<(), Failure> {
+    let failure = |problem: String| {
+        Failure::new(Step::Message, problem, "that the peer publishes this stream, and to anybody who asks for it")
+    };
+    let mut play = client.play(session, FIRST_STREAM, &playing.name).map_err(failure)?;
+    let result = tokio::time::timeout(patience, async {
+        while playing.messages < ENOUGH {
+            let event = client.next().await.map_err(super::machine)?;
+            for played in client.played(&mut play, &event) {
+                match played {
+                    Played::Media { payload, .. } => {
+                        playing.messages += 1;
+                        playing.bytes += payload.len() as u64;
+                    }
+                    Played::Status(status) if status.level == "error" => return Err(failure(status.description)),
+                    Played::Ended => return Err(failure(format!("the peer does not publish {}", playing.name))),
+                    Played::Began | Played::Status(_) => (),
+                }
+            }
+        }
+        Ok(())
+    });
+    let result = match result.await {
+        Err(_) if playing.messages == 0 => {
+            Err(failure(format!("nothing of {} came within {} s", playing.name, patience.as_secs_f64())))
+        }
+        // A slow stream is one, too.
+        Err(_) => Ok(()),
+        Ok(result) => result,
+    };
+    client.stop_playing(&play);
+    result
+}

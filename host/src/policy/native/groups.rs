@@ -1,0 +1,73 @@
+//! Groups, as plugins see them.
+
+use std::cell::Cell;
+use std::ptr;
+
+use introd_plugin::abi::{self, introd_group_event};
+use rtmfp::{PeerId, SessionId};
+
+use super::events::{GroupChange, bytes};
+use super::host_table::client;
+
+/// Which members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberChoice {
+    /// Next on the ring, the nearest first, on both sides.
+    Neighbors,
+    /// The newest first.
+    Newest,
+    /// Any.
+    Random,
+}
+
+/// What `introd_group` points to.
+struct View<'a> {
+    choose: &'a dyn Fn(MemberChoice, usize) -> Vec<(PeerId, SessionId)>,
+}
+
+thread_local! {
+    /// The group of the callback that runs on this thread.
+    static CURRENT: Cell<*const View<'static>> = const { Cell::new(ptr::null()) };
+}
+
+/// The most members that are chosen at a time.
+const MOST: usize = 256;
+
+/// Lays a change out for as long as `callback` runs.
+pub(super) fn during<R>(change: &GroupChange<'_>, callback: impl FnOnce(&introd_group_event) -> R) -> R {
+    let view = View { choose: change.choose };
+    let own = (&raw const view).cast::<View<'static>>();
+    let event = introd_group_event {
+        struct_size: size_of::<introd_group_event>() as u32,
+        reserved: 0,
+        id: abi::introd_group_id { bytes: change.group.0 },
+        client: client(change.session, abi::introd_peer_id { bytes: change.peer.0 }),
+        application: bytes(change.place.application.as_bytes()),
+        instance: bytes(change.place.instance.as_bytes()),
+        members: change.members,
+        group: own.cast(),
+    };
+    let outer = CURRENT.replace(own);
+    let result = callback(&event);
+    CURRENT.set(outer);
+    result
+}
+
+/// Members of the group of an event, if it is that of the callback that runs on this thread.
+pub(super) fn choose(event: *const introd_group_event, choice: u32, room: usize) -> Option<Vec<(PeerId, SessionId)>> {
+    // SAFETY: the plugin gives the event that it was given, or a copy.
+    let named = unsafe { event.as_ref() }?.group.cast::<View<'static>>();
+    let current = CURRENT.get();
+    if current.is_null() || !ptr::eq(current, named) {
+        return None;
+    }
+    let choice = match choice {
+        abi::INTROD_MEMBERS_NEIGHBORS => MemberChoice::Neighbors,
+        abi::INTROD_MEMBERS_NEWEST => MemberChoice::Newest,
+        abi::INTROD_MEMBERS_RANDOM => MemberChoice::Random,
+        _ => return None,
+    };
+    // SAFETY: `during` keeps it alive while the callback runs, and the callback runs on this thread.
+    let view = unsafe { &*current };
+    Some((view.choose)(choice, room.min(MOST)))
+}

@@ -1,0 +1,148 @@
+//! Figures that plugins add to the server's.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// The most figures of one instance.
+const MOST: usize = 256;
+const MAX_NAME: usize = 64;
+const MAX_HELP: usize = 256;
+
+/// A figure as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// `plugin_NAME_FIGURE`
+    pub name: String,
+    /// What it means.
+    pub help: String,
+    /// Whether it may go down.
+    pub is_gauge: bool,
+    /// Its value.
+    pub value: i64,
+}
+
+/// A figure of a plugin.
+pub(super) struct Metric {
+    name: String,
+    help: String,
+    is_gauge: bool,
+    value: AtomicI64,
+}
+
+/// The figures of all plugins. An instance that follows another goes on with its figures.
+#[derive(Default)]
+pub(super) struct Metrics(Mutex<Vec<Arc<Metric>>>);
+
+impl Metrics {
+    fn get(&self, name: String, help: &str, is_gauge: bool) -> Option<Arc<Metric>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|metric| metric.name == name) {
+            return (known.is_gauge == is_gauge).then(|| Arc::clone(known));
+        }
+        let help = help.chars().filter(|character| !character.is_control()).take(MAX_HELP).collect();
+        let metric = Arc::new(Metric { name, help, is_gauge, value: AtomicI64::new(0) });
+        all.push(Arc::clone(&metric));
+        Some(metric)
+    }
+
+    pub(super) fn snapshot(&self) -> Vec<Figure> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let figures = all.iter().map(|metric| Figure {
+            name: metric.name.clone(),
+            help: metric.help.clone(),
+            is_gauge: metric.is_gauge,
+            value: metric.value.load(Ordering::Relaxed),
+        });
+        figures.collect()
+    }
+}
+
+/// The figures of one instance, by number: an instance may ask for them on every lookup.
+pub(super) struct OwnMetrics {
+    prefix: String,
+    own: Box<[OnceLock<Arc<Metric>>]>,
+}
+
+impl OwnMetrics {
+    pub(super) fn new(plugin: &str) -> Self {
+        let prefix = format!("plugin_{}_", plugin.replace('-', "_").to_ascii_lowercase());
+        Self { prefix, own: (0..MOST).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// The number of a figure, from 1; 0 if it is refused.
+    pub(super) fn find(&self, all: &Metrics, name: &str, help: &str, is_gauge: bool) -> u32 {
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
+            return 0;
+        }
+        let full = format!("{}{name}", self.prefix);
+        for (place, slot) in self.own.iter().enumerate() {
+            // Two threads that make the same figure may get two numbers for it; both count for it.
+            match slot.get() {
+                Some(known) if known.name != full => continue,
+                Some(known) => return if known.is_gauge == is_gauge { place as u32 + 1 } else { 0 },
+                None => (),
+            }
+            let Some(metric) = all.get(full.clone(), help, is_gauge) else { return 0 };
+            if slot.set(metric).is_ok() {
+                return place as u32 + 1;
+            }
+        }
+        0
+    }
+
+    fn get(&self, number: u32) -> Option<&Metric> {
+        Some(self.own.get((number as usize).checked_sub(1)?)?.get()?)
+    }
+
+    pub(super) fn add(&self, number: u32, amount: i64) {
+        if let Some(metric) = self.get(number)
+            && (metric.is_gauge || amount >= 0)
+        {
+            metric.value.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn set(&self, number: u32, value: i64) {
+        if let Some(metric) = self.get(number).filter(|metric| metric.is_gauge) {
+            metric.value.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_found_again_and_bounded() {
+        let all = Metrics::default();
+        let (own, next) = (OwnMetrics::new("Lookup-Filter"), OwnMetrics::new("Lookup-Filter"));
+        let denied = own.find(&all, "denied", "How many", false);
+        assert_ne!(denied, 0);
+        assert_eq!(own.find(&all, "denied", "", false), denied);
+        assert_eq!(own.find(&all, "denied", "", true), 0, "it is a counter");
+        for bad in ["", "Denied", "a b", &"x".repeat(65)] {
+            assert_eq!(own.find(&all, bad, "", false), 0, "{bad}");
+        }
+        own.add(denied, 2);
+        own.add(denied, -1);
+        own.set(denied, 9);
+        own.add(0, 1);
+        own.add(4711, 1);
+        let again = next.find(&all, "denied", "", false);
+        next.add(again, 1);
+        let size = own.find(&all, "size", "", true);
+        own.set(size, 7);
+        own.add(size, -10);
+        let figures: Vec<_> = all.snapshot().into_iter().map(|figure| (figure.name, figure.value)).collect();
+        assert_eq!(
+            figures,
+            [("plugin_lookup_filter_denied".to_owned(), 3), ("plugin_lookup_filter_size".to_owned(), -3)]
+        );
+        for number in 0..400 {
+            own.find(&all, &format!("n{number}"), "", false);
+        }
+        assert_eq!(own.find(&all, "one_more", "", false), 0);
+    }
+}

@@ -1,0 +1,270 @@
+//! Members of a group on real sockets become one overlay, in which everybody reaches everybody over links between neighbours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use introd::client::Client;
+use introd::groups::{GroupSpecifier, Groupspec};
+use rtmfp::PeerId;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle as Task, LocalSet};
+
+use crate::harness::clients::{PATIENCE, connect};
+use crate::harness::files::Files;
+use crate::harness::program::{Ended, Running, Server, probe};
+
+/// Who has whom for a neighbour, as each says itself.
+type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
+
+fn spec(name: &str, allows_posting: bool) -> Groupspec {
+    let mut specifier = GroupSpecifier::new(name).expect("a name");
+    specifier.posting_enabled = allows_posting;
+    specifier.server_channel_enabled = true;
+    specifier.with_authorizations().expect("a groupspec")
+}
+
+/// Whether everybody reaches everybody, over links that both ends know.
+fn is_connected(links: &Links) -> bool {
+    let mut unseen: BTreeSet<PeerId> = links.keys().copied().collect();
+    let mut open = Vec::from_iter(unseen.pop_first());
+    while let Some(peer) = open.pop() {
+        for other in &links[&peer] {
+            if links.get(other).is_some_and(|back| back.contains(&peer)) && unseen.remove(other) {
+                open.push(*other);
+            }
+        }
+    }
+    unseen.is_empty()
+}
+
+fn peers(value: &Value) -> BTreeSet<PeerId> {
+    let all = value.as_array().unwrap_or_else(|| panic!("{value}"));
+    all.iter().map(|id| id.as_str().expect("text").parse().expect("a peer id")).collect()
+}
+
+/// `introd probe --group --stay` in a process of its own.
+struct Process {
+    id: u32,
+    /// What it has said, line by line.
+    said: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<Running>,
+}
+
+impl Process {
+    fn start(uri: &str, spec: &Groupspec) -> Self {
+        let mut running = Running::start(&["probe", "--group", spec.as_str(), "--stay", uri]);
+        let id = running.id();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&said);
+        let reader = std::thread::spawn(move || {
+            loop {
+                let line = running.line();
+                if line.is_empty() {
+                    return running;
+                }
+                lines.lock().expect("its reader").push(line.trim().to_owned());
+            }
+        });
+        Self { id, said, reader }
+    }
+
+    /// Its peer id and its neighbours, from all that it has said; `None` until it has said who it is.
+    fn neighbors(&self) -> Option<(PeerId, BTreeSet<PeerId>)> {
+        let said = self.said.lock().expect("its writer");
+        let own = said.iter().find_map(|line| line.strip_prefix("this peer")?.trim().parse().ok())?;
+        // The report comes when it has reached whom the server named; what changes later is said line by line.
+        said.iter().find(|line| line.starts_with("stop it with"))?;
+        let mut neighbors: BTreeSet<PeerId> =
+            said.iter().filter_map(|line| line.strip_prefix("neighbour")?.trim().parse().ok()).collect();
+        for line in said.iter() {
+            if let Some(id) = line.strip_suffix(" is a neighbour") {
+                neighbors.insert(id.parse().expect("a peer id"));
+            } else if let Some(id) = line.strip_suffix(" is no neighbour any more") {
+                neighbors.remove(&id.parse().expect("a peer id"));
+            }
+        }
+        Some((own, neighbors))
+    }
+
+    fn end(self, signal: Signal) -> Ended {
+        let id = i32::try_from(self.id).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(id, signal).expect("it runs");
+        self.reader.join().expect("it is read").ended()
+    }
+}
+
+/// Waits until the processes are one overlay.
+fn become_one(processes: &[Process]) -> Links {
+    let deadline = Instant::now() + 4 * PATIENCE;
+    loop {
+        let links: Links = processes.iter().filter_map(Process::neighbors).collect();
+        if links.len() == processes.len() && is_connected(&links) {
+            return links;
+        }
+        assert!(Instant::now() < deadline, "{links:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn ten_processes_become_one_overlay_and_exchange_postings() {
+    let server = Server::on_loopback(2);
+    let (spec, uri) = (spec("ten", true), server.uri(0));
+    let mut processes: Vec<Process> = (0..10).map(|_| Process::start(&uri, &spec)).collect();
+    let links = become_one(&processes);
+    // One more is told of some of them, reaches them and has its posting answered.
+    let ended = probe(&["--group", spec.as_str(), "--json", &uri]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let json = ended.json();
+    assert_eq!((&json["joined"], &json["posting_exchanged"]), (&true.into(), &true.into()), "{json}");
+    let (hints, neighbors) = (peers(&json["hints"]), peers(&json["neighbors_connected"]));
+    assert!(hints.len() >= 6 && hints.iter().all(|hint| links.contains_key(hint)), "{json}");
+    assert!(hints.is_subset(&neighbors), "{json}");
+    assert_eq!(json["groupspec_digest"], spec.digest().to_string());
+    // Some leave, and some are killed; the others are still one.
+    for signal in [Signal::TERM, Signal::KILL, Signal::TERM, Signal::KILL] {
+        processes.remove(0).end(signal);
+    }
+    become_one(&processes);
+    for process in processes {
+        let ended = process.end(Signal::TERM);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    assert_eq!(server.stop().counter("group_join"), 11);
+}
+
+#[test]
+fn members_of_other_groups_are_not_met() {
+    let server = Server::on_loopback(1);
+    let uri = server.uri(0);
+    let other = Process::start(&uri, &spec("other", true));
+    become_one(std::slice::from_ref(&other));
+    let ended = probe(&["--group", spec("lonely", true).as_str(), "--json", &uri]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let json = ended.json();
+    assert_eq!(json["joined"], true);
+    assert!(peers(&json["hints"]).is_empty() && peers(&json["neighbors_connected"]).is_empty(), "{json}");
+    assert_eq!((&json["posting_taken"], &json["posting_exchanged"]), (&Value::Null, &Value::Null));
+    other.end(Signal::TERM);
+    // A group of posting-free members.
+    let quiet = spec("quiet", false);
+    let first = Process::start(&uri, &quiet);
+    become_one(std::slice::from_ref(&first));
+    let json = probe(&["--group", quiet.as_str(), "--json", &uri]).json();
+    assert_eq!((peers(&json["neighbors_connected"]).len(), &json["posting_taken"]), (1, &Value::Null));
+    first.end(Signal::TERM);
+}
+
+#[test]
+fn the_shipped_script_brings_processes_together() {
+    let files = Files::new("overlay-script");
+    files.shipped_applications();
+    let server = Server::configured(files.path(), 2);
+    let (spec, uri) = (spec("scripted", true), server.uri_of("groups"));
+    let processes: Vec<Process> = (0..5).map(|_| Process::start(&uri, &spec)).collect();
+    become_one(&processes);
+    let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
+    assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
+    drop(processes.into_iter().map(|process| process.end(Signal::TERM)).collect::<Vec<_>>());
+    let ended = server.stop();
+    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
+    assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_groupspec_that_is_none_is_a_usage_error() {
+    for text in ["", "G:", "chess", "G:0g", "G:027f0900"] {
+        let ended = probe(&["--group", text, "rtmfp://127.0.0.1/"]);
+        assert_eq!(ended.code, Some(2), "{text} {ended:?}");
+    }
+}
+
+/// A member in this process, on a socket of its own.
+struct InProcess {
+    id: PeerId,
+    task: Task<()>,
+    leave: watch::Sender<bool>,
+}
+
+impl InProcess {
+    /// Joins, and says in `links` who its neighbours are.
+    async fn join(server: &Server, number: u64, spec: &Groupspec, links: &Arc<Mutex<Links>>) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut client: Client = connect(&server.uri(0), any, number).await;
+        client.join(spec);
+        let (group, links) = (spec.digest(), Arc::clone(links));
+        let (leave, mut left) = watch::channel(false);
+        let id = client.id();
+        let task = tokio::task::spawn_local(async move {
+            loop {
+                tokio::select! {
+                    event = client.next() => drop(event.expect("its socket works")),
+                    _ = left.wait_for(|left| *left) => break,
+                }
+                let mut changed = false;
+                while client.next_notice().is_some() {
+                    changed = true;
+                }
+                if changed {
+                    links.lock().expect("others").insert(id, client.neighbors(&group).into_iter().collect());
+                }
+            }
+            links.lock().expect("others").remove(&id);
+            client.leave(&group);
+            client.close().await;
+        });
+        Self { id, task, leave }
+    }
+}
+
+async fn become_one_here(links: &Mutex<Links>, count: usize) {
+    let deadline = Instant::now() + 6 * PATIENCE;
+    loop {
+        {
+            let links = links.lock().expect("others");
+            if links.len() == count && is_connected(&links) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{} of {count}", links.len());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_members_become_one_overlay_and_stay_one() {
+    LocalSet::new()
+        .run_until(async {
+            let server = Server::on_loopback(2);
+            let (spec, links) = (spec("hundred", false), Arc::new(Mutex::new(Links::new())));
+            let mut members = Vec::new();
+            for number in 0..100 {
+                members.push(InProcess::join(&server, number, &spec, &links).await);
+            }
+            become_one_here(&links, 100).await;
+            // One in ten leaves, and one in ten is gone without a word.
+            for number in (0..100).rev().step_by(5) {
+                let member = members.swap_remove(number);
+                if number % 2 == 0 {
+                    let _ = member.leave.send(true);
+                } else {
+                    member.task.abort();
+                }
+                let _ = member.task.await;
+                links.lock().expect("others").remove(&member.id);
+            }
+            become_one_here(&links, 80).await;
+            let ended = server.stop();
+            assert_eq!(ended.counter("group_join"), 100);
+            let hints = ended.counter("group_hints");
+            println!("{hints} hints for 100 joins and as many leaves: {} bytes for each member", 33 * hints / 100);
+            // At most 15 for a join and 6 for a leave, and all leave when the server stops.
+            assert!(hints <= 100 * (15 + 6), "{hints}");
+        })
+        .await;
+}

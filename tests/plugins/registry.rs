@@ -1,0 +1,86 @@
+//! A registry that a plugin keeps.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use introd::config::Settings;
+use introd::policy::native::{NativeRegistry, Plugins};
+use introd::registry::{Registry, RegistryError};
+use introd_tests::libraries::library;
+use rtmfp::{Origin, PeerId, TaggedAddress};
+
+fn registry(plugins: &Plugins, mode: &str) -> NativeRegistry {
+    let text = |text: &str| Settings { text: text.to_owned(), children: Vec::new() };
+    let config = Settings { text: String::new(), children: vec![("mode".to_owned(), text(mode))] };
+    plugins.registry(&library("memory-registry"), &config, Path::new(".")).expect("a registry")
+}
+
+fn addresses() -> Vec<TaggedAddress> {
+    ["192.0.2.1:1935", "[2001:db8::1]:1935"]
+        .map(|text| TaggedAddress::new(text.parse().expect("an address"), Origin::Observed))
+        .into()
+}
+
+async fn answer(registry: &NativeRegistry, peer: PeerId) -> Result<Option<Vec<TaggedAddress>>, RegistryError> {
+    // Only a registry that never answers needs the time.
+    tokio::time::timeout(Duration::from_secs(30), registry.lookup(peer)).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn what_is_published_is_found_until_it_is_withdrawn() {
+    let plugins = Plugins::new(1);
+    for mode in ["now", "later"] {
+        let registry = registry(&plugins, mode);
+        let peer = PeerId([7; 32]);
+        assert_eq!(answer(&registry, peer).await, Ok(None), "{mode}");
+        registry.publish(peer, &addresses()).unwrap();
+        assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())), "{mode}");
+        assert_eq!(answer(&registry, PeerId([8; 32])).await, Ok(None), "{mode}");
+        registry.withdraw(&peer);
+        assert_eq!(answer(&registry, peer).await, Ok(None), "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_says_why() {
+    let plugins = Plugins::new(1);
+    let failing = registry(&plugins, "fail");
+    let why = RegistryError::Unavailable("as it was told to".to_owned());
+    assert_eq!(answer(&failing, PeerId([7; 32])).await, Err(why));
+    assert_eq!(registry(&plugins, "full").publish(PeerId([7; 32]), &addresses()), Err(RegistryError::Full));
+}
+
+#[tokio::test]
+async fn who_waits_no_longer_cancels() {
+    let plugins = Plugins::new(1);
+    let registry = registry(&plugins, "never");
+    let waiting = registry.lookup(PeerId([7; 32]));
+    let calls = registry.instance().account().calls();
+    drop(waiting);
+    assert_eq!(registry.instance().account().calls(), calls + 1, "the plugin is told");
+}
+
+#[test]
+fn changes_of_others_are_told() {
+    let plugins = Plugins::new(1);
+    let registry = registry(&plugins, "now");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    assert!(registry.on_change(move |peer, addresses| noted.lock().unwrap().push((peer, addresses.len()))));
+    let peer = PeerId([7; 32]);
+    registry.publish(peer, &addresses()).unwrap();
+    registry.withdraw(&peer);
+    assert_eq!(*seen.lock().unwrap(), [(peer, 2), (peer, 0)]);
+}
+
+#[test]
+fn a_plugin_that_cannot_be_made_says_why() {
+    let plugins = Plugins::new(1);
+    let text = Settings { text: "sometimes".to_owned(), children: Vec::new() };
+    let config = Settings { text: String::new(), children: vec![("mode".to_owned(), text)] };
+    let Err(error) = plugins.registry(&library("memory-registry"), &config, Path::new(".")) else { panic!("made") };
+    let error = error.to_string();
+    assert!(error.starts_with("plugin memory-registry ("), "{error}");
+    assert!(error.ends_with("could not be made: <mode> is now, later, never, fail or full, not sometimes"), "{error}");
+}

@@ -125,6 +125,13 @@ impl Table {
         }
     }
 
+    /// Nobody is here any more.
+    pub(crate) fn withdraw_all(&mut self) {
+        let here: Vec<PeerId> =
+            self.peers.iter().filter(|(_, own)| own.here.is_some()).map(|(peer, _)| *peer).collect();
+        here.into_iter().for_each(|peer| self.withdraw(peer));
+    }
+
     /// How many are here.
     pub(crate) fn len(&self) -> usize {
         self.here

@@ -61,10 +61,24 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut maker: Maker, mut stop: onesho
         wait = (wait * 2).min(LONGEST_WAIT);
     }
     shared.is_down(&"this server stops".into());
-    if let Some(mut link) = link {
-        // Others learn of it at once; without it they would in a while.
-        let leave = shared.keys.leave(&shared.server, shared.epoch);
-        let _ = tokio::time::timeout(shared.settings.timeout(), link.run(&leave)).await;
+    if let Some(link) = link {
+        // Others would learn of it in a while without this.
+        let _ = tokio::time::timeout(shared.settings.timeout(), leave(shared, link)).await;
+    }
+}
+
+/// Says that this server is gone, and takes back what it can of what it has published.
+async fn leave(shared: &Shared, mut link: Link) -> RedisResult<()> {
+    link.run(&shared.keys.leave(&shared.server, shared.epoch)).await?;
+    shared.state().own.withdraw_all();
+    loop {
+        let writes = shared.state().own.take(WRITE_BATCH);
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let commands =
+            writes.iter().map(|(peer, write)| shared.keys.write(peer, write, &shared.server, shared.epoch, 0));
+        link.run_all(commands.collect()).await?;
     }
 }
 

@@ -101,6 +101,7 @@ fn a_server_that_starts_again_inherits_nothing() {
     // One that stops in an orderly way is gone at once, whatever its heartbeat.
     drop(after);
     eventually("its peers are gone", || find(&b, peer(2)) == Ok(None));
+    assert!(redis.command(&["EXISTS", &format!("introd:peer:{}", peer(2))]).starts_with('0'), "it has cleaned up");
 }
 
 #[test]

@@ -19,11 +19,11 @@ use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::net::{
-    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen,
-    mailbox,
+    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Surroundings, Switchboard, UdpSocket,
+    Worker, listen, mailbox, return_freed_memory,
 };
 use crate::policy::lua;
-use crate::policy::native::{Figure, LoadError, Plugins};
+use crate::policy::native::{self, Figure, LoadError, Plugins};
 use crate::record::Recorder;
 use crate::registry::{InMemory, Registry, Resolver, ResolverSettings};
 
@@ -64,6 +64,8 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
     scripts: Arc<lua::Host>,
+    /// The plugins look here for as long as it is there.
+    _surroundings: Arc<Surroundings>,
 }
 
 impl Server {
@@ -106,7 +108,8 @@ impl Server {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
-        let scripts = lua::HostSettings { threads: config.server.script_threads, ..lua::HostSettings::default() };
+        let threads = config.server.script_threads;
+        let scripts = lua::HostSettings { threads, trim: Some(return_freed_memory), ..lua::HostSettings::default() };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
         let plugins = Arc::new(Plugins::new(count));
@@ -151,7 +154,18 @@ impl Server {
         let keying = Arc::new(KeyingPool::start(threads, groups.first().copied().unwrap_or(Group::Modp2))?);
         let (stop, stopped) = watch::channel(false);
 
-        let mut server = Self { addresses, services, stop, workers: Vec::new(), caretaker: None, scripts };
+        let surroundings = Arc::new(Surroundings::new(Arc::clone(&mailboxes), Arc::clone(&services)));
+        let known: std::sync::Weak<dyn native::Surroundings> = Arc::<Surroundings>::downgrade(&surroundings);
+        services.applications.plugins().set_surroundings(known);
+        let mut server = Self {
+            addresses,
+            services,
+            stop,
+            workers: Vec::new(),
+            caretaker: None,
+            scripts,
+            _surroundings: surroundings,
+        };
         for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
             let mut endpoint = endpoint_config(config, identities.clone(), count);
             endpoint.session_prefix = index as u8;
@@ -175,8 +189,8 @@ impl Server {
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
         let applications = &server.services.applications;
-        applications.open_at_start();
         let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
+        applications.open_at_start();
         server.caretaker = Some(caretaker);
         Ok(server)
     }

@@ -18,20 +18,20 @@ use crate::harness::program::{Ended, Server};
 /// The server's first flow to a client is that of its NetConnection.
 const SERVER_CONTROL: RecvFlowId = RecvFlowId(1);
 
-fn digest(name: &str) -> GroupDigest {
+pub(crate) fn digest(name: &str) -> GroupDigest {
     let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
     Groupspec::parse(&format!("G:027f02{:02x}0e{hex}00", name.len() + 1)).expect("a groupspec").digest()
 }
 
 /// The settings of an application whose script has the groups.
-const BY_SCRIPT: &str = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
+pub(crate) const BY_SCRIPT: &str = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
 
 /// A client with a flow of its own to the server for a group.
-struct Member {
-    client: Client,
+pub(crate) struct Member {
+    pub(crate) client: Client,
     flow: SendFlowId,
     /// The peers that the server has named.
-    hints: BTreeSet<PeerId>,
+    pub(crate) hints: BTreeSet<PeerId>,
 }
 
 impl Member {
@@ -45,7 +45,7 @@ impl Member {
         Self::join(connect(&server.uri_of(application), any, number).await, &join(group)).await
     }
 
-    async fn join(mut client: Client, message: &[u8]) -> Self {
+    pub(crate) async fn join(mut client: Client, message: &[u8]) -> Self {
         let session = client.session();
         let endpoint = &mut client.peer().endpoint;
         let (now, metadata) = (Instant::now(), FlowKind::GroupControl.metadata());
@@ -68,7 +68,7 @@ impl Member {
         tokio::time::timeout(PATIENCE, all).await.expect("hints");
     }
 
-    async fn one_event(&mut self) -> Option<FlowEvent> {
+    pub(crate) async fn one_event(&mut self) -> Option<FlowEvent> {
         let event = self.client.next().await.expect("its sockets work");
         let Event::Flow { session, event } = event else { return None };
         if let FlowEvent::Message { data, .. } = &event

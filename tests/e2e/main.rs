@@ -13,6 +13,8 @@ mod media;
 mod meeting;
 mod moving;
 mod overlay;
+mod plugins;
 mod probing;
 mod recorded;
+mod scripts;
 mod start_and_stop;

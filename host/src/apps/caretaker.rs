@@ -31,10 +31,12 @@ impl Caretaker {
     /// If its thread cannot be started.
     pub fn start(applications: &Arc<Applications>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
+        // Before any script is loaded: what changes later is a change.
+        let mut watch = Watch::default();
+        watch.look(applications);
         let applications = Arc::downgrade(applications);
         let builder = std::thread::Builder::new().name("caretaker".to_owned());
         let thread = builder.spawn(move || {
-            let mut watch = Watch::default();
             while matches!(stopped.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout)) {
                 if !look_after(&applications, &mut watch) {
                     break;

@@ -355,11 +355,13 @@ const CONNECT_CHECK: &str = "the application's name in the URI, and the server's
 const STAY_CHECK: &str = "whether the server was stopped, and its log";
 
 fn refused(status: &Status) -> Failure {
-    Failure::new(
-        Step::Connect,
-        format!("the server refused the connection: {} {}", status.code, status.description),
-        CONNECT_CHECK,
-    )
+    let mut problem = format!("the server refused the connection: {} {}", status.code, status.description);
+    // As AMS says it.
+    let redirect = status.info.as_ref().and_then(|info| info.get("ex")).and_then(|ex| ex.get("redirect"));
+    if let Some(other) = redirect.and_then(Value::as_str) {
+        problem.push_str(&format!(" It names another server: {other}"));
+    }
+    Failure::new(Step::Connect, problem, CONNECT_CHECK)
 }
 
 /// `None` if the future takes longer.

@@ -1,4 +1,5 @@
-//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg` and a few socket options.
+//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg` and a few socket options; and a call of the C
+//! library that no crate wraps.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -11,6 +12,16 @@ use std::ptr;
 use super::ancillary::{CONTROL_LEN, Control};
 use super::local::LocalAddress;
 use super::sockaddr::SocketName;
+
+/// Has the allocator give memory that is free back to the system. glibc keeps what lies below anything that is still in use;
+/// with other C libraries this does nothing.
+pub fn return_freed_memory() {
+    // SAFETY: takes no pointer, may be called by any thread at any time, and takes the allocator's own locks.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
 
 /// The arrays of headers that one `recvmmsg` or `sendmmsg` works on.
 ///

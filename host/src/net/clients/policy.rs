@@ -11,6 +11,8 @@ use super::{Client, Clients};
 use crate::apps::Actor;
 use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientStats};
 use crate::flash::amf::Value;
+use crate::flash::command::{Level, info};
+use crate::flash::server::CallError;
 use crate::introducer::Counter;
 use crate::net::ports::Ports;
 
@@ -55,6 +57,7 @@ impl Clients {
             mailboxes: &self.mailboxes,
             ports,
             services: &self.services,
+            pendings: &mut self.pendings,
             actions: &mut self.actions,
             doomed: &mut self.doomed,
         };
@@ -66,7 +69,13 @@ impl Clients {
                 call(client, session, &method, arguments, token, acting.actions);
             }
             AppCommand::Answer { transaction, outcome, .. } => {
-                if let Err(error) = client.connection.answer(transaction, outcome, acting.actions) {
+                let mut result = client.connection.answer(transaction, outcome, acting.actions);
+                if matches!(result, Err(CallError::Encode(_))) {
+                    let problem = "The result cannot be written in this client's encoding.";
+                    let problem = info(Level::Error, "NetConnection.Call.Failed", problem);
+                    result = client.connection.answer(transaction, Err(problem), acting.actions);
+                }
+                if let Err(error) = result {
                     tracing::debug!(%session, %error, "answer to a call not sent");
                 }
             }

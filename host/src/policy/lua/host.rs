@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,6 +23,11 @@ const MAIN: &str = "main.lua";
 pub(super) const STACK: usize = 16 << 20;
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// So many bytes of machines are worth giving back, with what the host had for them. To look for them takes all threads'
+/// allocations some time, so that it is not done more often than this.
+const WORTH_TRIMMING: usize = 4 << 20;
+const TRIM_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a thread that is to end is looked at.
 const STOP_POLL: Duration = Duration::from_millis(2);
@@ -45,11 +50,13 @@ pub struct HostSettings {
     pub threads: usize,
     /// How long a handler may go on after its time before its thread counts as stuck.
     pub patience: Duration,
+    /// Gives memory that this process has freed back to the system; called when scripts have freed much.
+    pub trim: Option<fn()>,
 }
 
 impl Default for HostSettings {
     fn default() -> Self {
-        Self { threads: 2, patience: Duration::from_secs(2) }
+        Self { threads: 2, patience: Duration::from_secs(2), trim: None }
     }
 }
 
@@ -64,6 +71,9 @@ pub struct Host {
 struct Pool {
     state: Mutex<PoolState>,
     patience: Duration,
+    trim: Option<fn()>,
+    /// Bytes that scripts have freed since the last trim.
+    freed: Arc<AtomicUsize>,
     is_over: AtomicBool,
     wake: Condvar,
 }
@@ -122,6 +132,8 @@ impl Host {
         let pool = Arc::new(Pool {
             state: Mutex::new(state),
             patience: settings.patience,
+            trim: settings.trim,
+            freed: Arc::default(),
             is_over: AtomicBool::new(false),
             wake: Condvar::new(),
         });
@@ -153,7 +165,8 @@ impl Host {
             return Err(ScriptError::NoScript(folder.to_owned()));
         }
         let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, Arc::clone(&self.commands)));
-        let opening = Opening { shared: Arc::clone(&shared), registry: Arc::clone(&self.registry) };
+        let (registry, freed) = (Arc::clone(&self.registry), Arc::clone(&self.pool.freed));
+        let opening = Opening { shared: Arc::clone(&shared), registry, freed };
         let mut pool = self.pool.state();
         let place = pool.place(&shared.name);
         let thread = pool.threads.get_mut(place).ok_or(ScriptError::Stopped)?;
@@ -219,9 +232,18 @@ pub(super) fn main_file(folder: &Path) -> Option<String> {
 /// The watchdog.
 fn watch(pool: &Pool) {
     let mut state = pool.state();
+    let mut trimmed = None;
     while !pool.is_over.load(Ordering::Acquire) {
         let now = Instant::now();
         state.threads.iter().for_each(|thread| thread.watched.look(now, pool.patience));
+        if let Some(trim) = pool.trim
+            && pool.freed.load(Ordering::Relaxed) >= WORTH_TRIMMING
+            && trimmed.is_none_or(|trimmed| now.saturating_duration_since(trimmed) >= TRIM_EVERY)
+        {
+            trimmed = Some(now);
+            pool.freed.store(0, Ordering::Relaxed);
+            trim();
+        }
         state = pool.wake.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
     }
 }

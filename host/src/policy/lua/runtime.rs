@@ -347,6 +347,7 @@ impl Runtime {
                 }
                 let old = std::mem::replace(&mut self.vm, vm);
                 old.cancel(|_| true);
+                self.world.note_freed(old.most());
                 drop(old);
                 self.has_warned = false;
                 self.begin();

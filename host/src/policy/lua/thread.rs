@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -21,6 +22,8 @@ const BATCH: usize = 32;
 pub(super) struct Opening {
     pub(super) shared: Arc<Shared>,
     pub(super) registry: Arc<dyn Registry>,
+    /// Bytes that machines have given back to this process, which may keep them.
+    pub(super) freed: Arc<AtomicUsize>,
 }
 
 /// Runs what comes until the sender is gone and all instances have ended.
@@ -69,9 +72,9 @@ impl Drop for Ending {
 
 /// One instance, from its start to its end.
 async fn run_instance(opening: Opening) {
-    let Opening { shared, registry } = opening;
-    let _ending = Ending(Arc::clone(&shared));
-    let Some(mut runtime) = start(&shared, &registry).await else { return };
+    let shared = &opening.shared;
+    let _ending = Ending(Arc::clone(shared));
+    let Some(mut runtime) = start(shared, &opening.registry).await else { return };
     let mut lookups: JoinSet<(u64, LookupResult)> = JoinSet::new();
     loop {
         for _ in 0..BATCH {
@@ -79,18 +82,22 @@ async fn run_instance(opening: Opening) {
             if matches!(event, AppEvent::Reload) {
                 runtime.set_settings(shared.settings.load_full());
             }
-            work(&shared, || runtime.handle(Instant::now(), event));
+            work(shared, || runtime.handle(Instant::now(), event));
         }
         while let Some(Ok((token, result))) = lookups.try_join_next() {
-            work(&shared, || runtime.handle_lookup(Instant::now(), token, result));
+            work(shared, || runtime.handle_lookup(Instant::now(), token, result));
         }
         if runtime.next_timeout().is_some_and(|at| at <= Instant::now()) {
-            work(&shared, || runtime.handle_timeout(Instant::now()));
+            work(shared, || runtime.handle_timeout(Instant::now()));
         }
         for job in runtime.world.take_jobs() {
             lookups.spawn_local(async move { (job.token, job.lookup.await) });
         }
+        opening.freed.fetch_add(runtime.world.take_freed(), Ordering::Relaxed);
         if runtime.is_over() {
+            let most = runtime.vm.most();
+            drop(runtime);
+            opening.freed.fetch_add(most, Ordering::Relaxed);
             return;
         }
         if !shared.inbox.is_empty() {
@@ -102,7 +109,7 @@ async fn run_instance(opening: Opening) {
             () = sleep_until(runtime.next_timeout()) => (),
             Some(done) = lookups.join_next() => {
                 if let Ok((token, result)) = done {
-                    work(&shared, || runtime.handle_lookup(Instant::now(), token, result));
+                    work(shared, || runtime.handle_lookup(Instant::now(), token, result));
                 }
             }
         }

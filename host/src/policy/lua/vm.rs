@@ -1,6 +1,6 @@
 //! One machine: a script with its handlers, those that run and those that wait.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -29,6 +29,11 @@ pub(super) struct Vm {
     run: Function,
     close: Function,
     wait: Table,
+    /// When this many bytes are in use after a handler, what is no longer needed is given back.
+    collect_at: Cell<usize>,
+    /// The most bytes that have been in use; and the same since the world was last told of some that were freed.
+    most: Cell<usize>,
+    peak: Cell<usize>,
     pub(super) state: Rc<State>,
     pub(super) lua: Lua,
 }
@@ -105,7 +110,18 @@ impl Vm {
         ))?;
         let run = native.get("run")?;
         budget.install(&lua)?;
-        Ok(Self { waiting: RefCell::default(), run, close, wait, state, lua })
+        let collect_at = Cell::new(state.budget.memory() / 2);
+        Ok(Self {
+            waiting: RefCell::default(),
+            run,
+            close,
+            wait,
+            collect_at,
+            most: Cell::new(0),
+            peak: Cell::new(0),
+            state,
+            lua,
+        })
     }
 
     /// Runs a chunk that may not wait.
@@ -138,6 +154,35 @@ impl Vm {
     }
 
     fn resume(&self, task: Task, arguments: MultiValue) -> Progress {
+        let progress = self.go_on(task, arguments);
+        self.tidy();
+        progress
+    }
+
+    /// A handler that took much leaves it behind; Lua by itself would keep that until the script takes as much again.
+    fn tidy(&self) {
+        let mut used = self.lua.used_memory();
+        if used > self.peak.get() {
+            self.peak.set(used);
+            self.most.set(self.most.get().max(used));
+        }
+        if used >= self.collect_at.get() {
+            // An error could only come from a finalizer, and there are none.
+            let _ = self.lua.gc_collect();
+            used = self.lua.used_memory();
+            self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(2)));
+        }
+        if used < self.peak.get() / 2 {
+            self.state.world.note_freed(self.peak.replace(used) - used);
+        }
+    }
+
+    /// The most bytes that it has had at a time: so much may be left free in many small pieces when it ends.
+    pub(super) fn most(&self) -> usize {
+        self.most.get()
+    }
+
+    fn go_on(&self, task: Task, arguments: MultiValue) -> Progress {
         let budget = &self.state.budget;
         self.state.failure.take();
         budget.start(task.used);

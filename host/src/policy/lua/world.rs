@@ -42,6 +42,8 @@ pub(super) struct World {
     /// Whether the script has asked for the instance's end.
     pub(super) is_ending: Cell<bool>,
     last_token: Cell<u64>,
+    /// Bytes that machines have given back.
+    freed: Cell<usize>,
 }
 
 impl World {
@@ -68,6 +70,7 @@ impl World {
             running: Cell::new(0),
             is_ending: Cell::new(false),
             last_token: Cell::new(0),
+            freed: Cell::new(0),
         }
     }
 
@@ -106,6 +109,16 @@ impl World {
     /// A lookup has come back.
     pub(super) fn job_done(&self) {
         self.running.set(self.running.get().saturating_sub(1));
+    }
+
+    /// A machine has given that many bytes back.
+    pub(super) fn note_freed(&self, bytes: usize) {
+        self.freed.set(self.freed.get().saturating_add(bytes));
+    }
+
+    /// How many bytes machines have given back since the last call.
+    pub(super) fn take_freed(&self) -> usize {
+        self.freed.take()
     }
 
     pub(super) fn send(&self, command: AppCommand) -> bool {

@@ -82,7 +82,7 @@ fn client(number: u32) -> ClientId {
 
 fn host(threads: usize) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
-    let settings = HostSettings { threads, patience: Duration::from_millis(50) };
+    let settings = HostSettings { threads, patience: Duration::from_millis(50), trim: None };
     (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
 }
 

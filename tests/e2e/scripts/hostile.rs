@@ -1,0 +1,295 @@
+//! Scripts that mean harm, or come to it: the server stays, other applications do not notice, and memory comes back.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use introd::client::Client;
+use introd::flash::amf::Value;
+use introd::flash::command::{Command, Encoding};
+use rtmfp::PeerId;
+
+use super::{ALL_LOOKUPS, Peer, ask, logged};
+use crate::harness::clients::{PATIENCE, connect};
+use crate::harness::files::Files;
+use crate::harness::program::Server;
+use crate::harness::raw;
+
+const HOSTILE: &str = "
+    local armed, kept = 'none', {}
+    local deeds = {}
+    function deeds.loop() while true do end end
+    function deeds.loopInPcall() while true do pcall(function() while true do end end) end end
+    function deeds.coroutine() coroutine.wrap(function() while true do end end)() end
+    function deeds.coroutines() while true do coroutine.resume(coroutine.create(function() while true do end end)) end end
+    function deeds.recursion() local function f(n) return 1 + f(n + 1) end return f(1) end
+    function deeds.gibibyte() return #('x'):rep(1 << 30) end
+    function deeds.hoard() local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end
+    function deeds.pattern() return string.find(('a'):rep(100000), '.-.-.-.-.-.-b') end
+    function deeds.errorTable() error({}) end
+    function deeds.errorNil() error(nil) end
+    function deeds.errorFunction() error(print) end
+    function Client:deed(name) return deeds[name]() end
+    function Client:arm(name) armed = name return true end
+    function Client:alive() return true end
+    function Client:waiting() return kept.waiting or 0 end
+    function Client:release()
+        local ok, problem = pcall(application.sendPeerRedirect, { self.farAddress }, kept.event)
+        return { ok, problem }
+    end
+    function application.onPeerLookup(event)
+        if armed == 'keep' then kept.event = event return end
+        if armed == 'wait' then
+            kept.waiting = (kept.waiting or 0) + 1
+            sleep(4000)
+            kept.waiting = kept.waiting - 1
+            application.denyPeerLookup(event)
+            return
+        end
+        deeds[armed]()
+    end";
+
+/// Handlers that all fail, each in its way.
+const FAILING: &str = "
+    local function fail() error('deliberate') end
+    for _, name in ipairs { 'onAppStart', 'onAppStop', 'onDisconnect', 'onPeerLookup', 'onStatus' } do application[name] = fail end
+    for _, name in ipairs { 'onFarAddressChange', 'onReportedAddressesChange', 'onGroupJoin', 'onGroupLeave', 'fails' } do
+        Client[name] = fail
+    end
+    function application.onConnect(client) setTimeout(fail, 1) client:call('nothing', fail) return true end";
+
+/// Somebody who looks up peers, from an address of its own, without a connection.
+struct Asker {
+    socket: UdpSocket,
+    server: SocketAddr,
+    last: u64,
+}
+
+impl Asker {
+    fn new(server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        Self { socket, server, last: 0 }
+    }
+
+    fn send(&mut self, target: PeerId) {
+        self.last += 1;
+        let mut tag = [0; 16];
+        tag[..8].copy_from_slice(&self.last.to_be_bytes());
+        self.socket.send_to(&raw::lookup(target, tag), self.server).expect("it can be sent");
+    }
+
+    /// How long an answer takes; `None` if there is none.
+    fn ask(&mut self, target: PeerId) -> Option<Duration> {
+        let sent = Instant::now();
+        self.send(target);
+        let mut bytes = [0; 2048];
+        loop {
+            let (length, from) = self.socket.recv_from(&mut bytes).ok()?;
+            // The target says hello, too.
+            if from == self.server && matches!(raw::answer(&mut bytes[..length]), Some(raw::Answer::Redirect(_))) {
+                return Some(sent.elapsed());
+            }
+        }
+    }
+}
+
+/// How long lookups take, in microseconds: half of them, and all but one of a hundred.
+struct Latency {
+    half: u128,
+    most: u128,
+}
+
+impl std::fmt::Display for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "half of them within {} us, 99 % within {} us", self.half, self.most)
+    }
+}
+
+/// Lookups of a good application's peer, one after the other, for as long as `is_busy`, and so many at least.
+fn measure(asker: &mut Asker, target: PeerId, at_least: usize) -> Latency {
+    let mut all: Vec<u128> = (0..at_least)
+        .map(|_| {
+            asker.ask(target).expect("another application's script does not keep this one from answering").as_micros()
+        })
+        .collect();
+    all.sort_unstable();
+    Latency { half: all[all.len() / 2], most: all[all.len() * 99 / 100] }
+}
+
+/// The server's resident memory in bytes.
+fn resident(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
+    line.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok()).expect("a number") * 1024
+}
+
+async fn client(uri: &str, number: u64) -> Client {
+    connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
+}
+
+/// What a client is told while the script counts as hanging: on a busy machine, even the end of its time may come late.
+const UNANSWERED: &str = "the application does not answer";
+
+/// The script does that.
+async fn does(client: &mut Client, method: &str, arguments: Vec<Value>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask(client, method, arguments.clone()).await {
+            Err(problem) if problem.contains(UNANSWERED) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            result => return assert_eq!(result, Ok(true.into()), "{method} {arguments:?}"),
+        }
+    }
+}
+
+/// Starts something without waiting for its end.
+fn begin(client: &mut Client, deed: &str) {
+    let command = Command::new("deed", 0.0, vec![deed.into()]).to_message(Encoding::Amf0, 0).expect("a command");
+    client.tell_server(command).expect("it can be sent");
+}
+
+#[tokio::test]
+async fn other_applications_do_not_notice() {
+    const MIB: u64 = 1 << 20;
+    let files = Files::new("script-hostile");
+    let limits = "<ScriptEngine><MaxTimeOut>0.3</MaxTimeOut><RuntimeSize>65536</RuntimeSize></ScriptEngine>\
+                  <MaxAppIdleTime>1</MaxAppIdleTime>\
+                  <Policy><Deadline>1000</Deadline><OnDeadline>deny</OnDeadline><OnFailure>deny</OnFailure></Policy>";
+    files.script("hostile", HOSTILE, &format!("{limits}{ALL_LOOKUPS}"));
+    files.script("good", include_str!("../../../lua/introductions/main.lua"), ALL_LOOKUPS);
+    let server = Server::configured(files.path(), 1);
+    let target = Peer::stay(&server.uri_of("good"));
+    let target: PeerId = target_id(&target);
+    let mut eve = client(&server.uri_of("hostile"), 1).await;
+    let hostile = eve.id();
+    let mut asker = Asker::new(server.addresses[0]);
+    measure(&mut asker, target, 200);
+    let idle = measure(&mut asker, target, 1000);
+    let before = resident(&server);
+    let mut report = format!("idle: {idle}, {} MiB\n", before / MIB);
+    let mut peak = before;
+
+    // What never ends, what takes too much, what fails in odd ways: by a call, and by a lookup.
+    for deed in [
+        "loop",
+        "loopInPcall",
+        "coroutine",
+        "coroutines",
+        "recursion",
+        "gibibyte",
+        "hoard",
+        "pattern",
+        "errorTable",
+        "errorNil",
+        "errorFunction",
+    ] {
+        begin(&mut eve, deed);
+        let busy = measure(&mut asker, target, 300);
+        peak = peak.max(resident(&server));
+        let problem = ask(&mut eve, "deed", vec![deed.into()]).await.expect_err(deed);
+        assert!(problem.contains("deed") || problem.contains(UNANSWERED), "{deed}: {problem}");
+        does(&mut eve, "arm", vec![deed.into()]).await;
+        let mut other = Asker::new(server.addresses[0]);
+        other.send(hostile);
+        // Behind the lookup in the application's queue: when this is answered, the lookup has been.
+        does(&mut eve, "alive", Vec::new()).await;
+        report += &format!("{deed}: {busy}\n");
+    }
+
+    // An event that is kept, and answered after its deadline.
+    does(&mut eve, "arm", vec!["keep".into()]).await;
+    Asker::new(server.addresses[0]).send(hostile);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let late = ask(&mut eve, "release", Vec::new()).await;
+    let Ok(Value::Array(late)) = &late else { panic!("{late:?}") };
+    let text = late[1].as_str().expect("an error");
+    assert!(late[0] == false.into() && text.contains("this lookup has been answered"), "{late:?}");
+
+    // Ten thousand handlers wait at a time.
+    does(&mut eve, "arm", vec!["wait".into()]).await;
+    let mut crowd = Asker::new(server.addresses[0]);
+    let mut waiting = 0.0;
+    for round in 0..50 {
+        for _ in 0..200 {
+            crowd.send(hostile);
+        }
+        // The server has taken these before more come: what it has no room for is lost.
+        waiting =
+            ask(&mut eve, "waiting", Vec::new()).await.ok().and_then(|value| value.as_number()).expect("a number");
+        if round == 25 {
+            let busy = measure(&mut asker, target, 300);
+            report += &format!("with {waiting} handlers that wait: {busy}\n");
+        }
+    }
+    let crowded = measure(&mut asker, target, 300);
+    peak = peak.max(resident(&server));
+    report += &format!("with {waiting} handlers that wait: {crowded}, peak {} MiB\n", peak / MIB);
+    assert!(waiting > 1000.0, "only {waiting} wait at the end");
+    let deadline = Instant::now() + PATIENCE;
+    while ask(&mut eve, "waiting", Vec::new()).await != Ok(0.0.into()) {
+        assert!(Instant::now() < deadline, "they wait for ever");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    // Gone, and its memory with it.
+    eve.close().await;
+    logged(&server, "ends: it has no clients app=hostile/room", 1).await;
+    let deadline = Instant::now() + PATIENCE;
+    while resident(&server) > before + 16 * MIB && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let after = resident(&server);
+    report += &format!("after: {}, {} MiB", measure(&mut asker, target, 300), after / MIB);
+    eprintln!("{report}");
+    assert!(peak <= before + 200 * MIB, "{report}");
+    assert!(after <= before + 16 * MIB, "{report}");
+    let ended = server.stop();
+    // Each lookup of the deeds and the one that was kept were denied, and so were those that waited, by their deadline.
+    assert!(ended.counter("rtmfp_lookups_denied") > 1000, "{ended:?}");
+    assert_eq!(ended.counter("application_busy") + ended.counter("worker_mailbox_full"), 0);
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+}
+
+fn target_id(peer: &Peer) -> PeerId {
+    peer.id.parse().expect("a peer id")
+}
+
+#[tokio::test]
+async fn handlers_that_all_fail_fail_alone() {
+    let files = Files::new("script-failing");
+    files.script("app", FAILING, &format!("{ALL_LOOKUPS}<MaxAppIdleTime>0</MaxAppIdleTime>"));
+    let server = Server::configured(files.path(), 2);
+    let mut ann = client(&server.uri(0), 1).await;
+    let id = ann.id();
+    let problem = ask(&mut ann, "fails", Vec::new()).await.expect_err("it fails");
+    assert!(
+        problem.contains("fails") && !problem.contains("deliberate"),
+        "what went wrong is not for clients: {problem}"
+    );
+    Asker::new(server.addresses[0]).send(id);
+    logged(&server, "onPeerLookup", 1).await;
+    // The server itself does not mind.
+    let mut bob = client(&server.uri_of("elsewhere"), 2).await;
+    let bob_id = bob.id();
+    let mut asker = Asker::new(server.addresses[0]);
+    tokio::task::spawn_blocking(move || asker.ask(bob_id).expect("the built-in answer")).await.expect("an answer");
+    assert!(crate::harness::clients::create_stream(&mut bob, 2.0).await > 0.0);
+    ann.close().await;
+    logged(&server, "onAppStop", 1).await;
+    let ended = server.stop();
+    for handler in [
+        "onAppStart",
+        "onReportedAddressesChange",
+        "onPeerLookup",
+        "onDisconnect",
+        "onAppStop",
+        "timer",
+        "onStatus",
+        "fails",
+    ] {
+        assert!(ended.stderr.contains(&format!("handler=\"{handler}\"")), "{handler}: {}", ended.stderr);
+    }
+    assert!(ended.stderr.contains("main.lua:2: deliberate"), "{ended:?}");
+    assert!(ended.counter("rtmfp_lookups_denied") > 0);
+}

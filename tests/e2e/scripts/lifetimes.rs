@@ -1,0 +1,165 @@
+//! When applications with scripts begin and end, and how a new version of a script takes over.
+
+use std::time::{Duration, Instant};
+
+use introd::client::{Client, Step};
+use introd::flash::amf::Value;
+
+use super::{ask, logged, said};
+use crate::harness::clients::{PATIENCE, create_stream};
+use crate::harness::files::Files;
+use crate::harness::program::Server;
+
+const TELLS: &str = "
+    function application.onAppStart() trace('<<start ' .. application.name .. '>>') end
+    function application.onAppStop(info) trace('<<stop ' .. application.name .. ' ' .. info.reason .. '>>') end";
+
+async fn client(uri: &str, number: u64) -> Client {
+    crate::harness::clients::connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
+}
+
+#[tokio::test]
+async fn instances_begin_with_the_server_or_their_first_client_and_end_when_idle() {
+    let files = Files::new("script-lifetimes");
+    files.script("early", TELLS, "<LoadOnStartup>true</LoadOnStartup><MaxAppIdleTime>0</MaxAppIdleTime>").script(
+        "late",
+        TELLS,
+        "<MaxAppIdleTime>1</MaxAppIdleTime>",
+    );
+    let server = Server::configured(files.path(), 2);
+    logged(&server, "<<start early/_definst_>>", 1).await;
+    assert!(!server.log().contains("<<start late"));
+    client(&server.uri_of("late"), 1).await.close().await;
+    logged(&server, "<<start late/room>>", 1).await;
+    logged(&server, "<<stop late/room server>>", 1).await;
+    // It begins again.
+    let second = client(&server.uri_of("late"), 2).await;
+    logged(&server, "<<start late/room>>", 2).await;
+    let ended = server.stop();
+    drop(second);
+    let said = said(&ended.stderr);
+    let of_late: Vec<_> = said.iter().filter(|said| said.contains("late")).collect();
+    assert_eq!(
+        of_late,
+        ["start late/room", "stop late/room server", "start late/room", "stop late/room server"]
+            .iter()
+            .collect::<Vec<_>>()
+    );
+    let of_early: Vec<_> = said.iter().filter(|said| said.contains("early")).collect();
+    assert_eq!(of_early, ["start early/_definst_", "stop early/_definst_ server"].iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn shutdown_sends_clients_away_and_the_next_gets_a_new_instance() {
+    let files = Files::new("script-shutdown");
+    files.script("app", &format!("{TELLS} function Client:close() return application.shutdown() end"), "");
+    let server = Server::configured(files.path(), 1);
+    let uri = server.uri(0);
+    let (mut first, mut second) = (client(&uri, 1).await, client(&uri, 2).await);
+    let _ = ask(&mut first, "close", Vec::new()).await;
+    let failure = second.stay().await;
+    assert_eq!(failure.step, Step::Stay, "{failure}");
+    // At once, though the server has not seen the last of the others.
+    let mut third = client(&uri, 3).await;
+    assert!(create_stream(&mut third, 2.0).await > 0.0);
+    let ended = server.stop();
+    let expected = ["start app/room", "stop app/room shutdown", "start app/room", "stop app/room server"];
+    assert_eq!(said(&ended.stderr), expected);
+}
+
+/// A script of that version, which hands clients over from one to the next.
+fn version(number: u32) -> String {
+    format!(
+        "function application.onAppStart()
+            for _, client in ipairs(application.clients) do client.kept = true end
+        end
+        function Client:version() return {number} end
+        function Client:state() return {{ self.kept or false, self.note or 'no note', #application.clients }} end
+        function Client:remember(note) self.note = note return self.note end"
+    )
+}
+
+async fn is_version(client: &mut Client, number: u32) {
+    let deadline = Instant::now() + PATIENCE;
+    while ask(client, "version", Vec::new()).await != Ok(f64::from(number).into()) {
+        assert!(Instant::now() < deadline, "version {number} does not take over");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_keeps_the_clients_and_one_that_does_not_load_changes_nothing() {
+    let files = Files::new("script-versions");
+    files.script("app", &version(1), "");
+    let mut server = Server::configured(files.path(), 2);
+    let mut ann = client(&server.uri(0), 1).await;
+    is_version(&mut ann, 1).await;
+    assert_eq!(ask(&mut ann, "remember", vec!["x".into()]).await, Ok("x".into()));
+    let state = |kept: bool, note: &str| Ok(Value::Array(vec![kept.into(), note.into(), 1.0.into()]));
+    assert_eq!(ask(&mut ann, "state", Vec::new()).await, state(false, "x"));
+
+    files.script("app", &version(2), "");
+    assert!(server.reload());
+    is_version(&mut ann, 2).await;
+    // The client is the same; what the old script knew of it is not known to the new one.
+    assert_eq!(ask(&mut ann, "state", Vec::new()).await, state(true, "no note"));
+
+    for broken in ["function broken(", "error('not this one')", "while true do pcall(error) end"] {
+        files.script("app", broken, "");
+        assert!(server.reload());
+    }
+    logged(&server, "the changed script does not load; the old one goes on", 3).await;
+    is_version(&mut ann, 2).await;
+    assert_eq!(ask(&mut ann, "state", Vec::new()).await, state(true, "no note"));
+    files.script("app", &version(3), "");
+    assert!(server.reload());
+    is_version(&mut ann, 3).await;
+    let ended = server.stop();
+    assert!(ended.stderr.contains("main.lua:1: not this one"), "{ended:?}");
+    assert!(ended.stderr.contains("has run longer than"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_loaded_when_it_is_watched() {
+    let files = Files::new("script-watched");
+    let watch = "<ScriptEngine><Watch>true</Watch></ScriptEngine>";
+    files.script("app", "load('rules.lua')", watch).script("unwatched", &version(1), "");
+    files.write("../applications/app/rules.lua", &version(1));
+    let server = Server::configured(files.path(), 1);
+    let (mut ann, mut bob) = (client(&server.uri(0), 1).await, client(&server.uri_of("unwatched"), 2).await);
+    is_version(&mut ann, 1).await;
+    files.write("../applications/app/rules.lua", &version(2));
+    files.write("../applications/unwatched/main.lua", &version(2));
+    is_version(&mut ann, 2).await;
+    files.write("../applications/app/rules.lua", &version(3));
+    is_version(&mut ann, 3).await;
+    is_version(&mut bob, 1).await;
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_script_that_does_not_load_turns_clients_away_until_it_is_mended() {
+    let files = Files::new("script-broken");
+    files.script("app", "\nx x", "");
+    let server = Server::configured(files.path(), 1);
+    let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), 1);
+    let destination = introd::client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
+    let refused = Client::connect(peer, id, destination, &Default::default(), PATIENCE).await.err().expect("a refusal");
+    assert!(refused.problem.contains("NetConnection.Connect.Rejected"), "{refused}");
+    logged(&server, "main.lua:2: syntax error", 1).await;
+    // Nobody has to tell the server: the next clients find it mended, as soon as those who were turned away are gone.
+    files.script("app", &version(1), "");
+    let deadline = Instant::now() + PATIENCE;
+    for number in 2.. {
+        let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), number);
+        let destination = introd::client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
+        if let Ok(mut client) = Client::connect(peer, id, destination, &Default::default(), PATIENCE).await {
+            is_version(&mut client, 1).await;
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", server.log());
+        // Each that is turned away has some seconds to take that in.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    server.stop();
+}

@@ -1,0 +1,87 @@
+//! The applications in `lua/`, as they are.
+
+use std::process::Command;
+
+use introd::flash::amf::Value;
+
+use super::{Peer, ask, find};
+use crate::harness::clients::connect;
+use crate::harness::files::{Files, SHIPPED};
+use crate::harness::program::{Server, binary, probe};
+
+#[test]
+fn their_own_tests_pass_by_the_program() {
+    let mut folders: Vec<_> = std::fs::read_dir(SHIPPED)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.join("main.lua").is_file())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= 4, "{folders:?}");
+    let output = Command::new(binary()).arg("test").args(&folders).output().expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.matches("ok    ").count() >= 15 && !text.contains("FAIL"), "{text}");
+    // A folder without tests is nothing tested, and says so.
+    let output = Command::new(binary()).arg("test").arg(format!("{SHIPPED}/library")).output().expect("it runs");
+    assert!(!output.status.success());
+}
+
+#[test]
+fn clients_meet_in_each_of_them() {
+    let files = Files::new("shipped-meet");
+    files.shipped_applications();
+    for workers in [1, 3] {
+        let server = Server::configured(files.path(), workers);
+        for application in ["introductions", "filter", "groups", "distributed"] {
+            let ended = probe(&["--meet", "--json", &server.uri_of(application)]);
+            assert_eq!(ended.code, Some(0), "{application}: {ended:?}\n{}", server.log());
+            let report = ended.json();
+            assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()));
+        }
+        let ended = server.stop();
+        assert!(ended.counter("rtmfp_redirects") >= 4 && ended.counter("rtmfp_forwards") >= 4, "{ended:?}");
+        assert!(!ended.stderr.contains("ERROR"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_filter_counts_each_no_and_is_silent_about_strangers() {
+    let files = Files::new("shipped-filter");
+    files.shipped_applications();
+    let server = Server::configured(files.path(), 2);
+    let uri = server.uri_of("filter");
+    let mut target = connect(&uri, "127.0.0.1:0".parse().expect("an address"), 1).await;
+    let id = target.id().to_string();
+    assert_eq!(ask(&mut target, "allow", vec![Value::from("17".repeat(32))]).await, Ok(true.into()));
+    let finding = |patience: &'static str, peer: String| {
+        let uri = uri.clone();
+        tokio::task::spawn_blocking(move || find(&peer, &uri, patience))
+    };
+    let attended = async |target: &mut introd::client::Client, finding: tokio::task::JoinHandle<_>| {
+        tokio::select! {
+            ended = finding => ended.expect("it ends"),
+            failure = target.stay() => panic!("{failure}"),
+        }
+    };
+    // One that the target does not allow.
+    let ended = attended(&mut target, finding("1", id.clone())).await;
+    assert_eq!((ended.code, &ended.json()["failed_step"]), (Some(1), &"introduction".into()), "{ended:?}");
+    // One that nobody knows.
+    let ended = attended(&mut target, finding("1", "18".repeat(32))).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    // Everybody's friend.
+    let friend = tokio::task::spawn_blocking({
+        let uri = uri.clone();
+        move || Peer::stay(&uri)
+    });
+    let friend = friend.await.expect("it stays");
+    let ended = attended(&mut target, finding("20", friend.id.clone())).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let ended = server.stop();
+    let count = |name| ended.counter(name);
+    let denied = count("rtmfp_lookups_denied");
+    assert!(denied > 0, "{ended:?}");
+    // The document: lookups without redirects are those that were ignored or denied.
+    assert!(count("rtmfp_lookups") - count("rtmfp_redirects") > denied, "{ended:?}");
+}

@@ -1,9 +1,9 @@
 //! An instance, as others see it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -48,8 +48,9 @@ pub(super) struct Shared {
     pub(super) questions: Arc<Questions>,
     state: AtomicU8,
     failure: Mutex<Option<Failure>>,
-    /// Since when its script has been running without a break.
-    busy_since: Mutex<Option<Instant>>,
+    made: Instant,
+    /// Since when its script has been running without a break, in nanoseconds from `made`; 0 if it does not.
+    busy_since: AtomicU64,
 }
 
 impl Shared {
@@ -68,7 +69,8 @@ impl Shared {
             questions: Arc::default(),
             state: AtomicU8::new(ScriptState::Starting as u8),
             failure: Mutex::default(),
-            busy_since: Mutex::default(),
+            made: Instant::now(),
+            busy_since: AtomicU64::new(0),
         }
     }
 
@@ -93,11 +95,13 @@ impl Shared {
 
     /// Its script begins, or ends, to run.
     pub(super) fn set_busy(&self, since: Option<Instant>) {
-        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        let nanos = |since: Instant| u64::try_from(since.saturating_duration_since(self.made).as_nanos());
+        self.busy_since.store(since.map_or(0, |since| nanos(since).unwrap_or(u64::MAX).max(1)), Ordering::Release);
     }
 
     pub(super) fn busy_since(&self) -> Option<Instant> {
-        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner)
+        let nanos = self.busy_since.load(Ordering::Acquire);
+        (nanos != 0).then(|| self.made.checked_add(Duration::from_nanos(nanos))).flatten()
     }
 
     /// Answers everything that waits, in place of the script.

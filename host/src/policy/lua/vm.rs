@@ -6,12 +6,12 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mlua::thread::ThreadStatus;
-use mlua::{Function, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
+use mlua::{Function, IntoLuaMulti, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
 
 use super::failure::Failure;
 use super::limits::Budget;
 use super::loading::Sources;
+use super::lookup_event::Facts;
 use super::natives;
 use super::opaque::Nothing;
 use super::roster::Member;
@@ -21,12 +21,17 @@ use super::world::World;
 
 /// The most handlers that wait at a time.
 const MAX_WAITING: usize = 16_384;
+/// The most coroutines that are kept for the next handlers.
+const MAX_IDLE: usize = 64;
 
 /// A machine.
 pub(super) struct Vm {
     // Declared before the machine that their values belong to, so that they go first.
     waiting: RefCell<HashMap<u64, Task>>,
-    run: Function,
+    /// Coroutines that have served a handler and can serve another.
+    idle: RefCell<Vec<Thread>>,
+    serve: Function,
+    look_up: Function,
     close: Function,
     wait: Table,
     /// When this many bytes are in use after a handler, what is no longer needed is given back.
@@ -41,7 +46,8 @@ pub(super) struct Vm {
 /// A handler on its way.
 pub(super) struct Task {
     thread: Thread,
-    handler: Function,
+    /// `None` for one that the prelude calls.
+    handler: Option<Function>,
     /// What it was called for.
     pub(super) purpose: Purpose,
     /// How long it has run so far.
@@ -108,12 +114,15 @@ impl Vm {
             &state.methods,
             &wait,
         ))?;
-        let run = native.get("run")?;
+        let (serve, look_up) = (native.get("serve")?, native.get("call_on_peer_lookup")?);
+        state.set_prelude(native.get("make_client")?);
         budget.install(&lua)?;
         let collect_at = Cell::new(state.budget.memory() / 2);
         Ok(Self {
             waiting: RefCell::default(),
-            run,
+            idle: RefCell::default(),
+            serve,
+            look_up,
             close,
             wait,
             collect_at,
@@ -136,14 +145,29 @@ impl Vm {
 
     /// Calls a handler.
     pub(super) fn start(&self, purpose: Purpose, handler: &Function, arguments: MultiValue) -> Progress {
-        let thread = match self.lua.create_thread(self.run.clone()) {
+        self.start_with(purpose, Some(handler.clone()), (handler, arguments))
+    }
+
+    /// Calls `onPeerLookup`, with the event for a question. It gives something back only if there is no such handler.
+    pub(super) fn look_up(&self, number: u64, facts: &Facts) -> Progress {
+        let purpose = Purpose::Lookup(number);
+        match self.lua.create_string(&facts.tag) {
+            Ok(tag) => {
+                let (initiator, interface) = (facts.initiator.as_str(), facts.interface);
+                let arguments = (&self.look_up, number, facts.target(), initiator, tag, interface, facts.asker);
+                self.start_with(purpose, None, arguments)
+            }
+            Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
+        }
+    }
+
+    fn start_with(&self, purpose: Purpose, handler: Option<Function>, arguments: impl IntoLuaMulti) -> Progress {
+        let idle = self.idle.borrow_mut().pop();
+        let thread = match idle.map_or_else(|| self.lua.create_thread(self.serve.clone()), Ok) {
             Ok(thread) => thread,
             Err(error) => return Progress::Ended(purpose, Err(Failure::from(&error))),
         };
-        let mut all = arguments;
-        all.push_front(Value::Function(handler.clone()));
-        let task = Task { thread, handler: handler.clone(), purpose, used: Duration::ZERO };
-        self.resume(task, all)
+        self.resume(Task { thread, handler, purpose, used: Duration::ZERO }, arguments)
     }
 
     /// Goes on with the handler that waits with this token. `None` if there is none.
@@ -153,7 +177,7 @@ impl Vm {
         Some(self.resume(task, results))
     }
 
-    fn resume(&self, task: Task, arguments: MultiValue) -> Progress {
+    fn resume(&self, task: Task, arguments: impl IntoLuaMulti) -> Progress {
         let progress = self.go_on(task, arguments);
         self.tidy();
         progress
@@ -182,24 +206,30 @@ impl Vm {
         self.most.get()
     }
 
-    fn go_on(&self, task: Task, arguments: MultiValue) -> Progress {
+    fn go_on(&self, task: Task, arguments: impl IntoLuaMulti) -> Progress {
         let budget = &self.state.budget;
         self.state.failure.take();
         budget.start(task.used);
-        let outcome = task.thread.resume::<MultiValue>(arguments);
+        let outcome = task.thread.resume::<(Value, MultiValue)>(arguments);
         let (ran, is_over) = budget.stop();
-        let mut results = match outcome {
+        let (first, results) = match outcome {
             Ok(results) => results,
             Err(error) => {
                 let failure = self.state.failure.take().unwrap_or_else(|| Failure::from(&error));
-                return Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, &task.handler)));
+                return Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, task.handler.as_ref())));
             }
         };
-        if task.thread.status() == ThreadStatus::Resumable {
-            let task = Task { used: task.used + ran, ..task };
-            return self.suspend(task, results);
-        }
-        let is_ok = results.pop_front() == Some(Value::Boolean(true));
+        let is_ok = match first {
+            // The handler has ended, and its coroutine waits for the next.
+            Value::Boolean(is_ok) => {
+                let mut idle = self.idle.borrow_mut();
+                if idle.len() < MAX_IDLE {
+                    idle.push(task.thread);
+                }
+                is_ok
+            }
+            first => return self.suspend(Task { used: task.used + ran, ..task }, &first, results),
+        };
         if is_ok && !is_over {
             return Progress::Ended(task.purpose, Ok(results));
         }
@@ -207,12 +237,15 @@ impl Vm {
             Some(value) if !is_ok => Failure::of(value),
             _ => Failure::default(),
         });
-        Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, &task.handler)))
+        Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, task.handler.as_ref())))
     }
 
     /// A failure with its place. If the handler's time is over that is what counts, whatever else went wrong.
-    fn blamed(&self, failure: Failure, is_over: bool, handler: &Function) -> Failure {
-        let failure = failure.or_at(handler);
+    fn blamed(&self, failure: Failure, is_over: bool, handler: Option<&Function>) -> Failure {
+        let failure = match handler {
+            Some(handler) => failure.or_at(handler),
+            None => failure,
+        };
         if is_over {
             Failure { message: Failure::from(&self.state.budget.error()).message, ..failure }
         } else {
@@ -220,8 +253,8 @@ impl Vm {
         }
     }
 
-    fn suspend(&self, task: Task, mut results: MultiValue) -> Progress {
-        let is_wait = matches!(results.pop_front(), Some(Value::Table(mark)) if mark == self.wait);
+    fn suspend(&self, task: Task, first: &Value, mut results: MultiValue) -> Progress {
+        let is_wait = matches!(first, Value::Table(mark) if *mark == self.wait);
         match results.pop_front() {
             Some(Value::Integer(token)) if is_wait => {
                 let mut waiting = self.waiting.borrow_mut();

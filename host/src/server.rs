@@ -19,11 +19,11 @@ use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::net::{
-    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Switchboard, UdpSocket, Worker, listen,
-    mailbox, return_freed_memory,
+    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Surroundings, Switchboard, UdpSocket,
+    Worker, listen, mailbox, return_freed_memory,
 };
 use crate::policy::lua;
-use crate::policy::native::{Figure, LoadError, Plugins};
+use crate::policy::native::{self, Figure, LoadError, Plugins};
 use crate::record::Recorder;
 use crate::registry::{InMemory, Registry, Resolver, ResolverSettings};
 
@@ -64,6 +64,8 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
     scripts: Arc<lua::Host>,
+    /// The plugins look here for as long as it is there.
+    _surroundings: Arc<Surroundings>,
 }
 
 impl Server {
@@ -152,7 +154,18 @@ impl Server {
         let keying = Arc::new(KeyingPool::start(threads, groups.first().copied().unwrap_or(Group::Modp2))?);
         let (stop, stopped) = watch::channel(false);
 
-        let mut server = Self { addresses, services, stop, workers: Vec::new(), caretaker: None, scripts };
+        let surroundings = Arc::new(Surroundings::new(Arc::clone(&mailboxes), Arc::clone(&services)));
+        let known: std::sync::Weak<dyn native::Surroundings> = Arc::<Surroundings>::downgrade(&surroundings);
+        services.applications.plugins().set_surroundings(known);
+        let mut server = Self {
+            addresses,
+            services,
+            stop,
+            workers: Vec::new(),
+            caretaker: None,
+            scripts,
+            _surroundings: surroundings,
+        };
         for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
             let mut endpoint = endpoint_config(config, identities.clone(), count);
             endpoint.session_prefix = index as u8;

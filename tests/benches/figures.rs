@@ -31,7 +31,7 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = options()?;
     let (mut lookups, mut ceilings, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut handshakes, mut strong) = (Vec::new(), Vec::new());
+    let (mut handshakes, mut strong, mut flows) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         let ceiling = udp_ceiling::measure(udp_ceiling::Options {
@@ -46,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         handshakes.push(server.bench(&options.introd, "handshakes", &duration)?);
         let group14 = [&duration[..], &["--group".to_owned(), "14".to_owned()]].concat();
         strong.push(server.bench(&options.introd, "handshakes", &group14)?);
+        flows.push(server.bench(&options.introd, "flow", &duration)?);
         ratios.push(ceiling.cpu_micros() / number(&lookup, "server_cpu_us")?);
         ceilings.push(ceiling.cpu_micros());
         lookups.push(lookup);
@@ -71,6 +72,8 @@ fn main() -> anyhow::Result<()> {
     row("handshake, group 2, latency p50, us", &percentile(&handshakes, "p50")?, Best::Least, None);
     row("handshake, group 2, latency p99, us", &percentile(&handshakes, "p99")?, Best::Least, None);
     row("handshake, group 14, us CPU", &all(&strong, "server_cpu_us")?, Best::Least, None);
+    let rates = all(&flows, "server_megabytes_per_cpu_second")?;
+    row("client-to-server flow, MB a CPU second", &rates, Best::Most, Some(300.0));
     let title = format!("memory per idle session of {}, bytes", options.sessions);
     // Of few sessions most is what the server itself grows by.
     let aim = (!options.is_smoke).then_some(2000.0);

@@ -13,6 +13,7 @@ mod media;
 mod meeting;
 mod moving;
 mod overlay;
+mod plugins;
 mod probing;
 mod recorded;
 mod scripts;

@@ -1,3 +1,9 @@
 //! The host's side of native plugins, with libraries that behave and libraries that do not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod abi;
+mod bench;
+mod loading;
+mod misbehaving;
 mod registry;

@@ -46,3 +46,26 @@ fn build(package: &str) -> PathBuf {
     assert!(is_built && library.exists(), "no {}: try `cargo build -p {package}`", library.display());
     library
 }
+
+/// Compiles a C file into a library, with the header in `include` and these definitions, once for each name.
+///
+/// # Panics
+/// If the compiler does not take it: every warning is an error.
+pub fn c_library(source: &Path, include: &Path, name: &str, definitions: &[&str]) -> PathBuf {
+    let folder = profile_folder().join(format!("plugin-tests-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let library = folder.join(format!("lib{name}.so"));
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-g", "-O1"]);
+    cc.args(["-fPIC", "-shared", "-fvisibility=hidden", "-pthread"]);
+    cc.args(definitions.iter().map(|definition| format!("-D{definition}")));
+    cc.arg("-I").arg(include).arg("-o").arg(&library).arg(source);
+    let compiled = cc.output().expect("there is a C compiler");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    library
+}
+
+/// The folder with the header.
+pub fn include() -> PathBuf {
+    workspace().join("plugin-api/include")
+}

@@ -95,6 +95,13 @@ impl Applications {
         Arc::clone(vhost.application(&vhost.default_application))
     }
 
+    /// The name of the default application of an adaptor.
+    pub fn default_application(&self, adaptor: usize) -> String {
+        let config = self.config.load();
+        let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
+        adaptor.default_vhost.default_application.clone()
+    }
+
     /// The native plugins of all applications.
     pub fn plugins(&self) -> &Arc<Plugins> {
         &self.plugins

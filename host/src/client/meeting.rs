@@ -39,7 +39,8 @@ pub struct Meeting {
 const UNKNOWN_CHECK: &str = "the peer id, and that the peer is connected to this very server (introd probe --stay is a peer to \
                              try with)";
 const UNREACHABLE_CHECK: &str = "firewalls and NATs between the two peers: a hole can be punched only if at least one of the \
-                                 NATs gives a socket the same outside port for every destination";
+                                 NATs gives a socket the same outside port for every destination. Some peers take only others \
+                                 like themselves: introd probe --flash is to others what a Flash Player is";
 const NATS_CHECK: &str = "that neither NAT is symmetric, by a look at its settings or by trying each peer with one on an open \
                           address: one of the two needs another network, a forwarded UDP port, or IPv6";
 const MESSAGE_CHECK: &str = "firewalls between the two peers: the session opened, so some packets do pass";

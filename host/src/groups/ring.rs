@@ -23,10 +23,12 @@ impl GroupAddress {
         Self(Sha256::digest(Epd::fingerprint(*peer)).into())
     }
 
-    /// Any place.
+    /// Any place: its top 64 bits are random, which is exact enough for any group.
     pub fn random(rng: &mut impl Rng) -> Self {
         let mut bytes = [0; 32];
-        rng.fill_bytes(&mut bytes);
+        if let Some(top) = bytes.first_chunk_mut::<8>() {
+            *top = rng.next_u64().to_be_bytes();
+        }
         Self(bytes)
     }
 

@@ -31,6 +31,8 @@ pub enum Counter {
     GroupHints,
     /// An application's queue was full: what it should have been told was refused or dropped. AMS has no such counter.
     ApplicationBusy,
+    /// A plugin let the deadline of a verdict pass. AMS has no such counter.
+    PluginTimeouts,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
     /// A lookup was for the shared registry: the peer is not connected here. AMS has no counter of this and the next ones.
@@ -49,7 +51,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 19] = [
+    pub const ALL: [Counter; 20] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -62,6 +64,7 @@ impl Counter {
         Self::GroupJoinsRefused,
         Self::GroupHints,
         Self::ApplicationBusy,
+        Self::PluginTimeouts,
         Self::MailboxFull,
         Self::RegistryLookups,
         Self::RegistryCalls,
@@ -86,6 +89,7 @@ impl Counter {
             Self::GroupJoinsRefused => "group_join_refused",
             Self::GroupHints => "group_hints",
             Self::ApplicationBusy => "application_busy",
+            Self::PluginTimeouts => "plugin_timeouts",
             Self::MailboxFull => "worker_mailbox_full",
             Self::RegistryLookups => "registry_lookups",
             Self::RegistryCalls => "registry_calls",
@@ -186,6 +190,7 @@ mod tests {
                 ("group_join_refused", 0),
                 ("group_hints", 0),
                 ("application_busy", 0),
+                ("plugin_timeouts", 0),
                 ("worker_mailbox_full", 0),
                 ("registry_lookups", 0),
                 ("registry_calls", 0),

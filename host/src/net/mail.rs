@@ -44,6 +44,15 @@ pub enum Mail {
         /// The other.
         about: PeerId,
     },
+    /// A plugin wants a client's connection closed, if it is still that peer's.
+    Disconnect {
+        /// The session of the client.
+        session: SessionId,
+        /// The peer.
+        peer: PeerId,
+    },
+    /// A plugin's verdict has come.
+    Wake,
     /// An application's policy wants something done.
     Policy(Box<AppCommand>),
     /// The registry has answered about a peer.

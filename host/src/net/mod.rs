@@ -19,6 +19,7 @@ mod listen;
 mod listener;
 mod local;
 mod mail;
+mod pending;
 mod ports;
 mod rates;
 mod recv_batch;
@@ -27,6 +28,7 @@ mod sockaddr;
 mod socket;
 #[cfg(test)]
 mod socket_tests;
+mod surroundings;
 mod syscall;
 mod worker;
 
@@ -45,5 +47,6 @@ pub use rates::Rates;
 pub use recv_batch::{Datagram, MAX_DATAGRAM, RecvBatch, RecvCounters};
 pub use send_batch::{Flush, Full, SendBatch, SendCounters};
 pub use socket::{BufferSizes, UdpSocket};
+pub use surroundings::Surroundings;
 pub use syscall::return_freed_memory;
 pub use worker::Worker;

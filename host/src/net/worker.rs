@@ -1,5 +1,7 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds (see the design's "way through the house").
 
+mod plugins;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use rtmfp::crypto::cipher;
 use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, KeyingJob, Lookup, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
+
+pub(super) use plugins::Asking;
 
 use super::clients::{Clients, Services};
 use super::keying_pool::KeyingPool;
@@ -105,6 +109,7 @@ impl Worker {
         }
         let mut stopping: Option<Stopping> = None;
         loop {
+            self.take_verdicts(&mut clients);
             self.drain(&mut clients, stopping.as_mut());
             self.ports.transmit(&mut self.endpoint).await;
             if stopping.as_ref().is_some_and(|stopping| stopping.is_done(&self.endpoint)) {
@@ -190,6 +195,11 @@ impl Worker {
                 }
             }
             Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
+            Mail::Disconnect { session, peer } => {
+                clients.disconnect(now, &mut self.endpoint, &self.ports, session, peer);
+            }
+            // What has come is taken in before the next sleep.
+            Mail::Wake => (),
             Mail::Policy(command) => self.command(now, clients, *command),
             Mail::Resolved(resolved) => self.resolved(now, &resolved.lookup, &resolved.outcome),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
@@ -262,18 +272,39 @@ impl Worker {
             return;
         }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
-        let (mode, instance) = self.lookup_mode(clients, lookup, target.as_ref());
+        let asking = self.asking(clients, lookup, target.as_ref());
+        if asking.chain.is_empty() {
+            self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
+        } else {
+            self.ask_plugins(now, clients, lookup, asking, 0);
+        }
+    }
+
+    /// The plugins have left it to others.
+    fn after_plugins(&mut self, now: Instant, lookup: &Lookup, asking: &Asking) {
+        let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
+        self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
+    }
+
+    fn decide(
+        &mut self,
+        now: Instant,
+        lookup: &Lookup,
+        mode: LookupMode,
+        instance: Option<&Instance>,
+        target: Option<&Peer>,
+    ) {
         match mode {
             LookupMode::None => (),
             LookupMode::Partial if target.is_some() => (),
             // Nobody is there to ask for the rest.
-            LookupMode::Partial if instance.as_ref().is_none_or(|instance| instance.actor().is_none()) => (),
+            LookupMode::Partial if instance.is_none_or(|instance| instance.actor().is_none()) => (),
             LookupMode::Partial | LookupMode::All => {
-                self.ask_policy(now, instance.as_deref(), lookup, target.as_ref());
+                self.ask_policy(now, instance, lookup, target);
                 return;
             }
         }
-        self.answer(now, target.as_ref(), lookup);
+        self.answer(now, target, lookup);
     }
 
     /// The built-in answer.
@@ -350,24 +381,28 @@ impl Worker {
         }
     }
 
-    fn lookup_mode(
-        &self,
-        clients: &Clients,
-        lookup: &Lookup,
-        target: Option<&Peer>,
-    ) -> (LookupMode, Option<Arc<Instance>>) {
+    /// Who decides about a lookup.
+    fn asking(&self, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> Asking {
         let applications = &self.services.applications;
         let of_asker = lookup.asker.and_then(|asker| clients.instance(asker)).cloned();
         let of_target = || target.and_then(|target| applications.instance(InstanceId(target.instance)));
+        let socket = self.ports.lookup(lookup.interface).map_or(0, |interface| usize::from(interface.socket));
+        let adaptor = self.listeners.get(socket).map_or(0, |listener| listener.adaptor);
         match of_asker.or_else(of_target) {
-            Some(instance) => (instance.lookup_mode(), Some(instance)),
+            Some(instance) => {
+                let (mode, chain) = (instance.lookup_mode(), Arc::clone(&instance.plugins()));
+                let asker = lookup.asker.filter(|_| !chain.is_empty()).and_then(|asker| clients.peer(asker));
+                Asking { chain, instance: Some(instance), mode, adaptor, asker }
+            }
             None => {
-                let socket = self.ports.lookup(lookup.interface).map_or(0, |interface| usize::from(interface.socket));
-                let adaptor = self.listeners.get(socket).map_or(0, |listener| listener.adaptor);
-                match applications.default_settings(adaptor).peer_lookup_events {
-                    LookupMode::None => (LookupMode::None, None),
-                    mode => (mode, applications.default_instance(adaptor)),
-                }
+                let settings = applications.default_settings(adaptor);
+                let mode = settings.peer_lookup_events;
+                let instance = match mode {
+                    LookupMode::None => None,
+                    _ => applications.default_instance(adaptor),
+                };
+                let chain = applications.plugins().chain(&settings.plugins);
+                Asking { chain, instance, mode, adaptor, asker: None }
             }
         }
     }

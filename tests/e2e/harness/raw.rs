@@ -60,3 +60,14 @@ pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
         _ => None,
     })
 }
+
+/// The tag that a redirect echoes. Its bytes are lost.
+pub(crate) fn redirected_tag(datagram: &mut [u8]) -> Option<Vec<u8>> {
+    let mut opener = Opener::startup();
+    let mut plain = opener.open(datagram).ok()?;
+    PacketHeader::take(&mut plain).ok()?;
+    packet::chunks(plain).find_map(|raw| match Chunk::parse(raw) {
+        Ok(Chunk::Redirect(redirect)) => Some(redirect.tag_echo.to_vec()),
+        _ => None,
+    })
+}

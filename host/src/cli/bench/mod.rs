@@ -4,6 +4,7 @@
 //! (127.0.0.0/8 is large); elsewhere each client takes a port, and so a file descriptor.
 
 mod fleet;
+mod flow;
 mod handshakes;
 mod lookups;
 mod process;
@@ -54,6 +55,19 @@ enum Work {
         /// Handshakes under way at a time.
         #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
         window: u32,
+    },
+    /// Send messages to the server on one flow, as fast as it takes them.
+    Flow {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        timed: Timed,
+        /// Messages under way at a time.
+        #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+        window: u32,
+        /// The length of each, in bytes.
+        #[arg(long, value_name = "BYTES", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        size: u32,
     },
     /// Connect many clients and keep them idle.
     Sessions {
@@ -123,6 +137,9 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
         Work::Handshakes { common, timed, window } => {
             (common, handshakes::run(common.options(), &timed.bounds(*window), common.process())?)
+        }
+        Work::Flow { common, timed, window, size } => {
+            (common, flow::run(&common.options(), &timed.bounds(*window), *size as usize, common.process())?)
         }
         Work::Sessions { common, count, window, idle } => {
             let bounds = Bounds { duration: CONNECT_LIMIT, count: Some(u64::from(*count)), window: *window as usize };

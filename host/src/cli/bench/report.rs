@@ -63,6 +63,9 @@ pub(super) struct Report {
     load_busy: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     server_bytes_per_session: Option<f64>,
+    /// Bytes of messages, in millions, that the server takes in a second of its CPU time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_megabytes_per_cpu_second: Option<f64>,
     /// Hellos that the server forwarded to the targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     forwarded: Option<u64>,
@@ -72,6 +75,13 @@ impl Report {
     /// Adds what the server's memory grew by for each session.
     pub(super) fn with_memory(mut self, bytes_per_session: Option<f64>) -> Self {
         self.server_bytes_per_session = bytes_per_session;
+        self
+    }
+
+    /// Adds how many bytes the server took in.
+    pub(super) fn with_bytes(mut self, bytes: u64) -> Self {
+        let cpu = self.server_cpu_us.map(|cpu| cpu * self.done as f64);
+        self.server_megabytes_per_cpu_second = cpu.filter(|cpu| *cpu > 0.0).map(|cpu| bytes as f64 / cpu);
         self
     }
 
@@ -101,6 +111,9 @@ impl Report {
         }
         if let Some(bytes) = self.server_bytes_per_session {
             println!("  server memory {bytes:.0} bytes per session");
+        }
+        if let Some(rate) = self.server_megabytes_per_cpu_second {
+            println!("  server takes  {rate:.0} MB a second of its CPU time");
         }
         println!("  load          {:.0} % of a processor", 100.0 * self.load_busy);
         Ok(())
@@ -159,6 +172,7 @@ impl Stopped {
             server_busy: used.map(|used| used / seconds),
             load_busy: self.load.as_secs_f64() / seconds,
             server_bytes_per_session: None,
+            server_megabytes_per_cpu_second: None,
             forwarded: None,
         })
     }

@@ -25,8 +25,8 @@ const MAX_TEXT: usize = 256;
 
 const JOIN_CHECK: &str = "the groupspec, and the server's log: it refuses joins that make no sense and those of clients that are in \
                           too many groups";
-const NEIGHBORS_CHECK: &str =
-    "that the members have the very same groupspec, and firewalls and NATs between them and this peer";
+const NEIGHBORS_CHECK: &str = "that the members have the very same groupspec, that they take peers like this one (try --flash), and \
+                               firewalls and NATs between them and this peer";
 const POSTING_CHECK: &str = "what the neighbours run: how Flash numbers postings is not established, so that only introd's members \
                              are known to take them";
 

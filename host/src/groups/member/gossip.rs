@@ -77,12 +77,15 @@ impl Member {
         let far = std::iter::from_fn(|| ring.random(rng)).take(REPORTED);
         let mut chosen: Vec<&ring::Member<Known>> = Vec::with_capacity(REPORTED);
         for member in near.chain(far) {
+            if chosen.len() >= REPORTED {
+                break;
+            }
             let ring::Member { peer, value } = member;
             let is_neighbor = links.get(peer).is_some_and(|link| link.phase == Phase::Neighbor);
             let is_alive = is_neighbor || value.is_reachable(now);
             let is_recent = now.saturating_duration_since(value.heard) < FORGOTTEN;
             let is_new = *peer != receiver && !chosen.iter().any(|known| known.peer == *peer);
-            if is_alive && is_recent && is_new && chosen.len() < REPORTED {
+            if is_alive && is_recent && is_new {
                 chosen.push(member);
             }
         }

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
 use rtmfp::{Endpoint, InterfaceId, SessionId, SessionInfo};
 
+use super::plugins::tell_addresses;
 use super::policy::client_id;
 use super::{CLOSE_PATIENCE, Client, Closing, Services};
+use crate::apps::Seat;
 use crate::apps::message::{AppEvent, ClientInfo};
 use crate::flash::amf::Value;
 use crate::flash::client::CLIENT_ADDRESS;
@@ -18,7 +20,9 @@ use crate::flash::server::{Action, AnswerError, Call, ConnectRequest, Rejection}
 use crate::introducer::Counter;
 use crate::net::listener::Listener;
 use crate::net::mail::MailSender;
+use crate::net::pending::Pendings;
 use crate::net::ports::Ports;
+use crate::policy::native::Place;
 
 /// One client's turn.
 pub(super) struct Acting<'a> {
@@ -29,6 +33,7 @@ pub(super) struct Acting<'a> {
     pub(super) mailboxes: &'a [MailSender],
     pub(super) ports: &'a Ports,
     pub(super) services: &'a Services,
+    pub(super) pendings: &'a mut Pendings,
     pub(super) actions: &'a mut Vec<Action>,
     pub(super) doomed: &'a mut BTreeSet<(Instant, SessionId)>,
 }
@@ -101,18 +106,36 @@ impl Acting<'_> {
                 return;
             }
         };
+        let info = Box::new(self.client_info(&info, request));
+        let plugins = seat.instance().plugins();
+        if plugins.is_empty() {
+            drop(plugins);
+            self.seated(client, seat, info);
+        } else {
+            let plugins = Arc::clone(&plugins);
+            self.ask_plugins(client, seat, info, plugins, 0);
+        }
+    }
+
+    /// A client has its seat, and no plugin has anything against it: its application decides.
+    pub(super) fn seated(&mut self, client: &mut Client, seat: Seat, info: Box<ClientInfo>) {
+        let session = self.session;
         let actor = seat.instance().actor().cloned();
-        client.place = Some((info.peer_id, seat));
+        let peer = info.far_id;
+        client.place = Some((peer, seat));
         client.dealings = actor.is_some().then(Box::default);
         let Some(actor) = actor else {
-            self.accept(client, Some(&request.agent));
+            self.accept(client, Some(&info.request.agent));
             return;
         };
-        let event = AppEvent::Connect { client: client_id(session), info: Box::new(self.client_info(&info, request)) };
-        if actor.tell(event).is_err() {
+        if actor.tell(AppEvent::Connect { client: client_id(session), info }).is_err() {
             self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
             // It was not told of the client, and is not to be told that the client is gone.
-            client.place = None;
+            if let Some((_, seat)) = client.place.take() {
+                for plugin in seat.instance().plugins().iter() {
+                    plugin.disconnect(session, peer, Place::from(seat.instance().name()), "turned away");
+                }
+            }
             self.reject(
                 client,
                 Rejection::new("NetConnection.Connect.Rejected", "[ Server.Reject ] : the application is busy"),
@@ -199,7 +222,13 @@ impl Acting<'_> {
                 self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
             }
         }
+        self.tell_plugins_of_addresses(client, &info.addresses);
         self.advise_keepalive(client, &info.addresses);
+    }
+
+    fn tell_plugins_of_addresses(&self, client: &Client, reported: &[SocketAddr]) {
+        let Some(info) = self.endpoint.session(self.session) else { return };
+        tell_addresses(client, self.session, info.far_address, Some(reported));
     }
 
     /// Until a client has told its addresses, it is taken to be behind a NAT.

@@ -2,6 +2,7 @@
 
 mod acting;
 mod groups;
+mod plugins;
 mod policy;
 
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +20,7 @@ use groups::ClientGroups;
 use super::announcer::Announcer;
 use super::listener::Listener;
 use super::mail::MailSender;
+use super::pending::Pendings;
 use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
 use crate::apps::message::{AppEvent, ClientStats};
@@ -115,6 +117,8 @@ pub(super) struct Clients {
     doomed: BTreeSet<(Instant, SessionId)>,
     /// When to look for idle clients next.
     idle_check: Instant,
+    /// What waits for plugins.
+    pub(super) pendings: Pendings,
     /// Reused for what a connection wants done.
     actions: Vec<Action>,
 }
@@ -129,6 +133,7 @@ impl Clients {
             idle_check,
             clients: HashMap::new(),
             doomed: BTreeSet::new(),
+            pendings: Pendings::default(),
             actions: Vec::new(),
         }
     }
@@ -137,6 +142,12 @@ impl Clients {
     pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
         let (_, seat) = self.clients.get(&session)?.place.as_ref()?;
         Some(seat.instance())
+    }
+
+    /// The peer that a client is.
+    pub(super) fn peer(&self, session: SessionId) -> Option<PeerId> {
+        let (peer, _) = self.clients.get(&session)?.place.as_ref()?;
+        Some(*peer)
     }
 
     /// May a client look somebody up now? So often as its application allows.
@@ -163,11 +174,13 @@ impl Clients {
                 {
                     self.services.announce(info.peer_id, session);
                 }
+                self.tell_plugins_moved(session, to);
                 self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
             }
             Event::Closed { session, reason } => {
                 self.leave_all_groups(session);
                 self.tell(session, |client| AppEvent::Disconnect { client });
+                self.tell_plugins_gone(session, &reason.to_string());
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
                     if let Some((peer, _)) = client.place
@@ -270,6 +283,7 @@ impl Clients {
                     mailboxes: &self.mailboxes,
                     ports,
                     services: &self.services,
+                    pendings: &mut self.pendings,
                     actions: &mut self.actions,
                     doomed: &mut self.doomed,
                 };
@@ -306,9 +320,10 @@ impl Clients {
         }
     }
 
-    /// When [`Self::handle_timeout`] is to be called next.
+    /// When [`Self::handle_timeout`] is to be called next, or plugins have had their time.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        Some(self.doomed.first().map_or(self.idle_check, |(at, _)| self.idle_check.min(*at)))
+        let times = [self.doomed.first().map(|(at, _)| *at), self.pendings.next_timeout(), Some(self.idle_check)];
+        times.into_iter().flatten().min()
     }
 
     /// AutoCloseIdleClients: clients that have sent no message for too long are told so and closed.

@@ -57,6 +57,7 @@ impl Clients {
             mailboxes: &self.mailboxes,
             ports,
             services: &self.services,
+            pendings: &mut self.pendings,
             actions: &mut self.actions,
             doomed: &mut self.doomed,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ const END_POLL: Duration = Duration::from_millis(5);
 
 /// The plugins of an application, in the order in which they are asked.
 pub type Chain = Arc<Vec<Arc<Instance>>>;
+
+/// What most applications have.
+static NONE: LazyLock<Chain> = LazyLock::new(Chain::default);
 
 /// All plugins of a server. Dropping it ends them.
 pub struct Plugins {
@@ -128,7 +131,7 @@ impl Plugins {
     /// The instances of an application with these settings. What has not been prepared is left out.
     pub fn chain(&self, plugins: &[Plugin]) -> Chain {
         if plugins.is_empty() {
-            return Chain::default();
+            return Arc::clone(&NONE);
         }
         let live = self.live();
         let find =

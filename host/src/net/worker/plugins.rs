@@ -1,0 +1,167 @@
+//! Lookups and the native plugins, which are asked first.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmfp::crypto::Epd;
+use rtmfp::{Lookup, PeerId};
+use smallvec::SmallVec;
+
+use super::Worker;
+use crate::apps::Instance;
+use crate::config::{Application, Fallback, LookupMode};
+use crate::introducer::Counter;
+use crate::net::clients::Clients;
+use crate::net::pending::{Waiting, WaitingLookup};
+use crate::policy::native::{Chain, LookupEvent, Outcome, Place, Verdict};
+
+/// Who is asked about a lookup.
+#[derive(Clone)]
+pub(in crate::net) struct Asking {
+    /// The plugins, in their order.
+    pub(in crate::net) chain: Chain,
+    /// The application instance; `None` if there is none.
+    pub(in crate::net) instance: Option<Arc<Instance>>,
+    /// Who comes after the plugins.
+    pub(super) mode: LookupMode,
+    /// The place in the configuration of the adaptor that the lookup came through.
+    pub(super) adaptor: usize,
+    /// The asker, if it is a client.
+    pub(super) asker: Option<PeerId>,
+}
+
+impl Worker {
+    /// Asks the plugins from the `from`th on, and then those who come after them.
+    pub(super) fn ask_plugins(
+        &mut self,
+        now: Instant,
+        clients: &mut Clients,
+        lookup: &Lookup,
+        asking: Asking,
+        from: usize,
+    ) {
+        for index in from..asking.chain.len() {
+            let Some(plugin) = asking.chain.get(index) else { break };
+            let application;
+            let place = match &asking.instance {
+                Some(instance) => Place::from(instance.name()),
+                None => {
+                    application = self.services.applications.default_application(asking.adaptor);
+                    Place { application: &application, instance: "" }
+                }
+            };
+            let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
+            let event =
+                LookupEvent { lookup, asker: lookup.asker.zip(asking.asker), is_local: target.is_some(), place };
+            match plugin.lookup(self.index, event) {
+                Outcome::Pending(token) => {
+                    let patience = self.settings_of(&asking).policy.deadline;
+                    let waiting = WaitingLookup { lookup: lookup.clone(), asking, index };
+                    clients.pendings.insert(now, patience, token, Waiting::Lookup(Box::new(waiting)));
+                    return;
+                }
+                Outcome::Verdict(verdict) => {
+                    if self.apply(now, lookup, &asking, verdict).is_break() {
+                        return;
+                    }
+                }
+            }
+        }
+        self.after_plugins(now, lookup, &asking);
+    }
+
+    fn settings_of(&self, asking: &Asking) -> Arc<Application> {
+        match &asking.instance {
+            Some(instance) => instance.settings(),
+            None => self.services.applications.default_settings(asking.adaptor),
+        }
+    }
+
+    /// Does what a plugin has decided: the next one is asked if it leaves it to others.
+    fn apply(&mut self, now: Instant, lookup: &Lookup, asking: &Asking, verdict: Verdict) -> ControlFlow<()> {
+        let counters = self.services.counters.worker(self.index);
+        match verdict {
+            Verdict::Continue => return ControlFlow::Continue(()),
+            Verdict::Redirect(addresses) => {
+                self.endpoint.redirect(lookup, &addresses);
+                counters.add(Counter::Redirects);
+            }
+            Verdict::Introduce(peer) => match self.services.directory.lookup(&peer) {
+                Some(target) if lookup.target == Some(peer) => self.introduce(now, &target, lookup),
+                Some(target) => {
+                    // The hello that it is forwarded must select it.
+                    let epd = SmallVec::from_slice(&Epd::fingerprint(peer));
+                    let lookup = Lookup { target: Some(peer), epd, ..lookup.clone() };
+                    self.introduce(now, &target, &lookup);
+                }
+                None => counters.add(Counter::UnknownTargets),
+            },
+            Verdict::Deny => counters.add(Counter::LookupsDenied),
+            Verdict::Ignore => (),
+            // The others are no verdicts on lookups, and do not come here.
+            _ => return self.fall_back(self.settings_of(asking).policy.on_failure),
+        }
+        ControlFlow::Break(())
+    }
+
+    fn fall_back(&self, fallback: Fallback) -> ControlFlow<()> {
+        match fallback {
+            Fallback::Continue => return ControlFlow::Continue(()),
+            Fallback::Deny => self.services.counters.worker(self.index).add(Counter::LookupsDenied),
+            Fallback::Ignore => (),
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Takes in the verdicts that have come since the last time, and lets go of those that have not come in time.
+    pub(super) fn take_verdicts(&mut self, clients: &mut Clients) {
+        if clients.pendings.next_timeout().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let verdicts = self.services.applications.plugins().completions(self.index);
+        for (token, verdict) in verdicts {
+            // One whose time ran out meanwhile waits no more.
+            let Some(waiting) = clients.pendings.take(token) else { continue };
+            if let (Verdict::Failed(why), Some(plugin)) = (&verdict, waiting.plugin()) {
+                plugin.failed_later(why);
+            }
+            match waiting {
+                Waiting::Lookup(waiting) => {
+                    let WaitingLookup { lookup, asking, index } = *waiting;
+                    if self.apply(now, &lookup, &asking, verdict).is_continue() {
+                        self.ask_plugins(now, clients, &lookup, asking, index + 1);
+                    }
+                }
+                Waiting::Connect(waiting) => {
+                    clients.connect_decided(now, &mut self.endpoint, &self.ports, *waiting, Some(verdict));
+                }
+            }
+        }
+        self.expire_verdicts(now, clients);
+    }
+
+    /// Lets go of what has waited for long enough.
+    fn expire_verdicts(&mut self, now: Instant, clients: &mut Clients) {
+        while let Some((token, waiting)) = clients.pendings.take_late(now) {
+            // A verdict that is on its way at this moment comes too late, too.
+            if let Some(plugin) = waiting.plugin() {
+                plugin.cancel(token);
+                tracing::info!(plugin = plugin.library().name(), "a plugin has let a deadline pass");
+            }
+            self.services.counters.worker(self.index).add(Counter::PluginTimeouts);
+            match waiting {
+                Waiting::Lookup(waiting) => {
+                    let WaitingLookup { lookup, asking, index } = *waiting;
+                    if self.fall_back(self.settings_of(&asking).policy.on_deadline).is_continue() {
+                        self.ask_plugins(now, clients, &lookup, asking, index + 1);
+                    }
+                }
+                Waiting::Connect(waiting) => {
+                    clients.connect_decided(now, &mut self.endpoint, &self.ports, *waiting, None);
+                }
+            }
+        }
+    }
+}

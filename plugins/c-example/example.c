@@ -1,0 +1,183 @@
+/* A plugin for introd in C: denies lookups for the peers that its configuration names, and counts them. */
+
+#include <introd_plugin.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whether a table has a field: an older host's is shorter. */
+#define HAS(table, type, field) ((table)->struct_size >= offsetof(type, field) + sizeof((table)->field))
+
+/* What an instance knows. Nothing of it changes after `create`. */
+typedef struct filter {
+    const introd_host *host;
+    const introd_host_metrics *metrics;
+    uint32_t denied;
+    size_t count;
+    introd_peer_id peers[]; /* in order */
+} filter;
+
+static introd_bytes text(const char *chars)
+{
+    introd_bytes bytes = {(const uint8_t *)chars, strlen(chars)};
+    return bytes;
+}
+
+static int compare(const void *left, const void *right)
+{
+    return memcmp(left, right, sizeof(introd_peer_id));
+}
+
+static int digit(char character)
+{
+    if (character >= '0' && character <= '9') {
+        return character - '0';
+    }
+    if (character >= 'a' && character <= 'f') {
+        return character - 'a' + 10;
+    }
+    if (character >= 'A' && character <= 'F') {
+        return character - 'A' + 10;
+    }
+    return -1;
+}
+
+/* 64 hexadecimal digits between `begin` and `end`. */
+static int parse_peer(const char *begin, const char *end, introd_peer_id *peer)
+{
+    if (end - begin != 64) {
+        return 0;
+    }
+    for (size_t place = 0; place < 32; place++) {
+        int high = digit(begin[2 * place]);
+        int low = digit(begin[2 * place + 1]);
+        if (high < 0 || low < 0) {
+            return 0;
+        }
+        peer->bytes[place] = (uint8_t)(high << 4 | low);
+    }
+    return 1;
+}
+
+/* Reads all <deny> elements: how many there are, or -1 if one is wrong. With `peers`, puts them there. */
+static long read_denied(const char *xml, introd_peer_id *peers)
+{
+    static const char open[] = "<deny>";
+    static const char close[] = "</deny>";
+    long count = 0;
+    for (const char *place = strstr(xml, open); place; place = strstr(place, open)) {
+        introd_peer_id peer;
+        const char *begin = place + sizeof(open) - 1;
+        const char *end = strstr(begin, close);
+        if (!end || !parse_peer(begin, end, &peer)) {
+            return -1;
+        }
+        if (peers) {
+            peers[count] = peer;
+        }
+        count++;
+        place = end;
+    }
+    return count;
+}
+
+/* Says why `create` has failed. */
+static int32_t failed(const introd_host *host, introd_answer *answer, const char *why)
+{
+    introd_verdict verdict = {0};
+    verdict.struct_size = sizeof verdict;
+    verdict.kind = INTROD_E_FAILED;
+    verdict.text = text(why);
+    return host->answer(host, answer, &verdict);
+}
+
+static void log_count(const introd_host *host, size_t count)
+{
+    const introd_host_log *log = host->get_extension(host, INTROD_EXT_LOG);
+    if (log && HAS(log, introd_host_log, log)) {
+        char line[64];
+        snprintf(line, sizeof line, "denies lookups for %zu peers", count);
+        log->log(host, INTROD_LOG_INFO, text(line));
+    }
+}
+
+static int32_t create(const introd_host *host, const introd_create *create, introd_answer *answer,
+                      introd_instance *instance)
+{
+    int32_t status = INTROD_E_FAILED;
+    char *xml = malloc(create->config.len + 1);
+    if (!xml) {
+        return failed(host, answer, "there is no memory");
+    }
+    if (create->config.len > 0) {
+        memcpy(xml, create->config.ptr, create->config.len);
+    }
+    xml[create->config.len] = 0;
+    long count = read_denied(xml, NULL);
+    if (count < 0) {
+        status = failed(host, answer, "<deny> takes a peer id of 64 hexadecimal digits");
+        goto end;
+    }
+    filter *made = calloc(1, sizeof(filter) + (size_t)count * sizeof(introd_peer_id));
+    if (!made) {
+        status = failed(host, answer, "there is no memory");
+        goto end;
+    }
+    made->host = host;
+    made->count = (size_t)count;
+    read_denied(xml, made->peers);
+    qsort(made->peers, made->count, sizeof(introd_peer_id), compare);
+    made->metrics = host->get_extension(host, INTROD_EXT_METRICS);
+    if (made->metrics && HAS(made->metrics, introd_host_metrics, add)) {
+        made->denied = made->metrics->metric(host, INTROD_METRIC_COUNTER, text("denied"), text("Lookups denied"));
+    }
+    log_count(host, made->count);
+    *instance = made;
+    status = INTROD_OK;
+end:
+    free(xml);
+    return status;
+}
+
+static int32_t destroy(introd_instance instance)
+{
+    free(instance);
+    return INTROD_OK;
+}
+
+static int32_t lookup(introd_instance instance, const introd_lookup *lookup, introd_answer *answer)
+{
+    const filter *own = instance;
+    (void)answer;
+    if (!(lookup->flags & INTROD_LOOKUP_HAS_TARGET)) {
+        return INTROD_CONTINUE;
+    }
+    if (!bsearch(&lookup->target, own->peers, own->count, sizeof(introd_peer_id), compare)) {
+        return INTROD_CONTINUE;
+    }
+    if (own->denied) {
+        own->metrics->add(own->host, own->denied, 1);
+    }
+    return INTROD_DENY;
+}
+
+#define TEXT(literal) {(const uint8_t *)(literal), sizeof(literal) - 1}
+
+static const introd_plugin plugin = {
+    .struct_size = sizeof(introd_plugin),
+    .abi_major = INTROD_ABI_MAJOR,
+    .abi_minor = INTROD_ABI_MINOR,
+    .name = TEXT("example-c"),
+    .version = TEXT("1.0.0"),
+    .description = TEXT("Denies lookups for the peers that its configuration names"),
+    .create = create,
+    .destroy = destroy,
+    .lookup = lookup,
+};
+
+INTROD_PLUGIN_EXPORT const introd_plugin *introd_plugin_entry_v1(const introd_host *host)
+{
+    /* What is used without looking, every host of this major version has. */
+    return HAS(host, introd_host, get_extension) ? &plugin : NULL;
+}

@@ -1,0 +1,129 @@
+//! Files with one value a line.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use introd_plugin::PeerId;
+
+use crate::rule::Range;
+
+/// The most bytes of a file: half a million peers.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// Why a file is of no use.
+#[derive(Debug)]
+pub(crate) struct ListError(String);
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The lines of a file, in each way in which they can be meant.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    texts: HashSet<String>,
+    peers: HashSet<PeerId>,
+    ranges: Vec<Range>,
+}
+
+impl Entries {
+    /// Empty lines and those that begin with `#` do not count.
+    fn parse(text: &str) -> Self {
+        let mut entries = Self::default();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if let Ok(peer) = line.parse() {
+                entries.peers.insert(peer);
+            } else if let Some(range) = Range::parse(line) {
+                entries.ranges.push(range);
+            }
+            entries.texts.insert(line.to_owned());
+        }
+        entries
+    }
+
+    pub(crate) fn has_peer(&self, peer: &PeerId) -> bool {
+        self.peers.contains(peer)
+    }
+
+    pub(crate) fn has_address(&self, address: std::net::IpAddr) -> bool {
+        self.ranges.iter().any(|range| range.contains(address))
+    }
+
+    pub(crate) fn has_text(&self, text: &str) -> bool {
+        self.texts.contains(text)
+    }
+}
+
+/// A file that is read anew when it has changed.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    path: PathBuf,
+    entries: RwLock<Entries>,
+    stamp: Mutex<Option<Stamp>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Watched {
+    /// Reads a file for the first time.
+    pub(crate) fn read(path: PathBuf) -> Result<Self, ListError> {
+        let (stamp, entries) = read(&path, None)?.unwrap_or_default();
+        Ok(Self { path, entries: RwLock::new(entries), stamp: Mutex::new(stamp) })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&Entries) -> R) -> R {
+        look(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads it if it has changed: how many lines it has then. An error is told of once.
+    pub(crate) fn refresh(&self) -> Result<Option<usize>, ListError> {
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        match read(&self.path, *stamp) {
+            Ok(None) => Ok(None),
+            Ok(Some((new, entries))) => {
+                *stamp = new;
+                let count = entries.texts.len();
+                *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
+                Ok(Some(count))
+            }
+            Err(error) => {
+                if stamp.take().is_some() {
+                    Err(error)
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+}
+
+type Read = (Option<Stamp>, Entries);
+
+/// The lines of a file; `None` if it looks as it did.
+fn read(path: &Path, known: Option<Stamp>) -> Result<Option<Read>, ListError> {
+    let failed = |error: std::io::Error| ListError(format!("{}: {error}", path.display()));
+    let about = std::fs::metadata(path).map_err(failed)?;
+    let stamp = Stamp { bytes: about.len(), modified: about.modified().ok() };
+    if known == Some(stamp) {
+        return Ok(None);
+    }
+    if stamp.bytes > MAX_BYTES {
+        return Err(ListError(format!("{} is larger than {} MB", path.display(), MAX_BYTES >> 20)));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    Ok(Some((Some(stamp), Entries::parse(&text))))
+}

@@ -1,0 +1,162 @@
+//! Plugins decide who may connect, and are told of clients.
+
+use std::time::{Duration, Instant};
+
+use introd::client::{Client, Destination, Failure, Step};
+use introd::flash::client::ConnectOptions;
+use rtmfp::Event;
+
+use super::puppet;
+use crate::harness::clients::{PATIENCE, client, peer_on};
+use crate::harness::files::Files;
+use crate::harness::program::{Ended, Server};
+
+fn server(name: &str, plugins: &[String], policy: &str) -> (Files, Server) {
+    let files = Files::new(name);
+    files.application(&format!("<Plugins>{}</Plugins><Policy>{policy}</Policy>", plugins.concat()));
+    let server = Server::configured(files.path(), 1);
+    (files, server)
+}
+
+async fn try_connect(server: &Server, number: u64) -> Result<Client, Failure> {
+    let (peer, id) = peer_on("127.0.0.1:0".parse().expect("an address"), number);
+    let destination = Destination::resolve(&server.uri(0), |_| true).await?;
+    Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await
+}
+
+async fn refusal(server: &Server) -> String {
+    let failure = try_connect(server, 1).await.err().expect("a refusal");
+    assert_eq!(failure.step, Step::Connect, "{failure}");
+    failure.to_string()
+}
+
+/// What the plugins said, without the ids of peers.
+fn said(ended: &Ended) -> Vec<String> {
+    let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
+    let words = marked.map(|(said, _)| {
+        let words = said.split(' ').filter(|word| word.len() != 64);
+        words.collect::<Vec<_>>().join(" ")
+    });
+    words.collect()
+}
+
+#[tokio::test]
+async fn one_that_rejects_says_why() {
+    let plugins = [puppet("<name>a</name>"), puppet("<name>b</name><connect>reject not with that</connect>")];
+    let (_files, server) = server("connect-reject", &plugins, "");
+    let told = refusal(&server).await;
+    assert!(told.contains("NetConnection.Connect.Rejected") && told.contains("not with that"), "{told}");
+    let uri = server.uri(0);
+    let ended = server.stop();
+    let connect = |who: &str| format!("{who} connect app/room {uri} []");
+    let gone = |who: &str| format!("{who} disconnect turned away");
+    let said = said(&ended);
+    assert_eq!(
+        said[..6],
+        ["a created".into(), "b created".into(), connect("a"), connect("b"), gone("a"), gone("b")],
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_that_redirects_names_another_server() {
+    let (_files, server) = server("connect-move", &[puppet("<connect>move rtmfp://other.example/app</connect>")], "");
+    let told = refusal(&server).await;
+    assert!(told.contains("rtmfp://other.example/app"), "{told}");
+}
+
+#[tokio::test]
+async fn a_verdict_may_come_later() {
+    let plugins = [puppet("<name>a</name><after>300</after>"), puppet("<name>b</name><after>1</after>")];
+    let (_files, server) = server("connect-later", &plugins, "");
+    let begin = Instant::now();
+    let connected = try_connect(&server, 1).await.expect("a connection");
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+    connected.close().await;
+    let said = said(&server.stop());
+    let places = ["a connect", "b connect", "a disconnect", "b disconnect"]
+        .map(|what| said.iter().position(|said| said.starts_with(what)).unwrap_or_else(|| panic!("{what}: {said:?}")));
+    assert!(places.is_sorted(), "{said:?}");
+    assert_eq!(said.iter().filter(|said| said.contains("disconnect")).count(), 2, "{said:?}");
+}
+
+#[tokio::test]
+async fn a_verdict_that_does_not_come_is_as_the_settings_say() {
+    for (name, fallback, is_let_in) in
+        [("connect-late-a", "deny", false), ("connect-late-b", "ignore", false), ("connect-late-c", "continue", true)]
+    {
+        let policy = format!("<Deadline>200</Deadline><OnDeadline>{fallback}</OnDeadline>");
+        let (_files, server) = server(name, &[puppet("<name>a</name><connect>never</connect>")], &policy);
+        match try_connect(&server, 1).await {
+            Ok(client) => {
+                assert!(is_let_in, "{fallback}");
+                client.close().await;
+            }
+            Err(failure) => {
+                assert!(!is_let_in, "{fallback}");
+                assert!(failure.to_string().contains("a plugin takes too long"), "{failure}");
+            }
+        }
+        let ended = server.stop();
+        assert_eq!(ended.counter("plugin_timeouts"), 1, "{ended:?}");
+        assert!(said(&ended).contains(&"a cancel Some(Err(TooLate))".to_owned()), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_meanwhile_is_waited_for_no_more() {
+    let (_files, server) =
+        server("connect-gone", &[puppet("<name>a</name><connect>never</connect>")], "<Deadline>60000</Deadline>");
+    // It asks, and is gone.
+    let impatient = tokio::time::timeout(Duration::from_millis(500), try_connect(&server, 1)).await;
+    assert!(impatient.is_err(), "nobody lets it in");
+    let ended = server.stop();
+    let said = said(&ended);
+    let cancel =
+        said.iter().position(|said| said == "a cancel Some(Err(TooLate))").unwrap_or_else(|| panic!("{ended:?}"));
+    let gone = said.iter().position(|said| said.starts_with("a disconnect")).unwrap_or_else(|| panic!("{ended:?}"));
+    assert!(cancel < gone, "{said:?}");
+    assert_eq!(ended.counter("plugin_timeouts"), 0);
+}
+
+#[tokio::test]
+async fn one_that_fails_lets_nobody_in() {
+    for (name, verdict) in [("connect-fail", "fail"), ("connect-panic", "panic")] {
+        let (_files, server) = server(name, &[puppet(&format!("<connect>{verdict}</connect>"))], "");
+        for _ in 0..2 {
+            let told = refusal(&server).await;
+            assert!(told.contains("a plugin has failed"), "{told}");
+        }
+        let ended = server.stop();
+        assert_eq!(ended.counter("plugin_puppet_call_failures"), 2, "{ended:?}");
+        assert_eq!(ended.stderr.matches("a plugin has panicked").count(), usize::from(verdict == "panic"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn addresses_and_the_end_are_told() {
+    let (_files, server) = server("connect-told", &[puppet("<name>a</name><timer>1</timer>")], "");
+    client(server.addresses[0], 1).await.close().await;
+    let said = said(&server.stop());
+    let place =
+        |what: &str| said.iter().position(|said| said.starts_with(what)).unwrap_or_else(|| panic!("{what}: {said:?}"));
+    assert!(said.iter().any(|said| said.starts_with("a addresses false Some([127.0.0.1:")), "{said:?}");
+    let places = ["a created", "a connect", "a addresses", "a disconnect", "a destroyed"].map(place);
+    assert!(places.is_sorted(), "{said:?}");
+    place("a timer 7");
+}
+
+#[tokio::test]
+async fn a_plugin_disconnects_a_client() {
+    let (_files, server) = server("connect-kick", &[puppet("<name>a</name><disconnect/>")], "");
+    let mut asker = client(server.addresses[0], 1).await;
+    let _ = asker.meet(rtmfp::PeerId([5; 32]), Duration::from_millis(200)).await;
+    loop {
+        let event = tokio::time::timeout(PATIENCE, asker.next()).await.expect("in time").expect("its sockets work");
+        if matches!(event, Event::Closed { session, .. } if session == asker.session()) {
+            break;
+        }
+    }
+    let ended = server.stop();
+    assert!(said(&ended).contains(&"a disconnects Ok(())".to_owned()), "{ended:?}");
+}

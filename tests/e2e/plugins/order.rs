@@ -1,0 +1,131 @@
+//! Plugins in the order of the configuration, then the script, then the server.
+
+use std::net::UdpSocket;
+
+use rtmfp::{PeerId, TaggedAddress};
+
+use super::puppet;
+use crate::harness::clients::client;
+use crate::harness::files::Files;
+use crate::harness::program::{Ended, Server};
+use crate::harness::raw::{Answer, answer, lookup};
+
+const SCRIPT: &str = "function application.onPeerLookup(event)
+  trace('<<script lookup>>')
+  application.sendPeerRedirect({'192.0.2.3:3'}, event)
+end";
+const ALL: &str = "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>";
+
+fn says(name: &str, verdict: &str) -> String {
+    puppet(&format!("<name>{name}</name><lookup>{verdict}</lookup>"))
+}
+
+/// Looks up a connected client: where the asker is sent to, and how the server ended.
+async fn ask(name: &str, plugins: &[String], script: Option<&str>) -> (Option<String>, Ended) {
+    let files = Files::new(name);
+    let settings = format!("<Plugins>{}</Plugins>", plugins.concat());
+    match script {
+        Some(script) => files.script("app", script, &format!("{ALL}{settings}")),
+        None => files.application(&settings),
+    };
+    let server = Server::configured(files.path(), 1);
+    let target = client(server.addresses[0], 1).await;
+    let (id, own) = (target.id(), target.welcome().seen.expect("the server says"));
+    let redirect = redirected(&server, id);
+    target.close().await;
+    let redirect =
+        redirect.map(|address| if address.address == own { "target".to_owned() } else { address.address.to_string() });
+    (redirect, server.stop())
+}
+
+/// The first address that an asker is sent to; `None` if nothing comes.
+fn redirected(server: &Server, id: PeerId) -> Option<TaggedAddress> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_millis(600))).unwrap();
+    socket.send_to(&lookup(id, [9; 16]), server.addresses[0]).unwrap();
+    let mut datagram = [0; 2048];
+    let length = socket.recv(&mut datagram).ok()?;
+    match answer(&mut datagram[..length])? {
+        Answer::Redirect(addresses) => addresses.first().copied(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Who was asked, in order.
+fn asked(ended: &Ended) -> Vec<&str> {
+    let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
+    marked.map(|(said, _)| said).filter_map(|said| said.split_once(" lookup").map(|(who, _)| who)).collect()
+}
+
+#[tokio::test]
+async fn a_plugin_before_the_next() {
+    let (redirect, ended) =
+        ask("order-a", &[says("first", "redirect 192.0.2.1:1"), says("second", "redirect 192.0.2.2:2")], None).await;
+    assert_eq!(redirect.as_deref(), Some("192.0.2.1:1"));
+    assert_eq!(asked(&ended), ["first"]);
+    let (redirect, ended) =
+        ask("order-b", &[says("first", "continue"), says("second", "redirect 192.0.2.2:2")], None).await;
+    assert_eq!(redirect.as_deref(), Some("192.0.2.2:2"));
+    assert_eq!(asked(&ended), ["first", "second"]);
+}
+
+#[tokio::test]
+async fn a_plugin_before_the_script() {
+    let (redirect, ended) = ask("order-c", &[says("first", "redirect 192.0.2.1:1")], Some(SCRIPT)).await;
+    assert_eq!(redirect.as_deref(), Some("192.0.2.1:1"));
+    assert_eq!(asked(&ended), ["first"]);
+    let (redirect, ended) = ask("order-d", &[says("first", "continue")], Some(SCRIPT)).await;
+    assert_eq!(redirect.as_deref(), Some("192.0.2.3:3"));
+    assert_eq!(asked(&ended), ["first", "script"]);
+    let (redirect, ended) = ask("order-e", &[says("first", "deny")], Some(SCRIPT)).await;
+    assert_eq!(redirect, None);
+    assert_eq!((asked(&ended), ended.counter("rtmfp_lookups_denied")), (vec!["first"], 1));
+}
+
+#[tokio::test]
+async fn a_plugin_before_the_server() {
+    let (redirect, ended) = ask("order-f", &[says("first", "continue")], None).await;
+    assert_eq!(redirect.as_deref(), Some("target"));
+    assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
+    let (redirect, ended) = ask("order-g", &[says("first", "ignore")], None).await;
+    assert_eq!((redirect, ended.counter("rtmfp_lookups_denied")), (None, 0));
+}
+
+#[tokio::test]
+async fn the_script_before_the_server() {
+    let (redirect, ended) = ask("order-h", &[], Some(SCRIPT)).await;
+    assert_eq!(redirect.as_deref(), Some("192.0.2.3:3"));
+    assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["script"], 0));
+}
+
+#[tokio::test]
+async fn a_plugin_introduces_itself_what_the_script_would_not() {
+    let (redirect, ended) = ask("order-i", &[says("first", "introduce")], Some(SCRIPT)).await;
+    assert_eq!(redirect.as_deref(), Some("target"));
+    assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
+}
+
+#[tokio::test]
+async fn one_that_fails_is_as_the_settings_say() {
+    for (name, fallback, expected, denied) in
+        [("order-j", "deny", None, 1), ("order-k", "ignore", None, 0), ("order-l", "continue", Some("target"), 0)]
+    {
+        for verdict in ["fail", "panic", "drop", "redirect nowhere"] {
+            let files = Files::new(name);
+            let plugins = says("first", verdict);
+            files.application(&format!(
+                "<Plugins>{plugins}</Plugins><Policy><OnFailure>{fallback}</OnFailure></Policy>"
+            ));
+            let server = Server::configured(files.path(), 1);
+            let target = client(server.addresses[0], 1).await;
+            let own = target.welcome().seen.expect("the server says");
+            let redirect = redirected(&server, target.id()).map(|address| address.address);
+            assert_eq!(redirect, expected.map(|_| own), "{fallback} {verdict}");
+            target.close().await;
+            let ended = server.stop();
+            assert_eq!(ended.counter("rtmfp_lookups_denied"), denied, "{fallback} {verdict}: {ended:?}");
+            assert!(ended.stderr.contains("a plugin has failed"), "{fallback} {verdict}: {ended:?}");
+            assert_eq!(ended.stderr.contains("a plugin has panicked"), verdict == "panic", "{ended:?}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A plugin that decides as its configuration says, well or badly.
+//!
+//! - `<name>` stands in what it logs: `<<NAME what happened>>`.
+//! - `<lookup>` and `<connect>` are verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `accept`,
+//!   `reject TEXT`, `move URI`, `fail`, `panic`, `never`, `drop` (a completion without a verdict) or `block MILLISECONDS`.
+//! - `<target>`: lookups of others are continued.
+//! - `<after>`: the verdict comes so many milliseconds later, from another thread.
+//! - `<panic>`: the callback that panics, besides: `create`, `destroy`, `disconnect`, `addresses_changed`, `cancel`, `on_timer`.
+//! - `<disconnect>`: the client that asks for somebody is disconnected.
+//! - `<timer>`: milliseconds until `on_timer`.
+
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use introd_plugin::{
+    Address, AddressChange, Completion, Config, Connect, ConnectVerdict, CreateError, Disconnect, Host, Later, Level,
+    Lookup, LookupVerdict, Origin, PeerId, Plugin, Reply, TimerPlugin, Token,
+};
+
+struct Puppet {
+    host: Host,
+    name: String,
+    lookup: String,
+    connect: String,
+    target: Option<PeerId>,
+    after: Option<Duration>,
+    panics: Option<String>,
+    disconnects: bool,
+    later: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    lookups: Vec<Completion<LookupVerdict>>,
+    connects: Vec<Completion<ConnectVerdict>>,
+}
+
+/// Something to be done later. The earliest is the greatest.
+struct Job {
+    at: Instant,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+impl PartialEq for Job {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Job {}
+
+impl PartialOrd for Job {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Job {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.at.cmp(&self.at)
+    }
+}
+
+fn work(jobs: &Receiver<Job>) {
+    let mut waiting = BinaryHeap::<Job>::new();
+    loop {
+        let next = waiting.peek().map(|job| job.at.saturating_duration_since(Instant::now()));
+        let received = match next {
+            Some(wait) => jobs.recv_timeout(wait),
+            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok(job) => waiting.push(job),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(job) = waiting.pop() {
+                    (job.work)();
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+impl Puppet {
+    fn say(&self, what: &str) {
+        self.host.log(Level::Info, &format!("<<{} {what}>>", self.name));
+    }
+
+    fn maybe_panic(&self, callback: &str) {
+        assert!(self.panics.as_deref() != Some(callback), "as it was told to");
+    }
+
+    fn lookup_verdict(&self, lookup: &Lookup<'_>) -> Reply<LookupVerdict> {
+        let (verdict, argument) = self.lookup.split_once(' ').unwrap_or((&self.lookup, ""));
+        match verdict {
+            "deny" => LookupVerdict::Deny.into(),
+            "ignore" => LookupVerdict::Ignore.into(),
+            "redirect" => match argument.parse::<SocketAddr>() {
+                Ok(address) => LookupVerdict::Redirect(vec![Address::new(address, Origin::Observed)]).into(),
+                Err(_) => LookupVerdict::Redirect(Vec::new()).into(),
+            },
+            "introduce" => LookupVerdict::Introduce(lookup.target().unwrap_or(PeerId([0; 32]))).into(),
+            "fail" => Reply::Failed("as it was told to".to_owned()),
+            "panic" => panic!("as it was told to"),
+            "block" => {
+                std::thread::sleep(Duration::from_millis(argument.parse().unwrap_or(1000)));
+                LookupVerdict::Continue.into()
+            }
+            _ => LookupVerdict::Continue.into(),
+        }
+    }
+
+    fn connect_verdict(&self) -> Reply<ConnectVerdict> {
+        let (verdict, argument) = self.connect.split_once(' ').unwrap_or((&self.connect, ""));
+        match verdict {
+            "reject" => ConnectVerdict::Reject(argument.to_owned()).into(),
+            "move" => ConnectVerdict::Redirect(argument.to_owned()).into(),
+            "fail" => Reply::Failed("as it was told to".to_owned()),
+            "panic" => panic!("as it was told to"),
+            _ => ConnectVerdict::Accept.into(),
+        }
+    }
+
+    fn do_later(&self, after: Duration, work: impl FnOnce() + Send + 'static) {
+        if let Some(later) = &self.later {
+            let _ = later.send(Job { at: Instant::now() + after, work: Box::new(work) });
+        }
+    }
+}
+
+impl Plugin for Puppet {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
+
+    fn create(host: Host, config: &Config<'_>) -> Result<Self, CreateError> {
+        let text = |name| config.text(name).unwrap_or_default();
+        let millis = |name| config.text(name).and_then(|text| text.parse().ok()).map(Duration::from_millis);
+        let target = config.text("target").map(|text| text.parse()).transpose()?;
+        let (sender, receiver) = channel();
+        let puppet = Self {
+            host,
+            name: text("name"),
+            lookup: text("lookup"),
+            connect: text("connect"),
+            target,
+            after: millis("after"),
+            panics: config.text("panic"),
+            disconnects: config.text("disconnect").is_some(),
+            later: Some(sender),
+            thread: Some(std::thread::spawn(move || work(&receiver))),
+            kept: Mutex::default(),
+        };
+        puppet.maybe_panic("create");
+        if let Some(after) = millis("timer") {
+            host.start_timer(after, None, 7)?;
+        }
+        puppet.say("created");
+        Ok(puppet)
+    }
+
+    fn connect(&self, connect: &Connect<'_>, later: Later<'_, ConnectVerdict>) -> Reply<ConnectVerdict> {
+        let arguments: Vec<&str> = connect.arguments().collect();
+        self.say(&format!(
+            "connect {} {}/{} {} {arguments:?}",
+            connect.client().peer,
+            connect.application(),
+            connect.instance(),
+            connect.uri()
+        ));
+        if self.connect == "never" || self.after.is_some() {
+            let (completion, reply) = match later.defer() {
+                Ok(deferred) => deferred,
+                Err(none) => return Reply::Failed(none.to_string()),
+            };
+            match self.after {
+                Some(after) => {
+                    let verdict = self.connect_verdict();
+                    self.do_later(after, move || {
+                        let _ = match verdict {
+                            Reply::Now(verdict) => completion.complete(verdict),
+                            _ => completion.fail("as it was told to"),
+                        };
+                    });
+                }
+                None => self.kept.lock().unwrap_or_else(PoisonError::into_inner).connects.push(completion),
+            }
+            return reply;
+        }
+        self.connect_verdict()
+    }
+
+    fn disconnect(&self, disconnect: &Disconnect<'_>) {
+        self.say(&format!("disconnect {} {}", disconnect.client().peer, disconnect.reason()));
+        self.maybe_panic("disconnect");
+    }
+
+    fn addresses_changed(&self, change: &AddressChange<'_>) {
+        let reported: Option<Vec<SocketAddr>> = change.reported().map(Iterator::collect);
+        self.say(&format!("addresses {} {} {reported:?}", change.client().peer, change.far_address_changed()));
+        self.maybe_panic("addresses_changed");
+    }
+
+    fn lookup(&self, lookup: &Lookup<'_>, later: Later<'_, LookupVerdict>) -> Reply<LookupVerdict> {
+        if self.target.is_some() && lookup.target() != self.target {
+            return LookupVerdict::Continue.into();
+        }
+        if !self.name.is_empty() {
+            self.say(&format!("lookup {}", lookup.application()));
+        }
+        if self.disconnects
+            && let Some(asker) = lookup.asker()
+        {
+            self.say(&format!("disconnects {:?}", self.host.disconnect(asker)));
+        }
+        let is_kept = matches!(self.lookup.as_str(), "never" | "drop");
+        if !is_kept && self.after.is_none() {
+            return self.lookup_verdict(lookup);
+        }
+        let (completion, reply) = match later.defer() {
+            Ok(deferred) => deferred,
+            Err(none) => return Reply::Failed(none.to_string()),
+        };
+        if self.lookup == "drop" {
+            drop(completion);
+        } else if let Some(after) = self.after {
+            let verdict = self.lookup_verdict(lookup);
+            self.do_later(after, move || {
+                let _ = match verdict {
+                    Reply::Now(verdict) => completion.complete(verdict),
+                    _ => completion.fail("as it was told to"),
+                };
+            });
+        } else {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).lookups.push(completion);
+        }
+        reply
+    }
+
+    fn cancel(&self, token: Token) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let lookup = kept.lookups.iter().position(|completion| completion.token() == token);
+        let late = lookup.map(|place| kept.lookups.swap_remove(place).complete(LookupVerdict::Deny));
+        let connect = kept.connects.iter().position(|completion| completion.token() == token);
+        let late =
+            late.or_else(|| connect.map(|place| kept.connects.swap_remove(place).complete(ConnectVerdict::Accept)));
+        drop(kept);
+        self.say(&format!("cancel {late:?}"));
+        self.maybe_panic("cancel");
+    }
+}
+
+impl TimerPlugin for Puppet {
+    fn on_timer(&self, _: Token, user: u64) {
+        self.say(&format!("timer {user}"));
+        self.maybe_panic("on_timer");
+    }
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        drop(self.later.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.say("destroyed");
+        self.maybe_panic("destroy");
+    }
+}
+
+introd_plugin::export!(Puppet, timer);

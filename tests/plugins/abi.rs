@@ -1,0 +1,59 @@
+//! Plugins of released versions load; what is shipped exports one function.
+
+use std::path::Path;
+use std::process::Command;
+
+use introd::policy::native::Verdict;
+use introd_tests::libraries::{c_library, include, library, workspace};
+
+use crate::bench::Bench;
+
+#[test]
+fn a_plugin_of_each_release_loads_and_decides() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/frozen-1.0.c");
+    let bench = Bench::new(c_library(&source, &include().join("frozen/1.0"), "frozen-1-0", &[]), &[]);
+    assert_eq!(bench.instance.library().abi(), (1, 0));
+    assert_eq!(bench.verdict(0), Verdict::Continue);
+    assert_eq!(bench.verdict(3), Verdict::Deny);
+    assert_eq!(bench.verdict(4), Verdict::Ignore);
+    let Verdict::Redirect(addresses) = bench.verdict(1) else { panic!("no redirect") };
+    assert_eq!(addresses.len(), 1);
+    assert_eq!(addresses[0].address, "192.0.2.77:7".parse().unwrap());
+    let mut id = [0; 32];
+    id[0] = 2;
+    assert_eq!(bench.verdict(2), Verdict::Introduce(rtmfp::PeerId(id)));
+    assert_eq!(bench.pending(5).1, [Verdict::Deny]);
+}
+
+/// The names of ours that a library exports.
+fn exported(library: &Path) -> Vec<String> {
+    let output = Command::new("nm").args(["-D", "--defined-only"]).arg(library).output().expect("there is nm");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names = text.lines().filter_map(|line| line.rsplit(' ').next()).filter(|name| name.contains("introd"));
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_shipped_exports_one_function() {
+    let out = introd_tests::libraries::profile_folder().join(format!("plugin-tests-{}", std::process::id()));
+    std::fs::create_dir_all(&out).unwrap();
+    let made = Command::new("make")
+        .arg("-C")
+        .arg(workspace().join("plugins/c-example"))
+        .arg(format!("OUT={}", out.display()))
+        .output()
+        .expect("make runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut libraries = vec![out.join("libexample_c.so"), out.join("libexample_cpp.so")];
+    for entry in std::fs::read_dir(workspace().join("plugins")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.join("Cargo.toml").exists() {
+            libraries.push(library(path.file_name().unwrap().to_str().unwrap()));
+        }
+    }
+    assert!(libraries.len() > 2);
+    for library in libraries {
+        assert_eq!(exported(&library), ["introd_plugin_entry_v1"], "{}", library.display());
+    }
+}

@@ -1,0 +1,128 @@
+//! Libraries that are loaded, refused, and replaced.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use introd::policy::native::{Library, Plugins, Verdict};
+use introd_tests::libraries::{library, profile_folder};
+
+use crate::bench::{Bench, ask, c_plugin, config, load, settings};
+
+fn refusal(path: &Path) -> String {
+    Library::load(path)
+        .map(|_| ())
+        .expect_err("it is of no use")
+        .to_string()
+        .replace(&path.display().to_string(), "FILE")
+}
+
+fn refused(name: &str, definitions: &[&str]) -> String {
+    refusal(&c_plugin("misbehaving.c", name, definitions))
+}
+
+#[test]
+fn a_refusal_says_why() {
+    assert_eq!(refusal(Path::new("/nonexistent.so")), "FILE: No such file or directory (os error 2)");
+    assert_eq!(refusal(Path::new("/tmp")), "FILE: it is no file");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/misbehaving.c").canonicalize().unwrap();
+    let text = refusal(&source);
+    assert!(text.starts_with("FILE is not a library that can be loaded: "), "{text}");
+    assert_eq!(
+        refused("other-entry", &["ENTRY=something_else"]),
+        "FILE is no introd plugin: it does not export introd_plugin_entry_v1"
+    );
+    let other = "FILE is for hosts of ABI version 2, and this one has ABI version 1.0: build it anew";
+    assert_eq!(refused("entry-2", &["ENTRY=introd_plugin_entry_v2"]), other);
+    assert_eq!(refused("table-2", &["TABLE_MAJOR=2"]), other);
+    assert_eq!(refused("short", &["TABLE_SIZE=16"]), "FILE: its table has 16 bytes, and needs 128 at least");
+    assert_eq!(refused("no-table", &["NO_TABLE"]), "FILE refuses to work with this host");
+    assert_eq!(refused("no-create", &["NO_CREATE"]), "FILE: its table has no `create` or no `destroy`");
+    let name = "FILE: its name is not made of letters, digits, `-` and `_`, or is longer than 64 of them";
+    assert_eq!(refused("bad-name", &["NAME=\"two words\""]), name);
+    assert_eq!(refused("no-name", &["NAME=\"\""]), name);
+}
+
+#[test]
+fn one_that_cannot_be_made_says_why() {
+    for (name, definition, why) in [
+        ("fails", "CREATE_FAILS=\"no licence\"", "no licence"),
+        ("fails-mute", "CREATE_FAILS=\"\"", "what it needs cannot be reached"),
+    ] {
+        let Err(error) = Bench::try_new(c_plugin("misbehaving.c", name, &[definition]), &[]) else { panic!("made") };
+        let error = error.to_string();
+        assert!(
+            error.starts_with("plugin misbehaving (") && error.ends_with(&format!("could not be made: {why}")),
+            "{error}"
+        );
+    }
+    let Err(error) = Bench::try_new(library("puppet"), &[("panic", "create")]) else { panic!("made") };
+    assert!(error.to_string().ends_with("could not be made: it panicked"), "{error}");
+}
+
+#[test]
+fn a_panic_in_any_callback_is_contained() {
+    // `create` is above; `cancel`, `disconnect`, `addresses_changed` and `connect` have their tests with the whole server.
+    let bench = Bench::new(library("puppet"), &[("lookup", "panic")]);
+    assert_eq!(bench.verdict(1), Verdict::Failed("it panicked".to_owned()));
+    assert!(bench.instance.is_disabled());
+
+    let bench = Bench::new(library("puppet"), &[("lookup", "never"), ("panic", "cancel")]);
+    let (token, _) = bench.pending(1);
+    assert!(bench.instance.cancel(token));
+    assert!(bench.instance.is_disabled());
+
+    let (session, peer) = (rtmfp::SessionId::from_wire(1), rtmfp::PeerId([1; 32]));
+    let place = introd::policy::native::Place { application: "app", instance: "room" };
+    let bench = Bench::new(library("puppet"), &[("panic", "disconnect")]);
+    bench.instance.disconnect(session, peer, place, "gone");
+    assert!(bench.instance.is_disabled());
+
+    let bench = Bench::new(library("puppet"), &[("panic", "addresses_changed")]);
+    bench.instance.addresses_changed(session, peer, place, "192.0.2.1:1".parse().unwrap(), None);
+    assert!(bench.instance.is_disabled());
+
+    let bench = Bench::new(library("puppet"), &[("panic", "on_timer"), ("timer", "1")]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !bench.instance.is_disabled() {
+        assert!(std::time::Instant::now() < deadline, "the timer does not run out");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+
+    let Bench { plugins, instance } = Bench::new(library("puppet"), &[("panic", "destroy")]);
+    drop(instance);
+    plugins.stop();
+}
+
+#[test]
+fn the_same_configuration_keeps_its_instance() {
+    let plugins = Plugins::new(1);
+    let path = library("puppet");
+    let with = |verdict: &str| config(&[(path.clone(), settings(&[("lookup", verdict)]))]);
+    let first = load(&plugins, &with("deny")).unwrap();
+    let again = load(&plugins, &with("deny")).unwrap();
+    assert!(Arc::ptr_eq(&first[0], &again[0]));
+    let other = load(&plugins, &with("ignore")).unwrap();
+    assert!(!Arc::ptr_eq(&first[0], &other[0]));
+    assert_eq!(ask(&first[0], 1), introd::policy::native::Outcome::Verdict(Verdict::Deny), "who has it may finish");
+    assert!(load(&plugins, &config(&[("/nonexistent.so".into(), settings(&[]))])).is_err());
+    assert_eq!(plugins.instances().len(), 1, "a configuration that is of no use changes nothing");
+}
+
+#[test]
+fn a_new_version_is_loaded_beside_the_old() {
+    let folder = profile_folder().join(format!("plugin-tests-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("libreplaced.so");
+    let plugins = Plugins::new(1);
+    let config = config(&[(path.clone(), settings(&[]))]);
+    std::fs::copy(c_plugin("misbehaving.c", "version-a", &["NAME=\"version-a\""]), &path).unwrap();
+    let old = load(&plugins, &config).unwrap();
+    // As installers do: another file under the same name.
+    let new = c_plugin("misbehaving.c", "version-b", &["NAME=\"version-b\"", "NO_CALLBACKS"]);
+    std::fs::rename(new, &path).unwrap();
+    let new = load(&plugins, &config).unwrap();
+    assert_eq!((old[0].library().name(), new[0].library().name()), ("version-a", "version-b"));
+    let verdict = |chain: &introd::policy::native::Chain| ask(&chain[0], 2);
+    assert_eq!(verdict(&old), introd::policy::native::Outcome::Verdict(Verdict::Deny), "the old one still runs");
+    assert_eq!(verdict(&new), introd::policy::native::Outcome::Verdict(Verdict::Continue));
+}

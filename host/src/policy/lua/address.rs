@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use mlua::{Lua, Result, Table, Value};
 use rtmfp::{Origin, PeerId, TaggedAddress};
+use smallvec::SmallVec;
 
 use super::roster::Member;
-use super::world::World;
+use super::state::State;
 use crate::introducer::introduction::MAX_ADDRESSES;
 
 /// An address as a script sees it.
@@ -61,16 +62,16 @@ fn origin_name(origin: Origin) -> &'static str {
 
 /// Reads a list of addresses of a peer: each once, at most [`MAX_ADDRESSES`], the rest left out. Where an address comes from
 /// (RFC 7016 §2.1.5) the list's `origins` says, or what is known of the peer; an address that nobody knows counts as reported.
-pub(super) fn tagged(world: &World, list: &Table, target: Option<&PeerId>) -> Result<Vec<TaggedAddress>> {
-    let origins: Option<Table> = match list.raw_get("origins")? {
+pub(super) fn tagged(state: &State, list: &Table, target: Option<&PeerId>) -> Result<SmallVec<[TaggedAddress; 2]>> {
+    let origins: Option<Table> = match list.raw_get(&state.origins)? {
         Value::Table(table) => Some(table),
         _ => None,
     };
     let known = {
-        let roster = world.roster.borrow();
+        let roster = state.world.roster.borrow();
         target.and_then(|target| roster.by_peer(target)).or_else(|| roster.at(0))
     };
-    let mut addresses: Vec<TaggedAddress> = Vec::with_capacity(list.raw_len().min(MAX_ADDRESSES));
+    let mut addresses: SmallVec<[TaggedAddress; 2]> = SmallVec::new();
     for index in 1..=list.raw_len().min(4 * MAX_ADDRESSES) {
         let item: Value = list.raw_get(index)?;
         let address = parse(&item)?;

@@ -105,7 +105,7 @@ fn reasons(state: &State, values: &mut MultiValue, default: &str) -> Result<Reje
 /// The number of the lookup behind an event.
 fn number_of(state: &State, event: &Value, function: &str) -> Result<u64> {
     let number = match event {
-        Value::Table(event) => event.raw_get::<Option<u64>>(&state.key).unwrap_or_default(),
+        Value::Table(event) => event.raw_get::<Option<u64>>(&state.event_key).unwrap_or_default(),
         _ => None,
     };
     number.ok_or_else(|| {
@@ -189,7 +189,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let number = number_of(&shared, &event, "sendPeerRedirect")?;
             // A list that is wrong does not use up the event.
             let target = shared.world.questions.target(number);
-            let addresses = address::tagged(&shared.world, &addresses, target.as_ref())?;
+            let addresses = address::tagged(&shared, &addresses, target.as_ref())?;
             let lookup = take_lookup(&shared, number)?;
             shared.send(AppCommand::Redirect { lookup, addresses })
         })?,

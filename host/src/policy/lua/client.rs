@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserData, UserDataRef, Value};
 
+use smallvec::SmallVec;
+
 use super::address;
 use super::roster::Member;
 use super::state::State;
@@ -146,7 +148,12 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     let methods = lua.create_table()?;
     let properties = lua.create_table()?;
     for name in PROPERTIES {
-        properties.raw_set(*name, if KEPT.contains(name) { "kept" } else { "made" })?;
+        let kind = match *name {
+            "reportedAddresses" => "list",
+            name if KEPT.contains(&name) => "kept",
+            _ => "made",
+        };
+        properties.raw_set(*name, kind)?;
     }
     native.raw_set("properties", properties)?;
     let shared = Rc::clone(state);
@@ -161,7 +168,11 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     methods.raw_set(
         "introducePeer",
         lua.create_function(move |_, (object, initiator, tag): (Value, Value, Value)| {
-            let member = this(&shared, Some(object), "introducePeer")?;
+            let member = match &object {
+                // The prelude has looked for it.
+                Value::UserData(handle) => Rc::clone(&handle.borrow::<Client>()?.member),
+                _ => this(&shared, None, "introducePeer")?,
+            };
             let initiator = address::parse(&initiator)?;
             let tag = tag_bytes(&tag)?;
             if !member.is_accepted() {
@@ -247,9 +258,9 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
 }
 
 /// The tag of a lookup: a string, or the byte array that it is in ActionScript.
-fn tag_bytes(value: &Value) -> Result<Vec<u8>> {
+fn tag_bytes(value: &Value) -> Result<SmallVec<[u8; 16]>> {
     match value {
-        Value::String(tag) => Ok(tag.as_bytes().to_vec()),
+        Value::String(tag) => Ok(SmallVec::from_slice(&tag.as_bytes())),
         Value::UserData(object) => bytes_of(object),
         other => {
             Err(mlua::Error::runtime(format!("the tag is that of the lookup's event, not a {}", other.type_name())))
@@ -257,9 +268,9 @@ fn tag_bytes(value: &Value) -> Result<Vec<u8>> {
     }
 }
 
-fn bytes_of(object: &AnyUserData) -> Result<Vec<u8>> {
+fn bytes_of(object: &AnyUserData) -> Result<SmallVec<[u8; 16]>> {
     match &object.borrow::<super::opaque::Opaque>()?.value {
-        crate::flash::amf::Value::ByteArray(bytes) => Ok(bytes.clone()),
+        crate::flash::amf::Value::ByteArray(bytes) => Ok(SmallVec::from_slice(bytes)),
         _ => Err(mlua::Error::runtime("the tag is that of the lookup's event")),
     }
 }

@@ -117,9 +117,12 @@ impl Runtime {
         match &event {
             AppEvent::FarAddressChange { address, .. } => {
                 member.far_address.set(*address);
-                self.vm.state.client_moved(&member);
+                self.vm.state.client_changed(&member, &["farAddress", "ip"]);
             }
-            AppEvent::ReportedAddressesChange { addresses, .. } => member.reported.borrow_mut().clone_from(addresses),
+            AppEvent::ReportedAddressesChange { addresses, .. } => {
+                member.reported.borrow_mut().clone_from(addresses);
+                self.vm.state.client_changed(&member, &["reportedAddresses"]);
+            }
             AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
                 member.groups.borrow_mut().push((*membership, *groupspec_digest));
             }

@@ -143,6 +143,13 @@ impl ScriptHandle {
     /// # Errors
     /// If too many events wait. What ends something is always taken.
     pub fn try_send(&self, event: AppEvent) -> Result<(), Full> {
+        let result = self.put(event);
+        self.0.inbox.wake();
+        result
+    }
+
+    /// As [`Self::try_send`], for an instance that is woken later.
+    fn put(&self, event: AppEvent) -> Result<(), Full> {
         let shared = &*self.0;
         match shared.state() {
             ScriptState::Starting | ScriptState::Running => {
@@ -187,8 +194,12 @@ impl ScriptHandle {
 }
 
 impl Actor for ScriptHandle {
-    fn tell(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
-        self.try_send(event).map_err(|Full(event)| event)
+    fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+        self.put(event).map_err(|Full(event)| event)
+    }
+
+    fn wake(&self) {
+        self.0.inbox.wake();
     }
 
     fn is_over(&self) -> bool {

@@ -1,11 +1,13 @@
 //! The event of `application.onPeerLookup`. The prelude makes it, and calls the handler with it.
 
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use mlua::{Lua, Result, Table, Value};
-use rtmfp::SessionId;
+use rtmfp::{PeerId, SessionId};
+use smallvec::SmallVec;
 
-use super::address;
 use super::state::State;
 use crate::apps::message::{ClientId, PendingLookup};
 
@@ -17,9 +19,9 @@ pub(super) const PROPERTIES: &[&str] =
 
 /// What the prelude makes an event of.
 pub(super) struct Facts {
-    target: Option<[u8; 64]>,
-    pub(super) initiator: String,
-    pub(super) tag: Vec<u8>,
+    pub(super) target: Option<PeerId>,
+    initiator: SocketAddr,
+    pub(super) tag: SmallVec<[u8; 16]>,
     pub(super) interface: i64,
     pub(super) asker: Option<i64>,
 }
@@ -27,23 +29,26 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(pending: &PendingLookup) -> Self {
         let lookup = &pending.lookup;
-        let target = lookup.target.map(|target| {
-            let mut text = [0; 64];
-            // It has room for all digits.
-            let _ = hex::encode_to_slice(target.0, &mut text);
-            text
-        });
         Self {
-            target,
-            initiator: address::text(lookup.initiator),
-            tag: lookup.tag.to_vec(),
+            target: lookup.target,
+            initiator: lookup.initiator,
+            tag: lookup.tag.clone(),
             interface: i64::from(lookup.interface.0),
             asker: pending.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
         }
     }
 
-    pub(super) fn target(&self) -> Option<&str> {
-        std::str::from_utf8(self.target.as_ref()?).ok()
+    /// The address of the asker, as text.
+    pub(super) fn with_initiator<T>(&self, use_it: impl FnOnce(&str) -> T) -> T {
+        // The longest has 39 characters of an address, a scope, brackets and a port.
+        let mut text = [0; 80];
+        let address = SocketAddr::new(self.initiator.ip().to_canonical(), self.initiator.port());
+        let mut rest = &mut text[..];
+        // It has room.
+        let _ = write!(rest, "{address}");
+        let left = rest.len();
+        let length = text.len() - left;
+        use_it(text.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn install(lua: &Lua, state: &Rc<State>) -> Result<Table> {
     clients::register(lua, state, &native)?;
     lookup_event::register(lua, state, &native)?;
     native.raw_set("key", &state.key)?;
+    native.raw_set("event_key", &state.event_key)?;
     timers::register(lua, state, &native)?;
     shared_registry::register(lua, state, &native)?;
     errors(lua, state, &native)?;

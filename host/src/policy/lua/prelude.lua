@@ -6,6 +6,7 @@ local error, getmetatable, next, rawget, rawlen, rawset, setmetatable, type =
     error, getmetatable, next, rawget, rawlen, rawset, setmetatable, type
 local pcall, xpcall, math_type = pcall, xpcall, math.type
 local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error
+local select, unpack = select, table.unpack
 local create, running = coroutine.create, coroutine.running
 local is_over, has_len = native.is_over, native.has_len
 
@@ -113,7 +114,8 @@ function table.concat(list, separator, from, to)
 end
 
 function table.insert(list, ...)
-    bounded(list, "table.insert")
+    -- At the end it takes no time.
+    if select("#", ...) ~= 1 then bounded(list, "table.insert") end
     return insert(list, ...)
 end
 
@@ -194,8 +196,10 @@ function client_meta.__index(client, name)
         local value = record[name]
         if value == nil then
             value = property(record[1], name)
-            if kind == "kept" then record[name] = value end
+            if kind ~= "made" then record[name] = value end
         end
+        -- A list may be changed by whoever gets it, and so is another for each.
+        if kind == "list" then return { unpack(value) } end
         return value
     end
     local value = Client[name]
@@ -240,7 +244,7 @@ application.clients = setmetatable({}, {
 
 -- Lookups -----------------------------------------------------------------------------------------------------------------
 
-local asker = native.asker
+local asker, event_key = native.asker, native.event_key
 local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
 
 function event_meta.__index(event, name)
@@ -257,10 +261,10 @@ end
 function event_meta.__tostring() return "PeerLookupEvent" end
 
 function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by)
-    local handler = rawget(application, "onPeerLookup")
+    local handler = application.onPeerLookup
     if type(handler) ~= "function" then return true end
     handler(setmetatable({
-        [key] = number,
+        [event_key] = number,
         [event_meta] = asked_by or false,
         targetPeerID = target,
         initiatorAddress = initiator,
@@ -277,7 +281,19 @@ for name, f in next, native.application do
     end
 end
 
+-- The same, for the one that is called most.
+local send_peer_redirect = native.application.sendPeerRedirect
+function application.sendPeerRedirect(addresses, event, last)
+    if addresses == application then addresses, event = event, last end
+    return send_peer_redirect(addresses, event)
+end
+
 for name, f in next, native.methods do methods[name] = f end
+local introduce = native.methods.introducePeer
+function methods.introducePeer(client, initiator, tag)
+    local record = type(client) == "table" and client[key]
+    return introduce(record and record[1] or nil, initiator, tag)
+end
 function methods:callAndWait(method, ...) return wait(native.call_and_wait(self, method, ...)) end
 function methods:getStats() return wait(native.stats(self)) end
 

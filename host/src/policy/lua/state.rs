@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{AnyUserData, Function, Lua, Result, Table, Value};
+use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, Value};
 use rtmfp::PeerId;
 
 use super::client::Client;
@@ -46,10 +46,16 @@ pub(super) struct State {
     pub(super) prototype: Table,
     /// The host's methods of clients.
     pub(super) methods: Table,
-    /// What the host has in a client's object or in an event stands under this key, which scripts do not have.
+    /// What the host has in a client's object stands under this key, which scripts do not have.
     pub(super) key: Table,
+    /// The same, for the number of a lookup in its event.
+    pub(super) event_key: Table,
+    /// The name of the field of a list of addresses that says where they come from.
+    pub(super) origins: LuaString,
     /// The clients that the script has found by their peer ids, so that the prelude finds them by itself the next time.
     pub(super) found: Table,
+    /// The keys of that.
+    found_ids: RefCell<HashMap<PeerId, LuaString>>,
     /// Makes a client's object. The prelude's.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.
@@ -85,7 +91,10 @@ impl State {
             prototype: lua.create_table()?,
             methods: lua.create_table()?,
             key: lua.create_table()?,
+            event_key: lua.create_table()?,
+            origins: lua.create_string("origins")?,
             found: lua.create_table()?,
+            found_ids: RefCell::default(),
             make_client: OnceCell::new(),
             objects: RefCell::default(),
             groups: RefCell::default(),
@@ -142,26 +151,40 @@ impl State {
         let member = self.world.roster.borrow().by_peer(peer);
         let Some(member) = member else { return Ok(None) };
         let object = self.object(lua, &member)?;
-        self.found.raw_set(peer.to_string(), &object)?;
+        let id = lua.create_string(peer.to_string())?;
+        self.found.raw_set(&id, &object)?;
+        self.found_ids.borrow_mut().insert(*peer, id);
         member.is_found.set(true);
         Ok(Some(object))
+    }
+
+    /// A peer id as text: the one that the prelude knows a client by, if it does.
+    pub(super) fn peer_id(&self, lua: &Lua, peer: &PeerId) -> Result<LuaString> {
+        if let Some(id) = self.found_ids.borrow().get(peer) {
+            return Ok(id.clone());
+        }
+        let mut text = [0; 64];
+        // It has room for all digits.
+        let _ = hex::encode_to_slice(peer.0, &mut text);
+        lua.create_string(text)
     }
 
     /// Has the prelude ask for a client the next time: it is gone, or another has its peer id.
     pub(super) fn unfind(&self, member: &Member) {
         if member.is_found.replace(false)
-            && let Err(error) = self.found.raw_set(member.info.far_id.to_string(), Value::Nil)
+            && let Some(id) = self.found_ids.borrow_mut().remove(&member.info.far_id)
+            && let Err(error) = self.found.raw_set(id, Value::Nil)
         {
             tracing::error!(app = %self.world.name, %error, "a client that is gone is still found");
         }
     }
 
-    /// A client has moved: what its object has kept of its address is no longer so.
-    pub(super) fn client_moved(&self, member: &Member) {
+    /// Something about a client has changed: what its object has kept of that is no longer so.
+    pub(super) fn client_changed(&self, member: &Member, properties: &[&str]) {
         let record = self.known_object(member.id).and_then(|object| object.raw_get::<Table>(&self.key).ok());
-        for name in ["farAddress", "ip"] {
+        for name in properties {
             // It fails for want of memory only, and the script is told of that at every turn.
-            let _ = record.as_ref().map(|record| record.raw_set(name, Value::Nil));
+            let _ = record.as_ref().map(|record| record.raw_set(*name, Value::Nil));
         }
     }
 

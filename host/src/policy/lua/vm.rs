@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use mlua::state::{GcGenParams, GcMode};
 use mlua::{Function, IntoLuaMulti, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
 
 use super::failure::Failure;
@@ -97,6 +98,8 @@ impl Vm {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
         // So that Lua's own pcall stays: a handler can wait inside it, but not inside mlua's.
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(true))?;
+        // Most of what handlers make is gone with them.
+        lua.gc_set_mode(GcMode::Generational(GcGenParams::default()));
         let marks = Marks {
             array: lua.create_table()?,
             null: lua.create_userdata(Nothing("null"))?,
@@ -151,12 +154,13 @@ impl Vm {
     /// Calls `onPeerLookup`, with the event for a question. It gives something back only if there is no such handler.
     pub(super) fn look_up(&self, number: u64, facts: &Facts) -> Progress {
         let purpose = Purpose::Lookup(number);
-        match self.lua.create_string(&facts.tag) {
-            Ok(tag) => {
-                let (initiator, interface) = (facts.initiator.as_str(), facts.interface);
-                let arguments = (&self.look_up, number, facts.target(), initiator, tag, interface, facts.asker);
+        let target = facts.target.map(|target| self.state.peer_id(&self.lua, &target)).transpose();
+        let made = target.and_then(|target| Ok((target, self.lua.create_string(&facts.tag)?)));
+        match made {
+            Ok((target, tag)) => facts.with_initiator(|initiator| {
+                let arguments = (&self.look_up, number, target, initiator, tag, facts.interface, facts.asker);
                 self.start_with(purpose, None, arguments)
-            }
+            }),
             Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
         }
     }
@@ -194,7 +198,7 @@ impl Vm {
             // An error could only come from a finalizer, and there are none.
             let _ = self.lua.gc_collect();
             used = self.lua.used_memory();
-            self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(2)));
+            self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(3)));
         }
         if used < self.peak.get() / 2 {
             self.state.world.note_freed(self.peak.replace(used) - used);

@@ -243,7 +243,7 @@ fn addresses_carry_where_they_come_from() {
     let mut addresses = |target: u8| {
         scene.stage.look_up(Some(PeerId([target; 32])), "192.0.2.1:1".parse().unwrap(), None);
         match scene.stage.sent.take().pop() {
-            Some(AppCommand::Redirect { addresses, .. }) => addresses,
+            Some(AppCommand::Redirect { addresses, .. }) => addresses.into_vec(),
             other => panic!("{other:?}: {:?}", scene.stage.runtime.world.journal.take()),
         }
     };

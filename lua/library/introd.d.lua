@@ -141,6 +141,104 @@ function GroupControl:addNeighbor(peerID) end
 ---@return boolean
 function GroupControl:addMemberHint(peerID) end
 
+---Makes groupspecs. Everything is off to begin with, but peers may connect to each other. Which numbers Flash gives to some
+---properties is not known; `unestablished` names those that are set. Members that run Flash may compute another digest for them.
+---@class GroupSpecifier
+---@field maxSupportedGroupspecVersion integer 2
+---@field minGroupspecVersion integer 1 or 2, the default
+---@field routingEnabled boolean messages to one member or to neighbours
+---@field multicastEnabled boolean streams in the group
+---@field objectReplicationEnabled boolean
+---@field postingEnabled boolean messages to all members
+---@field serverChannelEnabled boolean members join through their server too
+---@field peerToPeerDisabled boolean no neighbours at all
+---@field ipMulticastMemberUpdatesEnabled boolean members find each other on the local network
+---@field ipMemberUpdatesEnabled boolean the same
+---@overload fun(name: string): GroupSpecifier
+GroupSpecifier = {}
+
+---The same as GroupSpecifier(name).
+---@param name string
+---@return GroupSpecifier
+function GroupSpecifier.new(name) end
+
+---Names a member to begin with.
+---@param peerID string
+function GroupSpecifier:addBootstrapPeer(peerID) end
+
+---Says where members can be found on the local network: "224.0.0.254:30000", or the address and the port apart.
+---@param address string
+---@param port? integer
+---@param source? string the address of the one source
+function GroupSpecifier:addIPMulticastAddress(address, port, source) end
+
+---Adds an option to the canonical part as it is, for those whose number you know and introd does not.
+---@param number integer
+---@param bytes? string
+function GroupSpecifier:addOption(number, bytes) end
+
+---Only those may post who have the password; nil lets everybody.
+---@param password string?
+---@param salt? string
+function GroupSpecifier:setPostingPassword(password, salt) end
+
+---Only those may publish streams who have the password; nil lets everybody.
+---@param password string?
+---@param salt? string
+function GroupSpecifier:setPublishPassword(password, salt) end
+
+---Sets the group apart from all others of its name.
+function GroupSpecifier:makeUnique() end
+
+---The groupspec with the passwords.
+---@return string
+function GroupSpecifier:groupspecWithAuthorizations() end
+
+---The groupspec without the passwords.
+---@return string
+function GroupSpecifier:groupspecWithoutAuthorizations() end
+
+---What appended to a groupspec without passwords gives them.
+---@return string
+function GroupSpecifier:authorizations() end
+
+---The same as groupspecWithAuthorizations.
+---@return string
+function GroupSpecifier:toString() end
+
+---The properties in use whose numbers are introd's own, or assumed.
+---@return string[]
+function GroupSpecifier:unestablished() end
+
+---What groupControl.groupspecDigest is for members of the group. Also with a dot, of a groupspec's text.
+---@param groupspec? string
+---@return string
+function GroupSpecifier:encodeGroupspecDigest(groupspec) end
+
+---What appended to a groupspec lets its holder post.
+---@param password string
+---@param salt? string
+---@return string
+function GroupSpecifier.encodePostingAuthorization(password, salt) end
+
+---What appended to a groupspec lets its holder publish.
+---@param password string
+---@param salt? string
+---@return string
+function GroupSpecifier.encodePublishAuthorization(password, salt) end
+
+---What appended to a groupspec names a member to begin with.
+---@param peerID string
+---@return string
+function GroupSpecifier.encodeBootstrapPeerIDSpec(peerID) end
+
+---What appended to a groupspec says where members can be found on the local network.
+---@param address string
+---@param port? integer
+---@param source? string
+---@return string
+function GroupSpecifier.encodeIPMulticastAddressSpec(address, port, source) end
+
 ---Somebody looks for a peer. It can be kept, and answered once, until the deadline in Application.xml.
 ---@class PeerLookupEvent
 ---@field targetPeerID string? whom they look for

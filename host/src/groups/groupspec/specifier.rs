@@ -64,6 +64,11 @@ impl GroupSpecifier {
     pub fn make_unique(&mut self, rng: &mut impl CryptoRng) {
         let mut tag = [0; 32];
         rng.fill_bytes(&mut tag);
+        self.set_unique(tag);
+    }
+
+    /// As [`GroupSpecifier::make_unique`], with this tag.
+    pub fn set_unique(&mut self, tag: [u8; 32]) {
         self.unique = Some(tag);
     }
 
@@ -81,18 +86,35 @@ impl GroupSpecifier {
         address: SocketAddr,
         source: Option<IpAddr>,
     ) -> Result<(), GroupspecError> {
-        if !address.ip().is_multicast() || source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
-            return Err(GroupspecError::MulticastAddress);
-        }
-        let mut value = Vec::new();
-        TaggedAddress::new(address, Origin::Unspecified).put(&mut value);
-        match source {
-            Some(IpAddr::V4(ip)) => value.extend_from_slice(&ip.octets()),
-            Some(IpAddr::V6(ip)) => value.extend_from_slice(&ip.octets()),
-            None => {}
-        }
-        self.multicast_addresses.push(value);
+        self.multicast_addresses.push(multicast_address(address, source)?);
         Ok(())
+    }
+
+    /// `encodePostingAuthorization`: what appended to a groupspec without authorizations lets its holder post, in hexadecimal.
+    pub fn encode_posting_authorization(password: &Password) -> String {
+        suffix(kind::POSTING_AUTHORIZATION, &password.authorization())
+    }
+
+    /// `encodePublishAuthorization`: the same for publishing.
+    pub fn encode_publish_authorization(password: &Password) -> String {
+        suffix(kind::PUBLISH_AUTHORIZATION, &password.authorization())
+    }
+
+    /// `encodeBootstrapPeerIDSpec`: what appended to a groupspec names a member to begin with, in hexadecimal.
+    pub fn encode_bootstrap_peer_id_spec(peer: &PeerId) -> String {
+        suffix(kind::BOOTSTRAP_PEER, &peer.0)
+    }
+
+    /// `encodeIPMulticastAddressSpec`: what appended to a groupspec says where members can be found on the local network, in
+    /// hexadecimal.
+    ///
+    /// # Errors
+    /// As [`GroupSpecifier::add_ip_multicast_address`].
+    pub fn encode_ip_multicast_address_spec(
+        address: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> Result<String, GroupspecError> {
+        Ok(suffix(kind::IP_MULTICAST_ADDRESS, &multicast_address(address, source)?))
     }
 
     /// Adds an option to the canonical part as it is: for those whose number a caller knows and this program does not.
@@ -154,29 +176,17 @@ impl GroupSpecifier {
     /// # Errors
     /// If it would be longer than [`MAX_LEN`](super::MAX_LEN).
     pub fn without_authorizations(&self) -> Result<Groupspec, GroupspecError> {
-        let mut suffix = Vec::new();
-        for peer in &self.bootstrap_peers {
-            option::put(kind::BOOTSTRAP_PEER, &peer.0, &mut suffix);
-        }
-        for address in &self.multicast_addresses {
-            option::put(kind::IP_MULTICAST_ADDRESS, address, &mut suffix);
-        }
-        Groupspec::parse(&format!("{}{}", self.canonical()?.as_str(), hex::encode(suffix)))
+        let peers = self.bootstrap_peers.iter().map(Self::encode_bootstrap_peer_id_spec);
+        let addresses = self.multicast_addresses.iter().map(|address| suffix(kind::IP_MULTICAST_ADDRESS, address));
+        let suffixes: String = peers.chain(addresses).collect();
+        Groupspec::parse(&format!("{}{}", self.canonical()?.as_str(), suffixes))
     }
 
     /// `authorizations`: what appended to a groupspec without authorizations gives them, in hexadecimal.
     pub fn authorizations(&self) -> String {
-        let mut suffix = Vec::new();
-        let given = [
-            (kind::POSTING_AUTHORIZATION, &self.posting_password),
-            (kind::PUBLISH_AUTHORIZATION, &self.publish_password),
-        ];
-        for (kind, password) in given {
-            if let Some(password) = password {
-                option::put(kind, &password.authorization(), &mut suffix);
-            }
-        }
-        hex::encode(suffix)
+        let posting = self.posting_password.as_ref().map(Self::encode_posting_authorization);
+        let publish = self.publish_password.as_ref().map(Self::encode_publish_authorization);
+        posting.into_iter().chain(publish).collect()
     }
 
     /// `groupspecWithAuthorizations`, `toString`: the group with its passwords.
@@ -194,4 +204,25 @@ impl GroupSpecifier {
     pub fn digest(&self) -> Result<GroupDigest, GroupspecError> {
         Ok(self.canonical()?.digest())
     }
+}
+
+/// What stands after the canonical part: one option, in hexadecimal.
+fn suffix(kind: u64, value: &[u8]) -> String {
+    let mut suffix = Vec::new();
+    option::put(kind, value, &mut suffix);
+    hex::encode(suffix)
+}
+
+fn multicast_address(address: SocketAddr, source: Option<IpAddr>) -> Result<Vec<u8>, GroupspecError> {
+    if !address.ip().is_multicast() || source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
+        return Err(GroupspecError::MulticastAddress);
+    }
+    let mut value = Vec::new();
+    TaggedAddress::new(address, Origin::Unspecified).put(&mut value);
+    match source {
+        Some(IpAddr::V4(ip)) => value.extend_from_slice(&ip.octets()),
+        Some(IpAddr::V6(ip)) => value.extend_from_slice(&ip.octets()),
+        None => {}
+    }
+    Ok(value)
 }

@@ -8,6 +8,7 @@ mod dispatch;
 mod expando;
 mod failure;
 mod group_control;
+mod group_specifier;
 mod handle;
 mod host;
 mod inbox;

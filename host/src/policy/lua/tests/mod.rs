@@ -1,6 +1,7 @@
 //! Scripts at the level of the host: no network.
 
 mod document;
+mod group_specifier;
 mod host;
 mod hostile;
 mod lifetimes;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mlua::{Lua, Table, Value};
 
-use super::super::{application, client, group_control, lookup_event};
+use super::super::{application, client, group_control, group_specifier, lookup_event};
 use super::*;
 
 type Names = BTreeSet<String>;
@@ -28,6 +28,9 @@ fn registered() -> Names {
     names.extend(keys(&vm.state.methods).iter().map(|name| format!("Client.{name}")));
     names.extend(client::PROPERTIES.iter().chain(client::HANDLERS).map(|name| format!("Client.{name}")));
     names.extend(group_control::PROPERTIES.iter().map(|name| format!("GroupControl.{name}")));
+    names.extend(group_specifier::names().map(|name| format!("GroupSpecifier.{name}")));
+    let specifier = keys(&vm.lua.globals().get("GroupSpecifier").unwrap());
+    names.extend(specifier.iter().map(|name| format!("GroupSpecifier.{name}")));
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
     names.extend(keys(&vm.lua.globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
     names

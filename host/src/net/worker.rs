@@ -58,6 +58,7 @@ pub struct Worker {
 }
 
 /// Why a worker woke up.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Wake {
     Datagrams,
     Mail(Option<Mail>),

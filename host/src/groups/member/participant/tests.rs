@@ -292,6 +292,18 @@ fn who_does_not_know_the_groupspec_is_rejected() {
 }
 
 #[test]
+fn who_was_refused_is_rejected_again_and_again() {
+    let receiver = Network::of(1).id(0);
+    let wrong = Connect { group: spec("members only").digest(), proof: [7; 32], receiver };
+    let flows: Vec<_> =
+        (0..5).map(|_| (about::CONTROL, vec![ControlMessage::Connect(wrong).write(), vec![0x0e]])).collect();
+    let (mut network, _) = stranger_says(&flows);
+    assert_eq!(rejected(&mut network), 5);
+    assert!(network.node(0).participant.sessions.values().all(|session| session.receiving.is_empty()));
+    assert_eq!(network.node(0).notices.len(), 1, "one refusal");
+}
+
+#[test]
 fn flows_of_no_group_are_rejected() {
     let kinds = [about::STREAM, about::FRAGMENT, about::POSTING_KEY, about::POSTING, 0x55];
     let flows: Vec<_> = kinds.into_iter().map(|about| (about, vec![vec![1, 2, 3]])).collect();

@@ -172,6 +172,8 @@ impl Internet {
         self.plug(&namespace, number);
         let (v4, v6) = (Ipv4Addr::new(203, 0, 113, number), v6(number));
         namespace.ip(&format!("addr add {v4}/24 dev wan\naddr add {v6}/64 dev wan nodad\nlink set wan up"));
+        // A server tells others the address that leads out.
+        namespace.ip("route add default dev wan\nroute add ::/0 dev wan");
         Host::new(namespace, Some(v4), Some(v6))
     }
 

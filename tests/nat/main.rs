@@ -8,4 +8,5 @@
 
 mod hole_punching;
 mod hosts;
+mod many_servers;
 mod programs;

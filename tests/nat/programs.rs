@@ -153,6 +153,18 @@ impl Server {
     }
 }
 
+/// A Redis on a host.
+pub(crate) struct Redis(#[allow(dead_code, reason = "it runs for as long as this is there")] Running);
+
+impl Redis {
+    pub(crate) fn start(host: &Host) -> Self {
+        let arguments = ["--protected-mode", "no", "--save", "", "--daemonize", "no"];
+        let mut running = Running::start(host, OsStr::new("redis-server"), &arguments);
+        while !running.line().contains("Ready to accept connections") {}
+        Self(running)
+    }
+}
+
 /// A peer that stays, for others to find.
 pub(crate) struct Peer {
     running: Running,

@@ -1,0 +1,29 @@
+//! The registry of peers that several introd servers share, in Redis or Valkey: a plugin for `PeerRegistry` in Server.xml.
+//!
+//! What it writes, each key beginning with the namespace:
+//!
+//! | key | what | lives |
+//! |---|---|---|
+//! | `NAMESPACE:server:NAME` | the epoch of a server: a random number, another one at each start | three halves of a heartbeat; renewed each half |
+//! | `NAMESPACE:peer:ID` | where a peer can be reached, by which server, in which epoch | `entryLifetime`; renewed each half |
+//!
+//! An entry counts only while its server's key says the entry's epoch, so nothing has to be cleaned up after a server that died,
+//! and being alive costs one small command a heartbeat however many peers there are.
+//!
+//! [`Registry`] is the registry itself, for programs that are not introd; the plugin is a thin layer over it.
+
+mod cache;
+mod entry;
+mod keys;
+mod link;
+mod own;
+mod plugin;
+mod registry;
+mod session;
+mod settings;
+mod stats;
+
+pub use plugin::RedisRegistry;
+pub use registry::{Answer, Failure, Log, Registry, Reply, Severity};
+pub use settings::{Mode, Settings, SettingsError};
+pub use stats::{Kind, Stats};

@@ -1,0 +1,252 @@
+//! The connection to Redis, of whatever kind.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClientBuilder;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+};
+
+use crate::settings::{Mode, Settings, SettingsError};
+
+/// Batches that a connection takes in before whoever has more waits.
+const BUFFER: usize = 64;
+
+/// Makes connections.
+pub(crate) enum Maker {
+    Single(Box<Client>),
+    Sentinel(Box<SentinelClient>),
+    Cluster(Box<redis::cluster::ClusterClient>),
+}
+
+/// A connection. Clones share it.
+#[derive(Clone)]
+pub(crate) enum Link {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Maker {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let mut infos = Vec::new();
+        for url in &settings.url {
+            let info = url.as_str().into_connection_info();
+            infos.push(
+                info.map_err(|error| SettingsError::Value(format!("<url>{}</url>: {error}", without_password(url))))?,
+            );
+        }
+        let Some(first) = infos.first() else {
+            return Err(SettingsError::Value("<url> is missing".to_owned()));
+        };
+        let certificates = certificates(settings)?;
+        let is_secure = matches!(first.addr(), ConnectionAddr::TcpTls { .. });
+        if is_secure || certificates.is_some() {
+            // Another plugin, or the server, may have chosen before: whatever was chosen will do.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        match settings.mode {
+            Mode::Single => {
+                let info = with_login(first.clone(), settings);
+                let client = match certificates {
+                    Some(certificates) => Client::build_with_tls(info, certificates)?,
+                    None => Client::open(info)?,
+                };
+                Ok(Self::Single(Box::new(client)))
+            }
+            Mode::Sentinel => {
+                let addresses: Vec<ConnectionAddr> = infos.iter().map(|info| info.addr().clone()).collect();
+                let own = first.redis_settings();
+                let mut builder =
+                    SentinelClientBuilder::new(addresses, settings.master.clone(), SentinelServerType::Master)?
+                        .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+                        .set_client_to_redis_db(own.db());
+                if is_secure {
+                    builder = builder
+                        .set_client_to_redis_tls_mode(TlsMode::Secure)
+                        .set_client_to_sentinel_tls_mode(TlsMode::Secure);
+                }
+                if let Some(certificates) = certificates {
+                    builder = builder
+                        .set_client_to_redis_certificates(certificates.clone())
+                        .set_client_to_sentinel_certificates(certificates);
+                }
+                if let Some(username) = chosen(&settings.username, own.username()) {
+                    builder = builder.set_client_to_redis_username(username);
+                }
+                if let Some(password) = chosen(&settings.password, own.password()) {
+                    builder = builder.set_client_to_redis_password(password);
+                }
+                if !settings.sentinel_username.is_empty() {
+                    builder = builder.set_client_to_sentinel_username(&settings.sentinel_username);
+                }
+                if !settings.sentinel_password.is_empty() {
+                    builder = builder.set_client_to_sentinel_password(&settings.sentinel_password);
+                }
+                Ok(Self::Sentinel(Box::new(builder.build()?)))
+            }
+            Mode::Cluster => {
+                let mut builder = ClusterClientBuilder::new(infos)
+                    .connection_timeout(settings.timeout())
+                    .response_timeout(settings.timeout())
+                    .retries(2);
+                if let Some(certificates) = certificates {
+                    builder = builder.certs(certificates);
+                }
+                if !settings.username.is_empty() {
+                    builder = builder.username(&settings.username);
+                }
+                if !settings.password.is_empty() {
+                    builder = builder.password(&settings.password);
+                }
+                Ok(Self::Cluster(Box::new(builder.build()?)))
+            }
+        }
+    }
+
+    /// Connects. What Redis says by itself goes to `pushes`, if this kind says anything.
+    pub(crate) async fn connect(&mut self, settings: &Settings, pushes: Arc<dyn AsyncPushSender>) -> RedisResult<Link> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(settings.timeout()))
+            .set_response_timeout(Some(settings.timeout()))
+            .set_pipeline_buffer_size(BUFFER)
+            .set_push_sender(pushes);
+        match self {
+            Self::Single(client) => client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One),
+            Self::Sentinel(client) => {
+                let client = client.async_get_client().await?;
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One)
+            }
+            Self::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
+        }
+    }
+}
+
+impl Link {
+    /// Whether Redis says when a key changes that was read.
+    pub(crate) fn can_track(&self) -> bool {
+        matches!(self, Self::One(_))
+    }
+
+    pub(crate) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::One(link) => link.req_packed_command(command).await,
+            Self::Cluster(link) => link.req_packed_command(command).await,
+        }
+        .and_then(Value::extract_error)
+    }
+
+    /// Runs several commands, in one batch where that can be. The first error counts.
+    pub(crate) async fn run_all(&mut self, commands: Vec<Cmd>) -> RedisResult<()> {
+        match self {
+            Self::One(link) => {
+                let mut pipeline = Pipeline::with_capacity(commands.len());
+                let count = commands.len();
+                for command in commands {
+                    pipeline.add_command(command);
+                }
+                let values = link.req_packed_commands(&pipeline, 0, count).await?;
+                values.into_iter().try_for_each(|value| value.extract_error().map(drop))
+            }
+            // The keys are at several places: each command finds its own, and many are under way at a time.
+            Self::Cluster(link) => {
+                let mut running = tokio::task::JoinSet::new();
+                let mut result = Ok(());
+                for command in commands {
+                    if running.len() >= BUFFER
+                        && let Some(Ok(Err(error))) = running.join_next().await
+                    {
+                        result = Err(error);
+                    }
+                    let mut link = link.clone();
+                    running.spawn(async move { one(&mut link, &command).await });
+                }
+                while let Some(ended) = running.join_next().await {
+                    if let Ok(Err(error)) = ended {
+                        result = Err(error);
+                    }
+                }
+                result
+            }
+        }
+    }
+}
+
+async fn one(link: &mut ClusterConnection, command: &Cmd) -> RedisResult<()> {
+    let answer: RedisFuture<'_, Value> = link.req_packed_command(command);
+    answer.await.and_then(Value::extract_error).map(drop)
+}
+
+/// What the settings say, else what the URL says.
+fn chosen<'a>(setting: &'a str, url: Option<&'a str>) -> Option<&'a str> {
+    if setting.is_empty() { url } else { Some(setting) }
+}
+
+fn with_login(info: ConnectionInfo, settings: &Settings) -> ConnectionInfo {
+    let mut own = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    if !settings.username.is_empty() {
+        own = own.set_username(&settings.username);
+    }
+    if !settings.password.is_empty() {
+        own = own.set_password(&settings.password);
+    }
+    info.set_redis_settings(own)
+}
+
+fn certificates(settings: &Settings) -> Result<Option<TlsCertificates>, SettingsError> {
+    let read = |path: &Path| std::fs::read(path).map_err(|error| SettingsError::File(path.to_owned(), error));
+    let root_cert = settings.ca_file.as_deref().map(read).transpose()?;
+    let client_tls = match (&settings.certificate_file, &settings.key_file) {
+        (Some(certificate), Some(key)) => {
+            Some(ClientTlsConfig { client_cert: read(certificate)?, client_key: read(key)? })
+        }
+        _ => None,
+    };
+    Ok((root_cert.is_some() || client_tls.is_some()).then_some(TlsCertificates { client_tls, root_cert }))
+}
+
+/// A URL as it may stand in a log.
+pub(crate) fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_gets_into_the_log() {
+        assert_eq!(without_password("redis://me:secret@host:1/2"), "redis://…@host:1/2");
+        assert_eq!(without_password("redis://host:1"), "redis://host:1");
+        let settings = Settings { url: vec!["http://me:secret@host".to_owned()], ..Settings::default() };
+        let error = Maker::new(&settings).err().unwrap().to_string();
+        assert!(error.contains("host") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn each_kind_can_be_made() {
+        for (mode, urls) in [
+            (Mode::Single, vec!["redis://127.0.0.1:1/3"]),
+            (Mode::Sentinel, vec!["redis://127.0.0.1:1", "redis://127.0.0.1:2"]),
+            (Mode::Cluster, vec!["rediss://127.0.0.1:1", "rediss://127.0.0.1:2"]),
+        ] {
+            let url = urls.into_iter().map(str::to_owned).collect();
+            let settings = Settings { mode, url, master: "m".to_owned(), ..Settings::default() };
+            settings.check().unwrap();
+            assert!(Maker::new(&settings).is_ok(), "{mode:?}");
+        }
+        let missing = Settings {
+            ca_file: Some("/nowhere/ca.pem".into()),
+            url: vec!["rediss://h".to_owned()],
+            ..Settings::default()
+        };
+        assert!(Maker::new(&missing).err().unwrap().to_string().contains("/nowhere/ca.pem"));
+    }
+}

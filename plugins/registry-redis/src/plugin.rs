@@ -1,0 +1,130 @@
+//! The registry as a plugin of introd.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use introd_plugin::{
+    Address, Config, Counter, CreateError, Gauge, Host, Later, Level, PeerId, Plugin, RegistryError, RegistryPlugin,
+    RegistryVerdict, Reply,
+};
+
+use crate::registry::{Answer, Registry, Severity};
+use crate::settings::Settings;
+use crate::stats::Kind;
+
+/// How often the figures are handed to the server.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// `PeerRegistry/Plugin` in Server.xml.
+pub struct RedisRegistry {
+    registry: Arc<Registry>,
+    reporter: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+impl Plugin for RedisRegistry {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
+
+    fn create(host: Host, config: &Config<'_>) -> Result<Self, CreateError> {
+        let mut settings: Settings = config.parse()?;
+        for file in [&mut settings.ca_file, &mut settings.certificate_file, &mut settings.key_file] {
+            *file = file.take().map(|path| config.path(path));
+        }
+        let log = move |severity, text: &str| {
+            let level = match severity {
+                Severity::Error => Level::Error,
+                Severity::Warning => Level::Warn,
+                Severity::Info => Level::Info,
+            };
+            host.log(level, text);
+        };
+        let registry = Arc::new(Registry::start(settings, Box::new(log))?);
+        let reporter = report(host, Arc::clone(&registry))?;
+        Ok(Self { registry, reporter: Some(reporter) })
+    }
+}
+
+impl RegistryPlugin for RedisRegistry {
+    fn publish(&self, peer: PeerId, addresses: &[Address]) -> Result<(), RegistryError> {
+        self.registry.publish(peer, addresses).map_err(|_| RegistryError::Full)
+    }
+
+    fn withdraw(&self, peer: PeerId) -> Result<(), RegistryError> {
+        self.registry.withdraw(peer);
+        Ok(())
+    }
+
+    fn find(&self, peer: PeerId, later: Later<'_, RegistryVerdict>) -> Reply<RegistryVerdict> {
+        let mut deferred = None;
+        let answer = self.registry.find(peer, || {
+            let (completion, reply) = later.defer().ok()?;
+            deferred = Some(reply);
+            Some(Box::new(move |answer: Answer| {
+                // Whoever asked may have stopped waiting.
+                let _ = match answer {
+                    Ok(Some(addresses)) => completion.complete(RegistryVerdict::Found(addresses)),
+                    Ok(None) => completion.complete(RegistryVerdict::NotFound),
+                    Err(failure) => completion.fail(&failure.to_string()),
+                };
+            }))
+        });
+        match (answer, deferred) {
+            (None, Some(reply)) => reply,
+            (Some(Ok(Some(addresses))), _) => RegistryVerdict::Found(addresses).into(),
+            (Some(Ok(None)), _) => RegistryVerdict::NotFound.into(),
+            (Some(Err(failure)), _) => Reply::Failed(failure.to_string()),
+            (None, None) => Reply::Failed("too many lookups wait".to_owned()),
+        }
+    }
+}
+
+enum Figure {
+    Counter(Counter, u64),
+    Gauge(Gauge),
+}
+
+/// Hands the figures to the server, for as long as the plugin is there.
+fn report(host: Host, registry: Arc<Registry>) -> Result<(Arc<AtomicBool>, JoinHandle<()>), CreateError> {
+    let mut figures = Vec::new();
+    for (name, kind, help, _) in registry.stats().all() {
+        // A host without figures, or with too many, does without these.
+        figures.push(match kind {
+            Kind::Counter => host.counter(name, help).ok().map(|counter| Figure::Counter(counter, 0)),
+            Kind::Gauge => host.gauge(name, help).ok().map(Figure::Gauge),
+        });
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&is_over);
+    let work = move || {
+        while !seen.load(Ordering::Relaxed) {
+            for (figure, (.., value)) in figures.iter_mut().zip(registry.stats().all()) {
+                match figure {
+                    Some(Figure::Counter(counter, told)) => {
+                        counter.add(u32::try_from(value.saturating_sub(*told)).unwrap_or(u32::MAX));
+                        *told = value;
+                    }
+                    Some(Figure::Gauge(gauge)) => gauge.set(i64::try_from(value).unwrap_or(i64::MAX)),
+                    None => (),
+                }
+            }
+            std::thread::park_timeout(REPORT_EVERY);
+        }
+    };
+    let thread = std::thread::Builder::new().name("registry-figures".into()).spawn(work)?;
+    Ok((is_over, thread))
+}
+
+impl Drop for RedisRegistry {
+    fn drop(&mut self) {
+        if let Some((is_over, thread)) = self.reporter.take() {
+            is_over.store(true, Ordering::Relaxed);
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+introd_plugin::export!(RedisRegistry, registry);

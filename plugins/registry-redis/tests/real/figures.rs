@@ -1,0 +1,132 @@
+//! What it costs: entries of several servers on one Redis. `cargo test --release -p registry-redis --test real -- --ignored
+//! --nocapture figures` measures with many; the smaller run is a test like any other.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use registry_redis::{Registry, Settings};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::harness::*;
+
+const SERVERS: u32 = 4;
+
+#[test]
+fn a_few_entries() {
+    measure(4_000, 1_000);
+}
+
+#[test]
+#[ignore = "takes long, and measures: run it alone, in a release build"]
+fn figures_of_many_entries() {
+    measure(200_000, 20_000);
+}
+
+/// The processor time of this process, in seconds.
+fn own_cpu() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
+}
+
+fn measure(entries: u32, lookups: u32) {
+    let redis = Redis::start();
+    // All but the last write straight to Redis; what the last one sends and gets is counted.
+    let line = Line::to(redis.port);
+    let settings = |url: &str| Settings { heartbeat: 2000, ..settings(url) };
+    let servers: Vec<Registry> = (0..SERVERS)
+        .map(|server| registry(settings(&if server + 1 == SERVERS { line.url() } else { redis.url() })))
+        .collect();
+    let last = servers.last().unwrap();
+    servers.iter().for_each(connected);
+
+    // What it costs to be alive, with no peer.
+    let beats = |registry: &Registry| {
+        let (bytes, before) = (line.bytes(), figure(registry, "heartbeats"));
+        eventually("it beats", || figure(registry, "heartbeats") >= before + 3);
+        (line.bytes() - bytes) as f64 / (figure(registry, "heartbeats") - before) as f64
+    };
+    let idle = beats(last);
+
+    let (memory, own, other, bytes, began) = (resident(), own_cpu(), redis.cpu(), line.bytes(), Instant::now());
+    for number in 0..entries {
+        servers[(number % SERVERS) as usize].publish(peer(number), &addresses(number as u8)).unwrap();
+    }
+    eventually("all are written", || servers.iter().all(|server| figure(server, "unwritten") == 0));
+    eventually("all have arrived", || {
+        servers.iter().map(|server| figure(server, "published")).sum::<u64>() >= u64::from(entries)
+    });
+    let took = began.elapsed();
+    let of_last = f64::from(entries / SERVERS);
+    println!(
+        "{entries} entries of {SERVERS} servers written in {:.2} s: each {:.3} round trips, {:.0} bytes, {:.1} us of a server's \
+         processor time, {:.1} us of Redis's, {:.2} KiB of a server's memory",
+        took.as_secs_f64(),
+        figure(last, "write_batches") as f64 / of_last,
+        (line.bytes() - bytes) as f64 / of_last,
+        (own_cpu() - own) * 1e6 / f64::from(entries),
+        (redis.cpu() - other) * 1e6 / f64::from(entries),
+        (resident().saturating_sub(memory)) as f64 / f64::from(entries),
+    );
+
+    let full = beats(last);
+    println!("a heartbeat costs {idle:.0} bytes with no peer, and {full:.0} with {of_last}");
+    assert!(full < idle + 64.0, "{idle} {full}");
+
+    // One after the other, as a quiet server does: each is a round trip.
+    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), figure(last, "lookup_batches"));
+    let began = Instant::now();
+    for number in 0..lookups {
+        assert!(is_at(last, peer(number * SERVERS), (number * SERVERS) as u8));
+    }
+    report("one at a time", lookups, began.elapsed(), &redis, &line, last, (own, other, bytes, batches));
+
+    // Many at a time, as a busy one does.
+    std::thread::sleep(Duration::from_millis(1));
+    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), figure(last, "lookup_batches"));
+    let (sender, answers) = channel();
+    let began = Instant::now();
+    let mut open = 0;
+    for number in 0..lookups {
+        let peer = peer(number * SERVERS + 1);
+        let sender = sender.clone();
+        assert!(last.find(peer, || Some(Box::new(move |answer| drop(sender.send(answer))))).is_none());
+        open += 1;
+        if open == 1000 {
+            assert!(answers.recv_timeout(PATIENCE).unwrap().unwrap().is_some());
+            open -= 1;
+        }
+    }
+    for _ in 0..open {
+        assert!(answers.recv_timeout(PATIENCE).unwrap().unwrap().is_some());
+    }
+    report("a thousand at a time", lookups, began.elapsed(), &redis, &line, last, (own, other, bytes, batches));
+    let memory = redis.command(&["INFO", "memory"]);
+    let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse::<u64>().unwrap();
+    println!("Redis holds {:.0} bytes for each entry", used as f64 / f64::from(entries));
+}
+
+fn report(
+    how: &str,
+    lookups: u32,
+    took: Duration,
+    redis: &Redis,
+    line: &Line,
+    registry: &Registry,
+    (own, other, bytes, batches): (f64, f64, u64, u64),
+) {
+    let each = f64::from(lookups);
+    println!(
+        "{lookups} lookups, {how}, in {:.2} s: each {:.3} round trips, {:.0} bytes, {:.1} us of a server's processor time, {:.1} us \
+         of Redis's",
+        took.as_secs_f64(),
+        (figure(registry, "lookup_batches") - batches) as f64 / each,
+        (line.bytes() - bytes) as f64 / each,
+        (own_cpu() - own) * 1e6 / each,
+        (redis.cpu() - other) * 1e6 / each,
+    );
+}

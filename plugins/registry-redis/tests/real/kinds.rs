@@ -1,0 +1,162 @@
+//! TLS and logins, sentinels, clusters.
+
+use std::path::Path;
+use std::process::Command;
+
+use registry_redis::{Mode, Registry, Settings};
+
+use crate::harness::*;
+
+fn meet(a: &Registry, b: &Registry) {
+    a.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is found", || is_at(b, peer(1), 1));
+    a.withdraw(peer(1));
+    eventually("it is gone", || find(b, peer(1)) == Ok(None));
+}
+
+#[test]
+fn with_a_login() {
+    let redis = Redis::start();
+    // What a server needs, and no more. It is what README.md names.
+    let rules = "on >secret ~introd:* resetchannels +set +get +mget +del +eval +client|tracking +hello";
+    let words: Vec<&str> = ["ACL", "SETUSER", "introd"].into_iter().chain(rules.split(' ')).collect();
+    assert_eq!(redis.command(&words), "OK\n");
+    redis.command(&["CONFIG", "SET", "requirepass", "other"]);
+    let login = |password: &str| Settings {
+        username: "introd".to_owned(),
+        password: password.to_owned(),
+        ..settings(&redis.url())
+    };
+    meet(&registry(login("secret")), &registry(login("secret")));
+    let in_url = format!("redis://introd:secret@127.0.0.1:{}", redis.port);
+    connected(&registry(settings(&in_url)));
+    let lines = Lines::default();
+    let _wrong = Registry::start(login("guess"), lines.log()).unwrap();
+    eventually("it is said", || lines.contain("WRONGPASS") || lines.contain("uthentication"));
+    assert!(!lines.contain("guess"));
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output();
+    let output = output.expect("these tests need openssl: install openssl");
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn with_tls() {
+    let folder = Folder::new();
+    openssl(&folder.0, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca");
+    std::fs::write(folder.0.join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+    for name in ["server", "client"] {
+        openssl(&folder.0, &format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+        openssl(
+            &folder.0,
+            &format!(
+                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem -days 2 -extfile names"
+            ),
+        );
+    }
+    let file = |name: &str| folder.0.join(name);
+    let port = free_port();
+    let redis = Redis::with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &file("server.pem").to_string_lossy(),
+        "--tls-key-file",
+        &file("server.key").to_string_lossy(),
+        "--tls-ca-cert-file",
+        &file("ca.pem").to_string_lossy(),
+    ]);
+    let url = format!("rediss://127.0.0.1:{port}");
+    let secure = || Settings {
+        ca_file: Some(file("ca.pem")),
+        certificate_file: Some(file("client.pem")),
+        key_file: Some(file("client.key")),
+        ..settings(&url)
+    };
+    meet(&registry(secure()), &registry(secure()));
+    // Redis wants a certificate of its clients, and clients believe only what their file vouches for.
+    let lines = Lines::default();
+    let _stranger = Registry::start(settings(&url), lines.log()).unwrap();
+    eventually("it is said", || lines.contain("Warning: Redis is lost"));
+    drop(redis);
+}
+
+#[test]
+fn in_a_cluster() {
+    let nodes: Vec<Redis> = (0..3).map(|_| Redis::with(&["--cluster-enabled", "yes"])).collect();
+    for (node, slots) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
+        let words: Vec<&str> = ["CLUSTER", "ADDSLOTSRANGE"].into_iter().chain(slots.split(' ')).collect();
+        assert_eq!(node.command(&words), "OK\n");
+    }
+    for node in &nodes[1..] {
+        nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string()]);
+    }
+    eventually("the cluster stands", || {
+        nodes.iter().all(|node| {
+            let info = node.command(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+        })
+    });
+    let url: Vec<String> = nodes[..2].iter().map(Redis::url).collect();
+    let settings = || Settings { mode: Mode::Cluster, url: url.clone(), ..settings("") };
+    let (a, b) = (registry(settings()), registry(settings()));
+    connected(&b);
+    meet(&a, &b);
+    for number in 0..300 {
+        a.publish(peer(number), &addresses(1)).unwrap();
+    }
+    eventually("all are written", || figure(&a, "unwritten") == 0 && figure(&a, "published") >= 301);
+    for node in &nodes {
+        assert!(node.command(&["DBSIZE"]).trim().parse::<u32>().unwrap() > 50, "the entries are spread");
+    }
+    eventually("all are found", || (0..300).all(|number| is_at(&b, peer(number), 1)));
+}
+
+#[test]
+fn with_sentinels_that_know_the_master() {
+    let first = Redis::start();
+    let second = Redis::with(&["--replicaof", "127.0.0.1", &first.port.to_string()]);
+    eventually("the replica follows", || second.command(&["INFO", "replication"]).contains("master_link_status:up"));
+    let sentinel = {
+        let (port, folder) = (free_port(), Folder::new());
+        let file = folder.0.join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n",
+            first.port
+        );
+        std::fs::write(&file, text).unwrap();
+        let child =
+            Command::new("redis-server").arg(&file).arg("--sentinel").stdout(std::process::Stdio::null()).spawn();
+        (port, folder, Killed(child.unwrap()))
+    };
+    let replicas = || command(sentinel.0, &["SENTINEL", "REPLICAS", "main"]);
+    eventually("the sentinel knows both", || replicas().contains(&second.port.to_string()));
+    let settings = || Settings {
+        mode: Mode::Sentinel,
+        master: "main".to_owned(),
+        ..settings(&format!("redis://127.0.0.1:{}", sentinel.0))
+    };
+    let (a, b) = (registry(settings()), registry(settings()));
+    connected(&b);
+    meet(&a, &b);
+    a.publish(peer(2), &addresses(2)).unwrap();
+    eventually("it is found", || is_at(&b, peer(2), 2));
+    // The master dies, the replica takes over, and everybody follows.
+    drop(first);
+    eventually("it is found at the new master", || {
+        second.command(&["INFO", "replication"]).contains("role:master") && is_at(&b, peer(2), 2)
+    });
+    meet(&a, &b);
+}
+
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

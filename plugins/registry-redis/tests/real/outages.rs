@@ -1,0 +1,124 @@
+//! Redis gone, frozen, empty, slow: lookups fail in time and with a reason, nothing grows, and everything recovers by itself.
+
+use std::time::{Duration, Instant};
+
+use registry_redis::{Failure, Registry};
+
+use crate::harness::*;
+
+fn fails(registry: &Registry) -> bool {
+    matches!(find(registry, peer(0xffff)), Err(Failure::Unreachable(_)))
+}
+
+/// Looks up until there is an answer, whatever it is.
+fn recovers(registry: &Registry) {
+    eventually("lookups are answered again", || find(registry, peer(0xffff)).is_ok());
+}
+
+fn nothing_waits(registry: &Registry) {
+    eventually("nothing waits", || figure(registry, "pending") == 0 && figure(registry, "unwritten") == 0);
+}
+
+#[test]
+fn redis_that_is_not_there_yet() {
+    let port = free_port();
+    let lines = Lines::default();
+    let a = Registry::start(settings(&format!("redis://127.0.0.1:{port}")), lines.log()).unwrap();
+    a.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is said", || lines.contain("Warning: Redis is lost"));
+    assert!(fails(&a));
+    assert!(is_at(&a, peer(1), 1), "what this server knows by itself needs no Redis");
+    assert_eq!(figure(&a, "unwritten"), 1);
+}
+
+#[test]
+fn redis_that_stops_and_comes_back_empty() {
+    let mut redis = Redis::start();
+    let (a, b) = (registry(settings(&redis.url())), registry(settings(&redis.url())));
+    for number in 0..2000 {
+        a.publish(peer(number), &addresses(1)).unwrap();
+    }
+    eventually("all are written", || figure(&a, "published") == 2000);
+    assert!(is_at(&b, peer(1), 1));
+    redis.kill();
+    eventually("it is noticed", || fails(&b));
+    let asked = Instant::now();
+    for _ in 0..1000 {
+        assert!(fails(&b));
+    }
+    assert!(asked.elapsed() < Duration::from_secs(5), "failing takes no time: {:?}", asked.elapsed());
+    // Life goes on meanwhile.
+    a.withdraw(peer(0));
+    a.publish(peer(2000), &addresses(1)).unwrap();
+    redis.restart_empty();
+    recovers(&b);
+    eventually("everything is there again", || {
+        redis.command(&["EVAL", "return #redis.call('KEYS','introd:peer:*')", "0"]).trim() == "2000"
+    });
+    eventually("all are found", || [1, 1999, 2000].into_iter().all(|number| is_at(&b, peer(number), 1)));
+    assert_eq!(find(&b, peer(0)), Ok(None));
+    nothing_waits(&a);
+    assert_eq!(figure(&a, "republished"), 1);
+}
+
+#[test]
+fn redis_that_freezes() {
+    let redis = Redis::start();
+    let (a, b) = (registry(settings(&redis.url())), registry(settings(&redis.url())));
+    a.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is found", || is_at(&b, peer(1), 1));
+    redis.freeze();
+    // The first lookups wait until the connection is given up, the others fail at once.
+    assert!(fails(&b));
+    let asked = Instant::now();
+    for number in 0..10_000 {
+        assert!(find(&b, peer(number)).is_err());
+    }
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert_eq!(figure(&b, "pending"), 0);
+    a.publish(peer(2), &addresses(2)).unwrap();
+    redis.thaw();
+    recovers(&b);
+    eventually("what was published meanwhile is found", || is_at(&b, peer(2), 2) && is_at(&b, peer(1), 1));
+    nothing_waits(&a);
+}
+
+#[test]
+fn redis_that_is_slow() {
+    let redis = Redis::start();
+    let line = Line::to(redis.port);
+    let (a, b) = (registry(settings(&redis.url())), registry(settings(&line.url())));
+    a.publish(peer(1), &addresses(1)).unwrap();
+    connected(&b);
+    line.slow(Duration::from_millis(200));
+    // A round trip takes 400 ms: within the limit. Many lookups take no longer than one, and neither do they become many calls.
+    let before = redis.calls("mget");
+    let (sender, answers) = std::sync::mpsc::channel();
+    for number in 0..5000 {
+        let sender = sender.clone();
+        assert!(b.find(peer(number), || Some(Box::new(move |answer| drop(sender.send(answer))))).is_none());
+    }
+    let answers: Vec<_> = (0..5000).map(|_| answers.recv_timeout(PATIENCE).unwrap()).collect();
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(redis.calls("mget") - before < 100, "{}", redis.calls("mget") - before);
+    // Slower than the limit: as good as gone.
+    line.slow(Duration::from_millis(800));
+    eventually("it counts as gone", || fails(&b));
+    line.slow(Duration::ZERO);
+    recovers(&b);
+    assert!(is_at(&b, peer(1), 1));
+}
+
+#[test]
+fn redis_that_has_no_room() {
+    let redis = Redis::start();
+    let lines = Lines::default();
+    let a = Registry::start(settings(&redis.url()), lines.log()).unwrap();
+    connected(&a);
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    a.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is said", || lines.contain("OOM"));
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    let b = registry(settings(&redis.url()));
+    eventually("it is written after all", || is_at(&b, peer(1), 1));
+}

@@ -1,0 +1,141 @@
+//! What one server publishes, others find, for as long as it lives.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::*;
+
+#[test]
+fn what_one_publishes_others_find() {
+    let redis = Redis::start();
+    let (a, b) = (registry(settings(&redis.url())), registry(settings(&redis.url())));
+    connected(&b);
+    assert_eq!(find(&b, peer(1)), Ok(None));
+    a.publish(peer(1), &addresses(1)).unwrap();
+    // That it was not there a moment ago is forgotten as soon as Redis says that it has changed.
+    eventually("it is found", || is_at(&b, peer(1), 1));
+    a.publish(peer(1), &addresses(2)).unwrap();
+    eventually("it is found where it is now", || is_at(&b, peer(1), 2));
+    a.withdraw(peer(1));
+    eventually("it is gone", || find(&b, peer(1)) == Ok(None));
+    assert!(is_at(&a, peer(1), 1) || find(&a, peer(1)) == Ok(None));
+    assert_eq!((figure(&a, "published"), figure(&a, "withdrawn"), figure(&a, "entries")), (2, 1, 0));
+}
+
+#[test]
+fn what_is_remembered_costs_no_call_and_is_forgotten_when_it_changes() {
+    let redis = Redis::start();
+    let long = |url: &str| registry_redis::Settings {
+        positive_cache: 600_000,
+        negative_cache: 600_000,
+        heartbeat: 60_000,
+        ..settings(url)
+    };
+    let (a, b) = (registry(long(&redis.url())), registry(long(&redis.url())));
+    connected(&b);
+    a.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is written", || figure(&a, "published") == 1);
+    assert!(is_at(&b, peer(1), 1));
+    assert_eq!(find(&b, peer(2)), Ok(None));
+    let calls = redis.calls("mget");
+    for _ in 0..1000 {
+        assert!(is_at(&b, peer(1), 1));
+        assert_eq!(find(&b, peer(2)), Ok(None));
+    }
+    assert_eq!(redis.calls("mget"), calls);
+    a.publish(peer(2), &addresses(2)).unwrap();
+    a.withdraw(peer(1));
+    eventually("the news is heard", || is_at(&b, peer(2), 2) && find(&b, peer(1)) == Ok(None));
+    redis.command(&["FLUSHALL"]);
+    eventually("that everything is gone is heard", || find(&b, peer(2)) == Ok(None));
+}
+
+#[test]
+fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
+    let redis = Redis::start();
+    let line = Line::to(redis.port);
+    let (a, b) = (registry(settings(&line.url())), registry(settings(&redis.url())));
+    for number in 0..100 {
+        a.publish(peer(number), &addresses(1)).unwrap();
+    }
+    eventually("all are written", || figure(&a, "published") == 100);
+    assert!((0..100).all(|number| is_at(&b, peer(number), 1)));
+    line.cut();
+    let died = Instant::now();
+    eventually("it is noticed", || find(&b, peer(0)) == Ok(None));
+    // The slack is that of a machine that does other things; the registry's own part is 1.75 of 2 heartbeats.
+    assert!(died.elapsed() < Duration::from_millis(2 * 1000 + 3000), "{:?}", died.elapsed());
+    assert!((0..100).all(|number| find(&b, peer(number)) == Ok(None)));
+    assert!(figure(&b, "orphans") > 0);
+    // A peer that has gone to another server is found there at once.
+    let c = registry(settings(&redis.url()));
+    c.publish(peer(7), &addresses(3)).unwrap();
+    eventually("it is found at the other", || is_at(&b, peer(7), 3));
+    // The first server was only cut off. What has moved away meanwhile is not taken back by it.
+    line.mend();
+    eventually("it is back", || is_at(&b, peer(8), 1));
+    eventually("all is written anew", || figure(&a, "unwritten") == 0 && figure(&a, "published") >= 200);
+    assert!(is_at(&b, peer(7), 3));
+    a.withdraw(peer(7));
+    eventually("it is withdrawn", || figure(&a, "withdrawn") == 1);
+    assert!(is_at(&b, peer(7), 3), "nobody takes back what another has published");
+}
+
+#[test]
+fn a_server_that_starts_again_inherits_nothing() {
+    let redis = Redis::start();
+    let line = Line::to(redis.port);
+    let named = |url: &str| registry_redis::Settings { server: "a".to_owned(), heartbeat: 60_000, ..settings(url) };
+    let (before, b) = (registry(named(&line.url())), registry(settings(&redis.url())));
+    before.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is written", || is_at(&b, peer(1), 1));
+    line.cut();
+    // Its key lives on for a while, and says another epoch now.
+    let lines = Lines::default();
+    let after = registry_redis::Registry::start(named(&redis.url()), lines.log()).unwrap();
+    connected(&after);
+    eventually("the entry counts no more", || find(&b, peer(1)) == Ok(None));
+    assert_eq!(find(&after, peer(1)), Ok(None));
+    after.publish(peer(2), &addresses(2)).unwrap();
+    eventually("it is written", || is_at(&b, peer(2), 2));
+    assert!(redis.command(&["EXISTS", &format!("introd:peer:{}", peer(1))]).starts_with('1'), "it is still there");
+    // One that stops in an orderly way is gone at once, whatever its heartbeat.
+    drop(after);
+    eventually("its peers are gone", || find(&b, peer(2)) == Ok(None));
+    assert!(redis.command(&["EXISTS", &format!("introd:peer:{}", peer(2))]).starts_with('0'), "it has cleaned up");
+}
+
+#[test]
+fn two_servers_of_one_name_are_told_so() {
+    let redis = Redis::start();
+    let lines = Lines::default();
+    let named = || registry_redis::Settings { server: "a".to_owned(), heartbeat: 200, ..settings(&redis.url()) };
+    let _first = registry_redis::Registry::start(named(), lines.log()).unwrap();
+    let _second = registry_redis::Registry::start(named(), lines.log()).unwrap();
+    eventually("it is said", || lines.contain("Error: another server calls itself a too"));
+}
+
+#[test]
+fn namespaces_are_apart() {
+    let redis = Redis::start();
+    let other = registry_redis::Settings { namespace: "other".to_owned(), ..settings(&redis.url()) };
+    let (a, b) = (registry(settings(&redis.url())), registry(other));
+    a.publish(peer(1), &addresses(1)).unwrap();
+    eventually("it is written", || figure(&a, "published") == 1);
+    assert_eq!(redis.command(&["KEYS", "introd:peer:*"]).lines().count(), 1);
+    connected(&b);
+    assert_eq!(find(&b, peer(1)), Ok(None));
+}
+
+#[test]
+fn what_others_wrote_is_not_believed_blindly() {
+    let redis = Redis::start();
+    let b = registry(settings(&redis.url()));
+    connected(&b);
+    for (number, garbage) in
+        ["", "x", "\u{1}12345678123456781a", "\u{1}1234567812345678\u{1}a\u{ff}"].iter().enumerate()
+    {
+        let id = peer(number as u32);
+        redis.command(&["SET", &format!("introd:peer:{id}"), garbage]);
+        assert_eq!(find(&b, id), Ok(None));
+    }
+}

@@ -38,6 +38,11 @@
 //! ```
 #![allow(unsafe_code, reason = "this crate is the boundary to C")]
 
+/// The example of README.md is built with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod abi;
 mod completion;
 mod config;

@@ -176,3 +176,32 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
     assert_eq!(said.iter().filter(|said| said.starts_with("leave")).count(), 3, "{said:?}");
     assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (3, 3));
 }
+
+#[tokio::test]
+async fn a_plugin_decides_who_is_named() {
+    let files = Files::new("groups-plugin");
+    let plugin = introd_tests::libraries::library("group-bootstrap");
+    files.application(&format!(
+        "<Plugins><Plugin path=\"{}\"><Config><neighbors>0</neighbors><newest>1</newest><random>0</random>\
+         <tell>newcomer</tell></Config></Plugin></Plugins>",
+        plugin.display()
+    ));
+    let server = Server::configured(files.path(), 2);
+    let group = digest("plugged");
+    let mut members = Vec::new();
+    for number in 1..=4 {
+        let mut member = Member::joined(&server, number, &join(&group)).await;
+        if let Some(newest) = members.last().map(|last: &Member| last.client.id()) {
+            member.is_told_of(&[newest]).await;
+        }
+        members.push(member);
+    }
+    for (place, member) in members.iter_mut().enumerate() {
+        // The answer to a call comes after what was said before.
+        create_stream(&mut member.client, 3.0).await;
+        assert_eq!(member.hints.len(), usize::from(place > 0), "one for each newcomer, and the server adds none");
+    }
+    drop(members);
+    let ended = server.stop();
+    assert_eq!(ended.counter("plugin_group_bootstrap_hints"), 3, "{ended:?}");
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use introd::client::Client;
 use introd::groups::{GroupSpecifier, Groupspec};
+use introd_tests::libraries::library;
 use rtmfp::PeerId;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -174,6 +175,46 @@ fn the_shipped_script_brings_processes_together() {
     let ended = server.stop();
     assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
     assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_shipped_plugin_brings_processes_together() {
+    let files = Files::new("overlay-plugin");
+    let plugin = library("group-bootstrap");
+    files.application(&format!(
+        "<Plugins><Plugin path=\"{}\"><Config><neighbors>4</neighbors><newest>1</newest></Config></Plugin></Plugins>",
+        plugin.display()
+    ));
+    let server = Server::configured(files.path(), 2);
+    let (spec, uri) = (spec("plugged", true), server.uri(0));
+    let processes: Vec<Process> = (0..5).map(|_| Process::start(&uri, &spec)).collect();
+    become_one(&processes);
+    let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
+    assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
+    drop(processes.into_iter().map(|process| process.end(Signal::TERM)).collect::<Vec<_>>());
+    let ended = server.stop();
+    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
+    assert!(ended.counter("plugin_group_bootstrap_hints") >= 10, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_shipped_plugin_brings_processes_together() {
+    let files = Files::new("overlay-plugin");
+    let plugin = introd_tests::libraries::library("group-bootstrap");
+    let events = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
+    files.application(&format!("{events}<Plugins><Plugin path=\"{}\"/></Plugins>", plugin.display()));
+    let server = Server::configured(files.path(), 2);
+    let (spec, uri) = (spec("plugged", true), server.uri_of("any"));
+    let processes: Vec<Process> = (0..5).map(|_| Process::start(&uri, &spec)).collect();
+    become_one(&processes);
+    let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
+    assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
+    drop(processes.into_iter().map(|process| process.end(Signal::TERM)).collect::<Vec<_>>());
+    let ended = server.stop();
+    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
+    // All that was named the plugin has named.
+    assert!(ended.counter("plugin_group_bootstrap_hints") >= ended.counter("group_hints"), "{ended:?}");
 }
 
 #[test]

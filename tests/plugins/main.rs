@@ -7,3 +7,4 @@ mod bench;
 mod loading;
 mod misbehaving;
 mod registry;
+mod valgrind;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check_config;
+mod plugins;
 mod probe;
 mod run;
 mod test;
@@ -33,6 +34,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Load a server and report what it costs it.
     Bench(bench::BenchArgs),
+    /// Say what native plugins offer, without starting a server.
+    Plugins(plugins::PluginsArgs),
     /// Connect to a server as a client does, and say how it went.
     Probe(probe::ProbeArgs),
     /// Run the tests that stand beside a script, without a network.
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::CheckConfig(args)) => check_config::check_config(&args),
+        Some(Command::Plugins(args)) => plugins::plugins(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Test(args)) => test::test(&args),
         Some(Command::Probe(args)) => return probe::run(&args),

@@ -8,7 +8,7 @@ use rtmfp::{Event, SessionId};
 
 use super::Client;
 use crate::flash::amf::Limits;
-use crate::flash::barrier::{Barriers, Passed};
+use crate::flash::barrier::Barriers;
 use crate::flash::client::{Incoming, Status, read};
 use crate::flash::message::{Message, kind};
 use crate::flash::metadata::{FlowKind, ReceiveOrder};
@@ -81,10 +81,15 @@ impl Client {
                 Vec::new()
             }
             FlowEvent::Message { flow, data, .. } if play.flows.contains(flow) => {
-                play.take(|barriers| barriers.pass(flow.0, data.clone()))
+                let passed = play.barriers.pass(flow.0, 0, data.clone());
+                passed.iter().filter_map(|passed| meaning(&passed.bytes)).collect()
             }
             FlowEvent::Rejected { flow, .. } if *flow == play.control => vec![Played::Ended],
-            FlowEvent::Ended { flow, .. } if play.flows.contains(flow) => play.take(|barriers| barriers.end(flow.0)),
+            FlowEvent::Ended { flow, .. } => {
+                // What it said at a barrier keeps its place.
+                play.flows.retain(|other| other != flow);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }
@@ -92,19 +97,6 @@ impl Client {
     /// Plays a stream no longer (RFC 7425 §5.4.3).
     pub fn stop_playing(&mut self, play: &Play) {
         let _ = self.peer.endpoint.with_flows(Instant::now(), play.session, |flows| flows.close(play.control));
-    }
-}
-
-impl Play {
-    fn take(&mut self, come: impl FnOnce(&mut Barriers) -> Vec<Passed>) -> Vec<Played> {
-        let mut played = Vec::new();
-        for item in come(&mut self.barriers) {
-            match item {
-                Passed::Message { bytes, .. } => played.extend(meaning(&bytes)),
-                Passed::End { flow } => self.flows.retain(|other| other.0 != flow),
-            }
-        }
-        played
     }
 }
 

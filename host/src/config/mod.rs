@@ -140,6 +140,21 @@ impl Config {
         std::iter::once(&self.default_adaptor).chain(&self.adaptors)
     }
 
+    /// The native plugins of all applications, each configuration of each once.
+    pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        let vhosts = self.all_adaptors().flat_map(Adaptor::all_vhosts);
+        let settings = vhosts.flat_map(|vhost| {
+            vhost.applications.values().map(|registered| &registered.settings).chain([&vhost.defaults])
+        });
+        let mut known: Vec<&Plugin> = Vec::new();
+        for plugin in settings.flat_map(|settings| &settings.plugins) {
+            if !known.contains(&plugin) {
+                known.push(plugin);
+            }
+        }
+        known.into_iter()
+    }
+
     /// The settings of an application of a virtual host; any name has some.
     pub fn application(&self, vhost: &Vhost, name: &str) -> Arc<Application> {
         Arc::clone(vhost.application(name))

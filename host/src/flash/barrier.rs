@@ -5,41 +5,21 @@ use std::collections::VecDeque;
 use super::message::{Message, kind};
 use super::user_control::UserControl;
 
-/// So many messages are held back, and so many bytes; then the barriers are given up, since a flow that never comes to its barrier
-/// must not keep the others for ever (§5.3.5.3).
+/// So many messages are held back, so many bytes, and at so many barriers; then the barriers are given up, since a flow that never
+/// comes to its barrier must not keep the others for ever (§5.3.5.3).
 const MAX_HELD: usize = 1024;
 const MAX_HELD_BYTES: usize = 1 << 20;
+const MAX_BARRIERS: usize = 64;
 
-/// What has come on a flow and may be processed now.
+/// A message that may be processed now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Passed {
-    /// A message.
-    Message {
-        /// The flow that it came on.
-        flow: u64,
-        /// The whole message. Never a Flow Synchronization.
-        bytes: Vec<u8>,
-    },
-    /// The flow's end.
-    End {
-        /// The flow.
-        flow: u64,
-    },
-}
-
-impl Passed {
-    fn flow(&self) -> u64 {
-        match self {
-            Self::Message { flow, .. } | Self::End { flow } => *flow,
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Message { bytes, .. } => bytes.len(),
-            Self::End { .. } => 0,
-        }
-    }
+pub struct Passed {
+    /// The flow that it came on. It may have ended since.
+    pub flow: u64,
+    /// The stream of the flow.
+    pub stream: u32,
+    /// The whole message. Never a Flow Synchronization.
+    pub bytes: Vec<u8>,
 }
 
 /// The barriers of the flows of one association tree. Flows are named by numbers that the owner chooses.
@@ -60,21 +40,13 @@ struct Barrier {
 }
 
 impl Barriers {
-    /// A message has come on a flow. Gives out what may be processed now, in order.
-    pub fn pass(&mut self, flow: u64, bytes: Vec<u8>) -> Vec<Passed> {
-        self.hold(Passed::Message { flow, bytes })
-    }
-
-    /// A flow has ended. What it said at a barrier keeps its place.
-    pub fn end(&mut self, flow: u64) -> Vec<Passed> {
-        self.hold(Passed::End { flow })
-    }
-
-    fn hold(&mut self, item: Passed) -> Vec<Passed> {
-        self.held_bytes += item.len();
-        self.held.push_back(item);
+    /// A message has come on a flow of a stream. Gives out what may be processed now, in order.
+    pub fn pass(&mut self, flow: u64, stream: u32, bytes: Vec<u8>) -> Vec<Passed> {
+        self.held_bytes += bytes.len();
+        self.held.push_back(Passed { flow, stream, bytes });
         let mut passed = self.release();
-        if self.held.len() > MAX_HELD || self.held_bytes > MAX_HELD_BYTES {
+        let is_too_much = self.held.len() > MAX_HELD || self.held_bytes > MAX_HELD_BYTES;
+        if is_too_much || self.waiting.len() > MAX_BARRIERS {
             passed.extend(self.give_up());
         }
         passed
@@ -103,14 +75,12 @@ impl Barriers {
     fn release(&mut self) -> Vec<Passed> {
         let mut passed = Vec::new();
         loop {
-            let free = self.held.iter().position(|item| !self.is_suspended(item.flow()));
+            let free = self.held.iter().position(|item| !self.is_suspended(item.flow));
             let Some(item) = free.and_then(|place| self.held.remove(place)) else { return passed };
-            self.held_bytes -= item.len();
-            match &item {
-                Passed::Message { flow, bytes } if let Some((sync, count)) = synchronization(bytes) => {
-                    self.arrive(*flow, sync, count);
-                }
-                _ => passed.push(item),
+            self.held_bytes -= item.bytes.len();
+            match synchronization(&item.bytes) {
+                Some((sync, count)) => self.arrive(item.flow, sync, count),
+                None => passed.push(item),
             }
         }
     }
@@ -155,11 +125,7 @@ mod tests {
     }
 
     fn numbers(passed: &[Passed]) -> Vec<u8> {
-        let number = |item: &Passed| match item {
-            Passed::Message { bytes, .. } => *bytes.last().unwrap(),
-            Passed::End { .. } => 0xff,
-        };
-        passed.iter().map(number).collect()
+        passed.iter().map(|item| *item.bytes.last().unwrap()).collect()
     }
 
     #[test]
@@ -175,7 +141,7 @@ mod tests {
             let mut seen = Vec::new();
             for (flow, messages) in [(1, one), (2, other)] {
                 for message in messages {
-                    seen.extend(numbers(&barriers.pass(flow, message.clone())));
+                    seen.extend(numbers(&barriers.pass(flow, 0, message.clone())));
                 }
             }
             let place = |number| seen.iter().position(|seen| *seen == number).unwrap();
@@ -191,19 +157,19 @@ mod tests {
     #[test]
     fn a_barrier_of_one_flow_is_none() {
         let mut barriers = Barriers::default();
-        assert_eq!(barriers.pass(1, sync(1, 1)), []);
-        assert_eq!(numbers(&barriers.pass(1, media(1))), [1]);
+        assert_eq!(barriers.pass(1, 0, sync(1, 1)), []);
+        assert_eq!(numbers(&barriers.pass(1, 0, media(1))), [1]);
     }
 
     #[test]
     fn a_barrier_that_is_never_complete_is_given_up() {
         let mut barriers = Barriers::default();
-        barriers.pass(1, sync(1, u32::MAX));
+        barriers.pass(1, 0, sync(1, u32::MAX));
         assert!(barriers.is_suspended(1) && !barriers.is_suspended(2));
-        assert_eq!(numbers(&barriers.pass(2, media(9))), [9], "the other goes on");
+        assert_eq!(numbers(&barriers.pass(2, 0, media(9))), [9], "the other goes on");
         let mut passed = 0;
         for _ in 0..=MAX_HELD {
-            passed += barriers.pass(1, media(1)).len();
+            passed += barriers.pass(1, 0, media(1)).len();
         }
         assert_eq!(passed, MAX_HELD + 1);
         assert!(!barriers.is_suspended(1) && barriers.is_idle());
@@ -215,8 +181,8 @@ mod tests {
         let long = Message { kind: kind::VIDEO, timestamp: 0, payload: &[7; 100_000] }.to_bytes();
         let mut most = 0;
         for number in 0..200 {
-            barriers.pass(number, sync(number as u32, 2));
-            barriers.pass(number, long.clone());
+            barriers.pass(number, 0, sync(number as u32, 2));
+            barriers.pass(number, 0, long.clone());
             most = most.max(barriers.held_bytes);
         }
         assert!(most <= MAX_HELD_BYTES, "{most}");
@@ -224,22 +190,19 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_that_ends_keeps_its_place() {
+    fn barriers_that_are_never_complete_are_few() {
         let mut barriers = Barriers::default();
-        barriers.pass(1, sync(1, 2));
-        assert_eq!(barriers.pass(1, media(4)), []);
-        assert_eq!(barriers.end(1), []);
-        assert_eq!(numbers(&barriers.pass(2, media(5))), [5]);
-        assert_eq!(numbers(&barriers.pass(2, sync(1, 2))), [4, 0xff]);
-        assert!(barriers.is_idle());
-        assert_eq!(barriers.end(2), [Passed::End { flow: 2 }]);
+        for number in 0..1000 {
+            barriers.pass(u64::from(number), 0, sync(number, 2));
+            assert!(barriers.waiting.len() <= MAX_BARRIERS);
+        }
     }
 
     #[test]
     fn giving_up_lets_everything_through() {
         let mut barriers = Barriers::default();
         for message in [sync(1, 9), media(1), sync(2, 9), media(2)] {
-            assert_eq!(barriers.pass(1, message), []);
+            assert_eq!(barriers.pass(1, 0, message), []);
         }
         assert_eq!(numbers(&barriers.give_up()), [1, 2]);
         assert!(barriers.is_idle());

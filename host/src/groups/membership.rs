@@ -1,7 +1,7 @@
 //! Who is in which group, for one application instance.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
@@ -10,7 +10,21 @@ use smallvec::SmallVec;
 
 use super::GroupDigest;
 use super::bootstrap::{self, Hint, Settings};
-use super::ring::{Member, Ring};
+use super::ring::{GroupAddress, Member, Ring};
+
+/// The most of the newest members that are remembered.
+const MAX_NEWEST: usize = 64;
+
+/// How members are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Next on the ring, the nearest first, on both sides alternately.
+    Neighbors,
+    /// Those who joined last, the newest first.
+    Newest,
+    /// Any.
+    Random,
+}
 
 /// How often clients joined and left, under the names that AMS promised in `getServerStats`: `group_join` and `group_leave`.
 /// Their difference is how many memberships there are.
@@ -46,6 +60,8 @@ pub struct TooManyGroups;
 pub struct Memberships<H> {
     groups: HashMap<GroupDigest, Ring<H>>,
     joined: HashMap<PeerId, SmallVec<[GroupDigest; 1]>>,
+    /// Those who joined last, the newest last, at most [`MAX_NEWEST`] of each group.
+    newest: HashMap<GroupDigest, VecDeque<PeerId>>,
     max_groups: usize,
     settings: Settings,
     rng: ChaCha8Rng,
@@ -58,6 +74,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
         Self {
             groups: HashMap::new(),
             joined: HashMap::new(),
+            newest: HashMap::new(),
             max_groups,
             settings,
             rng: ChaCha8Rng::from_seed(seed),
@@ -80,6 +97,11 @@ impl<H: Copy + PartialEq> Memberships<H> {
         }
         self.joined.entry(peer).or_default().push(group);
         self.groups.entry(group).or_default().insert(peer, handle);
+        let newest = self.newest.entry(group).or_default();
+        if newest.len() == MAX_NEWEST {
+            newest.pop_front();
+        }
+        newest.push_back(peer);
         self.counts.joins += 1;
         Ok(Joined::New)
     }
@@ -93,6 +115,9 @@ impl<H: Copy + PartialEq> Memberships<H> {
             ring.remove(peer);
             if ring.is_empty() {
                 self.groups.remove(group);
+                self.newest.remove(group);
+            } else if let Some(newest) = self.newest.get_mut(group) {
+                newest.retain(|other| other != peer);
             }
         }
         if let Entry::Occupied(mut of_peer) = self.joined.entry(*peer) {
@@ -103,6 +128,39 @@ impl<H: Copy + PartialEq> Memberships<H> {
         }
         self.counts.leaves += 1;
         true
+    }
+
+    /// How many members a group has.
+    pub fn size(&self, group: &GroupDigest) -> usize {
+        self.groups.get(group).map_or(0, Ring::len)
+    }
+
+    /// Up to `most` members other than `peer`, chosen in one of the ways that policies have. The work is in proportion to `most`.
+    pub fn choose(&mut self, group: &GroupDigest, peer: &PeerId, choice: Choice, most: usize) -> Vec<(PeerId, H)> {
+        let Some(ring) = self.groups.get(group) else { return Vec::new() };
+        let mut chosen: Vec<(PeerId, H)> = Vec::new();
+        let mut add = |member: &Member<H>| {
+            let is_new = member.peer != *peer && !chosen.iter().any(|(known, _)| *known == member.peer);
+            if is_new && chosen.len() < most {
+                chosen.push((member.peer, member.value));
+            }
+        };
+        match choice {
+            Choice::Neighbors => {
+                let place = GroupAddress::of(peer);
+                let sides = ring.after(place).zip(ring.before(place)).take(most.div_ceil(2));
+                sides.for_each(|(after, before)| [after, before].into_iter().for_each(&mut add));
+            }
+            Choice::Newest => {
+                let newest = self.newest.get(group).into_iter().flatten().rev();
+                newest
+                    .filter_map(|id| Some(Member { peer: *id, value: *ring.get(id)? }))
+                    .for_each(|member| add(&member));
+            }
+            // In a small group the same come up again and again: a fixed number of attempts keeps the work bounded.
+            Choice::Random => (0..4 * most).filter_map(|_| ring.random(&mut self.rng)).for_each(add),
+        }
+        chosen
     }
 
     /// A session is gone: the groups that the peer was in by this handle, and now is not.
@@ -233,6 +291,35 @@ mod tests {
         tables.hints_for_newcomer(&B, peer(1), &mut hints);
         tables.hints_after_leave(&B, peer(1), &mut hints);
         assert!(hints.is_empty(), "no such group");
+    }
+
+    #[test]
+    fn members_are_chosen_in_each_way() {
+        let mut tables = Memberships::new(3, Settings::default(), [7; 32]);
+        for number in 0..100 {
+            tables.join(A, peer(number), u32::from(number)).unwrap();
+        }
+        assert_eq!((tables.size(&A), tables.size(&B)), (100, 0));
+        tables.leave(&A, &peer(97), 97);
+        let newest: Vec<_> = tables.choose(&A, &peer(99), Choice::Newest, 3);
+        assert_eq!(newest, [98, 96, 95].map(|number| (peer(number), u32::from(number))));
+        assert!(tables.choose(&A, &peer(99), Choice::Newest, 100).len() < MAX_NEWEST);
+        let mut ring: Vec<u8> = (0..100).filter(|number| *number != 97).collect();
+        ring.sort_by_key(|number| GroupAddress::of(&peer(*number)));
+        let place = ring.iter().position(|number| *number == 50).unwrap();
+        let at = |offset: usize| u32::from(ring[(place + ring.len() + offset - 2) % ring.len()]);
+        let near: Vec<u32> = tables.choose(&A, &peer(50), Choice::Neighbors, 4).iter().map(|near| near.1).collect();
+        assert_eq!(near, [at(3), at(1), at(4), at(0)], "the nearest first, on both sides");
+        let random: BTreeSet<_> = tables.choose(&A, &peer(50), Choice::Random, 10).into_iter().collect();
+        assert!(random.len() == 10 && !random.contains(&(peer(50), 50)), "{random:?}");
+        for choice in [Choice::Neighbors, Choice::Newest, Choice::Random] {
+            assert!(tables.choose(&B, &peer(50), choice, 10).is_empty());
+            assert!(tables.choose(&A, &peer(50), choice, 0).is_empty());
+        }
+        for number in 0..100 {
+            tables.leave(&A, &peer(number), u32::from(number));
+        }
+        assert!(tables.newest.is_empty(), "nothing is left behind");
     }
 
     proptest! {

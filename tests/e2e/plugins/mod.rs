@@ -2,8 +2,10 @@
 
 mod connecting;
 mod filtering;
+mod listing;
 mod order;
 mod pending;
+mod reloading;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -13,7 +13,7 @@ use introd::flash::user_control::UserControl;
 
 use super::input::Input;
 
-/// The most that one message may cause.
+/// The most that one message may cause. At a barrier some wait for a later one.
 const MOST_ACTIONS: usize = 4;
 
 static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
@@ -45,6 +45,9 @@ struct Owner {
     /// Unanswered calls of the client.
     calls: Vec<Call>,
     connects: usize,
+    /// Messages that the client sent, and what they have caused.
+    messages: usize,
+    caused: usize,
     is_over: bool,
 }
 
@@ -56,6 +59,8 @@ impl Owner {
             sending: BTreeSet::new(),
             calls: Vec::new(),
             connects: 0,
+            messages: 0,
+            caused: 0,
             is_over: false,
         }
     }
@@ -93,6 +98,8 @@ impl Owner {
             9 => {
                 let flow = input.number() % 12;
                 self.connection.on_flow_closed(flow, &mut actions);
+                self.caused += actions.len();
+                self.messages += 1;
                 self.accepted.remove(&flow);
             }
             10 => {
@@ -148,7 +155,9 @@ impl Owner {
     fn message(&mut self, flow: u64, bytes: &[u8]) {
         let mut actions = Vec::new();
         self.connection.on_message(flow, bytes, &mut actions);
-        assert!(actions.len() <= MOST_ACTIONS, "{actions:?}");
+        self.messages += 1;
+        self.caused += actions.len();
+        assert!(self.caused <= MOST_ACTIONS * self.messages, "{actions:?}");
         let acts = |action: &Action| !matches!(action, Action::Report(_));
         assert!(self.accepted.contains(&flow) || !actions.iter().any(acts), "{actions:?}");
         self.check(actions);

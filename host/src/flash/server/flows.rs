@@ -116,16 +116,13 @@ impl NetConnection {
 
     /// A flow of the client has ended: closed and complete, or rejected.
     pub fn on_flow_closed(&mut self, flow: u64, actions: &mut Vec<Action>) {
-        let Some(barriers) = &mut self.barriers else { return self.take_end(flow, actions) };
-        let mut passed = barriers.end(flow);
-        if self.flows.control == Some(flow) {
+        if self.flows.control == Some(flow)
+            && let Some(barriers) = &mut self.barriers
+        {
             // The connection is not to outlive it by waiting for others.
-            passed.extend(barriers.give_up());
+            let passed = barriers.give_up();
+            self.take_passed(passed, actions);
         }
-        self.take_passed(passed, actions);
-    }
-
-    pub(super) fn take_end(&mut self, flow: u64, actions: &mut Vec<Action>) {
         let group = self.flows.is_group(flow);
         self.flows.receiving.retain(|(id, _)| *id != flow);
         if self.flows.control == Some(flow) {

@@ -97,40 +97,42 @@ impl NetConnection {
 
     /// A whole message has come on a flow that [`NetConnection::on_flow`] accepted.
     pub fn on_message(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
-        let is_aligned = self.barriers.is_some() || is_synchronization(bytes);
-        if is_aligned && self.flows.stream_of(flow).is_some() {
-            let passed = self.barriers.get_or_insert_default().pass(flow, bytes.to_vec());
-            self.take_passed(passed, actions);
-        } else {
-            self.take_message(flow, bytes, actions);
+        let Some(stream) = self.flows.stream_of(flow) else {
+            self.take_other(flow, bytes, actions);
+            return;
+        };
+        if self.barriers.is_none() && !is_synchronization(bytes) {
+            self.take_message(flow, stream, bytes, actions);
+            return;
         }
+        let passed = self.barriers.get_or_insert_default().pass(flow, stream, bytes.to_vec());
+        self.take_passed(passed, actions);
     }
 
     fn take_passed(&mut self, passed: Vec<Passed>, actions: &mut Vec<Action>) {
         if self.barriers.as_ref().is_some_and(|barriers| barriers.is_idle()) {
             self.barriers = None;
         }
-        for item in passed {
-            match item {
-                Passed::Message { flow, bytes } => self.take_message(flow, &bytes, actions),
-                Passed::End { flow } => self.take_end(flow, actions),
-            }
+        for Passed { flow, stream, bytes } in passed {
+            self.take_message(flow, stream, &bytes, actions);
         }
     }
 
-    fn take_message(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
-        if matches!(self.phase, Phase::Closed) {
-            return;
-        }
-        let Some(stream) = self.flows.stream_of(flow) else {
-            let report = if self.flows.is_group(flow) {
+    /// A message on a flow that is of no stream.
+    fn take_other(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
+        if !matches!(self.phase, Phase::Closed) {
+            actions.push(if self.flows.is_group(flow) {
                 Action::GroupMessage { flow, message: bytes.to_vec() }
             } else {
                 Action::Report(Report::UnknownFlow { flow })
-            };
-            actions.push(report);
+            });
+        }
+    }
+
+    fn take_message(&mut self, flow: u64, stream: u32, bytes: &[u8], actions: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Closed) {
             return;
-        };
+        }
         let message = match Message::read(bytes) {
             Ok(message) => message,
             Err(error) => {

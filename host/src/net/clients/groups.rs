@@ -17,9 +17,10 @@ use crate::flash::metadata::FlowKind;
 use crate::groups::GroupDigest;
 use crate::groups::bootstrap::Hint;
 use crate::groups::channel::{self, GroupChannels, JoinRefused, Limits};
-use crate::groups::membership::TooManyGroups;
+use crate::groups::membership::{Choice, TooManyGroups};
 use crate::introducer::{Counter, WorkerCounters};
 use crate::net::mail::{Mail, MailSender};
+use crate::policy::native::{GroupChange, MemberChoice, Place};
 
 /// A client's groups.
 pub(super) struct ClientGroups {
@@ -40,6 +41,8 @@ struct Membership {
     sending: Option<SendFlowId>,
     /// Whether the policy was told of it, and is to be told of its end.
     is_told: bool,
+    /// Whether a plugin has done what there was to do.
+    is_handled: bool,
 }
 
 impl ClientGroups {
@@ -93,14 +96,16 @@ impl<'a> Bookkeeping<'a> {
         groups.joined += 1;
         let number = groups.joined;
         let settings = self.instance.settings();
+        let is_handled = self.ask_plugins_of_join(group);
         let (is_told, is_built_in) = match settings.join_leave_events {
+            _ if is_handled => (false, false),
             JoinLeaveMode::None => (false, true),
             JoinLeaveMode::All => {
                 let is_told = self.tell_of_join(number, group);
                 (is_told, !is_told && settings.policy.on_failure == Fallback::Continue)
             }
         };
-        groups.memberships.push(Membership { number, group, sending: None, is_told });
+        groups.memberships.push(Membership { number, group, sending: None, is_told, is_handled });
         let mut hints = Vec::new();
         if is_built_in {
             self.instance.with_groups(|all| all.hints_for_newcomer(&group, self.peer, &mut hints));
@@ -114,7 +119,7 @@ impl<'a> Bookkeeping<'a> {
     /// Enters that the client is in a group no more, and has those told of each other whom that makes neighbours.
     fn leave(&self, membership: &Membership) {
         let group = membership.group;
-        let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None;
+        let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None && !membership.is_handled;
         let mut hints = Vec::new();
         self.instance.with_groups(|all| {
             // It may be in the group still by another session.
@@ -123,6 +128,7 @@ impl<'a> Bookkeeping<'a> {
             }
         });
         self.counters.add(Counter::GroupLeaves);
+        self.tell_plugins_of_leave(group);
         if membership.is_told
             && let Some(actor) = self.instance.actor()
         {
@@ -133,6 +139,40 @@ impl<'a> Bookkeeping<'a> {
             }
         }
         self.send(group, hints);
+    }
+
+    /// Whether a plugin has named all members that are to be named.
+    fn ask_plugins_of_join(&self, group: GroupDigest) -> bool {
+        let plugins = self.instance.plugins();
+        !plugins.is_empty() && self.with_change(group, |change| plugins.iter().any(|plugin| plugin.group_join(change)))
+    }
+
+    fn tell_plugins_of_leave(&self, group: GroupDigest) {
+        let plugins = self.instance.plugins();
+        if !plugins.is_empty() {
+            self.with_change(group, |change| plugins.iter().for_each(|plugin| plugin.group_leave(change)));
+        }
+    }
+
+    /// What plugins are told of a change, for as long as `work` runs.
+    fn with_change<R>(&self, group: GroupDigest, work: impl FnOnce(&GroupChange<'_>) -> R) -> R {
+        let members = self.instance.with_groups(|all| all.size(&group));
+        let choose = |choice, most| {
+            let choice = match choice {
+                MemberChoice::Neighbors => Choice::Neighbors,
+                MemberChoice::Newest => Choice::Newest,
+                MemberChoice::Random => Choice::Random,
+            };
+            self.instance.with_groups(|all| all.choose(&group, &self.peer, choice, most))
+        };
+        work(&GroupChange {
+            group,
+            session: self.session,
+            peer: self.peer,
+            place: Place::from(self.instance.name()),
+            members: members as u64,
+            choose: &choose,
+        })
     }
 
     fn tell_of_join(&self, membership: u64, group: GroupDigest) -> bool {

@@ -70,18 +70,8 @@ impl Plugins {
     /// # Errors
     /// The first plugin that is of no use.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, LoadError> {
-        let mut wanted: Vec<&Plugin> = Vec::new();
-        let vhosts = config.all_adaptors().flat_map(|adaptor| adaptor.all_vhosts());
-        for vhost in vhosts {
-            let applications = vhost.applications.values().map(|registered| &registered.settings);
-            for plugin in applications.chain([&vhost.defaults]).flat_map(|settings| &settings.plugins) {
-                if !wanted.contains(&plugin) {
-                    wanted.push(plugin);
-                }
-            }
-        }
         let mut live = Vec::new();
-        for plugin in wanted {
+        for plugin in config.plugins() {
             let library = Library::load(&plugin.path)?;
             let known = self.live().iter().find(|known| known.is(plugin, library)).cloned();
             live.push(match known {

@@ -1,0 +1,58 @@
+//! `introd plugins` says what libraries offer.
+
+use introd_tests::libraries::library;
+
+use super::{examples, plugin};
+use crate::harness::files::Files;
+use crate::harness::program::{Ended, Running};
+
+fn list(arguments: &[&str]) -> Ended {
+    Running::start(&[&["plugins"], arguments].concat()).ended()
+}
+
+#[test]
+fn libraries_say_what_they_are() {
+    let (filter, example) = (library("lookup-filter"), &examples()[0]);
+    let ended = list(&[&filter.to_string_lossy(), &example.to_string_lossy()]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(ended.stdout.starts_with(&format!("lookup-filter {version}\n  Allows and denies lookups")), "{ended:?}");
+    for line in [
+        "  ABI: 1.0",
+        "  is asked: connect, disconnect, addresses_changed, lookup, cancel",
+        "  extensions: introd.timer/1",
+        "example-c 1.0.0",
+        "  is asked: lookup",
+        "  extensions: none",
+    ] {
+        assert!(ended.stdout.lines().any(|said| said == line), "{line}: {ended:?}");
+    }
+}
+
+#[test]
+fn one_that_cannot_be_used_is_named_with_the_reason() {
+    let filter = library("lookup-filter");
+    let ended = list(&["/etc/hostname", &filter.to_string_lossy()]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("/etc/hostname is not a library that can be loaded"), "{ended:?}");
+    assert!(ended.stdout.contains("lookup-filter"), "the others are listed: {ended:?}");
+    assert!(ended.stderr.contains("1 of 2 cannot be used"), "{ended:?}");
+}
+
+#[test]
+fn without_files_those_of_the_configuration_are_listed() {
+    let files = Files::new("plugins-listed");
+    let conf = files.path().to_string_lossy().into_owned();
+    let none = list(&["--conf", &conf]);
+    assert_eq!(none.code, Some(0), "{none:?}");
+    assert!(none.stdout.starts_with("no plugins"), "{none:?}");
+    let (configured, lying) = (library("lookup-filter"), library("group-bootstrap"));
+    files.application(&format!("<Plugins>{}</Plugins>", plugin(&configured, "")));
+    files.write("../plugins/readme.txt", "no library");
+    std::fs::copy(&lying, files.path().join("../plugins/libgroup_bootstrap.so")).unwrap();
+    let ended = list(&["--conf", &conf]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for name in ["lookup-filter ", "group-bootstrap "] {
+        assert_eq!(ended.stdout.lines().filter(|line| line.starts_with(name)).count(), 1, "{ended:?}");
+    }
+}

@@ -199,25 +199,6 @@ fn the_shipped_plugin_brings_processes_together() {
 }
 
 #[test]
-fn the_shipped_plugin_brings_processes_together() {
-    let files = Files::new("overlay-plugin");
-    let plugin = introd_tests::libraries::library("group-bootstrap");
-    let events = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
-    files.application(&format!("{events}<Plugins><Plugin path=\"{}\"/></Plugins>", plugin.display()));
-    let server = Server::configured(files.path(), 2);
-    let (spec, uri) = (spec("plugged", true), server.uri_of("any"));
-    let processes: Vec<Process> = (0..5).map(|_| Process::start(&uri, &spec)).collect();
-    become_one(&processes);
-    let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
-    assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
-    drop(processes.into_iter().map(|process| process.end(Signal::TERM)).collect::<Vec<_>>());
-    let ended = server.stop();
-    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
-    // All that was named the plugin has named.
-    assert!(ended.counter("plugin_group_bootstrap_hints") >= ended.counter("group_hints"), "{ended:?}");
-}
-
-#[test]
 fn a_groupspec_that_is_none_is_a_usage_error() {
     for text in ["", "G:", "chess", "G:0g", "G:027f0900"] {
         let ended = probe(&["--group", text, "rtmfp://127.0.0.1/"]);

@@ -17,5 +17,6 @@ mod overlay;
 mod plugins;
 mod probing;
 mod recorded;
+mod registry;
 mod scripts;
 mod start_and_stop;

@@ -14,7 +14,7 @@ use rtmfp::flow::FlowConfig;
 use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES};
 use tokio::sync::watch;
 
-use crate::apps::{Applications, Caretaker};
+use crate::apps::{Applications, Caretaker, ToWake};
 use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
@@ -378,6 +378,7 @@ impl Parts {
                     services: self.services,
                     stop: self.stop,
                     recorder: self.recorder,
+                    to_wake: ToWake::default(),
                 };
                 worker.run().await
             })

@@ -289,7 +289,7 @@ impl Host {
              meta nfproto ipv4 meta l4proto udp update @four { ip saddr }\n\
              meta nfproto ipv6 meta l4proto udp update @six { ip6 saddr }\n }\n}\n",
         );
-        Self { namespace: namespace, v4, v6, routers: Vec::new() }
+        Self { namespace, v4, v6, routers: Vec::new() }
     }
 
     /// Keeps a translator for as long as the host is there.

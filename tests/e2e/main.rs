@@ -6,6 +6,7 @@ mod configured;
 mod connection;
 mod counters;
 mod elsewhere;
+mod group_abuse;
 mod groups;
 mod harness;
 mod hostile;

@@ -48,11 +48,11 @@ async fn nobody_is_sent_to_a_server_that_was_killed() {
         HEARTBEAT.as_millis()
     );
     // Twice the heartbeat, and what a machine with other things to do needs for it.
-    assert!(noticed < 2 * HEARTBEAT + Duration::from_secs(3), "{noticed:?}");
+    assert!(noticed < 2 * HEARTBEAT + Duration::from_secs(5), "{noticed:?}");
     assert_eq!(asker.sent_to(at_a, &peers, GAP).len(), 0);
 
     // It comes back, with the same name and address, and what it had published is still in Redis.
-    let again = Server::configured_at(&configured(&folder, &redis.url(), "a"), 2, at_a);
+    let again = Server::configured_at(&configured(&folder, &redis.url(), "a", ""), 2, at_a);
     let back = client(at_a, 78).await;
     asker.finds_all(at_a, &[back.id()]);
     assert_eq!(published(&redis).len(), CLIENTS as usize + 2, "the old entries are there");

@@ -18,16 +18,17 @@ use crate::harness::raw::{lookup, redirect};
 
 /// A server of the registry at `url`; its configuration is left in the folder.
 fn server(folder: &Folder, url: &str, name: &str) -> Server {
-    let dir = configured(folder, url, name);
+    let dir = configured(folder, url, name, "");
     Server::configured(&dir, 2)
 }
 
-fn configured(folder: &Folder, url: &str, name: &str) -> PathBuf {
+/// With more to say of the registry.
+fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
     let dir = folder.0.join(name);
     std::fs::create_dir_all(&dir).unwrap();
     let text = format!(
         "<Root><Server><PeerRegistry><Plugin path=\"{}\"><Config><url>{url}</url><server>{name}</server>\
-         <heartbeat>{}</heartbeat></Config></Plugin></PeerRegistry></Server></Root>",
+         <heartbeat>{}</heartbeat></Config></Plugin>{more}</PeerRegistry></Server></Root>",
         library("registry-redis").display(),
         HEARTBEAT.as_millis(),
     );

@@ -5,8 +5,9 @@ use std::time::Duration;
 use introd_tests::redis::{Folder, Redis, eventually};
 use rtmfp::PeerId;
 
-use super::{Asker, resident, server};
+use super::{Asker, configured, resident, server};
 use crate::harness::clients::client;
+use crate::harness::program::Server;
 use crate::harness::raw::lookup;
 
 const LOOKUPS: u32 = 100_000;
@@ -14,7 +15,8 @@ const LOOKUPS: u32 = 100_000;
 #[tokio::test]
 async fn a_hundred_thousand_unknown_peers_are_not_a_hundred_thousand_calls() {
     let (redis, folder) = (Redis::start(), Folder::new());
-    let (a, b) = (server(&folder, &redis.url(), "a"), server(&folder, &redis.url(), "b"));
+    let patient = configured(&folder, &redis.url(), "a", "<LookupTimeout>10000</LookupTimeout>");
+    let (a, b) = (Server::configured(&patient, 2), server(&folder, &redis.url(), "b"));
     let known = client(b.addresses[0], 1).await;
     let asker = Asker::new(a.addresses[0]);
     asker.finds_all(b.addresses[0], &[known.id()]);

@@ -14,7 +14,7 @@ use rtmfp::flow::FlowConfig;
 use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES};
 use tokio::sync::watch;
 
-use crate::apps::{Applications, Caretaker};
+use crate::apps::{Applications, Caretaker, ToWake};
 use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
@@ -25,7 +25,7 @@ use crate::net::{
 use crate::policy::lua;
 use crate::policy::native::{self, Figure, LoadError, Plugins};
 use crate::record::Recorder;
-use crate::registry::{InMemory, Registry, Resolver, ResolverSettings};
+use crate::registry::{InMemory, Registry, Resolver, ResolverSettings, Timed};
 
 /// RTMFP's port (RFC 7425 §6.1).
 pub const DEFAULT_PORT: u16 = 1935;
@@ -129,6 +129,10 @@ impl Server {
             ResolverSettings { timeout: config.server.registry.lookup_timeout, ..ResolverSettings::default() };
         let resolver = Resolver::start(Arc::clone(&registry), resolving, move |resolved| answers.resolved(resolved))
             .context("the registry's thread cannot be started")?;
+        let registry: Arc<dyn Registry> = match shared {
+            Some(_) => Arc::new(Timed::new(registry, config.server.registry.lookup_timeout)),
+            None => registry,
+        };
         let scripts = lua::Host::start(scripts, commands, registry);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let potential_near_addresses = near_addresses(&listeners);
@@ -374,6 +378,7 @@ impl Parts {
                     services: self.services,
                     stop: self.stop,
                     recorder: self.recorder,
+                    to_wake: ToWake::default(),
                 };
                 worker.run().await
             })

@@ -31,7 +31,9 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = options()?;
     let (mut lookups, mut ceilings, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scripted, mut script_ratios) = (Vec::new(), Vec::new());
     let (mut handshakes, mut strong, mut flows) = (Vec::new(), Vec::new(), Vec::new());
+    let conf = Configuration::new()?;
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         let ceiling = udp_ceiling::measure(udp_ceiling::Options {
@@ -40,9 +42,14 @@ fn main() -> anyhow::Result<()> {
             duration: Duration::try_from_secs_f64(options.seconds)?,
             ..Default::default()
         })?;
-        let server = Server::start(&options.introd)?;
+        let server = Server::start(&options.introd, &conf)?;
         let duration = ["--duration".to_owned(), options.seconds.to_string()];
         let lookup = server.bench(&options.introd, "lookups", &duration)?;
+        // The peers of this application are looked up through its script: lua/introductions.
+        let by_script = [&duration[..], &["--app".to_owned(), "introductions".to_owned()]].concat();
+        let by_script = server.bench(&options.introd, "lookups", &by_script)?;
+        script_ratios.push(number(&lookup, "server_cpu_us")? / number(&by_script, "server_cpu_us")?);
+        scripted.push(by_script);
         handshakes.push(server.bench(&options.introd, "handshakes", &duration)?);
         let group14 = [&duration[..], &["--group".to_owned(), "14".to_owned()]].concat();
         strong.push(server.bench(&options.introd, "handshakes", &group14)?);
@@ -51,7 +58,7 @@ fn main() -> anyhow::Result<()> {
         ceilings.push(ceiling.cpu_micros());
         lookups.push(lookup);
     }
-    let server = Server::start(&options.introd)?;
+    let server = Server::start(&options.introd, &conf)?;
     let work = ["--count".to_owned(), options.sessions.to_string(), "--idle".to_owned(), options.idle.to_string()];
     let sessions = server.bench(&options.introd, "sessions", &work)?;
     drop(server);
@@ -68,6 +75,11 @@ fn main() -> anyhow::Result<()> {
     row("peer lookups answered a second", &all(&lookups, "per_second")?, Best::Most, None);
     row("peer lookup, latency p50, us", &percentile(&lookups, "p50")?, Best::Least, None);
     row("peer lookup, latency p99, us", &percentile(&lookups, "p99")?, Best::Least, None);
+    row("peer lookup through a script, us CPU", &all(&scripted, "server_cpu_us")?, Best::Least, None);
+    let percent: Vec<f64> = script_ratios.iter().map(|ratio| 100.0 * ratio).collect();
+    row("peer lookup through a script, % of built in", &percent, Best::Most, Some(75.0));
+    row("peer lookup through a script, latency p50, us", &percentile(&scripted, "p50")?, Best::Least, None);
+    row("peer lookup through a script, latency p99, us", &percentile(&scripted, "p99")?, Best::Least, None);
     row("handshake, group 2, us CPU", &all(&handshakes, "server_cpu_us")?, Best::Least, Some(120.0));
     row("handshake, group 2, latency p50, us", &percentile(&handshakes, "p50")?, Best::Least, None);
     row("handshake, group 2, latency p99, us", &percentile(&handshakes, "p99")?, Best::Least, None);
@@ -79,8 +91,11 @@ fn main() -> anyhow::Result<()> {
     let aim = (!options.is_smoke).then_some(2000.0);
     row(&title, &[number(&sessions, "server_bytes_per_session")?], Best::Least, aim);
     row("session with connect, us CPU", &[number(&sessions, "server_cpu_us")?], Best::Least, None);
-    let lost: f64 =
-        [&lookups, &handshakes, &strong].into_iter().flatten().filter_map(|report| report["lost"].as_f64()).sum();
+    let lost: f64 = [&lookups, &scripted, &handshakes, &strong]
+        .into_iter()
+        .flatten()
+        .filter_map(|report| report["lost"].as_f64())
+        .sum();
     println!("lookups and handshakes without an answer: {lost}");
     Ok(())
 }
@@ -117,6 +132,27 @@ fn percentile(reports: &[Value], name: &str) -> anyhow::Result<Vec<f64>> {
     reports.iter().map(|report| number(&report["latency_us"], name)).collect()
 }
 
+/// A configuration with the applications that introd ships, and nothing else said; gone when dropped.
+struct Configuration(PathBuf);
+
+impl Configuration {
+    fn new() -> anyhow::Result<Self> {
+        let conf = std::env::temp_dir().join(format!("introd-figures-{}", std::process::id()));
+        let vhost = conf.join("_defaultRoot_/_defaultVHost_");
+        std::fs::create_dir_all(&vhost)?;
+        let applications = concat!(env!("CARGO_MANIFEST_DIR"), "/../lua");
+        let text = format!("<VirtualHost><AppsDir>{applications}</AppsDir></VirtualHost>");
+        std::fs::write(vhost.join("Vhost.xml"), text)?;
+        Ok(Self(conf))
+    }
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A server of one worker, on the first core.
 struct Server {
     process: Child,
@@ -126,9 +162,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(introd: &PathBuf) -> anyhow::Result<Self> {
+    fn start(introd: &PathBuf, conf: &Configuration) -> anyhow::Result<Self> {
         let mut command = Command::new(introd);
-        command.args(["run", "--listen", "0.0.0.0:0", "--workers", "1"]).env("RUST_LOG", "warn");
+        command.args(["run", "--listen", "0.0.0.0:0", "--workers", "1", "--conf"]).arg(&conf.0);
+        command.env("RUST_LOG", "warn");
         let mut process = spawn_on(two_cores().map(|(first, _)| first), command.stdout(Stdio::piped()))?;
         let mut output = BufReader::new(process.stdout.take().context("no output to read")?);
         let mut line = String::new();

@@ -1,85 +1,16 @@
 //! Groups over the server channel: who joins is told of members, and they of it, whichever worker has them.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use introd::client::Client;
-use introd::flash::metadata::FlowKind;
-use introd::groups::channel::{Received, join, read_hint};
-use introd::groups::{GroupDigest, Groupspec};
-use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
-use rtmfp::{Event, PeerId};
+use introd::groups::channel::join;
+use rtmfp::PeerId;
+use rtmfp::flow::{Delivery, FlowEvent};
 
-use crate::harness::clients::{PATIENCE, client, connect, create_stream};
+use crate::harness::clients::{PATIENCE, create_stream};
 use crate::harness::files::Files;
+use crate::harness::members::{BY_SCRIPT, Member, digest};
 use crate::harness::program::{Ended, Server};
-
-/// The server's first flow to a client is that of its NetConnection.
-const SERVER_CONTROL: RecvFlowId = RecvFlowId(1);
-
-pub(crate) fn digest(name: &str) -> GroupDigest {
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-    Groupspec::parse(&format!("G:027f02{:02x}0e{hex}00", name.len() + 1)).expect("a groupspec").digest()
-}
-
-/// The settings of an application whose script has the groups.
-pub(crate) const BY_SCRIPT: &str = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
-
-/// A client with a flow of its own to the server for a group.
-pub(crate) struct Member {
-    pub(crate) client: Client,
-    flow: SendFlowId,
-    /// The peers that the server has named.
-    pub(crate) hints: BTreeSet<PeerId>,
-}
-
-impl Member {
-    async fn joined(server: &Server, number: u64, message: &[u8]) -> Self {
-        Self::join(client(server.addresses[0], number).await, message).await
-    }
-
-    /// A client of that application joins.
-    async fn joined_at(server: &Server, application: &str, number: u64, group: &GroupDigest) -> Self {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self::join(connect(&server.uri_of(application), any, number).await, &join(group)).await
-    }
-
-    pub(crate) async fn join(mut client: Client, message: &[u8]) -> Self {
-        let session = client.session();
-        let endpoint = &mut client.peer().endpoint;
-        let (now, metadata) = (Instant::now(), FlowKind::GroupControl.metadata());
-        let options = FlowOptions { return_of: Some(SERVER_CONTROL), ..FlowOptions::default() };
-        let flow = endpoint.open_flow(now, session, &metadata, options).expect("a flow");
-        endpoint.send(now, session, flow, message.to_vec(), Delivery::default()).expect("it can be sent");
-        // The answer to a call that was made later says that the server has read the join.
-        let mut member = Self { client, flow, hints: BTreeSet::new() };
-        assert!(create_stream(&mut member.client, 2.0).await > 0.0);
-        member
-    }
-
-    /// Waits until the server has named these peers.
-    async fn is_told_of(&mut self, peers: &[PeerId]) {
-        let all = async {
-            while !peers.iter().all(|peer| self.hints.contains(peer)) {
-                self.one_event().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, all).await.expect("hints");
-    }
-
-    pub(crate) async fn one_event(&mut self) -> Option<FlowEvent> {
-        let event = self.client.next().await.expect("its sockets work");
-        let Event::Flow { session, event } = event else { return None };
-        if let FlowEvent::Message { data, .. } = &event
-            && session == self.client.session()
-            && let Ok(Received::Hint(peer)) = read_hint(data)
-        {
-            self.hints.insert(peer);
-        }
-        Some(event)
-    }
-}
 
 #[tokio::test]
 async fn members_are_told_of_each_other_across_workers() {
@@ -225,12 +156,7 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
     let server = Server::configured(files.path(), 1);
     let groups = [digest("chess"), digest("poker")];
     let mut dead = Member::joined_at(&server, "lobby", 1, &groups[0]).await;
-    let session = dead.client.session();
-    let (now, metadata) = (Instant::now(), FlowKind::GroupControl.metadata());
-    let options = FlowOptions { return_of: Some(SERVER_CONTROL), ..FlowOptions::default() };
-    let endpoint = &mut dead.client.peer().endpoint;
-    let flow = endpoint.open_flow(now, session, &metadata, options).expect("a flow");
-    endpoint.send(now, session, flow, join(&groups[1]), Delivery::default()).expect("it can be sent");
+    dead.say(&[&join(&groups[1])]);
     assert!(create_stream(&mut dead.client, 3.0).await > 0.0);
     // Its sockets are closed, and nothing more is ever said.
     drop(dead);
@@ -239,7 +165,7 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
     while server.log().matches("<<gone>>").count() == 0 {
         assert!(Instant::now() < deadline, "{}", server.log());
         // It goes on living meanwhile.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(200), watcher.one_event()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(200), watcher.one_event()).await;
     }
     assert!(create_stream(&mut watcher.client, 3.0).await > 0.0);
     let ended = server.stop();
@@ -249,27 +175,6 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
     assert_eq!((count(format!("leave {one}")), count(format!("leave {two}"))), (1, 1), "{said:?}");
     assert_eq!(said.iter().filter(|said| said.starts_with("leave")).count(), 3, "{said:?}");
     assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (3, 3));
-}
-
-#[tokio::test]
-async fn a_join_that_makes_no_sense_ends_its_flow_only() {
-    let server = Server::on_loopback(1);
-    for (number, message) in [&b"\x01\x21\x15short"[..], b"\x07", b"\x01\x02\x15\x00"].into_iter().enumerate() {
-        let mut member = Member::joined(&server, number as u64, message).await;
-        let flow = member.flow;
-        let rejected = async {
-            while !matches!(member.one_event().await, Some(FlowEvent::Rejected { flow: of, .. }) if of == flow) {}
-        };
-        // The rejection may have come with the answer that was waited for: then the flow is closed already.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(1), rejected).await;
-        let session = member.client.session();
-        let is_open = member.client.peer().endpoint.with_flows(Instant::now(), session, |flows| flows.is_open(flow));
-        assert_eq!(is_open, Ok(false), "{message:?}");
-        assert!(create_stream(&mut member.client, 3.0).await > 0.0, "{message:?}");
-        member.client.close().await;
-    }
-    let ended = server.stop();
-    assert_eq!((ended.counter("group_join"), ended.counter("group_join_refused")), (0, 3));
 }
 
 #[tokio::test]

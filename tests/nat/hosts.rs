@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Output, Stdio};
-use std::rc::Rc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -112,11 +111,13 @@ pub(crate) struct Internet {
 
 /// A host.
 pub(crate) struct Host {
-    namespace: Rc<Namespace>,
+    namespace: Namespace,
     /// Its own IPv4 address, if it has one.
     pub(crate) v4: Option<Ipv4Addr>,
     /// Its own IPv6 address, if it has one.
     pub(crate) v6: Option<Ipv6Addr>,
+    /// What it is behind, if that is nobody else's to keep.
+    routers: Vec<Router>,
 }
 
 /// A translator, with a network behind it.
@@ -262,6 +263,12 @@ impl Router {
         Host::new(namespace, Some(v4), None)
     }
 
+    /// The only host behind it, which keeps it.
+    pub(crate) fn into_host(self, name: &str) -> Host {
+        let host = self.host(name);
+        host.behind(self)
+    }
+
     /// Another translator behind it.
     pub(crate) fn nat(&self, name: &str, kind: Nat) -> Router {
         let namespace = Namespace::new(name);
@@ -282,7 +289,13 @@ impl Host {
              meta nfproto ipv4 meta l4proto udp update @four { ip saddr }\n\
              meta nfproto ipv6 meta l4proto udp update @six { ip6 saddr }\n }\n}\n",
         );
-        Self { namespace: Rc::new(namespace), v4, v6 }
+        Self { namespace, v4, v6, routers: Vec::new() }
+    }
+
+    /// Keeps a translator for as long as the host is there.
+    pub(crate) fn behind(mut self, router: Router) -> Self {
+        self.routers.push(router);
+        self
     }
 
     /// A command that runs a program there.

@@ -1,6 +1,7 @@
 //! Client 1 on server A, client 2 on server B, each behind its own NAT: the servers share a registry in Redis.
 
 use std::fs::{copy, create_dir_all, write};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -55,39 +56,51 @@ impl Files {
     }
 }
 
+fn plain(redis: &Host) -> Files {
+    Files::new(redis, "")
+}
+
 fn mode(name: &str) -> String {
     format!("<RTMFP><PeerLookupEvents mode=\"{name}\"/></RTMFP>")
 }
 
-fn meet(files: impl Fn(&Host) -> Files) {
+/// Two clients, each with its outside address: the first looks for the second.
+type Place = (Host, IpAddr);
+
+fn meet(files: impl Fn(&Host) -> Files, places: impl Fn(&Internet) -> (Place, Place)) {
     let net = Internet::new();
     let (redis, a, b) = (net.host("r"), net.host("a"), net.host("b"));
-    let (one, two) = (net.nat("n1", Nat::PortRestricted), net.nat("n2", Nat::PortRestricted));
-    let (first, second) = (one.host("c1"), two.host("c2"));
+    let (first, second) = places(&net);
     let _redis = Redis::start(&redis);
     let files = files(&redis);
     let (server_a, server_b) = (files.start(&a), files.start(&b));
-    let uri = |server: &Host| format!("rtmfp://{}/meet", server.v4.unwrap());
+    let address = |server: &Host| match first.1 {
+        IpAddr::V4(_) => IpAddr::from(server.v4.unwrap()),
+        IpAddr::V6(_) => IpAddr::from(server.v6.unwrap()),
+    };
+    let uri = |server: &Host| match address(server) {
+        IpAddr::V4(ip) => format!("rtmfp://{ip}/meet"),
+        IpAddr::V6(ip) => format!("rtmfp://[{ip}]/meet"),
+    };
 
-    let peer = Peer::stay(&second, &uri(&b));
+    let peer = Peer::stay(&second.0, &uri(&b));
     // It is published as soon as it is connected; the way to Redis takes a moment.
-    let ended = probe(&first, &["--json", "--timeout", "20", "--peer", &peer.id, &uri(&a)]);
+    let ended = probe(&first.0, &["--json", "--timeout", "20", "--peer", &peer.id, &uri(&a)]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
     assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()), "{report}");
     let redirects = report["target"]["redirects"].to_string();
-    assert!(
-        redirects.contains(&format!("{}:1935", b.v4.unwrap())),
-        "the asker is sent to the other server: {redirects}"
-    );
-    // What they say to each other comes from the other's NAT itself. No server passes anything on: the first has nothing to do
-    // with the second's client, and of what the other server sends, there is only what it says itself.
-    for (host, other, stranger) in [(&first, two.outside, None), (&second, one.outside, Some(a.v4.unwrap()))] {
+    let relay = SocketAddr::new(address(&b), 1935).to_string();
+    assert!(redirects.contains(&relay), "the asker is sent to the other server: {redirects}");
+    // What they say to each other comes from the other's outside address itself, and no server passes anything on: the first has
+    // nothing to do with the second's client.
+    for (host, other) in [(&first.0, second.1), (&second.0, first.1)] {
         let received = host.received();
-        let (packets, bytes) = received.get(&other.into()).copied().unwrap_or_default();
+        let (packets, bytes) = received.get(&other).copied().unwrap_or_default();
         assert!(packets >= 3 && bytes >= 300, "from {other}: {received:?}");
-        assert!(stranger.is_none_or(|stranger| !received.contains_key(&stranger.into())), "{received:?}");
     }
+    let received = second.0.received();
+    assert!(!received.contains_key(&address(&a)), "{received:?}");
     assert_eq!(peer.leave().code, Some(0));
 
     let (a, b) = (server_a.stop(), server_b.stop());
@@ -98,27 +111,72 @@ fn meet(files: impl Fn(&Host) -> Files) {
     );
 }
 
+fn homes(net: &Internet) -> (Place, Place) {
+    (behind(net, Nat::PortRestricted), behind(net, Nat::PortRestricted))
+}
+
+fn behind(net: &Internet, kind: Nat) -> Place {
+    let nat = net.nat("n", kind);
+    let outside = nat.outside;
+    (nat.into_host("c"), outside.into())
+}
+
+fn open(net: &Internet) -> Place {
+    let host = net.host("c");
+    let address = host.v4.unwrap().into();
+    (host, address)
+}
+
+fn open_v6(net: &Internet) -> Place {
+    let host = net.host_v6("c");
+    let address = host.v6.unwrap().into();
+    (host, address)
+}
+
+fn behind_two(net: &Internet) -> Place {
+    let carrier = net.nat("n", Nat::PortRestricted);
+    let outside = carrier.outside;
+    (carrier.nat("m", Nat::PortRestricted).into_host("c").behind(carrier), outside.into())
+}
+
 #[test]
 fn without_a_word_of_configuration() {
-    meet(|redis| Files::new(redis, ""));
+    meet(plain, homes);
 }
 
 #[test]
 fn in_mode_none() {
-    meet(|redis| Files::new(redis, &mode("None")));
+    meet(|redis| Files::new(redis, &mode("None")), homes);
 }
 
 #[test]
 fn in_mode_partial() {
-    meet(|redis| Files::new(redis, &mode("Partial")));
+    meet(|redis| Files::new(redis, &mode("Partial")), homes);
 }
 
 #[test]
 fn in_mode_partial_with_a_script() {
-    meet(|redis| Files::new(redis, &mode("Partial")).script());
+    meet(|redis| Files::new(redis, &mode("Partial")).script(), homes);
 }
 
 #[test]
 fn in_mode_all_with_a_script() {
-    meet(|redis| Files::new(redis, &mode("All")).script());
+    meet(|redis| Files::new(redis, &mode("All")).script(), homes);
+}
+
+#[test]
+fn a_symmetric_translator_and_an_open_address() {
+    meet(plain, |net| (behind(net, Nat::Symmetric), open(net)));
+    meet(plain, |net| (open(net), behind(net, Nat::Symmetric)));
+}
+
+#[test]
+fn two_translators_one_behind_the_other() {
+    meet(plain, |net| (behind_two(net), behind(net, Nat::PortRestricted)));
+    meet(plain, |net| (behind(net, Nat::PortRestricted), behind_two(net)));
+}
+
+#[test]
+fn without_translators_by_ipv6() {
+    meet(plain, |net| (open_v6(net), open_v6(net)));
 }

@@ -4,4 +4,5 @@ pub mod cores;
 pub mod decoder;
 pub mod fuzzing;
 pub mod libraries;
+pub mod redis;
 pub mod udp_ceiling;

@@ -13,7 +13,20 @@ pub trait Actor: Send + Sync {
     ///
     /// # Errors
     /// Gives the event back when too many wait already.
-    fn tell(&self, event: AppEvent) -> Result<(), Box<AppEvent>>;
+    fn tell(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+        let result = self.queue(event);
+        self.wake();
+        result
+    }
+
+    /// Puts something where it will find it once it is woken.
+    ///
+    /// # Errors
+    /// Gives the event back when too many wait already.
+    fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>>;
+
+    /// Has it see to what is queued. To wake a thread takes longer than what it does for most events.
+    fn wake(&self);
 
     /// Whether it has ended, by itself: nobody is to be sent to it any more.
     fn is_over(&self) -> bool;
@@ -23,6 +36,28 @@ pub trait Actor: Send + Sync {
 
     /// Has it run with other settings from now on. Clients stay.
     fn reconfigure(&self, settings: Arc<Application>);
+}
+
+/// Policies that are to be woken for what was queued.
+#[derive(Default)]
+pub struct ToWake(Option<Arc<dyn Actor>>);
+
+impl ToWake {
+    /// One more event is queued for that policy.
+    pub fn add(&mut self, actor: &Arc<dyn Actor>) {
+        if self.0.as_ref().is_some_and(|known| Arc::ptr_eq(known, actor)) {
+            return;
+        }
+        self.wake();
+        self.0 = Some(Arc::clone(actor));
+    }
+
+    /// Wakes those who have not been.
+    pub fn wake(&mut self) {
+        if let Some(actor) = self.0.take() {
+            actor.wake();
+        }
+    }
 }
 
 /// Makes actors.

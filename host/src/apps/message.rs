@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rtmfp::{Lookup, PeerId, SessionId, TaggedAddress};
+use smallvec::SmallVec;
 
 use crate::flash::amf::Value;
 use crate::flash::server::{Call, ConnectRequest, Rejection};
@@ -209,8 +210,8 @@ pub enum AppCommand {
     Redirect {
         /// The lookup.
         lookup: PendingLookup,
-        /// The addresses.
-        addresses: Vec<TaggedAddress>,
+        /// The addresses; of most peers there are two.
+        addresses: SmallVec<[TaggedAddress; 2]>,
     },
     /// `client.introducePeer`: tell a client of somebody who looks for it.
     Introduce {
@@ -219,7 +220,7 @@ pub enum AppCommand {
         /// Where the other is.
         initiator: SocketAddr,
         /// The tag of the lookup.
-        tag: Vec<u8>,
+        tag: SmallVec<[u8; 16]>,
     },
     /// `application.denyPeerLookup`: count a lookup as denied; nothing is sent.
     Deny {

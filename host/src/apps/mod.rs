@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use message::AppEvent;
 use slab::Slab;
 
-pub use actor::{Actor, Actors};
+pub use actor::{Actor, Actors, ToWake};
 pub use admission::{Refusal, Seat};
 pub use caretaker::Caretaker;
 pub use instance::{Instance, InstanceId, InstanceName};

@@ -89,10 +89,12 @@ struct Idle {
 }
 
 impl Actor for Idle {
-    fn tell(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+    fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
         self.stops.fetch_add(u64::from(matches!(event, AppEvent::Stop)), Ordering::Relaxed);
         Ok(())
     }
+
+    fn wake(&self) {}
 
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)

@@ -14,6 +14,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+use rtmfp::PeerId;
 use rtmfp::wire::option::{self, Element};
 use sha2::{Digest, Sha256};
 
@@ -135,6 +136,12 @@ impl Groupspec {
     /// The options after the canonical part, in their order, up to the first that makes no sense.
     pub fn suffix_options(&self) -> impl Iterator<Item = SpecOption<'_>> {
         options(self.bytes.get(self.canonical + 1..).unwrap_or_default())
+    }
+
+    /// The members to begin with, as [`GroupSpecifier::add_bootstrap_peer`] names them.
+    pub fn bootstrap_peers(&self) -> impl Iterator<Item = PeerId> + '_ {
+        let named = self.suffix_options().filter(|option| option.kind == kind::BOOTSTRAP_PEER);
+        named.filter_map(|option| option.value.try_into().ok().map(PeerId))
     }
 
     /// Whether the canonical part has an option of this type.

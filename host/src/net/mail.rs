@@ -14,6 +14,10 @@ use crate::introducer::{Counter, Counters};
 use crate::registry::Resolved;
 
 /// A message to a worker.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "what is boxed is freed by another thread than made it, and that takes longer than to copy it"
+)]
 pub enum Mail {
     /// A datagram for a session of this worker that the kernel gave to another one: the client's address has changed.
     Datagram {
@@ -54,7 +58,7 @@ pub enum Mail {
     /// A plugin's verdict has come.
     Wake,
     /// An application's policy wants something done.
-    Policy(Box<AppCommand>),
+    Policy(AppCommand),
     /// The registry has answered about a peer.
     Resolved(Box<Resolved>),
     /// Public-key work is done.
@@ -103,7 +107,7 @@ impl Commands for Switchboard {
     fn send(&self, command: AppCommand) -> bool {
         let worker = command.worker();
         let Some(mailbox) = self.mailboxes.get(usize::from(worker)) else { return false };
-        let mut mail = Mail::Policy(Box::new(command));
+        let mut mail = Mail::Policy(command);
         let mut deadline = None;
         loop {
             match mailbox.try_send(mail) {

@@ -19,7 +19,7 @@ use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::ports::Ports;
 use crate::apps::message::{AppCommand, AppEvent, ClientId, PendingLookup};
-use crate::apps::{Instance, InstanceId};
+use crate::apps::{Instance, InstanceId, ToWake};
 use crate::config::{Fallback, LookupMode};
 use crate::introducer::{Counter, Peer, elsewhere, introduce};
 use crate::peer::sleep_until;
@@ -53,9 +53,12 @@ pub struct Worker {
     pub stop: watch::Receiver<bool>,
     /// Where all traffic is written down, with its keys.
     pub recorder: Option<Recorder>,
+    /// Policies that have lookups to answer.
+    pub to_wake: ToWake,
 }
 
 /// Why a worker woke up.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Wake {
     Datagrams,
     Mail(Option<Mail>),
@@ -200,7 +203,7 @@ impl Worker {
             }
             // What has come is taken in before the next sleep.
             Mail::Wake => (),
-            Mail::Policy(command) => self.command(now, clients, *command),
+            Mail::Policy(command) => self.command(now, clients, command),
             Mail::Resolved(resolved) => self.resolved(now, &resolved.lookup, &resolved.outcome),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }
@@ -225,6 +228,7 @@ impl Worker {
                 event => clients.handle(now, &mut self.endpoint, &self.ports, event),
             }
         }
+        self.to_wake.wake();
     }
 
     fn record_session(&self, session: SessionId, keys: &RevealedKeys) {
@@ -365,7 +369,8 @@ impl Worker {
         };
         let asker = lookup.asker.map(|session| ClientId { worker: self.index, session });
         let pending = PendingLookup { worker: self.index, lookup: lookup.clone(), asker };
-        if actor.tell(AppEvent::PeerLookup(pending)).is_ok() {
+        if actor.queue(AppEvent::PeerLookup(pending)).is_ok() {
+            self.to_wake.add(actor);
             return;
         }
         counters.add(Counter::ApplicationBusy);

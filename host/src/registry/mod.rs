@@ -8,7 +8,8 @@ mod resolver;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rtmfp::{PeerId, TaggedAddress};
 
@@ -53,6 +54,37 @@ pub trait Registry: Send + Sync {
 pub struct InMemory {
     peers: Mutex<Peers>,
     most: usize,
+}
+
+/// A registry whose lookups take no longer than that: who waits for one has no time limit of its own.
+pub struct Timed {
+    registry: Arc<dyn Registry>,
+    timeout: Duration,
+}
+
+impl Timed {
+    /// As `registry`, within that time.
+    pub fn new(registry: Arc<dyn Registry>, timeout: Duration) -> Self {
+        Self { registry, timeout }
+    }
+}
+
+impl Registry for Timed {
+    fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
+        self.registry.publish(peer, addresses)
+    }
+
+    fn withdraw(&self, peer: &PeerId) {
+        self.registry.withdraw(peer);
+    }
+
+    fn lookup(&self, peer: PeerId) -> LookupFuture {
+        let (answer, timeout) = (self.registry.lookup(peer), self.timeout);
+        Box::pin(async move {
+            let late = || Err(RegistryError::Unavailable(format!("no answer within {} ms", timeout.as_millis())));
+            tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| late())
+        })
+    }
 }
 
 type Peers = HashMap<PeerId, Box<[TaggedAddress]>>;
@@ -122,6 +154,32 @@ mod tests {
         assert_eq!(find(&registry, other), Ok(None));
         registry.withdraw(&peer);
         assert_eq!(find(&registry, peer), Ok(None));
+    }
+
+    struct Silent;
+
+    impl Registry for Silent {
+        fn publish(&self, _: PeerId, _: &[TaggedAddress]) -> Result<(), RegistryError> {
+            Ok(())
+        }
+
+        fn withdraw(&self, _: &PeerId) {}
+
+        fn lookup(&self, _: PeerId) -> LookupFuture {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let find = |registry: Arc<dyn Registry>| {
+            let timed = Timed::new(registry, Duration::from_millis(1));
+            runtime.block_on(async { timed.lookup(PeerId([1; 32])).await })
+        };
+        let late = RegistryError::Unavailable("no answer within 1 ms".to_owned());
+        assert_eq!(find(Arc::new(Silent)), Err(late));
+        assert_eq!(find(Arc::new(InMemory::default())), Ok(None));
     }
 
     #[test]

@@ -2,5 +2,6 @@
 
 pub(crate) mod clients;
 pub(crate) mod files;
+pub(crate) mod members;
 pub(crate) mod program;
 pub(crate) mod raw;

@@ -169,6 +169,11 @@ impl Server {
         Self::start_with(workers, &["127.0.0.1:0"], &["--conf", &conf.to_string_lossy()])
     }
 
+    /// A server at that address, with a configuration.
+    pub(crate) fn configured_at(conf: &Path, workers: u8, address: SocketAddr) -> Self {
+        Self::start_with(workers, &[&address.to_string()], &["--conf", &conf.to_string_lossy()])
+    }
+
     /// A server on a free port of 127.0.0.1 that writes its traffic down.
     pub(crate) fn recording(file: &str) -> Self {
         Self::start_with(2, &["127.0.0.1:0"], &["--record", file])

@@ -63,11 +63,16 @@ pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
 
 /// The tag that a redirect echoes. Its bytes are lost.
 pub(crate) fn redirected_tag(datagram: &mut [u8]) -> Option<Vec<u8>> {
+    redirect(datagram).map(|(tag, _)| tag)
+}
+
+/// The tag that a redirect echoes, and where it leads. Its bytes are lost.
+pub(crate) fn redirect(datagram: &mut [u8]) -> Option<(Vec<u8>, Vec<TaggedAddress>)> {
     let mut opener = Opener::startup();
     let mut plain = opener.open(datagram).ok()?;
     PacketHeader::take(&mut plain).ok()?;
     packet::chunks(plain).find_map(|raw| match Chunk::parse(raw) {
-        Ok(Chunk::Redirect(redirect)) => Some(redirect.tag_echo.to_vec()),
+        Ok(Chunk::Redirect(redirect)) => Some((redirect.tag_echo.to_vec(), redirect.destinations().collect())),
         _ => None,
     })
 }

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use introd::groups::channel::join;
 
 use super::{ALL_LOOKUPS, Peer, find, said};
-use crate::groups::{BY_SCRIPT, Member, digest};
 use crate::harness::clients::connect;
 use crate::harness::files::Files;
+use crate::harness::members::{BY_SCRIPT, Member, digest};
 use crate::harness::program::Server;
 
 /// The registry, and the three examples that use it, each in its file.

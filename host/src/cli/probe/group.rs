@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const QUESTION: &str = "introdProbe";
 /// The property of the posting by which a probe answers.
 const ANSWER: &str = "introdProbeAnswer";
-/// The longest text that is answered, in bytes.
+/// The longest text that is answered, in bytes, and of a posting that is shown, in characters.
 const MAX_TEXT: usize = 256;
 
 const JOIN_CHECK: &str = "the groupspec, and the server's log: it refuses joins that make no sense and those of clients that are in \
@@ -281,7 +281,11 @@ impl GroupProbe {
         let Ok(value) = Decoder::new(value, Limits::default()).amf0() else {
             return self.say(|| format!("a posting, from {from}, that is no AMF0"));
         };
-        self.say(|| format!("a posting, from {from}: {value:?}"));
+        self.say(|| {
+            // It may be long, and is somebody else's.
+            let shown: String = format!("{value:?}").chars().take(MAX_TEXT).collect();
+            format!("a posting, from {from}: {shown}")
+        });
         let author = value.get("peer").and_then(Value::as_str).and_then(|text| text.parse::<PeerId>().ok());
         if let (Some(text), Some((own, _, is_answered))) =
             (value.get(ANSWER).and_then(Value::as_str), &mut self.posting)

@@ -214,7 +214,8 @@ impl Acting<'_> {
             tracing::debug!(%session, flow, %refusal, "group control flow rejected");
             self.services.counters.worker(session.prefix()).add(Counter::GroupJoinsRefused);
             let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
-            self.group_flow_closed(client, flow);
+            // No more is heard of it. What it had joined is left by the action that this leads to.
+            client.connection.on_flow_closed(flow, self.actions);
         }
     }
 

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use mlua::{Lua, Result, Table, Value};
 use rtmfp::{Origin, PeerId, TaggedAddress};
+use smallvec::SmallVec;
 
-use super::world::World;
+use super::roster::Member;
+use super::state::State;
 use crate::introducer::introduction::MAX_ADDRESSES;
 
 /// An address as a script sees it.
@@ -16,20 +18,24 @@ pub(super) fn text(address: SocketAddr) -> String {
 /// Reads an address.
 pub(super) fn parse(value: &Value) -> Result<SocketAddr> {
     let text = match value {
-        Value::String(text) => text.to_string_lossy(),
+        Value::String(text) => text,
         other => return Err(mlua::Error::runtime(format!("an address is a string, not a {}", other.type_name()))),
     };
-    let shown: String = text.chars().take(64).collect();
-    text.parse().map_err(|_| mlua::Error::runtime(format!("not an address with a port: {shown:?}")))
+    let parsed = std::str::from_utf8(&text.as_bytes()).ok().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| {
+        let shown: String = text.to_string_lossy().chars().take(64).collect();
+        mlua::Error::runtime(format!("not an address with a port: {shown:?}"))
+    })
 }
 
 /// Reads a peer id.
 pub(super) fn peer(value: &Value) -> Result<PeerId> {
     let text = match value {
-        Value::String(text) => text.to_string_lossy(),
+        Value::String(text) => text.as_bytes(),
         other => return Err(mlua::Error::runtime(format!("a peer ID is a string, not a {}", other.type_name()))),
     };
-    text.parse().map_err(|_| mlua::Error::runtime("a peer ID is a string of 64 hexadecimal digits"))
+    let parsed = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| mlua::Error::runtime("a peer ID is a string of 64 hexadecimal digits"))
 }
 
 /// A list of addresses for a script. Where they come from stands in its field `origins`, by address.
@@ -56,12 +62,16 @@ fn origin_name(origin: Origin) -> &'static str {
 
 /// Reads a list of addresses of a peer: each once, at most [`MAX_ADDRESSES`], the rest left out. Where an address comes from
 /// (RFC 7016 §2.1.5) the list's `origins` says, or what is known of the peer; an address that nobody knows counts as reported.
-pub(super) fn tagged(world: &World, list: &Table, target: Option<&PeerId>) -> Result<Vec<TaggedAddress>> {
-    let origins: Option<Table> = match list.raw_get("origins")? {
+pub(super) fn tagged(state: &State, list: &Table, target: Option<&PeerId>) -> Result<SmallVec<[TaggedAddress; 2]>> {
+    let origins: Option<Table> = match list.raw_get(&state.origins)? {
         Value::Table(table) => Some(table),
         _ => None,
     };
-    let mut addresses: Vec<TaggedAddress> = Vec::new();
+    let known = {
+        let roster = state.world.roster.borrow();
+        target.and_then(|target| roster.by_peer(target)).or_else(|| roster.at(0))
+    };
+    let mut addresses: SmallVec<[TaggedAddress; 2]> = SmallVec::new();
     for index in 1..=list.raw_len().min(4 * MAX_ADDRESSES) {
         let item: Value = list.raw_get(index)?;
         let address = parse(&item)?;
@@ -72,7 +82,7 @@ pub(super) fn tagged(world: &World, list: &Table, target: Option<&PeerId>) -> Re
             Some(origins) => origin_of(&origins.raw_get::<Value>(item)?),
             None => None,
         };
-        addresses.push(TaggedAddress::new(address, said.unwrap_or_else(|| guess(world, address, target))));
+        addresses.push(TaggedAddress::new(address, said.unwrap_or_else(|| guess(known.as_deref(), address, target))));
     }
     if addresses.is_empty() {
         return Err(mlua::Error::runtime("there is no address in the list"));
@@ -91,9 +101,7 @@ fn origin_of(value: &Value) -> Option<Origin> {
     }
 }
 
-fn guess(world: &World, address: SocketAddr, target: Option<&PeerId>) -> Origin {
-    let roster = world.roster.borrow();
-    let member = target.and_then(|target| roster.by_peer(target)).or_else(|| roster.at(0));
+fn guess(member: Option<&Member>, address: SocketAddr, target: Option<&PeerId>) -> Origin {
     let Some(member) = member else { return Origin::Reported };
     if member.info.potential_near_addresses.contains(&address) || member.info.near_address == address {
         Origin::Relay

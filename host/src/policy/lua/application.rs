@@ -3,12 +3,9 @@
 use std::rc::Rc;
 
 use mlua::{Lua, MultiValue, Result, Table, Value};
-use rtmfp::PeerId;
 
 use super::address;
 use super::client::{arguments, member};
-use super::clients::Clients;
-use super::lookup_event::LookupEvent;
 use super::questions::REJECTED;
 use super::roster::{Member, Phase};
 use super::state::{State, plain_rejection};
@@ -24,7 +21,6 @@ pub(super) const HANDLERS: &[&str] =
 /// Fills in the properties.
 pub(super) fn describe(lua: &Lua, state: &Rc<State>) -> Result<()> {
     let (application, world) = (&state.application, &state.world);
-    application.raw_set("clients", lua.create_userdata(Clients { state: Rc::clone(state) })?)?;
     application.raw_set("name", world.name.to_string())?;
     application.raw_set("server", concat!("introd/", env!("CARGO_PKG_VERSION")))?;
     application.raw_set("hostname", hostname(&world.name.vhost))?;
@@ -72,8 +68,8 @@ fn tree(lua: &Lua, settings: &Settings) -> Result<Value> {
     Ok(Value::Table(table))
 }
 
-fn a_client(value: Option<Value>, function: &str) -> Result<Rc<Member>> {
-    member(value.as_ref()).ok_or_else(|| {
+fn a_client(state: &State, value: Option<Value>, function: &str) -> Result<Rc<Member>> {
+    member(state, value.as_ref()).ok_or_else(|| {
         let kind = value.as_ref().map_or("nothing", Value::type_name);
         mlua::Error::runtime(format!("application.{function} takes a client, not {kind}"))
     })
@@ -106,21 +102,23 @@ fn reasons(state: &State, values: &mut MultiValue, default: &str) -> Result<Reje
     Ok(rejection)
 }
 
-/// Takes the lookup behind an event, to answer it.
-fn take_lookup(state: &State, event: &Value, function: &str) -> Result<(PendingLookup, Option<PeerId>)> {
-    let Value::UserData(event) = event else {
-        let kind = event.type_name();
-        return Err(mlua::Error::runtime(format!("application.{function} takes the event of a lookup, not a {kind}")));
+/// The number of the lookup behind an event.
+fn number_of(state: &State, event: &Value, function: &str) -> Result<u64> {
+    let number = match event {
+        Value::Table(event) => event.raw_get::<Option<u64>>(&state.event_key).unwrap_or_default(),
+        _ => None,
     };
+    number.ok_or_else(|| {
+        let kind = event.type_name();
+        mlua::Error::runtime(format!("application.{function} takes the event of a lookup, not a {kind}"))
+    })
+}
+
+/// Takes the lookup of that number, to answer it.
+fn take_lookup(state: &State, number: u64) -> Result<PendingLookup> {
     state.must_be_live()?;
-    let number = event
-        .borrow::<LookupEvent>()
-        .map_err(|_| mlua::Error::runtime(format!("application.{function} takes the event of a lookup")))?;
-    let lookup = state
-        .take_lookup(number.number)
-        .ok_or_else(|| mlua::Error::runtime("this lookup has been answered, by the script or by its deadline"))?;
-    let target = lookup.lookup.target;
-    Ok((lookup, target))
+    let lookup = state.take_lookup(number);
+    lookup.ok_or_else(|| mlua::Error::runtime("this lookup has been answered, by the script or by its deadline"))
 }
 
 /// The functions. The prelude puts them into the table.
@@ -131,7 +129,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "acceptConnection",
         lua.create_function(move |_, client: Value| {
-            let member = a_client(Some(client), "acceptConnection")?;
+            let member = a_client(&shared, Some(client), "acceptConnection")?;
             shared.must_be_live()?;
             Ok(shared.accept(&member))
         })?,
@@ -141,7 +139,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "rejectConnection",
         lua.create_function(move |_, mut values: MultiValue| {
-            let member = a_client(values.pop_front(), "rejectConnection")?;
+            let member = a_client(&shared, values.pop_front(), "rejectConnection")?;
             let rejection = reasons(&shared, &mut values, &plain_rejection().description)?;
             reject(&shared, &member, rejection)
         })?,
@@ -151,7 +149,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "redirectConnection",
         lua.create_function(move |_, mut values: MultiValue| {
-            let member = a_client(values.pop_front(), "redirectConnection")?;
+            let member = a_client(&shared, values.pop_front(), "redirectConnection")?;
             let url = match values.pop_front() {
                 Some(Value::String(url)) => Some(url.to_string_lossy()),
                 None | Some(Value::Nil) => None,
@@ -169,7 +167,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "disconnect",
         lua.create_function(move |_, client: Value| {
-            let member = a_client(Some(client), "disconnect")?;
+            let member = a_client(&shared, Some(client), "disconnect")?;
             match member.phase.get() {
                 Phase::Waiting => reject(&shared, &member, plain_rejection()),
                 Phase::Accepted => shared.send(AppCommand::Disconnect { client: member.id }),
@@ -188,15 +186,11 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                     "application.sendPeerRedirect takes a list of addresses, not a {kind}"
                 )));
             };
+            let number = number_of(&shared, &event, "sendPeerRedirect")?;
             // A list that is wrong does not use up the event.
-            let target = match &event {
-                Value::UserData(event) => {
-                    event.borrow::<LookupEvent>().ok().and_then(|event| event.lookup.lookup.target)
-                }
-                _ => None,
-            };
-            let addresses = address::tagged(&shared.world, &addresses, target.as_ref())?;
-            let (lookup, _) = take_lookup(&shared, &event, "sendPeerRedirect")?;
+            let target = shared.world.questions.target(number);
+            let addresses = address::tagged(&shared, &addresses, target.as_ref())?;
+            let lookup = take_lookup(&shared, number)?;
             shared.send(AppCommand::Redirect { lookup, addresses })
         })?,
     )?;
@@ -205,7 +199,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "denyPeerLookup",
         lua.create_function(move |_, event: Value| {
-            let (lookup, _) = take_lookup(&shared, &event, "denyPeerLookup")?;
+            let lookup = take_lookup(&shared, number_of(&shared, &event, "denyPeerLookup")?)?;
             shared.send(AppCommand::Deny { lookup })
         })?,
     )?;

@@ -2,19 +2,19 @@
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, Lua, MultiValue, Result, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserData, UserDataRef, Value};
+
+use smallvec::SmallVec;
 
 use super::address;
-use super::expando::{self, Expando};
 use super::roster::Member;
 use super::state::State;
 use super::values;
 use crate::apps::message::AppCommand;
 
-/// A client as a script has it.
+/// What leads from a client's object to the client. The object itself is the prelude's: a table with the script's own fields.
 pub(super) struct Client {
     pub(super) member: Rc<Member>,
-    pub(super) state: Rc<State>,
 }
 
 /// What every client has; none can be set.
@@ -71,73 +71,63 @@ pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || HANDLERS.contains(&name) || PROPERTIES.contains(&name) || name.starts_with("__")
 }
 
-impl UserData for Client {
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        expando::add_methods(methods);
-    }
-}
+/// Those of them that stay as they are, unless the host says otherwise: an object keeps them.
+const KEPT: &[&str] = &["farID", "farId", "farAddress", "ip", "nearAddress", "protocol", "id"];
 
-impl Expando for Client {
-    const KIND: &'static str = "Client";
-    const PROPERTIES: &'static [&'static str] = PROPERTIES;
+impl UserData for Client {}
 
-    fn prototype(&self) -> Option<Table> {
-        Some(self.state.prototype.clone())
-    }
-
-    fn property(&self, lua: &Lua, name: &str) -> Result<Option<Value>> {
-        let (member, info) = (&self.member, &self.member.info);
-        let text = match name {
-            "farID" | "farId" => info.far_id.to_string(),
-            "nearID" | "nearId" => info.near_id.to_string(),
-            "farNonce" => hex::encode(info.far_nonce),
-            "nearNonce" => hex::encode(info.near_nonce),
-            "farAddress" => address::text(member.far_address.get()),
-            "nearAddress" => address::text(info.near_address),
-            "protocol" => "rtmfp".to_owned(),
-            "ip" => member.far_address.get().ip().to_canonical().to_string(),
-            "id" => format!("{}:{}", member.id.worker, member.id.session),
-            "uri" => info.request.tc_url.clone(),
-            "agent" => info.request.agent.clone(),
-            "referrer" => info.request.referrer.clone(),
-            "pageUrl" => info.request.page_url.clone(),
-            // The script gets a list of its own each time: it may change it.
-            "potentialNearAddresses" => {
-                let list = info.potential_near_addresses.iter().map(|each| address::text(*each));
-                return Ok(Some(Value::Table(lua.create_sequence_from(list)?)));
+/// A property of a client.
+fn property(lua: &Lua, state: &Rc<State>, member: &Rc<Member>, name: &str) -> Result<Value> {
+    let info = &member.info;
+    let text = match name {
+        "farID" | "farId" => info.far_id.to_string(),
+        "nearID" | "nearId" => info.near_id.to_string(),
+        "farNonce" => hex::encode(info.far_nonce),
+        "nearNonce" => hex::encode(info.near_nonce),
+        "farAddress" => address::text(member.far_address.get()),
+        "nearAddress" => address::text(info.near_address),
+        "protocol" => "rtmfp".to_owned(),
+        "ip" => member.far_address.get().ip().to_canonical().to_string(),
+        "id" => format!("{}:{}", member.id.worker, member.id.session),
+        "uri" => info.request.tc_url.clone(),
+        "agent" => info.request.agent.clone(),
+        "referrer" => info.request.referrer.clone(),
+        "pageUrl" => info.request.page_url.clone(),
+        // The script gets a list of its own each time: it may change it.
+        "potentialNearAddresses" => {
+            let list = info.potential_near_addresses.iter().map(|each| address::text(*each));
+            return Ok(Value::Table(lua.create_sequence_from(list)?));
+        }
+        "reportedAddresses" => {
+            let reported = member.reported.borrow();
+            let list = reported.iter().map(|each| address::text(*each));
+            return Ok(Value::Table(lua.create_sequence_from(list)?));
+        }
+        "groupControls" => {
+            let list = lua.create_table()?;
+            for group in member.groups.borrow().iter() {
+                list.raw_push(state.group(lua, member, *group)?)?;
             }
-            "reportedAddresses" => {
-                let reported = member.reported.borrow();
-                let list = reported.iter().map(|each| address::text(*each));
-                return Ok(Some(Value::Table(lua.create_sequence_from(list)?)));
-            }
-            "groupControls" => {
-                let list = lua.create_table()?;
-                for group in member.groups.borrow().iter() {
-                    list.raw_push(self.state.group(lua, member, *group)?)?;
-                }
-                return Ok(Some(Value::Table(list)));
-            }
-            method => {
-                let method: Value = self.state.methods.raw_get(method)?;
-                return Ok(Some(method).filter(|method| *method != Value::Nil));
-            }
-        };
-        Ok(Some(Value::String(lua.create_string(text)?)))
-    }
+            return Ok(Value::Table(list));
+        }
+        _ => return Ok(Value::Nil),
+    };
+    Ok(Value::String(lua.create_string(text)?))
 }
 
 /// The client that a method is called on.
-pub(super) fn this(value: Option<Value>, method: &str) -> Result<Rc<Member>> {
-    member(value.as_ref()).ok_or_else(|| {
+pub(super) fn this(state: &State, value: Option<Value>, method: &str) -> Result<Rc<Member>> {
+    member(state, value.as_ref()).ok_or_else(|| {
         mlua::Error::runtime(format!("{method} is a method of a client, called with a colon: client:{method}(...)"))
     })
 }
 
 /// The client that a value is, if it is one.
-pub(super) fn member(value: Option<&Value>) -> Option<Rc<Member>> {
-    let Some(Value::UserData(object)) = value else { return None };
-    object.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
+pub(super) fn member(state: &State, value: Option<&Value>) -> Option<Rc<Member>> {
+    let Some(Value::Table(object)) = value else { return None };
+    let record: Table = object.raw_get(&state.key).ok()?;
+    let handle: AnyUserData = record.raw_get(1).ok()?;
+    handle.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
 }
 
 /// Takes the name of a method from the front of the arguments.
@@ -156,12 +146,33 @@ pub(super) fn arguments(state: &State, values: MultiValue) -> Result<Vec<crate::
 /// The host's methods, and what the prelude makes methods of.
 pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
     let methods = lua.create_table()?;
+    let properties = lua.create_table()?;
+    for name in PROPERTIES {
+        let kind = match *name {
+            "reportedAddresses" => "list",
+            name if KEPT.contains(&name) => "kept",
+            _ => "made",
+        };
+        properties.raw_set(*name, kind)?;
+    }
+    native.raw_set("properties", properties)?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "property",
+        lua.create_function(move |lua, (handle, name): (UserDataRef<Client>, BorrowedStr)| {
+            property(lua, &shared, &handle.member, &name)
+        })?,
+    )?;
 
     let shared = Rc::clone(state);
     methods.raw_set(
         "introducePeer",
         lua.create_function(move |_, (object, initiator, tag): (Value, Value, Value)| {
-            let member = this(Some(object), "introducePeer")?;
+            let member = match &object {
+                // The prelude has looked for it.
+                Value::UserData(handle) => Rc::clone(&handle.borrow::<Client>()?.member),
+                _ => this(&shared, None, "introducePeer")?,
+            };
             let initiator = address::parse(&initiator)?;
             let tag = tag_bytes(&tag)?;
             if !member.is_accepted() {
@@ -175,7 +186,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     methods.raw_set(
         "call",
         lua.create_function(move |_, mut all: MultiValue| {
-            let member = this(all.pop_front(), "call")?;
+            let member = this(&shared, all.pop_front(), "call")?;
             let method = method_name(&mut all)?;
             let handler = all.pop_front().unwrap_or_default();
             if !matches!(handler, Value::Nil | Value::Function(_) | Value::Table(_) | Value::UserData(_)) {
@@ -202,7 +213,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     methods.raw_set(
         "ping",
         lua.create_function(move |_, object: Value| {
-            let member = this(Some(object), "ping")?;
+            let member = this(&shared, Some(object), "ping")?;
             Ok(member.is_accepted() && shared.send(AppCommand::Ping { client: member.id })?)
         })?,
     )?;
@@ -212,7 +223,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     native.raw_set(
         "call_and_wait",
         lua.create_function(move |_, mut all: MultiValue| {
-            let member = this(all.pop_front(), "callAndWait")?;
+            let member = this(&shared, all.pop_front(), "callAndWait")?;
             let method = method_name(&mut all)?;
             let arguments = arguments(&shared, all)?;
             shared.must_be_live()?;
@@ -232,7 +243,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     native.raw_set(
         "stats",
         lua.create_function(move |_, object: Value| {
-            let member = this(Some(object), "getStats")?;
+            let member = this(&shared, Some(object), "getStats")?;
             shared.must_be_live()?;
             if member.is_accepted() {
                 let token = shared.ask(&member, Value::Nil)?;
@@ -247,9 +258,9 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
 }
 
 /// The tag of a lookup: a string, or the byte array that it is in ActionScript.
-fn tag_bytes(value: &Value) -> Result<Vec<u8>> {
+fn tag_bytes(value: &Value) -> Result<SmallVec<[u8; 16]>> {
     match value {
-        Value::String(tag) => Ok(tag.as_bytes().to_vec()),
+        Value::String(tag) => Ok(SmallVec::from_slice(&tag.as_bytes())),
         Value::UserData(object) => bytes_of(object),
         other => {
             Err(mlua::Error::runtime(format!("the tag is that of the lookup's event, not a {}", other.type_name())))
@@ -257,9 +268,9 @@ fn tag_bytes(value: &Value) -> Result<Vec<u8>> {
     }
 }
 
-fn bytes_of(object: &AnyUserData) -> Result<Vec<u8>> {
+fn bytes_of(object: &AnyUserData) -> Result<SmallVec<[u8; 16]>> {
     match &object.borrow::<super::opaque::Opaque>()?.value {
-        crate::flash::amf::Value::ByteArray(bytes) => Ok(bytes.clone()),
+        crate::flash::amf::Value::ByteArray(bytes) => Ok(SmallVec::from_slice(bytes)),
         _ => Err(mlua::Error::runtime("the tag is that of the lookup's event")),
     }
 }

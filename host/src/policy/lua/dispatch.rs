@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, Function, MultiValue, Value};
+use mlua::{Function, MultiValue, Table, Value};
 
 use super::client::is_reserved;
-use super::expando;
-use super::lookup_event::LookupEvent;
+use super::lookup_event::Facts;
 use super::questions::{Question, call_failed};
 use super::roster::{Member, Phase};
 use super::runtime::Runtime;
@@ -53,7 +52,7 @@ impl Runtime {
             return;
         };
         if let Some(object) = self.object(member) {
-            arguments.push_front(Value::UserData(object));
+            arguments.push_front(Value::Table(object));
         }
         member.is_connecting.set(true);
         let progress = self.vm.start(Purpose::Connect(Rc::clone(member)), &handler, arguments);
@@ -77,6 +76,7 @@ impl Runtime {
         self.release(&member);
         self.world.questions.take(member.question.get());
         self.world.roster.borrow_mut().remove(client);
+        self.vm.state.unfind(&member);
         // What it was asked it will not answer any more.
         for token in member.asked.take() {
             self.answered(token, Err(vec![call_failed("The client is gone.")]));
@@ -85,7 +85,7 @@ impl Runtime {
             && self.vm.handler("onDisconnect").is_some()
             && let Some(object) = self.object(&member)
         {
-            self.call("onDisconnect", MultiValue::from_iter([Value::UserData(object)]));
+            self.call("onDisconnect", MultiValue::from_iter([Value::Table(object)]));
         }
         self.vm.state.forget(&member);
     }
@@ -93,8 +93,9 @@ impl Runtime {
     pub(super) fn look_up(&mut self, lookup: PendingLookup) {
         let settings = self.world.settings();
         let deadline = self.world.now.get().checked_add(settings.policy.deadline);
-        match self.world.questions.ask(Question::Lookup(lookup.clone()), deadline) {
-            Ok(number) => self.ask_lookup(number, lookup),
+        let facts = Facts::of(&lookup);
+        match self.world.questions.ask(Question::Lookup(lookup), deadline) {
+            Ok(number) => self.ask_lookup(number, &facts),
             Err(question) => {
                 question.fall_back(settings.policy.on_failure, "the application is busy", &*self.world.commands);
             }
@@ -102,24 +103,9 @@ impl Runtime {
     }
 
     /// Has the script answer a lookup.
-    pub(super) fn ask_lookup(&mut self, number: u64, lookup: PendingLookup) {
-        let Some(handler) = self.vm.handler("onPeerLookup") else {
-            self.warn_of_no_lookup_handler();
-            self.fail(number);
-            return;
-        };
-        let event = LookupEvent { number, lookup, state: Rc::clone(&self.vm.state) };
-        match self.vm.lua.create_userdata(event) {
-            Ok(event) => {
-                let arguments = MultiValue::from_iter([Value::UserData(event)]);
-                let progress = self.vm.start(Purpose::Lookup(number), &handler, arguments);
-                self.go_on(progress);
-            }
-            Err(error) => {
-                self.report("onPeerLookup", &(&error).into());
-                self.fail(number);
-            }
-        }
+    pub(super) fn ask_lookup(&mut self, number: u64, facts: &Facts) {
+        let progress = self.vm.look_up(number, facts);
+        self.go_on(progress);
     }
 
     /// An event of a client that is there.
@@ -129,8 +115,14 @@ impl Runtime {
             return;
         };
         match &event {
-            AppEvent::FarAddressChange { address, .. } => member.far_address.set(*address),
-            AppEvent::ReportedAddressesChange { addresses, .. } => member.reported.borrow_mut().clone_from(addresses),
+            AppEvent::FarAddressChange { address, .. } => {
+                member.far_address.set(*address);
+                self.vm.state.client_changed(&member, &["farAddress", "ip"]);
+            }
+            AppEvent::ReportedAddressesChange { addresses, .. } => {
+                member.reported.borrow_mut().clone_from(addresses);
+                self.vm.state.client_changed(&member, &["reportedAddresses"]);
+            }
             AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
                 member.groups.borrow_mut().push((*membership, *groupspec_digest));
             }
@@ -202,7 +194,7 @@ impl Runtime {
     fn tell(&mut self, member: &Rc<Member>, names: &'static [&'static str], mut arguments: MultiValue) {
         let Some((name, handler)) = self.client_handler(member, names) else { return };
         let Some(object) = self.object(member) else { return };
-        arguments.push_front(Value::UserData(object));
+        arguments.push_front(Value::Table(object));
         let progress = self.vm.start(Purpose::Other(name), &handler, arguments);
         self.go_on(progress);
     }
@@ -214,7 +206,7 @@ impl Runtime {
 
     fn client_function(&self, member: &Member, name: &str) -> Option<Function> {
         let key = Value::String(self.vm.lua.create_string(name).ok()?);
-        let own = self.vm.state.known_object(member.id).and_then(|object| expando::field(&object, &key).ok());
+        let own = self.vm.state.known_object(member.id).and_then(|object| object.raw_get::<Value>(&key).ok());
         own.and_then(as_function).or_else(|| self.vm.state.prototype.raw_get::<Value>(key).ok().and_then(as_function))
     }
 
@@ -244,7 +236,7 @@ impl Runtime {
         let number = if wants_answer { self.world.questions.ask(question, None).map(Some) } else { Ok(None) };
         match number {
             Ok(number) => {
-                arguments.push_front(self.object(member).map_or(Value::Nil, Value::UserData));
+                arguments.push_front(self.object(member).map_or(Value::Nil, Value::Table));
                 let progress = self.vm.start(Purpose::Call(name, number), &handler, arguments);
                 self.go_on(progress);
             }
@@ -256,7 +248,7 @@ impl Runtime {
     }
 
     /// The client's object; `None`, with a report, when the script has no memory left for it.
-    fn object(&mut self, member: &Rc<Member>) -> Option<AnyUserData> {
+    fn object(&mut self, member: &Rc<Member>) -> Option<Table> {
         let made = self.vm.state.object(&self.vm.lua, member);
         made.map_err(|error| self.report("client", &(&error).into())).ok()
     }

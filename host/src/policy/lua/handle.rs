@@ -1,9 +1,9 @@
 //! An instance, as others see it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -48,8 +48,9 @@ pub(super) struct Shared {
     pub(super) questions: Arc<Questions>,
     state: AtomicU8,
     failure: Mutex<Option<Failure>>,
-    /// Since when its script has been running without a break.
-    busy_since: Mutex<Option<Instant>>,
+    made: Instant,
+    /// Since when its script has been running without a break, in nanoseconds from `made`; 0 if it does not.
+    busy_since: AtomicU64,
 }
 
 impl Shared {
@@ -68,7 +69,8 @@ impl Shared {
             questions: Arc::default(),
             state: AtomicU8::new(ScriptState::Starting as u8),
             failure: Mutex::default(),
-            busy_since: Mutex::default(),
+            made: Instant::now(),
+            busy_since: AtomicU64::new(0),
         }
     }
 
@@ -93,11 +95,13 @@ impl Shared {
 
     /// Its script begins, or ends, to run.
     pub(super) fn set_busy(&self, since: Option<Instant>) {
-        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        let nanos = |since: Instant| u64::try_from(since.saturating_duration_since(self.made).as_nanos());
+        self.busy_since.store(since.map_or(0, |since| nanos(since).unwrap_or(u64::MAX).max(1)), Ordering::Release);
     }
 
     pub(super) fn busy_since(&self) -> Option<Instant> {
-        *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner)
+        let nanos = self.busy_since.load(Ordering::Acquire);
+        (nanos != 0).then(|| self.made.checked_add(Duration::from_nanos(nanos))).flatten()
     }
 
     /// Answers everything that waits, in place of the script.
@@ -139,6 +143,13 @@ impl ScriptHandle {
     /// # Errors
     /// If too many events wait. What ends something is always taken.
     pub fn try_send(&self, event: AppEvent) -> Result<(), Full> {
+        let result = self.put(event);
+        self.0.inbox.wake();
+        result
+    }
+
+    /// As [`Self::try_send`], for an instance that is woken later.
+    fn put(&self, event: AppEvent) -> Result<(), Full> {
         let shared = &*self.0;
         match shared.state() {
             ScriptState::Starting | ScriptState::Running => {
@@ -183,8 +194,12 @@ impl ScriptHandle {
 }
 
 impl Actor for ScriptHandle {
-    fn tell(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
-        self.try_send(event).map_err(|Full(event)| event)
+    fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+        self.put(event).map_err(|Full(event)| event)
+    }
+
+    fn wake(&self) {
+        self.0.inbox.wake();
     }
 
     fn is_over(&self) -> bool {

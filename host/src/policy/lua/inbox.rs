@@ -31,15 +31,19 @@ impl Inbox {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts an event at the end. Whoever waits is not woken by that.
     pub(super) fn push(&self, event: AppEvent) -> Result<(), Full> {
         let mut events = self.events();
         if events.len() >= self.most && !must_arrive(&event) {
             return Err(Full(Box::new(event)));
         }
         events.push_back(event);
-        drop(events);
-        self.arrived.notify_one();
         Ok(())
+    }
+
+    /// Wakes whoever waits for events.
+    pub(super) fn wake(&self) {
+        self.arrived.notify_one();
     }
 
     pub(super) fn pop(&self) -> Option<AppEvent> {
@@ -58,7 +62,7 @@ impl Inbox {
         questions.into()
     }
 
-    /// Waits until something has arrived since the last wait.
+    /// Waits until it has been woken since the last wait.
     pub(super) async fn arrived(&self) {
         self.arrived.notified().await;
     }

@@ -11,11 +11,16 @@ use mlua::{HookTriggers, Lua, Result, VmState};
 const INSTRUCTIONS: u32 = 250;
 
 /// The time that the handler which runs now has left, and what the machine may use.
+///
+/// The clock is looked at for the first time when the handler has gone on for some instructions, or does something that may
+/// take long: most handlers have ended by then, and to look costs as much as they do.
 pub(super) struct Budget {
     time: Cell<Option<Duration>>,
     memory: Cell<usize>,
+    /// How long the handler had run before it waited.
+    used: Cell<Duration>,
+    /// Since when it runs, as far as anybody has looked.
     started: Cell<Option<Instant>>,
-    deadline: Cell<Option<Instant>>,
     is_over: Cell<bool>,
 }
 
@@ -25,8 +30,8 @@ impl Budget {
         Self {
             time: Cell::new(time),
             memory: Cell::new(memory),
+            used: Cell::default(),
             started: Cell::new(None),
-            deadline: Cell::new(None),
             is_over: Cell::new(false),
         }
     }
@@ -38,23 +43,26 @@ impl Budget {
 
     /// A handler that has used that much already goes on.
     pub(super) fn start(&self, used: Duration) {
-        let now = Instant::now();
-        self.started.set(Some(now));
-        self.deadline.set(self.time.get().and_then(|time| now.checked_add(time.saturating_sub(used))));
+        self.used.set(used);
+        self.started.set(None);
         self.is_over.set(false);
     }
 
     /// It ends or waits. Gives back how long it ran, and whether it ran too long.
     pub(super) fn stop(&self) -> (Duration, bool) {
-        self.deadline.set(None);
         let ran = self.started.take().map(|started| started.elapsed()).unwrap_or_default();
         (ran, self.is_over.replace(false))
     }
 
     /// Whether the handler's time is over. Once it is, it stays so until the handler ends.
     pub(super) fn is_over(&self) -> bool {
-        if !self.is_over.get() && self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline) {
-            self.is_over.set(true);
+        if !self.is_over.get()
+            && let Some(time) = self.time.get()
+        {
+            let now = Instant::now();
+            let started = self.started.get().unwrap_or(now);
+            self.started.set(Some(started));
+            self.is_over.set(self.used.get() + (now - started) >= time);
         }
         self.is_over.get()
     }

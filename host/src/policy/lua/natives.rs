@@ -7,7 +7,7 @@ use mlua::{Lua, MultiValue, Result, Table, Value};
 use super::failure::{self, Failure};
 use super::opaque::Opaque;
 use super::state::State;
-use super::{application, client, group_specifier, pattern, shared_registry, timers};
+use super::{application, client, clients, group_specifier, lookup_event, pattern, shared_registry, timers};
 use crate::flash::amf;
 
 /// Makes the table of natives, and the globals that are no functions of the prelude's.
@@ -16,6 +16,10 @@ pub(super) fn install(lua: &Lua, state: &Rc<State>) -> Result<Table> {
     application::describe(lua, state)?;
     application::register(lua, state, &native)?;
     client::register(lua, state, &native)?;
+    clients::register(lua, state, &native)?;
+    lookup_event::register(lua, state, &native)?;
+    native.raw_set("key", &state.key)?;
+    native.raw_set("event_key", &state.event_key)?;
     timers::register(lua, state, &native)?;
     shared_registry::register(lua, state, &native)?;
     group_specifier::register(lua)?;

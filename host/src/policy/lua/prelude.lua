@@ -2,20 +2,22 @@
 -- Runs once in each new machine, before the script. `native` holds what the host gives.
 local native, application, Client, methods, WAIT = ...
 
-local error, getmetatable, next, rawget, rawlen, setmetatable, type =
-    error, getmetatable, next, rawget, rawlen, setmetatable, type
+local error, getmetatable, next, rawget, rawlen, rawset, setmetatable, type =
+    error, getmetatable, next, rawget, rawlen, rawset, setmetatable, type
 local pcall, xpcall, math_type = pcall, xpcall, math.type
 local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error
+local select, unpack = select, table.unpack
 local create, running = coroutine.create, coroutine.running
 local is_over, has_len = native.is_over, native.has_len
 
 -- Handlers ------------------------------------------------------------------------------------------------------------
 
--- Every handler runs in this, in a coroutine of its own.
+-- Every handler runs in this, in a coroutine that serves one handler after the other.
 local describe = native.describe
-function native.run(handler, ...)
-    return xpcall(handler, describe, ...)
+local function serve(handler, ...)
+    return serve(yield(xpcall(handler, describe, ...)))
 end
+native.serve = serve
 
 -- Leaves the handler until the host has what the token stands for.
 local function wait(token)
@@ -112,7 +114,8 @@ function table.concat(list, separator, from, to)
 end
 
 function table.insert(list, ...)
-    bounded(list, "table.insert")
+    -- At the end it takes no time.
+    if select("#", ...) ~= 1 then bounded(list, "table.insert") end
     return insert(list, ...)
 end
 
@@ -177,6 +180,99 @@ _G.registry = {
     withdraw = native.withdraw,
 }
 
+-- Clients -----------------------------------------------------------------------------------------------------------------
+
+-- What the host has in its objects stands under this key.
+local key = native.key
+local properties, property = native.properties, native.property
+
+local client_meta = { __host = "Client", __name = "Client", __metatable = false }
+
+-- The script's own field, then what the host knows, then what the script gives to all clients, then the host's methods.
+function client_meta.__index(client, name)
+    local kind = properties[name]
+    if kind then
+        local record = client[key]
+        local value = record[name]
+        if value == nil then
+            value = property(record[1], name)
+            if kind ~= "made" then record[name] = value end
+        end
+        -- A list may be changed by whoever gets it, and so is another for each.
+        if kind == "list" then return { unpack(value) } end
+        return value
+    end
+    local value = Client[name]
+    if value ~= nil then return value end
+    return methods[name]
+end
+
+function client_meta.__newindex(client, name, value)
+    if properties[name] then error(name .. " of a Client cannot be set", 2) end
+    rawset(client, name, value)
+end
+
+function client_meta.__tostring() return "Client" end
+
+local function next_field(client, last)
+    local name, value = next(client, last)
+    if name == key then name, value = next(client, name) end
+    return name, value
+end
+
+function client_meta.__pairs(client) return next_field, client, nil end
+
+function native.make_client(handle)
+    return setmetatable({ [key] = { handle } }, client_meta)
+end
+
+local found, find, count_clients, each_client = native.found, native.client, native.count_clients, native.each_client
+application.clients = setmetatable({}, {
+    __host = "list of clients",
+    __metatable = false,
+    __index = function(_, which)
+        local client = found[which]
+        if client ~= nil then return client end
+        if which == "length" then return count_clients() end
+        return find(which)
+    end,
+    __newindex = function() error("application.clients cannot be changed", 2) end,
+    __len = function() return count_clients() end,
+    __pairs = function() return each_client(), nil, 0 end,
+    __tostring = function() return "application.clients" end,
+})
+
+-- Lookups -----------------------------------------------------------------------------------------------------------------
+
+local asker, event_key = native.asker, native.event_key
+local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
+
+function event_meta.__index(event, name)
+    if name == "client" then
+        local number = event[event_meta]
+        return number and asker(number) or nil
+    elseif name == "targetPeerId" then
+        return event.targetPeerID
+    elseif name == "interfaceId" then
+        return event.interfaceID
+    end
+end
+
+function event_meta.__tostring() return "PeerLookupEvent" end
+
+function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by)
+    local handler = application.onPeerLookup
+    if type(handler) ~= "function" then return true end
+    handler(setmetatable({
+        [event_key] = number,
+        [event_meta] = asked_by or false,
+        targetPeerID = target,
+        initiatorAddress = initiator,
+        tag = tag,
+        interfaceID = interface,
+    }, event_meta))
+end
+
 -- `application:f(x)` is taken as `application.f(x)`, which it is meant to be.
 for name, f in next, native.application do
     application[name] = function(first, ...)
@@ -185,7 +281,19 @@ for name, f in next, native.application do
     end
 end
 
+-- The same, for the one that is called most.
+local send_peer_redirect = native.application.sendPeerRedirect
+function application.sendPeerRedirect(addresses, event, last)
+    if addresses == application then addresses, event = event, last end
+    return send_peer_redirect(addresses, event)
+end
+
 for name, f in next, native.methods do methods[name] = f end
+local introduce = native.methods.introducePeer
+function methods.introducePeer(client, initiator, tag)
+    local record = type(client) == "table" and client[key]
+    return introduce(record and record[1] or nil, initiator, tag)
+end
 function methods:callAndWait(method, ...) return wait(native.call_and_wait(self, method, ...)) end
 function methods:getStats() return wait(native.stats(self)) end
 

@@ -39,6 +39,8 @@ pub(super) struct Member {
     pub(super) groups: RefCell<Vec<(u64, [u8; 32])>>,
     /// The tokens of what it was asked and has not answered.
     pub(super) asked: RefCell<Vec<u64>>,
+    /// Whether the script's machine finds it by its peer id without asking the host.
+    pub(super) is_found: Cell<bool>,
     /// Whether the script has heard of it, and so hears of its end.
     pub(super) is_known: Cell<bool>,
     /// Its place in [`Roster::at`].
@@ -97,6 +99,7 @@ impl Roster {
             deferred: RefCell::default(),
             groups: RefCell::default(),
             asked: RefCell::default(),
+            is_found: Cell::new(false),
             is_known: Cell::new(false),
             place: Cell::new(usize::MAX),
         });

@@ -13,6 +13,7 @@ use mlua::{MultiValue, Value};
 use super::address;
 use super::application::HANDLERS;
 use super::failure::Failure;
+use super::lookup_event::Facts;
 use super::questions::{Question, call_failed};
 use super::roster::{Member, Phase};
 use super::state::plain_rejection;
@@ -169,12 +170,22 @@ impl Runtime {
         let Progress::Ended(purpose, result) = progress else { return };
         match purpose {
             Purpose::Connect(member) => self.connect_decided(&member, result),
-            Purpose::Lookup(number) => {
-                if let Err(failure) = result {
+            Purpose::Lookup(number) => match result {
+                Err(failure) => {
+                    let failure = match self.vm.handler("onPeerLookup") {
+                        Some(handler) => failure.or_at(&handler),
+                        None => failure,
+                    };
                     self.report("onPeerLookup", &failure);
                     self.fail(number);
                 }
-            }
+                // The prelude says that there is no handler.
+                Ok(results) if !results.is_empty() => {
+                    self.warn_of_no_lookup_handler();
+                    self.fail(number);
+                }
+                Ok(_) => (),
+            },
             Purpose::Call(name, number) => self.call_done(&name, number, result),
             Purpose::Timer(token) => {
                 self.vm.state.timers.borrow_mut().ended(token);
@@ -344,6 +355,7 @@ impl Runtime {
                 self.say_stop("reload");
                 for member in self.world.roster.borrow().accepted() {
                     member.asked.take();
+                    member.is_found.set(false);
                 }
                 let old = std::mem::replace(&mut self.vm, vm);
                 old.cancel(|_| true);
@@ -363,7 +375,7 @@ impl Runtime {
     fn ask_again(&mut self) {
         for (number, question) in self.world.questions.open() {
             match question {
-                Question::Lookup(lookup) => self.ask_lookup(number, lookup),
+                Question::Lookup(lookup) => self.ask_lookup(number, &Facts::of(&lookup)),
                 Question::Connect(client) => {
                     let member = self.world.roster.borrow().get(client);
                     if let Some(member) = member {

@@ -28,7 +28,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                 let kind = addresses.type_name();
                 return Err(mlua::Error::runtime(format!("registry.publish takes a list of addresses, not a {kind}")));
             };
-            let addresses = address::tagged(&shared.world, &addresses, Some(&peer))?;
+            let addresses = address::tagged(&shared, &addresses, Some(&peer))?;
             shared.must_be_live()?;
             match shared.world.registry.publish(peer, &addresses) {
                 Ok(()) => Ok((true, Value::Nil)),

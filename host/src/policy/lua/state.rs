@@ -1,23 +1,24 @@
 //! What the functions of one machine share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{AnyUserData, Lua, Result, Table, Value};
+use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, Value};
+use rtmfp::PeerId;
 
 use super::client::Client;
 use super::failure::Failure;
 use super::group_control::GroupControl;
 use super::limits::Budget;
 use super::loading::Sources;
-use super::questions::{Question, REJECTED};
+use super::questions::REJECTED;
 use super::roster::{Member, Phase};
 use super::timers::Timers;
 use super::values::Marks;
 use super::world::World;
-use crate::apps::message::{AppCommand, ClientId};
+use crate::apps::message::{AppCommand, ClientId, PendingLookup};
 use crate::flash::server::Rejection;
 
 /// The most calls of clients whose answers somebody waits for.
@@ -45,8 +46,20 @@ pub(super) struct State {
     pub(super) prototype: Table,
     /// The host's methods of clients.
     pub(super) methods: Table,
+    /// What the host has in a client's object stands under this key, which scripts do not have.
+    pub(super) key: Table,
+    /// The same, for the number of a lookup in its event.
+    pub(super) event_key: Table,
+    /// The name of the field of a list of addresses that says where they come from.
+    pub(super) origins: LuaString,
+    /// The clients that the script has found by their peer ids, so that the prelude finds them by itself the next time.
+    pub(super) found: Table,
+    /// The keys of that.
+    found_ids: RefCell<HashMap<PeerId, LuaString>>,
+    /// Makes a client's object. The prelude's.
+    make_client: OnceCell<Function>,
     /// The clients that the script has met.
-    objects: RefCell<HashMap<ClientId, AnyUserData>>,
+    objects: RefCell<HashMap<ClientId, Table>>,
     groups: RefCell<HashMap<(ClientId, u64), AnyUserData>>,
     /// Questions to clients, by token. All have the same patience, so that the first is due first.
     asked: RefCell<BTreeMap<u64, Asked>>,
@@ -77,6 +90,12 @@ impl State {
             application: lua.create_table()?,
             prototype: lua.create_table()?,
             methods: lua.create_table()?,
+            key: lua.create_table()?,
+            event_key: lua.create_table()?,
+            origins: lua.create_string("origins")?,
+            found: lua.create_table()?,
+            found_ids: RefCell::default(),
+            make_client: OnceCell::new(),
             objects: RefCell::default(),
             groups: RefCell::default(),
             asked: RefCell::default(),
@@ -103,12 +122,19 @@ impl State {
         Err(mlua::Error::runtime("the application has not started: do this in application.onAppStart or later"))
     }
 
+    /// Takes what the prelude has made.
+    pub(super) fn set_prelude(&self, make_client: Function) {
+        // Once in each machine.
+        let _ = self.make_client.set(make_client);
+    }
+
     /// The object of a client; it is made when the script first meets the client.
-    pub(super) fn object(self: &Rc<Self>, lua: &Lua, member: &Rc<Member>) -> Result<AnyUserData> {
+    pub(super) fn object(self: &Rc<Self>, lua: &Lua, member: &Rc<Member>) -> Result<Table> {
         if let Some(object) = self.objects.borrow().get(&member.id) {
             return Ok(object.clone());
         }
-        let object = lua.create_userdata(Client { member: Rc::clone(member), state: Rc::clone(self) })?;
+        let make = self.make_client.get().ok_or_else(|| mlua::Error::runtime("there are no clients yet"))?;
+        let object: Table = make.call(lua.create_userdata(Client { member: Rc::clone(member) })?)?;
         if member.phase.get() != Phase::Gone {
             self.objects.borrow_mut().insert(member.id, object.clone());
         }
@@ -116,8 +142,50 @@ impl State {
     }
 
     /// The object of a client, if the script has met it.
-    pub(super) fn known_object(&self, id: ClientId) -> Option<AnyUserData> {
+    pub(super) fn known_object(&self, id: ClientId) -> Option<Table> {
         self.objects.borrow().get(&id).cloned()
+    }
+
+    /// A client, by its peer id as a script writes it, for the prelude to remember.
+    pub(super) fn find(self: &Rc<Self>, lua: &Lua, peer: &PeerId) -> Result<Option<Table>> {
+        let member = self.world.roster.borrow().by_peer(peer);
+        let Some(member) = member else { return Ok(None) };
+        let object = self.object(lua, &member)?;
+        let id = lua.create_string(peer.to_string())?;
+        self.found.raw_set(&id, &object)?;
+        self.found_ids.borrow_mut().insert(*peer, id);
+        member.is_found.set(true);
+        Ok(Some(object))
+    }
+
+    /// A peer id as text: the one that the prelude knows a client by, if it does.
+    pub(super) fn peer_id(&self, lua: &Lua, peer: &PeerId) -> Result<LuaString> {
+        if let Some(id) = self.found_ids.borrow().get(peer) {
+            return Ok(id.clone());
+        }
+        let mut text = [0; 64];
+        // It has room for all digits.
+        let _ = hex::encode_to_slice(peer.0, &mut text);
+        lua.create_string(text)
+    }
+
+    /// Has the prelude ask for a client the next time: it is gone, or another has its peer id.
+    pub(super) fn unfind(&self, member: &Member) {
+        if member.is_found.replace(false)
+            && let Some(id) = self.found_ids.borrow_mut().remove(&member.info.far_id)
+            && let Err(error) = self.found.raw_set(id, Value::Nil)
+        {
+            tracing::error!(app = %self.world.name, %error, "a client that is gone is still found");
+        }
+    }
+
+    /// Something about a client has changed: what its object has kept of that is no longer so.
+    pub(super) fn client_changed(&self, member: &Member, properties: &[&str]) {
+        let record = self.known_object(member.id).and_then(|object| object.raw_get::<Table>(&self.key).ok());
+        for name in properties {
+            // It fails for want of memory only, and the script is told of that at every turn.
+            let _ = record.as_ref().map(|record| record.raw_set(*name, Value::Nil));
+        }
     }
 
     /// The object of a client's membership in a group.
@@ -189,6 +257,10 @@ impl State {
             member.phase.set(Phase::Refused);
             return false;
         }
+        let before = self.world.roster.borrow().by_peer(&member.info.far_id);
+        if let Some(before) = before {
+            self.unfind(&before);
+        }
         self.world.roster.borrow_mut().accept(member);
         if member.is_connecting.get() {
             self.released.borrow_mut().push(Rc::clone(member));
@@ -209,11 +281,8 @@ impl State {
     }
 
     /// Takes out a lookup that waits for an answer.
-    pub(super) fn take_lookup(&self, number: u64) -> Option<crate::apps::message::PendingLookup> {
-        match self.world.questions.take(number)? {
-            Question::Lookup(lookup) => Some(lookup),
-            Question::Connect(_) | Question::Call { .. } => None,
-        }
+    pub(super) fn take_lookup(&self, number: u64) -> Option<PendingLookup> {
+        self.world.questions.take_lookup(number)
     }
 }
 

@@ -82,13 +82,13 @@ async fn run_instance(opening: Opening) {
             if matches!(event, AppEvent::Reload) {
                 runtime.set_settings(shared.settings.load_full());
             }
-            work(shared, || runtime.handle(Instant::now(), event));
+            work(shared, |now| runtime.handle(now, event));
         }
         while let Some(Ok((token, result))) = lookups.try_join_next() {
-            work(shared, || runtime.handle_lookup(Instant::now(), token, result));
+            work(shared, |now| runtime.handle_lookup(now, token, result));
         }
         if runtime.next_timeout().is_some_and(|at| at <= Instant::now()) {
-            work(shared, || runtime.handle_timeout(Instant::now()));
+            work(shared, |now| runtime.handle_timeout(now));
         }
         for job in runtime.world.take_jobs() {
             lookups.spawn_local(async move { (job.token, job.lookup.await) });
@@ -109,7 +109,7 @@ async fn run_instance(opening: Opening) {
             () = sleep_until(runtime.next_timeout()) => (),
             Some(done) = lookups.join_next() => {
                 if let Ok((token, result)) = done {
-                    work(shared, || runtime.handle_lookup(Instant::now(), token, result));
+                    work(shared, |now| runtime.handle_lookup(now, token, result));
                 }
             }
         }
@@ -127,7 +127,7 @@ async fn start(shared: &Arc<Shared>, registry: &Arc<dyn Registry>) -> Option<Run
             Arc::clone(&shared.questions),
             Instant::now(),
         );
-        match work(shared, || Runtime::start(Rc::new(world), &shared.folder)) {
+        match work(shared, |_| Runtime::start(Rc::new(world), &shared.folder)) {
             Ok(runtime) => {
                 shared.set_state(ScriptState::Running);
                 return Some(runtime);
@@ -160,9 +160,10 @@ async fn start(shared: &Arc<Shared>, registry: &Arc<dyn Registry>) -> Option<Run
 }
 
 /// Lets a script run, under the eyes of the watchdog.
-fn work<T>(shared: &Shared, work: impl FnOnce() -> T) -> T {
-    shared.set_busy(Some(Instant::now()));
-    let result = work();
+fn work<T>(shared: &Shared, work: impl FnOnce(Instant) -> T) -> T {
+    let now = Instant::now();
+    shared.set_busy(Some(now));
+    let result = work(now);
     shared.set_busy(None);
     result
 }

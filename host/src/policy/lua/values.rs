@@ -35,6 +35,8 @@ pub(super) struct Marks {
     pub(super) undefined: AnyUserData,
 }
 
+/// The field of a metatable that says which of the host's objects a table is.
+const HOST: &str = "__host";
 /// The field of a metatable that holds an object's class.
 const CLASS: &str = "__class";
 
@@ -189,6 +191,10 @@ impl Writer<'_> {
     fn table(&mut self, table: &Table) -> Result<Value> {
         let metatable = table.metatable();
         let is_array = metatable.as_ref() == Some(&self.marks.array);
+        let host = |meta: &Table| meta.raw_get::<Option<String>>(HOST);
+        if let Some(kind) = metatable.as_ref().map(host).transpose()?.flatten() {
+            return Err(no_counterpart(format!("a {kind} has no counterpart in ActionScript")));
+        }
         let class: Option<String> = metatable.map(|class| class.raw_get(CLASS)).transpose()?.flatten();
         let len = table.raw_len();
         let (mut dense, mut named) = (Vec::new(), Vec::new());

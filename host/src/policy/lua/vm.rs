@@ -6,12 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mlua::thread::ThreadStatus;
-use mlua::{Function, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
+use mlua::state::{GcGenParams, GcMode};
+use mlua::{Function, IntoLuaMulti, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
 
 use super::failure::Failure;
 use super::limits::Budget;
 use super::loading::Sources;
+use super::lookup_event::Facts;
 use super::natives;
 use super::opaque::Nothing;
 use super::roster::Member;
@@ -21,12 +22,17 @@ use super::world::World;
 
 /// The most handlers that wait at a time.
 const MAX_WAITING: usize = 16_384;
+/// The most coroutines that are kept for the next handlers.
+const MAX_IDLE: usize = 64;
 
 /// A machine.
 pub(super) struct Vm {
     // Declared before the machine that their values belong to, so that they go first.
     waiting: RefCell<HashMap<u64, Task>>,
-    run: Function,
+    /// Coroutines that have served a handler and can serve another.
+    idle: RefCell<Vec<Thread>>,
+    serve: Function,
+    look_up: Function,
     close: Function,
     wait: Table,
     /// When this many bytes are in use after a handler, what is no longer needed is given back.
@@ -41,7 +47,8 @@ pub(super) struct Vm {
 /// A handler on its way.
 pub(super) struct Task {
     thread: Thread,
-    handler: Function,
+    /// `None` for one that the prelude calls.
+    handler: Option<Function>,
     /// What it was called for.
     pub(super) purpose: Purpose,
     /// How long it has run so far.
@@ -91,6 +98,8 @@ impl Vm {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
         // So that Lua's own pcall stays: a handler can wait inside it, but not inside mlua's.
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(true))?;
+        // Most of what handlers make is gone with them.
+        lua.gc_set_mode(GcMode::Generational(GcGenParams::default()));
         let marks = Marks {
             array: lua.create_table()?,
             null: lua.create_userdata(Nothing("null"))?,
@@ -108,12 +117,15 @@ impl Vm {
             &state.methods,
             &wait,
         ))?;
-        let run = native.get("run")?;
+        let (serve, look_up) = (native.get("serve")?, native.get("call_on_peer_lookup")?);
+        state.set_prelude(native.get("make_client")?);
         budget.install(&lua)?;
         let collect_at = Cell::new(state.budget.memory() / 2);
         Ok(Self {
             waiting: RefCell::default(),
-            run,
+            idle: RefCell::default(),
+            serve,
+            look_up,
             close,
             wait,
             collect_at,
@@ -136,14 +148,30 @@ impl Vm {
 
     /// Calls a handler.
     pub(super) fn start(&self, purpose: Purpose, handler: &Function, arguments: MultiValue) -> Progress {
-        let thread = match self.lua.create_thread(self.run.clone()) {
+        self.start_with(purpose, Some(handler.clone()), (handler, arguments))
+    }
+
+    /// Calls `onPeerLookup`, with the event for a question. It gives something back only if there is no such handler.
+    pub(super) fn look_up(&self, number: u64, facts: &Facts) -> Progress {
+        let purpose = Purpose::Lookup(number);
+        let target = facts.target.map(|target| self.state.peer_id(&self.lua, &target)).transpose();
+        let made = target.and_then(|target| Ok((target, self.lua.create_string(&facts.tag)?)));
+        match made {
+            Ok((target, tag)) => facts.with_initiator(|initiator| {
+                let arguments = (&self.look_up, number, target, initiator, tag, facts.interface, facts.asker);
+                self.start_with(purpose, None, arguments)
+            }),
+            Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
+        }
+    }
+
+    fn start_with(&self, purpose: Purpose, handler: Option<Function>, arguments: impl IntoLuaMulti) -> Progress {
+        let idle = self.idle.borrow_mut().pop();
+        let thread = match idle.map_or_else(|| self.lua.create_thread(self.serve.clone()), Ok) {
             Ok(thread) => thread,
             Err(error) => return Progress::Ended(purpose, Err(Failure::from(&error))),
         };
-        let mut all = arguments;
-        all.push_front(Value::Function(handler.clone()));
-        let task = Task { thread, handler: handler.clone(), purpose, used: Duration::ZERO };
-        self.resume(task, all)
+        self.resume(Task { thread, handler, purpose, used: Duration::ZERO }, arguments)
     }
 
     /// Goes on with the handler that waits with this token. `None` if there is none.
@@ -153,7 +181,7 @@ impl Vm {
         Some(self.resume(task, results))
     }
 
-    fn resume(&self, task: Task, arguments: MultiValue) -> Progress {
+    fn resume(&self, task: Task, arguments: impl IntoLuaMulti) -> Progress {
         let progress = self.go_on(task, arguments);
         self.tidy();
         progress
@@ -170,7 +198,7 @@ impl Vm {
             // An error could only come from a finalizer, and there are none.
             let _ = self.lua.gc_collect();
             used = self.lua.used_memory();
-            self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(2)));
+            self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(3)));
         }
         if used < self.peak.get() / 2 {
             self.state.world.note_freed(self.peak.replace(used) - used);
@@ -182,24 +210,30 @@ impl Vm {
         self.most.get()
     }
 
-    fn go_on(&self, task: Task, arguments: MultiValue) -> Progress {
+    fn go_on(&self, task: Task, arguments: impl IntoLuaMulti) -> Progress {
         let budget = &self.state.budget;
         self.state.failure.take();
         budget.start(task.used);
-        let outcome = task.thread.resume::<MultiValue>(arguments);
+        let outcome = task.thread.resume::<(Value, MultiValue)>(arguments);
         let (ran, is_over) = budget.stop();
-        let mut results = match outcome {
+        let (first, results) = match outcome {
             Ok(results) => results,
             Err(error) => {
                 let failure = self.state.failure.take().unwrap_or_else(|| Failure::from(&error));
-                return Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, &task.handler)));
+                return Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, task.handler.as_ref())));
             }
         };
-        if task.thread.status() == ThreadStatus::Resumable {
-            let task = Task { used: task.used + ran, ..task };
-            return self.suspend(task, results);
-        }
-        let is_ok = results.pop_front() == Some(Value::Boolean(true));
+        let is_ok = match first {
+            // The handler has ended, and its coroutine waits for the next.
+            Value::Boolean(is_ok) => {
+                let mut idle = self.idle.borrow_mut();
+                if idle.len() < MAX_IDLE {
+                    idle.push(task.thread);
+                }
+                is_ok
+            }
+            first => return self.suspend(Task { used: task.used + ran, ..task }, &first, results),
+        };
         if is_ok && !is_over {
             return Progress::Ended(task.purpose, Ok(results));
         }
@@ -207,12 +241,15 @@ impl Vm {
             Some(value) if !is_ok => Failure::of(value),
             _ => Failure::default(),
         });
-        Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, &task.handler)))
+        Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, task.handler.as_ref())))
     }
 
     /// A failure with its place. If the handler's time is over that is what counts, whatever else went wrong.
-    fn blamed(&self, failure: Failure, is_over: bool, handler: &Function) -> Failure {
-        let failure = failure.or_at(handler);
+    fn blamed(&self, failure: Failure, is_over: bool, handler: Option<&Function>) -> Failure {
+        let failure = match handler {
+            Some(handler) => failure.or_at(handler),
+            None => failure,
+        };
         if is_over {
             Failure { message: Failure::from(&self.state.budget.error()).message, ..failure }
         } else {
@@ -220,8 +257,8 @@ impl Vm {
         }
     }
 
-    fn suspend(&self, task: Task, mut results: MultiValue) -> Progress {
-        let is_wait = matches!(results.pop_front(), Some(Value::Table(mark)) if mark == self.wait);
+    fn suspend(&self, task: Task, first: &Value, mut results: MultiValue) -> Progress {
+        let is_wait = matches!(first, Value::Table(mark) if *mark == self.wait);
         match results.pop_front() {
             Some(Value::Integer(token)) if is_wait => {
                 let mut waiting = self.waiting.borrow_mut();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use registry_redis::{Failure, Registry};
+use registry_redis::{Failure, Registry, Settings};
 
 use crate::harness::*;
 
@@ -87,7 +87,7 @@ fn redis_that_freezes() {
 fn redis_that_is_slow() {
     let redis = Redis::start();
     let line = Line::to(redis.port);
-    let (a, b) = (registry(settings(&redis.url())), registry(settings(&line.url())));
+    let (a, b) = (registry(settings(&redis.url())), registry(Settings { timeout: 2000, ..settings(&line.url()) }));
     a.publish(peer(1), &addresses(1)).unwrap();
     connected(&b);
     line.slow(Duration::from_millis(200));
@@ -102,7 +102,7 @@ fn redis_that_is_slow() {
     assert!(answers.iter().all(Result::is_ok));
     assert!(redis.calls("mget") - before < 100, "{}", redis.calls("mget") - before);
     // Slower than the limit: as good as gone.
-    line.slow(Duration::from_millis(800));
+    line.slow(Duration::from_millis(1500));
     eventually("it counts as gone", || fails(&b));
     line.slow(Duration::ZERO);
     recovers(&b);

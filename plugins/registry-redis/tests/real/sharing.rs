@@ -63,7 +63,7 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     let died = Instant::now();
     eventually("it is noticed", || find(&b, peer(0)) == Ok(None));
     // The slack is that of a machine that does other things; the registry's own part is 1.75 of 2 heartbeats.
-    assert!(died.elapsed() < Duration::from_millis(2 * 1000 + 3000), "{:?}", died.elapsed());
+    assert!(died.elapsed() < Duration::from_millis(2 * 1000 + 5000), "{:?}", died.elapsed());
     assert!((0..100).all(|number| find(&b, peer(number)) == Ok(None)));
     assert!(figure(&b, "orphans") > 0);
     // A peer that has gone to another server is found there at once.

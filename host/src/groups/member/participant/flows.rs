@@ -159,7 +159,17 @@ impl Participant {
         match incoming.group {
             Some(group) => {
                 let now = ground.now;
-                self.tell(ground, &group, |member| member.on_message(now, peer, about, message));
+                let is_used = self.tell(ground, &group, |member| {
+                    member.on_message(now, peer, about, message);
+                    member.uses(&peer)
+                });
+                // Whoever was refused may open as many flows as it likes: none is kept.
+                if is_used == Some(false)
+                    && let Some(known) = self.sessions.get_mut(&session)
+                    && known.receiving.remove(&flow).is_some()
+                {
+                    reject(ground, session, flow);
+                }
             }
             // Nobody here is in that group, and whoever is says so first.
             None => {

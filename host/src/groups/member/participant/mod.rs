@@ -29,6 +29,8 @@ const IDLE_PATIENCE: Duration = Duration::from_secs(60);
 /// How often idle sessions are looked for.
 const IDLE_CHECK: Duration = Duration::from_secs(10);
 
+/// How many of the members that a groupspec names are tried.
+const MAX_BOOTSTRAP_PEERS: usize = 16;
 /// How many notices are kept.
 const MAX_NOTICES: usize = 4096;
 
@@ -114,7 +116,8 @@ impl Participant {
         }
     }
 
-    /// Joins a group, through the server too if there is one. False if it is in that group.
+    /// Joins a group, through the server too if there is one, and with the members that the groupspec names. False if it is in that
+    /// group.
     pub fn join(&mut self, ground: &mut Ground<'_>, group: &Groupspec) -> bool {
         let digest = group.digest();
         if self.memberships.contains_key(&digest) {
@@ -130,6 +133,9 @@ impl Participant {
             if let Some(info) = ground.endpoint.session(*session) {
                 member.on_session(ground.now, facts(&info));
             }
+        }
+        for peer in group.bootstrap_peers().take(MAX_BOOTSTRAP_PEERS) {
+            member.add_neighbor(ground.now, peer);
         }
         self.memberships.insert(digest, Membership { member, joining: None, hints: None });
         self.pump(ground, &digest);

@@ -208,6 +208,23 @@ fn groups_share_a_session_and_end_one_by_one() {
 }
 
 #[test]
+fn members_that_the_groupspec_names_are_tried() {
+    let mut network = Network::of(3);
+    let (first, unknown) = (network.id(0), network.id(2));
+    let mut specifier = GroupSpecifier::new("bootstrap").unwrap();
+    let plain = specifier.with_authorizations().unwrap();
+    specifier.add_bootstrap_peer(unknown);
+    specifier.add_bootstrap_peer(first);
+    let named = specifier.with_authorizations().unwrap();
+    assert_eq!(named.bootstrap_peers().collect::<Vec<_>>(), [unknown, first]);
+    network.with(0, |groups, ground| groups.join(ground, &plain));
+    network.open(1, 0);
+    network.with(1, |groups, ground| groups.join(ground, &named));
+    network.settle();
+    assert_eq!(network.neighbors(1, &named), [first]);
+}
+
+#[test]
 fn a_member_that_closes_its_session_is_no_neighbour() {
     let group = spec("closed");
     let mut network = Network::chain(3, &group);
@@ -289,6 +306,18 @@ fn who_does_not_know_the_groupspec_is_rejected() {
         let member = network.id(0);
         assert!(network.node(1).endpoint.session_of(&member).is_some());
     }
+}
+
+#[test]
+fn who_was_refused_is_rejected_again_and_again() {
+    let receiver = Network::of(1).id(0);
+    let wrong = Connect { group: spec("members only").digest(), proof: [7; 32], receiver };
+    let flows: Vec<_> =
+        (0..5).map(|_| (about::CONTROL, vec![ControlMessage::Connect(wrong).write(), vec![0x0e]])).collect();
+    let (mut network, _) = stranger_says(&flows);
+    assert_eq!(rejected(&mut network), 5);
+    assert!(network.node(0).participant.sessions.values().all(|session| session.receiving.is_empty()));
+    assert_eq!(network.node(0).notices.len(), 1, "one refusal");
 }
 
 #[test]

@@ -141,7 +141,8 @@ fn what_has_no_counterpart_is_an_error_with_a_line() {
     for (value, expected) in [
         ("print", "a function has no counterpart"),
         ("coroutine.create(print)", "a thread has no counterpart"),
-        ("application.clients", "a userdata has no counterpart"),
+        ("application.clients", "a list of clients has no counterpart"),
+        ("client", "a Client has no counterpart"),
         ("1 << 53", "too large for an ActionScript number"),
         ("math.mininteger", "too large for an ActionScript number"),
         ("'\\xff'", "is not UTF-8"),
@@ -242,7 +243,7 @@ fn addresses_carry_where_they_come_from() {
     let mut addresses = |target: u8| {
         scene.stage.look_up(Some(PeerId([target; 32])), "192.0.2.1:1".parse().unwrap(), None);
         match scene.stage.sent.take().pop() {
-            Some(AppCommand::Redirect { addresses, .. }) => addresses,
+            Some(AppCommand::Redirect { addresses, .. }) => addresses.into_vec(),
             other => panic!("{other:?}: {:?}", scene.stage.runtime.world.journal.take()),
         }
     };

@@ -1,0 +1,62 @@
+//! A server is killed under its clients.
+
+use std::time::{Duration, Instant};
+
+use introd_tests::redis::{Folder, Redis, eventually};
+use rustix::process::Signal;
+
+use super::{Asker, HEARTBEAT, clients, configured, published, server};
+use crate::harness::clients::client;
+use crate::harness::program::Server;
+
+const CLIENTS: u32 = 2000;
+const GAP: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn nobody_is_sent_to_a_server_that_was_killed() {
+    let (redis, folder) = (Redis::start(), Folder::new());
+    let [a, b, c] = ["a", "b", "c"].map(|name| server(&folder, &redis.url(), name));
+    let (at_a, at_c) = (a.addresses[0], c.addresses[0]);
+    let _clients = clients(at_a, CLIENTS);
+    let moving = client(at_a, 77).await;
+    let id = moving.id();
+    eventually("all are published", || redis.command(&["DBSIZE"]).trim() == (CLIENTS + 1 + 3).to_string());
+    let peers = published(&redis);
+    assert_eq!(peers.len(), CLIENTS as usize + 1);
+    let asker = Asker::new(b.addresses[0]);
+    asker.finds_all(at_a, &peers);
+
+    a.signal(Signal::KILL);
+    let died = Instant::now();
+    assert_eq!(a.ended().code, None);
+    // Who connects elsewhere is found there at once, though its entry was that of a server that may still live.
+    drop(moving);
+    let moved = client(at_c, 77).await;
+    assert_eq!(moved.id(), id);
+    asker.finds_all(at_c, &[id]);
+    println!(
+        "a client that went to another server: found there {} ms after its server died",
+        died.elapsed().as_millis()
+    );
+
+    let sample = &peers[..50];
+    eventually("nobody is sent there any more", || asker.sent_to(at_a, sample, GAP).is_empty());
+    let noticed = died.elapsed();
+    println!(
+        "{} ms after its death nobody is sent to the server; a heartbeat is {} ms",
+        noticed.as_millis(),
+        HEARTBEAT.as_millis()
+    );
+    // Twice the heartbeat, and what a machine with other things to do needs for it.
+    assert!(noticed < 2 * HEARTBEAT + Duration::from_secs(5), "{noticed:?}");
+    assert_eq!(asker.sent_to(at_a, &peers, GAP).len(), 0);
+
+    // It comes back, with the same name and address, and what it had published is still in Redis.
+    let again = Server::configured_at(&configured(&folder, &redis.url(), "a", ""), 2, at_a);
+    let back = client(at_a, 78).await;
+    asker.finds_all(at_a, &[back.id()]);
+    assert_eq!(published(&redis).len(), CLIENTS as usize + 2, "the old entries are there");
+    assert_eq!(asker.sent_to(at_a, &peers, GAP).len(), 0, "and count for nothing");
+    asker.finds_all(at_c, &[id]);
+    drop(again);
+}

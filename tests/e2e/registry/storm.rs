@@ -1,0 +1,50 @@
+//! Lookups for peers that nobody knows, as many as come.
+
+use std::time::Duration;
+
+use introd_tests::redis::{Folder, Redis, eventually};
+use rtmfp::PeerId;
+
+use super::{Asker, configured, resident, server};
+use crate::harness::clients::client;
+use crate::harness::program::Server;
+use crate::harness::raw::lookup;
+
+const LOOKUPS: u32 = 100_000;
+
+#[tokio::test]
+async fn a_hundred_thousand_unknown_peers_are_not_a_hundred_thousand_calls() {
+    let (redis, folder) = (Redis::start(), Folder::new());
+    let patient = configured(&folder, &redis.url(), "a", "<LookupTimeout>10000</LookupTimeout>");
+    let (a, b) = (Server::configured(&patient, 2), server(&folder, &redis.url(), "b"));
+    let known = client(b.addresses[0], 1).await;
+    let asker = Asker::new(a.addresses[0]);
+    asker.finds_all(b.addresses[0], &[known.id()]);
+    let (memory, calls) = (resident(a.id()), redis.calls("mget"));
+    for number in 0..LOOKUPS {
+        let mut id = [9; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        asker.socket.send_to(&lookup(PeerId(id), [1; 16]), a.addresses[0]).unwrap();
+        // As fast as one socket takes them in, and no faster: what the kernel drops would prove nothing.
+        if number % 50 == 49 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // It answers meanwhile, and afterwards.
+    asker.finds_all(b.addresses[0], &[known.id()]);
+    let mut last = 0;
+    eventually("the storm is over", || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::mem::replace(&mut last, redis.calls("mget")) == last
+    });
+    let (calls, grown) = (redis.calls("mget") - calls, resident(a.id()).saturating_sub(memory));
+    let ended = a.stop();
+    let (lookups, busy) = (ended.counter("registry_lookups"), ended.counter("registry_busy"));
+    println!(
+        "{lookups} lookups, {busy} of them too many at a time: {calls} calls of Redis; the server grew by {grown} KiB"
+    );
+    assert!(lookups > u64::from(LOOKUPS) / 2, "{lookups} arrived");
+    assert!(calls * 4 < lookups, "{calls} of {lookups}");
+    assert!(grown < 128 << 10, "{grown} KiB");
+    assert_eq!(ended.counter("registry_timeouts") + ended.counter("registry_failures"), 0, "{ended:?}");
+}

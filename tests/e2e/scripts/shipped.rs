@@ -85,3 +85,35 @@ async fn the_filter_counts_each_no_and_is_silent_about_strangers() {
     // The document: lookups without redirects are those that were ignored or denied.
     assert!(count("rtmfp_lookups") - count("rtmfp_redirects") > denied, "{ended:?}");
 }
+
+/// The application that the first page has people write.
+#[test]
+fn the_example_of_the_readme_does_what_it_says() {
+    let readme = include_str!("../../../README.md");
+    let file = |name: &str| {
+        let begin = format!("    cat > lua/club/{name} <<'END'\n");
+        let (_, rest) = readme.split_once(&begin).expect("the file");
+        let (text, _) = rest.split_once("\n    END\n").expect("its end");
+        text.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    };
+    let main = file("main.lua");
+    let files = Files::new("readme-club");
+    files.script("club", &main, "").write("../applications/club/Application.xml", &file("Application.xml"));
+    let server = Server::configured(files.path(), 2);
+    let meet = |patience: &str| probe(&["--meet", "--json", "--timeout", patience, &server.uri_of("club")]);
+    let ended = meet("20");
+    assert_eq!(ended.code, Some(0), "{ended:?}\n{}", server.log());
+    let asker = ended.json()["seen_address"].as_str().expect("its address").to_owned();
+    assert!(server.log().contains(&format!("{asker} looks for ")), "{}", server.log());
+    let closed = main.replace("local open = true", "local open = false");
+    assert_ne!(closed, main);
+    files.write("../applications/club/main.lua", &closed);
+    let deadline = std::time::Instant::now() + crate::harness::clients::PATIENCE;
+    while !server.log().contains("script loaded anew") {
+        assert!(std::time::Instant::now() < deadline, "{}", server.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let ended = meet("1");
+    assert_eq!((ended.code, &ended.json()["failed_step"]), (Some(1), &"introduction".into()), "{ended:?}");
+    assert!(server.stop().counter("rtmfp_lookups_denied") > 0);
+}

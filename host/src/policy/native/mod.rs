@@ -1,8 +1,8 @@
 //! Native plugins: shared libraries with the C ABI of the crate `introd-plugin`.
 //!
 //! [`Plugins`] loads them as the configuration says and keeps their [`Instance`]s. A [`Chain`] is what an application has of them,
-//! in order. Verdicts that come later are named by tokens ([`tokens`]); they come back to the worker that waits for them by its
-//! [`completions`].
+//! in order. Verdicts that come later are named by tokens (`tokens`); they come back to the worker that waits for them by its
+//! `completions`.
 //!
 //! All that a plugin hands over is looked at here and copied; what makes no sense is an error to the plugin. A plugin that
 //! writes where it should not, or never returns, cannot be helped: it shares the process.

@@ -73,6 +73,27 @@ fn the_editors_file_names_what_there_is() {
     assert!(registered.len() > 60);
 }
 
+/// The lists that are held against the editors' file say what the objects have.
+#[test]
+fn every_property_is_there() {
+    let list = |names: &[&str]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let mut scene = scene(&format!(
+        "local function has(object, names)
+            for _, name in ipairs(names) do assert(object[name] ~= nil, name) end
+            assert(object.nothing == nil)
+        end
+        function application.onPeerLookup(event) has(event, {{ {} }}) trace('event') end
+        function Client:onGroupJoin(control) has(control, {{ {} }}) has(self, {{ {} }}) trace('client') end",
+        list(lookup_event::PROPERTIES),
+        list(group_control::PROPERTIES),
+        list(client::PROPERTIES),
+    ));
+    let client = scene.stage.connect(|_| ());
+    scene.stage.join(client, [1; 32]);
+    scene.stage.look_up(Some(rtmfp::PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), Some(client));
+    assert_eq!(scene.traces(), ["client", "event"]);
+}
+
 #[test]
 fn the_readme_names_every_handler() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lua/README.md");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use introd::policy::native::Verdict;
-use introd_tests::libraries::{c_library, include, library, workspace};
+use introd_tests::libraries::{c_examples, c_library, include, library, workspace};
 
 use crate::bench::Bench;
 
@@ -36,16 +36,7 @@ fn exported(library: &Path) -> Vec<String> {
 
 #[test]
 fn what_is_shipped_exports_one_function() {
-    let out = introd_tests::libraries::profile_folder().join(format!("plugin-tests-{}", std::process::id()));
-    std::fs::create_dir_all(&out).unwrap();
-    let made = Command::new("make")
-        .arg("-C")
-        .arg(workspace().join("plugins/c-example"))
-        .arg(format!("OUT={}", out.display()))
-        .output()
-        .expect("make runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut libraries = vec![out.join("libexample_c.so"), out.join("libexample_cpp.so")];
+    let mut libraries = c_examples().to_vec();
     for entry in std::fs::read_dir(workspace().join("plugins")).unwrap() {
         let path = entry.unwrap().path();
         if path.join("Cargo.toml").exists() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The library of a crate of this workspace, brought up to date once in each test program.
 ///
@@ -63,6 +63,23 @@ pub fn c_library(source: &Path, include: &Path, name: &str, definitions: &[&str]
     let compiled = cc.output().expect("there is a C compiler");
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     library
+}
+
+/// The plugins in C and C++, built by their Makefile, once in each test program.
+///
+/// # Panics
+/// If they cannot be built.
+pub fn c_examples() -> &'static [PathBuf; 2] {
+    static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let out = profile_folder().join(format!("plugin-tests-{}", std::process::id()));
+        std::fs::create_dir_all(&out).expect("a folder");
+        let mut make = Command::new("make");
+        make.arg("-C").arg(workspace().join("plugins/c-example")).arg(format!("OUT={}", out.display()));
+        let made = make.output().expect("there is make");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        ["libexample_c.so", "libexample_cpp.so"].map(|name| out.join(name))
+    })
 }
 
 /// The folder with the header.

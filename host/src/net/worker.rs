@@ -280,16 +280,11 @@ impl Worker {
         if asking.chain.is_empty() {
             self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
         } else {
-            self.ask_plugins(now, clients, lookup, asking, 0);
+            self.ask_plugins(now, clients, lookup, asking, 0, target);
         }
     }
 
-    /// The plugins have left it to others.
-    fn after_plugins(&mut self, now: Instant, lookup: &Lookup, asking: &Asking) {
-        let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
-        self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
-    }
-
+    /// Those decide who come after the plugins.
     fn decide(
         &mut self,
         now: Instant,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use introd_tests::libraries::library;
+use introd_tests::libraries::{c_examples, library};
 
-use super::{examples, plugin};
+use super::plugin;
 use crate::harness::clients::{PATIENCE, client};
 use crate::harness::files::Files;
 use crate::harness::program::Server;
@@ -51,13 +51,13 @@ async fn in_rust() {
 
 #[tokio::test]
 async fn in_c() {
-    let config = |peer: &str| plugin(&examples()[0], &format!("<deny>{peer}</deny>"));
+    let config = |peer: &str| plugin(&c_examples()[0], &format!("<deny>{peer}</deny>"));
     only_the_other_is_found("example-c", config, "plugin_example_c_denied").await;
 }
 
 #[tokio::test]
 async fn in_cpp() {
-    let config = |peer: &str| plugin(&examples()[1], &format!("<deny>{peer}</deny>"));
+    let config = |peer: &str| plugin(&c_examples()[1], &format!("<deny>{peer}</deny>"));
     only_the_other_is_found("example-cpp", config, "plugin_example_cpp_denied").await;
 }
 

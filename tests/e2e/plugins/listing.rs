@@ -1,8 +1,8 @@
 //! `introd plugins` says what libraries offer.
 
-use introd_tests::libraries::library;
+use introd_tests::libraries::{c_examples, library};
 
-use super::{examples, plugin};
+use super::plugin;
 use crate::harness::files::Files;
 use crate::harness::program::{Ended, Running};
 
@@ -12,7 +12,7 @@ fn list(arguments: &[&str]) -> Ended {
 
 #[test]
 fn libraries_say_what_they_are() {
-    let (filter, example) = (library("lookup-filter"), &examples()[0]);
+    let (filter, example) = (library("lookup-filter"), &c_examples()[0]);
     let ended = list(&[&filter.to_string_lossy(), &example.to_string_lossy()]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
     let version = env!("CARGO_PKG_VERSION");

@@ -106,6 +106,15 @@ async fn a_plugin_introduces_itself_what_the_script_would_not() {
 }
 
 #[tokio::test]
+async fn a_plugin_introduces_by_the_services_of_the_host() {
+    let (redirect, ended) = ask("order-m", &[says("first", "by-hand")], Some(SCRIPT)).await;
+    assert_eq!(redirect.as_deref(), Some("target"));
+    assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
+    assert!(ended.stderr.contains("<<first by hand true 1 Ok(())>>"), "{ended:?}");
+    assert!(ended.stderr.contains("<<first nobody (true, Err(NotFound))>>"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn one_that_fails_is_as_the_settings_say() {
     for (name, fallback, expected, denied) in
         [("order-j", "deny", None, 1), ("order-k", "ignore", None, 0), ("order-l", "continue", Some("target"), 0)]

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::Worker;
 use crate::apps::Instance;
 use crate::config::{Application, Fallback, LookupMode};
-use crate::introducer::Counter;
+use crate::introducer::{Counter, Peer};
 use crate::net::clients::Clients;
 use crate::net::pending::{Waiting, WaitingLookup};
 use crate::policy::native::{Chain, LookupEvent, Outcome, Place, Verdict};
@@ -32,7 +32,7 @@ pub(in crate::net) struct Asking {
 }
 
 impl Worker {
-    /// Asks the plugins from the `from`th on, and then those who come after them.
+    /// Asks the plugins from the `from`th on, and then those who come after them. `target` is what the directory has of the target.
     pub(super) fn ask_plugins(
         &mut self,
         now: Instant,
@@ -40,6 +40,7 @@ impl Worker {
         lookup: &Lookup,
         asking: Asking,
         from: usize,
+        target: Option<Peer>,
     ) {
         for index in from..asking.chain.len() {
             let Some(plugin) = asking.chain.get(index) else { break };
@@ -51,7 +52,6 @@ impl Worker {
                     Place { application: &application, instance: "" }
                 }
             };
-            let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
             let event =
                 LookupEvent { lookup, asker: lookup.asker.zip(asking.asker), is_local: target.is_some(), place };
             match plugin.lookup(self.index, event) {
@@ -68,7 +68,13 @@ impl Worker {
                 }
             }
         }
-        self.after_plugins(now, lookup, &asking);
+        self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
+    }
+
+    /// As [`Self::ask_plugins`], some time after the lookup came.
+    fn ask_next(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, asking: Asking, from: usize) {
+        let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
+        self.ask_plugins(now, clients, lookup, asking, from, target);
     }
 
     fn settings_of(&self, asking: &Asking) -> Arc<Application> {
@@ -131,7 +137,7 @@ impl Worker {
                 Waiting::Lookup(waiting) => {
                     let WaitingLookup { lookup, asking, index } = *waiting;
                     if self.apply(now, &lookup, &asking, verdict).is_continue() {
-                        self.ask_plugins(now, clients, &lookup, asking, index + 1);
+                        self.ask_next(now, clients, &lookup, asking, index + 1);
                     }
                 }
                 Waiting::Connect(waiting) => {
@@ -155,7 +161,7 @@ impl Worker {
                 Waiting::Lookup(waiting) => {
                     let WaitingLookup { lookup, asking, index } = *waiting;
                     if self.fall_back(self.settings_of(&asking).policy.on_deadline).is_continue() {
-                        self.ask_plugins(now, clients, &lookup, asking, index + 1);
+                        self.ask_next(now, clients, &lookup, asking, index + 1);
                     }
                 }
                 Waiting::Connect(waiting) => {

@@ -1,7 +1,7 @@
 //! A plugin that decides as its configuration says, well or badly.
 //!
 //! - `<name>` stands in what it logs: `<<NAME what happened>>`.
-//! - `<lookup>` and `<connect>` are verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `accept`,
+//! - `<lookup>` and `<connect>` are verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `by-hand`, `accept`,
 //!   `reject TEXT`, `move URI`, `fail`, `panic`, `never`, `drop` (a completion without a verdict) or `block MILLISECONDS`.
 //! - `<target>`: lookups of others are continued.
 //! - `<after>`: the verdict comes so many milliseconds later, from another thread.
@@ -106,6 +106,7 @@ impl Puppet {
                 Err(_) => LookupVerdict::Redirect(Vec::new()).into(),
             },
             "introduce" => LookupVerdict::Introduce(lookup.target().unwrap_or(PeerId([0; 32]))).into(),
+            "by-hand" => self.introduce_by_hand(lookup).unwrap_or(LookupVerdict::Ignore).into(),
             "fail" => Reply::Failed("as it was told to".to_owned()),
             "panic" => panic!("as it was told to"),
             "block" => {
@@ -114,6 +115,19 @@ impl Puppet {
             }
             _ => LookupVerdict::Continue.into(),
         }
+    }
+
+    /// What `introduce` does, by the host's services.
+    fn introduce_by_hand(&self, lookup: &Lookup<'_>) -> Option<LookupVerdict> {
+        let target = lookup.target()?;
+        let peer = self.host.find_peer(target)?;
+        let is_it = peer.client.peer == target && lookup.target_is_local();
+        let introduced = self.host.introduce(target, lookup.initiator(), lookup.tag());
+        self.say(&format!("by hand {is_it} {} {introduced:?}", peer.reported.len()));
+        let nobody = PeerId([0xee; 32]);
+        let nobody = (self.host.find_peer(nobody).is_none(), self.host.introduce(nobody, lookup.initiator(), &[]));
+        self.say(&format!("nobody {nobody:?}"));
+        Some(LookupVerdict::redirect(peer.observed))
     }
 
     fn connect_verdict(&self) -> Reply<ConnectVerdict> {

@@ -9,11 +9,7 @@ local MINUTE = 60 * 1000
 local rate = tonumber(config.rate)
 
 local function addressesOf(client)
-    local addresses = { client.farAddress }
-    for _, address in ipairs(client.reportedAddresses) do
-        table.insert(addresses, address)
-    end
-    return addresses
+    return { client.farAddress, table.unpack(client.reportedAddresses) }
 end
 
 -- Compares all of two texts, so that the time it takes tells nothing.

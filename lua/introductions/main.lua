@@ -3,11 +3,7 @@
 
 -- Where a peer can be tried: first what is known to work, then what it says of itself.
 local function addressesOf(client)
-    local addresses = { client.farAddress }
-    for _, address in ipairs(client.reportedAddresses) do
-        table.insert(addresses, address)
-    end
-    return addresses
+    return { client.farAddress, table.unpack(client.reportedAddresses) }
 end
 
 function application.onConnect(client)

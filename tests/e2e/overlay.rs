@@ -140,6 +140,17 @@ fn ten_processes_become_one_overlay_and_exchange_postings() {
 }
 
 #[test]
+fn members_meet_over_ipv6() {
+    let server = Server::on_loopback(2);
+    let (spec, uri) = (spec("six", true), server.uri(1));
+    let processes: Vec<Process> = (0..3).map(|_| Process::start(&uri, &spec)).collect();
+    become_one(&processes);
+    let json = probe(&["-6", "--group", spec.as_str(), "--json", &uri]).json();
+    assert_eq!((peers(&json["neighbors_connected"]).len(), &json["posting_exchanged"]), (3, &true.into()), "{json}");
+    drop(processes.into_iter().map(|process| process.end(Signal::TERM)).collect::<Vec<_>>());
+}
+
+#[test]
 fn members_of_other_groups_are_not_met() {
     let server = Server::on_loopback(1);
     let uri = server.uri(0);

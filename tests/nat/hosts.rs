@@ -1,12 +1,15 @@
 //! Hosts in network namespaces, on one "internet", some of them behind translators.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 /// How a translator gives out its ports.
@@ -303,6 +306,18 @@ impl Host {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace.0]).arg(program);
         command
+    }
+
+    /// Has a thread of this program work there: its sockets are the host's.
+    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(format!("/var/run/netns/{}", self.namespace.0)).unwrap();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(move || {
+                move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+                work()
+            });
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// How many UDP packets and bytes came in from each address.

@@ -3,12 +3,21 @@
 use std::fs::{copy, create_dir_all, write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use introd::client::{Answer, Client, Destination};
+use introd::flash::client::ConnectOptions;
+use introd::net::{BufferSizes, UdpSocket};
 use introd_tests::libraries::{library, workspace};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use rtmfp::crypto::{Group, Identity};
+use rtmfp::{Config, PeerId};
+use rustix::process::{Signal, kill_process};
 
 use crate::hosts::{Host, Internet, Nat};
-use crate::programs::{Peer, Redis, Server, probe};
+use crate::programs::{PATIENCE, Peer, Redis, Server, probe};
 
 /// A folder of configuration files and applications; gone when dropped.
 struct Files(PathBuf);
@@ -179,4 +188,40 @@ fn two_translators_one_behind_the_other() {
 #[test]
 fn without_translators_by_ipv6() {
     meet(plain, |net| (open_v6(net), open_v6(net)));
+}
+
+#[test]
+fn who_has_met_needs_no_server() {
+    let net = Internet::new();
+    let (redis, a, b) = (net.host("r"), net.host("a"), net.host("b"));
+    let (first, second) = homes(&net);
+    let _redis = Redis::start(&redis);
+    let files = plain(&redis);
+    let (server_a, server_b) = (files.start(&a), files.start(&b));
+    let uri = |server: &Host| format!("rtmfp://{}/meet", server.v4.unwrap());
+    let peer = Peer::stay(&second.0, &uri(&b));
+    let id: PeerId = peer.id.parse().unwrap();
+    let before = second.0.received().get(&first.1).copied().unwrap_or_default();
+    let (at_a, servers) = (uri(&a), [server_a.process(), server_b.process()]);
+    first.0.inside(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let identity = Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::seed_from_u64(1));
+            let own = identity.peer_id();
+            let socket = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), BufferSizes::default()).unwrap();
+            let endpoint = introd::peer::Peer::with_sockets(Config::peer(Arc::new(identity)), vec![socket]).unwrap();
+            let destination = Destination::resolve(&at_a, |_| true).await.unwrap();
+            let client = Client::connect(endpoint, own, destination, &ConnectOptions::default(), PATIENCE).await;
+            let mut client = client.unwrap_or_else(|failure| panic!("{failure}"));
+            let meeting = client.meet(id, PATIENCE).await.unwrap_or_else(|failure| panic!("{failure}"));
+            servers.iter().for_each(|server| kill_process(*server, Signal::STOP).unwrap());
+            for _ in 0..200 {
+                assert_eq!(client.greet(meeting.session, PATIENCE).await, Ok(Answer::Echoed));
+            }
+            servers.iter().for_each(|server| kill_process(*server, Signal::CONT).unwrap());
+            client.close().await;
+        });
+    });
+    let after = second.0.received()[&first.1];
+    assert!(after.0 >= before.0 + 200 && after.1 >= before.1 + 200 * 100, "{before:?} {after:?}");
 }

@@ -146,6 +146,10 @@ impl Server {
         Self(running)
     }
 
+    pub(crate) fn process(&self) -> Pid {
+        Pid::from_child(&self.0.child)
+    }
+
     /// Stops it as a service manager does.
     pub(crate) fn stop(self) -> Ended {
         self.0.signal(Signal::TERM);

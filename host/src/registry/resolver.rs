@@ -34,7 +34,7 @@ impl Default for ResolverSettings {
         Self {
             timeout: Duration::from_millis(500),
             max_calls: 4096,
-            max_waiting: 256,
+            max_waiting: 64,
             negative: Duration::from_millis(250),
             max_negative: 65_536,
         }

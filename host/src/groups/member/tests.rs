@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::message::Connect;
 use super::report::{Entry, Report};
 use super::*;
@@ -285,4 +287,59 @@ fn the_server_is_joined_and_heard() {
         _ => None,
     });
     assert_eq!(report.unwrap().sender, [TaggedAddress::new(server, Origin::Relay)]);
+}
+
+/// What a neighbour may say: whole messages, some of them damaged, and anything.
+fn sayings() -> impl Strategy<Value = Vec<u8>> {
+    let entry = Entry { peer: PeerId([5; 32]), age: 3, addresses: Vec::new() };
+    let whole = [
+        ControlMessage::Connect(right()),
+        ControlMessage::Begin { nearest: true },
+        ControlMessage::Report(Report { entries: vec![entry; 3], ..Report::default() }),
+        ControlMessage::Member(PeerId([6; 32])),
+        ControlMessage::AskClose,
+    ]
+    .map(|message| message.write());
+    let keys = [KeyMessage::Have([1; 8]), KeyMessage::Want([1; 8])].map(|message| message.write().to_vec());
+    let damaged = (proptest::sample::select([&whole[..], &keys[..]].concat()), any::<(usize, u8, bool)>()).prop_map(
+        |(mut message, (at, value, cut))| {
+            let at = at % message.len();
+            if cut {
+                message.truncate(at);
+            } else {
+                message[at] = value;
+            }
+            message
+        },
+    );
+    prop_oneof![proptest::sample::select(whole.to_vec()), damaged, any::<Vec<u8>>()]
+}
+
+proptest! {
+    /// A neighbour or a stranger says anything, on any flow, while time passes: a member holds little, and says little for it.
+    #[test]
+    fn whatever_is_said_is_borne(
+        said in proptest::collection::vec((0u8..5, sayings(), 0u64..3), 0..80),
+        is_neighbor: bool,
+    ) {
+        let mut now = Instant::now();
+        let mut member = Member::new(now, &spec("g"), A, [1; 32]);
+        member.on_session(now, facts(B, 1, 2));
+        if is_neighbor {
+            member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(right()).write());
+        }
+        let kinds = [about::CONTROL, about::STREAM, about::FRAGMENT, about::POSTING_KEY, about::POSTING];
+        let mut answers = outputs(&mut member).len();
+        for (kind, message, wait) in &said {
+            now += Duration::from_secs(*wait);
+            member.on_message(now, B, kinds[usize::from(*kind)], message);
+            while member.poll_timeout() <= now {
+                member.handle_timeout(now);
+            }
+            answers += outputs(&mut member).len();
+        }
+        prop_assert!(member.neighbors().count() <= 1);
+        prop_assert!(member.links.len() <= 1 + 4 * said.len() && member.known.ring().len() <= 2 * MAX_KNOWN);
+        prop_assert!(answers <= 8 + 24 * said.len(), "{answers}");
+    }
 }

@@ -320,3 +320,6 @@ fn hint(
         Err(error) => tracing::debug!(%session, %group, %error, "hint not sent"),
     }
 }
+
+#[cfg(test)]
+mod tests;

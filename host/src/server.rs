@@ -248,7 +248,7 @@ impl Server {
         }
         // After the last client has been reported gone.
         self.scripts.stop();
-        self.services.applications.plugins().stop();
+        self.services.applications.end_plugins();
     }
 }
 

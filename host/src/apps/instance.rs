@@ -145,6 +145,10 @@ impl Instance {
         self.plugins.load()
     }
 
+    pub(super) fn forget_plugins(&self) {
+        self.plugins.store(Chain::default());
+    }
+
     pub(super) fn reconfigure(&self, settings: Arc<Application>, plugins: Chain) {
         self.plugins.store(plugins);
         if let Some(actor) = &self.actor {

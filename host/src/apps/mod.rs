@@ -222,6 +222,13 @@ impl Applications {
         }
     }
 
+    /// Ends all plugins: the server stops, and nobody is left to ask them about.
+    pub fn end_plugins(&self) {
+        // Instances with a script are there still, and would be waited for.
+        self.table().instances.values().for_each(|instance| instance.forget_plugins());
+        self.plugins.stop();
+    }
+
     /// Ends all instances: the server stops.
     pub fn stop(&self) {
         for instance in self.table().instances.values() {

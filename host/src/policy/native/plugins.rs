@@ -28,6 +28,8 @@ static NONE: LazyLock<Chain> = LazyLock::new(Chain::default);
 pub struct Plugins {
     shared: Arc<Shared>,
     live: Mutex<Vec<Live>>,
+    /// Those that keep a registry, for as long as somebody uses it.
+    registries: Mutex<Vec<Weak<Instance>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What was counted, once all have ended.
     totals: OnceLock<Vec<Figure>>,
@@ -50,6 +52,7 @@ impl Plugins {
         Self {
             shared: Arc::new(Shared::new(workers)),
             live: Mutex::default(),
+            registries: Mutex::default(),
             thread: Mutex::default(),
             totals: OnceLock::new(),
         }
@@ -136,6 +139,7 @@ impl Plugins {
     pub fn registry(&self, path: &Path, config: &Settings, root: &Path) -> Result<NativeRegistry, LoadError> {
         let library = Library::load(path)?;
         let live = self.make(library, path, config, root)?;
+        self.registries.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&live.instance));
         NativeRegistry::of(live.instance)
             .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })
     }
@@ -156,7 +160,10 @@ impl Plugins {
             return totals.clone();
         }
         let mut figures = self.shared.metrics.snapshot();
-        let instances = self.instances();
+        let mut instances = self.instances();
+        let registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.extend(registries.iter().filter_map(Weak::upgrade));
+        drop(registries);
         let names: BTreeSet<&str> = instances.iter().map(|instance| instance.library().name()).collect();
         for name in names {
             let of_name = || instances.iter().filter(|instance| instance.library().name() == name);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::adaptor::{self, Adaptor};
-use super::application::{self, Application};
+use super::application::{self, Application, JoinLeaveMode, LookupMode};
 use super::overlay::overlay;
 use super::ports::Listen;
 use super::problem::{Findings, Place, Problem, Problems};
@@ -191,9 +191,25 @@ impl Reading<'_> {
                 self.broken.push(Broken { vhost: vhost.name.clone(), application: name.clone(), problems });
                 Arc::clone(&vhost.defaults)
             });
+            if !has_script && settings.plugins.is_empty() {
+                self.nobody_decides(&folder, &settings);
+            }
             applications.insert(name, Registered { folder, settings });
         }
         applications
+    }
+
+    /// An application without script and plugins that leaves to them what the server would do.
+    fn nobody_decides(&mut self, folder: &Path, settings: &Application) {
+        let mut left = |element, outcome| {
+            self.warn(folder, &format!("{element} are left to a script, and there is none (main.lua): {outcome}"));
+        };
+        if settings.peer_lookup_events == LookupMode::All {
+            left("PeerLookupEvents", "nobody is introduced");
+        }
+        if settings.join_leave_events == JoinLeaveMode::All {
+            left("JoinLeaveEvents", "groups do not start");
+        }
     }
 
     fn application(&mut self, file: &Path, vhost: &Vhost, base: &Element) -> Result<Arc<Application>, Vec<Problem>> {

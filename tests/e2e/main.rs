@@ -10,6 +10,7 @@ mod group_abuse;
 mod groups;
 mod harness;
 mod hostile;
+mod independent;
 mod media;
 mod meeting;
 mod moving;

@@ -2,6 +2,7 @@
 
 pub(crate) mod clients;
 pub(crate) mod files;
+pub(crate) mod independent;
 pub(crate) mod members;
 pub(crate) mod program;
 pub(crate) mod raw;

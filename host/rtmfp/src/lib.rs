@@ -97,6 +97,7 @@ pub mod crypto;
 mod endpoint;
 pub mod flow;
 pub mod guide;
+mod network_prefix;
 mod session;
 pub mod wire;
 
@@ -105,6 +106,7 @@ pub use endpoint::{
     CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, Forwarders, InterfaceId, KeyingDone,
     KeyingJob, Lookup, MAX_PREFIXES, MAX_SLOTS, OpenFailure, RevealedKeys, SessionId, SessionInfo, Transmit, prefix_of,
 };
+pub use network_prefix::NetworkPrefix;
 pub use wire::{Origin, TaggedAddress};
 
 /// A starting time for tests, which go on from there in virtual time.

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rtmfp::NetworkPrefix;
+
 use crate::config::Limits;
 
 const WINDOW: Duration = Duration::from_secs(1);
@@ -46,8 +48,8 @@ impl<K: Hash + Eq> Window<K> {
 #[derive(Debug)]
 pub struct Rates {
     connections: Option<Mutex<Window<()>>>,
-    connections_by_address: Option<Mutex<Window<IpAddr>>>,
-    lookups_by_address: Option<Mutex<Window<IpAddr>>>,
+    connections_by_address: Option<Mutex<Window<NetworkPrefix>>>,
+    lookups_by_address: Option<Mutex<Window<NetworkPrefix>>>,
 }
 
 impl Rates {
@@ -66,14 +68,14 @@ impl Rates {
     /// May a session from that address be opened now?
     pub(super) fn permit_connection(&self, now: Instant, from: IpAddr) -> bool {
         let by_address = self.connections_by_address.as_ref();
-        by_address.is_none_or(|window| lock(window).permits(now, network_of(from)))
+        by_address.is_none_or(|window| lock(window).permits(now, NetworkPrefix::of(from)))
             && self.connections.as_ref().is_none_or(|window| lock(window).permits(now, ()))
     }
 
     /// May a lookup from that address be answered now?
     pub(super) fn permit_lookup(&self, now: Instant, from: IpAddr) -> bool {
         let by_address = self.lookups_by_address.as_ref();
-        by_address.is_none_or(|window| lock(window).permits(now, network_of(from)))
+        by_address.is_none_or(|window| lock(window).permits(now, NetworkPrefix::of(from)))
     }
 }
 
@@ -100,18 +102,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An IPv6 host has as many addresses as it likes in a network of its own, so those count as one.
-fn network_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => {
-            let mut octets = ip.octets();
-            octets[8..].fill(0);
-            octets.into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,14 +125,5 @@ mod tests {
         assert!((0..MAX_KEYS).all(|key| window.permits(now, key)));
         assert!(!window.permits(now, MAX_KEYS));
         assert!(window.permits(now + WINDOW, MAX_KEYS));
-    }
-
-    #[test]
-    fn a_network_is_one_address() {
-        let one: IpAddr = "2001:db8:0:1::1".parse().unwrap();
-        let other: IpAddr = "2001:db8:0:1:ffff::2".parse().unwrap();
-        assert_eq!(network_of(one), network_of(other));
-        assert_ne!(network_of(one), network_of("2001:db8:0:2::1".parse().unwrap()));
-        assert_eq!(network_of("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
     }
 }

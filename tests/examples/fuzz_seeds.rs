@@ -40,6 +40,7 @@ fn main() {
     }
     configuration(&mut seeds, &tests.join("../conf"));
     scenarios(&mut seeds);
+    barriers(&mut seeds);
     println!("{} seeds", seeds.count);
 }
 
@@ -100,6 +101,28 @@ fn configuration(seeds: &mut Seeds, conf: &Path) {
         let short: Vec<&str> = short.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         seeds.add("config", &[&[choice as u8], short.join("\n").as_bytes()]);
     }
+}
+
+/// Messages on flows 0 to 3, and barriers that they come to: see `fuzzing::barriers`.
+fn barriers(seeds: &mut Seeds) {
+    let media = |flow: u8| [flow << 4];
+    let long = |flow: u8| [flow << 4 | 7];
+    let sync = |flow: u8, sync: u8, count: u8| [flow << 4 | 8, sync, count];
+    // The example of RFC 7425 §5.2, the first flow before the second and then the other way round.
+    let first = [&media(0)[..], &media(0), &media(0), &sync(0, 2, 2), &sync(0, 3, 2), &media(0)].concat();
+    let second = [&media(1)[..], &sync(1, 2, 2), &media(1), &sync(1, 3, 2), &media(1)].concat();
+    seeds.add("barriers", &[&first, &second]);
+    seeds.add("barriers", &[&second, &first]);
+    let three = [&sync(0, 1, 3)[..], &sync(1, 1, 3), &media(1), &media(0), &media(2), &sync(2, 1, 3)].concat();
+    seeds.add("barriers", &[&three, &three]);
+    // Given up, and come to late.
+    seeds.add("barriers", &[&sync(0, 1, 3), &media(0), &sync(0, 2, 3), &media(0), &[15, 0], &sync(1, 1, 3), &media(1)]);
+    seeds.add("barriers", &[&sync(0, 1, 3), &media(0).repeat(1100), &sync(1, 1, 3), &media(1)]);
+    seeds.add("barriers", &[&sync(0, 1, 3), &long(0).repeat(20), &sync(1, 1, 3), &media(1)]);
+    let apart: Vec<u8> = (0..20).flat_map(|sync| [0x80 | 9, sync + 1, sync, 2, (sync % 4) << 4]).collect();
+    seeds.add("barriers", &[&apart]);
+    let many: Vec<u8> = (0..70).flat_map(|flow| [0x80 | 14, 0xe0, 0, flow, 1, 0x60 + flow % 30]).collect();
+    seeds.add("barriers", &[&many, &media(0)]);
 }
 
 /// What may happen to an endpoint: settings, whether a session is opened with what component, then each kind of thing.

@@ -71,6 +71,11 @@ fn endpoint() {
 }
 
 #[test]
+fn barriers() {
+    smoke("barriers", 2_000);
+}
+
+#[test]
 fn config() {
     smoke("config", 1_000);
 }

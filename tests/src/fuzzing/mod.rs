@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod amf;
+pub mod barriers;
 pub mod certificate;
 pub mod config;
 pub mod connection;
@@ -28,11 +29,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "wire", run: wire::run, max_len: 2048 },
     Target { name: "certificate", run: certificate::run, max_len: 2048 },
     Target { name: "amf", run: amf::run, max_len: 4096 },
     Target { name: "connection", run: connection::run, max_len: 4096 },
     Target { name: "endpoint", run: endpoint::run, max_len: 4096 },
+    Target { name: "barriers", run: barriers::run, max_len: 1024 },
     Target { name: "config", run: config::run, max_len: 4096 },
 ];

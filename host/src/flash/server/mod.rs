@@ -101,8 +101,12 @@ impl NetConnection {
             self.take_other(flow, bytes, actions);
             return;
         };
-        if self.barriers.is_none() && !is_synchronization(bytes) {
+        let waits = self.barriers.as_ref().is_some_and(|barriers| barriers.is_suspended(flow));
+        if !waits && !is_synchronization(bytes) {
             self.take_message(flow, stream, bytes, actions);
+            return;
+        }
+        if matches!(self.phase, Phase::Closed) {
             return;
         }
         let passed = self.barriers.get_or_insert_default().pass(flow, stream, bytes.to_vec());

@@ -19,8 +19,8 @@ use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::net::{
-    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Services, Surroundings, Switchboard, UdpSocket,
-    Worker, listen, mailbox, return_freed_memory,
+    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Repeats, Services, Surroundings, Switchboard,
+    UdpSocket, Worker, listen, mailbox, return_freed_memory,
 };
 use crate::policy::lua;
 use crate::policy::native::{self, Figure, LoadError, Plugins};
@@ -379,6 +379,7 @@ impl Parts {
                     stop: self.stop,
                     recorder: self.recorder,
                     to_wake: ToWake::default(),
+                    repeats: Repeats::default(),
                 };
                 worker.run().await
             })

@@ -247,7 +247,8 @@ function GroupSpecifier.encodeIPMulticastAddressSpec(address, port, source) end
 ---@field tag string names the lookup
 ---@field interfaceID integer where it came in
 ---@field interfaceId integer the same
----@field client Client? who they are, if they are connected here
+---@field client Client? the asker, if it is a client of this instance
+---@field initiatorApplication string? the application and instance that the asker is a client of, "chat/lobby"; nil if it is no client of this server
 ---@field [string] any
 
 ---@class ScriptStatus

@@ -75,6 +75,30 @@ impl<'a> Lookup<'a> {
         Address::from(self.0.initiator).socket
     }
 
+    /// Whether [`Self::application`] is that of the target: that of the asker, if it has one, would have the two introduced, and this one is
+    /// asked besides. A no of either is a no.
+    pub fn is_for_target(&self) -> bool {
+        self.0.flags & abi::INTROD_LOOKUP_FOR_TARGET != 0
+    }
+
+    /// Whether the same instance of this plugin has just been asked about this lookup for the asker's application: who counts
+    /// lookups counts this one no more.
+    pub fn is_asked_again(&self) -> bool {
+        self.0.flags & abi::INTROD_LOOKUP_AGAIN != 0
+    }
+
+    /// The application that the asker is a client of; empty if it is no client, and from a host of ABI 1.0.
+    pub fn asker_application(&self) -> &'a str {
+        // SAFETY: `from_raw` was told that it is valid.
+        unsafe { text(self.0.asker_application) }
+    }
+
+    /// The instance of the asker's application.
+    pub fn asker_instance(&self) -> &'a str {
+        // SAFETY: as above.
+        unsafe { text(self.0.asker_instance) }
+    }
+
     /// The tag of the lookup, which its answer repeats.
     pub fn tag(&self) -> &'a [u8] {
         // SAFETY: `from_raw` was told that it is valid.

@@ -249,7 +249,15 @@ pub mod glue {
         // SAFETY: the host gives what `create` has made.
         unsafe {
             with::<P>(instance, |plugin, host| {
-                let Some(lookup) = lookup.as_ref() else { return abi::INTROD_E_ARGUMENT };
+                let filled_up;
+                let lookup = match lookup.cast::<u32>().as_ref() {
+                    None => return abi::INTROD_E_ARGUMENT,
+                    Some(size) if *size as usize >= size_of::<abi::introd_lookup>() => &*lookup,
+                    Some(_) => {
+                        filled_up = crate::raw::filled_up(lookup);
+                        &filled_up
+                    }
+                };
                 reply(host, answer, plugin.lookup(&Lookup::from_raw(lookup), Later::new(host, answer)))
             })
         }

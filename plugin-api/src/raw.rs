@@ -20,6 +20,22 @@ macro_rules! function {
 }
 pub(crate) use function;
 
+/// What a host of an older minor version has handed over, with zeros for the fields that it does not know yet.
+///
+/// # Safety
+/// `raw` points to a struct that begins with its size in bytes, and any prefix of `T` followed by zeros is valid.
+pub(crate) unsafe fn filled_up<T: Copy>(raw: *const T) -> T {
+    // SAFETY: the caller says so: the size stands first.
+    let size = unsafe { *raw.cast::<u32>() } as usize;
+    let mut whole = std::mem::MaybeUninit::<T>::zeroed();
+    // SAFETY: both are valid for so many bytes, and do not overlap.
+    unsafe {
+        std::ptr::copy_nonoverlapping(raw.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), size.min(size_of::<T>()));
+    }
+    // SAFETY: the caller says so.
+    unsafe { whole.assume_init() }
+}
+
 /// The bytes that are meant. A null pointer is none.
 ///
 /// # Safety

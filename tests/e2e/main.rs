@@ -4,6 +4,7 @@
 
 mod configured;
 mod connection;
+mod consent;
 mod counters;
 mod elsewhere;
 mod group_abuse;

@@ -1,15 +1,17 @@
 //! One instance of an application.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rtmfp::SessionId;
 
 use super::Actor;
-use crate::config::{Application, LookupMode};
+use super::door::Door;
+use crate::config::{Application, LookupMode, LookupsFrom};
 use crate::flash::uri::DEFAULT_NAME;
 use crate::groups::Memberships;
 use crate::groups::bootstrap::Settings;
@@ -55,6 +57,11 @@ impl fmt::Display for InstanceName {
     }
 }
 
+/// Whether anybody may be refused before a policy is asked.
+fn is_barring(settings: &Application, door: Option<&Door>) -> bool {
+    door.is_some() || settings.lookups_from == LookupsFrom::Clients
+}
+
 /// An instance of an application.
 pub struct Instance {
     id: InstanceId,
@@ -67,6 +74,10 @@ pub struct Instance {
     groups: Mutex<Option<Memberships<SessionId>>>,
     /// Its policy, if it has one of its own.
     actor: Option<Arc<dyn Actor>>,
+    /// The addresses that are kept out, if any are.
+    door: ArcSwapOption<Door>,
+    /// Whether anybody may be refused before a policy is asked: looked at on each lookup.
+    is_barring: AtomicBool,
     /// Since when it has no clients.
     idle_since: Mutex<Option<Instant>>,
 }
@@ -78,10 +89,39 @@ impl Instance {
         settings: Arc<Application>,
         plugins: Chain,
         actor: Option<Arc<dyn Actor>>,
+        door: Option<Door>,
     ) -> Self {
+        let is_barring = AtomicBool::new(is_barring(&settings, door.as_ref()));
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
-        let idle_since = Mutex::new(Some(Instant::now()));
-        Self { id, name, settings, plugins, clients, groups: Mutex::default(), actor, idle_since }
+        let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
+        Self { id, name, settings, plugins, clients, groups: Mutex::default(), actor, door, is_barring, idle_since }
+    }
+
+    /// Whether the address may have clients here, and look for them.
+    pub fn permits(&self, ip: IpAddr) -> bool {
+        !self.is_barring.load(Ordering::Acquire) || self.door.load().as_ref().is_none_or(|door| door.permits(ip))
+    }
+
+    /// Whether a lookup of its clients, or by one of them, is refused whatever its policy would say: by the access rules, or because
+    /// only clients of this server may ask.
+    pub fn bars(&self, ip: IpAddr, is_client: bool) -> bool {
+        if !self.is_barring.load(Ordering::Acquire) {
+            return false;
+        }
+        let is_stranger = !is_client && self.settings.load().lookups_from == LookupsFrom::Clients;
+        is_stranger || !self.permits(ip)
+    }
+
+    /// Whether others are introduced to its clients only if it agrees.
+    pub(super) fn has_say(&self) -> bool {
+        self.is_barring.load(Ordering::Acquire)
+            || !self.plugins.load().is_empty()
+            || match self.lookup_mode() {
+                LookupMode::None => false,
+                LookupMode::Partial => self.actor.is_some(),
+                // Without a script nobody is introduced at all.
+                LookupMode::All => true,
+            }
     }
 
     /// Its policy, if it has one of its own.
@@ -149,7 +189,10 @@ impl Instance {
         self.plugins.store(Chain::default());
     }
 
-    pub(super) fn reconfigure(&self, settings: Arc<Application>, plugins: Chain) {
+    pub(super) fn reconfigure(&self, settings: Arc<Application>, plugins: Chain, door: Option<Door>) {
+        let is_barring = is_barring(&settings, door.as_ref());
+        self.door.store(door.map(Arc::new));
+        self.is_barring.store(is_barring, Ordering::Release);
         self.plugins.store(plugins);
         if let Some(actor) = &self.actor {
             actor.reconfigure(Arc::clone(&settings));

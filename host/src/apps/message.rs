@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rtmfp::{Lookup, PeerId, SessionId, TaggedAddress};
 use smallvec::SmallVec;
 
+use super::InstanceId;
 use crate::flash::amf::Value;
 use crate::flash::server::{Call, ConnectRequest, Rejection};
 
@@ -132,8 +133,34 @@ pub struct PendingLookup {
     pub worker: u8,
     /// The lookup.
     pub lookup: Lookup,
-    /// The asker, if it is a client of the server.
+    /// The asker, if it is a client of the instance that is asked.
     pub asker: Option<ClientId>,
+    /// The instance that is asked.
+    pub instance: InstanceId,
+    /// `application/instance` of the asker, where that is another one than the one that is asked.
+    pub initiator_application: Option<Arc<str>>,
+    /// What the asker's application has agreed to, where the one that is asked is the target's. `None` where it is the asker's
+    /// own, or the asker has none.
+    pub offer: Option<Offer>,
+    /// Whether addresses from the policy mean no more than its consent: the server makes the introduction itself. So it is in mode
+    /// `Partial` for a target that is connected here.
+    pub is_server_introducing: bool,
+}
+
+impl PendingLookup {
+    /// A lookup that the application of the asker is asked about, or that of the target where the asker has none.
+    pub fn new(worker: u8, lookup: Lookup, asker: Option<ClientId>, instance: InstanceId) -> Self {
+        Self { worker, lookup, asker, instance, initiator_application: None, offer: None, is_server_introducing: false }
+    }
+}
+
+/// What the asker's application would have happen, and the target's application has yet to agree to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// The server introduces the two to each other.
+    Introduction,
+    /// The asker is sent to these addresses.
+    Redirect(Arc<[TaggedAddress]>),
 }
 
 /// What `client:getStats()` tells, under the names that AMS gives it. Counted are messages since the

@@ -6,24 +6,29 @@
 mod actor;
 mod admission;
 mod caretaker;
+mod door;
+mod guards;
 mod instance;
 pub mod message;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
+use door::{Door, adaptor_at};
 use message::AppEvent;
 use slab::Slab;
 
 pub use actor::{Actor, Actors, ToWake};
 pub use admission::{Refusal, Seat};
 pub use caretaker::Caretaker;
+pub use guards::Guards;
 pub use instance::{Instance, InstanceId, InstanceName};
 
-use crate::config::{Application, Config};
+use crate::config::{Access, Application, Config, LookupsFrom};
 use crate::policy::native::Plugins;
 
 /// The applications of a server, shared by its workers.
@@ -38,6 +43,10 @@ pub struct Applications {
     actors: Option<Arc<dyn Actors>>,
     /// The native plugins of all of them.
     plugins: Arc<Plugins>,
+    /// Which instances have a say in who is introduced to their clients.
+    guards: Guards,
+    /// Whether an adaptor keeps addresses out.
+    has_adaptor_rules: AtomicBool,
 }
 
 #[derive(Default)]
@@ -59,6 +68,8 @@ impl Applications {
         Self {
             actors,
             plugins,
+            guards: Guards::default(),
+            has_adaptor_rules: AtomicBool::new(has_adaptor_rules(&config)),
             config: ArcSwap::from_pointee(config),
             table: Mutex::default(),
             by_id: RwLock::default(),
@@ -76,11 +87,34 @@ impl Applications {
     pub fn reconfigure(&self, config: Config) {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
+        self.has_adaptor_rules.store(has_adaptor_rules(&config), Ordering::Release);
         for instance in self.table().instances.values() {
             let settings = settings_of(&config, instance.name());
             let plugins = self.plugins.chain(&settings.plugins);
-            instance.reconfigure(settings, plugins);
+            instance.reconfigure(settings, plugins, Door::of(&config, instance.name()));
+            self.guards.set(instance.id(), instance.has_say());
         }
+    }
+
+    /// Which instances have a say in who is introduced to their clients.
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Whether the access rules of the adaptor at that place in the configuration let an address in.
+    pub fn adaptor_permits(&self, adaptor: usize, ip: IpAddr) -> bool {
+        !self.has_adaptor_rules.load(Ordering::Acquire) || adaptor_at(&self.config.load(), adaptor).access.permits(ip)
+    }
+
+    /// Whether a lookup that neither comes from a client nor is for one is refused whatever a policy would say: by the access rules
+    /// of the adaptor and its default virtual host, or because the default application answers clients only.
+    pub fn bars_strangers(&self, adaptor: usize, ip: IpAddr) -> bool {
+        let config = self.config.load();
+        let adaptor = adaptor_at(&config, adaptor);
+        let vhost = &adaptor.default_vhost;
+        vhost.application(&vhost.default_application).lookups_from == LookupsFrom::Clients
+            || !adaptor.access.permits(ip)
+            || !vhost.access.permits(ip)
     }
 
     /// The instance of that number, if it is still there.
@@ -178,7 +212,9 @@ impl Applications {
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
         let actor = self.actors.as_ref().zip(folder).and_then(|(actors, folder)| actors.open(&name, folder, &settings));
         let plugins = self.plugins.chain(&settings.plugins);
-        let instance = Arc::new(Instance::new(id, name.clone(), settings, plugins, actor));
+        let door = Door::of(&self.config(), &name);
+        let instance = Arc::new(Instance::new(id, name.clone(), settings, plugins, actor, door));
+        self.guards.set(id, instance.has_say());
         slot.insert(Arc::clone(&instance));
         table.vhosts.entry(vhost).or_default().instances += 1;
         table.instances.insert(name, Arc::clone(&instance));
@@ -244,6 +280,11 @@ impl Applications {
 struct Limits {
     connections: Option<u64>,
     instances: Option<u64>,
+}
+
+/// Whether an adaptor keeps addresses out.
+fn has_adaptor_rules(config: &Config) -> bool {
+    !config.all_adaptors().map(|adaptor| &adaptor.access).all(Access::lets_everyone_in)
 }
 
 /// The settings that an instance of that name runs with.

@@ -72,6 +72,11 @@ impl Access {
         self.order.decide(self.allow.is_empty(), names(&self.allow), names(&self.deny))
     }
 
+    /// Whether nobody at all is kept out, as far as can be told without knowing an address.
+    pub fn lets_everyone_in(&self) -> bool {
+        self.deny.is_empty() && (self.order == Order::DenyAllow || self.allow.contains(&Rule::All))
+    }
+
     /// Looks up the hosts that stand there by name, which may take seconds; until then they match nothing. Gives back the names
     /// that have no address now.
     pub fn resolve(&mut self) -> Vec<String> {

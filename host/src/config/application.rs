@@ -22,6 +22,8 @@ pub struct Application {
     pub script: Script,
     /// Who answers peer lookups.
     pub peer_lookup_events: LookupMode,
+    /// Who may look for its clients.
+    pub lookups_from: LookupsFrom,
     /// Who handles clients that join and leave groups.
     pub join_leave_events: JoinLeaveMode,
     /// Peer lookups in a second by one client; `None` is without limit.
@@ -47,12 +49,21 @@ pub struct Script {
     pub config: Settings,
 }
 
+/// Who may look for the clients of an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupsFrom {
+    /// Any peer, also one that is connected to another server, or to none.
+    Anyone,
+    /// Clients of this server.
+    Clients,
+}
+
 /// Who answers peer lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupMode {
     /// The server.
     None,
-    /// The server for peers connected to it, the script for others.
+    /// The server for clients of the instance that look for peers connected to the server, the script for others.
     Partial,
     /// The script.
     All,
@@ -175,7 +186,13 @@ const ENTRIES: &[Entry] = &[
         "RTMFP/PeerLookupEvents@mode",
         Kind::Word(&["None", "Partial", "All"]),
         "None",
-        "Who answers peer lookups: the server; the server for peers connected to it and the script for others; the script",
+        "Who answers peer lookups: the server; the server where a client looks for a peer connected to the server, and the script for others; the script",
+    ),
+    ours(
+        "RTMFP/Lookups@from",
+        Kind::Word(&["anyone", "clients"]),
+        "anyone",
+        "Who may look for this application's clients: `anyone`, which peers of other servers need that are sent here to be introduced; `clients` of this server, whatever their application is",
     ),
     ams(
         "RTMFP/GroupControl/JoinLeaveEvents@mode",
@@ -224,6 +241,8 @@ impl Application {
                 config: Settings::read(view, "ScriptEngine/ApplicationObject/config"),
             },
             peer_lookup_events: view.word("RTMFP/PeerLookupEvents@mode", &lookup_modes),
+            lookups_from: view
+                .word("RTMFP/Lookups@from", &[("anyone", LookupsFrom::Anyone), ("clients", LookupsFrom::Clients)]),
             join_leave_events: view.word("RTMFP/GroupControl/JoinLeaveEvents@mode", &join_modes),
             max_lookup_rate: view.limit("RTMFP/MaxLookupRate"),
             plugins: view.each("Plugins/Plugin*").iter().filter_map(|view| Plugin::read(view, root)).collect(),

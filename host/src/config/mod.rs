@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 pub use access::{Access, NameAccess, Order};
 pub use adaptor::{Adaptor, ForwardedHello, KeepAlive, Rtmfp};
-pub use application::{Application, Fallback, JoinLeaveMode, LookupMode, Plugin, Policy, Script};
+pub use application::{Application, Fallback, JoinLeaveMode, LookupMode, LookupsFrom, Plugin, Policy, Script};
 pub use idle::IdleClients;
 pub use load::DEFAULT_VHOST;
 pub use password::Password;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Adaptor, Application, Config, IdleClients, JoinLeaveMode, LookupMode, Rtmfp, Server, Vhost};
+use super::{Adaptor, Application, Config, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Rtmfp, Server, Vhost};
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +130,9 @@ impl fmt::Display for Application {
             JoinLeaveMode::All => "the script",
         };
         write!(f, "lookups by {lookups}, groups by {groups}")?;
+        if self.lookups_from == LookupsFrom::Clients {
+            f.write_str(", lookups from clients only")?;
+        }
         let plugins: Vec<String> = self.plugins.iter().map(|plugin| plugin.path.display().to_string()).collect();
         if !plugins.is_empty() {
             write!(f, ", plugins {}", plugins.join(", "))?;

@@ -154,9 +154,10 @@ impl Vhost {
         }
     }
 
-    /// Whether the host is called so. Case does not count.
+    /// Whether the host is called so. Case does not count, nor does it in letters beyond ASCII.
     pub fn is_called(&self, host: &str) -> bool {
-        self.name.eq_ignore_ascii_case(host) || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
+        let is_it = |name: &str| name.eq_ignore_ascii_case(host) || name.to_lowercase() == host.to_lowercase();
+        is_it(&self.name) || self.aliases.iter().any(|alias| is_it(alias))
     }
 
     /// The settings of an application: those of the virtual host for one without a file of its own.

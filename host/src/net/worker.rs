@@ -1,5 +1,6 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds (see the design's "way through the house").
 
+mod consent;
 mod plugins;
 
 use std::collections::HashSet;
@@ -18,8 +19,9 @@ use super::keying_pool::KeyingPool;
 use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::ports::Ports;
-use crate::apps::message::{AppCommand, AppEvent, ClientId, PendingLookup};
-use crate::apps::{Instance, InstanceId, ToWake};
+use super::repeats::Repeats;
+use crate::apps::message::{AppCommand, AppEvent, ClientId, Offer, PendingLookup};
+use crate::apps::{InstanceId, ToWake};
 use crate::config::{Fallback, LookupMode};
 use crate::introducer::{Counter, Peer, elsewhere, introduce};
 use crate::peer::sleep_until;
@@ -55,6 +57,8 @@ pub struct Worker {
     pub recorder: Option<Recorder>,
     /// Policies that have lookups to answer.
     pub to_wake: ToWake,
+    /// Lookups that scripts of other applications than the asker's were asked about of late.
+    pub repeats: Repeats,
 }
 
 /// Why a worker woke up.
@@ -204,7 +208,7 @@ impl Worker {
             // What has come is taken in before the next sleep.
             Mail::Wake => (),
             Mail::Policy(command) => self.command(now, clients, command),
-            Mail::Resolved(resolved) => self.resolved(now, &resolved.lookup, &resolved.outcome),
+            Mail::Resolved(resolved) => self.resolved(now, clients, &resolved.lookup, &resolved.outcome),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }
     }
@@ -248,14 +252,10 @@ impl Worker {
         let counters = self.services.counters.worker(self.index);
         match command {
             AppCommand::Redirect { lookup, addresses } if !addresses.is_empty() => {
-                self.endpoint.redirect(&lookup.lookup, &addresses);
-                counters.add(Counter::Redirects);
+                self.script_redirects(now, clients, lookup, addresses);
             }
             AppCommand::Deny { .. } => counters.add(Counter::LookupsDenied),
-            AppCommand::BuiltIn { lookup } => {
-                let target = lookup.lookup.target.and_then(|target| self.services.directory.lookup(&target));
-                self.answer(now, target.as_ref(), &lookup.lookup);
-            }
+            AppCommand::BuiltIn { lookup } => self.script_left_out(now, clients, lookup),
             command => clients.command(now, &mut self.endpoint, &self.ports, command),
         }
     }
@@ -265,7 +265,8 @@ impl Worker {
         initiator.is_none_or(|from| self.services.rates.permit_connection(Instant::now(), from.ip()))
     }
 
-    /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one.
+    /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one. The target's has a say
+    /// in any case (see [`Self::propose`]).
     fn look_up(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
@@ -277,46 +278,71 @@ impl Worker {
         }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
         let asking = self.asking(clients, lookup, target.as_ref());
+        if self.is_barred(lookup, &asking) {
+            return;
+        }
         if asking.chain.is_empty() {
-            self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
+            self.decide(now, clients, lookup, asking, target);
         } else {
             self.ask_plugins(now, clients, lookup, asking, 0, target);
         }
     }
 
-    /// Those decide who come after the plugins.
-    fn decide(
-        &mut self,
-        now: Instant,
-        lookup: &Lookup,
-        mode: LookupMode,
-        instance: Option<&Instance>,
-        target: Option<&Peer>,
-    ) {
-        match mode {
-            LookupMode::None => (),
-            LookupMode::Partial if target.is_some() => (),
-            // Nobody is there to ask for the rest.
-            LookupMode::Partial if instance.is_none_or(|instance| instance.actor().is_none()) => (),
-            LookupMode::Partial | LookupMode::All => {
-                self.ask_policy(now, instance, lookup, target);
-                return;
+    /// Whether a lookup is refused before any policy is asked: by the access rules, or because only clients may ask.
+    fn is_barred(&self, lookup: &Lookup, asking: &Asking) -> bool {
+        let ip = lookup.initiator.ip();
+        match &asking.instance {
+            Some(instance) => {
+                let is_barred = instance.bars(ip, asking.is_client);
+                if is_barred {
+                    self.refuse_lookup(lookup, instance, "its access rules");
+                }
+                is_barred
+            }
+            None => {
+                let is_barred = self.services.applications.bars_strangers(asking.adaptor, ip);
+                if is_barred {
+                    self.services.counters.worker(self.index).add(Counter::LookupsDenied);
+                }
+                is_barred
             }
         }
-        self.answer(now, target, lookup);
     }
 
-    /// The built-in answer.
-    fn answer(&mut self, now: Instant, target: Option<&Peer>, lookup: &Lookup) {
+    /// Those decide who come after the plugins.
+    fn decide(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, asking: Asking, target: Option<Peer>) {
+        let has_script = asking.instance.as_ref().is_some_and(|instance| instance.actor().is_some());
+        let is_for_script = match asking.mode {
+            LookupMode::None => false,
+            // The server answers the instance's own clients where it can, and everything where nobody else is there to ask.
+            LookupMode::Partial => has_script && !(asking.is_client && target.is_some()),
+            LookupMode::All => true,
+        };
+        if is_for_script {
+            self.ask_policy(now, clients, lookup, asking, target);
+        } else {
+            self.pass(now, clients, lookup, asking, target);
+        }
+    }
+
+    /// The built-in answer, to which the instance `agreed` leaves it.
+    fn answer(
+        &mut self,
+        now: Instant,
+        clients: &mut Clients,
+        lookup: &Lookup,
+        agreed: Option<InstanceId>,
+        target: Option<Peer>,
+    ) {
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
         match target {
-            Some(target) => self.introduce(now, target, lookup),
-            None => self.look_elsewhere(now, lookup),
+            Some(target) => self.propose(now, clients, lookup, agreed, target, Offer::Introduction),
+            None => self.look_elsewhere(now, clients, lookup),
         }
     }
 
     /// Asks the registry for a peer that is not connected here.
-    fn look_elsewhere(&mut self, now: Instant, lookup: &Lookup) {
+    fn look_elsewhere(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         let Some(target) = lookup.target else {
             counters.add(Counter::UnknownTargets);
@@ -324,7 +350,7 @@ impl Worker {
         };
         counters.add(Counter::RegistryLookups);
         match self.services.resolver.ask(now, self.index, target, lookup) {
-            Asked::Now(outcome) => self.resolved(now, lookup, &outcome),
+            Asked::Now(outcome) => self.resolved(now, clients, lookup, &outcome),
             Asked::Called => counters.add(Counter::RegistryCalls),
             Asked::Joined | Asked::Repeated => (),
             Asked::Busy => counters.add(Counter::RegistryBusy),
@@ -333,13 +359,15 @@ impl Worker {
 
     /// The registry has answered: the asker is sent to where the peer is, and to the server that it is connected to, which
     /// introduces the two when it is asked.
-    fn resolved(&mut self, now: Instant, lookup: &Lookup, outcome: &Outcome) {
-        let counters = self.services.counters.worker(self.index);
+    fn resolved(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, outcome: &Outcome) {
         // The peer may have come here in the meantime.
         if let Some(target) = lookup.target.and_then(|target| self.services.directory.lookup(&target)) {
-            self.introduce(now, &target, lookup);
+            // Of the applications, that of the asker has agreed; there is none if the asker is no client.
+            let agreed = lookup.asker.and_then(|asker| clients.instance(asker)).map(|instance| instance.id());
+            self.propose(now, clients, lookup, agreed, target, Offer::Introduction);
             return;
         }
+        let counters = self.services.counters.worker(self.index);
         match outcome {
             Outcome::Found(addresses) => {
                 let redirect = elsewhere(addresses, lookup.initiator, &self.services.potential_near_addresses);
@@ -360,15 +388,33 @@ impl Worker {
     }
 
     /// Leaves a lookup to the policy of an application.
-    fn ask_policy(&mut self, now: Instant, instance: Option<&Instance>, lookup: &Lookup, target: Option<&Peer>) {
+    fn ask_policy(
+        &mut self,
+        now: Instant,
+        clients: &mut Clients,
+        lookup: &Lookup,
+        asking: Asking,
+        target: Option<Peer>,
+    ) {
         let counters = self.services.counters.worker(self.index);
+        let instance = asking.instance.as_ref();
         let Some((instance, actor)) = instance.and_then(|instance| Some((instance, instance.actor()?))) else {
             // The application leaves its lookups to a script that it does not have.
             counters.add(Counter::Unanswered);
             return;
         };
-        let asker = lookup.asker.map(|session| ClientId { worker: self.index, session });
-        let pending = PendingLookup { worker: self.index, lookup: lookup.clone(), asker };
+        if asking.offer.is_some() && !self.repeats.is_new(now, lookup) {
+            // The script has the same lookup before it, or has had it a moment ago.
+            return;
+        }
+        let asker = lookup.asker.filter(|_| asking.is_client);
+        let asker = asker.map(|session| ClientId { worker: self.index, session });
+        let pending = PendingLookup {
+            initiator_application: asking.home.as_ref().map(|home| Arc::from(home.name().to_string())),
+            offer: asking.offer.clone(),
+            is_server_introducing: asking.mode == LookupMode::Partial && target.is_some(),
+            ..PendingLookup::new(self.index, lookup.clone(), asker, instance.id())
+        };
         if actor.queue(AppEvent::PeerLookup(pending)).is_ok() {
             self.to_wake.add(actor);
             return;
@@ -377,7 +423,7 @@ impl Worker {
         match instance.settings().policy.on_failure {
             Fallback::Deny => counters.add(Counter::LookupsDenied),
             Fallback::Ignore => (),
-            Fallback::Continue => self.answer(now, target, lookup),
+            Fallback::Continue => self.pass(now, clients, lookup, asking, target),
         }
     }
 
@@ -388,11 +434,12 @@ impl Worker {
         let of_target = || target.and_then(|target| applications.instance(InstanceId(target.instance)));
         let socket = self.ports.lookup(lookup.interface).map_or(0, |interface| usize::from(interface.socket));
         let adaptor = self.listeners.get(socket).map_or(0, |listener| listener.adaptor);
+        let is_client = of_asker.is_some();
         match of_asker.or_else(of_target) {
             Some(instance) => {
                 let (mode, chain) = (instance.lookup_mode(), Arc::clone(&instance.plugins()));
                 let asker = lookup.asker.filter(|_| !chain.is_empty()).and_then(|asker| clients.peer(asker));
-                Asking { chain, instance: Some(instance), mode, adaptor, asker }
+                Asking { chain, instance: Some(instance), mode, adaptor, asker, is_client, home: None, offer: None }
             }
             None => {
                 let settings = applications.default_settings(adaptor);
@@ -402,7 +449,7 @@ impl Worker {
                     _ => applications.default_instance(adaptor),
                 };
                 let chain = applications.plugins().chain(&settings.plugins);
-                Asking { chain, instance, mode, adaptor, asker: None }
+                Asking { chain, instance, mode, adaptor, asker: None, is_client, home: None, offer: None }
             }
         }
     }

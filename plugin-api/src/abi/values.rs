@@ -5,7 +5,7 @@ use core::ffi::c_void;
 /// The major version of the ABI that this header describes. Plugins and hosts of different major versions refuse each other.
 pub const INTROD_ABI_MAJOR: u32 = 1;
 /// The minor version: raised when something is added.
-pub const INTROD_ABI_MINOR: u32 = 0;
+pub const INTROD_ABI_MINOR: u32 = 1;
 
 /// Done; or, as a verdict, the same as INTROD_CONTINUE.
 pub const INTROD_OK: i32 = 0;
@@ -134,6 +134,12 @@ pub const INTROD_LOOKUP_HAS_TARGET: u32 = 1;
 pub const INTROD_LOOKUP_HAS_ASKER: u32 = 2;
 /// The target is connected to this server.
 pub const INTROD_LOOKUP_TARGET_IS_LOCAL: u32 = 4;
+/// Since 1.1. The application is that of the target. That of the asker, if it has one, would have the two introduced, and this one is
+/// asked besides: a no of either is a no.
+pub const INTROD_LOOKUP_FOR_TARGET: u32 = 8;
+/// Since 1.1. The same instance of the plugin has just been asked about this lookup for the asker's application: what counts lookups
+/// counts this one no more.
+pub const INTROD_LOOKUP_AGAIN: u32 = 16;
 
 /// Somebody looks for a peer.
 #[derive(Clone, Copy, Debug)]
@@ -155,10 +161,15 @@ pub struct introd_lookup {
     pub tag: introd_bytes,
     /// The whole endpoint discriminator (RFC 7425 section 4.4.2.1).
     pub epd: introd_bytes,
-    /// The application of the asker, else of the target, else the default one; and its instance.
+    /// The application that the plugin is asked for: with INTROD_LOOKUP_FOR_TARGET that of the target, else that of the asker, or that
+    /// of the target where the asker has none, or the default one.
     pub application: introd_bytes,
     /// The instance of the application; empty if there is none.
     pub instance: introd_bytes,
+    /// Since 1.1. The application that the asker is a client of; empty if it is no client.
+    pub asker_application: introd_bytes,
+    /// Since 1.1. The instance of that application.
+    pub asker_instance: introd_bytes,
 }
 
 /// A client wants to connect.

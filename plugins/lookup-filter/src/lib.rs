@@ -78,7 +78,9 @@ impl Plugin for LookupFilter {
             application: lookup.application(),
         };
         let action = self.rules.iter().find(|rule| rule.matches(&asked)).map_or(self.otherwise, Rule::action);
+        // A lookup that two applications are asked about counts once.
         if action == Action::Allow
+            && !lookup.is_asked_again()
             && let Some((rates, action)) = &self.rates
             && !rates.permits(asked.address, Instant::now())
         {

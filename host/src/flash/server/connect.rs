@@ -22,7 +22,8 @@ pub(super) enum Phase {
 /// What a client says in `connect`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectRequest {
-    /// The application and its instance: from `app`, or from `tcUrl` if `app` is missing or empty.
+    /// The application and its instance: from `app`, or from `tcUrl` if `app` is missing or empty. What `tcUrl` says besides is for
+    /// policies to read, and selects nothing but the virtual host.
     pub path: AppPath,
     /// `tcUrl` taken apart.
     pub uri: Uri,

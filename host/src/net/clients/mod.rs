@@ -138,16 +138,21 @@ impl Clients {
         }
     }
 
-    /// The application instance that a client is connected to.
+    /// The application instance that a client is connected to. One that waits to be let in, or was turned away, is no client of it.
     pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
-        let (_, seat) = self.clients.get(&session)?.place.as_ref()?;
+        let (_, seat) = self.place(session)?;
         Some(seat.instance())
     }
 
     /// The peer that a client is.
     pub(super) fn peer(&self, session: SessionId) -> Option<PeerId> {
-        let (peer, _) = self.clients.get(&session)?.place.as_ref()?;
+        let (peer, _) = self.place(session)?;
         Some(*peer)
+    }
+
+    fn place(&self, session: SessionId) -> Option<&(PeerId, Seat)> {
+        let client = self.clients.get(&session)?;
+        client.place.as_ref().filter(|_| client.connection.is_connected())
     }
 
     /// May a client look somebody up now? So often as its application allows.

@@ -9,12 +9,13 @@ use rtmfp::{Lookup, PeerId};
 use smallvec::SmallVec;
 
 use super::Worker;
-use crate::apps::Instance;
+use crate::apps::message::Offer;
+use crate::apps::{Instance, InstanceId};
 use crate::config::{Application, Fallback, LookupMode};
 use crate::introducer::{Counter, Peer};
 use crate::net::clients::Clients;
 use crate::net::pending::{Waiting, WaitingLookup};
-use crate::policy::native::{Chain, LookupEvent, Outcome, Place, Verdict};
+use crate::policy::native::{Chain, Instance as Plugin, LookupEvent, Outcome, Place, Verdict};
 
 /// Who is asked about a lookup.
 #[derive(Clone)]
@@ -29,6 +30,23 @@ pub(in crate::net) struct Asking {
     pub(super) adaptor: usize,
     /// The asker, if it is a client.
     pub(super) asker: Option<PeerId>,
+    /// Whether it is a client of this very instance.
+    pub(super) is_client: bool,
+    /// The instance that the asker is a client of, where that is another one.
+    pub(super) home: Option<Arc<Instance>>,
+    /// What the asker's application has agreed to, where this is the target's.
+    pub(super) offer: Option<Offer>,
+}
+
+impl Asking {
+    fn instance_id(&self) -> Option<InstanceId> {
+        self.instance.as_ref().map(|instance| instance.id())
+    }
+
+    /// Whether a plugin of the target's application has been asked for the asker's already.
+    fn has_asked_before(&self, plugin: &Arc<Plugin>) -> bool {
+        self.home.as_ref().is_some_and(|home| home.plugins().iter().any(|known| Arc::ptr_eq(known, plugin)))
+    }
 }
 
 impl Worker {
@@ -52,8 +70,15 @@ impl Worker {
                     Place { application: &application, instance: "" }
                 }
             };
-            let event =
-                LookupEvent { lookup, asker: lookup.asker.zip(asking.asker), is_local: target.is_some(), place };
+            let event = LookupEvent {
+                lookup,
+                asker: lookup.asker.zip(asking.asker),
+                is_local: target.is_some(),
+                place,
+                home: asking.home.as_ref().map(|home| Place::from(home.name())),
+                is_consent: asking.offer.is_some(),
+                is_asked_again: asking.has_asked_before(plugin),
+            };
             match plugin.lookup(self.index, event) {
                 Outcome::Pending(token) => {
                     let patience = self.settings_of(&asking).policy.deadline;
@@ -62,13 +87,13 @@ impl Worker {
                     return;
                 }
                 Outcome::Verdict(verdict) => {
-                    if self.apply(now, lookup, &asking, verdict).is_break() {
+                    if self.apply(now, clients, lookup, &asking, verdict).is_break() {
                         return;
                     }
                 }
             }
         }
-        self.decide(now, lookup, asking.mode, asking.instance.as_deref(), target.as_ref());
+        self.decide(now, clients, lookup, asking, target);
     }
 
     /// As [`Self::ask_plugins`], some time after the lookup came.
@@ -85,21 +110,36 @@ impl Worker {
     }
 
     /// Does what a plugin has decided: the next one is asked if it leaves it to others.
-    fn apply(&mut self, now: Instant, lookup: &Lookup, asking: &Asking, verdict: Verdict) -> ControlFlow<()> {
+    fn apply(
+        &mut self,
+        now: Instant,
+        clients: &mut Clients,
+        lookup: &Lookup,
+        asking: &Asking,
+        verdict: Verdict,
+    ) -> ControlFlow<()> {
         let counters = self.services.counters.worker(self.index);
         match verdict {
             Verdict::Continue => return ControlFlow::Continue(()),
             Verdict::Redirect(addresses) => {
-                self.endpoint.redirect(lookup, &addresses);
-                counters.add(Counter::Redirects);
+                let target = lookup.target.filter(|_| asking.offer.is_none());
+                match target.and_then(|target| self.services.directory.lookup(&target)) {
+                    Some(target) => {
+                        let offer = Offer::Redirect(addresses.into());
+                        self.propose(now, clients, lookup, asking.instance_id(), target, offer);
+                    }
+                    None => self.redirect(lookup, &addresses),
+                }
             }
             Verdict::Introduce(peer) => match self.services.directory.lookup(&peer) {
-                Some(target) if lookup.target == Some(peer) => self.introduce(now, &target, lookup),
+                Some(target) if lookup.target == Some(peer) => {
+                    self.introduce_by_plugin(now, clients, lookup, asking, target);
+                }
                 Some(target) => {
                     // The hello that it is forwarded must select it.
                     let epd = SmallVec::from_slice(&Epd::fingerprint(peer));
                     let lookup = Lookup { target: Some(peer), epd, ..lookup.clone() };
-                    self.introduce(now, &target, &lookup);
+                    self.introduce_by_plugin(now, clients, &lookup, asking, target);
                 }
                 None => counters.add(Counter::UnknownTargets),
             },
@@ -109,6 +149,29 @@ impl Worker {
             _ => return self.fall_back(self.settings_of(asking).policy.on_failure),
         }
         ControlFlow::Break(())
+    }
+
+    /// A plugin names a peer to introduce the asker to. One that was asked for the target's application may name clients of that
+    /// instance and those that nobody has to be asked about: a third application is not asked.
+    fn introduce_by_plugin(
+        &mut self,
+        now: Instant,
+        clients: &mut Clients,
+        lookup: &Lookup,
+        asking: &Asking,
+        target: Peer,
+    ) {
+        let of_target = InstanceId(target.instance);
+        let guards = self.services.applications.guards();
+        if asking.offer.is_some() && asking.instance_id() != Some(of_target) && guards.has(of_target) {
+            self.services.counters.worker(self.index).add(Counter::LookupsDenied);
+            return;
+        }
+        if asking.offer.is_some() {
+            self.introduce(now, &target, lookup);
+        } else {
+            self.propose(now, clients, lookup, asking.instance_id(), target, Offer::Introduction);
+        }
     }
 
     fn fall_back(&self, fallback: Fallback) -> ControlFlow<()> {
@@ -136,7 +199,7 @@ impl Worker {
             match waiting {
                 Waiting::Lookup(waiting) => {
                     let WaitingLookup { lookup, asking, index } = *waiting;
-                    if self.apply(now, &lookup, &asking, verdict).is_continue() {
+                    if self.apply(now, clients, &lookup, &asking, verdict).is_continue() {
                         self.ask_next(now, clients, &lookup, asking, index + 1);
                     }
                 }

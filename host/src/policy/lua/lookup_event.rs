@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mlua::{Lua, Result, Table, Value};
 use rtmfp::{PeerId, SessionId};
@@ -14,8 +15,16 @@ use crate::apps::message::{ClientId, PendingLookup};
 /// What every lookup has. An event can be kept, and answered later: by its number, the table of questions knows whether it
 /// still waits.
 #[cfg(test)]
-pub(super) const PROPERTIES: &[&str] =
-    &["targetPeerID", "targetPeerId", "initiatorAddress", "tag", "interfaceID", "interfaceId", "client"];
+pub(super) const PROPERTIES: &[&str] = &[
+    "targetPeerID",
+    "targetPeerId",
+    "initiatorAddress",
+    "initiatorApplication",
+    "tag",
+    "interfaceID",
+    "interfaceId",
+    "client",
+];
 
 /// What the prelude makes an event of.
 pub(super) struct Facts {
@@ -24,6 +33,8 @@ pub(super) struct Facts {
     pub(super) tag: SmallVec<[u8; 16]>,
     pub(super) interface: i64,
     pub(super) asker: Option<i64>,
+    /// The asker's application and instance, if it is a client of another one.
+    pub(super) application: Option<Arc<str>>,
 }
 
 impl Facts {
@@ -35,6 +46,7 @@ impl Facts {
             tag: lookup.tag.clone(),
             interface: i64::from(lookup.interface.0),
             asker: pending.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
+            application: pending.initiator_application.clone(),
         }
     }
 

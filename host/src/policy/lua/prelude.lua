@@ -251,6 +251,9 @@ function event_meta.__index(event, name)
     if name == "client" then
         local number = event[event_meta]
         return number and asker(number) or nil
+    elseif name == "initiatorApplication" then
+        -- A client of another application is named when the event is made.
+        return event[event_meta] and application.name or nil
     elseif name == "targetPeerId" then
         return event.targetPeerID
     elseif name == "interfaceId" then
@@ -260,7 +263,7 @@ end
 
 function event_meta.__tostring() return "PeerLookupEvent" end
 
-function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by)
+function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by, from)
     local handler = application.onPeerLookup
     if type(handler) ~= "function" then return true end
     handler(setmetatable({
@@ -268,6 +271,7 @@ function native.call_on_peer_lookup(number, target, initiator, tag, interface, a
         [event_meta] = asked_by or false,
         targetPeerID = target,
         initiatorAddress = initiator,
+        initiatorApplication = from,
         tag = tag,
         interfaceID = interface,
     }, event_meta))

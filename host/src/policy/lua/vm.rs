@@ -158,7 +158,9 @@ impl Vm {
         let made = target.and_then(|target| Ok((target, self.lua.create_string(&facts.tag)?)));
         match made {
             Ok((target, tag)) => facts.with_initiator(|initiator| {
-                let arguments = (&self.look_up, number, target, initiator, tag, facts.interface, facts.asker);
+                let application = facts.application.as_deref();
+                let arguments =
+                    (&self.look_up, number, target, initiator, tag, facts.interface, facts.asker, application);
                 self.start_with(purpose, None, arguments)
             }),
             Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),

@@ -39,6 +39,12 @@ pub struct LookupEvent<'a> {
     pub is_local: bool,
     /// Where.
     pub place: Place<'a>,
+    /// Where the asker is a client, if that is elsewhere.
+    pub home: Option<Place<'a>>,
+    /// Whether it is the target's application that is asked, after the asker's has agreed.
+    pub is_consent: bool,
+    /// Whether this plugin has been asked for the asker's application already.
+    pub is_asked_again: bool,
 }
 
 const NO_CLIENT: abi::introd_client = abi::introd_client { id: 0, peer: NO_PEER };
@@ -66,6 +72,16 @@ impl LookupEvent<'_> {
         if self.is_local {
             flags |= abi::INTROD_LOOKUP_TARGET_IS_LOCAL;
         }
+        if self.is_consent {
+            flags |= abi::INTROD_LOOKUP_FOR_TARGET;
+        }
+        if self.is_asked_again {
+            flags |= abi::INTROD_LOOKUP_AGAIN;
+        }
+        let home = match self.home {
+            None if self.asker.is_some() => self.place,
+            home => home.unwrap_or(Place { application: "", instance: "" }),
+        };
         abi::introd_lookup {
             struct_size: size_of::<abi::introd_lookup>() as u32,
             flags,
@@ -77,6 +93,8 @@ impl LookupEvent<'_> {
             epd: bytes(&lookup.epd),
             application: bytes(self.place.application.as_bytes()),
             instance: bytes(self.place.instance.as_bytes()),
+            asker_application: bytes(home.application.as_bytes()),
+            asker_instance: bytes(home.instance.as_bytes()),
         }
     }
 }

@@ -168,7 +168,8 @@ fn events(lua: &Lua, _state: &Rc<State>, shared: &Shared, native: &Table) -> Res
             let target = field::<Value>(Some(&given), "target")?.map(|target| address::peer(&target)).transpose()?;
             let from = address::parse(&given.get::<Value>("address")?)?;
             let asker = field::<u32>(Some(&given), "asker")?.map(client);
-            Ok(stage(&stage_of)?.look_up(target, from, asker))
+            let application = field::<String>(Some(&given), "application")?;
+            Ok(stage(&stage_of)?.look_up_from(target, from, asker, application.as_deref()))
         })?,
     )?;
     let stage_of = Rc::clone(shared);

@@ -12,9 +12,11 @@ use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 use super::super::failure::Failure;
 use super::super::runtime::Runtime;
 use super::super::world::{Job, World};
-use crate::apps::InstanceName;
 use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, Commands, PendingLookup};
-use crate::config::{Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, Policy, Script, Settings};
+use crate::apps::{InstanceId, InstanceName};
+use crate::config::{
+    Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, Settings,
+};
 use crate::flash::amf::Value;
 use crate::flash::server::{Call, ConnectRequest};
 use crate::flash::uri::{AppPath, Uri};
@@ -57,6 +59,7 @@ pub(in super::super) fn application() -> Application {
             config: Settings::default(),
         },
         peer_lookup_events: LookupMode::All,
+        lookups_from: LookupsFrom::Anyone,
         join_leave_events: JoinLeaveMode::All,
         max_lookup_rate: None,
         plugins: Vec::new(),
@@ -167,11 +170,23 @@ impl Stage {
     }
 
     /// Somebody looks for a peer; the lookup's tag is its number.
+    #[cfg(test)]
     pub(in super::super) fn look_up(
         &mut self,
         target: Option<PeerId>,
         from: SocketAddr,
         asker: Option<ClientId>,
+    ) -> u32 {
+        self.look_up_from(target, from, asker, None)
+    }
+
+    /// The same, where the asker may be a client of another application.
+    pub(in super::super) fn look_up_from(
+        &mut self,
+        target: Option<PeerId>,
+        from: SocketAddr,
+        asker: Option<ClientId>,
+        application: Option<&str>,
     ) -> u32 {
         self.lookups += 1;
         let lookup = Lookup {
@@ -183,7 +198,9 @@ impl Stage {
             asker: asker.map(|asker| asker.session),
         };
         let number = self.lookups;
-        self.tell(AppEvent::PeerLookup(PendingLookup { worker: 0, lookup, asker }));
+        let pending = PendingLookup::new(0, lookup, asker, InstanceId(0));
+        let initiator_application = application.map(Arc::from);
+        self.tell(AppEvent::PeerLookup(PendingLookup { initiator_application, ..pending }));
         number
     }
 

@@ -180,7 +180,7 @@ function App:connect(options)
     return client
 end
 
--- lookup{ target = peer id or client, from = client, address = "ip:port" }
+-- lookup{ target = peer id or client, from = client, address = "ip:port", application = "other/instance" }
 function App:lookup(options)
     local target = options.target
     if type(target) == "table" then target = target.farID end
@@ -190,6 +190,7 @@ function App:lookup(options)
         target = target,
         address = options.address or (from and from.farAddress) or "192.0.2.99:9",
         asker = from and from.number,
+        application = options.application,
     }
     self.lookups[number] = lookup
     update()

@@ -68,7 +68,7 @@ fn lookup() -> AppEvent {
         interface: rtmfp::InterfaceId(0),
         asker: None,
     };
-    AppEvent::PeerLookup(PendingLookup { worker: 0, lookup, asker: None })
+    AppEvent::PeerLookup(PendingLookup::new(0, lookup, None, crate::apps::InstanceId(0)))
 }
 
 fn connect(number: u32) -> AppEvent {

@@ -1,0 +1,44 @@
+//! The access rules of the adaptor and the virtual host that an instance belongs to.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::InstanceName;
+use crate::config::{Access, Adaptor, Config, Vhost};
+
+/// Keeps addresses out of an instance: as clients, as askers for its clients.
+pub(super) struct Door {
+    config: Arc<Config>,
+    /// The adaptor's place in the configuration.
+    adaptor: usize,
+    /// The virtual host's place in the adaptor.
+    vhost: usize,
+}
+
+impl Door {
+    /// The rules for an instance; `None` if they keep nobody out.
+    pub(super) fn of(config: &Arc<Config>, name: &InstanceName) -> Option<Self> {
+        // What the configuration does not have any more is as the settings have it: the default.
+        let adaptor = config.all_adaptors().position(|adaptor| adaptor.name == name.adaptor).unwrap_or(0);
+        let vhosts = || adaptor_at(config, adaptor).all_vhosts();
+        let vhost = vhosts().position(|vhost| vhost.name == name.vhost).unwrap_or(0);
+        let door = Self { config: Arc::clone(config), adaptor, vhost };
+        let keeps_nobody_out = door.rules().into_iter().all(Access::lets_everyone_in);
+        (!keeps_nobody_out).then_some(door)
+    }
+
+    pub(super) fn permits(&self, ip: IpAddr) -> bool {
+        self.rules().into_iter().all(|access| access.permits(ip))
+    }
+
+    fn rules(&self) -> [&Access; 2] {
+        let adaptor = adaptor_at(&self.config, self.adaptor);
+        let vhost: &Vhost = adaptor.all_vhosts().nth(self.vhost).unwrap_or(&adaptor.default_vhost);
+        [&adaptor.access, &vhost.access]
+    }
+}
+
+/// The adaptor at that place in the configuration; the default one if there is none.
+pub(super) fn adaptor_at(config: &Config, place: usize) -> &Adaptor {
+    config.all_adaptors().nth(place).unwrap_or(&config.default_adaptor)
+}

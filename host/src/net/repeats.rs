@@ -1,0 +1,101 @@
+//! Lookups that come again: an initiator repeats its hello, with the same tag, until somebody answers.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rtmfp::Lookup;
+use smallvec::SmallVec;
+
+/// A lookup is remembered for this long at least and twice as long at most. Initiators repeat theirs every second or so.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The most lookups of one period. Where there are more, the oldest are forgotten sooner.
+const MAX_LOOKUPS: usize = 4096;
+
+type Key = (SocketAddr, SmallVec<[u8; 16]>);
+
+/// The lookups of the last moments, by where they came from and by tag.
+#[derive(Debug, Default)]
+pub struct Repeats {
+    recent: HashSet<Key>,
+    older: HashSet<Key>,
+    /// When `recent` was begun.
+    began: Option<Instant>,
+}
+
+impl Repeats {
+    /// Notes a lookup; false if it has come a moment ago.
+    pub(super) fn is_new(&mut self, now: Instant, lookup: &Lookup) -> bool {
+        let age = self.began.map_or(Duration::MAX, |began| now.saturating_duration_since(began));
+        if age >= PERIOD || self.recent.len() >= MAX_LOOKUPS {
+            self.older = std::mem::take(&mut self.recent);
+            if age >= 2 * PERIOD {
+                self.older = HashSet::new();
+            }
+            self.began = Some(now);
+        }
+        let key = (lookup.initiator, lookup.tag.clone());
+        !self.older.contains(&key) && self.recent.insert(key)
+    }
+
+    /// A lookup has been answered: should the answer be lost, it may be asked about again.
+    pub(super) fn forget(&mut self, lookup: &Lookup) {
+        if self.recent.is_empty() && self.older.is_empty() {
+            return;
+        }
+        let key = (lookup.initiator, lookup.tag.clone());
+        self.recent.remove(&key);
+        self.older.remove(&key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtmfp::InterfaceId;
+
+    use super::*;
+
+    fn lookup(number: u32) -> Lookup {
+        Lookup {
+            target: None,
+            epd: SmallVec::new(),
+            initiator: ([192, 0, 2, 1], 1).into(),
+            tag: SmallVec::from_slice(&number.to_be_bytes()),
+            interface: InterfaceId(0),
+            asker: None,
+        }
+    }
+
+    #[test]
+    fn a_lookup_is_new_once_in_a_while() {
+        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        assert!(repeats.is_new(now, &lookup(1)));
+        assert!(!repeats.is_new(now + PERIOD / 2, &lookup(1)));
+        assert!(repeats.is_new(now + PERIOD / 2, &lookup(2)));
+        assert!(!repeats.is_new(now + PERIOD, &lookup(1)), "it was new a period ago");
+        assert!(repeats.is_new(now + 3 * PERIOD, &lookup(1)));
+        assert!(!repeats.is_new(now + 3 * PERIOD, &lookup(1)));
+    }
+
+    #[test]
+    fn one_that_was_answered_may_come_again() {
+        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        repeats.forget(&lookup(1));
+        assert!(repeats.is_new(now, &lookup(1)));
+        repeats.forget(&lookup(1));
+        assert!(repeats.is_new(now, &lookup(1)));
+        assert!(repeats.is_new(now + PERIOD, &lookup(2)));
+        repeats.forget(&lookup(1));
+        assert!(repeats.is_new(now + PERIOD, &lookup(1)));
+    }
+
+    #[test]
+    fn their_number_is_bounded() {
+        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        for number in 0..5 * MAX_LOOKUPS as u32 {
+            assert!(repeats.is_new(now, &lookup(number)));
+        }
+        assert!(repeats.recent.len() + repeats.older.len() <= 2 * MAX_LOOKUPS);
+        assert!(!repeats.is_new(now, &lookup(5 * MAX_LOOKUPS as u32 - 1)));
+    }
+}

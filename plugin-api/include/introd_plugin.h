@@ -56,7 +56,7 @@ typedef struct introd_group introd_group;
 /*
  The minor version: raised when something is added.
  */
-#define INTROD_ABI_MINOR 0
+#define INTROD_ABI_MINOR 1
 
 /*
  Done; or, as a verdict, the same as INTROD_CONTINUE.
@@ -185,6 +185,18 @@ typedef struct introd_group introd_group;
  The target is connected to this server.
  */
 #define INTROD_LOOKUP_TARGET_IS_LOCAL 4
+
+/*
+ Since 1.1. The application is that of the target. That of the asker, if it has one, would have the two introduced, and this one is
+ asked besides: a no of either is a no.
+ */
+#define INTROD_LOOKUP_FOR_TARGET 8
+
+/*
+ Since 1.1. The same instance of the plugin has just been asked about this lookup for the asker's application: what counts lookups
+ counts this one no more.
+ */
+#define INTROD_LOOKUP_AGAIN 16
 
 /*
  The client's packets come from another address than before, and it has been shown that it is there.
@@ -662,13 +674,22 @@ typedef struct introd_lookup {
      */
     struct introd_bytes epd;
     /*
-     The application of the asker, else of the target, else the default one; and its instance.
+     The application that the plugin is asked for: with INTROD_LOOKUP_FOR_TARGET that of the target, else that of the asker, or that
+     of the target where the asker has none, or the default one.
      */
     struct introd_bytes application;
     /*
      The instance of the application; empty if there is none.
      */
     struct introd_bytes instance;
+    /*
+     Since 1.1. The application that the asker is a client of; empty if it is no client.
+     */
+    struct introd_bytes asker_application;
+    /*
+     Since 1.1. The instance of that application.
+     */
+    struct introd_bytes asker_instance;
 } introd_lookup;
 
 /*

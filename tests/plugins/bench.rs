@@ -99,5 +99,14 @@ pub(crate) fn ask(instance: &Instance, target: u8) -> Outcome {
         asker: None,
     };
     let place = Place { application: "app", instance: "room" };
-    instance.lookup(0, LookupEvent { lookup: &lookup, asker: None, is_local: false, place })
+    let event = LookupEvent {
+        lookup: &lookup,
+        asker: None,
+        is_local: false,
+        place,
+        home: None,
+        is_consent: false,
+        is_asked_again: false,
+    };
+    instance.lookup(0, event)
 }

@@ -137,11 +137,9 @@ pub struct PendingLookup {
     pub asker: Option<ClientId>,
     /// The instance that is asked.
     pub instance: InstanceId,
-    /// `application/instance` of the asker, where that is another one than the one that is asked.
-    pub initiator_application: Option<Arc<str>>,
-    /// What the asker's application has agreed to, where the one that is asked is the target's. `None` where it is the asker's
-    /// own, or the asker has none.
-    pub offer: Option<Offer>,
+    /// What there is to agree to, where the instance that is asked is that of the target and the asker's application has agreed. `None`
+    /// where it is the asker's own, or the asker has none.
+    pub proposal: Option<Box<Proposal>>,
     /// Whether addresses from the policy mean no more than its consent: the server makes the introduction itself. So it is in mode
     /// `Partial` for a target that is connected here.
     pub is_server_introducing: bool,
@@ -150,8 +148,17 @@ pub struct PendingLookup {
 impl PendingLookup {
     /// A lookup that the application of the asker is asked about, or that of the target where the asker has none.
     pub fn new(worker: u8, lookup: Lookup, asker: Option<ClientId>, instance: InstanceId) -> Self {
-        Self { worker, lookup, asker, instance, initiator_application: None, offer: None, is_server_introducing: false }
+        Self { worker, lookup, asker, instance, proposal: None, is_server_introducing: false }
     }
+}
+
+/// What the target's application is asked to agree to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// `application/instance` of the asker, if it is a client.
+    pub initiator_application: Option<Box<str>>,
+    /// What is to happen.
+    pub offer: Offer,
 }
 
 /// What the asker's application would have happen, and the target's application has yet to agree to.

@@ -20,7 +20,7 @@ use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::ports::Ports;
 use super::repeats::Repeats;
-use crate::apps::message::{AppCommand, AppEvent, ClientId, Offer, PendingLookup};
+use crate::apps::message::{AppCommand, AppEvent, ClientId, Offer, PendingLookup, Proposal};
 use crate::apps::{InstanceId, ToWake};
 use crate::config::{Fallback, LookupMode};
 use crate::introducer::{Counter, Peer, elsewhere, introduce};
@@ -409,9 +409,12 @@ impl Worker {
         }
         let asker = lookup.asker.filter(|_| asking.is_client);
         let asker = asker.map(|session| ClientId { worker: self.index, session });
+        let proposal = asking.offer.clone().map(|offer| {
+            let initiator_application = asking.home.as_ref().map(|home| home.name().to_string().into());
+            Box::new(Proposal { initiator_application, offer })
+        });
         let pending = PendingLookup {
-            initiator_application: asking.home.as_ref().map(|home| Arc::from(home.name().to_string())),
-            offer: asking.offer.clone(),
+            proposal,
             is_server_introducing: asking.mode == LookupMode::Partial && target.is_some(),
             ..PendingLookup::new(self.index, lookup.clone(), asker, instance.id())
         };

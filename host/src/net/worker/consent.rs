@@ -119,7 +119,8 @@ impl Worker {
         pending: PendingLookup,
         addresses: SmallVec<[TaggedAddress; 2]>,
     ) {
-        let PendingLookup { lookup, instance, offer, is_server_introducing, .. } = pending;
+        let PendingLookup { lookup, instance, proposal, is_server_introducing, .. } = pending;
+        let offer = proposal.map(|proposal| proposal.offer);
         if offer.is_some() {
             self.repeats.forget(&lookup);
         }
@@ -143,7 +144,8 @@ impl Worker {
 
     /// A script's decision was not to be had, and the settings have the server decide then.
     pub(super) fn script_left_out(&mut self, now: Instant, clients: &mut Clients, pending: PendingLookup) {
-        let PendingLookup { lookup, instance, offer, .. } = pending;
+        let PendingLookup { lookup, instance, proposal, .. } = pending;
+        let offer = proposal.map(|proposal| proposal.offer);
         if offer.is_some() {
             self.repeats.forget(&lookup);
         }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use mlua::{Lua, Result, Table, Value};
 use rtmfp::{PeerId, SessionId};
@@ -34,7 +33,7 @@ pub(super) struct Facts {
     pub(super) interface: i64,
     pub(super) asker: Option<i64>,
     /// The asker's application and instance, if it is a client of another one.
-    pub(super) application: Option<Arc<str>>,
+    pub(super) application: Option<Box<str>>,
 }
 
 impl Facts {
@@ -46,7 +45,7 @@ impl Facts {
             tag: lookup.tag.clone(),
             interface: i64::from(lookup.interface.0),
             asker: pending.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
-            application: pending.initiator_application.clone(),
+            application: pending.proposal.as_ref().and_then(|proposal| proposal.initiator_application.clone()),
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) const REJECTED: &str = "NetConnection.Connect.Rejected";
 
 /// Something that waits for an answer.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most are lookups, which a box would make slower")]
 pub(super) enum Question {
     /// May this client connect?
     Connect(ClientId),

@@ -12,7 +12,7 @@ use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 use super::super::failure::Failure;
 use super::super::runtime::Runtime;
 use super::super::world::{Job, World};
-use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, Commands, PendingLookup};
+use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, Commands, Offer, PendingLookup, Proposal};
 use crate::apps::{InstanceId, InstanceName};
 use crate::config::{
     Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, Settings,
@@ -199,8 +199,9 @@ impl Stage {
         };
         let number = self.lookups;
         let pending = PendingLookup::new(0, lookup, asker, InstanceId(0));
-        let initiator_application = application.map(Arc::from);
-        self.tell(AppEvent::PeerLookup(PendingLookup { initiator_application, ..pending }));
+        let initiator_application = application.map(Box::from);
+        let proposal = application.map(|_| Box::new(Proposal { initiator_application, offer: Offer::Introduction }));
+        self.tell(AppEvent::PeerLookup(PendingLookup { proposal, ..pending }));
         number
     }
 

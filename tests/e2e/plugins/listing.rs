@@ -18,7 +18,7 @@ fn libraries_say_what_they_are() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(ended.stdout.starts_with(&format!("lookup-filter {version}\n  Allows and denies lookups")), "{ended:?}");
     for line in [
-        "  ABI: 1.0",
+        "  ABI: 1.1",
         "  is asked: connect, disconnect, addresses_changed, lookup, cancel",
         "  extensions: introd.timer/1",
         "example-c 1.0.0",

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{CookieJar, Group, Identity};
 use rtmfp::flow::FlowConfig;
-use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES};
+use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES, SessionCounts};
 use tokio::sync::watch;
 
 use crate::apps::{Applications, Caretaker, ToWake};
@@ -19,8 +19,8 @@ use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::net::{
-    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Repeats, Services, Surroundings, Switchboard,
-    UdpSocket, Worker, listen, mailbox, return_freed_memory,
+    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Refusals, Repeats, Services, Surroundings,
+    Switchboard, UdpSocket, Worker, listen, mailbox, return_freed_memory,
 };
 use crate::policy::lua;
 use crate::policy::native::{self, Figure, LoadError, Plugins};
@@ -147,6 +147,7 @@ impl Server {
             connection: Arc::new(Settings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
+            refusals: Refusals::default(),
             applications: Arc::new(Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins)),
             announcer: shared.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
             potential_near_addresses,
@@ -155,7 +156,13 @@ impl Server {
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let threads = or_processors(config.server.keying_threads);
-        let keying = Arc::new(KeyingPool::start(threads, groups.first().copied().unwrap_or(Group::Modp2))?);
+        let keying = Arc::new(KeyingPool::start(
+            threads,
+            groups.first().copied().unwrap_or(Group::Modp2),
+            usize::try_from(config.server.limits.max_pending_handshakes).unwrap_or(usize::MAX),
+        )?);
+        // A client's sessions are spread over the workers; its share is of all of them.
+        let sessions_by_prefix = SessionCounts::default();
         let (stop, stopped) = watch::channel(false);
 
         let surroundings = Arc::new(Surroundings::new(Arc::clone(&mailboxes), Arc::clone(&services)));
@@ -173,6 +180,7 @@ impl Server {
         for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
             let mut endpoint = endpoint_config(config, identities.clone(), count);
             endpoint.session_prefix = index as u8;
+            endpoint.sessions_by_prefix = sessions_by_prefix.clone();
             endpoint.cookies = Some(cookies.clone());
             endpoint.keying.log_keys = settings.recorder.is_some();
             let mut seed = [0; 32];
@@ -284,6 +292,8 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
     if let Some(most) = limits.max_sessions {
         endpoint.max_sessions = usize::try_from(most).unwrap_or(usize::MAX).div_ceil(workers).max(1);
     }
+    let share = limits.max_sessions_per_address.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    endpoint.max_sessions_per_prefix = share.unwrap_or(usize::MAX);
     let jobs = usize::try_from(limits.max_pending_handshakes).unwrap_or(usize::MAX);
     endpoint.max_keying_jobs = jobs.div_ceil(workers).max(1);
     endpoint.forwarded_hello = match rtmfp.forwarded_hello {

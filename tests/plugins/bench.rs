@@ -97,6 +97,7 @@ pub(crate) fn ask(instance: &Instance, target: u8) -> Outcome {
         tag: [5u8; 16][..].into(),
         interface: InterfaceId(0),
         asker: None,
+        received: 68,
     };
     let place = Place { application: "app", instance: "room" };
     let event = LookupEvent {

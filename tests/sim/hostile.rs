@@ -86,7 +86,7 @@ fn a_flood_of_hellos_leaves_no_trace() {
         let epd = Epd::fingerprint(sim.peer_id(server));
         let hello = |number: u32| {
             seal_startup(0, |out| {
-                IHello { epd: &epd, tag: &number.to_be_bytes() }.put(out);
+                IHello { epd: &epd, tag: &[number.to_be_bytes(); 4].concat() }.put(out);
             })
         };
         let flood = |sim: &mut Sim, numbers: std::ops::Range<u32>| {
@@ -108,8 +108,7 @@ fn a_flood_of_hellos_leaves_no_trace() {
 fn a_datagram_full_of_hellos_earns_one_answer() {
     for_seeds(1, |sim| {
         let server = sim.server();
-        // The shortest hello: to whoever serves any URI, without a tag.
-        let hello = IHello { epd: &Epd::ancillary(""), tag: &[] };
+        let hello = IHello { epd: &Epd::ancillary("rtmfp://192.0.2.1:1935/any"), tag: &[7; 16] };
         let mut hellos = Vec::new();
         (0..150).for_each(|_| assert!(hello.put(&mut hellos)));
         let whole = seal_startup(0, |out| out.extend_from_slice(&hellos));

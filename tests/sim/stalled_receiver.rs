@@ -132,7 +132,7 @@ fn a_driver_that_does_not_drain_makes_no_heap_of_answers() {
         let server = sim.server();
         let epd = rtmfp::crypto::Epd::fingerprint(sim.peer_id(server));
         let hello = seal_startup(0, |out| {
-            rtmfp::wire::chunk::IHello { epd: &epd, tag: b"tag" }.put(out);
+            rtmfp::wire::chunk::IHello { epd: &epd, tag: &[7; 16] }.put(out);
         });
         let (mut answers, from) = (0u64, "192.0.2.9:9".parse().expect("an address"));
         sim.with(server, |endpoint, now| {

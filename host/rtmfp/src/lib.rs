@@ -104,7 +104,8 @@ pub mod wire;
 pub use crypto::PeerId;
 pub use endpoint::{
     CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, Forwarders, InterfaceId, KeyingDone,
-    KeyingJob, Lookup, MAX_PREFIXES, MAX_SLOTS, OpenFailure, RevealedKeys, SessionId, SessionInfo, Transmit, prefix_of,
+    KeyingJob, Lookup, MAX_PREFIXES, MAX_SLOTS, OpenFailure, Refusal, RevealedKeys, SessionCounts, SessionId,
+    SessionInfo, Transmit, prefix_of,
 };
 pub use network_prefix::NetworkPrefix;
 pub use wire::{Origin, TaggedAddress};

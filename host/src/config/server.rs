@@ -67,6 +67,8 @@ pub struct LoginLimits {
 pub struct Limits {
     /// Open sessions at a time.
     pub max_sessions: Option<u64>,
+    /// Open sessions at a time from one IP address.
+    pub max_sessions_per_address: Option<u64>,
     /// Handshakes whose public-key work waits; those beyond it are dropped, and the clients repeat them.
     pub max_pending_handshakes: u64,
     /// Sessions opened in a second.
@@ -231,23 +233,34 @@ const ENTRIES: &[Entry] = &[
         "Open sessions at a time",
     ),
     ours(
+        "Server/ResourceLimits/Protocol/RTMFP/MaxSessionsPerAddress",
+        Kind::Limit { most: 100_000_000 },
+        "2000",
+        "Open sessions at a time from one IP address, half-open ones included. A school or a company behind one NAT has hundreds; one that opens more keeps nobody else out. In this and the limits by address that follow, an IPv6 address is a network of 64 bits: so many addresses each host has",
+    ),
+    ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes",
         Kind::Whole { least: 1, most: 1_000_000 },
         "1024",
-        "Handshakes that wait for their public-key work; those beyond it are dropped, and the clients repeat them",
+        "Handshakes that wait for their public-key work; those beyond it are dropped, and the clients repeat them. Addresses take turns, and one address has a quarter of the places at most: a flood from one does not keep others waiting",
     ),
-    ours("Server/ResourceLimits/Protocol/RTMFP/MaxConnectionRate", RATE, "-1", "Sessions opened in a second"),
+    ours(
+        "Server/ResourceLimits/Protocol/RTMFP/MaxConnectionRate",
+        RATE,
+        "-1",
+        "Sessions opened in a second. A quarter is kept for addresses that have opened none in the last second. Not limited by itself: a limit for all is one that somebody can use up, and the work is bounded by MaxPendingHandshakes already",
+    ),
     ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxConnectionRatePerAddress",
         RATE,
-        "-1",
-        "Sessions opened in a second from one IP address",
+        "500",
+        "Sessions opened in a second from one IP address; clients beyond it repeat their handshake, and get in a second later. A class that starts all at once gets in at once, and a flood takes some hundredths of a processor",
     ),
     ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxLookupRatePerAddress",
         RATE,
-        "-1",
-        "Peer lookups in a second from one IP address",
+        "2000",
+        "Peer lookups in a second from one IP address; those beyond it get no answer, and clients repeat them. Hundreds of clients behind one NAT ask some times each when they join a group; scripts, plugins and registries that are asked each time cannot stand a hundred times that",
     ),
     ours(
         "Server/PeerRegistry/Plugin@path",
@@ -305,6 +318,7 @@ impl Server {
             idle_check_interval: view.time("Server/AutoCloseIdleClients/CheckInterval"),
             limits: Limits {
                 max_sessions: limits("MaxSessions"),
+                max_sessions_per_address: limits("MaxSessionsPerAddress"),
                 max_pending_handshakes: view.whole("Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes"),
                 max_connection_rate: limits("MaxConnectionRate"),
                 max_connection_rate_per_address: limits("MaxConnectionRatePerAddress"),

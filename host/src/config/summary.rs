@@ -38,8 +38,9 @@ impl fmt::Display for Server {
         let limits = &self.limits;
         writeln!(
             f,
-            "  sessions: {}; opened in a second: {}, from one address: {}; lookups in a second from one address: {}",
+            "  sessions: {}, from one address: {}; opened in a second: {}, from one address: {}; lookups in a second from one address: {}",
             limit(limits.max_sessions),
+            limit(limits.max_sessions_per_address),
             limit(limits.max_connection_rate),
             limit(limits.max_connection_rate_per_address),
             limit(limits.max_lookup_rate_per_address),

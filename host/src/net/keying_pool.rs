@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{Group, KeyPair};
-use rtmfp::{KeyingDone, KeyingJob};
+use rtmfp::{KeyingDone, KeyingJob, NetworkPrefix};
+
+use super::keying_queue::KeyingQueue;
 
 /// Where a job's result goes: the mailbox of the worker that the job came from.
 pub type Reply = Box<dyn FnOnce(KeyingDone) + Send>;
@@ -15,10 +17,10 @@ pub type Reply = Box<dyn FnOnce(KeyingDone) + Send>;
 /// Fresh key pairs kept in store: what the pool made while it had nothing else to do. Half a handshake's work is in each.
 const STORE: usize = 512;
 
-/// A pool of threads that run [`KeyingJob`]s, oldest first.
+/// A pool of threads that run [`KeyingJob`]s, fairly by the addresses that they come from.
 ///
-/// The endpoints bound how many jobs are out; the pool takes whatever it is given. Dropping the pool ends its threads after the
-/// jobs that they are at.
+/// It holds a bounded number of them; when there are more, the address that has the most of them loses one, and its endpoint is told.
+/// Dropping the pool ends its threads after the jobs that they are at.
 pub struct KeyingPool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -31,9 +33,10 @@ struct Shared {
     group: Group,
 }
 
-#[derive(Default)]
 struct State {
-    jobs: VecDeque<(KeyingJob, Reply)>,
+    jobs: KeyingQueue<(KeyingJob, Reply)>,
+    /// Jobs that there was no room for: their endpoints are to hear of it from a thread that may wait for that.
+    refused: VecDeque<(KeyingJob, Reply)>,
     store: Vec<KeyPair>,
     is_stopping: bool,
 }
@@ -46,12 +49,18 @@ impl Shared {
 }
 
 impl KeyingPool {
-    /// Starts `threads` threads (at least one) that keep key pairs of `group` in store.
+    /// Starts `threads` threads (at least one) that keep key pairs of `group` in store. At most `max_waiting` jobs wait for them.
     ///
     /// # Errors
     /// If a thread cannot be started, or the operating system has no randomness to give.
-    pub fn start(threads: usize, group: Group) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), group });
+    pub fn start(threads: usize, group: Group, max_waiting: usize) -> anyhow::Result<Self> {
+        let state = State {
+            jobs: KeyingQueue::new(max_waiting),
+            refused: VecDeque::new(),
+            store: Vec::new(),
+            is_stopping: false,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), group });
         let threads = (0..threads.max(1))
             .map(|index| {
                 let shared = Arc::clone(&shared);
@@ -66,7 +75,12 @@ impl KeyingPool {
 
     /// Has a job done; `reply` is called on one of the pool's threads.
     pub fn submit(&self, job: KeyingJob, reply: Reply) {
-        self.shared.state().jobs.push_back((job, reply));
+        let (owner, group) = (job.initiator().map(|from| NetworkPrefix::of(from.ip())), job.group());
+        let mut state = self.shared.state();
+        if let Some(dropped) = state.jobs.push(owner, group, (job, reply)) {
+            state.refused.push_back(dropped);
+        }
+        drop(state);
         self.shared.wake.notify_one();
     }
 }
@@ -84,6 +98,7 @@ impl Drop for KeyingPool {
 /// What a thread does next.
 enum Next {
     Run(KeyingJob, Reply),
+    Refuse(KeyingJob, Reply),
     Store,
     Stop,
 }
@@ -93,6 +108,7 @@ fn work(shared: &Shared, seed: [u8; 32]) {
     loop {
         match next(shared) {
             Next::Run(job, reply) => reply(job.run()),
+            Next::Refuse(job, reply) => reply(job.refuse().unwrap_or_else(|own| own.run())),
             Next::Store => {
                 let pair = KeyPair::generate(shared.group, &mut rng);
                 shared.state().store.push(pair);
@@ -108,7 +124,10 @@ fn next(shared: &Shared) -> Next {
         if state.is_stopping {
             return Next::Stop;
         }
-        if let Some((mut job, reply)) = state.jobs.pop_front() {
+        if let Some((job, reply)) = state.refused.pop_front() {
+            return Next::Refuse(job, reply);
+        }
+        if let Some((mut job, reply)) = state.jobs.pop() {
             if job.wants_key_pair() == Some(shared.group)
                 && let Some(pair) = state.store.pop()
             {

@@ -261,8 +261,13 @@ impl Worker {
     }
 
     fn permits(&self, job: &KeyingJob) -> bool {
-        let initiator = job.initiator();
-        initiator.is_none_or(|from| self.services.rates.permit_connection(Instant::now(), from.ip()))
+        let Some(from) = job.initiator() else { return true };
+        let now = Instant::now();
+        let permitted = self.services.rates.permit_connection(now, from.ip());
+        if let Err(limit) = permitted {
+            self.services.refusals.tell(now, from.ip(), limit);
+        }
+        permitted.is_ok()
     }
 
     /// A lookup goes to the policy of the asker's application, else of the target's, else of the default one. The target's has a say
@@ -270,10 +275,16 @@ impl Worker {
     fn look_up(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         counters.add(Counter::Lookups);
-        let is_permitted = self.services.rates.permit_lookup(now, lookup.initiator.ip())
-            && lookup.asker.is_none_or(|asker| clients.permit_lookup(now, asker));
-        if !is_permitted {
+        let limit = if !self.services.rates.permit_lookup(now, lookup.initiator.ip()) {
+            Some("MaxLookupRatePerAddress")
+        } else if lookup.asker.is_some_and(|asker| !clients.permit_lookup(now, asker)) {
+            Some("MaxLookupRate")
+        } else {
+            None
+        };
+        if let Some(limit) = limit {
             counters.add(Counter::OverRate);
+            self.services.refusals.tell(now, lookup.initiator.ip(), limit);
             return;
         }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));

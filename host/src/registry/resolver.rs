@@ -306,6 +306,7 @@ mod tests {
             tag: Default::default(),
             interface: InterfaceId(0),
             asker: None,
+            received: 68,
         }
     }
 

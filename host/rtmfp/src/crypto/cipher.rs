@@ -133,6 +133,12 @@ impl Sealer {
         blocks.saturating_sub(self.inner_overhead())
     }
 
+    /// The length of the datagram that a plain packet of `plain` bytes becomes.
+    pub(crate) fn datagram_len(&self, plain: usize) -> usize {
+        let hmac = self.hmac.as_ref().map_or(0, TruncatedHmac::length);
+        SESSION_ID + (self.inner_overhead() + plain).next_multiple_of(BLOCK) + hmac
+    }
+
     /// The bytes before the plain packet that are encrypted with it.
     fn inner_overhead(&self) -> usize {
         self.next_sequence.map_or(0, vlu::len) + if self.hmac.is_none() { CHECKSUM } else { 0 }

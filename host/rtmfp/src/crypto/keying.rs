@@ -156,18 +156,8 @@ pub fn respond(
     ready: Option<KeyPair>,
     rng: &mut impl CryptoRng,
 ) -> Result<Response, KeyingError> {
-    let far = Component::parse(initiator_component)?;
-    let negotiation = Negotiation::answer(preferences, &far.negotiation);
-    let verification = negotiation.settle(&far.negotiation, preferences)?;
-
-    // §4.6.1: an initiator with static keys selects one of them, any other sends a key.
-    let (group, their_public) = if initiator.has_static_keys() {
-        let group = known_group(identity, far.group_select.ok_or(KeyingError::KeyMissing)?)?;
-        (group, initiator.static_key(group).ok_or(KeyingError::KeyMissing)?)
-    } else {
-        let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
-        (known_group(identity, group)?, key)
-    };
+    let Acceptable { group, their_public, negotiation, verification } =
+        accept(identity, initiator, initiator_component, preferences)?;
 
     let mut component = Vec::new();
     negotiation.put(&mut component);
@@ -186,6 +176,37 @@ pub fn respond(
     let secret = pair.agree(their_public)?;
     let Completed { keys, log } = finish(pair, &secret, &component, initiator_component, verification, preferences);
     Ok(Response { component, keys, log })
+}
+
+/// What a responder reads from an initiator's keying before it computes anything.
+pub(crate) struct Acceptable<'a> {
+    /// The group that the initiator chose.
+    pub(crate) group: Group,
+    their_public: &'a [u8],
+    negotiation: Negotiation,
+    verification: Settled,
+}
+
+/// Makes every test of an initiator's component that needs no exponentiation: what passes is worth a computation.
+pub(crate) fn accept<'a>(
+    identity: &Identity,
+    initiator: &'a Certificate,
+    initiator_component: &'a [u8],
+    preferences: &Preferences,
+) -> Result<Acceptable<'a>, KeyingError> {
+    let far = Component::parse(initiator_component)?;
+    let negotiation = Negotiation::answer(preferences, &far.negotiation);
+    let verification = negotiation.settle(&far.negotiation, preferences)?;
+    // §4.6.1: an initiator with static keys selects one of them, any other sends a key.
+    let (group, their_public) = if initiator.has_static_keys() {
+        let group = known_group(identity, far.group_select.ok_or(KeyingError::KeyMissing)?)?;
+        (group, initiator.static_key(group).ok_or(KeyingError::KeyMissing)?)
+    } else {
+        let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
+        (known_group(identity, group)?, key)
+    };
+    group.check_public_key(their_public)?;
+    Ok(Acceptable { group, their_public, negotiation, verification })
 }
 
 /// The group of this number, if our identity offers it.

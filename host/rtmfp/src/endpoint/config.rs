@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::by_prefix::SessionCounts;
 use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference, Signing};
 use crate::flow::FlowConfig;
 
@@ -16,7 +17,13 @@ pub struct Config {
     pub session_prefix: u8,
     /// The most sessions, opening ones included.
     pub max_sessions: usize,
-    /// The most [`KeyingJob`](crate::KeyingJob)s out at a time. Beyond it, initiators' keyings are dropped; they repeat them.
+    /// The most sessions that one network may have begun and not ended, half-open ones included; a keying beyond it is dropped.
+    pub max_sessions_per_prefix: usize,
+    /// Where those are counted: endpoints behind one port share one of these.
+    pub sessions_by_prefix: SessionCounts,
+    /// The most [`KeyingJob`](crate::KeyingJob)s out at a time. Beyond it, initiators' keyings are dropped; they repeat them. One
+    /// network may have a quarter of them, and one that has none out may have one even when all are, up to twice as many in all:
+    /// then the driver has to give some up, of those that have the most ([`KeyingJob::refuse`](crate::KeyingJob::refuse)).
     pub max_keying_jobs: usize,
     /// What to do with a hello that a forwarder passes on (RFC 7016 §3.5.1.1.2).
     pub forwarded_hello: ForwardedHello,
@@ -72,6 +79,8 @@ impl Config {
             identities,
             session_prefix: 0,
             max_sessions: 1 << 20,
+            max_sessions_per_prefix: 2000,
+            sessions_by_prefix: SessionCounts::default(),
             max_keying_jobs: 1024,
             forwarded_hello: ForwardedHello::RespondHello,
             forwarders: Forwarders::Chosen,

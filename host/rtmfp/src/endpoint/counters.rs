@@ -17,6 +17,8 @@ pub struct Counters {
     pub unknown_session: u64,
     /// Hellos answered.
     pub hellos: u64,
+    /// Dropped: too short to earn the answer, with all that came from the same network of late.
+    pub unearned: u64,
     /// Hellos for somebody else.
     pub lookups: u64,
     /// Keyings dropped because their cookie is not one of ours, or is too old.
@@ -29,6 +31,8 @@ pub struct Counters {
     pub address_taken: u64,
     /// Keyings dropped because too many are being worked on, or too many sessions are open.
     pub overload: u64,
+    /// Keyings dropped because their network has its share of sessions or of keyings that are being worked on.
+    pub over_share: u64,
     /// Keyings that did not lead to keys.
     pub failed_keyings: u64,
     /// Sessions that opened, either way.

@@ -33,6 +33,13 @@ pub enum Event {
         /// Why.
         reason: OpenFailure,
     },
+    /// A keying from a proven address was dropped for want of room. The initiator will repeat it.
+    Refused {
+        /// Where it came from.
+        from: SocketAddr,
+        /// What there was no room for.
+        reason: Refusal,
+    },
     /// Something happened to a flow.
     Flow {
         /// The flow's session.
@@ -106,6 +113,26 @@ pub struct Lookup {
     pub interface: InterfaceId,
     /// The open session with the address that the hello came from, if there is one.
     pub asker: Option<SessionId>,
+    /// The bytes of the datagram that the hello came in: what is sent because of it stays below three times as many, unless
+    /// there is an `asker`.
+    pub received: usize,
+}
+
+/// What there was no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum Refusal {
+    /// [`Config::max_sessions`](crate::Config::max_sessions).
+    #[error("too many sessions in all")]
+    Sessions,
+    /// [`Config::max_sessions_per_prefix`](crate::Config::max_sessions_per_prefix).
+    #[error("too many sessions of this address")]
+    SessionsOfPrefix,
+    /// [`Config::max_keying_jobs`](crate::Config::max_keying_jobs).
+    #[error("too many handshakes wait in all")]
+    Keyings,
+    /// The quarter of them that one network may have.
+    #[error("too many handshakes of this address wait")]
+    KeyingsOfPrefix,
 }
 
 /// Why a session did not open.

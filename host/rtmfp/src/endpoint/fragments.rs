@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::wire::chunk::PacketFragment;
 
+/// A packet takes so many bytes more than it has on the way, if it comes in one fragment; in several, it takes more: session id,
+/// checksum, flags, chunk header, flags, packet id and fragment number.
+pub(super) const MIN_OVERHEAD: usize = 4 + 2 + 1 + 3 + 1 + 1 + 1;
 /// At most so many packets are being put together at a time.
 const MAX_PACKETS: usize = 256;
 /// The longest packet, in bytes: a certificate with a key in every group takes some 1100.

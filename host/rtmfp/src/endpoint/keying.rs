@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::event::{CloseReason, Event, OpenFailure, RevealedKeys};
+use super::event::{CloseReason, Event, OpenFailure, Refusal, RevealedKeys};
 use super::keying_job::{Keyed, KeyingDone, KeyingJob, Outcome, Responded};
 use super::{Endpoint, Occupant, SessionId, Transmit};
-use crate::crypto::{Certificate, KeyingError, Offer, Verdict};
+use crate::NetworkPrefix;
+use crate::crypto::cookie::LEN as COOKIE_LEN;
+use crate::crypto::keying::accept;
+use crate::crypto::{Certificate, Group, Identity, KeyingError, Offer, Verdict};
 use crate::session::initiator::{Chosen, Completion};
-use crate::session::responder::{Keying, Use, keying_hash};
+use crate::session::responder::{Keying, keying_hash};
+use crate::session::used_cookies::Use;
 use crate::session::{Established, Session};
 use crate::wire::Mode;
 use crate::wire::chunk::{CookieChange, IIKeying, RHello, RIKeying, Redirect};
@@ -165,29 +169,75 @@ impl Endpoint {
             self.counters.malformed += 1;
             return;
         }
+        let Some(identity) = self.identity_of(context).cloned() else { return };
+        // Everything that is cheap to test is tested first: nothing is remembered and no job made of what cannot lead to a session.
+        let Ok(group) = self.worth_computing(keying, &identity, &certificate) else {
+            self.counters.failed_keyings += 1;
+            return;
+        };
         if self.near_prevails(transmit.to, &certificate) {
             self.counters.ignored += 1;
             return;
         }
-        let new = Keying::new(cookie, baked, transmit, certificate, payload);
+        let new = Keying::new(cookie, baked, transmit, certificate, group, payload);
         if !self.may_take_address(now, &new) {
             self.counters.address_taken += 1;
             return;
         }
-        let is_full = self.keying_jobs >= self.config.max_keying_jobs || self.slots.len() >= self.config.max_sessions;
-        if is_full || !self.used_cookies.insert(now, cookie, hash) {
-            self.counters.overload += 1;
+        if let Err(reason) = self.has_room(new.prefix()) {
+            match reason {
+                Refusal::Sessions | Refusal::Keyings => self.counters.overload += 1,
+                Refusal::SessionsOfPrefix | Refusal::KeyingsOfPrefix => self.counters.over_share += 1,
+            }
+            self.events.push_back(Event::Refused { from: transmit.to, reason });
             return;
         }
-        let Some(identity) = self.identity_of(context).cloned() else { return };
+        self.used_cookies.insert(now, cookie, hash, new.prefix());
+        self.keying_jobs_by_prefix.add(new.prefix());
         let seed = self.seed();
         let job = KeyingJob::respond(seed, &self.config, identity, new);
         self.emit(now, job);
     }
 
+    /// The tests of a keying that need no exponentiation; gives the group that the initiator chose.
+    fn worth_computing(
+        &self,
+        keying: &IIKeying<'_>,
+        identity: &Identity,
+        certificate: &Certificate,
+    ) -> Result<Group, KeyingError> {
+        // RFC 7016 §2.3.7: the initiator signs its parameters.
+        if !self.config.signing.accepts_initiator(keying.signature, keying.signed_parameters) {
+            return Err(KeyingError::SignatureRequired);
+        }
+        accept(identity, certificate, keying.component, &self.config.keying).map(|acceptable| acceptable.group)
+    }
+
+    /// Is there room for one more keying, and one more session, of that network?
+    ///
+    /// A network that has no keying out is let in when all places are taken, so that others cannot take them all.
+    fn has_room(&self, prefix: NetworkPrefix) -> Result<(), Refusal> {
+        let max = self.config.max_keying_jobs;
+        let jobs = self.keying_jobs_by_prefix.get(prefix);
+        if jobs >= max.div_ceil(4) {
+            return Err(Refusal::KeyingsOfPrefix);
+        }
+        if self.keying_jobs >= max && (jobs > 0 || self.keying_jobs >= 2 * max) {
+            return Err(Refusal::Keyings);
+        }
+        if self.config.sessions_by_prefix.get(prefix) + jobs >= self.config.max_sessions_per_prefix {
+            return Err(Refusal::SessionsOfPrefix);
+        }
+        if self.slots.len() >= self.config.max_sessions { Err(Refusal::Sessions) } else { Ok(()) }
+    }
+
     /// RFC 7016 §3.5.1.2: the cookie is one of ours, given to another address.
     fn change_cookie(&mut self, now: Instant, transmit: Transmit, keying: &IIKeying<'_>, context: u16) {
         self.counters.cookie_changes += 1;
+        let answer = CookieChange::payload_len(keying.cookie_echo.len(), COOKIE_LEN);
+        if !self.is_earned(now, transmit, self.startup_seal.datagrams(answer)) {
+            return;
+        }
         let new_cookie = self.cookies.bake(now, transmit.to, context, &mut self.rng);
         let change = CookieChange { old_cookie: keying.cookie_echo, new_cookie: &new_cookie };
         if !self.startup_seal.push(&mut self.outbox, transmit, keying.session_id, |out| change.put(out)) {
@@ -199,6 +249,7 @@ impl Endpoint {
     fn resend_keying(&mut self, now: Instant, transmit: Transmit, session: SessionId) {
         if let Some(Occupant::Session(session)) = self.slots.get_mut(session)
             && let Some(datagram) = session.repeat_rikeying(now)
+            && self.earnings.earn(now, transmit.to.ip(), self.received, datagram.len())
             && !self.outbox.push(transmit, |out| out.extend_from_slice(datagram))
         {
             self.counters.outbox_full += 1;
@@ -234,21 +285,33 @@ impl Endpoint {
     /// Drops a [`KeyingJob`] that answers an initiator, for a driver that has had enough of them; the initiator will repeat its
     /// keying. A job for a session that this end begins is not to be refused: run it, or give the session up.
     pub fn refuse_keying(&mut self, job: KeyingJob) {
-        if let Some(cookie) = job.cookie() {
-            self.used_cookies.release(cookie);
+        if let Ok(KeyingDone(Outcome::Refused { keying })) = job.refuse() {
             self.keying_jobs = self.keying_jobs.saturating_sub(1);
-            self.counters.overload += 1;
+            self.refused(&keying);
         }
+    }
+
+    fn refused(&mut self, keying: &Keying) {
+        self.keying_jobs_by_prefix.remove(keying.prefix());
+        self.used_cookies.release(&keying.cookie);
+        self.counters.overload += 1;
     }
 
     /// Takes in what became of a [`KeyingJob`].
     pub fn keying_done(&mut self, now: Instant, done: KeyingDone) {
         self.keying_jobs = self.keying_jobs.saturating_sub(1);
         match done.0 {
-            Outcome::Responded { keying, response } => match response {
-                Ok(response) => self.respond(now, &keying, *response),
-                Err(_) => self.counters.failed_keyings += 1,
-            },
+            Outcome::Responded { keying, response } => {
+                self.keying_jobs_by_prefix.remove(keying.prefix());
+                match response {
+                    Ok(response) => self.respond(now, &keying, *response),
+                    Err(_) => {
+                        self.counters.failed_keyings += 1;
+                        self.used_cookies.release(&keying.cookie);
+                    }
+                }
+            }
+            Outcome::Refused { keying } => self.refused(&keying),
             Outcome::Offered { session, identity, offer } => {
                 self.offered(now, session, offer, identity.certificate().as_bytes());
             }
@@ -284,8 +347,11 @@ impl Endpoint {
         let session = Box::new(Session::new(now, &self.config, established));
         let Some(id) = self.slots.insert(Occupant::Session(session)) else {
             self.counters.overload += 1;
+            self.used_cookies.release(&keying.cookie);
+            self.events.push_back(Event::Refused { from: keying.from(), reason: Refusal::Sessions });
             return;
         };
+        self.config.sessions_by_prefix.add(keying.prefix());
         let mut rikeying =
             RIKeying { session_id: id.get(), component: &response.component, signature: &[], signed_portion: &[] };
         let mut signed = Vec::new();

@@ -14,8 +14,8 @@ use crate::crypto::{
     Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys, Signing,
 };
 use crate::session::initiator::Completion;
-use crate::session::responder::{CookieKey, Keying};
-use crate::wire::chunk::{IIKeying, RIKeying};
+use crate::session::responder::Keying;
+use crate::wire::chunk::RIKeying;
 
 /// One piece of public-key work, some 0.1 to 5 ms long.
 pub struct KeyingJob {
@@ -27,7 +27,7 @@ pub struct KeyingJob {
 
 enum Work {
     /// A responder's whole part.
-    Respond { identity: Arc<Identity>, keying: Box<Keying>, signing: Arc<Signing> },
+    Respond { identity: Arc<Identity>, keying: Box<Keying> },
     /// An initiator's first part: its own keys.
     Offer { session: SessionId, identity: Arc<Identity>, responder: Certificate },
     /// An initiator's second part: the session's keys.
@@ -44,9 +44,24 @@ enum Work {
 pub struct KeyingDone(pub(crate) Outcome);
 
 pub(crate) enum Outcome {
-    Responded { keying: Box<Keying>, response: Result<Box<Responded>, KeyingError> },
-    Offered { session: SessionId, identity: Arc<Identity>, offer: Result<Box<Offer>, KeyingError> },
-    Completed { session: SessionId, completion: Box<Completion>, result: Result<Box<Keyed>, KeyingError> },
+    Responded {
+        keying: Box<Keying>,
+        response: Result<Box<Responded>, KeyingError>,
+    },
+    /// The driver has dropped an initiator's keying.
+    Refused {
+        keying: Box<Keying>,
+    },
+    Offered {
+        session: SessionId,
+        identity: Arc<Identity>,
+        offer: Result<Box<Offer>, KeyingError>,
+    },
+    Completed {
+        session: SessionId,
+        completion: Box<Completion>,
+        result: Result<Box<Keyed>, KeyingError>,
+    },
 }
 
 /// A responder's answer, and the session that it makes.
@@ -72,7 +87,7 @@ impl std::fmt::Debug for KeyingJob {
 
 impl KeyingJob {
     pub(crate) fn respond(seed: [u8; 32], config: &Config, identity: Arc<Identity>, keying: Keying) -> Self {
-        let work = Work::Respond { identity, keying: Box::new(keying), signing: Arc::clone(&config.signing) };
+        let work = Work::Respond { identity, keying: Box::new(keying) };
         Self { seed, preferences: config.keying, ready: None, work }
     }
 
@@ -113,11 +128,25 @@ impl KeyingJob {
         }
     }
 
-    /// The cookie of the keying that this answers.
-    pub(crate) fn cookie(&self) -> Option<&CookieKey> {
+    /// The group that the work is done in, which says how much of it there is. `None` where it is not known before: then the work
+    /// is this end's own wish.
+    pub fn group(&self) -> Option<Group> {
         match &self.work {
-            Work::Respond { keying, .. } => Some(&keying.cookie),
-            _ => None,
+            Work::Respond { keying, .. } => Some(keying.group),
+            Work::Offer { .. } => None,
+            Work::Complete { completion, .. } => Some(completion.offer.group()),
+        }
+    }
+
+    /// Gives up answering an initiator, which will repeat its keying; what comes of it is to be handed to
+    /// [`Endpoint::keying_done`](crate::Endpoint::keying_done).
+    ///
+    /// # Errors
+    /// For a session that this end begins the job comes back: run it, or give the session up.
+    pub fn refuse(self) -> Result<KeyingDone, Box<Self>> {
+        match self.work {
+            Work::Respond { keying, .. } => Ok(KeyingDone(Outcome::Refused { keying })),
+            work => Err(Box::new(Self { work, ..self })),
         }
     }
 
@@ -125,7 +154,7 @@ impl KeyingJob {
     /// [`Self::with_key_pair`] and so halve the work.
     pub fn wants_key_pair(&self) -> Option<Group> {
         match &self.work {
-            Work::Respond { identity, keying, .. } if !identity.is_static() => keying.group(),
+            Work::Respond { identity, keying, .. } if !identity.is_static() => Some(keying.group),
             Work::Offer { identity, responder, .. } if !identity.is_static() => {
                 identity.groups().iter().copied().find(|group| responder.has_ephemeral_group(*group))
             }
@@ -143,11 +172,10 @@ impl KeyingJob {
     pub fn run(self) -> KeyingDone {
         let mut rng = ChaCha20Rng::from_seed(self.seed);
         KeyingDone(match self.work {
-            Work::Respond { identity, keying, signing } => {
+            Work::Respond { identity, keying } => {
                 let initiator = &keying.certificate;
                 let component = keying.component();
-                let response = check_initiator(&keying, &signing)
-                    .and_then(|()| respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng));
+                let response = respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng);
                 let response = response.map(|response| {
                     let revealed = response.log.map(|log| {
                         Box::new(RevealedKeys {
@@ -175,12 +203,6 @@ impl KeyingJob {
             }
         })
     }
-}
-
-/// RFC 7016 §2.3.7: the initiator signs its parameters.
-fn check_initiator(keying: &Keying, signing: &Signing) -> Result<(), KeyingError> {
-    let IIKeying { signature, signed_parameters, .. } = keying.chunk()?;
-    if signing.accepts_initiator(signature, signed_parameters) { Ok(()) } else { Err(KeyingError::SignatureRequired) }
 }
 
 fn complete(

@@ -10,13 +10,17 @@ use super::config::ForwardedHello;
 use super::event::{Event, Lookup};
 use super::{Endpoint, InterfaceId, SessionId, Transmit};
 use crate::crypto::Epd;
+use crate::crypto::cookie::LEN as COOKIE_LEN;
 use crate::session::Forwarded;
-use crate::wire::chunk::{ForwardedIHello, RHello, Redirect};
-use crate::wire::{Origin, TaggedAddress};
+use crate::wire::chunk::{ForwardedIHello, IHello, RHello, Redirect};
+use crate::wire::{Origin, TaggedAddress, packet};
 
 /// A hello's discriminator and tag are echoed or kept: longer ones than this are not answered.
 const MAX_EPD: usize = 1024;
 const MAX_TAG: usize = 64;
+
+/// A session sequence number has so many bytes at most, for as long as any session lives: 2^35 packets.
+const MAX_SEQUENCE_LEN: usize = 5;
 
 /// Why a lookup was not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +31,12 @@ pub enum Deny {
     /// The session has more waiting than it may.
     #[error("the session's queue is full")]
     QueueFull,
+}
+
+/// The most bytes that a datagram of a session has with one chunk of this payload in it.
+fn max_session_datagram(payload: usize, hmac: usize) -> usize {
+    let plain = MAX_SEQUENCE_LEN + packet::MAX_HEADER_LEN + packet::CHUNK_HEADER_LEN + payload;
+    4 + plain.next_multiple_of(16) + hmac
 }
 
 impl Endpoint {
@@ -41,7 +51,6 @@ impl Endpoint {
         };
         match self.selected_by(&epd) {
             Some(context) => {
-                self.counters.hellos += 1;
                 self.send_responder_hello(now, transmit, tag, context);
             }
             None => {
@@ -53,6 +62,7 @@ impl Endpoint {
                     tag: SmallVec::from_slice(tag),
                     interface: transmit.interface,
                     asker: self.by_address.get(&transmit.to, &self.slots),
+                    received: self.received,
                 }));
             }
         }
@@ -64,13 +74,28 @@ impl Endpoint {
         u16::try_from(place).ok()
     }
 
-    fn send_responder_hello(&mut self, now: Instant, transmit: Transmit, tag: &[u8], context: u16) {
+    /// False when the packet being processed has not earned it.
+    fn send_responder_hello(&mut self, now: Instant, transmit: Transmit, tag: &[u8], context: u16) -> bool {
+        let Some(identity) = self.config.identities.get(usize::from(context)).cloned() else { return true };
+        let certificate = identity.certificate().as_bytes();
+        let len = RHello::payload_len(tag.len(), COOKIE_LEN, certificate.len());
+        if !self.is_earned(now, transmit, self.startup_seal.datagrams(len)) {
+            return false;
+        }
+        self.counters.hellos += 1;
         let cookie = self.cookies.bake(now, transmit.to, context, &mut self.rng);
-        let Some(identity) = self.config.identities.get(usize::from(context)) else { return };
-        let hello = RHello { tag_echo: tag, cookie: &cookie, certificate: identity.certificate().as_bytes() };
+        let hello = RHello { tag_echo: tag, cookie: &cookie, certificate };
         if !self.startup_seal.push(&mut self.outbox, transmit, 0, |out| hello.put(out)) {
             self.counters.outbox_full += 1;
         }
+        true
+    }
+
+    /// May the packet being processed, or what came before it from the same network, be answered with so many bytes?
+    pub(super) fn is_earned(&mut self, now: Instant, transmit: Transmit, answer: usize) -> bool {
+        let is_earned = self.earnings.earn(now, transmit.to.ip(), self.received, answer);
+        self.counters.unearned += u64::from(!is_earned);
+        is_earned
     }
 
     pub(super) fn handle_forwarded_hello(&mut self, now: Instant, hello: &Forwarded) {
@@ -80,18 +105,38 @@ impl Endpoint {
         if hello.tag.len() > MAX_TAG {
             return;
         }
+        // Nobody has proven to be there: it earns what the hello would have earned had it come directly.
+        self.received = self.startup_seal.datagrams(IHello::payload_len(hello.epd.len(), hello.tag.len()));
         match self.config.forwarded_hello {
-            ForwardedHello::RespondHello => self.send_responder_hello(now, transmit, &hello.tag, context),
-            ForwardedHello::ImpliedRedirect => {
-                self.startup_seal.push(&mut self.outbox, transmit, 0, |out| Redirect::put(&hello.tag, &[], out));
+            ForwardedHello::RespondHello => {
+                // A certificate with lasting keys may be too long for one hello. The Implied Redirect opens the way through this
+                // end's NAT all the same, so that the initiator's own hello comes through and earns the rest.
+                if !self.send_responder_hello(now, transmit, &hello.tag, context) {
+                    self.redirect_here(transmit, &hello.tag);
+                    let spent = self.startup_seal.datagrams(Redirect::payload_len(hello.tag.len()));
+                    self.earnings.spend(transmit.to.ip(), spent);
+                }
             }
+            ForwardedHello::ImpliedRedirect => self.redirect_here(transmit, &hello.tag),
             ForwardedHello::Ignore => self.counters.ignored += 1,
         }
     }
 
+    /// RFC 7016 §2.3.5: a redirect without addresses means the address that it comes from. It is shorter than any hello.
+    fn redirect_here(&mut self, transmit: Transmit, tag: &[u8]) {
+        self.startup_seal.push(&mut self.outbox, transmit, 0, |out| Redirect::put(tag, &[], out));
+    }
+
     /// Answers a lookup with addresses to try (RFC 7016 §3.5.1.4). No addresses would mean this endpoint's own (§2.3.5), so
     /// nothing is sent then.
+    ///
+    /// An asker without a session has not proven that it is where it says. It gets no more of the addresses, the first ones, than
+    /// keep everything below three bytes for each byte of its hello, together with a [`forward`](Self::forward) of it.
     pub fn redirect(&mut self, lookup: &Lookup, destinations: &[TaggedAddress]) {
+        let destinations = match lookup.asker {
+            Some(_) => destinations,
+            None => destinations.get(..self.addresses_earned(lookup, destinations)).unwrap_or_default(),
+        };
         if destinations.is_empty() {
             return;
         }
@@ -99,6 +144,23 @@ impl Endpoint {
         if !self.startup_seal.push(&mut self.outbox, transmit, 0, |out| Redirect::put(&lookup.tag, destinations, out)) {
             self.counters.outbox_full += 1;
         }
+    }
+
+    /// How many of these addresses a hello has earned.
+    fn addresses_earned(&self, lookup: &Lookup, destinations: &[TaggedAddress]) -> usize {
+        let hmac = usize::from(self.config.keying.hmac.length);
+        let forwarded = ForwardedIHello {
+            epd: &lookup.epd,
+            reply_address: TaggedAddress::new(lookup.initiator, Origin::Observed),
+            tag: &lookup.tag,
+        };
+        let budget = (3 * lookup.received).saturating_sub(max_session_datagram(forwarded.payload_len(), hmac));
+        let mut len = Redirect::payload_len(lookup.tag.len());
+        let fits = |destination: &&TaggedAddress| {
+            len += destination.encoded_len();
+            self.startup_seal.datagrams(len) < budget
+        };
+        destinations.iter().take_while(fits).count()
     }
 
     /// Passes a lookup on to the peer of an open session (RFC 7016 §3.5.1.5).

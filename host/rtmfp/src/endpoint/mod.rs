@@ -1,7 +1,9 @@
 //! The one public entry: datagrams and time in, datagrams and events out.
 
+mod by_prefix;
 mod config;
 mod counters;
+mod earnings;
 mod event;
 mod fragments;
 mod index;
@@ -22,9 +24,10 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+pub use by_prefix::SessionCounts;
 pub use config::{Config, ForwardedHello, Forwarders};
 pub use counters::Counters;
-pub use event::{CloseReason, Event, Lookup, OpenFailure, RevealedKeys};
+pub use event::{CloseReason, Event, Lookup, OpenFailure, Refusal, RevealedKeys};
 pub use keying_job::{KeyingDone, KeyingJob};
 pub use lookup::Deny;
 pub(crate) use outbox::Outbox;
@@ -33,12 +36,15 @@ pub use sessions::SessionInfo;
 pub use slots::{MAX_PREFIXES, MAX_SLOTS, SessionId, prefix_of};
 pub(crate) use startup::StartupSeal;
 
+use crate::NetworkPrefix;
 use crate::crypto::cipher;
 use crate::crypto::{CookieJar, Identity, Opener, PeerId};
-use crate::session::responder::UsedCookies;
+use crate::session::used_cookies::UsedCookies;
 use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
 use crate::wire::packet;
 use crate::wire::{Chunk, Mode, PacketHeader};
+use by_prefix::PrefixCounts;
+use earnings::Earnings;
 use fragments::Reassembly;
 use index::Index;
 use slots::Slots;
@@ -63,10 +69,9 @@ enum Occupant {
 /// [`poll_transmit`](Self::poll_transmit) until both return `None`, then ask [`poll_timeout`](Self::poll_timeout) when to wake up.
 /// A driver may handle a batch of datagrams before it drains.
 ///
-/// An unproven packet earns at most one reply, however many chunks it has: an IHello, which has 52 bytes or more from any client
-/// known, an RHello of 180 bytes, 3.5 times as many. The shortest that can be made up, 20 bytes, earns 164. A lookup
-/// earns what [`redirect`](Self::redirect) is told to send. A certificate with lasting keys makes the RHello longer, up to four
-/// packets. No state is kept before a cookie has come back, but for fragments of long packets, within 2 MiB.
+/// An unproven packet earns at most one reply, however many chunks it has, and less than three bytes for each of its own: the table
+/// stands in [`guide::sessions`](crate::guide::sessions). No state is kept before a cookie has come back, but for fragments of long
+/// packets, within 2 MiB, and the bytes of packets too short to earn their answer, within 1 MiB.
 pub struct Endpoint {
     config: Config,
     rng: ChaCha20Rng,
@@ -90,15 +95,20 @@ pub struct Endpoint {
     /// Passed on by forwarders in the packet being processed.
     forwarded: Vec<Forwarded>,
     keying_jobs: usize,
+    /// Those that answer initiators, by the initiators' networks.
+    keying_jobs_by_prefix: PrefixCounts,
     /// The startup datagram being processed has had its answer.
     is_answered: bool,
+    /// The bytes of the startup datagram being processed; fewer if it is the last fragment of a packet.
+    received: usize,
+    earnings: Earnings,
     /// Which session received a time critical packet last, and when; and the same for the last other one.
     time_critical: [Option<(SessionId, Instant)>; 2],
     counters: Counters,
 }
 
-/// So many cookies can be in use at a time: those of the keyings of the last 95 seconds.
-const MAX_USED_COOKIES: usize = 1 << 20;
+/// So many cookies are remembered at a time, of those that keyings brought in the last 95 seconds.
+const MAX_USED_COOKIES: usize = 1 << 18;
 /// A session yields to time critical data in another for so long (RFC 7016 §3.5.2.1).
 const TIME_CRITICAL_MEMORY: std::time::Duration = std::time::Duration::from_millis(800);
 
@@ -108,6 +118,8 @@ impl Endpoint {
     pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let cookies = config.cookies.clone().unwrap_or_else(|| CookieJar::new(now, &mut rng));
+        let mut secret = [0; 16];
+        rng.fill_bytes(&mut secret);
         Self {
             slots: Slots::new(config.session_prefix, config.max_sessions),
             used_cookies: UsedCookies::new(crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
@@ -126,7 +138,10 @@ impl Endpoint {
             events: VecDeque::new(),
             forwarded: Vec::new(),
             keying_jobs: 0,
+            keying_jobs_by_prefix: PrefixCounts::default(),
             is_answered: false,
+            received: 0,
+            earnings: Earnings::new(now, secret),
             time_critical: [None; 2],
             counters: Counters::default(),
         }
@@ -162,6 +177,7 @@ impl Endpoint {
 
     /// Startup packets: addressed to no session, or to one that is being opened (RFC 7016 §2.3.6, §2.3.8).
     fn handle_startup(&mut self, now: Instant, transmit: Transmit, session: Option<SessionId>, datagram: &mut [u8]) {
+        let len = datagram.len();
         let Ok(mut plain) = self.startup_opener.open(datagram) else {
             self.counters.unverified += 1;
             return;
@@ -172,12 +188,15 @@ impl Endpoint {
             return;
         }
         self.is_answered = false;
+        self.received = len;
         for raw in packet::chunks(plain) {
             match Chunk::parse(raw) {
                 Ok(Chunk::PacketFragment(fragment)) => {
                     let session_id = session.map_or(0, SessionId::get);
                     if let Some(whole) = self.fragments.add(now, transmit.to, session_id, &fragment) {
+                        self.received = whole.len() + fragments::MIN_OVERHEAD;
                         self.handle_whole(now, transmit, session, &whole);
+                        self.received = len;
                     }
                 }
                 Ok(chunk) => self.handle_startup_chunk(now, transmit, session, &chunk, raw.payload),
@@ -356,6 +375,10 @@ impl Endpoint {
         }
         let deadline = session.deadline(&self.config);
         self.timers.arm(now, id, &mut session.armed, deadline);
+        if session.role() == Mode::Responder && moved_to != address {
+            let (from, to) = (NetworkPrefix::of(address.ip()), NetworkPrefix::of(moved_to.ip()));
+            self.config.sessions_by_prefix.moved(from, to);
+        }
         if was_open && (!is_open || moved_to != address) {
             self.by_address.remove(&address, id);
             if is_open {
@@ -374,6 +397,9 @@ impl Endpoint {
             && session.state() == State::Closed
             && !session.is_queued
         {
+            if session.role() == Mode::Responder {
+                self.config.sessions_by_prefix.remove(NetworkPrefix::of(session.transmit().to.ip()));
+            }
             self.slots.remove(id);
         }
     }

@@ -15,6 +15,11 @@ const REDIRECT_THRESHOLD: usize = 24;
 /// How long the first hello or keying is waited for; each repetition is waited for this much more than the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(1000);
 const MORE_WAIT: Duration = Duration::from_millis(1500);
+/// A hello that got no answer is padded to so many bytes when it is repeated: a responder whose certificate has lasting keys may not
+/// answer a stranger's shorter one, for it would send three times as much.
+const REPEATED_HELLO: usize = 420;
+/// RFC 7016 §2.2.4.
+const PADDING: u8 = 0xff;
 /// Tags are to be hard to guess (at least 8 bytes); 16 is what Flash's peers use, and some take nothing else.
 pub(crate) const TAG_LEN: usize = 16;
 
@@ -29,6 +34,11 @@ impl Backoff {
     /// The first time is now.
     fn new(now: Instant) -> Self {
         Self { wait: FIRST_WAIT, next: now }
+    }
+
+    /// It was done before.
+    fn is_repetition(&self) -> bool {
+        self.wait > FIRST_WAIT
     }
 
     /// Is it time? If so, the next time is set.
@@ -226,8 +236,15 @@ impl Initiation {
             Stage::Hello => {
                 let hello = IHello { epd: &self.epd, tag: &self.tag };
                 for candidate in &mut self.candidates {
+                    let is_repeated = candidate.backoff.is_repetition();
                     if candidate.backoff.is_due(now) {
-                        seal.push(outbox, candidate.transmit, 0, |out| hello.put(out));
+                        seal.push(outbox, candidate.transmit, 0, |out| {
+                            let is_put = hello.put(out);
+                            if is_repeated {
+                                out.resize(out.len().max(REPEATED_HELLO), PADDING);
+                            }
+                            is_put
+                        });
                     }
                 }
             }

@@ -15,6 +15,8 @@ use crate::wire::{Origin, TaggedAddress};
 const MARK: u8 = b'M';
 const TIME_LEN: usize = 8;
 const PROOF_LEN: usize = 16;
+/// The message of a check has so many bytes.
+pub(crate) const MESSAGE_LEN: usize = 1 + TIME_LEN + PROOF_LEN;
 /// Checks are at least this far apart.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// A reply that comes later than this proves nothing.

@@ -6,6 +6,7 @@ pub(crate) mod open;
 pub(crate) mod responder;
 mod rtt;
 mod state;
+pub(crate) mod used_cookies;
 
 pub(crate) use initiator::Initiation;
 pub(crate) use open::{Context, Established, Forwarded, Received, Session};

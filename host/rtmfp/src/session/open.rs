@@ -204,6 +204,7 @@ impl Session {
         from: SocketAddr,
         datagram: &mut [u8],
     ) -> Received {
+        let received = datagram.len();
         let mut plain = match self.opener.open(datagram) {
             Ok(plain) => plain,
             Err(rejected) => return Received::Rejected(rejected),
@@ -229,7 +230,7 @@ impl Session {
             self.flows.on_packet_end(&timing, header.time_critical_reverse);
             self.drain_flow_events(context);
             if from != self.transmit.to {
-                self.check_address(context, Transmit { interface, to: from });
+                self.check_address(context, Transmit { interface, to: from }, received);
             }
         }
         Received::Processed { time_critical: header.time_critical }

@@ -54,6 +54,11 @@ impl TaggedAddress {
         Ok(Self { address: SocketAddr::new(ip, take::u16(input)?), origin })
     }
 
+    /// How many bytes [`Self::put`] appends.
+    pub(crate) fn encoded_len(&self) -> usize {
+        if self.address.ip().to_canonical().is_ipv4() { 7 } else { 19 }
+    }
+
     /// Appends the address. An IPv4 address mapped into IPv6 is written as the IPv4 address that it is.
     pub fn put(&self, out: &mut Vec<u8>) {
         match self.address.ip().to_canonical() {

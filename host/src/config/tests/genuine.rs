@@ -51,6 +51,7 @@ fn the_server() {
     assert_eq!(server.idle_check_interval, seconds(30));
     let limits = Limits {
         max_sessions: Some(5000),
+        max_sessions_per_address: Some(300),
         max_pending_handshakes: 64,
         max_connection_rate: Some(500),
         max_connection_rate_per_address: Some(20),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, Event, PeerId, SessionId};
+use rtmfp::{Endpoint, Event, PeerId, Refusal, SessionId};
 use smallvec::SmallVec;
 
 use acting::Acting;
@@ -23,6 +23,7 @@ use super::mail::MailSender;
 use super::pending::Pendings;
 use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
+use super::refusals::Refusals;
 use crate::apps::message::{AppEvent, ClientStats};
 use crate::apps::{Applications, Instance, InstanceId, Seat};
 use crate::config::LookupMode;
@@ -47,6 +48,8 @@ pub struct Services {
     pub connection: Arc<Settings>,
     /// What is limited.
     pub rates: Rates,
+    /// Tells whom a limit has kept out.
+    pub refusals: Refusals,
     /// Messages that have waited for longer are not sent any more.
     pub max_unsent_age: Option<Duration>,
     /// What clients connect to.
@@ -195,6 +198,14 @@ impl Clients {
                     }
                     tracing::info!(%session, %reason, was_connected, "client gone");
                 }
+            }
+            Event::Refused { from, reason } => {
+                let limit = match reason {
+                    Refusal::Sessions => "MaxSessions",
+                    Refusal::SessionsOfPrefix => "MaxSessionsPerAddress",
+                    Refusal::Keyings | Refusal::KeyingsOfPrefix => "MaxPendingHandshakes",
+                };
+                self.services.refusals.tell(now, from.ip(), limit);
             }
             Event::OpenFailed { .. } | Event::Pong { .. } | Event::Keys { .. } => (),
             // The worker's own.

@@ -70,6 +70,13 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Tests a public key as [`KeyPair::agree`] does, without computing anything (RFC 7425 §4.6.2).
+    pub(crate) fn check_public_key(self, public: &[u8]) -> Result<(), UnacceptableKey> {
+        arithmetic::check_public_key(self, public)
+    }
+}
+
 /// A public key that fails one of the tests of RFC 7425 §4.6.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unacceptable Diffie-Hellman public key")]

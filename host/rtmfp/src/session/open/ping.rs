@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use super::{Context, Session};
 use crate::endpoint::{Event, InterfaceId, Transmit};
-use crate::session::mobility::Mobility;
+use crate::session::mobility::{self, Mobility};
 use crate::session::state::State;
 use crate::wire::PacketHeader;
 use crate::wire::chunk::kind;
-use crate::wire::packet::put_chunk;
+use crate::wire::packet::{self, put_chunk};
 
 /// The first byte of a ping that the application sent: it tells the reply from that of an address check.
 const APPLICATION_PING: u8 = b'A';
@@ -50,9 +50,16 @@ impl Session {
         }
     }
 
-    /// RFC 7016 §3.5.4.2: asks the address that a packet came from whether the far end is there.
-    pub(super) fn check_address(&mut self, context: &mut Context<'_>, transmit: Transmit) {
+    /// RFC 7016 §3.5.4.2: asks the address that a packet of `received` bytes came from whether the far end is there.
+    ///
+    /// Nobody has proven to be there, and a far end can say that its packets come from anywhere: a packet that is not a third of the
+    /// question asks for none. The shortest that the far end needs, a ping or an acknowledgement, is longer.
+    pub(super) fn check_address(&mut self, context: &mut Context<'_>, transmit: Transmit, received: usize) {
         let now = context.now;
+        let question = packet::MAX_HEADER_LEN + packet::CHUNK_HEADER_LEN + mobility::MESSAGE_LEN;
+        if self.sealer.datagram_len(question) >= 3 * received {
+            return;
+        }
         let mobility = self.mobility.get_or_insert_with(|| {
             let mut secret = [0; 16];
             (context.random)(&mut secret);

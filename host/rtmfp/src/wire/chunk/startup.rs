@@ -4,6 +4,11 @@ use super::kind;
 use crate::wire::packet::put_chunk;
 use crate::wire::{Malformed, TaggedAddress, take, vlu};
 
+/// What so many bytes take with their length before them.
+fn prefixed_len(len: usize) -> usize {
+    vlu::len(len as u64) + len
+}
+
 /// Initiator Hello (§2.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IHello<'a> {
@@ -17,6 +22,11 @@ impl<'a> IHello<'a> {
     /// Reads a payload.
     pub fn parse(mut payload: &'a [u8]) -> Result<Self, Malformed> {
         Ok(Self { epd: vlu::take_prefixed(&mut payload)?, tag: payload })
+    }
+
+    /// The length of the payload with a discriminator and a tag of these lengths.
+    pub(crate) fn payload_len(epd: usize, tag: usize) -> usize {
+        prefixed_len(epd) + tag
     }
 
     /// Appends the chunk.
@@ -47,6 +57,11 @@ impl<'a> ForwardedIHello<'a> {
         Ok(Self { epd, reply_address, tag: payload })
     }
 
+    /// The length of the payload.
+    pub(crate) fn payload_len(&self) -> usize {
+        prefixed_len(self.epd.len()) + self.reply_address.encoded_len() + self.tag.len()
+    }
+
     /// Appends the chunk.
     pub fn put(&self, out: &mut Vec<u8>) -> bool {
         put_chunk(kind::FORWARDED_IHELLO, out, |out| {
@@ -74,6 +89,11 @@ impl<'a> RHello<'a> {
         let tag_echo = vlu::take_prefixed(&mut payload)?;
         let cookie = vlu::take_prefixed(&mut payload)?;
         Ok(Self { tag_echo, cookie, certificate: payload })
+    }
+
+    /// The length of the payload with a tag, a cookie and a certificate of these lengths.
+    pub(crate) fn payload_len(tag: usize, cookie: usize, certificate: usize) -> usize {
+        prefixed_len(tag) + prefixed_len(cookie) + certificate
     }
 
     /// Appends the chunk.
@@ -106,6 +126,11 @@ impl<'a> Redirect<'a> {
         Ok(Self { tag_echo, destinations: payload })
     }
 
+    /// The length of the payload with a tag of this length, without its addresses.
+    pub(crate) fn payload_len(tag: usize) -> usize {
+        prefixed_len(tag)
+    }
+
     /// The addresses, in the order sent.
     pub fn destinations(&self) -> impl Iterator<Item = TaggedAddress> + use<'a> {
         let mut rest = self.destinations;
@@ -134,6 +159,11 @@ impl<'a> CookieChange<'a> {
     /// Reads a payload.
     pub fn parse(mut payload: &'a [u8]) -> Result<Self, Malformed> {
         Ok(Self { old_cookie: vlu::take_prefixed(&mut payload)?, new_cookie: payload })
+    }
+
+    /// The length of the payload with cookies of these lengths.
+    pub(crate) fn payload_len(old: usize, new: usize) -> usize {
+        prefixed_len(old) + new
     }
 
     /// Appends the chunk.

@@ -265,7 +265,7 @@ impl Participant {
                     self.tell_all(ground, |member| member.on_session_closed(now, peer));
                 }
             }
-            Event::Lookup(_) | Event::Keying(_) | Event::Keys { .. } | Event::Pong { .. } => (),
+            Event::Lookup(_) | Event::Keying(_) | Event::Keys { .. } | Event::Pong { .. } | Event::Refused { .. } => (),
         }
     }
 

@@ -196,6 +196,7 @@ impl Stage {
             tag: self.lookups.to_be_bytes().into_iter().collect(),
             interface: InterfaceId(1),
             asker: asker.map(|asker| asker.session),
+            received: 68,
         };
         let number = self.lookups;
         let pending = PendingLookup::new(0, lookup, asker, InstanceId(0));

@@ -67,6 +67,7 @@ fn lookup() -> AppEvent {
         tag: Default::default(),
         interface: rtmfp::InterfaceId(0),
         asker: None,
+        received: 68,
     };
     AppEvent::PeerLookup(PendingLookup::new(0, lookup, None, crate::apps::InstanceId(0)))
 }

@@ -1,0 +1,246 @@
+//! In which order handshakes are computed: fairly by address, and so that dear ones do not hold up cheap ones.
+//!
+//! Each address has a lane of its own, and the lanes take turns by the work that is in their jobs, so that an address waits for a
+//! turn of the others, not for all that they have queued. Handshakes in large groups take a hundred times the work of one in a
+//! small one and are apart: as long as both kinds wait, each gets half of the work that is done.
+
+use std::collections::{HashMap, VecDeque};
+
+use rtmfp::NetworkPrefix;
+use rtmfp::crypto::Group;
+
+/// A lane may hold this part of all places.
+const SHARE: usize = 4;
+
+/// Whose job it is; `None` is this server's own, which nobody can flood it with.
+type Owner = Option<NetworkPrefix>;
+
+/// The work in a handshake, in handshakes of group 2: the bits of the exponent times the square of the prime's length.
+fn work_of(group: Option<Group>) -> u32 {
+    match group {
+        None | Some(Group::Modp2) => 1,
+        Some(Group::Modp5) => 3,
+        Some(Group::Modp14) => 6,
+        Some(Group::Modp16) => 34,
+    }
+}
+
+/// The jobs of one owner.
+struct Lane<T> {
+    jobs: VecDeque<(u32, T)>,
+    /// Work that it may have done before the next lane has its turn.
+    turn: u32,
+}
+
+/// Jobs of about the same work.
+struct Kind<T> {
+    lanes: HashMap<Owner, Lane<T>>,
+    /// Whose turn it is, and whose it is next.
+    turns: VecDeque<Owner>,
+    /// The work that a lane may have done in a turn: that of the dearest job.
+    quantum: u32,
+    /// The work that was done of this kind.
+    done: u64,
+}
+
+impl<T> Kind<T> {
+    fn new(quantum: u32) -> Self {
+        Self { lanes: HashMap::new(), turns: VecDeque::new(), quantum, done: 0 }
+    }
+
+    fn push(&mut self, owner: Owner, work: u32, job: T) {
+        let lane = self.lanes.entry(owner).or_insert_with(|| {
+            self.turns.push_back(owner);
+            Lane { jobs: VecDeque::new(), turn: self.quantum }
+        });
+        lane.jobs.push_back((work, job));
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        loop {
+            let owner = *self.turns.front()?;
+            let lane = self.lanes.get_mut(&owner)?;
+            let work = lane.jobs.front().map_or(0, |(work, _)| *work);
+            if work > lane.turn {
+                lane.turn += self.quantum;
+                self.turns.rotate_left(1);
+                continue;
+            }
+            lane.turn -= work;
+            let (work, job) = lane.jobs.pop_front()?;
+            if lane.jobs.is_empty() {
+                self.lanes.remove(&owner);
+                self.turns.pop_front();
+            }
+            self.done += u64::from(work);
+            return Some(job);
+        }
+    }
+
+    /// The job that has waited least in the lane with the most jobs, if that lane has more than `above`.
+    fn take_from_longest(&mut self, above: usize) -> Option<T> {
+        let lanes = self.lanes.iter().filter(|(owner, _)| owner.is_some());
+        let (owner, lane) = lanes.max_by_key(|(_, lane)| lane.jobs.len())?;
+        if lane.jobs.len() <= above.max(1) {
+            return None;
+        }
+        let owner = *owner;
+        Some(self.lanes.get_mut(&owner)?.jobs.pop_back()?.1)
+    }
+
+    fn waiting(&self, owner: Owner) -> usize {
+        self.lanes.get(&owner).map_or(0, |lane| lane.jobs.len())
+    }
+
+    fn longest(&self) -> usize {
+        let lanes = self.lanes.iter().filter(|(owner, _)| owner.is_some());
+        lanes.map(|(_, lane)| lane.jobs.len()).max().unwrap_or(0)
+    }
+}
+
+/// Jobs that wait.
+pub(super) struct KeyingQueue<T> {
+    cheap: Kind<T>,
+    dear: Kind<T>,
+    len: usize,
+    max: usize,
+}
+
+impl<T> KeyingQueue<T> {
+    /// At most `max` jobs of others wait.
+    pub(super) fn new(max: usize) -> Self {
+        let (cheap, dear) = (Kind::new(work_of(Some(Group::Modp5))), Kind::new(work_of(Some(Group::Modp16))));
+        Self { cheap, dear, len: 0, max: max.max(1) }
+    }
+
+    /// Takes a job in. When there are too many, the address that has the most loses one, which comes back: perhaps this one.
+    pub(super) fn push(&mut self, owner: Owner, group: Option<Group>, job: T) -> Option<T> {
+        let work = work_of(group);
+        let is_dear = matches!(group, Some(Group::Modp14 | Group::Modp16));
+        let waiting = self.cheap.waiting(owner) + self.dear.waiting(owner);
+        let mut dropped = None;
+        if owner.is_some() {
+            if waiting >= self.max.div_ceil(SHARE) {
+                return Some(job);
+            }
+            if self.len >= self.max {
+                let longest =
+                    if self.dear.longest() >= self.cheap.longest() { &mut self.dear } else { &mut self.cheap };
+                match longest.take_from_longest(waiting) {
+                    Some(other) => dropped = Some(other),
+                    None => return Some(job),
+                }
+                self.len -= 1;
+            }
+        }
+        // A kind that nobody waited for has not saved up a claim to all of the time.
+        let (kind, other) = if is_dear { (&mut self.dear, &self.cheap) } else { (&mut self.cheap, &self.dear) };
+        if kind.turns.is_empty() {
+            kind.done = kind.done.max(other.done);
+        }
+        kind.push(owner, work, job);
+        self.len += 1;
+        dropped
+    }
+
+    /// The job to be done next.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let is_dear = self.cheap.turns.is_empty() || !self.dear.turns.is_empty() && self.dear.done < self.cheap.done;
+        let job = if is_dear { self.dear.pop() } else { self.cheap.pop() }?;
+        self.len -= 1;
+        Some(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: u8) -> Owner {
+        Some(NetworkPrefix::of([192, 0, 2, host].into()))
+    }
+
+    fn pop_until(queue: &mut KeyingQueue<u32>, job: u32) -> usize {
+        (1..).find(|_| queue.pop() == Some(job)).unwrap()
+    }
+
+    #[test]
+    fn an_address_waits_for_a_turn_of_the_others_and_not_for_all_that_they_have() {
+        let mut queue = KeyingQueue::new(4000);
+        for number in 0..900 {
+            assert_eq!(queue.push(address(1), Some(Group::Modp2), number), None);
+        }
+        assert_eq!(queue.push(address(2), Some(Group::Modp2), 5000), None);
+        assert!(pop_until(&mut queue, 5000) <= 4);
+    }
+
+    #[test]
+    fn each_address_has_its_jobs_done_in_their_order() {
+        let mut queue = KeyingQueue::new(1000);
+        for number in 0..100 {
+            queue.push(address(number as u8 % 3), Some(Group::Modp2), number);
+        }
+        let done: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(done.len(), 100);
+        for host in 0..3 {
+            assert!(done.iter().filter(|job| *job % 3 == host).is_sorted());
+        }
+        assert_eq!((queue.len, queue.cheap.lanes.len(), queue.cheap.turns.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn dear_groups_get_half_of_the_work_while_cheap_ones_wait() {
+        let mut queue = KeyingQueue::new(100_000);
+        for number in 0..200 {
+            for host in 1..=50 {
+                queue.push(address(host), Some(Group::Modp16), number);
+            }
+        }
+        for host in 100..200 {
+            queue.push(address(host), Some(Group::Modp2), 5000);
+        }
+        let mut dear = 0;
+        let mut cheap = 0;
+        while cheap < 100 {
+            if queue.pop() == Some(5000) { cheap += 1 } else { dear += 1 }
+        }
+        assert!((2..=4).contains(&dear), "{dear} of 34 times the work");
+    }
+
+    #[test]
+    fn a_kind_that_was_not_waited_for_does_not_catch_up() {
+        let mut queue = KeyingQueue::new(100_000);
+        for _ in 0..1000 {
+            queue.push(address(1), Some(Group::Modp2), 1);
+            queue.pop();
+        }
+        (0..100).for_each(|_| _ = queue.push(address(1), Some(Group::Modp16), 2));
+        (0..100).for_each(|_| _ = queue.push(address(2), Some(Group::Modp2), 1));
+        let first: Vec<_> = (0..30).filter_map(|_| queue.pop()).collect();
+        assert!(first.iter().filter(|job| **job == 2).count() <= 2, "{first:?}");
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_address_with_the_most_loses_one() {
+        let mut queue = KeyingQueue::new(8);
+        for host in 1..=4 {
+            for number in 0..2 {
+                let group = if host < 3 { Group::Modp14 } else { Group::Modp2 };
+                assert_eq!(queue.push(address(host), Some(group), u32::from(host) * 10 + number), None);
+            }
+        }
+        let dropped = queue.push(address(9), Some(Group::Modp2), 90);
+        assert!(dropped.is_some_and(|job| job % 10 == 1), "{dropped:?}: the latest of one that has two");
+        assert_eq!(queue.push(address(3), Some(Group::Modp2), 32), Some(32), "nobody has more than it");
+        assert_eq!(queue.len, 8);
+        assert!(pop_until(&mut queue, 90) <= 8);
+    }
+
+    #[test]
+    fn one_address_takes_a_quarter_of_the_places_and_the_servers_own_jobs_are_always_taken() {
+        let mut queue = KeyingQueue::new(40);
+        let taken = (0..100).filter(|job| queue.push(address(1), Some(Group::Modp2), *job).is_none());
+        assert_eq!(taken.count(), 10);
+        assert!((0..100).all(|job| queue.push(None, None, job).is_none()));
+    }
+}

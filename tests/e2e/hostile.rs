@@ -27,7 +27,7 @@ fn resident(process: u32) -> i64 {
 
 /// Strangers, each with an address and port of its own, say hello to the server at as many of its addresses, and get an answer.
 fn strangers(server_port: u16, numbers: std::ops::Range<u32>) {
-    let datagram = hello("rtmfp://server/app", [7; 16]);
+    let datagram = hello("rtmfp://server.example/app", [7; 16]);
     for first in numbers.clone().step_by(CROWD as usize) {
         let crowd: Vec<UdpSocket> = (first..numbers.end.min(first + CROWD))
             .map(|number| {
@@ -77,7 +77,7 @@ async fn lookups_of_nobody_cost_no_memory() {
             stranger.send_to(&lookup(PeerId(id), [3; 16]), server.addresses[0]).unwrap();
         }
         // They get no answer; when this is answered, they have been seen.
-        stranger.send_to(&hello("rtmfp://server/app", [3; 16]), server.addresses[0]).unwrap();
+        stranger.send_to(&hello("rtmfp://server.example/app", [3; 16]), server.addresses[0]).unwrap();
         let mut bytes = [0; 2048];
         let (len, _) = stranger.recv_from(&mut bytes).unwrap();
         assert_eq!(answer(&mut bytes[..len]), Some(Answer::Hello));

@@ -259,8 +259,8 @@ const ENTRIES: &[Entry] = &[
     ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxLookupRatePerAddress",
         RATE,
-        "2000",
-        "Peer lookups in a second from one IP address; those beyond it get no answer, and clients repeat them. Hundreds of clients behind one NAT ask some times each when they join a group; scripts, plugins and registries that are asked each time cannot stand a hundred times that",
+        "20000",
+        "Peer lookups in a second from one IP address; those beyond it get no answer, and clients repeat them. Many more than all the clients behind one NAT make when they join a group together, and a flood takes a tenth of a processor. What a script or plugin that is asked each time can stand is for MaxLookupRate in Application.xml to say",
     ),
     ours(
         "Server/PeerRegistry/Plugin@path",

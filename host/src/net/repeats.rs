@@ -63,6 +63,7 @@ mod tests {
             tag: SmallVec::from_slice(&number.to_be_bytes()),
             interface: InterfaceId(0),
             asker: None,
+            received: 68,
         }
     }
 

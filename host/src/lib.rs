@@ -1,5 +1,8 @@
 //! introd: an RTMFP introducer. This library holds everything the `introd` program is made of.
 
+// What serves must not wait for a terminal or a pipe: it says what it has to say through `log`.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod apps;
 pub mod cli;
 pub mod client;
@@ -7,6 +10,7 @@ pub mod config;
 pub mod flash;
 pub mod groups;
 pub mod introducer;
+pub mod log;
 pub mod net;
 pub mod peer;
 pub mod policy;

@@ -7,3 +7,13 @@ fn independent_clients_are_introduced() {
     let said = independent::run("meeting.py", &[]);
     assert!(said.is_none_or(|said| said.contains("met")));
 }
+
+#[test]
+fn a_server_whose_output_nobody_takes_serves_on_and_stops_when_told() {
+    independent::run("output.py", &[]);
+}
+
+#[test]
+fn strangers_neither_forge_lines_of_the_log_nor_flood_it() {
+    independent::run("log_text.py", &[]);
+}

@@ -7,14 +7,19 @@ mod probe;
 mod run;
 mod test;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use crate::log;
 use crate::record::Recorder;
+
+/// How long the end of the program waits for its output to be read.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An RTMFP introducer: peers meet through their NATs, policy decides who.
 #[derive(Parser)]
@@ -45,37 +50,33 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match cli.command {
-        None => run::run(&cli.run),
-        Some(Command::Run(args)) => run::run(&args),
-        Some(Command::CheckConfig(args)) => check_config::check_config(&args),
-        Some(Command::Plugins(args)) => plugins::plugins(&args),
-        Some(Command::Bench(args)) => bench::run(&args),
-        Some(Command::Test(args)) => test::test(&args),
-        Some(Command::Probe(args)) => return probe::run(&args),
+        None => done(run::run(&cli.run)),
+        Some(Command::Run(args)) => done(run::run(&args)),
+        Some(Command::CheckConfig(args)) => done(check_config::check_config(&args)),
+        Some(Command::Plugins(args)) => done(plugins::plugins(&args)),
+        Some(Command::Bench(args)) => done(bench::run(&args)),
+        Some(Command::Test(args)) => done(test::test(&args)),
+        Some(Command::Probe(args)) => Ok(probe::run(&args)),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("introd: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let code = result.unwrap_or_else(|error: anyhow::Error| {
+        log::complain(&format!("introd: {error:#}\n"));
+        ExitCode::FAILURE
+    });
+    log::flush(Instant::now() + FLUSH_TIMEOUT);
+    code
 }
 
-/// Prints to standard output. Whoever reads it may have gone away; that is no reason to stop.
+/// Prints to standard output. A reader that has gone away is no reason to stop.
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Sends log lines to standard error; the level is that of `RUST_LOG`, or `default`.
-fn start_logging(default: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    // A second call in one process (tests) keeps what the first set up.
-    let ansi = std::io::stderr().is_terminal();
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).try_init();
+/// Sends the log of a command that serves nobody to standard error; the level is that of `RUST_LOG`, or `level`.
+fn start_logging(level: &str) {
+    log::start(level, 0);
 }
 
 /// Begins a recording, if one is wanted.
@@ -89,6 +90,6 @@ fn recorder(path: Option<&Path>, description: &str) -> anyhow::Result<Option<Rec
 /// Writes a recording out, and says what is in it.
 fn finish_recording(recorder: &Recorder) -> anyhow::Result<()> {
     let summary = recorder.finish().context("the recording cannot be written")?;
-    eprintln!("recorded {} packets of {} sessions", summary.packets, summary.sessions);
+    log::complain(&format!("recorded {} packets of {} sessions\n", summary.packets, summary.sessions));
     Ok(())
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Loaded};
+use crate::log::{self, CONFIGURATION};
 use crate::server::{DEFAULT_PORT, Server, ServerSettings};
 
 #[derive(Args)]
@@ -24,6 +25,9 @@ pub(super) struct RunArgs {
     /// Write all traffic into this file, with its keys: whoever has the file can read everything.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Log lines of one kind and application that are written in ten seconds; further ones are counted. 0: no limit.
+    #[arg(long, value_name = "N", default_value_t = log::DEFAULT_LIMIT)]
+    log_limit: u32,
 }
 
 /// `ADDR:PORT`, `ADDR`, `:PORT` or `PORT`.
@@ -41,7 +45,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    super::start_logging("info");
+    log::start("info", args.log_limit);
     let loaded = load(args.conf.as_deref())?;
     let recorder = super::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
@@ -66,7 +70,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 _ = hangup.recv() => reload(&server, args.conf.as_deref()),
             }
         }
-        println!("introd stops: closing {} clients", server.peers());
+        log::say(&format!("introd stops: closing {} clients\n", server.peers()));
         server.stop();
         let counters = server.counters();
         for (name, count) in counters.iter() {
@@ -87,16 +91,16 @@ fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     let mut loaded = Config::load(dir)
         .map_err(|problems| anyhow::anyhow!("the configuration is not in order; nothing was started\n{problems}"))?;
     for host in loaded.config.resolve_hosts() {
-        tracing::warn!(host, "an access rule names a host that has no address now: it matches nobody");
+        tracing::warn!(target: CONFIGURATION, host, "an access rule names a host that has no address now: it matches nobody");
     }
     for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(target: CONFIGURATION, "{warning}");
     }
     for broken in &loaded.broken {
         for problem in &broken.problems {
-            tracing::error!("{problem}");
+            tracing::error!(target: CONFIGURATION, "{problem}");
         }
-        tracing::error!("application {} runs with the settings of its virtual host", broken.application);
+        tracing::error!(target: CONFIGURATION, "application {} runs with the settings of its virtual host", broken.application);
     }
     Ok(loaded)
 }
@@ -105,14 +109,14 @@ fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
 fn reload(server: &Server, dir: Option<&Path>) {
     match load(dir).and_then(|loaded| Ok(server.reconfigure(loaded.config)?)) {
         Ok(pending) => {
-            println!("introd has read its configuration anew");
+            log::say("introd has read its configuration anew\n");
             for what in pending {
-                tracing::warn!("at the next start only: {what}");
+                tracing::warn!(target: CONFIGURATION, "at the next start only: {what}");
             }
         }
         Err(error) => {
-            tracing::error!("the old configuration stays: {error:#}");
-            println!("introd keeps its old configuration");
+            tracing::error!(target: CONFIGURATION, "the old configuration stays: {error:#}");
+            log::say("introd keeps its old configuration\n");
         }
     }
 }
@@ -120,7 +124,7 @@ fn reload(server: &Server, dir: Option<&Path>) {
 /// Says where the server listens, and what to do next.
 fn announce(addresses: &[SocketAddr]) {
     for address in addresses {
-        println!("introd {} listens on UDP {address}", env!("CARGO_PKG_VERSION"));
+        log::say(&format!("introd {} listens on UDP {address}\n", env!("CARGO_PKG_VERSION")));
     }
     let Some(first) = addresses.first() else { return };
     let reachable = match first.ip() {
@@ -134,6 +138,7 @@ fn announce(addresses: &[SocketAddr]) {
     } else {
         host.to_string()
     };
-    println!("try it from another shell:  introd probe --meet rtmfp://{authority}/any/room");
-    println!("stop it with Ctrl-C");
+    log::say(&format!(
+        "try it from another shell:  introd probe --meet rtmfp://{authority}/any/room\nstop it with Ctrl-C\n"
+    ));
 }

@@ -21,7 +21,7 @@ pub(super) fn test(args: &TestArgs) -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for folder in &args.folders {
         if args.folders.len() > 1 {
-            println!("{}:", folder.display());
+            super::say(&format!("{}:\n", folder.display()));
         }
         let passed = testing::run(folder, &mut stdout())
             .with_context(|| format!("the tests in {} cannot be run", folder.display()))?;

@@ -1,5 +1,6 @@
 //! What a run came to, for people and for programs.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -94,28 +95,30 @@ impl Report {
     /// Prints it.
     pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
         if as_json {
-            println!("{}", serde_json::to_string(self)?);
+            crate::cli::say(&format!("{}\n", serde_json::to_string(self)?));
             return Ok(());
         }
-        println!("{} {} in {:.2} s: {:.0} per second", self.done, self.operation, self.seconds, self.per_second);
+        let mut text = String::new();
+        writeln!(text, "{} {} in {:.2} s: {:.0} per second", self.done, self.operation, self.seconds, self.per_second)?;
         if self.lost > 0 {
-            println!("  not answered  {}", self.lost);
+            writeln!(text, "  not answered  {}", self.lost)?;
         }
         if let Some(forwarded) = self.forwarded {
-            println!("  forwarded     {forwarded} hellos came to the targets");
+            writeln!(text, "  forwarded     {forwarded} hellos came to the targets")?;
         }
         let Percentiles { p50, p90, p99, p999, max } = &self.latency_us;
-        println!("  latency       p50 {p50:.0}  p90 {p90:.0}  p99 {p99:.0}  p99.9 {p999:.0}  max {max:.0} us");
+        writeln!(text, "  latency       p50 {p50:.0}  p90 {p90:.0}  p99 {p99:.0}  p99.9 {p999:.0}  max {max:.0} us")?;
         if let (Some(cpu), Some(busy)) = (self.server_cpu_us, self.server_busy) {
-            println!("  server CPU    {cpu:.2} us each; {:.0} % of a processor", 100.0 * busy);
+            writeln!(text, "  server CPU    {cpu:.2} us each; {:.0} % of a processor", 100.0 * busy)?;
         }
         if let Some(bytes) = self.server_bytes_per_session {
-            println!("  server memory {bytes:.0} bytes per session");
+            writeln!(text, "  server memory {bytes:.0} bytes per session")?;
         }
         if let Some(rate) = self.server_megabytes_per_cpu_second {
-            println!("  server takes  {rate:.0} MB a second of its CPU time");
+            writeln!(text, "  server takes  {rate:.0} MB a second of its CPU time")?;
         }
-        println!("  load          {:.0} % of a processor", 100.0 * self.load_busy);
+        writeln!(text, "  load          {:.0} % of a processor", 100.0 * self.load_busy)?;
+        crate::cli::say(&text);
         Ok(())
     }
 }

@@ -18,7 +18,9 @@ pub(super) fn run(
     let sources = Sources::new(options.server, wanted)?;
     let count = sources.count();
     if count < wanted {
-        eprintln!("introd: the limit on open files allows {count} sessions; raise it with ulimit -n");
+        crate::log::complain(&format!(
+            "introd: the limit on open files allows {count} sessions; raise it with ulimit -n\n"
+        ));
     }
     let mut fleet = Fleet::new(FleetOptions { goal: Goal::Connected, ..options }, sources)?;
     let before = process.map(Process::resident).transpose()?;

@@ -117,8 +117,7 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
             if !report.is_printed && (args.json || report.connected) {
                 report.print(args.json);
             }
-            eprintln!("introd probe: {failure}");
-            eprintln!("check {}", failure.check);
+            crate::log::complain(&format!("introd probe: {failure}\ncheck {}\n", failure.check));
             ExitCode::FAILURE
         }
     }

@@ -134,7 +134,7 @@ impl Report {
     fn print_json(&self) {
         match serde_json::to_string(self) {
             Ok(text) => crate::cli::say(&format!("{text}\n")),
-            Err(error) => eprintln!("introd probe: {error}"),
+            Err(error) => crate::log::complain(&format!("introd probe: {error}\n")),
         }
     }
 

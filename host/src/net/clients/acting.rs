@@ -18,6 +18,7 @@ use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::peer_info::{PeerInfo, behind_nat};
 use crate::flash::server::{Action, AnswerError, Call, ConnectRequest, Rejection};
 use crate::introducer::Counter;
+use crate::log;
 use crate::net::listener::Listener;
 use crate::net::mail::MailSender;
 use crate::net::pending::Pendings;
@@ -101,7 +102,9 @@ impl Acting<'_> {
         let seat = match self.services.applications.admit(adaptor, &request, info.far_address.ip()) {
             Ok(seat) => seat,
             Err(refusal) => {
-                tracing::info!(%session, address = %info.far_address, uri = %request.tc_url, %refusal, "client refused");
+                let path = &request.path;
+                let app = format_args!("{}/{}", path.application, path.instance);
+                log::refused("connect", info.far_address, &app, "the server", &refusal);
                 self.reject(client, refusal.to_rejection());
                 return;
             }
@@ -130,6 +133,15 @@ impl Acting<'_> {
         };
         if actor.tell(AppEvent::Connect { client: client_id(session), info }).is_err() {
             self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
+            if let Some((info, (_, seat))) = self.endpoint.session(session).zip(client.place.as_ref()) {
+                log::refused(
+                    "connect",
+                    info.far_address,
+                    seat.instance().name(),
+                    "the server",
+                    &"the application is busy",
+                );
+            }
             // It was not told of the client, and is not to be told that the client is gone.
             if let Some((_, seat)) = client.place.take() {
                 for plugin in seat.instance().plugins().iter() {

@@ -11,6 +11,7 @@ use crate::apps::Seat;
 use crate::apps::message::ClientInfo;
 use crate::config::Fallback;
 use crate::flash::server::Rejection;
+use crate::log;
 use crate::net::pending::{Waiting, WaitingConnect};
 use crate::net::ports::Ports;
 use crate::policy::native::{Chain, ConnectEvent, Outcome, Place, Verdict};
@@ -73,8 +74,9 @@ impl Acting<'_> {
         last: usize,
         rejection: Rejection,
     ) {
-        let (session, app, description) = (self.session, seat.instance().name(), &rejection.description);
-        tracing::info!(%session, address = %info.far_address, %app, description, "client refused by a plugin");
+        let (session, app) = (self.session, seat.instance().name());
+        let policy = chain.get(last).map_or("a plugin", |plugin| plugin.library().name());
+        log::refused("connect", info.far_address, app, policy, &rejection.description);
         for plugin in chain.iter().take(last + 1) {
             plugin.disconnect(session, info.far_id, Place::from(app), "turned away");
         }

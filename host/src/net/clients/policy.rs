@@ -14,6 +14,7 @@ use crate::flash::amf::Value;
 use crate::flash::command::{Level, info};
 use crate::flash::server::CallError;
 use crate::introducer::Counter;
+use crate::log;
 use crate::net::ports::Ports;
 
 /// A client's name among all workers: its session id says which worker has it.
@@ -63,7 +64,12 @@ impl Clients {
         };
         match command {
             AppCommand::Accept { .. } => acting.accept(client, None),
-            AppCommand::Reject { rejection, .. } => acting.reject(client, rejection),
+            AppCommand::Reject { rejection, .. } => {
+                if let Some((info, (_, seat))) = acting.endpoint.session(session).zip(client.place.as_ref()) {
+                    log::refused("connect", info.far_address, seat.instance().name(), "script", &rejection.description);
+                }
+                acting.reject(client, rejection);
+            }
             AppCommand::Disconnect { .. } => client.connection.close(acting.actions),
             AppCommand::Call { method, arguments, token, .. } => {
                 call(client, session, &method, arguments, token, acting.actions);

@@ -28,6 +28,15 @@ impl fmt::Display for Failure {
     }
 }
 
+impl Failure {
+    /// The calls that led there, in one line.
+    pub(super) fn calls(&self) -> String {
+        let lines =
+            self.traceback.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "stack traceback:");
+        lines.collect::<Vec<_>>().join(" < ")
+    }
+}
+
 /// How many calls are looked through for one of the script's own.
 const MAX_LEVELS: usize = 32;
 /// What the prelude is called in messages.

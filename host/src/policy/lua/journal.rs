@@ -37,8 +37,8 @@ impl Journal {
             handler,
             file = failure.file,
             line = failure.line,
-            "{failure}\n{}",
-            failure.traceback
+            traceback = failure.calls(),
+            "{failure}"
         );
         self.keep(Entry::Failure(handler.to_owned(), failure.clone()));
     }

@@ -9,6 +9,7 @@ use super::opaque::Opaque;
 use super::state::State;
 use super::{application, client, clients, group_specifier, lookup_event, pattern, shared_registry, timers};
 use crate::flash::amf;
+use crate::log::text::shown;
 
 /// Makes the table of natives, and the globals that are no functions of the prelude's.
 pub(super) fn install(lua: &Lua, state: &Rc<State>) -> Result<Table> {
@@ -128,7 +129,7 @@ fn output(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
                 line.push_str(if index > 0 { " " } else { "" });
                 let text: Value = tostring.call(value)?;
                 if let Value::String(text) = text {
-                    line.push_str(&text.to_string_lossy());
+                    line.push_str(&shown(&text.to_string_lossy()));
                 }
                 if line.len() > MAX_LINE {
                     line = line.chars().take(MAX_LINE).collect();

@@ -140,8 +140,8 @@ async fn start(shared: &Arc<Shared>, registry: &Arc<dyn Registry>) -> Option<Run
                     %folder,
                     file = failure.file,
                     line = failure.line,
-                    "the script does not load: {failure}\n{}",
-                    failure.traceback
+                    traceback = failure.calls(),
+                    "the script does not load: {failure}"
                 );
                 shared.set_failure(failure);
                 shared.answer_for_script();

@@ -1,0 +1,278 @@
+//! A bounded queue before a file descriptor, and the thread that writes what is in it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// The most records that wait, and the most bytes of them. What is beyond is dropped, counted and reported.
+const MAX_RECORDS: usize = 8192;
+const MAX_BYTES: usize = 2 << 20;
+/// How long to wait before another try when nothing can be written.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Takes records without ever waiting, and writes them in order.
+#[derive(Clone)]
+pub(super) struct Output(Arc<Shared>);
+
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Something has been queued, or everything has to be written now.
+    wanted: Condvar,
+    /// Everything has been written.
+    written: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    records: VecDeque<Box<[u8]>>,
+    bytes: usize,
+    /// Records dropped since the last report.
+    dropped: u64,
+    /// Whether the thread holds a record that is not wholly written.
+    is_writing: bool,
+    /// Whether the thread is to report repetitions now.
+    is_flushing: bool,
+}
+
+impl Output {
+    /// Starts the thread, called `name`, that writes to `file`. It calls `report` every `every`,
+    /// and with true before a flush ends; what that adds is written.
+    ///
+    /// A thread that cannot be started leaves an output that drops everything: nothing that serves depends on it.
+    pub(super) fn start(
+        name: &str,
+        file: impl AsFd + Send + 'static,
+        every: Duration,
+        report: impl Fn(&mut Vec<String>, bool) + Send + 'static,
+    ) -> Self {
+        let output =
+            Self(Arc::new(Shared { queue: Mutex::default(), wanted: Condvar::new(), written: Condvar::new() }));
+        let shared = Arc::clone(&output.0);
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let _ = thread.spawn(move || shared.write_all(&file, every, &report));
+        output
+    }
+
+    /// Queues a record, or drops and counts it if too much waits.
+    pub(super) fn push(&self, record: &[u8]) {
+        let mut queue = self.0.queue();
+        if queue.records.len() >= MAX_RECORDS || queue.bytes + record.len() > MAX_BYTES {
+            queue.dropped += 1;
+            return;
+        }
+        queue.bytes += record.len();
+        queue.records.push_back(record.into());
+        drop(queue);
+        self.0.wanted.notify_one();
+    }
+
+    /// Waits until everything that was queued has been written, until the deadline at most.
+    pub(super) fn flush(&self, deadline: Instant) {
+        let mut queue = self.0.queue();
+        queue.is_flushing = true;
+        self.0.wanted.notify_one();
+        while queue.is_flushing || queue.is_writing || !queue.records.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            queue = self.0.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // A change under the lock is made in steps that cannot panic halfway.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, file: &impl AsFd, every: Duration, report: &impl Fn(&mut Vec<String>, bool)) {
+        let mut next_report = Instant::now() + every;
+        // Dropped records that no line reports yet, and why the last of those that reached this thread was.
+        let (mut lost, mut why) = (0, None);
+        loop {
+            let now = Instant::now();
+            let mut queue = self.queue();
+            if queue.is_flushing || now >= next_report {
+                let is_last = queue.is_flushing;
+                next_report = now + every;
+                drop(queue);
+                let mut lines = Vec::new();
+                report(&mut lines, is_last);
+                queue = self.queue();
+                queue.is_flushing &= !is_last;
+                for line in lines {
+                    queue.bytes += line.len();
+                    queue.records.push_back(line.into_bytes().into());
+                }
+            }
+            let Some(record) = queue.records.pop_front() else {
+                self.written.notify_all();
+                let left = next_report.saturating_duration_since(now);
+                // Spurious wake-ups do no harm.
+                drop(self.wanted.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner));
+                continue;
+            };
+            queue.bytes -= record.len();
+            queue.is_writing = true;
+            lost += std::mem::take(&mut queue.dropped);
+            drop(queue);
+            match write(file, &record) {
+                Ok(()) if lost > 0 => {
+                    let cause = why.take().unwrap_or(Errno::AGAIN);
+                    let cause = if cause == Errno::AGAIN {
+                        "nothing read them".to_owned()
+                    } else {
+                        io::Error::from(cause).to_string()
+                    };
+                    let report = format!("introd: {lost} lines were not written: {cause}\n");
+                    if write(file, report.as_bytes()).is_ok() {
+                        lost = 0;
+                    }
+                }
+                Ok(()) => (),
+                Err(error) => {
+                    lost += 1;
+                    why = Some(error);
+                }
+            }
+            let mut queue = self.queue();
+            queue.is_writing = false;
+            if queue.records.is_empty() {
+                self.written.notify_all();
+            }
+        }
+    }
+}
+
+/// Writes a record whole. It is given up when the file takes nothing for good (its reader is gone, the terminal is gone), and after a
+/// while when the disk is full; a pipe that is not read is waited for, without end.
+fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
+    let mut rest = record;
+    while !rest.is_empty() {
+        match rustix::io::write(file, rest) {
+            Ok(written) => rest = &rest[written.min(rest.len())..],
+            Err(Errno::INTR) => (),
+            Err(Errno::AGAIN) => {
+                let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(RETRY.subsec_nanos()) };
+                let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], Some(&timeout));
+            }
+            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
+                std::thread::sleep(RETRY);
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::{Read as _, pipe};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn soon() -> Instant {
+        Instant::now() + LONG
+    }
+
+    fn start(file: impl AsFd + Send + 'static) -> Output {
+        Output::start("test", file, LONG, |_, _| ())
+    }
+
+    #[test]
+    fn records_are_written_in_order() {
+        let (reader, writer) = pipe().unwrap();
+        let output = start(writer.try_clone().unwrap());
+        for number in 0..100 {
+            output.push(format!("{number}\n").as_bytes());
+        }
+        output.flush(soon());
+        let mut text = [0; 290];
+        io::BufReader::new(reader).read_exact(&mut text).unwrap();
+        assert_eq!(text.to_vec(), (0..100).map(|number| format!("{number}\n")).collect::<String>().into_bytes());
+        drop(writer);
+    }
+
+    #[test]
+    fn a_pipe_that_is_not_read_costs_lines_and_they_are_counted() {
+        let (reader, writer) = pipe().unwrap();
+        let output = start(writer);
+        let record = [b'x'; 1023].iter().chain(b"\n").copied().collect::<Vec<u8>>();
+        // More than the pipe and the queue hold together.
+        for _ in 0..MAX_RECORDS {
+            output.push(&record);
+        }
+        let queue = output.0.queue();
+        let dropped = queue.dropped;
+        assert!(dropped > 0 && !queue.records.is_empty() && queue.bytes <= MAX_BYTES);
+        drop(queue);
+        let reading = std::thread::spawn(move || {
+            let mut found = String::new();
+            let mut bytes = [0; 4096];
+            let mut reader = reader;
+            while !found.contains("lines were not written: nothing read them\n") {
+                let read = reader.read(&mut bytes).unwrap();
+                found.extend(String::from_utf8_lossy(&bytes[..read]).chars().filter(|c| *c != 'x'));
+            }
+            found
+        });
+        let found = reading.join().unwrap();
+        assert!(found.contains(&format!("introd: {dropped} lines were not written")), "{found}");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_reader_that_is_gone_are_survived() {
+        let full = start(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        full.push(b"lost\n");
+        full.flush(soon());
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let gone = start(writer);
+        gone.push(b"lost\n");
+        gone.push(b"lost too\n");
+        gone.flush(soon());
+        assert!(gone.0.queue().records.is_empty());
+    }
+
+    #[test]
+    fn a_flush_ends_at_its_deadline() {
+        let (reader, writer) = pipe().unwrap();
+        let output = start(writer);
+        output.push(&[b'x'; 1 << 20]);
+        output.flush(Instant::now() + Duration::from_millis(10));
+        let queue = output.0.queue();
+        assert!(queue.is_writing || !queue.records.is_empty());
+        drop(queue);
+        drop(output);
+        drop(reader);
+    }
+
+    #[test]
+    fn reports_are_written_at_a_flush() {
+        let (reader, writer) = pipe().unwrap();
+        let output = Output::start("test", writer, LONG, |lines, is_last| {
+            if is_last {
+                lines.push("a report\n".to_owned());
+            }
+        });
+        output.push(b"a record\n");
+        output.flush(soon());
+        drop(output);
+        let mut bytes = [0; 18];
+        io::BufReader::new(reader).read_exact(&mut bytes).unwrap();
+        let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        lines.sort_unstable();
+        assert_eq!(lines, [&b"a record\n"[..], b"a report\n"]);
+    }
+}

@@ -101,9 +101,14 @@ impl Applications {
         &self.guards
     }
 
+    /// Whether an adaptor keeps addresses out. Costs one read of memory.
+    pub fn has_adaptor_rules(&self) -> bool {
+        self.has_adaptor_rules.load(Ordering::Acquire)
+    }
+
     /// Whether the access rules of the adaptor at that place in the configuration let an address in.
     pub fn adaptor_permits(&self, adaptor: usize, ip: IpAddr) -> bool {
-        !self.has_adaptor_rules.load(Ordering::Acquire) || adaptor_at(&self.config.load(), adaptor).access.permits(ip)
+        adaptor_at(&self.config.load(), adaptor).access.permits(ip)
     }
 
     /// Whether a lookup that neither comes from a client nor is for one is refused whatever a policy would say: by the access rules

@@ -80,6 +80,65 @@ fn new_settings_reach_the_instances_there_are() {
     assert_eq!(seat.instance().settings().peer_lookup_events, LookupMode::All);
 }
 
+#[test]
+fn who_has_a_say_and_whom_the_rules_bar() {
+    use crate::config::{Access, LookupMode, LookupsFrom};
+    type Change = fn(&mut Config);
+    fn settings(config: &mut Config) -> &mut Application {
+        Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults)
+    }
+    // What the configuration says; whether the instance has a say; whether a client and a stranger from that address are barred.
+    let cases: [(&str, Change, bool, bool, bool); 6] = [
+        ("nothing", |_| (), false, false, false),
+        (
+            "a script that is not there",
+            |config| settings(config).peer_lookup_events = LookupMode::All,
+            true,
+            false,
+            false,
+        ),
+        ("mode Partial", |config| settings(config).peer_lookup_events = LookupMode::Partial, false, false, false),
+        ("clients only", |config| settings(config).lookups_from = LookupsFrom::Clients, true, false, true),
+        ("the adaptor", |config| config.default_adaptor.access = Access::nobody(), true, true, true),
+        ("the virtual host", |config| config.default_adaptor.default_vhost.access = Access::nobody(), true, true, true),
+    ];
+    for (what, change, has_say, bars_clients, bars_strangers) in cases {
+        let applications = applications(|_| ());
+        let seat = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
+        let id = seat.instance().id();
+        assert!(!applications.guards().has(id));
+        let mut config = Config::built_in();
+        change(&mut config);
+        applications.reconfigure(config);
+        let instance = seat.instance();
+        assert_eq!((instance.has_say(), applications.guards().has(id)), (has_say, has_say), "{what}");
+        assert_eq!(instance.bars(localhost(), true), bars_clients, "{what}");
+        assert_eq!(instance.bars(localhost(), false), bars_strangers, "{what}");
+        assert_eq!(instance.permits(localhost()), !bars_clients, "{what}");
+        // What holds for those who are nobody's clients, and look for nobody's.
+        assert_eq!(applications.bars_strangers(0, localhost()), bars_strangers, "{what}");
+        assert_eq!(applications.has_adaptor_rules(), what == "the adaptor");
+        applications.reconfigure(Config::built_in());
+        assert!(!applications.guards().has(id) && !applications.bars_strangers(0, localhost()), "{what}");
+    }
+}
+
+#[test]
+fn an_instance_with_a_script_has_a_say_in_mode_partial() {
+    use crate::config::LookupMode;
+    let mut config = Config::built_in();
+    let vhost = &mut config.default_adaptor.default_vhost;
+    Arc::make_mut(&mut vhost.defaults).peer_lookup_events = LookupMode::Partial;
+    let settings = Arc::clone(&vhost.defaults);
+    vhost.applications.insert("a".to_owned(), crate::config::Registered { folder: "/nonexistent".into(), settings });
+    let plugins = Arc::new(Plugins::new(1));
+    let applications = Arc::new(Applications::new(config, Some(Arc::new(Makes::default())), plugins));
+    let with = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
+    let without = applications.admit(0, &request("rtmfp://host/b"), localhost()).unwrap();
+    assert!(applications.guards().has(with.instance().id()));
+    assert!(!applications.guards().has(without.instance().id()));
+}
+
 /// A policy that decides nothing, in the state that a test wants.
 #[derive(Default)]
 struct Idle {

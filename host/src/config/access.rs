@@ -56,6 +56,12 @@ impl Access {
         Self { allow: vec![Rule::All], deny: Vec::new(), order: Order::AllowDeny }
     }
 
+    /// Nobody may come.
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self { allow: Vec::new(), deny: vec![Rule::All], order: Order::AllowDeny }
+    }
+
     /// The elements Allow, Deny and Order.
     pub(super) fn read(view: &View<'_>, parent: &str) -> Self {
         Self {

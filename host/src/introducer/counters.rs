@@ -20,6 +20,8 @@ pub enum Counter {
     Unanswered,
     /// A lookup came too soon after others of the same asker or address, and was dropped. AMS has no such counter.
     OverRate,
+    /// A hello, a lookup or a keying came from an address that the adaptor's access rules deny, and was ignored. AMS has no such counter.
+    AddressesDenied,
     /// A client joined a group.
     GroupJoins,
     /// A client left a group, or was gone.
@@ -51,7 +53,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 20] = [
+    pub const ALL: [Counter; 21] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -59,6 +61,7 @@ impl Counter {
         Self::UnknownTargets,
         Self::Unanswered,
         Self::OverRate,
+        Self::AddressesDenied,
         Self::GroupJoins,
         Self::GroupLeaves,
         Self::GroupJoinsRefused,
@@ -84,6 +87,7 @@ impl Counter {
             Self::UnknownTargets => "rtmfp_lookups_unknown",
             Self::Unanswered => "rtmfp_lookups_unanswered",
             Self::OverRate => "rtmfp_lookups_over_rate",
+            Self::AddressesDenied => "rtmfp_addresses_denied",
             Self::GroupJoins => "group_join",
             Self::GroupLeaves => "group_leave",
             Self::GroupJoinsRefused => "group_join_refused",
@@ -185,6 +189,7 @@ mod tests {
                 ("rtmfp_lookups_unknown", 0),
                 ("rtmfp_lookups_unanswered", 0),
                 ("rtmfp_lookups_over_rate", 0),
+                ("rtmfp_addresses_denied", 0),
                 ("group_join", 0),
                 ("group_leave", 0),
                 ("group_join_refused", 0),

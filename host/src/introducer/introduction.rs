@@ -104,6 +104,11 @@ pub fn published(peer: &Peer, relays: &[SocketAddr]) -> SmallVec<[TaggedAddress;
     direct.take(MAX_ADDRESSES - relays.len()).chain(relays).collect()
 }
 
+/// What a server tells others of a peer whose addresses it keeps to itself: that whoever looks for the peer is to ask there.
+pub fn relays(relays: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
+    relays.iter().take(MAX_RELAYS).map(|address| TaggedAddress::new(canonical(*address), Origin::Relay)).collect()
+}
+
 /// How useful `address` is to the asker, `None` if not at all. The target is observed at `target_ip`.
 fn rank(address: SocketAddr, target_ip: IpAddr, asker_ip: IpAddr) -> Option<Rank> {
     let ip = address.ip();

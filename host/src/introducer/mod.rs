@@ -6,4 +6,4 @@ pub mod introduction;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Directory, Peer};
-pub use introduction::{Introduction, elsewhere, introduce, published};
+pub use introduction::{Introduction, elsewhere, introduce, published, relays};

@@ -5,8 +5,20 @@ use std::sync::Arc;
 
 use rtmfp::PeerId;
 
-use crate::introducer::{Counter, Directory, Peer, WorkerCounters, published};
+use crate::introducer::{Counter, Directory, Peer, WorkerCounters, published, relays};
 use crate::registry::Registry;
+
+/// What other servers are told of a peer that is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing: its application's script says for itself what others are to know of its clients.
+    Nothing,
+    /// That this server is to be asked: the peer's application has a say in who is introduced to it, so that nobody is to have its
+    /// addresses who was not asked about here.
+    Where,
+    /// Its addresses, and that this server introduces.
+    All,
+}
 
 /// Keeps the shared registry in line with the directory.
 pub struct Announcer {
@@ -20,8 +32,7 @@ impl Announcer {
         Self { registry, relays }
     }
 
-    /// Says of a peer what the directory says of it now. One that is here and not `ours` to speak of is left alone: an
-    /// application whose script answers all lookups says for itself what others are to know of its clients.
+    /// Says of a peer what the directory says of it now, as far as others are to be told.
     ///
     /// Is to be called after each change of the directory's entry. Two workers may do so at a time, for the old session of a
     /// peer and for its new one: what was said is looked at again, so that the last word is the true one.
@@ -30,14 +41,22 @@ impl Announcer {
         directory: &Directory,
         peer: PeerId,
         counters: &WorkerCounters,
-        ours: impl Fn(&Peer) -> bool,
+        told: impl Fn(&Peer) -> Told,
     ) {
         let mut known = directory.lookup(&peer);
         loop {
             match &known {
-                Some(here) if !ours(here) => return,
                 Some(here) => {
-                    if let Err(error) = self.registry.publish(peer, &published(here, &self.relays)) {
+                    let addresses = match told(here) {
+                        Told::Nothing => return,
+                        Told::Where => relays(&self.relays),
+                        Told::All => published(here, &self.relays),
+                    };
+                    if addresses.is_empty() {
+                        // Nobody could ask here; the log says so at the start.
+                        return;
+                    }
+                    if let Err(error) = self.registry.publish(peer, &addresses) {
                         counters.add(Counter::RegistryUnpublished);
                         tracing::debug!(%peer, %error, "the registry does not take in where a peer is");
                     }
@@ -72,22 +91,29 @@ mod tests {
         let relay: SocketAddr = "198.51.100.1:1935".parse().unwrap();
         let announcer = Announcer::new(Arc::clone(&registry) as _, Arc::from([relay]));
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
-        let announce = |peer, ours: bool| announcer.announce(&directory, peer, counters.worker(0), |_| ours);
+        let announce = |peer, told: Told| announcer.announce(&directory, peer, counters.worker(0), |_| told);
         directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap());
-        announce(peer, true);
+        announce(peer, Told::All);
         let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5:5 (observed)", "198.51.100.1:1935 (relay)"]);
         directory.connect(PeerId([2; 32]), session, 0, "203.0.113.6:5".parse().unwrap());
-        announce(PeerId([2; 32]), true);
+        announce(PeerId([2; 32]), Told::All);
         assert_eq!(counters.snapshot().get(Counter::RegistryUnpublished), 1, "it is full");
         directory.set_observed(&peer, session, "203.0.113.9:9".parse().unwrap());
-        announce(peer, true);
+        announce(peer, Told::All);
         assert_eq!(find(&registry, peer).unwrap().unwrap()[0].address, "203.0.113.9:9".parse().unwrap());
         directory.set_observed(&peer, session, "203.0.113.10:10".parse().unwrap());
-        announce(peer, false);
+        announce(peer, Told::Nothing);
         assert_eq!(find(&registry, peer).unwrap().unwrap()[0].address, "203.0.113.9:9".parse().unwrap());
+        announce(peer, Told::Where);
+        let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            addresses,
+            ["198.51.100.1:1935 (relay)"],
+            "the peer's own addresses are for this server to give away"
+        );
         directory.remove(&peer, session);
-        announce(peer, true);
+        announce(peer, Told::All);
         assert_eq!(find(&registry, peer), Ok(None));
     }
 }

@@ -26,6 +26,9 @@ const FLUSH_PATIENCE: Duration = Duration::from_millis(20);
 /// Sees each datagram that goes in or out: time, source, destination, bytes.
 pub type Tap = Box<dyn FnMut(Instant, SocketAddr, SocketAddr, &[u8]) + Send>;
 
+/// Decides whether a datagram is taken in: time, the socket's place, source, bytes.
+pub type Filter = Box<dyn FnMut(Instant, usize, SocketAddr, &[u8]) -> bool + Send>;
+
 /// The sockets of one endpoint.
 pub struct Ports {
     sockets: Vec<AsyncUdpSocket>,
@@ -36,6 +39,7 @@ pub struct Ports {
     /// Datagrams that no socket could carry: an address family that is not listened on.
     unroutable: u64,
     taps: Vec<Tap>,
+    filter: Option<Filter>,
 }
 
 impl Ports {
@@ -52,6 +56,7 @@ impl Ports {
             scratch: Vec::with_capacity(2048),
             unroutable: 0,
             taps: Vec::new(),
+            filter: None,
             sockets,
         })
     }
@@ -59,6 +64,11 @@ impl Ports {
     /// Has every datagram that comes and goes seen by `tap`, too.
     pub fn add_tap(&mut self, tap: Tap) {
         self.taps.push(tap);
+    }
+
+    /// From now on only datagrams that `filter` takes are handed over.
+    pub fn set_filter(&mut self, filter: Filter) {
+        self.filter = Some(filter);
     }
 
     /// The addresses that the sockets are bound to.
@@ -112,6 +122,11 @@ impl Ports {
                 if !self.taps.is_empty() {
                     let to = datagram.local.ip().map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
                     self.taps.iter_mut().for_each(|tap| tap(now, datagram.from, to, datagram.bytes));
+                }
+                if let Some(filter) = &mut self.filter
+                    && !filter(now, index, datagram.from, datagram.bytes)
+                {
+                    continue;
                 }
                 let interface = self.interfaces.intern(index as u16, datagram.local);
                 handle(now, interface, datagram.from, datagram.bytes);

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 pub(super) use plugins::Asking;
 
 use super::clients::{Clients, Services};
+use super::gate::Gate;
 use super::keying_pool::KeyingPool;
 use super::listener::Listener;
 use super::mail::{Mail, MailSender};
@@ -104,6 +105,17 @@ impl Stopping {
     }
 }
 
+/// Whether a lookup goes to the script of the instance that is asked, rather than to the server.
+fn is_for_script(mode: LookupMode, has_script: bool, is_own_client: bool, is_target_connected: bool) -> bool {
+    match mode {
+        LookupMode::None => false,
+        // The server answers the instance's own clients where it can, and everything where nobody else is there to ask.
+        LookupMode::Partial => has_script && !(is_own_client && is_target_connected),
+        // Without a script nobody answers.
+        LookupMode::All => true,
+    }
+}
+
 impl Worker {
     /// Works until told to stop, and then until the clients have closed, for a few seconds at most.
     ///
@@ -114,6 +126,8 @@ impl Worker {
         if let Some(recorder) = self.recorder.clone() {
             self.ports.add_tap(Box::new(move |time, from, to, datagram| recorder.datagram(time, from, to, datagram)));
         }
+        let mut gate = Gate::new(self.index, Arc::clone(&self.services), &self.listeners);
+        self.ports.set_filter(Box::new(move |now, socket, from, datagram| gate.admits(now, socket, from, datagram)));
         let mut stopping: Option<Stopping> = None;
         loop {
             self.take_verdicts(&mut clients);
@@ -323,13 +337,7 @@ impl Worker {
     /// Those decide who come after the plugins.
     fn decide(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, asking: Asking, target: Option<Peer>) {
         let has_script = asking.instance.as_ref().is_some_and(|instance| instance.actor().is_some());
-        let is_for_script = match asking.mode {
-            LookupMode::None => false,
-            // The server answers the instance's own clients where it can, and everything where nobody else is there to ask.
-            LookupMode::Partial => has_script && !(asking.is_client && target.is_some()),
-            LookupMode::All => true,
-        };
-        if is_for_script {
+        if is_for_script(asking.mode, has_script, asking.is_client, target.is_some()) {
             self.ask_policy(now, clients, lookup, asking, target);
         } else {
             self.pass(now, clients, lookup, asking, target);
@@ -492,6 +500,38 @@ impl Worker {
         let Some(mailbox) = self.mailboxes.get(usize::from(session.prefix())) else { return };
         if mailbox.try_send(mail).is_err() {
             counters.add(Counter::MailboxFull);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_says_who_answers() {
+        use LookupMode::{All, None, Partial};
+        // Mode, script, asker a client of the instance, target connected: whether the script is asked.
+        for (mode, has_script, is_own_client, is_target_connected, is_asked) in [
+            (None, true, true, true, false),
+            (None, true, false, true, false),
+            (None, true, false, false, false),
+            (Partial, true, true, true, false),
+            (Partial, true, true, false, true),
+            (Partial, true, false, true, true),
+            (Partial, true, false, false, true),
+            (Partial, false, true, false, false),
+            (Partial, false, false, true, false),
+            (All, true, true, true, true),
+            (All, true, false, true, true),
+            (All, true, false, false, true),
+            (All, false, false, true, true),
+        ] {
+            assert_eq!(
+                is_for_script(mode, has_script, is_own_client, is_target_connected),
+                is_asked,
+                "{mode:?} {has_script} {is_own_client} {is_target_connected}"
+            );
         }
     }
 }

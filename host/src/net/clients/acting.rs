@@ -11,8 +11,8 @@ use rtmfp::{Endpoint, InterfaceId, SessionId, SessionInfo};
 use super::plugins::tell_addresses;
 use super::policy::client_id;
 use super::{CLOSE_PATIENCE, Client, Closing, Services};
-use crate::apps::Seat;
 use crate::apps::message::{AppEvent, ClientInfo};
+use crate::apps::{Refusal, Seat};
 use crate::flash::amf::Value;
 use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::peer_info::{PeerInfo, behind_nat};
@@ -174,6 +174,14 @@ impl Acting<'_> {
     pub(super) fn accept(&mut self, client: &mut Client, agent: Option<&str>) {
         let session = self.session;
         let Some(info) = self.endpoint.session(session) else { return };
+        let ip = info.far_address.ip();
+        if client.place.as_ref().is_some_and(|(_, seat)| !seat.instance().permits(ip)) {
+            // It has moved while it waited.
+            let refusal = Refusal::Access(ip);
+            tracing::info!(%session, address = %info.far_address, %refusal, "client refused");
+            self.reject(client, refusal.to_rejection());
+            return;
+        }
         let Some((peer, seat)) = &client.place else { return };
         let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
         if let Err(error) = client.connection.accept(vec![seen], self.actions) {

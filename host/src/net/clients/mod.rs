@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use acting::Acting;
 use groups::ClientGroups;
 
-use super::announcer::Announcer;
+use super::announcer::{Announcer, Told};
 use super::listener::Listener;
 use super::mail::MailSender;
 use super::pending::Pendings;
@@ -25,10 +25,10 @@ use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
 use super::refusals::Refusals;
 use crate::apps::message::{AppEvent, ClientStats};
-use crate::apps::{Applications, Instance, InstanceId, Seat};
+use crate::apps::{Applications, Instance, InstanceId, Refusal, Seat};
 use crate::config::LookupMode;
 use crate::flash::command::{Level, info};
-use crate::flash::server::{Action, NetConnection, Settings, Verdict};
+use crate::flash::server::{Action, NetConnection, Rejection, Settings, Verdict};
 use crate::introducer::{Counters, Directory};
 use crate::registry::Resolver;
 
@@ -69,8 +69,12 @@ impl Services {
     fn announce(&self, peer: PeerId, session: SessionId) {
         let Some(announcer) = &self.announcer else { return };
         announcer.announce(&self.directory, peer, self.counters.worker(session.prefix()), |peer| {
-            let instance = self.applications.instance(InstanceId(peer.instance));
-            instance.is_none_or(|instance| instance.lookup_mode() != LookupMode::All)
+            let id = InstanceId(peer.instance);
+            match self.applications.instance(id) {
+                Some(instance) if instance.lookup_mode() == LookupMode::All => Told::Nothing,
+                _ if self.applications.guards().has(id) => Told::Where,
+                _ => Told::All,
+            }
         });
     }
 }
@@ -184,6 +188,7 @@ impl Clients {
                 }
                 self.tell_plugins_moved(session, to);
                 self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
+                self.turn_out_if_denied(now, endpoint, ports, session, to);
             }
             Event::Closed { session, reason } => {
                 self.leave_all_groups(session);
@@ -340,6 +345,30 @@ impl Clients {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let times = [self.doomed.first().map(|(at, _)| *at), self.pendings.next_timeout(), Some(self.idle_check)];
         times.into_iter().flatten().min()
+    }
+
+    /// A client that has moved to an address that the access rules deny is told so and closed. One that waits to be let in is looked at
+    /// when it is.
+    fn turn_out_if_denied(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        ports: &Ports,
+        session: SessionId,
+        to: SocketAddr,
+    ) {
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        let Some((_, seat)) = client.place.as_ref().filter(|_| client.connection.is_connected()) else { return };
+        if seat.instance().permits(to.ip()) {
+            return;
+        }
+        let app = seat.instance().name();
+        tracing::info!(%session, address = %to, %app, "client has moved to an address that the access rules deny: closed");
+        let Rejection { code, description, .. } = Refusal::Access(to.ip()).to_rejection();
+        let status = info(Level::Error, &code, &description);
+        let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
+        client.connection.close(&mut self.actions);
+        self.act(now, endpoint, ports, session);
     }
 
     /// AutoCloseIdleClients: clients that have sent no message for too long are told so and closed.

@@ -1,0 +1,130 @@
+//! `Allow` and `Deny` are asked before anything is done for an address: before a handshake, before a lookup, and when a client moves.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use introd::client::Client;
+use introd::flash::client::Incoming;
+use introd::net::Ports;
+use rtmfp::{Event, PeerId};
+
+use crate::harness::clients::{PATIENCE, connect, create_stream, socket};
+use crate::harness::files::Files;
+use crate::harness::program::Server;
+use crate::harness::raw::{answer, hello, lookup};
+
+const DENIED: &str = "127.0.0.9";
+const DENY: &str = "<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>";
+
+fn from(ip: &str) -> SocketAddr {
+    SocketAddr::new(ip.parse().expect("an address"), 0)
+}
+
+/// Whether the server answers a datagram that comes from that address.
+fn is_answered(server: &Server, ip: &str, datagram: &[u8]) -> bool {
+    let socket = UdpSocket::bind(from(ip)).expect("a port");
+    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    socket.send_to(datagram, server.addresses[0]).expect("it is sent");
+    let mut bytes = [0; 2048];
+    socket.recv(&mut bytes).is_ok_and(|length| answer(&mut bytes[..length]).is_some())
+}
+
+fn finds(server: &Server, ip: &str, id: PeerId) -> bool {
+    is_answered(server, ip, &lookup(id, [3; 16]))
+}
+
+#[tokio::test]
+async fn what_the_adaptor_denies_is_not_even_greeted() {
+    let files = Files::new("access-adaptor");
+    files.adaptor(DENY);
+    let mut server = Server::configured(files.path(), 2);
+    let uri = server.uri(0);
+    let client = connect(&uri, from("127.0.0.1"), 1).await;
+    for _ in 0..3 {
+        assert!(!is_answered(&server, DENIED, &hello(&uri, [1; 16])));
+        assert!(!finds(&server, DENIED, client.id()));
+    }
+    assert!(is_answered(&server, "127.0.0.8", &hello(&uri, [1; 16])));
+    assert!(finds(&server, "127.0.0.8", client.id()));
+    files.adaptor("<Allow>all</Allow>");
+    assert!(server.reload());
+    assert!(is_answered(&server, DENIED, &hello(&uri, [1; 16])));
+    connect(&uri, from(DENIED), 2).await.close().await;
+    files.adaptor(DENY);
+    assert!(server.reload());
+    assert!(!is_answered(&server, DENIED, &hello(&uri, [1; 16])));
+    let ended = server.stop();
+    assert_eq!(ended.counter("rtmfp_addresses_denied"), 7, "{ended:?}");
+    let told = ended.stderr.matches("the adaptor's access rules deny the address").count();
+    assert!((1..=2).contains(&told), "{told}: {ended:?}");
+    // What was kept out is no lookup and no session.
+    assert_eq!(ended.counter("rtmfp_lookups"), 1, "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_the_virtual_host_denies_finds_none_of_its_clients() {
+    let files = Files::new("access-vhost");
+    files.vhost(DENY);
+    files.write("_defaultRoot_/open.example/Vhost.xml", "<VirtualHost><Allow>all</Allow></VirtualHost>");
+    let mut server = Server::configured(files.path(), 2);
+    let uri = server.uri(0);
+    let client = connect(&uri, from("127.0.0.1"), 1).await;
+    assert!(finds(&server, "127.0.0.8", client.id()));
+    assert!(!finds(&server, DENIED, client.id()));
+    assert!(!finds(&server, DENIED, PeerId([9; 32])), "one that nobody knows");
+    // A client that was let in before the rules changed is still there, and finds nobody more.
+    files.vhost("<Allow>all</Allow>");
+    assert!(server.reload());
+    let mut other = connect(&uri, from(DENIED), 2).await;
+    files.vhost(DENY);
+    assert!(server.reload());
+    assert!(create_stream(&mut other, 2.0).await > 0.0, "a reload disconnects nobody");
+    let failure = other.meet(client.id(), Duration::from_millis(1200)).await.expect_err("a refusal");
+    assert!(failure.problem.contains("did not introduce"), "{failure}");
+    let ended = server.stop();
+    assert!(ended.counter("rtmfp_lookups_denied") >= 3, "{ended:?}");
+    assert_eq!(ended.counter("rtmfp_redirects"), 1, "{ended:?}");
+}
+
+/// Waits until the client is told why it has to go, and is closed.
+async fn is_turned_out(client: &mut Client) {
+    let mut why = None;
+    loop {
+        let event = tokio::time::timeout(PATIENCE, client.next()).await.expect("in time").expect("its sockets work");
+        if matches!(event, Event::Closed { session, .. } if session == client.session()) {
+            break;
+        }
+        if let Some(Incoming::Status(status)) = client.message_of_server(&event) {
+            why = Some(status.code);
+        }
+    }
+    assert_eq!(why.as_deref(), Some("NetConnection.Connect.Rejected"));
+}
+
+#[tokio::test]
+async fn a_client_that_moves_to_a_denied_address_has_to_go() {
+    for (name, is_adaptor) in [("access-moving-a", true), ("access-moving-v", false)] {
+        let files = Files::new(name);
+        if is_adaptor {
+            files.adaptor(DENY)
+        } else {
+            files.vhost(DENY)
+        };
+        let server = Server::configured(files.path(), 2);
+        let mut client = connect(&server.uri(0), from("127.0.0.1"), 1).await;
+        let id = client.id();
+        client.peer().ports = Ports::new(vec![socket(from("127.0.0.8"))]).expect("a port");
+        assert!(create_stream(&mut client, 2.0).await > 0.0, "elsewhere it may be");
+        client.peer().ports = Ports::new(vec![socket(from(DENIED))]).expect("a port");
+        client.publish("anything");
+        let _ = client.tell_server(
+            introd::flash::command::Command::new("createStream", 3.0, Vec::new())
+                .to_message(introd::flash::command::Encoding::Amf0, 0)
+                .expect("a command"),
+        );
+        is_turned_out(&mut client).await;
+        assert!(!finds(&server, "127.0.0.1", id));
+        let log = server.log();
+        assert!(log.contains("client has moved to an address that the access rules deny"), "{log}");
+    }
+}

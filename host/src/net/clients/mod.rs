@@ -25,7 +25,7 @@ use super::ports::Ports;
 use super::rates::{ClientRate, Rates};
 use super::refusals::Refusals;
 use crate::apps::message::{AppEvent, ClientStats};
-use crate::apps::{Applications, Instance, InstanceId, Refusal, Seat};
+use crate::apps::{self, Applications, Instance, InstanceId, Seat};
 use crate::config::LookupMode;
 use crate::flash::command::{Level, info};
 use crate::flash::server::{Action, NetConnection, Rejection, Settings, Verdict};
@@ -364,7 +364,7 @@ impl Clients {
         }
         let app = seat.instance().name();
         tracing::info!(%session, address = %to, %app, "client has moved to an address that the access rules deny: closed");
-        let Rejection { code, description, .. } = Refusal::Access(to.ip()).to_rejection();
+        let Rejection { code, description, .. } = apps::Refusal::Access(to.ip()).to_rejection();
         let status = info(Level::Error, &code, &description);
         let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
         client.connection.close(&mut self.actions);

@@ -107,7 +107,7 @@ impl Worker {
     /// Refuses a lookup that no policy is asked about.
     pub(super) fn refuse_lookup(&self, lookup: &Lookup, instance: &Instance, why: &str) {
         let (address, app) = (lookup.initiator, instance.name());
-        tracing::debug!(%address, %app, why, "lookup denied");
+        tracing::info!(%address, %app, why, "lookup denied");
         self.services.counters.worker(self.index).add(Counter::LookupsDenied);
     }
 

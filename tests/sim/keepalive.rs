@@ -64,3 +64,36 @@ fn pings_that_nobody_answers_come_more_and_more_seldom() {
         assert_eq!(sim.session_count(client), 0);
     });
 }
+
+#[test]
+fn an_end_that_stood_still_longer_than_its_silence_limit_keeps_the_sessions_of_peers_that_are_there() {
+    for_seeds(20, |sim| {
+        let (server, client) = (sim.server(), sim.peer());
+        sim.connect(client, server);
+        let until = sim.dice.below(60_000);
+        sim.run_for(Duration::from_millis(until));
+        // Packets that come meanwhile are lost, as when the buffers of its sockets are full.
+        sim.get_mut(client).is_dead = true;
+        sim.run_for(Duration::from_secs(90));
+        sim.get_mut(client).is_dead = false;
+        sim.run_for(Duration::from_secs(300));
+        assert!(sim.is_connected(client, server));
+    });
+}
+
+#[test]
+fn a_peer_that_vanished_while_this_end_stood_still_is_given_up_after_the_silence_limit() {
+    for_seeds(20, |sim| {
+        let (server, client) = (sim.server(), sim.peer());
+        let (at_client, _) = sim.connect(client, server);
+        sim.get_mut(client).is_dead = true;
+        sim.run_for(Duration::from_secs(90));
+        sim.get_mut(server).is_dead = true;
+        sim.get_mut(client).is_dead = false;
+        let resumed = sim.elapsed();
+        sim.run_until(|sim| sim.closed(client, at_client).is_some());
+        assert_eq!(sim.closed(client, at_client), Some(rtmfp::CloseReason::Silence));
+        let waited = sim.elapsed() - resumed;
+        assert!(waited >= Duration::from_secs(10) && waited <= Duration::from_secs(61), "{waited:?}");
+    });
+}

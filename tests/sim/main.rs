@@ -1,4 +1,5 @@
 //! Whole endpoints on a simulated network in virtual time. Each scenario's name is its claim.
+#![forbid(unsafe_code)]
 
 mod closing;
 mod cookies;

@@ -13,6 +13,7 @@ mod lookup;
 mod outbox;
 mod sessions;
 mod slots;
+mod standstill;
 mod startup;
 mod timers;
 
@@ -284,8 +285,13 @@ impl Endpoint {
     }
 
     /// Does what has become due. To be called when the time that [`Self::poll_timeout`] named has come; earlier does no harm.
+    ///
+    /// When it is called much later, the driver stood still ([`Self::standstill`]): that time does not count as silence of the
+    /// peers, and each session has time for a ping and its reply before it is given up. The driver is to hand over first what
+    /// waits in its sockets.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.startup_seal.set_time(now);
+        self.forgive_standstill(now);
         while let Some((at, id)) = self.timers.pop(now) {
             match self.slots.get_mut(id) {
                 Some(Occupant::Session(session)) if session.armed == Some(at) => {

@@ -136,6 +136,15 @@ impl<T> Slots<T> {
             slot.occupant.as_ref().map(|occupant| (id, occupant))
         })
     }
+
+    /// As [`Self::iter`], to change what stands there.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (SessionId, &mut T)> {
+        let prefix = self.prefix;
+        self.slots.iter_mut().enumerate().filter_map(move |(index, slot)| {
+            let id = SessionId(prefix | u32::from(slot.generation) << SLOT_BITS | index as u32);
+            slot.occupant.as_mut().map(|occupant| (id, occupant))
+        })
+    }
 }
 
 #[cfg(test)]

@@ -272,6 +272,11 @@ impl Initiation {
         true
     }
 
+    /// The driver stood still for so long: no answer could be heard.
+    pub(crate) fn stood_still(&mut self, stood: Duration) {
+        self.deadline += stood;
+    }
+
     /// When [`Self::handle_timeout`] is to be called next.
     pub(crate) fn deadline(&self) -> Instant {
         let next = match &self.stage {

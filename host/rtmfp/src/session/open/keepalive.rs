@@ -17,6 +17,9 @@ const FIRST_PING: Duration = Duration::from_secs(1);
 /// A session whose address somebody else uses has this long to show that it lives.
 const SUSPECT_LIMIT: Duration = Duration::from_secs(10);
 
+/// After the driver stood still, a far end has at least this long to answer a ping: one may be lost.
+const STANDSTILL_GRACE: Duration = Duration::from_secs(10);
+
 impl Session {
     /// A packet has come and is verified.
     pub(super) fn heard_from(&mut self, now: Instant) {
@@ -62,11 +65,31 @@ impl Session {
         }
     }
 
-    /// When the far end is given up, unless a packet comes before.
-    pub(super) fn dead_at(&self, config: &Config) -> Instant {
+    /// The driver stood still for so long: this end could not hear the far end, and its pings got no answer for that reason. The
+    /// far end is given up only if it is silent from now on as well.
+    pub(crate) fn stood_still(&mut self, now: Instant, stood: Duration, config: &Config) {
+        if self.state != State::Open {
+            return;
+        }
+        self.heard = (self.heard + stood).min(now);
+        let (limit, least) = (self.silence_limit(config), now + STANDSTILL_GRACE);
+        if self.heard + limit < least {
+            self.heard = (self.heard + (least - (self.heard + limit))).min(now);
+        }
+        self.suspect_until = self.suspect_until.map(|until| (until + stood).max(least));
+        self.pinged = None;
+    }
+
+    /// How long the far end may be silent.
+    fn silence_limit(&self, config: &Config) -> Duration {
         let is_owed_proof = self.role == Mode::Responder && !self.is_confirmed;
         let silence = config.silence_limit;
-        let limit = self.heard + if is_owed_proof { silence.min(config.first_packet_limit) } else { silence };
+        if is_owed_proof { silence.min(config.first_packet_limit) } else { silence }
+    }
+
+    /// When the far end is given up, unless a packet comes before.
+    pub(super) fn dead_at(&self, config: &Config) -> Instant {
+        let limit = self.heard + self.silence_limit(config);
         self.suspect_until.map_or(limit, |until| until.min(limit))
     }
 

@@ -1,0 +1,36 @@
+//! A driver that stood still: its own silence is not that of its peers.
+//!
+//! A process that is stopped, suspended, or not given a processor hears nobody for that time. What came meanwhile waits in its
+//! sockets as far as there was room; the rest is lost. Neither says anything about the peers.
+
+use std::time::{Duration, Instant};
+
+use super::{Endpoint, Occupant};
+
+/// A deadline that is noticed so much later than it was due was missed because the driver stood still.
+const MIN_STANDSTILL: Duration = Duration::from_secs(1);
+
+impl Endpoint {
+    /// For how long nobody has driven this endpoint: the time since its first deadline was due, if that is long ago. What was
+    /// due in this time may be due only because nothing was received. A driver that finds this out reads its sockets empty
+    /// before it calls [`Self::handle_timeout`].
+    pub fn standstill(&self, now: Instant) -> Option<Duration> {
+        let late = now.saturating_duration_since(self.timers.next()?);
+        (late >= MIN_STANDSTILL).then_some(late)
+    }
+
+    /// Takes the time for which nobody has driven this endpoint off the silence of its peers.
+    pub(super) fn forgive_standstill(&mut self, now: Instant) {
+        let Some(stood) = self.standstill(now) else { return };
+        for (id, occupant) in self.slots.iter_mut() {
+            match occupant {
+                Occupant::Session(session) => {
+                    session.stood_still(now, stood, &self.config);
+                    let deadline = session.deadline(&self.config);
+                    self.timers.arm(now, id, &mut session.armed, deadline);
+                }
+                Occupant::Initiation(initiation) => initiation.stood_still(stood),
+            }
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! `host/rtmfp/CONFORMANCE.md` names items and tests: all of them have to exist.
+#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::fs;

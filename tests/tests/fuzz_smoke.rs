@@ -1,5 +1,5 @@
 //! The fuzz targets without a fuzzer: over their corpus, and over mutations that follow from a seed.
-
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! The cryptography profile against recorded traffic of other implementations (`vectors/*.json`): every key is derived again
 //! and every packet is opened and sealed again.
-
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;

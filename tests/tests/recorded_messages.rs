@@ -1,5 +1,5 @@
 //! Messages of other implementations: every recorded one is read, and written again to the same bytes.
-
+#![forbid(unsafe_code)]
 // Clippy takes the helpers here for code that could be something else than a test.
 #![allow(clippy::unwrap_used)]
 

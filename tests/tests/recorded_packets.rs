@@ -1,6 +1,6 @@
 //! The wire types against recorded traffic of other implementations (`vectors/*.json`): every packet is taken apart into its
 //! header and chunks, every chunk understood, and written again.
-
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! Recordings against a decoder that shares nothing with this repository.
-
+#![forbid(unsafe_code)]
 // Clippy takes the helpers here for code that could be something else than a test.
 #![allow(clippy::unwrap_used)]
 

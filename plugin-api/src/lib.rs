@@ -48,6 +48,7 @@ mod completion;
 mod config;
 mod event;
 mod export;
+pub mod files;
 mod groups;
 mod host;
 mod plugin;

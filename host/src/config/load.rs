@@ -56,7 +56,7 @@ impl Loader<'_> {
             if folder.file_name().is_some_and(|name| name == DEFAULT_ADAPTOR) {
                 continue;
             }
-            if folder.join("Adaptor.xml").is_file() {
+            if is_there(&folder.join("Adaptor.xml")) {
                 adaptors.push(reading.adaptor(&folder, &server, &mut listening));
             } else {
                 reading.warn(&folder, "this folder is not used: an adaptor's holds an Adaptor.xml");
@@ -125,7 +125,7 @@ impl Reading<'_> {
             if folder.file_name().is_some_and(|name| name == DEFAULT_VHOST) {
                 continue;
             }
-            if folder.join("Vhost.xml").is_file() {
+            if is_there(&folder.join("Vhost.xml")) {
                 let vhost = self.vhost(&folder, server);
                 self.namesakes(&folder, &vhost, &vhosts);
                 vhosts.push(vhost);
@@ -183,8 +183,8 @@ impl Reading<'_> {
         for folder in self.folders(&vhost.apps_dir) {
             let name = name_of(&folder);
             let file = folder.join("Application.xml");
-            let has_script = folder.join("main.lua").is_file() || folder.join(format!("{name}.lua")).is_file();
-            if !is_application(&name) || !(has_script || file.is_file()) {
+            let has_script = is_there(&folder.join("main.lua")) || is_there(&folder.join(format!("{name}.lua")));
+            if !is_application(&name) || !(has_script || is_there(&file)) {
                 continue;
             }
             let settings = self.application(&file, vhost, base).unwrap_or_else(|problems| {
@@ -243,7 +243,15 @@ impl Reading<'_> {
 
     /// The folders in a folder, by name.
     fn folders(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let read = fs::read_dir(folder);
+        if let Err(error) = &read
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            // What is in there may be what keeps somebody out.
+            let message = format!("the folder cannot be read: {error}");
+            self.findings.push(Problem::error(&Place::whole(&folder.into()), message));
+        }
+        let entries = read.into_iter().flatten().flatten().map(|entry| entry.path());
         let mut folders: Vec<PathBuf> =
             entries.filter(|path| path.is_dir() && !is_hidden(path)).take(MOST_FOLDERS + 1).collect();
         if folders.len() > MOST_FOLDERS {
@@ -282,6 +290,11 @@ impl Reading<'_> {
     fn warn(&mut self, path: &Path, message: &str) {
         self.findings.push(Problem::warning(&Place::whole(&path.into()), message));
     }
+}
+
+/// Is anything there, or is that not to be known? What is there and cannot be read is an error, and not as good as none.
+fn is_there(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn is_hidden(path: &Path) -> bool {

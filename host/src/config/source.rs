@@ -1,9 +1,10 @@
 //! Files of the configuration as text and as trees.
 
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+
+use introd_plugin::files;
 
 use super::problem::{Findings, Place, Problem};
 use super::schema::Schema;
@@ -16,13 +17,11 @@ const LARGEST: u64 = 1024 * 1024;
 /// The text of a file; `None` if there is none, or none that can be read, which is reported.
 pub(super) fn text(path: &Path, findings: &mut Findings) -> Option<(Arc<Path>, String)> {
     let name: Arc<Path> = path.into();
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-    let message = match read {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+    let message = match files::read(path, LARGEST) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => error.to_string(),
         Err(error) => format!("the file cannot be read: {error}"),
-        Ok(_) if bytes.len() as u64 > LARGEST => format!("the file is larger than {LARGEST} bytes"),
-        Ok(_) => match String::from_utf8(bytes) {
+        Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Some((name, text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
             Err(error) => {
                 let good = error.utf8_error().valid_up_to();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use introd_plugin::PeerId;
+use introd_plugin::{PeerId, files};
 
 use crate::rule::Range;
 
@@ -116,7 +116,7 @@ type Read = (Option<Stamp>, Entries);
 /// The lines of a file; `None` if it looks as it did.
 fn read(path: &Path, known: Option<Stamp>) -> Result<Option<Read>, ListError> {
     let failed = |error: std::io::Error| ListError(format!("{}: {error}", path.display()));
-    let about = std::fs::metadata(path).map_err(failed)?;
+    let (_, about) = files::open(path).map_err(failed)?;
     let stamp = Stamp { bytes: about.len(), modified: about.modified().ok() };
     if known == Some(stamp) {
         return Ok(None);
@@ -124,6 +124,6 @@ fn read(path: &Path, known: Option<Stamp>) -> Result<Option<Read>, ListError> {
     if stamp.bytes > MAX_BYTES {
         return Err(ListError(format!("{} is larger than {} MB", path.display(), MAX_BYTES >> 20)));
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = files::read_text(path, MAX_BYTES).map_err(failed)?;
     Ok(Some((Some(stamp), Entries::parse(&text))))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use introd_plugin::files;
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -197,8 +198,12 @@ fn with_login(info: ConnectionInfo, settings: &Settings) -> ConnectionInfo {
     info.set_redis_settings(own)
 }
 
+/// The longest file of certificates or of a key, in bytes: a whole bundle of authorities is a quarter of it.
+const MAX_CERTIFICATE: u64 = 1 << 20;
+
 fn certificates(settings: &Settings) -> Result<Option<TlsCertificates>, SettingsError> {
-    let read = |path: &Path| std::fs::read(path).map_err(|error| SettingsError::File(path.to_owned(), error));
+    let read =
+        |path: &Path| files::read(path, MAX_CERTIFICATE).map_err(|error| SettingsError::File(path.to_owned(), error));
     let root_cert = settings.ca_file.as_deref().map(read).transpose()?;
     let client_tls = match (&settings.certificate_file, &settings.key_file) {
         (Some(certificate), Some(key)) => {

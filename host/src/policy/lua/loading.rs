@@ -1,9 +1,8 @@
 //! The files of a script.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use introd_plugin::files;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, Result};
 
@@ -68,20 +67,14 @@ impl Sources {
             if !path.starts_with(&root) {
                 return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
             }
-            if path.is_file() {
-                return Ok(Some(path));
-            }
+            // What is no regular file is said to be none, and not passed over.
+            return Ok(Some(path));
         }
         Ok(None)
     }
 
     fn compile(&self, lua: &Lua, name: &str, path: &Path) -> Result<Function> {
-        let mut text = Vec::new();
-        let read = fs::File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text));
-        read.map_err(|error| mlua::Error::runtime(format!("{name}: {error}")))?;
-        if text.len() as u64 > LONGEST {
-            return Err(mlua::Error::runtime(format!("{name} is longer than {LONGEST} bytes")));
-        }
+        let text = files::read(path, LONGEST).map_err(|error| mlua::Error::runtime(format!("{name}: {error}")))?;
         // Text only: compiled chunks can break the machine.
         lua.load(text).set_name(format!("@{name}")).set_mode(ChunkMode::Text).into_function()
     }

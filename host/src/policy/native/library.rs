@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ::introd_plugin::abi::{self, introd_bytes, introd_plugin, introd_plugin_entry};
+use ::introd_plugin::files;
 use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
 
 use super::entry;
@@ -115,10 +116,7 @@ impl Library {
     pub fn load(path: &Path) -> Result<&'static Self, LoadError> {
         let at = |error| LoadError::File(path.to_owned(), error);
         let path = &path.canonicalize().map_err(at)?;
-        let about = std::fs::metadata(path).map_err(at)?;
-        if !about.is_file() {
-            return Err(at(io::Error::other("it is no file")));
-        }
+        let (_, about) = files::open(path).map_err(at)?;
         let modified = about.modified().ok();
         let stamp = Stamp { device: about.dev(), inode: about.ino(), bytes: about.len(), modified };
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -293,7 +291,7 @@ fn open_beside(path: &Path) -> Result<Dynamic, String> {
         }
         // SAFETY: it has just been made, and is nobody else's.
         let mut copy = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-        io::copy(&mut File::open(path)?, &mut copy)?;
+        io::copy(&mut files::open(path)?.0, &mut copy)?;
         Ok(copy)
     };
     let copy = copy().map_err(|error| error.to_string())?;

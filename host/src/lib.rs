@@ -10,6 +10,7 @@ pub mod config;
 pub mod flash;
 pub mod groups;
 pub mod introducer;
+pub mod liveness;
 pub mod log;
 pub mod net;
 pub mod peer;

@@ -1,4 +1,5 @@
 //! The `introd` program.
+#![forbid(unsafe_code)]
 
 fn main() -> std::process::ExitCode {
     introd::cli::main()

@@ -10,6 +10,9 @@ use rtmfp::{Config, Endpoint, Event, InterfaceId};
 use crate::net::{BufferSizes, LocalAddress, Ports, UdpSocket};
 use crate::record::PeerRecording;
 
+/// Batches that are taken in after a standstill before timers run: somebody may send faster than they are read.
+pub(crate) const MAX_CATCH_UP: usize = 4096;
+
 /// An endpoint that does its own I/O, on the task that polls it.
 pub struct Peer {
     /// The endpoint: what is asked of it goes out with the next poll of [`Peer::next`].
@@ -54,6 +57,7 @@ impl Peer {
     /// # Errors
     /// If a socket is of no use any more.
     pub async fn next(&mut self) -> io::Result<Event> {
+        let mut caught_up = 0;
         loop {
             if let Some(event) = self.endpoint.poll_event() {
                 match event {
@@ -68,6 +72,19 @@ impl Peer {
                 continue;
             }
             self.ports.transmit(&mut self.endpoint).await;
+            if self.endpoint.standstill(Instant::now()).is_some() {
+                // What waits is heard before anybody is given up for silence.
+                let (endpoint, ports) = (&mut self.endpoint, &mut self.ports);
+                let is_more = ports.receive_now(|now, interface, from, datagram| {
+                    endpoint.handle_datagram(now, interface, from, datagram);
+                })?;
+                caught_up += 1;
+                if !is_more || caught_up >= MAX_CATCH_UP {
+                    caught_up = 0;
+                    self.endpoint.handle_timeout(Instant::now());
+                }
+                continue;
+            }
             let deadline = self.endpoint.poll_timeout();
             let (endpoint, ports) = (&mut self.endpoint, &mut self.ports);
             let received = ports.receive(|now, interface, from, datagram| {
@@ -75,7 +92,13 @@ impl Peer {
             });
             tokio::select! {
                 result = received => result?,
-                () = sleep_until(deadline) => self.endpoint.handle_timeout(Instant::now()),
+                () = sleep_until(deadline) => {
+                    let now = Instant::now();
+                    // After a standstill, the next round reads the sockets first.
+                    if self.endpoint.standstill(now).is_none() {
+                        self.endpoint.handle_timeout(now);
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::apps::{Applications, Caretaker, ToWake};
 use crate::config::{self, Adaptor, Config};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
+use crate::liveness::{self, AtStandstill, Pulse};
 use crate::net::{
     Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Refusals, Repeats, Services, Surroundings,
     Switchboard, UdpSocket, Worker, listen, mailbox, return_freed_memory,
@@ -177,6 +178,7 @@ impl Server {
             scripts,
             _surroundings: surroundings,
         };
+        let (ready, are_ready) = mpsc::channel();
         for ((index, sockets), mailbox) in listening.into_iter().enumerate().zip(receivers) {
             let mut endpoint = endpoint_config(config, identities.clone(), count);
             endpoint.session_prefix = index as u8;
@@ -197,9 +199,20 @@ impl Server {
                 stop: stopped.clone(),
                 recorder: settings.recorder.clone(),
             };
-            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || parts.work());
+            let ready = ready.clone();
+            let name = format!("worker-{index}");
+            let work = move |pulse: &Pulse| parts.work(pulse.clone(), ready);
+            let thread = liveness::spawn_once(&name, None, AtStandstill::EndProcess, work);
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
+        drop(ready);
+        for _ in 0..count {
+            // None comes from one that has panicked.
+            let started = are_ready.recv().map_err(std::io::Error::other).flatten();
+            started.context("a worker cannot serve: raise the limit of open files (`ulimit -n`) if it is that")?;
+        }
+        has_spare_descriptors(SPARE_DESCRIPTORS)
+            .context("the server would run out of file descriptors: raise the limit of open files (`ulimit -n`)")?;
         let applications = &server.services.applications;
         let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
         applications.open_at_start();
@@ -207,21 +220,17 @@ impl Server {
         Ok(server)
     }
 
-    /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
-    /// from now on, and nobody is disconnected. Gives back what takes effect at the next start only.
+    /// What takes on another configuration while the server runs, on any thread.
+    pub fn reconfiguration(&self) -> Reconfiguration {
+        Reconfiguration { services: Arc::clone(&self.services) }
+    }
+
+    /// As [`Reconfiguration::reconfigure`].
     ///
     /// # Errors
     /// If a plugin that it names is of no use. Nothing has changed then.
     pub fn reconfigure(&self, config: Config) -> Result<Vec<&'static str>, LoadError> {
-        let applications = &self.services.applications;
-        let plugins = applications.plugins();
-        let prepared = plugins.prepare(&config)?;
-        let pending = needs_restart(&applications.config(), &config);
-        plugins.add(&prepared);
-        applications.reconfigure(config);
-        plugins.keep(prepared);
-        applications.open_at_start();
-        Ok(pending)
+        self.reconfiguration().reconfigure(config)
     }
 
     /// What the plugins have counted, and what the server has counted of them.
@@ -250,13 +259,35 @@ impl Server {
         self.caretaker = None;
         let _ = self.stop.send(true);
         for worker in self.workers.drain(..) {
-            if worker.join().is_err() {
-                tracing::error!("a worker panicked");
-            }
+            let _ = worker.join();
         }
         // After the last client has been reported gone.
         self.scripts.stop();
         self.services.applications.end_plugins();
+    }
+}
+
+/// Takes on another configuration while a server runs. It reads disks: a thread that must not wait leaves it to another.
+pub struct Reconfiguration {
+    services: Arc<Services>,
+}
+
+impl Reconfiguration {
+    /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
+    /// from now on, and nobody is disconnected. Gives back what takes effect at the next start only.
+    ///
+    /// # Errors
+    /// If a plugin that it names is of no use. Nothing has changed then.
+    pub fn reconfigure(&self, config: Config) -> Result<Vec<&'static str>, LoadError> {
+        let applications = &self.services.applications;
+        let plugins = applications.plugins();
+        let prepared = plugins.prepare(&config)?;
+        let pending = needs_restart(&applications.config(), &config);
+        plugins.add(&prepared);
+        applications.reconfigure(config);
+        plugins.keep(prepared);
+        applications.open_at_start();
+        Ok(pending)
     }
 }
 
@@ -373,29 +404,44 @@ struct Parts {
 }
 
 impl Parts {
-    fn work(self) {
-        let index = self.index;
-        let result = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-            runtime.block_on(async {
-                let worker = Worker {
-                    index,
-                    endpoint: self.endpoint,
-                    ports: Ports::new(self.sockets)?,
-                    listeners: self.listeners,
-                    mailbox: self.mailbox,
-                    mailboxes: self.mailboxes,
-                    keying: self.keying,
-                    services: self.services,
-                    stop: self.stop,
-                    recorder: self.recorder,
-                    to_wake: ToWake::default(),
-                    repeats: Repeats::default(),
-                };
-                worker.run().await
-            })
-        });
-        if let Err(error) = result {
-            tracing::error!(worker = index, %error, "a worker cannot go on; its clients are lost");
-        }
+    /// Works until the server stops; says through `ready` whether it can.
+    fn work(self, pulse: Pulse, ready: mpsc::Sender<std::io::Result<()>>) -> anyhow::Result<()> {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Ok(ready.send(Err(error))?),
+        };
+        runtime.block_on(async {
+            let ports = match Ports::new(self.sockets) {
+                Ok(ports) => ports,
+                Err(error) => return Ok(ready.send(Err(error))?),
+            };
+            let worker = Worker {
+                index: self.index,
+                endpoint: self.endpoint,
+                ports,
+                listeners: self.listeners,
+                mailbox: self.mailbox,
+                mailboxes: self.mailboxes,
+                keying: self.keying,
+                services: self.services,
+                stop: self.stop,
+                recorder: self.recorder,
+                to_wake: ToWake::default(),
+                repeats: Repeats::default(),
+                pulse,
+            };
+            let _ = ready.send(Ok(()));
+            drop(ready);
+            worker.run().await.context("a socket is of no use any more; its clients are lost")
+        })
     }
+}
+
+/// Scripts, lists and configurations are read while the server runs, and plugins connect to elsewhere.
+const SPARE_DESCRIPTORS: usize = 8;
+
+/// Can so many more files be opened? A server that has just enough for its start works, but cannot load a script.
+pub(crate) fn has_spare_descriptors(count: usize) -> std::io::Result<()> {
+    let null = std::fs::File::open("/dev/null")?;
+    (0..count).map(|_| null.try_clone()).collect::<std::io::Result<Vec<_>>>().map(drop)
 }

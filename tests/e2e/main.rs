@@ -1,5 +1,5 @@
 //! The real program on real sockets, and clients of its own protocol.
-
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
@@ -13,6 +13,7 @@ mod groups;
 mod harness;
 mod hostile;
 mod independent;
+mod liveness;
 mod media;
 mod meeting;
 mod moving;

@@ -1,4 +1,5 @@
 //! Support for the tests of introd.
+#![forbid(unsafe_code)]
 
 pub mod cores;
 pub mod decoder;

@@ -11,9 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::message::AppEvent;
 use super::{Applications, Instance, InstanceName, Limits};
+use crate::liveness::{self, AtStandstill};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// A server that stops does not wait for a disk that hangs.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+const STOP_POLL: Duration = Duration::from_millis(2);
 /// So many files of a folder are looked at, so deep.
 const MAX_FILES: usize = 1000;
 const MAX_DEPTH: usize = 4;
@@ -35,13 +39,15 @@ impl Caretaker {
         let mut watch = Watch::default();
         watch.look(applications);
         let applications = Arc::downgrade(applications);
-        let builder = std::thread::Builder::new().name("caretaker".to_owned());
-        let thread = builder.spawn(move || {
+        // It reads disks, which may hang.
+        let thread = liveness::spawn("caretaker", AtStandstill::Say, move |pulse| {
             while matches!(stopped.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout)) {
+                pulse.beat();
                 if !look_after(&applications, &mut watch) {
                     break;
                 }
             }
+            Ok(())
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -50,8 +56,15 @@ impl Caretaker {
 impl Drop for Caretaker {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
+        let deadline = Instant::now() + STOP_PATIENCE;
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(STOP_POLL);
+        }
+        if thread.is_finished() {
             let _ = thread.join();
+        } else {
+            tracing::error!("the caretaker waits for a disk; its thread is left behind");
         }
     }
 }

@@ -61,11 +61,25 @@ pub fn main() -> ExitCode {
         Some(Command::Probe(args)) => Ok(probe::run(&args)),
     };
     let code = result.unwrap_or_else(|error: anyhow::Error| {
-        log::complain(&format!("introd: {error:#}\n"));
+        log::complain(&format!("introd: {error:#}{}\n", advice(&error)));
         ExitCode::FAILURE
     });
     log::flush(Instant::now() + FLUSH_TIMEOUT);
     code
+}
+
+/// What to do about an error of the system that says nothing to most.
+fn advice(error: &anyhow::Error) -> &'static str {
+    let text = format!("{error:#}");
+    if text.contains("ulimit") {
+        ""
+    } else if text.contains("(os error 24)") || text.contains("(os error 23)") {
+        "\nraise the limit of open files: `ulimit -n`, LimitNOFILE= of systemd"
+    } else if text.contains("(os error 11)") {
+        "\nraise the limit of threads: `ulimit -u`, TasksMax= of systemd, or the container's"
+    } else {
+        ""
+    }
 }
 
 /// Prints to standard output. A reader that has gone away is no reason to stop.

@@ -5,11 +5,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Loaded};
+use crate::liveness::{self, AtStandstill, Supervisor};
 use crate::log::{self, CONFIGURATION};
-use crate::server::{DEFAULT_PORT, Server, ServerSettings};
+use crate::server::{DEFAULT_PORT, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+
+/// Less than the smallest server takes: what finds none may panic, and not say why.
+const MIN_DESCRIPTORS: usize = 16;
+/// A server that has not stopped by then hangs.
+const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Args)]
 pub(super) struct RunArgs {
@@ -46,6 +53,9 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     log::start("info", args.log_limit);
+    raise_descriptor_limit();
+    has_spare_descriptors(MIN_DESCRIPTORS)
+        .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
     let loaded = load(args.conf.as_deref())?;
     let recorder = super::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
@@ -61,14 +71,39 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut server = Server::start(&settings)?;
+        let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
         announce(server.addresses());
         let mut hangup = signal(SignalKind::hangup())?;
-        loop {
+        let pulse = liveness::this_thread("main", AtStandstill::EndProcess);
+        let mut beats = tokio::time::interval(liveness::BEAT);
+        // A reload reads disks, which may hang: signals are obeyed meanwhile.
+        let mut reloading: Option<tokio::sync::oneshot::Receiver<()>> = None;
+        let mut is_reload_wanted = false;
+        let has_failed = loop {
+            let reloaded = async {
+                match &mut reloading {
+                    Some(reloading) => drop(reloading.await),
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = hangup.recv() => reload(&server, args.conf.as_deref()),
+                _ = interrupt.recv() => break false,
+                _ = terminate.recv() => break false,
+                () = supervisor.failed() => break true,
+                _ = beats.tick() => pulse.beat(),
+                _ = hangup.recv() => is_reload_wanted = true,
+                () = reloaded => reloading = None,
             }
+            if is_reload_wanted && reloading.is_none() {
+                is_reload_wanted = false;
+                reloading = start_reload(server.reconfiguration(), args.conf.clone());
+            }
+        };
+        pulse.end();
+        supervisor.stop_within(STOP_LIMIT);
+        if has_failed {
+            server.stop();
+            supervisor.end();
         }
         log::say(&format!("introd stops: closing {} clients\n", server.peers()));
         server.stop();
@@ -80,10 +115,20 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             tracing::info!(name = figure.name, count = figure.value, "total");
         }
         if let Some(recorder) = recorder {
+            // A long recording takes its time.
+            supervisor.stop_within(std::time::Duration::MAX);
             super::finish_recording(&recorder)?;
         }
         Ok(())
     })
+}
+
+/// As many file descriptors as the system allows: each socket, script and connection to a registry takes one.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
+        tracing::debug!(?limit, "the limit of file descriptors stays as it is");
+    }
 }
 
 /// Reads the configuration; says what is odd about it.
@@ -105,8 +150,24 @@ fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
+/// Starts a [`reload`] on a thread of its own.
+fn start_reload(server: Reconfiguration, dir: Option<PathBuf>) -> Option<tokio::sync::oneshot::Receiver<()>> {
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let started = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        reload(&server, dir.as_deref());
+        let _ = done.send(());
+    });
+    match started {
+        Ok(_) => Some(is_done),
+        Err(error) => {
+            tracing::error!(%error, "the old configuration stays: no thread can be started to read another");
+            None
+        }
+    }
+}
+
 /// SIGHUP: takes on what the files say now. Nobody is disconnected; a broken configuration changes nothing.
-fn reload(server: &Server, dir: Option<&Path>) {
+fn reload(server: &Reconfiguration, dir: Option<&Path>) {
     match load(dir).and_then(|loaded| Ok(server.reconfigure(loaded.config)?)) {
         Ok(pending) => {
             log::say("introd has read its configuration anew\n");

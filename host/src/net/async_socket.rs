@@ -63,6 +63,14 @@ impl AsyncUdpSocket {
         }
     }
 
+    /// Fills `batch` with what waits now, without asking the runtime; returns as [`UdpSocket::receive`] does.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing waits. Any other error says that the socket is of no use any more.
+    pub fn receive_now(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+        self.watched.get_ref().receive(batch)
+    }
+
     /// Sends what `batch` holds as far as the kernel takes it now.
     pub fn send(&self, batch: &mut SendBatch) -> Flush {
         self.watched.get_ref().send(batch)

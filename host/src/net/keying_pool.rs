@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{Group, KeyPair};
 use rtmfp::{KeyingDone, KeyingJob, NetworkPrefix};
 
 use super::keying_queue::KeyingQueue;
+
+use crate::liveness::{self, AtStandstill, Pulse};
 
 /// Where a job's result goes: the mailbox of the worker that the job came from.
 pub type Reply = Box<dyn FnOnce(KeyingDone) + Send>;
@@ -67,7 +70,12 @@ impl KeyingPool {
                 let mut seed = [0; 32];
                 getrandom::fill(&mut seed)?;
                 let name = format!("keying-{index}");
-                Ok(std::thread::Builder::new().name(name).spawn(move || work(&shared, seed))?)
+                let mut rng = ChaCha20Rng::from_seed(seed);
+                let started = liveness::spawn(&name, AtStandstill::EndProcess, move |pulse| {
+                    work(&shared, &mut rng, pulse);
+                    Ok(())
+                });
+                started.context("a thread for handshakes cannot be started")
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(Self { shared, threads })
@@ -103,14 +111,13 @@ enum Next {
     Stop,
 }
 
-fn work(shared: &Shared, seed: [u8; 32]) {
-    let mut rng = ChaCha20Rng::from_seed(seed);
+fn work(shared: &Shared, rng: &mut ChaCha20Rng, pulse: &Pulse) {
     loop {
-        match next(shared) {
+        match next(shared, pulse) {
             Next::Run(job, reply) => reply(job.run()),
             Next::Refuse(job, reply) => reply(job.refuse().unwrap_or_else(|own| own.run())),
             Next::Store => {
-                let pair = KeyPair::generate(shared.group, &mut rng);
+                let pair = KeyPair::generate(shared.group, rng);
                 shared.state().store.push(pair);
             }
             Next::Stop => return,
@@ -118,9 +125,10 @@ fn work(shared: &Shared, seed: [u8; 32]) {
     }
 }
 
-fn next(shared: &Shared) -> Next {
+fn next(shared: &Shared, pulse: &Pulse) -> Next {
     let mut state = shared.state();
     loop {
+        pulse.beat();
         if state.is_stopping {
             return Next::Stop;
         }
@@ -138,6 +146,6 @@ fn next(shared: &Shared) -> Next {
         if state.store.len() < STORE {
             return Next::Store;
         }
-        state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state = shared.wake.wait_timeout(state, liveness::BEAT).unwrap_or_else(PoisonError::into_inner).0;
     }
 }

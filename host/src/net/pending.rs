@@ -81,6 +81,13 @@ impl Pendings {
         }
     }
 
+    /// Nobody could take a verdict for so long: all wait longer.
+    pub(super) fn stood_still(&mut self, stood: Duration) {
+        self.waiting.values_mut().for_each(|(deadline, _)| *deadline += stood);
+        let deadlines = std::mem::take(&mut self.deadlines);
+        self.deadlines = deadlines.into_iter().map(|(deadline, token)| (deadline + stood, token)).collect();
+    }
+
     /// When the next one has waited for long enough.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)

@@ -109,12 +109,44 @@ impl Ports {
         context: &mut Context<'_>,
         mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
     ) -> Poll<io::Result<()>> {
+        let taken = self.take_in(&mut handle, |socket, batch| match socket.poll_receive(context, batch) {
+            Poll::Pending => Ok(None),
+            Poll::Ready(result) => result.map(Some),
+        });
+        match taken {
+            Ok(false) => Poll::Pending,
+            Ok(true) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Takes in one batch from each socket that has something, as [`Self::poll_receive`] does, but asks the kernel whatever the
+    /// runtime knows: after a standstill, it does not know yet what has come. False when nothing waits.
+    ///
+    /// # Errors
+    /// If a socket is of no use any more.
+    pub fn receive_now(
+        &mut self,
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
+    ) -> io::Result<bool> {
+        self.take_in(&mut handle, |socket, batch| match socket.receive_now(batch) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Takes in what `receive` gets from each socket; false when that is nothing from any.
+    fn take_in(
+        &mut self,
+        handle: &mut impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
+        mut receive: impl FnMut(&AsyncUdpSocket, &mut RecvBatch) -> io::Result<Option<usize>>,
+    ) -> io::Result<bool> {
         let mut is_any = false;
         for (index, socket) in self.sockets.iter().enumerate() {
-            match socket.poll_receive(context, &mut self.incoming) {
-                Poll::Pending => continue,
-                Poll::Ready(result) => result?,
-            };
+            if receive(socket, &mut self.incoming)?.is_none() {
+                continue;
+            }
             is_any = true;
             let now = Instant::now();
             let bound = socket.local_address();
@@ -132,7 +164,7 @@ impl Ports {
                 handle(now, interface, datagram.from, datagram.bytes);
             }
         }
-        if is_any { Poll::Ready(Ok(())) } else { Poll::Pending }
+        Ok(is_any)
     }
 
     /// Sends everything that the endpoint has to send.

@@ -25,7 +25,8 @@ use crate::apps::message::{AppCommand, AppEvent, ClientId, Offer, PendingLookup,
 use crate::apps::{InstanceId, ToWake};
 use crate::config::{Fallback, LookupMode};
 use crate::introducer::{Counter, Peer, elsewhere, introduce};
-use crate::peer::sleep_until;
+use crate::liveness::{self, Pace, Pulse};
+use crate::peer::{MAX_CATCH_UP, sleep_until};
 use crate::record::{Place, Recorder, SessionRecord};
 use crate::registry::{Asked, Outcome};
 
@@ -60,6 +61,8 @@ pub struct Worker {
     pub to_wake: ToWake,
     /// Lookups that scripts of other applications than the asker's were asked about of late.
     pub repeats: Repeats,
+    /// Shows that its thread goes on.
+    pub pulse: Pulse,
 }
 
 /// Why a worker woke up.
@@ -77,6 +80,30 @@ struct Stray {
     interface: InterfaceId,
     from: SocketAddr,
     bytes: Box<[u8]>,
+}
+
+/// Gives each datagram to the endpoint whose session it names.
+struct Sorter<'a> {
+    endpoint: &'a mut Endpoint,
+    index: u8,
+    workers: usize,
+    strays: &'a mut Vec<Stray>,
+}
+
+impl<'a> Sorter<'a> {
+    fn new(endpoint: &'a mut Endpoint, index: u8, mailboxes: &[MailSender], strays: &'a mut Vec<Stray>) -> Self {
+        Self { endpoint, index, workers: mailboxes.len(), strays }
+    }
+
+    fn take(&mut self, now: Instant, interface: InterfaceId, from: SocketAddr, datagram: &mut [u8]) {
+        match cipher::session_id(datagram) {
+            // The kernel chooses workers by address; a session's worker stands in its id.
+            Some(id) if id != 0 && prefix_of(id) != self.index && usize::from(prefix_of(id)) < self.workers => {
+                self.strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
+            }
+            _ => self.endpoint.handle_datagram(now, interface, from, datagram),
+        }
+    }
 }
 
 /// A worker that waits for its clients to close.
@@ -129,26 +156,43 @@ impl Worker {
         let mut gate = Gate::new(self.index, Arc::clone(&self.services), &self.listeners);
         self.ports.set_filter(Box::new(move |now, socket, from, datagram| gate.admits(now, socket, from, datagram)));
         let mut stopping: Option<Stopping> = None;
+        let mut pace = Pace::new(Instant::now());
+        let mut catching_up = 0;
         loop {
+            self.pulse.beat();
+            if let Some(stood) = pace.turn(Instant::now()) {
+                tracing::warn!(
+                    worker = self.index,
+                    seconds = stood.as_secs_f32(),
+                    "the worker stood still; its clients are not blamed for it"
+                );
+                clients.stood_still(stood);
+                catching_up = MAX_CATCH_UP;
+            }
             self.take_verdicts(&mut clients);
             self.drain(&mut clients, stopping.as_mut());
             self.ports.transmit(&mut self.endpoint).await;
+            if catching_up > 0 {
+                // What waits in the sockets is heard before anybody is given up for silence.
+                catching_up = if self.receive_now()? { catching_up - 1 } else { 0 };
+                if catching_up > 0 {
+                    continue;
+                }
+                self.endpoint.handle_timeout(Instant::now());
+                continue;
+            }
             if stopping.as_ref().is_some_and(|stopping| stopping.is_done(&self.endpoint)) {
                 break;
             }
             let until = stopping.as_ref().map(|stopping| stopping.until);
-            let deadline = [self.endpoint.poll_timeout(), clients.next_timeout(), until].into_iter().flatten().min();
-            let (endpoint, index, mailboxes) = (&mut self.endpoint, self.index, &self.mailboxes);
+            // It turns at least so often that it is seen to live.
+            let beat = Some(Instant::now() + liveness::BEAT);
+            let deadline =
+                [self.endpoint.poll_timeout(), clients.next_timeout(), until, beat].into_iter().flatten().min();
             let mut strays = Vec::new();
-            let received = self.ports.receive(|now, interface, from, datagram| {
-                match cipher::session_id(datagram) {
-                    // The kernel chooses workers by address; a session's worker stands in its id.
-                    Some(id) if id != 0 && prefix_of(id) != index && usize::from(prefix_of(id)) < mailboxes.len() => {
-                        strays.push(Stray { worker: prefix_of(id), interface, from, bytes: Box::from(&*datagram) });
-                    }
-                    _ => endpoint.handle_datagram(now, interface, from, datagram),
-                }
-            });
+            let mut sorter = Sorter::new(&mut self.endpoint, self.index, &self.mailboxes, &mut strays);
+            let received =
+                self.ports.receive(|now, interface, from, datagram| sorter.take(now, interface, from, datagram));
             let wake = tokio::select! {
                 result = received => {
                     result?;
@@ -162,6 +206,8 @@ impl Worker {
             match wake {
                 Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
                 Wake::Mail(mail) => self.take_mail(&mut clients, mail),
+                // The next turn reads the sockets first.
+                Wake::Timeout if pace.is_late(now) => (),
                 Wake::Timeout => {
                     self.endpoint.handle_timeout(now);
                     clients.handle_timeout(now, &mut self.endpoint, &self.ports);
@@ -178,6 +224,16 @@ impl Worker {
         self.ports.transmit(&mut self.endpoint).await;
         tracing::info!(worker = self.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
+    }
+
+    /// Takes in a batch from each socket where something waits; false when nothing does.
+    fn receive_now(&mut self) -> std::io::Result<bool> {
+        let mut strays = Vec::new();
+        let mut sorter = Sorter::new(&mut self.endpoint, self.index, &self.mailboxes, &mut strays);
+        let is_more =
+            self.ports.receive_now(|now, interface, from, datagram| sorter.take(now, interface, from, datagram))?;
+        strays.into_iter().for_each(|stray| self.pass_on(stray));
+        Ok(is_more)
     }
 
     /// Hands a datagram to the worker whose session it names.

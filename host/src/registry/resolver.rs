@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::{LookupFuture, LookupResult, Registry, RegistryError};
+use crate::liveness::{self, AtStandstill};
 
 /// How a server looks peers up in its registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,9 +186,18 @@ impl Resolver {
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("registry".into()).spawn(move || {
-            let _ = runtime.block_on(stopped);
+        let (stop, mut stopped) = oneshot::channel::<()>();
+        let thread = liveness::spawn("registry", AtStandstill::EndProcess, move |pulse| {
+            runtime.block_on(async {
+                let mut beats = tokio::time::interval(liveness::BEAT);
+                loop {
+                    tokio::select! {
+                        _ = &mut stopped => return,
+                        _ = beats.tick() => pulse.beat(),
+                    }
+                }
+            });
+            Ok(())
         })?;
         let inner = Arc::new(Inner { settings, table: Mutex::default(), deliver: Box::new(deliver) });
         Ok(Self { registry, inner, handle, stop: Some(stop), thread: Some(thread) })

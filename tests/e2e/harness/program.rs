@@ -58,8 +58,12 @@ pub(crate) struct Ended {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(binary())
-            .args(arguments)
+        Self::of(Command::new(binary()).args(arguments))
+    }
+
+    /// The program as another command starts it.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -17,6 +17,6 @@ fn plugin(library: &Path, config: &str) -> String {
 }
 
 /// The plugin that decides as it is told.
-fn puppet(config: &str) -> String {
+pub(crate) fn puppet(config: &str) -> String {
     plugin(&library("puppet"), config)
 }

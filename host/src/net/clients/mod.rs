@@ -341,6 +341,13 @@ impl Clients {
         }
     }
 
+    /// The worker stood still for so long: nothing that came could be noticed, and no verdict be taken.
+    pub(super) fn stood_still(&mut self, stood: Duration) {
+        self.clients.values_mut().for_each(|client| client.active += stood);
+        self.doomed = std::mem::take(&mut self.doomed).into_iter().map(|(at, session)| (at + stood, session)).collect();
+        self.pendings.stood_still(stood);
+    }
+
     /// When [`Self::handle_timeout`] is to be called next, or plugins have had their time.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let times = [self.doomed.first().map(|(at, _)| *at), self.pendings.next_timeout(), Some(self.idle_check)];

@@ -15,6 +15,7 @@ use super::watchdog::Watched;
 use crate::apps::message::{AppEvent, Commands};
 use crate::apps::{Actor, Actors, InstanceName};
 use crate::config::Application;
+use crate::liveness::{self, AtStandstill, Pace, Pulse};
 use crate::registry::Registry;
 
 /// The file that makes a folder an application with a script; one that is called as the folder does as well.
@@ -140,13 +141,23 @@ impl Host {
         let host = Self { commands, registry, pool, threads: Mutex::default() };
         for index in 0..settings.threads.max(1) {
             let (openings, receiver) = mpsc::unbounded_channel();
-            let builder = std::thread::Builder::new().name(format!("script-{index}")).stack_size(STACK);
-            host.threads().push(builder.spawn(move || thread::run(receiver))?);
+            // Without a runtime there is no thread, and the server does not start.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            // Scripts that hang are the watchdog's.
+            let name = format!("script-{index}");
+            let work = move |_: &liveness::Pulse| {
+                thread::run(&runtime, receiver);
+                Ok(())
+            };
+            host.threads().push(liveness::spawn_once(&name, Some(STACK), AtStandstill::Ignore, work)?);
             host.pool.state().threads.push(Thread { openings, watched: Watched::default() });
         }
         let pool = Arc::clone(&host.pool);
-        let watchdog = std::thread::Builder::new().name("script-watchdog".to_owned());
-        host.threads().push(watchdog.spawn(move || watch(&pool))?);
+        let watchdog = liveness::spawn("script-watchdog", AtStandstill::EndProcess, move |pulse| {
+            watch(&pool, pulse);
+            Ok(())
+        });
+        host.threads().push(watchdog?);
         Ok(host)
     }
 
@@ -226,16 +237,32 @@ impl Actors for Host {
 /// The name of the script in an application's folder.
 pub(super) fn main_file(folder: &Path) -> Option<String> {
     let named = folder.file_name().map(|name| format!("{}.lua", name.to_string_lossy()));
-    [Some(MAIN.to_owned()), named].into_iter().flatten().find(|name| folder.join(name).is_file())
+    [Some(MAIN.to_owned()), named].into_iter().flatten().find(|name| is_there(&folder.join(name)))
+}
+
+/// Is anything there, or is that not to be known? What cannot be read does not load, and is not as good as none.
+fn is_there(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// The watchdog.
-fn watch(pool: &Pool) {
+fn watch(pool: &Pool, pulse: &Pulse) {
     let mut state = pool.state();
     let mut trimmed = None;
+    let mut pace = Pace::new(Instant::now());
+    // After a standstill of the process, the scripts have their time once more: they did not run either.
+    let mut stood = Duration::ZERO;
+    let mut forgotten_at = Instant::now();
     while !pool.is_over.load(Ordering::Acquire) {
+        pulse.beat();
         let now = Instant::now();
-        state.threads.iter().for_each(|thread| thread.watched.look(now, pool.patience));
+        if let Some(pause) = pace.turn(now) {
+            stood = pause;
+            forgotten_at = now + pause + pool.patience;
+        } else if now >= forgotten_at {
+            stood = Duration::ZERO;
+        }
+        state.threads.iter().for_each(|thread| thread.watched.look(now, pool.patience + stood));
         if let Some(trim) = pool.trim
             && pool.freed.load(Ordering::Relaxed) >= WORTH_TRIMMING
             && trimmed.is_none_or(|trimmed| now.saturating_duration_since(trimmed) >= TRIM_EVERY)

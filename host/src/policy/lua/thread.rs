@@ -27,16 +27,9 @@ pub(super) struct Opening {
 }
 
 /// Runs what comes until the sender is gone and all instances have ended.
-pub(super) fn run(mut openings: mpsc::UnboundedReceiver<Opening>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "a thread for scripts cannot start");
-            return;
-        }
-    };
+pub(super) fn run(runtime: &tokio::runtime::Runtime, mut openings: mpsc::UnboundedReceiver<Opening>) {
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
+    local.block_on(runtime, async {
         let mut instances = JoinSet::new();
         loop {
             tokio::select! {

@@ -13,6 +13,7 @@ use super::library::{Library, LoadError};
 use super::metrics::Figure;
 use super::registry::NativeRegistry;
 use crate::config::{Config, Plugin, Settings};
+use crate::liveness::{self, AtStandstill};
 
 /// How long the end of a server waits for those who still use an instance.
 const END_PATIENCE: Duration = Duration::from_secs(2);
@@ -190,7 +191,12 @@ impl Plugins {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        match std::thread::Builder::new().name("plugins".to_owned()).spawn(move || shared.timers.run()) {
+        // It runs plugins' own code.
+        let started = liveness::spawn("plugins", AtStandstill::Say, move |pulse| {
+            shared.timers.run(pulse);
+            Ok(())
+        });
+        match started {
             Ok(started) => *thread = Some(started),
             Err(error) => tracing::error!(%error, "the thread for plugins' timers cannot be started: they have none"),
         }
@@ -208,8 +214,15 @@ impl Plugins {
             self.shared.timers.retire(instance);
         }
         self.shared.timers.finish();
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let deadline = Instant::now() + END_PATIENCE;
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(END_POLL);
+        }
+        if thread.is_finished() {
             let _ = thread.join();
+        } else {
+            tracing::error!("a plugin's timer or end does not return; its thread is left behind");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::instance::Instance;
+use crate::liveness::{BEAT, Pulse};
 
 /// The most timers of one instance.
 const MOST: usize = 1024;
@@ -104,9 +105,9 @@ impl Timers {
     }
 
     /// Runs timers, and ends instances, until told to finish.
-    pub(super) fn run(&self) {
+    pub(super) fn run(&self, pulse: &Pulse) {
         loop {
-            match self.next() {
+            match self.next(pulse) {
                 Work::Fire(token, timer) => fire(token, &timer),
                 Work::End(instance) => instance.end(),
                 Work::Over(instances) => {
@@ -117,9 +118,10 @@ impl Timers {
         }
     }
 
-    fn next(&self) -> Work {
+    fn next(&self, pulse: &Pulse) -> Work {
         let mut state = self.state();
         loop {
+            pulse.beat();
             if state.is_over {
                 return Work::Over(state.retired.drain(..).map(|(_, instance)| instance).collect());
             }
@@ -147,11 +149,8 @@ impl Timers {
                 return Work::Fire(token, timer);
             }
             let poll = (!state.retired.is_empty()).then_some(RETIRE_POLL);
-            let wait = [due.map(|(at, _)| at - now), poll].into_iter().flatten().min();
-            state = match wait {
-                Some(wait) => self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
+            let wait = [due.map(|(at, _)| at - now), poll].into_iter().flatten().min().unwrap_or(BEAT).min(BEAT);
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

@@ -1,0 +1,58 @@
+//! A thread's own view of time: has it stood still?
+
+use std::time::{Duration, Instant};
+
+use super::BEAT;
+
+/// A turn that comes so much later than it was to come at the latest is late.
+const MIN_LATENESS: Duration = Duration::from_secs(1);
+
+/// The pace of a thread that takes a turn at least every [`BEAT`]. A longer pause means that the thread stood still: the process
+/// was stopped or given no processor, the machine was suspended, or the thread was held up by something it called. What was due in
+/// such a pause may be due only because the thread could not take in what came meanwhile.
+#[derive(Debug)]
+pub struct Pace {
+    last: Instant,
+}
+
+impl Pace {
+    /// Begins now.
+    pub fn new(now: Instant) -> Self {
+        Self { last: now }
+    }
+
+    /// A turn begins: for how long the thread stood still before it, if it did.
+    pub fn turn(&mut self, now: Instant) -> Option<Duration> {
+        let stood = self.stood(now);
+        self.last = now;
+        stood
+    }
+
+    /// Has the thread stood still since the turn began?
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.stood(now).is_some()
+    }
+
+    fn stood(&self, now: Instant) -> Option<Duration> {
+        let pause = now.saturating_duration_since(self.last);
+        (pause >= BEAT + MIN_LATENESS).then(|| pause - BEAT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_longer_than_the_wait_is_a_standstill_and_counts_once() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        assert_eq!(pace.turn(start + BEAT), None);
+        assert_eq!(pace.turn(start + 2 * BEAT + Duration::from_millis(999)), None);
+        let last = start + 2 * BEAT + Duration::from_millis(999);
+        let later = last + BEAT + Duration::from_secs(30);
+        assert!(pace.is_late(later));
+        assert_eq!(pace.turn(later), Some(Duration::from_secs(30)));
+        assert_eq!(pace.turn(later), None);
+    }
+}

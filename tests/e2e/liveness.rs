@@ -1,0 +1,155 @@
+//! A server serves, or it ends and says why: threads that stand still, starts that cannot serve, files that never end, a process
+//! that was stopped for a while.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use introd::client::Client;
+use rtmfp::Event;
+use rustix::process::Signal;
+
+use crate::harness::clients::{PATIENCE, client, create_stream};
+use crate::harness::files::Files;
+use crate::harness::program::{Running, Server, binary, probe};
+use crate::harness::{independent, raw};
+use crate::plugins::puppet;
+
+/// The exit status of a server whose thread has failed.
+const THREAD_FAILED: i32 = 70;
+
+#[tokio::test]
+async fn a_worker_that_a_plugin_blocks_for_ever_ends_the_process_and_others_get_a_goodbye() {
+    let files = Files::new("blocked-worker");
+    files.application(&puppet("<lookup>block 3600000</lookup>"));
+    let server = Server::configured(files.path(), 1);
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.send_to(&raw::lookup(rtmfp::PeerId([7; 32]), [1; 16]), server.addresses[0]).expect("a lookup");
+    let ended = server.ended();
+    assert_eq!(ended.code, Some(THREAD_FAILED), "{ended:?}");
+    assert!(ended.stderr.contains("the thread worker-0 stands still"), "{ended:?}");
+}
+
+#[test]
+fn a_server_with_too_few_file_descriptors_fails_with_a_word_on_them_or_serves() {
+    let (mut failed, mut served) = (0, 0);
+    for limit in (3..=24).chain([28, 32, 40, 64, 128]) {
+        let start = format!("ulimit -n {limit}; exec {} run --workers 2 --listen 127.0.0.1:0", binary().display());
+        let mut running = Running::of(Command::new("sh").args(["-c", &start]));
+        let line = running.line();
+        let Some((_, address)) = line.trim_end().split_once("listens on UDP ") else {
+            let ended = running.ended();
+            assert!(ended.code.is_some_and(|code| code != 0), "limit {limit}: {ended:?}");
+            // With hardly any, the system cannot even load the program.
+            assert!(ended.stderr.contains("ulimit -n") || ended.code == Some(127), "limit {limit}: {ended:?}");
+            failed += 1;
+            continue;
+        };
+        let probed = probe(&[&format!("rtmfp://{address}/app/room")]);
+        assert_eq!(probed.code, Some(0), "limit {limit}: {probed:?}");
+        running.signal(Signal::TERM);
+        assert_eq!(running.ended().code, Some(0));
+        served += 1;
+    }
+    assert!(failed > 0 && served > 0, "{failed} failed, {served} served");
+}
+
+fn make_fifo(path: &std::path::Path) {
+    let _ = std::fs::remove_file(path);
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
+}
+
+#[test]
+fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_waited_for_by_nobody() {
+    for name in ["Server.xml", "introd.ini", "_defaultRoot_/Adaptor.xml", "_defaultRoot_/_defaultVHost_/Vhost.xml"] {
+        let files = Files::new("fifo");
+        make_fifo(&files.path().join(name));
+        let ended =
+            Running::start(&["run", "--listen", "127.0.0.1:0", "--conf", &files.path().to_string_lossy()]).ended();
+        assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
+        assert!(ended.stderr.contains(name) && ended.stderr.contains("no regular file"), "{name}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fifo_hangs_no_reload_and_changes_nothing() {
+    let files = Files::new("fifo-reload");
+    files.server("");
+    let mut server = Server::configured(files.path(), 1);
+    let mut staying = client(server.addresses[0], 1).await;
+    make_fifo(&files.path().join("Server.xml"));
+    assert!(!server.reload());
+    assert!(create_stream(&mut staying, 2.0).await > 0.0);
+    assert_eq!(server.stop().code, Some(0));
+}
+
+/// Lets a client go on for so long.
+async fn go_on(client: &mut Client, time: Duration) {
+    let until = tokio::time::sleep(time);
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return,
+            event = client.next() => {
+                let event = event.expect("its sockets work");
+                assert!(!matches!(event, Event::Closed { .. }), "{event:?}");
+            }
+        }
+    }
+}
+
+/// The least that can be configured.
+const DEAD_PEER_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn clients_that_are_there_survive_a_freeze_longer_than_the_timeout_and_those_that_vanished_go() {
+    let files = Files::new("freeze");
+    let keepalive = "<Server>10</Server><Peers>10</Peers>";
+    files.adaptor(&format!(
+        "<RTMFP><KeepAliveTime><NoNAT>{keepalive}</NoNAT><NAT>{keepalive}</NAT></KeepAliveTime>\
+         <DeadPeerTimeout>{}</DeadPeerTimeout></RTMFP>",
+        DEAD_PEER_TIMEOUT.as_secs()
+    ));
+    let server = Server::configured(files.path(), 1);
+    let mut staying = client(server.addresses[0], 1).await;
+    let vanishing = client(server.addresses[0], 2).await;
+    let vanished = vanishing.id();
+    server.signal(Signal::STOP);
+    // It is gone without a word.
+    drop(vanishing);
+    go_on(&mut staying, DEAD_PEER_TIMEOUT + Duration::from_secs(5)).await;
+    server.signal(Signal::CONT);
+    assert!(create_stream(&mut staying, 2.0).await > 0.0);
+    let (peer, socket) = (staying.id(), std::net::UdpSocket::bind("127.0.0.1:0").expect("a port"));
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    let is_found = |id, tag: u8| {
+        let mut buffer = [0; 2048];
+        socket.send_to(&raw::lookup(id, [tag; 16]), server.addresses[0]).expect("a lookup");
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if let Some((answered, _)) = raw::redirect(&mut buffer[..length])
+                && answered == [tag; 16]
+            {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(is_found(peer, 0), "who is there is found");
+    let mut tag = 0;
+    let deadline = Instant::now() + PATIENCE + DEAD_PEER_TIMEOUT;
+    loop {
+        go_on(&mut staying, Duration::from_secs(1)).await;
+        tag += 1;
+        if !is_found(vanished, tag) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "who vanished is still found");
+    }
+    assert!(is_found(peer, 255));
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn independent_clients_survive_a_freeze() {
+    let said = independent::run("freeze.py", &[]);
+    assert!(said.is_none_or(|said| said.contains("stayed")));
+}

@@ -294,6 +294,9 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
     }
     let share = limits.max_sessions_per_address.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
     endpoint.max_sessions_per_prefix = share.unwrap_or(usize::MAX);
+    // Sessions stay with their worker, so each has its part of it; one that is filled on purpose costs those who fill it.
+    endpoint.max_buffered =
+        limits.max_buffered.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(workers));
     let jobs = usize::try_from(limits.max_pending_handshakes).unwrap_or(usize::MAX);
     endpoint.max_keying_jobs = jobs.div_ceil(workers).max(1);
     endpoint.forwarded_hello = match rtmfp.forwarded_hello {

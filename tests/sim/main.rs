@@ -23,4 +23,5 @@ mod passwords;
 mod stalled_receiver;
 mod time_critical;
 mod time_critical_shares;
+mod unacknowledged;
 mod vanishing;

@@ -69,6 +69,8 @@ pub struct Limits {
     pub max_sessions: Option<u64>,
     /// Open sessions at a time from one IP address.
     pub max_sessions_per_address: Option<u64>,
+    /// Bytes of messages that all sessions together may hold, both ways.
+    pub max_buffered: Option<u64>,
     /// Handshakes whose public-key work waits; those beyond it are dropped, and the clients repeat them.
     pub max_pending_handshakes: u64,
     /// Sessions opened in a second.
@@ -239,6 +241,12 @@ const ENTRIES: &[Entry] = &[
         "Open sessions at a time from one IP address, half-open ones included. A school or a company behind one NAT has hundreds; one that opens more keeps nobody else out. In this and the limits by address that follow, an IPv6 address is a network of 64 bits: so many addresses each host has",
     ),
     ours(
+        "Server/ResourceLimits/Protocol/RTMFP/MaxBufferedMemory",
+        Kind::Limit { most: 1_000_000 },
+        "512",
+        "Megabytes of messages that all sessions together may hold: sent and not acknowledged, or received in parts. Beyond it sessions are closed, those that hold most first, of the address that holds most. A session that waits holds nothing; what a busy one holds is on its way within a second",
+    ),
+    ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes",
         Kind::Whole { least: 1, most: 1_000_000 },
         "1024",
@@ -319,6 +327,7 @@ impl Server {
             limits: Limits {
                 max_sessions: limits("MaxSessions"),
                 max_sessions_per_address: limits("MaxSessionsPerAddress"),
+                max_buffered: limits("MaxBufferedMemory").map(|megabytes| megabytes << 20),
                 max_pending_handshakes: view.whole("Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes"),
                 max_connection_rate: limits("MaxConnectionRate"),
                 max_connection_rate_per_address: limits("MaxConnectionRatePerAddress"),

@@ -37,6 +37,8 @@ pub struct Counters {
     pub failed_keyings: u64,
     /// Sessions that opened, either way.
     pub sessions_opened: u64,
+    /// Sessions closed because all together held too much of messages.
+    pub cut: u64,
     /// Datagrams dropped on the way out, because the driver did not drain.
     pub outbox_full: u64,
 }

@@ -170,6 +170,12 @@ pub enum CloseReason {
     /// The far end has been silent for too long.
     #[error("the far end fell silent")]
     Silence,
+    /// It has not acknowledged what was sent to it on a flow, for [`Config::unacknowledged_limit`](crate::Config::unacknowledged_limit).
+    #[error("the far end does not acknowledge what it is sent")]
+    Unacknowledged,
+    /// All sessions together held more than [`Config::max_buffered`](crate::Config::max_buffered), and this one the most.
+    #[error("too much was waiting for the far end, or came in parts from it")]
+    Buffers,
     /// The same endpoint opened a new session (RFC 7425 §4.3.7).
     #[error("replaced by a new session of the same endpoint")]
     Overridden,

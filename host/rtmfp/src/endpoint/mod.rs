@@ -1,5 +1,6 @@
 //! The one public entry: datagrams and time in, datagrams and events out.
 
+mod buffered;
 mod by_prefix;
 mod config;
 mod counters;
@@ -102,6 +103,9 @@ pub struct Endpoint {
     /// The bytes of the startup datagram being processed; fewer if it is the last fragment of a packet.
     received: usize,
     earnings: Earnings,
+    /// Bytes that all sessions hold.
+    buffered: usize,
+    is_making_room: bool,
     /// Which session received a time critical packet last, and when; and the same for the last other one.
     time_critical: [Option<(SessionId, Instant)>; 2],
     counters: Counters,
@@ -142,6 +146,8 @@ impl Endpoint {
             is_answered: false,
             received: 0,
             earnings: Earnings::new(now, secret),
+            buffered: 0,
+            is_making_room: false,
             time_critical: [None; 2],
             counters: Counters::default(),
         }
@@ -375,6 +381,8 @@ impl Endpoint {
         }
         let deadline = session.deadline(&self.config);
         self.timers.arm(now, id, &mut session.armed, deadline);
+        let buffered = session.bytes_buffered();
+        self.buffered = self.buffered + buffered - std::mem::replace(&mut session.buffered, buffered);
         if session.role() == Mode::Responder && moved_to != address {
             let (from, to) = (NetworkPrefix::of(address.ip()), NetworkPrefix::of(moved_to.ip()));
             self.config.sessions_by_prefix.moved(from, to);
@@ -388,6 +396,7 @@ impl Endpoint {
             }
         }
         self.settle(id);
+        self.make_room(now);
         Some(result)
     }
 

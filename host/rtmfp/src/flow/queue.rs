@@ -140,6 +140,21 @@ impl SendQueue {
         self.queued
     }
 
+    /// The same with what is kept about fragments, those too that are acknowledged while one before them is not.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.queued + self.fragments.len() * size_of::<Fragment>()
+    }
+
+    /// Everything up to this sequence number is done with.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// The first fragment that is not done with was sent.
+    pub(super) fn is_awaiting(&self) -> bool {
+        self.fragments.front().is_some_and(|first| first.ever_sent)
+    }
+
     /// Nothing is left: with a closed flow, it is complete (§3.6.2.11).
     pub(super) fn is_empty(&self) -> bool {
         self.fragments.is_empty() && self.messages.is_empty()

@@ -15,7 +15,8 @@ impl Flows {
         flow.advertised(timing, chunk.buffer_blocks);
         let (id, events) = (flow.id, &mut self.events);
         let mut take = |first, last| {
-            let (bytes, newest) = flow.acknowledge(first, last, |outcome| events.push_back(send::event(id, outcome)));
+            let (bytes, newest) =
+                flow.acknowledge(timing.now, first, last, |outcome| events.push_back(send::event(id, outcome)));
             self.transmitter.acknowledged(bytes, newest);
         };
         take(1, chunk.cumulative);
@@ -94,12 +95,19 @@ impl Flows {
 
     /// Tells of room in the queue, and of the end of a closed flow (§3.6.2.11).
     pub(super) fn after_send_flow_changed(&mut self, index: usize) {
+        // A flow may have waited for room in the session, which others have made.
+        if self.sending.iter().any(|flow| flow.wants_room)
+            && self.session_queued() <= self.config.session_send_buffer / 2
+        {
+            for flow in self.sending.iter_mut().filter(|flow| flow.wants_room && !flow.closing) {
+                if flow.queued() <= self.config.send_buffer / 2 {
+                    flow.wants_room = false;
+                    self.events.push_back(FlowEvent::Writable { flow: SendFlowId(flow.id) });
+                }
+            }
+        }
         let Some(flow) = self.sending.get_mut(index) else { return };
         let id = SendFlowId(flow.id);
-        if flow.wants_room && !flow.closing && flow.queued() <= self.config.send_buffer / 2 {
-            flow.wants_room = false;
-            self.events.push_back(FlowEvent::Writable { flow: id });
-        }
         if flow.is_complete() {
             self.sending.remove(index);
             self.events.push_back(FlowEvent::Closed { flow: id });

@@ -15,7 +15,7 @@ use super::mobility::Mobility;
 use super::rtt::Rtt;
 use super::state::State;
 use crate::crypto::{Opener, PeerId, Rejected, Sealer, SessionKeys};
-use crate::endpoint::{Config, Event, Forwarders, InterfaceId, Outbox, SessionId, Transmit};
+use crate::endpoint::{CloseReason, Config, Event, Forwarders, InterfaceId, Outbox, SessionId, Transmit};
 use crate::flow::{Flows, Timing};
 use crate::wire::chunk::{ForwardedIHello, kind};
 use crate::wire::packet::{self, put_chunk};
@@ -92,6 +92,8 @@ pub(crate) struct Session {
     pinged: Option<Instant>,
     /// Someone else has the session's address: silence is taken for death sooner.
     suspect_until: Option<Instant>,
+    /// What [`Self::bytes_buffered`] was when the endpoint looked last.
+    pub(crate) buffered: usize,
     /// The session's earliest entry among the endpoint's timers.
     pub(crate) armed: Option<Instant>,
     /// The session stands in the endpoint's queue of those that may have something to send.
@@ -141,6 +143,7 @@ impl Session {
             heard: now,
             pinged: None,
             suspect_until: None,
+            buffered: 0,
             armed: None,
             is_queued: false,
         }
@@ -190,6 +193,11 @@ impl Session {
     /// The session's flows, while it is open.
     pub(crate) fn flows(&mut self) -> Option<&mut Flows> {
         (self.state == State::Open).then_some(&mut self.flows)
+    }
+
+    /// Bytes of messages that its flows hold.
+    pub(crate) fn bytes_buffered(&self) -> usize {
+        self.flows.bytes_held()
     }
 
     pub(crate) fn timing(&self, now: Instant) -> Timing {
@@ -295,6 +303,10 @@ impl Session {
                     self.rtt.back_off();
                 }
                 self.drain_flow_events(context);
+                if self.unacknowledged_until(context.config).is_some_and(|until| until <= now) {
+                    self.close_because(context, CloseReason::Unacknowledged);
+                    return;
+                }
                 self.check_life(context);
             }
             State::NearClose(_) | State::FarCloseLinger { .. } => self.closing_timeout(now),
@@ -302,12 +314,18 @@ impl Session {
         }
     }
 
+    /// When the far end has had its time to acknowledge what was sent on a flow.
+    fn unacknowledged_until(&self, config: &Config) -> Option<Instant> {
+        self.flows.unacknowledged_since()?.checked_add(config.unacknowledged_limit?)
+    }
+
     /// When [`Self::handle_timeout`] is to be called next.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         match &self.state {
             State::Open => {
                 let at = self.ping_at(config).min(self.dead_at(config));
-                Some(self.flows.next_timeout().map_or(at, |flows| flows.min(at)))
+                let others = [self.flows.next_timeout(), self.unacknowledged_until(config)];
+                Some(others.into_iter().flatten().fold(at, Instant::min))
             }
             State::NearClose(closing) => Some(closing.next_request.min(closing.until)),
             State::FarCloseLinger { until } => Some(*until),

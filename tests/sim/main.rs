@@ -1,5 +1,6 @@
 //! Whole endpoints on a simulated network in virtual time. Each scenario's name is its claim.
 
+mod amplification;
 mod closing;
 mod cookies;
 mod delivery;

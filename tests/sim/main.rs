@@ -1,6 +1,7 @@
 //! Whole endpoints on a simulated network in virtual time. Each scenario's name is its claim.
 
 mod amplification;
+mod budget;
 mod closing;
 mod cookies;
 mod delivery;

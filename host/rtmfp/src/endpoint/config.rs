@@ -1,11 +1,13 @@
 //! What an endpoint is told when it is made.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::by_prefix::SessionCounts;
 use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference, Signing};
 use crate::flow::FlowConfig;
+use crate::session::forwards::ForwardRate;
 
 /// The settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone)]
@@ -51,6 +53,11 @@ pub struct Config {
     /// A responder gives a session up if the initiator sends no packet under its keys within this time of its last keying:
     /// whoever opens sessions only to fill a server's memory has to keep speaking. Never above [`Self::silence_limit`].
     pub first_packet_limit: Duration,
+    /// The units of work that one session may make in a second: see [`Endpoint::charge`](crate::Endpoint::charge). Beyond it, its
+    /// datagrams are dropped unread, and [`Event::Overspent`](crate::Event::Overspent) tells of it. `None`: as much as it likes.
+    pub max_work: Option<NonZeroU32>,
+    /// How many hellos are passed on to one session (RFC 7016 §3.5.1.5). `None`: all.
+    pub max_forwards: Option<ForwardRate>,
     /// Flows.
     pub flow: Arc<FlowConfig>,
     /// Cookies shared by several endpoints behind one port; `None` for an endpoint alone.
@@ -99,6 +106,8 @@ impl Config {
             silence_limit: Duration::from_secs(120),
             unacknowledged_limit: Some(Duration::from_secs(120)),
             first_packet_limit: Duration::from_secs(20),
+            max_work: None,
+            max_forwards: None,
             flow: Arc::default(),
             cookies: None,
         }

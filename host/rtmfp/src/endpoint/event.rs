@@ -63,6 +63,15 @@ pub enum Event {
         /// The ping's message.
         message: Vec<u8>,
     },
+    /// A session makes more work than [`Config::max_work`](crate::Config::max_work) allows: its datagrams are dropped until it is
+    /// within its share again.
+    Overspent {
+        /// The session.
+        session: SessionId,
+        /// For many seconds more was dropped than taken: the far end does not slow down, and the session should be closed. It
+        /// is said once a second then. Not set the first time, and when it happens again after a while.
+        is_persistent: bool,
+    },
     /// A session is over; its flows are gone. No event about it follows.
     Closed {
         /// The session.

@@ -40,6 +40,7 @@ pub(crate) use startup::StartupSeal;
 use crate::NetworkPrefix;
 use crate::crypto::cipher;
 use crate::crypto::{CookieJar, Identity, Opener, PeerId};
+use crate::session::budget::Admission;
 use crate::session::used_cookies::UsedCookies;
 use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
 use crate::wire::packet;
@@ -255,6 +256,10 @@ impl Endpoint {
     }
 
     fn handle_session_datagram(&mut self, now: Instant, transmit: Transmit, id: SessionId, datagram: &mut [u8]) {
+        if !self.is_admitted(now, id) {
+            self.counters.over_budget += 1;
+            return;
+        }
         let Transmit { interface, to: from } = transmit;
         let received =
             self.with_session(now, id, |session, context| session.receive(context, interface, from, datagram));
@@ -272,6 +277,18 @@ impl Endpoint {
         while let Some(hello) = self.forwarded.pop() {
             self.handle_forwarded_hello(now, &hello);
         }
+    }
+
+    /// Whether a session's datagram is read: not while it has used up its share of work.
+    fn is_admitted(&mut self, now: Instant, id: SessionId) -> bool {
+        let Some(limit) = self.config.max_work else { return true };
+        let Some(Occupant::Session(session)) = self.slots.get_mut(id) else { return true };
+        let admission = session.admit(now, limit.get());
+        if matches!(admission, Admission::Slow | Admission::TooLong) {
+            let is_persistent = admission == Admission::TooLong;
+            self.events.push_back(Event::Overspent { session: id, is_persistent });
+        }
+        admission == Admission::Take
     }
 
     fn note_time_critical(&mut self, now: Instant, id: SessionId) {

@@ -97,7 +97,14 @@ pub struct Flows {
     transmitter: scheduler::Transmitter,
     /// The User Data chunk that a Next User Data chunk would follow.
     preceding: Option<receiving::Preceding>,
+    /// Work done since it was last asked for, in steps.
+    steps: u32,
 }
+
+/// What a new receiving flow counts as, in steps.
+const STEPS_OF_FLOW: u32 = 320;
+/// Steps to a unit of work: see [`Endpoint::charge`](crate::Endpoint::charge).
+const STEPS_PER_UNIT: u32 = 8;
 
 impl Flows {
     /// No flows yet.
@@ -115,6 +122,7 @@ impl Flows {
             acks: acks::Acknowledging::default(),
             transmitter: scheduler::Transmitter::new(controller),
             preceding: None,
+            steps: 0,
         }
     }
 
@@ -274,6 +282,11 @@ impl Flows {
             self.acks.demand();
         }
         self.retire(flow.0);
+    }
+
+    /// The units of work done for what the far end sent, besides those that each chunk makes, since this was last asked.
+    pub(crate) fn take_work(&mut self) -> u32 {
+        std::mem::take(&mut self.steps).div_ceil(STEPS_PER_UNIT)
     }
 
     /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::event::{FlowEvent, SendFlowId};
-use super::queue::{Next, Outcome, Outgoing, Resume, SendQueue};
+use super::queue::{Acknowledged, Next, Outcome, Outgoing, Resume, SendQueue};
 use super::{FlowConfig, Priority, Timing};
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData};
 use crate::wire::packet::CHUNK_HEADER_LEN;
@@ -295,10 +295,10 @@ impl SendFlow {
         first: u64,
         last: u64,
         report: impl FnMut(Outcome),
-    ) -> (usize, u64) {
+    ) -> Acknowledged {
         let Some(queue) = &mut self.queue else {
             self.unacknowledged = None;
-            return (0, 0);
+            return Acknowledged { steps: 1, ..Acknowledged::default() };
         };
         let settled = queue.settled();
         let acknowledged = queue.acknowledge(first, last, report);
@@ -314,7 +314,7 @@ impl SendFlow {
         if acknowledged.bytes > 0 {
             self.refused = None;
         }
-        (acknowledged.bytes, acknowledged.newest)
+        acknowledged
     }
 
     /// A transmission is lost (§3.6.2.5). Returns its size.

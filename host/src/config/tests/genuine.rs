@@ -57,6 +57,8 @@ fn the_server() {
         max_connection_rate: Some(500),
         max_connection_rate_per_address: Some(20),
         max_lookup_rate_per_address: Some(200),
+        max_forward_rate: Some(20),
+        max_session_work: Some(4_000_000),
     };
     assert_eq!(server.limits, limits);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{CookieJar, Group, Identity};
 use rtmfp::flow::FlowConfig;
-use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES, SessionCounts};
+use rtmfp::{Config as EndpointConfig, Endpoint, ForwardRate, ForwardedHello, MAX_PREFIXES, SessionCounts};
 use tokio::sync::watch;
 
 use crate::apps::{Applications, Caretaker, ToWake};
@@ -316,6 +317,9 @@ fn near_addresses(listeners: &[Listener]) -> Arc<[SocketAddr]> {
     addresses.into()
 }
 
+/// How many hellos are forwarded to one client at once, at least: those of a group's members that hear of it at the same time.
+const FORWARD_BURST: u32 = 64;
+
 /// What an endpoint is told, one of `workers`.
 fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usize) -> EndpointConfig {
     let (limits, rtmfp) = (&config.server.limits, &config.default_adaptor.rtmfp);
@@ -325,6 +329,9 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
     }
     let share = limits.max_sessions_per_address.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
     endpoint.max_sessions_per_prefix = share.unwrap_or(usize::MAX);
+    // Sessions stay with their worker, so each has its part of it; one that is filled on purpose costs those who fill it.
+    endpoint.max_buffered =
+        limits.max_buffered.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(workers));
     let jobs = usize::try_from(limits.max_pending_handshakes).unwrap_or(usize::MAX);
     endpoint.max_keying_jobs = jobs.div_ceil(workers).max(1);
     endpoint.forwarded_hello = match rtmfp.forwarded_hello {
@@ -332,6 +339,13 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
         config::ForwardedHello::Redirect => ForwardedHello::ImpliedRedirect,
         config::ForwardedHello::Ignore => ForwardedHello::Ignore,
     };
+    endpoint.max_work = limits
+        .max_session_work
+        .map(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN));
+    endpoint.max_forwards = limits.max_forward_rate.map(|rate| {
+        let per_second = u32::try_from(rate).unwrap_or(u32::MAX).max(1);
+        ForwardRate { burst: per_second.max(FORWARD_BURST), per_second }
+    });
     endpoint.silence_limit = rtmfp.dead_peer_timeout;
     endpoint.keepalive = rtmfp.dead_peer_timeout / 2;
     // Clients send commands, not media: what they can make the server keep is small.

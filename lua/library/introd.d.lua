@@ -79,7 +79,7 @@ function application.shutdown() end
 ---@field farAddress string where its packets come from: "ip:port"
 ---@field nearAddress string the server's public address that it reached
 ---@field potentialNearAddresses string[] all public addresses of the server
----@field reportedAddresses string[] the addresses that it says it has
+---@field reportedAddresses string[] the addresses that it says it has, as far as they are believed
 ---@field protocol string "rtmfp"
 ---@field ip string
 ---@field id string

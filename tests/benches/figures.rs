@@ -143,6 +143,10 @@ impl Configuration {
         let applications = concat!(env!("CARGO_MANIFEST_DIR"), "/../lua");
         let text = format!("<VirtualHost><AppsDir>{applications}</AppsDir></VirtualHost>");
         std::fs::write(vhost.join("Vhost.xml"), text)?;
+        // All lookups are for few peers here: each is to have its hello forwarded, as among many peers.
+        let unlimited =
+            "<ResourceLimits><Protocol><RTMFP><MaxForwardRate>-1</MaxForwardRate></RTMFP></Protocol></ResourceLimits>";
+        std::fs::write(conf.join("Server.xml"), format!("<Root><Server>{unlimited}</Server></Root>"))?;
         Ok(Self(conf))
     }
 }

@@ -6,6 +6,7 @@ mod access;
 mod configured;
 mod connection;
 mod consent;
+mod costs;
 mod counters;
 mod elsewhere;
 mod group_abuse;

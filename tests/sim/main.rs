@@ -1,6 +1,8 @@
 //! Whole endpoints on a simulated network in virtual time. Each scenario's name is its claim.
 #![forbid(unsafe_code)]
 
+mod amplification;
+mod budget;
 mod closing;
 mod cookies;
 mod delivery;
@@ -24,4 +26,5 @@ mod passwords;
 mod stalled_receiver;
 mod time_critical;
 mod time_critical_shares;
+mod unacknowledged;
 mod vanishing;

@@ -109,6 +109,7 @@ pub use endpoint::{
     SessionInfo, Transmit, prefix_of,
 };
 pub use network_prefix::NetworkPrefix;
+pub use session::forwards::ForwardRate;
 pub use wire::{Origin, TaggedAddress};
 
 /// A starting time for tests, which go on from there in virtual time.

@@ -69,6 +69,8 @@ pub struct Limits {
     pub max_sessions: Option<u64>,
     /// Open sessions at a time from one IP address.
     pub max_sessions_per_address: Option<u64>,
+    /// Bytes of messages that all sessions together may hold, both ways.
+    pub max_buffered: Option<u64>,
     /// Handshakes whose public-key work waits; those beyond it are dropped, and the clients repeat them.
     pub max_pending_handshakes: u64,
     /// Sessions opened in a second.
@@ -77,6 +79,10 @@ pub struct Limits {
     pub max_connection_rate_per_address: Option<u64>,
     /// Peer lookups in a second from one IP address.
     pub max_lookup_rate_per_address: Option<u64>,
+    /// Hellos forwarded to one client in a second.
+    pub max_forward_rate: Option<u64>,
+    /// Units of work that one session may make in a second, each some 0.1 us of a core's time.
+    pub max_session_work: Option<u64>,
 }
 
 /// Where peers of other servers are looked up.
@@ -239,6 +245,12 @@ const ENTRIES: &[Entry] = &[
         "Open sessions at a time from one IP address, half-open ones included. A school or a company behind one NAT has hundreds; one that opens more keeps nobody else out. In this and the limits by address that follow, an IPv6 address is a network of 64 bits: so many addresses each host has",
     ),
     ours(
+        "Server/ResourceLimits/Protocol/RTMFP/MaxBufferedMemory",
+        Kind::Limit { most: 1_000_000 },
+        "512",
+        "Megabytes of messages that all sessions together may hold: sent and not acknowledged, or received in parts. Beyond it sessions are closed, those that hold most first, of the address that holds most. A session that waits holds nothing; what a busy one holds is on its way within a second",
+    ),
+    ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes",
         Kind::Whole { least: 1, most: 1_000_000 },
         "1024",
@@ -261,6 +273,21 @@ const ENTRIES: &[Entry] = &[
         RATE,
         "20000",
         "Peer lookups in a second from one IP address; those beyond it get no answer, and clients repeat them. Many more than all the clients behind one NAT make when they join a group together, and a flood takes a tenth of a processor. What a script or plugin that is asked each time can stand is for MaxLookupRate in Application.xml to say",
+    ),
+    ours(
+        "Server/ResourceLimits/Protocol/RTMFP/MaxForwardRate",
+        Kind::Limit { most: 10_000_000 },
+        "20",
+        "Hellos of those who look for a client that are forwarded to it in a second, after 64 at once. More would let others have \
+         the server flood the client; who looks for it is still told where it is",
+    ),
+    ours(
+        "Server/ResourceLimits/Protocol/RTMFP/MaxSessionWork",
+        Kind::Limit { most: 1_000_000_000 },
+        "4000000",
+        "Work that one client may make in a second, in units of some 0.1 microseconds of a core's time: of a message 5, of a \
+         command 1 for each 2 bytes, of a call of a script 200. What is sent beyond it is dropped, and a client that does not slow \
+         down for ten seconds is closed. Bytes alone cost nothing, so that no honest stream is held up",
     ),
     ours(
         "Server/PeerRegistry/Plugin@path",
@@ -319,10 +346,13 @@ impl Server {
             limits: Limits {
                 max_sessions: limits("MaxSessions"),
                 max_sessions_per_address: limits("MaxSessionsPerAddress"),
+                max_buffered: limits("MaxBufferedMemory").map(|megabytes| megabytes << 20),
                 max_pending_handshakes: view.whole("Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes"),
                 max_connection_rate: limits("MaxConnectionRate"),
                 max_connection_rate_per_address: limits("MaxConnectionRatePerAddress"),
                 max_lookup_rate_per_address: limits("MaxLookupRatePerAddress"),
+                max_forward_rate: limits("MaxForwardRate"),
+                max_session_work: limits("MaxSessionWork"),
             },
             registry: Registry {
                 plugin: view.path("Server/PeerRegistry/Plugin@path").map(|path| plugin_path(root, &path)),

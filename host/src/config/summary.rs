@@ -38,12 +38,15 @@ impl fmt::Display for Server {
         let limits = &self.limits;
         writeln!(
             f,
-            "  sessions: {}, from one address: {}; opened in a second: {}, from one address: {}; lookups in a second from one address: {}",
+            "  sessions: {}, from one address: {}; opened in a second: {}, from one address: {}; \
+             lookups in a second from one address: {}; hellos forwarded to one client: {}; work of one client: {}",
             limit(limits.max_sessions),
             limit(limits.max_sessions_per_address),
             limit(limits.max_connection_rate),
             limit(limits.max_connection_rate_per_address),
             limit(limits.max_lookup_rate_per_address),
+            limit(limits.max_forward_rate),
+            limit(limits.max_session_work),
         )?;
         if !self.admin.enable {
             return writeln!(f, "  administration: off");

@@ -37,6 +37,10 @@ pub enum Counter {
     PluginTimeouts,
     /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
     MailboxFull,
+    /// A hello was not forwarded, because its target was sent too many already. AMS has no such counter.
+    ForwardsDenied,
+    /// A client made more work than it may: what it sent was dropped for a while. AMS has no such counter.
+    ClientsSlowed,
     /// A lookup was for the shared registry: the peer is not connected here. AMS has no counter of this and the next ones.
     RegistryLookups,
     /// The shared registry was asked. Lookups of one peer at a time share a call.
@@ -53,7 +57,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 21] = [
+    pub const ALL: [Counter; 23] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -69,6 +73,8 @@ impl Counter {
         Self::ApplicationBusy,
         Self::PluginTimeouts,
         Self::MailboxFull,
+        Self::ForwardsDenied,
+        Self::ClientsSlowed,
         Self::RegistryLookups,
         Self::RegistryCalls,
         Self::RegistryFailures,
@@ -95,6 +101,8 @@ impl Counter {
             Self::ApplicationBusy => "application_busy",
             Self::PluginTimeouts => "plugin_timeouts",
             Self::MailboxFull => "worker_mailbox_full",
+            Self::ForwardsDenied => "rtmfp_forwards_denied",
+            Self::ClientsSlowed => "clients_slowed",
             Self::RegistryLookups => "registry_lookups",
             Self::RegistryCalls => "registry_calls",
             Self::RegistryFailures => "registry_failures",
@@ -133,6 +141,15 @@ impl Counters {
 }
 
 impl WorkerCounters {
+    /// Counts what became of a hello that was to be forwarded.
+    pub fn forwarded(&self, result: Result<(), rtmfp::Deny>) {
+        match result {
+            Ok(()) => self.add(Counter::Forwards),
+            Err(rtmfp::Deny::TooOften) => self.add(Counter::ForwardsDenied),
+            Err(_) => (),
+        }
+    }
+
     /// Counts one. Any thread may, but it is the worker's own that is fast.
     pub fn add(&self, counter: Counter) {
         self.0[counter as usize].fetch_add(1, Ordering::Relaxed);
@@ -197,6 +214,8 @@ mod tests {
                 ("application_busy", 0),
                 ("plugin_timeouts", 0),
                 ("worker_mailbox_full", 0),
+                ("rtmfp_forwards_denied", 0),
+                ("clients_slowed", 0),
                 ("registry_lookups", 0),
                 ("registry_calls", 0),
                 ("registry_failures", 0),

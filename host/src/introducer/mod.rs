@@ -3,6 +3,7 @@
 pub mod counters;
 pub mod directory;
 pub mod introduction;
+pub mod reported;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Directory, Peer};

@@ -267,9 +267,8 @@ impl Worker {
                 self.endpoint.handle_datagram(now, interface, from, &mut bytes);
             }
             Mail::Forward { session, epd, initiator, tag } => {
-                if self.endpoint.forward_for(now, session, &epd, initiator, &tag).is_ok() {
-                    self.services.counters.worker(self.index).add(Counter::Forwards);
-                }
+                let forwarded = self.endpoint.forward_for(now, session, &epd, initiator, &tag);
+                self.services.counters.worker(self.index).forwarded(forwarded);
             }
             Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
             Mail::Disconnect { session, peer } => {
@@ -542,9 +541,7 @@ impl Worker {
         }
         let session = introduction.target;
         if session.prefix() == self.index {
-            if self.endpoint.forward(now, session, lookup).is_ok() {
-                counters.add(Counter::Forwards);
-            }
+            counters.forwarded(self.endpoint.forward(now, session, lookup));
             return;
         }
         let mail = Mail::Forward {

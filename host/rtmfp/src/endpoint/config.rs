@@ -1,11 +1,13 @@
 //! What an endpoint is told when it is made.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::by_prefix::SessionCounts;
 use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference, Signing};
 use crate::flow::FlowConfig;
+use crate::session::forwards::ForwardRate;
 
 /// The settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone)]
@@ -21,6 +23,9 @@ pub struct Config {
     pub max_sessions_per_prefix: usize,
     /// Where those are counted: endpoints behind one port share one of these.
     pub sessions_by_prefix: SessionCounts,
+    /// The most bytes that all sessions together may hold of messages, both ways. Beyond it, sessions are closed, those that hold
+    /// most first, of the network that holds most.
+    pub max_buffered: usize,
     /// The most [`KeyingJob`](crate::KeyingJob)s out at a time. Beyond it, initiators' keyings are dropped; they repeat them. One
     /// network may have a quarter of them, and one that has none out may have one even when all are, up to twice as many in all:
     /// then the driver has to give some up, of those that have the most ([`KeyingJob::refuse`](crate::KeyingJob::refuse)).
@@ -41,9 +46,18 @@ pub struct Config {
     pub keepalive: Duration,
     /// A session that has been silent for this long is dead.
     pub silence_limit: Duration,
+    /// A session on which a flow makes no progress for this long is closed, though the far end answers pings: something was sent on the
+    /// flow and is not acknowledged, or waits while the far end has room for nothing. RFC 7016 sets no such limit, and so lets
+    /// a far end keep a sender's messages in its memory for ever. `None`: as the RFC has it.
+    pub unacknowledged_limit: Option<Duration>,
     /// A responder gives a session up if the initiator sends no packet under its keys within this time of its last keying:
     /// whoever opens sessions only to fill a server's memory has to keep speaking. Never above [`Self::silence_limit`].
     pub first_packet_limit: Duration,
+    /// The units of work that one session may make in a second: see [`Endpoint::charge`](crate::Endpoint::charge). Beyond it, its
+    /// datagrams are dropped unread, and [`Event::Overspent`](crate::Event::Overspent) tells of it. `None`: as much as it likes.
+    pub max_work: Option<NonZeroU32>,
+    /// How many hellos are passed on to one session (RFC 7016 §3.5.1.5). `None`: all.
+    pub max_forwards: Option<ForwardRate>,
     /// Flows.
     pub flow: Arc<FlowConfig>,
     /// Cookies shared by several endpoints behind one port; `None` for an endpoint alone.
@@ -80,6 +94,7 @@ impl Config {
             session_prefix: 0,
             max_sessions: 1 << 20,
             max_sessions_per_prefix: 2000,
+            max_buffered: 512 << 20,
             sessions_by_prefix: SessionCounts::default(),
             max_keying_jobs: 1024,
             forwarded_hello: ForwardedHello::RespondHello,
@@ -89,7 +104,10 @@ impl Config {
             max_datagram: 1192,
             keepalive: Duration::from_secs(60),
             silence_limit: Duration::from_secs(120),
+            unacknowledged_limit: Some(Duration::from_secs(120)),
             first_packet_limit: Duration::from_secs(20),
+            max_work: None,
+            max_forwards: None,
             flow: Arc::default(),
             cookies: None,
         }
@@ -107,6 +125,7 @@ impl Config {
             },
             keepalive: Duration::from_secs(15),
             silence_limit: Duration::from_secs(60),
+            unacknowledged_limit: None,
             first_packet_limit: Duration::from_secs(60),
             ..Self::server(vec![identity])
         }

@@ -37,6 +37,12 @@ pub struct Counters {
     pub failed_keyings: u64,
     /// Sessions that opened, either way.
     pub sessions_opened: u64,
+    /// Sessions closed because all together held too much of messages.
+    pub cut: u64,
+    /// Dropped unread: their session had used up its share of work ([`Config::max_work`](crate::Config::max_work)).
+    pub over_budget: u64,
+    /// Hellos not passed on because their target was sent too many ([`Config::max_forwards`](crate::Config::max_forwards)).
+    pub forwards_denied: u64,
     /// Datagrams dropped on the way out, because the driver did not drain.
     pub outbox_full: u64,
 }

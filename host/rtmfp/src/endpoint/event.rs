@@ -63,6 +63,15 @@ pub enum Event {
         /// The ping's message.
         message: Vec<u8>,
     },
+    /// A session makes more work than [`Config::max_work`](crate::Config::max_work) allows: its datagrams are dropped until it is
+    /// within its share again.
+    Overspent {
+        /// The session.
+        session: SessionId,
+        /// For many seconds more was dropped than taken: the far end does not slow down, and the session should be closed. It
+        /// is said once a second then. Not set the first time, and when it happens again after a while.
+        is_persistent: bool,
+    },
     /// A session is over; its flows are gone. No event about it follows.
     Closed {
         /// The session.
@@ -170,6 +179,12 @@ pub enum CloseReason {
     /// The far end has been silent for too long.
     #[error("the far end fell silent")]
     Silence,
+    /// It has not acknowledged what was sent to it on a flow, for [`Config::unacknowledged_limit`](crate::Config::unacknowledged_limit).
+    #[error("the far end does not acknowledge what it is sent")]
+    Unacknowledged,
+    /// All sessions together held more than [`Config::max_buffered`](crate::Config::max_buffered), and this one the most.
+    #[error("too much was waiting for the far end, or came in parts from it")]
+    Buffers,
     /// The same endpoint opened a new session (RFC 7425 §4.3.7).
     #[error("replaced by a new session of the same endpoint")]
     Overridden,

@@ -31,6 +31,9 @@ pub enum Deny {
     /// The session has more waiting than it may.
     #[error("the session's queue is full")]
     QueueFull,
+    /// The session is sent as many hellos already as [`Config::max_forwards`](crate::Config::max_forwards) allows.
+    #[error("too many hellos for the session")]
+    TooOften,
 }
 
 /// The most bytes that a datagram of a session has with one chunk of this payload in it.
@@ -179,17 +182,10 @@ impl Endpoint {
     ) -> Result<(), Deny> {
         let reply_address = TaggedAddress::new(initiator, Origin::Observed);
         let hello = ForwardedIHello { epd, reply_address, tag };
-        let is_queued = self
-            .with_session(now, session, |session, _| {
-                let is_open = session.state() == crate::session::State::Open;
-                is_open.then(|| session.forward(&hello))
-            })
-            .flatten();
-        match is_queued {
-            None => Err(Deny::NoSession),
-            Some(false) => Err(Deny::QueueFull),
-            Some(true) => Ok(()),
-        }
+        let forwarded = self.with_session(now, session, |session, context| session.forward(context, &hello));
+        let forwarded = forwarded.unwrap_or(Err(Deny::NoSession));
+        self.counters.forwards_denied += u64::from(forwarded == Err(Deny::TooOften));
+        forwarded
     }
 
     /// Opens a session to the endpoint that `epd` selects, by way of the first of `candidates` that answers; an introducer among

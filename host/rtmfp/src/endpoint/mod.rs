@@ -1,5 +1,6 @@
 //! The one public entry: datagrams and time in, datagrams and events out.
 
+mod buffered;
 mod by_prefix;
 mod config;
 mod counters;
@@ -40,6 +41,7 @@ pub(crate) use startup::StartupSeal;
 use crate::NetworkPrefix;
 use crate::crypto::cipher;
 use crate::crypto::{CookieJar, Identity, Opener, PeerId};
+use crate::session::budget::Admission;
 use crate::session::used_cookies::UsedCookies;
 use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
 use crate::wire::packet;
@@ -103,6 +105,9 @@ pub struct Endpoint {
     /// The bytes of the startup datagram being processed; fewer if it is the last fragment of a packet.
     received: usize,
     earnings: Earnings,
+    /// Bytes that all sessions hold.
+    buffered: usize,
+    is_making_room: bool,
     /// Which session received a time critical packet last, and when; and the same for the last other one.
     time_critical: [Option<(SessionId, Instant)>; 2],
     counters: Counters,
@@ -143,6 +148,8 @@ impl Endpoint {
             is_answered: false,
             received: 0,
             earnings: Earnings::new(now, secret),
+            buffered: 0,
+            is_making_room: false,
             time_critical: [None; 2],
             counters: Counters::default(),
         }
@@ -250,6 +257,10 @@ impl Endpoint {
     }
 
     fn handle_session_datagram(&mut self, now: Instant, transmit: Transmit, id: SessionId, datagram: &mut [u8]) {
+        if !self.is_admitted(now, id) {
+            self.counters.over_budget += 1;
+            return;
+        }
         let Transmit { interface, to: from } = transmit;
         let received =
             self.with_session(now, id, |session, context| session.receive(context, interface, from, datagram));
@@ -267,6 +278,18 @@ impl Endpoint {
         while let Some(hello) = self.forwarded.pop() {
             self.handle_forwarded_hello(now, &hello);
         }
+    }
+
+    /// Whether a session's datagram is read: not while it has used up its share of work.
+    fn is_admitted(&mut self, now: Instant, id: SessionId) -> bool {
+        let Some(limit) = self.config.max_work else { return true };
+        let Some(Occupant::Session(session)) = self.slots.get_mut(id) else { return true };
+        let admission = session.admit(now, limit.get());
+        if matches!(admission, Admission::Slow | Admission::TooLong) {
+            let is_persistent = admission == Admission::TooLong;
+            self.events.push_back(Event::Overspent { session: id, is_persistent });
+        }
+        admission == Admission::Take
     }
 
     fn note_time_critical(&mut self, now: Instant, id: SessionId) {
@@ -381,6 +404,8 @@ impl Endpoint {
         }
         let deadline = session.deadline(&self.config);
         self.timers.arm(now, id, &mut session.armed, deadline);
+        let buffered = session.bytes_buffered();
+        self.buffered = self.buffered + buffered - std::mem::replace(&mut session.buffered, buffered);
         if session.role() == Mode::Responder && moved_to != address {
             let (from, to) = (NetworkPrefix::of(address.ip()), NetworkPrefix::of(moved_to.ip()));
             self.config.sessions_by_prefix.moved(from, to);
@@ -394,6 +419,7 @@ impl Endpoint {
             }
         }
         self.settle(id);
+        self.make_room(now);
         Some(result)
     }
 

@@ -27,6 +27,8 @@ pub struct FlowConfig {
     pub max_ranges: usize,
     /// Bytes that may be queued in a sending flow (a single message may be longer when nothing else is queued). Default 1 MiB.
     pub send_buffer: usize,
+    /// Bytes that may be queued in all sending flows of a session. Default 4 MiB.
+    pub session_send_buffer: usize,
     /// Fragments of a sending flow between its first unacknowledged one and its last. Default 8192.
     pub max_fragments: usize,
     /// Bytes for chunks that every packet of the session offers: fragments are cut so that each fits a packet of its own,
@@ -47,6 +49,7 @@ impl Default for FlowConfig {
             max_message: 4 << 20,
             max_ranges: 256,
             send_buffer: 1 << 20,
+            session_send_buffer: 4 << 20,
             max_fragments: 8192,
             packet_payload: 1100,
             congestion: congestion::TcpCompatible::boxed,

@@ -36,7 +36,7 @@ pub(super) struct Transmissions {
     /// Flow and sequence number of the transmissions up to `last`, the newest at the back.
     later: VecDeque<(u64, u64)>,
     /// Transmissions before `later`, in flight when one sent after them had already arrived.
-    suspects: Vec<Suspect>,
+    suspects: VecDeque<Suspect>,
 }
 
 /// What a packet of acknowledgements says about what it does not acknowledge.
@@ -46,6 +46,8 @@ pub(super) struct Verdict {
     pub(super) nak: bool,
     /// These are lost.
     pub(super) lost: Vec<Transmission>,
+    /// How many transmissions were looked at.
+    pub(super) steps: u32,
 }
 
 impl Transmissions {
@@ -84,30 +86,38 @@ impl Transmissions {
             && let Some((flow, sequence_number)) = self.later.pop_front()
         {
             tsn += 1;
+            verdict.steps += 1;
             let transmission = Transmission { tsn, flow, sequence_number };
             if in_flight(&transmission) {
-                self.suspects.push(Suspect { transmission, naks: 0 });
+                self.suspects.push_back(Suspect { transmission, naks: 0 });
             }
         }
         if self.later.is_empty() {
             self.later = VecDeque::new();
         }
-        self.suspects.retain_mut(|suspect| {
+        // They are in the order of their transmission. Those that this packet says nothing about are left alone: looking at them
+        // each time would make many packets with old news cost as many times what is in flight.
+        let mut kept = Vec::new();
+        while let Some(mut suspect) = self.suspects.pop_front_if(|suspect| suspect.transmission.tsn < acknowledged_now)
+        {
+            verdict.steps += 1;
             if !in_flight(&suspect.transmission) {
-                return false;
+                continue;
             }
-            if suspect.transmission.tsn < acknowledged_now {
-                suspect.naks += 1;
-                verdict.nak = true;
-            }
-            let lost = suspect.naks >= NAKS_OF_A_LOSS;
-            if lost {
+            suspect.naks += 1;
+            verdict.nak = true;
+            if suspect.naks >= NAKS_OF_A_LOSS {
                 verdict.lost.push(suspect.transmission);
+            } else {
+                kept.push(suspect);
             }
-            !lost
-        });
+        }
+        kept.into_iter().rev().for_each(|suspect| self.suspects.push_front(suspect));
+        while self.suspects.pop_front_if(|suspect| !in_flight(&suspect.transmission)).is_some() {
+            verdict.steps += 1;
+        }
         if self.suspects.is_empty() {
-            self.suspects = Vec::new();
+            self.suspects = VecDeque::new();
         }
         verdict
     }
@@ -121,7 +131,7 @@ impl Transmissions {
     /// Forgets all transmissions: they have timed out (§3.6.2.6).
     pub(super) fn clear(&mut self) {
         self.later = VecDeque::new();
-        self.suspects = Vec::new();
+        self.suspects = VecDeque::new();
     }
 }
 
@@ -168,5 +178,44 @@ mod tests {
         assert!(order.end_of_packet(|transmission| transmission.tsn < 4).nak);
         order.acknowledged(1);
         assert!(!order.end_of_packet(|transmission| matches!(transmission.tsn, 2 | 3)).nak);
+    }
+
+    /// The steps that so many transmissions take, when they are acknowledged one in a packet, in an order.
+    fn steps_of(count: u64, order_of: impl Fn(u64) -> u64) -> u64 {
+        let mut order = Transmissions::default();
+        let mut flying: std::collections::BTreeSet<u64> = (1..=count).map(|number| order.sent(1, number)).collect();
+        let mut steps = 0;
+        for at in 0..count {
+            let tsn = order_of(at);
+            if flying.remove(&tsn) {
+                order.acknowledged(tsn);
+                let verdict = order.end_of_packet(|transmission| flying.contains(&transmission.tsn));
+                verdict.lost.iter().for_each(|lost| _ = flying.remove(&lost.tsn));
+                steps += u64::from(verdict.steps);
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn acknowledgements_cost_what_they_acknowledge() {
+        type Order = fn(u64, u64) -> u64;
+        let orders: [(&str, Order); 4] = [
+            ("as sent", |at, _| at + 1),
+            ("the last first", |at, count| count - at),
+            ("the last, then as sent", |at, count| if at == 0 { count } else { at }),
+            ("every other one", |at, count| if at < count / 2 { 2 * at + 1 } else { 2 * (at - count / 2) + 2 }),
+        ];
+        for (what, order) in orders {
+            let [once, twice, four_times] = [1, 2, 4].map(|factor| {
+                let count = factor * 2000;
+                steps_of(count, |at| order(at, count))
+            });
+            assert!(once <= 5 * 2000, "{what}: {once}");
+            assert!(
+                twice <= 2 * once + once / 4 && four_times <= 4 * once + once / 2,
+                "{what}: {once}, {twice}, {four_times}"
+            );
+        }
     }
 }

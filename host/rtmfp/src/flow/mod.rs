@@ -97,7 +97,14 @@ pub struct Flows {
     transmitter: scheduler::Transmitter,
     /// The User Data chunk that a Next User Data chunk would follow.
     preceding: Option<receiving::Preceding>,
+    /// Work done since it was last asked for, in steps.
+    steps: u32,
 }
+
+/// What a new receiving flow counts as, in steps.
+const STEPS_OF_FLOW: u32 = 320;
+/// Steps to a unit of work: see [`Endpoint::charge`](crate::Endpoint::charge).
+const STEPS_PER_UNIT: u32 = 8;
 
 impl Flows {
     /// No flows yet.
@@ -115,6 +122,7 @@ impl Flows {
             acks: acks::Acknowledging::default(),
             transmitter: scheduler::Transmitter::new(controller),
             preceding: None,
+            steps: 0,
         }
     }
 
@@ -156,13 +164,16 @@ impl Flows {
         delivery: Delivery,
     ) -> Result<MessageId, FlowError> {
         let (most, limit) = (self.config.max_message, self.config.send_buffer);
+        let session_limit = self.config.session_send_buffer;
+        let session_queued = self.session_queued();
         let flow = self.open_send_flow(flow)?;
         let message = message.into();
         if message.len() > most || u32::try_from(message.len()).is_err() {
             return Err(FlowError::MessageTooLong);
         }
         let queued = flow.queued();
-        if queued > 0 && queued + message.len() > limit {
+        let is_over = |queued: usize, limit: usize| queued > 0 && queued + message.len() > limit;
+        if is_over(queued, limit) || is_over(session_queued, session_limit) {
             flow.wants_room = true;
             return Err(FlowError::Full);
         }
@@ -184,6 +195,22 @@ impl Flows {
     /// Bytes queued in a sending flow and not acknowledged, with 64 per message.
     pub fn bytes_queued(&self, flow: SendFlowId) -> usize {
         self.send_flow(flow.0).map_or(0, |flow| flow.queued())
+    }
+
+    /// Bytes queued in all sending flows.
+    fn session_queued(&self) -> usize {
+        self.sending.iter().map(|flow| flow.queued()).sum()
+    }
+
+    /// Bytes of messages that the flows hold, both ways, and of what is kept about fragments that are not done with.
+    pub fn bytes_held(&self) -> usize {
+        self.sending.iter().map(|flow| flow.bytes_held()).sum::<usize>() + self.bytes_buffered()
+    }
+
+    /// Since when the far end has acknowledged nothing on one of the flows, though something was sent on it, or is queued while the
+    /// far end has no room.
+    pub fn unacknowledged_since(&self) -> Option<Instant> {
+        self.sending.iter().filter_map(|flow| flow.unacknowledged_since()).min()
     }
 
     /// Bytes that receiving flows hold: parts of messages, and messages that wait for the application, with 64 each.
@@ -255,6 +282,11 @@ impl Flows {
             self.acks.demand();
         }
         self.retire(flow.0);
+    }
+
+    /// The units of work done for what the far end sent, besides those that each chunk makes, since this was last asked.
+    pub(crate) fn take_work(&mut self) -> u32 {
+        std::mem::take(&mut self.steps).div_ceil(STEPS_PER_UNIT)
     }
 
     /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.

@@ -8,7 +8,9 @@ mod outstanding;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+pub(super) use outstanding::Acknowledged;
 
 use super::event::MessageId;
 use crate::wire::chunk::FragmentControl;
@@ -138,6 +140,21 @@ impl SendQueue {
     /// Bytes waiting or unacknowledged, overhead included.
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// The same with what is kept about fragments, those too that are acknowledged while one before them is not.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.queued + self.fragments.len() * size_of::<Fragment>()
+    }
+
+    /// Everything up to this sequence number is done with.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// The first fragment that is not done with was sent.
+    pub(super) fn is_awaiting(&self) -> bool {
+        self.fragments.front().is_some_and(|first| first.ever_sent)
     }
 
     /// Nothing is left: with a closed flow, it is complete (§3.6.2.11).
@@ -273,6 +290,8 @@ impl SendQueue {
             return;
         }
         self.deadline = None;
+        // A list of many is not looked through again at once: each of them may have a deadline of its own.
+        let pause = Duration::from_micros(self.messages.len() as u64);
         for at in 0..self.messages.len() {
             let id = self.first_message + at as u64;
             let Some(message) = self.messages.get(at) else { break };
@@ -285,7 +304,8 @@ impl SendQueue {
             };
             let Some(deadline) = earliest.filter(|_| !done) else { continue };
             if deadline > now {
-                self.deadline = Some(self.deadline.map_or(deadline, |other| other.min(deadline)));
+                let next = deadline.max(now + pause);
+                self.deadline = Some(self.deadline.map_or(next, |other| other.min(next)));
             } else if self.abandon(id) {
                 report(Outcome::Dropped(MessageId(id)));
             }
@@ -329,8 +349,11 @@ impl SendQueue {
         let final_here = self.final_number != 0 && self.is_here(self.final_number);
         let carrier = lost.is_some() || self.can_cut(max_fragments) || final_here;
         while self.fragments.front().is_some_and(|first| first.abandoned && first.place == Place::Here) {
-            let mut later = self.fragments.iter().skip(1).skip_while(|f| matches!(f.place, Place::Acknowledged { .. }));
-            let next_takes_over = later.next().is_some_and(|next| next.abandoned && next.place == Place::Here);
+            let mut later = self.settled + 2;
+            while let Some(Fragment { place: Place::Acknowledged { until }, .. }) = self.fragment(later) {
+                later = until.max(&later) + 1;
+            }
+            let next_takes_over = self.fragment(later).is_some_and(|next| next.abandoned && next.place == Place::Here);
             let is_final = self.settled + 1 == self.final_number;
             if is_final || !(next_takes_over || carrier) {
                 return Some(Next::Fragment(self.settled + 1));

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use super::event::{FlowEvent, RecvFlowId, SendFlowId};
 use super::recv::{AckTiming, MESSAGE_OVERHEAD, RecvFlow, Room};
-use super::{FlowConfig, Flows, Timing, grow_gently};
+use super::{FlowConfig, Flows, STEPS_OF_FLOW, Timing, grow_gently};
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData, UserDataOptions};
 
 /// What a Next User Data chunk goes on from (§2.3.12).
@@ -24,18 +24,24 @@ impl Flows {
             number: NonZeroU64::new(chunk.sequence_number).unwrap_or(NonZeroU64::MIN),
             forward_number: chunk.forward_sequence_number(),
         });
-        if let Some(lingering) = self.lingering.iter_mut().find(|lingering| lingering.id == chunk.flow_id) {
-            lingering.should_ack = true;
-            return self.acks.data(timing.now, AckTiming::Now);
+        let known = self.receiving.binary_search_by_key(&chunk.flow_id, |flow| flow.id);
+        // A flow is in one of the lists; this one is searched from its beginning, and seldom.
+        if known.is_err() {
+            self.steps = self.steps.saturating_add(self.lingering.len() as u32 / 4);
+            if let Some(lingering) = self.lingering.iter_mut().find(|lingering| lingering.id == chunk.flow_id) {
+                lingering.should_ack = true;
+                return self.acks.data(timing.now, AckTiming::Now);
+            }
         }
         let options = match chunk.fragment.options.map(UserDataOptions::parse) {
             None => UserDataOptions::default(),
             Some(Ok(options)) => options,
             Some(Err(_)) => return,
         };
-        let index = match self.receiving.binary_search_by_key(&chunk.flow_id, |flow| flow.id) {
+        let index = match known {
             Ok(index) => index,
             Err(index) => {
+                self.steps = self.steps.saturating_add(STEPS_OF_FLOW);
                 if self.receiving.len() >= self.config.max_receiving {
                     return;
                 }

@@ -197,7 +197,7 @@ impl Flows {
         }
         if data {
             self.transmitter.restart_after_pause(timing);
-            self.put_data(out, limit, &mut filled);
+            self.put_data(timing.now, out, limit, &mut filled);
             if filled.has_data {
                 filled.anything = true;
                 self.transmitter.sent(timing, &filled);
@@ -229,7 +229,7 @@ impl Flows {
     }
 
     /// Puts fragments, of the flow with the highest priority first, as long as there is space and budget (§3.6.2.3).
-    fn put_data(&mut self, out: &mut Vec<u8>, limit: usize, filled: &mut Filled) {
+    fn put_data(&mut self, now: Instant, out: &mut Vec<u8>, limit: usize, filled: &mut Filled) {
         let mut preceding: Option<Preceding> = None;
         while let Some(index) = self.next_flow() {
             let Some(flow) = self.sending.get_mut(index) else { return };
@@ -239,7 +239,7 @@ impl Flows {
                 match flow.put(&self.config, &mut preceding, out, limit, report) {
                     Put::Chunk { number, size } => {
                         let tsn = self.transmitter.transmissions.sent(id, number);
-                        flow.sent(number, tsn, size);
+                        flow.sent(now, number, tsn, size);
                         self.transmitter.outstanding += size;
                         self.transmitter.served = id;
                         filled.has_data = true;

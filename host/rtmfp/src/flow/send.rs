@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::event::{FlowEvent, SendFlowId};
-use super::queue::{Next, Outcome, Outgoing, Resume, SendQueue};
+use super::queue::{Acknowledged, Next, Outcome, Outgoing, Resume, SendQueue};
 use super::{FlowConfig, Priority, Timing};
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData};
 use crate::wire::packet::CHUNK_HEADER_LEN;
@@ -92,6 +92,9 @@ pub(super) struct SendFlow {
     outstanding: usize,
     probing: Option<Box<Probing>>,
     refused: Option<Box<Refused>>,
+    /// Since when something has been waiting for the far end: sent and not acknowledged, with everything before it acknowledged, or
+    /// queued while the far end has no room.
+    unacknowledged: Option<Instant>,
 }
 
 /// Makes an event of what became of a message.
@@ -119,6 +122,7 @@ impl SendFlow {
             outstanding: 0,
             probing: None,
             refused: None,
+            unacknowledged: None,
         }
     }
 
@@ -130,6 +134,16 @@ impl SendFlow {
     /// Bytes waiting or unacknowledged.
     pub(super) fn queued(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.queued())
+    }
+
+    /// Bytes of what is queued, and of what is kept about fragments.
+    pub(super) fn bytes_held(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes_held())
+    }
+
+    /// Since when the far end has acknowledged nothing, though it had something to acknowledge.
+    pub(super) fn unacknowledged_since(&self) -> Option<Instant> {
+        self.unacknowledged.filter(|_| !self.is_idle())
     }
 
     /// When the first message becomes too late.
@@ -250,7 +264,8 @@ impl SendFlow {
     }
 
     /// Notes that the fragment is in the network.
-    pub(super) fn sent(&mut self, number: u64, tsn: u64, size: usize) {
+    pub(super) fn sent(&mut self, now: Instant, number: u64, tsn: u64, size: usize) {
+        self.unacknowledged.get_or_insert(now);
         if let Some(queue) = &mut self.queue {
             queue.sent(number, tsn, size);
         }
@@ -269,14 +284,29 @@ impl SendFlow {
         } else if self.probing.is_none() {
             let period = PROBE_MIN.max(timing.erto);
             self.probing = Some(Box::new(Probing { at: timing.now + PROBE_MIN, period }));
+            self.unacknowledged.get_or_insert(timing.now);
         }
     }
 
     /// Acknowledges a range (§3.6.2.4). Returns the bytes and the highest TSN it speaks of.
-    pub(super) fn acknowledge(&mut self, first: u64, last: u64, report: impl FnMut(Outcome)) -> (usize, u64) {
-        let Some(queue) = &mut self.queue else { return (0, 0) };
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Instant,
+        first: u64,
+        last: u64,
+        report: impl FnMut(Outcome),
+    ) -> Acknowledged {
+        let Some(queue) = &mut self.queue else {
+            self.unacknowledged = None;
+            return Acknowledged { steps: 1, ..Acknowledged::default() };
+        };
+        let settled = queue.settled();
         let acknowledged = queue.acknowledge(first, last, report);
+        if queue.settled() != settled {
+            self.unacknowledged = (queue.is_awaiting() || self.window == 0).then_some(now);
+        }
         if queue.is_empty() {
+            self.unacknowledged = None;
             self.resume = queue.resume();
             self.queue = None;
         }
@@ -284,7 +314,7 @@ impl SendFlow {
         if acknowledged.bytes > 0 {
             self.refused = None;
         }
-        (acknowledged.bytes, acknowledged.newest)
+        acknowledged
     }
 
     /// A transmission is lost (§3.6.2.5). Returns its size.

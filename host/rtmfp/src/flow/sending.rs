@@ -14,9 +14,11 @@ impl Flows {
         self.transmitter.acknowledgement(timing.now);
         flow.advertised(timing, chunk.buffer_blocks);
         let (id, events) = (flow.id, &mut self.events);
+        let steps = &mut self.steps;
         let mut take = |first, last| {
-            let (bytes, newest) = flow.acknowledge(first, last, |outcome| events.push_back(send::event(id, outcome)));
-            self.transmitter.acknowledged(bytes, newest);
+            let done = flow.acknowledge(timing.now, first, last, |outcome| events.push_back(send::event(id, outcome)));
+            self.transmitter.acknowledged(done.bytes, done.newest);
+            *steps = steps.saturating_add(done.steps);
         };
         take(1, chunk.cumulative);
         chunk.ranges().for_each(|range| take(*range.start(), *range.end()));
@@ -49,6 +51,7 @@ impl Flows {
             find(sending, transmission.flow)
                 .is_some_and(|flow| flow.in_flight(transmission.sequence_number, transmission.tsn))
         });
+        self.steps = self.steps.saturating_add(verdict.steps);
         let (mut lost, mut newest_lost, mut refused) = (0, 0, 0);
         for transmission in verdict.lost {
             let Some(flow) = find_mut(sending, transmission.flow) else { continue };
@@ -94,12 +97,19 @@ impl Flows {
 
     /// Tells of room in the queue, and of the end of a closed flow (§3.6.2.11).
     pub(super) fn after_send_flow_changed(&mut self, index: usize) {
+        // A flow may have waited for room in the session, which others have made.
+        if self.sending.iter().any(|flow| flow.wants_room)
+            && self.session_queued() <= self.config.session_send_buffer / 2
+        {
+            for flow in self.sending.iter_mut().filter(|flow| flow.wants_room && !flow.closing) {
+                if flow.queued() <= self.config.send_buffer / 2 {
+                    flow.wants_room = false;
+                    self.events.push_back(FlowEvent::Writable { flow: SendFlowId(flow.id) });
+                }
+            }
+        }
         let Some(flow) = self.sending.get_mut(index) else { return };
         let id = SendFlowId(flow.id);
-        if flow.wants_room && !flow.closing && flow.queued() <= self.config.send_buffer / 2 {
-            flow.wants_room = false;
-            self.events.push_back(FlowEvent::Writable { flow: id });
-        }
         if flow.is_complete() {
             self.sending.remove(index);
             self.events.push_back(FlowEvent::Closed { flow: id });

@@ -12,6 +12,11 @@ use crate::wire::{Origin, TaggedAddress};
 const OPEN_TIMEOUT: Duration = Duration::from_secs(95);
 /// REDIRECT_THRESHOLD: redirects add no candidates beyond so many.
 const REDIRECT_THRESHOLD: usize = 24;
+/// Redirects add no more ports of one IP address than this: what introducers relay may be what a peer made up to have others aim at
+/// somebody.
+const MAX_PORTS: usize = 4;
+/// To an address that the peer only reported, so many hellos are sent, in some 20 s: where it has been seen is what counts.
+const REPORTED_HELLOS: u8 = 6;
 /// How long the first hello or keying is waited for; each repetition is waited for this much more than the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(1000);
 const MORE_WAIT: Duration = Duration::from_millis(1500);
@@ -55,6 +60,8 @@ impl Backoff {
 struct Candidate {
     transmit: Transmit,
     backoff: Backoff,
+    /// How many more hellos are sent; `None`: until the time is up.
+    left: Option<u8>,
 }
 
 /// A session that this end opens.
@@ -109,15 +116,23 @@ impl Initiation {
     ) -> Self {
         let mut new =
             Self { epd, tag, deadline: now + OPEN_TIMEOUT, candidates: Vec::new(), stage: Stage::Hello, armed: None };
-        candidates.iter().for_each(|&(interface, to)| new.add_candidate(now, Transmit { interface, to }));
+        candidates.iter().for_each(|&(interface, to)| new.add_candidate(now, Transmit { interface, to }, None));
         new
     }
 
-    fn add_candidate(&mut self, now: Instant, transmit: Transmit) {
-        let is_known = self.candidates.iter().any(|known| known.transmit.to == transmit.to);
-        if !is_known && self.candidates.len() < REDIRECT_THRESHOLD && is_reachable(transmit.to) {
-            self.candidates.push(Candidate { transmit, backoff: Backoff::new(now) });
+    fn add_candidate(&mut self, now: Instant, transmit: Transmit, left: Option<u8>) {
+        if let Some(known) = self.candidates.iter_mut().find(|known| known.transmit.to == transmit.to) {
+            // It has been seen there after all.
+            if left.is_none() {
+                known.left = None;
+            }
+        } else if self.candidates.len() < REDIRECT_THRESHOLD && is_reachable(transmit.to) {
+            self.candidates.push(Candidate { transmit, backoff: Backoff::new(now), left });
         }
+    }
+
+    fn ports_of(&self, ip: IpAddr) -> usize {
+        self.candidates.iter().filter(|known| known.transmit.to.ip() == ip).count()
     }
 
     /// Takes in a redirect that echoes the tag; its new addresses are tried at the next [`Self::handle_timeout`].
@@ -136,13 +151,16 @@ impl Initiation {
         let mut is_implied = true;
         for destination in destinations.take(2 * REDIRECT_THRESHOLD) {
             is_implied = false;
-            if destination.origin != Origin::Unspecified {
-                self.add_candidate(now, Transmit { interface, to: destination.address });
+            let to = destination.address;
+            let is_known = || self.candidates.iter().any(|known| known.transmit.to == to);
+            if destination.origin != Origin::Unspecified && (is_known() || self.ports_of(to.ip()) < MAX_PORTS) {
+                let left = (destination.origin == Origin::Reported).then_some(REPORTED_HELLOS);
+                self.add_candidate(now, Transmit { interface, to }, left);
             }
         }
         if is_implied {
             // RFC 7016 §2.3.5: no address means the one that the redirect came from.
-            self.add_candidate(now, Transmit { interface, to: from });
+            self.add_candidate(now, Transmit { interface, to: from }, None);
         }
     }
 
@@ -237,7 +255,8 @@ impl Initiation {
                 let hello = IHello { epd: &self.epd, tag: &self.tag };
                 for candidate in &mut self.candidates {
                     let is_repeated = candidate.backoff.is_repetition();
-                    if candidate.backoff.is_due(now) {
+                    if candidate.left != Some(0) && candidate.backoff.is_due(now) {
+                        candidate.left = candidate.left.map(|left| left - 1);
                         seal.push(outbox, candidate.transmit, 0, |out| {
                             let is_put = hello.put(out);
                             if is_repeated {
@@ -280,7 +299,10 @@ impl Initiation {
     /// When [`Self::handle_timeout`] is to be called next.
     pub(crate) fn deadline(&self) -> Instant {
         let next = match &self.stage {
-            Stage::Hello => self.candidates.iter().map(|candidate| candidate.backoff.next).min(),
+            Stage::Hello => {
+                let trying = self.candidates.iter().filter(|candidate| candidate.left != Some(0));
+                trying.map(|candidate| candidate.backoff.next).min()
+            }
             Stage::Offering(_) => None,
             Stage::Keying(keying) => keying.offer.is_some().then_some(keying.backoff.next),
         };
@@ -304,8 +326,8 @@ mod tests {
         let (now, interface) = (crate::test_clock(), InterfaceId(0));
         let server: SocketAddr = "192.0.2.1:1935".parse().unwrap();
         let mut initiation = Initiation::new(now, Vec::new(), [0; TAG_LEN], &[(interface, server)]);
-        let redirect = |initiation: &mut Initiation, ports: std::ops::Range<u16>, origin| {
-            let destinations = ports.map(|port| TaggedAddress::new(([198, 51, 100, 1], port).into(), origin));
+        let redirect = |initiation: &mut Initiation, hosts: std::ops::Range<u16>, origin| {
+            let destinations = hosts.map(|host| TaggedAddress::new(([198, 51, 100, host as u8], 1).into(), origin));
             initiation.redirect(now, interface, server, destinations);
             initiation.candidates.len()
         };
@@ -314,6 +336,28 @@ mod tests {
         assert_eq!(redirect(&mut initiation, 1..4, Origin::Observed), 4, "known already");
         assert_eq!(redirect(&mut initiation, 1..40, Origin::Observed), REDIRECT_THRESHOLD);
         assert_eq!(redirect(&mut initiation, 100..140, Origin::Observed), REDIRECT_THRESHOLD);
+    }
+
+    #[test]
+    fn redirects_aim_few_hellos_at_one_host() {
+        let (now, interface) = (crate::test_clock(), InterfaceId(0));
+        let server: SocketAddr = "192.0.2.1:1935".parse().unwrap();
+        let mut initiation = Initiation::new(now, Vec::new(), [0; TAG_LEN], &[(interface, server)]);
+        let victim = |port| TaggedAddress::new(([198, 51, 100, 1], port).into(), Origin::Reported);
+        let mut seal = StartupSeal::new(now, 1192);
+        let (mut sent, mut datagram) = (0, Vec::new());
+        for millis in (0..95_000).step_by(250) {
+            let at = now + Duration::from_millis(millis);
+            // Introducers repeat themselves.
+            initiation.redirect(at, interface, server, (1..=40).map(victim));
+            let mut outbox = Outbox::default();
+            assert!(initiation.handle_timeout(at, 1, &Signing::default(), &mut seal, &mut outbox));
+            while let Some(transmit) = outbox.pop(&mut datagram) {
+                sent += usize::from(transmit.to.ip() == victim(1).address.ip());
+                datagram.clear();
+            }
+        }
+        assert_eq!(sent, MAX_PORTS * usize::from(REPORTED_HELLOS));
     }
 
     /// RFC 7016 §3.5.1.1.1.

@@ -1,5 +1,7 @@
 //! Sessions: how they open, live and end (RFC 7016 §3.5).
 
+pub(crate) mod budget;
+pub(crate) mod forwards;
 pub(crate) mod initiator;
 mod mobility;
 pub(crate) mod open;

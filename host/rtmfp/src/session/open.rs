@@ -11,11 +11,13 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::budget::{Admission, Budget};
+use super::forwards::Forwards;
 use super::mobility::Mobility;
 use super::rtt::Rtt;
 use super::state::State;
 use crate::crypto::{Opener, PeerId, Rejected, Sealer, SessionKeys};
-use crate::endpoint::{Config, Event, Forwarders, InterfaceId, Outbox, SessionId, Transmit};
+use crate::endpoint::{CloseReason, Config, Deny, Event, Forwarders, InterfaceId, Outbox, SessionId, Transmit};
 use crate::flow::{Flows, Timing};
 use crate::wire::chunk::{ForwardedIHello, kind};
 use crate::wire::packet::{self, put_chunk};
@@ -23,6 +25,10 @@ use crate::wire::{Chunk, Mode, PacketHeader};
 
 /// Control chunks waiting for a packet may take this many bytes; what is beyond is dropped, as the network might have done.
 const MAX_CONTROL: usize = 8192;
+
+/// What a datagram and each of its chunks count as, in units of work (see [`Endpoint::charge`](crate::Endpoint::charge)).
+const WORK_OF_DATAGRAM: u32 = 2;
+const WORK_OF_CHUNK: u32 = 1;
 
 /// What a session lends from the endpoint while it works.
 pub(crate) struct Context<'a> {
@@ -92,8 +98,14 @@ pub(crate) struct Session {
     pinged: Option<Instant>,
     /// Someone else has the session's address: silence is taken for death sooner.
     suspect_until: Option<Instant>,
+    /// What [`Self::bytes_buffered`] was when the endpoint looked last.
+    pub(crate) buffered: usize,
     /// The session's earliest entry among the endpoint's timers.
     pub(crate) armed: Option<Instant>,
+    /// What it may cost.
+    budget: Budget,
+    /// How many hellos it is sent.
+    forwards: Forwards,
     /// The session stands in the endpoint's queue of those that may have something to send.
     pub(crate) is_queued: bool,
 }
@@ -141,7 +153,10 @@ impl Session {
             heard: now,
             pinged: None,
             suspect_until: None,
+            buffered: 0,
             armed: None,
+            budget: Budget::default(),
+            forwards: Forwards::new(now),
             is_queued: false,
         }
     }
@@ -192,8 +207,28 @@ impl Session {
         (self.state == State::Open).then_some(&mut self.flows)
     }
 
+    /// Bytes of messages that its flows hold.
+    pub(crate) fn bytes_buffered(&self) -> usize {
+        self.flows.bytes_held()
+    }
+
     pub(crate) fn timing(&self, now: Instant) -> Timing {
         Timing { now, erto: self.rtt.timeout(), smoothed_rtt: self.rtt.smoothed() }
+    }
+
+    /// Whether the session may have another datagram read, if it may make no more than `limit` units of work in a second.
+    pub(crate) fn admit(&mut self, now: Instant, limit: u32) -> Admission {
+        if self.state != State::Open {
+            // All that is left to do is to close.
+            return Admission::Take;
+        }
+        let second = now.saturating_duration_since(self.opened()).as_secs();
+        self.budget.admit(u32::try_from(second).unwrap_or(u32::MAX), limit)
+    }
+
+    /// The session has made work.
+    pub(crate) fn charge(&mut self, units: u32, limit: u32) {
+        self.budget.charge(units, limit);
     }
 
     /// Processes a datagram that bears this session's id.
@@ -216,7 +251,9 @@ impl Session {
         }
         self.rtt.on_receive(now, &header);
         self.heard_from(now);
+        let mut work = WORK_OF_DATAGRAM;
         for raw in packet::chunks(plain) {
+            work += WORK_OF_CHUNK;
             // RFC 7016 §2.3: a chunk with an error is ignored, and so is an unknown one; the next is processed.
             if let Ok(chunk) = Chunk::parse(raw) {
                 self.chunk(context, interface, from, &chunk);
@@ -231,6 +268,10 @@ impl Session {
             self.drain_flow_events(context);
             if from != self.transmit.to {
                 self.check_address(context, Transmit { interface, to: from }, received);
+            }
+            if let Some(limit) = context.config.max_work {
+                work += self.flows.take_work();
+                self.budget.charge(work, limit.get());
             }
         }
         Received::Processed { time_critical: header.time_critical }
@@ -274,9 +315,15 @@ impl Session {
         fits
     }
 
-    /// Passes a hello on to the far end (RFC 7016 §3.5.1.5). False when the session is not open or its queue is full.
-    pub(crate) fn forward(&mut self, hello: &ForwardedIHello<'_>) -> bool {
-        self.state == State::Open && self.put_control(|out| hello.put(out))
+    /// Passes a hello on to the far end (RFC 7016 §3.5.1.5).
+    pub(crate) fn forward(&mut self, context: &Context<'_>, hello: &ForwardedIHello<'_>) -> Result<(), Deny> {
+        if self.state != State::Open {
+            return Err(Deny::NoSession);
+        }
+        if context.config.max_forwards.is_some_and(|rate| !self.forwards.permit(context.now, rate)) {
+            return Err(Deny::TooOften);
+        }
+        if self.put_control(|out| hello.put(out)) { Ok(()) } else { Err(Deny::QueueFull) }
     }
 
     pub(crate) fn drain_flow_events(&mut self, context: &mut Context<'_>) {
@@ -295,6 +342,10 @@ impl Session {
                     self.rtt.back_off();
                 }
                 self.drain_flow_events(context);
+                if self.unacknowledged_until(context.config).is_some_and(|until| until <= now) {
+                    self.close_because(context, CloseReason::Unacknowledged);
+                    return;
+                }
                 self.check_life(context);
             }
             State::NearClose(_) | State::FarCloseLinger { .. } => self.closing_timeout(now),
@@ -302,12 +353,18 @@ impl Session {
         }
     }
 
+    /// When the far end has had its time to acknowledge what was sent on a flow.
+    fn unacknowledged_until(&self, config: &Config) -> Option<Instant> {
+        self.flows.unacknowledged_since()?.checked_add(config.unacknowledged_limit?)
+    }
+
     /// When [`Self::handle_timeout`] is to be called next.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         match &self.state {
             State::Open => {
                 let at = self.ping_at(config).min(self.dead_at(config));
-                Some(self.flows.next_timeout().map_or(at, |flows| flows.min(at)))
+                let others = [self.flows.next_timeout(), self.unacknowledged_until(config)];
+                Some(others.into_iter().flatten().fold(at, Instant::min))
             }
             State::NearClose(closing) => Some(closing.next_request.min(closing.until)),
             State::FarCloseLinger { until } => Some(*until),

@@ -52,10 +52,13 @@ fn the_server() {
     let limits = Limits {
         max_sessions: Some(5000),
         max_sessions_per_address: Some(300),
+        max_buffered: Some(512 << 20),
         max_pending_handshakes: 64,
         max_connection_rate: Some(500),
         max_connection_rate_per_address: Some(20),
         max_lookup_rate_per_address: Some(200),
+        max_forward_rate: Some(20),
+        max_session_work: Some(4_000_000),
     };
     assert_eq!(server.limits, limits);
 }

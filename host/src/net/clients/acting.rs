@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
 use rtmfp::{Endpoint, InterfaceId, SessionId, SessionInfo};
 
-use super::plugins::tell_addresses;
 use super::policy::client_id;
 use super::{CLOSE_PATIENCE, Client, Closing, Services};
 use crate::apps::message::{AppEvent, ClientInfo};
 use crate::apps::{Refusal, Seat};
 use crate::flash::amf::Value;
 use crate::flash::client::CLIENT_ADDRESS;
-use crate::flash::peer_info::{PeerInfo, behind_nat};
+use crate::flash::peer_info::behind_nat;
 use crate::flash::server::{Action, AnswerError, Call, ConnectRequest, Rejection};
 use crate::introducer::Counter;
 use crate::log;
@@ -37,6 +36,7 @@ pub(super) struct Acting<'a> {
     pub(super) pendings: &'a mut Pendings,
     pub(super) actions: &'a mut Vec<Action>,
     pub(super) doomed: &'a mut BTreeSet<(Instant, SessionId)>,
+    pub(super) deferred: &'a mut BTreeSet<(Instant, SessionId)>,
 }
 
 impl Acting<'_> {
@@ -70,7 +70,7 @@ impl Acting<'_> {
                 }
             }
             Action::Connect(request) => self.connect(client, *request),
-            Action::SetPeerInfo(info) => self.set_peer_info(client, &info),
+            Action::SetPeerInfo(info) => self.set_peer_info(client, info),
             Action::Call(call) => self.call(client, call),
             Action::CloseSession { reason, control_flow } => {
                 tracing::debug!(%session, ?reason, "closing");
@@ -224,35 +224,8 @@ impl Acting<'_> {
         }
     }
 
-    fn set_peer_info(&mut self, client: &mut Client, info: &PeerInfo) {
-        let session = self.session;
-        for skipped in &info.skipped {
-            tracing::debug!(%session, entry = %skipped.text, reason = %skipped.reason, "setPeerInfo entry skipped");
-        }
-        tracing::debug!(%session, addresses = ?info.addresses, "setPeerInfo");
-        if let Some(peer) = self.endpoint.session(session).map(|session| session.peer_id)
-            && self.services.directory.set_reported(&peer, session, &info.addresses)
-        {
-            self.services.announce(peer, session);
-        }
-        if let Some(actor) = client.actor() {
-            let addresses = info.addresses.clone();
-            let event = AppEvent::ReportedAddressesChange { client: client_id(session), addresses };
-            if actor.tell(event).is_err() {
-                self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
-            }
-        }
-        self.tell_plugins_of_addresses(client, &info.addresses);
-        self.advise_keepalive(client, &info.addresses);
-    }
-
-    fn tell_plugins_of_addresses(&self, client: &Client, reported: &[SocketAddr]) {
-        let Some(info) = self.endpoint.session(self.session) else { return };
-        tell_addresses(client, self.session, info.far_address, Some(reported));
-    }
-
     /// Until a client has told its addresses, it is taken to be behind a NAT.
-    fn advise_keepalive(&mut self, client: &mut Client, reported: &[SocketAddr]) {
+    pub(super) fn advise_keepalive(&mut self, client: &mut Client, reported: &[SocketAddr]) {
         let Some(info) = self.endpoint.session(self.session) else { return };
         let config = self.services.applications.config();
         let adaptor = self.listener(info.interface).and_then(|listener| config.all_adaptors().nth(listener.adaptor));

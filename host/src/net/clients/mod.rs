@@ -1,9 +1,11 @@
 //! The clients of one worker: between their sessions' flows and their NetConnections.
 
 mod acting;
+mod addresses;
 mod groups;
 mod plugins;
 mod policy;
+mod work;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use rtmfp::{Endpoint, Event, PeerId, Refusal, SessionId};
 use smallvec::SmallVec;
 
 use acting::Acting;
+use addresses::Changes;
 use groups::ClientGroups;
 
 use super::announcer::{Announcer, Told};
@@ -95,6 +98,8 @@ struct Client {
     /// What there is between it and its application, if that has a policy.
     dealings: Option<Box<Dealings>>,
     closing: Option<Box<Closing>>,
+    /// How often it has changed its addresses, if it has.
+    changes: Option<Box<Changes>>,
 }
 
 /// What there is between a client and the policy of its application.
@@ -122,6 +127,8 @@ pub(super) struct Clients {
     clients: HashMap<SessionId, Box<Client>>,
     /// Sessions to be closed when their time comes, if they have not closed by then.
     doomed: BTreeSet<(Instant, SessionId)>,
+    /// When to pass on what clients say of their addresses, if that was too soon.
+    deferred: BTreeSet<(Instant, SessionId)>,
     /// When to look for idle clients next.
     idle_check: Instant,
     /// What waits for plugins.
@@ -140,6 +147,7 @@ impl Clients {
             idle_check,
             clients: HashMap::new(),
             doomed: BTreeSet::new(),
+            deferred: BTreeSet::new(),
             pendings: Pendings::default(),
             actions: Vec::new(),
         }
@@ -212,6 +220,9 @@ impl Clients {
                 };
                 self.services.refusals.tell(now, from.ip(), limit);
             }
+            Event::Overspent { session, is_persistent } => {
+                self.overspent(now, endpoint, ports, session, is_persistent);
+            }
             Event::OpenFailed { .. } | Event::Pong { .. } | Event::Keys { .. } => (),
             // The worker's own.
             Event::Lookup(_) | Event::Keying(_) => (),
@@ -238,9 +249,11 @@ impl Clients {
                 groups: None,
                 dealings: None,
                 closing: None,
+                changes: None,
             })
         });
         let actions = &mut self.actions;
+        let mut work = 0;
         match event {
             FlowEvent::Opened { flow, metadata, return_of } => {
                 let return_of = return_of.map(|flow| flow.0);
@@ -256,6 +269,7 @@ impl Clients {
                     dealings.stats.bytes_in += data.len() as u64;
                 }
                 client.connection.on_message(flow.0, &data, actions);
+                work = work::of_message(&data);
             }
             FlowEvent::Ended { flow, .. } => client.connection.on_flow_closed(flow.0, actions),
             FlowEvent::Rejected { flow, .. } => {
@@ -284,6 +298,38 @@ impl Clients {
             }
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } => (),
         }
+        // What its messages lead to is charged to the client; what others make the server do for it is not.
+        work += self.actions.iter().map(work::of_action).fold(0, u32::saturating_add);
+        if work > 0 {
+            endpoint.charge(session, work);
+        }
+        self.act(now, endpoint, ports, session);
+    }
+
+    /// Does something for a client, if it is there, and what that leads to.
+    fn with_client(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        ports: &Ports,
+        session: SessionId,
+        work: impl FnOnce(&mut Acting<'_>, &mut Client),
+    ) {
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        let mut acting = Acting {
+            now,
+            endpoint,
+            session,
+            listeners: &self.listeners,
+            mailboxes: &self.mailboxes,
+            ports,
+            services: &self.services,
+            pendings: &mut self.pendings,
+            actions: &mut self.actions,
+            doomed: &mut self.doomed,
+            deferred: &mut self.deferred,
+        };
+        work(&mut acting, client);
         self.act(now, endpoint, ports, session);
     }
 
@@ -307,6 +353,7 @@ impl Clients {
                     pendings: &mut self.pendings,
                     actions: &mut self.actions,
                     doomed: &mut self.doomed,
+                    deferred: &mut self.deferred,
                 };
                 context.act(client, action);
             }
@@ -334,6 +381,7 @@ impl Clients {
             self.doomed.pop_first();
             endpoint.close(now, session);
         }
+        self.pass_on_deferred(now, endpoint, ports);
         if now >= self.idle_check {
             self.idle_check = now + self.services.applications.config().server.idle_check_interval;
             self.close_idle(now, endpoint, ports);
@@ -350,7 +398,8 @@ impl Clients {
 
     /// When [`Self::handle_timeout`] is to be called next, or plugins have had their time.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let times = [self.doomed.first().map(|(at, _)| *at), self.pendings.next_timeout(), Some(self.idle_check)];
+        let first = |times: &BTreeSet<(Instant, SessionId)>| times.first().map(|(at, _)| *at);
+        let times = [first(&self.doomed), first(&self.deferred), self.pendings.next_timeout(), Some(self.idle_check)];
         times.into_iter().flatten().min()
     }
 

@@ -134,6 +134,7 @@ impl Clients {
             pendings: &mut self.pendings,
             actions: &mut self.actions,
             doomed: &mut self.doomed,
+            deferred: &mut self.deferred,
         };
         acting.resume(client, waiting, refused);
         self.act(now, endpoint, ports, session);

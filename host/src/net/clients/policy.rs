@@ -61,6 +61,7 @@ impl Clients {
             pendings: &mut self.pendings,
             actions: &mut self.actions,
             doomed: &mut self.doomed,
+            deferred: &mut self.deferred,
         };
         match command {
             AppCommand::Accept { .. } => acting.accept(client, None),
@@ -99,9 +100,8 @@ impl Clients {
             AppCommand::Introduce { initiator, tag, .. } => {
                 let Some((peer, _)) = &client.place else { return };
                 let epd = Epd::fingerprint(*peer);
-                if acting.endpoint.forward_for(now, session, &epd, initiator, &tag).is_ok() {
-                    self.services.counters.worker(session.prefix()).add(Counter::Forwards);
-                }
+                let forwarded = acting.endpoint.forward_for(now, session, &epd, initiator, &tag);
+                self.services.counters.worker(session.prefix()).forwarded(forwarded);
             }
             AppCommand::Hint { membership, peer, .. } => acting.hint_by_policy(client, membership, &peer),
             AppCommand::Redirect { .. } | AppCommand::Deny { .. } | AppCommand::BuiltIn { .. } => (),

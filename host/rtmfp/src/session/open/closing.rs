@@ -14,8 +14,13 @@ use crate::wire::packet::put_chunk;
 impl Session {
     /// Starts an orderly close (RFC 7016 §3.5.5).
     pub(crate) fn close(&mut self, context: &mut Context<'_>) {
+        self.close_because(context, CloseReason::Near);
+    }
+
+    /// As [`Self::close`], for another reason than that the application wants it. What the flows held is free at once.
+    pub(crate) fn close_because(&mut self, context: &mut Context<'_>, reason: CloseReason) {
         if self.state == State::Open {
-            self.leave_open(context, State::near_close(context.now), CloseReason::Near);
+            self.leave_open(context, State::near_close(context.now), reason);
             self.put_control(|out| put_chunk(kind::CLOSE, out, |_| ()));
         }
     }

@@ -4,6 +4,7 @@
 //! sessions and flows as its members ask for it, and leaves alone what is not about groups. It takes part in any number of groups,
 //! with a server, through which members join and are introduced, or without.
 
+mod aims;
 mod flows;
 mod outputs;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use rand_core::{Rng, SeedableRng};
 use rtmfp::flow::{MessageId, RecvFlowId, SendFlowId};
 use rtmfp::{Endpoint, Event, InterfaceId, OpenFailure, PeerId, SessionId, SessionInfo};
 
+use self::aims::Aims;
 use self::flows::PeerSession;
 use super::{GroupEvent, Member, SessionFacts};
 use crate::groups::{GroupDigest, Groupspec};
@@ -95,6 +97,7 @@ pub struct Participant {
     /// The session with each peer: the last to open.
     by_peer: BTreeMap<PeerId, SessionId>,
     opening: BTreeMap<SessionId, Opening>,
+    aims: Aims,
     next_idle_check: Option<Instant>,
     notices: VecDeque<(GroupDigest, Notice)>,
     rng: ChaCha8Rng,
@@ -110,6 +113,7 @@ impl Participant {
             sessions: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             opening: BTreeMap::new(),
+            aims: Aims::default(),
             next_idle_check: None,
             notices: VecDeque::new(),
             rng: ChaCha8Rng::from_seed(seed),
@@ -265,13 +269,15 @@ impl Participant {
                     self.tell_all(ground, |member| member.on_session_closed(now, peer));
                 }
             }
-            Event::Lookup(_) | Event::Keying(_) | Event::Keys { .. } | Event::Pong { .. } | Event::Refused { .. } => (),
+            Event::Lookup(_) | Event::Keying(_) | Event::Keys { .. } => (),
+            Event::Pong { .. } | Event::Refused { .. } | Event::Overspent { .. } => (),
         }
     }
 
     fn opened(&mut self, ground: &mut Ground<'_>, session: SessionId) {
         let is_ours = self.opening.remove(&session).is_some();
         let Some(info) = ground.endpoint.session(session) else { return };
+        self.aims.answered(info.far_address.ip());
         self.sessions.insert(session, PeerSession::new(info.peer_id, is_ours));
         self.by_peer.insert(info.peer_id, session);
         if is_ours && self.next_idle_check.is_none() {

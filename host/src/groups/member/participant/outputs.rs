@@ -81,10 +81,10 @@ impl Participant {
     }
 
     /// Where a peer may be: its own addresses before those of its introducers, and this end's server last.
-    fn candidates(&self, ground: &Ground<'_>, addresses: &[TaggedAddress]) -> Vec<(InterfaceId, SocketAddr)> {
-        let (relays, direct): (Vec<TaggedAddress>, Vec<TaggedAddress>) =
-            addresses.iter().copied().partition(|address| address.origin == Origin::Relay);
+    fn candidates(&mut self, ground: &Ground<'_>, addresses: &[TaggedAddress]) -> Vec<(InterfaceId, SocketAddr)> {
         let server = self.server.and_then(|server| ground.endpoint.session(server.session));
+        let (relays, direct): (Vec<TaggedAddress>, Vec<TaggedAddress>) =
+            self.aims.take(ground.now, addresses).into_iter().partition(|address| address.origin == Origin::Relay);
         let named = direct.iter().chain(&relays).filter_map(|named: &TaggedAddress| {
             let is_server = server.is_some_and(|info| info.far_address == named.address);
             if is_server { None } else { Some(((ground.route)(named.address)?, named.address)) }

@@ -1,0 +1,139 @@
+//! What one session may cost the endpoint.
+//!
+//! The endpoint measures what a session's packets make it do in units of work that are counted, not timed: chunks, searches,
+//! flows, and what the application adds with [`Endpoint::charge`](crate::Endpoint::charge). A session that has used up its share
+//! of a second is not read until the share is there again. To the far end that is loss, and its congestion control slows it down.
+//! If most of what it sends is dropped for many seconds on end, it does not listen to that either, and the application is told.
+//!
+//! Only packets that are verified cost anything, so nobody else can use up a session's share.
+
+/// So many seconds in a row in which more was dropped than taken are too many: congestion control adapts within some round trips.
+const MAX_BAD_SECONDS: u8 = 10;
+/// What a session owes is counted up to so many seconds' worth.
+const MAX_DEBT_SECONDS: u32 = 4;
+
+/// Whether a datagram is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is.
+    Take,
+    /// It is not: the session has used up its share.
+    Drop,
+    /// As [`Admission::Drop`], for the first time since the session was within its share for a whole second.
+    Slow,
+    /// As [`Admission::Drop`]: the session has been over its share for too long. Said once a second.
+    TooLong,
+}
+
+/// A session's account.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// Counted from when the session opened.
+    second: u32,
+    /// Units of work that are not paid for by the passing of time.
+    debt: u32,
+    /// Datagrams in this second.
+    taken: u32,
+    dropped: u32,
+    bad_seconds: u8,
+    /// Since when it was not within its share for a whole second.
+    is_slowed: bool,
+}
+
+impl Budget {
+    /// A datagram has come in the `second`th second of the session, which may make `limit` units of work in each.
+    pub(crate) fn admit(&mut self, second: u32, limit: u32) -> Admission {
+        if second > self.second {
+            self.begin(second, limit);
+        }
+        if self.debt < limit {
+            self.taken = self.taken.saturating_add(1);
+            return Admission::Take;
+        }
+        self.dropped = self.dropped.saturating_add(1);
+        if self.dropped > 1 {
+            Admission::Drop
+        } else if self.bad_seconds >= MAX_BAD_SECONDS {
+            Admission::TooLong
+        } else if !std::mem::replace(&mut self.is_slowed, true) {
+            Admission::Slow
+        } else {
+            Admission::Drop
+        }
+    }
+
+    fn begin(&mut self, second: u32, limit: u32) {
+        let passed = second - self.second;
+        let was_bad = passed == 1 && self.dropped > self.taken;
+        self.bad_seconds = if was_bad { self.bad_seconds.saturating_add(1) } else { 0 };
+        self.is_slowed &= passed == 1 && self.dropped > 0;
+        self.debt = self.debt.saturating_sub(limit.saturating_mul(passed));
+        (self.second, self.taken, self.dropped) = (second, 0, 0);
+    }
+
+    /// The session has made so many units of work.
+    pub(crate) fn charge(&mut self, units: u32, limit: u32) {
+        self.debt = self.debt.saturating_add(units).min(limit.saturating_mul(MAX_DEBT_SECONDS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: u32 = 1000;
+
+    /// So many datagrams of `units` each in a second: how many are taken, and what else is said.
+    fn second(budget: &mut Budget, second: u32, datagrams: u32, units: u32) -> (u32, Vec<Admission>) {
+        let (mut taken, mut said) = (0, Vec::new());
+        for _ in 0..datagrams {
+            match budget.admit(second, LIMIT) {
+                Admission::Take => {
+                    taken += 1;
+                    budget.charge(units, LIMIT);
+                }
+                Admission::Drop => (),
+                other => said.push(other),
+            }
+        }
+        (taken, said)
+    }
+
+    #[test]
+    fn a_session_within_its_share_is_never_slowed() {
+        let mut budget = Budget::default();
+        for at in 0..1000 {
+            assert_eq!(second(&mut budget, at, 99, 10), (99, vec![]));
+        }
+    }
+
+    #[test]
+    fn a_session_over_its_share_gets_its_share() {
+        let mut budget = Budget::default();
+        let taken: u32 = (0..10).map(|at| second(&mut budget, at, 1000, 10).0).sum();
+        assert_eq!(taken, 10 * LIMIT / 10);
+        // One datagram may cost more than a second's worth; what it owes is bounded.
+        budget.charge(u32::MAX, LIMIT);
+        assert_eq!(second(&mut budget, 10 + MAX_DEBT_SECONDS, 1, 1).0, 1);
+    }
+
+    #[test]
+    fn a_far_end_that_does_not_slow_down_is_told_of_once_a_second() {
+        let mut budget = Budget::default();
+        let said: Vec<Vec<Admission>> = (0..13).map(|at| second(&mut budget, at, 1000, 10).1).collect();
+        assert_eq!(said[0], [Admission::Slow]);
+        assert!(said[1..10].iter().all(Vec::is_empty));
+        assert!(said[10..].iter().all(|said| *said == [Admission::TooLong]), "{said:?}");
+    }
+
+    #[test]
+    fn a_far_end_that_slows_down_stays() {
+        let mut budget = Budget::default();
+        let said: Vec<Admission> = (0..1000).flat_map(|at| second(&mut budget, at, 150, 10).1).collect();
+        assert_eq!(said, [Admission::Slow]);
+        // After a second within its share it is told again.
+        second(&mut budget, 1001, 1, 1);
+        second(&mut budget, 1002, 1, 1);
+        assert_eq!(second(&mut budget, 1003, 150, 10).1, [Admission::Slow]);
+    }
+}

@@ -1,0 +1,128 @@
+//! Which of the addresses that a peer reports are believed.
+//!
+//! Whoever is introduced to a peer sends packets to all of its addresses. A peer that could name any would aim all others at a
+//! victim of its choice. So an address is believed where the peer itself has been seen, where packets do not leave a site, and
+//! in few other places: a host with two networks, or with IPv4 and IPv6.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::introduction::is_private;
+
+/// How many hosts are believed that are neither where the peer is seen nor in a private network: a host has some IPv6 addresses
+/// at a time, a lasting one and those for privacy.
+pub const MAX_OTHER_HOSTS: usize = 3;
+/// How many ports of each of those. A client has one socket for each address.
+pub const MAX_PORTS_ELSEWHERE: usize = 2;
+/// How many ports of one address where the peer is seen, or in a private network: a NAT may show one inside port as another.
+pub const MAX_PORTS: usize = 4;
+
+/// The addresses that are believed of those that a peer reports which is seen at `observed`, in its order, each once.
+///
+/// A loopback address is believed of a peer that is itself seen at one.
+pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr> {
+    let seen = observed.ip().to_canonical();
+    let mut kept: Vec<SocketAddr> = Vec::with_capacity(reported.len().min(super::directory::MAX_REPORTED));
+    let mut others: Vec<IpAddr> = Vec::new();
+    for address in reported {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let ip = address.ip();
+        if ip.is_loopback() && !seen.is_loopback() || kept.contains(&address) {
+            continue;
+        }
+        let is_near = ip == seen || ip.is_loopback() || is_private(ip) || is_link_local(ip);
+        let ports = kept.iter().filter(|known| known.ip() == ip).count();
+        // That it reports where it is seen tells that there is no NAT: this one counts wherever it stands.
+        let is_seen = ip == seen && address.port() == observed.port();
+        if !is_seen && ports >= if is_near { MAX_PORTS } else { MAX_PORTS_ELSEWHERE } {
+            continue;
+        }
+        if !is_near && !others.contains(&ip) {
+            if others.len() >= MAX_OTHER_HOSTS {
+                continue;
+            }
+            others.push(ip);
+        }
+        kept.push(address);
+        if kept.len() >= super::directory::MAX_REPORTED {
+            break;
+        }
+    }
+    kept
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn of(observed: &str, reported: &[&str]) -> Vec<String> {
+        believed(observed.parse().unwrap(), &addresses(reported)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_real_clients_report_is_believed() {
+        // A home network behind a NAT, with two IPv6 addresses and a tunnel; the port that the NAT maps.
+        let list = [
+            "192.168.1.5:50001",
+            "[fd00::5]:50001",
+            "[2001:db8::5]:50001",
+            "[2001:db8::a1:5]:50001",
+            "10.8.0.2:50001",
+            "100.64.3.4:50001",
+            "169.254.1.1:50001",
+            "[fe80::5]:50001",
+            "203.0.113.5:40000",
+            "203.0.113.5:50001",
+        ];
+        assert_eq!(of("203.0.113.5:40000", &list), list);
+        // A server in a private network, seen there.
+        assert_eq!(of("10.0.0.7:5", &["10.0.0.7:5", "192.0.2.7:5"]), ["10.0.0.7:5", "192.0.2.7:5"]);
+    }
+
+    #[test]
+    fn nobody_is_aimed_at_a_victim() {
+        let ports: Vec<String> = (1..=16).map(|port| format!("198.51.100.9:{port}")).collect();
+        let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+        assert_eq!(of("203.0.113.5:5", &ports), ports[..MAX_PORTS_ELSEWHERE]);
+        let hosts: Vec<String> = (1..=16).map(|host| format!("198.51.100.{host}:5")).collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        assert_eq!(of("203.0.113.5:5", &hosts), hosts[..MAX_OTHER_HOSTS]);
+        // What is of use comes through, wherever it stands in the list.
+        let mixed = [&ports[..], &hosts[..], &["192.168.1.5:5", "203.0.113.5:6"]].concat();
+        let kept = of("203.0.113.5:5", &mixed);
+        assert_eq!(kept.len(), MAX_PORTS_ELSEWHERE + (MAX_OTHER_HOSTS - 1) + 2, "{kept:?}");
+        assert!(kept.ends_with(&["192.168.1.5:5".to_owned(), "203.0.113.5:6".to_owned()]));
+        // Other spellings of an address are no other address.
+        assert_eq!(
+            of("203.0.113.5:5", &["198.51.100.9:1", "[::ffff:198.51.100.9]:1", "[::ffff:198.51.100.9]:2"]).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn ports_of_one_host_are_few() {
+        for host in ["203.0.113.5", "192.168.1.5", "127.0.0.1"] {
+            let ports: Vec<String> = (1..=16).map(|port| format!("{host}:{port}")).collect();
+            let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+            let observed = if host == "192.168.1.5" { "203.0.113.5:7" } else { &format!("{host}:7") };
+            let kept = of(observed, &ports);
+            assert_eq!(kept[..MAX_PORTS], ports[..MAX_PORTS]);
+            let more: &[&str] = if host == "192.168.1.5" { &[] } else { &ports[6..7] };
+            assert_eq!(kept[MAX_PORTS..], *more);
+        }
+    }
+
+    #[test]
+    fn loopback_is_believed_of_loopback() {
+        let list = ["127.0.0.1:5", "[::1]:5", "[::ffff:127.0.0.1]:6"];
+        assert!(of("203.0.113.5:5", &list).is_empty());
+        assert_eq!(of("127.0.0.1:9", &list), ["127.0.0.1:5", "[::1]:5", "127.0.0.1:6"]);
+    }
+}

@@ -1,0 +1,15 @@
+//! One client that costs as much as it can, and the others.
+
+use crate::harness::independent;
+
+#[test]
+fn a_client_that_holds_messages_at_barriers_stops_nobody() {
+    let said = independent::run("barriers.py", &["3"]);
+    assert!(said.is_none_or(|said| said.contains("served")));
+}
+
+#[test]
+fn nobody_is_aimed_at_a_victim() {
+    let said = independent::run("aiming.py", &[]);
+    assert!(said.is_none_or(|said| said.contains("aimed at nobody")));
+}

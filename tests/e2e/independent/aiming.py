@@ -1,0 +1,98 @@
+"""A client tries to have others, and the server, send packets to victims of its choice: it reports their addresses as its own, again
+and again; and it asks for one peer from many addresses, so that the server forwards all those hellos to that peer."""
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.environ["INTROD_CASES"])
+from rtmfp import DEF, Client, chunk, opt, seal, vlu
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def find(asker, target):
+    for _ in range(20):
+        redirect = asker.lookup(target.id, timeout=0.5)
+        if redirect:
+            return redirect
+    raise AssertionError("not found")
+
+
+port = free_port()
+process = subprocess.Popen(
+    [os.environ["INTROD"], "run", "--listen", f"127.0.0.1:{port}"],
+    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+)
+try:
+    assert "listens" in process.stdout.readline()
+    server, uri = ("127.0.0.1", port), f"rtmfp://127.0.0.1:{port}/any/room"
+    asker, attacker = Client(), Client()
+    for client in (asker, attacker):
+        assert client.connect(server, uri)[2] == "_result"
+
+    # Sixteen ports of a victim, and then sixteen victims. What is private is the attacker's own affair.
+    reported = [f"198.51.100.9:{number}" for number in range(1, 17)]
+    for addresses in (reported, [f"198.51.100.{number}:5" for number in range(1, 17)]):
+        attacker.setpeerinfo(*addresses[:14], "192.168.7.7:50001")
+        attacker.pump(0.5)
+        redirect = find(asker, attacker)
+        victims = [address for address in redirect if address[0].startswith("198.51.100.")]
+        print("aimed at:", victims)
+        assert 1 <= len(victims) <= 3, redirect
+        ports = {}
+        for ip, number, _ in victims:
+            ports[ip] = ports.get(ip, 0) + 1
+        assert max(ports.values()) <= 2, redirect
+        assert ("192.168.7.7", 50001) in [address[:2] for address in redirect], redirect
+
+    # Each report is told to others, if it comes to anything: here by the advice on keepalives that answers it.
+    advised = lambda: sum(1 for event in attacker.events if event[1] == "msg" and event[2] == 4)
+    began, before = time.time(), advised()
+    for number in range(300):
+        attacker.setpeerinfo(f"192.168.7.7:{50001 + number}")
+        if number % 20 == 19:
+            attacker.pump(0.02)
+    while attacker.retrans and time.time() < began + 30:
+        attacker.pump(0.2)
+    attacker.pump(3)
+    passed_on, elapsed = advised() - before, time.time() - began
+    print(f"reports passed on: {passed_on} of 300 in {elapsed:.1f} s")
+    assert 1 <= passed_on <= 8 + elapsed / 2 + 1
+    redirect = find(asker, attacker)
+    assert ("192.168.7.7", 50300) in [address[:2] for address in redirect], ("the last one counts", redirect)
+
+    # A flood of lookups for one peer, from many addresses.
+    target = Client()
+    assert target.connect(server, uri)[2] == "_result"
+    target.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    sources = []
+    for _ in range(200):
+        source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        source.bind(("127.0.0.1", 0))
+        sources.append(source)
+    began, sent, epd = time.time(), 0, opt(0x0F, bytes.fromhex(target.id))
+    while time.time() < began + 2:
+        for source in sources:
+            body = b"\x0b\0\0" + chunk(0x30, vlu(len(epd)) + epd + os.urandom(16))
+            source.sendto(seal(0, DEF, body), server)
+            sent += 1
+        target.pump(0.02)
+    target.pump(1)
+    elapsed = time.time() - began
+    forwarded = sum(1 for event in target.events if event[1] == "fihello")
+    print(f"hellos for one peer: {sent} in {elapsed:.1f} s, forwarded: {forwarded}")
+    assert 1 <= forwarded <= 64 + 20 * elapsed + 1
+    # Who looks for it is told where it is, all the same.
+    assert find(asker, target)
+    print("aimed at nobody")
+finally:
+    process.send_signal(signal.SIGTERM)
+    status = process.wait(30)
+assert status == 0, status

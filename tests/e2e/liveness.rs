@@ -18,9 +18,9 @@ use crate::plugins::puppet;
 const THREAD_FAILED: i32 = 70;
 
 #[tokio::test]
-async fn a_worker_that_a_plugin_blocks_for_ever_ends_the_process_and_others_get_a_goodbye() {
+async fn a_worker_that_a_plugin_blocks_for_ever_ends_the_process_and_is_named() {
     let files = Files::new("blocked-worker");
-    files.application(&puppet("<lookup>block 3600000</lookup>"));
+    files.application(&format!("<Plugins>{}</Plugins>", puppet("<lookup>block 3600000</lookup>")));
     let server = Server::configured(files.path(), 1);
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
     socket.send_to(&raw::lookup(rtmfp::PeerId([7; 32]), [1; 16]), server.addresses[0]).expect("a lookup");

@@ -97,8 +97,6 @@ pub struct Flows {
     transmitter: scheduler::Transmitter,
     /// The User Data chunk that a Next User Data chunk would follow.
     preceding: Option<receiving::Preceding>,
-    /// Work done since it was last asked for, in steps.
-    steps: u32,
 }
 
 /// What a new receiving flow counts as, in steps.
@@ -122,7 +120,6 @@ impl Flows {
             acks: acks::Acknowledging::default(),
             transmitter: scheduler::Transmitter::new(controller),
             preceding: None,
-            steps: 0,
         }
     }
 
@@ -286,7 +283,7 @@ impl Flows {
 
     /// The units of work done for what the far end sent, besides those that each chunk makes, since this was last asked.
     pub(crate) fn take_work(&mut self) -> u32 {
-        std::mem::take(&mut self.steps).div_ceil(STEPS_PER_UNIT)
+        std::mem::take(&mut self.transmitter.steps).div_ceil(STEPS_PER_UNIT)
     }
 
     /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.

@@ -27,7 +27,7 @@ impl Flows {
         let known = self.receiving.binary_search_by_key(&chunk.flow_id, |flow| flow.id);
         // A flow is in one of the lists; this one is searched from its beginning, and seldom.
         if known.is_err() {
-            self.steps = self.steps.saturating_add(self.lingering.len() as u32 / 4);
+            self.transmitter.steps = self.transmitter.steps.saturating_add(self.lingering.len() as u32 / 4);
             if let Some(lingering) = self.lingering.iter_mut().find(|lingering| lingering.id == chunk.flow_id) {
                 lingering.should_ack = true;
                 return self.acks.data(timing.now, AckTiming::Now);
@@ -41,7 +41,7 @@ impl Flows {
         let index = match known {
             Ok(index) => index,
             Err(index) => {
-                self.steps = self.steps.saturating_add(STEPS_OF_FLOW);
+                self.transmitter.steps = self.transmitter.steps.saturating_add(STEPS_OF_FLOW);
                 if self.receiving.len() >= self.config.max_receiving {
                     return;
                 }

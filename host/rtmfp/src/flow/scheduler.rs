@@ -55,6 +55,8 @@ pub(super) struct Transmitter {
     /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
     batch: Option<Instant>,
     batch_left: u8,
+    /// Work done for the far end's packets, receiving flows included, since it was last asked for: it stands where there is room.
+    pub(super) steps: u32,
     /// TIMEOUT_ALARM.
     alarm: Option<Instant>,
     last_data: Option<Instant>,
@@ -74,6 +76,7 @@ impl Transmitter {
             burst: 0,
             batch: None,
             batch_left: 0,
+            steps: 0,
             alarm: None,
             last_data: None,
             time_critical: None,

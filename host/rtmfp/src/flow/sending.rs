@@ -14,11 +14,11 @@ impl Flows {
         self.transmitter.acknowledgement(timing.now);
         flow.advertised(timing, chunk.buffer_blocks);
         let (id, events) = (flow.id, &mut self.events);
-        let steps = &mut self.steps;
+        let transmitter = &mut self.transmitter;
         let mut take = |first, last| {
             let done = flow.acknowledge(timing.now, first, last, |outcome| events.push_back(send::event(id, outcome)));
-            self.transmitter.acknowledged(done.bytes, done.newest);
-            *steps = steps.saturating_add(done.steps);
+            transmitter.acknowledged(done.bytes, done.newest);
+            transmitter.steps = transmitter.steps.saturating_add(done.steps);
         };
         take(1, chunk.cumulative);
         chunk.ranges().for_each(|range| take(*range.start(), *range.end()));
@@ -51,7 +51,7 @@ impl Flows {
             find(sending, transmission.flow)
                 .is_some_and(|flow| flow.in_flight(transmission.sequence_number, transmission.tsn))
         });
-        self.steps = self.steps.saturating_add(verdict.steps);
+        self.transmitter.steps = self.transmitter.steps.saturating_add(verdict.steps);
         let (mut lost, mut newest_lost, mut refused) = (0, 0, 0);
         for transmission in verdict.lost {
             let Some(flow) = find_mut(sending, transmission.flow) else { continue };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rand_chacha::ChaCha20Rng;
@@ -110,7 +110,12 @@ impl Server {
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
         let threads = config.server.script_threads;
-        let scripts = lua::HostSettings { threads, trim: Some(return_freed_memory), ..lua::HostSettings::default() };
+        let scripts = lua::HostSettings {
+            threads,
+            trim: Some(return_freed_memory),
+            fatal: Some(end),
+            ..lua::HostSettings::default()
+        };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
         let plugins = Arc::new(Plugins::new(count));
@@ -412,4 +417,12 @@ impl Parts {
             tracing::error!(worker = index, %error, "a worker cannot go on; its clients are lost");
         }
     }
+}
+
+/// Ends the process, which has lost what it cannot serve without. Its supervisor starts it again.
+fn end(reason: &str) {
+    const SOFTWARE: i32 = 70;
+    tracing::error!(reason, "the server ends: it cannot go on serving");
+    crate::log::flush(Instant::now() + Duration::from_secs(2));
+    std::process::exit(SOFTWARE);
 }

@@ -111,7 +111,12 @@ impl Server {
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
         let threads = config.server.script_threads;
-        let scripts = lua::HostSettings { threads, trim: Some(return_freed_memory), ..lua::HostSettings::default() };
+        let scripts = lua::HostSettings {
+            threads,
+            trim: Some(return_freed_memory),
+            fatal: Some(liveness::fail),
+            ..lua::HostSettings::default()
+        };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
         let plugins = Arc::new(Plugins::new(count));

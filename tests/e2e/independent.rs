@@ -17,3 +17,8 @@ fn a_server_whose_output_nobody_takes_serves_on_and_stops_when_told() {
 fn strangers_neither_forge_lines_of_the_log_nor_flood_it() {
     independent::run("log_text.py", &[]);
 }
+
+#[test]
+fn slow_calls_and_reloads_hold_up_no_other_application() {
+    independent::run("sharing.py", &[]);
+}

@@ -144,12 +144,12 @@ impl Applications {
 /// What the folders of scripts looked like when they were last looked at.
 #[derive(Default)]
 struct Watch {
-    seen: HashMap<PathBuf, Look>,
+    seen: HashMap<PathBuf, ScriptFiles>,
 }
 
 /// How a folder's scripts look: a change of any makes another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Look {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptFiles {
     files: usize,
     /// Of all paths, sizes and times; in any order.
     sum: u64,
@@ -157,11 +157,11 @@ struct Look {
 
 impl Watch {
     fn look(&mut self, applications: &Applications) {
-        let mut looks: HashMap<PathBuf, Look> = HashMap::new();
+        let mut looks: HashMap<PathBuf, ScriptFiles> = HashMap::new();
         for (folders, instances) in applications.watched() {
             let mut changed = None;
             for folder in folders {
-                let look = *looks.entry(folder.clone()).or_insert_with(|| Look::at(&folder));
+                let look = *looks.entry(folder.clone()).or_insert_with(|| ScriptFiles::of(&folder));
                 if self.seen.get(&folder).is_some_and(|seen| *seen != look) {
                     changed = Some(folder);
                 }
@@ -178,8 +178,9 @@ impl Watch {
     }
 }
 
-impl Look {
-    fn at(folder: &Path) -> Self {
+impl ScriptFiles {
+    /// Those of a folder.
+    pub fn of(folder: &Path) -> Self {
         let mut look = Self { files: 0, sum: 0 };
         look.add(folder, MAX_DEPTH);
         look

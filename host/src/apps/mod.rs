@@ -24,7 +24,7 @@ use slab::Slab;
 
 pub use actor::{Actor, Actors, ToWake};
 pub use admission::{Refusal, Seat};
-pub use caretaker::Caretaker;
+pub use caretaker::{Caretaker, ScriptFiles};
 pub use guards::Guards;
 pub use instance::{Instance, InstanceId, InstanceName};
 

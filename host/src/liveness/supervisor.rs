@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// No look counts for more than this: a thread is not blamed for a time in which the supervisor itself did not run.
 const MAX_TICK: Duration = Duration::from_secs(1);
 /// A thread that has not beaten for so long stands still.
-const STANDSTILL_LIMIT: Duration = Duration::from_secs(4);
+const STANDSTILL_LIMIT: Duration = Duration::from_secs(5);
 /// How long the rest of the server may take for its goodbye after a thread has failed.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How long the last line may take to be written.

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use mlua::{Function, MultiValue, Table, Value};
 
 use super::client::is_reserved;
+use super::inbox::Item;
 use super::lookup_event::Facts;
 use super::questions::{Question, call_failed};
 use super::roster::{Member, Phase};
 use super::runtime::Runtime;
 use super::values;
 use super::vm::{Purpose, as_function};
-use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, ClientStats, PendingLookup};
+use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, ClientStats};
 use crate::flash::amf;
 use crate::flash::server::Call;
 
@@ -24,19 +25,12 @@ fn abridged(name: &str) -> String {
 }
 
 impl Runtime {
-    pub(super) fn connect(&mut self, client: ClientId, info: ClientInfo) {
-        let settings = self.world.settings();
-        let member = self.world.roster.borrow_mut().insert(client, info);
-        let deadline = self.world.now.get().checked_add(settings.policy.deadline);
-        match self.world.questions.ask(Question::Connect(client), deadline) {
-            Ok(number) => {
-                member.question.set(number);
-                self.ask_connect(&member);
-            }
-            Err(question) => {
-                member.phase.set(Phase::Refused);
-                question.fall_back(settings.policy.on_failure, "the application is busy", &*self.world.commands);
-            }
+    pub(super) fn connect(&mut self, number: u64, client: ClientId, info: ClientInfo) {
+        // One that was answered by now is on its way out.
+        if self.world.questions.begin(number, |_| ()).is_some() {
+            let member = self.world.roster.borrow_mut().insert(client, info);
+            member.question.set(number);
+            self.ask_connect(&member);
         }
     }
 
@@ -62,8 +56,8 @@ impl Runtime {
     /// What happened to a client while its `onConnect` ran, now that it may happen.
     pub(super) fn release(&mut self, member: &Rc<Member>) {
         loop {
-            let Some(event) = member.deferred.borrow_mut().pop_front() else { return };
-            self.happen(member, event);
+            let Some(item) = member.deferred.borrow_mut().pop_front() else { return };
+            self.happen(member, item);
         }
     }
 
@@ -90,15 +84,14 @@ impl Runtime {
         self.vm.state.forget(&member);
     }
 
-    pub(super) fn look_up(&mut self, lookup: PendingLookup) {
-        let settings = self.world.settings();
-        let deadline = self.world.now.get().checked_add(settings.policy.deadline);
-        let facts = Facts::of(&lookup);
-        match self.world.questions.ask(Question::Lookup(lookup), deadline) {
-            Ok(number) => self.ask_lookup(number, &facts),
-            Err(question) => {
-                question.fall_back(settings.policy.on_failure, "the application is busy", &*self.world.commands);
-            }
+    pub(super) fn look_up(&mut self, number: u64) {
+        let facts = self.world.questions.begin(number, |question| match question {
+            Question::Lookup(lookup) => Some(Facts::of(lookup)),
+            _ => None,
+        });
+        // One that was answered by now concerns nobody.
+        if let Some(facts) = facts.flatten() {
+            self.ask_lookup(number, &facts);
         }
     }
 
@@ -108,39 +101,62 @@ impl Runtime {
         self.go_on(progress);
     }
 
-    /// An event of a client that is there.
-    pub(super) fn of_client(&mut self, client: ClientId, event: AppEvent) {
+    /// Something that a client that is there does, or that happens to it.
+    pub(super) fn of_client(&mut self, client: ClientId, item: Item) {
+        if let Item::Call { number: Some(number), .. } = &item
+            && self.world.questions.begin(*number, |_| ()).is_none()
+        {
+            return;
+        }
         let Some(member) = self.world.roster.borrow().get(client) else {
-            refuse(&*self.world.commands, &event, "Not connected.");
+            self.refuse_call(&item, "Not connected.");
             return;
         };
-        match &event {
-            AppEvent::FarAddressChange { address, .. } => {
-                member.far_address.set(*address);
-                self.vm.state.client_changed(&member, &["farAddress", "ip"]);
+        if let Item::Event(event) = &item {
+            self.world.ledger.note(event);
+            match event {
+                AppEvent::FarAddressChange { address, .. } => {
+                    member.far_address.set(*address);
+                    self.vm.state.client_changed(&member, &["farAddress", "ip"]);
+                }
+                AppEvent::ReportedAddressesChange { addresses, .. } => {
+                    member.reported.borrow_mut().clone_from(addresses);
+                    self.vm.state.client_changed(&member, &["reportedAddresses"]);
+                }
+                AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
+                    member.groups.borrow_mut().push((*membership, *groupspec_digest));
+                }
+                _ => (),
             }
-            AppEvent::ReportedAddressesChange { addresses, .. } => {
-                member.reported.borrow_mut().clone_from(addresses);
-                self.vm.state.client_changed(&member, &["reportedAddresses"]);
-            }
-            AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
-                member.groups.borrow_mut().push((*membership, *groupspec_digest));
-            }
-            _ => (),
         }
         if member.is_connecting.get() && member.phase.get() == Phase::Waiting {
             let mut deferred = member.deferred.borrow_mut();
             if deferred.len() < MAX_DEFERRED {
-                deferred.push_back(event);
+                deferred.push_back(item);
             } else {
-                refuse(&*self.world.commands, &event, "Not connected.");
+                self.refuse_call(&item, "Not connected.");
             }
             return;
         }
-        self.happen(&member, event);
+        self.happen(&member, item);
     }
 
-    fn happen(&mut self, member: &Rc<Member>, event: AppEvent) {
+    /// Tells a client that its call will not be made, if it wants to know.
+    fn refuse_call(&self, item: &Item, why: &str) {
+        if let Item::Call { number: Some(number), client, call } = item
+            && self.world.questions.take(*number).is_some()
+        {
+            let (transaction, outcome) = (call.transaction, Err(call_failed(why)));
+            self.world.send(AppCommand::Answer { client: *client, transaction, outcome });
+        }
+    }
+
+    fn happen(&mut self, member: &Rc<Member>, item: Item) {
+        let event = match item {
+            Item::Call { number, call, .. } => return self.called(member, number, call),
+            Item::Event(event) => event,
+            Item::Connect { .. } | Item::Lookup { .. } => return,
+        };
         match event {
             AppEvent::FarAddressChange { .. } | AppEvent::ReportedAddressesChange { .. }
                 if matches!(member.phase.get(), Phase::Refused | Phase::Gone) => {}
@@ -158,7 +174,6 @@ impl Runtime {
             AppEvent::GroupLeave { membership, groupspec_digest, .. } => {
                 self.left(member, (membership, groupspec_digest));
             }
-            AppEvent::Call { call, .. } => self.called(member, call),
             _ => (),
         }
     }
@@ -210,9 +225,8 @@ impl Runtime {
         own.and_then(as_function).or_else(|| self.vm.state.prototype.raw_get::<Value>(key).ok().and_then(as_function))
     }
 
-    fn called(&mut self, member: &Rc<Member>, call: Call) {
+    fn called(&mut self, member: &Rc<Member>, number: Option<u64>, call: Call) {
         let name = abridged(&call.name);
-        let wants_answer = call.wants_answer();
         let handler = self.client_function(member, &call.name).filter(|_| !is_reserved(&call.name));
         let ready = match handler {
             _ if !member.is_accepted() => Err("Not connected"),
@@ -222,27 +236,14 @@ impl Runtime {
                 None => Err("Call failed"),
             },
         };
-        let (handler, mut arguments) = match ready {
-            Ok(ready) => ready,
-            Err(why) => {
-                if wants_answer {
-                    let outcome = Err(call_failed(&format!("{why} ({name}).")));
-                    self.world.send(AppCommand::Answer { client: member.id, transaction: call.transaction, outcome });
-                }
-                return;
-            }
-        };
-        let question = Question::Call { client: member.id, transaction: call.transaction };
-        let number = if wants_answer { self.world.questions.ask(question, None).map(Some) } else { Ok(None) };
-        match number {
-            Ok(number) => {
+        match ready {
+            Ok((handler, mut arguments)) => {
                 arguments.push_front(self.object(member).map_or(Value::Nil, Value::Table));
                 let progress = self.vm.start(Purpose::Call(name, number), &handler, arguments);
                 self.go_on(progress);
             }
-            Err(question) => {
-                let on_failure = self.world.settings().policy.on_failure;
-                question.fall_back(on_failure, "the application is busy", &*self.world.commands);
+            Err(why) => {
+                self.refuse_call(&Item::Call { number, client: member.id, call }, &format!("{why} ({name})."));
             }
         }
     }
@@ -283,13 +284,11 @@ impl Runtime {
             // An object with onResult and onStatus, as in ActionScript.
             Value::Table(object) => {
                 let name = if is_ok { "onResult" } else { "onStatus" };
-                if let Some(handler) = object.get::<Value>(name).ok().and_then(as_function) {
-                    if !is_ok {
-                        results.pop_front();
-                    }
-                    results.push_front(Value::Table(object));
-                    self.run_result(&handler, results);
+                if !is_ok {
+                    results.pop_front();
                 }
+                let progress = self.vm.call_result(object, name, results);
+                self.go_on(progress);
             }
             _ => (),
         }
@@ -316,15 +315,5 @@ impl Runtime {
         });
         let value = table.and_then(Result::ok).map_or(Value::Nil, Value::Table);
         self.wake(token, MultiValue::from_iter([value]));
-    }
-}
-
-/// Tells a client that its call will not be made, if it wants to know.
-pub(super) fn refuse(commands: &dyn crate::apps::message::Commands, event: &AppEvent, why: &str) {
-    if let AppEvent::Call { client, call } = event
-        && call.wants_answer()
-    {
-        let outcome = Err(call_failed(why));
-        commands.send(AppCommand::Answer { client: *client, transaction: call.transaction, outcome });
     }
 }

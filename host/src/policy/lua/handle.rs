@@ -1,17 +1,19 @@
 //! An instance, as others see it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
 use super::failure::Failure;
-use super::inbox::{Full, Inbox, is_question};
-use super::questions::{Question, Questions};
+use super::inbox::{Full, Inbox};
+use super::ledger::Ledger;
+use super::line::Line;
+use super::questions::{self, Question, Questions};
 use crate::apps::message::{AppEvent, Commands};
-use crate::apps::{Actor, InstanceName};
+use crate::apps::{Actor, InstanceName, ScriptFiles};
 use crate::config::Application;
 
 /// How many events may wait for an instance.
@@ -46,6 +48,15 @@ pub(super) struct Shared {
     pub(super) commands: Arc<dyn Commands>,
     pub(super) inbox: Inbox,
     pub(super) questions: Arc<Questions>,
+    pub(super) ledger: Arc<Ledger>,
+    /// The thread that runs it.
+    line: ArcSwap<Line>,
+    /// Whether its thread has been told that it has something to do, and has not looked.
+    pub(super) is_ready: AtomicBool,
+    /// Its place on its thread, for that alone.
+    pub(super) place: AtomicUsize,
+    /// The files with which the script has hung: it stays closed until they change.
+    closed: Mutex<Option<ScriptFiles>>,
     state: AtomicU8,
     failure: Mutex<Option<Failure>>,
     made: Instant,
@@ -59,6 +70,7 @@ impl Shared {
         folder: PathBuf,
         settings: Arc<Application>,
         commands: Arc<dyn Commands>,
+        line: Arc<Line>,
     ) -> Self {
         Self {
             name,
@@ -67,6 +79,11 @@ impl Shared {
             commands,
             inbox: Inbox::new(INBOX),
             questions: Arc::default(),
+            ledger: Arc::default(),
+            line: ArcSwap::new(line),
+            is_ready: AtomicBool::new(false),
+            place: AtomicUsize::new(usize::MAX),
+            closed: Mutex::default(),
             state: AtomicU8::new(ScriptState::Starting as u8),
             failure: Mutex::default(),
             made: Instant::now(),
@@ -104,31 +121,80 @@ impl Shared {
         (nanos != 0).then(|| self.made.checked_add(Duration::from_nanos(nanos))).flatten()
     }
 
+    /// What its application is called.
+    pub(super) fn application(&self) -> String {
+        let InstanceName { adaptor, vhost, application, .. } = &self.name;
+        format!("{adaptor}/{vhost}/{application}")
+    }
+
+    /// Its script has hung: it is closed until its files change.
+    pub(super) fn close(&self, files: ScriptFiles) {
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = Some(files);
+        let message = "the script has hung where no limit holds, and is closed until it is changed".to_owned();
+        self.set_failure(Failure { message, ..Failure::default() });
+        self.answer_for_script();
+    }
+
+    /// Whether the script is closed, and its files are still those that hung.
+    pub(super) fn is_closed(&self) -> bool {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if closed.is_some_and(|files| files != ScriptFiles::of(&self.folder)) {
+            *closed = None;
+        }
+        closed.is_some()
+    }
+
+    /// Moves to another thread.
+    pub(super) fn move_to(&self, line: &Arc<Line>) {
+        self.line.store(Arc::clone(line));
+    }
+
+    /// Takes an event in, with its deadline from now on.
+    fn admit(&self, event: AppEvent) -> Result<super::inbox::Item, Box<AppEvent>> {
+        let deadline = match &event {
+            AppEvent::Connect { .. } | AppEvent::PeerLookup(_) => {
+                Instant::now().checked_add(self.settings.load().policy.deadline)
+            }
+            _ => None,
+        };
+        self.questions.admit(event, deadline)
+    }
+
+    /// Has its thread see to what is queued.
+    pub(super) fn wake(self: &Arc<Self>) {
+        if self.is_ready.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let line = self.line.load();
+        line.ready(self);
+        if line.is_given_up() {
+            // That thread may never look. The new one looks when it takes the instance over; if it already has, it is told here.
+            let now = self.line.load();
+            if Arc::ptr_eq(&line, &now) {
+                self.is_ready.store(false, Ordering::Release);
+            } else {
+                now.ready(self);
+            }
+        }
+    }
+
     /// Answers everything that waits, in place of the script.
     pub(super) fn answer_for_script(&self) {
         for question in self.questions.take_all() {
             self.fall_back(question);
         }
-        for event in self.inbox.take_questions() {
-            self.answer_event(event);
+    }
+
+    /// Answers what has waited for too long, whether the script has heard of it or not.
+    pub(super) fn answer_late(&self, now: Instant) {
+        while let Some((_, question)) = self.questions.take_late(now) {
+            questions::too_late(question, &self.name, &self.settings.load().policy, &*self.commands);
         }
     }
 
     fn fall_back(&self, question: Question) {
         let fallback = self.settings.load().policy.on_failure;
         question.fall_back(fallback, "the application does not answer", &*self.commands);
-    }
-
-    fn answer_event(&self, event: AppEvent) {
-        let question = match event {
-            AppEvent::Connect { client, .. } => Question::Connect(client),
-            AppEvent::PeerLookup(lookup) => Question::Lookup(lookup),
-            AppEvent::Call { client, call } if call.wants_answer() => {
-                Question::Call { client, transaction: call.transaction }
-            }
-            _ => return,
-        };
-        self.fall_back(question);
     }
 }
 
@@ -144,27 +210,33 @@ impl ScriptHandle {
     /// If too many events wait. What ends something is always taken.
     pub fn try_send(&self, event: AppEvent) -> Result<(), Full> {
         let result = self.put(event);
-        self.0.inbox.wake();
+        self.0.wake();
         result
     }
 
     /// As [`Self::try_send`], for an instance that is woken later.
     fn put(&self, event: AppEvent) -> Result<(), Full> {
         let shared = &*self.0;
+        let is_running = || matches!(shared.state(), ScriptState::Starting | ScriptState::Running);
         match shared.state() {
             ScriptState::Starting | ScriptState::Running => {
-                shared.inbox.push(event)?;
+                shared.inbox.push(event, |event| shared.admit(event))?;
                 // It may have come to a stop meanwhile, with nobody left to look.
-                if !matches!(shared.state(), ScriptState::Starting | ScriptState::Running) {
+                if !is_running() {
                     shared.answer_for_script();
                 }
                 Ok(())
             }
-            ScriptState::Wedged if !is_question(&event) => shared.inbox.push(event),
-            // A script that hangs does not hear of clients that were turned away in its place.
-            ScriptState::Failed if matches!(event, AppEvent::Reload | AppEvent::Stop) => shared.inbox.push(event),
+            _ if matches!(event, AppEvent::Reload | AppEvent::Stop) => {
+                shared.inbox.push(event, |event| shared.admit(event))
+            }
+            ScriptState::Wedged if !is_question(&event) => shared.inbox.push(event, |event| shared.admit(event)),
             ScriptState::Wedged | ScriptState::Failed | ScriptState::Stopped => {
-                shared.answer_event(event);
+                // A script that does not run does not hear of it, but one that comes after it has to know its clients.
+                shared.ledger.note(&event);
+                if let Some(question) = Question::of(event) {
+                    shared.fall_back(question);
+                }
                 Ok(())
             }
         }
@@ -193,13 +265,18 @@ impl ScriptHandle {
     }
 }
 
+/// Whether somebody waits for an answer.
+fn is_question(event: &AppEvent) -> bool {
+    matches!(event, AppEvent::Call { .. } | AppEvent::PeerLookup(_) | AppEvent::Connect { .. })
+}
+
 impl Actor for ScriptHandle {
     fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
         self.put(event).map_err(|Full(event)| event)
     }
 
     fn wake(&self) {
-        self.0.inbox.wake();
+        self.0.wake();
     }
 
     fn is_over(&self) -> bool {

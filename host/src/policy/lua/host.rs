@@ -7,13 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
-use super::handle::{ScriptHandle, Shared};
+use super::handle::{ScriptHandle, ScriptState, Shared};
+use super::line::Line;
 use super::thread::{self, Opening};
 use super::watchdog::Watched;
 use crate::apps::message::{AppEvent, Commands};
-use crate::apps::{Actor, Actors, InstanceName};
+use crate::apps::{Actor, Actors, InstanceName, ScriptFiles};
 use crate::config::Application;
 use crate::liveness::{self, AtStandstill, Pace, Pulse};
 use crate::registry::Registry;
@@ -23,7 +22,10 @@ const MAIN: &str = "main.lua";
 /// Enough for the deepest recursion through the host that Lua allows, in any build.
 pub(super) const STACK: usize = 16 << 20;
 /// How often the watchdog looks.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Threads that have been replaced and still stand, each with the scripts that it had. One more, and the process is of no use.
+const MAX_LEFT_BEHIND: usize = 8;
 
 /// So many bytes of machines are worth giving back, with what the host had for them. To look for them takes all threads'
 /// allocations some time, so that it is not done more often than this.
@@ -51,52 +53,126 @@ pub struct HostSettings {
     pub threads: usize,
     /// How long a handler may go on after its time before its thread counts as stuck.
     pub patience: Duration,
+    /// How long a thread may count as stuck before another takes its place.
+    pub give_up: Duration,
+    /// Ends the process, which can serve no more scripts, for this reason. Without it that is only logged.
+    pub fatal: Option<fn(&str)>,
     /// Gives memory that this process has freed back to the system; called when scripts have freed much.
     pub trim: Option<fn()>,
 }
 
 impl Default for HostSettings {
     fn default() -> Self {
-        Self { threads: 2, patience: Duration::from_secs(2), trim: None }
+        Self { threads: 2, patience: Duration::from_secs(2), give_up: Duration::from_secs(2), fatal: None, trim: None }
     }
 }
 
 /// Runs scripts. Dropping it stops them.
 pub struct Host {
     commands: Arc<dyn Commands>,
-    registry: Arc<dyn Registry>,
     pool: Arc<Pool>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    watchdog: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Pool {
     state: Mutex<PoolState>,
-    patience: Duration,
-    trim: Option<fn()>,
+    settings: HostSettings,
+    registry: Arc<dyn Registry>,
     /// Bytes that scripts have freed since the last trim.
     freed: Arc<AtomicUsize>,
     is_over: AtomicBool,
     wake: Condvar,
 }
 
+#[derive(Default)]
 struct PoolState {
     threads: Vec<Thread>,
+    /// Those that have been replaced.
+    left: Vec<JoinHandle<()>>,
+    started: usize,
+    /// Applications whose scripts have hung, with the files that did.
+    closed: HashMap<String, ScriptFiles>,
     /// Which thread an application's instances share, by adaptor, virtual host and application.
     places: HashMap<(String, String, String), usize>,
 }
 
 struct Thread {
-    openings: mpsc::UnboundedSender<Opening>,
+    line: Arc<Line>,
     watched: Watched,
+    thread: JoinHandle<()>,
 }
 
 impl Pool {
     fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn opening(&self, shared: &Arc<Shared>) -> Opening {
+        Opening { shared: Arc::clone(shared), registry: Arc::clone(&self.registry), freed: Arc::clone(&self.freed) }
+    }
+
+    /// Gives up a thread that stands still. A new one gets its instances, which load their scripts anew and keep their clients;
+    /// those of the application that hangs are closed until its files change.
+    fn replace(&self, state: &mut PoolState, index: usize, culprit: &Shared) {
+        state.left.retain(|thread| !thread.is_finished());
+        if state.left.len() >= MAX_LEFT_BEHIND {
+            let reason = "too many scripts hang where nothing stops them";
+            tracing::error!(app = %culprit.name, "{reason}");
+            if let Some(fatal) = self.settings.fatal {
+                fatal(reason);
+            }
+            return;
+        }
+        let new = match state.start() {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!(%error, app = %culprit.name, "the thread of a script that hangs cannot be replaced");
+                return;
+            }
+        };
+        let Some(place) = state.threads.get_mut(index) else { return };
+        let old = std::mem::replace(place, new);
+        old.line.give_up();
+        let (hanging, files) = (culprit.application(), ScriptFiles::of(&culprit.folder));
+        tracing::error!(app = %culprit.name, "the script hangs where nothing stops it: its application is closed until it is changed; the others of its thread are loaded anew");
+        old.watched.each(|shared| {
+            if shared.application() == hanging {
+                shared.close(files);
+            } else if shared.state() != ScriptState::Failed && shared.state() != ScriptState::Stopped {
+                shared.set_state(ScriptState::Starting);
+            }
+            shared.set_busy(None);
+            shared.move_to(&place.line);
+            if shared.state() != ScriptState::Stopped {
+                place.line.open(self.opening(&shared));
+                place.watched.add(&shared);
+            }
+        });
+        if state.closed.len() >= MAX_PLACES {
+            state.closed.clear();
+        }
+        state.closed.insert(hanging, files);
+        state.left.push(old.thread);
+    }
 }
 
 impl PoolState {
+    /// Starts a thread that has no instances yet.
+    fn start(&mut self) -> std::io::Result<Thread> {
+        let (line, index) = (Arc::<Line>::default(), self.started);
+        self.started += 1;
+        let its_own = Arc::clone(&line);
+        // Without a runtime there is no thread, and the server does not start.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = move |_: &Pulse| {
+            thread::run(&runtime, its_own);
+            Ok(())
+        };
+        // Scripts that hang are the watchdog's.
+        let thread = liveness::spawn_once(&format!("script-{index}"), Some(STACK), AtStandstill::Ignore, work)?;
+        Ok(Thread { line, watched: Watched::default(), thread })
+    }
+
     /// The thread for an application: its own, unless that is stuck; else the one with the fewest instances.
     fn place(&mut self, name: &InstanceName) -> usize {
         let key = (name.adaptor.clone(), name.vhost.clone(), name.application.clone());
@@ -129,36 +205,24 @@ impl Host {
         commands: Arc<dyn Commands>,
         registry: Arc<dyn Registry>,
     ) -> std::io::Result<Self> {
-        let state = PoolState { threads: Vec::new(), places: HashMap::new() };
         let pool = Arc::new(Pool {
-            state: Mutex::new(state),
-            patience: settings.patience,
-            trim: settings.trim,
+            state: Mutex::default(),
+            settings,
+            registry,
             freed: Arc::default(),
             is_over: AtomicBool::new(false),
             wake: Condvar::new(),
         });
-        let host = Self { commands, registry, pool, threads: Mutex::default() };
-        for index in 0..settings.threads.max(1) {
-            let (openings, receiver) = mpsc::unbounded_channel();
-            // Without a runtime there is no thread, and the server does not start.
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            // Scripts that hang are the watchdog's.
-            let name = format!("script-{index}");
-            let work = move |_: &liveness::Pulse| {
-                thread::run(&runtime, receiver);
-                Ok(())
-            };
-            host.threads().push(liveness::spawn_once(&name, Some(STACK), AtStandstill::Ignore, work)?);
-            host.pool.state().threads.push(Thread { openings, watched: Watched::default() });
+        for _ in 0..settings.threads.max(1) {
+            let thread = pool.state().start()?;
+            pool.state().threads.push(thread);
         }
-        let pool = Arc::clone(&host.pool);
+        let watched = Arc::clone(&pool);
         let watchdog = liveness::spawn("script-watchdog", AtStandstill::EndProcess, move |pulse| {
-            watch(&pool, pulse);
+            watch(&watched, pulse);
             Ok(())
-        });
-        host.threads().push(watchdog?);
-        Ok(host)
+        })?;
+        Ok(Self { commands, pool, watchdog: Mutex::new(Some(watchdog)) })
     }
 
     /// Runs the script in a folder for an instance. It is loaded on its thread: until then the instance is
@@ -175,34 +239,44 @@ impl Host {
         if main_file(folder).is_none() {
             return Err(ScriptError::NoScript(folder.to_owned()));
         }
-        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, Arc::clone(&self.commands)));
-        let (registry, freed) = (Arc::clone(&self.registry), Arc::clone(&self.pool.freed));
-        let opening = Opening { shared: Arc::clone(&shared), registry, freed };
         let mut pool = self.pool.state();
-        let place = pool.place(&shared.name);
-        let thread = pool.threads.get_mut(place).ok_or(ScriptError::Stopped)?;
-        thread.openings.send(opening).map_err(|_| ScriptError::Stopped)?;
-        thread.watched.add(&shared);
+        let place = pool.place(&name);
+        let line = pool.threads.get(place).map(|thread| Arc::clone(&thread.line)).ok_or(ScriptError::Stopped)?;
+        let commands = Arc::clone(&self.commands);
+        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&line)));
+        if let Some(files) = pool.closed.get(&shared.application()).copied() {
+            if files == ScriptFiles::of(folder) {
+                shared.close(files);
+            } else {
+                pool.closed.remove(&shared.application());
+            }
+        }
+        if !line.open(self.pool.opening(&shared)) {
+            return Err(ScriptError::Stopped);
+        }
+        if let Some(thread) = pool.threads.get_mut(place) {
+            thread.watched.add(&shared);
+        }
         Ok(ScriptHandle(shared))
-    }
-
-    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops all scripts, after `onAppStop`, and waits for them as long as a handler may run; not for those that hang.
     pub fn stop(&self) {
-        let mut patience = self.pool.patience;
-        for thread in self.pool.state().threads.drain(..) {
+        let base = self.pool.settings.patience;
+        let mut patience = base;
+        let threads: Vec<Thread> = self.pool.state().threads.drain(..).collect();
+        for thread in &threads {
             thread.watched.each(|shared| {
-                patience = patience.max(self.pool.patience + shared.settings.load().script.time.unwrap_or_default());
+                patience = patience.max(base + shared.settings.load().script.time.unwrap_or_default());
                 let _ = ScriptHandle(shared).try_send(AppEvent::Stop);
             });
+            thread.line.close();
         }
         self.pool.is_over.store(true, Ordering::Release);
         self.pool.wake.notify_all();
         let deadline = Instant::now() + patience;
-        for thread in self.threads().drain(..) {
+        let watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for thread in threads.into_iter().map(|thread| thread.thread).chain(watchdog) {
             while !thread.is_finished() && Instant::now() < deadline {
                 std::thread::sleep(STOP_POLL);
             }
@@ -258,12 +332,20 @@ fn watch(pool: &Pool, pulse: &Pulse) {
         let now = Instant::now();
         if let Some(pause) = pace.turn(now) {
             stood = pause;
-            forgotten_at = now + pause + pool.patience;
+            forgotten_at = now + pause + pool.settings.patience;
         } else if now >= forgotten_at {
             stood = Duration::ZERO;
         }
-        state.threads.iter().for_each(|thread| thread.watched.look(now, pool.patience + stood));
-        if let Some(trim) = pool.trim
+        for index in 0..state.threads.len() {
+            let limit = pool.settings.patience + stood;
+            let stuck = state.threads.get(index).and_then(|thread| thread.watched.look(now, limit));
+            if let Some((culprit, overdue)) = stuck
+                && overdue >= pool.settings.give_up
+            {
+                pool.replace(&mut state, index, &culprit);
+            }
+        }
+        if let Some(trim) = pool.settings.trim
             && pool.freed.load(Ordering::Relaxed) >= WORTH_TRIMMING
             && trimmed.is_none_or(|trimmed| now.saturating_duration_since(trimmed) >= TRIM_EVERY)
         {

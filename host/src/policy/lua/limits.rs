@@ -1,14 +1,20 @@
 //! What a script may use: time for each handler, and memory.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mlua::{HookTriggers, Lua, Result, VmState};
+use mlua::{HookTriggers, Lua, Result, Value, VmState};
 
-/// How many instructions pass between two looks at the clock. Each may be a call that copies a string as long as the memory
-/// allows, some milliseconds; looking more often would cost scripts that compute more than a tenth of their speed.
+use super::failure::Failure;
+
+/// How many instructions pass between two looks at the clock; looking more often would cost scripts that compute more than a
+/// tenth of their speed. Each may be a call that copies or compares strings as long as the memory allows: where so many have
+/// taken [`SLOW`], the clock is looked at more often, until they are quick again.
 const INSTRUCTIONS: u32 = 250;
+const SLOW: Duration = Duration::from_millis(5);
+/// The same where nearly all memory is in use: each allocation may then go through all of it for something to give back.
+const INSTRUCTIONS_WHEN_FULL: u32 = 8;
 
 /// The time that the handler which runs now has left, and what the machine may use.
 ///
@@ -22,6 +28,15 @@ pub(super) struct Budget {
     /// Since when it runs, as far as anybody has looked.
     started: Cell<Option<Instant>>,
     is_over: Cell<bool>,
+    /// When the hook was last called since the handler began or went on.
+    hooked: Cell<Option<Instant>>,
+    /// After how many instructions it is to be called.
+    window: Cell<u32>,
+    /// With how many it was set last.
+    armed: Cell<u32>,
+    /// The coroutine that was to be left last.
+    left: Cell<Option<*const std::ffi::c_void>>,
+    place: RefCell<Option<Failure>>,
 }
 
 impl Budget {
@@ -33,6 +48,11 @@ impl Budget {
             used: Cell::default(),
             started: Cell::new(None),
             is_over: Cell::new(false),
+            hooked: Cell::new(None),
+            window: Cell::new(INSTRUCTIONS),
+            armed: Cell::new(INSTRUCTIONS),
+            left: Cell::new(None),
+            place: RefCell::default(),
         }
     }
 
@@ -45,6 +65,9 @@ impl Budget {
     pub(super) fn start(&self, used: Duration) {
         self.used.set(used);
         self.started.set(None);
+        self.hooked.set(None);
+        self.left.set(None);
+        self.place.take();
         self.is_over.set(false);
     }
 
@@ -73,26 +96,72 @@ impl Budget {
         mlua::Error::runtime(format!("this handler has run longer than {time:?}, which is all it may"))
     }
 
-    /// Makes the machine keep to the budget.
+    /// Makes the VM keep to the budget.
     pub(super) fn install(self: &Rc<Self>, lua: &Lua) -> Result<()> {
         lua.set_memory_limit(self.memory.get())?;
         self.arm(lua, INSTRUCTIONS)
     }
 
+    /// Raises the error of a handler whose time is over. What catches it gets one instruction further, not hundreds.
+    pub(super) fn raise(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        self.arm(lua, 1)?;
+        Err(self.error())
+    }
+
     /// Has the clock looked at every so many instructions, in the coroutine that runs and in those that come.
     fn arm(self: &Rc<Self>, lua: &Lua, instructions: u32) -> Result<()> {
+        self.armed.set(instructions);
         let budget = Rc::clone(self);
         let every = HookTriggers::new().every_nth_instruction(instructions);
         lua.set_global_hook(every, move |lua, _| {
             if budget.is_over() {
-                // What catches the error gets one instruction further, not hundreds.
-                budget.arm(lua, 1)?;
-                return Err(budget.error());
+                return budget.leave(lua);
             }
-            if instructions == 1 {
-                budget.arm(lua, INSTRUCTIONS)?;
-            }
+            budget.adapt(lua)?;
             Ok(VmState::Continue)
         })
+    }
+
+    /// Has the handler left where it is. Nobody goes on with it, and nothing that it would close has its say: an error raised by
+    /// a hook closes variables where no hook counts. Only where a coroutine cannot be left, inside a function of the host's, is
+    /// there no other way.
+    fn leave(self: &Rc<Self>, lua: &Lua) -> Result<VmState> {
+        self.arm(lua, 1)?;
+        self.place.borrow_mut().get_or_insert_with(|| Failure::here(lua, &Value::Nil));
+        let thread = Some(lua.current_thread().to_pointer());
+        if self.left.replace(thread) != thread {
+            return Ok(VmState::Yield);
+        }
+        self.left.set(None);
+        Err(self.error())
+    }
+
+    /// Where the handler was when its time was over, if a hook noticed.
+    pub(super) fn take_place(&self) -> Option<Failure> {
+        self.place.take()
+    }
+
+    /// Has the hook called more or less often, by how long the last instructions took.
+    fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        if self.time.get().is_none() {
+            return Ok(());
+        }
+        let took = self.hooked.get().map(|hooked| hooked.elapsed());
+        let window = self.window.get();
+        if took.is_some_and(|took| took >= SLOW) {
+            self.window.set((window / 8).max(1));
+        } else if window < INSTRUCTIONS && took.is_some_and(|took| took < SLOW / 8) {
+            self.window.set((window * 2).min(INSTRUCTIONS));
+        }
+        // Once full, it has to become a good deal less so.
+        let full = if self.armed.get() <= INSTRUCTIONS_WHEN_FULL { 14 } else { 15 };
+        let is_full = lua.used_memory() > self.memory.get() / 16 * full;
+        let wanted = if is_full { window.min(INSTRUCTIONS_WHEN_FULL) } else { self.window.get() };
+        // To set it takes the longer, the deeper the calls are nested, and counts for nothing here.
+        if wanted != self.armed.get() {
+            self.arm(lua, wanted)?;
+        }
+        self.hooked.set(Some(Instant::now()));
+        Ok(())
     }
 }

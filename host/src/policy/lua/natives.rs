@@ -60,7 +60,7 @@ fn errors(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
     let budget = Rc::clone(&state.budget);
     native.raw_set("is_over", lua.create_function(move |_, ()| Ok(budget.is_over()))?)?;
     let budget = Rc::clone(&state.budget);
-    native.raw_set("raise_over", lua.create_function(move |_, ()| -> Result<()> { Err(budget.error()) })?)?;
+    native.raw_set("raise_over", lua.create_function(move |lua, ()| budget.raise(lua))?)?;
     native.raw_set(
         "has_len",
         lua.create_function(|_, table: Table| {
@@ -81,6 +81,12 @@ fn values(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
         "array",
         lua.create_function(move |lua, table: Option<Table>| {
             let table = table.map_or_else(|| lua.create_table(), Ok)?;
+            if let Some(own) = table.metatable()
+                && own != array
+                && own.raw_get::<Value>("__metatable")? != Value::Nil
+            {
+                return Err(mlua::Error::runtime("this table has a metatable of its own, and cannot be an array"));
+            }
             table.set_metatable(Some(array.clone()))?;
             Ok(table)
         })?,

@@ -1,11 +1,12 @@
 -- What scripts find besides Lua's own: the parts that are best said in Lua, and Lua's own where it needs a bound.
 -- Runs once in each new machine, before the script. `native` holds what the host gives.
-local native, application, Client, methods, WAIT = ...
+local native, application, Client, methods, WAIT, CLOSE = ...
 
 local error, getmetatable, next, rawget, rawlen, rawset, setmetatable, type =
     error, getmetatable, next, rawget, rawlen, rawset, setmetatable, type
 local pcall, xpcall, math_type = pcall, xpcall, math.type
 local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error
+local status = coroutine.status
 local select, unpack = select, table.unpack
 local create, running = coroutine.create, coroutine.running
 local is_over, has_len = native.is_over, native.has_len
@@ -19,10 +20,16 @@ local function serve(handler, ...)
 end
 native.serve = serve
 
+-- What is to end while it waits is unwound by an error that nothing catches.
+local function resumed(first, ...)
+    if first == CLOSE then error(CLOSE, 0) end
+    return first, ...
+end
+
 -- Leaves the handler until the host has what the token stands for.
 local function wait(token)
     if native.is_crowded() then error("too many handlers wait", 3) end
-    return yield(WAIT, token)
+    return resumed(yield(WAIT, token))
 end
 
 -- Errors --------------------------------------------------------------------------------------------------------------
@@ -32,6 +39,7 @@ local function caught(ok, ...)
     if ok then return true, ... end
     if is_over() then native.raise_over() end
     local problem = ...
+    if problem == CLOSE then error(CLOSE, 0) end
     if type(problem) == "userdata" then problem = wrap_error(problem) end
     return false, problem
 end
@@ -40,19 +48,31 @@ _G.pcall = function(f, ...)
     return caught(pcall(f, ...))
 end
 
-_G.xpcall = function(f, handler, ...)
-    local function on_error(problem)
-        if is_over() then return problem end
-        if type(problem) == "userdata" then problem = wrap_error(problem) end
-        return handler(problem)
-    end
-    return caught(xpcall(f, on_error, ...))
+-- The handler of the error runs after the function has been left: where Lua's own runs it, no limit could stop it.
+local function handled(handler, ok, ...)
+    if ok then return true, ... end
+    return false, handler(...)
 end
+
+_G.xpcall = function(f, handler, ...)
+    return handled(handler, caught(pcall(f, ...)))
+end
+
+-- Which coroutines are the script's own: a handler's has nobody to yield to.
+local own = setmetatable({}, { __mode = "k" })
+
+-- What the coroutines that an error has ended raised.
+local raised = setmetatable({}, { __mode = "k" })
 
 -- Coroutines of the script's own: a wait in one of them is a wait of the handler around it.
 local function passed(co, ok, first, ...)
     if ok and first == WAIT then return passed(co, resume(co, yield(WAIT, ...))) end
-    if ok then return true, first, ... end
+    if ok then
+        -- One whose time is over is left where it stands.
+        if first == nil and is_over() then native.raise_over() end
+        return true, first, ...
+    end
+    if own[co] and first ~= "cannot resume dead coroutine" then raised[co] = first end
     return caught(false, first)
 end
 
@@ -60,23 +80,44 @@ function coroutine.resume(co, ...)
     return passed(co, resume(co, ...))
 end
 
--- Which they are: a handler's own coroutine has nobody to yield to.
-local own = setmetatable({}, { __mode = "k" })
+local function unwrapped(ok, ...)
+    if ok then return ... end
+    error((...), 0)
+end
 
 function coroutine.create(f)
-    local co = create(f)
+    if type(f) ~= "function" then return create(f) end
+    -- Inside pcall, so that its variables are closed where the limits hold.
+    local co = create(function(...)
+        if (...) == CLOSE then return end
+        return unwrapped(pcall(f, ...))
+    end)
     own[co] = true
     return co
 end
 
 function coroutine.yield(...)
     if not own[running()] then error("a handler cannot yield; to wait, use sleep", 2) end
-    return yield(...)
+    return resumed(yield(...))
 end
 
-local function unwrapped(ok, ...)
-    if ok then return ... end
-    error((...), 0)
+-- Closes the variables of a coroutine by an error in it, so that the limits hold.
+function coroutine.close(co)
+    if is_over() then native.raise_over() end
+    local state = status(co)
+    if state == "dead" then
+        local problem = raised[co]
+        raised[co] = nil
+        if problem == nil then return true end
+        if type(problem) == "userdata" then problem = wrap_error(problem) end
+        return false, problem
+    end
+    if state ~= "suspended" then error("cannot close a " .. state .. " coroutine", 2) end
+    local ok, problem = pcall(passed, co, resume(co, CLOSE))
+    raised[co] = nil
+    if is_over() then native.raise_over() end
+    if ok or problem == CLOSE then return true end
+    return false, problem
 end
 
 function coroutine.wrap(f)
@@ -102,6 +143,18 @@ local function bounded(list, name)
     end
 end
 
+-- One call of these takes long if it is given much. A script that calls them often must not get through many before somebody
+-- looks at the clock.
+local LONG = 1 << 12
+
+local function on_time()
+    if is_over() then native.raise_over() end
+end
+
+local function is_long(text)
+    return type(text) == "string" and #text > LONG
+end
+
 local concat, insert, move, remove, sort = table.concat, table.insert, table.move, table.remove, table.sort
 
 function table.concat(list, separator, from, to)
@@ -109,39 +162,92 @@ function table.concat(list, separator, from, to)
     if math_type(from) == "integer" or math_type(to) == "integer" then
         within(from or 1, to or rawlen(list), "table.concat")
     end
-    if is_over() then native.raise_over() end
+    on_time()
     return concat(list, separator, from, to)
 end
 
 function table.insert(list, ...)
     -- At the end it takes no time.
-    if select("#", ...) ~= 1 then bounded(list, "table.insert") end
+    if select("#", ...) ~= 1 then
+        bounded(list, "table.insert")
+        if type(list) == "table" and rawlen(list) > LONG then on_time() end
+    end
     return insert(list, ...)
 end
 
 function table.remove(list, ...)
     bounded(list, "table.remove")
+    if select("#", ...) ~= 0 and type(list) == "table" and rawlen(list) > LONG then on_time() end
     return remove(list, ...)
 end
 
+local function less(a, b) return a < b end
+
+-- Sorted here, by merging: Lua's own could be stopped neither in a comparison of the script's nor between its own.
 function table.sort(list, before)
     bounded(list, "table.sort")
-    if is_over() then native.raise_over() end
-    return sort(list, before)
+    on_time()
+    if type(list) ~= "table" or before ~= nil and type(before) ~= "function" then return sort(list, before) end
+    before = before or less
+    local from, to, count, width = list, {}, #list, 1
+    while width < count do
+        for left = 1, count, 2 * width do
+            local middle, stop = left + width, left + 2 * width
+            if middle > count + 1 then middle = count + 1 end
+            if stop > count + 1 then stop = count + 1 end
+            local i, j = left, middle
+            for k = left, stop - 1 do
+                if i < middle and (j >= stop or not before(from[j], from[i])) then
+                    to[k] = from[i]
+                    i = i + 1
+                else
+                    to[k] = from[j]
+                    j = j + 1
+                end
+            end
+        end
+        from, to, width = to, from == list and {} or from, 2 * width
+    end
+    if from ~= list then
+        for k = 1, count do list[k] = from[k] end
+    end
 end
 
 function table.move(list, from, to, at, target)
     if math_type(from) == "integer" and math_type(to) == "integer" then within(from, to, "table.move") end
-    if is_over() then native.raise_over() end
+    on_time()
     return move(list, from, to, at, target)
+end
+
+function table.unpack(list, from, to)
+    if type(list) == "table" and (from ~= nil or to ~= nil or rawlen(list) > LONG) then on_time() end
+    return unpack(list, from, to)
 end
 
 local repeated = string.rep
 function string.rep(text, count, separator)
     -- Nothing, a thousand million times, is still nothing, but takes its time.
     if text == "" and (separator == nil or separator == "") then return "" end
-    if is_over() then native.raise_over() end
+    on_time()
     return repeated(text, count, separator)
+end
+
+for _, name in next, { "upper", "lower", "reverse" } do
+    local f = string[name]
+    string[name] = function(text)
+        if is_long(text) then on_time() end
+        return f(text)
+    end
+end
+
+for library, names in next, { [string] = { "format", "pack", "unpack" }, [utf8] = { "len", "offset", "codepoint" } } do
+    for _, name in next, names do
+        local f = library[name]
+        library[name] = function(...)
+            on_time()
+            return f(...)
+        end
+    end
 end
 
 -- Finalizers run where no limit holds.
@@ -242,18 +348,26 @@ application.clients = setmetatable({}, {
     __tostring = function() return "application.clients" end,
 })
 
+-- What a client answered goes to an object's `onResult` or `onStatus`.
+function native.call_result(object, name, ...)
+    local handler = object[name]
+    if type(handler) == "function" then handler(object, ...) end
+end
+
 -- Lookups -----------------------------------------------------------------------------------------------------------------
 
 local asker, event_key = native.asker, native.event_key
+-- The asker's number stands under this key. Scripts find it in the event, and therefore it must be nothing but a key.
+local asker_key = {}
 local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
 
 function event_meta.__index(event, name)
     if name == "client" then
-        local number = event[event_meta]
+        local number = event[asker_key]
         return number and asker(number) or nil
     elseif name == "initiatorApplication" then
         -- A client of another application is named when the event is made.
-        return event[event_meta] and application.name or nil
+        return event[asker_key] and application.name or nil
     elseif name == "targetPeerId" then
         return event.targetPeerID
     elseif name == "interfaceId" then
@@ -268,7 +382,7 @@ function native.call_on_peer_lookup(number, target, initiator, tag, interface, a
     if type(handler) ~= "function" then return true end
     handler(setmetatable({
         [event_key] = number,
-        [event_meta] = asked_by or false,
+        [asker_key] = asked_by or false,
         targetPeerID = target,
         initiatorAddress = initiator,
         initiatorApplication = from,
@@ -304,6 +418,7 @@ function methods:getStats() return wait(native.stats(self)) end
 -- Other files of the application ----------------------------------------------------------------------------------------
 
 function _G.load(name)
+    on_time()
     return native.load(name)()
 end
 
@@ -311,6 +426,7 @@ local loaded = {}
 function _G.require(name)
     local value = loaded[name]
     if value == nil then
+        on_time()
         local chunk, file = native.find(name)
         value = chunk(name, file)
         if value == nil then value = loaded[name] end

@@ -1,7 +1,8 @@
 //! What waits for an instance's answer: connects, lookups, and calls of clients.
 //!
-//! Each question is taken out exactly once, by whoever answers it: the script, its deadline, its failure, or the watchdog when
-//! the script hangs. The table is therefore shared between the policy thread and the watchdog.
+//! Each is a pending request from the moment it arrives, before the script hears of it, and has its deadline from then on. It is
+//! taken out exactly once, by what answers it: the script, its deadline, its failure, or the watchdog when the script hangs. The
+//! table is therefore shared between the workers, the scripts' thread and the watchdog.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +11,10 @@ use std::time::Instant;
 use rtmfp::PeerId;
 use slab::Slab;
 
-use crate::apps::message::{AppCommand, ClientId, Commands, PendingLookup};
-use crate::config::Fallback;
+use super::inbox::Item;
+use crate::apps::InstanceName;
+use crate::apps::message::{AppCommand, AppEvent, ClientId, Commands, PendingLookup};
+use crate::config::{Fallback, Policy};
 use crate::flash::amf::Value;
 use crate::flash::command::{Level, info};
 use crate::flash::server::Rejection;
@@ -35,6 +38,18 @@ pub(super) enum Question {
 }
 
 impl Question {
+    /// What an event asks, if somebody waits for an answer.
+    pub(super) fn of(event: AppEvent) -> Option<Self> {
+        match event {
+            AppEvent::Connect { client, .. } => Some(Self::Connect(client)),
+            AppEvent::PeerLookup(lookup) => Some(Self::Lookup(lookup)),
+            AppEvent::Call { client, call } if call.wants_answer() => {
+                Some(Self::Call { client, transaction: call.transaction })
+            }
+            _ => None,
+        }
+    }
+
     /// Answers in place of the script.
     pub(super) fn fall_back(self, to: Fallback, why: &str, commands: &dyn Commands) {
         let command = match self {
@@ -53,6 +68,20 @@ impl Question {
         };
         commands.send(command);
     }
+}
+
+/// Answers a request whose deadline has passed.
+pub(super) fn too_late(question: Question, app: &InstanceName, policy: &Policy, commands: &dyn Commands) {
+    let deadline = policy.deadline;
+    match &question {
+        Question::Connect(client) => {
+            tracing::warn!(%app, session = %client.session, ?deadline, "the script did not decide on a connect in time");
+        }
+        Question::Lookup(_) | Question::Call { .. } => {
+            tracing::debug!(%app, ?question, ?deadline, "not answered in time");
+        }
+    }
+    question.fall_back(policy.on_deadline, "the application did not decide in time", commands);
 }
 
 /// The information object of a call that failed.
@@ -78,6 +107,8 @@ struct Table {
 struct Open {
     number: u64,
     question: Question,
+    /// Whether the script has been told of it.
+    is_begun: bool,
 }
 
 /// Bits of a number for [`MOST`] places.
@@ -126,7 +157,7 @@ impl Questions {
         let asked = table.asked;
         let entry = table.open.vacant_entry();
         let number = asked << PLACE_BITS | entry.key() as u64;
-        entry.insert(Open { number, question });
+        entry.insert(Open { number, question, is_begun: false });
         if let Some(deadline) = deadline {
             // All have the same time, as a rule, unless the settings have changed meanwhile.
             let at = if table.deadlines.back().is_none_or(|(last, _)| *last <= deadline) {
@@ -139,11 +170,49 @@ impl Questions {
         Ok(number)
     }
 
+    /// Takes an event in: what waits for an answer becomes a pending request.
+    ///
+    /// # Errors
+    /// Gives the event back when there are too many.
+    pub(super) fn admit(&self, event: AppEvent, deadline: Option<Instant>) -> Result<Item, Box<AppEvent>> {
+        Ok(match event {
+            AppEvent::Connect { client, info } => match self.ask(Question::Connect(client), deadline) {
+                Ok(number) => Item::Connect { number, client, info },
+                Err(_) => return Err(Box::new(AppEvent::Connect { client, info })),
+            },
+            AppEvent::PeerLookup(lookup) => {
+                match self.ask(Question::Lookup(lookup), deadline).map_err(|question| *question) {
+                    Ok(number) => Item::Lookup { number },
+                    Err(Question::Lookup(lookup)) => return Err(Box::new(AppEvent::PeerLookup(lookup))),
+                    // It gives back what it got.
+                    Err(_) => Item::Lookup { number: 0 },
+                }
+            }
+            AppEvent::Call { client, call } if call.wants_answer() => {
+                let question = Question::Call { client, transaction: call.transaction };
+                match self.ask(question, None) {
+                    Ok(number) => Item::Call { number: Some(number), client, call },
+                    Err(_) => return Err(Box::new(AppEvent::Call { client, call })),
+                }
+            }
+            AppEvent::Call { client, call } => Item::Call { number: None, client, call },
+            event => Item::Event(event),
+        })
+    }
+
+    /// The script is told of a request. `None` if it has been answered, by its deadline or for want of a script that runs.
+    pub(super) fn begin<T>(&self, number: u64, about: impl FnOnce(&Question) -> T) -> Option<T> {
+        let mut table = self.table();
+        let open = table.open.get_mut(place_of(number)).filter(|open| open.number == number)?;
+        open.is_begun = true;
+        Some(about(&open.question))
+    }
+
     /// The peer that an open lookup is for.
     pub(super) fn target(&self, number: u64) -> Option<PeerId> {
         let table = self.table();
         match table.open.get(place_of(number)) {
-            Some(Open { number: of, question: Question::Lookup(lookup) }) if *of == number => lookup.lookup.target,
+            Some(Open { number: of, question: Question::Lookup(lookup), .. }) if *of == number => lookup.lookup.target,
             _ => None,
         }
     }
@@ -188,10 +257,11 @@ impl Questions {
         all.into_iter().map(|open| open.question).collect()
     }
 
-    /// The questions that wait, the oldest first.
-    pub(super) fn open(&self) -> Vec<(u64, Question)> {
+    /// The requests that the script has been told of and that wait, the oldest first.
+    pub(super) fn begun(&self) -> Vec<(u64, Question)> {
         let table = self.table();
-        let mut all: Vec<_> = table.open.iter().map(|(_, open)| (open.number, open.question.clone())).collect();
+        let begun = table.open.iter().filter(|(_, open)| open.is_begun);
+        let mut all: Vec<_> = begun.map(|(_, open)| (open.number, open.question.clone())).collect();
         all.sort_by_key(|(number, _)| *number);
         all
     }
@@ -217,6 +287,19 @@ mod tests {
 
     fn question(client: u32) -> Question {
         Question::Connect(ClientId { worker: 0, session: SessionId::from_wire(client) })
+    }
+
+    fn lookup() -> PendingLookup {
+        let lookup = rtmfp::Lookup {
+            target: None,
+            epd: Default::default(),
+            initiator: "192.0.2.1:1".parse().unwrap(),
+            tag: Default::default(),
+            received: 68,
+            interface: rtmfp::InterfaceId(0),
+            asker: None,
+        };
+        PendingLookup::new(0, lookup, None, crate::apps::InstanceId(0))
     }
 
     fn client(question: Option<Question>) -> Option<u32> {
@@ -275,6 +358,24 @@ mod tests {
         drop(table);
         assert_eq!(client(questions.take(waits)), Some(1));
         assert_eq!(questions.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_request_waits_from_its_arrival_and_a_new_script_is_told_of_those_that_the_old_one_knew() {
+        let questions = Questions::default();
+        let now = Instant::now();
+        let event = || AppEvent::PeerLookup(lookup());
+        let numbers: Vec<u64> = (0..2)
+            .map(|_| match questions.admit(event(), Some(now)) {
+                Ok(Item::Lookup { number }) => number,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(questions.begun().is_empty() && questions.len() == 2);
+        assert!(questions.begin(numbers[1], |_| ()).is_some());
+        assert!(matches!(questions.begun()[..], [(number, _)] if number == numbers[1]));
+        while questions.take_late(now).is_some() {}
+        assert!(questions.begin(numbers[0], |_| ()).is_none());
     }
 
     #[test]

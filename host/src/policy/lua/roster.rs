@@ -4,10 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rtmfp::PeerId;
 
-use crate::apps::message::{AppEvent, ClientId, ClientInfo};
+use super::inbox::Item;
+use super::ledger::{Kept, Ledger};
+use crate::apps::message::{ClientId, ClientInfo};
 
 /// How far a client has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub(super) enum Phase {
 /// A client.
 pub(super) struct Member {
     pub(super) id: ClientId,
-    pub(super) info: ClientInfo,
+    pub(super) info: Arc<ClientInfo>,
     pub(super) far_address: Cell<SocketAddr>,
     pub(super) reported: RefCell<Vec<SocketAddr>>,
     pub(super) phase: Cell<Phase>,
@@ -34,7 +37,7 @@ pub(super) struct Member {
     /// Whether `onConnect` has yet to end.
     pub(super) is_connecting: Cell<bool>,
     /// What happened to it since, before it was accepted.
-    pub(super) deferred: RefCell<VecDeque<AppEvent>>,
+    pub(super) deferred: RefCell<VecDeque<Item>>,
     /// Its groups: membership and digest.
     pub(super) groups: RefCell<Vec<(u64, [u8; 32])>>,
     /// The tokens of what it was asked and has not answered.
@@ -59,9 +62,30 @@ pub(super) struct Roster {
     members: HashMap<ClientId, Rc<Member>>,
     accepted: Vec<Rc<Member>>,
     by_peer: HashMap<PeerId, Rc<Member>>,
+    /// What is kept of them for the case that this thread stands still.
+    ledger: Arc<Ledger>,
 }
 
 impl Roster {
+    /// The clients that a ledger knows.
+    pub(super) fn of(ledger: &Arc<Ledger>) -> Self {
+        let mut roster = Self { ledger: Arc::clone(ledger), ..Self::default() };
+        for (id, kept) in ledger.all() {
+            let member = roster.insert_as(id, Arc::clone(&kept.info));
+            member.far_address.set(kept.far_address);
+            *member.reported.borrow_mut() = kept.reported;
+            *member.groups.borrow_mut() = kept.groups;
+            if kept.is_accepted {
+                member.is_known.set(true);
+                roster.accept(&member);
+            } else {
+                // Its connect was answered while nobody was there to decide.
+                member.phase.set(Phase::Refused);
+            }
+        }
+        roster
+    }
+
     pub(super) fn get(&self, id: ClientId) -> Option<Rc<Member>> {
         self.members.get(&id).cloned()
     }
@@ -88,6 +112,12 @@ impl Roster {
 
     /// A client wants to connect.
     pub(super) fn insert(&mut self, id: ClientId, info: ClientInfo) -> Rc<Member> {
+        let info = Arc::new(info);
+        self.ledger.insert(id, Kept::of(&info));
+        self.insert_as(id, info)
+    }
+
+    fn insert_as(&mut self, id: ClientId, info: Arc<ClientInfo>) -> Rc<Member> {
         let member = Rc::new(Member {
             id,
             far_address: Cell::new(info.far_address),
@@ -112,6 +142,7 @@ impl Roster {
     /// A client is let in.
     pub(super) fn accept(&mut self, member: &Rc<Member>) {
         member.phase.set(Phase::Accepted);
+        self.ledger.change(member.id, |kept| kept.is_accepted = true);
         member.place.set(self.accepted.len());
         self.accepted.push(Rc::clone(member));
         // A peer that comes back before its old session has ended counts from its new one.
@@ -120,6 +151,7 @@ impl Roster {
 
     /// A client is gone.
     pub(super) fn remove(&mut self, id: ClientId) -> Option<Rc<Member>> {
+        self.ledger.remove(id);
         let member = self.members.remove(&id)?;
         self.take_out(&member);
         Some(member)

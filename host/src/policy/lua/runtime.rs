@@ -13,8 +13,9 @@ use mlua::{MultiValue, Value};
 use super::address;
 use super::application::HANDLERS;
 use super::failure::Failure;
+use super::inbox::Item;
 use super::lookup_event::Facts;
-use super::questions::{Question, call_failed};
+use super::questions::{self, Question, call_failed};
 use super::roster::{Member, Phase};
 use super::state::plain_rejection;
 use super::timers::Fired;
@@ -92,24 +93,12 @@ impl Runtime {
     }
 
     fn too_late(&self, question: Question) {
-        let (settings, app) = (self.world.settings(), &self.world.name);
-        let deadline = settings.policy.deadline;
-        match &question {
-            Question::Connect(client) => {
-                tracing::warn!(%app, session = %client.session, ?deadline, "the script did not decide on a connect in time");
-                if let Some(member) = self.world.roster.borrow().get(*client) {
-                    member.phase.set(Phase::Refused);
-                }
-            }
-            Question::Lookup(_) | Question::Call { .. } => {
-                tracing::debug!(%app, ?question, ?deadline, "not answered in time");
-            }
+        if let Question::Connect(client) = &question
+            && let Some(member) = self.world.roster.borrow().get(*client)
+        {
+            member.phase.set(Phase::Refused);
         }
-        question.fall_back(
-            settings.policy.on_deadline,
-            "the application did not decide in time",
-            &*self.world.commands,
-        );
+        questions::too_late(question, &self.world.name, &self.world.settings().policy, &*self.world.commands);
     }
 
     /// A registry lookup has come back.
@@ -126,27 +115,45 @@ impl Runtime {
         self.settle();
     }
 
-    /// Something has happened.
+    /// Something has happened, and is a pending request from now on if it waits for an answer.
     pub(super) fn handle(&mut self, now: Instant, event: AppEvent) {
+        let settings = self.world.settings();
+        match self.world.questions.admit(event, now.checked_add(settings.policy.deadline)) {
+            Ok(item) => self.handle_item(now, item),
+            Err(event) => {
+                let (to, commands) = (settings.policy.on_failure, &*self.world.commands);
+                if let Some(question) = Question::of(*event) {
+                    question.fall_back(to, "the application is busy", commands);
+                }
+            }
+        }
+    }
+
+    /// The same, for what has come by way of an inbox.
+    pub(super) fn handle_item(&mut self, now: Instant, item: Item) {
         self.world.now.set(now);
-        self.dispatch(event);
+        self.dispatch(item);
         self.settle();
     }
 
-    pub(super) fn dispatch(&mut self, event: AppEvent) {
-        match event {
-            AppEvent::Connect { client, info } => self.connect(client, *info),
-            AppEvent::Disconnect { client } => self.disconnect(client),
-            AppEvent::PeerLookup(lookup) => self.look_up(lookup),
-            AppEvent::Answer { token, outcome, .. } => self.answered(token, outcome),
-            AppEvent::Stats { token, stats, .. } => self.stats(token, stats),
-            AppEvent::Reload => self.reload(),
-            AppEvent::Stop => self.stop("server", "NetConnection.Connect.AppShutdown"),
-            AppEvent::Call { client, .. }
-            | AppEvent::FarAddressChange { client, .. }
-            | AppEvent::ReportedAddressesChange { client, .. }
-            | AppEvent::GroupJoin { client, .. }
-            | AppEvent::GroupLeave { client, .. } => self.of_client(client, event),
+    fn dispatch(&mut self, item: Item) {
+        match item {
+            Item::Connect { number, client, info } => self.connect(number, client, *info),
+            Item::Lookup { number } => self.look_up(number),
+            Item::Call { client, .. } => self.of_client(client, item),
+            Item::Event(event) => match event {
+                AppEvent::Disconnect { client } => self.disconnect(client),
+                AppEvent::Answer { token, outcome, .. } => self.answered(token, outcome),
+                AppEvent::Stats { token, stats, .. } => self.stats(token, stats),
+                AppEvent::Reload => self.reload(),
+                AppEvent::Stop => self.stop("server", "NetConnection.Connect.AppShutdown"),
+                AppEvent::FarAddressChange { client, .. }
+                | AppEvent::ReportedAddressesChange { client, .. }
+                | AppEvent::GroupJoin { client, .. }
+                | AppEvent::GroupLeave { client, .. } => self.of_client(client, Item::Event(event)),
+                // They wait for an answer, and are items of their own.
+                AppEvent::Connect { .. } | AppEvent::PeerLookup(_) | AppEvent::Call { .. } => (),
+            },
         }
     }
 
@@ -373,7 +380,7 @@ impl Runtime {
     }
 
     fn ask_again(&mut self) {
-        for (number, question) in self.world.questions.open() {
+        for (number, question) in self.world.questions.begun() {
             match question {
                 Question::Lookup(lookup) => self.ask_lookup(number, &Facts::of(&lookup)),
                 Question::Connect(client) => {

@@ -33,7 +33,9 @@ pub(super) struct Vm {
     idle: RefCell<Vec<Thread>>,
     serve: Function,
     look_up: Function,
-    close: Function,
+    call_result: Function,
+    /// What a handler that waits is given when it is to end.
+    close: Table,
     wait: Table,
     /// When this many bytes are in use after a handler, what is no longer needed is given back.
     collect_at: Cell<usize>,
@@ -105,9 +107,10 @@ impl Vm {
             null: lua.create_userdata(Nothing("null"))?,
             undefined: lua.create_userdata(Nothing("undefined"))?,
         };
+        // Whoever could give it a finalizer would give one to everything that is made with it.
+        marks.array.raw_set("__metatable", false)?;
         let state = Rc::new(State::new(&lua, world, Rc::clone(&budget), sources, marks)?);
-        let coroutine: Table = lua.globals().get("coroutine")?;
-        let close = coroutine.get("close")?;
+        let close = lua.create_table()?;
         let wait = lua.create_table()?;
         let native = natives::install(&lua, &state)?;
         lua.load(include_str!("prelude.lua")).set_name("=introd").call::<()>((
@@ -116,8 +119,10 @@ impl Vm {
             &state.prototype,
             &state.methods,
             &wait,
+            &close,
         ))?;
         let (serve, look_up) = (native.get("serve")?, native.get("call_on_peer_lookup")?);
+        let call_result = native.get("call_result")?;
         state.set_prelude(native.get("make_client")?);
         budget.install(&lua)?;
         let collect_at = Cell::new(state.budget.memory() / 2);
@@ -126,6 +131,7 @@ impl Vm {
             idle: RefCell::default(),
             serve,
             look_up,
+            call_result,
             close,
             wait,
             collect_at,
@@ -165,6 +171,12 @@ impl Vm {
             }),
             Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
         }
+    }
+
+    /// Calls `onResult` or `onStatus` of an object that waits for a client's answer, if it has that.
+    pub(super) fn call_result(&self, object: Table, name: &str, results: MultiValue) -> Progress {
+        let purpose = Purpose::Other("the result handler of a call");
+        self.start_with(purpose, None, (&self.call_result, object, name, results))
     }
 
     fn start_with(&self, purpose: Purpose, handler: Option<Function>, arguments: impl IntoLuaMulti) -> Progress {
@@ -234,12 +246,15 @@ impl Vm {
                 }
                 is_ok
             }
+            // Its time was over where it stood; nobody goes on with it.
+            _ if is_over => false,
             first => return self.suspend(Task { used: task.used + ran, ..task }, &first, results),
         };
         if is_ok && !is_over {
             return Progress::Ended(task.purpose, Ok(results));
         }
-        let failure = self.state.failure.take().unwrap_or_else(|| match results.front() {
+        let place = self.state.failure.take().or_else(|| budget.take_place());
+        let failure = place.unwrap_or_else(|| match results.front() {
             Some(value) if !is_ok => Failure::of(value),
             _ => Failure::default(),
         });
@@ -287,8 +302,8 @@ impl Vm {
 
     fn close(&self, task: &Task) {
         self.state.budget.start(task.used);
-        // Variables that are to be closed have their say; what goes wrong there concerns nobody.
-        let _ = self.close.call::<MultiValue>(&task.thread);
+        // Variables that are to be closed have their say, as long as they do not wait; what goes wrong there concerns nobody.
+        let _ = task.thread.resume::<MultiValue>(&self.close);
         self.state.budget.stop();
     }
 

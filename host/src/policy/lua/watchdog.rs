@@ -33,12 +33,14 @@ impl Watched {
         self.instances.iter().filter_map(Weak::upgrade).any(|shared| shared.state() == ScriptState::Wedged)
     }
 
-    /// Looks after the instances. A script may run for the time of its settings, and for `patience` beyond that.
-    pub(super) fn look(&self, now: Instant, patience: Duration) {
+    /// Looks after the instances: what they have not answered in time is answered for them. A script may run for the time of its
+    /// settings, and for `patience` beyond that; gives back one that has run for longer, and how much longer.
+    pub(super) fn look(&self, now: Instant, patience: Duration) -> Option<(Arc<Shared>, Duration)> {
         let instances: Vec<Arc<Shared>> = self.instances.iter().filter_map(Weak::upgrade).collect();
-        let stuck = instances.iter().find(|shared| is_stuck(shared, now, patience));
+        let stuck = instances.iter().find_map(|shared| Some((shared, overdue(shared, now, patience)?)));
         for shared in &instances {
-            match stuck {
+            shared.answer_late(now);
+            match stuck.map(|(culprit, _)| culprit) {
                 Some(culprit) => {
                     let was_well = shared.change_state(ScriptState::Running, ScriptState::Wedged)
                         || shared.change_state(ScriptState::Starting, ScriptState::Wedged);
@@ -61,11 +63,13 @@ impl Watched {
                 }
             }
         }
+        stuck.map(|(culprit, overdue)| (Arc::clone(culprit), overdue))
     }
 }
 
-fn is_stuck(shared: &Shared, now: Instant, patience: Duration) -> bool {
-    // One batch of events is one handler at a time; each is marked anew.
+/// How long a script has run beyond what it may.
+fn overdue(shared: &Shared, now: Instant, patience: Duration) -> Option<Duration> {
+    // Each handler is marked anew.
     let limit = shared.settings.load().script.time.unwrap_or_default().saturating_add(patience);
-    shared.busy_since().is_some_and(|since| now.saturating_duration_since(since) > limit)
+    shared.busy_since().and_then(|since| now.saturating_duration_since(since).checked_sub(limit))
 }

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rtmfp::PeerId;
 
 use super::journal::Journal;
+use super::ledger::Ledger;
 use super::questions::Questions;
 use super::roster::Roster;
 use crate::apps::InstanceName;
@@ -32,6 +33,8 @@ pub(super) struct World {
     pub(super) questions: Arc<Questions>,
     pub(super) journal: Journal,
     pub(super) roster: RefCell<Roster>,
+    /// The same for other threads.
+    pub(super) ledger: Arc<Ledger>,
     /// The time, as of the event that is being handled.
     pub(super) now: Cell<Instant>,
     started: (Instant, f64),
@@ -53,6 +56,7 @@ impl World {
         commands: Arc<dyn Commands>,
         registry: Arc<dyn Registry>,
         questions: Arc<Questions>,
+        ledger: Arc<Ledger>,
         now: Instant,
     ) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -63,7 +67,8 @@ impl World {
             registry,
             questions,
             journal: Journal::default(),
-            roster: RefCell::default(),
+            roster: RefCell::new(Roster::of(&ledger)),
+            ledger,
             now: Cell::new(now),
             started: (now, wall.as_secs_f64() * 1000.0),
             jobs: RefCell::default(),

@@ -109,6 +109,7 @@ impl TestFile {
             Arc::new(stage::Sent::default()),
             Arc::new(InMemory::default()),
             Arc::default(),
+            Arc::default(),
             Instant::now(),
         );
         let sources = Sources::new(folder, &[]);

@@ -106,7 +106,15 @@ impl Stage {
     ) -> Result<Self, Failure> {
         let (sent, now) = (Arc::new(Sent::default()), Instant::now());
         let commands = Arc::clone(&sent);
-        let world = World::new(instance_name(folder), Arc::new(settings), commands, registry, Arc::default(), now);
+        let world = World::new(
+            instance_name(folder),
+            Arc::new(settings),
+            commands,
+            registry,
+            Arc::default(),
+            Arc::default(),
+            now,
+        );
         let runtime = Runtime::start(Rc::new(world), folder)?;
         let mut stage = Self { runtime, sent, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
         stage.poll();

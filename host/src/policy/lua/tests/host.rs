@@ -83,7 +83,7 @@ fn client(number: u32) -> ClientId {
 
 fn host(threads: usize) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
-    let settings = HostSettings { threads, patience: Duration::from_millis(50), trim: None };
+    let settings = HostSettings { threads, patience: Duration::from_millis(50), ..HostSettings::default() };
     (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
 }
 
@@ -188,6 +188,146 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
     assert_eq!(stuck.open_questions(), 0);
 }
 
+/// A host of one thread that gives up what hangs.
+fn impatient_host() -> (Host, Arc<Desk>) {
+    let desk = Arc::new(Desk::default());
+    let short = Duration::from_millis(50);
+    let settings = HostSettings { threads: 1, patience: short, give_up: short, ..HostSettings::default() };
+    (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
+}
+
+const HANGING: &str = "function application.onConnect(client) application.acceptConnection(client) client:ping() end";
+
+#[test]
+fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_stay() {
+    let (host, desk) = impatient_host();
+    let hanging = Folder::new(HANGING);
+    let well = Folder::new(
+        "function application.onAppStart()
+            for _, client in ipairs(application.clients) do
+                application.disconnect(client)
+                assert(client.farAddress == '192.0.2.9:9' and client.groupControls[1])
+            end
+        end",
+    );
+    let (stuck, fine) = (open(&host, name("stuck", "1"), &hanging), open(&host, name("fine", "1"), &well));
+    fine.try_send(connect(1)).unwrap();
+    fine.try_send(connect(2)).unwrap();
+    desk.take(2);
+    fine.try_send(AppEvent::FarAddressChange { client: client(1), address: "192.0.2.9:9".parse().unwrap() }).unwrap();
+    let joined = |number| AppEvent::GroupJoin { client: client(number), membership: 1, groupspec_digest: [1; 32] };
+    fine.try_send(joined(1)).unwrap();
+    fine.try_send(AppEvent::Disconnect { client: client(2) }).unwrap();
+    fine.try_send(connect(3)).unwrap();
+    desk.take(1);
+    fine.try_send(AppEvent::Disconnect { client: client(3) }).unwrap();
+    desk.hold(true);
+    stuck.try_send(connect(4)).unwrap();
+    desk.take(1);
+    // Its clients and lookups are turned away from now on.
+    wait_for(&stuck, ScriptState::Failed);
+    assert!(stuck.failure().unwrap().message.contains("has hung"));
+    stuck.try_send(lookup()).unwrap();
+    wait_for(&fine, ScriptState::Running);
+    let sent = desk.take(2);
+    let is_denied = |command: &AppCommand| matches!(command, AppCommand::Deny { .. });
+    // The new script of the other application has found its client, and has it disconnected.
+    let is_closed = |command: &AppCommand| matches!(command, AppCommand::Disconnect { client: of } if *of == client(1));
+    assert!(sent.iter().any(is_denied) && sent.iter().any(is_closed), "{sent:?}");
+    fine.try_send(connect(5)).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Accept { .. }]));
+    // A new instance of what hung does not get to hang, nor does loading it anew help.
+    let again = open(&host, name("stuck", "2"), &hanging);
+    again.try_send(connect(6)).unwrap();
+    stuck.try_send(AppEvent::Reload).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+    // The old thread goes on at last: what it does is void, and it disturbs nobody.
+    desk.hold(false);
+    fine.try_send(connect(7)).unwrap();
+    let sent = desk.take(1);
+    assert!(
+        sent.iter().all(|command| matches!(command, AppCommand::Ping { .. } | AppCommand::Accept { .. })),
+        "{sent:?}"
+    );
+    // What has changed is tried again.
+    hanging.write("main.lua", "-- mended\nfunction application.onConnect() return true end");
+    for handle in [&stuck, &again] {
+        handle.try_send(AppEvent::Reload).unwrap();
+        wait_for(handle, ScriptState::Running);
+    }
+}
+
+#[test]
+fn a_deadline_holds_from_the_arrival_however_busy_the_script_is() {
+    let (host, desk) = host(1);
+    let folder = Folder::new(HANGING);
+    let quick = settings(|settings| {
+        settings.script.time = Some(Duration::from_secs(3600));
+        settings.policy.deadline = Duration::from_millis(10);
+        settings.policy.on_deadline = crate::config::Fallback::Deny;
+    });
+    let handle = host.open(name("app", "1"), folder.path(), Arc::new(quick)).unwrap();
+    wait_for(&handle, ScriptState::Running);
+    desk.hold(true);
+    handle.try_send(connect(1)).unwrap();
+    desk.take(1);
+    // The script is busy with the first; nobody reads its queue.
+    handle.try_send(lookup()).unwrap();
+    handle.try_send(connect(2)).unwrap();
+    let sent = desk.take(2);
+    assert!(
+        matches!(&sent[..], [AppCommand::Deny { .. }, AppCommand::Reject { rejection, .. }]
+        if rejection.description.contains("in time")),
+        "{sent:?}"
+    );
+    desk.hold(false);
+    // What was answered does not reach the script: it would have let this client in.
+    handle.try_send(AppEvent::Disconnect { client: client(2) }).unwrap();
+    handle.try_send(connect(3)).unwrap();
+    let sent = desk.take(2);
+    assert!(
+        matches!(&sent[..], [AppCommand::Ping { .. }, AppCommand::Accept { client: of }, ..] if *of == client(3)),
+        "{sent:?}"
+    );
+}
+
+/// Has one application busy with slow calls, and looks up somebody at another on the same thread.
+#[test]
+fn an_application_with_slow_handlers_does_not_hold_up_another() {
+    let (host, desk) = host(1);
+    let slow = Folder::new("function Client:slow() local now = now while true do end end");
+    let quick = Folder::new("function application.onPeerLookup(event) application.denyPeerLookup(event) end");
+    let limited = settings(|settings| settings.script.time = Some(Duration::from_millis(20)));
+    let busy = host.open(name("busy", "1"), slow.path(), Arc::new(limited)).unwrap();
+    let other = open(&host, name("other", "1"), &quick);
+    busy.try_send(connect(1)).unwrap();
+    wait_for(&other, ScriptState::Running);
+    desk.take(1);
+    let call = |transaction: u32| {
+        let object = crate::flash::amf::Value::Null;
+        let call = crate::flash::server::Call {
+            name: "slow".to_owned(),
+            transaction: f64::from(transaction),
+            object,
+            arguments: Vec::new(),
+        };
+        AppEvent::Call { client: client(1), call }
+    };
+    for transaction in 1..=200 {
+        busy.try_send(call(transaction)).unwrap();
+    }
+    for _ in 0..10 {
+        other.try_send(lookup()).unwrap();
+    }
+    // All lookups are answered before a few of the calls.
+    let mut sent = Vec::new();
+    while sent.iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count() < 10 {
+        sent.extend(desk.take(1));
+    }
+    assert!(sent.len() < 50, "{}", sent.len());
+    busy.try_send(AppEvent::Stop).unwrap();
+}
+
 #[test]
 fn a_queue_that_is_full_says_so() {
     let (host, desk) = host(1);
@@ -204,9 +344,14 @@ fn a_queue_that_is_full_says_so() {
     desk.hold(true);
     handle.try_send(connect(1)).unwrap();
     desk.take(1);
-    let moved = || AppEvent::FarAddressChange { client: client(1), address: "192.0.2.9:9".parse().unwrap() };
+    let moved = |number| AppEvent::FarAddressChange { client: client(number), address: "192.0.2.9:9".parse().unwrap() };
     let mut taken = 0;
-    while handle.try_send(moved()).is_ok() {
+    // One client alone cannot fill it.
+    while handle.try_send(moved(1)).is_ok() {
+        taken += 1;
+        assert!(taken < 1_000_000, "there is always room for one client");
+    }
+    while handle.try_send(moved(taken)).is_ok() {
         taken += 1;
         assert!(taken < 1_000_000, "it is never full");
     }

@@ -22,3 +22,8 @@ fn strangers_neither_forge_lines_of_the_log_nor_flood_it() {
 fn slow_calls_and_reloads_hold_up_no_other_application() {
     independent::run("sharing.py", &[]);
 }
+
+#[test]
+fn ids_are_not_lost_to_copies_and_those_who_vanish_are_not_in_the_way() {
+    independent::run("identities.py", &[]);
+}

@@ -49,7 +49,8 @@ fn every_way_of_keying() {
         &["--plain"][..],
         &["--no-hmac"],
         &["--no-sequence"],
-        &["--static-keys"],
+        &["--ephemeral"],
+        &["--ephemeral", "--plain"],
         &["--static-keys", "--plain"],
         &["--flash"],
     ] {

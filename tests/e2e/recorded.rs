@@ -39,7 +39,7 @@ fn chunks(recording: &Value) -> Vec<&str> {
 
 #[test]
 fn a_meeting_recorded_by_the_peers_and_by_the_server() {
-    for (index, ways) in [&[][..], &["--plain"], &["--static-keys", "--no-hmac"]].into_iter().enumerate() {
+    for (index, ways) in [&[][..], &["--plain"], &["--ephemeral", "--no-hmac"]].into_iter().enumerate() {
         let (near, far) = (File::new(&format!("peers-{index}")), File::new(&format!("server-{index}")));
         let server = Server::recording(&far.name());
         let uri = server.uri(0);

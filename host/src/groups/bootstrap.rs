@@ -69,16 +69,23 @@ fn neighbors<H>(ring: &Ring<H>, place: GroupAddress, side: usize) -> Found<'_, H
     found
 }
 
-/// What to tell whom when `peer` has joined, and is on the ring already.
+/// What to tell whom when `peer` has joined, and is on the first of the two rings already. On the second are members of whom nothing
+/// has been heard for too long: they are named only where there are too few others.
 pub fn joined<H: Copy>(
-    ring: &Ring<H>,
+    (ring, silent): (&Ring<H>, &Ring<H>),
     peer: PeerId,
     settings: &Settings,
     rng: &mut impl Rng,
     hints: &mut Vec<Hint<H>>,
 ) {
     let Some(&handle) = ring.get(&peer) else { return };
-    let near = neighbors(ring, GroupAddress::of(&peer), settings.side);
+    let place = GroupAddress::of(&peer);
+    let near = neighbors(ring, place, settings.side);
+    let mut last: Found<'_, H> = SmallVec::new();
+    if near.len() < 2 * settings.side.min(MAX_SIDE) {
+        last = neighbors(silent, place, settings.side);
+        last.truncate(2 * settings.side.min(MAX_SIDE) - near.len());
+    }
     let mut far: Found<'_, H> = SmallVec::new();
     // In a small group the same come up again and again: a fixed number of attempts keeps the work bounded.
     for _ in 0..2 * settings.far.min(MAX_FAR) {
@@ -92,7 +99,7 @@ pub fn joined<H: Copy>(
             }
         }
     }
-    hints.extend(near.iter().chain(&far).map(|member| Hint { to: peer, handle, about: member.peer }));
+    hints.extend(near.iter().chain(&far).chain(&last).map(|member| Hint { to: peer, handle, about: member.peer }));
     hints.extend(near.iter().map(|member| Hint { to: member.peer, handle: member.value, about: peer }));
 }
 
@@ -145,7 +152,7 @@ mod tests {
             let ring = ring(count);
             let newcomer = peer(0);
             let mut hints = Vec::new();
-            joined(&ring, newcomer, &settings, &mut rng, &mut hints);
+            joined((&ring, &Ring::default()), newcomer, &settings, &mut rng, &mut hints);
             assert!(hints.len() <= settings.max_hints_per_join());
             let unique: BTreeSet<_> = hints.iter().map(|hint| (hint.to, hint.about)).collect();
             assert_eq!(unique.len(), hints.len(), "nothing is said twice");
@@ -170,7 +177,7 @@ mod tests {
     fn nobody_is_told_for_who_is_not_there() {
         let mut hints: Vec<Hint<u32>> = Vec::new();
         let mut rng = ChaCha8Rng::from_seed([1; 32]);
-        joined(&ring(5), peer(9), &Settings::default(), &mut rng, &mut hints);
+        joined((&ring(5), &Ring::default()), peer(9), &Settings::default(), &mut rng, &mut hints);
         assert!(hints.is_empty());
     }
 

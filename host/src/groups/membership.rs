@@ -51,6 +51,41 @@ pub enum Joined {
 #[error("peer in too many groups")]
 pub struct TooManyGroups;
 
+/// The members of a group. Those of whom nothing has been heard for too long are apart: others are named before them.
+#[derive(Debug)]
+struct Members<H> {
+    awake: Ring<H>,
+    silent: Ring<H>,
+}
+
+impl<H> Default for Members<H> {
+    fn default() -> Self {
+        Self { awake: Ring::default(), silent: Ring::default() }
+    }
+}
+
+impl<H> Members<H> {
+    fn len(&self) -> usize {
+        self.awake.len() + self.silent.len()
+    }
+
+    fn get(&self, peer: &PeerId) -> Option<&H> {
+        self.awake.get(peer).or_else(|| self.silent.get(peer))
+    }
+
+    /// Enters a member, of whom something has just been heard: what was known of it before.
+    fn insert(&mut self, peer: PeerId, handle: H) -> Option<H> {
+        let silent = self.silent.remove(&peer);
+        self.awake.insert(peer, handle).or(silent)
+    }
+
+    fn remove(&mut self, peer: &PeerId) {
+        if self.awake.remove(peer).is_none() {
+            self.silent.remove(peer);
+        }
+    }
+}
+
 /// The groups of an application instance and their members. `H` is how a member is reached, for instance its worker and
 /// session.
 ///
@@ -58,7 +93,7 @@ pub struct TooManyGroups;
 /// the memberships, of which one peer has a bounded number.
 #[derive(Debug)]
 pub struct Memberships<H> {
-    groups: HashMap<GroupDigest, Ring<H>>,
+    groups: HashMap<GroupDigest, Members<H>>,
     joined: HashMap<PeerId, SmallVec<[GroupDigest; 1]>>,
     /// Those who joined last, the newest last, at most [`MAX_NEWEST`] of each group.
     newest: HashMap<GroupDigest, VecDeque<PeerId>>,
@@ -87,8 +122,8 @@ impl<H: Copy + PartialEq> Memberships<H> {
     /// # Errors
     /// If the peer is in too many groups.
     pub fn join(&mut self, group: GroupDigest, peer: PeerId, handle: H) -> Result<Joined, TooManyGroups> {
-        if let Some(known) = self.groups.get_mut(&group).and_then(|ring| ring.get_mut(&peer)) {
-            *known = handle;
+        if let Some(members) = self.groups.get_mut(&group).filter(|members| members.get(&peer).is_some()) {
+            members.insert(peer, handle);
             return Ok(Joined::Again);
         }
         let of_peer = self.joined.get(&peer).map_or(0, |groups| groups.len());
@@ -111,9 +146,9 @@ impl<H: Copy + PartialEq> Memberships<H> {
         if self.handle(group, peer) != Some(handle) {
             return false;
         }
-        if let Some(ring) = self.groups.get_mut(group) {
-            ring.remove(peer);
-            if ring.is_empty() {
+        if let Some(members) = self.groups.get_mut(group) {
+            members.remove(peer);
+            if members.len() == 0 {
                 self.groups.remove(group);
                 self.newest.remove(group);
             } else if let Some(newest) = self.newest.get_mut(group) {
@@ -130,14 +165,33 @@ impl<H: Copy + PartialEq> Memberships<H> {
         true
     }
 
-    /// How many members a group has.
-    pub fn size(&self, group: &GroupDigest) -> usize {
-        self.groups.get(group).map_or(0, Ring::len)
+    /// Notes that nothing has been heard of a member for too long, or something again: in all groups that it is in by this handle. Silent
+    /// members are named after all others.
+    pub fn set_silent(&mut self, peer: &PeerId, handle: H, is_silent: bool) {
+        for group in self.joined.get(peer).into_iter().flatten() {
+            let Some(members) = self.groups.get_mut(group) else { continue };
+            let (from, to) = if is_silent {
+                (&mut members.awake, &mut members.silent)
+            } else {
+                (&mut members.silent, &mut members.awake)
+            };
+            if from.get(peer) == Some(&handle) {
+                from.remove(peer);
+                to.insert(*peer, handle);
+            }
+        }
     }
 
-    /// Up to `most` members other than `peer`, chosen in one of the ways that policies have. The work is in proportion to `most`.
+    /// How many members a group has.
+    pub fn size(&self, group: &GroupDigest) -> usize {
+        self.groups.get(group).map_or(0, Members::len)
+    }
+
+    /// Up to `most` members other than `peer`, chosen in one of the ways that policies have, and silent ones only if there are too few
+    /// others. The work is in proportion to `most`.
     pub fn choose(&mut self, group: &GroupDigest, peer: &PeerId, choice: Choice, most: usize) -> Vec<(PeerId, H)> {
-        let Some(ring) = self.groups.get(group) else { return Vec::new() };
+        let Some(members) = self.groups.get(group) else { return Vec::new() };
+        let rings = [&members.awake, &members.silent];
         let mut chosen: Vec<(PeerId, H)> = Vec::new();
         let mut add = |member: &Member<H>| {
             let is_new = member.peer != *peer && !chosen.iter().any(|(known, _)| *known == member.peer);
@@ -148,17 +202,25 @@ impl<H: Copy + PartialEq> Memberships<H> {
         match choice {
             Choice::Neighbors => {
                 let place = GroupAddress::of(peer);
-                let sides = ring.after(place).zip(ring.before(place)).take(most.div_ceil(2));
-                sides.for_each(|(after, before)| [after, before].into_iter().for_each(&mut add));
+                for ring in rings {
+                    let sides = ring.after(place).zip(ring.before(place)).take(most.div_ceil(2));
+                    sides.for_each(|(after, before)| [after, before].into_iter().for_each(&mut add));
+                }
             }
             Choice::Newest => {
-                let newest = self.newest.get(group).into_iter().flatten().rev();
-                newest
-                    .filter_map(|id| Some(Member { peer: *id, value: *ring.get(id)? }))
-                    .for_each(|member| add(&member));
+                for ring in rings {
+                    let newest = self.newest.get(group).into_iter().flatten().rev();
+                    newest
+                        .filter_map(|id| Some(Member { peer: *id, value: *ring.get(id)? }))
+                        .for_each(|member| add(&member));
+                }
             }
             // In a small group the same come up again and again: a fixed number of attempts keeps the work bounded.
-            Choice::Random => (0..4 * most).filter_map(|_| ring.random(&mut self.rng)).for_each(add),
+            Choice::Random => {
+                for ring in rings {
+                    (0..4 * most).filter_map(|_| ring.random(&mut self.rng)).for_each(&mut add);
+                }
+            }
         }
         chosen
     }
@@ -172,16 +234,17 @@ impl<H: Copy + PartialEq> Memberships<H> {
     /// The built-in way to start a group: what to tell whom now that `peer` has joined. At most
     /// [`Settings::max_hints_per_join`] are added.
     pub fn hints_for_newcomer(&mut self, group: &GroupDigest, peer: PeerId, hints: &mut Vec<Hint<H>>) {
-        if let Some(ring) = self.groups.get(group) {
-            bootstrap::joined(ring, peer, &self.settings, &mut self.rng, hints);
+        if let Some(members) = self.groups.get(group) {
+            let rings = (&members.awake, &members.silent);
+            bootstrap::joined(rings, peer, &self.settings, &mut self.rng, hints);
         }
     }
 
     /// The built-in way to keep a group together: what to tell whom now that `peer` has left. At most
     /// [`Settings::max_hints_per_leave`] are added.
     pub fn hints_after_leave(&self, group: &GroupDigest, peer: PeerId, hints: &mut Vec<Hint<H>>) {
-        if let Some(ring) = self.groups.get(group) {
-            bootstrap::left(ring, peer, &self.settings, hints);
+        if let Some(members) = self.groups.get(group) {
+            bootstrap::left(&members.awake, peer, &self.settings, hints);
         }
     }
 
@@ -197,12 +260,12 @@ impl<H: Copy + PartialEq> Memberships<H> {
 
     /// The groups and how many members each has, in no order.
     pub fn groups(&self) -> impl Iterator<Item = (GroupDigest, usize)> + '_ {
-        self.groups.iter().map(|(group, ring)| (*group, ring.len()))
+        self.groups.iter().map(|(group, members)| (*group, members.len()))
     }
 
-    /// The members of a group, in the order of its ring.
+    /// The members of a group, in the order of its ring, and after them those that are silent, in the same order.
     pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &Member<H>> + use<'_, H> {
-        self.groups.get(group).into_iter().flat_map(Ring::iter)
+        self.groups.get(group).into_iter().flat_map(|members| members.awake.iter().chain(members.silent.iter()))
     }
 
     /// The groups that a peer is in, in the order in which it joined them.
@@ -291,6 +354,60 @@ mod tests {
         tables.hints_for_newcomer(&B, peer(1), &mut hints);
         tables.hints_after_leave(&B, peer(1), &mut hints);
         assert!(hints.is_empty(), "no such group");
+    }
+
+    #[test]
+    fn silent_members_are_named_after_all_others() {
+        let mut tables = Memberships::new(3, Settings::default(), [7; 32]);
+        for number in 0..100 {
+            tables.join(A, peer(number), u32::from(number)).unwrap();
+        }
+        // Two of the newest and all others but ten are silent.
+        let is_alive = |number: u8| number % 10 == 3;
+        for number in (0..100).filter(|number| !is_alive(*number)) {
+            tables.set_silent(&peer(number), 1000, true);
+            assert!(tables.members(&A).any(|member| member.peer == peer(number)), "another session's silence");
+            tables.set_silent(&peer(number), u32::from(number), true);
+        }
+        assert_eq!((tables.size(&A), tables.members(&A).count()), (100, 100));
+        let newcomer = peer(200);
+        tables.join(A, newcomer, 200).unwrap();
+        let mut hints = Vec::new();
+        tables.hints_for_newcomer(&A, newcomer, &mut hints);
+        assert!(
+            hints.iter().all(|hint| hint.to == newcomer || is_alive(hint.handle as u8)),
+            "nothing is said to the silent"
+        );
+        let told: Vec<u8> = hints.iter().filter(|hint| hint.to == newcomer).map(|hint| hint.about.0[0]).collect();
+        assert!(told.len() >= 6 && told.iter().all(|number| is_alive(*number)), "{told:?}");
+        for choice in [Choice::Neighbors, Choice::Newest, Choice::Random] {
+            let chosen = tables.choose(&A, &newcomer, choice, 4);
+            assert!(chosen.len() == 4 && chosen.iter().all(|(_, number)| is_alive(*number as u8)), "{chosen:?}");
+        }
+        let all = tables.choose(&A, &newcomer, Choice::Neighbors, 60);
+        assert!(all.iter().take(10).all(|(_, number)| is_alive(*number as u8)), "{all:?}");
+        assert_eq!(all.len(), 60, "the silent fill the rest");
+
+        // Who speaks again is one of them again; who leaves while silent is gone.
+        tables.set_silent(&peer(4), 4, false);
+        assert!(tables.members(&A).take(12).any(|member| member.peer == peer(4)));
+        assert!(tables.leave(&A, &peer(5), 5) && !tables.contains(&A, &peer(5)));
+        assert_eq!(tables.join(A, peer(6), 60), Ok(Joined::Again));
+        assert!(
+            tables.members(&A).take(13).any(|member| member.peer == peer(6)),
+            "a new session has just been heard of"
+        );
+
+        // Without others, the silent are better than nobody.
+        for number in 0..3 {
+            tables.join(B, peer(number), u32::from(number)).unwrap();
+            tables.set_silent(&peer(number), u32::from(number), true);
+        }
+        tables.join(B, newcomer, 200).unwrap();
+        hints.clear();
+        tables.hints_for_newcomer(&B, newcomer, &mut hints);
+        assert_eq!(hints.iter().filter(|hint| hint.to == newcomer).count(), 3);
+        assert_eq!(tables.choose(&B, &newcomer, Choice::Random, 9).len(), 3);
     }
 
     #[test]

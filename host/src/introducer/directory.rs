@@ -5,16 +5,30 @@
 //! growth of a table of some thousand entries, so nobody waits for long. An entry is one cache line: at a million peers,
 //! where the caches hold none of it, a lookup costs the line of the entry, the line that tells where it is, and one more if
 //! the peer has reported addresses.
+//!
+//! # Who holds an id
+//!
+//! An id belongs to the session that has proven it last, and where it cannot be proven (its certificate has no static keys, so that
+//! whoever has seen the certificate can show it) to the session that came first, for as long as that lives. Others that show the id
+//! wait ([`Directory::connect`]), up to [`MAX_WAITING`] of them: they are not found. When the holder goes ([`Directory::remove`]) or
+//! stays silent when it is asked for a sign of life ([`Directory::pass_over`]), the id is given to the one that came last of those
+//! who are not silent. One that was taken for dead and was not takes its id back ([`Directory::take_back`]).
+
+mod rivals;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::{Entry as Slot, OccupiedEntry};
+use hashbrown::hash_table::Entry as Slot;
 use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 use thin_vec::ThinVec;
+
+use rivals::Rivals;
+
+pub use rivals::MAX_WAITING;
 
 /// The most addresses kept of those that a peer reports of itself.
 pub const MAX_REPORTED: usize = 16;
@@ -39,6 +53,46 @@ pub struct Peer {
     pub observed: SocketAddr,
     /// Where it says that it can be reached (`setPeerInfo`), in its order, at most [`MAX_REPORTED`], each once.
     pub reported: SmallVec<[SocketAddr; 4]>,
+    /// Whether nothing has been heard of it for longer than it should be silent: it may be gone, or elsewhere.
+    pub is_silent: bool,
+}
+
+/// What became of a session that shows an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It holds the id: nobody else had it.
+    Holds,
+    /// It holds the id, for it has proven to be the one that the id stands for. This session had it before, and waits now.
+    Replaced(SessionId),
+    /// It waits: a session holds the id already, and nothing proves that the newcomer has more right to it.
+    Waits {
+        /// The session that holds the id.
+        holder: SessionId,
+        /// Where the holder's packets come from.
+        observed: SocketAddr,
+    },
+}
+
+/// An id is another session's now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Succession {
+    /// The session that holds it.
+    pub holder: SessionId,
+    /// Where the holder's packets come from.
+    pub observed: SocketAddr,
+    /// Whether others wait for it who may be alive while the holder is not.
+    pub is_contested: bool,
+}
+
+/// What a session that is gone leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// Nothing: it held no id. It may have waited for one.
+    Nothing,
+    /// Its id is nobody's.
+    Vacant,
+    /// Its id is the next one's.
+    Passed(Succession),
 }
 
 impl Peer {
@@ -61,7 +115,26 @@ pub struct Directory {
 /// Shards that different workers lock must not share a cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Shard(RwLock<HashTable<Entry>>);
+struct Shard(RwLock<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    entries: HashTable<Entry>,
+    /// Ids that more than one session shows, or whose sessions are silent. In most shards there are none.
+    rivals: Option<Box<HashTable<Rivals>>>,
+}
+
+impl Tables {
+    fn rivals(&self, hash: u64, id: &PeerId) -> Option<&Rivals> {
+        self.rivals.as_ref()?.find(hash, |rivals| rivals.id == *id)
+    }
+
+    /// The entry of an id and what there is beside it.
+    fn both(&mut self, hash: u64, id: &PeerId) -> Option<(&mut Entry, Option<&mut Rivals>)> {
+        let entry = self.entries.find_mut(hash, |entry| entry.id == *id)?;
+        Some((entry, self.rivals.as_mut().and_then(|rivals| rivals.find_mut(hash, |rivals| rivals.id == *id))))
+    }
+}
 
 /// A peer. The alignment is that of a cache line.
 #[derive(Debug)]
@@ -99,9 +172,9 @@ impl From<Packed> for SocketAddr {
 }
 
 impl Entry {
-    fn peer(&self) -> Peer {
+    fn peer(&self, is_silent: bool) -> Peer {
         let reported = self.reported.iter().map(|address| SocketAddr::from(*address)).collect();
-        Peer { owner: self.owner, instance: self.instance, observed: self.observed.into(), reported }
+        Peer { owner: self.owner, instance: self.instance, observed: self.observed.into(), reported, is_silent }
     }
 }
 
@@ -120,29 +193,51 @@ impl Directory {
     /// What is known of a connected peer.
     pub fn lookup(&self, id: &PeerId) -> Option<Peer> {
         let hash = self.hash(id);
-        let table = self.read(hash);
-        table.find(hash, |entry| entry.id == *id).map(Entry::peer)
+        let tables = self.read(hash);
+        let entry = tables.entries.find(hash, |entry| entry.id == *id)?;
+        Some(entry.peer(tables.rivals(hash, id).is_some_and(|rivals| rivals.is_silent(entry.owner))))
     }
 
-    /// Enters a peer whose connect has been accepted. If it was there already, it has come back before its old session was
-    /// known to be gone: the new session takes the entry over, without the old one's reported addresses, and the old owner
-    /// is returned.
-    pub fn connect(&self, id: PeerId, owner: SessionId, instance: u16, observed: SocketAddr) -> Option<SessionId> {
+    /// Enters a peer whose connect has been accepted, and who has proven its id or not. Sessions with the same id are of the same kind:
+    /// either all of them have proven it or none.
+    pub fn connect(
+        &self,
+        id: PeerId,
+        owner: SessionId,
+        instance: u16,
+        observed: SocketAddr,
+        is_proven: bool,
+    ) -> Arrival {
         let hash = self.hash(&id);
-        let entry = Entry { id, reported: ThinVec::new(), owner, observed: observed.into(), instance };
-        let mut table = self.write(hash);
-        match table.entry(hash, |entry| entry.id == id, |entry| self.hash(&entry.id)) {
-            Slot::Occupied(mut slot) => Some(std::mem::replace(slot.get_mut(), entry).owner),
+        let newcomer = Entry { id, reported: ThinVec::new(), owner, observed: observed.into(), instance };
+        let mut tables = self.write(hash);
+        let tables = &mut *tables;
+        let entry = match tables.entries.entry(hash, |entry| entry.id == id, |entry| self.hash(&entry.id)) {
+            Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => {
-                slot.insert(entry);
-                None
+                slot.insert(newcomer);
+                return Arrival::Holds;
             }
+        };
+        if entry.owner == owner {
+            *entry = newcomer;
+            return Arrival::Holds;
         }
+        let rivals = Self::rivals_of(&self.seed, &mut tables.rivals, hash, id, entry.owner);
+        if is_proven {
+            let before = std::mem::replace(entry, newcomer);
+            let previous = before.owner;
+            rivals.wait(before);
+            rivals.arrived(owner);
+            return Arrival::Replaced(previous);
+        }
+        rivals.wait(newcomer);
+        Arrival::Waits { holder: entry.owner, observed: entry.observed.into() }
     }
 
     /// Replaces the addresses that the peer reports. Duplicates and what is over [`MAX_REPORTED`] are left out.
     ///
-    /// False if `owner` has no entry.
+    /// False if `owner` does not hold the id; what is said of one that waits counts when the id is its own.
     pub fn set_reported(&self, id: &PeerId, owner: SessionId, addresses: &[SocketAddr]) -> bool {
         // Made before the lock is taken, and no longer than needed.
         let mut kept = SmallVec::<[Packed; MAX_REPORTED]>::new();
@@ -158,29 +253,95 @@ impl Directory {
 
     /// Replaces the address that the peer's packets come from.
     ///
-    /// False if `owner` has no entry.
+    /// False if `owner` does not hold the id; what is said of one that waits counts when the id is its own.
     pub fn set_observed(&self, id: &PeerId, owner: SessionId, observed: SocketAddr) -> bool {
         self.change(id, owner, |entry| entry.observed = observed.into())
     }
 
-    /// Removes a peer whose session is over.
-    ///
-    /// False if `owner` has no entry: the peer may be connected through another session by now.
-    pub fn remove(&self, id: &PeerId, owner: SessionId) -> bool {
+    /// Removes a session that is over. If it held its id and others wait for that, the id is the next one's.
+    pub fn remove(&self, id: &PeerId, owner: SessionId) -> Departure {
         let hash = self.hash(id);
-        let mut table = self.write(hash);
-        let found = table.find_entry(hash, |entry| entry.id == *id && entry.owner == owner);
-        let removed = found.map(OccupiedEntry::remove).is_ok();
-        if removed && table.capacity() > SMALL && table.capacity() / SPARE > table.len() {
+        let mut tables = self.write(hash);
+        let Some((entry, rivals)) = tables.both(hash, id) else { return Departure::Nothing };
+        if entry.owner != owner {
+            if let Some(rivals) = rivals {
+                rivals.take(owner);
+                rivals.forget(owner);
+            }
+            self.tidy(&mut tables, hash, id);
+            return Departure::Nothing;
+        }
+        if let Some(rivals) = rivals {
+            rivals.forget(owner);
+            if let Some(next) = rivals.next().or_else(|| rivals.newest()).and_then(|next| rivals.take(next)) {
+                *entry = next;
+                let succession = Self::succession(entry, rivals);
+                self.tidy(&mut tables, hash, id);
+                return Departure::Passed(succession);
+            }
+            self.drop_rivals(&mut tables, hash, id);
+        }
+        if let Ok(found) = tables.entries.find_entry(hash, |entry| entry.id == *id) {
+            found.remove();
+        }
+        let table = &mut tables.entries;
+        if table.capacity() > SMALL && table.capacity() / SPARE > table.len() {
             let room = table.len() * 2;
             table.shrink_to(room, |entry| self.hash(&entry.id));
         }
-        removed
+        Departure::Vacant
+    }
+
+    /// The holder of an id stays silent though it was asked for a sign of life: the id is given to one that waits and is not
+    /// silent, if there is one.
+    pub fn pass_over(&self, id: &PeerId, holder: SessionId) -> Option<Succession> {
+        let hash = self.hash(id);
+        let mut tables = self.write(hash);
+        let (entry, rivals) = tables.both(hash, id)?;
+        let rivals = rivals.filter(|_| entry.owner == holder)?;
+        let next = rivals.next().and_then(|next| rivals.take(next))?;
+        rivals.set_silent(holder, true);
+        let before = std::mem::replace(entry, next);
+        rivals.wait(before);
+        Some(Self::succession(entry, rivals))
+    }
+
+    /// A session that was passed over lives after all: it has the id back, unless that is now one's who came before it. `None` if
+    /// it does not get it, or has it already.
+    pub fn take_back(&self, id: &PeerId, owner: SessionId) -> Option<Succession> {
+        let hash = self.hash(id);
+        let mut tables = self.write(hash);
+        let (entry, rivals) = tables.both(hash, id)?;
+        let rivals = rivals?;
+        rivals.set_silent(owner, false);
+        let succession = rivals.is_senior(owner, entry.owner).then(|| rivals.take(owner)).flatten().map(|own| {
+            let before = std::mem::replace(entry, own);
+            rivals.wait(before);
+            // It has just been heard of.
+            Succession { is_contested: false, ..Self::succession(entry, rivals) }
+        });
+        self.tidy(&mut tables, hash, id);
+        succession
+    }
+
+    /// Notes whether a session is silent. It keeps its id, and is asked for elsewhere too.
+    pub fn set_silent(&self, id: &PeerId, owner: SessionId, is_silent: bool) {
+        let hash = self.hash(id);
+        let mut tables = self.write(hash);
+        let tables = &mut *tables;
+        let Some(entry) = tables.entries.find(hash, |entry| entry.id == *id) else { return };
+        if is_silent {
+            let holder = entry.owner;
+            Self::rivals_of(&self.seed, &mut tables.rivals, hash, *id, holder).set_silent(owner, true);
+        } else if let Some((_, Some(rivals))) = tables.both(hash, id) {
+            rivals.set_silent(owner, false);
+        }
+        self.tidy(tables, hash, id);
     }
 
     /// How many peers are connected. Counted shard by shard, so it may never have been true while peers come and go.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
     }
 
     /// Whether nobody is connected.
@@ -188,36 +349,73 @@ impl Directory {
         self.len() == 0
     }
 
-    /// The bytes allocated for the tables, without those for reported addresses.
+    /// The bytes allocated for the tables, without those for reported addresses and for ids that several sessions show.
     pub fn allocated(&self) -> usize {
         let tables = self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner));
-        size_of_val(&*self.shards) + tables.map(|table| table.allocation_size()).sum::<usize>()
+        size_of_val(&*self.shards) + tables.map(|tables| tables.entries.allocation_size()).sum::<usize>()
     }
 
     fn change(&self, id: &PeerId, owner: SessionId, change: impl FnOnce(&mut Entry)) -> bool {
         let hash = self.hash(id);
-        let mut table = self.write(hash);
-        match table.find_mut(hash, |entry| entry.id == *id) {
-            Some(entry) if entry.owner == owner => {
-                change(entry);
-                true
-            }
-            _ => false,
+        let mut tables = self.write(hash);
+        let Some((entry, rivals)) = tables.both(hash, id) else { return false };
+        if entry.owner == owner {
+            change(entry);
+            return true;
+        }
+        if let Some(waiting) = rivals.and_then(|rivals| rivals.waiting.iter_mut().find(|entry| entry.owner == owner)) {
+            change(waiting);
+        }
+        false
+    }
+
+    fn succession(entry: &Entry, rivals: &Rivals) -> Succession {
+        Succession { holder: entry.owner, observed: entry.observed.into(), is_contested: rivals.next().is_some() }
+    }
+
+    /// What there is beside the entry of an id, made if there is nothing.
+    fn rivals_of<'a>(
+        seed: &RandomState,
+        table: &'a mut Option<Box<HashTable<Rivals>>>,
+        hash: u64,
+        id: PeerId,
+        holder: SessionId,
+    ) -> &'a mut Rivals {
+        let rehash = |rivals: &Rivals| hash_of(seed, &rivals.id);
+        let slot = table.get_or_insert_default().entry(hash, |rivals| rivals.id == id, rehash);
+        slot.or_insert_with(|| Rivals::new(id, holder)).into_mut()
+    }
+
+    /// Forgets what is beside an entry and says nothing.
+    fn tidy(&self, tables: &mut Tables, hash: u64, id: &PeerId) {
+        if tables.rivals(hash, id).is_some_and(Rivals::is_idle) {
+            self.drop_rivals(tables, hash, id);
+        }
+    }
+
+    fn drop_rivals(&self, tables: &mut Tables, hash: u64, id: &PeerId) {
+        let Some(table) = &mut tables.rivals else { return };
+        if let Ok(found) = table.find_entry(hash, |rivals| rivals.id == *id) {
+            found.remove();
+        }
+        if table.is_empty() {
+            tables.rivals = None;
+        } else if table.capacity() > SMALL && table.capacity() / SPARE > table.len() {
+            let room = table.len() * 2;
+            table.shrink_to(room, |rivals| self.hash(&rivals.id));
         }
     }
 
     fn hash(&self, id: &PeerId) -> u64 {
-        let mut hasher = self.seed.build_hasher();
-        hasher.write(id.as_bytes());
-        hasher.finish()
+        hash_of(&self.seed, id)
     }
 
     // A panic cannot leave a table half changed here, so a poisoned lock is as good as any other.
-    fn read(&self, hash: u64) -> RwLockReadGuard<'_, HashTable<Entry>> {
+    fn read(&self, hash: u64) -> RwLockReadGuard<'_, Tables> {
         self.shard(hash).0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, hash: u64) -> RwLockWriteGuard<'_, HashTable<Entry>> {
+    fn write(&self, hash: u64) -> RwLockWriteGuard<'_, Tables> {
         self.shard(hash).0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -227,6 +425,12 @@ impl Directory {
         let index = (hash >> 40) as usize % SHARDS;
         &self.shards[index]
     }
+}
+
+fn hash_of(seed: &RandomState, id: &PeerId) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write(id.as_bytes());
+    hasher.finish()
 }
 
 #[cfg(test)]

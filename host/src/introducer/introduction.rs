@@ -164,7 +164,7 @@ mod tests {
 
     fn peer(observed: &str, reported: &[&str]) -> Peer {
         let reported = reported.iter().map(|text| address(text)).collect();
-        Peer { owner: target_session(), instance: 0, observed: address(observed), reported }
+        Peer { owner: target_session(), instance: 0, observed: address(observed), reported, is_silent: false }
     }
 
     fn redirect(observed: &str, reported: &[&str], asker: &str) -> Vec<String> {

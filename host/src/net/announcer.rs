@@ -92,11 +92,11 @@ mod tests {
         let announcer = Announcer::new(Arc::clone(&registry) as _, Arc::from([relay]));
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
         let announce = |peer, told: Told| announcer.announce(&directory, peer, counters.worker(0), |_| told);
-        directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap());
+        directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
         announce(peer, Told::All);
         let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5:5 (observed)", "198.51.100.1:1935 (relay)"]);
-        directory.connect(PeerId([2; 32]), session, 0, "203.0.113.6:5".parse().unwrap());
+        directory.connect(PeerId([2; 32]), session, 0, "203.0.113.6:5".parse().unwrap(), false);
         announce(PeerId([2; 32]), Told::All);
         assert_eq!(counters.snapshot().get(Counter::RegistryUnpublished), 1, "it is full");
         directory.set_observed(&peer, session, "203.0.113.9:9".parse().unwrap());

@@ -55,6 +55,22 @@ pub enum Mail {
         /// The peer.
         peer: PeerId,
     },
+    /// Another session shows the id of a client: the client is asked for a sign of life.
+    Contest {
+        /// The session of the client.
+        session: SessionId,
+        /// Its id.
+        peer: PeerId,
+    },
+    /// A client holds its id now, which another session held.
+    Holds {
+        /// The session of the client.
+        session: SessionId,
+        /// Its id.
+        peer: PeerId,
+        /// Whether others wait for the id: the client is asked for a sign of life.
+        is_contested: bool,
+    },
     /// A plugin's verdict has come.
     Wake,
     /// An application's policy wants something done.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
-use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, KeyingJob, Lookup, RevealedKeys, SessionId, prefix_of};
+use rtmfp::{CloseReason, Endpoint, Event, InterfaceId, KeyingJob, Lookup, PeerId, RevealedKeys, SessionId, prefix_of};
 use tokio::sync::{mpsc, watch};
 
 pub(super) use plugins::Asking;
@@ -274,6 +274,10 @@ impl Worker {
             Mail::Disconnect { session, peer } => {
                 clients.disconnect(now, &mut self.endpoint, &self.ports, session, peer);
             }
+            Mail::Contest { session, peer } => clients.contested(now, &mut self.endpoint, session, peer),
+            Mail::Holds { session, peer, is_contested } => {
+                clients.holds(now, &mut self.endpoint, session, peer, is_contested);
+            }
             // What has come is taken in before the next sleep.
             Mail::Wake => (),
             Mail::Policy(command) => self.command(now, clients, command),
@@ -410,12 +414,16 @@ impl Worker {
     ) {
         // RFC 7016 leaves it open what an introducer says of endpoints it does not know; clients wait and ask again.
         match target {
+            // It may be at another server by now, and its session here nothing but what is left of it.
+            Some(target) if target.is_silent && self.services.announcer.is_some() => {
+                self.look_elsewhere(now, clients, lookup);
+            }
             Some(target) => self.propose(now, clients, lookup, agreed, target, Offer::Introduction),
             None => self.look_elsewhere(now, clients, lookup),
         }
     }
 
-    /// Asks the registry for a peer that is not connected here.
+    /// Asks the registry for a peer that is not connected here, or keeps silent here.
     fn look_elsewhere(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         let Some(target) = lookup.target else {
@@ -427,18 +435,25 @@ impl Worker {
             Asked::Now(outcome) => self.resolved(now, clients, lookup, &outcome),
             Asked::Called => counters.add(Counter::RegistryCalls),
             Asked::Joined | Asked::Repeated => (),
-            Asked::Busy => counters.add(Counter::RegistryBusy),
+            Asked::Busy => {
+                counters.add(Counter::RegistryBusy);
+                self.introduce_here(now, clients, lookup, target);
+            }
         }
     }
 
     /// The registry has answered: the asker is sent to where the peer is, and to the server that it is connected to, which
     /// introduces the two when it is asked.
     fn resolved(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, outcome: &Outcome) {
-        // The peer may have come here in the meantime.
-        if let Some(target) = lookup.target.and_then(|target| self.services.directory.lookup(&target)) {
-            // Of the applications, that of the asker has agreed; there is none if the asker is no client.
-            let agreed = lookup.asker.and_then(|asker| clients.instance(asker)).map(|instance| instance.id());
-            self.propose(now, clients, lookup, agreed, target, Offer::Introduction);
+        // The peer may have come here in the meantime. One that is silent here is elsewhere, if the registry says so.
+        let is_elsewhere = |target: &Peer| {
+            let Outcome::Found(addresses) = outcome else { return false };
+            let own = &self.services.potential_near_addresses;
+            target.is_silent && !elsewhere(addresses, lookup.initiator, own).is_empty()
+        };
+        let here = lookup.target.and_then(|target| Some((target, self.services.directory.lookup(&target)?)));
+        if let Some((target, _)) = here.filter(|(_, peer)| !is_elsewhere(peer)) {
+            self.introduce_here(now, clients, lookup, target);
             return;
         }
         let counters = self.services.counters.worker(self.index);
@@ -459,6 +474,14 @@ impl Worker {
             }
             Outcome::TimedOut => counters.add(Counter::RegistryTimeouts),
         }
+    }
+
+    /// Introduces an asker to a peer that is connected here, if it still is.
+    fn introduce_here(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, target: PeerId) {
+        let Some(target) = self.services.directory.lookup(&target) else { return };
+        // Of the applications, that of the asker has agreed; there is none if the asker is no client.
+        let agreed = lookup.asker.and_then(|asker| clients.instance(asker)).map(|instance| instance.id());
+        self.propose(now, clients, lookup, agreed, target, Offer::Introduction);
     }
 
     /// Leaves a lookup to the policy of an application.

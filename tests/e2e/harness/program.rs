@@ -145,7 +145,8 @@ impl Server {
 
     fn start_with(workers: u8, listen: &[&str], more: &[&str]) -> Self {
         let workers = workers.to_string();
-        let mut arguments = vec!["run", "--workers", &workers];
+        // Tests read every line that the server and its scripts log.
+        let mut arguments = vec!["run", "--log-limit", "0", "--workers", &workers];
         listen.iter().for_each(|address| arguments.extend(["--listen", address]));
         arguments.extend(more);
         let mut running = Running::start(&arguments);

@@ -343,6 +343,7 @@ impl Endpoint {
             keys: response.keys,
             peer_id: response.peer_id,
             certificate_hash: keying.certificate_hash,
+            has_static_keys: keying.certificate.has_static_keys(),
         };
         let session = Box::new(Session::new(now, &self.config, established));
         let Some(id) = self.slots.insert(Occupant::Session(session)) else {
@@ -431,6 +432,7 @@ impl Endpoint {
             keys: keyed.keys,
             peer_id: completion.certificate.fingerprint(),
             certificate_hash: Sha256::digest(completion.certificate.as_bytes()).into(),
+            has_static_keys: completion.certificate.has_static_keys(),
         };
         let session = Box::new(Session::new(now, &self.config, established));
         if let Some(occupant) = self.slots.get_mut(id) {

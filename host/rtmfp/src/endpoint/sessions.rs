@@ -15,6 +15,10 @@ use crate::wire::Mode;
 pub struct SessionInfo {
     /// The fingerprint of the far end's certificate.
     pub peer_id: PeerId,
+    /// Whether the far end has proven that the peer id is its own. An id whose certificate accepts ephemeral keys is never proven:
+    /// whoever has seen the certificate can show it. One with static keys (RFC 7425 §4.3.3.5) is as soon as a packet has come, for only
+    /// the holder of a private key can make that. Certificates with the same fingerprint are of the same kind.
+    pub is_proven: bool,
     /// Where the far end is.
     pub far_address: SocketAddr,
     /// The interface by which it is reached.
@@ -37,6 +41,7 @@ impl Endpoint {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
         (session.state() == State::Open).then(|| SessionInfo {
             peer_id: session.identity().peer_id,
+            is_proven: session.is_proven(),
             far_address: session.transmit().to,
             interface: session.transmit().interface,
             is_initiator: session.role() == Mode::Initiator,

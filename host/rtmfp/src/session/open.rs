@@ -115,6 +115,8 @@ pub(crate) struct FarIdentity {
     pub(crate) peer_id: PeerId,
     /// SHA-256 of the whole certificate: an identical one overrides (RFC 7425 §4.3.7).
     pub(crate) certificate_hash: [u8; 32],
+    /// The certificate has lasting keys: who has opened the session with it holds one of them.
+    pub(crate) has_static_keys: bool,
     pub(crate) near_nonce: [u8; 32],
     pub(crate) far_nonce: [u8; 32],
 }
@@ -127,6 +129,7 @@ pub(crate) struct Established {
     pub(crate) keys: SessionKeys,
     pub(crate) peer_id: PeerId,
     pub(crate) certificate_hash: [u8; 32],
+    pub(crate) has_static_keys: bool,
 }
 
 impl Session {
@@ -144,6 +147,7 @@ impl Session {
             identity: FarIdentity {
                 peer_id: from.peer_id,
                 certificate_hash: from.certificate_hash,
+                has_static_keys: from.has_static_keys,
                 near_nonce: from.keys.near_nonce,
                 far_nonce: from.keys.far_nonce,
             },
@@ -183,6 +187,12 @@ impl Session {
 
     pub(crate) fn opened(&self) -> Instant {
         self.rtt.epoch()
+    }
+
+    /// Whether the far end has proven that its peer id is its own: its certificate has lasting keys, and a packet has come that only
+    /// who holds one of them can have made (RFC 7425 §4.3.3.5, §4.6.1).
+    pub(crate) fn is_proven(&self) -> bool {
+        self.identity.has_static_keys && self.is_confirmed
     }
 
     pub(crate) fn heard(&self) -> Instant {

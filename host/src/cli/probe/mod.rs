@@ -71,11 +71,15 @@ pub(super) struct ProbeArgs {
     /// As --no-hmac and --no-sequence: what the oldest clients do.
     #[arg(long)]
     plain: bool,
-    /// Use an identity with lasting Diffie-Hellman keys instead of one that makes a new key for each session.
+    /// Use an identity that makes a new key for each session. Without this option it has lasting Diffie-Hellman keys, and its peer id
+    /// can be shown by nobody else.
     #[arg(long)]
+    ephemeral: bool,
+    /// Use an identity with lasting Diffie-Hellman keys, as is done anyway.
+    #[arg(long, hide = true, conflicts_with = "ephemeral")]
     static_keys: bool,
     /// Be to others what a Flash Player is: as --plain, with one lasting key, in group 2. Peers that speak librtmfp take no other.
-    #[arg(long, conflicts_with = "static_keys")]
+    #[arg(long, conflicts_with = "ephemeral")]
     flash: bool,
     /// Write all traffic into this file, with its keys: whoever has the file can read everything.
     #[arg(long, value_name = "FILE")]
@@ -263,10 +267,10 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
     getrandom::fill(&mut seed).map_err(machine)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
     const GROUPS: [Group; 3] = [Group::Modp2, Group::Modp5, Group::Modp14];
-    let identity = Arc::new(match (args.flash, args.static_keys) {
+    let identity = Arc::new(match (args.flash, args.ephemeral) {
         (true, _) => Identity::fixed(&GROUPS[..1], &mut rng),
-        (_, true) => Identity::fixed(&GROUPS, &mut rng),
-        _ => Identity::ephemeral(&GROUPS, None, false, &mut rng),
+        (_, true) => Identity::ephemeral(&GROUPS, None, false, &mut rng),
+        _ => Identity::fixed(&GROUPS, &mut rng),
     });
     let id = identity.peer_id();
     let mut config = Config::peer(identity);

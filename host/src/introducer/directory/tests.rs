@@ -23,9 +23,14 @@ fn a_peer_comes_and_goes() {
     let directory = Directory::new();
     let (peer, one) = (id(1), owner(1, 2));
     assert_eq!(directory.lookup(&peer), None);
-    assert_eq!(directory.connect(peer, one, INSTANCE, address("[::ffff:192.0.2.1]:5")), None);
-    let mut expected =
-        Peer { owner: one, instance: INSTANCE, observed: address("192.0.2.1:5"), reported: SmallVec::new() };
+    assert_eq!(directory.connect(peer, one, INSTANCE, address("[::ffff:192.0.2.1]:5"), false), Arrival::Holds);
+    let mut expected = Peer {
+        owner: one,
+        instance: INSTANCE,
+        observed: address("192.0.2.1:5"),
+        reported: SmallVec::new(),
+        is_silent: false,
+    };
     assert_eq!(directory.lookup(&peer), Some(expected.clone()));
     assert_eq!(directory.lookup(&id(2)), None);
 
@@ -38,30 +43,134 @@ fn a_peer_comes_and_goes() {
     assert!(directory.lookup(&peer).unwrap().reported.is_empty());
 
     assert_eq!(directory.len(), 1);
-    assert!(directory.remove(&peer, one));
-    assert!(!directory.remove(&peer, one));
+    assert_eq!(directory.remove(&peer, one), Departure::Vacant);
+    assert_eq!(directory.remove(&peer, one), Departure::Nothing);
+    assert!(directory.is_empty());
+}
+
+fn holder(directory: &Directory, peer: PeerId) -> Option<SessionId> {
+    directory.lookup(&peer).map(|peer| peer.owner)
+}
+
+fn connect(directory: &Directory, peer: PeerId, owner: SessionId, is_proven: bool) -> Arrival {
+    directory.connect(peer, owner, INSTANCE, address("192.0.2.1:1"), is_proven)
+}
+
+#[test]
+fn who_has_proven_the_id_holds_it_at_once() {
+    let directory = Directory::new();
+    let (peer, old, new) = (id(1), owner(0, 7), owner(1, 7));
+    connect(&directory, peer, old, true);
+    directory.set_reported(&peer, old, &[address("10.0.0.1:1")]);
+    assert_eq!(directory.connect(peer, new, INSTANCE, address("192.0.2.2:2"), true), Arrival::Replaced(old));
+    assert!(!directory.set_observed(&peer, old, address("192.0.2.3:3")));
+    assert!(!directory.set_reported(&peer, old, &[address("10.0.0.3:3")]));
+    let now = directory.lookup(&peer).unwrap();
+    assert_eq!((now.owner, now.observed, now.reported.len()), (new, address("192.0.2.2:2"), 0));
+    assert_eq!(directory.len(), 1);
+
+    // The older one lives: it is found again, by what it has said of itself in the meantime.
+    let observed = address("192.0.2.3:3");
+    let succession = Succession { holder: old, observed, is_contested: false };
+    assert_eq!(directory.remove(&peer, new), Departure::Passed(succession));
+    let again = directory.lookup(&peer).unwrap();
+    assert_eq!((again.owner, again.observed, again.reported[0]), (old, observed, address("10.0.0.3:3")));
+    assert_eq!(directory.remove(&peer, old), Departure::Vacant);
+}
+
+#[test]
+fn a_copy_of_an_id_is_not_found_while_the_first_lives() {
+    let directory = Directory::new();
+    let (peer, first, copy) = (id(1), owner(0, 7), owner(1, 7));
+    connect(&directory, peer, first, false);
+    let waits = Arrival::Waits { holder: first, observed: address("192.0.2.1:1") };
+    assert_eq!(connect(&directory, peer, copy, false), waits);
+    assert!(!directory.set_reported(&peer, copy, &[address("10.0.0.3:3")]));
+    assert!(!directory.set_observed(&peer, copy, address("192.0.2.9:9")));
+    let found = directory.lookup(&peer).unwrap();
+    assert_eq!((found.owner, found.observed, found.reported.len()), (first, address("192.0.2.1:1"), 0));
+    assert_eq!(directory.remove(&peer, copy), Departure::Nothing, "it goes, and nothing is different");
+    assert_eq!(holder(&directory, peer), Some(first));
+
+    connect(&directory, peer, copy, false);
+    assert!(matches!(directory.remove(&peer, first), Departure::Passed(next) if next.holder == copy));
+    assert_eq!(directory.remove(&peer, copy), Departure::Vacant);
     assert!(directory.is_empty());
 }
 
 #[test]
-fn a_session_that_was_replaced_has_nothing_to_say() {
+fn an_id_whose_holder_keeps_silent_is_passed_on_and_given_back() {
     let directory = Directory::new();
-    let (peer, old, new) = (id(1), owner(0, 7), owner(1, 7));
-    directory.connect(peer, old, INSTANCE, address("192.0.2.1:1"));
-    directory.set_reported(&peer, old, &[address("10.0.0.1:1")]);
-    assert_eq!(directory.connect(peer, new, INSTANCE, address("192.0.2.2:2")), Some(old));
-    assert!(!directory.set_observed(&peer, old, address("192.0.2.3:3")));
-    assert!(!directory.set_reported(&peer, old, &[address("10.0.0.3:3")]));
-    assert!(!directory.remove(&peer, old));
-    let expected = Peer { owner: new, instance: INSTANCE, observed: address("192.0.2.2:2"), reported: SmallVec::new() };
-    assert_eq!(directory.lookup(&peer), Some(expected));
-    assert!(directory.remove(&peer, new));
+    let (peer, sessions) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3)]);
+    let [first, second, third] = sessions;
+    assert_eq!(directory.pass_over(&peer, first), None);
+    connect(&directory, peer, first, false);
+    assert_eq!(directory.pass_over(&peer, first), None, "nobody waits");
+    connect(&directory, peer, second, false);
+    assert_eq!(directory.pass_over(&peer, second), None, "it holds nothing");
+    let next = directory.pass_over(&peer, first).unwrap();
+    assert_eq!((next.holder, next.is_contested), (second, false), "the first is known to be silent");
+    connect(&directory, peer, third, false);
+    assert_eq!(holder(&directory, peer), Some(second));
+    assert_eq!(directory.pass_over(&peer, second).map(|next| next.holder), Some(third));
+    assert_eq!(directory.pass_over(&peer, third), None, "all others are silent too");
+    assert_eq!(directory.take_back(&peer, first).map(|next| next.holder), Some(first));
+    assert_eq!(directory.take_back(&peer, second), None, "the first lives");
+    assert_eq!(directory.take_back(&peer, first), None, "it has it");
+    assert_eq!(holder(&directory, peer), Some(first));
+    // The newest of those who are not silent is next.
+    assert!(
+        matches!(directory.remove(&peer, first), Departure::Passed(next) if next.holder == third && next.is_contested)
+    );
+    assert_eq!(directory.remove(&peer, second), Departure::Nothing);
+    assert_eq!(directory.remove(&peer, third), Departure::Vacant);
+    assert_eq!(
+        directory.shard(directory.hash(&peer)).0.read().unwrap().rivals.as_ref().map(|rivals| rivals.len()),
+        None
+    );
+}
+
+#[test]
+fn those_who_wait_are_few_and_the_silent_are_forgotten_first() {
+    let directory = Directory::new();
+    let peer = id(1);
+    for number in 0..=4 {
+        connect(&directory, peer, owner(0, number), false);
+    }
+    directory.set_silent(&peer, owner(0, 3), true);
+    connect(&directory, peer, owner(0, 5), false);
+    connect(&directory, peer, owner(0, 6), false);
+    // 3 was silent, and 1 waited longest.
+    let mut order = Vec::new();
+    while let Some(holder) = holder(&directory, peer) {
+        order.push(holder);
+        directory.remove(&peer, holder);
+    }
+    assert_eq!(order, [0, 6, 5, 4, 2].map(|number| owner(0, number)));
+    assert_eq!(order.len(), 1 + MAX_WAITING);
+}
+
+#[test]
+fn a_silent_holder_is_known_as_such_and_keeps_its_id() {
+    let directory = Directory::new();
+    let (peer, own) = (id(1), owner(0, 1));
+    connect(&directory, peer, own, false);
+    for is_silent in [false, true, true, false, true] {
+        directory.set_silent(&peer, own, is_silent);
+        assert_eq!(directory.lookup(&peer).unwrap().is_silent, is_silent);
+    }
+    directory.set_silent(&id(2), own, true);
+    directory.set_silent(&peer, owner(0, 2), true);
+    assert!(directory.lookup(&peer).unwrap().is_silent && directory.lookup(&id(2)).is_none());
+    assert_eq!(directory.remove(&peer, own), Departure::Vacant);
+    connect(&directory, peer, own, false);
+    assert!(!directory.lookup(&peer).unwrap().is_silent);
 }
 
 #[test]
 fn reported_addresses_are_bounded_and_distinct() {
     let directory = Directory::new();
-    directory.connect(id(1), owner(0, 1), INSTANCE, address("192.0.2.1:1"));
+    directory.connect(id(1), owner(0, 1), INSTANCE, address("192.0.2.1:1"), false);
     let many: Vec<SocketAddr> = (0..100u8).map(|number| SocketAddr::from(([10, 0, 0, number / 2], 1))).collect();
     directory.set_reported(&id(1), owner(0, 1), &many);
     let reported = directory.lookup(&id(1)).unwrap().reported;
@@ -73,7 +182,7 @@ fn reported_addresses_are_bounded_and_distinct() {
 fn translation_is_known_only_from_reports() {
     let directory = Directory::new();
     let (peer, own) = (id(1), owner(0, 1));
-    directory.connect(peer, own, INSTANCE, address("192.0.2.1:1"));
+    directory.connect(peer, own, INSTANCE, address("192.0.2.1:1"), false);
     let translated = || directory.lookup(&peer).unwrap().is_translated();
     assert!(!translated());
     directory.set_reported(&peer, own, &[address("10.0.0.1:1")]);
@@ -96,14 +205,14 @@ fn memory_is_bounded_per_peer_and_given_back() {
     assert!(empty <= 16 * 1024, "{empty}");
     let count = 60_000;
     for number in 0..count {
-        directory.connect(id(number), owner(0, number), INSTANCE, address("192.0.2.1:1"));
+        directory.connect(id(number), owner(0, number), INSTANCE, address("192.0.2.1:1"), false);
     }
     assert_eq!(directory.len(), count as usize);
     // Twice the entries and a byte for each place, at the most: tables double at 7/8.
     let full = directory.allocated();
     assert!(full <= 160 * count as usize, "{full}");
     for number in 0..count {
-        assert!(directory.remove(&id(number), owner(0, number)));
+        assert_eq!(directory.remove(&id(number), owner(0, number)), Departure::Vacant);
     }
     let left = directory.allocated();
     assert!(left <= empty + SHARDS * 2 * SMALL * 66, "{left}");
@@ -122,23 +231,24 @@ fn many_threads_see_whole_entries_and_lose_none() {
     const ROUNDS: u32 = 60;
     const WRITERS: u8 = 4;
     let directory = Directory::new();
-    let (replaced, removed, next, done) =
+    let (entered, vacated, next, done) =
         (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU32::new(1), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for worker in 0..WRITERS {
-            let (directory, replaced, removed, next, done) = (&directory, &replaced, &removed, &next, &done);
+            let (directory, entered, vacated, next, done) = (&directory, &entered, &vacated, &next, &done);
             scope.spawn(move || {
                 for _ in 0..ROUNDS {
                     let sessions: Vec<(u32, SessionId)> =
                         (0..PEERS).map(|peer| (peer, owner(worker, next.fetch_add(1, Ordering::Relaxed)))).collect();
                     for (peer, own) in &sessions {
                         let (observed, reported) = addresses_of(own.get());
-                        let before = directory.connect(id(*peer), *own, INSTANCE, observed);
-                        replaced.fetch_add(usize::from(before.is_some()), Ordering::Relaxed);
+                        let arrival = directory.connect(id(*peer), *own, INSTANCE, observed, peer % 2 == 0);
+                        entered.fetch_add(usize::from(arrival == Arrival::Holds), Ordering::Relaxed);
                         directory.set_reported(&id(*peer), *own, &reported);
                     }
                     for (peer, own) in &sessions {
-                        removed.fetch_add(usize::from(directory.remove(&id(*peer), *own)), Ordering::Relaxed);
+                        let departure = directory.remove(&id(*peer), *own);
+                        vacated.fetch_add(usize::from(departure == Departure::Vacant), Ordering::Relaxed);
                     }
                 }
                 done.fetch_add(1, Ordering::Release);
@@ -157,8 +267,7 @@ fn many_threads_see_whole_entries_and_lose_none() {
             });
         }
     });
-    // Whoever connected a peer last also removed it.
-    assert!(directory.is_empty());
-    let connects = PEERS as usize * ROUNDS as usize * usize::from(WRITERS);
-    assert_eq!(replaced.load(Ordering::Relaxed) + removed.load(Ordering::Relaxed), connects);
+    // No worker has two sessions of a peer at a time, so nobody had to be forgotten; and who came has gone.
+    assert!(directory.is_empty() && usize::from(WRITERS) <= 1 + MAX_WAITING);
+    assert_eq!(entered.load(Ordering::Relaxed), vacated.load(Ordering::Relaxed));
 }

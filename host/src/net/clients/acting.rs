@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
 use rtmfp::{Endpoint, InterfaceId, SessionId, SessionInfo};
 
+use super::identities;
 use super::policy::client_id;
 use super::{CLOSE_PATIENCE, Client, Closing, Services};
 use crate::apps::message::{AppEvent, ClientInfo};
@@ -16,7 +17,7 @@ use crate::flash::amf::Value;
 use crate::flash::client::CLIENT_ADDRESS;
 use crate::flash::peer_info::behind_nat;
 use crate::flash::server::{Action, AnswerError, Call, ConnectRequest, Rejection};
-use crate::introducer::Counter;
+use crate::introducer::{Arrival, Counter};
 use crate::log;
 use crate::net::listener::Listener;
 use crate::net::mail::MailSender;
@@ -37,6 +38,7 @@ pub(super) struct Acting<'a> {
     pub(super) actions: &'a mut Vec<Action>,
     pub(super) doomed: &'a mut BTreeSet<(Instant, SessionId)>,
     pub(super) deferred: &'a mut BTreeSet<(Instant, SessionId)>,
+    pub(super) quiet: &'a mut BTreeSet<(Instant, SessionId)>,
 }
 
 impl Acting<'_> {
@@ -190,8 +192,21 @@ impl Acting<'_> {
         }
         let app = seat.instance().name();
         tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
-        self.services.directory.connect(*peer, session, seat.instance().id().0, info.far_address);
-        self.services.announce(*peer, session);
+        let (peer, instance, address) = (*peer, seat.instance().id().0, info.far_address);
+        match self.services.directory.connect(peer, session, instance, address, info.is_proven) {
+            Arrival::Holds | Arrival::Replaced(_) => self.services.announce(peer, session),
+            Arrival::Waits { holder, observed } => {
+                tracing::info!(
+                    %session,
+                    %peer,
+                    %address,
+                    %holder,
+                    holder_address = %observed,
+                    "client shows the id of another, and proves nothing: not found by it while the other lives"
+                );
+                identities::contest(self.mailboxes, self.services, peer, holder);
+            }
+        }
         self.advise_keepalive(client, &[]);
     }
 
@@ -233,6 +248,12 @@ impl Acting<'_> {
         let is_translated = behind_nat(info.far_address, reported);
         let keepalive = if is_translated { rtmfp.keepalive_nat } else { rtmfp.keepalive_no_nat };
         let millis = |period: Duration| u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+        client.silence.interval = millis(keepalive.server);
+        if client.silence.due.is_none() && client.connection.is_connected() {
+            let due = self.now + keepalive.server;
+            client.silence.due = Some(due);
+            self.quiet.insert((due, self.session));
+        }
         client.connection.set_keepalive_timers(millis(keepalive.server), millis(keepalive.peers), self.actions);
     }
 }

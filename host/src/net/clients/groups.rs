@@ -18,7 +18,7 @@ use crate::groups::GroupDigest;
 use crate::groups::bootstrap::Hint;
 use crate::groups::channel::{self, GroupChannels, JoinRefused, Limits};
 use crate::groups::membership::{Choice, TooManyGroups};
-use crate::introducer::{Counter, WorkerCounters};
+use crate::introducer::{Counter, Directory, WorkerCounters};
 use crate::net::mail::{Mail, MailSender};
 use crate::policy::native::{GroupChange, MemberChoice, Place};
 
@@ -43,6 +43,8 @@ struct Membership {
     is_told: bool,
     /// Whether a plugin has done what there was to do.
     is_handled: bool,
+    /// Another session, which holds the client's id, is in the group by that id: this one is when it holds the id itself.
+    is_waiting: bool,
 }
 
 impl ClientGroups {
@@ -74,6 +76,7 @@ struct Bookkeeping<'a> {
     session: SessionId,
     counters: &'a WorkerCounters,
     mailboxes: &'a [MailSender],
+    directory: &'a Directory,
 }
 
 impl<'a> Bookkeeping<'a> {
@@ -85,16 +88,26 @@ impl<'a> Bookkeeping<'a> {
     ) -> Option<Self> {
         let (peer, seat) = place?;
         let counters = services.counters.worker(session.prefix());
-        Some(Self { instance: seat.instance(), peer: *peer, session, counters, mailboxes })
+        let directory = &services.directory;
+        Some(Self { instance: seat.instance(), peer: *peer, session, counters, mailboxes, directory })
     }
 
     /// Enters that the client is in a group, and has members told of each other: by the application's policy, or by the built-in
     /// bootstrap, which tells the newcomer of its neighbours, and them of it.
     fn join(&self, groups: &mut ClientGroups, group: GroupDigest) -> Result<(), TooManyGroups> {
-        self.instance.with_groups(|all| all.join(group, self.peer, self.session))?;
-        self.counters.add(Counter::GroupJoins);
+        let is_entered = self.instance.with_groups(|all| match all.handle(&group, &self.peer) {
+            Some(other) if other != self.session && !self.holds_id() => Ok(false),
+            _ => all.join(group, self.peer, self.session).map(|_| true),
+        })?;
         groups.joined += 1;
         let number = groups.joined;
+        if !is_entered {
+            let membership =
+                Membership { number, group, sending: None, is_told: false, is_handled: false, is_waiting: true };
+            groups.memberships.push(membership);
+            return Ok(());
+        }
+        self.counters.add(Counter::GroupJoins);
         let settings = self.instance.settings();
         let is_handled = self.ask_plugins_of_join(group);
         let (is_told, is_built_in) = match settings.join_leave_events {
@@ -105,7 +118,7 @@ impl<'a> Bookkeeping<'a> {
                 (is_told, !is_told && settings.policy.on_failure == Fallback::Continue)
             }
         };
-        groups.memberships.push(Membership { number, group, sending: None, is_told, is_handled });
+        groups.memberships.push(Membership { number, group, sending: None, is_told, is_handled, is_waiting: false });
         let mut hints = Vec::new();
         if is_built_in {
             self.instance.with_groups(|all| all.hints_for_newcomer(&group, self.peer, &mut hints));
@@ -116,8 +129,16 @@ impl<'a> Bookkeeping<'a> {
         Ok(())
     }
 
+    /// Whether the client is the one that is found by its id.
+    fn holds_id(&self) -> bool {
+        self.directory.lookup(&self.peer).is_some_and(|known| known.owner == self.session)
+    }
+
     /// Enters that the client is in a group no more, and has those told of each other whom that makes neighbours.
     fn leave(&self, membership: &Membership) {
+        if membership.is_waiting {
+            return;
+        }
         let group = membership.group;
         let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None && !membership.is_handled;
         let mut hints = Vec::new();
@@ -272,6 +293,24 @@ impl Clients {
         let place = client.place.as_ref();
         if let Some(bookkeeping) = Bookkeeping::new(place, session, &self.services, &self.mailboxes) {
             groups.memberships.drain(..).for_each(|membership| bookkeeping.leave(&membership));
+        }
+    }
+
+    /// A client holds its id now, which another session held: where that was in a group by the id, the client is from now on.
+    pub(super) fn enter_groups(&mut self, session: SessionId, peer: PeerId) {
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        let Some(groups) = &mut client.groups else { return };
+        let place = client.place.as_ref().filter(|(own, _)| *own == peer);
+        let Some(bookkeeping) = Bookkeeping::new(place, session, &self.services, &self.mailboxes) else { return };
+        for membership in std::mem::take(&mut groups.memberships) {
+            let group = membership.group;
+            if membership.is_waiting {
+                // There is a bound to the groups of one id, whatever the sessions: what is over it is waited for no longer.
+                let _ = bookkeeping.join(groups, group);
+            } else {
+                let _ = bookkeeping.instance.with_groups(|all| all.join(group, peer, session));
+                groups.memberships.push(membership);
+            }
         }
     }
 

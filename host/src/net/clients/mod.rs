@@ -3,8 +3,10 @@
 mod acting;
 mod addresses;
 mod groups;
+mod identities;
 mod plugins;
 mod policy;
+mod silence;
 mod work;
 
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +21,8 @@ use smallvec::SmallVec;
 use acting::Acting;
 use addresses::Changes;
 use groups::ClientGroups;
+use identities::Doubts;
+use silence::Silence;
 
 use super::announcer::{Announcer, Told};
 use super::listener::Listener;
@@ -100,6 +104,7 @@ struct Client {
     closing: Option<Box<Closing>>,
     /// How often it has changed its addresses, if it has.
     changes: Option<Box<Changes>>,
+    silence: Silence,
 }
 
 /// What there is between a client and the policy of its application.
@@ -129,6 +134,10 @@ pub(super) struct Clients {
     doomed: BTreeSet<(Instant, SessionId)>,
     /// When to pass on what clients say of their addresses, if that was too soon.
     deferred: BTreeSet<(Instant, SessionId)>,
+    /// When to look whether which client still speaks.
+    quiet: BTreeSet<(Instant, SessionId)>,
+    /// Sessions whose ids others show too.
+    doubts: Doubts,
     /// When to look for idle clients next.
     idle_check: Instant,
     /// What waits for plugins.
@@ -148,6 +157,8 @@ impl Clients {
             clients: HashMap::new(),
             doomed: BTreeSet::new(),
             deferred: BTreeSet::new(),
+            quiet: BTreeSet::new(),
+            doubts: Doubts::default(),
             pendings: Pendings::default(),
             actions: Vec::new(),
         }
@@ -200,14 +211,13 @@ impl Clients {
             }
             Event::Closed { session, reason } => {
                 self.leave_all_groups(session);
+                self.forget_silence(session);
                 self.tell(session, |client| AppEvent::Disconnect { client });
                 self.tell_plugins_gone(session, &reason.to_string());
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
-                    if let Some((peer, _)) = client.place
-                        && self.services.directory.remove(&peer, session)
-                    {
-                        self.services.announce(peer, session);
+                    if let Some((peer, _)) = client.place {
+                        self.give_up_id(peer, session);
                     }
                     tracing::info!(%session, %reason, was_connected, "client gone");
                 }
@@ -223,7 +233,8 @@ impl Clients {
             Event::Overspent { session, is_persistent } => {
                 self.overspent(now, endpoint, ports, session, is_persistent);
             }
-            Event::OpenFailed { .. } | Event::Pong { .. } | Event::Keys { .. } => (),
+            Event::Pong { session, .. } => self.answered(session),
+            Event::OpenFailed { .. } | Event::Keys { .. } => (),
             // The worker's own.
             Event::Lookup(_) | Event::Keying(_) => (),
         }
@@ -250,6 +261,7 @@ impl Clients {
                 dealings: None,
                 closing: None,
                 changes: None,
+                silence: Silence::default(),
             })
         });
         let actions = &mut self.actions;
@@ -327,6 +339,7 @@ impl Clients {
             pendings: &mut self.pendings,
             actions: &mut self.actions,
             doomed: &mut self.doomed,
+            quiet: &mut self.quiet,
             deferred: &mut self.deferred,
         };
         work(&mut acting, client);
@@ -354,6 +367,7 @@ impl Clients {
                     actions: &mut self.actions,
                     doomed: &mut self.doomed,
                     deferred: &mut self.deferred,
+                    quiet: &mut self.quiet,
                 };
                 context.act(client, action);
             }
@@ -382,6 +396,8 @@ impl Clients {
             endpoint.close(now, session);
         }
         self.pass_on_deferred(now, endpoint, ports);
+        self.check_doubts(now, endpoint);
+        self.check_silence(now, endpoint);
         if now >= self.idle_check {
             self.idle_check = now + self.services.applications.config().server.idle_check_interval;
             self.close_idle(now, endpoint, ports);
@@ -399,7 +415,14 @@ impl Clients {
     /// When [`Self::handle_timeout`] is to be called next, or plugins have had their time.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let first = |times: &BTreeSet<(Instant, SessionId)>| times.first().map(|(at, _)| *at);
-        let times = [first(&self.doomed), first(&self.deferred), self.pendings.next_timeout(), Some(self.idle_check)];
+        let times = [
+            first(&self.doomed),
+            first(&self.deferred),
+            first(&self.quiet),
+            self.doubts.next_timeout(),
+            self.pendings.next_timeout(),
+            Some(self.idle_check),
+        ];
         times.into_iter().flatten().min()
     }
 

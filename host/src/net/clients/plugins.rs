@@ -135,6 +135,7 @@ impl Clients {
             actions: &mut self.actions,
             doomed: &mut self.doomed,
             deferred: &mut self.deferred,
+            quiet: &mut self.quiet,
         };
         acting.resume(client, waiting, refused);
         self.act(now, endpoint, ports, session);

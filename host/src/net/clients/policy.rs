@@ -62,6 +62,7 @@ impl Clients {
             actions: &mut self.actions,
             doomed: &mut self.doomed,
             deferred: &mut self.deferred,
+            quiet: &mut self.quiet,
         };
         match command {
             AppCommand::Accept { .. } => acting.accept(client, None),

@@ -83,12 +83,14 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let seat = applications.admit(0, &request, IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, mut receiver)) = (Counters::new(1), mailbox());
     let mailboxes: [mpsc::Sender<Mail>; 1] = [sender];
+    let directory = Directory::new();
     let bookkeeping = |number: u8| Bookkeeping {
         instance: seat.instance(),
         peer: PeerId([number; 32]),
         session: SessionId::from_wire(number.into()),
         counters: counters.worker(0),
         mailboxes: &mailboxes,
+        directory: &directory,
     };
     let mut clients = [1, 2].map(|number| (bookkeeping(number), ClientGroups::new(Instant::now())));
     for group in 0..3 {

@@ -230,6 +230,11 @@ impl Server {
         Ok(pending)
     }
 
+    /// The configuration that holds now.
+    pub fn config(&self) -> Arc<Config> {
+        self.services.applications.config()
+    }
+
     /// What the plugins have counted, and what the server has counted of them.
     pub fn plugin_figures(&self) -> Vec<Figure> {
         self.services.applications.plugins().figures()
@@ -360,9 +365,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     if old.server.registry != new.server.registry {
         pending.push("the registry");
-    }
-    if old.server.admin != new.server.admin {
-        pending.push("the administration");
     }
     if host_names(old) != host_names(new) {
         pending.push("the names of virtual hosts in endpoint discriminators");

@@ -22,3 +22,9 @@ fn strangers_neither_forge_lines_of_the_log_nor_flood_it() {
 fn slow_calls_and_reloads_hold_up_no_other_application() {
     independent::run("sharing.py", &[]);
 }
+
+#[test]
+fn a_broken_application_never_opens() {
+    let said = independent::run("closed.py", &[]);
+    assert!(said.is_none_or(|said| said.contains("closed")));
+}

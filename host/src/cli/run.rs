@@ -1,14 +1,14 @@
 //! `introd run`: the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Loaded};
-use crate::log::{self, CONFIGURATION};
+use super::configuration;
+use crate::log;
 use crate::server::{DEFAULT_PORT, Server, ServerSettings};
 
 #[derive(Args)]
@@ -46,7 +46,8 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     log::start("info", args.log_limit);
-    let loaded = load(args.conf.as_deref())?;
+    let loaded = configuration::load_at_start(args.conf.as_deref()).context("nothing was started")?;
+    let mut files = loaded.files;
     let recorder = super::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
         recorder: recorder.clone(),
@@ -67,7 +68,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
-                _ = hangup.recv() => reload(&server, args.conf.as_deref()),
+                _ = hangup.recv() => log::say(&configuration::reload(&server, args.conf.as_deref(), &mut files)),
             }
         }
         log::say(&format!("introd stops: closing {} clients\n", server.peers()));
@@ -84,41 +85,6 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
-}
-
-/// Reads the configuration; says what is odd about it.
-fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
-    let mut loaded = Config::load(dir)
-        .map_err(|problems| anyhow::anyhow!("the configuration is not in order; nothing was started\n{problems}"))?;
-    for host in loaded.config.resolve_hosts() {
-        tracing::warn!(target: CONFIGURATION, host, "an access rule names a host that has no address now: it matches nobody");
-    }
-    for warning in &loaded.warnings {
-        tracing::warn!(target: CONFIGURATION, "{warning}");
-    }
-    for broken in &loaded.broken {
-        for problem in &broken.problems {
-            tracing::error!(target: CONFIGURATION, "{problem}");
-        }
-        tracing::error!(target: CONFIGURATION, "application {} runs with the settings of its virtual host", broken.application);
-    }
-    Ok(loaded)
-}
-
-/// SIGHUP: takes on what the files say now. Nobody is disconnected; a broken configuration changes nothing.
-fn reload(server: &Server, dir: Option<&Path>) {
-    match load(dir).and_then(|loaded| Ok(server.reconfigure(loaded.config)?)) {
-        Ok(pending) => {
-            log::say("introd has read its configuration anew\n");
-            for what in pending {
-                tracing::warn!(target: CONFIGURATION, "at the next start only: {what}");
-            }
-        }
-        Err(error) => {
-            tracing::error!(target: CONFIGURATION, "the old configuration stays: {error:#}");
-            log::say("introd keeps its old configuration\n");
-        }
-    }
 }
 
 /// Says where the server listens, and what to do next.

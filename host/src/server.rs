@@ -279,6 +279,11 @@ pub struct Reconfiguration {
 }
 
 impl Reconfiguration {
+    /// The configuration that holds now.
+    pub fn config(&self) -> Arc<Config> {
+        self.services.applications.config()
+    }
+
     /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
     /// from now on, and nobody is disconnected. Gives back what takes effect at the next start only.
     ///
@@ -391,9 +396,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     if old.server.registry != new.server.registry {
         pending.push("the registry");
-    }
-    if old.server.admin != new.server.admin {
-        pending.push("the administration");
     }
     if host_names(old) != host_names(new) {
         pending.push("the names of virtual hosts in endpoint discriminators");

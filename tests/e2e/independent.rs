@@ -27,3 +27,9 @@ fn slow_calls_and_reloads_hold_up_no_other_application() {
 fn ids_are_not_lost_to_copies_and_those_who_vanish_are_not_in_the_way() {
     independent::run("identities.py", &[]);
 }
+
+#[test]
+fn a_broken_application_never_opens() {
+    let said = independent::run("closed.py", &[]);
+    assert!(said.is_none_or(|said| said.contains("closed")));
+}

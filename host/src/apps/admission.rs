@@ -34,6 +34,14 @@ pub enum Refusal {
     /// There is no such application, and the virtual host wants them registered.
     #[error("there is no application {0}")]
     NoApplication(String),
+    /// The application turns everybody away: something in its folder is wrong. Clients are not told what.
+    #[error("the application {application} is not available")]
+    Closed {
+        /// Its name.
+        application: String,
+        /// What is wrong, for the log.
+        reason: Arc<str>,
+    },
     /// The virtual host has all the clients that it may.
     #[error("the server is full")]
     TooManyConnections,
@@ -50,6 +58,14 @@ impl Refusal {
             _ => "NetConnection.Connect.Rejected",
         };
         Rejection::new(code, format!("[ Server.Reject ] : {self}"))
+    }
+
+    /// What the log says: with what clients are not told.
+    pub fn for_log(&self) -> String {
+        match self {
+            Self::Closed { reason, .. } => format!("{self}: {reason}"),
+            _ => self.to_string(),
+        }
     }
 }
 
@@ -69,6 +85,10 @@ impl Applications {
         if !vhost.accepts(application) {
             return Err(Refusal::NoApplication(application.clone()));
         }
+        let registered = vhost.applications.get(application);
+        if let Some(reason) = registered.and_then(|registered| registered.closed.clone()) {
+            return Err(Refusal::Closed { application: application.clone(), reason });
+        }
         let name = InstanceName {
             adaptor: adaptor.name.clone(),
             vhost: vhost.name.clone(),
@@ -76,8 +96,7 @@ impl Applications {
             instance: request.path.instance.clone(),
         };
         let limits = Limits { connections: vhost.max_connections, instances: vhost.max_app_instances };
-        let folder = vhost.applications.get(application).map(|registered| registered.folder.as_path());
-        let instance = self.enter(name, Arc::clone(vhost.application(application)), folder, limits)?;
+        let instance = self.enter(name, Arc::clone(vhost.application(application)), registered, limits)?;
         Ok(Seat { applications: Arc::clone(self), instance })
     }
 }

@@ -83,13 +83,13 @@ impl Applications {
         for adaptor in config.all_adaptors() {
             for vhost in adaptor.all_vhosts() {
                 for (application, registered) in &vhost.applications {
-                    if !registered.settings.load_on_startup {
+                    if !registered.settings.load_on_startup || registered.closed.is_some() {
                         continue;
                     }
                     let name = InstanceName::first(&adaptor.name, &vhost.name, application);
                     let limits = Limits { connections: None, instances: vhost.max_app_instances };
                     let settings = Arc::clone(&registered.settings);
-                    match self.open(&mut self.table(), name, settings, Some(&registered.folder), limits) {
+                    match self.open(&mut self.table(), name, settings, Some(registered), limits) {
                         Ok(instance) => tracing::info!(app = %instance.name(), "opened at the start"),
                         Err(refusal) => tracing::warn!(application, %refusal, "not opened at the start"),
                     }

@@ -37,7 +37,7 @@ pub struct InstanceName {
 
 impl InstanceName {
     /// The instance of an application that clients get who name none.
-    pub(super) fn first(adaptor: &str, vhost: &str, application: &str) -> Self {
+    pub fn first(adaptor: &str, vhost: &str, application: &str) -> Self {
         Self {
             adaptor: adaptor.to_owned(),
             vhost: vhost.to_owned(),
@@ -120,7 +120,7 @@ impl Instance {
                 LookupMode::None => false,
                 LookupMode::Partial => self.actor.is_some(),
                 // Without a script nobody is introduced at all.
-                LookupMode::All => true,
+                LookupMode::All | LookupMode::Denied => true,
             }
     }
 
@@ -187,6 +187,13 @@ impl Instance {
 
     pub(super) fn forget_plugins(&self) {
         self.plugins.store(Chain::default());
+    }
+
+    /// Other access rules hold from now on; all else stays.
+    pub(super) fn set_door(&self, door: Option<Door>) {
+        let is_barring = is_barring(&self.settings.load(), door.as_ref());
+        self.door.store(door.map(Arc::new));
+        self.is_barring.store(is_barring, Ordering::Release);
     }
 
     pub(super) fn reconfigure(&self, settings: Arc<Application>, plugins: Chain, door: Option<Door>) {

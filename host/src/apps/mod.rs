@@ -13,7 +13,6 @@ pub mod message;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -28,7 +27,7 @@ pub use caretaker::{Caretaker, ScriptFiles};
 pub use guards::Guards;
 pub use instance::{Instance, InstanceId, InstanceName};
 
-use crate::config::{Access, Application, Config, LookupsFrom};
+use crate::config::{Access, Application, Config, LookupMode, LookupsFrom, Registered};
 use crate::policy::native::Plugins;
 
 /// The applications of a server, shared by its workers.
@@ -90,6 +89,13 @@ impl Applications {
         self.has_adaptor_rules.store(has_adaptor_rules(&config), Ordering::Release);
         for instance in self.table().instances.values() {
             let settings = settings_of(&config, instance.name());
+            // An application that stays as it was keeps its script as it is. One that turns clients away now leaves those that it
+            // has with the settings that they came under.
+            if Arc::ptr_eq(&settings, &instance.settings()) || settings.peer_lookup_events == LookupMode::Denied {
+                instance.set_door(Door::of(&config, instance.name()));
+                self.guards.set(instance.id(), instance.has_say());
+                continue;
+            }
             let plugins = self.plugins.chain(&settings.plugins);
             instance.reconfigure(settings, plugins, Door::of(&config, instance.name()));
             self.guards.set(instance.id(), instance.has_say());
@@ -175,7 +181,7 @@ impl Applications {
         &self,
         name: InstanceName,
         settings: Arc<Application>,
-        folder: Option<&Path>,
+        registered: Option<&Registered>,
         limits: Limits,
     ) -> Result<Arc<Instance>, Refusal> {
         let mut table = self.table();
@@ -184,7 +190,7 @@ impl Applications {
         if limits.connections.is_some_and(|most| clients >= most) {
             return Err(Refusal::TooManyConnections);
         }
-        let instance = self.open(&mut table, name, settings, folder, limits)?;
+        let instance = self.open(&mut table, name, settings, registered, limits)?;
         table.vhosts.entry(vhost).or_default().clients += 1;
         instance.enter();
         self.clients.fetch_add(1, Ordering::Relaxed);
@@ -197,7 +203,7 @@ impl Applications {
         table: &mut Table,
         name: InstanceName,
         settings: Arc<Application>,
-        folder: Option<&Path>,
+        registered: Option<&Registered>,
         limits: Limits,
     ) -> Result<Arc<Instance>, Refusal> {
         if let Some(instance) = table.instances.get(&name).cloned() {
@@ -212,10 +218,10 @@ impl Applications {
         if limits.instances.is_some_and(|most| instances >= most) {
             return Err(Refusal::TooManyInstances);
         }
+        let actor = self.actor_of(&name, &settings, registered)?;
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         let slot = by_id.vacant_entry();
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
-        let actor = self.actors.as_ref().zip(folder).and_then(|(actors, folder)| actors.open(&name, folder, &settings));
         let plugins = self.plugins.chain(&settings.plugins);
         let door = Door::of(&self.config(), &name);
         let instance = Arc::new(Instance::new(id, name.clone(), settings, plugins, actor, door));
@@ -224,6 +230,22 @@ impl Applications {
         table.vhosts.entry(vhost).or_default().instances += 1;
         table.instances.insert(name, Arc::clone(&instance));
         Ok(instance)
+    }
+
+    /// The policy for a new instance, if its application has one. An application does not run without the script that it has.
+    fn actor_of(
+        &self,
+        name: &InstanceName,
+        settings: &Arc<Application>,
+        registered: Option<&Registered>,
+    ) -> Result<Option<Arc<dyn Actor>>, Refusal> {
+        let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
+        let actor = actors.open(name, &registered.folder, settings);
+        if actor.is_none() && registered.has_script {
+            let reason = format!("{}: its script is gone, or cannot be started", registered.folder.display());
+            return Err(Refusal::Closed { application: name.application.clone(), reason: reason.into() });
+        }
+        Ok(actor)
     }
 
     /// Takes an instance out of the table, and its policy to its end.

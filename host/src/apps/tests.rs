@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -130,7 +131,7 @@ fn an_instance_with_a_script_has_a_say_in_mode_partial() {
     let vhost = &mut config.default_adaptor.default_vhost;
     Arc::make_mut(&mut vhost.defaults).peer_lookup_events = LookupMode::Partial;
     let settings = Arc::clone(&vhost.defaults);
-    vhost.applications.insert("a".to_owned(), crate::config::Registered { folder: "/nonexistent".into(), settings });
+    vhost.applications.insert("a".to_owned(), crate::config::Registered::new("/nonexistent".into(), settings));
     let plugins = Arc::new(Plugins::new(1));
     let applications = Arc::new(Applications::new(config, Some(Arc::new(Makes::default())), plugins));
     let with = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
@@ -184,7 +185,7 @@ fn with_policies(change: impl FnOnce(&mut Application)) -> (Arc<Applications>, A
     let vhost = &mut config.default_adaptor.default_vhost;
     let mut settings = Application::clone(vhost.application("app"));
     change(&mut settings);
-    let registered = crate::config::Registered { folder: "app".into(), settings: Arc::new(settings) };
+    let registered = crate::config::Registered::new("app".into(), Arc::new(settings));
     vhost.applications.insert("app".to_owned(), registered);
     let made = Arc::new(Makes::default());
     (Arc::new(Applications::new(config, Some(made.clone()), Arc::new(Plugins::new(1)))), made)

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::configuration;
+use crate::config::Config;
+use crate::policy::native::Library;
+
 #[derive(Args)]
 pub(super) struct CheckConfigArgs {
     /// The folder to read [default: conf, if there is one; else the built-in defaults].
@@ -12,7 +16,26 @@ pub(super) struct CheckConfigArgs {
 }
 
 pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    let is_in_order = crate::config::check(args.conf.as_deref(), &mut std::io::stdout().lock())?;
+    let mut is_in_order = crate::config::check(args.conf.as_deref(), &mut std::io::stdout().lock())?;
+    if let Ok(mut loaded) = Config::load(args.conf.as_deref()) {
+        for host in loaded.config.resolve_hosts() {
+            let matters = configuration::matters(&host);
+            is_in_order &= !matters;
+            super::say(&format!("{}: {host}\n", if matters { "error" } else { "warning" }));
+        }
+        for (application, failure) in configuration::scripts_that_do_not_load(&loaded.config) {
+            is_in_order = false;
+            super::say(&format!(
+                "error: application {application} turns clients away until its script loads: {failure}\n"
+            ));
+        }
+        for (plugin, _) in loaded.config.plugins() {
+            if let Err(error) = Library::load(&plugin.path) {
+                is_in_order = false;
+                super::say(&format!("error: the server does not start: {error}\n"));
+            }
+        }
+    }
     anyhow::ensure!(is_in_order, "the configuration is not in order");
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check_config;
+mod configuration;
 mod plugins;
 mod probe;
 mod run;

@@ -43,7 +43,7 @@ fn configured(dir: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
     let loaded =
         Config::load(dir).map_err(|problems| anyhow::anyhow!("the configuration is not in order\n{problems}"))?;
     let config = loaded.config;
-    let mut files: Vec<PathBuf> = config.plugins().map(|plugin| plugin.path.clone()).collect();
+    let mut files: Vec<PathBuf> = config.plugins().map(|(plugin, _)| plugin.path.clone()).collect();
     files.extend(config.server.registry.plugin.clone());
     let folder = std::fs::read_dir(config.root.join("plugins")).into_iter().flatten().flatten();
     let libraries = folder.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == "so"));

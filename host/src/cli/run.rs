@@ -1,16 +1,17 @@
 //! `introd run`: the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Loaded};
+use super::configuration;
 use crate::liveness::{self, AtStandstill, Supervisor};
-use crate::log::{self, CONFIGURATION};
+use crate::log;
 use crate::server::{DEFAULT_PORT, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
 
 /// Less than the smallest server takes: what finds none may panic, and not say why.
@@ -56,7 +57,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     raise_descriptor_limit();
     has_spare_descriptors(MIN_DESCRIPTORS)
         .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
-    let loaded = load(args.conf.as_deref())?;
+    let loaded = configuration::load_at_start(args.conf.as_deref()).context("nothing was started")?;
+    let files = Arc::new(Mutex::new(loaded.files));
     let recorder = super::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
         recorder: recorder.clone(),
@@ -96,7 +98,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             }
             if is_reload_wanted && reloading.is_none() {
                 is_reload_wanted = false;
-                reloading = start_reload(server.reconfiguration(), args.conf.clone());
+                reloading = start_reload(server.reconfiguration(), args.conf.clone(), Arc::clone(&files));
             }
         };
         pulse.end();
@@ -131,53 +133,25 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Reads the configuration; says what is odd about it.
-fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
-    let mut loaded = Config::load(dir)
-        .map_err(|problems| anyhow::anyhow!("the configuration is not in order; nothing was started\n{problems}"))?;
-    for host in loaded.config.resolve_hosts() {
-        tracing::warn!(target: CONFIGURATION, host, "an access rule names a host that has no address now: it matches nobody");
-    }
-    for warning in &loaded.warnings {
-        tracing::warn!(target: CONFIGURATION, "{warning}");
-    }
-    for broken in &loaded.broken {
-        for problem in &broken.problems {
-            tracing::error!(target: CONFIGURATION, "{problem}");
-        }
-        tracing::error!(target: CONFIGURATION, "application {} runs with the settings of its virtual host", broken.application);
-    }
-    Ok(loaded)
-}
-
-/// Starts a [`reload`] on a thread of its own.
-fn start_reload(server: Reconfiguration, dir: Option<PathBuf>) -> Option<tokio::sync::oneshot::Receiver<()>> {
+/// Starts a reload on a thread of its own. `files` are those that the configuration in force was read from.
+fn start_reload(
+    server: Reconfiguration,
+    dir: Option<PathBuf>,
+    files: Arc<Mutex<Vec<PathBuf>>>,
+) -> Option<tokio::sync::oneshot::Receiver<()>> {
     let (done, is_done) = tokio::sync::oneshot::channel();
     let started = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
-        reload(&server, dir.as_deref());
+        // There is one reload at a time.
+        let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+        log::say(&configuration::reload(&server, dir.as_deref(), &mut files));
         let _ = done.send(());
     });
     match started {
         Ok(_) => Some(is_done),
         Err(error) => {
             tracing::error!(%error, "the old configuration stays: no thread can be started to read another");
-            None
-        }
-    }
-}
-
-/// SIGHUP: takes on what the files say now. Nobody is disconnected; a broken configuration changes nothing.
-fn reload(server: &Reconfiguration, dir: Option<&Path>) {
-    match load(dir).and_then(|loaded| Ok(server.reconfigure(loaded.config)?)) {
-        Ok(pending) => {
-            log::say("introd has read its configuration anew\n");
-            for what in pending {
-                tracing::warn!(target: CONFIGURATION, "at the next start only: {what}");
-            }
-        }
-        Err(error) => {
-            tracing::error!(target: CONFIGURATION, "the old configuration stays: {error:#}");
             log::say("introd keeps its old configuration\n");
+            None
         }
     }
 }

@@ -11,19 +11,23 @@ const MOST_RULES: usize = 4096;
 /// Which of the two lists has the last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// In if allowed and not denied.
+    /// Refused is who is denied, or not allowed. Without a list of allowed ones, all are allowed.
     AllowDeny,
-    /// In unless denied and not allowed.
+    /// Refused is who is denied and not allowed. Without a list of allowed ones, nobody is allowed in particular.
     DenyAllow,
 }
 
 impl Order {
-    /// An empty list of allowed ones, under [`Self::AllowDeny`], allows everyone: so the files of Adobe's servers mean it.
-    fn decide(self, nobody_named: bool, allowed: bool, denied: bool) -> bool {
+    fn permits(self, allowed: bool, denied: bool) -> bool {
         match self {
-            Self::AllowDeny => (nobody_named || allowed) && !denied,
+            Self::AllowDeny => allowed && !denied,
             Self::DenyAllow => allowed || !denied,
         }
+    }
+
+    /// The list of allowed ones that holds where that list stands in the file, which may be left out or empty.
+    fn allowed<T>(self, list: Vec<T>, all: T) -> Vec<T> {
+        if list.is_empty() && self == Self::AllowDeny { vec![all] } else { list }
     }
 }
 
@@ -50,10 +54,34 @@ enum Rule {
     },
 }
 
+/// A host that a rule names and that has no address now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnknownHost {
+    /// What the rule belongs to: `adaptor _defaultRoot_`.
+    pub of: String,
+    /// The host's name.
+    pub name: String,
+    /// Whether the rule is one of Deny: then the host would not be kept out.
+    pub is_denied: bool,
+}
+
+impl fmt::Display for UnknownHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of, name, is_denied } = self;
+        let (list, outcome) =
+            if *is_denied { ("Deny", "nobody is kept out by it") } else { ("Allow", "it lets nobody in") };
+        write!(f, "{of}: {list} names the host {name}, which has no address now: {outcome}")
+    }
+}
+
 impl Access {
+    fn new(allow: Vec<Rule>, deny: Vec<Rule>, order: Order) -> Self {
+        Self { allow: order.allowed(allow, Rule::All), deny, order }
+    }
+
     /// Everyone may come.
     pub fn everyone() -> Self {
-        Self { allow: vec![Rule::All], deny: Vec::new(), order: Order::AllowDeny }
+        Self::new(Vec::new(), Vec::new(), Order::AllowDeny)
     }
 
     /// Nobody may come.
@@ -64,18 +92,25 @@ impl Access {
 
     /// The elements Allow, Deny and Order.
     pub(super) fn read(view: &View<'_>, parent: &str) -> Self {
-        Self {
-            allow: view.parsed(&format!("{parent}Allow"), |_, text| parse_rules(text).map_err(Some)),
-            deny: view.parsed(&format!("{parent}Deny"), |_, text| parse_rules(text).map_err(Some)),
-            order: read_order(view, parent),
+        let rules = |name: &str| view.parsed(&format!("{parent}{name}"), |_, text| parse_rules(text).map_err(Some));
+        Self::new(rules("Allow"), rules("Deny"), read_order(view, parent))
+    }
+
+    /// As [`Self::read`], for clients: an element Allow with nothing in it may be meant to shut everybody out, and does not.
+    pub(super) fn read_for_clients(view: &View<'_>) -> Self {
+        let access = Self::read(view, "");
+        if access.order == Order::AllowDeny {
+            let message = "Allow is empty, which allows everyone, as it does on Adobe's servers; to keep everyone out, write `all` into Deny";
+            view.warning_if_empty("Allow", message);
         }
+        access
     }
 
     /// Whether that address may come in. An IPv4 address inside an IPv6 one counts as what it is.
     pub fn permits(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         let names = |rules: &[Rule]| rules.iter().any(|rule| rule.names(ip));
-        self.order.decide(self.allow.is_empty(), names(&self.allow), names(&self.deny))
+        self.order.permits(names(&self.allow), names(&self.deny))
     }
 
     /// Whether nobody at all is kept out, as far as can be told without knowing an address.
@@ -83,21 +118,23 @@ impl Access {
         self.deny.is_empty() && (self.order == Order::DenyAllow || self.allow.contains(&Rule::All))
     }
 
-    /// Looks up the hosts that stand there by name, which may take seconds; until then they match nothing. Gives back the names
-    /// that have no address now.
-    pub fn resolve(&mut self) -> Vec<String> {
-        self.resolve_with(|name| {
+    /// Looks up the hosts that stand there by name, which may take seconds; until then they match nothing. `of` says what these
+    /// rules belong to. Gives back the names that have no address now.
+    pub fn resolve(&mut self, of: &str) -> Vec<UnknownHost> {
+        self.resolve_with(of, |name| {
             (name, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
         })
     }
 
-    fn resolve_with(&mut self, lookup: impl Fn(&str) -> Vec<IpAddr>) -> Vec<String> {
+    fn resolve_with(&mut self, of: &str, lookup: impl Fn(&str) -> Vec<IpAddr>) -> Vec<UnknownHost> {
         let mut unknown = Vec::new();
-        for rule in self.allow.iter_mut().chain(&mut self.deny) {
-            if let Rule::Host { name, addresses } = rule {
-                *addresses = lookup(name).iter().map(IpAddr::to_canonical).collect();
-                if addresses.is_empty() {
-                    unknown.push(name.clone());
+        for (rules, is_denied) in [(&mut self.allow, false), (&mut self.deny, true)] {
+            for rule in rules {
+                if let Rule::Host { name, addresses } = rule {
+                    *addresses = lookup(name).iter().map(IpAddr::to_canonical).collect();
+                    if addresses.is_empty() {
+                        unknown.push(UnknownHost { of: of.to_owned(), name: name.clone(), is_denied });
+                    }
                 }
             }
         }
@@ -114,15 +151,19 @@ impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |rules: &[Rule]| rules.iter().map(Rule::to_string).collect::<Vec<_>>().join(", ");
         let (allow, deny) = (list(&self.allow), list(&self.deny));
-        match (self.order, self.allow.is_empty(), self.deny.is_empty()) {
-            (_, true, true) => f.write_str("everyone"),
-            (Order::AllowDeny, _, true) if self.allow.contains(&Rule::All) => f.write_str("everyone"),
-            (Order::DenyAllow, _, true) => f.write_str("everyone"),
-            (Order::AllowDeny, true, false) => write!(f, "everyone but {deny}"),
-            (Order::AllowDeny, false, true) => f.write_str(&allow),
-            (Order::AllowDeny, false, false) => write!(f, "{allow}, but never {deny}"),
-            (Order::DenyAllow, true, false) => write!(f, "everyone but {deny}"),
-            (Order::DenyAllow, false, false) => write!(f, "everyone but {deny}, and always {allow}"),
+        let (allows_all, denies_all) = (self.allow.contains(&Rule::All), self.deny.contains(&Rule::All));
+        match (self.order, self.deny.is_empty()) {
+            (Order::AllowDeny, _) if denies_all => f.write_str("nobody"),
+            (Order::AllowDeny, true) if allows_all => f.write_str("everyone"),
+            (Order::AllowDeny, false) if allows_all => write!(f, "everyone but {deny}"),
+            (Order::AllowDeny, true) => write!(f, "only {allow}"),
+            (Order::AllowDeny, false) => write!(f, "only {allow}, but never {deny}"),
+            (Order::DenyAllow, _) if allows_all => f.write_str("everyone"),
+            (Order::DenyAllow, true) => f.write_str("everyone"),
+            (Order::DenyAllow, false) if denies_all && self.allow.is_empty() => f.write_str("nobody"),
+            (Order::DenyAllow, false) if denies_all => write!(f, "only {allow}"),
+            (Order::DenyAllow, false) if self.allow.is_empty() => write!(f, "everyone but {deny}"),
+            (Order::DenyAllow, false) => write!(f, "everyone but {deny}, of whom {allow} may come all the same"),
         }
     }
 }
@@ -246,19 +287,24 @@ pub struct NameAccess {
 }
 
 impl NameAccess {
-    /// The elements Allow, Deny and Order.
+    fn new(allow: Vec<String>, deny: Vec<String>, order: Order) -> Self {
+        Self { allow: order.allowed(allow, "all".to_owned()), deny, order }
+    }
+
+    /// The elements Allow, Deny and Order. Where none of the three stands, `ping` is let in and nothing else.
     pub(super) fn read(view: &View<'_>, parent: &str) -> Self {
-        Self {
-            allow: view.parsed(&format!("{parent}Allow"), |_, text| parse_names(text).map_err(Some)),
-            deny: view.parsed(&format!("{parent}Deny"), |_, text| parse_names(text).map_err(Some)),
-            order: read_order(view, parent),
+        let names = |name: &str| view.parsed(&format!("{parent}{name}"), |_, text| parse_names(text).map_err(Some));
+        if ["Allow", "Deny", "Order"].iter().any(|name| view.stands(&format!("{parent}{name}"))) {
+            Self::new(names("Allow"), names("Deny"), read_order(view, parent))
+        } else {
+            Self::new(vec!["ping".to_owned()], vec!["all".to_owned()], Order::DenyAllow)
         }
     }
 
     /// Whether that name is let in. Case does not count.
     pub fn permits(&self, name: &str) -> bool {
         let names = |list: &[String]| list.iter().any(|known| known == "all" || known.eq_ignore_ascii_case(name));
-        self.order.decide(self.allow.is_empty(), names(&self.allow), names(&self.deny))
+        self.order.permits(names(&self.allow), names(&self.deny))
     }
 }
 
@@ -279,7 +325,7 @@ mod tests {
     use super::*;
 
     fn access(allow: &str, deny: &str, order: Order) -> Access {
-        Access { allow: parse_rules(allow).unwrap(), deny: parse_rules(deny).unwrap(), order }
+        Access::new(parse_rules(allow).unwrap(), parse_rules(deny).unwrap(), order)
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -344,11 +390,23 @@ mod tests {
         let mut access = access("Peer.example.net, gone.example.net", "", Order::AllowDeny);
         assert!(access.has_host_names());
         assert!(!access.permits(ip("198.51.100.7")));
-        let unknown = access
-            .resolve_with(|name| if name == "peer.example.net" { vec![ip("::ffff:198.51.100.7")] } else { vec![] });
-        assert_eq!(unknown, ["gone.example.net"]);
+        let lookup = |name: &str| if name == "peer.example.net" { vec![ip("::ffff:198.51.100.7")] } else { vec![] };
+        let unknown = access.resolve_with("adaptor a", lookup);
+        let gone = UnknownHost { of: "adaptor a".into(), name: "gone.example.net".into(), is_denied: false };
+        assert_eq!(unknown, [gone]);
         assert!(access.permits(ip("198.51.100.7")));
         assert!(!access.permits(ip("198.51.100.8")));
+    }
+
+    #[test]
+    fn a_denied_host_without_an_address_is_told_apart() {
+        let mut access = access("", "gone.example.net", Order::DenyAllow);
+        let unknown = access.resolve_with("virtual host v", |_| vec![]);
+        assert!(unknown[0].is_denied);
+        assert_eq!(
+            unknown[0].to_string(),
+            "virtual host v: Deny names the host gone.example.net, which has no address now: nobody is kept out by it"
+        );
     }
 
     #[test]
@@ -373,11 +431,8 @@ mod tests {
 
     #[test]
     fn commands_by_name() {
-        let names = |allow, deny, order| NameAccess {
-            allow: parse_names(allow).unwrap(),
-            deny: parse_names(deny).unwrap(),
-            order,
-        };
+        let names =
+            |allow, deny, order| NameAccess::new(parse_names(allow).unwrap(), parse_names(deny).unwrap(), order);
         let shipped = names("ping", "All", Order::DenyAllow);
         assert!(shipped.permits("ping"));
         assert!(shipped.permits("Ping"));

@@ -8,7 +8,7 @@ use super::duration::Unit;
 use super::ports::{Listen, PortList, PortSet};
 use super::problem::Place;
 use super::schema::{Entry, Kind, Schema, ams, ours};
-use super::server::{ORDER, Server};
+use super::server::{ALLOW, ORDER, Server};
 use super::vhost::Vhost;
 use super::view::View;
 
@@ -98,6 +98,9 @@ pub(super) static SCHEMA: Schema = Schema {
 
 const KEEPALIVE: Kind = Kind::Time { unit: Unit::Seconds, least: 5, most: 300 };
 
+/// Why some values count in one adaptor alone.
+const ALL_ADAPTORS: &str = "that of `_defaultRoot_` holds for all adaptors";
+
 const ENTRIES: &[Entry] = &[
     ams(
         "HostPortList/HostPort*",
@@ -118,7 +121,8 @@ const ENTRIES: &[Entry] = &[
         Kind::Time { unit: Unit::Seconds, least: 1, most: 3600 },
         "5",
         "How often the statistics are refreshed, in seconds",
-    ),
+    )
+    .without_effect("what is counted is up to date at any time"),
     ams(
         "RTMFP/KeepAliveTime/NoNAT/Server",
         KEEPALIVE,
@@ -138,19 +142,22 @@ const ENTRIES: &[Entry] = &[
         Kind::Word(&["rhello", "redirect", "ignore"]),
         "rhello",
         "What the server does with a hello that another server forwards to it, on a session that it opened there: answer it, answer with a redirect, or ignore it. What clients forward is always ignored",
-    ),
+    )
+    .of_default_only(ALL_ADAPTORS),
     ams(
         "RTMFP/FlowSendMaxBufferSize",
         Kind::Whole { least: 130_048, most: 1 << 30 },
         "2097152",
         "The most bytes that wait in the send buffer of a flow",
-    ),
+    )
+    .of_default_only(ALL_ADAPTORS),
     ams(
         "RTMFP/FlowSendMaxUnsentAge",
         Kind::Time { unit: Unit::Seconds, least: 0, most: 3600 },
         "0",
         "The age, in seconds, at which an unsent message is dropped. 0: never",
-    ),
+    )
+    .of_default_only(ALL_ADAPTORS),
     ams(
         "RTMFP/Core/HostPortList/HostPort*",
         Kind::Ports,
@@ -168,15 +175,17 @@ const ENTRIES: &[Entry] = &[
         Kind::Numbers(&[2, 5, 14, 16]),
         "2,5,14",
         "The groups that handshakes may use (RFC 7425 §4.2). 16 costs several milliseconds each",
-    ),
+    )
+    .of_default_only(ALL_ADAPTORS),
     ours(
         "RTMFP/DeadPeerTimeout",
         Kind::Time { unit: Unit::Seconds, least: 20, most: 3600 },
         "120",
         "A client silent for so many seconds is gone",
-    ),
-    ams("Allow", Kind::Hosts, "all", "Who may connect"),
-    ams("Deny", Kind::Hosts, "", "Who may not"),
+    )
+    .of_default_only(ALL_ADAPTORS),
+    ams("Allow", Kind::Hosts, "", ALLOW),
+    ams("Deny", Kind::Hosts, "", "Who may not connect, unless `Order` says otherwise"),
     ams("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
 ];
 
@@ -225,7 +234,7 @@ impl Adaptor {
             listen: places.iter().map(|(listen, _)| *listen).collect(),
             core_ports,
             rtmfp: Rtmfp::read(view),
-            access: Access::read(view, ""),
+            access: Access::read_for_clients(view),
             default_vhost,
             vhosts,
         };

@@ -67,6 +67,8 @@ pub enum LookupMode {
     Partial,
     /// The script.
     All,
+    /// Nobody: every lookup is denied, and counted. So it is for an application that turns clients away; no file can say it.
+    Denied,
 }
 
 /// Who handles clients that join and leave groups.
@@ -252,6 +254,14 @@ impl Application {
                 on_failure: view.word("Policy/OnFailure", &fallbacks),
             },
         }
+    }
+}
+
+impl Application {
+    /// The same, for an application that turns everybody away: no lookup is answered, nothing is loaded.
+    pub(super) fn to_closed(&self) -> Self {
+        let peer_lookup_events = LookupMode::Denied;
+        Self { load_on_startup: false, plugins: Vec::new(), peer_lookup_events, ..self.clone() }
     }
 }
 

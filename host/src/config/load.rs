@@ -10,6 +10,7 @@ use super::adaptor::{self, Adaptor};
 use super::application::{self, Application, JoinLeaveMode, LookupMode};
 use super::overlay::overlay;
 use super::ports::Listen;
+use super::presence::{self, Presence};
 use super::problem::{Findings, Place, Problem, Problems};
 use super::schema::Schema;
 use super::server::{self, Server};
@@ -24,8 +25,8 @@ use super::{Broken, Config, Loaded, names, source};
 const DEFAULT_ADAPTOR: &str = "_defaultRoot_";
 /// The folder of an adaptor's default virtual host, and its name.
 pub const DEFAULT_VHOST: &str = "_defaultVHost_";
-/// The most folders of one kind in a folder.
-const MOST_FOLDERS: usize = 10_000;
+/// The most files and folders in a folder.
+const MOST_ENTRIES: usize = 10_000;
 /// Files of variables; what an earlier one sets stays.
 const INI: [&str; 3] = ["introd.ini", "ams.ini", "fms.ini"];
 
@@ -43,8 +44,9 @@ impl Loader<'_> {
     /// Reads everything, and finds all problems in one go.
     pub(super) fn load(&self) -> Result<Loaded, Problems> {
         let mut findings = Findings::default();
-        let variables = self.variables(&mut findings);
-        let mut reading = Reading { root: self.root, variables: &variables, findings, broken: Vec::new() };
+        let mut files = Vec::new();
+        let variables = self.variables(&mut findings, &mut files);
+        let mut reading = Reading { root: self.root, variables: &variables, findings, broken: Vec::new(), files };
         reading.strangers(self.dir, &["Server.xml", "Users.xml", "Logger.xml", "introd.ini", "ams.ini", "fms.ini"]);
         reading.logger(&self.dir.join("Logger.xml"));
         let server = reading.read(&self.dir.join("Server.xml"), &server::SCHEMA, |view| Server::read(view, self.root));
@@ -56,7 +58,7 @@ impl Loader<'_> {
             if folder.file_name().is_some_and(|name| name == DEFAULT_ADAPTOR) {
                 continue;
             }
-            if is_there(&folder.join("Adaptor.xml")) {
+            if Presence::of(&folder.join("Adaptor.xml")) != Presence::Absent {
                 adaptors.push(reading.adaptor(&folder, &server, &mut listening));
             } else {
                 reading.warn(&folder, "this folder is not used: an adaptor's holds an Adaptor.xml");
@@ -67,20 +69,21 @@ impl Loader<'_> {
             let file = self.dir.join(DEFAULT_ADAPTOR).join("Adaptor.xml");
             reading.warn(&file, "no adaptor listens for RTMFP: nobody can connect");
         }
-        let Reading { mut findings, broken, .. } = reading;
+        let Reading { mut findings, broken, files, .. } = reading;
         if findings.has_errors() {
             broken.into_iter().flat_map(|broken| broken.problems).for_each(|problem| findings.push(problem));
             return Err(Problems(findings.into_vec()));
         }
         let config = Config { root: self.root.to_owned(), server, users, default_adaptor, adaptors };
-        Ok(Loaded { config, warnings: findings.into_vec(), broken })
+        Ok(Loaded { config, warnings: findings.into_vec(), broken, files })
     }
 
-    fn variables(&self, findings: &mut Findings) -> Variables<'_> {
+    fn variables(&self, findings: &mut Findings, files: &mut Vec<PathBuf>) -> Variables<'_> {
         let mut variables = Variables::new(self.environment);
         for name in INI {
             if let Some((file, text)) = source::text(&self.dir.join(name), findings) {
                 variables.add(&file, &text, findings);
+                files.push(file.to_path_buf());
             }
         }
         variables.check(findings);
@@ -94,6 +97,8 @@ struct Reading<'a> {
     variables: &'a Variables<'a>,
     findings: Findings,
     broken: Vec<Broken>,
+    /// What was read, but for the files of applications.
+    files: Vec<PathBuf>,
 }
 
 /// An address, and where it stands.
@@ -102,8 +107,23 @@ type Listening = (Listen, Place);
 impl Reading<'_> {
     /// Reads a file into its type; one that is missing or broken reads as the defaults.
     fn read<T>(&mut self, path: &Path, schema: &'static Schema, read: impl FnOnce(&View<'_>) -> T) -> T {
-        let tree = source::tree(path, schema, self.variables, &mut self.findings);
+        let tree = self.tree(path, schema);
         self.view(schema, tree.as_ref(), read)
+    }
+
+    fn tree(&mut self, path: &Path, schema: &'static Schema) -> Option<Element> {
+        // Adaptor.xml and Vhost.xml stand in the folders of what they are about; the others there is one of.
+        let folder = path.parent().map(name_of).unwrap_or_default();
+        let is_default = match schema.file {
+            "Adaptor.xml" => folder == DEFAULT_ADAPTOR,
+            "Vhost.xml" => folder == DEFAULT_VHOST,
+            _ => true,
+        };
+        let tree = source::tree(path, schema, is_default, self.variables, &mut self.findings);
+        if tree.is_some() {
+            self.files.push(path.to_owned());
+        }
+        tree
     }
 
     fn view<T>(&mut self, schema: &'static Schema, tree: Option<&Element>, read: impl FnOnce(&View<'_>) -> T) -> T {
@@ -119,14 +139,14 @@ impl Reading<'_> {
         let file = folder.join("Adaptor.xml");
         // What is found in the virtual hosts is told after what is found in the adaptor, which can only be built from them.
         let before = std::mem::take(&mut self.findings);
-        let default_vhost = self.vhost(&folder.join(DEFAULT_VHOST), server);
+        let default_vhost = self.vhost(&folder.join(DEFAULT_VHOST), &name, server);
         let mut vhosts: Vec<Vhost> = Vec::new();
         for folder in self.folders(folder) {
             if folder.file_name().is_some_and(|name| name == DEFAULT_VHOST) {
                 continue;
             }
-            if is_there(&folder.join("Vhost.xml")) {
-                let vhost = self.vhost(&folder, server);
+            if Presence::of(&folder.join("Vhost.xml")) != Presence::Absent {
+                let vhost = self.vhost(&folder, &name, server);
                 self.namesakes(&folder, &vhost, &vhosts);
                 vhosts.push(vhost);
             } else {
@@ -153,16 +173,16 @@ impl Reading<'_> {
         }
     }
 
-    fn vhost(&mut self, folder: &Path, server: &Server) -> Vhost {
+    fn vhost(&mut self, folder: &Path, adaptor: &str, server: &Server) -> Vhost {
         self.strangers(folder, &["Vhost.xml", "Application.xml"]);
         let name = name_of(folder);
         let root = self.root;
-        let tree = source::tree(&folder.join("Vhost.xml"), &vhost::SCHEMA, self.variables, &mut self.findings);
+        let tree = self.tree(&folder.join("Vhost.xml"), &vhost::SCHEMA);
         // The applications need the virtual host's word on idle clients, and it needs their defaults.
         let idle_clients = server.idle_clients.refined(&View::new(&vhost::SCHEMA, tree.as_ref(), &RefCell::default()));
         let file = folder.join("Application.xml");
         let before = std::mem::take(&mut self.findings);
-        let base = source::tree(&file, &application::SCHEMA, self.variables, &mut self.findings);
+        let base = self.tree(&file, &application::SCHEMA);
         let defaults =
             self.view(&application::SCHEMA, base.as_ref(), |view| Application::read(view, root, idle_clients));
         // An application is not blamed for what is wrong in the file that it overrides.
@@ -173,28 +193,46 @@ impl Reading<'_> {
         });
         self.findings.append(inside);
         let base = base.unwrap_or_else(|| Element::empty("Application", &Place::whole(&file.into())));
-        vhost.applications = self.applications(&vhost, &base);
+        vhost.applications = self.applications(adaptor, &vhost, &base);
         vhost
     }
 
     /// The applications in the folder of a virtual host: each folder with a script or a file of settings is one.
-    fn applications(&mut self, vhost: &Vhost, base: &Element) -> BTreeMap<String, Registered> {
+    fn applications(&mut self, adaptor: &str, vhost: &Vhost, base: &Element) -> BTreeMap<String, Registered> {
         let mut applications = BTreeMap::new();
-        for folder in self.folders(&vhost.apps_dir) {
-            let name = name_of(&folder);
-            let file = folder.join("Application.xml");
-            let has_script = is_there(&folder.join("main.lua")) || is_there(&folder.join(format!("{name}.lua")));
-            if !is_application(&name) || !(has_script || is_there(&file)) {
+        for folder in self.list(&vhost.apps_dir) {
+            let Some(contents) = Contents::of(&folder) else { continue };
+            let name = folder.file_name().and_then(|name| name.to_str()).filter(|name| is_application(name));
+            let Some(name) = name else {
+                self.warn(&folder, "this folder is not used: no application can have such a name");
                 continue;
-            }
-            let settings = self.application(&file, vhost, base).unwrap_or_else(|problems| {
-                self.broken.push(Broken { vhost: vhost.name.clone(), application: name.clone(), problems });
-                Arc::clone(&vhost.defaults)
-            });
-            if !has_script && settings.plugins.is_empty() {
-                self.nobody_decides(&folder, &settings);
-            }
-            applications.insert(name, Registered { folder, settings });
+            };
+            let Contents { has_script, has_file, mut problems } = contents;
+            let settings = if problems.is_empty() {
+                self.application(&folder.join("Application.xml"), vhost, base)
+                    .map_err(|found| problems.extend(found))
+                    .ok()
+            } else {
+                None
+            };
+            let registered = match settings {
+                Some(settings) => {
+                    if !has_script && settings.plugins.is_empty() {
+                        self.nobody_decides(&folder, &settings);
+                    }
+                    Registered { has_script, has_file, ..Registered::new(folder.clone(), settings) }
+                }
+                None => {
+                    let first = problems.iter().find(|problem| !problem.is_warning()).or(problems.first());
+                    let reason =
+                        first.map(|problem| format!("{}: {}", problem.place, problem.message)).unwrap_or_default();
+                    let (adaptor, vhost_name) = (adaptor.to_owned(), vhost.name.clone());
+                    let broken = Broken { adaptor, vhost: vhost_name, application: name.to_owned(), problems };
+                    self.broken.push(broken);
+                    Registered { has_script, has_file, ..Registered::closed(vhost, name, reason.into()) }
+                }
+            };
+            applications.insert(name.to_owned(), registered);
         }
         applications
     }
@@ -214,7 +252,7 @@ impl Reading<'_> {
 
     fn application(&mut self, file: &Path, vhost: &Vhost, base: &Element) -> Result<Arc<Application>, Vec<Problem>> {
         let mut findings = Findings::default();
-        let tree = source::tree(file, &application::SCHEMA, self.variables, &mut findings);
+        let tree = source::tree(file, &application::SCHEMA, true, self.variables, &mut findings);
         let Some(tree) = tree.filter(|_| !findings.has_errors()) else {
             let problems = findings.into_vec();
             return if problems.is_empty() { Ok(Arc::clone(&vhost.defaults)) } else { Err(problems) };
@@ -241,25 +279,35 @@ impl Reading<'_> {
         }
     }
 
+    /// What is in a folder, by name.
+    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let place = || Place::whole(&folder.into());
+        match presence::list(folder, MOST_ENTRIES) {
+            Ok(entries) if entries.len() > MOST_ENTRIES => {
+                let message = format!("the folder holds more than {MOST_ENTRIES} files and folders");
+                self.findings.push(Problem::error(&place(), message));
+                Vec::new()
+            }
+            Ok(entries) => entries,
+            Err(error) => {
+                self.findings.push(Problem::error(&place(), format!("the folder cannot be listed: {error}")));
+                Vec::new()
+            }
+        }
+    }
+
     /// The folders in a folder, by name.
     fn folders(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let read = fs::read_dir(folder);
-        if let Err(error) = &read
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            // What is in there may be what keeps somebody out.
-            let message = format!("the folder cannot be read: {error}");
-            self.findings.push(Problem::error(&Place::whole(&folder.into()), message));
+        let mut folders = Vec::new();
+        for path in self.list(folder) {
+            match Presence::of(&path) {
+                Presence::Folder => folders.push(path),
+                Presence::Other(why) => {
+                    self.findings.push(Problem::error(&Place::whole(&path.as_path().into()), why));
+                }
+                Presence::File | Presence::Absent => (),
+            }
         }
-        let entries = read.into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut folders: Vec<PathBuf> =
-            entries.filter(|path| path.is_dir() && !is_hidden(path)).take(MOST_FOLDERS + 1).collect();
-        if folders.len() > MOST_FOLDERS {
-            let message = format!("the folder holds more than {MOST_FOLDERS} folders");
-            self.findings.push(Problem::error(&Place::whole(&folder.into()), message));
-            folders.clear();
-        }
-        folders.sort();
         folders
     }
 
@@ -271,7 +319,7 @@ impl Reading<'_> {
         let mut strangers: Vec<PathBuf> = entries
             .filter(is_ours)
             .filter(|path| !known.contains(&name_of(path).as_str()))
-            .take(MOST_FOLDERS)
+            .take(MOST_ENTRIES)
             .collect();
         strangers.sort();
         for stranger in strangers {
@@ -292,13 +340,42 @@ impl Reading<'_> {
     }
 }
 
-/// Is anything there, or is that not to be known? What is there and cannot be read is an error, and not as good as none.
-fn is_there(path: &Path) -> bool {
-    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+/// What is in the folder of an application.
+struct Contents {
+    has_script: bool,
+    has_file: bool,
+    /// What cannot be made out.
+    problems: Vec<Problem>,
 }
 
-fn is_hidden(path: &Path) -> bool {
-    name_of(path).starts_with('.')
+impl Contents {
+    /// `None` if it is no folder of an application.
+    fn of(folder: &Path) -> Option<Self> {
+        let mut contents = Self { has_script: false, has_file: false, problems: Vec::new() };
+        match Presence::of(folder) {
+            Presence::Folder => (),
+            Presence::Other(why) => {
+                contents.problems.push(Problem::error(&Place::whole(&folder.into()), why));
+                return Some(contents);
+            }
+            Presence::File | Presence::Absent => return None,
+        }
+        for script in ["main.lua".to_owned(), format!("{}.lua", name_of(folder))] {
+            contents.has_script |= contents.has(&folder.join(script));
+        }
+        contents.has_file = contents.has(&folder.join("Application.xml"));
+        (contents.has_script || contents.has_file).then_some(contents)
+    }
+
+    /// Whether something stands there. It should be a file.
+    fn has(&mut self, path: &Path) -> bool {
+        let presence = Presence::of(path);
+        let is_there = presence != Presence::Absent;
+        if let Some(why) = presence.unless_file() {
+            self.problems.push(Problem::error(&Place::whole(&path.into()), why));
+        }
+        is_there
+    }
 }
 
 fn name_of(path: &Path) -> String {

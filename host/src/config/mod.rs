@@ -12,11 +12,13 @@ mod adaptor;
 mod application;
 mod duration;
 mod idle;
+mod keeping;
 mod load;
 mod names;
 mod overlay;
 mod password;
 mod ports;
+mod presence;
 mod problem;
 mod reference;
 mod schema;
@@ -37,10 +39,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use access::{Access, NameAccess, Order};
+pub use access::{Access, NameAccess, Order, UnknownHost};
 pub use adaptor::{Adaptor, ForwardedHello, KeepAlive, Rtmfp};
 pub use application::{Application, Fallback, JoinLeaveMode, LookupMode, LookupsFrom, Plugin, Policy, Script};
 pub use idle::IdleClients;
+pub use keeping::Kept;
 pub use load::DEFAULT_VHOST;
 pub use password::Password;
 pub use ports::{Listen, PortList, PortSet};
@@ -76,13 +79,17 @@ pub struct Loaded {
     pub config: Config,
     /// What should be known about them.
     pub warnings: Vec<Problem>,
-    /// Applications whose own file is broken: they run with the settings of their virtual host.
+    /// Applications of whose folders something is broken: they turn clients and lookups away.
     pub broken: Vec<Broken>,
+    /// The files that it was read from, but for those of applications.
+    pub files: Vec<PathBuf>,
 }
 
-/// An application whose own file is broken.
+/// An application of whose folder something is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
+    /// Its adaptor.
+    pub adaptor: String,
     /// Its virtual host.
     pub vhost: String,
     /// Its name.
@@ -118,17 +125,17 @@ impl Config {
         load::Loader { dir, root, environment: &|name| std::env::var(name).ok() }.load()
     }
 
-    /// Looks up the hosts that access rules name, which may take seconds, and gives back the names that have no address now.
-    pub fn resolve_hosts(&mut self) -> Vec<String> {
-        let mut unknown = self.server.admin.access.resolve();
+    /// Looks up the hosts that access rules name, which may take seconds, and gives back those that have no address now.
+    pub fn resolve_hosts(&mut self) -> Vec<UnknownHost> {
+        let mut unknown = self.server.admin.access.resolve("the administration");
         for adaptor in std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors) {
-            unknown.extend(adaptor.access.resolve());
+            unknown.extend(adaptor.access.resolve(&format!("adaptor {}", adaptor.name)));
             for vhost in std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts) {
-                unknown.extend(vhost.access.resolve());
+                unknown.extend(vhost.access.resolve(&format!("virtual host {}", vhost.name)));
             }
         }
         for user in &mut self.users.users {
-            unknown.extend(user.access.resolve());
+            unknown.extend(user.access.resolve("an administrator"));
         }
         unknown.sort();
         unknown.dedup();
@@ -140,19 +147,34 @@ impl Config {
         std::iter::once(&self.default_adaptor).chain(&self.adaptors)
     }
 
-    /// The native plugins of all applications, each configuration of each once.
-    pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+    /// The native plugins of all applications, each configuration of each once; and of each whether none but applications that
+    /// are kept as they were ([`Registered::is_kept`]) use it.
+    pub fn plugins(&self) -> impl Iterator<Item = (&Plugin, bool)> {
         let vhosts = self.all_adaptors().flat_map(Adaptor::all_vhosts);
         let settings = vhosts.flat_map(|vhost| {
-            vhost.applications.values().map(|registered| &registered.settings).chain([&vhost.defaults])
+            let own = vhost.applications.values().map(|registered| (&registered.settings, registered.is_kept));
+            own.chain([(&vhost.defaults, false)])
         });
-        let mut known: Vec<&Plugin> = Vec::new();
-        for plugin in settings.flat_map(|settings| &settings.plugins) {
-            if !known.contains(&plugin) {
-                known.push(plugin);
+        let mut known: Vec<(&Plugin, bool)> = Vec::new();
+        for (plugin, is_kept) in
+            settings.flat_map(|(settings, is_kept)| settings.plugins.iter().map(move |plugin| (plugin, is_kept)))
+        {
+            match known.iter_mut().find(|(other, _)| *other == plugin) {
+                Some((_, is_all_kept)) => *is_all_kept &= is_kept,
+                None => known.push((plugin, is_kept)),
             }
         }
         known.into_iter()
+    }
+
+    /// All applications that have a folder, with the names of their adaptors and virtual hosts, and their own.
+    pub fn registered(&self) -> impl Iterator<Item = (&Adaptor, &Vhost, &str, &Registered)> {
+        self.all_adaptors().flat_map(|adaptor| {
+            adaptor.all_vhosts().flat_map(move |vhost| {
+                let applications = vhost.applications.iter();
+                applications.map(move |(name, registered)| (adaptor, vhost, name.as_str(), registered))
+            })
+        })
     }
 
     /// The settings of an application of a virtual host; any name has some.
@@ -176,7 +198,8 @@ pub fn check(dir: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
                 writeln!(out, "{problem}")?;
             }
             for broken in &loaded.broken {
-                writeln!(out, "{}/{}: its own settings are ignored", broken.vhost, broken.application)?;
+                let Broken { vhost, application, .. } = broken;
+                writeln!(out, "{vhost}/{application}: the application turns clients and lookups away")?;
             }
             write!(out, "{}", loaded.config)?;
             Ok(loaded.broken.is_empty())

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::schema::{Entry, Kind, Schema};
+use super::schema::{Effect, Entry, Kind, Schema};
 use super::{adaptor, application, server, users, vhost};
 
 /// Every file of the configuration.
@@ -22,7 +22,7 @@ fn section(schema: &Schema) -> String {
     for entry in schema.entries {
         // Writing to a string does not fail.
         let _ =
-            writeln!(out, "| {} | {} | {} | {} |", name(entry), entry.kind.describe(), default(entry), entry.meaning);
+            writeln!(out, "| {} | {} | {} | {} |", name(entry), entry.kind.describe(), default(entry), meaning(entry));
     }
     let list = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
     if !schema.renamed.is_empty() {
@@ -40,6 +40,15 @@ fn section(schema: &Schema) -> String {
         let _ = writeln!(out, "\nKnown to Adobe's servers, without effect here, and warned about: {unsupported}.");
     }
     out
+}
+
+fn meaning(entry: &Entry) -> String {
+    let meaning = entry.meaning;
+    match entry.effect {
+        Effect::Everywhere => meaning.into(),
+        Effect::DefaultOnly(why) => format!("{meaning}. **Without effect elsewhere**: {why}"),
+        Effect::Nowhere(why) => format!("{meaning}. **Without effect**: {why}"),
+    }
 }
 
 fn name(entry: &Entry) -> String {

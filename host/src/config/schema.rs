@@ -36,16 +36,52 @@ pub(super) struct Entry {
     pub(super) meaning: &'static str,
     /// Whether no server of Adobe's knows it.
     pub(super) is_ours: bool,
+    /// Whether the server does anything with it.
+    pub(super) effect: Effect,
+}
+
+/// Where a value acts. One that is given where it does not is warned about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// In every file.
+    Everywhere,
+    /// In the default adaptor's or default virtual host's file alone, for this reason.
+    DefaultOnly(&'static str),
+    /// Nowhere, for this reason: it is read, and nothing is done with it.
+    Nowhere(&'static str),
+}
+
+impl Entry {
+    /// Marks an entry that is read and that nothing is done with yet.
+    pub(super) const fn without_effect(mut self, why: &'static str) -> Self {
+        self.effect = Effect::Nowhere(why);
+        self
+    }
+
+    /// Marks an entry that counts in the default adaptor or virtual host alone.
+    pub(super) const fn of_default_only(mut self, why: &'static str) -> Self {
+        self.effect = Effect::DefaultOnly(why);
+        self
+    }
+
+    /// Why it does nothing in a file, which may be that of the default adaptor or virtual host; `None` if it does something.
+    fn idle_because(&self, is_default: bool) -> Option<&'static str> {
+        match self.effect {
+            Effect::Everywhere => None,
+            Effect::DefaultOnly(why) => (!is_default).then_some(why),
+            Effect::Nowhere(why) => Some(why),
+        }
+    }
 }
 
 /// An entry that Adobe's servers know too.
 pub(super) const fn ams(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Entry {
-    Entry { path, kind, default, meaning, is_ours: false }
+    Entry { path, kind, default, meaning, is_ours: false, effect: Effect::Everywhere }
 }
 
 /// An entry of this server alone.
 pub(super) const fn ours(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Entry {
-    Entry { path, kind, default, meaning, is_ours: true }
+    Entry { path, kind, default, meaning, is_ours: true, effect: Effect::Everywhere }
 }
 
 /// What a value must be.
@@ -172,8 +208,21 @@ impl Schema {
         matches!(self.meaning(path), Meaning::Known { repeats, is_tree, .. } if repeats || is_tree)
     }
 
-    /// Reports all names that do not belong, and takes out of the tree whatever the reading has no use for.
-    pub(super) fn check(&self, root: &mut Element, findings: &mut Findings) {
+    /// Why nothing is done with what stands at a path or inside it, if so.
+    fn idle_because(&self, path: &str, is_default: bool) -> Option<&'static str> {
+        let mut why = None;
+        for entry in self.entries {
+            let plain = entry.path.replace('*', "");
+            if plain.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@'])) {
+                why = Some(entry.idle_because(is_default)?);
+            }
+        }
+        why
+    }
+
+    /// Reports all names that do not belong, and all values that nothing is done with, and takes out of the tree whatever the
+    /// reading has no use for. `is_default` says whether the file is that of the default adaptor or virtual host, or the only one.
+    pub(super) fn check(&self, root: &mut Element, is_default: bool, findings: &mut Findings) {
         if root.name != self.root {
             let message = format!("the root element of {} is <{}>, not <{}>", self.file, self.root, root.name);
             findings.push(Problem::error(&root.place, message));
@@ -186,6 +235,34 @@ impl Schema {
             }
         }
         self.check_inside(root, "", false, findings);
+        self.check_effect(root, "", is_default, findings);
+    }
+
+    /// Warns of what has no effect, of an element rather than of each value in it. `path` as in [`Self::check_inside`].
+    fn check_effect(&self, element: &Element, path: &str, is_default: bool, findings: &mut Findings) {
+        let owner = path.trim_end_matches('/');
+        for attribute in element.attributes.iter().filter(|attribute| !attribute.value.is_empty()) {
+            let full = format!("{owner}@{}", attribute.name);
+            if let Some(why) = self.idle_because(&full, is_default) {
+                findings.push(Problem::warning(&attribute.place, format!("{full} has no effect here: {why}")));
+            }
+        }
+        for child in &element.children {
+            let full = format!("{path}{}", child.name);
+            match self.idle_because(&full, is_default) {
+                Some(why) if child.says_something() => {
+                    findings.push(Problem::warning(&child.place, format!("<{full}> has no effect here: {why}")));
+                }
+                Some(_) => (),
+                None if self.is_free(&full) => (),
+                None => self.check_effect(child, &format!("{full}/"), is_default, findings),
+            }
+        }
+    }
+
+    /// Whether the element at a path takes elements of any name.
+    fn is_free(&self, path: &str) -> bool {
+        matches!(self.meaning(path), Meaning::Known { is_tree: true, .. })
     }
 
     /// `path` is that of `element`, with a slash behind it; that of the root is empty.

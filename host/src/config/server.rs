@@ -191,29 +191,36 @@ const ENTRIES: &[Entry] = &[
         "0",
         "Threads that do the public-key work of handshakes. 0: one for each core",
     ),
-    ours("Server/AdminServer@enable", Kind::Flag, "true", "Whether there is an administration"),
+    ours("Server/AdminServer@enable", Kind::Flag, "false", "Whether there is an administration")
+        .without_effect(NO_ADMINISTRATION),
     ams(
         "Server/AdminServer/HostPort",
         Kind::Ports,
         "127.0.0.1:1111",
         "Where the administration listens, by TCP. It has no TLS: keep it on loopback, or behind a proxy",
-    ),
-    ams("Server/AdminServer/Allow", Kind::Hosts, "all", "Who may connect to the administration"),
-    ams("Server/AdminServer/Deny", Kind::Hosts, "", "Who may not"),
-    ams("Server/AdminServer/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
+    )
+    .without_effect(NO_ADMINISTRATION),
+    ams("Server/AdminServer/Allow", Kind::Hosts, "", "Who may connect to the administration; see the rules")
+        .without_effect(NO_ADMINISTRATION),
+    ams("Server/AdminServer/Deny", Kind::Hosts, "", "Who may not").without_effect(NO_ADMINISTRATION),
+    ams("Server/AdminServer/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules")
+        .without_effect(NO_ADMINISTRATION),
     ams(
         "Server/Security/LoginLimits/MaxFailures",
         Kind::Limit { most: 1000 },
         "3",
         "Failed logins in a row that begin a lockout. 0: they never do",
-    ),
+    )
+    .without_effect(NO_ADMINISTRATION),
     ams(
         "Server/Security/LoginLimits/RecoveryTime",
         SECONDS,
         "30",
         "How long the first lockout lasts, in seconds; each one more lasts twice as long",
-    ),
-    ams("Server/Security/LoginLimits/LockoutLimit", SECONDS, "300", "How long a lockout lasts at most, in seconds"),
+    )
+    .without_effect(NO_ADMINISTRATION),
+    ams("Server/Security/LoginLimits/LockoutLimit", SECONDS, "300", "How long a lockout lasts at most, in seconds")
+        .without_effect(NO_ADMINISTRATION),
     ams(
         "Server/AutoCloseIdleClients@enable",
         Kind::Flag,
@@ -306,6 +313,10 @@ const ENTRIES: &[Entry] = &[
 
 /// The words of every `Order` element.
 pub(super) const ORDER: Kind = Kind::Word(&["Allow,Deny", "Deny,Allow"]);
+/// What an `Allow` element is for, where it is about clients.
+pub(super) const ALLOW: &str = "Who may connect. Empty: everyone if `Order` is `Allow,Deny`, nobody in particular if it is `Deny,Allow`; see the rules";
+/// Why what concerns administrators shuts nothing.
+pub(super) const NO_ADMINISTRATION: &str = "this server has no administration yet";
 
 impl Server {
     pub(super) fn read(view: &View<'_>, root: &std::path::Path) -> Self {

@@ -8,14 +8,6 @@ use super::{Adaptor, Application, Config, IdleClients, JoinLeaveMode, LookupMode
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.server.fmt(f)?;
-        let users: Vec<&str> =
-            self.users.users.iter().filter(|user| user.password.is_some()).map(|user| user.name.as_str()).collect();
-        let who = if users.is_empty() {
-            "no administrator has a password".into()
-        } else {
-            format!("administrators: {}", users.join(", "))
-        };
-        writeln!(f, "  {who}")?;
         self.all_adaptors().try_for_each(|adaptor| adaptor.fmt(f))
     }
 }
@@ -48,11 +40,7 @@ impl fmt::Display for Server {
             limit(limits.max_forward_rate),
             limit(limits.max_session_work),
         )?;
-        if !self.admin.enable {
-            return writeln!(f, "  administration: off");
-        }
-        let listen: Vec<String> = self.admin.listen.iter().map(ToString::to_string).collect();
-        writeln!(f, "  administration: TCP {}, for {}", listen.join(", "), self.admin.access)
+        writeln!(f, "  administration: none in this version")
     }
 }
 
@@ -110,10 +98,10 @@ impl fmt::Display for Vhost {
         writeln!(f, "    applications in {}, and {others}", self.apps_dir.display())?;
         writeln!(f, "      by default: {}", self.defaults)?;
         for (name, registered) in &self.applications {
-            let own = if registered.settings == self.defaults {
-                "as by default".into()
-            } else {
-                registered.settings.to_string()
+            let own = match &registered.closed {
+                Some(why) => format!("turns clients and lookups away: {why}"),
+                None if registered.settings == self.defaults => "as by default".into(),
+                None => registered.settings.to_string(),
             };
             writeln!(f, "      {name}: {own}")?;
         }
@@ -128,6 +116,7 @@ impl fmt::Display for Application {
             LookupMode::None => "the server",
             LookupMode::Partial => "the server for its own peers, else the script",
             LookupMode::All => "the script",
+            LookupMode::Denied => "nobody",
         };
         let groups = match self.join_leave_events {
             JoinLeaveMode::None => "the server",

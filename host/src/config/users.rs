@@ -3,7 +3,7 @@
 use super::access::{Access, NameAccess};
 use super::password::Password;
 use super::schema::{Entry, Kind, Schema, ams};
-use super::server::ORDER;
+use super::server::{NO_ADMINISTRATION, ORDER};
 use super::view::View;
 
 /// Who may administrate, and by what.
@@ -39,21 +39,34 @@ pub(super) static SCHEMA: Schema =
     Schema { file: "Users.xml", root: "Root", entries: ENTRIES, unsupported: &[], renamed: &[], everywhere: &[] };
 
 const ENTRIES: &[Entry] = &[
-    ams("UserList/User*@name", Kind::Text, "admin", "The administrator's name"),
-    ams("UserList/User*/Password", Kind::Text, "", "The administrator's password. Empty: no login with this name"),
+    ams("UserList/User*@name", Kind::Text, "admin", "The administrator's name").without_effect(NO_ADMINISTRATION),
+    ams("UserList/User*/Password", Kind::Text, "", "The administrator's password. Empty: no login with this name")
+        .without_effect(NO_ADMINISTRATION),
     ams(
         "UserList/User*/Password@encrypt",
         Kind::Word(&["false", "true", "pbkdf2-sha256"]),
         "false",
         "How the password is written: `false` as it is, `pbkdf2-sha256` as `iterations$salt$hash` in hexadecimal digits. `true` is what Adobe's servers write; those hashes are not public, and the user cannot log in",
-    ),
-    ams("UserList/User*/Allow", Kind::Hosts, "", "Where the administrator may come from. Empty: from anywhere"),
-    ams("UserList/User*/Deny", Kind::Hosts, "", "Where not from"),
-    ams("UserList/User*/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
-    ams("AdminServer/HTTPCommands/Enable", Kind::Flag, "true", "Whether commands are taken by HTTP"),
-    ams("AdminServer/HTTPCommands/Allow", Kind::Names, "ping", "The commands that are"),
-    ams("AdminServer/HTTPCommands/Deny", Kind::Names, "All", "The commands that are not"),
-    ams("AdminServer/HTTPCommands/Order", ORDER, "Deny,Allow", "Which of the two has the last word; see the rules"),
+    )
+    .without_effect(NO_ADMINISTRATION),
+    ams("UserList/User*/Allow", Kind::Hosts, "", "Where the administrator may come from; see the rules")
+        .without_effect(NO_ADMINISTRATION),
+    ams("UserList/User*/Deny", Kind::Hosts, "", "Where not from").without_effect(NO_ADMINISTRATION),
+    ams("UserList/User*/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules")
+        .without_effect(NO_ADMINISTRATION),
+    ams("AdminServer/HTTPCommands/Enable", Kind::Flag, "true", "Whether commands are taken by HTTP")
+        .without_effect(NO_ADMINISTRATION),
+    ams(
+        "AdminServer/HTTPCommands/Allow",
+        Kind::Names,
+        "",
+        "The commands that are; see the rules. Where neither this nor `Deny` nor `Order` stands: `ping` alone",
+    )
+    .without_effect(NO_ADMINISTRATION),
+    ams("AdminServer/HTTPCommands/Deny", Kind::Names, "", "The commands that are not")
+        .without_effect(NO_ADMINISTRATION),
+    ams("AdminServer/HTTPCommands/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules")
+        .without_effect(NO_ADMINISTRATION),
 ];
 
 impl Users {

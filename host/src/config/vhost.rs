@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::access::Access;
 use super::application::Application;
 use super::idle::{self, IdleClients};
+use super::presence::Presence;
 use super::schema::{Entry, Kind, Schema, ams, ours};
-use super::server::ORDER;
+use super::server::{ALLOW, ORDER};
 use super::view::View;
 
 /// A virtual host: the name that clients connect to, and what they find there.
@@ -45,6 +46,27 @@ pub struct Registered {
     pub folder: PathBuf,
     /// Its settings: those of its own Application.xml over those of the virtual host.
     pub settings: Arc<Application>,
+    /// Whether there is a script in the folder.
+    pub has_script: bool,
+    /// Whether there is an Application.xml in the folder.
+    pub has_file: bool,
+    /// Why it turns clients and lookups away: something in its folder cannot be read, or is wrong.
+    pub closed: Option<Arc<str>>,
+    /// Whether this is how it was before the configuration was read anew, since what stands there now is of no use.
+    pub is_kept: bool,
+}
+
+impl Registered {
+    /// An application with a folder that is in order.
+    pub fn new(folder: PathBuf, settings: Arc<Application>) -> Self {
+        Self { folder, settings, has_script: false, has_file: false, closed: None, is_kept: false }
+    }
+
+    /// An application that turns clients and lookups away, for that reason.
+    pub(super) fn closed(vhost: &Vhost, name: &str, reason: Arc<str>) -> Self {
+        let settings = Arc::new(vhost.defaults.to_closed());
+        Self { closed: Some(reason), ..Self::new(vhost.apps_dir.join(name), settings) }
+    }
 }
 
 pub(super) static SCHEMA: Schema = Schema {
@@ -94,15 +116,16 @@ const ENTRIES: &[Entry] = &[
         "0",
         "How long a client may do nothing, in seconds. 0: as Server.xml says",
     ),
-    ams("Allow", Kind::Hosts, "all", "Who may connect"),
-    ours("Deny", Kind::Hosts, "", "Who may not"),
+    ams("Allow", Kind::Hosts, "", ALLOW),
+    ours("Deny", Kind::Hosts, "", "Who may not connect, unless `Order` says otherwise"),
     ours("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
     ours(
         "DefaultApplication",
         Kind::Text,
         "default",
         "The application that answers a lookup if neither the asker nor the peer asked for is connected",
-    ),
+    )
+    .of_default_only("a lookup by nobody's client names no virtual host: that of `_defaultVHost_` answers"),
     ours(
         "UnregisteredApplications",
         Kind::Word(&["accept", "reject"]),
@@ -134,10 +157,12 @@ impl Vhost {
                 .then(|| text.to_owned())
                 .ok_or_else(|| Some(format!("`{text}` is no name of an application")))
         });
-        let apps_dir = root.join(view.path("AppsDir").unwrap_or_default());
-        let is_default = view.find("AppsDir").is_none_or(|(text, _)| text == DEFAULT_APPS_DIR);
-        if !is_default && !apps_dir.is_dir() {
-            view.warning("AppsDir", |path| format!("{path}: there is no folder {}", apps_dir.display()));
+        let apps_dir = view.path("AppsDir").unwrap_or_default();
+        let is_default = apps_dir == Path::new(DEFAULT_APPS_DIR);
+        let apps_dir = root.join(apps_dir);
+        if !is_default && Presence::of(&apps_dir) == Presence::Absent {
+            // Without it, all its applications would run without their scripts and settings.
+            view.problem("AppsDir", |path| format!("{path}: there is no folder {}", apps_dir.display()));
         }
         Self {
             name: name.into(),
@@ -146,7 +171,7 @@ impl Vhost {
             max_connections: view.limit("ResourceLimits/MaxConnections"),
             max_app_instances: view.limit("ResourceLimits/MaxAppInstances"),
             idle_clients: above.refined(view),
-            access: Access::read(view, ""),
+            access: Access::read_for_clients(view),
             default_application,
             accepts_unregistered: view.word("UnregisteredApplications", &[("accept", true), ("reject", false)]),
             defaults,
@@ -180,7 +205,8 @@ fn parse_alias(text: &str) -> Result<Option<String>, Option<String>> {
     }
 }
 
-/// Whether an application may have that name: one folder deep, and no way out of it.
+/// Whether an application may have that name: one folder deep, no way out of it, and nothing that no client can ask for.
 pub(super) fn is_application(name: &str) -> bool {
-    (1..=255).contains(&name.len()) && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+    let is_barred = |c: char| matches!(c, '/' | '\\') || c.is_control();
+    (1..=255).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_barred)
 }

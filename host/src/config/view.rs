@@ -66,6 +66,20 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether an element stands at that path, if only with nothing in it.
+    pub(super) fn stands(&self, path: &str) -> bool {
+        let _ = self.entry(path);
+        self.descend(path).is_some()
+    }
+
+    /// Reports something that should be known about an element that stands there with nothing in it.
+    pub(super) fn warning_if_empty(&self, path: &str, message: &str) {
+        let _ = self.entry(path);
+        if let Some(element) = self.descend(path).filter(|element| element.text.is_empty()) {
+            self.findings.borrow_mut().push(Problem::warning(&element.place, message));
+        }
+    }
+
     /// Reports that this element cannot do without a value.
     pub(super) fn incomplete(&self, path: &str) {
         let (_, entry) = self.entry(path);

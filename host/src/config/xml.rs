@@ -59,6 +59,14 @@ impl Element {
         }
     }
 
+    /// Whether there is any value in it.
+    // Not deeper than the parser allows.
+    pub(super) fn says_something(&self) -> bool {
+        !self.text.is_empty()
+            || self.attributes.iter().any(|attribute| !attribute.value.is_empty())
+            || self.children.iter().any(Self::says_something)
+    }
+
     /// The attribute of that name.
     pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)

@@ -140,6 +140,8 @@ fn is_for_script(mode: LookupMode, has_script: bool, is_own_client: bool, is_tar
         LookupMode::Partial => has_script && !(is_own_client && is_target_connected),
         // Without a script nobody answers.
         LookupMode::All => true,
+        // Such lookups are refused before.
+        LookupMode::Denied => false,
     }
 }
 
@@ -396,6 +398,17 @@ impl Worker {
     /// Those decide who come after the plugins.
     fn decide(&mut self, now: Instant, clients: &mut Clients, lookup: &Lookup, asking: Asking, target: Option<Peer>) {
         let has_script = asking.instance.as_ref().is_some_and(|instance| instance.actor().is_some());
+        if asking.mode == LookupMode::Denied {
+            // The application turns everybody away.
+            self.services.counters.worker(self.index).add(Counter::LookupsDenied);
+            let application = self.services.applications.default_application(asking.adaptor);
+            let app: &dyn std::fmt::Display = match &asking.instance {
+                Some(instance) => instance.name(),
+                None => &application,
+            };
+            crate::log::refused("lookup", lookup.initiator, app, "the server", &"the application is not available");
+            return;
+        }
         if is_for_script(asking.mode, has_script, asking.is_client, target.is_some()) {
             self.ask_policy(now, clients, lookup, asking, target);
         } else {

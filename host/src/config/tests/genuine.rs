@@ -67,7 +67,7 @@ fn the_server() {
 fn the_administration() {
     let config = config();
     let admin = &config.server.admin;
-    assert!(admin.enable);
+    assert!(!admin.enable);
     assert_eq!(admin.listen.iter().map(|listen| listen.local).collect::<Vec<_>>(), [address("0.0.0.0:1111")]);
     assert!(admin.access.permits(ip("10.60.2.2")) && admin.access.permits(ip("2001:db8::7")));
     assert!(!admin.access.permits(ip("10.60.1.133")) && !admin.access.permits(ip("127.0.0.1")));
@@ -221,10 +221,12 @@ fn an_application_overrides_what_it_may() {
 }
 
 #[test]
-fn a_broken_application_is_reported_and_keeps_the_defaults() {
+fn a_broken_application_is_reported_and_closed() {
     let loaded = load();
     let vhost = &loaded.config.default_adaptor.default_vhost;
-    assert_eq!(loaded.config.application(vhost, "torn"), vhost.defaults);
+    let torn = &vhost.applications["torn"];
+    assert!(torn.closed.as_ref().is_some_and(|why| why.contains("MaxAppIdleTime")));
+    assert_eq!((torn.settings.peer_lookup_events, torn.settings.plugins.len()), (LookupMode::Denied, 0));
     let [broken] = loaded.broken.as_slice() else { panic!("one is broken: {:?}", loaded.broken) };
     assert_eq!((broken.vhost.as_str(), broken.application.as_str()), ("_defaultVHost_", "torn"));
     let told = broken.problems[0].to_string();

@@ -1,6 +1,9 @@
 //! Whole configurations: right ones, broken ones, and the shipped one.
 
+mod access;
 mod broken;
+mod closing;
+mod effects;
 mod genuine;
 mod hostile;
 mod shipped;

@@ -106,7 +106,7 @@ impl Acting<'_> {
             Err(refusal) => {
                 let path = &request.path;
                 let app = format_args!("{}/{}", path.application, path.instance);
-                log::refused("connect", info.far_address, &app, "the server", &refusal);
+                log::refused("connect", info.far_address, &app, "the server", &refusal.for_log());
                 self.reject(client, refusal.to_rejection());
                 return;
             }

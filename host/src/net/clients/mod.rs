@@ -78,7 +78,9 @@ impl Services {
         announcer.announce(&self.directory, peer, self.counters.worker(session.prefix()), |peer| {
             let id = InstanceId(peer.instance);
             match self.applications.instance(id) {
-                Some(instance) if instance.lookup_mode() == LookupMode::All => Told::Nothing,
+                Some(instance) if matches!(instance.lookup_mode(), LookupMode::All | LookupMode::Denied) => {
+                    Told::Nothing
+                }
                 _ if self.applications.guards().has(id) => Told::Where,
                 _ => Told::All,
             }

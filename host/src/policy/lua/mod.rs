@@ -2,6 +2,7 @@
 
 mod address;
 mod application;
+mod checking;
 mod client;
 mod clients;
 mod dispatch;
@@ -37,6 +38,7 @@ mod vm;
 mod watchdog;
 mod world;
 
+pub use checking::check;
 pub use failure::Failure;
 pub use handle::{ScriptHandle, ScriptState};
 pub use host::{Host, HostSettings, ScriptError};

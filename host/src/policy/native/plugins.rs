@@ -75,7 +75,16 @@ impl Plugins {
     /// The first plugin that is of no use.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, LoadError> {
         let mut live = Vec::new();
-        for plugin in config.plugins() {
+        for (plugin, is_kept) in config.plugins() {
+            // Applications that stay as they were keep their plugins too, whatever has become of the libraries.
+            let same = |known: &&Live| {
+                is_kept && known.path == plugin.path && known.config == plugin.config && !known.instance.is_disabled()
+            };
+            let kept = self.live().iter().find(same).cloned();
+            if let Some(kept) = kept {
+                live.push(kept);
+                continue;
+            }
             let library = Library::load(&plugin.path)?;
             let known = self.live().iter().find(|known| known.is(plugin, library)).cloned();
             live.push(match known {

@@ -64,7 +64,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let mut settings = Application::clone(&vhost.defaults);
     settings.join_leave_events = JoinLeaveMode::All;
     settings.policy.on_failure = on_failure;
-    vhost.applications.insert("app".to_owned(), Registered { folder: "app".into(), settings: Arc::new(settings) });
+    vhost.applications.insert("app".to_owned(), Registered::new("app".into(), Arc::new(settings)));
     let actors: Arc<dyn Actors> = Arc::new(Only(Arc::clone(&policy)));
     let applications = Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(1))));
     let uri = Uri::parse("rtmfp://host/app");

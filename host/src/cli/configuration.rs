@@ -1,0 +1,108 @@
+//! Reading the configuration at the start and at a reload, and what is said of it.
+
+use std::path::{Path, PathBuf};
+
+use crate::apps::InstanceName;
+use crate::config::{Adaptor, Config, Kept, Loaded, Registered, UnknownHost, Vhost};
+use crate::log::CONFIGURATION;
+use crate::policy::lua;
+use crate::server::Reconfiguration;
+
+/// So many applications are named in the answer to a reload.
+const MAX_NAMED: usize = 8;
+
+/// Reads the configuration; says what is odd about it.
+pub(super) fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
+    let mut loaded =
+        Config::load(dir).map_err(|problems| anyhow::anyhow!("the configuration is not in order\n{problems}"))?;
+    let unknown = loaded.config.resolve_hosts();
+    if let Some(host) = unknown.iter().find(|host| matters(host)) {
+        // It would open the door to whom it names.
+        anyhow::bail!("the configuration is not in order\n{host}");
+    }
+    for host in unknown {
+        tracing::warn!(target: CONFIGURATION, "{host}");
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!(target: CONFIGURATION, "{warning}");
+    }
+    for broken in &loaded.broken {
+        for problem in &broken.problems {
+            tracing::error!(target: CONFIGURATION, "{problem}");
+        }
+    }
+    Ok(loaded)
+}
+
+/// Whether a host without an address is one that is to be kept out. There is no administration that anybody could get into.
+pub(super) fn matters(host: &UnknownHost) -> bool {
+    host.is_denied && (host.of.starts_with("adaptor ") || host.of.starts_with("virtual host "))
+}
+
+/// As [`load`], when the server starts.
+pub(super) fn load_at_start(dir: Option<&Path>) -> anyhow::Result<Loaded> {
+    let loaded = load(dir)?;
+    for broken in &loaded.broken {
+        tracing::error!(target: CONFIGURATION, "application {} turns clients and lookups away", broken.application);
+    }
+    for (application, failure) in scripts_that_do_not_load(&loaded.config) {
+        tracing::error!(target: CONFIGURATION, "application {application} turns clients away until its script loads: {failure}");
+    }
+    Ok(loaded)
+}
+
+/// The applications whose scripts do not load, and why.
+pub(super) fn scripts_that_do_not_load(config: &Config) -> Vec<(String, String)> {
+    let registered = config.registered();
+    registered
+        .filter_map(|(adaptor, vhost, name, registered)| {
+            Some((name.to_owned(), why_not(adaptor, vhost, name, registered)?))
+        })
+        .collect()
+}
+
+fn why_not(adaptor: &Adaptor, vhost: &Vhost, name: &str, registered: &Registered) -> Option<String> {
+    if !registered.has_script || registered.closed.is_some() {
+        return None;
+    }
+    let instance = InstanceName::first(&adaptor.name, &vhost.name, name);
+    let failure = lua::check(instance, &registered.folder, &registered.settings).err()?;
+    Some(format!("{}: {failure}", registered.folder.display()))
+}
+
+/// SIGHUP: takes on what the files say now. Nobody is disconnected; what is broken changes nothing. Gives back the answer in a line.
+pub(super) fn reload(server: &Reconfiguration, dir: Option<&Path>, files: &mut Vec<PathBuf>) -> String {
+    match try_reload(server, dir, files) {
+        Ok(kept) if kept.is_empty() => "introd has read its configuration anew\n".to_owned(),
+        Ok(kept) => format!("introd has read its configuration anew, except: {}\n", in_a_line(&kept)),
+        Err(error) => {
+            tracing::error!(target: CONFIGURATION, "the old configuration stays: {error:#}");
+            "introd keeps its old configuration\n".to_owned()
+        }
+    }
+}
+
+fn try_reload(server: &Reconfiguration, dir: Option<&Path>, files: &mut Vec<PathBuf>) -> anyhow::Result<Vec<Kept>> {
+    let mut loaded = load(dir)?;
+    let old = server.config();
+    let mut kept = loaded.take_over(&old, files)?;
+    kept.extend(loaded.keep_if(&old, why_not));
+    for kept in &kept {
+        tracing::error!(target: CONFIGURATION, "{kept}");
+    }
+    for what in server.reconfigure(loaded.config)? {
+        tracing::warn!(target: CONFIGURATION, "at the next start only: {what}");
+    }
+    *files = loaded.files;
+    Ok(kept)
+}
+
+/// The first of them, without anything that would end the line.
+fn in_a_line(kept: &[Kept]) -> String {
+    let named: Vec<String> = kept.iter().take(MAX_NAMED).map(Kept::to_string).collect();
+    let more = match kept.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    (named.join("; ") + &more).replace(char::is_control, " ")
+}

@@ -1,0 +1,149 @@
+//! A configuration that is read anew while another is in force: what of the old one stays.
+//!
+//! A file that is broken or gone never opens a door that it was there to keep shut. An application of which that is true stays as it
+//! was, whole. If another file is broken or gone, the old configuration stays as a whole.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::problem::{Place, Problem, Problems};
+use super::vhost::{Registered, Vhost};
+use super::{Adaptor, Config, Loaded};
+
+/// An application that the new configuration does not change, though its files have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its adaptor.
+    pub adaptor: String,
+    /// Its virtual host.
+    pub vhost: String,
+    /// Its name.
+    pub application: String,
+    /// Why, with the place.
+    pub reason: String,
+    /// Whether there is no working configuration to keep: it turns clients away.
+    pub is_closed: bool,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = if self.is_closed { "turns clients away" } else { "keeps its old settings" };
+        write!(f, "application {} {outcome}: {}", self.application, self.reason)
+    }
+}
+
+impl Loaded {
+    /// Has this configuration take over from one that is in force, `old`, which was read from `old_files`. Applications whose files
+    /// are broken or gone stay as they are there, and are given back with those that turn clients away.
+    ///
+    /// # Errors
+    /// If a file of `old_files` is gone: the old configuration is to stay as a whole.
+    pub fn take_over(&mut self, old: &Config, old_files: &[PathBuf]) -> Result<Vec<Kept>, Problems> {
+        let gone = old_files.iter().filter(|file| !self.files.contains(file));
+        let gone: Vec<Problem> = gone
+            .map(|file| {
+                let message =
+                    "the file was there and is gone; to go on without it, leave its root element empty, or start anew";
+                Problem::error(&Place::whole(&file.as_path().into()), message)
+            })
+            .collect();
+        if !gone.is_empty() {
+            return Err(Problems(gone));
+        }
+        let mut kept = Vec::new();
+        for adaptor in std::iter::once(&mut self.config.default_adaptor).chain(&mut self.config.adaptors) {
+            let old_adaptor = old.all_adaptors().find(|known| known.name == adaptor.name);
+            let name = adaptor.name.clone();
+            for vhost in std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts) {
+                let old_vhost =
+                    old_adaptor.and_then(|known| Adaptor::all_vhosts(known).find(|known| known.name == vhost.name));
+                keep(&name, vhost, old_vhost, &mut kept);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Has an application stay as it is in `old`, or, if it is not there or turns clients away, turn clients away.
+    fn keep_old(vhost: &mut Vhost, old: Option<&Registered>, name: &str, reason: &str) -> bool {
+        match old.filter(|old| old.closed.is_none()) {
+            Some(old) => {
+                let kept = Registered { is_kept: true, ..old.clone() };
+                vhost.applications.insert(name.to_owned(), kept);
+                true
+            }
+            None => {
+                let closed = Registered::closed(vhost, name, reason.into());
+                vhost.applications.insert(name.to_owned(), closed);
+                false
+            }
+        }
+    }
+
+    /// Has the applications that `is_broken` gives a reason for stay as they are in `old`, if they work there. Those that do not
+    /// are left as they are.
+    pub fn keep_if(
+        &mut self,
+        old: &Config,
+        is_broken: impl Fn(&Adaptor, &Vhost, &str, &Registered) -> Option<String>,
+    ) -> Vec<Kept> {
+        let broken: Vec<Kept> = self
+            .config
+            .registered()
+            .filter(|(.., registered)| registered.closed.is_none() && !registered.is_kept)
+            .filter_map(|(adaptor, vhost, application, registered)| {
+                let reason = is_broken(adaptor, vhost, application, registered)?;
+                let (adaptor, vhost, application) = (adaptor.name.clone(), vhost.name.clone(), application.to_owned());
+                Some(Kept { adaptor, vhost, application, reason, is_closed: false })
+            })
+            .collect();
+        let mut kept = Vec::new();
+        for broken in broken {
+            let is_it = |(adaptor, vhost, name, _): &(&Adaptor, &Vhost, &str, &Registered)| {
+                (&adaptor.name, &vhost.name, *name) == (&broken.adaptor, &broken.vhost, broken.application.as_str())
+            };
+            let before =
+                old.registered().find(is_it).map(|(.., before)| before).filter(|before| before.closed.is_none());
+            let adaptors = std::iter::once(&mut self.config.default_adaptor).chain(&mut self.config.adaptors);
+            let adaptor = adaptors.into_iter().find(|adaptor| adaptor.name == broken.adaptor);
+            let vhost = adaptor.and_then(|adaptor| {
+                let mut vhosts = std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts);
+                vhosts.find(|vhost| vhost.name == broken.vhost)
+            });
+            if let (Some(before), Some(vhost)) = (before, vhost) {
+                Self::keep_old(vhost, Some(before), &broken.application, &broken.reason);
+                kept.push(broken);
+            }
+        }
+        kept
+    }
+}
+
+/// Goes through the applications of a virtual host.
+fn keep(adaptor: &str, vhost: &mut Vhost, old: Option<&Vhost>, kept: &mut Vec<Kept>) {
+    let mut reasons: Vec<(String, Arc<str>)> = Vec::new();
+    for (name, registered) in &vhost.applications {
+        let before = old.and_then(|old| old.applications.get(name)).filter(|before| before.closed.is_none());
+        let folder = registered.folder.display();
+        if let Some(closed) = &registered.closed {
+            reasons.push((name.clone(), Arc::clone(closed)));
+        } else if before.is_some_and(|before| before.has_file && !registered.has_file) {
+            reasons.push((name.clone(), format!("{folder}/Application.xml is gone").into()));
+        } else if before.is_some_and(|before| before.has_script && !registered.has_script) {
+            reasons.push((name.clone(), format!("{folder}: the script is gone").into()));
+        }
+    }
+    // Those of another folder are other applications.
+    for (name, before) in old.filter(|old| old.apps_dir == vhost.apps_dir).into_iter().flat_map(|old| &old.applications)
+    {
+        if before.closed.is_none() && !vhost.applications.contains_key(name) {
+            reasons.push((name.clone(), format!("{}: the application is gone", before.folder.display()).into()));
+        }
+    }
+    for (name, reason) in reasons {
+        let before = old.and_then(|old| old.applications.get(&name));
+        let is_kept = Loaded::keep_old(vhost, before, &name, &reason);
+        let (adaptor, vhost) = (adaptor.to_owned(), vhost.name.clone());
+        kept.push(Kept { adaptor, vhost, application: name, reason: reason.to_string(), is_closed: !is_kept });
+    }
+}

@@ -76,6 +76,11 @@ fn barriers() {
 }
 
 #[test]
+fn directory() {
+    smoke("directory", 5_000);
+}
+
+#[test]
 fn config() {
     smoke("config", 1_000);
 }

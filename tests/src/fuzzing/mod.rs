@@ -12,6 +12,7 @@ pub mod barriers;
 pub mod certificate;
 pub mod config;
 pub mod connection;
+pub mod directory;
 pub mod endpoint;
 pub mod input;
 pub mod mutate;
@@ -29,12 +30,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "wire", run: wire::run, max_len: 2048 },
     Target { name: "certificate", run: certificate::run, max_len: 2048 },
     Target { name: "amf", run: amf::run, max_len: 4096 },
     Target { name: "connection", run: connection::run, max_len: 4096 },
     Target { name: "endpoint", run: endpoint::run, max_len: 4096 },
     Target { name: "barriers", run: barriers::run, max_len: 1024 },
+    Target { name: "directory", run: directory::run, max_len: 1024 },
     Target { name: "config", run: config::run, max_len: 4096 },
 ];

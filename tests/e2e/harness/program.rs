@@ -186,12 +186,17 @@ impl Server {
 
     /// Has the server read its configuration anew, and waits until it has: whether it was in order.
     pub(crate) fn reload(&mut self) -> bool {
-        self.signal(Signal::HUP);
-        match self.running.line().trim_end() {
+        match self.reload_answer().as_str() {
             "introd has read its configuration anew" => true,
             "introd keeps its old configuration" => false,
             other => panic!("not an answer to SIGHUP: {other:?}"),
         }
+    }
+
+    /// Has the server read its configuration anew, and gives back what it says of that.
+    pub(crate) fn reload_answer(&mut self) -> String {
+        self.signal(Signal::HUP);
+        self.running.line().trim_end().to_owned()
     }
 
     /// The URI of an instance of that application, on the first address.

@@ -19,7 +19,7 @@ use crate::groups::channel::Limits;
 use crate::policy::native::{self, Chain};
 
 /// The number of an instance, while it is there; used again after it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u16);
 
 /// What an instance is called.

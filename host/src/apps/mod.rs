@@ -11,10 +11,11 @@ mod guards;
 mod instance;
 pub mod message;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use door::{Door, adaptor_at};
@@ -53,7 +54,14 @@ struct Table {
     instances: HashMap<InstanceName, Arc<Instance>>,
     /// Clients and instances of each virtual host, by adaptor and virtual host.
     vhosts: HashMap<(String, String), VhostCount>,
+    /// Instances with a policy that their last clients have left, by since when, the longest first. At most
+    /// [`MAX_IDLE_INSTANCES`].
+    idle: BTreeSet<(Instant, InstanceId)>,
 }
+
+/// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
+/// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.
+const MAX_IDLE_INSTANCES: usize = 1000;
 
 #[derive(Clone, Copy, Default)]
 struct VhostCount {
@@ -191,6 +199,9 @@ impl Applications {
             return Err(Refusal::TooManyConnections);
         }
         let instance = self.open(&mut table, name, settings, registered, limits)?;
+        if let Some(since) = instance.idle_since() {
+            table.idle.remove(&(since, instance.id()));
+        }
         table.vhosts.entry(vhost).or_default().clients += 1;
         instance.enter();
         self.clients.fetch_add(1, Ordering::Relaxed);
@@ -215,7 +226,10 @@ impl Applications {
         }
         let vhost = (name.adaptor.clone(), name.vhost.clone());
         let instances = table.vhosts.get(&vhost).map_or(0, |count| count.instances);
-        if limits.instances.is_some_and(|most| instances >= most) {
+        if limits.instances.is_some_and(|most| instances >= most) && !self.end_longest_idle(table, Some(&vhost)) {
+            return Err(Refusal::TooManyInstances);
+        }
+        if table.instances.len() > usize::from(u16::MAX) && !self.end_longest_idle(table, None) {
             return Err(Refusal::TooManyInstances);
         }
         let actor = self.actor_of(&name, &settings, registered)?;
@@ -256,6 +270,9 @@ impl Applications {
             return;
         }
         table.instances.remove(name);
+        if let Some(since) = instance.idle_since() {
+            table.idle.remove(&(since, instance.id()));
+        }
         if let Some(actor) = instance.actor() {
             let _ = actor.tell(AppEvent::Stop);
         }
@@ -282,7 +299,26 @@ impl Applications {
         let is_of_no_use = |actor: &Arc<dyn Actor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
         if is_empty && instance.actor().is_none_or(is_of_no_use) {
             self.end(&mut table, instance);
+        } else if is_empty && let Some(since) = instance.idle_since() {
+            table.idle.insert((since, instance.id()));
+            if table.idle.len() > MAX_IDLE_INSTANCES {
+                self.end_longest_idle(&mut table, None);
+            }
         }
+    }
+
+    /// Ends the instance that has been without clients for longest, of a virtual host or of all, to make room. False if there is none.
+    fn end_longest_idle(&self, table: &mut Table, vhost: Option<&(String, String)>) -> bool {
+        let longest = table.idle.iter().find_map(|(_, id)| {
+            let instance = self.instance(*id)?;
+            let name = instance.name();
+            let is_meant = vhost.is_none_or(|(adaptor, vhost)| (&name.adaptor, &name.vhost) == (adaptor, vhost));
+            (is_meant && !instance.is_kept() && instance.clients() == 0).then_some(instance)
+        });
+        let Some(instance) = longest else { return false };
+        tracing::info!(app = %instance.name(), "ends: it has no clients, and others need the room");
+        self.end(table, &instance);
+        true
     }
 
     /// Ends all plugins: the server stops, and nobody is left to ask them about.

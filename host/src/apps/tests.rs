@@ -3,6 +3,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::config::Registered;
 use crate::flash::amf::Value;
 use crate::flash::server::ConnectRequest;
 use crate::flash::uri::{AppPath, Uri};
@@ -269,4 +270,75 @@ fn many_threads_leave_the_counts_right() {
     });
     assert_eq!((applications.clients(), applications.instances()), (0, 0));
     assert!(applications.by_id.read().unwrap().is_empty());
+}
+
+/// A policy that does nothing.
+struct Waits;
+
+impl Actor for Waits {
+    fn queue(&self, _: AppEvent) -> Result<(), Box<AppEvent>> {
+        Ok(())
+    }
+
+    fn wake(&self) {}
+
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    fn reconfigure(&self, _: Arc<Application>) {}
+}
+
+impl Actors for Waits {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+        Some(Arc::new(Waits))
+    }
+}
+
+/// With an application `club` that has a script.
+fn scripted(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
+    let mut config = Config::built_in();
+    let vhost = &mut config.default_adaptor.default_vhost;
+    let registered = Registered { has_script: true, ..Registered::new("club".into(), Arc::clone(&vhost.defaults)) };
+    vhost.applications.insert("club".to_owned(), registered);
+    change(&mut config);
+    Arc::new(Applications::new(config, Some(Arc::new(Waits)), Arc::new(Plugins::new(1))))
+}
+
+#[test]
+fn the_longest_idle_instance_makes_room_in_a_full_virtual_host_and_none_with_clients_does() {
+    let applications = scripted(|config| config.default_adaptor.default_vhost.max_app_instances = Some(2));
+    let visit = |room: &str| applications.admit(0, &request(&format!("rtmfp://host/club/{room}")), localhost());
+    let stays = visit("stays").unwrap();
+    let (first, second) = (visit("first").unwrap(), visit("second").err());
+    assert_eq!(second, Some(Refusal::TooManyInstances), "both have clients");
+    let first_id = first.instance().id();
+    drop(first);
+    assert!(applications.instance(first_id).is_some(), "it waits for clients to come back");
+    let second = visit("second").unwrap();
+    assert_eq!(applications.instances(), 2);
+    assert_eq!(second.instance().name().instance, "second");
+    // A client that comes back finds its instance waiting no more.
+    drop(second);
+    let back = visit("second").unwrap();
+    assert_eq!(visit("third").err(), Some(Refusal::TooManyInstances));
+    drop((stays, back));
+    assert_eq!(applications.table().idle.len(), 2);
+}
+
+#[test]
+fn quick_visits_to_ever_new_instances_leave_a_bounded_number_of_them() {
+    let applications = scripted(|config| config.default_adaptor.default_vhost.max_app_instances = None);
+    for room in 0..3 * MAX_IDLE_INSTANCES {
+        drop(applications.admit(0, &request(&format!("rtmfp://host/club/{room}")), localhost()).unwrap());
+    }
+    assert_eq!(applications.instances(), MAX_IDLE_INSTANCES);
+    let last = 3 * MAX_IDLE_INSTANCES - 1;
+    let seat = applications.admit(0, &request(&format!("rtmfp://host/club/{last}")), localhost()).unwrap();
+    assert_eq!(applications.instances(), MAX_IDLE_INSTANCES, "the last one was still there");
+    drop(seat);
 }

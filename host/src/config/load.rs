@@ -69,13 +69,20 @@ impl Loader<'_> {
             let file = self.dir.join(DEFAULT_ADAPTOR).join("Adaptor.xml");
             reading.warn(&file, "no adaptor listens for RTMFP: nobody can connect");
         }
-        let Reading { mut findings, broken, files, .. } = reading;
+        let Reading { mut findings, mut broken, files, .. } = reading;
+        let concealed = |mut problems: Vec<Problem>| {
+            problems.iter_mut().for_each(|problem| variables.conceal(problem));
+            problems
+        };
         if findings.has_errors() {
             broken.into_iter().flat_map(|broken| broken.problems).for_each(|problem| findings.push(problem));
-            return Err(Problems(findings.into_vec()));
+            return Err(Problems(concealed(findings.into_vec())));
+        }
+        for broken in &mut broken {
+            broken.problems = concealed(std::mem::take(&mut broken.problems));
         }
         let config = Config { root: self.root.to_owned(), server, users, default_adaptor, adaptors };
-        Ok(Loaded { config, warnings: findings.into_vec(), broken, files })
+        Ok(Loaded { config, warnings: concealed(findings.into_vec()), broken, files })
     }
 
     fn variables(&self, findings: &mut Findings, files: &mut Vec<PathBuf>) -> Variables<'_> {

@@ -1,5 +1,6 @@
 //! `${NAME}`: from introd.ini (`NAME = value` lines), then from the environment.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,14 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Variables<'a> {
     lines: BTreeMap<String, Line>,
     environment: Environment<'a>,
+    /// What the variables stand for whose names say that it is secret.
+    secrets: RefCell<Vec<String>>,
 }
+
+/// Parts of the names of variables whose values are not repeated in messages.
+const SECRET: [&str; 5] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+/// Shorter values are no secrets, and stand in many words.
+const MIN_SECRET: usize = 4;
 
 /// A value on its way from `${A}` to what A stands for.
 #[derive(Default)]
@@ -40,7 +48,7 @@ struct Line {
 impl<'a> Variables<'a> {
     /// No file sets any.
     pub(super) fn new(environment: Environment<'a>) -> Self {
-        Self { lines: BTreeMap::new(), environment }
+        Self { lines: BTreeMap::new(), environment, secrets: RefCell::default() }
     }
 
     /// Adds the lines of a file. What an earlier file sets stays; within a file the last line counts.
@@ -116,7 +124,7 @@ impl<'a> Variables<'a> {
                 return Err(format!("more than {MOST_REFERENCES} variables in one value"));
             }
             let Some((name, tail)) = after.split_once('}') else {
-                return Err(format!("`${{` without `}}` in `{value}`"));
+                return Err("`${` without `}`".to_owned());
             };
             if inside.contains(&name) {
                 return Err(format!("the variables go round in a circle: {} -> {name}", inside.join(" -> ")));
@@ -124,6 +132,7 @@ impl<'a> Variables<'a> {
             if inside.len() >= DEEPEST {
                 return Err(format!("variables refer to each other more than {DEEPEST} deep"));
             }
+            let start = filled.text.len();
             if let Some(line) = self.lines.get(name) {
                 inside.push(name);
                 self.fill(&line.value, inside, filled)?;
@@ -133,6 +142,13 @@ impl<'a> Variables<'a> {
             } else {
                 return Err(self.missing(name));
             }
+            if SECRET.iter().any(|part| name.to_ascii_uppercase().contains(part)) {
+                let secret = filled.text.get(start..).unwrap_or_default();
+                let mut secrets = self.secrets.borrow_mut();
+                if secret.len() >= MIN_SECRET && !secrets.iter().any(|known| known == secret) {
+                    secrets.push(secret.to_owned());
+                }
+            }
             if filled.text.len() > LONGEST {
                 return Err(format!("with its variables filled in, the value is longer than {LONGEST} bytes"));
             }
@@ -140,6 +156,15 @@ impl<'a> Variables<'a> {
         }
         filled.text.push_str(rest);
         Ok(())
+    }
+
+    /// Takes secrets out of what is said of a value that they got into: a password in the wrong element belongs into no log.
+    pub(super) fn conceal(&self, problem: &mut Problem) {
+        for secret in &*self.secrets.borrow() {
+            if problem.message.contains(secret) {
+                problem.message = problem.message.replace(secret, "***");
+            }
+        }
     }
 
     fn missing(&self, name: &str) -> String {

@@ -122,6 +122,14 @@ impl<'a> View<'a> {
             match parse(entry, text) {
                 Ok(value) => return value,
                 Err(detail) => {
+                    // Whatever stands in the file of passwords may be one, in the wrong place: nothing of it is quoted.
+                    let parts = || text.split(',').map(|part| shortened(part.trim())).filter(|part| !part.is_empty());
+                    let is_quoting = detail.as_ref().is_none_or(|detail| parts().any(|part| detail.contains(&part)));
+                    let detail = if self.schema.file == "Users.xml" && is_quoting {
+                        Some(format!("must be {}", entry.kind.describe()))
+                    } else {
+                        detail
+                    };
                     let detail = detail
                         .unwrap_or_else(|| format!("must be {}, not `{}`", entry.kind.describe(), shortened(text)));
                     let message = format!("{}: {detail}", shown(entry));
@@ -243,8 +251,11 @@ fn digits(text: &str) -> Option<u64> {
 
 /// Enough of a value to know it again.
 pub(super) fn shortened(text: &str) -> String {
+    // An address may have a login in it.
+    let login = text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)));
+    let text = login.map_or_else(|| text.to_owned(), |(scheme, host)| format!("{scheme}://***@{host}"));
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.into(),
+        None => text,
     }
 }

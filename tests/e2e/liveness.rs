@@ -66,7 +66,10 @@ fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_waited_for_by_nobody(
         let ended =
             Running::start(&["run", "--listen", "127.0.0.1:0", "--conf", &files.path().to_string_lossy()]).ended();
         assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
-        assert!(ended.stderr.contains(name) && ended.stderr.contains("no regular file"), "{name}: {ended:?}");
+        assert!(
+            ended.stderr.contains(name) && ended.stderr.contains("neither a file nor a folder"),
+            "{name}: {ended:?}"
+        );
     }
 }
 

@@ -23,7 +23,7 @@ fn refused(name: &str, definitions: &[&str]) -> String {
 #[test]
 fn a_refusal_says_why() {
     assert_eq!(refusal(Path::new("/nonexistent.so")), "FILE: No such file or directory (os error 2)");
-    assert_eq!(refusal(Path::new("/tmp")), "FILE: it is no file");
+    assert_eq!(refusal(Path::new("/tmp")), "FILE: it is a folder and no regular file");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/misbehaving.c").canonicalize().unwrap();
     let text = refusal(&source);
     assert!(text.starts_with("FILE is not a library that can be loaded: "), "{text}");

@@ -363,9 +363,12 @@ impl Session {
         }
     }
 
-    /// When the far end has had its time to acknowledge what was sent on a flow.
+    /// When a far end that speaks has had its time to acknowledge what was sent on a flow. One that is silent altogether is given
+    /// up for its silence.
     fn unacknowledged_until(&self, config: &Config) -> Option<Instant> {
-        self.flows.unacknowledged_since()?.checked_add(config.unacknowledged_limit?)
+        let limit = config.unacknowledged_limit?;
+        let until = self.flows.unacknowledged_since()?.checked_add(limit)?;
+        (self.heard + limit / 2 > until).then_some(until)
     }
 
     /// When [`Self::handle_timeout`] is to be called next.

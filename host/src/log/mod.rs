@@ -1,9 +1,9 @@
 //! What the program says: its log on standard error, its announcements on standard output.
 //!
-//! Nothing that serves may wait for whoever reads them. A record is formatted where it happens, put into a bounded [`queue`](output),
+//! Nothing that serves may wait for whoever reads them. A record is formatted where it happens, put into a bounded queue,
 //! and written by a thread of its own: a full disk, a pipe that nobody reads or a terminal that is gone costs lines, which are counted
 //! and reported, and nothing else. Every record is one line; text that came from outside is escaped and cut ([`text`]); records
-//! that repeat are counted instead of written ([`repeats`]).
+//! that repeat are counted instead of written.
 
 mod output;
 mod panics;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
 
-/// So many records of one kind are written in [`WINDOW`], unless a number is given.
+/// So many records of one kind are written in ten seconds, unless a number is given.
 pub const DEFAULT_LIMIT: u32 = 100;
 
 /// The time in which records are counted.

@@ -324,12 +324,14 @@ impl Worker {
 
     /// Does what an application's policy wants done.
     fn command(&mut self, now: Instant, clients: &mut Clients, command: AppCommand) {
-        let counters = self.services.counters.worker(self.index);
         match command {
             AppCommand::Redirect { lookup, addresses } if !addresses.is_empty() => {
                 self.script_redirects(now, clients, lookup, addresses);
             }
-            AppCommand::Deny { .. } => counters.add(Counter::LookupsDenied),
+            AppCommand::Deny { lookup } => {
+                let instance = self.services.applications.instance(lookup.instance);
+                self.deny_lookup(&lookup.lookup, instance.as_deref(), "script", "denied, or not answered");
+            }
             AppCommand::BuiltIn { lookup } => self.script_left_out(now, clients, lookup),
             command => clients.command(now, &mut self.endpoint, &self.ports, command),
         }
@@ -381,14 +383,14 @@ impl Worker {
             Some(instance) => {
                 let is_barred = instance.bars(ip, asking.is_client);
                 if is_barred {
-                    self.refuse_lookup(lookup, instance, "its access rules");
+                    self.deny_lookup(lookup, Some(instance), "the server", "its access rules");
                 }
                 is_barred
             }
             None => {
                 let is_barred = self.services.applications.bars_strangers(asking.adaptor, ip);
                 if is_barred {
-                    self.services.counters.worker(self.index).add(Counter::LookupsDenied);
+                    self.deny_lookup(lookup, None, "the server", "the access rules");
                 }
                 is_barred
             }
@@ -400,13 +402,8 @@ impl Worker {
         let has_script = asking.instance.as_ref().is_some_and(|instance| instance.actor().is_some());
         if asking.mode == LookupMode::Denied {
             // The application turns everybody away.
-            self.services.counters.worker(self.index).add(Counter::LookupsDenied);
-            let application = self.services.applications.default_application(asking.adaptor);
-            let app: &dyn std::fmt::Display = match &asking.instance {
-                Some(instance) => instance.name(),
-                None => &application,
-            };
-            crate::log::refused("lookup", lookup.initiator, app, "the server", &"the application is not available");
+            let instance = asking.instance.as_deref();
+            self.deny_lookup(lookup, instance, "the server", "the application is not available");
             return;
         }
         if is_for_script(asking.mode, has_script, asking.is_client, target.is_some()) {
@@ -534,7 +531,7 @@ impl Worker {
         }
         counters.add(Counter::ApplicationBusy);
         match instance.settings().policy.on_failure {
-            Fallback::Deny => counters.add(Counter::LookupsDenied),
+            Fallback::Deny => self.deny_lookup(lookup, Some(instance), "script", "the application is busy"),
             Fallback::Ignore => (),
             Fallback::Continue => self.pass(now, clients, lookup, asking, target),
         }

@@ -12,7 +12,12 @@ from rtmfp import Client, cmd
 EVIL = "a\n2026-01-01T00:00:00Z ERROR introd: FORGED \x1b[31mred\x1b[0m \u202e\x9b1m" + "x" * 20000
 CALLS = 3000
 
+SETTINGS = "<Application><RTMFP><PeerLookupEvents mode='All'/></RTMFP></Application>"
 SCRIPT = """
+function application.onPeerLookup(event)
+    application.denyPeerLookup(event)
+end
+
 function application.onConnect(client, name)
     trace("connecting", name)
     if name == "refused" then
@@ -44,6 +49,8 @@ with tempfile.TemporaryDirectory() as folder:
         file.write(f"<VirtualHost><AppsDir>{folder}/lua</AppsDir></VirtualHost>")
     with open(os.path.join(application, "main.lua"), "w") as file:
         file.write(SCRIPT)
+    with open(os.path.join(application, "Application.xml"), "w") as file:
+        file.write(SETTINGS)
     log = os.path.join(folder, "log")
     with open(log, "wb") as out:
         server = subprocess.Popen([os.environ["INTROD"], "run", "--conf", conf, "--listen", f"127.0.0.1:{port}"],
@@ -70,6 +77,7 @@ with tempfile.TemporaryDirectory() as folder:
         caller = Client()
         answer = caller.connect(address, uri + "club", args=(EVIL[:700],))
         assert answer and answer[2] == "_result", answer
+        assert not caller.lookup("00" * 32)
         for number in range(CALLS):
             caller.call("fail", EVIL[:60])
             if number % 20 == 0:
@@ -93,4 +101,7 @@ assert any("repeated" in line for line in failures), "the others are counted"
 refusal = next(line for line in lines if "refused" in line and "not today" in line)
 for part in ("address=127.0.0.1:", "app=club/", "policy=\"script\"", " INFO "):
     assert part in refusal, refusal
+denial = next(line for line in lines if "lookup refused" in line)
+for part in ("address=127.0.0.1:", "app=club/", "policy=\"script\""):
+    assert part in denial, denial
 assert len(lines) < 1000, len(lines)

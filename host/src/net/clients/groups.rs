@@ -19,6 +19,7 @@ use crate::groups::bootstrap::Hint;
 use crate::groups::channel::{self, GroupChannels, JoinRefused, Limits};
 use crate::groups::membership::{Choice, TooManyGroups};
 use crate::introducer::{Counter, Directory, WorkerCounters};
+use crate::log;
 use crate::net::mail::{Mail, MailSender};
 use crate::policy::native::{GroupChange, MemberChoice, Place};
 
@@ -232,7 +233,9 @@ impl Acting<'_> {
     pub(super) fn group_message(&mut self, client: &mut Client, flow: u64, message: &[u8]) {
         let (now, session) = (self.now, self.session);
         if let Err(refusal) = self.join_or_leave(client, flow, message) {
-            tracing::debug!(%session, flow, %refusal, "group control flow rejected");
+            if let Some((info, (_, seat))) = self.endpoint.session(session).zip(client.place.as_ref()) {
+                log::refused("group join", info.far_address, seat.instance().name(), "the server", &refusal);
+            }
             self.services.counters.worker(session.prefix()).add(Counter::GroupJoinsRefused);
             let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
             // No more is heard of it. What it had joined is left by the action that this leads to.

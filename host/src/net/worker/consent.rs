@@ -5,6 +5,7 @@
 //! too, in the usual order: plugins, then the script by its mode. A no of either is a no. Where the target's policy has nothing
 //! against it, the offer is carried out; where it answers with addresses or an introduction of its own, those are.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use super::plugins::Asking;
 use crate::apps::message::{Offer, PendingLookup};
 use crate::apps::{Instance, InstanceId};
 use crate::introducer::{Counter, Peer};
+use crate::log;
 use crate::net::clients::Clients;
 
 impl Worker {
@@ -43,7 +45,7 @@ impl Worker {
         };
         let home = lookup.asker.and_then(|asker| clients.instance(asker)).cloned();
         if instance.bars(lookup.initiator.ip(), home.is_some()) {
-            self.refuse_lookup(lookup, &instance, "its access rules");
+            self.deny_lookup(lookup, Some(&instance), "the server", "the access rules of the peer's application");
             return;
         }
         let asking = Asking {
@@ -104,11 +106,14 @@ impl Worker {
         }
     }
 
-    /// Refuses a lookup that no policy is asked about.
-    pub(super) fn refuse_lookup(&self, lookup: &Lookup, instance: &Instance, why: &str) {
-        let (address, app) = (lookup.initiator, instance.name());
-        tracing::info!(%address, %app, why, "lookup denied");
+    /// Denies a lookup: which policy does, and why.
+    pub(super) fn deny_lookup(&self, lookup: &Lookup, instance: Option<&Instance>, policy: &str, reason: &str) {
         self.services.counters.worker(self.index).add(Counter::LookupsDenied);
+        let app: &dyn Display = match instance {
+            Some(instance) => instance.name(),
+            None => &"none",
+        };
+        log::refused("lookup", lookup.initiator, app, policy, &reason);
     }
 
     /// A script has answered with addresses.

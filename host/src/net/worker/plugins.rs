@@ -143,10 +143,17 @@ impl Worker {
                 }
                 None => counters.add(Counter::UnknownTargets),
             },
-            Verdict::Deny => counters.add(Counter::LookupsDenied),
+            Verdict::Deny => self.deny_lookup(lookup, asking.instance.as_deref(), "plugin", "denied"),
             Verdict::Ignore => (),
             // The others are no verdicts on lookups, and do not come here.
-            _ => return self.fall_back(self.settings_of(asking).policy.on_failure),
+            _ => {
+                return self.fall_back(
+                    lookup,
+                    asking,
+                    self.settings_of(asking).policy.on_failure,
+                    "the plugin has failed",
+                );
+            }
         }
         ControlFlow::Break(())
     }
@@ -164,7 +171,8 @@ impl Worker {
         let of_target = InstanceId(target.instance);
         let guards = self.services.applications.guards();
         if asking.offer.is_some() && asking.instance_id() != Some(of_target) && guards.has(of_target) {
-            self.services.counters.worker(self.index).add(Counter::LookupsDenied);
+            let why = "the peer is a client of an application that was not asked";
+            self.deny_lookup(lookup, asking.instance.as_deref(), "plugin", why);
             return;
         }
         if asking.offer.is_some() {
@@ -174,10 +182,10 @@ impl Worker {
         }
     }
 
-    fn fall_back(&self, fallback: Fallback) -> ControlFlow<()> {
+    fn fall_back(&self, lookup: &Lookup, asking: &Asking, fallback: Fallback, why: &str) -> ControlFlow<()> {
         match fallback {
             Fallback::Continue => return ControlFlow::Continue(()),
-            Fallback::Deny => self.services.counters.worker(self.index).add(Counter::LookupsDenied),
+            Fallback::Deny => self.deny_lookup(lookup, asking.instance.as_deref(), "plugin", why),
             Fallback::Ignore => (),
         }
         ControlFlow::Break(())
@@ -223,7 +231,8 @@ impl Worker {
             match waiting {
                 Waiting::Lookup(waiting) => {
                     let WaitingLookup { lookup, asking, index } = *waiting;
-                    if self.fall_back(self.settings_of(&asking).policy.on_deadline).is_continue() {
+                    let fallback = self.settings_of(&asking).policy.on_deadline;
+                    if self.fall_back(&lookup, &asking, fallback, "the plugin let its deadline pass").is_continue() {
                         self.ask_next(now, clients, &lookup, asking, index + 1);
                     }
                 }

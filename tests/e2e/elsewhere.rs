@@ -12,6 +12,7 @@ use introd::server::{Server, ServerSettings};
 use rtmfp::{PeerId, TaggedAddress};
 
 use crate::harness::clients::{PATIENCE, client};
+use crate::harness::raw::{lookup, redirect};
 
 fn server(registry: Arc<dyn Registry>) -> Server {
     let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
@@ -72,6 +73,44 @@ async fn a_peer_that_left_its_server_is_not_looked_for_there() {
     assert!(failure.problem.contains("did not introduce"), "{failure}");
     assert!(a.counters().get(Counter::UnknownTargets) > 0);
     assert_eq!(a.counters().get(Counter::Redirects), 0);
+}
+
+/// Where `server` sends an asker that is no client for a peer; nothing if it does not answer.
+async fn sent_to(server: SocketAddr, peer: PeerId) -> Vec<SocketAddr> {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(&lookup(peer, [7; 16]), server).await.unwrap();
+    let mut bytes = [0; 2048];
+    let received = tokio::time::timeout(Duration::from_millis(700), socket.recv(&mut bytes)).await;
+    let Ok(Ok(len)) = received else { return Vec::new() };
+    let addresses = redirect(&mut bytes[..len]).map_or(Vec::new(), |(_, addresses)| addresses);
+    addresses.iter().map(|tagged| tagged.address).collect()
+}
+
+#[tokio::test]
+async fn a_client_that_went_to_another_server_without_a_word_is_looked_for_there_as_soon_as_it_answers_no_ping() {
+    let registry = Arc::new(InMemory::default());
+    let (a, b) = (server(Arc::clone(&registry) as _), server(Arc::clone(&registry) as _));
+    let (first, second) = (a.addresses()[0], b.addresses()[0]);
+    let mut living = client(first, 1).await;
+    let vanishing = client(first, 2).await;
+    let ids = [living.id(), vanishing.id()];
+    drop(vanishing);
+    let mut back = client(second, 2).await;
+    let searching = async {
+        while !sent_to(first, ids[1]).await.contains(&second) {
+            let found = sent_to(first, ids[0]).await;
+            assert!(!found.contains(&second), "a client that answers is found here: {found:?}");
+            // Whoever looks for a peer asks again after a while.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = searching => (),
+        failure = living.stay() => panic!("{failure}"),
+        failure = back.stay() => panic!("{failure}"),
+        // The endpoint gives the old session up after 120 seconds of silence, and counts it as silent after 30.
+        () = tokio::time::sleep(PATIENCE) => panic!("the first server does not look for it elsewhere"),
+    }
 }
 
 /// A registry that never answers, and counts who asks.

@@ -271,6 +271,7 @@ impl Worker {
             Mail::Forward { session, epd, initiator, tag } => {
                 let forwarded = self.endpoint.forward_for(now, session, &epd, initiator, &tag);
                 self.services.counters.worker(self.index).forwarded(forwarded);
+                clients.looked_up(now, &mut self.endpoint, session);
             }
             Mail::Hint { session, group, about } => clients.hint(now, &mut self.endpoint, session, group, &about),
             Mail::Disconnect { session, peer } => {
@@ -565,7 +566,7 @@ impl Worker {
     }
 
     /// The built-in answer to a lookup: redirect the asker to the target, and have the target told of the asker.
-    fn introduce(&mut self, now: Instant, target: &Peer, lookup: &Lookup) {
+    fn introduce(&mut self, now: Instant, clients: &mut Clients, target: &Peer, lookup: &Lookup) {
         let counters = self.services.counters.worker(self.index);
         let introduction = introduce(target, lookup.initiator);
         if !introduction.redirect.is_empty() {
@@ -575,6 +576,7 @@ impl Worker {
         let session = introduction.target;
         if session.prefix() == self.index {
             counters.forwarded(self.endpoint.forward(now, session, lookup));
+            clients.looked_up(now, &mut self.endpoint, session);
             return;
         }
         let mail = Mail::Forward {

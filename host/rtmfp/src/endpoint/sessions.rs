@@ -52,6 +52,12 @@ impl Endpoint {
         })
     }
 
+    /// When the last packet of a session came, if it is open: what [`SessionInfo::heard`] says, for those who ask often.
+    pub fn heard(&self, id: SessionId) -> Option<Instant> {
+        let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
+        (session.state() == State::Open).then(|| session.heard())
+    }
+
     /// The open session with a peer.
     pub fn session_of(&self, peer: &PeerId) -> Option<SessionId> {
         self.by_peer.get(peer, &self.slots)

@@ -235,7 +235,10 @@ impl Clients {
             Event::Overspent { session, is_persistent } => {
                 self.overspent(now, endpoint, ports, session, is_persistent);
             }
-            Event::Pong { session, .. } => self.answered(session),
+            Event::Pong { session, .. } => {
+                self.spoke(session);
+                self.answered(session);
+            }
             Event::OpenFailed { .. } | Event::Keys { .. } => (),
             // The worker's own.
             Event::Lookup(_) | Event::Keying(_) => (),

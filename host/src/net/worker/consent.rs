@@ -35,7 +35,7 @@ impl Worker {
         let of_target = InstanceId(target.instance);
         let applications = &self.services.applications;
         if agreed == Some(of_target) || !applications.guards().has(of_target) {
-            self.carry_out(now, lookup, &target, offer);
+            self.carry_out(now, clients, lookup, &target, offer);
             return;
         }
         let Some(instance) = applications.instance(of_target) else {
@@ -62,9 +62,16 @@ impl Worker {
     }
 
     /// Does what both applications agree to.
-    pub(super) fn carry_out(&mut self, now: Instant, lookup: &Lookup, target: &Peer, offer: Offer) {
+    pub(super) fn carry_out(
+        &mut self,
+        now: Instant,
+        clients: &mut Clients,
+        lookup: &Lookup,
+        target: &Peer,
+        offer: Offer,
+    ) {
         match offer {
-            Offer::Introduction => self.introduce(now, target, lookup),
+            Offer::Introduction => self.introduce(now, clients, target, lookup),
             Offer::Redirect(addresses) => self.redirect(lookup, &addresses),
         }
     }
@@ -86,7 +93,7 @@ impl Worker {
     ) {
         let instance = asking.instance.as_ref().map(|instance| instance.id());
         match asking.offer {
-            Some(offer) => self.consented(now, lookup, instance, target, offer),
+            Some(offer) => self.consented(now, clients, lookup, instance, target, offer),
             None => self.answer(now, clients, lookup, instance, target),
         }
     }
@@ -95,13 +102,14 @@ impl Worker {
     fn consented(
         &mut self,
         now: Instant,
+        clients: &mut Clients,
         lookup: &Lookup,
         instance: Option<InstanceId>,
         target: Option<Peer>,
         offer: Offer,
     ) {
         match target.filter(|target| Some(InstanceId(target.instance)) == instance) {
-            Some(target) => self.carry_out(now, lookup, &target, offer),
+            Some(target) => self.carry_out(now, clients, lookup, &target, offer),
             None => self.services.counters.worker(self.index).add(Counter::UnknownTargets),
         }
     }
@@ -139,8 +147,8 @@ impl Worker {
         match offer {
             // It is for another instance to agree now.
             Some(_) if !is_own => self.services.counters.worker(self.index).add(Counter::UnknownTargets),
-            Some(offer) if is_server_introducing => self.carry_out(now, &lookup, &target, offer),
-            None if is_own && is_server_introducing => self.introduce(now, &target, &lookup),
+            Some(offer) if is_server_introducing => self.carry_out(now, clients, &lookup, &target, offer),
+            None if is_own && is_server_introducing => self.introduce(now, clients, &target, &lookup),
             Some(_) => self.redirect(&lookup, &addresses),
             None if is_own => self.redirect(&lookup, &addresses),
             None => self.propose(now, clients, &lookup, Some(instance), target, said(addresses)),
@@ -156,7 +164,7 @@ impl Worker {
         }
         let target = lookup.target.and_then(|target| self.services.directory.lookup(&target));
         match offer {
-            Some(offer) => self.consented(now, &lookup, Some(instance), target, offer),
+            Some(offer) => self.consented(now, clients, &lookup, Some(instance), target, offer),
             None => self.answer(now, clients, &lookup, Some(instance), target),
         }
     }

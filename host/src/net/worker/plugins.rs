@@ -176,7 +176,7 @@ impl Worker {
             return;
         }
         if asking.offer.is_some() {
-            self.introduce(now, &target, lookup);
+            self.introduce(now, clients, &target, lookup);
         } else {
             self.propose(now, clients, lookup, asking.instance_id(), target, Offer::Introduction);
         }

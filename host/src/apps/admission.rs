@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Applications, Instance, InstanceName, Limits};
+use rtmfp::NetworkPrefix;
+
+use super::{Applications, Instance, InstanceName, Limits, Wanted};
 use crate::flash::server::{ConnectRequest, Rejection};
 
 /// A client's place in an instance: given back when dropped.
@@ -48,6 +50,9 @@ pub enum Refusal {
     /// The virtual host has all the application instances that it may.
     #[error("there are too many application instances")]
     TooManyInstances,
+    /// Clients of that address have made all the instances of applications with a script that they may.
+    #[error("there are too many application instances from your address")]
+    TooManyInstancesOf(NetworkPrefix),
 }
 
 impl Refusal {
@@ -64,8 +69,16 @@ impl Refusal {
     pub fn for_log(&self) -> String {
         match self {
             Self::Closed { reason, .. } => format!("{self}: {reason}"),
+            Self::TooManyInstancesOf(maker) => {
+                format!("there are too many application instances from {maker}, and all have clients")
+            }
             _ => self.to_string(),
         }
+    }
+
+    /// Whether the application would have been there if fewer instances were.
+    pub fn is_for_lack_of_room(&self) -> bool {
+        matches!(self, Self::TooManyInstances | Self::TooManyInstancesOf(_))
     }
 }
 
@@ -95,8 +108,13 @@ impl Applications {
             application: application.clone(),
             instance: request.path.instance.clone(),
         };
-        let limits = Limits { connections: vhost.max_connections, instances: vhost.max_app_instances };
-        let instance = self.enter(name, Arc::clone(vhost.application(application)), registered, limits)?;
+        let instance = self.enter(Wanted {
+            name,
+            settings: Arc::clone(vhost.application(application)),
+            registered,
+            limits: Limits::of(vhost),
+            maker: Some(NetworkPrefix::of(from)),
+        })?;
         Ok(Seat { applications: Arc::clone(self), instance })
     }
 }

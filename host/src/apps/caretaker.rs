@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::message::AppEvent;
-use super::{Applications, Instance, InstanceName, Limits};
+use super::{Applications, Instance, InstanceName, Limits, Wanted};
 use crate::liveness::{self, AtStandstill};
 
 /// How often it looks.
@@ -87,9 +87,14 @@ impl Applications {
                         continue;
                     }
                     let name = InstanceName::first(&adaptor.name, &vhost.name, application);
-                    let limits = Limits { connections: None, instances: vhost.max_app_instances };
-                    let settings = Arc::clone(&registered.settings);
-                    match self.open(&mut self.table(), name, settings, Some(registered), limits) {
+                    let wanted = Wanted {
+                        name,
+                        settings: Arc::clone(&registered.settings),
+                        registered: Some(registered),
+                        limits: Limits::of(vhost),
+                        maker: None,
+                    };
+                    match self.open(&mut self.table(), wanted) {
                         Ok(instance) => tracing::info!(app = %instance.name(), "opened at the start"),
                         Err(refusal) => tracing::warn!(application, %refusal, "not opened at the start"),
                     }
@@ -110,7 +115,7 @@ impl Applications {
             let is_idle = || instance.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= longest);
             instance.actor().is_some_and(|actor| actor.is_over()) || !instance.is_kept() && is_idle()
         };
-        let over: Vec<Arc<Instance>> = table.instances.values().filter(is_over).cloned().collect();
+        let over: Vec<Arc<Instance>> = table.all().filter(is_over).cloned().collect();
         for instance in over {
             tracing::info!(app = %instance.name(), "ends: it has no clients");
             self.end(&mut table, &instance);
@@ -133,7 +138,7 @@ impl Applications {
                         let name = instance.name();
                         (&name.adaptor, &name.vhost, &name.application) == (&adaptor.name, &vhost.name, application)
                     };
-                    watched.push((folders, self.table().instances.values().filter(is_of_it).cloned().collect()));
+                    watched.push((folders, self.table().all().filter(is_of_it).cloned().collect()));
                 }
             }
         }

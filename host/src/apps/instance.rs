@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use rtmfp::SessionId;
+use rtmfp::{NetworkPrefix, SessionId};
 
 use super::Actor;
 use super::door::Door;
@@ -80,6 +80,8 @@ pub struct Instance {
     is_barring: AtomicBool,
     /// Since when it has no clients.
     idle_since: Mutex<Option<Instant>>,
+    /// Where the client is, or was, that was its first.
+    maker: Option<NetworkPrefix>,
 }
 
 impl Instance {
@@ -90,11 +92,13 @@ impl Instance {
         plugins: Chain,
         actor: Option<Arc<dyn Actor>>,
         door: Option<Door>,
+        maker: Option<NetworkPrefix>,
     ) -> Self {
         let is_barring = AtomicBool::new(is_barring(&settings, door.as_ref()));
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
-        Self { id, name, settings, plugins, clients, groups: Mutex::default(), actor, door, is_barring, idle_since }
+        let groups = Mutex::default();
+        Self { id, name, settings, plugins, clients, groups, actor, door, is_barring, idle_since, maker }
     }
 
     /// Whether the address may have clients here, and look for them.
@@ -136,6 +140,11 @@ impl Instance {
 
     pub(super) fn idle_since(&self) -> Option<Instant> {
         *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address of the client that it was made for; `None` if it was made without one.
+    pub(super) fn maker(&self) -> Option<NetworkPrefix> {
+        self.maker
     }
 
     /// Its number.

@@ -10,17 +10,18 @@ mod door;
 mod guards;
 mod instance;
 pub mod message;
+mod table;
 
-use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use door::{Door, adaptor_at};
 use message::AppEvent;
+use rtmfp::NetworkPrefix;
 use slab::Slab;
+use table::{Among, Table};
 
 pub use actor::{Actor, Actors, ToWake};
 pub use admission::{Refusal, Seat};
@@ -28,7 +29,7 @@ pub use caretaker::{Caretaker, ScriptFiles};
 pub use guards::Guards;
 pub use instance::{Instance, InstanceId, InstanceName};
 
-use crate::config::{Access, Application, Config, LookupMode, LookupsFrom, Registered};
+use crate::config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
 use crate::policy::native::Plugins;
 
 /// The applications of a server, shared by its workers.
@@ -47,26 +48,6 @@ pub struct Applications {
     guards: Guards,
     /// Whether an adaptor keeps addresses out.
     has_adaptor_rules: AtomicBool,
-}
-
-#[derive(Default)]
-struct Table {
-    instances: HashMap<InstanceName, Arc<Instance>>,
-    /// Clients and instances of each virtual host, by adaptor and virtual host.
-    vhosts: HashMap<(String, String), VhostCount>,
-    /// Instances with a policy that their last clients have left, by since when, the longest first. At most
-    /// [`MAX_IDLE_INSTANCES`].
-    idle: BTreeSet<(Instant, InstanceId)>,
-}
-
-/// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
-/// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.
-const MAX_IDLE_INSTANCES: usize = 1000;
-
-#[derive(Clone, Copy, Default)]
-struct VhostCount {
-    clients: u64,
-    instances: u64,
 }
 
 impl Applications {
@@ -95,7 +76,7 @@ impl Applications {
         let config = Arc::new(config);
         self.config.store(Arc::clone(&config));
         self.has_adaptor_rules.store(has_adaptor_rules(&config), Ordering::Release);
-        for instance in self.table().instances.values() {
+        for instance in self.table().all() {
             let settings = settings_of(&config, instance.name());
             // An application that stays as it was keeps its script as it is. One that turns clients away now leaves those that it
             // has with the settings that they came under.
@@ -166,7 +147,7 @@ impl Applications {
         let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
         let vhost = &adaptor.default_vhost;
         let name = InstanceName::first(&adaptor.name, &vhost.name, &vhost.default_application);
-        self.table().instances.get(&name).cloned()
+        self.table().get(&name).cloned()
     }
 
     /// How many clients are connected.
@@ -176,7 +157,7 @@ impl Applications {
 
     /// How many instances there are.
     pub fn instances(&self) -> usize {
-        self.table().instances.len()
+        self.table().len()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -184,66 +165,64 @@ impl Applications {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The instance of that name with one more client; it is made if it is not there.
-    fn enter(
-        &self,
-        name: InstanceName,
-        settings: Arc<Application>,
-        registered: Option<&Registered>,
-        limits: Limits,
-    ) -> Result<Arc<Instance>, Refusal> {
+    /// The instance that is wanted, with one more client; it is made if it is not there.
+    fn enter(&self, wanted: Wanted<'_>) -> Result<Arc<Instance>, Refusal> {
         let mut table = self.table();
-        let vhost = (name.adaptor.clone(), name.vhost.clone());
-        let clients = table.vhosts.get(&vhost).map_or(0, |count| count.clients);
-        if limits.connections.is_some_and(|most| clients >= most) {
+        if wanted.limits.connections.is_some_and(|most| table.clients(&wanted.name) >= most) {
             return Err(Refusal::TooManyConnections);
         }
-        let instance = self.open(&mut table, name, settings, registered, limits)?;
-        if let Some(since) = instance.idle_since() {
-            table.idle.remove(&(since, instance.id()));
-        }
-        table.vhosts.entry(vhost).or_default().clients += 1;
+        let instance = self.open(&mut table, wanted)?;
+        table.wait_no_more(&instance);
+        table.enter(instance.name());
         instance.enter();
         self.clients.fetch_add(1, Ordering::Relaxed);
         Ok(instance)
     }
 
-    /// The instance of that name; it is made if it is not there.
-    fn open(
-        &self,
-        table: &mut Table,
-        name: InstanceName,
-        settings: Arc<Application>,
-        registered: Option<&Registered>,
-        limits: Limits,
-    ) -> Result<Arc<Instance>, Refusal> {
-        if let Some(instance) = table.instances.get(&name).cloned() {
+    /// The instance that is wanted; it is made if it is not there.
+    fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<Instance>, Refusal> {
+        if let Some(instance) = table.get(&wanted.name).cloned() {
             if !instance.actor().is_some_and(|actor| actor.is_over()) {
                 return Ok(instance);
             }
             // Its last clients are on their way out; whoever comes now gets a new one.
             self.end(table, &instance);
         }
-        let vhost = (name.adaptor.clone(), name.vhost.clone());
-        let instances = table.vhosts.get(&vhost).map_or(0, |count| count.instances);
-        if limits.instances.is_some_and(|most| instances >= most) && !self.end_longest_idle(table, Some(&vhost)) {
-            return Err(Refusal::TooManyInstances);
-        }
-        if table.instances.len() > usize::from(u16::MAX) && !self.end_longest_idle(table, None) {
-            return Err(Refusal::TooManyInstances);
-        }
+        self.make_room(table, &wanted)?;
+        let Wanted { name, settings, registered, maker, .. } = wanted;
         let actor = self.actor_of(&name, &settings, registered)?;
         let mut by_id = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
         let slot = by_id.vacant_entry();
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
         let plugins = self.plugins.chain(&settings.plugins);
         let door = Door::of(&self.config(), &name);
-        let instance = Arc::new(Instance::new(id, name.clone(), settings, plugins, actor, door));
+        let instance = Arc::new(Instance::new(id, name, settings, plugins, actor, door, maker));
         self.guards.set(id, instance.has_say());
         slot.insert(Arc::clone(&instance));
-        table.vhosts.entry(vhost).or_default().instances += 1;
-        table.instances.insert(name, Arc::clone(&instance));
+        table.add(&instance);
         Ok(instance)
+    }
+
+    /// Sees that there may be one more instance: where there are as many as there may be, one that has no clients ends.
+    fn make_room(&self, table: &mut Table, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        let Wanted { name, limits, .. } = wanted;
+        let has_script = wanted.registered.is_some_and(|registered| registered.has_script);
+        if let Some((maker, most)) = wanted.maker.zip(limits.instances_per_address)
+            && has_script
+            && table.made_by(maker, name) >= most
+            && !self.end_longest_idle(table, Among::MadeBy(maker, name))
+        {
+            return Err(Refusal::TooManyInstancesOf(maker));
+        }
+        if limits.instances.is_some_and(|most| table.instances(name) >= most)
+            && !self.end_longest_idle(table, Among::Vhost(name))
+        {
+            return Err(Refusal::TooManyInstances);
+        }
+        if table.len() > usize::from(u16::MAX) && !self.end_longest_idle(table, Among::All) {
+            return Err(Refusal::TooManyInstances);
+        }
+        Ok(())
     }
 
     /// The policy for a new instance, if its application has one. An application does not run without the script that it has.
@@ -264,58 +243,33 @@ impl Applications {
 
     /// Takes an instance out of the table, and its policy to its end.
     fn end(&self, table: &mut Table, instance: &Instance) {
-        let name = instance.name();
-        // Another may have taken its place.
-        if !table.instances.get(name).is_some_and(|known| std::ptr::eq(&**known, instance)) {
+        if !table.remove(instance) {
             return;
-        }
-        table.instances.remove(name);
-        if let Some(since) = instance.idle_since() {
-            table.idle.remove(&(since, instance.id()));
         }
         if let Some(actor) = instance.actor() {
             let _ = actor.tell(AppEvent::Stop);
-        }
-        let vhost = (name.adaptor.clone(), name.vhost.clone());
-        if let Some(count) = table.vhosts.get_mut(&vhost) {
-            count.instances = count.instances.saturating_sub(1);
-            if count.clients == 0 && count.instances == 0 {
-                table.vhosts.remove(&vhost);
-            }
         }
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).try_remove(usize::from(instance.id().0));
     }
 
     /// One client less; an instance goes with its last, unless it has a policy that may wait for others.
-    fn leave(&self, instance: &Instance) {
+    fn leave(&self, instance: &Arc<Instance>) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
         let mut table = self.table();
         let is_empty = instance.leave() == 0;
-        let vhost = (instance.name().adaptor.clone(), instance.name().vhost.clone());
-        if let Some(count) = table.vhosts.get_mut(&vhost) {
-            count.clients = count.clients.saturating_sub(1);
-        }
+        table.leave(instance.name());
         // A script that does not load is tried again with the next client: it may have been mended by then.
         let is_of_no_use = |actor: &Arc<dyn Actor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
         if is_empty && instance.actor().is_none_or(is_of_no_use) {
             self.end(&mut table, instance);
-        } else if is_empty && let Some(since) = instance.idle_since() {
-            table.idle.insert((since, instance.id()));
-            if table.idle.len() > MAX_IDLE_INSTANCES {
-                self.end_longest_idle(&mut table, None);
-            }
+        } else if is_empty && table.wait(Arc::clone(instance)) {
+            self.end_longest_idle(&mut table, Among::All);
         }
     }
 
-    /// Ends the instance that has been without clients for longest, of a virtual host or of all, to make room. False if there is none.
-    fn end_longest_idle(&self, table: &mut Table, vhost: Option<&(String, String)>) -> bool {
-        let longest = table.idle.iter().find_map(|(_, id)| {
-            let instance = self.instance(*id)?;
-            let name = instance.name();
-            let is_meant = vhost.is_none_or(|(adaptor, vhost)| (&name.adaptor, &name.vhost) == (adaptor, vhost));
-            (is_meant && !instance.is_kept() && instance.clients() == 0).then_some(instance)
-        });
-        let Some(instance) = longest else { return false };
+    /// Ends the instance that has been without clients for longest, to make room. False if there is none.
+    fn end_longest_idle(&self, table: &mut Table, among: Among<'_>) -> bool {
+        let Some(instance) = table.idle(among).next().cloned() else { return false };
         tracing::info!(app = %instance.name(), "ends: it has no clients, and others need the room");
         self.end(table, &instance);
         true
@@ -324,13 +278,13 @@ impl Applications {
     /// Ends all plugins: the server stops, and nobody is left to ask them about.
     pub fn end_plugins(&self) {
         // Instances with a script are there still, and would be waited for.
-        self.table().instances.values().for_each(|instance| instance.forget_plugins());
+        self.table().all().for_each(|instance| instance.forget_plugins());
         self.plugins.stop();
     }
 
     /// Ends all instances: the server stops.
     pub fn stop(&self) {
-        for instance in self.table().instances.values() {
+        for instance in self.table().all() {
             if let Some(actor) = instance.actor() {
                 let _ = actor.tell(AppEvent::Stop);
             }
@@ -338,11 +292,34 @@ impl Applications {
     }
 }
 
+/// An instance that somebody wants to be there.
+struct Wanted<'a> {
+    name: InstanceName,
+    settings: Arc<Application>,
+    /// Its application, if that has a folder.
+    registered: Option<&'a Registered>,
+    limits: Limits,
+    /// Where the client is that wants it; `None` if it is to be there without one.
+    maker: Option<NetworkPrefix>,
+}
+
 /// What a virtual host allows.
 #[derive(Clone, Copy)]
 struct Limits {
     connections: Option<u64>,
     instances: Option<u64>,
+    /// Instances with a script that clients of one address have made.
+    instances_per_address: Option<u64>,
+}
+
+impl Limits {
+    fn of(vhost: &Vhost) -> Self {
+        Self {
+            connections: vhost.max_connections,
+            instances: vhost.max_app_instances,
+            instances_per_address: vhost.max_app_instances_per_address,
+        }
+    }
 }
 
 /// Whether an adaptor keeps addresses out.

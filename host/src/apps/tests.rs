@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::table::MAX_IDLE_INSTANCES;
 use super::*;
 use crate::config::Registered;
 use crate::flash::amf::Value;
@@ -50,7 +51,7 @@ fn an_instance_lives_as_long_as_it_has_clients() {
     drop((second, other));
     assert!(applications.instance(id).is_none());
     assert_eq!((applications.clients(), applications.instances()), (0, 0));
-    assert!(applications.table().vhosts.is_empty(), "nothing is left behind");
+    assert!(applications.table().is_clean(), "nothing is left behind");
 }
 
 #[test]
@@ -327,12 +328,15 @@ fn the_longest_idle_instance_makes_room_in_a_full_virtual_host_and_none_with_cli
     let back = visit("second").unwrap();
     assert_eq!(visit("third").err(), Some(Refusal::TooManyInstances));
     drop((stays, back));
-    assert_eq!(applications.table().idle.len(), 2);
+    assert_eq!(applications.table().waiting(), 2);
 }
 
 #[test]
 fn quick_visits_to_ever_new_instances_leave_a_bounded_number_of_them() {
-    let applications = scripted(|config| config.default_adaptor.default_vhost.max_app_instances = None);
+    let applications = scripted(|config| {
+        config.default_adaptor.default_vhost.max_app_instances = None;
+        config.default_adaptor.default_vhost.max_app_instances_per_address = None;
+    });
     for room in 0..3 * MAX_IDLE_INSTANCES {
         drop(applications.admit(0, &request(&format!("rtmfp://host/club/{room}")), localhost()).unwrap());
     }
@@ -341,4 +345,55 @@ fn quick_visits_to_ever_new_instances_leave_a_bounded_number_of_them() {
     let seat = applications.admit(0, &request(&format!("rtmfp://host/club/{last}")), localhost()).unwrap();
     assert_eq!(applications.instances(), MAX_IDLE_INSTANCES, "the last one was still there");
     drop(seat);
+}
+
+#[test]
+fn one_address_makes_a_bounded_number_of_instances_and_keeps_no_other_out() {
+    let applications = scripted(|config| config.default_adaptor.default_vhost.max_app_instances_per_address = Some(2));
+    let elsewhere = IpAddr::from([192, 0, 2, 1]);
+    let visit = |from: IpAddr, path: &str| applications.admit(0, &request(&format!("rtmfp://host/{path}")), from);
+    let others = visit(elsewhere, "club/others").unwrap();
+    drop(visit(elsewhere, "club/idle").unwrap());
+    let (first, second) = (visit(localhost(), "club/1").unwrap(), visit(localhost(), "club/2").unwrap());
+    let refusal = visit(localhost(), "club/3").err();
+    let is_its = Refusal::TooManyInstancesOf(NetworkPrefix::of(localhost()));
+    assert_eq!(refusal.as_ref(), Some(&is_its), "all of its own have clients; those of others do not end for it");
+    let refusal = refusal.unwrap();
+    assert!(refusal.is_for_lack_of_room());
+    assert!(refusal.for_log().contains("127.0.0.1") && !refusal.to_rejection().description.contains("127.0.0.1"));
+    assert_eq!(refusal.to_rejection().code, "NetConnection.Connect.Rejected");
+    assert_eq!(applications.instances(), 4);
+    // It may still be a client of instances that are there, of whomever, and of applications without a script.
+    let (third, fourth) = (visit(localhost(), "club/others").unwrap(), visit(localhost(), "plain/1").unwrap());
+    let fifth = visit(elsewhere, "club/1").unwrap();
+    // An instance that no client is in any more makes room, and only then.
+    drop(second);
+    drop(visit(localhost(), "club/3").unwrap());
+    let made: Vec<String> = applications.table().all().map(|it| it.name().instance.clone()).collect();
+    assert!(!made.contains(&"2".to_owned()) && made.contains(&"3".to_owned()), "{made:?}");
+    // Another's client keeps what the first has made, and it counts for the first.
+    drop((first, visit(localhost(), "club/4").unwrap()));
+    let fifth_id = fifth.instance().id();
+    assert!(visit(localhost(), "club/5").is_ok() && applications.instance(fifth_id).is_some());
+    drop((others, third, fourth, fifth));
+    applications.end_idle(Instant::now() + Duration::from_secs(1 << 20));
+    assert!(applications.table().is_clean(), "nothing is left behind");
+}
+
+#[test]
+fn the_bound_by_address_is_that_of_a_virtual_host_and_changes_with_it() {
+    let applications = scripted(|config| {
+        let adaptor = &mut config.default_adaptor;
+        adaptor.default_vhost.max_app_instances_per_address = Some(1);
+        let other = crate::config::Vhost { name: "other".to_owned(), ..adaptor.default_vhost.clone() };
+        adaptor.vhosts.push(other);
+    });
+    let visit =
+        |host: &str, room: &str| applications.admit(0, &request(&format!("rtmfp://{host}/club/{room}")), localhost());
+    let (_first, _second) = (visit("host", "1").unwrap(), visit("other", "1").unwrap());
+    assert!(visit("host", "2").is_err() && visit("other", "2").is_err());
+    let mut config = Config::clone(&applications.config());
+    config.default_adaptor.default_vhost.max_app_instances_per_address = None;
+    applications.reconfigure(config);
+    assert!(visit("host", "2").is_ok() && visit("other", "2").is_err());
 }

@@ -88,10 +88,11 @@ impl fmt::Display for Vhost {
         writeln!(f)?;
         writeln!(
             f,
-            "    clients: {}, at most {} in {} instances; idle ones: {}",
+            "    clients: {}, at most {} in {} instances, {} with scripts from one address; idle ones: {}",
             self.access,
             limit(self.max_connections),
             limit(self.max_app_instances),
+            limit(self.max_app_instances_per_address),
             self.idle_clients
         )?;
         let others = if self.accepts_unregistered { "any other application" } else { "no other application" };

@@ -25,6 +25,8 @@ pub struct Vhost {
     pub max_connections: Option<u64>,
     /// The most instances of applications at a time.
     pub max_app_instances: Option<u64>,
+    /// The most instances of applications with a script that clients of one address have made, at a time.
+    pub max_app_instances_per_address: Option<u64>,
     /// What happens to clients that do nothing, where no application says otherwise.
     pub idle_clients: IdleClients,
     /// Who may connect.
@@ -102,7 +104,13 @@ const ENTRIES: &[Entry] = &[
         "ResourceLimits/MaxAppInstances",
         Kind::Limit { most: 100_000_000 },
         "15000",
-        "Instances of applications at a time",
+        "Instances of applications at a time. In place of the one that has been without clients for longest a new one is made; a client that wants one more while all have clients is refused",
+    ),
+    ours(
+        "ResourceLimits/MaxAppInstancesPerAddress",
+        Kind::Limit { most: 100_000_000 },
+        "512",
+        "Instances of applications with a script at a time that clients of one IP address have made; an IPv6 address is a network of 64 bits. In place of the one of them that has been without clients for longest a new one is made; a client that wants one more while all have clients is refused. Some 43 MB at 84 kB each; a school behind one NAT never makes so many rooms at a time",
     ),
     ams(
         "AutoCloseIdleClients@enable",
@@ -170,6 +178,7 @@ impl Vhost {
             apps_dir,
             max_connections: view.limit("ResourceLimits/MaxConnections"),
             max_app_instances: view.limit("ResourceLimits/MaxAppInstances"),
+            max_app_instances_per_address: view.limit("ResourceLimits/MaxAppInstancesPerAddress"),
             idle_clients: above.refined(view),
             access: Access::read_for_clients(view),
             default_application,

@@ -41,6 +41,8 @@ pub enum Counter {
     ForwardsDenied,
     /// A client made more work than it may: what it sent was dropped for a while. AMS has no such counter.
     ClientsSlowed,
+    /// A client wanted a new instance of an application, and there were too many. AMS has no such counter.
+    InstancesRefused,
     /// A lookup was for the shared registry: the peer is not connected here. AMS has no counter of this and the next ones.
     RegistryLookups,
     /// The shared registry was asked. Lookups of one peer at a time share a call.
@@ -57,7 +59,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them, those of AMS first and in its order.
-    pub const ALL: [Counter; 23] = [
+    pub const ALL: [Counter; 24] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -75,6 +77,7 @@ impl Counter {
         Self::MailboxFull,
         Self::ForwardsDenied,
         Self::ClientsSlowed,
+        Self::InstancesRefused,
         Self::RegistryLookups,
         Self::RegistryCalls,
         Self::RegistryFailures,
@@ -103,6 +106,7 @@ impl Counter {
             Self::MailboxFull => "worker_mailbox_full",
             Self::ForwardsDenied => "rtmfp_forwards_denied",
             Self::ClientsSlowed => "clients_slowed",
+            Self::InstancesRefused => "instances_refused",
             Self::RegistryLookups => "registry_lookups",
             Self::RegistryCalls => "registry_calls",
             Self::RegistryFailures => "registry_failures",
@@ -216,6 +220,7 @@ mod tests {
                 ("worker_mailbox_full", 0),
                 ("rtmfp_forwards_denied", 0),
                 ("clients_slowed", 0),
+                ("instances_refused", 0),
                 ("registry_lookups", 0),
                 ("registry_calls", 0),
                 ("registry_failures", 0),

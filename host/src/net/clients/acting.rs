@@ -107,6 +107,9 @@ impl Acting<'_> {
                 let path = &request.path;
                 let app = format_args!("{}/{}", path.application, path.instance);
                 log::refused("connect", info.far_address, &app, "the server", &refusal.for_log());
+                if refusal.is_for_lack_of_room() {
+                    self.services.counters.worker(session.prefix()).add(Counter::InstancesRefused);
+                }
                 self.reject(client, refusal.to_rejection());
                 return;
             }

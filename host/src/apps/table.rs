@@ -1,0 +1,178 @@
+//! The instances that there are, and how many of them belong to whom.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rtmfp::NetworkPrefix;
+
+use super::{Instance, InstanceId, InstanceName};
+
+/// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
+/// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.
+pub(super) const MAX_IDLE_INSTANCES: usize = 1000;
+
+/// A virtual host, by the names of its adaptor and its own.
+type VhostName = (String, String);
+
+#[derive(Default)]
+pub(super) struct Table {
+    instances: HashMap<InstanceName, Arc<Instance>>,
+    /// Clients and instances of each virtual host.
+    vhosts: HashMap<VhostName, VhostCount>,
+    /// Instances with a policy that their last clients have left, by since when, the longest first. At most
+    /// [`MAX_IDLE_INSTANCES`].
+    idle: BTreeMap<(Instant, InstanceId), Arc<Instance>>,
+}
+
+#[derive(Default)]
+struct VhostCount {
+    clients: u64,
+    instances: u64,
+    /// Of those, the ones with a policy, by the address of the client that made them.
+    by_maker: HashMap<NetworkPrefix, u64>,
+}
+
+/// Among which instances one is looked for that may end.
+#[derive(Clone, Copy)]
+pub(super) enum Among<'a> {
+    /// All.
+    All,
+    /// Those of the virtual host that an instance of that name is in.
+    Vhost(&'a InstanceName),
+    /// Those of them that clients of an address have made.
+    MadeBy(NetworkPrefix, &'a InstanceName),
+}
+
+impl Among<'_> {
+    fn has(self, instance: &Instance) -> bool {
+        let is_there = |name: &InstanceName| {
+            let other = instance.name();
+            (&name.adaptor, &name.vhost) == (&other.adaptor, &other.vhost)
+        };
+        match self {
+            Self::All => true,
+            Self::Vhost(name) => is_there(name),
+            Self::MadeBy(maker, name) => instance.maker() == Some(maker) && is_there(name),
+        }
+    }
+}
+
+fn vhost_of(name: &InstanceName) -> VhostName {
+    (name.adaptor.clone(), name.vhost.clone())
+}
+
+impl Table {
+    /// The instance of that name.
+    pub(super) fn get(&self, name: &InstanceName) -> Option<&Arc<Instance>> {
+        self.instances.get(name)
+    }
+
+    /// All instances.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.instances.values()
+    }
+
+    /// How many instances there are.
+    pub(super) fn len(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// How many clients the virtual host has that an instance of that name is in.
+    pub(super) fn clients(&self, name: &InstanceName) -> u64 {
+        self.vhosts.get(&vhost_of(name)).map_or(0, |count| count.clients)
+    }
+
+    /// How many instances the virtual host has that an instance of that name is in.
+    pub(super) fn instances(&self, name: &InstanceName) -> u64 {
+        self.vhosts.get(&vhost_of(name)).map_or(0, |count| count.instances)
+    }
+
+    /// How many instances with a policy there are in that virtual host which clients of an address have made.
+    pub(super) fn made_by(&self, maker: NetworkPrefix, name: &InstanceName) -> u64 {
+        self.vhosts.get(&vhost_of(name)).and_then(|count| count.by_maker.get(&maker)).copied().unwrap_or(0)
+    }
+
+    /// One more instance.
+    pub(super) fn add(&mut self, instance: &Arc<Instance>) {
+        let count = self.vhosts.entry(vhost_of(instance.name())).or_default();
+        count.instances += 1;
+        if let Some(maker) = maker_of(instance) {
+            *count.by_maker.entry(maker).or_default() += 1;
+        }
+        self.instances.insert(instance.name().clone(), Arc::clone(instance));
+    }
+
+    /// Takes an instance out, unless another has taken its place already. False if so.
+    pub(super) fn remove(&mut self, instance: &Instance) -> bool {
+        let name = instance.name();
+        if !self.instances.get(name).is_some_and(|known| std::ptr::eq(&**known, instance)) {
+            return false;
+        }
+        self.instances.remove(name);
+        self.wait_no_more(instance);
+        let vhost = vhost_of(name);
+        if let Some(count) = self.vhosts.get_mut(&vhost) {
+            count.instances = count.instances.saturating_sub(1);
+            if let Some(maker) = maker_of(instance)
+                && let Some(made) = count.by_maker.get_mut(&maker)
+            {
+                *made = made.saturating_sub(1);
+                if *made == 0 {
+                    count.by_maker.remove(&maker);
+                }
+            }
+            if count.clients == 0 && count.instances == 0 {
+                self.vhosts.remove(&vhost);
+            }
+        }
+        true
+    }
+
+    /// A virtual host has one client more.
+    pub(super) fn enter(&mut self, name: &InstanceName) {
+        self.vhosts.entry(vhost_of(name)).or_default().clients += 1;
+    }
+
+    /// A virtual host has one client less.
+    pub(super) fn leave(&mut self, name: &InstanceName) {
+        if let Some(count) = self.vhosts.get_mut(&vhost_of(name)) {
+            count.clients = count.clients.saturating_sub(1);
+        }
+    }
+
+    /// An instance without clients waits for others to come. Whether too many wait now.
+    pub(super) fn wait(&mut self, instance: Arc<Instance>) -> bool {
+        if let Some(since) = instance.idle_since() {
+            self.idle.insert((since, instance.id()), instance);
+        }
+        self.idle.len() > MAX_IDLE_INSTANCES
+    }
+
+    /// An instance waits no more. Called while it is known since when it did.
+    pub(super) fn wait_no_more(&mut self, instance: &Instance) {
+        if let Some(since) = instance.idle_since() {
+            self.idle.remove(&(since, instance.id()));
+        }
+    }
+
+    /// The instances that may end before their time, the longest idle first.
+    pub(super) fn idle(&self, among: Among<'_>) -> impl Iterator<Item = &Arc<Instance>> {
+        self.idle.values().filter(move |it| among.has(it) && !it.is_kept() && it.clients() == 0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_clean(&self) -> bool {
+        self.instances.is_empty() && self.vhosts.is_empty() && self.idle.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.idle.len()
+    }
+}
+
+/// Who is charged with an instance: nobody for one that costs next to nothing, or that no client made.
+fn maker_of(instance: &Instance) -> Option<NetworkPrefix> {
+    instance.maker().filter(|_| instance.actor().is_some())
+}

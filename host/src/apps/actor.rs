@@ -34,6 +34,11 @@ pub trait Actor: Send + Sync {
     /// Whether it cannot decide, because its script does not load. It is of use again once that has changed.
     fn has_failed(&self) -> bool;
 
+    /// About how many bytes of memory its script uses.
+    fn memory(&self) -> usize {
+        0
+    }
+
     /// Has it run with other settings from now on. Clients stay.
     fn reconfigure(&self, settings: Arc<Application>);
 }
@@ -65,4 +70,9 @@ pub trait Actors: Send + Sync {
     /// The actor of an instance whose application has that folder; `None` if there is nothing in it to run. What is there is
     /// loaded on a thread of the actor's; if it fails, the actor turns clients away.
     fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn Actor>>;
+
+    /// About how many bytes of memory the scripts of all of them use, of those included that are about to end.
+    fn memory(&self) -> usize {
+        0
+    }
 }

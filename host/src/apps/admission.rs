@@ -53,6 +53,12 @@ pub enum Refusal {
     /// Clients of that address have made all the instances of applications with a script that they may.
     #[error("there are too many application instances from your address")]
     TooManyInstancesOf(NetworkPrefix),
+    /// The scripts of all applications use all the memory that they may.
+    #[error("there is no memory for another application instance")]
+    NoScriptMemory {
+        /// So many bytes.
+        most: usize,
+    },
 }
 
 impl Refusal {
@@ -72,13 +78,16 @@ impl Refusal {
             Self::TooManyInstancesOf(maker) => {
                 format!("there are too many application instances from {maker}, and all have clients")
             }
+            Self::NoScriptMemory { most } => {
+                format!("{self}: scripts use all that they may, {} MB (MaxScriptMemory)", most >> 20)
+            }
             _ => self.to_string(),
         }
     }
 
-    /// Whether the application would have been there if fewer instances were.
+    /// Whether it is for the number of instances, or for what they use.
     pub fn is_for_lack_of_room(&self) -> bool {
-        matches!(self, Self::TooManyInstances | Self::TooManyInstancesOf(_))
+        matches!(self, Self::TooManyInstances | Self::TooManyInstancesOf(_) | Self::NoScriptMemory { .. })
     }
 }
 

@@ -72,6 +72,7 @@ impl Drop for Caretaker {
 fn look_after(applications: &Weak<Applications>, watch: &mut Watch) -> bool {
     let Some(applications) = applications.upgrade() else { return false };
     applications.end_idle(Instant::now());
+    applications.end_idle_early();
     watch.look(&applications);
     true
 }

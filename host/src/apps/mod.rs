@@ -10,6 +10,7 @@ mod door;
 mod guards;
 mod instance;
 pub mod message;
+mod pressure;
 mod table;
 
 use std::net::IpAddr;
@@ -207,6 +208,9 @@ impl Applications {
     fn make_room(&self, table: &mut Table, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let Wanted { name, limits, .. } = wanted;
         let has_script = wanted.registered.is_some_and(|registered| registered.has_script);
+        if has_script {
+            self.make_room_in_memory(table)?;
+        }
         if let Some((maker, most)) = wanted.maker.zip(limits.instances_per_address)
             && has_script
             && table.made_by(maker, name) >= most

@@ -36,6 +36,8 @@ pub struct Server {
     pub idle_check_interval: Duration,
     /// What all clients together may cause.
     pub limits: Limits,
+    /// Bytes that the scripts of all instances together may use; `None` is without limit.
+    pub max_script_memory: Option<u64>,
     /// Where peers of other servers are looked up.
     pub registry: Registry,
 }
@@ -297,6 +299,12 @@ const ENTRIES: &[Entry] = &[
          down for ten seconds is closed. Bytes alone cost nothing, so that no honest stream is held up",
     ),
     ours(
+        "Server/ResourceLimits/MaxScriptMemory",
+        Kind::Limit { most: 1_000_000 },
+        "1024",
+        "Megabytes that the scripts of all instances together may use. From three quarters on, instances without clients end early, the longest idle first; at the limit no new instance of an application with a script is made. Some 12,000 instances of a small script at 84 kB each, or sixteen that use all that RuntimeSize gives them; what is there already goes on",
+    ),
+    ours(
         "Server/PeerRegistry/Plugin@path",
         Kind::Path,
         "",
@@ -365,6 +373,7 @@ impl Server {
                 max_forward_rate: limits("MaxForwardRate"),
                 max_session_work: limits("MaxSessionWork"),
             },
+            max_script_memory: view.limit("Server/ResourceLimits/MaxScriptMemory").map(|megabytes| megabytes << 20),
             registry: Registry {
                 plugin: view.path("Server/PeerRegistry/Plugin@path").map(|path| plugin_path(root, &path)),
                 config: Settings::read(view, "Server/PeerRegistry/Plugin/Config"),

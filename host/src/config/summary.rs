@@ -40,6 +40,9 @@ impl fmt::Display for Server {
             limit(limits.max_forward_rate),
             limit(limits.max_session_work),
         )?;
+        let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
+        let memory = self.max_script_memory.map_or_else(|| "without limit".to_owned(), megabytes);
+        writeln!(f, "  memory of all scripts: {memory}")?;
         writeln!(f, "  administration: none in this version")
     }
 }

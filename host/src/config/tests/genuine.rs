@@ -61,6 +61,7 @@ fn the_server() {
         max_session_work: Some(4_000_000),
     };
     assert_eq!(server.limits, limits);
+    assert_eq!(server.max_script_memory, Some(300 << 20));
 }
 
 #[test]
@@ -153,6 +154,7 @@ fn the_virtual_hosts() {
     );
     assert_eq!(default.apps_dir, root().join("apps"));
     assert_eq!((default.max_connections, default.max_app_instances), (Some(100), Some(7)));
+    assert_eq!(default.max_app_instances_per_address, Some(5));
     assert_eq!(default.idle_clients, IdleClients { enable: true, max_idle_time: seconds(600) });
     assert_eq!(default.default_application, "lobby");
     assert!(

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::inbox::{Full, Inbox};
 use super::ledger::Ledger;
 use super::line::Line;
+use super::memory::Memory;
 use super::questions::{self, Question, Questions};
 use crate::apps::message::{AppEvent, Commands};
 use crate::apps::{Actor, InstanceName, ScriptFiles};
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) questions: Arc<Questions>,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) memory: Memory,
     /// The thread that runs it.
     line: ArcSwap<Line>,
     /// Whether its thread has been told that it has something to do, and has not looked.
@@ -71,6 +73,7 @@ impl Shared {
         settings: Arc<Application>,
         commands: Arc<dyn Commands>,
         line: Arc<Line>,
+        memory: Memory,
     ) -> Self {
         Self {
             name,
@@ -80,6 +83,7 @@ impl Shared {
             inbox: Inbox::new(INBOX),
             questions: Arc::default(),
             ledger: Arc::default(),
+            memory,
             line: ArcSwap::new(line),
             is_ready: AtomicBool::new(false),
             place: AtomicUsize::new(usize::MAX),
@@ -285,6 +289,10 @@ impl Actor for ScriptHandle {
 
     fn has_failed(&self) -> bool {
         self.state() == ScriptState::Failed
+    }
+
+    fn memory(&self) -> usize {
+        self.0.memory.own.get()
     }
 
     fn reconfigure(&self, settings: Arc<Application>) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::handle::{ScriptHandle, ScriptState, Shared};
 use super::line::Line;
+use super::memory::{Memory, Used};
 use super::thread::{self, Opening};
 use super::watchdog::Watched;
 use crate::apps::message::{AppEvent, Commands};
@@ -80,6 +81,8 @@ struct Pool {
     registry: Arc<dyn Registry>,
     /// Bytes that scripts have freed since the last trim.
     freed: Arc<AtomicUsize>,
+    /// Bytes that scripts use.
+    used: Arc<Used>,
     is_over: AtomicBool,
     wake: Condvar,
 }
@@ -210,6 +213,7 @@ impl Host {
             settings,
             registry,
             freed: Arc::default(),
+            used: Arc::default(),
             is_over: AtomicBool::new(false),
             wake: Condvar::new(),
         });
@@ -242,8 +246,8 @@ impl Host {
         let mut pool = self.pool.state();
         let place = pool.place(&name);
         let line = pool.threads.get(place).map(|thread| Arc::clone(&thread.line)).ok_or(ScriptError::Stopped)?;
-        let commands = Arc::clone(&self.commands);
-        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&line)));
+        let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
+        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&line), memory));
         if let Some(files) = pool.closed.get(&shared.application()).copied() {
             if files == ScriptFiles::of(folder) {
                 shared.close(files);
@@ -305,6 +309,10 @@ impl Actors for Host {
                 None
             }
         }
+    }
+
+    fn memory(&self) -> usize {
+        self.pool.used.get()
     }
 }
 

@@ -19,6 +19,7 @@ mod limits;
 mod line;
 mod loading;
 mod lookup_event;
+mod memory;
 mod natives;
 mod opaque;
 mod pattern;

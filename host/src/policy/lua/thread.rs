@@ -312,7 +312,8 @@ impl Place {
             Arc::clone(&shared.questions),
             Arc::clone(&shared.ledger),
             Instant::now(),
-        );
+        )
+        .with_memory(shared.memory.clone());
         let mut started = None;
         work(shared, |_| started = Some(Runtime::start(Rc::new(world), &shared.folder)));
         match started {

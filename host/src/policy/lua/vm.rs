@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::limits::Budget;
 use super::loading::Sources;
 use super::lookup_event::Facts;
+use super::memory::Meter;
 use super::natives;
 use super::opaque::Nothing;
 use super::roster::Member;
@@ -44,6 +45,8 @@ pub(super) struct Vm {
     peak: Cell<usize>,
     pub(super) state: Rc<State>,
     pub(super) lua: Lua,
+    /// Goes after the machine: until then its memory is in use.
+    meter: Meter,
 }
 
 /// A handler on its way.
@@ -139,6 +142,7 @@ impl Vm {
             peak: Cell::new(0),
             state,
             lua,
+            meter: world.memory.meter(),
         })
     }
 
@@ -214,6 +218,7 @@ impl Vm {
             used = self.lua.used_memory();
             self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(3)));
         }
+        self.meter.say(used);
         if used < self.peak.get() / 2 {
             self.state.world.note_freed(self.peak.replace(used) - used);
         }

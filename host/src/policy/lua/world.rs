@@ -8,6 +8,7 @@ use rtmfp::PeerId;
 
 use super::journal::Journal;
 use super::ledger::Ledger;
+use super::memory::Memory;
 use super::questions::Questions;
 use super::roster::Roster;
 use crate::apps::InstanceName;
@@ -47,6 +48,8 @@ pub(super) struct World {
     last_token: Cell<u64>,
     /// Bytes that machines have given back.
     freed: Cell<usize>,
+    /// Where its machines say what they use.
+    pub(super) memory: Memory,
 }
 
 impl World {
@@ -76,7 +79,13 @@ impl World {
             is_ending: Cell::new(false),
             last_token: Cell::new(0),
             freed: Cell::new(0),
+            memory: Memory::default(),
         }
+    }
+
+    /// The same, whose machines say there what they use.
+    pub(super) fn with_memory(self, memory: Memory) -> Self {
+        Self { memory, ..self }
     }
 
     pub(super) fn settings(&self) -> Arc<Application> {

@@ -428,3 +428,33 @@ fn one_instance_with_ten_thousand_events_loses_none() {
         );
     }
 }
+
+#[test]
+fn what_scripts_use_is_known_of_each_and_of_all_and_is_free_when_they_end() {
+    let (host, _) = host(2);
+    let (small, large) = (Folder::new(""), Folder::new("ballast = {} for i = 1, 10000 do ballast[i] = { i } end"));
+    let broken = Folder::new("ballast = string.rep('x', 1000000) error('broken')");
+    let (first, second) = (open(&host, name("small", "1"), &small), open(&host, name("large", "1"), &large));
+    let third = open(&host, name("broken", "1"), &broken);
+    wait_for(&first, ScriptState::Running);
+    wait_for(&second, ScriptState::Running);
+    wait_for(&third, ScriptState::Failed);
+    let until = |holds: &dyn Fn() -> bool| {
+        while !holds() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // What has failed to load is counted no more.
+    until(&|| third.memory() == 0);
+    let (small, of_large) = (first.memory(), second.memory());
+    assert!(small > 10_000 && of_large > small + 500_000, "{small} {of_large}");
+    assert_eq!(Actors::memory(&host), small + of_large);
+    // Loaded anew, it uses less: the old script is gone.
+    large.write("main.lua", "");
+    second.try_send(AppEvent::Reload).unwrap();
+    until(&|| second.memory() < of_large / 2);
+    first.try_send(AppEvent::Stop).unwrap();
+    second.try_send(AppEvent::Stop).unwrap();
+    until(&|| Actors::memory(&host) == 0);
+    assert_eq!((first.memory(), second.memory()), (0, 0));
+}

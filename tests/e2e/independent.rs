@@ -33,3 +33,9 @@ fn a_broken_application_never_opens() {
     let said = independent::run("closed.py", &[]);
     assert!(said.is_none_or(|said| said.contains("closed")));
 }
+
+#[test]
+fn visits_to_ever_new_instances_neither_fill_the_memory_nor_keep_anybody_out() {
+    let said = independent::run("instances.py", &["--visits", "300", "--instances", "20", "--memory", "24"]);
+    assert!(said.is_none_or(|said| said.contains("bounded")));
+}

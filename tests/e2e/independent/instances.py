@@ -212,6 +212,8 @@ with tempfile.TemporaryDirectory() as folder:
                 time.sleep(0.1)
             victim.probe("when they have left")
     finally:
+        if server.poll() is None:
+            print(f"at the end: the server has {rss():.0f} MB", flush=True)
         server.send_signal(signal.SIGTERM)
         status = server.wait(DEADLINE)
     text = open(os.path.join(folder, "log"), errors="replace").read()

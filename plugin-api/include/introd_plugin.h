@@ -249,6 +249,19 @@ typedef struct introd_group introd_group;
 #define INTROD_REGISTRY_CHANGES 1
 
 /*
+ Since 1.1. The peer's session has proven that the peer's id is its own, which takes a certificate with lasting keys. Any other
+ certificate can be shown by whoever has seen it: a newcomer that has proven nothing is not to take the place of a peer that
+ another server has.
+ */
+#define INTROD_PUBLICATION_PROVEN 1
+
+/*
+ Since 1.1. Nothing is heard of the peer's session though it was asked for a sign of life: it may be gone, and what another server says
+ of the peer counts before this.
+ */
+#define INTROD_PUBLICATION_SILENT 2
+
+/*
  Members next to the newcomer on the group's ring, the nearest first, on both sides.
  */
 #define INTROD_MEMBERS_NEIGHBORS 1
@@ -894,6 +907,33 @@ typedef struct introd_host_registry {
 } introd_host_registry;
 
 /*
+ Since 1.1. Where a peer can be reached, and how its session stands.
+ */
+typedef struct introd_publication {
+    /*
+     sizeof(introd_publication) at the host
+     */
+    uint32_t struct_size;
+    /*
+     Some of INTROD_PUBLICATION.
+     */
+    uint32_t flags;
+    /*
+     The peer, and the session by which it is connected.
+     */
+    struct introd_client client;
+    /*
+     Where it can be reached.
+     */
+    const struct introd_address *addresses;
+    /*
+     How many `addresses`. Without any, only how the session stands may have changed, of what was said of the peer before, if
+     something was.
+     */
+    size_t address_count;
+} introd_publication;
+
+/*
  What a plugin offers for INTROD_EXT_REGISTRY. The host asks it what others asked the host; nothing here may block.
  */
 typedef struct introd_plugin_registry {
@@ -921,6 +961,11 @@ typedef struct introd_plugin_registry {
      Where a peer can be reached: INTROD_REDIRECT by `host->answer`, INTROD_NOT_FOUND, INTROD_PENDING, or an error. Any thread.
      */
     int32_t (*lookup)(introd_instance instance, const struct introd_peer_id *peer, introd_answer *answer);
+    /*
+     Since 1.1. As `publish`, which the host calls instead where this is null, unless the session is silent; what policies publish comes
+     by `publish` in any case. Any thread.
+     */
+    int32_t (*publish_session)(introd_instance instance, const struct introd_publication *publication);
 } introd_plugin_registry;
 
 /*

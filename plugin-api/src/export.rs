@@ -63,7 +63,7 @@ pub mod glue {
     use crate::host::{Host, Level};
     use crate::plugin::{Plugin, TimerPlugin};
     use crate::raw::{array, raw};
-    use crate::registry::{RegistryError, RegistryPlugin};
+    use crate::registry::{RegistryError, RegistryPlugin, Standing};
     use crate::values::{Address, Token};
     use crate::verdict::{Verdict, of_kind};
 
@@ -310,6 +310,7 @@ pub mod glue {
             publish: Some(publish::<P>),
             withdraw: Some(withdraw::<P>),
             lookup: Some(find::<P>),
+            publish_session: Some(publish_session::<P>),
         };
     }
 
@@ -338,6 +339,26 @@ pub mod glue {
                 let addresses: Vec<Address> =
                     array(addresses, address_count).iter().map(|address| Address::from(*address)).collect();
                 status(plugin.publish((*peer).into(), &addresses))
+            })
+        }
+    }
+
+    unsafe extern "C" fn publish_session<P: RegistryPlugin>(
+        instance: introd_instance,
+        publication: *const abi::introd_publication,
+    ) -> i32 {
+        // SAFETY: the host gives what `create` has made, and an array of that length.
+        unsafe {
+            with::<P>(instance, |plugin, _| {
+                let Some(publication) = publication.as_ref() else { return abi::INTROD_E_ARGUMENT };
+                let addresses = array(publication.addresses, publication.address_count);
+                let addresses: Vec<Address> = addresses.iter().map(|address| Address::from(*address)).collect();
+                let standing = Standing {
+                    session: publication.client.id,
+                    is_proven: publication.flags & abi::INTROD_PUBLICATION_PROVEN != 0,
+                    is_silent: publication.flags & abi::INTROD_PUBLICATION_SILENT != 0,
+                };
+                status(plugin.publish_session(publication.client.peer.into(), &addresses, standing))
             })
         }
     }

@@ -67,6 +67,6 @@ pub use export::glue;
 pub use groups::{GroupEvent, GroupPlugin, GroupVerdict, Hint, Members};
 pub use host::{Counter, Gauge, Host, HostError, Level, LocalPeer, Timer};
 pub use plugin::{CreateError, Plugin, TimerPlugin};
-pub use registry::{RegistryError, RegistryPlugin};
+pub use registry::{RegistryError, RegistryPlugin, Standing};
 pub use values::{Address, Client, GroupId, NotAnId, Origin, PeerId, Token};
 pub use verdict::{ConnectVerdict, LookupVerdict, RegistryVerdict, Verdict};

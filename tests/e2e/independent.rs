@@ -1,5 +1,8 @@
 //! The server before clients that share no code with it.
 
+use introd_tests::libraries::library;
+use introd_tests::redis::Redis;
+
 use crate::harness::independent;
 
 #[test]
@@ -26,6 +29,13 @@ fn slow_calls_and_reloads_hold_up_no_other_application() {
 #[test]
 fn ids_are_not_lost_to_copies_and_those_who_vanish_are_not_in_the_way() {
     independent::run("identities.py", &[]);
+}
+
+#[test]
+fn ids_are_not_lost_to_copies_at_other_servers() {
+    let redis = Redis::start();
+    let plugin = library("registry-redis");
+    independent::run("copies.py", &[&redis.url(), &plugin.to_string_lossy()]);
 }
 
 #[test]

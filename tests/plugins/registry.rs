@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use introd::config::Settings;
 use introd::policy::native::{NativeRegistry, Plugins};
-use introd::registry::{Registry, RegistryError};
-use introd_tests::libraries::library;
-use rtmfp::{Origin, PeerId, TaggedAddress};
+use introd::registry::{Registry, RegistryError, Standing};
+use introd_tests::libraries::{c_library, include, library};
+use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
 fn registry(plugins: &Plugins, mode: &str) -> NativeRegistry {
     let text = |text: &str| Settings { text: text.to_owned(), children: Vec::new() };
@@ -62,6 +62,72 @@ async fn who_waits_no_longer_cancels() {
     let calls = registry.instance().account().calls();
     drop(waiting);
     assert_eq!(registry.instance().account().calls(), calls + 1, "the plugin is told");
+}
+
+fn standing(session: u32, is_proven: bool, is_silent: bool) -> Standing {
+    Standing { session: SessionId::from_wire(session), is_proven, is_silent }
+}
+
+#[tokio::test]
+async fn how_a_session_stands_is_told() {
+    let plugins = Plugins::new(1);
+    let registry = registry(&plugins, "now");
+    let peer = PeerId([7; 32]);
+    registry.publish_session(peer, &[], standing(1, false, false)).unwrap();
+    assert_eq!(answer(&registry, peer).await, Ok(None), "nobody has said where it is");
+    registry.publish_session(peer, &addresses(), standing(1, false, false)).unwrap();
+    assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())));
+    registry.publish_session(peer, &[], standing(1, false, true)).unwrap();
+    assert_eq!(answer(&registry, peer).await, Ok(None), "it is silent");
+    registry.publish_session(peer, &[], standing(1, false, false)).unwrap();
+    assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())));
+    // What a policy says counts as it is said.
+    registry.publish_session(peer, &[], standing(1, false, true)).unwrap();
+    registry.publish(peer, &addresses()).unwrap();
+    assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())));
+}
+
+/// A registry in C that checks what it is told by what the peer's id says: flags, session, number of addresses.
+fn checking(plugins: &Plugins, header: &str, name: &str) -> NativeRegistry {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/registry.c");
+    let library = c_library(&source, &include().join(header), name, &[]);
+    let config = Settings { text: String::new(), children: Vec::new() };
+    plugins.registry(&library, &config, Path::new(".")).expect("a registry")
+}
+
+fn expected(flags: u8, session: u8, addresses: u8) -> PeerId {
+    let mut id = [0; 32];
+    id[..3].copy_from_slice(&[flags, session, addresses]);
+    PeerId(id)
+}
+
+#[test]
+fn what_a_registry_in_c_is_told_of_a_session_is_what_the_header_says() {
+    let plugins = Plugins::new(1);
+    let registry = checking(&plugins, "", "registry-today");
+    for (flags, is_proven, is_silent) in [(0, false, false), (1, true, false), (2, false, true), (3, true, true)] {
+        let standing = standing(9, is_proven, is_silent);
+        assert_eq!(registry.publish_session(expected(flags, 9, 2), &addresses(), standing), Ok(()), "{flags}");
+        assert_eq!(registry.publish_session(expected(flags, 9, 0), &[], standing), Ok(()), "{flags}");
+        let wrong = registry.publish_session(expected(4, 9, 2), &addresses(), standing);
+        assert!(matches!(wrong, Err(RegistryError::Unavailable(_))), "{wrong:?}");
+    }
+    assert_eq!(registry.publish(expected(0, 0, 2), &addresses()), Err(RegistryError::Full), "it is told as ever");
+}
+
+#[test]
+fn a_registry_of_release_1_0_is_told_of_the_living_and_of_no_silence() {
+    let plugins = Plugins::new(1);
+    let registry = checking(&plugins, "frozen/1.0", "registry-1-0");
+    assert_eq!(registry.instance().library().abi(), (1, 0));
+    // It says that it is full whenever it is told anything in order.
+    let told = |addresses: &[TaggedAddress], is_silent| {
+        registry.publish_session(expected(0, 9, 2), addresses, standing(9, true, is_silent))
+    };
+    assert_eq!(told(&addresses(), false), Err(RegistryError::Full));
+    assert_eq!(told(&addresses(), true), Ok(()));
+    assert_eq!(told(&[], false), Ok(()));
+    assert_eq!(told(&[], true), Ok(()));
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct ClientId {
 pub struct ClientInfo {
     /// `farID`: the client's peer id.
     pub far_id: PeerId,
+    /// Whether the client has proven that this is its id, which takes a certificate with lasting keys.
+    pub is_proven: bool,
     /// `nearID`: the server's.
     pub near_id: PeerId,
     /// `farNonce`: the client's nonce (RFC 7425 §4.6.5).

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rtmfp::PeerId;
+use smallvec::SmallVec;
 
 use crate::introducer::{Counter, Directory, Peer, WorkerCounters, published, relays};
-use crate::registry::Registry;
+use crate::registry::{Registry, Standing};
 
 /// What other servers are told of a peer that is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,8 @@ impl Announcer {
         Self { registry, relays }
     }
 
-    /// Says of a peer what the directory says of it now, as far as others are to be told.
+    /// Says of a peer what the directory says of it now, as far as others are to be told, and whether its sessions prove that its id is
+    /// theirs: all of them do, or none.
     ///
     /// Is to be called after each change of the directory's entry. Two workers may do so at a time, for the old session of a
     /// peer and for its new one: what was said is looked at again, so that the last word is the true one.
@@ -40,6 +42,7 @@ impl Announcer {
         &self,
         directory: &Directory,
         peer: PeerId,
+        is_proven: bool,
         counters: &WorkerCounters,
         told: impl Fn(&Peer) -> Told,
     ) {
@@ -47,16 +50,19 @@ impl Announcer {
         loop {
             match &known {
                 Some(here) => {
-                    let addresses = match told(here) {
-                        Told::Nothing => return,
+                    let told = told(here);
+                    let addresses = match told {
+                        // What the script says of it counts more or less all the same.
+                        Told::Nothing => SmallVec::new(),
                         Told::Where => relays(&self.relays),
                         Told::All => published(here, &self.relays),
                     };
-                    if addresses.is_empty() {
+                    if addresses.is_empty() && told != Told::Nothing {
                         // Nobody could ask here; the log says so at the start.
                         return;
                     }
-                    if let Err(error) = self.registry.publish(peer, &addresses) {
+                    let standing = Standing { session: here.owner, is_proven, is_silent: here.is_silent };
+                    if let Err(error) = self.registry.publish_session(peer, &addresses, standing) {
                         counters.add(Counter::RegistryUnpublished);
                         tracing::debug!(%peer, %error, "the registry does not take in where a peer is");
                     }
@@ -91,7 +97,7 @@ mod tests {
         let relay: SocketAddr = "198.51.100.1:1935".parse().unwrap();
         let announcer = Announcer::new(Arc::clone(&registry) as _, Arc::from([relay]));
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
-        let announce = |peer, told: Told| announcer.announce(&directory, peer, counters.worker(0), |_| told);
+        let announce = |peer, told: Told| announcer.announce(&directory, peer, false, counters.worker(0), |_| told);
         directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
         announce(peer, Told::All);
         let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rtmfp::{PeerId, TaggedAddress};
+use rtmfp::{PeerId, SessionId, TaggedAddress};
 
 pub use resolver::{Asked, Outcome, Resolved, Resolver, ResolverSettings};
 
@@ -35,6 +35,18 @@ pub enum RegistryError {
     Unavailable(String),
 }
 
+/// How a peer's session stands at the server that publishes the peer: which of several servers is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The session.
+    pub session: SessionId,
+    /// Whether it has proven that the peer's id is its own. A newcomer that has not is not to take the place of a peer that another server
+    /// has: anybody may have copied its certificate.
+    pub is_proven: bool,
+    /// Whether nothing is heard of it though it was asked for a sign of life: what another server says counts before this.
+    pub is_silent: bool,
+}
+
 /// Knows where peers can be reached. No method waits for anything; what takes time is a future.
 pub trait Registry: Send + Sync {
     /// Says where a peer can be reached, instead of what was said before. The first [`MAX_ADDRESSES`] count.
@@ -42,6 +54,26 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// If the registry cannot take it in. What it said of the peer before may stand.
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError>;
+
+    /// As [`Self::publish`], for a peer that is connected here, with a word on its session. Without addresses only that word is new, and
+    /// says something only if the peer is published.
+    ///
+    /// A registry that does not implement this knows this server alone, or believes the last one that says something: what
+    /// concerns silent sessions is not said to it.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    fn publish_session(
+        &self,
+        peer: PeerId,
+        addresses: &[TaggedAddress],
+        standing: Standing,
+    ) -> Result<(), RegistryError> {
+        if addresses.is_empty() || standing.is_silent {
+            return Ok(());
+        }
+        self.publish(peer, addresses)
+    }
 
     /// Takes back what was said of a peer.
     fn withdraw(&self, peer: &PeerId);
@@ -72,6 +104,15 @@ impl Timed {
 impl Registry for Timed {
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
         self.registry.publish(peer, addresses)
+    }
+
+    fn publish_session(
+        &self,
+        peer: PeerId,
+        addresses: &[TaggedAddress],
+        standing: Standing,
+    ) -> Result<(), RegistryError> {
+        self.registry.publish_session(peer, addresses, standing)
     }
 
     fn withdraw(&self, peer: &PeerId) {
@@ -154,6 +195,20 @@ mod tests {
         assert_eq!(find(&registry, other), Ok(None));
         registry.withdraw(&peer);
         assert_eq!(find(&registry, peer), Ok(None));
+    }
+
+    #[test]
+    fn a_silent_session_takes_nobodys_place() {
+        let registry = InMemory::default();
+        let peer = PeerId([1; 32]);
+        let at = |text: &str| [TaggedAddress::new(text.parse().unwrap(), Origin::Observed)];
+        let standing = |is_silent| Standing { session: SessionId::from_wire(1), is_proven: false, is_silent };
+        registry.publish_session(peer, &at("192.0.2.1:1"), standing(false)).unwrap();
+        registry.publish_session(peer, &at("192.0.2.2:2"), standing(true)).unwrap();
+        registry.publish_session(peer, &[], standing(false)).unwrap();
+        assert_eq!(find(&registry, peer), Ok(Some(at("192.0.2.1:1").to_vec())));
+        registry.publish_session(peer, &at("192.0.2.3:3"), standing(false)).unwrap();
+        assert_eq!(find(&registry, peer), Ok(Some(at("192.0.2.3:3").to_vec())));
     }
 
     struct Silent;

@@ -1,39 +1,59 @@
 //! What is remembered of other servers' peers, and of those servers.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd_plugin::{Address, PeerId};
 
-use crate::entry::{Entry, Epoch};
+use crate::entry::{Claim, Entry, Epoch};
 
 /// An entry, whose server must live for it to count.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) server: Arc<[u8]>,
     pub(crate) epoch: Epoch,
+    pub(crate) claim: Claim,
     pub(crate) addresses: Arc<[Address]>,
 }
 
 impl From<Entry> for Known {
     fn from(entry: Entry) -> Self {
-        Self { server: entry.server.into(), epoch: entry.epoch, addresses: entry.addresses.into() }
+        let Entry { epoch, claim, server, addresses } = entry;
+        Self { server: server.into(), epoch, claim, addresses: addresses.into() }
     }
+}
+
+/// What other servers than that of `own` say of a peer, as far as it can be read, what counts first at the beginning.
+pub(crate) fn known_of(bytes: &[u8], own: Epoch) -> Box<[Known]> {
+    let mut known: Vec<Known> =
+        Entry::decode_all(bytes).into_iter().filter(|entry| entry.epoch != own).map(Known::from).collect();
+    known.sort_by(|one, other| {
+        if one.claim.precedes(&other.claim) {
+            Ordering::Less
+        } else if other.claim.precedes(&one.claim) {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        }
+    });
+    known.into()
 }
 
 /// Peers that were found or not, each for a short time, a bounded number of them.
 #[derive(Default)]
 pub(crate) struct Cache {
-    peers: HashMap<PeerId, (Instant, Option<Known>)>,
+    /// Without any entries, the peer was not found.
+    peers: HashMap<PeerId, (Instant, Box<[Known]>)>,
     order: VecDeque<(Instant, PeerId)>,
     /// Peers that are being asked for; true if Redis has said meanwhile that they have changed.
     asking: HashMap<PeerId, bool>,
 }
 
 impl Cache {
-    pub(crate) fn get(&self, now: Instant, peer: &PeerId) -> Option<&Option<Known>> {
-        self.peers.get(peer).filter(|(until, _)| now < *until).map(|(_, known)| known)
+    pub(crate) fn get(&self, now: Instant, peer: &PeerId) -> Option<&[Known]> {
+        self.peers.get(peer).filter(|(until, _)| now < *until).map(|(_, known)| &**known)
     }
 
     pub(crate) fn begin(&mut self, peer: PeerId) {
@@ -41,7 +61,7 @@ impl Cache {
     }
 
     /// What a peer that was asked for came to. It is remembered for `time`, unless it has changed since.
-    pub(crate) fn end(&mut self, now: Instant, peer: PeerId, known: Option<Known>, time: Duration, most: usize) {
+    pub(crate) fn end(&mut self, now: Instant, peer: PeerId, known: Box<[Known]>, time: Duration, most: usize) {
         let has_changed = self.asking.remove(&peer).unwrap_or(true);
         while let Some((until, oldest)) = self.order.front().copied()
             && (until <= now || self.order.len() >= most)
@@ -90,6 +110,16 @@ pub(crate) struct Servers(HashMap<Arc<[u8]>, (Instant, Option<Epoch>)>);
 const MAX_SERVERS: usize = 10_000;
 
 impl Servers {
+    /// The first of these entries that counts; `None` if it is one of whose server nothing was heard for too long.
+    pub(crate) fn first<'a>(&self, now: Instant, known: &'a [Known], trust: Duration) -> Option<Option<&'a Known>> {
+        for known in known {
+            if self.vouch(now, known, trust)? {
+                return Some(Some(known));
+            }
+        }
+        Some(None)
+    }
+
     /// Whether an entry counts; `None` if nothing was heard of its server for too long.
     pub(crate) fn vouch(&self, now: Instant, known: &Known, trust: Duration) -> Option<bool> {
         let (heard, epoch) = self.0.get(&known.server)?;
@@ -133,15 +163,16 @@ mod tests {
     const TIME: Duration = Duration::from_secs(10);
 
     fn known(server: &[u8], epoch: u8) -> Known {
-        Known { server: server.into(), epoch: Epoch([epoch; 8]), addresses: [].into() }
+        let claim = Claim { is_proven: false, is_silent: false, since: 1 };
+        Known { server: server.into(), epoch: Epoch([epoch; 8]), claim, addresses: [].into() }
     }
 
     #[test]
     fn what_changed_while_it_was_asked_for_is_not_remembered() {
         let (mut cache, now, peer) = (Cache::default(), Instant::now(), PeerId([1; 32]));
         cache.begin(peer);
-        cache.end(now, peer, Some(known(b"a", 1)), TIME, 10);
-        assert!(cache.get(now, &peer).is_some_and(Option::is_some));
+        cache.end(now, peer, [known(b"a", 1)].into(), TIME, 10);
+        assert!(cache.get(now, &peer).is_some_and(|known| known.len() == 1));
         assert!(cache.get(now + TIME, &peer).is_none());
         cache.forget(&peer);
         assert!(cache.get(now, &peer).is_none());
@@ -150,7 +181,7 @@ mod tests {
         {
             cache.begin(peer);
             forget(&mut cache, &peer);
-            cache.end(now, peer, None, TIME, 10);
+            cache.end(now, peer, [].into(), TIME, 10);
             assert!(cache.get(now, &peer).is_none());
         }
         assert!(cache.asking.is_empty());
@@ -161,12 +192,12 @@ mod tests {
         let (mut cache, now) = (Cache::default(), Instant::now());
         for number in 0..100 {
             cache.begin(PeerId([number; 32]));
-            cache.end(now, PeerId([number; 32]), None, TIME, 10);
+            cache.end(now, PeerId([number; 32]), [].into(), TIME, 10);
         }
         assert_eq!((cache.len(), cache.order.len()), (10, 10));
         assert!(cache.get(now, &PeerId([99; 32])).is_some());
         cache.begin(PeerId([0; 32]));
-        cache.end(now + 2 * TIME, PeerId([0; 32]), None, TIME, 10);
+        cache.end(now + 2 * TIME, PeerId([0; 32]), [].into(), TIME, 10);
         assert_eq!((cache.len(), cache.order.len()), (1, 1));
     }
 
@@ -181,6 +212,12 @@ mod tests {
         servers.hear(now, b"a".as_slice().into(), None, TIME);
         assert_eq!(servers.vouch(now, &known(b"a", 1), TIME), Some(false));
         let (a, b) = (known(b"a", 1), known(b"b", 1));
+        let both = [a.clone(), b.clone()];
+        assert!(servers.first(now, &both, TIME).is_none(), "nothing is known of the second, and the first is dead");
+        servers.hear(now, b"b".as_slice().into(), Some(Epoch([1; 8])), TIME);
+        assert!(servers.first(now, &both, TIME).flatten().is_some_and(|known| known.server == b.server));
+        assert!(matches!(servers.first(now, &both[..1], TIME), Some(None)), "it is nowhere");
+        servers.forget(b"b");
         let doubtful = servers.doubtful(now, [&a, &b, &b].into_iter(), TIME);
         assert_eq!(doubtful, [Arc::from(b"b".as_slice())]);
     }

@@ -1,19 +1,31 @@
 //! What stands in Redis of a peer: whose it is, since when, and its addresses.
 //!
+//! An entry:
+//!
 //! | bytes | what |
 //! |---|---|
 //! | 1 | the format: 1 |
 //! | 8 | the epoch of the server that published it: a random number, another one at each start |
-//! | 8 | when it did, in milliseconds since 1970, the highest byte first |
+//! | 1 | flags: 1, the id is proven; 2, nothing is heard of the peer |
+//! | 7 | since when it is at that server, in milliseconds since 1970, the highest byte first; later than all that stood there when it came |
 //! | 1, and so many | the server's name |
 //! | 1 | how many addresses follow |
 //! | 1, 4 or 16, 2 each | origin, with the highest bit set for IPv6; address; port, the highest byte first |
+//!
+//! Where several servers have the peer, their entries stand side by side: one byte, 2, and each entry after its length in two bytes,
+//! the highest first. Which of them counts, the reader decides: [`Claim::precedes`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use introd_plugin::{Address, Origin};
 
 const FORMAT: u8 = 1;
+/// Several entries.
+const SEVERAL: u8 = 2;
+/// The most entries of one peer.
+pub(crate) const MAX_ENTRIES: usize = 8;
+const PROVEN: u8 = 1;
+const SILENT: u8 = 2;
 const IPV6: u8 = 0x80;
 /// The most addresses of an entry.
 pub(crate) const MAX_ADDRESSES: usize = 16;
@@ -29,21 +41,47 @@ impl Epoch {
     }
 }
 
+/// How a session stands behind an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Whether it has proven the peer's id.
+    pub(crate) is_proven: bool,
+    /// Whether nothing is heard of it.
+    pub(crate) is_silent: bool,
+    /// Since when it is there.
+    pub(crate) since: u64,
+}
+
+impl Claim {
+    /// Whether this one counts rather than the other: one that is heard before one that is silent; one that is proven before one that is
+    /// not; of those that are proven the newest, for it has proven it last; of those that are not the oldest, for anybody may have copied
+    /// its certificate. Of silent ones the newest: the others are older ghosts.
+    pub(crate) fn precedes(&self, other: &Self) -> bool {
+        let rank = |claim: &Self| (!claim.is_silent, claim.is_proven);
+        match rank(self).cmp(&rank(other)) {
+            std::cmp::Ordering::Equal if self.is_proven || self.is_silent => self.since > other.since,
+            std::cmp::Ordering::Equal => self.since < other.since,
+            order => order.is_gt(),
+        }
+    }
+}
+
 /// Of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) epoch: Epoch,
-    pub(crate) since: u64,
+    pub(crate) claim: Claim,
     pub(crate) server: Vec<u8>,
     pub(crate) addresses: Vec<Address>,
 }
 
 impl Entry {
-    pub(crate) fn encode(epoch: Epoch, since: u64, server: &str, addresses: &[u8]) -> Vec<u8> {
+    pub(crate) fn encode(epoch: Epoch, claim: Claim, server: &str, addresses: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(18 + server.len() + addresses.len());
         bytes.push(FORMAT);
         bytes.extend(epoch.0);
-        bytes.extend(since.to_be_bytes());
+        bytes.push(if claim.is_proven { PROVEN } else { 0 } | if claim.is_silent { SILENT } else { 0 });
+        bytes.extend(&claim.since.to_be_bytes()[1..]);
         // Settings allow no longer ones.
         bytes.push(u8::try_from(server.len()).unwrap_or(u8::MAX));
         bytes.extend(server.bytes().take(usize::from(u8::MAX)));
@@ -51,8 +89,24 @@ impl Entry {
         bytes
     }
 
+    /// All that stands of a peer. What is not of these formats, another version's or damaged, is left out.
+    pub(crate) fn decode_all(bytes: &[u8]) -> Vec<Self> {
+        let Some((SEVERAL, mut bytes)) = bytes.split_first().map(|(format, rest)| (*format, rest)) else {
+            return Self::decode(bytes).into_iter().collect();
+        };
+        let mut entries = Vec::new();
+        while let Some((len, rest)) = bytes.split_first_chunk::<2>()
+            && let Some((entry, rest)) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
+            && entries.len() < MAX_ENTRIES
+        {
+            entries.extend(Self::decode(entry));
+            bytes = rest;
+        }
+        entries
+    }
+
     /// `None` if it is not one of this format: another version's, or damaged.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Option<Self> {
         let (format, bytes) = bytes.split_first()?;
         if *format != FORMAT {
             return None;
@@ -69,9 +123,14 @@ impl Entry {
         for _ in 0..*count {
             addresses.push(take_address(&mut bytes)?);
         }
+        let flags = since[0];
         bytes.is_empty().then(|| Self {
             epoch: Epoch(*epoch),
-            since: u64::from_be_bytes(*since),
+            claim: Claim {
+                is_proven: flags & PROVEN != 0,
+                is_silent: flags & SILENT != 0,
+                since: u64::from_be_bytes(*since) & (u64::MAX >> 8),
+            },
             server: server.to_vec(),
             addresses,
         })
@@ -134,6 +193,10 @@ mod tests {
         Address::new(text.parse().unwrap(), origin)
     }
 
+    fn claim(is_proven: bool, is_silent: bool, since: u64) -> Claim {
+        Claim { is_proven, is_silent, since }
+    }
+
     #[test]
     fn entries_are_read_as_they_are_written() {
         let addresses = [
@@ -142,25 +205,67 @@ mod tests {
             address("198.51.100.1:1935", Origin::Relay),
         ];
         let epoch = Epoch([1, 2, 3, 4, 5, 6, 7, 8]);
-        let bytes = Entry::encode(epoch, 77, "a", &encode_addresses(&addresses));
-        let entry = Entry::decode(&bytes).unwrap();
-        assert_eq!(entry, Entry { epoch, since: 77, server: b"a".to_vec(), addresses: addresses.to_vec() });
+        for (is_proven, is_silent) in [(false, false), (false, true), (true, false), (true, true)] {
+            let claim = claim(is_proven, is_silent, 77);
+            let bytes = Entry::encode(epoch, claim, "a", &encode_addresses(&addresses));
+            let entry = Entry { epoch, claim, server: b"a".to_vec(), addresses: addresses.to_vec() };
+            assert_eq!(Entry::decode_all(&bytes), [entry]);
+        }
+        let bytes = Entry::encode(epoch, claim(false, false, 77), "a", &encode_addresses(&addresses));
         assert_eq!(epoch.hex(), "0102030405060708");
         for len in 0..bytes.len() {
-            assert_eq!(Entry::decode(&bytes[..len]), None, "{len}");
+            assert_eq!(Entry::decode_all(&bytes[..len]), [], "{len}");
         }
-        assert_eq!(Entry::decode(&[&bytes[..], &[0]].concat()), None);
-        assert_eq!(Entry::decode(&[&[2], &bytes[1..]].concat()), None);
+        assert_eq!(Entry::decode_all(&[&bytes[..], &[0]].concat()), []);
+        assert_eq!(Entry::decode_all(&[&[3], &bytes[1..]].concat()), []);
         assert_eq!(decode_addresses(&encode_addresses(&addresses)), addresses);
+    }
+
+    #[test]
+    fn several_entries_stand_side_by_side() {
+        let entry = |number: u8| Entry::encode(Epoch([number; 8]), claim(false, false, 1), "a", &encode_addresses(&[]));
+        let mut bytes = vec![SEVERAL];
+        for number in 0..20 {
+            let entry = entry(number);
+            bytes.extend((entry.len() as u16).to_be_bytes());
+            bytes.extend(entry);
+        }
+        let epochs = |bytes: &[u8]| Entry::decode_all(bytes).iter().map(|entry| entry.epoch.0[0]).collect::<Vec<_>>();
+        assert_eq!(epochs(&bytes), [0, 1, 2, 3, 4, 5, 6, 7], "they are bounded");
+        let one = entry(0).len() + 2;
+        assert_eq!(epochs(&bytes[..1 + 2 * one + 5]), [0, 1], "what is cut off is left out");
+        bytes[3] = 9;
+        assert_eq!(epochs(&bytes[..1 + 2 * one]), [1], "what is of another format is left out");
+        assert_eq!(epochs(&[SEVERAL]), []);
+    }
+
+    #[test]
+    fn who_lives_counts_then_who_has_proven_it_then_who_came_first() {
+        // In the order in which they count.
+        let claims = [
+            claim(true, false, 9),
+            claim(true, false, 2),
+            claim(false, false, 1),
+            claim(false, false, 8),
+            claim(true, true, 7),
+            claim(true, true, 3),
+            claim(false, true, 6),
+            claim(false, true, 4),
+        ];
+        for (place, claim) in claims.iter().enumerate() {
+            for (other_place, other) in claims.iter().enumerate() {
+                assert_eq!(claim.precedes(other), place < other_place, "{claim:?} {other:?}");
+            }
+        }
     }
 
     #[test]
     fn the_list_is_bounded() {
         let addresses = [address("192.0.2.1:1", Origin::Observed); 40];
         assert_eq!(decode_addresses(&encode_addresses(&addresses)).len(), MAX_ADDRESSES);
-        let mut bytes = Entry::encode(Epoch([0; 8]), 0, "", &encode_addresses(&addresses));
+        let mut bytes = Entry::encode(Epoch([0; 8]), claim(false, false, 0), "", &encode_addresses(&addresses));
         bytes[18] = 17;
         bytes.extend([2, 192, 0, 2, 1, 0, 1]);
-        assert_eq!(Entry::decode(&bytes), None);
+        assert_eq!(Entry::decode_all(&bytes), []);
     }
 }

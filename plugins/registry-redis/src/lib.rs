@@ -5,10 +5,11 @@
 //! | key | what | lives |
 //! |---|---|---|
 //! | `NAMESPACE:server:NAME` | the epoch of a server: a random number, another one at each start | three halves of a heartbeat; renewed each half |
-//! | `NAMESPACE:peer:ID` | where a peer can be reached, by which server, in which epoch | `entryLifetime`; renewed each half |
+//! | `NAMESPACE:peer:ID` | where a peer can be reached, by which server, in which epoch, and how its session stands; of each server that has the peer | `entryLifetime`; renewed each half |
 //!
 //! An entry counts only while its server's key says the entry's epoch, so nothing has to be cleaned up after a server that died,
-//! and being alive costs one small command a heartbeat however many peers there are.
+//! and being alive costs one small command a heartbeat however many peers there are. Where several servers have a peer, their entries
+//! stand side by side: each writes only its own, and whoever reads them decides which counts.
 //!
 //! [`Registry`] is the registry itself, for programs that are not introd; the plugin is a thin layer over it.
 

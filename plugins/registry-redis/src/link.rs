@@ -142,7 +142,7 @@ impl Link {
     }
 
     /// Runs several commands, in one batch where that can be. The first error counts.
-    pub(crate) async fn run_all(&mut self, commands: Vec<Cmd>) -> RedisResult<()> {
+    pub(crate) async fn run_all(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
         match self {
             Self::One(link) => {
                 let mut pipeline = Pipeline::with_capacity(commands.len());
@@ -151,35 +151,39 @@ impl Link {
                     pipeline.add_command(command);
                 }
                 let values = link.req_packed_commands(&pipeline, 0, count).await?;
-                values.into_iter().try_for_each(|value| value.extract_error().map(drop))
+                values.into_iter().map(Value::extract_error).collect()
             }
             // The keys are at several places: each command finds its own, and many are under way at a time.
             Self::Cluster(link) => {
                 let mut running = tokio::task::JoinSet::new();
+                let mut values = vec![Value::Nil; commands.len()];
                 let mut result = Ok(());
-                for command in commands {
+                let mut take = |ended: Result<(usize, RedisResult<Value>), _>| match ended {
+                    Ok((place, Ok(value))) => values[place] = value,
+                    Ok((_, Err(error))) => result = Err(error),
+                    Err(_) => (),
+                };
+                for (place, command) in commands.into_iter().enumerate() {
                     if running.len() >= BUFFER
-                        && let Some(Ok(Err(error))) = running.join_next().await
+                        && let Some(ended) = running.join_next().await
                     {
-                        result = Err(error);
+                        take(ended);
                     }
                     let mut link = link.clone();
-                    running.spawn(async move { one(&mut link, &command).await });
+                    running.spawn(async move { (place, one(&mut link, &command).await) });
                 }
                 while let Some(ended) = running.join_next().await {
-                    if let Ok(Err(error)) = ended {
-                        result = Err(error);
-                    }
+                    take(ended);
                 }
-                result
+                result.map(|()| values)
             }
         }
     }
 }
 
-async fn one(link: &mut ClusterConnection, command: &Cmd) -> RedisResult<()> {
+async fn one(link: &mut ClusterConnection, command: &Cmd) -> RedisResult<Value> {
     let answer: RedisFuture<'_, Value> = link.req_packed_command(command);
-    answer.await.and_then(Value::extract_error).map(drop)
+    answer.await.and_then(Value::extract_error)
 }
 
 /// What the settings say, else what the URL says.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use introd_plugin::{
     Address, Config, Counter, CreateError, Gauge, Host, Later, Level, PeerId, Plugin, RegistryError, RegistryPlugin,
-    RegistryVerdict, Reply,
+    RegistryVerdict, Reply, Standing,
 };
 
 use crate::registry::{Answer, Registry, Severity};
@@ -50,6 +50,10 @@ impl Plugin for RedisRegistry {
 impl RegistryPlugin for RedisRegistry {
     fn publish(&self, peer: PeerId, addresses: &[Address]) -> Result<(), RegistryError> {
         self.registry.publish(peer, addresses).map_err(|_| RegistryError::Full)
+    }
+
+    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), RegistryError> {
+        self.registry.publish_session(peer, addresses, standing).map_err(|_| RegistryError::Full)
     }
 
     fn withdraw(&self, peer: PeerId) -> Result<(), RegistryError> {

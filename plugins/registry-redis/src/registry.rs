@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use introd_plugin::{Address, PeerId};
+use introd_plugin::{Address, PeerId, Standing};
 use tokio::sync::{Notify, oneshot};
 
-use crate::cache::{Cache, Servers};
+use crate::cache::{Cache, Known, Servers};
 use crate::entry::{Epoch, decode_addresses, encode_addresses};
 use crate::keys::{Key, Keys};
 use crate::link::Maker;
 use crate::own::Table;
 use crate::session;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Mode, Settings, SettingsError};
 use crate::stats::{Stats, count, set};
 
 /// What a lookup comes to: the addresses, or that nobody has published the peer.
@@ -154,7 +154,7 @@ impl Registry {
         getrandom::fill(&mut name).map_err(|error| machine(&error))?;
         let server = if settings.server.is_empty() { Epoch(name).hex() } else { settings.server.clone() };
         let shared = Arc::new(Shared {
-            keys: Keys::new(&settings.namespace),
+            keys: Keys::new(&settings.namespace, settings.mode == Mode::Cluster),
             settings,
             server,
             epoch: Epoch(epoch),
@@ -197,16 +197,32 @@ impl Registry {
     }
 
     /// Says where a peer can be reached, instead of what was said before. It is written as soon as may be: when Redis is back,
-    /// if it is away.
+    /// if it is away. Of servers that say so of the same peer, the last one counts.
     ///
     /// # Errors
     /// [`Failure::Full`]
     pub fn publish(&self, peer: PeerId, addresses: &[Address]) -> Result<(), Failure> {
-        let addresses = encode_addresses(addresses);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        self.say(peer, Some(addresses), None)
+    }
+
+    /// As [`Self::publish`], with a word on the peer's session. Of servers that say so of the same peer, those count whose session is not
+    /// silent, of these those whose session has proven the peer's id, of these the last one, and where none is proven the first
+    /// one. The others' word stands beside it, and counts when that one's is taken back or its server dies.
+    ///
+    /// Without addresses, only how the session stands is changed, of a peer that this server publishes.
+    ///
+    /// # Errors
+    /// [`Failure::Full`]
+    pub fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), Failure> {
+        self.say(peer, Some(addresses).filter(|addresses| !addresses.is_empty()), Some(standing))
+    }
+
+    fn say(&self, peer: PeerId, addresses: Option<&[Address]>, standing: Option<Standing>) -> Result<(), Failure> {
+        let addresses = addresses.map(encode_addresses);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         {
             let mut state = self.shared.state();
-            if !state.own.publish(peer, since, addresses, self.shared.settings.max_entries) {
+            if !state.own.publish(peer, now, standing, addresses, self.shared.settings.max_entries) {
                 return Err(Failure::Full);
             }
             state.cache.forget(&peer);
@@ -221,7 +237,8 @@ impl Registry {
         self.shared.writes.notify_one();
     }
 
-    /// Where a peer can be reached: the answer, or `None` if it goes to the reply that `defer` makes. Without a reply the
+    /// Where a peer can be reached: as this server has published it, unless its session here is silent and another server has one that is
+    /// not; else as the others have. Gives back the answer, or `None` if it goes to the reply that `defer` makes. Without a reply the
     /// registry is too busy.
     pub fn find(&self, peer: PeerId, defer: impl FnOnce() -> Option<Reply>) -> Option<Answer> {
         let shared = &self.shared;
@@ -238,7 +255,10 @@ impl Registry {
                 return Some(Ok(answer));
             }
             if let Some(why) = &state.down {
-                return failed(Failure::Unreachable(Arc::clone(why)));
+                return match state.answer(&peer, None) {
+                    Some(addresses) => Some(Ok(Some(addresses))),
+                    None => failed(Failure::Unreachable(Arc::clone(why))),
+                };
             }
             if state.pending >= shared.settings.max_pending {
                 return failed(Failure::Busy);
@@ -274,16 +294,23 @@ impl Registry {
 impl State {
     /// What is known of a peer without asking.
     fn remembered(&self, now: Instant, peer: &PeerId, trust: Duration) -> Option<Option<Vec<Address>>> {
-        if let Some(addresses) = self.own.get(peer) {
-            return Some(Some(decode_addresses(addresses)));
+        if self.own.get(peer).is_some_and(|(_, claim)| !claim.is_silent) {
+            return Some(self.answer(peer, None));
         }
         match self.cache.get(now, peer)? {
-            None => Some(None),
-            // That the server it was at is dead need not mean that it is nowhere.
-            Some(known) => match self.servers.vouch(now, known, trust) {
-                Some(true) => Some(Some(known.addresses.to_vec())),
-                Some(false) | None => None,
-            },
+            [] => Some(self.answer(peer, None)),
+            // That the servers it was at are dead need not mean that it is nowhere.
+            known => self.servers.first(now, known, trust).flatten().map(|known| self.answer(peer, Some(known))),
+        }
+    }
+
+    /// Where a peer is, given what counts of other servers.
+    pub(crate) fn answer(&self, peer: &PeerId, elsewhere: Option<&Known>) -> Option<Vec<Address>> {
+        match (self.own.get(peer), elsewhere) {
+            // Two servers that both hear nothing of it are not to send an asker back and forth.
+            (Some((_, own)), Some(known)) if own.is_silent && !known.claim.is_silent => Some(known.addresses.to_vec()),
+            (Some((addresses, _)), _) => Some(decode_addresses(addresses)),
+            (None, known) => known.map(|known| known.addresses.to_vec()),
         }
     }
 }

@@ -8,11 +8,11 @@ use redis::{PushInfo, PushKind, RedisError, RedisResult, Value, cmd};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::cache::Known;
-use crate::entry::{Entry, Epoch};
+use crate::cache::{Known, known_of};
+use crate::entry::Epoch;
 use crate::keys::Keys;
 use crate::link::{Link, Maker};
-use crate::own::Write;
+use crate::own::{Write, Written};
 use crate::registry::{Failure, Reply, Severity, Shared};
 use crate::stats::{count, set};
 
@@ -116,7 +116,7 @@ async fn connect(shared: &Arc<Shared>, maker: &mut Maker) -> RedisResult<Link> {
     let mut link = tokio::time::timeout(patience, connecting).await.map_err(|_| late())??;
     if link.can_track() {
         let mut track = cmd("CLIENT");
-        track.arg("TRACKING").arg("ON");
+        track.arg("TRACKING").arg("ON").arg("NOLOOP");
         if let Err(error) = link.run(&track).await {
             if is_fatal(&error) {
                 return Err(error);
@@ -245,11 +245,21 @@ async fn write_on(shared: &Shared, link: &mut Link) -> RedisError {
         let mut under_way = UnderWay { shared, writes };
         count(&shared.stats.write_batches, 1);
         match link.run_all(commands).await {
-            Ok(()) => {
+            Ok(answers) => {
                 let writes = std::mem::take(&mut under_way.writes);
-                let withdrawn = writes.iter().filter(|(_, write)| *write == Write::Withdraw).count();
+                let (mut published, mut withdrawn) = (0, 0);
+                let mut state = shared.state();
+                for ((peer, write), answer) in writes.iter().zip(&answers) {
+                    let written = Keys::written(answer);
+                    state.own.wrote(*peer, write, written);
+                    match write {
+                        Write::Withdraw => withdrawn += 1,
+                        Write::Publish { .. } => published += usize::from(written != Written::Occupied),
+                    }
+                }
+                drop(state);
                 count(&shared.stats.withdrawn, withdrawn);
-                count(&shared.stats.published, writes.len() - withdrawn);
+                count(&shared.stats.published, published);
             }
             Err(error) if is_fatal(&error) => return error,
             Err(error) => {
@@ -326,17 +336,17 @@ fn waiting_for(
 }
 
 /// Asks for these peers, and for the servers that they are at if nothing is known of those.
-async fn ask(shared: &Shared, link: &mut Link, peers: &[PeerId]) -> RedisResult<Vec<Option<Known>>> {
+async fn ask(shared: &Shared, link: &mut Link, peers: &[PeerId]) -> RedisResult<Vec<Box<[Known]>>> {
     count(&shared.stats.lookup_batches, 1);
     let answer = link.run(&Keys::get_all(peers.iter().map(|peer| shared.keys.peer(peer)))).await?;
-    let known: Vec<Option<Known>> = values(answer, peers.len())?
+    let known: Vec<Box<[Known]>> = values(answer, peers.len())?
         .into_iter()
-        .map(|bytes| Entry::decode(&bytes?).filter(|entry| entry.epoch != shared.epoch).map(Known::from))
+        .map(|bytes| bytes.map_or_else(Box::default, |bytes| known_of(&bytes, shared.epoch)))
         .collect();
     let trust = shared.settings.trust();
     // What is heard counts from when it was asked for.
     let now = Instant::now();
-    let doubtful = shared.state().servers.doubtful(now, known.iter().flatten(), trust);
+    let doubtful = shared.state().servers.doubtful(now, known.iter().flat_map(|known| known.iter()), trust);
     if !doubtful.is_empty() {
         count(&shared.stats.lookup_batches, 1);
         let answer = link.run(&Keys::get_all(doubtful.iter().map(|server| shared.keys.server(server)))).await?;
@@ -349,7 +359,7 @@ async fn ask(shared: &Shared, link: &mut Link, peers: &[PeerId]) -> RedisResult<
     Ok(known)
 }
 
-fn conclude(shared: &Shared, peers: &[PeerId], known: Vec<Option<Known>>) {
+fn conclude(shared: &Shared, peers: &[PeerId], known: Vec<Box<[Known]>>) {
     let settings = &shared.settings;
     let (found_time, unknown_time) =
         (Duration::from_millis(settings.positive_cache), Duration::from_millis(settings.negative_cache));
@@ -360,14 +370,10 @@ fn conclude(shared: &Shared, peers: &[PeerId], known: Vec<Option<Known>>) {
         let mut freed = 0;
         for (peer, known) in peers.iter().zip(known) {
             let is_alive = |known: &Known| state.servers.vouch(now, known, settings.trust() * 2) == Some(true);
-            let (alive, orphan) = match known {
-                Some(known) if is_alive(&known) => (Some(known), false),
-                Some(_) => (None, true),
-                None => (None, false),
-            };
-            count(&shared.stats.orphans, usize::from(orphan));
-            let addresses = alive.as_ref().map(|known| Arc::clone(&known.addresses));
-            let time = if alive.is_some() { found_time } else { unknown_time };
+            let alive: Box<[Known]> = known.iter().filter(|known| is_alive(known)).cloned().collect();
+            count(&shared.stats.orphans, usize::from(alive.is_empty() && !known.is_empty()));
+            let addresses = state.answer(peer, alive.first());
+            let time = if alive.is_empty() { unknown_time } else { found_time };
             state.cache.end(now, *peer, alive, time, settings.cache_entries);
             let waiting = state.waiting.remove(peer).unwrap_or_default();
             freed += waiting.len();
@@ -377,7 +383,7 @@ fn conclude(shared: &Shared, peers: &[PeerId], known: Vec<Option<Known>>) {
     }
     for (addresses, waiting) in answered {
         count(&shared.stats.found, if addresses.is_some() { waiting.len() } else { 0 });
-        waiting.into_iter().for_each(|reply| reply(Ok(addresses.as_ref().map(|addresses| addresses.to_vec()))));
+        waiting.into_iter().for_each(|reply| reply(Ok(addresses.clone())));
     }
 }
 

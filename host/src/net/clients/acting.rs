@@ -165,6 +165,7 @@ impl Acting<'_> {
         let local = self.ports.address_of(info.interface).unwrap_or(info.far_address);
         ClientInfo {
             far_id: info.peer_id,
+            is_proven: info.is_proven,
             near_id: self.services.near_id,
             far_nonce: info.far_nonce,
             near_nonce: info.near_nonce,
@@ -196,8 +197,9 @@ impl Acting<'_> {
         let app = seat.instance().name();
         tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
         let (peer, instance, address) = (*peer, seat.instance().id().0, info.far_address);
+        client.is_proven = info.is_proven;
         match self.services.directory.connect(peer, session, instance, address, info.is_proven) {
-            Arrival::Holds | Arrival::Replaced(_) => self.services.announce(peer, session),
+            Arrival::Holds | Arrival::Replaced(_) => self.services.announce(peer, session, info.is_proven),
             Arrival::Waits { holder, observed } => {
                 tracing::info!(
                     %session,

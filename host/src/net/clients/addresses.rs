@@ -86,7 +86,7 @@ impl Acting<'_> {
         let addresses = believed(known.far_address, &info.addresses);
         tracing::debug!(%session, ?addresses, not_believed = info.addresses.len() - addresses.len(), "setPeerInfo");
         if self.services.directory.set_reported(&known.peer_id, session, &addresses) {
-            self.services.announce(known.peer_id, session);
+            self.services.announce(known.peer_id, session, known.is_proven);
         }
         if let Some(actor) = client.actor() {
             let event = AppEvent::ReportedAddressesChange {

@@ -99,12 +99,14 @@ impl Clients {
     }
 
     /// A client is gone: its id may be another's now.
-    pub(super) fn give_up_id(&mut self, peer: PeerId, session: SessionId) {
+    pub(super) fn give_up_id(&mut self, peer: PeerId, session: SessionId, is_proven: bool) {
         self.doubts.doubted.remove(&session);
         match self.services.directory.remove(&peer, session) {
             Departure::Nothing => (),
-            Departure::Vacant => self.services.announce(peer, session),
-            Departure::Passed(succession) => self.pass(peer, session, None, succession, "its client is gone"),
+            Departure::Vacant => self.services.announce(peer, session, is_proven),
+            Departure::Passed(succession) => {
+                self.pass(peer, (session, is_proven), None, succession, "its client is gone");
+            }
         }
     }
 
@@ -137,7 +139,7 @@ impl Clients {
                     if let Some(doubt) = self.doubts.doubted.get_mut(&session) {
                         doubt.is_passed_over = true;
                     }
-                    self.pass(peer, session, Some(address), succession, "its client does not answer");
+                    self.pass(peer, self.proof(session), Some(address), succession, "its client does not answer");
                 }
                 None => drop(self.doubts.doubted.remove(&session)),
             }
@@ -154,14 +156,19 @@ impl Clients {
 
     fn lives(&mut self, session: SessionId, peer: PeerId, is_passed_over: bool) {
         if is_passed_over && let Some(succession) = self.services.directory.take_back(&peer, session) {
-            self.pass(peer, session, None, succession, "its first client lives after all");
+            self.pass(peer, self.proof(session), None, succession, "its first client lives after all");
         }
+    }
+
+    /// A session, and whether it has proven its id.
+    fn proof(&self, session: SessionId) -> (SessionId, bool) {
+        (session, self.clients.get(&session).is_some_and(|client| client.is_proven))
     }
 
     fn pass(
         &self,
         peer: PeerId,
-        from: SessionId,
+        (from, is_proven): (SessionId, bool),
         address: Option<SocketAddr>,
         succession: Succession,
         why: &'static str,
@@ -169,7 +176,7 @@ impl Clients {
         let Succession { holder, observed, .. } = succession;
         let from_address = address.map(tracing::field::display);
         tracing::info!(%peer, from = %from, from_address, to = %holder, to_address = %observed, why, "peer id passed on");
-        self.services.announce(peer, holder);
+        self.services.announce(peer, holder, is_proven);
         tell_holder(&self.mailboxes, &self.services, peer, succession);
     }
 }

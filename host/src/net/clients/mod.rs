@@ -72,10 +72,11 @@ pub struct Services {
 }
 
 impl Services {
-    /// The directory's entry of a peer has changed: other servers are told, if they are to know.
-    fn announce(&self, peer: PeerId, session: SessionId) {
+    /// The directory's entry of a peer has changed: other servers are told, if they are to know. `session` is one of the peer's, and has
+    /// proven the peer's id or not, as all of them.
+    fn announce(&self, peer: PeerId, session: SessionId, is_proven: bool) {
         let Some(announcer) = &self.announcer else { return };
-        announcer.announce(&self.directory, peer, self.counters.worker(session.prefix()), |peer| {
+        announcer.announce(&self.directory, peer, is_proven, self.counters.worker(session.prefix()), |peer| {
             let id = InstanceId(peer.instance);
             match self.applications.instance(id) {
                 Some(instance) if matches!(instance.lookup_mode(), LookupMode::All | LookupMode::Denied) => {
@@ -107,6 +108,8 @@ struct Client {
     /// How often it has changed its addresses, if it has.
     changes: Option<Box<Changes>>,
     silence: Silence,
+    /// Whether it had proven that its peer id is its own when it was let in.
+    is_proven: bool,
 }
 
 /// What there is between a client and the policy of its application.
@@ -205,7 +208,7 @@ impl Clients {
                 if let Some(info) = endpoint.session(session)
                     && self.services.directory.set_observed(&info.peer_id, session, to)
                 {
-                    self.services.announce(info.peer_id, session);
+                    self.services.announce(info.peer_id, session, info.is_proven);
                 }
                 self.tell_plugins_moved(session, to);
                 self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
@@ -219,7 +222,7 @@ impl Clients {
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
                     if let Some((peer, _)) = client.place {
-                        self.give_up_id(peer, session);
+                        self.give_up_id(peer, session, client.is_proven);
                     }
                     tracing::info!(%session, %reason, was_connected, "client gone");
                 }
@@ -267,6 +270,7 @@ impl Clients {
                 closing: None,
                 changes: None,
                 silence: Silence::default(),
+                is_proven: false,
             })
         });
         let actions = &mut self.actions;

@@ -146,6 +146,10 @@ impl Clients {
         let Some((peer, seat)) = &client.place else { return };
         tracing::debug!(%session, %peer, is_silent, "client keeps silent, or speaks again");
         self.services.directory.set_silent(peer, session, is_silent);
+        // To other servers, one that hears of the peer counts before this one, or no longer.
+        if self.services.directory.lookup(peer).is_some_and(|holder| holder.owner == session) {
+            self.services.announce(*peer, session, client.is_proven);
+        }
         if client.groups.is_some() {
             seat.instance().with_groups(|all| all.set_silent(peer, session, is_silent));
         }

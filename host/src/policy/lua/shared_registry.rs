@@ -6,6 +6,7 @@ use mlua::{Lua, Result, Table, Value};
 
 use super::address;
 use super::state::State;
+use crate::registry::Standing;
 
 /// The functions. The prelude puts them into the table `registry`.
 pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
@@ -30,7 +31,18 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             };
             let addresses = address::tagged(&shared, &addresses, Some(&peer))?;
             shared.must_be_live()?;
-            match shared.world.registry.publish(peer, &addresses) {
+            let registry = &shared.world.registry;
+            let client = shared.world.roster.borrow().by_peer(&peer);
+            // Of a client of the script's own the registry learns what the client has proven, as it does of those that the server
+            // publishes; of others the script knows best.
+            let published = match client {
+                Some(client) if !addresses.is_empty() => {
+                    let (session, is_proven) = (client.id.session, client.info.is_proven);
+                    registry.publish_session(peer, &addresses, Standing { session, is_proven, is_silent: false })
+                }
+                _ => registry.publish(peer, &addresses),
+            };
+            match published {
                 Ok(()) => Ok((true, Value::Nil)),
                 Err(error) => Ok((false, Value::String(lua.create_string(error.to_string())?))),
             }

@@ -17,8 +17,10 @@ use super::context::{Context, Shared, Waiter};
 use super::entry;
 use super::events::{self, ConnectEvent, GroupChange, LookupEvent, Place, bytes};
 use super::groups;
+use super::host_table;
 use super::library::{Library, LoadError};
 use crate::config::Settings;
+use crate::registry::Standing;
 
 /// A callback of a worker that takes longer is told of in the log: at the usual rates, dozens of datagrams wait by then.
 const SLOW: Duration = Duration::from_millis(10);
@@ -35,7 +37,7 @@ pub struct Instance {
     context: &'static Context,
     table: &'static introd_plugin,
     groups: Option<&'static abi::introd_plugin_groups>,
-    registry: Option<&'static abi::introd_plugin_registry>,
+    registry: Option<abi::introd_plugin_registry>,
     timer: Option<&'static abi::introd_plugin_timer>,
     account: Account,
     start: Instant,
@@ -92,7 +94,7 @@ impl Instance {
             context,
             table: library.table(),
             groups: library.extension(abi::INTROD_EXT_GROUPS),
-            registry: library.extension(abi::INTROD_EXT_REGISTRY),
+            registry: library.registry(),
             timer,
             account: Account::default(),
             start: Instant::now(),
@@ -128,7 +130,7 @@ impl Instance {
     }
 
     pub(super) fn registry_capabilities(&self) -> u32 {
-        self.registry.map_or(0, |registry| registry.capabilities)
+        self.registry.as_ref().map_or(0, |registry| registry.capabilities)
     }
 
     /// Whether verdicts of it are pending.
@@ -306,7 +308,9 @@ impl Instance {
     }
 
     pub(super) fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> i32 {
-        let Some(publish) = self.registry.and_then(|table| table.publish) else { return abi::INTROD_E_UNSUPPORTED };
+        let Some(publish) = self.registry.as_ref().and_then(|table| table.publish) else {
+            return abi::INTROD_E_UNSUPPORTED;
+        };
         let peer = abi::introd_peer_id { bytes: peer.0 };
         let addresses: Vec<_> = addresses.iter().map(|address| raw_address(*address)).collect();
         self.notify(Callback::Publish, || {
@@ -315,8 +319,27 @@ impl Instance {
         })
     }
 
+    /// `None` if the plugin knows nothing of sessions.
+    pub(super) fn publish_session(&self, peer: PeerId, addresses: &[TaggedAddress], standing: Standing) -> Option<i32> {
+        let publish_session = self.registry.as_ref()?.publish_session?;
+        let addresses: Vec<_> = addresses.iter().map(|address| raw_address(*address)).collect();
+        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+        let publication = abi::introd_publication {
+            struct_size: size_of::<abi::introd_publication>() as u32,
+            flags: flag(standing.is_proven, abi::INTROD_PUBLICATION_PROVEN)
+                | flag(standing.is_silent, abi::INTROD_PUBLICATION_SILENT),
+            client: host_table::client(standing.session, abi::introd_peer_id { bytes: peer.0 }),
+            addresses: addresses.as_ptr(),
+            address_count: addresses.len(),
+        };
+        Some(self.notify(Callback::Publish, || {
+            // SAFETY: it is the plugin's own function and instance; what it is given is as the header says.
+            unsafe { publish_session(self.made, &raw const publication) }
+        }))
+    }
+
     pub(super) fn withdraw(&self, peer: &PeerId) {
-        let Some(withdraw) = self.registry.and_then(|table| table.withdraw) else { return };
+        let Some(withdraw) = self.registry.as_ref().and_then(|table| table.withdraw) else { return };
         let peer = abi::introd_peer_id { bytes: peer.0 };
         // SAFETY: it is the plugin's own function and instance; what it is given is as the header says.
         self.notify(Callback::Withdraw, || unsafe { withdraw(self.made, &raw const peer) });
@@ -324,7 +347,7 @@ impl Instance {
 
     /// Asks it where a peer can be reached. A verdict that comes later goes to `reply`.
     pub(super) fn find(&self, peer: PeerId, reply: oneshot::Sender<Verdict>) -> Outcome {
-        let Some(lookup) = self.registry.and_then(|table| table.lookup) else {
+        let Some(lookup) = self.registry.as_ref().and_then(|table| table.lookup) else {
             return Outcome::Verdict(Verdict::NotFound);
         };
         let peer = abi::introd_peer_id { bytes: peer.0 };

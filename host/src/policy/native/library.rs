@@ -1,11 +1,13 @@
 //! Loading a library, and what it says of itself.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_void};
 use std::fs::File;
 use std::io;
+use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::ptr;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -185,26 +187,47 @@ impl Library {
         unsafe { &*self.table }
     }
 
-    /// A further table of the plugin's, if it is as long as `T` was at first.
+    /// A further table of the plugin's, if it is as long as `T`, which is as long as it was at first.
     pub(super) fn extension<T>(&self, id: &CStr) -> Option<&'static T> {
+        let table = self.table_of(id, size_of::<T>())?;
+        // SAFETY: it is of the type that its name stands for, as long as that, and valid until the process ends.
+        unsafe { table.cast::<T>().as_ref() }
+    }
+
+    /// The table of a plugin that keeps a registry; what its version does not know yet is absent.
+    pub(super) fn registry(&self) -> Option<abi::introd_plugin_registry> {
+        let least = offset_of!(abi::introd_plugin_registry, publish_session);
+        let table = self.table_of(abi::INTROD_EXT_REGISTRY, least)?;
+        // SAFETY: a table begins with its size.
+        let size = unsafe { *table.cast::<u32>() } as usize;
+        let mut whole = MaybeUninit::<abi::introd_plugin_registry>::zeroed();
+        // SAFETY: both are valid for so many bytes and do not overlap, and zeros stand for functions that are absent.
+        unsafe {
+            let size = size.min(size_of::<abi::introd_plugin_registry>());
+            ptr::copy_nonoverlapping(table.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), size);
+            Some(whole.assume_init())
+        }
+    }
+
+    /// A further table of the plugin's, if it is at least so long.
+    fn table_of(&self, id: &CStr, least: usize) -> Option<*const c_void> {
         let get_extension = self.table().get_extension?;
         // SAFETY: the name ends with a zero.
         let table = unsafe { get_extension(id.as_ptr()) };
         // SAFETY: a table of that name begins with its size.
         let size = *unsafe { table.cast::<u32>().as_ref() }?;
-        if (size as usize) < size_of::<T>() {
+        if (size as usize) < least {
             let (name, id) = (&self.name, id.to_string_lossy());
             tracing::warn!(plugin = %name, %id, size, "the plugin's table is too short, and not used");
             return None;
         }
-        // SAFETY: it is of the type that its name stands for, as long as that, and valid until the process ends.
-        unsafe { table.cast::<T>().as_ref() }
+        Some(table)
     }
 
     /// The extensions that the plugin offers.
     pub fn extensions(&self) -> Vec<&'static str> {
         let mut offered = Vec::new();
-        if self.extension::<abi::introd_plugin_registry>(abi::INTROD_EXT_REGISTRY).is_some() {
+        if self.registry().is_some() {
             offered.push("introd.registry/1");
         }
         if self.extension::<abi::introd_plugin_groups>(abi::INTROD_EXT_GROUPS).is_some() {

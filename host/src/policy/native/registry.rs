@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::answer::{Outcome, Verdict, error_name};
 use super::context::OnChange;
 use super::instance::Instance;
-use crate::registry::{LookupFuture, LookupResult, Registry, RegistryError};
+use crate::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
 
 /// The registry that a plugin keeps.
 pub struct NativeRegistry {
@@ -43,10 +43,20 @@ impl NativeRegistry {
 
 impl Registry for NativeRegistry {
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
-        match self.instance.publish(peer, addresses) {
-            status if status >= 0 => Ok(()),
-            abi::INTROD_E_FULL => Err(RegistryError::Full),
-            status => Err(RegistryError::Unavailable(error_name(status).to_owned())),
+        taken_in(self.instance.publish(peer, addresses))
+    }
+
+    fn publish_session(
+        &self,
+        peer: PeerId,
+        addresses: &[TaggedAddress],
+        standing: Standing,
+    ) -> Result<(), RegistryError> {
+        match self.instance.publish_session(peer, addresses, standing) {
+            Some(status) => taken_in(status),
+            // A plugin that was built for ABI 1.0 believes the last one that says something.
+            None if addresses.is_empty() || standing.is_silent => Ok(()),
+            None => self.publish(peer, addresses),
         }
     }
 
@@ -65,6 +75,14 @@ impl Registry for NativeRegistry {
                 Box::pin(Waiting { instance: Arc::clone(&self.instance), token: Some(token), receiver })
             }
         }
+    }
+}
+
+fn taken_in(status: i32) -> Result<(), RegistryError> {
+    match status {
+        status if status >= 0 => Ok(()),
+        abi::INTROD_E_FULL => Err(RegistryError::Full),
+        status => Err(RegistryError::Unavailable(error_name(status).to_owned())),
     }
 }
 

@@ -58,7 +58,8 @@ fn redis_that_stops_and_comes_back_empty() {
     eventually("all are found", || [1, 1999, 2000].into_iter().all(|number| is_at(&b, peer(number), 1)));
     assert_eq!(find(&b, peer(0)), Ok(None));
     nothing_waits(&a);
-    assert_eq!(figure(&a, "republished"), 1);
+    // On a machine that does other things, its key may have run out besides.
+    assert!(figure(&a, "republished") >= 1);
 }
 
 #[test]

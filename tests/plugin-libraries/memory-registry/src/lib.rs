@@ -1,14 +1,14 @@
 //! A registry of peers in memory, as a plugin.
 //!
 //! `<mode>` says how it answers lookups: `now` (the default), `later` from another thread, `never`, `fail`, or `full`, which
-//! takes nothing in. What is published is told of as a change, too, as if another server had done it.
+//! takes nothing in. Peers whose sessions are silent are not found, as if another server had them. What is published is told of as a change, too, as if another server had done it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use introd_plugin::{
     Address, Completion, Config, CreateError, Host, Later, PeerId, Plugin, RegistryError, RegistryPlugin,
-    RegistryVerdict, Reply, Token,
+    RegistryVerdict, Reply, Standing, Token,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,15 +23,18 @@ enum Mode {
 struct MemoryRegistry {
     host: Host,
     mode: Mode,
-    peers: Mutex<HashMap<PeerId, Vec<Address>>>,
+    /// Where they are, and whether their sessions are silent.
+    peers: Mutex<HashMap<PeerId, (Vec<Address>, bool)>>,
     /// Those of `never`.
     kept: Mutex<HashMap<Token, Completion<RegistryVerdict>>>,
 }
 
 impl MemoryRegistry {
     fn known(&self, peer: PeerId) -> RegistryVerdict {
-        let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.get(&peer).map_or(RegistryVerdict::NotFound, |addresses| RegistryVerdict::Found(addresses.clone()))
+        match self.peers.lock().unwrap_or_else(PoisonError::into_inner).get(&peer) {
+            Some((addresses, false)) => RegistryVerdict::Found(addresses.clone()),
+            Some((_, true)) | None => RegistryVerdict::NotFound,
+        }
     }
 }
 
@@ -65,8 +68,18 @@ impl RegistryPlugin for MemoryRegistry {
         if self.mode == Mode::Full {
             return Err(RegistryError::Full);
         }
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, addresses.to_vec());
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, (addresses.to_vec(), false));
         self.host.registry_changed(peer, addresses);
+        Ok(())
+    }
+
+    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), RegistryError> {
+        if !addresses.is_empty() {
+            self.publish(peer, addresses)?;
+        }
+        if let Some((_, is_silent)) = self.peers.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&peer) {
+            *is_silent = standing.is_silent;
+        }
         Ok(())
     }
 

@@ -133,6 +133,7 @@ impl Stage {
         let info = ClientInfo {
             far_id: PeerId(id),
             near_id: PeerId([0x5e; 32]),
+            is_proven: false,
             far_nonce: [0xfa; 32],
             near_nonce: [0x0e; 32],
             far_address: SocketAddr::from(([203, 0, high, low], 40_000)),

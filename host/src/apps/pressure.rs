@@ -11,7 +11,7 @@ const AT_A_TIME: usize = 64;
 /// What the scripts use of what they may.
 #[derive(Clone, Copy)]
 struct Pressure {
-    /// Bytes in use, without what is about to be freed.
+    /// Bytes in use, without what is about to be freed: of that, at most a quarter of what there may be.
     used: usize,
     most: usize,
 }
@@ -31,44 +31,46 @@ impl Applications {
     /// Ends instances without clients before their time, the longest idle first, as long as the scripts use more than three
     /// quarters of the memory that they may.
     pub fn end_idle_early(&self) {
-        let Some(mut pressure) = self.pressure() else { return };
-        let used = pressure.used;
         let mut ended = 0;
-        while pressure.is_high() {
-            match self.end_some(&mut self.table(), &mut pressure) {
-                0 => break,
+        let pressure = loop {
+            let mut table = self.table();
+            let Some(pressure) = self.pressure(&mut table) else { return };
+            match self.end_some(&mut table, pressure) {
+                0 => break pressure,
                 some => ended += some,
             }
-        }
+        };
         if ended > 0 {
             tracing::warn!(
-                used,
+                used = pressure.used,
                 most = pressure.most,
                 ended,
-                "scripts use more than three quarters of MaxScriptMemory: instances without clients end early"
+                "scripts used more than three quarters of MaxScriptMemory: instances without clients end early"
             );
         }
     }
 
-    /// Sees that there is memory for one more script: at the limit, instances without clients end. Their memory is free once
-    /// their threads have got to it, so that who comes at this moment may be refused all the same.
+    /// Sees that there is memory for one more script: at the limit, instances without clients end.
     pub(super) fn make_room_in_memory(&self, table: &mut Table) -> Result<(), Refusal> {
-        let Some(mut pressure) = self.pressure().filter(|pressure| pressure.is_at_limit()) else { return Ok(()) };
-        self.end_some(table, &mut pressure);
-        match self.pressure() {
+        let Some(pressure) = self.pressure(table).filter(|pressure| pressure.is_at_limit()) else { return Ok(()) };
+        self.end_some(table, pressure);
+        match self.pressure(table) {
             Some(now) if now.is_at_limit() => Err(Refusal::NoScriptMemory { most: now.most }),
             _ => Ok(()),
         }
     }
 
     /// `None` without a limit, or without scripts.
-    fn pressure(&self) -> Option<Pressure> {
+    fn pressure(&self, table: &mut Table) -> Option<Pressure> {
         let (most, actors) = self.config.load().server.max_script_memory.zip(self.actors.as_ref())?;
-        Some(Pressure { used: actors.memory(), most: usize::try_from(most).unwrap_or(usize::MAX) })
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        // What their threads have not got to yet is not counted against who comes now. That is bounded, as threads may be busy.
+        let about_to_be_freed = table.ending_memory().min(most / 4);
+        Some(Pressure { used: actors.memory().saturating_sub(about_to_be_freed), most })
     }
 
-    /// Ends some instances without clients, and takes off what they use. How many.
-    fn end_some(&self, table: &mut Table, pressure: &mut Pressure) -> usize {
+    /// Ends some instances without clients, as long as the pressure is high. How many.
+    fn end_some(&self, table: &mut Table, mut pressure: Pressure) -> usize {
         let mut ending = Vec::new();
         for instance in table.idle(Among::All).take(AT_A_TIME) {
             if !pressure.is_high() {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rtmfp::NetworkPrefix;
 
-use super::{Instance, InstanceId, InstanceName};
+use super::{Actor, Instance, InstanceId, InstanceName};
 
 /// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
 /// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.
@@ -23,6 +23,8 @@ pub(super) struct Table {
     /// Instances with a policy that their last clients have left, by since when, the longest first. At most
     /// [`MAX_IDLE_INSTANCES`].
     idle: BTreeMap<(Instant, InstanceId), Arc<Instance>>,
+    /// Policies that have been told to end, and may use memory still.
+    ending: Vec<Arc<dyn Actor>>,
 }
 
 #[derive(Default)]
@@ -111,6 +113,14 @@ impl Table {
         }
         self.instances.remove(name);
         self.wait_no_more(instance);
+        if let Some(actor) = instance.actor() {
+            if self.ending.len() == self.ending.capacity() {
+                self.forget_ended();
+                // As much room as there are, so that each costs constant time.
+                self.ending.reserve(self.ending.len() + 1);
+            }
+            self.ending.push(Arc::clone(actor));
+        }
         let vhost = vhost_of(name);
         if let Some(count) = self.vhosts.get_mut(&vhost) {
             count.instances = count.instances.saturating_sub(1);
@@ -159,6 +169,16 @@ impl Table {
     /// The instances that may end before their time, the longest idle first.
     pub(super) fn idle(&self, among: Among<'_>) -> impl Iterator<Item = &Arc<Instance>> {
         self.idle.values().filter(move |it| among.has(it) && !it.is_kept() && it.clients() == 0)
+    }
+
+    /// Bytes that policies use which have been told to end.
+    pub(super) fn ending_memory(&mut self) -> usize {
+        self.forget_ended();
+        self.ending.iter().map(|actor| actor.memory()).sum()
+    }
+
+    fn forget_ended(&mut self) {
+        self.ending.retain(|actor| actor.memory() > 0);
     }
 
     #[cfg(test)]

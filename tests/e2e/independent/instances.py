@@ -194,7 +194,7 @@ with tempfile.TemporaryDirectory() as folder:
             if arguments.memory is not None:
                 # From more and more addresses, until no script gets any memory.
                 for host in range(3, 250):
-                    more, refusals = fill(f"127.0.0.{host}", "stays-too", arguments.instances)
+                    more, refusals = fill(f"127.0.0.{host}", f"stays-{host}", arguments.instances)
                     crowd += more
                     stay(crowd)
                     if refusals:

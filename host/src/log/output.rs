@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,13 @@ impl Output {
             Self(Arc::new(Shared { queue: Mutex::default(), wanted: Condvar::new(), written: Condvar::new() }));
         let shared = Arc::clone(&output.0);
         let thread = std::thread::Builder::new().name(name.to_owned());
-        let _ = thread.spawn(move || shared.write_all(&file, every, &report));
+        let _ = thread.spawn(move || {
+            loop {
+                // A panic costs one record or report. The panic hook logs it: in this queue.
+                let _ = catch_unwind(AssertUnwindSafe(|| shared.write_all(&file, every, &report)));
+                std::thread::sleep(RETRY);
+            }
+        });
         output
     }
 
@@ -93,6 +100,7 @@ impl Shared {
     }
 
     fn write_all(&self, file: &impl AsFd, every: Duration, report: &impl Fn(&mut Vec<String>, bool)) {
+        self.queue().is_writing = false;
         let mut next_report = Instant::now() + every;
         // Dropped records that no line reports yet, and why the last of those that reached this thread was.
         let (mut lost, mut why) = (0, None);
@@ -177,6 +185,7 @@ fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::{Read as _, pipe};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -256,6 +265,19 @@ mod tests {
         drop(queue);
         drop(output);
         drop(reader);
+    }
+
+    #[test]
+    fn a_panic_ends_no_output() {
+        let (reader, writer) = pipe().unwrap();
+        let panics = AtomicBool::new(true);
+        let output = Output::start("test", writer, Duration::ZERO, move |_, _| {
+            assert!(!panics.swap(false, Ordering::Relaxed), "a panic that the test makes");
+        });
+        output.push(b"a record\n");
+        let mut bytes = [0; 9];
+        io::BufReader::new(reader).read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"a record\n");
     }
 
     #[test]

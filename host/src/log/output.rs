@@ -15,6 +15,8 @@ const MAX_RECORDS: usize = 8192;
 const MAX_BYTES: usize = 2 << 20;
 /// How long to wait before another try when nothing can be written.
 const RETRY: Duration = Duration::from_millis(500);
+/// A flush waits for so long for the next record to be written.
+const STUCK: Duration = Duration::from_millis(500);
 
 /// Takes records without ever waiting, and writes them in order.
 #[derive(Clone)]
@@ -36,8 +38,12 @@ struct Queue {
     dropped: u64,
     /// Whether the thread holds a record that is not wholly written.
     is_writing: bool,
+    /// Records that were written or given up.
+    done: u64,
     /// Whether the thread is to report repetitions now.
     is_flushing: bool,
+    /// Whether somebody waits until everything is written.
+    is_hurried: bool,
 }
 
 impl Output {
@@ -78,18 +84,24 @@ impl Output {
         self.0.wanted.notify_one();
     }
 
-    /// Waits until everything that was queued has been written, until the deadline at most.
+    /// Waits until everything that was queued has been written, until the deadline at most; not for a file that takes nothing.
     pub(super) fn flush(&self, deadline: Instant) {
         let mut queue = self.0.queue();
-        queue.is_flushing = true;
+        (queue.is_flushing, queue.is_hurried) = (true, true);
         self.0.wanted.notify_one();
+        let mut last = (queue.done, Instant::now() + STUCK);
         while queue.is_flushing || queue.is_writing || !queue.records.is_empty() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            if queue.done != last.0 {
+                last = (queue.done, now + STUCK);
+            }
+            let left = deadline.min(last.1).saturating_duration_since(now);
             if left.is_zero() {
-                return;
+                break;
             }
             queue = self.0.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        queue.is_hurried = false;
     }
 }
 
@@ -148,19 +160,36 @@ impl Shared {
                 Err(error) => {
                     lost += 1;
                     why = Some(error);
+                    if matches!(error, Errno::NOSPC | Errno::DQUOT) {
+                        self.wait_for_room();
+                    }
                 }
             }
             let mut queue = self.queue();
             queue.is_writing = false;
+            queue.done += 1;
             if queue.records.is_empty() {
                 self.written.notify_all();
             }
         }
     }
+
+    /// Waits until the full disk may have room again, or somebody waits for the end.
+    fn wait_for_room(&self) {
+        let until = Instant::now() + RETRY;
+        let mut queue = self.queue();
+        while !queue.is_hurried {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            queue = self.wanted.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
 }
 
-/// Writes a record whole. It is given up when the file takes nothing for good (its reader is gone, the terminal is gone), and after a
-/// while when the disk is full; a pipe that is not read is waited for, without end.
+/// Writes a record whole. It is given up when the file takes nothing (its reader is gone, the terminal is gone, the disk is full); a
+/// pipe that is not read is waited for, without end.
 fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
     let mut rest = record;
     while !rest.is_empty() {
@@ -170,10 +199,6 @@ fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
             Err(Errno::AGAIN) => {
                 let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(RETRY.subsec_nanos()) };
                 let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], Some(&timeout));
-            }
-            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
-                std::thread::sleep(RETRY);
-                return Err(error);
             }
             Err(error) => return Err(error),
         }
@@ -255,16 +280,21 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_ends_at_its_deadline() {
+    fn a_flush_waits_neither_for_a_reader_that_is_stuck_nor_for_a_full_disk() {
         let (reader, writer) = pipe().unwrap();
-        let output = start(writer);
-        output.push(&[b'x'; 1 << 20]);
-        output.flush(Instant::now() + Duration::from_millis(10));
-        let queue = output.0.queue();
+        let stuck = start(writer);
+        stuck.push(&[b'x'; 1 << 20]);
+        stuck.flush(soon());
+        let queue = stuck.0.queue();
         assert!(queue.is_writing || !queue.records.is_empty());
         drop(queue);
-        drop(output);
+        drop(stuck);
         drop(reader);
+        let full = start(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        // Far more than there would be time for if each took its while.
+        (0..1000).for_each(|_| full.push(b"lost\n"));
+        full.flush(soon());
+        assert!(full.0.queue().records.is_empty());
     }
 
     #[test]

@@ -73,9 +73,9 @@ pub(super) struct World {
     /// Everything that went over the wires.
     pub(super) remembered: Vec<(SocketAddr, Vec<u8>)>,
     pub(super) lookups: Vec<Lookup>,
-    /// Bytes of answers to startup packets since the last datagram of a stranger.
+    /// Bytes of answers to startup packets since the last datagram came.
     answered: usize,
-    /// The bytes that have come from each address of strangers, and those of the answers.
+    /// The bytes that have come from each address, and those of the answers.
     earned: HashMap<IpAddr, (usize, usize)>,
 }
 
@@ -160,22 +160,22 @@ impl World {
 
     /// A datagram of a stranger's comes in; what it earns is bounded.
     pub(super) fn throw(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.answered = 0;
         let lookups = self.victim.counters().lookups;
+        self.throw_sealed(from, datagram);
+        let (received, answered) = self.earned[&from.ip()];
+        assert!(answered == 0 || answered < received * AMPLIFICATION, "{received} bytes earn {answered}");
+        let lookups = self.victim.counters().lookups - lookups;
+        assert!(lookups <= 1, "one datagram asks for {lookups} lookups");
+    }
+
+    /// As [`Self::throw`], for a datagram that may have lookups of others repeated, or end a packet of which parts came before.
+    pub(super) fn throw_sealed(&mut self, from: SocketAddr, datagram: &[u8]) {
+        self.answered = 0;
         self.deliver(from, datagram);
         self.settle();
         let (received, answered) = self.earned.entry(from.ip()).or_default();
         *received += datagram.len();
         *answered += self.answered;
-        assert!(*answered == 0 || *answered < *received * AMPLIFICATION, "{received} bytes earn {answered}");
-        let lookups = self.victim.counters().lookups - lookups;
-        assert!(lookups <= 1, "one datagram asks for {lookups} lookups");
-    }
-
-    /// As [`Self::throw`] for a datagram of somebody who may have earned more before.
-    pub(super) fn throw_sealed(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.deliver(from, datagram);
-        self.settle();
     }
 
     fn deliver(&mut self, from: SocketAddr, datagram: &[u8]) {

@@ -16,10 +16,11 @@ use rtmfp::{Config as EndpointConfig, Endpoint, ForwardRate, ForwardedHello, MAX
 use tokio::sync::watch;
 
 use crate::apps::{Applications, Caretaker, ToWake};
-use crate::config::{self, Adaptor, Config};
+use crate::config::{self, Adaptor, Config, Kept};
 use crate::flash::server::Settings;
 use crate::introducer::{Counters, Directory, Snapshot};
 use crate::liveness::{self, AtStandstill, Pulse};
+use crate::log::CONFIGURATION;
 use crate::net::{
     Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Refusals, Repeats, Services, Surroundings,
     Switchboard, UdpSocket, Worker, listen, mailbox, return_freed_memory,
@@ -120,7 +121,12 @@ impl Server {
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
         let plugins = Arc::new(Plugins::new(count));
-        let prepared = plugins.prepare(config)?;
+        let mut config = config.clone();
+        let (prepared, closed) = plugins.prepare_or_close(&mut config, None)?;
+        for closed in closed {
+            tracing::error!(target: CONFIGURATION, "{closed}");
+        }
+        let config = &config;
         plugins.add(&prepared);
         plugins.keep(prepared);
         let shared =
@@ -234,8 +240,8 @@ impl Server {
     /// As [`Reconfiguration::reconfigure`].
     ///
     /// # Errors
-    /// If a plugin that it names is of no use. Nothing has changed then.
-    pub fn reconfigure(&self, config: Config) -> Result<Vec<&'static str>, LoadError> {
+    /// As there.
+    pub fn reconfigure(&self, config: Config) -> Result<Reconfigured, LoadError> {
         self.reconfiguration().reconfigure(config)
     }
 
@@ -278,6 +284,15 @@ pub struct Reconfiguration {
     services: Arc<Services>,
 }
 
+/// What has become of another configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfigured {
+    /// What takes effect at the next start only.
+    pub at_next_start: Vec<&'static str>,
+    /// The applications that stay as they were, or turn clients away, because of a plugin that is of no use.
+    pub kept: Vec<Kept>,
+}
+
 impl Reconfiguration {
     /// The configuration that holds now.
     pub fn config(&self) -> Arc<Config> {
@@ -285,20 +300,20 @@ impl Reconfiguration {
     }
 
     /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
-    /// from now on, and nobody is disconnected. Gives back what takes effect at the next start only.
+    /// from now on, and nobody is disconnected. An application with a plugin that is of no use stays as it is.
     ///
     /// # Errors
-    /// If a plugin that it names is of no use. Nothing has changed then.
-    pub fn reconfigure(&self, config: Config) -> Result<Vec<&'static str>, LoadError> {
+    /// If a plugin that a virtual host gives to all its applications is of no use. Nothing has changed then.
+    pub fn reconfigure(&self, mut config: Config) -> Result<Reconfigured, LoadError> {
         let applications = &self.services.applications;
         let plugins = applications.plugins();
-        let prepared = plugins.prepare(&config)?;
-        let pending = needs_restart(&applications.config(), &config);
+        let (prepared, kept) = plugins.prepare_or_close(&mut config, Some(&applications.config()))?;
+        let at_next_start = needs_restart(&applications.config(), &config);
         plugins.add(&prepared);
         applications.reconfigure(config);
         plugins.keep(prepared);
         applications.open_at_start();
-        Ok(pending)
+        Ok(Reconfigured { at_next_start, kept })
     }
 }
 

@@ -746,8 +746,9 @@ typedef struct introd_plugin {
      */
     struct introd_bytes description;
     /*
-     Makes an instance and puts it into `instance`; returns INTROD_OK. On an error the server does not start, or keeps its old
-     configuration; `host->answer` with the error and a text says why. May block: it comes at the start and at reloads.
+     Makes an instance and puts it into `instance`; returns INTROD_OK. On an error the applications that name the
+     plugin turn clients away, or stay as they are; `host->answer` with the error and a text says why. May block: it comes at the
+     start and at reloads.
      */
     int32_t (*create)(const struct introd_host *host,
                       const struct introd_create *create,

@@ -49,7 +49,7 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// Makes an instance: for each plugin element of the configuration that differs from others.
     ///
     /// # Errors
-    /// The server does not start, or keeps its old configuration, and says why.
+    /// The applications that name it turn clients away, or stay as they are, and the log says why.
     fn create(host: Host, config: &Config<'_>) -> Result<Self, CreateError>;
 
     /// A client wants to connect.

@@ -1,8 +1,9 @@
 //! Libraries that are loaded, refused, and replaced.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use introd::config::{Config, Plugin, Registered};
 use introd::policy::native::{Library, Plugins, Verdict};
 use introd_tests::libraries::{library, profile_folder};
 
@@ -106,6 +107,46 @@ fn the_same_configuration_keeps_its_instance() {
     assert_eq!(ask(&first[0], 1), introd::policy::native::Outcome::Verdict(Verdict::Deny), "who has it may finish");
     assert!(load(&plugins, &config(&[("/nonexistent.so".into(), settings(&[]))])).is_err());
     assert_eq!(plugins.instances().len(), 1, "a configuration that is of no use changes nothing");
+}
+
+#[test]
+fn an_application_whose_plugin_is_of_no_use_keeps_what_it_has_or_is_closed_and_the_others_run() {
+    let plugins = Plugins::new(1);
+    let with = |applications: &[(&str, PathBuf)]| {
+        let mut config = config(&[]);
+        let vhost = &mut config.default_adaptor.default_vhost;
+        for (name, path) in applications {
+            let mut settings = vhost.defaults.as_ref().clone();
+            settings.plugins = vec![Plugin { path: path.clone(), config: crate::bench::settings(&[("lookup", name)]) }];
+            vhost.applications.insert((*name).to_owned(), Registered::new((*name).into(), Arc::new(settings)));
+        }
+        config
+    };
+    let missing = || PathBuf::from("/nonexistent.so");
+    let (good, library) = (library("puppet"), library("puppet"));
+    let mut old = with(&[("deny", good.clone()), ("ignore", missing())]);
+    let (prepared, kept) = plugins.prepare_or_close(&mut old, None).unwrap();
+    let said: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["application ignore turns clients away: ignore: /nonexistent.so: No such file or directory (os error 2)"]
+    );
+    plugins.keep(prepared);
+    let applications = |config: &Config| config.default_adaptor.default_vhost.applications.clone();
+    assert!(applications(&old)["ignore"].closed.is_some() && applications(&old)["ignore"].settings.plugins.is_empty());
+    assert!(applications(&old)["deny"].closed.is_none());
+    let before = plugins.instances();
+    assert_eq!(before.len(), 1);
+
+    let mut new = with(&[("deny", missing()), ("ignore", missing()), ("continue", library)]);
+    let (prepared, kept) = plugins.prepare_or_close(&mut new, Some(&old)).unwrap();
+    plugins.add(&prepared);
+    plugins.keep(prepared);
+    let outcomes: Vec<(&str, bool)> = kept.iter().map(|kept| (kept.application.as_str(), kept.is_closed)).collect();
+    assert_eq!(outcomes, [("deny", false), ("ignore", true)]);
+    let chain = plugins.chain(&applications(&new)["deny"].settings.plugins);
+    assert!(Arc::ptr_eq(&chain[0], &before[0]), "the plugin that it has");
+    assert_eq!(plugins.instances().len(), 2);
 }
 
 #[test]

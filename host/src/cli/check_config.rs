@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::configuration;
 use crate::config::Config;
-use crate::policy::native::Library;
+use crate::policy::native::{Library, Plugins};
 
 #[derive(Args)]
 pub(super) struct CheckConfigArgs {
@@ -21,6 +21,7 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
         for host in loaded.config.resolve_hosts() {
             let matters = configuration::matters(&host);
             is_in_order &= !matters;
+            let host = loaded.secrets.conceal(&host.to_string());
             super::say(&format!("{}: {host}\n", if matters { "error" } else { "warning" }));
         }
         for (application, failure) in configuration::scripts_that_do_not_load(&loaded.config) {
@@ -29,11 +30,22 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
                 "error: application {application} turns clients away until its script loads: {failure}\n"
             ));
         }
-        for (plugin, _) in loaded.config.plugins() {
-            if let Err(error) = Library::load(&plugin.path) {
+        let plugins = Plugins::new(1);
+        match plugins.prepare_or_close(&mut loaded.config, None) {
+            Ok((prepared, closed)) => {
+                plugins.keep(prepared);
+                is_in_order &= closed.is_empty();
+                closed.iter().for_each(|closed| super::say(&format!("error: {closed}\n")));
+            }
+            Err(error) => {
                 is_in_order = false;
                 super::say(&format!("error: the server does not start: {error}\n"));
             }
+        }
+        plugins.stop();
+        if let Some(Err(error)) = loaded.config.server.registry.plugin.as_deref().map(Library::load) {
+            is_in_order = false;
+            super::say(&format!("error: the server does not start: {error}\n"));
         }
     }
     anyhow::ensure!(is_in_order, "the configuration is not in order");

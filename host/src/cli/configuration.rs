@@ -6,7 +6,7 @@ use crate::apps::InstanceName;
 use crate::config::{Adaptor, Config, Kept, Loaded, Registered, UnknownHost, Vhost};
 use crate::log::CONFIGURATION;
 use crate::policy::lua;
-use crate::server::Reconfiguration;
+use crate::server::{Reconfiguration, Reconfigured};
 
 /// So many applications are named in the answer to a reload.
 const MAX_NAMED: usize = 8;
@@ -18,10 +18,10 @@ pub(super) fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     let unknown = loaded.config.resolve_hosts();
     if let Some(host) = unknown.iter().find(|host| matters(host)) {
         // It would open the door to whom it names.
-        anyhow::bail!("the configuration is not in order\n{host}");
+        anyhow::bail!("the configuration is not in order\n{}", loaded.secrets.conceal(&host.to_string()));
     }
     for host in unknown {
-        tracing::warn!(target: CONFIGURATION, "{host}");
+        tracing::warn!(target: CONFIGURATION, "{}", loaded.secrets.conceal(&host.to_string()));
     }
     for warning in &loaded.warnings {
         tracing::warn!(target: CONFIGURATION, "{warning}");
@@ -86,11 +86,13 @@ fn try_reload(server: &Reconfiguration, dir: Option<&Path>, files: &mut Vec<Path
     let mut loaded = load(dir)?;
     let old = server.config();
     let mut kept = loaded.take_over(&old, files)?;
-    kept.extend(loaded.keep_if(&old, why_not));
+    kept.extend(loaded.config.keep_if(&old, why_not));
+    let Reconfigured { at_next_start, kept: without_plugin } = server.reconfigure(loaded.config)?;
+    kept.extend(without_plugin);
     for kept in &kept {
         tracing::error!(target: CONFIGURATION, "{kept}");
     }
-    for what in server.reconfigure(loaded.config)? {
+    for what in at_next_start {
         tracing::warn!(target: CONFIGURATION, "at the next start only: {what}");
     }
     *files = loaded.files;

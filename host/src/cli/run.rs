@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::configuration;
 use crate::liveness::{self, AtStandstill, Supervisor};
@@ -54,6 +54,11 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     log::start("info", args.log_limit);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let mut survived = {
+        let _runtime = runtime.enter();
+        Survived::install()?
+    };
     raise_descriptor_limit();
     has_spare_descriptors(MIN_DESCRIPTORS)
         .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
@@ -67,7 +72,6 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         workers: args.workers.map(usize::from),
         registry: None,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         // Before the server starts, so that a signal that comes early is not lost.
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -75,7 +79,6 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut server = Server::start(&settings)?;
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
         announce(server.addresses());
-        let mut hangup = signal(SignalKind::hangup())?;
         let pulse = liveness::this_thread("main", AtStandstill::EndProcess);
         let mut beats = tokio::time::interval(liveness::BEAT);
         // A reload reads disks, which may hang: signals are obeyed meanwhile.
@@ -93,7 +96,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 _ = terminate.recv() => break false,
                 () = supervisor.failed() => break true,
                 _ = beats.tick() => pulse.beat(),
-                _ = hangup.recv() => is_reload_wanted = true,
+                _ = survived.hangup.recv() => is_reload_wanted = true,
                 () = reloaded => reloading = None,
             }
             if is_reload_wanted && reloading.is_none() {
@@ -123,6 +126,21 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Signals that would end the process, were they not waited for.
+struct Survived {
+    /// A reload. One that comes before the server serves is seen to then.
+    hangup: Signal,
+    /// A file is as large as it may be (`RLIMIT_FSIZE`): to whoever writes to it that is an error like others.
+    _file_size: Signal,
+}
+
+impl Survived {
+    fn install() -> anyhow::Result<Self> {
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        Ok(Self { hangup: signal(SignalKind::hangup())?, _file_size: signal(file_size)? })
+    }
 }
 
 /// As many file descriptors as the system allows: each socket, script and connection to a registry takes one.

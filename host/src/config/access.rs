@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
-use super::view::{View, shortened};
+use super::view::{View, shown_value};
 
 /// The most rules in one list.
 const MOST_RULES: usize = 4096;
@@ -188,10 +188,12 @@ impl Rule {
             return Ok(Self::All);
         }
         if let Some((address, bits)) = text.split_once('/') {
-            let first: IpAddr = address.parse().map_err(|_| format!("`{text}` begins with no IP address"))?;
+            let first: IpAddr =
+                address.parse().map_err(|_| format!("`{}` begins with no IP address", shown_value(text)))?;
             let most = if first.is_ipv4() { 32 } else { 128 };
             let bits = bits.parse().ok().filter(|bits| *bits <= most);
-            let bits = bits.ok_or_else(|| format!("`{text}` must end with a number of bits from 0 to {most}"))?;
+            let bits =
+                bits.ok_or_else(|| format!("`{}` must end with a number of bits from 0 to {most}", shown_value(text)))?;
             if Self::first_of(first, bits) != first {
                 return Err(format!(
                     "`{text}` has bits set behind the first {bits}; did you mean {}/{bits}?",
@@ -206,7 +208,7 @@ impl Rule {
         Self::parse_partial(text).or_else(|| Self::parse_host(text)).ok_or_else(|| {
             format!(
                 "`{}` is neither a host name, a whole or partial IP address, a CIDR block nor `all`",
-                shortened(text)
+                shown_value(text)
             )
         })
     }
@@ -315,7 +317,7 @@ fn parse_names(text: &str) -> Result<Vec<String>, String> {
         .map(|name| {
             is_name(name)
                 .then(|| name.to_ascii_lowercase())
-                .ok_or_else(|| format!("`{}` is not a command's name", shortened(name)))
+                .ok_or_else(|| format!("`{}` is not a command's name", shown_value(name)))
         })
         .collect()
 }

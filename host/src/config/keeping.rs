@@ -63,23 +63,9 @@ impl Loaded {
         }
         Ok(kept)
     }
+}
 
-    /// Has an application stay as it is in `old`, or, if it is not there or turns clients away, turn clients away.
-    fn keep_old(vhost: &mut Vhost, old: Option<&Registered>, name: &str, reason: &str) -> bool {
-        match old.filter(|old| old.closed.is_none()) {
-            Some(old) => {
-                let kept = Registered { is_kept: true, ..old.clone() };
-                vhost.applications.insert(name.to_owned(), kept);
-                true
-            }
-            None => {
-                let closed = Registered::closed(vhost, name, reason.into());
-                vhost.applications.insert(name.to_owned(), closed);
-                false
-            }
-        }
-    }
-
+impl Config {
     /// Has the applications that `is_broken` gives a reason for stay as they are in `old`, if they work there. Those that do not
     /// are left as they are.
     pub fn keep_if(
@@ -87,36 +73,67 @@ impl Loaded {
         old: &Config,
         is_broken: impl Fn(&Adaptor, &Vhost, &str, &Registered) -> Option<String>,
     ) -> Vec<Kept> {
-        let broken: Vec<Kept> = self
-            .config
-            .registered()
-            .filter(|(.., registered)| registered.closed.is_none() && !registered.is_kept)
-            .filter_map(|(adaptor, vhost, application, registered)| {
-                let reason = is_broken(adaptor, vhost, application, registered)?;
-                let (adaptor, vhost, application) = (adaptor.name.clone(), vhost.name.clone(), application.to_owned());
-                Some(Kept { adaptor, vhost, application, reason, is_closed: false })
-            })
-            .collect();
-        let mut kept = Vec::new();
-        for broken in broken {
-            let is_it = |(adaptor, vhost, name, _): &(&Adaptor, &Vhost, &str, &Registered)| {
-                (&adaptor.name, &vhost.name, *name) == (&broken.adaptor, &broken.vhost, broken.application.as_str())
-            };
-            let before =
-                old.registered().find(is_it).map(|(.., before)| before).filter(|before| before.closed.is_none());
-            let adaptors = std::iter::once(&mut self.config.default_adaptor).chain(&mut self.config.adaptors);
-            let adaptor = adaptors.into_iter().find(|adaptor| adaptor.name == broken.adaptor);
-            let vhost = adaptor.and_then(|adaptor| {
-                let mut vhosts = std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts);
-                vhosts.find(|vhost| vhost.name == broken.vhost)
-            });
-            if let (Some(before), Some(vhost)) = (before, vhost) {
-                Self::keep_old(vhost, Some(before), &broken.application, &broken.reason);
-                kept.push(broken);
+        let mut broken = self.broken(is_broken);
+        broken.retain(|broken| {
+            let before = working(old, broken).cloned();
+            let vhost = self.vhost_mut(&broken.adaptor, &broken.vhost).filter(|_| before.is_some());
+            vhost.is_some_and(|vhost| keep_old(vhost, before.as_ref(), &broken.application, &broken.reason))
+        });
+        broken
+    }
+
+    /// Has the applications that `is_broken` gives a reason for stay as they are in `old`, or turn clients away if they do not
+    /// work there.
+    pub fn keep_or_close(
+        &mut self,
+        old: Option<&Config>,
+        is_broken: impl Fn(&Adaptor, &Vhost, &str, &Registered) -> Option<String>,
+    ) -> Vec<Kept> {
+        let mut broken = self.broken(is_broken);
+        for broken in &mut broken {
+            let before = old.and_then(|old| working(old, broken)).cloned();
+            if let Some(vhost) = self.vhost_mut(&broken.adaptor, &broken.vhost) {
+                broken.is_closed = !keep_old(vhost, before.as_ref(), &broken.application, &broken.reason);
             }
         }
-        kept
+        broken
     }
+
+    fn broken(&self, is_broken: impl Fn(&Adaptor, &Vhost, &str, &Registered) -> Option<String>) -> Vec<Kept> {
+        let in_order = self.registered().filter(|(.., registered)| registered.closed.is_none() && !registered.is_kept);
+        let broken = in_order.filter_map(|(adaptor, vhost, application, registered)| {
+            let reason = is_broken(adaptor, vhost, application, registered)?;
+            let (adaptor, vhost, application) = (adaptor.name.clone(), vhost.name.clone(), application.to_owned());
+            Some(Kept { adaptor, vhost, application, reason, is_closed: false })
+        });
+        broken.collect()
+    }
+
+    fn vhost_mut(&mut self, adaptor: &str, vhost: &str) -> Option<&mut Vhost> {
+        let mut adaptors = std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors);
+        let adaptor = adaptors.find(|known| known.name == adaptor)?;
+        let mut vhosts = std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts);
+        vhosts.find(|known| known.name == vhost)
+    }
+}
+
+/// The application as it is in `old`, if it works there.
+fn working<'a>(old: &'a Config, Kept { adaptor, vhost, application, .. }: &Kept) -> Option<&'a Registered> {
+    let is_it = |(known, of, name, _): &(&Adaptor, &Vhost, &str, &Registered)| {
+        (&known.name, &of.name, *name) == (adaptor, vhost, application.as_str())
+    };
+    old.registered().find(is_it).map(|(.., before)| before).filter(|before| before.closed.is_none())
+}
+
+/// Has an application stay as it is in `old`, or, if it is not there or turns clients away, turn clients away. False then.
+fn keep_old(vhost: &mut Vhost, old: Option<&Registered>, name: &str, reason: &str) -> bool {
+    let old = old.filter(|old| old.closed.is_none());
+    let registered = match old {
+        Some(old) => Registered { is_kept: true, ..old.clone() },
+        None => Registered::closed(vhost, name, reason.into()),
+    };
+    vhost.applications.insert(name.to_owned(), registered);
+    old.is_some()
 }
 
 /// Goes through the applications of a virtual host.
@@ -142,7 +159,7 @@ fn keep(adaptor: &str, vhost: &mut Vhost, old: Option<&Vhost>, kept: &mut Vec<Ke
     }
     for (name, reason) in reasons {
         let before = old.and_then(|old| old.applications.get(&name));
-        let is_kept = Loaded::keep_old(vhost, before, &name, &reason);
+        let is_kept = keep_old(vhost, before, &name, &reason);
         let (adaptor, vhost) = (adaptor.to_owned(), vhost.name.clone());
         kept.push(Kept { adaptor, vhost, application: name, reason: reason.to_string(), is_closed: !is_kept });
     }

@@ -70,8 +70,9 @@ impl Loader<'_> {
             reading.warn(&file, "no adaptor listens for RTMFP: nobody can connect");
         }
         let Reading { mut findings, mut broken, files, .. } = reading;
+        let secrets = variables.secrets();
         let concealed = |mut problems: Vec<Problem>| {
-            problems.iter_mut().for_each(|problem| variables.conceal(problem));
+            problems.iter_mut().for_each(|problem| problem.message = secrets.conceal(&problem.message));
             problems
         };
         if findings.has_errors() {
@@ -82,7 +83,7 @@ impl Loader<'_> {
             broken.problems = concealed(std::mem::take(&mut broken.problems));
         }
         let config = Config { root: self.root.to_owned(), server, users, default_adaptor, adaptors };
-        Ok(Loaded { config, warnings: concealed(findings.into_vec()), broken, files })
+        Ok(Loaded { config, warnings: concealed(findings.into_vec()), broken, files, secrets })
     }
 
     fn variables(&self, findings: &mut Findings, files: &mut Vec<PathBuf>) -> Variables<'_> {

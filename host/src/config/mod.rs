@@ -52,6 +52,7 @@ pub use reference::reference;
 pub use server::{AdminServer, Limits, LoginLimits, Registry, Server};
 pub use settings::Settings;
 pub use users::{HttpCommands, User, Users};
+pub use variables::Secrets;
 pub use vhost::{Registered, Vhost};
 
 /// The folder that is read when none is named.
@@ -83,6 +84,8 @@ pub struct Loaded {
     pub broken: Vec<Broken>,
     /// The files that it was read from, but for those of applications.
     pub files: Vec<PathBuf>,
+    /// What is not to be repeated of it.
+    pub secrets: Secrets,
 }
 
 /// An application of whose folder something is broken.
@@ -201,7 +204,7 @@ pub fn check(dir: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
                 let Broken { vhost, application, .. } = broken;
                 writeln!(out, "{vhost}/{application}: the application turns clients and lookups away")?;
             }
-            write!(out, "{}", loaded.config)?;
+            write!(out, "{}", loaded.secrets.conceal(&loaded.config.to_string()))?;
             Ok(loaded.broken.is_empty())
         }
         Err(problems) => {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::view::shortened;
+use super::view::shown_value;
 
 /// The most pieces in one list.
 const MOST_RUNS: usize = 256;
@@ -218,8 +218,9 @@ fn split_host(set: &str) -> Result<(Option<IpAddr>, &str), String> {
     let (host, ports) = match set.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
         Some((host, "")) => (host, ""),
         Some((host, behind)) => {
-            let ports =
-                behind.strip_prefix(':').ok_or_else(|| format!("a colon must follow the ] in `{}`", shortened(set)))?;
+            let ports = behind
+                .strip_prefix(':')
+                .ok_or_else(|| format!("a colon must follow the ] in `{}`", shown_value(set)))?;
             (host, ports)
         }
         None => set.split_once(':').unwrap_or((set, "")),
@@ -227,7 +228,7 @@ fn split_host(set: &str) -> Result<(Option<IpAddr>, &str), String> {
     let host = match host.trim() {
         "" => None,
         name if name.eq_ignore_ascii_case("localhost") => Some(Ipv4Addr::LOCALHOST.into()),
-        ip => Some(ip.parse().map_err(|_| format!("`{}` is not an IP address", shortened(ip)))?),
+        ip => Some(ip.parse().map_err(|_| format!("`{}` is not an IP address", shown_value(ip)))?),
     };
     Ok((host, ports))
 }
@@ -235,7 +236,7 @@ fn split_host(set: &str) -> Result<(Option<IpAddr>, &str), String> {
 fn port(text: &str) -> Result<u16, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = if is_number { text.parse().ok() } else { None };
-    number.ok_or_else(|| format!("`{}` is not a port (1 to 65535)", shortened(text)))
+    number.ok_or_else(|| format!("`{}` is not a port (1 to 65535)", shown_value(text)))
 }
 
 #[cfg(test)]

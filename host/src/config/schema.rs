@@ -3,7 +3,7 @@
 use super::duration::Unit;
 use super::names;
 use super::problem::{Findings, Problem};
-use super::view::shortened;
+use super::view::must_be;
 use super::xml::Element;
 
 /// A file of the configuration.
@@ -275,11 +275,7 @@ impl Schema {
         element.attributes.retain(|attribute| {
             if let Some((name, words)) = self.everywhere.iter().find(|(name, _)| *name == attribute.name) {
                 if !words.iter().any(|word| word.eq_ignore_ascii_case(&attribute.value)) {
-                    let message = format!(
-                        "{name} must be {}, not `{}`",
-                        Kind::Word(words).describe(),
-                        shortened(&attribute.value)
-                    );
+                    let message = format!("{name} {}", must_be(Kind::Word(words), &attribute.value));
                     findings.push(Problem::error(&attribute.place, message));
                 }
                 return true;

@@ -33,6 +33,24 @@ const SECRET: [&str; 5] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
 /// Shorter values are no secrets, and stand in many words.
 const MIN_SECRET: usize = 4;
 
+/// Values that are not to be repeated: what variables stand for whose names say that it is secret.
+#[derive(Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// A text without secrets: a password in the wrong element belongs into no log.
+    pub fn conceal(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
+/// The number of secrets: they are in no log.
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
+}
+
 /// A value on its way from `${A}` to what A stands for.
 #[derive(Default)]
 struct Filled {
@@ -158,13 +176,9 @@ impl<'a> Variables<'a> {
         Ok(())
     }
 
-    /// Takes secrets out of what is said of a value that they got into: a password in the wrong element belongs into no log.
-    pub(super) fn conceal(&self, problem: &mut Problem) {
-        for secret in &*self.secrets.borrow() {
-            if problem.message.contains(secret) {
-                problem.message = problem.message.replace(secret, "***");
-            }
-        }
+    /// The secrets that have been filled in.
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets(self.secrets.borrow().clone())
     }
 
     fn missing(&self, name: &str) -> String {

@@ -10,7 +10,7 @@ use super::idle::{self, IdleClients};
 use super::presence::Presence;
 use super::schema::{Entry, Kind, Schema, ams, ours};
 use super::server::{ALLOW, ORDER};
-use super::view::View;
+use super::view::{View, shown_value};
 
 /// A virtual host: the name that clients connect to, and what they find there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Vhost {
         let default_application = view.parsed("DefaultApplication", |_, text| {
             is_application(text)
                 .then(|| text.to_owned())
-                .ok_or_else(|| Some(format!("`{text}` is no name of an application")))
+                .ok_or_else(|| Some(format!("`{}` is no name of an application", shown_value(text))))
         });
         let apps_dir = view.path("AppsDir").unwrap_or_default();
         let is_default = apps_dir == Path::new(DEFAULT_APPS_DIR);
@@ -210,7 +210,7 @@ fn parse_alias(text: &str) -> Result<Option<String>, Option<String>> {
     match text {
         "" => Ok(None),
         _ if is_alias => Ok(Some(text.to_lowercase())),
-        _ => Err(Some(format!("`{}` is no name of a host", super::view::shortened(text)))),
+        _ => Err(Some(format!("`{}` is no name of a host", shown_value(text)))),
     }
 }
 

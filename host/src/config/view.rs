@@ -123,15 +123,14 @@ impl<'a> View<'a> {
                 Ok(value) => return value,
                 Err(detail) => {
                     // Whatever stands in the file of passwords may be one, in the wrong place: nothing of it is quoted.
-                    let parts = || text.split(',').map(|part| shortened(part.trim())).filter(|part| !part.is_empty());
-                    let is_quoting = detail.as_ref().is_none_or(|detail| parts().any(|part| detail.contains(&part)));
+                    let parts = || text.split(',').map(|part| shown_value(part.trim())).filter(|part| !part.is_empty());
+                    let is_quoting = detail.as_ref().is_none_or(|detail| parts().any(|part| detail.contains(part)));
                     let detail = if self.schema.file == "Users.xml" && is_quoting {
                         Some(format!("must be {}", entry.kind.describe()))
                     } else {
                         detail
                     };
-                    let detail = detail
-                        .unwrap_or_else(|| format!("must be {}, not `{}`", entry.kind.describe(), shortened(text)));
+                    let detail = detail.unwrap_or_else(|| must_be(entry.kind, text));
                     let message = format!("{}: {detail}", shown(entry));
                     self.findings.borrow_mut().push(Problem::error(place, message));
                 }
@@ -249,13 +248,59 @@ fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Enough of a value to know it again.
-pub(super) fn shortened(text: &str) -> String {
-    // An address may have a login in it.
-    let login = text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1)));
-    let text = login.map_or_else(|| text.to_owned(), |(scheme, host)| format!("{scheme}://***@{host}"));
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text,
+/// What a value must be, and what it is instead unless that may be a secret.
+pub(super) fn must_be(kind: Kind, text: &str) -> String {
+    let instead = if is_harmless(text) { format!(", not `{text}`") } else { String::new() };
+    format!("must be {}{instead}", kind.describe())
+}
+
+/// A value, as messages show it: `***` for what may be a secret in the wrong element. The place of the value is always told beside it.
+pub(super) fn shown_value(text: &str) -> &str {
+    if is_harmless(text) { text } else { "***" }
+}
+
+/// Whether a text is hardly a secret: a number, an address, a list of these, a host's name, or a short word.
+fn is_harmless(text: &str) -> bool {
+    const LONGEST: usize = 40;
+    /// Longer ones are passwords in bad taste.
+    const LONGEST_WORD: usize = 5;
+    let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
+    let is_word = letters == text.len() && letters <= LONGEST_WORD;
+    let is_of = |others: &str| text.chars().all(|c| c.is_ascii_digit() || others.contains(c));
+    let is_address = text.contains(':') && is_of("abcdefABCDEF.:/%[],- ") && letters <= text.len() / 2;
+    // With the letters of a unit.
+    let is_number = letters <= 2 && is_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.:/%[],+- ");
+    let host = text.split_once('/').map_or(text, |(host, _)| host);
+    let is_host = host.rsplit_once('.').is_some_and(|(front, last)| {
+        let is_label = |label: &str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic()) && front.split('.').all(is_label)
+    });
+    text.len() <= LONGEST && (is_word || is_address || is_number || is_host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for secret in [
+            "hunter2secret",
+            "correct horse",
+            "s3cr3t",
+            "password",
+            "a:b@c",
+            "redis://:pass@host.net",
+            "../etc",
+            "",
+            "x\ny",
+        ] {
+            assert_eq!(shown_value(secret).replace("***", ""), "", "{secret}");
+        }
+        for value in
+            ["17", "-1", "1.5 s", "100%", "192.0.2.1:1935", "[2001:db8::1]:19350", "example.net/8", "yes", "1935,19350"]
+        {
+            assert_eq!(shown_value(value), value);
+        }
     }
 }

@@ -160,7 +160,7 @@ impl Shared {
                 Err(error) => {
                     lost += 1;
                     why = Some(error);
-                    if matches!(error, Errno::NOSPC | Errno::DQUOT) {
+                    if matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::FBIG) {
                         self.wait_for_room();
                     }
                 }
@@ -188,7 +188,7 @@ impl Shared {
     }
 }
 
-/// Writes a record whole. It is given up when the file takes nothing (its reader is gone, the terminal is gone, the disk is full); a
+/// Writes a record whole. It is given up when the file takes nothing (its reader is gone, the terminal is gone, the disk is full, the file is as large as it may be); a
 /// pipe that is not read is waited for, without end.
 fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
     let mut rest = record;

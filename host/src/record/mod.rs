@@ -22,6 +22,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
 use self::session::Sessions;
 pub use self::session::{EndRecord, Place, Role, SessionRecord};
 pub use peers::PeerRecording;
@@ -95,6 +98,10 @@ struct Captured {
     end: usize,
 }
 
+fn not_a_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "recordings go to a regular file")
+}
+
 impl Recorder {
     /// Begins a recording with the default [`Limits`]. The file is made at once, readable by its owner only, and stays empty
     /// until [`Self::finish`]; a file that was there is overwritten.
@@ -111,9 +118,15 @@ impl Recorder {
     /// As [`Self::create`].
     pub fn with_limits(path: impl AsRef<Path>, description: impl Into<String>, limits: Limits) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        let mut options = OpenOptions::new();
+        // A FIFO that nobody reads is not waited for.
+        options.write(true).create(true).truncate(true).mode(0o600).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        let file = options.open(&path).map_err(|error| match error.raw_os_error() {
+            Some(number) if number == Errno::NXIO.raw_os_error() => not_a_file(),
+            _ => error,
+        })?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "recordings go to a regular file"));
+            return Err(not_a_file());
         }
         // A file that was there has kept its own mode.
         file.set_permissions(Permissions::from_mode(0o600))?;

@@ -123,6 +123,10 @@ fn the_file_is_its_owners_alone() {
 #[test]
 fn only_files_are_recorded_to() {
     assert_eq!(Recorder::create("/dev/null", "").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    // Nor is the reader of a FIFO waited for.
+    let fifo = Scratch::new();
+    assert!(std::process::Command::new("mkfifo").arg(&fifo.0).status().unwrap().success());
+    assert_eq!(Recorder::create(&fifo.0, "").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     assert!(Recorder::create(std::env::temp_dir(), "").is_err());
 }
 

@@ -33,8 +33,9 @@ pub struct introd_plugin {
     pub version: introd_bytes,
     /// What it does, in a sentence.
     pub description: introd_bytes,
-    /// Makes an instance and puts it into `instance`; returns INTROD_OK. On an error the server does not start, or keeps its old
-    /// configuration; `host->answer` with the error and a text says why. May block: it comes at the start and at reloads.
+    /// Makes an instance and puts it into `instance`; returns INTROD_OK. On an error the applications that name the
+    /// plugin turn clients away, or stay as they are; `host->answer` with the error and a text says why. May block: it comes at the
+    /// start and at reloads.
     pub create: Option<
         unsafe extern "C" fn(
             host: *const introd_host,

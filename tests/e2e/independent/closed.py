@@ -1,4 +1,4 @@
-"""A broken Application.xml never opens the application: at the start its clients are turned away as AMS does it; at a reload the
+"""A broken Application.xml, or one with a plugin that cannot be loaded, never opens the application: at the start its clients are turned away as AMS does it; at a reload the
 working configuration stays in force, whole, and the answer to SIGHUP says so."""
 import os
 import signal
@@ -14,6 +14,7 @@ GOOD = "<Application><RTMFP><PeerLookupEvents mode='All'/></RTMFP></Application>
 # Lets in who knows the word.
 SCRIPT = "function application.onConnect(client, word) return word == 'sesame' end\n"
 SECRET = "hunter2"
+NO_PLUGIN = "<Application><Plugins><Plugin path='libmissing.so'/></Plugins></Application>"
 BROKEN = f"<Application><MaxAppIdleTime>{SECRET}</MaxAppIdleTime></Application>"
 
 
@@ -70,15 +71,19 @@ with tempfile.TemporaryDirectory() as root:
     settings = os.path.join(club, "Application.xml")
     write(os.path.join(club, "main.lua"), SCRIPT)
 
-    write(settings, BROKEN)
     check = [os.environ["INTROD"], "check-config", "--conf", os.path.join(root, "conf")]
-    checked = subprocess.run(check, capture_output=True, text=True)
-    assert checked.returncode != 0 and "turns clients and lookups away" in checked.stdout, checked
-    server = Server(root)
-    for words in [(), ("sesame",)]:
-        print("at the start:", is_refused(server.connect("club", *words)[1]))
-    client, answer = server.connect("other")
-    assert answer[2] == "_result", answer
+    for text, said in [(NO_PLUGIN, "application club turns clients away: "), (BROKEN, "turns clients and lookups away")]:
+        write(settings, text)
+        checked = subprocess.run(check, capture_output=True, text=True)
+        assert checked.returncode != 0 and said in checked.stdout, checked
+        server = Server(root)
+        for words in [(), ("sesame",)]:
+            print("at the start:", is_refused(server.connect("club", *words)[1]))
+        client, answer = server.connect("other")
+        assert answer[2] == "_result", answer
+        if text == NO_PLUGIN:
+            log = server.stop()
+            assert "application club turns clients away: " in log and "libmissing.so" in log, log
     # Once it is mended, a reload opens it.
     write(settings, GOOD)
     assert server.reload() == "introd has read its configuration anew"
@@ -88,6 +93,7 @@ with tempfile.TemporaryDirectory() as root:
 
     for what, change in [
         ("broken", lambda: write(settings, BROKEN)),
+        ("a plugin that is not there", lambda: write(settings, NO_PLUGIN)),
         ("gone", lambda: os.remove(settings)),
         ("a script that does not load", lambda: (write(settings, GOOD), write(os.path.join(club, "main.lua"), "nonsense("))),
         ("all gone", lambda: (os.remove(settings), os.remove(os.path.join(club, "main.lua")), os.rmdir(club))),
@@ -103,5 +109,5 @@ with tempfile.TemporaryDirectory() as root:
     client.pump(0.1)
     assert not client.closed
     log = server.stop()
-    assert "club" in log and "MaxAppIdleTime" in log, log
+    assert "club" in log and "MaxAppIdleTime" in log and "libmissing.so" in log, log
 print("closed")

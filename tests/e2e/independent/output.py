@@ -1,10 +1,12 @@
 """Whatever becomes of its output, the server serves on, and stops when it is told to."""
 import os
 import pty
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.environ["INTROD_CASES"])
@@ -46,10 +48,10 @@ def served_until_terminated(name, pid, port, wait):
     print(f"{name}: served on and stopped")
 
 
-def child(name, stdout, stderr, spoil=lambda: None, close=()):
+def child(name, stdout, stderr, spoil=lambda: None, close=(), before=None):
     port = free_port()
     server = subprocess.Popen([INTROD, "run", "--listen", f"127.0.0.1:{port}"], stdout=stdout, stderr=stderr,
-                              env={**os.environ, "RUST_LOG": "trace"})
+                              env={**os.environ, "RUST_LOG": "trace"}, preexec_fn=before)
     for descriptor in close:
         os.close(descriptor)
     try:
@@ -70,6 +72,12 @@ def pipes_without_reader():
 def full_disk():
     full = os.open("/dev/full", os.O_WRONLY)
     child("full disk", full, full, close=(full,))
+
+
+def file_at_its_limit():
+    with tempfile.TemporaryFile() as log:
+        child("file at its limit", log, log, before=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+        assert os.fstat(log.fileno()).st_size == 4096
 
 
 def pipes_not_read():
@@ -123,5 +131,6 @@ def ended(pid):
     raise AssertionError("the server does not stop")
 
 
-for case in (pipes_without_reader, full_disk, pipes_not_read, pipe_that_does_not_block, closed_descriptors, terminal_closed):
+for case in (pipes_without_reader, full_disk, file_at_its_limit, pipes_not_read, pipe_that_does_not_block, closed_descriptors,
+             terminal_closed):
     case()

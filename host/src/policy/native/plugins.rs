@@ -12,7 +12,7 @@ use super::instance::Instance;
 use super::library::{Library, LoadError};
 use super::metrics::Figure;
 use super::registry::NativeRegistry;
-use crate::config::{Config, Plugin, Settings};
+use crate::config::{Config, Kept, Plugin, Settings};
 use crate::liveness::{self, AtStandstill};
 
 /// How long the end of a server waits for those who still use an instance.
@@ -45,6 +45,7 @@ struct Live {
 }
 
 /// The instances for a configuration, before it holds.
+#[derive(Default)]
 pub struct Prepared(Vec<Live>);
 
 impl Plugins {
@@ -74,7 +75,35 @@ impl Plugins {
     /// # Errors
     /// The first plugin that is of no use.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, LoadError> {
-        let mut live = Vec::new();
+        let (prepared, failed) = self.prepare_each(config, Prepared::default());
+        failed.into_iter().next().map_or(Ok(prepared), |(_, error)| Err(error))
+    }
+
+    /// As [`Self::prepare`], but an application with a plugin that is of no use stays as it is in `old`, with the plugins that it
+    /// has there, or turns clients away. Gives back what has become of these applications.
+    ///
+    /// # Errors
+    /// The first plugin of no use that a virtual host gives to all its applications.
+    pub fn prepare_or_close(
+        &self,
+        config: &mut Config,
+        old: Option<&Config>,
+    ) -> Result<(Prepared, Vec<Kept>), LoadError> {
+        let (prepared, failed) = self.prepare_each(config, Prepared::default());
+        if failed.is_empty() {
+            return Ok((prepared, Vec::new()));
+        }
+        let kept = config.keep_or_close(old, |_, _, _, registered| {
+            let (_, error) = failed.iter().find(|(plugin, _)| registered.settings.plugins.contains(plugin))?;
+            Some(format!("{}: {error}", registered.folder.display()))
+        });
+        let (prepared, failed) = self.prepare_each(config, prepared);
+        failed.into_iter().next().map_or(Ok((prepared, kept)), |(_, error)| Err(error))
+    }
+
+    /// Makes what can be made, without what was made `before`; and the plugins that are of no use, and why.
+    fn prepare_each(&self, config: &Config, before: Prepared) -> (Prepared, Vec<(Plugin, LoadError)>) {
+        let (mut live, mut failed) = (Vec::new(), Vec::new());
         for (plugin, is_kept) in config.plugins() {
             // Applications that stay as they were keep their plugins too, whatever has become of the libraries.
             let same = |known: &&Live| {
@@ -85,14 +114,16 @@ impl Plugins {
                 live.push(kept);
                 continue;
             }
-            let library = Library::load(&plugin.path)?;
-            let known = self.live().iter().find(|known| known.is(plugin, library)).cloned();
-            live.push(match known {
-                Some(known) => known,
-                None => self.make(library, &plugin.path, &plugin.config, &config.root)?,
+            let made = Library::load(&plugin.path).and_then(|library| {
+                let known = self.live().iter().chain(&before.0).find(|known| known.is(plugin, library)).cloned();
+                known.map_or_else(|| self.make(library, &plugin.path, &plugin.config, &config.root), Ok)
             });
+            match made {
+                Ok(made) => live.push(made),
+                Err(error) => failed.push((plugin.clone(), error)),
+            }
         }
-        Ok(Prepared(live))
+        (Prepared(live), failed)
     }
 
     fn make(&self, library: &'static Library, path: &Path, config: &Settings, root: &Path) -> Result<Live, LoadError> {

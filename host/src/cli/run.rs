@@ -54,14 +54,14 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     log::start("info", args.log_limit);
+    raise_descriptor_limit();
+    has_spare_descriptors(MIN_DESCRIPTORS)
+        .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     let mut survived = {
         let _runtime = runtime.enter();
         Survived::install()?
     };
-    raise_descriptor_limit();
-    has_spare_descriptors(MIN_DESCRIPTORS)
-        .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
     let loaded = configuration::load_at_start(args.conf.as_deref()).context("nothing was started")?;
     let files = Arc::new(Mutex::new(loaded.files));
     let recorder = super::recorder(args.record.as_deref(), "introd run")?;

@@ -72,9 +72,7 @@ impl Runtime {
         self.world.roster.borrow_mut().remove(client);
         self.vm.state.unfind(&member);
         // What it was asked it will not answer any more.
-        for token in member.asked.take() {
-            self.answered(token, Err(vec![call_failed("The client is gone.")]));
-        }
+        self.leave_unanswered(member.asked.take());
         if member.is_known.get()
             && self.vm.handler("onDisconnect").is_some()
             && let Some(object) = self.object(&member)

@@ -3,6 +3,7 @@
 //! It knows no thread, no socket and no clock: it is told of events and of the time, and asked when it wants to be woken. Tests
 //! of scripts drive it with a clock of their own.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,12 +28,19 @@ use crate::config::Application;
 use crate::flash::server::Rejection;
 use crate::registry::LookupResult;
 
+/// So many calls that a client has left unanswered fail when it goes, before its `onDisconnect`.
+const UNANSWERED_AT_ONCE: usize = 32;
+
 /// An instance with its script.
 pub(super) struct Runtime {
     pub(super) world: Rc<World>,
     pub(super) vm: Vm,
     folder: PathBuf,
     is_over: bool,
+    /// Requests that are to be put to a script that was loaded anew.
+    again: VecDeque<u64>,
+    /// Calls of clients that are gone, which will not be answered.
+    unanswered: VecDeque<u64>,
     /// Whether the missing `onPeerLookup` has been complained about.
     has_warned: bool,
 }
@@ -44,7 +52,9 @@ impl Runtime {
     /// What is wrong with the script.
     pub(super) fn start(world: Rc<World>, folder: &Path) -> Result<Self, Failure> {
         let vm = Vm::load(&world, folder)?;
-        let mut runtime = Self { world, vm, folder: folder.to_owned(), is_over: false, has_warned: false };
+        let (again, unanswered) = Default::default();
+        let folder = folder.to_owned();
+        let mut runtime = Self { world, vm, folder, is_over: false, again, unanswered, has_warned: false };
         runtime.begin();
         Ok(runtime)
     }
@@ -65,20 +75,35 @@ impl Runtime {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let asked = self.vm.state.next_asked().map(|(_, until)| until);
         let timer = self.vm.state.timers.borrow().next();
-        [self.world.questions.next_deadline(), timer, asked].into_iter().flatten().min()
+        let at_once = self.is_behind().then(|| self.world.now.get());
+        [self.world.questions.next_deadline(), timer, asked, at_once].into_iter().flatten().min()
     }
 
-    /// Does what is due.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
-        self.world.now.set(now);
+    /// Whether what has happened is to be followed up, as soon as it is this instance's turn.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.again.is_empty() || !self.unanswered.is_empty()
+    }
+
+    /// Does what is due, until it `is_late`: then the rest stays due.
+    pub(super) fn handle_timeout(&mut self, now: Instant, is_late: impl Fn() -> bool) {
+        self.world.begin(now);
         while let Some((_, question)) = self.world.questions.take_late(now) {
             self.too_late(question);
         }
-        while let Some((token, _)) = self.vm.state.next_asked().filter(|(_, until)| *until <= now) {
+        while self.do_next_due(now) && !is_late() {}
+        self.settle();
+    }
+
+    /// Runs a handler of what is due. False if nothing is.
+    fn do_next_due(&mut self, now: Instant) -> bool {
+        if let Some((token, _)) = self.vm.state.next_asked().filter(|(_, until)| *until <= now) {
             self.answered(token, Err(vec![call_failed("The client did not answer in time.")]));
-        }
-        let due = self.vm.state.timers.borrow().due(now);
-        for token in due {
+        } else if let Some(token) = self.unanswered.pop_front() {
+            self.give_up_answer(token);
+        } else if let Some(number) = self.again.pop_front() {
+            self.ask_again(number);
+        } else {
+            let Some(token) = self.vm.state.timers.borrow().due(now) else { return false };
             let fired = self.vm.state.timers.borrow_mut().fire(token, now);
             match fired {
                 Some(Fired::Wake) => self.wake(token, MultiValue::new()),
@@ -89,7 +114,19 @@ impl Runtime {
                 None => (),
             }
         }
-        self.settle();
+        true
+    }
+
+    /// A client is gone that was asked something: those who wait for its answers learn of it, most of them in later turns if they are
+    /// many.
+    pub(super) fn leave_unanswered(&mut self, mut tokens: Vec<u64>) {
+        let later = tokens.split_off(tokens.len().min(UNANSWERED_AT_ONCE));
+        self.unanswered.extend(later);
+        tokens.into_iter().for_each(|token| self.give_up_answer(token));
+    }
+
+    fn give_up_answer(&mut self, token: u64) {
+        self.answered(token, Err(vec![call_failed("The client is gone.")]));
     }
 
     fn too_late(&self, question: Question) {
@@ -103,7 +140,7 @@ impl Runtime {
 
     /// A registry lookup has come back.
     pub(super) fn handle_lookup(&mut self, now: Instant, token: u64, result: LookupResult) {
-        self.world.now.set(now);
+        self.world.begin(now);
         self.world.job_done();
         let lua = &self.vm.lua;
         let results = match result {
@@ -131,7 +168,7 @@ impl Runtime {
 
     /// The same, for what has come by way of an inbox.
     pub(super) fn handle_item(&mut self, now: Instant, item: Item) {
-        self.world.now.set(now);
+        self.world.begin(now);
         self.dispatch(item);
         self.settle();
     }
@@ -370,7 +407,7 @@ impl Runtime {
                 drop(old);
                 self.has_warned = false;
                 self.begin();
-                self.ask_again();
+                self.again = self.world.questions.begun().into_iter().map(|(number, _)| number).collect();
             }
             Err(failure) => {
                 self.world.journal.failure(&app, "reload", &failure);
@@ -379,18 +416,18 @@ impl Runtime {
         }
     }
 
-    fn ask_again(&mut self) {
-        for (number, question) in self.world.questions.begun() {
-            match question {
-                Question::Lookup(lookup) => self.ask_lookup(number, &Facts::of(&lookup)),
-                Question::Connect(client) => {
-                    let member = self.world.roster.borrow().get(client);
-                    if let Some(member) = member {
-                        self.ask_connect(&member);
-                    }
+    /// Puts a request to a script that was loaded anew, unless it is answered by now.
+    fn ask_again(&mut self, number: u64) {
+        match self.world.questions.begin(number, Question::clone) {
+            Some(Question::Lookup(lookup)) => self.ask_lookup(number, &Facts::of(&lookup)),
+            Some(Question::Connect(client)) => {
+                let member = self.world.roster.borrow().get(client);
+                if let Some(member) = member {
+                    self.ask_connect(&member);
                 }
-                Question::Call { .. } => self.fail(number),
             }
+            Some(Question::Call { .. }) => self.fail(number),
+            None => (),
         }
     }
 }

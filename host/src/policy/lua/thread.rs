@@ -264,7 +264,7 @@ impl Place {
         };
         let is_late = |now: Instant| now.saturating_duration_since(began) >= TURN;
         if runtime.next_timeout().is_some_and(|at| at <= began) {
-            work(shared, |now| runtime.handle_timeout(now));
+            work(shared, |now| runtime.handle_timeout(now, || is_late(Instant::now())));
         }
         for _ in 0..BATCH {
             if runtime.is_over() {
@@ -313,7 +313,11 @@ impl Place {
             Arc::clone(&shared.ledger),
             Instant::now(),
         )
-        .with_memory(shared.memory.clone());
+        .with_memory(shared.memory.clone())
+        .with_mark({
+            let shared = Arc::clone(shared);
+            move || shared.set_busy(Some(Instant::now()))
+        });
         let mut started = None;
         work(shared, |_| started = Some(Runtime::start(Rc::new(world), &shared.folder)));
         match started {

@@ -58,9 +58,9 @@ impl Timers {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Those that are due, in their order.
-    pub(super) fn due(&self, now: Instant) -> Vec<u64> {
-        self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, token)| *token).collect()
+    /// The one that has been due for longest.
+    pub(super) fn due(&self, now: Instant) -> Option<u64> {
+        self.due.first().filter(|(at, _)| *at <= now).map(|(_, token)| *token)
     }
 
     /// Takes what a due timer does: it is gone, or set to its next time.

@@ -232,6 +232,7 @@ impl Vm {
     fn go_on(&self, task: Task, arguments: impl IntoLuaMulti) -> Progress {
         let budget = &self.state.budget;
         self.state.failure.take();
+        self.state.world.handler_begins();
         budget.start(task.used);
         let outcome = task.thread.resume::<(Value, MultiValue)>(arguments);
         let (ran, is_over) = budget.stop();

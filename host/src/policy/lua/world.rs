@@ -50,6 +50,10 @@ pub(super) struct World {
     freed: Cell<usize>,
     /// Where its machines say what they use.
     pub(super) memory: Memory,
+    /// Marks that a handler begins, for the watchdog.
+    mark: Box<dyn Fn()>,
+    /// Whether the handler that begins next is marked already.
+    is_marked: Cell<bool>,
 }
 
 impl World {
@@ -80,12 +84,32 @@ impl World {
             last_token: Cell::new(0),
             freed: Cell::new(0),
             memory: Memory::default(),
+            mark: Box::new(|| ()),
+            is_marked: Cell::new(false),
         }
     }
 
     /// The same, whose machines say there what they use.
     pub(super) fn with_memory(self, memory: Memory) -> Self {
         Self { memory, ..self }
+    }
+
+    /// The same, which marks there that a handler begins.
+    pub(super) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
+        Self { mark: Box::new(mark), ..self }
+    }
+
+    /// The thread turns to the instance, and has marked it.
+    pub(super) fn begin(&self, now: Instant) {
+        self.now.set(now);
+        self.is_marked.set(true);
+    }
+
+    /// A handler begins or goes on: each has its time, however many run in a row.
+    pub(super) fn handler_begins(&self) {
+        if !self.is_marked.replace(false) {
+            (self.mark)();
+        }
     }
 
     pub(super) fn settings(&self) -> Arc<Application> {

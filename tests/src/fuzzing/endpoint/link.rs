@@ -62,9 +62,8 @@ impl Link {
         let mut copy = datagram.to_vec();
         let Ok(opened) = self.opener.verify(&mut copy) else { return false };
         let mut plain = opened.plain;
-        let header = PacketHeader::take(&mut plain).unwrap();
         // A checksum alone fits a packet of another session once in 65536 times.
-        if header.mode != self.mode.opposite() {
+        if !PacketHeader::take(&mut plain).is_ok_and(|header| header.mode == self.mode.opposite()) {
             return false;
         }
         let mut chunks = packet::chunks(plain);

@@ -218,6 +218,9 @@ impl Stage {
     /// Something happens.
     pub(in super::super) fn tell(&mut self, event: AppEvent) {
         self.runtime.handle(self.now, event);
+        if self.runtime.is_behind() {
+            self.runtime.handle_timeout(self.now, || false);
+        }
         self.poll();
     }
 
@@ -227,11 +230,11 @@ impl Stage {
         for _ in 0..MAX_STEPS {
             let Some(next) = self.runtime.next_timeout().filter(|next| *next <= until) else { break };
             self.now = self.now.max(next);
-            self.runtime.handle_timeout(self.now);
+            self.runtime.handle_timeout(self.now, || false);
             self.poll();
         }
         self.now = until;
-        self.runtime.handle_timeout(until);
+        self.runtime.handle_timeout(until, || false);
         self.poll();
     }
 

@@ -257,6 +257,40 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
     }
 }
 
+/// Many handlers that wake up at once, each well within its time, are neither taken for one that hangs nor hold up others.
+#[test]
+fn handlers_that_go_on_all_at_once_take_turns_with_other_applications() {
+    let (host, desk) = impatient_host();
+    let slow = Folder::new(
+        "function work(client)
+            client:call('begun')
+            local sum = 0 for i = 1, 3e6 do sum = sum + i end
+        end
+        function application.onConnect(client)
+            for i = 1, 60 do setTimeout(work, 10, client) end
+        end",
+    );
+    let quick = Folder::new("function application.onPeerLookup(event) application.denyPeerLookup(event) end");
+    let limited = settings(|settings| settings.script.time = Some(Duration::from_millis(400)));
+    let busy = host.open(name("busy", "1"), slow.path(), Arc::new(limited)).unwrap();
+    let other = open(&host, name("other", "1"), &quick);
+    wait_for(&other, ScriptState::Running);
+    busy.try_send(connect(1)).unwrap();
+    let mut sent = desk.take(1);
+    for _ in 0..10 {
+        other.try_send(lookup()).unwrap();
+    }
+    while sent.iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count() < 10 {
+        sent.extend(desk.take(1));
+    }
+    let begun = |sent: &[AppCommand]| sent.iter().filter(|command| matches!(command, AppCommand::Call { .. })).count();
+    assert!(begun(&sent) < 40, "{}", begun(&sent));
+    while begun(&sent) < 60 {
+        sent.extend(desk.take(1));
+    }
+    assert_eq!(busy.state(), ScriptState::Running, "much work is no standstill");
+}
+
 #[test]
 fn a_deadline_holds_from_the_arrival_however_busy_the_script_is() {
     let (host, desk) = host(1);

@@ -140,7 +140,7 @@ fn method_name(arguments: &mut MultiValue) -> Result<String> {
 
 /// The rest of the arguments, for ActionScript.
 pub(super) fn arguments(state: &State, values: MultiValue) -> Result<Vec<crate::flash::amf::Value>> {
-    values.iter().map(|value| values::from_lua(&state.marks, value)).collect()
+    values::all_from_lua(&state.marks, &values)
 }
 
 /// The host's methods, and what the prelude makes methods of.

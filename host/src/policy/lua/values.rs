@@ -138,8 +138,16 @@ pub(super) fn plain(lua: &Lua, marks: &Marks, value: &Value) -> Result<Lv> {
 /// # Errors
 /// If it has no counterpart there, or is larger than one message may be.
 pub(super) fn from_lua(marks: &Marks, value: &Lv) -> Result<Value> {
-    let limits = Limits::default();
-    Writer { marks, depth: limits.depth, elements: limits.elements, bytes: limits.bytes }.value(value)
+    Writer::new(marks).value(value)
+}
+
+/// The same, for all values of one message.
+///
+/// # Errors
+/// If one has no counterpart there, or all together are larger than one message may be.
+pub(super) fn all_from_lua<'a>(marks: &Marks, values: impl IntoIterator<Item = &'a Lv>) -> Result<Vec<Value>> {
+    let mut writer = Writer::new(marks);
+    values.into_iter().map(|value| writer.value(value)).collect()
 }
 
 struct Writer<'a> {
@@ -153,10 +161,14 @@ fn no_counterpart(text: impl Into<String>) -> mlua::Error {
     mlua::Error::runtime(text.into())
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(marks: &'a Marks) -> Self {
+        let Limits { depth, elements, bytes } = Limits::default();
+        Self { marks, depth, elements, bytes }
+    }
+
     fn value(&mut self, value: &Lv) -> Result<Value> {
-        self.elements =
-            self.elements.checked_sub(1).ok_or_else(|| no_counterpart("too many values for one message"))?;
+        self.count()?;
         match value {
             Lv::Nil => Ok(Value::Null),
             Lv::Boolean(boolean) => Ok(Value::Boolean(*boolean)),
@@ -167,14 +179,72 @@ impl Writer<'_> {
             Lv::Table(table) => self.nested(table),
             Lv::UserData(data) if *data == self.marks.null => Ok(Value::Null),
             Lv::UserData(data) if *data == self.marks.undefined => Ok(Value::Undefined),
-            Lv::UserData(data) if data.is::<Opaque>() => Ok(data.borrow::<Opaque>()?.value.clone()),
+            Lv::UserData(data) if data.is::<Opaque>() => {
+                let opaque = data.borrow::<Opaque>()?;
+                self.charge(&opaque.value)?;
+                Ok(opaque.value.clone())
+            }
             other => Err(no_counterpart(format!("a {} has no counterpart in ActionScript", other.type_name()))),
         }
     }
 
+    fn count(&mut self) -> Result<()> {
+        self.elements =
+            self.elements.checked_sub(1).ok_or_else(|| no_counterpart("too many values for one message"))?;
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.ok_or_else(|| no_counterpart("too much text, or too many bytes, for one message"))?;
+        Ok(())
+    }
+
+    /// Counts what is in a value that is about to be copied: one that stands in a table a thousand times is as large as a thousand.
+    fn charge(&mut self, value: &Value) -> Result<()> {
+        self.count()?;
+        match value {
+            Value::Undefined | Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => Ok(()),
+            Value::Date { .. } => Ok(()),
+            Value::String(text) | Value::XmlDocument(text) | Value::Xml(text) => self.take(text.len()),
+            Value::ByteArray(bytes) => self.take(bytes.len()),
+            Value::Object(object) => {
+                self.take(object.class.len())?;
+                self.charge_named(&object.properties)
+            }
+            Value::Array(items) => self.charge_all(items),
+            Value::EcmaArray(array) => {
+                self.charge_all(&array.dense)?;
+                self.charge_named(&array.named)
+            }
+            Value::Vector(Vector::Int { items, .. }) => self.take(items.len() * 4),
+            Value::Vector(Vector::Uint { items, .. }) => self.take(items.len() * 4),
+            Value::Vector(Vector::Double { items, .. }) => self.take(items.len() * 8),
+            Value::Vector(Vector::Object { items, .. }) => self.charge_all(items),
+            Value::Dictionary { entries, .. } => entries.iter().try_for_each(|(key, value)| {
+                self.charge(key)?;
+                self.charge(value)
+            }),
+            Value::Externalized { class, body } => {
+                self.take(class.len())?;
+                self.charge(body)
+            }
+        }
+    }
+
+    fn charge_all(&mut self, items: &[Value]) -> Result<()> {
+        items.iter().try_for_each(|item| self.charge(item))
+    }
+
+    fn charge_named(&mut self, named: &[(String, Value)]) -> Result<()> {
+        named.iter().try_for_each(|(name, value)| {
+            self.take(name.len())?;
+            self.charge(value)
+        })
+    }
+
     fn text(&mut self, bytes: &[u8]) -> Result<String> {
-        self.bytes =
-            self.bytes.checked_sub(bytes.len()).ok_or_else(|| no_counterpart("too much text for one message"))?;
+        self.take(bytes.len())?;
         let text = std::str::from_utf8(bytes);
         text.map(str::to_owned)
             .map_err(|_| no_counterpart("this string is not UTF-8 text; send it as ByteArray(string)"))
@@ -196,6 +266,7 @@ impl Writer<'_> {
             return Err(no_counterpart(format!("a {kind} has no counterpart in ActionScript")));
         }
         let class: Option<String> = metatable.map(|class| class.raw_get(CLASS)).transpose()?.flatten();
+        self.take(class.as_ref().map_or(0, String::len))?;
         let len = table.raw_len();
         let (mut dense, mut named) = (Vec::new(), Vec::new());
         for index in 1..=len {

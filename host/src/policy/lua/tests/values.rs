@@ -150,6 +150,15 @@ fn what_has_no_counterpart_is_an_error_with_a_line() {
         ("{ [true] = 1 }", "a boolean as a key"),
         ("('x'):rep(2 << 20)", "too much text"),
         ("(function() local t = {} for i = 1, 20000 do t[i] = i end return t end)()", "too many values"),
+        // Small in Lua, where all are one: 16 GB, were they copied.
+        (
+            "(function() local b, t = ByteArray(('x'):rep(1e6)), {} for i = 1, 16000 do t[i] = b end return t end)()",
+            "too many bytes",
+        ),
+        (
+            "(function() local b, t = ('x'):rep(1e6), {} for i = 1, 200 do t[i] = b end return table.unpack(t) end)()",
+            "too much text",
+        ),
     ] {
         let mut scene =
             scene(&format!("function application.onConnect(client)\napplication.broadcastMsg('x', {value}) end"));

@@ -169,7 +169,7 @@ const ENTRIES: &[Entry] = &[
         "ScriptEngine/MaxTimeOut",
         Kind::Time { unit: Unit::Seconds, least: 0, most: 3600 },
         "1",
-        "The longest time that one handler may run, in seconds; a fraction may be given. 0: for ever, which lets one script stop others",
+        "The longest time that one handler may run, in seconds; a fraction may be given. 0: no limit of its own; a script that runs for four seconds is taken for one that hangs all the same, and closed",
     ),
     ams(
         "ScriptEngine/ScriptLibPath",

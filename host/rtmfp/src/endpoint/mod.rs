@@ -42,6 +42,7 @@ use crate::NetworkPrefix;
 use crate::crypto::cipher;
 use crate::crypto::{CookieJar, Identity, Opener, PeerId};
 use crate::session::budget::Admission;
+use crate::session::forwards::ForwardShares;
 use crate::session::used_cookies::UsedCookies;
 use crate::session::{Context, Forwarded, Initiation, Received, Session, State};
 use crate::wire::packet;
@@ -105,6 +106,7 @@ pub struct Endpoint {
     /// The bytes of the startup datagram being processed; fewer if it is the last fragment of a packet.
     received: usize,
     earnings: Earnings,
+    forward_shares: ForwardShares,
     /// Bytes that all sessions hold.
     buffered: usize,
     is_making_room: bool,
@@ -148,6 +150,7 @@ impl Endpoint {
             is_answered: false,
             received: 0,
             earnings: Earnings::new(now, secret),
+            forward_shares: ForwardShares::new(now, secret),
             buffered: 0,
             is_making_room: false,
             time_critical: [None; 2],

@@ -3,7 +3,11 @@
 //! Anybody can ask for a peer, from any number of addresses, and each hello that is passed on is a packet that the peer did not
 //! ask for. So each session takes a bounded number: it is the server that sends them, and not to be made a weapon of.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::NetworkPrefix;
 
 /// How many hellos one session is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +39,60 @@ impl Forwards {
     }
 }
 
+/// Pairs of a session and a network that are remembered at a time; with more of them, one takes another's place by chance.
+const CELLS: usize = 1 << 15;
+
+/// How many of the hellos that one session is sent are of askers in one network: half of them at most, so that nobody who asks
+/// without end takes the place of all others.
+#[derive(Debug)]
+pub(crate) struct ForwardShares {
+    epoch: Instant,
+    /// Nobody can tell which pairs share a cell.
+    secret: [u8; 16],
+    /// As in [`Forwards`], in milliseconds from the epoch. Made with the first hello that is passed on; never grows: 256 KiB.
+    cells: Option<Box<[u64]>>,
+}
+
+impl ForwardShares {
+    pub(crate) fn new(now: Instant, secret: [u8; 16]) -> Self {
+        Self { epoch: now, secret, cells: None }
+    }
+
+    /// May one more hello of that asker be passed on to that session now? If so, it counts.
+    pub(crate) fn permit(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (self.secret, session, NetworkPrefix::of(asker)).hash(&mut hasher);
+        let cells = self.cells.get_or_insert_with(|| vec![0; CELLS].into_boxed_slice());
+        let Some(cell) = cells.get_mut(hasher.finish() as usize % CELLS) else { return false };
+        let now = now.saturating_duration_since(self.epoch).as_millis() as u64;
+        let interval = 2000 / u64::from(rate.per_second.max(1));
+        let even = (*cell).max(now);
+        if even - now > interval * u64::from(rate.burst / 2).saturating_sub(1) {
+            return false;
+        }
+        *cell = even + interval;
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn askers_of_one_network_get_half_and_leave_the_rest_to_others() {
+        let start = crate::test_clock();
+        let rate = ForwardRate { burst: 64, per_second: 20 };
+        let mut shares = ForwardShares::new(start, [7; 16]);
+        let [one, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
+        let mut permitted = |seconds: u64, session: u32, asker: IpAddr| {
+            let at = start + Duration::from_secs(seconds);
+            (0..10_000).filter(|_| shares.permit(at, session, asker, rate)).count()
+        };
+        assert_eq!([permitted(0, 1, one), permitted(0, 1, other), permitted(0, 2, one)], [32; 3]);
+        assert_eq!(permitted(1, 1, one), 10);
+        assert_eq!(permitted(3600, 1, one), 32);
+    }
 
     #[test]
     fn some_at_once_and_then_evenly() {

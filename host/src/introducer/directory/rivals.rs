@@ -1,12 +1,15 @@
 //! The sessions that show the same id, where there is more than one: a table beside that of the entries, which is empty for most.
 
-use rtmfp::{PeerId, SessionId};
+use std::net::SocketAddr;
+
+use rtmfp::{NetworkPrefix, PeerId, SessionId};
 use smallvec::SmallVec;
 
 use super::Entry;
 
-/// So many sessions of one id are known besides the one that holds it.
-pub const MAX_WAITING: usize = 4;
+/// So many sessions of one id are known besides the one that holds it: whoever is forgotten is not found again, and copies of a
+/// certificate cost those who show them a session each.
+pub const MAX_WAITING: usize = 64;
 
 /// What there is to say of an id beyond its entry.
 #[derive(Debug)]
@@ -23,23 +26,36 @@ impl Rivals {
         Self { id, waiting: Vec::new(), sessions: SmallVec::from_slice(&[(holder, false)]) }
     }
 
-    /// One more session waits. Where there are too many, one is forgotten that is silent, else the one that has waited longest.
+    /// One more session waits. Where there are too many, one is forgotten that is silent, else one of the address that has the most,
+    /// the one that has waited longest.
     pub(super) fn wait(&mut self, entry: Entry) {
         if self.sessions.iter().all(|(session, _)| *session != entry.owner) {
             self.sessions.push((entry.owner, false));
         }
         self.waiting.push(entry);
         while self.waiting.len() > MAX_WAITING {
-            let newest = self.waiting.last().map(|entry| entry.owner);
-            let others =
-                || self.sessions.iter().filter(|(session, _)| Some(*session) != newest && self.waits(*session));
-            let Some((session, _)) = others().find(|(_, is_silent)| *is_silent).or_else(|| others().next()).copied()
-            else {
-                return;
-            };
+            let Some(session) = self.to_forget() else { return };
             self.take(session);
             self.forget(session);
         }
+    }
+
+    fn to_forget(&self) -> Option<SessionId> {
+        let newest = self.waiting.last()?.owner;
+        let others = || self.sessions.iter().filter(|(session, _)| *session != newest && self.waits(*session));
+        let silent = others().find(|(_, is_silent)| *is_silent);
+        let networks: Vec<(SessionId, NetworkPrefix)> = self
+            .waiting
+            .iter()
+            .map(|entry| (entry.owner, NetworkPrefix::of(SocketAddr::from(entry.observed).ip())))
+            .collect();
+        let sessions_beside = |session: SessionId| {
+            let own = networks.iter().find(|(owner, _)| *owner == session).map(|(_, network)| *network);
+            networks.iter().filter(|(_, network)| Some(*network) == own).count()
+        };
+        let most = others().map(|(session, _)| sessions_beside(*session)).max();
+        let crowded = || others().find(|(session, _)| Some(sessions_beside(*session)) == most);
+        silent.or_else(crowded).map(|(session, _)| *session)
     }
 
     /// A newcomer holds the id from now on: it is among the sessions, the last of them.

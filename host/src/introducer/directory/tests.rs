@@ -134,19 +134,21 @@ fn an_id_whose_holder_keeps_silent_is_passed_on_and_given_back() {
 fn those_who_wait_are_few_and_the_silent_are_forgotten_first() {
     let directory = Directory::new();
     let peer = id(1);
-    for number in 0..=4 {
+    let last = MAX_WAITING as u32;
+    for number in 0..=last {
         connect(&directory, peer, owner(0, number), false);
     }
     directory.set_silent(&peer, owner(0, 3), true);
-    connect(&directory, peer, owner(0, 5), false);
-    connect(&directory, peer, owner(0, 6), false);
+    connect(&directory, peer, owner(0, last + 1), false);
+    connect(&directory, peer, owner(0, last + 2), false);
     // 3 was silent, and 1 waited longest.
     let mut order = Vec::new();
     while let Some(holder) = holder(&directory, peer) {
         order.push(holder);
         directory.remove(&peer, holder);
     }
-    assert_eq!(order, [0, 6, 5, 4, 2].map(|number| owner(0, number)));
+    let expected = std::iter::once(0).chain((4..=last + 2).rev()).chain([2]);
+    assert_eq!(order, expected.map(|number| owner(0, number)).collect::<Vec<_>>());
     assert_eq!(order.len(), 1 + MAX_WAITING);
 }
 

@@ -94,16 +94,16 @@ fn values(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
     let marks = state.marks.clone();
     native.raw_set(
         "byte_array",
-        lua.create_function(move |_, bytes: mlua::LuaString| {
-            Ok(Opaque { value: amf::Value::ByteArray(bytes.as_bytes().to_vec()), marks: marks.clone() })
+        lua.create_function(move |lua, bytes: mlua::LuaString| {
+            Opaque::new(lua, &marks, amf::Value::ByteArray(bytes.as_bytes().to_vec()))
         })?,
     )?;
     let shared = Rc::clone(state);
     native.raw_set(
         "date",
-        lua.create_function(move |_, milliseconds: Option<f64>| {
+        lua.create_function(move |lua, milliseconds: Option<f64>| {
             let milliseconds = milliseconds.unwrap_or_else(|| shared.world.milliseconds());
-            Ok(Opaque { value: amf::Value::Date { milliseconds, time_zone: 0 }, marks: shared.marks.clone() })
+            Opaque::new(lua, &shared.marks, amf::Value::Date { milliseconds, time_zone: 0 })
         })?,
     )
 }

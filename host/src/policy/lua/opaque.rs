@@ -1,6 +1,8 @@
 //! Values of ActionScript that Lua has no type for.
 
-use mlua::{LuaString, MetaMethod, Result, UserData, UserDataFields, UserDataMethods, Value as Lv};
+use std::cell::Cell;
+
+use mlua::{Lua, LuaString, MetaMethod, Result, UserData, UserDataFields, UserDataMethods, Value as Lv};
 
 use super::values::{self, Marks};
 use crate::flash::amf::Value;
@@ -8,10 +10,55 @@ use crate::flash::amf::Value;
 /// A byte array, a date, or something that is only handed on.
 pub(super) struct Opaque {
     pub(super) value: Value,
-    pub(super) marks: Marks,
+    marks: Marks,
+    /// Bytes beside those that Lua knows of.
+    bytes: usize,
+}
+
+/// The memory of all opaque values of a VM: Lua does not know of it.
+pub(super) struct Held {
+    bytes: Cell<usize>,
+    /// So much may they and Lua have together.
+    most: usize,
+}
+
+impl Held {
+    pub(super) fn new(most: usize) -> Self {
+        Self { bytes: Cell::new(0), most }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    fn has_room(&self, lua: &Lua, bytes: usize) -> bool {
+        self.bytes.get().saturating_add(lua.used_memory()).saturating_add(bytes) <= self.most
+    }
+}
+
+impl Drop for Opaque {
+    fn drop(&mut self) {
+        let held = &self.marks.held;
+        held.bytes.set(held.bytes.get().saturating_sub(self.bytes));
+    }
 }
 
 impl Opaque {
+    /// # Errors
+    /// If the script has no memory left for it.
+    pub(super) fn new(lua: &Lua, marks: &Marks, value: Value) -> Result<Self> {
+        let bytes = values::size(&value);
+        if !marks.held.has_room(lua, bytes) {
+            // Values that nobody has any more are known when Lua has looked.
+            lua.gc_collect()?;
+            if !marks.held.has_room(lua, bytes) {
+                return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
+            }
+        }
+        marks.held.bytes.set(marks.held.bytes.get() + bytes);
+        Ok(Self { value, marks: marks.clone(), bytes })
+    }
+
     fn kind(&self) -> &'static str {
         match self.value {
             Value::ByteArray(_) => "ByteArray",

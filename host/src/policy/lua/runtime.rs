@@ -29,7 +29,7 @@ use crate::flash::server::Rejection;
 use crate::registry::LookupResult;
 
 /// So many calls that a client has left unanswered fail when it goes, before its `onDisconnect`.
-const UNANSWERED_AT_ONCE: usize = 32;
+const UNANSWERED_AT_ONCE: usize = 4;
 
 /// An instance with its script.
 pub(super) struct Runtime {

@@ -16,9 +16,11 @@
 //! A Lua function, coroutine or object of the host has no counterpart and is an error, and so is an integer of 2^53 or more:
 //! ActionScript would round it. The order of an object's properties is not kept; from Lua they go out sorted.
 
+use std::rc::Rc;
+
 use mlua::{AnyUserData, Lua, Result, Table, Value as Lv};
 
-use super::opaque::Opaque;
+use super::opaque::{Held, Opaque};
 use crate::flash::amf::{EcmaArray, Limits, Object, Value, Vector};
 
 /// Where whole numbers stop being exact in a double.
@@ -33,6 +35,8 @@ pub(super) struct Marks {
     pub(super) null: AnyUserData,
     /// `undefined` in tables.
     pub(super) undefined: AnyUserData,
+    /// What opaque values use.
+    pub(super) held: Rc<Held>,
 }
 
 /// The field of a metatable that says which of the host's objects a table is.
@@ -93,7 +97,7 @@ fn inner_to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
             }
             Lv::Table(table)
         }
-        opaque => Lv::UserData(lua.create_userdata(Opaque { value: opaque, marks: marks.clone() })?),
+        opaque => Lv::UserData(lua.create_userdata(Opaque::new(lua, marks, opaque)?)?),
     })
 }
 
@@ -131,6 +135,28 @@ pub(super) fn plain(lua: &Lua, marks: &Marks, value: &Value) -> Result<Lv> {
         other => return inner_to_lua(lua, marks, other.clone()),
     };
     inner_to_lua(lua, marks, Value::Array(items))
+}
+
+/// About how many bytes a value takes.
+pub(super) fn size(value: &Value) -> usize {
+    let all = |items: &[Value]| items.iter().map(size).sum::<usize>();
+    let named = |named: &[(String, Value)]| named.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
+    let more = match value {
+        Value::Undefined | Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => 0,
+        Value::Date { .. } => 0,
+        Value::String(text) | Value::XmlDocument(text) | Value::Xml(text) => text.len(),
+        Value::ByteArray(bytes) => bytes.len(),
+        Value::Object(object) => object.class.len() + named(&object.properties),
+        Value::Array(items) => all(items),
+        Value::EcmaArray(array) => all(&array.dense) + named(&array.named),
+        Value::Vector(Vector::Int { items, .. }) => items.len() * 4,
+        Value::Vector(Vector::Uint { items, .. }) => items.len() * 4,
+        Value::Vector(Vector::Double { items, .. }) => items.len() * 8,
+        Value::Vector(Vector::Object { items, .. }) => all(items),
+        Value::Dictionary { entries, .. } => entries.iter().map(|(key, value)| size(key) + size(value)).sum(),
+        Value::Externalized { class, body } => class.len() + size(body),
+    };
+    std::mem::size_of::<Value>() + more
 }
 
 /// A value for ActionScript.

@@ -15,7 +15,7 @@ use super::loading::Sources;
 use super::lookup_event::Facts;
 use super::memory::Meter;
 use super::natives;
-use super::opaque::Nothing;
+use super::opaque::{Held, Nothing};
 use super::roster::Member;
 use super::state::State;
 use super::values::Marks;
@@ -109,6 +109,7 @@ impl Vm {
             array: lua.create_table()?,
             null: lua.create_userdata(Nothing("null"))?,
             undefined: lua.create_userdata(Nothing("undefined"))?,
+            held: Rc::new(Held::new(budget.memory())),
         };
         // Whoever could give it a finalizer would give one to everything that is made with it.
         marks.array.raw_set("__metatable", false)?;
@@ -218,7 +219,7 @@ impl Vm {
             used = self.lua.used_memory();
             self.collect_at.set((self.state.budget.memory() / 2).max(used.saturating_mul(3)));
         }
-        self.meter.say(used);
+        self.meter.say(used + self.state.marks.held.bytes());
         if used < self.peak.get() / 2 {
             self.state.world.note_freed(self.peak.replace(used) - used);
         }
@@ -307,6 +308,7 @@ impl Vm {
     }
 
     fn close(&self, task: &Task) {
+        self.state.world.handler_begins();
         self.state.budget.start(task.used);
         // Variables that are to be closed have their say, as long as they do not wait; what goes wrong there concerns nobody.
         let _ = task.thread.resume::<MultiValue>(&self.close);

@@ -275,3 +275,32 @@ fn addresses_carry_where_they_come_from() {
         ]
     );
 }
+
+#[test]
+fn byte_arrays_are_part_of_the_memory_of_a_script() {
+    let mut scene = scene_with(
+        "kept = {}
+        function Client:keep() for i = 1, 20 do kept[#kept + 1] = ByteArray(('x'):rep(1e6)) end return #kept end
+        ",
+        |settings| {
+            settings.script.memory = 8 << 20;
+            settings.script.time = Some(std::time::Duration::from_secs(60));
+        },
+    );
+    let client = scene.stage.connect(|_| ());
+    scene.stage.call(client, "keep", 1.0, Vec::new());
+    let failures = scene.failures();
+    assert!(matches!(&failures[..], [(_, _, _, text)] if text.contains("not enough memory")), "{failures:?}");
+    // What nobody has any more is free again.
+    let mut scene = scene_with(
+        "function Client:waste() for i = 1, 100 do ByteArray(('x'):rep(1e6)) end return true end",
+        |settings| {
+            settings.script.memory = 8 << 20;
+            settings.script.time = Some(std::time::Duration::from_secs(60));
+        },
+    );
+    let client = scene.stage.connect(|_| ());
+    scene.stage.call(client, "waste", 1.0, Vec::new());
+    let failures = scene.failures();
+    assert!(failures.is_empty(), "{failures:?}");
+}

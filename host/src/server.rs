@@ -342,8 +342,9 @@ fn near_addresses(listeners: &[Listener]) -> Arc<[SocketAddr]> {
     addresses.into()
 }
 
-/// How many hellos are forwarded to one client at once, at least: those of a group's members that hear of it at the same time.
-const FORWARD_BURST: u32 = 64;
+/// How many hellos are forwarded to one client at once, at least. Half of them may come from one network: as many as a group has
+/// members there that hear of the client at the same time.
+const FORWARD_BURST: u32 = 128;
 
 /// What an endpoint is told, one of `workers`.
 fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usize) -> EndpointConfig {

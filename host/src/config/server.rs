@@ -287,7 +287,7 @@ const ENTRIES: &[Entry] = &[
         "Server/ResourceLimits/Protocol/RTMFP/MaxForwardRate",
         Kind::Limit { most: 10_000_000 },
         "20",
-        "Hellos of those who look for a client that are forwarded to it in a second, after 64 at once, half of them at most from one address. More would let others have \
+        "Hellos of those who look for a client that are forwarded to it in a second, after 128 at once; half of them at most for those of one address. More would let others have \
          the server flood the client; who looks for it is still told where it is",
     ),
     ours(

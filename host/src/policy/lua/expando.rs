@@ -1,6 +1,6 @@
 //! Objects of the host that take fields of the script's own, as ActionScript's do.
 
-use mlua::{AnyUserData, Lua, MetaMethod, Result, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Lua, MetaMethod, Result, UserData, UserDataMethods, Value};
 
 /// An object with properties that the host knows, and others that the script makes up.
 pub(super) trait Expando: UserData + 'static {
@@ -11,11 +11,6 @@ pub(super) trait Expando: UserData + 'static {
 
     /// The value of a property or method of the host's.
     fn property(&self, lua: &Lua, name: &str) -> Result<Option<Value>>;
-
-    /// Where a field is looked for that the object itself does not have.
-    fn prototype(&self) -> Option<Table> {
-        None
-    }
 }
 
 /// Gives the objects of a kind their metamethods.
@@ -49,12 +44,6 @@ fn index<T: Expando>(lua: &Lua, this: &AnyUserData, key: Value) -> Result<Value>
     let own = field(this, &key)?;
     if own != Value::Nil {
         return Ok(own);
-    }
-    if let Some(prototype) = object.prototype() {
-        let inherited = prototype.get::<Value>(&key)?;
-        if inherited != Value::Nil {
-            return Ok(inherited);
-        }
     }
     let Value::String(name) = key else { return Ok(Value::Nil) };
     Ok(object.property(lua, &name.to_string_lossy())?.unwrap_or_default())

@@ -13,7 +13,11 @@ use super::failure::Failure;
 /// taken [`SLOW`], the clock is looked at more often, until they are quick again.
 const INSTRUCTIONS: u32 = 250;
 const SLOW: Duration = Duration::from_millis(5);
-/// The same where nearly all memory is in use: each allocation may then go through all of it for something to give back.
+/// From this many bytes on the clock is looked at the more often, the more are in use: the strings that one instruction copies,
+/// compares or hashes can be the longer.
+const LARGE: usize = 4 << 20;
+/// The same where nearly all memory is in use: each allocation may then go through all of it for something to give back. Never
+/// more often than this for what is in use alone.
 const INSTRUCTIONS_WHEN_FULL: u32 = 8;
 
 /// The time that the handler which runs now has left, and what the machine may use.
@@ -32,11 +36,19 @@ pub(super) struct Budget {
     hooked: Cell<Option<Instant>>,
     /// After how many instructions it is to be called.
     window: Cell<u32>,
+    /// About how many bytes are in use.
+    used_memory: Cell<usize>,
     /// With how many it was set last.
     armed: Cell<u32>,
     /// The coroutine that was to be left last.
     left: Cell<Option<*const std::ffi::c_void>>,
     place: RefCell<Option<Failure>>,
+}
+
+/// How many instructions may pass between two looks at the clock with so many bytes in use.
+fn most_instructions(used: usize) -> u32 {
+    let times = u32::try_from(used / LARGE).unwrap_or(u32::MAX).max(1);
+    (INSTRUCTIONS / times).max(INSTRUCTIONS_WHEN_FULL)
 }
 
 impl Budget {
@@ -50,6 +62,7 @@ impl Budget {
             is_over: Cell::new(false),
             hooked: Cell::new(None),
             window: Cell::new(INSTRUCTIONS),
+            used_memory: Cell::new(0),
             armed: Cell::new(INSTRUCTIONS),
             left: Cell::new(None),
             place: RefCell::default(),
@@ -153,10 +166,15 @@ impl Budget {
         } else if window < INSTRUCTIONS && took.is_some_and(|took| took < SLOW / 8) {
             self.window.set((window * 2).min(INSTRUCTIONS));
         }
+        let used = lua.used_memory();
+        if used.abs_diff(self.used_memory.get()) > self.used_memory.get() / 8 {
+            self.used_memory.set(used);
+        }
         // Once full, it has to become a good deal less so.
         let full = if self.armed.get() <= INSTRUCTIONS_WHEN_FULL { 14 } else { 15 };
-        let is_full = lua.used_memory() > self.memory.get() / 16 * full;
-        let wanted = if is_full { window.min(INSTRUCTIONS_WHEN_FULL) } else { self.window.get() };
+        let is_full = used > self.memory.get() / 16 * full;
+        let most = if is_full { INSTRUCTIONS_WHEN_FULL } else { most_instructions(self.used_memory.get()) };
+        let wanted = self.window.get().min(most);
         // To set it takes the longer, the deeper the calls are nested, and counts for nothing here.
         if wanted != self.armed.get() {
             self.arm(lua, wanted)?;

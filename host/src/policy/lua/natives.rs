@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, MultiValue, Result, Table, Value};
+use mlua::{Lua, Result, Table, Value, Variadic};
 
 use super::failure::{self, Failure};
 use super::opaque::Opaque;
@@ -62,13 +62,18 @@ fn errors(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
     let budget = Rc::clone(&state.budget);
     native.raw_set("raise_over", lua.create_function(move |lua, ()| budget.raise(lua))?)?;
     native.raw_set(
-        "has_len",
+        "metafield",
+        lua.create_function(|_, (table, name): (Table, mlua::LuaString)| {
+            table.metatable().map_or(Ok(Value::Nil), |meta| meta.raw_get::<Value>(name))
+        })?,
+    )?;
+    native.raw_set(
+        "has_no_access_methods",
         lua.create_function(|_, table: Table| {
-            Ok(table
-                .metatable()
-                .map(|meta| meta.raw_get::<Value>("__len"))
-                .transpose()?
-                .is_some_and(|len| len != Value::Nil))
+            let Some(meta) = table.metatable() else { return Ok(true) };
+            ["__index", "__newindex", "__len", "__eq"]
+                .into_iter()
+                .try_fold(true, |is_plain, name| Ok(is_plain && meta.raw_get::<Value>(name)?.is_nil()))
         })?,
     )
 }
@@ -122,23 +127,21 @@ fn files(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
 }
 
 /// The longest line that is written; the script chooses it.
-const MAX_LINE: usize = 4096;
+const LONGEST_LINE: usize = 4096;
 
 fn output(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
-    let tostring: mlua::Function = lua.globals().get("tostring")?;
+    native.raw_set("longest_line", LONGEST_LINE)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "trace",
-        lua.create_function(move |lua, values: MultiValue| {
+        lua.create_function(move |lua, texts: Variadic<mlua::LuaString>| {
             let mut line = String::new();
-            for (index, value) in values.into_iter().enumerate() {
+            for (index, text) in texts.iter().enumerate() {
                 line.push_str(if index > 0 { " " } else { "" });
-                let text: Value = tostring.call(value)?;
-                if let Value::String(text) = text {
-                    line.push_str(&shown(&text.to_string_lossy()));
-                }
-                if line.len() > MAX_LINE {
-                    line = line.chars().take(MAX_LINE).collect();
+                let bytes = text.as_bytes();
+                line.push_str(&shown(&String::from_utf8_lossy(bytes.get(..LONGEST_LINE).unwrap_or(&bytes))));
+                if line.len() > LONGEST_LINE {
+                    line = line.chars().take(LONGEST_LINE).collect();
                     break;
                 }
             }

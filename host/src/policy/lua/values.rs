@@ -139,24 +139,47 @@ pub(super) fn plain(lua: &Lua, marks: &Marks, value: &Value) -> Result<Lv> {
 
 /// About how many bytes a value takes.
 pub(super) fn size(value: &Value) -> usize {
-    let all = |items: &[Value]| items.iter().map(size).sum::<usize>();
-    let named = |named: &[(String, Value)]| named.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>();
-    let more = match value {
-        Value::Undefined | Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => 0,
-        Value::Date { .. } => 0,
-        Value::String(text) | Value::XmlDocument(text) | Value::Xml(text) => text.len(),
-        Value::ByteArray(bytes) => bytes.len(),
-        Value::Object(object) => object.class.len() + named(&object.properties),
-        Value::Array(items) => all(items),
-        Value::EcmaArray(array) => all(&array.dense) + named(&array.named),
-        Value::Vector(Vector::Int { items, .. }) => items.len() * 4,
-        Value::Vector(Vector::Uint { items, .. }) => items.len() * 4,
-        Value::Vector(Vector::Double { items, .. }) => items.len() * 8,
-        Value::Vector(Vector::Object { items, .. }) => all(items),
-        Value::Dictionary { entries, .. } => entries.iter().map(|(key, value)| size(key) + size(value)).sum(),
-        Value::Externalized { class, body } => class.len() + size(body),
-    };
-    std::mem::size_of::<Value>() + more
+    let mut size = 0;
+    let _ = walk(value, &mut |bytes| {
+        size += std::mem::size_of::<Value>() + bytes;
+        Ok(())
+    });
+    size
+}
+
+/// Tells `each` of a value and of all that is in it: of how many bytes of text, names or numbers each has besides its parts.
+fn walk(value: &Value, each: &mut dyn FnMut(usize) -> Result<()>) -> Result<()> {
+    let names = |named: &[(String, Value)]| named.iter().map(|(name, _)| name.len()).sum::<usize>();
+    match value {
+        Value::Undefined | Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => each(0),
+        Value::Date { .. } => each(0),
+        Value::String(text) | Value::XmlDocument(text) | Value::Xml(text) => each(text.len()),
+        Value::ByteArray(bytes) => each(bytes.len()),
+        Value::Object(object) => {
+            each(object.class.len() + names(&object.properties))?;
+            object.properties.iter().try_for_each(|(_, value)| walk(value, each))
+        }
+        Value::Array(items) | Value::Vector(Vector::Object { items, .. }) => {
+            each(0)?;
+            items.iter().try_for_each(|item| walk(item, each))
+        }
+        Value::EcmaArray(array) => {
+            each(names(&array.named))?;
+            let named = array.named.iter().map(|(_, value)| value);
+            array.dense.iter().chain(named).try_for_each(|item| walk(item, each))
+        }
+        Value::Vector(Vector::Int { items, .. }) => each(items.len() * 4),
+        Value::Vector(Vector::Uint { items, .. }) => each(items.len() * 4),
+        Value::Vector(Vector::Double { items, .. }) => each(items.len() * 8),
+        Value::Dictionary { entries, .. } => {
+            each(0)?;
+            entries.iter().flat_map(|(key, value)| [key, value]).try_for_each(|item| walk(item, each))
+        }
+        Value::Externalized { class, body } => {
+            each(class.len())?;
+            walk(body, each)
+        }
+    }
 }
 
 /// A value for ActionScript.
@@ -228,44 +251,9 @@ impl<'a> Writer<'a> {
 
     /// Counts what is in a value that is about to be copied: one that stands in a table a thousand times is as large as a thousand.
     fn charge(&mut self, value: &Value) -> Result<()> {
-        self.count()?;
-        match value {
-            Value::Undefined | Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => Ok(()),
-            Value::Date { .. } => Ok(()),
-            Value::String(text) | Value::XmlDocument(text) | Value::Xml(text) => self.take(text.len()),
-            Value::ByteArray(bytes) => self.take(bytes.len()),
-            Value::Object(object) => {
-                self.take(object.class.len())?;
-                self.charge_named(&object.properties)
-            }
-            Value::Array(items) => self.charge_all(items),
-            Value::EcmaArray(array) => {
-                self.charge_all(&array.dense)?;
-                self.charge_named(&array.named)
-            }
-            Value::Vector(Vector::Int { items, .. }) => self.take(items.len() * 4),
-            Value::Vector(Vector::Uint { items, .. }) => self.take(items.len() * 4),
-            Value::Vector(Vector::Double { items, .. }) => self.take(items.len() * 8),
-            Value::Vector(Vector::Object { items, .. }) => self.charge_all(items),
-            Value::Dictionary { entries, .. } => entries.iter().try_for_each(|(key, value)| {
-                self.charge(key)?;
-                self.charge(value)
-            }),
-            Value::Externalized { class, body } => {
-                self.take(class.len())?;
-                self.charge(body)
-            }
-        }
-    }
-
-    fn charge_all(&mut self, items: &[Value]) -> Result<()> {
-        items.iter().try_for_each(|item| self.charge(item))
-    }
-
-    fn charge_named(&mut self, named: &[(String, Value)]) -> Result<()> {
-        named.iter().try_for_each(|(name, value)| {
-            self.take(name.len())?;
-            self.charge(value)
+        walk(value, &mut |bytes| {
+            self.count()?;
+            self.take(bytes)
         })
     }
 

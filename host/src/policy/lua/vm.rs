@@ -26,6 +26,10 @@ const MAX_WAITING: usize = 16_384;
 /// The most coroutines that are kept for the next handlers.
 const MAX_IDLE: usize = 64;
 
+/// What is best said in Lua; run in each new machine before the script.
+const PRELUDE: [&str; 3] =
+    [include_str!("prelude/handlers.lua"), include_str!("prelude/standard.lua"), include_str!("prelude/host.lua")];
+
 /// A machine.
 pub(super) struct Vm {
     // Declared before the machine that their values belong to, so that they go first.
@@ -117,14 +121,10 @@ impl Vm {
         let close = lua.create_table()?;
         let wait = lua.create_table()?;
         let native = natives::install(&lua, &state)?;
-        lua.load(include_str!("prelude.lua")).set_name("=introd").call::<()>((
-            &native,
-            &state.application,
-            &state.prototype,
-            &state.methods,
-            &wait,
-            &close,
-        ))?;
+        for part in PRELUDE {
+            let given = (&native, &state.application, &state.prototype, &state.methods, &wait, &close);
+            lua.load(part).set_name("=introd").call::<()>(given)?;
+        }
         let (serve, look_up) = (native.get("serve")?, native.get("call_on_peer_lookup")?);
         let call_result = native.get("call_result")?;
         state.set_prelude(native.get("make_client")?);

@@ -1,4 +1,4 @@
-//! `string.find`, `match`, `gmatch` and `gsub`.
+//! `string.find`, `match` and `gmatch`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mlua::{Function, Lua, LuaString, MultiValue, Result, Table, Value};
 
 use super::super::limits::Budget;
-use super::{Capture, Match, Matcher, Meter, Pattern, PatternError};
+use super::{Capture, Match, Matcher, Meter, Pattern, PatternError, replace};
 
 /// Puts the functions into the table `string`, in the place of Lua's own.
 pub(in super::super) fn register(lua: &Lua, string: &Table, budget: &Rc<Budget>) -> Result<()> {
@@ -18,8 +18,7 @@ pub(in super::super) fn register(lua: &Lua, string: &Table, budget: &Rc<Budget>)
     }
     let shared = Rc::clone(budget);
     string.raw_set("gmatch", lua.create_function(move |lua, arguments| gmatch(lua, &shared, arguments))?)?;
-    let shared = Rc::clone(budget);
-    string.raw_set("gsub", lua.create_function(move |lua, arguments| gsub(lua, &shared, arguments))?)
+    replace::register(lua, string, budget)
 }
 
 type FindArguments = (LuaString, LuaString, Option<i64>, Option<bool>);
@@ -34,7 +33,7 @@ fn start(init: Option<i64>, len: usize) -> Option<usize> {
     (start <= len).then_some(start)
 }
 
-fn failed(budget: &Budget, error: PatternError) -> mlua::Error {
+pub(super) fn failed(budget: &Budget, error: PatternError) -> mlua::Error {
     match error {
         PatternError::Expired => budget.error(),
         error => mlua::Error::runtime(error),
@@ -89,7 +88,7 @@ fn find_plain(
     Ok(None)
 }
 
-fn capture(lua: &Lua, subject: &[u8], capture: Capture) -> Result<Value> {
+pub(super) fn capture(lua: &Lua, subject: &[u8], capture: Capture) -> Result<Value> {
     match capture {
         Capture::Text(from, to) => Ok(Value::String(lua.create_string(subject.get(from..to).unwrap_or_default())?)),
         Capture::Position(at) | Capture::Open(at) => Ok(Value::Integer(at as i64 + 1)),
@@ -97,7 +96,13 @@ fn capture(lua: &Lua, subject: &[u8], capture: Capture) -> Result<Value> {
 }
 
 /// The captures; the whole match if there are none and `or_whole` says so.
-fn push_captures(lua: &Lua, subject: &[u8], found: &Match, or_whole: bool, results: &mut MultiValue) -> Result<()> {
+pub(super) fn push_captures(
+    lua: &Lua,
+    subject: &[u8],
+    found: &Match,
+    or_whole: bool,
+    results: &mut MultiValue,
+) -> Result<()> {
     for each in &found.captures {
         results.push_back(capture(lua, subject, *each)?);
     }
@@ -107,9 +112,36 @@ fn push_captures(lua: &Lua, subject: &[u8], found: &Match, or_whole: bool, resul
     Ok(())
 }
 
-struct Iteration {
+/// How far through a subject its matches have been found.
+pub(super) struct Cursor {
     next: usize,
     last_end: Option<usize>,
+    /// How many more are wanted.
+    left: u64,
+}
+
+impl Cursor {
+    pub(super) fn new(from: usize, most: u64) -> Self {
+        Self { next: from, last_end: None, left: most }
+    }
+
+    /// The next match. An empty one where the last has ended is none.
+    pub(super) fn next(&mut self, matcher: &mut Matcher<'_, '_>) -> std::result::Result<Option<Match>, PatternError> {
+        while self.left > 0 && self.next <= matcher.subject.len() {
+            let found = matcher.match_at(self.next)?;
+            if matcher.pattern.anchored {
+                self.left = 0;
+            }
+            if let Some(found) = found.filter(|found| self.last_end != Some(found.end)) {
+                self.next = found.end;
+                self.last_end = Some(found.end);
+                self.left = self.left.saturating_sub(1);
+                return Ok(Some(found));
+            }
+            self.next += 1;
+        }
+        Ok(None)
+    }
 }
 
 fn gmatch(lua: &Lua, budget: &Rc<Budget>, arguments: (LuaString, LuaString, Option<i64>)) -> Result<Function> {
@@ -117,146 +149,30 @@ fn gmatch(lua: &Lua, budget: &Rc<Budget>, arguments: (LuaString, LuaString, Opti
     // As in Lua, ^ is no anchor here.
     let pattern = Pattern::new(&pattern.as_bytes(), false).map_err(mlua::Error::runtime)?;
     let len = subject.as_bytes().len();
-    let state = RefCell::new(Iteration { next: start(init, len).unwrap_or(len + 1), last_end: None });
+    let cursor = Cursor::new(start(init, len).unwrap_or(len + 1), u64::MAX);
+    one_by_one(lua, budget, (subject, pattern, cursor), |lua, subject, found| {
+        let mut results = MultiValue::new();
+        push_captures(lua, subject, found, true, &mut results)?;
+        Ok(results)
+    })
+}
+
+/// A function that gives the next match each time it is called, in the form that `results` makes; then nil.
+pub(super) fn one_by_one(
+    lua: &Lua,
+    budget: &Rc<Budget>,
+    (subject, pattern, cursor): (LuaString, Pattern, Cursor),
+    results: impl Fn(&Lua, &[u8], &Match) -> Result<MultiValue> + 'static,
+) -> Result<Function> {
+    let cursor = RefCell::new(cursor);
     let budget = Rc::clone(budget);
     lua.create_function(move |lua, ()| {
         let subject = &*subject.as_bytes();
         let is_expired = || budget.is_over();
         let mut matcher = Matcher::new(subject, &pattern, Meter::new(subject.len(), &is_expired));
-        let mut state = state.borrow_mut();
-        while state.next <= subject.len() {
-            let found = matcher.match_at(state.next).map_err(|error| failed(&budget, error))?;
-            // An empty match where the last one ended is none.
-            if let Some(found) = found.filter(|found| state.last_end != Some(found.end)) {
-                state.next = found.end;
-                state.last_end = Some(found.end);
-                let mut results = MultiValue::new();
-                push_captures(lua, subject, &found, true, &mut results)?;
-                return Ok(results);
-            }
-            state.next += 1;
+        match cursor.borrow_mut().next(&mut matcher).map_err(|error| failed(&budget, error))? {
+            Some(found) => results(lua, subject, &found),
+            None => Ok(MultiValue::from_iter([Value::Nil])),
         }
-        Ok(MultiValue::from_iter([Value::Nil]))
     })
-}
-
-fn gsub(lua: &Lua, budget: &Budget, arguments: (LuaString, LuaString, Value, Option<i64>)) -> Result<(LuaString, i64)> {
-    let (subject, pattern, replacement, most) = arguments;
-    let subject = &*subject.as_bytes();
-    let pattern = Pattern::new(&pattern.as_bytes(), true).map_err(mlua::Error::runtime)?;
-    let replacement = match replacement {
-        Value::Integer(_) | Value::Number(_) => lua.coerce_string(replacement)?.map_or(Value::Nil, Value::String),
-        other => other,
-    };
-    if !matches!(replacement, Value::String(_) | Value::Table(_) | Value::Function(_)) {
-        let kind = replacement.type_name();
-        return Err(mlua::Error::runtime(format!(
-            "bad argument #3 to 'gsub' (string/function/table expected, got {kind})"
-        )));
-    }
-    let is_expired = || budget.is_over();
-    let mut matcher = Matcher::new(subject, &pattern, Meter::new(subject.len(), &is_expired));
-    let (mut out, mut at, mut count, mut last_end) = (Vec::new(), 0, 0, None);
-    while count < most.unwrap_or(i64::MAX) {
-        let found = matcher.match_at(at).map_err(|error| failed(budget, error))?;
-        if let Some(found) = found.filter(|found| last_end != Some(found.end)) {
-            count += 1;
-            replace(lua, budget, subject, &found, &replacement, &mut out)?;
-            at = found.end;
-            last_end = Some(found.end);
-        } else if let Some(byte) = subject.get(at) {
-            out.push(*byte);
-            at += 1;
-        } else {
-            break;
-        }
-        if at > subject.len() || pattern.anchored {
-            break;
-        }
-    }
-    out.extend_from_slice(subject.get(at..).unwrap_or_default());
-    Ok((lua.create_string(out)?, count))
-}
-
-/// Appends what replaces a match.
-fn replace(
-    lua: &Lua,
-    budget: &Budget,
-    subject: &[u8],
-    found: &Match,
-    replacement: &Value,
-    out: &mut Vec<u8>,
-) -> Result<()> {
-    let whole = Capture::Text(found.start, found.end);
-    let first = found.captures.first().copied().unwrap_or(whole);
-    let value = match replacement {
-        Value::String(text) => return expand(budget, subject, found, &text.as_bytes(), out),
-        Value::Table(table) => table.get::<Value>(capture(lua, subject, first)?)?,
-        Value::Function(function) => {
-            let mut arguments = MultiValue::new();
-            push_captures(lua, subject, found, true, &mut arguments)?;
-            function.call::<Value>(arguments)?
-        }
-        _ => Value::Nil,
-    };
-    match value {
-        Value::Nil | Value::Boolean(false) => {
-            out.extend_from_slice(subject.get(found.start..found.end).unwrap_or_default());
-        }
-        value @ (Value::String(_) | Value::Integer(_) | Value::Number(_)) => {
-            if let Some(text) = lua.coerce_string(value)? {
-                out.extend_from_slice(&text.as_bytes());
-            }
-            affordable(budget, out)?;
-        }
-        other => {
-            let kind = other.type_name();
-            return Err(mlua::Error::runtime(format!("invalid replacement value (a {kind})")));
-        }
-    }
-    Ok(())
-}
-
-/// What is built here is not yet the script's memory, but will be.
-fn affordable(budget: &Budget, out: &[u8]) -> Result<()> {
-    if out.len() > budget.memory() {
-        return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
-    }
-    Ok(())
-}
-
-/// Appends a replacement text, with `%0` to `%9` and `%%` filled in.
-fn expand(budget: &Budget, subject: &[u8], found: &Match, text: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte != b'%' {
-            out.push(*byte);
-            continue;
-        }
-        let index = match bytes.next() {
-            Some(b'%') => {
-                out.push(b'%');
-                continue;
-            }
-            Some(digit @ b'0'..=b'9') => usize::from(digit - b'0'),
-            _ => return Err(mlua::Error::runtime("invalid use of '%' in replacement string")),
-        };
-        affordable(budget, out)?;
-        let whole = Capture::Text(found.start, found.end);
-        let capture = match index {
-            0 => Some(whole),
-            // Without captures, %1 is the whole match.
-            1 if found.captures.is_empty() => Some(whole),
-            index => found.captures.get(index - 1).copied(),
-        };
-        match capture {
-            Some(Capture::Text(from, to)) => out.extend_from_slice(subject.get(from..to).unwrap_or_default()),
-            Some(Capture::Position(at) | Capture::Open(at)) => out.extend_from_slice((at + 1).to_string().as_bytes()),
-            None => {
-                let message = format!("invalid capture index %{index} in replacement string");
-                return Err(mlua::Error::runtime(message));
-            }
-        }
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ mod byte_set;
 mod compile;
 mod functions;
 mod matcher;
+mod replace;
 #[cfg(test)]
 mod tests;
 

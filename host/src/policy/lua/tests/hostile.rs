@@ -93,6 +93,28 @@ const ENDLESS: &[(&str, &str)] = &[
         "a full memory",
         "local t = {} while true do if not pcall(function() for i = 1, 1e6 do t[#t + 1] = { i } end end) then t[#t] = nil end end",
     ),
+    (
+        "arithmetic with long texts",
+        "local s = (' '):rep(12e6) .. '1' while true do pcall(function() return s + s end) end",
+    ),
+    ("reading long texts as numbers", "local s = ('1'):rep(12e6) while true do tonumber(s, 10) math.abs(s) end"),
+    ("long texts as keys", "local s, t = (' '):rep(8e6), {} for i = 1, 1e9 do t[s .. i] = nil end"),
+    ("writing long texts", "local s = ('\\0'):rep(12e6) while true do trace(s) end"),
+    ("moving nothing between places that are no integers", "while true do pcall(table.move, {}, 1.0, 2.0 ^ 62, 2) end"),
+    (
+        "a closing variable of a replacement",
+        "string.gsub('x', 'x', function()
+            local x <close> = setmetatable({}, { __close = function() while true do end end })
+            while true do end
+        end)",
+    ),
+    (
+        "a closing variable of a metamethod that the host calls",
+        "trace(setmetatable({}, { __tostring = function()
+            local x <close> = setmetatable({}, { __close = function() while true do end end })
+            while true do end
+        end }))",
+    ),
     ("counting characters", "local s = ('x'):rep(1 << 24) while true do utf8.len(s) s:upper() end"),
 ];
 
@@ -154,7 +176,7 @@ fn take_too_much() {
         (
             "recursion through the host",
             "local function f() return (string.gsub('x', 'x', f)) end f()",
-            "C stack overflow",
+            "stack overflow",
         ),
         (
             "recursion through pcall",

@@ -1,5 +1,6 @@
 //! Scripts at the level of the host: no network.
 
+mod called_back;
 mod document;
 mod group_specifier;
 mod host;
@@ -9,6 +10,7 @@ mod names;
 mod order;
 mod reload;
 mod shipped;
+mod standard;
 mod values;
 
 use std::path::{Path, PathBuf};

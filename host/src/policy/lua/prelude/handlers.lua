@@ -1,0 +1,126 @@
+-- How handlers, their errors and the script's coroutines run. The parts of the prelude run once in each new machine, one after
+-- the other and before the script; `native` holds what the host and the parts before give.
+local native, application, Client, methods, WAIT, CLOSE = ...
+
+local error, pcall, setmetatable, type, xpcall = error, pcall, setmetatable, type, xpcall
+local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error
+local status = coroutine.status
+local create, running = coroutine.create, coroutine.running
+local is_over = native.is_over
+
+-- Handlers ------------------------------------------------------------------------------------------------------------
+
+-- Every handler runs in this, in a coroutine that serves one handler after the other.
+local describe = native.describe
+local function serve(handler, ...)
+    return serve(yield(xpcall(handler, describe, ...)))
+end
+native.serve = serve
+
+-- What is to end while it waits is unwound by an error that nothing catches.
+local function resumed(first, ...)
+    if first == CLOSE then error(CLOSE, 0) end
+    return first, ...
+end
+
+-- Leaves the handler until the host has what the token stands for.
+local function wait(token)
+    if native.is_crowded() then error("too many handlers wait", 3) end
+    return resumed(yield(WAIT, token))
+end
+native.wait = wait
+
+-- Errors --------------------------------------------------------------------------------------------------------------
+
+-- A handler whose time is over cannot go on by catching the error that says so.
+local function caught(ok, ...)
+    if ok then return true, ... end
+    if is_over() then native.raise_over() end
+    local problem = ...
+    if problem == CLOSE then error(CLOSE, 0) end
+    if type(problem) == "userdata" then problem = wrap_error(problem) end
+    return false, problem
+end
+
+_G.pcall = function(f, ...)
+    return caught(pcall(f, ...))
+end
+
+-- The handler of the error runs after the function has been left: where Lua's own runs it, no limit could stop it.
+local function handled(handler, ok, ...)
+    if ok then return true, ... end
+    return false, handler(...)
+end
+
+_G.xpcall = function(f, handler, ...)
+    return handled(handler, caught(pcall(f, ...)))
+end
+
+-- Which coroutines are the script's own: a handler's has nobody to yield to.
+local own = setmetatable({}, { __mode = "k" })
+
+-- What the coroutines that an error has ended raised.
+local raised = setmetatable({}, { __mode = "k" })
+
+-- Coroutines of the script's own: a wait in one of them is a wait of the handler around it.
+local function passed(co, ok, first, ...)
+    if ok and first == WAIT then return passed(co, resume(co, yield(WAIT, ...))) end
+    if ok then
+        -- One whose time is over is left where it stands.
+        if first == nil and is_over() then native.raise_over() end
+        return true, first, ...
+    end
+    if own[co] and first ~= "cannot resume dead coroutine" then raised[co] = first end
+    return caught(false, first)
+end
+
+function coroutine.resume(co, ...)
+    return passed(co, resume(co, ...))
+end
+
+local function unwrapped(ok, ...)
+    if ok then return ... end
+    error((...), 0)
+end
+
+function coroutine.create(f)
+    if type(f) ~= "function" then return create(f) end
+    -- Inside pcall, so that its variables are closed where the limits hold.
+    local co = create(function(...)
+        if (...) == CLOSE then return end
+        return unwrapped(pcall(f, ...))
+    end)
+    own[co] = true
+    return co
+end
+
+function coroutine.yield(...)
+    if not own[running()] then error("a handler cannot yield; to wait, use sleep", 2) end
+    return resumed(yield(...))
+end
+
+-- Closes the variables of a coroutine by an error in it, so that the limits hold.
+function coroutine.close(co)
+    if is_over() then native.raise_over() end
+    local state = status(co)
+    if state == "dead" then
+        local problem = raised[co]
+        raised[co] = nil
+        if problem == nil then return true end
+        if type(problem) == "userdata" then problem = wrap_error(problem) end
+        return false, problem
+    end
+    if state ~= "suspended" then error("cannot close a " .. state .. " coroutine", 2) end
+    local ok, problem = pcall(passed, co, resume(co, CLOSE))
+    raised[co] = nil
+    if is_over() then native.raise_over() end
+    if ok or problem == CLOSE then return true end
+    return false, problem
+end
+
+function coroutine.wrap(f)
+    local co = coroutine.create(f)
+    return function(...)
+        return unwrapped(passed(co, resume(co, ...)))
+    end
+end

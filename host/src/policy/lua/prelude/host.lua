@@ -1,0 +1,185 @@
+-- What the host gives to scripts, as far as it is best said in Lua.
+local native, application, Client, methods = ...
+
+local error, next, rawset, select, tostring, type = error, next, rawset, select, tostring, type
+local setmetatable, unpack = native.plain.setmetatable, native.plain.unpack
+local wait, on_time = native.wait, native.on_time
+
+-- The host's functions --------------------------------------------------------------------------------------------------
+
+-- The line is cut; what would be behind the cut is not asked for.
+local LONGEST_LINE = native.longest_line
+
+function _G.trace(...)
+    local texts, count = { ... }, select("#", ...)
+    if count > LONGEST_LINE then count = LONGEST_LINE end
+    for i = 1, count do texts[i] = tostring(texts[i]) end
+    native.trace(unpack(texts, 1, count))
+end
+_G.print = trace
+
+_G.now = native.now
+_G.setInterval = function(...) return native.timer(true, ...) end
+_G.setTimeout = function(...) return native.timer(false, ...) end
+_G.clearInterval = native.clear_timer
+_G.clearTimeout = native.clear_timer
+_G.sleep = function(milliseconds) return wait(native.sleep(milliseconds)) end
+
+_G.null, _G.undefined = native.null, native.undefined
+_G.Array, _G.ByteArray, _G.Date = native.array, native.byte_array, native.date
+
+_G.registry = {
+    lookup = function(peer) return wait(native.look_up(peer)) end,
+    publish = native.publish,
+    withdraw = native.withdraw,
+}
+
+-- Clients -----------------------------------------------------------------------------------------------------------------
+
+-- What the host has in its objects stands under this key.
+local key = native.key
+local properties, property = native.properties, native.property
+
+local client_meta = { __host = "Client", __name = "Client", __metatable = false }
+
+-- The script's own field, then what the host knows, then what the script gives to all clients, then the host's methods.
+function client_meta.__index(client, name)
+    local kind = properties[name]
+    if kind then
+        local record = client[key]
+        local value = record[name]
+        if value == nil then
+            value = property(record[1], name)
+            if kind ~= "made" then record[name] = value end
+        end
+        -- A list may be changed by whoever gets it, and so is another for each.
+        if kind == "list" then return { unpack(value) } end
+        return value
+    end
+    local value = Client[name]
+    if value ~= nil then return value end
+    return methods[name]
+end
+
+function client_meta.__newindex(client, name, value)
+    if properties[name] then error(name .. " of a Client cannot be set", 2) end
+    rawset(client, name, value)
+end
+
+function client_meta.__tostring() return "Client" end
+
+local function next_field(client, last)
+    local name, value = next(client, last)
+    if name == key then name, value = next(client, name) end
+    return name, value
+end
+
+function client_meta.__pairs(client) return next_field, client, nil end
+
+function native.make_client(handle)
+    return setmetatable({ [key] = { handle } }, client_meta)
+end
+
+local found, find, count_clients, each_client = native.found, native.client, native.count_clients, native.each_client
+application.clients = setmetatable({}, {
+    __host = "list of clients",
+    __metatable = false,
+    __index = function(_, which)
+        local client = found[which]
+        if client ~= nil then return client end
+        if which == "length" then return count_clients() end
+        return find(which)
+    end,
+    __newindex = function() error("application.clients cannot be changed", 2) end,
+    __len = function() return count_clients() end,
+    __pairs = function() return each_client(), nil, 0 end,
+    __tostring = function() return "application.clients" end,
+})
+
+-- What a client answered goes to an object's `onResult` or `onStatus`.
+function native.call_result(object, name, ...)
+    local handler = object[name]
+    if type(handler) == "function" then handler(object, ...) end
+end
+
+-- Lookups -----------------------------------------------------------------------------------------------------------------
+
+local asker, event_key = native.asker, native.event_key
+-- The asker's number stands under this key. Scripts find it in the event, and therefore it must be nothing but a key.
+local asker_key = {}
+local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
+
+function event_meta.__index(event, name)
+    if name == "client" then
+        local number = event[asker_key]
+        return number and asker(number) or nil
+    elseif name == "initiatorApplication" then
+        -- A client of another application is named when the event is made.
+        return event[asker_key] and application.name or nil
+    elseif name == "targetPeerId" then
+        return event.targetPeerID
+    elseif name == "interfaceId" then
+        return event.interfaceID
+    end
+end
+
+function event_meta.__tostring() return "PeerLookupEvent" end
+
+function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by, from)
+    local handler = application.onPeerLookup
+    if type(handler) ~= "function" then return true end
+    handler(setmetatable({
+        [event_key] = number,
+        [asker_key] = asked_by or false,
+        targetPeerID = target,
+        initiatorAddress = initiator,
+        initiatorApplication = from,
+        tag = tag,
+        interfaceID = interface,
+    }, event_meta))
+end
+
+-- `application:f(x)` is taken as `application.f(x)`, which it is meant to be.
+for name, f in next, native.application do
+    application[name] = function(first, ...)
+        if first == application then return f(...) end
+        return f(first, ...)
+    end
+end
+
+-- The same, for the one that is called most.
+local send_peer_redirect = native.application.sendPeerRedirect
+function application.sendPeerRedirect(addresses, event, last)
+    if addresses == application then addresses, event = event, last end
+    return send_peer_redirect(addresses, event)
+end
+
+for name, f in next, native.methods do methods[name] = f end
+local introduce = native.methods.introducePeer
+function methods.introducePeer(client, initiator, tag)
+    local record = type(client) == "table" and client[key]
+    return introduce(record and record[1] or nil, initiator, tag)
+end
+function methods:callAndWait(method, ...) return wait(native.call_and_wait(self, method, ...)) end
+function methods:getStats() return wait(native.stats(self)) end
+
+-- Other files of the application ----------------------------------------------------------------------------------------
+
+function _G.load(name)
+    on_time()
+    return native.load(name)()
+end
+
+local loaded = {}
+function _G.require(name)
+    local value = loaded[name]
+    if value == nil then
+        on_time()
+        local chunk, file = native.find(name)
+        value = chunk(name, file)
+        if value == nil then value = loaded[name] end
+        if value == nil then value = true end
+        loaded[name] = value
+    end
+    return value
+end

@@ -93,6 +93,7 @@
 //! silent and ends: set less there. Datagrams that come in may have any length.
 #![forbid(unsafe_code)]
 
+mod cells;
 pub mod congestion;
 pub mod crypto;
 mod endpoint;

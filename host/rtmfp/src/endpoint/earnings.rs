@@ -4,15 +4,15 @@
 //! but its bytes are remembered for a few seconds, so that a client that repeats it is answered as soon as all that has come from
 //! its network covers the answer. So no network is sent three times what came from it, however its packets are cut.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::NetworkPrefix;
+use crate::cells::Cells;
 
 /// Bytes that a byte may earn; the answers have to stay below it.
 const FACTOR: usize = 3;
-/// Networks that are remembered at a time; with more of them, one takes another's place by chance.
+/// Networks that are remembered at a time.
 const CELLS: usize = 1 << 16;
 /// Bytes are remembered for so long after the last packet: clients repeat a hello within some seconds.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -32,15 +32,13 @@ struct Cell {
 /// Tells which answers are earned.
 pub(super) struct Earnings {
     epoch: Instant,
-    /// Nobody can tell which networks share a cell.
-    secret: [u8; 16],
-    /// Made when the first packet comes that does not earn its answer alone. Never grows: 1 MiB.
-    cells: Option<Box<[Cell]>>,
+    /// By network; in use once a packet comes that does not earn its answer alone. 1 MiB.
+    cells: Cells<Cell>,
 }
 
 impl Earnings {
     pub(super) fn new(now: Instant, secret: [u8; 16]) -> Self {
-        Self { epoch: now, secret, cells: None }
+        Self { epoch: now, cells: Cells::new(secret, CELLS) }
     }
 
     /// Has a packet of `received` bytes from `from`, with what came from there before, earned an answer of `answer` bytes? If not,
@@ -49,10 +47,8 @@ impl Earnings {
         if answer < FACTOR * received {
             return true;
         }
-        let (tag, place) = self.place_of(from);
         let at = now.saturating_duration_since(self.epoch).as_millis() as u64 + 1;
-        let cells = self.cells.get_or_insert_with(|| vec![Cell::default(); CELLS].into_boxed_slice());
-        let Some(cell) = cells.get_mut(place) else { return false };
+        let Some((tag, cell)) = self.cells.cell(NetworkPrefix::of(from)) else { return false };
         if cell.tag != tag || at.saturating_sub(cell.at) > MEMORY.as_millis() as u64 {
             *cell = Cell { tag, ..Cell::default() };
         }
@@ -67,18 +63,10 @@ impl Earnings {
 
     /// Takes an answer that is sent in place of a longer one, which was not earned, off what the network has saved.
     pub(super) fn spend(&mut self, from: IpAddr, answer: usize) {
-        let (tag, place) = self.place_of(from);
-        let cell = self.cells.as_mut().and_then(|cells| cells.get_mut(place)).filter(|cell| cell.tag == tag);
-        if let Some(cell) = cell {
+        let cell = self.cells.known(NetworkPrefix::of(from)).filter(|(tag, cell)| cell.tag == *tag);
+        if let Some((_, cell)) = cell {
             cell.saved = cell.saved.saturating_sub((answer / FACTOR + 1) as u16);
         }
-    }
-
-    fn place_of(&self, from: IpAddr) -> (u32, usize) {
-        let mut hasher = DefaultHasher::new();
-        (self.secret, NetworkPrefix::of(from)).hash(&mut hasher);
-        let hash = hasher.finish();
-        ((hash >> 32) as u32, hash as usize % CELLS)
     }
 }
 
@@ -98,7 +86,7 @@ mod tests {
         let (mut earnings, now) = earnings();
         assert!(earnings.earn(now, HOST, 68, 180));
         assert!(earnings.earn(now, HOST, 61, 182));
-        assert!(earnings.cells.is_none());
+        assert_eq!(earnings.cells.bytes(), 0);
         assert!(!earnings.earn(now, HOST, 60, 180), "three times as much is too much");
     }
 
@@ -142,7 +130,6 @@ mod tests {
         for number in 0..200_000_u32 {
             assert!(!earnings.earn(now, IpAddr::from(number.to_be_bytes()), 36, 180));
         }
-        assert_eq!(earnings.cells.map(|cells| cells.len()), Some(CELLS));
-        assert!(CELLS * std::mem::size_of::<Cell>() <= 1 << 20);
+        assert_eq!(earnings.cells.bytes(), 1 << 20);
     }
 }

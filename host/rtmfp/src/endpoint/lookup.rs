@@ -182,15 +182,14 @@ impl Endpoint {
     ) -> Result<(), Deny> {
         let reply_address = TaggedAddress::new(initiator, Origin::Observed);
         let hello = ForwardedIHello { epd, reply_address, tag };
-        let has_share = self
-            .config
-            .max_forwards
-            .is_none_or(|rate| self.forward_shares.permit(now, session.get(), initiator.ip(), rate));
-        let forwarded = match has_share {
-            true => self.with_session(now, session, |session, context| session.forward(context, &hello)),
-            false => Some(Err(Deny::TooOften)),
-        };
-        let forwarded = forwarded.unwrap_or(Err(Deny::NoSession));
+        let (rate, asker) = (self.config.max_forwards, initiator.ip());
+        let has_share = rate.is_none_or(|rate| self.forward_shares.permits(now, session.get(), asker, rate));
+        let forwarded = self
+            .with_session(now, session, |session, context| session.forward(context, &hello, has_share))
+            .unwrap_or(Err(Deny::NoSession));
+        if let (Ok(()), Some(rate)) = (forwarded, rate) {
+            self.forward_shares.count(now, session.get(), asker, rate);
+        }
         self.counters.forwards_denied += u64::from(forwarded == Err(Deny::TooOften));
         forwarded
     }

@@ -3,11 +3,11 @@
 //! Anybody can ask for a peer, from any number of addresses, and each hello that is passed on is a packet that the peer did not
 //! ask for. So each session takes a bounded number: it is the server that sends them, and not to be made a weapon of.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::NetworkPrefix;
+use crate::cells::Cells;
 
 /// How many hellos one session is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,28 +18,45 @@ pub struct ForwardRate {
     pub per_second: u32,
 }
 
-/// When the hellos passed on so far would all have gone out at an even rate.
+/// When the hellos so far would all have gone out at an even rate, in nanoseconds from an epoch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace(u64);
+
+impl Pace {
+    /// With one more hello now. `None` if it is one too many.
+    fn next(self, now: u64, per_second: f64, burst: u32) -> Option<Self> {
+        let interval = (1e9 / per_second) as u64;
+        let even = self.0.max(now);
+        let is_permitted = even - now <= interval.saturating_mul(u64::from(burst.saturating_sub(1)));
+        is_permitted.then(|| Self(even.saturating_add(interval)))
+    }
+}
+
+fn nanoseconds(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The hellos that one session is sent.
 #[derive(Debug)]
-pub(crate) struct Forwards(Instant);
+pub(crate) struct Forwards {
+    epoch: Instant,
+    pace: Pace,
+}
 
 impl Forwards {
     pub(crate) fn new(now: Instant) -> Self {
-        Self(now)
+        Self { epoch: now, pace: Pace::default() }
     }
 
     /// May one more be passed on now? If so, it counts.
     pub(crate) fn permit(&mut self, now: Instant, rate: ForwardRate) -> bool {
-        let interval = Duration::from_secs(1) / rate.per_second.max(1);
-        let even = self.0.max(now);
-        if even.saturating_duration_since(now) > interval * rate.burst.saturating_sub(1) {
-            return false;
-        }
-        self.0 = even + interval;
-        true
+        let next = self.pace.next(nanoseconds(self.epoch, now), f64::from(rate.per_second.max(1)), rate.burst);
+        self.pace = next.unwrap_or(self.pace);
+        next.is_some()
     }
 }
 
-/// Pairs of a session and a network that are remembered at a time; with more of them, one takes another's place by chance.
+/// Pairs of a session and a network that are remembered at a time.
 const CELLS: usize = 1 << 15;
 
 /// How many of the hellos that one session is sent are of askers in one network: half of them at most, so that nobody who asks
@@ -47,36 +64,45 @@ const CELLS: usize = 1 << 15;
 #[derive(Debug)]
 pub(crate) struct ForwardShares {
     epoch: Instant,
-    /// Nobody can tell which pairs share a cell.
-    secret: [u8; 16],
-    /// As in [`Forwards`], in milliseconds from the epoch. Made with the first hello that is passed on; never grows: 256 KiB.
-    cells: Option<Box<[u64]>>,
+    /// By session and network; in use once a hello is passed on. 256 KiB.
+    cells: Cells<Pace>,
 }
 
 impl ForwardShares {
     pub(crate) fn new(now: Instant, secret: [u8; 16]) -> Self {
-        Self { epoch: now, secret, cells: None }
+        Self { epoch: now, cells: Cells::new(secret, CELLS) }
     }
 
-    /// May one more hello of that asker be passed on to that session now? If so, it counts.
-    pub(crate) fn permit(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) -> bool {
-        let mut hasher = DefaultHasher::new();
-        (self.secret, session, NetworkPrefix::of(asker)).hash(&mut hasher);
-        let cells = self.cells.get_or_insert_with(|| vec![0; CELLS].into_boxed_slice());
-        let Some(cell) = cells.get_mut(hasher.finish() as usize % CELLS) else { return false };
-        let now = now.saturating_duration_since(self.epoch).as_millis() as u64;
-        let interval = 2000 / u64::from(rate.per_second.max(1));
-        let even = (*cell).max(now);
-        if even - now > interval * u64::from(rate.burst / 2).saturating_sub(1) {
-            return false;
+    /// May one more hello of that asker be passed on to that session now? It counts when it is [counted](Self::count).
+    pub(crate) fn permits(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) -> bool {
+        self.next(now, session, asker, rate).is_some_and(|(_, next)| next.is_some())
+    }
+
+    /// One more hello was passed on.
+    pub(crate) fn count(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) {
+        if let Some((cell, Some(next))) = self.next(now, session, asker, rate) {
+            *cell = next;
         }
-        *cell = even + interval;
-        true
+    }
+
+    fn next(
+        &mut self,
+        now: Instant,
+        session: u32,
+        asker: IpAddr,
+        rate: ForwardRate,
+    ) -> Option<(&mut Pace, Option<Pace>)> {
+        let now = nanoseconds(self.epoch, now);
+        let (_, cell) = self.cells.cell((session, NetworkPrefix::of(asker)))?;
+        let next = cell.next(now, f64::from(rate.per_second.max(1)) / 2.0, rate.burst / 2);
+        Some((cell, next))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -87,11 +113,32 @@ mod tests {
         let [one, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(IpAddr::from);
         let mut permitted = |seconds: u64, session: u32, asker: IpAddr| {
             let at = start + Duration::from_secs(seconds);
-            (0..10_000).filter(|_| shares.permit(at, session, asker, rate)).count()
+            let mut permit = || {
+                let is_permitted = shares.permits(at, session, asker, rate);
+                shares.count(at, session, asker, rate);
+                is_permitted
+            };
+            (0..10_000).filter(|_| permit()).count()
         };
         assert_eq!([permitted(0, 1, one), permitted(0, 1, other), permitted(0, 2, one)], [32; 3]);
         assert_eq!(permitted(1, 1, one), 10);
         assert_eq!(permitted(3600, 1, one), 32);
+        assert_eq!(shares.cells.bytes(), 256 << 10);
+    }
+
+    #[test]
+    fn what_is_not_counted_takes_no_share() {
+        let start = crate::test_clock();
+        let rate = ForwardRate { burst: 4, per_second: 5000 };
+        let mut shares = ForwardShares::new(start, [7; 16]);
+        let asker = IpAddr::from([192, 0, 2, 1]);
+        assert!((0..100).all(|_| shares.permits(start, 1, asker, rate)));
+        for _ in 0..2 {
+            assert!(shares.permits(start, 1, asker, rate));
+            shares.count(start, 1, asker, rate);
+        }
+        assert!(!shares.permits(start, 1, asker, rate), "also where the rate is high");
+        assert!(shares.permits(start + Duration::from_micros(400), 1, asker, rate));
     }
 
     #[test]

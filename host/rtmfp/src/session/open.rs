@@ -325,12 +325,17 @@ impl Session {
         fits
     }
 
-    /// Passes a hello on to the far end (RFC 7016 §3.5.1.5).
-    pub(crate) fn forward(&mut self, context: &Context<'_>, hello: &ForwardedIHello<'_>) -> Result<(), Deny> {
+    /// Passes a hello on to the far end (RFC 7016 §3.5.1.5), if its asker has a share left of those that this may be sent.
+    pub(crate) fn forward(
+        &mut self,
+        context: &Context<'_>,
+        hello: &ForwardedIHello<'_>,
+        has_share: bool,
+    ) -> Result<(), Deny> {
         if self.state != State::Open {
             return Err(Deny::NoSession);
         }
-        if context.config.max_forwards.is_some_and(|rate| !self.forwards.permit(context.now, rate)) {
+        if !has_share || context.config.max_forwards.is_some_and(|rate| !self.forwards.permit(context.now, rate)) {
             return Err(Deny::TooOften);
         }
         if self.put_control(|out| hello.put(out)) { Ok(()) } else { Err(Deny::QueueFull) }

@@ -9,7 +9,7 @@ use super::inbox::Item;
 use super::lookup_event::Facts;
 use super::questions::{Question, call_failed};
 use super::roster::{Member, Phase};
-use super::runtime::Runtime;
+use super::runtime::{HANDLERS_AT_ONCE, Runtime};
 use super::values;
 use super::vm::{Purpose, as_function};
 use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, ClientStats};
@@ -28,6 +28,8 @@ impl Runtime {
     pub(super) fn connect(&mut self, number: u64, client: ClientId, info: ClientInfo) {
         // One that was answered by now is on its way out.
         if self.world.questions.begin(number, |_| ()).is_some() {
+            let before = self.world.roster.borrow().get(client);
+            before.into_iter().for_each(|before| self.leave(&before));
             let member = self.world.roster.borrow_mut().insert(client, info);
             member.question.set(number);
             self.ask_connect(&member);
@@ -53,33 +55,54 @@ impl Runtime {
         self.go_on(progress);
     }
 
-    /// What happened to a client while its `onConnect` ran, now that it may happen.
+    /// What happened to a client while its `onConnect` ran may happen now: most of it in later turns if it is much.
     pub(super) fn release(&mut self, member: &Rc<Member>) {
-        loop {
-            let Some(item) = member.deferred.borrow_mut().pop_front() else { return };
-            self.happen(member, item);
+        if !member.is_catching_up.get() {
+            self.catch_up(member, HANDLERS_AT_ONCE);
         }
+    }
+
+    /// The script hears of so much that has happened to a client.
+    pub(super) fn catch_up(&mut self, member: &Rc<Member>, most: usize) {
+        member.is_catching_up.set(true);
+        for _ in 0..most {
+            let item = member.deferred.borrow_mut().pop_front();
+            item.into_iter().for_each(|item| self.happen(member, item));
+        }
+        let is_behind = !member.deferred.borrow().is_empty();
+        member.is_catching_up.set(is_behind);
+        self.catching_up.extend(is_behind.then(|| Rc::clone(member)));
     }
 
     pub(super) fn disconnect(&mut self, client: ClientId) {
         let Some(member) = self.world.roster.borrow().get(client) else { return };
+        if member.is_catching_up.get() {
+            // It happens after all that.
+            member.deferred.borrow_mut().push_back(Item::Event(AppEvent::Disconnect { client }));
+        } else {
+            self.leave(&member);
+        }
+    }
+
+    fn leave(&mut self, member: &Rc<Member>) {
         if member.is_connecting.replace(false) {
             // It decides on nobody now.
-            self.vm.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, &member)));
+            self.vm.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, member)));
         }
-        self.release(&member);
+        // Of one that never got in nothing else is of interest.
+        member.deferred.take().iter().for_each(|item| self.refuse_call(item, "Not connected."));
         self.world.questions.take(member.question.get());
-        self.world.roster.borrow_mut().remove(client);
-        self.vm.state.unfind(&member);
+        self.world.roster.borrow_mut().remove(member.id);
+        self.vm.state.unfind(member);
         // What it was asked it will not answer any more.
         self.leave_unanswered(member.asked.take());
         if member.is_known.get()
             && self.vm.handler("onDisconnect").is_some()
-            && let Some(object) = self.object(&member)
+            && let Some(object) = self.object(member)
         {
             self.call("onDisconnect", MultiValue::from_iter([Value::Table(object)]));
         }
-        self.vm.state.forget(&member);
+        self.vm.state.forget(member);
     }
 
     pub(super) fn look_up(&mut self, number: u64) {
@@ -127,16 +150,19 @@ impl Runtime {
                 _ => (),
             }
         }
-        if member.is_connecting.get() && member.phase.get() == Phase::Waiting {
-            let mut deferred = member.deferred.borrow_mut();
-            if deferred.len() < MAX_DEFERRED {
-                deferred.push_back(item);
-            } else {
-                self.refuse_call(&item, "Not connected.");
-            }
+        let is_waiting = member.is_connecting.get() && member.phase.get() == Phase::Waiting;
+        if !is_waiting && !member.is_catching_up.get() {
+            self.happen(&member, item);
             return;
         }
-        self.happen(&member, item);
+        let is_full = member.deferred.borrow().len() >= MAX_DEFERRED;
+        if is_waiting && is_full {
+            self.refuse_call(&item, "Not connected.");
+            return;
+        }
+        let earlier = if is_full { member.deferred.borrow_mut().pop_front() } else { None };
+        member.deferred.borrow_mut().push_back(item);
+        earlier.into_iter().for_each(|earlier| self.happen(&member, earlier));
     }
 
     /// Tells a client that its call will not be made, if it wants to know.
@@ -156,6 +182,7 @@ impl Runtime {
             Item::Connect { .. } | Item::Lookup { .. } => return,
         };
         match event {
+            AppEvent::Disconnect { .. } => self.leave(member),
             AppEvent::FarAddressChange { .. } | AppEvent::ReportedAddressesChange { .. }
                 if matches!(member.phase.get(), Phase::Refused | Phase::Gone) => {}
             AppEvent::FarAddressChange { .. } => {

@@ -36,8 +36,10 @@ pub(super) struct Member {
     pub(super) question: Cell<u64>,
     /// Whether `onConnect` has yet to end.
     pub(super) is_connecting: Cell<bool>,
-    /// What happened to it since, before it was accepted.
+    /// What happened to it since, before it was accepted; and later, until the script has heard of all that.
     pub(super) deferred: RefCell<VecDeque<Item>>,
+    /// Whether the script hears of that, some of it in each turn.
+    pub(super) is_catching_up: Cell<bool>,
     /// Its groups: membership and digest.
     pub(super) groups: RefCell<Vec<(u64, [u8; 32])>>,
     /// The tokens of what it was asked and has not answered.
@@ -127,6 +129,7 @@ impl Roster {
             question: Cell::new(0),
             is_connecting: Cell::new(false),
             deferred: RefCell::default(),
+            is_catching_up: Cell::new(false),
             groups: RefCell::default(),
             asked: RefCell::default(),
             is_found: Cell::new(false),

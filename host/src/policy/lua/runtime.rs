@@ -28,8 +28,9 @@ use crate::config::Application;
 use crate::flash::server::Rejection;
 use crate::registry::LookupResult;
 
-/// So many calls that a client has left unanswered fail when it goes, before its `onDisconnect`.
-const UNANSWERED_AT_ONCE: usize = 4;
+/// So many handlers run for one event at most, one after the other; what else follows from it has later turns. As many as the calls
+/// that a client has left unanswered and that fail before its `onDisconnect`.
+pub(super) const HANDLERS_AT_ONCE: usize = 4;
 
 /// An instance with its script.
 pub(super) struct Runtime {
@@ -41,6 +42,8 @@ pub(super) struct Runtime {
     again: VecDeque<u64>,
     /// Calls of clients that are gone, which will not be answered.
     unanswered: VecDeque<u64>,
+    /// Clients to whom more has happened while their `onConnect` ran than the script has heard of.
+    pub(super) catching_up: VecDeque<Rc<Member>>,
     /// Whether the missing `onPeerLookup` has been complained about.
     has_warned: bool,
 }
@@ -52,9 +55,9 @@ impl Runtime {
     /// What is wrong with the script.
     pub(super) fn start(world: Rc<World>, folder: &Path) -> Result<Self, Failure> {
         let vm = Vm::load(&world, folder)?;
-        let (again, unanswered) = Default::default();
+        let (again, unanswered, catching_up) = Default::default();
         let folder = folder.to_owned();
-        let mut runtime = Self { world, vm, folder, is_over: false, again, unanswered, has_warned: false };
+        let mut runtime = Self { world, vm, folder, is_over: false, again, unanswered, catching_up, has_warned: false };
         runtime.begin();
         Ok(runtime)
     }
@@ -81,7 +84,7 @@ impl Runtime {
 
     /// Whether what has happened is to be followed up, as soon as it is this instance's turn.
     pub(super) fn is_behind(&self) -> bool {
-        !self.again.is_empty() || !self.unanswered.is_empty()
+        !self.again.is_empty() || !self.unanswered.is_empty() || !self.catching_up.is_empty()
     }
 
     /// Does what is due, until it `is_late`: then the rest stays due.
@@ -102,6 +105,8 @@ impl Runtime {
             self.give_up_answer(token);
         } else if let Some(number) = self.again.pop_front() {
             self.ask_again(number);
+        } else if let Some(member) = self.catching_up.pop_front() {
+            self.catch_up(&member, 1);
         } else {
             let Some(token) = self.vm.state.timers.borrow().due(now) else { return false };
             let fired = self.vm.state.timers.borrow_mut().fire(token, now);
@@ -120,7 +125,7 @@ impl Runtime {
     /// A client is gone that was asked something: those who wait for its answers learn of it, most of them in later turns if they are
     /// many.
     pub(super) fn leave_unanswered(&mut self, mut tokens: Vec<u64>) {
-        let later = tokens.split_off(tokens.len().min(UNANSWERED_AT_ONCE));
+        let later = tokens.split_off(tokens.len().min(HANDLERS_AT_ONCE));
         self.unanswered.extend(later);
         tokens.into_iter().for_each(|token| self.give_up_answer(token));
     }

@@ -292,27 +292,36 @@ impl Vm {
             }
             // The prelude lets nothing else out.
             _ => {
-                self.close(&task);
+                self.close(&task, Duration::ZERO);
                 let message = "a handler cannot yield to the host; to wait, use sleep".to_owned();
                 Progress::Ended(task.purpose, Err(Failure { message, ..Failure::default() }))
             }
         }
     }
 
-    /// Ends the handlers for a purpose that is no more.
+    /// Ends the handlers for a purpose that is no more. All together have the time of one handler to close their variables: the thread
+    /// waits for them.
     pub(super) fn cancel(&self, is_meant: impl Fn(&Purpose) -> bool) -> bool {
         let meant: Vec<Task> =
             self.waiting.borrow_mut().extract_if(|_, task| is_meant(&task.purpose)).map(|(_, task)| task).collect();
-        meant.iter().for_each(|task| self.close(task));
+        let mut used = Duration::ZERO;
+        for task in &meant {
+            used += self.close(task, used);
+        }
         !meant.is_empty()
     }
 
-    fn close(&self, task: &Task) {
+    /// Gives back how long that took. Of the time of a handler so much is used already.
+    fn close(&self, task: &Task, used: Duration) -> Duration {
+        let budget = &self.state.budget;
         self.state.world.handler_begins();
-        self.state.budget.start(task.used);
-        // Variables that are to be closed have their say, as long as they do not wait; what goes wrong there concerns nobody.
-        let _ = task.thread.resume::<MultiValue>(&self.close);
-        self.state.budget.stop();
+        budget.start(task.used.max(used));
+        // Nothing is closed when the time is over. It is looked at here, so that it is counted from here.
+        if !budget.is_over() {
+            // Variables that are to be closed have their say, as long as they do not wait; what goes wrong there concerns nobody.
+            let _ = task.thread.resume::<MultiValue>(&self.close);
+        }
+        budget.stop().0
     }
 
     /// How many handlers wait.

@@ -403,6 +403,22 @@ fn a_coroutine_that_its_time_has_ended_is_bounded_in_later_handlers_too() {
     }
 }
 
+/// A reload ends all handlers that wait, and all that comes for the thread waits for that.
+#[test]
+fn handlers_that_end_together_have_the_time_of_one_to_close_their_variables() {
+    let main = "
+        function application.onPeerLookup()
+            local x <close> = setmetatable({}, { __close = function() trace('closes') while true do end end })
+            sleep(1e6)
+        end";
+    let mut scene = scene_with(main, |settings| settings.script.time = Some(Duration::from_millis(50)));
+    for _ in 0..100 {
+        scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
+    }
+    scene.stage.tell(crate::apps::message::AppEvent::Reload);
+    assert_eq!(scene.traces(), ["closes"]);
+}
+
 #[test]
 fn coroutines_close_their_variables() {
     let main = "

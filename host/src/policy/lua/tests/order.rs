@@ -64,6 +64,46 @@ fn what_happens_while_on_connect_waits_comes_after_it() {
     assert_eq!(scene.traces(), ["ann connects", "ann moved 192.0.2.9:9 192.0.2.9", "ann reported "]);
 }
 
+/// Slow handlers of one client do not follow each other without a turn for others in between.
+#[test]
+fn what_is_much_while_on_connect_waits_comes_in_turns_and_in_its_order() {
+    let mut scene = scene(&format!(
+        "{TELL} function application.onConnect(client, name) sleep(500) client.name = name return true end"
+    ));
+    let ann = scene.stage.connect(|info| info.request.arguments = vec!["ann".into()]);
+    for number in 0..10 {
+        scene.stage.call(ann, "say", f64::from(number), vec![number.to_string().as_str().into()]);
+    }
+    // A turn that is over after the first thing that was due.
+    let at = scene.stage.runtime.world.now.get() + Duration::from_millis(500);
+    scene.stage.runtime.handle_timeout(at, || true);
+    let said = |range: std::ops::Range<u32>| range.map(|number| format!("ann said {number}")).collect::<Vec<_>>();
+    let first = scene.traces();
+    assert_eq!(first, said(0..4));
+    // What comes now comes after all that, also the client's end.
+    scene.stage.runtime.handle(at, AppEvent::FarAddressChange { client: ann, address: "192.0.2.9:9".parse().unwrap() });
+    scene.stage.runtime.handle(at, AppEvent::Disconnect { client: ann });
+    assert_eq!(scene.traces(), [""; 0]);
+    scene.advance(500);
+    let last = ["ann moved 192.0.2.9:9 192.0.2.9".to_owned(), "ann gone 0".to_owned()];
+    assert_eq!(scene.traces(), [said(4..10), last.to_vec()].concat());
+    assert_eq!(scene.stage.runtime.next_timeout(), None);
+}
+
+#[test]
+fn of_a_client_that_leaves_before_it_is_let_in_only_its_end_is_heard() {
+    let mut scene = scene(&format!(
+        "{TELL} function application.onConnect(client, name) client.name = name sleep(500) return true end"
+    ));
+    let ann = scene.stage.connect(|info| info.request.arguments = vec!["ann".into()]);
+    for number in 0..10 {
+        scene.stage.call(ann, "say", f64::from(number), vec!["hi".into()]);
+    }
+    scene.stage.tell(AppEvent::Disconnect { client: ann });
+    scene.advance(1000);
+    assert_eq!(scene.traces(), ["ann gone 0"]);
+}
+
 #[test]
 fn a_client_that_is_let_in_does_not_wait_for_the_rest_of_on_connect() {
     let mut scene = scene(&format!(

@@ -296,6 +296,19 @@ impl AppCommand {
         }
     }
 
+    /// About how many bytes of memory it takes beside itself.
+    pub fn bytes(&self) -> usize {
+        let all = |values: &[Value]| values.iter().map(Value::size).sum::<usize>();
+        match self {
+            Self::Call { method, arguments, .. } => method.len() + all(arguments),
+            Self::Answer { outcome: Ok(value) | Err(value), .. } => value.size(),
+            Self::Reject { rejection, .. } => {
+                rejection.description.len() + rejection.application.as_ref().map_or(0, Value::size)
+            }
+            _ => 0,
+        }
+    }
+
     /// The worker that has to do it.
     pub fn worker(&self) -> u8 {
         match self {

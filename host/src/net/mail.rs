@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rtmfp::{KeyingDone, PeerId, SessionId};
@@ -74,12 +75,30 @@ pub enum Mail {
     /// A plugin's verdict has come.
     Wake,
     /// An application's policy wants something done.
-    Policy(AppCommand),
+    Policy(AppCommand, Weight),
     /// The registry has answered about a peer.
     Resolved(Box<Resolved>),
     /// Public-key work is done.
     Keyed(Box<KeyingDone>),
 }
+
+/// What a command adds to the bytes that wait for its worker, until it is dropped.
+pub struct Weight {
+    bytes: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// How many bytes of commands may wait for a worker: beyond that there is room for small ones only. One is 1 MiB at most, and scripts
+/// make them faster than they are sent.
+const WAITING_BYTES: usize = 16 << 20;
+/// What counts as small.
+const SMALL: usize = 4096;
 
 /// How many messages may wait for a worker. A message that finds no room is lost as a packet is, and counted.
 const MAILBOX: usize = 4096;
@@ -95,13 +114,16 @@ const ROOM_POLL: Duration = Duration::from_micros(50);
 /// Leads from policies to all workers' mailboxes.
 pub struct Switchboard {
     mailboxes: Arc<[MailSender]>,
+    /// Bytes of commands that wait for each worker.
+    waiting: Box<[Arc<AtomicUsize>]>,
     counters: Arc<Counters>,
 }
 
 impl Switchboard {
     /// Leads to these mailboxes, in the order of their workers. What is lost is counted.
     pub fn new(mailboxes: Arc<[MailSender]>, counters: Arc<Counters>) -> Self {
-        Self { mailboxes, counters }
+        let waiting = mailboxes.iter().map(|_| Arc::default()).collect();
+        Self { mailboxes, waiting, counters }
     }
 }
 
@@ -123,14 +145,19 @@ impl Commands for Switchboard {
     fn send(&self, command: AppCommand) -> bool {
         let worker = command.worker();
         let Some(mailbox) = self.mailboxes.get(usize::from(worker)) else { return false };
-        let mut mail = Mail::Policy(command);
+        let Some(waiting) = self.waiting.get(usize::from(worker)) else { return false };
+        let bytes = command.bytes();
+        waiting.fetch_add(bytes, Ordering::Relaxed);
+        let mut mail = Mail::Policy(command, Weight { bytes, waiting: Arc::clone(waiting) });
         let mut deadline = None;
         loop {
-            match mailbox.try_send(mail) {
-                Ok(()) => return true,
-                // The worker has stopped.
-                Err(TrySendError::Closed(_)) => return false,
-                Err(TrySendError::Full(back)) => mail = back,
+            if bytes <= SMALL || waiting.load(Ordering::Relaxed) <= WAITING_BYTES {
+                match mailbox.try_send(mail) {
+                    Ok(()) => return true,
+                    // The worker has stopped.
+                    Err(TrySendError::Closed(_)) => return false,
+                    Err(TrySendError::Full(back)) => mail = back,
+                }
             }
             if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + ROOM_PATIENCE) {
                 self.counters.worker(worker).add(Counter::MailboxFull);
@@ -152,6 +179,7 @@ mod tests {
 
     use super::*;
     use crate::apps::message::ClientId;
+    use crate::flash::amf::Value;
 
     fn command(worker: u8) -> AppCommand {
         AppCommand::Accept { client: ClientId { worker, session: SessionId::from_wire(1) } }
@@ -182,5 +210,27 @@ mod tests {
         assert!(!switchboard.send(command(0)), "the worker has stopped");
         assert!(!switchboard.send(command(7)), "there is no such worker");
         assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
+    }
+
+    #[test]
+    fn large_commands_wait_until_those_before_them_are_done() {
+        let (sender, mut receiver) = mailbox();
+        let counters = Arc::new(Counters::new(1));
+        let switchboard = Switchboard::new(Arc::from([sender]), Arc::clone(&counters));
+        let client = ClientId { worker: 0, session: SessionId::from_wire(1) };
+        let large = || AppCommand::Call {
+            client,
+            method: "x".to_owned(),
+            arguments: vec![Value::ByteArray(vec![0; 1 << 20])],
+            token: None,
+        };
+        let sent = (0..30).take_while(|_| switchboard.send(large())).count();
+        assert!((14..=16).contains(&sent), "{sent} MiB");
+        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
+        assert!(switchboard.send(command(0)), "small ones go on");
+        for _ in 0..2 {
+            drop(receiver.try_recv());
+        }
+        assert!(switchboard.send(large()));
     }
 }

@@ -283,7 +283,7 @@ impl Worker {
             }
             // What has come is taken in before the next sleep.
             Mail::Wake => (),
-            Mail::Policy(command) => self.command(now, clients, command),
+            Mail::Policy(command, _) => self.command(now, clients, command),
             Mail::Resolved(resolved) => self.resolved(now, clients, &resolved.lookup, &resolved.outcome),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }

@@ -27,6 +27,7 @@ mod encoder;
 mod error;
 mod input;
 mod limits;
+mod size;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use mlua::{Lua, MultiValue, Result, Table, Value};
 
 use super::address;
-use super::client::{arguments, member};
+use super::client::{arguments, member, method_name};
 use super::questions::REJECTED;
 use super::roster::{Member, Phase};
 use super::state::{State, plain_rejection};
@@ -85,10 +85,16 @@ fn reject(state: &State, member: &Member, rejection: Rejection) -> Result<bool> 
     }
 }
 
+/// The longest description of why somebody is turned away, in bytes; more is cut off. And the longest URL.
+const LONGEST_DESCRIPTION: usize = 4096;
+
 /// The description and the object for the client's program.
 fn reasons(state: &State, values: &mut MultiValue, default: &str) -> Result<Rejection> {
     let description = match values.pop_front() {
-        Some(Value::String(text)) => text.to_string_lossy(),
+        Some(Value::String(text)) => {
+            let bytes = text.as_bytes();
+            String::from_utf8_lossy(bytes.get(..LONGEST_DESCRIPTION).unwrap_or(&bytes)).into_owned()
+        }
         None | Some(Value::Nil) => default.to_owned(),
         Some(other) => {
             return Err(mlua::Error::runtime(format!("the description is a string, not a {}", other.type_name())));
@@ -151,6 +157,9 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         lua.create_function(move |_, mut values: MultiValue| {
             let member = a_client(&shared, values.pop_front(), "redirectConnection")?;
             let url = match values.pop_front() {
+                Some(Value::String(url)) if url.as_bytes().len() > LONGEST_DESCRIPTION => {
+                    return Err(mlua::Error::runtime(format!("the URL has at most {LONGEST_DESCRIPTION} bytes")));
+                }
                 Some(Value::String(url)) => Some(url.to_string_lossy()),
                 None | Some(Value::Nil) => None,
                 Some(other) => {
@@ -208,10 +217,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "broadcastMsg",
         lua.create_function(move |_, mut values: MultiValue| {
-            let method = match values.pop_front() {
-                Some(Value::String(method)) => method.to_string_lossy(),
-                _ => return Err(mlua::Error::runtime("the name of the method to call must be a string")),
-            };
+            let method = method_name(&mut values)?;
             let arguments = arguments(&shared, values)?;
             for member in shared.world.roster.borrow().accepted() {
                 let (method, arguments) = (method.clone(), arguments.clone());

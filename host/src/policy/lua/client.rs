@@ -130,9 +130,15 @@ pub(super) fn member(state: &State, value: Option<&Value>) -> Option<Rc<Member>>
     handle.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
 }
 
+/// The longest name of a method, in bytes.
+const LONGEST_NAME: usize = 1024;
+
 /// Takes the name of a method from the front of the arguments.
-fn method_name(arguments: &mut MultiValue) -> Result<String> {
+pub(super) fn method_name(arguments: &mut MultiValue) -> Result<String> {
     match arguments.pop_front() {
+        Some(Value::String(name)) if name.as_bytes().len() > LONGEST_NAME => {
+            Err(mlua::Error::runtime(format!("the name of a method has at most {LONGEST_NAME} bytes")))
+        }
         Some(Value::String(name)) => Ok(name.to_string_lossy()),
         _ => Err(mlua::Error::runtime("the name of the method to call must be a string")),
     }

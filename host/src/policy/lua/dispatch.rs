@@ -9,7 +9,7 @@ use super::inbox::Item;
 use super::lookup_event::Facts;
 use super::questions::{Question, call_failed};
 use super::roster::{Member, Phase};
-use super::runtime::{HANDLERS_AT_ONCE, Runtime};
+use super::runtime::Runtime;
 use super::values;
 use super::vm::{Purpose, as_function};
 use crate::apps::message::{AppCommand, AppEvent, ClientId, ClientInfo, ClientStats};
@@ -55,23 +55,25 @@ impl Runtime {
         self.go_on(progress);
     }
 
-    /// What happened to a client while its `onConnect` ran may happen now: most of it in later turns if it is much.
-    pub(super) fn release(&mut self, member: &Rc<Member>) {
-        if !member.is_catching_up.get() {
-            self.catch_up(member, HANDLERS_AT_ONCE);
-        }
+    /// What happened to a client while its `onConnect` ran may happen now, so much of it at once; the rest has later turns. Gives
+    /// back how much has happened.
+    pub(super) fn release(&mut self, member: &Rc<Member>, at_once: usize) -> usize {
+        if member.is_catching_up.get() { 0 } else { self.catch_up(member, at_once) }
     }
 
     /// The script hears of so much that has happened to a client.
-    pub(super) fn catch_up(&mut self, member: &Rc<Member>, most: usize) {
+    pub(super) fn catch_up(&mut self, member: &Rc<Member>, most: usize) -> usize {
         member.is_catching_up.set(true);
-        for _ in 0..most {
-            let item = member.deferred.borrow_mut().pop_front();
-            item.into_iter().for_each(|item| self.happen(member, item));
+        let mut happened = 0;
+        while happened < most {
+            let Some(item) = member.deferred.borrow_mut().pop_front() else { break };
+            self.happen(member, item);
+            happened += 1;
         }
         let is_behind = !member.deferred.borrow().is_empty();
         member.is_catching_up.set(is_behind);
         self.catching_up.extend(is_behind.then(|| Rc::clone(member)));
+        happened
     }
 
     pub(super) fn disconnect(&mut self, client: ClientId) {
@@ -157,6 +159,10 @@ impl Runtime {
         }
         let is_full = member.deferred.borrow().len() >= MAX_DEFERRED;
         if is_waiting && is_full {
+            // A group that it has left is not to be told of later as one that it is in.
+            if let Item::Event(AppEvent::GroupLeave { membership, .. }) = item {
+                member.groups.borrow_mut().retain(|(other, _)| *other != membership);
+            }
             self.refuse_call(&item, "Not connected.");
             return;
         }

@@ -85,7 +85,7 @@ impl Failure {
     }
 
     fn said(message: &str) -> Self {
-        let message = cut(message);
+        let message = cut(without_prelude(message).unwrap_or(message));
         let (file, line) = place_of(&message).unwrap_or_default();
         Self { message, file, line, traceback: String::new() }
     }
@@ -124,6 +124,23 @@ pub(super) fn caller(lua: &Lua) -> Option<(String, usize)> {
             Some((file, debug.current_line()?))
         })?
     })
+}
+
+/// A message that begins with a line of the prelude, without that.
+fn without_prelude(message: &str) -> Option<&str> {
+    let (line, message) = message.strip_prefix(PRELUDE)?.strip_prefix(':')?.split_once(": ")?;
+    line.bytes().all(|byte| byte.is_ascii_digit()).then_some(message)
+}
+
+/// An error value at the place where it is raised: where the prelude's own line would be named, the script's that led there is.
+pub(super) fn placed(lua: &Lua, value: Value) -> mlua::Result<Value> {
+    let Value::String(text) = &value else { return Ok(value) };
+    let placed = text.to_str().ok().and_then(|text| {
+        let message = without_prelude(&text)?;
+        let (file, line) = caller(lua)?;
+        Some(format!("{file}:{line}: {message}"))
+    });
+    placed.map_or(Ok(value), |text| Ok(Value::String(lua.create_string(text)?)))
 }
 
 /// Reads `file:line:` at the beginning of a message.

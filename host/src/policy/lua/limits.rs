@@ -154,6 +154,11 @@ impl Budget {
         self.place.take()
     }
 
+    /// A function has made something large: the hook looks at the clock as often as that calls for from now on.
+    pub(super) fn note_growth(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        self.adapt(lua)
+    }
+
     /// Has the hook called more or less often, by how long the last instructions took.
     fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
         if self.time.get().is_none() {

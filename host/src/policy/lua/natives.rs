@@ -30,7 +30,8 @@ pub(super) fn install(lua: &Lua, state: &Rc<State>) -> Result<Table> {
     output(lua, state, &native)?;
 
     let globals = lua.globals();
-    pattern::register(lua, &globals.get("string")?, &state.budget)?;
+    let bounds = pattern::Bounds { budget: Rc::clone(&state.budget), held: Rc::clone(&state.marks.held) };
+    pattern::register(lua, &globals.get("string")?, &bounds)?;
     globals.raw_set("application", &state.application)?;
     globals.raw_set("Client", &state.prototype)?;
     Ok(native)
@@ -47,6 +48,7 @@ fn errors(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
             Ok(())
         })?,
     )?;
+    native.raw_set("placed", lua.create_function(|lua, value: Value| failure::placed(lua, value))?)?;
     native.raw_set(
         "plain_error",
         lua.create_function(|lua, value: Value| match &value {
@@ -59,6 +61,8 @@ fn errors(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
     native.raw_set("is_crowded", lua.create_function(move |_, ()| Ok(shared.is_crowded.get()))?)?;
     let budget = Rc::clone(&state.budget);
     native.raw_set("is_over", lua.create_function(move |_, ()| Ok(budget.is_over()))?)?;
+    let budget = Rc::clone(&state.budget);
+    native.raw_set("note_growth", lua.create_function(move |lua, ()| budget.note_growth(lua))?)?;
     let budget = Rc::clone(&state.budget);
     native.raw_set("raise_over", lua.create_function(move |lua, ()| budget.raise(lua))?)?;
     native.raw_set(

@@ -15,10 +15,10 @@ pub(super) struct Opaque {
     bytes: usize,
 }
 
-/// The memory of all opaque values of a VM: Lua does not know of it.
+/// The memory of a VM that Lua does not know of: opaque values, and patterns in use.
 pub(super) struct Held {
     bytes: Cell<usize>,
-    /// So much may they and Lua have together.
+    /// So much may that and Lua's own be together.
     most: usize,
 }
 
@@ -31,6 +31,26 @@ impl Held {
         self.bytes.get()
     }
 
+    /// Takes so much, if the script's memory has room for it, until [`Self::give_back`].
+    ///
+    /// # Errors
+    /// If it has not.
+    pub(super) fn take(&self, lua: &Lua, bytes: usize) -> Result<()> {
+        if !self.has_room(lua, bytes) {
+            // What nobody has any more is known when Lua has looked.
+            lua.gc_collect()?;
+            if !self.has_room(lua, bytes) {
+                return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
+            }
+        }
+        self.bytes.set(self.bytes.get() + bytes);
+        Ok(())
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(bytes));
+    }
+
     fn has_room(&self, lua: &Lua, bytes: usize) -> bool {
         self.bytes.get().saturating_add(lua.used_memory()).saturating_add(bytes) <= self.most
     }
@@ -38,8 +58,7 @@ impl Held {
 
 impl Drop for Opaque {
     fn drop(&mut self) {
-        let held = &self.marks.held;
-        held.bytes.set(held.bytes.get().saturating_sub(self.bytes));
+        self.marks.held.give_back(self.bytes);
     }
 }
 
@@ -47,15 +66,8 @@ impl Opaque {
     /// # Errors
     /// If the script has no memory left for it.
     pub(super) fn new(lua: &Lua, marks: &Marks, value: Value) -> Result<Self> {
-        let bytes = values::size(&value);
-        if !marks.held.has_room(lua, bytes) {
-            // Values that nobody has any more are known when Lua has looked.
-            lua.gc_collect()?;
-            if !marks.held.has_room(lua, bytes) {
-                return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
-            }
-        }
-        marks.held.bytes.set(marks.held.bytes.get() + bytes);
+        let bytes = value.size();
+        marks.held.take(lua, bytes)?;
         Ok(Self { value, marks: marks.clone(), bytes })
     }
 

@@ -19,7 +19,7 @@ use super::lookup_event::Facts;
 use super::questions::{self, Question, call_failed};
 use super::roster::{Member, Phase};
 use super::state::plain_rejection;
-use super::timers::Fired;
+use super::timers::{Fired, unpacked};
 use super::values;
 use super::vm::{Progress, Purpose, Vm};
 use super::world::World;
@@ -31,6 +31,8 @@ use crate::registry::LookupResult;
 /// So many handlers run for one event at most, one after the other; what else follows from it has later turns. As many as the calls
 /// that a client has left unanswered and that fail before its `onDisconnect`.
 pub(super) const HANDLERS_AT_ONCE: usize = 4;
+/// So many errors wait at most until the script is told of them; it is not told of more. The log has all.
+const MAX_UNTOLD: usize = 64;
 
 /// An instance with its script.
 pub(super) struct Runtime {
@@ -42,6 +44,8 @@ pub(super) struct Runtime {
     again: VecDeque<u64>,
     /// Calls of clients that are gone, which will not be answered.
     unanswered: VecDeque<u64>,
+    /// Errors that the script is yet to be told of, with their handlers.
+    untold: VecDeque<(String, Failure)>,
     /// Clients to whom more has happened while their `onConnect` ran than the script has heard of.
     pub(super) catching_up: VecDeque<Rc<Member>>,
     /// Whether the missing `onPeerLookup` has been complained about.
@@ -55,9 +59,17 @@ impl Runtime {
     /// What is wrong with the script.
     pub(super) fn start(world: Rc<World>, folder: &Path) -> Result<Self, Failure> {
         let vm = Vm::load(&world, folder)?;
-        let (again, unanswered, catching_up) = Default::default();
-        let folder = folder.to_owned();
-        let mut runtime = Self { world, vm, folder, is_over: false, again, unanswered, catching_up, has_warned: false };
+        let mut runtime = Self {
+            world,
+            vm,
+            folder: folder.to_owned(),
+            is_over: false,
+            again: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            untold: VecDeque::new(),
+            catching_up: VecDeque::new(),
+            has_warned: false,
+        };
         runtime.begin();
         Ok(runtime)
     }
@@ -84,7 +96,8 @@ impl Runtime {
 
     /// Whether what has happened is to be followed up, as soon as it is this instance's turn.
     pub(super) fn is_behind(&self) -> bool {
-        !self.again.is_empty() || !self.unanswered.is_empty() || !self.catching_up.is_empty()
+        let queues = [self.again.len(), self.unanswered.len(), self.untold.len(), self.catching_up.len()];
+        queues.iter().any(|waiting| *waiting > 0)
     }
 
     /// Does what is due, until it `is_late`: then the rest stays due.
@@ -101,6 +114,8 @@ impl Runtime {
     fn do_next_due(&mut self, now: Instant) -> bool {
         if let Some((token, _)) = self.vm.state.next_asked().filter(|(_, until)| *until <= now) {
             self.answered(token, Err(vec![call_failed("The client did not answer in time.")]));
+        } else if let Some((handler, failure)) = self.untold.pop_front() {
+            self.tell_of(&handler, &failure);
         } else if let Some(token) = self.unanswered.pop_front() {
             self.give_up_answer(token);
         } else if let Some(number) = self.again.pop_front() {
@@ -113,7 +128,11 @@ impl Runtime {
             match fired {
                 Some(Fired::Wake) => self.wake(token, MultiValue::new()),
                 Some(Fired::Call { function, arguments }) => {
-                    let progress = self.vm.start(Purpose::Timer(token), &function, arguments);
+                    let purpose = Purpose::Timer(token);
+                    let progress = match unpacked(arguments) {
+                        Ok(arguments) => self.vm.start(purpose, &function, arguments),
+                        Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
+                    };
                     self.go_on(progress);
                 }
                 None => (),
@@ -283,7 +302,7 @@ impl Runtime {
                 self.refuse(member);
             }
         }
-        self.release(member);
+        self.release(member, HANDLERS_AT_ONCE);
     }
 
     fn refuse(&self, member: &Member) {
@@ -314,6 +333,15 @@ impl Runtime {
         if handler == "onStatus" {
             return;
         }
+        if self.world.handlers() <= HANDLERS_AT_ONCE {
+            self.tell_of(handler, failure);
+        } else if self.untold.len() < MAX_UNTOLD {
+            self.untold.push_back((handler.to_owned(), failure.clone()));
+        }
+    }
+
+    /// Tells the script of an error.
+    fn tell_of(&mut self, handler: &str, failure: &Failure) {
         let info = self.vm.lua.create_table_from([
             ("level", "error".to_owned()),
             ("code", "Application.Script.Error".to_owned()),
@@ -352,7 +380,10 @@ impl Runtime {
             if released.is_empty() {
                 break;
             }
-            released.iter().for_each(|member| self.release(member));
+            let mut left = HANDLERS_AT_ONCE;
+            for member in &released {
+                left -= self.release(member, left);
+            }
         }
         if self.world.is_ending.get() && !self.is_over {
             self.stop("shutdown", "NetConnection.Connect.AppShutdown");

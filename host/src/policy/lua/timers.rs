@@ -22,7 +22,8 @@ pub(super) enum Timer {
     /// A function is called.
     Call {
         function: Function,
-        arguments: MultiValue,
+        /// What it is called with, as `table.pack` has it.
+        arguments: Option<Table>,
         /// Again after so long.
         every: Option<Duration>,
         /// Whether the last call still waits for something: the next is then left out.
@@ -96,7 +97,14 @@ impl Timers {
 /// What a timer does now.
 pub(super) enum Fired {
     Wake,
-    Call { function: Function, arguments: MultiValue },
+    Call { function: Function, arguments: Option<Table> },
+}
+
+/// The values of a table that `table.pack` has made.
+pub(super) fn unpacked(table: Option<Table>) -> Result<MultiValue> {
+    let Some(table) = table else { return Ok(MultiValue::new()) };
+    let count: i64 = table.raw_get("n")?;
+    (1..=count).map(|index| table.raw_get::<Value>(index)).collect()
 }
 
 /// Reads a time in milliseconds.
@@ -122,7 +130,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     let shared = Rc::clone(state);
     native.raw_set(
         "timer",
-        lua.create_function(move |_, (again, function, time, arguments): (bool, Value, Value, MultiValue)| {
+        lua.create_function(move |_, (again, function, time, arguments): (bool, Value, Value, Option<Table>)| {
             let Value::Function(function) = function else {
                 return Err(mlua::Error::runtime(format!("a timer calls a function, not a {}", function.type_name())));
             };

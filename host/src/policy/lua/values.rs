@@ -137,51 +137,6 @@ pub(super) fn plain(lua: &Lua, marks: &Marks, value: &Value) -> Result<Lv> {
     inner_to_lua(lua, marks, Value::Array(items))
 }
 
-/// About how many bytes a value takes.
-pub(super) fn size(value: &Value) -> usize {
-    let mut size = 0;
-    let _ = walk(value, &mut |bytes| {
-        size += std::mem::size_of::<Value>() + bytes;
-        Ok(())
-    });
-    size
-}
-
-/// Tells `each` of a value and of all that is in it: of how many bytes of text, names or numbers each has besides its parts.
-fn walk(value: &Value, each: &mut dyn FnMut(usize) -> Result<()>) -> Result<()> {
-    let names = |named: &[(String, Value)]| named.iter().map(|(name, _)| name.len()).sum::<usize>();
-    match value {
-        Value::Undefined | Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => each(0),
-        Value::Date { .. } => each(0),
-        Value::String(text) | Value::XmlDocument(text) | Value::Xml(text) => each(text.len()),
-        Value::ByteArray(bytes) => each(bytes.len()),
-        Value::Object(object) => {
-            each(object.class.len() + names(&object.properties))?;
-            object.properties.iter().try_for_each(|(_, value)| walk(value, each))
-        }
-        Value::Array(items) | Value::Vector(Vector::Object { items, .. }) => {
-            each(0)?;
-            items.iter().try_for_each(|item| walk(item, each))
-        }
-        Value::EcmaArray(array) => {
-            each(names(&array.named))?;
-            let named = array.named.iter().map(|(_, value)| value);
-            array.dense.iter().chain(named).try_for_each(|item| walk(item, each))
-        }
-        Value::Vector(Vector::Int { items, .. }) => each(items.len() * 4),
-        Value::Vector(Vector::Uint { items, .. }) => each(items.len() * 4),
-        Value::Vector(Vector::Double { items, .. }) => each(items.len() * 8),
-        Value::Dictionary { entries, .. } => {
-            each(0)?;
-            entries.iter().flat_map(|(key, value)| [key, value]).try_for_each(|item| walk(item, each))
-        }
-        Value::Externalized { class, body } => {
-            each(class.len())?;
-            walk(body, each)
-        }
-    }
-}
-
 /// A value for ActionScript.
 ///
 /// # Errors
@@ -251,7 +206,7 @@ impl<'a> Writer<'a> {
 
     /// Counts what is in a value that is about to be copied: one that stands in a table a thousand times is as large as a thousand.
     fn charge(&mut self, value: &Value) -> Result<()> {
-        walk(value, &mut |bytes| {
+        value.walk(&mut |bytes| {
             self.count()?;
             self.take(bytes)
         })

@@ -54,6 +54,8 @@ pub(super) struct World {
     mark: Box<dyn Fn()>,
     /// Whether the handler that begins next is marked already.
     is_marked: Cell<bool>,
+    /// How many handlers have begun since then.
+    handlers: Cell<usize>,
 }
 
 impl World {
@@ -86,6 +88,7 @@ impl World {
             memory: Memory::default(),
             mark: Box::new(|| ()),
             is_marked: Cell::new(false),
+            handlers: Cell::new(0),
         }
     }
 
@@ -103,13 +106,20 @@ impl World {
     pub(super) fn begin(&self, now: Instant) {
         self.now.set(now);
         self.is_marked.set(true);
+        self.handlers.set(0);
     }
 
     /// A handler begins or goes on: each has its time, however many run in a row.
     pub(super) fn handler_begins(&self) {
+        self.handlers.set(self.handlers.get() + 1);
         if !self.is_marked.replace(false) {
             (self.mark)();
         }
+    }
+
+    /// How many handlers have begun or gone on since the thread turned to the instance.
+    pub(super) fn handlers(&self) -> usize {
+        self.handlers.get()
     }
 
     pub(super) fn settings(&self) -> Arc<Application> {

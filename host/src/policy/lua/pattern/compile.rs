@@ -4,7 +4,7 @@ use super::byte_set::ByteSet;
 use super::{MAX_CAPTURES, PatternError};
 
 /// A pattern.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pattern {
     /// Whether it begins with `^`.
     pub(super) anchored: bool,

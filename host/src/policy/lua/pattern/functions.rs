@@ -6,19 +6,19 @@ use std::rc::Rc;
 use mlua::{Function, Lua, LuaString, MultiValue, Result, Table, Value};
 
 use super::super::limits::Budget;
-use super::{Capture, Match, Matcher, Meter, Pattern, PatternError, replace};
+use super::{Bounds, Capture, Counted, Match, Matcher, Meter, PatternError, replace};
 
 /// Puts the functions into the table `string`, in the place of Lua's own.
-pub(in super::super) fn register(lua: &Lua, string: &Table, budget: &Rc<Budget>) -> Result<()> {
+pub(in super::super) fn register(lua: &Lua, string: &Table, bounds: &Bounds) -> Result<()> {
     for (name, is_find) in [("find", true), ("match", false)] {
-        let budget = Rc::clone(budget);
+        let bounds = bounds.clone();
         let function =
-            lua.create_function(move |lua, arguments: FindArguments| find(lua, &budget, &arguments, is_find))?;
+            lua.create_function(move |lua, arguments: FindArguments| find(lua, &bounds, &arguments, is_find))?;
         string.raw_set(name, function)?;
     }
-    let shared = Rc::clone(budget);
+    let shared = bounds.clone();
     string.raw_set("gmatch", lua.create_function(move |lua, arguments| gmatch(lua, &shared, arguments))?)?;
-    replace::register(lua, string, budget)
+    replace::register(lua, string, bounds)
 }
 
 type FindArguments = (LuaString, LuaString, Option<i64>, Option<bool>);
@@ -40,7 +40,8 @@ pub(super) fn failed(budget: &Budget, error: PatternError) -> mlua::Error {
     }
 }
 
-fn find(lua: &Lua, budget: &Budget, arguments: &FindArguments, is_find: bool) -> Result<MultiValue> {
+fn find(lua: &Lua, bounds: &Bounds, arguments: &FindArguments, is_find: bool) -> Result<MultiValue> {
+    let budget = &bounds.budget;
     let (subject, pattern, init, plain) = arguments;
     let (subject, pattern) = (&*subject.as_bytes(), &*pattern.as_bytes());
     let nothing = || MultiValue::from_iter([Value::Nil]);
@@ -54,8 +55,8 @@ fn find(lua: &Lua, budget: &Budget, arguments: &FindArguments, is_find: bool) ->
             MultiValue::from_iter([Value::Integer(at as i64 + 1), Value::Integer((at + pattern.len()) as i64)])
         }));
     }
-    let pattern = Pattern::new(pattern, true).map_err(mlua::Error::runtime)?;
-    let found = Matcher::new(subject, &pattern, meter).find(from).map_err(|error| failed(budget, error))?;
+    let compiled = Counted::new(lua, bounds, pattern, true)?;
+    let found = Matcher::new(subject, &compiled.pattern, meter).find(from).map_err(|error| failed(budget, error))?;
     let Some(found) = found else { return Ok(nothing()) };
     let mut results = MultiValue::new();
     if is_find {
@@ -144,13 +145,13 @@ impl Cursor {
     }
 }
 
-fn gmatch(lua: &Lua, budget: &Rc<Budget>, arguments: (LuaString, LuaString, Option<i64>)) -> Result<Function> {
+fn gmatch(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Option<i64>)) -> Result<Function> {
     let (subject, pattern, init) = arguments;
     // As in Lua, ^ is no anchor here.
-    let pattern = Pattern::new(&pattern.as_bytes(), false).map_err(mlua::Error::runtime)?;
+    let pattern = Counted::new(lua, bounds, &pattern.as_bytes(), false)?;
     let len = subject.as_bytes().len();
     let cursor = Cursor::new(start(init, len).unwrap_or(len + 1), u64::MAX);
-    one_by_one(lua, budget, (subject, pattern, cursor), |lua, subject, found| {
+    one_by_one(lua, &bounds.budget, (subject, pattern, cursor), |lua, subject, found| {
         let mut results = MultiValue::new();
         push_captures(lua, subject, found, true, &mut results)?;
         Ok(results)
@@ -161,7 +162,7 @@ fn gmatch(lua: &Lua, budget: &Rc<Budget>, arguments: (LuaString, LuaString, Opti
 pub(super) fn one_by_one(
     lua: &Lua,
     budget: &Rc<Budget>,
-    (subject, pattern, cursor): (LuaString, Pattern, Cursor),
+    (subject, pattern, cursor): (LuaString, Counted, Cursor),
     results: impl Fn(&Lua, &[u8], &Match) -> Result<MultiValue> + 'static,
 ) -> Result<Function> {
     let cursor = RefCell::new(cursor);
@@ -169,7 +170,7 @@ pub(super) fn one_by_one(
     lua.create_function(move |lua, ()| {
         let subject = &*subject.as_bytes();
         let is_expired = || budget.is_over();
-        let mut matcher = Matcher::new(subject, &pattern, Meter::new(subject.len(), &is_expired));
+        let mut matcher = Matcher::new(subject, &pattern.pattern, Meter::new(subject.len(), &is_expired));
         match cursor.borrow_mut().next(&mut matcher).map_err(|error| failed(&budget, error))? {
             Some(found) => results(lua, subject, &found),
             None => Ok(MultiValue::from_iter([Value::Nil])),

@@ -15,7 +15,13 @@ mod tests;
 
 pub(super) use functions::register;
 
-use compile::Pattern;
+use std::rc::Rc;
+
+use mlua::Lua;
+
+use super::limits::Budget;
+use super::opaque::Held;
+use compile::{Item, Pattern};
 use matcher::{Capture, Match, Matcher};
 
 /// The most captures of a pattern, as in Lua.
@@ -33,6 +39,40 @@ enum PatternError {
     /// The handler's time is over.
     #[error("out of time")]
     Expired,
+}
+
+/// What a script may use.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    pub(super) budget: Rc<Budget>,
+    pub(super) held: Rc<Held>,
+}
+
+/// A pattern whose memory counts as the script's.
+struct Counted {
+    pattern: Pattern,
+    bytes: usize,
+    held: Rc<Held>,
+}
+
+impl Counted {
+    /// Takes a pattern apart. `anchors` says whether `^` at the beginning is an anchor.
+    fn new(lua: &Lua, bounds: &Bounds, text: &[u8], anchors: bool) -> mlua::Result<Self> {
+        // An item takes a byte of the text at least.
+        let bytes = text.len().saturating_mul(size_of::<Item>());
+        let held = Rc::clone(&bounds.held);
+        held.take(lua, bytes)?;
+        // From here on it gives back what it has taken.
+        let mut counted = Self { pattern: Pattern::default(), bytes, held };
+        counted.pattern = Pattern::new(text, anchors).map_err(mlua::Error::runtime)?;
+        Ok(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.held.give_back(self.bytes);
+    }
 }
 
 /// Counts the steps of a match.

@@ -3,19 +3,17 @@
 //! What a script gives to be called for each match is called from Lua: a handler whose time is over could not be left in a
 //! function that Rust has called.
 
-use std::rc::Rc;
-
 use mlua::{Function, Lua, LuaString, MultiValue, Result, Table, Value};
 
 use super::super::limits::Budget;
 use super::functions::{Cursor, capture, failed, one_by_one, push_captures};
-use super::{Capture, Match, Matcher, Meter, Pattern};
+use super::{Bounds, Capture, Counted, Match, Matcher, Meter};
 
 /// Puts the function into the table `string`, in the place of Lua's own.
-pub(super) fn register(lua: &Lua, string: &Table, budget: &Rc<Budget>) -> Result<()> {
-    let shared = Rc::clone(budget);
+pub(super) fn register(lua: &Lua, string: &Table, bounds: &Bounds) -> Result<()> {
+    let shared = bounds.clone();
     string.raw_set("gsub", lua.create_function(move |lua, arguments| gsub(lua, &shared, arguments))?)?;
-    let shared = Rc::clone(budget);
+    let shared = bounds.clone();
     let matches = lua.create_function(move |lua, arguments| matches(lua, &shared, arguments))?;
     lua.load(include_str!("gsub.lua")).set_name("=introd").call((string, matches))
 }
@@ -26,10 +24,10 @@ fn most(most: Option<i64>) -> u64 {
 }
 
 /// A function that gives where the next match begins and ends, and its captures.
-fn matches(lua: &Lua, budget: &Rc<Budget>, arguments: (LuaString, LuaString, Option<i64>)) -> Result<Function> {
+fn matches(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Option<i64>)) -> Result<Function> {
     let (subject, pattern, wanted) = arguments;
-    let pattern = Pattern::new(&pattern.as_bytes(), true).map_err(mlua::Error::runtime)?;
-    one_by_one(lua, budget, (subject, pattern, Cursor::new(0, most(wanted))), |lua, subject, found| {
+    let pattern = Counted::new(lua, bounds, &pattern.as_bytes(), true)?;
+    one_by_one(lua, &bounds.budget, (subject, pattern, Cursor::new(0, most(wanted))), |lua, subject, found| {
         let place = [Value::Integer(found.start as i64 + 1), Value::Integer(found.end as i64)];
         let mut results = MultiValue::from_iter(place);
         push_captures(lua, subject, found, true, &mut results)?;
@@ -38,10 +36,11 @@ fn matches(lua: &Lua, budget: &Rc<Budget>, arguments: (LuaString, LuaString, Opt
 }
 
 /// The function for a text or a table without metamethods.
-fn gsub(lua: &Lua, budget: &Budget, arguments: (LuaString, LuaString, Value, Option<i64>)) -> Result<(LuaString, i64)> {
+fn gsub(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Value, Option<i64>)) -> Result<(LuaString, i64)> {
+    let budget = &bounds.budget;
     let (subject, pattern, replacement, wanted) = arguments;
     let subject = &*subject.as_bytes();
-    let pattern = Pattern::new(&pattern.as_bytes(), true).map_err(mlua::Error::runtime)?;
+    let pattern = Counted::new(lua, bounds, &pattern.as_bytes(), true)?;
     let replacement = match replacement {
         Value::Integer(_) | Value::Number(_) => lua.coerce_string(replacement)?.map_or(Value::Nil, Value::String),
         other => other,
@@ -53,7 +52,7 @@ fn gsub(lua: &Lua, budget: &Budget, arguments: (LuaString, LuaString, Value, Opt
         )));
     }
     let is_expired = || budget.is_over();
-    let mut matcher = Matcher::new(subject, &pattern, Meter::new(subject.len(), &is_expired));
+    let mut matcher = Matcher::new(subject, &pattern.pattern, Meter::new(subject.len(), &is_expired));
     let mut cursor = Cursor::new(0, most(wanted));
     let (mut out, mut at, mut count) = (Vec::new(), 0, 0);
     while let Some(found) = cursor.next(&mut matcher).map_err(|error| failed(budget, error))? {

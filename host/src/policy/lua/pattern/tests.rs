@@ -5,9 +5,9 @@ use super::*;
 /// Lua's own functions beside ours, in one machine: whatever a pattern means to the one it must mean to the other.
 fn machine() -> Lua {
     let lua = Lua::new();
-    let budget = std::rc::Rc::new(super::super::limits::Budget::new(None, 1 << 20));
+    let bounds = Bounds { budget: Rc::new(Budget::new(None, 1 << 20)), held: Rc::new(Held::new(16 << 20)) };
     lua.load("theirs = {} for name, f in pairs(string) do theirs[name] = f end").exec().unwrap();
-    register(&lua, &lua.globals().get("string").unwrap(), &budget).unwrap();
+    register(&lua, &lua.globals().get("string").unwrap(), &bounds).unwrap();
     lua.load(
         "function same(name, ...)
             local ours, own = table.pack(pcall(string[name], ...)), table.pack(pcall(theirs[name], ...))

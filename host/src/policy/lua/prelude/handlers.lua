@@ -2,10 +2,10 @@
 -- the other and before the script; `native` holds what the host and the parts before give.
 local native, application, Client, methods, WAIT, CLOSE = ...
 
-local error, pcall, setmetatable, type, xpcall = error, pcall, setmetatable, type, xpcall
+local error, rawequal, setmetatable, type, xpcall = error, rawequal, setmetatable, type, xpcall
 local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error
 local status = coroutine.status
-local create, running = coroutine.create, coroutine.running
+local create, running, select = coroutine.create, coroutine.running, select
 local is_over = native.is_over
 
 -- Handlers ------------------------------------------------------------------------------------------------------------
@@ -19,7 +19,7 @@ native.serve = serve
 
 -- What is to end while it waits is unwound by an error that nothing catches.
 local function resumed(first, ...)
-    if first == CLOSE then error(CLOSE, 0) end
+    if rawequal(first, CLOSE) then error(CLOSE, 0) end
     return first, ...
 end
 
@@ -37,13 +37,18 @@ local function caught(ok, ...)
     if ok then return true, ... end
     if is_over() then native.raise_over() end
     local problem = ...
-    if problem == CLOSE then error(CLOSE, 0) end
+    if rawequal(problem, CLOSE) then error(CLOSE, 0) end
     if type(problem) == "userdata" then problem = wrap_error(problem) end
     return false, problem
 end
 
-_G.pcall = function(f, ...)
-    return caught(pcall(f, ...))
+-- Errors that the prelude's own lines raise are told with the script's line that led there.
+local placed = native.placed
+
+_G.pcall = function(...)
+    if select("#", ...) == 0 then error("bad argument #1 to 'pcall' (value expected)", 2) end
+    local f = ...
+    return caught(xpcall(f, placed, select(2, ...)))
 end
 
 -- The handler of the error runs after the function has been left: where Lua's own runs it, no limit could stop it.
@@ -53,7 +58,7 @@ local function handled(handler, ok, ...)
 end
 
 _G.xpcall = function(f, handler, ...)
-    return handled(handler, caught(pcall(f, ...)))
+    return handled(handler, caught(xpcall(f, placed, ...)))
 end
 
 -- Which coroutines are the script's own: a handler's has nobody to yield to.
@@ -64,7 +69,7 @@ local raised = setmetatable({}, { __mode = "k" })
 
 -- Coroutines of the script's own: a wait in one of them is a wait of the handler around it.
 local function passed(co, ok, first, ...)
-    if ok and first == WAIT then return passed(co, resume(co, yield(WAIT, ...))) end
+    if ok and rawequal(first, WAIT) then return passed(co, resume(co, yield(WAIT, ...))) end
     if ok then
         -- One whose time is over is left where it stands.
         if first == nil and is_over() then native.raise_over() end
@@ -87,8 +92,8 @@ function coroutine.create(f)
     if type(f) ~= "function" then return create(f) end
     -- Inside pcall, so that its variables are closed where the limits hold.
     local co = create(function(...)
-        if (...) == CLOSE then return end
-        return unwrapped(pcall(f, ...))
+        if rawequal((...), CLOSE) then return end
+        return unwrapped(xpcall(f, placed, ...))
     end)
     own[co] = true
     return co
@@ -111,10 +116,10 @@ function coroutine.close(co)
         return false, problem
     end
     if state ~= "suspended" then error("cannot close a " .. state .. " coroutine", 2) end
-    local ok, problem = pcall(passed, co, resume(co, CLOSE))
+    local ok, problem = xpcall(passed, placed, co, resume(co, CLOSE))
     raised[co] = nil
     if is_over() then native.raise_over() end
-    if ok or problem == CLOSE then return true end
+    if ok or rawequal(problem, CLOSE) then return true end
     return false, problem
 end
 

@@ -2,7 +2,7 @@
 local native, application, Client, methods = ...
 
 local error, next, rawset, select, tostring, type = error, next, rawset, select, tostring, type
-local setmetatable, unpack = native.plain.setmetatable, native.plain.unpack
+local setmetatable, pack, unpack = native.plain.setmetatable, table.pack, native.plain.unpack
 local wait, on_time = native.wait, native.on_time
 
 -- The host's functions --------------------------------------------------------------------------------------------------
@@ -19,8 +19,12 @@ end
 _G.print = trace
 
 _G.now = native.now
-_G.setInterval = function(...) return native.timer(true, ...) end
-_G.setTimeout = function(...) return native.timer(false, ...) end
+-- The arguments of a timer are kept in a table, whose memory counts.
+local function timer(again, f, milliseconds, ...)
+    return native.timer(again, f, milliseconds, select("#", ...) > 0 and pack(...) or nil)
+end
+_G.setInterval = function(...) return timer(true, ...) end
+_G.setTimeout = function(...) return timer(false, ...) end
 _G.clearInterval = native.clear_timer
 _G.clearTimeout = native.clear_timer
 _G.sleep = function(milliseconds) return wait(native.sleep(milliseconds)) end

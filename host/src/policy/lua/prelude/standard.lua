@@ -7,8 +7,10 @@ local error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable,
     error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable, tonumber, tostring, type
 local math_type, tointeger = math.type, math.tointeger
 local concat, insert, move, remove, unpack = table.concat, table.insert, table.move, table.remove, table.unpack
-local format, gmatch, repeated = string.format, string.gmatch, string.rep
+local format, gmatch, rep = string.format, string.gmatch, string.rep
 local is_over, metafield = native.is_over, native.metafield
+
+-- Lua's functions keep their names here: an error in one of them names it.
 
 -- The host's own parts have no use for what scripts find in their place.
 native.plain = { setmetatable = setmetatable, unpack = unpack }
@@ -27,6 +29,14 @@ native.on_time = on_time
 
 local function is_long(text)
     return type(text) == "string" and #text > LONG
+end
+
+-- A string or list of a size that the hook should know of, so that it looks at the clock more often.
+local LARGE = 1 << 20
+
+local function grown(text)
+    if #text > LARGE then native.note_growth() end
+    return text
 end
 
 local function within(from, to, name)
@@ -62,7 +72,8 @@ end
 
 _G.tostring = function(...)
     if select("#", ...) == 0 then wrong(1, "tostring", "value expected") end
-    return text_of((...))
+    -- No tail call, so that an error is told with the caller's line.
+    return (text_of((...)))
 end
 
 _G.tonumber = function(...)
@@ -92,24 +103,47 @@ function string.rep(text, count, separator)
     -- Nothing, a thousand million times, is still nothing, but takes its time.
     if text == "" and (separator == nil or separator == "") then return "" end
     on_time()
-    return repeated(text, count, separator)
+    return grown(rep(text, count, separator))
 end
 
-for _, name in next, { "upper", "lower", "reverse" } do
-    local f = string[name]
-    string[name] = function(text)
+do
+    local upper, lower, reverse = string.upper, string.lower, string.reverse
+    function string.upper(text)
         if is_long(text) then on_time() end
-        return f(text)
+        return upper(text)
+    end
+    function string.lower(text)
+        if is_long(text) then on_time() end
+        return lower(text)
+    end
+    function string.reverse(text)
+        if is_long(text) then on_time() end
+        return reverse(text)
     end
 end
 
-for library, names in next, { [string] = { "pack", "unpack" }, [utf8] = { "len", "offset", "codepoint" } } do
-    for _, name in next, names do
-        local f = library[name]
-        library[name] = function(...)
-            on_time()
-            return f(...)
-        end
+do
+    local pack, unpack = string.pack, string.unpack
+    local len, offset, codepoint = utf8.len, utf8.offset, utf8.codepoint
+    function string.pack(...)
+        on_time()
+        return pack(...)
+    end
+    function string.unpack(...)
+        on_time()
+        return unpack(...)
+    end
+    function utf8.len(...)
+        on_time()
+        return len(...)
+    end
+    function utf8.offset(...)
+        on_time()
+        return offset(...)
+    end
+    function utf8.codepoint(...)
+        on_time()
+        return codepoint(...)
     end
 end
 
@@ -157,6 +191,8 @@ local function number_of(value)
 end
 
 local texts = getmetatable("")
+-- C asks it for `__tostring` and more: what scripts get of it is a copy.
+texts.__metatable = { __index = string }
 for name, work in next, operators do
     texts[name] = function(a, b)
         local left, right = number_of(a), number_of(b)
@@ -196,8 +232,8 @@ function table.concat(list, separator, from, to)
     to = whole(to, plain and rawlen(list) or #list, 4, "concat")
     within(from, to, "table.concat")
     on_time()
-    if plain then return concat(list, separator, from, to) end
-    return concat(copied(list, from, to), separator, 1, to - from + 1)
+    if plain then return grown(concat(list, separator, from, to)) end
+    return grown(concat(copied(list, from, to), separator, 1, to - from + 1))
 end
 
 function table.insert(list, ...)
@@ -310,8 +346,9 @@ local function following(list, i)
 end
 
 _G.ipairs = function(...)
-    if select("#", ...) == 0 then wrong(1, "ipairs", "table expected, got no value") end
-    return following, (...), 0
+    local list = ...
+    if list == nil then wrong(1, "ipairs", "table expected, got " .. (select("#", ...) == 0 and "no value" or "nil")) end
+    return following, list, 0
 end
 
 -- What there is none of -------------------------------------------------------------------------------------------------

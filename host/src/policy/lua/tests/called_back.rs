@@ -29,6 +29,10 @@ const SPIES: &str = "
         meta['__' .. name] = function() note() return false end
     end
     local function spy() return setmetatable({}, meta) end
+    -- The metatable of strings cannot be given any of this.
+    for name, f in pairs(meta) do
+        if type(f) == 'function' and name ~= '__index' then pcall(rawset, getmetatable(''), name, f) end
+    end
     local function list() return setmetatable({ 'c', 'b', 'a' }, meta) end
     local function callback() note() return spy() end
 

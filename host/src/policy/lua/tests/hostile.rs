@@ -403,6 +403,96 @@ fn a_coroutine_that_its_time_has_ended_is_bounded_in_later_handlers_too() {
     }
 }
 
+/// What the host keeps for a script is the script's memory, and none of it is without a bound.
+#[test]
+fn what_the_host_keeps_for_a_script_is_bounded() {
+    for (what, code, expected) in [
+        ("a pattern", "string.find('x', ('a'):rep(4e6) .. '.')", "not enough memory"),
+        (
+            "patterns in use",
+            "local all = {} for i = 1, 1000 do all[i] = string.gmatch('x', ('a'):rep(1e5) .. '.') end",
+            "not enough memory",
+        ),
+        ("the name of a method", "application.broadcastMsg(('x'):rep(2000))", "at most 1024 bytes"),
+        (
+            "arguments of timers",
+            "local t = {} for i = 1, 1e5 do t[i] = i end
+            for i = 1, 1000 do setTimeout(print, 1e6, table.unpack(t)) end",
+            "not enough memory",
+        ),
+    ] {
+        let main = format!("function application.onPeerLookup(event)\n{code}\nend");
+        let mut scene = scene_with(&main, |settings| {
+            settings.script.memory = 48 << 20;
+            settings.script.time = Some(Duration::from_secs(10));
+        });
+        scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
+        let failures = scene.failures();
+        assert!(matches!(&failures[..], [(.., text)] if text.contains(expected)), "{what}: {failures:?}");
+        // What nobody has any more is not counted any more.
+        scene.stage.runtime.vm.lua.gc_collect().unwrap();
+        assert_eq!(scene.stage.runtime.vm.state.marks.held.bytes(), 0, "{what}");
+    }
+}
+
+/// The marks of the prelude's own do not come to scripts: with them one could pretend to wait, or to be ended.
+#[test]
+fn no_comparison_hands_out_the_marks_of_the_prelude() {
+    let main = "
+        local seen = {}
+        local spy = setmetatable({}, { __eq = function(a, b) seen[#seen + 1] = { a, b } return false end })
+        function application.onConnect()
+            pcall(error, spy)
+            xpcall(error, print, spy)
+            local co = coroutine.wrap(function() coroutine.yield(spy) return spy end)
+            co(spy) co(spy)
+            coroutine.close(coroutine.create(function() error(spy) end))
+            local failing = coroutine.create(function() coroutine.yield() error(spy) end)
+            coroutine.resume(failing) coroutine.resume(failing, spy) coroutine.close(failing)
+            trace(#seen)
+        end";
+    let mut scene = scene(main);
+    scene.stage.connect(|_| ());
+    assert_eq!(scene.traces().last().map(String::as_str), Some("0"));
+}
+
+#[test]
+fn scripts_get_a_copy_of_the_metatable_of_strings() {
+    let main = "
+        local meta = getmetatable('')
+        assert(meta.__index == string and not pcall(setmetatable, '', {}))
+        for _, name in ipairs { '__tostring', '__index', '__add', '__name' } do meta[name] = function() error('reached') end end
+        trace(tostring('x'), ('x'):upper(), '1' + 1, string.format('%s', 'x'))";
+    assert_eq!(scene(main).traces(), ["x X 2 x"]);
+}
+
+/// Whatever follows from one event, it is not more than a few handlers in one turn.
+#[test]
+fn errors_are_told_in_later_turns_when_they_are_many() {
+    let main = "
+        local told = 0
+        function application.onStatus() told = told + 1 end
+        function application.onConnect(client)
+            application.acceptConnection(client)
+            for i = 1, 20 do client:call('x', function() error('deliberate') end) end
+        end
+        function application.onPeerLookup(event) trace(told) end";
+    let mut scene = scene(main);
+    let client = scene.stage.connect(|_| ());
+    let at = scene.stage.runtime.world.now.get();
+    scene.stage.runtime.handle(at, crate::apps::message::AppEvent::Disconnect { client });
+    assert!(scene.stage.runtime.is_behind());
+    assert!(scene.stage.runtime.world.handlers() <= 8);
+    scene.advance(0);
+    scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
+    let told: Vec<_> = scene
+        .journal()
+        .into_iter()
+        .filter_map(|entry| if let Entry::Trace(line) = entry { Some(line) } else { None })
+        .collect();
+    assert_eq!(told, ["20"]);
+}
+
 /// A reload ends all handlers that wait, and all that comes for the thread waits for that.
 #[test]
 fn handlers_that_end_together_have_the_time_of_one_to_close_their_variables() {

@@ -90,6 +90,34 @@ fn what_is_much_while_on_connect_waits_comes_in_turns_and_in_its_order() {
     assert_eq!(scene.stage.runtime.next_timeout(), None);
 }
 
+/// One handler that lets in many clients, to each of whom something has happened, is not followed by all that in its turn.
+#[test]
+fn what_happened_to_many_clients_that_are_let_in_together_comes_in_turns() {
+    let mut scene = scene(&format!(
+        "{TELL} local waiting = {{}}
+        function application.onConnect(client, name)
+            client.name = name waiting[#waiting + 1] = client
+            sleep(1000)
+        end
+        function application.onAppStart()
+            setTimeout(function() for _, client in ipairs(waiting) do application.acceptConnection(client) end end, 500)
+        end"
+    ));
+    let clients: Vec<_> = (0..10)
+        .map(|number: u32| {
+            scene.stage.connect(|info| info.request.arguments = vec![number.to_string().as_str().into()])
+        })
+        .collect();
+    for client in clients {
+        scene.stage.tell(AppEvent::FarAddressChange { client, address: "192.0.2.9:9".parse().unwrap() });
+    }
+    let at = scene.stage.runtime.world.now.get() + Duration::from_millis(500);
+    scene.stage.runtime.handle_timeout(at, || true);
+    assert_eq!(scene.traces().len(), 4);
+    scene.advance(500);
+    assert_eq!(scene.traces().len(), 6);
+}
+
 #[test]
 fn of_a_client_that_leaves_before_it_is_let_in_only_its_end_is_heard() {
     let mut scene = scene(&format!(

@@ -185,6 +185,51 @@ fn standard_functions_give_what_luas_own_give() {
     assert!(different.is_empty(), "{different:#?}");
 }
 
+/// An error in a function that stands in the place of one of Lua's own is told with the script's line, as Lua's own would be.
+#[test]
+fn errors_in_standard_functions_name_the_line_of_the_script() {
+    for code in [
+        "string.rep()",
+        "string.upper()",
+        "ipairs(nil)",
+        "table.insert({}, 5, 1)",
+        "table.concat({ {} })",
+        "table.concat('x')",
+        "table.unpack({}, 1, 1e8)",
+        "('%d'):format('x')",
+        "math.max(nil, 1)",
+        "table.sort({ 1, 'x', {} })",
+        "tonumber('1', 99)",
+        "tostring()",
+        "tostring(setmetatable({}, { __tostring = function() return {} end }))",
+        "setmetatable(1, {})",
+        "string.gsub('x', 'x', function() return {} end)",
+        "('x'):gsub('(', print)",
+        "utf8.len('x', 5)",
+        "pcall()",
+        "error('x')",
+    ] {
+        // On the third line, and not in a tail call.
+        let main = format!(
+            "function application.onConnect()\n local ok, problem = pcall(function()\n local x = {code}\n return x end) trace(problem) end"
+        );
+        let mut scene = scene(&main);
+        scene.stage.connect(|_| ());
+        let traces = scene.traces();
+        assert!(matches!(&traces[..], [line] if line.starts_with("main.lua:3: ")), "{code}: {traces:?}");
+        assert!(!traces[0].contains("introd"), "{code}: {traces:?}");
+    }
+    for code in ["local x = '1' // 0", "local x = 'x' + 1", "local x = string.rep({})"] {
+        let mut scene = scene(&format!("function application.onConnect()\n\n {code}\nend"));
+        scene.stage.connect(|_| ());
+        let failures = scene.failures();
+        assert!(
+            matches!(&failures[..], [(_, file, 3, text)] if file == "main.lua" && text.starts_with("main.lua:3: ") && !text.contains("introd")),
+            "{code}: {failures:?}"
+        );
+    }
+}
+
 #[test]
 fn a_replacement_can_wait() {
     let main = "function application.onConnect()

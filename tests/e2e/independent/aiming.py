@@ -1,41 +1,15 @@
 """A client tries to have others, and the server, send packets to victims of its choice: it reports their addresses as its own, again
 and again; and it asks for one peer from many addresses, so that the server forwards all those hellos to that peer."""
 import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.environ["INTROD_CASES"])
-from rtmfp import DEF, Client, chunk, opt, seal, vlu
+from stage import Server, connected, find, hellos
+from rtmfp import DEF, chunk, opt, seal, vlu
 
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def find(asker, target):
-    for _ in range(20):
-        redirect = asker.lookup(target.id, timeout=0.5)
-        if redirect:
-            return redirect
-    raise AssertionError("not found")
-
-
-port = free_port()
-process = subprocess.Popen(
-    [os.environ["INTROD"], "run", "--listen", f"127.0.0.1:{port}"],
-    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-)
+server = Server()
 try:
-    assert "listens" in process.stdout.readline()
-    server, uri = ("127.0.0.1", port), f"rtmfp://127.0.0.1:{port}/any/room"
-    asker, attacker = Client(), Client()
-    for client in (asker, attacker):
-        assert client.connect(server, uri)[2] == "_result"
+    asker, attacker = connected(server), connected(server)
 
     # Sixteen ports of a victim, and then sixteen victims. What is private is the attacker's own affair.
     reported = [f"198.51.100.9:{number}" for number in range(1, 17)]
@@ -69,8 +43,7 @@ try:
     assert ("192.168.7.7", 50300) in [address[:2] for address in redirect], ("the last one counts", redirect)
 
     # A flood of lookups for one peer, from many addresses.
-    target = Client()
-    assert target.connect(server, uri)[2] == "_result"
+    target = connected(server)
     target.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sources = []
     for _ in range(200):
@@ -81,18 +54,17 @@ try:
     while time.time() < began + 2:
         for source in sources:
             body = b"\x0b\0\0" + chunk(0x30, vlu(len(epd)) + epd + os.urandom(16))
-            source.sendto(seal(0, DEF, body), server)
+            source.sendto(seal(0, DEF, body), server.address)
             sent += 1
         target.pump(0.02)
     target.pump(1)
     elapsed = time.time() - began
-    forwarded = sum(1 for event in target.events if event[1] == "fihello")
+    forwarded = len(hellos(target))
     print(f"hellos for one peer: {sent} in {elapsed:.1f} s, forwarded: {forwarded}")
     assert 1 <= forwarded <= 64 + 20 * elapsed + 1
     # Who looks for it is told where it is, all the same.
     assert find(asker, target)
     print("aimed at nobody")
 finally:
-    process.send_signal(signal.SIGTERM)
-    status = process.wait(30)
+    status = server.stop(30)
 assert status == 0, status

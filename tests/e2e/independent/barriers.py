@@ -4,24 +4,16 @@ may, and goes on sending. Another one connects and looks a peer up all the while
 The times are printed, before the attack and during it; INTROD names the program, so that two of them can be compared."""
 import os
 import signal
-import socket
 import struct
-import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.environ["INTROD_CASES"])
-from rtmfp import Client, chunk, opt, vlu
+from stage import Server, connected, find
+from rtmfp import chunk, vlu
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 4
 ATTACKERS = int(sys.argv[2]) if len(sys.argv) > 2 else 1
 FLOWS = 56
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def sync(number, count):
@@ -31,9 +23,8 @@ def sync(number, count):
 class Attacker:
     """Some 300 kB in a second: barriers, packed into packets, on flows that wait."""
 
-    def __init__(self, server, uri):
-        self.client = Client()
-        assert self.client.connect(server, uri)[2] == "_result"
+    def __init__(self, server):
+        self.client = connected(server)
         control = [flow for flow, state in self.client.flows_in.items() if state[1][:2] == b"TC"][0]
         self.flows = {}
         for flow in range(10, 10 + FLOWS):
@@ -59,23 +50,17 @@ class Attacker:
         self.sent += len(body)
 
 
-def measure(server, uri, target, seconds, between):
+def measure(server, target, seconds, between):
     """The times of connects and lookups for so long."""
     connects, lookups = [], []
     end = time.time() + seconds
     while time.time() < end:
         began = time.time()
-        prober = Client()
-        answer = prober.connect(server, uri, timeout=20, peerinfo=None)
-        assert answer and answer[2] == "_result", answer
+        prober = connected(server, timeout=20, peerinfo=None)
         connects.append(time.time() - began)
         between()
-        began, redirect = time.time(), []
-        for _ in range(20):
-            redirect = prober.lookup(target.id, timeout=0.5)
-            if redirect:
-                break
-        assert redirect, "the peer is not found while others attack"
+        began = time.time()
+        find(prober, target)
         lookups.append(time.time() - began)
         prober.close()
         between()
@@ -87,18 +72,11 @@ def told(what, times):
     return f"{what}: {len(times)}, p50 {times[len(times) // 2]:.0f} ms, most {times[-1]:.0f} ms"
 
 
-port = free_port()
-process = subprocess.Popen(
-    [os.environ["INTROD"], "run", "--listen", f"127.0.0.1:{port}", "--workers", "1"],
-    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-)
+server = Server("--workers", "1")
 children = []
 try:
-    assert "listens" in process.stdout.readline()
-    server, uri = ("127.0.0.1", port), f"rtmfp://127.0.0.1:{port}/any/room"
-    target = Client()
-    assert target.connect(server, uri)[2] == "_result"
-    before = measure(server, uri, target, SECONDS / 2, lambda: target.pump(0.01))
+    target = connected(server)
+    before = measure(server, target, SECONDS / 2, lambda: target.pump(0.01))
     for _ in range(ATTACKERS):
         child = os.fork()
         if child != 0:
@@ -106,7 +84,7 @@ try:
             continue
         # A process of its own, so that it goes on while the prober waits.
         try:
-            attacker = Attacker(server, uri)
+            attacker = Attacker(server)
             while not attacker.client.closed:
                 for _ in range(4):
                     attacker.packet()
@@ -114,7 +92,7 @@ try:
         finally:
             os._exit(0)
     time.sleep(0.7)
-    during = measure(server, uri, target, SECONDS, lambda: target.pump(0.01))
+    during = measure(server, target, SECONDS, lambda: target.pump(0.01))
     for name, (connects, lookups) in (("before", before), ("during", during)):
         print(name, "the attack:", told("connects", connects) + ";", told("lookups", lookups))
     print("served")
@@ -122,10 +100,5 @@ finally:
     for child in children:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    process.send_signal(signal.SIGTERM)
-    try:
-        status = process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        status = "killed: it did not stop"
+    status = server.stop(30)
 assert status == 0, status

@@ -8,15 +8,10 @@ Without --instances and --memory the configuration says nothing of them: the def
 """
 import argparse
 import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.environ["INTROD_CASES"])
+from stage import DEADLINE, REDIRECTING, Server, root, write
 from rtmfp import Client, chunk, cmd, opt, vlu
 
 parser = argparse.ArgumentParser()
@@ -29,27 +24,7 @@ parser.add_argument("--threads", type=int, default=8)
 arguments = parser.parse_args()
 
 ATTACKER, VICTIM = "127.0.0.1", "127.0.0.2"
-# An upper bound for what takes a second or two: machines are slow at times.
-DEADLINE = 60
 CLUB = f"ballast = {{}} for i = 1, {arguments.ballast} do ballast[i] = {{ i }} end"
-QUICK = """
-function application.onPeerLookup(event)
-    local client = application.clients[event.targetPeerID]
-    if client then application.sendPeerRedirect({ client.farAddress }, event) end
-end
-"""
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
 
 
 def element(name, value):
@@ -59,7 +34,7 @@ def element(name, value):
 def enter(path, ip):
     """A client, and the description with which it was refused, if it was."""
     client = Client(bind=(ip, 0))
-    client.open(address, f"rtmfp://127.0.0.1:{port}/{path}", timeout=DEADLINE)
+    client.open(server.address, server.uri + path, timeout=DEADLINE)
     about = {"app": path, "tcUrl": client.uri, "flashVer": "WIN 51,1,1,0", "objectEncoding": 0.0}
     client.data(2, cmd("connect", 1, about), b"TC\x04\x00")
     end = time.time() + DEADLINE
@@ -93,7 +68,7 @@ def lookup(asker, target):
 
 
 def rss():
-    with open(f"/proc/{server.pid}/status") as status:
+    with open(f"/proc/{server.process.pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 
 
@@ -152,75 +127,69 @@ def stay(clients):
         client.pump(0)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    port = free_port()
-    address = ("127.0.0.1", port)
-    conf = os.path.join(folder, "conf")
-    write(os.path.join(conf, "Server.xml"), "<Root><Server><ResourceLimits>"
-          + element("MaxScriptMemory", arguments.memory) + "</ResourceLimits></Server></Root>")
-    write(os.path.join(conf, "_defaultRoot_", "_defaultVHost_", "Vhost.xml"),
-          f"<VirtualHost><AppsDir>{folder}/apps</AppsDir><ResourceLimits>"
-          + element("MaxAppInstancesPerAddress", arguments.instances) + "</ResourceLimits></VirtualHost>")
-    write(os.path.join(folder, "apps", "club", "main.lua"), CLUB)
-    write(os.path.join(folder, "apps", "quick", "main.lua"), QUICK)
-    write(os.path.join(folder, "apps", "quick", "Application.xml"),
-          '<Application><RTMFP><PeerLookupEvents mode="All"/></RTMFP></Application>')
-    with open(os.path.join(folder, "log"), "wb") as log:
-        server = subprocess.Popen([os.environ["INTROD"], "run", "--conf", conf, "--listen", f"127.0.0.1:{port}"],
-                                  stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        while "stop it with" not in server.stdout.readline():
-            assert server.poll() is None, open(os.path.join(folder, "log")).read()
-        victim = Victim()
-        before = victim.probe("before")
+write(
+    root / "conf/Server.xml",
+    f"<Root><Server><ResourceLimits>{element('MaxScriptMemory', arguments.memory)}</ResourceLimits></Server></Root>",
+)
+write(
+    root / "conf/_defaultRoot_/_defaultVHost_/Vhost.xml",
+    f"<VirtualHost><AppsDir>{root}/apps</AppsDir>"
+    f"<ResourceLimits>{element('MaxAppInstancesPerAddress', arguments.instances)}</ResourceLimits></VirtualHost>",
+)
+write(root / "apps/club/main.lua", CLUB)
+write(root / "apps/quick/main.lua", REDIRECTING)
+write(root / "apps/quick/Application.xml", '<Application><RTMFP><PeerLookupEvents mode="All"/></RTMFP></Application>')
+server = Server("--conf", root / "conf")
+try:
+    victim = Victim()
+    before = victim.probe("before")
 
-        refusals = []
-        shares = [range(first, arguments.visits, arguments.threads) for first in range(arguments.threads)]
-        attack = [threading.Thread(target=visits, args=(share, refusals), daemon=True) for share in shares]
-        began = time.time()
-        for thread in attack:
-            thread.start()
-        peak = victim.probe("during the visits", lambda: not any(thread.is_alive() for thread in attack))
-        print(f"{arguments.visits} visits in {time.time() - began:.0f} s, {len(refusals)} of them refused")
-        peak = max(peak, victim.probe("after the visits"))
-        assert peak - before < arguments.growth, f"it has grown from {before:.0f} MB to {peak:.0f} MB"
+    refusals = []
+    shares = [range(first, arguments.visits, arguments.threads) for first in range(arguments.threads)]
+    attack = [threading.Thread(target=visits, args=(share, refusals), daemon=True) for share in shares]
+    began = time.time()
+    for thread in attack:
+        thread.start()
+    peak = victim.probe("during the visits", lambda: not any(thread.is_alive() for thread in attack))
+    print(f"{arguments.visits} visits in {time.time() - began:.0f} s, {len(refusals)} of them refused")
+    peak = max(peak, victim.probe("after the visits"))
+    assert peak - before < arguments.growth, f"it has grown from {before:.0f} MB to {peak:.0f} MB"
 
-        if arguments.instances is not None:
-            crowd, refusals = fill(ATTACKER, "stays", arguments.instances + 5)
-            print(f"one address has {len(crowd)} instances with clients; then: {set(refusals)}")
-            assert len(crowd) == arguments.instances and all("from your address" in text for text in refusals)
-            peak = victim.probe("while they stay", crowd=crowd)
-            assert peak - before < arguments.growth, f"it has grown from {before:.0f} MB to {peak:.0f} MB"
-            if arguments.memory is not None:
-                # From more and more addresses, until no script gets any memory.
-                for host in range(3, 250):
-                    more, refusals = fill(f"127.0.0.{host}", f"stays-{host}", arguments.instances)
-                    crowd += more
-                    stay(crowd)
-                    if refusals:
-                        break
-                print(f"{host - 1} addresses have {len(crowd)} instances with clients; then: {set(refusals)}")
-                assert refusals and all("no memory" in text for text in refusals)
-                print(f"no lookup waits for that: {lookup(victim.asker, victim.target):.0f} ms")
-                assert rss() - before < arguments.growth, f"it has grown from {before:.0f} MB to {rss():.0f} MB"
-            for client in crowd:
-                leave(client)
-            # Their instances end now, before their time.
-            end = time.time() + DEADLINE
-            while (refused := enter(f"club/afterwards-{time.time()}", VICTIM))[1] is not None:
-                assert time.time() < end, refused[1]
-                time.sleep(0.1)
-            victim.probe("when they have left")
-    finally:
-        if server.poll() is None:
-            print(f"at the end: the server has {rss():.0f} MB", flush=True)
-        server.send_signal(signal.SIGTERM)
-        status = server.wait(DEADLINE)
-    text = open(os.path.join(folder, "log"), errors="replace").read()
-    assert status == 0, text
     if arguments.instances is not None:
-        assert "too many application instances from 127.0.0.1" in text, text
-        assert "too many application instances from 127.0.0.2" not in text, text
-    if arguments.memory is not None:
-        assert "MaxScriptMemory" in text, text
+        crowd, refusals = fill(ATTACKER, "stays", arguments.instances + 5)
+        print(f"one address has {len(crowd)} instances with clients; then: {set(refusals)}")
+        assert len(crowd) == arguments.instances and all("from your address" in text for text in refusals)
+        peak = victim.probe("while they stay", crowd=crowd)
+        assert peak - before < arguments.growth, f"it has grown from {before:.0f} MB to {peak:.0f} MB"
+        if arguments.memory is not None:
+            # From more and more addresses, until no script gets any memory.
+            for host in range(3, 250):
+                more, refusals = fill(f"127.0.0.{host}", f"stays-{host}", arguments.instances)
+                crowd += more
+                stay(crowd)
+                if refusals:
+                    break
+            print(f"{host - 1} addresses have {len(crowd)} instances with clients; then: {set(refusals)}")
+            assert refusals and all("no memory" in text for text in refusals)
+            print(f"no lookup waits for that: {lookup(victim.asker, victim.target):.0f} ms")
+            assert rss() - before < arguments.growth, f"it has grown from {before:.0f} MB to {rss():.0f} MB"
+        for client in crowd:
+            leave(client)
+        # Their instances end now, before their time.
+        end = time.time() + DEADLINE
+        while (refused := enter(f"club/afterwards-{time.time()}", VICTIM))[1] is not None:
+            assert time.time() < end, refused[1]
+            time.sleep(0.1)
+        victim.probe("when they have left")
+finally:
+    if server.process.poll() is None:
+        print(f"at the end: the server has {rss():.0f} MB", flush=True)
+    status = server.stop(DEADLINE)
+text = server.logged()
+assert status == 0, (status, text)
+if arguments.instances is not None:
+    assert "too many application instances from 127.0.0.1" in text, text
+    assert "too many application instances from 127.0.0.2" not in text, text
+if arguments.memory is not None:
+    assert "MaxScriptMemory" in text, text
 print("bounded")

@@ -1,12 +1,5 @@
 """What strangers say neither forges lines of the log nor floods it. Prints the log's size."""
-import os
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-
-sys.path.insert(0, os.environ["INTROD_CASES"])
+from stage import Server, connected, root, write
 from rtmfp import Client, cmd
 
 EVIL = "a\n2026-01-01T00:00:00Z ERROR introd: FORGED \x1b[31mred\x1b[0m \u202e\x9b1m" + "x" * 20000
@@ -31,64 +24,38 @@ function application.onConnect(client, name)
 end
 """
 
+write(root / "conf/_defaultRoot_/_defaultVHost_/Vhost.xml", f"<VirtualHost><AppsDir>{root}/lua</AppsDir></VirtualHost>")
+write(root / "lua/club/main.lua", SCRIPT)
+write(root / "lua/club/Application.xml", SETTINGS)
+server = Server("--conf", root / "conf")
+try:
+    Client().connect(server.address, server.uri + "evil/" + EVIL[:400])
+    Client().connect(server.address, server.uri + "evil", app=EVIL[:900])
+    publisher = Client()
+    publisher.connect(server.address, server.uri + "any")
+    publisher.call("createStream", tx=2)
+    publisher.pump(0.3)
+    control = next(iter(publisher.flows_in))
+    publisher.data(5, cmd("publish", 0, None, EVIL[:800], "live"), b"TC\x04\x01", assoc=control)
+    publisher.call(EVIL[:500])
+    publisher.setpeerinfo(EVIL[:300])
+    publisher.pump(0.5)
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    refused = Client().connect(server.address, server.uri + "club", args=("refused",))
+    assert refused and refused[2] == "_error", refused
+    caller = connected(server, "club", args=(EVIL[:700],))
+    assert not caller.lookup("00" * 32)
+    for number in range(CALLS):
+        caller.call("fail", EVIL[:60])
+        if number % 20 == 0:
+            caller.pump(0.01)
+    caller.pump(2)
+finally:
+    status = server.stop(30)
+assert status == 0, status
 
-
-with tempfile.TemporaryDirectory() as folder:
-    port = free_port()
-    conf = os.path.join(folder, "conf")
-    vhost = os.path.join(conf, "_defaultRoot_", "_defaultVHost_")
-    application = os.path.join(folder, "lua", "club")
-    os.makedirs(vhost)
-    os.makedirs(application)
-    with open(os.path.join(vhost, "Vhost.xml"), "w") as file:
-        file.write(f"<VirtualHost><AppsDir>{folder}/lua</AppsDir></VirtualHost>")
-    with open(os.path.join(application, "main.lua"), "w") as file:
-        file.write(SCRIPT)
-    with open(os.path.join(application, "Application.xml"), "w") as file:
-        file.write(SETTINGS)
-    log = os.path.join(folder, "log")
-    with open(log, "wb") as out:
-        server = subprocess.Popen([os.environ["INTROD"], "run", "--conf", conf, "--listen", f"127.0.0.1:{port}"],
-                                  stdout=subprocess.PIPE, stderr=out, text=True)
-    try:
-        while "stop it with" not in server.stdout.readline():
-            assert server.poll() is None, open(log).read()
-        address, uri = ("127.0.0.1", port), f"rtmfp://127.0.0.1:{port}/"
-
-        Client().connect(address, uri + "evil/" + EVIL[:400])
-        Client().connect(address, uri + "evil", app=EVIL[:900])
-        publisher = Client()
-        publisher.connect(address, uri + "any")
-        publisher.call("createStream", tx=2)
-        publisher.pump(0.3)
-        control = next(iter(publisher.flows_in))
-        publisher.data(5, cmd("publish", 0, None, EVIL[:800], "live"), b"TC\x04\x01", assoc=control)
-        publisher.call(EVIL[:500])
-        publisher.setpeerinfo(EVIL[:300])
-        publisher.pump(0.5)
-
-        refused = Client().connect(address, uri + "club", args=("refused",))
-        assert refused and refused[2] == "_error", refused
-        caller = Client()
-        answer = caller.connect(address, uri + "club", args=(EVIL[:700],))
-        assert answer and answer[2] == "_result", answer
-        assert not caller.lookup("00" * 32)
-        for number in range(CALLS):
-            caller.call("fail", EVIL[:60])
-            if number % 20 == 0:
-                caller.pump(0.01)
-        caller.pump(2)
-    finally:
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 0
-    text = open(log, "rb").read().decode()
-
-lines = text.split("\n")
+# Whatever strangers send, the log is valid UTF-8.
+lines = server.log.read_bytes().decode().split("\n")
 assert lines.pop() == ""
 for line in lines:
     assert "\x1b" not in line and "\u202e" not in line and "\x9b" not in line, line

@@ -3,22 +3,12 @@ import os
 import pty
 import resource
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.environ["INTROD_CASES"])
+from stage import INTROD, free_port
 from rtmfp import Client
-
-INTROD = os.environ["INTROD"]
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_until_served(port):

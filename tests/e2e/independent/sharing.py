@@ -3,17 +3,12 @@
 Arguments: how many slow calls (default 100), how many instances (default 40). Prints the victim's times, in milliseconds. A server
 that lets one application take the thread fails: a lookup of its victim is not answered within five seconds.
 """
-import os
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.environ["INTROD_CASES"])
-from rtmfp import Client
+from stage import REDIRECTING, Server, connected, root, write
 
 CALLS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 INSTANCES = int(sys.argv[2]) if len(sys.argv) > 2 else 40
@@ -28,35 +23,10 @@ MANY = """
 local ballast = {}
 for i = 1, 2000 do ballast[i] = { i } end
 """
-QUICK = """
-function application.onPeerLookup(event)
-    local client = application.clients[event.targetPeerID]
-    if client then application.sendPeerRedirect({ client.farAddress }, event) end
-end
-"""
 SETTINGS = """<Application>
   <ScriptEngine><MaxTimeOut>0.2</MaxTimeOut></ScriptEngine>
   <RTMFP><PeerLookupEvents mode="All"/></RTMFP>
 </Application>"""
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
-
-
-def connected(address, uri):
-    client = Client()
-    answer = client.connect(address, uri)
-    assert answer and answer[2] == "_result", answer
-    return client
 
 
 def measure(what, asker, target, count=LOOKUPS):
@@ -77,48 +47,37 @@ def keep(clients, stop):
         time.sleep(0.2)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    port = free_port()
-    conf = os.path.join(folder, "conf")
-    write(os.path.join(conf, "Server.xml"), "<Root><Server><ScriptThreads>1</ScriptThreads></Server></Root>")
-    write(os.path.join(conf, "_defaultRoot_", "_defaultVHost_", "Vhost.xml"),
-          f"<VirtualHost><AppsDir>{folder}/apps</AppsDir></VirtualHost>")
-    for name, script in (("slow", SLOW), ("many", MANY), ("quick", QUICK)):
-        write(os.path.join(folder, "apps", name, "main.lua"), script)
-        write(os.path.join(folder, "apps", name, "Application.xml"), SETTINGS)
-    with open(os.path.join(folder, "log"), "wb") as log:
-        server = subprocess.Popen([os.environ["INTROD"], "run", "--conf", conf, "--listen", f"127.0.0.1:{port}"],
-                                  stdout=subprocess.PIPE, stderr=log, text=True)
-    stop = threading.Event()
-    try:
-        while "stop it with" not in server.stdout.readline():
-            assert server.poll() is None, open(os.path.join(folder, "log")).read()
-        address, uri = ("127.0.0.1", port), f"rtmfp://127.0.0.1:{port}/"
-        asker, target = connected(address, uri + "quick"), connected(address, uri + "quick")
-        measure("idle", asker, target)
+write(root / "conf/Server.xml", "<Root><Server><ScriptThreads>1</ScriptThreads></Server></Root>")
+write(root / "conf/_defaultRoot_/_defaultVHost_/Vhost.xml", f"<VirtualHost><AppsDir>{root}/apps</AppsDir></VirtualHost>")
+for name, script in (("slow", SLOW), ("many", MANY), ("quick", REDIRECTING)):
+    write(root / f"apps/{name}/main.lua", script)
+    write(root / f"apps/{name}/Application.xml", SETTINGS)
+server = Server("--conf", root / "conf")
+stop = threading.Event()
+try:
+    asker, target = connected(server, "quick"), connected(server, "quick")
+    measure("idle", asker, target)
 
-        caller = connected(address, uri + "slow")
-        for _ in range(CALLS):
-            caller.call("slow")
-        caller.pump(0.3)
-        times = measure(f"during {CALLS} slow calls", asker, target)
-        began = time.time()
-        connected(address, uri + "quick/other")
-        print(f"during the same: a connect takes {(time.time() - began) * 1000:.0f} ms")
-        assert times[-1] < float("inf"), "every lookup is answered"
+    caller = connected(server, "slow")
+    for _ in range(CALLS):
+        caller.call("slow")
+    caller.pump(0.3)
+    times = measure(f"during {CALLS} slow calls", asker, target)
+    began = time.time()
+    connected(server, "quick/other")
+    print(f"during the same: a connect takes {(time.time() - began) * 1000:.0f} ms")
+    assert times[-1] < float("inf"), "every lookup is answered"
 
-        crowd = [connected(address, f"{uri}many/{number}") for number in range(INSTANCES)]
-        threading.Thread(target=keep, args=(crowd, stop), daemon=True).start()
-        server.send_signal(signal.SIGHUP)
-        times = measure(f"while {INSTANCES} instances are loaded anew", asker, target)
-        assert times[-1] < float("inf"), "every lookup is answered"
-        began = time.time()
-        connected(address, f"{uri}many/0")
-        print(f"after that: a connect to one of them takes {(time.time() - began) * 1000:.0f} ms")
-    finally:
-        stop.set()
-        server.send_signal(signal.SIGTERM)
-        status = server.wait(60)
-    text = open(os.path.join(folder, "log"), errors="replace").read()
-    print("\n".join(line for line in text.split("\n") if "more than its share" in line))
-    assert status == 0, status
+    crowd = [connected(server, f"many/{number}") for number in range(INSTANCES)]
+    threading.Thread(target=keep, args=(crowd, stop), daemon=True).start()
+    server.process.send_signal(signal.SIGHUP)
+    times = measure(f"while {INSTANCES} instances are loaded anew", asker, target)
+    assert times[-1] < float("inf"), "every lookup is answered"
+    began = time.time()
+    connected(server, "many/0")
+    print(f"after that: a connect to one of them takes {(time.time() - began) * 1000:.0f} ms")
+finally:
+    stop.set()
+    status = server.stop(60)
+print("\n".join(line for line in server.logged().split("\n") if "more than its share" in line))
+assert status == 0, status

@@ -375,12 +375,12 @@ impl Runtime {
 
     /// What is left to do when handlers have run.
     fn settle(&mut self) {
+        let mut left = HANDLERS_AT_ONCE;
         loop {
             let released = self.vm.state.released.take();
             if released.is_empty() {
                 break;
             }
-            let mut left = HANDLERS_AT_ONCE;
             for member in &released {
                 left -= self.release(member, left);
             }

@@ -20,9 +20,9 @@ const REPORTED_HELLOS: u8 = 6;
 /// How long the first hello or keying is waited for; each repetition is waited for this much more than the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(1000);
 const MORE_WAIT: Duration = Duration::from_millis(1500);
-/// A hello that got no answer is padded to so many bytes when it is repeated: a responder whose certificate has lasting keys may not
-/// answer a stranger's shorter one, for it would send three times as much.
-const REPEATED_HELLO: usize = 420;
+/// A hello to where an introducer has seen the peer, and every other one when it is repeated, is padded to so many bytes: a responder
+/// whose certificate has lasting keys may not answer a stranger's shorter one, for it would send three times as much.
+const LONG_HELLO: usize = 420;
 /// RFC 7016 §2.2.4.
 const PADDING: u8 = 0xff;
 /// Tags are to be hard to guess (at least 8 bytes); 16 is what Flash's peers use, and some take nothing else.
@@ -62,6 +62,8 @@ struct Candidate {
     backoff: Backoff,
     /// How many more hellos are sent; `None`: until the time is up.
     left: Option<u8>,
+    /// An introducer has seen the peer there.
+    is_observed: bool,
 }
 
 /// A session that this end opens.
@@ -116,18 +118,19 @@ impl Initiation {
     ) -> Self {
         let mut new =
             Self { epd, tag, deadline: now + OPEN_TIMEOUT, candidates: Vec::new(), stage: Stage::Hello, armed: None };
-        candidates.iter().for_each(|&(interface, to)| new.add_candidate(now, Transmit { interface, to }, None));
+        candidates.iter().for_each(|&(interface, to)| new.add_candidate(now, Transmit { interface, to }, None, false));
         new
     }
 
-    fn add_candidate(&mut self, now: Instant, transmit: Transmit, left: Option<u8>) {
+    fn add_candidate(&mut self, now: Instant, transmit: Transmit, left: Option<u8>, is_observed: bool) {
         if let Some(known) = self.candidates.iter_mut().find(|known| known.transmit.to == transmit.to) {
             // It has been seen there after all.
             if left.is_none() {
                 known.left = None;
             }
+            known.is_observed |= is_observed;
         } else if self.candidates.len() < REDIRECT_THRESHOLD && is_reachable(transmit.to) {
-            self.candidates.push(Candidate { transmit, backoff: Backoff::new(now), left });
+            self.candidates.push(Candidate { transmit, backoff: Backoff::new(now), left, is_observed });
         }
     }
 
@@ -155,12 +158,12 @@ impl Initiation {
             let is_known = || self.candidates.iter().any(|known| known.transmit.to == to);
             if destination.origin != Origin::Unspecified && (is_known() || self.ports_of(to.ip()) < MAX_PORTS) {
                 let left = (destination.origin == Origin::Reported).then_some(REPORTED_HELLOS);
-                self.add_candidate(now, Transmit { interface, to }, left);
+                self.add_candidate(now, Transmit { interface, to }, left, destination.origin == Origin::Observed);
             }
         }
         if is_implied {
             // RFC 7016 §2.3.5: no address means the one that the redirect came from.
-            self.add_candidate(now, Transmit { interface, to: from }, None);
+            self.add_candidate(now, Transmit { interface, to: from }, None, false);
         }
     }
 
@@ -254,13 +257,13 @@ impl Initiation {
             Stage::Hello => {
                 let hello = IHello { epd: &self.epd, tag: &self.tag };
                 for candidate in &mut self.candidates {
-                    let is_repeated = candidate.backoff.is_repetition();
+                    let is_long = candidate.is_observed || candidate.backoff.is_repetition();
                     if candidate.left != Some(0) && candidate.backoff.is_due(now) {
                         candidate.left = candidate.left.map(|left| left - 1);
                         seal.push(outbox, candidate.transmit, 0, |out| {
                             let is_put = hello.put(out);
-                            if is_repeated {
-                                out.resize(out.len().max(REPEATED_HELLO), PADDING);
+                            if is_long {
+                                out.resize(out.len().max(LONG_HELLO), PADDING);
                             }
                             is_put
                         });
@@ -358,6 +361,33 @@ mod tests {
             }
         }
         assert_eq!(sent, MAX_PORTS * usize::from(REPORTED_HELLOS));
+    }
+
+    #[test]
+    fn the_first_hello_is_long_where_the_peer_has_been_seen_and_each_later_one_everywhere() {
+        let (now, interface) = (crate::test_clock(), InterfaceId(0));
+        let [server, seen, reported]: [SocketAddr; 3] =
+            ["192.0.2.1:1935", "198.51.100.1:1", "198.51.100.2:1"].map(|address| address.parse().unwrap());
+        let mut initiation = Initiation::new(now, Vec::new(), [0; TAG_LEN], &[(interface, server)]);
+        let destinations = [(seen, Origin::Observed), (reported, Origin::Reported)];
+        initiation.redirect(
+            now,
+            interface,
+            server,
+            destinations.map(|(to, origin)| TaggedAddress::new(to, origin)).into_iter(),
+        );
+        let mut seal = StartupSeal::new(now, 1192);
+        let mut long_to = |at: Instant| {
+            let (mut outbox, mut datagram, mut long) = (Outbox::default(), Vec::new(), Vec::new());
+            assert!(initiation.handle_timeout(at, 1, &Signing::default(), &mut seal, &mut outbox));
+            while let Some(transmit) = outbox.pop(&mut datagram) {
+                long.extend((3 * datagram.len() > 1192).then_some(transmit.to));
+                datagram.clear();
+            }
+            long
+        };
+        assert_eq!(long_to(now), [seen]);
+        assert_eq!(long_to(now + FIRST_WAIT), [server, seen, reported]);
     }
 
     /// RFC 7016 §3.5.1.1.1.

@@ -58,7 +58,8 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
         a.publish(peer(number), &addresses(1)).unwrap();
     }
     eventually("all are written", || figure(&a, "published") == 100);
-    assert!((0..100).all(|number| is_at(&b, peer(number), 1)));
+    connected(&b);
+    eventually("all are found", || (0..100).all(|number| is_at(&b, peer(number), 1)));
     line.cut();
     let died = Instant::now();
     eventually("it is noticed", || find(&b, peer(0)) == Ok(None));

@@ -21,9 +21,14 @@ impl<T: Clone + Default> Cells<T> {
     /// The cell of a key, and half of the key's hash: by that it can be told whether another key had the cell before.
     pub(crate) fn cell(&mut self, key: impl Hash) -> Option<(u32, &mut T)> {
         let hash = self.hash(key);
-        let cells = self.cells.get_or_insert_with(|| vec![T::default(); self.count].into_boxed_slice());
-        let cell = cells.get_mut(hash as usize % self.count)?;
+        let cell = self.at(hash)?;
         Some(((hash >> 32) as u32, cell))
+    }
+
+    /// The cell of a key with this [hash](Self::hash).
+    pub(crate) fn at(&mut self, hash: u64) -> Option<&mut T> {
+        let cells = self.cells.get_or_insert_with(|| vec![T::default(); self.count].into_boxed_slice());
+        cells.get_mut(hash as usize % self.count)
     }
 
     /// The same, if there are any cells yet.
@@ -32,7 +37,8 @@ impl<T: Clone + Default> Cells<T> {
         self.cell(key)
     }
 
-    fn hash(&self, key: impl Hash) -> u64 {
+    /// What names a key here.
+    pub(crate) fn hash(&self, key: impl Hash) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.secret, key).hash(&mut hasher);
         hasher.finish()

@@ -75,14 +75,14 @@ pub enum Mail {
     /// A plugin's verdict has come.
     Wake,
     /// An application's policy wants something done.
-    Policy(AppCommand, Weight),
+    Policy(AppCommand, Option<Weight>),
     /// The registry has answered about a peer.
     Resolved(Box<Resolved>),
     /// Public-key work is done.
     Keyed(Box<KeyingDone>),
 }
 
-/// What a command adds to the bytes that wait for its worker, until it is dropped.
+/// What a large command adds to the bytes that wait for its worker, until it is dropped.
 pub struct Weight {
     bytes: usize,
     waiting: Arc<AtomicUsize>,
@@ -94,10 +94,9 @@ impl Drop for Weight {
     }
 }
 
-/// How many bytes of commands may wait for a worker: beyond that there is room for small ones only. One is 1 MiB at most, and scripts
-/// make them faster than they are sent.
+/// How many bytes of large commands may wait for a worker. One is 1 MiB at most, and scripts make them faster than they are sent.
 const WAITING_BYTES: usize = 16 << 20;
-/// What counts as small.
+/// Up to so many bytes a command is small, and not counted: [`MAILBOX`] bounds these.
 const SMALL: usize = 4096;
 
 /// How many messages may wait for a worker. A message that finds no room is lost as a packet is, and counted.
@@ -114,7 +113,7 @@ const ROOM_POLL: Duration = Duration::from_micros(50);
 /// Leads from policies to all workers' mailboxes.
 pub struct Switchboard {
     mailboxes: Arc<[MailSender]>,
-    /// Bytes of commands that wait for each worker.
+    /// Bytes of large commands that wait for each worker.
     waiting: Box<[Arc<AtomicUsize>]>,
     counters: Arc<Counters>,
 }
@@ -147,8 +146,11 @@ impl Commands for Switchboard {
         let Some(mailbox) = self.mailboxes.get(usize::from(worker)) else { return false };
         let Some(waiting) = self.waiting.get(usize::from(worker)) else { return false };
         let bytes = command.bytes();
-        waiting.fetch_add(bytes, Ordering::Relaxed);
-        let mut mail = Mail::Policy(command, Weight { bytes, waiting: Arc::clone(waiting) });
+        let weight = (bytes > SMALL).then(|| {
+            waiting.fetch_add(bytes, Ordering::Relaxed);
+            Weight { bytes, waiting: Arc::clone(waiting) }
+        });
+        let mut mail = Mail::Policy(command, weight);
         let mut deadline = None;
         loop {
             if bytes <= SMALL || waiting.load(Ordering::Relaxed) <= WAITING_BYTES {

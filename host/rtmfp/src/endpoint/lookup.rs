@@ -182,13 +182,14 @@ impl Endpoint {
     ) -> Result<(), Deny> {
         let reply_address = TaggedAddress::new(initiator, Origin::Observed);
         let hello = ForwardedIHello { epd, reply_address, tag };
-        let (rate, asker) = (self.config.max_forwards, initiator.ip());
-        let has_share = rate.is_none_or(|rate| self.forward_shares.permits(now, session.get(), asker, rate));
+        let rate = self.config.max_forwards;
+        let share = rate.and_then(|rate| self.forward_shares.share(now, session.get(), initiator.ip(), rate));
+        let has_share = rate.is_none() || share.is_some();
         let forwarded = self
             .with_session(now, session, |session, context| session.forward(context, &hello, has_share))
             .unwrap_or(Err(Deny::NoSession));
-        if let (Ok(()), Some(rate)) = (forwarded, rate) {
-            self.forward_shares.count(now, session.get(), asker, rate);
+        if let (Ok(()), Some(share)) = (forwarded, share) {
+            self.forward_shares.take(share);
         }
         self.counters.forwards_denied += u64::from(forwarded == Err(Deny::TooOften));
         forwarded

@@ -73,30 +73,27 @@ impl ForwardShares {
         Self { epoch: now, cells: Cells::new(secret, CELLS) }
     }
 
-    /// May one more hello of that asker be passed on to that session now? It counts when it is [counted](Self::count).
-    pub(crate) fn permits(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) -> bool {
-        self.next(now, session, asker, rate).is_some_and(|(_, next)| next.is_some())
+    /// What one more hello of that asker to that session would take, if it may be passed on now. It counts once it is
+    /// [taken](Self::take).
+    pub(crate) fn share(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) -> Option<Share> {
+        let hash = self.cells.hash((session, NetworkPrefix::of(asker)));
+        let now = nanoseconds(self.epoch, now);
+        let next = self.cells.at(hash)?.next(now, f64::from(rate.per_second.max(1)) / 2.0, rate.burst / 2)?;
+        Some(Share { hash, next })
     }
 
     /// One more hello was passed on.
-    pub(crate) fn count(&mut self, now: Instant, session: u32, asker: IpAddr, rate: ForwardRate) {
-        if let Some((cell, Some(next))) = self.next(now, session, asker, rate) {
-            *cell = next;
+    pub(crate) fn take(&mut self, share: Share) {
+        if let Some(cell) = self.cells.at(share.hash) {
+            *cell = share.next;
         }
     }
+}
 
-    fn next(
-        &mut self,
-        now: Instant,
-        session: u32,
-        asker: IpAddr,
-        rate: ForwardRate,
-    ) -> Option<(&mut Pace, Option<Pace>)> {
-        let now = nanoseconds(self.epoch, now);
-        let (_, cell) = self.cells.cell((session, NetworkPrefix::of(asker)))?;
-        let next = cell.next(now, f64::from(rate.per_second.max(1)) / 2.0, rate.burst / 2);
-        Some((cell, next))
-    }
+/// What a hello takes of its network's part.
+pub(crate) struct Share {
+    hash: u64,
+    next: Pace,
 }
 
 #[cfg(test)]
@@ -114,9 +111,8 @@ mod tests {
         let mut permitted = |seconds: u64, session: u32, asker: IpAddr| {
             let at = start + Duration::from_secs(seconds);
             let mut permit = || {
-                let is_permitted = shares.permits(at, session, asker, rate);
-                shares.count(at, session, asker, rate);
-                is_permitted
+                let share = shares.share(at, session, asker, rate);
+                share.map(|share| shares.take(share)).is_some()
             };
             (0..10_000).filter(|_| permit()).count()
         };
@@ -132,13 +128,13 @@ mod tests {
         let rate = ForwardRate { burst: 4, per_second: 5000 };
         let mut shares = ForwardShares::new(start, [7; 16]);
         let asker = IpAddr::from([192, 0, 2, 1]);
-        assert!((0..100).all(|_| shares.permits(start, 1, asker, rate)));
+        assert!((0..100).all(|_| shares.share(start, 1, asker, rate).is_some()));
         for _ in 0..2 {
-            assert!(shares.permits(start, 1, asker, rate));
-            shares.count(start, 1, asker, rate);
+            let share = shares.share(start, 1, asker, rate).unwrap();
+            shares.take(share);
         }
-        assert!(!shares.permits(start, 1, asker, rate), "also where the rate is high");
-        assert!(shares.permits(start + Duration::from_micros(400), 1, asker, rate));
+        assert!(shares.share(start, 1, asker, rate).is_none(), "also where the rate is high");
+        assert!(shares.share(start + Duration::from_micros(400), 1, asker, rate).is_some());
     }
 
     #[test]

@@ -136,8 +136,8 @@ impl Budget {
     }
 
     /// Has the handler left where it is. Nobody goes on with it, and nothing that it would close has its say: an error raised by
-    /// a hook closes variables where no hook counts. Only where a coroutine cannot be left, inside a function of the host's, is
-    /// there no other way.
+    /// a hook closes variables where no hook counts. Only where a coroutine cannot be left, inside a function of C or Rust, is there no
+    /// other way; nothing of a script's is called there (`prelude/standard.lua`).
     fn leave(self: &Rc<Self>, lua: &Lua) -> Result<VmState> {
         self.arm(lua, 1)?;
         self.place.borrow_mut().get_or_insert_with(|| Failure::here(lua, &Value::Nil));
@@ -154,13 +154,8 @@ impl Budget {
         self.place.take()
     }
 
-    /// A function has made something large: the hook looks at the clock as often as that calls for from now on.
-    pub(super) fn note_growth(self: &Rc<Self>, lua: &Lua) -> Result<()> {
-        self.adapt(lua)
-    }
-
-    /// Has the hook called more or less often, by how long the last instructions took.
-    fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+    /// Has the hook called more or less often, by how long the last instructions took and how much memory is in use.
+    pub(super) fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
         if self.time.get().is_none() {
             return Ok(());
         }

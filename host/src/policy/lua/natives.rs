@@ -62,7 +62,7 @@ fn errors(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
     let budget = Rc::clone(&state.budget);
     native.raw_set("is_over", lua.create_function(move |_, ()| Ok(budget.is_over()))?)?;
     let budget = Rc::clone(&state.budget);
-    native.raw_set("note_growth", lua.create_function(move |lua, ()| budget.note_growth(lua))?)?;
+    native.raw_set("note_growth", lua.create_function(move |lua, ()| budget.adapt(lua))?)?;
     let budget = Rc::clone(&state.budget);
     native.raw_set("raise_over", lua.create_function(move |lua, ()| budget.raise(lua))?)?;
     native.raw_set(

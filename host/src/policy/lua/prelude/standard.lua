@@ -5,12 +5,11 @@ local native = ...
 
 local error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable, tonumber, tostring, type =
     error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable, tonumber, tostring, type
+-- Lua's functions keep their names: an error in one of them tells the name by which it was called here.
 local math_type, tointeger = math.type, math.tointeger
 local concat, insert, move, remove, unpack = table.concat, table.insert, table.move, table.remove, table.unpack
 local format, gmatch, rep = string.format, string.gmatch, string.rep
 local is_over, metafield = native.is_over, native.metafield
-
--- Lua's functions keep their names here: an error in one of them names it.
 
 -- The host's own parts have no use for what scripts find in their place.
 native.plain = { setmetatable = setmetatable, unpack = unpack }

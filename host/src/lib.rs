@@ -2,19 +2,13 @@
 
 // What serves must not wait for a terminal or a pipe: it says what it has to say through `log`.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+#![forbid(unsafe_code)]
 
 pub mod apps;
 pub mod cli;
-pub mod client;
-pub mod config;
-pub mod flash;
 pub mod groups;
 pub mod introducer;
-pub mod liveness;
-pub mod log;
-pub mod net;
-pub mod peer;
-pub mod policy;
 pub mod record;
 pub mod registry;
+pub mod serve;
 pub mod server;

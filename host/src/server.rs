@@ -15,23 +15,22 @@ use rtmfp::flow::FlowConfig;
 use rtmfp::{Config as EndpointConfig, Endpoint, ForwardRate, ForwardedHello, MAX_PREFIXES, SessionCounts};
 use tokio::sync::watch;
 
-use crate::apps::{Applications, Caretaker, ToWake};
-use crate::config::{self, Adaptor, Config, Kept};
-use crate::flash::server::Settings;
+use crate::apps::{Applications, Caretaker};
 use crate::introducer::{Counters, Directory, Snapshot};
-use crate::liveness::{self, AtStandstill, Pulse};
-use crate::log::CONFIGURATION;
-use crate::net::{
-    Announcer, KeyingPool, Listener, LocalAddress, Ports, Rates, Refusals, Repeats, Services, Surroundings,
-    Switchboard, UdpSocket, Worker, listen, mailbox, return_freed_memory,
-};
-use crate::policy::lua;
-use crate::policy::native::{self, Figure, LoadError, Plugins};
 use crate::record::Recorder;
-use crate::registry::{InMemory, Registry, Resolver, ResolverSettings, Timed};
-
-/// RTMFP's port (RFC 7425 §6.1).
-pub const DEFAULT_PORT: u16 = 1935;
+use crate::registry::{Resolver, ResolverSettings, Timed};
+use crate::serve::{
+    Announcer, KeyingPool, Listener, Rates, Refusals, Repeats, Services, Surroundings, Switchboard, Worker, listen,
+    mailbox,
+};
+use introd_config::{Adaptor, Config, Kept};
+use introd_flash::server::Settings;
+use introd_liveness::{AtStandstill, Pulse};
+use introd_log::CONFIGURATION;
+use introd_native::{Figure, LoadError, Plugins};
+use introd_policy::ToWake;
+use introd_policy::registry::{InMemory, Registry};
+use introd_udp::{LocalAddress, Ports, UdpSocket, return_freed_memory};
 
 /// So many names of virtual hosts get an identity of their own: each hello is held against all of them.
 const MAX_HOST_NAMES: usize = 64;
@@ -66,7 +65,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
-    scripts: Arc<lua::Host>,
+    scripts: Arc<introd_lua::Host>,
     /// The plugins look here for as long as it is there.
     _surroundings: Arc<Surroundings>,
 }
@@ -112,11 +111,11 @@ impl Server {
         let mailboxes: Arc<[_]> = senders.into();
         let counters = Arc::new(Counters::new(count as u8));
         let threads = config.server.script_threads;
-        let scripts = lua::HostSettings {
+        let scripts = introd_lua::HostSettings {
             threads,
             trim: Some(return_freed_memory),
-            fatal: Some(liveness::fail),
-            ..lua::HostSettings::default()
+            fatal: Some(introd_liveness::fail),
+            ..introd_lua::HostSettings::default()
         };
         let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
@@ -146,7 +145,7 @@ impl Server {
             Some(_) => Arc::new(Timed::new(registry, config.server.registry.lookup_timeout)),
             None => registry,
         };
-        let scripts = lua::Host::start(scripts, commands, registry);
+        let scripts = introd_lua::Host::start(scripts, commands, registry);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let potential_near_addresses = near_addresses(&listeners);
         if shared.is_some() && potential_near_addresses.is_empty() {
@@ -179,7 +178,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
 
         let surroundings = Arc::new(Surroundings::new(Arc::clone(&mailboxes), Arc::clone(&services)));
-        let known: std::sync::Weak<dyn native::Surroundings> = Arc::<Surroundings>::downgrade(&surroundings);
+        let known: std::sync::Weak<dyn introd_native::Surroundings> = Arc::<Surroundings>::downgrade(&surroundings);
         services.applications.plugins().set_surroundings(known);
         let mut server = Self {
             addresses,
@@ -214,7 +213,7 @@ impl Server {
             let ready = ready.clone();
             let name = format!("worker-{index}");
             let work = move |pulse: &Pulse| parts.work(pulse.clone(), ready);
-            let thread = liveness::spawn_once(&name, None, AtStandstill::EndProcess, work);
+            let thread = introd_liveness::spawn_once(&name, None, AtStandstill::EndProcess, work);
             server.workers.push(thread.context("a worker's thread cannot be started")?);
         }
         drop(ready);
@@ -361,9 +360,9 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
     let jobs = usize::try_from(limits.max_pending_handshakes).unwrap_or(usize::MAX);
     endpoint.max_keying_jobs = jobs.div_ceil(workers).max(1);
     endpoint.forwarded_hello = match rtmfp.forwarded_hello {
-        config::ForwardedHello::RespondHello => ForwardedHello::RespondHello,
-        config::ForwardedHello::Redirect => ForwardedHello::ImpliedRedirect,
-        config::ForwardedHello::Ignore => ForwardedHello::Ignore,
+        introd_config::ForwardedHello::RespondHello => ForwardedHello::RespondHello,
+        introd_config::ForwardedHello::Redirect => ForwardedHello::ImpliedRedirect,
+        introd_config::ForwardedHello::Ignore => ForwardedHello::Ignore,
     };
     endpoint.max_work = limits
         .max_session_work
@@ -432,8 +431,8 @@ struct Parts {
     endpoint: Endpoint,
     listeners: Vec<Listener>,
     sockets: Vec<UdpSocket>,
-    mailbox: tokio::sync::mpsc::Receiver<crate::net::Mail>,
-    mailboxes: Arc<[crate::net::MailSender]>,
+    mailbox: tokio::sync::mpsc::Receiver<crate::serve::Mail>,
+    mailboxes: Arc<[crate::serve::MailSender]>,
     keying: Arc<KeyingPool>,
     services: Arc<Services>,
     stop: watch::Receiver<bool>,

@@ -3,9 +3,9 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use introd::client::Client;
-use introd::flash::client::Incoming;
-use introd::net::Ports;
+use introd_client::Client;
+use introd_flash::client::Incoming;
+use introd_udp::Ports;
 use rtmfp::{Event, PeerId};
 
 use crate::harness::clients::{PATIENCE, connect, create_stream, socket};
@@ -118,8 +118,8 @@ async fn a_client_that_moves_to_a_denied_address_has_to_go() {
         client.peer().ports = Ports::new(vec![socket(from(DENIED))]).expect("a port");
         client.publish("anything");
         let _ = client.tell_server(
-            introd::flash::command::Command::new("createStream", 3.0, Vec::new())
-                .to_message(introd::flash::command::Encoding::Amf0, 0)
+            introd_flash::command::Command::new("createStream", 3.0, Vec::new())
+                .to_message(introd_flash::command::Encoding::Amf0, 0)
                 .expect("a command"),
         );
         is_turned_out(&mut client).await;

@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use introd::client::{Client, Destination, Failure, Step};
-use introd::flash::client::{ConnectOptions, Incoming};
+use introd_client::{Client, Destination, Failure, Step};
+use introd_flash::client::{ConnectOptions, Incoming};
 use rtmfp::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

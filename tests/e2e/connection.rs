@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use introd::client::Client;
-use introd::flash::amf::Value;
-use introd::flash::client::{ConnectOptions, Incoming, connect as connect_message};
-use introd::flash::command::{Command, Encoding};
-use introd::flash::user_control::UserControl;
+use introd_client::Client;
+use introd_flash::amf::Value;
+use introd_flash::client::{ConnectOptions, Incoming, connect as connect_message};
+use introd_flash::command::{Command, Encoding};
+use introd_flash::user_control::UserControl;
 use rtmfp::Event;
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions};
 use std::time::Instant;

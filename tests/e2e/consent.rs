@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use introd::client::Client;
+use introd_client::Client;
 use introd_tests::libraries::library;
 use rtmfp::PeerId;
 

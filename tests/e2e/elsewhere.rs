@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use introd::client::{Answer, Client};
 use introd::introducer::Counter;
-use introd::registry::{InMemory, LookupFuture, Registry, RegistryError};
 use introd::server::{Server, ServerSettings};
+use introd_client::{Answer, Client};
+use introd_policy::registry::{InMemory, LookupFuture, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
 use crate::harness::clients::{PATIENCE, client};

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use introd::flash::metadata::FlowKind;
-use introd::groups::channel::join;
-use introd::groups::member::about;
-use introd::groups::member::message::{Connect, ControlMessage};
-use introd::groups::{GroupDigest, GroupSpecifier};
+use introd_flash::metadata::FlowKind;
+use introd_netgroup::channel::join;
+use introd_netgroup::member::about;
+use introd_netgroup::member::message::{Connect, ControlMessage};
+use introd_netgroup::{GroupDigest, GroupSpecifier};
 use rtmfp::PeerId;
 use rtmfp::flow::{Delivery, FlowOptions, SendFlowId};
 

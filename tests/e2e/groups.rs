@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use introd::groups::channel::join;
+use introd_netgroup::channel::join;
 use rtmfp::PeerId;
 use rtmfp::flow::{Delivery, FlowEvent};
 

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use introd::client::{Client, Destination};
-use introd::flash::client::ConnectOptions;
+use introd_client::{Client, Destination};
+use introd_flash::client::ConnectOptions;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rtmfp::PeerId;

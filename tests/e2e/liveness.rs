@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use introd::client::Client;
+use introd_client::Client;
 use rtmfp::Event;
 use rustix::process::Signal;
 

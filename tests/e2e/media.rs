@@ -1,8 +1,8 @@
 //! Streams that a peer publishes and another plays, directly (RFC 7425 §5.4).
 
-use introd::client::{Client, Play, Played};
-use introd::flash::message::{Message, kind};
-use introd::flash::peer::FIRST_STREAM;
+use introd_client::{Client, Play, Played};
+use introd_flash::message::{Message, kind};
+use introd_flash::peer::FIRST_STREAM;
 use rtmfp::SessionId;
 use rtmfp::flow::Delivery;
 use rustix::process::Signal;

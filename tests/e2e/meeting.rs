@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use introd::client::{Answer, Client};
+use introd_client::{Answer, Client};
 use tokio::task::JoinSet;
 
 use crate::harness::clients::{PATIENCE, ServerSession, client, connect, create_stream};

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use introd::client::Client;
-use introd::net::Ports;
+use introd_client::Client;
+use introd_udp::Ports;
 use rtmfp::{Event, Origin, TaggedAddress};
 use tokio::net::UdpSocket;
 

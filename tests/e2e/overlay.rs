@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use introd::client::Client;
-use introd::groups::{GroupSpecifier, Groupspec};
+use introd_client::Client;
+use introd_netgroup::{GroupSpecifier, Groupspec};
 use introd_tests::libraries::library;
 use rtmfp::PeerId;
 use rustix::process::{Pid, Signal, kill_process};

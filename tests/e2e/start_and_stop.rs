@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use introd::client::Client;
+use introd_client::Client;
 use rtmfp::flow::FlowEvent;
 use rtmfp::{CloseReason, Event};
 use rustix::process::Signal;

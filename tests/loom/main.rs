@@ -13,9 +13,9 @@ mod sync {
     pub(super) use loom::sync::{Mutex, MutexGuard};
 }
 
-#[path = "../../host/src/policy/native/completions.rs"]
+#[path = "../../host/native/src/completions.rs"]
 mod completions;
-#[path = "../../host/src/policy/native/tokens.rs"]
+#[path = "../../host/native/src/tokens.rs"]
 mod tokens;
 
 use completions::Completions;

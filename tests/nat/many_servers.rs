@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use introd::client::{Answer, Client, Destination};
-use introd::flash::client::ConnectOptions;
-use introd::net::{BufferSizes, UdpSocket};
+use introd_client::{Answer, Client, Destination};
+use introd_flash::client::ConnectOptions;
 use introd_tests::libraries::{library, workspace};
+use introd_udp::{BufferSizes, UdpSocket};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use rtmfp::crypto::{Group, Identity};
@@ -209,7 +209,7 @@ fn who_has_met_needs_no_server() {
             let identity = Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::seed_from_u64(1));
             let own = identity.peer_id();
             let socket = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), BufferSizes::default()).unwrap();
-            let endpoint = introd::peer::Peer::with_sockets(Config::peer(Arc::new(identity)), vec![socket]).unwrap();
+            let endpoint = introd_client::Peer::with_sockets(Config::peer(Arc::new(identity)), vec![socket]).unwrap();
             let destination = Destination::resolve(&at_a, |_| true).await.unwrap();
             let client = Client::connect(endpoint, own, destination, &ConnectOptions::default(), PATIENCE).await;
             let mut client = client.unwrap_or_else(|failure| panic!("{failure}"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use introd::policy::native::Verdict;
+use introd_native::Verdict;
 use introd_tests::libraries::{c_examples, c_library, include, library, workspace};
 
 use crate::bench::Bench;

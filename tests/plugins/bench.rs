@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use introd::config::{Config, Plugin, Settings};
-use introd::policy::native::{Chain, Instance, LoadError, LookupEvent, Outcome, Place, Plugins, Verdict};
+use introd_config::{Config, Plugin, Settings};
+use introd_native::{Chain, Instance, LoadError, LookupEvent, Outcome, Place, Plugins, Verdict};
 use introd_tests::libraries::{c_library, include};
 use rtmfp::crypto::Epd;
 use rtmfp::{InterfaceId, Lookup, PeerId};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use introd::config::{Config, Plugin, Registered};
-use introd::policy::native::{Library, Plugins, Verdict};
+use introd_config::{Config, Plugin, Registered};
+use introd_native::{Library, Plugins, Verdict};
 use introd_tests::libraries::{library, profile_folder};
 
 use crate::bench::{Bench, ask, c_plugin, config, load, settings};
@@ -73,7 +73,7 @@ fn a_panic_in_any_callback_is_contained() {
     assert!(bench.instance.is_disabled());
 
     let (session, peer) = (rtmfp::SessionId::from_wire(1), rtmfp::PeerId([1; 32]));
-    let place = introd::policy::native::Place { application: "app", instance: "room" };
+    let place = introd_native::Place { application: "app", instance: "room" };
     let bench = Bench::new(library("puppet"), &[("panic", "disconnect")]);
     bench.instance.disconnect(session, peer, place, "gone");
     assert!(bench.instance.is_disabled());
@@ -104,7 +104,7 @@ fn the_same_configuration_keeps_its_instance() {
     assert!(Arc::ptr_eq(&first[0], &again[0]));
     let other = load(&plugins, &with("ignore")).unwrap();
     assert!(!Arc::ptr_eq(&first[0], &other[0]));
-    assert_eq!(ask(&first[0], 1), introd::policy::native::Outcome::Verdict(Verdict::Deny), "who has it may finish");
+    assert_eq!(ask(&first[0], 1), introd_native::Outcome::Verdict(Verdict::Deny), "who has it may finish");
     assert!(load(&plugins, &config(&[("/nonexistent.so".into(), settings(&[]))])).is_err());
     assert_eq!(plugins.instances().len(), 1, "a configuration that is of no use changes nothing");
 }
@@ -163,7 +163,7 @@ fn a_new_version_is_loaded_beside_the_old() {
     std::fs::rename(new, &path).unwrap();
     let new = load(&plugins, &config).unwrap();
     assert_eq!((old[0].library().name(), new[0].library().name()), ("version-a", "version-b"));
-    let verdict = |chain: &introd::policy::native::Chain| ask(&chain[0], 2);
-    assert_eq!(verdict(&old), introd::policy::native::Outcome::Verdict(Verdict::Deny), "the old one still runs");
-    assert_eq!(verdict(&new), introd::policy::native::Outcome::Verdict(Verdict::Continue));
+    let verdict = |chain: &introd_native::Chain| ask(&chain[0], 2);
+    assert_eq!(verdict(&old), introd_native::Outcome::Verdict(Verdict::Deny), "the old one still runs");
+    assert_eq!(verdict(&new), introd_native::Outcome::Verdict(Verdict::Continue));
 }

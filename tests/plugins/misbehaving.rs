@@ -1,6 +1,6 @@
 //! Plugins that break the rules: each ends in something defined.
 
-use introd::policy::native::Verdict;
+use introd_native::Verdict;
 use introd_plugin::abi::{INTROD_E_ARGUMENT, INTROD_E_TOKEN, INTROD_OK};
 
 use crate::bench::{Bench, c_plugin};

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use introd::config::Settings;
-use introd::policy::native::{NativeRegistry, Plugins};
-use introd::registry::{Registry, RegistryError, Standing};
+use introd_config::Settings;
+use introd_native::{NativeRegistry, Plugins};
+use introd_policy::registry::{Registry, RegistryError, Standing};
 use introd_tests::libraries::{c_library, include, library};
 use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 

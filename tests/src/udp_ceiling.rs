@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use introd::net::{AsyncUdpSocket, BufferSizes, LocalAddress, RecvBatch, SendBatch, UdpSocket};
+use introd_udp::{AsyncUdpSocket, BufferSizes, LocalAddress, RecvBatch, SendBatch, UdpSocket};
 
 use crate::cores::{pin_to, thread_cpu_time, two_cores};
 

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use introd::flash::amf::{Encoder, Limits, Value};
-use introd::flash::client::{self, Incoming};
-use introd::flash::command::{Command, Encoding};
-use introd::flash::message::{HEADER_LEN, Message, kind, read_data};
-use introd::flash::metadata::FlowKind;
-use introd::flash::server::{Action, NetConnection, Report, Settings, Verdict};
-use introd::flash::user_control::UserControl;
+use introd_flash::amf::{Encoder, Limits, Value};
+use introd_flash::client::{self, Incoming};
+use introd_flash::command::{Command, Encoding};
+use introd_flash::message::{HEADER_LEN, Message, kind, read_data};
+use introd_flash::metadata::FlowKind;
+use introd_flash::server::{Action, NetConnection, Report, Settings, Verdict};
+use introd_flash::user_control::UserControl;
 
 /// One message of a recording.
 struct Recorded {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rtmfp::NetworkPrefix;
 
-use super::{Applications, Instance, InstanceName, Limits, Wanted};
-use crate::flash::server::{ConnectRequest, Rejection};
+use super::{Applications, Instance, Limits, Wanted};
+use introd_flash::server::{ConnectRequest, Rejection};
+use introd_policy::InstanceName;
 
 /// A client's place in an instance: given back when dropped.
 pub struct Seat {

@@ -2,25 +2,24 @@
 //! loaded anew.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::message::AppEvent;
-use super::{Applications, Instance, InstanceName, Limits, Wanted};
-use crate::liveness::{self, AtStandstill};
+use introd_lua::ScriptFiles;
+use introd_policy::message::AppEvent;
+
+use super::{Applications, Instance, Limits, Wanted};
+use introd_liveness::AtStandstill;
+use introd_policy::InstanceName;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
 /// A server that stops does not wait for a disk that hangs.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 const STOP_POLL: Duration = Duration::from_millis(2);
-/// So many files of a folder are looked at, so deep.
-const MAX_FILES: usize = 1000;
-const MAX_DEPTH: usize = 4;
 
 /// Looks after the applications of a server until it is dropped.
 pub struct Caretaker {
@@ -40,7 +39,7 @@ impl Caretaker {
         watch.look(applications);
         let applications = Arc::downgrade(applications);
         // It reads disks, which may hang.
-        let thread = liveness::spawn("caretaker", AtStandstill::Say, move |pulse| {
+        let thread = introd_liveness::spawn("caretaker", AtStandstill::Say, move |pulse| {
             while matches!(stopped.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout)) {
                 pulse.beat();
                 if !look_after(&applications, &mut watch) {
@@ -153,14 +152,6 @@ struct Watch {
     seen: HashMap<PathBuf, ScriptFiles>,
 }
 
-/// How a folder's scripts look: a change of any makes another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScriptFiles {
-    files: usize,
-    /// Of all paths, sizes and times; in any order.
-    sum: u64,
-}
-
 impl Watch {
     fn look(&mut self, applications: &Applications) {
         let mut looks: HashMap<PathBuf, ScriptFiles> = HashMap::new();
@@ -181,32 +172,5 @@ impl Watch {
             }
         }
         self.seen = looks;
-    }
-}
-
-impl ScriptFiles {
-    /// Those of a folder.
-    pub fn of(folder: &Path) -> Self {
-        let mut look = Self { files: 0, sum: 0 };
-        look.add(folder, MAX_DEPTH);
-        look
-    }
-
-    fn add(&mut self, folder: &Path, depth: usize) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if self.files >= MAX_FILES {
-                return;
-            }
-            let path = entry.path();
-            let Ok(about) = entry.metadata() else { continue };
-            if about.is_dir() && depth > 0 {
-                self.add(&path, depth - 1);
-            } else if path.extension().is_some_and(|extension| extension == "lua") {
-                let mut hasher = DefaultHasher::new();
-                (path, about.len(), about.modified().ok()).hash(&mut hasher);
-                self.files += 1;
-                self.sum = self.sum.wrapping_add(hasher.finish());
-            }
-        }
     }
 }

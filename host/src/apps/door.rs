@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::InstanceName;
-use crate::config::{Access, Adaptor, Config, Vhost};
+use introd_config::{Access, Adaptor, Config, Vhost};
+use introd_policy::InstanceName;
 
 /// Keeps addresses out of an instance: as clients, as askers for its clients.
 pub(super) struct Door {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::InstanceId;
+use introd_policy::InstanceId;
 
 const WORDS: usize = (u16::MAX as usize + 1) / 64;
 

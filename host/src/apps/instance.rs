@@ -1,6 +1,5 @@
 //! One instance of an application.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,53 +8,13 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rtmfp::{NetworkPrefix, SessionId};
 
-use super::Actor;
 use super::door::Door;
-use crate::config::{Application, LookupMode, LookupsFrom};
-use crate::flash::uri::DEFAULT_NAME;
 use crate::groups::Memberships;
 use crate::groups::bootstrap::Settings;
-use crate::groups::channel::Limits;
-use crate::policy::native::{self, Chain};
-
-/// The number of an instance, while it is there; used again after it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InstanceId(pub u16);
-
-/// What an instance is called.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct InstanceName {
-    /// The adaptor through which its clients come.
-    pub adaptor: String,
-    /// The virtual host.
-    pub vhost: String,
-    /// The application: the first part of the path.
-    pub application: String,
-    /// The instance: the rest of the path, or `_definst_`.
-    pub instance: String,
-}
-
-impl InstanceName {
-    /// The instance of an application that clients get who name none.
-    pub fn first(adaptor: &str, vhost: &str, application: &str) -> Self {
-        Self {
-            adaptor: adaptor.to_owned(),
-            vhost: vhost.to_owned(),
-            application: application.to_owned(),
-            instance: DEFAULT_NAME.to_owned(),
-        }
-    }
-
-    pub(super) fn is_first(&self) -> bool {
-        self.instance == DEFAULT_NAME
-    }
-}
-
-impl fmt::Display for InstanceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.application, self.instance)
-    }
-}
+use introd_config::{Application, LookupMode, LookupsFrom};
+use introd_native::Chain;
+use introd_netgroup::channel::Limits;
+use introd_policy::{Actor, InstanceId, InstanceName};
 
 /// Whether anybody may be refused before a policy is asked.
 fn is_barring(settings: &Application, door: Option<&Door>) -> bool {
@@ -68,7 +27,7 @@ pub struct Instance {
     name: InstanceName,
     settings: ArcSwap<Application>,
     /// Its native plugins.
-    plugins: ArcSwap<Vec<Arc<native::Instance>>>,
+    plugins: ArcSwap<Vec<Arc<introd_native::Instance>>>,
     clients: AtomicU64,
     /// The groups that its clients are in; `None` until the first joins one.
     groups: Mutex<Option<Memberships<SessionId>>>,

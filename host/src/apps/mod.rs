@@ -3,13 +3,11 @@
 //! An application without a script has no thread and no machine of its own: an instance is an entry in a table, made by its first
 //! client and gone with its last.
 
-mod actor;
 mod admission;
 mod caretaker;
 mod door;
 mod guards;
 mod instance;
-pub mod message;
 mod pressure;
 mod table;
 
@@ -19,19 +17,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use door::{Door, adaptor_at};
-use message::AppEvent;
+use introd_policy::message::AppEvent;
+use introd_policy::{Actor, Actors, InstanceId, InstanceName};
 use rtmfp::NetworkPrefix;
 use slab::Slab;
 use table::{Among, Table};
 
-pub use actor::{Actor, Actors, ToWake};
 pub use admission::{Refusal, Seat};
-pub use caretaker::{Caretaker, ScriptFiles};
+pub use caretaker::Caretaker;
 pub use guards::Guards;
-pub use instance::{Instance, InstanceId, InstanceName};
+pub use instance::Instance;
 
-use crate::config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
-use crate::policy::native::Plugins;
+use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
+use introd_native::Plugins;
 
 /// The applications of a server, shared by its workers.
 pub struct Applications {

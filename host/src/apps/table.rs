@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use rtmfp::NetworkPrefix;
 
-use super::{Actor, Instance, InstanceId, InstanceName};
+use super::Instance;
+use introd_policy::{Actor, InstanceId, InstanceName};
 
 /// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
 /// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.

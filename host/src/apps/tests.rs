@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::table::MAX_IDLE_INSTANCES;
 use super::*;
-use crate::config::Registered;
-use crate::flash::amf::Value;
-use crate::flash::server::ConnectRequest;
-use crate::flash::uri::{AppPath, Uri};
+use introd_config::Registered;
+use introd_flash::amf::Value;
+use introd_flash::server::ConnectRequest;
+use introd_flash::uri::{AppPath, Uri};
 
 fn request(text: &str) -> ConnectRequest {
     let uri = Uri::parse(text);
@@ -72,7 +72,7 @@ fn limits_hold_and_are_given_back() {
 
 #[test]
 fn new_settings_reach_the_instances_there_are() {
-    use crate::config::LookupMode;
+    use introd_config::LookupMode;
     let applications = applications(|_| ());
     let seat = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
     assert_eq!(seat.instance().settings().peer_lookup_events, LookupMode::None);
@@ -85,7 +85,7 @@ fn new_settings_reach_the_instances_there_are() {
 
 #[test]
 fn who_has_a_say_and_whom_the_rules_bar() {
-    use crate::config::{Access, LookupMode, LookupsFrom};
+    use introd_config::{Access, LookupMode, LookupsFrom};
     type Change = fn(&mut Config);
     fn settings(config: &mut Config) -> &mut Application {
         Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults)
@@ -128,12 +128,12 @@ fn who_has_a_say_and_whom_the_rules_bar() {
 
 #[test]
 fn an_instance_with_a_script_has_a_say_in_mode_partial() {
-    use crate::config::LookupMode;
+    use introd_config::LookupMode;
     let mut config = Config::built_in();
     let vhost = &mut config.default_adaptor.default_vhost;
     Arc::make_mut(&mut vhost.defaults).peer_lookup_events = LookupMode::Partial;
     let settings = Arc::clone(&vhost.defaults);
-    vhost.applications.insert("a".to_owned(), crate::config::Registered::new("/nonexistent".into(), settings));
+    vhost.applications.insert("a".to_owned(), introd_config::Registered::new("/nonexistent".into(), settings));
     let plugins = Arc::new(Plugins::new(1));
     let applications = Arc::new(Applications::new(config, Some(Arc::new(Makes::default())), plugins));
     let with = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
@@ -187,7 +187,7 @@ fn with_policies(change: impl FnOnce(&mut Application)) -> (Arc<Applications>, A
     let vhost = &mut config.default_adaptor.default_vhost;
     let mut settings = Application::clone(vhost.application("app"));
     change(&mut settings);
-    let registered = crate::config::Registered::new("app".into(), Arc::new(settings));
+    let registered = introd_config::Registered::new("app".into(), Arc::new(settings));
     vhost.applications.insert("app".to_owned(), registered);
     let made = Arc::new(Makes::default());
     (Arc::new(Applications::new(config, Some(made.clone()), Arc::new(Plugins::new(1)))), made)
@@ -385,7 +385,7 @@ fn the_bound_by_address_is_that_of_a_virtual_host_and_changes_with_it() {
     let applications = scripted(|config| {
         let adaptor = &mut config.default_adaptor;
         adaptor.default_vhost.max_app_instances_per_address = Some(1);
-        let other = crate::config::Vhost { name: "other".to_owned(), ..adaptor.default_vhost.clone() };
+        let other = introd_config::Vhost { name: "other".to_owned(), ..adaptor.default_vhost.clone() };
         adaptor.vhosts.push(other);
     });
     let visit =
@@ -455,15 +455,18 @@ impl Actor for Heavy {
     fn reconfigure(&self, _: Arc<Application>) {}
 }
 
-impl Actors for Arc<Heap> {
+/// Makes [`Heavy`] policies.
+struct HeavyPolicies(Arc<Heap>);
+
+impl Actors for HeavyPolicies {
     fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
         let script = Arc::new(Script { used: HEAVY.into(), ..Script::default() });
-        self.policies.lock().unwrap().push(Arc::clone(&script));
-        Some(Arc::new(Heavy(Arc::clone(self), script)))
+        self.0.policies.lock().unwrap().push(Arc::clone(&script));
+        Some(Arc::new(Heavy(Arc::clone(&self.0), script)))
     }
 
     fn memory(&self) -> usize {
-        self.policies.lock().unwrap().iter().map(|script| script.used.load(Ordering::Relaxed)).sum()
+        self.0.policies.lock().unwrap().iter().map(|script| script.used.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -477,7 +480,7 @@ fn heavy() -> (Arc<Applications>, Arc<Heap>) {
     let registered = Registered { has_script: true, ..Registered::new("club".into(), Arc::new(settings)) };
     vhost.applications.insert("club".to_owned(), registered);
     let heap = Arc::<Heap>::default();
-    let actors: Arc<dyn Actors> = Arc::new(Arc::clone(&heap));
+    let actors: Arc<dyn Actors> = Arc::new(HeavyPolicies(Arc::clone(&heap)));
     (Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(1)))), heap)
 }
 

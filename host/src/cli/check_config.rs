@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::configuration;
-use crate::config::Config;
-use crate::policy::native::{Library, Plugins};
+use introd_config::Config;
+use introd_native::{Library, Plugins};
 
 #[derive(Args)]
 pub(super) struct CheckConfigArgs {
@@ -16,7 +16,7 @@ pub(super) struct CheckConfigArgs {
 }
 
 pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    let mut is_in_order = crate::config::check(args.conf.as_deref(), &mut std::io::stdout().lock())?;
+    let mut is_in_order = introd_config::check(args.conf.as_deref(), &mut std::io::stdout().lock())?;
     if let Ok(mut loaded) = Config::load(args.conf.as_deref()) {
         for host in loaded.config.resolve_hosts() {
             let matters = configuration::matters(&host);

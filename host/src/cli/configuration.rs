@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::apps::InstanceName;
-use crate::config::{Adaptor, Config, Kept, Loaded, Registered, UnknownHost, Vhost};
-use crate::log::CONFIGURATION;
-use crate::policy::lua;
 use crate::server::{Reconfiguration, Reconfigured};
+use introd_config::{Adaptor, Config, Kept, Loaded, Registered, UnknownHost, Vhost};
+use introd_log::CONFIGURATION;
+use introd_policy::InstanceName;
 
 /// So many applications are named in the answer to a reload.
 const MAX_NAMED: usize = 8;
@@ -66,7 +65,7 @@ fn why_not(adaptor: &Adaptor, vhost: &Vhost, name: &str, registered: &Registered
         return None;
     }
     let instance = InstanceName::first(&adaptor.name, &vhost.name, name);
-    let failure = lua::check(instance, &registered.folder, &registered.settings).err()?;
+    let failure = introd_lua::check(instance, &registered.folder, &registered.settings).err()?;
     Some(format!("{}: {failure}", registered.folder.display()))
 }
 

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::log;
 use crate::record::Recorder;
 
 /// How long the end of the program waits for its output to be read.
@@ -62,10 +61,10 @@ pub fn main() -> ExitCode {
         Some(Command::Probe(args)) => Ok(probe::run(&args)),
     };
     let code = result.unwrap_or_else(|error: anyhow::Error| {
-        log::complain(&format!("introd: {error:#}{}\n", advice(&error)));
+        introd_log::complain(&format!("introd: {error:#}{}\n", advice(&error)));
         ExitCode::FAILURE
     });
-    log::flush(Instant::now() + FLUSH_TIMEOUT);
+    introd_log::flush(Instant::now() + FLUSH_TIMEOUT);
     code
 }
 
@@ -91,7 +90,7 @@ fn say(text: &str) {
 
 /// Sends the log of a command that serves nobody to standard error; the level is that of `RUST_LOG`, or `level`.
 fn start_logging(level: &str) {
-    log::start(level, 0);
+    introd_log::start(level, 0);
 }
 
 /// Begins a recording, if one is wanted.
@@ -105,6 +104,6 @@ fn recorder(path: Option<&Path>, description: &str) -> anyhow::Result<Option<Rec
 /// Writes a recording out, and says what is in it.
 fn finish_recording(recorder: &Recorder) -> anyhow::Result<()> {
     let summary = recorder.finish().context("the recording cannot be written")?;
-    log::complain(&format!("recorded {} packets of {} sessions\n", summary.packets, summary.sessions));
+    introd_log::complain(&format!("recorded {} packets of {} sessions\n", summary.packets, summary.sessions));
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::config::Config;
-use crate::policy::native::Library;
+use introd_config::Config;
+use introd_native::Library;
 
 #[derive(Args)]
 pub(super) struct PluginsArgs {

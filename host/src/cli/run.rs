@@ -10,9 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::configuration;
-use crate::liveness::{self, AtStandstill, Supervisor};
-use crate::log;
-use crate::server::{DEFAULT_PORT, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use introd_flash::uri::DEFAULT_PORT;
+use introd_liveness::{AtStandstill, Supervisor};
 
 /// Less than the smallest server takes: what finds none may panic, and not say why.
 const MIN_DESCRIPTORS: usize = 16;
@@ -34,7 +34,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Log lines of one kind and application that are written in ten seconds; further ones are counted. 0: no limit.
-    #[arg(long, value_name = "N", default_value_t = log::DEFAULT_LIMIT)]
+    #[arg(long, value_name = "N", default_value_t = introd_log::DEFAULT_LIMIT)]
     log_limit: u32,
 }
 
@@ -53,7 +53,7 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    log::start("info", args.log_limit);
+    introd_log::start("info", args.log_limit);
     raise_descriptor_limit();
     has_spare_descriptors(MIN_DESCRIPTORS)
         .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
@@ -79,8 +79,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut server = Server::start(&settings)?;
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
         announce(server.addresses());
-        let pulse = liveness::this_thread("main", AtStandstill::EndProcess);
-        let mut beats = tokio::time::interval(liveness::BEAT);
+        let pulse = introd_liveness::this_thread("main", AtStandstill::EndProcess);
+        let mut beats = tokio::time::interval(introd_liveness::BEAT);
         // A reload reads disks, which may hang: signals are obeyed meanwhile.
         let mut reloading: Option<tokio::sync::oneshot::Receiver<()>> = None;
         let mut is_reload_wanted = false;
@@ -110,7 +110,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             server.stop();
             supervisor.end();
         }
-        log::say(&format!("introd stops: closing {} clients\n", server.peers()));
+        introd_log::say(&format!("introd stops: closing {} clients\n", server.peers()));
         server.stop();
         let counters = server.counters();
         for (name, count) in counters.iter() {
@@ -161,14 +161,14 @@ fn start_reload(
     let started = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
         // There is one reload at a time.
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        log::say(&configuration::reload(&server, dir.as_deref(), &mut files));
+        introd_log::say(&configuration::reload(&server, dir.as_deref(), &mut files));
         let _ = done.send(());
     });
     match started {
         Ok(_) => Some(is_done),
         Err(error) => {
             tracing::error!(%error, "the old configuration stays: no thread can be started to read another");
-            log::say("introd keeps its old configuration\n");
+            introd_log::say("introd keeps its old configuration\n");
             None
         }
     }
@@ -177,7 +177,7 @@ fn start_reload(
 /// Says where the server listens, and what to do next.
 fn announce(addresses: &[SocketAddr]) {
     for address in addresses {
-        log::say(&format!("introd {} listens on UDP {address}\n", env!("CARGO_PKG_VERSION")));
+        introd_log::say(&format!("introd {} listens on UDP {address}\n", env!("CARGO_PKG_VERSION")));
     }
     let Some(first) = addresses.first() else { return };
     let reachable = match first.ip() {
@@ -191,7 +191,7 @@ fn announce(addresses: &[SocketAddr]) {
     } else {
         host.to_string()
     };
-    log::say(&format!(
+    introd_log::say(&format!(
         "try it from another shell:  introd probe --meet rtmfp://{authority}/any/room\nstop it with Ctrl-C\n"
     ));
 }

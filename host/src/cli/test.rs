@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::policy::lua::testing;
+use introd_lua::testing;
 
 #[derive(Args)]
 pub(super) struct TestArgs {

@@ -9,7 +9,7 @@ use rand_core::Rng;
 use rtmfp::PeerId;
 use smallvec::SmallVec;
 
-use super::ring::{GroupAddress, Member, Ring};
+use introd_netgroup::ring::{GroupAddress, Member, Ring};
 
 /// How many members are told of how many.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +44,7 @@ impl Settings {
     }
 }
 
-/// Something to tell a member: that another is one too. [`channel::hint`](super::channel::hint) is the message.
+/// Something to tell a member: that another is one too. [`introd_netgroup::channel::hint`] is the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint<H> {
     /// Whom to tell.

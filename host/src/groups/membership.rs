@@ -8,9 +8,9 @@ use rand_core::SeedableRng;
 use rtmfp::PeerId;
 use smallvec::SmallVec;
 
-use super::GroupDigest;
 use super::bootstrap::{self, Hint, Settings};
-use super::ring::{GroupAddress, Member, Ring};
+use introd_netgroup::GroupDigest;
+use introd_netgroup::ring::{GroupAddress, Member, Ring};
 
 /// The most of the newest members that are remembered.
 const MAX_NEWEST: usize = 64;

@@ -26,12 +26,10 @@ use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
+use introd_policy::{MAX_REPORTED, Peer};
 use rivals::Rivals;
 
 pub use rivals::MAX_WAITING;
-
-/// The most addresses kept of those that a peer reports of itself.
-pub const MAX_REPORTED: usize = 16;
 
 /// The number of shards: enough that the workers of a large machine seldom meet in one, few enough that the locks
 /// themselves stay in the nearest caches.
@@ -40,22 +38,6 @@ const SHARDS: usize = 256;
 const SPARE: usize = 8;
 /// Tables with room for no more entries than this are left as they are.
 const SMALL: usize = 64;
-
-/// What the directory knows of a peer: a copy, as of the time of asking.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The session through which it is connected; its prefix is the number of the worker that has it. What concerns an entry
-    /// is said by its owner: a session that the peer has since replaced by a new one has nothing to say any more.
-    pub owner: SessionId,
-    /// The number of the application instance that it is connected to.
-    pub instance: u16,
-    /// Where its packets come from. Never an IPv4 address mapped into IPv6.
-    pub observed: SocketAddr,
-    /// Where it says that it can be reached (`setPeerInfo`), in its order, at most [`MAX_REPORTED`], each once.
-    pub reported: SmallVec<[SocketAddr; 4]>,
-    /// Whether nothing has been heard of it for longer than it should be silent: it may be gone, or elsewhere.
-    pub is_silent: bool,
-}
 
 /// What became of a session that shows an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,14 +75,6 @@ pub enum Departure {
     Vacant,
     /// Its id is the next one's.
     Passed(Succession),
-}
-
-impl Peer {
-    /// Whether the peer's packets come from an address that is none of its own. False as well if it has not said which
-    /// its own are.
-    pub fn is_translated(&self) -> bool {
-        !self.reported.is_empty() && !self.reported.contains(&self.observed)
-    }
 }
 
 /// The connected peers by their ids.

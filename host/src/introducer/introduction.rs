@@ -6,10 +6,7 @@ use rtmfp::SessionId;
 use rtmfp::wire::{Origin, TaggedAddress};
 use smallvec::SmallVec;
 
-use super::directory::Peer;
-
-/// The most addresses in one redirect. librtmfp keeps no more than the first 7.
-pub const MAX_ADDRESSES: usize = 16;
+use introd_policy::{MAX_ADDRESSES, Peer};
 
 /// The two halves of an introduction.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,5 +6,5 @@ pub mod introduction;
 pub mod reported;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
-pub use directory::{Arrival, Departure, Directory, Peer, Succession};
+pub use directory::{Arrival, Departure, Directory, Succession};
 pub use introduction::{Introduction, elsewhere, introduce, published, relays};

@@ -21,7 +21,7 @@ pub const MAX_PORTS: usize = 4;
 /// A loopback address is believed of a peer that is itself seen at one.
 pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr> {
     let seen = observed.ip().to_canonical();
-    let mut kept: Vec<SocketAddr> = Vec::with_capacity(reported.len().min(super::directory::MAX_REPORTED));
+    let mut kept: Vec<SocketAddr> = Vec::with_capacity(reported.len().min(introd_policy::MAX_REPORTED));
     let mut others: Vec<IpAddr> = Vec::new();
     for address in reported {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -43,7 +43,7 @@ pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr
             others.push(ip);
         }
         kept.push(address);
-        if kept.len() >= super::directory::MAX_REPORTED {
+        if kept.len() >= introd_policy::MAX_REPORTED {
             break;
         }
     }

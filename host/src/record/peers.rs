@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rtmfp::{Endpoint, RevealedKeys, SessionId};
 
 use super::{Place, Recorder, SessionRecord};
-use crate::net::{LocalAddress, Ports, Tap};
+use introd_client::Peer;
+use introd_udp::{LocalAddress, Ports, Tap};
 
 /// Records peers that may talk to each other: what one sends and another receives is written down once, as sent.
 #[derive(Clone)]
@@ -23,8 +24,17 @@ impl PeerRecording {
         Self { recorder, own: Arc::default() }
     }
 
+    /// Writes all traffic of a peer down from now on. Its endpoint is to reveal its keys ([`rtmfp::Config::keying`]).
+    pub fn record(&self, peer: &mut Peer) {
+        peer.ports.add_tap(self.tap(peer.ports.local_addresses().map(|address| address.port())));
+        let recording = self.clone();
+        peer.set_keys_tap(Box::new(move |endpoint, ports, session, keys| {
+            recording.session(endpoint, ports, session, keys);
+        }));
+    }
+
     /// Sees the datagrams of a peer whose sockets have these ports.
-    pub(crate) fn tap(&self, ports: impl Iterator<Item = u16>) -> Tap {
+    fn tap(&self, ports: impl Iterator<Item = u16>) -> Tap {
         let near: HashSet<u16> = ports.collect();
         self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(&near);
         let (recorder, own) = (self.recorder.clone(), Arc::clone(&self.own));
@@ -37,7 +47,7 @@ impl PeerRecording {
     }
 
     /// Writes down a session of a peer.
-    pub(crate) fn session(&self, endpoint: &Endpoint, ports: &Ports, session: SessionId, keys: &RevealedKeys) {
+    fn session(&self, endpoint: &Endpoint, ports: &Ports, session: SessionId, keys: &RevealedKeys) {
         let Some(info) = endpoint.session(session) else { return };
         let Some(bound) = ports.address_of(info.interface) else { return };
         let address = match LocalAddress::towards(info.far_address) {

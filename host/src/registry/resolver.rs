@@ -11,8 +11,8 @@ use rtmfp::{Lookup, PeerId, TaggedAddress};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::{LookupFuture, LookupResult, Registry, RegistryError};
-use crate::liveness::{self, AtStandstill};
+use introd_liveness::AtStandstill;
+use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError};
 
 /// How a server looks peers up in its registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,9 +187,9 @@ impl Resolver {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = oneshot::channel::<()>();
-        let thread = liveness::spawn("registry", AtStandstill::EndProcess, move |pulse| {
+        let thread = introd_liveness::spawn("registry", AtStandstill::EndProcess, move |pulse| {
             runtime.block_on(async {
-                let mut beats = tokio::time::interval(liveness::BEAT);
+                let mut beats = tokio::time::interval(introd_liveness::BEAT);
                 loop {
                     tokio::select! {
                         _ = &mut stopped => return,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use introd::client::{Client, Destination};
-use introd::flash::amf::Value;
-use introd::flash::client::{ConnectOptions, Incoming};
-use introd::flash::command::{Command, Encoding};
-use introd::net::{BufferSizes, UdpSocket};
-use introd::peer::Peer;
+use introd_client::Peer;
+use introd_client::{Client, Destination};
+use introd_flash::amf::Value;
+use introd_flash::client::{ConnectOptions, Incoming};
+use introd_flash::command::{Command, Encoding};
+use introd_udp::{BufferSizes, UdpSocket};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{Group, Identity, cipher};

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use introd::client::Client;
-use introd::flash::metadata::FlowKind;
-use introd::groups::channel::{Received, join, read_hint};
-use introd::groups::{GroupDigest, Groupspec};
+use introd_client::Client;
+use introd_flash::metadata::FlowKind;
+use introd_netgroup::channel::{Received, join, read_hint};
+use introd_netgroup::{GroupDigest, Groupspec};
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
 use rtmfp::{Event, PeerId};
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use introd::client::{Client, Destination, Failure, Step};
-use introd::flash::client::ConnectOptions;
+use introd_client::{Client, Destination, Failure, Step};
+use introd_flash::client::ConnectOptions;
 use rtmfp::Event;
 
 use super::puppet;

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use introd::client::{Client, Destination, Failure, Step};
-use introd::flash::amf::Value;
-use introd::flash::client::{ConnectOptions, Incoming};
-use introd::flash::command::{Command, Encoding};
+use introd_client::{Client, Destination, Failure, Step};
+use introd_flash::amf::Value;
+use introd_flash::client::{ConnectOptions, Incoming};
+use introd_flash::command::{Command, Encoding};
 
 use super::{ALL_LOOKUPS, ask, find, said};
 use crate::harness::clients::{PATIENCE, connect, create_stream, peer_on, server_says};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use introd::groups::channel::join;
+use introd_netgroup::channel::join;
 
 use super::{ALL_LOOKUPS, Peer, find, said};
 use crate::harness::clients::connect;

@@ -3,9 +3,9 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use introd::client::Client;
-use introd::flash::amf::Value;
-use introd::flash::command::{Command, Encoding};
+use introd_client::Client;
+use introd_flash::amf::Value;
+use introd_flash::command::{Command, Encoding};
 use rtmfp::PeerId;
 
 use super::{ALL_LOOKUPS, Peer, ask, logged};

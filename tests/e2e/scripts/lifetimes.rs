@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use introd::client::{Client, Step};
-use introd::flash::amf::Value;
+use introd_client::{Client, Step};
+use introd_flash::amf::Value;
 
 use super::{ask, logged, said};
 use crate::harness::clients::{PATIENCE, create_stream};
@@ -144,7 +144,7 @@ async fn a_script_that_does_not_load_turns_clients_away_until_it_is_mended() {
     files.script("app", "\nx x", "");
     let server = Server::configured(files.path(), 1);
     let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), 1);
-    let destination = introd::client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
+    let destination = introd_client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
     let refused = Client::connect(peer, id, destination, &Default::default(), PATIENCE).await.err().expect("a refusal");
     assert!(refused.problem.contains("NetConnection.Connect.Rejected"), "{refused}");
     logged(&server, "main.lua:2: syntax error", 1).await;
@@ -153,7 +153,7 @@ async fn a_script_that_does_not_load_turns_clients_away_until_it_is_mended() {
     let deadline = Instant::now() + PATIENCE;
     for number in 2.. {
         let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), number);
-        let destination = introd::client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
+        let destination = introd_client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
         if let Ok(mut client) = Client::connect(peer, id, destination, &Default::default(), PATIENCE).await {
             is_version(&mut client, 1).await;
             break;

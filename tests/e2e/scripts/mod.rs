@@ -9,9 +9,9 @@ mod shipped;
 
 use std::time::{Duration, Instant};
 
-use introd::client::Client;
-use introd::flash::amf::Value;
-use introd::flash::client::Incoming;
+use introd_client::Client;
+use introd_flash::amf::Value;
+use introd_flash::client::Incoming;
 
 use crate::harness::clients::{PATIENCE, call};
 use crate::harness::program::{Ended, Running, Server};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use introd::client::Client;
-use introd::flash::amf::Value;
+use introd_client::Client;
+use introd_flash::amf::Value;
 use tokio::task::JoinSet;
 
 use super::{ask, said};

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use introd::flash::amf::Value;
+use introd_flash::amf::Value;
 
 use super::{Peer, ask, find};
 use crate::harness::clients::connect;
@@ -58,7 +58,7 @@ async fn the_filter_counts_each_no_and_is_silent_about_strangers() {
         let uri = uri.clone();
         tokio::task::spawn_blocking(move || find(&peer, &uri, patience))
     };
-    let attended = async |target: &mut introd::client::Client, finding: tokio::task::JoinHandle<_>| {
+    let attended = async |target: &mut introd_client::Client, finding: tokio::task::JoinHandle<_>| {
         tokio::select! {
             ended = finding => ended.expect("it ends"),
             failure = target.stay() => panic!("{failure}"),

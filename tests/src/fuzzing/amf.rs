@@ -1,13 +1,13 @@
 //! Values and messages (RFC 7425 §5): what is read can be written, and stays what it is from then on.
 
-use introd::flash::amf::{Decoder, EncodeError, Encoder, Limits, Value};
-use introd::flash::client;
-use introd::flash::command::{Command, Encoding};
-use introd::flash::message::{HEADER_LEN, Message, kind, read_data};
-use introd::flash::metadata::FlowKind;
-use introd::flash::peer_info::{MAX_ADDRESSES, PeerInfo};
-use introd::flash::uri::{AppPath, PathError, Uri};
-use introd::flash::user_control::UserControl;
+use introd_flash::amf::{Decoder, EncodeError, Encoder, Limits, Value};
+use introd_flash::client;
+use introd_flash::command::{Command, Encoding};
+use introd_flash::message::{HEADER_LEN, Message, kind, read_data};
+use introd_flash::metadata::FlowKind;
+use introd_flash::peer_info::{MAX_ADDRESSES, PeerInfo};
+use introd_flash::uri::{AppPath, PathError, Uri};
+use introd_flash::user_control::UserControl;
 
 /// What was written may come to a little more than what was read: an ECMA array's indices become names.
 const AMPLE: Limits = Limits { depth: 64, elements: 1 << 16, bytes: 4 << 20 };

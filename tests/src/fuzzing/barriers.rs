@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use introd::flash::barrier::{Barriers, MAX_BARRIERS, MAX_HELD, MAX_HELD_BYTES, MAX_SUSPENDED, Passed};
-use introd::flash::message::{Message, kind};
-use introd::flash::user_control::UserControl;
+use introd_flash::barrier::{Barriers, MAX_BARRIERS, MAX_HELD, MAX_HELD_BYTES, MAX_SUSPENDED, Passed};
+use introd_flash::message::{Message, kind};
+use introd_flash::user_control::UserControl;
 
 use super::input::Input;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use introd::config::Config;
+use introd_config::Config;
 
 /// The files that the first byte chooses from.
 const FILES: [&str; 6] = [

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use introd::flash::amf::{Limits, Value};
-use introd::flash::client::{self, ConnectOptions};
-use introd::flash::command::{Command, Encoding};
-use introd::flash::metadata::{FlowKind, ReceiveOrder};
-use introd::flash::peer_info::MAX_ADDRESSES;
-use introd::flash::server::{Action, Call, NetConnection, Rejection, Settings, Verdict};
-use introd::flash::user_control::UserControl;
+use introd_flash::amf::{Limits, Value};
+use introd_flash::client::{self, ConnectOptions};
+use introd_flash::command::{Command, Encoding};
+use introd_flash::metadata::{FlowKind, ReceiveOrder};
+use introd_flash::peer_info::MAX_ADDRESSES;
+use introd_flash::server::{Action, Call, NetConnection, Rejection, Settings, Verdict};
+use introd_flash::user_control::UserControl;
 
 use super::input::Input;
 

@@ -14,10 +14,10 @@ use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, SendFlowId};
 use rtmfp::{Config, Endpoint, Event, ForwardedHello, InterfaceId, KeyingJob, PeerId, SessionId};
 
 use super::sources::Sources;
-use crate::flash::amf::Limits;
-use crate::flash::client::{ConnectOptions, Incoming, connect, read, set_peer_info};
-use crate::flash::command::Encoding;
-use crate::flash::metadata::FlowKind;
+use introd_flash::amf::Limits;
+use introd_flash::client::{ConnectOptions, Incoming, connect, read, set_peer_info};
+use introd_flash::command::Encoding;
+use introd_flash::metadata::FlowKind;
 
 /// Clients do not speak of their own accord once they are connected; they answer the server's pings.
 const QUIET: Duration = Duration::from_secs(24 * 3600);

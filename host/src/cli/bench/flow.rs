@@ -14,10 +14,10 @@ use super::Bounds;
 use super::fleet::FleetOptions;
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};
-use crate::client::{Client, Destination};
-use crate::flash::client::ConnectOptions;
-use crate::flash::message::{Message, kind};
-use crate::peer::Peer;
+use introd_client::Peer;
+use introd_client::{Client, Destination};
+use introd_flash::client::ConnectOptions;
+use introd_flash::message::{Message, kind};
 
 /// How long the server has for each step of connecting, and to take in what is under way at the end.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@ use rtmfp::crypto::Group;
 
 use self::fleet::{FleetOptions, Goal};
 use self::process::Process;
-use crate::server::DEFAULT_PORT;
+use introd_flash::uri::DEFAULT_PORT;
 
 #[derive(Args)]
 pub(super) struct BenchArgs {

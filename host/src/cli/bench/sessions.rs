@@ -18,7 +18,7 @@ pub(super) fn run(
     let sources = Sources::new(options.server, wanted)?;
     let count = sources.count();
     if count < wanted {
-        crate::log::complain(&format!(
+        introd_log::complain(&format!(
             "introd: the limit on open files allows {count} sessions; raise it with ulimit -n\n"
         ));
     }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::net::{BufferSizes, LocalAddress, RecvBatch, SendBatch, UdpSocket};
+use introd_udp::{BufferSizes, LocalAddress, RecvBatch, SendBatch, UdpSocket};
 
 const RECEIVE_BATCH: usize = 64;
 const SEND_BATCH: usize = 64;

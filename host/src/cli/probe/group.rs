@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use rtmfp::{Event, PeerId};
 use serde::Serialize;
 
-use crate::client::{Client, Failure, Step};
-use crate::flash::amf::{Decoder, Encoder, Limits, Value};
-use crate::groups::groupspec::kind;
-use crate::groups::member::participant::Notice;
-use crate::groups::member::{GroupEvent, Refusal};
-use crate::groups::{GroupDigest, Groupspec};
+use introd_client::{Client, Failure, Step};
+use introd_flash::amf::{Decoder, Encoder, Limits, Value};
+use introd_netgroup::groupspec::kind;
+use introd_netgroup::member::participant::Notice;
+use introd_netgroup::member::{GroupEvent, Refusal};
+use introd_netgroup::{GroupDigest, Groupspec};
 
 /// How long after the join, or the last hint, the server is taken to have named all whom it names at first.
 const QUIET: Duration = Duration::from_millis(1500);

@@ -18,13 +18,13 @@ use rtmfp::{Config, Event, PeerId};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::client::{Answer, Client, Destination, Failure, Step};
-use crate::flash::client::ConnectOptions;
-use crate::groups::Groupspec;
-use crate::net::{BufferSizes, UdpSocket};
-use crate::peer::Peer;
 use crate::record::PeerRecording;
 use group::GroupProbe;
+use introd_client::Peer;
+use introd_client::{Answer, Client, Destination, Failure, Step};
+use introd_flash::client::ConnectOptions;
+use introd_netgroup::Groupspec;
+use introd_udp::{BufferSizes, UdpSocket};
 use playing::Playing;
 use report::Report;
 
@@ -121,7 +121,7 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
             if !report.is_printed && (args.json || report.connected) {
                 report.print(args.json);
             }
-            crate::log::complain(&format!("introd probe: {failure}\ncheck {}\n", failure.check));
+            introd_log::complain(&format!("introd probe: {failure}\ncheck {}\n", failure.check));
             ExitCode::FAILURE
         }
     }
@@ -286,7 +286,7 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
     config.keying.log_keys = setup.recording.is_some();
     let mut peer = Peer::with_sockets(config, sockets.collect()).map_err(machine)?;
     if let Some(recording) = &setup.recording {
-        peer.record(recording.clone());
+        recording.record(&mut peer);
     }
     Client::connect(peer, id, destination, &ConnectOptions::default(), args.timeout).await
 }

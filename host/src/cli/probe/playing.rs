@@ -5,8 +5,8 @@ use std::time::Duration;
 use rtmfp::SessionId;
 use serde::Serialize;
 
-use crate::client::{Client, Failure, Played, Step};
-use crate::flash::peer::FIRST_STREAM;
+use introd_client::{Client, Failure, Played, Step};
+use introd_flash::peer::FIRST_STREAM;
 
 /// After so many messages it is clear that the stream comes.
 const ENOUGH: u64 = 20;

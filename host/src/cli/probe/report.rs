@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::group::GroupReport;
 use super::playing::Playing;
-use crate::client::{Client, Failure, Meeting, Welcome};
+use introd_client::{Client, Failure, Meeting, Welcome};
 
 /// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
 #[derive(Serialize)]
@@ -134,7 +134,7 @@ impl Report {
     fn print_json(&self) {
         match serde_json::to_string(self) {
             Ok(text) => crate::cli::say(&format!("{text}\n")),
-            Err(error) => crate::log::complain(&format!("introd probe: {error}\n")),
+            Err(error) => introd_log::complain(&format!("introd probe: {error}\n")),
         }
     }
 

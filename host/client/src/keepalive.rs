@@ -1,0 +1,74 @@
+//! Set Keepalive Timers, as a client obeys it (RFC 7425 §5.3.4).
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rtmfp::{Endpoint, SessionId};
+
+use introd_flash::user_control::MIN_KEEPALIVE_MS;
+
+/// The periods, and when each session was pinged last.
+#[derive(Debug, Default)]
+pub(super) struct Keepalive {
+    advised: Option<(u32, u32)>,
+    pinged: HashMap<SessionId, Instant>,
+}
+
+impl Keepalive {
+    pub(super) fn advise(&mut self, server: u32, peer: u32) {
+        self.advised = Some((server, peer));
+    }
+
+    pub(super) fn advised(&self) -> Option<(u32, u32)> {
+        self.advised
+    }
+
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.pinged.remove(&session);
+    }
+
+    /// The period for a session. Until the server advises one, the endpoint's own keepalive is relied on.
+    fn period(&self, is_server: bool) -> Option<Duration> {
+        let (server, peer) = self.advised?;
+        let advised = if is_server { server } else { peer };
+        // §5.3.4: a client need not go below five seconds.
+        Some(Duration::from_millis(u64::from(advised.max(MIN_KEEPALIVE_MS))))
+    }
+
+    fn due(&self, endpoint: &Endpoint, id: SessionId, server: SessionId) -> Option<Instant> {
+        let heard = endpoint.session(id)?.heard;
+        let last = self.pinged.get(&id).map_or(heard, |pinged| heard.max(*pinged));
+        Some(last + self.period(id == server)?)
+    }
+
+    /// When [`Self::ping`] is to be called.
+    pub(super) fn next(&self, endpoint: &Endpoint, server: SessionId) -> Option<Instant> {
+        endpoint.session_ids().filter_map(|id| self.due(endpoint, id, server)).min()
+    }
+
+    /// Pings the sessions that have been silent for their period.
+    pub(super) fn ping(&mut self, now: Instant, endpoint: &mut Endpoint, server: SessionId) {
+        let all: Vec<SessionId> = endpoint.session_ids().collect();
+        for id in all {
+            if self.due(endpoint, id, server).is_some_and(|due| due <= now) {
+                endpoint.ping(now, id, &[]);
+                self.pinged.insert(id, now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_obeyed_down_to_five_seconds() {
+        let mut keepalive = Keepalive::default();
+        assert_eq!((keepalive.period(true), keepalive.period(false)), (None, None));
+        keepalive.advise(15_000, 0);
+        assert_eq!(keepalive.advised(), Some((15_000, 0)));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!((keepalive.period(true), keepalive.period(false)), (seconds(15), seconds(5)));
+    }
+}

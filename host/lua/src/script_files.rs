@@ -1,0 +1,43 @@
+//! How the files of a script look: whether they have changed.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+/// So many files of a folder are looked at, so deep.
+const MAX_FILES: usize = 1000;
+const MAX_DEPTH: usize = 4;
+
+/// How a folder's scripts look: a change of any makes another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScriptFiles {
+    files: usize,
+    /// Of all paths, sizes and times; in any order.
+    sum: u64,
+}
+
+impl ScriptFiles {
+    /// Those of a folder.
+    pub fn of(folder: &Path) -> Self {
+        let mut look = Self { files: 0, sum: 0 };
+        look.add(folder, MAX_DEPTH);
+        look
+    }
+
+    fn add(&mut self, folder: &Path, depth: usize) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if self.files >= MAX_FILES {
+                return;
+            }
+            let path = entry.path();
+            let Ok(about) = entry.metadata() else { continue };
+            if about.is_dir() && depth > 0 {
+                self.add(&path, depth - 1);
+            } else if path.extension().is_some_and(|extension| extension == "lua") {
+                let mut hasher = DefaultHasher::new();
+                (path, about.len(), about.modified().ok()).hash(&mut hasher);
+                self.files += 1;
+                self.sum = self.sum.wrapping_add(hasher.finish());
+            }
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Between a test and the stage.
+
+use std::cell::{RefCell, RefMut};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use mlua::{Lua, MultiValue, Result, Table, Value};
+use rtmfp::SessionId;
+
+use super::super::address;
+use super::super::journal::Entry;
+use super::super::state::State;
+use super::super::values;
+use super::{Stage, field, options};
+use introd_policy::message::{AppCommand, AppEvent, ClientId};
+
+type Shared = Rc<RefCell<Option<Stage>>>;
+
+fn stage(shared: &Shared) -> Result<RefMut<'_, Stage>> {
+    let none = || mlua::Error::runtime("there is no application: start it with start()");
+    RefMut::filter_map(shared.borrow_mut(), Option::as_mut).map_err(|_| none())
+}
+
+fn client(number: u32) -> ClientId {
+    ClientId { worker: 0, session: SessionId::from_wire(number) }
+}
+
+/// What the Lua part of the tests is made of.
+pub(super) fn natives(lua: &Lua, state: &Rc<State>, shared: &Shared, folder: &Path) -> Result<Table> {
+    let native = lua.create_table()?;
+    let (stage_of, folder) = (Rc::clone(shared), folder.to_owned());
+    native.raw_set(
+        "start",
+        lua.create_function(move |_, given: Option<Table>| {
+            let settings = options::application(given.as_ref())?;
+            let started = Stage::start(&folder, settings).map_err(mlua::Error::runtime)?;
+            *stage_of.borrow_mut() = Some(started);
+            Ok(())
+        })?,
+    )?;
+    clients(lua, state, shared, &native)?;
+    events(lua, state, shared, &native)?;
+
+    let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
+    native.raw_set(
+        "take",
+        lua.create_function(move |lua, ()| {
+            let commands = stage(&stage_of)?.sent.take();
+            let list = lua.create_table()?;
+            for command in commands {
+                list.raw_push(describe(lua, &marks, command)?)?;
+            }
+            Ok(list)
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "journal",
+        lua.create_function(move |lua, ()| {
+            let list = lua.create_table()?;
+            for entry in stage(&stage_of)?.runtime.world.journal.take() {
+                let entry = match entry {
+                    Entry::Trace(text) => lua.create_table_from([("trace", text)])?,
+                    Entry::Failure(handler, failure) => {
+                        lua.create_table_from([("failure", failure.to_string()), ("handler", handler)])?
+                    }
+                };
+                list.raw_push(entry)?;
+            }
+            Ok(list)
+        })?,
+    )?;
+    Ok(native)
+}
+
+fn clients(lua: &Lua, state: &Rc<State>, shared: &Shared, native: &Table) -> Result<()> {
+    let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
+    native.raw_set(
+        "connect",
+        lua.create_function(move |lua, given: Option<Table>| {
+            let mut stage = stage(&stage_of)?;
+            let (id, mut info) = stage.next_client();
+            options::client(&marks, given.as_ref(), &mut info)?;
+            let described = lua.create_table()?;
+            described.raw_set("number", id.session.get())?;
+            described.raw_set("farID", info.far_id.to_string())?;
+            described.raw_set("farAddress", address::text(info.far_address))?;
+            stage.tell(AppEvent::Connect { client: id, info: Box::new(info) });
+            Ok(described)
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "disconnect",
+        lua.create_function(move |_, number: u32| {
+            stage(&stage_of)?.tell(AppEvent::Disconnect { client: client(number) });
+            Ok(())
+        })?,
+    )?;
+    let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
+    native.raw_set(
+        "call",
+        lua.create_function(move |_, (number, name, transaction, given): (u32, String, f64, MultiValue)| {
+            let arguments: Result<Vec<_>> = given.iter().map(|value| values::from_lua(&marks.marks, value)).collect();
+            stage(&stage_of)?.call(client(number), &name, transaction, arguments?);
+            Ok(())
+        })?,
+    )?;
+    let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
+    native.raw_set(
+        "answer",
+        lua.create_function(move |_, (number, token, is_ok, given): (u32, u64, bool, MultiValue)| {
+            let arguments: Result<Vec<_>> = given.iter().map(|value| values::from_lua(&marks.marks, value)).collect();
+            let outcome = if is_ok { Ok(arguments?) } else { Err(arguments?) };
+            stage(&stage_of)?.tell(AppEvent::Answer { client: client(number), token, outcome });
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "report",
+        lua.create_function(move |_, (number, list): (u32, Vec<Value>)| {
+            let addresses: Result<Vec<_>> = list.iter().map(address::parse).collect();
+            stage(&stage_of)?.tell(AppEvent::ReportedAddressesChange { client: client(number), addresses: addresses? });
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "move",
+        lua.create_function(move |_, (number, to): (u32, Value)| {
+            let address = address::parse(&to)?;
+            stage(&stage_of)?.tell(AppEvent::FarAddressChange { client: client(number), address });
+            Ok(())
+        })?,
+    )
+}
+
+fn digest(text: &str) -> Result<[u8; 32]> {
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text, &mut digest)
+        .map_err(|_| mlua::Error::runtime("a groupspec digest is a string of 64 hexadecimal digits"))?;
+    Ok(digest)
+}
+
+fn events(lua: &Lua, _state: &Rc<State>, shared: &Shared, native: &Table) -> Result<()> {
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "join",
+        lua.create_function(move |_, (number, group): (u32, String)| {
+            Ok(stage(&stage_of)?.join(client(number), digest(&group)?))
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "leave",
+        lua.create_function(move |_, (number, membership, group): (u32, u64, String)| {
+            let groupspec_digest = digest(&group)?;
+            stage(&stage_of)?.tell(AppEvent::GroupLeave { client: client(number), membership, groupspec_digest });
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "look_up",
+        lua.create_function(move |_, given: Table| {
+            let target = field::<Value>(Some(&given), "target")?.map(|target| address::peer(&target)).transpose()?;
+            let from = address::parse(&given.get::<Value>("address")?)?;
+            let asker = field::<u32>(Some(&given), "asker")?.map(client);
+            let application = field::<String>(Some(&given), "application")?;
+            Ok(stage(&stage_of)?.look_up_from(target, from, asker, application.as_deref()))
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "advance",
+        lua.create_function(move |_, milliseconds: u64| {
+            stage(&stage_of)?.advance(Duration::from_millis(milliseconds));
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "reload",
+        lua.create_function(move |_, ()| {
+            stage(&stage_of)?.tell(AppEvent::Reload);
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "stop",
+        lua.create_function(move |_, ()| {
+            stage(&stage_of)?.tell(AppEvent::Stop);
+            Ok(())
+        })?,
+    )
+}
+
+/// A command, as a test sees it.
+fn describe(lua: &Lua, state: &State, command: AppCommand) -> Result<Table> {
+    let table = lua.create_table()?;
+    if let Some(client) = command.client() {
+        table.raw_set("client", client.session.get())?;
+    }
+    let kind = match command {
+        AppCommand::Accept { .. } => "accept",
+        AppCommand::Reject { rejection, .. } => {
+            table.raw_set("code", rejection.code)?;
+            table.raw_set("description", rejection.description)?;
+            table.raw_set("redirect", rejection.redirect)?;
+            if let Some(application) = rejection.application {
+                table.raw_set("application", values::to_lua(lua, &state.marks, application)?)?;
+            }
+            "reject"
+        }
+        AppCommand::Disconnect { .. } => "disconnect",
+        AppCommand::Call { method, arguments, token, .. } => {
+            table.raw_set("method", method)?;
+            table.raw_set("token", token)?;
+            let list = lua.create_table()?;
+            for (index, argument) in arguments.into_iter().enumerate() {
+                list.raw_set(index + 1, values::to_lua(lua, &state.marks, argument)?)?;
+            }
+            table.raw_set("arguments", list)?;
+            "call"
+        }
+        AppCommand::Answer { transaction, outcome, .. } => {
+            table.raw_set("transaction", transaction as i64)?;
+            table.raw_set("ok", outcome.is_ok())?;
+            let (Ok(value) | Err(value)) = outcome;
+            table.raw_set("value", values::to_lua(lua, &state.marks, value)?)?;
+            "answer"
+        }
+        AppCommand::Ping { .. } => "ping",
+        AppCommand::GetStats { token, .. } => {
+            table.raw_set("token", token)?;
+            "stats"
+        }
+        AppCommand::Redirect { lookup, addresses } => {
+            table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
+            table.raw_set("addresses", address::list(lua, &addresses)?)?;
+            "redirect"
+        }
+        AppCommand::Introduce { initiator, tag, .. } => {
+            table.raw_set("initiator", address::text(initiator))?;
+            table.raw_set("lookup", number_of(&tag))?;
+            "introduce"
+        }
+        AppCommand::Deny { lookup } => {
+            table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
+            "deny"
+        }
+        AppCommand::BuiltIn { lookup } => {
+            table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
+            "builtin"
+        }
+        AppCommand::Hint { peer, membership, .. } => {
+            table.raw_set("peer", peer.to_string())?;
+            table.raw_set("membership", membership)?;
+            "hint"
+        }
+    };
+    table.raw_set("kind", kind)?;
+    Ok(table)
+}
+
+/// The number of a lookup is its tag.
+fn number_of(tag: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(tag.try_into().ok()?))
+}

@@ -1,0 +1,161 @@
+//! `introd test`: scripts' own tests.
+//!
+//! A file `*_test.lua` beside a script describes what the script does, in the words of busted: `describe`, `it`, `before_each`,
+//! `after_each`, `assert`. The script runs in a machine like any other, with its real limits; its clients are made up, and its
+//! clock stands still until the test advances it.
+
+mod commands;
+mod options;
+mod stage;
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mlua::{Function, MultiValue, Table, Value};
+
+use super::failure::Failure;
+use super::host::STACK;
+use super::limits::Budget;
+use super::loading::Sources;
+use super::vm::{Progress, Purpose, Vm};
+use super::world::World;
+use introd_policy::registry::InMemory;
+
+pub(super) use stage::Stage;
+#[cfg(test)]
+pub(super) use stage::application as settings;
+
+/// How long one test may run, and what all of a file may use.
+const TIME: Duration = Duration::from_secs(10);
+const MEMORY: usize = 256 << 20;
+
+/// Runs all tests in a folder and says how they went. Gives back whether all passed; no tests at all have not passed.
+///
+/// # Errors
+/// If the folder cannot be read, or `out` not be written to.
+pub fn run(folder: &Path, out: &mut (impl Write + Send)) -> io::Result<bool> {
+    run_within(folder, out, TIME)
+}
+
+/// The same, with so much time for each test.
+pub(super) fn run_within(folder: &Path, out: &mut (impl Write + Send), time: Duration) -> io::Result<bool> {
+    // Scripts need more stack than a thread has as it comes.
+    std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || run_here(folder, out, time))?;
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the tests broke down")))
+    })
+}
+
+fn run_here(folder: &Path, out: &mut impl Write, time: Duration) -> io::Result<bool> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    files.retain(|path| path.to_string_lossy().ends_with("_test.lua"));
+    files.sort();
+    let (mut passed, mut failed) = (0, 0);
+    for file in &files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        match TestFile::load(folder, &name, time) {
+            Ok(file) => {
+                for test in file.tests() {
+                    match file.run(&test) {
+                        Ok(()) => {
+                            passed += 1;
+                            writeln!(out, "ok    {name}: {}", test.name)?;
+                        }
+                        Err(failure) => {
+                            failed += 1;
+                            writeln!(out, "FAIL  {name}: {}\n      {failure}", test.name)?;
+                        }
+                    }
+                }
+            }
+            Err(failure) => {
+                failed += 1;
+                writeln!(out, "FAIL  {name}\n      {failure}")?;
+            }
+        }
+    }
+    if files.is_empty() {
+        writeln!(out, "there is no *_test.lua in {}", folder.display())?;
+    }
+    writeln!(out, "{passed} passed, {failed} failed")?;
+    Ok(passed > 0 && failed == 0)
+}
+
+/// A file of tests, loaded.
+struct TestFile {
+    vm: Vm,
+    tests: Table,
+    stage: Rc<RefCell<Option<Stage>>>,
+}
+
+struct Test {
+    name: String,
+    steps: Vec<Function>,
+    cleanup: Vec<Function>,
+}
+
+impl TestFile {
+    fn load(folder: &Path, name: &str, time: Duration) -> Result<Self, Failure> {
+        let stage: Rc<RefCell<Option<Stage>>> = Rc::default();
+        let world = World::new(
+            stage::instance_name(folder),
+            Arc::new(stage::application()),
+            Arc::new(stage::Sent::default()),
+            Arc::new(InMemory::default()),
+            Arc::default(),
+            Arc::default(),
+            Instant::now(),
+        );
+        let sources = Sources::new(folder, &[]);
+        let made = Vm::new(&Rc::new(world), Rc::new(Budget::new(Some(time), MEMORY)), sources).and_then(|vm| {
+            let native = commands::natives(&vm.lua, &vm.state, &stage, folder)?;
+            let tests = vm.lua.create_table()?;
+            let prelude = vm.lua.load(include_str!("testing.lua")).set_name("=introd");
+            prelude.call::<()>((native, &tests))?;
+            let main = vm.state.sources.load(&vm.lua, name)?;
+            Ok((vm, tests, main))
+        });
+        let (vm, tests, main) = made.map_err(|error| Failure::from(&error))?;
+        vm.run_now(&main)?;
+        Ok(Self { vm, tests, stage })
+    }
+
+    fn tests(&self) -> Vec<Test> {
+        let read = |test: Table| -> mlua::Result<Test> {
+            Ok(Test { name: test.raw_get("name")?, steps: test.raw_get("steps")?, cleanup: test.raw_get("cleanup")? })
+        };
+        self.tests.sequence_values::<Table>().filter_map(|test| read(test.ok()?).ok()).collect()
+    }
+
+    fn run(&self, test: &Test) -> Result<(), Failure> {
+        let mut result = test.steps.iter().try_for_each(|step| self.step(step));
+        for step in &test.cleanup {
+            result = result.and(self.step(step));
+        }
+        self.stage.take();
+        result
+    }
+
+    fn step(&self, step: &Function) -> Result<(), Failure> {
+        match self.vm.start(Purpose::Other("test"), step, MultiValue::new()) {
+            Progress::Ended(_, result) => result.map(drop),
+            Progress::Waits => {
+                Err(Failure { message: "a test cannot wait; advance the clock".to_owned(), ..Failure::default() })
+            }
+        }
+    }
+}
+
+/// The fields of a table of options.
+fn field<T: mlua::FromLua>(table: Option<&Table>, name: &str) -> mlua::Result<Option<T>> {
+    match table.map(|table| table.get::<Value>(name)).transpose()? {
+        None | Some(Value::Nil) => Ok(None),
+        Some(_) => table.map(|table| table.get(name)).transpose(),
+    }
+}

@@ -1,0 +1,110 @@
+//! What a test says about an application, a client or a lookup.
+
+use std::time::Duration;
+
+use mlua::{Result, Table, Value};
+
+use super::super::address;
+use super::super::state::State;
+use super::super::values;
+use super::field;
+use introd_config::{Application, Fallback, LookupMode, Settings};
+use introd_policy::message::ClientInfo;
+
+fn choice<T: Copy>(options: Option<&Table>, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+    let Some(word) = field::<String>(options, name)? else { return Ok(None) };
+    let found = choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(&word));
+    let known: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
+    let unknown = || mlua::Error::runtime(format!("{name} is {}, not {word}", known.join(" or ")));
+    Ok(Some(found.ok_or_else(unknown)?.1))
+}
+
+/// The settings of the application under test.
+pub(super) fn application(options: Option<&Table>) -> Result<Application> {
+    let mut settings = super::stage::application();
+    let modes = [("None", LookupMode::None), ("Partial", LookupMode::Partial), ("All", LookupMode::All)];
+    let fallbacks = [("deny", Fallback::Deny), ("ignore", Fallback::Ignore), ("continue", Fallback::Continue)];
+    if let Some(mode) = choice(options, "lookups", &modes)? {
+        settings.peer_lookup_events = mode;
+    }
+    if let Some(fallback) = choice(options, "onDeadline", &fallbacks)? {
+        settings.policy.on_deadline = fallback;
+    }
+    if let Some(fallback) = choice(options, "onFailure", &fallbacks)? {
+        settings.policy.on_failure = fallback;
+    }
+    if let Some(milliseconds) = field::<u64>(options, "deadline")? {
+        settings.policy.deadline = Duration::from_millis(milliseconds);
+    }
+    if let Some(milliseconds) = field::<u64>(options, "time")? {
+        settings.script.time = Some(Duration::from_millis(milliseconds));
+    }
+    if let Some(bytes) = field::<usize>(options, "memory")? {
+        settings.script.memory = bytes;
+    }
+    if let Some(config) = field::<Table>(options, "config")? {
+        settings.script.config = tree(&Value::Table(config), 0)?;
+    }
+    if let Some(library) = field::<Vec<String>>(options, "library")? {
+        settings.script.library = library.into_iter().map(Into::into).collect();
+    }
+    Ok(settings)
+}
+
+/// A table as it would stand in Application.xml.
+fn tree(value: &Value, depth: usize) -> Result<Settings> {
+    const MAX_DEPTH: usize = 32;
+    if depth > MAX_DEPTH {
+        return Err(mlua::Error::runtime("the config is nested too deeply"));
+    }
+    let Value::Table(table) = value else {
+        return Ok(Settings { text: value.to_string()?, children: Vec::new() });
+    };
+    let mut settings = Settings::default();
+    for pair in table.pairs::<String, Value>() {
+        let (name, value) = pair?;
+        match &value {
+            // A list is an element that comes several times.
+            Value::Table(list) if list.raw_len() > 0 => {
+                for item in list.sequence_values::<Value>() {
+                    settings.children.push((name.clone(), tree(&item?, depth + 1)?));
+                }
+            }
+            value => settings.children.push((name, tree(value, depth + 1)?)),
+        }
+    }
+    settings.children.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(settings)
+}
+
+/// Changes what is known of a client to what the test says.
+pub(super) fn client(state: &State, options: Option<&Table>, info: &mut ClientInfo) -> Result<()> {
+    if let Some(id) = field::<Value>(options, "farID")? {
+        info.far_id = address::peer(&id)?;
+    }
+    if let Some(from) = field::<Value>(options, "farAddress")? {
+        info.far_address = address::parse(&from)?;
+    }
+    if let Some(near) = field::<Value>(options, "nearAddress")? {
+        info.near_address = address::parse(&near)?;
+    }
+    if let Some(near) = field::<Vec<Value>>(options, "potentialNearAddresses")? {
+        let near: Result<Vec<_>> = near.iter().map(address::parse).collect();
+        info.potential_near_addresses = near?.into();
+    }
+    for (name, place) in [
+        ("uri", &mut info.request.tc_url),
+        ("agent", &mut info.request.agent),
+        ("referrer", &mut info.request.referrer),
+        ("pageUrl", &mut info.request.page_url),
+    ] {
+        if let Some(text) = field::<String>(options, name)? {
+            *place = text;
+        }
+    }
+    if let Some(arguments) = field::<Vec<Value>>(options, "arguments")? {
+        let arguments: Result<Vec<_>> = arguments.iter().map(|value| values::from_lua(&state.marks, value)).collect();
+        info.request.arguments = arguments?;
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! An instance with clients that are made up, on a clock of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
+
+use super::super::failure::Failure;
+use super::super::runtime::Runtime;
+use super::super::world::{Job, World};
+use introd_config::{
+    Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, Settings,
+};
+use introd_flash::amf::Value;
+use introd_flash::server::{Call, ConnectRequest};
+use introd_flash::uri::{AppPath, Uri};
+use introd_policy::message::{AppCommand, AppEvent, ClientId, ClientInfo, Commands, Offer, PendingLookup, Proposal};
+use introd_policy::registry::{InMemory, Registry};
+use introd_policy::{InstanceId, InstanceName};
+
+/// The most steps of the clock in one go: a script that sets a timer for now in each timer would never be done.
+const MAX_STEPS: usize = 100_000;
+
+/// What the script wants done.
+#[derive(Default)]
+pub(in super::super) struct Sent {
+    commands: Mutex<Vec<AppCommand>>,
+}
+
+impl Sent {
+    /// Takes what was sent since the last time.
+    pub(in super::super) fn take(&self) -> Vec<AppCommand> {
+        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Commands for Sent {
+    fn send(&self, command: AppCommand) -> bool {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        true
+    }
+}
+
+/// The settings of a server as it comes, but for lookups and groups, which the script gets.
+pub(in super::super) fn application() -> Application {
+    Application {
+        load_on_startup: false,
+        max_idle_time: Duration::from_secs(1200),
+        idle_clients: IdleClients { enable: false, max_idle_time: Duration::ZERO },
+        script: Script {
+            memory: 64 << 20,
+            time: Some(Duration::from_secs(1)),
+            library: Vec::new(),
+            watch: false,
+            config: Settings::default(),
+        },
+        peer_lookup_events: LookupMode::All,
+        lookups_from: LookupsFrom::Anyone,
+        join_leave_events: JoinLeaveMode::All,
+        max_lookup_rate: None,
+        plugins: Vec::new(),
+        policy: Policy { deadline: Duration::from_secs(2), on_deadline: Fallback::Ignore, on_failure: Fallback::Deny },
+    }
+}
+
+/// The name of an instance of the application in a folder.
+pub(in super::super) fn instance_name(folder: &Path) -> InstanceName {
+    let application = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    InstanceName {
+        adaptor: "_defaultRoot_".to_owned(),
+        vhost: "_defaultVHost_".to_owned(),
+        application,
+        instance: "_definst_".to_owned(),
+    }
+}
+
+/// An instance on its stage.
+pub(in super::super) struct Stage {
+    pub(in super::super) runtime: Runtime,
+    pub(in super::super) sent: Arc<Sent>,
+    now: Instant,
+    clients: u32,
+    lookups: u32,
+    memberships: u64,
+    jobs: Vec<Job>,
+}
+
+impl Stage {
+    /// Starts the script in a folder.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(in super::super) fn start(folder: &Path, settings: Application) -> Result<Self, Failure> {
+        Self::with_registry(folder, settings, Arc::new(InMemory::default()))
+    }
+
+    /// Starts a script that has this registry.
+    pub(in super::super) fn with_registry(
+        folder: &Path,
+        settings: Application,
+        registry: Arc<dyn Registry>,
+    ) -> Result<Self, Failure> {
+        let (sent, now) = (Arc::new(Sent::default()), Instant::now());
+        let commands = Arc::clone(&sent);
+        let world = World::new(
+            instance_name(folder),
+            Arc::new(settings),
+            commands,
+            registry,
+            Arc::default(),
+            Arc::default(),
+            now,
+        );
+        let runtime = Runtime::start(Rc::new(world), folder)?;
+        let mut stage = Self { runtime, sent, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
+        stage.poll();
+        Ok(stage)
+    }
+
+    /// What is known of the next client, if it says nothing special.
+    pub(in super::super) fn next_client(&mut self) -> (ClientId, ClientInfo) {
+        self.clients += 1;
+        let number = self.clients;
+        let client = ClientId { worker: 0, session: SessionId::from_wire(number) };
+        let mut id = [0xc1; 32];
+        id[28..].copy_from_slice(&number.to_be_bytes());
+        let near: SocketAddr = SocketAddr::from(([198, 51, 100, 1], 1935));
+        let [_, _, high, low] = number.to_be_bytes();
+        let info = ClientInfo {
+            far_id: PeerId(id),
+            near_id: PeerId([0x5e; 32]),
+            is_proven: false,
+            far_nonce: [0xfa; 32],
+            near_nonce: [0x0e; 32],
+            far_address: SocketAddr::from(([203, 0, high, low], 40_000)),
+            near_address: near,
+            potential_near_addresses: Arc::new([near]),
+            request: ConnectRequest {
+                path: AppPath { application: "app".to_owned(), instance: "_definst_".to_owned() },
+                uri: Uri::parse("rtmfp://server/app"),
+                tc_url: "rtmfp://server/app".to_owned(),
+                query: String::new(),
+                agent: "AND 32,0,0,0".to_owned(),
+                referrer: String::new(),
+                page_url: String::new(),
+                object_encoding: 3,
+                object: Value::Null,
+                arguments: Vec::new(),
+            },
+        };
+        (client, info)
+    }
+
+    /// A client wants to connect.
+    #[cfg(test)]
+    pub(in super::super) fn connect(&mut self, change: impl FnOnce(&mut ClientInfo)) -> ClientId {
+        let (client, mut info) = self.next_client();
+        change(&mut info);
+        self.tell(AppEvent::Connect { client, info: Box::new(info) });
+        client
+    }
+
+    /// A client calls a method.
+    pub(in super::super) fn call(&mut self, client: ClientId, name: &str, transaction: f64, arguments: Vec<Value>) {
+        let call = Call { name: name.to_owned(), transaction, object: Value::Null, arguments };
+        self.tell(AppEvent::Call { client, call });
+    }
+
+    /// A client joins a group; the number of its membership.
+    pub(in super::super) fn join(&mut self, client: ClientId, groupspec_digest: [u8; 32]) -> u64 {
+        self.memberships += 1;
+        let membership = self.memberships;
+        self.tell(AppEvent::GroupJoin { client, membership, groupspec_digest });
+        membership
+    }
+
+    /// Somebody looks for a peer; the lookup's tag is its number.
+    #[cfg(test)]
+    pub(in super::super) fn look_up(
+        &mut self,
+        target: Option<PeerId>,
+        from: SocketAddr,
+        asker: Option<ClientId>,
+    ) -> u32 {
+        self.look_up_from(target, from, asker, None)
+    }
+
+    /// The same, where the asker may be a client of another application.
+    pub(in super::super) fn look_up_from(
+        &mut self,
+        target: Option<PeerId>,
+        from: SocketAddr,
+        asker: Option<ClientId>,
+        application: Option<&str>,
+    ) -> u32 {
+        self.lookups += 1;
+        let lookup = Lookup {
+            target,
+            epd: Default::default(),
+            initiator: from,
+            tag: self.lookups.to_be_bytes().into_iter().collect(),
+            interface: InterfaceId(1),
+            asker: asker.map(|asker| asker.session),
+            received: 68,
+        };
+        let number = self.lookups;
+        let pending = PendingLookup::new(0, lookup, asker, InstanceId(0));
+        let initiator_application = application.map(Box::from);
+        let proposal = application.map(|_| Box::new(Proposal { initiator_application, offer: Offer::Introduction }));
+        self.tell(AppEvent::PeerLookup(PendingLookup { proposal, ..pending }));
+        number
+    }
+
+    /// Something happens.
+    pub(in super::super) fn tell(&mut self, event: AppEvent) {
+        self.runtime.handle(self.now, event);
+        if self.runtime.is_behind() {
+            self.runtime.handle_timeout(self.now, || false);
+        }
+        self.poll();
+    }
+
+    /// Time passes. Each timer on the way is met at its own time.
+    pub(in super::super) fn advance(&mut self, by: Duration) {
+        let until = self.now + by;
+        for _ in 0..MAX_STEPS {
+            let Some(next) = self.runtime.next_timeout().filter(|next| *next <= until) else { break };
+            self.now = self.now.max(next);
+            self.runtime.handle_timeout(self.now, || false);
+            self.poll();
+        }
+        self.now = until;
+        self.runtime.handle_timeout(until, || false);
+        self.poll();
+    }
+
+    /// Sees which registry lookups have come back.
+    pub(in super::super) fn poll(&mut self) {
+        loop {
+            self.jobs.extend(self.runtime.world.take_jobs());
+            let mut done = Vec::new();
+            let mut context = Context::from_waker(Waker::noop());
+            self.jobs.retain_mut(|job| match job.lookup.as_mut().poll(&mut context) {
+                Poll::Ready(result) => {
+                    done.push((job.token, result));
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if done.is_empty() {
+                break;
+            }
+            for (token, result) in done {
+                self.runtime.handle_lookup(self.now, token, result);
+            }
+        }
+    }
+}

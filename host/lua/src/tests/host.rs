@@ -1,0 +1,494 @@
+//! Threads, queues and the watchdog.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use rtmfp::{Lookup, SessionId};
+
+use super::super::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
+use super::*;
+use introd_policy::message::{AppEvent, ClientId, Commands, PendingLookup};
+use introd_policy::registry::InMemory;
+use introd_policy::{Actor, Actors, InstanceName};
+
+/// Takes commands, and can be made to hold up whoever sends a ping: a place that no limit of a script reaches.
+#[derive(Default)]
+struct Desk {
+    sent: Mutex<Vec<AppCommand>>,
+    arrived: Condvar,
+    is_held: Mutex<bool>,
+    released: Condvar,
+}
+
+impl Desk {
+    /// Waits until that many commands have come, and takes them.
+    fn take(&self, count: usize) -> Vec<AppCommand> {
+        let mut sent = self.sent.lock().unwrap();
+        while sent.len() < count {
+            sent = self.arrived.wait(sent).unwrap();
+        }
+        std::mem::take(&mut *sent)
+    }
+
+    fn hold(&self, hold: bool) {
+        *self.is_held.lock().unwrap() = hold;
+        self.released.notify_all();
+    }
+}
+
+impl Commands for Desk {
+    fn send(&self, command: AppCommand) -> bool {
+        if matches!(command, AppCommand::Ping { .. }) {
+            let mut is_held = self.is_held.lock().unwrap();
+            while *is_held {
+                is_held = self.released.wait(is_held).unwrap();
+            }
+        }
+        self.sent.lock().unwrap().push(command);
+        self.arrived.notify_all();
+        true
+    }
+}
+
+fn name(application: &str, instance: &str) -> InstanceName {
+    InstanceName {
+        adaptor: "a".to_owned(),
+        vhost: "v".to_owned(),
+        application: application.to_owned(),
+        instance: instance.to_owned(),
+    }
+}
+
+fn lookup() -> AppEvent {
+    let lookup = Lookup {
+        target: None,
+        epd: Default::default(),
+        initiator: "192.0.2.1:1".parse().unwrap(),
+        tag: Default::default(),
+        interface: rtmfp::InterfaceId(0),
+        asker: None,
+        received: 68,
+    };
+    AppEvent::PeerLookup(PendingLookup::new(0, lookup, None, introd_policy::InstanceId(0)))
+}
+
+fn connect(number: u32) -> AppEvent {
+    let (_, info) = scene("").stage.next_client();
+    AppEvent::Connect { client: client(number), info: Box::new(info) }
+}
+
+fn client(number: u32) -> ClientId {
+    ClientId { worker: 0, session: SessionId::from_wire(number) }
+}
+
+fn host(threads: usize) -> (Host, Arc<Desk>) {
+    let desk = Arc::new(Desk::default());
+    let settings = HostSettings { threads, patience: Duration::from_millis(50), ..HostSettings::default() };
+    (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
+}
+
+fn open(host: &Host, name: InstanceName, folder: &Folder) -> ScriptHandle {
+    host.open(name, folder.path(), Arc::new(settings(|_| ()))).unwrap()
+}
+
+fn wait_for(handle: &ScriptHandle, state: ScriptState) {
+    while handle.state() != state {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn instances_of_one_application_have_machines_of_their_own() {
+    let (host, desk) = host(2);
+    let folder = Folder::new(
+        "count = 0 function application.onConnect(client) count = count + 1
+            return count == 1 end",
+    );
+    let (first, second) = (open(&host, name("app", "1"), &folder), open(&host, name("app", "2"), &folder));
+    first.try_send(connect(1)).unwrap();
+    second.try_send(connect(2)).unwrap();
+    assert!(desk.take(2).iter().all(|command| matches!(command, AppCommand::Accept { .. })));
+    first.try_send(connect(3)).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+}
+
+#[test]
+fn a_folder_without_a_script_has_none() {
+    let (host, _) = host(1);
+    let empty = Folder::new("");
+    std::fs::remove_file(empty.path().join("main.lua")).unwrap();
+    let result = host.open(name("app", "1"), empty.path(), Arc::new(settings(|_| ())));
+    assert!(matches!(result, Err(ScriptError::NoScript(_))));
+    assert!(Actors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ()))).is_none());
+}
+
+#[test]
+fn a_script_that_does_not_load_turns_clients_away_until_it_does() {
+    let (host, desk) = host(1);
+    let folder = Folder::new("x x");
+    let handle = open(&host, name("app", "1"), &folder);
+    wait_for(&handle, ScriptState::Failed);
+    let failure = handle.failure().unwrap();
+    assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 1));
+    handle.try_send(connect(1)).unwrap();
+    handle.try_send(lookup()).unwrap();
+    assert!(matches!(desk.take(2)[..], [AppCommand::Reject { .. }, AppCommand::Deny { .. }]));
+    folder.write("main.lua", "");
+    handle.reconfigure(Arc::new(settings(|_| ())));
+    wait_for(&handle, ScriptState::Running);
+    handle.try_send(connect(2)).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Accept { .. }]));
+}
+
+#[test]
+fn a_script_that_hangs_is_answered_for_and_others_run_on() {
+    let (host, desk) = host(2);
+    let hanging = Folder::new(
+        "function application.onConnect(client) application.acceptConnection(client) client:ping() end
+        function application.onPeerLookup(event) sleep(1e6) end",
+    );
+    let well = Folder::new(
+        "function application.onPeerLookup(event) application.sendPeerRedirect({ '192.0.2.5:5' }, event) end",
+    );
+    let stuck = open(&host, name("stuck", "1"), &hanging);
+    let fine = open(&host, name("fine", "1"), &well);
+    wait_for(&stuck, ScriptState::Running);
+    // A lookup waits in the machine; then the script hangs, with another lookup in its queue.
+    stuck.try_send(lookup()).unwrap();
+    desk.hold(true);
+    stuck.try_send(connect(1)).unwrap();
+    stuck.try_send(lookup()).unwrap();
+    wait_for(&stuck, ScriptState::Wedged);
+    let denied = |command: &AppCommand| matches!(command, AppCommand::Deny { .. });
+    let mut sent = desk.take(3);
+    assert!(matches!(sent.remove(0), AppCommand::Accept { .. }));
+    assert!(sent.iter().all(denied) && sent.len() == 2, "{sent:?}");
+    // What comes now is answered at once.
+    stuck.try_send(lookup()).unwrap();
+    stuck.try_send(connect(2)).unwrap();
+    assert!(matches!(desk.take(2)[..], [AppCommand::Deny { .. }, AppCommand::Reject { .. }]));
+    // The other application has not noticed, and a new one finds a thread that is well.
+    fine.try_send(lookup()).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Redirect { .. }]));
+    let late = open(&host, name("late", "1"), &well);
+    late.try_send(lookup()).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Redirect { .. }]));
+    let again = open(&host, name("stuck", "2"), &well);
+    again.try_send(lookup()).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Redirect { .. }]));
+    // It comes back, and has heard of what ended meanwhile.
+    stuck.try_send(AppEvent::Disconnect { client: client(1) }).unwrap();
+    desk.hold(false);
+    wait_for(&stuck, ScriptState::Running);
+    assert!(matches!(desk.take(1)[..], [AppCommand::Ping { .. }]));
+    desk.hold(true);
+    desk.hold(false);
+    stuck.try_send(connect(3)).unwrap();
+    assert!(matches!(desk.take(2)[..], [AppCommand::Accept { .. }, AppCommand::Ping { .. }]));
+    assert_eq!(stuck.open_questions(), 0);
+}
+
+/// A host of one thread that gives up what hangs.
+fn impatient_host() -> (Host, Arc<Desk>) {
+    let desk = Arc::new(Desk::default());
+    let short = Duration::from_millis(50);
+    let settings = HostSettings { threads: 1, patience: short, give_up: short, ..HostSettings::default() };
+    (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
+}
+
+const HANGING: &str = "function application.onConnect(client) application.acceptConnection(client) client:ping() end";
+
+#[test]
+fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_stay() {
+    let (host, desk) = impatient_host();
+    let hanging = Folder::new(HANGING);
+    let well = Folder::new(
+        "function application.onAppStart()
+            for _, client in ipairs(application.clients) do
+                application.disconnect(client)
+                assert(client.farAddress == '192.0.2.9:9' and client.groupControls[1])
+            end
+        end",
+    );
+    let (stuck, fine) = (open(&host, name("stuck", "1"), &hanging), open(&host, name("fine", "1"), &well));
+    fine.try_send(connect(1)).unwrap();
+    fine.try_send(connect(2)).unwrap();
+    desk.take(2);
+    fine.try_send(AppEvent::FarAddressChange { client: client(1), address: "192.0.2.9:9".parse().unwrap() }).unwrap();
+    let joined = |number| AppEvent::GroupJoin { client: client(number), membership: 1, groupspec_digest: [1; 32] };
+    fine.try_send(joined(1)).unwrap();
+    fine.try_send(AppEvent::Disconnect { client: client(2) }).unwrap();
+    fine.try_send(connect(3)).unwrap();
+    desk.take(1);
+    fine.try_send(AppEvent::Disconnect { client: client(3) }).unwrap();
+    desk.hold(true);
+    stuck.try_send(connect(4)).unwrap();
+    desk.take(1);
+    // Its clients and lookups are turned away from now on.
+    wait_for(&stuck, ScriptState::Failed);
+    assert!(stuck.failure().unwrap().message.contains("has hung"));
+    stuck.try_send(lookup()).unwrap();
+    wait_for(&fine, ScriptState::Running);
+    let sent = desk.take(2);
+    let is_denied = |command: &AppCommand| matches!(command, AppCommand::Deny { .. });
+    // The new script of the other application has found its client, and has it disconnected.
+    let is_closed = |command: &AppCommand| matches!(command, AppCommand::Disconnect { client: of } if *of == client(1));
+    assert!(sent.iter().any(is_denied) && sent.iter().any(is_closed), "{sent:?}");
+    fine.try_send(connect(5)).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Accept { .. }]));
+    // A new instance of what hung does not get to hang, nor does loading it anew help.
+    let again = open(&host, name("stuck", "2"), &hanging);
+    again.try_send(connect(6)).unwrap();
+    stuck.try_send(AppEvent::Reload).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+    // The old thread goes on at last: what it does is void, and it disturbs nobody.
+    desk.hold(false);
+    fine.try_send(connect(7)).unwrap();
+    let sent = desk.take(1);
+    assert!(
+        sent.iter().all(|command| matches!(command, AppCommand::Ping { .. } | AppCommand::Accept { .. })),
+        "{sent:?}"
+    );
+    // What has changed is tried again.
+    hanging.write("main.lua", "-- mended\nfunction application.onConnect() return true end");
+    for handle in [&stuck, &again] {
+        handle.try_send(AppEvent::Reload).unwrap();
+        wait_for(handle, ScriptState::Running);
+    }
+}
+
+/// Many handlers that wake up at once, each well within its time, are neither taken for one that hangs nor hold up others.
+#[test]
+fn handlers_that_go_on_all_at_once_take_turns_with_other_applications() {
+    let (host, desk) = impatient_host();
+    let slow = Folder::new(
+        "function work(client)
+            client:call('begun')
+            local sum = 0 for i = 1, 3e6 do sum = sum + i end
+        end
+        function application.onConnect(client)
+            for i = 1, 60 do setTimeout(work, 10, client) end
+        end",
+    );
+    let quick = Folder::new("function application.onPeerLookup(event) application.denyPeerLookup(event) end");
+    let limited = settings(|settings| settings.script.time = Some(Duration::from_millis(400)));
+    let busy = host.open(name("busy", "1"), slow.path(), Arc::new(limited)).unwrap();
+    let other = open(&host, name("other", "1"), &quick);
+    wait_for(&other, ScriptState::Running);
+    busy.try_send(connect(1)).unwrap();
+    let mut sent = desk.take(1);
+    for _ in 0..10 {
+        other.try_send(lookup()).unwrap();
+    }
+    while sent.iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count() < 10 {
+        sent.extend(desk.take(1));
+    }
+    let begun = |sent: &[AppCommand]| sent.iter().filter(|command| matches!(command, AppCommand::Call { .. })).count();
+    assert!(begun(&sent) < 40, "{}", begun(&sent));
+    while begun(&sent) < 60 {
+        sent.extend(desk.take(1));
+    }
+    assert_eq!(busy.state(), ScriptState::Running, "much work is no standstill");
+}
+
+#[test]
+fn a_deadline_holds_from_the_arrival_however_busy_the_script_is() {
+    let (host, desk) = host(1);
+    let folder = Folder::new(HANGING);
+    let quick = settings(|settings| {
+        settings.script.time = Some(Duration::from_secs(3600));
+        settings.policy.deadline = Duration::from_millis(10);
+        settings.policy.on_deadline = introd_config::Fallback::Deny;
+    });
+    let handle = host.open(name("app", "1"), folder.path(), Arc::new(quick)).unwrap();
+    wait_for(&handle, ScriptState::Running);
+    desk.hold(true);
+    handle.try_send(connect(1)).unwrap();
+    desk.take(1);
+    // The script is busy with the first; nobody reads its queue.
+    handle.try_send(lookup()).unwrap();
+    handle.try_send(connect(2)).unwrap();
+    let sent = desk.take(2);
+    assert!(
+        matches!(&sent[..], [AppCommand::Deny { .. }, AppCommand::Reject { rejection, .. }]
+        if rejection.description.contains("in time")),
+        "{sent:?}"
+    );
+    desk.hold(false);
+    // What was answered does not reach the script: it would have let this client in.
+    handle.try_send(AppEvent::Disconnect { client: client(2) }).unwrap();
+    handle.try_send(connect(3)).unwrap();
+    let sent = desk.take(2);
+    assert!(
+        matches!(&sent[..], [AppCommand::Ping { .. }, AppCommand::Accept { client: of }, ..] if *of == client(3)),
+        "{sent:?}"
+    );
+}
+
+/// Has one application busy with slow calls, and looks up somebody at another on the same thread.
+#[test]
+fn an_application_with_slow_handlers_does_not_hold_up_another() {
+    let (host, desk) = host(1);
+    let slow = Folder::new("function Client:slow() local now = now while true do end end");
+    let quick = Folder::new("function application.onPeerLookup(event) application.denyPeerLookup(event) end");
+    let limited = settings(|settings| settings.script.time = Some(Duration::from_millis(20)));
+    let busy = host.open(name("busy", "1"), slow.path(), Arc::new(limited)).unwrap();
+    let other = open(&host, name("other", "1"), &quick);
+    busy.try_send(connect(1)).unwrap();
+    wait_for(&other, ScriptState::Running);
+    desk.take(1);
+    let call = |transaction: u32| {
+        let object = introd_flash::amf::Value::Null;
+        let call = introd_flash::server::Call {
+            name: "slow".to_owned(),
+            transaction: f64::from(transaction),
+            object,
+            arguments: Vec::new(),
+        };
+        AppEvent::Call { client: client(1), call }
+    };
+    for transaction in 1..=200 {
+        busy.try_send(call(transaction)).unwrap();
+    }
+    for _ in 0..10 {
+        other.try_send(lookup()).unwrap();
+    }
+    // All lookups are answered before a few of the calls.
+    let mut sent = Vec::new();
+    while sent.iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count() < 10 {
+        sent.extend(desk.take(1));
+    }
+    assert!(sent.len() < 50, "{}", sent.len());
+    busy.try_send(AppEvent::Stop).unwrap();
+}
+
+#[test]
+fn a_queue_that_is_full_says_so() {
+    let (host, desk) = host(1);
+    let folder =
+        Folder::new("function application.onConnect(client) application.acceptConnection(client) client:ping() end");
+    let handle = host
+        .open(
+            name("app", "1"),
+            folder.path(),
+            Arc::new(settings(|settings| settings.script.time = Some(Duration::from_secs(3600)))),
+        )
+        .unwrap();
+    wait_for(&handle, ScriptState::Running);
+    desk.hold(true);
+    handle.try_send(connect(1)).unwrap();
+    desk.take(1);
+    let moved = |number| AppEvent::FarAddressChange { client: client(number), address: "192.0.2.9:9".parse().unwrap() };
+    let mut taken = 0;
+    // One client alone cannot fill it.
+    while handle.try_send(moved(1)).is_ok() {
+        taken += 1;
+        assert!(taken < 1_000_000, "there is always room for one client");
+    }
+    while handle.try_send(moved(taken)).is_ok() {
+        taken += 1;
+        assert!(taken < 1_000_000, "it is never full");
+    }
+    assert!(handle.tell(lookup()).is_err());
+    handle.tell(AppEvent::Disconnect { client: client(1) }).unwrap();
+    desk.hold(false);
+    handle.try_send(AppEvent::Stop).unwrap();
+    wait_for(&handle, ScriptState::Stopped);
+}
+
+#[test]
+fn stopping_runs_on_app_stop_and_answers_what_waits() {
+    let (host, desk) = host(1);
+    let folder = Folder::new(
+        "function application.onConnect(client, x) return nil end
+        function application.onPeerLookup() end
+        function application.onAppStop() application.broadcastMsg('bye') end",
+    );
+    let handle = open(&host, name("app", "1"), &folder);
+    handle.try_send(connect(1)).unwrap();
+    handle.try_send(lookup()).unwrap();
+    while handle.open_questions() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    host.stop();
+    assert_eq!(handle.state(), ScriptState::Stopped);
+    let sent = desk.take(2);
+    assert!(
+        matches!(&sent[..], [AppCommand::Reject { rejection, .. }, AppCommand::Deny { .. }]
+        if rejection.code == "NetConnection.Connect.AppShutdown"),
+        "{sent:?}"
+    );
+    handle.try_send(connect(2)).unwrap();
+    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+    assert!(matches!(
+        host.open(name("app", "2"), folder.path(), Arc::new(settings(|_| ()))),
+        Err(ScriptError::Stopped)
+    ));
+}
+
+#[test]
+fn one_instance_with_ten_thousand_events_loses_none() {
+    let (host, desk) = host(1);
+    let folder = Folder::new("function Client:count() n = (n or 0) + 1 return n end");
+    let handle = open(&host, name("app", "1"), &folder);
+    handle.try_send(connect(1)).unwrap();
+    desk.take(1);
+    let call = |transaction: u32| {
+        let call = introd_flash::server::Call {
+            name: "count".to_owned(),
+            transaction: f64::from(transaction),
+            object: introd_flash::amf::Value::Null,
+            arguments: Vec::new(),
+        };
+        AppEvent::Call { client: client(1), call }
+    };
+    let mut answers = Vec::new();
+    for transaction in 1..=10_000 {
+        let mut event = call(transaction);
+        while let Err(full) = handle.try_send(event) {
+            event = *full.0;
+            std::thread::yield_now();
+        }
+    }
+    while answers.len() < 10_000 {
+        answers.extend(desk.take(1));
+    }
+    for (index, answer) in answers.iter().enumerate() {
+        let expected = (index + 1) as f64;
+        assert!(
+            matches!(answer, AppCommand::Answer { transaction, outcome: Ok(value), .. }
+            if *transaction == expected && value.as_number() == Some(expected)),
+            "{answer:?}"
+        );
+    }
+}
+
+#[test]
+fn what_scripts_use_is_known_of_each_and_of_all_and_is_free_when_they_end() {
+    let (host, _) = host(2);
+    let (small, large) = (Folder::new(""), Folder::new("ballast = {} for i = 1, 10000 do ballast[i] = { i } end"));
+    let broken = Folder::new("ballast = string.rep('x', 1000000) error('broken')");
+    let (first, second) = (open(&host, name("small", "1"), &small), open(&host, name("large", "1"), &large));
+    let third = open(&host, name("broken", "1"), &broken);
+    wait_for(&first, ScriptState::Running);
+    wait_for(&second, ScriptState::Running);
+    wait_for(&third, ScriptState::Failed);
+    let until = |holds: &dyn Fn() -> bool| {
+        while !holds() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    // What has failed to load is counted no more.
+    until(&|| third.memory() == 0);
+    let (small, of_large) = (first.memory(), second.memory());
+    assert!(small > 10_000 && of_large > small + 500_000, "{small} {of_large}");
+    assert_eq!(Actors::memory(&host), small + of_large);
+    // Loaded anew, it uses less: the old script is gone.
+    large.write("main.lua", "");
+    second.try_send(AppEvent::Reload).unwrap();
+    until(&|| second.memory() < of_large / 2);
+    first.try_send(AppEvent::Stop).unwrap();
+    second.try_send(AppEvent::Stop).unwrap();
+    until(&|| Actors::memory(&host) == 0);
+    assert_eq!((first.memory(), second.memory()), (0, 0));
+}

@@ -1,0 +1,104 @@
+//! The editors' file says what the host has, name by name.
+
+use std::collections::BTreeSet;
+
+use mlua::{Lua, Table, Value};
+
+use super::super::{application, client, group_control, group_specifier, lookup_event};
+use super::*;
+
+type Names = BTreeSet<String>;
+
+/// What the host registers: globals by their name, what is in them with a dot.
+fn registered() -> Names {
+    let scene = scene("");
+    let vm = &scene.stage.runtime.vm;
+    let mut names = Names::new();
+    let keys = |table: &Table| -> Vec<String> { table.pairs::<String, Value>().map(|pair| pair.unwrap().0).collect() };
+    let own = keys(&Lua::new().globals());
+    // What Lua has under the same name, and the host has something else.
+    let replaced = ["load", "print", "require"];
+    for name in keys(&vm.lua.globals()) {
+        if !own.contains(&name) || replaced.contains(&name.as_str()) {
+            names.insert(name);
+        }
+    }
+    names.extend(keys(&vm.state.application).iter().map(|name| format!("application.{name}")));
+    names.extend(application::HANDLERS.iter().map(|name| format!("application.{name}")));
+    names.extend(keys(&vm.state.methods).iter().map(|name| format!("Client.{name}")));
+    names.extend(client::PROPERTIES.iter().chain(client::HANDLERS).map(|name| format!("Client.{name}")));
+    names.extend(group_control::PROPERTIES.iter().map(|name| format!("GroupControl.{name}")));
+    names.extend(group_specifier::names().map(|name| format!("GroupSpecifier.{name}")));
+    let specifier = keys(&vm.lua.globals().get("GroupSpecifier").unwrap());
+    names.extend(specifier.iter().map(|name| format!("GroupSpecifier.{name}")));
+    names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
+    names.extend(keys(&vm.lua.globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
+    names
+}
+
+/// What the editors' file says.
+fn described() -> Names {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lua/library/introd.d.lua");
+    let mut names = Names::new();
+    let mut class = String::new();
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let word = |text: &str| text.split([' ', '?', '(', ':', '=']).next().unwrap_or_default().to_owned();
+        if let Some(name) = line.strip_prefix("---@class ") {
+            class = word(name);
+        } else if let Some(name) = line.strip_prefix("---@field ") {
+            if !name.starts_with('[') {
+                names.insert(format!("{class}.{}", word(name)));
+            }
+        } else if let Some(name) = line.strip_prefix("function ") {
+            names.insert(name.split('(').next().unwrap().replace(':', "."));
+        } else if let Some((name, "{}")) = line.split_once(" = ")
+            && !name.starts_with("local ")
+        {
+            names.insert(name.to_owned());
+        }
+    }
+    // These are not registered under a name but belong to values.
+    names.retain(|name| {
+        !["Clients.", "ScriptStatus.", "Addresses.", "ByteArray.", "Date."].iter().any(|class| name.starts_with(class))
+    });
+    names
+}
+
+#[test]
+fn the_editors_file_names_what_there_is() {
+    let (registered, described) = (registered(), described());
+    let missing: Vec<_> = registered.difference(&described).collect();
+    let invented: Vec<_> = described.difference(&registered).collect();
+    assert!(missing.is_empty() && invented.is_empty(), "missing: {missing:?}\ninvented: {invented:?}");
+    assert!(registered.len() > 60);
+}
+
+/// The lists that are held against the editors' file say what the objects have.
+#[test]
+fn every_property_is_there() {
+    let list = |names: &[&str]| names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let mut scene = scene(&format!(
+        "local function has(object, names)
+            for _, name in ipairs(names) do assert(object[name] ~= nil, name) end
+            assert(object.nothing == nil)
+        end
+        function application.onPeerLookup(event) has(event, {{ {} }}) trace('event') end
+        function Client:onGroupJoin(control) has(control, {{ {} }}) has(self, {{ {} }}) trace('client') end",
+        list(lookup_event::PROPERTIES),
+        list(group_control::PROPERTIES),
+        list(client::PROPERTIES),
+    ));
+    let client = scene.stage.connect(|_| ());
+    scene.stage.join(client, [1; 32]);
+    scene.stage.look_up(Some(rtmfp::PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), Some(client));
+    assert_eq!(scene.traces(), ["client", "event"]);
+}
+
+#[test]
+fn the_readme_names_every_handler() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lua/README.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for name in application::HANDLERS.iter().chain(client::HANDLERS) {
+        assert!(text.contains(name), "{name}");
+    }
+}

@@ -1,0 +1,284 @@
+//! All plugins of a server.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::answer::Verdict;
+use super::context::{Shared, Surroundings};
+use super::instance::Instance;
+use super::library::{Library, LoadError};
+use super::metrics::Figure;
+use super::registry::NativeRegistry;
+use introd_config::{Config, Kept, Plugin, Settings};
+use introd_liveness::AtStandstill;
+
+/// How long the end of a server waits for those who still use an instance.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const END_POLL: Duration = Duration::from_millis(5);
+
+/// The plugins of an application, in the order in which they are asked.
+pub type Chain = Arc<Vec<Arc<Instance>>>;
+
+/// What most applications have.
+static NONE: LazyLock<Chain> = LazyLock::new(Chain::default);
+
+/// All plugins of a server. Dropping it ends them.
+pub struct Plugins {
+    shared: Arc<Shared>,
+    live: Mutex<Vec<Live>>,
+    /// Those that keep a registry, for as long as somebody uses it.
+    registries: Mutex<Vec<Weak<Instance>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// What was counted, once all have ended.
+    totals: OnceLock<Vec<Figure>>,
+}
+
+/// An instance, and what it was made of.
+#[derive(Clone)]
+struct Live {
+    path: PathBuf,
+    config: Settings,
+    instance: Arc<Instance>,
+}
+
+/// The instances for a configuration, before it holds.
+#[derive(Default)]
+pub struct Prepared(Vec<Live>);
+
+impl Plugins {
+    /// No plugins yet, for that many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(workers)),
+            live: Mutex::default(),
+            registries: Mutex::default(),
+            thread: Mutex::default(),
+            totals: OnceLock::new(),
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Vec<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the plugins can reach. Without it, they find nobody.
+    pub fn set_surroundings(&self, surroundings: Weak<dyn Surroundings>) {
+        self.shared.set_surroundings(surroundings);
+    }
+
+    /// Makes the instances that a configuration wants and that are not there: those whose configuration and library have not
+    /// changed stay. Nothing else changes before [`Self::add`].
+    ///
+    /// # Errors
+    /// The first plugin that is of no use.
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, LoadError> {
+        let (prepared, failed) = self.prepare_each(config, Prepared::default());
+        failed.into_iter().next().map_or(Ok(prepared), |(_, error)| Err(error))
+    }
+
+    /// As [`Self::prepare`], but an application with a plugin that is of no use stays as it is in `old`, with the plugins that it
+    /// has there, or turns clients away. Gives back what has become of these applications.
+    ///
+    /// # Errors
+    /// The first plugin of no use that a virtual host gives to all its applications.
+    pub fn prepare_or_close(
+        &self,
+        config: &mut Config,
+        old: Option<&Config>,
+    ) -> Result<(Prepared, Vec<Kept>), LoadError> {
+        let (prepared, failed) = self.prepare_each(config, Prepared::default());
+        if failed.is_empty() {
+            return Ok((prepared, Vec::new()));
+        }
+        let kept = config.keep_or_close(old, |_, _, _, registered| {
+            let (_, error) = failed.iter().find(|(plugin, _)| registered.settings.plugins.contains(plugin))?;
+            Some(format!("{}: {error}", registered.folder.display()))
+        });
+        let (prepared, failed) = self.prepare_each(config, prepared);
+        failed.into_iter().next().map_or(Ok((prepared, kept)), |(_, error)| Err(error))
+    }
+
+    /// Makes what can be made, without what was made `before`; and the plugins that are of no use, and why.
+    fn prepare_each(&self, config: &Config, before: Prepared) -> (Prepared, Vec<(Plugin, LoadError)>) {
+        let (mut live, mut failed) = (Vec::new(), Vec::new());
+        for (plugin, is_kept) in config.plugins() {
+            // Applications that stay as they were keep their plugins too, whatever has become of the libraries.
+            let same = |known: &&Live| {
+                is_kept && known.path == plugin.path && known.config == plugin.config && !known.instance.is_disabled()
+            };
+            let kept = self.live().iter().find(same).cloned();
+            if let Some(kept) = kept {
+                live.push(kept);
+                continue;
+            }
+            let made = Library::load(&plugin.path).and_then(|library| {
+                let known = self.live().iter().chain(&before.0).find(|known| known.is(plugin, library)).cloned();
+                known.map_or_else(|| self.make(library, &plugin.path, &plugin.config, &config.root), Ok)
+            });
+            match made {
+                Ok(made) => live.push(made),
+                Err(error) => failed.push((plugin.clone(), error)),
+            }
+        }
+        (Prepared(live), failed)
+    }
+
+    fn make(&self, library: &'static Library, path: &Path, config: &Settings, root: &Path) -> Result<Live, LoadError> {
+        self.start_thread();
+        let instance = Instance::create(library, &self.shared, config, root)?;
+        let (major, minor) = library.abi();
+        tracing::info!(
+            plugin = library.name(),
+            version = library.version(),
+            abi = %format_args!("{major}.{minor}"),
+            path = %library.path().display(),
+            "plugin loaded"
+        );
+        Ok(Live { path: path.to_owned(), config: config.clone(), instance })
+    }
+
+    /// Has applications find these instances from now on, and those there were as well, until [`Self::keep`].
+    pub fn add(&self, prepared: &Prepared) {
+        let mut live = self.live();
+        for new in &prepared.0 {
+            if !live.iter().any(|known| Arc::ptr_eq(&known.instance, &new.instance)) {
+                // Before an older one of the same configuration.
+                live.insert(0, new.clone());
+            }
+        }
+    }
+
+    /// Ends all other instances, each when nobody uses it any more.
+    pub fn keep(&self, prepared: Prepared) {
+        let mut live = self.live();
+        for Live { instance, .. } in std::mem::take(&mut *live) {
+            if !prepared.0.iter().any(|known| Arc::ptr_eq(&known.instance, &instance)) {
+                self.shared.timers.retire(instance);
+            }
+        }
+        *live = prepared.0;
+    }
+
+    /// The instances of an application with these settings. What has not been prepared is left out.
+    pub fn chain(&self, plugins: &[Plugin]) -> Chain {
+        if plugins.is_empty() {
+            return Arc::clone(&NONE);
+        }
+        let live = self.live();
+        let find =
+            |plugin: &Plugin| live.iter().find(|known| known.path == plugin.path && known.config == plugin.config);
+        Arc::new(plugins.iter().filter_map(find).map(|known| Arc::clone(&known.instance)).collect())
+    }
+
+    /// The registry that a plugin keeps.
+    ///
+    /// # Errors
+    /// If the plugin is of no use, or keeps none.
+    pub fn registry(&self, path: &Path, config: &Settings, root: &Path) -> Result<NativeRegistry, LoadError> {
+        let library = Library::load(path)?;
+        let live = self.make(library, path, config, root)?;
+        self.registries.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&live.instance));
+        NativeRegistry::of(live.instance)
+            .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })
+    }
+
+    /// What has come for a worker since the last time: tokens and their verdicts.
+    pub fn completions(&self, worker: u8) -> Vec<(u64, Verdict)> {
+        self.shared.completions.get(usize::from(worker)).map(|queue| queue.take()).unwrap_or_default()
+    }
+
+    /// The instances that there are.
+    pub fn instances(&self) -> Vec<Arc<Instance>> {
+        self.live().iter().map(|live| Arc::clone(&live.instance)).collect()
+    }
+
+    /// What plugins have counted, and what the server has counted of them.
+    pub fn figures(&self) -> Vec<Figure> {
+        if let Some(totals) = self.totals.get() {
+            return totals.clone();
+        }
+        let mut figures = self.shared.metrics.snapshot();
+        let mut instances = self.instances();
+        let registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        instances.extend(registries.iter().filter_map(Weak::upgrade));
+        drop(registries);
+        let names: BTreeSet<&str> = instances.iter().map(|instance| instance.library().name()).collect();
+        for name in names {
+            let of_name = || instances.iter().filter(|instance| instance.library().name() == name);
+            let sum =
+                |value: fn(&Instance) -> u64| of_name().map(|instance| value(instance)).fold(0, u64::saturating_add);
+            let prefix = format!("plugin_{}", name.replace('-', "_").to_ascii_lowercase());
+            let mut add = |what: &str, help: &str, value: u64| {
+                let value = i64::try_from(value).unwrap_or(i64::MAX);
+                let (name, help) = (format!("{prefix}_{what}"), help.to_owned());
+                figures.push(Figure { name, help, is_gauge: false, value });
+            };
+            add("calls", "Callbacks of the plugin", sum(|instance| instance.account().calls()));
+            let micros = |instance: &Instance| u64::try_from(instance.account().time().as_micros()).unwrap_or(u64::MAX);
+            add("call_microseconds", "The time that its callbacks took", sum(micros));
+            add("call_failures", "Callbacks that failed", sum(|instance| instance.account().failures()));
+            add("slow_calls", "Callbacks that held up the network", sum(|instance| instance.account().slow()));
+        }
+        figures
+    }
+
+    fn start_thread(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_some() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        // It runs plugins' own code.
+        let started = introd_liveness::spawn("plugins", AtStandstill::Say, move |pulse| {
+            shared.timers.run(pulse);
+            Ok(())
+        });
+        match started {
+            Ok(started) => *thread = Some(started),
+            Err(error) => tracing::error!(%error, "the thread for plugins' timers cannot be started: they have none"),
+        }
+    }
+
+    /// Ends all instances: the server stops.
+    pub fn stop(&self) {
+        let _ = self.totals.set(self.figures());
+        let live = std::mem::take(&mut *self.live());
+        let deadline = Instant::now() + END_PATIENCE;
+        for Live { instance, .. } in live {
+            while Arc::strong_count(&instance) > 1 && Instant::now() < deadline {
+                std::thread::sleep(END_POLL);
+            }
+            self.shared.timers.retire(instance);
+        }
+        self.shared.timers.finish();
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let deadline = Instant::now() + END_PATIENCE;
+        while !thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(END_POLL);
+        }
+        if thread.is_finished() {
+            let _ = thread.join();
+        } else {
+            tracing::error!("a plugin's timer or end does not return; its thread is left behind");
+        }
+    }
+}
+
+impl Live {
+    fn is(&self, plugin: &Plugin, library: &'static Library) -> bool {
+        self.path == plugin.path
+            && self.config == plugin.config
+            && std::ptr::eq(self.instance.library(), library)
+            // One that has panicked is made anew at a reload.
+            && !self.instance.is_disabled()
+    }
+}
+
+impl Drop for Plugins {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,126 @@
+//! A registry that a plugin keeps.
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use introd_plugin::abi;
+use rtmfp::{PeerId, TaggedAddress};
+use tokio::sync::oneshot;
+
+use super::answer::{Outcome, Verdict, error_name};
+use super::context::OnChange;
+use super::instance::Instance;
+use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
+
+/// The registry that a plugin keeps.
+pub struct NativeRegistry {
+    instance: Arc<Instance>,
+}
+
+impl NativeRegistry {
+    /// The registry of an instance; `None` if its plugin keeps none.
+    pub(super) fn of(instance: Arc<Instance>) -> Option<Self> {
+        instance.has_registry().then_some(Self { instance })
+    }
+
+    /// Its plugin.
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Has `on_change` told of what other servers publish and withdraw, on any thread. False if the plugin does not tell, or
+    /// tells somebody else already.
+    pub fn on_change(&self, on_change: impl Fn(PeerId, Vec<TaggedAddress>) + Send + Sync + 'static) -> bool {
+        if self.instance.registry_capabilities() & abi::INTROD_REGISTRY_CHANGES == 0 {
+            return false;
+        }
+        let on_change: OnChange = Box::new(on_change);
+        self.instance.context().on_change.set(on_change).is_ok()
+    }
+}
+
+impl Registry for NativeRegistry {
+    fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
+        taken_in(self.instance.publish(peer, addresses))
+    }
+
+    fn publish_session(
+        &self,
+        peer: PeerId,
+        addresses: &[TaggedAddress],
+        standing: Standing,
+    ) -> Result<(), RegistryError> {
+        match self.instance.publish_session(peer, addresses, standing) {
+            Some(status) => taken_in(status),
+            // A plugin that was built for ABI 1.0 believes the last one that says something.
+            None if addresses.is_empty() || standing.is_silent => Ok(()),
+            None => self.publish(peer, addresses),
+        }
+    }
+
+    fn withdraw(&self, peer: &PeerId) {
+        self.instance.withdraw(peer);
+    }
+
+    fn lookup(&self, peer: PeerId) -> LookupFuture {
+        let (reply, receiver) = oneshot::channel();
+        match self.instance.find(peer, reply) {
+            Outcome::Verdict(verdict) => {
+                let now: Ready<LookupResult> = ready(result(verdict));
+                Box::pin(now)
+            }
+            Outcome::Pending(token) => {
+                Box::pin(Waiting { instance: Arc::clone(&self.instance), token: Some(token), receiver })
+            }
+        }
+    }
+}
+
+fn taken_in(status: i32) -> Result<(), RegistryError> {
+    match status {
+        status if status >= 0 => Ok(()),
+        abi::INTROD_E_FULL => Err(RegistryError::Full),
+        status => Err(RegistryError::Unavailable(error_name(status).to_owned())),
+    }
+}
+
+fn result(verdict: Verdict) -> LookupResult {
+    match verdict {
+        Verdict::Redirect(addresses) => Ok(Some(addresses)),
+        Verdict::NotFound => Ok(None),
+        Verdict::Failed(why) => Err(RegistryError::Unavailable(why)),
+        _ => Err(RegistryError::Unavailable("it gave a verdict that is none of a registry".to_owned())),
+    }
+}
+
+/// A lookup that the plugin answers later. Dropping it tells the plugin that nobody waits any more.
+struct Waiting {
+    instance: Arc<Instance>,
+    token: Option<u64>,
+    receiver: oneshot::Receiver<Verdict>,
+}
+
+impl Future for Waiting {
+    type Output = LookupResult;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LookupResult> {
+        let received = match Pin::new(&mut self.receiver).poll(context) {
+            Poll::Ready(received) => received,
+            Poll::Pending => return Poll::Pending,
+        };
+        self.token = None;
+        // The plugin has ended without an answer.
+        let gone = || Verdict::Failed(error_name(abi::INTROD_E_GONE).to_owned());
+        Poll::Ready(result(received.unwrap_or_else(|_| gone())))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            self.instance.cancel(token);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What neighbours tell each other: reports (wire facts §8.3) and postings (§8.6).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rtmfp::{Origin, PeerId, TaggedAddress};
+
+use super::known::{FORGOTTEN, Known};
+use super::link::Phase;
+use super::message::ControlMessage;
+use super::output::{GroupEvent, Output};
+use super::posting::{KeyMessage, PostingId};
+use super::report::{Entry, Report};
+use super::{GroupAddress, Member, about};
+use crate::ring;
+
+/// A neighbour gets no answer to a report or a begin sooner than this after the last report, so that two that answer each
+/// other's answers do not do so for ever, and one byte does not earn a report as often as somebody likes.
+const ANSWER_INTERVAL: Duration = Duration::from_secs(5);
+/// How many members a report tells of, at most: those next to the receiver, and random ones.
+const REPORTED: usize = 20;
+/// How many next to the receiver on each side.
+const REPORTED_SIDE: usize = 6;
+
+impl Member {
+    /// Somebody says that a member was heard then.
+    pub(super) fn hear(&mut self, now: Instant, peer: PeerId, heard: Instant, addresses: &[TaggedAddress]) {
+        if peer == self.near || (self.known.is_full() && self.known.get(&peer).is_none()) {
+            return;
+        }
+        if self.known.hear(peer, heard, addresses) {
+            self.soon(now);
+        }
+    }
+
+    /// The peer itself was heard.
+    pub(super) fn heard_directly(&mut self, now: Instant, peer: PeerId, address: Option<SocketAddr>) {
+        let observed = address.map(|address| TaggedAddress::new(address, Origin::Observed));
+        let mut addresses = self.known.get(&peer).map(|known| known.addresses.to_vec()).unwrap_or_default();
+        if let Some(observed) = observed
+            && !addresses.iter().any(|known| known.address == observed.address)
+        {
+            addresses.push(observed);
+        }
+        self.hear(now, peer, now, &addresses);
+    }
+
+    /// A neighbour is ready, or has reported: a report is due, unless one just went out.
+    pub(super) fn answer_with_report(&mut self, now: Instant, peer: PeerId) {
+        let early = self.links.get(&peer).and_then(|link| link.reported);
+        if early.is_none_or(|reported| now.saturating_duration_since(reported) >= ANSWER_INTERVAL) {
+            self.report_to(now, peer);
+        }
+    }
+
+    /// Sends a report. The neighbour's answer is not answered again.
+    pub(super) fn report_to(&mut self, now: Instant, peer: PeerId) {
+        let report = self.report_for(now, peer);
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.reported = Some(now);
+            link.awaits_report = true;
+        }
+        self.send(peer, &ControlMessage::Report(report));
+    }
+
+    fn report_for(&mut self, now: Instant, receiver: PeerId) -> Report {
+        let receiver_address = self.links.get(&receiver).and_then(|link| link.far_address);
+        let mut report = Report {
+            receiver: receiver_address.map(|address| TaggedAddress::new(address, Origin::Observed)),
+            sender: self.own_addresses(),
+            entries: Vec::new(),
+        };
+        let (ring, links) = (self.known.ring(), &self.links);
+        let place = GroupAddress::of(&receiver);
+        let near = ring.after(place).take(REPORTED_SIDE).chain(ring.before(place).take(REPORTED_SIDE));
+        let rng = &mut self.rng;
+        let far = std::iter::from_fn(|| ring.random(rng)).take(REPORTED);
+        let mut chosen: Vec<&ring::Member<Known>> = Vec::with_capacity(REPORTED);
+        for member in near.chain(far) {
+            if chosen.len() >= REPORTED {
+                break;
+            }
+            let ring::Member { peer, value } = member;
+            let is_neighbor = links.get(peer).is_some_and(|link| link.phase == Phase::Neighbor);
+            let is_alive = is_neighbor || value.is_reachable(now);
+            let is_recent = now.saturating_duration_since(value.heard) < FORGOTTEN;
+            let is_new = *peer != receiver && !chosen.iter().any(|known| known.peer == *peer);
+            if is_alive && is_recent && is_new {
+                chosen.push(member);
+            }
+        }
+        report.entries = chosen
+            .into_iter()
+            .map(|member| Entry {
+                peer: member.peer,
+                age: now.saturating_duration_since(member.value.heard).as_secs(),
+                // What a peer says of its own network is of no use elsewhere (wire facts §8.3).
+                addresses: member
+                    .value
+                    .addresses
+                    .iter()
+                    .filter(|address| matches!(address.origin, Origin::Observed | Origin::Relay))
+                    .copied()
+                    .collect(),
+            })
+            .collect();
+        report
+    }
+
+    pub(super) fn on_report(&mut self, now: Instant, peer: PeerId, report: Report) {
+        let mut far_address = None;
+        let mut answers = false;
+        if let Some(link) = self.links.get_mut(&peer) {
+            far_address = link.far_address;
+            answers = std::mem::take(&mut link.awaits_report);
+        }
+        self.observed = report.receiver.map(|receiver| receiver.address).or(self.observed);
+        self.hear(now, peer, now, &report.sender);
+        self.heard_directly(now, peer, far_address);
+        for entry in report.entries {
+            let heard = now.checked_sub(Duration::from_secs(entry.age));
+            if let Some(heard) = heard.filter(|_| entry.age <= FORGOTTEN.as_secs()) {
+                self.hear(now, entry.peer, heard, &entry.addresses);
+            }
+        }
+        if !answers {
+            self.answer_with_report(now, peer);
+        }
+    }
+
+    pub(super) fn on_posting_key(&mut self, now: Instant, peer: PeerId, message: KeyMessage) {
+        match message {
+            KeyMessage::Have(key) if self.postings.wants(key, now) => {
+                let message = KeyMessage::Want(key).write().to_vec();
+                self.outputs.push_back(Output::Send { peer, about: about::POSTING_KEY, message });
+            }
+            KeyMessage::Have(_) => {}
+            KeyMessage::Want(key) => {
+                if let Some(value) = self.postings.get(&key) {
+                    let message = value.to_vec();
+                    self.outputs.push_back(Output::Send { peer, about: about::POSTING, message });
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_posting(&mut self, from: PeerId, value: &[u8]) {
+        if let Some(id) = self.postings.add(value) {
+            self.outputs.push_back(Output::Event(GroupEvent::Posting { from, id, value: value.to_vec() }));
+            self.announce(id, Some(from));
+        }
+    }
+
+    /// Tells all neighbours but one that this posting is to be had.
+    pub(super) fn announce(&mut self, id: PostingId, except: Option<PeerId>) {
+        let neighbors: Vec<_> = self.neighbors().filter(|peer| Some(*peer) != except).collect();
+        for peer in neighbors {
+            let message = KeyMessage::Have(id.key()).write().to_vec();
+            self.outputs.push_back(Output::Send { peer, about: about::POSTING_KEY, message });
+        }
+    }
+}

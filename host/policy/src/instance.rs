@@ -1,0 +1,45 @@
+//! How application instances are named.
+
+use std::fmt;
+
+use introd_flash::uri::DEFAULT_NAME;
+
+/// The number of an instance, while it is there; used again after it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(pub u16);
+
+/// What an instance is called.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceName {
+    /// The adaptor through which its clients come.
+    pub adaptor: String,
+    /// The virtual host.
+    pub vhost: String,
+    /// The application: the first part of the path.
+    pub application: String,
+    /// The instance: the rest of the path, or `_definst_`.
+    pub instance: String,
+}
+
+impl InstanceName {
+    /// The instance of an application that clients get who name none.
+    pub fn first(adaptor: &str, vhost: &str, application: &str) -> Self {
+        Self {
+            adaptor: adaptor.to_owned(),
+            vhost: vhost.to_owned(),
+            application: application.to_owned(),
+            instance: DEFAULT_NAME.to_owned(),
+        }
+    }
+
+    /// Whether it is that instance.
+    pub fn is_first(&self) -> bool {
+        self.instance == DEFAULT_NAME
+    }
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.application, self.instance)
+    }
+}

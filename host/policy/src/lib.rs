@@ -1,0 +1,19 @@
+//! What policies are told and what they answer: the vocabulary that the server shares with the hosts of scripts and native plugins.
+//!
+//! A policy is an application's script or plugin. It decides which peers meet, which clients connect, and how groups start. This crate
+//! is sans-IO: it must not know sockets, threads, clocks, Lua or the C ABI, and of `rtmfp` it knows ids and addresses only. Begin
+//! reading with [`message`].
+#![forbid(unsafe_code)]
+
+mod actor;
+mod instance;
+pub mod message;
+mod peer;
+pub mod registry;
+
+pub use actor::{Actor, Actors, ToWake};
+pub use instance::{InstanceId, InstanceName};
+pub use peer::{MAX_REPORTED, Peer};
+
+/// The most addresses in one redirect. librtmfp keeps no more than the first 7.
+pub const MAX_ADDRESSES: usize = 16;

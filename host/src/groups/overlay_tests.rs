@@ -1,0 +1,411 @@
+//! Groups of many members in memory, in virtual time: a server with the built-in bootstrap, members that come in random order,
+//! leave and crash. Everything follows from a seed, which is printed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::time::{Duration, Instant};
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use rtmfp::PeerId;
+use slab::Slab;
+
+use crate::groups::Memberships;
+use crate::groups::bootstrap::{Hint, Settings};
+use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, about};
+use introd_netgroup::{GroupAddress, GroupDigest, GroupSpecifier, Groupspec, channel};
+
+/// How long a message takes, at least; up to as much again is added.
+const LATENCY: Duration = Duration::from_millis(20);
+/// How long until a session with somebody who has crashed is given up.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Something that happens.
+enum Happening {
+    Join,
+    /// Somebody goes: in order, or without a word.
+    Go {
+        crash: bool,
+    },
+    Timeout {
+        at: PeerId,
+        due: Instant,
+    },
+    FromServer {
+        to: PeerId,
+        message: Vec<u8>,
+    },
+    GoneAtServer {
+        peer: PeerId,
+    },
+    /// An attempt to open a session has come to its end.
+    Opened {
+        by: PeerId,
+        with: PeerId,
+    },
+    Message {
+        from: PeerId,
+        to: PeerId,
+        about: u8,
+        message: Vec<u8>,
+    },
+    Closed {
+        at: PeerId,
+        with: PeerId,
+        session: bool,
+    },
+}
+
+struct Overlay {
+    start: Instant,
+    now: Instant,
+    /// When what happens: by time, then in order, with its place in `happenings`.
+    queue: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    happenings: Slab<Happening>,
+    number: u64,
+    spec: Groupspec,
+    group: GroupDigest,
+    server: Memberships<u32>,
+    members: BTreeMap<PeerId, Member>,
+    /// The timeouts that are set.
+    timeouts: HashMap<PeerId, Instant>,
+    /// With whom each has a session.
+    sessions: BTreeMap<PeerId, BTreeSet<PeerId>>,
+    rng: ChaCha8Rng,
+    seed: u64,
+    hints: Vec<Hint<u32>>,
+    /// Hints of one join or leave, at most and in all.
+    most_hints: usize,
+    all_hints: usize,
+    joins: usize,
+    postings: usize,
+    too_many: usize,
+    delivered: u64,
+}
+
+impl Overlay {
+    fn new(seed: u64) -> Self {
+        println!("seed {seed}");
+        let spec = GroupSpecifier::new("overlay").unwrap().with_authorizations().unwrap();
+        let now = Instant::now();
+        Self {
+            start: now,
+            now,
+            queue: BinaryHeap::new(),
+            happenings: Slab::new(),
+            number: 0,
+            group: spec.digest(),
+            spec,
+            server: Memberships::new(1, Settings::default(), [3; 32]),
+            members: BTreeMap::new(),
+            timeouts: HashMap::new(),
+            sessions: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            seed,
+            hints: Vec::new(),
+            most_hints: 0,
+            all_hints: 0,
+            joins: 0,
+            postings: 0,
+            too_many: 0,
+            delivered: 0,
+        }
+    }
+
+    fn at(&mut self, when: Instant, what: Happening) {
+        self.number += 1;
+        let place = self.happenings.insert(what);
+        self.queue.push(Reverse((when, self.number, place)));
+    }
+
+    fn soon(&mut self, what: Happening) {
+        let delay = LATENCY + Duration::from_micros(self.rng.next_u64() % LATENCY.as_micros() as u64);
+        self.at(self.now + delay, what);
+    }
+
+    fn in_random_order(&mut self, count: usize, over: Duration, what: impl Fn() -> Happening) {
+        for _ in 0..count {
+            let when = self.now + Duration::from_micros(self.rng.next_u64() % over.as_micros() as u64);
+            self.at(when, what());
+        }
+    }
+
+    fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.queue.peek().is_some_and(|Reverse((when, _, _))| *when <= end) {
+            let Reverse((when, _, place)) = self.queue.pop().unwrap();
+            self.now = when;
+            let what = self.happenings.remove(place);
+            self.happen(what);
+        }
+        self.now = end;
+    }
+
+    fn happen(&mut self, what: Happening) {
+        let now = self.now;
+        self.delivered += 1;
+        match what {
+            Happening::Join => self.join(),
+            Happening::Go { crash } => self.go(crash),
+            Happening::Timeout { at, due } => {
+                if self.timeouts.get(&at) == Some(&due) {
+                    self.timeouts.remove(&at);
+                    self.tell(at, |member| member.handle_timeout(now));
+                }
+            }
+            Happening::FromServer { to, message } => {
+                self.tell(to, |member| member.on_server_message(now, &message).unwrap());
+            }
+            Happening::GoneAtServer { peer } => self.gone_at_server(peer),
+            Happening::Opened { by, with } => self.opened(by, with),
+            Happening::Message { from, to, about, message } => {
+                if self.sessions.get(&from).is_some_and(|with| with.contains(&to)) {
+                    self.tell(to, |member| member.on_message(now, from, about, &message));
+                }
+            }
+            Happening::Closed { at, with, session } => self.tell(at, |member| {
+                if session {
+                    member.on_session_closed(now, with);
+                } else {
+                    member.on_flow_closed(now, with, about::CONTROL);
+                }
+            }),
+        }
+    }
+
+    fn join(&mut self) {
+        let mut id = [0; 32];
+        self.rng.fill_bytes(&mut id);
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        let peer = PeerId(id);
+        self.members.insert(peer, Member::new(self.now, &self.spec, peer, seed));
+        let now = self.now;
+        // The server hears of it in the same order.
+        self.server.join(self.group, peer, 0).unwrap();
+        self.joins += 1;
+        self.server.hints_for_newcomer(&self.group, peer, &mut self.hints);
+        assert!(self.hints.len() <= Settings::default().max_hints_per_join());
+        self.pass_on_hints();
+        self.tell(peer, |member| {
+            member.on_server_connected(([192, 0, 2, 1], 1935).into());
+            assert!(member.poll_timeout() > now);
+        });
+    }
+
+    fn pass_on_hints(&mut self) {
+        self.most_hints = self.most_hints.max(self.hints.len());
+        self.all_hints += self.hints.len();
+        for Hint { to, about, .. } in std::mem::take(&mut self.hints) {
+            self.soon(Happening::FromServer { to, message: channel::hint(&about).to_vec() });
+        }
+    }
+
+    fn go(&mut self, crash: bool) {
+        if self.members.len() <= 1 {
+            return;
+        }
+        let at = (self.rng.next_u64() % self.members.len() as u64) as usize;
+        let peer = *self.members.keys().nth(at).unwrap();
+        if !crash {
+            let now = self.now;
+            self.tell(peer, |member| member.leave(now));
+        }
+        self.members.remove(&peer);
+        self.timeouts.remove(&peer);
+        let after = if crash { SILENCE } else { LATENCY };
+        for at in self.sessions.remove(&peer).unwrap_or_default() {
+            self.sessions.get_mut(&at).unwrap().remove(&peer);
+            self.at(self.now + after, Happening::Closed { at, with: peer, session: true });
+        }
+        self.at(self.now + after, Happening::GoneAtServer { peer });
+    }
+
+    fn gone_at_server(&mut self, peer: PeerId) {
+        assert_eq!(self.server.leave_all(&peer, 0), [self.group]);
+        self.server.hints_after_leave(&self.group, peer, &mut self.hints);
+        assert!(self.hints.len() <= Settings::default().max_hints_per_leave());
+        self.pass_on_hints();
+    }
+
+    fn opened(&mut self, by: PeerId, with: PeerId) {
+        let now = self.now;
+        if !self.members.contains_key(&by) {
+            return;
+        }
+        if !self.members.contains_key(&with) {
+            return self.tell(by, |member| member.on_open_failed(now, with));
+        }
+        self.sessions.entry(with).or_default().insert(by);
+        let is_new = self.sessions.entry(by).or_default().insert(with);
+        // Nonces that both know, and nobody else: what they are is nothing to the group.
+        let facts = |near: PeerId, far: PeerId| SessionFacts {
+            peer: far,
+            near_nonce: near.0,
+            far_nonce: far.0,
+            far_address: ([192, 0, 2, far.0[0]], u16::from_be_bytes([far.0[1], far.0[2]])).into(),
+            rtt: None,
+        };
+        if is_new {
+            self.tell(with, |member| member.on_session(now, facts(with, by)));
+        }
+        self.tell(by, |member| member.on_session(now, facts(by, with)));
+    }
+
+    /// Tells a member something, if it is still there, and does what it says then.
+    fn tell(&mut self, peer: PeerId, what: impl FnOnce(&mut Member)) {
+        let Some(member) = self.members.get_mut(&peer) else { return };
+        what(member);
+        let mut outputs = Vec::new();
+        while let Some(output) = member.poll_output() {
+            outputs.push(output);
+        }
+        let due = member.poll_timeout();
+        if self.timeouts.get(&peer) != Some(&due) {
+            self.timeouts.insert(peer, due);
+            self.at(due, Happening::Timeout { at: peer, due });
+        }
+        for output in outputs {
+            match output {
+                Output::SendToServer(message) => assert_eq!(channel::read_join(&message), Ok(self.group)),
+                Output::Connect { peer: with, .. } => self.soon(Happening::Opened { by: peer, with }),
+                Output::Send { peer: to, about, message } => {
+                    // Flows keep their order: everything takes equally long here.
+                    let message = Happening::Message { from: peer, to, about, message };
+                    self.at(self.now + LATENCY, message);
+                }
+                Output::Release(with) => {
+                    self.at(self.now + LATENCY, Happening::Closed { at: with, with: peer, session: false });
+                }
+                Output::Event(GroupEvent::Posting { .. }) => self.postings += 1,
+                // Who has crashed is late.
+                Output::Event(GroupEvent::Refused { reason: Refusal::Late, peer })
+                    if !self.members.contains_key(&peer) => {}
+                Output::Event(GroupEvent::Refused { reason: Refusal::TooMany, .. }) => self.too_many += 1,
+                Output::Event(GroupEvent::Refused { peer, reason }) => {
+                    panic!("seed {}: {peer} refused: {reason}", self.seed)
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// The sizes of the parts of the overlay that are not connected with each other, by links that both ends know.
+    fn parts(&self) -> Vec<usize> {
+        let links: BTreeMap<PeerId, BTreeSet<PeerId>> =
+            self.members.iter().map(|(peer, member)| (*peer, member.neighbors().collect())).collect();
+        let mut unseen: BTreeSet<PeerId> = links.keys().copied().collect();
+        let mut parts = Vec::new();
+        while let Some(first) = unseen.pop_first() {
+            let (mut part, mut open) = (1, vec![first]);
+            while let Some(peer) = open.pop() {
+                for other in &links[&peer] {
+                    if links.get(other).is_some_and(|back| back.contains(&peer)) && unseen.remove(other) {
+                        part += 1;
+                        open.push(*other);
+                    }
+                }
+            }
+            parts.push(part);
+        }
+        parts
+    }
+
+    fn assert_connected(&self) {
+        let parts = self.parts();
+        let degrees: Vec<_> = self.members.values().map(Member::neighbor_count).collect();
+        println!(
+            "{} members after {:?}: {} part(s), {} to {} neighbours, {:.1} on average; {} joins, at most {} hints for one, \
+             {:.1} on average ({} bytes); {} refused for being too many; {} happenings",
+            self.members.len(),
+            self.now - self.start,
+            parts.len(),
+            degrees.iter().min().unwrap(),
+            degrees.iter().max().unwrap(),
+            degrees.iter().sum::<usize>() as f64 / degrees.len() as f64,
+            self.joins,
+            self.most_hints,
+            self.all_hints as f64 / self.joins as f64,
+            33 * self.all_hints / self.joins,
+            self.too_many,
+            self.delivered,
+        );
+        assert_eq!(parts.len(), 1, "seed {}: parts of {parts:?}", self.seed);
+        assert!(degrees.iter().all(|degree| *degree <= MAX_NEIGHBORS), "seed {}", self.seed);
+        assert_eq!(self.server.members(&self.group).count(), self.members.len(), "seed {}", self.seed);
+    }
+}
+
+/// `INTROD_SEED` replays one.
+fn seed(default: u64) -> u64 {
+    std::env::var("INTROD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default)
+}
+
+/// `count` members come while some go, in order or not; in the end the rest is one overlay.
+fn comings_and_goings(count: usize, over: Duration, settle: Duration, seed: u64) -> Overlay {
+    let mut overlay = Overlay::new(seed);
+    overlay.in_random_order(count, over, || Happening::Join);
+    overlay.in_random_order(count / 10, over, || Happening::Go { crash: false });
+    overlay.in_random_order(count / 10, over, || Happening::Go { crash: true });
+    overlay.run_for(over + SILENCE + settle);
+    overlay.assert_connected();
+    overlay
+}
+
+#[test]
+fn ten_members() {
+    for number in 0..20 {
+        comings_and_goings(10, Duration::from_secs(20), Duration::from_secs(30), seed(number));
+    }
+}
+
+#[test]
+fn a_hundred_members() {
+    for number in 0..3 {
+        comings_and_goings(100, Duration::from_secs(30), Duration::from_secs(30), seed(number));
+    }
+}
+
+#[test]
+fn five_hundred_members() {
+    comings_and_goings(500, Duration::from_secs(60), Duration::ZERO, seed(5));
+}
+
+#[test]
+fn five_thousand_members() {
+    comings_and_goings(5000, Duration::from_secs(30), Duration::ZERO, seed(5));
+}
+
+#[test]
+fn a_posting_reaches_everybody_once() {
+    let mut overlay = comings_and_goings(100, Duration::from_secs(10), Duration::from_secs(30), seed(7));
+    let first = *overlay.members.keys().next().unwrap();
+    overlay.tell(first, |member| {
+        assert!(member.post(b"\x02\x00\x05hello").is_some());
+        assert!(member.post(b"\x02\x00\x05hello").is_none(), "the same again");
+    });
+    overlay.run_for(Duration::from_secs(5));
+    assert_eq!(overlay.postings, overlay.members.len() - 1, "seed {}", overlay.seed);
+}
+
+#[test]
+fn without_the_server_the_overlay_heals() {
+    let mut overlay = comings_and_goings(150, Duration::from_secs(20), Duration::from_secs(60), seed(9));
+    // A third crashes at once; the server tells nobody.
+    for _ in 0..overlay.members.len() / 3 {
+        overlay.go(true);
+    }
+    overlay.server = Memberships::new(1, Settings::default(), [3; 32]);
+    let (nobody, now) = (PeerId([0; 32]), overlay.now);
+    for (_, what) in overlay.happenings.iter_mut().filter(|(_, what)| matches!(what, Happening::GoneAtServer { .. })) {
+        *what = Happening::Timeout { at: nobody, due: now };
+    }
+    overlay.run_for(Duration::from_secs(120));
+    assert_eq!(overlay.parts().len(), 1, "seed {}", overlay.seed);
+    // Neighbours on the ring have found each other across the gaps.
+    let mut ring: Vec<_> = overlay.members.keys().map(|peer| (GroupAddress::of(peer), *peer)).collect();
+    ring.sort_unstable();
+    let next = ring.iter().zip(ring.iter().cycle().skip(1));
+    let linked = next.filter(|(a, b)| overlay.members[&a.1].neighbors().any(|peer| peer == b.1)).count();
+    assert_eq!(linked, ring.len(), "seed {}", overlay.seed);
+}

@@ -1,2 +1,0 @@
-mod overlay;
-mod recorded;

@@ -1,4 +1,0 @@
-//! Who decides: the policies that an application's lookups, connects and groups pass.
-
-pub mod lua;
-pub mod native;

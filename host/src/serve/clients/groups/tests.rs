@@ -1,0 +1,138 @@
+//! What is told to policies, and by whom members are named when a policy cannot be told.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::apps::Applications;
+use crate::introducer::Counters;
+use crate::serve::mail::mailbox;
+use introd_config::{Application, Config, Registered};
+use introd_flash::amf::Value;
+use introd_flash::server::ConnectRequest;
+use introd_flash::uri::{AppPath, Uri};
+use introd_native::Plugins;
+use introd_policy::{Actor, Actors, InstanceName};
+
+/// A policy with room for so many joins. What ends something it always takes.
+#[derive(Default)]
+struct Policy {
+    room: usize,
+    told: Mutex<Vec<(&'static str, u64)>>,
+}
+
+impl Actor for Policy {
+    fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+        let mut told = self.told.lock().unwrap();
+        match event {
+            AppEvent::GroupJoin { membership, .. } if told.len() < self.room => told.push(("join", membership)),
+            AppEvent::GroupLeave { membership, .. } => told.push(("leave", membership)),
+            event => return Err(Box::new(event)),
+        }
+        Ok(())
+    }
+
+    fn wake(&self) {}
+
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    fn reconfigure(&self, _: Arc<Application>) {}
+}
+
+struct Only(Arc<Policy>);
+
+impl Actors for Only {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+        Some(Arc::clone(&self.0) as Arc<dyn Actor>)
+    }
+}
+
+/// An instance whose policy has the groups, and what comes of two clients' joining and leaving three groups each: what the policy
+/// was told, how many hints went out, and what was counted.
+fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, usize, [u64; 3]) {
+    let policy = Arc::new(Policy { room, ..Policy::default() });
+    let mut config = Config::built_in();
+    let vhost = &mut config.default_adaptor.default_vhost;
+    let mut settings = Application::clone(&vhost.defaults);
+    settings.join_leave_events = JoinLeaveMode::All;
+    settings.policy.on_failure = on_failure;
+    vhost.applications.insert("app".to_owned(), Registered::new("app".into(), Arc::new(settings)));
+    let actors: Arc<dyn Actors> = Arc::new(Only(Arc::clone(&policy)));
+    let applications = Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(1))));
+    let uri = Uri::parse("rtmfp://host/app");
+    let request = ConnectRequest {
+        path: AppPath::parse(&uri.path).unwrap(),
+        uri,
+        tc_url: String::new(),
+        query: String::new(),
+        agent: String::new(),
+        referrer: String::new(),
+        page_url: String::new(),
+        object_encoding: 0,
+        object: Value::Null,
+        arguments: Vec::new(),
+    };
+    let seat = applications.admit(0, &request, IpAddr::from([127, 0, 0, 1])).unwrap();
+    let (counters, (sender, mut receiver)) = (Counters::new(1), mailbox());
+    let mailboxes: [mpsc::Sender<Mail>; 1] = [sender];
+    let directory = Directory::new();
+    let bookkeeping = |number: u8| Bookkeeping {
+        instance: seat.instance(),
+        peer: PeerId([number; 32]),
+        session: SessionId::from_wire(number.into()),
+        counters: counters.worker(0),
+        mailboxes: &mailboxes,
+        directory: &directory,
+    };
+    let mut clients = [1, 2].map(|number| (bookkeeping(number), ClientGroups::new(Instant::now())));
+    for group in 0..3 {
+        for (bookkeeping, groups) in &mut clients {
+            bookkeeping.join(groups, GroupDigest([group; 32])).unwrap();
+        }
+    }
+    for (bookkeeping, groups) in &mut clients {
+        groups.memberships.drain(..).for_each(|membership| bookkeeping.leave(&membership));
+    }
+    let hints = std::iter::from_fn(|| receiver.try_recv().ok()).count();
+    let told = policy.told.lock().unwrap().clone();
+    let snapshot = counters.snapshot();
+    let counted = [Counter::GroupJoins, Counter::GroupLeaves, Counter::ApplicationBusy].map(|of| snapshot.get(of));
+    assert!(seat.instance().with_groups(|all| all.is_empty()));
+    (told, hints, counted)
+}
+
+#[test]
+fn each_join_that_was_told_has_its_leave() {
+    let (told, hints, counted) = two_clients(100, Fallback::Deny);
+    let expected: Vec<_> = [1, 1, 2, 2, 3, 3]
+        .map(|number| ("join", number))
+        .into_iter()
+        .chain([1, 2, 3, 1, 2, 3].map(|number| ("leave", number)))
+        .collect();
+    assert_eq!(told, expected);
+    assert_eq!((hints, counted), (0, [6, 6, 0]));
+}
+
+#[test]
+fn of_a_join_that_a_busy_policy_was_not_told_it_hears_no_leave() {
+    let (told, hints, counted) = two_clients(2, Fallback::Deny);
+    assert_eq!(told, [("join", 1), ("join", 1), ("leave", 1), ("leave", 1)]);
+    assert_eq!((hints, counted), (0, [6, 6, 4]));
+}
+
+#[test]
+fn the_server_names_members_for_a_busy_policy_if_the_settings_say_so() {
+    // Of two groups the policy is not told: in each, both are told of the other.
+    let (told, hints, counted) = two_clients(2, Fallback::Continue);
+    assert_eq!(told.len(), 4);
+    assert_eq!((hints, counted), (4, [6, 6, 4]));
+}

@@ -1,0 +1,182 @@
+//! Ids that several sessions show: who of them holds the id, and is found by it.
+//!
+//! The directory keeps the order ([`crate::introducer::directory`]); here the sessions in doubt are asked for a sign of life. A
+//! holder whose id another session shows is pinged at once and then each [`PERIOD`]; if it answers, it keeps the id, and if it has
+//! not after [`PINGS`] of them, the id is passed on. It may be heard of later all the same, and then has its id back.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rtmfp::{Endpoint, PeerId, SessionId};
+
+use super::{Clients, Services};
+use crate::introducer::{Counter, Departure, Succession};
+use crate::serve::mail::{Mail, MailSender};
+
+/// How far the pings are apart.
+const PERIOD: Duration = Duration::from_secs(1);
+/// So many pings without an answer, and the silence that follows the last of them for a period, are taken for death. They are counted
+/// rather than the time, so that a process that stood still itself reads what has come before it judges.
+const PINGS: u8 = 3;
+
+/// The sessions that are asked for a sign of life, and those that gave none and may yet.
+#[derive(Default)]
+pub(super) struct Doubts {
+    doubted: HashMap<SessionId, Doubt>,
+    next: Option<Instant>,
+}
+
+struct Doubt {
+    peer: PeerId,
+    /// What came after this is an answer.
+    since: Instant,
+    pings: u8,
+    is_passed_over: bool,
+}
+
+impl Doubts {
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.next
+    }
+}
+
+/// Tells the worker of the one who holds an id now, so that it has what goes with the id, and is asked for a sign of life if others wait.
+pub(super) fn tell_holder(mailboxes: &[MailSender], services: &Services, peer: PeerId, succession: Succession) {
+    let Succession { holder, is_contested, .. } = succession;
+    send(mailboxes, services, holder, Mail::Holds { session: holder, peer, is_contested });
+}
+
+/// Asks the holder of an id for a sign of life, whatever worker it is at: another session shows the id.
+pub(super) fn contest(mailboxes: &[MailSender], services: &Services, peer: PeerId, holder: SessionId) {
+    send(mailboxes, services, holder, Mail::Contest { session: holder, peer });
+}
+
+fn send(mailboxes: &[MailSender], services: &Services, to: SessionId, mail: Mail) {
+    let Some(mailbox) = mailboxes.get(usize::from(to.prefix())) else { return };
+    if mailbox.try_send(mail).is_err() {
+        services.counters.worker(to.prefix()).add(Counter::MailboxFull);
+    }
+}
+
+impl Clients {
+    /// Another session shows the id that this one holds: does this one live?
+    pub(in crate::serve) fn contested(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        session: SessionId,
+        peer: PeerId,
+    ) {
+        if self.peer(session) != Some(peer) {
+            return;
+        }
+        let doubt = Doubt { peer, since: now, pings: 1, is_passed_over: false };
+        match self.doubts.doubted.get_mut(&session) {
+            // It is being asked.
+            Some(known) if !known.is_passed_over => return,
+            Some(known) => *known = doubt,
+            None => drop(self.doubts.doubted.insert(session, doubt)),
+        }
+        endpoint.ping(now, session, &[]);
+        let due = now + PERIOD;
+        self.doubts.next = Some(self.doubts.next.map_or(due, |next| next.min(due)));
+    }
+
+    /// A session holds its id again, or at last: it is entered in its groups, where another stood for it.
+    pub(in crate::serve) fn holds(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        session: SessionId,
+        peer: PeerId,
+        is_contested: bool,
+    ) {
+        self.enter_groups(session, peer);
+        if is_contested {
+            self.contested(now, endpoint, session, peer);
+        }
+    }
+
+    /// A client is gone: its id may be another's now.
+    pub(super) fn give_up_id(&mut self, peer: PeerId, session: SessionId, is_proven: bool) {
+        self.doubts.doubted.remove(&session);
+        match self.services.directory.remove(&peer, session) {
+            Departure::Nothing => (),
+            Departure::Vacant => self.services.announce(peer, session, is_proven),
+            Departure::Passed(succession) => {
+                self.pass(peer, (session, is_proven), None, succession, "its client is gone");
+            }
+        }
+    }
+
+    /// Asks again those who are in doubt, and passes on the ids of those who do not answer.
+    pub(super) fn check_doubts(&mut self, now: Instant, endpoint: &mut Endpoint) {
+        if self.doubts.next.is_none_or(|next| next > now) {
+            return;
+        }
+        let (mut heard, mut silent) = (Vec::new(), Vec::new());
+        self.doubts.doubted.retain(|session, doubt| {
+            let Some(info) = endpoint.session(*session) else { return false };
+            if info.heard > doubt.since {
+                heard.push((*session, doubt.peer, doubt.is_passed_over));
+                return false;
+            }
+            if !doubt.is_passed_over && doubt.pings < PINGS {
+                doubt.pings += 1;
+                endpoint.ping(now, *session, &[]);
+            } else if !doubt.is_passed_over {
+                silent.push((*session, doubt.peer, info.far_address));
+            }
+            true
+        });
+        for (session, peer, is_passed_over) in heard {
+            self.lives(session, peer, is_passed_over);
+        }
+        for (session, peer, address) in silent {
+            match self.services.directory.pass_over(&peer, session) {
+                Some(succession) => {
+                    if let Some(doubt) = self.doubts.doubted.get_mut(&session) {
+                        doubt.is_passed_over = true;
+                    }
+                    self.pass(peer, self.proof(session), Some(address), succession, "its client does not answer");
+                }
+                None => drop(self.doubts.doubted.remove(&session)),
+            }
+        }
+        self.doubts.next = (!self.doubts.doubted.is_empty()).then(|| now + PERIOD);
+    }
+
+    /// A ping was answered.
+    pub(super) fn answered(&mut self, session: SessionId) {
+        if let Some(doubt) = self.doubts.doubted.remove(&session) {
+            self.lives(session, doubt.peer, doubt.is_passed_over);
+        }
+    }
+
+    fn lives(&mut self, session: SessionId, peer: PeerId, is_passed_over: bool) {
+        if is_passed_over && let Some(succession) = self.services.directory.take_back(&peer, session) {
+            self.pass(peer, self.proof(session), None, succession, "its first client lives after all");
+        }
+    }
+
+    /// A session, and whether it has proven its id.
+    fn proof(&self, session: SessionId) -> (SessionId, bool) {
+        (session, self.clients.get(&session).is_some_and(|client| client.is_proven))
+    }
+
+    fn pass(
+        &self,
+        peer: PeerId,
+        (from, is_proven): (SessionId, bool),
+        address: Option<SocketAddr>,
+        succession: Succession,
+        why: &'static str,
+    ) {
+        let Succession { holder, observed, .. } = succession;
+        let from_address = address.map(tracing::field::display);
+        tracing::info!(%peer, from = %from, from_address, to = %holder, to_address = %observed, why, "peer id passed on");
+        self.services.announce(peer, holder, is_proven);
+        tell_holder(&self.mailboxes, &self.services, peer, succession);
+    }
+}

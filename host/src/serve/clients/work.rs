@@ -1,0 +1,102 @@
+//! What a client's messages cost a worker, and what becomes of a client that costs too much.
+//!
+//! The engine counts what packets make it do, and drops those of a session that has used up its share (see
+//! [`Endpoint::charge`]). Here is added what is done with what they carry. The units are the engine's: some 0.1 us.
+
+use std::time::Instant;
+
+use rtmfp::{Endpoint, SessionId};
+
+use super::Clients;
+use crate::introducer::Counter;
+use introd_flash::command::{Level, info};
+use introd_flash::message::kind;
+use introd_flash::server::Action;
+use introd_udp::Ports;
+
+/// Any message, whatever it is.
+const MESSAGE: u32 = 5;
+/// So many bytes of a command are decoded for one unit: a byte may be a value.
+const COMMAND_BYTES: u32 = 2;
+/// An answer, or something to log.
+const SMALL: u32 = 20;
+/// Something that others are told: a script, plugins, other servers, members of a group.
+const TOLD: u32 = 200;
+
+/// What the decoding of a message costs. Nothing looks at what is in media.
+pub(super) fn of_message(message: &[u8]) -> u32 {
+    let is_command = message.first().is_some_and(|first| matches!(*first, kind::COMMAND | kind::COMMAND_EXTENDED));
+    let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    MESSAGE + if is_command { bytes / COMMAND_BYTES } else { 0 }
+}
+
+/// What it costs to do what a message leads to.
+pub(super) fn of_action(action: &Action) -> u32 {
+    match action {
+        Action::OpenFlow { .. } | Action::Send { .. } | Action::CloseFlow { .. } | Action::Report(_) => SMALL,
+        Action::Publish { .. } | Action::PingResponse { .. } | Action::CloseSession { .. } => SMALL,
+        Action::Connect(_) | Action::SetPeerInfo(_) | Action::Call(_) | Action::Answer { .. } => TOLD,
+        Action::GroupMessage { .. } | Action::GroupFlowClosed { .. } => TOLD,
+    }
+}
+
+impl Clients {
+    /// A client makes more work than it may.
+    pub(super) fn overspent(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        ports: &Ports,
+        session: SessionId,
+        is_persistent: bool,
+    ) {
+        let address = endpoint.session(session).map(|info| info.far_address);
+        if !is_persistent {
+            self.services.counters.worker(session.prefix()).add(Counter::ClientsSlowed);
+            tracing::info!(%session, ?address, "client makes more work than MaxSessionWork allows: what it sends is dropped for a while");
+            return;
+        }
+        let Some(client) = self.clients.get_mut(&session) else {
+            // It has opened no flow, and so there is nobody to tell.
+            endpoint.close(now, session);
+            return;
+        };
+        if client.closing.is_none() {
+            tracing::info!(%session, ?address, "client goes on making more work than MaxSessionWork allows: closed");
+            let status = info(Level::Error, "NetConnection.Connect.Closed", "Too much work for the server.");
+            let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
+            client.connection.close(&mut self.actions);
+            self.act(now, endpoint, ports, session);
+        }
+        // A connection that was never established is not closed by that.
+        self.doomed.insert((now + super::CLOSE_PATIENCE, session));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use introd_flash::message::Message;
+
+    /// The default of MaxSessionWork, and what the engine counts for a datagram with one chunk in it.
+    const SHARE: u64 = 4_000_000;
+    const DATAGRAM: u64 = 3;
+
+    #[test]
+    fn an_honest_stream_at_full_speed_is_within_its_share() {
+        // More than a core can take in, in messages as short as a fragment.
+        const BYTES_PER_SECOND: u64 = 500_000_000;
+        const FRAGMENT: u64 = 1100;
+        let message = Message { kind: kind::VIDEO, timestamp: 0, payload: &[0; FRAGMENT as usize] }.to_bytes();
+        let cost = (u64::from(of_message(&message)) + DATAGRAM) * (BYTES_PER_SECOND / FRAGMENT);
+        assert!(cost < SHARE, "{cost}");
+    }
+
+    #[test]
+    fn what_costs_others_is_dear() {
+        let call = Message { kind: kind::COMMAND, timestamp: 0, payload: &[5; 60_000] }.to_bytes();
+        assert!(SHARE / u64::from(of_message(&call)) < 150, "long commands in a second");
+        let action = Action::GroupFlowClosed { flow: 1 };
+        assert!(SHARE / u64::from(of_action(&action)) <= 20_000, "joins and leaves in a second");
+    }
+}

@@ -1,0 +1,61 @@
+//! What native plugins can reach of the server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rtmfp::crypto::Epd;
+use rtmfp::{PeerId, SessionId};
+
+use super::clients::Services;
+use super::mail::{Mail, MailSender};
+use crate::introducer::Counter;
+use introd_netgroup::GroupDigest;
+use introd_policy::Peer;
+
+/// The workers and the directory, for plugins. Nothing here waits: a plugin may ask on a worker's own thread.
+pub struct Surroundings {
+    mailboxes: Arc<[MailSender]>,
+    services: Arc<Services>,
+}
+
+impl Surroundings {
+    /// These workers, in their order, and what their clients have in common.
+    pub fn new(mailboxes: Arc<[MailSender]>, services: Arc<Services>) -> Self {
+        Self { mailboxes, services }
+    }
+
+    fn send(&self, worker: u8, mail: Mail) -> bool {
+        let is_sent = self.mailboxes.get(usize::from(worker)).is_some_and(|mailbox| mailbox.try_send(mail).is_ok());
+        if !is_sent {
+            self.services.counters.worker(worker).add(Counter::MailboxFull);
+        }
+        is_sent
+    }
+}
+
+impl introd_native::Surroundings for Surroundings {
+    fn wake(&self, worker: u8) {
+        // A worker whose mailbox is full is not asleep.
+        if let Some(mailbox) = self.mailboxes.get(usize::from(worker)) {
+            let _ = mailbox.try_send(Mail::Wake);
+        }
+    }
+
+    fn find(&self, peer: &PeerId) -> Option<Peer> {
+        self.services.directory.lookup(peer)
+    }
+
+    fn introduce(&self, id: &PeerId, target: &Peer, initiator: SocketAddr, tag: &[u8]) -> bool {
+        let session = target.owner;
+        let epd = Box::from(Epd::fingerprint(*id));
+        self.send(session.prefix(), Mail::Forward { session, epd, initiator, tag: Box::from(tag) })
+    }
+
+    fn disconnect(&self, session: SessionId, peer: PeerId) -> bool {
+        self.send(session.prefix(), Mail::Disconnect { session, peer })
+    }
+
+    fn hint(&self, session: SessionId, group: GroupDigest, about: PeerId) -> bool {
+        self.send(session.prefix(), Mail::Hint { session, group, about })
+    }
+}

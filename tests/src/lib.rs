@@ -1,6 +1,7 @@
 //! Support for the tests of introd.
 #![forbid(unsafe_code)]
 
+pub mod cargo;
 pub mod cores;
 pub mod decoder;
 pub mod fuzzing;

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::failure::Failure;
-use super::host::STACK;
-use super::vm::Vm;
-use super::world::World;
+use crate::api::vm::Vm;
+use crate::engine::failure::Failure;
+use crate::engine::limits::STACK;
+use crate::instance::world::World;
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{AppCommand, Commands};

@@ -8,11 +8,11 @@ use std::time::Duration;
 use mlua::{Lua, MultiValue, Result, Table, Value};
 use rtmfp::SessionId;
 
-use super::super::address;
-use super::super::journal::Entry;
-use super::super::state::State;
-use super::super::values;
 use super::{Stage, field, options};
+use crate::api::address;
+use crate::api::state::State;
+use crate::engine::values;
+use crate::instance::journal::Entry;
 use introd_policy::message::{AppCommand, AppEvent, ClientId};
 
 type Shared = Rc<RefCell<Option<Stage>>>;

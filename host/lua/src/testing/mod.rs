@@ -17,17 +17,17 @@ use std::time::{Duration, Instant};
 
 use mlua::{Function, MultiValue, Table, Value};
 
-use super::failure::Failure;
-use super::host::STACK;
-use super::limits::Budget;
-use super::loading::Sources;
-use super::vm::{Progress, Purpose, Vm};
-use super::world::World;
+use crate::api::vm::{Progress, Purpose, Vm};
+use crate::engine::failure::Failure;
+use crate::engine::limits::Budget;
+use crate::engine::limits::STACK;
+use crate::engine::loading::Sources;
+use crate::instance::world::World;
 use introd_policy::registry::InMemory;
 
-pub(super) use stage::Stage;
+pub(crate) use stage::Stage;
 #[cfg(test)]
-pub(super) use stage::application as settings;
+pub(crate) use stage::application as settings;
 
 /// How long one test may run, and what all of a file may use.
 const TIME: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ pub fn run(folder: &Path, out: &mut (impl Write + Send)) -> io::Result<bool> {
 }
 
 /// The same, with so much time for each test.
-pub(super) fn run_within(folder: &Path, out: &mut (impl Write + Send), time: Duration) -> io::Result<bool> {
+pub(crate) fn run_within(folder: &Path, out: &mut (impl Write + Send), time: Duration) -> io::Result<bool> {
     // Scripts need more stack than a thread has as it comes.
     std::thread::scope(|scope| {
         let thread =

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mlua::{Result, Table, Value};
 
-use super::super::address;
-use super::super::state::State;
-use super::super::values;
 use super::field;
+use crate::api::address;
+use crate::api::state::State;
+use crate::engine::values;
 use introd_config::{Application, Fallback, LookupMode, Settings};
 use introd_policy::message::ClientInfo;
 

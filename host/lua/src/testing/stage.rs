@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
-use super::super::failure::Failure;
-use super::super::runtime::Runtime;
-use super::super::world::{Job, World};
+use crate::engine::failure::Failure;
+use crate::instance::world::{Job, World};
+use crate::runtime::Runtime;
 use introd_config::{
     Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, Settings,
 };
@@ -27,13 +27,13 @@ const MAX_STEPS: usize = 100_000;
 
 /// What the script wants done.
 #[derive(Default)]
-pub(in super::super) struct Sent {
+pub(crate) struct Sent {
     commands: Mutex<Vec<AppCommand>>,
 }
 
 impl Sent {
     /// Takes what was sent since the last time.
-    pub(in super::super) fn take(&self) -> Vec<AppCommand> {
+    pub(crate) fn take(&self) -> Vec<AppCommand> {
         std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -46,7 +46,7 @@ impl Commands for Sent {
 }
 
 /// The settings of a server as it comes, but for lookups and groups, which the script gets.
-pub(in super::super) fn application() -> Application {
+pub(crate) fn application() -> Application {
     Application {
         load_on_startup: false,
         max_idle_time: Duration::from_secs(1200),
@@ -68,7 +68,7 @@ pub(in super::super) fn application() -> Application {
 }
 
 /// The name of an instance of the application in a folder.
-pub(in super::super) fn instance_name(folder: &Path) -> InstanceName {
+pub(crate) fn instance_name(folder: &Path) -> InstanceName {
     let application = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     InstanceName {
         adaptor: "_defaultRoot_".to_owned(),
@@ -79,9 +79,9 @@ pub(in super::super) fn instance_name(folder: &Path) -> InstanceName {
 }
 
 /// An instance on its stage.
-pub(in super::super) struct Stage {
-    pub(in super::super) runtime: Runtime,
-    pub(in super::super) sent: Arc<Sent>,
+pub(crate) struct Stage {
+    pub(crate) runtime: Runtime,
+    pub(crate) sent: Arc<Sent>,
     now: Instant,
     clients: u32,
     lookups: u32,
@@ -94,12 +94,12 @@ impl Stage {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(in super::super) fn start(folder: &Path, settings: Application) -> Result<Self, Failure> {
+    pub(crate) fn start(folder: &Path, settings: Application) -> Result<Self, Failure> {
         Self::with_registry(folder, settings, Arc::new(InMemory::default()))
     }
 
     /// Starts a script that has this registry.
-    pub(in super::super) fn with_registry(
+    pub(crate) fn with_registry(
         folder: &Path,
         settings: Application,
         registry: Arc<dyn Registry>,
@@ -122,7 +122,7 @@ impl Stage {
     }
 
     /// What is known of the next client, if it says nothing special.
-    pub(in super::super) fn next_client(&mut self) -> (ClientId, ClientInfo) {
+    pub(crate) fn next_client(&mut self) -> (ClientId, ClientInfo) {
         self.clients += 1;
         let number = self.clients;
         let client = ClientId { worker: 0, session: SessionId::from_wire(number) };
@@ -157,7 +157,7 @@ impl Stage {
 
     /// A client wants to connect.
     #[cfg(test)]
-    pub(in super::super) fn connect(&mut self, change: impl FnOnce(&mut ClientInfo)) -> ClientId {
+    pub(crate) fn connect(&mut self, change: impl FnOnce(&mut ClientInfo)) -> ClientId {
         let (client, mut info) = self.next_client();
         change(&mut info);
         self.tell(AppEvent::Connect { client, info: Box::new(info) });
@@ -165,13 +165,13 @@ impl Stage {
     }
 
     /// A client calls a method.
-    pub(in super::super) fn call(&mut self, client: ClientId, name: &str, transaction: f64, arguments: Vec<Value>) {
+    pub(crate) fn call(&mut self, client: ClientId, name: &str, transaction: f64, arguments: Vec<Value>) {
         let call = Call { name: name.to_owned(), transaction, object: Value::Null, arguments };
         self.tell(AppEvent::Call { client, call });
     }
 
     /// A client joins a group; the number of its membership.
-    pub(in super::super) fn join(&mut self, client: ClientId, groupspec_digest: [u8; 32]) -> u64 {
+    pub(crate) fn join(&mut self, client: ClientId, groupspec_digest: [u8; 32]) -> u64 {
         self.memberships += 1;
         let membership = self.memberships;
         self.tell(AppEvent::GroupJoin { client, membership, groupspec_digest });
@@ -180,17 +180,12 @@ impl Stage {
 
     /// Somebody looks for a peer; the lookup's tag is its number.
     #[cfg(test)]
-    pub(in super::super) fn look_up(
-        &mut self,
-        target: Option<PeerId>,
-        from: SocketAddr,
-        asker: Option<ClientId>,
-    ) -> u32 {
+    pub(crate) fn look_up(&mut self, target: Option<PeerId>, from: SocketAddr, asker: Option<ClientId>) -> u32 {
         self.look_up_from(target, from, asker, None)
     }
 
     /// The same, where the asker may be a client of another application.
-    pub(in super::super) fn look_up_from(
+    pub(crate) fn look_up_from(
         &mut self,
         target: Option<PeerId>,
         from: SocketAddr,
@@ -216,7 +211,7 @@ impl Stage {
     }
 
     /// Something happens.
-    pub(in super::super) fn tell(&mut self, event: AppEvent) {
+    pub(crate) fn tell(&mut self, event: AppEvent) {
         self.runtime.handle(self.now, event);
         if self.runtime.is_behind() {
             self.runtime.handle_timeout(self.now, || false);
@@ -225,7 +220,7 @@ impl Stage {
     }
 
     /// Time passes. Each timer on the way is met at its own time.
-    pub(in super::super) fn advance(&mut self, by: Duration) {
+    pub(crate) fn advance(&mut self, by: Duration) {
         let until = self.now + by;
         for _ in 0..MAX_STEPS {
             let Some(next) = self.runtime.next_timeout().filter(|next| *next <= until) else { break };
@@ -239,7 +234,7 @@ impl Stage {
     }
 
     /// Sees which registry lookups have come back.
-    pub(in super::super) fn poll(&mut self) {
+    pub(crate) fn poll(&mut self) {
         loop {
             self.jobs.extend(self.runtime.world.take_jobs());
             let mut done = Vec::new();

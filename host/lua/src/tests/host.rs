@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rtmfp::{Lookup, SessionId};
 
-use super::super::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
 use super::*;
+use crate::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
 use introd_policy::message::{AppEvent, ClientId, Commands, PendingLookup};
 use introd_policy::registry::InMemory;
 use introd_policy::{Actor, Actors, InstanceName};

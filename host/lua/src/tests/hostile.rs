@@ -166,7 +166,7 @@ fn time_is_counted_over_all_of_a_handlers_turns() {
 #[test]
 fn what_takes_too_much_fails() {
     // The stack that scripts have.
-    let thread = std::thread::Builder::new().stack_size(super::super::host::STACK);
+    let thread = std::thread::Builder::new().stack_size(crate::engine::limits::STACK);
     thread.spawn(take_too_much).unwrap().join().unwrap();
 }
 

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::journal::Entry;
-use super::testing::{self, Stage};
+use crate::instance::journal::Entry;
+use crate::testing::{self, Stage};
 use introd_config::Application;
 use introd_policy::message::AppCommand;
 

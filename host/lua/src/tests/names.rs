@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use mlua::{Lua, Table, Value};
 
-use super::super::{application, client, group_control, group_specifier, lookup_event};
 use super::*;
+use crate::api::{application, client, group_control, group_specifier, lookup_event};
 
 type Names = BTreeSet<String>;
 

@@ -1,0 +1,241 @@
+//! `application`: the application instance.
+
+use std::rc::Rc;
+
+use mlua::{Lua, MultiValue, Result, Table, Value};
+
+use crate::api::address;
+use crate::api::client::{arguments, member, method_name};
+use crate::api::state::{State, plain_rejection};
+use crate::engine::values;
+use crate::instance::questions::REJECTED;
+use crate::instance::roster::{Member, Phase};
+use introd_config::{DEFAULT_VHOST, Settings};
+use introd_flash::server::Rejection;
+use introd_policy::message::{AppCommand, PendingLookup};
+
+/// What the host calls, if the script defines it.
+pub(crate) const HANDLERS: &[&str] =
+    &["onAppStart", "onAppStop", "onConnect", "onDisconnect", "onPeerLookup", "onStatus"];
+
+/// Fills in the properties.
+pub(crate) fn describe(lua: &Lua, state: &Rc<State>) -> Result<()> {
+    let (application, world) = (&state.application, &state.world);
+    application.raw_set("name", world.name.to_string())?;
+    application.raw_set("server", concat!("introd/", env!("CARGO_PKG_VERSION")))?;
+    application.raw_set("hostname", hostname(&world.name.vhost))?;
+    let config = tree(lua, &world.settings().script.config)?;
+    application
+        .raw_set("config", if matches!(config, Value::Table(_)) { config } else { Value::Table(lua.create_table()?) })
+}
+
+/// `application.hostname`: the machine's name for the default virtual host, else that of the virtual host, as in AMS.
+fn hostname(vhost: &str) -> String {
+    if vhost == DEFAULT_VHOST {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    } else {
+        vhost.to_owned()
+    }
+}
+
+/// An element as a script sees it: a text, or a table of what is in it. What comes several times is a list. Deep elements are
+/// no danger: the parser bounds them.
+fn tree(lua: &Lua, settings: &Settings) -> Result<Value> {
+    if settings.children.is_empty() {
+        return Ok(Value::String(lua.create_string(&settings.text)?));
+    }
+    let table = lua.create_table()?;
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, _) in &settings.children {
+        if seen.contains(&name.as_str()) {
+            continue;
+        }
+        seen.push(name);
+        let mut values = Vec::new();
+        for (_, each) in settings.children.iter().filter(|(other, _)| other == name) {
+            values.push(tree(lua, each)?);
+        }
+        let value = if values.len() > 1 {
+            Value::Table(lua.create_sequence_from(values)?)
+        } else {
+            values.pop().unwrap_or_default()
+        };
+        table.raw_set(name.as_str(), value)?;
+    }
+    if !settings.text.is_empty() && !seen.contains(&"text") {
+        table.raw_set("text", settings.text.as_str())?;
+    }
+    Ok(Value::Table(table))
+}
+
+fn a_client(state: &State, value: Option<Value>, function: &str) -> Result<Rc<Member>> {
+    member(state, value.as_ref()).ok_or_else(|| {
+        let kind = value.as_ref().map_or("nothing", Value::type_name);
+        mlua::Error::runtime(format!("application.{function} takes a client, not {kind}"))
+    })
+}
+
+/// Turns a client away that waits; one that is in is disconnected: whoever says "reject" does not want it.
+fn reject(state: &State, member: &Member, rejection: Rejection) -> Result<bool> {
+    state.must_be_live()?;
+    match member.phase.get() {
+        Phase::Waiting => Ok(state.reject(member, rejection)),
+        Phase::Accepted => state.send(AppCommand::Disconnect { client: member.id }),
+        Phase::Refused | Phase::Gone => Ok(false),
+    }
+}
+
+/// The longest description of why somebody is turned away, in bytes; more is cut off. And the longest URL.
+const LONGEST_DESCRIPTION: usize = 4096;
+
+/// The description and the object for the client's program.
+fn reasons(state: &State, values: &mut MultiValue, default: &str) -> Result<Rejection> {
+    let description = match values.pop_front() {
+        Some(Value::String(text)) => {
+            let bytes = text.as_bytes();
+            String::from_utf8_lossy(bytes.get(..LONGEST_DESCRIPTION).unwrap_or(&bytes)).into_owned()
+        }
+        None | Some(Value::Nil) => default.to_owned(),
+        Some(other) => {
+            return Err(mlua::Error::runtime(format!("the description is a string, not a {}", other.type_name())));
+        }
+    };
+    let mut rejection = Rejection::new(REJECTED, description);
+    rejection.application = match values.pop_front() {
+        None | Some(Value::Nil) => None,
+        Some(value) => Some(values::from_lua(&state.marks, &value)?),
+    };
+    Ok(rejection)
+}
+
+/// The number of the lookup behind an event.
+fn number_of(state: &State, event: &Value, function: &str) -> Result<u64> {
+    let number = match event {
+        Value::Table(event) => event.raw_get::<Option<u64>>(&state.event_key).unwrap_or_default(),
+        _ => None,
+    };
+    number.ok_or_else(|| {
+        let kind = event.type_name();
+        mlua::Error::runtime(format!("application.{function} takes the event of a lookup, not a {kind}"))
+    })
+}
+
+/// Takes the lookup of that number, to answer it.
+fn take_lookup(state: &State, number: u64) -> Result<PendingLookup> {
+    state.must_be_live()?;
+    let lookup = state.take_lookup(number);
+    lookup.ok_or_else(|| mlua::Error::runtime("this lookup has been answered, by the script or by its deadline"))
+}
+
+/// The functions. The prelude puts them into the table.
+pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let application = lua.create_table()?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "acceptConnection",
+        lua.create_function(move |_, client: Value| {
+            let member = a_client(&shared, Some(client), "acceptConnection")?;
+            shared.must_be_live()?;
+            Ok(shared.accept(&member))
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "rejectConnection",
+        lua.create_function(move |_, mut values: MultiValue| {
+            let member = a_client(&shared, values.pop_front(), "rejectConnection")?;
+            let rejection = reasons(&shared, &mut values, &plain_rejection().description)?;
+            reject(&shared, &member, rejection)
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "redirectConnection",
+        lua.create_function(move |_, mut values: MultiValue| {
+            let member = a_client(&shared, values.pop_front(), "redirectConnection")?;
+            let url = match values.pop_front() {
+                Some(Value::String(url)) if url.as_bytes().len() > LONGEST_DESCRIPTION => {
+                    return Err(mlua::Error::runtime(format!("the URL has at most {LONGEST_DESCRIPTION} bytes")));
+                }
+                Some(Value::String(url)) => Some(url.to_string_lossy()),
+                None | Some(Value::Nil) => None,
+                Some(other) => {
+                    return Err(mlua::Error::runtime(format!("the URL is a string, not a {}", other.type_name())));
+                }
+            };
+            let mut rejection = reasons(&shared, &mut values, "Connection failed")?;
+            rejection.redirect = url;
+            reject(&shared, &member, rejection)
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "disconnect",
+        lua.create_function(move |_, client: Value| {
+            let member = a_client(&shared, Some(client), "disconnect")?;
+            match member.phase.get() {
+                Phase::Waiting => reject(&shared, &member, plain_rejection()),
+                Phase::Accepted => shared.send(AppCommand::Disconnect { client: member.id }),
+                Phase::Refused | Phase::Gone => Ok(false),
+            }
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "sendPeerRedirect",
+        lua.create_function(move |_, (addresses, event): (Value, Value)| {
+            let Value::Table(addresses) = addresses else {
+                let kind = addresses.type_name();
+                return Err(mlua::Error::runtime(format!(
+                    "application.sendPeerRedirect takes a list of addresses, not a {kind}"
+                )));
+            };
+            let number = number_of(&shared, &event, "sendPeerRedirect")?;
+            // A list that is wrong does not use up the event.
+            let target = shared.world.questions.target(number);
+            let addresses = address::tagged(&shared, &addresses, target.as_ref())?;
+            let lookup = take_lookup(&shared, number)?;
+            shared.send(AppCommand::Redirect { lookup, addresses })
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "denyPeerLookup",
+        lua.create_function(move |_, event: Value| {
+            let lookup = take_lookup(&shared, number_of(&shared, &event, "denyPeerLookup")?)?;
+            shared.send(AppCommand::Deny { lookup })
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "broadcastMsg",
+        lua.create_function(move |_, mut values: MultiValue| {
+            let method = method_name(&mut values)?;
+            let arguments = arguments(&shared, values)?;
+            for member in shared.world.roster.borrow().accepted() {
+                let (method, arguments) = (method.clone(), arguments.clone());
+                shared.send(AppCommand::Call { client: member.id, method, arguments, token: None })?;
+            }
+            Ok(())
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "shutdown",
+        lua.create_function(move |_, ()| {
+            shared.must_be_live()?;
+            shared.world.is_ending.set(true);
+            Ok(true)
+        })?,
+    )?;
+
+    native.raw_set("application", application)
+}

@@ -1,0 +1,282 @@
+//! `Client`: the server's side of a client's connection.
+
+use std::rc::Rc;
+
+use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserData, UserDataRef, Value};
+
+use smallvec::SmallVec;
+
+use crate::api::address;
+use crate::api::state::State;
+use crate::engine::values;
+use crate::instance::roster::Member;
+use introd_policy::message::AppCommand;
+
+/// What leads from a client's object to the client. The object itself is the prelude's: a table with the script's own fields.
+pub(crate) struct Client {
+    pub(crate) member: Rc<Member>,
+}
+
+/// What every client has; none can be set.
+pub(crate) const PROPERTIES: &[&str] = &[
+    "farID",
+    "farId",
+    "nearID",
+    "nearId",
+    "farNonce",
+    "nearNonce",
+    "farAddress",
+    "nearAddress",
+    "potentialNearAddresses",
+    "reportedAddresses",
+    "protocol",
+    "ip",
+    "id",
+    "uri",
+    "agent",
+    "referrer",
+    "pageUrl",
+    "groupControls",
+];
+
+/// What the host calls, on the client or on its prototype.
+pub(crate) const HANDLERS: &[&str] =
+    &["onFarAddressChange", "onReportedAddressesChange", "onReportedAddressChange", "onGroupJoin", "onGroupLeave"];
+
+/// Names that a client cannot call: those of the connection itself and of the host, as in AMS.
+const RESERVED: &[&str] = &[
+    "closeStream",
+    "connect",
+    "createStream",
+    "deleteStream",
+    "onStatus",
+    "pause",
+    "play",
+    "publish",
+    "receiveAudio",
+    "receiveVideo",
+    "seek",
+    "setPeerInfo",
+    "getBandwidthLimit",
+    "setBandwidthLimit",
+    "getStats",
+    "ping",
+    "call",
+    "callAndWait",
+    "introducePeer",
+];
+
+/// Whether a client may not call that name, whatever the script has under it.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || HANDLERS.contains(&name) || PROPERTIES.contains(&name) || name.starts_with("__")
+}
+
+/// Those of them that stay as they are, unless the host says otherwise: an object keeps them.
+const KEPT: &[&str] = &["farID", "farId", "farAddress", "ip", "nearAddress", "protocol", "id"];
+
+impl UserData for Client {}
+
+/// A property of a client.
+fn property(lua: &Lua, state: &Rc<State>, member: &Rc<Member>, name: &str) -> Result<Value> {
+    let info = &member.info;
+    let text = match name {
+        "farID" | "farId" => info.far_id.to_string(),
+        "nearID" | "nearId" => info.near_id.to_string(),
+        "farNonce" => hex::encode(info.far_nonce),
+        "nearNonce" => hex::encode(info.near_nonce),
+        "farAddress" => address::text(member.far_address.get()),
+        "nearAddress" => address::text(info.near_address),
+        "protocol" => "rtmfp".to_owned(),
+        "ip" => member.far_address.get().ip().to_canonical().to_string(),
+        "id" => format!("{}:{}", member.id.worker, member.id.session),
+        "uri" => info.request.tc_url.clone(),
+        "agent" => info.request.agent.clone(),
+        "referrer" => info.request.referrer.clone(),
+        "pageUrl" => info.request.page_url.clone(),
+        // The script gets a list of its own each time: it may change it.
+        "potentialNearAddresses" => {
+            let list = info.potential_near_addresses.iter().map(|each| address::text(*each));
+            return Ok(Value::Table(lua.create_sequence_from(list)?));
+        }
+        "reportedAddresses" => {
+            let reported = member.reported.borrow();
+            let list = reported.iter().map(|each| address::text(*each));
+            return Ok(Value::Table(lua.create_sequence_from(list)?));
+        }
+        "groupControls" => {
+            let list = lua.create_table()?;
+            for group in member.groups.borrow().iter() {
+                list.raw_push(state.group(lua, member, *group)?)?;
+            }
+            return Ok(Value::Table(list));
+        }
+        _ => return Ok(Value::Nil),
+    };
+    Ok(Value::String(lua.create_string(text)?))
+}
+
+/// The client that a method is called on.
+pub(crate) fn this(state: &State, value: Option<Value>, method: &str) -> Result<Rc<Member>> {
+    member(state, value.as_ref()).ok_or_else(|| {
+        mlua::Error::runtime(format!("{method} is a method of a client, called with a colon: client:{method}(...)"))
+    })
+}
+
+/// The client that a value is, if it is one.
+pub(crate) fn member(state: &State, value: Option<&Value>) -> Option<Rc<Member>> {
+    let Some(Value::Table(object)) = value else { return None };
+    let record: Table = object.raw_get(&state.key).ok()?;
+    let handle: AnyUserData = record.raw_get(1).ok()?;
+    handle.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
+}
+
+/// The longest name of a method, in bytes.
+const LONGEST_NAME: usize = 1024;
+
+/// Takes the name of a method from the front of the arguments.
+pub(crate) fn method_name(arguments: &mut MultiValue) -> Result<String> {
+    match arguments.pop_front() {
+        Some(Value::String(name)) if name.as_bytes().len() > LONGEST_NAME => {
+            Err(mlua::Error::runtime(format!("the name of a method has at most {LONGEST_NAME} bytes")))
+        }
+        Some(Value::String(name)) => Ok(name.to_string_lossy()),
+        _ => Err(mlua::Error::runtime("the name of the method to call must be a string")),
+    }
+}
+
+/// The rest of the arguments, for ActionScript.
+pub(crate) fn arguments(state: &State, values: MultiValue) -> Result<Vec<introd_flash::amf::Value>> {
+    values::all_from_lua(&state.marks, &values)
+}
+
+/// The host's methods, and what the prelude makes methods of.
+pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let methods = lua.create_table()?;
+    let properties = lua.create_table()?;
+    for name in PROPERTIES {
+        let kind = match *name {
+            "reportedAddresses" => "list",
+            name if KEPT.contains(&name) => "kept",
+            _ => "made",
+        };
+        properties.raw_set(*name, kind)?;
+    }
+    native.raw_set("properties", properties)?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "property",
+        lua.create_function(move |lua, (handle, name): (UserDataRef<Client>, BorrowedStr)| {
+            property(lua, &shared, &handle.member, &name)
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    methods.raw_set(
+        "introducePeer",
+        lua.create_function(move |_, (object, initiator, tag): (Value, Value, Value)| {
+            let member = match &object {
+                // The prelude has looked for it.
+                Value::UserData(handle) => Rc::clone(&handle.borrow::<Client>()?.member),
+                _ => this(&shared, None, "introducePeer")?,
+            };
+            let initiator = address::parse(&initiator)?;
+            let tag = tag_bytes(&tag)?;
+            if !member.is_accepted() {
+                return Ok(false);
+            }
+            shared.send(AppCommand::Introduce { client: member.id, initiator, tag })
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    methods.raw_set(
+        "call",
+        lua.create_function(move |_, mut all: MultiValue| {
+            let member = this(&shared, all.pop_front(), "call")?;
+            let method = method_name(&mut all)?;
+            let handler = all.pop_front().unwrap_or_default();
+            if !matches!(handler, Value::Nil | Value::Function(_) | Value::Table(_) | Value::UserData(_)) {
+                let kind = handler.type_name();
+                return Err(mlua::Error::runtime(format!(
+                    "the result handler is a function or an object, not a {kind}"
+                )));
+            }
+            let arguments = arguments(&shared, all)?;
+            shared.must_be_live()?;
+            if !member.is_accepted() {
+                return Ok(false);
+            }
+            let token = if handler == Value::Nil { None } else { Some(shared.ask(&member, handler)?) };
+            let is_sent = shared.send(AppCommand::Call { client: member.id, method, arguments, token })?;
+            if let Some(token) = token.filter(|_| !is_sent) {
+                shared.take_asked(token);
+            }
+            Ok(is_sent)
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    methods.raw_set(
+        "ping",
+        lua.create_function(move |_, object: Value| {
+            let member = this(&shared, Some(object), "ping")?;
+            Ok(member.is_accepted() && shared.send(AppCommand::Ping { client: member.id })?)
+        })?,
+    )?;
+    native.raw_set("methods", methods)?;
+
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "call_and_wait",
+        lua.create_function(move |_, mut all: MultiValue| {
+            let member = this(&shared, all.pop_front(), "callAndWait")?;
+            let method = method_name(&mut all)?;
+            let arguments = arguments(&shared, all)?;
+            shared.must_be_live()?;
+            if member.is_accepted() {
+                let token = shared.ask(&member, Value::Nil)?;
+                let command = AppCommand::Call { client: member.id, method, arguments, token: Some(token) };
+                if shared.send(command)? {
+                    return Ok(token);
+                }
+                shared.take_asked(token);
+            }
+            Err(mlua::Error::runtime("the client cannot be called: it is not connected, or busy"))
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "stats",
+        lua.create_function(move |_, object: Value| {
+            let member = this(&shared, Some(object), "getStats")?;
+            shared.must_be_live()?;
+            if member.is_accepted() {
+                let token = shared.ask(&member, Value::Nil)?;
+                if shared.send(AppCommand::GetStats { client: member.id, token })? {
+                    return Ok(token);
+                }
+                shared.take_asked(token);
+            }
+            Err(mlua::Error::runtime("the client has no statistics: it is not connected, or busy"))
+        })?,
+    )
+}
+
+/// The tag of a lookup: a string, or the byte array that it is in ActionScript.
+fn tag_bytes(value: &Value) -> Result<SmallVec<[u8; 16]>> {
+    match value {
+        Value::String(tag) => Ok(SmallVec::from_slice(&tag.as_bytes())),
+        Value::UserData(object) => bytes_of(object),
+        other => {
+            Err(mlua::Error::runtime(format!("the tag is that of the lookup's event, not a {}", other.type_name())))
+        }
+    }
+}
+
+fn bytes_of(object: &AnyUserData) -> Result<SmallVec<[u8; 16]>> {
+    match &object.borrow::<crate::engine::opaque::Opaque>()?.value {
+        introd_flash::amf::Value::ByteArray(bytes) => Ok(SmallVec::from_slice(bytes)),
+        _ => Err(mlua::Error::runtime("the tag is that of the lookup's event")),
+    }
+}

@@ -1,0 +1,51 @@
+//! What the prelude makes `application.clients` of: the clients that are connected, by number from 1 and by peer id.
+
+use std::rc::Rc;
+
+use mlua::{Lua, Result, Table, Value};
+
+use crate::api::address;
+use crate::api::state::State;
+
+/// The functions.
+pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    native.raw_set("found", &state.found)?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "client",
+        lua.create_function(move |lua, key: Value| {
+            let member = match &key {
+                Value::Integer(number) => {
+                    let place = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
+                    place.and_then(|place| shared.world.roster.borrow().at(place))
+                }
+                Value::String(_) => {
+                    return match address::peer(&key) {
+                        Ok(peer) => shared.find(lua, &peer),
+                        Err(_) => Ok(None),
+                    };
+                }
+                _ => None,
+            };
+            member.map(|member| shared.object(lua, &member)).transpose()
+        })?,
+    )?;
+    let shared = Rc::clone(state);
+    native.raw_set("count_clients", lua.create_function(move |_, ()| Ok(shared.world.roster.borrow().len()))?)?;
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "each_client",
+        lua.create_function(move |lua, ()| {
+            // Over those who are in now, whoever comes or goes meanwhile.
+            let members = shared.world.roster.borrow().accepted();
+            let state = Rc::clone(&shared);
+            lua.create_function(move |lua, (_, last): (Value, i64)| {
+                let place = usize::try_from(last).ok().and_then(|last| members.get(last));
+                match place {
+                    Some(member) => Ok((Value::Integer(last + 1), Value::Table(state.object(lua, member)?))),
+                    None => Ok((Value::Nil, Value::Nil)),
+                }
+            })
+        })?,
+    )
+}

@@ -1,0 +1,79 @@
+//! The event of `application.onPeerLookup`. The prelude makes it, and calls the handler with it.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use mlua::{Lua, Result, Table, Value};
+use rtmfp::{PeerId, SessionId};
+use smallvec::SmallVec;
+
+use crate::api::state::State;
+use introd_policy::message::{ClientId, PendingLookup};
+
+/// What every lookup has. An event can be kept, and answered later: by its number, the table of questions knows whether it
+/// still waits.
+#[cfg(test)]
+pub(crate) const PROPERTIES: &[&str] = &[
+    "targetPeerID",
+    "targetPeerId",
+    "initiatorAddress",
+    "initiatorApplication",
+    "tag",
+    "interfaceID",
+    "interfaceId",
+    "client",
+];
+
+/// What the prelude makes an event of.
+pub(crate) struct Facts {
+    pub(crate) target: Option<PeerId>,
+    initiator: SocketAddr,
+    pub(crate) tag: SmallVec<[u8; 16]>,
+    pub(crate) interface: i64,
+    pub(crate) asker: Option<i64>,
+    /// The asker's application and instance, if it is a client of another one.
+    pub(crate) application: Option<Box<str>>,
+}
+
+impl Facts {
+    pub(crate) fn of(pending: &PendingLookup) -> Self {
+        let lookup = &pending.lookup;
+        Self {
+            target: lookup.target,
+            initiator: lookup.initiator,
+            tag: lookup.tag.clone(),
+            interface: i64::from(lookup.interface.0),
+            asker: pending.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
+            application: pending.proposal.as_ref().and_then(|proposal| proposal.initiator_application.clone()),
+        }
+    }
+
+    /// The address of the asker, as text.
+    pub(crate) fn with_initiator<T>(&self, use_it: impl FnOnce(&str) -> T) -> T {
+        // The longest has 39 characters of an address, a scope, brackets and a port.
+        let mut text = [0; 80];
+        let address = SocketAddr::new(self.initiator.ip().to_canonical(), self.initiator.port());
+        let mut rest = &mut text[..];
+        // It has room.
+        let _ = write!(rest, "{address}");
+        let left = rest.len();
+        let length = text.len() - left;
+        use_it(text.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
+    }
+}
+
+/// The function behind `event.client`.
+pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "asker",
+        lua.create_function(move |lua, asker: i64| {
+            let (Ok(worker), session) = (u8::try_from(asker >> 32), SessionId::from_wire(asker as u32)) else {
+                return Ok(Value::Nil);
+            };
+            let member = shared.world.roster.borrow().get(ClientId { worker, session });
+            member.map_or(Ok(Value::Nil), |member| Ok(Value::Table(shared.object(lua, &member)?)))
+        })?,
+    )
+}

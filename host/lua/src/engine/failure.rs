@@ -1,0 +1,160 @@
+//! What went wrong in a script, and where.
+
+use std::fmt;
+
+use mlua::{Error, Function, Lua, Value};
+
+/// An error of a script.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong.
+    pub message: String,
+    /// The file, as the script's folder has it; empty if unknown.
+    pub file: String,
+    /// The line, from 1; 0 if unknown.
+    pub line: usize,
+    /// The calls that led there.
+    pub traceback: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = format!("{}:{}:", self.file, self.line);
+        if self.file.is_empty() || self.message.starts_with(&place) {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{place} {}", self.message)
+        }
+    }
+}
+
+impl Failure {
+    /// The calls that led there, in one line.
+    pub(crate) fn calls(&self) -> String {
+        let lines =
+            self.traceback.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "stack traceback:");
+        lines.collect::<Vec<_>>().join(" < ")
+    }
+}
+
+/// How many calls are looked through for one of the script's own.
+const MAX_LEVELS: usize = 32;
+/// What the prelude is called in messages.
+const PRELUDE: &str = "introd";
+/// The longest message that is kept; the script chooses it.
+const MAX_MESSAGE: usize = 2000;
+
+impl Failure {
+    /// The error value of a script, at the place where it is raised.
+    pub(crate) fn here(lua: &Lua, value: &Value) -> Self {
+        let mut failure = Self::of(value);
+        if let Ok(traceback) = lua.traceback(None, 1) {
+            failure.traceback = cut(&traceback.to_string_lossy());
+        }
+        let place = caller(lua);
+        // What the message itself says is nearer to the truth: `error` may blame a caller.
+        if failure.line == 0
+            && let Some((file, line)) = place
+        {
+            (failure.file, failure.line) = (file, line);
+        }
+        failure
+    }
+
+    /// What is known from the value alone.
+    pub(crate) fn of(value: &Value) -> Self {
+        match value {
+            Value::String(text) => Self::said(&text.to_string_lossy()),
+            Value::Error(error) => Self::from(&**error),
+            Value::Integer(_) | Value::Number(_) | Value::Boolean(_) => {
+                Self::said(&value.to_string().unwrap_or_default())
+            }
+            other => Self::said(&format!("(the error is a {})", other.type_name())),
+        }
+    }
+
+    /// The same, at the place where a function begins if no other is known: a call in the last place of a function leaves no
+    /// trace of the function.
+    pub(crate) fn or_at(mut self, function: &Function) -> Self {
+        if self.line == 0 {
+            let info = function.info();
+            self.file = info.source.as_deref().unwrap_or_default().trim_start_matches('@').to_owned();
+            self.line = info.line_defined.unwrap_or_default();
+        }
+        self
+    }
+
+    fn said(message: &str) -> Self {
+        let message = cut(without_prelude(message).unwrap_or(message));
+        let (file, line) = place_of(&message).unwrap_or_default();
+        Self { message, file, line, traceback: String::new() }
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::CallbackError { traceback, cause } => {
+                let mut failure = Self::from(&**cause);
+                if failure.line == 0 {
+                    let place = traceback.lines().find_map(|line| place_of(line.trim_start()));
+                    (failure.file, failure.line) = place.unwrap_or_default();
+                }
+                failure.traceback = cut(traceback);
+                failure
+            }
+            Error::RuntimeError(text) => {
+                let (message, traceback) = text.split_once("\nstack traceback:").unwrap_or((text, ""));
+                Self { traceback: cut(traceback.trim_start()), ..Self::said(message) }
+            }
+            Error::MemoryError(_) => Self::said("not enough memory"),
+            Error::SyntaxError { message, .. } => Self::said(message),
+            Error::BadArgument { pos, cause, .. } => Self::said(&format!("argument {pos}: {}", Self::from(&**cause))),
+            other => Self::said(&other.to_string()),
+        }
+    }
+}
+
+/// The script's file and line that run now.
+pub(crate) fn caller(lua: &Lua) -> Option<(String, usize)> {
+    (0..MAX_LEVELS).find_map(|level| {
+        lua.inspect_stack(level, |debug| {
+            let source = debug.source();
+            let file = source.source.as_deref()?.strip_prefix('@')?.to_owned();
+            Some((file, debug.current_line()?))
+        })?
+    })
+}
+
+/// A message that begins with a line of the prelude, without that.
+fn without_prelude(message: &str) -> Option<&str> {
+    let (line, message) = message.strip_prefix(PRELUDE)?.strip_prefix(':')?.split_once(": ")?;
+    line.bytes().all(|byte| byte.is_ascii_digit()).then_some(message)
+}
+
+/// An error value at the place where it is raised: where the prelude's own line would be named, the script's that led there is.
+pub(crate) fn placed(lua: &Lua, value: Value) -> mlua::Result<Value> {
+    let Value::String(text) = &value else { return Ok(value) };
+    let placed = text.to_str().ok().and_then(|text| {
+        let message = without_prelude(&text)?;
+        let (file, line) = caller(lua)?;
+        Some(format!("{file}:{line}: {message}"))
+    });
+    placed.map_or(Ok(value), |text| Ok(Value::String(lua.create_string(text)?)))
+}
+
+/// Reads `file:line:` at the beginning of a message.
+fn place_of(message: &str) -> Option<(String, usize)> {
+    let (file, rest) = message.split_once(':')?;
+    let (line, _) = rest.split_once(':')?;
+    // A bracket is not the beginning of a file's name but of `[C]` and `[string "..."]`.
+    // The prelude's own lines tell the script's author nothing.
+    if file.is_empty() || file == PRELUDE || file.starts_with('[') || file.contains(char::is_whitespace) {
+        return None;
+    }
+    Some((file.to_owned(), line.parse().ok()?))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE).collect()
+}

@@ -1,0 +1,188 @@
+//! What a script may use: time for each handler, and memory.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mlua::{HookTriggers, Lua, Result, Value, VmState};
+
+use crate::engine::failure::Failure;
+
+/// The stack of a thread that runs scripts: enough for the deepest recursion through the host that Lua allows, in any build.
+pub(crate) const STACK: usize = 16 << 20;
+
+/// How many instructions pass between two looks at the clock; looking more often would cost scripts that compute more than a
+/// tenth of their speed. Each may be a call that copies or compares strings as long as the memory allows: where so many have
+/// taken [`SLOW`], the clock is looked at more often, until they are quick again.
+const INSTRUCTIONS: u32 = 250;
+const SLOW: Duration = Duration::from_millis(5);
+/// From this many bytes on the clock is looked at the more often, the more are in use: the strings that one instruction copies,
+/// compares or hashes can be the longer.
+const LARGE: usize = 4 << 20;
+/// The same where nearly all memory is in use: each allocation may then go through all of it for something to give back. Never
+/// more often than this for what is in use alone.
+const INSTRUCTIONS_WHEN_FULL: u32 = 8;
+
+/// The time that the handler which runs now has left, and what the machine may use.
+///
+/// The clock is looked at for the first time when the handler has gone on for some instructions, or does something that may
+/// take long: most handlers have ended by then, and to look costs as much as they do.
+pub(crate) struct Budget {
+    time: Cell<Option<Duration>>,
+    memory: Cell<usize>,
+    /// How long the handler had run before it waited.
+    used: Cell<Duration>,
+    /// Since when it runs, as far as anybody has looked.
+    started: Cell<Option<Instant>>,
+    is_over: Cell<bool>,
+    /// When the hook was last called since the handler began or went on.
+    hooked: Cell<Option<Instant>>,
+    /// After how many instructions it is to be called.
+    window: Cell<u32>,
+    /// About how many bytes are in use.
+    used_memory: Cell<usize>,
+    /// With how many it was set last.
+    armed: Cell<u32>,
+    /// The coroutine that was to be left last.
+    left: Cell<Option<*const std::ffi::c_void>>,
+    place: RefCell<Option<Failure>>,
+}
+
+/// How many instructions may pass between two looks at the clock with so many bytes in use.
+fn most_instructions(used: usize) -> u32 {
+    let times = u32::try_from(used / LARGE).unwrap_or(u32::MAX).max(1);
+    (INSTRUCTIONS / times).max(INSTRUCTIONS_WHEN_FULL)
+}
+
+impl Budget {
+    /// A budget of so much time for each handler (`None`: any), and so many bytes.
+    pub(crate) fn new(time: Option<Duration>, memory: usize) -> Self {
+        Self {
+            time: Cell::new(time),
+            memory: Cell::new(memory),
+            used: Cell::default(),
+            started: Cell::new(None),
+            is_over: Cell::new(false),
+            hooked: Cell::new(None),
+            window: Cell::new(INSTRUCTIONS),
+            used_memory: Cell::new(0),
+            armed: Cell::new(INSTRUCTIONS),
+            left: Cell::new(None),
+            place: RefCell::default(),
+        }
+    }
+
+    /// Bytes that the script may have.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.get()
+    }
+
+    /// A handler that has used that much already goes on.
+    pub(crate) fn start(&self, used: Duration) {
+        self.used.set(used);
+        self.started.set(None);
+        self.hooked.set(None);
+        self.left.set(None);
+        self.place.take();
+        self.is_over.set(false);
+    }
+
+    /// It ends or waits. Gives back how long it ran, and whether it ran too long.
+    pub(crate) fn stop(&self) -> (Duration, bool) {
+        let ran = self.started.take().map(|started| started.elapsed()).unwrap_or_default();
+        (ran, self.is_over.replace(false))
+    }
+
+    /// Whether the handler's time is over. Once it is, it stays so until the handler ends.
+    pub(crate) fn is_over(&self) -> bool {
+        if !self.is_over.get()
+            && let Some(time) = self.time.get()
+        {
+            let now = Instant::now();
+            let started = self.started.get().unwrap_or(now);
+            self.started.set(Some(started));
+            self.is_over.set(self.used.get() + (now - started) >= time);
+        }
+        self.is_over.get()
+    }
+
+    /// What the handler is ended with.
+    pub(crate) fn error(&self) -> mlua::Error {
+        let time = self.time.get().unwrap_or_default();
+        mlua::Error::runtime(format!("this handler has run longer than {time:?}, which is all it may"))
+    }
+
+    /// Makes the VM keep to the budget.
+    pub(crate) fn install(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        lua.set_memory_limit(self.memory.get())?;
+        self.arm(lua, INSTRUCTIONS)
+    }
+
+    /// Raises the error of a handler whose time is over. What catches it gets one instruction further, not hundreds.
+    pub(crate) fn raise(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        self.arm(lua, 1)?;
+        Err(self.error())
+    }
+
+    /// Has the clock looked at every so many instructions, in the coroutine that runs and in those that come.
+    fn arm(self: &Rc<Self>, lua: &Lua, instructions: u32) -> Result<()> {
+        self.armed.set(instructions);
+        let budget = Rc::clone(self);
+        let every = HookTriggers::new().every_nth_instruction(instructions);
+        lua.set_global_hook(every, move |lua, _| {
+            if budget.is_over() {
+                return budget.leave(lua);
+            }
+            budget.adapt(lua)?;
+            Ok(VmState::Continue)
+        })
+    }
+
+    /// Has the handler left where it is. Nobody goes on with it, and nothing that it would close has its say: an error raised by
+    /// a hook closes variables where no hook counts. Only where a coroutine cannot be left, inside a function of C or Rust, is there no
+    /// other way; nothing of a script's is called there (`engine/prelude/standard.lua`).
+    fn leave(self: &Rc<Self>, lua: &Lua) -> Result<VmState> {
+        self.arm(lua, 1)?;
+        self.place.borrow_mut().get_or_insert_with(|| Failure::here(lua, &Value::Nil));
+        let thread = Some(lua.current_thread().to_pointer());
+        if self.left.replace(thread) != thread {
+            return Ok(VmState::Yield);
+        }
+        self.left.set(None);
+        Err(self.error())
+    }
+
+    /// Where the handler was when its time was over, if a hook noticed.
+    pub(crate) fn take_place(&self) -> Option<Failure> {
+        self.place.take()
+    }
+
+    /// Has the hook called more or less often, by how long the last instructions took and how much memory is in use.
+    pub(crate) fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        if self.time.get().is_none() {
+            return Ok(());
+        }
+        let took = self.hooked.get().map(|hooked| hooked.elapsed());
+        let window = self.window.get();
+        if took.is_some_and(|took| took >= SLOW) {
+            self.window.set((window / 8).max(1));
+        } else if window < INSTRUCTIONS && took.is_some_and(|took| took < SLOW / 8) {
+            self.window.set((window * 2).min(INSTRUCTIONS));
+        }
+        let used = lua.used_memory();
+        if used.abs_diff(self.used_memory.get()) > self.used_memory.get() / 8 {
+            self.used_memory.set(used);
+        }
+        // Once full, it has to become a good deal less so.
+        let full = if self.armed.get() <= INSTRUCTIONS_WHEN_FULL { 14 } else { 15 };
+        let is_full = used > self.memory.get() / 16 * full;
+        let most = if is_full { INSTRUCTIONS_WHEN_FULL } else { most_instructions(self.used_memory.get()) };
+        let wanted = self.window.get().min(most);
+        // To set it takes the longer, the deeper the calls are nested, and counts for nothing here.
+        if wanted != self.armed.get() {
+            self.arm(lua, wanted)?;
+        }
+        self.hooked.set(Some(Instant::now()));
+        Ok(())
+    }
+}

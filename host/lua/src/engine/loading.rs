@@ -1,0 +1,92 @@
+//! The files of a script.
+
+use std::path::{Component, Path, PathBuf};
+
+use introd_plugin::files;
+use mlua::chunk::ChunkMode;
+use mlua::{Function, Lua, Result};
+
+/// The file that makes a folder an application with a script; one that is called as the folder does as well.
+pub(crate) const MAIN: &str = "main.lua";
+/// The longest file.
+const LONGEST: u64 = 1 << 20;
+
+/// Where a script's files are. Nothing outside these folders can be loaded.
+pub(crate) struct Sources {
+    folder: PathBuf,
+    library: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// An application's folder, and those behind it.
+    pub(crate) fn new(folder: &Path, library: &[PathBuf]) -> Self {
+        Self { folder: folder.to_owned(), library: library.to_vec() }
+    }
+
+    /// The script itself.
+    pub(crate) fn main(&self, lua: &Lua) -> Result<Function> {
+        let name = main_file(&self.folder).ok_or_else(|| self.missing(MAIN))?;
+        self.load(lua, &name)
+    }
+
+    /// A file, by its path in one of the folders: the application's own, then those of the library.
+    pub(crate) fn load(&self, lua: &Lua, name: &str) -> Result<Function> {
+        let path = self.resolve(name)?.ok_or_else(|| self.missing(name))?;
+        self.compile(lua, name, &path)
+    }
+
+    /// A module: `a.b` is `a/b.lua` or `a/b/init.lua`.
+    pub(crate) fn find(&self, lua: &Lua, module: &str) -> Result<(Function, String)> {
+        let base = module.replace('.', "/");
+        for name in [format!("{base}.lua"), format!("{base}/init.lua")] {
+            if let Some(path) = self.resolve(&name)? {
+                return Ok((self.compile(lua, &name, &path)?, name));
+            }
+        }
+        Err(self.missing(module))
+    }
+
+    fn missing(&self, name: &str) -> mlua::Error {
+        let folders: Vec<String> = self.folders().map(|folder| folder.display().to_string()).collect();
+        mlua::Error::runtime(format!("there is no file {name:?} in {}", folders.join(", ")))
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.folder).chain(&self.library)
+    }
+
+    fn resolve(&self, name: &str) -> Result<Option<PathBuf>> {
+        let is_plain =
+            Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if name.is_empty() || !is_plain || name.contains(['\\', '\0']) {
+            return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
+        }
+        for folder in self.folders() {
+            // A link may lead anywhere: what counts is where it ends.
+            let (Ok(root), Ok(path)) = (folder.canonicalize(), folder.join(name).canonicalize()) else { continue };
+            if !path.starts_with(&root) {
+                return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
+            }
+            // What is no regular file is said to be none, and not passed over.
+            return Ok(Some(path));
+        }
+        Ok(None)
+    }
+
+    fn compile(&self, lua: &Lua, name: &str, path: &Path) -> Result<Function> {
+        let text = files::read(path, LONGEST).map_err(|error| mlua::Error::runtime(format!("{name}: {error}")))?;
+        // Text only: compiled chunks can break the machine.
+        lua.load(text).set_name(format!("@{name}")).set_mode(ChunkMode::Text).into_function()
+    }
+}
+
+/// The name of the script in an application's folder.
+pub(crate) fn main_file(folder: &Path) -> Option<String> {
+    let named = folder.file_name().map(|name| format!("{}.lua", name.to_string_lossy()));
+    [Some(MAIN.to_owned()), named].into_iter().flatten().find(|name| is_there(&folder.join(name)))
+}
+
+/// Is anything there, or is that not to be known? What cannot be read does not load, and is not as good as none.
+fn is_there(path: &Path) -> bool {
+    !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}

@@ -1,0 +1,294 @@
+//! The events that wait for an instance.
+//!
+//! Each client has a lane of its own: what happens to a client is handled in its order, and the clients take turns. One that
+//! sends much delays itself.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use slab::Slab;
+
+use crate::instance::item::Item;
+use introd_policy::message::{AppEvent, ClientId};
+
+/// So many parts of the room are for the calls of one client, for all that is said of one client, for the calls of all, and for
+/// those who are no clients.
+const CALLS_OF_ONE: usize = 32;
+const EVENTS_OF_ONE: usize = 8;
+const CALLS_OF_ALL: usize = 2;
+const STRANGERS: usize = 2;
+/// Lanes that are kept for the next clients.
+const MAX_SPARE: usize = 16;
+
+/// No room: the event was not taken.
+#[derive(Debug, thiserror::Error)]
+#[error("the application's queue is full")]
+pub struct Full(
+    /// The event.
+    pub Box<AppEvent>,
+);
+
+/// A bounded queue. What ends something is always taken, since there is at most one of it for each thing begun.
+pub(crate) struct Inbox {
+    lanes: Mutex<Lanes>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Lanes {
+    lanes: Slab<Lane>,
+    by_client: HashMap<Option<ClientId>, usize>,
+    /// Those with events, in the order of their turns.
+    turns: VecDeque<usize>,
+    spare: Vec<VecDeque<Item>>,
+    events: usize,
+    calls: usize,
+    /// Whether the script is to be loaded anew.
+    reload: bool,
+    /// How many events come before the end.
+    stop: Option<usize>,
+}
+
+struct Lane {
+    client: Option<ClientId>,
+    events: VecDeque<Item>,
+    calls: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { lanes: Mutex::default(), most }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an event at the end of its lane, as what `admit` makes of it. That gives it back if it cannot.
+    pub(crate) fn push(
+        &self,
+        event: AppEvent,
+        admit: impl FnOnce(AppEvent) -> Result<Item, Box<AppEvent>>,
+    ) -> Result<(), Full> {
+        let mut lanes = self.lanes();
+        match event {
+            AppEvent::Reload => lanes.reload = true,
+            AppEvent::Stop => lanes.stop = Some(lanes.events),
+            event => {
+                if !must_arrive(&event) && !lanes.has_room(&event, self.most) {
+                    return Err(Full(Box::new(event)));
+                }
+                let client = client_of(&event);
+                let item = admit(event).map_err(Full)?;
+                lanes.push(client, item);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next event.
+    pub(crate) fn pop(&self) -> Option<Item> {
+        self.lanes().pop()
+    }
+
+    /// Whether there is an event.
+    pub(crate) fn has_events(&self) -> bool {
+        let lanes = self.lanes();
+        lanes.events > 0 || lanes.stop.is_some()
+    }
+
+    /// Whether the script is to be loaded anew.
+    pub(crate) fn wants_reload(&self) -> bool {
+        self.lanes().reload
+    }
+
+    /// The same; it is then no longer asked for.
+    pub(crate) fn take_reload(&self) -> bool {
+        std::mem::take(&mut self.lanes().reload)
+    }
+}
+
+impl Lanes {
+    fn has_room(&self, event: &AppEvent, most: usize) -> bool {
+        if self.events >= most {
+            return false;
+        }
+        let client = client_of(event);
+        let lane = self.by_client.get(&client).and_then(|place| self.lanes.get(*place));
+        let (events, calls) = lane.map_or((0, 0), |lane| (lane.events.len(), lane.calls));
+        let room = |parts: usize| (most / parts).max(1);
+        if matches!(event, AppEvent::Call { .. }) && (calls >= room(CALLS_OF_ONE) || self.calls >= room(CALLS_OF_ALL)) {
+            return false;
+        }
+        events < room(if client.is_some() { EVENTS_OF_ONE } else { STRANGERS })
+    }
+
+    fn push(&mut self, client: Option<ClientId>, item: Item) {
+        let is_call = usize::from(matches!(item, Item::Call { .. }));
+        let (lanes, spare) = (&mut self.lanes, &mut self.spare);
+        let place = *self
+            .by_client
+            .entry(client)
+            .or_insert_with(|| lanes.insert(Lane { client, events: spare.pop().unwrap_or_default(), calls: 0 }));
+        let Some(lane) = self.lanes.get_mut(place) else { return };
+        if lane.events.is_empty() {
+            self.turns.push_back(place);
+        }
+        lane.events.push_back(item);
+        lane.calls += is_call;
+        self.calls += is_call;
+        self.events += 1;
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        if self.stop == Some(0) {
+            self.stop = None;
+            return Some(Item::Event(AppEvent::Stop));
+        }
+        let place = self.turns.pop_front()?;
+        let lane = self.lanes.get_mut(place)?;
+        let item = lane.events.pop_front()?;
+        let is_call = usize::from(matches!(item, Item::Call { .. }));
+        lane.calls -= is_call;
+        self.calls -= is_call;
+        self.events -= 1;
+        self.stop = self.stop.map(|before| before.saturating_sub(1));
+        if lane.events.is_empty() {
+            self.by_client.remove(&lane.client);
+            if let Some(lane) = self.lanes.try_remove(place)
+                && self.spare.len() < MAX_SPARE
+                && lane.events.capacity() <= 64
+            {
+                self.spare.push(lane.events);
+            }
+            if self.events == 0 && self.lanes.capacity() > 1024 {
+                (self.lanes, self.by_client, self.turns) = Default::default();
+            }
+        } else {
+            self.turns.push_back(place);
+        }
+        Some(item)
+    }
+}
+
+fn must_arrive(event: &AppEvent) -> bool {
+    matches!(
+        event,
+        AppEvent::Disconnect { .. } | AppEvent::GroupLeave { .. } | AppEvent::Answer { .. } | AppEvent::Stats { .. }
+    )
+}
+
+/// Whose event it is.
+fn client_of(event: &AppEvent) -> Option<ClientId> {
+    match event {
+        AppEvent::Connect { client, .. }
+        | AppEvent::Disconnect { client }
+        | AppEvent::Call { client, .. }
+        | AppEvent::Answer { client, .. }
+        | AppEvent::FarAddressChange { client, .. }
+        | AppEvent::ReportedAddressesChange { client, .. }
+        | AppEvent::GroupJoin { client, .. }
+        | AppEvent::GroupLeave { client, .. }
+        | AppEvent::Stats { client, .. } => Some(*client),
+        AppEvent::PeerLookup(lookup) => lookup.asker,
+        AppEvent::Reload | AppEvent::Stop => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtmfp::SessionId;
+
+    use super::*;
+    use introd_flash::server::Call;
+
+    fn client(number: u32) -> ClientId {
+        ClientId { worker: 0, session: SessionId::from_wire(number) }
+    }
+
+    fn moved(number: u32) -> AppEvent {
+        AppEvent::FarAddressChange { client: client(number), address: "192.0.2.1:1".parse().unwrap() }
+    }
+
+    fn call(number: u32) -> AppEvent {
+        let object = introd_flash::amf::Value::Null;
+        let call = Call { name: String::new(), transaction: 0.0, object, arguments: Vec::new() };
+        AppEvent::Call { client: client(number), call }
+    }
+
+    fn plain(event: AppEvent) -> Result<Item, Box<AppEvent>> {
+        Ok(match event {
+            AppEvent::Call { client, call } => Item::Call { number: None, client, call },
+            event => Item::Event(event),
+        })
+    }
+
+    fn whose(item: &Item) -> u32 {
+        match item {
+            Item::Event(event) => client_of(event).map_or(0, |client| client.session.get()),
+            Item::Call { client, .. } => client.session.get(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_end_of_things_arrives_even_when_the_queue_is_full() {
+        let inbox = Inbox::new(2);
+        inbox.push(moved(1), plain).unwrap();
+        inbox.push(moved(2), plain).unwrap();
+        assert!(
+            matches!(inbox.push(moved(3), plain), Err(Full(event)) if matches!(*event, AppEvent::FarAddressChange { .. }))
+        );
+        inbox.push(AppEvent::Disconnect { client: client(1) }, plain).unwrap();
+        inbox.push(AppEvent::Stop, plain).unwrap();
+        inbox.push(AppEvent::Reload, plain).unwrap();
+        assert!(inbox.take_reload() && !inbox.take_reload());
+        let order: Vec<_> = std::iter::from_fn(|| inbox.pop()).collect();
+        assert!(
+            matches!(
+                order[..],
+                [
+                    Item::Event(AppEvent::FarAddressChange { .. }),
+                    Item::Event(AppEvent::FarAddressChange { .. }),
+                    Item::Event(AppEvent::Disconnect { .. }),
+                    Item::Event(AppEvent::Stop)
+                ]
+            ),
+            "{order:?}"
+        );
+        assert!(!inbox.has_events());
+    }
+
+    #[test]
+    fn clients_take_turns_and_each_keeps_its_order() {
+        let inbox = Inbox::new(1000);
+        for _ in 0..5 {
+            inbox.push(call(1), plain).unwrap();
+        }
+        inbox.push(moved(1), plain).unwrap();
+        inbox.push(moved(2), plain).unwrap();
+        inbox.push(AppEvent::Disconnect { client: client(2) }, plain).unwrap();
+        inbox.push(moved(3), plain).unwrap();
+        let order: Vec<_> = std::iter::from_fn(|| inbox.pop()).collect();
+        assert_eq!(order.iter().map(whose).collect::<Vec<_>>(), [1, 2, 3, 1, 2, 1, 1, 1, 1]);
+        assert!(matches!(order[8], Item::Event(AppEvent::FarAddressChange { .. })));
+        assert!(matches!(order[4], Item::Event(AppEvent::Disconnect { .. })));
+    }
+
+    #[test]
+    fn calls_leave_room_for_others_and_one_client_for_the_next() {
+        let inbox = Inbox::new(1024);
+        let mut taken = Vec::new();
+        for number in 1..100 {
+            taken.push((0..2000).take_while(|_| inbox.push(call(number), plain).is_ok()).count());
+        }
+        assert_eq!(taken[..16], [32; 16]);
+        assert_eq!(taken[16..].iter().sum::<usize>(), 0);
+        assert_eq!((0..2000).take_while(|_| inbox.push(moved(500), plain).is_ok()).count(), 128);
+        inbox.push(moved(1), plain).unwrap();
+        while inbox.pop().is_some() {}
+        inbox.push(call(1), plain).unwrap();
+        let lanes = inbox.lanes();
+        assert_eq!((lanes.events, lanes.calls, lanes.by_client.len(), lanes.turns.len()), (1, 1, 1, 1));
+    }
+}

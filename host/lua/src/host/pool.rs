@@ -1,0 +1,354 @@
+//! The host of all scripts of a server: a few threads, and a watchdog over them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::engine::limits::STACK;
+use crate::engine::loading::{MAIN, main_file};
+use crate::engine::memory::{Memory, Used};
+use crate::host::handle::{ScriptHandle, ScriptState, Shared};
+use crate::host::line::Line;
+use crate::host::script_files::ScriptFiles;
+use crate::host::thread::{self, Opening};
+use crate::host::watchdog::Watched;
+use introd_config::Application;
+use introd_liveness::{AtStandstill, Pace, Pulse};
+use introd_policy::message::{AppEvent, Commands};
+use introd_policy::registry::Registry;
+use introd_policy::{Actor, Actors, InstanceName};
+
+/// How often the watchdog looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Threads that have been replaced and still stand, each with the scripts that it had. One more, and the process is of no use.
+const MAX_LEFT_BEHIND: usize = 8;
+
+/// So many bytes of machines are worth giving back, with what the host had for them. To look for them takes all threads'
+/// allocations some time, so that it is not done more often than this.
+const WORTH_TRIMMING: usize = 4 << 20;
+const TRIM_EVERY: Duration = Duration::from_secs(2);
+
+/// How often a thread that is to end is looked at.
+const STOP_POLL: Duration = Duration::from_millis(2);
+
+/// Why an instance has no script.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// There is no script in the folder.
+    #[error("there is no {MAIN} in {}", .0.display())]
+    NoScript(PathBuf),
+    /// The host has no thread left.
+    #[error("the scripts' threads have ended")]
+    Stopped,
+}
+
+/// How scripts are run.
+#[derive(Clone, Copy, Debug)]
+pub struct HostSettings {
+    /// How many threads they share.
+    pub threads: usize,
+    /// How long a handler may go on after its time before its thread counts as stuck.
+    pub patience: Duration,
+    /// How long a thread may count as stuck before another takes its place.
+    pub give_up: Duration,
+    /// Ends the process, which can serve no more scripts, for this reason. Without it that is only logged.
+    pub fatal: Option<fn(&str)>,
+    /// Gives memory that this process has freed back to the system; called when scripts have freed much.
+    pub trim: Option<fn()>,
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        Self { threads: 2, patience: Duration::from_secs(2), give_up: Duration::from_secs(2), fatal: None, trim: None }
+    }
+}
+
+/// Runs scripts. Dropping it stops them.
+pub struct Host {
+    commands: Arc<dyn Commands>,
+    pool: Arc<Pool>,
+    watchdog: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Pool {
+    state: Mutex<PoolState>,
+    settings: HostSettings,
+    registry: Arc<dyn Registry>,
+    /// Bytes that scripts have freed since the last trim.
+    freed: Arc<AtomicUsize>,
+    /// Bytes that scripts use.
+    used: Arc<Used>,
+    is_over: AtomicBool,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct PoolState {
+    threads: Vec<Thread>,
+    /// Those that have been replaced.
+    left: Vec<JoinHandle<()>>,
+    started: usize,
+    /// Applications whose scripts have hung, with the files that did.
+    closed: HashMap<String, ScriptFiles>,
+    /// Which thread an application's instances share, by adaptor, virtual host and application.
+    places: HashMap<(String, String, String), usize>,
+}
+
+struct Thread {
+    line: Arc<Line>,
+    watched: Watched,
+    thread: JoinHandle<()>,
+}
+
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opening(&self, shared: &Arc<Shared>) -> Opening {
+        Opening { shared: Arc::clone(shared), registry: Arc::clone(&self.registry), freed: Arc::clone(&self.freed) }
+    }
+
+    /// Gives up a thread that stands still. A new one gets its instances, which load their scripts anew and keep their clients;
+    /// those of the application that hangs are closed until its files change.
+    fn replace(&self, state: &mut PoolState, index: usize, culprit: &Shared) {
+        state.left.retain(|thread| !thread.is_finished());
+        if state.left.len() >= MAX_LEFT_BEHIND {
+            let reason = "too many scripts hang where nothing stops them";
+            tracing::error!(app = %culprit.name, "{reason}");
+            if let Some(fatal) = self.settings.fatal {
+                fatal(reason);
+            }
+            return;
+        }
+        let new = match state.start() {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!(%error, app = %culprit.name, "the thread of a script that hangs cannot be replaced");
+                return;
+            }
+        };
+        let Some(place) = state.threads.get_mut(index) else { return };
+        let old = std::mem::replace(place, new);
+        old.line.give_up();
+        let (hanging, files) = (culprit.application(), ScriptFiles::of(&culprit.folder));
+        tracing::error!(app = %culprit.name, "the script hangs where nothing stops it: its application is closed until it is changed; the others of its thread are loaded anew");
+        old.watched.each(|shared| {
+            if shared.application() == hanging {
+                shared.close(files);
+            } else if shared.state() != ScriptState::Failed && shared.state() != ScriptState::Stopped {
+                shared.set_state(ScriptState::Starting);
+            }
+            shared.set_busy(None);
+            shared.move_to(&place.line);
+            if shared.state() != ScriptState::Stopped {
+                place.line.open(self.opening(&shared));
+                place.watched.add(&shared);
+            }
+        });
+        if state.closed.len() >= MAX_PLACES {
+            state.closed.clear();
+        }
+        state.closed.insert(hanging, files);
+        state.left.push(old.thread);
+    }
+}
+
+impl PoolState {
+    /// Starts a thread that has no instances yet.
+    fn start(&mut self) -> std::io::Result<Thread> {
+        let (line, index) = (Arc::<Line>::default(), self.started);
+        self.started += 1;
+        let its_own = Arc::clone(&line);
+        // Without a runtime there is no thread, and the server does not start.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = move |_: &Pulse| {
+            thread::run(&runtime, its_own);
+            Ok(())
+        };
+        // Scripts that hang are the watchdog's.
+        let thread = introd_liveness::spawn_once(&format!("script-{index}"), Some(STACK), AtStandstill::Ignore, work)?;
+        Ok(Thread { line, watched: Watched::default(), thread })
+    }
+
+    /// The thread for an application: its own, unless that is stuck; else the one with the fewest instances.
+    fn place(&mut self, name: &InstanceName) -> usize {
+        let key = (name.adaptor.clone(), name.vhost.clone(), name.application.clone());
+        let is_well = |place: &usize| self.threads.get(*place).is_some_and(|thread| !thread.watched.is_stuck());
+        if let Some(place) = self.places.get(&key).copied().filter(is_well) {
+            return place;
+        }
+        let best =
+            self.threads.iter().enumerate().min_by_key(|(_, thread)| (thread.watched.is_stuck(), thread.watched.len()));
+        let place = best.map_or(0, |(place, _)| place);
+        // Applications come under any name that clients ask for; the table must not grow with them.
+        if self.places.len() >= MAX_PLACES {
+            self.places.clear();
+        }
+        self.places.insert(key, place);
+        place
+    }
+}
+
+/// Applications whose thread is remembered.
+const MAX_PLACES: usize = 65_536;
+
+impl Host {
+    /// Starts the threads. What scripts want done goes to `commands`; `registry` is the one that they share.
+    ///
+    /// # Errors
+    /// If a thread cannot be started.
+    pub fn start(
+        settings: HostSettings,
+        commands: Arc<dyn Commands>,
+        registry: Arc<dyn Registry>,
+    ) -> std::io::Result<Self> {
+        let pool = Arc::new(Pool {
+            state: Mutex::default(),
+            settings,
+            registry,
+            freed: Arc::default(),
+            used: Arc::default(),
+            is_over: AtomicBool::new(false),
+            wake: Condvar::new(),
+        });
+        for _ in 0..settings.threads.max(1) {
+            let thread = pool.state().start()?;
+            pool.state().threads.push(thread);
+        }
+        let watched = Arc::clone(&pool);
+        let watchdog = introd_liveness::spawn("script-watchdog", AtStandstill::EndProcess, move |pulse| {
+            watch(&watched, pulse);
+            Ok(())
+        })?;
+        Ok(Self { commands, pool, watchdog: Mutex::new(Some(watchdog)) })
+    }
+
+    /// Runs the script in a folder for an instance. It is loaded on its thread: until then the instance is
+    /// [`ScriptState::Starting`](crate::ScriptState::Starting) and events wait.
+    ///
+    /// # Errors
+    /// If there is no script, or the host has stopped.
+    pub fn open(
+        &self,
+        name: InstanceName,
+        folder: &Path,
+        settings: Arc<Application>,
+    ) -> Result<ScriptHandle, ScriptError> {
+        if main_file(folder).is_none() {
+            return Err(ScriptError::NoScript(folder.to_owned()));
+        }
+        let mut pool = self.pool.state();
+        let place = pool.place(&name);
+        let line = pool.threads.get(place).map(|thread| Arc::clone(&thread.line)).ok_or(ScriptError::Stopped)?;
+        let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
+        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&line), memory));
+        if let Some(files) = pool.closed.get(&shared.application()).copied() {
+            if files == ScriptFiles::of(folder) {
+                shared.close(files);
+            } else {
+                pool.closed.remove(&shared.application());
+            }
+        }
+        if !line.open(self.pool.opening(&shared)) {
+            return Err(ScriptError::Stopped);
+        }
+        if let Some(thread) = pool.threads.get_mut(place) {
+            thread.watched.add(&shared);
+        }
+        Ok(ScriptHandle(shared))
+    }
+
+    /// Stops all scripts, after `onAppStop`, and waits for them as long as a handler may run; not for those that hang.
+    pub fn stop(&self) {
+        let base = self.pool.settings.patience;
+        let mut patience = base;
+        let threads: Vec<Thread> = self.pool.state().threads.drain(..).collect();
+        for thread in &threads {
+            thread.watched.each(|shared| {
+                patience = patience.max(base + shared.settings.load().script.time.unwrap_or_default());
+                let _ = ScriptHandle(shared).try_send(AppEvent::Stop);
+            });
+            thread.line.close();
+        }
+        self.pool.is_over.store(true, Ordering::Release);
+        self.pool.wake.notify_all();
+        let deadline = Instant::now() + patience;
+        let watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for thread in threads.into_iter().map(|thread| thread.thread).chain(watchdog) {
+            while !thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(STOP_POLL);
+            }
+            if !thread.is_finished() {
+                tracing::error!("a script still hangs; its thread is left behind");
+            } else if thread.join().is_err() {
+                tracing::error!("a thread of scripts panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Actors for Host {
+    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+        match self.open(name.clone(), folder, Arc::clone(settings)) {
+            Ok(handle) => Some(Arc::new(handle)),
+            Err(ScriptError::NoScript(_)) => None,
+            Err(error) => {
+                tracing::error!(app = %name, %error, "no script");
+                None
+            }
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.pool.used.get()
+    }
+}
+
+/// The watchdog.
+fn watch(pool: &Pool, pulse: &Pulse) {
+    let mut state = pool.state();
+    let mut trimmed = None;
+    let mut pace = Pace::new(Instant::now());
+    // After a standstill of the process, the scripts have their time once more: they did not run either.
+    let mut stood = Duration::ZERO;
+    let mut forgotten_at = Instant::now();
+    while !pool.is_over.load(Ordering::Acquire) {
+        pulse.beat();
+        let now = Instant::now();
+        if let Some(pause) = pace.turn(now) {
+            stood = pause;
+            forgotten_at = now + pause + pool.settings.patience;
+        } else if now >= forgotten_at {
+            stood = Duration::ZERO;
+        }
+        for index in 0..state.threads.len() {
+            let limit = pool.settings.patience + stood;
+            let stuck = state.threads.get(index).and_then(|thread| thread.watched.look(now, limit));
+            if let Some((culprit, overdue)) = stuck
+                && overdue >= pool.settings.give_up
+            {
+                pool.replace(&mut state, index, &culprit);
+            }
+        }
+        if let Some(trim) = pool.settings.trim
+            && pool.freed.load(Ordering::Relaxed) >= WORTH_TRIMMING
+            && trimmed.is_none_or(|trimmed| now.saturating_duration_since(trimmed) >= TRIM_EVERY)
+        {
+            trimmed = Some(now);
+            pool.freed.store(0, Ordering::Relaxed);
+            trim();
+        }
+        state = pool.wake.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}

@@ -1,0 +1,58 @@
+//! What scripts say and what goes wrong in them: written to the log, and the last of it kept.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use crate::engine::failure::Failure;
+use introd_policy::InstanceName;
+
+/// How many entries are kept.
+const KEPT: usize = 100;
+
+/// The last of what an instance's script said.
+#[derive(Default)]
+pub(crate) struct Journal {
+    entries: RefCell<VecDeque<Entry>>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A line by `trace`.
+    Trace(String),
+    /// An error, with the handler that it ended.
+    Failure(String, Failure),
+}
+
+impl Journal {
+    pub(crate) fn trace(&self, app: &InstanceName, file: &str, line: usize, text: String) {
+        tracing::info!(target: "introd::script", %app, file, line, "{text}");
+        self.keep(Entry::Trace(text));
+    }
+
+    pub(crate) fn failure(&self, app: &InstanceName, handler: &str, failure: &Failure) {
+        tracing::error!(
+            target: "introd::script",
+            %app,
+            handler,
+            file = failure.file,
+            line = failure.line,
+            traceback = failure.calls(),
+            "{failure}"
+        );
+        self.keep(Entry::Failure(handler.to_owned(), failure.clone()));
+    }
+
+    fn keep(&self, entry: Entry) {
+        let mut entries = self.entries.borrow_mut();
+        if entries.len() == KEPT {
+            entries.pop_front();
+        }
+        entries.push_back(entry);
+    }
+
+    /// Takes what was kept, the oldest first.
+    pub(crate) fn take(&self) -> Vec<Entry> {
+        self.entries.take().into()
+    }
+}

@@ -1,0 +1,175 @@
+//! What an instance has besides its script: it stays when the script is loaded anew.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rtmfp::PeerId;
+
+use crate::engine::memory::Memory;
+use crate::instance::journal::Journal;
+use crate::instance::ledger::Ledger;
+use crate::instance::questions::Questions;
+use crate::instance::roster::Roster;
+use introd_config::Application;
+use introd_policy::InstanceName;
+use introd_policy::message::{AppCommand, Commands};
+use introd_policy::registry::{LookupFuture, Registry};
+
+/// The most registry lookups of an instance at a time.
+const MAX_LOOKUPS: usize = 16_384;
+
+/// A registry lookup that somebody has to wait for, with the token of the handler that does.
+pub(crate) struct Job {
+    pub(crate) token: u64,
+    pub(crate) lookup: LookupFuture,
+}
+
+/// The surroundings of a script.
+pub(crate) struct World {
+    pub(crate) name: InstanceName,
+    pub(crate) settings: RefCell<Arc<Application>>,
+    pub(crate) commands: Arc<dyn Commands>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) journal: Journal,
+    pub(crate) roster: RefCell<Roster>,
+    /// The same for other threads.
+    pub(crate) ledger: Arc<Ledger>,
+    /// The time, as of the event that is being handled.
+    pub(crate) now: Cell<Instant>,
+    started: (Instant, f64),
+    /// Registry lookups that are to be waited for.
+    jobs: RefCell<Vec<Job>>,
+    /// How many lookups have not come back.
+    running: Cell<usize>,
+    /// Whether the script has asked for the instance's end.
+    pub(crate) is_ending: Cell<bool>,
+    last_token: Cell<u64>,
+    /// Bytes that machines have given back.
+    freed: Cell<usize>,
+    /// Where its machines say what they use.
+    pub(crate) memory: Memory,
+    /// Marks that a handler begins, for the watchdog.
+    mark: Box<dyn Fn()>,
+    /// Whether the handler that begins next is marked already.
+    is_marked: Cell<bool>,
+    /// How many handlers have begun since then.
+    handlers: Cell<usize>,
+}
+
+impl World {
+    pub(crate) fn new(
+        name: InstanceName,
+        settings: Arc<Application>,
+        commands: Arc<dyn Commands>,
+        registry: Arc<dyn Registry>,
+        questions: Arc<Questions>,
+        ledger: Arc<Ledger>,
+        now: Instant,
+    ) -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            name,
+            settings: RefCell::new(settings),
+            commands,
+            registry,
+            questions,
+            journal: Journal::default(),
+            roster: RefCell::new(Roster::of(&ledger)),
+            ledger,
+            now: Cell::new(now),
+            started: (now, wall.as_secs_f64() * 1000.0),
+            jobs: RefCell::default(),
+            running: Cell::new(0),
+            is_ending: Cell::new(false),
+            last_token: Cell::new(0),
+            freed: Cell::new(0),
+            memory: Memory::default(),
+            mark: Box::new(|| ()),
+            is_marked: Cell::new(false),
+            handlers: Cell::new(0),
+        }
+    }
+
+    /// The same, whose machines say there what they use.
+    pub(crate) fn with_memory(self, memory: Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The same, which marks there that a handler begins.
+    pub(crate) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
+        Self { mark: Box::new(mark), ..self }
+    }
+
+    /// The thread turns to the instance, and has marked it.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.now.set(now);
+        self.is_marked.set(true);
+        self.handlers.set(0);
+    }
+
+    /// A handler begins or goes on: each has its time, however many run in a row.
+    pub(crate) fn handler_begins(&self) {
+        self.handlers.set(self.handlers.get() + 1);
+        if !self.is_marked.replace(false) {
+            (self.mark)();
+        }
+    }
+
+    /// How many handlers have begun or gone on since the thread turned to the instance.
+    pub(crate) fn handlers(&self) -> usize {
+        self.handlers.get()
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Application> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// A number that no other wait, call or timer of this instance has, in any of its machines.
+    pub(crate) fn token(&self) -> u64 {
+        self.last_token.set(self.last_token.get() + 1);
+        self.last_token.get()
+    }
+
+    /// Milliseconds since 1970, on a clock that never goes back.
+    pub(crate) fn milliseconds(&self) -> f64 {
+        let (start, wall) = self.started;
+        (wall + self.now.get().saturating_duration_since(start).as_secs_f64() * 1000.0).floor()
+    }
+
+    /// Asks the registry; the handler with the token that this gives back is to wait.
+    pub(crate) fn begin_lookup(&self, peer: PeerId) -> mlua::Result<u64> {
+        if self.running.get() >= MAX_LOOKUPS {
+            return Err(mlua::Error::runtime("too many registry lookups at a time"));
+        }
+        self.running.set(self.running.get() + 1);
+        let token = self.token();
+        self.jobs.borrow_mut().push(Job { token, lookup: self.registry.lookup(peer) });
+        Ok(token)
+    }
+
+    /// The lookups that were begun since the last call.
+    pub(crate) fn take_jobs(&self) -> Vec<Job> {
+        self.jobs.take()
+    }
+
+    /// A lookup has come back.
+    pub(crate) fn job_done(&self) {
+        self.running.set(self.running.get().saturating_sub(1));
+    }
+
+    /// A machine has given that many bytes back.
+    pub(crate) fn note_freed(&self, bytes: usize) {
+        self.freed.set(self.freed.get().saturating_add(bytes));
+    }
+
+    /// How many bytes machines have given back since the last call.
+    pub(crate) fn take_freed(&self) -> usize {
+        self.freed.take()
+    }
+
+    pub(crate) fn send(&self, command: AppCommand) -> bool {
+        self.commands.send(command)
+    }
+}

@@ -6,32 +6,65 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Each crate, and those of the workspace that it may depend on.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 19] = [
+    // The protocol.
     ("rtmfp", &[]),
-    ("introd-plugin", &[]),
     ("introd-flash", &["rtmfp"]),
     ("introd-netgroup", &["rtmfp", "introd-flash"]),
     ("introd-udp", &["rtmfp"]),
     ("introd-client", &["rtmfp", "introd-flash", "introd-netgroup", "introd-udp"]),
-    ("introd-config", &[]),
-    ("introd-policy", &["rtmfp", "introd-flash"]),
-    ("introd-lua", &["rtmfp", "introd-flash", "introd-policy"]),
-    ("introd-native", &["rtmfp", "introd-flash", "introd-policy", "introd-plugin"]),
+    // What everything that runs on the server may know.
+    ("introd-plugin", &[]),
+    ("introd-log", &[]),
+    ("introd-liveness", &["introd-log"]),
+    ("introd-config", &["introd-plugin"]),
+    // Policies. What they are told and answer is made of addresses, ids and AMF values.
+    ("introd-policy", &["rtmfp", "introd-flash", "introd-config"]),
+    (
+        "introd-lua",
+        &[
+            "rtmfp",
+            "introd-flash",
+            "introd-netgroup",
+            "introd-policy",
+            "introd-config",
+            "introd-plugin",
+            "introd-liveness",
+            "introd-log",
+        ],
+    ),
+    (
+        "introd-native",
+        &[
+            "rtmfp",
+            "introd-flash",
+            "introd-netgroup",
+            "introd-policy",
+            "introd-config",
+            "introd-plugin",
+            "introd-liveness",
+            "introd-log",
+        ],
+    ),
+    // The server may know all of these.
     (
         "introd",
         &[
             "rtmfp",
-            "introd-plugin",
             "introd-flash",
             "introd-netgroup",
             "introd-udp",
             "introd-client",
+            "introd-plugin",
+            "introd-log",
+            "introd-liveness",
             "introd-config",
             "introd-policy",
             "introd-lua",
             "introd-native",
         ],
     ),
+    // Plugins know the SDK alone, as those of others do.
     ("group-bootstrap", &["introd-plugin"]),
     ("lookup-filter", &["introd-plugin"]),
     ("registry-redis", &["introd-plugin"]),
@@ -40,13 +73,20 @@ const ARROWS: [(&str, &[&str]); 17] = [
     (TESTS, &[ANY]),
 ];
 
+/// The names of the protocol engine that a policy may use: addresses and ids, not its endpoint.
+pub(crate) const FOR_POLICIES: [&str; 7] =
+    ["InterfaceId", "Lookup", "MAX_SLOTS", "Origin", "PeerId", "SessionId", "TaggedAddress"];
+
+/// The crates of policies.
+pub(crate) const OF_POLICIES: [&str; 3] = ["introd-policy", "introd-lua", "introd-native"];
+
 /// May depend on all, and be a dev-dependency of all.
 const TESTS: &str = "introd-tests";
 const ANY: &str = "*";
 
 /// They leave sockets, threads and the clock to their callers: tokio is not among what they build on, directly or not.
-pub(crate) const WITHOUT_RUNTIME: [&str; 6] =
-    ["rtmfp", "introd-plugin", "introd-flash", "introd-netgroup", "introd-config", "introd-policy"];
+pub(crate) const WITHOUT_RUNTIME: [&str; 7] =
+    ["rtmfp", "introd-plugin", "introd-flash", "introd-netgroup", "introd-log", "introd-config", "introd-policy"];
 
 /// A dependency of a crate of the workspace on another one.
 #[derive(Debug)]

@@ -11,20 +11,17 @@ mod uses;
 
 use arrows::Workspace;
 use rings::rings;
-use uses::Uses;
+use uses::{Uses, names_of_crate};
 
 /// Crates that still have rings: they are printed, and no error.
-const NOT_YET: [&str; 13] = [
+const NOT_YET: [&str; 10] = [
     "introd",
-    "introd-client",
     "introd-config",
     "introd-flash",
+    "introd-liveness",
     "introd-lua",
     "introd-native",
-    "introd-netgroup",
     "introd-plugin",
-    "introd-policy",
-    "introd-udp",
     "lookup-filter",
     "registry-redis",
     "rtmfp",
@@ -69,4 +66,20 @@ fn protocol_and_policy_crates_do_without_a_runtime() {
         assert!(way.is_none(), "{package} must build without tokio, and comes to it by {}", way.unwrap().join(" -> "));
     }
     assert!(workspace.way("introd", "tokio").is_some(), "ways are found");
+}
+
+#[test]
+fn policies_know_addresses_and_ids_of_the_protocol_and_no_endpoint() {
+    let mut refused = Vec::new();
+    for (package, root) in Workspace::read().roots() {
+        if !arrows::OF_POLICIES.contains(&package.as_str()) {
+            continue;
+        }
+        for (name, (file, line)) in names_of_crate(&root, &|path| std::fs::read_to_string(path).ok(), "rtmfp") {
+            if !arrows::FOR_POLICIES.contains(&name.as_str()) {
+                refused.push(format!("{}:{line}: {package} uses rtmfp::{name}", file.display()));
+            }
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
 }

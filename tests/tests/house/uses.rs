@@ -37,6 +37,23 @@ impl Uses {
     }
 }
 
+/// What a crate names of another one: `PeerId` of `rtmfp::PeerId`, with the file and line of the first use.
+pub(crate) fn names_of_crate(
+    root: &Path,
+    read: &dyn Fn(&Path) -> Option<String>,
+    other: &str,
+) -> BTreeMap<String, (PathBuf, usize)> {
+    let mut names = BTreeMap::new();
+    for Module { file, paths, imports, .. } in modules(root, read) {
+        let imported = imports.iter().map(|import| (&import.path, &import.name, import.line));
+        let written = paths.iter().map(|(path, line)| (path, &path[path.len() - 1], *line));
+        for (path, last, line) in imported.chain(written).filter(|(path, ..)| path[0] == other) {
+            names.entry(path.get(1).unwrap_or(last).clone()).or_insert((file.clone(), line));
+        }
+    }
+    names
+}
+
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
@@ -133,4 +150,16 @@ fn look_up(
             })
             .next()
     })
+}
+
+#[test]
+fn names_of_another_crate_are_found_in_imports_and_in_code() {
+    let read = |path: &Path| match path.to_str() {
+        Some("lib.rs") => Some("mod a; use rtmfp::{PeerId, crypto::{Group, Identity}};".to_owned()),
+        Some("a.rs") => Some("// rtmfp::Comment\nfn f() { rtmfp::flow::open(1); }\nuse rtmfp::*;".to_owned()),
+        _ => None,
+    };
+    let names = names_of_crate(Path::new("lib.rs"), &read, "rtmfp");
+    assert_eq!(names.keys().collect::<Vec<_>>(), ["*", "PeerId", "crypto", "flow"]);
+    assert_eq!(names["flow"], (PathBuf::from("a.rs"), 2));
 }

@@ -3,13 +3,10 @@
 use std::cell::Cell;
 use std::ptr;
 
-use introd_plugin::abi::{self, introd_address, introd_answer, introd_bytes, introd_verdict};
-use rtmfp::{Origin, PeerId, TaggedAddress};
+use introd_plugin::abi::{self, introd_answer, introd_verdict};
+use rtmfp::{PeerId, TaggedAddress};
 
-use introd_policy::MAX_ADDRESSES;
-
-/// The most bytes of a text or of a URI that a client is sent.
-const MAX_TEXT: usize = 1024;
+use super::values::{addresses, error_name, text};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,21 +129,6 @@ fn no_verdict(status: i32) -> String {
     }
 }
 
-/// An error in words.
-pub(super) fn error_name(status: i32) -> &'static str {
-    match status {
-        abi::INTROD_E_FAILED => "it failed",
-        abi::INTROD_E_ARGUMENT => "it does not take what it was given",
-        abi::INTROD_E_TOKEN => "it does not know the token",
-        abi::INTROD_E_PANIC => "it panicked",
-        abi::INTROD_E_UNSUPPORTED => "it cannot do that",
-        abi::INTROD_E_FULL => "it has no room",
-        abi::INTROD_E_GONE => "whom it concerns is gone",
-        abi::INTROD_E_UNAVAILABLE => "what it needs cannot be reached",
-        _ => "it returned an error of no name",
-    }
-}
-
 /// Copies a verdict; `None` if it makes no sense as an answer to the question.
 ///
 /// # Safety
@@ -182,69 +164,4 @@ pub(super) unsafe fn read(question: Question, verdict: *const introd_verdict) ->
         }
     };
     Some((raw.kind, read))
-}
-
-/// Addresses that can be sent: the first [`MAX_ADDRESSES`] of them. `None` if there are none, or one is none.
-///
-/// # Safety
-/// The array is valid.
-pub(super) unsafe fn addresses(first: *const introd_address, count: usize) -> Option<Vec<TaggedAddress>> {
-    if first.is_null() || count == 0 {
-        return None;
-    }
-    // SAFETY: the caller says so.
-    let raw = unsafe { std::slice::from_raw_parts(first, count.min(MAX_ADDRESSES)) };
-    raw.iter().map(address).collect()
-}
-
-/// An address; `None` if it is of neither family.
-pub(super) fn address(raw: &introd_address) -> Option<TaggedAddress> {
-    if !matches!(raw.family, 4 | 6) {
-        return None;
-    }
-    let introd_plugin::Address { socket, origin } = (*raw).into();
-    let origin = match origin {
-        introd_plugin::Origin::Unspecified => Origin::Unspecified,
-        introd_plugin::Origin::Reported => Origin::Reported,
-        introd_plugin::Origin::Observed => Origin::Observed,
-        introd_plugin::Origin::Relay => Origin::Relay,
-    };
-    Some(TaggedAddress::new(socket, origin))
-}
-
-/// An address as plugins have it.
-pub(super) fn raw_address(address: TaggedAddress) -> introd_address {
-    let origin = match address.origin {
-        Origin::Unspecified => introd_plugin::Origin::Unspecified,
-        Origin::Reported => introd_plugin::Origin::Reported,
-        Origin::Observed => introd_plugin::Origin::Observed,
-        Origin::Relay => introd_plugin::Origin::Relay,
-    };
-    let mut socket = address.address;
-    socket.set_ip(socket.ip().to_canonical());
-    introd_plugin::Address::new(socket, origin).into()
-}
-
-/// A text of at most [`MAX_TEXT`] bytes: what is beyond is cut off. `None` if it is no text.
-///
-/// # Safety
-/// The memory is valid.
-pub(super) unsafe fn text(raw: introd_bytes) -> Option<String> {
-    if raw.len == 0 {
-        return Some(String::new());
-    }
-    if raw.ptr.is_null() {
-        return None;
-    }
-    let most = raw.len.min(MAX_TEXT);
-    // SAFETY: the caller says so.
-    let bytes = unsafe { std::slice::from_raw_parts(raw.ptr, most) };
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Some(text.to_owned()),
-        // Cut in the middle of a character.
-        Err(error) if most < raw.len && error.error_len().is_none() => {
-            std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok().map(str::to_owned)
-        }
-        Err(_) => None,
-    }
 }

@@ -2,14 +2,11 @@
 
 use std::net::SocketAddr;
 
-use introd_plugin::abi::{self, introd_bytes, introd_peer_id};
+use introd_plugin::abi::{self, introd_bytes};
 use rtmfp::{Lookup, Origin, PeerId, SessionId, TaggedAddress};
 
-use super::answer::raw_address;
-use super::groups::MemberChoice;
-use super::host_table::client;
+use super::values::{NO_CLIENT, NO_PEER, raw_address, raw_bytes, raw_client, raw_observed, raw_peer, raw_reported};
 use introd_flash::amf::Value;
-use introd_netgroup::GroupDigest;
 use introd_policy::InstanceName;
 use introd_policy::message::ClientInfo;
 
@@ -47,17 +44,6 @@ pub struct LookupEvent<'a> {
     pub is_asked_again: bool,
 }
 
-const NO_CLIENT: abi::introd_client = abi::introd_client { id: 0, peer: NO_PEER };
-const NO_PEER: introd_peer_id = introd_peer_id { bytes: [0; 32] };
-
-pub(super) fn bytes(bytes: &[u8]) -> introd_bytes {
-    introd_bytes { ptr: bytes.as_ptr(), len: bytes.len() }
-}
-
-fn observed(address: SocketAddr) -> abi::introd_address {
-    raw_address(TaggedAddress::new(address, Origin::Observed))
-}
-
 impl LookupEvent<'_> {
     /// Points into what `self` borrows.
     pub(super) fn to_raw(self) -> abi::introd_lookup {
@@ -85,16 +71,16 @@ impl LookupEvent<'_> {
         abi::introd_lookup {
             struct_size: size_of::<abi::introd_lookup>() as u32,
             flags,
-            target: lookup.target.map_or(NO_PEER, |target| introd_peer_id { bytes: target.0 }),
-            asker: self.asker.map_or(NO_CLIENT, |(session, peer)| client(session, introd_peer_id { bytes: peer.0 })),
-            initiator: observed(lookup.initiator),
+            target: lookup.target.map_or(NO_PEER, raw_peer),
+            asker: self.asker.map_or(NO_CLIENT, |(session, peer)| raw_client(session, peer)),
+            initiator: raw_observed(lookup.initiator),
             interface_id: lookup.interface.0,
-            tag: bytes(&lookup.tag),
-            epd: bytes(&lookup.epd),
-            application: bytes(self.place.application.as_bytes()),
-            instance: bytes(self.place.instance.as_bytes()),
-            asker_application: bytes(home.application.as_bytes()),
-            asker_instance: bytes(home.instance.as_bytes()),
+            tag: raw_bytes(&lookup.tag),
+            epd: raw_bytes(&lookup.epd),
+            application: raw_bytes(self.place.application.as_bytes()),
+            instance: raw_bytes(self.place.instance.as_bytes()),
+            asker_application: raw_bytes(home.application.as_bytes()),
+            asker_instance: raw_bytes(home.instance.as_bytes()),
         }
     }
 }
@@ -115,22 +101,22 @@ impl ConnectEvent<'_> {
     pub(super) fn with_raw<R>(self, work: impl FnOnce(&abi::introd_connect) -> R) -> R {
         let (info, request) = (self.info, &self.info.request);
         let texts: Vec<String> = request.arguments.iter().map(text).collect();
-        let arguments: Vec<introd_bytes> = texts.iter().map(|text| bytes(text.as_bytes())).collect();
+        let arguments: Vec<introd_bytes> = texts.iter().map(|text| raw_bytes(text.as_bytes())).collect();
         work(&abi::introd_connect {
             struct_size: size_of::<abi::introd_connect>() as u32,
             argument_count: u32::try_from(arguments.len()).unwrap_or(u32::MAX),
-            client: client(self.session, introd_peer_id { bytes: info.far_id.0 }),
-            far_address: observed(info.far_address),
+            client: raw_client(self.session, info.far_id),
+            far_address: raw_observed(info.far_address),
             near_address: raw_address(TaggedAddress::new(info.near_address, Origin::Unspecified)),
             far_nonce: info.far_nonce,
             near_nonce: info.near_nonce,
-            application: bytes(self.place.application.as_bytes()),
-            instance: bytes(self.place.instance.as_bytes()),
-            uri: bytes(request.tc_url.as_bytes()),
-            query: bytes(request.query.as_bytes()),
-            agent: bytes(request.agent.as_bytes()),
-            referrer: bytes(request.referrer.as_bytes()),
-            page_url: bytes(request.page_url.as_bytes()),
+            application: raw_bytes(self.place.application.as_bytes()),
+            instance: raw_bytes(self.place.instance.as_bytes()),
+            uri: raw_bytes(request.tc_url.as_bytes()),
+            query: raw_bytes(request.query.as_bytes()),
+            agent: raw_bytes(request.agent.as_bytes()),
+            referrer: raw_bytes(request.referrer.as_bytes()),
+            page_url: raw_bytes(request.page_url.as_bytes()),
             arguments: arguments.as_ptr(),
         })
     }
@@ -160,10 +146,10 @@ pub(super) fn disconnect(
     work(&abi::introd_disconnect {
         struct_size: size_of::<abi::introd_disconnect>() as u32,
         reserved: 0,
-        client: client(session, introd_peer_id { bytes: peer.0 }),
-        application: bytes(place.application.as_bytes()),
-        instance: bytes(place.instance.as_bytes()),
-        reason: bytes(reason.as_bytes()),
+        client: raw_client(session, peer),
+        application: raw_bytes(place.application.as_bytes()),
+        instance: raw_bytes(place.instance.as_bytes()),
+        reason: raw_bytes(reason.as_bytes()),
     });
 }
 
@@ -176,35 +162,17 @@ pub(super) fn address_change(
     work: impl FnOnce(&abi::introd_address_change),
 ) {
     let addresses = reported.unwrap_or_default().iter();
-    let addresses: Vec<_> =
-        addresses.map(|address| raw_address(TaggedAddress::new(*address, Origin::Reported))).collect();
+    let addresses: Vec<_> = addresses.map(|address| raw_reported(*address)).collect();
     let changed =
         if reported.is_some() { abi::INTROD_CHANGE_REPORTED_ADDRESSES } else { abi::INTROD_CHANGE_FAR_ADDRESS };
     work(&abi::introd_address_change {
         struct_size: size_of::<abi::introd_address_change>() as u32,
         changed,
-        client: client(session, introd_peer_id { bytes: peer.0 }),
-        application: bytes(place.application.as_bytes()),
-        instance: bytes(place.instance.as_bytes()),
-        far_address: observed(far_address),
+        client: raw_client(session, peer),
+        application: raw_bytes(place.application.as_bytes()),
+        instance: raw_bytes(place.instance.as_bytes()),
+        far_address: raw_observed(far_address),
         reported_count: u32::try_from(addresses.len()).unwrap_or(u32::MAX),
         reported: addresses.as_ptr(),
     });
-}
-
-/// A client that has joined or left a group.
-#[derive(Clone, Copy)]
-pub struct GroupChange<'a> {
-    /// The group.
-    pub group: GroupDigest,
-    /// The client's session.
-    pub session: SessionId,
-    /// The client's peer.
-    pub peer: PeerId,
-    /// Where.
-    pub place: Place<'a>,
-    /// How many members the group has now.
-    pub members: u64,
-    /// Gives up to so many members other than the client.
-    pub choose: &'a dyn Fn(MemberChoice, usize) -> Vec<(PeerId, SessionId)>,
 }

@@ -6,8 +6,9 @@ use std::ptr;
 use introd_plugin::abi::{self, introd_group_event};
 use rtmfp::{PeerId, SessionId};
 
-use super::events::{GroupChange, bytes};
-use super::host_table::client;
+use super::events::Place;
+use super::values::{raw_bytes, raw_client};
+use introd_netgroup::GroupDigest;
 
 /// Which members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,23 @@ pub enum MemberChoice {
     Newest,
     /// Any.
     Random,
+}
+
+/// A client that has joined or left a group.
+#[derive(Clone, Copy)]
+pub struct GroupChange<'a> {
+    /// The group.
+    pub group: GroupDigest,
+    /// The client's session.
+    pub session: SessionId,
+    /// The client's peer.
+    pub peer: PeerId,
+    /// Where.
+    pub place: Place<'a>,
+    /// How many members the group has now.
+    pub members: u64,
+    /// Gives up to so many members other than the client.
+    pub choose: &'a dyn Fn(MemberChoice, usize) -> Vec<(PeerId, SessionId)>,
 }
 
 /// What `introd_group` points to.
@@ -41,9 +59,9 @@ pub(super) fn during<R>(change: &GroupChange<'_>, callback: impl FnOnce(&introd_
         struct_size: size_of::<introd_group_event>() as u32,
         reserved: 0,
         id: abi::introd_group_id { bytes: change.group.0 },
-        client: client(change.session, abi::introd_peer_id { bytes: change.peer.0 }),
-        application: bytes(change.place.application.as_bytes()),
-        instance: bytes(change.place.instance.as_bytes()),
+        client: raw_client(change.session, change.peer),
+        application: raw_bytes(change.place.application.as_bytes()),
+        instance: raw_bytes(change.place.instance.as_bytes()),
         members: change.members,
         group: own.cast(),
     };

@@ -8,11 +8,12 @@ use introd_plugin::abi::{
     self, introd_address, introd_answer, introd_bytes, introd_client, introd_group_event, introd_group_id, introd_host,
     introd_peer, introd_peer_id, introd_token, introd_verdict,
 };
-use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
+use rtmfp::PeerId;
 
-use super::answer::{self, Answer, Question, raw_address};
+use super::answer::{self, Answer, Question};
 use super::context::{Context, Waiter};
 use super::groups;
+use super::values::{self, raw_client, raw_observed, raw_reported, session};
 use introd_netgroup::GroupDigest;
 
 /// The most bytes of a tag (RFC 7016 has no limit; the engine takes this many).
@@ -108,24 +109,14 @@ pub(super) unsafe extern "C" fn find_peer(
         let mut count = 0;
         for address in reported {
             // SAFETY: the plugin has room for `reported_count` addresses there.
-            unsafe { peer.reported.add(count).write(raw_address(TaggedAddress::new(*address, Origin::Reported))) };
+            unsafe { peer.reported.add(count).write(raw_reported(*address)) };
             count += 1;
         }
         peer.reported_count = count as u32;
-        peer.client = client(found.owner, *id);
-        peer.observed = raw_address(TaggedAddress::new(found.observed, Origin::Observed));
+        peer.client = raw_client(found.owner, PeerId(id.bytes));
+        peer.observed = raw_observed(found.observed);
         Some(abi::INTROD_OK)
     })
-}
-
-/// A client as plugins have it.
-pub(super) fn client(session: SessionId, peer: introd_peer_id) -> introd_client {
-    introd_client { id: u64::from(session.get()), peer }
-}
-
-/// The session of a client; `None` if it cannot be one.
-fn session(client: &introd_client) -> Option<SessionId> {
-    u32::try_from(client.id).ok().filter(|id| *id != 0).map(SessionId::from_wire)
 }
 
 fn sent(is_sent: bool) -> i32 {
@@ -141,7 +132,7 @@ pub(super) unsafe extern "C" fn introduce(
     guarded(abi::INTROD_E_ARGUMENT, || {
         // SAFETY: the plugin gives its host's table, and the rest is valid for the call.
         let (context, target, initiator) = unsafe { (Context::of(host)?, target.as_ref()?, initiator.as_ref()?) };
-        let initiator = answer::address(initiator)?.address;
+        let initiator = values::address(initiator)?.address;
         if tag.len > MAX_TAG || tag.len > 0 && tag.ptr.is_null() {
             return None;
         }
@@ -265,7 +256,7 @@ unsafe extern "C" fn log(host: *const introd_host, level: u32, text: introd_byte
 unsafe extern "C" fn metric(host: *const introd_host, kind: u32, name: introd_bytes, help: introd_bytes) -> u32 {
     guarded(0, || {
         // SAFETY: the plugin gives its host's table, and texts that are valid for the call.
-        let (context, name, help) = unsafe { (Context::of(host)?, answer::text(name)?, answer::text(help)?) };
+        let (context, name, help) = unsafe { (Context::of(host)?, values::text(name)?, values::text(help)?) };
         let is_gauge = match kind {
             abi::INTROD_METRIC_COUNTER => false,
             abi::INTROD_METRIC_GAUGE => true,
@@ -317,7 +308,7 @@ unsafe extern "C" fn registry_changed(
         let addresses = match address_count {
             0 => Vec::new(),
             // SAFETY: as above.
-            count => unsafe { answer::addresses(addresses, count) }?,
+            count => unsafe { values::addresses(addresses, count) }?,
         };
         context.on_change.get()?(PeerId(peer.bytes), addresses);
         Some(())
@@ -340,7 +331,7 @@ unsafe extern "C" fn members(
         let chosen = groups::choose(event, choice, room)?;
         for (place, (peer, session)) in chosen.iter().enumerate().take(room) {
             // SAFETY: the plugin has room for that many there.
-            unsafe { members.add(place).write(client(*session, introd_peer_id { bytes: peer.0 })) };
+            unsafe { members.add(place).write(raw_client(*session, *peer)) };
         }
         Some(chosen.len().min(room))
     })

@@ -12,13 +12,13 @@ use rtmfp::{PeerId, SessionId, TaggedAddress};
 use tokio::sync::oneshot;
 
 use super::account::{Account, Callback};
-use super::answer::{Answer, Outcome, Question, Verdict, error_name, raw_address};
+use super::answer::{Answer, Outcome, Question, Verdict};
 use super::context::{Context, Shared, Waiter};
 use super::entry;
-use super::events::{self, ConnectEvent, GroupChange, LookupEvent, Place, bytes};
-use super::groups;
-use super::host_table;
+use super::events::{self, ConnectEvent, LookupEvent, Place};
+use super::groups::{self, GroupChange};
 use super::library::{Library, LoadError};
+use super::values::{error_name, raw_address, raw_bytes, raw_client, raw_peer};
 use introd_config::Settings;
 use introd_policy::registry::Standing;
 
@@ -70,8 +70,8 @@ impl Instance {
         let create = abi::introd_create {
             struct_size: size_of::<abi::introd_create>() as u32,
             reserved: 0,
-            config: bytes(config.as_bytes()),
-            root: bytes(root.as_bytes()),
+            config: raw_bytes(config.as_bytes()),
+            root: raw_bytes(root.as_bytes()),
         };
         let mut made: introd_instance = ptr::null_mut();
         let mut answer = Answer::new(Question::Create, owner, 0);
@@ -311,7 +311,7 @@ impl Instance {
         let Some(publish) = self.registry.as_ref().and_then(|table| table.publish) else {
             return abi::INTROD_E_UNSUPPORTED;
         };
-        let peer = abi::introd_peer_id { bytes: peer.0 };
+        let peer = raw_peer(peer);
         let addresses: Vec<_> = addresses.iter().map(|address| raw_address(*address)).collect();
         self.notify(Callback::Publish, || {
             // SAFETY: it is the plugin's own function and instance; what it is given is as the header says.
@@ -328,7 +328,7 @@ impl Instance {
             struct_size: size_of::<abi::introd_publication>() as u32,
             flags: flag(standing.is_proven, abi::INTROD_PUBLICATION_PROVEN)
                 | flag(standing.is_silent, abi::INTROD_PUBLICATION_SILENT),
-            client: host_table::client(standing.session, abi::introd_peer_id { bytes: peer.0 }),
+            client: raw_client(standing.session, peer),
             addresses: addresses.as_ptr(),
             address_count: addresses.len(),
         };
@@ -340,7 +340,7 @@ impl Instance {
 
     pub(super) fn withdraw(&self, peer: &PeerId) {
         let Some(withdraw) = self.registry.as_ref().and_then(|table| table.withdraw) else { return };
-        let peer = abi::introd_peer_id { bytes: peer.0 };
+        let peer = raw_peer(*peer);
         // SAFETY: it is the plugin's own function and instance; what it is given is as the header says.
         self.notify(Callback::Withdraw, || unsafe { withdraw(self.made, &raw const peer) });
     }
@@ -350,7 +350,7 @@ impl Instance {
         let Some(lookup) = self.registry.as_ref().and_then(|table| table.lookup) else {
             return Outcome::Verdict(Verdict::NotFound);
         };
-        let peer = abi::introd_peer_id { bytes: peer.0 };
+        let peer = raw_peer(peer);
         let mut answer = Answer::new(Question::Registry, self.context.owner, 0);
         answer.reply = Some(reply);
         // SAFETY: it is the plugin's own function and instance; what it is given is as the header says.

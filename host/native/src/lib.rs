@@ -28,12 +28,13 @@ mod sync {
 }
 mod timers;
 mod tokens;
+mod values;
 
 pub use account::{Account, Callback};
 pub use answer::{Outcome, Verdict};
 pub use context::Surroundings;
-pub use events::{ConnectEvent, GroupChange, LookupEvent, Place};
-pub use groups::MemberChoice;
+pub use events::{ConnectEvent, LookupEvent, Place};
+pub use groups::{GroupChange, MemberChoice};
 pub use instance::Instance;
 pub use library::{Library, LoadError};
 pub use metrics::Figure;

@@ -9,9 +9,10 @@ use introd_plugin::abi;
 use rtmfp::{PeerId, TaggedAddress};
 use tokio::sync::oneshot;
 
-use super::answer::{Outcome, Verdict, error_name};
+use super::answer::{Outcome, Verdict};
 use super::context::OnChange;
 use super::instance::Instance;
+use super::values::error_name;
 use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
 
 /// The registry that a plugin keeps.

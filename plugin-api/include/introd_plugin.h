@@ -1,19 +1,19 @@
-/* introd_plugin.h: plugins for introd, in C and C++.
+/* introd_plugin.h: write plugins for introd in C or C++.
  *
- * Generated from plugin-api/src/abi; `INTROD_BLESS=1 cargo test -p introd-plugin` writes it anew. README.md beside its folder
- * leads through writing a plugin.
+ * Generated from plugin-api/src/abi. After a change there, `INTROD_BLESS=1 cargo test -p introd-plugin` writes it again.
+ * plugin-api/README.md is the guide for plugin authors.
  *
- * A plugin is a shared library with one exported function:
+ * A plugin is a shared library that exports one function:
  *
  *     INTROD_PLUGIN_EXPORT const introd_plugin *introd_plugin_entry_v1(const introd_host *host);
  *
  * Rules that hold everywhere:
- *  - A table begins with its own size. A field is there if it lies within that size: fields are only ever added, at the end.
- *  - What a function is given is valid until it returns, unless its comment says otherwise. Whoever wants to keep it copies it.
- *  - Neither side frees what the other has allocated.
+ *  - A table begins with its own size in bytes. A field exists if it lies within that size: new fields are only ever appended.
+ *  - An argument is valid until the function returns, unless its comment says otherwise. To keep it, copy it.
+ *  - Neither side frees memory that the other has allocated.
  *  - Text is UTF-8 with a length, without a terminating zero. An empty text may have a null pointer.
- *  - Callbacks of a plugin may come from several threads at the same time. They must not block: the server's network stands
- *    still for as long as one runs.
+ *  - The comment of each function says on which threads it is called, or may be called. The host calls a plugin from several
+ *    threads at the same time. The worker threads drive the server's sockets: while a callback runs on one, its clients wait.
  *  - No exception may leave a callback.
  */
 
@@ -30,272 +30,279 @@
 #define INTROD_PLUGIN_EXPORT
 #endif
 
-/* Where an answer goes to. Only the host knows what is in it. Valid until the callback that was given it returns. */
+/* The place for the answer of a callback. Its content is the host's. Valid until the callback that received it returns. */
 typedef struct introd_answer introd_answer;
 
-/* A group as the host has it. Valid until the callback that was given it returns, and in its thread only. */
+/* The members of a group. Its content is the host's. Valid until the callback that received it returns, in that callback's thread. */
 typedef struct introd_group introd_group;
 
-/* The host writes log lines for the plugin: `introd_host_log`. */
+/* Extension: the plugin writes log lines through the host. The host's table is `introd_host_log`. */
 #define INTROD_EXT_LOG "introd.log/1"
-/* The plugin's own figures appear among the server's: `introd_host_metrics`. */
+/* Extension: the plugin's own metrics appear among the server's. The host's table is `introd_host_metrics`. */
 #define INTROD_EXT_METRICS "introd.metrics/1"
-/* The host calls the plugin at certain times: `introd_host_timer`, and of the plugin `introd_plugin_timer`. */
+/* Extension: the host calls the plugin at times that the plugin sets. The host's table is `introd_host_timer`, the plugin's is
+ * `introd_plugin_timer`. */
 #define INTROD_EXT_TIMER "introd.timer/1"
-/* The plugin keeps the registry that servers share: `introd_plugin_registry`, and of the host `introd_host_registry`. */
+/* Extension: the plugin is the registry of peers that several servers share. The plugin's table is `introd_plugin_registry`, the
+ * host's is `introd_host_registry`. */
 #define INTROD_EXT_REGISTRY "introd.registry/1"
-/* The plugin has a say in the bootstrap of groups: `introd_plugin_groups`, and of the host `introd_host_groups`. */
+/* Extension: the plugin takes part in the bootstrap of NetGroups. The plugin's table is `introd_plugin_groups`, the host's is
+ * `introd_host_groups`. */
 #define INTROD_EXT_GROUPS "introd.groups/1"
 
 
 /*
- The major version of the ABI that this header describes. Plugins and hosts of different major versions refuse each other.
+ The major version of the ABI that this header describes. A host and a plugin of different major versions refuse each other.
  */
 #define INTROD_ABI_MAJOR 1
 
 /*
- The minor version: raised when something is added.
+ The minor version of the ABI that this header describes. It is raised whenever something is added.
  */
 #define INTROD_ABI_MINOR 1
 
 /*
- Done; or, as a verdict, the same as INTROD_CONTINUE.
+ Success. As a verdict it is the same as INTROD_CONTINUE.
  */
 #define INTROD_OK 0
 
 /*
- Verdict: whoever is next decides: the next plugin, then the script, then the server itself. For a connect: this plugin has
- nothing against it.
+ Verdict on a lookup, a connect or a group join: this plugin leaves the decision to the next plugin, then to the script, then
+ to the server itself. On a connect it means that this plugin accepts the client.
  */
 #define INTROD_CONTINUE 0
 
 /*
- Verdict on a lookup: the asker is told to try `addresses`. On a connect: the client is told to connect to `uri` instead. On
- a lookup in a registry: the peer is at `addresses`.
+ Verdict on a lookup: tell the asker to try `addresses`. Verdict on a connect: tell the client to connect to `uri` instead.
+ Verdict of a registry: the peer can be reached at `addresses`. Give it by `host->answer` or `host->complete`.
  */
 #define INTROD_REDIRECT 1
 
 /*
- Verdict on a lookup: the asker and the peer `peer`, which is connected to this server, are introduced to each other, whoever
- was looked for. If no such peer is connected, nobody answers, as for any unknown peer.
+ Verdict on a lookup: introduce the asker and the peer `peer` to each other. `peer` may be another peer than the one that was
+ looked for. If it is not connected to this server, the asker gets no answer, as for any unknown peer. Give it by
+ `host->answer` or `host->complete`.
  */
 #define INTROD_INTRODUCE 2
 
 /*
- Verdict on a lookup: no. Nothing is sent, and it is counted in rtmfp_lookups_denied.
+ Verdict on a lookup: refuse it. The asker gets no answer, and the refusal is counted in rtmfp_lookups_denied.
  */
 #define INTROD_DENY 3
 
 /*
- Verdict on a lookup: nothing is sent.
+ Verdict on a lookup: the asker gets no answer, and no refusal is counted.
  */
 #define INTROD_IGNORE 4
 
 /*
- Verdict: it comes later, by the host's `complete` with the token that `defer` has given.
+ The verdict comes later: the callback has taken a token by `host->defer`, and the plugin will call `host->complete` with it.
  */
 #define INTROD_PENDING 5
 
 /*
- Verdict on a connect: the client is turned away with `text`.
+ Verdict on a connect: reject the client; `text` says why. Give it by `host->answer` or `host->complete`.
  */
 #define INTROD_REJECT 6
 
 /*
- Verdict of a registry: nobody knows the peer.
+ Verdict of a registry: no server has published the peer. Result of a host's function: no such peer is connected.
  */
 #define INTROD_NOT_FOUND 7
 
 /*
- Verdict on a group join: this plugin has done what there was to do. Neither a script nor the server does more.
+ Verdict on a group join: this plugin has named all members that are to be named. No other plugin, no script, and not the
+ server itself, names any more.
  */
 #define INTROD_HANDLED 8
 
 /*
- It failed. As the answer of a callback: what the configuration's `OnFailure` says happens.
+ The function failed. As the result of `lookup` or `connect`: `Policy/OnFailure` of the configuration decides instead.
  */
 #define INTROD_E_FAILED -1
 
 /*
- What was given makes no sense: a null pointer, a text that is not UTF-8, a verdict that does not belong.
+ An argument is invalid: a null pointer, a text that is not UTF-8, or a verdict that does not fit the request.
  */
 #define INTROD_E_ARGUMENT -2
 
 /*
- The token is not valid: it has been completed, its time is over, whoever asked is gone, or it never was one.
+ The token is not valid: it has been completed already, its deadline has passed, the asker is gone, or it was never issued.
  */
 #define INTROD_E_TOKEN -3
 
 /*
- A panic or an exception was caught. The instance is in an unknown state, and is not called any more.
+ A panic or an exception was caught. The state of the instance is unknown, and the host never calls it again.
  */
 #define INTROD_E_PANIC -4
 
 /*
- It does not exist here.
+ The host or the plugin has no such function.
  */
 #define INTROD_E_UNSUPPORTED -5
 
 /*
- There is no room.
+ A queue is full, or a limit is reached.
  */
 #define INTROD_E_FULL -6
 
 /*
- Whom it concerns is gone.
+ The client, peer or plugin that the call is about is gone.
  */
 #define INTROD_E_GONE -7
 
 /*
- What it takes cannot be reached at present.
+ Something that the function needs, such as a database, cannot be reached at present.
  */
 #define INTROD_E_UNAVAILABLE -8
 
 /*
- An address of nobody knows where from.
+ Nothing is known about where the address comes from. Some clients take a redirect to such an address as "the peer is gone".
  */
 #define INTROD_ORIGIN_UNSPECIFIED 0
 
 /*
- An address that a peer says it has.
+ The peer itself has reported this address.
  */
 #define INTROD_ORIGIN_REPORTED 1
 
 /*
- An address that a peer's packets came from.
+ The peer's packets came from this address.
  */
 #define INTROD_ORIGIN_OBSERVED 2
 
 /*
- The address of a server that can be asked again.
+ A server has this address. An asker that is redirected there repeats its lookup at that server.
  */
 #define INTROD_ORIGIN_RELAY 3
 
 /*
- The lookup names the peer it is for in `target`. One that does not is for an endpoint discriminator of another kind.
+ Flag of a lookup: the asker looks for a peer ID, which is in `target`. Without this flag its endpoint discriminator is of another
+ kind; see `epd`.
  */
 #define INTROD_LOOKUP_HAS_TARGET 1
 
 /*
- The asker is a client of this server: `asker` is set.
+ Flag of a lookup: the asker is a client of this server, and `asker` is set.
  */
 #define INTROD_LOOKUP_HAS_ASKER 2
 
 /*
- The target is connected to this server.
+ Flag of a lookup: the target is connected to this server.
  */
 #define INTROD_LOOKUP_TARGET_IS_LOCAL 4
 
 /*
- Since 1.1. The application is that of the target. That of the asker, if it has one, would have the two introduced, and this one is
- asked besides: a no of either is a no.
+ Since 1.1. Flag of a lookup: the plugin decides for the target's application. The asker's application, if there is one, has agreed
+ already. Both must agree: if either refuses, the two are not introduced.
  */
 #define INTROD_LOOKUP_FOR_TARGET 8
 
 /*
- Since 1.1. The same instance of the plugin has just been asked about this lookup for the asker's application: what counts lookups
- counts this one no more.
+ Since 1.1. Flag of a lookup: the same instance of the plugin has just decided about this lookup for the asker's application. A
+ plugin that counts lookups should not count this call.
  */
 #define INTROD_LOOKUP_AGAIN 16
 
 /*
- The client's packets come from another address than before, and it has been shown that it is there.
+ Flag of an address change: the client's packets come from another address, and the client has proven that it receives there.
  */
 #define INTROD_CHANGE_FAR_ADDRESS 1
 
 /*
- The client says that it has other addresses than before.
+ Flag of an address change: the client reports other addresses than before.
  */
 #define INTROD_CHANGE_REPORTED_ADDRESSES 2
 
 /*
- Something does not work.
+ Log level: something does not work.
  */
 #define INTROD_LOG_ERROR 1
 
 /*
- Something may not work.
+ Log level: something may not work.
  */
 #define INTROD_LOG_WARN 2
 
 /*
- Something that operators want to know.
+ Log level: something that an operator wants to know.
  */
 #define INTROD_LOG_INFO 3
 
 /*
- Something that helps to find mistakes.
+ Log level: something that helps to find a fault.
  */
 #define INTROD_LOG_DEBUG 4
 
 /*
- Every step.
+ Log level: every step.
  */
 #define INTROD_LOG_TRACE 5
 
 /*
- A figure that only grows.
+ Kind of metric: it only grows.
  */
 #define INTROD_METRIC_COUNTER 1
 
 /*
- A figure that goes up and down.
+ Kind of metric: it goes up and down.
  */
 #define INTROD_METRIC_GAUGE 2
 
 /*
- The registry tells of changes by `changed`.
+ Capability of a registry: it reports changes that other servers make, by `introd_host_registry.changed`.
  */
 #define INTROD_REGISTRY_CHANGES 1
 
 /*
- Since 1.1. The peer's session has proven that the peer's id is its own, which takes a certificate with lasting keys. Any other
- certificate can be shown by whoever has seen it: a newcomer that has proven nothing is not to take the place of a peer that
- another server has.
+ Since 1.1. Flag of a publication: the client has proven that the peer ID is its own, by a certificate with a static
+ Diffie-Hellman key. Without this flag another client may have copied the certificate: such a client should not replace a peer
+ that another server has published.
  */
 #define INTROD_PUBLICATION_PROVEN 1
 
 /*
- Since 1.1. Nothing is heard of the peer's session though it was asked for a sign of life: it may be gone, and what another server says
- of the peer counts before this.
+ Since 1.1. Flag of a publication: the client has not answered a ping and may be gone. The entry of another server for the same
+ peer takes precedence.
  */
 #define INTROD_PUBLICATION_SILENT 2
 
 /*
- Members next to the newcomer on the group's ring, the nearest first, on both sides.
+ Choice of members: the newcomer's neighbours on the group's ring, on both sides, the nearest first.
  */
 #define INTROD_MEMBERS_NEIGHBORS 1
 
 /*
- Those who joined last, the newest first.
+ Choice of members: the members that joined last, the newest first.
  */
 #define INTROD_MEMBERS_NEWEST 2
 
 /*
- Any, each of them as likely as another.
+ Choice of members: random members, each with the same probability.
  */
 #define INTROD_MEMBERS_RANDOM 3
 
 /*
- The other may be a good neighbour: the member connects to it if its place in the group suggests so.
+ Kind of hint: the other peer is a member. The recipient connects to it if its position in the group suggests so.
  */
 #define INTROD_HINT_MEMBER 1
 
 /*
- The other is to be a neighbour: the member is advised to connect now. Clients know of one message for both at present.
+ Kind of hint: the other peer should become a neighbour. The recipient is advised to connect now. Known clients have one message
+ for both kinds, and treat them alike.
  */
 #define INTROD_HINT_NEIGHBOR 2
 
 /*
- So many bytes at that address.
+ A run of bytes. It is a view: the side that made it keeps the memory.
  */
 typedef struct introd_bytes {
     /*
-     The first; may be null if there are none.
+     The first byte. May be null if `len` is 0.
      */
     const uint8_t *ptr;
     /*
-     How many.
+     The number of bytes.
      */
     size_t len;
 } introd_bytes;
@@ -305,35 +312,35 @@ typedef struct introd_bytes {
  */
 typedef struct introd_address {
     /*
-     The IP address in network order. Of an IPv4 address these are the first four bytes, and the rest is zero.
+     The IP address in network order. An IPv4 address takes the first four bytes, and the rest is zero.
      */
     uint8_t ip[16];
     /*
-     The port, as a number.
+     The UDP port, in the byte order of the machine.
      */
     uint16_t port;
     /*
-     4 or 6.
+     4 for IPv4, or 6 for IPv6.
      */
     uint8_t family;
     /*
-     How it is known: one of INTROD_ORIGIN.
+     How the address became known: one of INTROD_ORIGIN_*.
      */
     uint8_t origin;
 } introd_address;
 
 /*
- The id of a peer: the SHA-256 digest of its certificate, which clients show as 64 hexadecimal digits.
+ The ID of a peer: the SHA-256 digest of its certificate. Clients write it as 64 hexadecimal digits.
  */
 typedef struct introd_peer_id {
     /*
-     Its bytes.
+     The digest.
      */
     uint8_t bytes[32];
 } introd_peer_id;
 
 /*
- A verdict with what belongs to it. Fields that do not belong to its kind are ignored, and should be zero.
+ A verdict with its details. Fields that its kind does not use are ignored, and should be zero.
  */
 typedef struct introd_verdict {
     /*
@@ -341,79 +348,80 @@ typedef struct introd_verdict {
      */
     uint32_t struct_size;
     /*
-     One of the verdicts, or an error.
+     One of the verdicts, or one of the errors INTROD_E_*.
      */
     int32_t kind;
     /*
-     INTROD_REDIRECT of a lookup: where to try, the best first. The host sends 16 of them at most. An empty list is an error.
+     INTROD_REDIRECT on a lookup or of a registry: the addresses to try, the best first. The host uses the first 16. An empty list
+     is invalid.
      */
     const struct introd_address *addresses;
     /*
-     How many.
+     The number of `addresses`.
      */
     size_t address_count;
     /*
-     INTROD_INTRODUCE: whom.
+     INTROD_INTRODUCE: the peer that the asker is introduced to.
      */
     const struct introd_peer_id *peer;
     /*
-     INTROD_REJECT: what the client is told; up to 1024 bytes. An error: why, for the log.
+     INTROD_REJECT: the reason that the client receives. An error: the reason that is logged. The host cuts it off after 1024 bytes.
      */
     struct introd_bytes text;
     /*
-     INTROD_REDIRECT of a connect: where the client should connect to instead, up to 1024 bytes.
+     INTROD_REDIRECT on a connect: the URI that the client should connect to instead, of 1024 bytes at most.
      */
     struct introd_bytes uri;
 } introd_verdict;
 
 /*
- Names something that is still to be answered, completed or stopped. 0 is none. A token is never used again.
+ Identifies a pending verdict or a timer. 0 is no token. No token is issued twice.
  */
 typedef uint64_t introd_token;
 
 /*
- A client: a connection of a peer. The same peer may come back as another client.
+ A client: one connection of a peer. A peer that reconnects is another client.
  */
 typedef struct introd_client {
     /*
-     Names the connection. 0 is none.
+     Identifies the connection. 0 is no connection.
      */
     uint64_t id;
     /*
-     The peer.
+     The peer that is connected.
      */
     struct introd_peer_id peer;
 } introd_client;
 
 /*
- What the host knows of a peer that is connected to it.
+ What the host knows about a peer that is connected to this server.
  */
 typedef struct introd_peer {
     /*
-     sizeof(introd_peer), set by the plugin before the call
+     sizeof(introd_peer); the plugin sets it before the call
      */
     uint32_t struct_size;
     /*
-     How many addresses `reported` has room for, set by the plugin; the host sets how many it has put there.
+     The plugin sets how many addresses `reported` has room for. The host sets how many it has written there.
      */
     uint32_t reported_count;
     /*
-     The client by which it is connected.
+     The connection of the peer.
      */
     struct introd_client client;
     /*
-     Where its packets come from.
+     The address that the peer's packets come from.
      */
     struct introd_address observed;
     /*
-     Room of the plugin's own for the addresses that the peer says it has; may be null if `reported_count` is 0.
+     Memory of the plugin for the addresses that the peer reports. May be null if `reported_count` is 0.
      */
     struct introd_address *reported;
 } introd_peer;
 
 /*
- What the host offers to one instance of a plugin. Valid from the call that it comes with until the process ends. All its
- functions may be called from any thread at any time, within callbacks and outside them, and do not block.
+ The functions of the host, as one instance of a plugin may call them. Valid from the call that passes it until the process ends;
+ when the instance has been destroyed, its functions do nothing and return an error. No function of this table blocks.
  */
 typedef struct introd_host {
     /*
@@ -429,66 +437,83 @@ typedef struct introd_host {
      */
     uint32_t abi_minor;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     The host's own.
+     For the host's own use.
      */
     void *context;
     /*
-     What the host is called.
+     The name of the host program.
      */
     struct introd_bytes name;
     /*
-     Its version.
+     The version of the host program.
      */
     struct introd_bytes version;
     /*
-     Says what the answer of the running callback is, for verdicts that need more than their number. Copies the verdict.
-     Returns its kind, so that a callback can end with `return host->answer(host, answer, &verdict);`, or INTROD_E_ARGUMENT.
-     Only in the callback that was given `answer`, in its thread.
+     Sets the answer of the running callback: needed for verdicts with details, and for errors with a reason. The callback must
+     return the same verdict. The host copies the verdict. Returns the kind of the verdict, so that a callback can end with
+     `return host->answer(host, answer, &verdict);`, or INTROD_E_ARGUMENT if the verdict does not fit the callback.
+
+     Thread: the thread of the callback that received `answer`, before that callback returns.
      */
     int32_t (*answer)(const struct introd_host *host, introd_answer *answer, const struct introd_verdict *verdict);
     /*
-     Takes a token for the running callback, which then returns INTROD_PENDING. Whoever has the token may call `complete`
-     at once, even before the callback has returned. 0 if there is none: the callback is not one that may be pending, has
-     taken one already, or too much is pending. Only in the callback that was given `answer`, in its thread.
+     Takes a token for the running callback, which must then return INTROD_PENDING. Any thread may call `complete` with the token
+     at once, even before the callback has returned. Returns 0, which is no token, if the callback cannot be pending or has a token
+     already, or if too many verdicts are pending.
+
+     Thread: the thread of the callback that received `answer`, before that callback returns.
      */
     introd_token (*defer)(const struct introd_host *host, introd_answer *answer);
     /*
-     Gives the verdict that a callback has left pending. Copies the verdict. The first call for a token counts: INTROD_OK.
-     Afterwards, and when nobody waits any more, INTROD_E_TOKEN: this does no harm, and is bound to happen when a verdict and
-     its deadline meet. INTROD_E_ARGUMENT if the verdict makes no sense: the token stays.
+     Gives the verdict that a callback has left pending. The host copies the verdict. Returns INTROD_OK for the first call with a
+     token. Returns INTROD_E_TOKEN for later calls, and once the deadline has passed or the asker is gone; that does no harm, and
+     happens whenever a verdict comes just after its deadline. Returns INTROD_E_ARGUMENT if the verdict does not fit the callback;
+     the token then stays valid.
+
+     Thread: any, at any time.
      */
     int32_t (*complete)(const struct introd_host *host, introd_token token, const struct introd_verdict *verdict);
     /*
-     What is known of a peer that is connected to this server: INTROD_OK, or INTROD_NOT_FOUND.
+     Fills in `peer` with what is known about a peer that is connected to this server. Returns INTROD_OK; INTROD_NOT_FOUND if the
+     peer is not connected here; or INTROD_E_ARGUMENT.
+
+     Thread: any, at any time.
      */
     int32_t (*find_peer)(const struct introd_host *host, const struct introd_peer_id *id, struct introd_peer *peer);
     /*
-     Has a peer that is connected to this server told of somebody who looks for it, so that it opens its NAT to them. This is
-     one half of an introduction; INTROD_REDIRECT is the other. INTROD_OK if it is on its way, INTROD_NOT_FOUND, or
-     INTROD_E_FULL. `tag` is that of the lookup.
+     Tells the peer `target`, which is connected to this server, that an asker at the address `initiator` looks for it, so that it
+     opens its NAT to that address. This is one half of an introduction; the other half is the verdict INTROD_REDIRECT with the
+     target's addresses. `tag` is the tag of the lookup. No plugin and no script is asked about it. Returns INTROD_OK if the message
+     is queued, INTROD_NOT_FOUND if the target is not connected here, INTROD_E_FULL, or INTROD_E_ARGUMENT.
+
+     Thread: any, at any time.
      */
     int32_t (*introduce)(const struct introd_host *host,
                          const struct introd_peer_id *target,
                          const struct introd_address *initiator,
                          struct introd_bytes tag);
     /*
-     Closes a client's connection. INTROD_OK if that is on its way: if the client is gone by then, nothing happens. Or
-     INTROD_E_FULL.
+     Closes a client's connection. Returns INTROD_OK if the request is queued (a client that is gone by then is no error),
+     INTROD_E_FULL, or INTROD_E_ARGUMENT.
+
+     Thread: any, at any time.
      */
     int32_t (*disconnect)(const struct introd_host *host, const struct introd_client *client);
     /*
-     A table of further functions, `introd_host_log` for INTROD_EXT_LOG and so on; null if the host has none of that name.
-     Valid until the process ends. `id` is terminated by a zero.
+     Returns the function table of an extension: for INTROD_EXT_LOG an `introd_host_log`, and so on. Returns null if the host does
+     not have the extension. `id` ends with a zero byte. The table is valid until the process ends.
+
+     Thread: any, at any time.
      */
     const void *(*get_extension)(const struct introd_host *host, const char *id);
 } introd_host;
 
 /*
- What a new instance of a plugin is told.
+ The configuration of a new instance of a plugin.
  */
 typedef struct introd_create {
     /*
@@ -496,22 +521,22 @@ typedef struct introd_create {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     The configuration: an XML document whose root is `<Config>`, as it stands in Application.xml, with attributes turned
-     into elements and variables replaced. `<Config></Config>` if there is none.
+     The `<Config>` element of Application.xml or Server.xml as an XML document. Attributes have become elements, and variables have
+     been replaced. `<Config></Config>` if the configuration has no such element.
      */
     struct introd_bytes config;
     /*
-     The folder from which relative paths in the configuration count.
+     The folder that relative paths in the configuration are relative to.
      */
     struct introd_bytes root;
 } introd_create;
 
 /*
- An instance of a plugin: whatever its `create` has made. The host does not look into it.
+ An instance of a plugin: the pointer that `create` has stored. The host only passes it on to the plugin's functions.
  */
 typedef void *introd_instance;
 
@@ -524,19 +549,19 @@ typedef struct introd_connect {
      */
     uint32_t struct_size;
     /*
-     How many `arguments`.
+     The number of `arguments`.
      */
     uint32_t argument_count;
     /*
-     The client.
+     The client that wants to connect.
      */
     struct introd_client client;
     /*
-     Where its packets come from. It is there: the handshake has shown it.
+     The address that the client's packets come from. The handshake has proven that the client receives packets there.
      */
     struct introd_address far_address;
     /*
-     The address of the server that it reached.
+     The server's address that the client connected to.
      */
     struct introd_address near_address;
     /*
@@ -544,11 +569,11 @@ typedef struct introd_connect {
      */
     uint8_t far_nonce[32];
     /*
-     The server's.
+     The server's nonce of this session.
      */
     uint8_t near_nonce[32];
     /*
-     The application that it wants.
+     The application that the client wants to connect to.
      */
     struct introd_bytes application;
     /*
@@ -556,34 +581,34 @@ typedef struct introd_connect {
      */
     struct introd_bytes instance;
     /*
-     tcUrl, as it came.
+     The client's tcUrl, unchanged.
      */
     struct introd_bytes uri;
     /*
-     The query of the URI, without the question mark.
+     The query of `uri`, without the question mark.
      */
     struct introd_bytes query;
     /*
-     flashVer: the client's platform and version.
+     The client's flashVer: its platform and version.
      */
     struct introd_bytes agent;
     /*
-     swfUrl: where the client's program came from.
+     The client's swfUrl: where its program was loaded from.
      */
     struct introd_bytes referrer;
     /*
-     pageUrl: the page that it is on.
+     The client's pageUrl: the web page that its program runs in.
      */
     struct introd_bytes page_url;
     /*
-     What the client's program gave to connect() besides the URI: strings as they are, numbers and booleans as JavaScript
-     writes them, everything else empty.
+     The arguments that the client's program passed to connect() after the URI: strings unchanged, numbers and booleans as
+     JavaScript writes them, and an empty text for everything else.
      */
     const struct introd_bytes *arguments;
 } introd_connect;
 
 /*
- A client is gone.
+ A client has disconnected.
  */
 typedef struct introd_disconnect {
     /*
@@ -591,15 +616,15 @@ typedef struct introd_disconnect {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     The client.
+     The client that has disconnected.
      */
     struct introd_client client;
     /*
-     The application that it was in.
+     The application that the client was connected to.
      */
     struct introd_bytes application;
     /*
@@ -607,7 +632,7 @@ typedef struct introd_disconnect {
      */
     struct introd_bytes instance;
     /*
-     Why, for people.
+     Why the client disconnected, as a text for people to read.
      */
     struct introd_bytes reason;
 } introd_disconnect;
@@ -621,15 +646,15 @@ typedef struct introd_address_change {
      */
     uint32_t struct_size;
     /*
-     What has changed: some of INTROD_CHANGE.
+     What has changed: a combination of INTROD_CHANGE_*.
      */
     uint32_t changed;
     /*
-     The client.
+     The client whose addresses have changed.
      */
     struct introd_client client;
     /*
-     The application that it is in.
+     The application that the client is connected to.
      */
     struct introd_bytes application;
     /*
@@ -637,21 +662,21 @@ typedef struct introd_address_change {
      */
     struct introd_bytes instance;
     /*
-     Where its packets come from now.
+     The address that the client's packets come from now.
      */
     struct introd_address far_address;
     /*
-     How many `reported`.
+     The number of `reported`.
      */
     uint32_t reported_count;
     /*
-     INTROD_CHANGE_REPORTED_ADDRESSES: all that it says it has.
+     All addresses that the client reports now; set if INTROD_CHANGE_REPORTED_ADDRESSES is.
      */
     const struct introd_address *reported;
 } introd_address_change;
 
 /*
- Somebody looks for a peer.
+ A lookup: an asker wants to reach a peer, and asks this server where the peer is.
  */
 typedef struct introd_lookup {
     /*
@@ -659,62 +684,63 @@ typedef struct introd_lookup {
      */
     uint32_t struct_size;
     /*
-     Some of INTROD_LOOKUP.
+     A combination of INTROD_LOOKUP_*.
      */
     uint32_t flags;
     /*
-     Who is looked for, if INTROD_LOOKUP_HAS_TARGET.
+     The peer that is looked for; set if INTROD_LOOKUP_HAS_TARGET is.
      */
     struct introd_peer_id target;
     /*
-     Who looks, if INTROD_LOOKUP_HAS_ASKER. Anybody can look for peers without being a client.
+     The client that looks; set if INTROD_LOOKUP_HAS_ASKER is. An asker need not be a client of this server.
      */
     struct introd_client asker;
     /*
-     Where the lookup came from. Its sender need not be there: addresses can be forged.
+     The address that the lookup came from. It is not proven: the source address of a packet can be forged.
      */
     struct introd_address initiator;
     /*
-     The number of the server's interface at which it came in.
+     The number of the server's interface that received the lookup.
      */
     uint32_t interface_id;
     /*
-     The tag of the lookup, which its answer repeats.
+     The tag of the lookup, which the answer to the asker repeats.
      */
     struct introd_bytes tag;
     /*
-     The whole endpoint discriminator (RFC 7425 section 4.4.2.1).
+     The endpoint discriminator as the asker sent it (RFC 7425 section 4.4.2.1).
      */
     struct introd_bytes epd;
     /*
-     The application that the plugin is asked for: with INTROD_LOOKUP_FOR_TARGET that of the target, else that of the asker, or that
-     of the target where the asker has none, or the default one.
+     The application that the plugin decides for. With INTROD_LOOKUP_FOR_TARGET it is the target's; else the asker's; if the asker
+     has none, the target's; if that has none, the default application.
      */
     struct introd_bytes application;
     /*
-     The instance of the application; empty if there is none.
+     The instance of `application`; empty if there is none.
      */
     struct introd_bytes instance;
     /*
-     Since 1.1. The application that the asker is a client of; empty if it is no client.
+     Since 1.1. The application that the asker is connected to; empty if the asker is not a client of this server.
      */
     struct introd_bytes asker_application;
     /*
-     Since 1.1. The instance of that application.
+     Since 1.1. The instance of `asker_application`.
      */
     struct introd_bytes asker_instance;
 } introd_lookup;
 
 /*
- What a plugin offers. It is the same for all its instances, and valid until the process ends: libraries are never unloaded.
+ The functions of a plugin. All its instances share this table. It must stay valid until the process ends: the host never unloads a
+ library.
 
- An instance is made for each plugin element of the configuration that differs from others, and serves all applications
- that have it. Its life: `create`; then any of the others, from any thread, at the same time; at last `destroy`, when no
- other callback runs and none will. After a reload of the configuration a new instance may be made before the old one's end.
- An instance that fails with INTROD_E_PANIC is never called again, not even for `destroy`.
+ The host creates one instance for each distinct `<Plugin>` element of the configuration; applications with equal elements share it.
+ First the host calls `create`; then any of the other functions, from several threads at the same time; at last `destroy`, when no
+ other function runs and none will be called. After a reload of the configuration, the host may create the new instance before it
+ destroys the old one. After an instance has returned INTROD_E_PANIC the host never calls it again, not even `destroy`.
 
- Functions that a plugin does not need are null, except `create` and `destroy`. Where no verdicts are listed, a function returns
- INTROD_OK, or an error, which is logged.
+ `create` and `destroy` are required; any other function may be null. A function for which no verdicts are listed returns INTROD_OK,
+ or an error, which the host logs.
  */
 typedef struct introd_plugin {
     /*
@@ -730,74 +756,96 @@ typedef struct introd_plugin {
      */
     uint32_t abi_minor;
     /*
-     Zero.
+     Must be 0.
      */
     uint32_t reserved;
     /*
-     What the plugin is called, in log and metrics: letters, digits, `-` and `_`, up to 64 of them.
+     The plugin's name in the log and in metrics: up to 64 letters, digits, `-` and `_`.
      */
     struct introd_bytes name;
     /*
-     Its version.
+     The plugin's version.
      */
     struct introd_bytes version;
     /*
-     What it does, in a sentence.
+     What the plugin does, in a sentence.
      */
     struct introd_bytes description;
     /*
-     Makes an instance and puts it into `instance`; returns INTROD_OK. On an error the applications that name the
-     plugin turn clients away, or stay as they are; `host->answer` with the error and a text says why. May block: it comes at the
-     start and at reloads.
+     Creates an instance, stores its pointer in `instance`, and returns INTROD_OK. `host` stays valid for the instance's life and
+     beyond. To fail with a reason, call `host->answer` with an error and a text, and return that error. If it fails at the start
+     of the server, the applications that name the plugin reject all clients and lookups; if it fails at a reload, they keep their
+     old configuration.
+
+     Thread: a thread that serves no clients. It may block.
      */
     int32_t (*create)(const struct introd_host *host,
                       const struct introd_create *create,
                       introd_answer *answer,
                       introd_instance *instance);
     /*
-     Ends an instance: when it returns, no thread of the instance runs any more. Tokens that are still open get INTROD_E_TOKEN
-     from then on. May block, for a short time.
+     Destroys an instance and frees its memory. When it returns, no thread of the instance may be running. Tokens that are still
+     pending are invalid from then on.
+
+     Thread: a thread that serves no clients. It may block for a short time; timers of all plugins wait meanwhile.
      */
     int32_t (*destroy)(introd_instance instance);
     /*
-     A client wants to connect. Verdicts: INTROD_CONTINUE, INTROD_REJECT, INTROD_REDIRECT, INTROD_PENDING.
+     Decides whether a client may connect. Verdicts: INTROD_CONTINUE, INTROD_REJECT, INTROD_REDIRECT, INTROD_PENDING. An error
+     takes `Policy/OnFailure` of the configuration.
+
+     Thread: any worker thread, several at the same time. It must not block.
      */
     int32_t (*connect)(introd_instance instance, const struct introd_connect *connect, introd_answer *answer);
     /*
-     A client is gone, accepted or not: comes once for each client whose connect this instance was asked about, as the last
-     that it is told of the client. An instance that was made while the client was there is told, too.
+     Tells the plugin that a client has disconnected, or was rejected. The host calls it once for each client whose `connect` this
+     instance has decided, and makes no call about that client afterwards. An instance that was created while the client was
+     connected receives the call as well.
+
+     Thread: any worker thread, several at the same time. It must not block.
      */
     int32_t (*disconnect)(introd_instance instance, const struct introd_disconnect *disconnect);
     /*
-     The addresses of a client that has been accepted have changed.
+     Tells the plugin that the addresses of an accepted client have changed.
+
+     Thread: any worker thread, several at the same time. It must not block.
      */
     int32_t (*addresses_changed)(introd_instance instance, const struct introd_address_change *change);
     /*
-     Somebody looks for a peer. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_DENY, INTROD_IGNORE,
-     INTROD_PENDING.
+     Decides about a lookup. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_DENY, INTROD_IGNORE,
+     INTROD_PENDING. An error takes `Policy/OnFailure` of the configuration.
+
+     Thread: any worker thread, several at the same time. It must not block.
      */
     int32_t (*lookup)(introd_instance instance, const struct introd_lookup *lookup, introd_answer *answer);
     /*
-     Nobody waits for the token any more: its time is over, or whoever asked is gone. From now on `complete` returns
-     INTROD_E_TOKEN for it. A plugin that keeps something for its tokens lets go of it here.
+     Tells the plugin that a verdict is no longer needed, because its deadline has passed or the asker is gone. From now on
+     `host->complete` returns INTROD_E_TOKEN for this token. Free here whatever the plugin keeps for it.
+
+     Thread: any thread of the server, several at the same time. It must not block.
      */
     int32_t (*cancel)(introd_instance instance, introd_token token);
     /*
-     A table of further functions that the plugin offers, `introd_plugin_registry` for INTROD_EXT_REGISTRY and so on; null if
-     it has none of that name. Called before any instance is made. `id` is terminated by a zero.
+     Returns the plugin's function table of an extension: for INTROD_EXT_REGISTRY an `introd_plugin_registry`, and so on. Returns
+     null if the plugin does not have the extension. `id` ends with a zero byte. The table must stay valid until the process ends.
+     The host calls it before it creates any instance.
+
+     Thread: a thread that serves no clients. It may block.
      */
     const void *(*get_extension)(const char *id);
 } introd_plugin;
 
 /*
- The one function that a plugin's library exports, under the name `introd_plugin_entry_v1`: returns its table, or null if it
- does not want to work with this host. Called once for each loading of the library, before everything else. Of the host's
- table only the sizes, the versions and the names are of use here: there is no instance yet.
+ The one function that a plugin's library exports, under the name `introd_plugin_entry_v1`. Returns the plugin's table, or null to
+ refuse this host. The host calls it once each time it loads the library, before any other function. There is no instance yet, so
+ that the plugin may only read the size, the versions and the name in the host's table.
+
+ Thread: a thread that serves no clients. It may block.
  */
 typedef const struct introd_plugin *(*introd_plugin_entry)(const struct introd_host *host);
 
 /*
- What the host offers for INTROD_EXT_LOG. Any thread.
+ The host's functions for INTROD_EXT_LOG.
  */
 typedef struct introd_host_log {
     /*
@@ -805,21 +853,25 @@ typedef struct introd_host_log {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     Whether a line of that level would be written anywhere: 1 or 0.
+     Returns 1 if the host would write a line of this level anywhere, else 0.
+
+     Thread: any, at any time.
      */
     uint32_t (*is_enabled)(const struct introd_host *host, uint32_t level);
     /*
-     Writes a line, with the plugin's name. Copies the text; of more than 4096 bytes the rest is cut off.
+     Writes one log line with the plugin's name. The host copies the text, and cuts it off after 4096 bytes.
+
+     Thread: any, at any time.
      */
     void (*log)(const struct introd_host *host, uint32_t level, struct introd_bytes text);
 } introd_host_log;
 
 /*
- What the host offers for INTROD_EXT_METRICS. Any thread.
+ The host's functions for INTROD_EXT_METRICS.
  */
 typedef struct introd_host_metrics {
     /*
@@ -827,26 +879,33 @@ typedef struct introd_host_metrics {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     Makes a figure of that kind, or finds it: its name is a-z, 0-9 and `_`, up to 64 of them, and shows as
-     plugin_NAME_FIGURE. Copies both texts. 0 if it is refused: a bad name, another kind, or more than 256 figures.
+     Returns the number of the metric of this name and kind, which it creates if there is none yet. The name has up to 64 of a-z, 0-9
+     and `_`; the metric appears as `plugin_PLUGIN_NAME`. The host copies both texts. Returns 0 if the name is invalid or belongs to
+     a metric of another kind, or if the instance has 256 metrics already.
+
+     Thread: any, at any time.
      */
     uint32_t (*metric)(const struct introd_host *host, uint32_t kind, struct introd_bytes name, struct introd_bytes help);
     /*
-     Adds to a counter or to a gauge. Cheap enough for every lookup.
+     Adds to a counter or a gauge. It is cheap enough to call for every lookup.
+
+     Thread: any, at any time.
      */
     void (*add)(const struct introd_host *host, uint32_t metric, int64_t amount);
     /*
      Sets a gauge.
+
+     Thread: any, at any time.
      */
     void (*set)(const struct introd_host *host, uint32_t metric, int64_t value);
 } introd_host_metrics;
 
 /*
- What the host offers for INTROD_EXT_TIMER. Any thread.
+ The host's functions for INTROD_EXT_TIMER.
  */
 typedef struct introd_host_timer {
     /*
@@ -854,22 +913,28 @@ typedef struct introd_host_timer {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     Begins a timer that runs out after so many milliseconds, and then every so many more; once, if `every_ms` is 0. `user`
-     comes back in `on_timer`. 0 if the plugin has no `introd_plugin_timer`, or more than 1024 timers.
+     Starts a timer that fires after `after_ms` milliseconds, and then every `every_ms` milliseconds; only once if `every_ms` is 0.
+     The host passes `user` on to `on_timer`. Returns a token, or 0 if the plugin has no `introd_plugin_timer` or the instance has
+     1024 timers already.
+
+     Thread: any, at any time.
      */
     introd_token (*start)(const struct introd_host *host, uint64_t after_ms, uint64_t every_ms, uint64_t user);
     /*
-     Stops a timer: INTROD_OK, or INTROD_E_TOKEN if it has run out. It may run out one last time meanwhile.
+     Stops a timer. Returns INTROD_OK, or INTROD_E_TOKEN if it has fired for the last time or was never started. A call of `on_timer`
+     may still be under way.
+
+     Thread: any, at any time.
      */
     int32_t (*stop)(const struct introd_host *host, introd_token timer);
 } introd_host_timer;
 
 /*
- What a plugin offers for INTROD_EXT_TIMER.
+ The plugin's functions for INTROD_EXT_TIMER.
  */
 typedef struct introd_plugin_timer {
     /*
@@ -877,17 +942,19 @@ typedef struct introd_plugin_timer {
      */
     uint32_t struct_size;
     /*
-     Zero.
+     Must be 0.
      */
     uint32_t reserved;
     /*
-     A timer runs out. Comes on a thread for timers, which all plugins share, one at a time: it may take some milliseconds.
+     Tells the plugin that a timer has fired. `user` is the number that `start` was called with.
+
+     Thread: the timer thread, which all plugins share. It may take some milliseconds; other timers wait meanwhile.
      */
     int32_t (*on_timer)(introd_instance instance, introd_token timer, uint64_t user);
 } introd_plugin_timer;
 
 /*
- What the host offers for INTROD_EXT_REGISTRY. Any thread.
+ The host's functions for INTROD_EXT_REGISTRY.
  */
 typedef struct introd_host_registry {
     /*
@@ -895,11 +962,13 @@ typedef struct introd_host_registry {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     Another server has published or withdrawn a peer: it can be reached there now, or nowhere if there are no addresses.
+     Tells the host that another server has published these addresses of a peer, or has withdrawn the peer if there are none.
+
+     Thread: any, at any time.
      */
     void (*changed)(const struct introd_host *host,
                     const struct introd_peer_id *peer,
@@ -908,7 +977,7 @@ typedef struct introd_host_registry {
 } introd_host_registry;
 
 /*
- Since 1.1. Where a peer can be reached, and how its session stands.
+ Since 1.1. The addresses of a peer, and the state of the session by which it is connected to this server.
  */
 typedef struct introd_publication {
     /*
@@ -916,26 +985,27 @@ typedef struct introd_publication {
      */
     uint32_t struct_size;
     /*
-     Some of INTROD_PUBLICATION.
+     A combination of INTROD_PUBLICATION_*.
      */
     uint32_t flags;
     /*
-     The peer, and the session by which it is connected.
+     The peer, and its connection to this server.
      */
     struct introd_client client;
     /*
-     Where it can be reached.
+     The addresses at which the peer can be reached.
      */
     const struct introd_address *addresses;
     /*
-     How many `addresses`. Without any, only how the session stands may have changed, of what was said of the peer before, if
-     something was.
+     The number of `addresses`. If it is 0, the addresses published before still hold and only `flags` or `client` may have changed;
+     nothing is to be done for a peer that has not been published.
      */
     size_t address_count;
 } introd_publication;
 
 /*
- What a plugin offers for INTROD_EXT_REGISTRY. The host asks it what others asked the host; nothing here may block.
+ The plugin's functions for INTROD_EXT_REGISTRY. The host calls them for its own peers, for lookups of peers that it does not know,
+ and for the `registry` object of scripts.
  */
 typedef struct introd_plugin_registry {
     /*
@@ -943,44 +1013,54 @@ typedef struct introd_plugin_registry {
      */
     uint32_t struct_size;
     /*
-     Some of INTROD_REGISTRY.
+     A combination of INTROD_REGISTRY_*.
      */
     uint32_t capabilities;
     /*
-     Says where a peer can be reached, instead of what was said before: INTROD_OK when it is taken in, which need not mean that
-     others can see it yet; INTROD_E_FULL or INTROD_E_UNAVAILABLE. Any thread.
+     Publishes the addresses of a peer of this server; they replace those published before. Returns INTROD_OK when the plugin has
+     accepted them, though other servers may see them only later; or INTROD_E_FULL or INTROD_E_UNAVAILABLE.
+
+     Thread: any thread of the server, several at the same time. It must not block.
      */
     int32_t (*publish)(introd_instance instance,
                        const struct introd_peer_id *peer,
                        const struct introd_address *addresses,
                        size_t address_count);
     /*
-     Takes back what this server has published of a peer: INTROD_OK, whether there was something or not. Any thread.
+     Withdraws what this server has published about a peer. Returns INTROD_OK, also if there was nothing to withdraw.
+
+     Thread: any thread of the server, several at the same time. It must not block.
      */
     int32_t (*withdraw)(introd_instance instance, const struct introd_peer_id *peer);
     /*
-     Where a peer can be reached: INTROD_REDIRECT by `host->answer`, INTROD_NOT_FOUND, INTROD_PENDING, or an error. Any thread.
+     Looks a peer up. Verdicts: INTROD_REDIRECT with the peer's addresses by `host->answer`, INTROD_NOT_FOUND, INTROD_PENDING, or an
+     error.
+
+     Thread: any thread of the server, several at the same time. It must not block.
      */
     int32_t (*lookup)(introd_instance instance, const struct introd_peer_id *peer, introd_answer *answer);
     /*
-     Since 1.1. As `publish`, which the host calls instead where this is null, unless the session is silent; what policies publish comes
-     by `publish` in any case. Any thread.
+     Since 1.1. Does what `publish` does, and also tells the state of the peer's session. If it is null the host calls `publish`
+     instead, except for sessions with INTROD_PUBLICATION_SILENT. What a script publishes about a peer that is not its own client comes
+     by `publish` in any case.
+
+     Thread: any thread of the server, several at the same time. It must not block.
      */
     int32_t (*publish_session)(introd_instance instance, const struct introd_publication *publication);
 } introd_plugin_registry;
 
 /*
- A group: the digest of its canonical groupspec.
+ The ID of a group: the SHA-256 digest of its canonical groupspec.
  */
 typedef struct introd_group_id {
     /*
-     Its bytes.
+     The digest.
      */
     uint8_t bytes[32];
 } introd_group_id;
 
 /*
- A client joins or leaves a group.
+ A client has joined or left a group.
  */
 typedef struct introd_group_event {
     /*
@@ -988,7 +1068,7 @@ typedef struct introd_group_event {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
@@ -996,11 +1076,11 @@ typedef struct introd_group_event {
      */
     struct introd_group_id id;
     /*
-     The client.
+     The client that has joined or left.
      */
     struct introd_client client;
     /*
-     The application that it is in: groups of different instances have nothing to do with each other.
+     The application that the client is connected to. Each instance of an application has groups of its own.
      */
     struct introd_bytes application;
     /*
@@ -1008,17 +1088,17 @@ typedef struct introd_group_event {
      */
     struct introd_bytes instance;
     /*
-     How many members the group has now.
+     The number of members that the group has now.
      */
     uint64_t members;
     /*
-     For `members` of the host.
+     The group's members, for `introd_host_groups.members`.
      */
     const introd_group *group;
 } introd_group_event;
 
 /*
- What the host offers for INTROD_EXT_GROUPS.
+ The host's functions for INTROD_EXT_GROUPS.
  */
 typedef struct introd_host_groups {
     /*
@@ -1026,12 +1106,14 @@ typedef struct introd_host_groups {
      */
     uint32_t struct_size;
     /*
-     Nothing yet.
+     Unused.
      */
     uint32_t reserved;
     /*
-     Members of the group, chosen by one of INTROD_MEMBERS, without the client of the event: writes up to `room` of them to
-     `members`, and returns how many. Only in the callback that was given `event`, in its thread.
+     Chooses members of the event's group by one of INTROD_MEMBERS_*, never the event's own client. Writes up to `room` of them, 256
+     at most, to `members`, and returns how many it has written.
+
+     Thread: the thread of the callback that received `event`, before that callback returns.
      */
     size_t (*members)(const struct introd_host *host,
                       const struct introd_group_event *event,
@@ -1039,8 +1121,11 @@ typedef struct introd_host_groups {
                       struct introd_client *members,
                       size_t room);
     /*
-     Names `about` to the member `to`, in one small message, and advises it to connect in the way of one of INTROD_HINT.
-     INTROD_OK if it is on its way, or INTROD_E_FULL. Any thread; a client that is no member by then is told nothing.
+     Sends the member `to` one small message that names the peer `about` as a member of the group `id`. `how` is one of
+     INTROD_HINT_*. Returns INTROD_OK if the message is queued, INTROD_E_FULL, or INTROD_E_ARGUMENT. The host drops the message if `to` is
+     not a member of the group by then.
+
+     Thread: any, at any time.
      */
     int32_t (*hint)(const struct introd_host *host,
                     const struct introd_group_id *id,
@@ -1050,7 +1135,7 @@ typedef struct introd_host_groups {
 } introd_host_groups;
 
 /*
- What a plugin offers for INTROD_EXT_GROUPS. Functions that it does not need are null.
+ The plugin's functions for INTROD_EXT_GROUPS. Either may be null.
  */
 typedef struct introd_plugin_groups {
     /*
@@ -1058,16 +1143,22 @@ typedef struct introd_plugin_groups {
      */
     uint32_t struct_size;
     /*
-     Zero.
+     Must be 0.
      */
     uint32_t reserved;
     /*
-     A client has joined a group. INTROD_CONTINUE: others may name members to it, too. INTROD_HANDLED: nobody else does. Any
-     worker's thread; must not block.
+     Tells the plugin that a client has joined a group, so that it can name members to the client, and the client to members, by
+     `introd_host_groups.hint`. Verdicts: INTROD_CONTINUE if the next plugin, then the script or the server, may name members as well;
+     INTROD_HANDLED if they must not.
+
+     Thread: any worker thread, several at the same time. It must not block.
      */
     int32_t (*join)(introd_instance instance, const struct introd_group_event *event);
     /*
-     A client has left a group, or is gone. Comes before `disconnect`. Any worker's thread; must not block.
+     Tells the plugin that a client has left a group, or has disconnected as a member of it. In the latter case it comes before
+     `introd_plugin.disconnect`.
+
+     Thread: any worker thread, several at the same time. It must not block.
      */
     int32_t (*leave)(introd_instance instance, const struct introd_group_event *event);
 } introd_plugin_groups;

@@ -1,4 +1,4 @@
-//! Verdicts that come later.
+//! Verdicts that a plugin gives after its callback has returned.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,30 +7,30 @@ use crate::abi;
 use crate::host::Host;
 use crate::raw::raw;
 use crate::values::Token;
-use crate::verdict::{Verdict, of_kind};
+use crate::verdict::{AnyVerdict, of_kind};
 
-/// What a callback answers.
+/// The reply of a callback.
 #[derive(Debug)]
 pub enum Reply<V> {
-    /// This is the verdict.
+    /// The verdict.
     Now(V),
     /// The verdict comes by a [`Completion`].
     Later(Pending),
-    /// There is no verdict, and why. The configuration's `OnFailure` says what happens then.
+    /// There is no verdict, for this reason. `Policy/OnFailure` of the configuration decides instead.
     Failed(String),
 }
 
-/// Says that a [`Completion`] has been taken. Only [`Later::defer`] makes one.
+/// Proof that the callback has taken a [`Completion`]. Only [`Later::defer`] makes one.
 #[derive(Debug)]
 pub struct Pending(());
 
-impl<V: Verdict> From<V> for Reply<V> {
+impl<V: AnyVerdict> From<V> for Reply<V> {
     fn from(verdict: V) -> Self {
         Self::Now(verdict)
     }
 }
 
-impl<V: Verdict, E: fmt::Display> From<Result<V, E>> for Reply<V> {
+impl<V: AnyVerdict, E: fmt::Display> From<Result<V, E>> for Reply<V> {
     fn from(result: Result<V, E>) -> Self {
         match result {
             Ok(verdict) => Self::Now(verdict),
@@ -39,7 +39,7 @@ impl<V: Verdict, E: fmt::Display> From<Result<V, E>> for Reply<V> {
     }
 }
 
-/// The way to leave a verdict pending, for as long as the callback runs.
+/// Lets a callback leave its verdict pending. It is valid for as long as the callback runs.
 pub struct Later<'a, V> {
     host: Host,
     answer: *mut abi::introd_answer,
@@ -47,56 +47,56 @@ pub struct Later<'a, V> {
     kind: PhantomData<fn(V)>,
 }
 
-/// As much is pending as may be.
+/// The verdict cannot be left pending, because too many are pending already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoToken;
+pub struct TooManyPending;
 
-impl fmt::Display for NoToken {
+impl fmt::Display for TooManyPending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too much is pending")
+        f.write_str("too many verdicts are pending")
     }
 }
 
-impl std::error::Error for NoToken {}
+impl std::error::Error for TooManyPending {}
 
-impl<V: Verdict> Later<'_, V> {
+impl<V: AnyVerdict> Later<'_, V> {
     pub(crate) fn new(host: Host, answer: *mut abi::introd_answer) -> Self {
         Self { host, answer, callback: PhantomData, kind: PhantomData }
     }
 
-    /// Leaves the verdict pending: the completion may go to any thread, and the reply is what the callback returns.
+    /// Leaves the verdict pending. The callback returns the reply; the completion may go to any thread, which gives the verdict by it.
     ///
     /// # Errors
-    /// If too much is pending already.
-    pub fn defer(self) -> Result<(Completion<V>, Reply<V>), NoToken> {
-        let token = self.host.defer(self.answer).ok_or(NoToken)?;
+    /// If too many verdicts are pending already.
+    pub fn defer(self) -> Result<(Completion<V>, Reply<V>), TooManyPending> {
+        let token = self.host.defer(self.answer).ok_or(TooManyPending)?;
         Ok((Completion { host: self.host, token, kind: PhantomData }, Reply::Later(Pending(()))))
     }
 }
 
-/// A verdict that is still owed. It is given once: by [`Self::complete`] or [`Self::fail`], which take the completion away, or,
-/// when it is dropped, as a failure.
+/// A verdict that a plugin still has to give. It is given once: by [`Self::complete`] or [`Self::fail`], which consume the completion.
+/// To drop the completion is to fail.
 #[derive(Debug)]
-pub struct Completion<V: Verdict> {
+pub struct Completion<V: AnyVerdict> {
     host: Host,
     token: u64,
     kind: PhantomData<fn(V)>,
 }
 
-/// Nobody waits for the verdict any more: its time was over, or whoever asked is gone.
+/// The verdict came too late: its deadline has passed, or the asker is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLate;
 
 impl fmt::Display for TooLate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody waits for this verdict any more")
+        f.write_str("the verdict came too late")
     }
 }
 
 impl std::error::Error for TooLate {}
 
-impl<V: Verdict> Completion<V> {
-    /// Names it: [`Plugin::cancel`](crate::Plugin::cancel) says when nobody waits for it any more.
+impl<V: AnyVerdict> Completion<V> {
+    /// Identifies the pending verdict. [`Plugin::cancel`](crate::Plugin::cancel) receives it when the verdict is no longer needed.
     pub fn token(&self) -> Token {
         Token(self.token)
     }
@@ -104,22 +104,22 @@ impl<V: Verdict> Completion<V> {
     /// Gives the verdict.
     ///
     /// # Errors
-    /// If nobody waits for it any more. That does no harm.
+    /// If it comes too late. That does no harm.
     pub fn complete(self, verdict: V) -> Result<(), TooLate> {
         let (host, token) = (self.host, self.token);
         std::mem::forget(self);
         let status = verdict.with_raw(|raw| host.complete(token, raw));
         if status == abi::INTROD_E_ARGUMENT {
-            // A redirect to nowhere. The token is not to stay behind.
-            return fail(host, token, "the verdict makes no sense");
+            // For instance a redirect without addresses. The host keeps the token then, but nothing else would ever use it.
+            return fail(host, token, "the verdict is invalid");
         }
         if status == abi::INTROD_OK { Ok(()) } else { Err(TooLate) }
     }
 
-    /// Says that there will be no verdict, and why. The configuration's `OnFailure` says what happens then.
+    /// Tells the host that there will be no verdict, for this reason. `Policy/OnFailure` of the configuration decides instead.
     ///
     /// # Errors
-    /// If nobody waits for it any more. That does no harm.
+    /// If it comes too late. That does no harm.
     pub fn fail(self, reason: &str) -> Result<(), TooLate> {
         let (host, token) = (self.host, self.token);
         std::mem::forget(self);
@@ -132,8 +132,8 @@ fn fail(host: Host, token: u64, reason: &str) -> Result<(), TooLate> {
     if host.complete(token, &verdict) == abi::INTROD_OK { Ok(()) } else { Err(TooLate) }
 }
 
-impl<V: Verdict> Drop for Completion<V> {
+impl<V: AnyVerdict> Drop for Completion<V> {
     fn drop(&mut self) {
-        let _ = fail(self.host, self.token, "the plugin dropped it without a verdict");
+        let _ = fail(self.host, self.token, "the plugin dropped the completion without giving a verdict");
     }
 }

@@ -1,4 +1,4 @@
-//! What an instance is told.
+//! The configuration of an instance.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::raw::text;
 
 /// The configuration of an instance: the `<Config>` element of Application.xml or Server.xml.
 ///
-/// Attributes have been turned into elements, variables have been replaced.
+/// Attributes have become elements, and variables have been replaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Config<'a> {
     xml: &'a str,
@@ -32,13 +32,13 @@ impl<'a> Config<'a> {
         self.xml
     }
 
-    /// A path that stands in the configuration: a relative one counts from the server's folder.
+    /// A path of the configuration. A relative path is taken to be relative to the folder that holds `conf`.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         Path::new(self.root).join(path)
     }
 }
 
-/// Why a configuration was not understood.
+/// A configuration does not fit the type that it was parsed into.
 #[cfg(feature = "config")]
 #[derive(Debug)]
 pub struct ConfigError(quick_xml::DeError);
@@ -55,16 +55,16 @@ impl std::error::Error for ConfigError {}
 
 #[cfg(feature = "config")]
 impl Config<'_> {
-    /// Reads the element into a type of the plugin's own: a struct with a field for each element in it, a `Vec` where an element
-    /// may come several times. `#[serde(deny_unknown_fields)]` has spelling mistakes found.
+    /// Parses the element into a type of the plugin: a struct with a field for each element in it, and a `Vec` for an element that may
+    /// be repeated. With `#[serde(deny_unknown_fields)]` a misspelled element is an error.
     ///
     /// # Errors
-    /// What does not fit.
+    /// If the configuration does not fit the type.
     pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
         quick_xml::de::from_str(self.xml).map_err(ConfigError)
     }
 
-    /// The text of an element directly in the configuration, the first of that name; for plugins that need no more than that.
+    /// The text of the first child element of this name; for plugins that need a value or two.
     pub fn text(&self, name: &str) -> Option<String> {
         use quick_xml::Reader;
         use quick_xml::events::Event;

@@ -1,4 +1,4 @@
-//! What a plugin is told.
+//! The events that plugins receive.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ macro_rules! wrapped {
         pub struct $name<'a>(&'a abi::$raw);
 
         impl<'a> $name<'a> {
-            /// What the host has handed over.
+            /// Wraps an event of the host.
             ///
             /// # Safety
             /// Everything that `raw` points to is as the header says, and stays so for as long as `'a` lasts.
@@ -22,7 +22,7 @@ macro_rules! wrapped {
                 Self(raw)
             }
 
-            /// The application.
+            /// The application that the event belongs to.
             pub fn application(&self) -> &'a str {
                 // SAFETY: `from_raw` was told that it is valid.
                 unsafe { text(self.0.application) }
@@ -38,7 +38,7 @@ macro_rules! wrapped {
 }
 
 wrapped! {
-    /// Somebody looks for a peer.
+    /// A lookup: an asker wants to reach a peer, and asks this server where the peer is.
     Lookup, introd_lookup
 }
 wrapped! {
@@ -46,7 +46,7 @@ wrapped! {
     Connect, introd_connect
 }
 wrapped! {
-    /// A client is gone.
+    /// A client has disconnected, or was rejected.
     Disconnect, introd_disconnect
 }
 wrapped! {
@@ -55,12 +55,12 @@ wrapped! {
 }
 
 impl<'a> Lookup<'a> {
-    /// Who is looked for; `None` for an endpoint discriminator of another kind.
+    /// The peer that is looked for; `None` if the endpoint discriminator names no peer ID.
     pub fn target(&self) -> Option<PeerId> {
         (self.0.flags & abi::INTROD_LOOKUP_HAS_TARGET != 0).then(|| self.0.target.into())
     }
 
-    /// Who looks, if that is a client of this server.
+    /// The client that looks; `None` if the asker is not a client of this server.
     pub fn asker(&self) -> Option<Client> {
         (self.0.flags & abi::INTROD_LOOKUP_HAS_ASKER != 0).then(|| self.0.asker.into())
     }
@@ -70,24 +70,24 @@ impl<'a> Lookup<'a> {
         self.0.flags & abi::INTROD_LOOKUP_TARGET_IS_LOCAL != 0
     }
 
-    /// Where the lookup came from. Its sender need not be there: addresses can be forged.
+    /// The address that the lookup came from. It is not proven: the source address of a packet can be forged.
     pub fn initiator(&self) -> SocketAddr {
         Address::from(self.0.initiator).socket
     }
 
-    /// Whether [`Self::application`] is that of the target: that of the asker, if it has one, would have the two introduced, and this one is
-    /// asked besides. A no of either is a no.
+    /// Whether the plugin decides for the target's application. The asker's application, if there is one, has agreed already. Both must
+    /// agree: if either refuses, the two are not introduced.
     pub fn is_for_target(&self) -> bool {
         self.0.flags & abi::INTROD_LOOKUP_FOR_TARGET != 0
     }
 
-    /// Whether the same instance of this plugin has just been asked about this lookup for the asker's application: who counts
-    /// lookups counts this one no more.
+    /// Whether the same instance of this plugin has just decided about this lookup for the asker's application. A plugin that counts
+    /// lookups should not count this call.
     pub fn is_asked_again(&self) -> bool {
         self.0.flags & abi::INTROD_LOOKUP_AGAIN != 0
     }
 
-    /// The application that the asker is a client of; empty if it is no client, and from a host of ABI 1.0.
+    /// The application that the asker is connected to; empty if the asker is not a client, or the host has ABI 1.0.
     pub fn asker_application(&self) -> &'a str {
         // SAFETY: `from_raw` was told that it is valid.
         unsafe { text(self.0.asker_application) }
@@ -99,13 +99,13 @@ impl<'a> Lookup<'a> {
         unsafe { text(self.0.asker_instance) }
     }
 
-    /// The tag of the lookup, which its answer repeats.
+    /// The tag of the lookup, which the answer to the asker repeats.
     pub fn tag(&self) -> &'a [u8] {
         // SAFETY: `from_raw` was told that it is valid.
         unsafe { bytes(self.0.tag) }
     }
 
-    /// The whole endpoint discriminator (RFC 7425 §4.4.2.1).
+    /// The endpoint discriminator as the asker sent it (RFC 7425 §4.4.2.1).
     pub fn epd(&self) -> &'a [u8] {
         // SAFETY: as above.
         unsafe { bytes(self.0.epd) }
@@ -125,17 +125,17 @@ macro_rules! texts {
 }
 
 impl<'a> Connect<'a> {
-    /// The client.
+    /// The client that wants to connect.
     pub fn client(&self) -> Client {
         self.0.client.into()
     }
 
-    /// Where its packets come from. It is there: the handshake has shown it.
+    /// The address that the client's packets come from. The handshake has proven that the client receives packets there.
     pub fn far_address(&self) -> SocketAddr {
         Address::from(self.0.far_address).socket
     }
 
-    /// The address of the server that it reached.
+    /// The server's address that the client connected to.
     pub fn near_address(&self) -> SocketAddr {
         Address::from(self.0.near_address).socket
     }
@@ -151,20 +151,20 @@ impl<'a> Connect<'a> {
     }
 
     texts! {
-        /// `tcUrl`, as it came.
+        /// The client's `tcUrl`, unchanged.
         uri;
         /// The query of the URI, without the question mark.
         query;
-        /// `flashVer`: the client's platform and version.
+        /// The client's `flashVer`: its platform and version.
         agent;
-        /// `swfUrl`: where the client's program came from.
+        /// The client's `swfUrl`: where its program was loaded from.
         referrer;
-        /// `pageUrl`: the page that it is on.
+        /// The client's `pageUrl`: the web page that its program runs in.
         page_url;
     }
 
-    /// What the client's program gave to `connect` besides the URI: strings as they are, numbers and booleans as JavaScript
-    /// writes them, everything else empty.
+    /// The arguments that the client's program passed to `connect` after the URI: strings unchanged, numbers and booleans as
+    /// JavaScript writes them, and an empty text for everything else.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a str> {
         // SAFETY: `from_raw` was told that the array and what is in it are valid.
         unsafe { array(self.0.arguments, self.0.argument_count as usize).iter().map(|raw| text(*raw)) }
@@ -172,34 +172,34 @@ impl<'a> Connect<'a> {
 }
 
 impl<'a> Disconnect<'a> {
-    /// The client.
+    /// The client that has disconnected.
     pub fn client(&self) -> Client {
         self.0.client.into()
     }
 
     texts! {
-        /// Why, for people.
+        /// Why the client disconnected, as a text for people to read.
         reason;
     }
 }
 
 impl<'a> AddressChange<'a> {
-    /// The client.
+    /// The client whose addresses have changed.
     pub fn client(&self) -> Client {
         self.0.client.into()
     }
 
-    /// Where its packets come from now.
+    /// The address that the client's packets come from now.
     pub fn far_address(&self) -> SocketAddr {
         Address::from(self.0.far_address).socket
     }
 
-    /// Whether it is that address that has changed.
+    /// Whether [`Self::far_address`] has changed.
     pub fn far_address_changed(&self) -> bool {
         self.0.changed & abi::INTROD_CHANGE_FAR_ADDRESS != 0
     }
 
-    /// The addresses that it now says it has; `None` if they have not changed.
+    /// The addresses that the client reports now; `None` if they have not changed.
     pub fn reported(&self) -> Option<impl ExactSizeIterator<Item = SocketAddr> + use<'a>> {
         // SAFETY: `from_raw` was told that the array is valid.
         let reported = unsafe { array(self.0.reported, self.0.reported_count as usize) };

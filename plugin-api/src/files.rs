@@ -1,21 +1,21 @@
-//! Files of the configuration, read so that no file can hang or fill the process.
+//! Reading files that a configuration names, so that no file can hang the process or fill its memory.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// `O_NONBLOCK`: the opening of a FIFO that nobody writes to returns at once. Where its value is not known here, the check before
-/// the opening has to do.
+/// `O_NONBLOCK`: with it, opening a FIFO that has no writer returns at once. On platforms whose value is not known here, only the
+/// check before the opening protects against a FIFO.
 #[cfg(all(target_os = "linux", not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64"))))]
 const NONBLOCK: i32 = 0o4000;
 #[cfg(not(all(target_os = "linux", not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))))]
 const NONBLOCK: i32 = 0;
 
-/// Reads a whole regular file of at most `max` bytes. A FIFO, a device, a socket or a folder is an error, however it is reached,
-/// and never waited for.
+/// Reads a whole regular file of at most `max` bytes. A FIFO, a device, a socket or a folder is an error, also behind a symbolic link,
+/// and the function never waits for one.
 ///
 /// # Errors
-/// If there is no such file, it cannot be read, is no regular file, or is longer.
+/// If the file does not exist, cannot be read, is not a regular file, or is longer.
 pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let (file, about) = open(path)?;
     let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("the file is larger than {max} bytes"));
@@ -23,24 +23,24 @@ pub fn read(path: &Path, max: u64) -> io::Result<Vec<u8>> {
         return Err(too_long());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0) + 1);
-    // It may grow meanwhile.
+    // The file may grow while it is read.
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max { Err(too_long()) } else { Ok(bytes) }
 }
 
-/// As [`read`], for a text in UTF-8.
+/// Reads a whole text file in UTF-8, as [`read`] does.
 ///
 /// # Errors
-/// As for [`read`], and if it is no UTF-8.
+/// As for [`read`], and if the file is not UTF-8.
 pub fn read_text(path: &Path, max: u64) -> io::Result<String> {
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8");
     String::from_utf8(read(path, max)?).map_err(not_text)
 }
 
-/// Opens a regular file to read it. The opening waits for nobody.
+/// Opens a regular file for reading, and never waits for a writer.
 ///
 /// # Errors
-/// If there is no such file, it cannot be read, or is no regular file.
+/// If the file does not exist, cannot be read, or is not a regular file.
 pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     check(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
@@ -48,7 +48,7 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
     let file = options.open(path)?;
-    // Another may stand there by now.
+    // Another file may have taken its place since the check.
     let about = file.metadata()?;
     check(&about)?;
     Ok((file, about))

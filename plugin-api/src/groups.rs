@@ -1,43 +1,21 @@
-//! Plugins that have a say in the bootstrap of groups.
+//! Plugins that take part in the bootstrap of groups.
 
 use crate::abi;
-use crate::host::Host;
+use crate::host::{Host, MemberChoice};
 use crate::plugin::Plugin;
 use crate::raw::text;
 use crate::values::{Client, GroupId};
 
-/// What becomes of a join.
+/// The verdict on a join: who else names members to the client that has joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupVerdict {
-    /// Others may name members to it, too: the next plugin, then the script or the server.
+    /// The next plugin, then the script or the server, may name members, too.
     Continue,
-    /// This plugin has named all that are to be named.
+    /// This plugin has named all members that are to be named.
     Handled,
 }
 
-/// Which members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Members {
-    /// Those next to the client on the group's ring, the nearest first, on both sides.
-    Neighbors = abi::INTROD_MEMBERS_NEIGHBORS,
-    /// Those who joined last, the newest first.
-    Newest = abi::INTROD_MEMBERS_NEWEST,
-    /// Any.
-    Random = abi::INTROD_MEMBERS_RANDOM,
-}
-
-/// How a member is advised to take another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Hint {
-    /// As one that it may connect to, if its place in the group suggests so.
-    Member = abi::INTROD_HINT_MEMBER,
-    /// As a neighbour, to connect to now.
-    Neighbor = abi::INTROD_HINT_NEIGHBOR,
-}
-
-/// A client joins or leaves a group.
+/// A client has joined or left a group.
 #[derive(Clone, Copy)]
 pub struct GroupEvent<'a> {
     host: Host,
@@ -56,48 +34,48 @@ impl<'a> GroupEvent<'a> {
         self.raw.id.into()
     }
 
-    /// The client.
+    /// The client that has joined or left.
     pub fn client(&self) -> Client {
         self.raw.client.into()
     }
 
-    /// The application.
+    /// The application that the client is connected to.
     pub fn application(&self) -> &'a str {
         // SAFETY: `from_raw` was told that it is valid.
         unsafe { text(self.raw.application) }
     }
 
-    /// The instance of the application: groups of different instances have nothing to do with each other.
+    /// The instance of the application. Each instance has groups of its own.
     pub fn instance(&self) -> &'a str {
         // SAFETY: as above.
         unsafe { text(self.raw.instance) }
     }
 
-    /// How many members the group has now.
+    /// The number of members that the group has now.
     pub fn len(&self) -> u64 {
         self.raw.members
     }
 
-    /// Whether nobody is in the group any more.
+    /// Whether the group has no members any more.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Up to `most` members other than the client.
-    pub fn members(&self, which: Members, most: usize) -> Vec<Client> {
-        self.host.members(self.raw, which, most)
+    /// Up to `max` members other than the client itself, 256 at most.
+    pub fn members(&self, which: MemberChoice, max: usize) -> Vec<Client> {
+        self.host.members(self.raw, which, max)
     }
 }
 
-/// A plugin that is told of groups: `export!(MyPlugin, groups)`. Hints are given by [`Host::hint`].
+/// A plugin that takes part in the bootstrap of groups, by [`Host::hint`]. Export it with `export!(MyPlugin, groups)`.
 ///
-/// The methods are called from any worker's thread, and must not block.
+/// The host calls the methods on its worker threads, several at the same time. They must not block.
 pub trait GroupPlugin: Plugin {
-    /// A client has joined a group.
+    /// A client has joined a group. The plugin may name members to the client, and the client to members.
     fn join(&self, _event: &GroupEvent<'_>) -> GroupVerdict {
         GroupVerdict::Continue
     }
 
-    /// A client has left a group, or is gone.
+    /// A client has left a group, or has disconnected as a member of it.
     fn leave(&self, _event: &GroupEvent<'_>) {}
 }

@@ -1,11 +1,12 @@
-//! Plugins for introd.
+//! Write plugins for introd: shared libraries that decide for the server who may connect, how lookups are answered, which members a
+//! group starts with, and where the peers of other servers are.
 //!
-//! A plugin is a shared library that decides for the server: who may connect, whether and how a lookup is answered, which members
-//! a group begins with, and where peers of other servers are found. It is written in Rust with this crate, or in C or C++ with
-//! `include/introd_plugin.h`; `README.md` beside this file leads through both.
+//! This crate is the C ABI between server and plugins ([`abi`], from which `include/introd_plugin.h` is generated), and a safe Rust SDK
+//! over it. It knows neither the server nor the protocol: whatever both sides exchange is a type of this crate. Without the default
+//! feature `config` it has no dependencies.
 //!
-//! - [`Plugin`] is what a plugin in Rust implements, [`export!`] makes a library of it.
-//! - [`abi`] is the C ABI itself. Nothing of it is needed for plugins in Rust.
+//! To write a plugin, begin with [`Plugin`], which a plugin implements, and [`export!`], which makes a library of it; [`Host`] is what
+//! a plugin can call. `README.md` beside this crate is the guide, for C and C++ as well. To change the ABI, begin with [`abi`].
 //!
 //! ```
 //! use introd_plugin::{Config, CreateError, Host, Later, Lookup, LookupVerdict, Plugin, Reply};
@@ -38,7 +39,7 @@
 //! ```
 #![allow(unsafe_code, reason = "this crate is the boundary to C")]
 
-/// The example of README.md is built with the tests.
+/// Has the example of README.md built with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -57,16 +58,16 @@ mod registry;
 mod values;
 mod verdict;
 
-pub use completion::{Completion, Later, NoToken, Reply, TooLate};
+pub use completion::{Completion, Later, Reply, TooLate, TooManyPending};
 pub use config::Config;
 #[cfg(feature = "config")]
 pub use config::ConfigError;
 pub use event::{AddressChange, Connect, Disconnect, Lookup};
 #[doc(hidden)]
 pub use export::glue;
-pub use groups::{GroupEvent, GroupPlugin, GroupVerdict, Hint, Members};
-pub use host::{Counter, Gauge, Host, HostError, Level, LocalPeer, Timer};
+pub use groups::{GroupEvent, GroupPlugin, GroupVerdict};
+pub use host::{Counter, Gauge, Hint, Host, HostError, Level, LocalPeer, MemberChoice, Timer};
 pub use plugin::{CreateError, Plugin, TimerPlugin};
-pub use registry::{RegistryError, RegistryPlugin, Standing};
-pub use values::{Address, Client, GroupId, NotAnId, Origin, PeerId, Token};
-pub use verdict::{ConnectVerdict, LookupVerdict, RegistryVerdict, Verdict};
+pub use registry::{PeerSession, RegistryError, RegistryPlugin};
+pub use values::{Address, Client, GroupId, InvalidId, Origin, PeerId, Token};
+pub use verdict::{AnyVerdict, ConnectVerdict, LookupVerdict, RegistryVerdict};

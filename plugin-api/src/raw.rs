@@ -1,10 +1,10 @@
-//! Reading what comes through the tables.
+//! Reading the raw values of the ABI, and making them.
 
 use std::slice;
 
 use crate::abi::introd_bytes;
 
-/// Whether a table of that size has a field, and the function that is there.
+/// The function in a field of a table; `None` if the field is null, or the table is older than the field.
 ///
 /// # Safety
 /// `$table` points to a table that is valid for `struct_size` bytes.
@@ -20,7 +20,7 @@ macro_rules! function {
 }
 pub(crate) use function;
 
-/// What a host of an older minor version has handed over, with zeros for the fields that it does not know yet.
+/// A struct from a host of an older minor version, with zeros in the fields that the host does not know.
 ///
 /// # Safety
 /// `raw` points to a struct that begins with its size in bytes, and any prefix of `T` followed by zeros is valid.
@@ -36,7 +36,7 @@ pub(crate) unsafe fn filled_up<T: Copy>(raw: *const T) -> T {
     unsafe { whole.assume_init() }
 }
 
-/// The bytes that are meant. A null pointer is none.
+/// The bytes of a view. A null pointer means none.
 ///
 /// # Safety
 /// The memory is valid, and does not change, as long as the result is used.
@@ -48,7 +48,7 @@ pub(crate) unsafe fn bytes<'a>(raw: introd_bytes) -> &'a [u8] {
     unsafe { slice::from_raw_parts(raw.ptr, raw.len) }
 }
 
-/// The text that is meant; empty if it is none.
+/// The text of a view; empty if it is not UTF-8.
 ///
 /// # Safety
 /// As [`bytes`].
@@ -57,7 +57,7 @@ pub(crate) unsafe fn text<'a>(raw: introd_bytes) -> &'a str {
     std::str::from_utf8(unsafe { bytes(raw) }).unwrap_or_default()
 }
 
-/// What an array of the tables holds. A null pointer is none.
+/// An array of the ABI as a slice. A null pointer means no elements.
 ///
 /// # Safety
 /// As [`bytes`].
@@ -69,7 +69,7 @@ pub(crate) unsafe fn array<'a, T>(ptr: *const T, len: usize) -> &'a [T] {
     unsafe { slice::from_raw_parts(ptr, len) }
 }
 
-/// Bytes for the other side to read.
+/// A view of these bytes for the other side to read.
 pub(crate) const fn raw(bytes: &[u8]) -> introd_bytes {
     introd_bytes { ptr: bytes.as_ptr(), len: bytes.len() }
 }

@@ -1,4 +1,4 @@
-//! Plugins that keep the registry of peers that servers share.
+//! Plugins that are the registry of peers that several servers share.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use crate::plugin::Plugin;
 use crate::values::{Address, PeerId};
 use crate::verdict::RegistryVerdict;
 
-/// Why a registry did not take something in.
+/// Why a registry did not accept a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistryError {
-    /// It has as much as it may.
+    /// The registry has as many peers as it may have.
     Full,
-    /// It cannot be reached at present.
+    /// The registry cannot be reached at present.
     Unavailable,
 }
 
@@ -27,54 +27,55 @@ impl fmt::Display for RegistryError {
 
 impl std::error::Error for RegistryError {}
 
-/// How a peer's session stands at the server that publishes the peer.
+/// The session by which a peer is connected to the server that publishes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Names the session, as [`Client::id`](crate::Client::id) does; 0 is none. The same peer may come back by another one.
-    pub session: u64,
-    /// Whether it has proven that the peer's id is its own, which takes a certificate with lasting keys. Any other certificate can be shown
-    /// by whoever has seen it: a newcomer that has proven nothing is not to take the place of a peer that another server has.
+pub struct PeerSession {
+    /// Identifies the session, as [`Client::id`](crate::Client::id) does; 0 is no session. A peer that reconnects has another one.
+    pub id: u64,
+    /// Whether the client has proven that the peer ID is its own, by a certificate with a static Diffie-Hellman key. If not, another
+    /// client may have copied the certificate: it should not replace a peer that another server has published.
     pub is_proven: bool,
-    /// Whether nothing is heard of it though it was asked for a sign of life: it may be gone, and what another server says of the peer
-    /// counts before this.
+    /// Whether the client has not answered a ping and may be gone. The entry of another server for the same peer takes precedence.
     pub is_silent: bool,
 }
 
-/// A plugin that keeps the registry: `export!(MyPlugin, registry)`, and `PeerRegistry/Plugin` in Server.xml.
+/// A plugin that is the registry of peers that several servers share.
 ///
-/// The methods are called from any thread, several at a time, and must not block.
+/// Export it with `export!(MyPlugin, registry)`, and name it in `PeerRegistry/Plugin` of Server.xml.
+///
+/// The host calls the methods from any thread, several at the same time. They must not block.
 pub trait RegistryPlugin: Plugin {
-    /// Whether it tells of changes that others make, by [`Host::registry_changed`](crate::Host::registry_changed).
+    /// Whether the plugin reports changes that other servers make, by [`Host::registry_changed`](crate::Host::registry_changed).
     const TELLS_CHANGES: bool = false;
 
-    /// A peer of this server can be reached there; this replaces what was said of it before. That it returns well need not mean
-    /// that others can see it yet.
+    /// Publishes the addresses of a peer of this server; they replace those published before. `Ok` means that the plugin has accepted
+    /// them, though other servers may see them only later.
     ///
     /// # Errors
-    /// If it cannot be taken in.
+    /// If the registry cannot accept them.
     fn publish(&self, peer: PeerId, addresses: &[Address]) -> Result<(), RegistryError>;
 
-    /// As [`publish`](Self::publish), by servers that say of a peer's session how it stands: those with ABI 1.1 or later, which call
-    /// this instead of `publish` for what they publish by themselves. What policies publish may come by `publish` all the same.
+    /// Does what [`publish`](Self::publish) does, and also tells the state of the peer's session. Hosts of ABI 1.1 and later call it
+    /// for the clients of this server. What a script publishes about other peers comes by `publish` in any case.
     ///
-    /// Without addresses, only how the session stands may have changed, and nothing need be known of the peer. Unless
-    /// it is implemented, nothing is published of sessions that are silent: they do not take the place of others.
+    /// If there are no addresses, those published before still hold and only the session may have changed; nothing is to be done for a
+    /// peer that has not been published. The default calls `publish`, except for sessions that are silent.
     ///
     /// # Errors
-    /// If it cannot be taken in.
-    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), RegistryError> {
-        if addresses.is_empty() || standing.is_silent {
+    /// If the registry cannot accept it.
+    fn publish_session(&self, peer: PeerId, addresses: &[Address], session: PeerSession) -> Result<(), RegistryError> {
+        if addresses.is_empty() || session.is_silent {
             return Ok(());
         }
         self.publish(peer, addresses)
     }
 
-    /// A peer is not at this server any more.
+    /// Withdraws what this server has published about a peer.
     ///
     /// # Errors
-    /// If it cannot be taken back.
+    /// If the registry cannot accept it.
     fn withdraw(&self, peer: PeerId) -> Result<(), RegistryError>;
 
-    /// Where a peer can be reached.
+    /// Looks a peer up.
     fn find(&self, peer: PeerId, later: Later<'_, RegistryVerdict>) -> Reply<RegistryVerdict>;
 }

@@ -1,4 +1,4 @@
-//! What the tables carry, as Rust has it.
+//! The values that pass between host and plugin, as Rust types.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,25 +6,25 @@ use std::str::FromStr;
 
 use crate::abi;
 
-/// The id of a peer: the SHA-256 digest of its certificate. Written as 64 hexadecimal digits.
+/// The ID of a peer: the SHA-256 digest of its certificate. Its text form is 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub [u8; 32]);
 
-/// A group: the digest of its canonical groupspec.
+/// The ID of a group: the SHA-256 digest of its canonical groupspec. Its text form is 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub [u8; 32]);
 
-/// A text is not 64 hexadecimal digits.
+/// A text is not an ID, because it is not 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAnId;
+pub struct InvalidId;
 
-impl fmt::Display for NotAnId {
+impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not 64 hexadecimal digits")
     }
 }
 
-impl std::error::Error for NotAnId {}
+impl std::error::Error for InvalidId {}
 
 macro_rules! hexadecimal {
     ($name:ident) => {
@@ -41,16 +41,16 @@ macro_rules! hexadecimal {
         }
 
         impl FromStr for $name {
-            type Err = NotAnId;
+            type Err = InvalidId;
 
-            fn from_str(text: &str) -> Result<Self, NotAnId> {
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let digits = text.as_bytes();
                 if digits.len() != 64 {
-                    return Err(NotAnId);
+                    return Err(InvalidId);
                 }
                 let mut bytes = [0; 32];
                 for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    let digit = |digit: u8| char::from(digit).to_digit(16).ok_or(NotAnId);
+                    let digit = |digit: u8| char::from(digit).to_digit(16).ok_or(InvalidId);
                     *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
                 }
                 Ok(Self(bytes))
@@ -86,27 +86,27 @@ impl From<GroupId> for abi::introd_group_id {
     }
 }
 
-/// How an address came to be known.
+/// How an address became known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Origin {
-    /// Unknown. Some clients take a redirect to such an address as "the peer is gone".
+    /// Nothing is known about where the address comes from. Some clients take a redirect to such an address as "the peer is gone".
     #[default]
     Unspecified = abi::INTROD_ORIGIN_UNSPECIFIED,
-    /// A peer says that it has it.
+    /// The peer itself has reported the address.
     Reported = abi::INTROD_ORIGIN_REPORTED,
-    /// A peer's packets came from there.
+    /// The peer's packets came from the address.
     Observed = abi::INTROD_ORIGIN_OBSERVED,
-    /// A server that can be asked again is there.
+    /// A server has the address. An asker that is redirected there repeats its lookup at that server.
     Relay = abi::INTROD_ORIGIN_RELAY,
 }
 
-/// An address and its origin.
+/// An address, and how it became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// The Internet address and UDP port.
+    /// The IP address and UDP port.
     pub socket: SocketAddr,
-    /// How it came to be known.
+    /// How the address became known.
     pub origin: Origin,
 }
 
@@ -129,7 +129,7 @@ impl From<Address> for abi::introd_address {
 }
 
 impl From<abi::introd_address> for Address {
-    /// A family other than 4 counts as 6; an origin beyond those there are is unspecified.
+    /// A family other than 4 counts as 6. An unknown origin counts as unspecified.
     fn from(raw: abi::introd_address) -> Self {
         let ip = match raw.family {
             4 => Ipv4Addr::new(raw.ip[0], raw.ip[1], raw.ip[2], raw.ip[3]).into(),
@@ -145,12 +145,12 @@ impl From<abi::introd_address> for Address {
     }
 }
 
-/// A client: a connection of a peer.
+/// A client: one connection of a peer. A peer that reconnects is another client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// Names the connection.
+    /// Identifies the connection.
     pub id: u64,
-    /// The peer.
+    /// The peer that is connected.
     pub peer: PeerId,
 }
 
@@ -166,12 +166,12 @@ impl From<Client> for abi::introd_client {
     }
 }
 
-/// Names something that is pending, or a timer.
+/// Identifies a pending verdict or a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub(crate) u64);
 
 impl Token {
-    /// The token as the ABI has it.
+    /// The token as a number of the ABI.
     pub fn get(self) -> u64 {
         self.0
     }
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
         for text in ["", "00", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32), &"+".repeat(64)] {
-            assert_eq!(text.parse::<PeerId>(), Err(NotAnId), "{text}");
+            assert_eq!(text.parse::<PeerId>(), Err(InvalidId), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a plugin decides.
+//! The verdicts that plugins give.
 
 use std::net::SocketAddr;
 
@@ -6,64 +6,64 @@ use crate::abi::{self, introd_verdict};
 use crate::raw::raw;
 use crate::values::{Address, Origin, PeerId};
 
-/// A decision of one of the kinds.
-pub trait Verdict: Sized + Send + 'static + sealed::Sealed {}
+/// A verdict on a lookup or a connect, or of a registry.
+pub trait AnyVerdict: Sized + Send + 'static + sealed::Sealed {}
 
 pub(crate) mod sealed {
     use crate::abi::introd_verdict;
 
     pub trait Sealed {
-        /// Lays the verdict out for the host, and hands it over.
+        /// Lays the verdict out as the ABI has it, and calls `hand_over` with it.
         fn with_raw<R>(&self, hand_over: impl FnOnce(&introd_verdict) -> R) -> R;
 
-        /// The kind, if that says all.
+        /// The number of the verdict, if it has no details.
         fn simple(&self) -> Option<i32>;
     }
 }
 
-/// On a lookup.
+/// The verdict on a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookupVerdict {
-    /// Whoever is next decides: the next plugin, then the script, then the server.
+    /// The next plugin decides, then the script, then the server itself.
     Continue,
-    /// The asker is told to try these addresses, the best first. There must be one; the host sends 16 at most.
+    /// Tell the asker to try these addresses, the best first. There must be at least one; the host sends the first 16.
     Redirect(Vec<Address>),
-    /// The asker and that peer, which is connected to this server, are introduced to each other.
+    /// Introduce the asker and this peer, which must be connected to this server, to each other.
     Introduce(PeerId),
-    /// No: nothing is sent, and it is counted.
+    /// Refuse: the asker gets no answer, and the refusal is counted in `rtmfp_lookups_denied`.
     Deny,
-    /// Nothing is sent.
+    /// The asker gets no answer, and no refusal is counted.
     Ignore,
 }
 
 impl LookupVerdict {
-    /// The asker is told to try this address, from which a peer's packets come.
+    /// Tells the asker to try this address, which a peer's packets come from.
     pub fn redirect(address: SocketAddr) -> Self {
         Self::Redirect(vec![Address::new(address, Origin::Observed)])
     }
 }
 
-/// On a connect.
+/// The verdict on a connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectVerdict {
-    /// This plugin has nothing against it; the next decides.
+    /// This plugin accepts the client; the next plugin decides, then the script.
     Accept,
-    /// The client is turned away, and told this.
+    /// Reject the client, with this reason.
     Reject(String),
-    /// The client is told to connect to this URI instead.
+    /// Tell the client to connect to this URI instead.
     Redirect(String),
 }
 
-/// Of a registry.
+/// The verdict of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryVerdict {
-    /// The peer can be reached there.
+    /// The peer can be reached at these addresses.
     Found(Vec<Address>),
-    /// Nobody knows the peer.
+    /// No server has published the peer.
     NotFound,
 }
 
-/// A verdict of a kind alone.
+/// A verdict of this kind without details.
 pub(crate) const fn of_kind(kind: i32) -> introd_verdict {
     introd_verdict {
         struct_size: size_of::<introd_verdict>() as u32,
@@ -85,7 +85,7 @@ fn with_addresses<R>(addresses: &[Address], hand_over: impl FnOnce(&introd_verdi
     })
 }
 
-impl Verdict for LookupVerdict {}
+impl AnyVerdict for LookupVerdict {}
 
 impl sealed::Sealed for LookupVerdict {
     fn with_raw<R>(&self, hand_over: impl FnOnce(&introd_verdict) -> R) -> R {
@@ -111,7 +111,7 @@ impl sealed::Sealed for LookupVerdict {
     }
 }
 
-impl Verdict for ConnectVerdict {}
+impl AnyVerdict for ConnectVerdict {}
 
 impl sealed::Sealed for ConnectVerdict {
     fn with_raw<R>(&self, hand_over: impl FnOnce(&introd_verdict) -> R) -> R {
@@ -131,7 +131,7 @@ impl sealed::Sealed for ConnectVerdict {
     }
 }
 
-impl Verdict for RegistryVerdict {}
+impl AnyVerdict for RegistryVerdict {}
 
 impl sealed::Sealed for RegistryVerdict {
     fn with_raw<R>(&self, hand_over: impl FnOnce(&introd_verdict) -> R) -> R {

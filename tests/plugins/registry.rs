@@ -49,7 +49,7 @@ async fn what_is_published_is_found_until_it_is_withdrawn() {
 async fn what_fails_says_why() {
     let plugins = Plugins::new(1);
     let failing = registry(&plugins, "fail");
-    let why = RegistryError::Unavailable("as it was told to".to_owned());
+    let why = RegistryError::Unavailable("the mode is fail".to_owned());
     assert_eq!(answer(&failing, PeerId([7; 32])).await, Err(why));
     assert_eq!(registry(&plugins, "full").publish(PeerId([7; 32]), &addresses()), Err(RegistryError::Full));
 }

@@ -1,84 +1,94 @@
-//! `introd.groups/1`
+//! The extension `introd.groups/1`: the bootstrap of NetGroups.
 
 use std::ffi::CStr;
 
 use super::host::introd_host;
 use super::values::{introd_bytes, introd_client, introd_instance, introd_peer_id};
 
-/// The plugin has a say in the bootstrap of groups: `introd_plugin_groups`, and of the host `introd_host_groups`.
+/// Extension: the plugin takes part in the bootstrap of NetGroups. The plugin's table is `introd_plugin_groups`, the host's is
+/// `introd_host_groups`.
 pub const INTROD_EXT_GROUPS: &CStr = c"introd.groups/1";
 
-/// Members next to the newcomer on the group's ring, the nearest first, on both sides.
+/// Choice of members: the newcomer's neighbours on the group's ring, on both sides, the nearest first.
 pub const INTROD_MEMBERS_NEIGHBORS: u32 = 1;
-/// Those who joined last, the newest first.
+/// Choice of members: the members that joined last, the newest first.
 pub const INTROD_MEMBERS_NEWEST: u32 = 2;
-/// Any, each of them as likely as another.
+/// Choice of members: random members, each with the same probability.
 pub const INTROD_MEMBERS_RANDOM: u32 = 3;
 
-/// The other may be a good neighbour: the member connects to it if its place in the group suggests so.
+/// Kind of hint: the other peer is a member. The recipient connects to it if its position in the group suggests so.
 pub const INTROD_HINT_MEMBER: u32 = 1;
-/// The other is to be a neighbour: the member is advised to connect now. Clients know of one message for both at present.
+/// Kind of hint: the other peer should become a neighbour. The recipient is advised to connect now. Known clients have one message
+/// for both kinds, and treat them alike.
 pub const INTROD_HINT_NEIGHBOR: u32 = 2;
 
-/// A group: the digest of its canonical groupspec.
+/// The ID of a group: the SHA-256 digest of its canonical groupspec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct introd_group_id {
-    /// Its bytes.
+    /// The digest.
     pub bytes: [u8; 32],
 }
 
-/// A group as the host has it. Valid until the callback that was given it returns, and in its thread only.
+/// The members of a group. Its content is the host's. Valid until the callback that received it returns, in that callback's thread.
 #[repr(C)]
 pub struct introd_group {
     _private: [u8; 0],
 }
 
-/// A client joins or leaves a group.
+/// A client has joined or left a group.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_group_event {
     /// sizeof(introd_group_event) at the host
     pub struct_size: u32,
-    /// Nothing yet.
+    /// Unused.
     pub reserved: u32,
     /// The group.
     pub id: introd_group_id,
-    /// The client.
+    /// The client that has joined or left.
     pub client: introd_client,
-    /// The application that it is in: groups of different instances have nothing to do with each other.
+    /// The application that the client is connected to. Each instance of an application has groups of its own.
     pub application: introd_bytes,
     /// The instance of the application.
     pub instance: introd_bytes,
-    /// How many members the group has now.
+    /// The number of members that the group has now.
     pub members: u64,
-    /// For `members` of the host.
+    /// The group's members, for `introd_host_groups.members`.
     pub group: *const introd_group,
 }
 
-/// What a plugin offers for INTROD_EXT_GROUPS. Functions that it does not need are null.
+/// The plugin's functions for INTROD_EXT_GROUPS. Either may be null.
 #[repr(C)]
 pub struct introd_plugin_groups {
     /// sizeof(introd_plugin_groups) at the plugin
     pub struct_size: u32,
-    /// Zero.
+    /// Must be 0.
     pub reserved: u32,
-    /// A client has joined a group. INTROD_CONTINUE: others may name members to it, too. INTROD_HANDLED: nobody else does. Any
-    /// worker's thread; must not block.
+    /// Tells the plugin that a client has joined a group, so that it can name members to the client, and the client to members, by
+    /// `introd_host_groups.hint`. Verdicts: INTROD_CONTINUE if the next plugin, then the script or the server, may name members as well;
+    /// INTROD_HANDLED if they must not.
+    ///
+    /// Thread: any worker thread, several at the same time. It must not block.
     pub join: Option<unsafe extern "C" fn(instance: introd_instance, event: *const introd_group_event) -> i32>,
-    /// A client has left a group, or is gone. Comes before `disconnect`. Any worker's thread; must not block.
+    /// Tells the plugin that a client has left a group, or has disconnected as a member of it. In the latter case it comes before
+    /// `introd_plugin.disconnect`.
+    ///
+    /// Thread: any worker thread, several at the same time. It must not block.
     pub leave: Option<unsafe extern "C" fn(instance: introd_instance, event: *const introd_group_event) -> i32>,
 }
 
-/// What the host offers for INTROD_EXT_GROUPS.
+/// The host's functions for INTROD_EXT_GROUPS.
 #[repr(C)]
 pub struct introd_host_groups {
     /// sizeof(introd_host_groups) at the host
     pub struct_size: u32,
-    /// Nothing yet.
+    /// Unused.
     pub reserved: u32,
-    /// Members of the group, chosen by one of INTROD_MEMBERS, without the client of the event: writes up to `room` of them to
-    /// `members`, and returns how many. Only in the callback that was given `event`, in its thread.
+    /// Chooses members of the event's group by one of INTROD_MEMBERS_*, never the event's own client. Writes up to `room` of them, 256
+    /// at most, to `members`, and returns how many it has written.
+    ///
+    /// Thread: the thread of the callback that received `event`, before that callback returns.
     pub members: Option<
         unsafe extern "C" fn(
             host: *const introd_host,
@@ -88,8 +98,11 @@ pub struct introd_host_groups {
             room: usize,
         ) -> usize,
     >,
-    /// Names `about` to the member `to`, in one small message, and advises it to connect in the way of one of INTROD_HINT.
-    /// INTROD_OK if it is on its way, or INTROD_E_FULL. Any thread; a client that is no member by then is told nothing.
+    /// Sends the member `to` one small message that names the peer `about` as a member of the group `id`. `how` is one of
+    /// INTROD_HINT_*. Returns INTROD_OK if the message is queued, INTROD_E_FULL, or INTROD_E_ARGUMENT. The host drops the message if `to` is
+    /// not a member of the group by then.
+    ///
+    /// Thread: any, at any time.
     pub hint: Option<
         unsafe extern "C" fn(
             host: *const introd_host,

@@ -1,15 +1,15 @@
-//! The C ABI, as `include/introd_plugin.h` has it: tables of functions, and what passes through them.
+//! The C ABI, as `include/introd_plugin.h` has it: tables of functions, and the values that pass through them.
 //!
-//! These items are what the header is generated from. They are `repr(C)`, have no methods and no behaviour. Plugins in Rust use
-//! the safe layer over them instead; the host, and tests of the ABI itself, use them directly.
+//! The header is generated from these items. They are `repr(C)`, and have neither methods nor behaviour. Plugins in Rust use the
+//! safe layer of this crate instead; the host, and tests of the ABI itself, use these items directly.
 //!
 //! # Rules that hold everywhere
-//! - A table begins with its own size. A field is there if it lies within that size: fields are only ever added, at the end.
-//! - What a function is given is valid until it returns, unless its comment says otherwise. Whoever wants to keep it copies it.
-//! - Neither side frees what the other has allocated.
+//! - A table begins with its own size in bytes. A field exists if it lies within that size: new fields are only ever appended.
+//! - An argument is valid until the function returns, unless its comment says otherwise. To keep it, copy it.
+//! - Neither side frees memory that the other has allocated.
 //! - Text is UTF-8 with a length, without a terminating zero. An empty text may have a null pointer.
-//! - Callbacks of a plugin may come from several threads at the same time. They must not block: the server's network stands
-//!   still for as long as one runs.
+//! - The comment of each function says on which threads it is called, or may be called. The host calls a plugin from several threads
+//!   at the same time. The worker threads drive the server's sockets: while a callback runs on one, its clients wait.
 //! - No exception and no panic may leave a callback.
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 

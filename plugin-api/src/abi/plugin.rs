@@ -1,4 +1,4 @@
-//! What a plugin offers.
+//! A plugin's functions, which the host calls.
 
 use core::ffi::{c_char, c_void};
 
@@ -8,15 +8,16 @@ use super::values::{
     introd_instance, introd_lookup, introd_token,
 };
 
-/// What a plugin offers. It is the same for all its instances, and valid until the process ends: libraries are never unloaded.
+/// The functions of a plugin. All its instances share this table. It must stay valid until the process ends: the host never unloads a
+/// library.
 ///
-/// An instance is made for each plugin element of the configuration that differs from others, and serves all applications
-/// that have it. Its life: `create`; then any of the others, from any thread, at the same time; at last `destroy`, when no
-/// other callback runs and none will. After a reload of the configuration a new instance may be made before the old one's end.
-/// An instance that fails with INTROD_E_PANIC is never called again, not even for `destroy`.
+/// The host creates one instance for each distinct `<Plugin>` element of the configuration; applications with equal elements share it.
+/// First the host calls `create`; then any of the other functions, from several threads at the same time; at last `destroy`, when no
+/// other function runs and none will be called. After a reload of the configuration, the host may create the new instance before it
+/// destroys the old one. After an instance has returned INTROD_E_PANIC the host never calls it again, not even `destroy`.
 ///
-/// Functions that a plugin does not need are null, except `create` and `destroy`. Where no verdicts are listed, a function returns
-/// INTROD_OK, or an error, which is logged.
+/// `create` and `destroy` are required; any other function may be null. A function for which no verdicts are listed returns INTROD_OK,
+/// or an error, which the host logs.
 #[repr(C)]
 pub struct introd_plugin {
     /// sizeof(introd_plugin) at the plugin
@@ -25,17 +26,20 @@ pub struct introd_plugin {
     pub abi_major: u32,
     /// INTROD_ABI_MINOR at the plugin
     pub abi_minor: u32,
-    /// Zero.
+    /// Must be 0.
     pub reserved: u32,
-    /// What the plugin is called, in log and metrics: letters, digits, `-` and `_`, up to 64 of them.
+    /// The plugin's name in the log and in metrics: up to 64 letters, digits, `-` and `_`.
     pub name: introd_bytes,
-    /// Its version.
+    /// The plugin's version.
     pub version: introd_bytes,
-    /// What it does, in a sentence.
+    /// What the plugin does, in a sentence.
     pub description: introd_bytes,
-    /// Makes an instance and puts it into `instance`; returns INTROD_OK. On an error the applications that name the
-    /// plugin turn clients away, or stay as they are; `host->answer` with the error and a text says why. May block: it comes at the
-    /// start and at reloads.
+    /// Creates an instance, stores its pointer in `instance`, and returns INTROD_OK. `host` stays valid for the instance's life and
+    /// beyond. To fail with a reason, call `host->answer` with an error and a text, and return that error. If it fails at the start
+    /// of the server, the applications that name the plugin reject all clients and lookups; if it fails at a reload, they keep their
+    /// old configuration.
+    ///
+    /// Thread: a thread that serves no clients. It may block.
     pub create: Option<
         unsafe extern "C" fn(
             host: *const introd_host,
@@ -44,10 +48,15 @@ pub struct introd_plugin {
             instance: *mut introd_instance,
         ) -> i32,
     >,
-    /// Ends an instance: when it returns, no thread of the instance runs any more. Tokens that are still open get INTROD_E_TOKEN
-    /// from then on. May block, for a short time.
+    /// Destroys an instance and frees its memory. When it returns, no thread of the instance may be running. Tokens that are still
+    /// pending are invalid from then on.
+    ///
+    /// Thread: a thread that serves no clients. It may block for a short time; timers of all plugins wait meanwhile.
     pub destroy: Option<unsafe extern "C" fn(instance: introd_instance) -> i32>,
-    /// A client wants to connect. Verdicts: INTROD_CONTINUE, INTROD_REJECT, INTROD_REDIRECT, INTROD_PENDING.
+    /// Decides whether a client may connect. Verdicts: INTROD_CONTINUE, INTROD_REJECT, INTROD_REDIRECT, INTROD_PENDING. An error
+    /// takes `Policy/OnFailure` of the configuration.
+    ///
+    /// Thread: any worker thread, several at the same time. It must not block.
     pub connect: Option<
         unsafe extern "C" fn(
             instance: introd_instance,
@@ -55,15 +64,22 @@ pub struct introd_plugin {
             answer: *mut introd_answer,
         ) -> i32,
     >,
-    /// A client is gone, accepted or not: comes once for each client whose connect this instance was asked about, as the last
-    /// that it is told of the client. An instance that was made while the client was there is told, too.
+    /// Tells the plugin that a client has disconnected, or was rejected. The host calls it once for each client whose `connect` this
+    /// instance has decided, and makes no call about that client afterwards. An instance that was created while the client was
+    /// connected receives the call as well.
+    ///
+    /// Thread: any worker thread, several at the same time. It must not block.
     pub disconnect:
         Option<unsafe extern "C" fn(instance: introd_instance, disconnect: *const introd_disconnect) -> i32>,
-    /// The addresses of a client that has been accepted have changed.
+    /// Tells the plugin that the addresses of an accepted client have changed.
+    ///
+    /// Thread: any worker thread, several at the same time. It must not block.
     pub addresses_changed:
         Option<unsafe extern "C" fn(instance: introd_instance, change: *const introd_address_change) -> i32>,
-    /// Somebody looks for a peer. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_DENY, INTROD_IGNORE,
-    /// INTROD_PENDING.
+    /// Decides about a lookup. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_DENY, INTROD_IGNORE,
+    /// INTROD_PENDING. An error takes `Policy/OnFailure` of the configuration.
+    ///
+    /// Thread: any worker thread, several at the same time. It must not block.
     pub lookup: Option<
         unsafe extern "C" fn(
             instance: introd_instance,
@@ -71,15 +87,22 @@ pub struct introd_plugin {
             answer: *mut introd_answer,
         ) -> i32,
     >,
-    /// Nobody waits for the token any more: its time is over, or whoever asked is gone. From now on `complete` returns
-    /// INTROD_E_TOKEN for it. A plugin that keeps something for its tokens lets go of it here.
+    /// Tells the plugin that a verdict is no longer needed, because its deadline has passed or the asker is gone. From now on
+    /// `host->complete` returns INTROD_E_TOKEN for this token. Free here whatever the plugin keeps for it.
+    ///
+    /// Thread: any thread of the server, several at the same time. It must not block.
     pub cancel: Option<unsafe extern "C" fn(instance: introd_instance, token: introd_token) -> i32>,
-    /// A table of further functions that the plugin offers, `introd_plugin_registry` for INTROD_EXT_REGISTRY and so on; null if
-    /// it has none of that name. Called before any instance is made. `id` is terminated by a zero.
+    /// Returns the plugin's function table of an extension: for INTROD_EXT_REGISTRY an `introd_plugin_registry`, and so on. Returns
+    /// null if the plugin does not have the extension. `id` ends with a zero byte. The table must stay valid until the process ends.
+    /// The host calls it before it creates any instance.
+    ///
+    /// Thread: a thread that serves no clients. It may block.
     pub get_extension: Option<unsafe extern "C" fn(id: *const c_char) -> *const c_void>,
 }
 
-/// The one function that a plugin's library exports, under the name `introd_plugin_entry_v1`: returns its table, or null if it
-/// does not want to work with this host. Called once for each loading of the library, before everything else. Of the host's
-/// table only the sizes, the versions and the names are of use here: there is no instance yet.
+/// The one function that a plugin's library exports, under the name `introd_plugin_entry_v1`. Returns the plugin's table, or null to
+/// refuse this host. The host calls it once each time it loads the library, before any other function. There is no instance yet, so
+/// that the plugin may only read the size, the versions and the name in the host's table.
+///
+/// Thread: a thread that serves no clients. It may block.
 pub type introd_plugin_entry = unsafe extern "C" fn(host: *const introd_host) -> *const introd_plugin;

@@ -1,50 +1,54 @@
-//! `introd.registry/1`
+//! The extension `introd.registry/1`: the registry of peers that several servers share.
 
 use std::ffi::CStr;
 
 use super::host::introd_host;
 use super::values::{introd_address, introd_answer, introd_client, introd_instance, introd_peer_id};
 
-/// The plugin keeps the registry of peers that servers share: `introd_plugin_registry`, and of the host `introd_host_registry`.
+/// Extension: the plugin is the registry of peers that several servers share. The plugin's table is `introd_plugin_registry`, the
+/// host's is `introd_host_registry`.
 pub const INTROD_EXT_REGISTRY: &CStr = c"introd.registry/1";
 
-/// The registry tells of changes by `changed`.
+/// Capability of a registry: it reports changes that other servers make, by `introd_host_registry.changed`.
 pub const INTROD_REGISTRY_CHANGES: u32 = 1;
 
-/// Since 1.1. The peer's session has proven that the peer's id is its own, which takes a certificate with lasting keys. Any other
-/// certificate can be shown by whoever has seen it: a newcomer that has proven nothing is not to take the place of a peer that
-/// another server has.
+/// Since 1.1. Flag of a publication: the client has proven that the peer ID is its own, by a certificate with a static
+/// Diffie-Hellman key. Without this flag another client may have copied the certificate: such a client should not replace a peer
+/// that another server has published.
 pub const INTROD_PUBLICATION_PROVEN: u32 = 1;
 
-/// Since 1.1. Nothing is heard of the peer's session though it was asked for a sign of life: it may be gone, and what another server says
-/// of the peer counts before this.
+/// Since 1.1. Flag of a publication: the client has not answered a ping and may be gone. The entry of another server for the same
+/// peer takes precedence.
 pub const INTROD_PUBLICATION_SILENT: u32 = 2;
 
-/// Since 1.1. Where a peer can be reached, and how its session stands.
+/// Since 1.1. The addresses of a peer, and the state of the session by which it is connected to this server.
 #[repr(C)]
 pub struct introd_publication {
     /// sizeof(introd_publication) at the host
     pub struct_size: u32,
-    /// Some of INTROD_PUBLICATION.
+    /// A combination of INTROD_PUBLICATION_*.
     pub flags: u32,
-    /// The peer, and the session by which it is connected.
+    /// The peer, and its connection to this server.
     pub client: introd_client,
-    /// Where it can be reached.
+    /// The addresses at which the peer can be reached.
     pub addresses: *const introd_address,
-    /// How many `addresses`. Without any, only how the session stands may have changed, of what was said of the peer before, if
-    /// something was.
+    /// The number of `addresses`. If it is 0, the addresses published before still hold and only `flags` or `client` may have changed;
+    /// nothing is to be done for a peer that has not been published.
     pub address_count: usize,
 }
 
-/// What a plugin offers for INTROD_EXT_REGISTRY. The host asks it what others asked the host; nothing here may block.
+/// The plugin's functions for INTROD_EXT_REGISTRY. The host calls them for its own peers, for lookups of peers that it does not know,
+/// and for the `registry` object of scripts.
 #[repr(C)]
 pub struct introd_plugin_registry {
     /// sizeof(introd_plugin_registry) at the plugin
     pub struct_size: u32,
-    /// Some of INTROD_REGISTRY.
+    /// A combination of INTROD_REGISTRY_*.
     pub capabilities: u32,
-    /// Says where a peer can be reached, instead of what was said before: INTROD_OK when it is taken in, which need not mean that
-    /// others can see it yet; INTROD_E_FULL or INTROD_E_UNAVAILABLE. Any thread.
+    /// Publishes the addresses of a peer of this server; they replace those published before. Returns INTROD_OK when the plugin has
+    /// accepted them, though other servers may see them only later; or INTROD_E_FULL or INTROD_E_UNAVAILABLE.
+    ///
+    /// Thread: any thread of the server, several at the same time. It must not block.
     pub publish: Option<
         unsafe extern "C" fn(
             instance: introd_instance,
@@ -53,26 +57,36 @@ pub struct introd_plugin_registry {
             address_count: usize,
         ) -> i32,
     >,
-    /// Takes back what this server has published of a peer: INTROD_OK, whether there was something or not. Any thread.
+    /// Withdraws what this server has published about a peer. Returns INTROD_OK, also if there was nothing to withdraw.
+    ///
+    /// Thread: any thread of the server, several at the same time. It must not block.
     pub withdraw: Option<unsafe extern "C" fn(instance: introd_instance, peer: *const introd_peer_id) -> i32>,
-    /// Where a peer can be reached: INTROD_REDIRECT by `host->answer`, INTROD_NOT_FOUND, INTROD_PENDING, or an error. Any thread.
+    /// Looks a peer up. Verdicts: INTROD_REDIRECT with the peer's addresses by `host->answer`, INTROD_NOT_FOUND, INTROD_PENDING, or an
+    /// error.
+    ///
+    /// Thread: any thread of the server, several at the same time. It must not block.
     pub lookup: Option<
         unsafe extern "C" fn(instance: introd_instance, peer: *const introd_peer_id, answer: *mut introd_answer) -> i32,
     >,
-    /// Since 1.1. As `publish`, which the host calls instead where this is null, unless the session is silent; what policies publish comes
-    /// by `publish` in any case. Any thread.
+    /// Since 1.1. Does what `publish` does, and also tells the state of the peer's session. If it is null the host calls `publish`
+    /// instead, except for sessions with INTROD_PUBLICATION_SILENT. What a script publishes about a peer that is not its own client comes
+    /// by `publish` in any case.
+    ///
+    /// Thread: any thread of the server, several at the same time. It must not block.
     pub publish_session:
         Option<unsafe extern "C" fn(instance: introd_instance, publication: *const introd_publication) -> i32>,
 }
 
-/// What the host offers for INTROD_EXT_REGISTRY. Any thread.
+/// The host's functions for INTROD_EXT_REGISTRY.
 #[repr(C)]
 pub struct introd_host_registry {
     /// sizeof(introd_host_registry) at the host
     pub struct_size: u32,
-    /// Nothing yet.
+    /// Unused.
     pub reserved: u32,
-    /// Another server has published or withdrawn a peer: it can be reached there now, or nowhere if there are no addresses.
+    /// Tells the host that another server has published these addresses of a peer, or has withdrawn the peer if there are none.
+    ///
+    /// Thread: any, at any time.
     pub changed: Option<
         unsafe extern "C" fn(
             host: *const introd_host,

@@ -1,35 +1,44 @@
-//! `introd.timer/1`
+//! The extension `introd.timer/1`: timers.
 
 use std::ffi::CStr;
 
 use super::host::introd_host;
 use super::values::{introd_instance, introd_token};
 
-/// The host calls the plugin at certain times: `introd_host_timer`, and of the plugin `introd_plugin_timer`.
+/// Extension: the host calls the plugin at times that the plugin sets. The host's table is `introd_host_timer`, the plugin's is
+/// `introd_plugin_timer`.
 pub const INTROD_EXT_TIMER: &CStr = c"introd.timer/1";
 
-/// What the host offers for INTROD_EXT_TIMER. Any thread.
+/// The host's functions for INTROD_EXT_TIMER.
 #[repr(C)]
 pub struct introd_host_timer {
     /// sizeof(introd_host_timer) at the host
     pub struct_size: u32,
-    /// Nothing yet.
+    /// Unused.
     pub reserved: u32,
-    /// Begins a timer that runs out after so many milliseconds, and then every so many more; once, if `every_ms` is 0. `user`
-    /// comes back in `on_timer`. 0 if the plugin has no `introd_plugin_timer`, or more than 1024 timers.
+    /// Starts a timer that fires after `after_ms` milliseconds, and then every `every_ms` milliseconds; only once if `every_ms` is 0.
+    /// The host passes `user` on to `on_timer`. Returns a token, or 0 if the plugin has no `introd_plugin_timer` or the instance has
+    /// 1024 timers already.
+    ///
+    /// Thread: any, at any time.
     pub start:
         Option<unsafe extern "C" fn(host: *const introd_host, after_ms: u64, every_ms: u64, user: u64) -> introd_token>,
-    /// Stops a timer: INTROD_OK, or INTROD_E_TOKEN if it has run out. It may run out one last time meanwhile.
+    /// Stops a timer. Returns INTROD_OK, or INTROD_E_TOKEN if it has fired for the last time or was never started. A call of `on_timer`
+    /// may still be under way.
+    ///
+    /// Thread: any, at any time.
     pub stop: Option<unsafe extern "C" fn(host: *const introd_host, timer: introd_token) -> i32>,
 }
 
-/// What a plugin offers for INTROD_EXT_TIMER.
+/// The plugin's functions for INTROD_EXT_TIMER.
 #[repr(C)]
 pub struct introd_plugin_timer {
     /// sizeof(introd_plugin_timer) at the plugin
     pub struct_size: u32,
-    /// Zero.
+    /// Must be 0.
     pub reserved: u32,
-    /// A timer runs out. Comes on a thread for timers, which all plugins share, one at a time: it may take some milliseconds.
+    /// Tells the plugin that a timer has fired. `user` is the number that `start` was called with.
+    ///
+    /// Thread: the timer thread, which all plugins share. It may take some milliseconds; other timers wait meanwhile.
     pub on_timer: Option<unsafe extern "C" fn(instance: introd_instance, timer: introd_token, user: u64) -> i32>,
 }

@@ -1,174 +1,178 @@
-//! What passes through the tables.
+//! The values that pass through the function tables.
 
 use core::ffi::c_void;
 
-/// The major version of the ABI that this header describes. Plugins and hosts of different major versions refuse each other.
+/// The major version of the ABI that this header describes. A host and a plugin of different major versions refuse each other.
 pub const INTROD_ABI_MAJOR: u32 = 1;
-/// The minor version: raised when something is added.
+/// The minor version of the ABI that this header describes. It is raised whenever something is added.
 pub const INTROD_ABI_MINOR: u32 = 1;
 
-/// Done; or, as a verdict, the same as INTROD_CONTINUE.
+/// Success. As a verdict it is the same as INTROD_CONTINUE.
 pub const INTROD_OK: i32 = 0;
-/// Verdict: whoever is next decides: the next plugin, then the script, then the server itself. For a connect: this plugin has
-/// nothing against it.
+/// Verdict on a lookup, a connect or a group join: this plugin leaves the decision to the next plugin, then to the script, then
+/// to the server itself. On a connect it means that this plugin accepts the client.
 pub const INTROD_CONTINUE: i32 = 0;
-/// Verdict on a lookup: the asker is told to try `addresses`. On a connect: the client is told to connect to `uri` instead. On
-/// a lookup in a registry: the peer is at `addresses`.
+/// Verdict on a lookup: tell the asker to try `addresses`. Verdict on a connect: tell the client to connect to `uri` instead.
+/// Verdict of a registry: the peer can be reached at `addresses`. Give it by `host->answer` or `host->complete`.
 pub const INTROD_REDIRECT: i32 = 1;
-/// Verdict on a lookup: the asker and the peer `peer`, which is connected to this server, are introduced to each other, whoever
-/// was looked for. If no such peer is connected, nobody answers, as for any unknown peer.
+/// Verdict on a lookup: introduce the asker and the peer `peer` to each other. `peer` may be another peer than the one that was
+/// looked for. If it is not connected to this server, the asker gets no answer, as for any unknown peer. Give it by
+/// `host->answer` or `host->complete`.
 pub const INTROD_INTRODUCE: i32 = 2;
-/// Verdict on a lookup: no. Nothing is sent, and it is counted in rtmfp_lookups_denied.
+/// Verdict on a lookup: refuse it. The asker gets no answer, and the refusal is counted in rtmfp_lookups_denied.
 pub const INTROD_DENY: i32 = 3;
-/// Verdict on a lookup: nothing is sent.
+/// Verdict on a lookup: the asker gets no answer, and no refusal is counted.
 pub const INTROD_IGNORE: i32 = 4;
-/// Verdict: it comes later, by the host's `complete` with the token that `defer` has given.
+/// The verdict comes later: the callback has taken a token by `host->defer`, and the plugin will call `host->complete` with it.
 pub const INTROD_PENDING: i32 = 5;
-/// Verdict on a connect: the client is turned away with `text`.
+/// Verdict on a connect: reject the client; `text` says why. Give it by `host->answer` or `host->complete`.
 pub const INTROD_REJECT: i32 = 6;
-/// Verdict of a registry: nobody knows the peer.
+/// Verdict of a registry: no server has published the peer. Result of a host's function: no such peer is connected.
 pub const INTROD_NOT_FOUND: i32 = 7;
-/// Verdict on a group join: this plugin has done what there was to do. Neither a script nor the server does more.
+/// Verdict on a group join: this plugin has named all members that are to be named. No other plugin, no script, and not the
+/// server itself, names any more.
 pub const INTROD_HANDLED: i32 = 8;
 
-/// It failed. As the answer of a callback: what the configuration's `OnFailure` says happens.
+/// The function failed. As the result of `lookup` or `connect`: `Policy/OnFailure` of the configuration decides instead.
 pub const INTROD_E_FAILED: i32 = -1;
-/// What was given makes no sense: a null pointer, a text that is not UTF-8, a verdict that does not belong.
+/// An argument is invalid: a null pointer, a text that is not UTF-8, or a verdict that does not fit the request.
 pub const INTROD_E_ARGUMENT: i32 = -2;
-/// The token is not valid: it has been completed, its time is over, whoever asked is gone, or it never was one.
+/// The token is not valid: it has been completed already, its deadline has passed, the asker is gone, or it was never issued.
 pub const INTROD_E_TOKEN: i32 = -3;
-/// A panic or an exception was caught. The instance is in an unknown state, and is not called any more.
+/// A panic or an exception was caught. The state of the instance is unknown, and the host never calls it again.
 pub const INTROD_E_PANIC: i32 = -4;
-/// It does not exist here.
+/// The host or the plugin has no such function.
 pub const INTROD_E_UNSUPPORTED: i32 = -5;
-/// There is no room.
+/// A queue is full, or a limit is reached.
 pub const INTROD_E_FULL: i32 = -6;
-/// Whom it concerns is gone.
+/// The client, peer or plugin that the call is about is gone.
 pub const INTROD_E_GONE: i32 = -7;
-/// What it takes cannot be reached at present.
+/// Something that the function needs, such as a database, cannot be reached at present.
 pub const INTROD_E_UNAVAILABLE: i32 = -8;
 
-/// So many bytes at that address.
+/// A run of bytes. It is a view: the side that made it keeps the memory.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_bytes {
-    /// The first; may be null if there are none.
+    /// The first byte. May be null if `len` is 0.
     pub ptr: *const u8,
-    /// How many.
+    /// The number of bytes.
     pub len: usize,
 }
 
-/// The id of a peer: the SHA-256 digest of its certificate, which clients show as 64 hexadecimal digits.
+/// The ID of a peer: the SHA-256 digest of its certificate. Clients write it as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct introd_peer_id {
-    /// Its bytes.
+    /// The digest.
     pub bytes: [u8; 32],
 }
 
-/// An address of nobody knows where from.
+/// Nothing is known about where the address comes from. Some clients take a redirect to such an address as "the peer is gone".
 pub const INTROD_ORIGIN_UNSPECIFIED: u8 = 0;
-/// An address that a peer says it has.
+/// The peer itself has reported this address.
 pub const INTROD_ORIGIN_REPORTED: u8 = 1;
-/// An address that a peer's packets came from.
+/// The peer's packets came from this address.
 pub const INTROD_ORIGIN_OBSERVED: u8 = 2;
-/// The address of a server that can be asked again.
+/// A server has this address. An asker that is redirected there repeats its lookup at that server.
 pub const INTROD_ORIGIN_RELAY: u8 = 3;
 
 /// An Internet address with a UDP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct introd_address {
-    /// The IP address in network order. Of an IPv4 address these are the first four bytes, and the rest is zero.
+    /// The IP address in network order. An IPv4 address takes the first four bytes, and the rest is zero.
     pub ip: [u8; 16],
-    /// The port, as a number.
+    /// The UDP port, in the byte order of the machine.
     pub port: u16,
-    /// 4 or 6.
+    /// 4 for IPv4, or 6 for IPv6.
     pub family: u8,
-    /// How it is known: one of INTROD_ORIGIN.
+    /// How the address became known: one of INTROD_ORIGIN_*.
     pub origin: u8,
 }
 
-/// Names something that is still to be answered, completed or stopped. 0 is none. A token is never used again.
+/// Identifies a pending verdict or a timer. 0 is no token. No token is issued twice.
 pub type introd_token = u64;
 
-/// A client: a connection of a peer. The same peer may come back as another client.
+/// A client: one connection of a peer. A peer that reconnects is another client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct introd_client {
-    /// Names the connection. 0 is none.
+    /// Identifies the connection. 0 is no connection.
     pub id: u64,
-    /// The peer.
+    /// The peer that is connected.
     pub peer: introd_peer_id,
 }
 
-/// Where an answer goes to. Only the host knows what is in it. Valid until the callback that was given it returns.
+/// The place for the answer of a callback. Its content is the host's. Valid until the callback that received it returns.
 #[repr(C)]
 pub struct introd_answer {
     _private: [u8; 0],
 }
 
-/// A verdict with what belongs to it. Fields that do not belong to its kind are ignored, and should be zero.
+/// A verdict with its details. Fields that its kind does not use are ignored, and should be zero.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_verdict {
     /// sizeof(introd_verdict)
     pub struct_size: u32,
-    /// One of the verdicts, or an error.
+    /// One of the verdicts, or one of the errors INTROD_E_*.
     pub kind: i32,
-    /// INTROD_REDIRECT of a lookup: where to try, the best first. The host sends 16 of them at most. An empty list is an error.
+    /// INTROD_REDIRECT on a lookup or of a registry: the addresses to try, the best first. The host uses the first 16. An empty list
+    /// is invalid.
     pub addresses: *const introd_address,
-    /// How many.
+    /// The number of `addresses`.
     pub address_count: usize,
-    /// INTROD_INTRODUCE: whom.
+    /// INTROD_INTRODUCE: the peer that the asker is introduced to.
     pub peer: *const introd_peer_id,
-    /// INTROD_REJECT: what the client is told; up to 1024 bytes. An error: why, for the log.
+    /// INTROD_REJECT: the reason that the client receives. An error: the reason that is logged. The host cuts it off after 1024 bytes.
     pub text: introd_bytes,
-    /// INTROD_REDIRECT of a connect: where the client should connect to instead, up to 1024 bytes.
+    /// INTROD_REDIRECT on a connect: the URI that the client should connect to instead, of 1024 bytes at most.
     pub uri: introd_bytes,
 }
 
-/// The lookup names the peer it is for in `target`. One that does not is for an endpoint discriminator of another kind.
+/// Flag of a lookup: the asker looks for a peer ID, which is in `target`. Without this flag its endpoint discriminator is of another
+/// kind; see `epd`.
 pub const INTROD_LOOKUP_HAS_TARGET: u32 = 1;
-/// The asker is a client of this server: `asker` is set.
+/// Flag of a lookup: the asker is a client of this server, and `asker` is set.
 pub const INTROD_LOOKUP_HAS_ASKER: u32 = 2;
-/// The target is connected to this server.
+/// Flag of a lookup: the target is connected to this server.
 pub const INTROD_LOOKUP_TARGET_IS_LOCAL: u32 = 4;
-/// Since 1.1. The application is that of the target. That of the asker, if it has one, would have the two introduced, and this one is
-/// asked besides: a no of either is a no.
+/// Since 1.1. Flag of a lookup: the plugin decides for the target's application. The asker's application, if there is one, has agreed
+/// already. Both must agree: if either refuses, the two are not introduced.
 pub const INTROD_LOOKUP_FOR_TARGET: u32 = 8;
-/// Since 1.1. The same instance of the plugin has just been asked about this lookup for the asker's application: what counts lookups
-/// counts this one no more.
+/// Since 1.1. Flag of a lookup: the same instance of the plugin has just decided about this lookup for the asker's application. A
+/// plugin that counts lookups should not count this call.
 pub const INTROD_LOOKUP_AGAIN: u32 = 16;
 
-/// Somebody looks for a peer.
+/// A lookup: an asker wants to reach a peer, and asks this server where the peer is.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_lookup {
     /// sizeof(introd_lookup) at the host
     pub struct_size: u32,
-    /// Some of INTROD_LOOKUP.
+    /// A combination of INTROD_LOOKUP_*.
     pub flags: u32,
-    /// Who is looked for, if INTROD_LOOKUP_HAS_TARGET.
+    /// The peer that is looked for; set if INTROD_LOOKUP_HAS_TARGET is.
     pub target: introd_peer_id,
-    /// Who looks, if INTROD_LOOKUP_HAS_ASKER. Anybody can look for peers without being a client.
+    /// The client that looks; set if INTROD_LOOKUP_HAS_ASKER is. An asker need not be a client of this server.
     pub asker: introd_client,
-    /// Where the lookup came from. Its sender need not be there: addresses can be forged.
+    /// The address that the lookup came from. It is not proven: the source address of a packet can be forged.
     pub initiator: introd_address,
-    /// The number of the server's interface at which it came in.
+    /// The number of the server's interface that received the lookup.
     pub interface_id: u32,
-    /// The tag of the lookup, which its answer repeats.
+    /// The tag of the lookup, which the answer to the asker repeats.
     pub tag: introd_bytes,
-    /// The whole endpoint discriminator (RFC 7425 section 4.4.2.1).
+    /// The endpoint discriminator as the asker sent it (RFC 7425 section 4.4.2.1).
     pub epd: introd_bytes,
-    /// The application that the plugin is asked for: with INTROD_LOOKUP_FOR_TARGET that of the target, else that of the asker, or that
-    /// of the target where the asker has none, or the default one.
+    /// The application that the plugin decides for. With INTROD_LOOKUP_FOR_TARGET it is the target's; else the asker's; if the asker
+    /// has none, the target's; if that has none, the default application.
     pub application: introd_bytes,
-    /// The instance of the application; empty if there is none.
+    /// The instance of `application`; empty if there is none.
     pub instance: introd_bytes,
-    /// Since 1.1. The application that the asker is a client of; empty if it is no client.
+    /// Since 1.1. The application that the asker is connected to; empty if the asker is not a client of this server.
     pub asker_application: introd_bytes,
-    /// Since 1.1. The instance of that application.
+    /// Since 1.1. The instance of `asker_application`.
     pub asker_instance: introd_bytes,
 }
 
@@ -178,58 +182,58 @@ pub struct introd_lookup {
 pub struct introd_connect {
     /// sizeof(introd_connect) at the host
     pub struct_size: u32,
-    /// How many `arguments`.
+    /// The number of `arguments`.
     pub argument_count: u32,
-    /// The client.
+    /// The client that wants to connect.
     pub client: introd_client,
-    /// Where its packets come from. It is there: the handshake has shown it.
+    /// The address that the client's packets come from. The handshake has proven that the client receives packets there.
     pub far_address: introd_address,
-    /// The address of the server that it reached.
+    /// The server's address that the client connected to.
     pub near_address: introd_address,
     /// The client's nonce of this session (RFC 7425 section 4.6.5).
     pub far_nonce: [u8; 32],
-    /// The server's.
+    /// The server's nonce of this session.
     pub near_nonce: [u8; 32],
-    /// The application that it wants.
+    /// The application that the client wants to connect to.
     pub application: introd_bytes,
     /// The instance of the application.
     pub instance: introd_bytes,
-    /// tcUrl, as it came.
+    /// The client's tcUrl, unchanged.
     pub uri: introd_bytes,
-    /// The query of the URI, without the question mark.
+    /// The query of `uri`, without the question mark.
     pub query: introd_bytes,
-    /// flashVer: the client's platform and version.
+    /// The client's flashVer: its platform and version.
     pub agent: introd_bytes,
-    /// swfUrl: where the client's program came from.
+    /// The client's swfUrl: where its program was loaded from.
     pub referrer: introd_bytes,
-    /// pageUrl: the page that it is on.
+    /// The client's pageUrl: the web page that its program runs in.
     pub page_url: introd_bytes,
-    /// What the client's program gave to connect() besides the URI: strings as they are, numbers and booleans as JavaScript
-    /// writes them, everything else empty.
+    /// The arguments that the client's program passed to connect() after the URI: strings unchanged, numbers and booleans as
+    /// JavaScript writes them, and an empty text for everything else.
     pub arguments: *const introd_bytes,
 }
 
-/// A client is gone.
+/// A client has disconnected.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_disconnect {
     /// sizeof(introd_disconnect) at the host
     pub struct_size: u32,
-    /// Nothing yet.
+    /// Unused.
     pub reserved: u32,
-    /// The client.
+    /// The client that has disconnected.
     pub client: introd_client,
-    /// The application that it was in.
+    /// The application that the client was connected to.
     pub application: introd_bytes,
     /// The instance of the application.
     pub instance: introd_bytes,
-    /// Why, for people.
+    /// Why the client disconnected, as a text for people to read.
     pub reason: introd_bytes,
 }
 
-/// The client's packets come from another address than before, and it has been shown that it is there.
+/// Flag of an address change: the client's packets come from another address, and the client has proven that it receives there.
 pub const INTROD_CHANGE_FAR_ADDRESS: u32 = 1;
-/// The client says that it has other addresses than before.
+/// Flag of an address change: the client reports other addresses than before.
 pub const INTROD_CHANGE_REPORTED_ADDRESSES: u32 = 2;
 
 /// A client's addresses have changed.
@@ -238,52 +242,52 @@ pub const INTROD_CHANGE_REPORTED_ADDRESSES: u32 = 2;
 pub struct introd_address_change {
     /// sizeof(introd_address_change) at the host
     pub struct_size: u32,
-    /// What has changed: some of INTROD_CHANGE.
+    /// What has changed: a combination of INTROD_CHANGE_*.
     pub changed: u32,
-    /// The client.
+    /// The client whose addresses have changed.
     pub client: introd_client,
-    /// The application that it is in.
+    /// The application that the client is connected to.
     pub application: introd_bytes,
     /// The instance of the application.
     pub instance: introd_bytes,
-    /// Where its packets come from now.
+    /// The address that the client's packets come from now.
     pub far_address: introd_address,
-    /// How many `reported`.
+    /// The number of `reported`.
     pub reported_count: u32,
-    /// INTROD_CHANGE_REPORTED_ADDRESSES: all that it says it has.
+    /// All addresses that the client reports now; set if INTROD_CHANGE_REPORTED_ADDRESSES is.
     pub reported: *const introd_address,
 }
 
-/// What the host knows of a peer that is connected to it.
+/// What the host knows about a peer that is connected to this server.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_peer {
-    /// sizeof(introd_peer), set by the plugin before the call
+    /// sizeof(introd_peer); the plugin sets it before the call
     pub struct_size: u32,
-    /// How many addresses `reported` has room for, set by the plugin; the host sets how many it has put there.
+    /// The plugin sets how many addresses `reported` has room for. The host sets how many it has written there.
     pub reported_count: u32,
-    /// The client by which it is connected.
+    /// The connection of the peer.
     pub client: introd_client,
-    /// Where its packets come from.
+    /// The address that the peer's packets come from.
     pub observed: introd_address,
-    /// Room of the plugin's own for the addresses that the peer says it has; may be null if `reported_count` is 0.
+    /// Memory of the plugin for the addresses that the peer reports. May be null if `reported_count` is 0.
     pub reported: *mut introd_address,
 }
 
-/// What a new instance of a plugin is told.
+/// The configuration of a new instance of a plugin.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct introd_create {
     /// sizeof(introd_create) at the host
     pub struct_size: u32,
-    /// Nothing yet.
+    /// Unused.
     pub reserved: u32,
-    /// The configuration: an XML document whose root is `<Config>`, as it stands in Application.xml, with attributes turned
-    /// into elements and variables replaced. `<Config></Config>` if there is none.
+    /// The `<Config>` element of Application.xml or Server.xml as an XML document. Attributes have become elements, and variables have
+    /// been replaced. `<Config></Config>` if the configuration has no such element.
     pub config: introd_bytes,
-    /// The folder from which relative paths in the configuration count.
+    /// The folder that relative paths in the configuration are relative to.
     pub root: introd_bytes,
 }
 
-/// An instance of a plugin: whatever its `create` has made. The host does not look into it.
+/// An instance of a plugin: the pointer that `create` has stored. The host only passes it on to the plugin's functions.
 pub type introd_instance = *mut c_void;

@@ -1,61 +1,66 @@
-//! Names members of groups to each other: ring neighbours, the newest, or any. `README.md` has the configuration.
+//! A plugin that starts NetGroups: it names members to each client that joins a group, and the client to members.
+//!
+//! It uses nothing of the server but the SDK (`introd-plugin`), keeps nothing between two calls, and never waits: the host chooses the
+//! members and sends the messages. Begin reading with `GroupPlugin::join` below; `Settings` is the `<Config>` element, which
+//! `README.md` describes.
 
 use introd_plugin::{
-    Client, Config, Counter, CreateError, GroupEvent, GroupPlugin, GroupVerdict, Hint, Host, Level, Members, Plugin,
+    Client, Config, Counter, CreateError, GroupEvent, GroupPlugin, GroupVerdict, Hint, Host, Level, MemberChoice,
+    Plugin,
 };
 use serde::Deserialize;
 
-/// The most members of each kind that one join leads to.
-const MOST: usize = 32;
+/// The largest number of members of each kind: it bounds the work of one join.
+const MAX_MEMBERS: usize = 32;
 
-/// What `<Config>` holds.
+/// The content of `<Config>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Settings {
-    /// Ring neighbours, on both sides together.
+    /// How many ring neighbours, on both sides together.
     neighbors: usize,
-    /// The newest members.
+    /// How many of the newest members.
     newest: usize,
-    /// Any members.
+    /// How many random members.
     random: usize,
-    /// How members are advised to take each other.
-    how: How,
-    /// Who is told.
-    tell: Tell,
+    how: HintKind,
+    tell: Recipients,
 }
 
+/// What the recipient of a hint is advised to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum How {
+enum HintKind {
     Hints,
     Neighbors,
 }
 
+/// Which clients receive hints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Tell {
+enum Recipients {
     Newcomer,
     Both,
 }
 
 impl Default for Settings {
-    /// As the server does by itself: three neighbours on each side, and three members anywhere.
+    /// What the server does without a plugin: three neighbours on each side, and three random members.
     fn default() -> Self {
-        Self { neighbors: 6, newest: 0, random: 3, how: How::Hints, tell: Tell::Both }
+        Self { neighbors: 6, newest: 0, random: 3, how: HintKind::Hints, tell: Recipients::Both }
     }
 }
 
 struct GroupBootstrap {
     host: Host,
     settings: Settings,
-    hints: Option<Counter>,
+    sent: Option<Counter>,
     lost: Option<Counter>,
 }
 
 impl GroupBootstrap {
     fn hint(&self, event: &GroupEvent<'_>, how: Hint, to: Client, about: Client) {
         let counter = match self.host.hint(event.id(), how, to, about.peer) {
-            Ok(()) => &self.hints,
+            Ok(()) => &self.sent,
             Err(_) => &self.lost,
         };
         if let Some(counter) = counter {
@@ -74,19 +79,22 @@ impl Plugin for GroupBootstrap {
         for (name, count) in
             [("neighbors", settings.neighbors), ("newest", settings.newest), ("random", settings.random)]
         {
-            if count > MOST {
-                return Err(format!("<{name}> is a number up to {MOST}, not {count}").into());
+            if count > MAX_MEMBERS {
+                return Err(format!("<{name}> must be a number up to {MAX_MEMBERS}, not {count}").into());
             }
         }
         if settings.neighbors + settings.newest + settings.random == 0 {
-            host.log(Level::Warn, "no member is told of any other: groups do not start");
+            host.log(
+                Level::Warn,
+                "neighbors, newest and random are all 0: no member learns of any other, and groups do not start",
+            );
         }
         let counter = |name, help| host.counter(name, help).ok();
         Ok(Self {
             host,
             settings,
-            hints: counter("hints", "Members named to others"),
-            lost: counter("hints_lost", "Members that could not be named, for a worker had too much to do"),
+            sent: counter("hints", "Hints sent: members named to other members"),
+            lost: counter("hints_lost", "Hints lost because the queue of a worker was full"),
         })
     }
 }
@@ -95,12 +103,14 @@ impl GroupPlugin for GroupBootstrap {
     fn join(&self, event: &GroupEvent<'_>) -> GroupVerdict {
         let Settings { neighbors, newest, random, how, tell } = self.settings;
         let how = match how {
-            How::Hints => Hint::Member,
-            How::Neighbors => Hint::Neighbor,
+            HintKind::Hints => Hint::Member,
+            HintKind::Neighbors => Hint::Neighbor,
         };
         let newcomer = event.client();
         let mut named: Vec<Client> = Vec::new();
-        for (which, count) in [(Members::Neighbors, neighbors), (Members::Newest, newest), (Members::Random, random)] {
+        for (which, count) in
+            [(MemberChoice::Neighbors, neighbors), (MemberChoice::Newest, newest), (MemberChoice::Random, random)]
+        {
             if count == 0 {
                 continue;
             }
@@ -110,8 +120,8 @@ impl GroupPlugin for GroupBootstrap {
                 }
                 named.push(member);
                 self.hint(event, how, newcomer, member);
-                // Members at random places have enough of them, and would be told of each newcomer.
-                if tell == Tell::Both && which != Members::Random {
+                // Random members are not told: each of them would learn of newcomers again and again, and needs none.
+                if tell == Recipients::Both && which != MemberChoice::Random {
                     self.hint(event, how, member, newcomer);
                 }
             }
@@ -127,11 +137,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_given_is_as_the_server_does_it() {
+    fn missing_settings_are_those_of_the_server_itself() {
         let parse = |xml: &str| Config::new(xml, "").parse::<Settings>();
         assert_eq!(parse("<Config></Config>").unwrap(), Settings::default());
         let all = "<Config><neighbors>2</neighbors><newest>5</newest><random>1</random><how>neighbors</how><tell>newcomer</tell></Config>";
-        let settings = Settings { neighbors: 2, newest: 5, random: 1, how: How::Neighbors, tell: Tell::Newcomer };
+        let settings =
+            Settings { neighbors: 2, newest: 5, random: 1, how: HintKind::Neighbors, tell: Recipients::Newcomer };
         assert_eq!(parse(all).unwrap(), settings);
         for bad in ["<Config><neighbours>2</neighbours></Config>", "<Config><how>x</how></Config>"] {
             assert!(parse(bad).is_err(), "{bad}");

@@ -1,26 +1,34 @@
-//! The configuration.
-
-use std::sync::Arc;
+//! The settings of the plugin, as they stand in `<Config>`.
 
 use serde::Deserialize;
 
-use crate::list::{ListError, Watched};
-use crate::rate::Rates;
-use crate::rule::{Action, Rule};
-
-/// What `<Config>` holds.
+/// The content of `<Config>`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// Asked in this order: the first that matches holds.
-    rule: Vec<RuleSettings>,
-    /// What holds if none does.
+    /// The first rule that matches a lookup decides.
+    #[serde(rename = "rule")]
+    pub(crate) rules: Vec<RuleSettings>,
+    /// What happens to a lookup that no rule matches.
     #[serde(rename = "default")]
-    pub(crate) otherwise: Action,
-    rate: Option<RateSettings>,
+    pub(crate) default_action: Action,
+    pub(crate) rate: Option<RateSettings>,
 }
 
-/// A rule: all that it names must match. A value that begins with `@` is a file with one value a line.
+/// What happens to a lookup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Action {
+    /// The next plugin, the script or the server decides.
+    #[default]
+    Allow,
+    /// The asker gets no answer, and the refusal is counted.
+    Deny,
+    /// The asker gets no answer.
+    Ignore,
+}
+
+/// A rule. It matches a lookup if everything that it names matches. A value that begins with `@` is a file with one value a line.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleSettings {
@@ -31,38 +39,17 @@ pub(crate) struct RuleSettings {
     pub(crate) application: Option<String>,
 }
 
-/// How often one address may look up.
+/// How many lookups one source may make.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RateSettings {
-    per_second: f64,
-    burst: Option<u32>,
+pub(crate) struct RateSettings {
+    pub(crate) per_second: f64,
+    pub(crate) burst: Option<u32>,
+    /// What happens to a lookup beyond that.
     #[serde(default = "deny")]
-    action: Action,
+    pub(crate) action: Action,
 }
 
 fn deny() -> Action {
     Action::Deny
-}
-
-impl Settings {
-    pub(crate) fn rules(
-        &self,
-        mut list: impl FnMut(&str) -> Result<Arc<Watched>, ListError>,
-    ) -> Result<Vec<Rule>, String> {
-        let rules =
-            self.rule.iter().enumerate().map(|(place, rule)| {
-                Rule::new(rule, &mut list).map_err(|error| format!("rule {}: {error}", place + 1))
-            });
-        rules.collect()
-    }
-
-    pub(crate) fn rates(&self) -> Result<Option<(Rates, Action)>, String> {
-        let Some(rate) = &self.rate else { return Ok(None) };
-        if !(rate.per_second > 0.0 && rate.per_second <= 1e6) {
-            return Err(format!("<rate> per-second is a number over 0 and up to 1000000, not {}", rate.per_second));
-        }
-        let burst = rate.burst.unwrap_or(rate.per_second.ceil() as u32).max(1);
-        Ok(Some((Rates::new(rate.per_second, burst), rate.action)))
-    }
 }

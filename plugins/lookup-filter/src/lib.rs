@@ -1,7 +1,12 @@
-//! Allows and denies lookups by peer, address and application, and limits their rate. `README.md` has the configuration.
+//! A plugin that allows and denies lookups by peer, address and application, and limits the rate of lookups.
+//!
+//! It uses nothing of the server but the SDK (`introd-plugin`), and never waits: it decides from what it has in memory. Begin reading
+//! with `Plugin::lookup` below; `rule` matches lookups, `rate` limits them, `list` reads the files that rules name, and `config` is
+//! the `<Config>` element, which `README.md` describes.
 
 mod config;
 mod list;
+mod range;
 mod rate;
 mod rule;
 
@@ -12,21 +17,21 @@ use introd_plugin::{
     Config, Counter, CreateError, Host, Later, Level, Lookup, LookupVerdict, Plugin, Reply, TimerPlugin, Token,
 };
 
-use config::Settings;
-use list::Watched;
-use rate::Rates;
-use rule::{Action, Asked, Rule};
+use config::{Action, Settings};
+use list::ListFile;
+use rate::RateLimits;
+use rule::{LookupFacts, Rule, rules};
 
-/// How often list files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the list files are checked for changes.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// The plugin.
 struct LookupFilter {
     host: Host,
     rules: Vec<Rule>,
-    otherwise: Action,
-    rates: Option<(Rates, Action)>,
-    watched: Vec<Arc<Watched>>,
+    default_action: Action,
+    /// The limits, and what happens to a lookup beyond them.
+    limits: Option<(RateLimits, Action)>,
+    lists: Vec<Arc<ListFile>>,
     counters: Option<Counters>,
 }
 
@@ -41,7 +46,7 @@ impl Counters {
         Some(Self {
             denied: host.counter("denied", "Lookups that a rule denied").ok()?,
             ignored: host.counter("ignored", "Lookups that a rule ignored").ok()?,
-            over_rate: host.counter("over_rate", "Lookups that came too soon after others of their source").ok()?,
+            over_rate: host.counter("over_rate", "Lookups beyond the rate limit of their source").ok()?,
         })
     }
 }
@@ -53,36 +58,40 @@ impl Plugin for LookupFilter {
 
     fn create(host: Host, config: &Config<'_>) -> Result<Self, CreateError> {
         let settings: Settings = config.parse()?;
-        let mut watched = Vec::new();
-        let rules = settings.rules(|path| {
+        let mut lists = Vec::new();
+        let rules = rules(&settings.rules, |path| {
             let path = config.path(path);
-            if let Some(known) = watched.iter().find(|known: &&Arc<Watched>| known.path() == path) {
+            if let Some(known) = lists.iter().find(|known: &&Arc<ListFile>| known.path() == path) {
                 return Ok(Arc::clone(known));
             }
-            let list = Arc::new(Watched::read(path)?);
-            watched.push(Arc::clone(&list));
+            let list = Arc::new(ListFile::read(path)?);
+            lists.push(Arc::clone(&list));
             Ok(list)
         })?;
-        if !watched.is_empty() {
-            host.start_timer(LOOK_EVERY, Some(LOOK_EVERY), 0)?;
+        if !lists.is_empty() {
+            host.start_timer(CHECK_EVERY, Some(CHECK_EVERY), 0)?;
         }
-        let rates = settings.rates()?;
-        Ok(Self { host, rules, otherwise: settings.otherwise, rates, watched, counters: Counters::new(host) })
+        let limits = match &settings.rate {
+            Some(rate) => Some((RateLimits::from_settings(rate)?, rate.action)),
+            None => None,
+        };
+        let default_action = settings.default_action;
+        Ok(Self { host, rules, default_action, limits, lists, counters: Counters::new(host) })
     }
 
     fn lookup(&self, lookup: &Lookup<'_>, _: Later<'_, LookupVerdict>) -> Reply<LookupVerdict> {
-        let asked = Asked {
+        let facts = LookupFacts {
             target: lookup.target(),
             asker: lookup.asker().map(|asker| asker.peer),
             address: lookup.initiator().ip(),
             application: lookup.application(),
         };
-        let action = self.rules.iter().find(|rule| rule.matches(&asked)).map_or(self.otherwise, Rule::action);
-        // A lookup that two applications are asked about counts once.
+        let action = self.rules.iter().find(|rule| rule.matches(&facts)).map_or(self.default_action, Rule::action);
+        // A lookup that two applications decide about takes one token.
         if action == Action::Allow
             && !lookup.is_asked_again()
-            && let Some((rates, action)) = &self.rates
-            && !rates.permits(asked.address, Instant::now())
+            && let Some((limits, action)) = &self.limits
+            && !limits.permits(facts.address, Instant::now())
         {
             if let Some(counters) = &self.counters {
                 counters.over_rate.increment();
@@ -110,14 +119,14 @@ fn verdict(action: Action) -> LookupVerdict {
 
 impl TimerPlugin for LookupFilter {
     fn on_timer(&self, _: Token, _: u64) {
-        for list in &self.watched {
+        for list in &self.lists {
             match list.refresh() {
                 Ok(None) => (),
                 Ok(Some(entries)) => {
                     self.host.log(Level::Info, &format!("{} has changed: {entries} entries", list.path().display()));
                 }
-                // Told of once: the old entries hold until the file is in order again.
-                Err(error) => self.host.log(Level::Warn, &format!("{error}; what it said before holds")),
+                // Logged once: the old entries stay in force until the file is readable again.
+                Err(error) => self.host.log(Level::Warn, &format!("{error}; its previous entries stay in force")),
             }
         }
     }

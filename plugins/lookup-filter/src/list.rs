@@ -1,4 +1,4 @@
-//! Files with one value a line.
+//! List files: one value a line, read again when they change.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,12 +8,12 @@ use std::time::SystemTime;
 
 use introd_plugin::{PeerId, files};
 
-use crate::rule::Range;
+use crate::range::AddressRange;
 
-/// The most bytes of a file: half a million peers.
+/// The largest list file, in bytes. It holds about a million peer IDs.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Why a file is of no use.
+/// A list file cannot be read.
 #[derive(Debug)]
 pub(crate) struct ListError(String);
 
@@ -23,22 +23,22 @@ impl fmt::Display for ListError {
     }
 }
 
-/// The lines of a file, in each way in which they can be meant.
+/// The lines of a list file, in each of the ways that a rule can use them.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     texts: HashSet<String>,
     peers: HashSet<PeerId>,
-    ranges: Vec<Range>,
+    ranges: Vec<AddressRange>,
 }
 
 impl Entries {
-    /// Empty lines and those that begin with `#` do not count.
+    /// Reads the lines. Empty lines and lines that begin with `#` are ignored.
     fn parse(text: &str) -> Self {
         let mut entries = Self::default();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             if let Ok(peer) = line.parse() {
                 entries.peers.insert(peer);
-            } else if let Some(range) = Range::parse(line) {
+            } else if let Some(range) = AddressRange::parse(line) {
                 entries.ranges.push(range);
             }
             entries.texts.insert(line.to_owned());
@@ -59,28 +59,28 @@ impl Entries {
     }
 }
 
-/// A file that is read anew when it has changed.
+/// A list file and its entries.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct ListFile {
     path: PathBuf,
     entries: RwLock<Entries>,
     stamp: Mutex<Option<Stamp>>,
 }
 
+/// If it differs, the file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
     modified: Option<SystemTime>,
 }
 
-impl Watched {
+impl ListFile {
     /// Reads a file for the first time.
     pub(crate) fn read(path: PathBuf) -> Result<Self, ListError> {
         let (stamp, entries) = read(&path, None)?.unwrap_or_default();
         Ok(Self { path, entries: RwLock::new(entries), stamp: Mutex::new(stamp) })
     }
 
-    /// The file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -89,7 +89,8 @@ impl Watched {
         look(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads it if it has changed: how many lines it has then. An error is told of once.
+    /// Reads the file again if it has changed, and returns how many entries it has then. An error is returned only once: until the file
+    /// is readable again, later calls return `None`.
     pub(crate) fn refresh(&self) -> Result<Option<usize>, ListError> {
         let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         match read(&self.path, *stamp) {
@@ -113,7 +114,7 @@ impl Watched {
 
 type Read = (Option<Stamp>, Entries);
 
-/// The lines of a file; `None` if it looks as it did.
+/// Reads a list file; `None` if its stamp is still the known one.
 fn read(path: &Path, known: Option<Stamp>) -> Result<Option<Read>, ListError> {
     let failed = |error: std::io::Error| ListError(format!("{}: {error}", path.display()));
     let (_, about) = files::open(path).map_err(failed)?;

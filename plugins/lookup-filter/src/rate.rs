@@ -1,19 +1,21 @@
-//! How often each source may look up: a bucket of tokens for each address.
+//! The rate limit of each source: one token bucket for each address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Sources are shared out over so many tables, each behind a lock of its own.
+use crate::config::RateSettings;
+
+/// The sources are divided among so many tables, each with its own lock.
 const SHARDS: usize = 16;
-/// The most sources of a table. Those beyond share one bucket.
-const MOST: usize = 4096;
-/// A full table is gone through no more often, whoever floods it with sources.
+/// The sources that a table has buckets for. Further sources share one bucket.
+const MAX_BUCKETS: usize = 4096;
+/// How often a full table is searched for buckets to remove, so that a flood of sources costs no more time.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// The buckets of all sources.
-pub(crate) struct Rates {
+/// The token buckets of all sources.
+pub(crate) struct RateLimits {
     per_second: f64,
     burst: f64,
     shards: [Mutex<Shard>; SHARDS],
@@ -22,8 +24,9 @@ pub(crate) struct Rates {
 #[derive(Default)]
 struct Shard {
     buckets: HashMap<u64, Bucket>,
+    /// The bucket of the sources that the table has no room for.
     others: Option<Bucket>,
-    /// When buckets that have filled up were let go of last.
+    /// When full buckets were removed last.
     swept: Option<Instant>,
 }
 
@@ -38,14 +41,14 @@ impl Bucket {
         Self { tokens: burst, at: now }
     }
 
-    fn fill(&mut self, rates: &Rates, now: Instant) {
+    fn fill(&mut self, limits: &RateLimits, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.tokens = (self.tokens + passed * rates.per_second).min(rates.burst);
+        self.tokens = (self.tokens + passed * limits.per_second).min(limits.burst);
         self.at = now;
     }
 
-    fn take(&mut self, rates: &Rates, now: Instant) -> bool {
-        self.fill(rates, now);
+    fn take(&mut self, limits: &RateLimits, now: Instant) -> bool {
+        self.fill(limits, now);
         let permits = self.tokens >= 1.0;
         if permits {
             self.tokens -= 1.0;
@@ -54,13 +57,25 @@ impl Bucket {
     }
 }
 
-impl Rates {
-    /// So many tokens come in a second, and so many are kept.
-    pub(crate) fn new(per_second: f64, burst: u32) -> Self {
+impl RateLimits {
+    /// Makes the limits that a configuration asks for.
+    ///
+    /// # Errors
+    /// If the rate is out of range.
+    pub(crate) fn from_settings(settings: &RateSettings) -> Result<Self, String> {
+        let per_second = settings.per_second;
+        if !(per_second > 0.0 && per_second <= 1e6) {
+            return Err(format!("<rate> per-second must be a number above 0 and up to 1000000, not {per_second}"));
+        }
+        Ok(Self::new(per_second, settings.burst.unwrap_or(per_second.ceil() as u32).max(1)))
+    }
+
+    /// A bucket gains `per_second` tokens in a second, and holds up to `burst`.
+    fn new(per_second: f64, burst: u32) -> Self {
         Self { per_second, burst: f64::from(burst), shards: std::array::from_fn(|_| Mutex::default()) }
     }
 
-    /// Takes a token of a source: false if there is none.
+    /// Takes a token from the bucket of a source; false if it has none.
     pub(crate) fn permits(&self, source: IpAddr, now: Instant) -> bool {
         let key = key(source);
         let place = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
@@ -68,29 +83,29 @@ impl Rates {
         if let Some(bucket) = shard.buckets.get_mut(&key) {
             return bucket.take(self, now);
         }
-        if shard.buckets.len() >= MOST
+        if shard.buckets.len() >= MAX_BUCKETS
             && shard.swept.is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_EVERY)
         {
             shard.swept = Some(now);
-            // A bucket that has filled up says nothing that a new one does not.
+            // A full bucket is the same as a new one.
             shard.buckets.retain(|_, bucket| {
                 bucket.fill(self, now);
                 bucket.tokens < self.burst
             });
         }
         let full = Bucket::full(self.burst, now);
-        if shard.buckets.len() >= MOST {
+        if shard.buckets.len() >= MAX_BUCKETS {
             return shard.others.get_or_insert(full).take(self, now);
         }
         shard.buckets.entry(key).or_insert(full).take(self, now)
     }
 }
 
-/// An IPv4 address; of an IPv6 address the network, within which one host has as many addresses as it likes.
+/// The source that an address belongs to: an IPv4 address, or an IPv6 network of 64 bits, in which one host may use any address.
 fn key(source: IpAddr) -> u64 {
     match source.to_canonical() {
         IpAddr::V4(address) => u64::from(u32::from(address)),
-        // Never the same as an IPv4 address: global networks have their first bits set.
+        // It differs from every IPv4 address, because the first bits of a global network are set.
         IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
     }
 }
@@ -105,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_burst_and_then_the_rate() {
-        let rates = Rates::new(10.0, 3);
+        let rates = RateLimits::new(10.0, 3);
         let now = Instant::now();
         let permitted = |at: Duration| rates.permits(ip("192.0.2.1"), now + at);
         assert_eq!([0; 5].map(|_| permitted(Duration::ZERO)), [true, true, true, false, false]);
@@ -118,7 +133,7 @@ mod tests {
 
     #[test]
     fn one_network_is_one_source() {
-        let rates = Rates::new(1.0, 1);
+        let rates = RateLimits::new(1.0, 1);
         let now = Instant::now();
         assert!(rates.permits(ip("2001:db8:0:1::1"), now));
         assert!(!rates.permits(ip("2001:db8:0:1:ffff::2"), now));
@@ -129,16 +144,17 @@ mod tests {
 
     #[test]
     fn sources_are_bounded() {
-        let rates = Rates::new(1.0, 2);
+        let rates = RateLimits::new(1.0, 2);
         let now = Instant::now();
-        for number in 0..(SHARDS * MOST * 2) as u32 {
+        for number in 0..(SHARDS * MAX_BUCKETS * 2) as u32 {
             rates.permits(IpAddr::from(number.to_be_bytes()), now);
         }
-        let kept = |rates: &Rates| rates.shards.iter().map(|shard| shard.lock().unwrap().buckets.len()).sum::<usize>();
-        assert!(kept(&rates) <= SHARDS * MOST);
+        let kept =
+            |limits: &RateLimits| limits.shards.iter().map(|shard| shard.lock().unwrap().buckets.len()).sum::<usize>();
+        assert!(kept(&rates) <= SHARDS * MAX_BUCKETS);
         // A minute later all of them have filled up, and make room.
         rates.permits(ip("203.0.113.1"), now + Duration::from_secs(60));
-        assert!(kept(&rates) <= SHARDS * MOST);
+        assert!(kept(&rates) <= SHARDS * MAX_BUCKETS);
         assert!(rates.permits(ip("203.0.113.1"), now + Duration::from_secs(60)));
     }
 }

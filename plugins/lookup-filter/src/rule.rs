@@ -1,104 +1,67 @@
-//! Rules.
+//! Rules, and the lookups that they match.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use introd_plugin::PeerId;
-use serde::Deserialize;
 
-use crate::config::RuleSettings;
-use crate::list::{ListError, Watched};
+use crate::config::{Action, RuleSettings};
+use crate::list::{ListError, ListFile};
+use crate::range::AddressRange;
 
-/// What happens to a lookup.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Action {
-    /// Whoever is next decides.
-    #[default]
-    Allow,
-    /// No, counted.
-    Deny,
-    /// Silence.
-    Ignore,
-}
-
-/// A lookup, as rules see it.
+/// What rules know about a lookup.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
-    /// Who is looked for.
+pub(crate) struct LookupFacts<'a> {
     pub target: Option<PeerId>,
-    /// Who looks, if it is a client.
+    /// `None` if the asker is not a client of this server.
     pub asker: Option<PeerId>,
-    /// Where from.
+    /// The address that the lookup came from.
     pub address: IpAddr,
-    /// The application.
     pub application: &'a str,
 }
 
-/// A block of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
-    first: u128,
-    bits: u32,
-}
-
-fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().into(),
-        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address)).into(),
-    }
-}
-
-impl Range {
-    /// `192.0.2.0/24`, `2001:db8::/32`, or one address.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.trim().parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => most,
-            Some(bits) => bits.trim().parse().ok().filter(|bits| *bits <= most)?,
-        };
-        let bits = if address.is_ipv4() { bits + 96 } else { bits };
-        Some(Self { first: number(address) & mask(bits), bits })
-    }
-
-    pub(crate) fn contains(self, address: IpAddr) -> bool {
-        number(address) & mask(self.bits) == self.first
-    }
-}
-
-fn mask(bits: u32) -> u128 {
-    u128::MAX.checked_shl(128 - bits).unwrap_or(0)
-}
-
-/// A value, or a file of them.
+/// A value, or a file with many of them.
 #[derive(Debug)]
 enum OneOf<T> {
-    This(T),
-    List(Arc<Watched>),
+    Value(T),
+    List(Arc<ListFile>),
 }
 
-/// A rule.
+/// A rule: what it matches, and what happens then.
 #[derive(Debug)]
 pub(crate) struct Rule {
     action: Action,
     target: Option<OneOf<PeerId>>,
     asker: Option<OneOf<PeerId>>,
-    address: Option<OneOf<Range>>,
+    address: Option<OneOf<AddressRange>>,
     application: Option<OneOf<String>>,
 }
 
+/// Makes the rules of a configuration. `list` opens the files that they name.
+///
+/// # Errors
+/// What is wrong with which rule.
+pub(crate) fn rules(
+    settings: &[RuleSettings],
+    mut list: impl FnMut(&str) -> Result<Arc<ListFile>, ListError>,
+) -> Result<Vec<Rule>, String> {
+    let rules = settings
+        .iter()
+        .enumerate()
+        .map(|(place, rule)| Rule::new(rule, &mut list).map_err(|error| format!("rule {}: {error}", place + 1)));
+    rules.collect()
+}
+
 impl Rule {
-    pub(crate) fn new(
+    fn new(
         settings: &RuleSettings,
-        list: &mut impl FnMut(&str) -> Result<Arc<Watched>, ListError>,
+        list: &mut impl FnMut(&str) -> Result<Arc<ListFile>, ListError>,
     ) -> Result<Self, String> {
         let mut one_of = |text: &Option<String>| match text.as_deref().map(str::trim) {
             None => Ok(None),
             Some(text) => match text.strip_prefix('@') {
                 Some(file) => list(file.trim()).map(|list| Some(OneOf::List(list))).map_err(|error| error.to_string()),
-                None => Ok(Some(OneOf::This(text.to_owned()))),
+                None => Ok(Some(OneOf::Value(text.to_owned()))),
             },
         };
         let peer = |value: Option<OneOf<String>>| {
@@ -109,7 +72,7 @@ impl Rule {
             target: peer(one_of(&settings.target)?)?,
             asker: peer(one_of(&settings.asker)?)?,
             address: read(one_of(&settings.address)?, |text| {
-                Range::parse(&text).ok_or_else(|| format!("{text} is no address and no block like 192.0.2.0/24"))
+                AddressRange::parse(&text).ok_or_else(|| format!("{text} is no address and no block like 192.0.2.0/24"))
             })?,
             application: one_of(&settings.application)?,
         })
@@ -119,18 +82,18 @@ impl Rule {
         self.action
     }
 
-    pub(crate) fn matches(&self, asked: &Asked<'_>) -> bool {
-        matches_peer(&self.target, asked.target)
-            && matches_peer(&self.asker, asked.asker)
+    pub(crate) fn matches(&self, lookup: &LookupFacts<'_>) -> bool {
+        matches_peer(&self.target, lookup.target)
+            && matches_peer(&self.asker, lookup.asker)
             && match &self.address {
                 None => true,
-                Some(OneOf::This(range)) => range.contains(asked.address),
-                Some(OneOf::List(list)) => list.with(|entries| entries.has_address(asked.address)),
+                Some(OneOf::Value(range)) => range.contains(lookup.address),
+                Some(OneOf::List(list)) => list.with(|entries| entries.has_address(lookup.address)),
             }
             && match &self.application {
                 None => true,
-                Some(OneOf::This(application)) => application == asked.application,
-                Some(OneOf::List(list)) => list.with(|entries| entries.has_text(asked.application)),
+                Some(OneOf::Value(application)) => application == lookup.application,
+                Some(OneOf::List(list)) => list.with(|entries| entries.has_text(lookup.application)),
             }
     }
 }
@@ -141,7 +104,7 @@ fn read<T>(
 ) -> Result<Option<OneOf<T>>, String> {
     Ok(match value {
         None => None,
-        Some(OneOf::This(text)) => Some(OneOf::This(read(text)?)),
+        Some(OneOf::Value(text)) => Some(OneOf::Value(read(text)?)),
         Some(OneOf::List(list)) => Some(OneOf::List(list)),
     })
 }
@@ -149,7 +112,7 @@ fn read<T>(
 fn matches_peer(wanted: &Option<OneOf<PeerId>>, peer: Option<PeerId>) -> bool {
     match wanted {
         None => true,
-        Some(OneOf::This(wanted)) => peer == Some(*wanted),
+        Some(OneOf::Value(wanted)) => peer == Some(*wanted),
         Some(OneOf::List(list)) => peer.is_some_and(|peer| list.with(|entries| entries.has_peer(&peer))),
     }
 }
@@ -161,14 +124,19 @@ mod tests {
     use super::*;
     use crate::config::Settings;
 
-    fn rules(xml: &str) -> Result<Vec<Rule>, String> {
+    fn parse(xml: &str) -> Result<Vec<Rule>, String> {
         let settings: Settings = Config::new(xml, "").parse().map_err(|error| error.to_string())?;
-        settings.rules(|path| Watched::read(path.into()).map(Arc::new))
+        rules(&settings.rules, |path| ListFile::read(path.into()).map(Arc::new))
     }
 
-    fn asked(target: u8, asker: Option<u8>, address: &str, application: &'static str) -> Asked<'static> {
+    fn asked(target: u8, asker: Option<u8>, address: &str, application: &'static str) -> LookupFacts<'static> {
         let peer = |number| PeerId([number; 32]);
-        Asked { target: Some(peer(target)), asker: asker.map(peer), address: address.parse().unwrap(), application }
+        LookupFacts {
+            target: Some(peer(target)),
+            asker: asker.map(peer),
+            address: address.parse().unwrap(),
+            application,
+        }
     }
 
     #[test]
@@ -179,7 +147,7 @@ mod tests {
             PeerId([1; 32]),
             PeerId([2; 32])
         );
-        let rules = rules(&xml).unwrap();
+        let rules = parse(&xml).unwrap();
         let [deny, ignore] = &rules[..] else { panic!("{rules:?}") };
         assert!(deny.matches(&asked(1, None, "192.0.2.9", "x")));
         assert!(deny.matches(&asked(1, None, "::ffff:192.0.2.9", "x")));
@@ -189,20 +157,6 @@ mod tests {
         assert!(!ignore.matches(&asked(1, None, "192.0.2.9", "chat")));
         assert!(!ignore.matches(&asked(1, Some(2), "192.0.2.9", "chats")));
         assert_eq!((deny.action(), ignore.action()), (Action::Deny, Action::Ignore));
-    }
-
-    #[test]
-    fn ranges() {
-        let range = |text| Range::parse(text);
-        assert!(range("2001:db8::/32").unwrap().contains("2001:db8:7::1".parse().unwrap()));
-        assert!(!range("2001:db8::/32").unwrap().contains("2001:db9::1".parse().unwrap()));
-        assert!(range("0.0.0.0/0").unwrap().contains("255.255.255.255".parse().unwrap()));
-        assert!(!range("0.0.0.0/0").unwrap().contains("2001:db8::1".parse().unwrap()));
-        assert!(range("::/0").unwrap().contains("192.0.2.1".parse().unwrap()));
-        assert!(range("192.0.2.1").unwrap().contains("192.0.2.1".parse().unwrap()));
-        for bad in ["", "192.0.2.0/33", "192.0.2/24", "host", "::/129", "192.0.2.0/-1", "192.0.2.0/"] {
-            assert_eq!(range(bad), None, "{bad}");
-        }
     }
 
     #[test]
@@ -218,7 +172,7 @@ mod tests {
                 "/nonexistent/x: No such",
             ),
         ] {
-            let error = rules(xml).unwrap_err();
+            let error = parse(xml).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
     }
@@ -230,8 +184,8 @@ mod tests {
         let xml = format!("<Config><rule><action>deny</action><asker>@{}</asker></rule></Config>", path.display());
         let settings: Settings = Config::new(&xml, "").parse().unwrap();
         let mut lists = Vec::new();
-        let rules = settings.rules(|path| {
-            let list = Arc::new(Watched::read(path.into())?);
+        let rules = rules(&settings.rules, |path| {
+            let list = Arc::new(ListFile::read(path.into())?);
             lists.push(Arc::clone(&list));
             Ok(list)
         });

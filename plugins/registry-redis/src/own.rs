@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use introd_plugin::{PeerId, Standing};
+use introd_plugin::{PeerId, PeerSession};
 
 use crate::entry::Claim;
 
@@ -54,15 +54,15 @@ struct Here {
 
 impl Here {
     /// Of whom nobody says by which session it is here, is as good as proven: it is for a policy to know.
-    fn new(since: u64, standing: Option<Standing>, addresses: Box<[u8]>) -> Self {
-        let Standing { session, is_proven, is_silent } =
-            standing.unwrap_or(Standing { is_proven: true, ..Standing::default() });
+    fn new(since: u64, standing: Option<PeerSession>, addresses: Box<[u8]>) -> Self {
+        let PeerSession { id: session, is_proven, is_silent } =
+            standing.unwrap_or(PeerSession { is_proven: true, ..PeerSession::default() });
         Self { claim: Claim { is_proven, is_silent, since }, is_new: true, session, first: None, addresses }
     }
 
     /// It is said anew, at `now`.
-    fn say(&mut self, now: u64, standing: Option<Standing>) {
-        let Some(Standing { session, is_proven, is_silent }) = standing else {
+    fn say(&mut self, now: u64, standing: Option<PeerSession>) {
+        let Some(PeerSession { id: session, is_proven, is_silent }) = standing else {
             if self.session == 0 {
                 (self.claim.since, self.is_new) = (now, true);
             }
@@ -105,7 +105,7 @@ impl Table {
         &mut self,
         peer: PeerId,
         now: u64,
-        standing: Option<Standing>,
+        standing: Option<PeerSession>,
         addresses: Option<Box<[u8]>>,
         most: usize,
     ) -> bool {
@@ -318,7 +318,7 @@ mod tests {
     fn each_session_has_its_time_and_keeps_it() {
         let mut table = Table::default();
         let mut say = |session, is_silent, now: u64, addresses: Option<&str>| {
-            let standing = Standing { session, is_proven: false, is_silent };
+            let standing = PeerSession { id: session, is_proven: false, is_silent };
             assert!(table.publish(A, now, Some(standing), addresses.map(address), 10));
             let mut written = table.take(10);
             let Some((_, Write::Publish { claim, is_new, .. })) = written.first() else { return None };

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use introd_plugin::{
-    Address, Config, Counter, CreateError, Gauge, Host, Later, Level, PeerId, Plugin, RegistryError, RegistryPlugin,
-    RegistryVerdict, Reply, Standing,
+    Address, Config, Counter, CreateError, Gauge, Host, Later, Level, PeerId, PeerSession, Plugin, RegistryError,
+    RegistryPlugin, RegistryVerdict, Reply,
 };
 
 use crate::registry::{Answer, Registry, Severity};
@@ -52,7 +52,7 @@ impl RegistryPlugin for RedisRegistry {
         self.registry.publish(peer, addresses).map_err(|_| RegistryError::Full)
     }
 
-    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), RegistryError> {
+    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: PeerSession) -> Result<(), RegistryError> {
         self.registry.publish_session(peer, addresses, standing).map_err(|_| RegistryError::Full)
     }
 

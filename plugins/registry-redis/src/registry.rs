@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use introd_plugin::{Address, PeerId, Standing};
+use introd_plugin::{Address, PeerId, PeerSession};
 use tokio::sync::{Notify, oneshot};
 
 use crate::cache::{Cache, Known, Servers};
@@ -213,11 +213,11 @@ impl Registry {
     ///
     /// # Errors
     /// [`Failure::Full`]
-    pub fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), Failure> {
+    pub fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: PeerSession) -> Result<(), Failure> {
         self.say(peer, Some(addresses).filter(|addresses| !addresses.is_empty()), Some(standing))
     }
 
-    fn say(&self, peer: PeerId, addresses: Option<&[Address]>, standing: Option<Standing>) -> Result<(), Failure> {
+    fn say(&self, peer: PeerId, addresses: Option<&[Address]>, standing: Option<PeerSession>) -> Result<(), Failure> {
         let addresses = addresses.map(encode_addresses);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         {

@@ -1,6 +1,6 @@
 //! Several servers have the same peer: its copy, or itself, come from another server.
 
-use introd_plugin::Standing;
+use introd_plugin::PeerSession;
 use registry_redis::{Registry, Settings};
 
 use crate::harness::*;
@@ -8,24 +8,24 @@ use crate::harness::*;
 const PEER: u32 = 1;
 
 /// A session that has proven nothing: whoever has seen the peer's certificate could show it.
-fn unproven(session: u64) -> Standing {
-    Standing { session, ..Standing::default() }
+fn unproven(id: u64) -> PeerSession {
+    PeerSession { id, ..PeerSession::default() }
 }
 
-fn proven(session: u64) -> Standing {
-    Standing { session, is_proven: true, is_silent: false }
+fn proven(id: u64) -> PeerSession {
+    PeerSession { id, is_proven: true, is_silent: false }
 }
 
-fn silent(standing: Standing) -> Standing {
-    Standing { is_silent: true, ..standing }
+fn silent(standing: PeerSession) -> PeerSession {
+    PeerSession { is_silent: true, ..standing }
 }
 
-fn says(registry: &Registry, host: u8, standing: Standing) {
+fn says(registry: &Registry, host: u8, standing: PeerSession) {
     and_arrives(registry, || registry.publish_session(peer(PEER), &addresses(host), standing).unwrap());
 }
 
 /// Only how the session stands is new.
-fn stands(registry: &Registry, standing: Standing) {
+fn stands(registry: &Registry, standing: PeerSession) {
     and_arrives(registry, || registry.publish_session(peer(PEER), &[], standing).unwrap());
 }
 

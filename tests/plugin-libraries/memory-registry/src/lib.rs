@@ -1,14 +1,17 @@
-//! A registry of peers in memory, as a plugin.
+//! A plugin for tests: a registry of peers in memory.
 //!
-//! `<mode>` says how it answers lookups: `now` (the default), `later` from another thread, `never`, `fail`, or `full`, which
-//! takes nothing in. Peers whose sessions are silent are not found, as if another server had them. What is published is told of as a change, too, as if another server had done it.
+//! It tests the host's side of `introd.registry/1` and knows nothing of the server. Begin reading with `RegistryPlugin::find` below.
+//!
+//! `<mode>` sets how it answers lookups: `now` (the default) at once, `later` from another thread, `never`, or `fail`; `full` accepts
+//! no publications. It does not find a peer whose session is silent, as if another server had a better entry. It reports each
+//! publication back to the host as a change, as if another server had made it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use introd_plugin::{
-    Address, Completion, Config, CreateError, Host, Later, PeerId, Plugin, RegistryError, RegistryPlugin,
-    RegistryVerdict, Reply, Standing, Token,
+    Address, Completion, Config, CreateError, Host, Later, PeerId, PeerSession, Plugin, RegistryError, RegistryPlugin,
+    RegistryVerdict, Reply, Token,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,14 +26,14 @@ enum Mode {
 struct MemoryRegistry {
     host: Host,
     mode: Mode,
-    /// Where they are, and whether their sessions are silent.
+    /// The addresses of each peer, and whether its session is silent.
     peers: Mutex<HashMap<PeerId, (Vec<Address>, bool)>>,
-    /// Those of `never`.
-    kept: Mutex<HashMap<Token, Completion<RegistryVerdict>>>,
+    /// The verdicts that mode `never` does not give.
+    pending: Mutex<HashMap<Token, Completion<RegistryVerdict>>>,
 }
 
 impl MemoryRegistry {
-    fn known(&self, peer: PeerId) -> RegistryVerdict {
+    fn verdict(&self, peer: PeerId) -> RegistryVerdict {
         match self.peers.lock().unwrap_or_else(PoisonError::into_inner).get(&peer) {
             Some((addresses, false)) => RegistryVerdict::Found(addresses.clone()),
             Some((_, true)) | None => RegistryVerdict::NotFound,
@@ -50,13 +53,13 @@ impl Plugin for MemoryRegistry {
             Some("never") => Mode::Never,
             Some("fail") => Mode::Fail,
             Some("full") => Mode::Full,
-            Some(other) => return Err(format!("<mode> is now, later, never, fail or full, not {other}").into()),
+            Some(other) => return Err(format!("<mode> must be now, later, never, fail or full, not {other}").into()),
         };
-        Ok(Self { host, mode, peers: Mutex::default(), kept: Mutex::default() })
+        Ok(Self { host, mode, peers: Mutex::default(), pending: Mutex::default() })
     }
 
     fn cancel(&self, token: Token) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
         self.host.log(introd_plugin::Level::Info, "cancelled");
     }
 }
@@ -73,12 +76,12 @@ impl RegistryPlugin for MemoryRegistry {
         Ok(())
     }
 
-    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: Standing) -> Result<(), RegistryError> {
+    fn publish_session(&self, peer: PeerId, addresses: &[Address], session: PeerSession) -> Result<(), RegistryError> {
         if !addresses.is_empty() {
             self.publish(peer, addresses)?;
         }
         if let Some((_, is_silent)) = self.peers.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&peer) {
-            *is_silent = standing.is_silent;
+            *is_silent = session.is_silent;
         }
         Ok(())
     }
@@ -91,20 +94,20 @@ impl RegistryPlugin for MemoryRegistry {
 
     fn find(&self, peer: PeerId, later: Later<'_, RegistryVerdict>) -> Reply<RegistryVerdict> {
         match self.mode {
-            Mode::Now | Mode::Full => self.known(peer).into(),
-            Mode::Fail => Reply::Failed("as it was told to".to_owned()),
+            Mode::Now | Mode::Full => self.verdict(peer).into(),
+            Mode::Fail => Reply::Failed("the mode is fail".to_owned()),
             Mode::Later | Mode::Never => match later.defer() {
                 Ok((completion, reply)) => {
                     if self.mode == Mode::Never {
                         let token = completion.token();
-                        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(token, completion);
+                        self.pending.lock().unwrap_or_else(PoisonError::into_inner).insert(token, completion);
                     } else {
-                        let verdict = self.known(peer);
+                        let verdict = self.verdict(peer);
                         std::thread::spawn(move || completion.complete(verdict));
                     }
                     reply
                 }
-                Err(none) => Reply::Failed(none.to_string()),
+                Err(error) => Reply::Failed(error.to_string()),
             },
         }
     }

@@ -1,13 +1,17 @@
-//! A plugin that decides as its configuration says, well or badly.
+//! A plugin for tests, which decides as its configuration says, well or badly.
 //!
-//! - `<name>` stands in what it logs: `<<NAME what happened>>`.
-//! - `<lookup>` and `<connect>` are verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `by-hand`, `accept`,
-//!   `reject TEXT`, `move URI`, `fail`, `panic`, `never`, `drop` (a completion without a verdict) or `block MILLISECONDS`.
-//! - `<target>`: lookups of others are continued.
-//! - `<after>`: the verdict comes so many milliseconds later, from another thread.
-//! - `<panic>`: the callback that panics, besides: `create`, `destroy`, `disconnect`, `addresses_changed`, `cancel`, `on_timer`.
-//! - `<disconnect>`: the client that asks for somebody is disconnected.
-//! - `<timer>`: milliseconds until `on_timer`.
+//! It tests what the host does with every verdict, failure and delay, and knows nothing of the server. Begin reading with
+//! `Plugin::lookup` below. Its configuration:
+//!
+//! - `<name>` appears in what it logs: `<<NAME event>>`.
+//! - `<lookup>` and `<connect>` are its verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `by-hand` (an
+//!   introduction by the host's functions), `accept`, `reject TEXT`, `move URI`, `fail`, `panic`, `never` (pending for ever), `drop`
+//!   (a completion that is dropped without a verdict), or `block MILLISECONDS`.
+//! - `<target>`: it continues lookups of all other peers.
+//! - `<after>`: it gives the verdict so many milliseconds later, from another thread.
+//! - `<panic>`: another callback that panics: `create`, `destroy`, `disconnect`, `addresses_changed`, `cancel` or `on_timer`.
+//! - `<disconnect>`: it disconnects each client that looks for a peer.
+//! - `<timer>`: it starts a timer that fires after so many milliseconds.
 
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
@@ -30,18 +34,19 @@ struct Puppet {
     after: Option<Duration>,
     panics: Option<String>,
     disconnects: bool,
-    later: Option<Sender<Job>>,
+    jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    kept: Mutex<Kept>,
+    pending: Mutex<PendingVerdicts>,
 }
 
+/// The verdicts that it never gives.
 #[derive(Default)]
-struct Kept {
+struct PendingVerdicts {
     lookups: Vec<Completion<LookupVerdict>>,
     connects: Vec<Completion<ConnectVerdict>>,
 }
 
-/// Something to be done later. The earliest is the greatest.
+/// Something to do later. The earliest job is the greatest, so that a heap has it on top.
 struct Job {
     at: Instant,
     work: Box<dyn FnOnce() + Send>,
@@ -67,7 +72,8 @@ impl Ord for Job {
     }
 }
 
-fn work(jobs: &Receiver<Job>) {
+/// Runs each job at its time, until the plugin ends.
+fn run_jobs(jobs: &Receiver<Job>) {
     let mut waiting = BinaryHeap::<Job>::new();
     loop {
         let next = waiting.peek().map(|job| job.at.saturating_duration_since(Instant::now()));
@@ -93,7 +99,7 @@ impl Puppet {
     }
 
     fn maybe_panic(&self, callback: &str) {
-        assert!(self.panics.as_deref() != Some(callback), "as it was told to");
+        assert!(self.panics.as_deref() != Some(callback), "the configuration demands it");
     }
 
     fn lookup_verdict(&self, lookup: &Lookup<'_>) -> Reply<LookupVerdict> {
@@ -107,8 +113,8 @@ impl Puppet {
             },
             "introduce" => LookupVerdict::Introduce(lookup.target().unwrap_or(PeerId([0; 32]))).into(),
             "by-hand" => self.introduce_by_hand(lookup).unwrap_or(LookupVerdict::Ignore).into(),
-            "fail" => Reply::Failed("as it was told to".to_owned()),
-            "panic" => panic!("as it was told to"),
+            "fail" => Reply::Failed("the configuration demands it".to_owned()),
+            "panic" => panic!("the configuration demands it"),
             "block" => {
                 std::thread::sleep(Duration::from_millis(argument.parse().unwrap_or(1000)));
                 LookupVerdict::Continue.into()
@@ -117,7 +123,7 @@ impl Puppet {
         }
     }
 
-    /// What `introduce` does, by the host's services.
+    /// Does what the verdict `introduce` does, by the host's functions.
     fn introduce_by_hand(&self, lookup: &Lookup<'_>) -> Option<LookupVerdict> {
         let target = lookup.target()?;
         let peer = self.host.find_peer(target)?;
@@ -135,15 +141,15 @@ impl Puppet {
         match verdict {
             "reject" => ConnectVerdict::Reject(argument.to_owned()).into(),
             "move" => ConnectVerdict::Redirect(argument.to_owned()).into(),
-            "fail" => Reply::Failed("as it was told to".to_owned()),
-            "panic" => panic!("as it was told to"),
+            "fail" => Reply::Failed("the configuration demands it".to_owned()),
+            "panic" => panic!("the configuration demands it"),
             _ => ConnectVerdict::Accept.into(),
         }
     }
 
     fn do_later(&self, after: Duration, work: impl FnOnce() + Send + 'static) {
-        if let Some(later) = &self.later {
-            let _ = later.send(Job { at: Instant::now() + after, work: Box::new(work) });
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(Job { at: Instant::now() + after, work: Box::new(work) });
         }
     }
 }
@@ -167,9 +173,9 @@ impl Plugin for Puppet {
             after: millis("after"),
             panics: config.text("panic"),
             disconnects: config.text("disconnect").is_some(),
-            later: Some(sender),
-            thread: Some(std::thread::spawn(move || work(&receiver))),
-            kept: Mutex::default(),
+            jobs: Some(sender),
+            thread: Some(std::thread::spawn(move || run_jobs(&receiver))),
+            pending: Mutex::default(),
         };
         puppet.maybe_panic("create");
         if let Some(after) = millis("timer") {
@@ -191,7 +197,7 @@ impl Plugin for Puppet {
         if self.connect == "never" || self.after.is_some() {
             let (completion, reply) = match later.defer() {
                 Ok(deferred) => deferred,
-                Err(none) => return Reply::Failed(none.to_string()),
+                Err(error) => return Reply::Failed(error.to_string()),
             };
             match self.after {
                 Some(after) => {
@@ -199,11 +205,11 @@ impl Plugin for Puppet {
                     self.do_later(after, move || {
                         let _ = match verdict {
                             Reply::Now(verdict) => completion.complete(verdict),
-                            _ => completion.fail("as it was told to"),
+                            _ => completion.fail("the configuration demands it"),
                         };
                     });
                 }
-                None => self.kept.lock().unwrap_or_else(PoisonError::into_inner).connects.push(completion),
+                None => self.pending.lock().unwrap_or_else(PoisonError::into_inner).connects.push(completion),
             }
             return reply;
         }
@@ -233,13 +239,13 @@ impl Plugin for Puppet {
         {
             self.say(&format!("disconnects {:?}", self.host.disconnect(asker)));
         }
-        let is_kept = matches!(self.lookup.as_str(), "never" | "drop");
-        if !is_kept && self.after.is_none() {
+        let is_never = matches!(self.lookup.as_str(), "never" | "drop");
+        if !is_never && self.after.is_none() {
             return self.lookup_verdict(lookup);
         }
         let (completion, reply) = match later.defer() {
             Ok(deferred) => deferred,
-            Err(none) => return Reply::Failed(none.to_string()),
+            Err(error) => return Reply::Failed(error.to_string()),
         };
         if self.lookup == "drop" {
             drop(completion);
@@ -248,23 +254,23 @@ impl Plugin for Puppet {
             self.do_later(after, move || {
                 let _ = match verdict {
                     Reply::Now(verdict) => completion.complete(verdict),
-                    _ => completion.fail("as it was told to"),
+                    _ => completion.fail("the configuration demands it"),
                 };
             });
         } else {
-            self.kept.lock().unwrap_or_else(PoisonError::into_inner).lookups.push(completion);
+            self.pending.lock().unwrap_or_else(PoisonError::into_inner).lookups.push(completion);
         }
         reply
     }
 
     fn cancel(&self, token: Token) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let lookup = kept.lookups.iter().position(|completion| completion.token() == token);
-        let late = lookup.map(|place| kept.lookups.swap_remove(place).complete(LookupVerdict::Deny));
-        let connect = kept.connects.iter().position(|completion| completion.token() == token);
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let lookup = pending.lookups.iter().position(|completion| completion.token() == token);
+        let late = lookup.map(|place| pending.lookups.swap_remove(place).complete(LookupVerdict::Deny));
+        let connect = pending.connects.iter().position(|completion| completion.token() == token);
         let late =
-            late.or_else(|| connect.map(|place| kept.connects.swap_remove(place).complete(ConnectVerdict::Accept)));
-        drop(kept);
+            late.or_else(|| connect.map(|place| pending.connects.swap_remove(place).complete(ConnectVerdict::Accept)));
+        drop(pending);
         self.say(&format!("cancel {late:?}"));
         self.maybe_panic("cancel");
     }
@@ -279,7 +285,7 @@ impl TimerPlugin for Puppet {
 
 impl Drop for Puppet {
     fn drop(&mut self) {
-        drop(self.later.take());
+        drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

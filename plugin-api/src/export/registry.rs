@@ -1,0 +1,103 @@
+//! The table of a registry: [`RegistryPlugin`] as an `introd_plugin_registry`.
+
+use std::ffi::c_void;
+use std::marker::PhantomData;
+
+use super::call::{hand_over, with};
+use crate::abi::{self, introd_answer, introd_instance};
+use crate::completion::Later;
+use crate::raw::array;
+use crate::registry::{PeerSession, RegistryError, RegistryPlugin};
+use crate::values::Address;
+
+struct Table<P>(PhantomData<P>);
+
+impl<P: RegistryPlugin> Table<P> {
+    const REGISTRY: &'static abi::introd_plugin_registry = &abi::introd_plugin_registry {
+        struct_size: size_of::<abi::introd_plugin_registry>() as u32,
+        capabilities: if P::TELLS_CHANGES { abi::INTROD_REGISTRY_CHANGES } else { 0 },
+        publish: Some(publish::<P>),
+        withdraw: Some(withdraw::<P>),
+        lookup: Some(find::<P>),
+        publish_session: Some(publish_session::<P>),
+    };
+}
+
+/// The `introd_plugin_registry` of a plugin.
+pub fn registry_table<P: RegistryPlugin>() -> *const c_void {
+    std::ptr::from_ref(Table::<P>::REGISTRY).cast()
+}
+
+fn status(result: Result<(), RegistryError>) -> i32 {
+    match result {
+        Ok(()) => abi::INTROD_OK,
+        Err(RegistryError::Full) => abi::INTROD_E_FULL,
+        Err(RegistryError::Unavailable) => abi::INTROD_E_UNAVAILABLE,
+    }
+}
+
+/// # Safety
+/// There are so many addresses there, valid for the call.
+unsafe fn read(addresses: *const abi::introd_address, count: usize) -> Vec<Address> {
+    // SAFETY: the caller says so.
+    let addresses = unsafe { array(addresses, count) };
+    addresses.iter().copied().map(Address::from).collect()
+}
+
+unsafe extern "C" fn publish<P: RegistryPlugin>(
+    instance: introd_instance,
+    peer: *const abi::introd_peer_id,
+    addresses: *const abi::introd_address,
+    address_count: usize,
+) -> i32 {
+    // SAFETY: the host gives what `create` has made, and an array of that length.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            let Some(peer) = peer.as_ref() else { return abi::INTROD_E_ARGUMENT };
+            status(plugin.publish((*peer).into(), &read(addresses, address_count)))
+        })
+    }
+}
+
+unsafe extern "C" fn publish_session<P: RegistryPlugin>(
+    instance: introd_instance,
+    publication: *const abi::introd_publication,
+) -> i32 {
+    // SAFETY: the host gives what `create` has made, and an array of that length.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            let Some(publication) = publication.as_ref() else { return abi::INTROD_E_ARGUMENT };
+            let session = PeerSession {
+                id: publication.client.id,
+                is_proven: publication.flags & abi::INTROD_PUBLICATION_PROVEN != 0,
+                is_silent: publication.flags & abi::INTROD_PUBLICATION_SILENT != 0,
+            };
+            let addresses = read(publication.addresses, publication.address_count);
+            status(plugin.publish_session(publication.client.peer.into(), &addresses, session))
+        })
+    }
+}
+
+unsafe extern "C" fn withdraw<P: RegistryPlugin>(instance: introd_instance, peer: *const abi::introd_peer_id) -> i32 {
+    // SAFETY: the host gives what `create` has made.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            let Some(peer) = peer.as_ref() else { return abi::INTROD_E_ARGUMENT };
+            status(plugin.withdraw((*peer).into()))
+        })
+    }
+}
+
+unsafe extern "C" fn find<P: RegistryPlugin>(
+    instance: introd_instance,
+    peer: *const abi::introd_peer_id,
+    answer: *mut introd_answer,
+) -> i32 {
+    // SAFETY: the host gives what `create` has made.
+    unsafe {
+        with::<P>(instance, |plugin, host| {
+            let Some(peer) = peer.as_ref() else { return abi::INTROD_E_ARGUMENT };
+            hand_over(host, answer, plugin.find((*peer).into(), Later::new(host, answer)))
+        })
+    }
+}

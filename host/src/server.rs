@@ -30,7 +30,7 @@ use introd_log::CONFIGURATION;
 use introd_native::{Figure, LoadError, Plugins};
 use introd_policy::ToWake;
 use introd_policy::registry::{InMemory, Registry};
-use introd_udp::{LocalAddress, Ports, UdpSocket, return_freed_memory};
+use introd_udp::{LocalAddress, Ports, UdpSocket};
 
 /// So many names of virtual hosts get an identity of their own: each hello is held against all of them.
 const MAX_HOST_NAMES: usize = 64;
@@ -113,7 +113,7 @@ impl Server {
         let threads = config.server.script_threads;
         let scripts = introd_lua::HostSettings {
             threads,
-            trim: Some(return_freed_memory),
+            trim: Some(crate::memory::return_freed_memory),
             fatal: Some(introd_liveness::fail),
             ..introd_lua::HostSettings::default()
         };

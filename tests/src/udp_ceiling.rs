@@ -243,28 +243,17 @@ impl Load {
             for _ in under_way..options.window.min(under_way + BATCH) {
                 self.requests.push(self.target, LocalAddress::ANY, &payload)?;
             }
-            let before = self.requests.counters().sent;
-            self.source.send(&mut self.requests);
-            self.requests.discard();
-            under_way += usize::try_from(self.requests.counters().sent - before)?;
+            under_way += self.source.send_or_drop(&mut self.requests);
 
-            let received = receive(&self.source, &mut self.batch)?;
+            let received = self.source.receive(&mut self.batch)?.unwrap_or(0);
             replies += received as u64;
             under_way = under_way.saturating_sub(received);
             if received > 0 {
                 last_reply = now;
             }
-            forwards += receive(&self.sink, &mut self.batch)? as u64;
+            forwards += self.sink.receive(&mut self.batch)?.unwrap_or(0) as u64;
         }
         Ok(Loaded { replies, forwards, lost, elapsed: begin.elapsed(), cpu: thread_cpu_time() - cpu })
-    }
-}
-
-/// What waits on `socket`, up to a batch; 0 if nothing does.
-fn receive(socket: &UdpSocket, batch: &mut RecvBatch) -> std::io::Result<usize> {
-    match socket.receive(batch) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
-        result => result,
     }
 }
 

@@ -4,8 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::listener::Listener;
 use introd_config::{Config, PortSet};
-use introd_udp::{BindError, bind_workers};
-use introd_udp::{BufferSizes, UdpSocket};
+use introd_udp::{BindError, BufferSizes, UdpSocket, bind_workers};
 
 /// The sockets of each worker, and what they stand for. All workers have those that they share at the same places; sockets
 /// of a worker's own come after those.
@@ -45,17 +44,15 @@ fn bind_shared(
     public: Option<SocketAddr>,
     is_optional: bool,
 ) -> Result<(), BindError> {
-    let bound = match bind_workers(&[address], listening.len(), BufferSizes::default()) {
+    let bound = match bind_workers(address, listening.len(), BufferSizes::default()) {
         Err(error) if is_optional && error.is_ipv6_missing() => {
             tracing::warn!(%address, "this machine has no IPv6: not listened on");
             return Ok(());
         }
         bound => bound?,
     };
-    for (worker, sockets) in listening.iter_mut().zip(bound) {
-        for socket in sockets {
-            worker.push((Listener { adaptor, local: socket.local_address(), public }, socket));
-        }
+    for (worker, socket) in listening.iter_mut().zip(bound) {
+        worker.push((Listener { adaptor, local: socket.local_address(), public }, socket));
     }
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::local::LocalAddress;
+use crate::local::LocalAddress;
 
 /// `sizeof(struct cmsghdr)` as the kernel has it: a length of `size_t` and two ints.
 const HEADER: usize = size_of::<usize>() + 8;
 /// Control messages begin at multiples of this.
 const ALIGN: usize = size_of::<usize>();
-/// Bytes of room: more than the one message asked for needs.
+/// The size of a control buffer in bytes: more than the one message asked for needs.
 pub(super) const CONTROL_LEN: usize = 64;
 
 const _: () = assert!(size_of::<libc::cmsghdr>() == HEADER);
@@ -23,8 +23,7 @@ impl Control {
     /// No control messages.
     pub(super) const EMPTY: Self = Self([0; CONTROL_LEN]);
 
-    /// Asks that a datagram leave from `local`; returns how many bytes of control data that takes, 0 for
-    /// [`LocalAddress::ANY`].
+    /// Makes a datagram leave from `local`. Returns the length of the control data in bytes: 0 for [`LocalAddress::ANY`].
     pub(super) fn set_source(&mut self, local: LocalAddress) -> usize {
         match local.ip() {
             None => 0,
@@ -55,10 +54,10 @@ impl Control {
         HEADER + N.next_multiple_of(ALIGN)
     }
 
-    /// The local address told in the first `len` bytes; [`LocalAddress::ANY`] when none is.
+    /// The local address in the first `len` bytes; [`LocalAddress::ANY`] if they hold none.
     pub(super) fn destination(&self, len: usize) -> LocalAddress {
         let mut rest = self.0.get(..len).unwrap_or(&self.0);
-        // Each turn takes at least a header's length away.
+        // Each turn consumes at least one header.
         while let Some((message, after)) = split_message(rest) {
             if let Some(local) = message.local() {
                 return local;
@@ -78,7 +77,7 @@ struct Message<'a> {
 impl Message<'_> {
     fn local(&self) -> Option<LocalAddress> {
         match (self.level, self.kind) {
-            // ipi_spec_dst, not ipi_addr: for a datagram sent to a broadcast address the latter is no source.
+            // ipi_spec_dst, not ipi_addr: the latter may be a broadcast address, from which nothing can be sent.
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                 let ip = Ipv4Addr::from(*self.data.get(4..)?.first_chunk::<4>()?);
                 Some(LocalAddress::new(ip.into(), 0))
@@ -94,7 +93,7 @@ impl Message<'_> {
     }
 }
 
-/// The first control message of `bytes` and what follows it; `None` at the end or where the lengths are wrong.
+/// The first control message of `bytes`, and the bytes after it; `None` at the end or if a length is wrong.
 fn split_message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
     let len = usize::from_ne_bytes(*bytes.first_chunk()?);
     let level = i32::from_ne_bytes(*bytes.get(ALIGN..)?.first_chunk()?);

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
 
-use super::recv_batch::RecvBatch;
-use super::send_batch::{Flush, SendBatch};
-use super::socket::UdpSocket;
+use crate::recv_batch::RecvBatch;
+use crate::send_batch::{Flushed, SendBatch};
+use crate::socket::UdpSocket;
 
 /// A [`UdpSocket`] registered with the current tokio runtime.
 #[derive(Debug)]
@@ -28,34 +28,35 @@ impl AsyncUdpSocket {
     #[allow(unsafe_code)]
     pub fn register(socket: UdpSocket) -> io::Result<Self> {
         // SAFETY: a `UdpSocket` owns its descriptor, always returns the same one, and closes it only when it is dropped,
-        // which `AsyncFd` does after it has taken the descriptor off the runtime.
+        // which `AsyncFd` does after it has removed the descriptor from the runtime.
         let watched = unsafe { AsyncFd::register(socket)? };
         Ok(Self { watched })
     }
 
-    /// The address and port it is bound to.
-    pub fn local_address(&self) -> SocketAddr {
+    /// The address and port that the socket is bound to.
+    pub(crate) fn local_address(&self) -> SocketAddr {
         self.watched.get_ref().local_address()
     }
 
-    /// Fills `batch` once datagrams wait; returns as [`UdpSocket::receive`] does. Dropping the future loses nothing.
+    /// Waits for datagrams and fills `batch` with them. Returns how many were taken off the socket; 0 if only errors of datagrams
+    /// sent earlier were read. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// If the socket is of no use any more.
+    /// If the socket can no longer be used.
     pub async fn receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         poll_fn(|context| self.poll_receive(context, batch)).await
     }
 
     /// [`AsyncUdpSocket::receive`] for one task that watches several sockets. Only the last task to poll is woken.
-    pub fn poll_receive(&self, context: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_receive(&self, context: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(context))?;
-            let Ok(result) = guard.try_io(|watched| watched.get_ref().receive(batch)) else {
-                // Nothing waited after all.
+            let Ok(result) = guard.try_io(|watched| watched.get_ref().try_receive(batch)) else {
+                // No datagram waited after all.
                 continue;
             };
-            // A batch that was not filled emptied the socket; the kernel tells of the next datagram by a new event, so
-            // the call that would only say WouldBlock can be saved.
+            // A batch that was not filled emptied the socket. The kernel reports the next datagram by a new event, so the call
+            // that would only return WouldBlock is saved.
             if matches!(result, Ok(count) if (1..batch.capacity()).contains(&count)) {
                 guard.clear_ready();
             }
@@ -63,20 +64,17 @@ impl AsyncUdpSocket {
         }
     }
 
-    /// Fills `batch` with what waits now, without asking the runtime; returns as [`UdpSocket::receive`] does.
-    ///
-    /// # Errors
-    /// `WouldBlock` if nothing waits. Any other error says that the socket is of no use any more.
-    pub fn receive_now(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+    /// [`UdpSocket::receive`]: takes the datagrams that wait now, without asking the runtime.
+    pub(crate) fn receive_now(&self, batch: &mut RecvBatch) -> io::Result<Option<usize>> {
         self.watched.get_ref().receive(batch)
     }
 
-    /// Sends what `batch` holds as far as the kernel takes it now.
-    pub fn send(&self, batch: &mut SendBatch) -> Flush {
+    /// Sends as much of `batch` as the kernel has room for now.
+    pub(crate) fn send(&self, batch: &mut SendBatch) -> Flushed {
         self.watched.get_ref().send(batch)
     }
 
-    /// Sends all that `batch` holds, waiting for room. Dropping the future leaves the rest in the batch.
+    /// Sends all of `batch`; waits while the kernel has no room. Dropping the future leaves the rest in the batch.
     ///
     /// # Errors
     /// If the runtime is shutting down.
@@ -84,15 +82,14 @@ impl AsyncUdpSocket {
         poll_fn(|context| self.poll_flush(context, batch)).await
     }
 
-    /// [`AsyncUdpSocket::flush`] for one task that watches several sockets. Only the last task to poll is woken.
-    pub fn poll_flush(&self, context: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<()>> {
-        while self.send(batch) == Flush::Blocked {
+    fn poll_flush(&self, context: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<()>> {
+        while !self.send(batch).is_done() {
             let mut guard = ready!(self.watched.poll_write_ready(context))?;
-            // That readiness may be older than the full buffer just met. Trying again under the guard either sends or
-            // clears it and asks the kernel for news.
-            let sent = guard.try_io(|watched| match watched.get_ref().send(batch) {
-                Flush::Done => Ok(()),
-                Flush::Blocked => Err(io::ErrorKind::WouldBlock.into()),
+            // This readiness may be older than the full buffer. A second attempt under the guard either sends, or clears the
+            // readiness and asks the kernel for a new event.
+            let sent = guard.try_io(|watched| {
+                let is_done = watched.get_ref().send(batch).is_done();
+                if is_done { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
             });
             if let Ok(result) = sent {
                 return Poll::Ready(result);

@@ -1,13 +1,10 @@
 //! Batched UDP sockets that know which local address each datagram came to.
 //!
-//! [`Ports`] is what most users want: the sockets of one endpoint, drained and filled in batches ([`RecvBatch`], [`SendBatch`]). An
-//! [`Interfaces`] table turns "this socket, this local address" into the small number that the protocol engine carries.
-//! [`bind_workers`] makes sockets that several workers share; the kernel spreads clients over them by its hash of the two addresses
-//! (`SO_REUSEPORT`).
+//! [`Ports`] are the sockets of one RTMFP endpoint, which receive and send many datagrams per system call; [`bind_workers`] makes
+//! sockets that several workers share. [`UdpSocket`], [`RecvBatch`] and [`SendBatch`] are for programs without an endpoint. All of it
+//! needs Linux: `recvmmsg`, `sendmmsg`, `IP_PKTINFO`, `SO_REUSEPORT`. `unsafe` is only in `syscall.rs` and `async_socket.rs`.
 //!
-//! Everything here is Linux's: `recvmmsg`, `sendmmsg`, `IP_PKTINFO`. The system calls, and so the `unsafe`, are in `syscall.rs`;
-//! registering with tokio needs a little more in `async_socket.rs`. This crate must not know what is sent: no sessions, no policy, no
-//! configuration. Begin reading with [`Ports`].
+//! The crate must not know what the datagrams mean: no sessions, no policy, no configuration. Begin reading with [`Ports`].
 
 mod ancillary;
 mod async_socket;
@@ -26,11 +23,10 @@ mod syscall;
 
 pub use async_socket::AsyncUdpSocket;
 pub use bind::{BindError, bind_workers};
-pub use interface::{Interface, Interfaces, MAX_INTERFACES};
+pub use interface::Interface;
 pub use local::LocalAddress;
-pub use ports::{Filter, Ports, Tap};
-pub use recv_batch::{Datagram, MAX_DATAGRAM, RecvBatch, RecvCounters};
-pub use send_batch::{Flush, Full, SendBatch, SendCounters};
-pub use sleep::{MAX_CATCH_UP, sleep_until};
+pub use ports::{Filter, MAX_CATCH_UP, Ports, Tap};
+pub use recv_batch::{Datagram, RecvBatch};
+pub use send_batch::{Full, SendBatch};
+pub use sleep::sleep_until;
 pub use socket::{BufferSizes, UdpSocket};
-pub use syscall::return_freed_memory;

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// The local IP address a datagram came to, or is to leave from.
+/// The local IP address that a datagram came to, or is to leave from.
 ///
-/// A reply must leave from the address its request came to: a NAT in front of the client lets nothing else through.
+/// A reply must leave from the address that its request came to: a NAT in front of the client drops it otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct LocalAddress {
     ip: Option<IpAddr>,
@@ -17,8 +17,8 @@ impl LocalAddress {
 
     /// The address `ip` of the network interface whose kernel index is `scope`.
     ///
-    /// The index is kept for IPv6 link-local addresses only. Any other address says by itself where it is, and keeping
-    /// the index would pin replies to one interface where routing may prefer another.
+    /// The index is kept for IPv6 link-local addresses only, which are ambiguous without it. With any other address the index
+    /// would pin replies to one interface where the routes may prefer another.
     pub fn new(ip: IpAddr, scope: u32) -> Self {
         match ip {
             _ if ip.is_unspecified() => Self::ANY,
@@ -28,7 +28,7 @@ impl LocalAddress {
     }
 
     /// The address part of `address`; [`LocalAddress::ANY`] for a wildcard.
-    pub fn of(address: SocketAddr) -> Self {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         let scope = match address {
             SocketAddr::V4(_) => 0,
             SocketAddr::V6(v6) => v6.scope_id(),
@@ -41,7 +41,7 @@ impl LocalAddress {
         self.ip
     }
 
-    /// The address that the kernel would send from to reach `target`; nothing is sent. `None` without a route.
+    /// The address from which the kernel would send to `target`; `None` without a route. Nothing is sent.
     pub fn towards(target: SocketAddr) -> Option<IpAddr> {
         let any: IpAddr = if target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
@@ -51,7 +51,7 @@ impl LocalAddress {
     }
 
     /// The kernel's index of the interface of an IPv6 link-local address; otherwise 0.
-    pub fn scope(self) -> u32 {
+    pub(crate) fn scope(self) -> u32 {
         self.scope
     }
 }

@@ -8,36 +8,61 @@ use std::time::{Duration, Instant};
 
 use rtmfp::{Endpoint, InterfaceId, Transmit};
 
-use super::async_socket::AsyncUdpSocket;
-use super::interface::{Interface, Interfaces};
-use super::local::LocalAddress;
-use super::recv_batch::RecvBatch;
-use super::send_batch::{Flush, SendBatch};
-use super::socket::UdpSocket;
+use crate::async_socket::AsyncUdpSocket;
+use crate::interface::{Interface, Interfaces};
+use crate::local::LocalAddress;
+use crate::recv_batch::RecvBatch;
+use crate::send_batch::SendBatch;
+use crate::socket::UdpSocket;
 
-/// Datagrams taken in by one call. More gain little, and delay the answers to the first ones.
+/// How many datagrams one call receives. More would gain little, and delay the replies to the first ones.
 const RECEIVE_BATCH: usize = 64;
-/// Datagrams given to the kernel by one call.
+/// How many datagrams one call sends.
 const SEND_BATCH: usize = 128;
 const SEND_BYTES: usize = SEND_BATCH * 1280;
-/// How long a full socket is waited for. What does not leave by then is dropped: to the peers it is one more lost packet.
-const FLUSH_PATIENCE: Duration = Duration::from_millis(20);
+/// How long a full socket is waited for. What is not sent by then is dropped: to the peers these are lost packets.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Sees each datagram that goes in or out: time, source, destination, bytes.
+/// The most batches that are received after a standstill before timers run: a peer may send faster than they are read.
+pub const MAX_CATCH_UP: usize = 4096;
+
+/// Is called with each datagram that comes in or goes out: time, source, destination, bytes.
 pub type Tap = Box<dyn FnMut(Instant, SocketAddr, SocketAddr, &[u8]) + Send>;
 
-/// Decides whether a datagram is taken in: time, the socket's place, source, bytes.
+/// Decides whether a datagram is accepted: time, the socket's place, source, bytes.
 pub type Filter = Box<dyn FnMut(Instant, usize, SocketAddr, &[u8]) -> bool + Send>;
 
 /// The sockets of one endpoint.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use introd_udp::{Ports, sleep_until};
+/// use rtmfp::{Endpoint, Event};
+///
+/// /// Does the endpoint's I/O until it has an event.
+/// async fn next_event(endpoint: &mut Endpoint, ports: &mut Ports) -> std::io::Result<Event> {
+///     loop {
+///         if let Some(event) = endpoint.poll_event() {
+///             return Ok(event);
+///         }
+///         ports.transmit(endpoint).await;
+///         let deadline = endpoint.poll_timeout();
+///         tokio::select! {
+///             received = ports.receive(|now, interface, from, datagram| {
+///                 endpoint.handle_datagram(now, interface, from, datagram);
+///             }) => received?,
+///             () = sleep_until(deadline) => endpoint.handle_timeout(Instant::now()),
+///         }
+///     }
+/// }
+/// ```
 pub struct Ports {
     sockets: Vec<AsyncUdpSocket>,
     outgoing: Vec<SendBatch>,
     incoming: RecvBatch,
     interfaces: Interfaces,
     scratch: Vec<u8>,
-    /// Datagrams that no socket could carry: an address family that is not listened on.
-    unroutable: u64,
     taps: Vec<Tap>,
     filter: Option<Filter>,
 }
@@ -54,19 +79,18 @@ impl Ports {
             incoming: RecvBatch::new(RECEIVE_BATCH),
             interfaces: Interfaces::new(u16::try_from(sockets.len()).unwrap_or(u16::MAX)),
             scratch: Vec::with_capacity(2048),
-            unroutable: 0,
             taps: Vec::new(),
             filter: None,
             sockets,
         })
     }
 
-    /// Has every datagram that comes and goes seen by `tap`, too.
+    /// Calls `tap`, too, with each datagram that comes in or goes out.
     pub fn add_tap(&mut self, tap: Tap) {
         self.taps.push(tap);
     }
 
-    /// From now on only datagrams that `filter` takes are handed over.
+    /// From now on only the datagrams that `filter` accepts are handed over. It takes the place of an earlier filter.
     pub fn set_filter(&mut self, filter: Filter) {
         self.filter = Some(filter);
     }
@@ -76,68 +100,71 @@ impl Ports {
         self.sockets.iter().map(AsyncUdpSocket::local_address)
     }
 
-    /// Where an interface is: the local address with the socket's port.
+    /// The address of an interface: its local address with the socket's port.
     pub fn address_of(&self, interface: InterfaceId) -> Option<SocketAddr> {
         let interface = self.interfaces.lookup(interface)?;
         let bound = self.sockets.get(usize::from(interface.socket))?.local_address();
         Some(interface.local.ip().map_or(bound, |ip| SocketAddr::new(ip, bound.port())))
     }
 
-    /// The interface of a datagram that another worker's twin of this socket took in.
+    /// The id of the interface at which another worker's socket for the same address received a datagram.
     pub fn intern(&mut self, interface: Interface) -> InterfaceId {
         self.interfaces.intern(interface.socket, interface.local)
     }
 
-    /// Which socket and local address an interface stands for.
+    /// The interface whose id is `interface`.
     pub fn lookup(&self, interface: InterfaceId) -> Option<Interface> {
         self.interfaces.lookup(interface)
     }
 
-    /// The default interface by which `to` can be reached.
+    /// The default interface from which `to` can be reached.
     pub fn route(&self, to: SocketAddr) -> Option<InterfaceId> {
         let socket = self.sockets.iter().position(|socket| socket.local_address().is_ipv4() == to.is_ipv4())?;
         u32::try_from(socket).ok().map(InterfaceId)
     }
 
-    /// Takes in one batch from each socket that has something, and hands over each datagram with the time of the batch, its
-    /// interface and its source.
+    /// Waits for datagrams, receives one batch from each socket that has some, and hands each datagram to `handle` with the time of the
+    /// batch, its interface and its source. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// If a socket is of no use any more.
-    pub fn poll_receive(
+    /// If a socket can no longer be used.
+    pub async fn receive(
+        &mut self,
+        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
+    ) -> io::Result<()> {
+        poll_fn(|context| self.poll_receive(context, &mut handle)).await
+    }
+
+    fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
         mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
     ) -> Poll<io::Result<()>> {
-        let taken = self.take_in(&mut handle, |socket, batch| match socket.poll_receive(context, batch) {
+        let received = self.receive_each(&mut handle, |socket, batch| match socket.poll_receive(context, batch) {
             Poll::Pending => Ok(None),
             Poll::Ready(result) => result.map(Some),
         });
-        match taken {
+        match received {
             Ok(false) => Poll::Pending,
             Ok(true) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         }
     }
 
-    /// Takes in one batch from each socket that has something, as [`Self::poll_receive`] does, but asks the kernel whatever the
-    /// runtime knows: after a standstill, it does not know yet what has come. False when nothing waits.
+    /// [`Self::receive`] without waiting: false if no datagram waits. The kernel is asked, not the runtime, which does not know yet
+    /// what has come during a standstill.
     ///
     /// # Errors
-    /// If a socket is of no use any more.
+    /// If a socket can no longer be used.
     pub fn receive_now(
         &mut self,
         mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
     ) -> io::Result<bool> {
-        self.take_in(&mut handle, |socket, batch| match socket.receive_now(batch) {
-            Ok(count) => Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        })
+        self.receive_each(&mut handle, AsyncUdpSocket::receive_now)
     }
 
-    /// Takes in what `receive` gets from each socket; false when that is nothing from any.
-    fn take_in(
+    /// Hands over the datagrams that `receive` gets from each socket; false if none of them has any.
+    fn receive_each(
         &mut self,
         handle: &mut impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
         mut receive: impl FnMut(&AsyncUdpSocket, &mut RecvBatch) -> io::Result<Option<usize>>,
@@ -148,6 +175,9 @@ impl Ports {
                 continue;
             }
             is_any = true;
+            if let Some(error) = self.incoming.take_last_error() {
+                tracing::debug!(%error, "a socket reported an error of a datagram sent earlier");
+            }
             let now = Instant::now();
             let bound = socket.local_address();
             for datagram in self.incoming.datagrams() {
@@ -167,14 +197,14 @@ impl Ports {
         Ok(is_any)
     }
 
-    /// Sends everything that the endpoint has to send.
+    /// Sends all datagrams that the endpoint has to send.
     pub async fn transmit(&mut self, endpoint: &mut Endpoint) {
         let now = Instant::now();
         loop {
             self.scratch.clear();
             let Some(transmit) = endpoint.poll_transmit(now, &mut self.scratch) else { break };
             let Some((socket, local)) = self.route_transmit(&transmit) else {
-                self.unroutable += 1;
+                tracing::debug!(to = %transmit.to, "a datagram is dropped: no socket has its address family");
                 continue;
             };
             if !self.taps.is_empty() {
@@ -185,7 +215,7 @@ impl Ports {
             }
             if self.outgoing[socket].push(transmit.to, local, &self.scratch).is_err() {
                 self.flush(socket).await;
-                // There is room now: a batch holds many datagrams of any size that the engine makes.
+                // An empty batch has room for any datagram of the engine.
                 let _ = self.outgoing[socket].push(transmit.to, local, &self.scratch);
             }
         }
@@ -196,7 +226,7 @@ impl Ports {
         }
     }
 
-    /// The socket and source address for a datagram: the ones that its interface names, unless they are of the other family.
+    /// The socket and the source address for a datagram: those of its interface, unless they are of the other address family.
     fn route_transmit(&self, transmit: &Transmit) -> Option<(usize, LocalAddress)> {
         let named = self.interfaces.lookup(transmit.interface).and_then(|interface| {
             let index = usize::from(interface.socket);
@@ -211,26 +241,15 @@ impl Ports {
 
     async fn flush(&mut self, socket: usize) {
         let batch = &mut self.outgoing[socket];
-        if matches!(self.sockets[socket].send(batch), Flush::Blocked) {
-            let flushed = tokio::time::timeout(FLUSH_PATIENCE, self.sockets[socket].flush(batch)).await;
+        if !self.sockets[socket].send(batch).is_done() {
+            let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.sockets[socket].flush(batch)).await;
             if !matches!(flushed, Ok(Ok(()))) {
                 let dropped = batch.discard();
-                tracing::warn!(dropped, "the kernel takes no more datagrams: dropped");
+                tracing::warn!(dropped, "the kernel has no room for more datagrams: some are dropped");
             }
         }
         if let Some(error) = batch.take_last_error() {
             tracing::debug!(%error, "a datagram could not be sent");
         }
-    }
-
-    /// Waits for a batch of datagrams and hands each over.
-    ///
-    /// # Errors
-    /// If a socket is of no use any more.
-    pub async fn receive(
-        &mut self,
-        mut handle: impl FnMut(Instant, InterfaceId, SocketAddr, &mut [u8]),
-    ) -> io::Result<()> {
-        poll_fn(|context| self.poll_receive(context, &mut handle)).await
     }
 }

@@ -4,66 +4,58 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
-use super::local::LocalAddress;
-use super::syscall::Messages;
+use crate::local::LocalAddress;
+use crate::syscall::Messages;
 
-/// The longest datagram received whole, in bytes. RTMFP packets fit the path MTU; a longer one is no RTMFP.
-pub const MAX_DATAGRAM: usize = 2048;
+/// The longest datagram that is received whole, in bytes. RTMFP packets fit the path MTU, so a longer datagram is no RTMFP.
+pub(super) const MAX_DATAGRAM: usize = 2048;
 
-/// Errors in a row after which [`RecvBatch`] lets its caller do something else.
+/// The most errors in a row that [`RecvBatch::receive`] reads before it returns to its caller.
 const MAX_ERRORS: usize = 16;
 
-/// Preallocated room for the datagrams of one `recvmmsg`.
+/// Preallocated memory for the datagrams that one `recvmmsg` receives.
+///
+/// Datagrams of more than 2048 bytes are dropped: they are no RTMFP.
 pub struct RecvBatch {
     buffer: Box<[u8]>,
     messages: Messages,
     count: usize,
     bound: Option<LocalAddress>,
-    counters: RecvCounters,
-}
-
-/// What went through a [`RecvBatch`] since it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RecvCounters {
-    /// Datagrams taken from sockets, the truncated ones included.
-    pub datagrams: u64,
-    /// Datagrams dropped because they were longer than [`MAX_DATAGRAM`].
-    pub truncated: u64,
-    /// Errors that sockets reported in place of a datagram, such as the ICMP answer to something sent earlier.
-    pub errors: u64,
+    last_error: Option<io::Error>,
 }
 
 /// A received datagram.
 #[derive(Debug)]
 pub struct Datagram<'a> {
-    /// Who sent it.
+    /// Its source.
     pub from: SocketAddr,
-    /// The address on this host it was sent to.
+    /// The address on this host that it was sent to.
     pub local: LocalAddress,
     /// Its payload, which may be decrypted in place.
     pub bytes: &'a mut [u8],
 }
 
 impl RecvBatch {
-    /// Room for `datagrams` datagrams of [`MAX_DATAGRAM`] bytes; between 1 and 1024.
+    /// Memory for `datagrams` datagrams; between 1 and 1024.
     pub fn new(datagrams: usize) -> Self {
         let messages = Messages::new(datagrams);
         let buffer = vec![0; messages.capacity() * MAX_DATAGRAM].into();
-        Self { buffer, messages, count: 0, bound: None, counters: RecvCounters::default() }
+        Self { buffer, messages, count: 0, bound: None, last_error: None }
     }
 
-    /// How many datagrams one system call may bring.
-    pub fn capacity(&self) -> usize {
+    /// How many datagrams one system call may receive.
+    pub(super) fn capacity(&self) -> usize {
         self.messages.capacity()
     }
 
-    /// The counters.
-    pub fn counters(&self) -> RecvCounters {
-        self.counters
+    /// The last error that a socket reported in place of a datagram, such as the ICMP answer to a datagram sent earlier. Each error
+    /// is returned once.
+    pub(super) fn take_last_error(&mut self) -> Option<io::Error> {
+        self.last_error.take()
     }
 
-    /// Replaces the batch's content with what waits on `socket`, which is bound to the address `bound` or else tells of
-    /// each datagram where it came to.
+    /// Replaces the batch's datagrams by those that wait on `socket`. `bound` is the address that the socket is bound to; `None` if
+    /// the socket reports the local address of each datagram.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, bound: Option<LocalAddress>) -> io::Result<usize> {
         self.count = 0;
         self.bound = bound;
@@ -71,20 +63,17 @@ impl RecvBatch {
             match self.messages.receive(socket, &mut self.buffer, MAX_DATAGRAM) {
                 Ok(count) => {
                     self.count = count;
-                    self.counters.datagrams += count as u64;
-                    let truncated = self.messages.received(count).filter(|received| received.truncated).count();
-                    self.counters.truncated += truncated as u64;
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock || breaks_socket(&error) => return Err(error),
-                // It belongs to a datagram sent earlier, or is over by the next call.
-                Err(_) => self.counters.errors += 1,
+                // The error belongs to a datagram sent earlier, or does not last until the next call.
+                Err(error) => self.last_error = Some(error),
             }
         }
         Ok(0)
     }
 
-    /// The datagrams of the last receive, without the truncated ones.
+    /// The datagrams of the last call that received some, without the truncated ones.
     pub fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
         let bound = self.bound;
         let slots = self.buffer.chunks_exact_mut(MAX_DATAGRAM);
@@ -99,7 +88,7 @@ impl RecvBatch {
     }
 }
 
-/// Errors that say that the socket or the call is wrong, so that calling again cannot help.
+/// Whether the socket or the call is wrong, so that calling again cannot help.
 fn breaks_socket(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK | libc::EINVAL | libc::EFAULT | libc::ENOSYS))
 }

@@ -1,11 +1,8 @@
-//! Waiting beside sockets.
+//! Waiting until a deadline.
 
 use std::time::Instant;
 
-/// The most batches that are received after a standstill before timers run: a peer may send faster than they are read.
-pub const MAX_CATCH_UP: usize = 4096;
-
-/// Waits until `deadline`; for ever when there is none.
+/// Waits until `deadline`; for ever if there is none.
 pub async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,

@@ -15,10 +15,10 @@ pub(super) struct SocketName([u8; V6_LEN]);
 const _: () = assert!(size_of::<libc::sockaddr_in>() == V4_LEN && size_of::<libc::sockaddr_in6>() == V6_LEN);
 
 impl SocketName {
-    /// All zeroes: no address.
+    /// No address.
     pub(super) const EMPTY: Self = Self([0; V6_LEN]);
 
-    /// Writes `address`; returns how many bytes of the name it fills.
+    /// Writes `address`. Returns how many bytes of the name it fills.
     pub(super) fn set(&mut self, address: SocketAddr) -> usize {
         self.0 = [0; V6_LEN];
         self.0[2..4].copy_from_slice(&address.port().to_be_bytes());
@@ -39,7 +39,7 @@ impl SocketName {
 
     /// Reads the first `len` bytes; `None` for a family that is not IP.
     ///
-    /// The flow label is left out: two datagrams of one peer must compare equal whatever their labels.
+    /// The flow label is left out: the addresses of two datagrams of one peer must compare equal.
     pub(super) fn get(&self, len: usize) -> Option<SocketAddr> {
         let bytes = &self.0;
         let family = i32::from(u16::from_ne_bytes([bytes[0], bytes[1]]));

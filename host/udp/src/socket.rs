@@ -1,4 +1,4 @@
-//! A worker's UDP socket.
+//! A UDP socket that sends and receives in batches.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::local::LocalAddress;
-use super::recv_batch::RecvBatch;
-use super::send_batch::{Flush, SendBatch};
-use super::syscall::set_option;
+use crate::local::LocalAddress;
+use crate::recv_batch::RecvBatch;
+use crate::send_batch::{Flushed, SendBatch};
+use crate::syscall::set_option;
 
-/// Bytes of kernel memory to ask for on each side of a socket.
+/// How many bytes the kernel is asked to buffer in each direction of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufferSizes {
     /// For datagrams not yet received (`SO_RCVBUF`).
@@ -21,8 +21,8 @@ pub struct BufferSizes {
 }
 
 impl Default for BufferSizes {
-    /// 4 MiB each. The kernel charges one to two kilobytes for a small datagram, so that is a burst of a few thousand,
-    /// some tens of milliseconds of what one core can serve.
+    /// 4 MiB each. The kernel counts one to two kilobytes for a small datagram, so this holds a burst of a few thousand
+    /// datagrams, for which one core needs some tens of milliseconds.
     fn default() -> Self {
         Self { receive: 4 << 20, send: 4 << 20 }
     }
@@ -30,8 +30,29 @@ impl Default for BufferSizes {
 
 /// A non-blocking UDP socket that works in batches and knows local addresses.
 ///
-/// Bound to a wildcard address it learns from the kernel which local address each datagram came to, and sends from the
-/// address a [`SendBatch`] names. Bound to one address, all come to and leave from that.
+/// If it is bound to a wildcard address, the kernel reports the local address that each datagram came to, and each datagram in a
+/// [`SendBatch`] names the address that it leaves from. If it is bound to one address, all datagrams come to and leave from that
+/// address.
+///
+/// ```
+/// use introd_udp::{BufferSizes, LocalAddress, RecvBatch, SendBatch, UdpSocket};
+///
+/// let bind = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default());
+/// let (near, far) = (bind()?, bind()?);
+/// let mut outgoing = SendBatch::new(64, 64 * 1280);
+/// outgoing.push(far.local_address(), LocalAddress::ANY, b"a datagram")?;
+/// outgoing.push(far.local_address(), LocalAddress::ANY, b"another")?;
+/// near.send_or_drop(&mut outgoing);
+///
+/// let mut incoming = RecvBatch::new(64);
+/// // Loopback delivers datagrams within the call that sends them.
+/// assert_eq!(far.receive(&mut incoming)?, Some(2));
+/// for datagram in incoming.datagrams() {
+///     assert_eq!(datagram.from, near.local_address());
+/// }
+/// assert_eq!(far.receive(&mut incoming)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct UdpSocket {
     socket: Socket,
@@ -41,9 +62,9 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds `address`; port 0 takes a free one. Fails with `AddrInUse` if any socket has the port, even a sharing one.
+    /// Binds `address`; port 0 stands for any free port. Fails with `AddrInUse` if any socket has the port, even one that shares it.
     ///
-    /// An IPv6 socket serves IPv6 alone (`IPV6_V6ONLY`), so that `0.0.0.0` and `[::]` can be listened on side by side.
+    /// An IPv6 socket serves IPv6 alone (`IPV6_V6ONLY`), so that one socket can be bound to `0.0.0.0` and another to `[::]`.
     ///
     /// # Errors
     /// Those of `socket`, `setsockopt` and `bind`.
@@ -51,20 +72,14 @@ impl UdpSocket {
         Self::bind_as(address, buffers, false)
     }
 
-    /// Lets more sockets bind the same address and port, by [`UdpSocket::bind_sibling`]; the kernel spreads the senders
-    /// over all of them.
-    ///
-    /// # Errors
-    /// Those of `setsockopt`.
-    pub fn share(&self) -> io::Result<()> {
+    /// Lets [`UdpSocket::bind_sibling`] bind more sockets to the same address and port. The kernel distributes the senders over
+    /// all of them.
+    pub(crate) fn share(&self) -> io::Result<()> {
         self.socket.set_reuse_port(true)
     }
 
     /// Binds another socket to the address and port of this one, which must be [shared](UdpSocket::share).
-    ///
-    /// # Errors
-    /// As for [`UdpSocket::bind`].
-    pub fn bind_sibling(&self, buffers: BufferSizes) -> io::Result<Self> {
+    pub(crate) fn bind_sibling(&self, buffers: BufferSizes) -> io::Result<Self> {
         Self::bind_as(self.address, buffers, true)
     }
 
@@ -95,28 +110,44 @@ impl UdpSocket {
         Ok(Self { socket, address, bound, granted })
     }
 
-    /// The address and port it is bound to.
+    /// The address and port that the socket is bound to.
     pub fn local_address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The buffer sizes the kernel granted, which may be less than was asked for.
-    pub fn granted(&self) -> BufferSizes {
+    /// The buffer sizes that the kernel granted, which may be less than was asked for.
+    pub(crate) fn granted(&self) -> BufferSizes {
         self.granted
     }
 
-    /// Fills `batch` with what waits; returns how many datagrams were taken off the socket, truncated ones included.
-    /// Fewer than the batch holds means that none is left. 0 means that only errors of earlier datagrams were read:
-    /// there may be more to receive.
+    /// Fills `batch` with the datagrams that wait. Returns how many were taken off the socket, the truncated ones included; `None` if
+    /// none waits. Fewer than the batch holds means that none is left. 0 means that only errors of datagrams sent earlier were read:
+    /// more may wait.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing waits. Any other error says that the socket is of no use any more.
-    pub fn receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
+    /// If the socket can no longer be used.
+    pub fn receive(&self, batch: &mut RecvBatch) -> io::Result<Option<usize>> {
+        match self.try_receive(batch) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// [`UdpSocket::receive`], with the error `WouldBlock` if no datagram waits.
+    pub(crate) fn try_receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         batch.receive(self.socket.as_fd(), self.bound)
     }
 
-    /// Sends what `batch` holds. On [`Flush::Blocked`] the rest stays in the batch.
-    pub fn send(&self, batch: &mut SendBatch) -> Flush {
+    /// Sends all of `batch` that the kernel has room for, and drops the rest, as a network may. Returns how many were sent.
+    pub fn send_or_drop(&self, batch: &mut SendBatch) -> usize {
+        let Flushed { sent, .. } = self.send(batch);
+        batch.discard();
+        sent
+    }
+
+    /// Sends as much of `batch` as the kernel has room for. The rest stays in the batch.
+    pub(crate) fn send(&self, batch: &mut SendBatch) -> Flushed {
         batch.flush(self.socket.as_fd(), self.bound.is_some())
     }
 }
@@ -133,13 +164,13 @@ impl AsRawFd for UdpSocket {
     }
 }
 
-/// Asks for `wanted`; returns what was granted.
+/// Asks for buffers of the sizes `wanted`. Returns the sizes that were granted.
 fn grow_buffers(socket: &Socket, wanted: BufferSizes) -> io::Result<BufferSizes> {
-    // With CAP_NET_ADMIN the system's limit does not apply; without it SO_RCVBUF gives as much as the limit allows.
+    // With CAP_NET_ADMIN the system's limit does not apply. Without it SO_RCVBUF grants as much as the limit allows.
     let grow =
         |name, size: usize| set_option(socket.as_fd(), libc::SOL_SOCKET, name, size.try_into().unwrap_or(i32::MAX));
     grow(libc::SO_RCVBUFFORCE, wanted.receive).or_else(|_| grow(libc::SO_RCVBUF, wanted.receive))?;
     grow(libc::SO_SNDBUFFORCE, wanted.send).or_else(|_| grow(libc::SO_SNDBUF, wanted.send))?;
-    // The kernel doubles the figure for its own bookkeeping and reports it doubled.
+    // The kernel doubles the size for its own bookkeeping, and reports the doubled size.
     Ok(BufferSizes { receive: socket.recv_buffer_size()? / 2, send: socket.send_buffer_size()? / 2 })
 }

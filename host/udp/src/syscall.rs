@@ -1,5 +1,4 @@
-//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg` and a few socket options; and a call of the C
-//! library that no crate wraps.
+//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg` and a few socket options.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,24 +8,14 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-use super::ancillary::{CONTROL_LEN, Control};
-use super::local::LocalAddress;
-use super::sockaddr::SocketName;
-
-/// Has the allocator give memory that is free back to the system. glibc keeps what lies below anything that is still in use;
-/// with other C libraries this does nothing.
-pub fn return_freed_memory() {
-    // SAFETY: takes no pointer, may be called by any thread at any time, and takes the allocator's own locks.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
+use crate::ancillary::{CONTROL_LEN, Control};
+use crate::local::LocalAddress;
+use crate::sockaddr::SocketName;
 
 /// The arrays of headers that one `recvmmsg` or `sendmmsg` works on.
 ///
-/// The pointers in the headers are set anew before every call, from borrows that last as long as the call: between
-/// calls nothing reads them.
+/// The pointers in the headers are set before every call, from borrows that last as long as the call. Nothing reads them between
+/// calls.
 pub(super) struct Messages {
     names: Box<[SocketName]>,
     controls: Box<[Control]>,
@@ -34,23 +23,23 @@ pub(super) struct Messages {
     headers: Box<[libc::mmsghdr]>,
 }
 
-// SAFETY: the pointers kept in `vectors` and `headers` are leftovers that are overwritten before they are used; nothing
-// but plain memory moves to the other thread.
+// SAFETY: the pointers in `vectors` and `headers` are overwritten before they are used, so that nothing but plain memory moves to
+// the other thread.
 unsafe impl Send for Messages {}
 
-/// What `recvmmsg` says of one datagram.
+/// What `recvmmsg` reports of one datagram.
 pub(super) struct Received {
-    /// Bytes stored in its slot.
+    /// How many bytes are in its slot.
     pub(super) len: usize,
-    /// It was longer than its slot.
+    /// Whether it was longer than its slot.
     pub(super) truncated: bool,
-    /// Where it came from; `None` if that is no IP address.
+    /// Its source; `None` if that is no IP address.
     pub(super) from: Option<SocketAddr>,
-    /// The address it came to, if the socket tells.
+    /// The address that it came to, if the socket reports it.
     pub(super) local: LocalAddress,
 }
 
-/// One datagram to send: where to, where from, and its bytes as a range of the buffer.
+/// One datagram to send. Its bytes are a range of the buffer.
 pub(super) struct Outgoing {
     pub(super) to: SocketAddr,
     pub(super) local: LocalAddress,
@@ -58,7 +47,7 @@ pub(super) struct Outgoing {
 }
 
 impl Messages {
-    /// Room for `count` datagrams a call; at most 1024, the kernel's `UIO_MAXIOV`.
+    /// Headers for `count` datagrams; at most 1024, the kernel's `UIO_MAXIOV`.
     pub(super) fn new(count: usize) -> Self {
         let count = count.clamp(1, libc::UIO_MAXIOV as usize);
         let vector = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
@@ -70,13 +59,13 @@ impl Messages {
         }
     }
 
-    /// How many datagrams one call takes.
+    /// How many datagrams one call can receive or send.
     pub(super) fn capacity(&self) -> usize {
         self.headers.len()
     }
 
-    /// Fills `buffer`, cut into slots of `slot` bytes, with what waits on the socket; returns how many datagrams came.
-    /// Never waits.
+    /// Fills `buffer`, which is cut into slots of `slot` bytes, with the datagrams that wait on the socket. Returns how many those
+    /// were. Never waits.
     pub(super) fn receive(&mut self, fd: BorrowedFd<'_>, buffer: &mut [u8], slot: usize) -> io::Result<usize> {
         let mut count = 0;
         let parts = self.names.iter_mut().zip(&mut self.controls).zip(&mut self.vectors).zip(&mut self.headers);
@@ -102,10 +91,10 @@ impl Messages {
         usize::try_from(result).map_err(|_| io::Error::last_os_error())
     }
 
-    /// What the last [`Messages::receive`] said of its first `count` datagrams.
+    /// What the last [`Messages::receive`] reported of its first `count` datagrams.
     pub(super) fn received(&self, count: usize) -> impl ExactSizeIterator<Item = Received> {
-        let told = self.headers.iter().zip(&self.names).zip(&self.controls).take(count);
-        told.map(|((header, name), control)| Received {
+        let parts = self.headers.iter().zip(&self.names).zip(&self.controls).take(count);
+        parts.map(|((header, name), control)| Received {
             len: header.msg_len as usize,
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
             from: name.get(header.msg_hdr.msg_namelen as usize),
@@ -113,7 +102,7 @@ impl Messages {
         })
     }
 
-    /// Prepares headers for the datagrams of `outgoing`, no more than fit, whose bytes lie in `buffer`.
+    /// Prepares the headers for as many datagrams of `outgoing` as fit. Their bytes are in `buffer`.
     pub(super) fn load<'a>(&'a mut self, buffer: &'a [u8], outgoing: impl Iterator<Item = Outgoing>) -> Loaded<'a> {
         let mut count = 0;
         let parts = self.names.iter_mut().zip(&mut self.controls).zip(&mut self.vectors).zip(&mut self.headers);
@@ -136,7 +125,7 @@ impl Messages {
     }
 }
 
-/// Datagrams ready for `sendmmsg`: holds the borrows of everything that the headers point at.
+/// Datagrams ready for `sendmmsg`. Holds the borrows of everything that the headers point at.
 pub(super) struct Loaded<'a> {
     headers: &'a mut [libc::mmsghdr],
     borrows: PhantomData<&'a [u8]>,
@@ -148,8 +137,8 @@ impl Loaded<'_> {
         self.headers.len()
     }
 
-    /// Sends from datagram `start` on, without waiting; returns how many were sent before the first that was not. An
-    /// error speaks of datagram `start`.
+    /// Sends from datagram `start` on, without waiting. Returns how many were sent before the first that was not. An error is the
+    /// error of datagram `start`.
     pub(super) fn send(&mut self, fd: BorrowedFd<'_>, start: usize) -> io::Result<usize> {
         let headers = self.headers.get_mut(start..).unwrap_or_default();
         // SAFETY: `Messages::load` filled these headers with pointers into a buffer and arrays that stay borrowed for
@@ -182,7 +171,7 @@ pub(super) fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) 
 }
 
 fn empty_header() -> libc::mmsghdr {
-    // SAFETY: integers and pointers, all valid when zero. Zeroing rather than naming the fields because some C
-    // libraries have private padding between them.
+    // SAFETY: integers and pointers, all of which are valid when zero. The fields cannot be named: with some C libraries there is
+    // private padding between them.
     unsafe { std::mem::zeroed() }
 }

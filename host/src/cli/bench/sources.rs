@@ -87,9 +87,8 @@ impl Sources {
     /// Sends what is queued. What the kernel has no room for is lost, as it might be in a network.
     pub(super) fn flush(&mut self) {
         if let Some(socket) = self.sockets.get(self.sending) {
-            socket.send(&mut self.outgoing);
+            socket.send_or_drop(&mut self.outgoing);
         }
-        self.outgoing.discard();
     }
 
     /// Waits for datagrams for some time at most, and hands over those that are there with the numbers of their sources.
@@ -110,13 +109,11 @@ impl Sources {
         Ok(())
     }
 
-    /// Takes in one batch; false if nothing was there.
+    /// Receives one batch; false if no datagram waits.
     fn receive_from(&mut self, socket: usize, handle: &mut impl FnMut(usize, &mut [u8])) -> io::Result<bool> {
         let Some(from) = self.sockets.get(socket) else { return Ok(false) };
-        match from.receive(&mut self.incoming) {
-            Ok(_) => (),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
+        if from.receive(&mut self.incoming)?.is_none() {
+            return Ok(false);
         }
         for datagram in self.incoming.datagrams() {
             let source = match self.kind {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::vm::Vm;
+use crate::api::script::Script;
 use crate::engine::failure::Failure;
 use crate::engine::limits::STACK;
 use crate::instance::world::World;
@@ -38,7 +38,7 @@ pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Resul
         let (settings, registry) = (Arc::new(settings), Arc::new(InMemory::default()));
         let world =
             World::new(name, settings, Arc::new(Nobody), registry, Arc::default(), Arc::default(), Instant::now());
-        Vm::load(&Rc::new(world), folder).map(drop)
+        Script::load(&Rc::new(world), folder).map(drop)
     };
     let failure = |message: &str| Failure { message: message.to_owned(), ..Failure::default() };
     std::thread::scope(|scope| {

@@ -12,7 +12,8 @@ mod tests;
 
 pub use checking::check;
 pub use engine::failure::Failure;
-pub use host::handle::{ScriptHandle, ScriptState};
+pub use host::handle::ScriptHandle;
 pub use host::inbox::Full;
 pub use host::pool::{Host, HostSettings, ScriptError};
 pub use host::script_files::ScriptFiles;
+pub use host::shared::ScriptState;

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use mlua::{Lua, MultiValue, Result, Table, Value};
 
-use crate::api::address;
-use crate::api::client::{arguments, member, method_name};
-use crate::api::state::{State, plain_rejection};
+use super::address_list;
+use super::client::{arguments, member, method_name};
+use super::state::{State, plain_rejection};
 use crate::engine::values;
 use crate::instance::questions::REJECTED;
 use crate::instance::roster::{Member, Phase};
@@ -198,7 +198,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let number = number_of(&shared, &event, "sendPeerRedirect")?;
             // A list that is wrong does not use up the event.
             let target = shared.world.questions.target(number);
-            let addresses = address::tagged(&shared, &addresses, target.as_ref())?;
+            let addresses = address_list::from_lua(&shared, &addresses, target.as_ref())?;
             let lookup = take_lookup(&shared, number)?;
             shared.send(AppCommand::Redirect { lookup, addresses })
         })?,

@@ -2,20 +2,16 @@
 
 use std::rc::Rc;
 
-use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserData, UserDataRef, Value};
+use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserDataRef, Value};
 
 use smallvec::SmallVec;
 
-use crate::api::address;
-use crate::api::state::State;
-use crate::engine::values;
+use super::client_objects::Client;
+use super::state::State;
+use super::{address, group_control};
+use crate::engine::values::{self, Opaque};
 use crate::instance::roster::Member;
 use introd_policy::message::AppCommand;
-
-/// What leads from a client's object to the client. The object itself is the prelude's: a table with the script's own fields.
-pub(crate) struct Client {
-    pub(crate) member: Rc<Member>,
-}
 
 /// What every client has; none can be set.
 pub(crate) const PROPERTIES: &[&str] = &[
@@ -74,8 +70,6 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 /// Those of them that stay as they are, unless the host says otherwise: an object keeps them.
 const KEPT: &[&str] = &["farID", "farId", "farAddress", "ip", "nearAddress", "protocol", "id"];
 
-impl UserData for Client {}
-
 /// A property of a client.
 fn property(lua: &Lua, state: &Rc<State>, member: &Rc<Member>, name: &str) -> Result<Value> {
     let info = &member.info;
@@ -106,7 +100,7 @@ fn property(lua: &Lua, state: &Rc<State>, member: &Rc<Member>, name: &str) -> Re
         "groupControls" => {
             let list = lua.create_table()?;
             for group in member.groups.borrow().iter() {
-                list.raw_push(state.group(lua, member, *group)?)?;
+                list.raw_push(group_control::object(state, lua, member, *group)?)?;
             }
             return Ok(Value::Table(list));
         }
@@ -125,7 +119,7 @@ pub(crate) fn this(state: &State, value: Option<Value>, method: &str) -> Result<
 /// The client that a value is, if it is one.
 pub(crate) fn member(state: &State, value: Option<&Value>) -> Option<Rc<Member>> {
     let Some(Value::Table(object)) = value else { return None };
-    let record: Table = object.raw_get(&state.key).ok()?;
+    let record: Table = object.raw_get(&state.objects.key).ok()?;
     let handle: AnyUserData = record.raw_get(1).ok()?;
     handle.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
 }
@@ -275,7 +269,7 @@ fn tag_bytes(value: &Value) -> Result<SmallVec<[u8; 16]>> {
 }
 
 fn bytes_of(object: &AnyUserData) -> Result<SmallVec<[u8; 16]>> {
-    match &object.borrow::<crate::engine::opaque::Opaque>()?.value {
+    match &object.borrow::<Opaque>()?.value {
         introd_flash::amf::Value::ByteArray(bytes) => Ok(SmallVec::from_slice(bytes)),
         _ => Err(mlua::Error::runtime("the tag is that of the lookup's event")),
     }

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use mlua::{Lua, Result, Table, Value};
 
-use crate::api::address;
-use crate::api::state::State;
+use super::address;
+use super::state::State;
 
 /// The functions.
 pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
-    native.raw_set("found", &state.found)?;
+    native.raw_set("found", &state.objects.found)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "client",
@@ -21,13 +21,16 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                 }
                 Value::String(_) => {
                     return match address::peer(&key) {
-                        Ok(peer) => shared.find(lua, &peer),
+                        Ok(peer) => {
+                            let member = shared.world.roster.borrow().by_peer(&peer);
+                            member.map(|member| shared.objects.find(lua, &member)).transpose()
+                        }
                         Err(_) => Ok(None),
                     };
                 }
                 _ => None,
             };
-            member.map(|member| shared.object(lua, &member)).transpose()
+            member.map(|member| shared.objects.of(lua, &member)).transpose()
         })?,
     )?;
     let shared = Rc::clone(state);
@@ -42,7 +45,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             lua.create_function(move |lua, (_, last): (Value, i64)| {
                 let place = usize::try_from(last).ok().and_then(|last| members.get(last));
                 match place {
-                    Some(member) => Ok((Value::Integer(last + 1), Value::Table(state.object(lua, member)?))),
+                    Some(member) => Ok((Value::Integer(last + 1), Value::Table(state.objects.of(lua, member)?))),
                     None => Ok((Value::Nil, Value::Nil)),
                 }
             })

@@ -2,20 +2,20 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, Result, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Lua, Result, UserData, UserDataMethods, Value};
 
-use crate::api::address;
-use crate::api::state::State;
+use super::address;
+use super::state::State;
 use crate::engine::expando::{self, Expando};
 use crate::instance::roster::Member;
 use introd_policy::message::AppCommand;
 
 /// A membership as a script has it.
-pub(crate) struct GroupControl {
-    pub(crate) member: Rc<Member>,
-    pub(crate) membership: u64,
-    pub(crate) digest: String,
-    pub(crate) state: Rc<State>,
+struct GroupControl {
+    member: Rc<Member>,
+    membership: u64,
+    digest: String,
+    state: Rc<State>,
 }
 
 /// What every membership has; none can be set.
@@ -43,6 +43,19 @@ impl Expando for GroupControl {
             _ => Ok(None),
         }
     }
+}
+
+/// The object of a client's membership in a group.
+pub(crate) fn object(state: &Rc<State>, lua: &Lua, member: &Rc<Member>, group: (u64, [u8; 32])) -> Result<AnyUserData> {
+    let (membership, digest) = group;
+    if let Some(object) = state.objects.membership(member.id, membership) {
+        return Ok(object);
+    }
+    let control =
+        GroupControl { member: Rc::clone(member), membership, digest: hex::encode(digest), state: Rc::clone(state) };
+    let object = lua.create_userdata(control)?;
+    state.objects.keep_membership(member.id, membership, object.clone());
+    Ok(object)
 }
 
 fn hint(name: &str, this: &Value, peer: &Value) -> Result<bool> {

@@ -9,7 +9,7 @@ use mlua::{
     AnyUserData, Function, Lua, MetaMethod, MultiValue, Result, Table, UserData, UserDataMethods, Value, Variadic,
 };
 
-use crate::api::address;
+use super::address;
 use introd_netgroup::groupspec::{GroupspecError, MAX_LEN, Password, Version};
 use introd_netgroup::{GroupSpecifier, Groupspec};
 

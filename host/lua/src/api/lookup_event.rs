@@ -8,7 +8,7 @@ use mlua::{Lua, Result, Table, Value};
 use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 
-use crate::api::state::State;
+use super::state::State;
 use introd_policy::message::{ClientId, PendingLookup};
 
 /// What every lookup has. An event can be kept, and answered later: by its number, the table of questions knows whether it
@@ -73,7 +73,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                 return Ok(Value::Nil);
             };
             let member = shared.world.roster.borrow().get(ClientId { worker, session });
-            member.map_or(Ok(Value::Nil), |member| Ok(Value::Table(shared.object(lua, &member)?)))
+            member.map_or(Ok(Value::Nil), |member| Ok(Value::Table(shared.objects.of(lua, &member)?)))
         })?,
     )
 }

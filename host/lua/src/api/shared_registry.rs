@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use mlua::{Lua, Result, Table, Value};
 
-use crate::api::address;
-use crate::api::state::State;
+use super::address;
+use super::address_list;
+use super::state::State;
 use introd_policy::registry::Standing;
 
 /// The functions. The prelude puts them into the table `registry`.
@@ -29,7 +30,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                 let kind = addresses.type_name();
                 return Err(mlua::Error::runtime(format!("registry.publish takes a list of addresses, not a {kind}")));
             };
-            let addresses = address::tagged(&shared, &addresses, Some(&peer))?;
+            let addresses = address_list::from_lua(&shared, &addresses, Some(&peer))?;
             shared.must_be_live()?;
             let registry = &shared.world.registry;
             let client = shared.world.roster.borrow().by_peer(&peer);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mlua::{HookTriggers, Lua, Result, Value, VmState};
 
-use crate::engine::failure::Failure;
+use super::failure::Failure;
 
 /// The stack of a thread that runs scripts: enough for the deepest recursion through the host that Lua allows, in any build.
 pub(crate) const STACK: usize = 16 << 20;

@@ -1,11 +1,16 @@
-//! What a script runs in: its values, its files, its patterns, and the limits on its time and memory. Nothing here knows of
-//! applications, clients or threads.
+//! What a script runs in: a Lua VM whose handlers are coroutines, the limits on their time and memory, values, patterns and files.
+//! Nothing here knows of applications, clients or threads.
 
 pub(crate) mod expando;
 pub(crate) mod failure;
+mod host_memory;
 pub(crate) mod limits;
 pub(crate) mod loading;
 pub(crate) mod memory;
-pub(crate) mod opaque;
-pub(crate) mod pattern;
+mod natives;
+mod pattern;
+pub(crate) mod timers;
+pub(crate) mod turn;
 pub(crate) mod values;
+pub(crate) mod vm;
+pub(crate) mod vm_context;

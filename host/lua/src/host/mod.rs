@@ -2,9 +2,10 @@
 
 pub(crate) mod handle;
 pub(crate) mod inbox;
-mod line;
 pub(crate) mod pool;
 mod schedule;
 pub(crate) mod script_files;
+pub(crate) mod shared;
 mod thread;
+mod thread_queue;
 mod watchdog;

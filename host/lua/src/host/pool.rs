@@ -7,14 +7,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::handle::ScriptHandle;
+use super::script_files::ScriptFiles;
+use super::shared::{Opening, Queue, ScriptState, Shared};
+use super::thread;
+use super::watchdog::Watched;
 use crate::engine::limits::STACK;
 use crate::engine::loading::{MAIN, main_file};
 use crate::engine::memory::{Memory, Used};
-use crate::host::handle::{ScriptHandle, ScriptState, Shared};
-use crate::host::line::Line;
-use crate::host::script_files::ScriptFiles;
-use crate::host::thread::{self, Opening};
-use crate::host::watchdog::Watched;
 use introd_config::Application;
 use introd_liveness::{AtStandstill, Pace, Pulse};
 use introd_policy::message::{AppEvent, Commands};
@@ -99,7 +99,7 @@ struct PoolState {
 }
 
 struct Thread {
-    line: Arc<Line>,
+    queue: Arc<Queue>,
     watched: Watched,
     thread: JoinHandle<()>,
 }
@@ -134,7 +134,7 @@ impl Pool {
         };
         let Some(place) = state.threads.get_mut(index) else { return };
         let old = std::mem::replace(place, new);
-        old.line.give_up();
+        old.queue.give_up();
         let (hanging, files) = (culprit.application(), ScriptFiles::of(&culprit.folder));
         tracing::error!(app = %culprit.name, "the script hangs where nothing stops it: its application is closed until it is changed; the others of its thread are loaded anew");
         old.watched.each(|shared| {
@@ -144,9 +144,9 @@ impl Pool {
                 shared.set_state(ScriptState::Starting);
             }
             shared.set_busy(None);
-            shared.move_to(&place.line);
+            shared.move_to(&place.queue);
             if shared.state() != ScriptState::Stopped {
-                place.line.open(self.opening(&shared));
+                place.queue.open(self.opening(&shared));
                 place.watched.add(&shared);
             }
         });
@@ -161,9 +161,9 @@ impl Pool {
 impl PoolState {
     /// Starts a thread that has no instances yet.
     fn start(&mut self) -> std::io::Result<Thread> {
-        let (line, index) = (Arc::<Line>::default(), self.started);
+        let (queue, index) = (Arc::<Queue>::default(), self.started);
         self.started += 1;
-        let its_own = Arc::clone(&line);
+        let its_own = Arc::clone(&queue);
         // Without a runtime there is no thread, and the server does not start.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move |_: &Pulse| {
@@ -172,7 +172,7 @@ impl PoolState {
         };
         // Scripts that hang are the watchdog's.
         let thread = introd_liveness::spawn_once(&format!("script-{index}"), Some(STACK), AtStandstill::Ignore, work)?;
-        Ok(Thread { line, watched: Watched::default(), thread })
+        Ok(Thread { queue, watched: Watched::default(), thread })
     }
 
     /// The thread for an application: its own, unless that is stuck; else the one with the fewest instances.
@@ -244,9 +244,9 @@ impl Host {
         }
         let mut pool = self.pool.state();
         let place = pool.place(&name);
-        let line = pool.threads.get(place).map(|thread| Arc::clone(&thread.line)).ok_or(ScriptError::Stopped)?;
+        let queue = pool.threads.get(place).map(|thread| Arc::clone(&thread.queue)).ok_or(ScriptError::Stopped)?;
         let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
-        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&line), memory));
+        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&queue), memory));
         if let Some(files) = pool.closed.get(&shared.application()).copied() {
             if files == ScriptFiles::of(folder) {
                 shared.close(files);
@@ -254,7 +254,7 @@ impl Host {
                 pool.closed.remove(&shared.application());
             }
         }
-        if !line.open(self.pool.opening(&shared)) {
+        if !queue.open(self.pool.opening(&shared)) {
             return Err(ScriptError::Stopped);
         }
         if let Some(thread) = pool.threads.get_mut(place) {
@@ -273,7 +273,7 @@ impl Host {
                 patience = patience.max(base + shared.settings.load().script.time.unwrap_or_default());
                 let _ = ScriptHandle(shared).try_send(AppEvent::Stop);
             });
-            thread.line.close();
+            thread.queue.close();
         }
         self.pool.is_over.store(true, Ordering::Release);
         self.pool.wake.notify_all();

@@ -4,20 +4,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 use tokio::task::JoinSet;
 
-use crate::host::handle::{ScriptState, Shared};
-use crate::host::line::Line;
-use crate::host::schedule::{AppId, Kind, Schedule, Turn};
+use super::schedule::{AppId, Kind, Schedule, Turn};
+use super::shared::{Opening, Queue, ScriptState, Shared};
 use crate::instance::item::Item;
 use crate::instance::world::World;
 use crate::runtime::Runtime;
 use introd_policy::message::{AppCommand, AppEvent, Commands};
-use introd_policy::registry::{LookupResult, Registry};
+use introd_policy::registry::LookupResult;
 
 /// A turn ends with the first event that ends after so long, or with so many.
 const TURN: Duration = Duration::from_millis(1);
@@ -25,23 +24,15 @@ const BATCH: usize = 32;
 /// So many turns later, what the scripts wait for in the registry is looked after.
 const TURNS: usize = 32;
 
-/// An instance for a thread to run.
-pub(crate) struct Opening {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) registry: Arc<dyn Registry>,
-    /// Bytes that machines have given back to this process, which may keep them.
-    pub(crate) freed: Arc<AtomicUsize>,
-}
-
 /// The commands of a script. They stop with the thread: whatever it does once it has been given up is void.
 struct Leased {
-    line: Arc<Line>,
+    queue: Arc<Queue>,
     commands: Arc<dyn Commands>,
 }
 
 impl Commands for Leased {
     fn send(&self, command: AppCommand) -> bool {
-        !self.line.is_given_up() && self.commands.send(command)
+        !self.queue.is_given_up() && self.commands.send(command)
     }
 }
 
@@ -60,24 +51,24 @@ struct Place {
 }
 
 struct Thread {
-    line: Arc<Line>,
+    queue: Arc<Queue>,
     places: Slab<Place>,
     schedule: Schedule,
     timeouts: BTreeSet<(Instant, usize)>,
     lookups: JoinSet<(Arc<Shared>, u64, LookupResult)>,
 }
 
-/// Runs what comes until the line is closed and all instances have ended, or the thread is given up.
-pub(crate) fn run(runtime: &tokio::runtime::Runtime, line: Arc<Line>) {
+/// Runs what comes until the queue is closed and all instances have ended, or the thread is given up.
+pub(crate) fn run(runtime: &tokio::runtime::Runtime, queue: Arc<Queue>) {
     let (places, lookups) = (Slab::new(), JoinSet::new());
-    let thread = Thread { line, places, schedule: Schedule::default(), timeouts: BTreeSet::new(), lookups };
+    let thread = Thread { queue, places, schedule: Schedule::default(), timeouts: BTreeSet::new(), lookups };
     tokio::task::LocalSet::new().block_on(runtime, thread.work());
 }
 
 impl Thread {
     async fn work(mut self) {
         let mut turns = 0;
-        while !self.line.is_given_up() {
+        while !self.queue.is_given_up() {
             let is_closed = self.look();
             let now = Instant::now();
             while let Some((at, place)) = self.timeouts.first().copied()
@@ -101,7 +92,7 @@ impl Thread {
                 return;
             }
             tokio::select! {
-                () = self.line.arrived() => (),
+                () = self.queue.arrived() => (),
                 () = sleep_until(self.timeouts.first().map(|(at, _)| *at)) => (),
                 Some(done) = self.lookups.join_next() => self.came_back(done),
             }
@@ -111,8 +102,8 @@ impl Thread {
 
     /// Sees what has come. Whether nothing comes any more.
     fn look(&mut self) -> bool {
-        let news = self.line.take();
-        for opening in news.openings {
+        let queued = self.queue.take();
+        for opening in queued.openings {
             let app = self.schedule.enter(&opening.shared.application());
             let shared = Arc::clone(&opening.shared);
             let place = self.places.insert(Place {
@@ -127,7 +118,7 @@ impl Thread {
             shared.is_ready.store(false, Ordering::Release);
             self.poke(place);
         }
-        for shared in news.ready {
+        for shared in queued.ready {
             shared.is_ready.store(false, Ordering::Release);
             let place = shared.place.load(Ordering::Relaxed);
             if self.places.get(place).is_some_and(|known| Arc::ptr_eq(&known.opening.shared, &shared)) {
@@ -137,7 +128,7 @@ impl Thread {
         while let Some(done) = self.lookups.try_join_next() {
             self.came_back(done);
         }
-        news.is_closed
+        queued.is_closed
     }
 
     fn came_back(&mut self, done: Result<(Arc<Shared>, u64, LookupResult), tokio::task::JoinError>) {
@@ -191,14 +182,14 @@ impl Thread {
             let app = place.opening.shared.application();
             tracing::warn!(%app, ?used, "the application takes more than its share of its scripts' thread: what comes for it waits while others have their turn");
         }
-        let line = &self.line;
+        let queue = &self.queue;
         let result = catch_unwind(AssertUnwindSafe(|| match turn.kind {
             Kind::Event => place.handle(now),
             Kind::Reload => place.reload(now),
-            Kind::Start => place.start(line),
+            Kind::Start => place.start(queue),
         }));
         self.schedule.charge(turn.app, turn.kind, now.elapsed());
-        if self.line.is_given_up() {
+        if self.queue.is_given_up() {
             return;
         }
         let Ok(is_over) = result else {
@@ -210,13 +201,13 @@ impl Thread {
             self.end(turn.instance);
             return;
         }
-        if let Some(runtime) = &place.runtime {
+        if let Some(runtime) = &mut place.runtime {
             let shared = &place.opening.shared;
             for job in runtime.world.take_jobs() {
                 let shared = Arc::clone(shared);
                 self.lookups.spawn_local(async move { (shared, job.token, job.lookup.await) });
             }
-            place.opening.freed.fetch_add(runtime.world.take_freed(), Ordering::Relaxed);
+            place.opening.freed.fetch_add(runtime.take_freed(), Ordering::Relaxed);
             let timeout = runtime.next_timeout();
             if timeout != place.timeout {
                 if let Some(old) = place.timeout {
@@ -240,7 +231,7 @@ impl Thread {
         shared.set_busy(None);
         shared.set_state(ScriptState::Stopped);
         shared.answer_for_script();
-        let most = place.runtime.as_ref().map_or(0, |runtime| runtime.vm.most());
+        let most = place.runtime.as_ref().map_or(0, |runtime| runtime.vm.max_used());
         drop(place.runtime);
         place.opening.freed.fetch_add(most, Ordering::Relaxed);
     }
@@ -295,14 +286,14 @@ impl Place {
     }
 
     /// Loads the script; if that fails, it is tried again when that is asked for.
-    fn start(&mut self, line: &Arc<Line>) -> bool {
+    fn start(&mut self, queue: &Arc<Queue>) -> bool {
         let shared = &self.opening.shared;
         shared.inbox.take_reload();
         if shared.is_closed() {
             tracing::error!(app = %shared.name, "the script has hung, and has not changed since: it stays closed");
             return false;
         }
-        let commands = Arc::new(Leased { line: Arc::clone(line), commands: Arc::clone(&shared.commands) });
+        let commands = Arc::new(Leased { queue: Arc::clone(queue), commands: Arc::clone(&shared.commands) });
         let world = World::new(
             shared.name.clone(),
             shared.settings.load_full(),
@@ -321,12 +312,12 @@ impl Place {
         work(shared, |_| started = Some(Runtime::start(Rc::new(world), &shared.folder)));
         match started {
             Some(Ok(runtime)) => {
-                if !line.is_given_up() {
+                if !queue.is_given_up() {
                     shared.set_state(ScriptState::Running);
                 }
                 self.runtime = Some(runtime);
             }
-            Some(Err(failure)) if !line.is_given_up() => {
+            Some(Err(failure)) if !queue.is_given_up() => {
                 let (app, folder) = (&shared.name, shared.folder.display());
                 tracing::error!(
                     target: "introd::script",

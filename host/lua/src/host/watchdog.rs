@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::host::handle::{ScriptState, Shared};
+use super::shared::{ScriptState, Shared};
 
 /// One thread's instances.
 #[derive(Default)]

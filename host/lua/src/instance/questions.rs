@@ -11,7 +11,7 @@ use std::time::Instant;
 use rtmfp::PeerId;
 use slab::Slab;
 
-use crate::instance::item::Item;
+use super::item::Item;
 use introd_config::{Fallback, Policy};
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use rtmfp::PeerId;
 
-use crate::instance::item::Item;
-use crate::instance::ledger::{Kept, Ledger};
+use super::item::Item;
+use super::ledger::{Kept, Ledger};
 use introd_policy::message::{ClientId, ClientInfo};
 
 /// How far a client has come.

@@ -1,16 +1,18 @@
 //! What an instance has besides its script: it stays when the script is loaded anew.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rtmfp::PeerId;
 
+use super::journal::Journal;
+use super::ledger::Ledger;
+use super::questions::Questions;
+use super::roster::Roster;
 use crate::engine::memory::Memory;
-use crate::instance::journal::Journal;
-use crate::instance::ledger::Ledger;
-use crate::instance::questions::Questions;
-use crate::instance::roster::Roster;
+use crate::engine::turn::Turn;
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{AppCommand, Commands};
@@ -46,16 +48,10 @@ pub(crate) struct World {
     /// Whether the script has asked for the instance's end.
     pub(crate) is_ending: Cell<bool>,
     last_token: Cell<u64>,
-    /// Bytes that machines have given back.
-    freed: Cell<usize>,
-    /// Where its machines say what they use.
+    /// Where its VMs say what they use.
     pub(crate) memory: Memory,
-    /// Marks that a handler begins, for the watchdog.
-    mark: Box<dyn Fn()>,
-    /// Whether the handler that begins next is marked already.
-    is_marked: Cell<bool>,
-    /// How many handlers have begun since then.
-    handlers: Cell<usize>,
+    /// The handlers of this turn.
+    pub(crate) turn: Rc<Turn>,
 }
 
 impl World {
@@ -84,49 +80,32 @@ impl World {
             running: Cell::new(0),
             is_ending: Cell::new(false),
             last_token: Cell::new(0),
-            freed: Cell::new(0),
             memory: Memory::default(),
-            mark: Box::new(|| ()),
-            is_marked: Cell::new(false),
-            handlers: Cell::new(0),
+            turn: Rc::default(),
         }
     }
 
-    /// The same, whose machines say there what they use.
+    /// The same, whose VMs say there what they use.
     pub(crate) fn with_memory(self, memory: Memory) -> Self {
         Self { memory, ..self }
     }
 
     /// The same, which marks there that a handler begins.
     pub(crate) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
-        Self { mark: Box::new(mark), ..self }
+        Self { turn: Rc::new(Turn::new(mark)), ..self }
     }
 
     /// The thread turns to the instance, and has marked it.
     pub(crate) fn begin(&self, now: Instant) {
         self.now.set(now);
-        self.is_marked.set(true);
-        self.handlers.set(0);
-    }
-
-    /// A handler begins or goes on: each has its time, however many run in a row.
-    pub(crate) fn handler_begins(&self) {
-        self.handlers.set(self.handlers.get() + 1);
-        if !self.is_marked.replace(false) {
-            (self.mark)();
-        }
-    }
-
-    /// How many handlers have begun or gone on since the thread turned to the instance.
-    pub(crate) fn handlers(&self) -> usize {
-        self.handlers.get()
+        self.turn.begin();
     }
 
     pub(crate) fn settings(&self) -> Arc<Application> {
         Arc::clone(&self.settings.borrow())
     }
 
-    /// A number that no other wait, call or timer of this instance has, in any of its machines.
+    /// A number that no other wait, call or timer of this instance has, in any of its VMs.
     pub(crate) fn token(&self) -> u64 {
         self.last_token.set(self.last_token.get() + 1);
         self.last_token.get()
@@ -157,16 +136,6 @@ impl World {
     /// A lookup has come back.
     pub(crate) fn job_done(&self) {
         self.running.set(self.running.get().saturating_sub(1));
-    }
-
-    /// A machine has given that many bytes back.
-    pub(crate) fn note_freed(&self, bytes: usize) {
-        self.freed.set(self.freed.get().saturating_add(bytes));
-    }
-
-    /// How many bytes machines have given back since the last call.
-    pub(crate) fn take_freed(&self) -> usize {
-        self.freed.take()
     }
 
     pub(crate) fn send(&self, command: AppCommand) -> bool {

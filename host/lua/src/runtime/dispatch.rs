@@ -5,8 +5,9 @@ use std::rc::Rc;
 use mlua::{Function, MultiValue, Table, Value};
 
 use crate::api::client::is_reserved;
+use crate::api::group_control;
 use crate::api::lookup_event::Facts;
-use crate::api::vm::{Purpose, as_function};
+use crate::api::script::{Purpose, as_function};
 use crate::engine::values;
 use crate::instance::item::Item;
 use crate::instance::questions::{Question, call_failed};
@@ -95,7 +96,7 @@ impl Runtime {
         member.deferred.take().iter().for_each(|item| self.refuse_call(item, "Not connected."));
         self.world.questions.take(member.question.get());
         self.world.roster.borrow_mut().remove(member.id);
-        self.vm.state.unfind(member);
+        self.vm.state.objects.unfind(member);
         // What it was asked it will not answer any more.
         self.leave_unanswered(member.asked.take());
         if member.is_known.get()
@@ -104,7 +105,7 @@ impl Runtime {
         {
             self.call("onDisconnect", MultiValue::from_iter([Value::Table(object)]));
         }
-        self.vm.state.forget(member);
+        self.vm.state.objects.forget(member);
     }
 
     pub(crate) fn look_up(&mut self, number: u64) {
@@ -140,11 +141,11 @@ impl Runtime {
             match event {
                 AppEvent::FarAddressChange { address, .. } => {
                     member.far_address.set(*address);
-                    self.vm.state.client_changed(&member, &["farAddress", "ip"]);
+                    self.vm.state.objects.client_changed(&member, &["farAddress", "ip"]);
                 }
                 AppEvent::ReportedAddressesChange { addresses, .. } => {
                     member.reported.borrow_mut().clone_from(addresses);
-                    self.vm.state.client_changed(&member, &["reportedAddresses"]);
+                    self.vm.state.objects.client_changed(&member, &["reportedAddresses"]);
                 }
                 AppEvent::GroupJoin { membership, groupspec_digest, .. } => {
                     member.groups.borrow_mut().push((*membership, *groupspec_digest));
@@ -214,7 +215,7 @@ impl Runtime {
         if self.client_handler(member, NAME).is_none() {
             return;
         }
-        match self.vm.state.group(&self.vm.lua, member, group) {
+        match group_control::object(&self.vm.state, self.vm.lua(), member, group) {
             Ok(control) => self.tell(member, NAME, MultiValue::from_iter([Value::UserData(control)])),
             Err(error) => self.report("onGroupJoin", &(&error).into()),
         }
@@ -224,8 +225,10 @@ impl Runtime {
         const NAME: &[&str] = &["onGroupLeave"];
         member.groups.borrow_mut().retain(|(other, _)| *other != group.0);
         if self.client_handler(member, NAME).is_some() {
-            let digest = self.vm.lua.create_string(hex::encode(group.1));
-            match digest.and_then(|digest| Ok((digest, self.vm.state.group(&self.vm.lua, member, group)?))) {
+            let digest = self.vm.lua().create_string(hex::encode(group.1));
+            match digest
+                .and_then(|digest| Ok((digest, group_control::object(&self.vm.state, self.vm.lua(), member, group)?)))
+            {
                 Ok((digest, control)) => {
                     let arguments = [Value::String(digest), Value::UserData(control)];
                     self.tell(member, NAME, arguments.into_iter().collect());
@@ -233,7 +236,7 @@ impl Runtime {
                 Err(error) => self.report("onGroupLeave", &(&error).into()),
             }
         }
-        self.vm.state.forget_group(member.id, group.0);
+        self.vm.state.objects.forget_membership(member.id, group.0);
     }
 
     /// Calls a handler of a client.
@@ -251,8 +254,8 @@ impl Runtime {
     }
 
     fn client_function(&self, member: &Member, name: &str) -> Option<Function> {
-        let key = Value::String(self.vm.lua.create_string(name).ok()?);
-        let own = self.vm.state.known_object(member.id).and_then(|object| object.raw_get::<Value>(&key).ok());
+        let key = Value::String(self.vm.lua().create_string(name).ok()?);
+        let own = self.vm.state.objects.known(member.id).and_then(|object| object.raw_get::<Value>(&key).ok());
         own.and_then(as_function).or_else(|| self.vm.state.prototype.raw_get::<Value>(key).ok().and_then(as_function))
     }
 
@@ -281,13 +284,13 @@ impl Runtime {
 
     /// The client's object; `None`, with a report, when the script has no memory left for it.
     fn object(&mut self, member: &Rc<Member>) -> Option<Table> {
-        let made = self.vm.state.object(&self.vm.lua, member);
+        let made = self.vm.state.objects.of(self.vm.lua(), member);
         made.map_err(|error| self.report("client", &(&error).into())).ok()
     }
 
     /// Arguments from a client, for the script.
     fn arguments(&mut self, values: &[amf::Value]) -> Option<MultiValue> {
-        let (lua, marks) = (&self.vm.lua, &self.vm.state.marks);
+        let (lua, marks) = (self.vm.lua(), &self.vm.state.marks);
         let made: mlua::Result<MultiValue> =
             values.iter().map(|value| values::to_lua(lua, marks, value.clone())).collect();
         made.map_err(|error| self.report("arguments", &(&error).into())).ok()
@@ -298,7 +301,7 @@ impl Runtime {
         let Some(asked) = self.vm.state.take_asked(token) else { return };
         let is_ok = outcome.is_ok();
         let (Ok(given) | Err(given)) = outcome;
-        let (lua, marks) = (&self.vm.lua, &self.vm.state.marks);
+        let (lua, marks) = (self.vm.lua(), &self.vm.state.marks);
         let made: mlua::Result<MultiValue> = given.into_iter().map(|value| values::to_lua(lua, marks, value)).collect();
         let mut results = made.unwrap_or_default();
         if !is_ok {
@@ -335,7 +338,7 @@ impl Runtime {
             return;
         }
         let table = stats.map(|stats| {
-            self.vm.lua.create_table_from([
+            self.vm.lua().create_table_from([
                 ("bytes_in", stats.bytes_in),
                 ("bytes_out", stats.bytes_out),
                 ("msg_in", stats.msg_in),

@@ -13,14 +13,15 @@ use std::time::Instant;
 
 use mlua::{MultiValue, Value};
 
-use crate::api::address;
+use crate::api::address_list;
 use crate::api::application::HANDLERS;
 use crate::api::lookup_event::Facts;
+use crate::api::script::{Purpose, Script};
 use crate::api::state::plain_rejection;
-use crate::api::timers::{Fired, unpacked};
-use crate::api::vm::{Progress, Purpose, Vm};
 use crate::engine::failure::Failure;
+use crate::engine::timers::{Fired, unpacked};
 use crate::engine::values;
+use crate::engine::vm::Progress;
 use crate::instance::item::Item;
 use crate::instance::questions::{self, Question, call_failed};
 use crate::instance::roster::{Member, Phase};
@@ -39,7 +40,7 @@ const MAX_UNTOLD: usize = 64;
 /// An instance with its script.
 pub(crate) struct Runtime {
     pub(crate) world: Rc<World>,
-    pub(crate) vm: Vm,
+    pub(crate) vm: Script,
     folder: PathBuf,
     is_over: bool,
     /// Requests that are to be put to a script that was loaded anew.
@@ -52,6 +53,8 @@ pub(crate) struct Runtime {
     pub(crate) catching_up: VecDeque<Rc<Member>>,
     /// Whether the missing `onPeerLookup` has been complained about.
     has_warned: bool,
+    /// Bytes that replaced VMs have left free.
+    freed: usize,
 }
 
 impl Runtime {
@@ -60,7 +63,7 @@ impl Runtime {
     /// # Errors
     /// What is wrong with the script.
     pub(crate) fn start(world: Rc<World>, folder: &Path) -> Result<Self, Failure> {
-        let vm = Vm::load(&world, folder)?;
+        let vm = Script::load(&world, folder)?;
         let mut runtime = Self {
             world,
             vm,
@@ -71,6 +74,7 @@ impl Runtime {
             untold: VecDeque::new(),
             catching_up: VecDeque::new(),
             has_warned: false,
+            freed: 0,
         };
         runtime.begin();
         Ok(runtime)
@@ -168,9 +172,9 @@ impl Runtime {
     pub(crate) fn handle_lookup(&mut self, now: Instant, token: u64, result: LookupResult) {
         self.world.begin(now);
         self.world.job_done();
-        let lua = &self.vm.lua;
+        let lua = self.vm.lua();
         let results = match result {
-            Ok(Some(addresses)) => address::list(lua, &addresses).map(|list| vec![Value::Table(list)]),
+            Ok(Some(addresses)) => address_list::to_lua(lua, &addresses).map(|list| vec![Value::Table(list)]),
             Ok(None) => Ok(vec![Value::Nil]),
             Err(error) => lua.create_string(error.to_string()).map(|text| vec![Value::Nil, Value::String(text)]),
         };
@@ -236,7 +240,7 @@ impl Runtime {
     }
 
     /// Sees to what a handler's end means.
-    pub(crate) fn go_on(&mut self, progress: Progress) {
+    pub(crate) fn go_on(&mut self, progress: Progress<Purpose>) {
         let Progress::Ended(purpose, result) = progress else { return };
         match purpose {
             Purpose::Connect(member) => self.connect_decided(&member, result),
@@ -335,7 +339,7 @@ impl Runtime {
         if handler == "onStatus" {
             return;
         }
-        if self.world.handlers() <= HANDLERS_AT_ONCE {
+        if self.world.turn.handlers() <= HANDLERS_AT_ONCE {
             self.tell_of(handler, failure);
         } else if self.untold.len() < MAX_UNTOLD {
             self.untold.push_back((handler.to_owned(), failure.clone()));
@@ -344,7 +348,7 @@ impl Runtime {
 
     /// Tells the script of an error.
     fn tell_of(&mut self, handler: &str, failure: &Failure) {
-        let info = self.vm.lua.create_table_from([
+        let info = self.vm.lua().create_table_from([
             ("level", "error".to_owned()),
             ("code", "Application.Script.Error".to_owned()),
             ("description", failure.to_string()),
@@ -373,6 +377,11 @@ impl Runtime {
             let app = &self.world.name;
             tracing::error!(%app, folder = %self.folder.display(), "the script gets peer lookups but has no application.onPeerLookup");
         }
+    }
+
+    /// How many bytes VMs have left free since the last call: the process may keep them.
+    pub(crate) fn take_freed(&mut self) -> usize {
+        std::mem::take(&mut self.freed) + self.vm.take_freed()
     }
 
     /// What is left to do when handlers have run.
@@ -416,7 +425,7 @@ impl Runtime {
     }
 
     fn say_stop(&mut self, reason: &'static str) {
-        if let Ok(info) = self.vm.lua.create_table_from([("reason", reason)]) {
+        if let Ok(info) = self.vm.lua().create_table_from([("reason", reason)]) {
             self.call("onAppStop", MultiValue::from_iter([Value::Table(info)]));
         }
     }
@@ -431,7 +440,7 @@ impl Runtime {
     /// the old one running.
     fn reload(&mut self) {
         let app = self.world.name.clone();
-        match Vm::load(&self.world, &self.folder) {
+        match Script::load(&self.world, &self.folder) {
             Ok(vm) => {
                 tracing::info!(%app, "script loaded anew");
                 self.say_stop("reload");
@@ -441,7 +450,7 @@ impl Runtime {
                 }
                 let old = std::mem::replace(&mut self.vm, vm);
                 old.cancel(|_| true);
-                self.world.note_freed(old.most());
+                self.freed += old.max_used();
                 drop(old);
                 self.has_warned = false;
                 self.begin();

@@ -8,8 +8,10 @@ use std::time::Duration;
 use mlua::{Lua, MultiValue, Result, Table, Value};
 use rtmfp::SessionId;
 
-use super::{Stage, field, options};
+use super::options::{self, field};
+use super::stage::Stage;
 use crate::api::address;
+use crate::api::address_list;
 use crate::api::state::State;
 use crate::engine::values;
 use crate::instance::journal::Entry;
@@ -240,7 +242,7 @@ fn describe(lua: &Lua, state: &State, command: AppCommand) -> Result<Table> {
         }
         AppCommand::Redirect { lookup, addresses } => {
             table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
-            table.raw_set("addresses", address::list(lua, &addresses)?)?;
+            table.raw_set("addresses", address_list::to_lua(lua, &addresses)?)?;
             "redirect"
         }
         AppCommand::Introduce { initiator, tag, .. } => {

@@ -15,13 +15,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlua::{Function, MultiValue, Table, Value};
+use mlua::{Function, MultiValue, Table};
 
-use crate::api::vm::{Progress, Purpose, Vm};
+use crate::api::script::{Purpose, Script};
 use crate::engine::failure::Failure;
 use crate::engine::limits::Budget;
 use crate::engine::limits::STACK;
 use crate::engine::loading::Sources;
+use crate::engine::vm::Progress;
 use crate::instance::world::World;
 use introd_policy::registry::InMemory;
 
@@ -89,7 +90,7 @@ fn run_here(folder: &Path, out: &mut impl Write, time: Duration) -> io::Result<b
 
 /// A file of tests, loaded.
 struct TestFile {
-    vm: Vm,
+    script: Script,
     tests: Table,
     stage: Rc<RefCell<Option<Stage>>>,
 }
@@ -113,17 +114,18 @@ impl TestFile {
             Instant::now(),
         );
         let sources = Sources::new(folder, &[]);
-        let made = Vm::new(&Rc::new(world), Rc::new(Budget::new(Some(time), MEMORY)), sources).and_then(|vm| {
-            let native = commands::natives(&vm.lua, &vm.state, &stage, folder)?;
-            let tests = vm.lua.create_table()?;
-            let prelude = vm.lua.load(include_str!("testing.lua")).set_name("=introd");
+        let made = Script::new(&Rc::new(world), Budget::new(Some(time), MEMORY), sources).and_then(|script| {
+            let lua = script.lua();
+            let native = commands::natives(lua, &script.state, &stage, folder)?;
+            let tests = lua.create_table()?;
+            let prelude = lua.load(include_str!("testing.lua")).set_name("=introd");
             prelude.call::<()>((native, &tests))?;
-            let main = vm.state.sources.load(&vm.lua, name)?;
-            Ok((vm, tests, main))
+            let main = script.vm.context.sources.load(lua, name)?;
+            Ok((script, tests, main))
         });
-        let (vm, tests, main) = made.map_err(|error| Failure::from(&error))?;
-        vm.run_now(&main)?;
-        Ok(Self { vm, tests, stage })
+        let (script, tests, main) = made.map_err(|error| Failure::from(&error))?;
+        script.run_now(&main)?;
+        Ok(Self { script, tests, stage })
     }
 
     fn tests(&self) -> Vec<Test> {
@@ -143,19 +145,11 @@ impl TestFile {
     }
 
     fn step(&self, step: &Function) -> Result<(), Failure> {
-        match self.vm.start(Purpose::Other("test"), step, MultiValue::new()) {
+        match self.script.start(Purpose::Other("test"), step, MultiValue::new()) {
             Progress::Ended(_, result) => result.map(drop),
             Progress::Waits => {
                 Err(Failure { message: "a test cannot wait; advance the clock".to_owned(), ..Failure::default() })
             }
         }
-    }
-}
-
-/// The fields of a table of options.
-fn field<T: mlua::FromLua>(table: Option<&Table>, name: &str) -> mlua::Result<Option<T>> {
-    match table.map(|table| table.get::<Value>(name)).transpose()? {
-        None | Some(Value::Nil) => Ok(None),
-        Some(_) => table.map(|table| table.get(name)).transpose(),
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mlua::{Result, Table, Value};
 
-use super::field;
 use crate::api::address;
 use crate::api::state::State;
 use crate::engine::values;
@@ -107,4 +106,12 @@ pub(super) fn client(state: &State, options: Option<&Table>, info: &mut ClientIn
         info.request.arguments = arguments?;
     }
     Ok(())
+}
+
+/// A field of a table of options; nil is none.
+pub(super) fn field<T: mlua::FromLua>(table: Option<&Table>, name: &str) -> Result<Option<T>> {
+    match table.map(|table| table.get::<Value>(name)).transpose()? {
+        None | Some(Value::Nil) => Ok(None),
+        Some(_) => table.map(|table| table.get(name)).transpose(),
+    }
 }

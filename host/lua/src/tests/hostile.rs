@@ -376,7 +376,7 @@ fn no_finalizer_gets_in_by_any_metatable() {
             info.request.arguments = vec![introd_flash::amf::Value::Array(Vec::new())];
         });
         scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
-        scene.stage.runtime.vm.lua.gc_collect().unwrap();
+        scene.stage.runtime.vm.lua().gc_collect().unwrap();
     }
     assert_eq!(scene.traces(), [""; 0]);
     assert_eq!(scene.sent().len(), 6);
@@ -430,8 +430,8 @@ fn what_the_host_keeps_for_a_script_is_bounded() {
         let failures = scene.failures();
         assert!(matches!(&failures[..], [(.., text)] if text.contains(expected)), "{what}: {failures:?}");
         // What nobody has any more is not counted any more.
-        scene.stage.runtime.vm.lua.gc_collect().unwrap();
-        assert_eq!(scene.stage.runtime.vm.state.marks.held.bytes(), 0, "{what}");
+        scene.stage.runtime.vm.lua().gc_collect().unwrap();
+        assert_eq!(scene.stage.runtime.vm.state.marks.host_memory.bytes(), 0, "{what}");
     }
 }
 
@@ -482,7 +482,7 @@ fn errors_are_told_in_later_turns_when_they_are_many() {
     let at = scene.stage.runtime.world.now.get();
     scene.stage.runtime.handle(at, introd_policy::message::AppEvent::Disconnect { client });
     assert!(scene.stage.runtime.is_behind());
-    assert!(scene.stage.runtime.world.handlers() <= 8);
+    assert!(scene.stage.runtime.world.turn.handlers() <= 8);
     scene.advance(0);
     scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
     let told: Vec<_> = scene
@@ -602,16 +602,16 @@ fn ten_thousand_handlers_wait_and_the_bound_holds() {
     for number in 0..10_000_u32 {
         scene.stage.look_up(None, (([192, 0, 2, 1]), (number % 60_000) as u16 + 1).into(), None);
     }
-    assert_eq!(scene.stage.runtime.vm.waiting(), 10_000);
+    assert_eq!(scene.stage.runtime.vm.vm.waiting(), 10_000);
     assert!(scene.sent().is_empty());
     scene.advance(100);
-    assert_eq!(scene.stage.runtime.vm.waiting(), 0);
+    assert_eq!(scene.stage.runtime.vm.vm.waiting(), 0);
     assert_eq!(scene.sent().iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count(), 10_000);
     assert!(scene.failures().is_empty());
     for _ in 0..20_000 {
         scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);
     }
-    assert!(scene.stage.runtime.vm.waiting() < 20_000);
+    assert!(scene.stage.runtime.vm.vm.waiting() < 20_000);
     let failures = scene.failures();
     assert!(failures.iter().all(|failure| failure.3.contains("too many")), "{:?}", failures.first());
     scene.advance(100);

@@ -18,7 +18,7 @@ fn registered() -> Names {
     let own = keys(&Lua::new().globals());
     // What Lua has under the same name, and the host has something else.
     let replaced = ["load", "print", "require"];
-    for name in keys(&vm.lua.globals()) {
+    for name in keys(&vm.lua().globals()) {
         if !own.contains(&name) || replaced.contains(&name.as_str()) {
             names.insert(name);
         }
@@ -29,10 +29,10 @@ fn registered() -> Names {
     names.extend(client::PROPERTIES.iter().chain(client::HANDLERS).map(|name| format!("Client.{name}")));
     names.extend(group_control::PROPERTIES.iter().map(|name| format!("GroupControl.{name}")));
     names.extend(group_specifier::names().map(|name| format!("GroupSpecifier.{name}")));
-    let specifier = keys(&vm.lua.globals().get("GroupSpecifier").unwrap());
+    let specifier = keys(&vm.lua().globals().get("GroupSpecifier").unwrap());
     names.extend(specifier.iter().map(|name| format!("GroupSpecifier.{name}")));
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
-    names.extend(keys(&vm.lua.globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
+    names.extend(keys(&vm.lua().globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
     names
 }
 

@@ -283,7 +283,7 @@ fn what_a_client_does_not_answer_is_answered_for_it() {
     let traces: Vec<_> = failures.iter().filter(|entry| matches!(entry, Entry::Trace(_))).cloned().collect();
     let said = ["asked nil The client is gone.", "waited The client is gone.", &problem.to_string(), "gone false"];
     assert_eq!(traces, said.map(|line| Entry::Trace(line.to_owned())));
-    assert_eq!(scene.stage.runtime.vm.waiting(), 0);
+    assert_eq!(scene.stage.runtime.vm.vm.waiting(), 0);
     assert_eq!(scene.stage.runtime.vm.state.next_asked(), None);
 }
 

@@ -175,7 +175,7 @@ fn answer(lua: &Lua, expression: &str) -> Option<Vec<String>> {
 #[test]
 fn standard_functions_give_what_luas_own_give() {
     let scene = scene("");
-    let ours = &scene.stage.runtime.vm.lua;
+    let ours = scene.stage.runtime.vm.lua();
     let own = Lua::new();
     for lua in [ours, &own] {
         lua.load(GIVEN).exec().unwrap();

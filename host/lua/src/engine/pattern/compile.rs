@@ -1,7 +1,7 @@
 //! Patterns, taken apart.
 
 use super::byte_set::ByteSet;
-use super::{MAX_CAPTURES, PatternError};
+use super::error::{MAX_CAPTURES, PatternError};
 
 /// A pattern.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::compile::{Item, Pattern, Repeat};
-use super::{Meter, PatternError};
+use super::error::PatternError;
+use super::meter::Meter;
 
 /// What a capture holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,103 +7,20 @@
 
 mod byte_set;
 mod compile;
-mod functions;
+mod counted;
+mod error;
+mod find;
 mod matcher;
+mod matches;
+mod meter;
 mod replace;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use functions::register;
+pub(crate) use counted::Bounds;
 
-use std::rc::Rc;
-
-use mlua::Lua;
-
-use crate::engine::limits::Budget;
-use crate::engine::opaque::Held;
-use compile::{Item, Pattern};
-use matcher::{Capture, Match, Matcher};
-
-/// The most captures of a pattern, as in Lua.
-const MAX_CAPTURES: usize = 32;
-
-/// Why there is no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum PatternError {
-    /// The pattern is not one.
-    #[error("malformed pattern ({0})")]
-    Malformed(&'static str),
-    /// The match takes more steps than it may.
-    #[error("pattern too complex for this text")]
-    TooComplex,
-    /// The handler's time is over.
-    #[error("out of time")]
-    Expired,
-}
-
-/// What a script may use.
-#[derive(Clone)]
-pub(crate) struct Bounds {
-    pub(crate) budget: Rc<Budget>,
-    pub(crate) held: Rc<Held>,
-}
-
-/// A pattern whose memory counts as the script's.
-struct Counted {
-    pattern: Pattern,
-    bytes: usize,
-    held: Rc<Held>,
-}
-
-impl Counted {
-    /// Takes a pattern apart. `anchors` says whether `^` at the beginning is an anchor.
-    fn new(lua: &Lua, bounds: &Bounds, text: &[u8], anchors: bool) -> mlua::Result<Self> {
-        // An item takes a byte of the text at least.
-        let bytes = text.len().saturating_mul(size_of::<Item>());
-        let held = Rc::clone(&bounds.held);
-        held.take(lua, bytes)?;
-        // From here on it gives back what it has taken.
-        let mut counted = Self { pattern: Pattern::default(), bytes, held };
-        counted.pattern = Pattern::new(text, anchors).map_err(mlua::Error::runtime)?;
-        Ok(counted)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.held.give_back(self.bytes);
-    }
-}
-
-/// Counts the steps of a match.
-struct Meter<'a> {
-    left: u64,
-    until_check: u32,
-    is_expired: &'a dyn Fn() -> bool,
-}
-
-impl<'a> Meter<'a> {
-    /// Ample for every pattern that is not built to be slow.
-    const STEPS: u64 = 4 << 20;
-    const STEPS_PER_BYTE: u64 = 32;
-    /// Some tens of microseconds.
-    const CHECK_EVERY: u32 = 1 << 14;
-
-    /// A meter for a subject of that length.
-    fn new(subject: usize, is_expired: &'a dyn Fn() -> bool) -> Self {
-        let left = Self::STEPS + Self::STEPS_PER_BYTE * subject as u64;
-        Self { left, until_check: Self::CHECK_EVERY, is_expired }
-    }
-
-    fn step(&mut self) -> Result<(), PatternError> {
-        self.left = self.left.checked_sub(1).ok_or(PatternError::TooComplex)?;
-        self.until_check -= 1;
-        if self.until_check == 0 {
-            self.until_check = Self::CHECK_EVERY;
-            if (self.is_expired)() {
-                return Err(PatternError::Expired);
-            }
-        }
-        Ok(())
-    }
+/// Puts the functions into the table `string`, in the place of Lua's own.
+pub(crate) fn register(lua: &mlua::Lua, string: &mlua::Table, bounds: &Bounds) -> mlua::Result<()> {
+    find::register(lua, string, bounds)?;
+    replace::register(lua, string, bounds)
 }

@@ -5,8 +5,10 @@
 
 use mlua::{Function, Lua, LuaString, MultiValue, Result, Table, Value};
 
-use super::functions::{Cursor, capture, failed, one_by_one, push_captures};
-use super::{Bounds, Capture, Counted, Match, Matcher, Meter};
+use super::counted::{Bounds, Counted};
+use super::matcher::{Capture, Match, Matcher};
+use super::matches::{Cursor, capture, failed, one_by_one, push_captures};
+use super::meter::Meter;
 use crate::engine::limits::Budget;
 
 /// Puts the function into the table `string`, in the place of Lua's own.

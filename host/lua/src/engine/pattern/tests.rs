@@ -1,11 +1,20 @@
+use std::rc::Rc;
+
 use mlua::{Lua, Value};
 
-use super::*;
+use super::compile::Pattern;
+use super::error::PatternError;
+use super::matcher::Matcher;
+use super::meter::Meter;
+use super::{Bounds, register};
+use crate::engine::host_memory::HostMemory;
+use crate::engine::limits::Budget;
 
-/// Lua's own functions beside ours, in one machine: whatever a pattern means to the one it must mean to the other.
-fn machine() -> Lua {
+/// Lua's own functions beside ours, in one VM: whatever a pattern means to the one it must mean to the other.
+fn vm() -> Lua {
     let lua = Lua::new();
-    let bounds = Bounds { budget: Rc::new(Budget::new(None, 1 << 20)), held: Rc::new(Held::new(16 << 20)) };
+    let bounds =
+        Bounds { budget: Rc::new(Budget::new(None, 1 << 20)), host_memory: Rc::new(HostMemory::new(16 << 20)) };
     lua.load("theirs = {} for name, f in pairs(string) do theirs[name] = f end").exec().unwrap();
     register(&lua, &lua.globals().get("string").unwrap(), &bounds).unwrap();
     lua.load(
@@ -134,7 +143,7 @@ const SUBJECTS: &[&str] = &[
 
 #[test]
 fn every_pattern_means_what_it_means_to_lua() {
-    let lua = machine();
+    let lua = vm();
     let same: mlua::Function = lua.globals().get("same").unwrap();
     // A pattern that is malformed behind a place where nothing matches is not noticed by Lua; here it always is.
     let stricter = |pattern: &str| {
@@ -160,7 +169,7 @@ fn every_pattern_means_what_it_means_to_lua() {
 
 #[test]
 fn the_other_forms() {
-    machine()
+    vm()
         .load(
             "for _, case in ipairs {
                 { 'find', 'a.b', '.', 1, true }, { 'find', 'a.b', '.b', 2, true }, { 'find', 'aXb', 'X', -2, true },

@@ -1,6 +1,6 @@
--- How handlers, their errors and the script's coroutines run. The parts of the prelude run once in each new machine, one after
+-- How handlers, their errors and the script's coroutines run. The parts of the prelude run once in each new VM, one after
 -- the other and before the script; `native` holds what the host and the parts before give.
-local native, application, Client, methods, WAIT, CLOSE = ...
+local native, WAIT, CLOSE = ...
 
 local error, rawequal, setmetatable, type, xpcall = error, rawequal, setmetatable, type, xpcall
 local resume, yield, wrap_error = coroutine.resume, coroutine.yield, native.plain_error

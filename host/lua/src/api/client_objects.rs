@@ -1,0 +1,133 @@
+//! The objects that stand for clients and their memberships in a script.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, UserData, Value};
+use rtmfp::PeerId;
+
+use crate::instance::roster::{Member, Phase};
+use introd_policy::message::ClientId;
+
+/// What leads from a client's object to the client. The object itself is the prelude's: a table with the script's own fields.
+pub(crate) struct Client {
+    pub(crate) member: Rc<Member>,
+}
+
+impl UserData for Client {}
+
+/// The objects of one VM.
+pub(crate) struct ClientObjects {
+    /// What the host has in a client's object stands under this key, which scripts do not have.
+    pub(crate) key: Table,
+    /// The clients that the script has found by their peer ids, so that the prelude finds them by itself the next time.
+    pub(crate) found: Table,
+    /// The keys of that.
+    found_ids: RefCell<HashMap<PeerId, LuaString>>,
+    /// Makes a client's object. The prelude's.
+    make_client: OnceCell<Function>,
+    /// The clients that the script has met.
+    clients: RefCell<HashMap<ClientId, Table>>,
+    memberships: RefCell<HashMap<(ClientId, u64), AnyUserData>>,
+}
+
+impl ClientObjects {
+    pub(super) fn new(lua: &Lua) -> Result<Self> {
+        Ok(Self {
+            key: lua.create_table()?,
+            found: lua.create_table()?,
+            found_ids: RefCell::default(),
+            make_client: OnceCell::new(),
+            clients: RefCell::default(),
+            memberships: RefCell::default(),
+        })
+    }
+
+    /// Takes what the prelude has made.
+    pub(super) fn set_prelude(&self, make_client: Function) {
+        // Once in each VM.
+        let _ = self.make_client.set(make_client);
+    }
+
+    /// The object of a client; it is made when the script first meets the client.
+    pub(crate) fn of(&self, lua: &Lua, member: &Rc<Member>) -> Result<Table> {
+        if let Some(object) = self.clients.borrow().get(&member.id) {
+            return Ok(object.clone());
+        }
+        let make = self.make_client.get().ok_or_else(|| mlua::Error::runtime("there are no clients yet"))?;
+        let object: Table = make.call(lua.create_userdata(Client { member: Rc::clone(member) })?)?;
+        if member.phase.get() != Phase::Gone {
+            self.clients.borrow_mut().insert(member.id, object.clone());
+        }
+        Ok(object)
+    }
+
+    /// The object of a client, if the script has met it.
+    pub(crate) fn known(&self, id: ClientId) -> Option<Table> {
+        self.clients.borrow().get(&id).cloned()
+    }
+
+    /// The object of a client, for the prelude to remember under its peer id.
+    pub(super) fn find(&self, lua: &Lua, member: &Rc<Member>) -> Result<Table> {
+        let peer = member.info.far_id;
+        let object = self.of(lua, member)?;
+        let id = lua.create_string(peer.to_string())?;
+        self.found.raw_set(&id, &object)?;
+        self.found_ids.borrow_mut().insert(peer, id);
+        member.is_found.set(true);
+        Ok(object)
+    }
+
+    /// A peer id as text: the one that the prelude knows a client by, if it does.
+    pub(super) fn peer_id(&self, lua: &Lua, peer: &PeerId) -> Result<LuaString> {
+        if let Some(id) = self.found_ids.borrow().get(peer) {
+            return Ok(id.clone());
+        }
+        let mut text = [0; 64];
+        // It has room for all digits.
+        let _ = hex::encode_to_slice(peer.0, &mut text);
+        lua.create_string(text)
+    }
+
+    /// Makes the prelude ask for a client the next time: it is gone, or another has its peer id.
+    pub(crate) fn unfind(&self, member: &Member) {
+        if member.is_found.replace(false)
+            && let Some(id) = self.found_ids.borrow_mut().remove(&member.info.far_id)
+            && let Err(error) = self.found.raw_set(id, Value::Nil)
+        {
+            tracing::error!(peer = %member.info.far_id, %error, "a script still finds a client that is gone");
+        }
+    }
+
+    /// Something about a client has changed: its object forgets what it has kept of that.
+    pub(crate) fn client_changed(&self, member: &Member, properties: &[&str]) {
+        let record = self.known(member.id).and_then(|object| object.raw_get::<Table>(&self.key).ok());
+        for name in properties {
+            // It fails for want of memory only, and the script is told of that at every turn.
+            let _ = record.as_ref().map(|record| record.raw_set(*name, Value::Nil));
+        }
+    }
+
+    /// The object of a client's membership in a group, if the script has met it.
+    pub(super) fn membership(&self, id: ClientId, membership: u64) -> Option<AnyUserData> {
+        self.memberships.borrow().get(&(id, membership)).cloned()
+    }
+
+    pub(super) fn keep_membership(&self, id: ClientId, membership: u64, object: AnyUserData) {
+        self.memberships.borrow_mut().insert((id, membership), object);
+    }
+
+    /// A membership has ended. The script may keep its object, the host does not.
+    pub(crate) fn forget_membership(&self, id: ClientId, membership: u64) {
+        self.memberships.borrow_mut().remove(&(id, membership));
+    }
+
+    /// A client is gone. The script may keep its object, the host does not.
+    pub(crate) fn forget(&self, member: &Member) {
+        self.clients.borrow_mut().remove(&member.id);
+        for (membership, _) in member.groups.borrow().iter() {
+            self.forget_membership(member.id, *membership);
+        }
+    }
+}

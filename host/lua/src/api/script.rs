@@ -1,0 +1,141 @@
+//! A script in its VM: what calls its handlers.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use mlua::{Function, Lua, MultiValue, Result, Table, Value};
+
+use super::lookup_event::Facts;
+use super::natives;
+use super::state::State;
+use crate::engine::failure::Failure;
+use crate::engine::limits::Budget;
+use crate::engine::loading::Sources;
+use crate::engine::vm::{Progress, Vm};
+use crate::engine::vm_context::VmContext;
+use crate::instance::roster::Member;
+use crate::instance::world::World;
+
+/// What the host gives to scripts, as far as it is best said in Lua.
+const PRELUDE: &str = include_str!("prelude.lua");
+
+/// A script and its VM.
+pub(crate) struct Script {
+    look_up: Function,
+    call_result: Function,
+    // Dropped before the VM, to which their values belong.
+    pub(crate) state: Rc<State>,
+    pub(crate) vm: Vm<Purpose>,
+}
+
+/// What a handler was called for: that decides what becomes of its results.
+#[derive(Clone)]
+pub(crate) enum Purpose {
+    /// `onConnect` of that client.
+    Connect(Rc<Member>),
+    /// `onPeerLookup` for the pending request of that number.
+    Lookup(u64),
+    /// A method that a client calls; the number of the pending request, if the client wants an answer.
+    Call(String, Option<u64>),
+    /// A timer.
+    Timer(u64),
+    /// Something whose results mean nothing.
+    Other(&'static str),
+}
+
+impl Script {
+    /// Makes a VM and loads a script into it, which runs through its outermost part and cannot do anything yet.
+    ///
+    /// # Errors
+    /// What is wrong with the script.
+    pub(crate) fn load(world: &Rc<World>, folder: &Path) -> std::result::Result<Self, Failure> {
+        let settings = world.settings();
+        let budget = Budget::new(settings.script.time, settings.script.memory);
+        let sources = Sources::new(folder, &settings.script.library);
+        let script = Self::new(world, budget, sources).map_err(|error| Failure::from(&error))?;
+        let context = &script.vm.context;
+        let main = context.sources.main(script.lua()).map_err(|error| Failure::from(&error))?;
+        script.run_now(&main)?;
+        Ok(script)
+    }
+
+    /// A VM with the host's functions and without a script.
+    pub(crate) fn new(world: &Rc<World>, budget: Budget, sources: Sources) -> Result<Self> {
+        let context = |lua: &Lua| VmContext::new(lua, budget, sources);
+        let (vm, native) = Vm::new(context, Rc::clone(&world.turn), world.memory.meter())?;
+        let state = Rc::new(State::new(&vm.lua, world, vm.context.marks.clone())?);
+        natives::install(&vm.lua, &state, &native)?;
+        let prelude = vm.lua.load(PRELUDE).set_name("=introd");
+        prelude.call::<()>((&native, &state.application, &state.prototype, &state.methods))?;
+        state.objects.set_prelude(native.get("make_client")?);
+        vm.limit()?;
+        Ok(Self { look_up: native.get("call_on_peer_lookup")?, call_result: native.get("call_result")?, state, vm })
+    }
+
+    pub(crate) fn lua(&self) -> &Lua {
+        &self.vm.lua
+    }
+
+    /// Runs a chunk that may not wait.
+    pub(crate) fn run_now(&self, chunk: &Function) -> std::result::Result<MultiValue, Failure> {
+        self.vm.run_now(Purpose::Other("the script itself"), chunk)
+    }
+
+    /// Calls a handler.
+    pub(crate) fn start(&self, purpose: Purpose, handler: &Function, arguments: MultiValue) -> Progress<Purpose> {
+        self.vm.start(purpose, handler, arguments)
+    }
+
+    /// Resumes the handler that waits with this token. `None` if there is none.
+    pub(crate) fn wake(&self, token: u64, results: MultiValue) -> Option<Progress<Purpose>> {
+        self.vm.wake(token, results)
+    }
+
+    /// Ends the waiting handlers that have such a purpose. Gives back whether there were any.
+    pub(crate) fn cancel(&self, is_meant: impl Fn(&Purpose) -> bool) -> bool {
+        self.vm.cancel(is_meant)
+    }
+
+    pub(crate) fn take_freed(&self) -> usize {
+        self.vm.take_freed()
+    }
+
+    pub(crate) fn max_used(&self) -> usize {
+        self.vm.max_used()
+    }
+
+    /// Calls `onPeerLookup`, with the event for the pending request of that number. It gives something back only if there is no such handler.
+    pub(crate) fn look_up(&self, number: u64, facts: &Facts) -> Progress<Purpose> {
+        let purpose = Purpose::Lookup(number);
+        let target = facts.target.map(|target| self.state.objects.peer_id(self.lua(), &target)).transpose();
+        let made = target.and_then(|target| Ok((target, self.lua().create_string(&facts.tag)?)));
+        match made {
+            Ok((target, tag)) => facts.with_initiator(|initiator| {
+                let application = facts.application.as_deref();
+                let arguments =
+                    (&self.look_up, number, target, initiator, tag, facts.interface, facts.asker, application);
+                self.vm.start_with(purpose, None, arguments)
+            }),
+            Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
+        }
+    }
+
+    /// Calls `onResult` or `onStatus` of an object that waits for a client's answer, if it has that.
+    pub(crate) fn call_result(&self, object: Table, name: &str, results: MultiValue) -> Progress<Purpose> {
+        let purpose = Purpose::Other("the result handler of a call");
+        self.vm.start_with(purpose, None, (&self.call_result, object, name, results))
+    }
+
+    /// A handler of the application, if the script has defined it.
+    pub(crate) fn handler(&self, name: &str) -> Option<Function> {
+        self.state.application.raw_get::<Value>(name).ok().and_then(as_function)
+    }
+}
+
+/// The function that a value is.
+pub(crate) fn as_function(value: Value) -> Option<Function> {
+    match value {
+        Value::Function(function) => Some(function),
+        _ => None,
+    }
+}

@@ -1,0 +1,40 @@
+//! How many handlers run in one turn of an instance.
+
+use std::cell::Cell;
+
+/// Counts the handlers of a turn, and marks each for the watchdog: each has its time, however many run in a row.
+pub(crate) struct Turn {
+    /// Marks that a handler begins.
+    mark: Box<dyn Fn()>,
+    handlers: Cell<usize>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::new(|| ())
+    }
+}
+
+impl Turn {
+    /// Calls `mark` for each handler of a turn but the first, which the thread has marked with the turn.
+    pub(crate) fn new(mark: impl Fn() + 'static) -> Self {
+        Self { mark: Box::new(mark), handlers: Cell::new(0) }
+    }
+
+    /// The instance has its turn.
+    pub(crate) fn begin(&self) {
+        self.handlers.set(0);
+    }
+
+    /// A handler begins or is resumed.
+    pub(crate) fn handler_begins(&self) {
+        if self.handlers.replace(self.handlers.get() + 1) > 0 {
+            (self.mark)();
+        }
+    }
+
+    /// How many handlers have begun or been resumed in this turn.
+    pub(crate) fn handlers(&self) -> usize {
+        self.handlers.get()
+    }
+}

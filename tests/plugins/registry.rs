@@ -1,7 +1,6 @@
 //! A registry that a plugin keeps.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use introd_config::Settings;
@@ -128,19 +127,6 @@ fn a_registry_of_release_1_0_is_told_of_the_living_and_of_no_silence() {
     assert_eq!(told(&addresses(), true), Ok(()));
     assert_eq!(told(&[], false), Ok(()));
     assert_eq!(told(&[], true), Ok(()));
-}
-
-#[test]
-fn changes_of_others_are_told() {
-    let plugins = Plugins::new(1);
-    let registry = registry(&plugins, "now");
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&seen);
-    assert!(registry.on_change(move |peer, addresses| noted.lock().unwrap().push((peer, addresses.len()))));
-    let peer = PeerId([7; 32]);
-    registry.publish(peer, &addresses()).unwrap();
-    registry.withdraw(&peer);
-    assert_eq!(*seen.lock().unwrap(), [(peer, 2), (peer, 0)]);
 }
 
 #[test]

@@ -1,18 +1,17 @@
 //! What stands behind a host's table.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 use introd_plugin::abi::introd_host;
-use rtmfp::{PeerId, SessionId, TaggedAddress};
+use parking_lot::RwLock;
+use rtmfp::{PeerId, SessionId};
 use tokio::sync::oneshot;
 
 use super::answer::{Question, Verdict};
 use super::completions::Completions;
-use super::instance::Instance;
 use super::metrics::{Metrics, OwnMetrics};
-use super::timers::Timers;
+use super::timers::{TimerOwner, Timers};
 use super::tokens::Tokens;
 use introd_netgroup::GroupDigest;
 use introd_policy::Peer;
@@ -75,11 +74,11 @@ impl Shared {
     }
 
     pub(super) fn surroundings(&self) -> Option<Arc<dyn Surroundings>> {
-        self.surroundings.read().unwrap_or_else(std::sync::PoisonError::into_inner).as_ref()?.upgrade()
+        self.surroundings.read().as_ref()?.upgrade()
     }
 
     pub(super) fn set_surroundings(&self, surroundings: Weak<dyn Surroundings>) {
-        *self.surroundings.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(surroundings);
+        *self.surroundings.write() = Some(surroundings);
     }
 
     /// Brings a verdict to whom it is for.
@@ -99,9 +98,6 @@ impl Shared {
     }
 }
 
-/// Told of what other servers publish: a peer, and its addresses.
-pub(super) type OnChange = Box<dyn Fn(PeerId, Vec<TaggedAddress>) + Send + Sync>;
-
 /// What stands behind the host's table of one instance. It is never freed: a plugin's thread may use the table at any time.
 /// Instances are made at the start and when the configuration has changed, so that few are.
 pub(super) struct Context {
@@ -112,9 +108,7 @@ pub(super) struct Context {
     pub(super) name: String,
     pub(super) metrics: OwnMetrics,
     pub(super) has_timers: bool,
-    pub(super) instance: OnceLock<Weak<Instance>>,
-    pub(super) on_change: OnceLock<OnChange>,
-    is_over: AtomicBool,
+    pub(super) timer_owner: TimerOwner,
 }
 
 impl Context {
@@ -125,9 +119,7 @@ impl Context {
             name: name.to_owned(),
             metrics: OwnMetrics::new(name),
             has_timers,
-            instance: OnceLock::new(),
-            on_change: OnceLock::new(),
-            is_over: AtomicBool::new(false),
+            timer_owner: TimerOwner::new(owner),
         }
     }
 
@@ -142,12 +134,12 @@ impl Context {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+        self.timer_owner.is_over()
     }
 
     /// The instance is over: from now on its table does nothing.
     pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::Release);
-        self.shared.timers.end(self.owner);
+        self.timer_owner.end();
+        self.shared.timers.stop_all(self.owner);
     }
 }

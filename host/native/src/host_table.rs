@@ -284,7 +284,7 @@ unsafe extern "C" fn start_timer(host: *const introd_host, after_ms: u64, every_
             return None;
         }
         let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
-        context.shared.timers.start(context, Duration::from_millis(after_ms), every, user)
+        context.shared.timers.start(&context.timer_owner, Duration::from_millis(after_ms), every, user)
     })
 }
 
@@ -296,23 +296,13 @@ unsafe extern "C" fn stop_timer(host: *const introd_host, timer: introd_token) -
     })
 }
 
+/// Does nothing: the server keeps what a registry has answered for a quarter of a second at most, so that no change need be told.
 unsafe extern "C" fn registry_changed(
-    host: *const introd_host,
-    peer: *const introd_peer_id,
-    addresses: *const introd_address,
-    address_count: usize,
+    _: *const introd_host,
+    _: *const introd_peer_id,
+    _: *const introd_address,
+    _: usize,
 ) {
-    guarded((), || {
-        // SAFETY: the plugin gives its host's table, and what is valid for the call.
-        let (context, peer) = unsafe { (Context::of(host)?, peer.as_ref()?) };
-        let addresses = match address_count {
-            0 => Vec::new(),
-            // SAFETY: as above.
-            count => unsafe { values::addresses(addresses, count) }?,
-        };
-        context.on_change.get()?(PeerId(peer.bytes), addresses);
-        Some(())
-    });
 }
 
 unsafe extern "C" fn members(

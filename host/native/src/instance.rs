@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ::introd_plugin::abi::{self, introd_answer, introd_host, introd_instance, introd_plugin};
+use parking_lot::Mutex;
 use rtmfp::{PeerId, SessionId, TaggedAddress};
 use tokio::sync::oneshot;
 
@@ -18,6 +19,7 @@ use super::entry;
 use super::events::{self, ConnectEvent, LookupEvent, Place};
 use super::groups::{self, GroupChange};
 use super::library::{Library, LoadError};
+use super::timers::TimedInstance;
 use super::values::{error_name, raw_address, raw_bytes, raw_client, raw_peer};
 use introd_config::Settings;
 use introd_policy::registry::Standing;
@@ -102,7 +104,8 @@ impl Instance {
             is_over: AtomicBool::new(false),
             told: Mutex::default(),
         });
-        let _ = context.instance.set(Arc::downgrade(&instance));
+        let timed: Weak<dyn TimedInstance> = Arc::<Self>::downgrade(&instance);
+        context.timer_owner.set_instance(timed);
         Ok(instance)
     }
 
@@ -121,21 +124,8 @@ impl Instance {
         self.is_disabled.load(Ordering::Relaxed)
     }
 
-    pub(super) fn context(&self) -> &'static Context {
-        self.context
-    }
-
     pub(super) fn has_registry(&self) -> bool {
         self.registry.is_some()
-    }
-
-    pub(super) fn registry_capabilities(&self) -> u32 {
-        self.registry.as_ref().map_or(0, |registry| registry.capabilities)
-    }
-
-    /// Whether verdicts of it are pending.
-    pub(super) fn has_pending(&self) -> bool {
-        self.context.shared.tokens.count(self.context.owner) > 0
     }
 
     /// Calls it, and writes down what that took.
@@ -184,7 +174,7 @@ impl Instance {
     fn failed(&self, callback: Callback, why: &str) {
         self.account.fail();
         let now = Instant::now();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.0.is_some_and(|last| now - last < TELL_EVERY) {
             told.1 += 1;
             return;
@@ -301,12 +291,6 @@ impl Instance {
         });
     }
 
-    pub(super) fn on_timer(&self, token: u64, user: u64) {
-        let Some(on_timer) = self.timer.and_then(|table| table.on_timer) else { return };
-        // SAFETY: it is the plugin's own function and instance.
-        self.notify(Callback::Timer, || unsafe { on_timer(self.made, token, user) });
-    }
-
     pub(super) fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> i32 {
         let Some(publish) = self.registry.as_ref().and_then(|table| table.publish) else {
             return abi::INTROD_E_UNSUPPORTED;
@@ -356,13 +340,24 @@ impl Instance {
         // SAFETY: it is the plugin's own function and instance; what it is given is as the header says.
         self.ask(Callback::Find, answer, |answer| unsafe { lookup(self.made, &raw const peer, answer) })
     }
+}
 
-    /// Ends it: nobody uses it any more. May take its time.
-    pub(super) fn end(&self) {
+impl TimedInstance for Instance {
+    fn on_timer(&self, token: u64, user: u64) {
+        let Some(on_timer) = self.timer.and_then(|table| table.on_timer) else { return };
+        // SAFETY: it is the plugin's own function and instance.
+        self.notify(Callback::Timer, || unsafe { on_timer(self.made, token, user) });
+    }
+
+    fn has_pending(&self) -> bool {
+        self.context.shared.tokens.count(self.context.owner) > 0
+    }
+
+    fn end(&self) {
         if self.is_over.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.context.shared.timers.end(self.context.owner);
+        self.context.shared.timers.stop_all(self.context.owner);
         if !self.is_disabled()
             && let Some(destroy) = self.table.destroy
         {

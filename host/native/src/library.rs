@@ -8,12 +8,12 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use ::introd_plugin::abi::{self, introd_bytes, introd_plugin, introd_plugin_entry};
 use ::introd_plugin::files;
 use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
+use parking_lot::Mutex;
 
 use super::entry;
 
@@ -121,7 +121,7 @@ impl Library {
         let (_, about) = files::open(path).map_err(at)?;
         let modified = about.modified().ok();
         let stamp = Stamp { device: about.dev(), inode: about.ino(), bytes: about.len(), modified };
-        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = LOADED.lock();
         let of_path = || loaded.iter().filter(|library| library.path == *path);
         if let Some(known) = of_path().find(|library| library.stamp == stamp) {
             return Ok(known);

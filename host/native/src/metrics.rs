@@ -1,7 +1,9 @@
 //! Figures that plugins add to the server's.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
 
 /// The most figures of one instance.
 const MOST: usize = 256;
@@ -35,7 +37,7 @@ pub(super) struct Metrics(Mutex<Vec<Arc<Metric>>>);
 
 impl Metrics {
     fn get(&self, name: String, help: &str, is_gauge: bool) -> Option<Arc<Metric>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if let Some(known) = all.iter().find(|metric| metric.name == name) {
             return (known.is_gauge == is_gauge).then(|| Arc::clone(known));
         }
@@ -46,7 +48,7 @@ impl Metrics {
     }
 
     pub(super) fn snapshot(&self) -> Vec<Figure> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         let figures = all.iter().map(|metric| Figure {
             name: metric.name.clone(),
             help: metric.help.clone(),

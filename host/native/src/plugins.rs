@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::metrics::Figure;
 use super::registry::NativeRegistry;
 use introd_config::{Config, Kept, Plugin, Settings};
 use introd_liveness::AtStandstill;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How long the end of a server waits for those who still use an instance.
 const END_PATIENCE: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ impl Plugins {
     }
 
     fn live(&self) -> MutexGuard<'_, Vec<Live>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock()
     }
 
     /// What the plugins can reach. Without it, they find nobody.
@@ -180,7 +181,7 @@ impl Plugins {
     pub fn registry(&self, path: &Path, config: &Settings, root: &Path) -> Result<NativeRegistry, LoadError> {
         let library = Library::load(path)?;
         let live = self.make(library, path, config, root)?;
-        self.registries.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&live.instance));
+        self.registries.lock().push(Arc::downgrade(&live.instance));
         NativeRegistry::of(live.instance)
             .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })
     }
@@ -202,7 +203,7 @@ impl Plugins {
         }
         let mut figures = self.shared.metrics.snapshot();
         let mut instances = self.instances();
-        let registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let registries = self.registries.lock();
         instances.extend(registries.iter().filter_map(Weak::upgrade));
         drop(registries);
         let names: BTreeSet<&str> = instances.iter().map(|instance| instance.library().name()).collect();
@@ -226,7 +227,7 @@ impl Plugins {
     }
 
     fn start_thread(&self) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut thread = self.thread.lock();
         if thread.is_some() {
             return;
         }
@@ -254,7 +255,7 @@ impl Plugins {
             self.shared.timers.retire(instance);
         }
         self.shared.timers.finish();
-        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(thread) = self.thread.lock().take() else { return };
         let deadline = Instant::now() + END_PATIENCE;
         while !thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(END_POLL);

@@ -10,7 +10,6 @@ use rtmfp::{PeerId, TaggedAddress};
 use tokio::sync::oneshot;
 
 use super::answer::{Outcome, Verdict};
-use super::context::OnChange;
 use super::instance::Instance;
 use super::values::error_name;
 use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
@@ -29,16 +28,6 @@ impl NativeRegistry {
     /// Its plugin.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.instance
-    }
-
-    /// Has `on_change` told of what other servers publish and withdraw, on any thread. False if the plugin does not tell, or
-    /// tells somebody else already.
-    pub fn on_change(&self, on_change: impl Fn(PeerId, Vec<TaggedAddress>) + Send + Sync + 'static) -> bool {
-        if self.instance.registry_capabilities() & abi::INTROD_REGISTRY_CHANGES == 0 {
-            return false;
-        }
-        let on_change: OnChange = Box::new(on_change);
-        self.instance.context().on_change.set(on_change).is_ok()
     }
 }
 

@@ -1,21 +1,60 @@
-//! Timers of plugins, and the thread that they run on. It ends instances, too, which may take its time.
+//! Timers of plugins, and the thread that runs them. That thread ends instances too, since a plugin may take its time for both.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use super::context::Context;
-use super::instance::Instance;
 use introd_liveness::{BEAT, Pulse};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// The most timers of one instance.
-const MOST: usize = 1024;
-/// The longest that a timer may be set for: what is longer is cut off.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
-/// How often an instance that is to end is looked at.
-const RETIRE_POLL: Duration = Duration::from_millis(20);
-/// An instance that has pending verdicts may complete them for so long.
-const RETIRE_PATIENCE: Duration = Duration::from_secs(30);
+const MAX_TIMERS: usize = 1024;
+/// The longest time that a timer may be set for: a longer one is cut off.
+const MAX_TIME: Duration = Duration::from_secs(365 * 86_400);
+/// How long to wait before looking again at an instance that is to end, or at a timer whose instance is still being made.
+const POLL: Duration = Duration::from_millis(20);
+/// How long an instance with pending verdicts may still complete them before it ends.
+const RETIRE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the thread of the timers calls of an instance.
+pub(super) trait TimedInstance: Send + Sync {
+    fn on_timer(&self, token: u64, user: u64);
+
+    /// Whether verdicts of it are pending.
+    fn has_pending(&self) -> bool;
+
+    /// Ends it. May take its time.
+    fn end(&self);
+}
+
+/// An instance as its timers know it: they may be started before it is made, and run out when it is gone.
+pub(super) struct TimerOwner {
+    /// The number of the instance.
+    number: u32,
+    instance: OnceLock<Weak<dyn TimedInstance>>,
+    is_over: AtomicBool,
+}
+
+impl TimerOwner {
+    pub(super) fn new(number: u32) -> Self {
+        Self { number, instance: OnceLock::new(), is_over: AtomicBool::new(false) }
+    }
+
+    /// The instance is made: its timers may run out from now on.
+    pub(super) fn set_instance(&self, instance: Weak<dyn TimedInstance>) {
+        let _ = self.instance.set(instance);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// The instance has ended.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+}
 
 /// All timers.
 #[derive(Default)]
@@ -26,57 +65,66 @@ pub(super) struct Timers {
 
 #[derive(Default)]
 struct State {
-    /// When, and which.
+    /// The timers in the order in which they run out: by time and token.
     due: BTreeMap<(Instant, u64), Timer>,
-    /// When each is due.
+    /// When each token's timer runs out.
     when: HashMap<u64, Instant>,
-    last: u64,
-    /// Instances that are to end, and until when they may go on.
-    retired: Vec<(Instant, Arc<Instance>)>,
+    last_token: u64,
+    /// Instances that are to end, and until when they may complete what is pending.
+    retired: Vec<(Instant, Arc<dyn TimedInstance>)>,
     is_over: bool,
 }
 
 struct Timer {
-    context: &'static Context,
+    owner: &'static TimerOwner,
     every: Option<Duration>,
     user: u64,
 }
 
-/// What there is to do.
+/// What the thread does next.
 enum Work {
     Fire(u64, Timer),
-    End(Arc<Instance>),
-    Over(Vec<Arc<Instance>>),
+    End(Arc<dyn TimedInstance>),
+    Finish(Vec<Arc<dyn TimedInstance>>),
+}
+
+impl State {
+    fn insert(&mut self, at: Instant, token: u64, timer: Timer) {
+        self.when.insert(token, at);
+        self.due.insert((at, token), timer);
+    }
 }
 
 impl Timers {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
+    /// Starts a timer and gives its token; `None` if the instance has as many as it may.
     pub(super) fn start(
         &self,
-        context: &'static Context,
+        owner: &'static TimerOwner,
         after: Duration,
         every: Option<Duration>,
         user: u64,
     ) -> Option<u64> {
         let mut state = self.state();
-        if state.due.values().filter(|timer| timer.context.owner == context.owner).count() >= MOST {
+        if state.due.values().filter(|timer| timer.owner.number == owner.number).count() >= MAX_TIMERS {
             return None;
         }
-        state.last += 1;
-        let (token, at) = (state.last, Instant::now() + after.min(LONGEST));
-        state.when.insert(token, at);
-        state.due.insert((at, token), Timer { context, every: every.map(|every| every.min(LONGEST)), user });
+        state.last_token += 1;
+        let token = state.last_token;
+        let timer = Timer { owner, every: every.map(|every| every.min(MAX_TIME)), user };
+        state.insert(Instant::now() + after.min(MAX_TIME), token, timer);
         self.changed.notify_all();
         Some(token)
     }
 
+    /// Stops a timer: true if it was one of the instance of that number.
     pub(super) fn stop(&self, owner: u32, token: u64) -> bool {
         let mut state = self.state();
         let Some(at) = state.when.get(&token).copied() else { return false };
-        if state.due.get(&(at, token)).is_none_or(|timer| timer.context.owner != owner) {
+        if state.due.get(&(at, token)).is_none_or(|timer| timer.owner.number != owner) {
             return false;
         }
         state.when.remove(&token);
@@ -84,33 +132,33 @@ impl Timers {
     }
 
     /// Stops all timers of an instance.
-    pub(super) fn end(&self, owner: u32) {
+    pub(super) fn stop_all(&self, owner: u32) {
         let state = &mut *self.state();
-        let gone: Vec<_> = state.due.extract_if(.., |_, timer| timer.context.owner == owner).collect();
-        for ((_, token), _) in gone {
+        let stopped: Vec<_> = state.due.extract_if(.., |_, timer| timer.owner.number == owner).collect();
+        for ((_, token), _) in stopped {
             state.when.remove(&token);
         }
     }
 
-    /// Ends an instance as soon as nobody uses it any more.
-    pub(super) fn retire(&self, instance: Arc<Instance>) {
-        self.state().retired.push((Instant::now() + RETIRE_PATIENCE, instance));
+    /// Ends an instance as soon as nothing else uses it.
+    pub(super) fn retire(&self, instance: Arc<dyn TimedInstance>) {
+        self.state().retired.push((Instant::now() + RETIRE_TIMEOUT, instance));
         self.changed.notify_all();
     }
 
-    /// Has [`Self::run`] end.
+    /// Makes [`Self::run`] return.
     pub(super) fn finish(&self) {
         self.state().is_over = true;
         self.changed.notify_all();
     }
 
-    /// Runs timers, and ends instances, until told to finish.
+    /// Runs timers and ends instances until [`Self::finish`] is called.
     pub(super) fn run(&self, pulse: &Pulse) {
         loop {
             match self.next(pulse) {
-                Work::Fire(token, timer) => fire(token, &timer),
+                Work::Fire(token, timer) => self.fire(token, timer),
                 Work::End(instance) => instance.end(),
-                Work::Over(instances) => {
+                Work::Finish(instances) => {
                     instances.iter().for_each(|instance| instance.end());
                     return;
                 }
@@ -123,10 +171,10 @@ impl Timers {
         loop {
             pulse.beat();
             if state.is_over {
-                return Work::Over(state.retired.drain(..).map(|(_, instance)| instance).collect());
+                return Work::Finish(state.retired.drain(..).map(|(_, instance)| instance).collect());
             }
             let now = Instant::now();
-            let is_unused = |(until, instance): &(Instant, Arc<Instance>)| {
+            let is_unused = |(until, instance): &(Instant, Arc<dyn TimedInstance>)| {
                 Arc::strong_count(instance) == 1 && (now >= *until || !instance.has_pending())
             };
             if let Some(place) = state.retired.iter().position(is_unused) {
@@ -137,44 +185,31 @@ impl Timers {
                 && at <= now
                 && let Some((_, timer)) = state.due.pop_first()
             {
-                let again = timer.every.map(|every| {
-                    // Behind time, it does not run out many times at once.
-                    let at = (at + every).max(now);
-                    state.when.insert(token, at);
-                    state.due.insert((at, token), Timer { ..timer });
-                });
-                if again.is_none() {
-                    state.when.remove(&token);
+                match timer.every {
+                    // A thread that is behind does not run the timer many times at once.
+                    Some(every) => state.insert((at + every).max(now), token, Timer { ..timer }),
+                    None => drop(state.when.remove(&token)),
                 }
                 return Work::Fire(token, timer);
             }
-            let poll = (!state.retired.is_empty()).then_some(RETIRE_POLL);
+            let poll = (!state.retired.is_empty()).then_some(POLL);
             let wait = [due.map(|(at, _)| at - now), poll].into_iter().flatten().min().unwrap_or(BEAT).min(BEAT);
-            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+            self.changed.wait_for(&mut state, wait);
         }
     }
-}
 
-fn fire(token: u64, timer: &Timer) {
-    // One that a plugin starts while it is being made waits until it is.
-    let Some(instance) = timer.context.instance.get() else {
-        timer.context.shared.timers.again(token, timer);
-        return;
-    };
-    if let Some(instance) = instance.upgrade() {
-        instance.on_timer(token, timer.user);
-    }
-}
-
-impl Timers {
-    /// Puts a timer back that ran out too early.
-    fn again(&self, token: u64, timer: &Timer) {
-        let mut state = self.state();
-        if timer.every.is_some() || timer.context.is_over() {
-            return;
+    fn fire(&self, token: u64, timer: Timer) {
+        match timer.owner.instance.get() {
+            Some(instance) => {
+                if let Some(instance) = instance.upgrade() {
+                    instance.on_timer(token, timer.user);
+                }
+            }
+            // A plugin may start a timer while its instance is being made: the timer waits until the instance is there.
+            None if timer.every.is_none() && !timer.owner.is_over() => {
+                self.state().insert(Instant::now() + POLL, token, timer);
+            }
+            None => (),
         }
-        let at = Instant::now() + RETIRE_POLL;
-        state.when.insert(token, at);
-        state.due.insert((at, token), Timer { context: timer.context, every: None, user: timer.user });
     }
 }

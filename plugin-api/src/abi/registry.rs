@@ -85,6 +85,7 @@ pub struct introd_host_registry {
     /// Unused.
     pub reserved: u32,
     /// Tells the host that another server has published these addresses of a peer, or has withdrawn the peer if there are none.
+    /// The host does nothing with it so far: it remembers no answer of a registry for longer than 250 ms.
     ///
     /// Thread: any, at any time.
     pub changed: Option<

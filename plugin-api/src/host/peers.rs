@@ -74,6 +74,8 @@ impl Host {
 
     /// Tells the host that another server has published these addresses of a peer, or has withdrawn the peer if there are none. It is
     /// for plugins that are a registry: see [`RegistryPlugin::TELLS_CHANGES`](crate::RegistryPlugin::TELLS_CHANGES).
+    ///
+    /// The host does nothing with it so far: it remembers no answer of a registry for longer than 250 ms.
     pub fn registry_changed(self, peer: PeerId, addresses: &[Address]) {
         let table = self.extension::<abi::introd_host_registry>(abi::INTROD_EXT_REGISTRY);
         if let Some(changed) = table.and_then(|table| function!(table, abi::introd_host_registry, changed)) {

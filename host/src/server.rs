@@ -12,7 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{CookieJar, Group, Identity};
 use rtmfp::flow::FlowConfig;
-use rtmfp::{Config as EndpointConfig, Endpoint, ForwardRate, ForwardedHello, MAX_PREFIXES, SessionCounts};
+use rtmfp::{Config as EndpointConfig, Endpoint, ForwardedHello, MAX_PREFIXES, Rate, SessionCounts};
 use tokio::sync::watch;
 
 use crate::apps::{Applications, Caretaker};
@@ -369,7 +369,7 @@ fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, workers: usi
         .map(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN));
     endpoint.max_forwards = limits.max_forward_rate.map(|rate| {
         let per_second = u32::try_from(rate).unwrap_or(u32::MAX).max(1);
-        ForwardRate { burst: per_second.max(FORWARD_BURST), per_second }
+        Rate { burst: per_second.max(FORWARD_BURST), per_second }
     });
     endpoint.silence_limit = rtmfp.dead_peer_timeout;
     endpoint.keepalive = rtmfp.dead_peer_timeout / 2;

@@ -93,29 +93,35 @@
 //! silent and ends: set less there. Datagrams that come in may have any length.
 #![forbid(unsafe_code)]
 
-mod cells;
+mod config;
 pub mod congestion;
 pub mod crypto;
 mod endpoint;
+mod event;
+mod fixed_table;
 pub mod flow;
 pub mod guide;
 mod network_prefix;
+mod outbox;
+mod prefix_counts;
 mod session;
+mod session_id;
+mod startup;
+#[cfg(test)]
+mod test_clock;
+mod token_bucket;
+mod transmit;
 pub mod wire;
 
+pub use config::{Config, ForwardedHello, Forwarders};
 pub use crypto::PeerId;
-pub use endpoint::{
-    CloseReason, Config, Counters, Deny, Endpoint, Event, ForwardedHello, Forwarders, InterfaceId, KeyingDone,
-    KeyingJob, Lookup, MAX_PREFIXES, MAX_SLOTS, OpenFailure, Refusal, RevealedKeys, SessionCounts, SessionId,
-    SessionInfo, Transmit, prefix_of,
-};
+pub use endpoint::{Counters, Endpoint, SessionInfo};
+pub use event::{CloseReason, Deny, Event, Lookup, OpenFailure, Refusal};
 pub use network_prefix::NetworkPrefix;
-pub use session::forwards::ForwardRate;
+pub use prefix_counts::SessionCounts;
+pub use session_id::{MAX_PREFIXES, MAX_SLOTS, SessionId, prefix_of};
+pub use startup::keying_job::{KeyingDone, KeyingJob};
+pub use startup::revealed_keys::RevealedKeys;
+pub use token_bucket::{Rate, TokenBucket};
+pub use transmit::{InterfaceId, Transmit};
 pub use wire::{Origin, TaggedAddress};
-
-/// A starting time for tests, which go on from there in virtual time.
-#[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "an Instant cannot be made up")]
-pub(crate) fn test_clock() -> std::time::Instant {
-    std::time::Instant::now()
-}

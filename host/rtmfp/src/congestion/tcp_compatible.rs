@@ -1,6 +1,6 @@
 //! "TCP Congestion Control" (RFC 5681) with selective acknowledgement, and the restraint of RFC 7016 §3.5.2.1.
 
-use super::{Controller, Feedback};
+use super::controller::{Controller, Feedback};
 
 /// Sender maximum segment size: about the user data in one packet.
 const SEGMENT: usize = 1200;
@@ -137,6 +137,7 @@ impl Controller for TcpCompatible {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::test_clock;
 
     /// A path on which everything arrives, in packets of `SEGMENT` bytes acknowledged one by one.
     #[derive(Debug)]
@@ -158,7 +159,7 @@ mod tests {
             let outstanding_before = self.outstanding;
             self.outstanding -= acknowledged + lost;
             self.controller.on_feedback(&Feedback {
-                now: crate::flow::tests::epoch(),
+                now: test_clock(),
                 smoothed_rtt: None,
                 acknowledged,
                 lost,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Group, PeerId};
-use crate::wire::option::{self, Element};
-use crate::wire::{Malformed, vlu};
+use super::dh::Group;
+use super::peer_id::PeerId;
+use crate::wire::option::Element;
+use crate::wire::{Malformed, option, vlu};
 
 /// The longest certificate that is accepted, in bytes. One with static keys in four groups takes about 1100.
 pub const MAX_LEN: usize = 8 * 1024;

@@ -9,19 +9,14 @@ mod tests;
 
 use std::fmt;
 
-use hmac::block_api::HmacCore;
-use hmac::digest::block_api::{Buffer, CoreProxy};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use self::block::{BLOCK, DecryptKey, EncryptKey, checksum};
+pub use self::block::DEFAULT_KEY;
+use super::cipher::block::{BLOCK, DecryptKey, EncryptKey, checksum};
+use super::keyed_hmac::KeyedHmac;
 use super::replay::ReplayWindow;
-use super::{SessionKeys, keyed_hmac};
+use super::session_keys::SessionKeys;
 use crate::wire::{take, vlu};
-
-/// The Default Session Key (RFC 7425 §4.1).
-pub const DEFAULT_KEY: &[u8; 16] = b"Adobe Systems 02";
 
 /// The length of the scrambled session id in bytes.
 const SESSION_ID: usize = 4;
@@ -30,18 +25,17 @@ const CHECKSUM: usize = 2;
 /// What a plain packet is padded with (RFC 7425 §4.7.2); the packet parser skips it.
 const PADDING: u8 = 0xff;
 
-/// An HMAC that has taken in its key, and how many bytes of the result are sent. Only the two hash states are kept: the buffer
-/// that goes with them is empty, and would double the size of a session's two.
+/// The keyed HMAC of a session's packets, and how many bytes of the result are sent.
 #[derive(Clone)]
 struct TruncatedHmac {
-    keyed: HmacCore<Sha256>,
+    keyed: KeyedHmac,
     length: u8,
 }
 
 impl TruncatedHmac {
     /// None for length 0: the checksum takes its place.
     fn new(key: &[u8; 32], length: u8) -> Option<Self> {
-        (length != 0).then(|| Self { keyed: keyed_hmac(key).decompose().0, length })
+        (length != 0).then(|| Self { keyed: KeyedHmac::new(key), length })
     }
 
     fn length(&self) -> usize {
@@ -50,9 +44,7 @@ impl TruncatedHmac {
 
     /// The HMAC of `data` in full.
     fn of(&self, data: &[u8]) -> [u8; 32] {
-        let mut mac: Hmac<Sha256> = Hmac::compose(self.keyed.clone(), Buffer::<HmacCore<Sha256>>::default());
-        mac.update(data);
-        mac.finalize().into_bytes().into()
+        self.keyed.of(&[data])
     }
 }
 

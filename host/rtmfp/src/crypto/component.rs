@@ -1,9 +1,9 @@
 //! Session keying components (RFC 7425 §4.5), and what two of them agree on about HMACs and session sequence numbers
 //! (§4.6.4, §4.6.6).
 
-use super::keying::KeyingError;
-use crate::wire::option::{self, Element};
-use crate::wire::{Malformed, take, vlu};
+use super::error::KeyingError;
+use crate::wire::option::Element;
+use crate::wire::{Malformed, option, take, vlu};
 
 /// Ephemeral Diffie-Hellman Public Key (§4.5.2.1).
 pub(super) const EPHEMERAL_KEY: u64 = 0x0d;

@@ -16,12 +16,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, Mac};
 use rand_core::CryptoRng;
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::keyed_hmac;
+use super::keyed_hmac::KeyedHmac;
 
 /// The length of a cookie in bytes.
 pub const LEN: usize = 64;
@@ -33,12 +31,12 @@ pub const LIFETIME: Duration = Duration::from_secs(95);
 #[derive(Clone)]
 pub struct CookieJar {
     made: Instant,
-    keyed: Hmac<Sha256>,
+    keyed: KeyedHmac,
 }
 
 /// What a cookie is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CookieVerdict {
     /// It was baked here for this address, and in time.
     Valid {
         /// How long ago it was baked.
@@ -64,7 +62,7 @@ impl CookieJar {
     pub fn new(now: Instant, rng: &mut impl CryptoRng) -> Self {
         let mut key = [0; 32];
         rng.fill_bytes(&mut key);
-        Self { made: now, keyed: keyed_hmac(&key) }
+        Self { made: now, keyed: KeyedHmac::new(&key) }
     }
 
     /// A cookie for an initiator at `from`. The context comes back when the cookie does; it is not secret.
@@ -82,35 +80,30 @@ impl CookieJar {
     }
 
     /// Judges a cookie that came from `from`.
-    pub fn check(&self, now: Instant, from: SocketAddr, cookie: &[u8]) -> Verdict {
-        let Ok(cookie) = <&[u8; LEN]>::try_from(cookie) else { return Verdict::Forged };
+    pub fn check(&self, now: Instant, from: SocketAddr, cookie: &[u8]) -> CookieVerdict {
+        let Ok(cookie) = <&[u8; LEN]>::try_from(cookie) else { return CookieVerdict::Forged };
         let (head, rest) = cookie.split_at(16);
         let (authenticity, bond) = rest.split_at(16);
-        let Ok(head) = <&[u8; 16]>::try_from(head) else { return Verdict::Forged };
+        let Ok(head) = <&[u8; 16]>::try_from(head) else { return CookieVerdict::Forged };
         if !bool::from(self.authenticity(head).ct_eq(authenticity)) {
-            return Verdict::Forged;
+            return CookieVerdict::Forged;
         }
         let [t0, t1, t2, t3, t4, t5, t6, t7, c0, c1, ..] = *head;
         let baked = Duration::from_millis(u64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]));
         let age = now.saturating_duration_since(self.made).saturating_sub(baked);
         if age > LIFETIME {
-            return Verdict::Expired;
+            return CookieVerdict::Expired;
         }
         let context = u16::from_be_bytes([c0, c1]);
         if bool::from(self.bond(head, from).ct_eq(bond)) {
-            Verdict::Valid { age, context }
+            CookieVerdict::Valid { age, context }
         } else {
-            Verdict::WrongAddress { age, context }
+            CookieVerdict::WrongAddress { age, context }
         }
     }
 
     fn authenticity(&self, head: &[u8; 16]) -> [u8; 16] {
-        let mut mac = self.keyed.clone();
-        mac.update(head);
-        let whole: [u8; 32] = mac.finalize().into_bytes().into();
-        let mut half = [0; 16];
-        half.copy_from_slice(&whole[..16]);
-        half
+        self.keyed.half_of(&[head])
     }
 
     /// The message is longer than that of [`Self::authenticity`], so that neither HMAC can stand for the other.
@@ -122,10 +115,7 @@ impl CookieJar {
         };
         address[..16].copy_from_slice(&ip.octets());
         address[16..].copy_from_slice(&from.port().to_be_bytes());
-        let mut mac = self.keyed.clone();
-        mac.update(head);
-        mac.update(&address);
-        mac.finalize().into_bytes().into()
+        self.keyed.of(&[head, &address])
     }
 }
 
@@ -138,17 +128,13 @@ impl fmt::Debug for CookieJar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::test_clock;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
-    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be had otherwise; no test depends on its value")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
     fn jar() -> (CookieJar, ChaCha20Rng) {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        (CookieJar::new(start(), &mut rng), rng)
+        (CookieJar::new(test_clock(), &mut rng), rng)
     }
 
     fn at(text: &str) -> SocketAddr {
@@ -163,11 +149,11 @@ mod tests {
             let cookie = jar.bake(baked, home, 7, &mut rng);
             for millis in [0, 1, 94_999, 95_000] {
                 let age = Duration::from_millis(millis);
-                assert_eq!(jar.check(baked + age, home, &cookie), Verdict::Valid { age, context: 7 });
+                assert_eq!(jar.check(baked + age, home, &cookie), CookieVerdict::Valid { age, context: 7 });
                 let other = at("192.0.2.1:1936");
-                assert_eq!(jar.check(baked + age, other, &cookie), Verdict::WrongAddress { age, context: 7 });
+                assert_eq!(jar.check(baked + age, other, &cookie), CookieVerdict::WrongAddress { age, context: 7 });
             }
-            assert_eq!(jar.check(baked + Duration::from_millis(95_001), home, &cookie), Verdict::Expired);
+            assert_eq!(jar.check(baked + Duration::from_millis(95_001), home, &cookie), CookieVerdict::Expired);
         }
     }
 
@@ -176,10 +162,10 @@ mod tests {
         let (jar, mut rng) = jar();
         let cookie = jar.bake(jar.made, at("192.0.2.1:1935"), 0, &mut rng);
         for other in ["192.0.2.2:1935", "192.0.2.1:1934", "[2001:db8::1]:1935"] {
-            assert!(matches!(jar.check(jar.made, at(other), &cookie), Verdict::WrongAddress { .. }), "{other}");
+            assert!(matches!(jar.check(jar.made, at(other), &cookie), CookieVerdict::WrongAddress { .. }), "{other}");
         }
         let mapped = jar.check(jar.made, at("[::ffff:192.0.2.1]:1935"), &cookie);
-        assert!(matches!(mapped, Verdict::Valid { .. }), "the same address seen through an IPv6 socket");
+        assert!(matches!(mapped, CookieVerdict::Valid { .. }), "the same address seen through an IPv6 socket");
     }
 
     #[test]
@@ -192,15 +178,15 @@ mod tests {
             changed[bit / 8] ^= 1 << (bit % 8);
             let verdict = jar.check(jar.made, home, &changed);
             if bit < 8 * 32 {
-                assert_eq!(verdict, Verdict::Forged, "{bit}");
+                assert_eq!(verdict, CookieVerdict::Forged, "{bit}");
             } else {
-                assert!(matches!(verdict, Verdict::WrongAddress { context: 3, .. }), "{bit}");
+                assert!(matches!(verdict, CookieVerdict::WrongAddress { context: 3, .. }), "{bit}");
             }
         }
         for end in 0..LEN {
-            assert_eq!(jar.check(jar.made, home, &cookie[..end]), Verdict::Forged);
+            assert_eq!(jar.check(jar.made, home, &cookie[..end]), CookieVerdict::Forged);
         }
-        assert_eq!(jar.check(jar.made, home, &[&cookie[..], &[0]].concat()), Verdict::Forged);
+        assert_eq!(jar.check(jar.made, home, &[&cookie[..], &[0]].concat()), CookieVerdict::Forged);
     }
 
     #[test]
@@ -209,7 +195,7 @@ mod tests {
         let other = CookieJar::new(jar.made, &mut rng);
         let home = at("192.0.2.1:1935");
         let cookie = jar.bake(jar.made, home, 0, &mut rng);
-        assert_eq!(other.check(jar.made, home, &cookie), Verdict::Forged);
+        assert_eq!(other.check(jar.made, home, &cookie), CookieVerdict::Forged);
         assert_ne!(jar.bake(jar.made, home, 0, &mut rng), cookie);
         assert_eq!(format!("{jar:?}"), "CookieJar { .. }");
     }

@@ -1,8 +1,9 @@
 //! Endpoint discriminators (RFC 7425 §4.4).
 
-use super::{Certificate, PeerId};
-use crate::wire::Malformed;
-use crate::wire::option::{self, Element};
+use super::certificate::Certificate;
+use super::peer_id::PeerId;
+use crate::wire::option::Element;
+use crate::wire::{Malformed, option};
 
 /// Required Hostname (§4.4.2.1).
 const REQUIRED_HOSTNAME: u64 = 0x00;

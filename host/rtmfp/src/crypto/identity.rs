@@ -7,9 +7,9 @@ use rand_core::CryptoRng;
 use super::certificate::{
     ACCEPTS_ANCILLARY_DATA, Certificate, EPHEMERAL_GROUP, EXTRA_RANDOMNESS, HOSTNAME, STATIC_KEY,
 };
-use super::{Group, KeyPair, PeerId};
-use crate::wire::option;
-use crate::wire::{Malformed, vlu};
+use super::dh::{Group, KeyPair};
+use super::peer_id::PeerId;
+use crate::wire::{Malformed, option, vlu};
 
 /// What an endpoint opens and answers sessions with.
 pub struct Identity {

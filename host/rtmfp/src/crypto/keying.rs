@@ -5,46 +5,14 @@
 
 use rand_core::CryptoRng;
 
-use super::component::{self, Component, Negotiation, Settled};
-use super::identity::group_value;
+use super::certificate::Certificate;
+use super::component;
+use super::component::{Component, Negotiation, Preferences, Settled};
+use super::dh::{Group, KeyPair, SharedSecret, check_public_key};
+use super::error::KeyingError;
+use super::identity::{Identity, group_value};
 use super::session_keys::{KeyLog, SessionKeys, derive};
-use super::{Certificate, Group, Identity, KeyPair, Preferences, SharedSecret, UnacceptableKey};
-use crate::wire::{Malformed, option};
-
-/// Why a session cannot be keyed. The other end is told nothing: it gets no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyingError {
-    /// The bytes of the component make no sense.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// There is no group that both ends can use, or the far end chose one that we cannot use.
-    #[error("no common Diffie-Hellman group")]
-    NoCommonGroup,
-    /// The far end's component lacks the public key or the group selection that goes with the certificates (§4.6.1).
-    #[error("no public key where one is needed")]
-    KeyMissing,
-    /// The far end's public key fails the tests of §4.6.2.
-    #[error("unacceptable Diffie-Hellman public key")]
-    UnacceptableKey,
-    /// We require HMACs and the far end sends none (§4.6.4).
-    #[error("the far end sends no HMAC")]
-    HmacRequired,
-    /// We require session sequence numbers and the far end sends none (§4.6.6).
-    #[error("the far end sends no session sequence numbers")]
-    SequenceNumbersRequired,
-    /// We require a signature that proves a password, and the far end's does not (§4.3.5).
-    #[error("the far end's signature proves no password that we know")]
-    SignatureRequired,
-    /// The far end would send HMACs of a length outside 4 to 32 (§4.6.4).
-    #[error("HMAC length outside 4 to 32")]
-    HmacLength,
-}
-
-impl From<UnacceptableKey> for KeyingError {
-    fn from(_: UnacceptableKey) -> Self {
-        Self::UnacceptableKey
-    }
-}
+use crate::wire::option;
 
 /// How much Extra Randomness a static identity adds to a component: §4.5.2.2 wants 16 to 64 bytes.
 const RANDOMNESS_LEN: usize = 64;
@@ -205,7 +173,7 @@ pub(crate) fn accept<'a>(
         let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
         (known_group(identity, group)?, key)
     };
-    group.check_public_key(their_public)?;
+    check_public_key(group, their_public)?;
     Ok(Acceptable { group, their_public, negotiation, verification })
 }
 

@@ -6,8 +6,9 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::hmac_sha256;
-use crate::wire::option::{self, Element};
+use super::keyed_hmac::KeyedHmac;
+use crate::wire::option;
+use crate::wire::option::Element;
 
 /// What to send for a signature when there is nothing to sign with.
 pub const NONE: &[u8] = b"X";
@@ -74,13 +75,13 @@ impl Signing {
             let known = self.known.iter().find(|password| password.id == id)?;
             Some(known.secret.to_vec())
         };
-        verify(signature, signed, password_of) == Verdict::Valid
+        verify(signature, signed, password_of) == SignatureVerdict::Valid
     }
 }
 
 /// What became of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum SignatureVerdict {
     /// It proves no password that we know; whoever requires none is content.
     Absent,
     /// At least one password is proved, and none is wrong.
@@ -92,7 +93,7 @@ pub enum Verdict {
 /// Appends the proof that the sender knows `password`, called `id` by both ends, over the signed parameters. Can be used more
 /// than once for one signature.
 pub fn sign(id: &[u8], password: &[u8], signed: &[u8], out: &mut Vec<u8>) {
-    let mut value = hmac_sha256(password, &[signed]).to_vec();
+    let mut value = KeyedHmac::new(password).of(&[signed]).to_vec();
     value.extend_from_slice(id);
     option::put(SIMPLE_PASSWORD, &value, out);
 }
@@ -101,17 +102,23 @@ pub fn sign(id: &[u8], password: &[u8], signed: &[u8], out: &mut Vec<u8>) {
 ///
 /// A malformed signature and the letter X count as empty; options not understood and identifiers not known are ignored
 /// (§4.3.5).
-pub fn verify(signature: &[u8], signed: &[u8], mut password_of: impl FnMut(&[u8]) -> Option<Vec<u8>>) -> Verdict {
-    let Ok(elements) = option::elements(signature).collect::<Result<Vec<_>, _>>() else { return Verdict::Absent };
-    let mut verdict = Verdict::Absent;
+pub fn verify(
+    signature: &[u8],
+    signed: &[u8],
+    mut password_of: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) -> SignatureVerdict {
+    let Ok(elements) = option::elements(signature).collect::<Result<Vec<_>, _>>() else {
+        return SignatureVerdict::Absent;
+    };
+    let mut verdict = SignatureVerdict::Absent;
     for element in elements {
         let Element::Option { kind: SIMPLE_PASSWORD, value } = element else { continue };
         let Some((mac, id)) = value.split_first_chunk::<32>() else { continue };
         let Some(password) = password_of(id) else { continue };
-        if !bool::from(hmac_sha256(&password, &[signed]).ct_eq(mac)) {
-            return Verdict::Invalid;
+        if !bool::from(KeyedHmac::new(&password).of(&[signed]).ct_eq(mac)) {
+            return SignatureVerdict::Invalid;
         }
-        verdict = Verdict::Valid;
+        verdict = SignatureVerdict::Valid;
     }
     verdict
 }
@@ -139,16 +146,16 @@ mod tests {
     #[test]
     fn passwords_known_and_unknown() {
         for (pairs, expected) in [
-            (&[][..], Verdict::Absent),
-            (&[("stranger", "one")], Verdict::Absent),
-            (&[("old", "one")], Verdict::Valid),
-            (&[("old", "two")], Verdict::Invalid),
-            (&[("stranger", "x"), ("new", "two")], Verdict::Valid),
-            (&[("old", "one"), ("new", "one")], Verdict::Invalid),
+            (&[][..], SignatureVerdict::Absent),
+            (&[("stranger", "one")], SignatureVerdict::Absent),
+            (&[("old", "one")], SignatureVerdict::Valid),
+            (&[("old", "two")], SignatureVerdict::Invalid),
+            (&[("stranger", "x"), ("new", "two")], SignatureVerdict::Valid),
+            (&[("old", "one"), ("new", "one")], SignatureVerdict::Invalid),
         ] {
             assert_eq!(verify(&signature(pairs), b"parameters", known), expected, "{pairs:?}");
         }
-        assert_eq!(verify(&signature(&[("old", "one")]), b"other parameters", known), Verdict::Invalid);
+        assert_eq!(verify(&signature(&[("old", "one")]), b"other parameters", known), SignatureVerdict::Invalid);
     }
 
     #[test]
@@ -173,15 +180,15 @@ mod tests {
 
     #[test]
     fn malformed_is_as_if_empty() {
-        assert_eq!(verify(NONE, b"parameters", known), Verdict::Absent);
+        assert_eq!(verify(NONE, b"parameters", known), SignatureVerdict::Absent);
         let whole = signature(&[("old", "two")]);
-        assert_eq!(verify(&[&whole[..], b"X"].concat(), b"parameters", known), Verdict::Absent);
+        assert_eq!(verify(&[&whole[..], b"X"].concat(), b"parameters", known), SignatureVerdict::Absent);
         for end in 0..whole.len() {
-            assert_eq!(verify(&whole[..end], b"parameters", known), Verdict::Absent, "{end}");
+            assert_eq!(verify(&whole[..end], b"parameters", known), SignatureVerdict::Absent, "{end}");
         }
         let mut short = Vec::new();
         option::put(SIMPLE_PASSWORD, &[0; 31], &mut short);
         option::put(0x55, b"unknown", &mut short);
-        assert_eq!(verify(&short, b"parameters", known), Verdict::Absent);
+        assert_eq!(verify(&short, b"parameters", known), SignatureVerdict::Absent);
     }
 }

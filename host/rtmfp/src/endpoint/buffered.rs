@@ -3,9 +3,11 @@
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
-use super::event::CloseReason;
-use super::{Endpoint, Occupant, SessionId};
-use crate::NetworkPrefix;
+use super::occupant::Occupant;
+use super::state::Endpoint;
+use crate::event::CloseReason;
+use crate::network_prefix::NetworkPrefix;
+use crate::session_id::SessionId;
 
 /// When there is too much, room is made for this part of all, so that it need not be done for every message.
 const ROOM: usize = 8;

@@ -10,10 +10,11 @@ use std::net::SocketAddr;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::Occupant;
-use super::slots::{SessionId, Slots};
+use super::occupant::Occupant;
+use super::slots::Slots;
 use crate::crypto::PeerId;
 use crate::session::Session;
+use crate::session_id::SessionId;
 
 /// What sessions are known by.
 pub(super) trait Key: Hash + Eq + Sized {

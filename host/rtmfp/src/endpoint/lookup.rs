@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use rand_core::Rng;
 use smallvec::SmallVec;
 
-use super::config::ForwardedHello;
-use super::event::{Event, Lookup};
-use super::{Endpoint, InterfaceId, SessionId, Transmit};
-use crate::crypto::Epd;
-use crate::crypto::cookie::LEN as COOKIE_LEN;
+use super::state::Endpoint;
+use crate::config::ForwardedHello;
+use crate::crypto::{Epd, cookie};
+use crate::event::{Deny, Event, Lookup};
 use crate::session::Forwarded;
+use crate::session_id::SessionId;
+use crate::transmit::Transmit;
 use crate::wire::chunk::{ForwardedIHello, IHello, RHello, Redirect};
 use crate::wire::{Origin, TaggedAddress, packet};
 
@@ -21,20 +21,6 @@ const MAX_TAG: usize = 64;
 
 /// A session sequence number has so many bytes at most, for as long as any session lives: 2^35 packets.
 const MAX_SEQUENCE_LEN: usize = 5;
-
-/// Why a lookup was not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Deny {
-    /// The session is not open.
-    #[error("no such session")]
-    NoSession,
-    /// The session has more waiting than it may.
-    #[error("the session's queue is full")]
-    QueueFull,
-    /// The session is sent as many hellos already as [`Config::max_forwards`](crate::Config::max_forwards) allows.
-    #[error("too many hellos for the session")]
-    TooOften,
-}
 
 /// The most bytes that a datagram of a session has with one chunk of this payload in it.
 fn max_session_datagram(payload: usize, hmac: usize) -> usize {
@@ -81,14 +67,14 @@ impl Endpoint {
     fn send_responder_hello(&mut self, now: Instant, transmit: Transmit, tag: &[u8], context: u16) -> bool {
         let Some(identity) = self.config.identities.get(usize::from(context)).cloned() else { return true };
         let certificate = identity.certificate().as_bytes();
-        let len = RHello::payload_len(tag.len(), COOKIE_LEN, certificate.len());
-        if !self.is_earned(now, transmit, self.startup_seal.datagrams(len)) {
+        let len = RHello::payload_len(tag.len(), cookie::LEN, certificate.len());
+        if !self.is_earned(now, transmit, self.startup_sealer.datagrams(len)) {
             return false;
         }
         self.counters.hellos += 1;
         let cookie = self.cookies.bake(now, transmit.to, context, &mut self.rng);
         let hello = RHello { tag_echo: tag, cookie: &cookie, certificate };
-        if !self.startup_seal.push(&mut self.outbox, transmit, 0, |out| hello.put(out)) {
+        if !self.startup_sealer.push(&mut self.outbox, transmit, 0, |out| hello.put(out)) {
             self.counters.outbox_full += 1;
         }
         true
@@ -109,14 +95,14 @@ impl Endpoint {
             return;
         }
         // Nobody has proven to be there: it earns what the hello would have earned had it come directly.
-        self.received = self.startup_seal.datagrams(IHello::payload_len(hello.epd.len(), hello.tag.len()));
+        self.received = self.startup_sealer.datagrams(IHello::payload_len(hello.epd.len(), hello.tag.len()));
         match self.config.forwarded_hello {
             ForwardedHello::RespondHello => {
                 // A certificate with lasting keys may be too long for one hello. The Implied Redirect opens the way through this
                 // end's NAT all the same, so that the initiator's own hello comes through and earns the rest.
                 if !self.send_responder_hello(now, transmit, &hello.tag, context) {
                     self.redirect_here(transmit, &hello.tag);
-                    let spent = self.startup_seal.datagrams(Redirect::payload_len(hello.tag.len()));
+                    let spent = self.startup_sealer.datagrams(Redirect::payload_len(hello.tag.len()));
                     self.earnings.spend(transmit.to.ip(), spent);
                 }
             }
@@ -127,7 +113,7 @@ impl Endpoint {
 
     /// RFC 7016 §2.3.5: a redirect without addresses means the address that it comes from. It is shorter than any hello.
     fn redirect_here(&mut self, transmit: Transmit, tag: &[u8]) {
-        self.startup_seal.push(&mut self.outbox, transmit, 0, |out| Redirect::put(tag, &[], out));
+        self.startup_sealer.push(&mut self.outbox, transmit, 0, |out| Redirect::put(tag, &[], out));
     }
 
     /// Answers a lookup with addresses to try (RFC 7016 §3.5.1.4). No addresses would mean this endpoint's own (§2.3.5), so
@@ -144,7 +130,8 @@ impl Endpoint {
             return;
         }
         let transmit = Transmit { interface: lookup.interface, to: lookup.initiator };
-        if !self.startup_seal.push(&mut self.outbox, transmit, 0, |out| Redirect::put(&lookup.tag, destinations, out)) {
+        if !self.startup_sealer.push(&mut self.outbox, transmit, 0, |out| Redirect::put(&lookup.tag, destinations, out))
+        {
             self.counters.outbox_full += 1;
         }
     }
@@ -161,7 +148,7 @@ impl Endpoint {
         let mut len = Redirect::payload_len(lookup.tag.len());
         let fits = |destination: &&TaggedAddress| {
             len += destination.encoded_len();
-            self.startup_seal.datagrams(len) < budget
+            self.startup_sealer.datagrams(len) < budget
         };
         destinations.iter().take_while(fits).count()
     }
@@ -193,20 +180,5 @@ impl Endpoint {
         }
         self.counters.forwards_denied += u64::from(forwarded == Err(Deny::TooOften));
         forwarded
-    }
-
-    /// Opens a session to the endpoint that `epd` selects, by way of the first of `candidates` that answers; an introducer among
-    /// them may name more.
-    ///
-    /// What becomes of it is an [`Event::Opened`] or an [`Event::OpenFailed`]. `None` when there is no room for a session.
-    pub fn open(&mut self, now: Instant, epd: Vec<u8>, candidates: &[(InterfaceId, SocketAddr)]) -> Option<SessionId> {
-        self.startup_seal.set_time(now);
-        let mut tag = [0; crate::session::initiator::TAG_LEN];
-        self.rng.fill_bytes(&mut tag);
-        let initiation = crate::session::Initiation::new(now, epd, tag, candidates);
-        let id = self.slots.insert(super::Occupant::Initiation(Box::new(initiation)))?;
-        self.by_tag.insert(tag, id);
-        self.run_initiation(now, id);
-        Some(id)
     }
 }

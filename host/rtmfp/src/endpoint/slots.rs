@@ -1,61 +1,11 @@
-//! Session ids and what stands behind them.
-//!
-//! An id is not a hash key but a place: 6 bits of prefix (which worker), 4 bits of generation, 22 bits of slot. A datagram finds
-//! its session with one array access, and another worker's datagram is known by its id alone.
+//! What stands behind session ids.
 
 use std::collections::VecDeque;
-use std::fmt;
 
-/// A session's receive session id: what the far end puts on the packets that it sends to this end (RFC 7016 §2.2.2). Never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub(crate) u32);
+use crate::session_id::{MAX_GENERATION, MAX_PREFIXES, MAX_SLOTS, PREFIX_SHIFT, SLOT_BITS, SessionId};
 
-const SLOT_BITS: u32 = 22;
-const GENERATION_BITS: u32 = 4;
-const PREFIX_SHIFT: u32 = SLOT_BITS + GENERATION_BITS;
-const MAX_GENERATION: u8 = (1 << GENERATION_BITS) - 1;
-/// The most sessions that one endpoint can hold: 4,194,304.
-pub const MAX_SLOTS: usize = 1 << SLOT_BITS;
-/// The most endpoints that can share a port: prefixes are below this.
-pub const MAX_PREFIXES: u8 = 1 << (32 - PREFIX_SHIFT);
 /// A slot is used again only when this many others are free: late packets of its last session find nobody.
 const MIN_FREE: usize = 256;
-
-impl SessionId {
-    /// The id whose wire form is `id`. One that names no session does no harm anywhere.
-    pub fn from_wire(id: u32) -> Self {
-        Self(id)
-    }
-
-    /// The id as it stands on the wire.
-    pub fn get(self) -> u32 {
-        self.0
-    }
-
-    /// Which endpoint of several behind one port gave out this id: [`Config::session_prefix`](crate::Config::session_prefix).
-    pub fn prefix(self) -> u8 {
-        prefix_of(self.0)
-    }
-
-    fn slot(self) -> usize {
-        (self.0 & ((1 << SLOT_BITS) - 1)) as usize
-    }
-
-    fn generation(self) -> u8 {
-        (self.0 >> SLOT_BITS) as u8 & MAX_GENERATION
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.0)
-    }
-}
-
-/// The prefix of a session id read from a datagram.
-pub fn prefix_of(session_id: u32) -> u8 {
-    (session_id >> PREFIX_SHIFT) as u8
-}
 
 struct Slot<T> {
     /// From 1, so that no id is 0.

@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Endpoint, Occupant};
+use super::occupant::Occupant;
+use super::state::Endpoint;
 
 /// A deadline that is noticed so much later than it was due was missed because the driver stood still.
 const MIN_STANDSTILL: Duration = Duration::from_secs(1);

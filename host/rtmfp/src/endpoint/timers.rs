@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use super::slots::SessionId;
+use crate::session_id::SessionId;
 
 /// A session is not looked at again sooner than this. What is due but waits for a packet to go out stays due: without a pause,
 /// [`Endpoint::handle_timeout`](crate::Endpoint::handle_timeout) would look at it for ever.
@@ -44,10 +44,11 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::test_clock;
 
     #[test]
     fn what_stays_due_comes_up_again_but_not_at_once() {
-        let now = crate::test_clock();
+        let now = test_clock();
         let (mut timers, mut armed, id) = (Timers::default(), None, SessionId(1 << 22));
         timers.arm(now, id, &mut armed, Some(now));
         assert_eq!(timers.pop(now), None);

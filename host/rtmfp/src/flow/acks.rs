@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::recv::AckTiming;
-
 /// The longest an acknowledgement waits (§3.6.3.4.1).
 const DELAY: Duration = Duration::from_millis(200);
 /// Packets with user data that one acknowledgement may wait for.
 const PACKETS: u8 = 2;
+
+/// What a fragment asks of the session's acknowledgements (§3.6.3.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AckTiming {
+    Delayed,
+    Now,
+}
 
 /// ACK_NOW, DELACK_ALARM and RX_DATA_PACKETS of a session.
 #[derive(Debug, Default)]
@@ -75,10 +80,11 @@ impl Acknowledging {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::test_clock;
 
     #[test]
     fn every_second_packet_or_after_200_ms() {
-        let start = crate::flow::tests::epoch();
+        let start = test_clock();
         let mut acks = Acknowledging::default();
         acks.data(start, AckTiming::Delayed);
         acks.data(start, AckTiming::Delayed);

@@ -1,6 +1,7 @@
 //! The limits of a session's flows.
 
-use crate::congestion::{self, Controller};
+use crate::congestion;
+use crate::congestion::Controller;
 
 /// What every session of an endpoint uses; shared, never changed.
 ///

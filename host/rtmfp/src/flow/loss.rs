@@ -41,7 +41,7 @@ pub(super) struct Transmissions {
 
 /// What a packet of acknowledgements says about what it does not acknowledge.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct LossReport {
     /// There was a negative acknowledgement.
     pub(super) nak: bool,
     /// These are lost.
@@ -75,18 +75,18 @@ impl Transmissions {
     }
 
     /// After all acknowledgements in a packet: what is missing? `in_flight` tells whether a transmission still is.
-    pub(super) fn end_of_packet(&mut self, in_flight: impl Fn(&Transmission) -> bool) -> Verdict {
+    pub(super) fn end_of_packet(&mut self, in_flight: impl Fn(&Transmission) -> bool) -> LossReport {
         let acknowledged_now = std::mem::take(&mut self.acknowledged_now);
-        let mut verdict = Verdict::default();
+        let mut report = LossReport::default();
         if acknowledged_now == 0 {
-            return verdict;
+            return report;
         }
         let mut tsn = self.last - self.later.len() as u64;
         while tsn < self.newest_acknowledged
             && let Some((flow, sequence_number)) = self.later.pop_front()
         {
             tsn += 1;
-            verdict.steps += 1;
+            report.steps += 1;
             let transmission = Transmission { tsn, flow, sequence_number };
             if in_flight(&transmission) {
                 self.suspects.push_back(Suspect { transmission, naks: 0 });
@@ -100,26 +100,26 @@ impl Transmissions {
         let mut kept = Vec::new();
         while let Some(mut suspect) = self.suspects.pop_front_if(|suspect| suspect.transmission.tsn < acknowledged_now)
         {
-            verdict.steps += 1;
+            report.steps += 1;
             if !in_flight(&suspect.transmission) {
                 continue;
             }
             suspect.naks += 1;
-            verdict.nak = true;
+            report.nak = true;
             if suspect.naks >= NAKS_OF_A_LOSS {
-                verdict.lost.push(suspect.transmission);
+                report.lost.push(suspect.transmission);
             } else {
                 kept.push(suspect);
             }
         }
         kept.into_iter().rev().for_each(|suspect| self.suspects.push_front(suspect));
         while self.suspects.pop_front_if(|suspect| !in_flight(&suspect.transmission)).is_some() {
-            verdict.steps += 1;
+            report.steps += 1;
         }
         if self.suspects.is_empty() {
             self.suspects = VecDeque::new();
         }
-        verdict
+        report
     }
 
     /// Places reserved: tests make sure that none stay behind.
@@ -146,8 +146,8 @@ mod tests {
         flying.retain(|&tsn| tsn != 2);
         order.acknowledged(2);
         let check = |order: &mut Transmissions, flying: &[u64]| {
-            let verdict = order.end_of_packet(|transmission| flying.contains(&transmission.tsn));
-            (verdict.nak, verdict.lost.iter().map(|lost| lost.sequence_number).collect::<Vec<_>>())
+            let report = order.end_of_packet(|transmission| flying.contains(&transmission.tsn));
+            (report.nak, report.lost.iter().map(|lost| lost.sequence_number).collect::<Vec<_>>())
         };
         assert_eq!(check(&mut order, &flying), (true, vec![]));
         // A packet that acknowledges nothing new says nothing about 1.
@@ -189,9 +189,9 @@ mod tests {
             let tsn = order_of(at);
             if flying.remove(&tsn) {
                 order.acknowledged(tsn);
-                let verdict = order.end_of_packet(|transmission| flying.contains(&transmission.tsn));
-                verdict.lost.iter().for_each(|lost| _ = flying.remove(&lost.tsn));
-                steps += u64::from(verdict.steps);
+                let report = order.end_of_packet(|transmission| flying.contains(&transmission.tsn));
+                report.lost.iter().for_each(|lost| _ = flying.remove(&lost.tsn));
+                steps += u64::from(report.steps);
             }
         }
         steps

@@ -1,29 +1,17 @@
 //! The session's receiving flows: what the chunks of a far sender do (RFC 7016 §3.6.3).
 
-use std::num::NonZeroU64;
-
+use super::acks::AckTiming;
+use super::config::FlowConfig;
 use super::event::{FlowEvent, RecvFlowId, SendFlowId};
-use super::recv::{AckTiming, MESSAGE_OVERHEAD, RecvFlow, Room};
-use super::{FlowConfig, Flows, STEPS_OF_FLOW, Timing, grow_gently};
+use super::flows::{Flows, STEPS_OF_FLOW, grow_gently};
+use super::recv::{LastReceived, MESSAGE_OVERHEAD, RecvFlow, Room};
+use super::timing::Timing;
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData, UserDataOptions};
-
-/// What a Next User Data chunk goes on from (§2.3.12).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Preceding {
-    flow_id: u64,
-    /// Never 0 on the wire.
-    number: NonZeroU64,
-    forward_number: u64,
-}
 
 impl Flows {
     /// A User Data chunk (§3.6.3.2).
     pub fn on_user_data(&mut self, timing: &Timing, chunk: &UserData<'_>) {
-        self.preceding = Some(Preceding {
-            flow_id: chunk.flow_id,
-            number: NonZeroU64::new(chunk.sequence_number).unwrap_or(NonZeroU64::MIN),
-            forward_number: chunk.forward_sequence_number(),
-        });
+        self.preceding = Some(LastReceived::new(chunk));
         let known = self.receiving.binary_search_by_key(&chunk.flow_id, |flow| flow.id);
         // A flow is in one of the lists; this one is searched from its beginning, and seldom.
         if known.is_err() {
@@ -57,10 +45,9 @@ impl Flows {
 
     /// A Next User Data chunk: the fragment after the one before it in the packet (§2.3.12). Ignored if there is none.
     pub fn on_next_user_data(&mut self, timing: &Timing, chunk: &NextUserData<'_>) {
-        let Some(Preceding { flow_id, number, forward_number }) = self.preceding else { return };
-        let Some(sequence_number) = number.get().checked_add(1) else { return };
-        let fsn_offset = sequence_number.saturating_sub(forward_number);
-        self.on_user_data(timing, &UserData { flow_id, sequence_number, fsn_offset, fragment: *chunk });
+        if let Some(chunk) = self.preceding.and_then(|preceding| preceding.followed_by(chunk)) {
+            self.on_user_data(timing, &chunk);
+        }
     }
 
     /// Starts a receiving flow (§3.6.3.1).

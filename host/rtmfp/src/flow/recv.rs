@@ -1,19 +1,19 @@
 //! A receiving flow (RFC 7016 §3.6.3): states, the receive window, and messages on their way to the application.
 
 use std::num::NonZeroU64;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::acks::AckTiming;
+use super::config::FlowConfig;
 use super::event::{FlowEnd, FlowEvent, RecvFlowId};
+use super::lingering::{LINGER, Lingering};
+use super::options::Order;
 use super::ranges::SequenceSet;
 use super::reassembly::{Assembled, Reassembly};
-use super::send::BLOCK;
-use super::{FlowConfig, Order};
-use crate::wire::chunk::{Ack, FlowException, UserData};
+use crate::wire::chunk::{Ack, BUFFER_BLOCK, FlowException, NextUserData, UserData};
 
 /// What a complete message is counted as while it waits for the application, besides its bytes.
 pub(super) const MESSAGE_OVERHEAD: usize = 64;
-/// How long an ended flow is remembered (§3.6.3.8).
-const LINGER: Duration = Duration::from_secs(120);
 /// A flow with less buffer left than this acknowledges at once (§3.6.3.4.1).
 const SCARCE: usize = 1024;
 
@@ -24,13 +24,6 @@ enum State {
     Rejected(u64),
     /// RF_COMPLETE_LINGER, since when. Messages may still wait for the application.
     Complete(Instant),
-}
-
-/// What a fragment asks of the session's acknowledgements (§3.6.3.4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AckTiming {
-    Delayed,
-    Now,
 }
 
 /// How much more the session's receiving flows may buffer together, in bytes.
@@ -48,6 +41,32 @@ pub(super) struct Received {
     pub(super) ack: AckTiming,
     /// The flow has to be rejected: it went over a limit.
     pub(super) over_limit: bool,
+}
+
+/// The User Data chunk that a Next User Data chunk goes on from (§2.3.12).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastReceived {
+    flow_id: u64,
+    /// Never 0 on the wire.
+    number: NonZeroU64,
+    forward_number: u64,
+}
+
+impl LastReceived {
+    pub(super) fn new(chunk: &UserData<'_>) -> Self {
+        Self {
+            flow_id: chunk.flow_id,
+            number: NonZeroU64::new(chunk.sequence_number).unwrap_or(NonZeroU64::MIN),
+            forward_number: chunk.forward_sequence_number(),
+        }
+    }
+
+    /// What a Next User Data chunk means after this one.
+    pub(super) fn followed_by<'a>(self, chunk: &NextUserData<'a>) -> Option<UserData<'a>> {
+        let sequence_number = self.number.get().checked_add(1)?;
+        let fsn_offset = sequence_number.saturating_sub(self.forward_number);
+        Some(UserData { flow_id: self.flow_id, sequence_number, fsn_offset, fragment: *chunk })
+    }
 }
 
 #[derive(Debug)]
@@ -143,7 +162,7 @@ impl RecvFlow {
 
     /// Whether the far end should be told that there is much more room than it knows of.
     pub(super) fn window_opened(&self, config: &FlowConfig) -> bool {
-        let free = config.receive_buffer.saturating_sub(self.occupied()) as u64 / BLOCK;
+        let free = config.receive_buffer.saturating_sub(self.occupied()) as u64 / BUFFER_BLOCK;
         self.advertised.is_some_and(|blocks| blocks.get() < 2 && free >= 2)
     }
 
@@ -322,7 +341,7 @@ impl RecvFlow {
     /// the session on it.
     fn blocks(&self, config: &FlowConfig, session_room: usize) -> u64 {
         let room = config.receive_buffer.saturating_sub(self.occupied()).min(session_room);
-        (room as u64).div_ceil(BLOCK).max(1)
+        (room as u64).div_ceil(BUFFER_BLOCK).max(1)
     }
 
     /// Appends an acknowledgement, after an exception report if the flow is rejected (§3.6.3.4.3). If it would be longer than
@@ -365,28 +384,4 @@ enum Admission {
     Take,
     Ignore,
     OverLimit,
-}
-
-/// A flow that is complete and delivered: all that is needed to answer stragglers (§3.6.3.8).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lingering {
-    pub(super) id: u64,
-    pub(super) cumulative: u64,
-    pub(super) until: Instant,
-    pub(super) should_ack: bool,
-}
-
-impl Lingering {
-    /// Appends the acknowledgement of everything.
-    pub(super) fn put_ack(&mut self, config: &FlowConfig, out: &mut Vec<u8>, limit: usize) -> bool {
-        let start = out.len();
-        let blocks = (config.receive_buffer as u64).div_ceil(BLOCK).max(1);
-        Ack::put(self.id, blocks, self.cumulative, std::iter::empty(), out);
-        if out.len() > limit {
-            out.truncate(start);
-            return false;
-        }
-        self.should_ack = false;
-        true
-    }
 }

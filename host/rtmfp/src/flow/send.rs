@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use super::config::FlowConfig;
 use super::event::{FlowEvent, SendFlowId};
+use super::options::Priority;
 use super::queue::{Acknowledged, Next, Outcome, Outgoing, Resume, SendQueue};
-use super::{FlowConfig, Priority, Timing};
-use crate::wire::chunk::{BufferProbe, NextUserData, UserData};
+use super::timing::Timing;
+use crate::wire::chunk::{BUFFER_BLOCK, BufferProbe, NextUserData, UserData};
 use crate::wire::packet::CHUNK_HEADER_LEN;
 use crate::wire::vlu;
 
 /// RX_BUFFER_SIZE before the first acknowledgement (§3.6.2).
 const INITIAL_WINDOW: u64 = 65536;
-/// Bytes in a block of an advertisement (§2.3.13).
-pub(super) const BLOCK: u64 = 1024;
 /// With an advertisement no greater than this, a full packet may not fit: blocks are rounded up (§3.6.3.5), and a receiver may count
 /// more than the bytes of a fragment.
-const CRAMPED: u64 = 2 * BLOCK;
+const CRAMPED: u64 = 2 * BUFFER_BLOCK;
 /// A message is not cut to fit what is left of a packet if that is less than this many bytes.
 const SMALLEST_CUT: usize = 256;
 /// No chunk is longer than 65535 bytes.
@@ -43,7 +43,7 @@ struct Refused {
 
 /// The last user data chunk put into a packet: a Next User Data chunk can follow it (§3.6.2.3.2).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Preceding {
+pub(super) struct LastPut {
     flow: u64,
     number: u64,
     forward_number: u64,
@@ -207,7 +207,7 @@ impl SendFlow {
     pub(super) fn put(
         &mut self,
         config: &FlowConfig,
-        preceding: &mut Option<Preceding>,
+        preceding: &mut Option<LastPut>,
         out: &mut Vec<u8>,
         limit: usize,
         mut report: impl FnMut(Outcome),
@@ -259,7 +259,7 @@ impl SendFlow {
         if !written {
             return Put::NoSpace;
         }
-        *preceding = Some(Preceding { flow: self.id, number, forward_number });
+        *preceding = Some(LastPut { flow: self.id, number, forward_number });
         Put::Chunk { number, size: out.len() - start }
     }
 
@@ -275,7 +275,7 @@ impl SendFlow {
     /// The far end advertised its buffer (§3.6.2.4).
     pub(super) fn advertised(&mut self, timing: &Timing, blocks: u64) {
         self.startup = None;
-        self.window = blocks.saturating_mul(BLOCK);
+        self.window = blocks.saturating_mul(BUFFER_BLOCK);
         if !self.is_cramped() {
             self.refused = None;
         }

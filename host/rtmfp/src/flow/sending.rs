@@ -1,8 +1,11 @@
 //! The session's sending flows: what a far receiver's answers do (RFC 7016 §3.6.2).
 
+use super::error::FlowError;
 use super::event::{FlowEvent, SendFlowId};
-use super::send::{self, SendFlow};
-use super::{FlowError, Flows, Timing};
+use super::flows::Flows;
+use super::send;
+use super::send::SendFlow;
+use super::timing::Timing;
 use crate::congestion::Feedback;
 use crate::wire::chunk::{Ack, FlowException};
 

@@ -7,6 +7,10 @@
 //!
 //! Only packets that are verified cost anything, so nobody else can use up a session's share.
 
+use std::time::Duration;
+
+use crate::token_bucket::{Rate, TokenBucket};
+
 /// So many seconds in a row in which more was dropped than taken are too many: congestion control adapts within some round trips.
 const MAX_BAD_SECONDS: u8 = 10;
 /// What a session owes is counted up to so many seconds' worth.
@@ -30,8 +34,8 @@ pub(crate) enum Admission {
 pub(crate) struct Budget {
     /// Counted from when the session opened.
     second: u32,
-    /// Units of work that are not paid for by the passing of time.
-    debt: u32,
+    /// A token is a unit of work. Tokens flow in once a second.
+    bucket: TokenBucket,
     /// Datagrams in this second.
     taken: u32,
     dropped: u32,
@@ -44,9 +48,9 @@ impl Budget {
     /// A datagram has come in the `second`th second of the session, which may make `limit` units of work in each.
     pub(crate) fn admit(&mut self, second: u32, limit: u32) -> Admission {
         if second > self.second {
-            self.begin(second, limit);
+            self.begin(second);
         }
-        if self.debt < limit {
+        if self.bucket.has(at(self.second), rate(limit), 1) {
             self.taken = self.taken.saturating_add(1);
             return Admission::Take;
         }
@@ -62,19 +66,29 @@ impl Budget {
         }
     }
 
-    fn begin(&mut self, second: u32, limit: u32) {
+    fn begin(&mut self, second: u32) {
         let passed = second - self.second;
         let was_bad = passed == 1 && self.dropped > self.taken;
         self.bad_seconds = if was_bad { self.bad_seconds.saturating_add(1) } else { 0 };
         self.is_slowed &= passed == 1 && self.dropped > 0;
-        self.debt = self.debt.saturating_sub(limit.saturating_mul(passed));
         (self.second, self.taken, self.dropped) = (second, 0, 0);
     }
 
     /// The session has made so many units of work.
     pub(crate) fn charge(&mut self, units: u32, limit: u32) {
-        self.debt = self.debt.saturating_add(units).min(limit.saturating_mul(MAX_DEBT_SECONDS));
+        let (at, rate) = (at(self.second), rate(limit));
+        self.bucket.spend(at, rate, units);
+        // The bucket's own content is one second's worth.
+        self.bucket.forgive(at, rate, u64::from(limit) * u64::from(MAX_DEBT_SECONDS));
     }
+}
+
+fn at(second: u32) -> Duration {
+    Duration::from_secs(second.into())
+}
+
+fn rate(limit: u32) -> Rate {
+    Rate { burst: limit, per_second: limit }
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
+use crate::crypto::KeyedHmac;
 use crate::wire::{Origin, TaggedAddress};
 
 /// The first byte of a ping that checks an address, which tells it from a keepalive.
@@ -75,25 +73,20 @@ impl Mobility {
     }
 
     fn proof(&self, signed: &[u8], address: SocketAddr) -> [u8; PROOF_LEN] {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.secret).unwrap_or_else(|_| unreachable!("HMAC takes any key"));
         let mut encoded = Vec::with_capacity(19);
         TaggedAddress::new(address, Origin::Observed).put(&mut encoded);
-        mac.update(signed);
-        mac.update(&encoded);
-        let mut proof = [0; PROOF_LEN];
-        proof.copy_from_slice(&mac.finalize().into_bytes()[..PROOF_LEN]);
-        proof
+        KeyedHmac::new(&self.secret).half_of(&[signed, &encoded])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::test_clock;
 
     #[test]
     fn only_the_address_checked_confirms_and_only_once() {
-        let now = crate::test_clock();
+        let now = test_clock();
         let mut mobility = Mobility::new(now, [7; 16]);
         let new: SocketAddr = "192.0.2.7:4000".parse().unwrap();
         let later = now + Duration::from_millis(80);

@@ -1,15 +1,19 @@
-//! Sessions: how they open, live and end (RFC 7016 §3.5).
+//! Open sessions: how they live and end (RFC 7016 §3.5).
 
 pub(crate) mod budget;
-pub(crate) mod forwards;
-pub(crate) mod initiator;
+mod closing;
+mod context;
+mod due;
+mod keepalive;
 mod mobility;
-pub(crate) mod open;
-pub(crate) mod responder;
+mod open;
+mod ping;
+mod receiving;
 mod rtt;
+mod sending;
 mod state;
-pub(crate) mod used_cookies;
 
-pub(crate) use initiator::Initiation;
-pub(crate) use open::{Context, Established, Forwarded, Received, Session};
+pub(crate) use context::{Context, Forwarded};
+pub(crate) use open::{Established, Session};
+pub(crate) use receiving::Received;
 pub(crate) use state::State;

@@ -139,6 +139,7 @@ const fn micros(duration: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_clock::test_clock;
     use crate::wire::Mode;
 
     /// Sends a packet's header from one end to the other.
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_round_trip_is_measured_whatever_the_other_end_waits() {
-        let start = crate::test_clock();
+        let start = test_clock();
         let (mut near, mut far) = (Rtt::new(start), Rtt::new(start + Duration::from_secs(977)));
         let one_way = Duration::from_millis(40);
         assert_eq!(near.timeout(), Duration::from_secs(3));
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_packet_has_a_timestamp() {
-        let start = crate::test_clock();
+        let start = test_clock();
         let mut rtt = Rtt::new(start);
         let mut first = PacketHeader::new(Mode::Initiator);
         rtt.on_send(start, &mut first);
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn old_timestamps_are_not_echoed_and_echoes_of_the_future_not_measured() {
-        let start = crate::test_clock();
+        let start = test_clock();
         let mut rtt = Rtt::new(start);
         let mut header = PacketHeader::new(Mode::Responder);
         header.timestamp = Some(7);
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn timeouts_back_off_to_ten_seconds() {
-        let mut rtt = Rtt::new(crate::test_clock());
+        let mut rtt = Rtt::new(test_clock());
         rtt.back_off();
         assert_eq!(rtt.timeout(), Duration::from_micros(4_242_640));
         (0..20).for_each(|_| rtt.back_off());

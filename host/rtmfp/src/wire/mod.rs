@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod chunk;
+mod malformed;
 pub mod option;
 pub mod packet;
 pub mod take;
@@ -12,12 +13,5 @@ pub mod vlu;
 
 pub use address::{Origin, TaggedAddress};
 pub use chunk::Chunk;
+pub use malformed::Malformed;
 pub use packet::{Mode, PacketHeader};
-
-/// Bytes that are not what they should be: what was being read when they ran out or made no sense.
-///
-/// RFC 7016 §2: an error circumstance aborts the element and its enclosing elements; whoever gets this drops the chunk or
-/// the packet and counts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed {0}")]
-pub struct Malformed(pub &'static str);

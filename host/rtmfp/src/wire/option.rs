@@ -1,6 +1,7 @@
 //! Options, markers and option lists (RFC 7016 §2.1.3, §2.1.4).
 
-use super::{Malformed, vlu};
+use super::malformed::Malformed;
+use super::vlu;
 
 /// One element of a sequence of options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

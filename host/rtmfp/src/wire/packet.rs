@@ -1,6 +1,7 @@
 //! The plain packet: its header and its sequence of chunks (RFC 7016 §2.2.4).
 
-use super::{Malformed, take};
+use super::malformed::Malformed;
+use super::take;
 
 /// What kind of packet this is, and which end of a session sent it (§2.2.4). Mode 0 is forbidden and has no name here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

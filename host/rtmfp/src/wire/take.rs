@@ -1,6 +1,6 @@
 //! Taking fixed-size pieces from the front of a slice (RFC 7016 §2.1.1).
 
-use super::Malformed;
+use super::malformed::Malformed;
 
 /// The next `count` bytes.
 pub fn bytes<'a>(input: &mut &'a [u8], count: usize) -> Result<&'a [u8], Malformed> {

@@ -1,7 +1,8 @@
 //! Variable length unsigned integers (RFC 7016 §2.1.2): seven bits a byte, most significant first, the high bit of each byte
 //! saying that another follows.
 
-use super::{Malformed, take};
+use super::malformed::Malformed;
+use super::take;
 
 /// The most bytes that [`put`] writes for one number.
 pub const MAX_LEN: usize = 10;

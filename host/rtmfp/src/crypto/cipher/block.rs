@@ -6,7 +6,8 @@ use aes::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyIni
 use aes::{Aes128Dec, Aes128Enc};
 use zeroize::Zeroizing;
 
-use super::DEFAULT_KEY;
+/// The Default Session Key (RFC 7425 §4.1).
+pub const DEFAULT_KEY: &[u8; 16] = b"Adobe Systems 02";
 
 /// The length of a cipher block in bytes.
 pub(super) const BLOCK: usize = 16;

@@ -1,6 +1,7 @@
 use super::*;
-use crate::crypto::component::Settled;
 use proptest::prelude::*;
+
+use crate::crypto::component::Settled;
 
 fn keys(verification: Settled) -> SessionKeys {
     SessionKeys {

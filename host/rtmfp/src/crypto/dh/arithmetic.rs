@@ -7,8 +7,9 @@ use crypto_bigint::{Limb, U1024, U1536, U2048, U4096, Uint};
 use zeroize::Zeroize;
 
 use super::comb::Comb;
+use super::group::Group;
 use super::primes::{Prime2, Prime5, Prime14, Prime16};
-use super::{Group, UnacceptableKey, strip};
+use crate::crypto::error::UnacceptableKey;
 
 /// `2^private`, without leading zero bytes; in time that depends on the private key's length alone, but for the leading
 /// zeros of the result, which is public.
@@ -65,7 +66,7 @@ const MARGIN: u64 = 1 << 24;
 const MIN_BITS: u32 = 16;
 
 /// Whether a public key is acceptable (RFC 7425 §4.6.2). A key is public: this may take different times.
-pub(super) fn check_public_key(group: Group, key: &[u8]) -> Result<(), UnacceptableKey> {
+pub(in crate::crypto) fn check_public_key(group: Group, key: &[u8]) -> Result<(), UnacceptableKey> {
     fn check<M: ConstMontyParams<LIMBS>, const LIMBS: usize>(key: &[u8]) -> bool {
         let key = from_bytes::<LIMBS>(key);
         let margin = Uint::<LIMBS>::from_u64(MARGIN);
@@ -84,6 +85,12 @@ pub(super) fn check_public_key(group: Group, key: &[u8]) -> Result<(), Unaccepta
             Group::Modp16 => check::<Prime16, { U4096::LIMBS }>(key),
         };
     if acceptable { Ok(()) } else { Err(UnacceptableKey) }
+}
+
+/// A big-endian number without its leading zero bytes.
+pub(super) fn strip(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
 }
 
 fn from_bytes<const LIMBS: usize>(bytes: &[u8]) -> Uint<LIMBS> {

@@ -3,7 +3,8 @@
 
 use std::cmp::Reverse;
 
-use super::{Fragment, MESSAGE_OVERHEAD, Outcome, Place, SendQueue};
+use super::entries::{Fragment, MESSAGE_OVERHEAD, Outcome, Place};
+use super::send_queue::SendQueue;
 use crate::flow::event::MessageId;
 
 /// What an acknowledged range meant.
@@ -163,7 +164,7 @@ impl SendQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::queue::Delivery;
+    use crate::flow::options::Delivery;
 
     /// The steps of acknowledging a run of fragments again and again, each time from another one on, while the first is missing.
     fn steps_of(count: u64) -> u64 {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::epoch;
-use crate::flow::{FlowConfig, FlowEvent, Flows, Timing};
+use crate::flow::config::FlowConfig;
+use crate::flow::event::FlowEvent;
+use crate::flow::flows::Flows;
+use crate::flow::timing::Timing;
+use crate::test_clock::test_clock;
 use crate::wire::{Chunk, packet};
 
 pub(super) const LIMIT: usize = 1160;
@@ -97,7 +100,7 @@ impl Pair {
         let config = Arc::new(config);
         let end = || End { flows: Flows::new(config.clone()), events: Vec::new(), packets_sent: 0, erto: ERTO };
         let network = BTreeMap::new();
-        Self { now: epoch(), ends: [end(), end()], weather, dice: Dice(seed), network, sent: 0 }
+        Self { now: test_clock(), ends: [end(), end()], weather, dice: Dice(seed), network, sent: 0 }
     }
 
     pub(super) fn timing(&self, end: usize) -> Timing {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::channel::{CALM, Pair, STORM, Weather};
-use crate::flow::{
-    Delivery, FlowConfig, FlowEnd, FlowEvent, FlowOptions, MessageId, Order, Priority, RecvFlowId, SendFlowId,
-};
+use crate::flow::config::FlowConfig;
+use crate::flow::event::{FlowEnd, FlowEvent, MessageId, RecvFlowId, SendFlowId};
+use crate::flow::options::{Delivery, FlowOptions, Order, Priority};
 
 fn open(pair: &mut Pair, end: usize) -> SendFlowId {
     pair.ends[end].flows.open(b"test", FlowOptions::default()).unwrap()

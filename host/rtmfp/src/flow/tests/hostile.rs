@@ -6,8 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::channel::receive;
-use super::epoch;
-use crate::flow::{Delivery, FlowConfig, FlowEvent, FlowOptions, Flows, Order, RecvFlowId, Timing};
+use crate::flow::config::FlowConfig;
+use crate::flow::event::{FlowEvent, RecvFlowId};
+use crate::flow::flows::Flows;
+use crate::flow::options::{Delivery, FlowOptions, Order};
+use crate::flow::timing::Timing;
+use crate::test_clock::test_clock;
 use crate::wire::chunk::{Ack, FragmentControl, NextUserData, UserData, metadata_option};
 use crate::wire::{Chunk, packet};
 
@@ -84,7 +88,7 @@ proptest! {
             ..FlowConfig::default()
         };
         let mut flows = Flows::new(Arc::new(config));
-        let mut timing = Timing { now: epoch(), erto: Duration::from_millis(300), smoothed_rtt: None };
+        let mut timing = Timing { now: test_clock(), erto: Duration::from_millis(300), smoothed_rtt: None };
         for (chunks, pause, choice) in packets {
             timing.now += Duration::from_millis(pause);
             let flow = RecvFlowId(u64::from(choice) % 6);
@@ -149,7 +153,7 @@ proptest! {
 fn far_numbers_and_many_flows_cost_little() {
     let config = FlowConfig { max_ranges: 10, max_receiving: 8, ..FlowConfig::default() };
     let mut flows = Flows::new(Arc::new(config));
-    let timing = Timing { now: epoch(), erto: Duration::from_millis(300), smoothed_rtt: None };
+    let timing = Timing { now: test_clock(), erto: Duration::from_millis(300), smoothed_rtt: None };
     let mut options = Vec::new();
     metadata_option(b"m", &mut options);
     for flow_id in 0..1000 {
@@ -183,7 +187,7 @@ fn far_numbers_and_many_flows_cost_little() {
 fn a_message_without_end_is_refused() {
     let config = FlowConfig { receive_buffer: 4000, max_message: 10_000, ..FlowConfig::default() };
     let mut flows = Flows::new(Arc::new(config));
-    let timing = Timing { now: epoch(), erto: Duration::from_millis(300), smoothed_rtt: None };
+    let timing = Timing { now: test_clock(), erto: Duration::from_millis(300), smoothed_rtt: None };
     let mut options = Vec::new();
     metadata_option(b"m", &mut options);
     let mut most = 0;
@@ -208,7 +212,7 @@ fn a_message_without_end_is_refused() {
 #[test]
 fn nothing_is_kept_from_beyond_the_end() {
     let mut flows = Flows::new(Arc::new(FlowConfig::default()));
-    let timing = Timing { now: epoch(), erto: Duration::from_millis(300), smoothed_rtt: None };
+    let timing = Timing { now: test_clock(), erto: Duration::from_millis(300), smoothed_rtt: None };
     let mut options = Vec::new();
     metadata_option(b"m", &mut options);
     let give = |flows: &mut Flows, sequence_number, is_final| {

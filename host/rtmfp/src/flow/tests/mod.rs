@@ -4,5 +4,3 @@ mod channel;
 mod delivery;
 mod hostile;
 mod rules;
-
-pub(crate) use crate::test_clock as epoch;

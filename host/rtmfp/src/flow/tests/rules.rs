@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::channel::{CALM, LIMIT, Pair, receive};
-use super::epoch;
-use crate::flow::{
-    Delivery, FlowConfig, FlowEnd, FlowError, FlowEvent, FlowOptions, Flows, RecvFlowId, SendFlowId, Timing,
-};
+use crate::flow::config::FlowConfig;
+use crate::flow::error::FlowError;
+use crate::flow::event::{FlowEnd, FlowEvent, RecvFlowId, SendFlowId};
+use crate::flow::flows::Flows;
+use crate::flow::options::{Delivery, FlowOptions};
+use crate::flow::timing::Timing;
+use crate::test_clock::test_clock;
 use crate::wire::chunk::{
     Ack, BufferProbe, FlowException, FragmentControl, NextUserData, UserData, metadata_option,
     return_association_option,
@@ -142,7 +145,7 @@ fn flows_can_move_to_another_thread() {
 /// §3.6.2.3.1, §3.6.2.3.2: options with the first chunk of each packet until there is an acknowledgement.
 #[test]
 fn startup_options_repeat_until_acknowledged_and_next_user_data_saves_space() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"name", FlowOptions::default()).unwrap();
     flows.send(flow, vec![7; 2500], Delivery::default()).unwrap();
@@ -173,7 +176,7 @@ fn startup_options_repeat_until_acknowledged_and_next_user_data_saves_space() {
 /// §3.6.3.4.1.
 #[test]
 fn acknowledgements_wait_200_ms_or_for_a_second_packet() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = receiver(now);
     give(&mut flows, now, &[data(5, 2, 2, None)]);
     assert!(!flows.wants_transmit(&at(now)));
@@ -193,7 +196,7 @@ fn acknowledgements_wait_200_ms_or_for_a_second_packet() {
 /// §3.6.3.4.1: gaps, duplicates, probes and ends do not wait; the example of §3.6.3.4.7.
 #[test]
 fn acknowledgements_that_do_not_wait() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = receiver(now);
     let mut immediately = |chunk: UserData<'_>| {
         give(&mut flows, now, &[chunk]);
@@ -218,7 +221,7 @@ fn acknowledgements_that_do_not_wait() {
 /// §3.6.3.1: what makes a new flow be rejected, with exception 0, before every acknowledgement (§3.6.3.4.3).
 #[test]
 fn flows_without_metadata_or_with_a_wrong_association_are_rejected() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let open = flows.open(b"o", FlowOptions::default()).unwrap();
     let closing = flows.open(b"c", FlowOptions::default()).unwrap();
@@ -255,7 +258,7 @@ fn flows_without_metadata_or_with_a_wrong_association_are_rejected() {
 /// §3.6.3.2, step 4.
 #[test]
 fn an_open_flow_is_rejected_for_an_option_it_should_understand() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = receiver(now);
     let mut options = Vec::new();
     option::put(0x77, b"?", &mut options);
@@ -267,7 +270,7 @@ fn an_open_flow_is_rejected_for_an_option_it_should_understand() {
 /// §3.6.2.11, as clients end their flows: an empty fragment, abandoned and final, FSN offset 0.
 #[test]
 fn a_flow_ends_with_an_abandoned_final_fragment() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
     flows.send(flow, b"x", Delivery::default()).unwrap();
@@ -288,7 +291,7 @@ fn a_flow_ends_with_an_abandoned_final_fragment() {
 /// §3.6.3.8: a straggler does not open an ended flow again for 120 s, and is acknowledged.
 #[test]
 fn an_ended_flow_is_remembered_for_120_seconds() {
-    let start = epoch();
+    let start = test_clock();
     let mut flows = receiver(start);
     let mut last = data(5, 2, 1, None);
     last.fragment.is_final = true;
@@ -307,7 +310,7 @@ fn an_ended_flow_is_remembered_for_120_seconds() {
 /// §3.6.2.1.
 #[test]
 fn a_flow_can_begin_without_data() {
-    let now = epoch();
+    let now = test_clock();
     let (mut near, mut far) = (flows(), flows());
     let flow = near.open(b"m", FlowOptions::default()).unwrap();
     assert!(!near.wants_transmit(&at(now)));
@@ -325,7 +328,7 @@ fn a_flow_can_begin_without_data() {
 /// §3.6.2.8, line 25: a lost and abandoned fragment before fragments in flight becomes an FSN update.
 #[test]
 fn an_fsn_update_is_sent_although_later_fragments_are_in_flight() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
     let once = Delivery { send_once: true, ..Delivery::default() };
@@ -349,7 +352,7 @@ fn an_fsn_update_is_sent_although_later_fragments_are_in_flight() {
 /// §3.6.2.9.1.
 #[test]
 fn a_closed_window_is_probed_less_and_less_often() {
-    let start = epoch();
+    let start = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
     flows.send(flow, b"x", Delivery::default()).unwrap();
@@ -377,7 +380,7 @@ fn a_closed_window_is_probed_less_and_less_often() {
 /// the path is not blamed for it.
 #[test]
 fn what_a_full_receiver_refuses_is_no_congestion() {
-    let start = epoch();
+    let start = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
     flows.send(flow, b"x", Delivery::default()).unwrap();
@@ -410,7 +413,7 @@ fn what_a_full_receiver_refuses_is_no_congestion() {
 /// §3.6.2.9: outstanding bytes stay below the advertisement, but for the one chunk that crosses it.
 #[test]
 fn the_receive_window_limits_a_flow() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
     flows.send(flow, vec![0; 100_000], Delivery::default()).unwrap();
@@ -425,7 +428,7 @@ fn the_receive_window_limits_a_flow() {
 /// §3.5.2.3.
 #[test]
 fn six_packets_at_most_go_out_in_a_burst() {
-    let now = epoch();
+    let now = test_clock();
     let config = FlowConfig { congestion: || Box::new(Unlimited), ..FlowConfig::default() };
     let mut flows = Flows::new(Arc::new(config));
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
@@ -448,7 +451,7 @@ fn six_packets_at_most_go_out_in_a_burst() {
 /// §3.5.2.3: each acknowledgement of a batch allows its packets, up to a bound; what is left is forgotten soon after.
 #[test]
 fn acknowledgements_of_one_batch_add_up() {
-    let start = epoch();
+    let start = test_clock();
     let config = FlowConfig { congestion: || Box::new(Unlimited), max_message: 8 << 20, ..FlowConfig::default() };
     let mut flows = Flows::new(Arc::new(config));
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
@@ -490,7 +493,7 @@ impl crate::congestion::Controller for Unlimited {
 /// §3.6.2.5, §3.6.2.6.
 #[test]
 fn lost_fragments_go_again_before_new_ones() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"m", FlowOptions::default()).unwrap();
     for _ in 0..5 {
@@ -514,7 +517,7 @@ fn lost_fragments_go_again_before_new_ones() {
 /// §2.2.4: marked only when there is time critical data in the packet.
 #[test]
 fn time_critical_flows_mark_their_packets() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let plain = flows.open(b"p", FlowOptions::default()).unwrap();
     let urgent = flows.open(b"u", FlowOptions { time_critical: true, ..FlowOptions::default() }).unwrap();
@@ -528,7 +531,7 @@ fn time_critical_flows_mark_their_packets() {
 /// §3.5.2.1: a notification counts for 800 ms, unless we send time critical data ourselves.
 #[test]
 fn a_reverse_notification_counts_for_800_ms() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     receive(&mut flows, &at(now), &[], true);
     let until = now + Duration::from_millis(800);
@@ -557,7 +560,7 @@ fn local_misuse_is_refused() {
     assert_eq!(flows.send(flow, vec![0; 5001], Delivery::default()), Err(FlowError::MessageTooLong));
     flows.send(flow, vec![0; 1500], Delivery::default()).unwrap();
     assert_eq!(flows.send(flow, b"x", Delivery::default()), Err(FlowError::Full));
-    let now = epoch();
+    let now = test_clock();
     fill(&mut flows, now);
     fill(&mut flows, now);
     ack(&mut flows, now, flow.0, 64, 9, &[]);
@@ -567,7 +570,7 @@ fn local_misuse_is_refused() {
 
 #[test]
 fn deadlines_are_timeouts() {
-    let now = epoch();
+    let now = test_clock();
     let mut flows = flows();
     let flow = flows.open(b"", FlowOptions::default()).unwrap();
     let deadline = now + Duration::from_millis(50);

@@ -3,8 +3,12 @@
 use std::ops::RangeInclusive;
 
 use super::kind;
+use crate::wire::malformed::Malformed;
 use crate::wire::packet::put_chunk;
-use crate::wire::{Malformed, vlu};
+use crate::wire::vlu;
+
+/// Bytes in a block of [`Ack::buffer_blocks`] (§2.3.13).
+pub const BUFFER_BLOCK: u64 = 1024;
 
 /// In which of the two forms an acknowledgement is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

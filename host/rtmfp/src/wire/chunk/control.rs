@@ -1,8 +1,9 @@
 //! Packet fragments, buffer probes and flow exceptions (RFC 7016 §2.3.1, §2.3.15, §2.3.16).
 
 use super::kind;
+use crate::wire::malformed::Malformed;
 use crate::wire::packet::put_chunk;
-use crate::wire::{Malformed, take, vlu};
+use crate::wire::{take, vlu};
 
 /// A segment of a plain packet that is larger than the path's MTU (§2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! User data (RFC 7016 §2.3.11, §2.3.12).
 
 use super::kind;
-use crate::wire::option::{self, Element};
+use crate::wire::malformed::Malformed;
+use crate::wire::option::Element;
 use crate::wire::packet::put_chunk;
-use crate::wire::{Malformed, take, vlu};
+use crate::wire::{option, take, vlu};
 
 /// How a fragment takes part in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,10 @@
 //! The chunks that open sessions and introduce endpoints (RFC 7016 §2.3.2 to §2.3.8).
 
 use super::kind;
+use crate::wire::address::TaggedAddress;
+use crate::wire::malformed::Malformed;
 use crate::wire::packet::put_chunk;
-use crate::wire::{Malformed, TaggedAddress, take, vlu};
+use crate::wire::{take, vlu};
 
 /// What so many bytes take with their length before them.
 fn prefixed_len(len: usize) -> usize {

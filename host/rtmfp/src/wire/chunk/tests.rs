@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::address::{Origin, TaggedAddress};
 use crate::wire::packet::{CHUNK_HEADER_LEN, chunks};
-use crate::wire::{Origin, TaggedAddress};
 
 fn only_chunk(bytes: &[u8]) -> Chunk<'_> {
     let mut read = chunks(bytes);

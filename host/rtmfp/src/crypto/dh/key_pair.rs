@@ -1,0 +1,159 @@
+//! Keys and the secrets that two ends share.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::arithmetic;
+use super::arithmetic::strip;
+use super::group::Group;
+use crate::crypto::error::UnacceptableKey;
+
+/// A private key and the public key that belongs to it. The private key is wiped when dropped.
+#[derive(Clone)]
+pub struct KeyPair {
+    group: Group,
+    /// Big-endian.
+    private: Zeroizing<Box<[u8]>>,
+    /// Big-endian, no leading zero bytes.
+    public: Box<[u8]>,
+}
+
+impl KeyPair {
+    /// A fresh key pair whose public key is acceptable and takes the full length of the prime: librtmfp reads a key of 128
+    /// bytes at a fixed place. One key in 256 is thrown away for that.
+    pub fn generate(group: Group, rng: &mut impl CryptoRng) -> Self {
+        loop {
+            let mut private = Zeroizing::new(vec![0; group.private_bits() as usize / 8].into_boxed_slice());
+            rng.fill_bytes(&mut private);
+            let public = arithmetic::public_key(group, &private);
+            if public.len() == group.prime_len() && arithmetic::check_public_key(group, &public).is_ok() {
+                return Self { group, private, public: public.into_boxed_slice() };
+            }
+        }
+    }
+
+    /// The key pair of a private key that was kept, big-endian and at most as long as the prime. Refused if its public key
+    /// would be unacceptable.
+    pub fn from_private(group: Group, private: &[u8]) -> Result<Self, UnacceptableKey> {
+        if private.len() > group.prime_len() {
+            return Err(UnacceptableKey);
+        }
+        let public = arithmetic::public_key(group, private);
+        arithmetic::check_public_key(group, &public)?;
+        Ok(Self { group, private: Zeroizing::new(private.into()), public: public.into_boxed_slice() })
+    }
+
+    /// The group of the keys.
+    pub fn group(&self) -> Group {
+        self.group
+    }
+
+    /// The public key, big-endian without leading zero bytes.
+    pub fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The private key, big-endian: for storing an identity, and for recording traffic.
+    pub fn expose_private(&self) -> &[u8] {
+        &self.private
+    }
+
+    /// The secret shared with the holder of `their_public` (§4.6.2). Takes the same time whatever our private key is.
+    pub fn agree(&self, their_public: &[u8]) -> Result<SharedSecret, UnacceptableKey> {
+        arithmetic::check_public_key(self.group, their_public)?;
+        Ok(SharedSecret(Zeroizing::new(arithmetic::power(self.group, their_public, &self.private))))
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+/// DH_SECRET: big-endian, no leading zero bytes (RFC 7425 §4.6.2). Wiped when dropped.
+#[derive(Clone)]
+pub struct SharedSecret(Zeroizing<Vec<u8>>);
+
+impl SharedSecret {
+    /// A secret that was kept; leading zero bytes are dropped.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(strip(bytes).to_vec()))
+    }
+
+    /// The bytes of the secret.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    const ALL: [Group; 4] = [Group::Modp2, Group::Modp5, Group::Modp14, Group::Modp16];
+
+    #[test]
+    fn both_ends_agree_in_every_group() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        for group in ALL {
+            assert_eq!(Group::from_id(group.id()), Some(group));
+            let near = KeyPair::generate(group, &mut rng);
+            let far = KeyPair::generate(group, &mut rng);
+            assert_eq!(near.public().len(), group.prime_len());
+            assert_eq!(near.expose_private().len() * 8, group.private_bits() as usize);
+            let secret = near.agree(far.public()).unwrap();
+            assert_eq!(secret.expose(), far.agree(near.public()).unwrap().expose());
+            assert_ne!(secret.expose().first(), Some(&0));
+        }
+        assert_eq!(Group::from_id(15), None);
+    }
+
+    #[test]
+    fn the_table_for_the_generator_gives_what_exponentiation_gives() {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        for group in ALL {
+            let full = group.private_bits() as usize / 8;
+            let mut private = vec![0; full];
+            rand_core::Rng::fill_bytes(&mut rng, &mut private);
+            let edges = [vec![0xff; full], vec![0x80, 0, 0, 0, 1], [vec![0x80], vec![0; full - 1]].concat(), private];
+            for private in edges {
+                assert_eq!(arithmetic::public_key(group, &private), arithmetic::power(group, &[2], &private));
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_private_key_is_used_in_full() {
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let mut private = [0u8; 128];
+        rand_core::Rng::fill_bytes(&mut rng, &mut private);
+        let long = KeyPair::from_private(Group::Modp2, &private).unwrap();
+        let far = KeyPair::generate(Group::Modp2, &mut rng);
+        assert_eq!(long.agree(far.public()).unwrap().expose(), far.agree(long.public()).unwrap().expose());
+        assert!(KeyPair::from_private(Group::Modp2, &[1; 129]).is_err());
+    }
+
+    #[test]
+    fn degenerate_private_keys_are_refused() {
+        assert!(KeyPair::from_private(Group::Modp2, &[]).is_err(), "public key 1");
+        assert!(KeyPair::from_private(Group::Modp2, &[200]).is_err(), "public key with a single one bit");
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let keys = KeyPair::generate(Group::Modp2, &mut ChaCha20Rng::seed_from_u64(4));
+        assert_eq!(format!("{keys:?}"), "KeyPair { group: Modp2, .. }");
+        assert_eq!(format!("{:?}", keys.agree(keys.public()).unwrap()), "SharedSecret(..)");
+    }
+}

@@ -1,0 +1,163 @@
+//! What a driver asks for: events, datagrams, and when to wake up; and how sessions take their turns.
+
+use std::time::Instant;
+
+use rand_core::Rng;
+
+use super::occupant::Occupant;
+use super::state::Endpoint;
+use crate::event::Event;
+use crate::network_prefix::NetworkPrefix;
+use crate::session::{Context, Session, State};
+use crate::session_id::SessionId;
+use crate::transmit::Transmit;
+use crate::wire::Mode;
+
+/// A session yields to time critical data in another for so long (RFC 7016 §3.5.2.1).
+const TIME_CRITICAL_MEMORY: std::time::Duration = std::time::Duration::from_millis(800);
+
+impl Endpoint {
+    pub(super) fn note_time_critical(&mut self, now: Instant, id: SessionId) {
+        if self.time_critical[0].is_some_and(|(last, _)| last != id) {
+            self.time_critical[1] = self.time_critical[0];
+        }
+        self.time_critical[0] = Some((id, now));
+    }
+
+    /// RFC 7016 §3.5.2.1: did another session receive time critical data of late?
+    pub(super) fn others_are_time_critical(&self, now: Instant, id: SessionId) -> bool {
+        self.time_critical
+            .iter()
+            .flatten()
+            .any(|(other, at)| *other != id && now.saturating_duration_since(*at) < TIME_CRITICAL_MEMORY)
+    }
+
+    /// Does what has become due. To be called when the time that [`Self::poll_timeout`] named has come; earlier does no harm.
+    ///
+    /// When it is called much later, the driver stood still ([`Self::standstill`]): that time does not count as silence of the
+    /// peers, and each session has time for a ping and its reply before it is given up. The driver is to hand over first what
+    /// waits in its sockets.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.startup_sealer.set_time(now);
+        self.forgive_standstill(now);
+        while let Some((at, id)) = self.timers.pop(now) {
+            match self.slots.get_mut(id) {
+                Some(Occupant::Session(session)) if session.armed == Some(at) => {
+                    session.armed = None;
+                    let is_due = session.deadline(&self.config).is_some_and(|deadline| deadline <= now);
+                    self.with_session(now, id, |session, context| {
+                        if is_due {
+                            session.handle_timeout(context);
+                        }
+                    });
+                }
+                Some(Occupant::Initiation(initiation)) if initiation.armed == Some(at) => {
+                    initiation.armed = None;
+                    self.run_initiation(now, id);
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// The next event. To be called until it returns `None` after anything was handled.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Appends the next datagram to `out`, which the caller empties before each call, and says where it is to go. To be called
+    /// until it returns `None` after anything was handled.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        if let Some(transmit) = self.outbox.pop(out) {
+            return Some(transmit);
+        }
+        while let Some(&id) = self.queue.front() {
+            let is_yielding = self.others_are_time_critical(now, id);
+            let transmit = match self.slots.get_mut(id) {
+                Some(Occupant::Session(session)) => {
+                    let transmit = session.fill(now, &self.config, is_yielding, out);
+                    let (id, deadline) = (id, session.deadline(&self.config));
+                    self.timers.arm(now, id, &mut session.armed, deadline);
+                    if transmit.is_none() {
+                        session.is_queued = false;
+                    }
+                    transmit
+                }
+                _ => None,
+            };
+            self.queue.pop_front();
+            if let Some(transmit) = transmit {
+                // To the end: the sessions take turns.
+                self.queue.push_back(id);
+                return Some(transmit);
+            }
+            self.settle(id);
+        }
+        None
+    }
+
+    /// When [`Self::handle_timeout`] is to be called, unless something else happens before. To be asked after draining.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Lets a session work, and does what follows from that for the endpoint's tables. `None` when there is no such session.
+    pub(super) fn with_session<T>(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        work: impl FnOnce(&mut Session, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let Some(Occupant::Session(session)) = self.slots.get_mut(id) else { return None };
+        let rng = &mut self.rng;
+        let mut context = Context {
+            now,
+            id,
+            config: &self.config,
+            events: &mut self.events,
+            outbox: &mut self.outbox,
+            forwarded: &mut self.forwarded,
+            random: &mut |bytes| rng.fill_bytes(bytes),
+        };
+        let (was_open, address) = (session.state() == State::Open, session.transmit().to);
+        let result = work(session, &mut context);
+        let is_open = session.state() == State::Open;
+        let (peer, moved_to) = (session.identity().peer_id, session.transmit().to);
+        if !session.is_queued && session.wants_transmit(now) {
+            session.is_queued = true;
+            self.queue.push_back(id);
+        }
+        let deadline = session.deadline(&self.config);
+        self.timers.arm(now, id, &mut session.armed, deadline);
+        let buffered = session.bytes_buffered();
+        self.buffered = self.buffered + buffered - std::mem::replace(&mut session.buffered, buffered);
+        if session.role() == Mode::Responder && moved_to != address {
+            let (from, to) = (NetworkPrefix::of(address.ip()), NetworkPrefix::of(moved_to.ip()));
+            self.config.sessions_by_prefix.moved(from, to);
+        }
+        if was_open && (!is_open || moved_to != address) {
+            self.by_address.remove(&address, id);
+            if is_open {
+                self.by_address.insert(id, &self.slots);
+            } else {
+                self.by_peer.remove(&peer, id);
+            }
+        }
+        self.settle(id);
+        self.make_room(now);
+        Some(result)
+    }
+
+    /// Frees the slot of a session that is over and has sent what it had to send.
+    pub(super) fn settle(&mut self, id: SessionId) {
+        if let Some(Occupant::Session(session)) = self.slots.get(id)
+            && session.state() == State::Closed
+            && !session.is_queued
+        {
+            if session.role() == Mode::Responder {
+                self.config.sessions_by_prefix.remove(NetworkPrefix::of(session.transmit().to.ip()));
+            }
+            self.slots.remove(id);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What an endpoint holds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::counters::Counters;
+use super::forward_shares::ForwardShares;
+use super::index::Index;
+use super::occupant::Occupant;
+use super::slots::Slots;
+use super::timers::Timers;
+use crate::config::Config;
+use crate::crypto::{CookieJar, Identity, Opener, PeerId};
+use crate::event::Event;
+use crate::outbox::Outbox;
+use crate::prefix_counts::PrefixCounts;
+use crate::session::Forwarded;
+use crate::session_id::SessionId;
+use crate::startup::earnings::Earnings;
+use crate::startup::fragments::FragmentedPackets;
+use crate::startup::initiation::TAG_LEN;
+use crate::startup::sealer::StartupSealer;
+use crate::startup::used_cookies::UsedCookies;
+
+/// An RTMFP endpoint: initiator, responder, redirector and forwarder at once (RFC 7016).
+///
+/// After every call that changes something ([`handle_datagram`](Self::handle_datagram), [`handle_timeout`](Self::handle_timeout),
+/// [`keying_done`](Self::keying_done), anything that the application asks for), drain [`poll_event`](Self::poll_event) and
+/// [`poll_transmit`](Self::poll_transmit) until both return `None`, then ask [`poll_timeout`](Self::poll_timeout) when to wake up.
+/// A driver may handle a batch of datagrams before it drains.
+///
+/// An unproven packet earns at most one reply, however many chunks it has, and less than three bytes for each of its own: the table
+/// stands in [`guide::sessions`](crate::guide::sessions). No state is kept before a cookie has come back, but for fragments of long
+/// packets, within 2 MiB, and the bytes of packets too short to earn their answer, within 1 MiB.
+pub struct Endpoint {
+    pub(super) config: Config,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) cookies: CookieJar,
+    pub(super) used_cookies: UsedCookies,
+    pub(super) startup_opener: Opener,
+    pub(super) startup_sealer: StartupSealer,
+    pub(super) fragments: FragmentedPackets,
+    pub(super) slots: Slots<Occupant>,
+    /// The open session at each address, for those who ask from there and for those who want to take it over.
+    pub(super) by_address: Index<SocketAddr>,
+    /// The open session with each peer.
+    pub(super) by_peer: Index<PeerId>,
+    /// The sessions being opened, by tag.
+    pub(super) by_tag: BTreeMap<[u8; TAG_LEN], SessionId>,
+    pub(super) timers: Timers,
+    /// Sessions that may have something to send.
+    pub(super) queue: VecDeque<SessionId>,
+    pub(super) outbox: Outbox,
+    pub(super) events: VecDeque<Event>,
+    /// Passed on by forwarders in the packet being processed.
+    pub(super) forwarded: Vec<Forwarded>,
+    pub(super) keying_jobs: usize,
+    /// Those that answer initiators, by the initiators' networks.
+    pub(super) keying_jobs_by_prefix: PrefixCounts,
+    /// The startup datagram being processed has had its answer.
+    pub(super) is_answered: bool,
+    /// The bytes of the startup datagram being processed; fewer if it is the last fragment of a packet.
+    pub(super) received: usize,
+    pub(super) earnings: Earnings,
+    pub(super) forward_shares: ForwardShares,
+    /// Bytes that all sessions hold.
+    pub(super) buffered: usize,
+    pub(super) is_making_room: bool,
+    /// Which session received a time critical packet last, and when; and the same for the last other one.
+    pub(super) time_critical: [Option<(SessionId, Instant)>; 2],
+    pub(super) counters: Counters,
+}
+
+/// So many cookies are remembered at a time, of those that keyings brought in the last 95 seconds.
+const MAX_USED_COOKIES: usize = 1 << 18;
+impl Endpoint {
+    /// An endpoint whose randomness follows from `seed`: give it 32 bytes from the operating system, or a fixed seed for a
+    /// run that can be repeated.
+    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let cookies = config.cookies.clone().unwrap_or_else(|| CookieJar::new(now, &mut rng));
+        let mut secret = [0; 16];
+        rng.fill_bytes(&mut secret);
+        Self {
+            slots: Slots::new(config.session_prefix, config.max_sessions),
+            used_cookies: UsedCookies::new(crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
+            startup_sealer: StartupSealer::new(now, config.max_datagram),
+            config,
+            rng,
+            cookies,
+            startup_opener: Opener::startup(),
+            fragments: FragmentedPackets::default(),
+            by_address: Index::new(),
+            by_peer: Index::new(),
+            by_tag: BTreeMap::new(),
+            timers: Timers::default(),
+            queue: VecDeque::new(),
+            outbox: Outbox::default(),
+            events: VecDeque::new(),
+            forwarded: Vec::new(),
+            keying_jobs: 0,
+            keying_jobs_by_prefix: PrefixCounts::default(),
+            is_answered: false,
+            received: 0,
+            earnings: Earnings::new(now, secret),
+            forward_shares: ForwardShares::new(now, secret),
+            buffered: 0,
+            is_making_room: false,
+            time_critical: [None; 2],
+            counters: Counters::default(),
+        }
+    }
+
+    /// What was dropped, and why; what was answered.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many cookies are remembered because a keying came with them; those of hellos alone are not (RFC 7016 §3.5.1.1.2).
+    pub fn used_cookies(&self) -> usize {
+        self.used_cookies.len()
+    }
+
+    pub(super) fn identity_of(&self, context: u16) -> Option<&Arc<Identity>> {
+        self.config.identities.get(usize::from(context))
+    }
+
+    pub(super) fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+}

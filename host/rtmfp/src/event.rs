@@ -1,0 +1,188 @@
+//! What an endpoint tells its driver.
+
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+
+use crate::crypto::PeerId;
+use crate::flow::FlowEvent;
+use crate::session_id::SessionId;
+use crate::startup::keying_job::KeyingJob;
+use crate::startup::revealed_keys::RevealedKeys;
+use crate::transmit::InterfaceId;
+
+/// Something for the driver or the application.
+#[derive(Debug)]
+pub enum Event {
+    /// A hello that selects none of the endpoint's identities: somebody looks for somebody (RFC 7016 §3.5.1.4, §3.5.1.5). The
+    /// answers are [`Endpoint::redirect`](crate::Endpoint::redirect) and [`Endpoint::forward`](crate::Endpoint::forward); neither
+    /// is implied.
+    Lookup(Lookup),
+    /// Public-key work. Run it, here or on another thread, and give what it returns to
+    /// [`Endpoint::keying_done`](crate::Endpoint::keying_done).
+    Keying(KeyingJob),
+    /// A session is open, whichever end began it.
+    Opened {
+        /// The session.
+        session: SessionId,
+        /// Whether the near end was the initiator.
+        is_initiator: bool,
+    },
+    /// A session that this end began did not open.
+    OpenFailed {
+        /// The session that would have been.
+        session: SessionId,
+        /// Why.
+        reason: OpenFailure,
+    },
+    /// A keying from a proven address was dropped for want of room. The initiator will repeat it.
+    Refused {
+        /// Where it came from.
+        from: SocketAddr,
+        /// What there was no room for.
+        reason: Refusal,
+    },
+    /// Something happened to a flow.
+    Flow {
+        /// The flow's session.
+        session: SessionId,
+        /// What.
+        event: FlowEvent,
+    },
+    /// The far end is proven to be at another address (RFC 7016 §3.5.4.2).
+    AddressChanged {
+        /// The session.
+        session: SessionId,
+        /// Where the far end was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
+    },
+    /// A ping that the application sent came back.
+    Pong {
+        /// The session.
+        session: SessionId,
+        /// The ping's message.
+        message: Vec<u8>,
+    },
+    /// A session makes more work than [`Config::max_work`](crate::Config::max_work) allows: its datagrams are dropped until it is
+    /// within its share again.
+    Overspent {
+        /// The session.
+        session: SessionId,
+        /// For many seconds more was dropped than taken: the far end does not slow down, and the session should be closed. It
+        /// is said once a second then. Not set the first time, and when it happens again after a while.
+        is_persistent: bool,
+    },
+    /// A session is over; its flows are gone. No event about it follows.
+    Closed {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The keys of a session that has just opened, when [`Config::keying`](crate::Config::keying) asks for them.
+    Keys {
+        /// The session.
+        session: SessionId,
+        /// Its keys.
+        keys: Box<RevealedKeys>,
+    },
+}
+
+/// Somebody looks for an endpoint that is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Whom: the fingerprint in the hello's endpoint discriminator, if it has one.
+    pub target: Option<PeerId>,
+    /// The endpoint discriminator as it came.
+    pub epd: SmallVec<[u8; 64]>,
+    /// Where the hello came from.
+    pub initiator: SocketAddr,
+    /// The hello's tag.
+    pub tag: SmallVec<[u8; 16]>,
+    /// The interface by which the hello came in.
+    pub interface: InterfaceId,
+    /// The open session with the address that the hello came from, if there is one.
+    pub asker: Option<SessionId>,
+    /// The bytes of the datagram that the hello came in: what is sent because of it stays below three times as many, unless
+    /// there is an `asker`.
+    pub received: usize,
+}
+
+/// What there was no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum Refusal {
+    /// [`Config::max_sessions`](crate::Config::max_sessions).
+    #[error("too many sessions in all")]
+    Sessions,
+    /// [`Config::max_sessions_per_prefix`](crate::Config::max_sessions_per_prefix).
+    #[error("too many sessions of this address")]
+    SessionsOfPrefix,
+    /// [`Config::max_keying_jobs`](crate::Config::max_keying_jobs).
+    #[error("too many handshakes wait in all")]
+    Keyings,
+    /// The quarter of them that one network may have.
+    #[error("too many handshakes of this address wait")]
+    KeyingsOfPrefix,
+}
+
+/// Why a session did not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenFailure {
+    /// Nobody answered the hellos in time (95 s, RFC 7016 §3.5.1.1.1).
+    #[error("no answer from any address tried")]
+    NoAnswer,
+    /// Somebody answered the hello, but not the keying.
+    #[error("{0} answered the hello but did not complete the handshake")]
+    KeyingUnanswered(SocketAddr),
+    /// There is a session with the same endpoint already (RFC 7016 §3.5.1.1.1, §3.5.1.3).
+    #[error("session {0} with the same endpoint exists")]
+    Duplicate(SessionId),
+    /// The two ends do not agree on keys.
+    #[error("keying failed: {0}")]
+    Keying(String),
+    /// The application closed it.
+    #[error("closed before it opened")]
+    Aborted,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// This end closed it.
+    #[error("closed by this end")]
+    Near,
+    /// The far end asked for an orderly close.
+    #[error("closed by the far end")]
+    Far,
+    /// The far end said that it is gone.
+    #[error("ended abruptly by the far end")]
+    FarAbrupt,
+    /// The far end has been silent for too long.
+    #[error("the far end fell silent")]
+    Silence,
+    /// It has not acknowledged what was sent to it on a flow, for [`Config::unacknowledged_limit`](crate::Config::unacknowledged_limit).
+    #[error("the far end does not acknowledge what it is sent")]
+    Unacknowledged,
+    /// All sessions together held more than [`Config::max_buffered`](crate::Config::max_buffered), and this one the most.
+    #[error("too much was waiting for the far end, or came in parts from it")]
+    Buffers,
+    /// The same endpoint opened a new session (RFC 7425 §4.3.7).
+    #[error("replaced by a new session of the same endpoint")]
+    Overridden,
+}
+
+/// Why a lookup was not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Deny {
+    /// The session is not open.
+    #[error("no such session")]
+    NoSession,
+    /// The session has more waiting than it may.
+    #[error("the session's queue is full")]
+    QueueFull,
+    /// The session is sent as many hellos already as [`Config::max_forwards`](crate::Config::max_forwards) allows.
+    #[error("too many hellos for the session")]
+    TooOften,
+}

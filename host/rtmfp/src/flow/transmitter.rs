@@ -1,0 +1,160 @@
+//! What a session has outstanding in the network, and how much it may have (RFC 7016 §3.5.2, §3.6.2.3).
+
+use std::time::{Duration, Instant};
+
+use super::loss::Transmissions;
+use super::timing::Timing;
+use crate::congestion::{Controller, Feedback};
+
+/// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
+const BURST: u8 = 6;
+/// Acknowledgements within this time of each other are one batch: a driver hands several datagrams over before it asks for any.
+/// Each of them allows its packets, as if the driver had asked after each,
+const BATCH: Duration = Duration::from_millis(2);
+/// but all together allow no more than this.
+const BATCH_BURST: u8 = 8 * BURST;
+/// How long a Time Critical Reverse Notification counts (§3.5.2.1), and how long after sending time critical data we are "currently
+/// sending" it.
+const TIME_CRITICAL: Duration = Duration::from_millis(800);
+
+/// Until when reverse notification, and sending time critical data ourselves, count.
+#[derive(Debug, Default)]
+struct TimeCritical {
+    yield_until: Option<Instant>,
+    sending_until: Option<Instant>,
+}
+
+/// The acknowledgements in the packet being received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AckPacket {
+    pub(super) acknowledged: usize,
+}
+
+/// The session's side of sending: what is outstanding, and how much may be.
+#[derive(Debug)]
+pub(super) struct Transmitter {
+    pub(super) controller: Box<dyn Controller>,
+    pub(super) transmissions: Transmissions,
+    /// S_OUTSTANDING_BYTES.
+    pub(super) outstanding: usize,
+    /// DATA_PACKET_COUNT.
+    pub(super) burst: u8,
+    /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
+    pub(super) batch: Option<Instant>,
+    batch_left: u8,
+    /// Work done for the far end's packets, receiving flows included, since it was last asked for: it stands where there is room.
+    pub(super) steps: u32,
+    /// TIMEOUT_ALARM.
+    pub(super) alarm: Option<Instant>,
+    last_data: Option<Instant>,
+    /// Most sessions know nothing of time critical data.
+    time_critical: Option<Box<TimeCritical>>,
+    packet: Option<AckPacket>,
+    /// The flow served last: the next one of its priority has its turn.
+    pub(super) served: u64,
+}
+
+impl Transmitter {
+    pub(super) fn new(controller: Box<dyn Controller>) -> Self {
+        Self {
+            controller,
+            transmissions: Transmissions::default(),
+            outstanding: 0,
+            burst: 0,
+            batch: None,
+            batch_left: 0,
+            steps: 0,
+            alarm: None,
+            last_data: None,
+            time_critical: None,
+            packet: None,
+            served: 0,
+        }
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    pub(super) fn window(&self) -> usize {
+        self.controller.window()
+    }
+
+    /// The transmission budget allows user data (§3.5.2, §3.5.2.3).
+    pub(super) fn may_send(&self, now: Instant) -> bool {
+        let is_within_burst = self.burst < BURST || self.batch_left > 0 && self.is_in_batch(now);
+        is_within_burst && self.outstanding < self.controller.window()
+    }
+
+    fn is_in_batch(&self, now: Instant) -> bool {
+        self.batch.is_some_and(|began| now.saturating_duration_since(began) < BATCH)
+    }
+
+    /// There is an acknowledgement in the packet.
+    pub(super) fn acknowledgement(&mut self, now: Instant) {
+        if self.packet.is_some() {
+            return;
+        }
+        self.packet = Some(AckPacket::default());
+        self.burst = 0;
+        if !self.is_in_batch(now) {
+            (self.batch, self.batch_left) = (Some(now), 0);
+        }
+        self.batch_left = (self.batch_left + BURST).min(BATCH_BURST);
+    }
+
+    pub(super) fn acknowledged(&mut self, bytes: usize, newest: u64) {
+        self.outstanding = self.outstanding.saturating_sub(bytes);
+        if let Some(packet) = &mut self.packet {
+            packet.acknowledged += bytes;
+        }
+        if newest > 0 {
+            self.transmissions.acknowledged(newest);
+        }
+    }
+
+    pub(super) fn lost(&mut self, bytes: usize) {
+        self.outstanding = self.outstanding.saturating_sub(bytes);
+    }
+
+    /// The acknowledgements of the packet that ends, if it had any.
+    pub(super) fn end_of_packet(&mut self) -> Option<AckPacket> {
+        self.packet.take()
+    }
+
+    pub(super) fn yield_from(&mut self, now: Instant) {
+        self.time_critical.get_or_insert_default().yield_until = Some(now + TIME_CRITICAL);
+    }
+
+    /// §3.5.2.1.
+    pub(super) fn is_yielding(&self, now: Instant) -> bool {
+        let still = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        self.time_critical.as_ref().is_some_and(|known| still(known.yield_until) && !still(known.sending_until))
+    }
+
+    /// Tells the controller of a packet with acknowledgements, and waits for the next one (§3.6.2.6).
+    pub(super) fn feedback(&mut self, timing: &Timing, feedback: &Feedback) {
+        self.controller.on_feedback(feedback);
+        self.alarm = self.alarm.filter(|_| self.outstanding > 0).map(|_| timing.now + timing.erto);
+    }
+
+    pub(super) fn sent(&mut self, timing: &Timing, time_critical: bool) {
+        self.burst = self.burst.saturating_add(1);
+        self.batch_left = self.batch_left.saturating_sub(1);
+        self.alarm = Some(timing.now + timing.erto);
+        self.last_data = Some(timing.now);
+        if time_critical {
+            self.time_critical.get_or_insert_default().sending_until = Some(timing.now + TIME_CRITICAL);
+        }
+        self.controller.on_sent(self.outstanding);
+    }
+
+    /// After a pause, the path is not what it was.
+    pub(super) fn restart_after_pause(&mut self, timing: &Timing) {
+        if self.outstanding == 0
+            && self.last_data.is_some_and(|last| timing.now.saturating_duration_since(last) > timing.erto)
+        {
+            self.controller.on_restart();
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Datagrams that are ready to be sent: answers to startup packets, and packets that go elsewhere than to a session's address.
+
+use std::collections::VecDeque;
+
+use crate::transmit::Transmit;
+
+/// A driver drains after each batch of at most some hundred datagrams; what is beyond this is dropped, and counted.
+const MAX_DATAGRAMS: usize = 8192;
+
+#[derive(Default)]
+pub(crate) struct Outbox {
+    /// The bytes of all datagrams, one after the other.
+    bytes: Vec<u8>,
+    /// Where each ends, and where it is to go.
+    queue: VecDeque<(usize, Transmit)>,
+    /// How much of `bytes` is taken.
+    taken: usize,
+}
+
+impl Outbox {
+    /// Appends a datagram that `write` writes. False when there is no room.
+    pub(crate) fn push(&mut self, transmit: Transmit, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.queue.len() >= MAX_DATAGRAMS {
+            return false;
+        }
+        write(&mut self.bytes);
+        self.queue.push_back((self.bytes.len(), transmit));
+        true
+    }
+
+    /// Copies the oldest datagram into `out`.
+    pub(crate) fn pop(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        let (end, transmit) = self.queue.pop_front()?;
+        out.extend_from_slice(&self.bytes[self.taken..end]);
+        self.taken = end;
+        if self.queue.is_empty() {
+            self.bytes.clear();
+            // One burst should not keep its memory for ever.
+            self.bytes.shrink_to(1 << 16);
+            self.taken = 0;
+        }
+        Some(transmit)
+    }
+}

@@ -1,0 +1,46 @@
+//! What a session is given while it works, and what it leaves for the endpoint.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use crate::config::Config;
+use crate::event::Event;
+use crate::outbox::Outbox;
+use crate::session_id::SessionId;
+use crate::transmit::InterfaceId;
+use crate::wire::chunk::ForwardedIHello;
+
+/// What a session lends from the endpoint while it works.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) id: SessionId,
+    pub(crate) config: &'a Config,
+    pub(crate) events: &'a mut VecDeque<Event>,
+    /// Packets to elsewhere than the session's address.
+    pub(crate) outbox: &'a mut Outbox,
+    /// Hellos that the far end passes on, for the endpoint to answer.
+    pub(crate) forwarded: &'a mut Vec<Forwarded>,
+    pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
+}
+
+/// A hello that a forwarder passed on (RFC 7016 §2.3.3).
+pub(crate) struct Forwarded {
+    pub(crate) interface: InterfaceId,
+    pub(crate) epd: SmallVec<[u8; 64]>,
+    pub(crate) reply_to: SocketAddr,
+    pub(crate) tag: SmallVec<[u8; 16]>,
+}
+
+impl Forwarded {
+    pub(super) fn new(interface: InterfaceId, hello: &ForwardedIHello<'_>) -> Self {
+        Self {
+            interface,
+            epd: SmallVec::from_slice(hello.epd),
+            reply_to: hello.reply_address.address,
+            tag: SmallVec::from_slice(hello.tag),
+        }
+    }
+}

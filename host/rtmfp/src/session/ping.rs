@@ -1,0 +1,83 @@
+//! Pings with a message: the application's, and those that find out where the far end is (RFC 7016 §3.5.4).
+
+use std::net::SocketAddr;
+
+use super::context::Context;
+use super::mobility;
+use super::mobility::Mobility;
+use super::open::Session;
+use super::state::State;
+use crate::event::Event;
+use crate::transmit::{InterfaceId, Transmit};
+use crate::wire::chunk::kind;
+use crate::wire::packet::put_chunk;
+use crate::wire::{PacketHeader, packet};
+
+/// The first byte of a ping that the application sent: it tells the reply from that of an address check.
+const APPLICATION_PING: u8 = b'A';
+
+impl Session {
+    /// Sends a ping with the application's message; the reply becomes an [`Event::Pong`].
+    pub(crate) fn ping(&mut self, message: &[u8]) -> bool {
+        self.state == State::Open
+            && self.put_control(|out| {
+                put_chunk(kind::PING, out, |out| {
+                    out.push(APPLICATION_PING);
+                    out.extend_from_slice(message);
+                })
+            })
+    }
+
+    /// A ping came back.
+    pub(super) fn ping_reply(
+        &mut self,
+        context: &mut Context<'_>,
+        interface: InterfaceId,
+        from: SocketAddr,
+        message: &[u8],
+    ) {
+        self.confirmed();
+        if message.is_empty() {
+            return;
+        }
+        if let Some(application) = message.strip_prefix(&[APPLICATION_PING]) {
+            let message = application.to_vec();
+            context.events.push_back(Event::Pong { session: context.id, message });
+            return;
+        }
+        let Some(mobility) = &mut self.mobility else { return };
+        if mobility.confirm(context.now, message, from) && from != self.transmit.to {
+            let previous = std::mem::replace(&mut self.transmit, Transmit { interface, to: from });
+            let event = Event::AddressChanged { session: context.id, from: previous.to, to: from };
+            context.events.push_back(event);
+        }
+    }
+
+    /// RFC 7016 §3.5.4.2: asks the address that a packet of `received` bytes came from whether the far end is there.
+    ///
+    /// Nobody has proven to be there, and a far end can say that its packets come from anywhere: a packet that is not a third of the
+    /// question asks for none. The shortest that the far end needs, a ping or an acknowledgement, is longer.
+    pub(super) fn check_address(&mut self, context: &mut Context<'_>, transmit: Transmit, received: usize) {
+        let now = context.now;
+        let question = packet::MAX_HEADER_LEN + packet::CHUNK_HEADER_LEN + mobility::MESSAGE_LEN;
+        if self.sealer.datagram_len(question) >= 3 * received {
+            return;
+        }
+        let mobility = self.mobility.get_or_insert_with(|| {
+            let mut secret = [0; 16];
+            (context.random)(&mut secret);
+            Box::new(Mobility::new(now, secret))
+        });
+        let Some(message) = mobility.check(now, transmit.to) else { return };
+        let (sealer, rtt, role, far_id) = (&mut self.sealer, &mut self.rtt, self.role, self.far_id);
+        context.outbox.push(transmit, |out| {
+            let start = out.len();
+            sealer.begin(out);
+            let mut header = PacketHeader::new(role);
+            rtt.on_send(now, &mut header);
+            header.put(out);
+            put_chunk(kind::PING, out, |out| out.extend_from_slice(&message));
+            sealer.finish(far_id, start, out);
+        });
+    }
+}

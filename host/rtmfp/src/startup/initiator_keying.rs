@@ -1,0 +1,62 @@
+//! An initiator's keying that is worth an answer (RFC 7016 §3.5.1.1.2).
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use crate::crypto::{Certificate, Group};
+use crate::network_prefix::NetworkPrefix;
+use crate::transmit::Transmit;
+use crate::wire::chunk::IIKeying;
+
+/// Names a cookie among those that are still valid.
+pub(crate) type CookieKey = [u8; 16];
+
+/// A keying that is worth an answer: what is needed of its chunk, and what has been found out about it.
+pub(crate) struct InitiatorKeying {
+    pub(crate) cookie: CookieKey,
+    pub(crate) transmit: Transmit,
+    /// The id by which the initiator wants to be addressed.
+    pub(crate) far_id: u32,
+    pub(crate) certificate: Certificate,
+    pub(crate) certificate_hash: [u8; 32],
+    /// The Session Key Initiator Component.
+    pub(crate) component: Vec<u8>,
+    /// The group that the initiator chose, which is one of this end's.
+    pub(crate) group: Group,
+    /// When the cookie was made.
+    pub(crate) baked: Instant,
+}
+
+impl InitiatorKeying {
+    pub(crate) fn new(
+        chunk: &IIKeying<'_>,
+        cookie: CookieKey,
+        baked: Instant,
+        transmit: Transmit,
+        certificate: Certificate,
+        group: Group,
+    ) -> Self {
+        let certificate_hash = Sha256::digest(certificate.as_bytes()).into();
+        let (far_id, component) = (chunk.session_id, chunk.component.to_vec());
+        Self { cookie, transmit, far_id, certificate, certificate_hash, component, group, baked }
+    }
+
+    pub(crate) fn from(&self) -> SocketAddr {
+        self.transmit.to
+    }
+
+    /// The network under which bounds by address count it.
+    pub(crate) fn prefix(&self) -> NetworkPrefix {
+        NetworkPrefix::of(self.transmit.to.ip())
+    }
+}
+
+/// Stands for a keying's content: identical keyings are retransmissions.
+pub(crate) fn keying_hash(keying: &IIKeying<'_>) -> [u8; 16] {
+    let digest: [u8; 32] = Sha256::digest(keying.signed_parameters).into();
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&digest[..16]);
+    hash
+}

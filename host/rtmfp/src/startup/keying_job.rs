@@ -1,0 +1,233 @@
+//! Public-key work as a value: made by the endpoint, run wherever there is a core for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::initiation::Completion;
+use super::initiator_keying::InitiatorKeying;
+use super::revealed_keys::RevealedKeys;
+use crate::config::Config;
+use crate::crypto::keying::Completed;
+use crate::crypto::{
+    Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys, Signing, respond,
+};
+use crate::session_id::SessionId;
+use crate::wire::chunk::RIKeying;
+
+/// One piece of public-key work, some 0.1 to 5 ms long.
+pub struct KeyingJob {
+    seed: [u8; 32],
+    preferences: Preferences,
+    ready: Option<KeyPair>,
+    work: Work,
+}
+
+enum Work {
+    /// A responder's whole part.
+    Respond { identity: Arc<Identity>, keying: Box<InitiatorKeying> },
+    /// An initiator's first part: its own keys.
+    Offer { session: SessionId, identity: Arc<Identity>, responder: Certificate },
+    /// An initiator's second part: the session's keys.
+    Complete {
+        session: SessionId,
+        completion: Box<Completion>,
+        rikeying: Vec<u8>,
+        near_certificate: Vec<u8>,
+        signing: Arc<Signing>,
+    },
+}
+
+/// What a [`KeyingJob`] came to.
+pub struct KeyingDone(pub(crate) Outcome);
+
+pub(crate) enum Outcome {
+    Responded {
+        keying: Box<InitiatorKeying>,
+        response: Result<Box<Responded>, KeyingError>,
+    },
+    /// The driver has dropped an initiator's keying.
+    Refused {
+        keying: Box<InitiatorKeying>,
+    },
+    Offered {
+        session: SessionId,
+        identity: Arc<Identity>,
+        offer: Result<Box<Offer>, KeyingError>,
+    },
+    Completed {
+        session: SessionId,
+        completion: Box<Completion>,
+        result: Result<Box<Keyed>, KeyingError>,
+    },
+}
+
+/// A responder's answer, and the session that it makes.
+pub(crate) struct Responded {
+    pub(crate) component: Vec<u8>,
+    pub(crate) keys: SessionKeys,
+    pub(crate) peer_id: PeerId,
+    pub(crate) revealed: Option<Box<RevealedKeys>>,
+}
+
+/// The session that a responder's answer makes.
+pub(crate) struct Keyed {
+    pub(crate) far_id: u32,
+    pub(crate) keys: SessionKeys,
+    pub(crate) revealed: Option<Box<RevealedKeys>>,
+}
+
+impl std::fmt::Debug for KeyingJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyingJob").finish_non_exhaustive()
+    }
+}
+
+impl KeyingJob {
+    pub(crate) fn respond(seed: [u8; 32], config: &Config, identity: Arc<Identity>, keying: InitiatorKeying) -> Self {
+        let work = Work::Respond { identity, keying: Box::new(keying) };
+        Self { seed, preferences: config.keying, ready: None, work }
+    }
+
+    pub(crate) fn offer(
+        seed: [u8; 32],
+        config: &Config,
+        session: SessionId,
+        identity: Arc<Identity>,
+        responder: Certificate,
+    ) -> Self {
+        let work = Work::Offer { session, identity, responder };
+        Self { seed, preferences: config.keying, ready: None, work }
+    }
+
+    pub(crate) fn complete(
+        seed: [u8; 32],
+        config: &Config,
+        session: SessionId,
+        completion: Completion,
+        rikeying: &[u8],
+        near_certificate: &[u8],
+    ) -> Self {
+        let work = Work::Complete {
+            session,
+            completion: Box::new(completion),
+            rikeying: rikeying.to_vec(),
+            near_certificate: near_certificate.to_vec(),
+            signing: Arc::clone(&config.signing),
+        };
+        Self { seed, preferences: config.keying, ready: None, work }
+    }
+
+    /// The address of the initiator whose keying this answers; `None` for a session that this end begins.
+    pub fn initiator(&self) -> Option<SocketAddr> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(keying.transmit.to),
+            _ => None,
+        }
+    }
+
+    /// The group that the work is done in, which says how much of it there is. `None` where it is not known before: then the work
+    /// is this end's own wish.
+    pub fn group(&self) -> Option<Group> {
+        match &self.work {
+            Work::Respond { keying, .. } => Some(keying.group),
+            Work::Offer { .. } => None,
+            Work::Complete { completion, .. } => Some(completion.offer.group()),
+        }
+    }
+
+    /// Gives up answering an initiator, which will repeat its keying; what comes of it is to be handed to
+    /// [`Endpoint::keying_done`](crate::Endpoint::keying_done).
+    ///
+    /// # Errors
+    /// For a session that this end begins the job comes back: run it, or give the session up.
+    pub fn refuse(self) -> Result<KeyingDone, Box<Self>> {
+        match self.work {
+            Work::Respond { keying, .. } => Ok(KeyingDone(Outcome::Refused { keying })),
+            work => Err(Box::new(Self { work, ..self })),
+        }
+    }
+
+    /// The group in which a fresh key pair will be made, if one will: a driver that keeps some in store can give one to
+    /// [`Self::with_key_pair`] and so halve the work.
+    pub fn wants_key_pair(&self) -> Option<Group> {
+        match &self.work {
+            Work::Respond { identity, keying, .. } if !identity.is_static() => Some(keying.group),
+            Work::Offer { identity, responder, .. } if !identity.is_static() => {
+                identity.groups().iter().copied().find(|group| responder.has_ephemeral_group(*group))
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives the job a fresh key pair, made with strong randomness and never used before.
+    pub fn with_key_pair(mut self, ready: KeyPair) -> Self {
+        self.ready = Some(ready);
+        self
+    }
+
+    /// Does the work.
+    pub fn run(self) -> KeyingDone {
+        let mut rng = ChaCha20Rng::from_seed(self.seed);
+        KeyingDone(match self.work {
+            Work::Respond { identity, keying } => {
+                let initiator = &keying.certificate;
+                let component = &keying.component[..];
+                let response = respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng);
+                let response = response.map(|response| {
+                    let revealed = response.log.map(|log| {
+                        Box::new(RevealedKeys {
+                            log: *log,
+                            is_initiator: false,
+                            initiator_component: component.to_vec(),
+                            responder_component: response.component.clone(),
+                            initiator_certificate: initiator.as_bytes().to_vec(),
+                            responder_certificate: identity.certificate().as_bytes().to_vec(),
+                            keys: response.keys.clone(),
+                        })
+                    });
+                    let (component, keys) = (response.component, response.keys);
+                    Box::new(Responded { component, keys, peer_id: initiator.fingerprint(), revealed })
+                });
+                Outcome::Responded { keying, response }
+            }
+            Work::Offer { session, identity, responder } => {
+                let offer = Offer::new(&identity, &responder, &self.preferences, self.ready, &mut rng).map(Box::new);
+                Outcome::Offered { session, identity, offer }
+            }
+            Work::Complete { session, completion, rikeying, near_certificate, signing } => {
+                let result = complete(&completion, &rikeying, near_certificate, &signing).map(Box::new);
+                Outcome::Completed { session, completion, result }
+            }
+        })
+    }
+}
+
+fn complete(
+    completion: &Completion,
+    payload: &[u8],
+    near_certificate: Vec<u8>,
+    signing: &Signing,
+) -> Result<Keyed, KeyingError> {
+    let rikeying = RIKeying::parse(payload)?;
+    // RFC 7016 §2.3.8: the responder signs its portion and the component that it answers.
+    let signed = [rikeying.signed_portion, &completion.offer.component].concat();
+    if !signing.accepts_responder(rikeying.signature, &signed) {
+        return Err(KeyingError::SignatureRequired);
+    }
+    let Completed { keys, log } = completion.offer.complete(rikeying.component)?;
+    let revealed = log.map(|log| {
+        Box::new(RevealedKeys {
+            log: *log,
+            is_initiator: true,
+            initiator_component: completion.offer.component.clone(),
+            responder_component: rikeying.component.to_vec(),
+            initiator_certificate: near_certificate,
+            responder_certificate: completion.certificate.as_bytes().to_vec(),
+            keys: keys.clone(),
+        })
+    });
+    Ok(Keyed { far_id: rikeying.session_id, keys, revealed })
+}

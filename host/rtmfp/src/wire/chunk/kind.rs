@@ -1,0 +1,20 @@
+//! Chunk type codes (RFC 7016 §2.3).
+#![allow(missing_docs, reason = "the names are those of RFC 7016 §2.3")]
+pub const PACKET_FRAGMENT: u8 = 0x7f;
+pub const IHELLO: u8 = 0x30;
+pub const FORWARDED_IHELLO: u8 = 0x0f;
+pub const RHELLO: u8 = 0x70;
+pub const REDIRECT: u8 = 0x71;
+pub const COOKIE_CHANGE: u8 = 0x79;
+pub const IIKEYING: u8 = 0x38;
+pub const RIKEYING: u8 = 0x78;
+pub const PING: u8 = 0x01;
+pub const PING_REPLY: u8 = 0x41;
+pub const USER_DATA: u8 = 0x10;
+pub const NEXT_USER_DATA: u8 = 0x11;
+pub const ACK_BITMAP: u8 = 0x50;
+pub const ACK_RANGES: u8 = 0x51;
+pub const BUFFER_PROBE: u8 = 0x18;
+pub const FLOW_EXCEPTION: u8 = 0x5e;
+pub const CLOSE: u8 = 0x0c;
+pub const CLOSE_ACK: u8 = 0x4c;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use introd_flash::metadata::FlowKind;
 use introd_netgroup::channel::join;
-use introd_netgroup::member::about;
+use introd_netgroup::member::flow_type;
 use introd_netgroup::member::message::{Connect, ControlMessage};
 use introd_netgroup::{GroupDigest, GroupSpecifier};
 use rtmfp::PeerId;
@@ -165,7 +165,7 @@ async fn a_flood_of_joins_hurts_nobody_else() {
 fn claim(stranger: &mut Member, member: PeerId, group: GroupDigest, proof: [u8; 32]) -> (rtmfp::SessionId, SendFlowId) {
     let endpoint = &mut stranger.client.peer().endpoint;
     let session = endpoint.session_of(&member).expect("a session");
-    let (now, metadata) = (Instant::now(), FlowKind::GroupPeer(about::CONTROL).metadata());
+    let (now, metadata) = (Instant::now(), FlowKind::GroupPeer(flow_type::CONTROL).metadata());
     let flow = endpoint.open_flow(now, session, &metadata, FlowOptions::default()).expect("a flow");
     let message = ControlMessage::Connect(Connect { group, proof, receiver: member }).write();
     endpoint.send(now, session, flow, message, Delivery::default()).expect("it can be sent");

@@ -1,4 +1,4 @@
-//! `host/rtmfp/CONFORMANCE.md` names items and tests: all of them have to exist.
+//! `host/rtmfp/CONFORMANCE.md` names items and tests, and comments name sections of the `WIRE.md` pages: all of them have to exist.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -111,4 +111,94 @@ fn what_does_not_exist_is_noticed() {
     assert!(!defines(source, "help") && !defines(source, "shown_elsewhere"));
     assert_eq!(references("`a/b.rs::c`, plain `d` and `e/f.md`"), [("a/b.rs", Some("c")), ("e/f.md", None)]);
     assert_eq!(rows("| a | b |\n|---|---|\n| 1 | 2 |\n\n| c |\n|---|\n| 3 |\n").len(), 2);
+}
+
+/// The Rust files under a folder.
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// A source with its comments as running text: a citation may stand on two lines.
+fn running_text(source: &str) -> String {
+    let lines = source.lines().map(|line| line.trim().trim_start_matches(['/', '!']).trim_start());
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// The citations of pages called WIRE.md in a text: the path in front of the name, if any, and the sections that follow it.
+fn citations(text: &str) -> Vec<(&str, Vec<&str>)> {
+    const PAGE: &str = "WIRE.md";
+    let places = text.match_indices(PAGE);
+    let cited = places.map(|(at, _)| {
+        let before = &text[..at];
+        let path = &before[before.rfind([' ', '(', '`', '[', '"']).map_or(0, |space| space + 1)..];
+        let mut sections = Vec::new();
+        let mut rest = &text[at + PAGE.len()..];
+        while let Some(after) = [" §", ", §", " and §"].iter().find_map(|joint| rest.strip_prefix(joint)) {
+            let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
+            let section = after[..end].trim_end_matches('.');
+            sections.push(section);
+            rest = &after[section.len()..];
+        }
+        (path, sections)
+    });
+    cited.collect()
+}
+
+/// Whether a page has a section of this number.
+fn has_section(page: &str, number: &str) -> bool {
+    let mut headings = page.lines().filter_map(|line| line.strip_prefix('#'));
+    headings.any(|heading| heading.trim_start_matches('#').split_whitespace().next() == Some(number))
+}
+
+#[test]
+fn every_section_of_a_wire_page_that_a_comment_cites_is_there() {
+    let mut files = Vec::new();
+    for folder in ["host", "plugins", "plugin-api", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for file in files.iter().filter(|file| !file.ends_with("tests/tests/conformance.rs")) {
+        let text = running_text(&fs::read_to_string(file).unwrap());
+        for (path, sections) in citations(&text) {
+            let of_crate = || file.ancestors().map(|folder| folder.join("WIRE.md")).find(|page| page.exists());
+            let page = if path.is_empty() { of_crate() } else { Some(root().join(path).join("WIRE.md")) };
+            let Some(page) = page.and_then(|page| fs::read_to_string(page).ok()) else {
+                wrong.push(format!("{}: no page {path}WIRE.md", file.display()));
+                continue;
+            };
+            checked += sections.len();
+            let missing = sections.into_iter().filter(|section| !has_section(&page, section));
+            wrong.extend(missing.map(|section| format!("{}: no section {section}", file.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 30, "{checked}");
+}
+
+#[test]
+fn every_section_that_a_wire_page_refers_to_is_there() {
+    let page = fs::read_to_string(root().join("host/netgroup/WIRE.md")).unwrap();
+    let references: Vec<&str> = page.split("(§").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(references.len() > 5, "{references:?}");
+    for reference in references {
+        assert!(has_section(&page, reference), "{reference}");
+    }
+}
+
+#[test]
+fn a_section_that_is_not_there_is_noticed() {
+    let page = "# Page\n\n## 1 One\n\n### 1.1 One and one\n";
+    assert!(has_section(page, "1") && has_section(page, "1.1"));
+    assert!(!has_section(page, "1.2") && !has_section(page, "One"));
+    let source =
+        "//! As it is (WIRE.md §1.1, §1).\n    /// Elsewhere, too: (host/a/WIRE.md\n    /// §3). See `WIRE.md`.\n";
+    let text = running_text(source);
+    assert_eq!(citations(&text), [("", vec!["1.1", "1"]), ("host/a/", vec!["3"]), ("", vec![])]);
 }

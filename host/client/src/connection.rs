@@ -22,7 +22,7 @@ use introd_flash::message::Message;
 use introd_flash::metadata::FlowKind;
 use introd_flash::peer_info::behind_nat;
 use introd_flash::user_control::UserControl;
-use introd_netgroup::member::Participant;
+use introd_netgroup::participant::Participant;
 use introd_udp::sleep_until;
 
 /// How long a close is waited for: the far end may be gone.

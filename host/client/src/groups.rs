@@ -8,24 +8,24 @@ use rtmfp::{Event, PeerId};
 
 use crate::connection::Client;
 use introd_flash::metadata::FlowKind;
-use introd_netgroup::member::participant::{Ground, Notice, Participant, ServerConnection};
 use introd_netgroup::member::{Member, PostingId};
+use introd_netgroup::participant::{EndpointContext, Notice, Participant, ServerConnection};
 use introd_netgroup::{GroupDigest, Groupspec};
 
 impl Client {
     /// Joins a group, through the server. False if the client is in that group.
     pub fn join(&mut self, group: &Groupspec) -> bool {
-        self.with_groups(|groups, ground| groups.join(ground, group))
+        self.with_groups(|groups, context| groups.join(context, group))
     }
 
     /// Leaves a group. False if the client is in no such group.
     pub fn leave(&mut self, group: &GroupDigest) -> bool {
-        self.with_groups(|groups, ground| groups.leave(ground, group))
+        self.with_groups(|groups, context| groups.leave(context, group))
     }
 
     /// Has a membership do something; `None` if the client is in no such group.
     pub fn tell_member<T>(&mut self, group: &GroupDigest, what: impl FnOnce(&mut Member) -> T) -> Option<T> {
-        self.with_groups(|groups, ground| groups.tell(ground, group, what))
+        self.with_groups(|groups, context| groups.tell(context, group, what))
     }
 
     /// Posts one AMF value to all members. `None` if the client is in no such group, the value is too long, or it was posted
@@ -50,14 +50,14 @@ impl Client {
     }
 
     pub(super) fn attend_groups(&mut self, event: &Event) {
-        self.with_groups(|groups, ground| groups.handle_event(ground, event));
+        self.with_groups(|groups, context| groups.handle_event(context, event));
         let Event::Flow { session, event: FlowEvent::Opened { flow, metadata, return_of } } = event else { return };
         let is_control = *session == self.session
             && *return_of == Some(self.control)
             && FlowKind::classify(metadata) == Some(FlowKind::stream(0));
         if is_control {
             let server = ServerConnection { session: *session, control: *flow };
-            self.with_groups(|groups, ground| groups.set_server(ground, Some(server)));
+            self.with_groups(|groups, context| groups.set_server(context, Some(server)));
         }
     }
 
@@ -65,10 +65,10 @@ impl Client {
         self.with_groups(Participant::handle_timeout);
     }
 
-    fn with_groups<T>(&mut self, work: impl FnOnce(&mut Participant, &mut Ground<'_>) -> T) -> T {
+    fn with_groups<T>(&mut self, work: impl FnOnce(&mut Participant, &mut EndpointContext<'_>) -> T) -> T {
         let (peer, groups) = (&mut self.peer, &mut self.groups);
         let (endpoint, ports) = (&mut peer.endpoint, &peer.ports);
         let route = |address: SocketAddr| ports.route(address);
-        work(groups, &mut Ground { now: Instant::now(), endpoint, route: &route })
+        work(groups, &mut EndpointContext { now: Instant::now(), endpoint, route: &route })
     }
 }

@@ -1,4 +1,4 @@
-//! Group digests: by what servers know groups (wire facts §7.2).
+//! Group digests, by which servers know groups (WIRE.md §1.4).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 use rtmfp::PeerId;
 use rtmfp::wire::Malformed;
 
-/// The digest of a group's canonical groupspec. AMS calls it `groupspecDigest`; it is written as 64 hexadecimal digits. It
-/// tells nothing about the groupspec that it was made of.
+/// The digest of a group's canonical groupspec. AMS calls it `groupspecDigest`; it is written as 64 hexadecimal digits. The
+/// groupspec cannot be found from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupDigest(pub [u8; 32]);
 

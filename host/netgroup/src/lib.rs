@@ -1,21 +1,20 @@
 //! NetGroups: groups of peers that find each other with a server's help and then speak directly.
 //!
-//! Neither RFC 7016 nor RFC 7425 defines them. What stands here follows recorded traffic and the behaviour of independent
-//! implementations ("wire facts" in the comments names the sections of the notes made of them); where those leave a question
-//! open, the documentation says so.
-//!
-//! A server knows a group by its [`GroupDigest`]. A client joins on a flow of its own to the server ([`channel`]); the order of the
-//! members is that of the [`ring`]. The members' own side is [`member`]; it needs the [`Groupspec`] itself. This crate is sans-IO: it
-//! must not know sockets, clocks, threads, or the server. Begin reading with [`groupspec`].
+//! For whom: the server, which knows a group by its [`GroupDigest`] and reads the [`channel`] of its clients; and clients, which are
+//! [`member`]s of the groups whose [`Groupspec`] they have. [`participant`] joins the members of one endpoint to its sessions and flows.
+//! Not in here: sockets, clocks, threads, and which members a server names to each other. This crate is sans-IO.
+//! Begin reading with [`groupspec`], then [`channel`] for the server's side or [`member`] for the peers' own.
+//! Neither RFC 7016 nor RFC 7425 defines NetGroups: what the code follows is in `WIRE.md` of this crate, and comments name its sections.
 #![forbid(unsafe_code)]
 
 pub mod channel;
 pub mod digest;
 pub mod groupspec;
 pub mod member;
-#[cfg(test)]
-mod recorded_tests;
+pub mod participant;
 pub mod ring;
+#[cfg(test)]
+mod tests;
 
 pub use digest::GroupDigest;
 pub use groupspec::{GroupSpecifier, Groupspec};

@@ -1,7 +1,7 @@
-//! The ring: where the members of a group stand (wire facts §0, §8.4).
+//! The ring: the places of a group's members (WIRE.md §1.2, §3.5).
 //!
-//! Each peer has one place on a ring of 2^256, the same in every group: the hash of its endpoint discriminator. Members are
-//! to be connected to those next to them, and to some far away.
+//! Each peer has one place on a ring of 2^256, the same in every group: the hash of its endpoint discriminator. Members keep
+//! connections to the members next to them on the ring, and to some far away.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,13 +17,13 @@ use sha2::{Digest, Sha256};
 pub struct GroupAddress(pub [u8; 32]);
 
 impl GroupAddress {
-    /// The place of a peer: SHA-256 of its canonical endpoint discriminator `21 0F` + peer id (RFC 7425 §4.4.4, wire facts
-    /// §0). AMS: `convertPeerIDToGroupAddress`.
+    /// The place of a peer: SHA-256 of its canonical endpoint discriminator, `21 0F` and the peer ID (RFC 7425 §4.4.4,
+    /// WIRE.md §1.2). AMS: `convertPeerIDToGroupAddress`.
     pub fn of(peer: &PeerId) -> Self {
         Self(Sha256::digest(Epd::fingerprint(*peer)).into())
     }
 
-    /// Any place: its top 64 bits are random, which is exact enough for any group.
+    /// A random place. Only its top 64 bits are random, which is exact enough for any group.
     pub fn random(rng: &mut impl Rng) -> Self {
         let mut bytes = [0; 32];
         if let Some(top) = bytes.first_chunk_mut::<8>() {
@@ -32,9 +32,9 @@ impl GroupAddress {
         Self(bytes)
     }
 
-    /// The place that is 1/2^`halvings` of the ring further on. 0 and everything over 64 is the whole ring: the same place.
+    /// The place that is 1/2^`halvings` of the ring further on. With 0, or more than 64, it is the same place again.
     pub fn onwards(self, halvings: u32) -> Self {
-        // The top 64 bits are exact enough, and random below anyway.
+        // The top 64 bits are exact enough: below them places are random.
         let step = 64u32.checked_sub(halvings).and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0);
         let mut bytes = self.0;
         if let Some(top) = bytes.first_chunk_mut::<8>() {
@@ -43,7 +43,7 @@ impl GroupAddress {
         Self(bytes)
     }
 
-    /// The top 64 bits: how far round the ring this is.
+    /// The top 64 bits of the place, which say how far round the ring it is.
     pub fn top(self) -> u64 {
         self.0.first_chunk::<8>().map_or(0, |top| u64::from_be_bytes(*top))
     }
@@ -62,17 +62,17 @@ impl fmt::Debug for GroupAddress {
 }
 
 /// A member on a ring.
+#[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member<T> {
-    /// Who.
+pub struct RingMember<T> {
     pub peer: PeerId,
-    /// What else is known of it.
+    /// What the ring's owner keeps about the member.
     pub value: T,
 }
 
-/// Peers in the order of the ring. Everything here takes logarithmic time.
+/// Peers in the order of the ring. Each operation takes logarithmic time, besides that for what it returns.
 #[derive(Clone, Debug)]
-pub struct Ring<T>(BTreeMap<GroupAddress, Member<T>>);
+pub struct Ring<T>(BTreeMap<GroupAddress, RingMember<T>>);
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
@@ -81,69 +81,69 @@ impl<T> Default for Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// How many there are.
+    /// The number of members.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds a peer; what was there about it before is returned.
+    /// Adds a peer, and returns what was kept about it before.
     pub fn insert(&mut self, peer: PeerId, value: T) -> Option<T> {
-        self.0.insert(GroupAddress::of(&peer), Member { peer, value }).map(|before| before.value)
+        self.0.insert(GroupAddress::of(&peer), RingMember { peer, value }).map(|before| before.value)
     }
 
-    /// Removes a peer.
+    /// Removes a peer, and returns what was kept about it.
     pub fn remove(&mut self, peer: &PeerId) -> Option<T> {
         self.0.remove(&GroupAddress::of(peer)).map(|member| member.value)
     }
 
-    /// What is known of a peer.
+    /// What is kept about a peer.
     pub fn get(&self, peer: &PeerId) -> Option<&T> {
         self.0.get(&GroupAddress::of(peer)).map(|member| &member.value)
     }
 
-    /// What is known of a peer, to be changed.
+    /// What is kept about a peer, to be changed.
     pub fn get_mut(&mut self, peer: &PeerId) -> Option<&mut T> {
         self.0.get_mut(&GroupAddress::of(peer)).map(|member| &mut member.value)
     }
 
     /// All members, in the order of the ring.
-    pub fn iter(&self) -> impl Iterator<Item = &Member<T>> {
+    pub fn iter(&self) -> impl Iterator<Item = &RingMember<T>> {
         self.0.values()
     }
 
     /// All members with their places, in the order of the ring.
-    pub fn places(&self) -> impl Iterator<Item = (GroupAddress, &Member<T>)> {
+    pub fn places(&self) -> impl Iterator<Item = (GroupAddress, &RingMember<T>)> {
         self.0.iter().map(|(place, member)| (*place, member))
     }
 
-    /// Keeps those for whom `keep` is true.
+    /// Keeps the members for which `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&PeerId, &mut T) -> bool) {
         self.0.retain(|_, member| keep(&member.peer, &mut member.value));
     }
 
-    /// All others, beginning with the next on the ring after `place`, once round.
-    pub fn after(&self, place: GroupAddress) -> impl Iterator<Item = &Member<T>> {
+    /// All members but the one at `place`, beginning with the next one after it, once round the ring.
+    pub fn after(&self, place: GroupAddress) -> impl Iterator<Item = &RingMember<T>> {
         self.0.range((Excluded(place), Unbounded)).chain(self.0.range(..place)).map(|(_, member)| member)
     }
 
-    /// All others, beginning with the next on the ring before `place`, once round the other way.
-    pub fn before(&self, place: GroupAddress) -> impl Iterator<Item = &Member<T>> {
+    /// All members but the one at `place`, beginning with the next one before it, once round the ring the other way.
+    pub fn before(&self, place: GroupAddress) -> impl Iterator<Item = &RingMember<T>> {
         let beyond = self.0.range((Excluded(place), Unbounded));
         self.0.range(..place).rev().chain(beyond.rev()).map(|(_, member)| member)
     }
 
-    /// The first at or after a place.
-    pub fn at_or_after(&self, place: GroupAddress) -> Option<&Member<T>> {
+    /// The first member at or after a place.
+    pub fn at_or_after(&self, place: GroupAddress) -> Option<&RingMember<T>> {
         self.0.range((Included(place), Unbounded)).next().or_else(|| self.0.iter().next()).map(|(_, member)| member)
     }
 
-    /// A member after a random place: one of a wide gap comes up more often than one of a narrow gap.
-    pub fn random(&self, rng: &mut impl Rng) -> Option<&Member<T>> {
+    /// The first member after a random place. A member after a wide gap is returned more often than one after a narrow gap.
+    pub fn random(&self, rng: &mut impl Rng) -> Option<&RingMember<T>> {
         self.at_or_after(GroupAddress::random(rng))
     }
 }
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_place_of_a_recorded_peer() {
-        // Wire facts §0: the hash of the 34 bytes, not of the bare id.
+        // WIRE.md §1.2: it is the hash of the 34 bytes, not of the bare ID.
         let peer: PeerId = "8700fef1e5e0e48500abd3f8e482edc05b291825957534e0878abdc3cde0ad0f".parse().unwrap();
         let epd = hex::decode(format!("210f{peer}")).unwrap();
         assert_eq!(GroupAddress::of(&peer).0[..], Sha256::digest(epd)[..]);
@@ -185,7 +185,7 @@ mod tests {
                 assert_eq!(ring.before(place).map(|member| member.peer).collect::<Vec<_>>(), expected);
                 assert_eq!(ring.at_or_after(place).unwrap().peer, *peer);
             }
-            // A place where nobody is.
+            // Places that no member has.
             assert_eq!(ring.after(GroupAddress([0; 32])).count(), usize::from(count));
             assert_eq!(ring.before(GroupAddress([0xff; 32])).count(), usize::from(count));
             assert_eq!(ring.at_or_after(GroupAddress([0xff; 32])).map(|member| member.peer), all.first().copied());
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_comes_up_at_random() {
+    fn every_member_comes_up_at_random() {
         let ring = ring(10);
         let mut rng = ChaCha8Rng::from_seed([3; 32]);
         let mut seen = std::collections::BTreeSet::new();

@@ -13,7 +13,7 @@ use crate::groups::Memberships;
 use crate::groups::bootstrap::Settings;
 use introd_config::{Application, LookupMode, LookupsFrom};
 use introd_native::Chain;
-use introd_netgroup::channel::Limits;
+use introd_netgroup::channel::JoinLimits;
 use introd_policy::{Actor, InstanceId, InstanceName};
 
 /// Whether anybody may be refused before a policy is asked.
@@ -143,7 +143,7 @@ impl Instance {
             let mut seed = [0; 32];
             // Which members are told of each other may be guessed then; nothing else depends on it.
             let _ = getrandom::fill(&mut seed);
-            Memberships::new(Limits::default().groups, Settings::default(), seed)
+            Memberships::new(JoinLimits::default().groups, Settings::default(), seed)
         });
         work(groups)
     }

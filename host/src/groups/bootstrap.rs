@@ -1,4 +1,4 @@
-//! How a group starts: which members a server tells of which (wire facts §7.3, seed document "Use the server channel").
+//! The bootstrap of a group: which members a server names to which (host/netgroup/WIRE.md §2.2).
 //!
 //! A newcomer learns of its ring neighbours on both sides, and of a few members at random places, so that a group does not
 //! fall apart into arcs. Its ring neighbours learn of it. When a member is gone, those who have become ring neighbours by that
@@ -9,7 +9,7 @@ use rand_core::Rng;
 use rtmfp::PeerId;
 use smallvec::SmallVec;
 
-use introd_netgroup::ring::{GroupAddress, Member, Ring};
+use introd_netgroup::ring::{GroupAddress, Ring, RingMember};
 
 /// How many members are told of how many.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub const MAX_SIDE: usize = 16;
 pub const MAX_FAR: usize = 16;
 
 impl Default for Settings {
-    /// 3 on each side, which is what members themselves look for (wire facts §8.4), and 3 far away.
+    /// 3 on each side, as many as members themselves look for (host/netgroup/WIRE.md §3.5), and 3 far away.
     fn default() -> Self {
         Self { side: 3, far: 3 }
     }
@@ -55,7 +55,7 @@ pub struct Hint<H> {
     pub about: PeerId,
 }
 
-type Found<'a, H> = SmallVec<[&'a Member<H>; 16]>;
+type Found<'a, H> = SmallVec<[&'a RingMember<H>; 16]>;
 
 /// The members next to `place` on both sides, nearest first, each once; whoever stands at `place` is none of them.
 fn neighbors<H>(ring: &Ring<H>, place: GroupAddress, side: usize) -> Found<'_, H> {

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::bootstrap::{self, Hint, Settings};
 use introd_netgroup::GroupDigest;
-use introd_netgroup::ring::{GroupAddress, Member, Ring};
+use introd_netgroup::ring::{GroupAddress, Ring, RingMember};
 
 /// The most of the newest members that are remembered.
 const MAX_NEWEST: usize = 64;
@@ -193,7 +193,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
         let Some(members) = self.groups.get(group) else { return Vec::new() };
         let rings = [&members.awake, &members.silent];
         let mut chosen: Vec<(PeerId, H)> = Vec::new();
-        let mut add = |member: &Member<H>| {
+        let mut add = |member: &RingMember<H>| {
             let is_new = member.peer != *peer && !chosen.iter().any(|(known, _)| *known == member.peer);
             if is_new && chosen.len() < most {
                 chosen.push((member.peer, member.value));
@@ -211,7 +211,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
                 for ring in rings {
                     let newest = self.newest.get(group).into_iter().flatten().rev();
                     newest
-                        .filter_map(|id| Some(Member { peer: *id, value: *ring.get(id)? }))
+                        .filter_map(|id| Some(RingMember { peer: *id, value: *ring.get(id)? }))
                         .for_each(|member| add(&member));
                 }
             }
@@ -264,7 +264,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
     }
 
     /// The members of a group, in the order of its ring, and after them those that are silent, in the same order.
-    pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &Member<H>> + use<'_, H> {
+    pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &RingMember<H>> + use<'_, H> {
         self.groups.get(group).into_iter().flat_map(|members| members.awake.iter().chain(members.silent.iter()))
     }
 

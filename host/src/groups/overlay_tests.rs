@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::groups::Memberships;
 use crate::groups::bootstrap::{Hint, Settings};
-use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, about};
+use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, flow_type};
 use introd_netgroup::{GroupAddress, GroupDigest, GroupSpecifier, Groupspec, channel};
 
 /// How long a message takes, at least; up to as much again is added.
@@ -46,7 +46,7 @@ enum Happening {
     Message {
         from: PeerId,
         to: PeerId,
-        about: u8,
+        flow_type: u8,
         message: Vec<u8>,
     },
     Closed {
@@ -158,16 +158,16 @@ impl Overlay {
             }
             Happening::GoneAtServer { peer } => self.gone_at_server(peer),
             Happening::Opened { by, with } => self.opened(by, with),
-            Happening::Message { from, to, about, message } => {
+            Happening::Message { from, to, flow_type, message } => {
                 if self.sessions.get(&from).is_some_and(|with| with.contains(&to)) {
-                    self.tell(to, |member| member.on_message(now, from, about, &message));
+                    self.tell(to, |member| member.on_message(now, from, flow_type, &message));
                 }
             }
             Happening::Closed { at, with, session } => self.tell(at, |member| {
                 if session {
                     member.on_session_closed(now, with);
                 } else {
-                    member.on_flow_closed(now, with, about::CONTROL);
+                    member.on_flow_closed(now, with, flow_type::CONTROL);
                 }
             }),
         }
@@ -269,9 +269,9 @@ impl Overlay {
             match output {
                 Output::SendToServer(message) => assert_eq!(channel::read_join(&message), Ok(self.group)),
                 Output::Connect { peer: with, .. } => self.soon(Happening::Opened { by: peer, with }),
-                Output::Send { peer: to, about, message } => {
+                Output::Send { peer: to, flow_type, message } => {
                     // Flows keep their order: everything takes equally long here.
-                    let message = Happening::Message { from: peer, to, about, message };
+                    let message = Happening::Message { from: peer, to, flow_type, message };
                     self.at(self.now + LATENCY, message);
                 }
                 Output::Release(with) => {

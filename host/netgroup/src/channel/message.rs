@@ -4,46 +4,46 @@ use rtmfp::PeerId;
 use rtmfp::wire::option::{self, Element};
 use rtmfp::wire::{Malformed, take};
 
-use super::super::groupspec::{self, Groupspec, GroupspecError};
-use super::super::{GroupDigest, member};
+use crate::digest::GroupDigest;
+use crate::groupspec::{self, Groupspec, GroupspecError};
 
-/// The first byte of a join (wire facts §7.1).
+/// The first byte of a join (WIRE.md §2.1).
 const JOIN: u8 = 0x01;
-/// The option that holds a ready digest.
+/// The option that holds the digest of the group.
 const BY_DIGEST: u64 = 0x15;
-/// The option that holds the groupspec's text, as old Flash players send it.
+/// The option that holds the text of the groupspec, as old Flash Players send it.
 const BY_TEXT: u64 = 0x10;
-/// The first byte of a hint (wire facts §7.3).
-const HINT: u8 = member::message::MEMBER;
+/// The first byte of a message that names a member: a hint (WIRE.md §2.2), and the same message between members.
+pub(crate) const MEMBER: u8 = 0x0b;
 
 /// The longest join that is read, in bytes.
 pub const MAX_JOIN_LEN: usize = groupspec::MAX_LEN + 16;
 
-/// A message that is no join.
+/// Why a message is not a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedJoin {
-    /// Longer than [`MAX_JOIN_LEN`].
+    /// It is longer than [`MAX_JOIN_LEN`].
     #[error("group control message of {0} bytes, over {MAX_JOIN_LEN}")]
     TooLong(usize),
-    /// Truncated, or not of the form of a join.
+    /// It is truncated, or not of the form of a join.
     #[error(transparent)]
     Bytes(#[from] Malformed),
-    /// Another message than a join.
+    /// Its first byte is not that of a join.
     #[error("unknown group control message {0:#04x}")]
     Message(u8),
-    /// The group is named in an unknown way.
+    /// It names the group by an option of unknown type.
     #[error("group named by an unknown option {0:#04x}")]
     Naming(u64),
-    /// The groupspec is none.
+    /// The text in it is not a groupspec.
     #[error(transparent)]
     Groupspec(#[from] GroupspecError),
 }
 
-/// Which group a message joins (wire facts §7.1): `01`, then one option with the digest, or with the groupspec, of which the
-/// digest is made here by the rules of its version (other servers hash any text once). What follows the option is ignored.
+/// Reads a join, and returns the digest of its group (WIRE.md §2.1). If the join has the text of the groupspec, the digest is made by
+/// the rules of its version; other servers hash any text once. Bytes after the option are ignored.
 ///
 /// # Errors
-/// If it joins none.
+/// If the message is not a join.
 pub fn read_join(message: &[u8]) -> Result<GroupDigest, MalformedJoin> {
     if message.len() > MAX_JOIN_LEN {
         return Err(MalformedJoin::TooLong(message.len()));
@@ -81,31 +81,31 @@ pub fn join_by_text(group: &Groupspec) -> Vec<u8> {
     message
 }
 
-/// A hint that this peer is a member (wire facts §7.3). Whether AMS has another message for `addNeighbor` is not known: only
-/// this one has been seen, so both mean it.
+/// A hint that this peer is a member (WIRE.md §2.2). It is not known whether AMS has another message for `addNeighbor`: `addNeighbor`
+/// and `addMemberHint` both send this one.
 pub fn hint(about: &PeerId) -> [u8; 33] {
-    let mut message = [HINT; 33];
+    let mut message = [MEMBER; 33];
     message[1..].copy_from_slice(&about.0);
     message
 }
 
-/// What a server says on the control channel.
+/// A message of a server on the control channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// This peer is a member.
+    /// The peer is a member.
     Hint(PeerId),
-    /// A message that means nothing here.
+    /// The message has this first byte, which is not known.
     Unknown(u8),
 }
 
-/// Reads what a server says.
+/// Reads a message of a server.
 ///
 /// # Errors
-/// If it is empty, or a hint of another length.
+/// If the message is empty, or a hint that has not 33 bytes.
 pub fn read_hint(message: &[u8]) -> Result<Received, Malformed> {
     let mut input = message;
     match take::u8(&mut input)? {
-        HINT => {
+        MEMBER => {
             let id = input.try_into().map_err(|_| Malformed("member hint: not 32 bytes"))?;
             Ok(Received::Hint(PeerId(id)))
         }

@@ -13,7 +13,7 @@ fn group(number: u32) -> GroupDigest {
     GroupDigest(digest)
 }
 
-fn channels(limits: Limits) -> (Instant, GroupChannels) {
+fn channels(limits: JoinLimits) -> (Instant, GroupChannels) {
     let now = Instant::now();
     (now, GroupChannels::new(now, limits))
 }
@@ -28,7 +28,7 @@ fn both_ways_to_name_a_group() {
     let mut whole = vec![0x01];
     option::put(0x10, SPEC.as_bytes(), &mut whole);
     assert_eq!(read_join(&whole), Ok(spec.digest()));
-    // What follows is somebody else's.
+    // Bytes after the option are ignored.
     assert_eq!(read_join(&[&by_digest[..], &[1, 2, 3]].concat()), Ok(spec.digest()));
 }
 
@@ -72,7 +72,7 @@ fn hints_both_ways() {
 
 #[test]
 fn a_client_is_in_what_its_flows_joined() {
-    let (now, mut client) = channels(Limits::default());
+    let (now, mut client) = channels(JoinLimits::default());
     let mut say = |flow, number| client.on_message(now, flow, &join(&group(number))).unwrap();
     assert_eq!(say(3, 1), Change { left: None, joined: Some(group(1)) });
     assert_eq!(say(3, 1), Change::default(), "the same again");
@@ -91,7 +91,7 @@ fn a_client_is_in_what_its_flows_joined() {
 
 #[test]
 fn ten_thousand_joins_are_bounded() {
-    let (now, mut client) = channels(Limits { burst: u32::MAX, ..Limits::default() });
+    let (now, mut client) = channels(JoinLimits { burst: u32::MAX, ..JoinLimits::default() });
     let (mut accepted, mut refused) = (0, 0);
     for number in 0..10_000 {
         match client.on_message(now, u64::from(number), &join(&group(number))) {
@@ -107,7 +107,7 @@ fn ten_thousand_joins_are_bounded() {
 
 #[test]
 fn a_flood_of_joins_is_slowed_down() {
-    let limits = Limits::default();
+    let limits = JoinLimits::default();
     let (start, mut client) = channels(limits);
     let mut taken = 0;
     // On one flow, from group to group: each would move the client on the rings.

@@ -1,32 +1,33 @@
-//! What can be wrong with a groupspec.
+//! Why a groupspec is refused.
 
-use super::MAX_LEN;
+/// The longest groupspec that is read, in characters. Names, passwords, addresses and peers fit in it many times over.
+pub const MAX_LEN: usize = 16 * 1024;
 
-/// A text that is no groupspec, or properties of which none can be made.
+/// Why a text is not a groupspec, or why no groupspec can be made of some properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GroupspecError {
-    /// Longer than [`MAX_LEN`].
+    /// The text is longer than [`MAX_LEN`].
     #[error("groupspec of {0} characters, over {MAX_LEN}")]
     TooLong(usize),
-    /// It does not begin with `G:`.
+    /// The text does not begin with `G:`.
     #[error("groupspec does not begin with \"G:\"")]
     Prefix,
-    /// After `G:` stands something else than pairs of hexadecimal digits.
+    /// The text after `G:` is not pairs of hexadecimal digits.
     #[error("groupspec is not hexadecimal")]
     Hexadecimal,
     /// The bytes are not a list of options.
     #[error("groupspec is not a list of options")]
     Options,
-    /// The version is neither 1 nor 2, or given twice.
+    /// The version is neither 1 nor 2, or it is given twice.
     #[error("groupspec of an unknown version")]
     Version,
-    /// There is nothing in it.
+    /// The canonical part has no options.
     #[error("groupspec without options")]
     Empty,
-    /// A group must have a name.
+    /// The group has no name.
     #[error("group without a name")]
     NoName,
-    /// An address that is none, or is no multicast address.
+    /// The address is not a multicast address, or its source is of the other family.
     #[error("not an IP multicast address with a port")]
     MulticastAddress,
 }

@@ -1,7 +1,7 @@
-//! Passwords of a group: what stands in the canonical part, and what in the authorizations.
+//! Passwords of a group: their hashes in the canonical part, and the authorizations after it.
 //!
-//! How Flash forms either is not known; this is introd's own form. It serves groups whose members all run it, and keeps the
-//! groups of different passwords apart.
+//! It is not known how Flash writes either, so this is introd's own form. It serves groups whose members all use it, and groups with
+//! different passwords have different digests.
 
 use rtmfp::wire::vlu;
 use sha2::{Digest, Sha256};
@@ -14,17 +14,17 @@ pub struct Password {
 }
 
 impl Password {
-    /// A password, salted so that the same one in two groups does not show.
+    /// A password with a salt, so that nobody sees that two groups have the same password.
     pub fn new(password: impl Into<String>, salt: impl Into<Vec<u8>>) -> Self {
         Self { password: password.into(), salt: salt.into() }
     }
 
-    /// What every member sees: SHA-256 over the length of the salt, the salt and the password.
+    /// The hash, which every member sees: SHA-256 over the length of the salt, the salt and the password.
     pub(super) fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.authorization()).into()
     }
 
-    /// What only those see who may: the salt behind its length (RFC 7016 §2.1.2), then the password.
+    /// The authorization, which only authorized members see: the length of the salt (RFC 7016 §2.1.2), the salt, and the password.
     pub(super) fn authorization(&self) -> Vec<u8> {
         let mut value = Vec::new();
         vlu::put_prefixed(&self.salt, &mut value);
@@ -32,7 +32,7 @@ impl Password {
         value
     }
 
-    /// Whether `authorization`, found in a groupspec, is what `hash` in its canonical part was made of.
+    /// Whether the `hash` in the canonical part of a groupspec was made of the `authorization` in that groupspec.
     pub fn authorizes(authorization: &[u8], hash: &[u8]) -> bool {
         Sha256::digest(authorization)[..] == *hash
     }

@@ -1,4 +1,4 @@
-//! Making groupspecs of properties, under the names that AMS and Flash gave them.
+//! Makes groupspecs of properties, with the names that AMS and Flash gave them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,27 +6,31 @@ use rand_core::CryptoRng;
 use rtmfp::wire::option;
 use rtmfp::{Origin, PeerId, TaggedAddress};
 
-use super::{GroupDigest, Groupspec, GroupspecError, Password, SpecOption, Version, kind};
+use super::error::GroupspecError;
+use super::kind;
+use super::password::Password;
+use super::text::{Groupspec, SpecOption, Version};
+use crate::digest::GroupDigest;
 
-/// The properties of a group: AMS's `GroupSpecifier`. Everything is off to begin with, but peers may connect to each other.
+/// The properties of a group: AMS's `GroupSpecifier`. All properties are off at first; peers may connect to each other.
 ///
-/// The options are written in the order found in groupspecs made by Flash: the version, then 1, 0, 2, 3 and so on upwards. Where
-/// 2 stands relative to 0 is not established, nor are all numbers: see [`kind`] and [`GroupSpecifier::unestablished`].
+/// Options are written in the order of groupspecs that Flash made: the version, then 1, 0, 2, 3 and so on upwards. It is not established
+/// whether 2 comes before 0, and not all numbers are established: see [`kind`] and [`GroupSpecifier::unestablished`].
 #[derive(Clone, Debug, Default)]
 pub struct GroupSpecifier {
     /// The version of the groupspec. AMS: `maxSupportedGroupspecVersion` is 2.
     pub version: Version,
-    /// `routingEnabled`: messages to one member or to neighbours.
+    /// `routingEnabled`: members may send messages to one member or to their neighbours.
     pub routing_enabled: bool,
-    /// `multicastEnabled`: streams in the group.
+    /// `multicastEnabled`: members may publish streams in the group.
     pub multicast_enabled: bool,
     /// `objectReplicationEnabled`.
     pub object_replication_enabled: bool,
-    /// `postingEnabled`: messages to all.
+    /// `postingEnabled`: members may send messages to all members.
     pub posting_enabled: bool,
-    /// `serverChannelEnabled`: members join through their server too, which helps them to find each other.
+    /// `serverChannelEnabled`: members join at their server, too, which names members to each other.
     pub server_channel_enabled: bool,
-    /// `peerToPeerDisabled`: no neighbours at all.
+    /// `peerToPeerDisabled`: members do not connect to each other.
     pub peer_to_peer_disabled: bool,
     /// `ipMulticastMemberUpdatesEnabled`: members find each other on the local network.
     pub ip_multicast_member_updates_enabled: bool,
@@ -34,7 +38,7 @@ pub struct GroupSpecifier {
     posting_password: Option<Password>,
     publish_password: Option<Password>,
     unique: Option<[u8; 32]>,
-    /// Options of the canonical part that a caller knows better.
+    /// Options of the canonical part that the caller has added as they are.
     others: Vec<(u64, Vec<u8>)>,
     bootstrap_peers: Vec<PeerId>,
     multicast_addresses: Vec<Vec<u8>>,
@@ -50,37 +54,38 @@ impl GroupSpecifier {
         if name.is_empty() { Err(GroupspecError::NoName) } else { Ok(Self { name, ..Self::default() }) }
     }
 
-    /// `setPostingPassword`: only those may post who have it. `None` lets everybody.
+    /// `setPostingPassword`: only members that have the password may post. With `None` all members may.
     pub fn set_posting_password(&mut self, password: Option<Password>) {
         self.posting_password = password;
     }
 
-    /// `setPublishPassword`: only those may publish streams who have it. `None` lets everybody.
+    /// `setPublishPassword`: only members that have the password may publish streams. With `None` all members may.
     pub fn set_publish_password(&mut self, password: Option<Password>) {
         self.publish_password = password;
     }
 
-    /// `makeUnique`: sets this group apart from all others of the same name.
+    /// `makeUnique`: makes this group different from all others with the same name.
     pub fn make_unique(&mut self, rng: &mut impl CryptoRng) {
         let mut tag = [0; 32];
         rng.fill_bytes(&mut tag);
         self.set_unique(tag);
     }
 
-    /// As [`GroupSpecifier::make_unique`], with this tag.
+    /// As [`GroupSpecifier::make_unique`], with a given tag.
     pub fn set_unique(&mut self, tag: [u8; 32]) {
         self.unique = Some(tag);
     }
 
-    /// `addBootstrapPeer`: a member to begin with.
+    /// `addBootstrapPeer`: a member to which new members connect first.
     pub fn add_bootstrap_peer(&mut self, peer: PeerId) {
         self.bootstrap_peers.push(peer);
     }
 
-    /// `addIPMulticastAddress`: where members can be found on the local network, and from which source alone if that is given.
+    /// `addIPMulticastAddress`: a multicast address at which members can be found on the local network. If a `source` is given, members
+    /// accept packets from that source only.
     ///
     /// # Errors
-    /// If it is no multicast address, or the source is of the other family.
+    /// If the address is not a multicast address, or the source is of the other family.
     pub fn add_ip_multicast_address(
         &mut self,
         address: SocketAddr,
@@ -90,23 +95,22 @@ impl GroupSpecifier {
         Ok(())
     }
 
-    /// `encodePostingAuthorization`: what appended to a groupspec without authorizations lets its holder post, in hexadecimal.
+    /// `encodePostingAuthorization`: the text that, appended to a groupspec without authorizations, lets its holder post.
     pub fn encode_posting_authorization(password: &Password) -> String {
         suffix(kind::POSTING_AUTHORIZATION, &password.authorization())
     }
 
-    /// `encodePublishAuthorization`: the same for publishing.
+    /// `encodePublishAuthorization`: the text that, appended to a groupspec without authorizations, lets its holder publish.
     pub fn encode_publish_authorization(password: &Password) -> String {
         suffix(kind::PUBLISH_AUTHORIZATION, &password.authorization())
     }
 
-    /// `encodeBootstrapPeerIDSpec`: what appended to a groupspec names a member to begin with, in hexadecimal.
+    /// `encodeBootstrapPeerIDSpec`: the text that, appended to a groupspec, adds a bootstrap peer.
     pub fn encode_bootstrap_peer_id_spec(peer: &PeerId) -> String {
         suffix(kind::BOOTSTRAP_PEER, &peer.0)
     }
 
-    /// `encodeIPMulticastAddressSpec`: what appended to a groupspec says where members can be found on the local network, in
-    /// hexadecimal.
+    /// `encodeIPMulticastAddressSpec`: the text that, appended to a groupspec, adds a multicast address.
     ///
     /// # Errors
     /// As [`GroupSpecifier::add_ip_multicast_address`].
@@ -117,13 +121,13 @@ impl GroupSpecifier {
         Ok(suffix(kind::IP_MULTICAST_ADDRESS, &multicast_address(address, source)?))
     }
 
-    /// Adds an option to the canonical part as it is: for those whose number a caller knows and this program does not.
+    /// Adds an option to the canonical part as it is: for options whose number the caller knows and this crate does not.
     pub fn add_option(&mut self, kind: u64, value: impl Into<Vec<u8>>) {
         self.others.push((kind, value.into()));
     }
 
-    /// Which properties that are set go by a number of which it is not known that Flash uses it. While any does, a member that
-    /// runs Flash may compute another digest for a group of the same properties.
+    /// The properties that are set and whose number is not established. If there are any, a member that runs Flash may compute
+    /// another digest for a group with the same properties.
     pub fn unestablished(&self) -> Vec<&'static str> {
         let own = [
             (self.server_channel_enabled, "serverChannelEnabled"),
@@ -171,10 +175,10 @@ impl GroupSpecifier {
         Groupspec::from_options(options.iter().map(|(kind, value)| SpecOption { kind: *kind, value }))
     }
 
-    /// `groupspecWithoutAuthorizations`: the group, with where to begin, but without passwords.
+    /// `groupspecWithoutAuthorizations`: the group with its bootstrap peers and multicast addresses, but without passwords.
     ///
     /// # Errors
-    /// If it would be longer than [`MAX_LEN`](super::MAX_LEN).
+    /// If the text would be longer than [`MAX_LEN`](super::MAX_LEN).
     pub fn without_authorizations(&self) -> Result<Groupspec, GroupspecError> {
         let peers = self.bootstrap_peers.iter().map(Self::encode_bootstrap_peer_id_spec);
         let addresses = self.multicast_addresses.iter().map(|address| suffix(kind::IP_MULTICAST_ADDRESS, address));
@@ -182,7 +186,7 @@ impl GroupSpecifier {
         Groupspec::parse(&format!("{}{}", self.canonical()?.as_str(), suffixes))
     }
 
-    /// `authorizations`: what appended to a groupspec without authorizations gives them, in hexadecimal.
+    /// `authorizations`: the text that, appended to a groupspec without authorizations, adds all of them.
     pub fn authorizations(&self) -> String {
         let posting = self.posting_password.as_ref().map(Self::encode_posting_authorization);
         let publish = self.publish_password.as_ref().map(Self::encode_publish_authorization);
@@ -197,7 +201,7 @@ impl GroupSpecifier {
         Groupspec::parse(&format!("{}{}", self.without_authorizations()?.as_str(), self.authorizations()))
     }
 
-    /// `encodeGroupspecDigest`: what `GroupControl.groupspecDigest` is for members of this group.
+    /// `encodeGroupspecDigest`: the digest that is `GroupControl.groupspecDigest` for members of this group.
     ///
     /// # Errors
     /// As [`GroupSpecifier::without_authorizations`].
@@ -206,7 +210,7 @@ impl GroupSpecifier {
     }
 }
 
-/// What stands after the canonical part: one option, in hexadecimal.
+/// An option in hexadecimal, to be appended after the canonical part.
 fn suffix(kind: u64, value: &[u8]) -> String {
     let mut suffix = Vec::new();
     option::put(kind, value, &mut suffix);

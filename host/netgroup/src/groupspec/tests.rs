@@ -3,6 +3,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use rtmfp::PeerId;
+use sha2::{Digest, Sha256};
 
 use super::*;
 

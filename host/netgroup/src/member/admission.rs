@@ -1,28 +1,29 @@
-//! From a session to a neighbour: both ends prove that they know the groupspec (wire facts §8.2).
+//! Admission: a peer becomes a neighbour when both ends have proved that they know the groupspec (WIRE.md §3.3).
 //!
-//! Whoever wanted the session asks. The other answers only if everything is right; then each sends 02 and 0E. If both have
-//! asked, each takes the other's question for the answer.
+//! The peer that asked for the session sends the first connect. The other answers only if group, receiver and proof are right; then
+//! each sends 02 and 0E. If both have sent a connect, each takes the other's for the answer.
 
 use std::time::Instant;
 
 use rtmfp::PeerId;
 
-use super::link::{Link, Phase};
+use super::flow_type;
+use super::link::{Link, Phase, SessionFacts};
 use super::message::{Connect, ControlMessage};
 use super::output::{GroupEvent, Output, Refusal};
 use super::posting::KeyMessage;
-use super::upkeep::MAX_NEIGHBORS;
-use super::{Member, SessionFacts, about};
+use super::state::Member;
+use super::topology::MAX_NEIGHBORS;
 use crate::ring::Ring;
 
-/// How many sessions are kept in mind that are not the group's. The peers of others must ask again in a new session.
+/// How many links there are at most, those of sessions that the group does not use among them. Peers beyond that must ask in a new session.
 const MAX_LINKS: usize = 1024;
-/// How many on each side are next on the ring (wire facts §8.4).
+/// How many members on each side count as next on the ring (WIRE.md §3.5).
 const NEXT: usize = 3;
 
 impl Member {
-    /// Wants this peer for a neighbour.
-    pub(super) fn want(&mut self, now: Instant, peer: PeerId) {
+    /// Begins to make this peer a neighbour, if that has not begun yet.
+    pub(super) fn connect_to(&mut self, now: Instant, peer: PeerId) {
         match self.links.get(&peer).map(|link| link.phase) {
             None if self.links.len() < MAX_LINKS => {
                 self.links.insert(peer, Link::opening(now));
@@ -34,7 +35,7 @@ impl Member {
         }
     }
 
-    /// A session is open. False if it is one too many.
+    /// A session is open. Returns false if there are too many links.
     pub(super) fn accept_session(&mut self, now: Instant, session: SessionFacts) -> bool {
         let known = self.links.get(&session.peer);
         if known.is_some_and(|link| link.is_in(&session)) {
@@ -43,7 +44,7 @@ impl Member {
         let before = known.map(|link| link.phase);
         match before {
             None if self.links.len() >= MAX_LINKS => return false,
-            // The old session is gone, even if nobody has said so yet.
+            // The old session is gone, even if that was not reported yet.
             Some(Phase::Neighbor) => {
                 self.outputs.push_back(Output::Event(GroupEvent::NeighborDisconnected(session.peer)));
             }
@@ -67,7 +68,7 @@ impl Member {
         let asked = match link.phase {
             Phase::Asked => true,
             Phase::Idle => false,
-            // Without a session there are no nonces, and once is enough.
+            // Without a session there are no nonces, and a second connect changes nothing.
             Phase::Opening | Phase::Neighbor | Phase::Refused => return,
         };
         let refusal = if connect.group != self.group {
@@ -100,12 +101,12 @@ impl Member {
         let keys: Vec<_> = self.postings.kept().collect();
         for key in keys {
             let message = KeyMessage::Have(key).write().to_vec();
-            self.outputs.push_back(Output::Send { peer, about: about::POSTING_KEY, message });
+            self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING_KEY, message });
         }
     }
 
-    /// There are as many neighbours as there may be. For a permanent one, or one that is next on the ring, one goes that is not
-    /// wanted; else the ring would not close round a member that everybody knows. False if the peer has to look elsewhere.
+    /// There are [`MAX_NEIGHBORS`]. If the peer is permanent or next on the ring, an unwanted neighbour is released for it; otherwise the ring
+    /// would not close at a member that all others know. Returns false if the peer cannot be admitted.
     fn make_room(&mut self, now: Instant, peer: PeerId) -> bool {
         let mut ring = Ring::default();
         for neighbor in self.neighbors() {
@@ -130,7 +131,7 @@ impl Member {
         unwanted.is_some()
     }
 
-    /// Has nothing to do with this peer: for now, or in this session at all.
+    /// Refuses a peer: for now, or for as long as its session lasts.
     pub(super) fn refuse(&mut self, now: Instant, peer: PeerId, reason: Refusal) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let was = link.phase;
@@ -138,12 +139,12 @@ impl Member {
             return;
         }
         match reason {
-            // It may be better another time.
+            // A later attempt may succeed.
             Refusal::Late | Refusal::TooMany => {
                 link.enter(Phase::Idle, now);
                 self.known.failed(&peer, now);
             }
-            // It is no member, whoever said so, or it does not speak as one.
+            // The peer is not a member, or does not follow the protocol.
             Refusal::Group | Refusal::Receiver | Refusal::Proof | Refusal::Malformed => {
                 link.enter(Phase::Refused, now);
                 self.known.forget(&peer);
@@ -157,7 +158,7 @@ impl Member {
         self.soon(now);
     }
 
-    /// Lets a peer go that has done nothing wrong. Its session may stay and become the group's again.
+    /// Releases a peer without refusing it. Its session may stay, and the group may use it again.
     pub(super) fn release(&mut self, now: Instant, peer: PeerId) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         let was = link.phase;

@@ -1,29 +1,30 @@
-//! What neighbours tell each other: reports (wire facts §8.3) and postings (§8.6).
+//! What neighbours tell each other: reports (WIRE.md §3.4) and postings (WIRE.md §3.7).
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rtmfp::{Origin, PeerId, TaggedAddress};
 
+use super::flow_type;
 use super::known::{FORGOTTEN, Known};
 use super::link::Phase;
 use super::message::ControlMessage;
 use super::output::{GroupEvent, Output};
 use super::posting::{KeyMessage, PostingId};
 use super::report::{Entry, Report};
-use super::{GroupAddress, Member, about};
-use crate::ring;
+use super::state::Member;
+use crate::ring::{GroupAddress, RingMember};
 
-/// A neighbour gets no answer to a report or a begin sooner than this after the last report, so that two that answer each
-/// other's answers do not do so for ever, and one byte does not earn a report as often as somebody likes.
+/// A neighbour gets an answer to a report or a begin only this long after the last report. So two members do not answer each other's
+/// answers for ever, and a message of one byte does not cause a report each time.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(5);
-/// How many members a report tells of, at most: those next to the receiver, and random ones.
-const REPORTED: usize = 20;
-/// How many next to the receiver on each side.
+/// How many members a report names at most: those next to the receiver, and random ones.
+const MAX_REPORTED: usize = 20;
+/// How many of them are next to the receiver on each side of the ring.
 const REPORTED_SIDE: usize = 6;
 
 impl Member {
-    /// Somebody says that a member was heard then.
+    /// Learns that some member was heard at a time.
     pub(super) fn hear(&mut self, now: Instant, peer: PeerId, heard: Instant, addresses: &[TaggedAddress]) {
         if peer == self.near || (self.known.is_full() && self.known.get(&peer).is_none()) {
             return;
@@ -33,7 +34,7 @@ impl Member {
         }
     }
 
-    /// The peer itself was heard.
+    /// This end has heard the peer itself.
     pub(super) fn heard_directly(&mut self, now: Instant, peer: PeerId, address: Option<SocketAddr>) {
         let observed = address.map(|address| TaggedAddress::new(address, Origin::Observed));
         let mut addresses = self.known.get(&peer).map(|known| known.addresses.to_vec()).unwrap_or_default();
@@ -45,7 +46,7 @@ impl Member {
         self.hear(now, peer, now, &addresses);
     }
 
-    /// A neighbour is ready, or has reported: a report is due, unless one just went out.
+    /// Answers a begin or a report with a report, unless one was sent just before.
     pub(super) fn answer_with_report(&mut self, now: Instant, peer: PeerId) {
         let early = self.links.get(&peer).and_then(|link| link.reported);
         if early.is_none_or(|reported| now.saturating_duration_since(reported) >= ANSWER_INTERVAL) {
@@ -53,7 +54,7 @@ impl Member {
         }
     }
 
-    /// Sends a report. The neighbour's answer is not answered again.
+    /// Sends a report. The neighbour's answer to it gets no answer.
     pub(super) fn report_to(&mut self, now: Instant, peer: PeerId) {
         let report = self.report_for(now, peer);
         if let Some(link) = self.links.get_mut(&peer) {
@@ -74,13 +75,13 @@ impl Member {
         let place = GroupAddress::of(&receiver);
         let near = ring.after(place).take(REPORTED_SIDE).chain(ring.before(place).take(REPORTED_SIDE));
         let rng = &mut self.rng;
-        let far = std::iter::from_fn(|| ring.random(rng)).take(REPORTED);
-        let mut chosen: Vec<&ring::Member<Known>> = Vec::with_capacity(REPORTED);
+        let far = std::iter::from_fn(|| ring.random(rng)).take(MAX_REPORTED);
+        let mut chosen: Vec<&RingMember<Known>> = Vec::with_capacity(MAX_REPORTED);
         for member in near.chain(far) {
-            if chosen.len() >= REPORTED {
+            if chosen.len() >= MAX_REPORTED {
                 break;
             }
-            let ring::Member { peer, value } = member;
+            let RingMember { peer, value } = member;
             let is_neighbor = links.get(peer).is_some_and(|link| link.phase == Phase::Neighbor);
             let is_alive = is_neighbor || value.is_reachable(now);
             let is_recent = now.saturating_duration_since(value.heard) < FORGOTTEN;
@@ -94,7 +95,7 @@ impl Member {
             .map(|member| Entry {
                 peer: member.peer,
                 age: now.saturating_duration_since(member.value.heard).as_secs(),
-                // What a peer says of its own network is of no use elsewhere (wire facts §8.3).
+                // Addresses in a peer's own network are of no use elsewhere (WIRE.md §3.4).
                 addresses: member
                     .value
                     .addresses
@@ -132,13 +133,13 @@ impl Member {
         match message {
             KeyMessage::Have(key) if self.postings.wants(key, now) => {
                 let message = KeyMessage::Want(key).write().to_vec();
-                self.outputs.push_back(Output::Send { peer, about: about::POSTING_KEY, message });
+                self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING_KEY, message });
             }
             KeyMessage::Have(_) => {}
             KeyMessage::Want(key) => {
                 if let Some(value) = self.postings.get(&key) {
                     let message = value.to_vec();
-                    self.outputs.push_back(Output::Send { peer, about: about::POSTING, message });
+                    self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING, message });
                 }
             }
         }
@@ -151,12 +152,12 @@ impl Member {
         }
     }
 
-    /// Tells all neighbours but one that this posting is to be had.
+    /// Announces a posting to all neighbours but one.
     pub(super) fn announce(&mut self, id: PostingId, except: Option<PeerId>) {
         let neighbors: Vec<_> = self.neighbors().filter(|peer| Some(*peer) != except).collect();
         for peer in neighbors {
             let message = KeyMessage::Have(id.key()).write().to_vec();
-            self.outputs.push_back(Output::Send { peer, about: about::POSTING_KEY, message });
+            self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING_KEY, message });
         }
     }
 }

@@ -1,45 +1,45 @@
-//! The members that one has heard of.
+//! The members that a member knows.
 
 use std::time::{Duration, Instant};
 
 use rtmfp::{PeerId, TaggedAddress};
 
-use super::super::ring::Ring;
+use crate::ring::Ring;
 
-/// How many members are remembered. A member needs some tens; what is beyond is forgotten, the longest unheard first.
+/// How many members are remembered. A member needs some tens. Beyond the limit the one that was heard least recently is forgotten.
 pub const MAX_KNOWN: usize = 256;
-/// After how long unheard a member is forgotten (wire facts §8.4).
+/// A member that was not heard for this long is forgotten (WIRE.md §3.5).
 pub const FORGOTTEN: Duration = Duration::from_secs(300);
-/// After how long the next attempt follows the first one that failed. It doubles up to [`FORGOTTEN`].
+/// The time between a failed attempt to connect and the next one. It doubles with each failure, up to [`FORGOTTEN`].
 const RETRY: Duration = Duration::from_secs(10);
 
 /// What is known of a member.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) addresses: Box<[TaggedAddress]>,
-    /// When it was last heard, by somebody.
+    /// When some member last heard it.
     pub(super) heard: Instant,
     pub(super) rtt: Option<Duration>,
-    /// Attempts to connect that failed one after the other.
+    /// How many attempts to connect have failed since the last success.
     failures: u32,
-    /// It is not tried again before.
+    /// No attempt is made before this time.
     retry: Option<Instant>,
 }
 
 impl Known {
-    /// Whether it makes sense to try it.
+    /// Whether an attempt to connect may be made now.
     pub(super) fn is_reachable(&self, now: Instant) -> bool {
         self.retry.is_none_or(|retry| retry <= now)
     }
 }
 
-/// All of them.
+/// All members that a member knows.
 #[derive(Debug, Default)]
 pub(super) struct KnownMembers(Ring<Known>);
 
 impl KnownMembers {
-    /// A member was heard by somebody. True if it was not known. Older news than what is there changes nothing; news without
-    /// addresses leaves those that are known.
+    /// Some member has heard this one. Returns whether it was unknown. Older news changes nothing, and news without addresses leaves
+    /// the known addresses as they are.
     pub(super) fn hear(&mut self, peer: PeerId, heard: Instant, addresses: &[TaggedAddress]) -> bool {
         if let Some(known) = self.0.get_mut(&peer) {
             if heard >= known.heard {
@@ -54,7 +54,7 @@ impl KnownMembers {
         true
     }
 
-    /// It answered: whatever failed before does not count any more.
+    /// The member has answered: earlier failures do not count any more.
     pub(super) fn succeeded(&mut self, peer: &PeerId) {
         if let Some(known) = self.0.get_mut(peer) {
             (known.failures, known.retry) = (0, None);
@@ -79,7 +79,8 @@ impl KnownMembers {
         self.0.remove(peer);
     }
 
-    /// Forgets those unheard for too long, and the longest unheard of too many. `keep` are never forgotten.
+    /// Forgets members that were not heard for [`FORGOTTEN`], and those beyond [`MAX_KNOWN`] that were heard least recently. Members for
+    /// which `keep` is true are never forgotten.
     pub(super) fn expire(&mut self, now: Instant, keep: impl Fn(&PeerId) -> bool) {
         self.0.retain(|peer, known| now.saturating_duration_since(known.heard) <= FORGOTTEN || keep(peer));
         let excess = self.0.len().saturating_sub(MAX_KNOWN);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_unheard_of_too_many_are_forgotten() {
+    fn of_too_many_members_those_heard_least_recently_are_forgotten() {
         let now = Instant::now();
         let mut known = KnownMembers::default();
         let peer = |number: usize| {

@@ -1,39 +1,54 @@
-//! What there is between a member and one peer.
+//! The link between a member and one peer.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::SessionFacts;
+use rtmfp::PeerId;
 
-/// How far a link has come.
+/// What the driver knows of an open session.
+#[allow(missing_docs, reason = "the names say it")]
+#[derive(Clone, Copy, Debug)]
+pub struct SessionFacts {
+    /// The far end.
+    pub peer: PeerId,
+    /// This end's nonce (RFC 7425 §4.6.5).
+    pub near_nonce: [u8; 32],
+    /// The far end's nonce.
+    pub far_nonce: [u8; 32],
+    pub far_address: SocketAddr,
+    /// The smoothed round trip time, if it is known.
+    pub rtt: Option<Duration>,
+}
+
+/// The state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// A session was asked for.
+    /// The driver was asked for a session, which is not open yet.
     Opening,
-    /// There is a session, and nothing of this group on it.
+    /// There is a session, which this group does not use.
     Idle,
-    /// This end has asked for admission.
+    /// This end has asked for admission on the session.
     Asked,
-    /// Both have proved that they know the groupspec.
+    /// Both ends have proved that they know the groupspec.
     Neighbor,
-    /// The peer was refused: nothing more is heard from it in this session.
+    /// The peer was refused: its messages in this session are ignored.
     Refused,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) phase: Phase,
-    /// When the phase began.
+    /// When this phase began.
     pub(super) since: Instant,
     pub(super) near_nonce: [u8; 32],
     pub(super) far_nonce: [u8; 32],
-    /// Where the peer is, once there is a session.
+    /// The peer's address, once there is a session.
     pub(super) far_address: Option<SocketAddr>,
-    /// When the last report went out.
+    /// When the last report was sent.
     pub(super) reported: Option<Instant>,
-    /// A report that went out has not been answered.
+    /// A report was sent, and the peer's next report is the answer to it.
     pub(super) awaits_report: bool,
-    /// When the peer was last asked to let go.
+    /// When the peer was last asked to close.
     pub(super) asked_to_close: Option<Instant>,
 }
 
@@ -51,7 +66,7 @@ impl Link {
         }
     }
 
-    /// A session for it has opened. Whatever was in an earlier one is over.
+    /// A link with a new session. The state of an earlier session is dropped.
     pub(super) fn with_session(now: Instant, phase: Phase, session: &SessionFacts) -> Self {
         Self {
             phase,
@@ -62,7 +77,7 @@ impl Link {
         }
     }
 
-    /// Whether this is the session that the link is in already.
+    /// Whether the link uses this session already.
     pub(super) fn is_in(&self, session: &SessionFacts) -> bool {
         self.far_address.is_some() && (self.near_nonce, self.far_nonce) == (session.near_nonce, session.far_nonce)
     }
@@ -72,7 +87,7 @@ impl Link {
         self.since = now;
     }
 
-    /// Whether it is one of the group's, or about to become one.
+    /// Whether the peer is a neighbour, or about to become one.
     pub(super) fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Opening | Phase::Asked | Phase::Neighbor)
     }

@@ -1,63 +1,57 @@
-//! Messages between members on flows with the metadata `47 52 1C` (wire facts §8.1).
+//! Control messages between members, on flows with the metadata `47 52 1C` (WIRE.md §3.2).
 
 use rtmfp::PeerId;
 use rtmfp::crypto::Epd;
 use rtmfp::wire::option::{self, Element};
 use rtmfp::wire::{Malformed, take};
 
-use super::super::GroupDigest;
 use super::report::Report;
+use crate::channel::MEMBER;
+use crate::digest::GroupDigest;
 
-/// A peer wants to be a neighbour.
+// The first bytes of control messages.
 const CONNECT: u8 = 0x01;
-/// Sent by both before [`BEGIN`]; it carries nothing.
 const ADMITTED: u8 = 0x02;
-/// What a peer knows of the group.
 const REPORT: u8 = 0x0a;
-/// A peer is a member. Seen only from servers, on the control channel (wire facts §7.3).
-pub(crate) const MEMBER: u8 = 0x0b;
-/// A neighbour would like not to be one any more.
 const ASK_CLOSE: u8 = 0x0c;
-/// A neighbour is ready, and waits for a report.
 const BEGIN: u8 = 0x0e;
-/// The same, of one that receives in the mode "nearest".
 const BEGIN_NEAREST: u8 = 0x0f;
 
-/// Options of [`CONNECT`].
+// The types of the options of a connect.
 const DIGEST: u64 = 0x00;
 const PROOF: u64 = 0x01;
 const ENDPOINT: u64 = 0x03;
 
-/// A message of the group's own working.
+/// A control message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlMessage {
-    /// Admission asked for, or granted (wire facts §8.2).
+    /// The sender asks for admission, or grants it (WIRE.md §3.3).
     Connect(Connect),
-    /// The peer has been admitted.
+    /// The sender has admitted the receiver. It comes just before [`ControlMessage::Begin`].
     Admitted,
-    /// Ready for reports.
+    /// The sender is ready, and waits for a report.
     Begin {
-        /// Whether it receives directed messages for places near its own.
+        /// Whether the sender receives directed messages for places near its own.
         nearest: bool,
     },
-    /// What the peer knows of the group.
+    /// The members that the sender knows.
     Report(Report),
-    /// A member.
+    /// This peer is a member. Only servers have been seen to send it (WIRE.md §2.2).
     Member(PeerId),
-    /// The peer asks to be let go.
+    /// The sender asks the receiver not to be its neighbour any more.
     AskClose,
-    /// A message that means nothing here.
+    /// A message with this first byte, which is not known.
     Unknown(u8),
 }
 
-/// The message of admission.
+/// The message by which peers admit each other.
+#[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connect {
-    /// Which group.
     pub group: GroupDigest,
-    /// That the sender knows the groupspec: see [`proof`](super::proof).
+    /// Shows that the sender knows the groupspec: see [`proof`](super::proof).
     pub proof: [u8; 32],
-    /// To whom it is said.
+    /// The peer that the message is for.
     pub receiver: PeerId,
 }
 
@@ -65,7 +59,7 @@ impl ControlMessage {
     /// Reads a message.
     ///
     /// # Errors
-    /// If it is truncated or not of its form.
+    /// If the message is truncated, or not of the form of its kind.
     pub fn read(message: &[u8]) -> Result<Self, Malformed> {
         let mut input = message;
         Ok(match take::u8(&mut input)? {
@@ -100,8 +94,8 @@ impl ControlMessage {
 }
 
 impl Connect {
-    /// Which group a first message on a flow is about: by this the owner of several [`Member`](super::Member)s finds the one
-    /// that it concerns.
+    /// The group that the first message on a control flow names. The owner of several [`Member`](super::Member)s finds the right one by
+    /// it.
     pub fn group_of(message: &[u8]) -> Option<GroupDigest> {
         match ControlMessage::read(message) {
             Ok(ControlMessage::Connect(connect)) => Some(connect.group),

@@ -1,9 +1,9 @@
-//! Postings: messages to all members (wire facts §8.6).
+//! The ids of postings, and the messages about their keys (WIRE.md §3.7).
 //!
-//! A member announces to its neighbours the key of each posting that it has, on flows with the metadata `47 52 18`. A neighbour
-//! that lacks it asks for it, and gets its value, one AMF value, on a flow with the metadata `47 52 19`. *Not established*: what
-//! the 8 bytes of the key are. Here they are the first of the SHA-256 of the value, whose hexadecimal form AMS gives as the id of
-//! a posting.
+//! A member announces the key of each posting to its neighbours, on flows with the metadata `47 52 18`. A neighbour that lacks the posting asks
+//! for it, and receives its value, one AMF value, on a flow with the metadata `47 52 19`. It is *not established* what Flash makes the
+//! 8 bytes of the key of. Here they are the first bytes of the SHA-256 of the value. AMS gives the hexadecimal form of such a hash as the ID of a
+//! posting.
 
 use rtmfp::wire::{Malformed, take};
 use sha2::{Digest, Sha256};
@@ -11,23 +11,23 @@ use sha2::{Digest, Sha256};
 /// The key of a posting.
 pub type Key = [u8; 8];
 
-/// The id of a posting: what `NetGroup.post` returns and `NetGroup.Posting.Notify` tells as `messageID`, in hexadecimal.
+/// The ID of a posting. `NetGroup.post` returns it in hexadecimal, and it is the `messageID` of `NetGroup.Posting.Notify`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PostingId(pub [u8; 32]);
 
 impl PostingId {
-    /// The id of a value.
+    /// The ID of the posting with this value.
     pub fn of(value: &[u8]) -> Self {
         Self(Sha256::digest(value).into())
     }
 
-    /// Its key.
+    /// The key of the posting with this ID.
     pub fn key(&self) -> Key {
         self.0.first_chunk().copied().unwrap_or_default()
     }
 }
 
-/// A message about keys.
+/// A message about the key of a posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyMessage {
     /// The sender has this posting.
@@ -37,10 +37,10 @@ pub enum KeyMessage {
 }
 
 impl KeyMessage {
-    /// Reads a message: one byte that tells which, and the key.
+    /// Reads a message: one byte for its kind, and the key.
     ///
     /// # Errors
-    /// If it is neither, or of another length.
+    /// If the message is of another kind or length.
     pub fn read(message: &[u8]) -> Result<Self, Malformed> {
         let mut input = message;
         let which = take::u8(&mut input)?;

@@ -1,21 +1,21 @@
-//! Proofs that a peer knows the groupspec (wire facts §8.2).
+//! Proofs that a peer knows the groupspec (WIRE.md §3.3).
 //!
-//! What X sends to Y is HMAC-SHA256 with the canonical groupspec for key over HMAC-SHA256 with the Diffie-Hellman secret of the
-//! session for key over Y's session key component. The inner one is Y's near nonce (RFC 7425 §4.6.5), and so X's far nonce:
-//! what one sends is made of its far nonce, what it gets is checked with its near nonce. The recordings agree. The groupspec
-//! is never sent, and a proof is of no use in another session.
+//! The proof that X sends to Y is HMAC-SHA256 with the canonical groupspec as key, over HMAC-SHA256 with the Diffie-Hellman secret of the
+//! session as key over Y's session key component. The inner hash is Y's near nonce (RFC 7425 §4.6.5), which is X's far nonce. So a peer
+//! makes its proof of its far nonce, and checks the far end's proof with its near nonce. The groupspec is never sent, and a proof
+//! is of no use in another session.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::super::Groupspec;
+use crate::groupspec::Groupspec;
 
-/// What makes and checks the proofs of one group. It holds the groupspec's key, so it is as secret as that.
+/// Makes and checks the proofs of one group. It is as secret as the groupspec, since it holds the key made of it.
 #[derive(Clone)]
 pub struct Prover(Hmac<Sha256>);
 
 impl Prover {
-    /// For a group.
+    /// A prover for a group.
     pub fn new(group: &Groupspec) -> Self {
         // RFC 2104 §2: a key is padded with zeros to the length of a block; one longer than that is hashed first.
         let key = group.canonical().as_bytes();
@@ -27,12 +27,12 @@ impl Prover {
         Self(Hmac::new((&block).into()))
     }
 
-    /// What to send to the far end of a session.
+    /// The proof to send to the far end of a session.
     pub fn prove(&self, far_nonce: &[u8; 32]) -> [u8; 32] {
         self.0.clone().chain_update(far_nonce).finalize().into_bytes().into()
     }
 
-    /// Whether what the far end of a session has sent shows that it knows the groupspec. Takes the same time whatever is wrong.
+    /// Whether the proof of a session's far end shows that it knows the groupspec. The time this takes does not depend on the proof.
     pub fn accepts(&self, near_nonce: &[u8; 32], proof: &[u8; 32]) -> bool {
         self.0.clone().chain_update(near_nonce).verify_slice(proof).is_ok()
     }
@@ -46,8 +46,8 @@ impl std::fmt::Debug for Prover {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::GroupSpecifier;
     use super::*;
+    use crate::groupspec::GroupSpecifier;
 
     #[test]
     fn a_proof_is_for_one_group_and_one_session() {

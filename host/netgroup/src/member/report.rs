@@ -1,45 +1,45 @@
-//! Reports: what neighbours tell each other of the group (wire facts §8.3).
+//! Reports: the members that neighbours name to each other (WIRE.md §3.4).
 
 use rtmfp::crypto::Epd;
 use rtmfp::wire::option::{self, Element};
 use rtmfp::wire::{Malformed, take, vlu};
 use rtmfp::{PeerId, TaggedAddress};
 
-/// The receiver's address as the sender sees it.
+/// The option with the receiver's address, as the sender sees it.
 const RECEIVER: u64 = 0x0d;
-/// Addresses of whom this is about, those of its servers first.
+/// The option with the addresses of the sender or of a member, those of its servers first.
 const ADDRESSES: u64 = 0x0a;
 
-/// The most members read from one report; the rest is ignored.
+/// How many members of one report are read; the others are ignored.
 pub const MAX_ENTRIES: usize = 256;
-/// The most addresses read for one peer; the rest is ignored.
+/// How many addresses of one peer are read; the others are ignored.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// What a member tells a neighbour: who it is itself, and whom it knows.
+/// A report to a neighbour: the sender's own addresses, and the members that it knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The receiver's address as the sender sees it.
     pub receiver: Option<TaggedAddress>,
-    /// Where the sender can be reached: its server first, as a relay.
+    /// The sender's addresses: that of its server first, as a relay.
     pub sender: Vec<TaggedAddress>,
-    /// Members that the sender knows. The receiver may be among them.
+    /// The members that the sender knows. The receiver may be among them.
     pub entries: Vec<Entry>,
 }
 
-/// A member that somebody knows.
+/// A member in a report.
+#[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Who.
     pub peer: PeerId,
-    /// How many seconds ago it was last heard.
+    /// How many seconds ago the member was last heard.
     pub age: u64,
-    /// Where it can be reached: its server first, as a relay. May be empty.
+    /// The member's addresses: that of its server first, as a relay. There may be none.
     pub addresses: Vec<TaggedAddress>,
 }
 
 impl Report {
-    /// Reads what follows the message's first byte: options up to a marker; then, for each member, its endpoint discriminator
-    /// behind its length, its age, and options up to a marker. A discriminator without a fingerprint is passed over.
+    /// Reads the message after its first byte: options up to a marker; then, for each member, the length of its endpoint discriminator, the
+    /// discriminator, the age, and options up to a marker. A member whose discriminator has no fingerprint is left out.
     pub(super) fn read(mut input: &[u8]) -> Result<Self, Malformed> {
         let mut report = Self::default();
         let (receiver, sender) = take_addresses(&mut input)?;
@@ -95,8 +95,8 @@ fn take_addresses(input: &mut &[u8]) -> Result<(Option<TaggedAddress>, Vec<Tagge
     Ok((receiver, addresses))
 }
 
-/// The next option; `None` at the marker. Some write a length of 130 and more in one byte (wire facts §8.3). Read as a variable
-/// length number, such a byte and the type after it would be over 260 bytes of addresses, which nobody has.
+/// The next option; `None` at the marker. Some senders write a length of 130 and more in one raw byte (WIRE.md §3.4). As a variable
+/// length number, such a byte with the type after it would mean over 260 bytes of addresses, which no peer has.
 fn take_option<'a>(input: &mut &'a [u8]) -> Result<Option<(u64, &'a [u8])>, Malformed> {
     if let [length @ 0x82..=0xff, kind @ (0x0a | 0x0d), ..] = **input {
         take::u8(input)?;
@@ -142,7 +142,7 @@ mod tests {
         for report in [report(), Report::default()] {
             let bytes = written(&report);
             assert_eq!(Report::read(&bytes), Ok(report.clone()));
-            // It may end after any member, and nowhere else.
+            // A report may end after any member, and nowhere else.
             let ends: Vec<_> = (0..bytes.len()).filter(|end| Report::read(&bytes[..*end]).is_ok()).collect();
             assert_eq!(ends.len(), report.entries.len(), "{ends:?}");
         }

@@ -1,9 +1,15 @@
-use proptest::prelude::*;
+use std::time::{Duration, Instant};
 
-use super::message::Connect;
+use proptest::prelude::*;
+use rtmfp::{Origin, PeerId, TaggedAddress};
+
+use super::message::{Connect, ControlMessage};
+use super::posting::KeyMessage;
+use super::proof::Prover;
 use super::report::{Entry, Report};
 use super::*;
-use crate::GroupSpecifier;
+use crate::channel;
+use crate::groupspec::{GroupSpecifier, Groupspec};
 
 fn spec(name: &str) -> Groupspec {
     GroupSpecifier::new(name).unwrap().with_authorizations().unwrap()
@@ -21,12 +27,12 @@ fn outputs(member: &mut Member) -> Vec<Output> {
     std::iter::from_fn(|| member.poll_output()).collect()
 }
 
-/// A member that somebody has a session with, who says `connect`.
+/// The outputs of a member to which a peer with a session sends `connect`.
 fn answer(connect: Connect) -> Vec<Output> {
     let now = Instant::now();
     let mut member = Member::new(now, &spec("g"), A, [1; 32]);
     member.on_session(now, facts(B, 1, 2));
-    member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(connect).write());
+    member.on_message(now, B, flow_type::CONTROL, &ControlMessage::Connect(connect).write());
     outputs(&mut member)
 }
 
@@ -39,14 +45,14 @@ fn is_admitted(outputs: &[Output]) -> bool {
 }
 
 #[test]
-fn whoever_does_not_know_the_groupspec_is_told_nothing() {
+fn a_peer_that_does_not_know_the_groupspec_is_told_nothing() {
     assert!(is_admitted(&answer(right())));
     let mut wrong_proof = right();
     wrong_proof.proof[31] ^= 1;
     for (connect, reason) in [
         (wrong_proof, Refusal::Proof),
         (Connect { proof: Prover::new(&spec("h")).prove(&[1; 32]), ..right() }, Refusal::Proof),
-        // What this member itself would send, sent back to it.
+        // The proof that this member itself would send, sent back to it.
         (Connect { proof: Prover::new(&spec("g")).prove(&[2; 32]), ..right() }, Refusal::Proof),
         (Connect { group: spec("h").digest(), ..right() }, Refusal::Group),
         (Connect { receiver: B, ..right() }, Refusal::Receiver),
@@ -63,13 +69,13 @@ fn a_refused_peer_does_not_get_another_try_in_its_session() {
     member.on_session(now, facts(B, 1, 2));
     let wrong = ControlMessage::Connect(Connect { proof: [0; 32], ..right() }).write();
     for _ in 0..1000 {
-        member.on_message(now, B, about::CONTROL, &wrong);
+        member.on_message(now, B, flow_type::CONTROL, &wrong);
     }
-    member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(right()).write());
+    member.on_message(now, B, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
     assert_eq!(outputs(&mut member).len(), 2, "one refusal");
     member.on_session_closed(now, B);
     member.on_session(now, facts(B, 1, 2));
-    member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(right()).write());
+    member.on_message(now, B, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
     assert!(is_admitted(&outputs(&mut member)));
 }
 
@@ -77,26 +83,26 @@ fn a_refused_peer_does_not_get_another_try_in_its_session() {
 fn neighbors(now: Instant) -> Member {
     let mut member = Member::new(now, &spec("g"), A, [1; 32]);
     member.on_session(now, facts(B, 1, 2));
-    member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(right()).write());
+    member.on_message(now, B, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
     assert!(is_admitted(&outputs(&mut member)));
     member
 }
 
 #[test]
-fn nothing_is_taken_before_admission() {
+fn nothing_is_accepted_before_admission() {
     let now = Instant::now();
     let mut member = Member::new(now, &spec("g"), A, [1; 32]);
     let entry = Entry { peer: PeerId([3; 32]), age: 0, addresses: Vec::new() };
     let report = ControlMessage::Report(Report { entries: vec![entry], ..Report::default() }).write();
-    let all = [&report[..], &[0x0e], &[0x0c], &[0x02], &posting::KeyMessage::Have([1; 8]).write()];
+    let all = [&report[..], &[0x0e], &[0x0c], &[0x02], &KeyMessage::Have([1; 8]).write()];
     for session in [false, true] {
         if session {
             member.on_session(now, facts(B, 1, 2));
         }
         for message in all {
-            for about in [about::CONTROL, about::POSTING_KEY, about::POSTING] {
+            for flow_type in [flow_type::CONTROL, flow_type::POSTING_KEY, flow_type::POSTING] {
                 if ControlMessage::read(message).is_ok() {
-                    member.on_message(now, B, about, message);
+                    member.on_message(now, B, flow_type, message);
                 }
             }
         }
@@ -106,7 +112,7 @@ fn nothing_is_taken_before_admission() {
 }
 
 #[test]
-fn both_ask_at_once() {
+fn both_ends_ask_at_once() {
     let now = Instant::now();
     let mut a = Member::new(now, &spec("g"), A, [1; 32]);
     let mut b = Member::new(now, &spec("g"), B, [2; 32]);
@@ -120,8 +126,8 @@ fn both_ask_at_once() {
         for (to, from, said) in [(&mut b, A, from_a), (&mut a, B, from_b)] {
             for output in said {
                 assert!(!matches!(output, Output::Release(_)));
-                if let Output::Send { about, message, .. } = output {
-                    to.on_message(now, from, about, &message);
+                if let Output::Send { flow_type, message, .. } = output {
+                    to.on_message(now, from, flow_type, &message);
                 }
             }
         }
@@ -131,26 +137,26 @@ fn both_ask_at_once() {
 }
 
 #[test]
-fn reports_are_not_to_be_had_at_any_rate() {
+fn the_rate_of_reports_is_limited() {
     let now = Instant::now();
     let mut member = neighbors(now);
     let ask = |member: &mut Member, after: u64| {
         for _ in 0..1000 {
-            member.on_message(now + Duration::from_secs(after), B, about::CONTROL, &[0x0e]);
+            member.on_message(now + Duration::from_secs(after), B, flow_type::CONTROL, &[0x0e]);
         }
         outputs(member).len()
     };
     assert_eq!([ask(&mut member, 0), ask(&mut member, 4), ask(&mut member, 5)], [1, 0, 1]);
-    // Nor do two that answer each other's answers go on for ever.
+    // Two members do not answer each other's answers for ever.
     let report = ControlMessage::Report(Report::default()).write();
     for _ in 0..1000 {
-        member.on_message(now + Duration::from_secs(6), B, about::CONTROL, &report);
+        member.on_message(now + Duration::from_secs(6), B, flow_type::CONTROL, &report);
     }
     assert!(outputs(&mut member).is_empty());
 }
 
 #[test]
-fn what_a_neighbour_invents_is_bounded() {
+fn members_that_a_neighbour_invents_are_bounded() {
     let now = Instant::now();
     let mut member = neighbors(now);
     for round in 0..100u8 {
@@ -162,7 +168,7 @@ fn what_a_neighbour_invents_is_bounded() {
             })
             .collect();
         let report = ControlMessage::Report(Report { entries, ..Report::default() }).write();
-        member.on_message(now, B, about::CONTROL, &report);
+        member.on_message(now, B, flow_type::CONTROL, &report);
     }
     assert!(member.known.ring().len() <= 2 * MAX_KNOWN);
     outputs(&mut member);
@@ -174,13 +180,13 @@ fn what_a_neighbour_invents_is_bounded() {
 }
 
 #[test]
-fn old_news_and_oneself_are_not_taken_up() {
+fn old_news_and_news_of_oneself_are_ignored() {
     let now = Instant::now();
     let mut member = neighbors(now);
     let entry = |peer, age| Entry { peer, age, addresses: Vec::new() };
     let entries = vec![entry(A, 0), entry(PeerId([3; 32]), 301), entry(PeerId([4; 32]), u64::MAX)];
     let report = ControlMessage::Report(Report { entries, ..Report::default() }).write();
-    member.on_message(now, B, about::CONTROL, &report);
+    member.on_message(now, B, flow_type::CONTROL, &report);
     assert_eq!(member.known.ring().iter().map(|known| known.peer).collect::<Vec<_>>(), [B]);
     member.add_neighbor(now, A);
     member.add_member_hint(now, A);
@@ -192,37 +198,37 @@ fn old_news_and_oneself_are_not_taken_up() {
 #[test]
 fn a_malformed_message_ends_the_neighbourhood() {
     let now = Instant::now();
-    for (about, message) in
-        [(about::CONTROL, &[][..]), (about::CONTROL, &[0x0a, 0x05]), (about::POSTING_KEY, &[0x30, 1])]
+    for (flow_type, message) in
+        [(flow_type::CONTROL, &[][..]), (flow_type::CONTROL, &[0x0a, 0x05]), (flow_type::POSTING_KEY, &[0x30, 1])]
     {
         let mut member = neighbors(now);
-        member.on_message(now, B, about, message);
+        member.on_message(now, B, flow_type, message);
         let told = outputs(&mut member);
         assert!(told.contains(&Output::Event(GroupEvent::NeighborDisconnected(B))));
         assert!(told.contains(&Output::Event(GroupEvent::Refused { peer: B, reason: Refusal::Malformed })));
         assert_eq!(member.neighbor_count(), 0);
     }
-    // What is only unknown does not.
+    // A message that is only unknown does not.
     let mut member = neighbors(now);
-    member.on_message(now, B, about::CONTROL, &[0x77, 1, 2]);
+    member.on_message(now, B, flow_type::CONTROL, &[0x77, 1, 2]);
     member.on_message(now, B, 0x55, &[1]);
     assert!(outputs(&mut member).is_empty());
 }
 
 #[test]
-fn a_neighbour_that_is_wanted_is_not_let_go() {
+fn a_neighbour_that_is_wanted_is_not_released() {
     let now = Instant::now();
     let mut member = neighbors(now);
     let later = member.poll_timeout();
     member.handle_timeout(later);
     outputs(&mut member);
-    member.on_message(later, B, about::CONTROL, &[0x0c]);
+    member.on_message(later, B, flow_type::CONTROL, &[0x0c]);
     assert_eq!(member.neighbor_count(), 1);
-    // Whoever just goes is gone, and can come back in the same session.
-    member.on_flow_closed(later, B, about::CONTROL);
+    // A neighbour that closes its flow is gone, and can come back in the same session.
+    member.on_flow_closed(later, B, flow_type::CONTROL);
     assert_eq!(member.neighbor_count(), 0);
     outputs(&mut member);
-    member.on_message(later, B, about::CONTROL, &ControlMessage::Connect(right()).write());
+    member.on_message(later, B, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
     assert!(is_admitted(&outputs(&mut member)));
 }
 
@@ -264,7 +270,7 @@ fn peers_that_do_not_answer_are_given_up() {
 }
 
 #[test]
-fn the_server_is_joined_and_heard() {
+fn the_server_receives_a_join_and_its_hints_are_followed() {
     let now = Instant::now();
     let mut member = Member::new(now, &spec("g"), A, [1; 32]);
     let server = ([192, 0, 2, 9], 1935).into();
@@ -275,10 +281,10 @@ fn the_server_is_joined_and_heard() {
     assert!(member.on_server_message(now, &[0x0b, 1]).is_err());
     member.on_server_message(now, &[0x66]).unwrap();
     assert!(outputs(&mut member).is_empty());
-    // Others are told to ask there.
+    // The server is named to others.
     member.on_session(now, facts(B, 1, 2));
-    member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(right()).write());
-    member.on_message(now, B, about::CONTROL, &[0x0e]);
+    member.on_message(now, B, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
+    member.on_message(now, B, flow_type::CONTROL, &[0x0e]);
     let report = outputs(&mut member).into_iter().find_map(|output| match output {
         Output::Send { message, .. } => match ControlMessage::read(&message) {
             Ok(ControlMessage::Report(report)) => Some(report),
@@ -289,8 +295,8 @@ fn the_server_is_joined_and_heard() {
     assert_eq!(report.unwrap().sender, [TaggedAddress::new(server, Origin::Relay)]);
 }
 
-/// What a neighbour may say: whole messages, some of them damaged, and anything.
-fn sayings() -> impl Strategy<Value = Vec<u8>> {
+/// What a neighbour may send: whole messages, damaged messages, and any bytes.
+fn messages() -> impl Strategy<Value = Vec<u8>> {
     let entry = Entry { peer: PeerId([5; 32]), age: 3, addresses: Vec::new() };
     let whole = [
         ControlMessage::Connect(right()),
@@ -316,19 +322,19 @@ fn sayings() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// A neighbour or a stranger says anything, on any flow, while time passes: a member holds little, and says little for it.
+    /// A neighbour or a stranger sends anything, on any flow, while time passes: a member keeps little, and sends little for it.
     #[test]
-    fn whatever_is_said_is_borne(
-        said in proptest::collection::vec((0u8..5, sayings(), 0u64..3), 0..80),
+    fn any_messages_cost_little(
+        said in proptest::collection::vec((0u8..5, messages(), 0u64..3), 0..80),
         is_neighbor: bool,
     ) {
         let mut now = Instant::now();
         let mut member = Member::new(now, &spec("g"), A, [1; 32]);
         member.on_session(now, facts(B, 1, 2));
         if is_neighbor {
-            member.on_message(now, B, about::CONTROL, &ControlMessage::Connect(right()).write());
+            member.on_message(now, B, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
         }
-        let kinds = [about::CONTROL, about::STREAM, about::FRAGMENT, about::POSTING_KEY, about::POSTING];
+        let kinds = [flow_type::CONTROL, flow_type::STREAM, flow_type::FRAGMENT, flow_type::POSTING_KEY, flow_type::POSTING];
         let mut answers = outputs(&mut member).len();
         for (kind, message, wait) in &said {
             now += Duration::from_secs(*wait);

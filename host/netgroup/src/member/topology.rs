@@ -1,16 +1,19 @@
-//! Which members one wants for neighbours (wire facts §8.4).
+//! The members that a member wants for neighbours (WIRE.md §3.5).
 
 use std::time::Duration;
 
 use rand_core::Rng;
 use rtmfp::PeerId;
 
-use super::super::GroupAddress;
+use crate::ring::GroupAddress;
 
-/// Up to this many known members, all are wanted; of more, this many that are next on the ring, and as many that answer fastest.
+/// How many neighbours a member has at most. It wants some 30 in the largest group, and about as many want it.
+pub const MAX_NEIGHBORS: usize = 128;
+/// If a member knows this many members or fewer, it wants them all. If it knows more, it wants this many that are next on the ring, and as
+/// many that answer fastest.
 const FEW: usize = 6;
 
-/// A member that could be a neighbour.
+/// A member that could become a neighbour.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Candidate {
     pub(super) place: GroupAddress,
@@ -18,29 +21,29 @@ pub(super) struct Candidate {
     pub(super) rtt: Option<Duration>,
 }
 
-/// How many neighbours to have in a group of this size: floor(log2) + 13.
+/// How many neighbours a member wants in a group of this size: floor(log2) + 13.
 pub fn target_neighbors(members: u64) -> usize {
     members.checked_ilog2().unwrap_or(0) as usize + 13
 }
 
-/// Known members in the order of the ring, seen from one of them that is not among them.
+/// The known members in the order of the ring, seen from the place of a member that is not among them.
 #[derive(Debug)]
 pub(super) struct View {
-    /// In the order of the ring from the own place on.
+    /// In the order of the ring, beginning after the own place.
     others: Vec<Candidate>,
     own: GroupAddress,
 }
 
 impl View {
-    /// `candidates` in the order of the ring from place 0 on.
+    /// A view of `candidates`, which are in the order of the ring beginning at place 0.
     pub(super) fn new(own: GroupAddress, mut candidates: Vec<Candidate>) -> Self {
         let split = candidates.partition_point(|candidate| candidate.place <= own);
         candidates.rotate_left(split);
         Self { others: candidates, own }
     }
 
-    /// How many members the group has: as many as would be spread over the ring as thickly as the two known on each side of
-    /// this one. Of fewer than four known, their count.
+    /// An estimate of how many members the group has: as many as there would be if the whole ring were as dense as the part between the
+    /// second members before and after the own place. If fewer than four members are known, it is their number.
     pub(super) fn estimated_members(&self) -> u64 {
         let known = self.others.len();
         let (Some(after), Some(before)) = (self.others.get(1), known.checked_sub(2).and_then(|at| self.others.get(at)))
@@ -55,8 +58,8 @@ impl View {
     }
 
     /// The members wanted for neighbours, the most important first: those next on the ring, 3 on each side; those that answer
-    /// fastest; a random one, which stays the same as long as it is known; and those 1/2, 1/4, 1/8 of the ring away and so on, up
-    /// to `target`.
+    /// fastest; a random one, which stays the same as long as it is known; and those 1/2, 1/4, 1/8 of the ring away and so on,
+    /// until there are `target`.
     pub(super) fn best(&self, target: usize, random: &mut Option<PeerId>, rng: &mut impl Rng) -> Vec<PeerId> {
         let others = &self.others;
         if others.len() <= FEW {
@@ -97,7 +100,7 @@ impl View {
     }
 
     fn at_or_after(&self, place: GroupAddress) -> Option<&Candidate> {
-        // Distances from the own place grow along the list.
+        // Along the list, distances from the own place grow.
         let distance = |place: GroupAddress| place.top().wrapping_sub(self.own.top());
         let at = self.others.partition_point(|known| distance(known.place) < distance(place));
         self.others.get(at).or(self.others.first())

@@ -1,41 +1,37 @@
-//! Every ten seconds: whom one wants, connecting, letting go, reporting, forgetting (wire facts §8.4).
+//! Upkeep: every ten seconds a member chooses the neighbours it wants, connects, asks others to close, reports and forgets (WIRE.md §3.5).
 
 use std::time::{Duration, Instant};
 
 use rand_core::Rng;
 use rtmfp::PeerId;
 
-use super::Member;
 use super::link::Phase;
 use super::message::ControlMessage;
 use super::output::Refusal;
-use super::topology::{Candidate, View, target_neighbors};
+use super::state::{Member, PERIOD};
+use super::topology::{Candidate, MAX_NEIGHBORS, View, target_neighbors};
 
-/// How often it is done (wire facts §8.4), give or take a tenth so that members do not fall into step.
-pub const PERIOD: Duration = Duration::from_secs(10);
-/// How soon after news while there are too few neighbours.
+/// While there are too few neighbours, upkeep follows news after this time.
 const SOON: Duration = Duration::from_secs(1);
-/// The most neighbours. Those that a member wants are some 30 in the largest group; about as many want it.
-pub const MAX_NEIGHBORS: usize = 128;
-/// How many sessions are asked for at a time.
+/// How many sessions are being opened at a time.
 const MAX_OPENING: usize = 16;
-/// How often a neighbour is asked to let go (wire facts §8.4).
+/// How often a neighbour is asked to close (WIRE.md §3.5).
 const ASK_INTERVAL: Duration = Duration::from_secs(90);
 /// How long a peer may take to prove that it is a member.
-const ADMISSION: Duration = Duration::from_secs(30);
+const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a driver may take to open a session: longer than the protocol tries (95 s, RFC 7016 §3.5.1.1.1).
-const OPENING: Duration = Duration::from_secs(120);
+const OPENING_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Member {
-    /// Call it at [`Member::poll_timeout`].
+    /// Does what is due. Call it at [`Member::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if now < self.next_upkeep {
             return;
         }
         let jitter = self.rng.next_u64() % (PERIOD.as_millis() as u64 / 5);
         self.next_upkeep = now + PERIOD * 9 / 10 + Duration::from_millis(jitter);
-        self.give_up_waiting(now);
-        // A neighbour lives as long as its session does; that is known by keepalives, not by messages of the group.
+        self.expire(now);
+        // A neighbour counts as heard as long as its session is open: keepalives show that, not messages of the group.
         let neighbors: Vec<_> = self.neighbors().collect();
         for peer in &neighbors {
             self.known.hear(*peer, now, &[]);
@@ -47,7 +43,7 @@ impl Member {
         });
         self.choose(now);
         self.connect(now);
-        self.let_go(now);
+        self.ask_to_close(now);
         if !neighbors.is_empty() {
             let at = (self.rng.next_u64() % neighbors.len() as u64) as usize;
             if let Some(peer) = neighbors.get(at) {
@@ -56,7 +52,7 @@ impl Member {
         }
     }
 
-    /// Something has changed. If there are too few neighbours, upkeep does not wait for its turn.
+    /// Something has changed. If there are too few neighbours, the next upkeep comes [`SOON`].
     pub(super) fn soon(&mut self, now: Instant) {
         if self.next_upkeep > now + SOON && self.active_links() < self.target {
             self.next_upkeep = now + SOON;
@@ -67,12 +63,13 @@ impl Member {
         self.links.values().filter(|link| link.is_active()).count()
     }
 
-    fn give_up_waiting(&mut self, now: Instant) {
-        let late = |since: Instant, patience| now.saturating_duration_since(since) >= patience;
+    /// Gives up sessions that do not open, and peers that do not send a proof.
+    fn expire(&mut self, now: Instant) {
+        let is_late = |since: Instant, timeout| now.saturating_duration_since(since) >= timeout;
         let opening: Vec<_> = self
             .links
             .iter()
-            .filter(|(_, link)| link.phase == Phase::Opening && late(link.since, OPENING))
+            .filter(|(_, link)| link.phase == Phase::Opening && is_late(link.since, OPENING_TIMEOUT))
             .map(|(peer, _)| *peer)
             .collect();
         for peer in opening {
@@ -81,7 +78,7 @@ impl Member {
         let asked: Vec<_> = self
             .links
             .iter()
-            .filter(|(_, link)| link.phase == Phase::Asked && late(link.since, ADMISSION))
+            .filter(|(_, link)| link.phase == Phase::Asked && is_late(link.since, ADMISSION_TIMEOUT))
             .map(|(peer, _)| *peer)
             .collect();
         for peer in asked {
@@ -89,7 +86,7 @@ impl Member {
         }
     }
 
-    /// Finds whom this member wants for neighbours.
+    /// Chooses the members wanted for neighbours.
     fn choose(&mut self, now: Instant) {
         let links = &self.links;
         let candidates = self
@@ -120,12 +117,12 @@ impl Member {
             .copied()
             .collect();
         for peer in wanted {
-            self.want(now, peer);
+            self.connect_to(now, peer);
         }
     }
 
-    /// Asks one neighbour that is not wanted to let go. It need not, and it is not asked again soon.
-    fn let_go(&mut self, now: Instant) {
+    /// Asks one neighbour that is not wanted to close. The neighbour may refuse, and is not asked again soon.
+    fn ask_to_close(&mut self, now: Instant) {
         if self.neighbor_count() <= self.best.len() {
             return;
         }
@@ -144,7 +141,7 @@ impl Member {
         }
     }
 
-    /// A neighbour asks to be let go: granted if there are more than wanted and it is not among those.
+    /// A neighbour asks to close. This member agrees if it has more neighbours than it wants, and does not want this one.
     pub(super) fn on_ask_close(&mut self, now: Instant, peer: PeerId) {
         if self.neighbor_count() > self.best.len() && !self.best.contains(&peer) && !self.permanent.contains(&peer) {
             self.release(now, peer);

@@ -8,8 +8,8 @@ use serde::Serialize;
 use introd_client::{Client, Failure, Step};
 use introd_flash::amf::{Decoder, Encoder, Limits, Value};
 use introd_netgroup::groupspec::kind;
-use introd_netgroup::member::participant::Notice;
 use introd_netgroup::member::{GroupEvent, Refusal};
+use introd_netgroup::participant::Notice;
 use introd_netgroup::{GroupDigest, Groupspec};
 
 /// How long after the join, or the last hint, the server is taken to have named all whom it names at first.

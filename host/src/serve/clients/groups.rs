@@ -19,7 +19,7 @@ use introd_config::{Fallback, JoinLeaveMode};
 use introd_flash::metadata::FlowKind;
 use introd_native::{GroupChange, MemberChoice, Place};
 use introd_netgroup::GroupDigest;
-use introd_netgroup::channel::{self, GroupChannels, JoinRefused, Limits};
+use introd_netgroup::channel::{self, GroupChannels, JoinLimits, JoinRefused};
 use introd_policy::message::AppEvent;
 
 /// A client's groups.
@@ -49,7 +49,7 @@ struct Membership {
 
 impl ClientGroups {
     fn new(now: Instant) -> Self {
-        Self { channels: GroupChannels::new(now, Limits::default()), memberships: SmallVec::new(), joined: 0 }
+        Self { channels: GroupChannels::new(now, JoinLimits::default()), memberships: SmallVec::new(), joined: 0 }
     }
 
     /// The client does not want a flow of the server's any more.

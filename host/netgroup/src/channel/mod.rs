@@ -1,8 +1,8 @@
-//! The group control channel between a client and its server: flows with the metadata `47 43` (wire facts §7.1, §7.3, §7.4).
+//! The group control channel between a client and its server: flows with the metadata `47 43` (WIRE.md §2).
 //!
-//! A client opens one flow for each group, in return to the server's control flow, and says on it which group it joins. No
-//! answer is due. It leaves by closing the flow. The server sends hints on a flow of its own, in return to the client's: that is
-//! all that tells the client which group a hint is about.
+//! A client opens one flow for each group, in return to the server's control flow, and sends a join on it. The server sends no
+//! answer. The client leaves the group by closing the flow. The server sends hints on a flow of its own, in return to the
+//! client's: only this association says which group a hint is about.
 
 mod message;
 #[cfg(test)]
@@ -12,72 +12,73 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+pub(crate) use self::message::MEMBER;
 pub use self::message::{MAX_JOIN_LEN, MalformedJoin, Received, hint, join, join_by_text, read_hint, read_join};
-use super::GroupDigest;
+use crate::digest::GroupDigest;
 
-/// What one client may do on its control channel.
+/// How much one client may join on its control channel.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How many groups it may be in at a time, which is also how many of its flows may have joined one.
+pub struct JoinLimits {
+    /// How many groups a client may be in at a time, and also how many of its flows may have joined one.
     pub groups: usize,
-    /// How many joins it may send at once.
+    /// How many joins a client may send at once.
     pub burst: u32,
-    /// After how long it may send one more.
+    /// The time after which a client may send one more join.
     pub interval: Duration,
 }
 
-impl Default for Limits {
-    /// 64 groups; 64 joins at once and then one each second.
+impl Default for JoinLimits {
+    /// 64 groups; 64 joins at once, and then one each second.
     fn default() -> Self {
         Self { groups: 64, burst: 64, interval: Duration::from_secs(1) }
     }
 }
 
-/// Why a message of a client was not taken. Reject the flow that it came on with exception 0 (RFC 7016 §3.6.3.7); the session
-/// goes on. What the flow had joined before is left when the flow is reported as closed.
+/// Why a message of a client was refused. The caller should reject the flow that the message came on with exception 0 (RFC 7016
+/// §3.6.3.7) and keep the session. The client leaves what it had joined on that flow when the flow is reported as closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinRefused {
-    /// It makes no sense.
+    /// The message is not a join.
     #[error(transparent)]
     Malformed(#[from] MalformedJoin),
-    /// The client is in as many groups as it may.
+    /// The client is in [`JoinLimits::groups`] groups.
     #[error("too many groups")]
     TooManyGroups,
-    /// The client joins too often.
+    /// The client has sent more joins than it may.
     #[error("joins too often")]
     TooOften,
 }
 
-/// What a message or the end of a flow changed, if anything.
+/// What a message or the end of a flow has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The group that the client is not in any more.
+    /// The group that the client was in, and is not in any more.
     pub left: Option<GroupDigest>,
-    /// The group that the client is in now, and was not before.
+    /// The group that the client is in now, and was not in before.
     pub joined: Option<GroupDigest>,
 }
 
-/// Which groups one client is in, by the flows on which it joined them.
+/// The groups that one client is in, by the flows on which it has joined them.
 #[derive(Debug)]
 pub struct GroupChannels {
     flows: SmallVec<[(u64, GroupDigest); 1]>,
-    limits: Limits,
-    /// How many joins are to be had at `counted`.
+    limits: JoinLimits,
+    /// How many joins the client might send at `counted`.
     tokens: u32,
     counted: Instant,
 }
 
 impl GroupChannels {
     /// A client that is in no group yet.
-    pub fn new(now: Instant, limits: Limits) -> Self {
+    pub fn new(now: Instant, limits: JoinLimits) -> Self {
         Self { flows: SmallVec::new(), tokens: limits.burst, limits, counted: now }
     }
 
-    /// A message of the client on one of its group control flows. A second join on the same flow replaces the first (wire
-    /// facts §7.4); a group that was joined on several flows is left with the last of them.
+    /// Takes a message of the client on one of its group control flows. A second join on the same flow replaces the first (WIRE.md
+    /// §2.3). The client leaves a group that it joined on several flows with the last of them.
     ///
     /// # Errors
-    /// If the message is no join or comes over a limit. Nothing has changed then.
+    /// If the message is not a join, or exceeds a limit. Nothing has changed then.
     pub fn on_message(&mut self, now: Instant, flow: u64, message: &[u8]) -> Result<Change, JoinRefused> {
         let group = read_join(message)?;
         if !self.take_token(now) {
@@ -97,14 +98,14 @@ impl GroupChannels {
         Ok(Change { left: known.filter(|left| !self.is_in(left)), joined: first.then_some(group) })
     }
 
-    /// A group control flow of the client has ended: closed, or rejected by this end.
+    /// A group control flow of the client has ended: the client has closed it, or this end has rejected it.
     pub fn on_flow_closed(&mut self, flow: u64) -> Change {
         let Some(at) = self.flows.iter().position(|(known, _)| *known == flow) else { return Change::default() };
         let (_, group) = self.flows.swap_remove(at);
         Change { left: Some(group).filter(|left| !self.is_in(left)), joined: None }
     }
 
-    /// The client is gone: each group that it was in, once.
+    /// The client is gone. Returns each group that it was in, once.
     pub fn close(&mut self) -> Vec<GroupDigest> {
         let mut groups: Vec<_> = self.groups().collect();
         groups.sort_unstable();
@@ -118,7 +119,7 @@ impl GroupChannels {
         self.flow_of(group).is_some()
     }
 
-    /// The client's flow for this group: the one that hints are sent in return to.
+    /// The client's flow for this group, in return to which the server sends hints.
     pub fn flow_of(&self, group: &GroupDigest) -> Option<u64> {
         self.flows.iter().find(|(_, other)| other == group).map(|(flow, _)| *flow)
     }
@@ -134,7 +135,7 @@ impl GroupChannels {
         let earned = u32::try_from(passed.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
         if earned > 0 {
             self.tokens = self.tokens.saturating_add(earned).min(self.limits.burst);
-            // What is not a whole interval counts towards the next token; of a long silence nothing is left over.
+            // The rest of an interval counts towards the next token. After a long silence there is no rest.
             self.counted =
                 interval.checked_mul(earned).and_then(|spent| self.counted.checked_add(spent)).unwrap_or(now);
         }

@@ -1,16 +1,22 @@
 //! Whole endpoints in memory, in virtual time, without loss.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rtmfp::Config;
+use rand_core::SeedableRng;
 use rtmfp::crypto::{Epd, Group, Identity};
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions};
+use rtmfp::{Config, Endpoint, Event, InterfaceId, PeerId};
 
-use super::super::message::{Connect, ControlMessage};
-use super::super::{Refusal, about};
+use super::events::{IDLE_CHECK, IDLE_TIMEOUT};
+use super::state::MAX_NOTICES;
 use super::*;
-use crate::GroupSpecifier;
+use crate::digest::GroupDigest;
+use crate::groupspec::{GroupSpecifier, Groupspec};
+use crate::member::message::{Connect, ControlMessage};
+use crate::member::{GroupEvent, Refusal, flow_type};
 use introd_flash::metadata::FlowKind;
 
 const ONLY: InterfaceId = InterfaceId(0);
@@ -60,20 +66,20 @@ impl Network {
         self.node(number).id
     }
 
-    fn with<T>(&mut self, number: u8, work: impl FnOnce(&mut Participant, &mut Ground<'_>) -> T) -> T {
+    fn with<T>(&mut self, number: u8, work: impl FnOnce(&mut Participant, &mut EndpointContext<'_>) -> T) -> T {
         let now = self.now;
         let Node { endpoint, participant, .. } = self.node(number);
-        work(participant, &mut Ground { now, endpoint, route: &|_| Some(ONLY) })
+        work(participant, &mut EndpointContext { now, endpoint, route: &|_| Some(ONLY) })
     }
 
-    /// Opens a session between two nodes, as something else than a group might.
+    /// Opens a session between two nodes that no group has asked for.
     fn open(&mut self, from: u8, to: u8) {
         let (now, epd) = (self.now, Epd::fingerprint(self.id(to)).to_vec());
         self.node(from).endpoint.open(now, epd, &[(ONLY, address(to))]).unwrap();
         self.settle();
     }
 
-    /// Delivers everything that is under way.
+    /// Delivers all packets, and the packets that follow from them.
     fn settle(&mut self) {
         loop {
             let mut datagrams = Vec::new();
@@ -83,8 +89,9 @@ impl Network {
                     match event {
                         Event::Keying(job) => node.endpoint.keying_done(now, job.run()),
                         event => {
-                            let mut ground = Ground { now, endpoint: &mut node.endpoint, route: &|_| Some(ONLY) };
-                            node.participant.handle_event(&mut ground, &event);
+                            let mut context =
+                                EndpointContext { now, endpoint: &mut node.endpoint, route: &|_| Some(ONLY) };
+                            node.participant.handle_event(&mut context, &event);
                             node.events.push(event);
                         }
                     }
@@ -113,14 +120,14 @@ impl Network {
             let due = |node: &Node| [node.endpoint.poll_timeout(), node.participant.poll_timeout()];
             let next = self.nodes.values().flat_map(due).flatten().min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
-            // Something may be due again at once: time passes all the same.
+            // Something may be due again at once; time must pass nevertheless.
             self.now = next.max(self.now + Duration::from_micros(100));
             let now = self.now;
             for node in self.nodes.values_mut() {
                 node.endpoint.handle_timeout(now);
                 if node.participant.poll_timeout().is_some_and(|due| due <= now) {
-                    let mut ground = Ground { now, endpoint: &mut node.endpoint, route: &|_| Some(ONLY) };
-                    node.participant.handle_timeout(&mut ground);
+                    let mut context = EndpointContext { now, endpoint: &mut node.endpoint, route: &|_| Some(ONLY) };
+                    node.participant.handle_timeout(&mut context);
                 }
             }
             self.settle();
@@ -133,18 +140,20 @@ impl Network {
         member.map_or_else(Vec::new, |member| member.neighbors().collect())
     }
 
-    /// Has one node want another, with which it has a session, for a neighbour.
+    /// Makes one node want another for a neighbour, with which it has a session.
     fn add_neighbor(&mut self, from: u8, to: u8, group: &Groupspec) {
         let (now, peer) = (self.now, self.id(to));
-        self.with(from, |groups, ground| groups.tell(ground, &group.digest(), |member| member.add_neighbor(now, peer)));
+        self.with(from, |groups, context| {
+            groups.tell(context, &group.digest(), |member| member.add_neighbor(now, peer))
+        });
         self.settle();
     }
 
-    /// A network whose nodes are all in a group, each linked to the one before it, the first among them.
+    /// A network whose nodes are all in a group, each linked to the node before it.
     fn chain(count: u8, group: &Groupspec) -> Self {
         let mut network = Self::of(count);
         for number in 0..count {
-            assert!(network.with(number, |groups, ground| groups.join(ground, group)));
+            assert!(network.with(number, |groups, context| groups.join(context, group)));
             if number > 0 {
                 network.open(number, number - 1);
                 network.add_neighbor(number, number - 1, group);
@@ -170,11 +179,11 @@ fn neighbours_tell_each_other_of_the_rest() {
 }
 
 #[test]
-fn a_posting_reaches_all_and_is_taken() {
+fn a_posting_reaches_all_members() {
     let group = spec("posting");
     let mut network = Network::chain(5, &group);
     let value = b"\x02\x00\x05hello".to_vec();
-    network.with(0, |groups, ground| groups.tell(ground, &group.digest(), |member| member.post(&value))).unwrap();
+    network.with(0, |groups, context| groups.tell(context, &group.digest(), |member| member.post(&value))).unwrap();
     network.run_for(Duration::from_secs(1));
     for number in 1..5 {
         let postings = network.node(number).notices.iter().filter(
@@ -191,24 +200,24 @@ fn groups_share_a_session_and_end_one_by_one() {
     let (one, two) = (spec("one"), spec("two"));
     let mut network = Network::chain(2, &one);
     for number in 0..2 {
-        network.with(number, |groups, ground| groups.join(ground, &two));
+        network.with(number, |groups, context| groups.join(context, &two));
     }
     network.add_neighbor(0, 1, &two);
     assert_eq!((network.neighbors(0, &one).len(), network.neighbors(0, &two).len()), (1, 1));
     assert_eq!(network.node(0).endpoint.session_count(), 1);
-    assert!(network.with(0, |groups, ground| groups.leave(ground, &one.digest())));
+    assert!(network.with(0, |groups, context| groups.leave(context, &one.digest())));
     network.settle();
     assert_eq!((network.neighbors(1, &one).len(), network.neighbors(1, &two).len()), (0, 1));
     let left = Notice::Event(GroupEvent::NeighborDisconnected(network.id(0)));
     assert!(network.node(1).notices.contains(&left));
-    // And joins again.
-    network.with(0, |groups, ground| groups.join(ground, &one));
+    // It can join again.
+    network.with(0, |groups, context| groups.join(context, &one));
     network.add_neighbor(0, 1, &one);
     assert_eq!((network.neighbors(1, &one).len(), network.neighbors(1, &two).len()), (1, 1));
 }
 
 #[test]
-fn members_that_the_groupspec_names_are_tried() {
+fn bootstrap_peers_of_the_groupspec_are_tried() {
     let mut network = Network::of(3);
     let (first, unknown) = (network.id(0), network.id(2));
     let mut specifier = GroupSpecifier::new("bootstrap").unwrap();
@@ -217,9 +226,9 @@ fn members_that_the_groupspec_names_are_tried() {
     specifier.add_bootstrap_peer(first);
     let named = specifier.with_authorizations().unwrap();
     assert_eq!(named.bootstrap_peers().collect::<Vec<_>>(), [unknown, first]);
-    network.with(0, |groups, ground| groups.join(ground, &plain));
+    network.with(0, |groups, context| groups.join(context, &plain));
     network.open(1, 0);
-    network.with(1, |groups, ground| groups.join(ground, &named));
+    network.with(1, |groups, context| groups.join(context, &named));
     network.settle();
     assert_eq!(network.neighbors(1, &named), [first]);
 }
@@ -235,7 +244,7 @@ fn a_member_that_closes_its_session_is_no_neighbour() {
 }
 
 #[test]
-fn sessions_opened_for_a_group_that_none_needs_are_closed() {
+fn sessions_opened_for_a_group_are_closed_when_no_group_uses_them() {
     let group = spec("idle");
     let mut network = Network::chain(3, &group);
     network.run_for(Duration::from_secs(30));
@@ -243,25 +252,25 @@ fn sessions_opened_for_a_group_that_none_needs_are_closed() {
     let sessions = |network: &mut Network| network.node(2).endpoint.session_ids().count();
     assert_eq!(sessions(&mut network), 2);
     for number in 0..3 {
-        network.with(number, |groups, ground| groups.leave(ground, &group.digest()));
+        network.with(number, |groups, context| groups.leave(context, &group.digest()));
     }
-    network.run_for(IDLE_PATIENCE + 3 * IDLE_CHECK + Duration::from_secs(60));
-    // The two that were opened for something else are still there.
+    network.run_for(IDLE_TIMEOUT + 3 * IDLE_CHECK + Duration::from_secs(60));
+    // The two sessions that no group had asked for are still open.
     let all: usize = (0..3).map(|number| network.node(number).endpoint.session_ids().count()).sum();
     assert_eq!(all, 4);
 }
 
-/// A stranger has a session with node 0, and says this on flows of its own.
-fn stranger_says(flows: &[(u8, Vec<Vec<u8>>)]) -> (Network, Groupspec) {
+/// A stranger has a session with node 0, and sends these messages on flows of its own.
+fn stranger_sends(flows: &[(u8, Vec<Vec<u8>>)]) -> (Network, Groupspec) {
     let group = spec("members only");
     let mut network = Network::of(2);
-    network.with(0, |groups, ground| groups.join(ground, &group));
+    network.with(0, |groups, context| groups.join(context, &group));
     network.open(1, 0);
     let (now, member) = (network.now, network.id(0));
     let stranger = &mut network.node(1).endpoint;
     let session = stranger.session_of(&member).unwrap();
-    for (about, messages) in flows {
-        let metadata = FlowKind::GroupPeer(*about).metadata();
+    for (flow_type, messages) in flows {
+        let metadata = FlowKind::GroupPeer(*flow_type).metadata();
         let flow = stranger.open_flow(now, session, &metadata, FlowOptions::default()).unwrap();
         for message in messages {
             stranger.send(now, session, flow, message.clone(), Delivery::default()).unwrap();
@@ -278,7 +287,7 @@ fn rejected(network: &mut Network) -> usize {
 }
 
 #[test]
-fn who_does_not_know_the_groupspec_is_rejected() {
+fn a_peer_that_does_not_know_the_groupspec_is_rejected() {
     let group = spec("members only");
     let receiver = Network::of(1).id(0);
     let said = |group: GroupDigest, receiver: PeerId| {
@@ -288,33 +297,33 @@ fn who_does_not_know_the_groupspec_is_rejected() {
     for (message, is_told) in [
         (right_form.clone(), Some(Refusal::Proof)),
         (said(group.digest(), PeerId([1; 32])), Some(Refusal::Receiver)),
-        // Of another group, or of none: nobody here has anything to say to that.
+        // Of another group, or of none: this participant reports nothing.
         (said(spec("other").digest(), receiver), None),
         (right_form[..40].to_vec(), None),
         (vec![0x0e], None),
         (vec![], None),
         (vec![0x01; 100_000], None),
     ] {
-        let (mut network, group) = stranger_says(&[(about::CONTROL, vec![message.clone(), vec![0x0e]])]);
+        let (mut network, group) = stranger_sends(&[(flow_type::CONTROL, vec![message.clone(), vec![0x0e]])]);
         assert_eq!(rejected(&mut network), 1, "{message:x?}");
         assert!(network.neighbors(0, &group).is_empty());
         let told: Vec<_> = network.node(0).notices.drain(..).collect();
         let stranger = network.id(1);
         let refusal = is_told.map(|reason| Notice::Event(GroupEvent::Refused { peer: stranger, reason }));
         assert_eq!(told, Vec::from_iter(refusal), "{message:x?}");
-        // The session is not the worse for it.
+        // The session is not affected.
         let member = network.id(0);
         assert!(network.node(1).endpoint.session_of(&member).is_some());
     }
 }
 
 #[test]
-fn who_was_refused_is_rejected_again_and_again() {
+fn a_peer_that_was_refused_is_rejected_each_time() {
     let receiver = Network::of(1).id(0);
     let wrong = Connect { group: spec("members only").digest(), proof: [7; 32], receiver };
     let flows: Vec<_> =
-        (0..5).map(|_| (about::CONTROL, vec![ControlMessage::Connect(wrong).write(), vec![0x0e]])).collect();
-    let (mut network, _) = stranger_says(&flows);
+        (0..5).map(|_| (flow_type::CONTROL, vec![ControlMessage::Connect(wrong).write(), vec![0x0e]])).collect();
+    let (mut network, _) = stranger_sends(&flows);
     assert_eq!(rejected(&mut network), 5);
     assert!(network.node(0).participant.sessions.values().all(|session| session.receiving.is_empty()));
     assert_eq!(network.node(0).notices.len(), 1, "one refusal");
@@ -322,26 +331,26 @@ fn who_was_refused_is_rejected_again_and_again() {
 
 #[test]
 fn flows_of_no_group_are_rejected() {
-    let kinds = [about::STREAM, about::FRAGMENT, about::POSTING_KEY, about::POSTING, 0x55];
-    let flows: Vec<_> = kinds.into_iter().map(|about| (about, vec![vec![1, 2, 3]])).collect();
-    let (mut network, _) = stranger_says(&flows);
+    let kinds = [flow_type::STREAM, flow_type::FRAGMENT, flow_type::POSTING_KEY, flow_type::POSTING, 0x55];
+    let flows: Vec<_> = kinds.into_iter().map(|flow_type| (flow_type, vec![vec![1, 2, 3]])).collect();
+    let (mut network, _) = stranger_sends(&flows);
     assert_eq!(rejected(&mut network), 5);
 }
 
 #[test]
-fn a_stranger_with_many_flows_holds_little() {
-    let flows: Vec<_> = (0..60).map(|_| (about::CONTROL, Vec::new())).collect();
-    let (mut network, group) = stranger_says(&flows);
+fn a_stranger_with_many_flows_takes_little_memory() {
+    let flows: Vec<_> = (0..60).map(|_| (flow_type::CONTROL, Vec::new())).collect();
+    let (mut network, group) = stranger_sends(&flows);
     let session = network.node(0).participant.sessions.values().next().unwrap();
     assert!(session.receiving.len() <= 64);
-    // A member is served all the same.
-    network.with(1, |groups, ground| groups.join(ground, &group));
+    // The same peer can become a neighbour nevertheless.
+    network.with(1, |groups, context| groups.join(context, &group));
     network.add_neighbor(1, 0, &group);
     assert_eq!(network.neighbors(0, &group).len(), 1);
 }
 
 #[test]
-fn what_nobody_asks_for_is_forgotten() {
+fn notices_that_are_not_polled_are_forgotten() {
     let mut participant = Participant::new(PeerId([1; 32]), [1; 32]);
     for _ in 0..2 * MAX_NOTICES {
         participant.note(GroupDigest([1; 32]), Notice::Joined);

@@ -1,15 +1,4 @@
-//! Groupspecs: the text that names a group, and that proves to the others that one may be in it (wire facts §7.2, §9).
-//!
-//! `G:` and a list of options in hexadecimal (length, type, value; RFC 7016 §2.1.3), ended by an empty option. What stands
-//! before the end is the canonical part: it is the group's identity. What follows is not: authorizations, peers to begin with,
-//! multicast addresses.
-
-mod error;
-pub mod kind;
-mod password;
-mod specifier;
-#[cfg(test)]
-mod tests;
+//! The text of a groupspec, read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,54 +7,49 @@ use rtmfp::PeerId;
 use rtmfp::wire::option::{self, Element};
 use sha2::{Digest, Sha256};
 
-pub use self::error::GroupspecError;
-pub use self::password::Password;
-pub use self::specifier::GroupSpecifier;
-use super::GroupDigest;
+use super::error::{GroupspecError, MAX_LEN};
+use super::kind;
+use crate::digest::GroupDigest;
 
-/// The longest groupspec understood, in characters. A name and all passwords, addresses and peers that anybody needs fit well.
-pub const MAX_LEN: usize = 16 * 1024;
-
-/// What every groupspec begins with.
+/// The first characters of every groupspec.
 const PREFIX: &str = "G:";
 
-/// How the digest is made.
+/// The version of a groupspec, which says how its digest is made (WIRE.md §1.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
-    /// SHA-256 of the canonical text. A groupspec without a version option is of this one.
+    /// The digest is the SHA-256 of the canonical text. A groupspec without a version option has this version.
     One,
-    /// SHA-256 twice. The default of a [`GroupSpecifier`].
+    /// The digest is the SHA-256 of the SHA-256. [`GroupSpecifier`](super::GroupSpecifier) makes this version by default.
     #[default]
     Two,
 }
 
 /// One option of a groupspec.
+#[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpecOption<'a> {
-    /// Its type: one of [`kind`], or any other.
+    /// The type of the option: one of [`kind`], or another.
     pub kind: u64,
-    /// Its value.
     pub value: &'a [u8],
 }
 
-/// A groupspec, as its text was given: the letters' case counts, since the text is what is hashed (wire facts §7.2).
+/// A groupspec, as its text was given. The case of its letters counts, since the text is hashed (WIRE.md §1.4).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Groupspec {
     text: Box<str>,
-    /// The bytes that the digits stand for.
+    /// The bytes that the hexadecimal digits mean.
     bytes: Box<[u8]>,
-    /// How many of them are the canonical part, without the empty option that ends it.
+    /// How many of these bytes are the canonical part, without the empty option that ends it.
     canonical: usize,
     version: Version,
 }
 
 impl Groupspec {
-    /// Reads a groupspec. Options that mean nothing to this program are kept, in their order. The end of the canonical part may
-    /// be missing: a member may have sent only what is hashed.
+    /// Reads a groupspec. Options of unknown types are kept, in their order. The empty option that ends the canonical part may be missing: a
+    /// member may have sent only the text that is hashed.
     ///
     /// # Errors
-    /// If the text is too long, is not `G:` and hexadecimal, is not a list of options, or is of a version whose digest is
-    /// not known.
+    /// If the text is too long, is not `G:` and hexadecimal digits, is not a list of options, or has an unknown version.
     pub fn parse(text: &str) -> Result<Self, GroupspecError> {
         if text.len() > MAX_LEN {
             return Err(GroupspecError::TooLong(text.len()));
@@ -99,7 +83,7 @@ impl Groupspec {
         Ok(Self { text: text.into(), canonical, version: version.unwrap_or(Version::One), bytes: bytes.into() })
     }
 
-    /// A groupspec made of these options, in this order, with nothing after the canonical part.
+    /// A groupspec made of these options, in this order, without options after the canonical part.
     ///
     /// # Errors
     /// As [`Groupspec::parse`].
@@ -117,13 +101,13 @@ impl Groupspec {
         &self.text
     }
 
-    /// The canonical text: from `G:` up to the empty option that ends it, without that. It is what is hashed, and the key of
-    /// the proofs between members (wire facts §7.2, §8.2).
+    /// The canonical text: from `G:` up to the empty option that ends the canonical part, without that option. It is hashed for the digest,
+    /// and it is the key of the proofs between members (WIRE.md §1.4, §3.3).
     pub fn canonical(&self) -> &str {
         self.text.get(..PREFIX.len() + 2 * self.canonical).unwrap_or(&self.text)
     }
 
-    /// What follows the canonical part, in hexadecimal.
+    /// The text after the canonical part, in hexadecimal.
     pub fn suffix(&self) -> &str {
         self.text.get(PREFIX.len() + 2 * (self.canonical + 1)..).unwrap_or_default()
     }
@@ -133,12 +117,12 @@ impl Groupspec {
         options(self.bytes.get(..self.canonical).unwrap_or_default())
     }
 
-    /// The options after the canonical part, in their order, up to the first that makes no sense.
+    /// The options after the canonical part, in their order, up to the first one that is malformed.
     pub fn suffix_options(&self) -> impl Iterator<Item = SpecOption<'_>> {
         options(self.bytes.get(self.canonical + 1..).unwrap_or_default())
     }
 
-    /// The members to begin with, as [`GroupSpecifier::add_bootstrap_peer`] names them.
+    /// The bootstrap peers, which [`GroupSpecifier::add_bootstrap_peer`](super::GroupSpecifier::add_bootstrap_peer) adds.
     pub fn bootstrap_peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         let named = self.suffix_options().filter(|option| option.kind == kind::BOOTSTRAP_PEER);
         named.filter_map(|option| option.value.try_into().ok().map(PeerId))
@@ -149,17 +133,17 @@ impl Groupspec {
         self.options().any(|option| option.kind == kind)
     }
 
-    /// The group's name, if it has one: UTF-8, but not checked to be.
+    /// The group's name, if it has one. It should be UTF-8, but this is not checked.
     pub fn name(&self) -> Option<&[u8]> {
         self.options().find(|option| option.kind == kind::NAME).map(|option| option.value)
     }
 
-    /// Its version.
+    /// The version of the groupspec.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The group's digest (wire facts §7.2): what AMS's `encodeGroupspecDigest` returns.
+    /// The group's digest (WIRE.md §1.4), which AMS's `encodeGroupspecDigest` returns.
     pub fn digest(&self) -> GroupDigest {
         let once = Sha256::digest(self.canonical());
         GroupDigest(match self.version {
@@ -185,7 +169,7 @@ impl FromStr for Groupspec {
     }
 }
 
-/// Only the digest: whoever knows the text can be a member.
+/// Shows only the digest: a peer that knows the text can be a member.
 impl fmt::Debug for Groupspec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Groupspec").field(&self.digest()).finish()

@@ -1,12 +1,12 @@
-//! Messages of streams in a group, on flows with the metadata `47 52 11` and `47 52 12` (wire facts §8.5). They are read and
-//! written here; members do not act on them.
+//! The messages of streams in a group, on flows with the metadata `47 52 11` and `47 52 12` (WIRE.md §3.6). Members do not act on them:
+//! they are here to read the whole recording.
 
 use rtmfp::wire::option::{self, Element};
 use rtmfp::wire::{Malformed, take, vlu};
 
 /// A message on a flow with the metadata `47 52 11`: about a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StreamMessage {
+pub(super) enum StreamMessage {
     /// Which stream, and how it is distributed.
     Info(StreamInfo),
     /// The stream has ended with this fragment.
@@ -27,13 +27,13 @@ pub enum StreamMessage {
 /// A stream. The meaning of some of its options is not established, so they are kept as they are: `02`, `06` "send to all", `03`
 /// window in ms, `04`, `05` period of the fragment maps in ms, `07` period of fetching in ms.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamInfo {
+pub(super) struct StreamInfo {
     /// The stream's name.
-    pub name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     /// What tells it from others of that name: `21 01` and 32 random bytes.
-    pub key: [u8; 34],
+    pub(super) key: [u8; 34],
     /// Options by their types.
-    pub options: Vec<(u64, Vec<u8>)>,
+    pub(super) options: Vec<(u64, Vec<u8>)>,
 }
 
 const INFO: u8 = 0x21;
@@ -48,7 +48,7 @@ impl StreamMessage {
     ///
     /// # Errors
     /// If it is truncated or unknown.
-    pub fn read(message: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(message: &[u8]) -> Result<Self, Malformed> {
         let mut input = message;
         Ok(match take::u8(&mut input)? {
             INFO if message.len() < SHORTEST_INFO => Self::End(vlu::take(&mut input)?),
@@ -61,7 +61,7 @@ impl StreamMessage {
     }
 
     /// The message's bytes.
-    pub fn write(&self) -> Vec<u8> {
+    pub(super) fn write(&self) -> Vec<u8> {
         let mut message = Vec::new();
         match self {
             Self::Info(info) => {
@@ -113,18 +113,18 @@ impl StreamInfo {
 
 /// A message on a flow with the metadata `47 52 12`: a fragment of an RTMP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fragment {
+pub(super) struct Fragment {
     /// Its number, from 1.
-    pub id: u64,
+    pub(super) id: u64,
     /// Which part of its message it is.
-    pub part: Part,
+    pub(super) part: Part,
     /// What it carries.
-    pub data: Vec<u8>,
+    pub(super) data: Vec<u8>,
 }
 
 /// Which part of its message a fragment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// All of it.
     Whole {
         /// The RTMP message type.
@@ -155,7 +155,7 @@ impl Fragment {
     ///
     /// # Errors
     /// If it is truncated or unknown.
-    pub fn read(message: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(message: &[u8]) -> Result<Self, Malformed> {
         let mut input = message;
         let which = take::u8(&mut input)?;
         let id = vlu::take(&mut input)?;
@@ -174,7 +174,7 @@ impl Fragment {
     }
 
     /// The message's bytes.
-    pub fn write(&self) -> Vec<u8> {
+    pub(super) fn write(&self) -> Vec<u8> {
         let mut message = vec![match self.part {
             Part::Whole { .. } => 0x20,
             Part::First { .. } => 0x30,

@@ -6,10 +6,10 @@ use std::time::Instant;
 use rtmfp::PeerId;
 use serde_json::Value;
 
-use crate::Groupspec;
+use super::streams::{Fragment, StreamMessage};
 use crate::channel::{self, Received};
-use crate::member::about;
-use crate::member::media::{Fragment, StreamMessage};
+use crate::groupspec::Groupspec;
+use crate::member::flow_type;
 use crate::member::message::ControlMessage;
 use crate::member::proof::Prover;
 use crate::member::{GroupEvent, Member, Output, SessionFacts};
@@ -62,18 +62,18 @@ fn every_message_is_read_and_written_again_to_the_same_bytes() {
                 let Ok(Received::Hint(peer)) = channel::read_hint(&message) else { panic!("{message:x?}") };
                 channel::hint(&peer).to_vec()
             }
-            FlowKind::GroupPeer(about::CONTROL) => ControlMessage::read(&message).unwrap().write(),
-            FlowKind::GroupPeer(about::STREAM) => StreamMessage::read(&message).unwrap().write(),
-            FlowKind::GroupPeer(about::FRAGMENT) => Fragment::read(&message).unwrap().write(),
+            FlowKind::GroupPeer(flow_type::CONTROL) => ControlMessage::read(&message).unwrap().write(),
+            FlowKind::GroupPeer(flow_type::STREAM) => StreamMessage::read(&message).unwrap().write(),
+            FlowKind::GroupPeer(flow_type::FRAGMENT) => Fragment::read(&message).unwrap().write(),
             other => panic!("{other:?}"),
         };
         assert_eq!(hex::encode(&again), hex::encode(&message));
-        if let FlowKind::GroupPeer(about) = kind {
-            assert_eq!(about::in_return_to(about).is_some(), return_flow.is_some());
+        if let FlowKind::GroupPeer(flow_type) = kind {
+            assert_eq!(flow_type::in_return_to(flow_type).is_some(), return_flow.is_some());
         }
         let first = match kind {
             FlowKind::GroupControl => format!("GC {:02x}", message[0]),
-            FlowKind::GroupPeer(about) => format!("GR {about:02x} {:02x}", message[0]),
+            FlowKind::GroupPeer(flow_type) => format!("GR {flow_type:02x} {:02x}", message[0]),
             FlowKind::Rtmp { .. } => unreachable!("filtered"),
         };
         *counts.entry(first).or_default() += 1;
@@ -110,7 +110,7 @@ fn every_proof_is_what_the_nonces_of_its_session_give() {
     let mut checked = 0;
     for (session, from_initiator, _, _, message) in group_messages(&file) {
         let Ok(ControlMessage::Connect(connect)) = ControlMessage::read(&message) else { continue };
-        // A join to the server begins with the same byte, and is of another form: it is not read.
+        // A join to the server begins with the same byte, but is of another form, and is passed over.
         let [initiator, responder] = facts(&file["sessions"][session]);
         let (sender, receiver) = if from_initiator { (initiator, responder) } else { (responder, initiator) };
         assert_eq!(connect.group, group.digest());
@@ -123,12 +123,12 @@ fn every_proof_is_what_the_nonces_of_its_session_give() {
     assert_eq!(checked, 6);
 }
 
-/// What a member has to say, and what it tells.
+/// The control messages that a member sends, and its other outputs.
 fn drain(member: &mut Member) -> (Vec<Vec<u8>>, Vec<Output>) {
     let (mut said, mut other) = (Vec::new(), Vec::new());
     while let Some(output) = member.poll_output() {
         match output {
-            Output::Send { about: about::CONTROL, message, .. } => said.push(message),
+            Output::Send { flow_type: flow_type::CONTROL, message, .. } => said.push(message),
             output => other.push(output),
         }
     }
@@ -146,7 +146,7 @@ fn a_member_behaves_as_the_recorded_ones() {
             group_messages(&file)
                 .into_iter()
                 .filter(|(of, by, kind, _, _)| {
-                    *of == session && *by == by_initiator && *kind == FlowKind::GroupPeer(about::CONTROL)
+                    *of == session && *by == by_initiator && *kind == FlowKind::GroupPeer(flow_type::CONTROL)
                 })
                 .map(|(_, _, _, _, message)| message)
                 .collect()
@@ -163,18 +163,18 @@ fn a_member_behaves_as_the_recorded_ones() {
             // 01 comes from the initiator alone, before anything else.
             let first = drain(&mut member).0;
             assert_eq!(first, mine[..usize::from(is_initiator)]);
-            member.on_message(now, near.peer, about::CONTROL, &theirs[0]);
+            member.on_message(now, near.peer, flow_type::CONTROL, &theirs[0]);
             let (next, told) = drain(&mut member);
             assert_eq!(next, mine[usize::from(is_initiator)..3], "session {session}");
             assert_eq!(told, [Output::Event(GroupEvent::NeighborConnected(near.peer))]);
-            member.on_message(now, near.peer, about::CONTROL, &theirs[1]);
+            member.on_message(now, near.peer, flow_type::CONTROL, &theirs[1]);
             assert!(drain(&mut member).0.is_empty());
-            member.on_message(now, near.peer, about::CONTROL, &theirs[2]);
+            member.on_message(now, near.peer, flow_type::CONTROL, &theirs[2]);
             let report = drain(&mut member).0;
             assert_eq!(report.len(), 1);
             assert!(matches!(ControlMessage::read(&report[0]), Ok(ControlMessage::Report(_))));
-            // A report that answers ours is not answered; what it tells is taken up.
-            member.on_message(now, near.peer, about::CONTROL, &theirs[3]);
+            // A report that answers this member's report gets no answer.
+            member.on_message(now, near.peer, flow_type::CONTROL, &theirs[3]);
             assert!(drain(&mut member).0.is_empty());
             assert_eq!(member.neighbors().collect::<Vec<_>>(), [near.peer]);
         }

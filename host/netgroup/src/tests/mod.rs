@@ -1,0 +1,4 @@
+//! Recorded traffic of an independent implementation, read and written by this crate.
+
+mod recorded;
+mod streams;

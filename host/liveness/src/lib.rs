@@ -1,21 +1,23 @@
-//! Nothing that serves dies unnoticed.
+//! Watched threads: nothing that serves clients dies or stands still unnoticed.
 //!
-//! Each thread of the server is started here, or registers here, and beats at least every [`BEAT`], at the cost of one store to
-//! memory. A thread that panics begins anew where nothing is lost by it. Where that does not help, or would leave clients behind
-//! that nobody serves, the process ends: the supervisor says so, gives the other threads a moment for an orderly goodbye, and
-//! leaves with [`EXIT_STATUS`], whatever the threads do, so that a service manager starts it again.
+//! Every thread of the server is started here, or registers here ([`this_thread`]), and beats at least every [`BEAT`], which costs one
+//! store to memory. A thread that panics is restarted where that loses nothing. Where that does not help, or would leave clients that
+//! no thread serves, the process ends: the supervisor logs the reason, gives the other threads a moment to say goodbye to their
+//! clients, and exits with [`EXIT_STATUS`] whatever the threads do, so that a service manager starts the process again.
+//!
+//! This crate must not know what the threads do: it knows the log, and nothing else of introd. Begin reading with `threads.rs`, which
+//! starts threads, and go on with `supervisor.rs`, which watches them.
 
+mod failure;
 mod pace;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod watched;
 
-use std::time::Duration;
-
-pub use pace::Pace;
-pub use supervisor::{EXIT_STATUS, Supervisor, fail};
-pub use threads::{AtStandstill, Pulse, spawn, spawn_once, this_thread};
-
-/// A watched thread beats at least so often, whether it has work or not.
-pub const BEAT: Duration = Duration::from_secs(1);
+pub use failure::fail;
+pub use pace::{BEAT, Pace};
+pub use supervisor::{EXIT_STATUS, Supervisor};
+pub use threads::{spawn, spawn_once};
+pub use watched::{AtStandstill, Pulse, this_thread};

@@ -1,15 +1,15 @@
-//! A thread's own view of time: has it stood still?
+//! A thread's own view of time: whether it has stood still.
 
 use std::time::{Duration, Instant};
 
-use super::BEAT;
-
-/// A turn that comes so much later than it was to come at the latest is late.
+/// How often a watched thread beats at the least, whether it has work or not.
+pub const BEAT: Duration = Duration::from_secs(1);
+/// A turn is late if it begins more than this after the last moment for it.
 const MIN_LATENESS: Duration = Duration::from_secs(1);
 
 /// The pace of a thread that takes a turn at least every [`BEAT`]. A longer pause means that the thread stood still: the process
-/// was stopped or given no processor, the machine was suspended, or the thread was held up by something it called. What was due in
-/// such a pause may be due only because the thread could not take in what came meanwhile.
+/// was stopped or given no processor, the computer was suspended, or something that the thread called took long. A timeout that passed
+/// in such a pause may have passed only because the thread could not receive what came meanwhile.
 #[derive(Debug)]
 pub struct Pace {
     last: Instant,
@@ -21,14 +21,14 @@ impl Pace {
         Self { last: now }
     }
 
-    /// A turn begins: for how long the thread stood still before it, if it did.
+    /// Begins a turn, and says for how long the thread stood still before it, if it did.
     pub fn turn(&mut self, now: Instant) -> Option<Duration> {
         let stood = self.stood(now);
         self.last = now;
         stood
     }
 
-    /// Has the thread stood still since the turn began?
+    /// Whether the thread has stood still since the turn began.
     pub fn is_late(&self, now: Instant) -> bool {
         self.stood(now).is_some()
     }

@@ -5,11 +5,11 @@ use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use super::supervisor::Beating;
+use super::supervisor::Heartbeats;
 use super::{AtStandstill, spawn};
 
 #[test]
-fn a_thread_that_panics_begins_anew() {
+fn a_thread_that_panics_is_restarted() {
     let (runs, (sender, receiver)) = (Arc::new(AtomicUsize::new(0)), mpsc::channel());
     let counted = Arc::clone(&runs);
     let thread = spawn("panics-twice", AtStandstill::EndProcess, move |_| {
@@ -34,11 +34,11 @@ fn a_thread_that_stands_still_is_named_once_and_one_that_beats_is_not() {
     });
     still.wait();
     let beats = super::this_thread("beats", AtStandstill::EndProcess);
-    let mut beating = Beating::default();
+    let mut heartbeats = Heartbeats::default();
     let mut named = Vec::new();
     for _ in 0..12 {
         beats.beat();
-        named.extend(beating.look(Duration::from_millis(500)));
+        named.extend(heartbeats.look(Duration::from_millis(500)));
     }
     beats.end();
     stop.wait();

@@ -1,16 +1,16 @@
-//! The table that a library is shown before it has an instance.
+//! The host's main table: one for each instance, and one for a library that has no instance yet.
 
 use std::ffi::c_void;
 use std::ptr;
 
 use introd_plugin::abi::{self, introd_bytes, introd_host};
 
-use super::host_table;
+use super::{host_extensions, host_table};
 
 const NAME: &str = "introd";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A host's table for one instance, or for none.
+/// The host's table for the instance with that context, or for none.
 pub(super) fn table(context: *mut c_void) -> introd_host {
     let text = |text: &'static str| introd_bytes { ptr: text.as_ptr(), len: text.len() };
     introd_host {
@@ -27,7 +27,7 @@ pub(super) fn table(context: *mut c_void) -> introd_host {
         find_peer: Some(host_table::find_peer),
         introduce: Some(host_table::introduce),
         disconnect: Some(host_table::disconnect),
-        get_extension: Some(host_table::get_extension),
+        get_extension: Some(host_extensions::get_extension),
     }
 }
 

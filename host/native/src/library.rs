@@ -1,10 +1,7 @@
-//! Loading a library, and what it says of itself.
+//! A plugin's library: what it says of itself, and its tables.
 
-use std::ffi::{CStr, CString, c_void};
-use std::fs::File;
-use std::io;
+use std::ffi::{CStr, c_void};
 use std::mem::{MaybeUninit, offset_of};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -12,76 +9,22 @@ use std::time::SystemTime;
 
 use ::introd_plugin::abi::{self, introd_bytes, introd_plugin, introd_plugin_entry};
 use ::introd_plugin::files;
-use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
+use libloading::os::unix::Library as Dynamic;
 use parking_lot::Mutex;
 
+use super::dynamic::{open, open_beside};
 use super::entry;
+use super::load_error::LoadError;
 
 /// What the name of the exported function begins with; the major version follows.
 const ENTRY: &str = "introd_plugin_entry_v";
-/// Majors that may exist some day, looked for to tell of them.
+/// Major versions that may exist some day: a library that exports one of them gets an error that names it.
 const MAJORS: std::ops::RangeInclusive<u32> = 1..=16;
-/// The most bytes of a name, a version and a description.
+/// The longest name, version and description, in bytes.
 const MAX_NAME: usize = 64;
 const MAX_TEXT: usize = 1024;
 
-/// Why a library is of no use.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error("{}: {why}", .0.display(), why = .1)]
-    File(PathBuf, io::Error),
-    /// The system does not load it.
-    #[error("{} is not a library that can be loaded: {why}", .0.display(), why = .1)]
-    NotALibrary(PathBuf, String),
-    /// It is some other library.
-    #[error("{} is no introd plugin: it does not export introd_plugin_entry_v{major}", .0.display(), major = abi::INTROD_ABI_MAJOR)]
-    NoEntry(PathBuf),
-    /// It is for hosts of another major version.
-    #[error("{} is for hosts of ABI version {theirs}, and this one has ABI version {ours}.{minor}: build it anew", .path.display(), ours = abi::INTROD_ABI_MAJOR, minor = abi::INTROD_ABI_MINOR)]
-    OtherMajor {
-        /// The file.
-        path: PathBuf,
-        /// Its major version.
-        theirs: u32,
-    },
-    /// It does not want to work with this host.
-    #[error("{} refuses to work with this host", .0.display())]
-    Refuses(PathBuf),
-    /// Its table is shorter than the first that there was.
-    #[error("{}: its table has {has} bytes, and needs {needs} at least", .path.display())]
-    TooShort {
-        /// The file.
-        path: PathBuf,
-        /// The bytes that it has.
-        has: u32,
-        /// Those that it needs.
-        needs: usize,
-    },
-    /// What it says of itself makes no sense.
-    #[error("{}: {why}", .0.display(), why = .1)]
-    Nonsense(PathBuf, &'static str),
-    /// An instance could not be made.
-    #[error("plugin {name} ({}) could not be made: {why}", .path.display())]
-    Create {
-        /// The plugin.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        why: String,
-    },
-    /// It does not keep a registry.
-    #[error("plugin {name} ({}) keeps no registry: it has no {}", .path.display(), abi::INTROD_EXT_REGISTRY.to_string_lossy())]
-    NoRegistry {
-        /// The plugin.
-        name: String,
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// A library that is loaded, for ever.
+/// A library that is loaded. It stays loaded for ever.
 pub struct Library {
     path: PathBuf,
     stamp: Stamp,
@@ -106,7 +49,7 @@ struct Stamp {
     modified: Option<SystemTime>,
 }
 
-/// What has been loaded. Libraries belong to the process, and so does the list.
+/// The loaded libraries. They belong to the process, and so does the list.
 static LOADED: Mutex<Vec<&'static Library>> = Mutex::new(Vec::new());
 
 impl Library {
@@ -114,7 +57,7 @@ impl Library {
     /// loaded beside the old.
     ///
     /// # Errors
-    /// Why it is of no use.
+    /// If it cannot be loaded.
     pub fn load(path: &Path) -> Result<&'static Self, LoadError> {
         let at = |error| LoadError::File(path.to_owned(), error);
         let path = &path.canonicalize().map_err(at)?;
@@ -156,7 +99,7 @@ impl Library {
         if abi_major != abi::INTROD_ABI_MAJOR {
             return Err(LoadError::OtherMajor { path, theirs: abi_major });
         }
-        // Of what there was in version 1.0, nothing may be missing.
+        // No field of version 1.0 may be missing.
         let needs = std::mem::offset_of!(introd_plugin, get_extension) + size_of::<usize>();
         if (struct_size as usize) < needs {
             return Err(LoadError::TooShort { path, has: struct_size, needs });
@@ -166,7 +109,7 @@ impl Library {
         let nonsense = |what| LoadError::Nonsense(path.clone(), what);
         // SAFETY: the texts of a table are valid as long as it is.
         let (name, version, description) = unsafe {
-            (said(plugin.name, MAX_NAME), said(plugin.version, MAX_NAME), said(plugin.description, MAX_TEXT))
+            (text(plugin.name, MAX_NAME), text(plugin.version, MAX_NAME), text(plugin.description, MAX_TEXT))
         };
         let is_name = |name: &String| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -187,17 +130,17 @@ impl Library {
         unsafe { &*self.table }
     }
 
-    /// A further table of the plugin's, if it is as long as `T`, which is as long as it was at first.
+    /// A further table of the plugin's, if it is as long as `T`, which is as long as in its first version.
     pub(super) fn extension<T>(&self, id: &CStr) -> Option<&'static T> {
         let table = self.table_of(id, size_of::<T>())?;
-        // SAFETY: it is of the type that its name stands for, as long as that, and valid until the process ends.
+        // SAFETY: the table is of the type that its name stands for, as long as that, and valid until the process ends.
         unsafe { table.cast::<T>().as_ref() }
     }
 
-    /// The table of a plugin that keeps a registry; what its version does not know yet is absent.
+    /// The table of a plugin that keeps a registry. Functions that its version does not have are absent.
     pub(super) fn registry(&self) -> Option<abi::introd_plugin_registry> {
-        let least = offset_of!(abi::introd_plugin_registry, publish_session);
-        let table = self.table_of(abi::INTROD_EXT_REGISTRY, least)?;
+        let min_size = offset_of!(abi::introd_plugin_registry, publish_session);
+        let table = self.table_of(abi::INTROD_EXT_REGISTRY, min_size)?;
         // SAFETY: a table begins with its size.
         let size = unsafe { *table.cast::<u32>() } as usize;
         let mut whole = MaybeUninit::<abi::introd_plugin_registry>::zeroed();
@@ -209,16 +152,16 @@ impl Library {
         }
     }
 
-    /// A further table of the plugin's, if it is at least so long.
-    fn table_of(&self, id: &CStr, least: usize) -> Option<*const c_void> {
+    /// A further table of the plugin's, if it has at least `min_size` bytes.
+    fn table_of(&self, id: &CStr, min_size: usize) -> Option<*const c_void> {
         let get_extension = self.table().get_extension?;
         // SAFETY: the name ends with a zero.
         let table = unsafe { get_extension(id.as_ptr()) };
         // SAFETY: a table of that name begins with its size.
         let size = *unsafe { table.cast::<u32>().as_ref() }?;
-        if (size as usize) < least {
+        if (size as usize) < min_size {
             let (name, id) = (&self.name, id.to_string_lossy());
-            tracing::warn!(plugin = %name, %id, size, "the plugin's table is too short, and not used");
+            tracing::warn!(plugin = %name, %id, size, "the plugin's table is too short and is not used");
             return None;
         }
         Some(table)
@@ -239,7 +182,7 @@ impl Library {
         offered
     }
 
-    /// The callbacks of its main table that it has.
+    /// The names of the callbacks that the plugin's main table has.
     pub fn callbacks(&self) -> Vec<&'static str> {
         let table = self.table();
         let known = [
@@ -249,20 +192,20 @@ impl Library {
             ("lookup", table.lookup.is_some()),
             ("cancel", table.cancel.is_some()),
         ];
-        known.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
+        known.into_iter().filter(|(_, is_present)| *is_present).map(|(name, _)| name).collect()
     }
 
-    /// What the plugin is called.
+    /// The plugin's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its version.
+    /// The plugin's version.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// What it does.
+    /// What the plugin says it does.
     pub fn description(&self) -> &str {
         &self.description
     }
@@ -272,18 +215,18 @@ impl Library {
         self.abi
     }
 
-    /// The file.
+    /// The file that it was loaded from.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// A text of at most so many bytes.
+/// A text of at most `max_length` bytes; `None` if it is longer, or not UTF-8.
 ///
 /// # Safety
 /// The memory is valid.
-unsafe fn said(raw: introd_bytes, most: usize) -> Option<String> {
-    if raw.len > most || raw.len > 0 && raw.ptr.is_null() {
+unsafe fn text(raw: introd_bytes, max_length: usize) -> Option<String> {
+    if raw.len > max_length || raw.len > 0 && raw.ptr.is_null() {
         return None;
     }
     if raw.len == 0 {
@@ -292,35 +235,4 @@ unsafe fn said(raw: introd_bytes, most: usize) -> Option<String> {
     // SAFETY: the caller says so.
     let bytes = unsafe { std::slice::from_raw_parts(raw.ptr, raw.len) };
     std::str::from_utf8(bytes).ok().map(str::to_owned)
-}
-
-fn open(path: &Path) -> Result<Dynamic, String> {
-    // SAFETY: whoever writes the configuration wants this library's code to run in this process.
-    unsafe { Dynamic::open(Some(path), RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE) }.map_err(|error| {
-        // The system's own text names the file again.
-        let text = error.to_string();
-        text.split_once(": ").map_or(text.clone(), |(_, reason)| reason.to_owned())
-    })
-}
-
-/// Loads a copy of the file: by its own name the system would find the version that is loaded already.
-fn open_beside(path: &Path) -> Result<Dynamic, String> {
-    let copy = || -> io::Result<File> {
-        let name = CString::new("introd-plugin").map_err(io::Error::other)?;
-        // SAFETY: the name is a C string.
-        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: it has just been made, and is nobody else's.
-        let mut copy = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-        io::copy(&mut files::open(path)?.0, &mut copy)?;
-        Ok(copy)
-    };
-    let copy = copy().map_err(|error| error.to_string())?;
-    let name = format!("/proc/self/fd/{}", copy.as_raw_fd());
-    let opened = open(Path::new(&name));
-    // The name stands for this copy for as long as the library is loaded, that is for ever.
-    std::mem::forget(copy);
-    opened
 }

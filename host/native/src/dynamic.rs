@@ -1,0 +1,42 @@
+//! Loading shared libraries into the process.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::path::Path;
+
+use introd_plugin::files;
+use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
+
+/// Loads the library in a file.
+pub(super) fn open(path: &Path) -> Result<Dynamic, String> {
+    // SAFETY: the configuration names this library, so that its code is to run in this process.
+    unsafe { Dynamic::open(Some(path), RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE) }.map_err(|error| {
+        // The system's own text names the file again.
+        let text = error.to_string();
+        text.split_once(": ").map_or(text.clone(), |(_, reason)| reason.to_owned())
+    })
+}
+
+/// Loads a copy of the file: by its own name the system would find the version that is loaded already.
+pub(super) fn open_beside(path: &Path) -> Result<Dynamic, String> {
+    let copy = || -> io::Result<File> {
+        let name = CString::new("introd-plugin").map_err(io::Error::other)?;
+        // SAFETY: the name is a C string.
+        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it has just been made, and is nobody else's.
+        let mut copy = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        io::copy(&mut files::open(path)?.0, &mut copy)?;
+        Ok(copy)
+    };
+    let copy = copy().map_err(|error| error.to_string())?;
+    let name = format!("/proc/self/fd/{}", copy.as_raw_fd());
+    let opened = open(Path::new(&name));
+    // The name stands for this copy for as long as the library is loaded, that is for ever.
+    std::mem::forget(copy);
+    opened
+}

@@ -1,0 +1,56 @@
+//! The calls that tell a plugin of something that has happened.
+
+use std::net::SocketAddr;
+
+use introd_plugin::abi;
+use rtmfp::{PeerId, SessionId};
+
+use super::Instance;
+use crate::account::Callback;
+use crate::events::{self, Place};
+use crate::groups::{self, GroupChange};
+
+impl Instance {
+    /// Tells the plugin that a client is gone.
+    pub fn disconnect(&self, session: SessionId, peer: PeerId, place: Place<'_>, reason: &str) {
+        let Some(disconnect) = self.table.disconnect else { return };
+        events::disconnect(session, peer, place, reason, |raw| {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            self.notify(Callback::Disconnect, || unsafe { disconnect(self.made, raw) });
+        });
+    }
+
+    /// Tells the plugin that a client's addresses have changed: where its packets come from, or what it reports.
+    pub fn addresses_changed(
+        &self,
+        session: SessionId,
+        peer: PeerId,
+        place: Place<'_>,
+        far_address: SocketAddr,
+        reported: Option<&[SocketAddr]>,
+    ) {
+        let Some(changed) = self.table.addresses_changed else { return };
+        events::address_change(session, peer, place, far_address, reported, |raw| {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            self.notify(Callback::AddressesChanged, || unsafe { changed(self.made, raw) });
+        });
+    }
+
+    /// Tells the plugin that a client has joined a group: true if the plugin has handled it.
+    pub fn group_join(&self, change: &GroupChange<'_>) -> bool {
+        let Some(join) = self.groups.and_then(|table| table.join) else { return false };
+        groups::during(change, |raw| {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            self.notify(Callback::Join, || unsafe { join(self.made, raw) }) == abi::INTROD_HANDLED
+        })
+    }
+
+    /// Tells the plugin that a client has left a group.
+    pub fn group_leave(&self, change: &GroupChange<'_>) {
+        let Some(leave) = self.groups.and_then(|table| table.leave) else { return };
+        groups::during(change, |raw| {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            self.notify(Callback::Leave, || unsafe { leave(self.made, raw) });
+        });
+    }
+}

@@ -1,0 +1,67 @@
+//! The calls into a plugin that keeps a registry.
+
+use introd_plugin::abi;
+use introd_policy::registry::Standing;
+use rtmfp::{PeerId, TaggedAddress};
+use tokio::sync::oneshot;
+
+use super::Instance;
+use crate::account::Callback;
+use crate::answer::{Answer, Outcome, Question, Verdict};
+use crate::values::{raw_address, raw_client, raw_peer};
+
+impl Instance {
+    pub(crate) fn has_registry(&self) -> bool {
+        self.registry.is_some()
+    }
+
+    pub(crate) fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> i32 {
+        let Some(publish) = self.registry.as_ref().and_then(|table| table.publish) else {
+            return abi::INTROD_E_UNSUPPORTED;
+        };
+        let peer = raw_peer(peer);
+        let addresses: Vec<_> = addresses.iter().map(|address| raw_address(*address)).collect();
+        self.notify(Callback::Publish, || {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            unsafe { publish(self.made, &raw const peer, addresses.as_ptr(), addresses.len()) }
+        })
+    }
+
+    /// The status; `None` if the plugin was built before sessions were part of publications.
+    pub(crate) fn publish_session(&self, peer: PeerId, addresses: &[TaggedAddress], standing: Standing) -> Option<i32> {
+        let publish_session = self.registry.as_ref()?.publish_session?;
+        let addresses: Vec<_> = addresses.iter().map(|address| raw_address(*address)).collect();
+        let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+        let publication = abi::introd_publication {
+            struct_size: size_of::<abi::introd_publication>() as u32,
+            flags: flag(standing.is_proven, abi::INTROD_PUBLICATION_PROVEN)
+                | flag(standing.is_silent, abi::INTROD_PUBLICATION_SILENT),
+            client: raw_client(standing.session, peer),
+            addresses: addresses.as_ptr(),
+            address_count: addresses.len(),
+        };
+        Some(self.notify(Callback::Publish, || {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            unsafe { publish_session(self.made, &raw const publication) }
+        }))
+    }
+
+    pub(crate) fn withdraw(&self, peer: &PeerId) {
+        let Some(withdraw) = self.registry.as_ref().and_then(|table| table.withdraw) else { return };
+        let peer = raw_peer(*peer);
+        // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+        self.notify(Callback::Withdraw, || unsafe { withdraw(self.made, &raw const peer) });
+    }
+
+    /// Asks where a peer can be reached. A verdict that comes later goes to `reply`.
+    pub(crate) fn find(&self, peer: PeerId, reply: oneshot::Sender<Verdict>) -> Outcome {
+        let Some(lookup) = self.registry.as_ref().and_then(|table| table.lookup) else {
+            return Outcome::Verdict(Verdict::NotFound);
+        };
+        let peer = raw_peer(peer);
+        let mut answer = Answer::new(Question::Registry, self.context.owner, 0);
+        answer.reply = Some(reply);
+        // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+        self.ask(Callback::Find, answer, |answer| unsafe { lookup(self.made, &raw const peer, answer) })
+    }
+}

@@ -1,34 +1,36 @@
 ---@meta
--- What a script finds besides Lua's own: for editors that speak LuaLS annotations. A test holds it against the host.
+-- The functions and objects that the server adds to Lua 5.4, for editors that use the Lua language server. README.md is the guide.
+-- A test compares the names in this file with those that the server registers.
 
----The application instance. Its functions are called with a dot. Assign the handlers that you want called.
+---The application instance. Call its functions with a dot: `application.disconnect(client)`. To handle an event, assign a function to
+---the handler of that name.
 ---@class application
----@field clients Clients all clients that are connected
----@field name string the application and its instance: "chat/lobby"
----@field server string the server and its version
----@field hostname string the virtual host; the name of the machine, for the default one
----@field config table what stands in ScriptEngine/ApplicationObject/config of Application.xml
----@field onAppStart? fun() the script is loaded, for the first time or anew
----@field onAppStop? fun(info: {reason: "server"|"shutdown"|"reload"}) the instance ends; may not wait
----@field onConnect? fun(client: Client, ...: any): boolean? may it connect? nothing or true: yes; false: no; nil: later
----@field onDisconnect? fun(client: Client) it is gone; comes last, and once
----@field onPeerLookup? fun(event: PeerLookupEvent) somebody looks for a peer
----@field onStatus? fun(info: ScriptStatus) a handler has failed
+---@field clients Clients all clients that are connected to this instance
+---@field name string the names of the application and the instance: "chat/lobby"
+---@field server string the name and version of the server
+---@field hostname string the name of the virtual host; for the default virtual host, the name of the machine
+---@field config table the content of ScriptEngine/ApplicationObject/config in Application.xml
+---@field onAppStart? fun() called when the script has been loaded, for the first time or again
+---@field onAppStop? fun(info: {reason: "server"|"shutdown"|"reload"}) called when the instance ends; it must not wait
+---@field onConnect? fun(client: Client, ...: any): boolean? called when a client wants to connect; return true or nothing to accept it, false to reject it, or `nil` (written as `return nil`) to decide later
+---@field onDisconnect? fun(client: Client) called once when a client has disconnected, after all its other handlers
+---@field onPeerLookup? fun(event: PeerLookupEvent) called when an asker looks for a peer
+---@field onStatus? fun(info: ScriptStatus) called when a handler has failed
 application = {}
 
----Lets a client in that waits. False if it does not wait.
+---Accepts a client whose `onConnect` has not decided yet. Returns false if the client does not wait for that.
 ---@param client Client
 ---@return boolean
 function application.acceptConnection(client) end
 
----Turns a client away that waits, or disconnects one that is in.
+---Rejects a client whose `onConnect` has not decided yet, or disconnects a client that is connected.
 ---@param client Client
----@param description? string for people
----@param info? any for the client's program: info.application
+---@param description? string a text for people to read
+---@param info? any a value that the client's program finds in info.application
 ---@return boolean
 function application.rejectConnection(client, description, info) end
 
----Turns a client away and names another server: info.ex.redirect.
+---Rejects a client and names another server, which the client's program finds in info.ex.redirect.
 ---@param client Client
 ---@param url? string
 ---@param description? string
@@ -41,62 +43,64 @@ function application.redirectConnection(client, url, description, info) end
 ---@return boolean
 function application.disconnect(client) end
 
----Answers a lookup with addresses to try, 16 at most. An error if the lookup has been answered.
+---Answers a lookup with the addresses that the asker should try, 16 at most. It is an error if the lookup has been answered already.
 ---@param addresses string[]|Addresses
 ---@param event PeerLookupEvent
 ---@return boolean
 function application.sendPeerRedirect(addresses, event) end
 
----Answers a lookup with a no that is counted; nothing is sent. An error if the lookup has been answered.
+---Refuses a lookup. The asker gets no answer, and the refusal is counted in rtmfp_lookups_denied. It is an error if the lookup has been
+---answered already.
 ---@param event PeerLookupEvent
 ---@return boolean
 function application.denyPeerLookup(event) end
 
----Calls a method of all clients.
+---Calls a method of every client's program.
 ---@param method string
 ---@param ... any
 function application.broadcastMsg(method, ...) end
 
----Ends this instance: its clients are disconnected.
+---Ends this instance and disconnects its clients.
 ---@return boolean
 function application.shutdown() end
 
----The clients that are connected: by number from 1, by peer ID, with # and ipairs. The order means nothing.
+---The clients that are connected. Get a client by a number from 1 or by its peer ID; `#` and `ipairs` work as well. They are in no
+---particular order.
 ---@class Clients
 ---@field length integer
 ---@field [integer] Client
 ---@field [string] Client
 
----A client. `Client` itself is what all clients have in common: functions put there are handlers of each, or methods that
----clients can call. Fields may be set on each client, too.
+---A client. Functions that you assign to `Client` are handlers of every client, or methods that the clients' programs can call. You may
+---also assign functions and other fields to a single client.
 ---@class Client
 ---@field farID string the client's peer ID: 64 hexadecimal digits
 ---@field farId string the same
 ---@field nearID string the server's peer ID
 ---@field nearId string the same
----@field farNonce string
----@field nearNonce string
----@field farAddress string where its packets come from: "ip:port"
----@field nearAddress string the server's public address that it reached
+---@field farNonce string the client's nonce of this session
+---@field nearNonce string the server's nonce of this session
+---@field farAddress string the address that the client's packets come from: "ip:port"
+---@field nearAddress string the server's public address that the client connected to
 ---@field potentialNearAddresses string[] all public addresses of the server
----@field reportedAddresses string[] the addresses that it says it has, as far as they are believed
+---@field reportedAddresses string[] the addresses that the client reports, as far as the server believes them
 ---@field protocol string "rtmfp"
----@field ip string
----@field id string
----@field uri string
----@field agent string
----@field referrer string
----@field pageUrl string
----@field groupControls GroupControl[] the groups that it is in
----@field onFarAddressChange? fun(self: Client) it has moved
----@field onReportedAddressesChange? fun(self: Client) it has said which addresses it has
+---@field ip string the IP address in farAddress
+---@field id string identifies the connection
+---@field uri string the URI that the client connected to
+---@field agent string the platform and version of the client
+---@field referrer string where the client's program was loaded from
+---@field pageUrl string the web page that the client's program runs in
+---@field groupControls GroupControl[] the client's memberships in groups
+---@field onFarAddressChange? fun(self: Client) called when farAddress has changed
+---@field onReportedAddressesChange? fun(self: Client) called when reportedAddresses has changed
 ---@field onReportedAddressChange? fun(self: Client) the same
----@field onGroupJoin? fun(self: Client, groupControl: GroupControl) it has joined a group
----@field onGroupLeave? fun(self: Client, groupspecDigest: string, groupControl: GroupControl) it has left a group, or is gone
+---@field onGroupJoin? fun(self: Client, groupControl: GroupControl) called when the client has joined a group
+---@field onGroupLeave? fun(self: Client, groupspecDigest: string, groupControl: GroupControl) called when the client has left a group, or has disconnected as a member
 ---@field [string] any
 Client = {}
 
----Tells the client of somebody who looks for it, so that it opens its NAT to them.
+---Tells the client that an asker at this address looks for it, so that it opens its NAT to that address.
 ---@param initiatorAddress string
 ---@param tag string|ByteArray
 ---@return boolean
@@ -104,13 +108,13 @@ function Client:introducePeer(initiatorAddress, tag) end
 
 ---Calls a method of the client's program.
 ---@param method string
----@param handler? fun(...)|{onResult?: fun(self, ...), onStatus?: fun(self, info)} gets the results, or nil and what failed
+---@param handler? fun(...)|{onResult?: fun(self, ...), onStatus?: fun(self, info)} receives the results; if the call fails, nil and the reason
 ---@param ... any
 ---@return boolean
 function Client:call(method, handler, ...) end
 
----Calls a method of the client's program and waits for its results: nil and what failed, if it failed. A client that has not
----answered after a minute, or leaves, has failed.
+---Calls a method of the client's program, waits, and returns its results; if the call fails, nil and the reason. It fails if the client
+---has not answered after a minute, or disconnects.
 ---@param method string
 ---@param ... any
 ---@return any
@@ -120,39 +124,40 @@ function Client:callAndWait(method, ...) end
 ---@return boolean
 function Client:ping() end
 
----Waits for what was counted of the client since it asked to connect; nil if it is gone. Bytes are those of messages,
----ping_rtt is in milliseconds.
+---Waits for the client's counters, which begin when it asks to connect, and returns them; nil if it has disconnected. Bytes are those of
+---messages; ping_rtt is in milliseconds.
 ---@return {bytes_in: integer, bytes_out: integer, msg_in: integer, msg_out: integer, msg_dropped: integer, ping_rtt: integer}?
 function Client:getStats() end
 
----A client's membership in a group. Fields may be set on it.
+---A client's membership in a group. You may assign fields to it.
 ---@class GroupControl
----@field groupspecDigest string names the group
+---@field groupspecDigest string identifies the group
 ---@field [string] any
 local GroupControl = {}
 
----Has the client connect to another member now. False if the client has left.
+---Tells the client to connect to another member now. Returns false if the client has left the group.
 ---@param peerID string
 ---@return boolean
 function GroupControl:addNeighbor(peerID) end
 
----Tells the client of another member. False if the client has left.
+---Names another member to the client. Returns false if the client has left the group.
 ---@param peerID string
 ---@return boolean
 function GroupControl:addMemberHint(peerID) end
 
----Makes groupspecs. Everything is off to begin with, but peers may connect to each other. Which numbers Flash gives to some
----properties is not known; `unestablished` names those that are set. Members that run Flash may compute another digest for them.
+---Makes a groupspec. At first all properties are false, so that members connect to each other but do nothing else. For some properties it
+---is not known which numbers Flash uses; if you set them, members that run Flash may compute another digest. `unestablished` lists those
+---that are set.
 ---@class GroupSpecifier
 ---@field maxSupportedGroupspecVersion integer 2
 ---@field minGroupspecVersion integer 1 or 2, the default
----@field routingEnabled boolean messages to one member or to neighbours
----@field multicastEnabled boolean streams in the group
----@field objectReplicationEnabled boolean
----@field postingEnabled boolean messages to all members
----@field serverChannelEnabled boolean members join through their server too
----@field peerToPeerDisabled boolean no neighbours at all
----@field ipMulticastMemberUpdatesEnabled boolean members find each other on the local network
+---@field routingEnabled boolean members may send messages to one member or to their neighbours
+---@field multicastEnabled boolean members may publish streams in the group
+---@field objectReplicationEnabled boolean members may replicate objects
+---@field postingEnabled boolean members may send messages to all members
+---@field serverChannelEnabled boolean members join through their server, which names other members to them
+---@field peerToPeerDisabled boolean members do not connect to each other
+---@field ipMulticastMemberUpdatesEnabled boolean members find each other on the local network by IP multicast
 ---@field ipMemberUpdatesEnabled boolean the same
 ---@overload fun(name: string): GroupSpecifier
 GroupSpecifier = {}
@@ -162,43 +167,44 @@ GroupSpecifier = {}
 ---@return GroupSpecifier
 function GroupSpecifier.new(name) end
 
----Names a member to begin with.
+---Adds a bootstrap peer: a member that others connect to first.
 ---@param peerID string
 function GroupSpecifier:addBootstrapPeer(peerID) end
 
----Says where members can be found on the local network: "224.0.0.254:30000", or the address and the port apart.
+---Adds a multicast address by which members find each other on the local network: "224.0.0.254:30000", or the address and the port as two
+---arguments.
 ---@param address string
 ---@param port? integer
----@param source? string the address of the one source
+---@param source? string the only source address to receive from
 function GroupSpecifier:addIPMulticastAddress(address, port, source) end
 
----Adds an option to the canonical part as it is, for those whose number you know and introd does not.
+---Adds an option to the canonical part of the groupspec, for a property whose number you know.
 ---@param number integer
 ---@param bytes? string
 function GroupSpecifier:addOption(number, bytes) end
 
----Only those may post who have the password; nil lets everybody.
+---Allows posting only with this password; nil allows it to everyone.
 ---@param password string?
 ---@param salt? string
 function GroupSpecifier:setPostingPassword(password, salt) end
 
----Only those may publish streams who have the password; nil lets everybody.
+---Allows publishing streams only with this password; nil allows it to everyone.
 ---@param password string?
 ---@param salt? string
 function GroupSpecifier:setPublishPassword(password, salt) end
 
----Sets the group apart from all others of its name.
+---Makes the group different from all other groups of the same name.
 function GroupSpecifier:makeUnique() end
 
----The groupspec with the passwords.
+---Returns the groupspec with the passwords.
 ---@return string
 function GroupSpecifier:groupspecWithAuthorizations() end
 
----The groupspec without the passwords.
+---Returns the groupspec without the passwords.
 ---@return string
 function GroupSpecifier:groupspecWithoutAuthorizations() end
 
----What appended to a groupspec without passwords gives them.
+---Returns the part that adds the passwords, to append to a groupspec without them.
 ---@return string
 function GroupSpecifier:authorizations() end
 
@@ -206,82 +212,86 @@ function GroupSpecifier:authorizations() end
 ---@return string
 function GroupSpecifier:toString() end
 
----The properties in use whose numbers are introd's own, or assumed.
+---Returns the properties in use whose numbers are assumed, or are introd's own.
 ---@return string[]
 function GroupSpecifier:unestablished() end
 
----What groupControl.groupspecDigest is for members of the group. Also with a dot, of a groupspec's text.
+---Returns the digest that groupControl.groupspecDigest has for members of this group. To get the digest of a groupspec's text, call it
+---with a dot: `GroupSpecifier.encodeGroupspecDigest(text)`.
 ---@param groupspec? string
 ---@return string
 function GroupSpecifier:encodeGroupspecDigest(groupspec) end
 
----What appended to a groupspec lets its holder post.
+---Returns a part that allows posting, to append to a groupspec.
 ---@param password string
 ---@param salt? string
 ---@return string
 function GroupSpecifier.encodePostingAuthorization(password, salt) end
 
----What appended to a groupspec lets its holder publish.
+---Returns a part that allows publishing, to append to a groupspec.
 ---@param password string
 ---@param salt? string
 ---@return string
 function GroupSpecifier.encodePublishAuthorization(password, salt) end
 
----What appended to a groupspec names a member to begin with.
+---Returns a part that adds a bootstrap peer, to append to a groupspec.
 ---@param peerID string
 ---@return string
 function GroupSpecifier.encodeBootstrapPeerIDSpec(peerID) end
 
----What appended to a groupspec says where members can be found on the local network.
+---Returns a part that adds a multicast address, to append to a groupspec.
 ---@param address string
 ---@param port? integer
 ---@param source? string
 ---@return string
 function GroupSpecifier.encodeIPMulticastAddressSpec(address, port, source) end
 
----Somebody looks for a peer. It can be kept, and answered once, until the deadline in Application.xml.
+---A lookup: an asker looks for a peer. Answer it once, with `application.sendPeerRedirect` or `application.denyPeerLookup`, in the handler or
+---later, before the deadline in Application.xml.
 ---@class PeerLookupEvent
----@field targetPeerID string? whom they look for
+---@field targetPeerID string? the peer ID that is looked for
 ---@field targetPeerId string? the same
----@field initiatorAddress string where they are
----@field tag string names the lookup
----@field interfaceID integer where it came in
+---@field initiatorAddress string the asker's address
+---@field tag string identifies the lookup; pass it to `introducePeer`
+---@field interfaceID integer the number of the server's interface that received the lookup
 ---@field interfaceId integer the same
 ---@field client Client? the asker, if it is a client of this instance
----@field initiatorApplication string? the application and instance that the asker is a client of, "chat/lobby"; nil if it is no client of this server
+---@field initiatorApplication string? the application and instance that the asker is connected to, "chat/lobby"; nil if it is not a client of this server
 ---@field [string] any
 
+---The failure of a handler.
 ---@class ScriptStatus
 ---@field level string "error"
 ---@field code string "Application.Script.Error"
 ---@field description string
----@field details string the handler
+---@field details string the name of the handler
 ---@field filename string
 ---@field lineno string
 
----Addresses with where they come from.
+---A list of addresses, with the origin of each.
 ---@class Addresses
 ---@field [integer] string
 ---@field origins table<string, "reported"|"observed"|"relay"|"unspecified">
 
----The shared peer registry.
+---The registry of peers that several servers share.
 ---@class registry
 registry = {}
 
----Waits for the addresses of a peer; nil if nobody knows it, nil and a text if the registry fails.
+---Waits for the addresses of a peer and returns them. Returns nil if no server has published the peer; nil and the reason if the registry
+---fails.
 ---@param peerID string
 ---@return Addresses?
 ---@return string? problem
 function registry.lookup(peerID) end
 
----Says where a peer can be reached. False and a text if the registry cannot take it in.
+---Publishes the addresses of a peer. Returns true, or false and the reason if the registry does not accept them.
 ---@param peerID string
 ---@param addresses string[]|Addresses
 ---@return boolean
 ---@return string? problem
 function registry.publish(peerID, addresses) end
 
----Takes back what was published of a peer.
+---Withdraws what this server has published about a peer.
 ---@param peerID string
 function registry.withdraw(peerID) end
 
@@ -293,32 +303,32 @@ function trace(...) end
 ---@param ... any
 function print(...) end
 
----Runs another file of the application, or of the script library, and gives back what it returns.
+---Runs another file of the application or of the script library, and returns its result.
 ---@param name string
 ---@return any
 function load(name) end
 
----Runs another file once and gives back what it returned: "a.b" is a/b.lua or a/b/init.lua.
+---Runs another file the first time it is required, and returns its result each time. "a.b" means a/b.lua or a/b/init.lua.
 ---@param module string
 ---@return any
 function require(module) end
 
----Waits.
+---Waits, while other handlers run.
 ---@param milliseconds number
 function sleep(milliseconds) end
 
----Milliseconds since 1970, on a clock that never goes back.
+---Returns the milliseconds since 1970, by a clock that never goes back.
 ---@return integer
 function now() end
 
----Calls a function again and again. A call that still waits makes the next be left out.
+---Calls a function repeatedly. If a call still waits when the next is due, that one is left out.
 ---@param f function
 ---@param milliseconds number
 ---@param ... any
 ---@return integer id
 function setInterval(f, milliseconds, ...) end
 
----Calls a function once.
+---Calls a function once, after a time.
 ---@param f function
 ---@param milliseconds number
 ---@param ... any
@@ -333,32 +343,34 @@ function clearInterval(id) end
 ---@param id integer
 function clearTimeout(id) end
 
----null in a table: a table cannot hold nil.
+---The ActionScript value null inside a table, because a table cannot hold nil.
 null = {}
 
----undefined in a table.
+---The ActionScript value undefined inside a table.
 undefined = {}
 
----Marks a table as an array: an empty table is an object otherwise.
+---Marks a table as an array. An empty table without this mark is sent as an object.
 ---@param list? table
 ---@return table
 function Array(list) end
 
+---A ByteArray of ActionScript.
 ---@class ByteArray
 ---@field type string
 ---@field bytes string
 
----Bytes for ActionScript, where a string is text.
+---Makes a ByteArray. (A Lua string is sent as text.)
 ---@param bytes string
 ---@return ByteArray
 function ByteArray(bytes) end
 
+---A Date of ActionScript.
 ---@class Date
 ---@field type string
 ---@field time number milliseconds since 1970
----@field timeZone integer minutes
+---@field timeZone integer the time zone, in minutes
 
----A moment for ActionScript.
----@param milliseconds? number without it, now
+---Makes a Date.
+---@param milliseconds? number the time in milliseconds since 1970; the current time if it is missing
 ---@return Date
 function Date(milliseconds) end

@@ -1,4 +1,4 @@
-/* A plugin for introd in C: denies lookups for the peers that its configuration names, and counts them. */
+/* A plugin for introd in C: it denies lookups of the peers that its configuration names, and counts them. */
 
 #include <introd_plugin.h>
 
@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whether a table has a field: an older host's is shorter. */
+/* Whether a table has a field: the table of an older host is shorter. */
 #define HAS(table, type, field) ((table)->struct_size >= offsetof(type, field) + sizeof((table)->field))
 
-/* What an instance knows. Nothing of it changes after `create`. */
+/* The data of an instance. Nothing of it changes after `create`, so that callbacks need no lock. */
 typedef struct filter {
     const introd_host *host;
     const introd_host_metrics *metrics;
     uint32_t denied;
     size_t count;
-    introd_peer_id peers[]; /* in order */
+    introd_peer_id peers[]; /* sorted */
 } filter;
 
 static introd_bytes text(const char *chars)
@@ -43,7 +43,7 @@ static int digit(char character)
     return -1;
 }
 
-/* 64 hexadecimal digits between `begin` and `end`. */
+/* Reads 64 hexadecimal digits between `begin` and `end`. Returns 0 if there is anything else. */
 static int parse_peer(const char *begin, const char *end, introd_peer_id *peer)
 {
     if (end - begin != 64) {
@@ -60,7 +60,7 @@ static int parse_peer(const char *begin, const char *end, introd_peer_id *peer)
     return 1;
 }
 
-/* Reads all <deny> elements: how many there are, or -1 if one is wrong. With `peers`, puts them there. */
+/* Reads all <deny> elements. Returns their number, or -1 if one is invalid. Stores them in `peers` if it is not null. */
 static long read_denied(const char *xml, introd_peer_id *peers)
 {
     static const char open[] = "<deny>";
@@ -82,7 +82,7 @@ static long read_denied(const char *xml, introd_peer_id *peers)
     return count;
 }
 
-/* Says why `create` has failed. */
+/* Tells the host why `create` has failed. */
 static int32_t failed(const introd_host *host, introd_answer *answer, const char *why)
 {
     introd_verdict verdict = {0};
@@ -97,7 +97,7 @@ static void log_count(const introd_host *host, size_t count)
     const introd_host_log *log = host->get_extension(host, INTROD_EXT_LOG);
     if (log && HAS(log, introd_host_log, log)) {
         char line[64];
-        snprintf(line, sizeof line, "denies lookups for %zu peers", count);
+        snprintf(line, sizeof line, "denies lookups of %zu peers", count);
         log->log(host, INTROD_LOG_INFO, text(line));
     }
 }
@@ -108,7 +108,7 @@ static int32_t create(const introd_host *host, const introd_create *create, intr
     int32_t status = INTROD_E_FAILED;
     char *xml = malloc(create->config.len + 1);
     if (!xml) {
-        return failed(host, answer, "there is no memory");
+        return failed(host, answer, "out of memory");
     }
     if (create->config.len > 0) {
         memcpy(xml, create->config.ptr, create->config.len);
@@ -116,12 +116,12 @@ static int32_t create(const introd_host *host, const introd_create *create, intr
     xml[create->config.len] = 0;
     long count = read_denied(xml, NULL);
     if (count < 0) {
-        status = failed(host, answer, "<deny> takes a peer id of 64 hexadecimal digits");
+        status = failed(host, answer, "<deny> must be a peer ID of 64 hexadecimal digits");
         goto end;
     }
     filter *made = calloc(1, sizeof(filter) + (size_t)count * sizeof(introd_peer_id));
     if (!made) {
-        status = failed(host, answer, "there is no memory");
+        status = failed(host, answer, "out of memory");
         goto end;
     }
     made->host = host;
@@ -170,7 +170,7 @@ static const introd_plugin plugin = {
     .abi_minor = INTROD_ABI_MINOR,
     .name = TEXT("example-c"),
     .version = TEXT("1.0.0"),
-    .description = TEXT("Denies lookups for the peers that its configuration names"),
+    .description = TEXT("Denies lookups of the peers that its configuration names"),
     .create = create,
     .destroy = destroy,
     .lookup = lookup,
@@ -178,6 +178,6 @@ static const introd_plugin plugin = {
 
 INTROD_PLUGIN_EXPORT const introd_plugin *introd_plugin_entry_v1(const introd_host *host)
 {
-    /* What is used without looking, every host of this major version has. */
+    /* The plugin uses the fields up to this one without checking for them. Every host of this major version has them. */
     return HAS(host, introd_host, get_extension) ? &plugin : NULL;
 }

@@ -1,4 +1,4 @@
-// A plugin for introd in C++: denies lookups for the peers that its configuration names, and counts them.
+// A plugin for introd in C++: it denies lookups of the peers that its configuration names, and counts them.
 
 #include <introd_plugin.h>
 
@@ -27,7 +27,7 @@ Peer peer_of(const introd_peer_id &id)
     return peer;
 }
 
-// What an instance knows. Nothing of it changes after the constructor, so that callbacks need no lock.
+// The data of an instance. Nothing of it changes after the constructor, so that callbacks need no lock.
 class Filter {
 public:
     Filter(const introd_host *host, std::string_view xml)
@@ -48,7 +48,7 @@ public:
             counter_ = metrics_->metric(host, INTROD_METRIC_COUNTER, bytes("denied"), bytes("Lookups denied"));
         }
         if (auto log = static_cast<const introd_host_log *>(host->get_extension(host, INTROD_EXT_LOG))) {
-            const auto line = "denies lookups for " + std::to_string(denied_.size()) + " peers";
+            const auto line = "denies lookups of " + std::to_string(denied_.size()) + " peers";
             log->log(host, INTROD_LOG_INFO, bytes(line));
         }
     }
@@ -74,12 +74,12 @@ private:
             const auto lower = character >= 'A' && character <= 'F' ? static_cast<char>(character - 'A' + 'a') : character;
             const auto value = digits.find(lower);
             if (value == digits.npos) {
-                throw std::invalid_argument("<deny> takes a peer id of 64 hexadecimal digits");
+                throw std::invalid_argument("<deny> must be a peer ID of 64 hexadecimal digits");
             }
             return static_cast<std::uint8_t>(value);
         };
         if (text.size() != 2 * peer.size()) {
-            throw std::invalid_argument("<deny> takes a peer id of 64 hexadecimal digits");
+            throw std::invalid_argument("<deny> must be a peer ID of 64 hexadecimal digits");
         }
         for (std::size_t place = 0; place < peer.size(); place++) {
             peer[place] = static_cast<std::uint8_t>(digit(text[2 * place]) << 4 | digit(text[2 * place + 1]));
@@ -143,7 +143,7 @@ const introd_plugin &plugin()
         table.abi_minor = INTROD_ABI_MINOR;
         table.name = bytes("example-cpp");
         table.version = bytes("1.0.0");
-        table.description = bytes("Denies lookups for the peers that its configuration names");
+        table.description = bytes("Denies lookups of the peers that its configuration names");
         table.create = create;
         table.destroy = destroy;
         table.lookup = lookup;

@@ -1,72 +1,50 @@
-//! What stands in Redis of a peer: whose it is, since when, and its addresses.
+//! The value that Redis holds for a peer: which servers have the peer, since when, and its addresses.
 //!
-//! An entry:
+//! The format of an entry:
 //!
-//! | bytes | what |
+//! | bytes | meaning |
 //! |---|---|
 //! | 1 | the format: 1 |
 //! | 8 | the epoch of the server that published it: a random number, another one at each start |
-//! | 1 | flags: 1, the id is proven; 2, nothing is heard of the peer |
-//! | 7 | since when it is at that server, in milliseconds since 1970, the highest byte first; later than all that stood there when it came |
-//! | 1, and so many | the server's name |
-//! | 1 | how many addresses follow |
-//! | 1, 4 or 16, 2 each | origin, with the highest bit set for IPv6; address; port, the highest byte first |
+//! | 1 | flags: 1 if the peer ID is proven, 2 if the session is silent |
+//! | 7 | when the session began, in milliseconds since 1970, the highest byte first; later than all entries that the server found there |
+//! | 1, then as many | the length of the server's name, and the name |
+//! | 1 | the number of addresses |
+//! | 1, 4 or 16, 2 for each address | its origin, with the highest bit set for IPv6; the IP address; the port, the highest byte first |
 //!
-//! Where several servers have the peer, their entries stand side by side: one byte, 2, and each entry after its length in two bytes,
-//! the highest first. Which of them counts, the reader decides: [`Claim::precedes`].
+//! If several servers have the peer, the value is one byte, 2, and the entries of all of them, each after its length in two bytes, the
+//! highest first. The reader decides which entry counts, by [`Claim::precedes`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use introd_plugin::{Address, Origin};
 
+use crate::claim::Claim;
+
+/// The first byte of an entry.
 const FORMAT: u8 = 1;
-/// Several entries.
+/// The first byte of a value with several entries.
 const SEVERAL: u8 = 2;
-/// The most entries of one peer.
+/// The largest number of entries of one peer.
 pub(crate) const MAX_ENTRIES: usize = 8;
 const PROVEN: u8 = 1;
 const SILENT: u8 = 2;
 const IPV6: u8 = 0x80;
-/// The most addresses of an entry.
+/// The largest number of addresses of an entry.
 pub(crate) const MAX_ADDRESSES: usize = 16;
 
-/// A server's start: nothing that it published before counts.
+/// Identifies one run of a server: a random number. Entries of an earlier run are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Epoch(pub(crate) [u8; 8]);
 
 impl Epoch {
-    /// What the heartbeat key says.
+    /// The epoch as the server's key holds it.
     pub(crate) fn hex(self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-/// How a session stands behind an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
-    /// Whether it has proven the peer's id.
-    pub(crate) is_proven: bool,
-    /// Whether nothing is heard of it.
-    pub(crate) is_silent: bool,
-    /// Since when it is there.
-    pub(crate) since: u64,
-}
-
-impl Claim {
-    /// Whether this one counts rather than the other: one that is heard before one that is silent; one that is proven before one that is
-    /// not; of those that are proven the newest, for it has proven it last; of those that are not the oldest, for anybody may have copied
-    /// its certificate. Of silent ones the newest: the others are older ghosts.
-    pub(crate) fn precedes(&self, other: &Self) -> bool {
-        let rank = |claim: &Self| (!claim.is_silent, claim.is_proven);
-        match rank(self).cmp(&rank(other)) {
-            std::cmp::Ordering::Equal if self.is_proven || self.is_silent => self.since > other.since,
-            std::cmp::Ordering::Equal => self.since < other.since,
-            order => order.is_gt(),
-        }
-    }
-}
-
-/// Of a peer.
+/// The entry of one server about a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) epoch: Epoch,
@@ -82,14 +60,14 @@ impl Entry {
         bytes.extend(epoch.0);
         bytes.push(if claim.is_proven { PROVEN } else { 0 } | if claim.is_silent { SILENT } else { 0 });
         bytes.extend(&claim.since.to_be_bytes()[1..]);
-        // Settings allow no longer ones.
+        // `Settings::check` allows no longer name.
         bytes.push(u8::try_from(server.len()).unwrap_or(u8::MAX));
         bytes.extend(server.bytes().take(usize::from(u8::MAX)));
         bytes.extend(addresses);
         bytes
     }
 
-    /// All that stands of a peer. What is not of these formats, another version's or damaged, is left out.
+    /// Reads a value. Entries of another format, and damaged ones, are left out.
     pub(crate) fn decode_all(bytes: &[u8]) -> Vec<Self> {
         let Some((SEVERAL, mut bytes)) = bytes.split_first().map(|(format, rest)| (*format, rest)) else {
             return Self::decode(bytes).into_iter().collect();
@@ -105,7 +83,7 @@ impl Entry {
         entries
     }
 
-    /// `None` if it is not one of this format: another version's, or damaged.
+    /// Reads an entry; `None` if it has another format or is damaged.
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (format, bytes) = bytes.split_first()?;
         if *format != FORMAT {
@@ -137,7 +115,7 @@ impl Entry {
     }
 }
 
-/// The first [`MAX_ADDRESSES`] addresses, as an entry has them.
+/// Writes the first [`MAX_ADDRESSES`] addresses as they stand in an entry.
 pub(crate) fn encode_addresses(addresses: &[Address]) -> Box<[u8]> {
     let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let mut bytes = Vec::with_capacity(1 + addresses.len() * 19);
@@ -159,7 +137,7 @@ pub(crate) fn encode_addresses(addresses: &[Address]) -> Box<[u8]> {
     bytes.into_boxed_slice()
 }
 
-/// What [`encode_addresses`] wrote.
+/// Reads what [`encode_addresses`] wrote.
 pub(crate) fn decode_addresses(bytes: &[u8]) -> Vec<Address> {
     let Some((_, mut bytes)) = bytes.split_first() else { return Vec::new() };
     std::iter::from_fn(|| take_address(&mut bytes)).collect()
@@ -237,26 +215,6 @@ mod tests {
         bytes[3] = 9;
         assert_eq!(epochs(&bytes[..1 + 2 * one]), [1], "what is of another format is left out");
         assert_eq!(epochs(&[SEVERAL]), []);
-    }
-
-    #[test]
-    fn who_lives_counts_then_who_has_proven_it_then_who_came_first() {
-        // In the order in which they count.
-        let claims = [
-            claim(true, false, 9),
-            claim(true, false, 2),
-            claim(false, false, 1),
-            claim(false, false, 8),
-            claim(true, true, 7),
-            claim(true, true, 3),
-            claim(false, true, 6),
-            claim(false, true, 4),
-        ];
-        for (place, claim) in claims.iter().enumerate() {
-            for (other_place, other) in claims.iter().enumerate() {
-                assert_eq!(claim.precedes(other), place < other_place, "{claim:?} {other:?}");
-            }
-        }
     }
 
     #[test]

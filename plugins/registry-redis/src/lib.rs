@@ -1,30 +1,41 @@
 //! The registry of peers that several introd servers share, in Redis or Valkey: a plugin for `PeerRegistry` in Server.xml.
 //!
-//! What it writes, each key beginning with the namespace:
+//! It uses nothing of the server but the SDK (`introd-plugin`); [`Registry`] does not even know that it is part of a plugin. Begin
+//! reading with `plugin` and `registry`, which never wait; `session` is the thread that talks to Redis, and `shared` is what the two
+//! sides have in common. `published` is what this server writes, `remote` and `cache` what it reads, `entry` the format of both.
 //!
-//! | key | what | lives |
+//! The keys in Redis, each with the namespace as its prefix:
+//!
+//! | key | value | lifetime |
 //! |---|---|---|
-//! | `NAMESPACE:server:NAME` | the epoch of a server: a random number, another one at each start | three halves of a heartbeat; renewed each half |
-//! | `NAMESPACE:peer:ID` | where a peer can be reached, by which server, in which epoch, and how its session stands; of each server that has the peer | `entryLifetime`; renewed each half |
+//! | `NAMESPACE:server:NAME` | the epoch of a server: a random number, another one at each start | one and a half `heartbeat`; renewed after half a one |
+//! | `NAMESPACE:peer:ID` | the entries of all servers that have the peer: its addresses, the server's name and epoch, and the state of the session | `entryLifetime`; renewed after half of it |
 //!
-//! An entry counts only while its server's key says the entry's epoch, so nothing has to be cleaned up after a server that died,
-//! and being alive costs one small command a heartbeat however many peers there are. Where several servers have a peer, their entries
-//! stand side by side: each writes only its own, and whoever reads them decides which counts.
-//!
-//! [`Registry`] is the registry itself, for programs that are not introd; the plugin is a thin layer over it.
+//! An entry is valid while the key of its server holds the epoch of the entry. So nothing has to be cleaned up after a server that
+//! died, and staying alive costs a server one small command for each heartbeat, whatever the number of its peers. If several servers
+//! have a peer, each writes only its own entry, and the reader decides which one counts.
 
+mod answer;
 mod cache;
+mod claim;
+mod connection;
 mod entry;
 mod keys;
-mod link;
-mod own;
+mod liveness;
 mod plugin;
+mod presence;
+mod published;
 mod registry;
+mod remote;
+mod scripts;
 mod session;
 mod settings;
+mod shared;
 mod stats;
 
+pub use answer::{Answer, Failure, Reply};
 pub use plugin::RedisRegistry;
-pub use registry::{Answer, Failure, Log, Registry, Reply, Severity};
+pub use registry::Registry;
 pub use settings::{Mode, Settings, SettingsError};
-pub use stats::{Kind, Stats};
+pub use shared::{Log, Severity};
+pub use stats::{MetricKind, Stats};

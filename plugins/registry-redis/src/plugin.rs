@@ -1,4 +1,4 @@
-//! The registry as a plugin of introd.
+//! The registry as a plugin of introd: a thin layer over [`Registry`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,16 @@ use introd_plugin::{
     RegistryPlugin, RegistryVerdict, Reply,
 };
 
-use crate::registry::{Answer, Registry, Severity};
+use crate::answer::Answer;
+use crate::registry::Registry;
 use crate::settings::Settings;
-use crate::stats::Kind;
+use crate::shared::Severity;
+use crate::stats::MetricKind;
 
-/// How often the figures are handed to the server.
+/// How often the server receives the metrics.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
-/// `PeerRegistry/Plugin` in Server.xml.
+/// The plugin, for `PeerRegistry/Plugin` in Server.xml.
 pub struct RedisRegistry {
     registry: Arc<Registry>,
     reporter: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
@@ -52,8 +54,8 @@ impl RegistryPlugin for RedisRegistry {
         self.registry.publish(peer, addresses).map_err(|_| RegistryError::Full)
     }
 
-    fn publish_session(&self, peer: PeerId, addresses: &[Address], standing: PeerSession) -> Result<(), RegistryError> {
-        self.registry.publish_session(peer, addresses, standing).map_err(|_| RegistryError::Full)
+    fn publish_session(&self, peer: PeerId, addresses: &[Address], session: PeerSession) -> Result<(), RegistryError> {
+        self.registry.publish_session(peer, addresses, session).map_err(|_| RegistryError::Full)
     }
 
     fn withdraw(&self, peer: PeerId) -> Result<(), RegistryError> {
@@ -67,7 +69,7 @@ impl RegistryPlugin for RedisRegistry {
             let (completion, reply) = later.defer().ok()?;
             deferred = Some(reply);
             Some(Box::new(move |answer: Answer| {
-                // Whoever asked may have stopped waiting.
+                // It is no error if the answer comes too late.
                 let _ = match answer {
                     Ok(Some(addresses)) => completion.complete(RegistryVerdict::Found(addresses)),
                     Ok(None) => completion.complete(RegistryVerdict::NotFound),
@@ -80,44 +82,45 @@ impl RegistryPlugin for RedisRegistry {
             (Some(Ok(Some(addresses))), _) => RegistryVerdict::Found(addresses).into(),
             (Some(Ok(None)), _) => RegistryVerdict::NotFound.into(),
             (Some(Err(failure)), _) => Reply::Failed(failure.to_string()),
-            (None, None) => Reply::Failed("too many lookups wait".to_owned()),
+            (None, None) => Reply::Failed("too many verdicts are pending".to_owned()),
         }
     }
 }
 
-enum Figure {
+/// A metric of the server, and for a counter the value that it has there.
+enum ServerMetric {
     Counter(Counter, u64),
     Gauge(Gauge),
 }
 
-/// Hands the figures to the server, for as long as the plugin is there.
+/// Starts a thread that reports the metrics to the server until the plugin ends.
 fn report(host: Host, registry: Arc<Registry>) -> Result<(Arc<AtomicBool>, JoinHandle<()>), CreateError> {
-    let mut figures = Vec::new();
+    let mut metrics = Vec::new();
     for (name, kind, help, _) in registry.stats().all() {
-        // A host without figures, or with too many, does without these.
-        figures.push(match kind {
-            Kind::Counter => host.counter(name, help).ok().map(|counter| Figure::Counter(counter, 0)),
-            Kind::Gauge => host.gauge(name, help).ok().map(Figure::Gauge),
+        // If the host has no metrics, or too many already, this one is not reported.
+        metrics.push(match kind {
+            MetricKind::Counter => host.counter(name, help).ok().map(|counter| ServerMetric::Counter(counter, 0)),
+            MetricKind::Gauge => host.gauge(name, help).ok().map(ServerMetric::Gauge),
         });
     }
     let is_over = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&is_over);
+    let stop = Arc::clone(&is_over);
     let work = move || {
-        while !seen.load(Ordering::Relaxed) {
-            for (figure, (.., value)) in figures.iter_mut().zip(registry.stats().all()) {
-                match figure {
-                    Some(Figure::Counter(counter, told)) => {
-                        counter.add(u32::try_from(value.saturating_sub(*told)).unwrap_or(u32::MAX));
-                        *told = value;
+        while !stop.load(Ordering::Relaxed) {
+            for (metric, (.., value)) in metrics.iter_mut().zip(registry.stats().all()) {
+                match metric {
+                    Some(ServerMetric::Counter(counter, reported)) => {
+                        counter.add(u32::try_from(value.saturating_sub(*reported)).unwrap_or(u32::MAX));
+                        *reported = value;
                     }
-                    Some(Figure::Gauge(gauge)) => gauge.set(i64::try_from(value).unwrap_or(i64::MAX)),
+                    Some(ServerMetric::Gauge(gauge)) => gauge.set(i64::try_from(value).unwrap_or(i64::MAX)),
                     None => (),
                 }
             }
             std::thread::park_timeout(REPORT_EVERY);
         }
     };
-    let thread = std::thread::Builder::new().name("registry-figures".into()).spawn(work)?;
+    let thread = std::thread::Builder::new().name("registry-metrics".into()).spawn(work)?;
     Ok((is_over, thread))
 }
 

@@ -1,4 +1,4 @@
-//! What the plugin is told in Server.xml.
+//! The settings of the plugin, as they stand in Server.xml.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,58 +9,56 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where Redis is: `redis://host:port/db`, or `rediss://` for TLS. Several for `cluster` and `sentinel`.
+    /// The address of Redis: `redis://host:port/db`, or `rediss://` for TLS. May be repeated for `cluster` and `sentinel`.
     pub url: Vec<String>,
-    /// What is there.
+    /// The kind of Redis.
     pub mode: Mode,
     /// The name by which sentinels know the master.
     pub master: String,
-    /// Who to log in as; empty is the default user. It may stand in the URL too.
+    /// The user to log in as; empty is the default user. The URL may name it instead.
     pub username: String,
-    /// The password; empty is none. It may stand in the URL too.
+    /// The password; empty is none. The URL may hold it instead.
     pub password: String,
-    /// The same for sentinels.
+    /// The user to log in as at the sentinels.
     pub sentinel_username: String,
-    /// The same for sentinels.
+    /// The password for the sentinels.
     pub sentinel_password: String,
-    /// A file with the certificates of those who may have signed the server's; else the system's count.
+    /// A file with the certificates of the authorities that are trusted to sign Redis's certificate; if it is missing, the system's.
     pub ca_file: Option<PathBuf>,
-    /// A file with this client's certificate, if the server wants one.
+    /// A file with this server's own certificate, if Redis requires one.
     pub certificate_file: Option<PathBuf>,
-    /// A file with its key.
+    /// A file with the private key of that certificate.
     pub key_file: Option<PathBuf>,
-    /// What all keys begin with: servers with the same one share a registry.
+    /// The prefix of all keys. Servers with the same namespace share a registry.
     pub namespace: String,
-    /// What this server is called in it; empty: a name that nobody else has, another one at each start.
+    /// The name of this server in the registry; no two servers may have the same. Empty: a random name at each start.
     pub server: String,
-    /// How long a server may be dead before its peers count as gone: half of the time within which that is noticed at the
-    /// latest, in milliseconds.
+    /// Milliseconds. A server that dies is noticed within twice this time.
     pub heartbeat: u64,
-    /// How long a command may take before the connection counts as broken, in milliseconds.
+    /// Milliseconds that a command may take before the connection counts as broken.
     pub timeout: u64,
-    /// How long a peer that was found is remembered, in milliseconds.
+    /// Milliseconds for which a peer that was found is cached.
     pub positive_cache: u64,
-    /// How long it is remembered that a peer was not found, in milliseconds.
+    /// Milliseconds for which it is cached that a peer was not found.
     pub negative_cache: u64,
-    /// Peers remembered, found or not.
+    /// The largest number of peers that are cached, found or not.
     pub cache_entries: usize,
-    /// Lookups that may wait for Redis at a time.
+    /// The largest number of lookups that wait for Redis at a time.
     pub max_pending: usize,
-    /// Peers that this server may publish.
+    /// The largest number of peers that this server publishes.
     pub max_entries: usize,
-    /// How long an entry stays if nobody takes it back, in seconds: what servers that died leave behind. Entries of servers that
-    /// live are renewed in time.
+    /// Seconds for which Redis keeps an entry that its server neither renews nor withdraws, because it is dead.
     pub entry_lifetime: u64,
 }
 
-/// What kind of Redis.
+/// The kind of Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mode {
-    /// One.
+    /// One server.
     #[default]
     Single,
-    /// One, and sentinels that know which.
+    /// A master with replicas, and sentinels that know which server is the master.
     Sentinel,
     /// A cluster.
     Cluster,
@@ -93,26 +91,28 @@ impl Default for Settings {
     }
 }
 
-/// What is wrong with the settings.
+/// Why a registry cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// One of them makes no sense.
+    /// A setting is invalid.
     #[error("{0}")]
     Value(String),
     /// A file cannot be read.
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     File(PathBuf, std::io::Error),
-    /// The redis client does not like them.
+    /// The Redis client refuses the settings.
     #[error("Redis: {0}")]
     Redis(#[from] redis::RedisError),
-    /// This machine does not give what is needed.
-    #[error("this machine: {0}")]
-    Machine(String),
+    /// The operating system gives no thread or no random numbers.
+    #[error("the operating system: {0}")]
+    System(String),
 }
 
 impl Settings {
+    /// Checks the settings.
+    ///
     /// # Errors
-    /// What makes no sense, and what would.
+    /// The first setting that is invalid, and what would be valid.
     pub fn check(&self) -> Result<(), SettingsError> {
         let wrong = |text: &str| Err(SettingsError::Value(text.to_owned()));
         if self.url.is_empty() {
@@ -120,7 +120,7 @@ impl Settings {
         }
         match self.mode {
             Mode::Single if self.url.len() > 1 => {
-                return wrong("several <url>: say <mode>cluster</mode> or <mode>sentinel</mode>, or leave one");
+                return wrong("there are several <url>: set <mode> to cluster or sentinel, or give only one");
             }
             Mode::Sentinel if self.master.is_empty() => {
                 return wrong("<master> is missing: the name by which the sentinels know the master");
@@ -130,7 +130,7 @@ impl Settings {
         if self.certificate_file.is_some() != self.key_file.is_some() {
             return wrong("<certificateFile> and <keyFile> go together");
         }
-        for (name, value, least, most) in [
+        for (name, value, min, max) in [
             ("heartbeat", self.heartbeat, 100, 600_000),
             ("timeout", self.timeout, 10, 60_000),
             ("positiveCache", self.positive_cache, 0, 600_000),
@@ -140,8 +140,8 @@ impl Settings {
             ("maxEntries", self.max_entries as u64, 1, 100_000_000),
             ("entryLifetime", self.entry_lifetime, 60, 30 * 86_400),
         ] {
-            if !(least..=most).contains(&value) {
-                return Err(SettingsError::Value(format!("<{name}> is {value}: give a number from {least} to {most}")));
+            if !(min..=max).contains(&value) {
+                return Err(SettingsError::Value(format!("<{name}> is {value}: give a number from {min} to {max}")));
             }
         }
         if self.server.len() > 64 {
@@ -150,18 +150,19 @@ impl Settings {
         Ok(())
     }
 
-    /// How often the server says that it lives.
-    pub(crate) fn beat(&self) -> Duration {
+    /// The time between two heartbeats of this server.
+    pub(crate) fn heartbeat_interval(&self) -> Duration {
         Duration::from_millis(self.heartbeat / 2)
     }
 
-    /// How long it counts as living after it has said so: two beats may be lost.
-    pub(crate) fn life(&self) -> Duration {
+    /// The time for which a heartbeat is valid: two of them may be lost.
+    pub(crate) fn heartbeat_lifetime(&self) -> Duration {
         Duration::from_millis(self.heartbeat * 3 / 2)
     }
 
-    /// How long what was heard of another server's life counts. Together with [`Self::life`] less than twice the heartbeat.
-    pub(crate) fn trust(&self) -> Duration {
+    /// The time for which the state of another server is cached. Together with [`Self::heartbeat_lifetime`] it is less than twice the
+    /// heartbeat.
+    pub(crate) fn liveness_cache(&self) -> Duration {
         Duration::from_millis(self.heartbeat / 4)
     }
 

@@ -35,7 +35,7 @@ fn withdraws(registry: &Registry) {
 
 /// Waits until what is said stands in Redis.
 fn and_arrives(registry: &Registry, say: impl FnOnce()) {
-    let written = || figure(registry, "published") + figure(registry, "withdrawn");
+    let written = || metric(registry, "published") + metric(registry, "withdrawn");
     let before = written();
     say();
     eventually("it is written", || written() > before);
@@ -172,7 +172,7 @@ fn clocks_that_differ_change_no_order() {
     eventually("the first counts", is_first);
     // That time is kept when all is written anew.
     redis.command(&["DEL", &format!("introd:server:{}", b.server())]);
-    eventually("it is written anew", || figure(&b, "republished") == 1 && figure(&b, "unwritten") == 0);
+    eventually("it is written anew", || metric(&b, "republished") == 1 && metric(&b, "unwritten") == 0);
     eventually("the first counts", is_first);
     // Of proven ones the newest counts, whatever its clock says.
     says(&b, 3, proven(9));

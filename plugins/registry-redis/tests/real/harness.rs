@@ -58,10 +58,10 @@ pub(crate) fn is_at(registry: &Registry, peer: PeerId, host: u8) -> bool {
     find(registry, peer) == Ok(Some(addresses(host)))
 }
 
-pub(crate) fn figure(registry: &Registry, name: &str) -> u64 {
+pub(crate) fn metric(registry: &Registry, name: &str) -> u64 {
     registry.stats().all().find(|(known, ..)| *known == name).unwrap().3
 }
 
 pub(crate) fn connected(registry: &Registry) {
-    eventually("it is connected", || figure(registry, "connected") == 1);
+    eventually("it is connected", || metric(registry, "connected") == 1);
 }

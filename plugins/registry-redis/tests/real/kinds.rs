@@ -80,7 +80,7 @@ fn with_tls() {
     // Redis wants a certificate of its clients, and clients believe only what their file vouches for.
     let lines = Lines::default();
     let _stranger = Registry::start(settings(&url), lines.log()).unwrap();
-    eventually("it is said", || lines.contain("Warning: Redis is lost"));
+    eventually("it is said", || lines.contain("Warning: the connection to Redis is lost"));
     drop(redis);
 }
 
@@ -106,11 +106,11 @@ fn in_a_cluster() {
     connected(&b);
     meet(&a, &b);
     a_copy_never_takes_the_place_of_one_that_lives(&a, &b, &forgetful(settings()));
-    let published = figure(&a, "published");
+    let published = metric(&a, "published");
     for number in 0..300 {
         a.publish(peer(number), &addresses(1)).unwrap();
     }
-    eventually("all are written", || figure(&a, "unwritten") == 0 && figure(&a, "published") >= published + 300);
+    eventually("all are written", || metric(&a, "unwritten") == 0 && metric(&a, "published") >= published + 300);
     for node in &nodes {
         assert!(node.command(&["DBSIZE"]).trim().parse::<u32>().unwrap() > 50, "the entries are spread");
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod copies;
-mod figures;
+mod costs;
 mod harness;
 mod kinds;
 mod outages;

@@ -18,7 +18,7 @@ fn what_one_publishes_others_find() {
     a.withdraw(peer(1));
     eventually("it is gone", || find(&b, peer(1)) == Ok(None));
     assert!(is_at(&a, peer(1), 1) || find(&a, peer(1)) == Ok(None));
-    assert_eq!((figure(&a, "published"), figure(&a, "withdrawn"), figure(&a, "entries")), (2, 1, 0));
+    assert_eq!((metric(&a, "published"), metric(&a, "withdrawn"), metric(&a, "entries")), (2, 1, 0));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn what_is_remembered_costs_no_call_and_is_forgotten_when_it_changes() {
     let (a, b) = (registry(long(&redis.url())), registry(long(&redis.url())));
     connected(&b);
     a.publish(peer(1), &addresses(1)).unwrap();
-    eventually("it is written", || figure(&a, "published") == 1);
+    eventually("it is written", || metric(&a, "published") == 1);
     assert!(is_at(&b, peer(1), 1));
     assert_eq!(find(&b, peer(2)), Ok(None));
     let calls = redis.calls("mget");
@@ -57,7 +57,7 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     for number in 0..100 {
         a.publish(peer(number), &addresses(1)).unwrap();
     }
-    eventually("all are written", || figure(&a, "published") == 100);
+    eventually("all are written", || metric(&a, "published") == 100);
     connected(&b);
     eventually("all are found", || (0..100).all(|number| is_at(&b, peer(number), 1)));
     line.cut();
@@ -66,7 +66,7 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     // The slack is that of a machine that does other things; the registry's own part is 1.75 of 2 heartbeats.
     assert!(died.elapsed() < Duration::from_millis(2 * 1000 + 5000), "{:?}", died.elapsed());
     assert!((0..100).all(|number| find(&b, peer(number)) == Ok(None)));
-    assert!(figure(&b, "orphans") > 0);
+    assert!(metric(&b, "orphans") > 0);
     // A peer that has gone to another server is found there at once.
     let c = registry(settings(&redis.url()));
     c.publish(peer(7), &addresses(3)).unwrap();
@@ -74,10 +74,10 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     // The first server was only cut off. What has moved away meanwhile is not taken back by it.
     line.mend();
     eventually("it is back", || is_at(&b, peer(8), 1));
-    eventually("all is written anew", || figure(&a, "unwritten") == 0 && figure(&a, "published") >= 200);
+    eventually("all is written anew", || metric(&a, "unwritten") == 0 && metric(&a, "published") >= 200);
     assert!(is_at(&b, peer(7), 3));
     a.withdraw(peer(7));
-    eventually("it is withdrawn", || figure(&a, "withdrawn") == 1);
+    eventually("it is withdrawn", || metric(&a, "withdrawn") == 1);
     assert!(is_at(&b, peer(7), 3), "nobody takes back what another has published");
 }
 
@@ -112,7 +112,7 @@ fn two_servers_of_one_name_are_told_so() {
     let named = || registry_redis::Settings { server: "a".to_owned(), heartbeat: 200, ..settings(&redis.url()) };
     let _first = registry_redis::Registry::start(named(), lines.log()).unwrap();
     let _second = registry_redis::Registry::start(named(), lines.log()).unwrap();
-    eventually("it is said", || lines.contain("Error: another server calls itself a too"));
+    eventually("it is said", || lines.contain("Error: another server has the name a too"));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn namespaces_are_apart() {
     let other = registry_redis::Settings { namespace: "other".to_owned(), ..settings(&redis.url()) };
     let (a, b) = (registry(settings(&redis.url())), registry(other));
     a.publish(peer(1), &addresses(1)).unwrap();
-    eventually("it is written", || figure(&a, "published") == 1);
+    eventually("it is written", || metric(&a, "published") == 1);
     assert_eq!(redis.command(&["KEYS", "introd:peer:*"]).lines().count(), 1);
     connected(&b);
     assert_eq!(find(&b, peer(1)), Ok(None));

@@ -28,7 +28,7 @@ fn a_hundred_thousand_lookups_are_not_a_hundred_thousand_calls() {
                 at_once += 1;
             }
         }
-        assert!(figure(&b, "pending") <= 8192);
+        assert!(metric(&b, "pending") <= 8192);
     }
     for _ in 0..LOOKUPS - busy - at_once {
         assert_eq!(answers.recv_timeout(PATIENCE).unwrap(), Ok(None));
@@ -36,7 +36,7 @@ fn a_hundred_thousand_lookups_are_not_a_hundred_thousand_calls() {
     let calls = redis.calls("mget") - before;
     println!("{LOOKUPS} lookups: {busy} refused as too many, {calls} calls of Redis");
     assert!(calls < u64::from(LOOKUPS) / 20, "{calls}");
-    assert!(figure(&b, "remembered") <= 100_000 && figure(&b, "pending") == 0);
+    assert!(metric(&b, "remembered") <= 100_000 && metric(&b, "pending") == 0);
     // The same peer, asked for by many at a time, is one call.
     let before = redis.calls("mget");
     let id = peer(LOOKUPS);

@@ -1,5 +1,6 @@
-//! What it costs: entries of several servers on one Redis. `cargo test --release -p registry-redis --test real -- --ignored
-//! --nocapture figures` measures with many; the smaller run is a test like any other.
+//! What entries and lookups cost, with several servers on one Redis.
+//! `cargo test --release -p registry-redis --test real -- --ignored --nocapture costs` measures with many entries; the smaller run is
+//! a test like any other.
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -12,13 +13,13 @@ use crate::harness::*;
 const SERVERS: u32 = 4;
 
 #[test]
-fn a_few_entries() {
+fn costs_of_a_few_entries() {
     measure(4_000, 1_000);
 }
 
 #[test]
 #[ignore = "takes long, and measures: run it alone, in a release build"]
-fn figures_of_many_entries() {
+fn costs_of_many_entries() {
     measure(200_000, 20_000);
 }
 
@@ -46,9 +47,9 @@ fn measure(entries: u32, lookups: u32) {
 
     // What it costs to be alive, with no peer.
     let beats = |registry: &Registry| {
-        let (bytes, before) = (line.bytes(), figure(registry, "heartbeats"));
-        eventually("it beats", || figure(registry, "heartbeats") >= before + 3);
-        (line.bytes() - bytes) as f64 / (figure(registry, "heartbeats") - before) as f64
+        let (bytes, before) = (line.bytes(), metric(registry, "heartbeats"));
+        eventually("it beats", || metric(registry, "heartbeats") >= before + 3);
+        (line.bytes() - bytes) as f64 / (metric(registry, "heartbeats") - before) as f64
     };
     let idle = beats(last);
 
@@ -56,9 +57,9 @@ fn measure(entries: u32, lookups: u32) {
     for number in 0..entries {
         servers[(number % SERVERS) as usize].publish(peer(number), &addresses(number as u8)).unwrap();
     }
-    eventually("all are written", || servers.iter().all(|server| figure(server, "unwritten") == 0));
+    eventually("all are written", || servers.iter().all(|server| metric(server, "unwritten") == 0));
     eventually("all have arrived", || {
-        servers.iter().map(|server| figure(server, "published")).sum::<u64>() >= u64::from(entries)
+        servers.iter().map(|server| metric(server, "published")).sum::<u64>() >= u64::from(entries)
     });
     let took = began.elapsed();
     let of_last = f64::from(entries / SERVERS);
@@ -66,7 +67,7 @@ fn measure(entries: u32, lookups: u32) {
         "{entries} entries of {SERVERS} servers written in {:.2} s: each {:.3} round trips, {:.0} bytes, {:.1} us of a server's \
          processor time, {:.1} us of Redis's, {:.2} KiB of a server's memory",
         took.as_secs_f64(),
-        figure(last, "write_batches") as f64 / of_last,
+        metric(last, "write_batches") as f64 / of_last,
         (line.bytes() - bytes) as f64 / of_last,
         (own_cpu() - own) * 1e6 / f64::from(entries),
         (redis.cpu() - other) * 1e6 / f64::from(entries),
@@ -78,7 +79,7 @@ fn measure(entries: u32, lookups: u32) {
     assert!(full < idle + 64.0, "{idle} {full}");
 
     // One after the other, as a quiet server does: each is a round trip.
-    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), figure(last, "lookup_batches"));
+    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), metric(last, "lookup_batches"));
     let began = Instant::now();
     for number in 0..lookups {
         assert!(is_at(last, peer(number * SERVERS), (number * SERVERS) as u8));
@@ -87,7 +88,7 @@ fn measure(entries: u32, lookups: u32) {
 
     // Many at a time, as a busy one does.
     std::thread::sleep(Duration::from_millis(1));
-    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), figure(last, "lookup_batches"));
+    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), metric(last, "lookup_batches"));
     let (sender, answers) = channel();
     let began = Instant::now();
     let mut open = 0;
@@ -124,7 +125,7 @@ fn report(
         "{lookups} lookups, {how}, in {:.2} s: each {:.3} round trips, {:.0} bytes, {:.1} us of a server's processor time, {:.1} us \
          of Redis's",
         took.as_secs_f64(),
-        (figure(registry, "lookup_batches") - batches) as f64 / each,
+        (metric(registry, "lookup_batches") - batches) as f64 / each,
         (line.bytes() - bytes) as f64 / each,
         (own_cpu() - own) * 1e6 / each,
         (redis.cpu() - other) * 1e6 / each,

@@ -1,4 +1,4 @@
-//! The connection to Redis, of whatever kind.
+//! Connections to Redis: to a single server, through sentinels, or to a cluster.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+    ProtocolVersion, RedisError, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
 };
 
 use crate::settings::{Mode, Settings, SettingsError};
 
-/// Batches that a connection takes in before whoever has more waits.
-const BUFFER: usize = 64;
+/// How many commands or batches may be in flight on a connection; further ones wait.
+const MAX_IN_FLIGHT: usize = 64;
 
-/// Makes connections.
-pub(crate) enum Maker {
+/// Opens connections.
+pub(crate) enum Connector {
     Single(Box<Client>),
     Sentinel(Box<SentinelClient>),
     Cluster(Box<redis::cluster::ClusterClient>),
 }
 
-/// A connection. Clones share it.
+/// A connection to Redis. Clones share it.
 #[derive(Clone)]
-pub(crate) enum Link {
-    One(MultiplexedConnection),
+pub(crate) enum Connection {
+    Multiplexed(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl Maker {
+impl Connector {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let mut infos = Vec::new();
         for url in &settings.url {
@@ -47,7 +47,7 @@ impl Maker {
         let certificates = certificates(settings)?;
         let is_secure = matches!(first.addr(), ConnectionAddr::TcpTls { .. });
         if is_secure || certificates.is_some() {
-            // Another plugin, or the server, may have chosen before: whatever was chosen will do.
+            // It fails if another plugin, or the server, has installed a provider already; any provider will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         match settings.mode {
@@ -109,52 +109,59 @@ impl Maker {
         }
     }
 
-    /// Connects. What Redis says by itself goes to `pushes`, if this kind says anything.
-    pub(crate) async fn connect(&mut self, settings: &Settings, pushes: Arc<dyn AsyncPushSender>) -> RedisResult<Link> {
+    /// Connects. Messages that Redis sends unasked go to `pushes`; a cluster sends none.
+    pub(crate) async fn connect(
+        &mut self,
+        settings: &Settings,
+        pushes: Arc<dyn AsyncPushSender>,
+    ) -> RedisResult<Connection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.timeout()))
             .set_response_timeout(Some(settings.timeout()))
-            .set_pipeline_buffer_size(BUFFER)
+            .set_pipeline_buffer_size(MAX_IN_FLIGHT)
             .set_push_sender(pushes);
         match self {
-            Self::Single(client) => client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One),
+            Self::Single(client) => {
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Multiplexed)
+            }
             Self::Sentinel(client) => {
                 let client = client.async_get_client().await?;
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Link::One)
+                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Multiplexed)
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
+            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
         }
     }
 }
 
-impl Link {
-    /// Whether Redis says when a key changes that was read.
+impl Connection {
+    /// Whether Redis can report changes of the keys that this connection has read.
     pub(crate) fn can_track(&self) -> bool {
-        matches!(self, Self::One(_))
+        matches!(self, Self::Multiplexed(_))
     }
 
+    /// Runs one command.
     pub(crate) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
         match self {
-            Self::One(link) => link.req_packed_command(command).await,
-            Self::Cluster(link) => link.req_packed_command(command).await,
+            Self::Multiplexed(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
         }
         .and_then(Value::extract_error)
     }
 
-    /// Runs several commands, in one batch where that can be. The first error counts.
+    /// Runs several commands, in one round trip if it is no cluster. If any fails, the result is an error.
     pub(crate) async fn run_all(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
         match self {
-            Self::One(link) => {
+            Self::Multiplexed(connection) => {
                 let mut pipeline = Pipeline::with_capacity(commands.len());
                 let count = commands.len();
                 for command in commands {
                     pipeline.add_command(command);
                 }
-                let values = link.req_packed_commands(&pipeline, 0, count).await?;
+                let values = connection.req_packed_commands(&pipeline, 0, count).await?;
                 values.into_iter().map(Value::extract_error).collect()
             }
-            // The keys are at several places: each command finds its own, and many are under way at a time.
-            Self::Cluster(link) => {
+            // The keys are on several nodes: each command goes to its node, and many are in flight at a time.
+            Self::Cluster(connection) => {
                 let mut running = tokio::task::JoinSet::new();
                 let mut values = vec![Value::Nil; commands.len()];
                 let mut result = Ok(());
@@ -164,13 +171,13 @@ impl Link {
                     Err(_) => (),
                 };
                 for (place, command) in commands.into_iter().enumerate() {
-                    if running.len() >= BUFFER
+                    if running.len() >= MAX_IN_FLIGHT
                         && let Some(ended) = running.join_next().await
                     {
                         take(ended);
                     }
-                    let mut link = link.clone();
-                    running.spawn(async move { (place, one(&mut link, &command).await) });
+                    let mut connection = connection.clone();
+                    running.spawn(async move { (place, one(&mut connection, &command).await) });
                 }
                 while let Some(ended) = running.join_next().await {
                     take(ended);
@@ -181,12 +188,12 @@ impl Link {
     }
 }
 
-async fn one(link: &mut ClusterConnection, command: &Cmd) -> RedisResult<Value> {
-    let answer: RedisFuture<'_, Value> = link.req_packed_command(command);
+async fn one(connection: &mut ClusterConnection, command: &Cmd) -> RedisResult<Value> {
+    let answer: RedisFuture<'_, Value> = connection.req_packed_command(command);
     answer.await.and_then(Value::extract_error)
 }
 
-/// What the settings say, else what the URL says.
+/// The value from the settings, else the one from the URL.
 fn chosen<'a>(setting: &'a str, url: Option<&'a str>) -> Option<&'a str> {
     if setting.is_empty() { url } else { Some(setting) }
 }
@@ -202,7 +209,7 @@ fn with_login(info: ConnectionInfo, settings: &Settings) -> ConnectionInfo {
     info.set_redis_settings(own)
 }
 
-/// The longest file of certificates or of a key, in bytes: a whole bundle of authorities is a quarter of it.
+/// The largest file of certificates or of a key, in bytes. A complete bundle of authorities has about a quarter of it.
 const MAX_CERTIFICATE: u64 = 1 << 20;
 
 fn certificates(settings: &Settings) -> Result<Option<TlsCertificates>, SettingsError> {
@@ -218,12 +225,22 @@ fn certificates(settings: &Settings) -> Result<Option<TlsCertificates>, Settings
     Ok((root_cert.is_some() || client_tls.is_some()).then_some(TlsCertificates { client_tls, root_cert }))
 }
 
-/// A URL as it may stand in a log.
+/// A URL without its login, for the log.
 pub(crate) fn without_password(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
         _ => url.to_owned(),
     }
+}
+
+/// Whether an error means that the connection is useless, so that a new one is needed.
+pub(crate) fn is_fatal(error: &RedisError) -> bool {
+    let text = error.code().unwrap_or_default();
+    error.is_io_error()
+        || error.is_timeout()
+        || error.is_connection_dropped()
+        || error.is_unrecoverable_error()
+        || matches!(text, "READONLY" | "MASTERDOWN" | "LOADING" | "CLUSTERDOWN")
 }
 
 #[cfg(test)]
@@ -235,12 +252,12 @@ mod tests {
         assert_eq!(without_password("redis://me:secret@host:1/2"), "redis://…@host:1/2");
         assert_eq!(without_password("redis://host:1"), "redis://host:1");
         let settings = Settings { url: vec!["http://me:secret@host".to_owned()], ..Settings::default() };
-        let error = Maker::new(&settings).err().unwrap().to_string();
+        let error = Connector::new(&settings).err().unwrap().to_string();
         assert!(error.contains("host") && !error.contains("secret"), "{error}");
     }
 
     #[test]
-    fn each_kind_can_be_made() {
+    fn each_mode_has_a_connector() {
         for (mode, urls) in [
             (Mode::Single, vec!["redis://127.0.0.1:1/3"]),
             (Mode::Sentinel, vec!["redis://127.0.0.1:1", "redis://127.0.0.1:2"]),
@@ -249,13 +266,13 @@ mod tests {
             let url = urls.into_iter().map(str::to_owned).collect();
             let settings = Settings { mode, url, master: "m".to_owned(), ..Settings::default() };
             settings.check().unwrap();
-            assert!(Maker::new(&settings).is_ok(), "{mode:?}");
+            assert!(Connector::new(&settings).is_ok(), "{mode:?}");
         }
         let missing = Settings {
             ca_file: Some("/nowhere/ca.pem".into()),
             url: vec!["rediss://h".to_owned()],
             ..Settings::default()
         };
-        assert!(Maker::new(&missing).err().unwrap().to_string().contains("/nowhere/ca.pem"));
+        assert!(Connector::new(&missing).err().unwrap().to_string().contains("/nowhere/ca.pem"));
     }
 }

@@ -1,0 +1,152 @@
+//! The registry's thread. It connects to Redis, and again whenever the connection breaks; while connected it sends heartbeats, writes
+//! entries, and looks peers up.
+
+mod heartbeat;
+mod lookups;
+mod writes;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use redis::{PushInfo, PushKind, RedisError, RedisResult, Value, cmd};
+use tokio::sync::oneshot;
+
+use crate::connection::{Connection, Connector, is_fatal};
+use crate::shared::{Severity, Shared};
+use crate::stats::{count, set};
+
+/// How long to wait before the second attempt to connect; each further wait is twice as long, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Works until `stop`.
+pub(crate) async fn run(shared: &Arc<Shared>, mut connector: Connector, mut stop: oneshot::Receiver<()>) {
+    let mut wait = FIRST_WAIT;
+    let mut last = String::new();
+    let mut connection = None;
+    loop {
+        let began = Instant::now();
+        let error = tokio::select! {
+            error = serve(shared, &mut connector, &mut connection) => error,
+            _ = &mut stop => break,
+        };
+        connection = None;
+        count(&shared.stats.breaks, 1);
+        let why: Arc<str> = error.to_string().into();
+        shared.lost_connection(&why);
+        let was_long = began.elapsed() > LONGEST_WAIT;
+        // An outage is logged once, and again when its reason changes.
+        if *last != *why || was_long {
+            let verb = if was_long || last.is_empty() { "is lost" } else { "is still lost" };
+            let text = format!("the connection to Redis {verb}: {why}; peers of this server still find each other");
+            (shared.log)(Severity::Warning, &text);
+            last = why.to_string();
+        }
+        if was_long {
+            wait = FIRST_WAIT;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(jittered(wait)) => (),
+            _ = &mut stop => break,
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+    shared.lost_connection(&"this server stops".into());
+    if let Some(connection) = connection {
+        // Without it, other servers would learn that this one is gone only when its key expires.
+        let _ = tokio::time::timeout(shared.settings.timeout(), leave(shared, connection)).await;
+    }
+}
+
+/// Deletes the key of this server, and as many of its entries as it can.
+async fn leave(shared: &Shared, mut connection: Connection) -> RedisResult<()> {
+    connection.run(&shared.keys.leave(&shared.server, shared.epoch)).await?;
+    shared.state().published.withdraw_all();
+    writes::withdraw_entries(shared, &mut connection).await
+}
+
+/// A wait that differs from server to server, so that those which lost the same Redis do not all come back at the same moment.
+fn jittered(wait: Duration) -> Duration {
+    let mut byte = [0];
+    let _ = getrandom::fill(&mut byte);
+    wait.mul_f64(0.75 + f64::from(byte[0]) / 512.0)
+}
+
+/// Connects, and works until the connection breaks. While connected, `current` is the connection.
+async fn serve(shared: &Arc<Shared>, connector: &mut Connector, current: &mut Option<Connection>) -> RedisError {
+    match connect(shared, connector).await {
+        Ok(mut connection) => {
+            *current = Some(connection.clone());
+            let (mut for_writes, mut for_heartbeats) = (connection.clone(), connection.clone());
+            tokio::select! {
+                error = heartbeat::run(shared, &mut for_heartbeats) => error,
+                error = writes::run(shared, &mut for_writes) => error,
+                error = lookups::run(shared, &mut connection) => error,
+                () = shared.disconnected.notified() => {
+                    RedisError::from((redis::ErrorKind::Io, "the connection was closed"))
+                }
+            }
+        }
+        Err(error) => error,
+    }
+}
+
+async fn connect(shared: &Arc<Shared>, connector: &mut Connector) -> RedisResult<Connection> {
+    let weak = Arc::downgrade(shared);
+    let pushes = Arc::new(move |push: PushInfo| handle_push(&weak, &push));
+    let connecting = connector.connect(&shared.settings, pushes);
+    // The Redis client has no timeout for sentinels.
+    let timeout = shared.settings.timeout() * 3;
+    let timed_out = || RedisError::from((redis::ErrorKind::Io, "no connection in time"));
+    let mut connection = tokio::time::timeout(timeout, connecting).await.map_err(|_| timed_out())??;
+    if connection.can_track() {
+        let mut track = cmd("CLIENT");
+        track.arg("TRACKING").arg("ON").arg("NOLOOP");
+        if let Err(error) = connection.run(&track).await {
+            if is_fatal(&error) {
+                return Err(error);
+            }
+            let text =
+                format!("Redis does not report changes ({error}): cached peers stay cached for their whole time");
+            (shared.log)(Severity::Warning, &text);
+        }
+    }
+    // The first heartbeat comes before anything else, because the entries of this server are valid only while its key exists.
+    heartbeat::send(shared, &mut connection).await?;
+    let (is_first, entries) = {
+        let mut state = shared.state();
+        state.unreachable = None;
+        // Redis may have lost entries, and other servers may have removed those of this one.
+        state.published.renew_all();
+        (shared.stats.connections.load(Ordering::Relaxed) == 0, state.published.len())
+    };
+    count(&shared.stats.connections, 1);
+    set(&shared.stats.connected, 1);
+    if !is_first && entries > 0 {
+        count(&shared.stats.republished, 1);
+    }
+    let text = format!("connected to Redis as server {}, which publishes {entries} peers", shared.server);
+    (shared.log)(Severity::Info, &text);
+    Ok(connection)
+}
+
+/// Handles a message that Redis sends unasked.
+fn handle_push(shared: &Weak<Shared>, push: &PushInfo) -> Result<(), ()> {
+    let shared = shared.upgrade().ok_or(())?;
+    match (&push.kind, &push.data[..]) {
+        (PushKind::Invalidate, [Value::Array(keys)]) => {
+            for key in keys {
+                match key {
+                    Value::BulkString(key) => shared.key_changed(key),
+                    Value::SimpleString(key) => shared.key_changed(key.as_bytes()),
+                    _ => (),
+                }
+            }
+        }
+        (PushKind::Invalidate, _) => shared.all_keys_changed(),
+        (PushKind::Disconnection, _) => shared.disconnected.notify_one(),
+        _ => (),
+    }
+    Ok(())
+}

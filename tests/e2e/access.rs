@@ -94,7 +94,7 @@ async fn is_turned_out(client: &mut Client) {
         if matches!(event, Event::Closed { session, .. } if session == client.session()) {
             break;
         }
-        if let Some(Incoming::Status(status)) = client.message_of_server(&event) {
+        if let Some(Incoming::Status(status)) = client.server_message(&event) {
             why = Some(status.code);
         }
     }
@@ -117,7 +117,7 @@ async fn a_client_that_moves_to_a_denied_address_has_to_go() {
         assert!(create_stream(&mut client, 2.0).await > 0.0, "elsewhere it may be");
         client.peer().ports = Ports::new(vec![socket(from(DENIED))]).expect("a port");
         client.publish("anything");
-        let _ = client.tell_server(
+        let _ = client.send_to_server(
             introd_flash::command::Command::new("createStream", 3.0, Vec::new())
                 .to_message(introd_flash::command::Encoding::Amf0, 0)
                 .expect("a command"),

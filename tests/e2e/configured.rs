@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use introd_client::{Client, Destination, Failure, Step};
+use introd_client::{Client, ClientFailure, ClientStep, Destination};
 use introd_flash::client::{ConnectOptions, Incoming};
 use rtmfp::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,7 +17,7 @@ fn from(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), 0)
 }
 
-async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client, Failure> {
+async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on(from, number);
     let destination = Destination::resolve(uri, |_| true).await?;
     Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await
@@ -26,7 +26,7 @@ async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client,
 /// The client is turned away at connect, with this status.
 async fn is_refused(uri: &str, address: SocketAddr, number: u64, code: &str) {
     let failure = try_connect(uri, address, number).await.err().expect("a refusal");
-    assert_eq!(failure.step, Step::Connect, "{failure}");
+    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
     assert!(failure.problem.contains(code), "{failure}");
 }
 
@@ -51,7 +51,7 @@ async fn a_full_virtual_host_rejects_until_somebody_leaves() {
     for number in 3.. {
         match try_connect(&server.uri(0), from("127.0.0.1"), number).await {
             Ok(client) => return client.close().await,
-            Err(failure) => assert!(number < 200 && failure.step == Step::Connect, "{failure}"),
+            Err(failure) => assert!(number < 200 && failure.step == ClientStep::Connect, "{failure}"),
         }
     }
 }
@@ -78,7 +78,7 @@ async fn a_client_that_does_nothing_is_told_and_closed() {
         {
             break;
         }
-        if let Some(Incoming::Status(status)) = client.message_of_server(&event) {
+        if let Some(Incoming::Status(status)) = client.server_message(&event) {
             told |= status.code == "NetConnection.Connect.IdleTimeout";
         }
     }

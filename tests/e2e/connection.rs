@@ -48,7 +48,7 @@ async fn a_second_connect_is_refused_and_the_first_stands() {
     let server = Server::on_loopback(1);
     let mut client = client(server.addresses[0], 1).await;
     let again = connect_message(&server.uri(0), &ConnectOptions::default()).unwrap();
-    client.tell_server(again).unwrap();
+    client.send_to_server(again).unwrap();
     let code = server_says(&mut client, |message| match message {
         Incoming::Error { status, .. } => Some(status.code),
         _ => None,
@@ -85,7 +85,7 @@ async fn an_unknown_flow_is_rejected_and_the_session_goes_on() {
 /// Sends `setPeerInfo` and returns the keepalive advice that follows.
 async fn advice(client: &mut Client, entries: Vec<Value>) -> (u32, u32) {
     let message = Command::new("setPeerInfo", 0.0, entries).to_message(Encoding::Amf0, 0).unwrap();
-    client.tell_server(message).unwrap();
+    client.send_to_server(message).unwrap();
     next_advice(client).await
 }
 
@@ -101,8 +101,8 @@ async fn next_advice(client: &mut Client) -> (u32, u32) {
 async fn keepalive_advice_depends_on_the_addresses_reported() {
     let server = Server::on_loopback(1);
     let mut client = client(server.addresses[0], 1).await;
-    let own = client.welcome().seen.expect("our server says it").to_string();
-    assert_eq!(client.welcome().nat(), Some(false));
+    let own = client.connect_info().seen.expect("our server says it").to_string();
+    assert_eq!(client.connect_info().nat(), Some(false));
     // Until a client has said where it is, it is taken to be behind a NAT; then this one has reported its address.
     while next_advice(&mut client).await != DIRECT {}
     assert_eq!(client.advised_keepalive(), Some(DIRECT));
@@ -132,8 +132,8 @@ async fn messages_that_make_no_sense_do_no_harm() {
     for message in
         [vec![], vec![20], vec![20, 0, 0, 0, 0], vec![20, 0, 0, 0, 0, 2, 255, 255], vec![4, 0, 0, 0, 0], nested]
     {
-        client.tell_server(message).unwrap();
+        client.send_to_server(message).unwrap();
     }
-    client.tell_server(vec![0xff; 100_000]).unwrap();
+    client.send_to_server(vec![0xff; 100_000]).unwrap();
     assert!(create_stream(&mut client, 3.0).await > 0.0);
 }

@@ -111,7 +111,7 @@ async fn a_script_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
     let mut asker = client(&server, "guarded/room", 2).await;
     assert_eq!(ask(&mut asker, &mut target, SHORT).await, Found::Nothing);
     assert_eq!(ask_from_nowhere(&server, target.id()), None);
-    assert_eq!(target.greeted_by(), []);
+    assert_eq!(target.echoed_peers(), []);
     let ended = server.stop();
     for asked in [
         // The script of the asker's own instance has said no already.
@@ -147,7 +147,7 @@ async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
     }
     assert_eq!(ask_from_nowhere(&server, target.id()), None);
     assert!(ask_from_nowhere(&server, other.id()).is_some());
-    assert_eq!(target.greeted_by(), []);
+    assert_eq!(target.echoed_peers(), []);
     let ended = server.stop();
     let denied = ended.counter("rtmfp_lookups_denied");
     assert!(denied >= 9, "{ended:?}");
@@ -174,7 +174,7 @@ async fn where_both_agree_the_two_meet() {
         let mut target = client(&server, &format!("{application}/room"), number + 1).await;
         let mut asker = client(&server, "plain/room", number + 2).await;
         assert_eq!(ask(&mut asker, &mut target, PATIENCE).await, Found::Met, "{application}");
-        let seen = target.welcome().seen.expect("the server says");
+        let seen = target.connect_info().seen.expect("the server says");
         assert_eq!(ask_from_nowhere(&server, target.id()), Some(vec![seen]), "{application}");
         // Whoever is a client there meets the target too; in mode Partial without the script.
         let mut neighbor = client(&server, &format!("{application}/room"), number + 3).await;
@@ -215,7 +215,7 @@ async fn a_no_of_either_is_a_no_whatever_the_other_says() {
             assert_eq!(ask(&mut asker, &mut target, SHORT).await, Found::Nothing, "{from} {application}");
             asker.close().await;
         }
-        assert_eq!(target.greeted_by(), [], "{application}");
+        assert_eq!(target.echoed_peers(), [], "{application}");
         target.close().await;
         number += 1;
     }
@@ -250,7 +250,7 @@ async fn the_settings_that_hold_are_those_of_the_application_that_is_asked() {
         let mut target = client(&server, &format!("{application}/room"), number + 1).await;
         let mut asker = client(&server, "own/room", number + 2).await;
         assert_eq!(ask(&mut asker, &mut target, SHORT).await, Found::Nothing, "{application}");
-        assert_eq!(target.greeted_by(), [], "{application}");
+        assert_eq!(target.echoed_peers(), [], "{application}");
     }
     let ended = server.stop();
     assert!(ended.counter("rtmfp_lookups_denied") >= 3, "{ended:?}");
@@ -284,7 +284,7 @@ async fn an_application_can_be_closed_to_strangers() {
     let mut closed = client(&server, "closed/room", 1).await;
     let open = client(&server, "open/room", 2).await;
     assert_eq!(ask_from_nowhere(&server, closed.id()), None);
-    assert_eq!(ask_from_nowhere(&server, open.id()), Some(vec![open.welcome().seen.expect("the server says")]));
+    assert_eq!(ask_from_nowhere(&server, open.id()), Some(vec![open.connect_info().seen.expect("the server says")]));
     for (number, path) in ["closed/room", "plain/room"].into_iter().enumerate() {
         let mut asker = client(&server, path, 10 + number as u64).await;
         assert_eq!(ask(&mut asker, &mut closed, PATIENCE).await, Found::Met, "{path}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use introd::introducer::Counter;
 use introd::server::{Server, ServerSettings};
-use introd_client::{Answer, Client};
+use introd_client::{Client, EchoReply};
 use introd_policy::registry::{InMemory, LookupFuture, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
@@ -27,11 +27,11 @@ async fn meet(asker: &mut Client, target: &mut Client) {
     tokio::select! {
         () = async {
             let meeting = asker.meet(id, PATIENCE).await.expect("an introduction");
-            assert_eq!(asker.greet(meeting.session, PATIENCE).await, Ok(Answer::Echoed));
+            assert_eq!(asker.echo(meeting.session, PATIENCE).await, Ok(EchoReply::Echoed));
         } => (),
         failure = target.stay() => panic!("{failure}"),
     }
-    assert!(target.greeted_by().contains(&asker.id()));
+    assert!(target.echoed_peers().contains(&asker.id()));
 }
 
 #[tokio::test]

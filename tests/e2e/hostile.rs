@@ -134,7 +134,7 @@ async fn replays_truncations_and_noise_are_survived() {
     let server = Server::on_loopback(2);
     let address = server.addresses[0];
     let (mut client, recorded, source) = recorded_client(address).await;
-    assert_eq!(client.welcome().nat(), Some(true), "a relay is a NAT");
+    assert_eq!(client.connect_info().nat(), Some(true), "a relay is a NAT");
     assert!(recorded.len() >= 4, "a hello, a keying, connect, setPeerInfo");
     let mut rng = ChaCha20Rng::seed_from_u64(6);
     let strangers: Vec<UdpSocket> = (0..8).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();

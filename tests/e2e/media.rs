@@ -1,6 +1,6 @@
 //! Streams that a peer publishes and another plays, directly (RFC 7425 §5.4).
 
-use introd_client::{Client, Play, Played};
+use introd_client::{Client, Play, PlayEvent};
 use introd_flash::message::{Message, kind};
 use introd_flash::peer::FIRST_STREAM;
 use rtmfp::SessionId;
@@ -26,13 +26,13 @@ async fn met(server: &Server) -> (Client, Client, SessionId) {
 }
 
 /// What happens at both ends until the subscriber is told something of the stream that it plays.
-async fn told(publisher: &mut Client, subscriber: &mut Client, play: &mut Play) -> Vec<Played> {
+async fn told(publisher: &mut Client, subscriber: &mut Client, play: &mut Play) -> Vec<PlayEvent> {
     let deadline = tokio::time::sleep(PATIENCE);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
             event = subscriber.next() => {
-                let told = subscriber.played(play, &event.expect("a socket"));
+                let told = subscriber.play_events(play, &event.expect("a socket"));
                 if !told.is_empty() {
                     return told;
                 }
@@ -71,7 +71,7 @@ async fn watch(
     while seen.iter().map(Vec::len).sum::<usize>() < count {
         for played in told(publisher, subscriber, play).await {
             match played {
-                Played::Media { kind, timestamp, payload } => {
+                PlayEvent::Media { kind, timestamp, payload } => {
                     let place = match kind {
                         kind::AUDIO => 0,
                         kind::VIDEO => 1,
@@ -79,9 +79,9 @@ async fn watch(
                     };
                     seen[place].push((timestamp, payload));
                 }
-                Played::Began => said.push("began".to_owned()),
-                Played::Status(status) => said.push(status.code),
-                Played::Ended => panic!("the stream has ended"),
+                PlayEvent::Began => said.push("began".to_owned()),
+                PlayEvent::Status(status) => said.push(status.code),
+                PlayEvent::Ended => panic!("the stream has ended"),
             }
         }
     }
@@ -97,8 +97,8 @@ async fn media_goes_from_peer_to_peer_and_outlives_the_server() {
     while said.len() < 2 {
         for played in told(&mut publisher, &mut subscriber, &mut play).await {
             match played {
-                Played::Began => said.push("began".to_owned()),
-                Played::Status(status) => said.push(status.code),
+                PlayEvent::Began => said.push("began".to_owned()),
+                PlayEvent::Status(status) => said.push(status.code),
                 other => panic!("{other:?}"),
             }
         }
@@ -119,7 +119,7 @@ async fn media_goes_from_peer_to_peer_and_outlives_the_server() {
     assert_eq!(said.len(), 2, "the end is not said before the last message: {said:?}");
     let told = told(&mut publisher, &mut subscriber, &mut play).await;
     assert!(
-        matches!(&told[..], [Played::Status(status)] if status.code == "NetStream.Play.UnpublishNotify"),
+        matches!(&told[..], [PlayEvent::Status(status)] if status.code == "NetStream.Play.UnpublishNotify"),
         "{told:?}"
     );
 
@@ -135,9 +135,9 @@ async fn a_stream_that_is_not_published_is_refused_and_the_session_goes_on() {
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
     let mut play = subscriber.play(session, FIRST_STREAM, "another").expect("a flow");
-    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Ended]);
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [PlayEvent::Ended]);
     let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
-    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [PlayEvent::Began]);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_subscriber_that_stops_is_not_sent_more() {
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
     let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
-    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [PlayEvent::Began]);
     subscriber.stop_playing(&play);
     let stopped = async {
         while publisher.subscribers(CAMERA) > 0 {
@@ -166,11 +166,11 @@ async fn the_end_of_the_publishers_session_ends_the_stream() {
     let (mut publisher, mut subscriber, session) = met(&server).await;
     publisher.publish(CAMERA);
     let mut play = subscriber.play(session, FIRST_STREAM, CAMERA).expect("a flow");
-    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [Played::Began]);
+    assert_eq!(told(&mut publisher, &mut subscriber, &mut play).await, [PlayEvent::Began]);
     let ended = async {
         loop {
             let event = subscriber.next().await.expect("a socket");
-            if subscriber.played(&mut play, &event).contains(&Played::Ended) {
+            if subscriber.play_events(&mut play, &event).contains(&PlayEvent::Ended) {
                 break;
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
-use introd_client::{Answer, Client};
+use introd_client::{Client, EchoReply};
 use tokio::task::JoinSet;
 
 use crate::harness::clients::{PATIENCE, ServerSession, client, connect, create_stream};
@@ -59,14 +59,14 @@ async fn meet(asker: &mut Client, target: &mut Client) {
     let address = tokio::select! {
         address = async {
             let meeting = asker.meet(id, PATIENCE).await.expect("an introduction");
-            assert_eq!(asker.greet(meeting.session, PATIENCE).await, Ok(Answer::Echoed));
+            assert_eq!(asker.echo(meeting.session, PATIENCE).await, Ok(EchoReply::Echoed));
             meeting.address
         } => address,
         failure = target.stay() => panic!("{failure}"),
     };
     let own: Vec<SocketAddr> = target.peer().ports.local_addresses().collect();
     assert_eq!(own, [address]);
-    assert!(target.greeted_by().contains(&asker.id()));
+    assert!(target.echoed_peers().contains(&asker.id()));
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_server_on_every_address_answers_from_the_one_it_was_asked_at() {
         let uri = format!("rtmfp://{host}:{port}/app");
         let client = connect(&uri, "0.0.0.0:0".parse().unwrap(), number).await;
         // The handshake is continued with the address that the first answer came from.
-        assert_eq!(client.welcome().server_address, format!("{host}:{port}").parse().unwrap());
+        assert_eq!(client.connect_info().server_address, format!("{host}:{port}").parse().unwrap());
         clients.push(client);
     }
     let mut clients = clients.iter_mut();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use introd_client::{Answer, Client, Destination};
+use introd_client::{Client, Destination, EchoReply};
 use introd_flash::client::ConnectOptions;
 use introd_tests::libraries::{library, workspace};
 use introd_udp::{BufferSizes, UdpSocket};
@@ -209,14 +209,15 @@ fn who_has_met_needs_no_server() {
             let identity = Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::seed_from_u64(1));
             let own = identity.peer_id();
             let socket = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), BufferSizes::default()).unwrap();
-            let endpoint = introd_client::Peer::with_sockets(Config::peer(Arc::new(identity)), vec![socket]).unwrap();
+            let endpoint =
+                introd_client::PeerEndpoint::with_sockets(Config::peer(Arc::new(identity)), vec![socket]).unwrap();
             let destination = Destination::resolve(&at_a, |_| true).await.unwrap();
             let client = Client::connect(endpoint, own, destination, &ConnectOptions::default(), PATIENCE).await;
             let mut client = client.unwrap_or_else(|failure| panic!("{failure}"));
             let meeting = client.meet(id, PATIENCE).await.unwrap_or_else(|failure| panic!("{failure}"));
             servers.iter().for_each(|server| kill_process(*server, Signal::STOP).unwrap());
             for _ in 0..200 {
-                assert_eq!(client.greet(meeting.session, PATIENCE).await, Ok(Answer::Echoed));
+                assert_eq!(client.echo(meeting.session, PATIENCE).await, Ok(EchoReply::Echoed));
             }
             servers.iter().for_each(|server| kill_process(*server, Signal::CONT).unwrap());
             client.close().await;

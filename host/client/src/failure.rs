@@ -1,32 +1,33 @@
-//! Where a client's way to a server, or to a peer, ended.
+//! Why a client did not reach a server or a peer.
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
-/// The steps of that way, in their order.
+/// A step on the way to a server, a peer or a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// From the URI to addresses.
+pub enum ClientStep {
+    /// Resolving the URI to addresses.
     Resolve,
-    /// From an address to a session with the server (RFC 7016 §3.5.1).
+    /// Opening a session with the server (RFC 7016 §3.5.1).
     Handshake,
-    /// From a session to a NetConnection (RFC 7425 §5.3).
+    /// Making the session a NetConnection (RFC 7425 §5.3).
     Connect,
-    /// From a peer id to a session with that peer (RFC 7016 §3.5.1.4, §3.5.1.5).
+    /// Opening a session with a peer that the server introduces (RFC 7016 §3.5.1.4, §3.5.1.5).
     Introduction,
-    /// From a session with a peer to a message and its answer (RFC 7425 §5.4).
+    /// Sending a message directly to a peer, and receiving its reply (RFC 7425 §5.4).
     Message,
-    /// From a connection to a membership in a group.
+    /// Joining a group through the server.
     Join,
-    /// From a membership to links to other members.
+    /// Connecting to other members of a group.
     Neighbors,
-    /// From neighbours to a posting that one of them takes.
+    /// Making a neighbour take a posting.
     Posting,
-    /// Keeping the connection.
+    /// Staying connected to the server.
     Stay,
 }
 
-impl Step {
+impl ClientStep {
     /// The name, in lower case.
     pub fn name(self) -> &'static str {
         match self {
@@ -45,30 +46,35 @@ impl Step {
 
 /// A step that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ClientFailure {
     /// The step.
-    pub step: Step,
+    pub step: ClientStep,
     /// What happened.
     pub problem: String,
-    /// What to look at.
+    /// What the user can check.
     pub check: &'static str,
 }
 
-impl Failure {
+impl ClientFailure {
     /// A failure of that step.
-    pub fn new(step: Step, problem: impl Into<String>, check: &'static str) -> Self {
+    pub fn new(step: ClientStep, problem: impl Into<String>, check: &'static str) -> Self {
         Self { step, problem: problem.into(), check }
     }
 
-    pub(super) fn io(step: Step, error: &io::Error) -> Self {
+    pub(super) fn io(step: ClientStep, error: &io::Error) -> Self {
         Self::new(step, format!("a socket failed: {error}"), "this machine's network")
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ClientFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed: {}", self.step.name(), self.problem)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for ClientFailure {}
+
+/// Addresses, for a message to the user.
+pub(super) fn list(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,74 +1,86 @@
-//! A client's groups: it joins them through its server, and takes part in them with its peers.
+//! The groups of a client: it joins them through its server, and exchanges group messages with its peers.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use rtmfp::flow::FlowEvent;
-use rtmfp::{Event, PeerId};
-
-use crate::connection::Client;
 use introd_flash::metadata::FlowKind;
-use introd_netgroup::member::{Member, PostingId};
+use introd_netgroup::member::Member;
 use introd_netgroup::participant::{EndpointContext, Notice, Participant, ServerConnection};
 use introd_netgroup::{GroupDigest, Groupspec};
+use rtmfp::flow::{FlowEvent, SendFlowId};
+use rtmfp::{Event, PeerId, SessionId};
 
-impl Client {
-    /// Joins a group, through the server. False if the client is in that group.
-    pub fn join(&mut self, group: &Groupspec) -> bool {
-        self.with_groups(|groups, context| groups.join(context, group))
+use crate::peer_endpoint::PeerEndpoint;
+
+/// A client's memberships.
+pub(super) struct Groups(Participant);
+
+impl Groups {
+    /// No memberships of the client `id`.
+    pub(super) fn new(id: PeerId, seed: [u8; 32]) -> Self {
+        Self(Participant::new(id, seed))
     }
 
-    /// Leaves a group. False if the client is in no such group.
-    pub fn leave(&mut self, group: &GroupDigest) -> bool {
-        self.with_groups(|groups, context| groups.leave(context, group))
+    pub(super) fn join(&mut self, peer: &mut PeerEndpoint, group: &Groupspec) -> bool {
+        self.work(peer, |groups, context| groups.join(context, group))
     }
 
-    /// Has a membership do something; `None` if the client is in no such group.
-    pub fn tell_member<T>(&mut self, group: &GroupDigest, what: impl FnOnce(&mut Member) -> T) -> Option<T> {
-        self.with_groups(|groups, context| groups.tell(context, group, what))
+    pub(super) fn leave(&mut self, peer: &mut PeerEndpoint, group: &GroupDigest) -> bool {
+        self.work(peer, |groups, context| groups.leave(context, group))
     }
 
-    /// Posts one AMF value to all members. `None` if the client is in no such group, the value is too long, or it was posted
-    /// before.
-    pub fn post(&mut self, group: &GroupDigest, value: &[u8]) -> Option<PostingId> {
-        self.tell_member(group, |member| member.post(value)).flatten()
+    pub(super) fn with_member<T>(
+        &mut self,
+        peer: &mut PeerEndpoint,
+        group: &GroupDigest,
+        work: impl FnOnce(&mut Member) -> T,
+    ) -> Option<T> {
+        self.work(peer, |groups, context| groups.tell(context, group, work))
     }
 
-    /// A membership, to look at.
-    pub fn member(&self, group: &GroupDigest) -> Option<&Member> {
-        self.groups.member(group)
+    pub(super) fn member(&self, group: &GroupDigest) -> Option<&Member> {
+        self.0.member(group)
     }
 
-    /// The neighbours that the client has in a group.
-    pub fn neighbors(&self, group: &GroupDigest) -> Vec<PeerId> {
-        self.groups.member(group).map_or_else(Vec::new, |member| member.neighbors().collect())
+    pub(super) fn poll_notice(&mut self) -> Option<(GroupDigest, Notice)> {
+        self.0.poll_notice()
     }
 
-    /// Something to know about a group. To be asked for after each [`Client::next`], until there is nothing.
-    pub fn next_notice(&mut self) -> Option<(GroupDigest, Notice)> {
-        self.groups.poll_notice()
+    /// When [`Self::handle_timeout`] is to be called.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
     }
 
-    pub(super) fn attend_groups(&mut self, event: &Event) {
-        self.with_groups(|groups, context| groups.handle_event(context, event));
+    pub(super) fn handle_timeout(&mut self, peer: &mut PeerEndpoint) {
+        self.work(peer, Participant::handle_timeout);
+    }
+
+    /// `server` is the session with the server, and `control` the flow on which the client sends commands to it.
+    pub(super) fn handle_event(
+        &mut self,
+        peer: &mut PeerEndpoint,
+        server: SessionId,
+        control: SendFlowId,
+        event: &Event,
+    ) {
+        self.work(peer, |groups, context| groups.handle_event(context, event));
         let Event::Flow { session, event: FlowEvent::Opened { flow, metadata, return_of } } = event else { return };
-        let is_control = *session == self.session
-            && *return_of == Some(self.control)
+        let is_control = *session == server
+            && *return_of == Some(control)
             && FlowKind::classify(metadata) == Some(FlowKind::stream(0));
         if is_control {
-            let server = ServerConnection { session: *session, control: *flow };
-            self.with_groups(|groups, context| groups.set_server(context, Some(server)));
+            let server = ServerConnection { session: server, control: *flow };
+            self.work(peer, |groups, context| groups.set_server(context, Some(server)));
         }
     }
 
-    pub(super) fn groups_due(&mut self) {
-        self.with_groups(Participant::handle_timeout);
-    }
-
-    fn with_groups<T>(&mut self, work: impl FnOnce(&mut Participant, &mut EndpointContext<'_>) -> T) -> T {
-        let (peer, groups) = (&mut self.peer, &mut self.groups);
+    fn work<T>(
+        &mut self,
+        peer: &mut PeerEndpoint,
+        work: impl FnOnce(&mut Participant, &mut EndpointContext<'_>) -> T,
+    ) -> T {
         let (endpoint, ports) = (&mut peer.endpoint, &peer.ports);
         let route = |address: SocketAddr| ports.route(address);
-        work(groups, &mut EndpointContext { now: Instant::now(), endpoint, route: &route })
+        work(&mut self.0, &mut EndpointContext { now: Instant::now(), endpoint, route: &route })
     }
 }

@@ -1,13 +1,12 @@
-//! Set Keepalive Timers, as a client obeys it (RFC 7425 §5.3.4).
+//! Pinging sessions as the server's Set Keepalive Timers message asks for it (RFC 7425 §5.3.4).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use introd_flash::user_control::MIN_KEEPALIVE_MS;
 use rtmfp::{Endpoint, SessionId};
 
-use introd_flash::user_control::MIN_KEEPALIVE_MS;
-
-/// The periods, and when each session was pinged last.
+/// The advised periods, and when each session was pinged last.
 #[derive(Debug, Default)]
 pub(super) struct Keepalive {
     advised: Option<(u32, u32)>,
@@ -27,11 +26,11 @@ impl Keepalive {
         self.pinged.remove(&session);
     }
 
-    /// The period for a session. Until the server advises one, the endpoint's own keepalive is relied on.
+    /// The period for a session. Until the server advises one, the endpoint's own keepalive has to do.
     fn period(&self, is_server: bool) -> Option<Duration> {
         let (server, peer) = self.advised?;
         let advised = if is_server { server } else { peer };
-        // §5.3.4: a client need not go below five seconds.
+        // A client may keep to five seconds or more (RFC 7425 §5.3.4).
         Some(Duration::from_millis(u64::from(advised.max(MIN_KEEPALIVE_MS))))
     }
 

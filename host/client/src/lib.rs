@@ -1,25 +1,54 @@
-//! An RTMFP client: a NetConnection to a server (RFC 7425 §5.3), sessions with the peers that the server introduces, and membership
-//! in NetGroups.
+//! An RTMFP client: a NetConnection to a server (RFC 7425 §5.3), sessions with the peers that the server introduces, streams that
+//! peers publish to each other directly (RFC 7425 §5.4), and membership in NetGroups.
 //!
-//! It works with any server of the Flash profile. `introd probe` and `introd bench` are made of it, and tests drive it. [`Client`] is
-//! the NetConnection; [`Peer`] is the endpoint with its sockets below it. This crate must not know the server of this repository.
+//! It works with any server of the Flash profile: `introd probe`, `introd bench` and tests use it. A [`Client`] is connected to a
+//! server; below it, a [`PeerEndpoint`] is an endpoint with its sockets. The crate must not know the server of this repository.
 //! Begin reading with [`Client::connect`].
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use introd_client::{Client, ClientFailure, Destination, EchoReply, PeerEndpoint};
+//! use introd_flash::client::ConnectOptions;
+//! use rtmfp::crypto::Identity;
+//! use rtmfp::{Config, PeerId};
+//!
+//! const TIMEOUT: Duration = Duration::from_secs(5);
+//!
+//! /// Connects to a server, and sends a message directly to another client of it.
+//! async fn send_to(other: PeerId, identity: Identity) -> anyhow::Result<bool> {
+//!     let id = identity.peer_id();
+//!     let endpoint = PeerEndpoint::new(Config::peer(Arc::new(identity)))?;
+//!     let destination = Destination::resolve("rtmfp://server.example/chat", |_| true).await?;
+//!     let mut client = Client::connect(endpoint, id, destination, &ConnectOptions::default(), TIMEOUT).await?;
+//!     let meeting = client.meet(other, TIMEOUT).await?;
+//!     let reply = client.echo(meeting.session, TIMEOUT).await?;
+//!     client.close().await;
+//!     Ok(reply == EchoReply::Echoed)
+//! }
+//! ```
 #![forbid(unsafe_code)]
 
-mod connection;
+mod client;
+mod connect;
 mod destination;
+mod echo;
+mod echo_message;
 mod failure;
 mod groups;
+mod handshake;
 mod keepalive;
 mod meeting;
-mod peer;
+mod peer_endpoint;
 mod playing;
-mod publishing;
-mod trail;
+mod publisher;
+mod startup_observer;
 
-pub use connection::{Client, Welcome};
+pub use client::{Client, ConnectInfo};
 pub use destination::Destination;
-pub use failure::{Failure, Step};
-pub use meeting::{Answer, Meeting};
-pub use peer::{KeysTap, Peer};
-pub use playing::{Play, Played};
+pub use echo::EchoReply;
+pub use failure::{ClientFailure, ClientStep};
+pub use meeting::Meeting;
+pub use peer_endpoint::{KeysTap, PeerEndpoint};
+pub use playing::{Play, PlayEvent};

@@ -3,10 +3,6 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, Order, RecvFlowId, SendFlowId};
-use rtmfp::{Event, SessionId};
-
-use crate::connection::Client;
 use introd_flash::amf::Limits;
 use introd_flash::barrier::Barriers;
 use introd_flash::client::{Incoming, Status, read};
@@ -14,6 +10,8 @@ use introd_flash::message::{Message, kind};
 use introd_flash::metadata::{FlowKind, ReceiveOrder};
 use introd_flash::peer;
 use introd_flash::user_control::UserControl;
+use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, Order, RecvFlowId, SendFlowId};
+use rtmfp::{Endpoint, Event, SessionId};
 
 /// A stream of a peer that this client plays.
 #[derive(Debug)]
@@ -24,14 +22,14 @@ pub struct Play {
     barriers: Barriers,
 }
 
-/// What comes of a stream that is played.
+/// What happens to a stream that this client plays.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Played {
-    /// The peer publishes it to this client (StreamBegin).
+pub enum PlayEvent {
+    /// The peer publishes the stream to this client (StreamBegin).
     Began,
-    /// The peer says something of it.
+    /// The peer sent a status, such as `NetStream.Play.Start`.
     Status(Status),
-    /// A message: audio, video or data.
+    /// The peer sent a message: audio, video or data.
     Media {
         /// The message type, one of [`kind`].
         kind: u8,
@@ -40,74 +38,78 @@ pub enum Played {
         /// The message's content.
         payload: Vec<u8>,
     },
-    /// The peer does not publish it to this client, or does not any more.
+    /// The peer does not publish the stream to this client, or no longer does.
     Ended,
 }
 
-impl Client {
-    /// Asks the peer of an open session for its stream `name`. `stream` is the number that this client gives it: another one for
-    /// each stream that it plays from the peer at a time, beginning with [`peer::FIRST_STREAM`].
-    ///
-    /// # Errors
-    /// If the session takes no more flows, or has ended.
-    pub fn play(&mut self, session: SessionId, stream: NonZeroU32, name: &str) -> Result<Play, String> {
+impl Play {
+    /// Opens the control flow (RFC 7425 §5.4.1).
+    pub(super) fn start(
+        endpoint: &mut Endpoint,
+        session: SessionId,
+        stream: NonZeroU32,
+        name: &str,
+    ) -> Result<Self, String> {
         let command = peer::play(name).map_err(|error| error.to_string())?;
-        let (now, endpoint) = (Instant::now(), &mut self.peer.endpoint);
+        let now = Instant::now();
         let control = endpoint
             .open_flow(now, session, &peer::metadata(stream), FlowOptions::default())
             .map_err(|error| error.to_string())?;
         endpoint.send(now, session, control, command, Delivery::default()).map_err(|error| error.to_string())?;
-        Ok(Play { session, control, flows: Vec::new(), barriers: Barriers::default() })
+        Ok(Self { session, control, flows: Vec::new(), barriers: Barriers::default() })
     }
 
-    /// What an event means for a stream that is played, in order. Nothing, for most events.
-    pub fn played(&mut self, play: &mut Play, event: &Event) -> Vec<Played> {
+    pub(super) fn handle_event(&mut self, endpoint: &mut Endpoint, event: &Event) -> Vec<PlayEvent> {
         match event {
-            Event::Closed { session, .. } if *session == play.session => vec![Played::Ended],
-            Event::Flow { session, event } if *session == play.session => self.played_flow(play, event),
+            Event::Closed { session, .. } if *session == self.session => vec![PlayEvent::Ended],
+            Event::Flow { session, event } if *session == self.session => self.handle_flow_event(endpoint, event),
             _ => Vec::new(),
         }
     }
 
-    fn played_flow(&mut self, play: &mut Play, event: &FlowEvent) -> Vec<Played> {
+    fn handle_flow_event(&mut self, endpoint: &mut Endpoint, event: &FlowEvent) -> Vec<PlayEvent> {
         match event {
-            FlowEvent::Opened { flow, metadata, return_of: Some(control) } if *control == play.control => {
-                play.flows.push(*flow);
+            FlowEvent::Opened { flow, metadata, return_of: Some(control) } if *control == self.control => {
+                self.flows.push(*flow);
                 if let Some(FlowKind::Rtmp { order: ReceiveOrder::Network, .. }) = FlowKind::classify(metadata) {
-                    // Receive intent, RFC 7425 §5.1.1.
+                    // The receive intent, RFC 7425 §5.1.1.
                     let order = |flows: &mut rtmfp::flow::Flows| flows.set_order(*flow, Order::Arrival);
-                    let _ = self.peer.endpoint.with_flows(Instant::now(), play.session, order);
+                    let _ = endpoint.with_flows(Instant::now(), self.session, order);
                 }
                 Vec::new()
             }
-            FlowEvent::Message { flow, data, .. } if play.flows.contains(flow) => {
-                let passed = play.barriers.pass(flow.0, 0, data.clone());
-                passed.iter().filter_map(|passed| meaning(&passed.bytes)).collect()
+            FlowEvent::Message { flow, data, .. } if self.flows.contains(flow) => {
+                let passed = self.barriers.pass(flow.0, 0, data.clone());
+                passed.iter().filter_map(|passed| play_event(&passed.bytes)).collect()
             }
-            FlowEvent::Rejected { flow, .. } if *flow == play.control => vec![Played::Ended],
+            FlowEvent::Rejected { flow, .. } if *flow == self.control => vec![PlayEvent::Ended],
             FlowEvent::Ended { flow, .. } => {
-                // What it said at a barrier keeps its place.
-                play.flows.retain(|other| other != flow);
+                // Its messages that wait at a barrier keep their place.
+                self.flows.retain(|other| other != flow);
                 Vec::new()
             }
             _ => Vec::new(),
         }
     }
 
-    /// Plays a stream no longer (RFC 7425 §5.4.3).
-    pub fn stop_playing(&mut self, play: &Play) {
-        let _ = self.peer.endpoint.with_flows(Instant::now(), play.session, |flows| flows.close(play.control));
+    /// Closes the control flow (RFC 7425 §5.4.3).
+    pub(super) fn stop(&self, endpoint: &mut Endpoint) {
+        let _ = endpoint.with_flows(Instant::now(), self.session, |flows| flows.close(self.control));
     }
 }
 
-fn meaning(message: &[u8]) -> Option<Played> {
+fn play_event(message: &[u8]) -> Option<PlayEvent> {
     let plain = Message::read(message).ok()?;
     if matches!(plain.kind, kind::AUDIO | kind::VIDEO | kind::DATA | kind::DATA_EXTENDED) {
-        return Some(Played::Media { kind: plain.kind, timestamp: plain.timestamp, payload: plain.payload.to_vec() });
+        return Some(PlayEvent::Media {
+            kind: plain.kind,
+            timestamp: plain.timestamp,
+            payload: plain.payload.to_vec(),
+        });
     }
     match read(message, Limits::default()) {
-        Ok(Incoming::UserControl(UserControl::StreamBegin { .. })) => Some(Played::Began),
-        Ok(Incoming::Status(status)) => Some(Played::Status(status)),
+        Ok(Incoming::UserControl(UserControl::StreamBegin { .. })) => Some(PlayEvent::Began),
+        Ok(Incoming::Status(status)) => Some(PlayEvent::Status(status)),
         _ => None,
     }
 }

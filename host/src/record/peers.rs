@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rtmfp::{Endpoint, RevealedKeys, SessionId};
 
 use super::{Place, Recorder, SessionRecord};
-use introd_client::Peer;
+use introd_client::PeerEndpoint;
 use introd_udp::{LocalAddress, Ports, Tap};
 
 /// Records peers that may talk to each other: what one sends and another receives is written down once, as sent.
@@ -25,7 +25,7 @@ impl PeerRecording {
     }
 
     /// Writes all traffic of a peer down from now on. Its endpoint is to reveal its keys ([`rtmfp::Config::keying`]).
-    pub fn record(&self, peer: &mut Peer) {
+    pub fn record(&self, peer: &mut PeerEndpoint) {
         peer.ports.add_tap(self.tap(peer.ports.local_addresses().map(|address| address.port())));
         let recording = self.clone();
         peer.set_keys_tap(Box::new(move |endpoint, ports, session, keys| {

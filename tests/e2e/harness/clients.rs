@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use introd_client::Peer;
-use introd_client::{Client, Destination};
+use introd_client::{Client, Destination, PeerEndpoint};
 use introd_flash::amf::Value;
 use introd_flash::client::{ConnectOptions, Incoming};
 use introd_flash::command::{Command, Encoding};
@@ -29,10 +28,10 @@ pub(crate) fn socket(address: SocketAddr) -> UdpSocket {
 }
 
 /// A peer with one socket, on a free port of `ip`.
-pub(crate) fn peer_on(address: SocketAddr, number: u64) -> (Peer, PeerId) {
+pub(crate) fn peer_on(address: SocketAddr, number: u64) -> (PeerEndpoint, PeerId) {
     let identity = identity(number);
     let id = identity.peer_id();
-    (Peer::with_sockets(Config::peer(identity), vec![socket(address)]).expect("a peer"), id)
+    (PeerEndpoint::with_sockets(Config::peer(identity), vec![socket(address)]).expect("a peer"), id)
 }
 
 pub(crate) async fn connect(uri: &str, address: SocketAddr, number: u64) -> Client {
@@ -57,7 +56,7 @@ impl ServerSession {
     /// Watches what the client sends to the server from now on.
     pub(crate) fn watch(client: &mut Client) -> Self {
         let seen = Arc::new(AtomicU32::new(0));
-        let (noted, server) = (Arc::clone(&seen), client.welcome().server_address);
+        let (noted, server) = (Arc::clone(&seen), client.connect_info().server_address);
         client.peer().ports.add_tap(Box::new(move |_, _, to, datagram| {
             if to == server
                 && let Some(id) = cipher::session_id(datagram)
@@ -88,7 +87,7 @@ pub(crate) async fn server_says<T>(client: &mut Client, mut wanted: impl FnMut(I
             if let Event::Closed { reason, .. } = &event {
                 panic!("closed: {reason}");
             }
-            if let Some(found) = client.message_of_server(&event).and_then(&mut wanted) {
+            if let Some(found) = client.server_message(&event).and_then(&mut wanted) {
                 return found;
             }
         }
@@ -99,7 +98,7 @@ pub(crate) async fn server_says<T>(client: &mut Client, mut wanted: impl FnMut(I
 /// Calls a method of the server and returns the answer: `_result` or `_error`.
 pub(crate) async fn call(client: &mut Client, method: &str, transaction: f64, arguments: Vec<Value>) -> Incoming {
     let command = Command::new(method, transaction, arguments).to_message(Encoding::Amf0, 0).expect("a command");
-    client.tell_server(command).expect("it can be sent");
+    client.send_to_server(command).expect("it can be sent");
     server_says(client, |message| match message {
         Incoming::Result { transaction: of, .. } | Incoming::Error { transaction: of, .. } if of == transaction => {
             Some(message)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use introd_client::{Client, Destination, Failure, Step};
+use introd_client::{Client, ClientFailure, ClientStep, Destination};
 use introd_flash::client::ConnectOptions;
 use rtmfp::Event;
 
@@ -18,7 +18,7 @@ fn server(name: &str, plugins: &[String], policy: &str) -> (Files, Server) {
     (files, server)
 }
 
-async fn try_connect(server: &Server, number: u64) -> Result<Client, Failure> {
+async fn try_connect(server: &Server, number: u64) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on("127.0.0.1:0".parse().expect("an address"), number);
     let destination = Destination::resolve(&server.uri(0), |_| true).await?;
     Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await
@@ -26,7 +26,7 @@ async fn try_connect(server: &Server, number: u64) -> Result<Client, Failure> {
 
 async fn refusal(server: &Server) -> String {
     let failure = try_connect(server, 1).await.err().expect("a refusal");
-    assert_eq!(failure.step, Step::Connect, "{failure}");
+    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
     failure.to_string()
 }
 

@@ -29,7 +29,7 @@ async fn only_the_other_is_found(name: &str, plugin: impl FnOnce(&str) -> String
         failure = denied.stay() => panic!("{failure}"),
         failure = other.stay() => panic!("{failure}"),
     }
-    assert_eq!(denied.greeted_by(), []);
+    assert_eq!(denied.echoed_peers(), []);
     let ended = server.stop();
     let count = ended.counter("rtmfp_lookups_denied");
     assert!(count >= 1, "{ended:?}");

@@ -30,7 +30,7 @@ async fn ask(name: &str, plugins: &[String], script: Option<&str>) -> (Option<St
     };
     let server = Server::configured(files.path(), 1);
     let target = client(server.addresses[0], 1).await;
-    let (id, own) = (target.id(), target.welcome().seen.expect("the server says"));
+    let (id, own) = (target.id(), target.connect_info().seen.expect("the server says"));
     let redirect = redirected(&server, id);
     target.close().await;
     let redirect =
@@ -127,7 +127,7 @@ async fn one_that_fails_is_as_the_settings_say() {
             ));
             let server = Server::configured(files.path(), 1);
             let target = client(server.addresses[0], 1).await;
-            let own = target.welcome().seen.expect("the server says");
+            let own = target.connect_info().seen.expect("the server says");
             let redirect = redirected(&server, target.id()).map(|address| address.address);
             assert_eq!(redirect, expected.map(|_| own), "{fallback} {verdict}");
             target.close().await;

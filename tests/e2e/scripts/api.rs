@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use introd_client::{Client, Destination, Failure, Step};
+use introd_client::{Client, ClientFailure, ClientStep, Destination};
 use introd_flash::amf::Value;
 use introd_flash::client::{ConnectOptions, Incoming};
 use introd_flash::command::{Command, Encoding};
@@ -12,7 +12,7 @@ use crate::harness::clients::{PATIENCE, connect, create_stream, peer_on, server_
 use crate::harness::files::Files;
 use crate::harness::program::Server;
 
-async fn try_connect(uri: &str, number: u64, arguments: Vec<Value>) -> Result<Client, Failure> {
+async fn try_connect(uri: &str, number: u64, arguments: Vec<Value>) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on(SocketAddr::from(([127, 0, 0, 1], 0)), number);
     let destination = Destination::resolve(uri, |_| true).await?;
     let options = ConnectOptions { arguments, ..ConnectOptions::default() };
@@ -26,7 +26,7 @@ async fn arrives(uri: &str, number: u64, arguments: Vec<Value>) -> Client {
 /// Why the script turned the client away.
 async fn is_refused(uri: &str, number: u64, argument: &str) -> String {
     let failure = try_connect(uri, number, vec![argument.into()]).await.err().expect("a refusal");
-    assert_eq!(failure.step, Step::Connect, "{failure}");
+    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
     failure.problem
 }
 
@@ -111,7 +111,7 @@ async fn attend(client: &mut Client) -> Vec<(String, Vec<Value>)> {
         if transaction != 0.0 {
             let message =
                 Command::new(kind, transaction, vec![answer]).to_message(Encoding::Amf0, 0).expect("an answer");
-            client.tell_server(message).expect("it can be sent");
+            client.send_to_server(message).expect("it can be sent");
         }
     }
 }
@@ -169,7 +169,7 @@ async fn script_and_client_call_each_other() {
         assert!(problem.contains(name) && !problem.contains("secret"), "{problem}");
     }
     let go = Command::new("go", 0.0, vec!["ann".into()]).to_message(Encoding::Amf0, 0).expect("a command");
-    ann.tell_server(go).expect("it can be sent");
+    ann.send_to_server(go).expect("it can be sent");
     let calls = attend(&mut ann).await;
     let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["news", "add", "add", "sum", "unknown", "done"], "{calls:?}\n{}", server.log());
@@ -183,7 +183,7 @@ async fn script_and_client_call_each_other() {
     assert_eq!(news, ["ann".into(), Value::Array(vec![1.0.into(), 2.0.into(), 3.0.into()])]);
     // One is sent away, the other stays.
     let close = Command::new("close", 0.0, Vec::new()).to_message(Encoding::Amf0, 0).expect("a command");
-    ann.tell_server(close).expect("it can be sent");
+    ann.send_to_server(close).expect("it can be sent");
     ann.stay().await;
     assert!(create_stream(&mut bob, 7.0).await > 0.0);
     let ended = server.stop();

@@ -146,7 +146,7 @@ async fn does(client: &mut Client, method: &str, arguments: Vec<Value>) {
 /// Starts something without waiting for its end.
 fn begin(client: &mut Client, deed: &str) {
     let command = Command::new("deed", 0.0, vec![deed.into()]).to_message(Encoding::Amf0, 0).expect("a command");
-    client.tell_server(command).expect("it can be sent");
+    client.send_to_server(command).expect("it can be sent");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use introd_client::{Client, Step};
+use introd_client::{Client, ClientStep};
 use introd_flash::amf::Value;
 
 use super::{ask, logged, said};
@@ -58,7 +58,7 @@ async fn shutdown_sends_clients_away_and_the_next_gets_a_new_instance() {
     let (mut first, mut second) = (client(&uri, 1).await, client(&uri, 2).await);
     let _ = ask(&mut first, "close", Vec::new()).await;
     let failure = second.stay().await;
-    assert_eq!(failure.step, Step::Stay, "{failure}");
+    assert_eq!(failure.step, ClientStep::Stay, "{failure}");
     // At once, though the server has not seen the last of the others.
     let mut third = client(&uri, 3).await;
     assert!(create_stream(&mut third, 2.0).await > 0.0);

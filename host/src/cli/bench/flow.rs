@@ -14,8 +14,7 @@ use super::Bounds;
 use super::fleet::FleetOptions;
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};
-use introd_client::Peer;
-use introd_client::{Client, Destination};
+use introd_client::{Client, Destination, PeerEndpoint};
 use introd_flash::client::ConnectOptions;
 use introd_flash::message::{Message, kind};
 
@@ -92,6 +91,7 @@ async fn connect(options: &FleetOptions) -> anyhow::Result<Client> {
     }
     let server = options.server;
     let destination = Destination::resolve(&options.uri, |address| *address == server).await?;
-    let client = Client::connect(Peer::new(config)?, id, destination, &ConnectOptions::default(), PATIENCE).await;
+    let client =
+        Client::connect(PeerEndpoint::new(config)?, id, destination, &ConnectOptions::default(), PATIENCE).await;
     Ok(client?)
 }

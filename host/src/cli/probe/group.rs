@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rtmfp::{Event, PeerId};
 use serde::Serialize;
 
-use introd_client::{Client, Failure, Step};
+use introd_client::{Client, ClientFailure, ClientStep};
 use introd_flash::amf::{Decoder, Encoder, Limits, Value};
 use introd_netgroup::groupspec::kind;
 use introd_netgroup::member::{GroupEvent, Refusal};
@@ -147,13 +147,13 @@ impl GroupProbe {
         client: &mut Client,
         spec: &Groupspec,
         patience: Duration,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ClientFailure> {
         client.join(spec);
         let deadline = Instant::now() + patience;
         while self.joined.is_none() {
-            if !self.step(client, deadline, Step::Join, JOIN_CHECK).await? {
+            if !self.step(client, deadline, ClientStep::Join, JOIN_CHECK).await? {
                 let problem = format!("the server did not take in the join within {} s", patience.as_secs_f64());
-                return Err(Failure::new(Step::Join, problem, JOIN_CHECK));
+                return Err(ClientFailure::new(ClientStep::Join, problem, JOIN_CHECK));
             }
         }
         self.hinted = Instant::now();
@@ -165,10 +165,13 @@ impl GroupProbe {
     }
 
     /// Stays a member, until the connection to the server ends.
-    pub(super) async fn stay(&mut self, client: &mut Client, is_loud: bool) -> Failure {
+    pub(super) async fn stay(&mut self, client: &mut Client, is_loud: bool) -> ClientFailure {
         self.is_loud = is_loud;
         loop {
-            match self.step(client, Instant::now() + Duration::from_secs(3600), Step::Stay, super::STAY_CHECK).await {
+            match self
+                .step(client, Instant::now() + Duration::from_secs(3600), ClientStep::Stay, super::STAY_CHECK)
+                .await
+            {
                 Ok(_) => (),
                 Err(failure) => return failure,
             }
@@ -180,7 +183,7 @@ impl GroupProbe {
         member.is_some_and(|member| member.uses(peer) && !member.neighbors().any(|neighbor| neighbor == *peer))
     }
 
-    async fn reach(&mut self, client: &mut Client, patience: Duration) -> Result<(), Failure> {
+    async fn reach(&mut self, client: &mut Client, patience: Duration) -> Result<(), ClientFailure> {
         let deadline = Instant::now() + patience.max(QUIET);
         loop {
             let now = Instant::now();
@@ -188,21 +191,21 @@ impl GroupProbe {
             if now >= deadline || (!is_pending && now >= self.hinted + QUIET) {
                 break;
             }
-            self.step(client, now + LOOK, Step::Neighbors, NEIGHBORS_CHECK).await?;
+            self.step(client, now + LOOK, ClientStep::Neighbors, NEIGHBORS_CHECK).await?;
         }
         if self.joined == Some(false) {
-            return Err(Failure::new(Step::Join, "the server rejected the join", JOIN_CHECK));
+            return Err(ClientFailure::new(ClientStep::Join, "the server rejected the join", JOIN_CHECK));
         }
         if self.hints.is_empty() || !client.neighbors(&self.group).is_empty() {
             return Ok(());
         }
         let why = self.refused.first().map_or_else(String::new, |(_, reason)| format!(" ({reason})"));
         let problem = format!("none of the {} members that the server named was reached{why}", self.hints.len());
-        Err(Failure::new(Step::Neighbors, problem, NEIGHBORS_CHECK))
+        Err(ClientFailure::new(ClientStep::Neighbors, problem, NEIGHBORS_CHECK))
     }
 
-    async fn post(&mut self, client: &mut Client, patience: Duration) -> Result<(), Failure> {
-        let failure = |problem: String| Failure::new(Step::Posting, problem, super::STAY_CHECK);
+    async fn post(&mut self, client: &mut Client, patience: Duration) -> Result<(), ClientFailure> {
+        let failure = |problem: String| ClientFailure::new(ClientStep::Posting, problem, super::STAY_CHECK);
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(super::machine)?;
         let text = hex::encode(bytes);
@@ -221,7 +224,7 @@ impl GroupProbe {
                 _ if Instant::now() >= deadline => return Ok(()),
                 _ => (),
             }
-            self.step(client, Instant::now() + LOOK, Step::Posting, super::STAY_CHECK).await?;
+            self.step(client, Instant::now() + LOOK, ClientStep::Posting, super::STAY_CHECK).await?;
         }
     }
 
@@ -230,9 +233,9 @@ impl GroupProbe {
         &mut self,
         client: &mut Client,
         until: Instant,
-        step: Step,
+        step: ClientStep,
         check: &'static str,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, ClientFailure> {
         let event = tokio::time::timeout_at(until.into(), client.next()).await;
         while let Some((group, notice)) = client.next_notice() {
             if group == self.group {
@@ -243,7 +246,7 @@ impl GroupProbe {
             Err(_) => Ok(false),
             Ok(Err(error)) => Err(super::machine(error)),
             Ok(Ok(Event::Closed { session, reason })) if session == client.session() => {
-                Err(Failure::new(step, format!("the connection to the server ended: {reason}"), check))
+                Err(ClientFailure::new(step, format!("the connection to the server ended: {reason}"), check))
             }
             Ok(Ok(_)) => Ok(true),
         }

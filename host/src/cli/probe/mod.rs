@@ -20,8 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::record::PeerRecording;
 use group::GroupProbe;
-use introd_client::Peer;
-use introd_client::{Answer, Client, Destination, Failure, Step};
+use introd_client::{Client, ClientFailure, ClientStep, Destination, EchoReply, PeerEndpoint};
 use introd_flash::client::ConnectOptions;
 use introd_netgroup::Groupspec;
 use introd_udp::{BufferSizes, UdpSocket};
@@ -128,8 +127,10 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
 }
 
 /// The probe, with its recording if there is to be one: it is written however the probe ends.
-fn recorded(args: &ProbeArgs, report: &mut Report, runtime: &Runtime) -> Result<(), Failure> {
-    let file = |error: anyhow::Error| Failure::new(Step::Resolve, format!("{error:#}"), "the file named by --record");
+fn recorded(args: &ProbeArgs, report: &mut Report, runtime: &Runtime) -> Result<(), ClientFailure> {
+    let file = |error: anyhow::Error| {
+        ClientFailure::new(ClientStep::Resolve, format!("{error:#}"), "the file named by --record")
+    };
     let recorder = super::recorder(args.record.as_deref(), "introd probe").map_err(file)?;
     let recording = recorder.clone().map(PeerRecording::new);
     let result = runtime.block_on(probe(&Setup { args, recording }, report));
@@ -145,7 +146,7 @@ struct Setup<'a> {
     recording: Option<PeerRecording>,
 }
 
-async fn probe(setup: &Setup<'_>, report: &mut Report) -> Result<(), Failure> {
+async fn probe(setup: &Setup<'_>, report: &mut Report) -> Result<(), ClientFailure> {
     let args = setup.args;
     // Before anything is opened, so that it is closed in an orderly way however early the signal comes.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
@@ -169,7 +170,7 @@ async fn steps(
     destination: Destination,
     report: &mut Report,
     kept: &mut Option<Client>,
-) -> Result<(), Failure> {
+) -> Result<(), ClientFailure> {
     let args = setup.args;
     if args.meet {
         meet(setup, destination, report).await?;
@@ -204,7 +205,7 @@ async fn steps(
 }
 
 /// Two clients, of which one looks for the other.
-async fn meet(setup: &Setup<'_>, destination: Destination, report: &mut Report) -> Result<(), Failure> {
+async fn meet(setup: &Setup<'_>, destination: Destination, report: &mut Report) -> Result<(), ClientFailure> {
     let mut target = connect(setup, destination.clone()).await?;
     let target_id = target.id();
     let asking = async {
@@ -220,15 +221,20 @@ async fn meet(setup: &Setup<'_>, destination: Destination, report: &mut Report) 
         failure = target.stay() => return Err(failure),
     };
     // The other half of the exchange: what the asker was answered was said by the target, to the asker.
-    if !target.greeted_by().contains(&asker_id) {
+    if !target.echoed_peers().contains(&asker_id) {
         let problem = "the answer did not come from the peer that was looked for";
-        return Err(Failure::new(Step::Message, problem, "what stands between the two peers"));
+        return Err(ClientFailure::new(ClientStep::Message, problem, "what stands between the two peers"));
     }
     target.close().await;
     Ok(())
 }
 
-async fn introduce(args: &ProbeArgs, client: &mut Client, peer: PeerId, report: &mut Report) -> Result<(), Failure> {
+async fn introduce(
+    args: &ProbeArgs,
+    client: &mut Client,
+    peer: PeerId,
+    report: &mut Report,
+) -> Result<(), ClientFailure> {
     report.looking_for(peer);
     let meeting = client.meet(peer, args.timeout).await?;
     report.introduced(&meeting);
@@ -236,20 +242,24 @@ async fn introduce(args: &ProbeArgs, client: &mut Client, peer: PeerId, report: 
         let playing = report.playing.insert(Playing { name: name.clone(), ..Playing::default() });
         return playing::play(client, meeting.session, args.timeout, playing).await;
     }
-    let answer = client.greet(meeting.session, args.timeout).await?;
-    report.message_exchanged = Some(answer == Answer::Echoed);
-    if args.meet && answer != Answer::Echoed {
-        return Err(Failure::new(Step::Message, "the peer rejected the message", "what stands between the two peers"));
+    let answer = client.echo(meeting.session, args.timeout).await?;
+    report.message_exchanged = Some(answer == EchoReply::Echoed);
+    if args.meet && answer != EchoReply::Echoed {
+        return Err(ClientFailure::new(
+            ClientStep::Message,
+            "the peer rejected the message",
+            "what stands between the two peers",
+        ));
     }
     Ok(())
 }
 
-async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), Failure> {
+async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), ClientFailure> {
     loop {
         match client.next().await.map_err(machine)? {
             Event::Closed { session, reason } if session == client.session() => {
                 let problem = format!("the connection to the server ended: {reason}");
-                return Err(Failure::new(Step::Stay, problem, STAY_CHECK));
+                return Err(ClientFailure::new(ClientStep::Stay, problem, STAY_CHECK));
             }
             Event::Opened { session, .. } if !is_quiet => {
                 if let Some(info) = client.peer().endpoint.session(session) {
@@ -261,7 +271,7 @@ async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), Failure> {
     }
 }
 
-async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, Failure> {
+async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, ClientFailure> {
     let args = setup.args;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(machine)?;
@@ -284,7 +294,7 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
     let sockets = any.into_iter().filter(|ip| wants(args, *ip));
     let sockets = sockets.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok());
     config.keying.log_keys = setup.recording.is_some();
-    let mut peer = Peer::with_sockets(config, sockets.collect()).map_err(machine)?;
+    let mut peer = PeerEndpoint::with_sockets(config, sockets.collect()).map_err(machine)?;
     if let Some(recording) = &setup.recording {
         recording.record(&mut peer);
     }
@@ -296,6 +306,6 @@ fn wants(args: &ProbeArgs, ip: IpAddr) -> bool {
 }
 
 /// Something that this machine does not give.
-fn machine(error: impl std::fmt::Display) -> Failure {
-    Failure::new(Step::Resolve, error.to_string(), "this machine's network and limits")
+fn machine(error: impl std::fmt::Display) -> ClientFailure {
+    ClientFailure::new(ClientStep::Resolve, error.to_string(), "this machine's network and limits")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rtmfp::SessionId;
 use serde::Serialize;
 
-use introd_client::{Client, Failure, Played, Step};
+use introd_client::{Client, ClientFailure, ClientStep, PlayEvent};
 use introd_flash::peer::FIRST_STREAM;
 
 /// After so many messages it is clear that the stream comes.
@@ -27,23 +27,27 @@ pub(super) async fn play(
     session: SessionId,
     patience: Duration,
     playing: &mut Playing,
-) -> Result<(), Failure> {
+) -> Result<(), ClientFailure> {
     let failure = |problem: String| {
-        Failure::new(Step::Message, problem, "that the peer publishes this stream, and to anybody who asks for it")
+        ClientFailure::new(
+            ClientStep::Message,
+            problem,
+            "that the peer publishes this stream, and to anybody who asks for it",
+        )
     };
     let mut play = client.play(session, FIRST_STREAM, &playing.name).map_err(failure)?;
     let result = tokio::time::timeout(patience, async {
         while playing.messages < ENOUGH {
             let event = client.next().await.map_err(super::machine)?;
-            for played in client.played(&mut play, &event) {
+            for played in client.play_events(&mut play, &event) {
                 match played {
-                    Played::Media { payload, .. } => {
+                    PlayEvent::Media { payload, .. } => {
                         playing.messages += 1;
                         playing.bytes += payload.len() as u64;
                     }
-                    Played::Status(status) if status.level == "error" => return Err(failure(status.description)),
-                    Played::Ended => return Err(failure(format!("the peer does not publish {}", playing.name))),
-                    Played::Began | Played::Status(_) => (),
+                    PlayEvent::Status(status) if status.level == "error" => return Err(failure(status.description)),
+                    PlayEvent::Ended => return Err(failure(format!("the peer does not publish {}", playing.name))),
+                    PlayEvent::Began | PlayEvent::Status(_) => (),
                 }
             }
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::group::GroupReport;
 use super::playing::Playing;
-use introd_client::{Client, Failure, Meeting, Welcome};
+use introd_client::{Client, ClientFailure, ConnectInfo, Meeting};
 
 /// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
 #[derive(Serialize)]
@@ -90,7 +90,8 @@ impl Report {
     }
 
     pub(super) fn connected(&mut self, client: &Client) {
-        let Welcome { server_id, server_address, server_version, handshake, seen, reported } = client.welcome();
+        let ConnectInfo { server_id, server_address, server_version, handshake, seen, reported } =
+            client.connect_info();
         self.connected = true;
         self.peer_id = Some(client.id().to_string());
         self.server_id = Some(server_id.to_string());
@@ -99,7 +100,7 @@ impl Report {
         self.handshake_ms = Some(milliseconds(*handshake));
         self.seen_address = *seen;
         self.reported_addresses = reported.clone();
-        self.nat = client.welcome().nat();
+        self.nat = client.connect_info().nat();
     }
 
     pub(super) fn looking_for(&mut self, peer: PeerId) {
@@ -116,7 +117,7 @@ impl Report {
         }
     }
 
-    pub(super) fn fail(&mut self, failure: &Failure) {
+    pub(super) fn fail(&mut self, failure: &ClientFailure) {
         self.failed_step = Some(failure.step.name());
         self.error = Some(failure.problem.clone());
         self.check = Some(failure.check);

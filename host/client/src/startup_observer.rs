@@ -1,56 +1,56 @@
-//! What the startup packets that come in tell beyond what the engine makes of them: who answered, and whom the server named.
+//! Watches the startup packets that a client receives, for diagnostics that the engine has no events for: which addresses answered a
+//! hello, and to which addresses the server redirected the client.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use introd_udp::{Ports, Tap};
 use rtmfp::TaggedAddress;
 use rtmfp::crypto::{Opener, cipher};
 use rtmfp::wire::{Chunk, PacketHeader, packet};
 
-use introd_udp::{Ports, Tap};
-
-/// Addresses kept of each kind.
+/// The most addresses that are kept of each kind.
 const MAX_KEPT: usize = 32;
 
-/// What has been seen since the last [`Trail::clear`].
+/// What was observed since the last [`StartupObserver::clear`].
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    /// Who answered a hello.
+pub(super) struct Observed {
+    /// The addresses that answered a hello.
     pub(super) answered: Vec<SocketAddr>,
-    /// Where redirects led.
+    /// The addresses in redirects.
     pub(super) redirects: Vec<TaggedAddress>,
 }
 
-/// Watches the startup packets of a peer.
+/// Watches the startup packets of one endpoint.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trail(Arc<Mutex<Seen>>);
+pub(super) struct StartupObserver(Arc<Mutex<Observed>>);
 
-impl Trail {
-    /// Watches what comes in by `ports`. It takes the place of another tap.
+impl StartupObserver {
+    /// Watches the packets that come in at `ports`.
     pub(super) fn watch(ports: &mut Ports) -> Self {
-        let trail = Self::default();
-        let noted = trail.clone();
+        let observer = Self::default();
+        let noting = observer.clone();
         let own: Vec<u16> = ports.local_addresses().map(|address| address.port()).collect();
         let mut opener = Opener::startup();
         let tap: Tap = Box::new(move |_, from, to, datagram| {
-            // Both directions are seen. A packet between two peers on one machine comes from a port that is not ours.
+            // A tap gets the packets of both directions. What comes from one of the endpoint's own ports was sent by it.
             if cipher::session_id(datagram) == Some(0) && own.contains(&to.port()) && !own.contains(&from.port()) {
-                noted.note(from, &mut opener, &mut datagram.to_vec());
+                noting.note(from, &mut opener, &mut datagram.to_vec());
             }
         });
         ports.add_tap(tap);
-        trail
+        observer
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, Observed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn clear(&self) {
-        *self.lock() = Seen::default();
+        *self.lock() = Observed::default();
     }
 
-    pub(super) fn seen(&self) -> Seen {
+    pub(super) fn observed(&self) -> Observed {
         self.lock().clone()
     }
 
@@ -59,12 +59,12 @@ impl Trail {
         if PacketHeader::take(&mut plain).is_err() {
             return;
         }
-        let mut seen = self.lock();
+        let mut observed = self.lock();
         for raw in packet::chunks(plain) {
             match Chunk::parse(raw) {
-                Ok(Chunk::RHello(_)) => keep(&mut seen.answered, from),
+                Ok(Chunk::RHello(_)) => keep(&mut observed.answered, from),
                 Ok(Chunk::Redirect(redirect)) => {
-                    redirect.destinations().for_each(|destination| keep(&mut seen.redirects, destination));
+                    redirect.destinations().for_each(|destination| keep(&mut observed.redirects, destination));
                 }
                 _ => (),
             }

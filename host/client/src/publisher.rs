@@ -1,78 +1,72 @@
-//! What a client has for peers that open sessions with it: streams that it publishes to them directly (RFC 7425 §5.4), and an answer
-//! to greetings, as [`meeting`](super::meeting) sends them.
+//! The streams that a client publishes directly to its peers (RFC 7425 §5.4). One of them is built in: it sends messages back.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, Priority, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, Event, PeerId, SessionId};
-
 use introd_flash::amf::{Limits, Value};
 use introd_flash::client::{Incoming, read};
-use introd_flash::command::Encoding;
 use introd_flash::message::{Message, kind};
 use introd_flash::metadata::FlowKind;
 use introd_flash::peer;
 use introd_flash::user_control::UserControl;
+use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, Priority, RecvFlowId, SendFlowId};
+use rtmfp::{Endpoint, Event, PeerId, SessionId};
 
-/// The handler that a greeting names, and the stream's name.
-pub(super) const GREETING: &str = "introdProbe";
-/// The handler that an answer names.
-pub(super) const ANSWER: &str = "introdProbeAnswer";
-/// The longest text in a greeting that is answered, in bytes.
-const MAX_TEXT: usize = 256;
-/// Greetings remembered.
-const MAX_PEERS: usize = 1024;
-/// Streams that one peer may play at a time.
+use crate::echo_message::{self, requested_text};
+
+/// The most entries in the list of peers that messages were sent back to.
+const MAX_ECHOED: usize = 1024;
+/// The most streams that one peer may play at a time.
 const MAX_STREAMS: usize = 16;
-/// The only barrier across the flows of a stream: at its end.
+/// The only barrier across the flows of a stream is at its end.
 const LAST_BARRIER: u32 = 1;
 
-/// A peer's control flow for a stream (RFC 7425 §5.4.1), and what is sent in return.
+/// A peer's control flow for a stream (RFC 7425 §5.4.1), and the flows in return.
 #[derive(Debug)]
 struct Subscriber {
     session: SessionId,
     control: RecvFlowId,
     stream: NonZeroU32,
-    plays: Plays,
+    subscription: Subscription,
 }
 
 #[derive(Debug)]
-enum Plays {
-    /// It has not said which stream it wants.
-    Nothing,
-    /// It greets this client.
-    Greeting { answers: SendFlowId },
-    /// It plays a stream. Sound is not to wait for pictures, so each has a flow.
+enum Subscription {
+    /// The peer has not sent `play` yet.
+    None,
+    /// The peer plays the stream that sends messages back.
+    Echo { replies: SendFlowId },
+    /// The peer plays a published stream. Audio and video have a flow each, so that audio need not wait for video.
     Stream { name: String, data: SendFlowId, audio: SendFlowId, video: SendFlowId },
 }
 
-impl Plays {
+impl Subscription {
     fn is(&self, name: &str) -> bool {
         matches!(self, Self::Stream { name: own, .. } if own == name)
     }
 
     fn flows(&self) -> Vec<SendFlowId> {
         match self {
-            Self::Nothing => Vec::new(),
-            Self::Greeting { answers } => vec![*answers],
+            Self::None => Vec::new(),
+            Self::Echo { replies } => vec![*replies],
             Self::Stream { data, audio, video, .. } => vec![*data, *audio, *video],
         }
     }
 }
 
-/// The peers' streams to this end.
+/// The published streams and their subscribers.
 #[derive(Debug, Default)]
-pub(super) struct Publishing {
+pub(super) struct Publisher {
     names: BTreeSet<String>,
     subscribers: Vec<Subscriber>,
-    greeted_by: Vec<PeerId>,
+    echoed: Vec<PeerId>,
 }
 
-impl Publishing {
-    pub(super) fn greeted_by(&self) -> &[PeerId] {
-        &self.greeted_by
+impl Publisher {
+    /// The peers that messages were sent back to, one entry for each message.
+    pub(super) fn echoed_peers(&self) -> &[PeerId] {
+        &self.echoed
     }
 
     pub(super) fn publish(&mut self, name: &str) {
@@ -81,13 +75,13 @@ impl Publishing {
 
     /// How many peers play a stream.
     pub(super) fn subscribers(&self, name: &str) -> usize {
-        self.subscribers.iter().filter(|subscriber| subscriber.plays.is(name)).count()
+        self.subscribers.iter().filter(|subscriber| subscriber.subscription.is(name)).count()
     }
 
-    /// Sends a message of a stream to all who play it. A subscriber that takes no more for now misses it.
+    /// Sends a message of a stream to all its subscribers. A subscriber whose flow takes no more messages for now misses it.
     pub(super) fn send(&mut self, endpoint: &mut Endpoint, stream: &str, message: &Message<'_>, delivery: Delivery) {
         for subscriber in &self.subscribers {
-            let Plays::Stream { name, data, audio, video } = &subscriber.plays else { continue };
+            let Subscription::Stream { name, data, audio, video } = &subscriber.subscription else { continue };
             if name != stream {
                 continue;
             }
@@ -100,14 +94,14 @@ impl Publishing {
         }
     }
 
-    /// Ends a stream: those who play it learn of that when they have taken in the rest, whichever flow it is on.
+    /// Ends a stream. Subscribers are notified behind the last messages of all flows.
     pub(super) fn unpublish(&mut self, endpoint: &mut Endpoint, name: &str) {
         self.names.remove(name);
         let description = format!("{name} is now unpublished.");
         let status = peer::status("NetStream.Play.UnpublishNotify", &description, name).unwrap_or_default();
-        for subscriber in self.subscribers.extract_if(.., |subscriber| subscriber.plays.is(name)) {
-            let flows = subscriber.plays.flows();
-            // RFC 7425 §5.2, and the use that it names for it.
+        for subscriber in self.subscribers.extract_if(.., |subscriber| subscriber.subscription.is(name)) {
+            let flows = subscriber.subscription.flows();
+            // A barrier across the flows of one stream, RFC 7425 §5.2.
             let barrier = UserControl::FlowSync { sync: LAST_BARRIER, count: flows.len() as u32 }.to_message();
             for flow in &flows {
                 let _ = endpoint.send(Instant::now(), subscriber.session, *flow, barrier.clone(), Delivery::default());
@@ -122,15 +116,15 @@ impl Publishing {
         }
     }
 
-    pub(super) fn attend(&mut self, endpoint: &mut Endpoint, server: SessionId, event: &Event) {
+    pub(super) fn handle_event(&mut self, endpoint: &mut Endpoint, server: SessionId, event: &Event) {
         match event {
             Event::Closed { session, .. } => self.subscribers.retain(|subscriber| subscriber.session != *session),
-            Event::Flow { session, event } if *session != server => self.attend_flow(endpoint, *session, event),
+            Event::Flow { session, event } if *session != server => self.handle_flow_event(endpoint, *session, event),
             _ => (),
         }
     }
 
-    fn attend_flow(&mut self, endpoint: &mut Endpoint, session: SessionId, event: &FlowEvent) {
+    fn handle_flow_event(&mut self, endpoint: &mut Endpoint, session: SessionId, event: &FlowEvent) {
         match event {
             FlowEvent::Opened { flow, metadata, return_of: None } => {
                 let is_wanted = is_for_group(metadata) || self.open(session, *flow, metadata);
@@ -141,7 +135,7 @@ impl Publishing {
             FlowEvent::Message { flow, data, .. } => {
                 let is_it = |subscriber: &Subscriber| (subscriber.session, subscriber.control) == (session, *flow);
                 let Some(place) = self.subscribers.iter().position(is_it) else { return };
-                if !self.said(endpoint, place, data) {
+                if !self.handle_message(endpoint, place, data) {
                     self.subscribers.swap_remove(place);
                     reject(endpoint, session, *flow);
                 }
@@ -149,7 +143,7 @@ impl Publishing {
             // RFC 7425 §5.4.3.
             FlowEvent::Ended { flow, .. } => self.forget(endpoint, session, |subscriber| subscriber.control == *flow),
             FlowEvent::Rejected { flow, .. } => {
-                self.forget(endpoint, session, |subscriber| subscriber.plays.flows().contains(flow));
+                self.forget(endpoint, session, |subscriber| subscriber.subscription.flows().contains(flow));
             }
             _ => (),
         }
@@ -162,28 +156,28 @@ impl Publishing {
         if self.subscribers.iter().filter(|subscriber| subscriber.session == session).count() >= MAX_STREAMS {
             return false;
         }
-        self.subscribers.push(Subscriber { session, control, stream, plays: Plays::Nothing });
+        self.subscribers.push(Subscriber { session, control, stream, subscription: Subscription::None });
         true
     }
 
-    /// A subscriber says something; false if its flow is to be rejected.
-    fn said(&mut self, endpoint: &mut Endpoint, place: usize, message: &[u8]) -> bool {
+    /// Handles a subscriber's message; false if its control flow is to be rejected.
+    fn handle_message(&mut self, endpoint: &mut Endpoint, place: usize, message: &[u8]) -> bool {
         let Some(subscriber) = self.subscribers.get_mut(place) else { return true };
-        match (&subscriber.plays, read(message, Limits::default())) {
-            (Plays::Nothing, Ok(Incoming::Call(command))) if command.name == "play" => {
+        match (&subscriber.subscription, read(message, Limits::default())) {
+            (Subscription::None, Ok(Incoming::Call(command))) if command.name == "play" => {
                 let Some(name) = command.arguments.first().and_then(Value::as_str) else { return false };
-                // RFC 7425 §5.4.2: return flows "if and when the request is acceptable".
+                // RFC 7425 §5.4.2: there are return flows only if the request is acceptable.
                 let begun = match name {
-                    GREETING => subscriber.begin_answers(endpoint),
+                    echo_message::STREAM => subscriber.begin_echo(endpoint),
                     _ if self.names.contains(name) => subscriber.begin_stream(endpoint, name),
                     _ => None,
                 };
-                begun.map(|plays| subscriber.plays = plays).is_some()
+                begun.map(|subscription| subscriber.subscription = subscription).is_some()
             }
-            (Plays::Greeting { answers }, Ok(Incoming::Data(values))) => {
-                if let Some(text) = greeting(&values) {
-                    let (session, answers) = (subscriber.session, *answers);
-                    self.answer(endpoint, session, answers, text);
+            (Subscription::Echo { replies }, Ok(Incoming::Data(values))) => {
+                if let Some(text) = requested_text(&values) {
+                    let (session, replies) = (subscriber.session, *replies);
+                    self.echo(endpoint, session, replies, text);
                 }
                 true
             }
@@ -191,14 +185,14 @@ impl Publishing {
         }
     }
 
-    fn answer(&mut self, endpoint: &mut Endpoint, session: SessionId, flow: SendFlowId, text: &str) {
-        let Ok(answer) = peer::data(ANSWER, &[text.into()], Encoding::Amf0, 0) else { return };
-        let is_sent = endpoint.send(Instant::now(), session, flow, answer, Delivery::default()).is_ok();
+    fn echo(&mut self, endpoint: &mut Endpoint, session: SessionId, flow: SendFlowId, text: &str) {
+        let Ok(reply) = echo_message::reply(text) else { return };
+        let is_sent = endpoint.send(Instant::now(), session, flow, reply, Delivery::default()).is_ok();
         if is_sent
-            && self.greeted_by.len() < MAX_PEERS
+            && self.echoed.len() < MAX_ECHOED
             && let Some(info) = endpoint.session(session)
         {
-            self.greeted_by.push(info.peer_id);
+            self.echoed.push(info.peer_id);
         }
     }
 
@@ -207,7 +201,7 @@ impl Publishing {
             let is_over = subscriber.session == session && is_it(subscriber);
             if is_over {
                 let _ = endpoint.with_flows(Instant::now(), session, |flows| {
-                    subscriber.plays.flows().into_iter().for_each(|flow| flows.close(flow));
+                    subscriber.subscription.flows().into_iter().for_each(|flow| flows.close(flow));
                 });
             }
             !is_over
@@ -222,14 +216,14 @@ impl Subscriber {
         endpoint.open_flow(Instant::now(), self.session, &peer::metadata(self.stream), options).ok()
     }
 
-    fn begin_answers(&self, endpoint: &mut Endpoint) -> Option<Plays> {
-        let answers = self.flow(endpoint, Priority::default(), false)?;
+    fn begin_echo(&self, endpoint: &mut Endpoint) -> Option<Subscription> {
+        let replies = self.flow(endpoint, Priority::default(), false)?;
         let begin = peer::stream_begin(self.stream);
-        endpoint.send(Instant::now(), self.session, answers, begin, Delivery::default()).ok()?;
-        Some(Plays::Greeting { answers })
+        endpoint.send(Instant::now(), self.session, replies, begin, Delivery::default()).ok()?;
+        Some(Subscription::Echo { replies })
     }
 
-    fn begin_stream(&self, endpoint: &mut Endpoint, name: &str) -> Option<Plays> {
+    fn begin_stream(&self, endpoint: &mut Endpoint, name: &str) -> Option<Subscription> {
         let data = self.flow(endpoint, Priority::High, false)?;
         let audio = self.flow(endpoint, Priority::High, true)?;
         let video = self.flow(endpoint, Priority::default(), true)?;
@@ -237,26 +231,16 @@ impl Subscriber {
         for message in [peer::stream_begin(self.stream), start] {
             endpoint.send(Instant::now(), self.session, data, message, Delivery::default()).ok()?;
         }
-        Some(Plays::Stream { name: name.to_owned(), data, audio, video })
+        Some(Subscription::Stream { name: name.to_owned(), data, audio, video })
     }
 }
 
-/// Members of groups talk on flows of their own kind.
+/// Whether the flow belongs to a group: the publisher leaves those alone.
 fn is_for_group(metadata: &[u8]) -> bool {
     matches!(FlowKind::classify(metadata), Some(FlowKind::GroupPeer(_)))
 }
 
 fn reject(endpoint: &mut Endpoint, session: SessionId, flow: RecvFlowId) {
-    // RFC 7425 §5.3.5.3: no exception codes are defined.
+    // No exception codes are defined (RFC 7425 §5.3.5.3).
     let _ = endpoint.with_flows(Instant::now(), session, |flows| flows.reject(flow, 0));
-}
-
-/// The text of a greeting.
-fn greeting(values: &[Value]) -> Option<&str> {
-    match values {
-        [Value::String(handler), Value::String(text), ..] if handler == GREETING && text.len() <= MAX_TEXT => {
-            Some(text)
-        }
-        _ => None,
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use introd_config::{Config, Plugin, Settings};
+use introd_config::{Config, Plugin, XmlSettings};
 use introd_native::{Chain, Instance, LoadError, LookupEvent, Outcome, Place, Plugins, Verdict};
 use introd_tests::libraries::{c_library, include};
 use rtmfp::crypto::Epd;
@@ -16,14 +16,14 @@ pub(crate) fn c_plugin(file: &str, name: &str, definitions: &[&str]) -> PathBuf 
 }
 
 /// Elements with texts.
-pub(crate) fn settings(elements: &[(&str, &str)]) -> Settings {
-    let text = |text: &str| Settings { text: text.to_owned(), children: Vec::new() };
+pub(crate) fn settings(elements: &[(&str, &str)]) -> XmlSettings {
+    let text = |text: &str| XmlSettings { text: text.to_owned(), children: Vec::new() };
     let children = elements.iter().map(|(name, content)| ((*name).to_owned(), text(content))).collect();
-    Settings { text: String::new(), children }
+    XmlSettings { text: String::new(), children }
 }
 
 /// A configuration with these plugins.
-pub(crate) fn config(plugins: &[(PathBuf, Settings)]) -> Config {
+pub(crate) fn config(plugins: &[(PathBuf, XmlSettings)]) -> Config {
     let mut config = Config::built_in();
     let plugins = plugins.iter().map(|(path, config)| Plugin { path: path.clone(), config: config.clone() });
     Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults).plugins = plugins.collect();

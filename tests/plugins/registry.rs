@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use introd_config::Settings;
+use introd_config::XmlSettings;
 use introd_native::{NativeRegistry, Plugins};
 use introd_policy::registry::{Registry, RegistryError, Standing};
 use introd_tests::libraries::{c_library, include, library};
 use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
 fn registry(plugins: &Plugins, mode: &str) -> NativeRegistry {
-    let text = |text: &str| Settings { text: text.to_owned(), children: Vec::new() };
-    let config = Settings { text: String::new(), children: vec![("mode".to_owned(), text(mode))] };
+    let text = |text: &str| XmlSettings { text: text.to_owned(), children: Vec::new() };
+    let config = XmlSettings { text: String::new(), children: vec![("mode".to_owned(), text(mode))] };
     plugins.registry(&library("memory-registry"), &config, Path::new(".")).expect("a registry")
 }
 
@@ -90,7 +90,7 @@ async fn how_a_session_stands_is_told() {
 fn checking(plugins: &Plugins, header: &str, name: &str) -> NativeRegistry {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/registry.c");
     let library = c_library(&source, &include().join(header), name, &[]);
-    let config = Settings { text: String::new(), children: Vec::new() };
+    let config = XmlSettings { text: String::new(), children: Vec::new() };
     plugins.registry(&library, &config, Path::new(".")).expect("a registry")
 }
 
@@ -132,8 +132,8 @@ fn a_registry_of_release_1_0_is_told_of_the_living_and_of_no_silence() {
 #[test]
 fn a_plugin_that_cannot_be_made_says_why() {
     let plugins = Plugins::new(1);
-    let text = Settings { text: "sometimes".to_owned(), children: Vec::new() };
-    let config = Settings { text: String::new(), children: vec![("mode".to_owned(), text)] };
+    let text = XmlSettings { text: "sometimes".to_owned(), children: Vec::new() };
+    let config = XmlSettings { text: String::new(), children: vec![("mode".to_owned(), text)] };
     let Err(error) = plugins.registry(&library("memory-registry"), &config, Path::new(".")) else { panic!("made") };
     let error = error.to_string();
     assert!(error.starts_with("plugin memory-registry ("), "{error}");

@@ -1,19 +1,18 @@
 //! Adaptor.xml: where to listen, and how RTMFP behaves there.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
 use super::access::Access;
-use super::duration::Unit;
-use super::ports::{Listen, PortList, PortSet};
+use super::key::{Key, Scope};
+use super::keys::adaptor as keys;
+use super::listen::{Listen, PortSet};
+use super::ports::{OptionalPorts, PortList};
 use super::problem::Place;
-use super::schema::{Entry, Kind, Schema, ams, ours};
-use super::server::{ALLOW, ORDER, Server};
+use super::rtmfp::Rtmfp;
+use super::server::Server;
 use super::vhost::Vhost;
 use super::view::View;
 
 /// The most ports of one adaptor: each is a socket for each worker.
-const MOST_LISTENING: usize = 64;
+const MAX_LISTENING: usize = 64;
 
 /// Some addresses to listen at, and the virtual hosts behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,207 +33,34 @@ pub struct Adaptor {
     pub vhosts: Vec<Vhost>,
 }
 
-/// How RTMFP behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rtmfp {
-    /// How often the statistics of flows are refreshed.
-    pub update_stats_interval: Duration,
-    /// What clients without a NAT are told about keepalives.
-    pub keepalive_no_nat: KeepAlive,
-    /// What clients behind a NAT are told about keepalives.
-    pub keepalive_nat: KeepAlive,
-    /// How the server answers a hello that was forwarded to it.
-    pub forwarded_hello: ForwardedHello,
-    /// The most bytes that wait in the send buffer of a flow.
-    pub send_buffer: usize,
-    /// The oldest unsent message that a flow keeps; `None` is any age.
-    pub unsent_age: Option<Duration>,
-    /// The Diffie-Hellman groups offered, by their numbers in RFC 2409 and RFC 3526 (RFC 7425 §4.2).
-    pub dh_groups: Vec<u64>,
-    /// A session silent for so long is dead.
-    pub dead_peer_timeout: Duration,
-}
-
-/// After how much silence a client sends a keepalive (RFC 7425 §5.3.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// To the server.
-    pub server: Duration,
-    /// To its peers.
-    pub peers: Duration,
-}
-
-/// What to do with a hello that was forwarded to the server (RFC 7016 §3.5.1.1.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardedHello {
-    /// Answer it as if it had come directly.
-    RespondHello,
-    /// Answer with a redirect.
-    Redirect,
-    /// Ignore it.
-    Ignore,
-}
-
-pub(super) static SCHEMA: Schema = Schema {
-    file: "Adaptor.xml",
-    root: "Adaptor",
-    entries: ENTRIES,
-    unsupported: &[
-        "ResourceLimits",
-        "HostPortList/HostPort*@name",
-        "HostPortList/HostPort*@ctl_channel",
-        "HTTPTunnel",
-        "SSL",
-        "HTTPIdent",
-        "HTTPIdent2",
-        "HTTPNull",
-        "HTTPUserInfo",
-        "EnableAltVhost",
-        "RTMP",
-    ],
-    renamed: &[],
-    everywhere: &[],
-};
-
-const KEEPALIVE: Kind = Kind::Time { unit: Unit::Seconds, least: 5, most: 300 };
-
-/// Why some values count in one adaptor alone.
-const ALL_ADAPTORS: &str = "that of `_defaultRoot_` holds for all adaptors";
-
-const ENTRIES: &[Entry] = &[
-    ams(
-        "HostPortList/HostPort*",
-        Kind::Ports,
-        ":1935",
-        "Where to listen: `host:port,port`. No host: at every address. No port: 1935. Port 0: one that the system chooses. The same ports are listened at by UDP, unless `rtmfp` says otherwise; nothing is listened at by TCP",
-    ),
-    ams("HostPortList/HostPort*@rtmfp", Kind::Ports, "", "The UDP ports, if they are not those of the element"),
-    ours(
-        "HostPortList/HostPort*@public",
-        Kind::Ports,
-        "",
-        "What others reach them by, behind a NAT or in a container: as many ports, the nth for the nth",
-    ),
-    ams("RTMFP@enable", Kind::Flag, "true", "Whether the adaptor listens for RTMFP"),
-    ams(
-        "RTMFP/UpdateStatsInterval",
-        Kind::Time { unit: Unit::Seconds, least: 1, most: 3600 },
-        "5",
-        "How often the statistics are refreshed, in seconds",
-    )
-    .without_effect("what is counted is up to date at any time"),
-    ams(
-        "RTMFP/KeepAliveTime/NoNAT/Server",
-        KEEPALIVE,
-        "20",
-        "After how many silent seconds a client without a NAT sends the server a keepalive",
-    ),
-    ams("RTMFP/KeepAliveTime/NoNAT/Peers", KEEPALIVE, "20", "The same, to its peers"),
-    ams(
-        "RTMFP/KeepAliveTime/NAT/Server",
-        KEEPALIVE,
-        "15",
-        "After how many silent seconds a client behind a NAT sends the server a keepalive",
-    ),
-    ams("RTMFP/KeepAliveTime/NAT/Peers", KEEPALIVE, "10", "The same, to its peers"),
-    ams(
-        "RTMFP/ForwardIHelloMode",
-        Kind::Word(&["rhello", "redirect", "ignore"]),
-        "rhello",
-        "What the server does with a hello that another server forwards to it, on a session that it opened there: answer it, answer with a redirect, or ignore it. What clients forward is always ignored",
-    )
-    .of_default_only(ALL_ADAPTORS),
-    ams(
-        "RTMFP/FlowSendMaxBufferSize",
-        Kind::Whole { least: 130_048, most: 1 << 30 },
-        "2097152",
-        "The most bytes that wait in the send buffer of a flow",
-    )
-    .of_default_only(ALL_ADAPTORS),
-    ams(
-        "RTMFP/FlowSendMaxUnsentAge",
-        Kind::Time { unit: Unit::Seconds, least: 0, most: 3600 },
-        "0",
-        "The age, in seconds, at which an unsent message is dropped. 0: never",
-    )
-    .of_default_only(ALL_ADAPTORS),
-    ams(
-        "RTMFP/Core/HostPortList/HostPort*",
-        Kind::Ports,
-        "",
-        "Further UDP ports, `host:port-port,port;...`: each worker takes one from each such set. None: the workers share the ports that the adaptor listens at",
-    ),
-    ams(
-        "RTMFP/Core/HostPortList/HostPort*@public",
-        Kind::Ports,
-        "",
-        "What others reach them by: as many ports, the nth for the nth",
-    ),
-    ours(
-        "RTMFP/DiffieHellmanGroups",
-        Kind::Numbers(&[2, 5, 14, 16]),
-        "2,5,14",
-        "The groups that handshakes may use (RFC 7425 §4.2). 16 costs several milliseconds each",
-    )
-    .of_default_only(ALL_ADAPTORS),
-    ours(
-        "RTMFP/DeadPeerTimeout",
-        Kind::Time { unit: Unit::Seconds, least: 20, most: 3600 },
-        "120",
-        "A client silent for so many seconds is gone",
-    )
-    .of_default_only(ALL_ADAPTORS),
-    ams("Allow", Kind::Hosts, "", ALLOW),
-    ams("Deny", Kind::Hosts, "", "Who may not connect, unless `Order` says otherwise"),
-    ams("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
-];
-
 impl Adaptor {
     /// Reads the file, and gives back with each listening address where it stands.
     pub(super) fn read(
         name: &str,
-        view: &View<'_>,
+        view: &View<'_, keys::AdaptorXml>,
         server: &Server,
         default_vhost: Vhost,
         vhosts: Vec<Vhost>,
     ) -> (Self, Vec<(Listen, Option<Place>)>) {
-        let mut places = Vec::new();
-        let mut host_ports = view.each("HostPortList/HostPort*");
+        let mut host_ports = view.each::<keys::HostPort>();
         if host_ports.is_empty() {
-            host_ports.push(view.absent("HostPortList/HostPort*"));
+            host_ports.push(view.absent());
         }
-        let is_enabled = view.flag("RTMFP@enable");
-        for view in &host_ports {
-            let text = view.parsed("", parse_ports((1935, 1935)));
-            let rtmfp = view.parsed("@rtmfp", |entry, text| {
-                if text.is_empty() { Ok(None) } else { parse_ports((1935, 1935))(entry, text).map(Some) }
-            });
-            let place = view.find("@rtmfp").or_else(|| view.find("")).map(|(_, place)| place.clone());
-            let local = rtmfp.unwrap_or(text);
-            if local.count() > MOST_LISTENING {
-                let path = if view.find("@rtmfp").is_some() { "@rtmfp" } else { "" };
-                view.problem(path, |path| {
-                    format!("{path}: {} ports; an adaptor listens at {MOST_LISTENING} at most", local.count())
-                });
-                continue;
-            }
-            let set = with_public(view, local);
-            let public_ip: Option<IpAddr> = server.public_ip;
-            let place = place.or_else(|| view.place());
-            places.extend(
-                Listen::all(&set, server.networking_ipv6, public_ip).into_iter().map(|listen| (listen, place.clone())),
-            );
-        }
+        let is_enabled = view.read(&keys::ENABLE);
+        let mut places: Vec<_> = host_ports.iter().flat_map(|view| read_host_port(view, server)).collect();
         if !is_enabled {
             places.clear();
         }
-        let core_ports = view.each("RTMFP/Core/HostPortList/HostPort*").iter().filter_map(read_core_ports).collect();
+        let core_ports = view.each::<keys::CoreHostPort>().iter().filter_map(read_core_ports).collect();
+        let (allow, deny) = (view.read(&keys::ALLOW), view.read(&keys::DENY));
+        let access = Access::new(allow, deny, view.read(&keys::ADAPTOR_ORDER));
+        access.warn_of_empty_allow(view, &keys::ALLOW);
         let adaptor = Self {
             name: name.into(),
             listen: places.iter().map(|(listen, _)| *listen).collect(),
             core_ports,
             rtmfp: Rtmfp::read(view),
-            access: Access::read_for_clients(view),
+            access,
             default_vhost,
             vhosts,
         };
@@ -254,85 +80,59 @@ impl Adaptor {
     }
 }
 
-fn parse_ports(default: (u16, u16)) -> impl Fn(&'static Entry, &str) -> Result<PortList, Option<String>> {
-    move |_, text| PortList::parse(text, default).map_err(Some)
+/// The addresses to listen at that an element names, and where they stand.
+fn read_host_port(view: &View<'_, keys::HostPort>, server: &Server) -> Vec<(Listen, Option<Place>)> {
+    let text = view.read(&keys::HOST_PORT);
+    let rtmfp = view.read(&keys::HOST_PORT_RTMFP);
+    let found = view.find(&keys::HOST_PORT_RTMFP);
+    let place = found.or_else(|| view.find(&keys::HOST_PORT)).map(|(_, place)| place.clone());
+    let local = rtmfp.unwrap_or(text);
+    if local.count() > MAX_LISTENING {
+        let count = local.count();
+        let message = |path: &str| format!("{path}: {count} ports; an adaptor listens at {MAX_LISTENING} at most");
+        match found {
+            Some(_) => view.problem(&keys::HOST_PORT_RTMFP, message),
+            None => view.problem(&keys::HOST_PORT, message),
+        }
+        return Vec::new();
+    }
+    let set = with_public(view, &keys::HOST_PORT_PUBLIC, local);
+    let place = place.or_else(|| view.place());
+    let all = Listen::all(&set, server.networking_ipv6, server.public_ip);
+    all.into_iter().map(|listen| (listen, place.clone())).collect()
+}
+
+fn read_core_ports(view: &View<'_, keys::CoreHostPort>) -> Option<PortSet> {
+    let list = view.read(&keys::CORE_HOST_PORT);
+    if list.is_none() {
+        view.problem(&keys::CORE_HOST_PORT_PUBLIC, |path| {
+            format!("{path}: there are no ports that it could stand for")
+        });
+    }
+    Some(with_public(view, &keys::CORE_HOST_PORT_PUBLIC, list?))
 }
 
 /// A set with its public counterpart, if that has as many ports and each a host.
-fn with_public(view: &View<'_>, local: PortList) -> PortSet {
-    let public = view.parsed("@public", |_, text| {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let public = PortList::parse(text, (1935, 1935)).map_err(Some)?;
+fn with_public<S: Scope>(view: &View<'_, S>, key: &Key<S, OptionalPorts>, local: PortList) -> PortSet {
+    let public = view.checked(key, |public| {
+        let Some(public) = public else { return Ok(None) };
         if let Some(host) = public.vague_host() {
-            return Err(Some(match host {
+            return Err(match host {
                 Some(host) => format!("{host} is nothing that others could reach"),
                 None => "others need a host to reach it by".into(),
-            }));
+            });
         }
         if public.has_zero() {
-            return Err(Some("port 0 is nothing that others could reach".into()));
+            return Err("port 0 is nothing that others could reach".into());
         }
         if public.count() != local.count() {
-            return Err(Some(format!(
+            return Err(format!(
                 "{} public for {} local ones; the nth stands for the nth",
                 public.count(),
                 local.count()
-            )));
+            ));
         }
         Ok(Some(public))
     });
-    PortSet { local, public }
-}
-
-fn read_core_ports(view: &View<'_>) -> Option<PortSet> {
-    let list =
-        view.parsed(
-            "",
-            |entry, text| {
-                if text.is_empty() { Ok(None) } else { parse_ports((19350, 65535))(entry, text).map(Some) }
-            },
-        );
-    if list.is_none() {
-        view.problem("@public", |path| format!("{path}: there are no ports that it could stand for"));
-    }
-    Some(with_public(view, list?))
-}
-
-impl Rtmfp {
-    fn read(view: &View<'_>) -> Self {
-        let keepalive = |kind: &str| KeepAlive {
-            server: view.time(&format!("RTMFP/KeepAliveTime/{kind}/Server")),
-            peers: view.time(&format!("RTMFP/KeepAliveTime/{kind}/Peers")),
-        };
-        let (keepalive_no_nat, keepalive_nat) = (keepalive("NoNAT"), keepalive("NAT"));
-        let dead_peer_timeout = view.time("RTMFP/DeadPeerTimeout");
-        let slowest = keepalive_no_nat.server.max(keepalive_nat.server);
-        if dead_peer_timeout <= slowest {
-            view.problem("RTMFP/DeadPeerTimeout", |path| {
-                format!(
-                    "{path} must be longer than KeepAliveTime lets a live client be silent, {} seconds",
-                    slowest.as_secs_f64()
-                )
-            });
-        }
-        Self {
-            update_stats_interval: view.time("RTMFP/UpdateStatsInterval"),
-            keepalive_no_nat,
-            keepalive_nat,
-            forwarded_hello: view.word(
-                "RTMFP/ForwardIHelloMode",
-                &[
-                    ("rhello", ForwardedHello::RespondHello),
-                    ("redirect", ForwardedHello::Redirect),
-                    ("ignore", ForwardedHello::Ignore),
-                ],
-            ),
-            send_buffer: usize::try_from(view.whole("RTMFP/FlowSendMaxBufferSize")).unwrap_or(usize::MAX),
-            unsent_age: view.time_or_none("RTMFP/FlowSendMaxUnsentAge"),
-            dh_groups: view.numbers("RTMFP/DiffieHellmanGroups"),
-            dead_peer_timeout,
-        }
-    }
+    PortSet { public: public.flatten(), local }
 }

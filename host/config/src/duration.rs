@@ -20,6 +20,14 @@ impl Unit {
         }
     }
 
+    /// So many of this unit.
+    pub(super) fn of(self, number: u64) -> Duration {
+        match self {
+            Self::Seconds => Duration::from_secs(number),
+            Self::Milliseconds => Duration::from_millis(number),
+        }
+    }
+
     /// Reads a number of this unit.
     pub(super) fn parse(self, text: &str) -> Option<Duration> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));

@@ -7,9 +7,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::adaptor::Adaptor;
+use super::config::{Config, Loaded};
 use super::problem::{Place, Problem, Problems};
 use super::vhost::{Registered, Vhost};
-use super::{Adaptor, Config, Loaded};
 
 /// An application that the new configuration does not change, though its files have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,15 @@ pub struct Kept {
     pub reason: String,
     /// Whether there is no working configuration to keep: it turns clients away.
     pub is_closed: bool,
+}
+
+/// What to do with a broken application that did not work before either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// Leave it as it is now.
+    Leave,
+    /// Close it: it rejects clients and lookups.
+    Close,
 }
 
 impl fmt::Display for Kept {
@@ -66,36 +76,26 @@ impl Loaded {
 }
 
 impl Config {
-    /// Has the applications that `is_broken` gives a reason for stay as they are in `old`, if they work there. Those that do not
-    /// are left as they are.
-    pub fn keep_if(
-        &mut self,
-        old: &Config,
-        is_broken: impl Fn(&Adaptor, &Vhost, &str, &Registered) -> Option<String>,
-    ) -> Vec<Kept> {
-        let mut broken = self.broken(is_broken);
-        broken.retain(|broken| {
-            let before = working(old, broken).cloned();
-            let vhost = self.vhost_mut(&broken.adaptor, &broken.vhost).filter(|_| before.is_some());
-            vhost.is_some_and(|vhost| keep_old(vhost, before.as_ref(), &broken.application, &broken.reason))
-        });
-        broken
-    }
-
-    /// Has the applications that `is_broken` gives a reason for stay as they are in `old`, or turn clients away if they do not
-    /// work there.
-    pub fn keep_or_close(
+    /// Keeps the applications that `is_broken` gives a reason for as they are in `old`, and returns them. Of one that does not work
+    /// there `otherwise` is done, and it is returned if it is closed.
+    pub fn keep_broken(
         &mut self,
         old: Option<&Config>,
+        otherwise: Otherwise,
         is_broken: impl Fn(&Adaptor, &Vhost, &str, &Registered) -> Option<String>,
     ) -> Vec<Kept> {
         let mut broken = self.broken(is_broken);
-        for broken in &mut broken {
+        broken.retain_mut(|broken| {
             let before = old.and_then(|old| working(old, broken)).cloned();
-            if let Some(vhost) = self.vhost_mut(&broken.adaptor, &broken.vhost) {
-                broken.is_closed = !keep_old(vhost, before.as_ref(), &broken.application, &broken.reason);
+            broken.is_closed = before.is_none();
+            if broken.is_closed && otherwise == Otherwise::Leave {
+                return false;
             }
-        }
+            if let Some(vhost) = self.vhost_mut(&broken.adaptor, &broken.vhost) {
+                keep_old(vhost, before.as_ref(), &broken.application, &broken.reason);
+            }
+            true
+        });
         broken
     }
 

@@ -1,34 +1,58 @@
-//! Reads a folder of configuration files.
+//! Reads a folder of configuration files: the server, its adaptors, their virtual hosts.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::adaptor::{self, Adaptor};
-use super::application::{self, Application, JoinLeaveMode, LookupMode};
-use super::overlay::overlay;
-use super::ports::Listen;
-use super::presence::{self, Presence};
+use super::adaptor::Adaptor;
+use super::application::Application;
+use super::config::{Config, Loaded};
+use super::keys::application::ApplicationXml;
+use super::keys::vhost::VhostXml;
+use super::listen::Listen;
+use super::presence::Presence;
 use super::problem::{Findings, Place, Problem, Problems};
-use super::schema::Schema;
-use super::server::{self, Server};
-use super::users::{self, Users};
+use super::reading::{DEFAULT_ADAPTOR, DEFAULT_VHOST, Reading, name_of};
+use super::server::Server;
+use super::source;
+use super::users::Users;
 use super::variables::{Environment, Variables};
-use super::vhost::{self, Registered, Vhost, is_application};
+use super::vhost::Vhost;
 use super::view::View;
 use super::xml::Element;
-use super::{Broken, Config, Loaded, names, source};
 
-/// The adaptor and the virtual host that are always there.
-const DEFAULT_ADAPTOR: &str = "_defaultRoot_";
-/// The folder of an adaptor's default virtual host, and its name.
-pub const DEFAULT_VHOST: &str = "_defaultVHost_";
-/// The most files and folders in a folder.
-const MOST_ENTRIES: usize = 10_000;
+/// The folder that is read when none is named.
+const DEFAULT_DIR: &str = "conf";
 /// Files of variables; what an earlier one sets stays.
 const INI: [&str; 3] = ["introd.ini", "ams.ini", "fms.ini"];
+
+impl Config {
+    /// The built-in defaults: what a server runs with that has no files at all.
+    pub fn built_in() -> Self {
+        // The folder that by convention is never there.
+        let nowhere = Path::new("/nonexistent/conf");
+        match (Loader { dir: nowhere, root: Path::new("."), environment: &|_| None }).load() {
+            Ok(loaded) => loaded.config,
+            Err(problems) => unreachable!("the built-in defaults are in order: {problems}"),
+        }
+    }
+
+    /// Reads the files of a folder, or of the folder `conf` here if none is named. Relative paths in them count from the folder
+    /// that holds it. Host names in access rules are not looked up; see [`Access::resolve`].
+    ///
+    /// # Errors
+    /// Everything that is wrong in all files, if anything but the own file of an application is; or that a folder that was named
+    /// does not exist.
+    pub fn load(dir: Option<&Path>) -> Result<Loaded, Problems> {
+        if let Some(dir) = dir.filter(|dir| !dir.is_dir()) {
+            let problem = Problem::error(&Place::whole(&dir.into()), "there is no such folder");
+            return Err(Problems(vec![problem]));
+        }
+        let dir = dir.unwrap_or(Path::new(DEFAULT_DIR));
+        let root = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Loader { dir, root, environment: &|name| std::env::var(name).ok() }.load()
+    }
+}
 
 /// Where a configuration is.
 pub(super) struct Loader<'a> {
@@ -49,8 +73,8 @@ impl Loader<'_> {
         let mut reading = Reading { root: self.root, variables: &variables, findings, broken: Vec::new(), files };
         reading.strangers(self.dir, &["Server.xml", "Users.xml", "Logger.xml", "introd.ini", "ams.ini", "fms.ini"]);
         reading.logger(&self.dir.join("Logger.xml"));
-        let server = reading.read(&self.dir.join("Server.xml"), &server::SCHEMA, |view| Server::read(view, self.root));
-        let users = reading.read(&self.dir.join("Users.xml"), &users::SCHEMA, Users::read);
+        let server = reading.read(&self.dir.join("Server.xml"), |view| Server::read(view, self.root));
+        let users = reading.read(&self.dir.join("Users.xml"), Users::read);
         let mut listening = Vec::new();
         let default_adaptor = reading.adaptor(&self.dir.join(DEFAULT_ADAPTOR), &server, &mut listening);
         let mut adaptors = Vec::new();
@@ -99,48 +123,10 @@ impl Loader<'_> {
     }
 }
 
-/// The work while it goes on.
-struct Reading<'a> {
-    root: &'a Path,
-    variables: &'a Variables<'a>,
-    findings: Findings,
-    broken: Vec<Broken>,
-    /// What was read, but for the files of applications.
-    files: Vec<PathBuf>,
-}
-
 /// An address, and where it stands.
 type Listening = (Listen, Place);
 
 impl Reading<'_> {
-    /// Reads a file into its type; one that is missing or broken reads as the defaults.
-    fn read<T>(&mut self, path: &Path, schema: &'static Schema, read: impl FnOnce(&View<'_>) -> T) -> T {
-        let tree = self.tree(path, schema);
-        self.view(schema, tree.as_ref(), read)
-    }
-
-    fn tree(&mut self, path: &Path, schema: &'static Schema) -> Option<Element> {
-        // Adaptor.xml and Vhost.xml stand in the folders of what they are about; the others there is one of.
-        let folder = path.parent().map(name_of).unwrap_or_default();
-        let is_default = match schema.file {
-            "Adaptor.xml" => folder == DEFAULT_ADAPTOR,
-            "Vhost.xml" => folder == DEFAULT_VHOST,
-            _ => true,
-        };
-        let tree = source::tree(path, schema, is_default, self.variables, &mut self.findings);
-        if tree.is_some() {
-            self.files.push(path.to_owned());
-        }
-        tree
-    }
-
-    fn view<T>(&mut self, schema: &'static Schema, tree: Option<&Element>, read: impl FnOnce(&View<'_>) -> T) -> T {
-        let found = RefCell::new(Findings::default());
-        let value = read(&View::new(schema, tree, &found));
-        self.findings.append(found.into_inner());
-        value
-    }
-
     fn adaptor(&mut self, folder: &Path, server: &Server, listening: &mut Vec<Listening>) -> Adaptor {
         self.strangers(folder, &["Adaptor.xml"]);
         let name = name_of(folder);
@@ -162,8 +148,7 @@ impl Reading<'_> {
             }
         }
         let inside = std::mem::replace(&mut self.findings, before);
-        let (adaptor, places) =
-            self.read(&file, &adaptor::SCHEMA, |view| Adaptor::read(&name, view, server, default_vhost, vhosts));
+        let (adaptor, places) = self.read(&file, |view| Adaptor::read(&name, view, server, default_vhost, vhosts));
         self.findings.append(inside);
         let whole = Place::whole(&file.into());
         listening.extend(places.into_iter().map(|(listen, place)| (listen, place.unwrap_or_else(|| whole.clone()))));
@@ -185,96 +170,23 @@ impl Reading<'_> {
         self.strangers(folder, &["Vhost.xml", "Application.xml"]);
         let name = name_of(folder);
         let root = self.root;
-        let tree = self.tree(&folder.join("Vhost.xml"), &vhost::SCHEMA);
+        let tree = self.tree::<VhostXml>(&folder.join("Vhost.xml"));
         // The applications need the virtual host's word on idle clients, and it needs their defaults.
-        let idle_clients = server.idle_clients.refined(&View::new(&vhost::SCHEMA, tree.as_ref(), &RefCell::default()));
+        let unheard = RefCell::default();
+        let idle_clients = Vhost::read_idle_clients(&View::new(tree.as_ref(), &unheard), server.idle_clients);
         let file = folder.join("Application.xml");
         let before = std::mem::take(&mut self.findings);
-        let base = self.tree(&file, &application::SCHEMA);
-        let defaults =
-            self.view(&application::SCHEMA, base.as_ref(), |view| Application::read(view, root, idle_clients));
+        let base = self.tree::<ApplicationXml>(&file);
+        let defaults = self.view(base.as_ref(), |view| Application::read(view, root, idle_clients));
         // An application is not blamed for what is wrong in the file that it overrides.
         let base = base.filter(|_| !self.findings.has_errors());
         let inside = std::mem::replace(&mut self.findings, before);
-        let mut vhost = self.view(&vhost::SCHEMA, tree.as_ref(), |view| {
-            Vhost::read(&name, view, root, server.idle_clients, Arc::new(defaults))
-        });
+        let mut vhost =
+            self.view(tree.as_ref(), |view| Vhost::read(&name, view, root, server.idle_clients, Arc::new(defaults)));
         self.findings.append(inside);
         let base = base.unwrap_or_else(|| Element::empty("Application", &Place::whole(&file.into())));
         vhost.applications = self.applications(adaptor, &vhost, &base);
         vhost
-    }
-
-    /// The applications in the folder of a virtual host: each folder with a script or a file of settings is one.
-    fn applications(&mut self, adaptor: &str, vhost: &Vhost, base: &Element) -> BTreeMap<String, Registered> {
-        let mut applications = BTreeMap::new();
-        for folder in self.list(&vhost.apps_dir) {
-            let Some(contents) = Contents::of(&folder) else { continue };
-            let name = folder.file_name().and_then(|name| name.to_str()).filter(|name| is_application(name));
-            let Some(name) = name else {
-                self.warn(&folder, "this folder is not used: no application can have such a name");
-                continue;
-            };
-            let Contents { has_script, has_file, mut problems } = contents;
-            let settings = if problems.is_empty() {
-                self.application(&folder.join("Application.xml"), vhost, base)
-                    .map_err(|found| problems.extend(found))
-                    .ok()
-            } else {
-                None
-            };
-            let registered = match settings {
-                Some(settings) => {
-                    if !has_script && settings.plugins.is_empty() {
-                        self.nobody_decides(&folder, &settings);
-                    }
-                    Registered { has_script, has_file, ..Registered::new(folder.clone(), settings) }
-                }
-                None => {
-                    let first = problems.iter().find(|problem| !problem.is_warning()).or(problems.first());
-                    let reason =
-                        first.map(|problem| format!("{}: {}", problem.place, problem.message)).unwrap_or_default();
-                    let (adaptor, vhost_name) = (adaptor.to_owned(), vhost.name.clone());
-                    let broken = Broken { adaptor, vhost: vhost_name, application: name.to_owned(), problems };
-                    self.broken.push(broken);
-                    Registered { has_script, has_file, ..Registered::closed(vhost, name, reason.into()) }
-                }
-            };
-            applications.insert(name.to_owned(), registered);
-        }
-        applications
-    }
-
-    /// An application without script and plugins that leaves to them what the server would do.
-    fn nobody_decides(&mut self, folder: &Path, settings: &Application) {
-        let mut left = |element, outcome| {
-            self.warn(folder, &format!("{element} are left to a script, and there is none (main.lua): {outcome}"));
-        };
-        if settings.peer_lookup_events == LookupMode::All {
-            left("PeerLookupEvents", "nobody is introduced");
-        }
-        if settings.join_leave_events == JoinLeaveMode::All {
-            left("JoinLeaveEvents", "groups do not start");
-        }
-    }
-
-    fn application(&mut self, file: &Path, vhost: &Vhost, base: &Element) -> Result<Arc<Application>, Vec<Problem>> {
-        let mut findings = Findings::default();
-        let tree = source::tree(file, &application::SCHEMA, true, self.variables, &mut findings);
-        let Some(tree) = tree.filter(|_| !findings.has_errors()) else {
-            let problems = findings.into_vec();
-            return if problems.is_empty() { Ok(Arc::clone(&vhost.defaults)) } else { Err(problems) };
-        };
-        let merged = overlay(&application::SCHEMA, base, &tree, &mut findings);
-        let found = RefCell::new(findings);
-        let view = View::new(&application::SCHEMA, Some(&merged), &found);
-        let application = Application::read(&view, self.root, vhost.idle_clients);
-        let findings = found.into_inner();
-        if findings.has_errors() {
-            return Err(findings.into_vec());
-        }
-        self.findings.append(findings);
-        Ok(Arc::new(application))
     }
 
     fn collisions(&mut self, listening: &[Listening]) {
@@ -287,105 +199,9 @@ impl Reading<'_> {
         }
     }
 
-    /// What is in a folder, by name.
-    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let place = || Place::whole(&folder.into());
-        match presence::list(folder, MOST_ENTRIES) {
-            Ok(entries) if entries.len() > MOST_ENTRIES => {
-                let message = format!("the folder holds more than {MOST_ENTRIES} files and folders");
-                self.findings.push(Problem::error(&place(), message));
-                Vec::new()
-            }
-            Ok(entries) => entries,
-            Err(error) => {
-                self.findings.push(Problem::error(&place(), format!("the folder cannot be listed: {error}")));
-                Vec::new()
-            }
-        }
-    }
-
-    /// The folders in a folder, by name.
-    fn folders(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let mut folders = Vec::new();
-        for path in self.list(folder) {
-            match Presence::of(&path) {
-                Presence::Folder => folders.push(path),
-                Presence::Other(why) => {
-                    self.findings.push(Problem::error(&Place::whole(&path.as_path().into()), why));
-                }
-                Presence::File | Presence::Absent => (),
-            }
-        }
-        folders
-    }
-
-    /// A misnamed file would be as good as none.
-    fn strangers(&mut self, folder: &Path, known: &[&str]) {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_ours =
-            |path: &PathBuf| path.is_file() && path.extension().is_some_and(|end| end == "xml" || end == "ini");
-        let mut strangers: Vec<PathBuf> = entries
-            .filter(is_ours)
-            .filter(|path| !known.contains(&name_of(path).as_str()))
-            .take(MOST_ENTRIES)
-            .collect();
-        strangers.sort();
-        for stranger in strangers {
-            let hint = names::nearest(&name_of(&stranger), known.iter().copied());
-            let hint = hint.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            self.warn(&stranger, &format!("this file is not used{hint}"));
-        }
-    }
-
     fn logger(&mut self, path: &Path) {
         if path.is_file() {
             self.warn(path, "this file is not supported and has no effect");
         }
     }
-
-    fn warn(&mut self, path: &Path, message: &str) {
-        self.findings.push(Problem::warning(&Place::whole(&path.into()), message));
-    }
-}
-
-/// What is in the folder of an application.
-struct Contents {
-    has_script: bool,
-    has_file: bool,
-    /// What cannot be made out.
-    problems: Vec<Problem>,
-}
-
-impl Contents {
-    /// `None` if it is no folder of an application.
-    fn of(folder: &Path) -> Option<Self> {
-        let mut contents = Self { has_script: false, has_file: false, problems: Vec::new() };
-        match Presence::of(folder) {
-            Presence::Folder => (),
-            Presence::Other(why) => {
-                contents.problems.push(Problem::error(&Place::whole(&folder.into()), why));
-                return Some(contents);
-            }
-            Presence::File | Presence::Absent => return None,
-        }
-        for script in ["main.lua".to_owned(), format!("{}.lua", name_of(folder))] {
-            contents.has_script |= contents.has(&folder.join(script));
-        }
-        contents.has_file = contents.has(&folder.join("Application.xml"));
-        (contents.has_script || contents.has_file).then_some(contents)
-    }
-
-    /// Whether something stands there. It should be a file.
-    fn has(&mut self, path: &Path) -> bool {
-        let presence = Presence::of(path);
-        let is_there = presence != Presence::Absent;
-        if let Some(why) = presence.unless_file() {
-            self.problems.push(Problem::error(&Place::whole(&path.into()), why));
-        }
-        is_there
-    }
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

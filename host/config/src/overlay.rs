@@ -1,8 +1,12 @@
 //! An application's own Application.xml over that of its virtual host.
 
 use super::problem::{Findings, Problem};
-use super::schema::Schema;
+use super::schema::{Everywhere, Schema};
 use super::xml::Element;
+
+/// Says in the file of the virtual host whether those of applications may override an element.
+pub(super) static OVERRIDE: Everywhere = Everywhere { name: "override", words: &["yes", NO] };
+const NO: &str = "no";
 
 /// Puts what `over` says over what `base` says. What `base` marks with `override="no"` stays, with all that is in it.
 pub(super) fn overlay(schema: &Schema, base: &Element, over: &Element, findings: &mut Findings) -> Element {
@@ -63,10 +67,10 @@ fn replace_whole(
 }
 
 fn is_fixed(element: &Element) -> bool {
-    element.attribute("override").is_some_and(|attribute| attribute.value.eq_ignore_ascii_case("no"))
+    element.attribute(OVERRIDE.name).is_some_and(|attribute| attribute.value.eq_ignore_ascii_case(NO))
 }
 
 fn warn(fixed: &Element, over: &Element, findings: &mut Findings) {
-    let message = format!("<{}> has no effect: {} says override=\"no\"", over.name, fixed.place);
+    let message = format!("<{}> has no effect: {} says {}=\"{NO}\"", over.name, fixed.place, OVERRIDE.name);
     findings.push(Problem::warning(&over.place, message));
 }

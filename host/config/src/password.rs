@@ -2,16 +2,14 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use pbkdf2::pbkdf2_hmac;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::view::View;
-
 /// Fewer iterations protect nothing.
-const LEAST_ITERATIONS: u32 = 10_000;
+const MIN_ITERATIONS: u32 = 10_000;
 /// More would let one login attempt stall the administration for seconds.
-const MOST_ITERATIONS: u32 = 10_000_000;
+const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// How to recognise a password. Its `Debug` form keeps it to itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,35 +41,20 @@ impl Password {
         Self::Pbkdf2 { iterations, salt: salt.to_vec(), hash: pbkdf2(password, salt, iterations) }
     }
 
-    /// The password at a path; `None` if there is none, or none that can be verified.
-    pub(super) fn read(view: &View<'_>, path: &str) -> Option<Self> {
-        let form = view.word(
-            &format!("{path}@encrypt"),
-            &[("false", Form::Plain), ("true", Form::Foreign), ("pbkdf2-sha256", Form::Pbkdf2)],
-        );
-        if matches!(form, Form::Foreign) {
-            view.warning(path, |path| {
-                format!("{path}: what Adobe's servers encrypt cannot be verified; set the password anew")
-            });
-        }
-        view.parsed(path, |_, text| match form {
-            _ if text.is_empty() => Ok(None),
-            _ if text.len() > 4096 => Err(Some("must be a text of at most 4096 bytes".into())),
-            Form::Foreign => Ok(None),
-            Form::Plain => Ok(Some(Self::Plain(text.into()))),
-            Form::Pbkdf2 => Self::parse_hashed(text).map(Some).ok_or_else(|| {
-                let bounds = format!(
-                    "{LEAST_ITERATIONS} to {MOST_ITERATIONS} iterations, a salt of 8 to 64 bytes and a hash of 32"
-                );
-                Some(format!("must be `iterations$salt$hash`: {bounds}, both in hexadecimal digits"))
-            }),
+    /// Reads the hashed form of a password.
+    pub(super) fn parse_hashed(text: &str) -> Result<Self, String> {
+        Self::hash(text).ok_or_else(|| {
+            let bounds =
+                format!("{MIN_ITERATIONS} to {MAX_ITERATIONS} iterations, a salt of 8 to 64 bytes and a hash of 32");
+            format!("must be `iterations$salt$hash`: {bounds}, both in hexadecimal digits")
         })
     }
 
-    fn parse_hashed(text: &str) -> Option<Self> {
+    fn hash(text: &str) -> Option<Self> {
         let mut parts = text.split('$');
-        let (iterations, salt, hash) = (parts.next()?.parse().ok()?, unhex(parts.next()?)?, unhex(parts.next()?)?);
-        let is_sound = (LEAST_ITERATIONS..=MOST_ITERATIONS).contains(&iterations) && (8..=64).contains(&salt.len());
+        let iterations = parts.next()?.parse().ok()?;
+        let (salt, hash) = (hex::decode(parts.next()?).ok()?, hex::decode(parts.next()?).ok()?);
+        let is_sound = (MIN_ITERATIONS..=MAX_ITERATIONS).contains(&iterations) && (8..=64).contains(&salt.len());
         (is_sound && parts.next().is_none()).then_some(Self::Pbkdf2 { iterations, salt, hash: hash.try_into().ok()? })
     }
 }
@@ -82,8 +65,7 @@ impl fmt::Display for Password {
         match self {
             Self::Plain(password) => f.write_str(password),
             Self::Pbkdf2 { iterations, salt, hash } => {
-                let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-                write!(f, "{iterations}${}${}", hex(salt), hex(hash))
+                write!(f, "{iterations}${}${}", hex::encode(salt), hex::encode(hash))
             }
         }
     }
@@ -98,34 +80,9 @@ impl fmt::Debug for Password {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Form {
-    Plain,
-    Foreign,
-    Pbkdf2,
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    };
-    text.as_bytes().chunks(2).map(pair).collect()
-}
-
-/// RFC 8018 §5.2, the first block, which is as long as the hash.
 fn pbkdf2(password: &str, salt: &[u8], iterations: u32) -> [u8; 32] {
-    let Ok(keyed) = Hmac::<Sha256>::new_from_slice(password.as_bytes()) else {
-        unreachable!("HMAC takes keys of any length")
-    };
-    let mut block: [u8; 32] =
-        keyed.clone().chain_update(salt).chain_update(1u32.to_be_bytes()).finalize().into_bytes().into();
-    let mut hash = block;
-    for _ in 1..iterations {
-        block = keyed.clone().chain_update(block).finalize().into_bytes().into();
-        hash.iter_mut().zip(block).for_each(|(sum, byte)| *sum ^= byte);
-    }
+    let mut hash = [0; 32];
+    pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut hash);
     hash
 }
 
@@ -134,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pbkdf2_gives_the_figures_of_rfc_7914() {
+    fn pbkdf2_gives_the_values_of_rfc_7914() {
         // RFC 7914 §11: the first 32 of 64 bytes.
         assert_eq!(
             Password::hashed("passwd", b"salt", 1).to_string(),
@@ -148,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_hash_recognises_its_password_and_no_other() {
-        let hashed = Password::hashed("s3cret", b"12345678", LEAST_ITERATIONS);
+        let hashed = Password::hashed("s3cret", b"12345678", MIN_ITERATIONS);
         let read = Password::parse_hashed(&hashed.to_string()).unwrap();
         assert_eq!(read, hashed);
         assert!(read.verify("s3cret"));

@@ -1,12 +1,13 @@
 //! Lists of addresses and ports: `[host][:port[-port][,port[-port]]...][;...]`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::view::shown_value;
+use super::shown::shown_value;
+use super::syntax::{Described, Syntax, Wrong};
 
 /// The most pieces in one list.
-const MOST_RUNS: usize = 256;
+const MAX_RUNS: usize = 256;
 
 /// Ports in order, each on a host or on any.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +47,8 @@ impl PortList {
     }
 
     fn add(&mut self, run: Run) -> Result<(), String> {
-        if self.runs.len() == MOST_RUNS {
-            return Err(format!("more than {MOST_RUNS} ports or ranges"));
+        if self.runs.len() == MAX_RUNS {
+            return Err(format!("more than {MAX_RUNS} ports or ranges"));
         }
         for other in &self.runs {
             let is_same_host = run.host == other.host || run.host.is_none() || other.host.is_none();
@@ -132,81 +133,74 @@ impl Run {
     }
 }
 
-/// Ports to listen at, and what to tell others that they are: the nth to the nth.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortSet {
-    /// Where to listen.
-    pub local: PortList,
-    /// What others reach it by, port by port; `None` is what it is. As many as there are local ones.
-    pub public: Option<PortList>,
+/// A list of ports, on any host if the default names none; a host without ports has the default one.
+pub(super) struct Ports {
+    host: Option<Ipv4Addr>,
+    port: u16,
+    most: usize,
 }
 
-impl PortSet {
-    /// What others reach a port of the set by, if that was configured.
-    pub fn public_of(&self, local: SocketAddr) -> Option<SocketAddr> {
-        let (host, port) = self.public.as_ref()?.get(self.local.position(local)?)?;
-        host.map(|host| SocketAddr::new(host, port))
+/// The default is one port; there are `most` at most.
+pub(super) const fn ports(host: Option<Ipv4Addr>, port: u16, most: usize) -> Ports {
+    Ports { host, port, most }
+}
+
+/// How lists of ports look, as messages describe it.
+const FORM: &str = "`host:port,port-port;...`";
+
+impl Described for Ports {
+    fn describe(&self) -> String {
+        FORM.into()
+    }
+
+    fn default_text(&self) -> String {
+        self.default().to_string()
     }
 }
 
-impl fmt::Display for PortSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.public {
-            Some(public) => write!(f, "{} (public {public})", self.local),
-            None => self.local.fmt(f),
-        }
+impl Syntax for Ports {
+    type Value = PortList;
+
+    fn parse(&self, text: &str) -> Result<PortList, Wrong> {
+        let list = PortList::parse(text, (self.port, self.port))?;
+        if list.count() > self.most { Err(format!("more than {} ports", self.most).into()) } else { Ok(list) }
+    }
+
+    fn default(&self) -> PortList {
+        PortList { runs: vec![Run { host: self.host.map(IpAddr::V4), first: self.port, last: self.port }] }
     }
 }
 
-/// An address to listen at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen {
-    /// The address to bind. An unspecified IP address is all of its family.
-    pub local: SocketAddr,
-    /// The address to tell others, if it is another one.
-    pub public: Option<SocketAddr>,
-    /// Whether the server runs without it too: every IPv6 address of a machine that may have none.
-    pub is_optional: bool,
+/// A list of ports, or none, which is the default. A host without ports has a range of them.
+pub(super) struct OptionalPorts {
+    first: u16,
+    last: u16,
 }
 
-impl Listen {
-    /// Every address of a set; a port on any host is one address for each family in use.
-    pub(super) fn all(set: &PortSet, is_ipv6_on: bool, public_ip: Option<IpAddr>) -> Vec<Self> {
-        let mut all = Vec::new();
-        for (index, (host, port)) in set.local.iter().enumerate() {
-            let explicit = set.public.as_ref().and_then(|public| public.get(index));
-            let public = explicit.and_then(|(host, port)| Some(SocketAddr::new(host?, port)));
-            let public = public.or_else(|| public_ip.map(|ip| SocketAddr::new(ip, port)));
-            let hosts: &[IpAddr] = match &host {
-                Some(host) => std::slice::from_ref(host),
-                None if is_ipv6_on => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
-                None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
-            };
-            all.extend(hosts.iter().map(|&host| {
-                let public = public
-                    .filter(|public| explicit.is_some() && hosts.len() == 1 || public.is_ipv4() == host.is_ipv4());
-                Self { local: SocketAddr::new(host, port), public, is_optional: hosts.len() > 1 && host.is_ipv6() }
-            }));
-        }
-        all
+/// A host without ports has those from `first` to `last`.
+pub(super) const fn optional_ports(first: u16, last: u16) -> OptionalPorts {
+    OptionalPorts { first, last }
+}
+
+impl Described for OptionalPorts {
+    fn describe(&self) -> String {
+        FORM.into()
     }
 
-    /// Whether both cannot be bound: the same port, of the same address or one of all of the family.
-    pub(super) fn collides(&self, other: &Self) -> bool {
-        let (a, b) = (self.local, other.local);
-        a.port() == b.port()
-            && a.port() != 0
-            && a.is_ipv4() == b.is_ipv4()
-            && (a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified())
+    fn default_text(&self) -> String {
+        String::new()
     }
 }
 
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.public {
-            Some(public) => write!(f, "{} (public {public})", self.local),
-            None => self.local.fmt(f),
-        }
+impl Syntax for OptionalPorts {
+    type Value = Option<PortList>;
+
+    fn parse(&self, text: &str) -> Result<Option<PortList>, Wrong> {
+        Ok(Some(PortList::parse(text, (self.first, self.last))?))
+    }
+
+    fn default(&self) -> Option<PortList> {
+        None
     }
 }
 
@@ -287,33 +281,7 @@ mod tests {
             assert!(PortList::parse(text, (1, 1)).is_err(), "{text}");
         }
         assert!(PortList::parse(&"10.0.0.1:1;".repeat(2), (1, 1)).is_err());
-        let many: Vec<_> = (1..=MOST_RUNS + 1).map(|port| port.to_string()).collect();
+        let many: Vec<_> = (1..=MAX_RUNS + 1).map(|port| port.to_string()).collect();
         assert!(PortList::parse(&format!(":{}", many.join(",")), (1, 1)).is_err());
-    }
-
-    #[test]
-    fn the_nth_port_has_the_nth_public_one() {
-        // The example of the manual: port 1005 of 1000-2000 is 4005 of 4000-5000.
-        let set = PortSet { local: list("192.0.2.1:1000-2000"), public: Some(list("203.0.113.1:4000-5000")) };
-        assert_eq!(set.public_of("192.0.2.1:1005".parse().unwrap()), Some("203.0.113.1:4005".parse().unwrap()));
-        assert_eq!(set.public_of("192.0.2.1:999".parse().unwrap()), None);
-        assert_eq!(set.public_of("192.0.2.9:1005".parse().unwrap()), None);
-        let any = PortSet { local: list(":1-2,9"), public: Some(list("203.0.113.1:5;203.0.113.2:6-7")) };
-        assert_eq!(any.public_of("192.0.2.1:9".parse().unwrap()), Some("203.0.113.2:7".parse().unwrap()));
-    }
-
-    #[test]
-    fn any_host_is_one_address_for_each_family() {
-        let set = PortSet { local: list(":1935"), public: Some(list("203.0.113.1:2000")) };
-        let shown = |is_ipv6_on, ip: Option<&str>, set: &PortSet| {
-            Listen::all(set, is_ipv6_on, ip.map(|ip| ip.parse().unwrap()))
-                .iter()
-                .map(Listen::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(shown(false, None, &set), ["0.0.0.0:1935 (public 203.0.113.1:2000)"]);
-        assert_eq!(shown(true, None, &set), ["0.0.0.0:1935 (public 203.0.113.1:2000)", "[::]:1935"]);
-        let plain = PortSet { local: list(":1935"), public: None };
-        assert_eq!(shown(true, Some("2001:db8::5"), &plain), ["0.0.0.0:1935", "[::]:1935 (public [2001:db8::5]:1935)"]);
     }
 }

@@ -2,12 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::schema::{Effect, Entry, Kind, Schema};
-use super::{adaptor, application, server, users, vhost};
-
-/// Every file of the configuration.
-pub(super) const SCHEMAS: [&Schema; 5] =
-    [&server::SCHEMA, &users::SCHEMA, &adaptor::SCHEMA, &vhost::SCHEMA, &application::SCHEMA];
+use super::keys::SCHEMAS;
+use super::schema::{Effect, Entry, Schema};
 
 /// Every element of every file, as Markdown: its type, its default and its meaning. `conf/README.md` ends with it.
 pub fn reference() -> String {
@@ -19,21 +15,18 @@ fn section(schema: &Schema) -> String {
         "## {}\n\nIn `<{}>`:\n\n| element | type | default | meaning |\n|---|---|---|---|\n",
         schema.file, schema.root
     );
-    for entry in schema.entries {
+    for entry in schema.entries.iter() {
         // Writing to a string does not fail.
-        let _ =
-            writeln!(out, "| {} | {} | {} | {} |", name(entry), entry.kind.describe(), default(entry), meaning(entry));
+        let _ = writeln!(out, "| {} | {} | {} | {} |", name(entry), entry.must_be, default(entry), meaning(entry));
     }
     let list = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
     if !schema.renamed.is_empty() {
         let renamed = list(&mut schema.renamed.iter().map(|(theirs, ours)| format!("`{theirs}` for `{ours}`")));
         let _ = writeln!(out, "\nOlder names are understood: {renamed}.");
     }
-    if !schema.everywhere.is_empty() {
-        let everywhere = list(
-            &mut schema.everywhere.iter().map(|(name, words)| format!("`{name}`, {}", Kind::Word(words).describe())),
-        );
-        let _ = writeln!(out, "\nEvery element may carry the attribute {everywhere}.");
+    if let Some(everywhere) = schema.everywhere {
+        let _ =
+            writeln!(out, "\nEvery element may carry the attribute `{}`, {}.", everywhere.name, everywhere.describe());
     }
     if !schema.unsupported.is_empty() {
         let unsupported = list(&mut schema.unsupported.iter().map(|path| format!("`{}`", path.replace('*', ""))));
@@ -57,9 +50,9 @@ fn name(entry: &Entry) -> String {
 }
 
 fn default(entry: &Entry) -> String {
-    match (entry.default, entry.kind) {
-        ("", Kind::Tree) => "nothing in it".into(),
-        ("", _) => "empty".into(),
-        (text, _) => format!("`{text}`"),
+    match entry.default.as_str() {
+        "" if entry.is_tree => "nothing in it".into(),
+        "" => "empty".into(),
+        text => format!("`{text}`"),
     }
 }

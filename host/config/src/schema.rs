@@ -1,9 +1,11 @@
 //! What may stand in a file: one table a file, from which the reading, the checks, the suggestions and the documentation come.
 
-use super::duration::Unit;
+use std::sync::LazyLock;
+
 use super::names;
 use super::problem::{Findings, Problem};
-use super::view::must_be;
+use super::shown::must_be;
+use super::syntax::one_of;
 use super::xml::Element;
 
 /// A file of the configuration.
@@ -14,26 +16,46 @@ pub(super) struct Schema {
     /// The name of its root element.
     pub(super) root: &'static str,
     /// Everything with a value. What has only elements in it is known by the paths of those.
-    pub(super) entries: &'static [Entry],
+    pub(super) entries: LazyLock<Vec<Entry>>,
     /// What Adobe's servers know and this one has no use for, with everything in it. Paths like those of entries.
     pub(super) unsupported: &'static [&'static str],
     /// Names that older servers used: `(theirs, ours)`, for elements directly in the root.
     pub(super) renamed: &'static [(&'static str, &'static str)],
-    /// Attributes that every element of the file may carry, with the words that they may hold.
-    pub(super) everywhere: &'static [(&'static str, &'static [&'static str])],
+    /// An attribute that every element of the file may carry.
+    pub(super) everywhere: Option<&'static Everywhere>,
+    /// Whether any value may be a password in the wrong place: then no message repeats one.
+    pub(super) holds_passwords: bool,
+}
+
+/// An attribute that every element of a file may carry, with the words that it may hold.
+#[derive(Debug)]
+pub(super) struct Everywhere {
+    pub(super) name: &'static str,
+    pub(super) words: &'static [&'static str],
+}
+
+impl Everywhere {
+    /// In words, as in "must be ...".
+    pub(super) fn describe(&self) -> String {
+        one_of(self.words.iter().map(|word| format!("`{word}`")))
+    }
 }
 
 /// One value: the text of an element, or an attribute.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// From the root, which is left out: `RTMFP/KeepAliveTime/NAT/Peers`, `RTMFP@enable`. A `*` marks elements that may repeat.
-    pub(super) path: &'static str,
-    /// What the value must be.
-    pub(super) kind: Kind,
+    pub(super) path: String,
+    /// The same without the marks.
+    pub(super) plain: String,
+    /// What the value must be, in words.
+    pub(super) must_be: String,
     /// What it is when it is left out or empty, as it would stand in the file.
-    pub(super) default: &'static str,
+    pub(super) default: String,
     /// What it does.
     pub(super) meaning: &'static str,
+    /// Whether it is an element with elements of any name in it.
+    pub(super) is_tree: bool,
     /// Whether no server of Adobe's knows it.
     pub(super) is_ours: bool,
     /// Whether the server does anything with it.
@@ -52,18 +74,6 @@ pub(super) enum Effect {
 }
 
 impl Entry {
-    /// Marks an entry that is read and that nothing is done with yet.
-    pub(super) const fn without_effect(mut self, why: &'static str) -> Self {
-        self.effect = Effect::Nowhere(why);
-        self
-    }
-
-    /// Marks an entry that counts in the default adaptor or virtual host alone.
-    pub(super) const fn of_default_only(mut self, why: &'static str) -> Self {
-        self.effect = Effect::DefaultOnly(why);
-        self
-    }
-
     /// Why it does nothing in a file, which may be that of the default adaptor or virtual host; `None` if it does something.
     fn idle_because(&self, is_default: bool) -> Option<&'static str> {
         match self.effect {
@@ -71,82 +81,6 @@ impl Entry {
             Effect::DefaultOnly(why) => (!is_default).then_some(why),
             Effect::Nowhere(why) => Some(why),
         }
-    }
-}
-
-/// An entry that Adobe's servers know too.
-pub(super) const fn ams(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Entry {
-    Entry { path, kind, default, meaning, is_ours: false, effect: Effect::Everywhere }
-}
-
-/// An entry of this server alone.
-pub(super) const fn ours(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Entry {
-    Entry { path, kind, default, meaning, is_ours: true, effect: Effect::Everywhere }
-}
-
-/// What a value must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// `true` or `false`.
-    Flag,
-    /// A whole number.
-    Whole { least: u64, most: u64 },
-    /// A whole number, or -1 for "as many as come".
-    Limit { most: u64 },
-    /// A time, as a number of units; `least` and `most` are in them too.
-    Time { unit: Unit, least: u64, most: u64 },
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// Any text.
-    Text,
-    /// A file or folder; a relative one counts from the folder that holds `conf`.
-    Path,
-    /// Several of them, separated by `;`.
-    Paths,
-    /// An IP address.
-    Address,
-    /// Addresses and ports.
-    Ports,
-    /// Host names, whole or partial IP addresses, CIDR blocks, or `all`.
-    Hosts,
-    /// Names separated by commas, or `all`.
-    Names,
-    /// Numbers out of a set, separated by commas.
-    Numbers(&'static [u64]),
-    /// Elements of any name, for a script or a plugin to read.
-    Tree,
-}
-
-impl Kind {
-    /// In words, as in "must be ...".
-    pub(super) fn describe(self) -> String {
-        match self {
-            Self::Flag => "`true` or `false`".into(),
-            Self::Whole { least, most } => format!("a whole number from {least} to {most}"),
-            Self::Limit { most } => format!("a whole number from 0 to {most}, or -1 for no limit"),
-            Self::Time { unit, least, most } => format!("a number of {} from {least} to {most}", unit.name()),
-            Self::Word(words) => one_of(words.iter().map(|word| format!("`{word}`"))),
-            Self::Text => "a text of at most 4096 bytes".into(),
-            Self::Path => "a path of at most 4096 bytes".into(),
-            Self::Paths => "paths separated by `;`, of at most 4096 bytes".into(),
-            Self::Address => "an IP address".into(),
-            Self::Ports => "`host:port,port-port;...`".into(),
-            Self::Hosts => {
-                "host names, whole or partial IP addresses, CIDR blocks or `all`, separated by commas".into()
-            }
-            Self::Names => "names or `all`, separated by commas".into(),
-            Self::Numbers(numbers) => format!("{}, separated by commas", one_of(numbers.iter().map(u64::to_string))),
-            Self::Tree => "elements of any name".into(),
-        }
-    }
-}
-
-/// `a`, `b` or `c`.
-fn one_of(words: impl Iterator<Item = String>) -> String {
-    let words: Vec<_> = words.collect();
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => words.concat(),
     }
 }
 
@@ -164,14 +98,9 @@ enum Meaning {
 }
 
 impl Schema {
-    /// The entry of a path; the tests call for each.
-    pub(super) fn entry(&self, path: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.path == path)
-    }
-
     /// All paths, supported or not, without the marks of repetition.
     fn paths(&self) -> impl Iterator<Item = (String, bool)> {
-        let supported = self.entries.iter().map(|entry| (entry.path.replace('*', ""), true));
+        let supported = self.entries.iter().map(|entry| (entry.plain.clone(), true));
         supported.chain(self.unsupported.iter().map(|path| (path.replace('*', ""), false)))
     }
 
@@ -180,11 +109,10 @@ impl Schema {
         let mut repeats = false;
         let mut has_text = false;
         let mut is_tree = false;
-        for entry in self.entries {
-            let plain = entry.path.replace('*', "");
-            let Some(rest) = plain.strip_prefix(path) else { continue };
+        for entry in self.entries.iter() {
+            let Some(rest) = entry.plain.strip_prefix(path) else { continue };
             if rest.is_empty() {
-                (has_text, is_tree) = (true, entry.kind == Kind::Tree);
+                (has_text, is_tree) = (true, entry.is_tree);
             } else if !rest.starts_with(['/', '@']) {
                 continue;
             }
@@ -211,9 +139,8 @@ impl Schema {
     /// Why nothing is done with what stands at a path or inside it, if so.
     fn idle_because(&self, path: &str, is_default: bool) -> Option<&'static str> {
         let mut why = None;
-        for entry in self.entries {
-            let plain = entry.path.replace('*', "");
-            if plain.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@'])) {
+        for entry in self.entries.iter() {
+            if entry.plain.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@'])) {
                 why = Some(entry.idle_because(is_default)?);
             }
         }
@@ -273,9 +200,10 @@ impl Schema {
         }
         let owner = path.trim_end_matches('/');
         element.attributes.retain(|attribute| {
-            if let Some((name, words)) = self.everywhere.iter().find(|(name, _)| *name == attribute.name) {
-                if !words.iter().any(|word| word.eq_ignore_ascii_case(&attribute.value)) {
-                    let message = format!("{name} {}", must_be(Kind::Word(words), &attribute.value));
+            if let Some(everywhere) = self.everywhere.filter(|everywhere| everywhere.name == attribute.name) {
+                if !everywhere.words.iter().any(|word| word.eq_ignore_ascii_case(&attribute.value)) {
+                    let must_be = must_be(&everywhere.describe(), &attribute.value);
+                    let message = format!("{} {must_be}", everywhere.name);
                     findings.push(Problem::error(&attribute.place, message));
                 }
                 return true;
@@ -291,7 +219,7 @@ impl Schema {
                         .paths()
                         .filter_map(|(known, _)| Some(known.strip_prefix(owner)?.strip_prefix('@')?.to_owned()));
                     let hint =
-                        suggest(&attribute.name, known.chain(self.everywhere.iter().map(|(name, _)| (*name).into())));
+                        suggest(&attribute.name, known.chain(self.everywhere.map(|everywhere| everywhere.name.into())));
                     let message = format!("<{}> has no attribute {}{hint}", element.name, attribute.name);
                     findings.push(Problem::error(&attribute.place, message));
                 }

@@ -1,21 +1,24 @@
 //! Settings that the server hands on without knowing them: to scripts and to plugins.
 
+use super::key::{Key, Scope};
+use super::overlay::OVERRIDE;
+use super::syntax::Tree;
 use super::view::View;
 use super::xml::Element;
 
 /// What stands in an element of free form. Attributes count as elements in it that hold a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct XmlSettings {
     /// Its text, without the white space around it.
     pub text: String,
     /// What is in it, by name and in order; a name may come several times.
-    pub children: Vec<(String, Settings)>,
+    pub children: Vec<(String, XmlSettings)>,
 }
 
-impl Settings {
-    /// The element at a path of the kind that takes any.
-    pub(super) fn read(view: &View<'_>, path: &str) -> Self {
-        view.tree(path).map(Self::from).unwrap_or_default()
+impl XmlSettings {
+    /// What stands in the element of a key.
+    pub(super) fn read<S: Scope>(view: &View<'_, S>, key: &Key<S, Tree>) -> Self {
+        view.tree(key).map(Self::from).unwrap_or_default()
     }
 
     /// An element of that name that holds it all. What were attributes are elements.
@@ -37,15 +40,15 @@ impl Settings {
     }
 
     /// The first child of that name.
-    pub fn get(&self, name: &str) -> Option<&Settings> {
+    pub fn get(&self, name: &str) -> Option<&XmlSettings> {
         self.children.iter().find(|(known, _)| known == name).map(|(_, settings)| settings)
     }
 }
 
-impl From<&Element> for Settings {
+impl From<&Element> for XmlSettings {
     // Not deeper than the parser allows.
     fn from(element: &Element) -> Self {
-        let attributes = element.attributes.iter().filter(|attribute| attribute.name != "override");
+        let attributes = element.attributes.iter().filter(|attribute| attribute.name != OVERRIDE.name);
         let attributes = attributes.map(|it| (it.name.clone(), Self { text: it.value.clone(), children: Vec::new() }));
         let elements = element.children.iter().map(|child| (child.name.clone(), Self::from(child)));
         Self { text: element.text.clone(), children: attributes.chain(elements).collect() }

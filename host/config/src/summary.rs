@@ -3,7 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Adaptor, Application, Config, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Rtmfp, Server, Vhost};
+use super::adaptor::Adaptor;
+use super::application::Application;
+use super::choices::{JoinLeaveMode, LookupMode, LookupsFrom};
+use super::config::Config;
+use super::idle::IdleClients;
+use super::rtmfp::Rtmfp;
+use super::server::Server;
+use super::vhost::Vhost;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,10 @@
 //! Users.xml: who may administrate.
 
-use super::access::{Access, NameAccess};
+use super::access::Access;
+use super::choices::PasswordForm;
+use super::keys::users as keys;
+use super::name_access::NameAccess;
 use super::password::Password;
-use super::schema::{Entry, Kind, Schema, ams};
-use super::server::{NO_ADMINISTRATION, ORDER};
 use super::view::View;
 
 /// Who may administrate, and by what.
@@ -35,63 +36,56 @@ pub struct HttpCommands {
     pub commands: NameAccess,
 }
 
-pub(super) static SCHEMA: Schema =
-    Schema { file: "Users.xml", root: "Root", entries: ENTRIES, unsupported: &[], renamed: &[], everywhere: &[] };
-
-const ENTRIES: &[Entry] = &[
-    ams("UserList/User*@name", Kind::Text, "admin", "The administrator's name").without_effect(NO_ADMINISTRATION),
-    ams("UserList/User*/Password", Kind::Text, "", "The administrator's password. Empty: no login with this name")
-        .without_effect(NO_ADMINISTRATION),
-    ams(
-        "UserList/User*/Password@encrypt",
-        Kind::Word(&["false", "true", "pbkdf2-sha256"]),
-        "false",
-        "How the password is written: `false` as it is, `pbkdf2-sha256` as `iterations$salt$hash` in hexadecimal digits. `true` is what Adobe's servers write; those hashes are not public, and the user cannot log in",
-    )
-    .without_effect(NO_ADMINISTRATION),
-    ams("UserList/User*/Allow", Kind::Hosts, "", "Where the administrator may come from; see the rules")
-        .without_effect(NO_ADMINISTRATION),
-    ams("UserList/User*/Deny", Kind::Hosts, "", "Where not from").without_effect(NO_ADMINISTRATION),
-    ams("UserList/User*/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules")
-        .without_effect(NO_ADMINISTRATION),
-    ams("AdminServer/HTTPCommands/Enable", Kind::Flag, "true", "Whether commands are taken by HTTP")
-        .without_effect(NO_ADMINISTRATION),
-    ams(
-        "AdminServer/HTTPCommands/Allow",
-        Kind::Names,
-        "",
-        "The commands that are; see the rules. Where neither this nor `Deny` nor `Order` stands: `ping` alone",
-    )
-    .without_effect(NO_ADMINISTRATION),
-    ams("AdminServer/HTTPCommands/Deny", Kind::Names, "", "The commands that are not")
-        .without_effect(NO_ADMINISTRATION),
-    ams("AdminServer/HTTPCommands/Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules")
-        .without_effect(NO_ADMINISTRATION),
-];
-
 impl Users {
-    pub(super) fn read(view: &View<'_>) -> Self {
+    pub(super) fn read(view: &View<'_, keys::UsersXml>) -> Self {
         let mut users: Vec<User> = Vec::new();
-        for view in view.each("UserList/User*") {
+        for view in view.each::<keys::UserElement>() {
             let user = User::read(&view);
             if users.iter().any(|known| known.name == user.name) {
-                view.problem("@name", |path| format!("{path}: there are two users {}", user.name));
+                view.problem(&keys::NAME, |path| format!("{path}: there are two users {}", user.name));
             }
             users.push(user);
         }
-        let http = HttpCommands {
-            enable: view.flag("AdminServer/HTTPCommands/Enable"),
-            commands: NameAccess::read(view, "AdminServer/HTTPCommands/"),
-        };
         if users.is_empty() {
-            users.push(User::read(&view.absent("UserList/User*")));
+            users.push(User::read(&view.absent::<keys::UserElement>()));
         }
-        Self { users, http }
+        Self { users, http: HttpCommands::read(view) }
     }
 }
 
 impl User {
-    fn read(view: &View<'_>) -> Self {
-        Self { name: view.text("@name"), password: Password::read(view, "Password"), access: Access::read(view, "") }
+    fn read(view: &View<'_, keys::UserElement>) -> Self {
+        let (allow, deny) = (view.read(&keys::ALLOW), view.read(&keys::DENY));
+        Self {
+            name: view.read(&keys::NAME),
+            password: read_password(view),
+            access: Access::new(allow, deny, view.read(&keys::USER_ORDER)),
+        }
+    }
+}
+
+/// `None` if there is no password, or none that can be verified.
+fn read_password(view: &View<'_, keys::UserElement>) -> Option<Password> {
+    let form = view.read(&keys::PASSWORD_FORM);
+    if form == PasswordForm::Foreign {
+        view.warning(&keys::PASSWORD, |path| {
+            format!("{path}: what Adobe's servers encrypt cannot be verified; set the password anew")
+        });
+    }
+    let password = view.checked(&keys::PASSWORD, |text| match form {
+        PasswordForm::Foreign => Ok(None),
+        PasswordForm::Plain => Ok(Some(Password::Plain(text))),
+        PasswordForm::Pbkdf2 => Password::parse_hashed(&text).map(Some),
+    });
+    password.flatten()
+}
+
+impl HttpCommands {
+    fn read(view: &View<'_, keys::UsersXml>) -> Self {
+        let (allow, deny, order) =
+            (view.read(&keys::HTTP_ALLOW), view.read(&keys::HTTP_DENY), view.read(&keys::HTTP_ORDER));
+        let stands = view.stands(&keys::HTTP_ALLOW) || view.stands(&keys::HTTP_DENY) || view.stands(&keys::HTTP_ORDER);
+        let commands = if stands { NameAccess::new(allow, deny, order) } else { NameAccess::only("ping") };
+        Self { enable: view.read(&keys::HTTP_ENABLE), commands }
     }
 }

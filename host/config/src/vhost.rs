@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use super::access::Access;
 use super::application::Application;
-use super::idle::{self, IdleClients};
+use super::idle::IdleClients;
+use super::keys::vhost as keys;
 use super::presence::Presence;
-use super::schema::{Entry, Kind, Schema, ams, ours};
-use super::server::{ALLOW, ORDER};
-use super::view::{View, shown_value};
+use super::view::View;
 
 /// A virtual host: the name that clients connect to, and what they find there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,121 +70,37 @@ impl Registered {
     }
 }
 
-pub(super) static SCHEMA: Schema = Schema {
-    file: "Vhost.xml",
-    root: "VirtualHost",
-    entries: ENTRIES,
-    unsupported: &[
-        "ResourceLimits/MaxEdgeConnections",
-        "ResourceLimits/MaxStreams",
-        "ResourceLimits/MaxSharedObjects",
-        "ResourceLimits/AppInstanceGC",
-        "RecordAccessLog",
-        "VirtualKeys",
-        "VirtualDirectory",
-        "DNSSuffix",
-        "Proxy",
-        "SSL",
-        "Logging",
-    ],
-    renamed: &[],
-    everywhere: &[],
-};
-
-/// It need not be there: applications need no folder.
-const DEFAULT_APPS_DIR: &str = "lua";
-
-const ENTRIES: &[Entry] = &[
-    ams("AliasList/Alias*", Kind::Text, "", "Another name of the virtual host"),
-    ams("AliasList/Alias*@name", Kind::Text, "", "Another one, usually a short one"),
-    ams("AppsDir", Kind::Path, DEFAULT_APPS_DIR, "The folder that holds a folder for each application"),
-    ams("ResourceLimits/MaxConnections", Kind::Limit { most: 100_000_000 }, "-1", "Clients at a time"),
-    ams(
-        "ResourceLimits/MaxAppInstances",
-        Kind::Limit { most: 100_000_000 },
-        "15000",
-        "Instances of applications at a time. In place of the one that has been without clients for longest a new one is made; a client that wants one more while all have clients is refused",
-    ),
-    ours(
-        "ResourceLimits/MaxAppInstancesPerAddress",
-        Kind::Limit { most: 100_000_000 },
-        "512",
-        "Instances of applications with a script at a time that clients of one IP address have made; an IPv6 address is a network of 64 bits. In place of the one of them that has been without clients for longest a new one is made; a client that wants one more while all have clients is refused. Some 43 MB at 84 kB each; a school behind one NAT never makes so many rooms at a time",
-    ),
-    ams(
-        "AutoCloseIdleClients@enable",
-        idle::ENABLE,
-        "inherit",
-        "Whether clients that do nothing are disconnected. `inherit`: as Server.xml says",
-    ),
-    ams(
-        "AutoCloseIdleClients/MaxIdleTime",
-        idle::MAX_IDLE_TIME,
-        "0",
-        "How long a client may do nothing, in seconds. 0: as Server.xml says",
-    ),
-    ams("Allow", Kind::Hosts, "", ALLOW),
-    ours("Deny", Kind::Hosts, "", "Who may not connect, unless `Order` says otherwise"),
-    ours("Order", ORDER, "Allow,Deny", "Which of the two has the last word; see the rules"),
-    ours(
-        "DefaultApplication",
-        Kind::Text,
-        "default",
-        "The application that answers a lookup if neither the asker nor the peer asked for is connected",
-    )
-    .of_default_only("a lookup by nobody's client names no virtual host: that of `_defaultVHost_` answers"),
-    ours(
-        "UnregisteredApplications",
-        Kind::Word(&["accept", "reject"]),
-        "accept",
-        "What happens to a client that connects to an application without a folder: `accept` runs it without a script, whatever its path is; `reject` refuses the client",
-    ),
-];
-
 impl Vhost {
     /// Reads the file; the applications come later.
     pub(super) fn read(
         name: &str,
-        view: &View<'_>,
+        view: &View<'_, keys::VhostXml>,
         root: &Path,
         above: IdleClients,
         defaults: Arc<Application>,
     ) -> Self {
-        let mut aliases = Vec::new();
-        for view in view.each("AliasList/Alias*") {
-            for alias in ["", "@name"].map(|path| view.parsed(path, |_, text| parse_alias(text))).into_iter().flatten()
-            {
-                if !aliases.contains(&alias) {
-                    aliases.push(alias);
-                }
-            }
-        }
-        let default_application = view.parsed("DefaultApplication", |_, text| {
-            is_application(text)
-                .then(|| text.to_owned())
-                .ok_or_else(|| Some(format!("`{}` is no name of an application", shown_value(text))))
-        });
-        let apps_dir = view.path("AppsDir").unwrap_or_default();
-        let is_default = apps_dir == Path::new(DEFAULT_APPS_DIR);
-        let apps_dir = root.join(apps_dir);
-        if !is_default && Presence::of(&apps_dir) == Presence::Absent {
-            // Without it, all its applications would run without their scripts and settings.
-            view.problem("AppsDir", |path| format!("{path}: there is no folder {}", apps_dir.display()));
-        }
+        let (allow, deny) = (view.read(&keys::ALLOW), view.read(&keys::DENY));
+        let access = Access::new(allow, deny, view.read(&keys::VHOST_ORDER));
+        access.warn_of_empty_allow(view, &keys::ALLOW);
         Self {
             name: name.into(),
-            aliases,
-            apps_dir,
-            max_connections: view.limit("ResourceLimits/MaxConnections"),
-            max_app_instances: view.limit("ResourceLimits/MaxAppInstances"),
-            max_app_instances_per_address: view.limit("ResourceLimits/MaxAppInstancesPerAddress"),
-            idle_clients: above.refined(view),
-            access: Access::read_for_clients(view),
-            default_application,
-            accepts_unregistered: view.word("UnregisteredApplications", &[("accept", true), ("reject", false)]),
+            aliases: read_aliases(view),
+            apps_dir: read_apps_dir(view, root),
+            max_connections: view.read(&keys::MAX_CONNECTIONS),
+            max_app_instances: view.read(&keys::MAX_APP_INSTANCES),
+            max_app_instances_per_address: view.read(&keys::MAX_APP_INSTANCES_PER_ADDRESS),
+            idle_clients: Self::read_idle_clients(view, above),
+            access,
+            default_application: view.read(&keys::DEFAULT_APPLICATION),
+            accepts_unregistered: view.read(&keys::UNREGISTERED_APPLICATIONS),
             defaults,
             applications: BTreeMap::new(),
         }
+    }
+
+    /// What the file makes of what the server says about idle clients.
+    pub(super) fn read_idle_clients(view: &View<'_, keys::VhostXml>, above: IdleClients) -> IdleClients {
+        above.refined(view.read(&keys::CLOSE_IDLE_CLIENTS), view.read(&keys::MAX_IDLE_TIME))
     }
 
     /// Whether the host is called so. Case does not count, nor does it in letters beyond ASCII.
@@ -205,17 +120,25 @@ impl Vhost {
     }
 }
 
-fn parse_alias(text: &str) -> Result<Option<String>, Option<String>> {
-    let is_alias = text.len() <= 253 && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'));
-    match text {
-        "" => Ok(None),
-        _ if is_alias => Ok(Some(text.to_lowercase())),
-        _ => Err(Some(format!("`{}` is no name of a host", shown_value(text)))),
+fn read_aliases(view: &View<'_, keys::VhostXml>) -> Vec<String> {
+    let mut aliases = Vec::new();
+    for view in view.each::<keys::AliasElement>() {
+        for alias in [view.read(&keys::ALIAS), view.read(&keys::ALIAS_NAME)].into_iter().flatten() {
+            if !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+        }
     }
+    aliases
 }
 
-/// Whether an application may have that name: one folder deep, no way out of it, and nothing that no client can ask for.
-pub(super) fn is_application(name: &str) -> bool {
-    let is_barred = |c: char| matches!(c, '/' | '\\') || c.is_control();
-    (1..=255).contains(&name.len()) && !name.starts_with('.') && !name.contains(is_barred)
+fn read_apps_dir(view: &View<'_, keys::VhostXml>, root: &Path) -> PathBuf {
+    let apps_dir = view.read(&keys::APPS_DIR).unwrap_or_default();
+    let is_default = apps_dir == Path::new(keys::DEFAULT_APPS_DIR);
+    let apps_dir = root.join(apps_dir);
+    if !is_default && Presence::of(&apps_dir) == Presence::Absent {
+        // Without it, all its applications would run without their scripts and settings.
+        view.problem(&keys::APPS_DIR, |path| format!("{path}: there is no folder {}", apps_dir.display()));
+    }
+    apps_dir
 }

@@ -21,7 +21,7 @@ use super::library::Library;
 use super::load_error::LoadError;
 use super::timers::TimedInstance;
 use super::values::{error_name, raw_bytes};
-use introd_config::Settings;
+use introd_config::XmlSettings;
 
 /// A callback on a worker's thread that takes longer is logged: at the usual rates, dozens of datagrams wait by then.
 const SLOW: Duration = Duration::from_millis(10);
@@ -59,7 +59,7 @@ impl Instance {
     pub(super) fn create(
         library: &'static Library,
         shared: &Arc<Shared>,
-        config: &Settings,
+        config: &XmlSettings,
         root: &Path,
     ) -> Result<Arc<Self>, LoadError> {
         let timer = library.extension::<abi::introd_plugin_timer>(abi::INTROD_EXT_TIMER);

@@ -13,7 +13,7 @@ use super::library::Library;
 use super::load_error::LoadError;
 use super::metrics::Figure;
 use super::registry::NativeRegistry;
-use introd_config::{Config, Kept, Plugin, Settings};
+use introd_config::{Config, Kept, Otherwise, Plugin, XmlSettings};
 use introd_liveness::AtStandstill;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -42,7 +42,7 @@ pub struct Plugins {
 #[derive(Clone)]
 struct Live {
     path: PathBuf,
-    config: Settings,
+    config: XmlSettings,
     instance: Arc<Instance>,
 }
 
@@ -95,7 +95,7 @@ impl Plugins {
         if failed.is_empty() {
             return Ok((prepared, Vec::new()));
         }
-        let kept = config.keep_or_close(old, |_, _, _, registered| {
+        let kept = config.keep_broken(old, Otherwise::Close, |_, _, _, registered| {
             let (_, error) = failed.iter().find(|(plugin, _)| registered.settings.plugins.contains(plugin))?;
             Some(format!("{}: {error}", registered.folder.display()))
         });
@@ -128,7 +128,13 @@ impl Plugins {
         (Prepared(live), failed)
     }
 
-    fn make(&self, library: &'static Library, path: &Path, config: &Settings, root: &Path) -> Result<Live, LoadError> {
+    fn make(
+        &self,
+        library: &'static Library,
+        path: &Path,
+        config: &XmlSettings,
+        root: &Path,
+    ) -> Result<Live, LoadError> {
         self.start_thread();
         let instance = Instance::create(library, &self.shared, config, root)?;
         let (major, minor) = library.abi();
@@ -179,7 +185,7 @@ impl Plugins {
     ///
     /// # Errors
     /// If the plugin is of no use, or keeps none.
-    pub fn registry(&self, path: &Path, config: &Settings, root: &Path) -> Result<NativeRegistry, LoadError> {
+    pub fn registry(&self, path: &Path, config: &XmlSettings, root: &Path) -> Result<NativeRegistry, LoadError> {
         let library = Library::load(path)?;
         let live = self.make(library, path, config, root)?;
         self.registries.lock().push(Arc::downgrade(&live.instance));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::server::{Reconfiguration, Reconfigured};
-use introd_config::{Adaptor, Config, Kept, Loaded, Registered, UnknownHost, Vhost};
+use introd_config::{Adaptor, Config, Kept, Loaded, Otherwise, Registered, UnknownHost, Vhost};
 use introd_log::CONFIGURATION;
 use introd_policy::InstanceName;
 
@@ -85,7 +85,7 @@ fn try_reload(server: &Reconfiguration, dir: Option<&Path>, files: &mut Vec<Path
     let mut loaded = load(dir)?;
     let old = server.config();
     let mut kept = loaded.take_over(&old, files)?;
-    kept.extend(loaded.config.keep_if(&old, why_not));
+    kept.extend(loaded.config.keep_broken(Some(&old), Otherwise::Leave, why_not));
     let Reconfigured { at_next_start, kept: without_plugin } = server.reconfigure(loaded.config)?;
     kept.extend(without_plugin);
     for kept in &kept {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::load::Loader;
 use crate::{
-    Config, Fallback, ForwardedHello, IdleClients, JoinLeaveMode, KeepAlive, Limits, Loaded, LookupMode, Settings,
+    Config, Fallback, ForwardedHello, IdleClients, JoinLeaveMode, KeepAlive, Limits, Loaded, LookupMode, XmlSettings,
 };
 
 fn load() -> Loaded {
@@ -35,8 +35,8 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn text(text: &str) -> Settings {
-    Settings { text: text.into(), children: Vec::new() }
+fn text(text: &str) -> XmlSettings {
+    XmlSettings { text: text.into(), children: Vec::new() }
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn an_application_overrides_what_it_may() {
     assert_eq!(lobby.idle_clients, IdleClients { enable: true, max_idle_time: seconds(60) });
     assert_eq!((lobby.script.memory, lobby.script.time), (512 * 1024, None));
     assert_eq!(lobby.script.library.len(), 2);
-    let room = Settings { text: "blue".into(), children: vec![("size".into(), text("8"))] };
+    let room = XmlSettings { text: "blue".into(), children: vec![("size".into(), text("8"))] };
     assert_eq!(lobby.script.config.children, [("room".to_owned(), room)]);
     assert_eq!(lobby.peer_lookup_events, LookupMode::All);
     assert_eq!(lobby.max_lookup_rate, Some(30));

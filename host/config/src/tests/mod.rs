@@ -13,8 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::load::Loader;
-use super::{Loaded, Problems};
+use crate::load::Loader;
+use crate::{Loaded, Problems};
 
 /// A folder with `conf` in it, gone after the test.
 struct Folder(PathBuf);

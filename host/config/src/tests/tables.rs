@@ -1,8 +1,8 @@
 //! The tables of the files hold together, and each line of them is read and checked.
 
 use super::Folder;
-use crate::reference::SCHEMAS;
-use crate::schema::{Effect, Entry, Kind, Schema};
+use crate::keys::SCHEMAS;
+use crate::schema::{Effect, Entry, Schema};
 
 fn file(schema: &Schema) -> String {
     let folder = match schema.file {
@@ -30,16 +30,16 @@ fn document(schema: &Schema, path: &str, value: &str) -> String {
 }
 
 fn load(schema: &Schema, entry: &Entry, value: &str) -> String {
-    Folder::new().with(&file(schema), document(schema, entry.path, value)).problems()
+    Folder::new().with(&file(schema), document(schema, &entry.path, value)).problems()
 }
 
 #[test]
 fn each_line_is_read_and_refuses_what_it_must() {
     for schema in SCHEMAS {
-        for entry in schema.entries.iter().filter(|entry| entry.kind != Kind::Tree) {
+        for entry in schema.entries.iter().filter(|entry| !entry.is_tree) {
             // No kind of value may hold so long a text, nor one like this.
             let problems = load(schema, entry, &format!("!{}", "x".repeat(5000)));
-            let path = entry.path.replace('*', "");
+            let path = &entry.plain;
             let told = problems.lines().filter(|line| line.contains(&format!("error: {path}: "))).count();
             assert_eq!(told, 1, "{} {path}: {problems}", schema.file);
         }
@@ -49,8 +49,8 @@ fn each_line_is_read_and_refuses_what_it_must() {
 #[test]
 fn each_default_may_be_written_out() {
     for schema in SCHEMAS {
-        for entry in schema.entries {
-            let problems = load(schema, entry, entry.default);
+        for entry in schema.entries.iter() {
+            let problems = load(schema, entry, &entry.default);
             let is_plugin_without_path = entry.path.starts_with("Plugins/Plugin");
             // An empty list of allowed ones may be meant to keep everyone out, and does not.
             let is_odd = entry.path == "Allow";
@@ -62,28 +62,32 @@ fn each_default_may_be_written_out() {
     }
 }
 
+/// The bounds that the tables name, and whether -1 is allowed for no limit.
+fn bounds(must_be: &str) -> Option<(i64, i64, bool)> {
+    let (bounds, has_none) = match must_be.strip_suffix(", or -1 for no limit") {
+        Some(bounds) => (bounds, true),
+        None => (must_be, false),
+    };
+    let (least, most) = bounds.split_once(" from ")?.1.split_once(" to ")?;
+    Some((least.parse().ok()?, most.parse().ok()?, has_none))
+}
+
 #[test]
 fn the_bounds_of_numbers_are_just_inside() {
     let mut count = 0;
     for schema in SCHEMAS {
-        for entry in schema.entries {
-            let (inside, outside) = match entry.kind {
-                Kind::Whole { least, most } | Kind::Time { least, most, .. } => {
-                    let below = if least == 0 { "-1".into() } else { (least - 1).to_string() };
-                    (vec![least.to_string(), most.to_string()], vec![below, (most + 1).to_string()])
-                }
-                Kind::Limit { most } => {
-                    (vec!["-1".into(), "0".into(), most.to_string()], vec!["-2".into(), (most + 1).to_string()])
-                }
-                _ => continue,
-            };
-            let must = format!("error: {}: must be ", entry.path.replace('*', ""));
-            for value in inside {
-                let problems = load(schema, entry, &value);
+        for entry in schema.entries.iter() {
+            let Some((least, most, has_none)) = bounds(&entry.must_be) else { continue };
+            let below = if has_none { -2 } else { least - 1 };
+            let inside = [Some(least), Some(most), has_none.then_some(-1)];
+            let outside = [below, most + 1];
+            let must = format!("error: {}: must be ", entry.plain);
+            for value in inside.into_iter().flatten() {
+                let problems = load(schema, entry, &value.to_string());
                 assert!(!problems.contains(&must), "{} = {value}: {problems}", entry.path);
             }
             for value in outside {
-                let problems = load(schema, entry, &value);
+                let problems = load(schema, entry, &value.to_string());
                 assert!(problems.contains(&must), "{} = {value}: {problems}", entry.path);
             }
             count += 1;
@@ -110,7 +114,7 @@ fn each_unsupported_name_is_a_warning_that_names_it() {
 fn no_path_stands_twice() {
     for schema in SCHEMAS {
         let mut paths: Vec<&str> =
-            schema.entries.iter().map(|entry| entry.path).chain(schema.unsupported.iter().copied()).collect();
+            schema.entries.iter().map(|entry| entry.path.as_str()).chain(schema.unsupported.iter().copied()).collect();
         let count = paths.len();
         paths.sort_unstable();
         paths.dedup();

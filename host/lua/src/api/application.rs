@@ -10,7 +10,7 @@ use super::state::{State, plain_rejection};
 use crate::engine::values;
 use crate::instance::questions::REJECTED;
 use crate::instance::roster::{Member, Phase};
-use introd_config::{DEFAULT_VHOST, Settings};
+use introd_config::{DEFAULT_VHOST, XmlSettings};
 use introd_flash::server::Rejection;
 use introd_policy::message::{AppCommand, PendingLookup};
 
@@ -40,7 +40,7 @@ fn hostname(vhost: &str) -> String {
 
 /// An element as a script sees it: a text, or a table of what is in it. What comes several times is a list. Deep elements are
 /// no danger: the parser bounds them.
-fn tree(lua: &Lua, settings: &Settings) -> Result<Value> {
+fn tree(lua: &Lua, settings: &XmlSettings) -> Result<Value> {
     if settings.children.is_empty() {
         return Ok(Value::String(lua.create_string(&settings.text)?));
     }

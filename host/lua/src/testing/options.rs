@@ -7,7 +7,7 @@ use mlua::{Result, Table, Value};
 use crate::api::address;
 use crate::api::state::State;
 use crate::engine::values;
-use introd_config::{Application, Fallback, LookupMode, Settings};
+use introd_config::{Application, Fallback, LookupMode, XmlSettings};
 use introd_policy::message::ClientInfo;
 
 fn choice<T: Copy>(options: Option<&Table>, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
@@ -51,15 +51,15 @@ pub(super) fn application(options: Option<&Table>) -> Result<Application> {
 }
 
 /// A table as it would stand in Application.xml.
-fn tree(value: &Value, depth: usize) -> Result<Settings> {
+fn tree(value: &Value, depth: usize) -> Result<XmlSettings> {
     const MAX_DEPTH: usize = 32;
     if depth > MAX_DEPTH {
         return Err(mlua::Error::runtime("the config is nested too deeply"));
     }
     let Value::Table(table) = value else {
-        return Ok(Settings { text: value.to_string()?, children: Vec::new() });
+        return Ok(XmlSettings { text: value.to_string()?, children: Vec::new() });
     };
-    let mut settings = Settings::default();
+    let mut settings = XmlSettings::default();
     for pair in table.pairs::<String, Value>() {
         let (name, value) = pair?;
         match &value {

@@ -13,7 +13,7 @@ use crate::engine::failure::Failure;
 use crate::instance::world::{Job, World};
 use crate::runtime::Runtime;
 use introd_config::{
-    Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, Settings,
+    Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, XmlSettings,
 };
 use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest};
@@ -56,7 +56,7 @@ pub(crate) fn application() -> Application {
             time: Some(Duration::from_secs(1)),
             library: Vec::new(),
             watch: false,
-            config: Settings::default(),
+            config: XmlSettings::default(),
         },
         peer_lookup_events: LookupMode::All,
         lookups_from: LookupsFrom::Anyone,

@@ -207,15 +207,15 @@ fn the_properties_of_a_client() {
 
 #[test]
 fn the_properties_of_the_application() {
-    use introd_config::Settings;
-    let leaf = |text: &str| Settings { text: text.to_owned(), children: Vec::new() };
-    let config = Settings {
+    use introd_config::XmlSettings;
+    let leaf = |text: &str| XmlSettings { text: text.to_owned(), children: Vec::new() };
+    let config = XmlSettings {
         text: String::new(),
         children: vec![
             ("token".into(), leaf("secret")),
             ("peer".into(), leaf("a")),
             ("peer".into(), leaf("b")),
-            ("limits".into(), Settings { text: "t".into(), children: vec![("rate".into(), leaf("5"))] }),
+            ("limits".into(), XmlSettings { text: "t".into(), children: vec![("rate".into(), leaf("5"))] }),
         ],
     };
     let main = "local c = application.config

@@ -1,0 +1,139 @@
+//! The applications in the folder of a virtual host.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::application::Application;
+use super::choices::{JoinLeaveMode, LookupMode};
+use super::config::Broken;
+use super::key::File;
+use super::keys::application::ApplicationXml;
+use super::naming::is_application;
+use super::overlay::overlay;
+use super::presence::Presence;
+use super::problem::{Findings, Place, Problem};
+use super::reading::{Reading, name_of};
+use super::source;
+use super::vhost::{Registered, Vhost};
+use super::view::View;
+use super::xml::Element;
+
+impl Reading<'_> {
+    /// The applications in the folder of a virtual host: each folder with a script or a file of settings is one.
+    pub(super) fn applications(
+        &mut self,
+        adaptor: &str,
+        vhost: &Vhost,
+        base: &Element,
+    ) -> BTreeMap<String, Registered> {
+        let mut applications = BTreeMap::new();
+        for folder in self.list(&vhost.apps_dir) {
+            let Some(contents) = Contents::of(&folder) else { continue };
+            let name = folder.file_name().and_then(|name| name.to_str()).filter(|name| is_application(name));
+            let Some(name) = name else {
+                self.warn(&folder, "this folder is not used: no application can have such a name");
+                continue;
+            };
+            let Contents { has_script, has_file, mut problems } = contents;
+            let settings = if problems.is_empty() {
+                self.application(&folder.join("Application.xml"), vhost, base)
+                    .map_err(|found| problems.extend(found))
+                    .ok()
+            } else {
+                None
+            };
+            let registered = match settings {
+                Some(settings) => {
+                    if !has_script && settings.plugins.is_empty() {
+                        self.warn_if_nothing_decides(&folder, &settings);
+                    }
+                    Registered { has_script, has_file, ..Registered::new(folder.clone(), settings) }
+                }
+                None => {
+                    let first = problems.iter().find(|problem| !problem.is_warning()).or(problems.first());
+                    let reason =
+                        first.map(|problem| format!("{}: {}", problem.place, problem.message)).unwrap_or_default();
+                    let (adaptor, vhost_name) = (adaptor.to_owned(), vhost.name.clone());
+                    let broken = Broken { adaptor, vhost: vhost_name, application: name.to_owned(), problems };
+                    self.broken.push(broken);
+                    Registered { has_script, has_file, ..Registered::closed(vhost, name, reason.into()) }
+                }
+            };
+            applications.insert(name.to_owned(), registered);
+        }
+        applications
+    }
+
+    /// An application without script and plugins that leaves to them what the server would do.
+    fn warn_if_nothing_decides(&mut self, folder: &Path, settings: &Application) {
+        let mut left = |element, outcome| {
+            self.warn(folder, &format!("{element} are left to a script, and there is none (main.lua): {outcome}"));
+        };
+        if settings.peer_lookup_events == LookupMode::All {
+            left("PeerLookupEvents", "nobody is introduced");
+        }
+        if settings.join_leave_events == JoinLeaveMode::All {
+            left("JoinLeaveEvents", "groups do not start");
+        }
+    }
+
+    fn application(&mut self, file: &Path, vhost: &Vhost, base: &Element) -> Result<Arc<Application>, Vec<Problem>> {
+        let mut findings = Findings::default();
+        let schema = ApplicationXml::schema();
+        let tree = source::tree(file, schema, true, self.variables, &mut findings);
+        let Some(tree) = tree.filter(|_| !findings.has_errors()) else {
+            let problems = findings.into_vec();
+            return if problems.is_empty() { Ok(Arc::clone(&vhost.defaults)) } else { Err(problems) };
+        };
+        let merged = overlay(schema, base, &tree, &mut findings);
+        let found = RefCell::new(findings);
+        let view = View::new(Some(&merged), &found);
+        let application = Application::read(&view, self.root, vhost.idle_clients);
+        let findings = found.into_inner();
+        if findings.has_errors() {
+            return Err(findings.into_vec());
+        }
+        self.findings.append(findings);
+        Ok(Arc::new(application))
+    }
+}
+
+/// What is in the folder of an application.
+struct Contents {
+    has_script: bool,
+    has_file: bool,
+    /// What cannot be made out.
+    problems: Vec<Problem>,
+}
+
+impl Contents {
+    /// `None` if it is no folder of an application.
+    fn of(folder: &Path) -> Option<Self> {
+        let mut contents = Self { has_script: false, has_file: false, problems: Vec::new() };
+        match Presence::of(folder) {
+            Presence::Folder => (),
+            Presence::Other(why) => {
+                contents.problems.push(Problem::error(&Place::whole(&folder.into()), why));
+                return Some(contents);
+            }
+            Presence::File | Presence::Absent => return None,
+        }
+        for script in ["main.lua".to_owned(), format!("{}.lua", name_of(folder))] {
+            contents.has_script |= contents.has(&folder.join(script));
+        }
+        contents.has_file = contents.has(&folder.join("Application.xml"));
+        (contents.has_script || contents.has_file).then_some(contents)
+    }
+
+    /// Whether something stands there. It should be a file.
+    fn has(&mut self, path: &Path) -> bool {
+        let presence = Presence::of(path);
+        let is_there = presence != Presence::Absent;
+        if let Some(why) = presence.unless_file() {
+            self.problems.push(Problem::error(&Place::whole(&path.into()), why));
+        }
+        is_there
+    }
+}

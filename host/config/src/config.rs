@@ -1,0 +1,116 @@
+//! Everything that the files say, as one value.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::access::UnknownHost;
+use super::adaptor::Adaptor;
+use super::application::Application;
+use super::plugin::Plugin;
+use super::problem::Problem;
+use super::server::Server;
+use super::users::Users;
+use super::variables::Secrets;
+use super::vhost::{Registered, Vhost};
+
+/// Everything that the files say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The folder from which relative paths count.
+    pub root: PathBuf,
+    /// Server.xml.
+    pub server: Server,
+    /// Users.xml.
+    pub users: Users,
+    /// The adaptor `_defaultRoot_`.
+    pub default_adaptor: Adaptor,
+    /// The others.
+    pub adaptors: Vec<Adaptor>,
+}
+
+/// A configuration that the server starts with.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the files say.
+    pub config: Config,
+    /// What should be known about them.
+    pub warnings: Vec<Problem>,
+    /// Applications of whose folders something is broken: they turn clients and lookups away.
+    pub broken: Vec<Broken>,
+    /// The files that it was read from, but for those of applications.
+    pub files: Vec<PathBuf>,
+    /// What is not to be repeated of it.
+    pub secrets: Secrets,
+}
+
+/// An application of whose folder something is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its adaptor.
+    pub adaptor: String,
+    /// Its virtual host.
+    pub vhost: String,
+    /// Its name.
+    pub application: String,
+    /// What is wrong; warnings included.
+    pub problems: Vec<Problem>,
+}
+
+impl Config {
+    /// Looks up the hosts that access rules name, which may take seconds, and gives back those that have no address now.
+    pub fn resolve_hosts(&mut self) -> Vec<UnknownHost> {
+        let mut unknown = self.server.admin.access.resolve("the administration");
+        for adaptor in std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors) {
+            unknown.extend(adaptor.access.resolve(&format!("adaptor {}", adaptor.name)));
+            for vhost in std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts) {
+                unknown.extend(vhost.access.resolve(&format!("virtual host {}", vhost.name)));
+            }
+        }
+        for user in &mut self.users.users {
+            unknown.extend(user.access.resolve("an administrator"));
+        }
+        unknown.sort();
+        unknown.dedup();
+        unknown
+    }
+
+    /// All adaptors, `_defaultRoot_` first.
+    pub fn all_adaptors(&self) -> impl Iterator<Item = &Adaptor> {
+        std::iter::once(&self.default_adaptor).chain(&self.adaptors)
+    }
+
+    /// The native plugins of all applications, each configuration of each once; and of each whether none but applications that
+    /// are kept as they were ([`Registered::is_kept`]) use it.
+    pub fn plugins(&self) -> impl Iterator<Item = (&Plugin, bool)> {
+        let vhosts = self.all_adaptors().flat_map(Adaptor::all_vhosts);
+        let settings = vhosts.flat_map(|vhost| {
+            let own = vhost.applications.values().map(|registered| (&registered.settings, registered.is_kept));
+            own.chain([(&vhost.defaults, false)])
+        });
+        let mut known: Vec<(&Plugin, bool)> = Vec::new();
+        for (plugin, is_kept) in
+            settings.flat_map(|(settings, is_kept)| settings.plugins.iter().map(move |plugin| (plugin, is_kept)))
+        {
+            match known.iter_mut().find(|(other, _)| *other == plugin) {
+                Some((_, is_all_kept)) => *is_all_kept &= is_kept,
+                None => known.push((plugin, is_kept)),
+            }
+        }
+        known.into_iter()
+    }
+
+    /// All applications that have a folder, with the names of their adaptors and virtual hosts, and their own.
+    pub fn registered(&self) -> impl Iterator<Item = (&Adaptor, &Vhost, &str, &Registered)> {
+        self.all_adaptors().flat_map(|adaptor| {
+            adaptor.all_vhosts().flat_map(move |vhost| {
+                let applications = vhost.applications.iter();
+                applications.map(move |(name, registered)| (adaptor, vhost, name.as_str(), registered))
+            })
+        })
+    }
+
+    /// The settings of an application of a virtual host; any name has some.
+    pub fn application(&self, vhost: &Vhost, name: &str) -> Arc<Application> {
+        Arc::clone(vhost.application(name))
+    }
+}

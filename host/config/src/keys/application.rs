@@ -1,0 +1,154 @@
+//! The keys of Application.xml.
+
+use std::sync::LazyLock;
+
+use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
+use crate::choices::{Fallback, JoinLeaveMode, LookupMode, LookupsFrom};
+use crate::key::{self, File, Repeated, Scope, keys};
+use crate::overlay::OVERRIDE;
+use crate::schema::Schema;
+use crate::syntax::{
+    FilePath, FilePaths, Flag, Limit, Time, TimeOrNone, Tree, Whole, Words, flag, limit, milliseconds, path, paths,
+    seconds, seconds_or_none, whole, words,
+};
+
+pub(crate) struct ApplicationXml;
+
+impl Scope for ApplicationXml {}
+
+impl File for ApplicationXml {
+    fn schema() -> &'static Schema {
+        &SCHEMA
+    }
+}
+
+/// An element with a native plugin.
+pub(crate) struct PluginElement;
+
+impl Scope for PluginElement {
+    const PATH: &'static str = "Plugins/Plugin*";
+}
+
+impl Repeated for PluginElement {
+    type Parent = ApplicationXml;
+}
+
+type Key<X> = key::Key<ApplicationXml, X>;
+type PluginKey<X> = key::Key<PluginElement, X>;
+
+pub(crate) static SCHEMA: Schema = Schema {
+    file: "Application.xml",
+    root: "Application",
+    entries: LazyLock::new(entries),
+    unsupported: &[
+        "Process",
+        "ScriptEngine/AdaptorId",
+        "ScriptEngine/MaxGCSkipCount",
+        "ScriptEngine/FileObject",
+        "ScriptEngine/XMLSocket",
+        "ScriptEngine/NetConnection",
+        "ScriptEngine/Security",
+        "StreamManager",
+        "SharedObjManager",
+        "AllowHTTPTunnel",
+        "Client",
+        "Debug",
+        "HTTP",
+        "SWFVerification",
+        "Logging",
+        "DisallowedProtocols",
+    ],
+    renamed: &[("JSEngine", "ScriptEngine")],
+    everywhere: Some(&OVERRIDE),
+    holds_passwords: false,
+};
+
+const fn fallback(default: &str) -> Words<Fallback> {
+    words(&[("deny", Fallback::Deny), ("ignore", Fallback::Ignore), ("continue", Fallback::Continue)], default)
+}
+
+keys! {
+    LOAD_ON_STARTUP: Key<Flag> = Key::ams(
+        "LoadOnStartup",
+        flag(false),
+        "Whether the first instance starts with the server, before the first client connects",
+    );
+    MAX_APP_IDLE_TIME: Key<Time> = Key::ams(
+        "MaxAppIdleTime",
+        seconds(0..=30 * DAY, 1200),
+        "How long an instance without clients lives on, in seconds",
+    );
+    CLOSE_IDLE_CLIENTS: Key<Words<Option<bool>>> = Key::ams(
+        "AutoCloseIdleClients@enable",
+        close_idle_clients(),
+        "Whether idle clients are disconnected. `inherit`: as Vhost.xml says",
+    );
+    MAX_IDLE_TIME: Key<TimeOrNone> = Key::ams(
+        "AutoCloseIdleClients/MaxIdleTime",
+        max_idle_time(),
+        "How long a client may be idle, in seconds. 0: as Vhost.xml says",
+    );
+    RUNTIME_SIZE: Key<Whole> = Key::ams(
+        "ScriptEngine/RuntimeSize",
+        whole(256..=16 << 20, 65_536),
+        "The most memory that the script of one instance may use, in kilobytes",
+    );
+    MAX_TIME_OUT: Key<TimeOrNone> = Key::ams(
+        "ScriptEngine/MaxTimeOut",
+        seconds_or_none(3600, 1),
+        "The longest time that one handler may run, in seconds; a fraction may be given. 0: no limit here; even so the server takes a script that runs for four seconds for one that hangs, and closes it",
+    );
+    SCRIPT_LIB_PATH: Key<FilePaths> = Key::ams(
+        "ScriptEngine/ScriptLibPath",
+        paths("lua/library"),
+        "Folders where `load` and `require` look, after that of the application",
+    );
+    WATCH: Key<Flag> = Key::ours(
+        "ScriptEngine/Watch",
+        flag(false),
+        "Whether the server loads a script again when a file `*.lua` in its folder has changed; otherwise SIGHUP does that",
+    );
+    CONFIG: Key<Tree> = Key::ams(
+        "ScriptEngine/ApplicationObject/config",
+        Tree,
+        "What the script finds as `application.config`",
+    );
+    PEER_LOOKUP_EVENTS: Key<Words<LookupMode>> = Key::ams(
+        "RTMFP/PeerLookupEvents@mode",
+        words(&[("None", LookupMode::None), ("Partial", LookupMode::Partial), ("All", LookupMode::All)], "None"),
+        "What answers peer lookups: `None`, the server; `Partial`, the server where a client looks up a peer that is connected to the server, and the script otherwise; `All`, the script",
+    );
+    LOOKUPS_FROM: Key<Words<LookupsFrom>> = Key::ours(
+        "RTMFP/Lookups@from",
+        words(&[("anyone", LookupsFrom::Anyone), ("clients", LookupsFrom::Clients)], "anyone"),
+        "Which peers may look up this application's clients: `anyone`, which peers of other servers need that are sent here to be introduced; `clients` of this server, whatever their application is",
+    );
+    JOIN_LEAVE_EVENTS: Key<Words<JoinLeaveMode>> = Key::ams(
+        "RTMFP/GroupControl/JoinLeaveEvents@mode",
+        words(&[("None", JoinLeaveMode::None), ("All", JoinLeaveMode::All)], "None"),
+        "What handles clients that join and leave groups: `None`, the server, which introduces members to each other; `All`, the script",
+    );
+    MAX_LOOKUP_RATE: Key<Limit> =
+        Key::ours("RTMFP/MaxLookupRate", limit(MAX_RATE, None), "Peer lookups in a second by one client");
+    PLUGIN_PATH: PluginKey<FilePath> = PluginKey::ours(
+        "@path",
+        path(""),
+        "A native plugin; plugins decide in this order, before the script. Without a folder: in `plugins`",
+    );
+    PLUGIN_CONFIG: PluginKey<Tree> = PluginKey::ours("Config", Tree, "The settings that the plugin receives");
+    DEADLINE: Key<Time> = Key::ours(
+        "Policy/Deadline",
+        milliseconds(1..=600_000, 2000),
+        "How long a decision of the script or of a plugin may take, in milliseconds",
+    );
+    ON_DEADLINE: Key<Words<Fallback>> = Key::ours(
+        "Policy/OnDeadline",
+        fallback("ignore"),
+        "What happens when a script or plugin has not decided by its deadline: `deny` denies the request and counts it, `ignore` gives no answer, `continue` leaves the decision to the next plugin, the script or the server",
+    );
+    ON_FAILURE: Key<Words<Fallback>> = Key::ours(
+        "Policy/OnFailure",
+        fallback("deny"),
+        "What happens when a script or plugin fails to decide; the words mean the same as in `OnDeadline`",
+    );
+}

@@ -10,7 +10,7 @@ use rtmfp::{NetworkPrefix, SessionId};
 
 use super::door::Door;
 use crate::groups::Memberships;
-use crate::groups::bootstrap::Settings;
+use crate::groups::bootstrap::BootstrapSettings;
 use introd_config::{Application, LookupMode, LookupsFrom};
 use introd_native::Chain;
 use introd_netgroup::channel::JoinLimits;
@@ -143,7 +143,7 @@ impl Instance {
             let mut seed = [0; 32];
             // Which members are told of each other may be guessed then; nothing else depends on it.
             let _ = getrandom::fill(&mut seed);
-            Memberships::new(JoinLimits::default().groups, Settings::default(), seed)
+            Memberships::new(JoinLimits::default().groups, BootstrapSettings::default(), seed)
         });
         work(groups)
     }

@@ -11,12 +11,12 @@ use smallvec::SmallVec;
 
 use introd_netgroup::ring::{GroupAddress, Ring, RingMember};
 
-/// How many members are told of how many.
+/// How many members the server names to a member.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct BootstrapSettings {
     /// Ring neighbours on each side, at most [`MAX_SIDE`].
     pub side: usize,
-    /// Members at random places that a newcomer learns of besides, at most [`MAX_FAR`].
+    /// Members at random places that are named to a newcomer besides, at most [`MAX_FAR`].
     pub far: usize,
 }
 
@@ -25,14 +25,14 @@ pub const MAX_SIDE: usize = 16;
 /// The most members at random places.
 pub const MAX_FAR: usize = 16;
 
-impl Default for Settings {
+impl Default for BootstrapSettings {
     /// 3 on each side, as many as members themselves look for (host/netgroup/WIRE.md §3.5), and 3 far away.
     fn default() -> Self {
         Self { side: 3, far: 3 }
     }
 }
 
-impl Settings {
+impl BootstrapSettings {
     /// The most hints that one join leads to.
     pub fn max_hints_per_join(&self) -> usize {
         4 * self.side.min(MAX_SIDE) + self.far.min(MAX_FAR)
@@ -44,20 +44,20 @@ impl Settings {
     }
 }
 
-/// Something to tell a member: that another is one too. [`introd_netgroup::channel::hint`] is the message.
+/// What the server tells a member: that another peer is a member too. [`introd_netgroup::channel::hint`] is the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint<H> {
-    /// Whom to tell.
+    /// The member that is told.
     pub to: PeerId,
-    /// How it is reached.
+    /// How the server reaches that member.
     pub handle: H,
-    /// Of whom.
+    /// The member that is named.
     pub about: PeerId,
 }
 
 type Found<'a, H> = SmallVec<[&'a RingMember<H>; 16]>;
 
-/// The members next to `place` on both sides, nearest first, each once; whoever stands at `place` is none of them.
+/// The members next to `place` on both sides, nearest first, each once. A member at `place` itself is none of them.
 fn neighbors<H>(ring: &Ring<H>, place: GroupAddress, side: usize) -> Found<'_, H> {
     let mut found: Found<'_, H> = SmallVec::new();
     let sides = ring.after(place).zip(ring.before(place)).take(side.min(MAX_SIDE));
@@ -69,12 +69,12 @@ fn neighbors<H>(ring: &Ring<H>, place: GroupAddress, side: usize) -> Found<'_, H
     found
 }
 
-/// What to tell whom when `peer` has joined, and is on the first of the two rings already. On the second are members of whom nothing
-/// has been heard for too long: they are named only where there are too few others.
+/// Adds the hints for when `peer` has joined and is on the first of the two rings already. On the second are members that have been
+/// silent for too long: they are named only where there are too few others.
 pub fn joined<H: Copy>(
     (ring, silent): (&Ring<H>, &Ring<H>),
     peer: PeerId,
-    settings: &Settings,
+    settings: &BootstrapSettings,
     rng: &mut impl Rng,
     hints: &mut Vec<Hint<H>>,
 ) {
@@ -87,7 +87,7 @@ pub fn joined<H: Copy>(
         last.truncate(2 * settings.side.min(MAX_SIDE) - near.len());
     }
     let mut far: Found<'_, H> = SmallVec::new();
-    // In a small group the same come up again and again: a fixed number of attempts keeps the work bounded.
+    // In a small group the same members come up again and again: a fixed number of attempts bounds the work.
     for _ in 0..2 * settings.far.min(MAX_FAR) {
         if far.len() >= settings.far.min(MAX_FAR) || near.len() + far.len() + 1 >= ring.len() {
             break;
@@ -103,13 +103,13 @@ pub fn joined<H: Copy>(
     hints.extend(near.iter().map(|member| Hint { to: member.peer, handle: member.value, about: peer }));
 }
 
-/// What to tell whom when `peer` has left, and is not on the ring any more: of those next to its place, each learns of the one
-/// on the other side that is now among its neighbours and was not before.
-pub fn left<H: Copy>(ring: &Ring<H>, peer: PeerId, settings: &Settings, hints: &mut Vec<Hint<H>>) {
+/// Adds the hints for when `peer` has left and is not on the ring any more: to each member near its place, the one on the other side
+/// is named that is now among its neighbours and was not before.
+pub fn left<H: Copy>(ring: &Ring<H>, peer: PeerId, settings: &BootstrapSettings, hints: &mut Vec<Hint<H>>) {
     let place = GroupAddress::of(&peer);
     let side = settings.side.min(MAX_SIDE);
     if ring.len() <= 2 * side {
-        // Everybody has everybody for a neighbour, and had before.
+        // All members are each other's neighbours, and were before.
         return;
     }
     let after: Found<'_, H> = ring.after(place).take(side).collect();
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn newcomers_and_their_neighbours_learn_of_each_other() {
-        let settings = Settings::default();
+        let settings = BootstrapSettings::default();
         let mut rng = ChaCha8Rng::from_seed([1; 32]);
         for count in [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 100, 20_000] {
             let ring = ring(count);
@@ -174,16 +174,16 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_for_who_is_not_there() {
+    fn a_peer_that_is_no_member_leads_to_no_hints() {
         let mut hints: Vec<Hint<u32>> = Vec::new();
         let mut rng = ChaCha8Rng::from_seed([1; 32]);
-        joined((&ring(5), &Ring::default()), peer(9), &Settings::default(), &mut rng, &mut hints);
+        joined((&ring(5), &Ring::default()), peer(9), &BootstrapSettings::default(), &mut rng, &mut hints);
         assert!(hints.is_empty());
     }
 
     #[test]
     fn those_next_to_a_leaver_learn_of_each_other() {
-        let settings = Settings::default();
+        let settings = BootstrapSettings::default();
         for count in [1, 2, 6, 7, 8, 50] {
             let mut ring = ring(count);
             let place = GroupAddress::of(&peer(0));

@@ -1,9 +1,11 @@
-//! The groups that clients of this server are in: who is a member ([`membership`]), and which members are told of each other when
-//! one joins ([`bootstrap`]). What stands on the wire is `introd-netgroup`'s.
+//! The groups that clients of this server are in: their members ([`membership`]), and which members are named to each other when one
+//! joins ([`bootstrap`]). The messages are those of the crate `introd-netgroup`.
 
 pub mod bootstrap;
+mod members;
 pub mod membership;
 #[cfg(test)]
 mod overlay_tests;
 
+pub use members::Choice;
 pub use membership::Memberships;

@@ -11,19 +11,19 @@ use rtmfp::PeerId;
 use slab::Slab;
 
 use crate::groups::Memberships;
-use crate::groups::bootstrap::{Hint, Settings};
+use crate::groups::bootstrap::{BootstrapSettings, Hint};
 use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, flow_type};
 use introd_netgroup::{GroupAddress, GroupDigest, GroupSpecifier, Groupspec, channel};
 
 /// How long a message takes, at least; up to as much again is added.
 const LATENCY: Duration = Duration::from_millis(20);
-/// How long until a session with somebody who has crashed is given up.
+/// How long until a session with a peer that has crashed is given up.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Something that happens.
 enum Happening {
     Join,
-    /// Somebody goes: in order, or without a word.
+    /// A member goes: it leaves, or it crashes without a word.
     Go {
         crash: bool,
     },
@@ -96,7 +96,7 @@ impl Overlay {
             number: 0,
             group: spec.digest(),
             spec,
-            server: Memberships::new(1, Settings::default(), [3; 32]),
+            server: Memberships::new(1, BootstrapSettings::default(), [3; 32]),
             members: BTreeMap::new(),
             timeouts: HashMap::new(),
             sessions: BTreeMap::new(),
@@ -185,7 +185,7 @@ impl Overlay {
         self.server.join(self.group, peer, 0).unwrap();
         self.joins += 1;
         self.server.hints_for_newcomer(&self.group, peer, &mut self.hints);
-        assert!(self.hints.len() <= Settings::default().max_hints_per_join());
+        assert!(self.hints.len() <= BootstrapSettings::default().max_hints_per_join());
         self.pass_on_hints();
         self.tell(peer, |member| {
             member.on_server_connected(([192, 0, 2, 1], 1935).into());
@@ -222,9 +222,9 @@ impl Overlay {
     }
 
     fn gone_at_server(&mut self, peer: PeerId) {
-        assert_eq!(self.server.leave_all(&peer, 0), [self.group]);
+        assert!(self.server.leave(&self.group, &peer, 0));
         self.server.hints_after_leave(&self.group, peer, &mut self.hints);
-        assert!(self.hints.len() <= Settings::default().max_hints_per_leave());
+        assert!(self.hints.len() <= BootstrapSettings::default().max_hints_per_leave());
         self.pass_on_hints();
     }
 
@@ -395,7 +395,7 @@ fn without_the_server_the_overlay_heals() {
     for _ in 0..overlay.members.len() / 3 {
         overlay.go(true);
     }
-    overlay.server = Memberships::new(1, Settings::default(), [3; 32]);
+    overlay.server = Memberships::new(1, BootstrapSettings::default(), [3; 32]);
     let (nobody, now) = (PeerId([0; 32]), overlay.now);
     for (_, what) in overlay.happenings.iter_mut().filter(|(_, what)| matches!(what, Happening::GoneAtServer { .. })) {
         *what = Happening::Timeout { at: nobody, due: now };

@@ -1,23 +1,26 @@
-//! The directory of connected peers, shared by all workers: asked on every lookup, changed when a peer connects, moves,
+//! The directory of connected peers, which all workers share: they ask it on every lookup, and change it when a peer connects, moves,
 //! reports its addresses or leaves.
 //!
 //! It is a hash table in shards, each behind a lock of its own. A shard is locked for one probe of its table, or for the
-//! growth of a table of some thousand entries, so nobody waits for long. An entry is one cache line: at a million peers,
+//! growth of a table of some thousand entries, so that no worker waits for long. An entry is one cache line: at a million peers,
 //! where the caches hold none of it, a lookup costs the line of the entry, the line that tells where it is, and one more if
 //! the peer has reported addresses.
 //!
-//! # Who holds an id
+//! # Which session holds an id
 //!
-//! An id belongs to the session that has proven it last, and where it cannot be proven (its certificate has no static keys, so that
-//! whoever has seen the certificate can show it) to the session that came first, for as long as that lives. Others that show the id
-//! wait ([`Directory::connect`]), up to [`MAX_WAITING`] of them: they are not found. When the holder goes ([`Directory::remove`]) or
-//! stays silent when it is asked for a sign of life ([`Directory::pass_over`]), the id is given to the one that came last of those
-//! who are not silent. One that was taken for dead and was not takes its id back ([`Directory::take_back`]).
+//! An id belongs to the session that has proven it last. Where an id cannot be proven (its certificate has no static keys, so that any
+//! peer that has seen the certificate can show it) it belongs to the session that came first, for as long as that lives. Other sessions
+//! that show the id wait ([`Directory::connect`]), up to [`MAX_WAITING`] of them: lookups do not find them. When the holder goes
+//! ([`Directory::remove`]) or stays silent when it is asked for a sign of life ([`Directory::pass_over`]), the id passes to the session
+//! that came last of those that are not silent. A session that was passed over and lives after all takes its id back
+//! ([`Directory::take_back`]).
 
+mod entry;
 mod rivals;
+mod transfer;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hashbrown::HashTable;
@@ -26,10 +29,12 @@ use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
+use entry::{Entry, PackedAddress};
 use introd_policy::{MAX_REPORTED, Peer};
 use rivals::Rivals;
 
 pub use rivals::MAX_WAITING;
+pub use transfer::{Arrival, Departure, Succession};
 
 /// The number of shards: enough that the workers of a large machine seldom meet in one, few enough that the locks
 /// themselves stay in the nearest caches.
@@ -38,44 +43,6 @@ const SHARDS: usize = 256;
 const SPARE: usize = 8;
 /// Tables with room for no more entries than this are left as they are.
 const SMALL: usize = 64;
-
-/// What became of a session that shows an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
-    /// It holds the id: nobody else had it.
-    Holds,
-    /// It holds the id, for it has proven to be the one that the id stands for. This session had it before, and waits now.
-    Replaced(SessionId),
-    /// It waits: a session holds the id already, and nothing proves that the newcomer has more right to it.
-    Waits {
-        /// The session that holds the id.
-        holder: SessionId,
-        /// Where the holder's packets come from.
-        observed: SocketAddr,
-    },
-}
-
-/// An id is another session's now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Succession {
-    /// The session that holds it.
-    pub holder: SessionId,
-    /// Where the holder's packets come from.
-    pub observed: SocketAddr,
-    /// Whether others wait for it who may be alive while the holder is not.
-    pub is_contested: bool,
-}
-
-/// What a session that is gone leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// Nothing: it held no id. It may have waited for one.
-    Nothing,
-    /// Its id is nobody's.
-    Vacant,
-    /// Its id is the next one's.
-    Passed(Succession),
-}
 
 /// The connected peers by their ids.
 #[derive(Debug)]
@@ -103,52 +70,10 @@ impl Tables {
         self.rivals.as_ref()?.find(hash, |rivals| rivals.id == *id)
     }
 
-    /// The entry of an id and what there is beside it.
+    /// The entry of an id, and the rivals for the id if there are any.
     fn both(&mut self, hash: u64, id: &PeerId) -> Option<(&mut Entry, Option<&mut Rivals>)> {
         let entry = self.entries.find_mut(hash, |entry| entry.id == *id)?;
         Some((entry, self.rivals.as_mut().and_then(|rivals| rivals.find_mut(hash, |rivals| rivals.id == *id))))
-    }
-}
-
-/// A peer. The alignment is that of a cache line.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Entry {
-    id: PeerId,
-    /// Without any, nothing is allocated.
-    reported: ThinVec<Packed>,
-    owner: SessionId,
-    observed: Packed,
-    instance: u16,
-}
-
-/// An address in 18 bytes instead of 32, IPv4 mapped into IPv6. Scope ids are left out: they mean nothing to another host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Packed {
-    ip: Ipv6Addr,
-    port: u16,
-}
-
-impl From<SocketAddr> for Packed {
-    fn from(address: SocketAddr) -> Self {
-        let ip = match address {
-            SocketAddr::V4(address) => address.ip().to_ipv6_mapped(),
-            SocketAddr::V6(address) => *address.ip(),
-        };
-        Self { ip, port: address.port() }
-    }
-}
-
-impl From<Packed> for SocketAddr {
-    fn from(packed: Packed) -> Self {
-        SocketAddr::new(packed.ip.to_canonical(), packed.port)
-    }
-}
-
-impl Entry {
-    fn peer(&self, is_silent: bool) -> Peer {
-        let reported = self.reported.iter().map(|address| SocketAddr::from(*address)).collect();
-        Peer { owner: self.owner, instance: self.instance, observed: self.observed.into(), reported, is_silent }
     }
 }
 
@@ -164,7 +89,7 @@ impl Directory {
         Self { shards: Box::new(std::array::from_fn(|_| Shard::default())), seed: RandomState::new() }
     }
 
-    /// What is known of a connected peer.
+    /// The entry of a connected peer.
     pub fn lookup(&self, id: &PeerId) -> Option<Peer> {
         let hash = self.hash(id);
         let tables = self.read(hash);
@@ -172,8 +97,8 @@ impl Directory {
         Some(entry.peer(tables.rivals(hash, id).is_some_and(|rivals| rivals.is_silent(entry.owner))))
     }
 
-    /// Enters a peer whose connect has been accepted, and who has proven its id or not. Sessions with the same id are of the same kind:
-    /// either all of them have proven it or none.
+    /// Enters a peer whose connect has been accepted. `is_proven` says whether it has proven its id; that is so for all sessions with the
+    /// same id or for none.
     pub fn connect(
         &self,
         id: PeerId,
@@ -211,11 +136,11 @@ impl Directory {
 
     /// Replaces the addresses that the peer reports. Duplicates and what is over [`MAX_REPORTED`] are left out.
     ///
-    /// False if `owner` does not hold the id; what is said of one that waits counts when the id is its own.
+    /// False if `owner` does not hold the id. If it waits for the id, the change counts from when it holds it.
     pub fn set_reported(&self, id: &PeerId, owner: SessionId, addresses: &[SocketAddr]) -> bool {
         // Made before the lock is taken, and no longer than needed.
-        let mut kept = SmallVec::<[Packed; MAX_REPORTED]>::new();
-        for address in addresses.iter().map(|address| Packed::from(*address)) {
+        let mut kept = SmallVec::<[PackedAddress; MAX_REPORTED]>::new();
+        for address in addresses.iter().map(|address| PackedAddress::from(*address)) {
             if kept.len() < MAX_REPORTED && !kept.contains(&address) {
                 kept.push(address);
             }
@@ -227,12 +152,12 @@ impl Directory {
 
     /// Replaces the address that the peer's packets come from.
     ///
-    /// False if `owner` does not hold the id; what is said of one that waits counts when the id is its own.
+    /// False if `owner` does not hold the id. If it waits for the id, the change counts from when it holds it.
     pub fn set_observed(&self, id: &PeerId, owner: SessionId, observed: SocketAddr) -> bool {
         self.change(id, owner, |entry| entry.observed = observed.into())
     }
 
-    /// Removes a session that is over. If it held its id and others wait for that, the id is the next one's.
+    /// Removes a session that is over. If it held its id and others wait for that, the id passes to the next one.
     pub fn remove(&self, id: &PeerId, owner: SessionId) -> Departure {
         let hash = self.hash(id);
         let mut tables = self.write(hash);
@@ -266,7 +191,7 @@ impl Directory {
         Departure::Vacant
     }
 
-    /// The holder of an id stays silent though it was asked for a sign of life: the id is given to one that waits and is not
+    /// The holder of an id stays silent though it was asked for a sign of life: the id passes to a session that waits and is not
     /// silent, if there is one.
     pub fn pass_over(&self, id: &PeerId, holder: SessionId) -> Option<Succession> {
         let hash = self.hash(id);
@@ -280,8 +205,8 @@ impl Directory {
         Some(Self::succession(entry, rivals))
     }
 
-    /// A session that was passed over lives after all: it has the id back, unless that is now one's who came before it. `None` if
-    /// it does not get it, or has it already.
+    /// A session that was passed over lives after all: the id passes back to it, unless a session holds it that came earlier. `None` if
+    /// the session does not get the id, or holds it already.
     pub fn take_back(&self, id: &PeerId, owner: SessionId) -> Option<Succession> {
         let hash = self.hash(id);
         let mut tables = self.write(hash);
@@ -291,14 +216,14 @@ impl Directory {
         let succession = rivals.is_senior(owner, entry.owner).then(|| rivals.take(owner)).flatten().map(|own| {
             let before = std::mem::replace(entry, own);
             rivals.wait(before);
-            // It has just been heard of.
+            // The session has just been heard of, so that no other is asked for instead.
             Succession { is_contested: false, ..Self::succession(entry, rivals) }
         });
         self.tidy(&mut tables, hash, id);
         succession
     }
 
-    /// Notes whether a session is silent. It keeps its id, and is asked for elsewhere too.
+    /// Notes whether a session is silent. It keeps its id; lookups of the peer go to other servers too.
     pub fn set_silent(&self, id: &PeerId, owner: SessionId, is_silent: bool) {
         let hash = self.hash(id);
         let mut tables = self.write(hash);
@@ -318,7 +243,7 @@ impl Directory {
         self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
     }
 
-    /// Whether nobody is connected.
+    /// Whether no peer is connected.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -347,7 +272,7 @@ impl Directory {
         Succession { holder: entry.owner, observed: entry.observed.into(), is_contested: rivals.next().is_some() }
     }
 
-    /// What there is beside the entry of an id, made if there is nothing.
+    /// The rivals for an id, which are made if there are none.
     fn rivals_of<'a>(
         seed: &RandomState,
         table: &'a mut Option<Box<HashTable<Rivals>>>,
@@ -360,7 +285,7 @@ impl Directory {
         slot.or_insert_with(|| Rivals::new(id, holder)).into_mut()
     }
 
-    /// Forgets what is beside an entry and says nothing.
+    /// Forgets the rivals for an id if they say no more than its entry.
     fn tidy(&self, tables: &mut Tables, hash: u64, id: &PeerId) {
         if tables.rivals(hash, id).is_some_and(Rivals::is_idle) {
             self.drop_rivals(tables, hash, id);

@@ -10,8 +10,25 @@ use serde::Serialize;
 
 use super::messages::{Assembler, Message};
 use super::opening::{Keyring, OpenedPacket, open_startup};
+use super::recording::{Captured, Recording};
 use super::session::{EndRecord, Role, Session, Sessions};
-use super::{Captured, State, Summary};
+
+/// What became of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Datagrams in the file.
+    pub packets: usize,
+    /// Datagrams left out because none of the recorded keys opens them.
+    pub unopened: usize,
+    /// Datagrams left out because they are the same packet as an earlier one, which the network delivered twice.
+    pub repeated: usize,
+    /// Datagrams and sessions left out because the recording was full.
+    pub over_limit: usize,
+    /// Sessions in the file.
+    pub sessions: usize,
+    /// Messages put together.
+    pub messages: usize,
+}
 
 #[derive(Serialize)]
 struct SessionRow {
@@ -94,14 +111,14 @@ struct MessageRow {
 }
 
 /// Deciphers what was recorded and writes it.
-pub(super) fn write(mut state: State) -> io::Result<Summary> {
-    let (sessions, lost) = resolve(&mut state);
+pub(super) fn write(mut recording: Recording) -> io::Result<Summary> {
+    let (sessions, lost) = resolve(&mut recording);
     let keyring = Keyring::new(&sessions);
-    let mut summary = Summary { sessions: sessions.len(), over_limit: state.over_limit, ..Summary::default() };
+    let mut summary = Summary { sessions: sessions.len(), over_limit: recording.over_limit, ..Summary::default() };
     let mut assembler = Assembler::default();
     let mut numbers: HashMap<(usize, Role, u64), &[u8]> = HashMap::new();
     let mut packets = Vec::new();
-    for (n, (captured, datagram)) in state.datagrams().enumerate() {
+    for (n, (captured, datagram)) in recording.datagrams().enumerate() {
         let Some(opened) = keyring.open(captured, datagram) else {
             summary.unopened += 1;
             continue;
@@ -111,7 +128,7 @@ pub(super) fn write(mut state: State) -> io::Result<Summary> {
                 Entry::Vacant(vacant) => {
                     vacant.insert(datagram);
                 }
-                // A sequence number is used for one packet. Another packet with the same is for the reader to see.
+                // A sequence number is used for one packet. Another packet with the same number stays in the file, where it is seen.
                 Entry::Occupied(first) if *first.get() == datagram => {
                     summary.repeated += 1;
                     continue;
@@ -125,18 +142,18 @@ pub(super) fn write(mut state: State) -> io::Result<Summary> {
     summary.packets = packets.len();
     summary.messages = assembler.messages.len();
 
-    let mut out = BufWriter::new(&state.file);
+    let mut out = BufWriter::new(&recording.file);
     writeln!(out, "{{")?;
-    field(&mut out, "description", &state.description)?;
-    field(&mut out, "peers", &state.peers)?;
-    field(&mut out, "captured_packets", &state.datagrams.len())?;
-    field(&mut out, "captured_verified", &(state.datagrams.len() - summary.unopened))?;
+    field(&mut out, "description", &recording.description)?;
+    field(&mut out, "peers", &recording.peers)?;
+    field(&mut out, "captured_packets", &recording.datagrams.len())?;
+    field(&mut out, "captured_verified", &(recording.datagrams.len() - summary.unopened))?;
     field(&mut out, "recorded_packets", &summary.packets)?;
     if let Some(notes) = notes(&summary, &sessions, lost) {
         field(&mut out, "notes", &notes)?;
     }
     list(&mut out, "sessions", sessions.iter().map(session_row), ",")?;
-    let start = state.datagrams.first().map(|first| first.time);
+    let start = recording.datagrams.first().map(|first| first.time);
     let rows = packets.iter().map(|(n, captured, datagram, opened)| {
         let time = start.map(|start| captured.time.saturating_duration_since(start)).unwrap_or_default();
         packet_row(*n, time.as_micros() as f64 / 1000.0, captured, datagram, opened, &sessions)
@@ -148,12 +165,12 @@ pub(super) fn write(mut state: State) -> io::Result<Summary> {
     Ok(summary)
 }
 
-/// The sessions with both their ids, and how many had to be left out for want of one.
-fn resolve(state: &mut State) -> (Vec<Session>, usize) {
-    let sessions: Sessions = std::mem::take(&mut state.sessions);
+/// The sessions with both their ids, and how many are left out because an id of theirs is not known.
+fn resolve(recording: &mut Recording) -> (Vec<Session>, usize) {
+    let sessions: Sessions = std::mem::take(&mut recording.sessions);
     let mut ids: HashMap<(Role, Vec<u8>), u32> = HashMap::new();
     if sessions.have_unknown_ids() {
-        for opened in state.datagrams().filter_map(|(_, datagram)| open_startup(datagram)) {
+        for opened in recording.datagrams().filter_map(|(_, datagram)| open_startup(datagram)) {
             if let Some((role, component, id)) = opened.keying() {
                 ids.entry((role, component.to_vec())).or_insert(id);
             }
@@ -318,7 +335,7 @@ fn chunk_name(kind: u8) -> &'static str {
         kind::FLOW_EXCEPTION => "FlowException",
         kind::CLOSE => "Close",
         kind::CLOSE_ACK => "CloseAck",
-        // Both ends of the byte's range are left to padding.
+        // Both ends of the byte's range stand for padding.
         0x00 | 0xff => "Padding",
         _ => "unknown",
     }

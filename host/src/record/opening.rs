@@ -8,10 +8,10 @@ use rtmfp::wire::chunk::kind;
 use rtmfp::wire::packet::{RawChunk, RawChunks, chunks};
 use rtmfp::wire::{Chunk, Mode, PacketHeader};
 
-use super::Captured;
+use super::recording::Captured;
 use super::session::{Role, Session};
 
-/// A datagram's plain packet and what went with it.
+/// A datagram's plain packet, and what the datagram said beside it.
 #[derive(Debug)]
 pub(super) struct OpenedPacket {
     /// The id that the datagram is addressed to.
@@ -54,7 +54,7 @@ impl OpenedPacket {
 pub(super) fn open_startup(datagram: &[u8]) -> Option<OpenedPacket> {
     let opened = open(&Opener::startup(), 0, None, datagram)?;
     let (header, mut chunks) = opened.parse()?;
-    // The checksum lets one in 65536 packets of sessions pass: the rest of it has to look right, too.
+    // One in 65536 packets of sessions has a checksum that fits by chance: what follows must look right, too.
     let first = chunks.next().map(|chunk| chunk.kind);
     let is_startup = first.is_some_and(|kind| {
         [kind::IHELLO, kind::RHELLO, kind::REDIRECT, kind::COOKIE_CHANGE, kind::IIKEYING, kind::RIKEYING]

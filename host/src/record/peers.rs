@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rtmfp::{Endpoint, RevealedKeys, SessionId};
 
-use super::{Place, Recorder, SessionRecord};
+use super::recorder::Recorder;
+use super::session::{Place, SessionRecord};
 use introd_client::PeerEndpoint;
 use introd_udp::{LocalAddress, Ports, Tap};
 
@@ -36,11 +38,11 @@ impl PeerRecording {
     /// Sees the datagrams of a peer whose sockets have these ports.
     fn tap(&self, ports: impl Iterator<Item = u16>) -> Tap {
         let near: HashSet<u16> = ports.collect();
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(&near);
+        self.own.lock().extend(&near);
         let (recorder, own) = (self.recorder.clone(), Arc::clone(&self.own));
         Box::new(move |time, from: SocketAddr, to: SocketAddr, datagram| {
             let is_sent = near.contains(&from.port());
-            if is_sent || !own.lock().unwrap_or_else(PoisonError::into_inner).contains(&from.port()) {
+            if is_sent || !own.lock().contains(&from.port()) {
                 recorder.datagram(time, from, to, datagram);
             }
         })

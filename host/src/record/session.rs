@@ -9,14 +9,12 @@ use rtmfp::crypto::component::Settled;
 use rtmfp::crypto::{Certificate, SessionKeys};
 use rtmfp::wire::{Malformed, Mode};
 
-use super::canonical;
-
 /// An end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// It began the session.
+    /// It opened the session.
     Initiator,
-    /// It was asked.
+    /// It answered.
     Responder,
 }
 
@@ -86,11 +84,11 @@ pub struct SessionRecord {
     pub dh_group: u64,
     /// DH_SECRET (§4.6.2).
     pub dh_secret: Vec<u8>,
-    /// The end that began the session.
+    /// The end that opened the session.
     pub initiator: EndRecord,
-    /// The end that was asked.
+    /// The end that answered.
     pub responder: EndRecord,
-    /// The end that knows all this.
+    /// The end that reported all this.
     pub reported_by: Role,
 }
 
@@ -204,12 +202,12 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     all: Vec<Session>,
-    /// Their places by the two components, which no two sessions have in common unless somebody means them to.
+    /// The sessions' positions in `all` by their two components, which two sessions have in common only by intention.
     by_components: HashMap<(Vec<u8>, Vec<u8>), Vec<usize>>,
 }
 
 impl Sessions {
-    /// Adds a session, or completes the one that it is. False if there are `limit` sessions already.
+    /// Adds a session, or completes it if its other end has reported it. False if there are `limit` sessions already.
     pub(super) fn add(&mut self, mut record: SessionRecord, limit: usize) -> bool {
         for role in Role::BOTH {
             let place = &mut record.end_mut(role).place;
@@ -281,4 +279,9 @@ impl Session {
             self.disagreement |= same != *known;
         }
     }
+}
+
+/// The address with an IPv4 address that is mapped into IPv6 as what it is.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,5 +1,10 @@
+use std::fs::Permissions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtmfp::crypto::component::Settled;
 use rtmfp::crypto::{Certificate, Sealer, SessionKeys};
@@ -265,7 +270,10 @@ fn a_packet_sent_again_is_another_packet() {
 
 #[test]
 fn a_full_recording_ends_without_a_gap() {
-    for limits in [Limits { packets: 2, ..Limits::default() }, Limits { bytes: 80, ..Limits::default() }] {
+    for limits in [
+        RecordingLimits { packets: 2, ..RecordingLimits::default() },
+        RecordingLimits { bytes: 80, ..RecordingLimits::default() },
+    ] {
         let scratch = Scratch::new();
         let recorder = Recorder::with_limits(&scratch.0, "", limits).unwrap();
         let record = record(1, Role::Initiator);
@@ -285,7 +293,8 @@ fn a_full_recording_ends_without_a_gap() {
 #[test]
 fn sessions_are_bounded() {
     let scratch = Scratch::new();
-    let recorder = Recorder::with_limits(&scratch.0, "", Limits { sessions: 1, ..Limits::default() }).unwrap();
+    let recorder =
+        Recorder::with_limits(&scratch.0, "", RecordingLimits { sessions: 1, ..RecordingLimits::default() }).unwrap();
     for (number, role) in [(1, Role::Initiator), (2, Role::Initiator), (1, Role::Responder)] {
         recorder.session(record(number, role));
     }

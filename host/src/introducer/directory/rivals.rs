@@ -1,23 +1,24 @@
-//! The sessions that show the same id, where there is more than one: a table beside that of the entries, which is empty for most.
+//! The sessions that show the same id, where there is more than one. They stand beside the table of entries, and most ids have none.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use rtmfp::{NetworkPrefix, PeerId, SessionId};
 use smallvec::SmallVec;
 
-use super::Entry;
+use super::entry::Entry;
 
-/// So many sessions of one id are known besides the one that holds it: whoever is forgotten is not found again, and copies of a
-/// certificate cost those who show them a session each.
+/// How many sessions of one id are known besides the one that holds it. One that is forgotten is not found again; each copy of a
+/// certificate costs the peer that shows it a session.
 pub const MAX_WAITING: usize = 64;
 
-/// What there is to say of an id beyond its entry.
+/// What the directory knows of an id beyond its entry.
 #[derive(Debug)]
 pub(super) struct Rivals {
     pub(super) id: PeerId,
-    /// Who waits for the id, in no order.
+    /// The sessions that wait for the id, in no order.
     pub(super) waiting: Vec<Entry>,
-    /// Those who wait and the one that holds the id, in the order in which they came, and whether nothing is heard of them.
+    /// The sessions that wait and the one that holds the id, in the order in which they came, and whether each is silent.
     sessions: SmallVec<[(SessionId, bool); 2]>,
 }
 
@@ -26,8 +27,8 @@ impl Rivals {
         Self { id, waiting: Vec::new(), sessions: SmallVec::from_slice(&[(holder, false)]) }
     }
 
-    /// One more session waits. Where there are too many, one is forgotten that is silent, else one of the address that has the most,
-    /// the one that has waited longest.
+    /// One more session waits. Where there are too many, a silent one is forgotten, else one of the network that has the most; in either
+    /// case the one that has waited longest.
     pub(super) fn wait(&mut self, entry: Entry) {
         if self.sessions.iter().all(|(session, _)| *session != entry.owner) {
             self.sessions.push((entry.owner, false));
@@ -42,23 +43,23 @@ impl Rivals {
 
     fn to_forget(&self) -> Option<SessionId> {
         let newest = self.waiting.last()?.owner;
-        let others = || self.sessions.iter().filter(|(session, _)| *session != newest && self.waits(*session));
+        let network = |entry: &Entry| NetworkPrefix::of(SocketAddr::from(entry.observed).ip());
+        let networks: HashMap<SessionId, NetworkPrefix> =
+            self.waiting.iter().map(|entry| (entry.owner, network(entry))).collect();
+        let mut sizes: HashMap<NetworkPrefix, usize> = HashMap::new();
+        for network in networks.values() {
+            *sizes.entry(*network).or_default() += 1;
+        }
+        let others =
+            || self.sessions.iter().filter(|(session, _)| *session != newest && networks.contains_key(session));
         let silent = others().find(|(_, is_silent)| *is_silent);
-        let networks: Vec<(SessionId, NetworkPrefix)> = self
-            .waiting
-            .iter()
-            .map(|entry| (entry.owner, NetworkPrefix::of(SocketAddr::from(entry.observed).ip())))
-            .collect();
-        let sessions_beside = |session: SessionId| {
-            let own = networks.iter().find(|(owner, _)| *owner == session).map(|(_, network)| *network);
-            networks.iter().filter(|(_, network)| Some(*network) == own).count()
-        };
-        let most = others().map(|(session, _)| sessions_beside(*session)).max();
-        let crowded = || others().find(|(session, _)| Some(sessions_beside(*session)) == most);
+        // Of several with the most, the last in this order has waited longest.
+        let size = |session: &SessionId| networks.get(session).and_then(|network| sizes.get(network));
+        let crowded = || others().rev().max_by_key(|(session, _)| size(session));
         silent.or_else(crowded).map(|(session, _)| *session)
     }
 
-    /// A newcomer holds the id from now on: it is among the sessions, the last of them.
+    /// A newcomer holds the id from now on: it becomes the last of the sessions.
     pub(super) fn arrived(&mut self, session: SessionId) {
         self.sessions.push((session, false));
     }
@@ -71,7 +72,7 @@ impl Rivals {
         self.waiting.iter().any(|entry| entry.owner == session)
     }
 
-    /// The entry of one that waits.
+    /// Takes the entry of a session that waits.
     pub(super) fn take(&mut self, session: SessionId) -> Option<Entry> {
         let at = self.waiting.iter().position(|entry| entry.owner == session)?;
         Some(self.waiting.swap_remove(at))
@@ -87,13 +88,13 @@ impl Rivals {
         }
     }
 
-    /// The newest of those who wait and are not silent.
+    /// The newest of the sessions that wait and are not silent.
     pub(super) fn next(&self) -> Option<SessionId> {
         let awake = self.sessions.iter().rev().find(|(session, is_silent)| !is_silent && self.waits(*session));
         awake.map(|(session, _)| *session)
     }
 
-    /// The newest of those who wait.
+    /// The newest of the sessions that wait.
     pub(super) fn newest(&self) -> Option<SessionId> {
         self.sessions.iter().rev().find(|(session, _)| self.waits(*session)).map(|(session, _)| *session)
     }
@@ -104,7 +105,7 @@ impl Rivals {
         place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
     }
 
-    /// Whether the entry says all that there is to say.
+    /// Whether the entry alone says all that is known of the id.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.sessions.iter().all(|(_, is_silent)| !is_silent)
     }

@@ -197,7 +197,7 @@ fn translation_is_known_only_from_reports() {
 fn a_peer_takes_one_cache_line() {
     assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (64, 64));
     assert_eq!(size_of::<Shard>(), 64);
-    assert_eq!(size_of::<Packed>(), 18);
+    assert_eq!(size_of::<PackedAddress>(), 18);
 }
 
 #[test]

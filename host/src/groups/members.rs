@@ -1,0 +1,119 @@
+//! The members of one group.
+
+use std::collections::VecDeque;
+
+use introd_netgroup::ring::{GroupAddress, Ring, RingMember};
+use rand_core::Rng;
+use rtmfp::PeerId;
+
+/// How many of the newest members are remembered.
+pub(super) const MAX_NEWEST: usize = 64;
+
+/// How members are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Next on the ring, the nearest first, on both sides alternately.
+    Neighbors,
+    /// Those that joined last, the newest first.
+    Newest,
+    /// Any.
+    Random,
+}
+
+/// The members of a group. Silent ones, of which nothing has been heard for too long, are apart: others are named before them.
+#[derive(Debug)]
+pub(super) struct Members<H> {
+    awake: Ring<H>,
+    silent: Ring<H>,
+    /// The members that joined last, the newest last, at most [`MAX_NEWEST`].
+    newest: VecDeque<PeerId>,
+}
+
+impl<H> Default for Members<H> {
+    fn default() -> Self {
+        Self { awake: Ring::default(), silent: Ring::default(), newest: VecDeque::new() }
+    }
+}
+
+impl<H> Members<H> {
+    pub(super) fn len(&self) -> usize {
+        self.awake.len() + self.silent.len()
+    }
+
+    pub(super) fn get(&self, peer: &PeerId) -> Option<&H> {
+        self.awake.get(peer).or_else(|| self.silent.get(peer))
+    }
+
+    /// The members in the order of the ring, and after them those that are silent, in the same order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &RingMember<H>> {
+        self.awake.iter().chain(self.silent.iter())
+    }
+
+    /// The ring of the members that are not silent, and the ring of those that are.
+    pub(super) fn rings(&self) -> (&Ring<H>, &Ring<H>) {
+        (&self.awake, &self.silent)
+    }
+
+    /// Adds a newcomer.
+    pub(super) fn add(&mut self, peer: PeerId, handle: H) {
+        self.awake.insert(peer, handle);
+        if self.newest.len() == MAX_NEWEST {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(peer);
+    }
+
+    /// Gives a member another handle. Something has just been heard of it: it is not silent.
+    pub(super) fn replace(&mut self, peer: PeerId, handle: H) {
+        self.silent.remove(&peer);
+        self.awake.insert(peer, handle);
+    }
+
+    pub(super) fn remove(&mut self, peer: &PeerId) {
+        if self.awake.remove(peer).is_none() {
+            self.silent.remove(peer);
+        }
+        self.newest.retain(|other| other != peer);
+    }
+}
+
+impl<H: Copy + PartialEq> Members<H> {
+    /// Notes whether a member is silent, if it is one by this handle.
+    pub(super) fn set_silent(&mut self, peer: &PeerId, handle: H, is_silent: bool) {
+        let (from, to) =
+            if is_silent { (&mut self.awake, &mut self.silent) } else { (&mut self.silent, &mut self.awake) };
+        if from.get(peer) == Some(&handle) {
+            from.remove(peer);
+            to.insert(*peer, handle);
+        }
+    }
+
+    /// Up to `most` members other than `peer`, silent ones only if there are too few others. The work is in proportion to `most`.
+    pub(super) fn choose(&self, peer: &PeerId, choice: Choice, most: usize, rng: &mut impl Rng) -> Vec<(PeerId, H)> {
+        let mut chosen: Vec<(PeerId, H)> = Vec::new();
+        let mut add = |member: &RingMember<H>| {
+            let is_new = member.peer != *peer && !chosen.iter().any(|(known, _)| *known == member.peer);
+            if is_new && chosen.len() < most {
+                chosen.push((member.peer, member.value));
+            }
+        };
+        for ring in [&self.awake, &self.silent] {
+            match choice {
+                Choice::Neighbors => {
+                    let place = GroupAddress::of(peer);
+                    let sides = ring.after(place).zip(ring.before(place)).take(most.div_ceil(2));
+                    sides.for_each(|(after, before)| [after, before].into_iter().for_each(&mut add));
+                }
+                Choice::Newest => {
+                    let newest = self.newest.iter().rev();
+                    newest
+                        .filter_map(|id| Some(RingMember { peer: *id, value: *ring.get(id)? }))
+                        .for_each(|member| add(&member));
+                }
+                // In a small group the same members come up again and again: a fixed number of attempts bounds the work.
+                Choice::Random => (0..4 * most).filter_map(|_| ring.random(rng)).for_each(&mut add),
+            }
+        }
+        chosen
+    }
+}

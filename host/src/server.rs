@@ -27,7 +27,7 @@ use introd_config::{Adaptor, Config, Kept};
 use introd_flash::server::Settings;
 use introd_liveness::{AtStandstill, Pulse};
 use introd_log::CONFIGURATION;
-use introd_native::{Figure, LoadError, Plugins};
+use introd_native::{LoadError, PluginMetric, Plugins};
 use introd_policy::ToWake;
 use introd_policy::registry::{InMemory, Registry};
 use introd_udp::{LocalAddress, Ports, UdpSocket};
@@ -245,8 +245,8 @@ impl Server {
     }
 
     /// What the plugins have counted, and what the server has counted of them.
-    pub fn plugin_figures(&self) -> Vec<Figure> {
-        self.services.applications.plugins().figures()
+    pub fn plugin_metrics(&self) -> Vec<PluginMetric> {
+        self.services.applications.plugins().metrics()
     }
 
     /// Where the server listens.

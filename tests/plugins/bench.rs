@@ -77,13 +77,13 @@ impl Bench {
         (token, completions.into_iter().filter(|(of, _)| *of == token).map(|(_, verdict)| verdict).collect())
     }
 
-    /// A figure of the plugin's.
-    pub(crate) fn figure(&self, name: &str) -> i64 {
+    /// The value of a metric of the plugin.
+    pub(crate) fn metric(&self, name: &str) -> i64 {
         let plugin = self.instance.library().name().replace('-', "_");
         let name = format!("plugin_{plugin}_{name}");
-        let figures = self.plugins.figures();
-        let figure = figures.iter().find(|figure| figure.name == name);
-        figure.unwrap_or_else(|| panic!("no {name} in {figures:?}")).value
+        let metrics = self.plugins.metrics();
+        let metric = metrics.iter().find(|metric| metric.name == name);
+        metric.unwrap_or_else(|| panic!("no {name} in {metrics:?}")).value
     }
 }
 

@@ -25,7 +25,7 @@ fn the_first_of_two_completions_counts() {
     let bench = bench("twice");
     let (_, verdicts) = bench.pending(1);
     assert_eq!(verdicts, [Verdict::Deny]);
-    assert_eq!((bench.figure("first"), bench.figure("second")), (OK, E_TOKEN));
+    assert_eq!((bench.metric("first"), bench.metric("second")), (OK, E_TOKEN));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_verdict_at_once_takes_the_token_back() {
     let bench = bench("back");
     assert_eq!(bench.verdict(2), Verdict::Deny);
     assert_eq!(bench.verdict(3), Verdict::Continue);
-    assert_eq!(bench.figure("late"), E_TOKEN);
+    assert_eq!(bench.metric("late"), E_TOKEN);
     assert_eq!(bench.plugins.completions(0), []);
 }
 
@@ -43,7 +43,7 @@ fn of_ten_threads_one_completes() {
     for _ in 0..20 {
         let (_, verdicts) = bench.pending(4);
         assert_eq!(verdicts, [Verdict::Deny]);
-        assert_eq!(bench.figure("done"), 1);
+        assert_eq!(bench.metric("done"), 1);
     }
 }
 
@@ -53,11 +53,11 @@ fn after_cancel_nothing_can_be_completed() {
     let (token, verdicts) = bench.pending(8);
     assert_eq!(verdicts, []);
     assert!(bench.instance.cancel(token), "it was pending");
-    assert_eq!(bench.figure("complete_in_cancel"), E_TOKEN);
-    assert_eq!(bench.figure("cancelled_the_kept"), 1);
+    assert_eq!(bench.metric("complete_in_cancel"), E_TOKEN);
+    assert_eq!(bench.metric("cancelled_the_kept"), 1);
     assert!(!bench.instance.cancel(token), "it is not any more");
     assert_eq!(bench.verdict(3), Verdict::Continue);
-    assert_eq!(bench.figure("late"), E_TOKEN);
+    assert_eq!(bench.metric("late"), E_TOKEN);
     assert_eq!(bench.plugins.completions(0), []);
 }
 
@@ -65,7 +65,7 @@ fn after_cancel_nothing_can_be_completed() {
 fn there_is_one_token_for_a_callback() {
     let bench = bench("two-tokens");
     bench.pending(8);
-    assert_eq!((bench.figure("second_token"), bench.figure("defer_in_create")), (0, 0));
+    assert_eq!((bench.metric("second_token"), bench.metric("defer_in_create")), (0, 0));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_no_verdict_is_a_failure() {
     ] {
         assert_eq!(failed(&bench.verdict(target)), why);
     }
-    assert_eq!(bench.figure("call_failures"), 4);
+    assert_eq!(bench.metric("call_failures"), 4);
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn verdicts_that_make_no_sense_are_not_taken() {
     let bench = bench("senseless");
     for target in [9, 10, 11, 12] {
         assert_eq!(bench.verdict(target), Verdict::Ignore, "{target}");
-        assert_eq!(bench.figure("bad_verdict"), E_ARGUMENT, "{target}");
+        assert_eq!(bench.metric("bad_verdict"), E_ARGUMENT, "{target}");
     }
     let (_, verdicts) = bench.pending(15);
     assert_eq!(verdicts, [Verdict::Ignore]);
-    assert_eq!(bench.figure("nonsense"), E_ARGUMENT);
-    assert_eq!(bench.figure("null_verdict"), E_ARGUMENT);
-    assert_eq!(bench.figure("sense"), OK);
+    assert_eq!(bench.metric("nonsense"), E_ARGUMENT);
+    assert_eq!(bench.metric("null_verdict"), E_ARGUMENT);
+    assert_eq!(bench.metric("sense"), OK);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn an_answer_belongs_to_its_callback() {
     let bench = bench("kept-answer");
     assert_eq!(bench.verdict(13), Verdict::Continue);
     assert_eq!(bench.verdict(14), Verdict::Continue);
-    assert_eq!((bench.figure("kept_answer"), bench.figure("kept_answer_defer")), (E_ARGUMENT, 0));
+    assert_eq!((bench.metric("kept_answer"), bench.metric("kept_answer_defer")), (E_ARGUMENT, 0));
 }
 
 #[test]
@@ -109,16 +109,16 @@ fn null_pointers_are_errors() {
     let bench = bench("null");
     assert_eq!(bench.verdict(16), Verdict::Continue);
     for figure in ["null_answer", "null_host", "null_peer", "null_introduce", "null_disconnect"] {
-        assert_eq!(bench.figure(figure), E_ARGUMENT, "{figure}");
+        assert_eq!(bench.metric(figure), E_ARGUMENT, "{figure}");
     }
-    assert_eq!((bench.figure("null_extension"), bench.figure("unknown_extension")), (0, 0));
+    assert_eq!((bench.metric("null_extension"), bench.metric("unknown_extension")), (0, 0));
 }
 
 #[test]
 fn tokens_cannot_be_made_up() {
     let bench = bench("made-up");
     assert_eq!(bench.verdict(17), Verdict::Continue);
-    assert_eq!((bench.figure("no_token"), bench.figure("made_up_token")), (E_TOKEN, E_TOKEN));
+    assert_eq!((bench.metric("no_token"), bench.metric("made_up_token")), (E_TOKEN, E_TOKEN));
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn addresses_are_bounded() {
 fn services_take_no_nonsense() {
     let bench = bench("services");
     assert_eq!(bench.verdict(21), Verdict::Continue);
-    assert_eq!((bench.figure("timer"), bench.figure("stop_timer")), (0, E_TOKEN));
-    assert_eq!((bench.figure("metric"), bench.figure("metric_name")), (0, 0));
+    assert_eq!((bench.metric("timer"), bench.metric("stop_timer")), (0, E_TOKEN));
+    assert_eq!((bench.metric("metric"), bench.metric("metric_name")), (0, 0));
 }
 
 #[test]

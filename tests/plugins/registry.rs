@@ -38,8 +38,8 @@ async fn what_is_published_is_found_until_it_is_withdrawn() {
         assert_eq!(answer(&registry, PeerId([8; 32])).await, Ok(None), "{mode}");
         registry.withdraw(&peer);
         assert_eq!(answer(&registry, peer).await, Ok(None), "{mode}");
-        let figures = plugins.figures();
-        let calls = figures.iter().find(|figure| figure.name == "plugin_memory_registry_calls").expect("it is counted");
+        let metrics = plugins.metrics();
+        let calls = metrics.iter().find(|metric| metric.name == "plugin_memory_registry_calls").expect("it is counted");
         assert_eq!(calls.value, 6, "{mode}");
     }
 }

@@ -1,9 +1,12 @@
-//! What the program says: its log on standard error, its announcements on standard output.
+//! What the program writes: its log on standard error, and its announcements on standard output.
 //!
-//! Nothing that serves may wait for whoever reads them. A record is formatted where it happens, put into a bounded queue,
-//! and written by a thread of its own: a full disk, a pipe that nobody reads or a terminal that is gone costs lines, which are counted
-//! and reported, and nothing else. Every record is one line; text that came from outside is escaped and cut ([`text`]); records
-//! that repeat are counted instead of written.
+//! No thread that serves clients waits for the reader of either. A record is formatted where it happens, put into a bounded queue, and
+//! written by a thread of its own: a full disk, a pipe that no program reads or a terminal that is gone costs lines, which are counted and
+//! reported, and nothing else. Every record is one line; text from outside is escaped and cut ([`text`]); records that repeat are counted
+//! instead of written.
+//!
+//! This crate must not know any other crate of introd, so that each of them may log. Begin reading with `record.rs`, which makes a line of
+//! a record, and go on with `output.rs`, which writes it.
 
 mod output;
 mod panics;
@@ -22,50 +25,48 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use output::Output;
+pub use record::CONFIGURATION;
 use record::Records;
 pub use repeats::DEFAULT_LIMIT;
 
-/// The target of records that report the configuration: they are not cut, and never taken for repetitions.
-pub const CONFIGURATION: &str = "introd::configuration";
-
 /// How often the log's thread looks for repetitions to report.
-const EVERY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 static STDOUT: OnceLock<Output> = OnceLock::new();
 static STDERR: OnceLock<Output> = OnceLock::new();
 
-/// Sends the log to standard error. The level is that of the environment variable `RUST_LOG`, or else `level`; of records of one
-/// kind, `limit` are written in ten seconds and the others counted, 0 is without limit. A second call in one process changes nothing.
+/// Sends the log to standard error. The level is that of the environment variable `RUST_LOG`, or else `level`. Of records of one
+/// kind, `limit` are written in ten seconds and the others counted; 0 is no limit. A second call in one process changes nothing.
 pub fn start(level: &str, limit: u32) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let records = Records::new(std::io::stderr().is_terminal(), limit);
     let repeats = records.repeats();
     let output = STDERR.get_or_init(|| {
-        Output::start("log", std::io::stderr(), EVERY, move |lines, is_last| repeats.report(lines, is_last))
+        Output::start("log", std::io::stderr(), REPORT_INTERVAL, move |lines, is_last| repeats.report(lines, is_last))
     });
     if tracing_subscriber::registry().with(filter).with(records.to(output)).try_init().is_ok() {
         panics::report_to_log();
     }
 }
 
-/// Reports that somebody at `address` was refused: `what` it asked for ("connect"), from which application, by which policy, and why.
+/// Logs that a client or peer at `address` was refused: `what` it asked for ("connect"), of which application, by which policy, and why.
 pub fn refused(what: &str, address: SocketAddr, app: &dyn Display, policy: &str, reason: &dyn Display) {
     tracing::info!(target: "introd::refused", %address, %app, policy, %reason, "{what} refused");
 }
 
 /// Writes to standard output, after what was written before, without waiting for it.
 pub fn say(text: &str) {
-    let output = STDOUT.get_or_init(|| Output::start("output", std::io::stdout(), EVERY, |_, _| ()));
+    let output = STDOUT.get_or_init(|| Output::start("output", std::io::stdout(), REPORT_INTERVAL, |_, _| ()));
     output.push(text.as_bytes());
 }
 
-/// Writes to standard error what a command has to say to the one who gave it, without waiting for it.
+/// Writes to standard error what a command has to report to the user, without waiting for it.
 pub fn complain(text: &str) {
-    let output = STDERR.get_or_init(|| Output::start("log", std::io::stderr(), EVERY, |_, _| ()));
+    let output = STDERR.get_or_init(|| Output::start("log", std::io::stderr(), REPORT_INTERVAL, |_, _| ()));
     output.push(text.as_bytes());
 }
 
-/// Waits until everything has been written, until the deadline at most.
+/// Waits until everything has been written, at most until the deadline.
 pub fn flush(deadline: Instant) {
     for output in [&STDOUT, &STDERR].into_iter().filter_map(OnceLock::get) {
         output.flush(deadline);

@@ -1,32 +1,33 @@
-//! A bounded queue before a file descriptor, and the thread that writes what is in it.
+//! A bounded queue in front of a file descriptor, and the thread that writes what is in the queue.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// The most records that wait, and the most bytes of them. What is beyond is dropped, counted and reported.
+/// The most records that wait, and the most bytes of them. Further ones are dropped, counted and reported.
 const MAX_RECORDS: usize = 8192;
 const MAX_BYTES: usize = 2 << 20;
-/// How long to wait before another try when nothing can be written.
+/// How long to wait before the next try when the file takes nothing.
 const RETRY: Duration = Duration::from_millis(500);
-/// A flush waits for so long for the next record to be written.
+/// How long a flush waits for the next record to be written.
 const STUCK: Duration = Duration::from_millis(500);
 
-/// Takes records without ever waiting, and writes them in order.
+/// Takes records, without ever waiting, and writes them in order.
 #[derive(Clone)]
 pub(super) struct Output(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Something has been queued, or everything has to be written now.
+    /// Signals that a record has been queued, or that all are to be written now.
     wanted: Condvar,
-    /// Everything has been written.
+    /// Signals that a record has been written.
     written: Condvar,
 }
 
@@ -42,7 +43,7 @@ struct Queue {
     done: u64,
     /// Whether the thread is to report repetitions now.
     is_flushing: bool,
-    /// Whether somebody waits until everything is written.
+    /// Whether a thread waits until everything is written.
     is_hurried: bool,
 }
 
@@ -99,7 +100,7 @@ impl Output {
             if left.is_zero() {
                 break;
             }
-            queue = self.0.written.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.0.written.wait_for(&mut queue, left);
         }
         queue.is_hurried = false;
     }
@@ -107,14 +108,13 @@ impl Output {
 
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // A change under the lock is made in steps that cannot panic halfway.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     fn write_all(&self, file: &impl AsFd, every: Duration, report: &impl Fn(&mut Vec<String>, bool)) {
         self.queue().is_writing = false;
         let mut next_report = Instant::now() + every;
-        // Dropped records that no line reports yet, and why the last of those that reached this thread was.
+        // How many dropped records no line reports yet, and the error that cost the last of those that reached this thread.
         let (mut lost, mut why) = (0, None);
         loop {
             let now = Instant::now();
@@ -136,7 +136,7 @@ impl Shared {
                 self.written.notify_all();
                 let left = next_report.saturating_duration_since(now);
                 // Spurious wake-ups do no harm.
-                drop(self.wanted.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner));
+                self.wanted.wait_for(&mut queue, left);
                 continue;
             };
             queue.bytes -= record.len();
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// Waits until the full disk may have room again, or somebody waits for the end.
+    /// Waits until the full disk may have room again, or until a flush is asked for.
     fn wait_for_room(&self) {
         let until = Instant::now() + RETRY;
         let mut queue = self.queue();
@@ -183,13 +183,13 @@ impl Shared {
             if left.is_zero() {
                 break;
             }
-            queue = self.wanted.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            self.wanted.wait_for(&mut queue, left);
         }
     }
 }
 
-/// Writes a record whole. It is given up when the file takes nothing (its reader is gone, the terminal is gone, the disk is full, the file is as large as it may be); a
-/// pipe that is not read is waited for, without end.
+/// Writes a record whole. It is given up when the file takes nothing: its reader or the terminal is gone, the disk is full, or the file is
+/// as large as it may be. A pipe that no program reads is waited for without end.
 fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
     let mut rest = record;
     while !rest.is_empty() {

@@ -1,8 +1,8 @@
-//! Panics go to the log: the default hook writes to standard error, where it can wait without end.
+//! Panics are logged: the default hook would write to standard error itself, and could wait there without end.
 
 use std::panic::{PanicHookInfo, set_hook};
 
-/// From now on a panic is a record of the log.
+/// Makes every panic from now on a record of the log.
 pub(super) fn report_to_log() {
     set_hook(Box::new(report));
 }

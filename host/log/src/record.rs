@@ -10,17 +10,19 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::CONFIGURATION;
 use super::output::Output;
 use super::repeats::Repeats;
 use super::text::{MAX_SHOWN, Shown};
+
+/// The target of records that report the configuration: they are not cut, and never taken for repetitions.
+pub const CONFIGURATION: &str = "introd::configuration";
 
 /// The most bytes of a record's message.
 const MAX_MESSAGE: usize = 1024;
 /// The most bytes of the fields that hold a whole table or the calls that led to a script's error.
 const MAX_LONG: usize = 8192;
 const LONG_FIELDS: [&str; 3] = ["totals", "summary", "traceback"];
-/// The fields that tell records of one place in the program apart.
+/// The fields by which records of one place in the program are told apart.
 const NAMING: [&str; 3] = ["app", "plugin", "policy"];
 
 /// Formats records before they go anywhere.
@@ -30,12 +32,12 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Of records of one kind `limit` are written in ten seconds; 0: all.
+    /// Of records of one kind `limit` are written in ten seconds; 0 is no limit.
     pub(super) fn new(is_terminal: bool, limit: u32) -> Self {
         Self { is_terminal, repeats: Repeats::new(limit) }
     }
 
-    /// What counts the repetitions.
+    /// The counts of repetitions.
     pub(super) fn repeats(&self) -> Repeats {
         self.repeats.clone()
     }
@@ -70,11 +72,11 @@ impl Records {
             }
             head
         };
-        // Who turns on the details wants all of them.
+        // A user that turns on details wants all of them.
         let is_limited = !is_whole && *metadata.level() <= Level::INFO;
-        let named = parts.named.finish();
+        let names_hash = parts.names_hash.finish();
         if is_limited
-            && !self.repeats.permits(Instant::now(), metadata.callsite(), named, || (head(), parts.names.clone()))
+            && !self.repeats.permits(Instant::now(), metadata.callsite(), names_hash, || (head(), parts.names.clone()))
         {
             return None;
         }
@@ -105,9 +107,9 @@ struct Parts {
     is_whole: bool,
     message: String,
     fields: String,
-    /// Of the fields, those that are [`NAMING`].
+    /// The fields among them that are [`NAMING`], and their hash.
     names: String,
-    named: DefaultHasher,
+    names_hash: DefaultHasher,
 }
 
 impl Parts {
@@ -130,7 +132,7 @@ impl Parts {
         self.fields.push_str(quote);
         if NAMING.contains(&name) {
             let text = &self.fields[start..];
-            text.hash(&mut self.named);
+            text.hash(&mut self.names_hash);
             self.names.push_str(text);
         }
     }

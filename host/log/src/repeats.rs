@@ -1,23 +1,24 @@
-//! Records that repeat are counted: no client can fill a log by doing the same thing again and again.
+//! Counting records that repeat, so that no client can fill the log by doing the same thing again and again.
 //!
-//! The kind of a record is the place in the program that makes it, with the application and the plugin that it names. In each
-//! window of ten seconds a number of records of one kind is written, ten times as many of one place; the others are
-//! counted, and one record at the end of the window says how many there were. One kind never hides another.
+//! The kind of a record is the place in the program that makes it, with the application and the plugin that it names. In each window of
+//! ten seconds a limited number of records of one kind is written, and ten times as many of one place. The others are counted, and one
+//! record at the end of the window says how many there were. One kind never hides another.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::callsite::Identifier;
 
-/// So many records of one kind are written in ten seconds, unless a number is given.
+/// How many records of one kind are written in ten seconds, unless a limit is given.
 pub const DEFAULT_LIMIT: u32 = 100;
 
 /// The time in which records are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Of all kinds of one place, so many times as many are written.
+/// How many times the limit of one kind is written of all kinds of one place.
 const PLACE_FACTOR: u32 = 10;
-/// The most kinds that are told apart; those beyond are told apart by their places only.
+/// The most kinds that are counted apart; beyond them, records of one place are counted together.
 const MAX_KINDS: usize = 4096;
 
 /// Counts records, shared by all threads that log.
@@ -27,44 +28,44 @@ pub(super) struct Repeats {
     kinds: Arc<Mutex<HashMap<Kind, Count>>>,
 }
 
-/// A place in the program; 0 stands for all records of it, else a hash of the application and plugin.
+/// A place in the program, and the hash of the application and plugin; 0 stands for all records of the place.
 type Kind = (Identifier, u64);
 
 struct Count {
     began: Instant,
     written: u32,
-    /// How many were not written, and how the last of them begins: everything before and after the number.
+    /// How many were not written, and the first of them as the parts of its line before and after that number.
     repeated: u64,
     example: Option<(String, String)>,
 }
 
 impl Repeats {
-    /// `limit` records of a kind are written in a window; 0: all.
+    /// `limit` records of a kind are written in a window; 0 is no limit.
     pub(super) fn new(limit: u32) -> Self {
         Self { limit, kinds: Arc::default() }
     }
 
-    /// Whether a record is to be written. `named` is a hash of what it names; `example` makes the parts of a line before and
-    /// after the count, if it is needed.
+    /// Whether a record is to be written. `names_hash` is the hash of the application and plugin that it names; `example` makes the parts
+    /// of its line before and after the count, if they are needed.
     pub(super) fn permits(
         &self,
         now: Instant,
         place: Identifier,
-        named: u64,
+        names_hash: u64,
         example: impl FnOnce() -> (String, String),
     ) -> bool {
         if self.limit == 0 {
             return true;
         }
         let mut kinds = self.kinds();
-        // Zero is all kinds of the place together.
-        let named = if kinds.len() < MAX_KINDS || kinds.contains_key(&(place.clone(), named.max(1))) {
-            named.max(1)
+        // Zero stands for all kinds of the place together.
+        let own_hash = if kinds.len() < MAX_KINDS || kinds.contains_key(&(place.clone(), names_hash.max(1))) {
+            names_hash.max(1)
         } else {
             1
         };
         let whole = count(&mut kinds, now, (place.clone(), 0)).written < self.limit.saturating_mul(PLACE_FACTOR);
-        let own = count(&mut kinds, now, (place.clone(), named));
+        let own = count(&mut kinds, now, (place.clone(), own_hash));
         if whole && own.written < self.limit {
             own.written += 1;
             count(&mut kinds, now, (place, 0)).written += 1;
@@ -77,7 +78,7 @@ impl Repeats {
         false
     }
 
-    /// Adds a line for each kind that repeated and whose window is over; with `is_last` for each that repeated.
+    /// Adds a line for each kind that repeated and whose window is over; with `is_last`, for each kind that repeated.
     pub(super) fn report(&self, lines: &mut Vec<String>, is_last: bool) {
         let now = Instant::now();
         self.report_at(if is_last { now + WINDOW } else { now }, lines);
@@ -96,7 +97,7 @@ impl Repeats {
     }
 
     fn kinds(&self) -> MutexGuard<'_, HashMap<Kind, Count>> {
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kinds.lock()
     }
 }
 

@@ -1,12 +1,12 @@
-//! Text from outside, made harmless for a line of a log or a terminal.
+//! Text from outside, made harmless for a line of a log and for a terminal.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// The longest text of a stranger that is shown, in bytes; longer ones are cut.
+/// How many bytes of a text from outside are shown: a longer one is cut.
 pub const MAX_SHOWN: usize = 256;
 
-/// What stands at the end of a text that was cut.
+/// The mark at the end of a text that was cut.
 const CUT: char = '…';
 
 /// The text with control characters, line breaks and everything that changes the direction of writing escaped, and cut to
@@ -29,7 +29,7 @@ fn is_harmless(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Writes text on, escaped, and no more than some bytes of it.
+/// Appends text to a string, escaped, and at most some bytes of it.
 pub(super) struct Shown<'a> {
     out: &'a mut String,
     room: usize,

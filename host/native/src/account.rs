@@ -1,10 +1,10 @@
-//! How much time plugins take.
+//! The callbacks of plugins, and how much time an instance takes for them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A slow callback of an instance is told of so often at most.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often a slow callback of one instance is logged at most.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A callback of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,40 +57,40 @@ impl Callback {
         }
     }
 
-    /// Whether it may take its time.
+    /// Whether it may block: the others run on threads that serve clients.
     pub(super) fn may_block(self) -> bool {
         matches!(self, Self::Create | Self::Destroy | Self::Timer)
     }
 }
 
-/// What an instance has taken and done.
+/// The calls of an instance, their time, and how many of them failed or were slow.
 #[derive(Debug, Default)]
 pub struct Account {
     calls: AtomicU64,
     nanos: AtomicU64,
     failures: AtomicU64,
     slow: AtomicU64,
-    /// Nanoseconds after `start`.
-    told: AtomicU64,
+    /// When a slow call was logged last, in nanoseconds after the start of the instance; 0 is never.
+    logged: AtomicU64,
 }
 
 impl Account {
-    /// How often it was called.
+    /// How many calls there were.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// How long all of that took.
+    /// How long all calls together took.
     pub fn time(&self) -> Duration {
         Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 
-    /// How often it failed.
+    /// How many calls failed.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// How often it took longer than it should.
+    /// How many calls took longer than they should.
     pub fn slow(&self) -> u64 {
         self.slow.load(Ordering::Relaxed)
     }
@@ -100,18 +100,18 @@ impl Account {
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    pub(super) fn fail(&self) {
+    pub(super) fn add_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One was slow: whether to tell of it, and how many there have been.
-    pub(super) fn slow_one(&self, start: Instant) -> Option<u64> {
+    /// Counts a slow call. Gives how many there have been if this one is to be logged.
+    pub(super) fn add_slow(&self, start: Instant) -> Option<u64> {
         let slow = self.slow.fetch_add(1, Ordering::Relaxed) + 1;
-        // From 1, so that 0 is never.
+        // At least 1, so that 0 stands for never.
         let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
-        let told = self.told.load(Ordering::Relaxed);
-        let is_due = told == 0 || now.saturating_sub(told) >= EVERY.as_nanos() as u64;
-        let is_mine = is_due && self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let logged = self.logged.load(Ordering::Relaxed);
+        let is_due = logged == 0 || now.saturating_sub(logged) >= LOG_INTERVAL.as_nanos() as u64;
+        let is_mine = is_due && self.logged.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         is_mine.then_some(slow)
     }
 }

@@ -1,4 +1,4 @@
-//! What plugins are told, laid out for them.
+//! Events as plugins receive them.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use introd_flash::amf::Value;
 use introd_policy::InstanceName;
 use introd_policy::message::ClientInfo;
 
-/// The application and the instance that something happens in.
+/// The application, and its instance, in which an event happens.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The application.
@@ -30,13 +30,13 @@ impl<'a> From<&'a InstanceName> for Place<'a> {
 pub struct LookupEvent<'a> {
     /// The lookup.
     pub lookup: &'a Lookup,
-    /// The asker, if it is a client.
+    /// The session and the peer id of the asker, if it is a client.
     pub asker: Option<(SessionId, PeerId)>,
     /// Whether the target is connected.
     pub is_local: bool,
-    /// Where.
+    /// The application that is asked.
     pub place: Place<'a>,
-    /// Where the asker is a client, if that is elsewhere.
+    /// The application of which the asker is a client, if that is another.
     pub home: Option<Place<'a>>,
     /// Whether it is the target's application that is asked, after the asker's has agreed.
     pub is_consent: bool,
@@ -45,7 +45,7 @@ pub struct LookupEvent<'a> {
 }
 
 impl LookupEvent<'_> {
-    /// Points into what `self` borrows.
+    /// The event as plugins receive it. It points into what `self` borrows.
     pub(super) fn to_raw(self) -> abi::introd_lookup {
         let lookup = self.lookup;
         let mut flags = 0;
@@ -92,12 +92,12 @@ pub struct ConnectEvent<'a> {
     pub session: SessionId,
     /// What is known of it.
     pub info: &'a ClientInfo,
-    /// Where.
+    /// The application that it wants to connect to.
     pub place: Place<'a>,
 }
 
 impl ConnectEvent<'_> {
-    /// Lays it out for as long as `work` runs.
+    /// Lays the event out for as long as `work` runs.
     pub(super) fn with_raw<R>(self, work: impl FnOnce(&abi::introd_connect) -> R) -> R {
         let (info, request) = (self.info, &self.info.request);
         let texts: Vec<String> = request.arguments.iter().map(text).collect();

@@ -1,4 +1,4 @@
-//! Groups, as plugins see them.
+//! Joins and leaves of groups, laid out for plugins, and the members that a plugin may choose meanwhile.
 
 use std::cell::Cell;
 use std::ptr;
@@ -10,7 +10,7 @@ use super::events::Place;
 use super::values::{raw_bytes, raw_client};
 use introd_netgroup::GroupDigest;
 
-/// Which members.
+/// How members are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberChoice {
     /// Next on the ring, the nearest first, on both sides.
@@ -30,15 +30,15 @@ pub struct GroupChange<'a> {
     pub session: SessionId,
     /// The client's peer.
     pub peer: PeerId,
-    /// Where.
+    /// Where the client is connected.
     pub place: Place<'a>,
     /// How many members the group has now.
     pub members: u64,
-    /// Gives up to so many members other than the client.
+    /// Chooses up to a number of members other than the client.
     pub choose: &'a dyn Fn(MemberChoice, usize) -> Vec<(PeerId, SessionId)>,
 }
 
-/// What `introd_group` points to.
+/// The group behind the pointer `introd_group`.
 struct View<'a> {
     choose: &'a dyn Fn(MemberChoice, usize) -> Vec<(PeerId, SessionId)>,
 }
@@ -49,7 +49,7 @@ thread_local! {
 }
 
 /// The most members that are chosen at a time.
-const MOST: usize = 256;
+const MAX_CHOSEN: usize = 256;
 
 /// Lays a change out for as long as `callback` runs.
 pub(super) fn during<R>(change: &GroupChange<'_>, callback: impl FnOnce(&introd_group_event) -> R) -> R {
@@ -87,5 +87,5 @@ pub(super) fn choose(event: *const introd_group_event, choice: u32, room: usize)
     };
     // SAFETY: `during` keeps it alive while the callback runs, and the callback runs on this thread.
     let view = unsafe { &*current };
-    Some((view.choose)(choice, room.min(MOST)))
+    Some((view.choose)(choice, room.min(MAX_CHOSEN)))
 }

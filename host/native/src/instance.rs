@@ -131,7 +131,7 @@ impl Instance {
         self.account.add(took);
         if took >= SLOW
             && !callback.may_block()
-            && let Some(slow) = self.account.slow_one(self.start)
+            && let Some(slow) = self.account.add_slow(self.start)
         {
             let (plugin, callback) = (self.library.name(), callback.name());
             tracing::warn!(
@@ -167,7 +167,7 @@ impl Instance {
 
     /// Counts a failure, and logs it unless another was logged a moment ago.
     fn failed(&self, callback: Callback, why: &str) {
-        self.account.fail();
+        self.account.add_failure();
         let now = Instant::now();
         let mut logged = self.logged.lock();
         if logged.0.is_some_and(|last| now - last < LOG_EVERY) {
@@ -184,7 +184,7 @@ impl Instance {
     /// Calls the plugin for a verdict.
     fn ask(&self, callback: Callback, mut answer: Answer, call: impl FnOnce(*mut introd_answer) -> i32) -> Outcome {
         if self.is_disabled() {
-            self.account.fail();
+            self.account.add_failure();
             return Outcome::Verdict(Verdict::Failed("it has panicked".to_owned()));
         }
         let status = self.call(callback, || answer.during(call));

@@ -1,11 +1,14 @@
-//! Native plugins: shared libraries with the C ABI of the crate `introd-plugin`.
+//! The host of native plugins: shared libraries with the C ABI of the crate `introd-plugin`.
 //!
-//! [`Plugins`] loads them as the configuration says and keeps their [`Instance`]s. A [`Chain`] is what an application has of them,
+//! [`Plugins`] loads the plugins that the configuration names and keeps their [`Instance`]s. A [`Chain`] is those of one application,
 //! in order. Verdicts that come later are named by tokens (`tokens`); they come back to the worker that waits for them by its
 //! `completions`.
 //!
-//! All that a plugin hands over is looked at here and copied; what makes no sense is an error to the plugin. A plugin that
-//! writes where it should not, or never returns, cannot be helped: it shares the process.
+//! All that a plugin hands over is checked here and copied; what makes no sense is an error to the plugin. A plugin that writes where it
+//! must not, or never returns, harms the whole process, which it is part of.
+//!
+//! This crate must not know Lua, sockets or the server: what plugins reach of the server comes through [`Surroundings`]. Begin reading
+//! with `plugins.rs`, then `instance.rs` for the calls into a plugin and `host_table.rs` for the calls out of it.
 #![allow(unsafe_code, reason = "the boundary to plugins")]
 
 mod account;
@@ -25,7 +28,7 @@ mod load_error;
 mod metrics;
 mod plugins;
 mod registry;
-/// What the queues and tables lock with: the model checker puts its own in this place.
+/// The locks and atomics of the queues and tables: the model checker puts its own in this place.
 mod sync {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering};
     pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +45,6 @@ pub use groups::{GroupChange, MemberChoice};
 pub use instance::Instance;
 pub use library::Library;
 pub use load_error::LoadError;
-pub use metrics::Figure;
+pub use metrics::PluginMetric;
 pub use plugins::{Chain, Plugins, Prepared};
 pub use registry::NativeRegistry;

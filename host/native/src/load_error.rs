@@ -11,34 +11,34 @@ pub enum LoadError {
     /// The file cannot be read.
     #[error("{}: {why}", .0.display(), why = .1)]
     File(PathBuf, io::Error),
-    /// The system does not load it.
+    /// The system cannot load the file as a library.
     #[error("{} is not a library that can be loaded: {why}", .0.display(), why = .1)]
     NotALibrary(PathBuf, String),
-    /// It is some other library.
+    /// The library is no plugin.
     #[error("{} is no introd plugin: it does not export introd_plugin_entry_v{major}", .0.display(), major = abi::INTROD_ABI_MAJOR)]
     NoEntry(PathBuf),
-    /// It is for hosts of another major version.
-    #[error("{} is for hosts of ABI version {theirs}, and this one has ABI version {ours}.{minor}: build it anew", .path.display(), ours = abi::INTROD_ABI_MAJOR, minor = abi::INTROD_ABI_MINOR)]
+    /// The plugin is for hosts of another major version.
+    #[error("{} is for hosts of ABI version {theirs}, and this one has ABI version {ours}.{minor}: rebuild the plugin for it", .path.display(), ours = abi::INTROD_ABI_MAJOR, minor = abi::INTROD_ABI_MINOR)]
     OtherMajor {
         /// The file.
         path: PathBuf,
-        /// Its major version.
+        /// The plugin's major version.
         theirs: u32,
     },
-    /// It does not want to work with this host.
+    /// The plugin refuses this host.
     #[error("{} refuses to work with this host", .0.display())]
     Refuses(PathBuf),
-    /// Its table is shorter than the first that there was.
+    /// The plugin's table is shorter than that of the first version.
     #[error("{}: its table has {has} bytes, and needs {needs} at least", .path.display())]
     TooShort {
         /// The file.
         path: PathBuf,
-        /// The bytes that it has.
+        /// The bytes that the table has.
         has: u32,
-        /// Those that it needs.
+        /// The bytes that it needs.
         needs: usize,
     },
-    /// What it says of itself makes no sense.
+    /// The plugin's table makes no sense.
     #[error("{}: {why}", .0.display(), why = .1)]
     Nonsense(PathBuf, &'static str),
     /// An instance could not be made.
@@ -48,10 +48,10 @@ pub enum LoadError {
         name: String,
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The plugin's own reason.
         why: String,
     },
-    /// It does not keep a registry.
+    /// The plugin is no registry.
     #[error("plugin {name} ({}) keeps no registry: it has no {}", .path.display(), abi::INTROD_EXT_REGISTRY.to_string_lossy())]
     NoRegistry {
         /// The plugin.

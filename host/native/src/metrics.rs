@@ -1,29 +1,29 @@
-//! Figures that plugins add to the server's.
+//! Metrics that plugins add to the server's.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-/// The most figures of one instance.
-const MOST: usize = 256;
+/// The most metrics of one instance.
+const MAX_METRICS: usize = 256;
 const MAX_NAME: usize = 64;
 const MAX_HELP: usize = 256;
 
-/// A figure as it stands.
+/// A metric of a plugin, with its value at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Figure {
-    /// `plugin_NAME_FIGURE`
+pub struct PluginMetric {
+    /// `plugin_NAME_METRIC`
     pub name: String,
-    /// What it means.
+    /// What it counts, in words.
     pub help: String,
-    /// Whether it may go down.
+    /// Whether it is a gauge, which may go down, and no counter.
     pub is_gauge: bool,
-    /// Its value.
+    /// The value.
     pub value: i64,
 }
 
-/// A figure of a plugin.
+/// A metric that counts.
 pub(super) struct Metric {
     name: String,
     help: String,
@@ -31,7 +31,7 @@ pub(super) struct Metric {
     value: AtomicI64,
 }
 
-/// The figures of all plugins. An instance that follows another goes on with its figures.
+/// The metrics of all plugins. An instance that takes over from another goes on with its metrics.
 #[derive(Default)]
 pub(super) struct Metrics(Mutex<Vec<Arc<Metric>>>);
 
@@ -47,19 +47,19 @@ impl Metrics {
         Some(metric)
     }
 
-    pub(super) fn snapshot(&self) -> Vec<Figure> {
+    pub(super) fn snapshot(&self) -> Vec<PluginMetric> {
         let all = self.0.lock();
-        let figures = all.iter().map(|metric| Figure {
+        let metrics = all.iter().map(|metric| PluginMetric {
             name: metric.name.clone(),
             help: metric.help.clone(),
             is_gauge: metric.is_gauge,
             value: metric.value.load(Ordering::Relaxed),
         });
-        figures.collect()
+        metrics.collect()
     }
 }
 
-/// The figures of one instance, by number: an instance may ask for them on every lookup.
+/// The metrics of one instance, by number: an instance may use them on every lookup.
 pub(super) struct OwnMetrics {
     prefix: String,
     own: Box<[OnceLock<Arc<Metric>>]>,
@@ -68,26 +68,26 @@ pub(super) struct OwnMetrics {
 impl OwnMetrics {
     pub(super) fn new(plugin: &str) -> Self {
         let prefix = format!("plugin_{}_", plugin.replace('-', "_").to_ascii_lowercase());
-        Self { prefix, own: (0..MOST).map(|_| OnceLock::new()).collect() }
+        Self { prefix, own: (0..MAX_METRICS).map(|_| OnceLock::new()).collect() }
     }
 
-    /// The number of a figure, from 1; 0 if it is refused.
+    /// The number of a metric, from 1; 0 if it is refused.
     pub(super) fn find(&self, all: &Metrics, name: &str, help: &str, is_gauge: bool) -> u32 {
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_name) {
             return 0;
         }
         let full = format!("{}{name}", self.prefix);
-        for (place, slot) in self.own.iter().enumerate() {
-            // Two threads that make the same figure may get two numbers for it; both count for it.
+        for (index, slot) in self.own.iter().enumerate() {
+            // Two threads that make the same metric may get two numbers for it; both numbers count for it.
             match slot.get() {
                 Some(known) if known.name != full => continue,
-                Some(known) => return if known.is_gauge == is_gauge { place as u32 + 1 } else { 0 },
+                Some(known) => return if known.is_gauge == is_gauge { index as u32 + 1 } else { 0 },
                 None => (),
             }
             let Some(metric) = all.get(full.clone(), help, is_gauge) else { return 0 };
             if slot.set(metric).is_ok() {
-                return place as u32 + 1;
+                return index as u32 + 1;
             }
         }
         0
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_found_again_and_bounded() {
+    fn metrics_are_found_again_and_bounded() {
         let all = Metrics::default();
         let (own, next) = (OwnMetrics::new("Lookup-Filter"), OwnMetrics::new("Lookup-Filter"));
         let denied = own.find(&all, "denied", "How many", false);
@@ -137,9 +137,9 @@ mod tests {
         let size = own.find(&all, "size", "", true);
         own.set(size, 7);
         own.add(size, -10);
-        let figures: Vec<_> = all.snapshot().into_iter().map(|figure| (figure.name, figure.value)).collect();
+        let values: Vec<_> = all.snapshot().into_iter().map(|metric| (metric.name, metric.value)).collect();
         assert_eq!(
-            figures,
+            values,
             [("plugin_lookup_filter_denied".to_owned(), 3), ("plugin_lookup_filter_size".to_owned(), -3)]
         );
         for number in 0..400 {

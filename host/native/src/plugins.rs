@@ -11,34 +11,34 @@ use super::context::{Shared, Surroundings};
 use super::instance::Instance;
 use super::library::Library;
 use super::load_error::LoadError;
-use super::metrics::Figure;
+use super::metrics::PluginMetric;
 use super::registry::NativeRegistry;
 use introd_config::{Config, Kept, Otherwise, Plugin, XmlSettings};
 use introd_liveness::AtStandstill;
 use parking_lot::{Mutex, MutexGuard};
 
-/// How long the end of a server waits for those who still use an instance.
-const END_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the end of a server waits for threads that still use an instance.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 const END_POLL: Duration = Duration::from_millis(5);
 
 /// The plugins of an application, in the order in which they are asked.
 pub type Chain = Arc<Vec<Arc<Instance>>>;
 
-/// What most applications have.
-static NONE: LazyLock<Chain> = LazyLock::new(Chain::default);
+/// The chain of most applications.
+static EMPTY: LazyLock<Chain> = LazyLock::new(Chain::default);
 
 /// All plugins of a server. Dropping it ends them.
 pub struct Plugins {
     shared: Arc<Shared>,
     live: Mutex<Vec<Live>>,
-    /// Those that keep a registry, for as long as somebody uses it.
+    /// The instances that are a registry, for as long as it is in use.
     registries: Mutex<Vec<Weak<Instance>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// What was counted, once all have ended.
-    totals: OnceLock<Vec<Figure>>,
+    /// The metrics as they were when all instances ended.
+    totals: OnceLock<Vec<PluginMetric>>,
 }
 
-/// An instance, and what it was made of.
+/// An instance, and the file and configuration that it was made from.
 #[derive(Clone)]
 struct Live {
     path: PathBuf,
@@ -46,7 +46,7 @@ struct Live {
     instance: Arc<Instance>,
 }
 
-/// The instances for a configuration, before it holds.
+/// The instances for a configuration that is not in force yet.
 #[derive(Default)]
 pub struct Prepared(Vec<Live>);
 
@@ -66,26 +66,26 @@ impl Plugins {
         self.live.lock()
     }
 
-    /// What the plugins can reach. Without it, they find nobody.
+    /// Sets what the plugins can reach. Without it, they find no peers.
     pub fn set_surroundings(&self, surroundings: Weak<dyn Surroundings>) {
         self.shared.set_surroundings(surroundings);
     }
 
-    /// Makes the instances that a configuration wants and that are not there: those whose configuration and library have not
+    /// Makes the instances that a configuration names and that do not exist: those whose configuration and library have not
     /// changed stay. Nothing else changes before [`Self::add`].
     ///
     /// # Errors
-    /// The first plugin that is of no use.
+    /// That of the first plugin that cannot be loaded.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, LoadError> {
         let (prepared, failed) = self.prepare_each(config, Prepared::default());
         failed.into_iter().next().map_or(Ok(prepared), |(_, error)| Err(error))
     }
 
-    /// As [`Self::prepare`], but an application with a plugin that is of no use stays as it is in `old`, with the plugins that it
-    /// has there, or turns clients away. Gives back what has become of these applications.
+    /// As [`Self::prepare`], but an application with a plugin that cannot be loaded stays as it is in `old`, with the plugins that it
+    /// has there, or rejects its clients. Gives back what has become of these applications.
     ///
     /// # Errors
-    /// The first plugin of no use that a virtual host gives to all its applications.
+    /// That of the first plugin that cannot be loaded and that a virtual host gives to all its applications.
     pub fn prepare_or_close(
         &self,
         config: &mut Config,
@@ -103,11 +103,11 @@ impl Plugins {
         failed.into_iter().next().map_or(Ok((prepared, kept)), |(_, error)| Err(error))
     }
 
-    /// Makes what can be made, without what was made `before`; and the plugins that are of no use, and why.
+    /// Makes the instances that do not exist and were not made `before`. Gives the plugins that cannot be loaded with the reasons.
     fn prepare_each(&self, config: &Config, before: Prepared) -> (Prepared, Vec<(Plugin, LoadError)>) {
         let (mut live, mut failed) = (Vec::new(), Vec::new());
         for (plugin, is_kept) in config.plugins() {
-            // Applications that stay as they were keep their plugins too, whatever has become of the libraries.
+            // An application that stays as it was keeps its plugins too, whatever has become of their files.
             let same = |known: &&Live| {
                 is_kept && known.path == plugin.path && known.config == plugin.config && !known.instance.is_disabled()
             };
@@ -148,18 +148,18 @@ impl Plugins {
         Ok(Live { path: path.to_owned(), config: config.clone(), instance })
     }
 
-    /// Has applications find these instances from now on, and those there were as well, until [`Self::keep`].
+    /// Lets applications find these instances from now on, and until [`Self::keep`] the earlier ones as well.
     pub fn add(&self, prepared: &Prepared) {
         let mut live = self.live();
         for new in &prepared.0 {
             if !live.iter().any(|known| Arc::ptr_eq(&known.instance, &new.instance)) {
-                // Before an older one of the same configuration.
+                // It is found before an older one of the same configuration.
                 live.insert(0, new.clone());
             }
         }
     }
 
-    /// Ends all other instances, each when nobody uses it any more.
+    /// Ends all other instances, each when it is in use no more.
     pub fn keep(&self, prepared: Prepared) {
         let mut live = self.live();
         for Live { instance, .. } in std::mem::take(&mut *live) {
@@ -170,10 +170,10 @@ impl Plugins {
         *live = prepared.0;
     }
 
-    /// The instances of an application with these settings. What has not been prepared is left out.
+    /// The instances for these plugins. Those that have not been prepared are left out.
     pub fn chain(&self, plugins: &[Plugin]) -> Chain {
         if plugins.is_empty() {
-            return Arc::clone(&NONE);
+            return Arc::clone(&EMPTY);
         }
         let live = self.live();
         let find =
@@ -181,10 +181,10 @@ impl Plugins {
         Arc::new(plugins.iter().filter_map(find).map(|known| Arc::clone(&known.instance)).collect())
     }
 
-    /// The registry that a plugin keeps.
+    /// The registry that a plugin is.
     ///
     /// # Errors
-    /// If the plugin is of no use, or keeps none.
+    /// If the plugin cannot be loaded, or is no registry.
     pub fn registry(&self, path: &Path, config: &XmlSettings, root: &Path) -> Result<NativeRegistry, LoadError> {
         let library = Library::load(path)?;
         let live = self.make(library, path, config, root)?;
@@ -193,22 +193,22 @@ impl Plugins {
             .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })
     }
 
-    /// What has come for a worker since the last time: tokens and their verdicts.
+    /// The verdicts that have come for a worker since the last time, with their tokens.
     pub fn completions(&self, worker: u8) -> Vec<(u64, Verdict)> {
         self.shared.completions.get(usize::from(worker)).map(|queue| queue.take()).unwrap_or_default()
     }
 
-    /// The instances that there are.
+    /// The instances that are in force.
     pub fn instances(&self) -> Vec<Arc<Instance>> {
         self.live().iter().map(|live| Arc::clone(&live.instance)).collect()
     }
 
-    /// What plugins have counted, and what the server has counted of them.
-    pub fn figures(&self) -> Vec<Figure> {
+    /// The metrics of the plugins, and those that the server keeps of each plugin.
+    pub fn metrics(&self) -> Vec<PluginMetric> {
         if let Some(totals) = self.totals.get() {
             return totals.clone();
         }
-        let mut figures = self.shared.metrics.snapshot();
+        let mut metrics = self.shared.metrics.snapshot();
         let mut instances = self.instances();
         let registries = self.registries.lock();
         instances.extend(registries.iter().filter_map(Weak::upgrade));
@@ -222,7 +222,7 @@ impl Plugins {
             let mut add = |what: &str, help: &str, value: u64| {
                 let value = i64::try_from(value).unwrap_or(i64::MAX);
                 let (name, help) = (format!("{prefix}_{what}"), help.to_owned());
-                figures.push(Figure { name, help, is_gauge: false, value });
+                metrics.push(PluginMetric { name, help, is_gauge: false, value });
             };
             add("calls", "Callbacks of the plugin", sum(|instance| instance.account().calls()));
             let micros = |instance: &Instance| u64::try_from(instance.account().time().as_micros()).unwrap_or(u64::MAX);
@@ -230,7 +230,7 @@ impl Plugins {
             add("call_failures", "Callbacks that failed", sum(|instance| instance.account().failures()));
             add("slow_calls", "Callbacks that held up the network", sum(|instance| instance.account().slow()));
         }
-        figures
+        metrics
     }
 
     fn start_thread(&self) {
@@ -239,7 +239,7 @@ impl Plugins {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        // It runs plugins' own code.
+        // It runs the plugins' own code, which may stand still.
         let started = introd_liveness::spawn("plugins", AtStandstill::Say, move |pulse| {
             shared.timers.run(pulse);
             Ok(())
@@ -250,11 +250,11 @@ impl Plugins {
         }
     }
 
-    /// Ends all instances: the server stops.
+    /// Ends all instances, because the server stops.
     pub fn stop(&self) {
-        let _ = self.totals.set(self.figures());
+        let _ = self.totals.set(self.metrics());
         let live = std::mem::take(&mut *self.live());
-        let deadline = Instant::now() + END_PATIENCE;
+        let deadline = Instant::now() + END_TIMEOUT;
         for Live { instance, .. } in live {
             while Arc::strong_count(&instance) > 1 && Instant::now() < deadline {
                 std::thread::sleep(END_POLL);
@@ -263,7 +263,7 @@ impl Plugins {
         }
         self.shared.timers.finish();
         let Some(thread) = self.thread.lock().take() else { return };
-        let deadline = Instant::now() + END_PATIENCE;
+        let deadline = Instant::now() + END_TIMEOUT;
         while !thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(END_POLL);
         }
@@ -280,7 +280,7 @@ impl Live {
         self.path == plugin.path
             && self.config == plugin.config
             && std::ptr::eq(self.instance.library(), library)
-            // One that has panicked is made anew at a reload.
+            // An instance that has panicked is replaced at a reload.
             && !self.instance.is_disabled()
     }
 }

@@ -1,4 +1,4 @@
-//! A registry that a plugin keeps.
+//! A registry that is a plugin.
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -14,18 +14,18 @@ use super::instance::Instance;
 use super::values::error_name;
 use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
 
-/// The registry that a plugin keeps.
+/// A registry that is a plugin.
 pub struct NativeRegistry {
     instance: Arc<Instance>,
 }
 
 impl NativeRegistry {
-    /// The registry of an instance; `None` if its plugin keeps none.
+    /// The instance as a registry; `None` if its plugin is none.
     pub(super) fn of(instance: Arc<Instance>) -> Option<Self> {
         instance.has_registry().then_some(Self { instance })
     }
 
-    /// Its plugin.
+    /// The plugin's instance.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.instance
     }
@@ -44,7 +44,7 @@ impl Registry for NativeRegistry {
     ) -> Result<(), RegistryError> {
         match self.instance.publish_session(peer, addresses, standing) {
             Some(status) => taken_in(status),
-            // A plugin that was built for ABI 1.0 believes the last one that says something.
+            // A plugin that was built for ABI 1.0 believes the server that publishes last.
             None if addresses.is_empty() || standing.is_silent => Ok(()),
             None => self.publish(peer, addresses),
         }
@@ -81,11 +81,11 @@ fn result(verdict: Verdict) -> LookupResult {
         Verdict::Redirect(addresses) => Ok(Some(addresses)),
         Verdict::NotFound => Ok(None),
         Verdict::Failed(why) => Err(RegistryError::Unavailable(why)),
-        _ => Err(RegistryError::Unavailable("it gave a verdict that is none of a registry".to_owned())),
+        _ => Err(RegistryError::Unavailable("it gave a verdict that is not one of a registry".to_owned())),
     }
 }
 
-/// A lookup that the plugin answers later. Dropping it tells the plugin that nobody waits any more.
+/// A lookup that the plugin answers later. Dropping it cancels the lookup at the plugin.
 struct Waiting {
     instance: Arc<Instance>,
     token: Option<u64>,

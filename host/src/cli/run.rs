@@ -116,8 +116,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         for (name, count) in counters.iter() {
             tracing::info!(name, count, "total");
         }
-        for figure in server.plugin_figures() {
-            tracing::info!(name = figure.name, count = figure.value, "total");
+        for metric in server.plugin_metrics() {
+            tracing::info!(name = metric.name, count = metric.value, "total");
         }
         if let Some(recorder) = recorder {
             // A long recording takes its time.

@@ -1,4 +1,4 @@
-//! Who may connect to what.
+//! Admitting clients to application instances.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{Applications, Instance, Limits, Wanted};
 use introd_flash::server::{ConnectRequest, Rejection};
 use introd_policy::InstanceName;
 
-/// A client's place in an instance: given back when dropped.
+/// A client's place in an application instance: given back when dropped.
 pub struct Seat {
     applications: Arc<Applications>,
     instance: Arc<Instance>,
@@ -34,10 +34,10 @@ pub enum Refusal {
     /// The access rules of the adaptor or of the virtual host keep its address out.
     #[error("connections from {0} are not allowed")]
     Access(IpAddr),
-    /// There is no such application, and the virtual host wants them registered.
+    /// There is no such application, and the virtual host accepts registered ones alone.
     #[error("there is no application {0}")]
     NoApplication(String),
-    /// The application turns everybody away: something in its folder is wrong. Clients are not told what.
+    /// The application rejects all clients, because something in its folder is wrong. Clients are not told what.
     #[error("the application {application} is not available")]
     Closed {
         /// Its name.
@@ -45,19 +45,19 @@ pub enum Refusal {
         /// What is wrong, for the log.
         reason: Arc<str>,
     },
-    /// The virtual host has all the clients that it may.
+    /// The virtual host has as many clients as it may.
     #[error("the server is full")]
     TooManyConnections,
-    /// The virtual host has all the application instances that it may.
+    /// The virtual host has as many application instances as it may.
     #[error("there are too many application instances")]
     TooManyInstances,
-    /// Clients of that address have made all the instances of applications with a script that they may.
+    /// Clients of that network have made as many instances of applications with a script as they may.
     #[error("there are too many application instances from your address")]
     TooManyInstancesOf(NetworkPrefix),
-    /// The scripts of all applications use all the memory that they may.
+    /// The scripts of all applications together use as much memory as they may.
     #[error("there is no memory for another application instance")]
     NoScriptMemory {
-        /// So many bytes.
+        /// How many bytes that is.
         most: usize,
     },
 }
@@ -72,7 +72,7 @@ impl Refusal {
         Rejection::new(code, format!("[ Server.Reject ] : {self}"))
     }
 
-    /// What the log says: with what clients are not told.
+    /// The text for the log, with the details that clients are not told.
     pub fn for_log(&self) -> String {
         match self {
             Self::Closed { reason, .. } => format!("{self}: {reason}"),
@@ -80,23 +80,23 @@ impl Refusal {
                 format!("there are too many application instances from {maker}, and all have clients")
             }
             Self::NoScriptMemory { most } => {
-                format!("{self}: scripts use all that they may, {} MB (MaxScriptMemory)", most >> 20)
+                format!("{self}: scripts use all the memory that they may, {} MB (MaxScriptMemory)", most >> 20)
             }
             _ => self.to_string(),
         }
     }
 
-    /// Whether it is for the number of instances, or for what they use.
+    /// Whether there are too many instances, or too little memory for another.
     pub fn is_for_lack_of_room(&self) -> bool {
         matches!(self, Self::TooManyInstances | Self::TooManyInstancesOf(_) | Self::NoScriptMemory { .. })
     }
 }
 
 impl Applications {
-    /// Lets a client in that came through the adaptor at that place in the configuration from that address, or says why not.
+    /// Admits a client that came from that address through that adaptor, given by its position in the configuration.
     ///
     /// # Errors
-    /// What keeps it out.
+    /// The reason for which the client may not connect.
     pub fn admit(self: &Arc<Self>, adaptor: usize, request: &ConnectRequest, from: IpAddr) -> Result<Seat, Refusal> {
         let config = self.config();
         let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);

@@ -1,5 +1,4 @@
-//! What nobody asks for and has to be done now and then: instances that nobody needs are ended, scripts that have changed are
-//! loaded anew.
+//! The upkeep of applications: a thread ends instances that have been idle for too long, and reloads scripts that have changed.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,10 +14,10 @@ use super::{Applications, Instance, Limits, Wanted};
 use introd_liveness::AtStandstill;
 use introd_policy::InstanceName;
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often the caretaker looks at the applications.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// A server that stops does not wait for a disk that hangs.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 const STOP_POLL: Duration = Duration::from_millis(2);
 
 /// Looks after the applications of a server until it is dropped.
@@ -28,19 +27,19 @@ pub struct Caretaker {
 }
 
 impl Caretaker {
-    /// Begins.
+    /// Starts the caretaker of these applications.
     ///
     /// # Errors
     /// If its thread cannot be started.
     pub fn start(applications: &Arc<Applications>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
-        // Before any script is loaded: what changes later is a change.
+        // The first look comes before any script is loaded, so that every later change is seen as one.
         let mut watch = Watch::default();
         watch.look(applications);
         let applications = Arc::downgrade(applications);
-        // It reads disks, which may hang.
+        // The thread reads disks, which may hang.
         let thread = introd_liveness::spawn("caretaker", AtStandstill::Say, move |pulse| {
-            while matches!(stopped.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout)) {
+            while matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
                 pulse.beat();
                 if !look_after(&applications, &mut watch) {
                     break;
@@ -55,7 +54,7 @@ impl Caretaker {
 impl Drop for Caretaker {
     fn drop(&mut self) {
         drop(self.stop.take());
-        let deadline = Instant::now() + STOP_PATIENCE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         let Some(thread) = self.thread.take() else { return };
         while !thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(STOP_POLL);
@@ -77,7 +76,7 @@ fn look_after(applications: &Weak<Applications>, watch: &mut Watch) -> bool {
 }
 
 impl Applications {
-    /// Makes the first instances of the applications that are to be there from the start.
+    /// Makes the first instances of the applications that are to run from the start.
     pub fn open_at_start(&self) {
         let config = self.config();
         for adaptor in config.all_adaptors() {
@@ -103,8 +102,8 @@ impl Applications {
         }
     }
 
-    /// Ends the instances with a policy that have ended themselves, or have had no clients for as long as their settings allow.
-    /// One that is there from the start stays.
+    /// Ends the instances whose policy has ended itself, and those that have had no clients for as long as their settings allow. An
+    /// instance that runs from the start stays.
     pub fn end_idle(&self, now: Instant) {
         let mut table = self.table();
         let is_over = |instance: &&Arc<Instance>| {
@@ -122,7 +121,7 @@ impl Applications {
         }
     }
 
-    /// The applications whose scripts are watched: the folders to watch, their own and those of the library, and their instances.
+    /// The applications whose scripts are watched: for each the folders to watch (its own and those of the library), and its instances.
     fn watched(&self) -> Vec<(Vec<PathBuf>, Vec<Arc<Instance>>)> {
         let config = self.config();
         let mut watched = Vec::new();
@@ -134,11 +133,11 @@ impl Applications {
                         continue;
                     }
                     let folders = std::iter::once(&registered.folder).chain(&script.library).cloned().collect();
-                    let is_of_it = |instance: &&Arc<Instance>| {
+                    let is_of_application = |instance: &&Arc<Instance>| {
                         let name = instance.name();
                         (&name.adaptor, &name.vhost, &name.application) == (&adaptor.name, &vhost.name, application)
                     };
-                    watched.push((folders, self.table().all().filter(is_of_it).cloned().collect()));
+                    watched.push((folders, self.table().all().filter(is_of_application).cloned().collect()));
                 }
             }
         }
@@ -146,7 +145,7 @@ impl Applications {
     }
 }
 
-/// What the folders of scripts looked like when they were last looked at.
+/// The state of the scripts' folders at the last look.
 #[derive(Default)]
 struct Watch {
     seen: HashMap<PathBuf, ScriptFiles>,

@@ -6,25 +6,25 @@ use std::sync::Arc;
 use introd_config::{Access, Adaptor, Config, Vhost};
 use introd_policy::InstanceName;
 
-/// Keeps addresses out of an instance: as clients, as askers for its clients.
+/// Keeps addresses out of an instance, as clients of it and as askers for its clients.
 pub(super) struct Door {
     config: Arc<Config>,
-    /// The adaptor's place in the configuration.
+    /// The adaptor's position in the configuration.
     adaptor: usize,
-    /// The virtual host's place in the adaptor.
+    /// The virtual host's position in the adaptor.
     vhost: usize,
 }
 
 impl Door {
-    /// The rules for an instance; `None` if they keep nobody out.
+    /// The rules for an instance; `None` if they permit every address.
     pub(super) fn of(config: &Arc<Config>, name: &InstanceName) -> Option<Self> {
-        // What the configuration does not have any more is as the settings have it: the default.
+        // Where the configuration has the adaptor or the virtual host no more, the default one counts, as it does for settings.
         let adaptor = config.all_adaptors().position(|adaptor| adaptor.name == name.adaptor).unwrap_or(0);
         let vhosts = || adaptor_at(config, adaptor).all_vhosts();
         let vhost = vhosts().position(|vhost| vhost.name == name.vhost).unwrap_or(0);
         let door = Self { config: Arc::clone(config), adaptor, vhost };
-        let keeps_nobody_out = door.rules().into_iter().all(Access::lets_everyone_in);
-        (!keeps_nobody_out).then_some(door)
+        let permits_all = door.rules().into_iter().all(Access::lets_everyone_in);
+        (!permits_all).then_some(door)
     }
 
     pub(super) fn permits(&self, ip: IpAddr) -> bool {
@@ -38,7 +38,7 @@ impl Door {
     }
 }
 
-/// The adaptor at that place in the configuration; the default one if there is none.
-pub(super) fn adaptor_at(config: &Config, place: usize) -> &Adaptor {
-    config.all_adaptors().nth(place).unwrap_or(&config.default_adaptor)
+/// The adaptor at that position in the configuration; the default one if there is none.
+pub(super) fn adaptor_at(config: &Config, position: usize) -> &Adaptor {
+    config.all_adaptors().nth(position).unwrap_or(&config.default_adaptor)
 }

@@ -1,4 +1,4 @@
-//! Which instances have a say in lookups of their clients, in a form that every lookup can afford to look at.
+//! The instances that have a say in lookups of their clients, kept so that every lookup can afford to check.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use introd_policy::InstanceId;
 
 const WORDS: usize = (u16::MAX as usize + 1) / 64;
 
-/// A bit for each instance: set while somebody has to be asked before others are introduced to its clients.
+/// A bit for each instance, set while clients of others are introduced to its clients only with its consent.
 #[derive(Debug)]
 pub struct Guards(Box<[AtomicU64; WORDS]>);
 

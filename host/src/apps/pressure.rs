@@ -1,29 +1,29 @@
-//! What happens when scripts use nearly all the memory that they may have together (`MaxScriptMemory`).
+//! Ending idle instances when the scripts use nearly all the memory that they may have together (`MaxScriptMemory`).
 
 use std::sync::Arc;
 
 use super::table::{Among, Table};
 use super::{Applications, Refusal};
 
-/// So many instances end while the table is locked: those who come through it wait for no more.
-const AT_A_TIME: usize = 64;
+/// How many instances end while the table is locked: threads that need the table wait for no more.
+const MAX_AT_A_TIME: usize = 64;
 
-/// What the scripts use of what they may.
+/// How much of their memory the scripts use.
 #[derive(Clone, Copy)]
 struct Pressure {
-    /// Bytes in use, without what is about to be freed: of that, at most a quarter of what there may be.
+    /// Bytes in use, without those that are about to be freed; of these, at most a quarter of the limit is left out.
     used: usize,
-    most: usize,
+    limit: usize,
 }
 
 impl Pressure {
-    /// Whether instances that nobody is in are to go before their time. The last quarter is for those that somebody needs.
+    /// Whether instances without clients are to end before their time. The last quarter is for instances with clients.
     fn is_high(self) -> bool {
-        self.used > self.most / 4 * 3
+        self.used > self.limit / 4 * 3
     }
 
     fn is_at_limit(self) -> bool {
-        self.used >= self.most
+        self.used >= self.limit
     }
 }
 
@@ -43,7 +43,7 @@ impl Applications {
         if ended > 0 {
             tracing::warn!(
                 used = pressure.used,
-                most = pressure.most,
+                limit = pressure.limit,
                 ended,
                 "scripts used more than three quarters of MaxScriptMemory: instances without clients end early"
             );
@@ -55,24 +55,24 @@ impl Applications {
         let Some(pressure) = self.pressure(table).filter(|pressure| pressure.is_at_limit()) else { return Ok(()) };
         self.end_some(table, pressure);
         match self.pressure(table) {
-            Some(now) if now.is_at_limit() => Err(Refusal::NoScriptMemory { most: now.most }),
+            Some(now) if now.is_at_limit() => Err(Refusal::NoScriptMemory { most: now.limit }),
             _ => Ok(()),
         }
     }
 
     /// `None` without a limit, or without scripts.
     fn pressure(&self, table: &mut Table) -> Option<Pressure> {
-        let (most, actors) = self.config.load().server.max_script_memory.zip(self.actors.as_ref())?;
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        // What their threads have not got to yet is not counted against who comes now. That is bounded, as threads may be busy.
-        let about_to_be_freed = table.ending_memory().min(most / 4);
-        Some(Pressure { used: actors.memory().saturating_sub(about_to_be_freed), most })
+        let (limit, actors) = self.config.load().server.max_script_memory.zip(self.actors.as_ref())?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        // Memory that the scripts' threads have yet to free is not counted against newcomers. That is bounded, as threads may be busy.
+        let about_to_be_freed = table.ending_memory().min(limit / 4);
+        Some(Pressure { used: actors.memory().saturating_sub(about_to_be_freed), limit })
     }
 
-    /// Ends some instances without clients, as long as the pressure is high. How many.
+    /// Ends some instances without clients, as long as the pressure is high, and says how many.
     fn end_some(&self, table: &mut Table, mut pressure: Pressure) -> usize {
         let mut ending = Vec::new();
-        for instance in table.idle(Among::All).take(AT_A_TIME) {
+        for instance in table.idle(Among::All).take(MAX_AT_A_TIME) {
             if !pressure.is_high() {
                 break;
             }

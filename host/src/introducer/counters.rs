@@ -1,8 +1,8 @@
-//! What the introducer has done, counted under the names that AMS gave it in `getServerStats`.
+//! The introducer's counters, under the names that AMS gave them in `getServerStats`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Something counted.
+/// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum Counter {
@@ -16,7 +16,7 @@ pub enum Counter {
     LookupsDenied,
     /// A lookup was for a peer that is not connected here. AMS has no such counter.
     UnknownTargets,
-    /// A lookup was for a script to answer, and there is none. AMS has no such counter.
+    /// A lookup was not answered because that is for a script, and the application has none. AMS has no such counter.
     Unanswered,
     /// A lookup came too soon after others of the same asker or address, and was dropped. AMS has no such counter.
     OverRate,
@@ -24,14 +24,14 @@ pub enum Counter {
     AddressesDenied,
     /// A client joined a group.
     GroupJoins,
-    /// A client left a group, or was gone.
+    /// A client left a group, or its session ended.
     GroupLeaves,
     /// A client's message on a group control flow was no join, or one too many, and the flow was rejected. AMS has no such
     /// counter.
     GroupJoinsRefused,
-    /// A member of a group was told of another. AMS has no such counter.
+    /// A member of a group was sent a hint that names another. AMS has no such counter.
     GroupHints,
-    /// An application's queue was full: what it should have been told was refused or dropped. AMS has no such counter.
+    /// An application's queue was full: a request to it was refused, or an event for it dropped. AMS has no such counter.
     ApplicationBusy,
     /// A plugin let the deadline of a verdict pass. AMS has no such counter.
     PluginTimeouts,
@@ -39,13 +39,13 @@ pub enum Counter {
     MailboxFull,
     /// A hello was not forwarded, because its target was sent too many already. AMS has no such counter.
     ForwardsDenied,
-    /// A client made more work than it may: what it sent was dropped for a while. AMS has no such counter.
+    /// A client caused more work than it may: what it sent was dropped for a while. AMS has no such counter.
     ClientsSlowed,
-    /// A client wanted a new instance of an application, and there were too many. AMS has no such counter.
+    /// A client was rejected because it needed a new application instance, and there were too many. AMS has no such counter.
     InstancesRefused,
-    /// A lookup was for the shared registry: the peer is not connected here. AMS has no counter of this and the next ones.
+    /// A lookup went to the shared registry, because the peer is not connected here. AMS has no such counter, nor those that follow.
     RegistryLookups,
-    /// The shared registry was asked. Lookups of one peer at a time share a call.
+    /// The shared registry was asked. Simultaneous lookups of one peer share a call.
     RegistryCalls,
     /// A lookup was not answered because the shared registry failed.
     RegistryFailures,
@@ -53,7 +53,7 @@ pub enum Counter {
     RegistryTimeouts,
     /// A lookup was not made because too many waited for the shared registry.
     RegistryBusy,
-    /// The shared registry did not take in where a peer is.
+    /// The shared registry did not take the addresses of a peer.
     RegistryUnpublished,
 }
 
@@ -121,7 +121,8 @@ impl Counter {
 #[derive(Debug)]
 pub struct Counters(Box<[WorkerCounters]>);
 
-/// The counters of one worker. Pairs of cache lines of its own, because processors fetch lines in pairs: no worker's counting slows another.
+/// The counters of one worker. They fill pairs of cache lines of their own, because processors fetch lines in pairs: no worker's counting
+/// slows another.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct WorkerCounters([AtomicU64; Counter::ALL.len()]);
@@ -132,7 +133,7 @@ impl Counters {
         Self((0..workers.max(1)).map(|_| WorkerCounters::default()).collect())
     }
 
-    /// The counters of one worker. A number beyond those there are counts for another worker: the sum is still right.
+    /// The counters of one worker. A number that is too high gives those of another worker: the sum is still right.
     pub fn worker(&self, worker: u8) -> &WorkerCounters {
         &self.0[usize::from(worker) % self.0.len()]
     }
@@ -145,7 +146,7 @@ impl Counters {
 }
 
 impl WorkerCounters {
-    /// Counts what became of a hello that was to be forwarded.
+    /// Counts the result of forwarding a hello.
     pub fn forwarded(&self, result: Result<(), rtmfp::Deny>) {
         match result {
             Ok(()) => self.add(Counter::Forwards),
@@ -154,7 +155,7 @@ impl WorkerCounters {
         }
     }
 
-    /// Counts one. Any thread may, but it is the worker's own that is fast.
+    /// Adds one. Any thread may, but the worker's own thread is fastest.
     pub fn add(&self, counter: Counter) {
         self.0[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
@@ -164,17 +165,17 @@ impl WorkerCounters {
     }
 }
 
-/// The counts at one time. While workers go on counting, the counts need not be of the same moment.
+/// The values of all counters. While workers go on counting, they need not be of the same moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot([u64; Counter::ALL.len()]);
 
 impl Snapshot {
-    /// One count.
+    /// The value of one counter.
     pub fn get(&self, counter: Counter) -> u64 {
         self.0[counter as usize]
     }
 
-    /// Names and counts, in the order of [`Counter::ALL`].
+    /// Names and values, in the order of [`Counter::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         Counter::ALL.into_iter().map(|counter| (counter.name(), self.get(counter)))
     }

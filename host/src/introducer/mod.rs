@@ -1,4 +1,5 @@
-//! Introducing peers to each other: who is connected, where they can be reached, and how often they were asked for.
+//! Introducing peers to each other: the directory of those that are connected, the addresses at which each can be reached, and the
+//! counters of all this.
 
 pub mod counters;
 pub mod directory;

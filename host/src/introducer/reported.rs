@@ -1,22 +1,23 @@
 //! Which of the addresses that a peer reports are believed.
 //!
-//! Whoever is introduced to a peer sends packets to all of its addresses. A peer that could name any would aim all others at a
-//! victim of its choice. So an address is believed where the peer itself has been seen, where packets do not leave a site, and
-//! in few other places: a host with two networks, or with IPv4 and IPv6.
+//! A peer that is introduced to another sends packets to all addresses of the other. A peer that could name any address would aim all
+//! others at a victim of its choice. So an address is believed if the peer itself has been seen there or if packets to it do not leave a
+//! site, and beyond that for a few hosts: a peer may have two networks, or IPv4 and IPv6.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::introduction::is_private;
 
-/// How many hosts are believed that are neither where the peer is seen nor in a private network: a host has some IPv6 addresses
+/// How many hosts are believed that are neither where the peer is seen nor in a private network: a computer has several IPv6 addresses
 /// at a time, a lasting one and those for privacy.
 pub const MAX_OTHER_HOSTS: usize = 3;
-/// How many ports of each of those. A client has one socket for each address.
+/// How many ports of each of those hosts are believed. A client has one socket for each address.
 pub const MAX_PORTS_ELSEWHERE: usize = 2;
-/// How many ports of one address where the peer is seen, or in a private network: a NAT may show one inside port as another.
+/// How many ports are believed of the address where the peer is seen, and of each address in a private network: a NAT may show one inside
+/// port as another.
 pub const MAX_PORTS: usize = 4;
 
-/// The addresses that are believed of those that a peer reports which is seen at `observed`, in its order, each once.
+/// The reported addresses that are believed of a peer which is seen at `observed`, in the peer's order, each once.
 ///
 /// A loopback address is believed of a peer that is itself seen at one.
 pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr> {
@@ -31,7 +32,7 @@ pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr
         }
         let is_near = ip == seen || ip.is_loopback() || is_private(ip) || is_link_local(ip);
         let ports = kept.iter().filter(|known| known.ip() == ip).count();
-        // That it reports where it is seen tells that there is no NAT: this one counts wherever it stands.
+        // A peer that reports the address where it is seen is behind no NAT: this address counts wherever it stands.
         let is_seen = ip == seen && address.port() == observed.port();
         if !is_seen && ports >= if is_near { MAX_PORTS } else { MAX_PORTS_ELSEWHERE } {
             continue;
@@ -94,7 +95,7 @@ mod tests {
         let hosts: Vec<String> = (1..=16).map(|host| format!("198.51.100.{host}:5")).collect();
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         assert_eq!(of("203.0.113.5:5", &hosts), hosts[..MAX_OTHER_HOSTS]);
-        // What is of use comes through, wherever it stands in the list.
+        // Useful addresses come through wherever they stand in the list.
         let mixed = [&ports[..], &hosts[..], &["192.168.1.5:5", "203.0.113.5:6"]].concat();
         let kept = of("203.0.113.5:5", &mixed);
         assert_eq!(kept.len(), MAX_PORTS_ELSEWHERE + (MAX_OTHER_HOSTS - 1) + 2, "{kept:?}");

@@ -6,14 +6,14 @@ use std::time::Duration;
 use introd_policy::registry::{LookupFuture, Registry, RegistryError, Standing};
 use rtmfp::{PeerId, TaggedAddress};
 
-/// A registry whose lookups take no longer than that: who waits for one has no time limit of its own.
+/// A registry whose lookups take no longer than a time limit, for those that wait without a limit of their own.
 pub struct Timed {
     registry: Arc<dyn Registry>,
     timeout: Duration,
 }
 
 impl Timed {
-    /// As `registry`, within that time.
+    /// The registry with that limit on its lookups.
     pub fn new(registry: Arc<dyn Registry>, timeout: Duration) -> Self {
         Self { registry, timeout }
     }

@@ -129,7 +129,7 @@ fn an_application_whose_plugin_is_of_no_use_keeps_what_it_has_or_is_closed_and_t
     let said: Vec<String> = kept.iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
-        ["application ignore turns clients away: ignore: /nonexistent.so: No such file or directory (os error 2)"]
+        ["application ignore rejects clients: ignore: /nonexistent.so: No such file or directory (os error 2)"]
     );
     plugins.keep(prepared);
     let applications = |config: &Config| config.default_adaptor.default_vhost.applications.clone();

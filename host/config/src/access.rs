@@ -8,7 +8,7 @@ use super::key::{Key, Scope};
 use super::rule::{Hosts, Rule};
 use super::view::View;
 
-/// Addresses let in and kept out.
+/// The addresses that may connect, and those that may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     allow: Vec<Rule>,
@@ -41,12 +41,12 @@ impl Access {
         Self { allow: order.allowed(allow, Rule::All), deny, order }
     }
 
-    /// Everyone may come.
+    /// All addresses may connect.
     pub fn everyone() -> Self {
         Self::new(Vec::new(), Vec::new(), Order::AllowDeny)
     }
 
-    /// Nobody may come.
+    /// No address may connect.
     pub fn nobody() -> Self {
         Self { allow: Vec::new(), deny: vec![Rule::All], order: Order::AllowDeny }
     }
@@ -59,20 +59,20 @@ impl Access {
         }
     }
 
-    /// Whether that address may come in. An IPv4 address inside an IPv6 one counts as what it is.
+    /// Whether that address may connect. An IPv4 address inside an IPv6 one counts as what it is.
     pub fn permits(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         let names = |rules: &[Rule]| rules.iter().any(|rule| rule.names(ip));
         self.order.permits(names(&self.allow), names(&self.deny))
     }
 
-    /// Whether nobody at all is kept out, as far as can be told without knowing an address.
+    /// Whether every address may connect, as far as the lists tell without an address.
     pub fn lets_everyone_in(&self) -> bool {
         self.deny.is_empty() && (self.order == Order::DenyAllow || self.allow.contains(&Rule::All))
     }
 
     /// Looks up the hosts that stand there by name, which may take seconds; until then they match nothing. `of` says what these
-    /// rules belong to. Gives back the names that have no address now.
+    /// rules belong to. Returns the names that have no address now.
     pub fn resolve(&mut self, of: &str) -> Vec<UnknownHost> {
         self.resolve_with(of, |name| {
             (name, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
@@ -116,7 +116,7 @@ impl fmt::Display for Access {
             (Order::DenyAllow, false) if denies_all && self.allow.is_empty() => f.write_str("nobody"),
             (Order::DenyAllow, false) if denies_all => write!(f, "only {allow}"),
             (Order::DenyAllow, false) if self.allow.is_empty() => write!(f, "everyone but {deny}"),
-            (Order::DenyAllow, false) => write!(f, "everyone but {deny}, of whom {allow} may come all the same"),
+            (Order::DenyAllow, false) => write!(f, "everyone but {deny}, of which {allow} may connect all the same"),
         }
     }
 }

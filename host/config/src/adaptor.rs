@@ -25,7 +25,7 @@ pub struct Adaptor {
     pub core_ports: Vec<PortSet>,
     /// RTMFP itself.
     pub rtmfp: Rtmfp,
-    /// Who may connect.
+    /// The addresses that may connect.
     pub access: Access,
     /// The virtual host for every name that no other has.
     pub default_vhost: Vhost,
@@ -34,7 +34,7 @@ pub struct Adaptor {
 }
 
 impl Adaptor {
-    /// Reads the file, and gives back with each listening address where it stands.
+    /// Reads the file. Returns each address to listen at with the place where it stands, too.
     pub(super) fn read(
         name: &str,
         view: &View<'_, keys::AdaptorXml>,

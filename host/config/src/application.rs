@@ -13,25 +13,25 @@ use super::view::View;
 /// How an application behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
-    /// Whether its first instance is there before its first client.
+    /// Whether its first instance starts with the server.
     pub load_on_startup: bool,
     /// How long an instance without clients lives on.
     pub max_idle_time: Duration,
-    /// What happens to clients that do nothing.
+    /// What happens to idle clients.
     pub idle_clients: IdleClients,
     /// Its script.
     pub script: Script,
-    /// Who answers peer lookups.
+    /// What answers peer lookups.
     pub peer_lookup_events: LookupMode,
-    /// Who may look for its clients.
+    /// Which peers may look up its clients.
     pub lookups_from: LookupsFrom,
-    /// Who handles clients that join and leave groups.
+    /// What handles clients that join and leave groups.
     pub join_leave_events: JoinLeaveMode,
     /// Peer lookups in a second by one client; `None` is without limit.
     pub max_lookup_rate: Option<u64>,
-    /// Native plugins, in the order in which they are asked.
+    /// Native plugins, in the order in which they decide.
     pub plugins: Vec<Plugin>,
-    /// What happens when a script or a plugin fails to decide.
+    /// The deadline of decisions, and what happens when a script or a plugin misses it or fails.
     pub policy: Policy,
 }
 
@@ -44,20 +44,20 @@ pub struct Script {
     pub time: Option<Duration>,
     /// Where `load` and `require` look, behind the folder of the application.
     pub library: Vec<PathBuf>,
-    /// Whether it is loaded anew when a file of its folder has changed.
+    /// Whether the server loads it again when a file of its folder has changed.
     pub watch: bool,
     /// What the script finds as `application.config`.
     pub config: XmlSettings,
 }
 
-/// What happens when a script or a plugin fails to decide.
+/// The deadline of decisions, and what happens when a script or a plugin misses it or fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// How long a decision may take.
     pub deadline: Duration,
-    /// What comes instead of a decision that takes longer.
+    /// What happens when a decision is late.
     pub on_deadline: Fallback,
-    /// What comes instead of the decision of a script or plugin that fails.
+    /// What happens when a script or plugin fails to decide.
     pub on_failure: Fallback,
 }
 
@@ -82,7 +82,7 @@ impl Application {
         }
     }
 
-    /// The same, for an application that turns everybody away: no lookup is answered, nothing is loaded.
+    /// The same for an application that rejects everything: it answers no lookup and loads nothing.
     pub(super) fn to_closed(&self) -> Self {
         let peer_lookup_events = LookupMode::Denied;
         Self { load_on_startup: false, plugins: Vec::new(), peer_lookup_events, ..self.clone() }

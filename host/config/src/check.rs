@@ -7,7 +7,7 @@ use super::config::{Broken, Config};
 use super::problem::Findings;
 
 /// Reads the files of a folder as [`Config::load`] does and writes all problems, then, if the server would start, a summary of
-/// what would run. Gives back whether everything is in order; warnings are.
+/// what would run. Returns whether there are no errors.
 ///
 /// # Errors
 /// If `out` cannot be written to.
@@ -22,7 +22,7 @@ pub fn check(dir: Option<&Path>, out: &mut impl Write) -> io::Result<bool> {
             }
             for broken in &loaded.broken {
                 let Broken { vhost, application, .. } = broken;
-                writeln!(out, "{vhost}/{application}: the application turns clients and lookups away")?;
+                writeln!(out, "{vhost}/{application}: the application rejects clients and lookups")?;
             }
             write!(out, "{}", loaded.secrets.conceal(&loaded.config.to_string()))?;
             Ok(loaded.broken.is_empty())

@@ -33,17 +33,17 @@ pub struct Config {
 pub struct Loaded {
     /// What the files say.
     pub config: Config,
-    /// What should be known about them.
+    /// The warnings about them.
     pub warnings: Vec<Problem>,
-    /// Applications of whose folders something is broken: they turn clients and lookups away.
+    /// Applications in whose folders something is broken: they reject clients and lookups.
     pub broken: Vec<Broken>,
     /// The files that it was read from, but for those of applications.
     pub files: Vec<PathBuf>,
-    /// What is not to be repeated of it.
+    /// The secrets in it, which no message may repeat.
     pub secrets: Secrets,
 }
 
-/// An application of whose folder something is broken.
+/// An application in whose folder something is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// Its adaptor.
@@ -57,7 +57,7 @@ pub struct Broken {
 }
 
 impl Config {
-    /// Looks up the hosts that access rules name, which may take seconds, and gives back those that have no address now.
+    /// Looks up the hosts that access rules name, which may take seconds, and returns those that have no address now.
     pub fn resolve_hosts(&mut self) -> Vec<UnknownHost> {
         let mut unknown = self.server.admin.access.resolve("the administration");
         for adaptor in std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors) {
@@ -79,8 +79,8 @@ impl Config {
         std::iter::once(&self.default_adaptor).chain(&self.adaptors)
     }
 
-    /// The native plugins of all applications, each configuration of each once; and of each whether none but applications that
-    /// are kept as they were ([`Registered::is_kept`]) use it.
+    /// The native plugins of all applications, each configuration of each once; and of each whether it is used
+    /// only by applications that are kept as they were ([`Registered::is_kept`]).
     pub fn plugins(&self) -> impl Iterator<Item = (&Plugin, bool)> {
         let vhosts = self.all_adaptors().flat_map(Adaptor::all_vhosts);
         let settings = vhosts.flat_map(|vhost| {

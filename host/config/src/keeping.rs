@@ -1,4 +1,4 @@
-//! A configuration that is read anew while another is in force: what of the old one stays.
+//! A reload: what stays of the configuration that is in force.
 //!
 //! A file that is broken or gone never opens a door that it was there to keep shut. An application of which that is true stays as it
 //! was, whole. If another file is broken or gone, the old configuration stays as a whole.
@@ -23,7 +23,7 @@ pub struct Kept {
     pub application: String,
     /// Why, with the place.
     pub reason: String,
-    /// Whether there is no working configuration to keep: it turns clients away.
+    /// Whether there is no working configuration to keep: it rejects clients.
     pub is_closed: bool,
 }
 
@@ -38,23 +38,23 @@ pub enum Otherwise {
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outcome = if self.is_closed { "turns clients away" } else { "keeps its old settings" };
+        let outcome = if self.is_closed { "rejects clients" } else { "keeps its old settings" };
         write!(f, "application {} {outcome}: {}", self.application, self.reason)
     }
 }
 
 impl Loaded {
-    /// Has this configuration take over from one that is in force, `old`, which was read from `old_files`. Applications whose files
-    /// are broken or gone stay as they are there, and are given back with those that turn clients away.
+    /// Prepares this configuration to replace the one in force, `old`, which was read from `old_files`. Applications whose files are
+    /// broken or gone stay as they are in `old`. Returns them, and those that reject clients.
     ///
     /// # Errors
-    /// If a file of `old_files` is gone: the old configuration is to stay as a whole.
+    /// If a file of `old_files` is gone: then the old configuration must stay as a whole.
     pub fn take_over(&mut self, old: &Config, old_files: &[PathBuf]) -> Result<Vec<Kept>, Problems> {
         let gone = old_files.iter().filter(|file| !self.files.contains(file));
         let gone: Vec<Problem> = gone
             .map(|file| {
                 let message =
-                    "the file was there and is gone; to go on without it, leave its root element empty, or start anew";
+                    "the file was there and is gone; to go on without it, leave its root element empty, or restart the server";
                 Problem::error(&Place::whole(&file.as_path().into()), message)
             })
             .collect();
@@ -125,7 +125,7 @@ fn working<'a>(old: &'a Config, Kept { adaptor, vhost, application, .. }: &Kept)
     old.registered().find(is_it).map(|(.., before)| before).filter(|before| before.closed.is_none())
 }
 
-/// Has an application stay as it is in `old`, or, if it is not there or turns clients away, turn clients away. False then.
+/// Keeps an application as it is in `old`. If it is not there or rejects clients, it rejects clients from now on; false then.
 fn keep_old(vhost: &mut Vhost, old: Option<&Registered>, name: &str, reason: &str) -> bool {
     let old = old.filter(|old| old.closed.is_none());
     let registered = match old {
@@ -136,7 +136,7 @@ fn keep_old(vhost: &mut Vhost, old: Option<&Registered>, name: &str, reason: &st
     old.is_some()
 }
 
-/// Goes through the applications of a virtual host.
+/// Keeps the applications of a virtual host that are broken or gone.
 fn keep(adaptor: &str, vhost: &mut Vhost, old: Option<&Vhost>, kept: &mut Vec<Kept>) {
     let mut reasons: Vec<(String, Arc<str>)> = Vec::new();
     for (name, registered) in &vhost.applications {

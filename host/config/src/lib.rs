@@ -25,10 +25,12 @@ mod load;
 mod name_access;
 mod names;
 mod naming;
+mod numbers;
 mod overlay;
 mod password;
 mod plugin;
 mod ports;
+mod positions;
 mod presence;
 mod problem;
 mod reading;
@@ -42,10 +44,12 @@ mod shown;
 mod source;
 mod summary;
 mod syntax;
+mod texts;
 mod users;
 mod variables;
 mod vhost;
 mod view;
+mod words;
 mod xml;
 
 #[cfg(test)]

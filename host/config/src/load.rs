@@ -85,7 +85,7 @@ impl Loader<'_> {
             if Presence::of(&folder.join("Adaptor.xml")) != Presence::Absent {
                 adaptors.push(reading.adaptor(&folder, &server, &mut listening));
             } else {
-                reading.warn(&folder, "this folder is not used: an adaptor's holds an Adaptor.xml");
+                reading.warn(&folder, "this folder is not used: the folder of an adaptor holds an Adaptor.xml");
             }
         }
         reading.collisions(&listening);
@@ -131,7 +131,7 @@ impl Reading<'_> {
         self.strangers(folder, &["Adaptor.xml"]);
         let name = name_of(folder);
         let file = folder.join("Adaptor.xml");
-        // What is found in the virtual hosts is told after what is found in the adaptor, which can only be built from them.
+        // The problems of the virtual hosts follow those of the adaptor, which can only be built from them.
         let before = std::mem::take(&mut self.findings);
         let default_vhost = self.vhost(&folder.join(DEFAULT_VHOST), &name, server);
         let mut vhosts: Vec<Vhost> = Vec::new();
@@ -144,7 +144,7 @@ impl Reading<'_> {
                 self.namesakes(&folder, &vhost, &vhosts);
                 vhosts.push(vhost);
             } else {
-                self.warn(&folder, "this folder is not used: a virtual host's holds a Vhost.xml");
+                self.warn(&folder, "this folder is not used: the folder of a virtual host holds a Vhost.xml");
             }
         }
         let inside = std::mem::replace(&mut self.findings, before);
@@ -155,7 +155,7 @@ impl Reading<'_> {
         adaptor
     }
 
-    /// Of two virtual hosts of one name the first would answer; nobody means that.
+    /// Reports two virtual hosts of one name: only the first would ever answer.
     fn namesakes(&mut self, folder: &Path, vhost: &Vhost, others: &[Vhost]) {
         let mut names = std::iter::once(&vhost.name).chain(&vhost.aliases);
         let clash = names.find_map(|name| Some((name, others.iter().find(|other| other.is_called(name))?)));

@@ -1,11 +1,11 @@
 //! Finds the name that was probably meant.
 
 /// Longer names than any that is known earn no suggestion, and no work.
-const LONGEST: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// The candidate nearest to `name`, if one is near enough to be what was meant. Case counts for little.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if name.len() > LONGEST {
+    if name.len() > MAX_NAME {
         return None;
     }
     let wanted: Vec<char> = name.to_lowercase().chars().collect();

@@ -1,7 +1,8 @@
 //! Names of virtual hosts and of applications.
 
 use super::shown::shown_value;
-use super::syntax::{Described, Syntax, Wrong, text};
+use super::syntax::{Described, Syntax, Wrong};
+use super::texts::text;
 
 /// Another name of a virtual host, or none.
 pub(super) struct HostName;

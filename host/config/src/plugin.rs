@@ -11,7 +11,7 @@ use super::view::View;
 pub struct Plugin {
     /// The library.
     pub path: PathBuf,
-    /// What it is told.
+    /// The settings that it receives.
     pub config: XmlSettings,
 }
 

@@ -43,11 +43,11 @@ impl Presence {
     }
 }
 
-/// Everything in a folder whose name does not begin with a dot, by name; at most `most` and one. Nothing if the folder is absent.
+/// Everything in a folder whose name does not begin with a dot, by name; at most `max` and one more. Nothing if the folder is absent.
 ///
 /// # Errors
 /// If the folder cannot be listed to its end.
-pub(super) fn list(folder: &Path, most: usize) -> io::Result<Vec<PathBuf>> {
+pub(super) fn list(folder: &Path, max: usize) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound && Presence::of(folder) == Presence::Absent => {
@@ -58,7 +58,7 @@ pub(super) fn list(folder: &Path, most: usize) -> io::Result<Vec<PathBuf>> {
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));
     let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let is_shown = |path: &io::Result<PathBuf>| path.as_ref().map_or(true, |path| !is_hidden(path));
-    let mut paths: Vec<PathBuf> = paths.filter(is_shown).take(most + 1).collect::<io::Result<_>>()?;
+    let mut paths: Vec<PathBuf> = paths.filter(is_shown).take(max + 1).collect::<io::Result<_>>()?;
     paths.sort();
     Ok(paths)
 }

@@ -93,7 +93,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// The most problems kept of one load: a file of nothing but mistakes is not worth more lines.
-const MOST: usize = 200;
+const MAX_PROBLEMS: usize = 200;
 
 /// Where the readers of files put what they find.
 #[derive(Debug, Default)]
@@ -121,7 +121,7 @@ impl Findings {
 
     /// Whether there is no room for more.
     pub(super) fn is_full(&self) -> bool {
-        self.problems.len() >= MOST
+        self.problems.len() >= MAX_PROBLEMS
     }
 
     /// Whether one of them keeps the server from starting.

@@ -109,7 +109,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Reports something that should be known about a file or folder as a whole.
+    /// Warns about a file or folder as a whole.
     pub(super) fn warn(&mut self, path: &Path, message: &str) {
         self.findings.push(Problem::warning(&Place::whole(&path.into()), message));
     }

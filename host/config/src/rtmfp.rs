@@ -11,9 +11,9 @@ use super::view::View;
 pub struct Rtmfp {
     /// How often the statistics of flows are refreshed.
     pub update_stats_interval: Duration,
-    /// What clients without a NAT are told about keepalives.
+    /// After how much silence clients without a NAT send keepalives.
     pub keepalive_no_nat: KeepAlive,
-    /// What clients behind a NAT are told about keepalives.
+    /// After how much silence clients behind a NAT send keepalives.
     pub keepalive_nat: KeepAlive,
     /// How the server answers a hello that was forwarded to it.
     pub forwarded_hello: ForwardedHello,
@@ -23,7 +23,7 @@ pub struct Rtmfp {
     pub unsent_age: Option<Duration>,
     /// The Diffie-Hellman groups offered, by their numbers in RFC 2409 and RFC 3526 (RFC 7425 §4.2).
     pub dh_groups: Vec<u64>,
-    /// A session silent for so long is dead.
+    /// The server closes a session that is silent for so long.
     pub dead_peer_timeout: Duration,
 }
 

@@ -17,7 +17,7 @@ use super::view::View;
 pub struct Server {
     /// Whether a port without a host is listened at by IPv6 too.
     pub networking_ipv6: bool,
-    /// What others reach this machine by, where no `public` says otherwise.
+    /// The address by which others reach this machine, where no `public` says otherwise.
     pub public_ip: Option<IpAddr>,
     /// How many threads drive sockets; 0 is one for each core.
     pub workers: usize,
@@ -29,15 +29,15 @@ pub struct Server {
     pub admin: AdminServer,
     /// Failed logins.
     pub login_limits: LoginLimits,
-    /// Clients that do nothing.
+    /// What happens to idle clients.
     pub idle_clients: IdleClients,
-    /// How often idle clients are looked for.
+    /// How often the server looks for idle clients.
     pub idle_check_interval: Duration,
-    /// What all clients together may cause.
+    /// Limits on what clients may cause.
     pub limits: Limits,
     /// Bytes that the scripts of all instances together may use; `None` is without limit.
     pub max_script_memory: Option<u64>,
-    /// Where peers of other servers are looked up.
+    /// Where the server looks up peers of other servers.
     pub registry: Registry,
 }
 
@@ -48,14 +48,14 @@ pub struct AdminServer {
     pub enable: bool,
     /// Where it listens, by TCP.
     pub listen: Vec<Listen>,
-    /// Who may connect.
+    /// The addresses that may connect.
     pub access: Access,
 }
 
 /// What happens after failed logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoginLimits {
-    /// So many failures in a row begin a lockout; `None`: never.
+    /// Failures in a row that begin a lockout; `None` means that no number of them does.
     pub max_failures: Option<u64>,
     /// The first time for which logins are refused.
     pub recovery_time: Duration,
@@ -63,7 +63,7 @@ pub struct LoginLimits {
     pub lockout_limit: Duration,
 }
 
-/// What clients may cause; `None` is without limit.
+/// Limits on what clients may cause; `None` is without limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Open sessions at a time.
@@ -72,7 +72,7 @@ pub struct Limits {
     pub max_sessions_per_address: Option<u64>,
     /// Bytes of messages that all sessions together may hold, both ways.
     pub max_buffered: Option<u64>,
-    /// Handshakes whose public-key work waits; those beyond it are dropped, and the clients repeat them.
+    /// Handshakes that wait for their public-key work; those beyond it are dropped, and the clients repeat them.
     pub max_pending_handshakes: u64,
     /// Sessions opened in a second.
     pub max_connection_rate: Option<u64>,
@@ -82,18 +82,18 @@ pub struct Limits {
     pub max_lookup_rate_per_address: Option<u64>,
     /// Hellos forwarded to one client in a second.
     pub max_forward_rate: Option<u64>,
-    /// Units of work that one session may make in a second, each some 0.1 us of a core's time.
+    /// Units of work that one session may cause in a second, each some 0.1 us of a core's time.
     pub max_session_work: Option<u64>,
 }
 
-/// Where peers of other servers are looked up.
+/// Where the server looks up peers of other servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
     /// The library that keeps it; `None` is in memory, for this server only.
     pub plugin: Option<PathBuf>,
-    /// What that library is told.
+    /// The settings that the library receives.
     pub config: XmlSettings,
-    /// When to stop waiting for an answer.
+    /// The timeout of a request to it.
     pub lookup_timeout: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use super::key::{Key, Scope};
 use super::overlay::OVERRIDE;
-use super::syntax::Tree;
+use super::texts::Tree;
 use super::view::View;
 use super::xml::Element;
 

@@ -13,11 +13,11 @@ pub(crate) fn shown_value(text: &str) -> &str {
 
 /// Whether a text is hardly a secret: a number, an address, a list of these, a host's name, or a short word.
 fn is_harmless(text: &str) -> bool {
-    const LONGEST: usize = 40;
+    const MAX_LENGTH: usize = 40;
     /// Longer ones are passwords in bad taste.
-    const LONGEST_WORD: usize = 5;
+    const MAX_WORD: usize = 5;
     let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    let is_word = letters == text.len() && letters <= LONGEST_WORD;
+    let is_word = letters == text.len() && letters <= MAX_WORD;
     let is_of = |others: &str| text.chars().all(|c| c.is_ascii_digit() || others.contains(c));
     let is_address = text.contains(':') && is_of("abcdefABCDEF.:/%[],- ") && letters <= text.len() / 2;
     // With the letters of a unit.
@@ -27,7 +27,7 @@ fn is_harmless(text: &str) -> bool {
         let is_label = |label: &str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         last.len() >= 2 && last.bytes().all(|byte| byte.is_ascii_alphabetic()) && front.split('.').all(is_label)
     });
-    text.len() <= LONGEST && (is_word || is_address || is_number || is_host)
+    text.len() <= MAX_LENGTH && (is_word || is_address || is_number || is_host)
 }
 
 #[cfg(test)]

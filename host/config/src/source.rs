@@ -13,7 +13,7 @@ use super::variables::Variables;
 use super::xml::{self, Element};
 
 /// The largest file, in bytes. The largest one that Adobe ships is a twentieth of it.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// The text of a file; `None` if there is none, or none that can be read, which is reported.
 pub(super) fn text(path: &Path, findings: &mut Findings) -> Option<(Arc<Path>, String)> {
@@ -23,7 +23,7 @@ pub(super) fn text(path: &Path, findings: &mut Findings) -> Option<(Arc<Path>, S
         findings.push(Problem::error(&Place::whole(&name), format!("the file cannot be read: {why}")));
         return None;
     }
-    let message = match files::read(path, LARGEST) {
+    let message = match files::read(path, MAX_FILE) {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) if error.kind() == ErrorKind::FileTooLarge => error.to_string(),
         Err(error) => format!("the file cannot be read: {error}"),

@@ -110,7 +110,7 @@ impl fmt::Display for Vhost {
         writeln!(f, "      by default: {}", self.defaults)?;
         for (name, registered) in &self.applications {
             let own = match &registered.closed {
-                Some(why) => format!("turns clients and lookups away: {why}"),
+                Some(why) => format!("rejects clients and lookups: {why}"),
                 None if registered.settings == self.defaults => "as by default".into(),
                 None => registered.settings.to_string(),
             };

@@ -1,4 +1,4 @@
-//! Users.xml: who may administrate.
+//! Users.xml: the administrators.
 
 use super::access::Access;
 use super::choices::PasswordForm;
@@ -7,7 +7,7 @@ use super::name_access::NameAccess;
 use super::password::Password;
 use super::view::View;
 
-/// Who may administrate, and by what.
+/// The administrators, and the commands that they may give by HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Users {
     /// The administrators of the server.
@@ -23,16 +23,16 @@ pub struct User {
     pub name: String,
     /// The password; `None` keeps the user out.
     pub password: Option<Password>,
-    /// Where the user may come from.
+    /// The addresses from which the user may log in.
     pub access: Access,
 }
 
 /// Commands by HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpCommands {
-    /// Whether there are any.
+    /// Whether the server takes commands by HTTP.
     pub enable: bool,
-    /// Which ones.
+    /// Which commands it takes.
     pub commands: NameAccess,
 }
 

@@ -10,12 +10,12 @@ use super::problem::{Findings, Place, Problem};
 use super::xml::Element;
 
 /// Variables that refer to variables that refer to ...: deeper than that is a mistake.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 /// The longest value with all its variables filled in, in bytes. Without it, doubling thirty times makes gigabytes.
-const LONGEST: usize = 16 * 1024;
+const MAX_VALUE: usize = 16 * 1024;
 
 /// The most references in one value, those in the variables it refers to included. Empty variables cost time, not bytes.
-const MOST_REFERENCES: usize = 1000;
+const MAX_REFERENCES: usize = 1000;
 
 /// Where variables that no file sets come from.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -24,7 +24,7 @@ pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Variables<'a> {
     lines: BTreeMap<String, Line>,
     environment: Environment<'a>,
-    /// What the variables stand for whose names say that it is secret.
+    /// The values of variables whose names say that they are secret.
     secrets: RefCell<Vec<String>>,
 }
 
@@ -33,7 +33,7 @@ const SECRET: [&str; 5] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
 /// Shorter values are no secrets, and stand in many words.
 const MIN_SECRET: usize = 4;
 
-/// Values that are not to be repeated: what variables stand for whose names say that it is secret.
+/// The values of variables whose names say that they are secret: no message repeats them.
 #[derive(Clone, Default)]
 pub struct Secrets(Vec<String>);
 
@@ -138,8 +138,8 @@ impl<'a> Variables<'a> {
         while let Some((before, after)) = rest.split_once("${") {
             filled.text.push_str(before);
             filled.references += 1;
-            if filled.references > MOST_REFERENCES {
-                return Err(format!("more than {MOST_REFERENCES} variables in one value"));
+            if filled.references > MAX_REFERENCES {
+                return Err(format!("more than {MAX_REFERENCES} variables in one value"));
             }
             let Some((name, tail)) = after.split_once('}') else {
                 return Err("`${` without `}`".to_owned());
@@ -147,8 +147,8 @@ impl<'a> Variables<'a> {
             if inside.contains(&name) {
                 return Err(format!("the variables go round in a circle: {} -> {name}", inside.join(" -> ")));
             }
-            if inside.len() >= DEEPEST {
-                return Err(format!("variables refer to each other more than {DEEPEST} deep"));
+            if inside.len() >= MAX_DEPTH {
+                return Err(format!("variables refer to each other more than {MAX_DEPTH} deep"));
             }
             let start = filled.text.len();
             if let Some(line) = self.lines.get(name) {
@@ -167,8 +167,8 @@ impl<'a> Variables<'a> {
                     secrets.push(secret.to_owned());
                 }
             }
-            if filled.text.len() > LONGEST {
-                return Err(format!("with its variables filled in, the value is longer than {LONGEST} bytes"));
+            if filled.text.len() > MAX_VALUE {
+                return Err(format!("with its variables filled in, the value is longer than {MAX_VALUE} bytes"));
             }
             rest = tail;
         }

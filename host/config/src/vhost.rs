@@ -26,11 +26,11 @@ pub struct Vhost {
     pub max_app_instances: Option<u64>,
     /// The most instances of applications with a script that clients of one address have made, at a time.
     pub max_app_instances_per_address: Option<u64>,
-    /// What happens to clients that do nothing, where no application says otherwise.
+    /// What happens to idle clients, where no application says otherwise.
     pub idle_clients: IdleClients,
-    /// Who may connect.
+    /// The addresses that may connect.
     pub access: Access,
-    /// The application that answers lookups of peers that are not connected, to peers that are not.
+    /// The application whose policy decides a lookup if neither the peer that asks nor the peer that it looks up is connected.
     pub default_application: String,
     /// Whether an application without a folder exists all the same.
     pub accepts_unregistered: bool,
@@ -51,9 +51,9 @@ pub struct Registered {
     pub has_script: bool,
     /// Whether there is an Application.xml in the folder.
     pub has_file: bool,
-    /// Why it turns clients and lookups away: something in its folder cannot be read, or is wrong.
+    /// Why it rejects clients and lookups: something in its folder cannot be read, or is wrong.
     pub closed: Option<Arc<str>>,
-    /// Whether this is how it was before the configuration was read anew, since what stands there now is of no use.
+    /// Whether these are the settings from before a reload, because the files that stand there now are broken or gone.
     pub is_kept: bool,
 }
 
@@ -63,7 +63,7 @@ impl Registered {
         Self { folder, settings, has_script: false, has_file: false, closed: None, is_kept: false }
     }
 
-    /// An application that turns clients and lookups away, for that reason.
+    /// An application that rejects clients and lookups, for that reason.
     pub(super) fn closed(vhost: &Vhost, name: &str, reason: Arc<str>) -> Self {
         let settings = Arc::new(vhost.defaults.to_closed());
         Self { closed: Some(reason), ..Self::new(vhost.apps_dir.join(name), settings) }

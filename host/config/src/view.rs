@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use super::key::{File, Key, Repeated, Scope};
 use super::problem::{Findings, Place, Problem};
 use super::shown::{must_be, shown_value};
-use super::syntax::{Syntax, Tree, Wrong};
+use super::syntax::{Syntax, Wrong};
+use super::texts::Tree;
 use super::xml::Element;
 
 /// An element, or the lack of one: the root of a file, or an element in it that may repeat.
@@ -79,12 +80,12 @@ impl<'a, S: Scope> View<'a, S> {
         }
     }
 
-    /// Reports something that must be put right about a value of this element, if it is given.
+    /// Reports an error in a value of this element, if it is given.
     pub(super) fn problem<X>(&self, key: &Key<S, X>, message: impl FnOnce(&str) -> String) {
         self.report(key, Problem::error, message);
     }
 
-    /// Reports something that should be known about a value of this element, if it is given.
+    /// Warns about a value of this element, if it is given.
     pub(super) fn warning<X>(&self, key: &Key<S, X>, message: impl FnOnce(&str) -> String) {
         self.report(key, Problem::warning, message);
     }
@@ -105,7 +106,7 @@ impl<'a, S: Scope> View<'a, S> {
         self.descend(key.path).is_some()
     }
 
-    /// Reports something that should be known about an element that stands there with nothing in it.
+    /// Warns about an element that stands there with nothing in it.
     pub(super) fn warning_if_empty<X>(&self, key: &Key<S, X>, message: &str) {
         if let Some(element) = self.descend(key.path).filter(|element| element.text.is_empty()) {
             self.findings.borrow_mut().push(Problem::warning(&element.place, message));

@@ -9,14 +9,15 @@ use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
+use super::positions::Positions;
 use super::problem::{Place, Problem};
 
 /// Deeper nesting than any known element needs.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 /// More elements than any sensible file has.
-const MOST_ELEMENTS: usize = 20_000;
+const MAX_ELEMENTS: usize = 20_000;
 /// More attributes than any known element has.
-const MOST_ATTRIBUTES: usize = 16;
+const MAX_ATTRIBUTES: usize = 16;
 
 /// An element with all that is in it.
 #[derive(Clone, Debug)]
@@ -164,12 +165,12 @@ impl Tree<'_> {
         if self.open.is_empty() && self.root.is_some() {
             return Err(self.error(at, "a second root element; a file has one"));
         }
-        if self.open.len() >= DEEPEST {
-            return Err(self.error(at, format!("elements are nested deeper than {DEEPEST}")));
+        if self.open.len() >= MAX_DEPTH {
+            return Err(self.error(at, format!("elements are nested deeper than {MAX_DEPTH}")));
         }
         self.elements += 1;
-        if self.elements > MOST_ELEMENTS {
-            return Err(self.error(at, format!("more than {MOST_ELEMENTS} elements")));
+        if self.elements > MAX_ELEMENTS {
+            return Err(self.error(at, format!("more than {MAX_ELEMENTS} elements")));
         }
         let place = self.positions.place(at);
         let mut element = Element::empty(tag.name().as_ref(), &place);
@@ -180,8 +181,8 @@ impl Tree<'_> {
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
                 .map_err(|error| Problem::error(&place, bad_value(name, &error)))?;
-            if element.attributes.len() == MOST_ATTRIBUTES {
-                return Err(Problem::error(&place, format!("more than {MOST_ATTRIBUTES} attributes")));
+            if element.attributes.len() == MAX_ATTRIBUTES {
+                return Err(Problem::error(&place, format!("more than {MAX_ATTRIBUTES} attributes")));
             }
             element.attributes.push(Attribute { name: name.into(), place, value: value.trim().into() });
         }
@@ -262,41 +263,5 @@ impl Tree<'_> {
             Some(root) => Ok(root),
             None => Err(self.error(at, "the file holds no element")),
         }
-    }
-}
-
-/// Turns offsets into lines and columns. Offsets that grow cost one pass over the text altogether.
-struct Positions<'a> {
-    file: &'a Arc<Path>,
-    text: &'a str,
-    offset: usize,
-    line: u32,
-    column: u32,
-}
-
-impl<'a> Positions<'a> {
-    fn new(file: &'a Arc<Path>, text: &'a str) -> Self {
-        Self { file, text, offset: 0, line: 1, column: 1 }
-    }
-
-    fn place(&mut self, at: usize) -> Place {
-        if at < self.offset {
-            *self = Self::new(self.file, self.text);
-        }
-        for character in self.text.get(self.offset..).unwrap_or_default().chars() {
-            if self.offset >= at {
-                break;
-            }
-            self.offset += character.len_utf8();
-            (self.line, self.column) =
-                if character == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
-        }
-        Place { file: Arc::clone(self.file), position: Some((self.line, self.column)) }
-    }
-
-    /// The place of a piece of the text itself.
-    fn place_of(&mut self, piece: &str) -> Option<Place> {
-        let at = (piece.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
-        (at < self.text.len()).then(|| self.place(at))
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
         for (application, failure) in configuration::scripts_that_do_not_load(&loaded.config) {
             is_in_order = false;
             super::say(&format!(
-                "error: application {application} turns clients away until its script loads: {failure}\n"
+                "error: application {application} rejects clients until its script loads: {failure}\n"
             ));
         }
         let plugins = Plugins::new(1);

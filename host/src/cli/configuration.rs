@@ -1,4 +1,4 @@
-//! Reading the configuration at the start and at a reload, and what is said of it.
+//! Reading the configuration at the start and at a reload, and the messages about it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use introd_policy::InstanceName;
 /// So many applications are named in the answer to a reload.
 const MAX_NAMED: usize = 8;
 
-/// Reads the configuration; says what is odd about it.
+/// Reads the configuration, and logs its problems.
 pub(super) fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     let mut loaded =
         Config::load(dir).map_err(|problems| anyhow::anyhow!("the configuration is not in order\n{problems}"))?;
     let unknown = loaded.config.resolve_hosts();
     if let Some(host) = unknown.iter().find(|host| matters(host)) {
-        // It would open the door to whom it names.
+        // The host that it names would not be kept out.
         anyhow::bail!("the configuration is not in order\n{}", loaded.secrets.conceal(&host.to_string()));
     }
     for host in unknown {
@@ -33,7 +33,7 @@ pub(super) fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
-/// Whether a host without an address is one that is to be kept out. There is no administration that anybody could get into.
+/// Whether a host without an address is named in a Deny list that would then let it in. There is no administration yet, so its lists do not count.
 pub(super) fn matters(host: &UnknownHost) -> bool {
     host.is_denied && (host.of.starts_with("adaptor ") || host.of.starts_with("virtual host "))
 }
@@ -42,10 +42,10 @@ pub(super) fn matters(host: &UnknownHost) -> bool {
 pub(super) fn load_at_start(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     let loaded = load(dir)?;
     for broken in &loaded.broken {
-        tracing::error!(target: CONFIGURATION, "application {} turns clients and lookups away", broken.application);
+        tracing::error!(target: CONFIGURATION, "application {} rejects clients and lookups", broken.application);
     }
     for (application, failure) in scripts_that_do_not_load(&loaded.config) {
-        tracing::error!(target: CONFIGURATION, "application {application} turns clients away until its script loads: {failure}");
+        tracing::error!(target: CONFIGURATION, "application {application} rejects clients until its script loads: {failure}");
     }
     Ok(loaded)
 }
@@ -69,7 +69,8 @@ fn why_not(adaptor: &Adaptor, vhost: &Vhost, name: &str, registered: &Registered
     Some(format!("{}: {failure}", registered.folder.display()))
 }
 
-/// SIGHUP: takes on what the files say now. Nobody is disconnected; what is broken changes nothing. Gives back the answer in a line.
+/// SIGHUP: reads the files again and applies what they say. No client is disconnected, and what is broken changes nothing. Returns
+/// the answer in a line.
 pub(super) fn reload(server: &Reconfiguration, dir: Option<&Path>, files: &mut Vec<PathBuf>) -> String {
     match try_reload(server, dir, files) {
         Ok(kept) if kept.is_empty() => "introd has read its configuration anew\n".to_owned(),

@@ -43,7 +43,7 @@ conf = root / "conf"
 conf.mkdir()
 write(script, SCRIPT)
 
-for text, said in [(NO_PLUGIN, "application club turns clients away: "), (BROKEN, "turns clients and lookups away")]:
+for text, said in [(NO_PLUGIN, "application club rejects clients: "), (BROKEN, "rejects clients and lookups")]:
     write(settings, text)
     checked = subprocess.run([INTROD, "check-config", "--conf", conf], capture_output=True, text=True)
     assert checked.returncode != 0 and said in checked.stdout, checked
@@ -53,7 +53,7 @@ for text, said in [(NO_PLUGIN, "application club turns clients away: "), (BROKEN
     connected(server, "other")
     if text == NO_PLUGIN:
         log = stopped(server)
-        assert "application club turns clients away: " in log and "libmissing.so" in log, log
+        assert "application club rejects clients: " in log and "libmissing.so" in log, log
 # Once it is mended, a reload opens it.
 write(settings, GOOD)
 said = reload(server)

@@ -5,12 +5,11 @@ use std::sync::LazyLock;
 use super::common::{ALLOW as ALLOW_MEANING, DENY as DENY_MEANING, ORDER as ORDER_MEANING, order};
 use crate::choices::{ForwardedHello, Order};
 use crate::key::{self, File, Repeated, Scope, keys};
+use crate::numbers::{Numbers, Time, TimeOrNone, Whole, numbers, seconds, seconds_or_none, whole};
 use crate::ports::{OptionalPorts, Ports, optional_ports, ports};
 use crate::rule::Hosts;
 use crate::schema::Schema;
-use crate::syntax::{
-    Flag, Numbers, Time, TimeOrNone, Whole, Words, flag, numbers, seconds, seconds_or_none, whole, words,
-};
+use crate::words::{Flag, Words, flag, words};
 
 pub(crate) struct AdaptorXml;
 

@@ -5,12 +5,11 @@ use std::sync::LazyLock;
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
 use crate::choices::{Fallback, JoinLeaveMode, LookupMode, LookupsFrom};
 use crate::key::{self, File, Repeated, Scope, keys};
+use crate::numbers::{Limit, Time, TimeOrNone, Whole, limit, milliseconds, seconds, seconds_or_none, whole};
 use crate::overlay::OVERRIDE;
 use crate::schema::Schema;
-use crate::syntax::{
-    FilePath, FilePaths, Flag, Limit, Time, TimeOrNone, Tree, Whole, Words, flag, limit, milliseconds, path, paths,
-    seconds, seconds_or_none, whole, words,
-};
+use crate::texts::{FilePath, FilePaths, Tree, path, paths};
+use crate::words::{Flag, Words, flag, words};
 
 pub(crate) struct ApplicationXml;
 

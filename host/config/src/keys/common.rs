@@ -1,7 +1,8 @@
 //! What keys of several files share.
 
 use crate::choices::Order;
-use crate::syntax::{TimeOrNone, Words, seconds_or_none, words};
+use crate::numbers::{TimeOrNone, seconds_or_none};
+use crate::words::{Words, words};
 
 /// A day in seconds.
 pub(super) const DAY: u64 = 86_400;

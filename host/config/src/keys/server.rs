@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use super::common::{DAY, MAX_CLIENTS, MAX_RATE, NO_ADMINISTRATION, ORDER, order};
 use crate::choices::Order;
 use crate::key::{self, File, Scope, keys};
+use crate::numbers::{Limit, Time, Whole, limit, milliseconds, seconds, whole};
 use crate::ports::{Ports, ports};
 use crate::rule::Hosts;
 use crate::schema::Schema;
-use crate::syntax::{
-    Address, FilePath, Flag, Limit, Time, Tree, Whole, Words, flag, limit, milliseconds, path, seconds, whole,
-};
+use crate::texts::{Address, FilePath, Tree, path};
+use crate::words::{Flag, Words, flag};
 
 pub(crate) struct ServerXml;
 

@@ -8,7 +8,8 @@ use crate::key::{self, File, Repeated, Scope, keys};
 use crate::name_access::Names;
 use crate::rule::Hosts;
 use crate::schema::Schema;
-use crate::syntax::{Flag, Text, Words, flag, text, words};
+use crate::texts::{Text, text};
+use crate::words::{Flag, Words, flag, words};
 
 pub(crate) struct UsersXml;
 

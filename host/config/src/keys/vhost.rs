@@ -9,9 +9,11 @@ use super::common::{
 use crate::choices::Order;
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::naming::{ApplicationName, HostName};
+use crate::numbers::{Limit, TimeOrNone, limit};
 use crate::rule::Hosts;
 use crate::schema::Schema;
-use crate::syntax::{FilePath, Limit, TimeOrNone, Words, limit, path, words};
+use crate::texts::{FilePath, path};
+use crate::words::{Words, words};
 
 pub(crate) struct VhostXml;
 

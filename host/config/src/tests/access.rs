@@ -35,7 +35,7 @@ fn element(name: &str, text: Option<&str>) -> String {
     text.map(|text| format!("<{name}>{text}</{name}>")).unwrap_or_default()
 }
 
-/// The rule, in the words of the administrators' guide: refused is who is denied or not allowed; or who is denied and not allowed.
+/// The rule, in the words of the administrators' guide: an address is refused if it is denied or not allowed; or if it is denied and not allowed.
 fn may_come(order: &str, allow: Option<&str>, is_allowed: bool, is_denied: bool) -> bool {
     let is_refused = match order {
         "Allow,Deny" => is_denied || !(is_allowed || allow.is_none_or(str::is_empty)),

@@ -100,7 +100,7 @@ fn an_application_that_comes_broken_is_closed_at_a_reload() {
     folder.put("lua/club/Application.xml", "<Application>");
     let mut new = load(&folder).unwrap();
     let kept = new.take_over(&old.config, &old.files).unwrap();
-    assert!(kept[0].is_closed && kept[0].to_string().starts_with("application club turns clients away: "), "{kept:?}");
+    assert!(kept[0].is_closed && kept[0].to_string().starts_with("application club rejects clients: "), "{kept:?}");
     assert!(registered(&new, "club").unwrap().closed.is_some());
 }
 

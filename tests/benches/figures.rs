@@ -5,13 +5,14 @@
 //! taken several times: the best is the one least disturbed, and how far the others are from it is told too. What is
 //! compared with the ceiling is compared within a round.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use introd_tests::cores::{pin_to, two_cores};
+use introd_tests::cargo::profile_folder;
+use introd_tests::cores::two_cores;
+use introd_tests::load::{LoadedServer, number};
+use introd_tests::program::Files;
 use introd_tests::udp_ceiling::{self, Shape};
 use serde_json::Value;
 
@@ -33,7 +34,10 @@ fn main() -> anyhow::Result<()> {
     let (mut lookups, mut ceilings, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let (mut scripted, mut script_ratios) = (Vec::new(), Vec::new());
     let (mut handshakes, mut strong, mut flows) = (Vec::new(), Vec::new(), Vec::new());
-    let conf = Configuration::new()?;
+    let files = configuration();
+    let start = || LoadedServer::start(&options.introd, "0.0.0.0:0", files.path());
+    let seconds = options.seconds.to_string();
+    let duration = ["--duration", seconds.as_str()];
     for round in 0..options.rounds {
         eprintln!("round {} of {}", round + 1, options.rounds);
         let ceiling = udp_ceiling::measure(udp_ceiling::Options {
@@ -42,26 +46,23 @@ fn main() -> anyhow::Result<()> {
             duration: Duration::try_from_secs_f64(options.seconds)?,
             ..Default::default()
         })?;
-        let server = Server::start(&options.introd, &conf)?;
-        let duration = ["--duration".to_owned(), options.seconds.to_string()];
-        let lookup = server.bench(&options.introd, "lookups", &duration)?;
+        let server = start()?;
+        let lookup = server.bench("lookups", &duration)?;
         // The peers of this application are looked up through its script: lua/introductions.
-        let by_script = [&duration[..], &["--app".to_owned(), "introductions".to_owned()]].concat();
-        let by_script = server.bench(&options.introd, "lookups", &by_script)?;
+        let by_script = [&duration[..], &["--app", "introductions"]].concat();
+        let by_script = server.bench("lookups", &by_script)?;
         script_ratios.push(number(&lookup, "server_cpu_us")? / number(&by_script, "server_cpu_us")?);
         scripted.push(by_script);
-        handshakes.push(server.bench(&options.introd, "handshakes", &duration)?);
-        let group14 = [&duration[..], &["--group".to_owned(), "14".to_owned()]].concat();
-        strong.push(server.bench(&options.introd, "handshakes", &group14)?);
-        flows.push(server.bench(&options.introd, "flow", &duration)?);
+        handshakes.push(server.bench("handshakes", &duration)?);
+        let group14 = [&duration[..], &["--group", "14"]].concat();
+        strong.push(server.bench("handshakes", &group14)?);
+        flows.push(server.bench("flow", &duration)?);
         ratios.push(ceiling.cpu_micros() / number(&lookup, "server_cpu_us")?);
         ceilings.push(ceiling.cpu_micros());
         lookups.push(lookup);
     }
-    let server = Server::start(&options.introd, &conf)?;
-    let work = ["--count".to_owned(), options.sessions.to_string(), "--idle".to_owned(), options.idle.to_string()];
-    let sessions = server.bench(&options.introd, "sessions", &work)?;
-    drop(server);
+    let (count, idle) = (options.sessions.to_string(), options.idle.to_string());
+    let sessions = start()?.bench("sessions", &["--count", &count, "--idle", &idle])?;
 
     if two_cores().is_none() {
         println!("only one core: server and load shared it");
@@ -120,10 +121,6 @@ fn row(title: &str, rounds: &[f64], best: Best, aim: Option<f64>) {
     println!("{title:<46} {best:>9.1} {worst:>9.1}  {aim}");
 }
 
-fn number(report: &Value, name: &str) -> anyhow::Result<f64> {
-    report[name].as_f64().with_context(|| format!("no {name} in {report}"))
-}
-
 fn all(reports: &[Value], name: &str) -> anyhow::Result<Vec<f64>> {
     reports.iter().map(|report| number(report, name)).collect()
 }
@@ -132,90 +129,20 @@ fn percentile(reports: &[Value], name: &str) -> anyhow::Result<Vec<f64>> {
     reports.iter().map(|report| number(&report["latency_us"], name)).collect()
 }
 
-/// A configuration with the applications that introd ships, and nothing else said; gone when dropped.
-struct Configuration(PathBuf);
-
-impl Configuration {
-    fn new() -> anyhow::Result<Self> {
-        let conf = std::env::temp_dir().join(format!("introd-figures-{}", std::process::id()));
-        let vhost = conf.join("_defaultRoot_/_defaultVHost_");
-        std::fs::create_dir_all(&vhost)?;
-        let applications = concat!(env!("CARGO_MANIFEST_DIR"), "/../lua");
-        let text = format!("<VirtualHost><AppsDir>{applications}</AppsDir></VirtualHost>");
-        std::fs::write(vhost.join("Vhost.xml"), text)?;
-        // All lookups are for few peers here: each is to have its hello forwarded, as among many peers.
-        let unlimited =
-            "<ResourceLimits><Protocol><RTMFP><MaxForwardRate>-1</MaxForwardRate></RTMFP></Protocol></ResourceLimits>";
-        std::fs::write(conf.join("Server.xml"), format!("<Root><Server>{unlimited}</Server></Root>"))?;
-        Ok(Self(conf))
-    }
-}
-
-impl Drop for Configuration {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A server of one worker, on the first core.
-struct Server {
-    process: Child,
-    /// Open, for a server whose output nobody takes would stop at its next line.
-    _output: BufReader<ChildStdout>,
-    port: String,
-}
-
-impl Server {
-    fn start(introd: &PathBuf, conf: &Configuration) -> anyhow::Result<Self> {
-        let mut command = Command::new(introd);
-        command.args(["run", "--listen", "0.0.0.0:0", "--workers", "1", "--conf"]).arg(&conf.0);
-        command.env("RUST_LOG", "warn");
-        let mut process = spawn_on(two_cores().map(|(first, _)| first), command.stdout(Stdio::piped()))?;
-        let mut output = BufReader::new(process.stdout.take().context("no output to read")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let port = line.trim().rsplit_once(':').map(|(_, port)| port.to_owned());
-        let port = port.with_context(|| format!("the server did not say where it listens, but {line:?}"))?;
-        Ok(Self { process, _output: output, port })
-    }
-
-    /// Loads the server from the second core.
-    fn bench(&self, introd: &PathBuf, work: &str, arguments: &[String]) -> anyhow::Result<Value> {
-        let mut command = Command::new(introd);
-        command.args(["bench", work, "--json", "--server", &format!("127.0.0.1:{}", self.port)]);
-        command.args(["--pid", &self.process.id().to_string()]).args(arguments).stdout(Stdio::piped());
-        let output = spawn_on(two_cores().map(|(_, second)| second), &mut command)?.wait_with_output()?;
-        if !output.status.success() {
-            bail!("introd bench {work} failed");
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has nothing that it would have to put in order.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Starts a program on a core, which it inherits from a thread that is there.
-fn spawn_on(core: Option<usize>, command: &mut Command) -> anyhow::Result<Child> {
-    let spawn = || -> anyhow::Result<Child> {
-        if let Some(core) = core {
-            pin_to(core)?;
-        }
-        command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
-    };
-    std::thread::scope(|scope| scope.spawn(spawn).join()).map_err(|_| anyhow::anyhow!("a thread panicked"))?
+/// The applications that introd ships, and a limit less.
+fn configuration() -> Files {
+    let files = Files::new();
+    files.shipped_applications();
+    // All lookups are for few peers here: each is to have its hello forwarded, as among many peers.
+    files.server(
+        "<ResourceLimits><Protocol><RTMFP><MaxForwardRate>-1</MaxForwardRate></RTMFP></Protocol></ResourceLimits>",
+    );
+    files
 }
 
 fn options() -> anyhow::Result<Options> {
-    // Beside the directory of the benches.
-    let built = std::env::current_exe()?.ancestors().nth(2).map(|target| target.join("introd"));
     let mut options = Options {
-        introd: built.unwrap_or_default(),
+        introd: profile_folder().join("introd"),
         rounds: 3,
         seconds: 4.0,
         sessions: 100_000,

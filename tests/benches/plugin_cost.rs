@@ -4,14 +4,14 @@
 //! The servers run side by side, each of one worker on the first core, and the load on the second; only one of them is loaded at a
 //! time, for short turns, so that what else the machine does falls on all of them alike.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
-use introd_tests::cores::{pin_to, two_cores};
+use introd_tests::cargo::profile_folder;
+use introd_tests::cores::two_cores;
 use introd_tests::libraries::{c_examples, library};
-use serde_json::Value;
+use introd_tests::load::{LoadedServer, number};
+use introd_tests::program::Files;
 
 /// Of a lookup without plugins, so much must be left of the rate with one, in percent.
 const AIM: f64 = 95.0;
@@ -60,49 +60,26 @@ fn main() -> anyhow::Result<()> {
 /// A server, and what its lookups cost in each turn.
 struct Server {
     name: &'static str,
-    process: Child,
-    /// Open, for a server whose output nobody takes would stop at its next line.
-    _output: BufReader<ChildStdout>,
-    address: String,
-    root: PathBuf,
+    server: LoadedServer,
+    _files: Files,
     micros: Vec<f64>,
     lost: u64,
 }
 
 impl Server {
     fn start(introd: &Path, name: &'static str, plugin: Option<(&Path, &str)>) -> anyhow::Result<Self> {
-        let root = std::env::temp_dir().join(format!("introd-plugins-{}-{name}", std::process::id()));
-        let vhost = root.join("conf/_defaultRoot_/_defaultVHost_");
-        std::fs::create_dir_all(&vhost)?;
+        let files = Files::new();
         let plugin = plugin.map_or_else(String::new, |(library, config)| {
             format!("<Plugin path=\"{}\"><Config>{config}</Config></Plugin>", library.display())
         });
-        let text = format!("<Application><Plugins>{plugin}</Plugins></Application>");
-        std::fs::write(vhost.join("Application.xml"), text)?;
-        let mut command = Command::new(introd);
-        command.args(["run", "--listen", "127.0.0.1:0", "--workers", "1", "--conf"]).arg(root.join("conf"));
-        command.env("RUST_LOG", "warn").stdout(Stdio::piped());
-        let mut process = spawn_on(two_cores().map(|(first, _)| first), &mut command)?;
-        let mut output = BufReader::new(process.stdout.take().context("no output to read")?);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let address = line.trim().rsplit_once(' ').map(|(_, address)| address.to_owned());
-        let address = address.with_context(|| format!("the server did not say where it listens, but {line:?}"))?;
-        Ok(Self { name, process, _output: output, address, root, micros: Vec::new(), lost: 0 })
+        files.application(&format!("<Plugins>{plugin}</Plugins>"));
+        let server = LoadedServer::start(introd, "127.0.0.1:0", files.path())?;
+        Ok(Self { name, server, _files: files, micros: Vec::new(), lost: 0 })
     }
 
     fn take_turn(&mut self, options: &Options) -> anyhow::Result<()> {
-        let mut command = Command::new(&options.introd);
-        command.args(["bench", "lookups", "--json", "--server", &self.address]);
-        command.args(["--pid", &self.process.id().to_string(), "--duration", &options.seconds.to_string()]);
-        command.stdout(Stdio::piped());
-        let output = spawn_on(two_cores().map(|(_, second)| second), &mut command)?.wait_with_output()?;
-        if !output.status.success() {
-            bail!("introd bench lookups failed");
-        }
-        let report: Value = serde_json::from_slice(&output.stdout)?;
-        let micros = report["server_cpu_us"].as_f64().with_context(|| format!("no server_cpu_us in {report}"))?;
-        self.micros.push(micros);
+        let report = self.server.bench("lookups", &["--duration", &options.seconds.to_string()])?;
+        self.micros.push(number(&report, "server_cpu_us")?);
         self.lost += report["lost"].as_u64().unwrap_or_default();
         Ok(())
     }
@@ -118,26 +95,6 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has nothing that it would have to put in order.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.root);
-    }
-}
-
-/// Starts a program on a core, which it inherits from a thread that is there.
-fn spawn_on(core: Option<usize>, command: &mut Command) -> anyhow::Result<Child> {
-    let spawn = || -> anyhow::Result<Child> {
-        if let Some(core) = core {
-            pin_to(core)?;
-        }
-        command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
-    };
-    std::thread::scope(|scope| scope.spawn(spawn).join()).map_err(|_| anyhow::anyhow!("a thread panicked"))?
-}
-
 struct Options {
     introd: PathBuf,
     turns: usize,
@@ -145,9 +102,7 @@ struct Options {
 }
 
 fn options() -> anyhow::Result<Options> {
-    // Beside the directory of the benches.
-    let built = std::env::current_exe()?.ancestors().nth(2).map(|target| target.join("introd"));
-    let mut options = Options { introd: built.unwrap_or_default(), turns: 15, seconds: 1.0 };
+    let mut options = Options { introd: profile_folder().join("introd"), turns: 15, seconds: 1.0 };
     let (mut is_asked, mut is_smoke) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {

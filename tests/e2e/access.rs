@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use introd_client::Client;
 use introd_flash::client::Incoming;
+use introd_tests::program::{Files, Server};
 use introd_udp::Ports;
 use rtmfp::{Event, PeerId};
 
-use crate::harness::clients::{PATIENCE, connect, create_stream, socket};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, connect, create_stream, socket};
 use crate::harness::raw::{answer, hello, lookup};
 
 const DENIED: &str = "127.0.0.9";
@@ -35,7 +34,7 @@ fn finds(server: &Server, ip: &str, id: PeerId) -> bool {
 
 #[tokio::test]
 async fn what_the_adaptor_denies_is_not_even_greeted() {
-    let files = Files::new("access-adaptor");
+    let files = Files::new();
     files.adaptor(DENY);
     let mut server = Server::configured(files.path(), 2);
     let uri = server.uri(0);
@@ -63,7 +62,7 @@ async fn what_the_adaptor_denies_is_not_even_greeted() {
 
 #[tokio::test]
 async fn what_the_virtual_host_denies_finds_none_of_its_clients() {
-    let files = Files::new("access-vhost");
+    let files = Files::new();
     files.vhost(DENY);
     files.write("_defaultRoot_/open.example/Vhost.xml", "<VirtualHost><Allow>all</Allow></VirtualHost>");
     let mut server = Server::configured(files.path(), 2);
@@ -90,7 +89,7 @@ async fn what_the_virtual_host_denies_finds_none_of_its_clients() {
 async fn is_turned_out(client: &mut Client) {
     let mut why = None;
     loop {
-        let event = tokio::time::timeout(PATIENCE, client.next()).await.expect("in time").expect("its sockets work");
+        let event = tokio::time::timeout(TIMEOUT, client.next()).await.expect("in time").expect("its sockets work");
         if matches!(event, Event::Closed { session, .. } if session == client.session()) {
             break;
         }
@@ -103,8 +102,8 @@ async fn is_turned_out(client: &mut Client) {
 
 #[tokio::test]
 async fn a_client_that_moves_to_a_denied_address_has_to_go() {
-    for (name, is_adaptor) in [("access-moving-a", true), ("access-moving-v", false)] {
-        let files = Files::new(name);
+    for is_adaptor in [true, false] {
+        let files = Files::new();
         if is_adaptor {
             files.adaptor(DENY)
         } else {

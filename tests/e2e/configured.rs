@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use introd_client::{Client, ClientFailure, ClientStep, Destination};
 use introd_flash::client::{ConnectOptions, Incoming};
+use introd_tests::program::{Files, Server};
 use rtmfp::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::harness::clients::{PATIENCE, connect, create_stream, peer_on};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, connect, create_stream, peer_on};
 
 fn from(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), 0)
@@ -20,7 +19,7 @@ fn from(ip: &str) -> SocketAddr {
 async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on(from, number);
     let destination = Destination::resolve(uri, |_| true).await?;
-    Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await
+    Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await
 }
 
 /// The client is turned away at connect, with this status.
@@ -32,7 +31,7 @@ async fn is_refused(uri: &str, address: SocketAddr, number: u64, code: &str) {
 
 #[tokio::test]
 async fn a_denied_address_is_rejected() {
-    let files = Files::new("denied");
+    let files = Files::new();
     files.vhost("<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>");
     let server = Server::configured(files.path(), 1);
     is_refused(&server.uri(0), from("127.0.0.9"), 1, "NetConnection.Connect.Rejected").await;
@@ -41,7 +40,7 @@ async fn a_denied_address_is_rejected() {
 
 #[tokio::test]
 async fn a_full_virtual_host_rejects_until_somebody_leaves() {
-    let files = Files::new("full");
+    let files = Files::new();
     files.vhost("<ResourceLimits><MaxConnections>1</MaxConnections></ResourceLimits>");
     let server = Server::configured(files.path(), 2);
     let first = connect(&server.uri(0), from("127.0.0.1"), 1).await;
@@ -58,7 +57,7 @@ async fn a_full_virtual_host_rejects_until_somebody_leaves() {
 
 #[tokio::test]
 async fn an_application_that_is_not_registered_is_invalid() {
-    let files = Files::new("registered");
+    let files = Files::new();
     files.vhost("<UnregisteredApplications>reject</UnregisteredApplications>");
     let server = Server::configured(files.path(), 1);
     is_refused(&server.uri(0), from("127.0.0.1"), 1, "NetConnection.Connect.InvalidApp").await;
@@ -66,13 +65,13 @@ async fn an_application_that_is_not_registered_is_invalid() {
 
 #[tokio::test]
 async fn a_client_that_does_nothing_is_told_and_closed() {
-    let files = Files::new("idle");
+    let files = Files::new();
     files.server("<AutoCloseIdleClients enable=\"true\"><CheckInterval>1</CheckInterval><MaxIdleTime>1</MaxIdleTime></AutoCloseIdleClients>");
     let server = Server::configured(files.path(), 1);
     let mut client = connect(&server.uri(0), from("127.0.0.1"), 1).await;
     let mut told = false;
     loop {
-        let event = tokio::time::timeout(PATIENCE, client.next()).await.expect("in time").expect("its sockets work");
+        let event = tokio::time::timeout(TIMEOUT, client.next()).await.expect("in time").expect("its sockets work");
         if let Event::Closed { session, .. } = event
             && session == client.session()
         {
@@ -108,7 +107,7 @@ async fn meet(asker: &mut Client, target: &mut Client, patience: Duration) -> bo
 async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
     const CLIENTS: u64 = 1000;
     allow_sockets(CLIENTS + 1000);
-    let files = Files::new("reload");
+    let files = Files::new();
     files.application("<RTMFP><PeerLookupEvents mode=\"None\"/></RTMFP>");
     let mut server = Server::configured(files.path(), 2);
     let uri = server.uri(0);
@@ -117,7 +116,7 @@ async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
         clients.push(connect(&uri, from("127.0.0.1"), number).await);
     }
     let mut asker = connect(&uri, from("127.0.0.1"), CLIENTS).await;
-    assert!(meet(&mut asker, &mut clients[0], PATIENCE).await);
+    assert!(meet(&mut asker, &mut clients[0], TIMEOUT).await);
 
     files.application("<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>");
     assert!(server.reload());
@@ -125,14 +124,14 @@ async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
 
     files.application("<RTMFP><PeerLookupEvents mode=\"None\"/></RTMFP>");
     assert!(server.reload());
-    assert!(meet(&mut asker, &mut clients[2], PATIENCE).await);
+    assert!(meet(&mut asker, &mut clients[2], TIMEOUT).await);
 
     files.application("<RTMFP><PeerLookupEvents mode=\"Nonesense\"/></RTMFP>");
     assert!(!server.reload());
     for client in &mut clients {
         assert!(create_stream(client, 2.0).await > 0.0);
     }
-    assert!(meet(&mut asker, &mut clients[3], PATIENCE).await, "a broken configuration changes nothing");
+    assert!(meet(&mut asker, &mut clients[3], TIMEOUT).await, "a broken configuration changes nothing");
     for client in clients {
         client.close().await;
     }
@@ -143,7 +142,7 @@ async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
 
 #[tokio::test]
 async fn rates_are_limited() {
-    let files = Files::new("rates");
+    let files = Files::new();
     files.server(
         "<ResourceLimits><Protocol><RTMFP><MaxConnectionRatePerAddress>2</MaxConnectionRatePerAddress></RTMFP></Protocol>\
          </ResourceLimits>",
@@ -168,7 +167,7 @@ async fn rates_are_limited() {
 
 #[tokio::test]
 async fn a_host_is_found_by_its_name() {
-    let files = Files::new("named");
+    let files = Files::new();
     files.vhost("<AliasList><Alias name=\"a\">chat.example</Alias></AliasList>");
     let server = Server::configured(files.path(), 1);
     let (mut peer, _) = peer_on(from("127.0.0.1"), 1);
@@ -178,7 +177,7 @@ async fn a_host_is_found_by_its_name() {
     let other = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("other.example"), &candidates).expect("room");
     let named = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("chat.example"), &candidates).expect("room");
     loop {
-        let event = tokio::time::timeout(PATIENCE, peer.next()).await.expect("in time").expect("its sockets work");
+        let event = tokio::time::timeout(TIMEOUT, peer.next()).await.expect("in time").expect("its sockets work");
         if let Event::Opened { session, .. } = event {
             assert_eq!(session, named);
             assert_ne!(session, other);

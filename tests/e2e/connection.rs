@@ -7,12 +7,12 @@ use introd_flash::amf::Value;
 use introd_flash::client::{ConnectOptions, Incoming, connect as connect_message};
 use introd_flash::command::{Command, Encoding};
 use introd_flash::user_control::UserControl;
+use introd_tests::program::Server;
 use rtmfp::Event;
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions};
 use std::time::Instant;
 
-use crate::harness::clients::{PATIENCE, call, client, connect, create_stream, server_says};
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, call, client, connect, create_stream, server_says};
 
 const BEHIND_NAT: (u32, u32) = (15_000, 10_000);
 const DIRECT: (u32, u32) = (20_000, 20_000);
@@ -66,7 +66,7 @@ async fn an_unknown_flow_is_rejected_and_the_session_goes_on() {
         let endpoint = &mut client.peer().endpoint;
         let flow = endpoint.open_flow(Instant::now(), session, metadata, FlowOptions::default()).unwrap();
         endpoint.send(Instant::now(), session, flow, *b"hello", Delivery::default()).unwrap();
-        let rejected = tokio::time::timeout(PATIENCE, async {
+        let rejected = tokio::time::timeout(TIMEOUT, async {
             loop {
                 match client.next().await.unwrap() {
                     Event::Flow { event: FlowEvent::Rejected { flow: of, exception }, .. } if of == flow => {

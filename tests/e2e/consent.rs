@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use introd_client::Client;
 use introd_tests::libraries::library;
+use introd_tests::program::{Files, Server};
 use rtmfp::PeerId;
 
-use crate::harness::clients::{PATIENCE, connect};
-use crate::harness::files::Files;
+use crate::harness::clients::{TIMEOUT, connect};
 use crate::harness::independent;
-use crate::harness::program::Server;
 use crate::harness::raw::{lookup, redirect};
 
 const ALL: &str = "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>";
@@ -99,7 +98,7 @@ const OTHER_PATHS: [&str; 7] =
 
 #[tokio::test]
 async fn a_script_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
-    let files = Files::new("consent-script");
+    let files = Files::new();
     files.script("guarded", &script(DENIES), ALL).script("own", "", "");
     let server = Server::configured(files.path(), 2);
     let mut target = client(&server, "guarded/room", 1).await;
@@ -133,7 +132,7 @@ async fn a_script_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
 
 #[tokio::test]
 async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
-    let files = Files::new("consent-plugin");
+    let files = Files::new();
     let denied = crate::harness::clients::identity(1).peer_id();
     files.script("guarded", "", &filter(denied)).script("own", "", "");
     let server = Server::configured(files.path(), 2);
@@ -142,7 +141,7 @@ async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
     for (number, path) in OTHER_PATHS.into_iter().chain(["guarded/room"]).enumerate() {
         let mut asker = client(&server, path, 10 + number as u64).await;
         assert_eq!(ask(&mut asker, &mut target, SHORT).await, Found::Nothing, "{path}");
-        assert_eq!(ask(&mut asker, &mut other, PATIENCE).await, Found::Met, "{path}");
+        assert_eq!(ask(&mut asker, &mut other, TIMEOUT).await, Found::Met, "{path}");
         asker.close().await;
     }
     assert_eq!(ask_from_nowhere(&server, target.id()), None);
@@ -156,7 +155,7 @@ async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
 
 #[tokio::test]
 async fn where_both_agree_the_two_meet() {
-    let files = Files::new("consent-yes");
+    let files = Files::new();
     files.script("all", &script(INTRODUCES), ALL);
     // In this mode a yes has the server introduce, as it does for those who are connected to it.
     files.script("partial", &script("application.sendPeerRedirect({ '192.0.2.3:3' }, event)"), PARTIAL);
@@ -173,12 +172,12 @@ async fn where_both_agree_the_two_meet() {
         let number = 10 * number as u64;
         let mut target = client(&server, &format!("{application}/room"), number + 1).await;
         let mut asker = client(&server, "plain/room", number + 2).await;
-        assert_eq!(ask(&mut asker, &mut target, PATIENCE).await, Found::Met, "{application}");
+        assert_eq!(ask(&mut asker, &mut target, TIMEOUT).await, Found::Met, "{application}");
         let seen = target.connect_info().seen.expect("the server says");
         assert_eq!(ask_from_nowhere(&server, target.id()), Some(vec![seen]), "{application}");
         // Whoever is a client there meets the target too; in mode Partial without the script.
         let mut neighbor = client(&server, &format!("{application}/room"), number + 3).await;
-        assert_eq!(ask(&mut neighbor, &mut target, PATIENCE).await, Found::Met, "{application}");
+        assert_eq!(ask(&mut neighbor, &mut target, TIMEOUT).await, Found::Met, "{application}");
     }
     let ended = server.stop();
     assert!(ended.stderr.contains("<<partial/room is asked by nobody of plain/room>>"), "{ended:?}");
@@ -189,7 +188,7 @@ async fn where_both_agree_the_two_meet() {
 
 #[tokio::test]
 async fn a_no_of_either_is_a_no_whatever_the_other_says() {
-    let files = Files::new("consent-either");
+    let files = Files::new();
     files.script("denies", "", &puppet("deny"));
     files.script("ignores", &script(""), ALL);
     files.script("fails", &script("error('as it was told to')"), ALL);
@@ -228,12 +227,12 @@ async fn a_no_of_either_is_a_no_whatever_the_other_says() {
     }
     number += 1;
     let mut asker = client(&server, "introduces/room", number).await;
-    assert_eq!(ask(&mut asker, &mut open, PATIENCE).await, Found::Met);
+    assert_eq!(ask(&mut asker, &mut open, TIMEOUT).await, Found::Met);
 }
 
 #[tokio::test]
 async fn the_settings_that_hold_are_those_of_the_application_that_is_asked() {
-    let files = Files::new("consent-settings");
+    let files = Files::new();
     let policy = |deadline: &str, failure: &str| {
         format!(
             "{ALL}<Policy><Deadline>300</Deadline><OnDeadline>{deadline}</OnDeadline><OnFailure>{failure}</OnFailure></Policy>"
@@ -260,7 +259,7 @@ async fn the_settings_that_hold_are_those_of_the_application_that_is_asked() {
 
 #[tokio::test]
 async fn a_reload_gives_an_application_its_say_and_takes_it() {
-    let files = Files::new("consent-reload");
+    let files = Files::new();
     files.script("guarded", "", "");
     let mut server = Server::configured(files.path(), 2);
     let mut target = client(&server, "guarded/room", 1).await;
@@ -270,14 +269,14 @@ async fn a_reload_gives_an_application_its_say_and_takes_it() {
         assert!(server.reload());
         number += 1;
         let mut asker = client(&server, "plain/room", number).await;
-        let found = ask(&mut asker, &mut target, if expected { PATIENCE } else { SHORT }).await;
+        let found = ask(&mut asker, &mut target, if expected { TIMEOUT } else { SHORT }).await;
         assert_eq!(found, if expected { Found::Met } else { Found::Nothing }, "{settings}");
     }
 }
 
 #[tokio::test]
 async fn an_application_can_be_closed_to_strangers() {
-    let files = Files::new("consent-clients");
+    let files = Files::new();
     let from = |who: &str| format!("<RTMFP><Lookups from=\"{who}\"/></RTMFP>");
     files.script("closed", "", &from("clients")).script("open", "", &from("anyone"));
     let server = Server::configured(files.path(), 2);
@@ -287,7 +286,7 @@ async fn an_application_can_be_closed_to_strangers() {
     assert_eq!(ask_from_nowhere(&server, open.id()), Some(vec![open.connect_info().seen.expect("the server says")]));
     for (number, path) in ["closed/room", "plain/room"].into_iter().enumerate() {
         let mut asker = client(&server, path, 10 + number as u64).await;
-        assert_eq!(ask(&mut asker, &mut closed, PATIENCE).await, Found::Met, "{path}");
+        assert_eq!(ask(&mut asker, &mut closed, TIMEOUT).await, Found::Met, "{path}");
     }
     assert_eq!(server.stop().counter("rtmfp_lookups_denied"), 1);
 }

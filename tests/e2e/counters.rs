@@ -1,10 +1,10 @@
 //! What the server has counted when it stops is what was done.
 
+use introd_tests::program::Server;
 use rtmfp::{Origin, PeerId, TaggedAddress};
 use tokio::net::UdpSocket;
 
-use crate::harness::clients::{PATIENCE, client};
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, client};
 use crate::harness::raw::{Answer, answer, lookup};
 
 const UNKNOWN: u64 = 30;
@@ -43,7 +43,7 @@ async fn lookups_redirects_and_forwards() {
         from_server
     };
     let redirects = tokio::select! {
-        result = tokio::time::timeout(PATIENCE, asking) => result.expect("all lookups are answered"),
+        result = tokio::time::timeout(TIMEOUT, asking) => result.expect("all lookups are answered"),
         failure = target.stay() => panic!("{failure}"),
     };
     assert_eq!(redirects, KNOWN);

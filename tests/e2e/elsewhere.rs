@@ -11,7 +11,7 @@ use introd_client::{Client, EchoReply};
 use introd_policy::registry::{InMemory, LookupFuture, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
-use crate::harness::clients::{PATIENCE, client};
+use crate::harness::clients::{TIMEOUT, client};
 use crate::harness::raw::{lookup, redirect};
 
 fn server(registry: Arc<dyn Registry>) -> Server {
@@ -26,8 +26,8 @@ async fn meet(asker: &mut Client, target: &mut Client) {
     let id = target.id();
     tokio::select! {
         () = async {
-            let meeting = asker.meet(id, PATIENCE).await.expect("an introduction");
-            assert_eq!(asker.echo(meeting.session, PATIENCE).await, Ok(EchoReply::Echoed));
+            let meeting = asker.meet(id, TIMEOUT).await.expect("an introduction");
+            assert_eq!(asker.echo(meeting.session, TIMEOUT).await, Ok(EchoReply::Echoed));
         } => (),
         failure = target.stay() => panic!("{failure}"),
     }
@@ -109,7 +109,7 @@ async fn a_client_that_went_to_another_server_without_a_word_is_looked_for_there
         failure = living.stay() => panic!("{failure}"),
         failure = back.stay() => panic!("{failure}"),
         // The endpoint gives the old session up after 120 seconds of silence, and counts it as silent after 30.
-        () = tokio::time::sleep(PATIENCE) => panic!("the first server does not look for it elsewhere"),
+        () = tokio::time::sleep(TIMEOUT) => panic!("the first server does not look for it elsewhere"),
     }
 }
 

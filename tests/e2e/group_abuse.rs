@@ -8,12 +8,12 @@ use introd_netgroup::channel::join;
 use introd_netgroup::member::flow_type;
 use introd_netgroup::member::message::{Connect, ControlMessage};
 use introd_netgroup::{GroupDigest, GroupSpecifier};
+use introd_tests::program::Server;
 use rtmfp::PeerId;
 use rtmfp::flow::{Delivery, FlowOptions, SendFlowId};
 
-use crate::harness::clients::{PATIENCE, call, connect, create_stream};
+use crate::harness::clients::{TIMEOUT, call, connect, create_stream};
 use crate::harness::members::{Member, digest};
-use crate::harness::program::Server;
 
 /// A group that nobody else is in.
 fn some_group(number: u32) -> GroupDigest {
@@ -27,13 +27,6 @@ fn named(kind: u8, value: &[u8]) -> Vec<u8> {
     let mut message = vec![0x01];
     rtmfp::wire::option::put(u64::from(kind), value, &mut message);
     message
-}
-
-/// What the server process holds, in kilobytes.
-fn resident(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-    line.split_whitespace().next().and_then(|size| size.parse().ok()).expect("a number")
 }
 
 #[tokio::test]
@@ -90,7 +83,7 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
     let joins: Vec<Vec<u8>> = (1..=5000).map(|number| join(&some_group(number))).collect();
     let flow = attacker.say(&joins.iter().map(|join| &join[..]).collect::<Vec<_>>());
     attacker.is_rejected(&[flow]).await;
-    let before = resident(&server);
+    let before = server.resident();
     // And one flow for each.
     for round in 0..125 {
         let flows: Vec<SendFlowId> =
@@ -104,8 +97,8 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
         }
         attacker.is_rejected(&flows).await;
     }
-    let grown = resident(&server).saturating_sub(before);
-    assert!(grown < 8 * 1024, "{grown} kB");
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 8 * 1024, "{grown} KiB");
     // Nobody else is hurt.
     let mut victim = Member::joined(&server, 3, &group).await;
     victim.is_told_of(&[first.client.id()]).await;
@@ -113,7 +106,7 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
     let seconds = started.elapsed().as_secs() + 1;
     let ended = server.stop();
     let (joined, refused) = (ended.counter("group_join"), ended.counter("group_join_refused"));
-    println!("{joined} joins taken, {refused} flows refused in {seconds} s; {grown} kB more");
+    println!("{joined} joins taken, {refused} flows refused in {seconds} s; {grown} KiB more");
     assert_eq!(joined, ended.counter("group_leave"));
     assert!(joined <= 2 + 64 + seconds, "{joined} in {seconds} s");
     assert!(refused >= 4800, "{refused}");
@@ -146,7 +139,7 @@ async fn a_flood_of_joins_hurts_nobody_else() {
         second.is_told_of(&[first.client.id()]).await;
         let target = first.client.id();
         tokio::select! {
-            meeting = second.client.meet(target, PATIENCE) => drop(meeting.expect("a meeting")),
+            meeting = second.client.meet(target, TIMEOUT) => drop(meeting.expect("a meeting")),
             _ = first.client.stay() => panic!("it is there"),
         }
         second
@@ -185,7 +178,7 @@ async fn who_knows_the_digest_alone_is_named_but_let_in_by_nobody() {
     let id = member.id();
     let trying = async {
         stranger.is_told_of(&[id]).await;
-        stranger.client.meet(id, PATIENCE).await.expect("a session");
+        stranger.client.meet(id, TIMEOUT).await.expect("a session");
         for proof in [[0; 32], [0x5a; 32]] {
             let (session, flow) = claim(&mut stranger, id, spec.digest(), proof);
             let is_rejected = async {
@@ -197,7 +190,7 @@ async fn who_knows_the_digest_alone_is_named_but_let_in_by_nobody() {
                     }
                 }
             };
-            tokio::time::timeout(PATIENCE, is_rejected).await.expect("a rejection");
+            tokio::time::timeout(TIMEOUT, is_rejected).await.expect("a rejection");
         }
     };
     let living = async {
@@ -213,7 +206,7 @@ async fn who_knows_the_digest_alone_is_named_but_let_in_by_nobody() {
     // One that knows the groupspec is let in.
     let mut friend = connect(&server.uri(0), any, 3).await;
     friend.join(&spec);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while friend.neighbors(&spec.digest()) != [id] {
         assert!(Instant::now() < deadline);
         tokio::select! {

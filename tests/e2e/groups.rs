@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use introd_netgroup::channel::join;
+use introd_tests::program::{Ended, Files, Server};
 use rtmfp::PeerId;
 use rtmfp::flow::{Delivery, FlowEvent};
 
-use crate::harness::clients::{PATIENCE, create_stream};
-use crate::harness::files::Files;
+use crate::harness::clients::{TIMEOUT, create_stream};
 use crate::harness::members::{BY_SCRIPT, Member, digest};
-use crate::harness::program::{Ended, Server};
 
 #[tokio::test]
 async fn members_are_told_of_each_other_across_workers() {
@@ -45,7 +44,7 @@ async fn members_are_told_of_each_other_across_workers() {
 
 #[tokio::test]
 async fn the_shipped_script_brings_members_together() {
-    let files = Files::new("groups-shipped");
+    let files = Files::new();
     files.shipped_applications();
     let server = Server::configured(files.path(), 2);
     let group = digest("chess");
@@ -87,7 +86,7 @@ fn traces(ended: &Ended) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_script_is_told_of_each_join_and_each_leave_once() {
-    let files = Files::new("groups-script");
+    let files = Files::new();
     files.script(
         "lobby",
         "local names, first = {}, nil
@@ -145,7 +144,7 @@ async fn a_script_is_told_of_each_join_and_each_leave_once() {
 
 #[tokio::test]
 async fn a_client_that_dies_without_a_word_leaves_once() {
-    let files = Files::new("groups-dead");
+    let files = Files::new();
     files.adaptor("<RTMFP><DeadPeerTimeout>21</DeadPeerTimeout></RTMFP>").script(
         "lobby",
         "function Client:onGroupJoin(control) trace('<<join ' .. control.groupspecDigest .. '>>') end
@@ -161,7 +160,7 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
     // Its sockets are closed, and nothing more is ever said.
     drop(dead);
     let mut watcher = Member::joined_at(&server, "lobby", 2, &groups[0]).await;
-    let deadline = Instant::now() + PATIENCE * 4;
+    let deadline = Instant::now() + TIMEOUT * 4;
     while server.log().matches("<<gone>>").count() == 0 {
         assert!(Instant::now() < deadline, "{}", server.log());
         // It goes on living meanwhile.
@@ -179,7 +178,7 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
 
 #[tokio::test]
 async fn a_plugin_decides_who_is_named() {
-    let files = Files::new("groups-plugin");
+    let files = Files::new();
     let plugin = introd_tests::libraries::library("group-bootstrap");
     files.application(&format!(
         "<Plugins><Plugin path=\"{}\"><Config><neighbors>0</neighbors><newest>1</newest><random>0</random>\

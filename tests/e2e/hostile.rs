@@ -6,24 +6,17 @@ use std::time::Duration;
 
 use introd_client::{Client, Destination};
 use introd_flash::client::ConnectOptions;
+use introd_tests::program::Server;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rtmfp::PeerId;
 
-use crate::harness::clients::{PATIENCE, client, create_stream, peer_on};
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, client, create_stream, peer_on};
 use crate::harness::raw::{Answer, answer, hello, keying, lookup};
 
 const HELLOS: u32 = 100_000;
 /// Strangers that speak at a time: few enough for the server's socket to hold what they say.
 const CROWD: u32 = 200;
-
-/// Resident memory in kilobytes.
-fn resident(process: u32) -> i64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the server runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
 
 /// Strangers, each with an address and port of its own, say hello to the server at as many of its addresses, and get an answer.
 fn strangers(server_port: u16, numbers: std::ops::Range<u32>) {
@@ -33,7 +26,7 @@ fn strangers(server_port: u16, numbers: std::ops::Range<u32>) {
             .map(|number| {
                 let [_, a, b, c] = number.to_be_bytes();
                 let stranger = UdpSocket::bind((Ipv4Addr::new(127, 10 + a, b, c), 0)).expect("a free port");
-                stranger.set_read_timeout(Some(PATIENCE)).expect("a time out");
+                stranger.set_read_timeout(Some(TIMEOUT)).expect("a time out");
                 let server = Ipv4Addr::new(127, 100 + a, b, c);
                 stranger.send_to(&datagram, (server, server_port)).expect("it is sent");
                 stranger
@@ -54,11 +47,11 @@ async fn hellos_cost_no_memory() {
     let mut client = client(address, 1).await;
     // What the server needs once and for all: batches, the table of its own addresses, the allocator's arenas.
     strangers(address.port(), 0..4_000);
-    let before = resident(server.id());
+    let before = server.resident();
     strangers(address.port(), 4_000..HELLOS);
-    let grown = resident(server.id()) - before;
-    println!("{grown} kB for {HELLOS} hellos");
-    assert!(grown < 3_000, "{grown} kB for {HELLOS} hellos");
+    let grown = server.resident().saturating_sub(before);
+    println!("{grown} KiB for {HELLOS} hellos");
+    assert!(grown < 3_000, "{grown} KiB for {HELLOS} hellos");
     assert!(create_stream(&mut client, 2.0).await > 0.0);
 }
 
@@ -67,7 +60,7 @@ async fn lookups_of_nobody_cost_no_memory() {
     let server = Server::start(2, &["127.0.0.1:0"]);
     let mut client = client(server.addresses[0], 1).await;
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
-    stranger.set_read_timeout(Some(PATIENCE)).unwrap();
+    stranger.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut rng = ChaCha20Rng::seed_from_u64(5);
     let mut before = 0;
     for round in 0..20 {
@@ -82,11 +75,11 @@ async fn lookups_of_nobody_cost_no_memory() {
         let (len, _) = stranger.recv_from(&mut bytes).unwrap();
         assert_eq!(answer(&mut bytes[..len]), Some(Answer::Hello));
         if round == 4 {
-            before = resident(server.id());
+            before = server.resident();
         }
     }
-    let grown = resident(server.id()) - before;
-    assert!(grown < 2_000, "{grown} kB");
+    let grown = server.resident().saturating_sub(before);
+    assert!(grown < 2_000, "{grown} KiB");
     assert!(create_stream(&mut client, 2.0).await > 0.0);
     client.close().await;
     assert_eq!(server.stop().counter("rtmfp_lookups"), 10_000);
@@ -124,7 +117,7 @@ async fn recorded_client(server: SocketAddr) -> (Client, Vec<Vec<u8>>, Arc<tokio
     });
     let (peer, id) = peer_on("127.0.0.1:0".parse().unwrap(), 9);
     let destination = Destination::resolve(&format!("rtmfp://{near}/app"), |_| true).await.unwrap();
-    let client = Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await.unwrap();
+    let client = Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await.unwrap();
     let recorded = sent.lock().unwrap().clone();
     (client, recorded, source)
 }

@@ -5,12 +5,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use introd_client::Client;
+use introd_tests::program::{Files, Process, Server, binary, introd, probe};
 use rtmfp::Event;
 use rustix::process::Signal;
 
-use crate::harness::clients::{PATIENCE, client, create_stream};
-use crate::harness::files::Files;
-use crate::harness::program::{Running, Server, binary, probe};
+use crate::harness::clients::{TIMEOUT, client, create_stream};
 use crate::harness::{independent, raw};
 use crate::plugins::puppet;
 
@@ -19,7 +18,7 @@ const THREAD_FAILED: i32 = 70;
 
 #[tokio::test]
 async fn a_worker_that_a_plugin_blocks_for_ever_ends_the_process_and_is_named() {
-    let files = Files::new("blocked-worker");
+    let files = Files::new();
     files.application(&format!("<Plugins>{}</Plugins>", puppet("<lookup>block 3600000</lookup>")));
     let server = Server::configured(files.path(), 1);
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -34,9 +33,9 @@ fn a_server_with_too_few_file_descriptors_fails_with_a_word_on_them_or_serves() 
     let (mut failed, mut served) = (0, 0);
     for limit in (3..=24).chain([28, 32, 40, 64, 128]) {
         let start = format!("ulimit -n {limit}; exec {} run --workers 2 --listen 127.0.0.1:0", binary().display());
-        let mut running = Running::of(Command::new("sh").args(["-c", &start]));
-        let line = running.line();
-        let Some((_, address)) = line.trim_end().split_once("listens on UDP ") else {
+        let mut running = Process::start(Command::new("sh").args(["-c", &start]).env_remove("RUST_LOG"));
+        let line = running.line().unwrap_or_default();
+        let Some((_, address)) = line.split_once("listens on UDP ") else {
             let ended = running.ended();
             assert!(ended.code.is_some_and(|code| code != 0), "limit {limit}: {ended:?}");
             // With hardly any, the system cannot even load the program.
@@ -61,10 +60,11 @@ fn make_fifo(path: &std::path::Path) {
 #[test]
 fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_waited_for_by_nobody() {
     for name in ["Server.xml", "introd.ini", "_defaultRoot_/Adaptor.xml", "_defaultRoot_/_defaultVHost_/Vhost.xml"] {
-        let files = Files::new("fifo");
+        let files = Files::new();
         make_fifo(&files.path().join(name));
         let ended =
-            Running::start(&["run", "--listen", "127.0.0.1:0", "--conf", &files.path().to_string_lossy()]).ended();
+            Process::start(&mut introd(&["run", "--listen", "127.0.0.1:0", "--conf", &files.path().to_string_lossy()]))
+                .ended();
         assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
         assert!(
             ended.stderr.contains(name) && ended.stderr.contains("neither a file nor a folder"),
@@ -75,7 +75,7 @@ fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_waited_for_by_nobody(
 
 #[tokio::test]
 async fn a_fifo_hangs_no_reload_and_changes_nothing() {
-    let files = Files::new("fifo-reload");
+    let files = Files::new();
     files.server("");
     let mut server = Server::configured(files.path(), 1);
     let mut staying = client(server.addresses[0], 1).await;
@@ -105,7 +105,7 @@ const DEAD_PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn clients_that_are_there_survive_a_freeze_longer_than_the_timeout_and_those_that_vanished_go() {
-    let files = Files::new("freeze");
+    let files = Files::new();
     let keepalive = "<Server>10</Server><Peers>10</Peers>";
     files.adaptor(&format!(
         "<RTMFP><KeepAliveTime><NoNAT>{keepalive}</NoNAT><NAT>{keepalive}</NAT></KeepAliveTime>\
@@ -138,7 +138,7 @@ async fn clients_that_are_there_survive_a_freeze_longer_than_the_timeout_and_tho
     };
     assert!(is_found(peer, 0), "who is there is found");
     let mut tag = 0;
-    let deadline = Instant::now() + PATIENCE + DEAD_PEER_TIMEOUT;
+    let deadline = Instant::now() + TIMEOUT + DEAD_PEER_TIMEOUT;
     loop {
         go_on(&mut staying, Duration::from_secs(1)).await;
         tag += 1;

@@ -3,12 +3,12 @@
 use introd_client::{Client, Play, PlayEvent};
 use introd_flash::message::{Message, kind};
 use introd_flash::peer::FIRST_STREAM;
+use introd_tests::program::{Server, probe};
 use rtmfp::SessionId;
 use rtmfp::flow::Delivery;
 use rustix::process::Signal;
 
-use crate::harness::clients::{PATIENCE, client};
-use crate::harness::program::{Server, probe};
+use crate::harness::clients::{TIMEOUT, client};
 
 const CAMERA: &str = "camera";
 /// Messages of each half of the stream.
@@ -19,7 +19,7 @@ async fn met(server: &Server) -> (Client, Client, SessionId) {
     let (mut publisher, mut subscriber) = (client(server.addresses[0], 1).await, client(server.addresses[0], 2).await);
     let id = publisher.id();
     let meeting = tokio::select! {
-        meeting = subscriber.meet(id, PATIENCE) => meeting.expect("an introduction"),
+        meeting = subscriber.meet(id, TIMEOUT) => meeting.expect("an introduction"),
         failure = publisher.stay() => panic!("{failure}"),
     };
     (publisher, subscriber, meeting.session)
@@ -27,7 +27,7 @@ async fn met(server: &Server) -> (Client, Client, SessionId) {
 
 /// What happens at both ends until the subscriber is told something of the stream that it plays.
 async fn told(publisher: &mut Client, subscriber: &mut Client, play: &mut Play) -> Vec<PlayEvent> {
-    let deadline = tokio::time::sleep(PATIENCE);
+    let deadline = tokio::time::sleep(TIMEOUT);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
@@ -156,7 +156,7 @@ async fn a_subscriber_that_stops_is_not_sent_more() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, stopped).await.expect("the publisher learns of it");
+    tokio::time::timeout(TIMEOUT, stopped).await.expect("the publisher learns of it");
     assert!(subscriber.peer().endpoint.session(session).is_some());
 }
 
@@ -176,7 +176,7 @@ async fn the_end_of_the_publishers_session_ends_the_stream() {
         }
     };
     let both = async { tokio::join!(publisher.close(), ended) };
-    tokio::time::timeout(PATIENCE, both).await.expect("the subscriber learns of it");
+    tokio::time::timeout(TIMEOUT, both).await.expect("the subscriber learns of it");
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use introd_client::{Client, EchoReply};
+use introd_tests::program::{Server, probe};
 use tokio::task::JoinSet;
 
-use crate::harness::clients::{PATIENCE, ServerSession, client, connect, create_stream};
-use crate::harness::program::{Server, probe};
+use crate::harness::clients::{ServerSession, TIMEOUT, client, connect, create_stream};
 
 #[test]
 fn the_probe_meets_itself() {
@@ -58,8 +58,8 @@ async fn meet(asker: &mut Client, target: &mut Client) {
     let id = target.id();
     let address = tokio::select! {
         address = async {
-            let meeting = asker.meet(id, PATIENCE).await.expect("an introduction");
-            assert_eq!(asker.echo(meeting.session, PATIENCE).await, Ok(EchoReply::Echoed));
+            let meeting = asker.meet(id, TIMEOUT).await.expect("an introduction");
+            assert_eq!(asker.echo(meeting.session, TIMEOUT).await, Ok(EchoReply::Echoed));
             meeting.address
         } => address,
         failure = target.stay() => panic!("{failure}"),
@@ -132,7 +132,7 @@ async fn a_server_on_every_address_answers_from_the_one_it_was_asked_at() {
     // Introduced across the server's addresses too.
     let id = third.id();
     tokio::select! {
-        meeting = first.meet(id, PATIENCE) => { meeting.expect("an introduction"); }
+        meeting = first.meet(id, TIMEOUT) => { meeting.expect("an introduction"); }
         failure = third.stay() => panic!("{failure}"),
     }
 }

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use introd_client::Client;
+use introd_tests::program::Server;
 use introd_udp::Ports;
 use rtmfp::{Event, Origin, TaggedAddress};
 use tokio::net::UdpSocket;
 
-use crate::harness::clients::{PATIENCE, ServerSession, connect, create_stream, socket};
-use crate::harness::program::Server;
+use crate::harness::clients::{ServerSession, TIMEOUT, connect, create_stream, socket};
 use crate::harness::raw::{Answer, answer, lookup};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -68,7 +68,7 @@ async fn a_client_that_has_moved_is_introduced_where_it_is_now() {
     let mut asker = connect(&uri, ANY, 2).await;
     let id = target.id();
     let meeting = tokio::select! {
-        meeting = asker.meet(id, PATIENCE) => meeting.expect("an introduction"),
+        meeting = asker.meet(id, TIMEOUT) => meeting.expect("an introduction"),
         () = async { while !matches!(target.next().await, Ok(Event::Closed { session, .. }) if session == target.session()) {} } => {
             panic!("the target was closed")
         }
@@ -79,7 +79,7 @@ async fn a_client_that_has_moved_is_introduced_where_it_is_now() {
     let stranger = UdpSocket::bind(ANY).await.unwrap();
     stranger.send_to(&lookup(id, [5; 16]), server.addresses[0]).await.unwrap();
     let mut bytes = [0; 2048];
-    let redirected = tokio::time::timeout(PATIENCE, async {
+    let redirected = tokio::time::timeout(TIMEOUT, async {
         loop {
             let (len, from) = stranger.recv_from(&mut bytes).await.unwrap();
             // The target, to which the lookup was forwarded, may answer as well.

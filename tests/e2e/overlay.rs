@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use introd_client::Client;
 use introd_netgroup::{GroupSpecifier, Groupspec};
 use introd_tests::libraries::library;
+use introd_tests::program::{Ended, Files, Process, Server, introd, probe};
 use rtmfp::PeerId;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle as Task, LocalSet};
+use tokio::task::{JoinHandle, LocalSet};
 
-use crate::harness::clients::{PATIENCE, connect};
-use crate::harness::files::Files;
-use crate::harness::program::{Ended, Running, Server, probe};
+use crate::harness::clients::{TIMEOUT, connect};
 
 /// Who has whom for a neighbour, as each says itself.
 type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
@@ -48,41 +46,24 @@ fn peers(value: &Value) -> BTreeSet<PeerId> {
     all.iter().map(|id| id.as_str().expect("text").parse().expect("a peer id")).collect()
 }
 
-/// `introd probe --group --stay` in a process of its own.
-struct Process {
-    id: u32,
-    /// What it has said, line by line.
-    said: Arc<Mutex<Vec<String>>>,
-    reader: JoinHandle<Running>,
-}
+/// A member in a process of its own: `introd probe --group --stay`.
+struct ProbeMember(Process);
 
-impl Process {
+impl ProbeMember {
     fn start(uri: &str, spec: &Groupspec) -> Self {
-        let mut running = Running::start(&["probe", "--group", spec.as_str(), "--stay", uri]);
-        let id = running.id();
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&said);
-        let reader = std::thread::spawn(move || {
-            loop {
-                let line = running.line();
-                if line.is_empty() {
-                    return running;
-                }
-                lines.lock().expect("its reader").push(line.trim().to_owned());
-            }
-        });
-        Self { id, said, reader }
+        Self(Process::start(&mut introd(&["probe", "--group", spec.as_str(), "--stay", uri])))
     }
 
     /// Its peer id and its neighbours, from all that it has said; `None` until it has said who it is.
     fn neighbors(&self) -> Option<(PeerId, BTreeSet<PeerId>)> {
-        let said = self.said.lock().expect("its writer");
-        let own = said.iter().find_map(|line| line.strip_prefix("this peer")?.trim().parse().ok())?;
+        let said = self.0.output().so_far();
+        let said = || said.lines().map(str::trim);
+        let own = said().find_map(|line| line.strip_prefix("this peer")?.trim().parse().ok())?;
         // The report comes when it has reached whom the server named; what changes later is said line by line.
-        said.iter().find(|line| line.starts_with("stop it with"))?;
+        said().find(|line| line.starts_with("stop it with"))?;
         let mut neighbors: BTreeSet<PeerId> =
-            said.iter().filter_map(|line| line.strip_prefix("neighbour")?.trim().parse().ok()).collect();
-        for line in said.iter() {
+            said().filter_map(|line| line.strip_prefix("neighbour")?.trim().parse().ok()).collect();
+        for line in said() {
             if let Some(id) = line.strip_suffix(" is a neighbour") {
                 neighbors.insert(id.parse().expect("a peer id"));
             } else if let Some(id) = line.strip_suffix(" is no neighbour any more") {
@@ -93,17 +74,16 @@ impl Process {
     }
 
     fn end(self, signal: Signal) -> Ended {
-        let id = i32::try_from(self.id).ok().and_then(Pid::from_raw).expect("a process");
-        kill_process(id, signal).expect("it runs");
-        self.reader.join().expect("it is read").ended()
+        self.0.signal(signal);
+        self.0.ended()
     }
 }
 
 /// Waits until the processes are one overlay.
-fn become_one(processes: &[Process]) -> Links {
-    let deadline = Instant::now() + 4 * PATIENCE;
+fn become_one(processes: &[ProbeMember]) -> Links {
+    let deadline = Instant::now() + 4 * TIMEOUT;
     loop {
-        let links: Links = processes.iter().filter_map(Process::neighbors).collect();
+        let links: Links = processes.iter().filter_map(ProbeMember::neighbors).collect();
         if links.len() == processes.len() && is_connected(&links) {
             return links;
         }
@@ -116,7 +96,7 @@ fn become_one(processes: &[Process]) -> Links {
 fn ten_processes_become_one_overlay_and_exchange_postings() {
     let server = Server::on_loopback(2);
     let (spec, uri) = (spec("ten", true), server.uri(0));
-    let mut processes: Vec<Process> = (0..10).map(|_| Process::start(&uri, &spec)).collect();
+    let mut processes: Vec<ProbeMember> = (0..10).map(|_| ProbeMember::start(&uri, &spec)).collect();
     let links = become_one(&processes);
     // One more is told of some of them, reaches them and has its posting answered.
     let ended = probe(&["--group", spec.as_str(), "--json", &uri]);
@@ -143,7 +123,7 @@ fn ten_processes_become_one_overlay_and_exchange_postings() {
 fn members_meet_over_ipv6() {
     let server = Server::on_loopback(2);
     let (spec, uri) = (spec("six", true), server.uri(1));
-    let processes: Vec<Process> = (0..3).map(|_| Process::start(&uri, &spec)).collect();
+    let processes: Vec<ProbeMember> = (0..3).map(|_| ProbeMember::start(&uri, &spec)).collect();
     become_one(&processes);
     let json = probe(&["-6", "--group", spec.as_str(), "--json", &uri]).json();
     assert_eq!((peers(&json["neighbors_connected"]).len(), &json["posting_exchanged"]), (3, &true.into()), "{json}");
@@ -154,7 +134,7 @@ fn members_meet_over_ipv6() {
 fn members_of_other_groups_are_not_met() {
     let server = Server::on_loopback(1);
     let uri = server.uri(0);
-    let other = Process::start(&uri, &spec("other", true));
+    let other = ProbeMember::start(&uri, &spec("other", true));
     become_one(std::slice::from_ref(&other));
     let ended = probe(&["--group", spec("lonely", true).as_str(), "--json", &uri]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -165,7 +145,7 @@ fn members_of_other_groups_are_not_met() {
     other.end(Signal::TERM);
     // A group of posting-free members.
     let quiet = spec("quiet", false);
-    let first = Process::start(&uri, &quiet);
+    let first = ProbeMember::start(&uri, &quiet);
     become_one(std::slice::from_ref(&first));
     let json = probe(&["--group", quiet.as_str(), "--json", &uri]).json();
     assert_eq!((peers(&json["neighbors_connected"]).len(), &json["posting_taken"]), (1, &Value::Null));
@@ -174,11 +154,11 @@ fn members_of_other_groups_are_not_met() {
 
 #[test]
 fn the_shipped_script_brings_processes_together() {
-    let files = Files::new("overlay-script");
+    let files = Files::new();
     files.shipped_applications();
     let server = Server::configured(files.path(), 2);
     let (spec, uri) = (spec("scripted", true), server.uri_of("groups"));
-    let processes: Vec<Process> = (0..5).map(|_| Process::start(&uri, &spec)).collect();
+    let processes: Vec<ProbeMember> = (0..5).map(|_| ProbeMember::start(&uri, &spec)).collect();
     become_one(&processes);
     let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
     assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
@@ -190,7 +170,7 @@ fn the_shipped_script_brings_processes_together() {
 
 #[test]
 fn the_shipped_plugin_brings_processes_together() {
-    let files = Files::new("overlay-plugin");
+    let files = Files::new();
     let plugin = library("group-bootstrap");
     files.application(&format!(
         "<Plugins><Plugin path=\"{}\"><Config><neighbors>4</neighbors><newest>1</newest></Config></Plugin></Plugins>",
@@ -198,7 +178,7 @@ fn the_shipped_plugin_brings_processes_together() {
     ));
     let server = Server::configured(files.path(), 2);
     let (spec, uri) = (spec("plugged", true), server.uri(0));
-    let processes: Vec<Process> = (0..5).map(|_| Process::start(&uri, &spec)).collect();
+    let processes: Vec<ProbeMember> = (0..5).map(|_| ProbeMember::start(&uri, &spec)).collect();
     become_one(&processes);
     let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
     assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
@@ -220,7 +200,7 @@ fn a_groupspec_that_is_none_is_a_usage_error() {
 /// A member in this process, on a socket of its own.
 struct InProcess {
     id: PeerId,
-    task: Task<()>,
+    task: JoinHandle<()>,
     leave: watch::Sender<bool>,
 }
 
@@ -256,7 +236,7 @@ impl InProcess {
 }
 
 async fn become_one_here(links: &Mutex<Links>, count: usize) {
-    let deadline = Instant::now() + 6 * PATIENCE;
+    let deadline = Instant::now() + 6 * TIMEOUT;
     loop {
         {
             let links = links.lock().expect("others");

@@ -2,9 +2,8 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
+use introd_tests::program::{Ended, Server, probe};
 use serde_json::Value;
-
-use crate::harness::program::{Ended, Server, probe};
 
 fn address(value: &Value) -> SocketAddr {
     value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("not an address: {value}"))

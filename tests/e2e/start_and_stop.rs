@@ -3,17 +3,17 @@
 use std::net::UdpSocket;
 
 use introd_client::Client;
+use introd_tests::program::{Peer, Process, Server, introd, probe};
 use rtmfp::flow::FlowEvent;
 use rtmfp::{CloseReason, Event};
 use rustix::process::Signal;
 
-use crate::harness::clients::{PATIENCE, client};
-use crate::harness::program::{Running, Server, probe};
+use crate::harness::clients::{TIMEOUT, client};
 
 /// Closes as a client sees them: its control flow rejected, or the session closed.
 async fn until_closed(mut client: Client) -> (bool, CloseReason) {
     let mut is_control_rejected = false;
-    let closed = tokio::time::timeout(PATIENCE, async {
+    let closed = tokio::time::timeout(TIMEOUT, async {
         loop {
             match client.next().await.expect("its sockets work") {
                 Event::Flow { event: FlowEvent::Rejected { flow, exception: 0 }, .. } if flow == client.control() => {
@@ -55,7 +55,7 @@ fn a_server_without_clients_stops() {
 fn an_address_that_is_taken() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ended = Running::start(&["run", "--listen", &address]).ended();
+    let ended = Process::start(&mut introd(&["run", "--listen", &address])).ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains(&address), "{ended:?}");
 }
@@ -63,8 +63,7 @@ fn an_address_that_is_taken() {
 #[test]
 fn a_probe_that_stays_is_told_when_the_server_stops() {
     let server = Server::on_loopback(1);
-    let mut staying = Running::start(&["probe", "--stay", "--json", &server.uri(0)]);
-    assert!(staying.line().contains("\"connected\":true"));
+    let staying = Peer::stay(&server.uri(0));
     assert_eq!(server.stop().code, Some(0));
     let ended = staying.ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -75,16 +74,14 @@ fn a_probe_that_stays_is_told_when_the_server_stops() {
 fn a_probe_that_stays_ends_in_an_orderly_way() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::on_loopback(1);
-        let mut staying = Running::start(&["probe", "--stay", "--json", &server.uri(0)]);
-        let first: serde_json::Value = serde_json::from_str(&staying.line()).unwrap();
-        let id = first["peer_id"].as_str().unwrap().to_owned();
+        let staying = Peer::stay(&server.uri(0));
+        let id = staying.id.clone();
         let found = probe(&["--peer", &id, "--json", &server.uri(0)]);
         assert_eq!(found.code, Some(0), "{found:?}");
         assert_eq!(found.json()["introduced"], true);
         assert_eq!(found.json()["message_exchanged"], true);
         assert_eq!(found.json()["target"]["peer_id"], id.as_str());
-        staying.signal(signal);
-        let ended = staying.ended();
+        let ended = staying.end(signal);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
         let ended = server.stop();
         assert!(ended.stdout.contains("closing 0 clients"), "{ended:?}");

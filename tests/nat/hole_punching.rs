@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 
 use crate::hosts::{Host, Internet, Nat};
-use crate::programs::{Peer, Server, probe};
+use crate::programs::{peer, probe, server};
 
 /// Whoever looks for a peer finds it, and what they say to each other goes from the one to the other and by nobody else.
-fn meet(server: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
+fn meet(host: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
     let authority = match asker.1 {
-        IpAddr::V4(_) => server.v4.unwrap().to_string(),
-        IpAddr::V6(_) => format!("[{}]", server.v6.unwrap()),
+        IpAddr::V4(_) => host.v4.unwrap().to_string(),
+        IpAddr::V6(_) => format!("[{}]", host.v6.unwrap()),
     };
     let uri = format!("rtmfp://{authority}/app");
-    let running = Server::start(server, &["--listen", "0.0.0.0:1935", "--listen", "[::]:1935"]);
-    let peer = Peer::stay(target.0, &uri);
+    let running = server(host, &["--listen", "0.0.0.0:1935", "--listen", "[::]:1935"]);
+    let peer = peer(target.0, &uri);
     let ended = probe(asker.0, &["--json", "--peer", &peer.id, &uri]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
@@ -32,66 +32,66 @@ fn meet(server: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
 #[test]
 fn two_homes() {
     let net = Internet::new();
-    let server = net.host("a");
+    let host = net.host("a");
     let (one, two) = (net.nat("n1", Nat::PortRestricted), net.nat("n2", Nat::PortRestricted));
-    meet(&server, (&one.host("c1"), one.outside.into()), (&two.host("c2"), two.outside.into()));
+    meet(&host, (&one.host("c1"), one.outside.into()), (&two.host("c2"), two.outside.into()));
 }
 
 #[test]
 fn a_home_behind_a_carriers_translator() {
     let net = Internet::new();
-    let server = net.host("a");
+    let host = net.host("a");
     let carrier = net.nat("n1", Nat::PortRestricted);
     let (home, other) = (carrier.nat("n2", Nat::PortRestricted), net.nat("n3", Nat::PortRestricted));
     let (inner, outer) = (home.host("c1"), other.host("c2"));
-    meet(&server, (&inner, carrier.outside.into()), (&outer, other.outside.into()));
-    meet(&server, (&outer, other.outside.into()), (&inner, carrier.outside.into()));
+    meet(&host, (&inner, carrier.outside.into()), (&outer, other.outside.into()));
+    meet(&host, (&outer, other.outside.into()), (&inner, carrier.outside.into()));
 }
 
 #[test]
 fn a_symmetric_translator_and_an_open_address() {
     let net = Internet::new();
-    let server = net.host("a");
+    let host = net.host("a");
     let nat = net.nat("n1", Nat::Symmetric);
     let (inner, open) = (nat.host("c1"), net.host("c2"));
-    meet(&server, (&inner, nat.outside.into()), (&open, open.v4.unwrap().into()));
-    meet(&server, (&open, open.v4.unwrap().into()), (&inner, nat.outside.into()));
+    meet(&host, (&inner, nat.outside.into()), (&open, open.v4.unwrap().into()));
+    meet(&host, (&open, open.v4.unwrap().into()), (&inner, nat.outside.into()));
 }
 
 #[test]
 fn a_home_and_an_open_address() {
     let net = Internet::new();
-    let server = net.host("a");
+    let host = net.host("a");
     let nat = net.nat("n1", Nat::PortRestricted);
     let (inner, open) = (nat.host("c1"), net.host("c2"));
-    meet(&server, (&open, open.v4.unwrap().into()), (&inner, nat.outside.into()));
+    meet(&host, (&open, open.v4.unwrap().into()), (&inner, nat.outside.into()));
 }
 
 #[test]
 fn without_translators_by_ipv6() {
     let net = Internet::new();
-    let server = net.host("a");
+    let host = net.host("a");
     let (one, two) = (net.host_v6("c1"), net.host_v6("c2"));
-    meet(&server, (&one, one.v6.unwrap().into()), (&two, two.v6.unwrap().into()));
+    meet(&host, (&one, one.v6.unwrap().into()), (&two, two.v6.unwrap().into()));
 }
 
 #[test]
 fn the_impossible_pair_is_told_so() {
     let net = Internet::new();
-    let server = net.host("a");
+    let host = net.host("a");
     let (one, two) = (net.nat("n1", Nat::Symmetric), net.nat("n2", Nat::PortRestricted));
     let (one, two) = (one.host("c1"), two.host("c2"));
-    let _running = Server::start(&server, &["--listen", "0.0.0.0:1935"]);
-    let uri = format!("rtmfp://{}/app", server.v4.unwrap());
-    let peer = Peer::stay(&two, &uri);
+    let _running = server(&host, &["--listen", "0.0.0.0:1935"]);
+    let uri = format!("rtmfp://{}/app", host.v4.unwrap());
+    let peer = peer(&two, &uri);
     assert_eq!(peer.report["nat"], true, "{}", peer.report);
     let ended = probe(&one, &["--timeout", "4", "--peer", &peer.id, &uri]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for words in ["both peers are behind NATs", "a symmetric NAT", "No server can introduce these two"] {
-        assert!(ended.errors.contains(words), "{}", ended.errors);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
     // Who is not behind a NAT is not told that NATs are the reason.
     let open = net.host("c3");
     let ended = probe(&open, &["--timeout", "2", "--peer", &"0".repeat(64), &uri]);
-    assert!(ended.code == Some(1) && !ended.errors.contains("symmetric"), "{}", ended.errors);
+    assert!(ended.code == Some(1) && !ended.stderr.contains("symmetric"), "{}", ended.stderr);
 }

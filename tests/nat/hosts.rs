@@ -302,9 +302,9 @@ impl Host {
     }
 
     /// A command that runs a program there.
-    pub(crate) fn command(&self, program: &std::ffi::OsStr) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace.0]).arg(program);
+        command.args(["netns", "exec", &self.namespace.0]).arg(program).env_remove("RUST_LOG");
         command
     }
 

@@ -1,14 +1,13 @@
 //! Client 1 on server A, client 2 on server B, each behind its own NAT: the servers share a registry in Redis.
 
-use std::fs::{copy, create_dir_all, write};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use introd_client::{Client, Destination, EchoReply};
 use introd_flash::client::ConnectOptions;
-use introd_tests::libraries::{library, workspace};
+use introd_tests::libraries::library;
+use introd_tests::program::{Files, Server};
+use introd_tests::waiting::DEADLINE;
 use introd_udp::{BufferSizes, UdpSocket};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -17,56 +16,34 @@ use rtmfp::{Config, PeerId};
 use rustix::process::{Signal, kill_process};
 
 use crate::hosts::{Host, Internet, Nat};
-use crate::programs::{PATIENCE, Peer, Redis, Server, probe};
+use crate::programs::{peer, probe, redis, server};
 
-/// A folder of configuration files and applications; gone when dropped.
-struct Files(PathBuf);
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A server that shares the registry at `redis`; `lookups` is what its applications say of lookups.
+fn sharing(redis: &Host, lookups: &str) -> Files {
+    let files = Files::new();
+    files.server(&format!(
+        "<PeerRegistry><Plugin path=\"{}\"><Config><url>redis://{}</url><heartbeat>1000</heartbeat></Config></Plugin>\
+         <LookupTimeout>2000</LookupTimeout></PeerRegistry>",
+        library("registry-redis").display(),
+        redis.v4.unwrap()
+    ));
+    files.application(lookups);
+    files
 }
 
-impl Files {
-    /// A server that shares the registry at `redis`; `lookups` is what its applications say of lookups.
-    fn new(redis: &Host, lookups: &str) -> Self {
-        static LAST: AtomicU32 = AtomicU32::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("introd-nat-{}-{number}", std::process::id()));
-        let vhost = root.join("_defaultRoot_/_defaultVHost_");
-        create_dir_all(&vhost).unwrap();
-        let plugin = library("registry-redis");
-        let server = format!(
-            "<Root><Server><PeerRegistry><Plugin path=\"{}\"><Config><url>redis://{}</url><heartbeat>1000</heartbeat></Config>\
-             </Plugin><LookupTimeout>2000</LookupTimeout></PeerRegistry></Server></Root>",
-            plugin.display(),
-            redis.v4.unwrap()
-        );
-        write(root.join("Server.xml"), server).unwrap();
-        write(
-            vhost.join("Vhost.xml"),
-            format!("<VirtualHost><AppsDir>{}/apps</AppsDir></VirtualHost>", root.display()),
-        )
-        .unwrap();
-        write(vhost.join("Application.xml"), format!("<Application>{lookups}</Application>")).unwrap();
-        create_dir_all(root.join("apps/meet")).unwrap();
-        Self(root)
-    }
+/// The same, with the script as it is shipped.
+fn scripted(redis: &Host, lookups: &str) -> Files {
+    let files = sharing(redis, lookups);
+    files.script("meet", include_str!("../../lua/distributed/main.lua"), "");
+    files
+}
 
-    /// The application as it is shipped.
-    fn script(self) -> Self {
-        copy(workspace().join("lua/distributed/main.lua"), self.0.join("apps/meet/main.lua")).unwrap();
-        self
-    }
-
-    fn start(&self, host: &Host) -> Server {
-        Server::start(host, &["--conf", &self.0.to_string_lossy()])
-    }
+fn start(files: &Files, host: &Host) -> Server {
+    server(host, &["--conf", &files.path().to_string_lossy()])
 }
 
 fn plain(redis: &Host) -> Files {
-    Files::new(redis, "")
+    sharing(redis, "")
 }
 
 fn mode(name: &str) -> String {
@@ -78,11 +55,11 @@ type Place = (Host, IpAddr);
 
 fn meet(files: impl Fn(&Host) -> Files, places: impl Fn(&Internet) -> (Place, Place)) {
     let net = Internet::new();
-    let (redis, a, b) = (net.host("r"), net.host("a"), net.host("b"));
+    let (r, a, b) = (net.host("r"), net.host("a"), net.host("b"));
     let (first, second) = places(&net);
-    let _redis = Redis::start(&redis);
-    let files = files(&redis);
-    let (server_a, server_b) = (files.start(&a), files.start(&b));
+    let _redis = redis(&r);
+    let files = files(&r);
+    let (server_a, server_b) = (start(&files, &a), start(&files, &b));
     let address = |server: &Host| match first.1 {
         IpAddr::V4(_) => IpAddr::from(server.v4.unwrap()),
         IpAddr::V6(_) => IpAddr::from(server.v6.unwrap()),
@@ -92,7 +69,7 @@ fn meet(files: impl Fn(&Host) -> Files, places: impl Fn(&Internet) -> (Place, Pl
         IpAddr::V6(ip) => format!("rtmfp://[{ip}]/meet"),
     };
 
-    let peer = Peer::stay(&second.0, &uri(&b));
+    let peer = peer(&second.0, &uri(&b));
     // It is published as soon as it is connected; the way to Redis takes a moment.
     let ended = probe(&first.0, &["--json", "--timeout", "20", "--peer", &peer.id, &uri(&a)]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -155,22 +132,22 @@ fn without_a_word_of_configuration() {
 
 #[test]
 fn in_mode_none() {
-    meet(|redis| Files::new(redis, &mode("None")), homes);
+    meet(|redis| sharing(redis, &mode("None")), homes);
 }
 
 #[test]
 fn in_mode_partial() {
-    meet(|redis| Files::new(redis, &mode("Partial")), homes);
+    meet(|redis| sharing(redis, &mode("Partial")), homes);
 }
 
 #[test]
 fn in_mode_partial_with_a_script() {
-    meet(|redis| Files::new(redis, &mode("Partial")).script(), homes);
+    meet(|redis| scripted(redis, &mode("Partial")), homes);
 }
 
 #[test]
 fn in_mode_all_with_a_script() {
-    meet(|redis| Files::new(redis, &mode("All")).script(), homes);
+    meet(|redis| scripted(redis, &mode("All")), homes);
 }
 
 #[test]
@@ -193,16 +170,16 @@ fn without_translators_by_ipv6() {
 #[test]
 fn who_has_met_needs_no_server() {
     let net = Internet::new();
-    let (redis, a, b) = (net.host("r"), net.host("a"), net.host("b"));
+    let (r, a, b) = (net.host("r"), net.host("a"), net.host("b"));
     let (first, second) = homes(&net);
-    let _redis = Redis::start(&redis);
-    let files = plain(&redis);
-    let (server_a, server_b) = (files.start(&a), files.start(&b));
+    let _redis = redis(&r);
+    let files = plain(&r);
+    let (server_a, server_b) = (start(&files, &a), start(&files, &b));
     let uri = |server: &Host| format!("rtmfp://{}/meet", server.v4.unwrap());
-    let peer = Peer::stay(&second.0, &uri(&b));
+    let peer = peer(&second.0, &uri(&b));
     let id: PeerId = peer.id.parse().unwrap();
     let before = second.0.received().get(&first.1).copied().unwrap_or_default();
-    let (at_a, servers) = (uri(&a), [server_a.process(), server_b.process()]);
+    let (at_a, servers) = (uri(&a), [server_a.id(), server_b.id()]);
     first.0.inside(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -212,12 +189,12 @@ fn who_has_met_needs_no_server() {
             let endpoint =
                 introd_client::PeerEndpoint::with_sockets(Config::peer(Arc::new(identity)), vec![socket]).unwrap();
             let destination = Destination::resolve(&at_a, |_| true).await.unwrap();
-            let client = Client::connect(endpoint, own, destination, &ConnectOptions::default(), PATIENCE).await;
+            let client = Client::connect(endpoint, own, destination, &ConnectOptions::default(), DEADLINE).await;
             let mut client = client.unwrap_or_else(|failure| panic!("{failure}"));
-            let meeting = client.meet(id, PATIENCE).await.unwrap_or_else(|failure| panic!("{failure}"));
+            let meeting = client.meet(id, DEADLINE).await.unwrap_or_else(|failure| panic!("{failure}"));
             servers.iter().for_each(|server| kill_process(*server, Signal::STOP).unwrap());
             for _ in 0..200 {
-                assert_eq!(client.echo(meeting.session, PATIENCE).await, Ok(EchoReply::Echoed));
+                assert_eq!(client.echo(meeting.session, DEADLINE).await, Ok(EchoReply::Echoed));
             }
             servers.iter().for_each(|server| kill_process(*server, Signal::CONT).unwrap());
             client.close().await;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use introd_config::{Config, Plugin, Registered};
 use introd_native::{Library, Plugins, Verdict};
-use introd_tests::libraries::{library, profile_folder};
+use introd_tests::cargo::profile_folder;
+use introd_tests::libraries::library;
 
 use crate::bench::{Bench, ask, c_plugin, config, load, settings};
 

@@ -1,24 +1,74 @@
-//! Cargo, as the tests run it.
+//! Cargo: what it knows of the workspace, and what it builds for the tests.
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// Runs the Cargo that runs the tests.
-pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+/// The folder that holds this workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// `target/PROFILE` of this build.
+///
+/// # Panics
+/// If this program is not in such a folder.
+pub fn profile_folder() -> PathBuf {
+    // A test or a bench is target/PROFILE/deps/NAME-HASH.
+    let test = std::env::current_exe().expect("this program has a path");
+    let folder = test.parent().and_then(Path::parent).expect("it is in a target directory");
+    folder.to_owned()
+}
+
+/// The file of that name that a package of the workspace is built into. Cargo brings it up to date, in this build's profile,
+/// when a test program asks for the first time.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn built(package: &str, file: &str) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_default();
+    built.entry(package.to_owned()).or_insert_with(|| build(package, file)).clone()
+}
+
+fn build(package: &str, file: &str) -> PathBuf {
+    let profile = profile_folder();
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--package", package]);
+    cargo.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
+    cargo.arg("--target-dir").arg(profile.parent().expect("a profile is in a target directory"));
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let is_built = cargo.status().is_ok_and(|status| status.success());
+    let path = profile.join(file);
+    assert!(is_built && path.exists(), "no {}: try `cargo build -p {package}`", path.display());
+    path
 }
 
 /// What `cargo metadata` tells of the workspace and of all packages that are built for this platform. Works offline.
+///
+/// # Panics
+/// If Cargo fails.
 pub fn metadata() -> Value {
     let about = Command::new("rustc").arg("-vV").output().expect("rustc runs");
     let about = String::from_utf8(about.stdout).expect("text");
     let host = about.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
     let output = cargo()
         .args(["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", host])
-        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
+        .arg("--manifest-path")
+        .arg(workspace().join("Cargo.toml"))
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// The Cargo that runs the tests.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

@@ -16,7 +16,7 @@ use rtmfp::crypto::{Group, Identity, cipher};
 use rtmfp::{Config, Event, PeerId};
 
 /// Only a server that never answers needs it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An identity of its own for each number.
 pub(crate) fn identity(number: u64) -> Arc<Identity> {
@@ -37,7 +37,7 @@ pub(crate) fn peer_on(address: SocketAddr, number: u64) -> (PeerEndpoint, PeerId
 pub(crate) async fn connect(uri: &str, address: SocketAddr, number: u64) -> Client {
     let (peer, id) = peer_on(address, number);
     let destination = Destination::resolve(uri, |_| true).await.expect("an address");
-    Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await.expect("a connection")
+    Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await.expect("a connection")
 }
 
 /// A client on a free port of the loopback address of the server's family.
@@ -81,10 +81,13 @@ impl ServerSession {
 
 /// The next message of the server that `wanted` makes something of.
 pub(crate) async fn server_says<T>(client: &mut Client, mut wanted: impl FnMut(Incoming) -> Option<T>) -> T {
-    let found = tokio::time::timeout(PATIENCE, async {
+    let found = tokio::time::timeout(TIMEOUT, async {
         loop {
             let event = client.next().await.expect("its sockets work");
-            if let Event::Closed { reason, .. } = &event {
+            // Peers that the client has met may go; the server may not.
+            if let Event::Closed { session, reason } = &event
+                && *session == client.session()
+            {
                 panic!("closed: {reason}");
             }
             if let Some(found) = client.server_message(&event).and_then(&mut wanted) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::program::binary;
+use introd_tests::program::binary;
 
 /// Runs `tests/e2e/independent/NAME` and gives back what it printed. The program finds the client `rtmfp.py` in the folder that
 /// the environment variable `INTROD_CASES` names, and the program to test in `INTROD`.

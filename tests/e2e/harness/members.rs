@@ -8,11 +8,11 @@ use introd_client::Client;
 use introd_flash::metadata::FlowKind;
 use introd_netgroup::channel::{Received, join, read_hint};
 use introd_netgroup::{GroupDigest, Groupspec};
+use introd_tests::program::Server;
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId, SendFlowId};
 use rtmfp::{Event, PeerId};
 
-use super::clients::{PATIENCE, client, connect, create_stream};
-use super::program::Server;
+use super::clients::{TIMEOUT, client, connect, create_stream};
 
 /// The settings of an application whose script has the groups.
 pub(crate) const BY_SCRIPT: &str = "<RTMFP><GroupControl><JoinLeaveEvents mode=\"All\"/></GroupControl></RTMFP>";
@@ -59,7 +59,7 @@ impl Member {
                 self.one_event().await;
             }
         };
-        tokio::time::timeout(PATIENCE, all).await.expect("hints");
+        tokio::time::timeout(TIMEOUT, all).await.expect("hints");
     }
 
     /// Opens another flow and says this on it.
@@ -88,7 +88,7 @@ impl Member {
                 self.one_event().await;
             }
         };
-        tokio::time::timeout(PATIENCE, all).await.expect("rejections");
+        tokio::time::timeout(TIMEOUT, all).await.expect("rejections");
     }
 
     pub(crate) async fn one_event(&mut self) -> Option<FlowEvent> {

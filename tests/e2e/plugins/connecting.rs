@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use introd_client::{Client, ClientFailure, ClientStep, Destination};
 use introd_flash::client::ConnectOptions;
+use introd_tests::program::{Ended, Files, Server};
 use rtmfp::Event;
 
 use super::puppet;
-use crate::harness::clients::{PATIENCE, client, peer_on};
-use crate::harness::files::Files;
-use crate::harness::program::{Ended, Server};
+use crate::harness::clients::{TIMEOUT, client, peer_on};
 
-fn server(name: &str, plugins: &[String], policy: &str) -> (Files, Server) {
-    let files = Files::new(name);
+fn server(plugins: &[String], policy: &str) -> (Files, Server) {
+    let files = Files::new();
     files.application(&format!("<Plugins>{}</Plugins><Policy>{policy}</Policy>", plugins.concat()));
     let server = Server::configured(files.path(), 1);
     (files, server)
@@ -21,7 +20,7 @@ fn server(name: &str, plugins: &[String], policy: &str) -> (Files, Server) {
 async fn try_connect(server: &Server, number: u64) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on("127.0.0.1:0".parse().expect("an address"), number);
     let destination = Destination::resolve(&server.uri(0), |_| true).await?;
-    Client::connect(peer, id, destination, &ConnectOptions::default(), PATIENCE).await
+    Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await
 }
 
 async fn refusal(server: &Server) -> String {
@@ -43,7 +42,7 @@ fn said(ended: &Ended) -> Vec<String> {
 #[tokio::test]
 async fn one_that_rejects_says_why() {
     let plugins = [puppet("<name>a</name>"), puppet("<name>b</name><connect>reject not with that</connect>")];
-    let (_files, server) = server("connect-reject", &plugins, "");
+    let (_files, server) = server(&plugins, "");
     let told = refusal(&server).await;
     assert!(told.contains("NetConnection.Connect.Rejected") && told.contains("not with that"), "{told}");
     let uri = server.uri(0);
@@ -60,7 +59,7 @@ async fn one_that_rejects_says_why() {
 
 #[tokio::test]
 async fn one_that_redirects_names_another_server() {
-    let (_files, server) = server("connect-move", &[puppet("<connect>move rtmfp://other.example/app</connect>")], "");
+    let (_files, server) = server(&[puppet("<connect>move rtmfp://other.example/app</connect>")], "");
     let told = refusal(&server).await;
     assert!(told.contains("rtmfp://other.example/app"), "{told}");
 }
@@ -68,7 +67,7 @@ async fn one_that_redirects_names_another_server() {
 #[tokio::test]
 async fn a_verdict_may_come_later() {
     let plugins = [puppet("<name>a</name><after>300</after>"), puppet("<name>b</name><after>1</after>")];
-    let (_files, server) = server("connect-later", &plugins, "");
+    let (_files, server) = server(&plugins, "");
     let begin = Instant::now();
     let connected = try_connect(&server, 1).await.expect("a connection");
     assert!(begin.elapsed() >= Duration::from_millis(300));
@@ -82,11 +81,9 @@ async fn a_verdict_may_come_later() {
 
 #[tokio::test]
 async fn a_verdict_that_does_not_come_is_as_the_settings_say() {
-    for (name, fallback, is_let_in) in
-        [("connect-late-a", "deny", false), ("connect-late-b", "ignore", false), ("connect-late-c", "continue", true)]
-    {
+    for (fallback, is_let_in) in [("deny", false), ("ignore", false), ("continue", true)] {
         let policy = format!("<Deadline>200</Deadline><OnDeadline>{fallback}</OnDeadline>");
-        let (_files, server) = server(name, &[puppet("<name>a</name><connect>never</connect>")], &policy);
+        let (_files, server) = server(&[puppet("<name>a</name><connect>never</connect>")], &policy);
         match try_connect(&server, 1).await {
             Ok(client) => {
                 assert!(is_let_in, "{fallback}");
@@ -105,8 +102,7 @@ async fn a_verdict_that_does_not_come_is_as_the_settings_say() {
 
 #[tokio::test]
 async fn a_client_that_leaves_meanwhile_is_waited_for_no_more() {
-    let (_files, server) =
-        server("connect-gone", &[puppet("<name>a</name><connect>never</connect>")], "<Deadline>60000</Deadline>");
+    let (_files, server) = server(&[puppet("<name>a</name><connect>never</connect>")], "<Deadline>60000</Deadline>");
     // It asks, and is gone.
     let impatient = tokio::time::timeout(Duration::from_millis(500), try_connect(&server, 1)).await;
     assert!(impatient.is_err(), "nobody lets it in");
@@ -121,8 +117,8 @@ async fn a_client_that_leaves_meanwhile_is_waited_for_no_more() {
 
 #[tokio::test]
 async fn one_that_fails_lets_nobody_in() {
-    for (name, verdict) in [("connect-fail", "fail"), ("connect-panic", "panic")] {
-        let (_files, server) = server(name, &[puppet(&format!("<connect>{verdict}</connect>"))], "");
+    for verdict in ["fail", "panic"] {
+        let (_files, server) = server(&[puppet(&format!("<connect>{verdict}</connect>"))], "");
         for _ in 0..2 {
             let told = refusal(&server).await;
             assert!(told.contains("a plugin has failed"), "{told}");
@@ -135,7 +131,7 @@ async fn one_that_fails_lets_nobody_in() {
 
 #[tokio::test]
 async fn addresses_and_the_end_are_told() {
-    let (_files, server) = server("connect-told", &[puppet("<name>a</name><timer>1</timer>")], "");
+    let (_files, server) = server(&[puppet("<name>a</name><timer>1</timer>")], "");
     client(server.addresses[0], 1).await.close().await;
     let said = said(&server.stop());
     let place =
@@ -148,11 +144,11 @@ async fn addresses_and_the_end_are_told() {
 
 #[tokio::test]
 async fn a_plugin_disconnects_a_client() {
-    let (_files, server) = server("connect-kick", &[puppet("<name>a</name><disconnect/>")], "");
+    let (_files, server) = server(&[puppet("<name>a</name><disconnect/>")], "");
     let mut asker = client(server.addresses[0], 1).await;
     let _ = asker.meet(rtmfp::PeerId([5; 32]), Duration::from_millis(200)).await;
     loop {
-        let event = tokio::time::timeout(PATIENCE, asker.next()).await.expect("in time").expect("its sockets work");
+        let event = tokio::time::timeout(TIMEOUT, asker.next()).await.expect("in time").expect("its sockets work");
         if matches!(event, Event::Closed { session, .. } if session == asker.session()) {
             break;
         }

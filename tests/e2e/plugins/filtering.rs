@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use introd_tests::libraries::{c_examples, library};
+use introd_tests::program::{Files, Server};
 
 use super::plugin;
-use crate::harness::clients::{PATIENCE, client};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, client};
+use crate::harness::log::logged;
 
 /// Looks for two peers with that plugin in the way of one: which one is found, and what the server counted.
 async fn only_the_other_is_found(name: &str, plugin: impl FnOnce(&str) -> String, metric: &str) {
-    let files = Files::new(name);
+    let files = Files::new();
     let identity = |number| crate::harness::clients::identity(number).peer_id().to_string();
     files.application(&format!("<Plugins>{}</Plugins>", plugin(&identity(2))));
     let server = Server::configured(files.path(), 2);
@@ -24,7 +24,7 @@ async fn only_the_other_is_found(name: &str, plugin: impl FnOnce(&str) -> String
         () = async {
             let failure = asker.meet(denied_id, Duration::from_millis(1500)).await.expect_err("it is denied");
             assert!(failure.problem.contains("did not introduce"), "{failure}");
-            asker.meet(other_id, PATIENCE).await.expect("an introduction");
+            asker.meet(other_id, TIMEOUT).await.expect("an introduction");
         } => (),
         failure = denied.stay() => panic!("{failure}"),
         failure = other.stay() => panic!("{failure}"),
@@ -63,7 +63,7 @@ async fn in_cpp() {
 
 #[tokio::test]
 async fn a_list_that_changes_holds_within_seconds() {
-    let files = Files::new("filter-lists");
+    let files = Files::new();
     let id = crate::harness::clients::identity(2).peer_id();
     files.write("../lists/banned.txt", "# nobody yet\n");
     let rule = "<rule action=\"deny\" target=\"@lists/banned.txt\"/>";
@@ -72,13 +72,9 @@ async fn a_list_that_changes_holds_within_seconds() {
     let (mut asker, mut target) = (client(server.addresses[0], 1).await, client(server.addresses[0], 2).await);
     tokio::select! {
         () = async {
-            asker.meet(id, PATIENCE).await.expect("an introduction");
+            asker.meet(id, TIMEOUT).await.expect("an introduction");
             files.write("../lists/banned.txt", &format!("# now\n{id}\n"));
-            let deadline = std::time::Instant::now() + PATIENCE;
-            while !server.log().contains("banned.txt has changed: 1 entries") {
-                assert!(std::time::Instant::now() < deadline, "{}", server.log());
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            logged(&server, "banned.txt has changed: 1 entries", 1).await;
             let mut second = client(server.addresses[0], 3).await;
             second.meet(id, Duration::from_millis(1500)).await.expect_err("it is denied");
         } => (),
@@ -89,7 +85,7 @@ async fn a_list_that_changes_holds_within_seconds() {
 
 #[tokio::test]
 async fn a_source_that_asks_too_often_is_held_back() {
-    let files = Files::new("filter-rate");
+    let files = Files::new();
     let rate = "<rate per-second=\"0.5\" burst=\"2\"/>";
     files.application(&format!("<Plugins>{}</Plugins>", plugin(&library("lookup-filter"), rate)));
     let server = Server::configured(files.path(), 1);

@@ -1,13 +1,12 @@
 //! `introd plugins` says what libraries offer.
 
 use introd_tests::libraries::{c_examples, library};
+use introd_tests::program::{Ended, Files, Process, introd};
 
 use super::plugin;
-use crate::harness::files::Files;
-use crate::harness::program::{Ended, Running};
 
 fn list(arguments: &[&str]) -> Ended {
-    Running::start(&[&["plugins"], arguments].concat()).ended()
+    Process::start(&mut introd(&[&["plugins"], arguments].concat())).ended()
 }
 
 #[test]
@@ -41,7 +40,7 @@ fn one_that_cannot_be_used_is_named_with_the_reason() {
 
 #[test]
 fn without_files_those_of_the_configuration_are_listed() {
-    let files = Files::new("plugins-listed");
+    let files = Files::new();
     let conf = files.path().to_string_lossy().into_owned();
     let none = list(&["--conf", &conf]);
     assert_eq!(none.code, Some(0), "{none:?}");

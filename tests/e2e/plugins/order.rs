@@ -2,12 +2,11 @@
 
 use std::net::UdpSocket;
 
+use introd_tests::program::{Ended, Files, Server};
 use rtmfp::{PeerId, TaggedAddress};
 
 use super::puppet;
 use crate::harness::clients::client;
-use crate::harness::files::Files;
-use crate::harness::program::{Ended, Server};
 use crate::harness::raw::{Answer, answer, lookup};
 
 const SCRIPT: &str = "function application.onPeerLookup(event)
@@ -21,8 +20,8 @@ fn says(name: &str, verdict: &str) -> String {
 }
 
 /// Looks up a connected client: where the asker is sent to, and how the server ended.
-async fn ask(name: &str, plugins: &[String], script: Option<&str>) -> (Option<String>, Ended) {
-    let files = Files::new(name);
+async fn ask(plugins: &[String], script: Option<&str>) -> (Option<String>, Ended) {
+    let files = Files::new();
     let settings = format!("<Plugins>{}</Plugins>", plugins.concat());
     match script {
         Some(script) => files.script("app", script, &format!("{ALL}{settings}")),
@@ -60,54 +59,53 @@ fn asked(ended: &Ended) -> Vec<&str> {
 #[tokio::test]
 async fn a_plugin_before_the_next() {
     let (redirect, ended) =
-        ask("order-a", &[says("first", "redirect 192.0.2.1:1"), says("second", "redirect 192.0.2.2:2")], None).await;
+        ask(&[says("first", "redirect 192.0.2.1:1"), says("second", "redirect 192.0.2.2:2")], None).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.1:1"));
     assert_eq!(asked(&ended), ["first"]);
-    let (redirect, ended) =
-        ask("order-b", &[says("first", "continue"), says("second", "redirect 192.0.2.2:2")], None).await;
+    let (redirect, ended) = ask(&[says("first", "continue"), says("second", "redirect 192.0.2.2:2")], None).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.2:2"));
     assert_eq!(asked(&ended), ["first", "second"]);
 }
 
 #[tokio::test]
 async fn a_plugin_before_the_script() {
-    let (redirect, ended) = ask("order-c", &[says("first", "redirect 192.0.2.1:1")], Some(SCRIPT)).await;
+    let (redirect, ended) = ask(&[says("first", "redirect 192.0.2.1:1")], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.1:1"));
     assert_eq!(asked(&ended), ["first"]);
-    let (redirect, ended) = ask("order-d", &[says("first", "continue")], Some(SCRIPT)).await;
+    let (redirect, ended) = ask(&[says("first", "continue")], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.3:3"));
     assert_eq!(asked(&ended), ["first", "script"]);
-    let (redirect, ended) = ask("order-e", &[says("first", "deny")], Some(SCRIPT)).await;
+    let (redirect, ended) = ask(&[says("first", "deny")], Some(SCRIPT)).await;
     assert_eq!(redirect, None);
     assert_eq!((asked(&ended), ended.counter("rtmfp_lookups_denied")), (vec!["first"], 1));
 }
 
 #[tokio::test]
 async fn a_plugin_before_the_server() {
-    let (redirect, ended) = ask("order-f", &[says("first", "continue")], None).await;
+    let (redirect, ended) = ask(&[says("first", "continue")], None).await;
     assert_eq!(redirect.as_deref(), Some("target"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
-    let (redirect, ended) = ask("order-g", &[says("first", "ignore")], None).await;
+    let (redirect, ended) = ask(&[says("first", "ignore")], None).await;
     assert_eq!((redirect, ended.counter("rtmfp_lookups_denied")), (None, 0));
 }
 
 #[tokio::test]
 async fn the_script_before_the_server() {
-    let (redirect, ended) = ask("order-h", &[], Some(SCRIPT)).await;
+    let (redirect, ended) = ask(&[], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.3:3"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["script"], 0));
 }
 
 #[tokio::test]
 async fn a_plugin_introduces_itself_what_the_script_would_not() {
-    let (redirect, ended) = ask("order-i", &[says("first", "introduce")], Some(SCRIPT)).await;
+    let (redirect, ended) = ask(&[says("first", "introduce")], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("target"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
 }
 
 #[tokio::test]
 async fn a_plugin_introduces_by_the_services_of_the_host() {
-    let (redirect, ended) = ask("order-m", &[says("first", "by-hand")], Some(SCRIPT)).await;
+    let (redirect, ended) = ask(&[says("first", "by-hand")], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("target"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
     assert!(ended.stderr.contains("<<first by hand true 1 Ok(())>>"), "{ended:?}");
@@ -116,11 +114,9 @@ async fn a_plugin_introduces_by_the_services_of_the_host() {
 
 #[tokio::test]
 async fn one_that_fails_is_as_the_settings_say() {
-    for (name, fallback, expected, denied) in
-        [("order-j", "deny", None, 1), ("order-k", "ignore", None, 0), ("order-l", "continue", Some("target"), 0)]
-    {
+    for (fallback, expected, denied) in [("deny", None, 1), ("ignore", None, 0), ("continue", Some("target"), 0)] {
         for verdict in ["fail", "panic", "drop", "redirect nowhere"] {
-            let files = Files::new(name);
+            let files = Files::new();
             let plugins = says("first", verdict);
             files.application(&format!(
                 "<Plugins>{plugins}</Plugins><Policy><OnFailure>{fallback}</OnFailure></Policy>"

@@ -5,16 +5,15 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use introd_tests::program::{Files, Server};
 use rtmfp::PeerId;
 
 use super::puppet;
-use crate::harness::clients::{PATIENCE, client};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use crate::harness::clients::{TIMEOUT, client};
 use crate::harness::raw::{lookup, redirected_tag};
 
-fn server(name: &str, config: &str, policy: &str, workers: u8) -> (Files, Server) {
-    let files = Files::new(name);
+fn server(config: &str, policy: &str, workers: u8) -> (Files, Server) {
+    let files = Files::new();
     files.application(&format!("<Plugins>{}</Plugins><Policy>{policy}</Policy>", puppet(config)));
     let server = Server::configured(files.path(), workers);
     (files, server)
@@ -22,13 +21,13 @@ fn server(name: &str, config: &str, policy: &str, workers: u8) -> (Files, Server
 
 #[tokio::test]
 async fn one_that_comes_a_second_later_reaches_the_asker() {
-    let (_files, server) = server("pending-one", "<lookup>introduce</lookup><after>1000</after>", "", 2);
+    let (_files, server) = server("<lookup>introduce</lookup><after>1000</after>", "", 2);
     let (mut asker, mut target) = (client(server.addresses[0], 1).await, client(server.addresses[0], 2).await);
     let id = target.id();
     tokio::select! {
         () = async {
             let begin = Instant::now();
-            let meeting = asker.meet(id, PATIENCE).await.expect("an introduction");
+            let meeting = asker.meet(id, TIMEOUT).await.expect("an introduction");
             assert!(begin.elapsed() >= Duration::from_secs(1), "{meeting:?}");
         } => (),
         failure = target.stay() => panic!("{failure}"),
@@ -42,7 +41,7 @@ async fn one_that_comes_a_second_later_reaches_the_asker() {
 fn thousands_that_come_at_once_reach_their_askers() {
     const COUNT: u32 = 5000;
     let config = "<lookup>redirect 192.0.2.1:1935</lookup><after>1000</after>";
-    let (_files, server) = server("pending-many", config, "<Deadline>60000</Deadline>", 2);
+    let (_files, server) = server(config, "<Deadline>60000</Deadline>", 2);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let answered = Arc::new(Mutex::new(HashSet::new()));
     let (receiving, noted) = (socket.try_clone().unwrap(), Arc::clone(&answered));
@@ -54,7 +53,7 @@ fn thousands_that_come_at_once_reach_their_askers() {
             noted.lock().unwrap().insert(u32::from_be_bytes(tag[..4].try_into().unwrap()));
         }
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     // What the kernel drops on the way is asked again.
     while !reader.is_finished() {
         let missing: Vec<u32> = (0..COUNT).filter(|number| !answered.lock().unwrap().contains(number)).collect();
@@ -79,18 +78,12 @@ fn thousands_that_come_at_once_reach_their_askers() {
 
 #[test]
 fn one_that_does_not_come_is_as_the_settings_say() {
-    for (name, fallback, denied, unknown) in
-        [("pending-late-a", "deny", 1, 0), ("pending-late-b", "ignore", 0, 0), ("pending-late-c", "continue", 0, 1)]
-    {
+    for (fallback, denied, unknown) in [("deny", 1, 0), ("ignore", 0, 0), ("continue", 0, 1)] {
         let policy = format!("<Deadline>100</Deadline><OnDeadline>{fallback}</OnDeadline>");
-        let (_files, server) = server(name, "<name>a</name><lookup>never</lookup>", &policy, 1);
+        let (_files, server) = server("<name>a</name><lookup>never</lookup>", &policy, 1);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(&lookup(PeerId([1; 32]), [1; 16]), server.addresses[0]).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while !server.log().contains("<<a cancel Some(Err(TooLate))>>") {
-            assert!(Instant::now() < deadline, "{}", server.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        server.logged().wait_for("<<a cancel Some(Err(TooLate))>>", 1);
         let ended = server.stop();
         assert_eq!(ended.counter("plugin_timeouts"), 1, "{fallback}: {ended:?}");
         assert_eq!(ended.counter("rtmfp_lookups_denied"), denied, "{fallback}: {ended:?}");

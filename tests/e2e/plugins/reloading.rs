@@ -1,21 +1,21 @@
 //! Plugins at the start and at reloads of the configuration; plugins that hold up the server.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use introd_tests::libraries::library;
+use introd_tests::program::{Files, Process, Server, introd};
 
 use super::{plugin, puppet};
-use crate::harness::clients::{PATIENCE, client};
-use crate::harness::files::Files;
-use crate::harness::program::{Running, Server};
+use crate::harness::clients::{TIMEOUT, client};
+use crate::harness::log::logged;
 
 #[test]
 fn a_server_does_not_start_without_its_plugins() {
-    let files = Files::new("plugin-missing");
+    let files = Files::new();
     let start = |inside: &str| {
         files.application(&format!("<Plugins>{inside}</Plugins>"));
         let conf = files.path().to_string_lossy().into_owned();
-        Running::start(&["run", "--listen", "127.0.0.1:0", "--conf", &conf]).ended()
+        Process::start(&mut introd(&["run", "--listen", "127.0.0.1:0", "--conf", &conf])).ended()
     };
     let ended = start("<Plugin path=\"libmissing.so\"/>");
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -27,7 +27,7 @@ fn a_server_does_not_start_without_its_plugins() {
 
 #[tokio::test]
 async fn a_reload_replaces_plugins_and_keeps_clients() {
-    let files = Files::new("plugin-reload");
+    let files = Files::new();
     let with = |name: &str, verdict: &str| {
         let config = format!("<name>{name}</name><lookup>{verdict}</lookup>");
         files.application(&format!("<Plugins>{}</Plugins>", puppet(&config)));
@@ -44,15 +44,11 @@ async fn a_reload_replaces_plugins_and_keeps_clients() {
             asker.meet(id, Duration::from_millis(700)).await.expect_err("it is denied still");
             with("new", "continue");
             assert!(server.reload());
-            asker.meet(id, PATIENCE).await.expect("an introduction");
+            asker.meet(id, TIMEOUT).await.expect("an introduction");
         } => (),
         failure = target.stay() => panic!("{failure}"),
     }
-    let deadline = Instant::now() + PATIENCE;
-    while !server.log().contains("<<old destroyed>>") {
-        assert!(Instant::now() < deadline, "{}", server.log());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    logged(&server, "<<old destroyed>>", 1).await;
     asker.close().await;
     target.close().await;
     let ended = server.stop();
@@ -63,14 +59,14 @@ async fn a_reload_replaces_plugins_and_keeps_clients() {
 
 #[tokio::test]
 async fn a_plugin_that_blocks_is_named() {
-    let files = Files::new("plugin-block");
+    let files = Files::new();
     files.application(&format!("<Plugins>{}</Plugins>", puppet("<lookup>block 1000</lookup>")));
     let server = Server::configured(files.path(), 1);
     let (mut asker, mut target) = (client(server.addresses[0], 1).await, client(server.addresses[0], 2).await);
     let id = target.id();
     tokio::select! {
         () = async {
-            asker.meet(id, PATIENCE).await.expect("late, but answered");
+            asker.meet(id, TIMEOUT).await.expect("late, but answered");
         } => (),
         failure = target.stay() => panic!("{failure}"),
     }

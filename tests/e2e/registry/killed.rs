@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use introd_tests::redis::{Folder, Redis, eventually};
+use introd_tests::folder::Folder;
+use introd_tests::program::Server;
+use introd_tests::redis::Redis;
+use introd_tests::waiting::eventually;
 use rustix::process::Signal;
 
 use super::{Asker, HEARTBEAT, clients, configured, published, server};
 use crate::harness::clients::client;
-use crate::harness::program::Server;
 
 const CLIENTS: u32 = 2000;
 const GAP: Duration = Duration::from_millis(100);

@@ -9,11 +9,13 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use introd_tests::folder::Folder;
 use introd_tests::libraries::library;
-use introd_tests::redis::{Folder, Redis, eventually};
+use introd_tests::program::{Process, Server, introd};
+use introd_tests::redis::Redis;
+use introd_tests::waiting::eventually;
 use rtmfp::{Origin, PeerId};
 
-use crate::harness::program::{Running, Server};
 use crate::harness::raw::{lookup, redirect};
 
 /// A server of the registry at `url`; its configuration is left in the folder.
@@ -24,7 +26,7 @@ fn server(folder: &Folder, url: &str, name: &str) -> Server {
 
 /// With more to say of the registry.
 fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
-    let dir = folder.0.join(name);
+    let dir = folder.join(name);
     std::fs::create_dir_all(&dir).unwrap();
     let text = format!(
         "<Root><Server><PeerRegistry><Plugin path=\"{}\"><Config><url>{url}</url><server>{name}</server>\
@@ -39,9 +41,9 @@ fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
 const HEARTBEAT: Duration = Duration::from_millis(1000);
 
 /// Many clients of a server, that do nothing but stay. They are gone when it is dropped.
-fn clients(server: SocketAddr, count: u32) -> Running {
+fn clients(server: SocketAddr, count: u32) -> Process {
     let (server, count) = (server.to_string(), count.to_string());
-    Running::start(&["bench", "sessions", "--server", &server, "--count", &count, "--idle", "600"])
+    Process::start(&mut introd(&["bench", "sessions", "--server", &server, "--count", &count, "--idle", "600"]))
 }
 
 /// Asks a server for peers.
@@ -96,10 +98,4 @@ impl Asker {
 fn published(redis: &Redis) -> Vec<PeerId> {
     let keys = redis.command(&["KEYS", "introd:peer:*"]);
     keys.lines().filter_map(|key| key.strip_prefix("introd:peer:")?.parse().ok()).collect()
-}
-
-/// The memory that a process has, in KiB.
-fn resident(process: u32) -> u64 {
-    let statm = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
 }

@@ -3,18 +3,20 @@
 
 use std::time::Duration;
 
-use introd_tests::redis::{Folder, Line, Redis, eventually};
+use introd_tests::folder::Folder;
+use introd_tests::program::{Peer, Process, Server, introd};
+use introd_tests::redis::{Proxy, Redis};
+use introd_tests::waiting::eventually;
 use rtmfp::PeerId;
 
-use super::{Asker, resident, server};
-use crate::harness::program::{Running, Server};
+use super::{Asker, server};
 use crate::harness::raw::lookup;
 
 /// Introduces peers of one server to each other, and says how fast.
 fn local(server: &Server, when: &str) {
     const LOOKUPS: &str = "20000";
     let (address, process) = (server.addresses[0].to_string(), server.id().to_string());
-    let ended = Running::start(&[
+    let ended = Process::start(&mut introd(&[
         "bench",
         "lookups",
         "--server",
@@ -32,14 +34,14 @@ fn local(server: &Server, when: &str) {
         "--duration",
         "60",
         "--json",
-    ])
+    ]))
     .ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
     println!(
         "Redis {when}: {} local introductions a second; the server has {} KiB",
         report["per_second"],
-        resident(server.id())
+        server.resident()
     );
     let done = report["done"].as_u64().unwrap_or_default();
     assert!(done >= 19_900, "{when}: {report}");
@@ -48,12 +50,11 @@ fn local(server: &Server, when: &str) {
 #[test]
 fn what_happens_to_redis_happens_to_no_one_else() {
     let (mut redis, folder) = (Redis::start(), Folder::new());
-    let line = Line::to(redis.port);
-    let (a, b) = (server(&folder, &line.url(), "a"), server(&folder, &redis.url(), "b"));
+    let proxy = Proxy::to(redis.port);
+    let (a, b) = (server(&folder, &proxy.url(), "a"), server(&folder, &redis.url(), "b"));
     let at_b = b.addresses[0];
-    let mut stays = Running::start(&["probe", "--stay", "--json", &b.uri(0)]);
-    let report: serde_json::Value = serde_json::from_str(&stays.line()).unwrap();
-    let remote: PeerId = report["peer_id"].as_str().unwrap().parse().unwrap();
+    let staying = Peer::stay(&b.uri(0));
+    let remote: PeerId = staying.id.parse().unwrap();
     let asker = Asker::new(a.addresses[0]);
     let is_found = || !asker.sent_to(at_b, &[remote], Duration::from_millis(700)).is_empty();
     // Remote lookups fail, however many, and nothing piles up.
@@ -66,7 +67,7 @@ fn what_happens_to_redis_happens_to_no_one_else() {
     };
     eventually("it is found", is_found);
     local(&a, "is well");
-    let before = resident(a.id());
+    let before = a.resident();
 
     redis.kill();
     eventually("it is not found", || !is_found());
@@ -83,16 +84,16 @@ fn what_happens_to_redis_happens_to_no_one_else() {
     redis.thaw();
     eventually("it is found again", is_found);
 
-    line.slow(Duration::from_millis(100));
+    proxy.slow(Duration::from_millis(100));
     eventually("it is found, slowly", is_found);
     local(&a, "is slow");
-    line.slow(Duration::from_millis(400));
+    proxy.slow(Duration::from_millis(400));
     eventually("it is not found in time", || !is_found());
     storm();
     local(&a, "is too slow");
-    line.slow(Duration::ZERO);
+    proxy.slow(Duration::ZERO);
     eventually("it is found again", is_found);
-    let after = resident(a.id());
+    let after = a.resident();
     println!("the server's memory: {before} KiB before, {after} KiB after");
     assert!(after < before + (64 << 10), "{before} {after}");
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use introd_tests::redis::{Folder, Redis, eventually};
+use introd_tests::folder::Folder;
+use introd_tests::program::Server;
+use introd_tests::redis::Redis;
+use introd_tests::waiting::eventually;
 use rtmfp::PeerId;
 
-use super::{Asker, configured, resident, server};
+use super::{Asker, configured, server};
 use crate::harness::clients::client;
-use crate::harness::program::Server;
 use crate::harness::raw::lookup;
 
 const LOOKUPS: u32 = 100_000;
@@ -20,7 +22,7 @@ async fn a_hundred_thousand_unknown_peers_are_not_a_hundred_thousand_calls() {
     let known = client(b.addresses[0], 1).await;
     let asker = Asker::new(a.addresses[0]);
     asker.finds_all(b.addresses[0], &[known.id()]);
-    let (memory, calls) = (resident(a.id()), redis.calls("mget"));
+    let (memory, calls) = (a.resident(), redis.calls("mget"));
     for number in 0..LOOKUPS {
         let mut id = [9; 32];
         id[..4].copy_from_slice(&number.to_be_bytes());
@@ -37,7 +39,7 @@ async fn a_hundred_thousand_unknown_peers_are_not_a_hundred_thousand_calls() {
         std::thread::sleep(Duration::from_millis(300));
         std::mem::replace(&mut last, redis.calls("mget")) == last
     });
-    let (calls, grown) = (redis.calls("mget") - calls, resident(a.id()).saturating_sub(memory));
+    let (calls, grown) = (redis.calls("mget") - calls, a.resident().saturating_sub(memory));
     let ended = a.stop();
     let (lookups, busy) = (ended.counter("registry_lookups"), ended.counter("registry_busy"));
     println!(

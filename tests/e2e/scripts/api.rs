@@ -6,17 +6,17 @@ use introd_client::{Client, ClientFailure, ClientStep, Destination};
 use introd_flash::amf::Value;
 use introd_flash::client::{ConnectOptions, Incoming};
 use introd_flash::command::{Command, Encoding};
+use introd_tests::program::{Files, Server};
 
-use super::{ALL_LOOKUPS, ask, find, said};
-use crate::harness::clients::{PATIENCE, connect, create_stream, peer_on, server_says};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use super::{ALL_LOOKUPS, ask, find};
+use crate::harness::clients::{TIMEOUT, connect, create_stream, peer_on, server_says};
+use crate::harness::log::{logged, said};
 
 async fn try_connect(uri: &str, number: u64, arguments: Vec<Value>) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on(SocketAddr::from(([127, 0, 0, 1], 0)), number);
     let destination = Destination::resolve(uri, |_| true).await?;
     let options = ConnectOptions { arguments, ..ConnectOptions::default() };
-    Client::connect(peer, id, destination, &options, PATIENCE).await
+    Client::connect(peer, id, destination, &options, TIMEOUT).await
 }
 
 async fn arrives(uri: &str, number: u64, arguments: Vec<Value>) -> Client {
@@ -32,7 +32,7 @@ async fn is_refused(uri: &str, number: u64, argument: &str) -> String {
 
 #[tokio::test]
 async fn on_connect_decides_in_every_way_that_there_is() {
-    let files = Files::new("script-connect");
+    let files = Files::new();
     files.script(
         "app",
         "local waiting = {}
@@ -118,7 +118,7 @@ async fn attend(client: &mut Client) -> Vec<(String, Vec<Value>)> {
 
 #[tokio::test]
 async fn script_and_client_call_each_other() {
-    let files = Files::new("script-calls");
+    let files = Files::new();
     files.script(
         "app",
         "function Client:echo(...) return ... end
@@ -192,7 +192,7 @@ async fn script_and_client_call_each_other() {
 
 #[tokio::test]
 async fn answers_that_cannot_be_sent_are_said_to_be_so() {
-    let files = Files::new("script-values");
+    let files = Files::new();
     files.script(
         "app",
         "function Client:give() return print end
@@ -214,7 +214,7 @@ async fn answers_that_cannot_be_sent_are_said_to_be_so() {
 /// A lookup is kept, and answered by what a client says later; when it is answered too late, the script sees an error.
 #[tokio::test]
 async fn a_lookup_can_be_answered_later_and_once() {
-    let files = Files::new("script-later");
+    let files = Files::new();
     files.script(
         "app",
         "local kept = {}
@@ -236,7 +236,7 @@ async fn a_lookup_can_be_answered_later_and_once() {
         let uri = uri.clone();
         move || find(&id, &uri, "20")
     });
-    super::logged(&server, "<<kept>>", 1).await;
+    logged(&server, "<<kept>>", 1).await;
     let second = ask(&mut target, "answer", Vec::new()).await.expect("an error that the script sees");
     assert!(second.as_str().is_some_and(|text| text.contains("this lookup has been answered")), "{second:?}");
     let ended = tokio::select! {

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 
 use introd_netgroup::channel::join;
+use introd_tests::program::{Files, Peer, Server};
 
-use super::{ALL_LOOKUPS, Peer, find, said};
+use super::{ALL_LOOKUPS, find};
 use crate::harness::clients::connect;
-use crate::harness::files::Files;
+use crate::harness::log::said;
 use crate::harness::members::{BY_SCRIPT, Member, digest};
-use crate::harness::program::Server;
 
 /// The registry, and the three examples that use it, each in its file.
-fn distributed(name: &str, settings: &str) -> Files {
-    let files = Files::new(name);
+fn distributed(settings: &str) -> Files {
+    let files = Files::new();
     files.script("app", "load('registry.lua') load('addresses.lua') load('connect.lua') load('lookup.lua')", settings);
     for (file, text) in [
         ("registry.lua", include_str!("document/registry.lua")),
@@ -27,7 +27,7 @@ fn distributed(name: &str, settings: &str) -> Files {
 
 #[test]
 fn clients_of_one_server_are_introduced_by_the_script() {
-    let files = distributed("document-one", ALL_LOOKUPS);
+    let files = distributed(ALL_LOOKUPS);
     for workers in [1, 4] {
         let server = Server::configured(files.path(), workers);
         let target = Peer::stay(&server.uri(0));
@@ -51,14 +51,14 @@ fn clients_of_one_server_are_introduced_by_the_script() {
 
 #[test]
 fn a_client_of_another_server_is_found_by_way_of_it() {
-    let far_files = distributed("document-far", ALL_LOOKUPS);
+    let far_files = distributed(ALL_LOOKUPS);
     let far = Server::configured(far_files.path(), 2);
     let other = far.addresses[0];
     let config = format!(
         "<ScriptEngine><ApplicationObject><config><other>{other}</other></config></ApplicationObject></ScriptEngine>\
          {ALL_LOOKUPS}"
     );
-    let near_files = distributed("document-near", &config);
+    let near_files = distributed(&config);
     let near = Server::configured(near_files.path(), 2);
     let target = Peer::stay(&far.uri(0));
     let ended = find(&target.id, &near.uri(0), "20");
@@ -78,7 +78,7 @@ fn a_client_of_another_server_is_found_by_way_of_it() {
 
 #[test]
 fn a_lookup_that_the_filter_does_not_pass_is_met_with_silence() {
-    let files = Files::new("document-filter");
+    let files = Files::new();
     files.script("app", include_str!("document/filter.lua"), ALL_LOOKUPS);
     // Without an answer the script's deadline passes, and what it says for that is silence, too.
     let server = Server::configured(files.path(), 2);
@@ -99,7 +99,7 @@ fn a_lookup_that_the_filter_does_not_pass_is_met_with_silence() {
 
 #[tokio::test]
 async fn members_of_a_group_are_bootstrapped_by_the_script() {
-    let files = Files::new("document-groups");
+    let files = Files::new();
     files.script("app", include_str!("document/groups.lua"), BY_SCRIPT);
     let server = Server::configured(files.path(), 2);
     let group = digest("chess");

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use introd_client::Client;
 use introd_flash::amf::Value;
 use introd_flash::command::{Command, Encoding};
+use introd_tests::program::{Files, Peer, Server};
 use rtmfp::PeerId;
 
-use super::{ALL_LOOKUPS, Peer, ask, logged};
-use crate::harness::clients::{PATIENCE, connect};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use super::{ALL_LOOKUPS, ask};
+use crate::harness::clients::{TIMEOUT, connect};
+use crate::harness::log::logged;
 use crate::harness::raw;
 
 const HOSTILE: &str = "
@@ -116,13 +116,6 @@ fn measure(asker: &mut Asker, target: PeerId, at_least: usize) -> Latency {
     Latency { half: all[all.len() / 2], most: all[all.len() * 99 / 100] }
 }
 
-/// The server's resident memory in bytes.
-fn resident(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).expect("it runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
-    line.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok()).expect("a number") * 1024
-}
-
 async fn client(uri: &str, number: u64) -> Client {
     connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
 }
@@ -132,7 +125,7 @@ const UNANSWERED: &str = "the application does not answer";
 
 /// The script does that.
 async fn does(client: &mut Client, method: &str, arguments: Vec<Value>) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match ask(client, method, arguments.clone()).await {
             Err(problem) if problem.contains(UNANSWERED) && Instant::now() < deadline => {
@@ -151,22 +144,23 @@ fn begin(client: &mut Client, deed: &str) {
 
 #[tokio::test]
 async fn other_applications_do_not_notice() {
-    const MIB: u64 = 1 << 20;
-    let files = Files::new("script-hostile");
+    /// The server's memory is told in KiB.
+    const MIB: u64 = 1 << 10;
+    let files = Files::new();
     let limits = "<ScriptEngine><MaxTimeOut>0.3</MaxTimeOut><RuntimeSize>65536</RuntimeSize></ScriptEngine>\
                   <MaxAppIdleTime>1</MaxAppIdleTime>\
                   <Policy><Deadline>1000</Deadline><OnDeadline>deny</OnDeadline><OnFailure>deny</OnFailure></Policy>";
     files.script("hostile", HOSTILE, &format!("{limits}{ALL_LOOKUPS}"));
     files.script("good", include_str!("../../../lua/introductions/main.lua"), ALL_LOOKUPS);
     let server = Server::configured(files.path(), 1);
-    let target = Peer::stay(&server.uri_of("good"));
-    let target: PeerId = target_id(&target);
+    let good = Peer::stay(&server.uri_of("good"));
+    let target: PeerId = good.id.parse().expect("a peer id");
     let mut eve = client(&server.uri_of("hostile"), 1).await;
     let hostile = eve.id();
     let mut asker = Asker::new(server.addresses[0]);
     measure(&mut asker, target, 200);
     let idle = measure(&mut asker, target, 1000);
-    let before = resident(&server);
+    let before = server.resident();
     let mut report = format!("idle: {idle}, {} MiB\n", before / MIB);
     let mut peak = before;
 
@@ -186,7 +180,7 @@ async fn other_applications_do_not_notice() {
     ] {
         begin(&mut eve, deed);
         let busy = measure(&mut asker, target, 300);
-        peak = peak.max(resident(&server));
+        peak = peak.max(server.resident());
         let problem = ask(&mut eve, "deed", vec![deed.into()]).await.expect_err(deed);
         assert!(problem.contains("deed") || problem.contains(UNANSWERED), "{deed}: {problem}");
         does(&mut eve, "arm", vec![deed.into()]).await;
@@ -223,10 +217,10 @@ async fn other_applications_do_not_notice() {
         }
     }
     let crowded = measure(&mut asker, target, 300);
-    peak = peak.max(resident(&server));
+    peak = peak.max(server.resident());
     report += &format!("with {waiting} handlers that wait: {crowded}, peak {} MiB\n", peak / MIB);
     assert!(waiting > 1000.0, "only {waiting} wait at the end");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while ask(&mut eve, "waiting", Vec::new()).await != Ok(0.0.into()) {
         assert!(Instant::now() < deadline, "they wait for ever");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -235,11 +229,11 @@ async fn other_applications_do_not_notice() {
     // Gone, and its memory with it.
     eve.close().await;
     logged(&server, "ends: it has no clients app=hostile/room", 1).await;
-    let deadline = Instant::now() + PATIENCE;
-    while resident(&server) > before + 16 * MIB && Instant::now() < deadline {
+    let deadline = Instant::now() + TIMEOUT;
+    while server.resident() > before + 16 * MIB && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let after = resident(&server);
+    let after = server.resident();
     report += &format!("after: {}, {} MiB", measure(&mut asker, target, 300), after / MIB);
     eprintln!("{report}");
     assert!(peak <= before + 200 * MIB, "{report}");
@@ -251,13 +245,9 @@ async fn other_applications_do_not_notice() {
     assert!(!ended.stderr.contains("panicked"), "{ended:?}");
 }
 
-fn target_id(peer: &Peer) -> PeerId {
-    peer.id.parse().expect("a peer id")
-}
-
 #[tokio::test]
 async fn handlers_that_all_fail_fail_alone() {
-    let files = Files::new("script-failing");
+    let files = Files::new();
     files.script("app", FAILING, &format!("{ALL_LOOKUPS}<MaxAppIdleTime>0</MaxAppIdleTime>"));
     let server = Server::configured(files.path(), 2);
     let mut ann = client(&server.uri(0), 1).await;

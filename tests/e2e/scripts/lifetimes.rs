@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use introd_client::{Client, ClientStep};
 use introd_flash::amf::Value;
+use introd_tests::program::{Files, Server};
 
-use super::{ask, logged, said};
-use crate::harness::clients::{PATIENCE, create_stream};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use super::ask;
+use crate::harness::clients::{TIMEOUT, create_stream};
+use crate::harness::log::{logged, said};
 
 const TELLS: &str = "
     function application.onAppStart() trace('<<start ' .. application.name .. '>>') end
@@ -20,7 +20,7 @@ async fn client(uri: &str, number: u64) -> Client {
 
 #[tokio::test]
 async fn instances_begin_with_the_server_or_their_first_client_and_end_when_idle() {
-    let files = Files::new("script-lifetimes");
+    let files = Files::new();
     files.script("early", TELLS, "<LoadOnStartup>true</LoadOnStartup><MaxAppIdleTime>0</MaxAppIdleTime>").script(
         "late",
         TELLS,
@@ -51,7 +51,7 @@ async fn instances_begin_with_the_server_or_their_first_client_and_end_when_idle
 
 #[tokio::test]
 async fn shutdown_sends_clients_away_and_the_next_gets_a_new_instance() {
-    let files = Files::new("script-shutdown");
+    let files = Files::new();
     files.script("app", &format!("{TELLS} function Client:close() return application.shutdown() end"), "");
     let server = Server::configured(files.path(), 1);
     let uri = server.uri(0);
@@ -80,7 +80,7 @@ fn version(number: u32) -> String {
 }
 
 async fn is_version(client: &mut Client, number: u32) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while ask(client, "version", Vec::new()).await != Ok(f64::from(number).into()) {
         assert!(Instant::now() < deadline, "version {number} does not take over");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -89,7 +89,7 @@ async fn is_version(client: &mut Client, number: u32) {
 
 #[tokio::test]
 async fn a_new_version_keeps_the_clients_and_one_that_does_not_load_changes_nothing() {
-    let files = Files::new("script-versions");
+    let files = Files::new();
     files.script("app", &version(1), "");
     let mut server = Server::configured(files.path(), 2);
     let mut ann = client(&server.uri(0), 1).await;
@@ -122,7 +122,7 @@ async fn a_new_version_keeps_the_clients_and_one_that_does_not_load_changes_noth
 
 #[tokio::test]
 async fn a_file_that_changes_is_loaded_when_it_is_watched() {
-    let files = Files::new("script-watched");
+    let files = Files::new();
     let watch = "<ScriptEngine><Watch>true</Watch></ScriptEngine>";
     files.script("app", "load('rules.lua')", watch).script("unwatched", &version(1), "");
     files.write("../applications/app/rules.lua", &version(1));
@@ -140,21 +140,21 @@ async fn a_file_that_changes_is_loaded_when_it_is_watched() {
 
 #[tokio::test]
 async fn a_script_that_does_not_load_turns_clients_away_until_it_is_mended() {
-    let files = Files::new("script-broken");
+    let files = Files::new();
     files.script("app", "\nx x", "");
     let server = Server::configured(files.path(), 1);
     let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), 1);
     let destination = introd_client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
-    let refused = Client::connect(peer, id, destination, &Default::default(), PATIENCE).await.err().expect("a refusal");
+    let refused = Client::connect(peer, id, destination, &Default::default(), TIMEOUT).await.err().expect("a refusal");
     assert!(refused.problem.contains("NetConnection.Connect.Rejected"), "{refused}");
     logged(&server, "main.lua:2: syntax error", 1).await;
     // Nobody has to tell the server: the next clients find it mended, as soon as those who were turned away are gone.
     files.script("app", &version(1), "");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     for number in 2.. {
         let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), number);
         let destination = introd_client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
-        if let Ok(mut client) = Client::connect(peer, id, destination, &Default::default(), PATIENCE).await {
+        if let Ok(mut client) = Client::connect(peer, id, destination, &Default::default(), TIMEOUT).await {
             is_version(&mut client, 1).await;
             break;
         }

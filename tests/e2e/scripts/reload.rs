@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use introd_client::Client;
 use introd_flash::amf::Value;
+use introd_tests::program::{Files, Server};
 use tokio::task::JoinSet;
 
-use super::{ask, said};
-use crate::harness::clients::{PATIENCE, connect};
-use crate::harness::files::Files;
-use crate::harness::program::Server;
+use super::ask;
+use crate::harness::clients::{TIMEOUT, connect};
+use crate::harness::log::said;
 
 const RELOADS: u32 = 50;
 const CLIENTS_PER_RELOAD: u64 = 20;
@@ -57,9 +57,9 @@ async fn come_and_go(uri: String, number: u64) -> String {
 
 #[tokio::test]
 async fn a_thousand_clients_and_fifty_versions_of_the_script() {
-    let files = Files::new("script-reloads");
+    let files = Files::new();
     files.script("app", &version(0), "<Policy><Deadline>60000</Deadline></Policy>");
-    let main = files.path().join("../applications/app/main.lua");
+    let main = files.of_application("app", "main.lua");
     let server = Server::configured(files.path(), 2);
     let uri = server.uri(0);
     // These see all of it.
@@ -89,7 +89,7 @@ async fn a_thousand_clients_and_fifty_versions_of_the_script() {
         ids.push(client.id().to_string());
         client.close().await;
     }
-    let ended = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(|| server.stop()));
+    let ended = tokio::time::timeout(TIMEOUT, tokio::task::spawn_blocking(|| server.stop()));
     let ended = ended.await.expect("it stops").expect("it stops");
     let mut gone: HashMap<&str, u32> = HashMap::new();
     for line in said(&ended.stderr) {
@@ -111,9 +111,7 @@ fn reload(mut server: Server, main: &PathBuf) -> Server {
         std::fs::write(main, version(number)).expect("a file");
         assert!(server.reload());
         // The next is not to overtake it.
-        while server.log().matches("script loaded anew").count() < number as usize {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        server.logged().wait_for("script loaded anew", number as usize);
         std::thread::sleep(Duration::from_millis(50));
     }
     server

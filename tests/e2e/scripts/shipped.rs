@@ -1,13 +1,10 @@
 //! The applications in `lua/`, as they are.
 
-use std::process::Command;
-
 use introd_flash::amf::Value;
+use introd_tests::program::{Files, Peer, Process, SHIPPED, Server, introd, probe};
 
-use super::{Peer, ask, find};
+use super::{ask, find};
 use crate::harness::clients::connect;
-use crate::harness::files::{Files, SHIPPED};
-use crate::harness::program::{Server, binary, probe};
 
 #[test]
 fn their_own_tests_pass_by_the_program() {
@@ -18,18 +15,17 @@ fn their_own_tests_pass_by_the_program() {
         .collect();
     folders.sort();
     assert!(folders.len() >= 4, "{folders:?}");
-    let output = Command::new(binary()).arg("test").args(&folders).output().expect("the program runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.matches("ok    ").count() >= 15 && !text.contains("FAIL"), "{text}");
+    let ended = Process::start(introd(&["test"]).args(&folders)).ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.matches("ok    ").count() >= 15 && !ended.stdout.contains("FAIL"), "{ended:?}");
     // A folder without tests is nothing tested, and says so.
-    let output = Command::new(binary()).arg("test").arg(format!("{SHIPPED}/library")).output().expect("it runs");
-    assert!(!output.status.success());
+    let ended = Process::start(&mut introd(&["test", &format!("{SHIPPED}/library")])).ended();
+    assert_ne!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]
 fn clients_meet_in_each_of_them() {
-    let files = Files::new("shipped-meet");
+    let files = Files::new();
     files.shipped_applications();
     for workers in [1, 3] {
         let server = Server::configured(files.path(), workers);
@@ -47,7 +43,7 @@ fn clients_meet_in_each_of_them() {
 
 #[tokio::test]
 async fn the_filter_counts_each_no_and_is_silent_about_strangers() {
-    let files = Files::new("shipped-filter");
+    let files = Files::new();
     files.shipped_applications();
     let server = Server::configured(files.path(), 2);
     let uri = server.uri_of("filter");
@@ -97,7 +93,7 @@ fn the_example_of_the_readme_does_what_it_says() {
         text.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
     };
     let main = file("main.lua");
-    let files = Files::new("readme-club");
+    let files = Files::new();
     files.script("club", &main, "").write("../applications/club/Application.xml", &file("Application.xml"));
     let server = Server::configured(files.path(), 2);
     let meet = |patience: &str| probe(&["--meet", "--json", "--timeout", patience, &server.uri_of("club")]);
@@ -108,11 +104,7 @@ fn the_example_of_the_readme_does_what_it_says() {
     let closed = main.replace("local open = true", "local open = false");
     assert_ne!(closed, main);
     files.write("../applications/club/main.lua", &closed);
-    let deadline = std::time::Instant::now() + crate::harness::clients::PATIENCE;
-    while !server.log().contains("script loaded anew") {
-        assert!(std::time::Instant::now() < deadline, "{}", server.log());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    server.logged().wait_for("script loaded anew", 1);
     let ended = meet("1");
     assert_eq!((ended.code, &ended.json()["failed_step"]), (Some(1), &"introduction".into()), "{ended:?}");
     assert!(server.stop().counter("rtmfp_lookups_denied") > 0);

@@ -127,18 +127,18 @@ fn of_those_who_have_proven_it_the_newest_counts_and_the_older_when_that_goes() 
 #[test]
 fn one_that_was_cut_off_with_its_peer_has_it_back() {
     let redis = Redis::start();
-    let line = Line::to(redis.port);
-    let (a, b) = (registry(settings(&line.url())), registry(settings(&redis.url())));
+    let proxy = Proxy::to(redis.port);
+    let (a, b) = (registry(settings(&proxy.url())), registry(settings(&redis.url())));
     let c = forgetful(settings(&redis.url()));
     says(&a, 1, unproven(7));
     says(&b, 2, unproven(8));
     found(&[&c], 1);
-    line.cut();
+    proxy.cut();
     found(&[&c], 2);
     // What the dead server had left goes with the next word.
     says(&b, 3, unproven(8));
     assert_eq!(entries(&redis), "1");
-    line.mend();
+    proxy.mend();
     found(&[&c], 1);
     // Redis forgets everything: the order in which they came stands.
     redis.command(&["FLUSHALL"]);

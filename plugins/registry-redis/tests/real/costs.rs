@@ -37,23 +37,23 @@ fn resident() -> u64 {
 fn measure(entries: u32, lookups: u32) {
     let redis = Redis::start();
     // All but the last write straight to Redis; what the last one sends and gets is counted.
-    let line = Line::to(redis.port);
+    let proxy = Proxy::to(redis.port);
     let settings = |url: &str| Settings { heartbeat: 2000, ..settings(url) };
     let servers: Vec<Registry> = (0..SERVERS)
-        .map(|server| registry(settings(&if server + 1 == SERVERS { line.url() } else { redis.url() })))
+        .map(|server| registry(settings(&if server + 1 == SERVERS { proxy.url() } else { redis.url() })))
         .collect();
     let last = servers.last().unwrap();
     servers.iter().for_each(connected);
 
     // What it costs to be alive, with no peer.
     let beats = |registry: &Registry| {
-        let (bytes, before) = (line.bytes(), metric(registry, "heartbeats"));
+        let (bytes, before) = (proxy.bytes(), metric(registry, "heartbeats"));
         eventually("it beats", || metric(registry, "heartbeats") >= before + 3);
-        (line.bytes() - bytes) as f64 / (metric(registry, "heartbeats") - before) as f64
+        (proxy.bytes() - bytes) as f64 / (metric(registry, "heartbeats") - before) as f64
     };
     let idle = beats(last);
 
-    let (memory, own, other, bytes, began) = (resident(), own_cpu(), redis.cpu(), line.bytes(), Instant::now());
+    let (memory, own, other, bytes, began) = (resident(), own_cpu(), redis.cpu(), proxy.bytes(), Instant::now());
     for number in 0..entries {
         servers[(number % SERVERS) as usize].publish(peer(number), &addresses(number as u8)).unwrap();
     }
@@ -68,7 +68,7 @@ fn measure(entries: u32, lookups: u32) {
          processor time, {:.1} us of Redis's, {:.2} KiB of a server's memory",
         took.as_secs_f64(),
         metric(last, "write_batches") as f64 / of_last,
-        (line.bytes() - bytes) as f64 / of_last,
+        (proxy.bytes() - bytes) as f64 / of_last,
         (own_cpu() - own) * 1e6 / f64::from(entries),
         (redis.cpu() - other) * 1e6 / f64::from(entries),
         (resident().saturating_sub(memory)) as f64 / f64::from(entries),
@@ -79,16 +79,16 @@ fn measure(entries: u32, lookups: u32) {
     assert!(full < idle + 64.0, "{idle} {full}");
 
     // One after the other, as a quiet server does: each is a round trip.
-    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), metric(last, "lookup_batches"));
+    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), proxy.bytes(), metric(last, "lookup_batches"));
     let began = Instant::now();
     for number in 0..lookups {
         assert!(is_at(last, peer(number * SERVERS), (number * SERVERS) as u8));
     }
-    report("one at a time", lookups, began.elapsed(), &redis, &line, last, (own, other, bytes, batches));
+    report("one at a time", lookups, began.elapsed(), &redis, &proxy, last, (own, other, bytes, batches));
 
     // Many at a time, as a busy one does.
     std::thread::sleep(Duration::from_millis(1));
-    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), line.bytes(), metric(last, "lookup_batches"));
+    let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), proxy.bytes(), metric(last, "lookup_batches"));
     let (sender, answers) = channel();
     let began = Instant::now();
     let mut open = 0;
@@ -98,14 +98,14 @@ fn measure(entries: u32, lookups: u32) {
         assert!(last.find(peer, || Some(Box::new(move |answer| drop(sender.send(answer))))).is_none());
         open += 1;
         if open == 1000 {
-            assert!(answers.recv_timeout(PATIENCE).unwrap().unwrap().is_some());
+            assert!(answers.recv_timeout(DEADLINE).unwrap().unwrap().is_some());
             open -= 1;
         }
     }
     for _ in 0..open {
-        assert!(answers.recv_timeout(PATIENCE).unwrap().unwrap().is_some());
+        assert!(answers.recv_timeout(DEADLINE).unwrap().unwrap().is_some());
     }
-    report("a thousand at a time", lookups, began.elapsed(), &redis, &line, last, (own, other, bytes, batches));
+    report("a thousand at a time", lookups, began.elapsed(), &redis, &proxy, last, (own, other, bytes, batches));
     let memory = redis.command(&["INFO", "memory"]);
     let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse::<u64>().unwrap();
     println!("Redis holds {:.0} bytes for each entry", used as f64 / f64::from(entries));
@@ -116,7 +116,7 @@ fn report(
     lookups: u32,
     took: Duration,
     redis: &Redis,
-    line: &Line,
+    proxy: &Proxy,
     registry: &Registry,
     (own, other, bytes, batches): (f64, f64, u64, u64),
 ) {
@@ -126,7 +126,7 @@ fn report(
          of Redis's",
         took.as_secs_f64(),
         (metric(registry, "lookup_batches") - batches) as f64 / each,
-        (line.bytes() - bytes) as f64 / each,
+        (proxy.bytes() - bytes) as f64 / each,
         (own_cpu() - own) * 1e6 / each,
         (redis.cpu() - other) * 1e6 / each,
     );

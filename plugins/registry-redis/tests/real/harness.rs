@@ -4,7 +4,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use introd_plugin::{Address, Origin, PeerId};
-pub(crate) use introd_tests::redis::{Folder, Line, PATIENCE, Redis, command, eventually, free_port};
+pub(crate) use introd_tests::folder::Folder;
+pub(crate) use introd_tests::program::Process;
+pub(crate) use introd_tests::redis::{Proxy, Redis, command, free_port};
+pub(crate) use introd_tests::waiting::{DEADLINE, eventually};
 use registry_redis::{Answer, Log, Registry, Settings};
 
 /// Settings that notice deaths quickly.
@@ -50,7 +53,7 @@ pub(crate) fn find(registry: &Registry, peer: PeerId) -> Answer {
     let reply = move |answer| drop(sender.send(answer));
     match registry.find(peer, || Some(Box::new(reply))) {
         Some(answer) => answer,
-        None => answered.recv_timeout(PATIENCE).expect("an answer"),
+        None => answered.recv_timeout(DEADLINE).expect("an answer"),
     }
 }
 

@@ -46,18 +46,21 @@ fn openssl(folder: &Path, arguments: &str) {
 #[test]
 fn with_tls() {
     let folder = Folder::new();
-    openssl(&folder.0, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca");
-    std::fs::write(folder.0.join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+    openssl(folder.path(), "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca");
+    std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
     for name in ["server", "client"] {
-        openssl(&folder.0, &format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
         openssl(
-            &folder.0,
+            folder.path(),
+            &format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"),
+        );
+        openssl(
+            folder.path(),
             &format!(
                 "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem -days 2 -extfile names"
             ),
         );
     }
-    let file = |name: &str| folder.0.join(name);
+    let file = |name: &str| folder.join(name);
     let port = free_port();
     let redis = Redis::with(&[
         "--tls-port",
@@ -124,16 +127,16 @@ fn with_sentinels_that_know_the_master() {
     eventually("the replica follows", || second.command(&["INFO", "replication"]).contains("master_link_status:up"));
     let sentinel = {
         let (port, folder) = (free_port(), Folder::new());
-        let file = folder.0.join("sentinel.conf");
+        let file = folder.join("sentinel.conf");
         let text = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
              sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n",
             first.port
         );
         std::fs::write(&file, text).unwrap();
-        let child =
-            Command::new("redis-server").arg(&file).arg("--sentinel").stdout(std::process::Stdio::null()).spawn();
-        (port, folder, Killed(child.unwrap()))
+        let process = Process::start(Command::new("redis-server").arg(&file).arg("--sentinel"));
+        process.output().wait_for("Sentinel ID is", 1);
+        (port, folder, process)
     };
     let replicas = || command(sentinel.0, &["SENTINEL", "REPLICAS", "main"]);
     eventually("the sentinel knows both", || replicas().contains(&second.port.to_string()));
@@ -153,13 +156,4 @@ fn with_sentinels_that_know_the_master() {
         second.command(&["INFO", "replication"]).contains("role:master") && is_at(&b, peer(2), 2)
     });
     meet(&a, &b);
-}
-
-struct Killed(std::process::Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -87,11 +87,11 @@ fn redis_that_freezes() {
 #[test]
 fn redis_that_is_slow() {
     let redis = Redis::start();
-    let line = Line::to(redis.port);
-    let (a, b) = (registry(settings(&redis.url())), registry(Settings { timeout: 2000, ..settings(&line.url()) }));
+    let proxy = Proxy::to(redis.port);
+    let (a, b) = (registry(settings(&redis.url())), registry(Settings { timeout: 2000, ..settings(&proxy.url()) }));
     a.publish(peer(1), &addresses(1)).unwrap();
     connected(&b);
-    line.slow(Duration::from_millis(200));
+    proxy.slow(Duration::from_millis(200));
     // A round trip takes 400 ms: within the limit. Many lookups take no longer than one, and neither do they become many calls.
     let before = redis.calls("mget");
     let (sender, answers) = std::sync::mpsc::channel();
@@ -99,13 +99,13 @@ fn redis_that_is_slow() {
         let sender = sender.clone();
         assert!(b.find(peer(number), || Some(Box::new(move |answer| drop(sender.send(answer))))).is_none());
     }
-    let answers: Vec<_> = (0..5000).map(|_| answers.recv_timeout(PATIENCE).unwrap()).collect();
+    let answers: Vec<_> = (0..5000).map(|_| answers.recv_timeout(DEADLINE).unwrap()).collect();
     assert!(answers.iter().all(Result::is_ok));
     assert!(redis.calls("mget") - before < 100, "{}", redis.calls("mget") - before);
     // Slower than the limit: as good as gone.
-    line.slow(Duration::from_millis(1500));
+    proxy.slow(Duration::from_millis(1500));
     eventually("it counts as gone", || fails(&b));
-    line.slow(Duration::ZERO);
+    proxy.slow(Duration::ZERO);
     recovers(&b);
     assert!(is_at(&b, peer(1), 1));
 }

@@ -52,15 +52,15 @@ fn what_is_remembered_costs_no_call_and_is_forgotten_when_it_changes() {
 #[test]
 fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     let redis = Redis::start();
-    let line = Line::to(redis.port);
-    let (a, b) = (registry(settings(&line.url())), registry(settings(&redis.url())));
+    let proxy = Proxy::to(redis.port);
+    let (a, b) = (registry(settings(&proxy.url())), registry(settings(&redis.url())));
     for number in 0..100 {
         a.publish(peer(number), &addresses(1)).unwrap();
     }
     eventually("all are written", || metric(&a, "published") == 100);
     connected(&b);
     eventually("all are found", || (0..100).all(|number| is_at(&b, peer(number), 1)));
-    line.cut();
+    proxy.cut();
     let died = Instant::now();
     eventually("it is noticed", || find(&b, peer(0)) == Ok(None));
     // The slack is that of a machine that does other things; the registry's own part is 1.75 of 2 heartbeats.
@@ -72,7 +72,7 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     c.publish(peer(7), &addresses(3)).unwrap();
     eventually("it is found at the other", || is_at(&b, peer(7), 3));
     // The first server was only cut off. What has moved away meanwhile is not taken back by it.
-    line.mend();
+    proxy.mend();
     eventually("it is back", || is_at(&b, peer(8), 1));
     eventually("all is written anew", || metric(&a, "unwritten") == 0 && metric(&a, "published") >= 200);
     assert!(is_at(&b, peer(7), 3));
@@ -84,12 +84,12 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
 #[test]
 fn a_server_that_starts_again_inherits_nothing() {
     let redis = Redis::start();
-    let line = Line::to(redis.port);
+    let proxy = Proxy::to(redis.port);
     let named = |url: &str| registry_redis::Settings { server: "a".to_owned(), heartbeat: 60_000, ..settings(url) };
-    let (before, b) = (registry(named(&line.url())), registry(settings(&redis.url())));
+    let (before, b) = (registry(named(&proxy.url())), registry(settings(&redis.url())));
     before.publish(peer(1), &addresses(1)).unwrap();
     eventually("it is written", || is_at(&b, peer(1), 1));
-    line.cut();
+    proxy.cut();
     // Its key lives on for a while, and says another epoch now.
     let lines = Lines::default();
     let after = registry_redis::Registry::start(named(&redis.url()), lines.log()).unwrap();

@@ -10,10 +10,10 @@ use crate::harness::*;
 fn a_hundred_thousand_lookups_are_not_a_hundred_thousand_calls() {
     const LOOKUPS: u32 = 100_000;
     let redis = Redis::start();
-    let line = Line::to(redis.port);
+    let proxy = Proxy::to(redis.port);
     // As if Redis were in another city: that is when calls pile up.
-    line.slow(std::time::Duration::from_millis(5));
-    let b = registry(settings(&line.url()));
+    proxy.slow(std::time::Duration::from_millis(5));
+    let b = registry(settings(&proxy.url()));
     connected(&b);
     let before = redis.calls("mget");
     let (sender, answers) = channel();
@@ -31,7 +31,7 @@ fn a_hundred_thousand_lookups_are_not_a_hundred_thousand_calls() {
         assert!(metric(&b, "pending") <= 8192);
     }
     for _ in 0..LOOKUPS - busy - at_once {
-        assert_eq!(answers.recv_timeout(PATIENCE).unwrap(), Ok(None));
+        assert_eq!(answers.recv_timeout(DEADLINE).unwrap(), Ok(None));
     }
     let calls = redis.calls("mget") - before;
     println!("{LOOKUPS} lookups: {busy} refused as too many, {calls} calls of Redis");

@@ -1,0 +1,68 @@
+//! A server under load, for the benches: the server on the first core, and what loads it on the second.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::cores::{pin_to, two_cores};
+use crate::program::{Process, Server};
+
+/// A server of one worker. It is killed when this is dropped.
+pub struct LoadedServer {
+    introd: PathBuf,
+    server: Server,
+}
+
+impl LoadedServer {
+    /// Starts the program `introd` on the first core, with a configuration.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    pub fn start(introd: &Path, listen: &str, conf: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(introd);
+        command.args(["run", "--listen", listen, "--workers", "1", "--conf"]).arg(conf);
+        command.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = spawn_on(two_cores().map(|(first, _)| first), &mut command)?;
+        Ok(Self { introd: introd.to_owned(), server: Server::of(Process::of(child)) })
+    }
+
+    /// Runs `introd bench WORK` on the second core against the server: its report.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn bench(&self, work: &str, arguments: &[&str]) -> anyhow::Result<Value> {
+        let port = self.server.addresses.first().context("the server did not say where it listens")?.port();
+        let mut command = Command::new(&self.introd);
+        command.args(["bench", work, "--json", "--server", &format!("127.0.0.1:{port}")]);
+        command.args(["--pid", &self.server.id().to_string()]).args(arguments).stdout(Stdio::piped());
+        let output = spawn_on(two_cores().map(|(_, second)| second), &mut command)?.wait_with_output()?;
+        if !output.status.success() {
+            bail!("introd bench {work} failed; the server's log:\n{}", self.server.log());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+}
+
+/// A field of a report that is a number.
+///
+/// # Errors
+/// If there is none of that name.
+pub fn number(report: &Value, name: &str) -> anyhow::Result<f64> {
+    report[name].as_f64().with_context(|| format!("no {name} in {report}"))
+}
+
+/// Starts a program on a core, which it inherits from the thread that starts it.
+fn spawn_on(core: Option<usize>, command: &mut Command) -> anyhow::Result<Child> {
+    let spawn = || -> anyhow::Result<Child> {
+        if let Some(core) = core {
+            pin_to(core)?;
+        }
+        command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))
+    };
+    std::thread::scope(|scope| scope.spawn(spawn).join()).map_err(|_| anyhow::anyhow!("a thread panicked"))?
+}

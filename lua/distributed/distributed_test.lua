@@ -11,7 +11,7 @@ describe("distributed introductions", function()
         assert.equal(1, #bob.introductions)
     end)
 
-    it("know nothing of a peer that is gone", function()
+    it("leave lookups of a disconnected peer unanswered", function()
         local ann, bob = app:connect(), app:connect()
         bob:disconnect()
         assert.is_nil(app:lookup({ target = bob, from = ann }).outcome)

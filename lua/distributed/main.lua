@@ -1,8 +1,8 @@
--- Introduces clients of several servers to each other. What each server knows stands in the registry that they share.
--- Application.xml: <PeerLookupEvents mode="Partial"/> or "All"
+-- Introduces clients of several servers to each other, by the registry that the servers share (PeerRegistry in Server.xml).
+-- It needs <PeerLookupEvents mode="Partial"/> or mode="All" in Application.xml.
 
--- Everything that leads to a client: its own addresses, then this server's. An asker who is sent to the server repeats its
--- lookup there, and this server introduces the two.
+-- All addresses that lead to a client: its own, then those of this server. An asker that is redirected to this server repeats its
+-- lookup here, and this server introduces the two.
 local function addressesOf(client)
     local addresses = { table.unpack(client.reportedAddresses) }
     table.insert(addresses, client.farAddress)
@@ -28,7 +28,7 @@ Client.onFarAddressChange = publish
 Client.onReportedAddressesChange = publish
 
 function application.onDisconnect(client)
-    -- A peer that is back already has published anew.
+    -- If the peer has already connected again, its new connection has published it.
     if not application.clients[client.farID] then
         registry.withdraw(client.farID)
     end
@@ -41,7 +41,7 @@ function application.onPeerLookup(event)
         target:introducePeer(event.initiatorAddress, event.tag)
         return
     end
-    -- This waits, and nobody else does.
+    -- This handler waits here; other handlers run meanwhile.
     local addresses, problem = registry.lookup(event.targetPeerID)
     if problem then
         trace("registry:", problem)
@@ -51,7 +51,7 @@ function application.onPeerLookup(event)
     end
 end
 
--- When the script is loaded anew, the clients are still there.
+-- When a new version of the script is loaded, its clients are connected already.
 function application.onAppStart()
     for _, client in ipairs(application.clients) do
         publish(client)

@@ -1,5 +1,5 @@
 describe("filter", function()
-    it("lets clients in that have the token", function()
+    it("accepts clients that have the token", function()
         local app = start { config = { token = "open sesame" } }
         assert.is_true(app:connect({ arguments = { "open sesame" } }).accepted)
         for _, arguments in ipairs { {}, { "open" }, { "open sesame!" }, { 42 }, { "" } } do
@@ -10,11 +10,11 @@ describe("filter", function()
         assert.same({}, app.failures)
     end)
 
-    it("needs no token unless there is one", function()
+    it("accepts every client if no token is configured", function()
         assert.is_true(start():connect().accepted)
     end)
 
-    it("lets a client say who may find it", function()
+    it("lets a client choose the peers that may find it", function()
         local app = start()
         local ann, bob, eve = app:connect(), app:connect(), app:connect()
         assert.equal("redirected", app:lookup({ target = bob, from = eve }).outcome)
@@ -26,12 +26,12 @@ describe("filter", function()
         assert.equal("denied", app:lookup({ target = bob, from = ann }).outcome)
     end)
 
-    it("denies who is not connected", function()
+    it("denies askers that are not connected", function()
         local app = start()
         assert.equal("denied", app:lookup({ target = app:connect(), address = "192.0.2.1:5" }).outcome)
     end)
 
-    it("bounds how often a client may look others up", function()
+    it("limits the rate of lookups", function()
         local app = start { config = { rate = 2 } }
         local ann, bob = app:connect(), app:connect()
         local function outcome() return app:lookup({ target = bob, from = ann }).outcome end
@@ -44,7 +44,7 @@ describe("filter", function()
         assert.same({ "redirected", "redirected", "denied" }, { outcome(), outcome(), outcome() })
     end)
 
-    it("is silent about strangers", function()
+    it("leaves lookups of unknown peers unanswered", function()
         local app = start()
         assert.is_nil(app:lookup({ target = ("0"):rep(64), from = app:connect() }).outcome)
     end)

@@ -1,8 +1,8 @@
--- Decides who may meet whom.
--- Application.xml: <PeerLookupEvents mode="All"/>, and in ScriptEngine/ApplicationObject/config:
---   <token>...</token>     what a client must give to connect(); without it, every client may
---   <rate>20</rate>        how many lookups a client has in a minute; without it, any number
--- A client that calls allow(peerID, ...) can be found by these peers alone; allow() without any: by nobody.
+-- Decides which clients may meet.
+-- It needs <PeerLookupEvents mode="All"/> in Application.xml. ScriptEngine/ApplicationObject/config there may have:
+--   <token>...</token>     the token that a client's program must pass to connect(); without it, every client is accepted
+--   <rate>20</rate>        how many lookups a client may make in a minute; without it, there is no limit
+-- A client that calls allow(peerID, ...) can be found only by these peers; after allow() without arguments, by none.
 
 local config = application.config
 local MINUTE = 60 * 1000
@@ -12,7 +12,7 @@ local function addressesOf(client)
     return { client.farAddress, table.unpack(client.reportedAddresses) }
 end
 
--- Compares all of two texts, so that the time it takes tells nothing.
+-- Compares two texts to their end, so that the time it takes does not reveal where they differ.
 local function same(a, b)
     local difference = #a ~ #b
     for i = 1, #a do
@@ -29,7 +29,7 @@ function application.onConnect(client, token)
     return true
 end
 
--- By default everybody may find a client.
+-- Called by a client's program. Until a client has called it, every peer may find the client.
 function Client:allow(...)
     self.allowed = {}
     for _, peerID in ipairs { ... } do
@@ -38,7 +38,7 @@ function Client:allow(...)
     return true
 end
 
--- A client may look up `rate` peers at once, and after that as many in each minute.
+-- A client may make `rate` lookups at once, and after that as many in each minute.
 local function mayLookUp(client)
     if not rate then return true end
     local time = now()
@@ -55,7 +55,7 @@ function application.onPeerLookup(event)
         -- Returning without calling application.sendPeerRedirect() prevents the peer-to-peer connection.
         return
     end
-    -- A no is counted: rtmfp_lookups_denied.
+    -- The refusal is counted in rtmfp_lookups_denied.
     if not asker or not mayLookUp(asker) or (target.allowed and not target.allowed[asker.farID]) then
         application.denyPeerLookup(event)
         return

@@ -1,5 +1,5 @@
--- The example "Filter introduction requests" of Adobe's document: lookups of peers that are not in the map are left
--- unanswered, the others answered. To run it, call it main.lua.
+-- The example "Filter introduction requests" of Adobe's document: it answers lookups of peers that are in the map, and leaves others
+-- unanswered. To run it, rename it to main.lua.
 
 -- A registry mapping peer ID values to clients, for this application instance.
 local peerIDToClientMap = {}
@@ -12,7 +12,7 @@ application.onConnect = function(client)
 end
 
 application.onDisconnect = function(client)
-    -- A peer that is back already is in the map with its new client.
+    -- If the peer has already connected again, the map holds its new client.
     if peerIDToClientMap[client.farID] == client then
         peerIDToClientMap[client.farID] = nil
     end

@@ -1,7 +1,7 @@
--- Brings the members of a group together: each who joins is told of some who are there.
--- Application.xml: <JoinLeaveEvents mode="All"/>
+-- Brings the members of a group together: it names some members to each client that joins.
+-- It needs <JoinLeaveEvents mode="All"/> in Application.xml.
 
--- How many members a new one is told of. The members tell each other of the rest.
+-- How many members are named to a new one. It learns of the others from the members themselves.
 local HINTS = tonumber(application.config.hints) or 5
 
 -- The members of each group, by its digest: a list of group controls.
@@ -20,13 +20,13 @@ end
 
 function Client:onGroupJoin(groupControl)
     local members = groups[groupControl.groupspecDigest] or {}
-    -- Some of them, each once: the first is to be a neighbour now, the others are in reserve.
-    local told = {}
+    -- Name some members at random, each once: the first should become a neighbour now, the others are in reserve.
+    local named = {}
     for attempt = 1, math.min(HINTS, #members) do
         local place = math.random(#members)
         local other = members[place]
-        if not told[place] then
-            told[place] = true
+        if not named[place] then
+            named[place] = true
             if attempt == 1 then
                 groupControl:addNeighbor(other.client.farID)
             else
@@ -39,7 +39,7 @@ end
 
 function Client:onGroupLeave(digest, groupControl)
     local members = groups[digest]
-    -- The last takes the place of the one that leaves.
+    -- The last member of the list takes the place of the one that leaves.
     local last = table.remove(members)
     if last ~= groupControl then
         members[groupControl.place] = last
@@ -50,7 +50,7 @@ function Client:onGroupLeave(digest, groupControl)
     end
 end
 
--- When the script is loaded anew, the clients and their groups are still there.
+-- When a new version of the script is loaded, its clients are connected and in their groups already.
 function application.onAppStart()
     for _, client in ipairs(application.clients) do
         for _, groupControl in ipairs(client.groupControls) do
@@ -59,7 +59,7 @@ function application.onAppStart()
     end
 end
 
--- Lookups are the server's, unless Application.xml gives them to the script.
+-- Called only if Application.xml lets the script answer lookups; otherwise the server answers them.
 function application.onPeerLookup(event)
     local target = application.clients[event.targetPeerID]
     if target then

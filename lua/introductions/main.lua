@@ -1,7 +1,7 @@
--- Introduces the clients of this server to each other, as the server does by itself: a place to start from.
--- Application.xml: <PeerLookupEvents mode="All"/>
+-- Introduces the clients of this server to each other, as the server does without a script. Start your own script from it.
+-- It needs <PeerLookupEvents mode="All"/> in Application.xml.
 
--- Where a peer can be tried: first what is known to work, then what it says of itself.
+-- The addresses to try for a client: first the one that its packets come from, then those that it reports.
 local function addressesOf(client)
     return { client.farAddress, table.unpack(client.reportedAddresses) }
 end
@@ -14,10 +14,10 @@ end
 function application.onPeerLookup(event)
     local target = application.clients[event.targetPeerID]
     if not target then
-        -- Not here. Without an answer, the asker tries again and then gives up.
+        -- The target is not connected. The asker gets no answer, tries again, and then gives up.
         return
     end
-    -- Two halves: the asker learns where the target is, and the target opens its NAT to the asker.
+    -- An introduction has two halves: the asker learns the target's addresses, and the target opens its NAT to the asker.
     application.sendPeerRedirect(addressesOf(target), event)
     target:introducePeer(event.initiatorAddress, event.tag)
 end

@@ -8,11 +8,11 @@ use crate::network_prefix::NetworkPrefix;
 
 /// A count for each network that has one above zero.
 #[derive(Debug, Default)]
-pub(crate) struct PrefixCounts(HashMap<NetworkPrefix, usize>);
+pub(crate) struct PrefixCounts(HashMap<NetworkPrefix, u32>);
 
 impl PrefixCounts {
     pub(crate) fn get(&self, prefix: NetworkPrefix) -> usize {
-        self.0.get(&prefix).copied().unwrap_or(0)
+        self.0.get(&prefix).map_or(0, |count| *count as usize)
     }
 
     pub(crate) fn add(&mut self, prefix: NetworkPrefix) {

@@ -91,6 +91,11 @@ impl Certificate {
         self.fingerprint
     }
 
+    /// SHA-256 of all its bytes: the fingerprint, unless something follows the canonical section.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        if self.canonical_len == self.bytes.len() { self.fingerprint.0 } else { Sha256::digest(&self.bytes).into() }
+    }
+
     /// The hostname, if there is one (§4.3.3.1).
     pub fn hostname(&self) -> Option<&[u8]> {
         options(self.canonical()).find_map(|(kind, value)| (kind == HOSTNAME).then_some(value))

@@ -8,7 +8,6 @@ use super::state::Endpoint;
 use crate::crypto::PeerId;
 use crate::event::{CloseReason, OpenFailure};
 use crate::flow::{Delivery, FlowError, FlowOptions, Flows, MessageId, SendFlowId};
-use crate::session::State;
 use crate::session_id::SessionId;
 use crate::transmit::InterfaceId;
 use crate::wire::Mode;
@@ -42,7 +41,7 @@ impl Endpoint {
     /// What is known of a session, if it is open.
     pub fn session(&self, id: SessionId) -> Option<SessionInfo> {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
-        (session.state() == State::Open).then(|| SessionInfo {
+        session.is_open().then(|| SessionInfo {
             peer_id: session.identity().peer_id,
             is_proven: session.is_proven(),
             far_address: session.transmit().to,
@@ -58,7 +57,7 @@ impl Endpoint {
     /// When the last packet of a session came, if it is open: what [`SessionInfo::heard`] says, for those who ask often.
     pub fn heard(&self, id: SessionId) -> Option<Instant> {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
-        (session.state() == State::Open).then(|| session.heard())
+        session.is_open().then(|| session.heard())
     }
 
     /// The open session with a peer.

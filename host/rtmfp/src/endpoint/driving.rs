@@ -8,7 +8,7 @@ use super::occupant::Occupant;
 use super::state::Endpoint;
 use crate::event::Event;
 use crate::network_prefix::NetworkPrefix;
-use crate::session::{Context, Session, State};
+use crate::session::{Context, Session};
 use crate::session_id::SessionId;
 use crate::transmit::Transmit;
 use crate::wire::Mode;
@@ -40,6 +40,7 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.startup_sealer.set_time(now);
         self.forgive_standstill(now);
+        self.used_cookies.forget_old(now);
         while let Some((at, id)) = self.timers.pop(now) {
             match self.slots.get_mut(id) {
                 Some(Occupant::Session(session)) if session.armed == Some(at) => {
@@ -119,9 +120,9 @@ impl Endpoint {
             forwarded: &mut self.forwarded,
             random: &mut |bytes| rng.fill_bytes(bytes),
         };
-        let (was_open, address) = (session.state() == State::Open, session.transmit().to);
+        let (was_open, address) = (session.is_open(), session.transmit().to);
         let result = work(session, &mut context);
-        let is_open = session.state() == State::Open;
+        let is_open = session.is_open();
         let (peer, moved_to) = (session.identity().peer_id, session.transmit().to);
         if !session.is_queued && session.wants_transmit(now) {
             session.is_queued = true;
@@ -151,7 +152,7 @@ impl Endpoint {
     /// Frees the slot of a session that is over and has sent what it had to send.
     pub(super) fn settle(&mut self, id: SessionId) {
         if let Some(Occupant::Session(session)) = self.slots.get(id)
-            && session.state() == State::Closed
+            && session.is_closed()
             && !session.is_queued
         {
             if session.role() == Mode::Responder {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use rand_core::Rng;
-use sha2::{Digest, Sha256};
 
 use super::occupant::Occupant;
 use super::state::Endpoint;
@@ -184,9 +183,7 @@ impl Endpoint {
             far_id: keyed.far_id,
             transmit: completion.transmit,
             keys: keyed.keys,
-            peer_id: completion.certificate.fingerprint(),
-            certificate_hash: Sha256::digest(completion.certificate.as_bytes()).into(),
-            has_static_keys: completion.certificate.has_static_keys(),
+            certificate: &completion.certificate,
         };
         let session = Box::new(Session::new(now, &self.config, established));
         if let Some(occupant) = self.slots.get_mut(id) {

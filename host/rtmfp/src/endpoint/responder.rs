@@ -13,7 +13,7 @@ use crate::session::{Established, Session};
 use crate::session_id::SessionId;
 use crate::startup::initiator_keying::{InitiatorKeying, keying_hash};
 use crate::startup::keying_job::{KeyingJob, Responded};
-use crate::startup::used_cookies::Use;
+use crate::startup::used_cookies::CookieUse;
 use crate::transmit::Transmit;
 use crate::wire::Mode;
 use crate::wire::chunk::{CookieChange, IIKeying, RIKeying};
@@ -34,13 +34,13 @@ impl Endpoint {
         let Some(cookie) = keying.cookie_echo.first_chunk::<16>().copied() else { return };
         let hash = keying_hash(keying);
         match self.used_cookies.check(now, &cookie, &hash) {
-            Use::First => (),
-            Use::Answered(session) => {
+            CookieUse::First => (),
+            CookieUse::Answered(session) => {
                 self.counters.repeated_keyings += 1;
                 self.resend_keying(now, transmit, session);
                 return;
             }
-            Use::Repeated | Use::Spent => {
+            CookieUse::Repeated | CookieUse::Spent => {
                 self.counters.repeated_keyings += 1;
                 return;
             }
@@ -155,7 +155,7 @@ impl Endpoint {
     pub(super) fn may_take_address(&mut self, now: Instant, keying: &InitiatorKeying) -> bool {
         let Some(holder) = self.by_address.get(&keying.from(), &self.slots) else { return true };
         self.with_session(now, holder, |session, _| {
-            let is_same = session.identity().certificate_hash == keying.certificate_hash;
+            let is_same = session.identity().has_certificate(&keying.certificate);
             if !is_same {
                 session.suspect(now);
             }
@@ -186,9 +186,7 @@ impl Endpoint {
             far_id,
             transmit: keying.transmit,
             keys: response.keys,
-            peer_id: response.peer_id,
-            certificate_hash: keying.certificate_hash,
-            has_static_keys: keying.certificate.has_static_keys(),
+            certificate: &keying.certificate,
         };
         let session = Box::new(Session::new(now, &self.config, established));
         let Some(id) = self.slots.insert(Occupant::Session(session)) else {

@@ -88,7 +88,7 @@ impl Endpoint {
         rng.fill_bytes(&mut secret);
         Self {
             slots: Slots::new(config.session_prefix, config.max_sessions),
-            used_cookies: UsedCookies::new(crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
+            used_cookies: UsedCookies::new(now, crate::crypto::cookie::LIFETIME, MAX_USED_COOKIES),
             startup_sealer: StartupSealer::new(now, config.max_datagram),
             config,
             rng,

@@ -33,7 +33,14 @@ pub(super) struct Transmissions {
     newest_acknowledged: u64,
     /// The newest transmission that this packet has acknowledged; 0: none.
     acknowledged_now: u64,
-    /// Flow and sequence number of the transmissions up to `last`, the newest at the back.
+    /// Most sessions have nothing in flight most of the time.
+    in_flight: Option<Box<InFlight>>,
+}
+
+/// Transmissions that are neither acknowledged nor lost.
+#[derive(Debug, Default)]
+struct InFlight {
+    /// Flow and sequence number of the transmissions up to the last, the newest at the back.
     later: VecDeque<(u64, u64)>,
     /// Transmissions before `later`, in flight when one sent after them had already arrived.
     suspects: VecDeque<Suspect>,
@@ -54,7 +61,7 @@ impl Transmissions {
     /// Numbers a transmission.
     pub(super) fn sent(&mut self, flow: u64, sequence_number: u64) -> u64 {
         self.last += 1;
-        self.later.push_back((flow, sequence_number));
+        self.in_flight.get_or_insert_default().later.push_back((flow, sequence_number));
         self.last
     }
 
@@ -81,25 +88,22 @@ impl Transmissions {
         if acknowledged_now == 0 {
             return report;
         }
-        let mut tsn = self.last - self.later.len() as u64;
+        let Some(InFlight { later, suspects }) = self.in_flight.as_deref_mut() else { return report };
+        let mut tsn = self.last - later.len() as u64;
         while tsn < self.newest_acknowledged
-            && let Some((flow, sequence_number)) = self.later.pop_front()
+            && let Some((flow, sequence_number)) = later.pop_front()
         {
             tsn += 1;
             report.steps += 1;
             let transmission = Transmission { tsn, flow, sequence_number };
             if in_flight(&transmission) {
-                self.suspects.push_back(Suspect { transmission, naks: 0 });
+                suspects.push_back(Suspect { transmission, naks: 0 });
             }
-        }
-        if self.later.is_empty() {
-            self.later = VecDeque::new();
         }
         // They are in the order of their transmission. Those that this packet says nothing about are left alone: looking at them
         // each time would make many packets with old news cost as many times what is in flight.
         let mut kept = Vec::new();
-        while let Some(mut suspect) = self.suspects.pop_front_if(|suspect| suspect.transmission.tsn < acknowledged_now)
-        {
+        while let Some(mut suspect) = suspects.pop_front_if(|suspect| suspect.transmission.tsn < acknowledged_now) {
             report.steps += 1;
             if !in_flight(&suspect.transmission) {
                 continue;
@@ -112,12 +116,15 @@ impl Transmissions {
                 kept.push(suspect);
             }
         }
-        kept.into_iter().rev().for_each(|suspect| self.suspects.push_front(suspect));
-        while self.suspects.pop_front_if(|suspect| !in_flight(&suspect.transmission)).is_some() {
+        kept.into_iter().rev().for_each(|suspect| suspects.push_front(suspect));
+        while suspects.pop_front_if(|suspect| !in_flight(&suspect.transmission)).is_some() {
             report.steps += 1;
         }
-        if self.suspects.is_empty() {
-            self.suspects = VecDeque::new();
+        match (later.is_empty(), suspects.is_empty()) {
+            (true, true) => self.in_flight = None,
+            (true, false) => *later = VecDeque::new(),
+            (false, true) => *suspects = VecDeque::new(),
+            (false, false) => (),
         }
         report
     }
@@ -125,13 +132,12 @@ impl Transmissions {
     /// Places reserved: tests make sure that none stay behind.
     #[cfg(test)]
     pub(super) fn heap(&self) -> usize {
-        self.later.capacity() + self.suspects.capacity()
+        self.in_flight.as_ref().map_or(0, |lists| lists.later.capacity() + lists.suspects.capacity())
     }
 
     /// Forgets all transmissions: they have timed out (§3.6.2.6).
     pub(super) fn clear(&mut self) {
-        self.later = VecDeque::new();
-        self.suspects = VecDeque::new();
+        self.in_flight = None;
     }
 }
 

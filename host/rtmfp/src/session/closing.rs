@@ -20,7 +20,7 @@ impl Session {
 
     /// As [`Self::close`], for another reason than that the application wants it. What the flows held is free at once.
     pub(crate) fn close_because(&mut self, context: &mut Context<'_>, reason: CloseReason) {
-        if self.state == State::Open {
+        if self.is_open() {
             self.leave_open(context, State::near_close(context.now), reason);
             self.put_control(|out| put_chunk(kind::CLOSE, out, |_| ()));
         }
@@ -28,7 +28,7 @@ impl Session {
 
     /// Ends the session without waiting for anybody; `tell` says whether the far end hears of it.
     pub(crate) fn abort(&mut self, context: &mut Context<'_>, reason: CloseReason, tell: bool) {
-        if self.state == State::Closed {
+        if self.is_closed() {
             return;
         }
         if tell {
@@ -46,7 +46,7 @@ impl Session {
 
     /// RFC 7016 §3.5.5: flows exist only in open sessions.
     pub(super) fn leave_open(&mut self, context: &mut Context<'_>, next: State, reason: CloseReason) {
-        if self.state == State::Open {
+        if self.is_open() {
             self.drain_flow_events(context);
             self.flows = Flows::new(Arc::clone(&context.config.flow));
             context.events.push_back(Event::Closed { session: context.id, reason });
@@ -57,14 +57,14 @@ impl Session {
     /// The far end asks for the close, perhaps not for the first time.
     pub(super) fn close_requested(&mut self, context: &mut Context<'_>) {
         self.put_control(|out| put_chunk(kind::CLOSE_ACK, out, |_| ()));
-        if self.state == State::Open {
+        if self.is_open() {
             self.leave_open(context, State::far_close_linger(context.now), CloseReason::Far);
         }
     }
 
     /// The far end has closed, asked or not.
     pub(super) fn close_acknowledged(&mut self, context: &mut Context<'_>) {
-        if self.state == State::Open {
+        if self.is_open() {
             self.leave_open(context, State::Closed, CloseReason::FarAbrupt);
         }
         self.state = State::Closed;

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::context::Context;
 use super::open::Session;
-use super::state::State;
 use crate::config::Config;
 use crate::event::CloseReason;
 use crate::wire::Mode;
@@ -42,7 +41,7 @@ impl Session {
 
     /// Somebody else speaks from the session's address: is the far end still there?
     pub(crate) fn suspect(&mut self, now: Instant) {
-        if self.state == State::Open && self.suspect_until.is_none() {
+        if self.is_open() && self.suspect_until.is_none() {
             self.suspect_until = Some(now + SUSPECT_LIMIT);
             self.send_keepalive(now);
         }
@@ -70,7 +69,7 @@ impl Session {
     /// The driver stood still for so long: this end could not hear the far end, and its pings got no answer for that reason. The
     /// far end is given up only if it is silent from now on as well.
     pub(crate) fn stood_still(&mut self, now: Instant, stood: Duration, config: &Config) {
-        if self.state != State::Open {
+        if !self.is_open() {
             return;
         }
         self.heard = (self.heard + stood).min(now);

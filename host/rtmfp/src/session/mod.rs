@@ -16,4 +16,3 @@ mod state;
 pub(crate) use context::{Context, Forwarded};
 pub(crate) use open::{Established, Session};
 pub(crate) use receiving::Received;
-pub(crate) use state::State;

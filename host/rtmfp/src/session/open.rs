@@ -9,7 +9,7 @@ use super::mobility::Mobility;
 use super::rtt::Rtt;
 use super::state::State;
 use crate::config::Config;
-use crate::crypto::{Opener, PeerId, Sealer, SessionKeys};
+use crate::crypto::{Certificate, Opener, PeerId, Sealer, SessionKeys};
 use crate::event::Event;
 use crate::flow::{Flows, Timing};
 use crate::token_bucket::TokenBucket;
@@ -53,30 +53,47 @@ pub(crate) struct Session {
     pub(crate) is_queued: bool,
 }
 
-/// Who is at the other end, and what proves it.
+/// The identity of the far end, and what proves it.
 pub(crate) struct FarIdentity {
     pub(crate) peer_id: PeerId,
-    /// SHA-256 of the whole certificate: an identical one overrides (RFC 7425 §4.3.7).
-    pub(crate) certificate_hash: [u8; 32],
-    /// The certificate has lasting keys: who has opened the session with it holds one of them.
-    pub(crate) has_static_keys: bool,
+    /// SHA-256 of the whole certificate. `None`: the certificate has nothing beyond its canonical section, as nearly all, so that the
+    /// peer id is the hash.
+    other_hash: Option<Box<[u8; 32]>>,
+    /// The certificate has static keys: the far end has opened the session with one of them.
+    pub(super) has_static_keys: bool,
     pub(crate) near_nonce: [u8; 32],
     pub(crate) far_nonce: [u8; 32],
 }
 
+impl FarIdentity {
+    fn new(certificate: &Certificate, keys: &SessionKeys) -> Self {
+        let (peer_id, hash) = (certificate.fingerprint(), certificate.hash());
+        Self {
+            peer_id,
+            other_hash: (hash != peer_id.0).then(|| Box::new(hash)),
+            has_static_keys: certificate.has_static_keys(),
+            near_nonce: keys.near_nonce,
+            far_nonce: keys.far_nonce,
+        }
+    }
+
+    /// Is this the certificate of the far end, byte by byte? Then the same endpoint begins anew (RFC 7425 §4.3.7).
+    pub(crate) fn has_certificate(&self, certificate: &Certificate) -> bool {
+        *self.other_hash.as_deref().unwrap_or(&self.peer_id.0) == certificate.hash()
+    }
+}
+
 /// What a session is made of.
-pub(crate) struct Established {
+pub(crate) struct Established<'a> {
     pub(crate) role: Mode,
     pub(crate) far_id: u32,
     pub(crate) transmit: Transmit,
     pub(crate) keys: SessionKeys,
-    pub(crate) peer_id: PeerId,
-    pub(crate) certificate_hash: [u8; 32],
-    pub(crate) has_static_keys: bool,
+    pub(crate) certificate: &'a Certificate,
 }
 
 impl Session {
-    pub(crate) fn new(now: Instant, config: &Config, from: Established) -> Self {
+    pub(crate) fn new(now: Instant, config: &Config, from: Established<'_>) -> Self {
         Self {
             role: from.role,
             state: State::Open,
@@ -87,13 +104,7 @@ impl Session {
             rtt: Rtt::new(now),
             flows: Flows::new(Arc::clone(&config.flow)),
             control: Vec::new(),
-            identity: FarIdentity {
-                peer_id: from.peer_id,
-                certificate_hash: from.certificate_hash,
-                has_static_keys: from.has_static_keys,
-                near_nonce: from.keys.near_nonce,
-                far_nonce: from.keys.far_nonce,
-            },
+            identity: FarIdentity::new(from.certificate, &from.keys),
             mobility: None,
             rikeying: None,
             is_confirmed: false,
@@ -112,8 +123,12 @@ impl Session {
         self.role
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.state
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
     }
 
     pub(crate) fn transmit(&self) -> Transmit {
@@ -157,7 +172,7 @@ impl Session {
 
     /// The session's flows, while it is open.
     pub(crate) fn flows(&mut self) -> Option<&mut Flows> {
-        (self.state == State::Open).then_some(&mut self.flows)
+        (self.is_open()).then_some(&mut self.flows)
     }
 
     /// Bytes of messages that its flows hold.
@@ -173,5 +188,16 @@ impl Session {
         while let Some(event) = self.flows.poll_event() {
             context.events.push_back(Event::Flow { session: context.id, event });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server holds a hundred thousand of them.
+    #[test]
+    fn an_idle_session_stays_small() {
+        assert!(size_of::<Session>() <= 1016, "{}", size_of::<Session>());
     }
 }

@@ -6,7 +6,6 @@ use super::context::Context;
 use super::mobility;
 use super::mobility::Mobility;
 use super::open::Session;
-use super::state::State;
 use crate::event::Event;
 use crate::transmit::{InterfaceId, Transmit};
 use crate::wire::chunk::kind;
@@ -19,7 +18,7 @@ const APPLICATION_PING: u8 = b'A';
 impl Session {
     /// Sends a ping with the application's message; the reply becomes an [`Event::Pong`].
     pub(crate) fn ping(&mut self, message: &[u8]) -> bool {
-        self.state == State::Open
+        self.is_open()
             && self.put_control(|out| {
                 put_chunk(kind::PING, out, |out| {
                     out.push(APPLICATION_PING);

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::budget::Admission;
 use super::context::{Context, Forwarded};
 use super::open::Session;
-use super::state::State;
 use crate::config::Forwarders;
 use crate::crypto::Rejected;
 use crate::transmit::{InterfaceId, Transmit};
@@ -32,7 +31,7 @@ pub(crate) enum Received {
 impl Session {
     /// Whether the session may have another datagram read, if it may make no more than `limit` units of work in a second.
     pub(crate) fn admit(&mut self, now: Instant, limit: u32) -> Admission {
-        if self.state != State::Open {
+        if !self.is_open() {
             // All that is left to do is to close.
             return Admission::Take;
         }
@@ -72,11 +71,11 @@ impl Session {
             if let Ok(chunk) = Chunk::parse(raw) {
                 self.chunk(context, interface, from, &chunk);
             }
-            if self.state == State::Closed {
+            if self.is_closed() {
                 break;
             }
         }
-        if self.state == State::Open {
+        if self.is_open() {
             let timing = self.timing(now);
             self.flows.on_packet_end(&timing, header.time_critical_reverse);
             self.drain_flow_events(context);
@@ -101,7 +100,7 @@ impl Session {
         match chunk {
             Chunk::Close => self.close_requested(context),
             Chunk::CloseAck => self.close_acknowledged(context),
-            _ if self.state != State::Open => (),
+            _ if !self.is_open() => (),
             // RFC 7016 §3.5.4
             Chunk::Ping(message) => {
                 self.put_control(|out| put_chunk(kind::PING_REPLY, out, |out| out.extend_from_slice(message)));

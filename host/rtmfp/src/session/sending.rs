@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::context::Context;
 use super::open::Session;
-use super::state::State;
 use crate::config::Config;
 use crate::event::Deny;
 use crate::transmit::Transmit;
@@ -32,7 +31,7 @@ impl Session {
         hello: &ForwardedIHello<'_>,
         has_share: bool,
     ) -> Result<(), Deny> {
-        if self.state != State::Open {
+        if !self.is_open() {
             return Err(Deny::NoSession);
         }
         let at = context.now.saturating_duration_since(self.opened());
@@ -44,7 +43,7 @@ impl Session {
 
     /// Is there something to send?
     pub(crate) fn wants_transmit(&self, now: Instant) -> bool {
-        !self.control.is_empty() || (self.state == State::Open && self.flows.wants_transmit(&self.timing(now)))
+        !self.control.is_empty() || (self.is_open() && self.flows.wants_transmit(&self.timing(now)))
     }
 
     /// Appends a datagram to `out`, if there is something to send.
@@ -68,7 +67,7 @@ impl Session {
         let first_chunk = out.len();
         let limit = header_at + self.sealer.max_plain(config.max_datagram);
         self.fill_control(limit, out);
-        if self.state == State::Open {
+        if self.is_open() {
             let filled = self.flows.fill(&self.timing(now), out, limit);
             if filled.time_critical {
                 // The flags byte comes first; the rest of the header stays what it is.

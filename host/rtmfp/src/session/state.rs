@@ -10,12 +10,12 @@ const NEAR_CLOSE: Duration = Duration::from_secs(90);
 const FAR_CLOSE_LINGER: Duration = Duration::from_secs(19);
 
 /// Where a session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// S_OPEN
     Open,
     /// S_NEARCLOSE: this end has asked for the close.
-    NearClose(Closing),
+    NearClose(Box<Closing>),
     /// S_FARCLOSE_LINGER: the far end has, and may ask again.
     FarCloseLinger {
         /// When it ends.
@@ -43,7 +43,7 @@ impl Closing {
 
 impl State {
     pub(crate) fn near_close(now: Instant) -> Self {
-        State::NearClose(Closing { next_request: now + CLOSE_INTERVAL, until: now + NEAR_CLOSE })
+        State::NearClose(Box::new(Closing { next_request: now + CLOSE_INTERVAL, until: now + NEAR_CLOSE }))
     }
 
     pub(crate) fn far_close_linger(now: Instant) -> Self {

@@ -20,7 +20,6 @@ pub(crate) struct InitiatorKeying {
     /// The id by which the initiator wants to be addressed.
     pub(crate) far_id: u32,
     pub(crate) certificate: Certificate,
-    pub(crate) certificate_hash: [u8; 32],
     /// The Session Key Initiator Component.
     pub(crate) component: Vec<u8>,
     /// The group that the initiator chose, which is one of this end's.
@@ -38,9 +37,8 @@ impl InitiatorKeying {
         certificate: Certificate,
         group: Group,
     ) -> Self {
-        let certificate_hash = Sha256::digest(certificate.as_bytes()).into();
         let (far_id, component) = (chunk.session_id, chunk.component.to_vec());
-        Self { cookie, transmit, far_id, certificate, certificate_hash, component, group, baked }
+        Self { cookie, transmit, far_id, certificate, component, group, baked }
     }
 
     pub(crate) fn from(&self) -> SocketAddr {

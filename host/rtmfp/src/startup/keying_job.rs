@@ -12,7 +12,7 @@ use super::revealed_keys::RevealedKeys;
 use crate::config::Config;
 use crate::crypto::keying::Completed;
 use crate::crypto::{
-    Certificate, Group, Identity, KeyPair, KeyingError, Offer, PeerId, Preferences, SessionKeys, Signing, respond,
+    Certificate, Group, Identity, KeyPair, KeyingError, Offer, Preferences, SessionKeys, Signing, respond,
 };
 use crate::session_id::SessionId;
 use crate::wire::chunk::RIKeying;
@@ -68,7 +68,6 @@ pub(crate) enum Outcome {
 pub(crate) struct Responded {
     pub(crate) component: Vec<u8>,
     pub(crate) keys: SessionKeys,
-    pub(crate) peer_id: PeerId,
     pub(crate) revealed: Option<Box<RevealedKeys>>,
 }
 
@@ -189,7 +188,7 @@ impl KeyingJob {
                         })
                     });
                     let (component, keys) = (response.component, response.keys);
-                    Box::new(Responded { component, keys, peer_id: initiator.fingerprint(), revealed })
+                    Box::new(Responded { component, keys, revealed })
                 });
                 Outcome::Responded { keying, response }
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod candidates;
+mod cookie_table;
 pub(crate) mod earnings;
 pub(crate) mod fragments;
 pub(crate) mod initiation;

@@ -115,8 +115,8 @@ fn what_does_not_exist_is_noticed() {
 
 /// The Rust files under a folder.
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
             rust_files(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {

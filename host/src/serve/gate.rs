@@ -1,4 +1,4 @@
-//! Keeps out the handshakes and lookups of addresses that an adaptor denies, before any work is done for them.
+//! Drops the handshakes and lookups of addresses that an adaptor's access rules deny, before any work is done for them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,28 +10,28 @@ use super::clients::Services;
 use super::listener::Listener;
 use crate::introducer::Counter;
 
-/// Strangers can send as much as they like: the log is told of it so often at most.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// The time between two log lines about it: strangers can send as much as they like.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Stands behind the sockets of one worker.
+/// The filter behind the sockets of one worker.
 pub(super) struct Gate {
     worker: u8,
     services: Arc<Services>,
-    /// The adaptor of each socket, by its place in the configuration.
+    /// Each socket's adaptor, as its place in the configuration.
     adaptors: Vec<usize>,
-    told: Option<Instant>,
-    /// What was kept out since the log was told.
-    untold: u64,
+    logged: Option<Instant>,
+    /// How many packets were dropped since the last log line.
+    dropped: u64,
 }
 
 impl Gate {
     pub(super) fn new(worker: u8, services: Arc<Services>, listeners: &[Listener]) -> Self {
         let adaptors = listeners.iter().map(|listener| listener.adaptor).collect();
-        Self { worker, services, adaptors, told: None, untold: 0 }
+        Self { worker, services, adaptors, logged: None, dropped: 0 }
     }
 
-    /// Whether a datagram may be looked into: one of session startup only if the adaptor's access rules permit its source. A session
-    /// that is open has been let in, and answers for itself when its address changes.
+    /// Whether a datagram is processed. Packets of session startup are, if the adaptor's access rules permit their source. Packets of an
+    /// open session always are: its address was permitted, and the rules are applied again if the address changes.
     pub(super) fn admits(&mut self, now: Instant, socket: usize, from: SocketAddr, datagram: &[u8]) -> bool {
         let applications = &self.services.applications;
         if !applications.has_adaptor_rules() || cipher::session_id(datagram) != Some(0) {
@@ -42,11 +42,11 @@ impl Gate {
             return true;
         }
         self.services.counters.worker(self.worker).add(Counter::AddressesDenied);
-        self.untold += 1;
-        if self.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY) {
-            let packets = std::mem::take(&mut self.untold);
+        self.dropped += 1;
+        if self.logged.is_none_or(|logged| now.saturating_duration_since(logged) >= LOG_INTERVAL) {
+            let packets = std::mem::take(&mut self.dropped);
             tracing::info!(%from, packets, "hellos and lookups are ignored: the adaptor's access rules deny the address");
-            self.told = Some(now);
+            self.logged = Some(now);
         }
         false
     }

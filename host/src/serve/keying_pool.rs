@@ -1,54 +1,47 @@
-//! Threads for public-key work, so that a flood of handshakes never stalls lookups or open sessions.
+//! Threads for public-key work, so that a flood of handshakes does not delay lookups and open sessions.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
+use parking_lot::{Condvar, Mutex};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::crypto::{Group, KeyPair};
 use rtmfp::{KeyingDone, KeyingJob, NetworkPrefix};
 
 use super::keying_queue::KeyingQueue;
-
 use introd_liveness::{AtStandstill, Pulse};
 
-/// Where a job's result goes: the mailbox of the worker that the job came from.
-pub type Reply = Box<dyn FnOnce(KeyingDone) + Send>;
+/// Receives a job's result: posts it to the mailbox of the worker that the job came from.
+pub type KeyingReply = Box<dyn FnOnce(KeyingDone) + Send>;
 
-/// Fresh key pairs kept in store: what the pool made while it had nothing else to do. Half a handshake's work is in each.
-const STORE: usize = 512;
+/// The most fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
+const MAX_STORED: usize = 512;
 
-/// A pool of threads that run [`KeyingJob`]s, fairly by the addresses that they come from.
+/// A pool of threads that run [`KeyingJob`]s, fairly by the addresses that the jobs come from.
 ///
-/// It holds a bounded number of them; when there are more, the address that has the most of them loses one, and its endpoint is told.
-/// Dropping the pool ends its threads after the jobs that they are at.
+/// A bounded number of jobs waits. If there are more, the address with the most jobs loses one, which is refused. Dropping the pool
+/// ends its threads after their current jobs.
 pub struct KeyingPool {
-    shared: Arc<Shared>,
+    shared: Arc<SharedPool>,
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct SharedPool {
+    state: Mutex<PoolState>,
     wake: Condvar,
     /// The group of the key pairs in store.
     group: Group,
 }
 
-struct State {
-    jobs: KeyingQueue<(KeyingJob, Reply)>,
-    /// Jobs that there was no room for: their endpoints are to hear of it from a thread that may wait for that.
-    refused: VecDeque<(KeyingJob, Reply)>,
+struct PoolState {
+    jobs: KeyingQueue<(KeyingJob, KeyingReply)>,
+    /// Jobs that there was no room for. A thread of the pool refuses them: a worker must not wait for that.
+    refused: VecDeque<(KeyingJob, KeyingReply)>,
     store: Vec<KeyPair>,
     is_stopping: bool,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A thread that panicked left nothing half done: jobs and pairs move in one step.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl KeyingPool {
@@ -57,13 +50,13 @@ impl KeyingPool {
     /// # Errors
     /// If a thread cannot be started, or the operating system has no randomness to give.
     pub fn start(threads: usize, group: Group, max_waiting: usize) -> anyhow::Result<Self> {
-        let state = State {
+        let state = PoolState {
             jobs: KeyingQueue::new(max_waiting),
             refused: VecDeque::new(),
             store: Vec::new(),
             is_stopping: false,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), group });
+        let shared = Arc::new(SharedPool { state: Mutex::new(state), wake: Condvar::new(), group });
         let threads = (0..threads.max(1))
             .map(|index| {
                 let shared = Arc::clone(&shared);
@@ -81,10 +74,10 @@ impl KeyingPool {
         Ok(Self { shared, threads })
     }
 
-    /// Has a job done; `reply` is called on one of the pool's threads.
-    pub fn submit(&self, job: KeyingJob, reply: Reply) {
+    /// Queues a job. `reply` is called on one of the pool's threads.
+    pub fn submit(&self, job: KeyingJob, reply: KeyingReply) {
         let (owner, group) = (job.initiator().map(|from| NetworkPrefix::of(from.ip())), job.group());
-        let mut state = self.shared.state();
+        let mut state = self.shared.state.lock();
         if let Some(dropped) = state.jobs.push(owner, group, (job, reply)) {
             state.refused.push_back(dropped);
         }
@@ -95,7 +88,7 @@ impl KeyingPool {
 
 impl Drop for KeyingPool {
     fn drop(&mut self) {
-        self.shared.state().is_stopping = true;
+        self.shared.state.lock().is_stopping = true;
         self.shared.wake.notify_all();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -104,36 +97,37 @@ impl Drop for KeyingPool {
 }
 
 /// What a thread does next.
-enum Next {
-    Run(KeyingJob, Reply),
-    Refuse(KeyingJob, Reply),
+enum KeyingTask {
+    Run(KeyingJob, KeyingReply),
+    Refuse(KeyingJob, KeyingReply),
+    /// Make a key pair for the store.
     Store,
     Stop,
 }
 
-fn work(shared: &Shared, rng: &mut ChaCha20Rng, pulse: &Pulse) {
+fn work(shared: &SharedPool, rng: &mut ChaCha20Rng, pulse: &Pulse) {
     loop {
-        match next(shared, pulse) {
-            Next::Run(job, reply) => reply(job.run()),
-            Next::Refuse(job, reply) => reply(job.refuse().unwrap_or_else(|own| own.run())),
-            Next::Store => {
+        match next_task(shared, pulse) {
+            KeyingTask::Run(job, reply) => reply(job.run()),
+            KeyingTask::Refuse(job, reply) => reply(job.refuse().unwrap_or_else(|own| own.run())),
+            KeyingTask::Store => {
                 let pair = KeyPair::generate(shared.group, rng);
-                shared.state().store.push(pair);
+                shared.state.lock().store.push(pair);
             }
-            Next::Stop => return,
+            KeyingTask::Stop => return,
         }
     }
 }
 
-fn next(shared: &Shared, pulse: &Pulse) -> Next {
-    let mut state = shared.state();
+fn next_task(shared: &SharedPool, pulse: &Pulse) -> KeyingTask {
+    let mut state = shared.state.lock();
     loop {
         pulse.beat();
         if state.is_stopping {
-            return Next::Stop;
+            return KeyingTask::Stop;
         }
         if let Some((job, reply)) = state.refused.pop_front() {
-            return Next::Refuse(job, reply);
+            return KeyingTask::Refuse(job, reply);
         }
         if let Some((mut job, reply)) = state.jobs.pop() {
             if job.wants_key_pair() == Some(shared.group)
@@ -141,11 +135,11 @@ fn next(shared: &Shared, pulse: &Pulse) -> Next {
             {
                 job = job.with_key_pair(pair);
             }
-            return Next::Run(job, reply);
+            return KeyingTask::Run(job, reply);
         }
-        if state.store.len() < STORE {
-            return Next::Store;
+        if state.store.len() < MAX_STORED {
+            return KeyingTask::Store;
         }
-        state = shared.wake.wait_timeout(state, introd_liveness::BEAT).unwrap_or_else(PoisonError::into_inner).0;
+        shared.wake.wait_for(&mut state, introd_liveness::BEAT);
     }
 }

@@ -1,21 +1,21 @@
-//! In which order handshakes are computed: fairly by address, and so that dear ones do not hold up cheap ones.
+//! The order in which handshakes are computed: fairly by address, and such that expensive ones do not delay cheap ones.
 //!
-//! Each address has a lane of its own, and the lanes take turns by the work that is in their jobs, so that an address waits for a
-//! turn of the others, not for all that they have queued. Handshakes in large groups take a hundred times the work of one in a
-//! small one and are apart: as long as both kinds wait, each gets half of the work that is done.
+//! Each address has a lane of its own. The lanes take turns by the work that is in their jobs (deficit round robin), so that an
+//! address waits for one turn of each other address, not for all jobs that the others have queued. Handshakes in large groups take
+//! many times the work of those in small groups, and have lanes apart: as long as both classes wait, each gets half of the work.
 
 use std::collections::{HashMap, VecDeque};
 
 use rtmfp::NetworkPrefix;
 use rtmfp::crypto::Group;
 
-/// A lane may hold this part of all places.
+/// One address may have one in so many of the jobs that may wait.
 const SHARE: usize = 4;
 
-/// Whose job it is; `None` is this server's own, which nobody can flood it with.
+/// The address that a job comes from; `None` for jobs of this server's own, with which it cannot be flooded.
 type Owner = Option<NetworkPrefix>;
 
-/// The work in a handshake, in handshakes of group 2: the bits of the exponent times the square of the prime's length.
+/// The work of a handshake, in multiples of one in group 2: the bits of the exponent times the square of the prime's length.
 fn work_of(group: Option<Group>) -> u32 {
     match group {
         None | Some(Group::Modp2) => 1,
@@ -26,24 +26,24 @@ fn work_of(group: Option<Group>) -> u32 {
 }
 
 /// The jobs of one owner.
-struct Lane<T> {
+struct KeyingLane<T> {
     jobs: VecDeque<(u32, T)>,
-    /// Work that it may have done before the next lane has its turn.
+    /// How much work may be done for this lane before the next lane has its turn.
     turn: u32,
 }
 
-/// Jobs of about the same work.
-struct Kind<T> {
-    lanes: HashMap<Owner, Lane<T>>,
-    /// Whose turn it is, and whose it is next.
+/// The jobs of about the same work.
+struct WorkClass<T> {
+    lanes: HashMap<Owner, KeyingLane<T>>,
+    /// The owners in the order of their turns.
     turns: VecDeque<Owner>,
-    /// The work that a lane may have done in a turn: that of the dearest job.
+    /// The work that is done for a lane in a turn: as much as the most expensive job takes.
     quantum: u32,
-    /// The work that was done of this kind.
+    /// The work that was done for this class.
     done: u64,
 }
 
-impl<T> Kind<T> {
+impl<T> WorkClass<T> {
     fn new(quantum: u32) -> Self {
         Self { lanes: HashMap::new(), turns: VecDeque::new(), quantum, done: 0 }
     }
@@ -51,7 +51,7 @@ impl<T> Kind<T> {
     fn push(&mut self, owner: Owner, work: u32, job: T) {
         let lane = self.lanes.entry(owner).or_insert_with(|| {
             self.turns.push_back(owner);
-            Lane { jobs: VecDeque::new(), turn: self.quantum }
+            KeyingLane { jobs: VecDeque::new(), turn: self.quantum }
         });
         lane.jobs.push_back((work, job));
     }
@@ -77,7 +77,7 @@ impl<T> Kind<T> {
         }
     }
 
-    /// The job that has waited least in the lane with the most jobs, if that lane has more than `above`.
+    /// Removes the newest job of the lane with the most jobs, if that lane has more than `above`.
     fn take_from_longest(&mut self, above: usize) -> Option<T> {
         let lanes = self.lanes.iter().filter(|(owner, _)| owner.is_some());
         let (owner, lane) = lanes.max_by_key(|(_, lane)| lane.jobs.len())?;
@@ -98,34 +98,38 @@ impl<T> Kind<T> {
     }
 }
 
-/// Jobs that wait.
+/// The jobs that wait.
 pub(super) struct KeyingQueue<T> {
-    cheap: Kind<T>,
-    dear: Kind<T>,
+    cheap: WorkClass<T>,
+    expensive: WorkClass<T>,
     len: usize,
     max: usize,
 }
 
 impl<T> KeyingQueue<T> {
-    /// At most `max` jobs of others wait.
+    /// A queue in which at most `max` jobs wait, besides the server's own.
     pub(super) fn new(max: usize) -> Self {
-        let (cheap, dear) = (Kind::new(work_of(Some(Group::Modp5))), Kind::new(work_of(Some(Group::Modp16))));
-        Self { cheap, dear, len: 0, max: max.max(1) }
+        let cheap = WorkClass::new(work_of(Some(Group::Modp5)));
+        let expensive = WorkClass::new(work_of(Some(Group::Modp16)));
+        Self { cheap, expensive, len: 0, max: max.max(1) }
     }
 
-    /// Takes a job in. When there are too many, the address that has the most loses one, which comes back: perhaps this one.
+    /// Queues a job. If too many wait, the address with the most jobs loses one, which is returned: perhaps this one.
     pub(super) fn push(&mut self, owner: Owner, group: Option<Group>, job: T) -> Option<T> {
         let work = work_of(group);
-        let is_dear = matches!(group, Some(Group::Modp14 | Group::Modp16));
-        let waiting = self.cheap.waiting(owner) + self.dear.waiting(owner);
+        let is_expensive = matches!(group, Some(Group::Modp14 | Group::Modp16));
+        let waiting = self.cheap.waiting(owner) + self.expensive.waiting(owner);
         let mut dropped = None;
         if owner.is_some() {
             if waiting >= self.max.div_ceil(SHARE) {
                 return Some(job);
             }
             if self.len >= self.max {
-                let longest =
-                    if self.dear.longest() >= self.cheap.longest() { &mut self.dear } else { &mut self.cheap };
+                let longest = if self.expensive.longest() >= self.cheap.longest() {
+                    &mut self.expensive
+                } else {
+                    &mut self.cheap
+                };
                 match longest.take_from_longest(waiting) {
                     Some(other) => dropped = Some(other),
                     None => return Some(job),
@@ -133,20 +137,22 @@ impl<T> KeyingQueue<T> {
                 self.len -= 1;
             }
         }
-        // A kind that nobody waited for has not saved up a claim to all of the time.
-        let (kind, other) = if is_dear { (&mut self.dear, &self.cheap) } else { (&mut self.cheap, &self.dear) };
-        if kind.turns.is_empty() {
-            kind.done = kind.done.max(other.done);
+        // A class in which no job waited has not saved up a claim to all of the time.
+        let (class, other) =
+            if is_expensive { (&mut self.expensive, &self.cheap) } else { (&mut self.cheap, &self.expensive) };
+        if class.turns.is_empty() {
+            class.done = class.done.max(other.done);
         }
-        kind.push(owner, work, job);
+        class.push(owner, work, job);
         self.len += 1;
         dropped
     }
 
-    /// The job to be done next.
+    /// Removes the job that is to be done next.
     pub(super) fn pop(&mut self) -> Option<T> {
-        let is_dear = self.cheap.turns.is_empty() || !self.dear.turns.is_empty() && self.dear.done < self.cheap.done;
-        let job = if is_dear { self.dear.pop() } else { self.cheap.pop() }?;
+        let is_expensive =
+            self.cheap.turns.is_empty() || !self.expensive.turns.is_empty() && self.expensive.done < self.cheap.done;
+        let job = if is_expensive { self.expensive.pop() } else { self.cheap.pop() }?;
         self.len -= 1;
         Some(job)
     }
@@ -189,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn dear_groups_get_half_of_the_work_while_cheap_ones_wait() {
+    fn expensive_groups_get_half_of_the_work_while_cheap_ones_wait() {
         let mut queue = KeyingQueue::new(100_000);
         for number in 0..200 {
             for host in 1..=50 {
@@ -199,16 +205,16 @@ mod tests {
         for host in 100..200 {
             queue.push(address(host), Some(Group::Modp2), 5000);
         }
-        let mut dear = 0;
+        let mut expensive = 0;
         let mut cheap = 0;
         while cheap < 100 {
-            if queue.pop() == Some(5000) { cheap += 1 } else { dear += 1 }
+            if queue.pop() == Some(5000) { cheap += 1 } else { expensive += 1 }
         }
-        assert!((2..=4).contains(&dear), "{dear} of 34 times the work");
+        assert!((2..=4).contains(&expensive), "{expensive} of 34 times the work");
     }
 
     #[test]
-    fn a_kind_that_was_not_waited_for_does_not_catch_up() {
+    fn a_class_in_which_no_job_waited_does_not_catch_up() {
         let mut queue = KeyingQueue::new(100_000);
         for _ in 0..1000 {
             queue.push(address(1), Some(Group::Modp2), 1);
@@ -221,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_places_are_taken_the_address_with_the_most_loses_one() {
+    fn when_the_queue_is_full_the_address_with_the_most_jobs_loses_one() {
         let mut queue = KeyingQueue::new(8);
         for host in 1..=4 {
             for number in 0..2 {
@@ -230,14 +236,14 @@ mod tests {
             }
         }
         let dropped = queue.push(address(9), Some(Group::Modp2), 90);
-        assert!(dropped.is_some_and(|job| job % 10 == 1), "{dropped:?}: the latest of one that has two");
-        assert_eq!(queue.push(address(3), Some(Group::Modp2), 32), Some(32), "nobody has more than it");
+        assert!(dropped.is_some_and(|job| job % 10 == 1), "{dropped:?}: the newest of an address that has two");
+        assert_eq!(queue.push(address(3), Some(Group::Modp2), 32), Some(32), "no address has more");
         assert_eq!(queue.len, 8);
         assert!(pop_until(&mut queue, 90) <= 8);
     }
 
     #[test]
-    fn one_address_takes_a_quarter_of_the_places_and_the_servers_own_jobs_are_always_taken() {
+    fn one_address_has_a_quarter_of_the_jobs_and_the_servers_own_are_always_queued() {
         let mut queue = KeyingQueue::new(40);
         let taken = (0..100).filter(|job| queue.push(address(1), Some(Group::Modp2), *job).is_none());
         assert_eq!(taken.count(), 10);

@@ -1,4 +1,4 @@
-//! The sockets of all workers, as the configuration wants them.
+//! Binds the sockets of all workers, as the configuration says.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -6,14 +6,14 @@ use super::listener::Listener;
 use introd_config::{Config, PortSet};
 use introd_udp::{BindError, BufferSizes, UdpSocket, bind_workers};
 
-/// The sockets of each worker, and what they stand for. All workers have those that they share at the same places; sockets
-/// of a worker's own come after those.
+/// The sockets of each worker with their listeners. Sockets that all workers share have the same place in each list; the sockets of
+/// one worker alone come behind them.
 pub type Listening = Vec<Vec<(Listener, UdpSocket)>>;
 
-/// Binds what the configuration says, or `instead` if that names anything.
+/// Binds the addresses in the configuration, or those in `instead` if there are any.
 ///
 /// # Errors
-/// The first address that cannot be bound, unless the server runs without it too.
+/// The first address that cannot be bound, unless it is optional.
 pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result<Listening, BindError> {
     let mut listening = Listening::new();
     listening.resize_with(workers, Vec::new);
@@ -36,7 +36,7 @@ pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result
     Ok(listening)
 }
 
-/// An address that all workers share.
+/// Binds an address that all workers share.
 fn bind_shared(
     listening: &mut Listening,
     address: SocketAddr,
@@ -46,7 +46,7 @@ fn bind_shared(
 ) -> Result<(), BindError> {
     let bound = match bind_workers(address, listening.len(), BufferSizes::default()) {
         Err(error) if is_optional && error.is_ipv6_missing() => {
-            tracing::warn!(%address, "this machine has no IPv6: not listened on");
+            tracing::warn!(%address, "this machine has no IPv6: the server does not listen on this address");
             return Ok(());
         }
         bound => bound?,
@@ -57,7 +57,7 @@ fn bind_shared(
     Ok(())
 }
 
-/// A port for each worker from a set: the first that is free.
+/// Binds a port of its own for each worker: the first one in the set that is free.
 fn bind_cores(listening: &mut Listening, set: &PortSet, adaptor: usize) -> Result<(), BindError> {
     let mut free = set.local.iter();
     for worker in listening {
@@ -75,7 +75,7 @@ fn bind_cores(listening: &mut Listening, set: &PortSet, adaptor: usize) -> Resul
             }
             (None, Some(error)) => return Err(error),
             (None, None) => {
-                tracing::warn!(%set, "has fewer ports than there are workers: some have none of it");
+                tracing::warn!(%set, "the set has fewer ports than there are workers: some workers have no port of their own");
                 return Ok(());
             }
         }

@@ -1,25 +1,25 @@
-//! What a socket stands for in the configuration.
+//! The configuration behind a socket.
 
 use std::net::SocketAddr;
 
 /// An address that the server listens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// The adaptor that it belongs to, by its place in the configuration.
+    /// The adaptor that it belongs to, as its place in the configuration.
     pub adaptor: usize,
-    /// What it is bound to.
+    /// The address that the socket is bound to.
     pub local: SocketAddr,
-    /// The address to tell others, if it is another one: behind a NAT of the server's own.
+    /// The address at which others reach it, if that is another one because the server is behind a NAT.
     pub public: Option<SocketAddr>,
 }
 
 impl Listener {
-    /// The address at which clients reach the server that came to `local`.
+    /// The address at which the clients whose datagrams come to `local` reach the server.
     pub fn near_address(&self, local: SocketAddr) -> SocketAddr {
         self.public.unwrap_or(local)
     }
 
-    /// The address to tell others, unless all that is known is "any address of this machine".
+    /// The address to tell others; `None` if it is known only as any address of this machine.
     pub fn advertised(&self) -> Option<SocketAddr> {
         self.public.or_else(|| (!self.local.ip().is_unspecified()).then_some(self.local))
     }

@@ -9,6 +9,7 @@ mod listen;
 mod listener;
 mod mail;
 mod pending;
+mod rate_table;
 mod rates;
 mod refusals;
 mod repeats;
@@ -18,7 +19,7 @@ mod worker;
 
 pub use announcer::Announcer;
 pub use clients::Services;
-pub use keying_pool::{KeyingPool, Reply};
+pub use keying_pool::{KeyingPool, KeyingReply};
 pub use listen::{Listening, listen};
 pub use listener::Listener;
 pub use mail::{Mail, MailSender, Switchboard, mailbox};

@@ -1,4 +1,4 @@
-//! Lookups that come again: an initiator repeats its hello, with the same tag, until somebody answers.
+//! Repeated lookups: an initiator repeats its hello, with the same tag, until it is answered.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 use rtmfp::Lookup;
 use smallvec::SmallVec;
 
-/// A lookup is remembered for this long at least and twice as long at most. Initiators repeat theirs every second or so.
+/// A lookup is remembered for this long at least, and for twice this time at most. Initiators repeat theirs every second or so.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most lookups of one period. Where there are more, the oldest are forgotten sooner.
+/// The most lookups of one period. If there are more, the oldest are forgotten sooner.
 const MAX_LOOKUPS: usize = 4096;
 
 type Key = (SocketAddr, SmallVec<[u8; 16]>);
 
-/// The lookups of the last moments, by where they came from and by tag.
+/// The lookups of the last moments, by initiator and tag.
 #[derive(Debug, Default)]
 pub struct Repeats {
     recent: HashSet<Key>,
     older: HashSet<Key>,
-    /// When `recent` was begun.
+    /// The beginning of the period of `recent`.
     began: Option<Instant>,
 }
 
 impl Repeats {
-    /// Notes a lookup; false if it has come a moment ago.
+    /// Notes a lookup; false if it repeats one that was noted a moment ago.
     pub(super) fn is_new(&mut self, now: Instant, lookup: &Lookup) -> bool {
         let age = self.began.map_or(Duration::MAX, |began| now.saturating_duration_since(began));
         if age >= PERIOD || self.recent.len() >= MAX_LOOKUPS {
@@ -38,7 +38,7 @@ impl Repeats {
         !self.older.contains(&key) && self.recent.insert(key)
     }
 
-    /// A lookup has been answered: should the answer be lost, it may be asked about again.
+    /// Forgets a lookup that has been answered. If the answer is lost, the repeated lookup is a new one.
     pub(super) fn forget(&mut self, lookup: &Lookup) {
         if self.recent.is_empty() && self.older.is_empty() {
             return;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lookup_is_new_once_in_a_while() {
+    fn a_lookup_is_new_again_after_a_while() {
         let (mut repeats, now) = (Repeats::default(), Instant::now());
         assert!(repeats.is_new(now, &lookup(1)));
         assert!(!repeats.is_new(now + PERIOD / 2, &lookup(1)));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_answered_may_come_again() {
+    fn a_lookup_that_was_answered_is_new_again() {
         let (mut repeats, now) = (Repeats::default(), Instant::now());
         repeats.forget(&lookup(1));
         assert!(repeats.is_new(now, &lookup(1)));

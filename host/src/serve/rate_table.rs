@@ -1,0 +1,102 @@
+//! A token bucket for each key, in bounded memory.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use rtmfp::{Rate, TokenBucket};
+
+/// The time in which an empty bucket becomes full.
+pub(super) const WINDOW: Duration = Duration::from_secs(1);
+/// The most buckets that are kept. A further key has none and is permitted: what floods from so many addresses do is bounded by
+/// other means, and the table must not keep others out.
+const MAX_KEYS: usize = 1 << 17;
+
+/// `limit` times a second, all of them at once if nothing happened for a second.
+pub(super) fn per_second(limit: u64) -> Rate {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    Rate { burst: limit, per_second: limit }
+}
+
+/// A bucket for each key that is active.
+#[derive(Debug)]
+pub(super) struct RateTable<K> {
+    rate: Rate,
+    buckets: HashMap<K, TokenBucket>,
+    /// When the full buckets were last removed.
+    swept: Option<Duration>,
+}
+
+impl<K: Hash + Eq> RateTable<K> {
+    /// Permits each key `limit` times a second.
+    pub(super) fn new(limit: u64) -> Self {
+        Self { rate: per_second(limit), buckets: HashMap::new(), swept: None }
+    }
+
+    /// Takes a token from the key's bucket; false if there is none. `at` is the time since a moment that the owner chooses.
+    pub(super) fn permits(&mut self, at: Duration, key: K) -> bool {
+        if self.buckets.len() >= MAX_KEYS / 2 {
+            self.sweep(at);
+        }
+        if self.rate.burst > 0 && self.buckets.len() >= MAX_KEYS && !self.buckets.contains_key(&key) {
+            return true;
+        }
+        self.buckets.entry(key).or_default().take(at, self.rate, 1)
+    }
+
+    /// Whether the key's bucket is not full.
+    pub(super) fn is_active(&self, at: Duration, key: &K) -> bool {
+        self.buckets.get(key).is_some_and(|bucket| !bucket.is_full(at))
+    }
+
+    /// Removes the full buckets, at most once in a window: a flood must not make every call look at all of them.
+    fn sweep(&mut self, at: Duration) {
+        if self.swept.is_none_or(|swept| at.saturating_sub(swept) >= WINDOW) {
+            self.swept = Some(at);
+            self.buckets.retain(|_, bucket| !bucket.is_full(at));
+            self.buckets.shrink_to(1024);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_emptied_at_once_and_filled_again_within_a_second() {
+        fn permitted(bucket: &mut TokenBucket, at: Duration, limit: u64) -> usize {
+            (0..100).filter(|_| bucket.take(at, per_second(limit), 1)).count()
+        }
+        let (mut bucket, at) = (TokenBucket::default(), Duration::from_secs(3));
+        assert_eq!(permitted(&mut bucket, at, 10), 10);
+        assert_eq!(permitted(&mut bucket, at + WINDOW / 10, 10), 1);
+        assert_eq!(permitted(&mut bucket, at + WINDOW / 2, 10), 4);
+        assert_eq!(permitted(&mut bucket, at + 10 * WINDOW, 10), 10);
+        assert_eq!(permitted(&mut TokenBucket::default(), at, 0), 0);
+        assert_eq!(permitted(&mut TokenBucket::default(), at, u64::MAX), 100);
+    }
+
+    #[test]
+    fn each_key_has_its_own_bucket() {
+        let mut table = RateTable::new(2);
+        let at = Duration::ZERO;
+        let permitted: Vec<bool> = ["a", "a", "a", "b"].into_iter().map(|key| table.permits(at, key)).collect();
+        assert_eq!(permitted, [true, true, false, true]);
+        assert!(table.permits(at + WINDOW, "a"));
+        let mut none = RateTable::new(0);
+        assert!(!none.permits(at, ()));
+    }
+
+    #[test]
+    fn buckets_are_bounded_and_nobody_is_locked_out_by_their_number() {
+        let mut table = RateTable::new(1);
+        let at = Duration::ZERO;
+        assert!((0..MAX_KEYS).all(|key| table.permits(at, key)));
+        assert!(!table.permits(at, 0));
+        assert!(table.permits(at, MAX_KEYS));
+        assert_eq!(table.buckets.len(), MAX_KEYS);
+        assert!(table.permits(at + WINDOW, MAX_KEYS));
+        assert_eq!(table.buckets.len(), 1);
+    }
+}

@@ -24,7 +24,7 @@ use crate::serve::{
     mailbox,
 };
 use introd_config::{Adaptor, Config, Kept};
-use introd_flash::server::Settings;
+use introd_flash::server::ConnectionSettings;
 use introd_liveness::{AtStandstill, Pulse};
 use introd_log::CONFIGURATION;
 use introd_native::{LoadError, PluginMetric, Plugins};
@@ -156,7 +156,7 @@ impl Server {
         let services = Arc::new(Services {
             directory: Directory::new(),
             counters,
-            connection: Arc::new(Settings::default()),
+            connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
             refusals: Refusals::default(),

@@ -137,5 +137,8 @@ fn a_plugin_that_cannot_be_made_says_why() {
     let Err(error) = plugins.registry(&library("memory-registry"), &config, Path::new(".")) else { panic!("made") };
     let error = error.to_string();
     assert!(error.starts_with("plugin memory-registry ("), "{error}");
-    assert!(error.ends_with("could not be made: <mode> must be now, later, never, fail or full, not sometimes"), "{error}");
+    assert!(
+        error.ends_with("could not be made: <mode> must be now, later, never, fail or full, not sometimes"),
+        "{error}"
+    );
 }

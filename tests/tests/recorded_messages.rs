@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use introd_flash::amf::{Encoder, Limits, Value};
+use introd_flash::amf::{AmfLimits, Encoder, Value};
 use introd_flash::client::{self, Incoming};
 use introd_flash::command::{Command, Encoding};
 use introd_flash::message::{HEADER_LEN, Message, kind, read_data};
 use introd_flash::metadata::FlowKind;
-use introd_flash::server::{Action, NetConnection, Report, Settings, Verdict};
+use introd_flash::server::{Action, ConnectionSettings, FlowVerdict, Irregularity, NetConnection};
 use introd_flash::user_control::UserControl;
 
 /// One message of a recording.
@@ -82,7 +82,7 @@ fn every_message_is_written_again_to_the_same_bytes() {
         kinds.insert(message.kind);
         match message.kind {
             kind::COMMAND => {
-                let command = Command::read(&message, Limits::default()).unwrap();
+                let command = Command::read(&message, AmfLimits::default()).unwrap();
                 let mut again = command_again(&command, &recorded.bytes);
                 again[1..HEADER_LEN].copy_from_slice(&message.timestamp.to_be_bytes());
                 assert_eq!(again, recorded.bytes, "{command:?}");
@@ -90,7 +90,7 @@ fn every_message_is_written_again_to_the_same_bytes() {
             }
             kind::DATA => {
                 let mut encoder = Encoder::appending(recorded.bytes[..HEADER_LEN].to_vec());
-                for value in read_data(&message, Limits::default()).unwrap() {
+                for value in read_data(&message, AmfLimits::default()).unwrap() {
                     encoder.amf0(&value).unwrap();
                 }
                 assert_eq!(encoder.finish(), recorded.bytes);
@@ -113,12 +113,12 @@ fn every_message_is_written_again_to_the_same_bytes() {
 
 /// A session of a recording with the recorded client and our server: what the server is asked to do.
 fn serve(name: &str, session: u64) -> Vec<Action> {
-    let mut connection = NetConnection::new(Arc::new(Settings::default()));
+    let mut connection = NetConnection::new(Arc::new(ConnectionSettings::default()));
     let (mut all, mut flows) = (Vec::new(), BTreeSet::new());
     for recorded in recording(name, Some(session)).into_iter().filter(|recorded| recorded.from_initiator) {
         if flows.insert(recorded.flow) {
             let verdict = connection.on_flow(recorded.flow, &recorded.metadata, recorded.return_flow);
-            assert!(matches!(verdict, Verdict::Accept(_)), "{name}: {verdict:?}");
+            assert!(matches!(verdict, FlowVerdict::Accept(_)), "{name}: {verdict:?}");
         }
         let mut actions = Vec::new();
         connection.on_message(recorded.flow, &recorded.bytes, &mut actions);
@@ -133,7 +133,7 @@ fn serve(name: &str, session: u64) -> Vec<Action> {
 /// The statuses and results among what was sent, in order.
 fn answers(actions: &[Action]) -> Vec<String> {
     let sent = actions.iter().filter_map(|action| match action {
-        Action::Send { message, .. } => Some(client::read(message, Limits::default()).unwrap()),
+        Action::Send { message, .. } => Some(client::read(message, AmfLimits::default()).unwrap()),
         _ => None,
     });
     sent.map(|incoming| match incoming {
@@ -177,7 +177,7 @@ fn what_a_recorded_client_says() {
     assert_eq!((request.uri.host.as_str(), request.uri.port), ("127.0.0.1", Some(1935)));
     assert_eq!((request.agent.as_str(), request.object_encoding), ("WIN 20,0,0,286", 3));
     // It waits for transaction 0.
-    let answer = Command::read(&Message::read(message).unwrap(), Limits::default()).unwrap();
+    let answer = Command::read(&Message::read(message).unwrap(), AmfLimits::default()).unwrap();
     assert_eq!((answer.name.as_str(), answer.transaction), ("_result", 0.0));
     let addresses: Vec<String> = actions
         .iter()
@@ -195,7 +195,7 @@ fn recorded_servers_are_understood() {
     for (name, session) in [("librtmfp-connect.json", 0), ("rtmfp-cpp-connect.json", 0), ("rtmfp-cpp-media.json", 1)] {
         let from_server = recording(name, Some(session)).into_iter().filter(|recorded| !recorded.from_initiator);
         let read: Vec<Incoming> =
-            from_server.map(|recorded| client::read(&recorded.bytes, Limits::default()).unwrap()).collect();
+            from_server.map(|recorded| client::read(&recorded.bytes, AmfLimits::default()).unwrap()).collect();
         let [Incoming::Result { status, .. }, ..] = &read[..] else { panic!("{name}: {read:?}") };
         assert_eq!(status.code, "NetConnection.Connect.Success");
         let created = read.iter().any(
@@ -208,7 +208,7 @@ fn recorded_servers_are_understood() {
 
 #[test]
 fn a_recorded_group_member_is_heard() {
-    let mut connection = NetConnection::new(Arc::new(Settings::default()));
+    let mut connection = NetConnection::new(Arc::new(ConnectionSettings::default()));
     let mut actions = Vec::new();
     connection.on_flow(2, b"TC\x04\0", None);
     connection.on_message(2, &client::connect("rtmfp://host/live", &Default::default()).unwrap(), &mut actions);
@@ -222,12 +222,12 @@ fn a_recorded_group_member_is_heard() {
     let join = &joins[0];
     assert_eq!(
         connection.on_flow(join.flow, &join.metadata, join.return_flow),
-        Verdict::Accept(FlowKind::GroupControl)
+        FlowVerdict::Accept(FlowKind::GroupControl)
     );
     connection.on_message(join.flow, &join.bytes, &mut actions);
     assert_eq!(actions, [Action::GroupMessage { flow: join.flow, message: join.bytes.clone() }]);
     // A message of it on another flow is nothing.
     actions.clear();
     connection.on_message(99, &join.bytes, &mut actions);
-    assert_eq!(actions, [Action::Report(Report::UnknownFlow { flow: 99 })]);
+    assert_eq!(actions, [Action::Report(Irregularity::UnknownFlow { flow: 99 })]);
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use introd_flash::amf::Limits;
+use introd_flash::amf::AmfLimits;
 use introd_flash::client::{self as messages, Incoming};
 use introd_flash::message::Message;
 use introd_flash::metadata::FlowKind;
@@ -188,7 +188,7 @@ impl Client {
     pub fn server_message(&self, event: &Event) -> Option<Incoming> {
         match event {
             Event::Flow { session, event: FlowEvent::Message { data, .. } } if *session == self.session => {
-                messages::read(data, Limits::default()).ok()
+                messages::read(data, AmfLimits::default()).ok()
             }
             _ => None,
         }

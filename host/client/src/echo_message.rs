@@ -3,7 +3,7 @@
 //! The client plays a stream of the reserved name [`STREAM`] (RFC 7425 §5.4) and sends a data message on its control flow; the peer
 //! sends the text back on the return flow. A peer that does not know the name rejects the control flow.
 
-use introd_flash::amf::{EncodeError, Limits, Value};
+use introd_flash::amf::{AmfLimits, EncodeError, Value};
 use introd_flash::client::{Incoming, read};
 use introd_flash::command::Encoding;
 use introd_flash::peer;
@@ -35,7 +35,7 @@ pub(super) fn requested_text(values: &[Value]) -> Option<&str> {
 
 /// Whether `message` is the reply to the request with that text.
 pub(super) fn is_reply(message: &[u8], text: &str) -> bool {
-    match read(message, Limits::default()) {
+    match read(message, AmfLimits::default()) {
         Ok(Incoming::Data(values)) => {
             matches!(&values[..], [Value::String(handler), Value::String(echo), ..] if handler == REPLY && echo == text)
         }

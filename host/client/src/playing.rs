@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use introd_flash::amf::Limits;
+use introd_flash::amf::AmfLimits;
 use introd_flash::barrier::Barriers;
 use introd_flash::client::{Incoming, Status, read};
 use introd_flash::message::{Message, kind};
@@ -107,7 +107,7 @@ fn play_event(message: &[u8]) -> Option<PlayEvent> {
             payload: plain.payload.to_vec(),
         });
     }
-    match read(message, Limits::default()) {
+    match read(message, AmfLimits::default()) {
         Ok(Incoming::UserControl(UserControl::StreamBegin { .. })) => Some(PlayEvent::Began),
         Ok(Incoming::Status(status)) => Some(PlayEvent::Status(status)),
         _ => None,

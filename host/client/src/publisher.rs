@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use introd_flash::amf::{Limits, Value};
+use introd_flash::amf::{AmfLimits, Value};
 use introd_flash::client::{Incoming, read};
 use introd_flash::message::{Message, kind};
 use introd_flash::metadata::FlowKind;
@@ -163,7 +163,7 @@ impl Publisher {
     /// Handles a subscriber's message; false if its control flow is to be rejected.
     fn handle_message(&mut self, endpoint: &mut Endpoint, place: usize, message: &[u8]) -> bool {
         let Some(subscriber) = self.subscribers.get_mut(place) else { return true };
-        match (&subscriber.subscription, read(message, Limits::default())) {
+        match (&subscriber.subscription, read(message, AmfLimits::default())) {
             (Subscription::None, Ok(Incoming::Call(command))) if command.name == "play" => {
                 let Some(name) = command.arguments.first().and_then(Value::as_str) else { return false };
                 // RFC 7425 §5.4.2: there are return flows only if the request is acceptable.

@@ -1,19 +1,19 @@
-//! The client's end of a NetConnection (RFC 7425 §5.3): what it sends, and what the server's messages mean.
+//! The client's end of a NetConnection (RFC 7425 §5.3): the messages it sends, and the meaning of the server's messages.
 
 use std::net::SocketAddr;
 
-use super::amf::{DecodeError, EncodeError, Limits, Object, Value};
-use super::command::{Command, Encoding};
-use super::message::{Message, kind};
-use super::uri::Uri;
-use super::user_control::UserControl;
+use crate::amf::{AmfLimits, DecodeError, EncodeError, Object, Value};
+use crate::command::{Command, Encoding};
+use crate::message::{FORMAT_AMF0, HEADER_LEN, Message, kind, read_data};
+use crate::uri::Uri;
+use crate::user_control::UserControl;
 
-/// What a client says of itself in `connect`.
+/// What a client says about itself in `connect`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectOptions {
     /// `flashVer`.
     pub agent: String,
-    /// Whether later commands may be AMF3.
+    /// Whether later commands may use AMF3.
     pub amf3: bool,
     /// Arguments for the application's `onConnect`.
     pub arguments: Vec<Value>,
@@ -25,16 +25,16 @@ impl Default for ConnectOptions {
     }
 }
 
-/// The transaction of [`connect`], which the answer repeats.
+/// The transaction number of [`connect`], which the answer repeats.
 pub const CONNECT_TRANSACTION: f64 = 1.0;
 
-/// The property of the information object in our answer to `connect` that says at which address and port the server sees the
-/// client, as text. RFC 7425 has nothing of the kind; clients ignore properties that they do not know, and other servers say nothing.
+/// A property of the information object in introd's answer to `connect`: the address and port at which the server sees the client, as
+/// text. RFC 7425 does not define it, and other servers do not send it. Clients ignore properties that they do not know.
 pub const CLIENT_ADDRESS: &str = "clientAddress";
 
 /// The `connect` command for a server's URI. It is AMF0 throughout: nothing has been negotiated yet.
 pub fn connect(uri: &str, options: &ConnectOptions) -> Result<Vec<u8>, EncodeError> {
-    /// All codecs that RTMP has a bit for: nothing is decoded here, and a server must not hold back for lack of one.
+    /// All codecs that RTMP has a bit for. Nothing is decoded here, and a server should not withhold a stream because of its codec.
     const AUDIO_CODECS: f64 = 4095.0;
     const VIDEO_CODECS: f64 = 255.0;
     let app = Uri::parse(uri).path;
@@ -57,10 +57,10 @@ pub fn connect(uri: &str, options: &ConnectOptions) -> Result<Vec<u8>, EncodeErr
 pub fn set_peer_info(addresses: &[SocketAddr], encoding: Encoding) -> Result<Vec<u8>, EncodeError> {
     let entries = addresses.iter().map(|address| Value::String(address.to_string())).collect();
     let command = Command::new("setPeerInfo", 0.0, entries);
-    // Figure 3 of the RFC has the addresses as AMF0 strings in either message type; a server may know no others.
+    // Figure 3 of the RFC has the addresses as AMF0 strings in both message types, and a server may read no others.
     let mut message = command.to_message(Encoding::Amf0, 0)?;
     if encoding == Encoding::Amf3 {
-        message.insert(super::message::HEADER_LEN, super::message::FORMAT_AMF0);
+        message.insert(HEADER_LEN, FORMAT_AMF0);
         if let Some(message_type) = message.first_mut() {
             *message_type = kind::COMMAND_EXTENDED;
         }
@@ -73,21 +73,21 @@ pub fn create_stream(transaction: f64) -> Result<Vec<u8>, EncodeError> {
     Command::new("createStream", transaction, Vec::new()).to_message(Encoding::Amf0, 0)
 }
 
-/// What an information object says.
+/// The contents of an information object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
     /// `status`, `warning` or `error`.
     pub level: String,
-    /// What happened, for programs.
+    /// What has happened, for programs.
     pub code: String,
-    /// What happened, for people.
+    /// What has happened, for people.
     pub description: String,
     /// The whole object.
     pub info: Option<Object>,
 }
 
 impl Status {
-    /// The first argument that is an information object: one with a code.
+    /// The contents of the first argument that is an information object, that is, an object with a code.
     fn among(arguments: &[Value]) -> Self {
         let found = arguments.iter().find_map(|argument| match argument {
             Value::Object(object) if object.get("code").is_some() => Some(object),
@@ -99,34 +99,34 @@ impl Status {
     }
 }
 
-/// What a server's message means to a client.
+/// A message of a server or of a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming {
     /// `_result`.
     Result {
-        /// The transaction of the command answered.
+        /// The transaction number of the command that is answered.
         transaction: f64,
         /// The information object among the arguments, if any.
         status: Status,
-        /// Command object and arguments.
+        /// The command object and the arguments.
         values: Vec<Value>,
     },
     /// `_error`.
     Error {
-        /// The transaction of the command answered.
+        /// The transaction number of the command that is answered.
         transaction: f64,
         /// The information object among the arguments, if any.
         status: Status,
     },
     /// `onStatus`.
     Status(Status),
-    /// The server calls a method.
+    /// A call of a method.
     Call(Command),
-    /// An event.
+    /// A user control message.
     UserControl(UserControl),
-    /// Data for a handler.
+    /// A data message.
     Data(Vec<Value>),
-    /// Something else.
+    /// A message of another type.
     Other {
         /// The message type.
         kind: u8,
@@ -135,19 +135,19 @@ pub enum Incoming {
     },
 }
 
-/// Why a message cannot be read.
+/// Why a message was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// Its header or its event.
+    /// Its header or its event is malformed.
     #[error(transparent)]
     Message(#[from] rtmfp::wire::Malformed),
-    /// Its values.
+    /// Its values are malformed.
     #[error(transparent)]
     Values(#[from] DecodeError),
 }
 
 /// Reads a message from a server or a peer.
-pub fn read(bytes: &[u8], limits: Limits) -> Result<Incoming, ReadError> {
+pub fn read(bytes: &[u8], limits: AmfLimits) -> Result<Incoming, ReadError> {
     let message = Message::read(bytes)?;
     Ok(match message.kind {
         kind::COMMAND | kind::COMMAND_EXTENDED => {
@@ -164,7 +164,7 @@ pub fn read(bytes: &[u8], limits: Limits) -> Result<Incoming, ReadError> {
                 _ => Incoming::Call(command),
             }
         }
-        kind::DATA | kind::DATA_EXTENDED => Incoming::Data(super::message::read_data(&message, limits)?),
+        kind::DATA | kind::DATA_EXTENDED => Incoming::Data(read_data(&message, limits)?),
         kind::USER_CONTROL => Incoming::UserControl(UserControl::read(message.payload)?),
         kind => Incoming::Other { kind, length: message.payload.len() },
     })
@@ -173,11 +173,12 @@ pub fn read(bytes: &[u8], limits: Limits) -> Result<Incoming, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::{Level, info};
 
     #[test]
-    fn connect_says_where_to() {
+    fn connect_names_the_application() {
         let bytes = connect("rtmfp://[::1]:1935/live/room", &ConnectOptions::default()).unwrap();
-        let Ok(Incoming::Call(command)) = read(&bytes, Limits::default()) else { panic!() };
+        let Ok(Incoming::Call(command)) = read(&bytes, AmfLimits::default()) else { panic!() };
         assert_eq!(command.name, "connect");
         assert_eq!(command.object.get("app"), Some(&"live/room".into()));
         assert_eq!(command.object.get("tcUrl"), Some(&"rtmfp://[::1]:1935/live/room".into()));
@@ -197,9 +198,9 @@ mod tests {
 
     #[test]
     fn answers() {
-        let info = super::super::command::info(super::super::command::Level::Error, "Some.Code", "why");
+        let info = info(Level::Error, "Some.Code", "why");
         let error = Command::new("_error", 4.0, vec![info.clone()]).to_message(Encoding::Amf0, 0).unwrap();
-        let Ok(Incoming::Error { transaction: 4.0, status }) = read(&error, Limits::default()) else { panic!() };
+        let Ok(Incoming::Error { transaction: 4.0, status }) = read(&error, AmfLimits::default()) else { panic!() };
         assert_eq!(
             (status.level.as_str(), status.code.as_str(), status.description.as_str()),
             ("error", "Some.Code", "why")
@@ -207,8 +208,8 @@ mod tests {
         let number = Command::new("_result", 5.0, vec![Value::Number(1.0)]).to_message(Encoding::Amf0, 0).unwrap();
         let values = vec![Value::Null, Value::Number(1.0)];
         let result = Incoming::Result { transaction: 5.0, status: Status::default(), values };
-        assert_eq!(read(&number, Limits::default()), Ok(result));
-        assert_eq!(read(&[9, 0, 0, 0, 0, 1, 2], Limits::default()), Ok(Incoming::Other { kind: 9, length: 2 }));
-        assert!(read(&[4, 0, 0, 0, 0], Limits::default()).is_err());
+        assert_eq!(read(&number, AmfLimits::default()), Ok(result));
+        assert_eq!(read(&[9, 0, 0, 0, 0, 1, 2], AmfLimits::default()), Ok(Incoming::Other { kind: 9, length: 2 }));
+        assert!(read(&[4, 0, 0, 0, 0], AmfLimits::default()).is_err());
     }
 }

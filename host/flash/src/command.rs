@@ -1,28 +1,29 @@
 //! RTMP command messages (RTMP §7.1.1; RFC 7425 §5.3.3).
 
-use super::amf::{DecodeError, Decoder, EncodeError, Encoder, Limits, Value};
-use super::message::{FORMAT_AMF0, Message, amf_part, header, kind};
+use crate::amf::{AmfLimits, DecodeError, Decoder, EncodeError, Encoder, Value};
+use crate::message::{FORMAT_AMF0, Message, amf_part, header, kind};
 
-/// A command: a call of a method at the other end, or the answer to one.
+/// A command: a call of a method at the other end, or an answer to a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// The method's name, or `_result` or `_error`.
+    /// The name of the method, or `_result` or `_error`.
     pub name: String,
-    /// Ties an answer to its call. 0 asks for no answer, except that librtmfp's `connect` has it and waits for one.
+    /// The transaction number, which an answer repeats. With 0 the sender wants no answer; only librtmfp sends `connect` with 0 and waits for
+    /// one.
     pub transaction: f64,
     /// The command object; null if there is none.
     pub object: Value,
-    /// What follows.
+    /// The values after the command object.
     pub arguments: Vec<Value>,
 }
 
 /// How a command's arguments are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encoding {
-    /// A message of type 20, all of it AMF0: what AMF0 has no type for is refused.
+    /// A message of type 20, all in AMF0. Values that AMF0 has no type for are refused.
     #[default]
     Amf0,
-    /// A message of type 17. Scalars are AMF0, other arguments are AMF3.
+    /// A message of type 17. Scalars are in AMF0, other arguments in AMF3.
     Amf3,
 }
 
@@ -34,9 +35,9 @@ impl Command {
 
     /// Reads a message of type 20 or 17.
     ///
-    /// What a sender leaves out is taken as transaction 0 and no object. librtmfp leaves the object out not only where
-    /// nothing follows: what stands in its place and is neither an object nor null is the first argument.
-    pub fn read(message: &Message<'_>, limits: Limits) -> Result<Self, DecodeError> {
+    /// If the sender leaves out the transaction or the object, they are read as 0 and null. librtmfp leaves out the object even if arguments
+    /// follow: a value in its place that is neither an object nor null is read as the first argument.
+    pub fn read(message: &Message<'_>, limits: AmfLimits) -> Result<Self, DecodeError> {
         let start = amf_part(message)?;
         let mut decoder = Decoder::new(message.payload.get(start..).unwrap_or_default(), limits);
         let Value::String(name) = decoder.amf0()? else {
@@ -59,7 +60,7 @@ impl Command {
         Ok(command)
     }
 
-    /// The whole message, type and header included.
+    /// The whole message with its header.
     pub fn to_message(&self, encoding: Encoding, timestamp: u32) -> Result<Vec<u8>, EncodeError> {
         let mut encoder = Encoder::appending(match encoding {
             Encoding::Amf0 => header(kind::COMMAND, timestamp),
@@ -88,7 +89,7 @@ impl Command {
     }
 }
 
-/// An information object: what `onStatus`, `_result` and `_error` tell with.
+/// An information object, as it is in `onStatus`, `_result` and `_error`.
 pub fn info(level: Level, code: &str, description: impl Into<String>) -> Value {
     Value::object([
         ("level", level.as_str().into()),
@@ -97,12 +98,12 @@ pub fn info(level: Level, code: &str, description: impl Into<String>) -> Value {
     ])
 }
 
-/// How bad what an information object tells is.
+/// The level of an information object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// As asked.
+    /// The request has succeeded.
     Status,
-    /// Not as asked.
+    /// The request has failed.
     Error,
 }
 
@@ -129,7 +130,7 @@ mod tests {
             let bytes = command().to_message(encoding, 12).unwrap();
             let message = Message::read(&bytes).unwrap();
             assert_eq!(message.timestamp, 12);
-            assert_eq!(Command::read(&message, Limits::default()), Ok(command()));
+            assert_eq!(Command::read(&message, AmfLimits::default()), Ok(command()));
         }
     }
 
@@ -137,9 +138,9 @@ mod tests {
     fn the_end_may_be_missing() {
         let payload = b"\x02\0\x0ccreateStream\0\0\0\0\0\0\0\0\0";
         let message = Message { kind: kind::COMMAND, timestamp: 0, payload };
-        assert_eq!(Command::read(&message, Limits::default()), Ok(Command::new("createStream", 0.0, vec![])));
+        assert_eq!(Command::read(&message, AmfLimits::default()), Ok(Command::new("createStream", 0.0, vec![])));
         let message = Message { kind: kind::COMMAND, timestamp: 0, payload: &payload[..15] };
-        assert_eq!(Command::read(&message, Limits::default()), Ok(Command::new("createStream", 0.0, vec![])));
+        assert_eq!(Command::read(&message, AmfLimits::default()), Ok(Command::new("createStream", 0.0, vec![])));
     }
 
     #[test]
@@ -148,17 +149,19 @@ mod tests {
         let payload = b"\x02\0\x0bsetPeerInfo\0\0\0\0\0\0\0\0\0\x02\0\x01a\x02\0\x01b";
         let message = Message { kind: kind::COMMAND, timestamp: 0, payload };
         let command = Command::new("setPeerInfo", 0.0, vec!["a".into(), "b".into()]);
-        assert_eq!(Command::read(&message, Limits::default()), Ok(command));
+        assert_eq!(Command::read(&message, AmfLimits::default()), Ok(command));
     }
 
     #[test]
-    fn what_is_not_a_command() {
+    fn payloads_that_are_not_commands() {
         for payload in [&b""[..], b"\x05", b"\x02\0\x01a\x05"] {
-            assert!(Command::read(&Message { kind: kind::COMMAND, timestamp: 0, payload }, Limits::default()).is_err());
+            assert!(
+                Command::read(&Message { kind: kind::COMMAND, timestamp: 0, payload }, AmfLimits::default()).is_err()
+            );
         }
         for payload in [&b""[..], b"\x01\x02\0\x01a"] {
             let message = Message { kind: kind::COMMAND_EXTENDED, timestamp: 0, payload };
-            assert!(Command::read(&message, Limits::default()).is_err());
+            assert!(Command::read(&message, AmfLimits::default()).is_err());
         }
     }
 }

@@ -1,7 +1,10 @@
-//! RTMP messages on RTMFP flows (RFC 7425 §5).
+//! RTMP messages on RTMFP flows (RFC 7425 §5): AMF values, commands, the NetConnection of both sides, peer info, URIs.
 //!
-//! Nothing here does I/O or knows the engine: flows are numbers, messages are slices. [`server::NetConnection`] is the
-//! server's end of one client's connection; [`client`] makes and reads what a client sends and gets.
+//! For whom: the server, whose end of one client's connection is [`server::NetConnection`]; and clients, which write and read
+//! messages with [`client`] and [`peer`].
+//! Not in here: sockets, clocks, the engine's endpoint and sessions, and every decision. Flows are numbers, and messages are slices.
+//! Begin reading with [`message`], then [`command`] and [`server`]; [`amf`] stands alone.
+#![forbid(unsafe_code)]
 
 pub mod amf;
 pub mod barrier;

@@ -1,22 +1,20 @@
-//! RTMP messages as flows carry them (RFC 7425 §5.1.2).
+//! RTMP messages, as flows carry them (RFC 7425 §5.1.2).
 
 use rtmfp::wire::{Malformed, take};
 
-use super::amf::{DecodeError, Decoder, Limits, Value};
+use crate::amf::{AmfLimits, DecodeError, Decoder, Value};
 
 /// RTMP message types.
 pub mod kind {
-    /// Abandon a message on a chunk stream: has no meaning on RTMFP (RFC 7425 §5.1).
-    pub const ABORT: u8 = 2;
-    /// An event about a stream or the connection.
+    /// An event about a stream or the connection: [`UserControl`](crate::user_control::UserControl).
     pub const USER_CONTROL: u8 = 4;
     /// Audio.
     pub const AUDIO: u8 = 8;
     /// Video.
     pub const VIDEO: u8 = 9;
-    /// Data in AMF0 after a format byte: an AMF3 connection's.
+    /// Data in AMF0 after a format byte, on a connection that may use AMF3.
     pub const DATA_EXTENDED: u8 = 15;
-    /// A command in AMF0 after a format byte: an AMF3 connection's (RFC 7425 §5.3.3).
+    /// A command in AMF0 after a format byte, on a connection that may use AMF3 (RFC 7425 §5.3.3).
     pub const COMMAND_EXTENDED: u8 = 17;
     /// Data in AMF0.
     pub const DATA: u8 = 18;
@@ -24,18 +22,18 @@ pub mod kind {
     pub const COMMAND: u8 = 20;
 }
 
-/// A message: its virtual header without length and stream, which the flow knows, and its payload.
+/// A message: its payload, and its header without the length and the stream, which the flow has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// The message type, one of [`kind`] or another.
+    /// The message type: one of [`kind`], or another.
     pub kind: u8,
-    /// Milliseconds of the stream's time, wrapping; 0 on messages that have no place in it.
+    /// The time in the stream in milliseconds, which wraps; 0 in messages that have no place in the stream.
     pub timestamp: u32,
-    /// What follows, in the type's own format.
+    /// The bytes after the header, in the format of the type.
     pub payload: &'a [u8],
 }
 
-/// Bytes before the payload.
+/// The length of the header in bytes.
 pub const HEADER_LEN: usize = 5;
 
 impl<'a> Message<'a> {
@@ -51,22 +49,17 @@ impl<'a> Message<'a> {
         bytes.extend_from_slice(self.payload);
         bytes
     }
-
-    /// Whether the type belongs to RTMP's chunk streams (1, 2, 3, 5, 6) and must be ignored on RTMFP (RFC 7425 §5.1).
-    pub fn is_chunk_control(&self) -> bool {
-        matches!(self.kind, 1 | kind::ABORT | 3 | 5 | 6)
-    }
 }
 
-/// The first bytes of a message, for its payload to be appended.
-pub(super) fn header(kind: u8, timestamp: u32) -> Vec<u8> {
+/// The header of a message, to which the caller appends the payload.
+pub(crate) fn header(kind: u8, timestamp: u32) -> Vec<u8> {
     let mut bytes = vec![kind];
     bytes.extend_from_slice(&timestamp.to_be_bytes());
     bytes
 }
 
-/// The AMF part of a payload: what follows the format byte in the extended types (RFC 7425 §5.3.3).
-pub(super) fn amf_part(message: &Message<'_>) -> Result<usize, DecodeError> {
+/// Where the AMF part of a payload begins: after the format byte in the extended types (RFC 7425 §5.3.3).
+pub(crate) fn amf_part(message: &Message<'_>) -> Result<usize, DecodeError> {
     match (message.kind, message.payload.first()) {
         (kind::COMMAND | kind::DATA, _) => Ok(0),
         (_, Some(&FORMAT_AMF0)) => Ok(1),
@@ -76,10 +69,10 @@ pub(super) fn amf_part(message: &Message<'_>) -> Result<usize, DecodeError> {
 }
 
 /// The only payload format of the extended types: values in AMF0, each of which may switch to AMF3.
-pub(super) const FORMAT_AMF0: u8 = 0;
+pub(crate) const FORMAT_AMF0: u8 = 0;
 
-/// Reads all values of a data message: by convention a handler's name and its arguments.
-pub fn read_data(message: &Message<'_>, limits: Limits) -> Result<Vec<Value>, DecodeError> {
+/// Reads all values of a data message. By convention they are the name of a handler, and its arguments.
+pub fn read_data(message: &Message<'_>, limits: AmfLimits) -> Result<Vec<Value>, DecodeError> {
     let start = amf_part(message)?;
     let mut decoder = Decoder::new(message.payload.get(start..).unwrap_or_default(), limits);
     let mut values = Vec::new();
@@ -108,12 +101,12 @@ mod tests {
     fn data_of_both_types() {
         for (kind, start) in [(kind::DATA, &b""[..]), (kind::DATA_EXTENDED, b"\0")] {
             let payload = [start, b"\x02\0\x01a\x01\x01"].concat();
-            let values = read_data(&Message { kind, timestamp: 0, payload: &payload }, Limits::default());
+            let values = read_data(&Message { kind, timestamp: 0, payload: &payload }, AmfLimits::default());
             assert_eq!(values, Ok(vec!["a".into(), true.into()]));
         }
         for payload in [&b"\x01\x05"[..], b""] {
             let message = Message { kind: kind::DATA_EXTENDED, timestamp: 0, payload };
-            assert!(read_data(&message, Limits::default()).is_err());
+            assert!(read_data(&message, AmfLimits::default()).is_err());
         }
     }
 }

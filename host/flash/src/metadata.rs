@@ -1,4 +1,4 @@
-//! What a flow carries, from its user metadata (RFC 7425 §5.1.1).
+//! The kinds of flows, and the user metadata that names them (RFC 7425 §5.1.1).
 
 use rtmfp::wire::vlu;
 
@@ -8,27 +8,27 @@ pub const MAX_STREAM_ID: u32 = 0xff_ffff;
 /// What a flow carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlowKind {
-    /// RTMP messages of one stream; stream 0 is the NetConnection's.
+    /// RTMP messages of one stream. Stream 0 is that of the NetConnection.
     Rtmp {
         /// The RTMP stream ID.
         stream: u32,
-        /// How the sender would like its messages to be taken.
+        /// The order in which the receiver should process the messages.
         order: ReceiveOrder,
     },
-    /// Group control between a client and its server: signature `GC`. Not in RFC 7425; seen in recorded traffic.
+    /// Group control between a client and its server, with the signature `GC`. RFC 7425 does not define it; recorded traffic has it.
     GroupControl,
-    /// Messages between the members of a NetGroup: signature `GR` and one byte that tells what about. Not in RFC 7425;
-    /// seen in recorded traffic.
+    /// Messages between the members of a NetGroup, with the signature `GR` and one byte for the type of the flow. RFC 7425 does not define it;
+    /// recorded traffic has it.
     GroupPeer(u8),
 }
 
-/// In which order a flow's messages are best taken (receive intent, RFC 7425 §5.1.1).
+/// The order in which to process a flow's messages (receive intent, RFC 7425 §5.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReceiveOrder {
-    /// As they were sent.
+    /// The order in which they were sent.
     #[default]
     Original,
-    /// As they arrive, whatever is missing before them.
+    /// The order in which they arrive, even if messages before them are missing.
     Network,
 }
 
@@ -39,8 +39,8 @@ const STREAM_ID_PRESENT: u8 = 0x04;
 const NETWORK_ORDER: u8 = 0x01;
 
 impl FlowKind {
-    /// What a flow with this metadata carries; `None` if the flow should be rejected: an unknown signature, or no stream ID
-    /// (RFC 7425 §5.1.1). Reserved bits and what follows the stream ID are ignored.
+    /// The kind of a flow with this metadata. `None` if the signature is unknown or the stream ID is missing: the flow should be rejected
+    /// (RFC 7425 §5.1.1). Reserved bits, and bytes after the stream ID, are ignored.
     pub fn classify(metadata: &[u8]) -> Option<Self> {
         let (signature, mut rest) = metadata.split_first_chunk::<2>()?;
         match (*signature, rest) {
@@ -52,7 +52,7 @@ impl FlowKind {
                 Some(Self::Rtmp { stream, order })
             }
             (GROUP_CONTROL_SIGNATURE, _) => Some(Self::GroupControl),
-            (GROUP_PEER_SIGNATURE, [about, ..]) => Some(Self::GroupPeer(*about)),
+            (GROUP_PEER_SIGNATURE, [flow_type, ..]) => Some(Self::GroupPeer(*flow_type)),
             _ => None,
         }
     }
@@ -68,11 +68,11 @@ impl FlowKind {
                 metadata
             }
             Self::GroupControl => GROUP_CONTROL_SIGNATURE.to_vec(),
-            Self::GroupPeer(about) => [&GROUP_PEER_SIGNATURE[..], &[about]].concat(),
+            Self::GroupPeer(flow_type) => [&GROUP_PEER_SIGNATURE[..], &[flow_type]].concat(),
         }
     }
 
-    /// A flow for the messages of `stream`, to be taken in their original order.
+    /// A flow for the messages of `stream`, in their original order.
     pub fn stream(stream: u32) -> Self {
         Self::Rtmp { stream, order: ReceiveOrder::Original }
     }

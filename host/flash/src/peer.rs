@@ -1,18 +1,18 @@
 //! Direct streams between peers (RFC 7425 §5.4).
 //!
-//! The subscriber opens a flow with a stream number that is not 0, associated to none, and sends `play` on it. The
-//! publisher sends on flows of the same stream associated to that flow in return.
+//! The subscriber opens a flow with a stream number that is not 0, in return to no flow, and sends `play` on it. The publisher sends on
+//! flows of the same stream, in return to that flow.
 
 use std::num::NonZeroU32;
 
-use super::amf::{EncodeError, Encoder, Value};
-use super::command::{Command, Encoding, Level, info};
-use super::message::{FORMAT_AMF0, header, kind};
-use super::metadata::FlowKind;
-use super::user_control::UserControl;
+use crate::amf::{EncodeError, Encoder, Value};
+use crate::command::{Command, Encoding, Level, info};
+use crate::message::{FORMAT_AMF0, header, kind};
+use crate::metadata::FlowKind;
+use crate::user_control::UserControl;
 
-/// The first of the numbers that Flash Player gives to streams between peers. RFC 7425 asks for no more than that they are not 0, but
-/// librtmfp takes no others.
+/// The first of the numbers that Flash Player gives to streams between peers. RFC 7425 only requires that they are not 0, but librtmfp
+/// accepts no others.
 pub const FIRST_STREAM: NonZeroU32 = NonZeroU32::new(2_000_001).unwrap();
 
 /// The metadata of the subscriber's control flow, and of the publisher's return flows for it.
@@ -20,12 +20,12 @@ pub fn metadata(stream: NonZeroU32) -> Vec<u8> {
     FlowKind::stream(stream.get()).metadata()
 }
 
-/// The `play` command, in AMF0: what every implementation reads here.
+/// The `play` command, in AMF0, which every implementation reads here.
 pub fn play(name: &str) -> Result<Vec<u8>, EncodeError> {
     Command::new("play", 0.0, vec![name.into()]).to_message(Encoding::Amf0, 0)
 }
 
-/// What the publisher sends first on its return flow (RFC 7425 §5.4.2).
+/// The message that the publisher sends first on its return flow (RFC 7425 §5.4.2).
 pub fn stream_begin(stream: NonZeroU32) -> Vec<u8> {
     UserControl::StreamBegin { stream: stream.get() }.to_message()
 }
@@ -39,7 +39,7 @@ pub fn status(code: &str, description: &str, details: &str) -> Result<Vec<u8>, E
     Command::new("onStatus", 0.0, vec![info]).to_message(Encoding::Amf0, 0)
 }
 
-/// A data message: the name of the other end's handler and its arguments.
+/// A data message: the name of a handler at the other end, and its arguments.
 pub fn data(handler: &str, arguments: &[Value], encoding: Encoding, timestamp: u32) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = match encoding {
         Encoding::Amf0 => Encoder::appending(header(kind::DATA, timestamp)).amf0_only(),
@@ -58,9 +58,9 @@ pub fn data(handler: &str, arguments: &[Value], encoding: Encoding, timestamp: u
 
 #[cfg(test)]
 mod tests {
-    use super::super::amf::Limits;
-    use super::super::client::{Incoming, read};
     use super::*;
+    use crate::amf::AmfLimits;
+    use crate::client::{Incoming, read};
 
     #[test]
     fn play_as_recorded() {
@@ -73,7 +73,7 @@ mod tests {
         let arguments = [Value::Number(1.0), Value::ByteArray(vec![1, 2, 3])];
         let bytes = data("onPeer", &arguments, Encoding::Amf3, 9).unwrap();
         let values = [&["onPeer".into()], &arguments[..]].concat();
-        assert_eq!(read(&bytes, Limits::default()), Ok(Incoming::Data(values)));
+        assert_eq!(read(&bytes, AmfLimits::default()), Ok(Incoming::Data(values)));
         assert!(data("onPeer", &arguments, Encoding::Amf0, 9).is_err());
         let bytes = data("onPeer", &arguments[..1], Encoding::Amf0, 9).unwrap();
         assert_eq!(bytes[..5], [kind::DATA, 0, 0, 0, 9]);

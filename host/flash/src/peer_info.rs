@@ -1,60 +1,60 @@
-//! `setPeerInfo`: the addresses a client says it has (RFC 7425 §5.3.3).
+//! `setPeerInfo`: the addresses that a client reports (RFC 7425 §5.3.3).
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::amf::Value;
+use crate::amf::Value;
 
-/// How many addresses are kept of one command; the rest is skipped.
+/// How many addresses of one command are kept. Others are skipped.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// How many skipped entries are told apart; the rest is only counted.
+/// How many skipped entries are kept with their reasons. Others are only counted.
 pub const MAX_SKIPPED: usize = 16;
 
-/// What a `setPeerInfo` command says.
+/// The contents of a `setPeerInfo` command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerInfo {
-    /// The usable addresses, in the client's order, each once. They replace those of an earlier command.
+    /// The usable addresses, in the client's order, each once. They replace the addresses of an earlier command.
     pub addresses: Vec<SocketAddr>,
-    /// Entries left out, the first [`MAX_SKIPPED`] of them.
+    /// The skipped entries, at most the first [`MAX_SKIPPED`] of them.
     pub skipped: Vec<Skipped>,
-    /// How many entries were left out.
+    /// How many entries were skipped.
     pub skipped_count: usize,
 }
 
-/// An entry that is not used.
+/// A skipped entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Skipped {
-    /// The beginning of its text.
+    /// The beginning of the entry's text.
     pub text: String,
-    /// Why.
     pub reason: SkipReason,
 }
 
-/// Why an entry is not used.
+/// Why an entry is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkipReason {
-    /// Not a string.
+    /// The entry is not a string.
     #[error("not a string")]
     NotText,
-    /// The empty string. (Phones send it.)
+    /// The entry is the empty string. Phones send it.
     #[error("empty")]
     Empty,
-    /// An address without a port. (Phones send it.)
+    /// The address has no port. Phones send it.
     #[error("no port")]
     NoPort,
-    /// Not an address.
+    /// The entry is not an address.
     #[error("not an address")]
     Malformed,
-    /// An address that no packet can be sent to: port 0, unspecified, multicast or broadcast.
+    /// No packet can be sent to the address: its port is 0, or it is unspecified, multicast or broadcast.
     #[error("not the address of one endpoint")]
     NotUnicast,
-    /// There are [`MAX_ADDRESSES`] already.
+    /// The command has [`MAX_ADDRESSES`] addresses before this one.
     #[error("too many addresses")]
     TooMany,
 }
 
 impl PeerInfo {
-    /// Reads the arguments of a `setPeerInfo` command. Bad entries are skipped and the others kept.
+    /// Reads the arguments of a `setPeerInfo` command. Bad entries are skipped, and the others are kept.
     pub fn read(arguments: &[Value]) -> Self {
         let mut info = Self::default();
         for argument in arguments {
@@ -96,8 +96,8 @@ fn entry(argument: &Value) -> Result<SocketAddr, SkipReason> {
     Ok(SocketAddr::new(ip, address.port()))
 }
 
-/// Whether a server should assume that a client is behind a NAT: if and only if the address it is seen at is not among
-/// those it reports (RFC 7425 §5.3.3).
+/// Whether a server should assume that a client is behind a NAT: it is if the address at which the server sees it is not among the addresses
+/// that it reports (RFC 7425 §5.3.3).
 pub fn behind_nat(observed: SocketAddr, reported: &[SocketAddr]) -> bool {
     let canonical = |address: &SocketAddr| (address.ip().to_canonical(), address.port());
     !reported.iter().any(|address| canonical(address) == canonical(&observed))
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_entries_do_not_spoil_the_others() {
+    fn bad_entries_do_not_affect_the_others() {
         use SkipReason::*;
         let entries = [
             ("", Empty),

@@ -1,36 +1,36 @@
-//! The URI that a client connects to (RFC 7425 §6.1), read as loosely as clients write it; and the names of applications, of which
-//! each has one spelling only.
+//! The URI that a client connects to (RFC 7425 §6.1), and the names of applications. URIs are read leniently, since clients write them
+//! in many ways; but each application has only one name.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// An application path's most bytes. What is beyond is refused rather than cut.
+/// The longest application path in bytes. A longer one is refused, not cut.
 pub const MAX_PATH_LEN: usize = 1024;
 
 /// RTMFP's port, where a URI names none (RFC 7425 §6.1).
 pub const DEFAULT_PORT: u16 = 1935;
 
-/// What an application or an instance without a name is called.
+/// The name of an application or an instance if the path names none.
 pub const DEFAULT_NAME: &str = "_definst_";
 
-/// A `tcUrl` taken apart. Percent-encoding is kept as it came.
+/// The parts of a `tcUrl`. Percent-encoding is kept as it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uri {
-    /// `rtmfp`, or whatever stood there, in lower case; empty if nothing did.
+    /// The scheme in lower case, such as `rtmfp`; empty if there is none.
     pub scheme: String,
-    /// The host in small letters, without the dot that may end a name; an IP address as the shortest text for it, without brackets;
-    /// empty if missing.
+    /// The host in lower case, without the dot that may end a name. An IP address is its shortest text, without brackets. Empty if there
+    /// is none.
     pub host: String,
-    /// The port; `None` if missing or not a port.
+    /// The port; `None` if it is missing or not a number of a port.
     pub port: Option<u16>,
     /// The path, without the query.
     pub path: String,
-    /// What follows the first `?`; empty if there is none.
+    /// The text after the first `?`; empty if there is none.
     pub query: String,
 }
 
 impl Uri {
-    /// Takes `text` apart. Any text has a reading: what has no scheme is a path.
+    /// Parses a URI. This does not fail: a text without a scheme is a path.
     pub fn parse(text: &str) -> Self {
         let text = text.split_once('#').map_or(text, |(before, _)| before);
         let (text, query) = text.split_once('?').unwrap_or((text, ""));
@@ -51,7 +51,7 @@ impl Uri {
     }
 }
 
-/// A host in the one spelling that virtual hosts are compared with.
+/// The host in the spelling with which virtual hosts are compared.
 fn host_name(text: &str) -> String {
     // A `%` in an IPv6 address begins its zone.
     let text = if text.contains(':') { None } else { unescaped(text) }.unwrap_or(Cow::Borrowed(text));
@@ -61,7 +61,7 @@ fn host_name(text: &str) -> String {
     }
 }
 
-/// A text with its percent-escapes resolved, once; a `%` that begins none stays. `None` if the bytes are no UTF-8.
+/// The text with its percent-escapes resolved once. A `%` that begins no escape stays. `None` if the bytes are not UTF-8.
 fn unescaped(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
@@ -84,36 +84,36 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|other| other.is_ascii_alphanumeric() || "+-.".contains(other))
 }
 
-/// The application that a client asks for, and which instance of it.
+/// The application and the instance that a client asks for.
 ///
-/// Any name is taken, a Cirrus developer key as well as `live/room1`. Whatever can be spelled in several ways is brought to one before
-/// it selects an application: percent-escapes are resolved, the query and the fragment cut off, empty parts left out. Case counts, as it
-/// does in names of files: `Live` and `live` are two applications, and so are names whose letters are composed of different code
-/// points. The parts are safe as names of files: none is `.` or `..`, none holds a slash, a backslash or a control character.
+/// Any name is accepted, a Cirrus developer key as well as `live/room1`. Each name has one spelling: percent-escapes are resolved, the query and
+/// the fragment are cut off, and empty parts are left out. Case counts, as in names of files: `Live` and `live` are two applications, and
+/// so are names whose letters are composed of different code points. The parts are safe as names of files: none is `.` or `..`, and
+/// none has a slash, a backslash or a control character in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AppPath {
-    /// The first part of the path; [`DEFAULT_NAME`] if empty.
+    /// The first part of the path, or [`DEFAULT_NAME`].
     pub application: String,
-    /// The rest, which may have slashes in it; [`DEFAULT_NAME`] if empty.
+    /// The other parts, joined by slashes, or [`DEFAULT_NAME`].
     pub instance: String,
 }
 
 /// Why a path names no application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// More than [`MAX_PATH_LEN`] bytes.
+    /// The path is longer than [`MAX_PATH_LEN`].
     #[error("application path too long")]
     TooLong,
-    /// A part that could be taken for something else than a name.
+    /// A part could be taken for something else than a name.
     #[error("application path with a part that is not a name")]
     NotAName,
 }
 
 impl AppPath {
-    /// Reads `application/instance`. Empty parts, as double slashes make them, are left out.
+    /// Reads `application/instance`. Empty parts, which double slashes make, are left out.
     ///
     /// # Errors
-    /// If the path is too long, or a part is no name.
+    /// If the path is too long, or a part is not a name.
     pub fn parse(path: &str) -> Result<Self, PathError> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         if path.len() > MAX_PATH_LEN {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_are_no_names() {
+    fn parts_that_are_not_names() {
         for text in [
             "..", "a/../b", "a/.", "a\\b", "a\0b", "a\nb", "a\u{85}b", "good%00", "a%0ab", "a%2fb", "a%5Cb", "%2e%2e",
             "a/.%2e", "a/%2e", "a%ff", "%c3", "%7f",
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(AppPath::parse(&"x".repeat(MAX_PATH_LEN + 1)), Err(PathError::TooLong));
     }
 
-    /// One application cannot be asked for under two names, so that none escapes its own settings.
+    /// No application has two names, so that none escapes its own settings.
     #[test]
     fn each_name_has_one_spelling() {
         for spellings in [

@@ -2,43 +2,37 @@
 
 use rtmfp::wire::{Malformed, take};
 
-use super::message::{header, kind};
+use crate::message::{header, kind};
 
 /// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum UserControl {
-    /// The server begins a stream.
-    StreamBegin {
-        /// The stream.
-        stream: u32,
-    },
-    /// The stream's media has been sent to its end.
-    StreamEof {
-        /// The stream.
-        stream: u32,
-    },
-    /// How much the client buffers of a stream.
+    /// The sender begins a stream.
+    StreamBegin { stream: u32 },
+    /// The sender has sent all media of a stream.
+    StreamEof { stream: u32 },
+    /// The client says how much of a stream it buffers.
     SetBufferLength {
-        /// The stream.
         stream: u32,
         /// Milliseconds.
         milliseconds: u32,
     },
-    /// Asks for a [`UserControl::PingResponse`].
+    /// The sender asks for a [`UserControl::PingResponse`].
     PingRequest {
-        /// The sender's time in milliseconds, to be returned.
+        /// The sender's time in milliseconds, which the response repeats.
         timestamp: u32,
     },
-    /// Answers a [`UserControl::PingRequest`].
+    /// The answer to a [`UserControl::PingRequest`].
     PingResponse {
         /// The time in the request.
         timestamp: u32,
     },
     /// A barrier across flows (RFC 7425 §5.2).
     FlowSync {
-        /// Names the barrier.
+        /// The number of the barrier.
         sync: u32,
-        /// How many flows it spans; at least 1.
+        /// How many flows meet at the barrier, at least 1.
         count: u32,
     },
     /// Advice on keepalive periods (RFC 7425 §5.3.4).
@@ -48,11 +42,11 @@ pub enum UserControl {
         /// Milliseconds, for sessions with peers.
         peer: u32,
     },
-    /// Another event.
+    /// An event of another type.
     Other {
         /// The event type.
         event: u16,
-        /// What follows.
+        /// The bytes after the event type.
         data: Vec<u8>,
     },
 }
@@ -65,7 +59,7 @@ const PING_RESPONSE: u16 = 7;
 const FLOW_SYNC: u16 = 34;
 const SET_KEEPALIVE_TIMERS: u16 = 41;
 
-/// The shortest keepalive period a client need accept: five seconds in milliseconds (RFC 7425 §5.3.4).
+/// The shortest keepalive period that a client must accept, in milliseconds (RFC 7425 §5.3.4).
 pub const MIN_KEEPALIVE_MS: u32 = 5_000;
 
 impl UserControl {
@@ -88,7 +82,7 @@ impl UserControl {
         })
     }
 
-    /// The whole message, type and header included, with timestamp 0.
+    /// The whole message with its header, with timestamp 0.
     pub fn to_message(&self) -> Vec<u8> {
         let (event, words) = match *self {
             Self::StreamBegin { stream } => (STREAM_BEGIN, vec![stream]),
@@ -114,11 +108,11 @@ impl UserControl {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::HEADER_LEN;
     use super::*;
+    use crate::message::HEADER_LEN;
 
     #[test]
-    fn every_event_both_ways_and_cut_short() {
+    fn every_event_both_ways_and_truncated() {
         for event in [
             UserControl::StreamBegin { stream: 1 },
             UserControl::StreamEof { stream: 2 },

@@ -1,6 +1,6 @@
 //! Values and messages (RFC 7425 §5): what is read can be written, and stays what it is from then on.
 
-use introd_flash::amf::{Decoder, EncodeError, Encoder, Limits, Value};
+use introd_flash::amf::{AmfLimits, Decoder, EncodeError, Encoder, Value};
 use introd_flash::client;
 use introd_flash::command::{Command, Encoding};
 use introd_flash::message::{HEADER_LEN, Message, kind, read_data};
@@ -10,7 +10,7 @@ use introd_flash::uri::{AppPath, PathError, Uri};
 use introd_flash::user_control::UserControl;
 
 /// What was written may come to a little more than what was read: an ECMA array's indices become names.
-const AMPLE: Limits = Limits { depth: 64, elements: 1 << 16, bytes: 4 << 20 };
+const AMPLE: AmfLimits = AmfLimits { depth: 64, elements: 1 << 16, bytes: 4 << 20 };
 
 /// Takes the first byte for a choice of what the others are.
 pub fn run(bytes: &[u8]) {
@@ -39,7 +39,7 @@ fn encode(format: Format, value: &Value) -> Result<Vec<u8>, EncodeError> {
 }
 
 fn values(bytes: &[u8], format: Format) {
-    let mut decoder = Decoder::new(bytes, Limits::default());
+    let mut decoder = Decoder::new(bytes, AmfLimits::default());
     while !decoder.is_empty() {
         let before = decoder.position();
         let value = match format {
@@ -75,7 +75,7 @@ fn stays(format: Format, value: &Value) -> Option<()> {
 }
 
 fn message(bytes: &[u8]) {
-    let _ = client::read(bytes, Limits::default());
+    let _ = client::read(bytes, AmfLimits::default());
     let Ok(message) = Message::read(bytes) else { return };
     assert_eq!(message.to_bytes(), bytes);
     match message.kind {
@@ -86,12 +86,12 @@ fn message(bytes: &[u8]) {
             }
         }
         kind::COMMAND | kind::COMMAND_EXTENDED => {
-            if let Ok(command) = Command::read(&message, Limits::default()) {
+            if let Ok(command) = Command::read(&message, AmfLimits::default()) {
                 command_stays(&command, message.timestamp);
             }
         }
         _ => {
-            let _ = read_data(&message, Limits::default());
+            let _ = read_data(&message, AmfLimits::default());
         }
     }
 }

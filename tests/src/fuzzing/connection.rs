@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use introd_flash::amf::{Limits, Value};
+use introd_flash::amf::{AmfLimits, Value};
 use introd_flash::client::{self, ConnectOptions};
 use introd_flash::command::{Command, Encoding};
 use introd_flash::metadata::{FlowKind, ReceiveOrder};
 use introd_flash::peer_info::MAX_ADDRESSES;
-use introd_flash::server::{Action, Call, NetConnection, Rejection, Settings, Verdict};
+use introd_flash::server::{Action, Call, ConnectionSettings, FlowVerdict, NetConnection, Rejection};
 use introd_flash::user_control::UserControl;
 
 use super::input::Input;
@@ -16,8 +16,8 @@ use super::input::Input;
 /// The most that one message may cause. At a barrier some wait for a later one.
 const MOST_ACTIONS: usize = 4;
 
-static SETTINGS: LazyLock<Arc<Settings>> = LazyLock::new(|| {
-    Arc::new(Settings { max_flows: 6, max_streams: 3, max_pending_calls: 3, ..Settings::default() }) //
+static SETTINGS: LazyLock<Arc<ConnectionSettings>> = LazyLock::new(|| {
+    Arc::new(ConnectionSettings { max_flows: 6, max_streams: 3, max_pending_calls: 3, ..ConnectionSettings::default() }) //
 });
 
 /// Takes the bytes for a sequence of things that happen to a connection.
@@ -143,12 +143,12 @@ impl Owner {
 
     fn flow(&mut self, flow: u64, metadata: &[u8], return_of: Option<u64>) {
         match self.connection.on_flow(flow, metadata, return_of) {
-            Verdict::Accept(kind) => {
+            FlowVerdict::Accept(kind) => {
                 assert_eq!(FlowKind::classify(metadata), Some(kind));
                 self.accepted.insert(flow);
                 assert!(self.accepted.len() <= SETTINGS.max_flows, "too many flows");
             }
-            Verdict::Reject(_) => (),
+            FlowVerdict::Reject(_) => (),
         }
     }
 
@@ -175,7 +175,7 @@ impl Owner {
                 }
                 Action::Send { stream, message } => {
                     assert!(self.sending.contains(&stream), "stream {stream} is not open");
-                    client::read(&message, Limits::default()).unwrap();
+                    client::read(&message, AmfLimits::default()).unwrap();
                 }
                 Action::CloseFlow { stream } => assert!(self.sending.remove(&stream), "stream {stream} is not open"),
                 Action::Connect(_) => {

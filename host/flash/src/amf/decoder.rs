@@ -1,4 +1,4 @@
-//! Reading the values of one message.
+//! Reads the values of one message.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -6,39 +6,39 @@ use std::rc::Rc;
 use super::amf3::Traits;
 use super::error::DecodeError;
 use super::input::Input;
-use super::limits::Limits;
+use super::limits::AmfLimits;
 use super::value::Value;
 
 /// Reads the values of one message, one after the other.
 ///
-/// References reach over all values of the message, hence one decoder for each message. After an error the rest of the
-/// message cannot be read.
+/// References can point to any earlier value of the message, so each message needs a decoder of its own. After an error the rest of
+/// the message cannot be read.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     pub(super) input: Input<'a>,
     /// AMF0's reference table.
     pub(super) amf0_objects: Vec<Referable>,
-    /// AMF3's three reference tables. Those who embed several AMF3 values in an AMF0 message continue the same tables
-    /// (BlazeDS and MonaServer do).
+    /// AMF3's three reference tables. If an AMF0 message has several AMF3 values in it, they share these tables, as in BlazeDS and
+    /// MonaServer.
     pub(super) amf3_objects: Vec<Referable>,
     pub(super) amf3_strings: Vec<Range<usize>>,
     pub(super) amf3_traits: Vec<Rc<Traits>>,
-    /// Reading bytes again that a reference points to: what is found there is in the tables already.
+    /// Whether the bytes of a reference's target are being read again. The values there are in the tables already.
     pub(super) replaying: bool,
 }
 
-/// Where a value begins that later ones may refer to.
+/// A value that later values may refer to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Referable {
     /// The position of its type marker.
     pub(super) start: usize,
-    /// Whether it has been read to its end: a reference to it before that is a cycle.
+    /// Whether the value has been read to its end. A reference to it before that is a cycle.
     pub(super) complete: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder of the values in `bytes`.
-    pub fn new(bytes: &'a [u8], limits: Limits) -> Self {
+    pub fn new(bytes: &'a [u8], limits: AmfLimits) -> Self {
         Self {
             input: Input::new(bytes, limits),
             amf0_objects: Vec::new(),
@@ -59,17 +59,17 @@ impl<'a> Decoder<'a> {
         self.input.position()
     }
 
-    /// The next value, in AMF0 (which may switch to AMF3 with the marker 0x11).
+    /// Reads the next value, in AMF0. The marker 0x11 switches to AMF3 for one value.
     pub fn amf0(&mut self) -> Result<Value, DecodeError> {
         self.amf0_value()
     }
 
-    /// The next value, in AMF3.
+    /// Reads the next value, in AMF3.
     pub fn amf3(&mut self) -> Result<Value, DecodeError> {
         self.amf3_value()
     }
 
-    /// Reads the bytes at `target` again with `read`, and comes back.
+    /// Reads the bytes at `target` again with `read`, and returns to the present position.
     pub(super) fn replay(
         &mut self,
         target: Referable,
@@ -88,7 +88,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Enters a value into a reference table, and says where.
+/// Enters a value into a reference table, and returns its place there.
 pub(super) fn begin(table: &mut Vec<Referable>, start: usize, replaying: bool) -> Option<usize> {
     if replaying {
         return None;
@@ -97,7 +97,7 @@ pub(super) fn begin(table: &mut Vec<Referable>, start: usize, replaying: bool) -
     Some(table.len() - 1)
 }
 
-/// Marks the value that [`begin`] entered as read to its end.
+/// Marks the value that [`begin`] has entered as read to its end.
 pub(super) fn complete(table: &mut [Referable], slot: Option<usize>) {
     if let Some(entry) = slot.and_then(|slot| table.get_mut(slot)) {
         entry.complete = true;

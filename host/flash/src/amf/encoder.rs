@@ -1,4 +1,4 @@
-//! Writing the values of one message.
+//! Writes the values of one message.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use super::amf3::Traits;
 use super::error::EncodeError;
 use super::value::Value;
 
-/// How deep a value may be nested to be written.
+/// How deep values may be nested. Deeper ones are not written.
 pub const MAX_ENCODED_DEPTH: usize = 64;
 
 /// Writes values one after the other into one message.
 ///
-/// After an error the message is incomplete and of no use.
+/// After an error the message is incomplete and must not be sent.
 #[derive(Debug, Default)]
 pub struct Encoder {
     pub(super) out: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder with nothing written.
+    /// An encoder that has written nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -34,12 +34,12 @@ impl Encoder {
         Self { out, ..Self::default() }
     }
 
-    /// The same encoder, but refusing to switch from AMF0 to AMF3: some receivers cannot follow.
+    /// The same encoder, which then refuses to switch from AMF0 to AMF3: some receivers cannot read that.
     pub fn amf0_only(self) -> Self {
         Self { amf0_only: true, ..self }
     }
 
-    /// Appends a value in AMF0. What AMF0 has no type for is embedded as AMF3 with the marker 0x11.
+    /// Appends a value in AMF0. A value that AMF0 has no type for is embedded as AMF3 with the marker 0x11.
     pub fn amf0(&mut self, value: &Value) -> Result<(), EncodeError> {
         self.amf0_value(value)
     }
@@ -51,8 +51,8 @@ impl Encoder {
 
     /// Appends a value as AMF3 in an AMF0 message: the marker 0x11, then the value in AMF3.
     ///
-    /// Receivers differ in whether the second such value of a message continues the reference tables of the first, so that
-    /// only the first is written with references.
+    /// In some receivers the second such value of a message shares the reference tables of the first, in others it does not. So only the
+    /// first is written with references.
     pub fn embedded_amf3(&mut self, value: &Value) -> Result<(), EncodeError> {
         if self.amf0_only {
             return Err(EncodeError::NotAmf0("a value of AMF3"));
@@ -65,7 +65,7 @@ impl Encoder {
         result
     }
 
-    /// The bytes written.
+    /// The bytes that were written.
     pub fn finish(self) -> Vec<u8> {
         self.out
     }

@@ -1,18 +1,18 @@
-//! The bytes being decoded, the position in them, and what is left of the limits.
+//! The bytes that are being decoded, the position in them, and the rest of the limits.
 
 use super::error::DecodeError;
-use super::limits::Limits;
+use super::limits::AmfLimits;
 
-/// A cursor over a message that charges what it hands out.
+/// A cursor over a message, which charges what it returns to the limits.
 #[derive(Debug)]
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
     position: usize,
-    left: Limits,
+    left: AmfLimits,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8], limits: Limits) -> Self {
+    pub(super) fn new(bytes: &'a [u8], limits: AmfLimits) -> Self {
         Self { bytes, position: 0, left: limits }
     }
 
@@ -20,7 +20,7 @@ impl<'a> Input<'a> {
         self.position
     }
 
-    /// Goes to a position that [`Input::position`] returned earlier.
+    /// Goes to a position that [`Input::position`] has returned.
     pub(super) fn seek(&mut self, position: usize) {
         self.position = position.min(self.bytes.len());
     }
@@ -57,14 +57,14 @@ impl<'a> Input<'a> {
         self.array().map(f64::from_be_bytes)
     }
 
-    /// `count` bytes that the caller will keep: charged, but only once they are known to be there.
+    /// Takes `count` bytes that the caller will keep. They are charged when it is known that they are there.
     pub(super) fn kept(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let bytes = self.take(count)?;
         self.charge_bytes(count)?;
         Ok(bytes)
     }
 
-    /// `count` bytes as text.
+    /// Takes `count` bytes as text.
     pub(super) fn text(&mut self, count: usize) -> Result<String, DecodeError> {
         let text = String::from_utf8_lossy(self.take(count)?).into_owned();
         self.charge_bytes(text.len())?;
@@ -81,7 +81,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// Begins a container. An error ends the whole message, so that only success needs a [`Input::leave`].
+    /// Begins a container. Since an error ends the whole message, [`Input::leave`] is needed only after success.
     pub(super) fn enter(&mut self) -> Result<(), DecodeError> {
         self.left.depth = self.left.depth.checked_sub(1).ok_or(DecodeError::TooDeep)?;
         Ok(())

@@ -1,11 +1,11 @@
-//! How large values are.
+//! The size of values in memory.
 
 use std::convert::Infallible;
 
-use super::{Value, Vector};
+use super::value::{Value, Vector};
 
 impl Value {
-    /// About how many bytes of memory it takes.
+    /// About how many bytes of memory the value takes.
     pub fn size(&self) -> usize {
         let mut size = 0;
         let Ok(()) = self.walk(&mut |bytes| {
@@ -15,10 +15,11 @@ impl Value {
         size
     }
 
-    /// Tells `each` of the value and of all that is in it: of how many bytes of text, names or numbers each has besides its parts.
+    /// Calls `each` for the value and for all values in it, with the number of bytes of text, names or numbers that each has besides the
+    /// values in it.
     ///
     /// # Errors
-    /// What `each` gives back first.
+    /// The first error of `each`.
     pub fn walk<E>(&self, each: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<(), E> {
         let names = |named: &[(String, Self)]| named.iter().map(|(name, _)| name.len()).sum::<usize>();
         match self {

@@ -1,8 +1,8 @@
-//! Values of ActionScript, as both formats carry them.
+//! Values of ActionScript, as both formats have them.
 
 /// A value of AMF0 or AMF3.
 ///
-/// Both formats decode to it. Either encoder takes all of it: what AMF0 has no type for is embedded as AMF3.
+/// Both formats are decoded to it, and it can be written in both. A value that AMF0 has no type for is embedded as AMF3.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// `undefined`.
@@ -18,11 +18,11 @@ pub enum Value {
     Number(f64),
     /// Text; in AMF0 also the long string.
     String(String),
-    /// A moment.
+    /// A point in time.
     Date {
         /// Milliseconds since 1970-01-01 00:00 UTC.
         milliseconds: f64,
-        /// Minutes; reserved and 0 in practice, and absent from AMF3.
+        /// Minutes. It is reserved and 0 in practice, and AMF3 does not have it.
         time_zone: i16,
     },
     /// The XML document class of ActionScript 1 and 2 (`flash.xml.XMLDocument`).
@@ -39,32 +39,32 @@ pub enum Value {
     ByteArray(Vec<u8>),
     /// A typed vector.
     Vector(Vector),
-    /// A map from any value to any value.
+    /// A map from values to values.
     Dictionary {
-        /// Whether the runtime holds keys weakly.
+        /// Whether the runtime has weak references to the keys.
         weak_keys: bool,
-        /// Keys and values, in order.
+        /// The keys and values, in their order.
         entries: Vec<(Value, Value)>,
     },
-    /// An object of a class that writes itself as one value in its own way: the collection classes of Flex.
+    /// An object of a class that writes its objects as one value: the collection classes of Flex.
     Externalized {
         /// The class alias.
         class: String,
-        /// What it wrote.
+        /// The value that it has written.
         body: Box<Value>,
     },
 }
 
-/// An object with its class and properties, in the order they were sent.
+/// An object with its class, and its properties in the order in which they were sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
     /// The class alias; empty for a plain object.
     pub class: String,
-    /// How many of the properties, from the first, AMF3 lists in the class's traits. Always 0 in AMF0.
+    /// How many of the properties, from the first, are in the class's traits in AMF3. It is 0 in AMF0.
     pub sealed: usize,
-    /// Whether AMF3 allows other properties than the sealed ones. Always true in AMF0.
+    /// Whether AMF3 allows properties besides the sealed ones. It is true in AMF0.
     pub dynamic: bool,
-    /// Names and values. A name may occur twice; [`Object::get`] finds the last.
+    /// The names and values. If a name occurs twice, [`Object::get`] finds the last.
     pub properties: Vec<(String, Value)>,
 }
 
@@ -83,9 +83,9 @@ impl Object {
 /// An array with named parts: AMF0's ECMA array, whose indices are names too, and AMF3's associative array.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EcmaArray {
-    /// The named part, in order.
+    /// The named part, in its order.
     pub named: Vec<(String, Value)>,
-    /// The part with indices 0, 1, 2, … AMF0 has none: there it is written as names `0`, `1`, `2`, …
+    /// The part with the indices 0, 1, 2, … AMF0 has no such part: there it is written with the names `0`, `1`, `2`, …
     pub dense: Vec<Value>,
 }
 
@@ -130,7 +130,7 @@ impl Value {
         Self::Object(Object::plain(properties.into_iter().map(|(name, value)| (name.into(), value)).collect()))
     }
 
-    /// The text of a string.
+    /// The text, if it is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -138,7 +138,7 @@ impl Value {
         }
     }
 
-    /// The number, of either kind.
+    /// The number, if it is one of either kind.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),

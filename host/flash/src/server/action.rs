@@ -1,16 +1,17 @@
-//! What a connection asks of its owner.
+//! What a connection asks its owner to do, and what it reports.
 
-use super::super::amf::{EncodeError, Value};
-use super::super::peer_info::PeerInfo;
-use super::connect::ConnectRequest;
+use super::request::ConnectRequest;
+use crate::amf::{EncodeError, Value};
+use crate::peer_info::PeerInfo;
 
-/// Something for the owner of a connection to do or to know, in the order given.
+/// Something for the owner of a connection to do or to know, in this order.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum Action {
-    /// Open a sending flow for a stream with this metadata, associated in return to the client's flow `return_of`. It
-    /// comes at most once for a stream number before a [`Action::CloseFlow`].
+    /// Open a sending flow for a stream with this metadata, in return to the client's flow `return_of`. It comes once for a stream
+    /// number, and again after an [`Action::CloseFlow`].
     OpenFlow {
-        /// The stream: the key of later [`Action::Send`]s.
+        /// The stream, which later [`Action::Send`]s name.
         stream: u32,
         /// The client's NetConnection control flow.
         return_of: u64,
@@ -24,7 +25,7 @@ pub enum Action {
         /// The whole message.
         message: Vec<u8>,
     },
-    /// Close the stream's sending flow once what was sent on it has arrived.
+    /// Close the stream's sending flow when all messages sent on it have arrived.
     CloseFlow {
         /// The stream of an earlier [`Action::OpenFlow`].
         stream: u32,
@@ -32,7 +33,7 @@ pub enum Action {
     /// The client wants to connect. Answer with [`NetConnection::accept`](super::NetConnection::accept) or
     /// [`NetConnection::reject`](super::NetConnection::reject), now or later. It comes at most once.
     Connect(Box<ConnectRequest>),
-    /// The client says which addresses it has; they replace the earlier ones. No answer is due.
+    /// The client reports its addresses, which replace earlier ones. It wants no answer.
     SetPeerInfo(PeerInfo),
     /// The client calls a method. If [`Call::wants_answer`], answer with
     /// [`NetConnection::answer`](super::NetConnection::answer) or
@@ -40,55 +41,50 @@ pub enum Action {
     Call(Call),
     /// The client answers a [`NetConnection::call`](super::NetConnection::call).
     Answer {
-        /// What that call returned.
+        /// The number that that call returned.
         transaction: u64,
         /// The arguments of `_result` or of `_error`.
         outcome: Result<Vec<Value>, Vec<Value>>,
     },
     /// The client answers a [`NetConnection::ping`](super::NetConnection::ping).
     PingResponse {
-        /// What that ping was given.
+        /// The timestamp of that ping.
         timestamp: u32,
     },
-    /// A message of group control.
+    /// The client has sent a message of group control.
     GroupMessage {
-        /// The client's flow.
         flow: u64,
         /// The whole message.
         message: Vec<u8>,
     },
-    /// A group control flow has ended: the client has left what it joined there.
-    GroupFlowClosed {
-        /// The client's flow.
-        flow: u64,
-    },
-    /// Close all sending flows; reject the client's control flow with exception 0, which is how AIR learns of it; and
-    /// close the session once what was sent has been acknowledged or has had its time. Nothing follows.
+    /// A group control flow has ended: the client has left the group that it joined there.
+    GroupFlowClosed { flow: u64 },
+    /// Close all sending flows. Reject the client's control flow with exception 0, since AIR notices the end only by that. Close the
+    /// session when all messages are acknowledged or too late. No action follows.
     CloseSession {
-        /// Why.
         reason: CloseReason,
         /// The client's control flow, if there was one.
         control_flow: Option<u64>,
     },
-    /// Nothing to do; something to log or count.
-    Report(Report),
-    /// The client has begun to publish a stream to the server, which was accepted. Its media go nowhere.
+    /// Nothing to do: something to log or count.
+    Report(Irregularity),
+    /// The client has begun to publish a stream to the server. This was accepted; its media are dropped.
     Publish {
-        /// The stream's name, which may have been cut short.
+        /// The stream's name, which may have been cut.
         name: String,
     },
 }
 
 /// A call of a method by the client.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Call {
-    /// The method.
+    /// The name of the method.
     pub name: String,
-    /// What the answer must repeat.
+    /// The transaction number, which the answer repeats.
     pub transaction: f64,
-    /// The command object, null as a rule.
+    /// The command object. It is usually null.
     pub object: Value,
-    /// The arguments.
     pub arguments: Vec<Value>,
 }
 
@@ -108,59 +104,57 @@ pub enum CloseReason {
     ClientAbrupt,
     /// `connect` was refused.
     Rejected,
-    /// [`NetConnection::close`](super::NetConnection::close).
+    /// The owner has called [`NetConnection::close`](super::NetConnection::close).
     Local,
 }
 
-/// Something that was ignored or left out.
+/// Something that the connection has dropped, refused or left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Report {
-    /// A message that is not what its type says. It was dropped.
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Irregularity {
+    /// A message is not of the form of its type. It was dropped.
     #[error("malformed message on flow {flow}: {error}")]
     Malformed {
-        /// The client's flow.
         flow: u64,
         /// What is wrong with it.
         error: String,
     },
-    /// A command message longer than allowed. It was dropped.
+    /// A command message is longer than allowed. It was dropped.
     #[error("command of {length} bytes on flow {flow} dropped")]
     TooLong {
-        /// The client's flow.
         flow: u64,
-        /// Its payload's length in bytes.
+        /// The length of the payload in bytes.
         length: usize,
     },
-    /// A message on a flow that was not accepted, or has ended.
+    /// A message has come on a flow that was not accepted, or has ended.
     #[error("message on unknown flow {flow}")]
-    UnknownFlow {
-        /// The flow.
-        flow: u64,
-    },
-    /// A command that may come only on an established connection. It was refused.
+    UnknownFlow { flow: u64 },
+    /// A command has come before the connection was established. It was refused.
     #[error("command {name:?} before the connection is established")]
-    NotConnected {
-        /// The command.
-        name: String,
-    },
-    /// A second `connect`. It was refused.
+    NotConnected { name: String },
+    /// A second `connect` has come. It was refused.
     #[error("second connect")]
     SecondConnect,
-    /// An answer to a call that nobody waits for.
+    /// An answer has come to a call that does not wait for one.
     #[error("unexpected answer to transaction {transaction}")]
     UnexpectedAnswer {
-        /// The transaction, cut to a whole number.
+        /// The transaction number, cut to a whole number.
         transaction: u64,
     },
-    /// The client asks for more streams than it may have. It was told so.
+    /// The client has asked for more streams than it may have. It got an error.
     #[error("too many streams")]
     TooManyStreams,
     /// An answer could not be written and was not sent.
     #[error("answer {name:?} not sent: {error}")]
     Unsendable {
-        /// The answer.
         name: String,
         /// What is wrong with it.
         error: EncodeError,
     },
+}
+
+/// A name that came from the client, cut to a length that is fit for messages and logs.
+pub(super) fn abridged(name: &str) -> String {
+    const KEPT_CHARS: usize = 64;
+    name.chars().take(KEPT_CHARS).collect()
 }

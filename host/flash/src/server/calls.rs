@@ -1,15 +1,17 @@
-//! Calls both ways, and the commands of the connection itself.
+//! Calls in both directions, and the commands of the connection itself.
 
 use thin_vec::ThinVec;
 
-use super::super::amf::{EncodeError, Value};
-use super::super::command::{Command, Level, info};
-use super::super::peer_info::PeerInfo;
-use super::{Action, CONTROL_STREAM, Call, NetConnection, Report};
+use super::action::{Action, Call, Irregularity, abridged};
+use super::{CONTROL_STREAM, NetConnection};
+use crate::amf::{EncodeError, Value};
+use crate::command::{Command, Level, info};
+use crate::peer_info::PeerInfo;
 
-/// Calls of the client's methods that wait for their answers.
+/// The calls of the client's methods that wait for their answers.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(super) struct PendingCalls {
+    /// The last transaction number that was given.
     last: u64,
     waiting: ThinVec<u64>,
 }
@@ -17,10 +19,10 @@ pub(super) struct Pending {
 /// Why a call was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The connection is not established.
+    /// The client is not connected.
     #[error("not connected")]
     NotConnected,
-    /// [`Settings::max_pending_calls`](super::Settings::max_pending_calls) wait for their answers.
+    /// [`ConnectionSettings::max_pending_calls`](super::ConnectionSettings::max_pending_calls) calls wait for their answers.
     #[error("too many calls without an answer")]
     TooManyPending,
     /// An argument cannot be written in the client's encoding.
@@ -31,8 +33,7 @@ pub enum CallError {
 const CALL_FAILED: &str = "NetConnection.Call.Failed";
 
 impl NetConnection {
-    /// Calls a method of the client. With `wants_answer`, the transaction returned is that of the
-    /// [`Action::Answer`] to come.
+    /// Calls a method of the client. With `wants_answer` it returns the transaction number of the [`Action::Answer`] to come.
     pub fn call(
         &mut self,
         name: &str,
@@ -57,8 +58,7 @@ impl NetConnection {
         Ok(Some(transaction))
     }
 
-    /// Answers a [`Call`]: with `_result`, or with `_error` and an information object. Does nothing if the client wants no
-    /// answer.
+    /// Answers a [`Call`]: with `_result`, or with `_error` and an information object. It does nothing if the client wants no answer.
     pub fn answer(
         &mut self,
         call_transaction: f64,
@@ -90,7 +90,7 @@ impl NetConnection {
         self.call_failed(transaction, &format!("Method not found ({}).", abridged(name)), actions);
     }
 
-    /// Tells the client that a call failed, if it wants to know.
+    /// Sends the client an error, if it wants an answer to its call.
     pub(super) fn call_failed(&mut self, transaction: f64, description: &str, actions: &mut Vec<Action>) {
         if transaction != 0.0 {
             self.send_error(transaction, info(Level::Error, CALL_FAILED, description), actions);
@@ -101,7 +101,7 @@ impl NetConnection {
     pub(super) fn refuse_early(&mut self, command: &Command, actions: &mut Vec<Action>) {
         let name = abridged(&command.name);
         self.call_failed(command.transaction, &format!("Not connected ({name})."), actions);
-        actions.push(Action::Report(Report::NotConnected { name }));
+        actions.push(Action::Report(Irregularity::NotConnected { name }));
     }
 
     /// A command on stream 0 of an established connection.
@@ -110,7 +110,7 @@ impl NetConnection {
             "setPeerInfo" => actions.push(Action::SetPeerInfo(PeerInfo::read(&command.arguments))),
             "createStream" => self.create_stream(command.transaction, actions),
             "deleteStream" => self.delete_stream(command.arguments.first(), actions),
-            // What belongs to a stream has no meaning here, nor has a status that a client reports to a server.
+            // Commands of streams have no meaning here, and neither has a status that a client sends to a server.
             "closeStream" | "onStatus" => {}
             "_result" => self.on_answer(command.transaction, Ok(command.arguments), actions),
             "_error" => self.on_answer(command.transaction, Err(command.arguments), actions),
@@ -125,13 +125,7 @@ impl NetConnection {
         let place = self.calls.waiting.iter().position(|waiting| *waiting as f64 == number);
         actions.push(match place.map(|place| self.calls.waiting.swap_remove(place)) {
             Some(transaction) => Action::Answer { transaction, outcome },
-            None => Action::Report(Report::UnexpectedAnswer { transaction: number as u64 }),
+            None => Action::Report(Irregularity::UnexpectedAnswer { transaction: number as u64 }),
         });
     }
-}
-
-/// A name that came from the client, cut to a length fit for messages and logs.
-pub(super) fn abridged(name: &str) -> String {
-    const KEPT_CHARS: usize = 64;
-    name.chars().take(KEPT_CHARS).collect()
 }

@@ -1,14 +1,15 @@
-//! The flows of a connection: which the client may open, and which the server has.
+//! The flows of a connection: those that the client may open, and those that the server has.
 
 use smallvec::SmallVec;
 
-use super::super::metadata::FlowKind;
-use super::connect::Phase;
-use super::{Action, CONTROL_STREAM, CloseReason, NetConnection};
+use super::action::{Action, CloseReason};
+use super::phase::Phase;
+use super::{CONTROL_STREAM, NetConnection};
+use crate::metadata::FlowKind;
 
 /// What to do with a new flow of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FlowVerdict {
     /// Receive it.
     Accept(FlowKind),
     /// Reject it with exception code 0 (RFC 7425 §5.3.5.3). The connection goes on.
@@ -18,33 +19,32 @@ pub enum Verdict {
 /// Why a flow is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RejectReason {
-    /// Metadata of no known kind (RFC 7425 §5.1.1).
+    /// Its metadata is of no known kind (RFC 7425 §5.1.1).
     #[error("unknown flow metadata")]
     UnknownMetadata,
-    /// A kind that only peers use with each other: NetGroup messages, and streams without a return association
-    /// (RFC 7425 §5.4).
+    /// Only peers use this kind with each other: NetGroup messages, and streams without a return association (RFC 7425 §5.4).
     #[error("flow for a peer, not for a server")]
     PeerToPeer,
-    /// Only the control flow may come before the connection is established.
+    /// The connection is not established. Before that only the control flow is accepted.
     #[error("flow before the connection is established")]
     NotConnected,
-    /// There is a control flow already, and this one is not associated with the server's.
+    /// There is a control flow already, and this flow is not in return to the server's.
     #[error("second control flow")]
     SecondControlFlow,
-    /// A stream that the client has not created.
+    /// The client has not created the stream.
     #[error("flow for a stream that was not created")]
     UnknownStream,
-    /// More than [`Settings::max_flows`](super::Settings::max_flows).
+    /// The client has [`ConnectionSettings::max_flows`](super::ConnectionSettings::max_flows) flows.
     #[error("too many flows")]
     TooMany,
 }
 
-/// The flows that are open. Few and short-lived: a list beats a map.
+/// The flows that are open. They are few, so that a list is faster than a map.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    /// The client's control flow, to which all of the server's are associated.
+    /// The client's control flow, in return to which all flows of the server are opened.
     control: Option<u64>,
-    /// All receiving flows, the control flow among them: most clients never open another.
+    /// All receiving flows. Most clients open only the control flow.
     receiving: SmallVec<[(u64, FlowKind); 1]>,
     /// Whether the server's control flow is open.
     control_sending: bool,
@@ -72,9 +72,9 @@ impl Flows {
 }
 
 impl NetConnection {
-    /// The client opens a flow. `return_of` is the server's sending flow that it is associated to in return, which the
-    /// engine has checked to exist.
-    pub fn on_flow(&mut self, flow: u64, metadata: &[u8], return_of: Option<u64>) -> Verdict {
+    /// The client opens a flow. `return_of` is the server's sending flow in return to which it is opened; the engine has checked that it
+    /// exists.
+    pub fn on_flow(&mut self, flow: u64, metadata: &[u8], return_of: Option<u64>) -> FlowVerdict {
         match self.admit(metadata, return_of.is_some()) {
             Ok(kind) => {
                 if self.flows.control.is_none() {
@@ -82,9 +82,9 @@ impl NetConnection {
                 }
                 self.flows.receiving.retain(|(id, _)| *id != flow);
                 self.flows.receiving.push((flow, kind));
-                Verdict::Accept(kind)
+                FlowVerdict::Accept(kind)
             }
-            Err(reason) => Verdict::Reject(reason),
+            Err(reason) => FlowVerdict::Reject(reason),
         }
     }
 
@@ -95,7 +95,7 @@ impl NetConnection {
         }
         match kind {
             FlowKind::GroupPeer(_) => return Err(RejectReason::PeerToPeer),
-            // RFC 7425 §5.3.1: the first flow, of stream 0 and associated to none, is the control flow.
+            // RFC 7425 §5.3.1: the first flow, of stream 0 and in return to no flow, is the control flow.
             FlowKind::Rtmp { stream: CONTROL_STREAM, .. } if !associated => match (self.flows.control, &self.phase) {
                 (None, Phase::New) => return Ok(kind),
                 _ => return Err(RejectReason::SecondControlFlow),
@@ -119,7 +119,7 @@ impl NetConnection {
         if self.flows.control == Some(flow)
             && let Some(barriers) = &mut self.barriers
         {
-            // The connection is not to outlive it by waiting for others.
+            // The connection must not outlive its control flow by waiting for other flows.
             let passed = barriers.give_up();
             self.take_passed(passed, actions);
         }
@@ -144,7 +144,7 @@ impl NetConnection {
         }
     }
 
-    /// Makes sure that there is a sending flow for `stream`. False if there can be none.
+    /// Makes sure that there is a sending flow for `stream`. Returns false if there can be none.
     pub(super) fn open_sending_flow(&mut self, stream: u32, actions: &mut Vec<Action>) -> bool {
         let Some(return_of) = self.flows.control else { return false };
         let (usable, fresh) = if stream == CONTROL_STREAM {
@@ -153,7 +153,7 @@ impl NetConnection {
             self.streams.open_sending(stream)
         };
         if fresh {
-            // RFC 7425 §5.3.2, §5.3.5.2: all of the server's flows are associated to the client's control flow.
+            // RFC 7425 §5.3.2, §5.3.5.2: all flows of the server are in return to the client's control flow.
             actions.push(Action::OpenFlow { stream, return_of, metadata: FlowKind::stream(stream).metadata() });
         }
         usable

@@ -1,39 +1,43 @@
 //! The server's end of one client's NetConnection (RFC 7425 §5.3).
 //!
-//! [`NetConnection`] is told of the client's flows and messages and says what to do in [`Action`]s. It decides nothing
-//! that is policy: whether a client is accepted and what a call does is the owner's answer.
+//! [`NetConnection`] receives the client's flows and messages, and says in [`Action`]s what to do. It contains no policy: its owner decides
+//! whether a client is accepted, and what a call does.
 //!
-//! Messages of different flows come in any order, unless the client aligns them by Flow Synchronization (RFC 7425 §5.2).
+//! Messages of different flows are processed in any order, unless the client aligns them by Flow Synchronization (RFC 7425 §5.2).
 
 mod action;
 mod calls;
 mod connect;
 mod flows;
+mod phase;
+mod request;
 mod streams;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use super::amf::{EncodeError, Limits, Value};
-use super::barrier::{Barriers, Passed, is_synchronization};
-use super::command::{Command, Encoding};
-use super::message::{Message, kind};
-use super::user_control::UserControl;
+use crate::amf::{AmfLimits, EncodeError, Value};
+use crate::barrier::{Barriers, Passed, is_synchronization};
+use crate::command::{Command, Encoding};
+use crate::message::{Message, kind};
+use crate::user_control::UserControl;
 
-pub use action::{Action, Call, CloseReason, Report};
+pub use action::{Action, Call, CloseReason, Irregularity};
 pub use calls::CallError;
-pub use connect::{AnswerError, ConnectRequest, Rejection};
-pub use flows::{RejectReason, Verdict};
+pub use connect::AnswerError;
+pub use flows::{FlowVerdict, RejectReason};
+pub use request::{ConnectRequest, Rejection};
 
-use connect::Phase;
+use calls::PendingCalls;
 use flows::Flows;
+use phase::Phase;
 use streams::Streams;
 
-/// What all connections of a server have in common.
+/// The settings of all connections of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// What `fmsVer` in the answer to `connect` says.
+pub struct ConnectionSettings {
+    /// The value of `fmsVer` in the answer to `connect`.
     pub server_version: String,
     /// How many flows a client may have open.
     pub max_flows: usize,
@@ -41,13 +45,13 @@ pub struct Settings {
     pub max_streams: usize,
     /// How many calls to a client may wait for their answers.
     pub max_pending_calls: usize,
-    /// The longest command message in bytes.
+    /// How long a command message may be, in bytes.
     pub max_command_len: usize,
     /// Bounds on the values in a command.
-    pub limits: Limits,
+    pub limits: AmfLimits,
 }
 
-impl Default for Settings {
+impl Default for ConnectionSettings {
     fn default() -> Self {
         Self {
             server_version: concat!("introd/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -55,7 +59,7 @@ impl Default for Settings {
             max_streams: 32,
             max_pending_calls: 64,
             max_command_len: 64 * 1024,
-            limits: Limits::default(),
+            limits: AmfLimits::default(),
         }
     }
 }
@@ -66,36 +70,36 @@ const CONTROL_STREAM: u32 = 0;
 /// One client's connection.
 #[derive(Debug)]
 pub struct NetConnection {
-    settings: Arc<Settings>,
+    settings: Arc<ConnectionSettings>,
     phase: Phase,
     encoding: Encoding,
     flows: Flows,
     streams: Streams,
-    calls: calls::Pending,
-    /// There while a flow waits for others.
+    calls: PendingCalls,
+    /// The barriers, while a flow may have to wait at one.
     barriers: Option<Box<Barriers>>,
 }
 
 impl NetConnection {
     /// A connection that has no flow yet.
-    pub fn new(settings: Arc<Settings>) -> Self {
+    pub fn new(settings: Arc<ConnectionSettings>) -> Self {
         Self {
             settings,
             phase: Phase::New,
             encoding: Encoding::Amf0,
             flows: Flows::default(),
             streams: Streams::default(),
-            calls: calls::Pending::default(),
+            calls: PendingCalls::default(),
             barriers: None,
         }
     }
 
-    /// Whether the client's `connect` has been accepted and nobody has closed the connection since.
+    /// Whether the client's `connect` has been accepted, and neither end has closed the connection since.
     pub fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Connected)
     }
 
-    /// A whole message has come on a flow that [`NetConnection::on_flow`] accepted.
+    /// A whole message has come on a flow that [`NetConnection::on_flow`] has accepted.
     pub fn on_message(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
         let Some(stream) = self.flows.stream_of(flow) else {
             self.take_other(flow, bytes, actions);
@@ -122,13 +126,13 @@ impl NetConnection {
         }
     }
 
-    /// A message on a flow that is of no stream.
+    /// A message has come on a flow that is not of a stream.
     fn take_other(&mut self, flow: u64, bytes: &[u8], actions: &mut Vec<Action>) {
         if !matches!(self.phase, Phase::Closed) {
             actions.push(if self.flows.is_group(flow) {
                 Action::GroupMessage { flow, message: bytes.to_vec() }
             } else {
-                Action::Report(Report::UnknownFlow { flow })
+                Action::Report(Irregularity::UnknownFlow { flow })
             });
         }
     }
@@ -140,22 +144,22 @@ impl NetConnection {
         let message = match Message::read(bytes) {
             Ok(message) => message,
             Err(error) => {
-                actions.push(Action::Report(Report::Malformed { flow, error: error.to_string() }));
+                actions.push(Action::Report(Irregularity::Malformed { flow, error: error.to_string() }));
                 return;
             }
         };
         match message.kind {
             kind::COMMAND | kind::COMMAND_EXTENDED if message.payload.len() > self.settings.max_command_len => {
-                actions.push(Action::Report(Report::TooLong { flow, length: message.payload.len() }));
+                actions.push(Action::Report(Irregularity::TooLong { flow, length: message.payload.len() }));
             }
             kind::COMMAND | kind::COMMAND_EXTENDED => match Command::read(&message, self.settings.limits) {
                 Ok(command) => self.on_command(stream, command, actions),
                 Err(error) => {
-                    actions.push(Action::Report(Report::Malformed { flow, error: error.to_string() }));
+                    actions.push(Action::Report(Irregularity::Malformed { flow, error: error.to_string() }));
                 }
             },
             kind::USER_CONTROL => self.on_user_control(flow, message.payload, actions),
-            // RFC 7425 §5.1: chunk stream control messages MUST be ignored. Media and data have nowhere to go.
+            // RFC 7425 §5.1: chunk stream control messages (types 1, 2, 3, 5 and 6) MUST be ignored. Media and data are dropped.
             _ => {}
         }
     }
@@ -180,18 +184,18 @@ impl NetConnection {
             }
             Ok(UserControl::PingResponse { timestamp }) => actions.push(Action::PingResponse { timestamp }),
             Ok(_) => {}
-            Err(error) => actions.push(Action::Report(Report::Malformed { flow, error: error.to_string() })),
+            Err(error) => actions.push(Action::Report(Irregularity::Malformed { flow, error: error.to_string() })),
         }
     }
 
     /// Advises the client on its keepalive periods in milliseconds: for the session with this server and for those with
-    /// peers (RFC 7425 §5.3.4). Whether to differ by NAT says [`behind_nat`](super::peer_info::behind_nat). Does nothing
-    /// unless connected.
+    /// peers (RFC 7425 §5.3.4). They may depend on whether the client is behind a NAT ([`behind_nat`](crate::peer_info::behind_nat)). It does
+    /// nothing unless connected.
     pub fn set_keepalive_timers(&mut self, server: u32, peer: u32, actions: &mut Vec<Action>) {
         self.send_event(&UserControl::SetKeepaliveTimers { server, peer }, actions);
     }
 
-    /// Asks the client to return `timestamp`, which comes as [`Action::PingResponse`]. Does nothing unless connected.
+    /// Asks the client to return `timestamp`, which comes as [`Action::PingResponse`]. It does nothing unless connected.
     pub fn ping(&mut self, timestamp: u32, actions: &mut Vec<Action>) {
         self.send_event(&UserControl::PingRequest { timestamp }, actions);
     }
@@ -202,7 +206,7 @@ impl NetConnection {
         }
     }
 
-    /// Closes the connection from this side. What the client has to be told must have been sent before.
+    /// Closes the connection from this end. Messages for the client must be sent before.
     pub fn close(&mut self, actions: &mut Vec<Action>) {
         self.end(CloseReason::Local, actions);
     }
@@ -214,7 +218,7 @@ impl NetConnection {
         }
     }
 
-    /// Queues a command that answers or informs the client, opening the stream's sending flow if need be.
+    /// Queues a command for the client, and opens the stream's sending flow if it is not open.
     fn send_command(
         &mut self,
         stream: u32,
@@ -229,11 +233,11 @@ impl NetConnection {
         Ok(())
     }
 
-    /// As [`NetConnection::send_command`], for commands made here, of which only an over-long method name that came from
-    /// the client could be unfit to be written.
+    /// As [`NetConnection::send_command`], for commands made here. They can only fail to be written because of a long method name that came
+    /// from the client.
     fn send_own(&mut self, stream: u32, command: &Command, actions: &mut Vec<Action>) {
         if let Err(error) = self.send_command(stream, command, Encoding::Amf0, actions) {
-            actions.push(Action::Report(Report::Unsendable { name: command.name.clone(), error }));
+            actions.push(Action::Report(Irregularity::Unsendable { name: command.name.clone(), error }));
         }
     }
 

@@ -1,14 +1,14 @@
-//! Streams that a client creates. The server passes no media on: there is nothing to `play`, and what is published to it is
-//! taken in and dropped, so that a program that publishes to its server as well as to its peers goes on.
+//! Streams that a client creates. The server passes no media on: there is nothing to `play`, and what a client publishes is accepted and
+//! dropped, so that a program works that publishes to its server as well as to its peers.
 
 use thin_vec::ThinVec;
 
-use super::super::amf::Value;
-use super::super::command::{Command, Level, info};
-use super::calls::abridged;
-use super::{Action, CONTROL_STREAM, NetConnection, Report};
+use super::action::{Action, Irregularity, abridged};
+use super::{CONTROL_STREAM, NetConnection};
+use crate::amf::Value;
+use crate::command::{Command, Level, info};
 
-/// The streams of a connection. Few: a list beats a map.
+/// The streams of a connection. They are few, so that a list is faster than a map.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     list: ThinVec<Stream>,
@@ -27,7 +27,7 @@ struct Stream {
 enum Sending {
     None,
     Open,
-    /// The client does not want it.
+    /// The client has rejected it.
     Rejected,
 }
 
@@ -46,7 +46,7 @@ impl Streams {
         }
     }
 
-    /// Whether the stream can be sent on, and whether its flow has to be opened for it.
+    /// Whether messages can be sent on the stream, and whether its flow has to be opened first.
     pub(super) fn open_sending(&mut self, id: u32) -> (bool, bool) {
         match self.get(id) {
             Some(stream) if stream.sending == Sending::None => {
@@ -63,7 +63,7 @@ impl Streams {
         std::mem::replace(&mut stream.publishing, name)
     }
 
-    /// Creates a stream with the lowest number that is free, from 1.
+    /// Creates a stream with the lowest free number, from 1.
     fn create(&mut self) -> u32 {
         let id = (1..).find(|id| !self.exists(*id)).unwrap_or(u32::MAX);
         self.list.push(Stream { id, sending: Sending::None, publishing: None });
@@ -80,18 +80,18 @@ impl NetConnection {
     pub(super) fn create_stream(&mut self, transaction: f64, actions: &mut Vec<Action>) {
         if self.streams.list.len() >= self.settings.max_streams {
             self.call_failed(transaction, "Too many streams.", actions);
-            actions.push(Action::Report(Report::TooManyStreams));
+            actions.push(Action::Report(Irregularity::TooManyStreams));
             return;
         }
         let id = self.streams.create();
-        // Also to transaction 0: librtmfp asks with it and waits.
+        // Transaction 0 is answered, too: librtmfp sends it and waits.
         let result = Command::new("_result", transaction, vec![Value::Number(f64::from(id))]);
         self.send_own(CONTROL_STREAM, &result, actions);
     }
 
     pub(super) fn delete_stream(&mut self, argument: Option<&Value>, actions: &mut Vec<Action>) {
         let Some(number) = argument.and_then(Value::as_number) else { return };
-        // Saturates; stream 0 is not in the list.
+        // The conversion saturates, and stream 0 is not in the list.
         let stream = number as u32;
         if self.streams.remove(stream).is_some_and(|stream| stream.sending == Sending::Open) {
             actions.push(Action::CloseFlow { stream });
@@ -102,11 +102,11 @@ impl NetConnection {
     pub(super) fn on_stream_command(&mut self, stream: u32, command: Command, actions: &mut Vec<Action>) {
         let name = || abridged(command.arguments.first().and_then(Value::as_str).unwrap_or_default());
         match command.name.as_str() {
-            // The way to stop what was begun.
+            // With `false` the client stops what it has begun.
             "play" if command.arguments.first() == Some(&Value::Boolean(false)) => {}
             "publish" if command.arguments.first() == Some(&Value::Boolean(false)) => self.unpublish(stream, actions),
             "play" | "play2" => {
-                // The code and wording of AMS for a stream that is not there.
+                // AMS has this code and text for a stream that does not exist.
                 let name = name();
                 let description = format!("Failed to play {name}; stream not found.");
                 self.stream_status(stream, Level::Error, "NetStream.Play.StreamNotFound", description, name, actions);
@@ -126,7 +126,7 @@ impl NetConnection {
         }
     }
 
-    /// The client stops to publish on a stream, if it did.
+    /// Ends the client's publication on a stream, if there is one.
     fn unpublish(&mut self, stream: u32, actions: &mut Vec<Action>) {
         if let Some(name) = self.streams.set_publishing(stream, None) {
             let description = format!("{name} is now unpublished.");

@@ -3,8 +3,8 @@
 //! There is no public specification (WIRE.md §1.3). The numbers come from three published groupspecs that Flash made
 //! (`G:027f0201010103010c050e74657374011b00` and `G:027f02010101000103010c050e74657374011b00` in librtmfp's documentation and
 //! test script, and `G:010101020103 2105…010d040e616e73011b00` in theintencity/rtmplite#67), and from that last thread, which
-//! names the first four. Numbers are *established*, *not established*, or introd's own. [`is_established`] distinguishes the first from the
-//! others, and [`GroupSpecifier::unestablished`](super::GroupSpecifier::unestablished) names the properties of a group that use the others.
+//! names the first four. Numbers are *established*, *not established*, or introd's own, and
+//! [`GroupSpecifier::unestablished`](super::GroupSpecifier::unestablished) names the properties of a group whose numbers are not established.
 
 /// `routingEnabled`, no value. Established.
 pub const ROUTING: u64 = 0x00;
@@ -42,8 +42,3 @@ pub const IP_MULTICAST_ADDRESS: u64 = 0x63;
 pub const POSTING_AUTHORIZATION: u64 = 0x64;
 /// introd's own, after the canonical part: the publishing password and its salt.
 pub const PUBLISH_AUTHORIZATION: u64 = 0x65;
-
-/// Whether it is known that Flash uses this number for the property that its name says.
-pub fn is_established(kind: u64) -> bool {
-    matches!(kind, ROUTING | MULTICAST | OBJECT_REPLICATION | POSTING | NAME | VERSION)
-}

@@ -31,11 +31,6 @@ impl Password {
         value.extend_from_slice(self.password.as_bytes());
         value
     }
-
-    /// Whether the `hash` in the canonical part of a groupspec was made of the `authorization` in that groupspec.
-    pub fn authorizes(authorization: &[u8], hash: &[u8]) -> bool {
-        Sha256::digest(authorization)[..] == *hash
-    }
 }
 
 impl std::fmt::Debug for Password {

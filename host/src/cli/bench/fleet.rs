@@ -14,7 +14,7 @@ use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, SendFlowId};
 use rtmfp::{Config, Endpoint, Event, ForwardedHello, InterfaceId, KeyingJob, PeerId, SessionId};
 
 use super::sources::Sources;
-use introd_flash::amf::Limits;
+use introd_flash::amf::AmfLimits;
 use introd_flash::client::{ConnectOptions, Incoming, connect, read, set_peer_info};
 use introd_flash::command::Encoding;
 use introd_flash::metadata::FlowKind;
@@ -235,7 +235,7 @@ impl Crew {
                 }
             }
             Event::Flow { session, event: FlowEvent::Message { data, .. } } => {
-                match read(&data, Limits::default()) {
+                match read(&data, AmfLimits::default()) {
                     // Of connect, the only command that is answered.
                     Ok(Incoming::Result { .. }) => {
                         if let Err(error) = set_info(now, client, session) {

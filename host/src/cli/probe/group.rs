@@ -6,7 +6,7 @@ use rtmfp::{Event, PeerId};
 use serde::Serialize;
 
 use introd_client::{Client, ClientFailure, ClientStep};
-use introd_flash::amf::{Decoder, Encoder, Limits, Value};
+use introd_flash::amf::{AmfLimits, Decoder, Encoder, Value};
 use introd_netgroup::groupspec::kind;
 use introd_netgroup::member::{GroupEvent, Refusal};
 use introd_netgroup::participant::Notice;
@@ -283,7 +283,7 @@ impl GroupProbe {
     }
 
     fn posted(&mut self, client: &mut Client, from: PeerId, value: &[u8]) {
-        let Ok(value) = Decoder::new(value, Limits::default()).amf0() else {
+        let Ok(value) = Decoder::new(value, AmfLimits::default()).amf0() else {
             return self.say(|| format!("a posting, from {from}, that is no AMF0"));
         };
         self.say(|| {

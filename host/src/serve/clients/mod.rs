@@ -35,7 +35,7 @@ use crate::introducer::{Counters, Directory};
 use crate::registry::Resolver;
 use introd_config::LookupMode;
 use introd_flash::command::{Level, info};
-use introd_flash::server::{Action, NetConnection, Rejection, Settings, Verdict};
+use introd_flash::server::{Action, ConnectionSettings, FlowVerdict, NetConnection, Rejection};
 use introd_policy::InstanceId;
 use introd_policy::message::{AppEvent, ClientStats};
 use introd_udp::Ports;
@@ -53,7 +53,7 @@ pub struct Services {
     /// What is counted.
     pub counters: Arc<Counters>,
     /// What NetConnections are told.
-    pub connection: Arc<Settings>,
+    pub connection: Arc<ConnectionSettings>,
     /// What is limited.
     pub rates: Rates,
     /// Tells whom a limit has kept out.
@@ -279,7 +279,7 @@ impl Clients {
         match event {
             FlowEvent::Opened { flow, metadata, return_of } => {
                 let return_of = return_of.map(|flow| flow.0);
-                if let Verdict::Reject(reason) = client.connection.on_flow(flow.0, &metadata, return_of) {
+                if let FlowVerdict::Reject(reason) = client.connection.on_flow(flow.0, &metadata, return_of) {
                     tracing::debug!(%session, flow = flow.0, %reason, "flow rejected");
                     let _ = endpoint.with_flows(now, session, |flows| flows.reject(flow, 0));
                 }

@@ -1,12 +1,12 @@
-//! Reading AMF0 (AMF0 §2).
+//! Reads AMF0 (AMF0 §2).
 
-use super::super::decoder::{self, Decoder};
-use super::super::error::DecodeError;
-use super::super::value::{EcmaArray, Object, Value};
 use super::marker;
+use crate::amf::decoder::{self, Decoder};
+use crate::amf::error::DecodeError;
+use crate::amf::value::{EcmaArray, Object, Value};
 
 impl Decoder<'_> {
-    pub(in super::super) fn amf0_value(&mut self) -> Result<Value, DecodeError> {
+    pub(in crate::amf) fn amf0_value(&mut self) -> Result<Value, DecodeError> {
         let start = self.input.position();
         self.input.charge_element()?;
         match self.input.u8()? {
@@ -29,14 +29,14 @@ impl Decoder<'_> {
                 Ok(Object { class, ..Object::plain(decoder.amf0_properties()?) }.into())
             }),
             marker::ECMA_ARRAY => self.amf0_container(start, |decoder| {
-                // The count is a hint that writers get wrong; the end marker tells the truth.
+                // The count is only a hint, which some writers get wrong. The end marker counts.
                 decoder.input.u32()?;
                 Ok(Value::EcmaArray(EcmaArray { named: decoder.amf0_properties()?, dense: Vec::new() }))
             }),
             marker::STRICT_ARRAY => self.amf0_container(start, |decoder| {
                 let count = decoder.input.u32()?;
                 let mut items = Vec::new();
-                // Each turn reads at least a marker, so that a false count ends with the input.
+                // Each item takes at least a marker, so that a false count ends with the input.
                 for _ in 0..count {
                     items.push(decoder.amf0_value()?);
                 }
@@ -56,7 +56,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// A value that has a place in the reference table and others inside it.
+    /// Reads a value that contains others, and that has an entry in the reference table.
     fn amf0_container(
         &mut self,
         start: usize,
@@ -70,7 +70,7 @@ impl Decoder<'_> {
         Ok(value)
     }
 
-    /// Properties up to the object end: an empty name and the end marker.
+    /// Reads properties up to the end of the object: an empty name and the end marker.
     fn amf0_properties(&mut self) -> Result<Vec<(String, Value)>, DecodeError> {
         let mut properties = Vec::new();
         loop {

@@ -1,12 +1,12 @@
-//! Writing AMF0 (AMF0 §2).
+//! Writes AMF0 (AMF0 §2).
 
-use super::super::encoder::Encoder;
-use super::super::error::EncodeError;
-use super::super::value::{EcmaArray, Object, Value};
 use super::marker;
+use crate::amf::encoder::Encoder;
+use crate::amf::error::EncodeError;
+use crate::amf::value::{EcmaArray, Object, Value};
 
 impl Encoder {
-    pub(in super::super) fn amf0_value(&mut self, value: &Value) -> Result<(), EncodeError> {
+    pub(in crate::amf) fn amf0_value(&mut self, value: &Value) -> Result<(), EncodeError> {
         match value {
             Value::Undefined => self.out.push(marker::UNDEFINED),
             Value::Null => self.out.push(marker::NULL),

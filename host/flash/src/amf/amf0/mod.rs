@@ -1,4 +1,4 @@
-//! AMF0.
+//! AMF0: its markers, reading and writing.
 
 mod decode;
 mod encode;

@@ -1,14 +1,14 @@
-//! Reading AMF3 (AMF3 §3).
+//! Reads AMF3 (AMF3 §3).
 
 use std::rc::Rc;
 
-use super::super::decoder::{self, Decoder};
-use super::super::error::DecodeError;
-use super::super::value::{EcmaArray, Object, Value, Vector};
 use super::{Traits, marker, u29};
+use crate::amf::decoder::{self, Decoder};
+use crate::amf::error::DecodeError;
+use crate::amf::value::{EcmaArray, Object, Value, Vector};
 
 impl<'a> Decoder<'a> {
-    pub(in super::super) fn amf3_value(&mut self) -> Result<Value, DecodeError> {
+    pub(in crate::amf) fn amf3_value(&mut self) -> Result<Value, DecodeError> {
         let start = self.input.position();
         self.input.charge_element()?;
         let marker = self.input.u8()?;
@@ -25,8 +25,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// A value of a type that has a place in the object table: a reference into it, or the value itself with 28 bits that
-    /// mean a length, a count or traits.
+    /// Reads a value of a type that has entries in the object table: a reference into the table, or the value itself, whose header has 28
+    /// bits for a length, a count or traits.
     fn amf3_referable(&mut self, start: usize, marker: u8) -> Result<Value, DecodeError> {
         let header = u29::take(&mut self.input)?;
         let bits = header >> 1;
@@ -70,7 +70,7 @@ impl<'a> Decoder<'a> {
         let traits = self.amf3_traits(bits)?;
         if traits.externalizable {
             if !traits.is_wrapper() {
-                // The beginning is enough for a log, which a client shall not fill.
+                // The beginning of the name is enough for a log, which a client must not fill.
                 return Err(DecodeError::Externalizable(traits.class.chars().take(64).collect()));
             }
             self.input.charge_bytes(traits.class.len())?;
@@ -89,7 +89,7 @@ impl<'a> Decoder<'a> {
         Ok(Object { class, sealed, dynamic, properties }.into())
     }
 
-    /// The traits that an object's header names (a reference into their table) or describes.
+    /// Reads the traits of an object: a reference into the table of traits, or the traits themselves.
     fn amf3_traits(&mut self, bits: u32) -> Result<Rc<Traits>, DecodeError> {
         if bits & 1 == 0 {
             let at = self.input.position();
@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
         let (externalizable, dynamic, count) = (bits & 2 != 0, bits & 4 != 0, bits >> 3);
         let class = self.amf3_text()?;
         let mut sealed = Vec::new();
-        // Each turn reads at least a byte, so that a false count ends with the input.
+        // Each name takes at least a byte, so that a false count ends with the input.
         for _ in 0..count {
             self.input.charge_element()?;
             sealed.push(self.amf3_text()?);
@@ -110,7 +110,7 @@ impl<'a> Decoder<'a> {
         Ok(traits)
     }
 
-    /// Names and values up to an empty name.
+    /// Reads names and values up to an empty name.
     fn amf3_dynamic_properties(&mut self) -> Result<Vec<(String, Value)>, DecodeError> {
         let mut properties = Vec::new();
         loop {
@@ -124,7 +124,7 @@ impl<'a> Decoder<'a> {
 
     fn amf3_items(&mut self, count: usize) -> Result<Vec<Value>, DecodeError> {
         let mut items = Vec::new();
-        // Each turn reads at least a marker, so that a false count ends with the input.
+        // Each item takes at least a marker, so that a false count ends with the input.
         for _ in 0..count {
             items.push(self.amf3_value()?);
         }
@@ -156,7 +156,7 @@ impl<'a> Decoder<'a> {
         Ok(bytes.as_chunks::<N>().0.iter().copied().map(word).collect())
     }
 
-    /// Text, or a reference into the table of texts. The empty text is never in the table (AMF3 §1.3.2).
+    /// Reads a text, or a reference into the table of texts. The empty text is never in the table (AMF3 §1.3.2).
     fn amf3_text(&mut self) -> Result<String, DecodeError> {
         let header = u29::take(&mut self.input)?;
         let bits = (header >> 1) as usize;

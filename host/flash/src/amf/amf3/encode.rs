@@ -1,15 +1,15 @@
-//! Writing AMF3 (AMF3 §3). Texts and traits that were written before are referred to; objects never are.
+//! Writes AMF3 (AMF3 §3). Texts and traits that were written before are written as references; objects never are.
 
-use super::super::encoder::Encoder;
-use super::super::error::EncodeError;
-use super::super::value::{EcmaArray, Object, Value, Vector};
 use super::{Traits, marker, u29};
+use crate::amf::encoder::Encoder;
+use crate::amf::error::EncodeError;
+use crate::amf::value::{EcmaArray, Object, Value, Vector};
 
-/// The largest length or count: 28 bits beside the flag that tells it from a reference.
+/// The largest length or count: 28 bits beside the flag that distinguishes it from a reference.
 const MAX_LENGTH: usize = (u29::MAX >> 1) as usize;
 
 impl Encoder {
-    pub(in super::super) fn amf3_value(&mut self, value: &Value) -> Result<(), EncodeError> {
+    pub(in crate::amf) fn amf3_value(&mut self, value: &Value) -> Result<(), EncodeError> {
         match value {
             Value::Undefined => self.out.push(marker::UNDEFINED),
             Value::Null => self.out.push(marker::NULL),
@@ -60,7 +60,7 @@ impl Encoder {
 
     fn amf3_object(&mut self, object: &Object) -> Result<(), EncodeError> {
         let (sealed, rest) = object.properties.split_at(object.sealed.min(object.properties.len()));
-        // Properties beyond the sealed ones make an object dynamic, whatever it says of itself.
+        // Properties beyond the sealed ones make an object dynamic, even if its flag says otherwise.
         let dynamic = object.dynamic || !rest.is_empty();
         self.out.push(marker::OBJECT);
         self.amf3_traits(Traits {

@@ -1,4 +1,4 @@
-//! AMF3.
+//! AMF3: its markers, traits and integers, reading and writing.
 
 mod decode;
 mod encode;

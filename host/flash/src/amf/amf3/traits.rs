@@ -1,17 +1,17 @@
-//! What objects of one class have in common (AMF3 §3.12).
+//! The traits that objects of one class share (AMF3 §3.12).
 
 /// The traits of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in super::super) struct Traits {
-    pub(in super::super) class: String,
-    pub(in super::super) dynamic: bool,
-    /// The class writes itself in its own way.
-    pub(in super::super) externalizable: bool,
-    pub(in super::super) sealed: Vec<String>,
+pub(in crate::amf) struct Traits {
+    pub(in crate::amf) class: String,
+    pub(in crate::amf) dynamic: bool,
+    /// Whether the class writes its objects in a form of its own.
+    pub(in crate::amf) externalizable: bool,
+    pub(in crate::amf) sealed: Vec<String>,
 }
 
-/// The classes of Flex that write themselves as the one value they wrap. They are what AIR clients built with Flex send;
-/// any other class's form is known to its authors alone.
+/// The classes of Flex that write their objects as the one value that they wrap. AIR clients built with Flex send them. The forms of
+/// other such classes are not known.
 const WRAPPERS: [&str; 3] =
     ["flex.messaging.io.ArrayCollection", "flex.messaging.io.ArrayList", "flex.messaging.io.ObjectProxy"];
 

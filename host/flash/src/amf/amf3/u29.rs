@@ -1,13 +1,13 @@
-//! Variable length 29-bit integers (AMF3 §1.3.1): three bytes of seven bits, the high bit saying that another follows, and
-//! a fourth of eight.
+//! Variable length 29-bit integers (AMF3 §1.3.1): up to three bytes of seven bits, whose high bit says that another byte follows, and
+//! a fourth byte of eight bits.
 
-use super::super::error::DecodeError;
-use super::super::input::Input;
+use crate::amf::error::DecodeError;
+use crate::amf::input::Input;
 
 /// The largest unsigned value.
 pub(super) const MAX: u32 = (1 << 29) - 1;
 
-/// The range of [`Value::Integer`](super::super::Value::Integer) that fits.
+/// The range of [`Value::Integer`](crate::amf::Value::Integer) that fits.
 pub(super) const SIGNED: std::ops::RangeInclusive<i32> = -(1 << 28)..=(1 << 28) - 1;
 
 pub(super) fn take(input: &mut Input<'_>) -> Result<u32, DecodeError> {
@@ -22,7 +22,7 @@ pub(super) fn take(input: &mut Input<'_>) -> Result<u32, DecodeError> {
     Ok(value << 8 | u32::from(input.u8()?))
 }
 
-/// The value as two's complement of 29 bits.
+/// The value, read as a two's complement number of 29 bits.
 pub(super) fn signed(value: u32) -> i32 {
     (value << 3) as i32 >> 3
 }
@@ -41,8 +41,8 @@ pub(super) fn put(value: u32, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Limits;
     use super::*;
+    use crate::amf::AmfLimits;
 
     #[test]
     fn lengths_change_where_the_specification_says() {
@@ -52,9 +52,9 @@ mod tests {
             let mut out = Vec::new();
             put(value, &mut out);
             assert_eq!(out.len(), length, "{value:#x}");
-            assert_eq!(take(&mut Input::new(&out, Limits::default())), Ok(value));
+            assert_eq!(take(&mut Input::new(&out, AmfLimits::default())), Ok(value));
             out.pop();
-            assert!(take(&mut Input::new(&out, Limits::default())).is_err());
+            assert!(take(&mut Input::new(&out, AmfLimits::default())).is_err());
         }
     }
 
@@ -63,7 +63,7 @@ mod tests {
         for value in [0, 1, -1, *SIGNED.start(), *SIGNED.end()] {
             let mut out = Vec::new();
             put(value as u32, &mut out);
-            assert_eq!(take(&mut Input::new(&out, Limits::default())).map(signed), Ok(value));
+            assert_eq!(take(&mut Input::new(&out, AmfLimits::default())).map(signed), Ok(value));
         }
     }
 }

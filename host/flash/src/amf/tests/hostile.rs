@@ -27,7 +27,7 @@ fn arrays_nested_without_end() {
 #[test]
 fn the_depth_allowed_is_the_depth_reached() {
     let nested = |depth| [b"\x0a\0\0\0\x01".repeat(depth), vec![0x05]].concat();
-    let depth = Limits::default().depth;
+    let depth = AmfLimits::default().depth;
     assert!(decode(0, &nested(depth)).is_ok());
     assert_eq!(decode(0, &nested(depth + 1)), Err(DecodeError::TooDeep));
 }
@@ -47,7 +47,7 @@ fn false_counts_reserve_nothing() {
 
 #[test]
 fn elements_are_counted() {
-    let limits = Limits { elements: 10, ..Limits::default() };
+    let limits = AmfLimits { elements: 10, ..AmfLimits::default() };
     let array = |count: usize| amf0(&Value::Array(vec![Value::Null; count]));
     assert!(Decoder::new(&array(9), limits).amf0().is_ok());
     assert_eq!(Decoder::new(&array(10), limits).amf0(), Err(DecodeError::TooManyElements));
@@ -58,7 +58,7 @@ fn elements_are_counted() {
 
 #[test]
 fn bytes_are_counted() {
-    let limits = Limits { bytes: 10, ..Limits::default() };
+    let limits = AmfLimits { bytes: 10, ..AmfLimits::default() };
     for value in
         [Value::from("eleven long"), Value::ByteArray(vec![0; 11]), Value::object([("eleven long", Value::Null)])]
     {

@@ -1,7 +1,7 @@
 //! Encodings known from the specifications and from recorded traffic.
 
-use super::super::{EcmaArray, Object};
 use super::*;
+use crate::amf::{EcmaArray, Object};
 
 #[test]
 fn amf0_types() {

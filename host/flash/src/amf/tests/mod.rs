@@ -1,4 +1,4 @@
-//! The codec against itself, against hostile input and against an independent implementation.
+//! The codec with its own output, with hostile input, and with an independent implementation.
 
 mod hostile;
 mod known;
@@ -7,7 +7,7 @@ mod references;
 mod round_trip;
 mod values;
 
-use super::{DecodeError, Decoder, EncodeError, Encoder, Limits, Value};
+use super::{AmfLimits, DecodeError, Decoder, EncodeError, Encoder, Value};
 
 fn amf0(value: &Value) -> Vec<u8> {
     let mut encoder = Encoder::new();
@@ -23,7 +23,7 @@ fn amf3(value: &Value) -> Vec<u8> {
 
 /// Decodes one value that must take all bytes.
 fn decode(version: u8, bytes: &[u8]) -> Result<Value, DecodeError> {
-    let mut decoder = Decoder::new(bytes, Limits::default());
+    let mut decoder = Decoder::new(bytes, AmfLimits::default());
     let value = if version == 0 { decoder.amf0()? } else { decoder.amf3()? };
     assert!(decoder.is_empty(), "bytes left over");
     Ok(value)

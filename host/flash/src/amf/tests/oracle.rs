@@ -8,9 +8,9 @@ use flash_lso::types::ObjectId;
 use flash_lso::write::Writer;
 use proptest::prelude::*;
 
-use super::super::{EcmaArray, Object, Vector};
 use super::values::{Format, value};
 use super::*;
+use crate::amf::{EcmaArray, Object, Vector};
 
 /// Whether flash-lso can write the value: it has no AMF3 inside AMF0 values made by conversion, reads no externalized
 /// classes it was not told of, and numbers the dictionaries and object vectors that it takes for repeated ones wrongly.

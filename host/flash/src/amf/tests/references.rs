@@ -14,7 +14,7 @@ fn amf0_objects_are_numbered_in_order_of_appearance() {
 #[test]
 fn amf0_references_reach_over_a_message() {
     let bytes = b"\x0a\0\0\0\x01\x05\x07\0\0\x07\0\0";
-    let mut decoder = Decoder::new(bytes, Limits::default());
+    let mut decoder = Decoder::new(bytes, AmfLimits::default());
     for _ in 0..3 {
         assert_eq!(decoder.amf0(), Ok(Value::Array(vec![Value::Null])));
     }
@@ -81,7 +81,7 @@ fn references_to_nothing_are_refused() {
 fn shared_tables_of_embedded_values() {
     // Two AMF3 values in one AMF0 message, the second refers to the first's text.
     let bytes = b"\x11\x06\x03a\x11\x06\x00";
-    let mut decoder = Decoder::new(bytes, Limits::default());
+    let mut decoder = Decoder::new(bytes, AmfLimits::default());
     assert_eq!(decoder.amf0(), Ok("a".into()));
     assert_eq!(decoder.amf0(), Ok("a".into()));
 }

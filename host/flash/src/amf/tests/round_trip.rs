@@ -28,7 +28,7 @@ proptest! {
         }
         let bytes = encoder.finish();
         // Whether a receiver continues the reference tables from value to value or starts them anew.
-        let mut continued = Decoder::new(&bytes, Limits::default());
+        let mut continued = Decoder::new(&bytes, AmfLimits::default());
         let mut position = 0;
         for value in &values {
             prop_assert_eq!(&continued.amf0().unwrap(), value);
@@ -57,12 +57,12 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(prop_oneof![0..0x13u8, any::<u8>()], 0..60)) {
-        let mut decoder = Decoder::new(&bytes, Limits::default());
+        let mut decoder = Decoder::new(&bytes, AmfLimits::default());
         if let Ok(value) = decoder.amf0() {
             let written = amf0(&value);
             prop_assert_eq!(amf0(&decode(0, &written).unwrap()), written);
         }
-        let mut decoder = Decoder::new(&bytes, Limits::default());
+        let mut decoder = Decoder::new(&bytes, AmfLimits::default());
         if let Ok(value) = decoder.amf3() {
             let written = amf3(&value);
             prop_assert_eq!(amf3(&decode(3, &written).unwrap()), written);

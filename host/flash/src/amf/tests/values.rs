@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::{EcmaArray, Object, Value, Vector};
+use crate::amf::{EcmaArray, Object, Value, Vector};
 
 /// What differs between the formats: AMF0 has neither integers nor a dense part beside a named one.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use crate::peer_info::PeerInfo;
 
 #[test]
 fn set_peer_info_is_silent_and_tolerant() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.message(CONTROL_FLOW, &client::set_peer_info(&[], Encoding::Amf3).unwrap());
     assert_eq!(server.take(), [Action::SetPeerInfo(PeerInfo::default())]);
     server.command(CONTROL_FLOW, "setPeerInfo", 3.0, vec!["".into(), "192.0.2.1".into(), "192.0.2.1:1".into()]);
@@ -17,7 +17,7 @@ fn set_peer_info_is_silent_and_tolerant() {
 
 #[test]
 fn calls_of_the_client() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.command(CONTROL_FLOW, "method", 7.0, vec![1.0.into()]);
     let actions = server.take();
     let [Action::Call(call)] = &actions[..] else { panic!("{actions:?}") };
@@ -32,7 +32,7 @@ fn calls_of_the_client() {
 
 #[test]
 fn a_call_without_a_transaction_gets_no_answer() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.command(CONTROL_FLOW, "method", 0.0, vec![]);
     let actions = server.take();
     let [Action::Call(call)] = &actions[..] else { panic!("{actions:?}") };
@@ -44,7 +44,7 @@ fn a_call_without_a_transaction_gets_no_answer() {
 
 #[test]
 fn the_refusal_names_the_method() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     let name = "n".repeat(60_000);
     server.command(CONTROL_FLOW, &name, 7.0, vec![]);
     let actions = server.take();
@@ -56,29 +56,29 @@ fn the_refusal_names_the_method() {
 
 #[test]
 fn calls_of_the_server() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     let connection = &mut server.connection;
     assert_eq!(connection.call("notify", vec![Value::ByteArray(vec![1])], false, &mut server.actions), Ok(None));
     let transaction = connection.call("ask", vec![], true, &mut server.actions).unwrap().unwrap();
     let actions = server.take();
     let [Action::Send { message: notify, .. }, Action::Send { message: ask, .. }] = &actions[..] else { panic!() };
     assert_eq!(notify[..6], [kind::COMMAND_EXTENDED, 0, 0, 0, 0, 0]);
-    let Ok(Incoming::Call(command)) = client::read(notify, Limits::default()) else { panic!() };
+    let Ok(Incoming::Call(command)) = client::read(notify, AmfLimits::default()) else { panic!() };
     assert_eq!((command.transaction, command.arguments), (0.0, vec![Value::ByteArray(vec![1])]));
-    let Ok(Incoming::Call(command)) = client::read(ask, Limits::default()) else { panic!() };
+    let Ok(Incoming::Call(command)) = client::read(ask, AmfLimits::default()) else { panic!() };
     assert_eq!(command.transaction, transaction as f64);
     server.command(CONTROL_FLOW, "_result", command.transaction, vec!["answer".into()]);
     assert_eq!(server.take(), [Action::Answer { transaction, outcome: Ok(vec!["answer".into()]) }]);
-    // Once.
+    // A call is answered once.
     for number in [command.transaction, 0.0, -1.0, f64::NAN, 1e300] {
         server.command(CONTROL_FLOW, "_error", number, vec![]);
-        assert!(matches!(server.take()[..], [Action::Report(Report::UnexpectedAnswer { .. })]));
+        assert!(matches!(server.take()[..], [Action::Report(Irregularity::UnexpectedAnswer { .. })]));
     }
 }
 
 #[test]
 fn calls_without_answers_are_bounded() {
-    let mut server = Server::connected(Settings { max_pending_calls: 2, ..Settings::default() });
+    let mut server = Server::connected(ConnectionSettings { max_pending_calls: 2, ..ConnectionSettings::default() });
     for _ in 0..2 {
         server.connection.call("ask", vec![], true, &mut server.actions).unwrap();
     }
@@ -104,8 +104,8 @@ fn a_client_of_amf0_gets_no_amf3() {
 }
 
 #[test]
-fn nobody_is_called_before_connect() {
-    let mut server = Server::pending(Settings::default());
+fn a_client_is_not_called_before_connect() {
+    let mut server = Server::pending(ConnectionSettings::default());
     let refused = server.connection.call("tell", vec![], false, &mut server.actions);
     assert_eq!(refused, Err(CallError::NotConnected));
     assert_eq!(server.connection.answer(1.0, Ok(Value::Null), &mut server.actions), Err(CallError::NotConnected));

@@ -23,7 +23,7 @@ fn path(request: &ConnectRequest) -> (&str, &str) {
 }
 
 #[test]
-fn what_clients_say() {
+fn connect_as_clients_send_it() {
     let request = request(Value::object([
         ("app", "live/room1?k=v".into()),
         ("flashVer", "WIN 20,0,0,286".into()),
@@ -43,7 +43,7 @@ fn what_clients_say() {
 }
 
 #[test]
-fn any_path_is_taken() {
+fn any_path_is_accepted() {
     let app = |text: &str| request(Value::object([("app", text.into())]));
     assert_eq!(path(&app("abcdef0123456789-key")), ("abcdef0123456789-key", "_definst_"));
     assert_eq!(path(&app("")), ("_definst_", "_definst_"));
@@ -53,21 +53,21 @@ fn any_path_is_taken() {
 }
 
 #[test]
-fn a_path_that_is_no_name_is_refused() {
+fn a_path_that_is_not_a_name_is_refused() {
     let actions = connect_with(Value::object([("app", "../../etc".into())]));
     let [Action::OpenFlow { .. }, Action::Send { message, .. }, Action::CloseSession { reason, control_flow }] =
         &actions[..]
     else {
         panic!("{actions:?}")
     };
-    let Ok(Incoming::Error { status, .. }) = client::read(message, Limits::default()) else { panic!() };
+    let Ok(Incoming::Error { status, .. }) = client::read(message, AmfLimits::default()) else { panic!() };
     assert_eq!(status.code, "NetConnection.Connect.InvalidApp");
     assert_eq!((*reason, *control_flow), (CloseReason::Rejected, Some(CONTROL_FLOW)));
 }
 
 #[test]
 fn the_first_return_flow_is_the_control_flow() {
-    let mut server = Server::pending(Settings::default());
+    let mut server = Server::pending(ConnectionSettings::default());
     server.connection.accept(vec![("data".to_owned(), 1.0.into())], &mut server.actions).unwrap();
     let actions = server.take();
     let [Action::OpenFlow { stream: 0, return_of: CONTROL_FLOW, metadata }, Action::Send { stream: 0, message }] =
@@ -78,7 +78,7 @@ fn the_first_return_flow_is_the_control_flow() {
     assert_eq!(metadata, CONTROL);
     assert_eq!(message[0], kind::COMMAND);
     assert!(server.connection.is_connected());
-    let Ok(Incoming::Result { transaction, status, values }) = client::read(message, Limits::default()) else {
+    let Ok(Incoming::Result { transaction, status, values }) = client::read(message, AmfLimits::default()) else {
         panic!()
     };
     assert_eq!(transaction, client::CONNECT_TRANSACTION);
@@ -86,7 +86,7 @@ fn the_first_return_flow_is_the_control_flow() {
     assert_eq!(values[1].get("objectEncoding"), Some(&Value::Number(3.0)));
     assert_eq!(values[1].get("data"), Some(&Value::Number(1.0)));
     assert!(values[0].get("fmsVer").is_some());
-    // It is answered once.
+    // `connect` is answered once.
     let (connection, actions) = (&mut server.connection, &mut server.actions);
     assert_eq!(connection.accept(Vec::new(), actions), Err(AnswerError::NotPending));
     assert_eq!(connection.reject(Rejection::new("x", ""), actions), Err(AnswerError::NotPending));
@@ -94,18 +94,18 @@ fn the_first_return_flow_is_the_control_flow() {
 
 #[test]
 fn the_answer_never_holds_amf3() {
-    let mut server = Server::pending(Settings::default());
+    let mut server = Server::pending(ConnectionSettings::default());
     let bytes = vec![("bytes".to_owned(), Value::Array(vec![Value::ByteArray(vec![1])]))];
     let refused = server.connection.accept(bytes, &mut server.actions);
     assert!(matches!(refused, Err(AnswerError::Encode(EncodeError::NotAmf0(_)))));
     assert_eq!(server.take(), []);
-    // The client still waits, and can be answered otherwise.
+    // The client still waits, and can get another answer.
     assert_eq!(server.connection.accept(Vec::new(), &mut server.actions), Ok(()));
 }
 
 #[test]
-fn a_rejection_tells_why_and_where_else() {
-    let mut server = Server::pending(Settings::default());
+fn a_rejection_has_a_reason_and_another_uri() {
+    let mut server = Server::pending(ConnectionSettings::default());
     let mut rejection = Rejection::new("NetConnection.Connect.Rejected", "go away");
     rejection.application = Some("because".into());
     rejection.redirect = Some("rtmfp://other/app".into());
@@ -114,13 +114,13 @@ fn a_rejection_tells_why_and_where_else() {
     let [Action::OpenFlow { .. }, Action::Send { message, .. }, Action::CloseSession { .. }] = &actions[..] else {
         panic!("{actions:?}")
     };
-    let Ok(Incoming::Error { status, .. }) = client::read(message, Limits::default()) else { panic!() };
+    let Ok(Incoming::Error { status, .. }) = client::read(message, AmfLimits::default()) else { panic!() };
     assert_eq!((status.level.as_str(), status.description.as_str()), ("error", "go away"));
     let info = status.info.unwrap();
     assert_eq!(info.get("application"), Some(&"because".into()));
     assert_eq!(info.get("ex").and_then(|ex| ex.get("redirect")), Some(&"rtmfp://other/app".into()));
     assert_eq!(info.get("ex").and_then(|ex| ex.get("code")), Some(&Value::Number(302.0)));
-    // Nothing more is said.
+    // Nothing is sent after that.
     server.command(CONTROL_FLOW, "createStream", 2.0, vec![]);
     assert_eq!(server.take(), []);
 }
@@ -130,41 +130,41 @@ fn commands_before_connect_are_refused() {
     let mut server = Server::new();
     server.connection.on_flow(CONTROL_FLOW, CONTROL, None);
     server.command(CONTROL_FLOW, "setPeerInfo", 0.0, vec!["192.0.2.1:1".into()]);
-    assert_eq!(server.take(), [Action::Report(Report::NotConnected { name: "setPeerInfo".to_owned() })]);
+    assert_eq!(server.take(), [Action::Report(Irregularity::NotConnected { name: "setPeerInfo".to_owned() })]);
     server.command(CONTROL_FLOW, "createStream", 2.0, vec![]);
     let actions = server.take();
     let [Action::OpenFlow { stream: 0, .. }, Action::Send { message, .. }, Action::Report(_)] = &actions[..] else {
         panic!("{actions:?}")
     };
-    assert!(matches!(client::read(message, Limits::default()), Ok(Incoming::Error { transaction: 2.0, .. })));
-    // Having been refused does not keep the client from connecting.
+    assert!(matches!(client::read(message, AmfLimits::default()), Ok(Incoming::Error { transaction: 2.0, .. })));
+    // The client can connect nevertheless.
     server.message(CONTROL_FLOW, &client::connect("rtmfp://host/app", &ConnectOptions::default()).unwrap());
     assert!(matches!(server.take()[..], [Action::Connect(_)]));
 }
 
 #[test]
 fn a_second_connect_is_refused() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.command(CONTROL_FLOW, "connect", 9.0, vec![]);
     let actions = server.take();
-    let [Action::Report(Report::SecondConnect), Action::Send { message, .. }] = &actions[..] else {
+    let [Action::Report(Irregularity::SecondConnect), Action::Send { message, .. }] = &actions[..] else {
         panic!("{actions:?}")
     };
-    assert!(matches!(client::read(message, Limits::default()), Ok(Incoming::Error { transaction: 9.0, .. })));
+    assert!(matches!(client::read(message, AmfLimits::default()), Ok(Incoming::Error { transaction: 9.0, .. })));
     assert!(server.connection.is_connected());
 }
 
 #[test]
 fn three_ways_to_end() {
     let close = |reason| vec![Action::CloseSession { reason, control_flow: Some(CONTROL_FLOW) }];
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
     server.connection.close(&mut server.actions);
     assert_eq!(server.take(), close(CloseReason::Client));
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.connection.on_flow_exception(0, &mut server.actions);
     assert_eq!(server.take(), close(CloseReason::ClientAbrupt));
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.connection.close(&mut server.actions);
     server.connection.close(&mut server.actions);
     assert_eq!(server.take(), close(CloseReason::Local));
@@ -173,7 +173,7 @@ fn three_ways_to_end() {
 
 #[test]
 fn a_late_answer_to_a_client_that_left() {
-    let mut server = Server::pending(Settings::default());
+    let mut server = Server::pending(ConnectionSettings::default());
     server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
     server.take();
     assert_eq!(server.connection.accept(Vec::new(), &mut server.actions), Err(AnswerError::NotPending));

@@ -1,17 +1,17 @@
-//! Which flows are taken, and what comes on them.
+//! The flows that are accepted, and the messages on them.
 
 use super::*;
 
 fn reject(server: &mut Server, flow: u64, metadata: &[u8], return_of: Option<u64>) -> RejectReason {
     match server.connection.on_flow(flow, metadata, return_of) {
-        Verdict::Reject(reason) => reason,
-        Verdict::Accept(kind) => panic!("accepted {kind:?}"),
+        FlowVerdict::Reject(reason) => reason,
+        FlowVerdict::Accept(kind) => panic!("accepted {kind:?}"),
     }
 }
 
 #[test]
-fn an_unknown_flow_hurts_nobody() {
-    let mut server = Server::connected(Settings::default());
+fn an_unknown_flow_does_not_affect_the_others() {
+    let mut server = Server::connected(ConnectionSettings::default());
     assert_eq!(reject(&mut server, 9, b"XY", Some(SERVER_FLOW)), RejectReason::UnknownMetadata);
     assert_eq!(reject(&mut server, 9, b"TC\0", Some(SERVER_FLOW)), RejectReason::UnknownMetadata);
     assert_eq!(reject(&mut server, 9, b"GR\x1c", None), RejectReason::PeerToPeer);
@@ -19,7 +19,7 @@ fn an_unknown_flow_hurts_nobody() {
     assert_eq!(reject(&mut server, 9, CONTROL, None), RejectReason::SecondControlFlow);
     assert_eq!(reject(&mut server, 9, b"TC\x04\x01", Some(SERVER_FLOW)), RejectReason::UnknownStream);
     server.message(9, b"whatever");
-    assert_eq!(server.take(), [Action::Report(Report::UnknownFlow { flow: 9 })]);
+    assert_eq!(server.take(), [Action::Report(Irregularity::UnknownFlow { flow: 9 })]);
     assert!(server.connection.is_connected());
 }
 
@@ -28,16 +28,16 @@ fn only_the_control_flow_before_connect() {
     let mut server = Server::new();
     assert_eq!(reject(&mut server, 3, b"GC", Some(SERVER_FLOW)), RejectReason::NotConnected);
     assert_eq!(reject(&mut server, 3, CONTROL, Some(SERVER_FLOW)), RejectReason::NotConnected);
-    assert!(matches!(server.connection.on_flow(3, CONTROL, None), Verdict::Accept(_)));
+    assert!(matches!(server.connection.on_flow(3, CONTROL, None), FlowVerdict::Accept(_)));
 }
 
 #[test]
 fn more_control_flows_may_be_associated() {
-    let mut server = Server::connected(Settings::default());
-    assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), Verdict::Accept(_)));
+    let mut server = Server::connected(ConnectionSettings::default());
+    assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
     server.command(5, "setPeerInfo", 0.0, vec![]);
     assert!(matches!(server.take()[..], [Action::SetPeerInfo(_)]));
-    // Its end is not the connection's.
+    // The end of such a flow does not end the connection.
     server.connection.on_flow_closed(5, &mut server.actions);
     assert_eq!(server.take(), []);
     assert!(server.connection.is_connected());
@@ -45,18 +45,18 @@ fn more_control_flows_may_be_associated() {
 
 #[test]
 fn flows_are_bounded() {
-    let mut server = Server::connected(Settings { max_flows: 4, ..Settings::default() });
+    let mut server = Server::connected(ConnectionSettings { max_flows: 4, ..ConnectionSettings::default() });
     for flow in 10..13 {
-        assert!(matches!(server.connection.on_flow(flow, b"GC", Some(SERVER_FLOW)), Verdict::Accept(_)));
+        assert!(matches!(server.connection.on_flow(flow, b"GC", Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
     }
     assert_eq!(reject(&mut server, 13, b"GC", Some(SERVER_FLOW)), RejectReason::TooMany);
     server.connection.on_flow_closed(10, &mut server.actions);
-    assert!(matches!(server.connection.on_flow(13, b"GC", Some(SERVER_FLOW)), Verdict::Accept(_)));
+    assert!(matches!(server.connection.on_flow(13, b"GC", Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
 }
 
 #[test]
 fn group_control_is_handed_on() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.connection.on_flow(3, b"GC", Some(SERVER_FLOW));
     server.message(3, b"\x01\x21\x15");
     server.connection.on_flow_closed(3, &mut server.actions);
@@ -65,26 +65,29 @@ fn group_control_is_handed_on() {
 }
 
 #[test]
-fn messages_that_are_nothing() {
-    let mut server = Server::connected(Settings::default());
+fn malformed_messages_are_reported() {
+    let mut server = Server::connected(ConnectionSettings::default());
     for bytes in
         [&b""[..], b"\x14\0\0", b"\x14\0\0\0\0", b"\x11\0\0\0\0\x05", b"\x04\0\0\0\0\0", b"\x14\0\0\0\0\x02\xff\xff"]
     {
         server.message(CONTROL_FLOW, bytes);
         let actions = server.take();
-        assert!(matches!(actions[..], [Action::Report(Report::Malformed { flow: CONTROL_FLOW, .. })]), "{bytes:x?}");
+        assert!(
+            matches!(actions[..], [Action::Report(Irregularity::Malformed { flow: CONTROL_FLOW, .. })]),
+            "{bytes:x?}"
+        );
     }
     let nested = [b"\x14\0\0\0\0".to_vec(), b"\x0a\0\0\0\x01".repeat(10_000)].concat();
     server.message(CONTROL_FLOW, &nested);
-    assert!(matches!(server.take()[..], [Action::Report(Report::Malformed { .. })]));
+    assert!(matches!(server.take()[..], [Action::Report(Irregularity::Malformed { .. })]));
     let long = [b"\x14\0\0\0\0".to_vec(), vec![0; 70_000]].concat();
     server.message(CONTROL_FLOW, &long);
-    assert_eq!(server.take(), [Action::Report(Report::TooLong { flow: CONTROL_FLOW, length: 70_000 })]);
+    assert_eq!(server.take(), [Action::Report(Irregularity::TooLong { flow: CONTROL_FLOW, length: 70_000 })]);
 }
 
 #[test]
 fn media_data_and_chunk_control_are_ignored() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     for kind in [1, 2, 3, 5, 6, 8, 9, 15, 18, 22, 255] {
         server.message(CONTROL_FLOW, &[kind, 0, 0, 0, 0, 1, 2, 3]);
     }
@@ -93,8 +96,8 @@ fn media_data_and_chunk_control_are_ignored() {
 
 #[test]
 fn a_flow_waits_for_the_others_of_its_barrier() {
-    let mut server = Server::connected(Settings::default());
-    assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), Verdict::Accept(_)));
+    let mut server = Server::connected(ConnectionSettings::default());
+    assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
     let barrier = UserControl::FlowSync { sync: 1, count: 2 }.to_message();
     server.message(CONTROL_FLOW, &barrier);
     server.command(CONTROL_FLOW, "after", 0.0, vec![]);
@@ -108,8 +111,8 @@ fn a_flow_waits_for_the_others_of_its_barrier() {
 }
 
 #[test]
-fn a_flow_that_ends_while_it_waits_has_its_last_words() {
-    let mut server = Server::connected(Settings::default());
+fn the_messages_of_a_flow_that_ends_while_it_waits_are_processed() {
+    let mut server = Server::connected(ConnectionSettings::default());
     server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: 2 }.to_message());
     server.command(CONTROL_FLOW, "after", 0.0, vec![]);
     server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
@@ -119,7 +122,7 @@ fn a_flow_that_ends_while_it_waits_has_its_last_words() {
 
 #[test]
 fn barriers_that_are_never_passed_keep_little() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: u32::MAX }.to_message());
     for _ in 0..2000 {
         server.command(CONTROL_FLOW, "call", 0.0, vec![]);
@@ -129,7 +132,7 @@ fn barriers_that_are_never_passed_keep_little() {
 
 #[test]
 fn pings_both_ways_and_keepalive_timers() {
-    let mut server = Server::pending(Settings::default());
+    let mut server = Server::pending(ConnectionSettings::default());
     server.connection.set_keepalive_timers(15_000, 10_000, &mut server.actions);
     server.message(CONTROL_FLOW, &UserControl::PingRequest { timestamp: 5 }.to_message());
     assert_eq!(server.take(), []);
@@ -148,8 +151,8 @@ fn pings_both_ways_and_keepalive_timers() {
 
 proptest::proptest! {
     #[test]
-    fn no_message_is_too_strange(messages: Vec<(u8, Vec<u8>)>) {
-        let mut server = Server::connected(Settings::default());
+    fn any_messages_are_survived(messages: Vec<(u8, Vec<u8>)>) {
+        let mut server = Server::connected(ConnectionSettings::default());
         for (choice, bytes) in messages {
             let flow = if choice & 1 == 0 { CONTROL_FLOW } else { 3 };
             server.connection.on_flow(3, &bytes, Some(SERVER_FLOW));

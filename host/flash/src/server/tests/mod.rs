@@ -22,24 +22,24 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
-        Self::with(Settings::default())
+        Self::with(ConnectionSettings::default())
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with(settings: ConnectionSettings) -> Self {
         Self { connection: NetConnection::new(Arc::new(settings)), actions: Vec::new() }
     }
 
     /// A server with a client whose control flow is open and whose `connect` has come.
-    fn pending(settings: Settings) -> Self {
+    fn pending(settings: ConnectionSettings) -> Self {
         let mut server = Self::with(settings);
-        assert!(matches!(server.connection.on_flow(CONTROL_FLOW, CONTROL, None), Verdict::Accept(_)));
+        assert!(matches!(server.connection.on_flow(CONTROL_FLOW, CONTROL, None), FlowVerdict::Accept(_)));
         server.message(CONTROL_FLOW, &client::connect("rtmfp://host/app/room", &ConnectOptions::default()).unwrap());
         let [Action::Connect(_)] = &server.take()[..] else { panic!("no connect") };
         server
     }
 
     /// A server with a client that is connected.
-    fn connected(settings: Settings) -> Self {
+    fn connected(settings: ConnectionSettings) -> Self {
         let mut server = Self::pending(settings);
         server.connection.accept(Vec::new(), &mut server.actions).unwrap();
         server.take();
@@ -64,7 +64,7 @@ impl Server {
         let actions = self.take();
         let [Action::Send { stream: on, message }] = &actions[..] else { panic!("{actions:?}") };
         assert_eq!(*on, stream);
-        client::read(message, Limits::default()).unwrap()
+        client::read(message, AmfLimits::default()).unwrap()
     }
 
     /// The code of the `_error` that is the only action.

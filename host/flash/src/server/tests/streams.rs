@@ -1,4 +1,4 @@
-//! Streams: created, told that there is nothing to play, published to nobody, deleted.
+//! Streams: created, played in vain, published to the server, deleted.
 
 use super::*;
 
@@ -15,11 +15,11 @@ impl Server {
 
 #[test]
 fn streams_have_numbers_from_1_and_are_bounded() {
-    let mut server = Server::connected(Settings { max_streams: 2, ..Settings::default() });
+    let mut server = Server::connected(ConnectionSettings { max_streams: 2, ..ConnectionSettings::default() });
     assert_eq!((server.create_stream(), server.create_stream()), (1, 2));
     server.message(CONTROL_FLOW, &client::create_stream(5.0).unwrap());
     let actions = server.take();
-    assert!(matches!(actions[..], [Action::Send { .. }, Action::Report(Report::TooManyStreams)]), "{actions:?}");
+    assert!(matches!(actions[..], [Action::Send { .. }, Action::Report(Irregularity::TooManyStreams)]), "{actions:?}");
     server.command(CONTROL_FLOW, "deleteStream", 0.0, vec![1.0.into()]);
     assert_eq!(server.take(), []);
     assert_eq!(server.create_stream(), 1);
@@ -29,10 +29,10 @@ fn streams_have_numbers_from_1_and_are_bounded() {
 fn play_and_publish_are_answered_on_the_streams_flow() {
     let told = [("play", "error", "NetStream.Play.StreamNotFound"), ("publish", "status", "NetStream.Publish.Start")];
     for (name, level, code) in told {
-        let mut server = Server::connected(Settings::default());
+        let mut server = Server::connected(ConnectionSettings::default());
         let stream = server.create_stream();
         let verdict = server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
-        assert!(matches!(verdict, Verdict::Accept(_)));
+        assert!(matches!(verdict, FlowVerdict::Accept(_)));
         server.command(STREAM_FLOW, name, 0.0, vec!["foo".into()]);
         let mut actions = server.take();
         actions.retain(|action| *action != Action::Publish { name: "foo".to_owned() });
@@ -42,7 +42,7 @@ fn play_and_publish_are_answered_on_the_streams_flow() {
             panic!("{actions:?}")
         };
         assert_eq!(metadata, b"TC\x04\x01");
-        let Ok(Incoming::Status(status)) = client::read(message, Limits::default()) else { panic!() };
+        let Ok(Incoming::Status(status)) = client::read(message, AmfLimits::default()) else { panic!() };
         assert_eq!((status.level.as_str(), status.code.as_str()), (level, code));
         assert!(status.description.contains("foo"));
         // The flow is opened once, and closed with its stream.
@@ -57,8 +57,8 @@ fn play_and_publish_are_answered_on_the_streams_flow() {
 }
 
 #[test]
-fn what_stops_a_stream_is_accepted_in_silence() {
-    let mut server = Server::connected(Settings::default());
+fn commands_that_stop_a_stream_get_no_answer() {
+    let mut server = Server::connected(ConnectionSettings::default());
     server.create_stream();
     server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
     for name in ["closeStream", "pause", "seek", "receiveAudio", "receiveVideo"] {
@@ -76,7 +76,7 @@ fn what_stops_a_stream_is_accepted_in_silence() {
 
 #[test]
 fn unknown_methods_of_a_stream_fail() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.create_stream();
     server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
     server.command(STREAM_FLOW, "juggle", 8.0, vec![]);
@@ -87,7 +87,7 @@ fn unknown_methods_of_a_stream_fail() {
 
 #[test]
 fn a_rejected_flow_is_not_opened_again() {
-    let mut server = Server::connected(Settings::default());
+    let mut server = Server::connected(ConnectionSettings::default());
     server.create_stream();
     server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
     server.command(STREAM_FLOW, "play", 0.0, vec!["foo".into()]);
@@ -100,8 +100,8 @@ fn a_rejected_flow_is_not_opened_again() {
 }
 
 #[test]
-fn what_is_published_goes_nowhere_until_it_ends() {
-    let mut server = Server::connected(Settings::default());
+fn a_publication_is_accepted_and_its_media_are_dropped() {
+    let mut server = Server::connected(ConnectionSettings::default());
     server.create_stream();
     server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
     for end in ["closeStream", "publish"] {

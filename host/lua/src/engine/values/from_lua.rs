@@ -4,7 +4,7 @@ use mlua::{Result, Table, Value as Lv};
 
 use super::marks::{CLASS, EXACT, Marks};
 use super::opaque::Opaque;
-use introd_flash::amf::{EcmaArray, Limits, Object, Value};
+use introd_flash::amf::{AmfLimits, EcmaArray, Object, Value};
 
 /// The field of a metatable that says which of the host's objects a table is.
 const HOST: &str = "__host";
@@ -38,7 +38,7 @@ fn no_counterpart(text: impl Into<String>) -> mlua::Error {
 
 impl<'a> Writer<'a> {
     fn new(marks: &'a Marks) -> Self {
-        let Limits { depth, elements, bytes } = Limits::default();
+        let AmfLimits { depth, elements, bytes } = AmfLimits::default();
         Self { marks, depth, elements, bytes }
     }
 

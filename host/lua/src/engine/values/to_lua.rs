@@ -14,7 +14,7 @@ pub(crate) fn to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
     }
 }
 
-// Decoded values are not deep: `amf::Limits`.
+// Decoded values are not deep: `amf::AmfLimits`.
 fn inner_to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
     Ok(match value {
         Value::Null => Lv::UserData(marks.null.clone()),

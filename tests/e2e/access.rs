@@ -33,7 +33,7 @@ fn finds(server: &Server, ip: &str, id: PeerId) -> bool {
 }
 
 #[tokio::test]
-async fn what_the_adaptor_denies_is_not_even_greeted() {
+async fn an_address_denied_by_the_adaptor_gets_no_answer() {
     let files = Files::new();
     files.adaptor(DENY);
     let mut server = Server::configured(files.path(), 2);
@@ -61,7 +61,7 @@ async fn what_the_adaptor_denies_is_not_even_greeted() {
 }
 
 #[tokio::test]
-async fn what_the_virtual_host_denies_finds_none_of_its_clients() {
+async fn an_address_denied_by_the_virtual_host_finds_none_of_its_clients() {
     let files = Files::new();
     files.vhost(DENY);
     files.write("_defaultRoot_/open.example/Vhost.xml", "<VirtualHost><Allow>all</Allow></VirtualHost>");
@@ -101,7 +101,7 @@ async fn is_turned_out(client: &mut Client) {
 }
 
 #[tokio::test]
-async fn a_client_that_moves_to_a_denied_address_has_to_go() {
+async fn a_client_that_moves_to_a_denied_address_is_disconnected() {
     for is_adaptor in [true, false] {
         let files = Files::new();
         if is_adaptor {

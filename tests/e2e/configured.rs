@@ -39,7 +39,7 @@ async fn a_denied_address_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_full_virtual_host_rejects_until_somebody_leaves() {
+async fn a_full_virtual_host_rejects_clients_until_one_leaves() {
     let files = Files::new();
     files.vhost("<ResourceLimits><MaxConnections>1</MaxConnections></ResourceLimits>");
     let server = Server::configured(files.path(), 2);
@@ -56,7 +56,7 @@ async fn a_full_virtual_host_rejects_until_somebody_leaves() {
 }
 
 #[tokio::test]
-async fn an_application_that_is_not_registered_is_invalid() {
+async fn a_connect_to_an_unregistered_application_is_rejected() {
     let files = Files::new();
     files.vhost("<UnregisteredApplications>reject</UnregisteredApplications>");
     let server = Server::configured(files.path(), 1);
@@ -64,7 +64,7 @@ async fn an_application_that_is_not_registered_is_invalid() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_nothing_is_told_and_closed() {
+async fn an_idle_client_is_told_and_closed() {
     let files = Files::new();
     files.server("<AutoCloseIdleClients enable=\"true\"><CheckInterval>1</CheckInterval><MaxIdleTime>1</MaxIdleTime></AutoCloseIdleClients>");
     let server = Server::configured(files.path(), 1);
@@ -141,7 +141,7 @@ async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
 }
 
 #[tokio::test]
-async fn rates_are_limited() {
+async fn connection_and_lookup_rates_are_limited() {
     let files = Files::new();
     files.server(
         "<ResourceLimits><Protocol><RTMFP><MaxConnectionRatePerAddress>2</MaxConnectionRatePerAddress></RTMFP></Protocol>\
@@ -166,7 +166,7 @@ async fn rates_are_limited() {
 }
 
 #[tokio::test]
-async fn a_host_is_found_by_its_name() {
+async fn a_virtual_host_answers_hellos_to_its_name_alone() {
     let files = Files::new();
     files.vhost("<AliasList><Alias name=\"a\">chat.example</Alias></AliasList>");
     let server = Server::configured(files.path(), 1);

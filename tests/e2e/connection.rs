@@ -18,7 +18,7 @@ const BEHIND_NAT: (u32, u32) = (15_000, 10_000);
 const DIRECT: (u32, u32) = (20_000, 20_000);
 
 #[tokio::test]
-async fn any_application_is_there() {
+async fn any_application_path_is_accepted() {
     let server = Server::on_loopback(1);
     let host = server.addresses[0];
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -125,7 +125,7 @@ async fn keepalive_advice_depends_on_the_addresses_reported() {
 }
 
 #[tokio::test]
-async fn messages_that_make_no_sense_do_no_harm() {
+async fn malformed_messages_do_no_harm() {
     let server = Server::on_loopback(1);
     let mut client = client(server.addresses[0], 1).await;
     let nested = [&[20, 0, 0, 0, 0][..], &[3, 0, 1, b'a'].repeat(10_000)].concat();

@@ -154,7 +154,7 @@ async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
 }
 
 #[tokio::test]
-async fn where_both_agree_the_two_meet() {
+async fn clients_meet_where_both_applications_agree() {
     let files = Files::new();
     files.script("all", &script(INTRODUCES), ALL);
     // In this mode a yes has the server introduce, as it does for those who are connected to it.
@@ -187,7 +187,7 @@ async fn where_both_agree_the_two_meet() {
 }
 
 #[tokio::test]
-async fn a_no_of_either_is_a_no_whatever_the_other_says() {
+async fn a_denial_by_either_application_holds_whatever_the_other_says() {
     let files = Files::new();
     files.script("denies", "", &puppet("deny"));
     files.script("ignores", &script(""), ALL);
@@ -231,7 +231,7 @@ async fn a_no_of_either_is_a_no_whatever_the_other_says() {
 }
 
 #[tokio::test]
-async fn the_settings_that_hold_are_those_of_the_application_that_is_asked() {
+async fn each_application_is_asked_under_its_own_settings() {
     let files = Files::new();
     let policy = |deadline: &str, failure: &str| {
         format!(
@@ -258,7 +258,7 @@ async fn the_settings_that_hold_are_those_of_the_application_that_is_asked() {
 }
 
 #[tokio::test]
-async fn a_reload_gives_an_application_its_say_and_takes_it() {
+async fn a_reload_gives_the_targets_application_a_policy_and_takes_it_away() {
     let files = Files::new();
     files.script("guarded", "", "");
     let mut server = Server::configured(files.path(), 2);
@@ -275,7 +275,7 @@ async fn a_reload_gives_an_application_its_say_and_takes_it() {
 }
 
 #[tokio::test]
-async fn an_application_can_be_closed_to_strangers() {
+async fn an_application_can_ignore_lookups_of_senders_that_are_no_clients() {
     let files = Files::new();
     let from = |who: &str| format!("<RTMFP><Lookups from=\"{who}\"/></RTMFP>");
     files.script("closed", "", &from("clients")).script("open", "", &from("anyone"));

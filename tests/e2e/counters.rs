@@ -11,7 +11,7 @@ const UNKNOWN: u64 = 30;
 const KNOWN: u64 = 50;
 
 #[tokio::test]
-async fn lookups_redirects_and_forwards() {
+async fn lookups_redirects_and_forwards_are_counted() {
     let server = Server::on_loopback(4);
     let mut target = client(server.addresses[0], 1).await;
     let id = target.id();

@@ -87,7 +87,7 @@ async fn sent_to(server: SocketAddr, peer: PeerId) -> Vec<SocketAddr> {
 }
 
 #[tokio::test]
-async fn a_client_that_went_to_another_server_without_a_word_is_looked_for_there_as_soon_as_it_answers_no_ping() {
+async fn a_client_that_went_to_another_server_silently_is_found_there_once_it_answers_no_ping() {
     let registry = Arc::new(InMemory::default());
     let (a, b) = (server(Arc::clone(&registry) as _), server(Arc::clone(&registry) as _));
     let (first, second) = (a.addresses()[0], b.addresses()[0]);
@@ -131,7 +131,7 @@ impl Registry for Frozen {
 }
 
 #[tokio::test]
-async fn a_registry_that_does_not_answer_stops_nobody() {
+async fn a_registry_that_does_not_answer_stops_no_local_introduction() {
     let registry = Arc::new(Frozen::default());
     let a = server(Arc::clone(&registry) as _);
     let mut first = client(a.addresses()[0], 1).await;

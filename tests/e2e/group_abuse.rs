@@ -30,7 +30,7 @@ fn named(kind: u8, value: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_join_that_makes_no_sense_ends_its_flow_only() {
+async fn a_malformed_join_ends_only_its_flow() {
     let server = Server::on_loopback(1);
     let group = digest("chess");
     let whole = join(&group);
@@ -113,7 +113,7 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
 }
 
 #[tokio::test]
-async fn a_flood_of_joins_hurts_nobody_else() {
+async fn a_flood_of_joins_does_not_disturb_other_members() {
     let server = Server::on_loopback(2);
     let group = digest("chess");
     let mut first = Member::joined(&server, 1000, &join(&group)).await;
@@ -167,7 +167,7 @@ fn claim(stranger: &mut Member, member: PeerId, group: GroupDigest, proof: [u8; 
 
 /// The server cannot tell who knows the groupspec: whoever has seen the digest can join there. The members can.
 #[tokio::test]
-async fn who_knows_the_digest_alone_is_named_but_let_in_by_nobody() {
+async fn a_client_that_knows_only_the_digest_is_named_but_no_member_accepts_it() {
     let server = Server::on_loopback(1);
     let spec =
         GroupSpecifier::new("secret").and_then(|specifier| specifier.with_authorizations()).expect("a groupspec");

@@ -143,7 +143,7 @@ async fn a_script_is_told_of_each_join_and_each_leave_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_dies_without_a_word_leaves_once() {
+async fn a_client_that_vanishes_leaves_its_groups_once() {
     let files = Files::new();
     files.adaptor("<RTMFP><DeadPeerTimeout>21</DeadPeerTimeout></RTMFP>").script(
         "lobby",
@@ -177,7 +177,7 @@ async fn a_client_that_dies_without_a_word_leaves_once() {
 }
 
 #[tokio::test]
-async fn a_plugin_decides_who_is_named() {
+async fn a_plugin_decides_which_members_are_named() {
     let files = Files::new();
     let plugin = introd_tests::libraries::library("group-bootstrap");
     files.application(&format!(

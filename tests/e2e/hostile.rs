@@ -56,7 +56,7 @@ async fn hellos_cost_no_memory() {
 }
 
 #[tokio::test]
-async fn lookups_of_nobody_cost_no_memory() {
+async fn lookups_of_unknown_peers_cost_no_memory() {
     let server = Server::start(2, &["127.0.0.1:0"]);
     let mut client = client(server.addresses[0], 1).await;
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();

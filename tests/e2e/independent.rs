@@ -12,12 +12,12 @@ fn independent_clients_are_introduced() {
 }
 
 #[test]
-fn a_server_whose_output_nobody_takes_serves_on_and_stops_when_told() {
+fn a_server_whose_output_is_not_read_serves_on_and_stops_when_told() {
     independent::run("output.py", &[]);
 }
 
 #[test]
-fn strangers_neither_forge_lines_of_the_log_nor_flood_it() {
+fn unknown_senders_neither_forge_lines_of_the_log_nor_flood_it() {
     independent::run("log_text.py", &[]);
 }
 
@@ -27,12 +27,12 @@ fn slow_calls_and_reloads_hold_up_no_other_application() {
 }
 
 #[test]
-fn ids_are_not_lost_to_copies_and_those_who_vanish_are_not_in_the_way() {
+fn peer_ids_are_not_lost_to_copies_and_vanished_holders_are_replaced() {
     independent::run("identities.py", &[]);
 }
 
 #[test]
-fn ids_are_not_lost_to_copies_at_other_servers() {
+fn peer_ids_are_not_lost_to_copies_at_other_servers() {
     let redis = Redis::start();
     let plugin = library("registry-redis");
     independent::run("copies.py", &[&redis.url(), &plugin.to_string_lossy()]);
@@ -45,7 +45,7 @@ fn a_broken_application_never_opens() {
 }
 
 #[test]
-fn visits_to_ever_new_instances_neither_fill_the_memory_nor_keep_anybody_out() {
+fn visits_to_ever_new_instances_neither_fill_memory_nor_keep_clients_out() {
     let said = independent::run("instances.py", &["--visits", "300", "--instances", "20", "--memory", "24"]);
     assert!(said.is_none_or(|said| said.contains("bounded")));
 }

@@ -29,7 +29,7 @@ async fn a_worker_that_a_plugin_blocks_for_ever_ends_the_process_and_is_named() 
 }
 
 #[test]
-fn a_server_with_too_few_file_descriptors_fails_with_a_word_on_them_or_serves() {
+fn a_server_with_too_few_file_descriptors_says_so_or_serves() {
     let (mut failed, mut served) = (0, 0);
     for limit in (3..=24).chain([28, 32, 40, 64, 128]) {
         let start = format!("ulimit -n {limit}; exec {} run --workers 2 --listen 127.0.0.1:0", binary().display());
@@ -58,7 +58,7 @@ fn make_fifo(path: &std::path::Path) {
 }
 
 #[test]
-fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_waited_for_by_nobody() {
+fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_hangs_nothing() {
     for name in ["Server.xml", "introd.ini", "_defaultRoot_/Adaptor.xml", "_defaultRoot_/_defaultVHost_/Vhost.xml"] {
         let files = Files::new();
         make_fifo(&files.path().join(name));
@@ -104,7 +104,7 @@ async fn go_on(client: &mut Client, time: Duration) {
 const DEAD_PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn clients_that_are_there_survive_a_freeze_longer_than_the_timeout_and_those_that_vanished_go() {
+async fn after_a_freeze_longer_than_the_timeout_present_clients_stay_and_vanished_ones_go() {
     let files = Files::new();
     let keepalive = "<Server>10</Server><Peers>10</Peers>";
     files.adaptor(&format!(

@@ -190,7 +190,7 @@ fn the_shipped_plugin_brings_processes_together() {
 }
 
 #[test]
-fn a_groupspec_that_is_none_is_a_usage_error() {
+fn an_invalid_groupspec_is_a_usage_error() {
     for text in ["", "G:", "chess", "G:0g", "G:027f0900"] {
         let ended = probe(&["--group", text, "rtmfp://127.0.0.1/"]);
         assert_eq!(ended.code, Some(2), "{text} {ended:?}");

@@ -21,7 +21,7 @@ fn failed_step(ended: &Ended) -> String {
 }
 
 #[test]
-fn a_connection_on_either_family() {
+fn the_probe_connects_over_ipv4_and_ipv6() {
     let server = Server::on_loopback(2);
     for index in [0, 1] {
         let ended = probe(&["--json", &server.uri(index)]);
@@ -42,7 +42,7 @@ fn a_connection_on_either_family() {
 }
 
 #[test]
-fn every_way_of_keying() {
+fn the_probe_connects_with_every_way_of_keying() {
     let server = Server::on_loopback(1);
     for options in [
         &["--plain"][..],
@@ -61,7 +61,7 @@ fn every_way_of_keying() {
 }
 
 #[test]
-fn names_are_resolved() {
+fn the_probe_resolves_host_names() {
     let server = Server::start(1, &["127.0.0.1:0"]);
     // Where the name has an IPv6 address too, nobody answers there.
     let uri = format!("rtmfp://localhost:{}/app", server.addresses[0].port());
@@ -71,7 +71,7 @@ fn names_are_resolved() {
 }
 
 #[test]
-fn text_for_people() {
+fn the_probe_prints_text_for_people() {
     let server = Server::on_loopback(1);
     let ended = probe(&["--meet", &server.uri(0)]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
@@ -81,7 +81,7 @@ fn text_for_people() {
 }
 
 #[test]
-fn nobody_listens() {
+fn the_probe_reports_a_failed_handshake_where_nothing_listens() {
     // Bound, so that nobody else takes the port, and silent.
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let uri = format!("rtmfp://{}/app", silent.local_addr().unwrap());
@@ -93,7 +93,7 @@ fn nobody_listens() {
 }
 
 #[test]
-fn a_peer_that_is_not_connected() {
+fn the_probe_reports_a_failed_introduction_to_an_unknown_peer() {
     let server = Server::on_loopback(2);
     let id = "17".repeat(32);
     let ended = probe(&["--peer", &id, "--json", "--timeout", "1", &server.uri(0)]);
@@ -107,7 +107,7 @@ fn a_peer_that_is_not_connected() {
 }
 
 #[test]
-fn uris_and_families_that_lead_nowhere() {
+fn the_probe_reports_uris_that_do_not_resolve() {
     for arguments in [
         &["http://127.0.0.1/app"][..],
         &["127.0.0.1"],
@@ -122,7 +122,7 @@ fn uris_and_families_that_lead_nowhere() {
 }
 
 #[test]
-fn usage_errors_are_told_apart_from_failures() {
+fn usage_errors_have_another_exit_code_than_failures() {
     for arguments in [&[][..], &["--peer", "12", "rtmfp://127.0.0.1/"], &["--meet", "--stay", "rtmfp://127.0.0.1/"]] {
         assert_eq!(probe(arguments).code, Some(2), "{arguments:?}");
     }

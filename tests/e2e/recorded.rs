@@ -19,7 +19,7 @@ fn chunks(recording: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_meeting_recorded_by_the_peers_and_by_the_server() {
+fn a_meeting_is_recorded_by_the_peers_and_by_the_server() {
     for ways in [&[][..], &["--plain"], &["--ephemeral", "--no-hmac"]] {
         let folder = Folder::new();
         let (near, far) = (folder.join("peers.json"), folder.join("server.json"));

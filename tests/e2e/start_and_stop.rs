@@ -52,7 +52,7 @@ fn a_server_without_clients_stops() {
 }
 
 #[test]
-fn an_address_that_is_taken() {
+fn a_server_whose_address_is_taken_fails_and_names_it() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ended = Process::start(&mut introd(&["run", "--listen", &address])).ended();

@@ -100,7 +100,7 @@ fn no_verdict_is_lost_and_the_reader_is_woken() {
 }
 
 #[test]
-fn what_is_pushed_before_a_look_is_seen_by_it() {
+fn a_verdict_pushed_before_a_take_is_seen_by_it() {
     loom::model(|| {
         let queue = Arc::new(Completions::default());
         let writer = {

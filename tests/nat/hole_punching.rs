@@ -30,7 +30,7 @@ fn meet(host: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
 }
 
 #[test]
-fn two_homes() {
+fn peers_behind_two_home_nats_meet() {
     let net = Internet::new();
     let host = net.host("a");
     let (one, two) = (net.nat("n1", Nat::PortRestricted), net.nat("n2", Nat::PortRestricted));
@@ -38,7 +38,7 @@ fn two_homes() {
 }
 
 #[test]
-fn a_home_behind_a_carriers_translator() {
+fn a_home_behind_a_carrier_nat_meets_another() {
     let net = Internet::new();
     let host = net.host("a");
     let carrier = net.nat("n1", Nat::PortRestricted);
@@ -49,7 +49,7 @@ fn a_home_behind_a_carriers_translator() {
 }
 
 #[test]
-fn a_symmetric_translator_and_an_open_address() {
+fn a_peer_behind_a_symmetric_nat_meets_an_open_one() {
     let net = Internet::new();
     let host = net.host("a");
     let nat = net.nat("n1", Nat::Symmetric);
@@ -59,7 +59,7 @@ fn a_symmetric_translator_and_an_open_address() {
 }
 
 #[test]
-fn a_home_and_an_open_address() {
+fn a_peer_behind_a_home_nat_meets_an_open_one() {
     let net = Internet::new();
     let host = net.host("a");
     let nat = net.nat("n1", Nat::PortRestricted);
@@ -68,7 +68,7 @@ fn a_home_and_an_open_address() {
 }
 
 #[test]
-fn without_translators_by_ipv6() {
+fn peers_without_a_nat_meet_over_ipv6() {
     let net = Internet::new();
     let host = net.host("a");
     let (one, two) = (net.host_v6("c1"), net.host_v6("c2"));
@@ -76,7 +76,7 @@ fn without_translators_by_ipv6() {
 }
 
 #[test]
-fn the_impossible_pair_is_told_so() {
+fn the_probe_says_when_two_nats_cannot_be_traversed() {
     let net = Internet::new();
     let host = net.host("a");
     let (one, two) = (net.nat("n1", Nat::Symmetric), net.nat("n2", Nat::PortRestricted));

@@ -126,49 +126,49 @@ fn behind_two(net: &Internet) -> Place {
 }
 
 #[test]
-fn without_a_word_of_configuration() {
+fn peers_of_two_servers_meet_with_default_settings() {
     meet(plain, homes);
 }
 
 #[test]
-fn in_mode_none() {
+fn peers_of_two_servers_meet_in_mode_none() {
     meet(|redis| sharing(redis, &mode("None")), homes);
 }
 
 #[test]
-fn in_mode_partial() {
+fn peers_of_two_servers_meet_in_mode_partial() {
     meet(|redis| sharing(redis, &mode("Partial")), homes);
 }
 
 #[test]
-fn in_mode_partial_with_a_script() {
+fn peers_of_two_servers_meet_in_mode_partial_with_a_script() {
     meet(|redis| scripted(redis, &mode("Partial")), homes);
 }
 
 #[test]
-fn in_mode_all_with_a_script() {
+fn peers_of_two_servers_meet_in_mode_all_with_a_script() {
     meet(|redis| scripted(redis, &mode("All")), homes);
 }
 
 #[test]
-fn a_symmetric_translator_and_an_open_address() {
+fn a_peer_behind_a_symmetric_nat_meets_an_open_one() {
     meet(plain, |net| (behind(net, Nat::Symmetric), open(net)));
     meet(plain, |net| (open(net), behind(net, Nat::Symmetric)));
 }
 
 #[test]
-fn two_translators_one_behind_the_other() {
+fn a_peer_behind_two_nats_meets_one_behind_a_nat() {
     meet(plain, |net| (behind_two(net), behind(net, Nat::PortRestricted)));
     meet(plain, |net| (behind(net, Nat::PortRestricted), behind_two(net)));
 }
 
 #[test]
-fn without_translators_by_ipv6() {
+fn peers_without_a_nat_meet_over_ipv6() {
     meet(plain, |net| (open_v6(net), open_v6(net)));
 }
 
 #[test]
-fn who_has_met_needs_no_server() {
+fn peers_that_have_met_need_no_server() {
     let net = Internet::new();
     let (r, a, b) = (net.host("r"), net.host("a"), net.host("b"));
     let (first, second) = homes(&net);

@@ -36,7 +36,7 @@ fn exported(library: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_is_shipped_exports_one_function() {
+fn each_shipped_library_exports_one_function() {
     let mut libraries = c_examples().to_vec();
     for entry in std::fs::read_dir(workspace().join("plugins")).unwrap() {
         let path = entry.unwrap().path();

@@ -45,7 +45,7 @@ fn a_refusal_says_why() {
 }
 
 #[test]
-fn one_that_cannot_be_made_says_why() {
+fn a_plugin_that_cannot_be_created_says_why() {
     for (name, definition, why) in [
         ("fails", "CREATE_FAILS=\"no licence\"", "no licence"),
         ("fails-mute", "CREATE_FAILS=\"\"", "what it needs cannot be reached"),
@@ -111,7 +111,7 @@ fn the_same_configuration_keeps_its_instance() {
 }
 
 #[test]
-fn an_application_whose_plugin_is_of_no_use_keeps_what_it_has_or_is_closed_and_the_others_run() {
+fn an_application_with_an_unusable_plugin_keeps_its_old_one_or_is_closed_and_others_run() {
     let plugins = Plugins::new(1);
     let with = |applications: &[(&str, PathBuf)]| {
         let mut config = config(&[]);

@@ -38,7 +38,7 @@ fn a_verdict_at_once_takes_the_token_back() {
 }
 
 #[test]
-fn of_ten_threads_one_completes() {
+fn one_of_ten_threads_completes_a_token() {
     let bench = bench("threads");
     for _ in 0..20 {
         let (_, verdicts) = bench.pending(4);
@@ -62,14 +62,14 @@ fn after_cancel_nothing_can_be_completed() {
 }
 
 #[test]
-fn there_is_one_token_for_a_callback() {
+fn a_callback_gets_one_token() {
     let bench = bench("two-tokens");
     bench.pending(8);
     assert_eq!((bench.metric("second_token"), bench.metric("defer_in_create")), (0, 0));
 }
 
 #[test]
-fn what_is_no_verdict_is_a_failure() {
+fn an_invalid_return_value_is_a_failure() {
     let bench = bench("verdicts");
     for (target, why) in [
         (5, "it returned 77, which is no verdict here"),
@@ -83,7 +83,7 @@ fn what_is_no_verdict_is_a_failure() {
 }
 
 #[test]
-fn verdicts_that_make_no_sense_are_not_taken() {
+fn malformed_verdicts_are_rejected() {
     let bench = bench("senseless");
     for target in [9, 10, 11, 12] {
         assert_eq!(bench.verdict(target), Verdict::Ignore, "{target}");
@@ -122,7 +122,7 @@ fn tokens_cannot_be_made_up() {
 }
 
 #[test]
-fn a_panic_is_the_end() {
+fn a_panic_disables_the_instance() {
     let bench = bench("panicked");
     assert_eq!(failed(&bench.verdict(18)), "it panicked");
     assert!(bench.instance.is_disabled());
@@ -140,7 +140,7 @@ fn addresses_are_bounded() {
 }
 
 #[test]
-fn services_take_no_nonsense() {
+fn host_services_reject_malformed_arguments() {
     let bench = bench("services");
     assert_eq!(bench.verdict(21), Verdict::Continue);
     assert_eq!((bench.metric("timer"), bench.metric("stop_timer")), (0, E_TOKEN));
@@ -148,14 +148,14 @@ fn services_take_no_nonsense() {
 }
 
 #[test]
-fn functions_that_are_not_there_are_not_asked() {
+fn missing_callbacks_are_not_called() {
     let bench = Bench::new(c_plugin("misbehaving.c", "no-callbacks", &["NO_CALLBACKS"]), &[]);
     assert_eq!(bench.verdict(5), Verdict::Continue);
     assert_eq!(bench.instance.library().callbacks(), <[&str; 0]>::default());
 }
 
 #[test]
-fn one_plugins_token_is_not_anothers() {
+fn a_token_of_one_plugin_is_invalid_for_another() {
     let (mine, other) = (bench("mine"), bench("other"));
     let (token, _) = mine.pending(8);
     assert!(!other.instance.cancel(token));

@@ -45,7 +45,7 @@ async fn what_is_published_is_found_until_it_is_withdrawn() {
 }
 
 #[tokio::test]
-async fn what_fails_says_why() {
+async fn a_failing_registry_says_why() {
     let plugins = Plugins::new(1);
     let failing = registry(&plugins, "fail");
     let why = RegistryError::Unavailable("the mode is fail".to_owned());
@@ -54,7 +54,7 @@ async fn what_fails_says_why() {
 }
 
 #[tokio::test]
-async fn who_waits_no_longer_cancels() {
+async fn a_lookup_that_is_dropped_is_cancelled() {
     let plugins = Plugins::new(1);
     let registry = registry(&plugins, "never");
     let waiting = registry.lookup(PeerId([7; 32]));
@@ -68,7 +68,7 @@ fn standing(session: u32, is_proven: bool, is_silent: bool) -> Standing {
 }
 
 #[tokio::test]
-async fn how_a_session_stands_is_told() {
+async fn a_registry_is_told_the_state_of_each_session() {
     let plugins = Plugins::new(1);
     let registry = registry(&plugins, "now");
     let peer = PeerId([7; 32]);

@@ -212,7 +212,7 @@ fn run(ends: &mut [End; 2], now: &mut Instant, recorder: &Recorder) {
 }
 
 #[test]
-fn both_ends_of_our_own_session_in_one_recording() {
+fn both_ends_of_our_own_session_are_recorded_in_one_file() {
     let scratch = Scratch::new("own");
     let recorder = Recorder::create(&scratch.0, "two endpoints in one process").unwrap();
     let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(1);

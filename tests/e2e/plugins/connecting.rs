@@ -40,7 +40,7 @@ fn said(ended: &Ended) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_that_rejects_says_why() {
+async fn a_plugin_that_rejects_a_client_says_why() {
     let plugins = [puppet("<name>a</name>"), puppet("<name>b</name><connect>reject not with that</connect>")];
     let (_files, server) = server(&plugins, "");
     let told = refusal(&server).await;
@@ -58,14 +58,14 @@ async fn one_that_rejects_says_why() {
 }
 
 #[tokio::test]
-async fn one_that_redirects_names_another_server() {
+async fn a_plugin_redirects_a_client_to_another_server() {
     let (_files, server) = server(&[puppet("<connect>move rtmfp://other.example/app</connect>")], "");
     let told = refusal(&server).await;
     assert!(told.contains("rtmfp://other.example/app"), "{told}");
 }
 
 #[tokio::test]
-async fn a_verdict_may_come_later() {
+async fn a_verdict_on_a_connect_may_come_later() {
     let plugins = [puppet("<name>a</name><after>300</after>"), puppet("<name>b</name><after>1</after>")];
     let (_files, server) = server(&plugins, "");
     let begin = Instant::now();
@@ -80,7 +80,7 @@ async fn a_verdict_may_come_later() {
 }
 
 #[tokio::test]
-async fn a_verdict_that_does_not_come_is_as_the_settings_say() {
+async fn a_late_verdict_on_a_connect_falls_back_to_on_deadline() {
     for (fallback, is_let_in) in [("deny", false), ("ignore", false), ("continue", true)] {
         let policy = format!("<Deadline>200</Deadline><OnDeadline>{fallback}</OnDeadline>");
         let (_files, server) = server(&[puppet("<name>a</name><connect>never</connect>")], &policy);
@@ -101,7 +101,7 @@ async fn a_verdict_that_does_not_come_is_as_the_settings_say() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_meanwhile_is_waited_for_no_more() {
+async fn a_client_that_leaves_cancels_the_pending_verdict() {
     let (_files, server) = server(&[puppet("<name>a</name><connect>never</connect>")], "<Deadline>60000</Deadline>");
     // It asks, and is gone.
     let impatient = tokio::time::timeout(Duration::from_millis(500), try_connect(&server, 1)).await;
@@ -116,7 +116,7 @@ async fn a_client_that_leaves_meanwhile_is_waited_for_no_more() {
 }
 
 #[tokio::test]
-async fn one_that_fails_lets_nobody_in() {
+async fn a_plugin_that_fails_lets_no_client_in() {
     for verdict in ["fail", "panic"] {
         let (_files, server) = server(&[puppet(&format!("<connect>{verdict}</connect>"))], "");
         for _ in 0..2 {
@@ -130,7 +130,7 @@ async fn one_that_fails_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn addresses_and_the_end_are_told() {
+async fn a_plugin_is_told_of_addresses_and_disconnects() {
     let (_files, server) = server(&[puppet("<name>a</name><timer>1</timer>")], "");
     client(server.addresses[0], 1).await.close().await;
     let said = said(&server.stop());

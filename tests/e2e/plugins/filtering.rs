@@ -41,7 +41,7 @@ async fn only_the_other_is_found(name: &str, plugin: impl FnOnce(&str) -> String
 }
 
 #[tokio::test]
-async fn in_rust() {
+async fn a_plugin_in_rust_filters_lookups() {
     let config = |peer: &str| {
         let rule = format!("<rule action=\"deny\" target=\"{peer}\"/>");
         plugin(&library("lookup-filter"), &rule)
@@ -50,19 +50,19 @@ async fn in_rust() {
 }
 
 #[tokio::test]
-async fn in_c() {
+async fn a_plugin_in_c_filters_lookups() {
     let config = |peer: &str| plugin(&c_examples()[0], &format!("<deny>{peer}</deny>"));
     only_the_other_is_found("example-c", config, "plugin_example_c_denied").await;
 }
 
 #[tokio::test]
-async fn in_cpp() {
+async fn a_plugin_in_cpp_filters_lookups() {
     let config = |peer: &str| plugin(&c_examples()[1], &format!("<deny>{peer}</deny>"));
     only_the_other_is_found("example-cpp", config, "plugin_example_cpp_denied").await;
 }
 
 #[tokio::test]
-async fn a_list_that_changes_holds_within_seconds() {
+async fn a_changed_list_takes_effect_without_a_reload() {
     let files = Files::new();
     let id = crate::harness::clients::identity(2).peer_id();
     files.write("../lists/banned.txt", "# nobody yet\n");
@@ -84,7 +84,7 @@ async fn a_list_that_changes_holds_within_seconds() {
 }
 
 #[tokio::test]
-async fn a_source_that_asks_too_often_is_held_back() {
+async fn lookups_of_a_source_over_its_rate_are_denied() {
     let files = Files::new();
     let rate = "<rate per-second=\"0.5\" burst=\"2\"/>";
     files.application(&format!("<Plugins>{}</Plugins>", plugin(&library("lookup-filter"), rate)));

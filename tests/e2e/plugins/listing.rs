@@ -10,7 +10,7 @@ fn list(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn libraries_say_what_they_are() {
+fn introd_plugins_lists_what_each_library_offers() {
     let (filter, example) = (library("lookup-filter"), &c_examples()[0]);
     let ended = list(&[&filter.to_string_lossy(), &example.to_string_lossy()]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
@@ -29,7 +29,7 @@ fn libraries_say_what_they_are() {
 }
 
 #[test]
-fn one_that_cannot_be_used_is_named_with_the_reason() {
+fn a_library_that_cannot_be_used_is_named_with_the_reason() {
     let filter = library("lookup-filter");
     let ended = list(&["/etc/hostname", &filter.to_string_lossy()]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -39,7 +39,7 @@ fn one_that_cannot_be_used_is_named_with_the_reason() {
 }
 
 #[test]
-fn without_files_those_of_the_configuration_are_listed() {
+fn without_arguments_the_plugins_of_the_configuration_are_listed() {
     let files = Files::new();
     let conf = files.path().to_string_lossy().into_owned();
     let none = list(&["--conf", &conf]);

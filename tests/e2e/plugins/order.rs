@@ -57,7 +57,7 @@ fn asked(ended: &Ended) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_plugin_before_the_next() {
+async fn the_first_plugin_decides_before_the_second() {
     let (redirect, ended) =
         ask(&[says("first", "redirect 192.0.2.1:1"), says("second", "redirect 192.0.2.2:2")], None).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.1:1"));
@@ -68,7 +68,7 @@ async fn a_plugin_before_the_next() {
 }
 
 #[tokio::test]
-async fn a_plugin_before_the_script() {
+async fn a_plugin_decides_before_the_script() {
     let (redirect, ended) = ask(&[says("first", "redirect 192.0.2.1:1")], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.1:1"));
     assert_eq!(asked(&ended), ["first"]);
@@ -81,7 +81,7 @@ async fn a_plugin_before_the_script() {
 }
 
 #[tokio::test]
-async fn a_plugin_before_the_server() {
+async fn a_plugin_decides_before_the_built_in_behaviour() {
     let (redirect, ended) = ask(&[says("first", "continue")], None).await;
     assert_eq!(redirect.as_deref(), Some("target"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
@@ -90,14 +90,14 @@ async fn a_plugin_before_the_server() {
 }
 
 #[tokio::test]
-async fn the_script_before_the_server() {
+async fn the_script_decides_before_the_built_in_behaviour() {
     let (redirect, ended) = ask(&[], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("192.0.2.3:3"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["script"], 0));
 }
 
 #[tokio::test]
-async fn a_plugin_introduces_itself_what_the_script_would_not() {
+async fn a_plugin_introduces_before_the_script_is_asked() {
     let (redirect, ended) = ask(&[says("first", "introduce")], Some(SCRIPT)).await;
     assert_eq!(redirect.as_deref(), Some("target"));
     assert_eq!((asked(&ended), ended.counter("rtmfp_forwards")), (vec!["first"], 1));
@@ -113,7 +113,7 @@ async fn a_plugin_introduces_by_the_services_of_the_host() {
 }
 
 #[tokio::test]
-async fn one_that_fails_is_as_the_settings_say() {
+async fn a_plugin_that_fails_falls_back_to_on_failure() {
     for (fallback, expected, denied) in [("deny", None, 1), ("ignore", None, 0), ("continue", Some("target"), 0)] {
         for verdict in ["fail", "panic", "drop", "redirect nowhere"] {
             let files = Files::new();

@@ -20,7 +20,7 @@ fn server(config: &str, policy: &str, workers: u8) -> (Files, Server) {
 }
 
 #[tokio::test]
-async fn one_that_comes_a_second_later_reaches_the_asker() {
+async fn a_verdict_a_second_later_reaches_the_asker() {
     let (_files, server) = server("<lookup>introduce</lookup><after>1000</after>", "", 2);
     let (mut asker, mut target) = (client(server.addresses[0], 1).await, client(server.addresses[0], 2).await);
     let id = target.id();
@@ -38,7 +38,7 @@ async fn one_that_comes_a_second_later_reaches_the_asker() {
 }
 
 #[test]
-fn thousands_that_come_at_once_reach_their_askers() {
+fn thousands_of_late_verdicts_reach_their_askers() {
     const COUNT: u32 = 5000;
     let config = "<lookup>redirect 192.0.2.1:1935</lookup><after>1000</after>";
     let (_files, server) = server(config, "<Deadline>60000</Deadline>", 2);
@@ -77,7 +77,7 @@ fn thousands_that_come_at_once_reach_their_askers() {
 }
 
 #[test]
-fn one_that_does_not_come_is_as_the_settings_say() {
+fn a_verdict_that_never_comes_falls_back_to_on_deadline() {
     for (fallback, denied, unknown) in [("deny", 1, 0), ("ignore", 0, 0), ("continue", 0, 1)] {
         let policy = format!("<Deadline>100</Deadline><OnDeadline>{fallback}</OnDeadline>");
         let (_files, server) = server("<name>a</name><lookup>never</lookup>", &policy, 1);

@@ -15,7 +15,7 @@ const CLIENTS: u32 = 2000;
 const GAP: Duration = Duration::from_millis(100);
 
 #[tokio::test]
-async fn nobody_is_sent_to_a_server_that_was_killed() {
+async fn no_asker_is_redirected_to_a_killed_server() {
     let (redis, folder) = (Redis::start(), Folder::new());
     let [a, b, c] = ["a", "b", "c"].map(|name| server(&folder, &redis.url(), name));
     let (at_a, at_c) = (a.addresses[0], c.addresses[0]);

@@ -48,7 +48,7 @@ fn local(server: &Server, when: &str) {
 }
 
 #[test]
-fn what_happens_to_redis_happens_to_no_one_else() {
+fn local_introductions_go_on_whatever_happens_to_redis() {
     let (mut redis, folder) = (Redis::start(), Folder::new());
     let proxy = Proxy::to(redis.port);
     let (a, b) = (server(&folder, &proxy.url(), "a"), server(&folder, &redis.url(), "b"));

@@ -15,7 +15,7 @@ use crate::harness::raw::lookup;
 const LOOKUPS: u32 = 100_000;
 
 #[tokio::test]
-async fn a_hundred_thousand_unknown_peers_are_not_a_hundred_thousand_calls() {
+async fn lookups_of_a_hundred_thousand_unknown_peers_make_few_calls_of_redis() {
     let (redis, folder) = (Redis::start(), Folder::new());
     let patient = configured(&folder, &redis.url(), "a", "<LookupTimeout>10000</LookupTimeout>");
     let (a, b) = (Server::configured(&patient, 2), server(&folder, &redis.url(), "b"));

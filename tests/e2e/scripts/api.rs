@@ -31,7 +31,7 @@ async fn is_refused(uri: &str, number: u64, argument: &str) -> String {
 }
 
 #[tokio::test]
-async fn on_connect_decides_in_every_way_that_there_is() {
+async fn on_connect_accepts_rejects_redirects_and_waits() {
     let files = Files::new();
     files.script(
         "app",
@@ -191,7 +191,7 @@ async fn script_and_client_call_each_other() {
 }
 
 #[tokio::test]
-async fn answers_that_cannot_be_sent_are_said_to_be_so() {
+async fn results_that_cannot_be_sent_are_reported_as_errors() {
     let files = Files::new();
     files.script(
         "app",

@@ -143,7 +143,7 @@ fn begin(client: &mut Client, deed: &str) {
 }
 
 #[tokio::test]
-async fn other_applications_do_not_notice() {
+async fn hostile_scripts_do_not_slow_other_applications() {
     /// The server's memory is told in KiB.
     const MIB: u64 = 1 << 10;
     let files = Files::new();
@@ -246,7 +246,7 @@ async fn other_applications_do_not_notice() {
 }
 
 #[tokio::test]
-async fn handlers_that_all_fail_fail_alone() {
+async fn failing_handlers_do_not_stop_the_server() {
     let files = Files::new();
     files.script("app", FAILING, &format!("{ALL_LOOKUPS}<MaxAppIdleTime>0</MaxAppIdleTime>"));
     let server = Server::configured(files.path(), 2);

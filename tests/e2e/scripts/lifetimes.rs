@@ -139,7 +139,7 @@ async fn a_file_that_changes_is_loaded_when_it_is_watched() {
 }
 
 #[tokio::test]
-async fn a_script_that_does_not_load_turns_clients_away_until_it_is_mended() {
+async fn a_script_that_does_not_load_rejects_clients_until_it_is_mended() {
     let files = Files::new();
     files.script("app", "\nx x", "");
     let server = Server::configured(files.path(), 1);

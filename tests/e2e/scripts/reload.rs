@@ -56,7 +56,7 @@ async fn come_and_go(uri: String, number: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_thousand_clients_and_fifty_versions_of_the_script() {
+async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
     let files = Files::new();
     files.script("app", &version(0), "<Policy><Deadline>60000</Deadline></Policy>");
     let main = files.of_application("app", "main.lua");

@@ -7,7 +7,7 @@ use super::{ask, find};
 use crate::harness::clients::connect;
 
 #[test]
-fn their_own_tests_pass_by_the_program() {
+fn the_tests_of_the_shipped_applications_pass() {
     let mut folders: Vec<_> = std::fs::read_dir(SHIPPED)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path())
@@ -24,7 +24,7 @@ fn their_own_tests_pass_by_the_program() {
 }
 
 #[test]
-fn clients_meet_in_each_of_them() {
+fn clients_meet_in_each_shipped_application() {
     let files = Files::new();
     files.shipped_applications();
     for workers in [1, 3] {
@@ -42,7 +42,7 @@ fn clients_meet_in_each_of_them() {
 }
 
 #[tokio::test]
-async fn the_filter_counts_each_no_and_is_silent_about_strangers() {
+async fn the_filter_counts_denied_lookups_and_ignores_unknown_peers() {
     let files = Files::new();
     files.shipped_applications();
     let server = Server::configured(files.path(), 2);

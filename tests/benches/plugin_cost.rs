@@ -2,7 +2,7 @@
 //! `tests/benches/run` builds the program and starts this.
 //!
 //! The servers run side by side, each of one worker on the first core, and the load on the second; only one of them is loaded at a
-//! time, for short turns, so that what else the machine does falls on all of them alike.
+//! time, for short turns, so that other programs disturb all of them alike.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use introd_tests::libraries::{c_examples, library};
 use introd_tests::load::{LoadedServer, number};
 use introd_tests::program::Files;
 
-/// Of a lookup without plugins, so much must be left of the rate with one, in percent.
+/// The rate of lookups with a plugin, in percent of the rate without: what it should be at least.
 const AIM: f64 = 95.0;
 
 fn main() -> anyhow::Result<()> {
@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
     println!("{:<22} {:>9} {:>9} {:>12}", "peer lookup, us CPU", "best", "median", "% of without");
     let [without, ..] = &servers;
     for server in &servers {
-        // Turn by turn: what else the machine did then, it did to both.
+        // Turn by turn: in each, other programs disturbed both servers alike.
         let share = 100.0 * median(without.micros.iter().zip(&server.micros).map(|(without, with)| without / with));
         let verdict = match server.name {
             "none" => String::new(),

@@ -1,9 +1,9 @@
-//! The ceiling that UDP sets on this machine, by the server's own socket code (`introd_tests::udp_ceiling`).
+//! The ceiling that UDP sets on this computer, by the server's own socket code (`introd_tests::udp_ceiling`).
 //!
 //! ```text
-//! cargo bench -p introd-tests --bench udp_ceiling                      3 s a figure
+//! cargo bench -p introd-tests --bench udp_ceiling                      3 s each
 //! cargo bench -p introd-tests --bench udp_ceiling -- --seconds 10 --window 64 --listen 127.0.0.1
-//! cargo bench -p introd-tests --bench udp_ceiling -- --smoke           0.2 s a figure: does it work?
+//! cargo bench -p introd-tests --bench udp_ceiling -- --smoke           0.2 s each: does it work?
 //! ```
 //!
 //! `wall/s` is what server and load reach together, each on a core; `cpu/s` is what the server thread's CPU time alone

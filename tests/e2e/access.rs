@@ -1,4 +1,5 @@
-//! `Allow` and `Deny` are asked before anything is done for an address: before a handshake, before a lookup, and when a client moves.
+//! `Allow` and `Deny` are checked before the server does anything for an address: before a handshake, before a lookup, and when a
+//! client moves.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -56,7 +57,7 @@ async fn an_address_denied_by_the_adaptor_gets_no_answer() {
     assert_eq!(ended.counter("rtmfp_addresses_denied"), 7, "{ended:?}");
     let told = ended.stderr.matches("the adaptor's access rules deny the address").count();
     assert!((1..=2).contains(&told), "{told}: {ended:?}");
-    // What was kept out is no lookup and no session.
+    // Packets of denied addresses count neither as lookups nor as sessions.
     assert_eq!(ended.counter("rtmfp_lookups"), 1, "{ended:?}");
 }
 
@@ -70,8 +71,8 @@ async fn an_address_denied_by_the_virtual_host_finds_none_of_its_clients() {
     let client = connect(&uri, from("127.0.0.1"), 1).await;
     assert!(finds(&server, "127.0.0.8", client.id()));
     assert!(!finds(&server, DENIED, client.id()));
-    assert!(!finds(&server, DENIED, PeerId([9; 32])), "one that nobody knows");
-    // A client that was let in before the rules changed is still there, and finds nobody more.
+    assert!(!finds(&server, DENIED, PeerId([9; 32])), "an unknown peer");
+    // A client that connected before the rules changed stays connected, and finds no peer any more.
     files.vhost("<Allow>all</Allow>");
     assert!(server.reload());
     let mut other = connect(&uri, from(DENIED), 2).await;
@@ -85,8 +86,8 @@ async fn an_address_denied_by_the_virtual_host_finds_none_of_its_clients() {
     assert_eq!(ended.counter("rtmfp_redirects"), 1, "{ended:?}");
 }
 
-/// Waits until the client is told why it has to go, and is closed.
-async fn is_turned_out(client: &mut Client) {
+/// Waits until the client is told why it is disconnected, and is closed.
+async fn is_disconnected(client: &mut Client) {
     let mut why = None;
     loop {
         let event = tokio::time::timeout(TIMEOUT, client.next()).await.expect("in time").expect("its sockets work");
@@ -113,7 +114,7 @@ async fn a_client_that_moves_to_a_denied_address_is_disconnected() {
         let mut client = connect(&server.uri(0), from("127.0.0.1"), 1).await;
         let id = client.id();
         client.peer().ports = Ports::new(vec![socket(from("127.0.0.8"))]).expect("a port");
-        assert!(create_stream(&mut client, 2.0).await > 0.0, "elsewhere it may be");
+        assert!(create_stream(&mut client, 2.0).await > 0.0, "the address is allowed");
         client.peer().ports = Ports::new(vec![socket(from(DENIED))]).expect("a port");
         client.publish("anything");
         let _ = client.send_to_server(
@@ -121,7 +122,7 @@ async fn a_client_that_moves_to_a_denied_address_is_disconnected() {
                 .to_message(introd_flash::command::Encoding::Amf0, 0)
                 .expect("a command"),
         );
-        is_turned_out(&mut client).await;
+        is_disconnected(&mut client).await;
         assert!(!finds(&server, "127.0.0.1", id));
         let log = server.log();
         assert!(log.contains("client has moved to an address that the access rules deny"), "{log}");

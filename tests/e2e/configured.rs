@@ -1,5 +1,4 @@
-//! What the configuration says of clients acts on real ones, with the status that AMS gives; and a configuration that changes
-//! disconnects nobody.
+//! Settings act on real clients, with the status codes of AMS, and a configuration that changes disconnects no client.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,7 +21,7 @@ async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client,
     Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await
 }
 
-/// The client is turned away at connect, with this status.
+/// The server rejects the client's connect with this status.
 async fn is_refused(uri: &str, address: SocketAddr, number: u64, code: &str) {
     let failure = try_connect(uri, address, number).await.err().expect("a refusal");
     assert_eq!(failure.step, ClientStep::Connect, "{failure}");
@@ -95,10 +94,10 @@ fn allow_sockets(count: u64) {
 }
 
 /// Whether the asker is introduced to the target.
-async fn meet(asker: &mut Client, target: &mut Client, patience: Duration) -> bool {
+async fn meet(asker: &mut Client, target: &mut Client, timeout: Duration) -> bool {
     let id = target.id();
     tokio::select! {
-        meeting = asker.meet(id, patience) => meeting.is_ok(),
+        meeting = asker.meet(id, timeout) => meeting.is_ok(),
         () = async { while target.next().await.is_ok() {} } => false,
     }
 }
@@ -173,7 +172,7 @@ async fn a_virtual_host_answers_hellos_to_its_name_alone() {
     let (mut peer, _) = peer_on(from("127.0.0.1"), 1);
     let candidates = peer.candidates(&server.addresses);
     let now = std::time::Instant::now();
-    // RFC 7425 §4.4.2.1: nobody else answers to the name.
+    // RFC 7425 §4.4.2.1: only the server of that name answers.
     let other = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("other.example"), &candidates).expect("room");
     let named = peer.endpoint.open(now, rtmfp::crypto::Epd::hostname("chat.example"), &candidates).expect("room");
     loop {

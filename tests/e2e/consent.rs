@@ -14,10 +14,10 @@ use crate::harness::raw::{lookup, redirect};
 
 const ALL: &str = "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>";
 const PARTIAL: &str = "<RTMFP><PeerLookupEvents mode=\"Partial\"/></RTMFP>";
-/// How long an asker waits that is to get nothing: it asks more than once meanwhile.
+/// How long an asker waits for an answer that must not come: it asks more than once meanwhile.
 const SHORT: Duration = Duration::from_millis(1200);
 
-/// Says who asks, and does what the body says.
+/// A script that logs the asker, then does what the body says.
 fn script(body: &str) -> String {
     format!(
         "function application.onPeerLookup(event)
@@ -63,10 +63,10 @@ async fn client(server: &Server, path: &str, number: u64) -> Client {
 }
 
 /// A client looks for another.
-async fn ask(asker: &mut Client, target: &mut Client, patience: Duration) -> Found {
+async fn ask(asker: &mut Client, target: &mut Client, timeout: Duration) -> Found {
     let id = target.id();
     let result = tokio::select! {
-        result = asker.meet(id, patience) => result,
+        result = asker.meet(id, timeout) => result,
         failure = target.stay() => panic!("{failure}"),
     };
     match result {
@@ -81,7 +81,7 @@ async fn ask(asker: &mut Client, target: &mut Client, patience: Duration) -> Fou
     }
 }
 
-/// Somebody who is no client looks for a peer: where it is sent.
+/// A sender that is no client looks for a peer: where it is redirected to.
 fn ask_from_nowhere(server: &Server, id: PeerId) -> Option<Vec<SocketAddr>> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     socket.set_read_timeout(Some(SHORT)).expect("a timeout");
@@ -113,7 +113,7 @@ async fn a_script_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
     assert_eq!(target.echoed_peers(), []);
     let ended = server.stop();
     for asked in [
-        // The script of the asker's own instance has said no already.
+        // The script of the asker's own instance has denied already.
         "guarded/other is asked by a client of guarded/other",
         "guarded/_definst_ is asked by a client of guarded/_definst_",
         "guarded/room is asked by nobody of plain/room",
@@ -157,11 +157,11 @@ async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
 async fn clients_meet_where_both_applications_agree() {
     let files = Files::new();
     files.script("all", &script(INTRODUCES), ALL);
-    // In this mode a yes has the server introduce, as it does for those who are connected to it.
+    // In this mode the server introduces when the script agrees, as it does for clients of its own.
     files.script("partial", &script("application.sendPeerRedirect({ '192.0.2.3:3' }, event)"), PARTIAL);
     files.script("continues", "", &puppet("continue"));
     files.script("introduces", "", &puppet("introduce"));
-    // One that fails, where the settings say that others decide then.
+    // A script that fails or is late, with settings that continue then.
     let goes_on =
         "<Policy><OnFailure>continue</OnFailure><OnDeadline>continue</OnDeadline><Deadline>200</Deadline></Policy>";
     files.script("fails", &script("error('as it was told to')"), &format!("{ALL}{goes_on}"));
@@ -175,7 +175,7 @@ async fn clients_meet_where_both_applications_agree() {
         assert_eq!(ask(&mut asker, &mut target, TIMEOUT).await, Found::Met, "{application}");
         let seen = target.connect_info().seen.expect("the server says");
         assert_eq!(ask_from_nowhere(&server, target.id()), Some(vec![seen]), "{application}");
-        // Whoever is a client there meets the target too; in mode Partial without the script.
+        // A client of the same application meets the target too; in mode Partial without the script.
         let mut neighbor = client(&server, &format!("{application}/room"), number + 3).await;
         assert_eq!(ask(&mut neighbor, &mut target, TIMEOUT).await, Found::Met, "{application}");
     }
@@ -198,10 +198,10 @@ async fn a_denial_by_either_application_holds_whatever_the_other_says() {
     files.script("introduces", "", &puppet("introduce"));
     let server = Server::configured(files.path(), 2);
     let mut open = client(&server, "plain/room", 1).await;
-    // The asker's application denies, and nobody else is asked.
+    // The asker's application denies, and no other policy is asked.
     let mut asker = client(&server, "denies/room", 2).await;
     assert_eq!(ask(&mut asker, &mut open, SHORT).await, Found::Nothing);
-    // The target's application does, whatever that of the asker would do on its own authority.
+    // The target's application denies, whatever the asker's would do on its own authority.
     let mut number = 10;
     for application in ["denies", "ignores", "fails", "partial"] {
         let mut target = client(&server, &format!("{application}/room"), number).await;
@@ -218,7 +218,7 @@ async fn a_denial_by_either_application_holds_whatever_the_other_says() {
         target.close().await;
         number += 1;
     }
-    // With nobody against it, the asker's application sends whom it likes where it likes.
+    // Where no policy objects, the asker's application redirects wherever it likes.
     for (from, to) in [("leaks", "192.0.2.1:1"), ("leaks-by-script", "192.0.2.2:2")] {
         number += 1;
         let mut asker = client(&server, &format!("{from}/room"), number).await;
@@ -241,7 +241,7 @@ async fn each_application_is_asked_under_its_own_settings() {
     files.script("late", &script(""), &policy("deny", "continue"));
     files.script("fails", &script("error('as it was told to')"), &policy("continue", "deny"));
     files.script("never", "", &format!("{}{}", puppet("never"), policy("deny", "continue").replace(ALL, "")));
-    // The asker's own would have everything go on.
+    // The asker's own settings would continue.
     files.script("own", "", &policy("continue", "continue").replace(ALL, ""));
     let server = Server::configured(files.path(), 1);
     for (number, application) in ["late", "fails", "never"].into_iter().enumerate() {
@@ -291,7 +291,7 @@ async fn an_application_can_ignore_lookups_of_senders_that_are_no_clients() {
     assert_eq!(server.stop().counter("rtmfp_lookups_denied"), 1);
 }
 
-/// A client that shares no code with introd tries every way round.
+/// A client that shares no code with introd tries every way to get round the policy.
 #[test]
 fn independent_clients_do_not_get_round_a_policy() {
     let filter = library("lookup-filter").display().to_string();

@@ -1,4 +1,4 @@
-//! One client that costs as much as it can, and the others.
+//! A client that costs the server as much as it can does not harm others.
 
 use crate::harness::independent;
 

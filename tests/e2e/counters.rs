@@ -1,4 +1,4 @@
-//! What the server has counted when it stops is what was done.
+//! The counters that the server prints when it stops are right.
 
 use introd_tests::program::Server;
 use rtmfp::{Origin, PeerId, TaggedAddress};
@@ -36,7 +36,7 @@ async fn lookups_redirects_and_forwards_are_counted() {
                         from_server += 1;
                     }
                     Some(Answer::Hello) => assert_eq!(from, target_is_at),
-                    None => panic!("an answer that is none"),
+                    None => panic!("not an answer"),
                 }
             }
         }

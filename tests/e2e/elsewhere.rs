@@ -21,7 +21,7 @@ fn server(registry: Arc<dyn Registry>) -> Server {
         .expect("a server")
 }
 
-/// Has `asker` find `target`, which knows nothing of it.
+/// `asker` finds `target`, which does not expect it.
 async fn meet(asker: &mut Client, target: &mut Client) {
     let id = target.id();
     tokio::select! {
@@ -50,7 +50,7 @@ async fn clients_of_two_servers_meet() {
     a.stop();
     b.stop();
     for id in ids {
-        assert_eq!(registry.lookup(id).await, Ok(None), "who has left is withdrawn");
+        assert_eq!(registry.lookup(id).await, Ok(None), "a client that has left is withdrawn");
     }
     // The first server sent the asker away, the second introduced the two: redirects - forwards is the number of those sent to
     // another server.
@@ -67,7 +67,7 @@ async fn a_peer_that_left_its_server_is_not_looked_for_there() {
     let a = server(Arc::clone(&registry) as _);
     let mut asker = client(a.addresses()[0], 1).await;
     let gone = PeerId([7; 32]);
-    // What is left of it leads to the very server that is asked.
+    // Its stale entry names the very server that is asked.
     registry.publish(gone, &[TaggedAddress::new(a.addresses()[0], rtmfp::Origin::Relay)]).unwrap();
     let failure = asker.meet(gone, Duration::from_secs(2)).await.expect_err("it is not there");
     assert!(failure.problem.contains("did not introduce"), "{failure}");
@@ -75,7 +75,7 @@ async fn a_peer_that_left_its_server_is_not_looked_for_there() {
     assert_eq!(a.counters().get(Counter::Redirects), 0);
 }
 
-/// Where `server` sends an asker that is no client for a peer; nothing if it does not answer.
+/// Where `server` redirects a sender that is no client; nowhere if it does not answer.
 async fn sent_to(server: SocketAddr, peer: PeerId) -> Vec<SocketAddr> {
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.send_to(&lookup(peer, [7; 16]), server).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_client_that_went_to_another_server_silently_is_found_there_once_it_an
         while !sent_to(first, ids[1]).await.contains(&second) {
             let found = sent_to(first, ids[0]).await;
             assert!(!found.contains(&second), "a client that answers is found here: {found:?}");
-            // Whoever looks for a peer asks again after a while.
+            // A client that looks for a peer asks again after a while.
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
@@ -113,7 +113,7 @@ async fn a_client_that_went_to_another_server_silently_is_found_there_once_it_an
     }
 }
 
-/// A registry that never answers, and counts who asks.
+/// A registry that never answers, and counts its calls.
 #[derive(Default)]
 struct Frozen(AtomicUsize);
 
@@ -136,7 +136,7 @@ async fn a_registry_that_does_not_answer_stops_no_local_introduction() {
     let a = server(Arc::clone(&registry) as _);
     let mut first = client(a.addresses()[0], 1).await;
     let mut second = client(a.addresses()[0], 2).await;
-    let failure = first.meet(PeerId([7; 32]), Duration::from_secs(2)).await.expect_err("nobody answers");
+    let failure = first.meet(PeerId([7; 32]), Duration::from_secs(2)).await.expect_err("no answer comes");
     assert!(failure.problem.contains("did not introduce"), "{failure}");
     meet(&mut first, &mut second).await;
     let counters = a.counters();

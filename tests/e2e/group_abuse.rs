@@ -1,4 +1,4 @@
-//! Who abuses groups is refused or bounded, and counted, and hurts nobody else.
+//! Clients that abuse groups are rejected or bounded, and counted, and do not disturb others.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use rtmfp::flow::{Delivery, FlowOptions, SendFlowId};
 use crate::harness::clients::{TIMEOUT, call, connect, create_stream};
 use crate::harness::members::{Member, digest};
 
-/// A group that nobody else is in.
+/// A group without other members.
 fn some_group(number: u32) -> GroupDigest {
     let mut digest = [0x77; 32];
     digest[..4].copy_from_slice(&number.to_be_bytes());
     GroupDigest(digest)
 }
 
-/// A join that names its group so.
+/// A join that names its group by that option.
 fn named(kind: u8, value: &[u8]) -> Vec<u8> {
     let mut message = vec![0x01];
     rtmfp::wire::option::put(u64::from(kind), value, &mut message);
@@ -42,7 +42,7 @@ async fn a_malformed_join_ends_only_its_flow() {
         whole[..2].to_vec(),
         whole[..20].to_vec(),
         whole[..whole.len() - 1].to_vec(),
-        // Digests of other lengths, groupspecs that are none, and groups named in unknown ways.
+        // Digests of other lengths, invalid groupspecs, and groups named by unknown options.
         named(0x15, &[1; 31]),
         named(0x15, &[1; 33]),
         named(0x15, &[]),
@@ -88,7 +88,7 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
     for round in 0..125 {
         let flows: Vec<SendFlowId> =
             (0..40).map(|number| attacker.say(&[&join(&some_group(10_000 + 40 * round + number))])).collect();
-        // Those that came when one more was due are taken, and closed here.
+        // Joins that came when the rate allowed one more are accepted; they are closed here.
         call(&mut attacker.client, "anything", f64::from(10 + round), Vec::new()).await;
         let session = attacker.client.session();
         let endpoint = &mut attacker.client.peer().endpoint;
@@ -99,7 +99,7 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
     }
     let grown = server.resident().saturating_sub(before);
     assert!(grown < 8 * 1024, "{grown} KiB");
-    // Nobody else is hurt.
+    // Other members are not disturbed.
     let mut victim = Member::joined(&server, 3, &group).await;
     victim.is_told_of(&[first.client.id()]).await;
     assert!(attacker.hints.is_empty());
@@ -130,7 +130,7 @@ async fn a_flood_of_joins_does_not_disturb_other_members() {
     }
     let flood = async {
         for attacker in &mut attackers {
-            assert!(create_stream(&mut attacker.client, 7.0).await > 0.0, "nobody is cut off");
+            assert!(create_stream(&mut attacker.client, 7.0).await > 0.0, "no client is disconnected");
         }
     };
     // Meanwhile others join, are told of each other, and meet.
@@ -154,7 +154,7 @@ async fn a_flood_of_joins_does_not_disturb_other_members() {
     assert_eq!(ended.counter("worker_mailbox_full"), 0);
 }
 
-/// Says on a flow of its own that it is a member, with a proof that is none, to a peer that it has a session with.
+/// Claims on a flow of its own to be a member, with a false proof, to a peer that it has a session with.
 fn claim(stranger: &mut Member, member: PeerId, group: GroupDigest, proof: [u8; 32]) -> (rtmfp::SessionId, SendFlowId) {
     let endpoint = &mut stranger.client.peer().endpoint;
     let session = endpoint.session_of(&member).expect("a session");
@@ -165,7 +165,7 @@ fn claim(stranger: &mut Member, member: PeerId, group: GroupDigest, proof: [u8; 
     (session, flow)
 }
 
-/// The server cannot tell who knows the groupspec: whoever has seen the digest can join there. The members can.
+/// The server cannot check that a client knows the groupspec: a client that has seen the digest can join. The members check it.
 #[tokio::test]
 async fn a_client_that_knows_only_the_digest_is_named_but_no_member_accepts_it() {
     let server = Server::on_loopback(1);
@@ -203,7 +203,7 @@ async fn a_client_that_knows_only_the_digest_is_named_but_no_member_accepts_it()
         () = living => (),
     }
     assert!(member.neighbors(&spec.digest()).is_empty());
-    // One that knows the groupspec is let in.
+    // A client that knows the groupspec is accepted.
     let mut friend = connect(&server.uri(0), any, 3).await;
     friend.join(&spec);
     let deadline = Instant::now() + TIMEOUT;

@@ -1,4 +1,4 @@
-//! What strangers send costs the server nothing that lasts.
+//! Packets of unknown senders cost the server no lasting memory.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The server before clients that share no code with it.
+//! The server with clients that share no code with it.
 
 use introd_tests::libraries::library;
 use introd_tests::redis::Redis;

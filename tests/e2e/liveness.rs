@@ -85,7 +85,7 @@ async fn a_fifo_hangs_no_reload_and_changes_nothing() {
     assert_eq!(server.stop().code, Some(0));
 }
 
-/// Lets a client go on for so long.
+/// Runs a client for so long.
 async fn go_on(client: &mut Client, time: Duration) {
     let until = tokio::time::sleep(time);
     tokio::pin!(until);
@@ -100,7 +100,7 @@ async fn go_on(client: &mut Client, time: Duration) {
     }
 }
 
-/// The least that can be configured.
+/// The shortest that can be configured.
 const DEAD_PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn after_a_freeze_longer_than_the_timeout_present_clients_stay_and_vanishe
     let vanishing = client(server.addresses[0], 2).await;
     let vanished = vanishing.id();
     server.signal(Signal::STOP);
-    // It is gone without a word.
+    // It vanishes without closing its session.
     drop(vanishing);
     go_on(&mut staying, DEAD_PEER_TIMEOUT + Duration::from_secs(5)).await;
     server.signal(Signal::CONT);
@@ -136,7 +136,7 @@ async fn after_a_freeze_longer_than_the_timeout_present_clients_stay_and_vanishe
         }
         false
     };
-    assert!(is_found(peer, 0), "who is there is found");
+    assert!(is_found(peer, 0), "a client that is there is found");
     let mut tag = 0;
     let deadline = Instant::now() + TIMEOUT + DEAD_PEER_TIMEOUT;
     loop {
@@ -145,7 +145,7 @@ async fn after_a_freeze_longer_than_the_timeout_present_clients_stay_and_vanishe
         if !is_found(vanished, tag) {
             break;
         }
-        assert!(Instant::now() < deadline, "who vanished is still found");
+        assert!(Instant::now() < deadline, "a vanished client is still found");
     }
     assert!(is_found(peer, 255));
     assert_eq!(server.stop().code, Some(0));

@@ -25,7 +25,7 @@ async fn met(server: &Server) -> (Client, Client, SessionId) {
     (publisher, subscriber, meeting.session)
 }
 
-/// What happens at both ends until the subscriber is told something of the stream that it plays.
+/// Runs both clients until something happens to the stream that the subscriber plays.
 async fn told(publisher: &mut Client, subscriber: &mut Client, play: &mut Play) -> Vec<PlayEvent> {
     let deadline = tokio::time::sleep(TIMEOUT);
     tokio::pin!(deadline);
@@ -38,7 +38,7 @@ async fn told(publisher: &mut Client, subscriber: &mut Client, play: &mut Play) 
                 }
             }
             event = publisher.next() => { event.expect("a socket"); }
-            () = &mut deadline => panic!("nothing is heard of the stream"),
+            () = &mut deadline => panic!("nothing happens to the stream"),
         }
     }
 }
@@ -109,7 +109,7 @@ async fn media_goes_from_peer_to_peer_and_outlives_the_server() {
     let mut seen = [Vec::new(), Vec::new(), Vec::new()];
     send(&mut publisher, 0..HALF);
     watch((&mut publisher, &mut subscriber, &mut play), HALF as usize, &mut seen, &mut said).await;
-    // The server is no part of it.
+    // The server takes no part in the stream.
     server.signal(Signal::KILL);
     server.ended();
     send(&mut publisher, HALF..2 * HALF);

@@ -21,7 +21,7 @@ fn the_probe_meets_itself() {
                 assert_eq!(json[step], true, "{step}");
             }
             let target = &json["target"];
-            // None, when the target that was told of the asker was faster than the redirect.
+            // There is none when the target's own hello arrived before the redirect.
             if let Some(redirect) = target["redirects"].as_array().unwrap().first() {
                 assert_eq!(redirect, &target["address"], "the observed address comes first and works");
             }
@@ -53,7 +53,7 @@ async fn spread(server: SocketAddr, first: u64) -> Vec<(Client, u8)> {
     clients
 }
 
-/// Has `asker` find `target`, which knows nothing of it.
+/// `asker` finds `target`, which does not expect it.
 async fn meet(asker: &mut Client, target: &mut Client) {
     let id = target.id();
     let address = tokio::select! {
@@ -129,7 +129,7 @@ async fn a_server_on_every_address_answers_from_the_one_it_was_asked_at() {
     for (number, client) in [&mut *first, &mut *second, &mut *third].into_iter().enumerate() {
         assert!(create_stream(client, 2.0 + number as f64).await > 0.0);
     }
-    // Introduced across the server's addresses too.
+    // Clients of different server addresses meet too.
     let id = third.id();
     tokio::select! {
         meeting = first.meet(id, TIMEOUT) => { meeting.expect("an introduction"); }

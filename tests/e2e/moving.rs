@@ -1,4 +1,4 @@
-//! Clients whose address changes: a NAT that forgets, a phone that leaves the house.
+//! Clients whose address changes: after a restart of their NAT, or in another network.
 
 use std::net::SocketAddr;
 
@@ -28,7 +28,7 @@ async fn port_of_another_worker(uri: &str, not: u8) -> SocketAddr {
     panic!("the kernel gives all clients to one worker");
 }
 
-/// From here on the client sends from another address, and what came to the old one is lost.
+/// The client sends from another address from now on, and packets to the old one are lost.
 fn move_to(client: &mut Client, address: SocketAddr) {
     client.peer().ports = Ports::new(vec![socket(address)]).unwrap();
 }
@@ -75,7 +75,7 @@ async fn a_client_that_has_moved_is_introduced_where_it_is_now() {
     };
     assert_eq!(meeting.address, there);
 
-    // Whoever asks is sent there too.
+    // A lookup by a sender that is no client is redirected there too.
     let stranger = UdpSocket::bind(ANY).await.unwrap();
     stranger.send_to(&lookup(id, [5; 16]), server.addresses[0]).await.unwrap();
     let mut bytes = [0; 2048];

@@ -1,4 +1,4 @@
-//! Members of a group on real sockets become one overlay, in which everybody reaches everybody over links between neighbours.
+//! Members of a group on real sockets become one overlay: each reaches each over links between neighbours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use crate::harness::clients::{TIMEOUT, connect};
 
-/// Who has whom for a neighbour, as each says itself.
+/// The neighbours of each peer, as it reports them itself.
 type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
 
 fn spec(name: &str, allows_posting: bool) -> Groupspec {
@@ -27,7 +27,7 @@ fn spec(name: &str, allows_posting: bool) -> Groupspec {
     specifier.with_authorizations().expect("a groupspec")
 }
 
-/// Whether everybody reaches everybody, over links that both ends know.
+/// Does each peer reach each over links that both ends know?
 fn is_connected(links: &Links) -> bool {
     let mut unseen: BTreeSet<PeerId> = links.keys().copied().collect();
     let mut open = Vec::from_iter(unseen.pop_first());
@@ -143,7 +143,7 @@ fn members_of_other_groups_are_not_met() {
     assert!(peers(&json["hints"]).is_empty() && peers(&json["neighbors_connected"]).is_empty(), "{json}");
     assert_eq!((&json["posting_taken"], &json["posting_exchanged"]), (&Value::Null, &Value::Null));
     other.end(Signal::TERM);
-    // A group of posting-free members.
+    // A group that allows no postings.
     let quiet = spec("quiet", false);
     let first = ProbeMember::start(&uri, &quiet);
     become_one(std::slice::from_ref(&first));
@@ -205,7 +205,7 @@ struct InProcess {
 }
 
 impl InProcess {
-    /// Joins, and says in `links` who its neighbours are.
+    /// Joins, and keeps its neighbours in `links`.
     async fn join(server: &Server, number: u64, spec: &Groupspec, links: &Arc<Mutex<Links>>) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut client: Client = connect(&server.uri(0), any, number).await;

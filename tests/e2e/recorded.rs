@@ -1,4 +1,4 @@
-//! `--record`: what introd says of its own traffic holds before a decoder that shares nothing with it.
+//! `--record`: an independent decoder verifies what introd records of its own traffic.
 
 use std::path::Path;
 

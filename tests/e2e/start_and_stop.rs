@@ -1,4 +1,4 @@
-//! The server's start, what it says, and its stop.
+//! How the server starts, what it prints, and how it stops.
 
 use std::net::UdpSocket;
 
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::harness::clients::{TIMEOUT, client};
 
-/// Closes as a client sees them: its control flow rejected, or the session closed.
+/// How a client sees its session close: was its control flow rejected before, and the reason.
 async fn until_closed(mut client: Client) -> (bool, CloseReason) {
     let mut is_control_rejected = false;
     let closed = tokio::time::timeout(TIMEOUT, async {

@@ -1,11 +1,11 @@
-//! One server introduces peers behind translators of every kind.
+//! One server introduces peers behind NATs of every kind.
 
 use std::net::IpAddr;
 
 use crate::hosts::{Host, Internet, Nat};
 use crate::programs::{peer, probe, server};
 
-/// Whoever looks for a peer finds it, and what they say to each other goes from the one to the other and by nobody else.
+/// The asker finds the target, and their packets go directly from one to the other.
 fn meet(host: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
     let authority = match asker.1 {
         IpAddr::V4(_) => host.v4.unwrap().to_string(),
@@ -18,7 +18,7 @@ fn meet(host: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
     assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()), "{report}");
-    // Handshake, message, answer, acknowledgements, close: each comes from the other's outside address itself.
+    // Handshake, message, answer, acknowledgements, close: each packet comes from the other peer's public address.
     for (host, other) in [(asker.0, target.1), (target.0, asker.1)] {
         let received = host.received();
         let (packets, bytes) = received.get(&other).copied().unwrap_or_default();
@@ -90,7 +90,7 @@ fn the_probe_says_when_two_nats_cannot_be_traversed() {
     for words in ["both peers are behind NATs", "a symmetric NAT", "No server can introduce these two"] {
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
-    // Who is not behind a NAT is not told that NATs are the reason.
+    // A peer that is not behind a NAT is not told that NATs are the reason.
     let open = net.host("c3");
     let ended = probe(&open, &["--timeout", "2", "--peer", &"0".repeat(64), &uri]);
     assert!(ended.code == Some(1) && !ended.stderr.contains("symmetric"), "{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! Peers meet through real NATs: hosts in network namespaces, translators of nftables, the program itself, a real Redis.
+//! Peers meet through real NATs: hosts in network namespaces, NATs of nftables, the program itself, a real Redis.
 //!
 //! Needs root and the programs `ip`, `nft`, `sysctl` and `redis-server`; a test that lacks one fails and says so. Everything
 //! that a test makes is gone when it ends, and what a killed run left behind is removed by the next. No packet leaves the
@@ -9,4 +9,5 @@
 mod hole_punching;
 mod hosts;
 mod many_servers;
+mod namespace;
 mod programs;

@@ -50,7 +50,7 @@ fn mode(name: &str) -> String {
     format!("<RTMFP><PeerLookupEvents mode=\"{name}\"/></RTMFP>")
 }
 
-/// Two clients, each with its outside address: the first looks for the second.
+/// A client, and its public address.
 type Place = (Host, IpAddr);
 
 fn meet(files: impl Fn(&Host) -> Files, places: impl Fn(&Internet) -> (Place, Place)) {
@@ -70,7 +70,7 @@ fn meet(files: impl Fn(&Host) -> Files, places: impl Fn(&Internet) -> (Place, Pl
     };
 
     let peer = peer(&second.0, &uri(&b));
-    // It is published as soon as it is connected; the way to Redis takes a moment.
+    // The peer is published when it is connected, and that takes a moment to reach Redis.
     let ended = probe(&first.0, &["--json", "--timeout", "20", "--peer", &peer.id, &uri(&a)]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
@@ -78,8 +78,8 @@ fn meet(files: impl Fn(&Host) -> Files, places: impl Fn(&Internet) -> (Place, Pl
     let redirects = report["target"]["redirects"].to_string();
     let relay = SocketAddr::new(address(&b), 1935).to_string();
     assert!(redirects.contains(&relay), "the asker is sent to the other server: {redirects}");
-    // What they say to each other comes from the other's outside address itself, and no server passes anything on: the first has
-    // nothing to do with the second's client.
+    // Their packets come from the other peer's public address, and no server relays them: the first server sends nothing to
+    // the second server's client.
     for (host, other) in [(&first.0, second.1), (&second.0, first.1)] {
         let received = host.received();
         let (packets, bytes) = received.get(&other).copied().unwrap_or_default();

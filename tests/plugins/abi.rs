@@ -1,4 +1,4 @@
-//! Plugins of released versions load; what is shipped exports one function.
+//! Plugins of released ABI versions load, and shipped libraries export one function.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Libraries that are loaded, refused, and replaced.
+//! Libraries that are loaded, rejected, and replaced.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Plugins that break the rules: each ends in something defined.
+//! Plugins that break the rules of the ABI: each breach has a defined result.
 
 use introd_native::Verdict;
 use introd_plugin::abi::{INTROD_E_ARGUMENT, INTROD_E_TOKEN, INTROD_OK};
@@ -108,8 +108,8 @@ fn an_answer_belongs_to_its_callback() {
 fn null_pointers_are_errors() {
     let bench = bench("null");
     assert_eq!(bench.verdict(16), Verdict::Continue);
-    for figure in ["null_answer", "null_host", "null_peer", "null_introduce", "null_disconnect"] {
-        assert_eq!(bench.metric(figure), E_ARGUMENT, "{figure}");
+    for name in ["null_answer", "null_host", "null_peer", "null_introduce", "null_disconnect"] {
+        assert_eq!(bench.metric(name), E_ARGUMENT, "{name}");
     }
     assert_eq!((bench.metric("null_extension"), bench.metric("unknown_extension")), (0, 0));
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Has the independent decoder check a recording. It lives beside the repository; without it, or without Python, that is said
-/// and nothing is checked.
+/// Checks a recording with the independent decoder. The decoder stands beside the repository; where it or Python is missing, a line
+/// says so and nothing is checked.
 ///
 /// # Panics
 /// If the decoder finds a mismatch.

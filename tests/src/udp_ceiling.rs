@@ -1,8 +1,8 @@
-//! How fast UDP itself is on this machine, through the server's own socket code: the ceiling that a server's figures
-//! are to be compared with, measured in the same run.
+//! How fast UDP itself is on this computer, through the server's own socket code: the ceiling that a server's measurements
+//! are compared with, measured in the same run.
 //!
 //! A server thread on one core echoes datagrams and does nothing else. A load thread on another core keeps a bounded
-//! number of them under way.
+//! number of them pending.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::thread;
@@ -17,8 +17,8 @@ use crate::cores::{pin_to, thread_cpu_time, two_cores};
 const BATCH: usize = 64;
 /// What ends the server; shorter than any payload.
 const STOP: &[u8] = b"stop";
-/// Silence after which what is under way counts as lost.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// After this long without a reply, pending datagrams count as lost.
+const REPLY_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How long a run is extended if nothing has come back yet.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -232,11 +232,11 @@ impl Load {
             let now = Instant::now();
             let elapsed = now.duration_since(begin);
             let answered = replies > 0 && (forwards > 0 || options.shape == Shape::OneOut);
-            // However short the run, a busy machine gets the time for a first answer.
+            // However short the run, a busy computer gets the time for a first answer.
             if elapsed >= options.duration && (answered || elapsed > FIRST_ANSWER) {
                 break;
             }
-            if now.duration_since(last_reply) > PATIENCE {
+            if now.duration_since(last_reply) > REPLY_TIMEOUT {
                 lost += std::mem::take(&mut under_way) as u64;
                 last_reply = now;
             }

@@ -20,11 +20,11 @@ const LICENCES: [&str; 11] = [
     "Zlib",
 ];
 
-/// Packages under another licence, and why that is no harm.
+/// Packages under another licence, and why that is allowed.
 const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("cbindgen", "MPL-2.0", "a tool of the tests that check the C header; nothing of it is in what is shipped")];
 
-/// Packages in more than one version, and who keeps the older ones.
+/// Packages in more than one version, and which package keeps the older ones.
 const DUPLICATES: [(&str, &str); 4] = [
     ("getrandom", "ring, which computes the TLS of registry-redis, is at 0.2"),
     ("syn", "procedural macros move from 2 to 3 one by one; at build time only"),

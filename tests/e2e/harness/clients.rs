@@ -15,7 +15,7 @@ use rand_core::SeedableRng;
 use rtmfp::crypto::{Group, Identity, cipher};
 use rtmfp::{Config, Event, PeerId};
 
-/// Only a server that never answers needs it.
+/// How long anything may take. Only a server that never answers needs it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An identity of its own for each number.

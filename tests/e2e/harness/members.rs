@@ -62,7 +62,7 @@ impl Member {
         tokio::time::timeout(TIMEOUT, all).await.expect("hints");
     }
 
-    /// Opens another flow and says this on it.
+    /// Opens another flow and sends these messages on it.
     pub(crate) fn say(&mut self, messages: &[&[u8]]) -> SendFlowId {
         let (session, now, metadata) = (self.client.session(), Instant::now(), FlowKind::GroupControl.metadata());
         let options = FlowOptions { return_of: Some(SERVER_CONTROL), ..FlowOptions::default() };

@@ -1,4 +1,4 @@
-//! What the tests share: the program, and clients to meet it with.
+//! What the tests share: clients in this process, packets made by hand, and the log.
 
 pub(crate) mod clients;
 pub(crate) mod independent;

@@ -24,7 +24,7 @@ fn startup(write: impl FnOnce(&mut Vec<u8>) -> bool) -> Vec<u8> {
     datagram
 }
 
-/// A hello to whoever serves `uri`.
+/// A hello to the server of `uri`.
 pub(crate) fn hello(uri: &str, tag: [u8; 16]) -> Vec<u8> {
     startup(|out| IHello { epd: &Epd::ancillary(uri), tag: &tag }.put(out))
 }
@@ -34,7 +34,7 @@ pub(crate) fn lookup(peer: PeerId, tag: [u8; 16]) -> Vec<u8> {
     startup(|out| IHello { epd: &Epd::fingerprint(peer), tag: &tag }.put(out))
 }
 
-/// A keying with this cookie, and components that are none.
+/// A keying with this cookie and these components, which may be malformed.
 pub(crate) fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec<u8> {
     startup(|out| {
         IIKeying {
@@ -49,7 +49,7 @@ pub(crate) fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec
     })
 }
 
-/// What an answer to one of these is; `None` if it is none. Its bytes are lost.
+/// What the answer to one of these is, if it is one. Deciphers the datagram in place.
 pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
     let mut opener = Opener::startup();
     let mut plain = opener.open(datagram).ok()?;
@@ -61,12 +61,12 @@ pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
     })
 }
 
-/// The tag that a redirect echoes. Its bytes are lost.
+/// The tag that a redirect echoes. Deciphers the datagram in place.
 pub(crate) fn redirected_tag(datagram: &mut [u8]) -> Option<Vec<u8>> {
     redirect(datagram).map(|(tag, _)| tag)
 }
 
-/// The tag that a redirect echoes, and where it leads. Its bytes are lost.
+/// The tag that a redirect echoes, and where it leads. Deciphers the datagram in place.
 pub(crate) fn redirect(datagram: &mut [u8]) -> Option<(Vec<u8>, Vec<TaggedAddress>)> {
     let mut opener = Opener::startup();
     let mut plain = opener.open(datagram).ok()?;

@@ -1,4 +1,4 @@
-//! Plugins decide who may connect, and are told of clients.
+//! Plugins decide which clients may connect, and are told of them.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Native plugins, in the program: what they decide acts on real clients.
+//! Native plugins in the program: their verdicts act on real clients.
 
 mod connecting;
 mod filtering;
@@ -16,7 +16,7 @@ fn plugin(library: &Path, config: &str) -> String {
     format!("<Plugin path=\"{}\"><Config>{config}</Config></Plugin>", library.display())
 }
 
-/// The plugin that decides as it is told.
+/// The plugin that decides as its configuration says.
 pub(crate) fn puppet(config: &str) -> String {
     plugin(&library("puppet"), config)
 }

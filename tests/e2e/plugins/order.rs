@@ -50,7 +50,7 @@ fn redirected(server: &Server, id: PeerId) -> Option<TaggedAddress> {
     }
 }
 
-/// Who was asked, in order.
+/// The policies that were asked, in order.
 fn asked(ended: &Ended) -> Vec<&str> {
     let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
     marked.map(|(said, _)| said).filter_map(|said| said.split_once(" lookup").map(|(who, _)| who)).collect()

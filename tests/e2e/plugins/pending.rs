@@ -1,4 +1,4 @@
-//! Verdicts that come later.
+//! Plugins whose verdicts come later.
 
 use std::collections::HashSet;
 use std::net::UdpSocket;

@@ -1,4 +1,4 @@
-//! A server is killed under its clients.
+//! A server with clients is killed.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ async fn no_asker_is_redirected_to_a_killed_server() {
     a.signal(Signal::KILL);
     let died = Instant::now();
     assert_eq!(a.ended().code, None);
-    // Who connects elsewhere is found there at once, though its entry was that of a server that may still live.
+    // A client that connects elsewhere is found there at once, though its old entry names a server that may still live.
     drop(moving);
     let moved = client(at_c, 77).await;
     assert_eq!(moved.id(), id);
@@ -42,14 +42,14 @@ async fn no_asker_is_redirected_to_a_killed_server() {
     );
 
     let sample = &peers[..50];
-    eventually("nobody is sent there any more", || asker.sent_to(at_a, sample, GAP).is_empty());
+    eventually("no asker is redirected there any more", || asker.sent_to(at_a, sample, GAP).is_empty());
     let noticed = died.elapsed();
     println!(
         "{} ms after its death nobody is sent to the server; a heartbeat is {} ms",
         noticed.as_millis(),
         HEARTBEAT.as_millis()
     );
-    // Twice the heartbeat, and what a machine with other things to do needs for it.
+    // Twice the heartbeat, and some time for a busy computer.
     assert!(noticed < 2 * HEARTBEAT + Duration::from_secs(5), "{noticed:?}");
     assert_eq!(asker.sent_to(at_a, &peers, GAP).len(), 0);
 

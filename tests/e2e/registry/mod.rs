@@ -1,4 +1,4 @@
-//! Several servers with a registry in a real Redis, on this machine: what happens when something dies.
+//! Several servers that share a registry in a real Redis, and what happens when one of them or Redis fails.
 
 mod killed;
 mod outages;
@@ -24,7 +24,7 @@ fn server(folder: &Folder, url: &str, name: &str) -> Server {
     Server::configured(&dir, 2)
 }
 
-/// With more to say of the registry.
+/// The configuration folder of a server; `more` stands in its `<PeerRegistry>`.
 fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
     let dir = folder.join(name);
     std::fs::create_dir_all(&dir).unwrap();
@@ -40,7 +40,7 @@ fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
 
 const HEARTBEAT: Duration = Duration::from_millis(1000);
 
-/// Many clients of a server, that do nothing but stay. They are gone when it is dropped.
+/// Many idle clients of a server, in a process of their own. They are gone when it is dropped.
 fn clients(server: SocketAddr, count: u32) -> Process {
     let (server, count) = (server.to_string(), count.to_string());
     Process::start(&mut introd(&["bench", "sessions", "--server", &server, "--count", &count, "--idle", "600"]))

@@ -1,4 +1,4 @@
-//! Lookups for peers that nobody knows, as many as come.
+//! A flood of lookups for unknown peers.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const LOOKUPS: u32 = 100_000;
 #[tokio::test]
 async fn lookups_of_a_hundred_thousand_unknown_peers_make_few_calls_of_redis() {
     let (redis, folder) = (Redis::start(), Folder::new());
-    let patient = configured(&folder, &redis.url(), "a", "<LookupTimeout>10000</LookupTimeout>");
-    let (a, b) = (Server::configured(&patient, 2), server(&folder, &redis.url(), "b"));
+    let conf = configured(&folder, &redis.url(), "a", "<LookupTimeout>10000</LookupTimeout>");
+    let (a, b) = (Server::configured(&conf, 2), server(&folder, &redis.url(), "b"));
     let known = client(b.addresses[0], 1).await;
     let asker = Asker::new(a.addresses[0]);
     asker.finds_all(b.addresses[0], &[known.id()]);
@@ -27,7 +27,7 @@ async fn lookups_of_a_hundred_thousand_unknown_peers_make_few_calls_of_redis() {
         let mut id = [9; 32];
         id[..4].copy_from_slice(&number.to_be_bytes());
         asker.socket.send_to(&lookup(PeerId(id), [1; 16]), a.addresses[0]).unwrap();
-        // As fast as one socket takes them in, and no faster: what the kernel drops would prove nothing.
+        // No faster than one socket receives them: a lookup that the kernel drops would prove nothing.
         if number % 50 == 49 {
             std::thread::sleep(Duration::from_millis(1));
         }

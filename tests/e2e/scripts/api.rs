@@ -23,7 +23,7 @@ async fn arrives(uri: &str, number: u64, arguments: Vec<Value>) -> Client {
     try_connect(uri, number, arguments).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// Why the script turned the client away.
+/// Why the script rejected the client.
 async fn is_refused(uri: &str, number: u64, argument: &str) -> String {
     let failure = try_connect(uri, number, vec![argument.into()]).await.err().expect("a refusal");
     assert_eq!(failure.step, ClientStep::Connect, "{failure}");
@@ -74,7 +74,7 @@ async fn on_connect_accepts_rejects_redirects_and_waits() {
         let problem = is_refused(&uri, number, how).await;
         assert!(problem.ends_with(reason), "{how}: {problem}");
     }
-    // One waits until another lets it in.
+    // A client waits until another one lets it in.
     let mut friend = arrives(&uri, 20, vec!["yes".into()]).await;
     let (late, ()) = tokio::join!(arrives(&uri, 21, vec!["later".into(), "bob".into()]), async {
         while ask(&mut friend, "letIn", vec!["bob".into()]).await != Ok(true.into()) {
@@ -87,7 +87,7 @@ async fn on_connect_accepts_rejects_redirects_and_waits() {
     assert!(ended.stderr.contains("main.lua:13: deliberate"), "{ended:?}");
 }
 
-/// Has the client answer what the server calls, until it calls `done`.
+/// Answers the server's calls for the client, until the server calls `done`.
 async fn attend(client: &mut Client) -> Vec<(String, Vec<Value>)> {
     let mut calls = Vec::new();
     loop {
@@ -244,7 +244,7 @@ async fn a_lookup_can_be_answered_later_and_once() {
         failure = target.stay() => panic!("{failure}"),
     };
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // A stranger's is never answered: when the deadline has passed, it cannot be any more.
+    // The lookup of an unknown peer is never answered: after its deadline it cannot be answered any more.
     let stranger = tokio::task::spawn_blocking({
         let uri = uri.clone();
         move || find(&"17".repeat(32), &uri, "2.5")

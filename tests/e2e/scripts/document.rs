@@ -65,7 +65,7 @@ fn a_client_of_another_server_is_found_by_way_of_it() {
     assert_eq!(ended.code, Some(0), "{ended:?}\n{}\n{}", near.log(), far.log());
     let report = ended.json();
     assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()));
-    // Nobody knows this one: silence from both.
+    // An unknown peer: neither server answers.
     assert_eq!(find(&"17".repeat(32), &near.uri(0), "1").code, Some(1));
     let (near, far) = (near.stop(), far.stop());
     // The document: redirects without forwards are those to another server.

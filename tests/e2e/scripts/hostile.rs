@@ -1,4 +1,4 @@
-//! Scripts that mean harm, or come to it: the server stays, other applications do not notice, and memory comes back.
+//! Scripts that hang, fail or hoard memory: the server serves on, other applications are not slowed, and memory is freed.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ const FAILING: &str = "
     end
     function application.onConnect(client) setTimeout(fail, 1) client:call('nothing', fail) return true end";
 
-/// Somebody who looks up peers, from an address of its own, without a connection.
+/// A sender without a connection that looks up peers.
 struct Asker {
     socket: UdpSocket,
     server: SocketAddr,
@@ -120,7 +120,7 @@ async fn client(uri: &str, number: u64) -> Client {
     connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
 }
 
-/// What a client is told while the script counts as hanging: on a busy machine, even the end of its time may come late.
+/// What a client is told while the script counts as hanging: on a busy computer, even the end of its time may come late.
 const UNANSWERED: &str = "the application does not answer";
 
 /// The script does that.
@@ -259,7 +259,7 @@ async fn failing_handlers_do_not_stop_the_server() {
     );
     Asker::new(server.addresses[0]).send(id);
     logged(&server, "onPeerLookup", 1).await;
-    // The server itself does not mind.
+    // The server serves on.
     let mut bob = client(&server.uri_of("elsewhere"), 2).await;
     let bob_id = bob.id();
     let mut asker = Asker::new(server.addresses[0]);

@@ -148,7 +148,7 @@ async fn a_script_that_does_not_load_rejects_clients_until_it_is_mended() {
     let refused = Client::connect(peer, id, destination, &Default::default(), TIMEOUT).await.err().expect("a refusal");
     assert!(refused.problem.contains("NetConnection.Connect.Rejected"), "{refused}");
     logged(&server, "main.lua:2: syntax error", 1).await;
-    // Nobody has to tell the server: the next clients find it mended, as soon as those who were turned away are gone.
+    // Without a reload, the next clients get the mended script as soon as the rejected ones are gone.
     files.script("app", &version(1), "");
     let deadline = Instant::now() + TIMEOUT;
     for number in 2.. {
@@ -159,7 +159,7 @@ async fn a_script_that_does_not_load_rejects_clients_until_it_is_mended() {
             break;
         }
         assert!(Instant::now() < deadline, "{}", server.log());
-        // Each that is turned away has some seconds to take that in.
+        // The server waits some seconds until it closes a rejected client's session.
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
     server.stop();

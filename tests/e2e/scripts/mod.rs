@@ -29,6 +29,6 @@ async fn ask(client: &mut Client, method: &str, arguments: Vec<Value>) -> Result
 }
 
 /// A process finds a peer by its id.
-fn find(peer: &str, uri: &str, patience: &str) -> Ended {
-    probe(&["--peer", peer, "--json", "--timeout", patience, uri])
+fn find(peer: &str, uri: &str, timeout: &str) -> Ended {
+    probe(&["--peer", peer, "--json", "--timeout", timeout, uri])
 }

@@ -1,4 +1,4 @@
-//! A script that is loaded anew, again and again, while clients come and go.
+//! A script is loaded again and again while clients come and go.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ fn version(number: u32) -> String {
     )
 }
 
-/// It is the client that the server takes it for.
+/// The script still knows the client by its id.
 async fn is_well(client: &mut Client) {
     assert_eq!(ask(client, "who", Vec::new()).await, Ok(Value::from(client.id().to_string())));
 }
@@ -62,7 +62,7 @@ async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
     let main = files.of_application("app", "main.lua");
     let server = Server::configured(files.path(), 2);
     let uri = server.uri(0);
-    // These see all of it.
+    // These stay for all reloads.
     let mut constant = Vec::new();
     for number in 0..10 {
         constant.push(connect(&uri, "127.0.0.1:0".parse().expect("an address"), number).await);

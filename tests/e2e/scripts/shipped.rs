@@ -50,9 +50,9 @@ async fn the_filter_counts_denied_lookups_and_ignores_unknown_peers() {
     let mut target = connect(&uri, "127.0.0.1:0".parse().expect("an address"), 1).await;
     let id = target.id().to_string();
     assert_eq!(ask(&mut target, "allow", vec![Value::from("17".repeat(32))]).await, Ok(true.into()));
-    let finding = |patience: &'static str, peer: String| {
+    let finding = |timeout: &'static str, peer: String| {
         let uri = uri.clone();
-        tokio::task::spawn_blocking(move || find(&peer, &uri, patience))
+        tokio::task::spawn_blocking(move || find(&peer, &uri, timeout))
     };
     let attended = async |target: &mut introd_client::Client, finding: tokio::task::JoinHandle<_>| {
         tokio::select! {
@@ -60,13 +60,13 @@ async fn the_filter_counts_denied_lookups_and_ignores_unknown_peers() {
             failure = target.stay() => panic!("{failure}"),
         }
     };
-    // One that the target does not allow.
+    // A peer that the target does not allow.
     let ended = attended(&mut target, finding("1", id.clone())).await;
     assert_eq!((ended.code, &ended.json()["failed_step"]), (Some(1), &"introduction".into()), "{ended:?}");
-    // One that nobody knows.
+    // An unknown peer.
     let ended = attended(&mut target, finding("1", "18".repeat(32))).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    // Everybody's friend.
+    // A peer that allows all.
     let friend = tokio::task::spawn_blocking({
         let uri = uri.clone();
         move || Peer::stay(&uri)
@@ -82,7 +82,7 @@ async fn the_filter_counts_denied_lookups_and_ignores_unknown_peers() {
     assert!(count("rtmfp_lookups") - count("rtmfp_redirects") > denied, "{ended:?}");
 }
 
-/// The application that the first page has people write.
+/// The application that README.md shows how to write.
 #[test]
 fn the_example_of_the_readme_does_what_it_says() {
     let readme = include_str!("../../../README.md");
@@ -96,7 +96,7 @@ fn the_example_of_the_readme_does_what_it_says() {
     let files = Files::new();
     files.script("club", &main, "").write("../applications/club/Application.xml", &file("Application.xml"));
     let server = Server::configured(files.path(), 2);
-    let meet = |patience: &str| probe(&["--meet", "--json", "--timeout", patience, &server.uri_of("club")]);
+    let meet = |timeout: &str| probe(&["--meet", "--json", "--timeout", timeout, &server.uri_of("club")]);
     let ended = meet("20");
     assert_eq!(ended.code, Some(0), "{ended:?}\n{}", server.log());
     let asker = ended.json()["seen_address"].as_str().expect("its address").to_owned();

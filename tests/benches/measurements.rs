@@ -1,8 +1,8 @@
-//! All figures of one machine in one run: the ceiling that UDP sets, and what lookups, handshakes and idle sessions cost a
+//! All measurements of one computer in one run: the ceiling that UDP sets, and what lookups, handshakes and idle sessions cost a
 //! server of one worker. See README.md beside this file; `tests/benches/run` builds the program and starts this.
 //!
-//! The server has a core to itself and the load another, as far as other programs leave them alone. So each figure is
-//! taken several times: the best is the one least disturbed, and how far the others are from it is told too. What is
+//! The server has a core to itself and the load another, as far as other programs leave them alone. So each measurement is
+//! made several times: the best is the one least disturbed, and the worst shows how much they disturbed. What is
 //! compared with the ceiling is compared within a round.
 
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ fn main() -> anyhow::Result<()> {
     if two_cores().is_none() {
         println!("only one core: server and load shared it");
     }
-    println!("{:<46} {:>9} {:>9}  {:>9}", "figure", "best", "worst", "aim");
+    println!("{:<46} {:>9} {:>9}  {:>9}", "measurement", "best", "worst", "aim");
     row("UDP ceiling, 1 in and 2 out, us CPU", &ceilings, Best::Least, None);
     let lookup_cpu = all(&lookups, "server_cpu_us")?;
     row("peer lookup (redirect + forward), us CPU", &lookup_cpu, Best::Least, Some(7.0));
@@ -88,7 +88,7 @@ fn main() -> anyhow::Result<()> {
     let rates = all(&flows, "server_megabytes_per_cpu_second")?;
     row("client-to-server flow, MB a CPU second", &rates, Best::Most, Some(300.0));
     let title = format!("memory per idle session of {}, bytes", options.sessions);
-    // Of few sessions most is what the server itself grows by.
+    // With few sessions, most of the growth is the server's own.
     let aim = (!options.is_smoke).then_some(2000.0);
     row(&title, &[number(&sessions, "server_bytes_per_session")?], Best::Least, aim);
     row("session with connect, us CPU", &[number(&sessions, "server_cpu_us")?], Best::Least, None);
@@ -129,7 +129,7 @@ fn percentile(reports: &[Value], name: &str) -> anyhow::Result<Vec<f64>> {
     reports.iter().map(|report| number(&report["latency_us"], name)).collect()
 }
 
-/// The applications that introd ships, and a limit less.
+/// The applications that introd ships, without the limit on forwarded hellos.
 fn configuration() -> Files {
     let files = Files::new();
     files.shipped_applications();

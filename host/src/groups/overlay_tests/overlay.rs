@@ -1,5 +1,5 @@
-//! Groups of many members in memory, in virtual time: a server with the built-in bootstrap, members that come in random order,
-//! leave and crash. Everything follows from a seed, which is printed.
+//! A group of many members in memory, in virtual time: a server with the built-in bootstrap, and members that join in random order, leave
+//! and crash. Everything follows from a seed, which is printed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
@@ -13,15 +13,15 @@ use slab::Slab;
 use crate::groups::Memberships;
 use crate::groups::bootstrap::{BootstrapSettings, Hint};
 use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, flow_type};
-use introd_netgroup::{GroupAddress, GroupDigest, GroupSpecifier, Groupspec, channel};
+use introd_netgroup::{GroupDigest, GroupSpecifier, Groupspec, channel};
 
 /// How long a message takes, at least; up to as much again is added.
 const LATENCY: Duration = Duration::from_millis(20);
 /// How long until a session with a peer that has crashed is given up.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Something that happens.
-enum Happening {
+pub(super) enum Happening {
     Join,
     /// A member goes: it leaves, or it crashes without a word.
     Go {
@@ -56,35 +56,35 @@ enum Happening {
     },
 }
 
-struct Overlay {
+pub(super) struct Overlay {
     start: Instant,
-    now: Instant,
-    /// When what happens: by time, then in order, with its place in `happenings`.
+    pub(super) now: Instant,
+    /// The happenings by time and order, as their keys in `happenings`.
     queue: BinaryHeap<Reverse<(Instant, u64, usize)>>,
-    happenings: Slab<Happening>,
+    pub(super) happenings: Slab<Happening>,
     number: u64,
     spec: Groupspec,
     group: GroupDigest,
-    server: Memberships<u32>,
-    members: BTreeMap<PeerId, Member>,
+    pub(super) server: Memberships<u32>,
+    pub(super) members: BTreeMap<PeerId, Member>,
     /// The timeouts that are set.
     timeouts: HashMap<PeerId, Instant>,
-    /// With whom each has a session.
+    /// The peers with which each member has a session.
     sessions: BTreeMap<PeerId, BTreeSet<PeerId>>,
     rng: ChaCha8Rng,
-    seed: u64,
+    pub(super) seed: u64,
     hints: Vec<Hint<u32>>,
     /// Hints of one join or leave, at most and in all.
     most_hints: usize,
     all_hints: usize,
     joins: usize,
-    postings: usize,
+    pub(super) postings: usize,
     too_many: usize,
     delivered: u64,
 }
 
 impl Overlay {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         println!("seed {seed}");
         let spec = GroupSpecifier::new("overlay").unwrap().with_authorizations().unwrap();
         let now = Instant::now();
@@ -123,14 +123,14 @@ impl Overlay {
         self.at(self.now + delay, what);
     }
 
-    fn in_random_order(&mut self, count: usize, over: Duration, what: impl Fn() -> Happening) {
+    pub(super) fn in_random_order(&mut self, count: usize, over: Duration, what: impl Fn() -> Happening) {
         for _ in 0..count {
             let when = self.now + Duration::from_micros(self.rng.next_u64() % over.as_micros() as u64);
             self.at(when, what());
         }
     }
 
-    fn run_for(&mut self, time: Duration) {
+    pub(super) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.queue.peek().is_some_and(|Reverse((when, _, _))| *when <= end) {
             let Reverse((when, _, place)) = self.queue.pop().unwrap();
@@ -201,7 +201,7 @@ impl Overlay {
         }
     }
 
-    fn go(&mut self, crash: bool) {
+    pub(super) fn go(&mut self, crash: bool) {
         if self.members.len() <= 1 {
             return;
         }
@@ -253,7 +253,7 @@ impl Overlay {
     }
 
     /// Tells a member something, if it is still there, and does what it says then.
-    fn tell(&mut self, peer: PeerId, what: impl FnOnce(&mut Member)) {
+    pub(super) fn tell(&mut self, peer: PeerId, what: impl FnOnce(&mut Member)) {
         let Some(member) = self.members.get_mut(&peer) else { return };
         what(member);
         let mut outputs = Vec::new();
@@ -291,7 +291,7 @@ impl Overlay {
     }
 
     /// The sizes of the parts of the overlay that are not connected with each other, by links that both ends know.
-    fn parts(&self) -> Vec<usize> {
+    pub(super) fn parts(&self) -> Vec<usize> {
         let links: BTreeMap<PeerId, BTreeSet<PeerId>> =
             self.members.iter().map(|(peer, member)| (*peer, member.neighbors().collect())).collect();
         let mut unseen: BTreeSet<PeerId> = links.keys().copied().collect();
@@ -311,7 +311,7 @@ impl Overlay {
         parts
     }
 
-    fn assert_connected(&self) {
+    pub(super) fn assert_connected(&self) {
         let parts = self.parts();
         let degrees: Vec<_> = self.members.values().map(Member::neighbor_count).collect();
         println!(
@@ -334,78 +334,4 @@ impl Overlay {
         assert!(degrees.iter().all(|degree| *degree <= MAX_NEIGHBORS), "seed {}", self.seed);
         assert_eq!(self.server.members(&self.group).count(), self.members.len(), "seed {}", self.seed);
     }
-}
-
-/// `INTROD_SEED` replays one.
-fn seed(default: u64) -> u64 {
-    std::env::var("INTROD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(default)
-}
-
-/// `count` members come while some go, in order or not; in the end the rest is one overlay.
-fn comings_and_goings(count: usize, over: Duration, settle: Duration, seed: u64) -> Overlay {
-    let mut overlay = Overlay::new(seed);
-    overlay.in_random_order(count, over, || Happening::Join);
-    overlay.in_random_order(count / 10, over, || Happening::Go { crash: false });
-    overlay.in_random_order(count / 10, over, || Happening::Go { crash: true });
-    overlay.run_for(over + SILENCE + settle);
-    overlay.assert_connected();
-    overlay
-}
-
-#[test]
-fn ten_members() {
-    for number in 0..20 {
-        comings_and_goings(10, Duration::from_secs(20), Duration::from_secs(30), seed(number));
-    }
-}
-
-#[test]
-fn a_hundred_members() {
-    for number in 0..3 {
-        comings_and_goings(100, Duration::from_secs(30), Duration::from_secs(30), seed(number));
-    }
-}
-
-#[test]
-fn five_hundred_members() {
-    comings_and_goings(500, Duration::from_secs(60), Duration::ZERO, seed(5));
-}
-
-#[test]
-fn five_thousand_members() {
-    comings_and_goings(5000, Duration::from_secs(30), Duration::ZERO, seed(5));
-}
-
-#[test]
-fn a_posting_reaches_everybody_once() {
-    let mut overlay = comings_and_goings(100, Duration::from_secs(10), Duration::from_secs(30), seed(7));
-    let first = *overlay.members.keys().next().unwrap();
-    overlay.tell(first, |member| {
-        assert!(member.post(b"\x02\x00\x05hello").is_some());
-        assert!(member.post(b"\x02\x00\x05hello").is_none(), "the same again");
-    });
-    overlay.run_for(Duration::from_secs(5));
-    assert_eq!(overlay.postings, overlay.members.len() - 1, "seed {}", overlay.seed);
-}
-
-#[test]
-fn without_the_server_the_overlay_heals() {
-    let mut overlay = comings_and_goings(150, Duration::from_secs(20), Duration::from_secs(60), seed(9));
-    // A third crashes at once; the server tells nobody.
-    for _ in 0..overlay.members.len() / 3 {
-        overlay.go(true);
-    }
-    overlay.server = Memberships::new(1, BootstrapSettings::default(), [3; 32]);
-    let (nobody, now) = (PeerId([0; 32]), overlay.now);
-    for (_, what) in overlay.happenings.iter_mut().filter(|(_, what)| matches!(what, Happening::GoneAtServer { .. })) {
-        *what = Happening::Timeout { at: nobody, due: now };
-    }
-    overlay.run_for(Duration::from_secs(120));
-    assert_eq!(overlay.parts().len(), 1, "seed {}", overlay.seed);
-    // Neighbours on the ring have found each other across the gaps.
-    let mut ring: Vec<_> = overlay.members.keys().map(|peer| (GroupAddress::of(peer), *peer)).collect();
-    ring.sort_unstable();
-    let next = ring.iter().zip(ring.iter().cycle().skip(1));
-    let linked = next.filter(|(a, b)| overlay.members[&a.1].neighbors().any(|peer| peer == b.1)).count();
-    assert_eq!(linked, ring.len(), "seed {}", overlay.seed);
 }

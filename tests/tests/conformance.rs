@@ -1,4 +1,5 @@
-//! `host/rtmfp/CONFORMANCE.md` names items and tests, and comments name sections of the `WIRE.md` pages: all of them have to exist.
+//! `host/rtmfp/CONFORMANCE.md` names items and tests, `tests/README.md` names tests and files, and comments name sections of the
+//! `WIRE.md` pages: all of them have to exist.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -201,4 +202,39 @@ fn a_section_that_is_not_there_is_noticed() {
         "//! As it is (WIRE.md §1.1, §1).\n    /// Elsewhere, too: (host/a/WIRE.md\n    /// §3). See `WIRE.md`.\n";
     let text = running_text(source);
     assert_eq!(citations(&text), [("", vec!["1.1", "1"]), ("host/a/", vec!["3"]), ("", vec![])]);
+}
+
+/// The names in backticks on a page that must be files (`name.rs`, perhaps with folders before it) or tests (three words or more).
+fn claims(page: &str) -> Vec<&str> {
+    let quoted = page.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_file = |text: &str| text.ends_with(".rs") && !text.contains(' ');
+    let is_test = |text: &str| {
+        text.matches('_').count() >= 2
+            && text.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+    };
+    quoted.filter(|text| is_file(text) || is_test(text)).collect()
+}
+
+#[test]
+fn every_test_and_file_that_the_readme_of_the_tests_names_exists() {
+    let mut files = Vec::new();
+    for folder in ["host", "plugins", "plugin-api", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let sources: Vec<String> = files.iter().map(|file| fs::read_to_string(file).expect("a source")).collect();
+    let page = fs::read_to_string(root().join("tests/README.md")).expect("the page");
+    let exists = |name: &str| {
+        let file = if name.ends_with(".rs") { name.to_owned() } else { format!("{name}.rs") };
+        files.iter().any(|path| path.ends_with(&file)) || sources.iter().any(|source| tests(source, name))
+    };
+    let claims = claims(&page);
+    assert!(claims.len() > 60, "{}", claims.len());
+    let missing: Vec<&str> = claims.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "tests/README.md names what is not there: {missing:?}");
+}
+
+#[test]
+fn names_of_tests_and_files_are_told_from_other_words() {
+    let page = "| `serve/mail.rs`, `e2e`: `a_b_c` and `MaxSessionWork` | `stage.py` `two_words` `cargo test --test x` |\n`d_e_f.rs`";
+    assert_eq!(claims(page), ["serve/mail.rs", "a_b_c", "d_e_f.rs"]);
 }

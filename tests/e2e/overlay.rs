@@ -66,7 +66,7 @@ impl ProbeMember {
         for line in said() {
             if let Some(id) = line.strip_suffix(" is a neighbour") {
                 neighbors.insert(id.parse().expect("a peer id"));
-            } else if let Some(id) = line.strip_suffix(" is no neighbour any more") {
+            } else if let Some(id) = line.strip_suffix(" is no longer a neighbour") {
                 neighbors.remove(&id.parse().expect("a peer id"));
             }
         }

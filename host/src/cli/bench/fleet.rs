@@ -19,7 +19,7 @@ use introd_flash::client::{ConnectOptions, Incoming, connect, read, set_peer_inf
 use introd_flash::command::Encoding;
 use introd_flash::metadata::FlowKind;
 
-/// Clients do not speak of their own accord once they are connected; they answer the server's pings.
+/// Longer than any run: connected clients send nothing but answers to the server's pings.
 const QUIET: Duration = Duration::from_secs(24 * 3600);
 
 /// How far clients are to go.
@@ -43,7 +43,7 @@ pub(super) struct FleetOptions {
     pub(super) goal: Goal,
 }
 
-/// What became of a client.
+/// The outcome of a client.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The server has answered the keying, so long after the hello was sent.
@@ -77,7 +77,7 @@ struct Crew {
     /// One pair for all: only the server is to make a fresh key for every session.
     key: KeyPair,
     rng: ChaCha20Rng,
-    /// Public-key work put off, so that answers are seen when they come.
+    /// Public-key work that is postponed, so that answers are read soon after they arrive.
     jobs: VecDeque<(usize, KeyingJob)>,
     outcomes: VecDeque<(usize, Outcome)>,
     scratch: Vec<u8>,
@@ -99,7 +99,7 @@ impl Fleet {
         self.clients.len()
     }
 
-    /// Sends a new client on its way from a source that has none.
+    /// Starts a new client at a source that has none.
     pub(super) fn begin(&mut self, source: usize) {
         let now = Instant::now();
         let crew = &mut self.crew;
@@ -120,7 +120,7 @@ impl Fleet {
         self.tend(now, source);
     }
 
-    /// Ends a client; the server is told that it is gone.
+    /// Ends a client. The server is notified.
     pub(super) fn end(&mut self, source: usize) {
         let now = Instant::now();
         if let Some(client) = self.clients.get_mut(&source) {
@@ -148,12 +148,12 @@ impl Fleet {
         self.clients.values().map(|client| client.endpoint.counters().ignored).sum()
     }
 
-    /// What became of a client since this was last asked.
+    /// The next outcome of a client.
     pub(super) fn poll_outcome(&mut self) -> Option<(usize, Outcome)> {
         self.crew.outcomes.pop_front()
     }
 
-    /// Waits for something to do, for some time at most, and does it. What comes to a source without a client goes to `other`.
+    /// Waits for datagrams and timers, for `wait` at most, and handles them. Datagrams to a source without a client go to `other`.
     pub(super) fn step(&mut self, wait: Duration, mut other: impl FnMut(usize, &mut [u8])) -> anyhow::Result<()> {
         self.sources.flush();
         let now = Instant::now();
@@ -271,7 +271,7 @@ impl Crew {
 
 fn set_info(now: Instant, client: &mut Client, session: SessionId) -> anyhow::Result<()> {
     let Some(flow) = client.flow else { return Ok(()) };
-    // One address, as most clients have; nobody is to try it (RFC 5737).
+    // One address, as most clients have. It is reserved for documentation (RFC 5737), so that no peer is there.
     let message = set_peer_info(&[SocketAddr::from(([192, 0, 2, 1], 1935))], Encoding::Amf0)?;
     let delivery = Delivery { notify: true, ..Delivery::default() };
     client.endpoint.send(now, session, flow, message, delivery)?;

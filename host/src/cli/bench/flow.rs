@@ -18,8 +18,8 @@ use introd_client::{Client, Destination, PeerEndpoint};
 use introd_flash::client::ConnectOptions;
 use introd_flash::message::{Message, kind};
 
-/// How long the server has for each step of connecting, and to take in what is under way at the end.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The timeout for each step of connecting, and for the messages that are pending when the load ends.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn run(
     options: &FleetOptions,
@@ -38,7 +38,7 @@ async fn send(
     process: Option<Process>,
 ) -> anyhow::Result<Report> {
     let mut client = connect(options).await?;
-    // A server that passes no media on drops it when it has put it together: what is measured is the flow.
+    // A server that relays no media drops the message once it is reassembled: only the flow is measured.
     let message = Message { kind: kind::VIDEO, timestamp: 0, payload: &vec![0x5a; size] }.to_bytes();
     let (session, control) = (client.session(), client.control());
     let mut latencies = Latencies::new();
@@ -51,7 +51,7 @@ async fn send(
         let now = Instant::now();
         progress.show(now, done);
         let is_over = now - begin >= bounds.duration || bounds.count.is_some_and(|count| begun >= count);
-        if is_over && (sent.is_empty() || now - begin >= bounds.duration + PATIENCE) {
+        if is_over && (sent.is_empty() || now - begin >= bounds.duration + TIMEOUT) {
             break;
         }
         while !is_over && sent.len() < bounds.window && bounds.count.is_none_or(|count| begun < count) {
@@ -69,7 +69,9 @@ async fn send(
                     done += 1;
                 }
             }
-            Event::Closed { session: of, reason } if of == session => anyhow::bail!("the server is gone: {reason}"),
+            Event::Closed { session: of, reason } if of == session => {
+                anyhow::bail!("the connection to the server ended: {reason}")
+            }
             _ => (),
         }
     }
@@ -92,6 +94,6 @@ async fn connect(options: &FleetOptions) -> anyhow::Result<Client> {
     let server = options.server;
     let destination = Destination::resolve(&options.uri, |address| *address == server).await?;
     let client =
-        Client::connect(PeerEndpoint::new(config)?, id, destination, &ConnectOptions::default(), PATIENCE).await;
+        Client::connect(PeerEndpoint::new(config)?, id, destination, &ConnectOptions::default(), TIMEOUT).await;
     Ok(client?)
 }

@@ -8,10 +8,10 @@ use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};
 use super::sources::Sources;
 
-/// Where each source needs a socket, a source is used again after so many others.
+/// How many sources there are, if each needs a socket.
 const SOURCES: usize = 1 << 20;
-/// What is under way when the load ends is waited for as long.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long pending handshakes are waited for when the load ends.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn run(options: FleetOptions, bounds: &Bounds, process: Option<Process>) -> anyhow::Result<Report> {
     let sources = Sources::new(options.server, SOURCES)?;
@@ -26,7 +26,7 @@ pub(super) fn run(options: FleetOptions, bounds: &Bounds, process: Option<Proces
         let now = Instant::now();
         progress.show(now, done);
         let is_over = now - begin >= bounds.duration || bounds.count.is_some_and(|count| begun >= count);
-        if is_over && (fleet.len() == 0 || now - begin >= bounds.duration + PATIENCE) {
+        if is_over && (fleet.len() == 0 || now - begin >= bounds.duration + END_TIMEOUT) {
             break;
         }
         while !is_over && fleet.len() < bounds.window && bounds.count.is_none_or(|count| begun < count) {
@@ -41,7 +41,7 @@ pub(super) fn run(options: FleetOptions, bounds: &Bounds, process: Option<Proces
                     done += 1;
                     fleet.end(source);
                 }
-                // By this end, just now.
+                // This end has just closed it.
                 Outcome::Failed(_) if fleet.peer(source).is_none() => (),
                 Outcome::Failed(why) => {
                     tracing::debug!(source, why, "handshake failed");
@@ -55,7 +55,7 @@ pub(super) fn run(options: FleetOptions, bounds: &Bounds, process: Option<Proces
     let stopped = meter.stop();
     fleet.end_all();
     if let Some(process) = process {
-        // A server that makes keys ahead of time is to be charged for them.
+        // A server may make keys ahead of time: that work counts, too.
         process.wait_until_idle(|wait| fleet.step(wait, |_, _| ()))?;
     }
     stopped.report("handshakes", done, lost, &latencies)

@@ -15,11 +15,11 @@ use super::report::{Latencies, Meter, Progress, Report};
 use super::sessions::connect_all;
 use super::sources::Sources;
 
-/// A lookup that is not answered by then is lost.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A lookup that is not answered within this time is lost.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// The load before the clock starts: caches fill, processors clock up.
 const WARM_UP: Duration = Duration::from_millis(300);
-/// Targets that are connected at a time.
+/// How many targets connect at the same time.
 const CONNECTING: usize = 16;
 
 pub(super) fn run(
@@ -58,7 +58,7 @@ pub(super) fn run(
     Ok(report.with_forwarded(forwarded))
 }
 
-/// The lookups under way, and what became of the others.
+/// The pending lookups, and the counts of the others.
 struct Load {
     server: SocketAddr,
     epds: Vec<[u8; 34]>,
@@ -103,7 +103,7 @@ impl Load {
         (self.answered, self.lost, self.latencies) = (0, 0, Latencies::new());
     }
 
-    /// Loads the server until the bounds are met and everything is answered or lost.
+    /// Loads the server until the bounds are reached and each lookup is answered or lost.
     fn run(&mut self, fleet: &mut Fleet, bounds: &Bounds, mut progress: Option<&mut Progress>) -> anyhow::Result<()> {
         let begin = Instant::now();
         let mut sent = 0u64;
@@ -118,7 +118,7 @@ impl Load {
                 return Ok(());
             }
             if !is_over {
-                // A batch at a time, so that answers are seen when they come.
+                // One batch at a time, so that answers are read soon after they arrive.
                 for _ in self.waiting..bounds.window.min(self.waiting + 64) {
                     self.ask(fleet, now);
                     sent += 1;
@@ -146,7 +146,7 @@ impl Load {
         self.waiting += 1;
     }
 
-    /// Takes in what came to an asker.
+    /// Handles a datagram that came to an asker.
     fn take(&mut self, datagram: &mut [u8]) {
         let Ok(mut plain) = self.opener.open(datagram) else { return };
         if PacketHeader::take(&mut plain).is_err() {
@@ -167,11 +167,11 @@ impl Load {
         }
     }
 
-    /// Forgets what is answered, and what has waited for too long.
+    /// Forgets the lookups that are answered or lost.
     fn give_up(&mut self, now: Instant) {
         while let Some(sent) = self.under_way.front() {
             match sent {
-                Some(sent) if now.saturating_duration_since(*sent) < PATIENCE => break,
+                Some(sent) if now.saturating_duration_since(*sent) < ANSWER_TIMEOUT => break,
                 Some(_) => {
                     self.lost += 1;
                     self.waiting -= 1;

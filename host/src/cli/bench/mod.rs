@@ -1,4 +1,4 @@
-//! `introd bench`: loads a server with bounded work, and says what the work cost it.
+//! `introd bench`: loads a server with bounded work, and reports what the work cost the server.
 //!
 //! The server may be any that speaks RTMFP. One at an IPv4 loopback address sees each client at an address of its own
 //! (127.0.0.0/8 is large); elsewhere each client takes a port, and so a file descriptor.
@@ -125,7 +125,7 @@ struct Bounds {
     window: usize,
 }
 
-/// Clients that have not all connected by then never will.
+/// The timeout for all clients to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! What a running process has used: read from `/proc`, so on this machine and on Linux only.
+//! The CPU time and memory of a running process, read from `/proc`: on this machine and on Linux only.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// A process that uses less than a fiftieth of a processor over this time is taken to be idle.
 const IDLE_WINDOW: Duration = Duration::from_millis(200);
 /// How long a process is waited for to become idle.
-const IDLE_PATIENCE: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The server under load, when it is told which process that is.
+/// The process of the server under load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Process(pub(super) u32);
 
@@ -48,7 +48,7 @@ impl Process {
     pub(super) fn resident(self) -> anyhow::Result<u64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.0))
             .with_context(|| format!("no process {} to read about", self.0))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel tells no VmRSS")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel reports no VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
     }
@@ -57,7 +57,7 @@ impl Process {
     pub(super) fn wait_until_idle(self, mut work: impl FnMut(Duration) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let begin = Instant::now();
         let mut used = self.cpu()?;
-        while begin.elapsed() < IDLE_PATIENCE {
+        while begin.elapsed() < IDLE_TIMEOUT {
             let window = Instant::now();
             while window.elapsed() < IDLE_WINDOW {
                 work(IDLE_WINDOW / 10)?;

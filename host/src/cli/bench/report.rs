@@ -1,4 +1,4 @@
-//! What a run came to, for people and for programs.
+//! The report of a run, as text and as JSON.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::process::{Process, own_cpu};
 
-/// Longer latencies count as this: no answer is waited for so long.
+/// Longer latencies count as this one: the benches do not wait for an answer as long.
 const MAX_LATENCY: Duration = Duration::from_secs(100);
 
 /// Latencies, kept to three digits.
@@ -42,7 +42,7 @@ struct Percentiles {
     max: f64,
 }
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     /// What was done.

@@ -1,4 +1,4 @@
-//! `introd bench sessions`: many clients connect and then say nothing. What does each cost in memory?
+//! `introd bench sessions`: measures the memory of each of many clients that connect and then send nothing.
 
 use std::time::{Duration, Instant};
 

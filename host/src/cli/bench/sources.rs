@@ -1,4 +1,4 @@
-//! Many addresses to send from: to a server each is another host.
+//! Many addresses to send from: each looks like another host to a server.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,7 +16,7 @@ const SEND_BATCH: usize = 64;
 const SEND_BYTES: usize = SEND_BATCH * 1280;
 /// Descriptors that the program needs for other things.
 const SPARE_DESCRIPTORS: u64 = 64;
-/// 127.0.0.0/8 without what looks like a network's or a broadcast address at either end.
+/// The addresses of 127.0.0.0/8, without those at either end that look like a network's or a broadcast address.
 const LOOPBACK_HOSTS: usize = (1 << 24) - 512;
 
 /// The sources, numbered from 0.
@@ -31,18 +31,18 @@ pub(super) struct Sources {
     count: usize,
 }
 
-/// How sources are told apart.
+/// What distinguishes sources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// By address: one socket has all of 127.0.0.0/8.
+    /// The address: one socket has all of 127.0.0.0/8.
     Loopback,
-    /// By port: each has a socket.
+    /// The port: each source has a socket.
     Ports,
 }
 
 impl Sources {
-    /// `count` sources from which `server` can be reached; fewer when the system has not so many to give. To a server at
-    /// an IPv4 loopback address they take one descriptor, to any other one each.
+    /// `count` sources from which `server` can be reached; fewer if the system has fewer. If the server is at an IPv4 loopback
+    /// address, they take one descriptor in all, otherwise one each.
     pub(super) fn new(server: SocketAddr, count: usize) -> anyhow::Result<Self> {
         let is_loopback = matches!(server.ip(), IpAddr::V4(ip) if ip.is_loopback());
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -67,7 +67,7 @@ impl Sources {
         self.count
     }
 
-    /// Queues a datagram from a source; goes out with the next [`Self::flush`] at the latest.
+    /// Queues a datagram from a source. It is sent with the next [`Self::flush`] at the latest.
     pub(super) fn send(&mut self, source: usize, to: SocketAddr, bytes: &[u8]) {
         let (socket, local) = match self.kind {
             Kind::Loopback => (0, loopback(source)),
@@ -91,7 +91,7 @@ impl Sources {
         }
     }
 
-    /// Waits for datagrams for some time at most, and hands over those that are there with the numbers of their sources.
+    /// Waits for datagrams, for `wait` at most, and hands over those that arrived with the numbers of their sources.
     pub(super) fn receive(&mut self, wait: Duration, mut handle: impl FnMut(usize, &mut [u8])) -> io::Result<()> {
         if self.kind == Kind::Loopback && self.receive_from(0, &mut handle)? {
             return Ok(());
@@ -143,7 +143,7 @@ fn loopback_number(local: LocalAddress) -> Option<usize> {
 fn raise_descriptor_limit() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // If it stays as it was, there are fewer sources.
+    // If the limit cannot be raised, there are fewer sources.
     let _ = setrlimit(Resource::Nofile, limit);
     let current = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
     usize::try_from(current.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX).max(1)

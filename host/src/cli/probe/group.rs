@@ -1,4 +1,4 @@
-//! `introd probe --group`: a member of a group, that says whom it was told of and whom it reached.
+//! `introd probe --group`: a member of a group that reports which members the server named and which of them it reached.
 
 use std::time::{Duration, Instant};
 
@@ -12,40 +12,40 @@ use introd_netgroup::member::{GroupEvent, Refusal};
 use introd_netgroup::participant::Notice;
 use introd_netgroup::{GroupDigest, Groupspec};
 
-/// How long after the join, or the last hint, the server is taken to have named all whom it names at first.
+/// If the server has named no member for this long, it is taken to have named all that it names at first.
 const QUIET: Duration = Duration::from_millis(1500);
-/// How long a posting is waited for to be asked for: a neighbour that does so does it at once.
-const POSTING_PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked what has become of the members that were named.
-const LOOK: Duration = Duration::from_millis(50);
-/// The property of a probe's posting: a text that no other has.
-const QUESTION: &str = "introdProbe";
-/// The property of the posting by which a probe answers.
-const ANSWER: &str = "introdProbeAnswer";
-/// The longest text that is answered, in bytes, and of a posting that is shown, in characters.
+/// How long the probe waits for a neighbour to request its posting: neighbours that do, do it at once.
+const POSTING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the probe checks which of the named members it has reached.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+/// The property of a probe's posting that holds a unique text.
+const REQUEST: &str = "introdProbe";
+/// The property of the posting by which another probe sends the text back.
+const REPLY: &str = "introdProbeAnswer";
+/// The longest text that is sent back, in bytes; the longest part of a posting that is printed, in characters.
 const MAX_TEXT: usize = 256;
 
-const JOIN_CHECK: &str = "the groupspec, and the server's log: it refuses joins that make no sense and those of clients that are in \
-                          too many groups";
-const NEIGHBORS_CHECK: &str = "that the members have the very same groupspec, that they take peers like this one (try --flash), and \
+const JOIN_CHECK: &str = "the groupspec, and the server's log: it refuses malformed joins and those of clients that are in too many \
+                          groups";
+const NEIGHBORS_CHECK: &str = "that the members have exactly the same groupspec, that they accept peers like this one (try --flash), and \
                                firewalls and NATs between them and this peer";
 
-/// What a probe found out about a group.
+/// What a probe knows of a group.
 #[derive(Serialize, Default)]
 pub(super) struct GroupReport {
     groupspec_digest: String,
-    /// Whether the server has taken in the join.
+    /// Whether the server received the join.
     joined: bool,
     /// The members that the server has named.
     hints: Vec<String>,
-    /// The members that there is a link to: those named, and those that the members told of.
+    /// The neighbours: members that the server or other members named, and that the probe is connected to.
     neighbors_connected: Vec<String>,
-    /// The members named that could not be reached, and peers that were refused.
+    /// The named members that the probe did not reach, and the peers that it refused.
     neighbors_failed: Vec<FailedNeighbor>,
     estimated_members: u64,
-    /// Whether a neighbour took a posting; null if the group has none, or there is no neighbour.
+    /// Whether a neighbour requested the posting; null if the group allows none, or there is no neighbour.
     posting_taken: Option<bool>,
-    /// Whether another probe answered it.
+    /// Whether another probe answered the posting.
     posting_exchanged: Option<bool>,
 }
 
@@ -74,10 +74,10 @@ impl GroupReport {
         );
         match (self.posting_taken, self.posting_exchanged) {
             (_, Some(true)) => lines.push("  posting      sent, answered by a neighbour".to_owned()),
-            (Some(true), _) => lines.push("  posting      sent, taken by a neighbour".to_owned()),
+            (Some(true), _) => lines.push("  posting      sent, received by a neighbour".to_owned()),
             (Some(false), _) => {
                 lines.push(
-                    "  posting      sent, taken by nobody: only introd's members are known to take them".to_owned(),
+                    "  posting      sent, received by no neighbour: only introd's members are known to request postings".to_owned(),
                 );
             }
             _ => (),
@@ -92,18 +92,18 @@ pub(super) struct GroupProbe {
     allows_posting: bool,
     hints: Vec<PeerId>,
     refused: Vec<(PeerId, Refusal)>,
-    /// When the server has named somebody last.
+    /// When the server last named a member.
     hinted: Instant,
     joined: Option<bool>,
-    /// What was posted, whether it was taken, and whether it was answered.
+    /// The text of the posting, whether a neighbour received it, and whether it was answered.
     posting: Option<(String, bool, bool)>,
-    /// Says what happens.
+    /// Whether events are printed.
     is_loud: bool,
 }
 
 impl GroupProbe {
     pub(super) fn new(spec: &Groupspec) -> Self {
-        // Whoever lacks the password had better not post.
+        // Members without the password cannot post.
         let has_password = spec.suffix_options().any(|option| option.kind == kind::POSTING_AUTHORIZATION);
         let needs_password = spec.has(kind::POSTING_PASSWORD);
         Self {
@@ -136,30 +136,30 @@ impl GroupProbe {
             neighbors_connected: neighbors.iter().map(PeerId::to_string).collect(),
             neighbors_failed: refused.chain(unreached).collect(),
             estimated_members: client.member(&self.group).map_or(0, |member| member.estimated_members()),
-            posting_taken: self.posting.as_ref().map(|(_, is_taken, _)| *is_taken),
+            posting_taken: self.posting.as_ref().map(|(_, is_received, _)| *is_received),
             posting_exchanged: self.posting.as_ref().map(|(_, _, is_answered)| *is_answered),
         }
     }
 
-    /// Joins, reaches whom the server names, and posts something if the group allows that. Each step may take `patience`.
+    /// Joins, connects to the members that the server names, and posts a value if the group allows it. The timeout holds for each step.
     pub(super) async fn run(
         &mut self,
         client: &mut Client,
         spec: &Groupspec,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<(), ClientFailure> {
         client.join(spec);
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
         while self.joined.is_none() {
             if !self.step(client, deadline, ClientStep::Join, JOIN_CHECK).await? {
-                let problem = format!("the server did not take in the join within {} s", patience.as_secs_f64());
+                let problem = format!("the server did not receive the join within {} s", timeout.as_secs_f64());
                 return Err(ClientFailure::new(ClientStep::Join, problem, JOIN_CHECK));
             }
         }
         self.hinted = Instant::now();
-        self.reach(client, patience).await?;
+        self.reach(client, timeout).await?;
         if self.allows_posting && !client.neighbors(&self.group).is_empty() {
-            self.post(client, patience).await?;
+            self.post(client, timeout).await?;
         }
         Ok(())
     }
@@ -183,15 +183,15 @@ impl GroupProbe {
         member.is_some_and(|member| member.uses(peer) && !member.neighbors().any(|neighbor| neighbor == *peer))
     }
 
-    async fn reach(&mut self, client: &mut Client, patience: Duration) -> Result<(), ClientFailure> {
-        let deadline = Instant::now() + patience.max(QUIET);
+    async fn reach(&mut self, client: &mut Client, timeout: Duration) -> Result<(), ClientFailure> {
+        let deadline = Instant::now() + timeout.max(QUIET);
         loop {
             let now = Instant::now();
             let is_pending = self.hints.iter().any(|peer| self.is_pending(client, peer));
             if now >= deadline || (!is_pending && now >= self.hinted + QUIET) {
                 break;
             }
-            self.step(client, now + LOOK, ClientStep::Neighbors, NEIGHBORS_CHECK).await?;
+            self.step(client, now + CHECK_INTERVAL, ClientStep::Neighbors, NEIGHBORS_CHECK).await?;
         }
         if self.joined == Some(false) {
             return Err(ClientFailure::new(ClientStep::Join, "the server rejected the join", JOIN_CHECK));
@@ -204,31 +204,31 @@ impl GroupProbe {
         Err(ClientFailure::new(ClientStep::Neighbors, problem, NEIGHBORS_CHECK))
     }
 
-    async fn post(&mut self, client: &mut Client, patience: Duration) -> Result<(), ClientFailure> {
+    async fn post(&mut self, client: &mut Client, timeout: Duration) -> Result<(), ClientFailure> {
         let failure = |problem: String| ClientFailure::new(ClientStep::Posting, problem, super::STAY_CHECK);
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(super::machine)?;
+        getrandom::fill(&mut bytes).map_err(super::local_failure)?;
         let text = hex::encode(bytes);
-        let value = encode(QUESTION, &text, client.id()).ok_or_else(|| failure("it cannot be written".to_owned()))?;
+        let value = encode(REQUEST, &text, client.id()).ok_or_else(|| failure("it cannot be written".to_owned()))?;
         client.post(&self.group, &value).ok_or_else(|| failure("it cannot be posted".to_owned()))?;
         self.posting = Some((text, false, false));
-        let deadline = Instant::now() + patience.min(POSTING_PATIENCE);
+        let deadline = Instant::now() + timeout.min(POSTING_TIMEOUT);
         let mut taken: Option<Instant> = None;
         loop {
             match (&self.posting, taken) {
                 (Some((_, _, true)), _) => return Ok(()),
-                // A member that is no probe does not answer.
+                // Members that are no probes do not answer.
                 (_, Some(taken)) if Instant::now() >= taken + QUIET => return Ok(()),
                 (Some((_, true, _)), None) => taken = Some(Instant::now()),
-                // The group is none the worse for it: how Flash numbers postings is not established, and others ask for none.
+                // That is no failure: members that are not introd's are not known to request postings.
                 _ if Instant::now() >= deadline => return Ok(()),
                 _ => (),
             }
-            self.step(client, Instant::now() + LOOK, ClientStep::Posting, super::STAY_CHECK).await?;
+            self.step(client, Instant::now() + CHECK_INTERVAL, ClientStep::Posting, super::STAY_CHECK).await?;
         }
     }
 
-    /// Waits for what happens next, and sees to it. False if nothing does until then.
+    /// Waits for the next event and handles it. False if there is none until `until`.
     async fn step(
         &mut self,
         client: &mut Client,
@@ -244,7 +244,7 @@ impl GroupProbe {
         }
         match event {
             Err(_) => Ok(false),
-            Ok(Err(error)) => Err(super::machine(error)),
+            Ok(Err(error)) => Err(super::local_failure(error)),
             Ok(Ok(Event::Closed { session, reason })) if session == client.session() => {
                 Err(ClientFailure::new(step, format!("the connection to the server ended: {reason}"), check))
             }
@@ -264,13 +264,13 @@ impl GroupProbe {
                 }
             }
             Notice::PostingTaken(_) => {
-                if let Some((_, is_taken, _)) = &mut self.posting {
-                    *is_taken = true;
+                if let Some((_, is_received, _)) = &mut self.posting {
+                    *is_received = true;
                 }
             }
             Notice::Event(GroupEvent::NeighborConnected(peer)) => self.say(|| format!("{peer} is a neighbour")),
             Notice::Event(GroupEvent::NeighborDisconnected(peer)) => {
-                self.say(|| format!("{peer} is no neighbour any more"));
+                self.say(|| format!("{peer} is no longer a neighbour"));
             }
             Notice::Event(GroupEvent::Refused { peer, reason }) => {
                 self.say(|| format!("{peer} was refused: {reason}"));
@@ -284,24 +284,23 @@ impl GroupProbe {
 
     fn posted(&mut self, client: &mut Client, from: PeerId, value: &[u8]) {
         let Ok(value) = Decoder::new(value, AmfLimits::default()).amf0() else {
-            return self.say(|| format!("a posting, from {from}, that is no AMF0"));
+            return self.say(|| format!("a posting from {from} that is not AMF0"));
         };
         self.say(|| {
-            // It may be long, and is somebody else's.
+            // It may be long.
             let shown: String = format!("{value:?}").chars().take(MAX_TEXT).collect();
-            format!("a posting, from {from}: {shown}")
+            format!("a posting from {from}: {shown}")
         });
         let author = value.get("peer").and_then(Value::as_str).and_then(|text| text.parse::<PeerId>().ok());
-        if let (Some(text), Some((own, _, is_answered))) =
-            (value.get(ANSWER).and_then(Value::as_str), &mut self.posting)
+        if let (Some(text), Some((own, _, is_answered))) = (value.get(REPLY).and_then(Value::as_str), &mut self.posting)
         {
             *is_answered |= text == own;
         }
-        // In a large group only those answer who have it from whom it is by.
-        if let Some(text) = value.get(QUESTION).and_then(Value::as_str)
+        // Only neighbours of the author answer, so that a large group is not flooded with answers.
+        if let Some(text) = value.get(REQUEST).and_then(Value::as_str)
             && text.len() <= MAX_TEXT
             && author == Some(from)
-            && let Some(answer) = encode(ANSWER, text, client.id())
+            && let Some(answer) = encode(REPLY, text, client.id())
         {
             client.post(&self.group, &answer);
         }

@@ -1,4 +1,4 @@
-//! `introd probe`: a real client, to try a server with.
+//! `introd probe`: tests a server as a real client.
 
 mod group;
 mod playing;
@@ -39,7 +39,7 @@ pub(super) struct ProbeArgs {
     /// Play this stream of the peer, instead of sending it a message.
     #[arg(long, value_name = "STREAM", requires = "peer")]
     play: Option<String>,
-    /// Start two peers and have one find the other through the server and exchange a message with it directly.
+    /// Start two peers: one finds the other through the server and exchanges a message with it directly.
     #[arg(long, conflicts_with_all = ["peer", "stay"])]
     meet: bool,
     /// Join this group through the server, reach the members that it names, and post something if the group allows that.
@@ -71,16 +71,16 @@ pub(super) struct ProbeArgs {
     #[arg(long)]
     plain: bool,
     /// Use an identity that makes a new key for each session. Without this option it has lasting Diffie-Hellman keys, and its peer id
-    /// can be shown by nobody else.
+    /// cannot be used by anyone else.
     #[arg(long)]
     ephemeral: bool,
-    /// Use an identity with lasting Diffie-Hellman keys, as is done anyway.
+    /// Use an identity with lasting Diffie-Hellman keys, which is the default.
     #[arg(long, hide = true, conflicts_with = "ephemeral")]
     static_keys: bool,
-    /// Be to others what a Flash Player is: as --plain, with one lasting key, in group 2. Peers that speak librtmfp take no other.
+    /// Appear to others like a Flash Player: as --plain, with one lasting key, in group 2. librtmfp accepts no other peers.
     #[arg(long, conflicts_with = "ephemeral")]
     flash: bool,
-    /// Write all traffic into this file, with its keys: whoever has the file can read everything.
+    /// Write all traffic and its keys into this file: with the file, everything can be read.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -110,13 +110,13 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => recorded(args, &mut report, &runtime),
-        Err(error) => Err(machine(error)),
+        Err(error) => Err(local_failure(error)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report.fail(&failure);
-            // What is known of a connection is worth having, though a later step failed.
+            // The report of the connection is printed although a later step failed.
             if !report.is_printed && (args.json || report.connected) {
                 report.print(args.json);
             }
@@ -126,7 +126,7 @@ pub(super) fn run(args: &ProbeArgs) -> ExitCode {
     }
 }
 
-/// The probe, with its recording if there is to be one: it is written however the probe ends.
+/// Runs the probe, and writes its recording if there is one, however the probe ends.
 fn recorded(args: &ProbeArgs, report: &mut Report, runtime: &Runtime) -> Result<(), ClientFailure> {
     let file = |error: anyhow::Error| {
         ClientFailure::new(ClientStep::Resolve, format!("{error:#}"), "the file named by --record")
@@ -148,9 +148,9 @@ struct Setup<'a> {
 
 async fn probe(setup: &Setup<'_>, report: &mut Report) -> Result<(), ClientFailure> {
     let args = setup.args;
-    // Before anything is opened, so that it is closed in an orderly way however early the signal comes.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(machine)?;
+    // Signals are caught before anything is opened, so that all is closed in an orderly way however early a signal comes.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(local_failure)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(local_failure)?;
     let destination = Destination::resolve(&args.uri, |address| wants(args, address.ip())).await?;
     let mut client = None;
     let result = tokio::select! {
@@ -164,7 +164,7 @@ async fn probe(setup: &Setup<'_>, report: &mut Report) -> Result<(), ClientFailu
     result
 }
 
-/// Everything from the handshake on. The client is left in `kept`, so that it can be closed whatever happens.
+/// Runs all steps from the handshake on. The client is left in `kept`, so that it is closed whatever happens.
 async fn steps(
     setup: &Setup<'_>,
     destination: Destination,
@@ -204,7 +204,7 @@ async fn steps(
     }
 }
 
-/// Two clients, of which one looks for the other.
+/// Connects two clients, of which one looks for the other.
 async fn meet(setup: &Setup<'_>, destination: Destination, report: &mut Report) -> Result<(), ClientFailure> {
     let mut target = connect(setup, destination.clone()).await?;
     let target_id = target.id();
@@ -220,7 +220,7 @@ async fn meet(setup: &Setup<'_>, destination: Destination, report: &mut Report) 
         result = asking => result?,
         failure = target.stay() => return Err(failure),
     };
-    // The other half of the exchange: what the asker was answered was said by the target, to the asker.
+    // The other half of the exchange: it was the target that answered the asker.
     if !target.echoed_peers().contains(&asker_id) {
         let problem = "the answer did not come from the peer that was looked for";
         return Err(ClientFailure::new(ClientStep::Message, problem, "what stands between the two peers"));
@@ -256,7 +256,7 @@ async fn introduce(
 
 async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), ClientFailure> {
     loop {
-        match client.next().await.map_err(machine)? {
+        match client.next().await.map_err(local_failure)? {
             Event::Closed { session, reason } if session == client.session() => {
                 let problem = format!("the connection to the server ended: {reason}");
                 return Err(ClientFailure::new(ClientStep::Stay, problem, STAY_CHECK));
@@ -274,7 +274,7 @@ async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), ClientFailure> 
 async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, ClientFailure> {
     let args = setup.args;
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(machine)?;
+    getrandom::fill(&mut seed).map_err(local_failure)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
     const GROUPS: [Group; 3] = [Group::Modp2, Group::Modp5, Group::Modp14];
     let identity = Arc::new(match (args.flash, args.ephemeral) {
@@ -294,7 +294,7 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
     let sockets = any.into_iter().filter(|ip| wants(args, *ip));
     let sockets = sockets.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok());
     config.keying.log_keys = setup.recording.is_some();
-    let mut peer = PeerEndpoint::with_sockets(config, sockets.collect()).map_err(machine)?;
+    let mut peer = PeerEndpoint::with_sockets(config, sockets.collect()).map_err(local_failure)?;
     if let Some(recording) = &setup.recording {
         recording.record(&mut peer);
     }
@@ -305,7 +305,7 @@ fn wants(args: &ProbeArgs, ip: IpAddr) -> bool {
     if ip.is_ipv4() { !args.ipv6 } else { !args.ipv4 }
 }
 
-/// Something that this machine does not give.
-fn machine(error: impl std::fmt::Display) -> ClientFailure {
+/// A failure of this machine: it has too few resources.
+fn local_failure(error: impl std::fmt::Display) -> ClientFailure {
     ClientFailure::new(ClientStep::Resolve, error.to_string(), "this machine's network and limits")
 }

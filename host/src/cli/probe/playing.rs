@@ -1,4 +1,4 @@
-//! `--play`: a stream that the peer publishes to whoever asks for it.
+//! `introd probe --play`: plays a stream that the peer publishes.
 
 use std::time::Duration;
 
@@ -8,37 +8,38 @@ use serde::Serialize;
 use introd_client::{Client, ClientFailure, ClientStep, PlayEvent};
 use introd_flash::peer::FIRST_STREAM;
 
-/// After so many messages it is clear that the stream comes.
+/// This many messages show that the stream is received.
 const ENOUGH: u64 = 20;
 
-/// What came of a stream.
+/// What was received of a stream.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Playing {
     pub(super) name: String,
-    /// Messages of audio, video and data.
+    /// How many messages of audio, video and data were received.
     pub(super) messages: u64,
-    /// Their bytes, without headers.
+    /// The bytes of these messages, without headers.
     pub(super) bytes: u64,
 }
 
-/// Plays a stream of the peer of `session`, until it is clear that it comes. What has come is in `playing` in any case.
+/// Plays a stream of the peer of `session` until enough messages show that it is received. What was received is in `playing`, even
+/// if this fails.
 pub(super) async fn play(
     client: &mut Client,
     session: SessionId,
-    patience: Duration,
+    timeout: Duration,
     playing: &mut Playing,
 ) -> Result<(), ClientFailure> {
     let failure = |problem: String| {
         ClientFailure::new(
             ClientStep::Message,
             problem,
-            "that the peer publishes this stream, and to anybody who asks for it",
+            "that the peer publishes this stream to every peer that plays it",
         )
     };
     let mut play = client.play(session, FIRST_STREAM, &playing.name).map_err(failure)?;
-    let result = tokio::time::timeout(patience, async {
+    let result = tokio::time::timeout(timeout, async {
         while playing.messages < ENOUGH {
-            let event = client.next().await.map_err(super::machine)?;
+            let event = client.next().await.map_err(super::local_failure)?;
             for played in client.play_events(&mut play, &event) {
                 match played {
                     PlayEvent::Media { payload, .. } => {
@@ -55,9 +56,9 @@ pub(super) async fn play(
     });
     let result = match result.await {
         Err(_) if playing.messages == 0 => {
-            Err(failure(format!("nothing of {} came within {} s", playing.name, patience.as_secs_f64())))
+            Err(failure(format!("no message of {} arrived within {} s", playing.name, timeout.as_secs_f64())))
         }
-        // A slow stream is one, too.
+        // A slow stream is received, too.
         Err(_) => Ok(()),
         Ok(result) => result,
     };

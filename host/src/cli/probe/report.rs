@@ -1,4 +1,4 @@
-//! What a probe found out, for people and for scripts.
+//! The report of a probe, as text and as JSON.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use super::group::GroupReport;
 use super::playing::Playing;
 use introd_client::{Client, ClientFailure, ConnectInfo, Meeting};
 
-/// The object that `--json` prints. What a probe was not asked for is left out; what it could not find out is null.
+/// The object that `--json` prints. Properties of steps that were not asked for are left out; unknown values are null.
 #[derive(Serialize)]
 pub(super) struct Report {
     uri: String,
     /// Whether the server accepted the connection.
     pub(super) connected: bool,
-    /// Whether the server introduced the peer looked for: a session with it is open.
+    /// Whether the server introduced the peer: a session with it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     introduced: Option<bool>,
-    /// Whether the peer got a message and its answer came back.
+    /// Whether the peer received a message and sent it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message_exchanged: Option<bool>,
-    /// What came of the stream that was to be played.
+    /// What was received of the stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) playing: Option<Playing>,
     peer_id: Option<String>,
@@ -42,19 +42,19 @@ pub(super) struct Report {
     /// The step that failed.
     failed_step: Option<&'static str>,
     error: Option<String>,
-    /// What to look at then.
+    /// What the user can check.
     check: Option<&'static str>,
     #[serde(skip)]
     pub(super) is_printed: bool,
 }
 
-/// The peer looked for.
+/// The peer that the probe looks for.
 #[derive(Serialize)]
 struct Target {
     peer_id: String,
     address: Option<SocketAddr>,
     introduction_ms: Option<f64>,
-    /// What the server named.
+    /// The addresses that the server named.
     redirects: Vec<SocketAddr>,
 }
 
@@ -159,14 +159,14 @@ impl Report {
             (Some(seen), _) => lines.push(format!("  seen at      {seen}: no NAT stands between")),
             (None, _) => {
                 lines.push(format!(
-                    "  seen at      the server does not say, so a NAT cannot be told (own addresses: {reported})"
+                    "  seen at      unknown: the server does not send it, so a NAT cannot be detected (own addresses: {reported})"
                 ));
             }
         }
         if let Some(Target { peer_id, address: Some(address), introduction_ms: Some(took), .. }) = &self.target {
             lines.push(format!("introduced to {peer_id}\n  at           {address}, in {took:.1} ms"));
         }
-        // A rejection is an answer, but not to every failure.
+        // A rejection is printed only if no step failed.
         match self.message_exchanged.filter(|_| self.failed_step.is_none()) {
             Some(true) => lines.push("  message      sent directly, answer received".to_owned()),
             Some(false) => lines.push("  message      rejected: the peer is no introd probe".to_owned()),
@@ -182,6 +182,6 @@ impl Report {
 }
 
 fn milliseconds(duration: Duration) -> f64 {
-    // To the microsecond: more digits would only look exact.
+    // Digits beyond the microsecond mean nothing.
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -10,7 +10,7 @@ use rtmfp::{Config, InterfaceId, Origin, TaggedAddress};
 
 use crate::network::{NodeId, Packet, Sim, fixed, for_seeds, open_startup, seal_startup, startup_kind};
 
-/// Answers stay below so many times the bytes that came.
+/// How many times the bytes received the answers have to stay below.
 const FACTOR: usize = 3;
 
 fn stranger() -> SocketAddr {
@@ -82,7 +82,7 @@ fn hellos_like_those_of_known_clients_are_answered() {
 }
 
 #[test]
-fn hellos_to_a_certificate_with_lasting_keys_earn_no_more() {
+fn hellos_to_a_certificate_with_static_keys_earn_no_more() {
     for_seeds(1, |sim| {
         let groups = [Group::Modp2, Group::Modp5, Group::Modp14, Group::Modp16];
         let identity: Arc<Identity> = fixed(1, &groups);
@@ -90,7 +90,7 @@ fn hellos_to_a_certificate_with_lasting_keys_earn_no_more() {
             let server = sim.node(Config { max_datagram, ..Config::server(vec![Arc::clone(&identity)]) });
             let many = vec![hello(&Epd::fingerprint(identity.peer_id()), &[1; 16]); 12];
             let found = answers(sim, server, stranger(), &many);
-            assert!(assert_bounded("hellos to lasting keys", &many, &found) > 0);
+            assert!(assert_bounded("hellos to static keys", &many, &found) > 0);
         }
     });
 }

@@ -9,7 +9,7 @@ use crate::network::{NodeId, Sim, for_seeds};
 fn pair(sim: &mut Sim) -> (NodeId, NodeId, SessionId, SessionId) {
     let (a, b) = (sim.peer(), sim.peer());
     let (at_a, at_b) = sim.connect(a, b);
-    // The initiator's first ping is over.
+    // The initiator's first ping and its reply are over.
     sim.run_for(Duration::from_secs(3));
     (a, b, at_a, at_b)
 }
@@ -64,7 +64,7 @@ fn a_lost_answer_to_the_close_is_asked_for_again_every_5_seconds() {
 }
 
 #[test]
-fn a_close_that_nobody_answers_ends_after_90_seconds() {
+fn a_close_without_an_answer_ends_after_90_seconds() {
     for_seeds(1, |sim| {
         let (a, b, at_a, _) = pair(sim);
         sim.get_mut(b).is_dead = true;
@@ -124,11 +124,11 @@ fn ends_with_data_under_way_leave_nothing_behind() {
 }
 
 #[test]
-fn of_two_that_close_at_once_one_whose_answer_is_lost_ends_by_its_time_limit() {
+fn of_two_that_close_at_once_one_whose_answer_is_lost_ends_by_its_timeout() {
     for_seeds(1, |sim| {
         let (a, b, at_a, at_b) = pair(sim);
         let (from_b, mut sent) = (sim.address(b), 0);
-        // The request of b passes, its answer to a's does not; by the time that a asks again, b is done.
+        // The request of b arrives, and its answer to a's is lost; when a repeats its request, b's session is gone.
         sim.filter(move |packet| {
             sent += u32::from(packet.from == from_b);
             packet.from != from_b || sent == 1
@@ -153,7 +153,7 @@ fn an_end_that_lingers_takes_no_data_and_answers_each_request() {
         sim.send(b, a, flow, &[1; 300_000]);
         sim.run_for(Duration::from_millis(200));
         let from_b = sim.address(b);
-        // Everything that b says is lost from now on.
+        // Everything that b sends is lost from now on.
         sim.filter(move |packet| packet.from != from_b);
         sim.with(a, |endpoint, now| endpoint.close(now, at_a));
         sim.run_for(Duration::from_secs(1));

@@ -7,7 +7,7 @@ use rtmfp::{Config, OpenFailure};
 
 use crate::network::{Introduction, NodeId, Packet, Sim, for_seeds, open_startup, seal_startup, startup_kind};
 
-/// Connects, and gives the initiator's keying as it was sent.
+/// Connects, and returns the initiator's keying as it was sent.
 fn connect_recorded(sim: &mut Sim, peer: NodeId, server: NodeId) -> Packet {
     sim.recorded = Some(Vec::new());
     sim.connect(peer, server);
@@ -37,14 +37,14 @@ fn a_replayed_keying_opens_nothing() {
         }
         sim.run_for(Duration::from_secs(1));
         assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (1, 1));
-        // Nor when the session is gone, while the cookie still is good.
+        // The same once the session is gone, while the cookie is still valid.
         let id = sim.session(peer, server);
         sim.with(peer, |endpoint, now| endpoint.abort(now, id));
         sim.run_for(Duration::from_secs(1));
         sim.inject(keying.from, keying.to, &keying.data);
         sim.run_for(Duration::from_secs(1));
         assert_eq!((sim.session_count(server), sim.get(server).keying_jobs), (0, 1));
-        // Nor when it no longer is.
+        // The same once the cookie has expired.
         sim.run_for(Duration::from_secs(95));
         sim.inject(keying.from, keying.to, &keying.data);
         sim.run_for(Duration::from_secs(1));

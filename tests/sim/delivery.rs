@@ -37,7 +37,7 @@ fn exchange(sim: &mut Sim, link: Link, flows: usize, messages: usize) {
     }
 }
 
-/// A message that says which it is.
+/// A message that can be told from all others.
 fn content(dice: &mut Dice, flow: usize, number: usize) -> Vec<u8> {
     let most = [20, 2000, 12_000][dice.below(3) as usize];
     let len = 3 + dice.below(most) as usize;
@@ -107,7 +107,7 @@ fn to_a_receiver_that_pauses_until_its_buffer_is_full() {
         sim.run_for(Duration::from_secs(60));
         let at_a = sim.session(a, b);
         let queued = sim.with(a, |endpoint, now| endpoint.with_flows(now, at_a, |flows| flows.bytes_queued(flow)));
-        // What does not fit into the receiver's buffer is still here.
+        // What does not fit into the receiver's buffer still waits at the sender.
         assert!(queued.unwrap() >= 960_000 - 2 * 100_000);
         assert_eq!(sim.messages(b).len(), 1);
         sim.with(b, |endpoint, now| endpoint.with_flows(now, at_b, |flows| flows.resume(receiving))).unwrap();

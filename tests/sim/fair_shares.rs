@@ -6,7 +6,7 @@ use rtmfp::flow::FlowOptions;
 
 use crate::network::{Bottleneck, Bulk, Link, NodeId, Sim, for_seeds};
 
-/// What the bottleneck carries, in bytes per second.
+/// The capacity of the bottleneck, in bytes per second.
 const RATE: u64 = 500_000;
 /// Shares are measured over this time, after [`WARM_UP`].
 const MEASURED: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ fn two_sessions_share_a_bottleneck_within_two_to_one_and_fill_it() {
         let queue_ms = 60 + 20 * sim.dice.below(5);
         let bottleneck = bottleneck(queue_ms);
         let one = bulk_through(sim, &bottleneck, 20);
-        // The second comes when the first already has everything.
+        // The second sender starts when the first already uses the whole bottleneck.
         sim.transfer(&[one], WARM_UP);
         let two = bulk_through(sim, &bottleneck, 20);
         sim.transfer(&[one, two], WARM_UP);
@@ -69,7 +69,7 @@ fn sessions_with_different_round_trip_times_fill_the_bottleneck_and_none_starves
         let shares = shares(&sim.transfer(&transfers, MEASURED));
         eprintln!("one way {delays:?} ms: {shares:.3?}");
         assert!(shares[0] + shares[1] > 0.75, "{shares:.3?}");
-        // As with TCP, whose shares are about in inverse proportion to the round trip times, those of a full queue included.
+        // As with TCP, shares are about in inverse proportion to the round trip times, those of a full queue included.
         assert!(shares.iter().all(|share| *share > 0.1), "{shares:.3?}");
     });
 }
@@ -107,7 +107,7 @@ fn a_tcp_beside_a_session_keeps_a_third_and_the_session_does_not_starve() {
         let (queue_ms, delay) = (60 + 20 * sim.dice.below(5), 15 + 5 * sim.dice.below(5));
         let bottleneck = bottleneck(queue_ms);
         let ours = bulk_through(sim, &bottleneck, delay);
-        // Either may be there first.
+        // Either sender may start first.
         let head_start = Duration::from_secs(sim.dice.below(2) * 5);
         if sim.dice.chance(0.5) {
             sim.transfer(&[ours], head_start);
@@ -121,7 +121,7 @@ fn a_tcp_beside_a_session_keeps_a_third_and_the_session_does_not_starve() {
         let came = sim.transfer(&[ours], MEASURED)[0];
         let shares = shares(&[came, sim.crossing[0].delivered() - before]);
         eprintln!("queue {queue_ms} ms, one way {delay} ms: session {:.3}, TCP {:.3}", shares[0], shares[1]);
-        // On lines so narrow that windows are of a few packets, NewReno waits for timeouts more often than who has selective
+        // On lines so narrow that windows are of a few packets, NewReno waits for timeouts more often than a sender with selective
         // acknowledgements, and gets less.
         assert!(shares[1] > 1.0 / 3.0, "{shares:.3?}");
         assert!(shares[0] > 0.25, "{shares:.3?}");

@@ -7,12 +7,12 @@ use rtmfp::wire::chunk::kind;
 use crate::network::{Link, fixed, for_seeds, startup_kind};
 
 #[test]
-fn ends_with_lasting_keys_in_every_group_open_a_session() {
+fn ends_with_static_keys_in_every_group_open_a_session() {
     for_seeds(20, |sim| {
         sim.all_links(Link::default().loss(0.1).reorder(0.2).duplicate(0.1));
         let groups = [Group::Modp2, Group::Modp5, Group::Modp14, Group::Modp16];
         let [a, b] = [1, 2].map(|number| {
-            // A datagram that the least path of IPv4 takes: the longer startup packets do not fit into one.
+            // The longest datagram that every IPv4 path carries: longer startup packets do not fit into one.
             sim.node(Config { max_datagram: 548, ..Config::peer(fixed(number, &groups)) })
         });
         sim.recorded = Some(Vec::new());

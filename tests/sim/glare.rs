@@ -1,4 +1,4 @@
-//! Two ends that open to each other at once come to share one session (RFC 7016 §3.5.1.3, RFC 7425 §4.3.6).
+//! Two ends that open to each other at once share one session (RFC 7016 §3.5.1.3, RFC 7425 §4.3.6).
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rtmfp::OpenFailure;
 
 use crate::network::{Link, NodeId, Sim, for_seeds};
 
-/// After all is said, there is one session, and both ends know it. The attempts that did not become it ended as duplicates.
+/// In the end there is one session, and both ends know it. The other attempts ended as duplicates.
 fn assert_one_session(sim: &mut Sim, a: NodeId, b: NodeId, others: usize) {
     sim.run_until(|sim| sim.is_connected(a, b));
     sim.run_for(Duration::from_secs(130));
@@ -20,7 +20,7 @@ fn assert_one_session(sim: &mut Sim, a: NodeId, b: NodeId, others: usize) {
 }
 
 #[test]
-fn whoever_is_first_there_is_one_session() {
+fn whichever_end_is_first_there_is_one_session() {
     for_seeds(200, |sim| {
         sim.all_links(Link::default().jitter(30));
         let (a, b) = (sim.peer(), sim.peer());

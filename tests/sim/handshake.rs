@@ -7,7 +7,7 @@ use rtmfp::crypto::{Epd, Group, HmacPreference, Identity, Preferences, SequenceP
 
 use crate::network::{Sim, ephemeral, fixed, for_seeds};
 
-/// Opens a session between nodes of these settings, and sends a message each way.
+/// Opens a session between nodes with these settings, and sends a message each way.
 fn meet(sim: &mut Sim, initiator: Config, responder: Config) {
     let (a, b) = (sim.node(initiator), sim.node(responder));
     let (at_a, at_b) = sim.connect(a, b);
@@ -26,7 +26,7 @@ fn meet(sim: &mut Sim, initiator: Config, responder: Config) {
 }
 
 #[test]
-fn any_pairing_of_lasting_and_fresh_keys_in_any_group_opens() {
+fn any_pairing_of_static_and_ephemeral_keys_in_any_group_opens() {
     for group in [Group::Modp2, Group::Modp5, Group::Modp14] {
         let identities = |number| -> [Arc<Identity>; 2] { [fixed(number, &[group]), ephemeral(number, &[group])] };
         for initiator in identities(1) {
@@ -61,7 +61,7 @@ fn any_agreement_on_hmacs_and_sequence_numbers_opens() {
         })
         .collect();
     for initiator in &every {
-        // All pairs would take long; each choice meets its like and the ends of the list.
+        // All pairs would take long: each choice is paired with itself and with both ends of the list.
         for responder in [initiator, &every[0], &every[15], &every[10]] {
             let (near, far) = (ephemeral(1, &[Group::Modp2]), ephemeral(2, &[Group::Modp2]));
             let a = Config { keying: *initiator, ..Config::peer(near) };
@@ -106,9 +106,9 @@ fn one_server_has_an_identity_for_each_of_its_hostnames() {
     let mut sim = Sim::new(4);
     let fresh = Identity::ephemeral(&[Group::Modp2], Some("one.example"), false, &mut seeded(1));
     let keys = |number| fixed(number, &[Group::Modp2]).static_key(Group::Modp2).unwrap().clone();
-    let lasting = Identity::from_server_keys(vec![keys(1)], Some("two.example"), true);
-    let ids = [fresh.peer_id(), lasting.peer_id()];
-    let server = sim.node(Config::server(vec![Arc::new(fresh), Arc::new(lasting)]));
+    let static_identity = Identity::from_server_keys(vec![keys(1)], Some("two.example"), true);
+    let ids = [fresh.peer_id(), static_identity.peer_id()];
+    let server = sim.node(Config::server(vec![Arc::new(fresh), Arc::new(static_identity)]));
     let to = sim.address(server);
     let (uri, name) = (Some(&b"rtmfp://two.example/room"[..]), |name: &'static str| Some(name.as_bytes()));
     for (epd, found) in [

@@ -9,12 +9,12 @@ use rtmfp::wire::chunk::{IHello, PacketFragment};
 
 use crate::network::{NodeId, Sim, for_seeds, seal_startup};
 
-/// Hands a datagram to a node at once: time would only be lost on the way.
+/// Hands a datagram to a node at once, without a path's delay.
 fn throw(sim: &mut Sim, node: NodeId, from: SocketAddr, data: &mut [u8]) {
     sim.with(node, |endpoint, now| endpoint.handle_datagram(now, InterfaceId(0), from, data));
 }
 
-/// The server still serves: a new client gets in and is heard.
+/// The server still serves: a new client connects, and its message arrives.
 fn assert_serves(sim: &mut Sim, server: NodeId) {
     let client = sim.peer();
     sim.connect(client, server);

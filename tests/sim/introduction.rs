@@ -1,4 +1,4 @@
-//! Peers meet by way of a server that knows both (RFC 7016 §3.5.1.4 to §3.5.1.6).
+//! Peers meet through a server that knows both (RFC 7016 §3.5.1.4 to §3.5.1.6).
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rtmfp::OpenFailure;
 
 use crate::network::{Introduction, Link, NodeId, Sim, for_seeds};
 
-/// The server's link to one of the peers is slow, so that its word comes there later than the other's.
+/// The server's link to one of the peers is slow, so that its packets arrive there later than those of the other peer.
 fn vary_delays(sim: &mut Sim, server: NodeId, a: NodeId, b: NodeId) {
     let delays = [(20, 20), (400, 20), (20, 400), (3000, 20), (20, 3000)];
     let (to_a, to_b) = delays[sim.dice.below(5) as usize];
@@ -14,7 +14,7 @@ fn vary_delays(sim: &mut Sim, server: NodeId, a: NodeId, b: NodeId) {
     sim.one_way(server, b, Link::default().delay(to_b));
 }
 
-/// Has `a` open to `b`, whom only the server knows, and checks that they can talk.
+/// Lets `a` open a session to `b`, which only the server knows, and checks that they can talk.
 fn introduce(sim: &mut Sim, server: NodeId, a: NodeId, b: NodeId) {
     sim.connect(a, server);
     sim.connect(b, server);
@@ -98,7 +98,7 @@ fn addresses_that_lead_nowhere_do_no_harm() {
 }
 
 #[test]
-fn whom_nobody_knows_is_met_with_silence_for_95_seconds() {
+fn for_an_unknown_peer_there_is_silence_for_95_seconds() {
     for_seeds(1, |sim| {
         let (server, a, b) = (sim.server(), sim.peer(), sim.peer());
         sim.connect(a, server);

@@ -14,7 +14,7 @@ fn an_idle_session_lives_for_an_hour_on_few_pings() {
         sim.run_for(Duration::from_secs(3600));
         assert!(sim.is_connected(client, server));
         let packets = sim.recorded.as_ref().map_or(0, Vec::len);
-        // A ping each 15 s and its reply, some of them again because one was lost.
+        // A ping every 15 s and its reply; some are repeated because one was lost.
         assert!((2 * 230..2 * 330).contains(&packets), "{packets}");
     });
 }
@@ -50,7 +50,7 @@ fn the_applications_pings_come_back() {
 }
 
 #[test]
-fn pings_that_nobody_answers_come_more_and_more_seldom() {
+fn pings_without_an_answer_come_more_and_more_seldom() {
     for_seeds(1, |sim| {
         let (server, client) = (sim.server(), sim.peer());
         sim.connect(client, server);
@@ -58,7 +58,7 @@ fn pings_that_nobody_answers_come_more_and_more_seldom() {
         sim.get_mut(server).is_dead = true;
         sim.recorded = Some(Vec::new());
         sim.run_for(Duration::from_secs(60));
-        // From 15 s on until 60 s: at first 2 s apart, at last 10 s; then the word of the end.
+        // From 15 s on until 60 s: at first 2 s apart, at last 10 s; then the close.
         let packets = sim.recorded.as_ref().map_or(0, Vec::len);
         assert!((6..=13).contains(&packets), "{packets}");
         assert_eq!(sim.session_count(client), 0);

@@ -14,7 +14,7 @@ const UNKNOWN: u8 = 0x77;
 
 /// A server and a client whose keys are known.
 fn pair(sim: &mut Sim) -> (NodeId, NodeId, Sealer) {
-    // Sequence numbers would have to be guessed.
+    // There are no sequence numbers: they would have to be guessed.
     let keying = Preferences { log_keys: true, ..Preferences::default() };
     let [client, server] = [1, 2].map(|_| {
         let config = rtmfp::Config::peer(sim.new_identity());
@@ -30,7 +30,7 @@ fn pair(sim: &mut Sim) -> (NodeId, NodeId, Sealer) {
     (client, server, sealer)
 }
 
-/// Puts a packet of the client into the network, and tells how many the server sends in return.
+/// Puts a packet of the client into the network, and counts the packets that the server sends in return.
 fn answers(sim: &mut Sim, (client, server): (NodeId, NodeId), plain: &[u8], sealer: &mut Sealer) -> usize {
     let mut datagram = Vec::new();
     sealer.begin(&mut datagram);

@@ -1,4 +1,4 @@
-//! A session outlives its far end's address, and moves for nobody else (RFC 7016 §3.5.3, §3.5.4.2).
+//! A session survives a change of its far end's address, and moves for no other endpoint (RFC 7016 §3.5.3, §3.5.4.2).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn moves(sim: &Sim, node: NodeId) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn a_client_whose_translator_restarts_keeps_its_session_and_loses_nothing() {
+fn a_client_whose_nat_restarts_keeps_its_session_and_loses_nothing() {
     for_seeds(40, |sim| {
         sim.all_links(Link::default().loss(0.02));
         let (server, client) = (sim.server(), sim.peer_behind_nat());
@@ -103,7 +103,7 @@ fn packets_replayed_from_elsewhere_are_known_by_their_numbers() {
 #[test]
 fn packets_replayed_from_elsewhere_move_nothing_without_numbers_either() {
     for_seeds(5, |sim| {
-        // Each packet may be real: a check a second is the price.
+        // Each of these packets may be genuine, so there is one check a second.
         let checks = replay_from_elsewhere(sim, Preferences::default());
         assert!((1..=20).contains(&checks), "{checks}");
     });

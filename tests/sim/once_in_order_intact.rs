@@ -100,7 +100,7 @@ fn whatever_the_path_does() {
         let count = |node| sent.iter().filter(|((to, _), _)| *to == node).map(|(_, messages)| messages.len()).sum();
         let (to_a, to_b): (usize, usize) = (count(a), count(b));
         sim.run_until(|sim| sim.get(a).messages.len() >= to_a && sim.get(b).messages.len() >= to_b);
-        // What still comes is nothing new.
+        // Packets that still arrive deliver nothing new.
         sim.run_for(Duration::from_secs(15));
         for node in [a, b] {
             let received = received(sim, node);
@@ -111,7 +111,7 @@ fn whatever_the_path_does() {
                 .collect();
             assert!(received == expected, "not what was sent to {node:?}");
         }
-        // Everything comes to be acknowledged, and nothing stays behind.
+        // In the end everything is acknowledged, and no flow holds anything.
         for (node, session) in [(a, at_a), (b, at_b)] {
             let flows = |sim: &mut Sim| {
                 sim.with(node, |endpoint, now| {
@@ -125,7 +125,7 @@ fn whatever_the_path_does() {
                 sim.run_for(Duration::from_secs(1));
             }
         }
-        // Each packet comes about in a few steps: were any of them a loop, it would show.
+        // Each packet takes a few steps of the simulation: an endless loop would show.
         let bytes: usize = sent.values().flatten().map(|message| message.len() + 300).sum();
         assert!(sim.steps() < 2000 + bytes as u64 / 20, "{} steps for {bytes} bytes", sim.steps());
     });

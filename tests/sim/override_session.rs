@@ -1,4 +1,4 @@
-//! Who may take an address over from an open session (RFC 7016 §3.5.1.1.2, RFC 7425 §4.3.7).
+//! Which endpoint may take an address over from an open session (RFC 7016 §3.5.1.1.2, RFC 7425 §4.3.7).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn the_same_identity_replaces_its_old_session() {
         sim.run_until(|sim| sim.times_opened(second) == 1);
         assert_eq!(sim.closed(server, old), Some(CloseReason::Overridden));
         assert!(sim.is_connected(second, server));
-        // RFC 7016 §3.5.1.1.2, point 2.3: the old session moved to S_CLOSED at once, with no word to whom is gone.
+        // RFC 7016 §3.5.1.1.2, point 2.3: the old session moved to S_CLOSED at once, and its far end is told nothing, as it is gone.
         sim.run_for(Duration::from_secs(1));
         assert_eq!(sim.session_count(server), 1);
         assert!(sim.get(server).endpoint.session(old).is_none());

@@ -1,4 +1,4 @@
-//! Messages with limits to how hard to try (RFC 7016 §3.6.2.7): only what has run out is given up, the sender is told of each, and
+//! Messages with limits on their delivery (RFC 7016 §3.6.2.7): only what has run out is given up, the sender is told of each, and
 //! what is not given up arrives in order.
 
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn send_by_rules(
     (flow, sent)
 }
 
-/// What became of each message, and when: true is delivered. Each is told of once.
+/// What became of each message, and when: true means delivered. There is one event for each.
 fn outcomes(sim: &Sim, node: NodeId, of: SendFlowId) -> BTreeMap<MessageId, (Instant, bool)> {
     let mut outcomes = BTreeMap::new();
     for (at, event) in &sim.get(node).events {

@@ -25,7 +25,7 @@ fn knows(passwords: &[(&str, &str)]) -> Signing {
 }
 
 #[test]
-fn a_responder_that_requires_a_password_opens_to_those_who_prove_it() {
+fn a_responder_that_requires_a_password_opens_to_ends_that_prove_it() {
     let known = [("spring", "one"), ("summer", "two")];
     let requires = || Signing { require_of_initiators: true, ..knows(&known) };
     for (proved, opens) in [
@@ -59,7 +59,7 @@ fn a_responder_that_requires_a_password_opens_to_those_who_prove_it() {
 }
 
 #[test]
-fn an_initiator_that_requires_a_password_opens_to_those_who_prove_it() {
+fn an_initiator_that_requires_a_password_opens_to_ends_that_prove_it() {
     let requires = || Signing { require_of_responders: true, ..knows(&[("house", "door")]) };
     for (proved, opens) in [(&[][..], false), (&[("house", "door")], true), (&[("house", "gate")], false)] {
         let mut sim = Sim::new(2);
@@ -77,7 +77,7 @@ fn an_initiator_that_requires_a_password_opens_to_those_who_prove_it() {
 }
 
 #[test]
-fn both_ends_can_require_and_prove_at_once_and_whoever_requires_nothing_takes_anything() {
+fn both_ends_can_require_and_prove_at_once_and_an_end_that_requires_nothing_accepts_all() {
     let both = || Signing {
         require_of_initiators: true,
         require_of_responders: true,
@@ -98,7 +98,7 @@ fn a_keying_with_a_changed_cookie_is_signed_anew() {
     let (initiator, responder) =
         configs(signs(&[("both", "ways")]), Signing { require_of_initiators: true, ..knows(&[("both", "ways")]) });
     let (a, b) = (sim.peer_behind_nat_with(initiator), sim.node(responder));
-    // Between hello and keying the translator changes its mind, so that the cookie does not fit the address.
+    // Between hello and keying the NAT maps the initiator to another port, so that the cookie does not fit the address.
     sim.get_mut(a).keying_delay = Duration::from_millis(4000);
     sim.open(a, b);
     sim.run_for(Duration::from_millis(45));

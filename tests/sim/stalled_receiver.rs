@@ -69,7 +69,7 @@ fn what_each_end_holds_stays_bounded_and_everything_comes_afterwards() {
             }
             sim.run_for(Duration::from_secs(1));
             let buffered = flows_of(sim, b, a, |flows| flows.bytes_buffered());
-            // One packet more per flow: the advertisement is never nothing.
+            // One packet more per flow: the advertisement is never zero.
             assert!(buffered <= flows.len() * (RECEIVE_BUFFER + 2 * 1200), "{buffered}");
         }
         assert_eq!(sim.messages(b).len(), 0);

@@ -47,7 +47,7 @@ fn bulk_data_yields_to_time_critical_data_from_another_sender() {
 }
 
 #[test]
-fn time_critical_data_of_the_same_session_holds_nobody_back() {
+fn time_critical_data_of_the_same_session_holds_no_other_data_back() {
     for_seeds(1, |sim| {
         let (server, client) = (sim.peer(), sim.peer());
         sim.connect(client, server);

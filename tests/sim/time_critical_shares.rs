@@ -1,4 +1,4 @@
-//! While somebody receives time critical data, whoever else sends to it holds back (RFC 7016 §3.5.2.1).
+//! While an endpoint receives time critical data, its other senders hold back (RFC 7016 §3.5.2.1).
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ fn a_sender_yields_to_time_critical_data_that_its_receiver_gets_from_another() {
         let plain = share_beside(sim, false);
         let yielding = share_beside(sim, true);
         eprintln!("share {plain:.3}, yielding {yielding:.3}");
-        // It gives up growth, not what it has: where senders lose packets in proportion to what they send, the share goes with the
-        // square root of the growth, here to about three eighths.
+        // The yielding sender gives up growth, not its window: where senders lose packets in proportion to what they send, its share
+        // follows the square root of the growth, here to about three eighths.
         assert!(yielding < plain && yielding < 0.45, "{plain:.3} {yielding:.3}");
         assert!(yielding > 0.1, "held back, not cut off: {yielding:.3}");
     });

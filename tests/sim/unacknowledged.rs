@@ -1,4 +1,4 @@
-//! A server does not keep messages for ever for those who do not acknowledge them, nor more in all than it may.
+//! A server does not keep messages for ever for clients that do not acknowledge them, nor more in all than it may.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn a_client_that_acknowledges_now_and_then_stays() {
 }
 
 #[test]
-fn when_all_hold_too_much_those_who_hold_most_are_cut_and_the_others_stay() {
+fn when_all_hold_too_much_the_sessions_that_hold_most_are_closed_and_the_others_stay() {
     for_seeds(3, |sim| {
         let identity = sim.new_identity();
         let server = sim.node(Config { max_buffered: 2_000_000, ..Config::server(vec![identity]) });
@@ -65,7 +65,7 @@ fn when_all_hold_too_much_those_who_hold_most_are_cut_and_the_others_stay() {
             if number > 0 {
                 continue;
             }
-            // The first is modest, and its messages wait too.
+            // The first client holds little, and its messages wait too.
             sim.filter(move |packet| packet.to != to || packet.data.len() < 200);
             let flow = sim.open_flow(server, client, b"modest");
             sim.send(server, client, flow, &[7; 50_000]);

@@ -11,7 +11,7 @@ use crate::network::{Link, NodeId, Sim, for_seeds, startup_kind};
 const SILENCE: Duration = Duration::from_secs(60);
 /// `Config::silence_limit` of a server.
 const SERVER_SILENCE: Duration = Duration::from_secs(120);
-/// A server waits so long for the first packet under the session keys.
+/// How long a server waits for the first packet under the session keys.
 const FIRST_PACKET_LIMIT: Duration = Duration::from_secs(20);
 
 fn exchange_for(sim: &mut Sim, a: NodeId, b: NodeId, millis: u64) {
@@ -92,7 +92,7 @@ fn an_end_that_can_speak_and_cannot_hear_gives_up_and_tells_the_other() {
         sim.filter(move |packet| packet.from != from_b);
         sim.run_for(SILENCE + Duration::from_secs(1));
         assert_eq!(sim.closed(a, at_a), Some(CloseReason::Silence));
-        // RFC 7016 §3.5.5: an abrupt end is told by a Session Close Acknowledgement.
+        // RFC 7016 §3.5.5: an end that closes abruptly sends a Session Close Acknowledgement.
         assert_eq!(sim.closed(b, at_b), Some(CloseReason::FarAbrupt));
         assert_nothing_left(sim, a);
         assert_nothing_left(sim, b);

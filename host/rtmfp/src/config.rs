@@ -1,4 +1,4 @@
-//! What an endpoint is told when it is made.
+//! The settings of an endpoint.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::token_bucket::Rate;
 /// The settings of an [`Endpoint`](crate::Endpoint).
 #[derive(Clone)]
 pub struct Config {
-    /// Who this endpoint is. The first is the one that it initiates sessions with; each answers the hellos that select it.
+    /// The identities of this endpoint. It initiates sessions with the first; each answers the hellos that select it.
     pub identities: Vec<Arc<Identity>>,
     /// Which of several endpoints behind one port this is: it stands in the session ids that it gives out. Below
     /// [`MAX_PREFIXES`](crate::MAX_PREFIXES).
@@ -21,7 +21,7 @@ pub struct Config {
     pub max_sessions: usize,
     /// The most sessions that one network may have begun and not ended, half-open ones included; a keying beyond it is dropped.
     pub max_sessions_per_prefix: usize,
-    /// Where those are counted: endpoints behind one port share one of these.
+    /// Where these sessions are counted: endpoints behind one port share one of these.
     pub sessions_by_prefix: SessionCounts,
     /// The most bytes that all sessions together may hold of messages, both ways. Beyond it, sessions are closed, those that hold
     /// most first, of the network that holds most.
@@ -30,12 +30,12 @@ pub struct Config {
     /// network may have a quarter of them, and one that has none out may have one even when all are, up to twice as many in all:
     /// then the driver has to give some up, of those that have the most ([`KeyingJob::refuse`](crate::KeyingJob::refuse)).
     pub max_keying_jobs: usize,
-    /// What to do with a hello that a forwarder passes on (RFC 7016 §3.5.1.1.2).
+    /// What to do with a forwarded hello (RFC 7016 §3.5.1.1.2).
     pub forwarded_hello: ForwardedHello,
-    /// Whose forwarded hellos count.
+    /// Which peers' forwarded hellos are answered.
     pub forwarders: Forwarders,
     /// What to ask for and to offer about HMACs and session sequence numbers (RFC 7425 §4.5.2.4, §4.5.2.5), and whether to emit
-    /// an [`Event::Keys`](crate::Event::Keys) for each session: for recordings only, whoever has the keys reads everything.
+    /// an [`Event::Keys`](crate::Event::Keys) for each session: for recordings only, as the keys open everything.
     pub keying: Preferences,
     /// What the signatures of keyings prove, and have to prove (RFC 7425 §4.3.5).
     pub signing: Arc<Signing>,
@@ -51,14 +51,14 @@ pub struct Config {
     /// a far end keep a sender's messages in its memory for ever. `None`: as the RFC has it.
     pub unacknowledged_limit: Option<Duration>,
     /// A responder gives a session up if the initiator sends no packet under its keys within this time of its last keying:
-    /// whoever opens sessions only to fill a server's memory has to keep speaking. Never above [`Self::silence_limit`].
+    /// a client that opens sessions only to fill a server's memory has to keep sending. Never above [`Self::silence_limit`].
     pub first_packet_limit: Duration,
     /// The units of work that one session may make in a second: see [`Endpoint::charge`](crate::Endpoint::charge). Beyond it, its
-    /// datagrams are dropped unread, and [`Event::Overspent`](crate::Event::Overspent) tells of it. `None`: as much as it likes.
+    /// datagrams are dropped unread, and [`Event::Overspent`](crate::Event::Overspent) tells of it. `None`: no limit.
     pub max_work: Option<NonZeroU32>,
-    /// How many hellos are passed on to one session (RFC 7016 §3.5.1.5). `None`: all.
+    /// How many hellos are forwarded to one session (RFC 7016 §3.5.1.5). `None`: all.
     pub max_forwards: Option<Rate>,
-    /// Flows.
+    /// The limits of flows.
     pub flow: Arc<FlowConfig>,
     /// Cookies shared by several endpoints behind one port; `None` for an endpoint alone.
     pub cookies: Option<CookieJar>,
@@ -75,13 +75,13 @@ pub enum ForwardedHello {
     Ignore,
 }
 
-/// Whose Forwarded IHellos are answered.
+/// Which peers' Forwarded IHellos are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwarders {
-    /// Those of anybody that there is a session with.
+    /// Those of every peer that there is a session with.
     Anybody,
-    /// Those of endpoints that this end itself opened a session to. A server that answered its clients' would send packets
-    /// wherever a client tells it to.
+    /// Those of endpoints that this end itself opened a session to. A server that answered its clients' would send packets to
+    /// any address that a client names.
     Chosen,
 }
 

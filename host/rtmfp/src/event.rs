@@ -1,4 +1,4 @@
-//! What an endpoint tells its driver.
+//! The events of an endpoint, and the reasons in them.
 
 use std::net::SocketAddr;
 
@@ -13,87 +13,49 @@ use crate::transmit::InterfaceId;
 
 /// Something for the driver or the application.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "fields whose names say it all")]
 pub enum Event {
-    /// A hello that selects none of the endpoint's identities: somebody looks for somebody (RFC 7016 §3.5.1.4, §3.5.1.5). The
+    /// A hello that selects none of the endpoint's identities: an initiator looks for a peer (RFC 7016 §3.5.1.4, §3.5.1.5). The
     /// answers are [`Endpoint::redirect`](crate::Endpoint::redirect) and [`Endpoint::forward`](crate::Endpoint::forward); neither
     /// is implied.
     Lookup(Lookup),
     /// Public-key work. Run it, here or on another thread, and give what it returns to
     /// [`Endpoint::keying_done`](crate::Endpoint::keying_done).
     Keying(KeyingJob),
-    /// A session is open, whichever end began it.
+    /// A session is open, whether this end or the far end began it.
     Opened {
-        /// The session.
         session: SessionId,
-        /// Whether the near end was the initiator.
+        /// Whether this end was the initiator.
         is_initiator: bool,
     },
     /// A session that this end began did not open.
-    OpenFailed {
-        /// The session that would have been.
-        session: SessionId,
-        /// Why.
-        reason: OpenFailure,
-    },
+    OpenFailed { session: SessionId, reason: OpenFailure },
     /// A keying from a proven address was dropped for want of room. The initiator will repeat it.
-    Refused {
-        /// Where it came from.
-        from: SocketAddr,
-        /// What there was no room for.
-        reason: Refusal,
-    },
+    Refused { from: SocketAddr, reason: Refusal },
     /// Something happened to a flow.
-    Flow {
-        /// The flow's session.
-        session: SessionId,
-        /// What.
-        event: FlowEvent,
-    },
+    Flow { session: SessionId, event: FlowEvent },
     /// The far end is proven to be at another address (RFC 7016 §3.5.4.2).
-    AddressChanged {
-        /// The session.
-        session: SessionId,
-        /// Where the far end was.
-        from: SocketAddr,
-        /// Where it is.
-        to: SocketAddr,
-    },
+    AddressChanged { session: SessionId, from: SocketAddr, to: SocketAddr },
     /// A ping that the application sent came back.
-    Pong {
-        /// The session.
-        session: SessionId,
-        /// The ping's message.
-        message: Vec<u8>,
-    },
-    /// A session makes more work than [`Config::max_work`](crate::Config::max_work) allows: its datagrams are dropped until it is
+    Pong { session: SessionId, message: Vec<u8> },
+    /// A session has made more work than [`Config::max_work`](crate::Config::max_work) allows: its datagrams are dropped until it is
     /// within its share again.
     Overspent {
-        /// The session.
         session: SessionId,
-        /// For many seconds more was dropped than taken: the far end does not slow down, and the session should be closed. It
-        /// is said once a second then. Not set the first time, and when it happens again after a while.
+        /// For many seconds more was dropped than taken: the far end does not slow down, and the session should be closed. The
+        /// event comes once a second then. It is not set the first time, nor when it happens again after a while.
         is_persistent: bool,
     },
     /// A session is over; its flows are gone. No event about it follows.
-    Closed {
-        /// The session.
-        session: SessionId,
-        /// Why.
-        reason: CloseReason,
-    },
+    Closed { session: SessionId, reason: CloseReason },
     /// The keys of a session that has just opened, when [`Config::keying`](crate::Config::keying) asks for them.
-    Keys {
-        /// The session.
-        session: SessionId,
-        /// Its keys.
-        keys: Box<RevealedKeys>,
-    },
+    Keys { session: SessionId, keys: Box<RevealedKeys> },
 }
 
-/// Somebody looks for an endpoint that is not here.
+/// A hello that looks for an endpoint that is not this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// Whom: the fingerprint in the hello's endpoint discriminator, if it has one.
+    /// The peer that is wanted: the fingerprint in the hello's endpoint discriminator, if it has one.
     pub target: Option<PeerId>,
     /// The endpoint discriminator as it came.
     pub epd: SmallVec<[u8; 64]>,
@@ -110,7 +72,7 @@ pub struct Lookup {
     pub received: usize,
 }
 
-/// What there was no room for.
+/// The bound that left no room for a keying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
     /// [`Config::max_sessions`](crate::Config::max_sessions).
@@ -122,7 +84,7 @@ pub enum Refusal {
     /// [`Config::max_keying_jobs`](crate::Config::max_keying_jobs).
     #[error("too many handshakes wait in all")]
     Keyings,
-    /// The quarter of them that one network may have.
+    /// The quarter of these that one network may have.
     #[error("too many handshakes of this address wait")]
     KeyingsOfPrefix,
 }
@@ -130,10 +92,10 @@ pub enum Refusal {
 /// Why a session did not open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFailure {
-    /// Nobody answered the hellos in time (95 s, RFC 7016 §3.5.1.1.1).
+    /// No hello was answered in time (95 s, RFC 7016 §3.5.1.1.1).
     #[error("no answer from any address tried")]
     NoAnswer,
-    /// Somebody answered the hello, but not the keying.
+    /// An endpoint answered the hello, but not the keying.
     #[error("{0} answered the hello but did not complete the handshake")]
     KeyingUnanswered(SocketAddr),
     /// There is a session with the same endpoint already (RFC 7016 §3.5.1.1.1, §3.5.1.3).
@@ -153,10 +115,10 @@ pub enum CloseReason {
     /// This end closed it.
     #[error("closed by this end")]
     Near,
-    /// The far end asked for an orderly close.
+    /// The far end closed the session in an orderly way.
     #[error("closed by the far end")]
     Far,
-    /// The far end said that it is gone.
+    /// The far end ended the session at once.
     #[error("ended abruptly by the far end")]
     FarAbrupt,
     /// The far end has been silent for too long.
@@ -173,7 +135,7 @@ pub enum CloseReason {
     Overridden,
 }
 
-/// Why a lookup was not passed on.
+/// Why a lookup was not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Deny {
     /// The session is not open.
@@ -182,7 +144,7 @@ pub enum Deny {
     /// The session has more waiting than it may.
     #[error("the session's queue is full")]
     QueueFull,
-    /// The session is sent as many hellos already as [`Config::max_forwards`](crate::Config::max_forwards) allows.
+    /// As many hellos were forwarded to the session already as [`Config::max_forwards`](crate::Config::max_forwards) allows.
     #[error("too many hellos for the session")]
     TooOften,
 }

@@ -1,11 +1,11 @@
-//! A table that never grows, for what is to be remembered of anybody who sends a packet, and may be forgotten.
+//! A table of fixed size, for what is remembered of networks from which packets come, and may be forgotten.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A number of cells. Where more keys are in use than that, one takes another's cell by chance.
 #[derive(Debug)]
 pub(crate) struct FixedTable<T> {
-    /// Nobody can tell which keys share a cell.
+    /// So that no sender can choose keys that share a cell.
     secret: [u8; 16],
     count: usize,
     /// Made with the first key.
@@ -13,12 +13,12 @@ pub(crate) struct FixedTable<T> {
 }
 
 impl<T: Clone + Default> FixedTable<T> {
-    /// So many cells, which must be some.
+    /// With `count` cells, at least one.
     pub(crate) fn new(secret: [u8; 16], count: usize) -> Self {
         Self { secret, count, cells: None }
     }
 
-    /// The cell of a key, and half of the key's hash: by that it can be told whether another key had the cell before.
+    /// The cell of a key, and half of the key's hash, which tells whether another key had the cell before.
     pub(crate) fn cell(&mut self, key: impl Hash) -> Option<(u32, &mut T)> {
         let hash = self.hash(key);
         let cell = self.at(hash)?;

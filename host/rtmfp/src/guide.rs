@@ -1,4 +1,4 @@
-//! How to use the crate, by subject. Nothing but pages.
+//! How to use the crate, in four pages: identities, sessions, flows, introductions. Read them in this order.
 
 #[doc = include_str!("../docs/identities.md")]
 pub mod identities {}

@@ -1,13 +1,15 @@
-//! RTMFP, the Secure Real-Time Media Flow Protocol (RFC 7016), with the Flash cryptography profile (RFC 7425 §4).
+//! RTMFP, the Secure Real-Time Media Flow Protocol (RFC 7016), with the Flash cryptography profile (RFC 7425 §4): the engine on which
+//! the server `introd`, its client and its tests run. An [`Endpoint`] is initiator, responder and introducer at once.
+//!
+//! It must not know sockets, a clock, threads or a runtime, nor anything that messages or groups mean: datagrams and the time come in,
+//! datagrams, events and the time of the next wake-up go out. The code that does the rest and calls the endpoint is its *driver*.
+//!
+//! Begin with the loop below and the example, then read the pages of [`guide`] in order; in the source, begin with `endpoint`.
 //!
 //! RTMFP carries messages over UDP between two ends that have certificates, encrypted, on any number of independent flows, in order
-//! or not, reliably or only for as long as a message is of use. Its ends survive a change of address, and a third one that both know
-//! can introduce them to each other through their address translators.
-//!
-//! This crate is the protocol without the input and output: it owns no socket, no clock and no thread. An [`Endpoint`] is initiator,
-//! responder and introducer at once. It is handed datagrams and the time, and asked for datagrams, events and the time of the next
-//! wake-up. Whoever owns the sockets and the clock, and calls it, is its *driver*. All randomness follows from one seed: the same
-//! calls with the same seed are the same run, byte by byte.
+//! or not, reliably or only for as long as a message is of use. A session survives a change of address, and an endpoint that both ends
+//! know can introduce them to each other through their NATs. All randomness of an endpoint follows from one seed: the same calls with
+//! the same seed are the same run, byte by byte.
 //!
 //! # One mutation, then drain
 //!
@@ -15,11 +17,11 @@
 //! [`keying_done`](Endpoint::keying_done), [`open`](Endpoint::open), [`send`](Endpoint::send) and so on) only notes what is to be
 //! done. After it, the endpoint has to be drained. A driver's loop has six steps:
 //!
-//! 1. wait for a datagram, for the time that step 6 named, or for something that the application wants;
-//! 2. hand that to the endpoint, with the time (several datagrams at once if several are there);
-//! 3. [`poll_event`](Endpoint::poll_event) until there is none: what happened;
-//! 4. answer the events: run each [`KeyingJob`] and hand back what it returns, let the application have the rest; what it does in
-//!    turn may make new events, so go on until there are none;
+//! 1. wait for a datagram, for the time that step 6 named, or for a request of the application;
+//! 2. hand it to the endpoint, with the time (several datagrams at once if several are there);
+//! 3. [`poll_event`](Endpoint::poll_event) until there is none;
+//! 4. answer the events: run each [`KeyingJob`] and hand back what it returns, and give the others to the application. Its requests
+//!    may make new events, so go on until there are none;
 //! 5. [`poll_transmit`](Endpoint::poll_transmit) until there is nothing: send each datagram;
 //! 6. ask [`poll_timeout`](Endpoint::poll_timeout) when to call [`handle_timeout`](Endpoint::handle_timeout), and begin again.
 //!
@@ -35,7 +37,7 @@
 //! use rtmfp::flow::{Delivery, FlowEvent, FlowOptions};
 //! use rtmfp::{Config, Endpoint, Event, InterfaceId};
 //!
-//! // In earnest, randomness comes from the operating system.
+//! // In a real program, randomness comes from the operating system.
 //! let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
 //! let mut identity = || Arc::new(Identity::ephemeral(&[Group::Modp2], None, true, &mut rng));
 //! let now = Instant::now();
@@ -43,7 +45,7 @@
 //! let mut client = Endpoint::new(now, Config::peer(identity()), [2; 32]);
 //! let addresses: [SocketAddr; 2] = ["192.0.2.1:1935".parse()?, "198.51.100.2:50000".parse()?];
 //!
-//! // The client wants a session with whoever serves this URI, and tries one address.
+//! // The client wants a session with an endpoint that serves this URI, and tries one address.
 //! let wanted = Epd::ancillary("rtmfp://192.0.2.1/hello");
 //! client.open(now, wanted, &[(InterfaceId(0), addresses[0])]).expect("there is room");
 //!
@@ -74,23 +76,23 @@
 //!
 //! `examples/hello.rs` is the same over UDP sockets, in less than eighty lines.
 //!
-//! # Pages
+//! # The pages, in order
 //!
-//! - [`guide::identities`]: certificates, peer ids, and how an endpoint says whom it wants;
+//! - [`guide::identities`]: certificates, peer ids, and how an endpoint says which one it wants;
 //! - [`guide::sessions`]: opening, keying, moving, closing, and what floods cost;
-//! - [`guide::flows`]: messages, how hard to try, what the far end can and cannot do to this one's memory;
+//! - [`guide::flows`]: messages, how long to try to deliver them, and the bounds on what a far end can make this end hold;
 //! - [`guide::introductions`]: lookups, redirects and forwarded hellos;
 //! - `CONFORMANCE.md` beside this crate: each rule of the RFCs, where it is in the code, and which test shows it.
 //!
 //! # Datagram sizes
 //!
-//! The path MTU is not discovered (RFC 7016 §3.5.4.3 would have it). No datagram is longer than [`Config::max_datagram`], 1192 bytes
-//! unless set otherwise: as long as those of the other implementations, and short enough for every path that carries IPv6, whose
-//! least MTU of 1280 leaves 1232. What discovery could gain on the paths of the public Internet is a fifth fewer packets for bulk data;
-//! what it costs is probes, and stalls where it guesses wrong. Nothing longer has to be sent: messages are cut into fragments that fit
-//! (§3.6.2.2), and startup packets, which lasting keys can make longer, go as packet fragments (§3.4), four at most. A startup packet
+//! The path MTU is not discovered (RFC 7016 §3.5.4.3 describes how it could be). No datagram is longer than [`Config::max_datagram`],
+//! 1192 bytes unless set otherwise: as long as those of the other implementations, and short enough for every path that carries IPv6,
+//! whose least MTU of 1280 leaves 1232. On the paths of the public Internet discovery could save a fifth of the packets of bulk data; it
+//! would cost probes, and stalls where it guesses wrong. Nothing longer has to be sent: messages are cut into fragments that fit
+//! (§3.6.2.2), and startup packets, which static keys can make longer, go as packet fragments (§3.4), four at most. A startup packet
 //! that four fragments do not hold is not sent. On a path that carries less than `max_datagram`, a session does not open, or falls
-//! silent and ends: set less there. Datagrams that come in may have any length.
+//! silent and ends: set a smaller value there. Datagrams that come in may have any length.
 #![forbid(unsafe_code)]
 
 mod config;

@@ -1,9 +1,9 @@
-//! The one key for bounds by address.
+//! The key under which all bounds by address count.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What bounds by address count as one: an IPv4 address, or an IPv6 network of 64 bits.
+/// The addresses that a bound by address counts as one: an IPv4 address, or an IPv6 network of 64 bits.
 ///
 /// An IPv6 host has as many addresses as it likes in the /64 network that it is given (RFC 4291 §2.5.1), so a bound for each of its
 /// addresses would not bound the host. An IPv4 address that is written as an IPv6 one (`::ffff:192.0.2.1`), as an IPv6 socket shows

@@ -1,12 +1,13 @@
-//! Datagrams that are ready to be sent: answers to startup packets, and packets that go elsewhere than to a session's address.
+//! Datagrams that are ready to be sent: answers to startup packets, and packets to other addresses than that of a session.
 
 use std::collections::VecDeque;
 
 use crate::transmit::Transmit;
 
-/// A driver drains after each batch of at most some hundred datagrams; what is beyond this is dropped, and counted.
+/// A driver drains after each batch of at most some hundred datagrams. Datagrams beyond this number are dropped and counted.
 const MAX_DATAGRAMS: usize = 8192;
 
+/// A queue of datagrams.
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// The bytes of all datagrams, one after the other.

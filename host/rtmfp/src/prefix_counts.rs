@@ -1,4 +1,4 @@
-//! How much one network has of what there is: sessions, and keyings that are being computed.
+//! Counts by network: of sessions, and of keyings that are being computed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -62,7 +62,7 @@ impl SessionCounts {
     }
 
     fn lock(&self) -> MutexGuard<'_, PrefixCounts> {
-        // Nothing is done with it that could be left half done.
+        // No change of the counts can be left half done by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

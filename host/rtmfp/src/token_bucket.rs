@@ -12,7 +12,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The nanoseconds in which so many tokens flow in.
+    /// The nanoseconds in which a number of tokens flows in.
     fn time_of(self, tokens: u64) -> u64 {
         tokens.saturating_mul(NANOSECONDS) / u64::from(self.per_second.max(1))
     }
@@ -41,7 +41,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Takes so many tokens, if they are there.
+    /// Takes a number of tokens, if they are there.
     pub fn take(&mut self, at: Duration, rate: Rate, tokens: u32) -> bool {
         let is_permitted = self.has(at, rate, tokens);
         if is_permitted {
@@ -50,18 +50,18 @@ impl TokenBucket {
         is_permitted
     }
 
-    /// Are so many tokens there?
+    /// Whether a number of tokens is there.
     pub fn has(&self, at: Duration, rate: Rate, tokens: u32) -> bool {
         self.lack(nanoseconds(at)).saturating_add(rate.time_of(tokens.into())) <= rate.time_of(rate.burst.into())
     }
 
-    /// Takes so many tokens, whether they are there or not: what is lacking has to flow in before any can be taken.
+    /// Takes a number of tokens, whether they are there or not: what is lacking has to flow in before any can be taken.
     pub fn spend(&mut self, at: Duration, rate: Rate, tokens: u32) {
         let at = nanoseconds(at);
         self.full_at = at.saturating_add(self.lack(at)).saturating_add(rate.time_of(tokens.into()));
     }
 
-    /// Forgives what is lacking beyond so many tokens.
+    /// Forgives what is lacking beyond a number of tokens.
     pub fn forgive(&mut self, at: Duration, rate: Rate, tokens: u64) {
         self.full_at = self.full_at.min(nanoseconds(at).saturating_add(rate.time_of(tokens)));
     }

@@ -27,7 +27,7 @@ pub(crate) fn ephemeral(number: u64, groups: &[Group]) -> Arc<Identity> {
     Arc::new(Identity::ephemeral(groups, None, true, &mut ChaCha20Rng::seed_from_u64(number)))
 }
 
-/// An identity with lasting keys; there are as many as key pairs.
+/// An identity with static keys; there are as many as key pairs.
 pub(crate) fn fixed(number: u64, groups: &[Group]) -> Arc<Identity> {
     Arc::new(Identity::from_static_keys(groups.iter().map(|group| key_pair(*group, number)).collect()))
 }

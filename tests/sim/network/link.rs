@@ -1,4 +1,4 @@
-//! One direction of a path between two nodes: what it loses, and when it delivers what it does not.
+//! One direction of a path between two nodes: which datagrams it loses, and when it delivers the others.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ pub(crate) struct Link {
     mtu: usize,
 }
 
-/// A bottleneck that several paths share: what one of them queues, the others wait for.
+/// A bottleneck that several paths share: a datagram that one path queues delays those of the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Bottleneck(Rc<RefCell<Rate>>);
 
@@ -77,13 +77,13 @@ impl Link {
         self
     }
 
-    /// Takes this many milliseconds.
+    /// Delays each datagram by this many milliseconds.
     pub(crate) fn delay(mut self, millis: u64) -> Self {
         self.delay = Duration::from_millis(millis);
         self
     }
 
-    /// Takes up to this many milliseconds more.
+    /// Delays each datagram by up to this many milliseconds more.
     pub(crate) fn jitter(mut self, millis: u64) -> Self {
         self.jitter = Duration::from_millis(millis);
         self

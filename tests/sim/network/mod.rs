@@ -76,7 +76,7 @@ const MAX_STEPS: u64 = 20_000_000;
 /// An instant in which more than this happens will never end.
 const MAX_STEPS_NOW: u64 = 1_000_000;
 /// How long [`Sim::run_until`] waits, in virtual time.
-const PATIENCE: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
 impl Sim {
     #[allow(clippy::disallowed_methods, reason = "an Instant cannot be made up; nothing depends on which it is")]
@@ -116,13 +116,13 @@ impl Sim {
         self.node(Config::peer(identity))
     }
 
-    /// A peer behind a translator of its own.
+    /// A peer behind a NAT of its own.
     pub(crate) fn peer_behind_nat(&mut self) -> NodeId {
         let identity = self.new_identity();
         self.peer_behind_nat_with(Config::peer(identity))
     }
 
-    /// A node behind a translator of its own, with these settings.
+    /// A node behind a NAT of its own, with these settings.
     pub(crate) fn peer_behind_nat_with(&mut self, config: Config) -> NodeId {
         let inside = SocketAddr::from(([192, 168, self.nodes.len() as u8, 2], 50_000));
         let nat = Nat::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, self.nodes.len() as u8)));
@@ -172,9 +172,9 @@ impl Sim {
         self.filter = Some(Box::new(filter));
     }
 
-    /// The translator in front of a node restarts.
+    /// The NAT in front of a node restarts.
     pub(crate) fn rebind(&mut self, node: NodeId) {
-        self.nodes[node.0].nat.as_mut().expect("a node behind a translator").rebind();
+        self.nodes[node.0].nat.as_mut().expect("a node behind a NAT").rebind();
     }
 
     /// A node's first interface gets another address.
@@ -182,7 +182,7 @@ impl Sim {
         self.nodes[node.0].addresses[0] = address;
     }
 
-    /// A packet that somebody puts into the network, claiming to be at `from`.
+    /// A packet that an attacker puts into the network, with `from` as its source.
     pub(crate) fn inject(&mut self, from: SocketAddr, to: SocketAddr, data: &[u8]) {
         let at = self.now + Duration::from_millis(1);
         self.schedule(at, Action::Arrive(Packet { from, to, data: data.to_vec() }));
@@ -231,7 +231,7 @@ impl Sim {
         self.open_epd(node, Epd::fingerprint(self.peer_id(to)).to_vec(), candidates)
     }
 
-    /// Begins to open a session to whom the discriminator selects.
+    /// Begins to open a session to the endpoint that the discriminator selects.
     pub(crate) fn open_epd(&mut self, node: NodeId, epd: Vec<u8>, candidates: &[SocketAddr]) -> SessionId {
         let candidates: Vec<_> = candidates.iter().map(|to| (InterfaceId(0), *to)).collect();
         self.with(node, |endpoint, now| endpoint.open(now, epd, &candidates)).expect("room for a session")
@@ -258,7 +258,7 @@ impl Sim {
 
     /// Goes on until the condition holds.
     pub(crate) fn run_until(&mut self, condition: impl Fn(&Sim) -> bool) {
-        let end = self.now + PATIENCE;
+        let end = self.now + MAX_WAIT;
         while !condition(self) {
             if self.now > end || !self.step(end + Duration::from_secs(1)) {
                 self.describe();
@@ -367,7 +367,7 @@ impl Sim {
         }
     }
 
-    /// Whose address, or whose translator's, this is.
+    /// The node that has this address, or whose NAT has it.
     fn at(&self, address: SocketAddr) -> Option<NodeId> {
         let place = self.nodes.iter().position(|node| match &node.nat {
             Some(nat) => nat.public() == address.ip(),

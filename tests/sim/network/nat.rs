@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
-/// A translator with one public address.
+/// A NAT with one public address.
 #[derive(Debug)]
 pub(crate) struct Nat {
     public: IpAddr,
@@ -15,7 +15,7 @@ pub(crate) struct Nat {
 #[derive(Debug)]
 struct Mapping {
     port: u16,
-    /// To whom something was sent.
+    /// The addresses to which something was sent.
     known: HashSet<SocketAddr>,
 }
 

@@ -18,7 +18,7 @@ const MAX_DRAIN: usize = 100_000;
 pub(crate) struct Introduction {
     /// Tells the asker where the target is.
     pub(crate) redirects: bool,
-    /// Tells the target who asks.
+    /// Forwards the hello to the target.
     pub(crate) forwards: bool,
 }
 

@@ -1,9 +1,9 @@
-//! What a session asks of its congestion control.
+//! The interface of congestion control.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-/// What one received packet told about what was sent.
+/// What one received packet says about the packets that were sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Feedback {
     /// When.
@@ -26,7 +26,7 @@ pub struct Feedback {
     pub newest_acknowledged: u64,
     /// The last Transmission Sequence Number given out.
     pub last_sent: u64,
-    /// The far end has said within 800 ms that it receives time critical data from others, and we send it none: do not compete
+    /// The far end has said within 800 ms that it receives time critical data from others, and this end sends it none: do not compete
     /// (§3.5.2.1).
     pub yielding: bool,
 }

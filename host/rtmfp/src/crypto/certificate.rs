@@ -123,7 +123,7 @@ impl Certificate {
         self.static_keys().find_map(|(id, key)| (id == group.id()).then_some(key))
     }
 
-    /// Whether the certificate has a static public key, be it in a group that we do not know.
+    /// Whether the certificate has a static public key, even if its group is not known here.
     pub fn has_static_keys(&self) -> bool {
         self.static_keys().next().is_some()
     }

@@ -46,8 +46,8 @@ impl Flags {
         self.will_send_always || self.will_send_on_request && other.request
     }
 
-    /// What a responder answers to `other`: nothing more than applies. librtmfp takes a responder's component only if its
-    /// flags are zero where librtmfp asked for nothing.
+    /// What a responder answers to `other`: only what will apply. librtmfp accepts a responder's component only if its flags are
+    /// zero where librtmfp asked for nothing.
     fn answer(self, other: Self) -> Self {
         Self {
             will_send_always: self.will_send_always,
@@ -131,8 +131,7 @@ pub struct Preferences {
     pub hmac: HmacPreference,
     /// About session sequence numbers.
     pub sequence: SequencePreference,
-    /// Hand out the secrets of the session beside its keys, for recording traffic that can be deciphered later. Off by
-    /// default.
+    /// Reveal the secrets of the session with its keys, so that recorded traffic can be deciphered later. Off by default.
     pub log_keys: bool,
 }
 
@@ -173,9 +172,9 @@ impl Negotiation {
         option::put(SEQUENCE_NEGOTIATION, &[self.sequence.to_byte()], out);
     }
 
-    /// What holds for a session between an end that sent `self` and, far from it, an end that sent `far`.
+    /// How the packets of a session are verified between the near end, which sent `self`, and the far end, which sent `far`.
     pub fn settle(&self, far: &Self, preferences: &Preferences) -> Result<Settled, KeyingError> {
-        // §4.6.4 and §4.6.6: whoever requires it rejects a component that does not offer it.
+        // §4.6.4 and §4.6.6: an end that requires it rejects a component that does not offer it.
         if preferences.hmac.require && !far.hmac.can_send() {
             return Err(KeyingError::HmacRequired);
         }
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sends() {
+    fn an_end_sends_always_or_on_request() {
         for near in 0..8u8 {
             for far in 0..8u8 {
                 let expected = near & 4 != 0 || near & 2 != 0 && far & 1 != 0;

@@ -1,4 +1,4 @@
-//! Cookies: what a responder remembers about an initiator without remembering it (RFC 7016 §3.5.1.1.2, §3.5.1.2).
+//! Cookies, with which a responder recognises an initiator without keeping any state for it (RFC 7016 §3.5.1.1.2, §3.5.1.2).
 //!
 //! A cookie takes exactly 64 bytes; librtmfp reads no other length. Its layout, known to the jar alone:
 //!
@@ -24,7 +24,7 @@ use super::keyed_hmac::KeyedHmac;
 /// The length of a cookie in bytes.
 pub const LEN: usize = 64;
 
-/// How long a cookie is good: as long as an initiator tries to open a session (RFC 7016 §3.5.1.1.2).
+/// How long a cookie is valid: as long as an initiator tries to open a session (RFC 7016 §3.5.1.1.2).
 pub const LIFETIME: Duration = Duration::from_secs(95);
 
 /// Makes cookies and recognises them.
@@ -34,7 +34,7 @@ pub struct CookieJar {
     keyed: KeyedHmac,
 }
 
-/// What a cookie is worth.
+/// What the check of a cookie found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieVerdict {
     /// It was baked here for this address, and in time.

@@ -80,14 +80,14 @@ impl<'a> Epd<'a> {
         bytes
     }
 
-    /// A discriminator for whoever serves this URI.
+    /// A discriminator that selects any endpoint that serves this URI.
     pub fn ancillary(uri: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         option::put(ANCILLARY_DATA, uri.as_bytes(), &mut bytes);
         bytes
     }
 
-    /// A discriminator for whoever has this hostname.
+    /// A discriminator that selects any endpoint with this hostname.
     pub fn hostname(hostname: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         option::put(REQUIRED_HOSTNAME, hostname.as_bytes(), &mut bytes);

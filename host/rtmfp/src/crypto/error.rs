@@ -1,14 +1,14 @@
-//! What can be wrong with what the far end sends when a session is keyed.
+//! Why keying fails.
 
 use crate::wire::Malformed;
 
-/// Why a session cannot be keyed. The other end is told nothing: it gets no answer.
+/// Why a session cannot be keyed. The far end gets no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyingError {
     /// The bytes of the component make no sense.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// There is no group that both ends can use, or the far end chose one that we cannot use.
+    /// There is no group that both ends can use, or the far end chose one that this end cannot use.
     #[error("no common Diffie-Hellman group")]
     NoCommonGroup,
     /// The far end's component lacks the public key or the group selection that goes with the certificates (§4.6.1).
@@ -17,13 +17,13 @@ pub enum KeyingError {
     /// The far end's public key fails the tests of §4.6.2.
     #[error("unacceptable Diffie-Hellman public key")]
     UnacceptableKey,
-    /// We require HMACs and the far end sends none (§4.6.4).
+    /// This end requires HMACs, and the far end sends none (§4.6.4).
     #[error("the far end sends no HMAC")]
     HmacRequired,
-    /// We require session sequence numbers and the far end sends none (§4.6.6).
+    /// This end requires session sequence numbers, and the far end sends none (§4.6.6).
     #[error("the far end sends no session sequence numbers")]
     SequenceNumbersRequired,
-    /// We require a signature that proves a password, and the far end's does not (§4.3.5).
+    /// This end requires a signature that proves a password, and the far end's does not (§4.3.5).
     #[error("the far end's signature proves no password that we know")]
     SignatureRequired,
     /// The far end would send HMACs of a length outside 4 to 32 (§4.6.4).

@@ -1,4 +1,4 @@
-//! One's own identity: a certificate, and the private keys behind it if it has any.
+//! The identity of an endpoint: a certificate, and the private keys that belong to it, if it has any.
 
 use std::fmt;
 
@@ -43,19 +43,19 @@ impl Identity {
         Self { certificate: Certificate::own(bytes), groups: groups.to_vec(), static_keys: Vec::new() }
     }
 
-    /// A new identity with a lasting key in each of `groups`, most wanted first.
+    /// A new identity with a static key in each of `groups`, most wanted first.
     pub fn fixed(groups: &[Group], rng: &mut impl CryptoRng) -> Self {
         Self::from_static_keys(groups.iter().map(|group| KeyPair::generate(*group, rng)).collect())
     }
 
-    /// The identity that consists of these lasting keys, most wanted first: the same keys in the same order are the same
+    /// The identity that consists of these static keys, most wanted first: the same keys in the same order are the same
     /// peer id. Of several keys in one group the first is used.
     pub fn from_static_keys(static_keys: Vec<KeyPair>) -> Self {
         Self::from_server_keys(static_keys, None, false)
     }
 
-    /// As [`Self::from_static_keys`], for a server: one that is to be found by its hostname, or by whatever URI a client wants
-    /// to connect to (§4.3.3.2). Both are part of what the peer id is made of.
+    /// As [`Self::from_static_keys`], for a server that clients find by its hostname, or by the URI that they connect to
+    /// (§4.3.3.2). Both are part of what the peer id is made of.
     pub fn from_server_keys(static_keys: Vec<KeyPair>, hostname: Option<&str>, accepts_ancillary_data: bool) -> Self {
         let mut bytes = Vec::new();
         if accepts_ancillary_data {
@@ -72,8 +72,8 @@ impl Identity {
         Self { certificate: Certificate::own(bytes), groups, static_keys }
     }
 
-    /// The identity of a certificate that was kept and has no static keys: whoever has the bytes can use it. A certificate
-    /// with static keys, or without any group known here, is refused.
+    /// The identity of a stored certificate without static keys: its bytes are all that it takes. A certificate with static keys, or
+    /// without any group known here, is rejected.
     pub fn from_certificate(certificate: Certificate) -> Result<Self, Malformed> {
         let groups: Vec<Group> = certificate.ephemeral_groups().filter_map(Group::from_id).collect();
         if groups.is_empty() {
@@ -102,7 +102,7 @@ impl Identity {
         !self.static_keys.is_empty()
     }
 
-    /// The lasting keys in `group`, if there are any.
+    /// The static keys in `group`, if there are any.
     pub fn static_key(&self, group: Group) -> Option<&KeyPair> {
         self.static_keys.iter().find(|keys| keys.group() == group)
     }

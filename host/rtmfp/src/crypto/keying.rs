@@ -25,17 +25,17 @@ pub struct Offer {
     group: Group,
     /// A fresh pair, or a copy of the one in the identity, so that an offer stands alone.
     pair: KeyPair,
-    /// The responder's lasting public key, where it has one.
+    /// The responder's static public key, where it has one.
     responder_key: Option<Box<[u8]>>,
     negotiation: Negotiation,
     preferences: Preferences,
 }
 
 impl Offer {
-    /// Composes the initiator's component for a responder with this certificate. The group is the first of our identity's
+    /// Composes the initiator's component for a responder with this certificate. The group is the first of this identity's
     /// that the certificate has too.
     ///
-    /// `ready` is a fresh key pair made beforehand; it is used if it is of the right group and our keys are ephemeral,
+    /// `ready` is a fresh key pair made beforehand; it is used if it is of the right group and this identity's keys are ephemeral,
     /// otherwise dropped.
     pub fn new(
         identity: &Identity,
@@ -113,7 +113,7 @@ pub struct Response {
 
 /// Answers an initiator's component: the whole public-key work of a responder.
 ///
-/// `ready` is a fresh key pair made beforehand; it is used if it is of the group that the initiator chose and our keys are
+/// `ready` is a fresh key pair made beforehand; it is used if it is of the group that the initiator chose and this end's keys are
 /// ephemeral, otherwise dropped. Our component is always written in the order HMAC, sequence numbers, key: librtmfp reads
 /// it by position.
 pub fn respond(
@@ -177,7 +177,7 @@ pub(crate) fn accept<'a>(
     Ok(Acceptable { group, their_public, negotiation, verification })
 }
 
-/// The group of this number, if our identity offers it.
+/// The group of this number, if this end's identity offers it.
 fn known_group(identity: &Identity, id: u64) -> Result<Group, KeyingError> {
     Group::from_id(id).filter(|group| identity.groups().contains(group)).ok_or(KeyingError::NoCommonGroup)
 }

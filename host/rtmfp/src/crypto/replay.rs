@@ -16,7 +16,7 @@ impl ReplayWindow {
     /// Whether a packet with this number would be a duplicate, or is too old to tell.
     pub fn is_duplicate(&self, number: u64) -> bool {
         if number >= self.end {
-            // The very last number would leave no room for `end`; nobody counts that far.
+            // The very last number would leave no room for `end`; no sender counts that far.
             return number == u64::MAX;
         }
         let word_of_highest = (self.end - 1) / 64;

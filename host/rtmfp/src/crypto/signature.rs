@@ -18,8 +18,8 @@ const SIMPLE_PASSWORD: u64 = 0x1d;
 
 /// A password that two ends share, and the name that both know it by.
 ///
-/// The name and the proof are sent under the Default Session Key, which everybody has: whoever listens can try passwords at
-/// leisure, so take long random ones.
+/// The name and the proof are sent under the Default Session Key, which is public: an eavesdropper can try passwords at leisure, so
+/// take long random ones.
 #[derive(Clone)]
 pub struct Password {
     id: Vec<u8>,
@@ -82,11 +82,11 @@ impl Signing {
 /// What became of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureVerdict {
-    /// It proves no password that we know; whoever requires none is content.
+    /// It proves no password that is known here. That is enough where none is required.
     Absent,
-    /// At least one password is proved, and none is wrong.
+    /// It proves at least one password, and none wrongly.
     Valid,
-    /// It names a password that we know and proves another.
+    /// It names a password that is known here, and proves another.
     Invalid,
 }
 

@@ -18,8 +18,9 @@ pub struct SessionInfo {
     /// The fingerprint of the far end's certificate.
     pub peer_id: PeerId,
     /// Whether the far end has proven that the peer id is its own. An id whose certificate accepts ephemeral keys is never proven:
-    /// whoever has seen the certificate can show it. One with static keys (RFC 7425 §4.3.3.5) is as soon as a packet has come, for only
-    /// the holder of a private key can make that. Certificates with the same fingerprint are of the same kind.
+    /// every peer that has seen the certificate can show it. An id whose certificate has static keys (RFC 7425 §4.3.3.5) is proven as
+    /// soon as a packet has come, because only the holder of a private key can make one. Certificates with the same fingerprint are of
+    /// the same kind.
     pub is_proven: bool,
     /// Where the far end is.
     pub far_address: SocketAddr,
@@ -54,7 +55,7 @@ impl Endpoint {
         })
     }
 
-    /// When the last packet of a session came, if it is open: what [`SessionInfo::heard`] says, for those who ask often.
+    /// When the last packet of a session came, if it is open: [`SessionInfo::heard`] alone, for callers that ask often.
     pub fn heard(&self, id: SessionId) -> Option<Instant> {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
         session.is_open().then(|| session.heard())

@@ -1,4 +1,4 @@
-//! What all sessions together hold of messages, and who makes room when it is too much.
+//! The bound on what all sessions together hold of messages, and which sessions are closed when they exceed it.
 
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;

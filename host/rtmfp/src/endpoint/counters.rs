@@ -17,11 +17,11 @@ pub struct Counters {
     pub unknown_session: u64,
     /// Hellos answered.
     pub hellos: u64,
-    /// Dropped: too short to earn the answer, with all that came from the same network of late.
+    /// Dropped: too short to earn the answer, even with what came from the same network within the last seconds.
     pub unearned: u64,
-    /// Hellos for somebody else.
+    /// Hellos that select none of the endpoint's identities.
     pub lookups: u64,
-    /// Keyings dropped because their cookie is not one of ours, or is too old.
+    /// Keyings dropped because their cookie was not made here, or is too old.
     pub bad_cookies: u64,
     /// Keyings whose cookie was given to another address, answered with a Cookie Change.
     pub cookie_changes: u64,
@@ -37,11 +37,11 @@ pub struct Counters {
     pub failed_keyings: u64,
     /// Sessions that opened, either way.
     pub sessions_opened: u64,
-    /// Sessions closed because all together held too much of messages.
+    /// Sessions closed because all together held more than [`Config::max_buffered`](crate::Config::max_buffered) of messages.
     pub cut: u64,
     /// Dropped unread: their session had used up its share of work ([`Config::max_work`](crate::Config::max_work)).
     pub over_budget: u64,
-    /// Hellos not passed on because their target was sent too many ([`Config::max_forwards`](crate::Config::max_forwards)).
+    /// Hellos not forwarded because their target was sent too many ([`Config::max_forwards`](crate::Config::max_forwards)).
     pub forwards_denied: u64,
     /// Datagrams dropped on the way out, because the driver did not drain.
     pub outbox_full: u64,

@@ -1,4 +1,4 @@
-//! Datagrams that come in, and whose they are.
+//! Datagrams that come in: to which session they belong, and what startup packets do.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -148,7 +148,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a session's datagram is read: not while it has used up its share of work.
+    /// Is a session's datagram read? Not while the session has used up its share of work.
     pub(super) fn is_admitted(&mut self, now: Instant, id: SessionId) -> bool {
         let Some(limit) = self.config.max_work else { return true };
         let Some(Occupant::Session(session)) = self.slots.get_mut(id) else { return true };

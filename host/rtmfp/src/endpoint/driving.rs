@@ -13,7 +13,7 @@ use crate::session_id::SessionId;
 use crate::transmit::Transmit;
 use crate::wire::Mode;
 
-/// A session yields to time critical data in another for so long (RFC 7016 §3.5.2.1).
+/// How long a session yields to time critical data in another (RFC 7016 §3.5.2.1).
 const TIME_CRITICAL_MEMORY: std::time::Duration = std::time::Duration::from_millis(800);
 
 impl Endpoint {
@@ -24,7 +24,7 @@ impl Endpoint {
         self.time_critical[0] = Some((id, now));
     }
 
-    /// RFC 7016 §3.5.2.1: did another session receive time critical data of late?
+    /// RFC 7016 §3.5.2.1: has another session received time critical data in the last moments?
     pub(super) fn others_are_time_critical(&self, now: Instant, id: SessionId) -> bool {
         self.time_critical
             .iter()
@@ -34,9 +34,9 @@ impl Endpoint {
 
     /// Does what has become due. To be called when the time that [`Self::poll_timeout`] named has come; earlier does no harm.
     ///
-    /// When it is called much later, the driver stood still ([`Self::standstill`]): that time does not count as silence of the
-    /// peers, and each session has time for a ping and its reply before it is given up. The driver is to hand over first what
-    /// waits in its sockets.
+    /// When it is called much later, the driver stood still ([`Self::standstill`]): that time does not count as silence of the peers,
+    /// and each session has time for a ping and its reply before it is given up. The driver should first hand over the datagrams that
+    /// wait in its sockets.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.startup_sealer.set_time(now);
         self.forgive_standstill(now);
@@ -102,7 +102,7 @@ impl Endpoint {
         self.timers.next()
     }
 
-    /// Lets a session work, and does what follows from that for the endpoint's tables. `None` when there is no such session.
+    /// Runs `work` on a session, then updates the endpoint's tables. `None` when there is no such session.
     pub(super) fn with_session<T>(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! Finds sessions by what they are known by.
+//! Finds sessions by address and by peer id.
 //!
 //! An index holds session ids alone: the key of an entry stands in its session, which a look-up reads to be sure. A map from
 //! keys would hold each key a second time, and take ten times the memory.
@@ -16,7 +16,7 @@ use crate::crypto::PeerId;
 use crate::session::Session;
 use crate::session_id::SessionId;
 
-/// What sessions are known by.
+/// A key that sessions are found by.
 pub(super) trait Key: Hash + Eq + Sized {
     /// The session's present key.
     fn of(session: &Session) -> Self;

@@ -1,4 +1,4 @@
-//! The part of an initiator in keying (RFC 7016 §3.5.1.1.1).
+//! Sessions that this end opens: the part of an initiator in keying (RFC 7016 §3.5.1.1.1).
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -18,10 +18,10 @@ use crate::wire::Mode;
 use crate::wire::chunk::{RHello, Redirect};
 
 impl Endpoint {
-    /// Opens a session to the endpoint that `epd` selects, by way of the first of `candidates` that answers; an introducer among
-    /// them may name more.
+    /// Opens a session to the endpoint that `epd` selects, at the first of `candidates` that answers; an introducer among them may name
+    /// more addresses.
     ///
-    /// What becomes of it is an [`Event::Opened`] or an [`Event::OpenFailed`]. `None` when there is no room for a session.
+    /// The outcome is an [`Event::Opened`] or an [`Event::OpenFailed`]. `None` when there is no room for a session.
     pub fn open(&mut self, now: Instant, epd: Vec<u8>, candidates: &[(InterfaceId, SocketAddr)]) -> Option<SessionId> {
         self.startup_sealer.set_time(now);
         let mut tag = [0; TAG_LEN];
@@ -33,7 +33,7 @@ impl Endpoint {
         Some(id)
     }
 
-    /// Lets a session that is being opened do what is due, and ends it when its time is up.
+    /// Sends what is due for a session that is being opened, and ends it when its time is up.
     pub(super) fn run_initiation(&mut self, now: Instant, id: SessionId) {
         let Some(Occupant::Initiation(initiation)) = self.slots.get_mut(id) else { return };
         let signing = &self.config.signing;
@@ -100,7 +100,7 @@ impl Endpoint {
         self.emit(job);
     }
 
-    /// The session with the holder of this certificate that is open, or nearly.
+    /// The session with the holder of this certificate, be it open or being keyed.
     pub(super) fn session_with(&self, certificate: &Certificate) -> Option<SessionId> {
         let open = self.by_peer.get(&certificate.fingerprint(), &self.slots);
         open.or_else(|| {
@@ -170,7 +170,7 @@ impl Endpoint {
         let keyed = match result {
             Ok(keyed) if keyed.far_id != 0 => keyed,
             _ => {
-                // Anybody can send a packet under the default key: the responder's own answer may still come.
+                // Every host can send a packet under the default key: the responder's own answer may still come.
                 self.counters.failed_keyings += 1;
                 initiation.resume(completion.offer);
                 self.run_initiation(now, id);

@@ -1,4 +1,4 @@
-//! Keying jobs: out to the driver, and what came of them.
+//! Keying jobs: given to the driver, and taken back with their results.
 
 use std::time::Instant;
 
@@ -17,8 +17,8 @@ impl Endpoint {
         self.events.push_back(Event::Keying(job));
     }
 
-    /// Drops a [`KeyingJob`] that answers an initiator, for a driver that has had enough of them; the initiator will repeat its
-    /// keying. A job for a session that this end begins is not to be refused: run it, or give the session up.
+    /// Drops a [`KeyingJob`] that answers an initiator, for a driver that has too many; the initiator will repeat its keying. A job
+    /// for a session that this end begins cannot be refused: run it, or give the session up.
     pub fn refuse_keying(&mut self, job: KeyingJob) {
         if let Ok(KeyingDone(Outcome::Refused { keying })) = job.refuse() {
             self.keying_jobs = self.keying_jobs.saturating_sub(1);
@@ -32,7 +32,7 @@ impl Endpoint {
         self.counters.overload += 1;
     }
 
-    /// Takes in what became of a [`KeyingJob`].
+    /// Takes in the result of a [`KeyingJob`].
     pub fn keying_done(&mut self, now: Instant, done: KeyingDone) {
         self.keying_jobs = self.keying_jobs.saturating_sub(1);
         match done.0 {
@@ -64,7 +64,7 @@ impl Endpoint {
             self.events.push_back(Event::Keys { session: id, keys });
         }
         self.events.push_back(Event::Opened { session: id, is_initiator });
-        // Arms its timers.
+        // Arms its timer.
         self.with_session(now, id, |_, _| ());
     }
 }

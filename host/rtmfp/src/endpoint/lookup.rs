@@ -1,4 +1,4 @@
-//! Hellos: for this endpoint, or for somebody that it may know (RFC 7016 §3.5.1.1.2, §3.5.1.4, §3.5.1.5).
+//! Hellos: to this endpoint, or to a peer that it may be able to introduce (RFC 7016 §3.5.1.1.2, §3.5.1.4, §3.5.1.5).
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -15,11 +15,11 @@ use crate::transmit::Transmit;
 use crate::wire::chunk::{ForwardedIHello, IHello, RHello, Redirect};
 use crate::wire::{Origin, TaggedAddress, packet};
 
-/// A hello's discriminator and tag are echoed or kept: longer ones than this are not answered.
+/// A hello's discriminator and tag are echoed or kept. A hello with longer ones than these is not answered.
 const MAX_EPD: usize = 1024;
 const MAX_TAG: usize = 64;
 
-/// A session sequence number has so many bytes at most, for as long as any session lives: 2^35 packets.
+/// The most bytes of a session sequence number: no session lives for 2^35 packets.
 const MAX_SEQUENCE_LEN: usize = 5;
 
 /// The most bytes that a datagram of a session has with one chunk of this payload in it.
@@ -63,7 +63,7 @@ impl Endpoint {
         u16::try_from(place).ok()
     }
 
-    /// False when the packet being processed has not earned it.
+    /// Sends a responder hello. False when the packet being processed has not earned it.
     fn send_responder_hello(&mut self, now: Instant, transmit: Transmit, tag: &[u8], context: u16) -> bool {
         let Some(identity) = self.config.identities.get(usize::from(context)).cloned() else { return true };
         let certificate = identity.certificate().as_bytes();
@@ -80,7 +80,7 @@ impl Endpoint {
         true
     }
 
-    /// May the packet being processed, or what came before it from the same network, be answered with so many bytes?
+    /// Has the packet being processed, with what came before it from the same network, earned an answer of this many bytes?
     pub(super) fn is_earned(&mut self, now: Instant, transmit: Transmit, answer: usize) -> bool {
         let is_earned = self.earnings.earn(now, transmit.to.ip(), self.received, answer);
         self.counters.unearned += u64::from(!is_earned);
@@ -94,11 +94,11 @@ impl Endpoint {
         if hello.tag.len() > MAX_TAG {
             return;
         }
-        // Nobody has proven to be there: it earns what the hello would have earned had it come directly.
+        // The address of the initiator is not proven: the forwarded hello earns what it would have earned had it come directly.
         self.received = self.startup_sealer.datagrams(IHello::payload_len(hello.epd.len(), hello.tag.len()));
         match self.config.forwarded_hello {
             ForwardedHello::RespondHello => {
-                // A certificate with lasting keys may be too long for one hello. The Implied Redirect opens the way through this
+                // A certificate with static keys may be too long for one hello. The Implied Redirect opens the way through this
                 // end's NAT all the same, so that the initiator's own hello comes through and earns the rest.
                 if !self.send_responder_hello(now, transmit, &hello.tag, context) {
                     self.redirect_here(transmit, &hello.tag);
@@ -153,12 +153,12 @@ impl Endpoint {
         destinations.iter().take_while(fits).count()
     }
 
-    /// Passes a lookup on to the peer of an open session (RFC 7016 §3.5.1.5).
+    /// Forwards a lookup to the peer of an open session (RFC 7016 §3.5.1.5).
     pub fn forward(&mut self, now: Instant, session: SessionId, lookup: &Lookup) -> Result<(), Deny> {
         self.forward_for(now, session, &lookup.epd, lookup.initiator, &lookup.tag)
     }
 
-    /// As [`Self::forward`], for a hello that came to somebody else, who says where it came from.
+    /// As [`Self::forward`], for a hello that came to another endpoint, which says where it came from.
     pub fn forward_for(
         &mut self,
         now: Instant,

@@ -1,4 +1,7 @@
-//! The one public entry: datagrams and time in, datagrams and events out.
+//! The endpoint: datagrams and time in, datagrams and events out.
+//!
+//! `state` is what an endpoint holds, `driving` what its driver calls, `datagrams` the way of a datagram; `initiator`, `responder` and
+//! `keying` open sessions, `lookup` introduces, and `application` is what an application does with its sessions.
 
 mod application;
 mod buffered;

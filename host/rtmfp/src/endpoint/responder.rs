@@ -54,7 +54,8 @@ impl Endpoint {
             return;
         }
         let Some(identity) = self.identity_of(context).cloned() else { return };
-        // Everything that is cheap to test is tested first: nothing is remembered and no job made of what cannot lead to a session.
+        // Everything that is cheap to test is tested first: a keying that cannot lead to a session is not remembered, and there is no
+        // job for it.
         let Ok(group) = self.worth_computing(keying, &identity, &certificate) else {
             self.counters.failed_keyings += 1;
             return;
@@ -83,7 +84,7 @@ impl Endpoint {
         self.emit(job);
     }
 
-    /// The tests of a keying that need no exponentiation; gives the group that the initiator chose.
+    /// Makes the tests of a keying that need no exponentiation, and gives the group that the initiator chose.
     pub(super) fn worth_computing(
         &self,
         keying: &IIKeying<'_>,
@@ -99,7 +100,7 @@ impl Endpoint {
 
     /// Is there room for one more keying, and one more session, of that network?
     ///
-    /// A network that has no keying out is let in when all places are taken, so that others cannot take them all.
+    /// A network without a pending keying is admitted even when all places are taken, so that other networks cannot take them all.
     pub(super) fn has_room(&self, prefix: NetworkPrefix) -> Result<(), Refusal> {
         let max = self.config.max_keying_jobs;
         let jobs = self.keying_jobs_by_prefix.get(prefix);
@@ -115,7 +116,7 @@ impl Endpoint {
         if self.slots.len() >= self.config.max_sessions { Err(Refusal::Sessions) } else { Ok(()) }
     }
 
-    /// RFC 7016 §3.5.1.2: the cookie is one of ours, given to another address.
+    /// RFC 7016 §3.5.1.2: the cookie is one of this end's, given to another address. Answers with a new one.
     pub(super) fn change_cookie(&mut self, now: Instant, transmit: Transmit, keying: &IIKeying<'_>, context: u16) {
         self.counters.cookie_changes += 1;
         let answer = CookieChange::payload_len(keying.cookie_echo.len(), cookie::LEN);
@@ -129,7 +130,7 @@ impl Endpoint {
         }
     }
 
-    /// RFC 7016 §3.5.1.1.2, point 2.1: the initiator did not get the answer, and gets it again.
+    /// RFC 7016 §3.5.1.1.2, point 2.1: the initiator did not receive the answer. Sends it again.
     pub(super) fn resend_keying(&mut self, now: Instant, transmit: Transmit, session: SessionId) {
         if let Some(Occupant::Session(session)) = self.slots.get_mut(session)
             && let Some(datagram) = session.repeat_rikeying(now)
@@ -140,18 +141,18 @@ impl Endpoint {
         }
     }
 
-    /// RFC 7016 §3.5.1.3, RFC 7425 §4.3.6: both ends open a session to each other; is this end's the one to go on?
+    /// RFC 7016 §3.5.1.3, RFC 7425 §4.3.6: do both ends open a session to each other, and does this end's attempt go on?
     pub(super) fn near_prevails(&self, from: SocketAddr, far: &Certificate) -> bool {
         let Some(identity) = self.config.identities.first() else { return false };
         identity.certificate().prevails_in_glare(far)
             && self.initiations().any(|(_, initiation)| initiation.glares(from, far))
     }
 
-    /// RFC 7016 §3.5.1.1.2, points 2.2 and 2.3: an open session's address can be taken over by the same endpoint only. Others
+    /// RFC 7016 §3.5.1.1.2, points 2.2 and 2.3: only the same endpoint can take the address of an open session over. Others
     /// wait until the session there is known to be dead.
     ///
-    /// A new beginning of the same endpoint has a cookie from after the session's. A keying with an older one is the late rest
-    /// of an attempt that was given up, in glare for example, and must not end what came of the other.
+    /// When the same endpoint begins anew, its cookie is younger than the session. A keying with an older one belongs to an attempt that
+    /// was given up, in glare for example, and must not end the session that came of the other attempt.
     pub(super) fn may_take_address(&mut self, now: Instant, keying: &InitiatorKeying) -> bool {
         let Some(holder) = self.by_address.get(&keying.from(), &self.slots) else { return true };
         self.with_session(now, holder, |session, _| {
@@ -216,7 +217,7 @@ impl Endpoint {
         self.yield_to(id, keying.from(), &keying.certificate);
     }
 
-    /// RFC 7016 §3.5.1.3: the far end prevailed, so what this end was opening to it is over.
+    /// RFC 7016 §3.5.1.3: the far end prevailed, so this end gives up the session that it was opening to it.
     pub(super) fn yield_to(&mut self, id: SessionId, from: SocketAddr, certificate: &Certificate) {
         let glaring: Vec<SessionId> = self
             .initiations()

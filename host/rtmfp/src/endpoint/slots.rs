@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::session_id::{MAX_GENERATION, MAX_PREFIXES, MAX_SLOTS, PREFIX_SHIFT, SLOT_BITS, SessionId};
 
-/// A slot is used again only when this many others are free: late packets of its last session find nobody.
+/// A slot is used again only when this many others are free: late packets of its last session find no session.
 const MIN_FREE: usize = 256;
 
 struct Slot<T> {

@@ -1,6 +1,6 @@
-//! A driver that stood still: its own silence is not that of its peers.
+//! What happens after the driver stood still: its silence is not that of its peers.
 //!
-//! A process that is stopped, suspended, or not given a processor hears nobody for that time. What came meanwhile waits in its
+//! A process that is stopped, suspended, or not given a processor receives nothing for that time. What arrived meanwhile waits in its
 //! sockets as far as there was room; the rest is lost. Neither says anything about the peers.
 
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::occupant::Occupant;
 use super::state::Endpoint;
 
-/// A deadline that is noticed so much later than it was due was missed because the driver stood still.
+/// If a deadline is noticed so much later than it was due, the driver stood still.
 const MIN_STANDSTILL: Duration = Duration::from_secs(1);
 
 impl Endpoint {
-    /// For how long nobody has driven this endpoint: the time since its first deadline was due, if that is long ago. What was
+    /// For how long the driver has stood still: the time since the endpoint's first deadline was due, if that is long ago. What was
     /// due in this time may be due only because nothing was received. A driver that finds this out reads its sockets empty
     /// before it calls [`Self::handle_timeout`].
     pub fn standstill(&self, now: Instant) -> Option<Duration> {
@@ -20,7 +20,7 @@ impl Endpoint {
         (late >= MIN_STANDSTILL).then_some(late)
     }
 
-    /// Takes the time for which nobody has driven this endpoint off the silence of its peers.
+    /// Subtracts the time for which the driver stood still from the silence of the peers.
     pub(super) fn forgive_standstill(&mut self, now: Instant) {
         let Some(stood) = self.standstill(now) else { return };
         for (id, occupant) in self.slots.iter_mut() {

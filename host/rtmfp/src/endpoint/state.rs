@@ -46,7 +46,7 @@ pub struct Endpoint {
     pub(super) startup_sealer: StartupSealer,
     pub(super) fragments: FragmentedPackets,
     pub(super) slots: Slots<Occupant>,
-    /// The open session at each address, for those who ask from there and for those who want to take it over.
+    /// The open session at each address: lookups from there are its own, and a keying from there may replace it.
     pub(super) by_address: Index<SocketAddr>,
     /// The open session with each peer.
     pub(super) by_peer: Index<PeerId>,
@@ -57,26 +57,26 @@ pub struct Endpoint {
     pub(super) queue: VecDeque<SessionId>,
     pub(super) outbox: Outbox,
     pub(super) events: VecDeque<Event>,
-    /// Passed on by forwarders in the packet being processed.
+    /// Hellos that the far end forwarded in the packet being processed.
     pub(super) forwarded: Vec<Forwarded>,
     pub(super) keying_jobs: usize,
-    /// Those that answer initiators, by the initiators' networks.
+    /// The jobs that answer initiators, by the initiators' networks.
     pub(super) keying_jobs_by_prefix: PrefixCounts,
-    /// The startup datagram being processed has had its answer.
+    /// The startup datagram being processed has been answered.
     pub(super) is_answered: bool,
-    /// The bytes of the startup datagram being processed; fewer if it is the last fragment of a packet.
+    /// The length of the startup datagram being processed; of a packet in fragments, that of all of them.
     pub(super) received: usize,
     pub(super) earnings: Earnings,
     pub(super) forward_shares: ForwardShares,
-    /// Bytes that all sessions hold.
+    /// Bytes of messages that all sessions hold.
     pub(super) buffered: usize,
     pub(super) is_making_room: bool,
-    /// Which session received a time critical packet last, and when; and the same for the last other one.
+    /// Which session received a time critical packet last, and when; then the same for the last one besides it.
     pub(super) time_critical: [Option<(SessionId, Instant)>; 2],
     pub(super) counters: Counters,
 }
 
-/// So many cookies are remembered at a time, of those that keyings brought in the last 95 seconds.
+/// How many cookies are remembered at a time, of those that keyings brought in the last 95 seconds.
 const MAX_USED_COOKIES: usize = 1 << 18;
 impl Endpoint {
     /// An endpoint whose randomness follows from `seed`: give it 32 bytes from the operating system, or a fixed seed for a
@@ -116,7 +116,7 @@ impl Endpoint {
         }
     }
 
-    /// What was dropped, and why; what was answered.
+    /// How much was received, dropped and answered.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -1,4 +1,4 @@
-//! When which session is to be looked at again.
+//! When each session is to be looked at again.
 //!
 //! A session moves its deadline with nearly every packet, mostly to later. So the heap is told only of earlier ones, and an
 //! entry that comes up too early is put back with the session's present deadline.
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::session_id::SessionId;
 
-/// A session is not looked at again sooner than this. What is due but waits for a packet to go out stays due: without a pause,
-/// [`Endpoint::handle_timeout`](crate::Endpoint::handle_timeout) would look at it for ever.
+/// A session is not looked at again sooner than this. If something is due that has to wait until a packet goes out, it stays due:
+/// without a pause, [`Endpoint::handle_timeout`](crate::Endpoint::handle_timeout) would look at it for ever.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
 #[derive(Default)]

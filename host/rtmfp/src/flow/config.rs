@@ -5,7 +5,7 @@ use crate::congestion::Controller;
 
 /// What every session of an endpoint uses; shared, never changed.
 ///
-/// Each bound on memory is here: what the far end does cannot make a session hold more than these allow.
+/// Every bound on memory is here: no far end can make a session hold more than these allow.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
     /// Receiving flows at a time; a flow beyond it is not answered until another ends. Default 64.

@@ -1,4 +1,4 @@
-//! What flows tell the application, and the names things have between the two.
+//! The events of flows, and the ids that they use.
 
 /// A flow that this end sends on: its flow identifier, never used twice in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +26,7 @@ pub enum FlowEnd {
     Refused,
 }
 
-/// Something the application should know. Events come in the order they happened.
+/// Something that the application should know. Events come in the order in which they happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FlowEvent {
     /// The far end opened a flow (§3.6.3.1). It is accepted unless [`super::Flows::reject`] is called.
@@ -35,7 +35,7 @@ pub enum FlowEvent {
         flow: RecvFlowId,
         /// The name the far end gave it.
         metadata: Vec<u8>,
-        /// The flow of ours that it answers.
+        /// The flow of this end that it answers.
         return_of: Option<SendFlowId>,
     },
     /// A whole message (§3.6.3.3).
@@ -56,7 +56,7 @@ pub enum FlowEvent {
         /// How.
         end: FlowEnd,
     },
-    /// The far end rejected a flow of ours (§3.6.2.10): nothing queued in it will arrive, it is closing.
+    /// The far end rejected a flow of this end (§3.6.2.10): the flow is closing, and nothing queued in it will arrive.
     Rejected {
         /// The flow.
         flow: SendFlowId,
@@ -82,7 +82,7 @@ pub enum FlowEvent {
         /// The message.
         message: MessageId,
     },
-    /// A closed flow of ours is complete: the far end has acknowledged all of it (§3.6.2.11).
+    /// A closed flow of this end is complete: the far end has acknowledged all of it (§3.6.2.11).
     Closed {
         /// The flow.
         flow: SendFlowId,

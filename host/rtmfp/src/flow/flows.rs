@@ -37,9 +37,9 @@ pub struct Flows {
     pub(super) preceding: Option<LastReceived>,
 }
 
-/// What a new receiving flow counts as, in steps.
+/// How many steps a new receiving flow counts as.
 pub(super) const STEPS_OF_FLOW: u32 = 320;
-/// Steps to a unit of work: see [`Endpoint::charge`](crate::Endpoint::charge).
+/// How many steps make a unit of work: see [`Endpoint::charge`](crate::Endpoint::charge).
 const STEPS_PER_UNIT: u32 = 8;
 
 impl Flows {
@@ -115,7 +115,7 @@ impl Flows {
         Ok(flow.queue_mut().push(message, delivery))
     }
 
-    /// Gives a queued message up (§3.6.2.7); false if it is delivered or given up already. No event tells of it.
+    /// Gives a queued message up (§3.6.2.7); false if it is delivered or given up already. There is no event for it.
     pub fn abandon(&mut self, flow: SendFlowId, MessageId(message): MessageId) -> bool {
         self.send_flow_mut(flow.0).is_some_and(|flow| flow.abandon(message))
     }
@@ -142,7 +142,7 @@ impl Flows {
         self.sending.iter().map(|flow| flow.bytes_held()).sum::<usize>() + self.bytes_buffered()
     }
 
-    /// Since when the far end has acknowledged nothing on one of the flows, though something was sent on it, or is queued while the
+    /// Since when the far end has acknowledged nothing on one of the flows, although something was sent on it, or is queued while the
     /// far end has no room.
     pub fn unacknowledged_since(&self) -> Option<Instant> {
         self.sending.iter().filter_map(|flow| flow.unacknowledged_since()).min()
@@ -199,8 +199,8 @@ impl Flows {
         self.with_recv_flow(flow.0, |flow, _, events| flow.set_order(order, events));
     }
 
-    /// Holds a receiving flow's messages back (§3.6.3.3). Its buffer fills, and then the far end has to wait. Messages that are
-    /// events already still come.
+    /// Holds a receiving flow's messages back (§3.6.3.3). Its buffer fills, and then the far end has to wait. Messages for which there
+    /// are events already still come.
     pub fn pause(&mut self, flow: RecvFlowId) {
         self.with_recv_flow(flow.0, |flow, _, _| flow.pause());
     }

@@ -1,9 +1,9 @@
-//! Which transmissions were lost (RFC 7016 §3.6.2.5): a fragment is, once three acknowledgements have spoken of fragments
-//! sent after it.
+//! Which transmissions were lost (RFC 7016 §3.6.2.5): a fragment counts as lost once three acknowledgements have named fragments sent
+//! after it.
 
 use std::collections::VecDeque;
 
-/// Negative acknowledgements that make a loss.
+/// How many negative acknowledgements make a loss.
 const NAKS_OF_A_LOSS: u8 = 3;
 
 /// One transmission of a fragment.
@@ -186,7 +186,7 @@ mod tests {
         assert!(!order.end_of_packet(|transmission| matches!(transmission.tsn, 2 | 3)).nak);
     }
 
-    /// The steps that so many transmissions take, when they are acknowledged one in a packet, in an order.
+    /// The steps that `count` transmissions take, when one is acknowledged in each packet, in the order of `order_of`.
     fn steps_of(count: u64, order_of: impl Fn(u64) -> u64) -> u64 {
         let mut order = Transmissions::default();
         let mut flying: std::collections::BTreeSet<u64> = (1..=count).map(|number| order.sent(1, number)).collect();

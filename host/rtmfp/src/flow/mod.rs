@@ -1,6 +1,6 @@
 //! Flows (RFC 7016 §3.6): messages in, chunks out, and back, for one session.
 //!
-//! [`Flows`] has no clock and does no I/O. The session hands it the chunks of each verified packet in order, ended by
+//! [`Flows`] has no clock and no input or output. The session hands it the chunks of each verified packet in order, ended by
 //! [`Flows::on_packet_end`]; asks it to [`Flows::fill`] packets while it [`Flows::wants_transmit`]; and calls
 //! [`Flows::on_timeout`] when [`Flows::next_timeout`] has come. After any of these, events are to be polled until there are none.
 

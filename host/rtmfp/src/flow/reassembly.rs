@@ -6,7 +6,7 @@ use crate::wire::chunk::FragmentControl;
 
 /// What a stored fragment is counted as, besides its bytes: about what it costs (§3.6.3, BUFFERED_SIZE).
 const FRAGMENT_OVERHEAD: usize = 128;
-/// As many bytes as a new message reserves at first, at most.
+/// The most bytes that a new message reserves at first.
 const MAX_RESERVE: usize = 16 << 10;
 
 /// A complete message.

@@ -121,7 +121,7 @@ impl RecvFlow {
         self.state == State::Open
     }
 
-    /// The application is told of the flow.
+    /// The application has been told that the flow is open.
     pub(super) fn announce(&mut self) {
         self.announced = true;
     }
@@ -153,8 +153,9 @@ impl RecvFlow {
         self.reassembly.buffered() + self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
     }
 
-    /// The part of that which takes room from what may come next. A message in progress does not, as its next fragment is always
-    /// taken, up to the limits of a message and the session: else one longer than the buffer would crawl, a block at a time.
+    /// The part of [`Self::buffered`] that takes room from fragments to come. A message in progress takes none: its next fragment is
+    /// always accepted, up to the limits of a message and the session. Otherwise a message that is longer than the buffer would
+    /// come one block at a time.
     fn occupied(&self) -> usize {
         let in_progress = if self.paused { 0 } else { self.reassembly.in_progress() };
         self.buffered().saturating_sub(in_progress)
@@ -166,7 +167,7 @@ impl RecvFlow {
         self.advertised.is_some_and(|blocks| blocks.get() < 2 && free >= 2)
     }
 
-    /// Rejects the flow (§3.6.3.7). `told` gets the event that the application is owed, if any.
+    /// Rejects the flow (§3.6.3.7). `events` receives the event that the application has not had yet, if there is one.
     pub(super) fn reject(&mut self, exception: u64, by_application: bool, events: &mut dyn FnMut(FlowEvent)) {
         self.state = State::Rejected(exception);
         self.reassembly.clear();

@@ -31,8 +31,8 @@ struct Probing {
     period: Duration,
 }
 
-/// Waiting after a fragment was lost that the far end had hardly room for: it was refused more likely than lost. A far end that
-/// holds a flow's messages back may go on advertising a block, because clients exist that take 0 for the end of the session.
+/// The wait after a fragment got lost for which the far end had hardly any room: it was probably refused, and not lost. A far end that
+/// holds a flow's messages back may go on advertising a block, because there are clients that close the session on 0.
 #[derive(Debug)]
 struct Refused {
     until: Instant,
@@ -331,7 +331,7 @@ impl SendFlow {
         Lost { bytes: if any { bytes } else { 0 }, by_refusal: any && self.hold_if_cramped(timing) }
     }
 
-    /// The far end says that it has room for hardly anything.
+    /// The far end advertises hardly any room.
     fn is_cramped(&self) -> bool {
         self.window <= CRAMPED && !self.exception
     }

@@ -1,4 +1,4 @@
-//! What flows are told of time.
+//! The time and the round trip times that flows work with.
 
 use std::time::{Duration, Instant};
 

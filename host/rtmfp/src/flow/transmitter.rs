@@ -8,8 +8,8 @@ use crate::congestion::{Controller, Feedback};
 
 /// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
 const BURST: u8 = 6;
-/// Acknowledgements within this time of each other are one batch: a driver hands several datagrams over before it asks for any.
-/// Each of them allows its packets, as if the driver had asked after each,
+/// Acknowledgements within this time of each other are one batch: a driver hands over several datagrams before it polls for any.
+/// Each of them allows its packets, as if the driver had polled after each,
 const BATCH: Duration = Duration::from_millis(2);
 /// but all together allow no more than this.
 const BATCH_BURST: u8 = 8 * BURST;
@@ -42,7 +42,7 @@ pub(super) struct Transmitter {
     /// When the first acknowledgement of the present batch came, and how many packets its acknowledgements still allow.
     pub(super) batch: Option<Instant>,
     batch_left: u8,
-    /// Work done for the far end's packets, receiving flows included, since it was last asked for: it stands where there is room.
+    /// Steps made for the far end's packets, receiving flows included, since they were last taken. They stand here because there is room.
     pub(super) steps: u32,
     /// TIMEOUT_ALARM.
     pub(super) alarm: Option<Instant>,

@@ -3,17 +3,17 @@
 //! The endpoint measures what a session's packets make it do in units of work that are counted, not timed: chunks, searches,
 //! flows, and what the application adds with [`Endpoint::charge`](crate::Endpoint::charge). A session that has used up its share
 //! of a second is not read until the share is there again. To the far end that is loss, and its congestion control slows it down.
-//! If most of what it sends is dropped for many seconds on end, it does not listen to that either, and the application is told.
+//! If most of what it sends is dropped for many seconds on end, it does not react to that either, and the application is told.
 //!
-//! Only packets that are verified cost anything, so nobody else can use up a session's share.
+//! Only packets that are verified cost anything, so no other host can use up a session's share.
 
 use std::time::Duration;
 
 use crate::token_bucket::{Rate, TokenBucket};
 
-/// So many seconds in a row in which more was dropped than taken are too many: congestion control adapts within some round trips.
+/// How many seconds in a row may have more datagrams dropped than taken: congestion control adapts within some round trips.
 const MAX_BAD_SECONDS: u8 = 10;
-/// What a session owes is counted up to so many seconds' worth.
+/// How many seconds' worth of work a session can owe.
 const MAX_DEBT_SECONDS: u32 = 4;
 
 /// Whether a datagram is read.
@@ -29,7 +29,7 @@ pub(crate) enum Admission {
     TooLong,
 }
 
-/// A session's account.
+/// The work that a session has made, and what follows from it.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     /// Counted from when the session opened.
@@ -40,7 +40,7 @@ pub(crate) struct Budget {
     taken: u32,
     dropped: u32,
     bad_seconds: u8,
-    /// Since when it was not within its share for a whole second.
+    /// It has not been within its share for a whole second since it was slowed.
     is_slowed: bool,
 }
 
@@ -74,7 +74,7 @@ impl Budget {
         (self.second, self.taken, self.dropped) = (second, 0, 0);
     }
 
-    /// The session has made so many units of work.
+    /// Counts units of work that the session has made.
     pub(crate) fn charge(&mut self, units: u32, limit: u32) {
         let (at, rate) = (at(self.second), rate(limit));
         self.bucket.spend(at, rate, units);
@@ -97,7 +97,7 @@ mod tests {
 
     const LIMIT: u32 = 1000;
 
-    /// So many datagrams of `units` each in a second: how many are taken, and what else is said.
+    /// Handles a number of datagrams of `units` each in a second: how many are taken, and the other answers.
     fn second(budget: &mut Budget, second: u32, datagrams: u32, units: u32) -> (u32, Vec<Admission>) {
         let (mut taken, mut said) = (0, Vec::new());
         for _ in 0..datagrams {

@@ -18,7 +18,7 @@ impl Session {
         self.close_because(context, CloseReason::Near);
     }
 
-    /// As [`Self::close`], for another reason than that the application wants it. What the flows held is free at once.
+    /// As [`Self::close`], for another reason than that the application asked for it. What the flows held is freed at once.
     pub(crate) fn close_because(&mut self, context: &mut Context<'_>, reason: CloseReason) {
         if self.is_open() {
             self.leave_open(context, State::near_close(context.now), reason);
@@ -26,7 +26,7 @@ impl Session {
         }
     }
 
-    /// Ends the session without waiting for anybody; `tell` says whether the far end hears of it.
+    /// Ends the session at once; `tell` says whether the far end is told.
     pub(crate) fn abort(&mut self, context: &mut Context<'_>, reason: CloseReason, tell: bool) {
         if self.is_closed() {
             return;

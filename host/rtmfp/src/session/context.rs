@@ -13,7 +13,7 @@ use crate::session_id::SessionId;
 use crate::transmit::InterfaceId;
 use crate::wire::chunk::ForwardedIHello;
 
-/// What a session lends from the endpoint while it works.
+/// What a session borrows from the endpoint while it works.
 pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) id: SessionId,
@@ -21,12 +21,12 @@ pub(crate) struct Context<'a> {
     pub(crate) events: &'a mut VecDeque<Event>,
     /// Packets to elsewhere than the session's address.
     pub(crate) outbox: &'a mut Outbox,
-    /// Hellos that the far end passes on, for the endpoint to answer.
+    /// Hellos that the far end forwards, for the endpoint to answer.
     pub(crate) forwarded: &'a mut Vec<Forwarded>,
     pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
 }
 
-/// A hello that a forwarder passed on (RFC 7016 §2.3.3).
+/// A hello that the far end forwards (RFC 7016 §2.3.3).
 pub(crate) struct Forwarded {
     pub(crate) interface: InterfaceId,
     pub(crate) epd: SmallVec<[u8; 64]>,

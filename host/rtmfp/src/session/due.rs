@@ -1,4 +1,4 @@
-//! What is due, and when.
+//! The timers of a session: what is due, and when.
 
 use std::time::Instant;
 
@@ -30,8 +30,8 @@ impl Session {
         }
     }
 
-    /// When a far end that speaks has had its time to acknowledge what was sent on a flow. One that is silent altogether is given
-    /// up for its silence.
+    /// When a far end that sends packets has had its time to acknowledge what was sent on a flow. A far end that is silent altogether
+    /// is given up for its silence.
     pub(super) fn unacknowledged_until(&self, config: &Config) -> Option<Instant> {
         let limit = config.unacknowledged_limit?;
         let until = self.flows.unacknowledged_since()?.checked_add(limit)?;

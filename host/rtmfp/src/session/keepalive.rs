@@ -1,4 +1,4 @@
-//! Is the far end still there (RFC 7016 §3.5.4.1)?
+//! Pings that find out whether the far end is still there (RFC 7016 §3.5.4.1).
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::wire::packet::put_chunk;
 
 /// Keepalive pings are at least this far apart.
 const MIN_PING_INTERVAL: Duration = Duration::from_secs(2);
-/// An initiator that has nothing to say speaks after this long all the same: its responder would not know that the session is
-/// open at both ends, and give it up ([`Config::first_packet_limit`]).
+/// After this long an initiator sends a ping even if it has nothing to send: otherwise its responder would not learn that the session
+/// is open at both ends, and give it up ([`Config::first_packet_limit`]).
 const FIRST_PING: Duration = Duration::from_secs(1);
-/// A session whose address somebody else uses has this long to show that it lives.
+/// How long a session has to show that it lives once another endpoint sends from its address.
 const SUSPECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// After the driver stood still, a far end has at least this long to answer a ping: one may be lost.
@@ -27,7 +27,8 @@ impl Session {
         self.heard = now;
         self.suspect_until = None;
         self.rikeying = None;
-        // What a responder sends may have crossed with what the initiator had to say, or that may be lost. An echo is an answer.
+        // A responder's packet proves nothing by itself: it may have crossed with the initiator's first, or that may be lost. An echoed
+        // timestamp is an answer.
         if self.is_confirmed || self.role == Mode::Responder || self.rtt.smoothed().is_some() {
             self.confirmed();
         }
@@ -39,7 +40,7 @@ impl Session {
         self.pinged = None;
     }
 
-    /// Somebody else speaks from the session's address: is the far end still there?
+    /// Another endpoint sends from the session's address: asks the far end for a sign of life.
     pub(crate) fn suspect(&mut self, now: Instant) {
         if self.is_open() && self.suspect_until.is_none() {
             self.suspect_until = Some(now + SUSPECT_LIMIT);
@@ -66,7 +67,7 @@ impl Session {
         }
     }
 
-    /// The driver stood still for so long: this end could not hear the far end, and its pings got no answer for that reason. The
+    /// The driver stood still for the time `stood`: for that reason nothing was received from the far end, and pings got no answer. The
     /// far end is given up only if it is silent from now on as well.
     pub(crate) fn stood_still(&mut self, now: Instant, stood: Duration, config: &Config) {
         if !self.is_open() {

@@ -1,7 +1,8 @@
-//! Has the far end moved? The proof by ping (RFC 7016 §3.5.4.2).
+//! The proof by ping that the far end has moved to another address (RFC 7016 §3.5.4.2).
 //!
-//! A packet from another address may be a replay, so nothing moves until a ping sent to that address came back from it. The
-//! ping proves itself: this end keeps no list of addresses being checked, and an attacker's addresses cost no memory.
+//! A packet from another address may be a replay, so the session stays where it is until a ping sent to that address came back from
+//! it. The ping carries its own proof: this end keeps no list of addresses being checked, and the addresses that an attacker makes up
+//! cost no memory.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,9 +14,9 @@ use crate::wire::{Origin, TaggedAddress};
 const MARK: u8 = b'M';
 const TIME_LEN: usize = 8;
 const PROOF_LEN: usize = 16;
-/// The message of a check has so many bytes.
+/// The length of the message of a check.
 pub(crate) const MESSAGE_LEN: usize = 1 + TIME_LEN + PROOF_LEN;
-/// Checks are at least this far apart.
+/// The least time between two checks.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// A reply that comes later than this proves nothing.
 const LIFETIME: Duration = Duration::from_secs(120);

@@ -1,4 +1,6 @@
 //! Open sessions: how they live and end (RFC 7016 §3.5).
+//!
+//! `open` is what is kept of a session, `receiving` and `sending` are the ways of its packets, `due` its timers.
 
 pub(crate) mod budget;
 mod closing;

@@ -39,15 +39,15 @@ pub(crate) struct Session {
     pub(super) heard: Instant,
     /// When the last keepalive ping went out, if nothing came since.
     pub(super) pinged: Option<Instant>,
-    /// Someone else has the session's address: silence is taken for death sooner.
+    /// Another endpoint sends from the session's address: if the far end is silent until then, it is given up.
     pub(super) suspect_until: Option<Instant>,
-    /// What [`Self::bytes_buffered`] was when the endpoint looked last.
+    /// What [`Self::bytes_buffered`] was when the endpoint asked last.
     pub(crate) buffered: usize,
     /// The session's earliest entry among the endpoint's timers.
     pub(crate) armed: Option<Instant>,
-    /// What it may cost.
+    /// The work that it may make.
     pub(super) budget: Budget,
-    /// How many hellos it is sent.
+    /// Limits the hellos that are forwarded to it.
     pub(super) forwards: TokenBucket,
     /// The session stands in the endpoint's queue of those that may have something to send.
     pub(crate) is_queued: bool,
@@ -83,7 +83,7 @@ impl FarIdentity {
     }
 }
 
-/// What a session is made of.
+/// What keying has settled.
 pub(crate) struct Established<'a> {
     pub(crate) role: Mode,
     pub(crate) far_id: u32,
@@ -147,8 +147,8 @@ impl Session {
         self.rtt.epoch()
     }
 
-    /// Whether the far end has proven that its peer id is its own: its certificate has lasting keys, and a packet has come that only
-    /// who holds one of them can have made (RFC 7425 §4.3.3.5, §4.6.1).
+    /// Whether the far end has proven that its peer id is its own: its certificate has static keys, and a packet has come, which only
+    /// the holder of one of the private keys can have made (RFC 7425 §4.3.3.5, §4.6.1).
     pub(crate) fn is_proven(&self) -> bool {
         self.identity.has_static_keys && self.is_confirmed
     }

@@ -1,4 +1,4 @@
-//! Pings with a message: the application's, and those that find out where the far end is (RFC 7016 §3.5.4).
+//! Pings with a message: those of the application, and those that check an address (RFC 7016 §3.5.4).
 
 use std::net::SocketAddr;
 
@@ -52,14 +52,14 @@ impl Session {
         }
     }
 
-    /// RFC 7016 §3.5.4.2: asks the address that a packet of `received` bytes came from whether the far end is there.
+    /// RFC 7016 §3.5.4.2: checks with a ping whether the far end is at the address that a packet of `received` bytes came from.
     ///
-    /// Nobody has proven to be there, and a far end can say that its packets come from anywhere: a packet that is not a third of the
-    /// question asks for none. The shortest that the far end needs, a ping or an acknowledgement, is longer.
+    /// It is not proven that the far end is there, and its packets can claim to come from anywhere. So a packet that is not longer than
+    /// a third of the ping earns none. The shortest packet that the far end has to send, a ping or an acknowledgement, is longer.
     pub(super) fn check_address(&mut self, context: &mut Context<'_>, transmit: Transmit, received: usize) {
         let now = context.now;
-        let question = packet::MAX_HEADER_LEN + packet::CHUNK_HEADER_LEN + mobility::MESSAGE_LEN;
-        if self.sealer.datagram_len(question) >= 3 * received {
+        let ping = packet::MAX_HEADER_LEN + packet::CHUNK_HEADER_LEN + mobility::MESSAGE_LEN;
+        if self.sealer.datagram_len(ping) >= 3 * received {
             return;
         }
         let mobility = self.mobility.get_or_insert_with(|| {

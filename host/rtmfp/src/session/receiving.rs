@@ -1,4 +1,4 @@
-//! Packets that come in: what their chunks do in a session (RFC 7016 §2.3, §3.5).
+//! Packets that come in, and what their chunks do in a session (RFC 7016 §2.3, §3.5).
 
 use std::net::SocketAddr;
 use std::time::Instant;

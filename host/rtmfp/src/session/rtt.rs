@@ -125,7 +125,7 @@ impl Rtt {
         }
     }
 
-    /// What was sent last stayed outstanding for the whole timeout: wait longer for the next.
+    /// What was sent last stayed outstanding for the whole timeout: the next timeout is longer.
     pub(crate) fn back_off(&mut self) {
         let longer = (f64::from(self.effective_timeout) * std::f64::consts::SQRT_2) as u32;
         self.effective_timeout = longer.min(micros(MAX_BACKED_OFF_ERTO)).max(self.measured_timeout);

@@ -10,7 +10,7 @@ use crate::transmit::Transmit;
 use crate::wire::chunk::ForwardedIHello;
 use crate::wire::{PacketHeader, packet};
 
-/// Control chunks waiting for a packet may take this many bytes; what is beyond is dropped, as the network might have done.
+/// The most bytes of control chunks that wait for a packet. Chunks beyond it are dropped, as the network might drop them.
 const MAX_CONTROL: usize = 8192;
 
 impl Session {
@@ -24,7 +24,7 @@ impl Session {
         fits
     }
 
-    /// Passes a hello on to the far end (RFC 7016 §3.5.1.5), if its asker has a share left of those that this may be sent.
+    /// Forwards a hello to the far end (RFC 7016 §3.5.1.5), if neither the asker's share nor the session's own limit is used up.
     pub(crate) fn forward(
         &mut self,
         context: &Context<'_>,

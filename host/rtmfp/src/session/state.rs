@@ -16,7 +16,7 @@ pub(crate) enum State {
     Open,
     /// S_NEARCLOSE: this end has asked for the close.
     NearClose(Box<Closing>),
-    /// S_FARCLOSE_LINGER: the far end has, and may ask again.
+    /// S_FARCLOSE_LINGER: the far end has asked for the close, and may ask again.
     FarCloseLinger {
         /// When it ends.
         until: Instant,

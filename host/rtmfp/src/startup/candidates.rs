@@ -11,14 +11,14 @@ use crate::transmit::{InterfaceId, Transmit};
 use crate::wire::chunk::IHello;
 use crate::wire::{Origin, TaggedAddress};
 
-/// REDIRECT_THRESHOLD: redirects add no candidates beyond so many.
+/// REDIRECT_THRESHOLD: the number of candidates beyond which redirects add none.
 const REDIRECT_THRESHOLD: usize = 24;
 /// Redirects add no more ports of one IP address than this: a peer can report addresses that are not its own, so that others send
 /// their hellos to somebody else.
 const MAX_PORTS: usize = 4;
-/// To an address that the peer only reported, so many hellos are sent, in some 20 s. Those to where it was seen go on.
+/// How many hellos are sent to an address that the peer only reported, in some 20 s. Those to where it was seen go on.
 const REPORTED_HELLOS: u8 = 6;
-/// A hello to where an introducer has seen the peer, and every repeated one, is padded to so many bytes: a responder whose
+/// The length to which a hello to where an introducer has seen the peer is padded, and every repeated one: a responder whose
 /// certificate has static keys must not answer a shorter one, because its answer could be three times as long.
 const LONG_HELLO: usize = 420;
 /// RFC 7016 §2.2.4.

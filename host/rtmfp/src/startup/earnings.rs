@@ -10,29 +10,29 @@ use std::time::{Duration, Instant};
 use crate::fixed_table::FixedTable;
 use crate::network_prefix::NetworkPrefix;
 
-/// Bytes that a byte may earn; the answers have to stay below it.
+/// How many bytes a byte may earn; the answers have to stay below that.
 const FACTOR: usize = 3;
 /// Networks that are remembered at a time.
 const CELLS: usize = 1 << 16;
-/// Bytes are remembered for so long after the last packet: clients repeat a hello within some seconds.
+/// How long bytes are remembered after the last packet: clients repeat a hello within some seconds.
 const MEMORY: Duration = Duration::from_secs(10);
-/// No answer at startup is longer than this (RFC 7016 §3.4), so nobody needs to save more for one.
+/// No answer at startup is longer than this (RFC 7016 §3.4), so no network needs to save more for one.
 const MAX_SAVED: usize = 4380 / FACTOR + 1;
 
 /// The bytes of one network that have earned nothing yet.
 #[derive(Clone, Copy, Default)]
 struct Cell {
-    /// Which network, as far as can be told: half of its hash.
+    /// Half of the network's hash: tells it from others that have the same cell.
     tag: u32,
     /// When its last packet came, in milliseconds since the endpoint was made, and one more: 0 is an empty cell.
     at: u64,
     saved: u16,
 }
 
-/// Tells which answers are earned.
+/// Decides which answers are earned.
 pub(crate) struct Earnings {
     epoch: Instant,
-    /// By network; in use once a packet comes that does not earn its answer alone. 1 MiB.
+    /// By network. It takes 1 MiB, from the first packet on that does not earn its answer alone.
     table: FixedTable<Cell>,
 }
 
@@ -41,8 +41,8 @@ impl Earnings {
         Self { epoch: now, table: FixedTable::new(secret, CELLS) }
     }
 
-    /// Has a packet of `received` bytes from `from`, with what came from there before, earned an answer of `answer` bytes? If not,
-    /// it is to be dropped.
+    /// Has a packet of `received` bytes from `from`, together with what came from that network before, earned an answer of `answer`
+    /// bytes? If not, the packet is to be dropped.
     pub(crate) fn earn(&mut self, now: Instant, from: IpAddr, received: usize, answer: usize) -> bool {
         if answer < FACTOR * received {
             return true;
@@ -61,7 +61,7 @@ impl Earnings {
         is_earned
     }
 
-    /// Takes an answer that is sent in place of a longer one, which was not earned, off what the network has saved.
+    /// Subtracts from what the network has saved the price of an answer that is sent in place of a longer one, which was not earned.
     pub(crate) fn spend(&mut self, from: IpAddr, answer: usize) {
         let cell = self.table.known(NetworkPrefix::of(from)).filter(|(tag, cell)| cell.tag == *tag);
         if let Some((_, cell)) = cell {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_repeats_is_answered_and_never_gets_three_times_as_much() {
+    fn what_is_repeated_is_answered_and_never_with_three_times_as_much() {
         for received in 1..60 {
             let (mut earnings, mut now) = earnings();
             let (mut sent, mut answered) = (0, 0);

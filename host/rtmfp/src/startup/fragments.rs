@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use crate::wire::chunk::PacketFragment;
 
-/// A packet takes so many bytes more than it has on the way, if it comes in one fragment; in several, it takes more: session id,
-/// checksum, flags, chunk header, flags, packet id and fragment number.
+/// What one fragment adds to the bytes of its packet on the way: session id, checksum, flags, chunk header, flags, packet id and
+/// fragment number. Several fragments add more.
 pub(crate) const MIN_OVERHEAD: usize = 4 + 2 + 1 + 3 + 1 + 1 + 1;
-/// At most so many packets are being put together at a time.
+/// How many packets may be incomplete at a time.
 const MAX_PACKETS: usize = 256;
 /// The longest packet, in bytes: a certificate with a key in every group takes some 1100.
 const MAX_PACKET: usize = 8192;
 /// The most fragments of one packet.
 const MAX_FRAGMENTS: u64 = 64;
-/// So long is a packet waited for while fragments come.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a packet may take to become whole while fragments come.
+const MAX_AGE: Duration = Duration::from_secs(60);
 /// A packet makes progress if a fragment came within this time.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// Packets being put together, from unproven addresses: 2 MiB at most.
+/// Packets of which some fragments have come, from unproven addresses: 2 MiB at most.
 ///
 /// When there are too many, the one that has been without a new fragment for the longest is given up: the fragments of an honest
 /// packet come right after each other.
@@ -49,7 +49,7 @@ impl FragmentedPackets {
         session_id: u32,
         fragment: &PacketFragment<'_>,
     ) -> Option<Vec<u8>> {
-        self.0.retain(|partial| now < partial.progress + PROGRESS && now < partial.begun + PATIENCE);
+        self.0.retain(|partial| now < partial.progress + PROGRESS && now < partial.begun + MAX_AGE);
         let place = self.0.iter().position(|partial| {
             (partial.from, partial.session_id, partial.packet_id) == (from, session_id, fragment.packet_id)
         });

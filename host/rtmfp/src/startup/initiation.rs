@@ -263,7 +263,7 @@ impl Initiation {
         true
     }
 
-    /// The driver stood still for so long: no answer could be received.
+    /// The driver stood still for the time `stood`: no answer could be received.
     pub(crate) fn stood_still(&mut self, stood: Duration) {
         self.deadline += stood;
     }
@@ -301,7 +301,7 @@ mod tests {
         Chosen { certificate: identity(2).certificate().clone(), cookie: vec![7; 64], transmit }
     }
 
-    /// How many datagrams are sent in so many seconds.
+    /// How many datagrams are sent in a number of seconds.
     fn sent(initiation: &mut Initiation, from: Instant, seconds: u64) -> usize {
         let (mut sealer, mut outbox) = (StartupSealer::new(from, 1192), Outbox::default());
         for second in 0..seconds {

@@ -1,4 +1,4 @@
-//! Public-key work as a value: made by the endpoint, run wherever there is a core for it.
+//! Public-key work as a value: the endpoint makes it, and the driver runs it on any thread.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ enum Work {
     },
 }
 
-/// What a [`KeyingJob`] came to.
+/// The result of a [`KeyingJob`].
 pub struct KeyingDone(pub(crate) Outcome);
 
 pub(crate) enum Outcome {
@@ -127,8 +127,7 @@ impl KeyingJob {
         }
     }
 
-    /// The group that the work is done in, which says how much of it there is. `None` where it is not known before: then the work
-    /// is this end's own wish.
+    /// The group that the work is done in, which says how much work it is. `None` for the first part of a session that this end opens.
     pub fn group(&self) -> Option<Group> {
         match &self.work {
             Work::Respond { keying, .. } => Some(keying.group),
@@ -137,7 +136,7 @@ impl KeyingJob {
         }
     }
 
-    /// Gives up answering an initiator, which will repeat its keying; what comes of it is to be handed to
+    /// Gives up answering an initiator, which will repeat its keying. Hand the result to
     /// [`Endpoint::keying_done`](crate::Endpoint::keying_done).
     ///
     /// # Errors

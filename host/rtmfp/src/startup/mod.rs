@@ -1,4 +1,7 @@
-//! How sessions begin (RFC 7016 §3.5.1), on both sides, as far as no session is needed for it.
+//! How sessions begin (RFC 7016 §3.5.1): what both ends need before there is a session.
+//!
+//! An initiator has an `initiation`, which sends hellos to `candidates`. A responder remembers `used_cookies`, and makes an
+//! `initiator_keying` of what is worth an answer. Both have their public-key work done in a `keying_job`.
 
 pub(crate) mod backoff;
 pub(crate) mod candidates;

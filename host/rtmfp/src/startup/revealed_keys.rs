@@ -2,7 +2,7 @@
 
 use crate::crypto::{KeyLog, SessionKeys};
 
-/// All the secrets of a session. Whoever has them can read and forge its packets.
+/// All the secrets of a session: with them its packets can be read and forged.
 #[derive(Debug)]
 pub struct RevealedKeys {
     /// The Diffie-Hellman secret and what it was made of.

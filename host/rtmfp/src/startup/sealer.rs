@@ -43,10 +43,10 @@ impl StartupSealer {
         Self { sealer: Sealer::startup(), max_datagram, plain: Vec::new(), next_packet: 0, epoch: now, header }
     }
 
-    /// What is sealed from now on has this time.
+    /// Sets the time of the packets that are sealed from now on.
     ///
-    /// Nothing is measured by timestamps before a session is open. They are there all the same, since librtmfp takes no startup packet
-    /// without one: its flags have to be exactly those of a startup packet with a timestamp.
+    /// No round trip is measured before a session is open. The timestamps are there because librtmfp accepts no startup packet without
+    /// one: the flags have to be exactly those of a startup packet with a timestamp.
     pub(crate) fn set_time(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.epoch).as_millis() as u64;
         self.header.timestamp = Some((elapsed / TICK_MS) as u16);
@@ -95,8 +95,8 @@ impl StartupSealer {
 
     fn push_fragments(&mut self, outbox: &mut Outbox, transmit: Transmit, session_id: u32, room: usize) -> bool {
         let count = self.plain.len().checked_div(room).map_or(usize::MAX, |_| self.plain.len().div_ceil(room));
-        let most_overhead = FRAGMENT_OVERHEAD + SEAL_OVERHEAD + CIPHER_BLOCK;
-        if count > MAX_FRAGMENTS || self.plain.len() + count * most_overhead > MAX_BYTES {
+        let max_overhead = FRAGMENT_OVERHEAD + SEAL_OVERHEAD + CIPHER_BLOCK;
+        if count > MAX_FRAGMENTS || self.plain.len() + count * max_overhead > MAX_BYTES {
             return false;
         }
         let packet_id = self.next_packet;

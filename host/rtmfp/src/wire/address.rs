@@ -10,11 +10,11 @@ use super::take;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Origin {
-    /// Unknown, unspecified, or other. Some clients take a redirect to such an address as "the peer is gone".
+    /// Unknown, unspecified, or other. Some clients take a redirect to such an address to mean that the peer is gone.
     Unspecified = 0,
     /// Reported by the endpoint itself as the address of one of its interfaces.
     Reported = 1,
-    /// Seen as the source of a packet by someone else: what a NAT made of it.
+    /// Seen as the source of a packet by another endpoint: what a NAT made of the address.
     Observed = 2,
     /// A relay, proxy or introducer: ask again there.
     Relay = 3,

@@ -1,4 +1,4 @@
-//! Bytes to values and back, nothing else: the structures of RFC 7016 §2.
+//! The structures of RFC 7016 §2: bytes to values and back, and nothing else.
 //!
 //! Readers take from the front of a `&mut &[u8]` and borrow from it; writers append to a `Vec<u8>`. Nothing here allocates
 //! in proportion to a number read from the input.

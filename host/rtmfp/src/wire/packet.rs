@@ -35,7 +35,7 @@ pub struct PacketHeader {
     pub time_critical_reverse: bool,
     /// The sender's clock in ticks of 4 ms, its low 16 bits.
     pub timestamp: Option<u16>,
-    /// The sender's estimate of what our own timestamp would now be (§3.5.2.2).
+    /// The sender's estimate of what the timestamp of the receiver is now (§3.5.2.2).
     pub timestamp_echo: Option<u16>,
     /// The kind of packet.
     pub mode: Mode,

@@ -64,7 +64,7 @@ pub(super) fn act(world: &mut World, input: &mut Input<'_>) {
     }
 }
 
-/// Something that was on a wire before, from whoever, damaged or not.
+/// A datagram that was sent before, by any end, damaged or not.
 fn replay(world: &mut World, input: &mut Input<'_>) {
     let (place, from, damage) = (input.u8(), input.u8(), input.u8());
     let Some(place) = usize::from(place).checked_rem(world.remembered.len()) else { return };

@@ -5,7 +5,7 @@
 //! own application does meanwhile. Time is virtual and the network to the honest client loses nothing.
 //!
 //! What must hold: nothing panics; the endpoint comes to rest after everything that happens, and never wants to be woken in the
-//! past; its sessions stay within their number; everything that it sends can be opened and read by whoever it is for; a stranger
+//! past; its sessions stay within their number; everything that it sends can be opened and read by the end that it is for; a stranger
 //! earns few bytes with each; and the honest client's session goes on working.
 
 mod attacker;

@@ -291,7 +291,7 @@ impl World {
         self.links.first().is_some_and(|link| link.session == session)
     }
 
-    /// The endpoint has sent a datagram: it must make sense to somebody.
+    /// The endpoint has sent a datagram: one of the ends must be able to read it.
     fn sent(&mut self, to: SocketAddr, datagram: &[u8]) {
         assert!(datagram.len() <= self.max_datagram, "{} bytes", datagram.len());
         self.remember(to, datagram);
@@ -300,7 +300,7 @@ impl World {
         let is_startup = plain.is_some_and(|plain| self.sent_startup(to, datagram.len(), plain));
         if !is_startup {
             let is_known = self.links.iter().any(|link| link.understands(datagram));
-            assert!(is_known || self.links_forgotten, "a datagram that nobody can read");
+            assert!(is_known || self.links_forgotten, "a datagram that no end can read");
         }
         if to == HONEST {
             self.honest.handle_datagram(self.now, INTERFACE, VICTIM, &mut datagram.to_vec());

@@ -183,11 +183,11 @@ proptest! {
         room in 0usize..1500, hmac_length in prop_oneof![Just(0u8), 4..=32u8], sequence: bool,
     ) {
         let (mut sealer, _) = pair(hmac_length, sequence);
-        let most = sealer.max_plain(room);
-        if most > 0 {
-            prop_assert!(seal(&mut sealer.clone(), 0, &vec![1; most]).len() <= room);
+        let longest = sealer.max_plain(room);
+        if longest > 0 {
+            prop_assert!(seal(&mut sealer.clone(), 0, &vec![1; longest]).len() <= room);
         }
-        prop_assert!(seal(&mut sealer, 0, &vec![1; most + 1]).len() > room);
+        prop_assert!(seal(&mut sealer, 0, &vec![1; longest + 1]).len() > room);
     }
 
     #[test]

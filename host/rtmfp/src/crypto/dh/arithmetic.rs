@@ -70,10 +70,10 @@ pub(in crate::crypto) fn check_public_key(group: Group, key: &[u8]) -> Result<()
     fn check<M: ConstMontyParams<LIMBS>, const LIMBS: usize>(key: &[u8]) -> bool {
         let key = from_bytes::<LIMBS>(key);
         let margin = Uint::<LIMBS>::from_u64(MARGIN);
-        let most = M::PARAMS.modulus().as_ref().wrapping_sub(&margin);
+        let max = M::PARAMS.modulus().as_ref().wrapping_sub(&margin);
         let ones: u32 = key.as_words().iter().map(|word| word.count_ones()).sum();
         let zeros = key.bit_width_vartime() - ones;
-        key >= margin && key <= most && ones >= MIN_BITS && zeros >= MIN_BITS
+        key >= margin && key <= max && ones >= MIN_BITS && zeros >= MIN_BITS
     }
     let key = strip(key);
     // Leading zeros do not make a key longer; anything else does.

@@ -14,7 +14,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// The group of this number on the wire, if it is one of ours.
+    /// The group of this number on the wire, if it is known here.
     pub fn from_id(id: u64) -> Option<Self> {
         match id {
             2 => Some(Self::Modp2),

@@ -60,7 +60,7 @@ impl KeyPair {
         &self.private
     }
 
-    /// The secret shared with the holder of `their_public` (§4.6.2). Takes the same time whatever our private key is.
+    /// The secret shared with the holder of `their_public` (§4.6.2). Takes the same time whatever the private key is.
     pub fn agree(&self, their_public: &[u8]) -> Result<SharedSecret, UnacceptableKey> {
         arithmetic::check_public_key(self.group, their_public)?;
         Ok(SharedSecret(Zeroizing::new(arithmetic::power(self.group, their_public, &self.private))))

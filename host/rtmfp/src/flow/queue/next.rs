@@ -11,7 +11,7 @@ use crate::wire::chunk::FragmentControl;
 pub(in crate::flow) enum Next {
     /// The fragment with this sequence number.
     Fragment(u64),
-    /// A new fragment with this sequence number, of at most so many bytes.
+    /// A new fragment with this sequence number, of at most `remaining` bytes.
     Cut { number: u64, remaining: usize },
 }
 

@@ -26,7 +26,7 @@ impl SendQueue {
 
     /// Acknowledges the sequence numbers `first..=last` (§3.6.2.4), those of them that were ever sent.
     ///
-    /// A fragment deemed lost whose acknowledgement comes after all is done with, too: sending it again would serve nobody.
+    /// A fragment deemed lost whose acknowledgement comes after all is done with, too: sending it again would be of no use.
     pub(in crate::flow) fn acknowledge(
         &mut self,
         first: u64,

@@ -190,7 +190,7 @@ fn a_message_without_end_is_refused() {
     let timing = Timing { now: test_clock(), erto: Duration::from_millis(300), smoothed_rtt: None };
     let mut options = Vec::new();
     metadata_option(b"m", &mut options);
-    let mut most = 0;
+    let mut highest = 0;
     for sequence_number in 1..100 {
         let first = sequence_number == 1;
         let fragment = NextUserData {
@@ -201,9 +201,9 @@ fn a_message_without_end_is_refused() {
             data: &[0; 500],
         };
         flows.on_user_data(&timing, &UserData { flow_id: 1, sequence_number, fsn_offset: 1, fragment });
-        most = most.max(flows.buffered);
+        highest = highest.max(flows.buffered);
     }
-    assert_eq!((most, flows.buffered), (10_000, 0));
+    assert_eq!((highest, flows.buffered), (10_000, 0));
     let events: Vec<_> = std::iter::from_fn(|| flows.poll_event()).collect();
     assert!(matches!(events[..], [FlowEvent::Opened { .. }, FlowEvent::Ended { .. }]), "{events:?}");
 }

@@ -376,7 +376,7 @@ fn a_closed_window_is_probed_less_and_less_often() {
     assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
 }
 
-/// A far end whose advertisement has hardly any room and that takes nothing is asked less and less often, as with §3.6.2.9.1, and
+/// To a far end that advertises hardly any room, and takes nothing, less and less is sent, as with §3.6.2.9.1, and
 /// the path is not blamed for it.
 #[test]
 fn what_a_full_receiver_refuses_is_no_congestion() {
@@ -528,7 +528,7 @@ fn time_critical_flows_mark_their_packets() {
     assert!(flows.fill(&at(now), &mut Vec::new(), LIMIT).time_critical);
 }
 
-/// §3.5.2.1: a notification counts for 800 ms, unless we send time critical data ourselves.
+/// §3.5.2.1: a notification counts for 800 ms, unless this end sends time critical data itself.
 #[test]
 fn a_reverse_notification_counts_for_800_ms() {
     let now = test_clock();

@@ -6,7 +6,7 @@ use crate::wire::malformed::Malformed;
 use crate::wire::packet::put_chunk;
 use crate::wire::{take, vlu};
 
-/// What so many bytes take with their length before them.
+/// The length of `len` bytes with their length before them.
 fn prefixed_len(len: usize) -> usize {
     vlu::len(len as u64) + len
 }
@@ -14,7 +14,7 @@ fn prefixed_len(len: usize) -> usize {
 /// Initiator Hello (§2.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IHello<'a> {
-    /// Who is wanted.
+    /// The endpoint discriminator: which endpoint is wanted.
     pub epd: &'a [u8],
     /// To be returned, so that the initiator knows the answer from whatever address it comes.
     pub tag: &'a [u8],
@@ -43,7 +43,7 @@ impl<'a> IHello<'a> {
 /// Forwarded Initiator Hello (§2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForwardedIHello<'a> {
-    /// Who is wanted, from the initiator's hello.
+    /// The endpoint discriminator of the initiator's hello.
     pub epd: &'a [u8],
     /// Where the hello came from, and where to answer.
     pub reply_address: TaggedAddress,

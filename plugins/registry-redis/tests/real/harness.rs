@@ -1,4 +1,4 @@
-//! Registries, and what the tests ask of them.
+//! Starts registries, and looks peers up in them.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ pub(crate) use introd_tests::redis::{Proxy, Redis, command, free_port};
 pub(crate) use introd_tests::waiting::{DEADLINE, eventually};
 use registry_redis::{Answer, Log, Registry, Settings};
 
-/// Settings that notice deaths quickly.
+/// Settings with which a registry notices the death of a server quickly.
 pub(crate) fn settings(url: &str) -> Settings {
     Settings { url: vec![url.to_owned()], heartbeat: 1000, timeout: 1000, ..Settings::default() }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use registry_redis::{Mode, Registry, Settings};
 
-use crate::copies::{a_copy_never_takes_the_place_of_one_that_lives, forgetful};
+use crate::copies::{a_copy_never_replaces_a_client_that_is_alive, uncached};
 use crate::harness::*;
 
 fn meet(a: &Registry, b: &Registry) {
@@ -18,7 +18,7 @@ fn meet(a: &Registry, b: &Registry) {
 #[test]
 fn with_a_login() {
     let redis = Redis::start();
-    // What a server needs, and no more. It is what README.md names.
+    // Exactly the permissions that README.md names.
     let rules = "on >secret ~introd:* resetchannels +set +get +mget +del +eval +client|tracking +hello";
     let words: Vec<&str> = ["ACL", "SETUSER", "introd"].into_iter().chain(rules.split(' ')).collect();
     assert_eq!(redis.command(&words), "OK\n");
@@ -80,7 +80,7 @@ fn with_tls() {
         ..settings(&url)
     };
     meet(&registry(secure()), &registry(secure()));
-    // Redis wants a certificate of its clients, and clients believe only what their file vouches for.
+    // Redis requires a certificate of its clients, and clients trust only the authorities in their file.
     let lines = Lines::default();
     let _stranger = Registry::start(settings(&url), lines.log()).unwrap();
     eventually("it is said", || lines.contain("Warning: the connection to Redis is lost"));
@@ -108,7 +108,7 @@ fn in_a_cluster() {
     let (a, b) = (registry(settings()), registry(settings()));
     connected(&b);
     meet(&a, &b);
-    a_copy_never_takes_the_place_of_one_that_lives(&a, &b, &forgetful(settings()));
+    a_copy_never_replaces_a_client_that_is_alive(&a, &b, &uncached(settings()));
     let published = metric(&a, "published");
     for number in 0..300 {
         a.publish(peer(number), &addresses(1)).unwrap();
@@ -150,7 +150,7 @@ fn with_sentinels_that_know_the_master() {
     meet(&a, &b);
     a.publish(peer(2), &addresses(2)).unwrap();
     eventually("it is found", || is_at(&b, peer(2), 2));
-    // The master dies, the replica takes over, and everybody follows.
+    // The master dies, the replica takes over, and the registries connect to it.
     drop(first);
     eventually("it is found at the new master", || {
         second.command(&["INFO", "replication"]).contains("role:master") && is_at(&b, peer(2), 2)

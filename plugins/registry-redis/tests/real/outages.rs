@@ -1,4 +1,4 @@
-//! Redis gone, frozen, empty, slow: lookups fail in time and with a reason, nothing grows, and everything recovers by itself.
+//! Redis is gone, frozen, empty or slow: lookups fail in time and with a reason, nothing grows, and everything recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn fails(registry: &Registry) -> bool {
     matches!(find(registry, peer(0xffff)), Err(Failure::Unreachable(_)))
 }
 
-/// Looks up until there is an answer, whatever it is.
+/// Looks a peer up until there is an answer of any kind.
 fn recovers(registry: &Registry) {
     eventually("lookups are answered again", || find(registry, peer(0xffff)).is_ok());
 }
@@ -25,9 +25,9 @@ fn redis_that_is_not_there_yet() {
     let lines = Lines::default();
     let a = Registry::start(settings(&format!("redis://127.0.0.1:{port}")), lines.log()).unwrap();
     a.publish(peer(1), &addresses(1)).unwrap();
-    eventually("it is said", || lines.contain("Warning: the connection to Redis is lost"));
+    eventually("it is logged", || lines.contain("Warning: the connection to Redis is lost"));
     assert!(fails(&a));
-    assert!(is_at(&a, peer(1), 1), "what this server knows by itself needs no Redis");
+    assert!(is_at(&a, peer(1), 1), "a server finds its own peers without Redis");
     assert_eq!(metric(&a, "unwritten"), 1);
 }
 
@@ -47,7 +47,7 @@ fn redis_that_stops_and_comes_back_empty() {
         assert!(fails(&b));
     }
     assert!(asked.elapsed() < Duration::from_secs(5), "failing takes no time: {:?}", asked.elapsed());
-    // Life goes on meanwhile.
+    // Peers come and go meanwhile.
     a.withdraw(peer(0));
     a.publish(peer(2000), &addresses(1)).unwrap();
     redis.restart_empty();
@@ -58,7 +58,7 @@ fn redis_that_stops_and_comes_back_empty() {
     eventually("all are found", || [1, 1999, 2000].into_iter().all(|number| is_at(&b, peer(number), 1)));
     assert_eq!(find(&b, peer(0)), Ok(None));
     nothing_waits(&a);
-    // On a machine that does other things, its key may have run out besides.
+    // On a machine under load, the key of the server may have expired as well.
     assert!(metric(&a, "republished") >= 1);
 }
 
@@ -92,7 +92,7 @@ fn redis_that_is_slow() {
     a.publish(peer(1), &addresses(1)).unwrap();
     connected(&b);
     proxy.slow(Duration::from_millis(200));
-    // A round trip takes 400 ms: within the limit. Many lookups take no longer than one, and neither do they become many calls.
+    // A round trip takes 400 ms, which is within the timeout. Many lookups take no longer than one, and become few calls.
     let before = redis.calls("mget");
     let (sender, answers) = std::sync::mpsc::channel();
     for number in 0..5000 {
@@ -102,7 +102,7 @@ fn redis_that_is_slow() {
     let answers: Vec<_> = (0..5000).map(|_| answers.recv_timeout(DEADLINE).unwrap()).collect();
     assert!(answers.iter().all(Result::is_ok));
     assert!(redis.calls("mget") - before < 100, "{}", redis.calls("mget") - before);
-    // Slower than the limit: as good as gone.
+    // Slower than the timeout: the connection counts as broken.
     proxy.slow(Duration::from_millis(1500));
     eventually("it counts as gone", || fails(&b));
     proxy.slow(Duration::ZERO);
@@ -118,7 +118,7 @@ fn redis_that_has_no_room() {
     connected(&a);
     redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     a.publish(peer(1), &addresses(1)).unwrap();
-    eventually("it is said", || lines.contain("OOM"));
+    eventually("it is logged", || lines.contain("OOM"));
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     let b = registry(settings(&redis.url()));
     eventually("it is written after all", || is_at(&b, peer(1), 1));

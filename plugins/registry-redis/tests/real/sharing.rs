@@ -1,17 +1,17 @@
-//! What one server publishes, others find, for as long as it lives.
+//! Servers find what others publish, for as long as those live.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::*;
 
 #[test]
-fn what_one_publishes_others_find() {
+fn servers_find_what_others_publish() {
     let redis = Redis::start();
     let (a, b) = (registry(settings(&redis.url())), registry(settings(&redis.url())));
     connected(&b);
     assert_eq!(find(&b, peer(1)), Ok(None));
     a.publish(peer(1), &addresses(1)).unwrap();
-    // That it was not there a moment ago is forgotten as soon as Redis says that it has changed.
+    // The cached answer that there is no such peer is dropped as soon as Redis reports the change.
     eventually("it is found", || is_at(&b, peer(1), 1));
     a.publish(peer(1), &addresses(2)).unwrap();
     eventually("it is found where it is now", || is_at(&b, peer(1), 2));
@@ -22,7 +22,7 @@ fn what_one_publishes_others_find() {
 }
 
 #[test]
-fn what_is_remembered_costs_no_call_and_is_forgotten_when_it_changes() {
+fn cached_lookups_cost_no_call_and_are_dropped_when_they_change() {
     let redis = Redis::start();
     let long = |url: &str| registry_redis::Settings {
         positive_cache: 600_000,
@@ -44,9 +44,9 @@ fn what_is_remembered_costs_no_call_and_is_forgotten_when_it_changes() {
     assert_eq!(redis.calls("mget"), calls);
     a.publish(peer(2), &addresses(2)).unwrap();
     a.withdraw(peer(1));
-    eventually("the news is heard", || is_at(&b, peer(2), 2) && find(&b, peer(1)) == Ok(None));
+    eventually("the changes are seen", || is_at(&b, peer(2), 2) && find(&b, peer(1)) == Ok(None));
     redis.command(&["FLUSHALL"]);
-    eventually("that everything is gone is heard", || find(&b, peer(2)) == Ok(None));
+    eventually("the loss of all keys is seen", || find(&b, peer(2)) == Ok(None));
 }
 
 #[test]
@@ -63,26 +63,26 @@ fn the_peers_of_a_dead_server_are_gone_within_two_heartbeats() {
     proxy.cut();
     let died = Instant::now();
     eventually("it is noticed", || find(&b, peer(0)) == Ok(None));
-    // The slack is that of a machine that does other things; the registry's own part is 1.75 of 2 heartbeats.
+    // The registry needs 1.75 heartbeats; the rest is for a machine under load.
     assert!(died.elapsed() < Duration::from_millis(2 * 1000 + 5000), "{:?}", died.elapsed());
     assert!((0..100).all(|number| find(&b, peer(number)) == Ok(None)));
     assert!(metric(&b, "orphans") > 0);
-    // A peer that has gone to another server is found there at once.
+    // A peer that has moved to another server is found there at once.
     let c = registry(settings(&redis.url()));
     c.publish(peer(7), &addresses(3)).unwrap();
     eventually("it is found at the other", || is_at(&b, peer(7), 3));
-    // The first server was only cut off. What has moved away meanwhile is not taken back by it.
+    // The first server was only cut off. It does not withdraw a peer that has moved away meanwhile.
     proxy.mend();
     eventually("it is back", || is_at(&b, peer(8), 1));
-    eventually("all is written anew", || metric(&a, "unwritten") == 0 && metric(&a, "published") >= 200);
+    eventually("all is written again", || metric(&a, "unwritten") == 0 && metric(&a, "published") >= 200);
     assert!(is_at(&b, peer(7), 3));
     a.withdraw(peer(7));
     eventually("it is withdrawn", || metric(&a, "withdrawn") == 1);
-    assert!(is_at(&b, peer(7), 3), "nobody takes back what another has published");
+    assert!(is_at(&b, peer(7), 3), "a server withdraws only its own entry");
 }
 
 #[test]
-fn a_server_that_starts_again_inherits_nothing() {
+fn entries_of_an_earlier_run_are_invalid() {
     let redis = Redis::start();
     let proxy = Proxy::to(redis.port);
     let named = |url: &str| registry_redis::Settings { server: "a".to_owned(), heartbeat: 60_000, ..settings(url) };
@@ -90,33 +90,33 @@ fn a_server_that_starts_again_inherits_nothing() {
     before.publish(peer(1), &addresses(1)).unwrap();
     eventually("it is written", || is_at(&b, peer(1), 1));
     proxy.cut();
-    // Its key lives on for a while, and says another epoch now.
+    // Its key still exists, and now holds another epoch.
     let lines = Lines::default();
     let after = registry_redis::Registry::start(named(&redis.url()), lines.log()).unwrap();
     connected(&after);
-    eventually("the entry counts no more", || find(&b, peer(1)) == Ok(None));
+    eventually("the entry is invalid", || find(&b, peer(1)) == Ok(None));
     assert_eq!(find(&after, peer(1)), Ok(None));
     after.publish(peer(2), &addresses(2)).unwrap();
     eventually("it is written", || is_at(&b, peer(2), 2));
     assert!(redis.command(&["EXISTS", &format!("introd:peer:{}", peer(1))]).starts_with('1'), "it is still there");
-    // One that stops in an orderly way is gone at once, whatever its heartbeat.
+    // A server that stops in an orderly way is gone at once, whatever its heartbeat.
     drop(after);
     eventually("its peers are gone", || find(&b, peer(2)) == Ok(None));
     assert!(redis.command(&["EXISTS", &format!("introd:peer:{}", peer(2))]).starts_with('0'), "it has cleaned up");
 }
 
 #[test]
-fn two_servers_of_one_name_are_told_so() {
+fn two_servers_of_the_same_name_are_reported() {
     let redis = Redis::start();
     let lines = Lines::default();
     let named = || registry_redis::Settings { server: "a".to_owned(), heartbeat: 200, ..settings(&redis.url()) };
     let _first = registry_redis::Registry::start(named(), lines.log()).unwrap();
     let _second = registry_redis::Registry::start(named(), lines.log()).unwrap();
-    eventually("it is said", || lines.contain("Error: another server has the name a too"));
+    eventually("it is logged", || lines.contain("Error: another server has the name a too"));
 }
 
 #[test]
-fn namespaces_are_apart() {
+fn namespaces_are_separate() {
     let redis = Redis::start();
     let other = registry_redis::Settings { namespace: "other".to_owned(), ..settings(&redis.url()) };
     let (a, b) = (registry(settings(&redis.url())), registry(other));
@@ -128,7 +128,7 @@ fn namespaces_are_apart() {
 }
 
 #[test]
-fn what_others_wrote_is_not_believed_blindly() {
+fn invalid_values_are_ignored() {
     let redis = Redis::start();
     let b = registry(settings(&redis.url()));
     connected(&b);

@@ -200,10 +200,11 @@ mod tests {
     #[test]
     fn recorded_server_certificate() {
         // rtmfp-cpp-connect-sseq.json, session 0.
-        let bytes = hex(concat!(
+        let bytes = hex::decode(concat!(
             "010a02150e021502410e8cb69ccaeffccbb051a8fb1dd618f6112aba2eb8085a80e21f380d937fa86659e88d58ae4d0f86da",
             "3d8580ac6a28edc9471a8fc4678d5b218242a3b0c1f98084"
-        ));
+        ))
+        .unwrap();
         let certificate = Certificate::parse(&bytes).unwrap();
         let peer = "bc6e6010b3b1b4dc5bee0d8cde1bcb097573260040cfb3c10fed1824eb6c4a0c".parse().unwrap();
         assert_eq!(certificate.fingerprint(), peer);
@@ -215,10 +216,6 @@ mod tests {
             // A cut between two options leaves a certificate; no other cut does.
             assert_eq!(Certificate::parse(&bytes[..end]).is_ok(), [2, 5, 8].contains(&end), "{end}");
         }
-    }
-
-    fn hex(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 
     #[test]

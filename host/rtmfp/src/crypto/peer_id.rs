@@ -18,12 +18,9 @@ impl PeerId {
 
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        hex::encode_to_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -38,15 +35,8 @@ impl FromStr for PeerId {
 
     /// Reads 64 hexadecimal digits of either case.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        const MALFORMED: Malformed = Malformed("peer id: not 64 hexadecimal digits");
-        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8).ok_or(MALFORMED);
-        if text.len() != 64 {
-            return Err(MALFORMED);
-        }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| Malformed("peer id: not 64 hexadecimal digits"))?;
         Ok(Self(bytes))
     }
 }

@@ -40,23 +40,21 @@ fn seal(sealer: &mut Sealer, id: u32, plain: &[u8]) -> Vec<u8> {
 #[test]
 fn a_recorded_startup_packet_both_ways() {
     // rtmfp-cpp-connect-sseq.json, packet 0: an IHello.
-    let mut datagram = hex(concat!(
+    let mut datagram = hex::decode(concat!(
         "947cdd3b05718b31910d560a9c67ba662618661d7a5721823d5c03e646087b622f696d59eb9f62b167d5c6e4d918ea915377",
         "60e637325548f1b17c47c42c446d64ef0733"
-    ));
+    ))
+    .unwrap();
     let whole = datagram.clone();
     assert_eq!(session_id(&datagram), Some(0));
     let plain = Opener::startup().open(&mut datagram).unwrap();
-    let expected = hex(concat!(
+    let expected = hex::decode(concat!(
         "0b000030003524230a72746d66703a2f2f3132372e302e302e313a31393335302f6c6976652f726f6f6d31c23d0b183a5056",
         "140b130818761729ddffffff"
-    ));
+    ))
+    .unwrap();
     assert_eq!(plain, expected);
     assert_eq!(seal(&mut Sealer::startup(), 0, &expected[..expected.len() - 3]), whole, "padding is made again");
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]

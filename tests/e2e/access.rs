@@ -11,7 +11,8 @@ use introd_udp::Ports;
 use rtmfp::{Event, PeerId};
 
 use crate::harness::clients::{TIMEOUT, connect, create_stream, socket};
-use crate::harness::raw::{answer, hello, lookup};
+use crate::harness::raw::{answer, hello};
+use crate::harness::stranger::Stranger;
 
 const DENIED: &str = "127.0.0.9";
 const DENY: &str = "<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>";
@@ -20,17 +21,17 @@ fn from(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), 0)
 }
 
-/// Whether the server answers a datagram that comes from that address.
-fn is_answered(server: &Server, ip: &str, datagram: &[u8]) -> bool {
+/// Does the server answer a hello that comes from that address?
+fn is_greeted(server: &Server, ip: &str) -> bool {
     let socket = UdpSocket::bind(from(ip)).expect("a port");
     socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
-    socket.send_to(datagram, server.addresses[0]).expect("it is sent");
+    socket.send_to(&hello(&server.uri(0), [1; 16]), server.addresses[0]).expect("it is sent");
     let mut bytes = [0; 2048];
     socket.recv(&mut bytes).is_ok_and(|length| answer(&mut bytes[..length]).is_some())
 }
 
 fn finds(server: &Server, ip: &str, id: PeerId) -> bool {
-    is_answered(server, ip, &lookup(id, [3; 16]))
+    Stranger::at(ip, Duration::from_millis(500)).look_up(server.addresses[0], id).is_some()
 }
 
 #[tokio::test]
@@ -41,18 +42,18 @@ async fn an_address_denied_by_the_adaptor_gets_no_answer() {
     let uri = server.uri(0);
     let client = connect(&uri, from("127.0.0.1"), 1).await;
     for _ in 0..3 {
-        assert!(!is_answered(&server, DENIED, &hello(&uri, [1; 16])));
+        assert!(!is_greeted(&server, DENIED));
         assert!(!finds(&server, DENIED, client.id()));
     }
-    assert!(is_answered(&server, "127.0.0.8", &hello(&uri, [1; 16])));
+    assert!(is_greeted(&server, "127.0.0.8"));
     assert!(finds(&server, "127.0.0.8", client.id()));
     files.adaptor("<Allow>all</Allow>");
     assert!(server.reload());
-    assert!(is_answered(&server, DENIED, &hello(&uri, [1; 16])));
+    assert!(is_greeted(&server, DENIED));
     connect(&uri, from(DENIED), 2).await.close().await;
     files.adaptor(DENY);
     assert!(server.reload());
-    assert!(!is_answered(&server, DENIED, &hello(&uri, [1; 16])));
+    assert!(!is_greeted(&server, DENIED));
     let ended = server.stop();
     assert_eq!(ended.counter("rtmfp_addresses_denied"), 7, "{ended:?}");
     let told = ended.stderr.matches("the adaptor's access rules deny the address").count();

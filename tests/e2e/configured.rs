@@ -3,29 +3,22 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use introd_client::{Client, ClientFailure, ClientStep, Destination};
-use introd_flash::client::{ConnectOptions, Incoming};
+use introd_client::{Client, ClientStep};
+use introd_flash::client::Incoming;
 use introd_tests::program::{Files, Server};
 use rtmfp::Event;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::harness::clients::{TIMEOUT, connect, create_stream, peer_on};
+use crate::harness::clients::{LOOPBACK, TIMEOUT, connect, create_stream, peer_on, rejection, try_connect};
 
 fn from(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), 0)
 }
 
-async fn try_connect(uri: &str, from: SocketAddr, number: u64) -> Result<Client, ClientFailure> {
-    let (peer, id) = peer_on(from, number);
-    let destination = Destination::resolve(uri, |_| true).await?;
-    Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await
-}
-
 /// The server rejects the client's connect with this status.
-async fn is_refused(uri: &str, address: SocketAddr, number: u64, code: &str) {
-    let failure = try_connect(uri, address, number).await.err().expect("a refusal");
-    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
-    assert!(failure.problem.contains(code), "{failure}");
+async fn is_rejected(uri: &str, address: SocketAddr, number: u64, code: &str) {
+    let problem = rejection(uri, address, number, Vec::new()).await;
+    assert!(problem.contains(code), "{problem}");
 }
 
 #[tokio::test]
@@ -33,7 +26,7 @@ async fn a_denied_address_is_rejected() {
     let files = Files::new();
     files.vhost("<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>");
     let server = Server::configured(files.path(), 1);
-    is_refused(&server.uri(0), from("127.0.0.9"), 1, "NetConnection.Connect.Rejected").await;
+    is_rejected(&server.uri(0), from("127.0.0.9"), 1, "NetConnection.Connect.Rejected").await;
     connect(&server.uri(0), from("127.0.0.8"), 2).await.close().await;
 }
 
@@ -42,12 +35,12 @@ async fn a_full_virtual_host_rejects_clients_until_one_leaves() {
     let files = Files::new();
     files.vhost("<ResourceLimits><MaxConnections>1</MaxConnections></ResourceLimits>");
     let server = Server::configured(files.path(), 2);
-    let first = connect(&server.uri(0), from("127.0.0.1"), 1).await;
-    is_refused(&server.uri(0), from("127.0.0.1"), 2, "NetConnection.Connect.Rejected").await;
+    let first = connect(&server.uri(0), LOOPBACK, 1).await;
+    is_rejected(&server.uri(0), LOOPBACK, 2, "NetConnection.Connect.Rejected").await;
     first.close().await;
     // The server learns of the close when its packet arrives.
     for number in 3.. {
-        match try_connect(&server.uri(0), from("127.0.0.1"), number).await {
+        match try_connect(&server.uri(0), LOOPBACK, number, Vec::new()).await {
             Ok(client) => return client.close().await,
             Err(failure) => assert!(number < 200 && failure.step == ClientStep::Connect, "{failure}"),
         }
@@ -59,7 +52,7 @@ async fn a_connect_to_an_unregistered_application_is_rejected() {
     let files = Files::new();
     files.vhost("<UnregisteredApplications>reject</UnregisteredApplications>");
     let server = Server::configured(files.path(), 1);
-    is_refused(&server.uri(0), from("127.0.0.1"), 1, "NetConnection.Connect.InvalidApp").await;
+    is_rejected(&server.uri(0), LOOPBACK, 1, "NetConnection.Connect.InvalidApp").await;
 }
 
 #[tokio::test]
@@ -67,7 +60,7 @@ async fn an_idle_client_is_told_and_closed() {
     let files = Files::new();
     files.server("<AutoCloseIdleClients enable=\"true\"><CheckInterval>1</CheckInterval><MaxIdleTime>1</MaxIdleTime></AutoCloseIdleClients>");
     let server = Server::configured(files.path(), 1);
-    let mut client = connect(&server.uri(0), from("127.0.0.1"), 1).await;
+    let mut client = connect(&server.uri(0), LOOPBACK, 1).await;
     let mut told = false;
     loop {
         let event = tokio::time::timeout(TIMEOUT, client.next()).await.expect("in time").expect("its sockets work");
@@ -112,9 +105,9 @@ async fn a_reload_changes_who_answers_lookups_and_drops_nobody() {
     let uri = server.uri(0);
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
-        clients.push(connect(&uri, from("127.0.0.1"), number).await);
+        clients.push(connect(&uri, LOOPBACK, number).await);
     }
-    let mut asker = connect(&uri, from("127.0.0.1"), CLIENTS).await;
+    let mut asker = connect(&uri, LOOPBACK, CLIENTS).await;
     assert!(meet(&mut asker, &mut clients[0], TIMEOUT).await);
 
     files.application("<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>");
@@ -152,7 +145,7 @@ async fn connection_and_lookup_rates_are_limited() {
     // Clients beyond the second of a second repeat their keying and get in later, so all are there in the end.
     let mut clients = Vec::new();
     for number in 0..5 {
-        clients.push(connect(&uri, from("127.0.0.1"), number).await);
+        clients.push(connect(&uri, LOOPBACK, number).await);
     }
     let (asker, target) = clients.split_at_mut(1);
     assert!(!meet(&mut asker[0], &mut target[0], Duration::from_secs(3)).await);
@@ -169,7 +162,7 @@ async fn a_virtual_host_answers_hellos_to_its_name_alone() {
     let files = Files::new();
     files.vhost("<AliasList><Alias name=\"a\">chat.example</Alias></AliasList>");
     let server = Server::configured(files.path(), 1);
-    let (mut peer, _) = peer_on(from("127.0.0.1"), 1);
+    let (mut peer, _) = peer_on(LOOPBACK, 1);
     let candidates = peer.candidates(&server.addresses);
     let now = std::time::Instant::now();
     // RFC 7425 §4.4.2.1: only the server of that name answers.

@@ -1,6 +1,6 @@
 //! The target's application has a say in who is introduced to its clients, whatever the asker is a client of.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use introd_client::Client;
@@ -8,9 +8,10 @@ use introd_tests::libraries::library;
 use introd_tests::program::{Files, Server};
 use rtmfp::PeerId;
 
-use crate::harness::clients::{TIMEOUT, connect};
+use crate::harness::clients::{LOOPBACK, TIMEOUT, connect};
 use crate::harness::independent;
-use crate::harness::raw::{lookup, redirect};
+use crate::harness::stranger::Stranger;
+use crate::plugins::plugin;
 
 const ALL: &str = "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>";
 const PARTIAL: &str = "<RTMFP><PeerLookupEvents mode=\"Partial\"/></RTMFP>";
@@ -37,15 +38,12 @@ const DENIES: &str = "application.denyPeerLookup(event)";
 
 fn filter(peer: PeerId) -> String {
     let rule = format!("<rule action=\"deny\" target=\"{peer}\"/>");
-    format!("<Plugins>{}</Plugins>", plugin("lookup-filter", &rule))
-}
-
-fn plugin(name: &str, config: &str) -> String {
-    format!("<Plugin path=\"{}\"><Config>{config}</Config></Plugin>", library(name).display())
+    format!("<Plugins>{}</Plugins>", plugin(&library("lookup-filter"), &rule))
 }
 
 fn puppet(verdict: &str) -> String {
-    format!("<Plugins>{}</Plugins>", plugin("puppet", &format!("<name>it</name><lookup>{verdict}</lookup>")))
+    let config = format!("<name>it</name><lookup>{verdict}</lookup>");
+    format!("<Plugins>{}</Plugins>", crate::plugins::puppet(&config))
 }
 
 /// What became of a lookup.
@@ -59,7 +57,7 @@ enum Found {
 
 async fn client(server: &Server, path: &str, number: u64) -> Client {
     let uri = format!("rtmfp://{}/{path}", server.addresses[0]);
-    connect(&uri, "127.0.0.1:0".parse().expect("an address"), number).await
+    connect(&uri, LOOPBACK, number).await
 }
 
 /// A client looks for another.
@@ -83,12 +81,7 @@ async fn ask(asker: &mut Client, target: &mut Client, timeout: Duration) -> Foun
 
 /// A sender that is no client looks for a peer: where it is redirected to.
 fn ask_from_nowhere(server: &Server, id: PeerId) -> Option<Vec<SocketAddr>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.set_read_timeout(Some(SHORT)).expect("a timeout");
-    socket.send_to(&lookup(id, [7; 16]), server.addresses[0]).expect("it is sent");
-    let mut datagram = [0; 2048];
-    let length = socket.recv(&mut datagram).ok()?;
-    let (_, addresses) = redirect(&mut datagram[..length])?;
+    let addresses = Stranger::new(SHORT).look_up(server.addresses[0], id)?;
     Some(addresses.iter().map(|address| address.address).collect())
 }
 

@@ -12,7 +12,7 @@ use introd_policy::registry::{InMemory, LookupFuture, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
 use crate::harness::clients::{TIMEOUT, client};
-use crate::harness::raw::{lookup, redirect};
+use crate::harness::stranger::Stranger;
 
 fn server(registry: Arc<dyn Registry>) -> Server {
     let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
@@ -76,13 +76,10 @@ async fn a_peer_that_left_its_server_is_not_looked_for_there() {
 }
 
 /// Where `server` redirects a sender that is no client; nowhere if it does not answer.
-async fn sent_to(server: SocketAddr, peer: PeerId) -> Vec<SocketAddr> {
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    socket.send_to(&lookup(peer, [7; 16]), server).await.unwrap();
-    let mut bytes = [0; 2048];
-    let received = tokio::time::timeout(Duration::from_millis(700), socket.recv(&mut bytes)).await;
-    let Ok(Ok(len)) = received else { return Vec::new() };
-    let addresses = redirect(&mut bytes[..len]).map_or(Vec::new(), |(_, addresses)| addresses);
+async fn redirected(server: SocketAddr, peer: PeerId) -> Vec<SocketAddr> {
+    let asking = move || Stranger::new(Duration::from_millis(700)).look_up(server, peer);
+    // The clients go on meanwhile.
+    let addresses = tokio::task::spawn_blocking(asking).await.expect("it asks").unwrap_or_default();
     addresses.iter().map(|tagged| tagged.address).collect()
 }
 
@@ -97,8 +94,8 @@ async fn a_client_that_went_to_another_server_silently_is_found_there_once_it_an
     drop(vanishing);
     let mut back = client(second, 2).await;
     let searching = async {
-        while !sent_to(first, ids[1]).await.contains(&second) {
-            let found = sent_to(first, ids[0]).await;
+        while !redirected(first, ids[1]).await.contains(&second) {
+            let found = redirected(first, ids[0]).await;
             assert!(!found.contains(&second), "a client that answers is found here: {found:?}");
             // A client that looks for a peer asks again after a while.
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use introd_netgroup::channel::join;
-use introd_tests::program::{Ended, Files, Server};
+use introd_tests::libraries::library;
+use introd_tests::program::{Files, Server};
 use rtmfp::PeerId;
 use rtmfp::flow::{Delivery, FlowEvent};
 
 use crate::harness::clients::{TIMEOUT, create_stream};
+use crate::harness::log::said;
 use crate::harness::members::{BY_SCRIPT, Member, digest};
+use crate::plugins::plugin;
 
 #[tokio::test]
 async fn members_are_told_of_each_other_across_workers() {
@@ -78,12 +81,6 @@ fn close_flow(member: &mut Member) {
     endpoint.with_flows(Instant::now(), session, |flows| flows.close(flow)).expect("its session");
 }
 
-/// What a script has said between these marks, in order.
-fn traces(ended: &Ended) -> Vec<&str> {
-    let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
-    marked.map(|(said, _)| said).collect()
-}
-
 #[tokio::test]
 async fn a_script_is_told_of_each_join_and_each_leave_once() {
     let files = Files::new();
@@ -139,7 +136,7 @@ async fn a_script_is_told_of_each_join_and_each_leave_once() {
         format!("leave 0 {chess} false"),
         "gone 0".to_owned(),
     ];
-    assert_eq!(traces(&ended), expected, "{}", ended.stderr);
+    assert_eq!(said(&ended.stderr), expected, "{}", ended.stderr);
 }
 
 #[tokio::test]
@@ -168,7 +165,7 @@ async fn a_client_that_vanishes_leaves_its_groups_once() {
     }
     assert!(create_stream(&mut watcher.client, 3.0).await > 0.0);
     let ended = server.stop();
-    let (said, [one, two]) = (traces(&ended), groups.map(|group| group.to_string()));
+    let (said, [one, two]) = (said(&ended.stderr), groups.map(|group| group.to_string()));
     let of_the_dead: Vec<&str> = said[..said.iter().position(|said| *said == "gone").expect("gone") + 1].to_vec();
     let count = |what: String| of_the_dead.iter().filter(|said| **said == what).count();
     assert_eq!((count(format!("leave {one}")), count(format!("leave {two}"))), (1, 1), "{said:?}");
@@ -179,12 +176,8 @@ async fn a_client_that_vanishes_leaves_its_groups_once() {
 #[tokio::test]
 async fn a_plugin_decides_which_members_are_named() {
     let files = Files::new();
-    let plugin = introd_tests::libraries::library("group-bootstrap");
-    files.application(&format!(
-        "<Plugins><Plugin path=\"{}\"><Config><neighbors>0</neighbors><newest>1</newest><random>0</random>\
-         <tell>newcomer</tell></Config></Plugin></Plugins>",
-        plugin.display()
-    ));
+    let config = "<neighbors>0</neighbors><newest>1</newest><random>0</random><tell>newcomer</tell>";
+    files.application(&format!("<Plugins>{}</Plugins>", plugin(&library("group-bootstrap"), config)));
     let server = Server::configured(files.path(), 2);
     let group = digest("plugged");
     let mut members = Vec::new();

@@ -10,7 +10,8 @@ use rtmfp::Event;
 use rustix::process::Signal;
 
 use crate::harness::clients::{TIMEOUT, client, create_stream};
-use crate::harness::{independent, raw};
+use crate::harness::independent;
+use crate::harness::stranger::Stranger;
 use crate::plugins::puppet;
 
 /// The exit status of a server whose thread has failed.
@@ -21,8 +22,7 @@ async fn a_worker_that_a_plugin_blocks_for_ever_ends_the_process_and_is_named() 
     let files = Files::new();
     files.application(&format!("<Plugins>{}</Plugins>", puppet("<lookup>block 3600000</lookup>")));
     let server = Server::configured(files.path(), 1);
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.send_to(&raw::lookup(rtmfp::PeerId([7; 32]), [1; 16]), server.addresses[0]).expect("a lookup");
+    Stranger::new(TIMEOUT).ask(server.addresses[0], rtmfp::PeerId([7; 32]));
     let ended = server.ended();
     assert_eq!(ended.code, Some(THREAD_FAILED), "{ended:?}");
     assert!(ended.stderr.contains("the thread worker-0 stands still"), "{ended:?}");
@@ -122,32 +122,18 @@ async fn after_a_freeze_longer_than_the_timeout_present_clients_stay_and_vanishe
     go_on(&mut staying, DEAD_PEER_TIMEOUT + Duration::from_secs(5)).await;
     server.signal(Signal::CONT);
     assert!(create_stream(&mut staying, 2.0).await > 0.0);
-    let (peer, socket) = (staying.id(), std::net::UdpSocket::bind("127.0.0.1:0").expect("a port"));
-    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
-    let is_found = |id, tag: u8| {
-        let mut buffer = [0; 2048];
-        socket.send_to(&raw::lookup(id, [tag; 16]), server.addresses[0]).expect("a lookup");
-        while let Ok(length) = socket.recv(&mut buffer) {
-            if let Some((answered, _)) = raw::redirect(&mut buffer[..length])
-                && answered == [tag; 16]
-            {
-                return true;
-            }
-        }
-        false
-    };
-    assert!(is_found(peer, 0), "a client that is there is found");
-    let mut tag = 0;
+    let (peer, stranger) = (staying.id(), Stranger::new(Duration::from_secs(1)));
+    let is_found = |id| stranger.look_up(server.addresses[0], id).is_some();
+    assert!(is_found(peer), "a client that is there is found");
     let deadline = Instant::now() + TIMEOUT + DEAD_PEER_TIMEOUT;
     loop {
         go_on(&mut staying, Duration::from_secs(1)).await;
-        tag += 1;
-        if !is_found(vanished, tag) {
+        if !is_found(vanished) {
             break;
         }
         assert!(Instant::now() < deadline, "a vanished client is still found");
     }
-    assert!(is_found(peer, 255));
+    assert!(is_found(peer));
     assert_eq!(server.stop().code, Some(0));
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet};
 
 use crate::harness::clients::{TIMEOUT, connect};
+use crate::plugins::plugin;
 
 /// The neighbours of each peer, as it reports them itself.
 type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
@@ -152,12 +153,11 @@ fn members_of_other_groups_are_not_met() {
     first.end(Signal::TERM);
 }
 
-#[test]
-fn the_shipped_script_brings_processes_together() {
-    let files = Files::new();
-    files.shipped_applications();
+/// Five processes join a group and become one overlay; a probe is told of some of them, and its posting is answered. How the
+/// server ended.
+fn processes_come_together(files: &Files, application: &str, name: &str) -> Ended {
     let server = Server::configured(files.path(), 2);
-    let (spec, uri) = (spec("scripted", true), server.uri_of("groups"));
+    let (spec, uri) = (spec(name, true), server.uri_of(application));
     let processes: Vec<ProbeMember> = (0..5).map(|_| ProbeMember::start(&uri, &spec)).collect();
     become_one(&processes);
     let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
@@ -166,27 +166,23 @@ fn the_shipped_script_brings_processes_together() {
     let ended = server.stop();
     assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
     assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+    ended
+}
+
+#[test]
+fn the_shipped_script_brings_processes_together() {
+    let files = Files::new();
+    files.shipped_applications();
+    processes_come_together(&files, "groups", "scripted");
 }
 
 #[test]
 fn the_shipped_plugin_brings_processes_together() {
     let files = Files::new();
-    let plugin = library("group-bootstrap");
-    files.application(&format!(
-        "<Plugins><Plugin path=\"{}\"><Config><neighbors>4</neighbors><newest>1</newest></Config></Plugin></Plugins>",
-        plugin.display()
-    ));
-    let server = Server::configured(files.path(), 2);
-    let (spec, uri) = (spec("plugged", true), server.uri(0));
-    let processes: Vec<ProbeMember> = (0..5).map(|_| ProbeMember::start(&uri, &spec)).collect();
-    become_one(&processes);
-    let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
-    assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
-    drop(processes.into_iter().map(|process| process.end(Signal::TERM)).collect::<Vec<_>>());
-    let ended = server.stop();
-    assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (6, 6));
+    let plugin = plugin(&library("group-bootstrap"), "<neighbors>4</neighbors><newest>1</newest>");
+    files.application(&format!("<Plugins>{plugin}</Plugins>"));
+    let ended = processes_come_together(&files, "app", "plugged");
     assert!(ended.counter("plugin_group_bootstrap_hints") >= 10, "{}", ended.stderr);
-    assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Clients in this process.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use introd_client::{Client, Destination, PeerEndpoint};
+use introd_client::{Client, ClientFailure, ClientStep, Destination, PeerEndpoint};
 use introd_flash::amf::Value;
 use introd_flash::client::{ConnectOptions, Incoming};
 use introd_flash::command::{Command, Encoding};
@@ -17,6 +17,9 @@ use rtmfp::{Config, Event, PeerId};
 
 /// How long anything may take. Only a server that never answers needs it.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A free port of 127.0.0.1.
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// An identity of its own for each number.
 pub(crate) fn identity(number: u64) -> Arc<Identity> {
@@ -34,10 +37,28 @@ pub(crate) fn peer_on(address: SocketAddr, number: u64) -> (PeerEndpoint, PeerId
     (PeerEndpoint::with_sockets(Config::peer(identity), vec![socket(address)]).expect("a peer"), id)
 }
 
-pub(crate) async fn connect(uri: &str, address: SocketAddr, number: u64) -> Client {
-    let (peer, id) = peer_on(address, number);
-    let destination = Destination::resolve(uri, |_| true).await.expect("an address");
-    Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await.expect("a connection")
+/// Connects as a client, with these arguments of `connect`.
+pub(crate) async fn try_connect(
+    uri: &str,
+    from: SocketAddr,
+    number: u64,
+    arguments: Vec<Value>,
+) -> Result<Client, ClientFailure> {
+    let (peer, id) = peer_on(from, number);
+    let destination = Destination::resolve(uri, |_| true).await?;
+    let options = ConnectOptions { arguments, ..ConnectOptions::default() };
+    Client::connect(peer, id, destination, &options, TIMEOUT).await
+}
+
+pub(crate) async fn connect(uri: &str, from: SocketAddr, number: u64) -> Client {
+    try_connect(uri, from, number, Vec::new()).await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// Why the server rejects a client's connect.
+pub(crate) async fn rejection(uri: &str, from: SocketAddr, number: u64, arguments: Vec<Value>) -> String {
+    let failure = try_connect(uri, from, number, arguments).await.err().expect("a rejection");
+    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
+    failure.problem
 }
 
 /// A client on a free port of the loopback address of the server's family.

@@ -5,3 +5,4 @@ pub(crate) mod independent;
 pub(crate) mod log;
 pub(crate) mod members;
 pub(crate) mod raw;
+pub(crate) mod stranger;

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use introd_client::{Client, ClientFailure, ClientStep, Destination};
-use introd_flash::client::ConnectOptions;
+use introd_client::{Client, ClientFailure};
 use introd_tests::program::{Ended, Files, Server};
 use rtmfp::Event;
 
 use super::puppet;
-use crate::harness::clients::{TIMEOUT, client, peer_on};
+use crate::harness::clients::{LOOPBACK, TIMEOUT, client, rejection, try_connect};
+use crate::harness::log;
 
 fn server(plugins: &[String], policy: &str) -> (Files, Server) {
     let files = Files::new();
@@ -17,33 +17,25 @@ fn server(plugins: &[String], policy: &str) -> (Files, Server) {
     (files, server)
 }
 
-async fn try_connect(server: &Server, number: u64) -> Result<Client, ClientFailure> {
-    let (peer, id) = peer_on("127.0.0.1:0".parse().expect("an address"), number);
-    let destination = Destination::resolve(&server.uri(0), |_| true).await?;
-    Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await
+async fn arrives(server: &Server) -> Result<Client, ClientFailure> {
+    try_connect(&server.uri(0), LOOPBACK, 1, Vec::new()).await
 }
 
-async fn refusal(server: &Server) -> String {
-    let failure = try_connect(server, 1).await.err().expect("a refusal");
-    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
-    failure.to_string()
+async fn is_rejected(server: &Server) -> String {
+    rejection(&server.uri(0), LOOPBACK, 1, Vec::new()).await
 }
 
 /// What the plugins said, without the ids of peers.
 fn said(ended: &Ended) -> Vec<String> {
-    let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
-    let words = marked.map(|(said, _)| {
-        let words = said.split(' ').filter(|word| word.len() != 64);
-        words.collect::<Vec<_>>().join(" ")
-    });
-    words.collect()
+    let without_ids = |said: &str| said.split(' ').filter(|word| word.len() != 64).collect::<Vec<_>>().join(" ");
+    log::said(&ended.stderr).into_iter().map(without_ids).collect()
 }
 
 #[tokio::test]
 async fn a_plugin_that_rejects_a_client_says_why() {
     let plugins = [puppet("<name>a</name>"), puppet("<name>b</name><connect>reject not with that</connect>")];
     let (_files, server) = server(&plugins, "");
-    let told = refusal(&server).await;
+    let told = is_rejected(&server).await;
     assert!(told.contains("NetConnection.Connect.Rejected") && told.contains("not with that"), "{told}");
     let uri = server.uri(0);
     let ended = server.stop();
@@ -60,7 +52,7 @@ async fn a_plugin_that_rejects_a_client_says_why() {
 #[tokio::test]
 async fn a_plugin_redirects_a_client_to_another_server() {
     let (_files, server) = server(&[puppet("<connect>move rtmfp://other.example/app</connect>")], "");
-    let told = refusal(&server).await;
+    let told = is_rejected(&server).await;
     assert!(told.contains("rtmfp://other.example/app"), "{told}");
 }
 
@@ -69,7 +61,7 @@ async fn a_verdict_on_a_connect_may_come_later() {
     let plugins = [puppet("<name>a</name><after>300</after>"), puppet("<name>b</name><after>1</after>")];
     let (_files, server) = server(&plugins, "");
     let begin = Instant::now();
-    let connected = try_connect(&server, 1).await.expect("a connection");
+    let connected = arrives(&server).await.expect("a connection");
     assert!(begin.elapsed() >= Duration::from_millis(300));
     connected.close().await;
     let said = said(&server.stop());
@@ -84,7 +76,7 @@ async fn a_late_verdict_on_a_connect_falls_back_to_on_deadline() {
     for (fallback, is_let_in) in [("deny", false), ("ignore", false), ("continue", true)] {
         let policy = format!("<Deadline>200</Deadline><OnDeadline>{fallback}</OnDeadline>");
         let (_files, server) = server(&[puppet("<name>a</name><connect>never</connect>")], &policy);
-        match try_connect(&server, 1).await {
+        match arrives(&server).await {
             Ok(client) => {
                 assert!(is_let_in, "{fallback}");
                 client.close().await;
@@ -104,7 +96,7 @@ async fn a_late_verdict_on_a_connect_falls_back_to_on_deadline() {
 async fn a_client_that_leaves_cancels_the_pending_verdict() {
     let (_files, server) = server(&[puppet("<name>a</name><connect>never</connect>")], "<Deadline>60000</Deadline>");
     // It asks, and is gone.
-    let impatient = tokio::time::timeout(Duration::from_millis(500), try_connect(&server, 1)).await;
+    let impatient = tokio::time::timeout(Duration::from_millis(500), arrives(&server)).await;
     assert!(impatient.is_err(), "nobody lets it in");
     let ended = server.stop();
     let said = said(&ended);
@@ -120,7 +112,7 @@ async fn a_plugin_that_fails_lets_no_client_in() {
     for verdict in ["fail", "panic"] {
         let (_files, server) = server(&[puppet(&format!("<connect>{verdict}</connect>"))], "");
         for _ in 0..2 {
-            let told = refusal(&server).await;
+            let told = is_rejected(&server).await;
             assert!(told.contains("a plugin has failed"), "{told}");
         }
         let ended = server.stop();

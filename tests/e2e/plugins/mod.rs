@@ -12,7 +12,7 @@ use std::path::Path;
 use introd_tests::libraries::library;
 
 /// A plugin element of Application.xml.
-fn plugin(library: &Path, config: &str) -> String {
+pub(crate) fn plugin(library: &Path, config: &str) -> String {
     format!("<Plugin path=\"{}\"><Config>{config}</Config></Plugin>", library.display())
 }
 

@@ -1,13 +1,14 @@
 //! Plugins in the order of the configuration, then the script, then the server.
 
-use std::net::UdpSocket;
+use std::time::Duration;
 
 use introd_tests::program::{Ended, Files, Server};
 use rtmfp::{PeerId, TaggedAddress};
 
 use super::puppet;
 use crate::harness::clients::client;
-use crate::harness::raw::{Answer, answer, lookup};
+use crate::harness::log::said;
+use crate::harness::stranger::Stranger;
 
 const SCRIPT: &str = "function application.onPeerLookup(event)
   trace('<<script lookup>>')
@@ -37,23 +38,14 @@ async fn ask(plugins: &[String], script: Option<&str>) -> (Option<String>, Ended
     (redirect, server.stop())
 }
 
-/// The first address that an asker is sent to; `None` if nothing comes.
+/// The first address that an asker is redirected to; `None` if it gets no answer.
 fn redirected(server: &Server, id: PeerId) -> Option<TaggedAddress> {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_millis(600))).unwrap();
-    socket.send_to(&lookup(id, [9; 16]), server.addresses[0]).unwrap();
-    let mut datagram = [0; 2048];
-    let length = socket.recv(&mut datagram).ok()?;
-    match answer(&mut datagram[..length])? {
-        Answer::Redirect(addresses) => addresses.first().copied(),
-        other => panic!("{other:?}"),
-    }
+    Stranger::new(Duration::from_millis(600)).look_up(server.addresses[0], id)?.first().copied()
 }
 
 /// The policies that were asked, in order.
 fn asked(ended: &Ended) -> Vec<&str> {
-    let marked = ended.stderr.lines().filter_map(|line| line.split_once("<<")?.1.split_once(">>"));
-    marked.map(|(said, _)| said).filter_map(|said| said.split_once(" lookup").map(|(who, _)| who)).collect()
+    said(&ended.stderr).into_iter().filter_map(|said| said.split_once(" lookup").map(|(policy, _)| policy)).collect()
 }
 
 #[tokio::test]

@@ -1,33 +1,17 @@
 //! What scripts do to clients, and clients to scripts.
 
-use std::net::SocketAddr;
-
-use introd_client::{Client, ClientFailure, ClientStep, Destination};
+use introd_client::Client;
 use introd_flash::amf::Value;
-use introd_flash::client::{ConnectOptions, Incoming};
+use introd_flash::client::Incoming;
 use introd_flash::command::{Command, Encoding};
 use introd_tests::program::{Files, Server};
 
 use super::{ALL_LOOKUPS, ask, find};
-use crate::harness::clients::{TIMEOUT, connect, create_stream, peer_on, server_says};
+use crate::harness::clients::{LOOPBACK, connect, create_stream, rejection, server_says, try_connect};
 use crate::harness::log::{logged, said};
 
-async fn try_connect(uri: &str, number: u64, arguments: Vec<Value>) -> Result<Client, ClientFailure> {
-    let (peer, id) = peer_on(SocketAddr::from(([127, 0, 0, 1], 0)), number);
-    let destination = Destination::resolve(uri, |_| true).await?;
-    let options = ConnectOptions { arguments, ..ConnectOptions::default() };
-    Client::connect(peer, id, destination, &options, TIMEOUT).await
-}
-
 async fn arrives(uri: &str, number: u64, arguments: Vec<Value>) -> Client {
-    try_connect(uri, number, arguments).await.unwrap_or_else(|failure| panic!("{failure}"))
-}
-
-/// Why the script rejected the client.
-async fn is_refused(uri: &str, number: u64, argument: &str) -> String {
-    let failure = try_connect(uri, number, vec![argument.into()]).await.err().expect("a refusal");
-    assert_eq!(failure.step, ClientStep::Connect, "{failure}");
-    failure.problem
+    try_connect(uri, LOOPBACK, number, arguments).await.unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 #[tokio::test]
@@ -71,7 +55,7 @@ async fn on_connect_accepts_rejects_redirects_and_waits() {
         ("broken", "NetConnection.Connect.Rejected [ Server.Reject ] : the application failed"),
         ("never", "NetConnection.Connect.Rejected [ Server.Reject ] : the application did not decide in time"),
     ]) {
-        let problem = is_refused(&uri, number, how).await;
+        let problem = rejection(&uri, LOOPBACK, number, vec![how.into()]).await;
         assert!(problem.ends_with(reason), "{how}: {problem}");
     }
     // A client waits until another one lets it in.
@@ -201,7 +185,7 @@ async fn results_that_cannot_be_sent_are_reported_as_errors() {
         "",
     );
     let server = Server::configured(files.path(), 1);
-    let mut client = connect(&server.uri(0), SocketAddr::from(([127, 0, 0, 1], 0)), 1).await;
+    let mut client = connect(&server.uri(0), LOOPBACK, 1).await;
     for name in ["give", "huge"] {
         let problem = ask(&mut client, name, Vec::new()).await.expect_err(name);
         assert!(problem.contains(name), "{problem}");

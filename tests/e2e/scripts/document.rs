@@ -1,12 +1,10 @@
 //! The examples of Adobe's document "Distribute introductions", ported line by line, between peers in processes of their own.
 
-use std::net::SocketAddr;
-
 use introd_netgroup::channel::join;
 use introd_tests::program::{Files, Peer, Server};
 
 use super::{ALL_LOOKUPS, find};
-use crate::harness::clients::connect;
+use crate::harness::clients::{LOOPBACK, connect};
 use crate::harness::log::said;
 use crate::harness::members::{BY_SCRIPT, Member, digest};
 
@@ -105,7 +103,7 @@ async fn members_of_a_group_are_bootstrapped_by_the_script() {
     let group = digest("chess");
     let mut members: Vec<Member> = Vec::new();
     for number in 0..5 {
-        let client = connect(&server.uri(0), SocketAddr::from(([127, 0, 0, 1], 0)), number).await;
+        let client = connect(&server.uri(0), LOOPBACK, number).await;
         let mut member = Member::join(client, &join(&group)).await;
         while !members.is_empty() && member.hints.is_empty() {
             member.one_event().await;

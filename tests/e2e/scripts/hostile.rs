@@ -1,6 +1,6 @@
 //! Scripts that hang, fail or hoard memory: the server serves on, other applications are not slowed, and memory is freed.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use introd_client::Client;
@@ -10,9 +10,9 @@ use introd_tests::program::{Files, Peer, Server};
 use rtmfp::PeerId;
 
 use super::{ALL_LOOKUPS, ask};
-use crate::harness::clients::{TIMEOUT, connect};
+use crate::harness::clients::{LOOPBACK, TIMEOUT, connect};
 use crate::harness::log::logged;
-use crate::harness::raw;
+use crate::harness::stranger::Stranger;
 
 const HOSTILE: &str = "
     local armed, kept = 'none', {}
@@ -57,40 +57,12 @@ const FAILING: &str = "
     end
     function application.onConnect(client) setTimeout(fail, 1) client:call('nothing', fail) return true end";
 
-/// A sender without a connection that looks up peers.
-struct Asker {
-    socket: UdpSocket,
-    server: SocketAddr,
-    last: u64,
-}
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Asker {
-    fn new(server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
-        Self { socket, server, last: 0 }
-    }
-
-    fn send(&mut self, target: PeerId) {
-        self.last += 1;
-        let mut tag = [0; 16];
-        tag[..8].copy_from_slice(&self.last.to_be_bytes());
-        self.socket.send_to(&raw::lookup(target, tag), self.server).expect("it can be sent");
-    }
-
-    /// How long an answer takes; `None` if there is none.
-    fn ask(&mut self, target: PeerId) -> Option<Duration> {
-        let sent = Instant::now();
-        self.send(target);
-        let mut bytes = [0; 2048];
-        loop {
-            let (length, from) = self.socket.recv_from(&mut bytes).ok()?;
-            // The target says hello, too.
-            if from == self.server && matches!(raw::answer(&mut bytes[..length]), Some(raw::Answer::Redirect(_))) {
-                return Some(sent.elapsed());
-            }
-        }
-    }
+/// How long it takes until a stranger that looks for a peer is redirected; `None` if it is not.
+fn answer_time(stranger: &Stranger, server: SocketAddr, target: PeerId) -> Option<Duration> {
+    let sent = Instant::now();
+    stranger.look_up(server, target).map(|_| sent.elapsed())
 }
 
 /// How long lookups take, in microseconds: half of them, and all but one of a hundred.
@@ -105,11 +77,12 @@ impl std::fmt::Display for Latency {
     }
 }
 
-/// Lookups of a good application's peer, one after the other, for as long as `is_busy`, and so many at least.
-fn measure(asker: &mut Asker, target: PeerId, at_least: usize) -> Latency {
-    let mut all: Vec<u128> = (0..at_least)
+/// Times so many lookups of a good application's peer, one after the other.
+fn measure(stranger: &Stranger, server: SocketAddr, target: PeerId, count: usize) -> Latency {
+    let mut all: Vec<u128> = (0..count)
         .map(|_| {
-            asker.ask(target).expect("another application's script does not keep this one from answering").as_micros()
+            let time = answer_time(stranger, server, target);
+            time.expect("another application's script does not keep this one from answering").as_micros()
         })
         .collect();
     all.sort_unstable();
@@ -117,7 +90,7 @@ fn measure(asker: &mut Asker, target: PeerId, at_least: usize) -> Latency {
 }
 
 async fn client(uri: &str, number: u64) -> Client {
-    connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
+    connect(uri, LOOPBACK, number).await
 }
 
 /// What a client is told while the script counts as hanging: on a busy computer, even the end of its time may come late.
@@ -157,9 +130,9 @@ async fn hostile_scripts_do_not_slow_other_applications() {
     let target: PeerId = good.id.parse().expect("a peer id");
     let mut eve = client(&server.uri_of("hostile"), 1).await;
     let hostile = eve.id();
-    let mut asker = Asker::new(server.addresses[0]);
-    measure(&mut asker, target, 200);
-    let idle = measure(&mut asker, target, 1000);
+    let (address, stranger) = (server.addresses[0], Stranger::new(ANSWER_TIMEOUT));
+    measure(&stranger, address, target, 200);
+    let idle = measure(&stranger, address, target, 1000);
     let before = server.resident();
     let mut report = format!("idle: {idle}, {} MiB\n", before / MIB);
     let mut peak = before;
@@ -179,13 +152,12 @@ async fn hostile_scripts_do_not_slow_other_applications() {
         "errorFunction",
     ] {
         begin(&mut eve, deed);
-        let busy = measure(&mut asker, target, 300);
+        let busy = measure(&stranger, address, target, 300);
         peak = peak.max(server.resident());
         let problem = ask(&mut eve, "deed", vec![deed.into()]).await.expect_err(deed);
         assert!(problem.contains("deed") || problem.contains(UNANSWERED), "{deed}: {problem}");
         does(&mut eve, "arm", vec![deed.into()]).await;
-        let mut other = Asker::new(server.addresses[0]);
-        other.send(hostile);
+        Stranger::new(ANSWER_TIMEOUT).ask(address, hostile);
         // Behind the lookup in the application's queue: when this is answered, the lookup has been.
         does(&mut eve, "alive", Vec::new()).await;
         report += &format!("{deed}: {busy}\n");
@@ -193,7 +165,7 @@ async fn hostile_scripts_do_not_slow_other_applications() {
 
     // An event that is kept, and answered after its deadline.
     does(&mut eve, "arm", vec!["keep".into()]).await;
-    Asker::new(server.addresses[0]).send(hostile);
+    Stranger::new(ANSWER_TIMEOUT).ask(address, hostile);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let late = ask(&mut eve, "release", Vec::new()).await;
     let Ok(Value::Array(late)) = &late else { panic!("{late:?}") };
@@ -202,21 +174,21 @@ async fn hostile_scripts_do_not_slow_other_applications() {
 
     // Ten thousand handlers wait at a time.
     does(&mut eve, "arm", vec!["wait".into()]).await;
-    let mut crowd = Asker::new(server.addresses[0]);
+    let crowd = Stranger::new(ANSWER_TIMEOUT);
     let mut waiting = 0.0;
     for round in 0..50 {
         for _ in 0..200 {
-            crowd.send(hostile);
+            crowd.ask(address, hostile);
         }
         // The server has taken these before more come: what it has no room for is lost.
         waiting =
             ask(&mut eve, "waiting", Vec::new()).await.ok().and_then(|value| value.as_number()).expect("a number");
         if round == 25 {
-            let busy = measure(&mut asker, target, 300);
+            let busy = measure(&stranger, address, target, 300);
             report += &format!("with {waiting} handlers that wait: {busy}\n");
         }
     }
-    let crowded = measure(&mut asker, target, 300);
+    let crowded = measure(&stranger, address, target, 300);
     peak = peak.max(server.resident());
     report += &format!("with {waiting} handlers that wait: {crowded}, peak {} MiB\n", peak / MIB);
     assert!(waiting > 1000.0, "only {waiting} wait at the end");
@@ -234,7 +206,7 @@ async fn hostile_scripts_do_not_slow_other_applications() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let after = server.resident();
-    report += &format!("after: {}, {} MiB", measure(&mut asker, target, 300), after / MIB);
+    report += &format!("after: {}, {} MiB", measure(&stranger, address, target, 300), after / MIB);
     eprintln!("{report}");
     assert!(peak <= before + 200 * MIB, "{report}");
     assert!(after <= before + 16 * MIB, "{report}");
@@ -257,13 +229,14 @@ async fn failing_handlers_do_not_stop_the_server() {
         problem.contains("fails") && !problem.contains("deliberate"),
         "what went wrong is not for clients: {problem}"
     );
-    Asker::new(server.addresses[0]).send(id);
+    let (address, stranger) = (server.addresses[0], Stranger::new(ANSWER_TIMEOUT));
+    stranger.ask(address, id);
     logged(&server, "onPeerLookup", 1).await;
     // The server serves on.
     let mut bob = client(&server.uri_of("elsewhere"), 2).await;
     let bob_id = bob.id();
-    let mut asker = Asker::new(server.addresses[0]);
-    tokio::task::spawn_blocking(move || asker.ask(bob_id).expect("the built-in answer")).await.expect("an answer");
+    let asking = move || answer_time(&stranger, address, bob_id).expect("the built-in answer");
+    tokio::task::spawn_blocking(asking).await.expect("an answer");
     assert!(crate::harness::clients::create_stream(&mut bob, 2.0).await > 0.0);
     ann.close().await;
     logged(&server, "onAppStop", 1).await;

@@ -7,7 +7,7 @@ use introd_flash::amf::Value;
 use introd_tests::program::{Files, Server};
 
 use super::ask;
-use crate::harness::clients::{TIMEOUT, create_stream};
+use crate::harness::clients::{LOOPBACK, TIMEOUT, connect, create_stream, rejection, try_connect};
 use crate::harness::log::{logged, said};
 
 const TELLS: &str = "
@@ -15,7 +15,7 @@ const TELLS: &str = "
     function application.onAppStop(info) trace('<<stop ' .. application.name .. ' ' .. info.reason .. '>>') end";
 
 async fn client(uri: &str, number: u64) -> Client {
-    crate::harness::clients::connect(uri, "127.0.0.1:0".parse().expect("an address"), number).await
+    connect(uri, LOOPBACK, number).await
 }
 
 #[tokio::test]
@@ -143,18 +143,14 @@ async fn a_script_that_does_not_load_rejects_clients_until_it_is_mended() {
     let files = Files::new();
     files.script("app", "\nx x", "");
     let server = Server::configured(files.path(), 1);
-    let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), 1);
-    let destination = introd_client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
-    let refused = Client::connect(peer, id, destination, &Default::default(), TIMEOUT).await.err().expect("a refusal");
-    assert!(refused.problem.contains("NetConnection.Connect.Rejected"), "{refused}");
+    let problem = rejection(&server.uri(0), LOOPBACK, 1, Vec::new()).await;
+    assert!(problem.contains("NetConnection.Connect.Rejected"), "{problem}");
     logged(&server, "main.lua:2: syntax error", 1).await;
     // Without a reload, the next clients get the mended script as soon as the rejected ones are gone.
     files.script("app", &version(1), "");
     let deadline = Instant::now() + TIMEOUT;
     for number in 2.. {
-        let (peer, id) = crate::harness::clients::peer_on("127.0.0.1:0".parse().expect("an address"), number);
-        let destination = introd_client::Destination::resolve(&server.uri(0), |_| true).await.expect("an address");
-        if let Ok(mut client) = Client::connect(peer, id, destination, &Default::default(), TIMEOUT).await {
+        if let Ok(mut client) = try_connect(&server.uri(0), LOOPBACK, number, Vec::new()).await {
             is_version(&mut client, 1).await;
             break;
         }

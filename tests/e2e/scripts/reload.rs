@@ -10,7 +10,7 @@ use introd_tests::program::{Files, Server};
 use tokio::task::JoinSet;
 
 use super::ask;
-use crate::harness::clients::{TIMEOUT, connect};
+use crate::harness::clients::{LOOPBACK, TIMEOUT, connect};
 use crate::harness::log::said;
 
 const RELOADS: u32 = 50;
@@ -39,7 +39,7 @@ async fn is_well(client: &mut Client) {
 
 /// A client comes, stays for a while and goes. Gives back its id.
 async fn come_and_go(uri: String, number: u64) -> String {
-    let mut client = connect(&uri, "127.0.0.1:0".parse().expect("an address"), number).await;
+    let mut client = connect(&uri, LOOPBACK, number).await;
     // How long depends on the client: some see no new version of the script, some several.
     for _ in 0..number % 4 {
         is_well(&mut client).await;
@@ -65,7 +65,7 @@ async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
     // These stay for all reloads.
     let mut constant = Vec::new();
     for number in 0..10 {
-        constant.push(connect(&uri, "127.0.0.1:0".parse().expect("an address"), number).await);
+        constant.push(connect(&uri, LOOPBACK, number).await);
     }
     // Waiting for the server's word would hold up the clients.
     let reloads = tokio::task::spawn_blocking(move || reload(server, &main));

@@ -4,7 +4,7 @@ use introd_flash::amf::Value;
 use introd_tests::program::{Files, Peer, Process, SHIPPED, Server, introd, probe};
 
 use super::{ask, find};
-use crate::harness::clients::connect;
+use crate::harness::clients::{LOOPBACK, connect};
 
 #[test]
 fn the_tests_of_the_shipped_applications_pass() {
@@ -47,7 +47,7 @@ async fn the_filter_counts_denied_lookups_and_ignores_unknown_peers() {
     files.shipped_applications();
     let server = Server::configured(files.path(), 2);
     let uri = server.uri_of("filter");
-    let mut target = connect(&uri, "127.0.0.1:0".parse().expect("an address"), 1).await;
+    let mut target = connect(&uri, LOOPBACK, 1).await;
     let id = target.id().to_string();
     assert_eq!(ask(&mut target, "allow", vec![Value::from("17".repeat(32))]).await, Ok(true.into()));
     let finding = |timeout: &'static str, peer: String| {

@@ -3,20 +3,17 @@
 mod bench;
 mod check_config;
 mod configuration;
+mod output;
 mod plugins;
 mod probe;
+mod recording;
 mod run;
 mod test;
 
-use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-
-use crate::record::Recorder;
 
 /// How long the end of the program waits for its output to be read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -80,30 +77,4 @@ fn advice(error: &anyhow::Error) -> &'static str {
     } else {
         ""
     }
-}
-
-/// Prints to standard output. A reader that has gone away is no reason to stop.
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Sends the log of a command that serves nobody to standard error; the level is that of `RUST_LOG`, or `level`.
-fn start_logging(level: &str) {
-    introd_log::start(level, 0);
-}
-
-/// Begins a recording, if one is wanted.
-fn recorder(path: Option<&Path>, description: &str) -> anyhow::Result<Option<Recorder>> {
-    let Some(path) = path else { return Ok(None) };
-    let recorder = Recorder::create(path, description)
-        .with_context(|| format!("{} cannot be written: choose another file for --record", path.display()))?;
-    Ok(Some(recorder))
-}
-
-/// Writes a recording out, and says what is in it.
-fn finish_recording(recorder: &Recorder) -> anyhow::Result<()> {
-    let summary = recorder.finish().context("the recording cannot be written")?;
-    introd_log::complain(&format!("recorded {} packets of {} sessions\n", summary.packets, summary.sessions));
-    Ok(())
 }

@@ -21,16 +21,16 @@ pub(super) struct PluginsArgs {
 pub(super) fn plugins(args: &PluginsArgs) -> anyhow::Result<()> {
     let files = if args.files.is_empty() { configured(args.conf.as_deref())? } else { args.files.clone() };
     if files.is_empty() {
-        super::say("no plugins: none are configured, and there are none in the folder `plugins`\n");
+        crate::cli::output::say("no plugins: none are configured, and there are none in the folder `plugins`\n");
         return Ok(());
     }
     let mut unusable = 0;
     for file in &files {
         match Library::load(file) {
-            Ok(library) => super::say(&about(library)),
+            Ok(library) => crate::cli::output::say(&about(library)),
             Err(error) => {
                 unusable += 1;
-                super::say(&format!("{error}\n"));
+                crate::cli::output::say(&format!("{error}\n"));
             }
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     };
     let loaded = configuration::load_at_start(args.conf.as_deref()).context("nothing was started")?;
     let files = Arc::new(Mutex::new(loaded.files));
-    let recorder = super::recorder(args.record.as_deref(), "introd run")?;
+    let recorder = crate::cli::recording::recorder(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
         recorder: recorder.clone(),
         listen: args.listen.clone(),
@@ -122,7 +122,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         if let Some(recorder) = recorder {
             // A long recording takes its time.
             supervisor.stop_within(std::time::Duration::MAX);
-            super::finish_recording(&recorder)?;
+            crate::cli::recording::finish_recording(&recorder)?;
         }
         Ok(())
     })

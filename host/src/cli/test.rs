@@ -17,11 +17,11 @@ pub(super) struct TestArgs {
 
 pub(super) fn test(args: &TestArgs) -> anyhow::Result<()> {
     // What scripts trace is part of what a failing test is understood by.
-    super::start_logging("warn");
+    crate::cli::output::start_logging("warn");
     let mut failed = Vec::new();
     for folder in &args.folders {
         if args.folders.len() > 1 {
-            super::say(&format!("{}:\n", folder.display()));
+            crate::cli::output::say(&format!("{}:\n", folder.display()));
         }
         let passed = testing::run(folder, &mut stdout())
             .with_context(|| format!("the tests in {} cannot be run", folder.display()))?;

@@ -10,7 +10,7 @@ use rtmfp::crypto::{HmacPreference, Identity, SequencePreference};
 use rtmfp::flow::{Delivery, FlowEvent};
 use rtmfp::{Config, Event};
 
-use super::Bounds;
+use super::bounds::Bounds;
 use super::fleet::FleetOptions;
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};

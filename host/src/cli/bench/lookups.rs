@@ -8,7 +8,7 @@ use rtmfp::crypto::{Epd, Opener, Sealer};
 use rtmfp::wire::chunk::IHello;
 use rtmfp::wire::{Chunk, Mode, PacketHeader, packet};
 
-use super::Bounds;
+use super::bounds::Bounds;
 use super::fleet::{Fleet, FleetOptions, Goal};
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};

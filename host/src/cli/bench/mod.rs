@@ -3,6 +3,7 @@
 //! The server may be any that speaks RTMFP. One at an IPv4 loopback address sees each client at an address of its own
 //! (127.0.0.0/8 is large); elsewhere each client takes a port, and so a file descriptor.
 
+mod bounds;
 mod fleet;
 mod flow;
 mod handshakes;
@@ -20,6 +21,7 @@ use rtmfp::crypto::Group;
 
 use self::fleet::{FleetOptions, Goal};
 use self::process::Process;
+use bounds::Bounds;
 use introd_flash::uri::DEFAULT_PORT;
 
 #[derive(Args)]
@@ -117,19 +119,11 @@ struct Timed {
     count: Option<u64>,
 }
 
-/// When a run ends, and how much of it is under way at a time.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    duration: Duration,
-    count: Option<u64>,
-    window: usize,
-}
-
 /// The timeout for all clients to connect.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    super::start_logging("warn");
+    crate::cli::output::start_logging("warn");
     let (common, report) = match &args.work {
         Work::Lookups { common, timed, window, targets, askers } => {
             let (targets, askers) = (*targets as usize, *askers as usize);

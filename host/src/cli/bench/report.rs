@@ -95,7 +95,7 @@ impl Report {
     /// Prints it.
     pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
         if as_json {
-            crate::cli::say(&format!("{}\n", serde_json::to_string(self)?));
+            crate::cli::output::say(&format!("{}\n", serde_json::to_string(self)?));
             return Ok(());
         }
         let mut text = String::new();
@@ -118,7 +118,7 @@ impl Report {
             writeln!(text, "  server takes  {rate:.0} MB a second of its CPU time")?;
         }
         writeln!(text, "  load          {:.0} % of a processor", 100.0 * self.load_busy)?;
-        crate::cli::say(&text);
+        crate::cli::output::say(&text);
         Ok(())
     }
 }

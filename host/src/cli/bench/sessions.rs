@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Bounds;
+use super::bounds::Bounds;
 use super::fleet::{Fleet, FleetOptions, Goal, Outcome};
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};

@@ -169,7 +169,7 @@ impl GroupProbe {
         self.is_loud = is_loud;
         loop {
             match self
-                .step(client, Instant::now() + Duration::from_secs(3600), ClientStep::Stay, super::STAY_CHECK)
+                .step(client, Instant::now() + Duration::from_secs(3600), ClientStep::Stay, super::failure::STAY_CHECK)
                 .await
             {
                 Ok(_) => (),
@@ -205,9 +205,9 @@ impl GroupProbe {
     }
 
     async fn post(&mut self, client: &mut Client, timeout: Duration) -> Result<(), ClientFailure> {
-        let failure = |problem: String| ClientFailure::new(ClientStep::Posting, problem, super::STAY_CHECK);
+        let failure = |problem: String| ClientFailure::new(ClientStep::Posting, problem, super::failure::STAY_CHECK);
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(super::local_failure)?;
+        getrandom::fill(&mut bytes).map_err(super::failure::local_failure)?;
         let text = hex::encode(bytes);
         let value = encode(REQUEST, &text, client.id()).ok_or_else(|| failure("it cannot be written".to_owned()))?;
         client.post(&self.group, &value).ok_or_else(|| failure("it cannot be posted".to_owned()))?;
@@ -224,7 +224,7 @@ impl GroupProbe {
                 _ if Instant::now() >= deadline => return Ok(()),
                 _ => (),
             }
-            self.step(client, Instant::now() + CHECK_INTERVAL, ClientStep::Posting, super::STAY_CHECK).await?;
+            self.step(client, Instant::now() + CHECK_INTERVAL, ClientStep::Posting, super::failure::STAY_CHECK).await?;
         }
     }
 
@@ -244,7 +244,7 @@ impl GroupProbe {
         }
         match event {
             Err(_) => Ok(false),
-            Ok(Err(error)) => Err(super::local_failure(error)),
+            Ok(Err(error)) => Err(super::failure::local_failure(error)),
             Ok(Ok(Event::Closed { session, reason })) if session == client.session() => {
                 Err(ClientFailure::new(step, format!("the connection to the server ended: {reason}"), check))
             }
@@ -308,7 +308,7 @@ impl GroupProbe {
 
     fn say(&self, text: impl FnOnce() -> String) {
         if self.is_loud {
-            crate::cli::say(&format!("{}\n", text()));
+            crate::cli::output::say(&format!("{}\n", text()));
         }
     }
 }

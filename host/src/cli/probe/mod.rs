@@ -1,5 +1,6 @@
 //! `introd probe`: tests a server as a real client.
 
+mod failure;
 mod group;
 mod playing;
 mod report;
@@ -19,6 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::record::PeerRecording;
+use failure::{STAY_CHECK, local_failure};
 use group::GroupProbe;
 use introd_client::{Client, ClientFailure, ClientStep, Destination, EchoReply, PeerEndpoint};
 use introd_flash::client::ConnectOptions;
@@ -26,8 +28,6 @@ use introd_netgroup::Groupspec;
 use introd_udp::{BufferSizes, UdpSocket};
 use playing::Playing;
 use report::Report;
-
-const STAY_CHECK: &str = "whether the server was stopped, and its log";
 
 #[derive(Args)]
 pub(super) struct ProbeArgs {
@@ -102,7 +102,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(args: &ProbeArgs) -> ExitCode {
-    super::start_logging("warn");
+    crate::cli::output::start_logging("warn");
     let mut report = Report::new(&args.uri);
     if args.meet || args.peer.is_some() {
         report.expect_meeting(args.play.is_some());
@@ -131,10 +131,10 @@ fn recorded(args: &ProbeArgs, report: &mut Report, runtime: &Runtime) -> Result<
     let file = |error: anyhow::Error| {
         ClientFailure::new(ClientStep::Resolve, format!("{error:#}"), "the file named by --record")
     };
-    let recorder = super::recorder(args.record.as_deref(), "introd probe").map_err(file)?;
+    let recorder = crate::cli::recording::recorder(args.record.as_deref(), "introd probe").map_err(file)?;
     let recording = recorder.clone().map(PeerRecording::new);
     let result = runtime.block_on(probe(&Setup { args, recording }, report));
-    match recorder.map_or(Ok(()), |recorder| super::finish_recording(&recorder)) {
+    match recorder.map_or(Ok(()), |recorder| crate::cli::recording::finish_recording(&recorder)) {
         Err(error) if result.is_ok() => Err(file(error)),
         _ => result,
     }
@@ -195,8 +195,11 @@ async fn steps(
     }
     if !args.json {
         let id = client.id();
-        super::say(&format!("staying connected; find this peer with:\n  introd probe --peer {id} {}\n", args.uri));
-        super::say("stop it with Ctrl-C\n");
+        crate::cli::output::say(&format!(
+            "staying connected; find this peer with:\n  introd probe --peer {id} {}\n",
+            args.uri
+        ));
+        crate::cli::output::say("stop it with Ctrl-C\n");
     }
     match &mut group {
         Some(member) => Err(member.stay(client, !args.json).await),
@@ -263,7 +266,7 @@ async fn stay(client: &mut Client, is_quiet: bool) -> Result<(), ClientFailure> 
             }
             Event::Opened { session, .. } if !is_quiet => {
                 if let Some(info) = client.peer().endpoint.session(session) {
-                    super::say(&format!("peer {} is here, from {}\n", info.peer_id, info.far_address));
+                    crate::cli::output::say(&format!("peer {} is here, from {}\n", info.peer_id, info.far_address));
                 }
             }
             _ => (),
@@ -303,9 +306,4 @@ async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, 
 
 fn wants(args: &ProbeArgs, ip: IpAddr) -> bool {
     if ip.is_ipv4() { !args.ipv6 } else { !args.ipv4 }
-}
-
-/// A failure of this machine: it has too few resources.
-fn local_failure(error: impl std::fmt::Display) -> ClientFailure {
-    ClientFailure::new(ClientStep::Resolve, error.to_string(), "this machine's network and limits")
 }

@@ -39,7 +39,7 @@ pub(super) async fn play(
     let mut play = client.play(session, FIRST_STREAM, &playing.name).map_err(failure)?;
     let result = tokio::time::timeout(timeout, async {
         while playing.messages < ENOUGH {
-            let event = client.next().await.map_err(super::local_failure)?;
+            let event = client.next().await.map_err(super::failure::local_failure)?;
             for played in client.play_events(&mut play, &event) {
                 match played {
                     PlayEvent::Media { payload, .. } => {

@@ -127,14 +127,14 @@ impl Report {
         if as_json {
             self.print_json();
         } else {
-            crate::cli::say(&self.text());
+            crate::cli::output::say(&self.text());
         }
         self.is_printed = true;
     }
 
     fn print_json(&self) {
         match serde_json::to_string(self) {
-            Ok(text) => crate::cli::say(&format!("{text}\n")),
+            Ok(text) => crate::cli::output::say(&format!("{text}\n")),
             Err(error) => introd_log::complain(&format!("introd probe: {error}\n")),
         }
     }

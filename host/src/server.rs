@@ -20,15 +20,15 @@ use crate::introducer::{Counters, Directory, Snapshot};
 use crate::record::Recorder;
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::serve::{
-    Announcer, KeyingPool, Listener, Rates, Refusals, Repeats, Services, Surroundings, Switchboard, Worker, listen,
-    mailbox,
+    Announcer, KeyingPool, Listener, Mail, MailSender, Rates, Refusals, Services, Surroundings, Switchboard, Worker,
+    WorkerParts, listen, mailbox,
 };
 use introd_config::{Adaptor, Config, Kept};
 use introd_flash::server::ConnectionSettings;
 use introd_liveness::{AtStandstill, Pulse};
 use introd_log::CONFIGURATION;
 use introd_native::{LoadError, PluginMetric, Plugins};
-use introd_policy::ToWake;
+use introd_policy::Replies;
 use introd_policy::registry::{InMemory, Registry};
 use introd_udp::{LocalAddress, Ports, UdpSocket};
 
@@ -117,9 +117,16 @@ impl Server {
             fatal: Some(introd_liveness::fail),
             ..introd_lua::HostSettings::default()
         };
-        let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters)));
+        let wakes = Arc::clone(&mailboxes);
+        let replies = Arc::new(Replies::new(count, move |worker| {
+            // A worker whose mailbox is full is not asleep.
+            if let Some(mailbox) = wakes.get(usize::from(worker)) {
+                let _ = mailbox.try_send(Mail::Wake);
+            }
+        }));
+        let commands = Arc::new(Switchboard::new(Arc::clone(&mailboxes), Arc::clone(&counters), Arc::clone(&replies)));
         // Before anybody can connect: a plugin that cannot do its work may be all that keeps somebody out.
-        let plugins = Arc::new(Plugins::new(count));
+        let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
         let mut config = config.clone();
         let (prepared, closed) = plugins.prepare_or_close(&mut config, None)?;
         for closed in closed {
@@ -136,10 +143,9 @@ impl Server {
                     as Arc<dyn Registry>),
             };
         let registry = shared.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
-        let answers = Arc::clone(&commands);
         let resolving =
             ResolverSettings { timeout: config.server.registry.lookup_timeout, ..ResolverSettings::default() };
-        let resolver = Resolver::start(Arc::clone(&registry), resolving, move |resolved| answers.resolved(resolved))
+        let resolver = Resolver::start(Arc::clone(&registry), resolving, Arc::clone(&replies))
             .context("the registry's thread cannot be started")?;
         let registry: Arc<dyn Registry> = match shared {
             Some(_) => Arc::new(Timed::new(registry, config.server.registry.lookup_timeout)),
@@ -164,6 +170,7 @@ impl Server {
             announcer: shared.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
             potential_near_addresses,
             resolver,
+            replies,
             near_id: identity.peer_id(),
         });
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
@@ -431,8 +438,8 @@ struct Parts {
     endpoint: Endpoint,
     listeners: Vec<Listener>,
     sockets: Vec<UdpSocket>,
-    mailbox: tokio::sync::mpsc::Receiver<crate::serve::Mail>,
-    mailboxes: Arc<[crate::serve::MailSender]>,
+    mailbox: tokio::sync::mpsc::Receiver<Mail>,
+    mailboxes: Arc<[MailSender]>,
     keying: Arc<KeyingPool>,
     services: Arc<Services>,
     stop: watch::Receiver<bool>,
@@ -451,7 +458,7 @@ impl Parts {
                 Ok(ports) => ports,
                 Err(error) => return Ok(ready.send(Err(error))?),
             };
-            let worker = Worker {
+            let worker = Worker::new(WorkerParts {
                 index: self.index,
                 endpoint: self.endpoint,
                 ports,
@@ -462,10 +469,8 @@ impl Parts {
                 services: self.services,
                 stop: self.stop,
                 recorder: self.recorder,
-                to_wake: ToWake::default(),
-                repeats: Repeats::default(),
                 pulse,
-            };
+            });
             let _ = ready.send(Ok(()));
             drop(ready);
             worker.run().await.context("a socket is of no use any more; its clients are lost")

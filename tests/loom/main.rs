@@ -1,4 +1,4 @@
-//! The token table and the queue of verdicts, under every interleaving of their threads.
+//! The token table and the queue of replies, under every interleaving of their threads.
 //!
 //! The sources are those of the host, compiled here with the model checker's locks and atomics in place of the standard library's.
 
@@ -7,21 +7,21 @@
 
 /// What the sources take from `super::sync`.
 mod sync {
-    pub(super) use std::sync::PoisonError;
+    pub(crate) use std::sync::PoisonError;
 
-    pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
-    pub(super) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::sync::atomic::{AtomicBool, Ordering};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
 }
 
-#[path = "../../host/native/src/completions.rs"]
-mod completions;
+#[path = "../../host/policy/src/reply_queue.rs"]
+mod reply_queue;
 #[path = "../../host/native/src/tokens.rs"]
 mod tokens;
 
-use completions::Completions;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+use reply_queue::ReplyQueue;
 use tokens::Tokens;
 
 #[test]
@@ -74,7 +74,7 @@ struct Bell(AtomicBool);
 #[test]
 fn no_verdict_is_lost_and_the_reader_is_woken() {
     loom::model(|| {
-        let queue = Arc::new(Completions::default());
+        let queue = Arc::new(ReplyQueue::default());
         let bell = Arc::new(Bell(AtomicBool::new(false)));
         let writers: Vec<_> = (0..2)
             .map(|number| {
@@ -102,7 +102,7 @@ fn no_verdict_is_lost_and_the_reader_is_woken() {
 #[test]
 fn a_verdict_pushed_before_a_take_is_seen_by_it() {
     loom::model(|| {
-        let queue = Arc::new(Completions::default());
+        let queue = Arc::new(ReplyQueue::default());
         let writer = {
             let queue = Arc::clone(&queue);
             thread::spawn(move || queue.push(1))

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use introd_native::Verdict;
+use introd_policy::Verdict;
 use introd_tests::cargo::workspace;
 use introd_tests::libraries::{c_examples, c_library, include, library};
 

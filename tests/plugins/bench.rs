@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use introd_config::{Config, Plugin, XmlSettings};
-use introd_native::{Chain, Instance, LoadError, LookupEvent, Outcome, Place, Plugins, Verdict};
+use introd_native::{Chain, Instance, LoadError, LookupEvent, Place, PluginAnswer, Plugins};
+use introd_policy::{Replies, Reply, RequestId, Verdict};
 use introd_tests::libraries::{c_library, include};
 use rtmfp::crypto::Epd;
 use rtmfp::{InterfaceId, Lookup, PeerId};
@@ -42,6 +44,7 @@ pub(crate) fn load(plugins: &Plugins, config: &Config) -> Result<Chain, LoadErro
 /// One plugin with a host of its own.
 pub(crate) struct Bench {
     pub(crate) plugins: Plugins,
+    replies: Arc<Replies>,
     pub(crate) instance: Arc<Instance>,
 }
 
@@ -51,30 +54,40 @@ impl Bench {
     }
 
     pub(crate) fn try_new(library: PathBuf, elements: &[(&str, &str)]) -> Result<Self, LoadError> {
-        let plugins = Plugins::new(1);
+        let replies = replies();
+        let plugins = Plugins::new(Arc::clone(&replies));
         let chain = load(&plugins, &config(&[(library, settings(elements))]))?;
         let instance = chain.first().map(Arc::clone).expect("it is there");
-        Ok(Self { plugins, instance })
+        Ok(Self { plugins, replies, instance })
     }
 
     /// Asks about a lookup of the peer whose id is this byte and zeros.
-    pub(crate) fn ask(&self, target: u8) -> Outcome {
+    pub(crate) fn ask(&self, target: u8) -> PluginAnswer {
         ask(&self.instance, target)
+    }
+
+    /// The replies that have come since the last time.
+    pub(crate) fn replies(&self) -> Vec<(RequestId, Reply)> {
+        self.replies.take(0)
     }
 
     /// The verdict, at once.
     pub(crate) fn verdict(&self, target: u8) -> Verdict {
         match self.ask(target) {
-            Outcome::Verdict(verdict) => verdict,
-            Outcome::Pending(token) => panic!("token {token}"),
+            PluginAnswer::Verdict(verdict) => verdict,
+            PluginAnswer::Pending(token) => panic!("token {token}"),
         }
     }
 
-    /// The token, and what has come under it.
+    /// The token, and the verdicts that have come.
     pub(crate) fn pending(&self, target: u8) -> (u64, Vec<Verdict>) {
-        let Outcome::Pending(token) = self.ask(target) else { panic!("not pending") };
-        let completions = self.plugins.completions(0);
-        (token, completions.into_iter().filter(|(of, _)| *of == token).map(|(_, verdict)| verdict).collect())
+        let request = next_request();
+        let PluginAnswer::Pending(token) = ask_as(&self.instance, request, target) else { panic!("not pending") };
+        let verdicts = self.replies().into_iter().filter(|(of, _)| *of == request).map(|(_, reply)| match reply {
+            Reply::Verdict(verdict) => verdict,
+            other @ Reply::Resolved(_) => panic!("{other:?}"),
+        });
+        (token, verdicts.collect())
     }
 
     /// The value of a metric of the plugin.
@@ -87,7 +100,21 @@ impl Bench {
     }
 }
 
-pub(crate) fn ask(instance: &Instance, target: u8) -> Outcome {
+/// A way for replies to one worker, which nothing wakes.
+pub(crate) fn replies() -> Arc<Replies> {
+    Arc::new(Replies::new(1, |_| ()))
+}
+
+fn next_request() -> RequestId {
+    static LAST: AtomicU64 = AtomicU64::new(1);
+    RequestId::from_number(LAST.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) fn ask(instance: &Instance, target: u8) -> PluginAnswer {
+    ask_as(instance, next_request(), target)
+}
+
+fn ask_as(instance: &Instance, request: RequestId, target: u8) -> PluginAnswer {
     let mut id = [0; 32];
     id[0] = target;
     let lookup = Lookup {
@@ -109,5 +136,5 @@ pub(crate) fn ask(instance: &Instance, target: u8) -> Outcome {
         is_consent: false,
         is_asked_again: false,
     };
-    instance.lookup(0, event)
+    instance.lookup(request, event)
 }

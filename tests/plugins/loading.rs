@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use introd_config::{Config, Plugin, Registered};
-use introd_native::{Library, Plugins, Verdict};
+use introd_native::{Library, Plugins};
+use introd_policy::Verdict;
 use introd_tests::cargo::profile_folder;
 use introd_tests::libraries::library;
 
@@ -90,14 +91,14 @@ fn a_panic_in_any_callback_is_contained() {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
 
-    let Bench { plugins, instance } = Bench::new(library("puppet"), &[("panic", "destroy")]);
+    let Bench { plugins, instance, .. } = Bench::new(library("puppet"), &[("panic", "destroy")]);
     drop(instance);
     plugins.stop();
 }
 
 #[test]
 fn the_same_configuration_keeps_its_instance() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let path = library("puppet");
     let with = |verdict: &str| config(&[(path.clone(), settings(&[("lookup", verdict)]))]);
     let first = load(&plugins, &with("deny")).unwrap();
@@ -105,14 +106,14 @@ fn the_same_configuration_keeps_its_instance() {
     assert!(Arc::ptr_eq(&first[0], &again[0]));
     let other = load(&plugins, &with("ignore")).unwrap();
     assert!(!Arc::ptr_eq(&first[0], &other[0]));
-    assert_eq!(ask(&first[0], 1), introd_native::Outcome::Verdict(Verdict::Deny), "who has it may finish");
+    assert_eq!(ask(&first[0], 1), introd_native::PluginAnswer::Verdict(Verdict::Deny), "who has it may finish");
     assert!(load(&plugins, &config(&[("/nonexistent.so".into(), settings(&[]))])).is_err());
     assert_eq!(plugins.instances().len(), 1, "a configuration that is of no use changes nothing");
 }
 
 #[test]
 fn an_application_with_an_unusable_plugin_keeps_its_old_one_or_is_closed_and_others_run() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let with = |applications: &[(&str, PathBuf)]| {
         let mut config = config(&[]);
         let vhost = &mut config.default_adaptor.default_vhost;
@@ -155,7 +156,7 @@ fn a_new_version_is_loaded_beside_the_old() {
     let folder = profile_folder().join(format!("plugin-tests-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("libreplaced.so");
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let config = config(&[(path.clone(), settings(&[]))]);
     std::fs::copy(c_plugin("misbehaving.c", "version-a", &["NAME=\"version-a\""]), &path).unwrap();
     let old = load(&plugins, &config).unwrap();
@@ -165,6 +166,6 @@ fn a_new_version_is_loaded_beside_the_old() {
     let new = load(&plugins, &config).unwrap();
     assert_eq!((old[0].library().name(), new[0].library().name()), ("version-a", "version-b"));
     let verdict = |chain: &introd_native::Chain| ask(&chain[0], 2);
-    assert_eq!(verdict(&old), introd_native::Outcome::Verdict(Verdict::Deny), "the old one still runs");
-    assert_eq!(verdict(&new), introd_native::Outcome::Verdict(Verdict::Continue));
+    assert_eq!(verdict(&old), introd_native::PluginAnswer::Verdict(Verdict::Deny), "the old one still runs");
+    assert_eq!(verdict(&new), introd_native::PluginAnswer::Verdict(Verdict::Continue));
 }

@@ -1,7 +1,7 @@
 //! Plugins that break the rules of the ABI: each breach has a defined result.
 
-use introd_native::Verdict;
 use introd_plugin::abi::{INTROD_E_ARGUMENT, INTROD_E_TOKEN, INTROD_OK};
+use introd_policy::Verdict;
 
 use crate::bench::{Bench, c_plugin};
 
@@ -34,7 +34,7 @@ fn a_verdict_at_once_takes_the_token_back() {
     assert_eq!(bench.verdict(2), Verdict::Deny);
     assert_eq!(bench.verdict(3), Verdict::Continue);
     assert_eq!(bench.metric("late"), E_TOKEN);
-    assert_eq!(bench.plugins.completions(0), []);
+    assert_eq!(bench.replies(), []);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn after_cancel_nothing_can_be_completed() {
     assert!(!bench.instance.cancel(token), "it is not any more");
     assert_eq!(bench.verdict(3), Verdict::Continue);
     assert_eq!(bench.metric("late"), E_TOKEN);
-    assert_eq!(bench.plugins.completions(0), []);
+    assert_eq!(bench.replies(), []);
 }
 
 #[test]

@@ -28,7 +28,7 @@ async fn answer(registry: &NativeRegistry, peer: PeerId) -> Result<Option<Vec<Ta
 
 #[tokio::test]
 async fn what_is_published_is_found_until_it_is_withdrawn() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     for mode in ["now", "later"] {
         let registry = registry(&plugins, mode);
         let peer = PeerId([7; 32]);
@@ -46,7 +46,7 @@ async fn what_is_published_is_found_until_it_is_withdrawn() {
 
 #[tokio::test]
 async fn a_failing_registry_says_why() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let failing = registry(&plugins, "fail");
     let why = RegistryError::Unavailable("the mode is fail".to_owned());
     assert_eq!(answer(&failing, PeerId([7; 32])).await, Err(why));
@@ -55,7 +55,7 @@ async fn a_failing_registry_says_why() {
 
 #[tokio::test]
 async fn a_lookup_that_is_dropped_is_cancelled() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let registry = registry(&plugins, "never");
     let waiting = registry.lookup(PeerId([7; 32]));
     let calls = registry.instance().account().calls();
@@ -69,7 +69,7 @@ fn standing(session: u32, is_proven: bool, is_silent: bool) -> Standing {
 
 #[tokio::test]
 async fn a_registry_is_told_the_state_of_each_session() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let registry = registry(&plugins, "now");
     let peer = PeerId([7; 32]);
     registry.publish_session(peer, &[], standing(1, false, false)).unwrap();
@@ -102,7 +102,7 @@ fn expected(flags: u8, session: u8, addresses: u8) -> PeerId {
 
 #[test]
 fn what_a_registry_in_c_is_told_of_a_session_is_what_the_header_says() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let registry = checking(&plugins, "", "registry-today");
     for (flags, is_proven, is_silent) in [(0, false, false), (1, true, false), (2, false, true), (3, true, true)] {
         let standing = standing(9, is_proven, is_silent);
@@ -116,7 +116,7 @@ fn what_a_registry_in_c_is_told_of_a_session_is_what_the_header_says() {
 
 #[test]
 fn a_registry_of_release_1_0_is_told_of_the_living_and_of_no_silence() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let registry = checking(&plugins, "frozen/1.0", "registry-1-0");
     assert_eq!(registry.instance().library().abi(), (1, 0));
     // It says that it is full whenever it is told anything in order.
@@ -131,7 +131,7 @@ fn a_registry_of_release_1_0_is_told_of_the_living_and_of_no_silence() {
 
 #[test]
 fn a_plugin_that_cannot_be_made_says_why() {
-    let plugins = Plugins::new(1);
+    let plugins = Plugins::new(crate::bench::replies());
     let text = XmlSettings { text: "sometimes".to_owned(), children: Vec::new() };
     let config = XmlSettings { text: String::new(), children: vec![("mode".to_owned(), text)] };
     let Err(error) = plugins.registry(&library("memory-registry"), &config, Path::new(".")) else { panic!("made") };

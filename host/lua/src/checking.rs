@@ -11,8 +11,9 @@ use crate::engine::limits::STACK;
 use crate::instance::world::World;
 use introd_config::Application;
 use introd_policy::InstanceName;
-use introd_policy::message::{AppCommand, Commands};
+use introd_policy::message::{ClientCommand, Commands};
 use introd_policy::registry::InMemory;
+use introd_policy::{RequestId, Verdict};
 
 /// How long the outermost part of a script may run that has no limit of its own.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -21,7 +22,9 @@ const LONGEST: Duration = Duration::from_secs(10);
 struct Nobody;
 
 impl Commands for Nobody {
-    fn send(&self, _: AppCommand) -> bool {
+    fn decide(&self, _: RequestId, _: Verdict) {}
+
+    fn send(&self, _: ClientCommand) -> bool {
         false
     }
 }

@@ -3,8 +3,10 @@
 use std::cell::Cell;
 use std::ptr;
 
+use introd_flash::server::Rejection;
 use introd_plugin::abi::{self, introd_answer, introd_verdict};
-use rtmfp::{PeerId, TaggedAddress};
+use introd_policy::{Addresses, RequestId, Verdict};
+use rtmfp::PeerId;
 
 use super::values::{addresses, error_name, text};
 
@@ -21,32 +23,9 @@ pub(super) enum Question {
     Registry,
 }
 
-/// A plugin's decision.
+/// What a plugin that was asked for a verdict answers.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// Whoever is next decides.
-    Continue,
-    /// Lookup, registry: these addresses, at least one.
-    Redirect(Vec<TaggedAddress>),
-    /// Lookup: introduce this peer.
-    Introduce(PeerId),
-    /// Lookup: a counted no.
-    Deny,
-    /// Lookup: silence.
-    Ignore,
-    /// Connect: turn the client away with this text.
-    Reject(String),
-    /// Connect: send the client to this URI.
-    Move(String),
-    /// Registry: nobody knows the peer.
-    NotFound,
-    /// There is no decision, and why.
-    Failed(String),
-}
-
-/// What comes of a question.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum PluginAnswer {
     /// The decision.
     Verdict(Verdict),
     /// It comes later, under this token.
@@ -57,8 +36,8 @@ pub enum Outcome {
 pub(super) struct Answer {
     pub(super) question: Question,
     pub(super) owner: u32,
-    /// The worker that asks.
-    pub(super) worker: u8,
+    /// The request that a verdict which comes later is for; `None` where none may come later, or by another way.
+    pub(super) request: Option<RequestId>,
     pub(super) verdict: Option<(i32, Verdict)>,
     pub(super) token: Option<u64>,
     /// Where a registry's answer goes to, until it is deferred.
@@ -71,8 +50,8 @@ thread_local! {
 }
 
 impl Answer {
-    pub(super) fn new(question: Question, owner: u32, worker: u8) -> Self {
-        Self { question, owner, worker, verdict: None, token: None, reply: None }
+    pub(super) fn new(question: Question, owner: u32, request: Option<RequestId>) -> Self {
+        Self { question, owner, request, verdict: None, token: None, reply: None }
     }
 
     /// Runs a callback that may answer here.
@@ -113,7 +92,8 @@ fn simple(question: Question, kind: i32) -> Option<Verdict> {
         (Question::Lookup | Question::Connect | Question::Create, abi::INTROD_CONTINUE) => Some(Verdict::Continue),
         (Question::Lookup, abi::INTROD_DENY) => Some(Verdict::Deny),
         (Question::Lookup, abi::INTROD_IGNORE) => Some(Verdict::Ignore),
-        (Question::Registry, abi::INTROD_NOT_FOUND) => Some(Verdict::NotFound),
+        // No server knows the peer.
+        (Question::Registry, abi::INTROD_NOT_FOUND) => Some(Verdict::Redirect(Addresses::new())),
         (_, kind) if kind < 0 => Some(Verdict::Failed(error_name(kind).to_owned())),
         _ => None,
     }
@@ -145,16 +125,18 @@ pub(super) unsafe fn read(question: Question, verdict: *const introd_verdict) ->
     let read = unsafe {
         match (question, raw.kind) {
             (Question::Lookup | Question::Registry, abi::INTROD_REDIRECT) => {
-                Verdict::Redirect(addresses(raw.addresses, raw.address_count)?)
+                Verdict::Redirect(addresses(raw.addresses, raw.address_count)?.into())
             }
             (Question::Lookup, abi::INTROD_INTRODUCE) => Verdict::Introduce(PeerId(raw.peer.as_ref()?.bytes)),
-            (Question::Connect, abi::INTROD_REJECT) => Verdict::Reject(text(raw.text)?),
+            (Question::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(rejection(&text(raw.text)?))),
             (Question::Connect, abi::INTROD_REDIRECT) => {
                 let uri = text(raw.uri)?;
                 if uri.is_empty() || uri.len() < raw.uri.len {
                     return None;
                 }
-                Verdict::Move(uri)
+                let mut rejection = rejection(&format!("connect to {uri} instead"));
+                rejection.redirect = Some(uri);
+                Verdict::Reject(Box::new(rejection))
             }
             (_, kind) if kind < 0 => {
                 let why = text(raw.text).unwrap_or_default();
@@ -164,4 +146,9 @@ pub(super) unsafe fn read(question: Question, verdict: *const introd_verdict) ->
         }
     };
     Some((raw.kind, read))
+}
+
+/// The status of a client that a plugin rejects.
+fn rejection(text: &str) -> Rejection {
+    Rejection::new("NetConnection.Connect.Rejected", format!("[ Server.Reject ] : {text}"))
 }

@@ -8,22 +8,18 @@ use parking_lot::RwLock;
 use rtmfp::{PeerId, SessionId};
 use tokio::sync::oneshot;
 
-use super::answer::{Question, Verdict};
-use super::completions::Completions;
+use super::answer::Question;
 use super::metrics::{Metrics, OwnMetrics};
 use super::timers::{TimerOwner, Timers};
 use super::tokens::Tokens;
 use introd_netgroup::GroupDigest;
-use introd_policy::Peer;
+use introd_policy::{Peer, Replies, Reply, RequestId, Verdict};
 
 /// The most verdicts that all plugins together may leave pending.
 const MAX_PENDING: usize = 1 << 18;
 
 /// The server around the plugins. Nothing here blocks; what finds no room is refused.
 pub trait Surroundings: Send + Sync {
-    /// Has a worker look at its completions.
-    fn wake(&self, worker: u8);
-
     /// A peer that is connected.
     fn find(&self, peer: &PeerId) -> Option<Peer>;
 
@@ -40,8 +36,8 @@ pub trait Surroundings: Send + Sync {
 /// What all instances have in common.
 pub(super) struct Shared {
     pub(super) tokens: Tokens<Waiter>,
-    /// For each worker.
-    pub(super) completions: Box<[Completions<(u64, Verdict)>]>,
+    /// Takes verdicts to the workers.
+    replies: Arc<Replies>,
     surroundings: RwLock<Option<Weak<dyn Surroundings>>>,
     pub(super) metrics: Metrics,
     pub(super) timers: Timers,
@@ -49,7 +45,7 @@ pub(super) struct Shared {
 
 /// Who waits for a verdict.
 pub(super) enum Waiter {
-    Worker { worker: u8, question: Question },
+    Worker { request: RequestId, question: Question },
     Registry(oneshot::Sender<Verdict>),
 }
 
@@ -63,10 +59,10 @@ impl Waiter {
 }
 
 impl Shared {
-    pub(super) fn new(workers: usize) -> Self {
+    pub(super) fn new(replies: Arc<Replies>) -> Self {
         Self {
             tokens: Tokens::new(MAX_PENDING),
-            completions: (0..workers).map(|_| Completions::default()).collect(),
+            replies,
             surroundings: RwLock::default(),
             metrics: Metrics::default(),
             timers: Timers::default(),
@@ -82,16 +78,9 @@ impl Shared {
     }
 
     /// Brings a verdict to whom it is for.
-    pub(super) fn deliver(&self, token: u64, waiter: Waiter, verdict: Verdict) {
+    pub(super) fn deliver(&self, waiter: Waiter, verdict: Verdict) {
         match waiter {
-            Waiter::Worker { worker, .. } => {
-                let Some(completions) = self.completions.get(usize::from(worker)) else { return };
-                if completions.push((token, verdict))
-                    && let Some(surroundings) = self.surroundings()
-                {
-                    surroundings.wake(worker);
-                }
-            }
+            Waiter::Worker { request, .. } => self.replies.push(request, Reply::Verdict(verdict)),
             // Nobody may wait any more.
             Waiter::Registry(reply) => drop(reply.send(verdict)),
         }

@@ -43,7 +43,7 @@ pub(super) unsafe extern "C" fn defer(host: *const introd_host, named: *mut intr
             let waiter = match answer.question {
                 Question::Create => return None,
                 Question::Lookup | Question::Connect => {
-                    Waiter::Worker { worker: answer.worker, question: answer.question }
+                    Waiter::Worker { request: answer.request?, question: answer.question }
                 }
                 Question::Registry => Waiter::Registry(answer.reply.take()?),
             };
@@ -68,7 +68,7 @@ pub(super) unsafe extern "C" fn complete(
             return Some(abi::INTROD_E_ARGUMENT);
         };
         let waiter = tokens.take(context.owner, token)?;
-        context.shared.deliver(token, waiter, read);
+        context.shared.deliver(waiter, read);
         Some(abi::INTROD_OK)
     })
 }

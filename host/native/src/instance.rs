@@ -13,7 +13,7 @@ use ::introd_plugin::abi::{self, introd_answer, introd_host, introd_instance, in
 use parking_lot::Mutex;
 
 use super::account::{Account, Callback};
-use super::answer::{Answer, Outcome, Question, Verdict};
+use super::answer::{Answer, PluginAnswer, Question};
 use super::context::{Context, Shared, Waiter};
 use super::entry;
 use super::events::{ConnectEvent, LookupEvent};
@@ -22,6 +22,7 @@ use super::load_error::LoadError;
 use super::timers::TimedInstance;
 use super::values::{error_name, raw_bytes};
 use introd_config::XmlSettings;
+use introd_policy::{RequestId, Verdict};
 
 /// A callback on a worker's thread that takes longer is logged: at the usual rates, dozens of datagrams wait by then.
 const SLOW: Duration = Duration::from_millis(10);
@@ -75,7 +76,7 @@ impl Instance {
             root: raw_bytes(root.as_bytes()),
         };
         let mut made: introd_instance = ptr::null_mut();
-        let mut answer = Answer::new(Question::Create, owner, 0);
+        let mut answer = Answer::new(Question::Create, owner, None);
         let status = answer.during(|answer| match library.table().create {
             // SAFETY: the library is a plugin, and the arguments are as the header says.
             Some(function) => unsafe { function(host, &raw const create, answer, &raw mut made) },
@@ -182,24 +183,29 @@ impl Instance {
     }
 
     /// Calls the plugin for a verdict.
-    fn ask(&self, callback: Callback, mut answer: Answer, call: impl FnOnce(*mut introd_answer) -> i32) -> Outcome {
+    fn ask(
+        &self,
+        callback: Callback,
+        mut answer: Answer,
+        call: impl FnOnce(*mut introd_answer) -> i32,
+    ) -> PluginAnswer {
         if self.is_disabled() {
             self.account.add_failure();
-            return Outcome::Verdict(Verdict::Failed("it has panicked".to_owned()));
+            return PluginAnswer::Verdict(Verdict::Failed("it has panicked".to_owned()));
         }
         let status = self.call(callback, || answer.during(call));
         if let Some(token) = answer.token {
             // A verdict that the plugin has completed already comes by its token, whatever the callback returns.
             let is_open = status != abi::INTROD_PENDING && self.revoke(token).is_some();
             if !is_open {
-                return Outcome::Pending(token);
+                return PluginAnswer::Pending(token);
             }
         }
         let verdict = answer.verdict(status);
         if let Verdict::Failed(why) = &verdict {
             self.failed(callback, why);
         }
-        Outcome::Verdict(verdict)
+        PluginAnswer::Verdict(verdict)
     }
 
     /// Takes a token back, with what waits for it; `None` if it has been completed.
@@ -219,25 +225,25 @@ impl Instance {
         true
     }
 
-    /// Counts a verdict that came later and is a failure.
-    pub fn failed_later(&self, why: &str) {
-        self.failed(Callback::Lookup, why);
+    /// Counts a verdict that came later and is a failure of that callback.
+    pub fn failed_later(&self, callback: Callback, why: &str) {
+        self.failed(callback, why);
     }
 
-    /// Asks about a lookup, for a worker.
-    pub fn lookup(&self, worker: u8, event: LookupEvent<'_>) -> Outcome {
-        let Some(lookup) = self.table.lookup else { return Outcome::Verdict(Verdict::Continue) };
+    /// Asks about a lookup. A verdict that comes later is a reply to `request`.
+    pub fn lookup(&self, request: RequestId, event: LookupEvent<'_>) -> PluginAnswer {
+        let Some(lookup) = self.table.lookup else { return PluginAnswer::Verdict(Verdict::Continue) };
         let raw = event.to_raw();
-        let answer = Answer::new(Question::Lookup, self.context.owner, worker);
+        let answer = Answer::new(Question::Lookup, self.context.owner, Some(request));
         // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
         self.ask(Callback::Lookup, answer, |answer| unsafe { lookup(self.made, &raw const raw, answer) })
     }
 
-    /// Asks about a connect, for a worker.
-    pub fn connect(&self, worker: u8, event: ConnectEvent<'_>) -> Outcome {
-        let Some(connect) = self.table.connect else { return Outcome::Verdict(Verdict::Continue) };
+    /// Asks about a connect. A verdict that comes later is a reply to `request`.
+    pub fn connect(&self, request: RequestId, event: ConnectEvent<'_>) -> PluginAnswer {
+        let Some(connect) = self.table.connect else { return PluginAnswer::Verdict(Verdict::Continue) };
         event.with_raw(|raw| {
-            let answer = Answer::new(Question::Connect, self.context.owner, worker);
+            let answer = Answer::new(Question::Connect, self.context.owner, Some(request));
             // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
             self.ask(Callback::Connect, answer, |answer| unsafe { connect(self.made, raw, answer) })
         })

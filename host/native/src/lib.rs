@@ -1,8 +1,8 @@
 //! The host of native plugins: shared libraries with the C ABI of the crate `introd-plugin`.
 //!
 //! [`Plugins`] loads the plugins that the configuration names and keeps their [`Instance`]s. A [`Chain`] is those of one application,
-//! in order. Verdicts that come later are named by tokens (`tokens`); they come back to the worker that waits for them by its
-//! `completions`.
+//! in order. Verdicts that come later are named by tokens (`tokens`); they come back to the worker that waits for them by
+//! [`introd_policy::Replies`].
 //!
 //! All that a plugin hands over is checked here and copied; what makes no sense is an error to the plugin. A plugin that writes where it
 //! must not, or never returns, harms the whole process, which it is part of.
@@ -13,7 +13,6 @@
 
 mod account;
 mod answer;
-mod completions;
 mod context;
 mod dynamic;
 mod entry;
@@ -30,7 +29,6 @@ mod plugins;
 mod registry;
 /// The locks and atomics of the queues and tables: the model checker puts its own in this place.
 mod sync {
-    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
     pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
 mod timers;
@@ -38,7 +36,7 @@ mod tokens;
 mod values;
 
 pub use account::{Account, Callback};
-pub use answer::{Outcome, Verdict};
+pub use answer::PluginAnswer;
 pub use context::Surroundings;
 pub use events::{ConnectEvent, LookupEvent, Place};
 pub use groups::{GroupChange, MemberChoice};

@@ -6,7 +6,6 @@ use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::answer::Verdict;
 use super::context::{Shared, Surroundings};
 use super::instance::Instance;
 use super::library::Library;
@@ -15,6 +14,7 @@ use super::metrics::PluginMetric;
 use super::registry::NativeRegistry;
 use introd_config::{Config, Kept, Otherwise, Plugin, XmlSettings};
 use introd_liveness::AtStandstill;
+use introd_policy::Replies;
 use parking_lot::{Mutex, MutexGuard};
 
 /// How long the end of a server waits for threads that still use an instance.
@@ -51,10 +51,10 @@ struct Live {
 pub struct Prepared(Vec<Live>);
 
 impl Plugins {
-    /// No plugins yet, for that many workers.
-    pub fn new(workers: usize) -> Self {
+    /// No plugins yet. Verdicts that come later are brought to the workers by `replies`.
+    pub fn new(replies: Arc<Replies>) -> Self {
         Self {
-            shared: Arc::new(Shared::new(workers)),
+            shared: Arc::new(Shared::new(replies)),
             live: Mutex::default(),
             registries: Mutex::default(),
             thread: Mutex::default(),
@@ -191,11 +191,6 @@ impl Plugins {
         self.registries.lock().push(Arc::downgrade(&live.instance));
         NativeRegistry::of(live.instance)
             .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })
-    }
-
-    /// The verdicts that have come for a worker since the last time, with their tokens.
-    pub fn completions(&self, worker: u8) -> Vec<(u64, Verdict)> {
-        self.shared.completions.get(usize::from(worker)).map(|queue| queue.take()).unwrap_or_default()
     }
 
     /// The instances that are in force.

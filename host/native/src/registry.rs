@@ -9,9 +9,10 @@ use introd_plugin::abi;
 use rtmfp::{PeerId, TaggedAddress};
 use tokio::sync::oneshot;
 
-use super::answer::{Outcome, Verdict};
+use super::answer::PluginAnswer;
 use super::instance::Instance;
 use super::values::error_name;
+use introd_policy::Verdict;
 use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
 
 /// A registry that is a plugin.
@@ -57,11 +58,11 @@ impl Registry for NativeRegistry {
     fn lookup(&self, peer: PeerId) -> LookupFuture {
         let (reply, receiver) = oneshot::channel();
         match self.instance.find(peer, reply) {
-            Outcome::Verdict(verdict) => {
+            PluginAnswer::Verdict(verdict) => {
                 let now: Ready<LookupResult> = ready(result(verdict));
                 Box::pin(now)
             }
-            Outcome::Pending(token) => {
+            PluginAnswer::Pending(token) => {
                 Box::pin(Waiting { instance: Arc::clone(&self.instance), token: Some(token), receiver })
             }
         }
@@ -78,8 +79,8 @@ fn taken_in(status: i32) -> Result<(), RegistryError> {
 
 fn result(verdict: Verdict) -> LookupResult {
     match verdict {
-        Verdict::Redirect(addresses) => Ok(Some(addresses)),
-        Verdict::NotFound => Ok(None),
+        Verdict::Redirect(addresses) if addresses.is_empty() => Ok(None),
+        Verdict::Redirect(addresses) => Ok(Some(addresses.into_vec())),
         Verdict::Failed(why) => Err(RegistryError::Unavailable(why)),
         _ => Err(RegistryError::Unavailable("it gave a verdict that is not one of a registry".to_owned())),
     }

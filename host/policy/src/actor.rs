@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::InstanceName;
 use crate::message::AppEvent;
+use crate::{InstanceName, RequestId};
 use introd_config::Application;
 
 /// Decides for an instance, somewhere else: nothing here waits for it.
-pub trait Actor: Send + Sync {
+pub trait AppActor: Send + Sync {
     /// Tells it of something.
     ///
     /// # Errors
@@ -28,6 +28,9 @@ pub trait Actor: Send + Sync {
     /// Has it see to what is queued. To wake a thread takes longer than what it does for most events.
     fn wake(&self);
 
+    /// The verdict on a request is wanted no more: its deadline has passed, or its client is gone.
+    fn cancel(&self, request: RequestId);
+
     /// Whether it has ended, by itself: nobody is to be sent to it any more.
     fn is_over(&self) -> bool;
 
@@ -45,11 +48,11 @@ pub trait Actor: Send + Sync {
 
 /// Policies that are to be woken for what was queued.
 #[derive(Default)]
-pub struct ToWake(Option<Arc<dyn Actor>>);
+pub struct ToWake(Option<Arc<dyn AppActor>>);
 
 impl ToWake {
     /// One more event is queued for that policy.
-    pub fn add(&mut self, actor: &Arc<dyn Actor>) {
+    pub fn add(&mut self, actor: &Arc<dyn AppActor>) {
         if self.0.as_ref().is_some_and(|known| Arc::ptr_eq(known, actor)) {
             return;
         }
@@ -66,10 +69,10 @@ impl ToWake {
 }
 
 /// Makes actors.
-pub trait Actors: Send + Sync {
+pub trait AppActors: Send + Sync {
     /// The actor of an instance whose application has that folder; `None` if there is nothing in it to run. What is there is
     /// loaded on a thread of the actor's; if it fails, the actor turns clients away.
-    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn Actor>>;
+    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn AppActor>>;
 
     /// About how many bytes of memory the scripts of all of them use, of those included that are about to end.
     fn memory(&self) -> usize {

@@ -6,14 +6,25 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod deadlines;
+pub mod decision;
 mod instance;
 pub mod message;
 mod peer;
 pub mod registry;
+mod reply;
+mod reply_queue;
+mod request;
+mod sync;
+mod verdict;
 
-pub use actor::{Actor, Actors, ToWake};
+pub use actor::{AppActor, AppActors, ToWake};
+pub use deadlines::Deadlines;
 pub use instance::{InstanceId, InstanceName};
 pub use peer::{MAX_REPORTED, Peer};
+pub use reply::{Replies, Reply, Resolution};
+pub use request::{MAX_REQUESTS, RequestId};
+pub use verdict::{Addresses, Verdict};
 
 /// The most addresses in one redirect. librtmfp keeps no more than the first 7.
 pub const MAX_ADDRESSES: usize = 16;

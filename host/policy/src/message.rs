@@ -1,18 +1,19 @@
 //! What passes between the workers and the application instances that have a policy of their own.
 //!
 //! A worker tells an instance of its clients by [`AppEvent`]s, over a bounded channel, in the order in which things happened to
-//! each client. The instance answers with [`AppCommand`]s, which go to the mailbox of the worker that has the client. Neither
-//! waits for the other: a slow script delays its own application and nothing else.
+//! each client. The instance decides about what waits for it by [`Verdict`]s, and acts on its clients by [`ClientCommand`]s; both go to the
+//! worker that has the request or the client. Neither waits for the other: a slow script delays its own application and nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rtmfp::{Lookup, PeerId, SessionId, TaggedAddress};
+use rtmfp::{InterfaceId, PeerId, SessionId, TaggedAddress};
 use smallvec::SmallVec;
 
-use crate::InstanceId;
 use introd_flash::amf::Value;
-use introd_flash::server::{Call, ConnectRequest, Rejection};
+use introd_flash::server::{Call, ConnectRequest};
+
+use crate::{RequestId, Verdict};
 
 /// A client, wherever it is: the worker that has its session, and the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,12 +50,19 @@ pub struct ClientInfo {
 /// Something that an instance's policy is told.
 #[derive(Debug)]
 pub enum AppEvent {
-    /// A client wants to connect. It waits for [`AppCommand::Accept`] or [`AppCommand::Reject`].
+    /// A client wants to connect. It waits for a verdict ([`Commands::decide`]).
     Connect {
+        /// What the verdict is for.
+        request: RequestId,
         /// The client.
         client: ClientId,
         /// What is known of it.
         info: Box<ClientInfo>,
+    },
+    /// A client was accepted although the script has not decided so: it failed or was late, and the settings say `continue` for that.
+    Accepted {
+        /// The client.
+        client: ClientId,
     },
     /// A client that wanted to connect, accepted or not, is gone. Comes exactly once for each [`AppEvent::Connect`], as the
     /// last that is said of the client.
@@ -62,14 +70,14 @@ pub enum AppEvent {
         /// The client.
         client: ClientId,
     },
-    /// A client calls a method. If [`Call::wants_answer`], it waits for [`AppCommand::Answer`].
+    /// A client calls a method. If [`Call::wants_answer`], it waits for [`ClientCommand::Answer`].
     Call {
         /// The client.
         client: ClientId,
         /// The call.
         call: Call,
     },
-    /// A client answers an [`AppCommand::Call`].
+    /// A client answers an [`ClientCommand::Call`].
     Answer {
         /// The client.
         client: ClientId,
@@ -93,8 +101,8 @@ pub enum AppEvent {
         /// The addresses.
         addresses: Vec<SocketAddr>,
     },
-    /// Somebody looks for somebody, and it is for the policy to answer, before the deadline of the application's settings.
-    PeerLookup(PendingLookup),
+    /// An asker looks for a peer, and the policy is to decide ([`Commands::decide`]) before the deadline of the application's settings.
+    PeerLookup(PeerLookup),
     /// A client has joined a group.
     GroupJoin {
         /// The client.
@@ -113,7 +121,7 @@ pub enum AppEvent {
         /// The digest of the group's canonical groupspec.
         groupspec_digest: [u8; 32],
     },
-    /// What the worker answers to [`AppCommand::GetStats`].
+    /// What the worker answers to [`ClientCommand::GetStats`].
     Stats {
         /// The client.
         client: ClientId,
@@ -128,30 +136,24 @@ pub enum AppEvent {
     Stop,
 }
 
-/// A lookup that waits for a policy's answer: `event` in `onPeerLookup`.
+/// A lookup that the script of an instance decides about: `event` in `onPeerLookup`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingLookup {
-    /// The worker that received it: its interface is the one to answer by.
-    pub worker: u8,
-    /// The lookup.
-    pub lookup: Lookup,
+pub struct PeerLookup {
+    /// What the verdict is for.
+    pub request: RequestId,
+    /// The peer that is looked for, if the hello names one by its fingerprint.
+    pub target: Option<PeerId>,
+    /// Where the hello came from.
+    pub initiator: SocketAddr,
+    /// The hello's tag.
+    pub tag: SmallVec<[u8; 16]>,
+    /// The interface by which the hello came in.
+    pub interface: InterfaceId,
     /// The asker, if it is a client of the instance that is asked.
     pub asker: Option<ClientId>,
-    /// The instance that is asked.
-    pub instance: InstanceId,
     /// What there is to agree to, where the instance that is asked is that of the target and the asker's application has agreed. `None`
     /// where it is the asker's own, or the asker has none.
     pub proposal: Option<Box<Proposal>>,
-    /// Whether addresses from the policy mean no more than its consent: the server makes the introduction itself. So it is in mode
-    /// `Partial` for a target that is connected here.
-    pub is_server_introducing: bool,
-}
-
-impl PendingLookup {
-    /// A lookup that the application of the asker is asked about, or that of the target where the asker has none.
-    pub fn new(worker: u8, lookup: Lookup, asker: Option<ClientId>, instance: InstanceId) -> Self {
-        Self { worker, lookup, asker, instance, proposal: None, is_server_introducing: false }
-    }
 }
 
 /// What the target's application is asked to agree to.
@@ -190,21 +192,9 @@ pub struct ClientStats {
     pub ping_rtt: u64,
 }
 
-/// Something that an instance's policy wants done.
+/// Something that an instance's script wants done with one of its clients.
 #[derive(Debug)]
-pub enum AppCommand {
-    /// Let a client in.
-    Accept {
-        /// The client.
-        client: ClientId,
-    },
-    /// Turn a client away.
-    Reject {
-        /// The client.
-        client: ClientId,
-        /// The status that it gets.
-        rejection: Rejection,
-    },
+pub enum ClientCommand {
     /// Close a client's connection.
     Disconnect {
         /// The client.
@@ -242,13 +232,6 @@ pub enum AppCommand {
         /// Comes back in the answer.
         token: u64,
     },
-    /// `application.sendPeerRedirect`: answer a lookup with addresses to try.
-    Redirect {
-        /// The lookup.
-        lookup: PendingLookup,
-        /// The addresses; of most peers there are two.
-        addresses: SmallVec<[TaggedAddress; 2]>,
-    },
     /// `client.introducePeer`: tell a client of somebody who looks for it.
     Introduce {
         /// The client.
@@ -257,16 +240,6 @@ pub enum AppCommand {
         initiator: SocketAddr,
         /// The tag of the lookup.
         tag: SmallVec<[u8; 16]>,
-    },
-    /// `application.denyPeerLookup`: count a lookup as denied; nothing is sent.
-    Deny {
-        /// The lookup.
-        lookup: PendingLookup,
-    },
-    /// Answer a lookup as if there were no script: its decision was not to be had, and the settings say `continue` for that.
-    BuiltIn {
-        /// The lookup.
-        lookup: PendingLookup,
     },
     /// `groupControl.addNeighbor` and `.addMemberHint`: name a peer to a member of a group.
     Hint {
@@ -279,20 +252,17 @@ pub enum AppCommand {
     },
 }
 
-impl AppCommand {
-    /// The client that it is about; `None` for one about a lookup.
-    pub fn client(&self) -> Option<ClientId> {
+impl ClientCommand {
+    /// The client that it is about.
+    pub fn client(&self) -> ClientId {
         match self {
-            Self::Accept { client }
-            | Self::Reject { client, .. }
-            | Self::Disconnect { client }
+            Self::Disconnect { client }
             | Self::Call { client, .. }
             | Self::Answer { client, .. }
             | Self::Ping { client }
             | Self::GetStats { client, .. }
             | Self::Introduce { client, .. }
-            | Self::Hint { client, .. } => Some(*client),
-            Self::Redirect { .. } | Self::Deny { .. } | Self::BuiltIn { .. } => None,
+            | Self::Hint { client, .. } => *client,
         }
     }
 
@@ -302,24 +272,16 @@ impl AppCommand {
         match self {
             Self::Call { method, arguments, .. } => method.len() + all(arguments),
             Self::Answer { outcome: Ok(value) | Err(value), .. } => value.size(),
-            Self::Reject { rejection, .. } => {
-                rejection.description.len() + rejection.application.as_ref().map_or(0, Value::size)
-            }
             _ => 0,
-        }
-    }
-
-    /// The worker that has to do it.
-    pub fn worker(&self) -> u8 {
-        match self {
-            Self::Redirect { lookup, .. } | Self::Deny { lookup } | Self::BuiltIn { lookup } => lookup.worker,
-            other => other.client().map_or(0, |client| client.worker),
         }
     }
 }
 
-/// Takes the commands of an instance to the workers.
+/// Takes what the script of an instance decides and commands to the workers.
 pub trait Commands: Send + Sync {
+    /// Gives the verdict on a request. One that waits no more, since its deadline has passed or its client is gone, needs none.
+    fn decide(&self, request: RequestId, verdict: Verdict);
+
     /// False when the worker's mailbox is full: the command is lost, and counted.
-    fn send(&self, command: AppCommand) -> bool;
+    fn send(&self, command: ClientCommand) -> bool;
 }

@@ -14,7 +14,7 @@ use crate::groups::bootstrap::BootstrapSettings;
 use introd_config::{Application, LookupMode, LookupsFrom};
 use introd_native::Chain;
 use introd_netgroup::channel::JoinLimits;
-use introd_policy::{Actor, InstanceId, InstanceName};
+use introd_policy::{AppActor, InstanceId, InstanceName};
 
 /// Whether anybody may be refused before a policy is asked.
 fn is_barring(settings: &Application, door: Option<&Door>) -> bool {
@@ -32,7 +32,7 @@ pub struct Instance {
     /// The groups that its clients are in; `None` until the first joins one.
     groups: Mutex<Option<Memberships<SessionId>>>,
     /// Its policy, if it has one of its own.
-    actor: Option<Arc<dyn Actor>>,
+    actor: Option<Arc<dyn AppActor>>,
     /// The addresses that are kept out, if any are.
     door: ArcSwapOption<Door>,
     /// Whether anybody may be refused before a policy is asked: looked at on each lookup.
@@ -49,7 +49,7 @@ impl Instance {
         name: InstanceName,
         settings: Arc<Application>,
         plugins: Chain,
-        actor: Option<Arc<dyn Actor>>,
+        actor: Option<Arc<dyn AppActor>>,
         door: Option<Door>,
         maker: Option<NetworkPrefix>,
     ) -> Self {
@@ -88,7 +88,7 @@ impl Instance {
     }
 
     /// Its policy, if it has one of its own.
-    pub fn actor(&self) -> Option<&Arc<dyn Actor>> {
+    pub fn actor(&self) -> Option<&Arc<dyn AppActor>> {
         self.actor.as_ref()
     }
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use door::{Door, adaptor_at};
 use introd_policy::message::AppEvent;
-use introd_policy::{Actor, Actors, InstanceId, InstanceName};
+use introd_policy::{AppActor, AppActors, InstanceId, InstanceName};
 use rtmfp::NetworkPrefix;
 use slab::Slab;
 use table::{Among, Table};
@@ -40,7 +40,7 @@ pub struct Applications {
     /// All clients of the server.
     clients: AtomicU64,
     /// Where instances get their policies from.
-    actors: Option<Arc<dyn Actors>>,
+    actors: Option<Arc<dyn AppActors>>,
     /// The native plugins of all of them.
     plugins: Arc<Plugins>,
     /// Which instances have a say in who is introduced to their clients.
@@ -51,7 +51,7 @@ pub struct Applications {
 
 impl Applications {
     /// No instances yet. The plugins that the configuration names are among `plugins`.
-    pub fn new(config: Config, actors: Option<Arc<dyn Actors>>, plugins: Arc<Plugins>) -> Self {
+    pub fn new(config: Config, actors: Option<Arc<dyn AppActors>>, plugins: Arc<Plugins>) -> Self {
         Self {
             actors,
             plugins,
@@ -233,7 +233,7 @@ impl Applications {
         name: &InstanceName,
         settings: &Arc<Application>,
         registered: Option<&Registered>,
-    ) -> Result<Option<Arc<dyn Actor>>, Refusal> {
+    ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
         let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
         let actor = actors.open(name, &registered.folder, settings);
         if actor.is_none() && registered.has_script {
@@ -261,7 +261,7 @@ impl Applications {
         let is_empty = instance.leave() == 0;
         table.leave(instance.name());
         // A script that does not load is tried again with the next client: it may have been mended by then.
-        let is_of_no_use = |actor: &Arc<dyn Actor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
+        let is_of_no_use = |actor: &Arc<dyn AppActor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
         if is_empty && instance.actor().is_none_or(is_of_no_use) {
             self.end(&mut table, instance);
         } else if is_empty && table.wait(Arc::clone(instance)) {

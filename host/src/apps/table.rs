@@ -7,7 +7,7 @@ use std::time::Instant;
 use rtmfp::NetworkPrefix;
 
 use super::Instance;
-use introd_policy::{Actor, InstanceId, InstanceName};
+use introd_policy::{AppActor, InstanceId, InstanceName};
 
 /// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
 /// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.
@@ -25,7 +25,7 @@ pub(super) struct Table {
     /// [`MAX_IDLE_INSTANCES`].
     idle: BTreeMap<(Instant, InstanceId), Arc<Instance>>,
     /// Policies that have been told to end, and may use memory still.
-    ending: Vec<Arc<dyn Actor>>,
+    ending: Vec<Arc<dyn AppActor>>,
 }
 
 #[derive(Default)]

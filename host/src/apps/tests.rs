@@ -8,6 +8,7 @@ use introd_config::Registered;
 use introd_flash::amf::Value;
 use introd_flash::server::ConnectRequest;
 use introd_flash::uri::{AppPath, Uri};
+use introd_policy::{Replies, RequestId};
 
 fn request(text: &str) -> ConnectRequest {
     let uri = Uri::parse(text);
@@ -32,7 +33,7 @@ fn localhost() -> IpAddr {
 fn applications(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
     let mut config = Config::built_in();
     change(&mut config);
-    Arc::new(Applications::new(config, None, Arc::new(Plugins::new(1))))
+    Arc::new(Applications::new(config, None, Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ()))))))
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn an_instance_with_a_script_has_a_say_in_mode_partial() {
     Arc::make_mut(&mut vhost.defaults).peer_lookup_events = LookupMode::Partial;
     let settings = Arc::clone(&vhost.defaults);
     vhost.applications.insert("a".to_owned(), introd_config::Registered::new("/nonexistent".into(), settings));
-    let plugins = Arc::new(Plugins::new(1));
+    let plugins = Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ()))));
     let applications = Arc::new(Applications::new(config, Some(Arc::new(Makes::default())), plugins));
     let with = applications.admit(0, &request("rtmfp://host/a"), localhost()).unwrap();
     let without = applications.admit(0, &request("rtmfp://host/b"), localhost()).unwrap();
@@ -150,13 +151,15 @@ struct Idle {
     stops: AtomicU64,
 }
 
-impl Actor for Idle {
+impl AppActor for Idle {
     fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
         self.stops.fetch_add(u64::from(matches!(event, AppEvent::Stop)), Ordering::Relaxed);
         Ok(())
     }
 
     fn wake(&self) {}
+
+    fn cancel(&self, _: RequestId) {}
 
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
@@ -173,8 +176,8 @@ impl Actor for Idle {
 #[derive(Default)]
 struct Makes(Mutex<Vec<Arc<Idle>>>);
 
-impl Actors for Makes {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+impl AppActors for Makes {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
         let actor = Arc::new(Idle::default());
         self.0.lock().unwrap().push(Arc::clone(&actor));
         Some(actor)
@@ -190,7 +193,14 @@ fn with_policies(change: impl FnOnce(&mut Application)) -> (Arc<Applications>, A
     let registered = introd_config::Registered::new("app".into(), Arc::new(settings));
     vhost.applications.insert("app".to_owned(), registered);
     let made = Arc::new(Makes::default());
-    (Arc::new(Applications::new(config, Some(made.clone()), Arc::new(Plugins::new(1)))), made)
+    (
+        Arc::new(Applications::new(
+            config,
+            Some(made.clone()),
+            Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ())))),
+        )),
+        made,
+    )
 }
 
 #[test]
@@ -276,12 +286,14 @@ fn many_threads_leave_the_counts_right() {
 /// A policy that does nothing.
 struct Waits;
 
-impl Actor for Waits {
+impl AppActor for Waits {
     fn queue(&self, _: AppEvent) -> Result<(), Box<AppEvent>> {
         Ok(())
     }
 
     fn wake(&self) {}
+
+    fn cancel(&self, _: RequestId) {}
 
     fn is_over(&self) -> bool {
         false
@@ -294,8 +306,8 @@ impl Actor for Waits {
     fn reconfigure(&self, _: Arc<Application>) {}
 }
 
-impl Actors for Waits {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+impl AppActors for Waits {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::new(Waits))
     }
 }
@@ -307,7 +319,11 @@ fn scripted(change: impl FnOnce(&mut Config)) -> Arc<Applications> {
     let registered = Registered { has_script: true, ..Registered::new("club".into(), Arc::clone(&vhost.defaults)) };
     vhost.applications.insert("club".to_owned(), registered);
     change(&mut config);
-    Arc::new(Applications::new(config, Some(Arc::new(Waits)), Arc::new(Plugins::new(1))))
+    Arc::new(Applications::new(
+        config,
+        Some(Arc::new(Waits)),
+        Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ())))),
+    ))
 }
 
 #[test]
@@ -427,7 +443,7 @@ struct Heavy(Arc<Heap>, Arc<Script>);
 
 const HEAVY: usize = 128 << 10;
 
-impl Actor for Heavy {
+impl AppActor for Heavy {
     fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
         if matches!(event, AppEvent::Stop) {
             self.1.is_ending.store(true, Ordering::Relaxed);
@@ -439,6 +455,8 @@ impl Actor for Heavy {
     }
 
     fn wake(&self) {}
+
+    fn cancel(&self, _: RequestId) {}
 
     fn is_over(&self) -> bool {
         false
@@ -458,8 +476,8 @@ impl Actor for Heavy {
 /// Makes [`Heavy`] policies.
 struct HeavyPolicies(Arc<Heap>);
 
-impl Actors for HeavyPolicies {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+impl AppActors for HeavyPolicies {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
         let script = Arc::new(Script { used: HEAVY.into(), ..Script::default() });
         self.0.policies.lock().unwrap().push(Arc::clone(&script));
         Some(Arc::new(Heavy(Arc::clone(&self.0), script)))
@@ -480,8 +498,8 @@ fn heavy() -> (Arc<Applications>, Arc<Heap>) {
     let registered = Registered { has_script: true, ..Registered::new("club".into(), Arc::new(settings)) };
     vhost.applications.insert("club".to_owned(), registered);
     let heap = Arc::<Heap>::default();
-    let actors: Arc<dyn Actors> = Arc::new(HeavyPolicies(Arc::clone(&heap)));
-    (Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(1)))), heap)
+    let actors: Arc<dyn AppActors> = Arc::new(HeavyPolicies(Arc::clone(&heap)));
+    (Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ())))))), heap)
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! `introd check-config`: is the configuration in order, and what would run?
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::configuration;
 use introd_config::Config;
 use introd_native::{Library, Plugins};
+use introd_policy::Replies;
 
 #[derive(Args)]
 pub(super) struct CheckConfigArgs {
@@ -30,7 +32,7 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
                 "error: application {application} rejects clients until its script loads: {failure}\n"
             ));
         }
-        let plugins = Plugins::new(1);
+        let plugins = Plugins::new(Arc::new(Replies::new(1, |_| ())));
         match plugins.prepare_or_close(&mut loaded.config, None) {
             Ok((prepared, closed)) => {
                 plugins.keep(prepared);

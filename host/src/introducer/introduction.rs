@@ -6,7 +6,7 @@ use rtmfp::SessionId;
 use rtmfp::wire::{Origin, TaggedAddress};
 use smallvec::SmallVec;
 
-use introd_policy::{MAX_ADDRESSES, Peer};
+use introd_policy::{Addresses, MAX_ADDRESSES, Peer};
 
 /// The two halves of an introduction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +63,9 @@ const MAX_RELAYS: usize = 3;
 /// the most useful first, and at the end the addresses of that server, which introduces the two when it is asked.
 ///
 /// It comes out empty if it is this server, reached at `own`, that the addresses lead to: the peer is not here any more.
-pub fn elsewhere(addresses: &[TaggedAddress], asker: SocketAddr, own: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
+pub fn elsewhere(addresses: &[TaggedAddress], asker: SocketAddr, own: &[SocketAddr]) -> Addresses {
     let asker_ip = asker.ip().to_canonical();
-    let mut found: SmallVec<[TaggedAddress; 8]> = SmallVec::new();
+    let mut found = Addresses::new();
     for tagged in addresses.iter().take(4 * MAX_ADDRESSES) {
         let address = canonical(tagged.address);
         if tagged.origin == Origin::Relay && own.contains(&address) {

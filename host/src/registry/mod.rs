@@ -3,5 +3,5 @@
 mod resolver;
 mod timed;
 
-pub use resolver::{Asked, Outcome, Resolved, Resolver, ResolverSettings};
+pub use resolver::{Asked, Resolver, ResolverSettings};
 pub use timed::Timed;

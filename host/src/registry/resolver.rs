@@ -2,17 +2,20 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rtmfp::{Lookup, PeerId, TaggedAddress};
+use introd_policy::{Replies, Reply, RequestId, Resolution};
+use rtmfp::{Lookup, PeerId};
+use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use introd_liveness::AtStandstill;
-use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError};
+use introd_policy::registry::{LookupFuture, Registry, RegistryError};
 
 /// How a server looks peers up in its registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,34 +45,11 @@ impl Default for ResolverSettings {
     }
 }
 
-/// What a lookup came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The peer can be reached there.
-    Found(Arc<[TaggedAddress]>),
-    /// Nobody knows the peer.
-    Unknown,
-    /// The registry failed.
-    Failed(RegistryError),
-    /// The registry did not answer in time.
-    TimedOut,
-}
-
-impl From<LookupResult> for Outcome {
-    fn from(result: LookupResult) -> Self {
-        match result {
-            Ok(Some(addresses)) => Self::Found(addresses.into()),
-            Ok(None) => Self::Unknown,
-            Err(error) => Self::Failed(error),
-        }
-    }
-}
-
 /// How a lookup is going to be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// It is answered.
-    Now(Outcome),
+    Now(Resolution),
     /// The registry was asked; the answer will be delivered.
     Called,
     /// The registry is being asked about this peer; the answer will be delivered.
@@ -79,19 +59,6 @@ pub enum Asked {
     /// Too many wait.
     Busy,
 }
-
-/// An answer on its way back to the worker that asked.
-#[derive(Debug)]
-pub struct Resolved {
-    /// The worker that has the lookup.
-    pub worker: u8,
-    /// The lookup.
-    pub lookup: Lookup,
-    /// What it came to.
-    pub outcome: Outcome,
-}
-
-type Deliver = dyn Fn(Resolved) + Send + Sync;
 
 /// Looks peers up for all workers of a server. Dropping it ends what is under way.
 pub struct Resolver {
@@ -105,12 +72,26 @@ pub struct Resolver {
 struct Inner {
     settings: ResolverSettings,
     table: Mutex<Table>,
-    deliver: Box<Deliver>,
+    replies: Arc<Replies>,
+}
+
+/// A lookup that waits for an answer.
+struct Waiting {
+    request: RequestId,
+    /// What tells a repetition.
+    initiator: SocketAddr,
+    tag: SmallVec<[u8; 16]>,
+}
+
+impl Waiting {
+    fn new(request: RequestId, lookup: &Lookup) -> Self {
+        Self { request, initiator: lookup.initiator, tag: lookup.tag.clone() }
+    }
 }
 
 #[derive(Default)]
 struct Table {
-    calls: HashMap<PeerId, Vec<(u8, Lookup)>>,
+    calls: HashMap<PeerId, Vec<Waiting>>,
     /// Until when a peer counts as unknown.
     unknown: HashMap<PeerId, Instant>,
     /// Those peers in the order in which that ends.
@@ -123,16 +104,16 @@ impl Inner {
     }
 
     /// The registry has answered about a peer.
-    fn conclude(&self, peer: PeerId, outcome: &Outcome) {
+    fn conclude(&self, peer: PeerId, resolution: &Resolution) {
         let waiting = {
             let mut table = self.table();
-            if matches!(outcome, Outcome::Unknown) {
+            if matches!(resolution, Resolution::Unknown) {
                 table.note_unknown(Instant::now(), peer, &self.settings);
             }
             table.calls.remove(&peer)
         };
-        for (worker, lookup) in waiting.into_iter().flatten() {
-            (self.deliver)(Resolved { worker, lookup, outcome: outcome.clone() });
+        for Waiting { request, .. } in waiting.into_iter().flatten() {
+            self.replies.push(request, Reply::Resolved(resolution.clone()));
         }
     }
 }
@@ -159,31 +140,26 @@ impl Table {
     }
 
     /// Has a lookup wait for a call that is under way; `None` if there is none.
-    fn join(&mut self, peer: &PeerId, worker: u8, lookup: &Lookup, most: usize) -> Option<Asked> {
+    fn join(&mut self, peer: &PeerId, request: RequestId, lookup: &Lookup, most: usize) -> Option<Asked> {
         let waiting = self.calls.get_mut(peer)?;
-        let is_repeated =
-            waiting.iter().any(|(_, known)| known.initiator == lookup.initiator && known.tag == lookup.tag);
+        let is_repeated = waiting.iter().any(|known| known.initiator == lookup.initiator && known.tag == lookup.tag);
         Some(if is_repeated {
             Asked::Repeated
         } else if waiting.len() >= most {
             Asked::Busy
         } else {
-            waiting.push((worker, lookup.clone()));
+            waiting.push(Waiting::new(request, lookup));
             Asked::Joined
         })
     }
 }
 
 impl Resolver {
-    /// Starts a thread that waits for the registry's answers. They are handed to `deliver`, which must not wait.
+    /// Starts a thread that waits for the registry's answers, and brings them to the workers by `replies`.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(
-        registry: Arc<dyn Registry>,
-        settings: ResolverSettings,
-        deliver: impl Fn(Resolved) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
+    pub fn start(registry: Arc<dyn Registry>, settings: ResolverSettings, replies: Arc<Replies>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let handle = runtime.handle().clone();
         let (stop, mut stopped) = oneshot::channel::<()>();
@@ -199,19 +175,19 @@ impl Resolver {
             });
             Ok(())
         })?;
-        let inner = Arc::new(Inner { settings, table: Mutex::default(), deliver: Box::new(deliver) });
+        let inner = Arc::new(Inner { settings, table: Mutex::default(), replies });
         Ok(Self { registry, inner, handle, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Looks `peer` up for a worker that has a lookup of it.
-    pub fn ask(&self, now: Instant, worker: u8, peer: PeerId, lookup: &Lookup) -> Asked {
+    /// Looks `peer` up for a lookup of it. An answer that comes later is a reply to `request`.
+    pub fn ask(&self, now: Instant, request: RequestId, peer: PeerId, lookup: &Lookup) -> Asked {
         let settings = &self.inner.settings;
         {
             let mut table = self.inner.table();
             if table.is_unknown(now, &peer) {
-                return Asked::Now(Outcome::Unknown);
+                return Asked::Now(Resolution::Unknown);
             }
-            if let Some(asked) = table.join(&peer, worker, lookup, settings.max_waiting) {
+            if let Some(asked) = table.join(&peer, request, lookup, settings.max_waiting) {
                 return asked;
             }
             if table.calls.len() >= settings.max_calls {
@@ -226,10 +202,10 @@ impl Resolver {
         {
             let mut table = self.inner.table();
             // Another worker may have asked in between.
-            if let Some(asked) = table.join(&peer, worker, lookup, settings.max_waiting) {
+            if let Some(asked) = table.join(&peer, request, lookup, settings.max_waiting) {
                 return asked;
             }
-            table.calls.insert(peer, vec![(worker, lookup.clone())]);
+            table.calls.insert(peer, vec![Waiting::new(request, lookup)]);
         }
         self.wait_for(peer, answer);
         Asked::Called
@@ -241,12 +217,17 @@ impl Resolver {
         let guard = Guard { inner, peer };
         let timeout = self.inner.settings.timeout;
         self.handle.spawn(async move {
-            let outcome = match tokio::time::timeout(timeout, answer).await {
+            let resolution = match tokio::time::timeout(timeout, answer).await {
                 Ok(result) => result.into(),
-                Err(_) => Outcome::TimedOut,
+                Err(_) => Resolution::TimedOut,
             };
-            guard.inner.conclude(peer, &outcome);
+            guard.inner.conclude(peer, &resolution);
         });
+    }
+
+    /// How long an answer is waited for.
+    pub fn timeout(&self) -> Duration {
+        self.inner.settings.timeout
     }
 
     /// How many peers the registry is being asked about.
@@ -264,7 +245,7 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.inner.conclude(self.peer, &Outcome::Failed(RegistryError::Unavailable("it panicked".to_owned())));
+            self.inner.conclude(self.peer, &Resolution::Failed(RegistryError::Unavailable("it panicked".to_owned())));
         }
     }
 }
@@ -282,9 +263,11 @@ impl Drop for Resolver {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::sync::mpsc;
 
-    use rtmfp::{InterfaceId, Origin};
+    use introd_policy::registry::LookupResult;
+    use rtmfp::{InterfaceId, Origin, TaggedAddress};
 
     use super::*;
 
@@ -320,56 +303,83 @@ mod tests {
         }
     }
 
-    fn start(settings: ResolverSettings) -> (Resolver, Arc<Slow>, mpsc::Receiver<Resolved>) {
-        let (registry, (sender, resolved)) = (Arc::new(Slow::default()), mpsc::channel());
-        let deliver = move |resolved| drop(sender.send(resolved));
-        (Resolver::start(Arc::clone(&registry) as _, settings, deliver).unwrap(), registry, resolved)
+    /// The replies that come to a test.
+    struct Answers {
+        replies: Arc<Replies>,
+        woken: mpsc::Receiver<u8>,
+        taken: RefCell<VecDeque<(RequestId, Reply)>>,
     }
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    impl Answers {
+        fn next(&self) -> (RequestId, Resolution) {
+            while self.taken.borrow().is_empty() {
+                let worker = self.woken.recv_timeout(TIMEOUT).unwrap();
+                self.taken.borrow_mut().extend(self.replies.take(worker));
+            }
+            match self.taken.borrow_mut().pop_front() {
+                Some((request, Reply::Resolved(resolution))) => (request, resolution),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 
-    fn patient() -> ResolverSettings {
-        ResolverSettings { timeout: PATIENCE, negative: PATIENCE, ..ResolverSettings::default() }
+    fn start(settings: ResolverSettings) -> (Resolver, Arc<Slow>, Answers) {
+        let (registry, (sender, woken)) = (Arc::new(Slow::default()), mpsc::channel());
+        let replies = Arc::new(Replies::new(4, move |worker| {
+            let _ = sender.send(worker);
+        }));
+        let resolver = Resolver::start(Arc::clone(&registry) as _, settings, Arc::clone(&replies)).unwrap();
+        (resolver, registry, Answers { replies, woken, taken: RefCell::default() })
+    }
+
+    fn request(worker: u64, number: u64) -> RequestId {
+        RequestId::from_number(worker << 56 | number)
+    }
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    fn unhurried() -> ResolverSettings {
+        ResolverSettings { timeout: TIMEOUT, negative: TIMEOUT, ..ResolverSettings::default() }
     }
 
     #[test]
     fn one_call_answers_all_who_wait_for_the_same_peer() {
-        let (resolver, registry, resolved) = start(patient());
+        let (resolver, registry, answers) = start(unhurried());
         let (now, peer) = (Instant::now(), PeerId([1; 32]));
-        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Called);
-        assert_eq!(resolver.ask(now, 1, peer, &lookup(2)), Asked::Joined);
-        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Repeated);
-        assert_eq!(resolver.ask(now, 0, PeerId([2; 32]), &lookup(3)), Asked::Called);
+        assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
+        assert_eq!(resolver.ask(now, request(1, 1), peer, &lookup(2)), Asked::Joined);
+        assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Repeated);
+        assert_eq!(resolver.ask(now, request(0, 1), PeerId([2; 32]), &lookup(3)), Asked::Called);
         let mut calls = std::mem::take(&mut *registry.calls.lock().unwrap());
         assert_eq!(calls.len(), 2);
         let address = TaggedAddress::new(([192, 0, 2, 9], 9).into(), Origin::Relay);
         calls.remove(0).1.send(Ok(Some(vec![address]))).unwrap();
         let mut askers = Vec::new();
         for _ in 0..2 {
-            let resolved = resolved.recv_timeout(PATIENCE).unwrap();
-            assert_eq!(resolved.outcome, Outcome::Found([address].into()));
-            askers.push((resolved.worker, resolved.lookup.initiator.port()));
+            let (request, resolution) = answers.next();
+            assert_eq!(resolution, Resolution::Found([address].into()));
+            askers.push(request);
         }
-        assert_eq!(askers, [(0, 1), (1, 2)]);
+        assert_eq!(askers, [request(0, 1), request(1, 1)]);
         // What was found is the registry's to remember.
-        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Called);
+        assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
         assert_eq!(resolver.calls(), 2);
     }
 
     #[test]
     fn an_unknown_peer_is_not_asked_for_again_at_once() {
-        let (resolver, registry, resolved) = start(patient());
+        let (resolver, registry, answers) = start(unhurried());
         let (now, peer) = (Instant::now(), PeerId([1; 32]));
-        assert_eq!(resolver.ask(now, 0, peer, &lookup(1)), Asked::Called);
+        assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
         registry.calls.lock().unwrap().pop().unwrap().1.send(Ok(None)).unwrap();
-        assert_eq!(resolved.recv_timeout(PATIENCE).unwrap().outcome, Outcome::Unknown);
-        assert_eq!(resolver.ask(Instant::now(), 0, peer, &lookup(1)), Asked::Now(Outcome::Unknown));
-        assert_eq!(resolver.ask(Instant::now() + 2 * PATIENCE, 0, peer, &lookup(1)), Asked::Called);
+        assert_eq!(answers.next().1, Resolution::Unknown);
+        assert_eq!(resolver.ask(Instant::now(), request(0, 1), peer, &lookup(1)), Asked::Now(Resolution::Unknown));
+        assert_eq!(resolver.ask(Instant::now() + 2 * TIMEOUT, request(0, 1), peer, &lookup(1)), Asked::Called);
     }
 
     #[test]
     fn what_is_remembered_of_unknown_peers_is_bounded() {
-        let settings = ResolverSettings { max_negative: 10, ..patient() };
+        let settings = ResolverSettings { max_negative: 10, ..unhurried() };
         let mut table = Table::default();
         let now = Instant::now();
         for number in 0..100 {
@@ -377,45 +387,45 @@ mod tests {
         }
         assert_eq!((table.unknown.len(), table.forgetting.len()), (10, 10));
         assert!(table.is_unknown(now, &PeerId([99; 32])) && !table.is_unknown(now, &PeerId([89; 32])));
-        table.note_unknown(now + 2 * PATIENCE, PeerId([0; 32]), &settings);
+        table.note_unknown(now + 2 * TIMEOUT, PeerId([0; 32]), &settings);
         assert_eq!((table.unknown.len(), table.forgetting.len()), (1, 1));
     }
 
     #[test]
     fn no_answer_in_time_is_an_answer() {
-        let settings = ResolverSettings { timeout: Duration::from_millis(1), ..patient() };
-        let (resolver, _registry, resolved) = start(settings);
-        assert_eq!(resolver.ask(Instant::now(), 3, PeerId([1; 32]), &lookup(1)), Asked::Called);
-        let resolved = resolved.recv_timeout(PATIENCE).unwrap();
-        assert_eq!((resolved.worker, resolved.outcome), (3, Outcome::TimedOut));
+        let settings = ResolverSettings { timeout: Duration::from_millis(1), ..unhurried() };
+        let (resolver, _registry, answers) = start(settings);
+        assert_eq!(resolver.ask(Instant::now(), request(3, 1), PeerId([1; 32]), &lookup(1)), Asked::Called);
+        assert_eq!(answers.next(), (request(3, 1), Resolution::TimedOut));
         assert_eq!(resolver.calls(), 0);
     }
 
     #[test]
     fn a_registry_that_panics_fails() {
-        let (resolver, registry, resolved) = start(patient());
-        assert_eq!(resolver.ask(Instant::now(), 0, PeerId([1; 32]), &lookup(1)), Asked::Called);
+        let (resolver, registry, answers) = start(unhurried());
+        assert_eq!(resolver.ask(Instant::now(), request(0, 1), PeerId([1; 32]), &lookup(1)), Asked::Called);
         // The future expects an answer and gets none.
         registry.calls.lock().unwrap().clear();
-        let outcome = resolved.recv_timeout(PATIENCE).unwrap().outcome;
-        assert!(matches!(outcome, Outcome::Failed(RegistryError::Unavailable(_))), "{outcome:?}");
+        let outcome = answers.next().1;
+        assert!(matches!(outcome, Resolution::Failed(RegistryError::Unavailable(_))), "{outcome:?}");
         assert_eq!(resolver.calls(), 0);
     }
 
     #[test]
     fn a_storm_is_bounded() {
-        let settings = ResolverSettings { max_calls: 100, max_waiting: 10, ..patient() };
-        let (resolver, registry, _resolved) = start(settings);
+        let settings = ResolverSettings { max_calls: 100, max_waiting: 10, ..unhurried() };
+        let (resolver, registry, _answers) = start(settings);
         let now = Instant::now();
         let mut busy = 0;
         for number in 0..10_000u32 {
             let mut peer = [0; 32];
             peer[..4].copy_from_slice(&number.to_be_bytes());
-            busy += u32::from(resolver.ask(now, 0, PeerId(peer), &lookup(1)) == Asked::Busy);
+            busy += u32::from(resolver.ask(now, request(0, 1), PeerId(peer), &lookup(1)) == Asked::Busy);
         }
         assert_eq!(busy, 9900);
         assert_eq!(registry.calls.lock().unwrap().len(), 100);
-        let asked: Vec<_> = (1..=11).map(|port| resolver.ask(now, 0, PeerId([0; 32]), &lookup(port))).collect();
+        let asked: Vec<_> =
+            (1..=11).map(|port| resolver.ask(now, request(0, 1), PeerId([0; 32]), &lookup(port))).collect();
         assert_eq!(asked[0], Asked::Repeated);
         assert_eq!((&asked[9], &asked[10]), (&Asked::Joined, &Asked::Busy));
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
 
-use super::clients::Services;
 use super::listener::Listener;
+use super::services::Services;
 use crate::introducer::Counter;
 
 /// The time between two log lines about it: strangers can send as much as they like.

@@ -1,30 +1,41 @@
 //! The workers and the clients whose sessions they hold.
+//!
+//! A [`Worker`] drains its sockets into its endpoint, hands the endpoint's events to its clients and its lookups, and sends what follows
+//! from them in one batch. Workers share [`Services`] and reach each other by [`Mail`]; plugins, scripts and the registry reach them by
+//! `Replies` of `introd-policy`.
 
 mod announcer;
+mod asked;
 mod clients;
 mod gate;
 mod keying_pool;
 mod keying_queue;
 mod listen;
 mod listener;
+mod lookups;
 mod mail;
 mod pending;
 mod rate_table;
 mod rates;
 mod refusals;
 mod repeats;
+mod services;
 mod sieve;
+mod stopping;
+mod strays;
 mod surroundings;
+mod switchboard;
+mod turn;
 mod worker;
 
 pub use announcer::Announcer;
-pub use clients::Services;
 pub use keying_pool::{KeyingPool, KeyingReply};
 pub use listen::{Listening, listen};
 pub use listener::Listener;
-pub use mail::{Mail, MailSender, Switchboard, mailbox};
+pub use mail::{Mail, MailSender, mailbox};
 pub use rates::Rates;
 pub use refusals::Refusals;
-pub use repeats::Repeats;
+pub use services::Services;
 pub use surroundings::Surroundings;
-pub use worker::Worker;
+pub use switchboard::Switchboard;
+pub use worker::{Worker, WorkerParts};

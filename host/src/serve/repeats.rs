@@ -16,7 +16,7 @@ type Key = (SocketAddr, SmallVec<[u8; 16]>);
 
 /// The lookups of the last moments, by initiator and tag.
 #[derive(Debug, Default)]
-pub struct Repeats {
+pub(super) struct Repeats {
     recent: HashSet<Key>,
     older: HashSet<Key>,
     /// The beginning of the period of `recent`.

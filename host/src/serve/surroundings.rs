@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rtmfp::crypto::Epd;
 use rtmfp::{PeerId, SessionId};
 
-use super::clients::Services;
 use super::mail::{Mail, MailSender};
+use super::services::Services;
 use crate::introducer::Counter;
 use introd_netgroup::GroupDigest;
 use introd_policy::Peer;
@@ -34,13 +34,6 @@ impl Surroundings {
 }
 
 impl introd_native::Surroundings for Surroundings {
-    fn wake(&self, worker: u8) {
-        // A worker whose mailbox is full is not asleep.
-        if let Some(mailbox) = self.mailboxes.get(usize::from(worker)) {
-            let _ = mailbox.try_send(Mail::Wake);
-        }
-    }
-
     fn find(&self, peer: &PeerId) -> Option<Peer> {
         self.services.directory.lookup(peer)
     }

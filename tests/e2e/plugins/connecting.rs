@@ -40,7 +40,7 @@ async fn a_plugin_that_rejects_a_client_says_why() {
     let uri = server.uri(0);
     let ended = server.stop();
     let connect = |who: &str| format!("{who} connect app/room {uri} []");
-    let gone = |who: &str| format!("{who} disconnect turned away");
+    let gone = |who: &str| format!("{who} disconnect rejected");
     let said = said(&ended);
     assert_eq!(
         said[..6],

@@ -8,11 +8,12 @@ use super::address_list;
 use super::client::{arguments, member, method_name};
 use super::state::{State, plain_rejection};
 use crate::engine::values;
-use crate::instance::questions::REJECTED;
+use crate::instance::open_requests::REJECTED;
 use crate::instance::roster::{Member, Phase};
 use introd_config::{DEFAULT_VHOST, XmlSettings};
 use introd_flash::server::Rejection;
-use introd_policy::message::{AppCommand, PendingLookup};
+use introd_policy::Verdict;
+use introd_policy::message::ClientCommand;
 
 /// What the host calls, if the script defines it.
 pub(crate) const HANDLERS: &[&str] =
@@ -80,7 +81,7 @@ fn reject(state: &State, member: &Member, rejection: Rejection) -> Result<bool> 
     state.must_be_live()?;
     match member.phase.get() {
         Phase::Waiting => Ok(state.reject(member, rejection)),
-        Phase::Accepted => state.send(AppCommand::Disconnect { client: member.id }),
+        Phase::Accepted => state.send(ClientCommand::Disconnect { client: member.id }),
         Phase::Refused | Phase::Gone => Ok(false),
     }
 }
@@ -120,11 +121,13 @@ fn number_of(state: &State, event: &Value, function: &str) -> Result<u64> {
     })
 }
 
-/// Takes the lookup of that number, to answer it.
-fn take_lookup(state: &State, number: u64) -> Result<PendingLookup> {
+/// Gives the verdict on the lookup of that number.
+fn decide(state: &State, number: u64, verdict: Verdict) -> Result<bool> {
     state.must_be_live()?;
-    let lookup = state.take_lookup(number);
-    lookup.ok_or_else(|| mlua::Error::runtime("this lookup has been answered, by the script or by its deadline"))
+    if state.decide_lookup(number, verdict) {
+        return Ok(true);
+    }
+    Err(mlua::Error::runtime("this lookup has been answered, by the script or by its deadline"))
 }
 
 /// The functions. The prelude puts them into the table.
@@ -179,7 +182,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let member = a_client(&shared, Some(client), "disconnect")?;
             match member.phase.get() {
                 Phase::Waiting => reject(&shared, &member, plain_rejection()),
-                Phase::Accepted => shared.send(AppCommand::Disconnect { client: member.id }),
+                Phase::Accepted => shared.send(ClientCommand::Disconnect { client: member.id }),
                 Phase::Refused | Phase::Gone => Ok(false),
             }
         })?,
@@ -197,10 +200,12 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             };
             let number = number_of(&shared, &event, "sendPeerRedirect")?;
             // A list that is wrong does not use up the event.
-            let target = shared.world.questions.target(number);
+            let target = shared.world.requests.target(number);
             let addresses = address_list::from_lua(&shared, &addresses, target.as_ref())?;
-            let lookup = take_lookup(&shared, number)?;
-            shared.send(AppCommand::Redirect { lookup, addresses })
+            if addresses.is_empty() {
+                return Err(mlua::Error::runtime("application.sendPeerRedirect takes at least one address"));
+            }
+            decide(&shared, number, Verdict::Redirect(addresses))
         })?,
     )?;
 
@@ -208,8 +213,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
     application.raw_set(
         "denyPeerLookup",
         lua.create_function(move |_, event: Value| {
-            let lookup = take_lookup(&shared, number_of(&shared, &event, "denyPeerLookup")?)?;
-            shared.send(AppCommand::Deny { lookup })
+            decide(&shared, number_of(&shared, &event, "denyPeerLookup")?, Verdict::Deny)
         })?,
     )?;
 
@@ -221,7 +225,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let arguments = arguments(&shared, values)?;
             for member in shared.world.roster.borrow().accepted() {
                 let (method, arguments) = (method.clone(), arguments.clone());
-                shared.send(AppCommand::Call { client: member.id, method, arguments, token: None })?;
+                shared.send(ClientCommand::Call { client: member.id, method, arguments, token: None })?;
             }
             Ok(())
         })?,

@@ -11,7 +11,7 @@ use super::state::State;
 use super::{address, group_control};
 use crate::engine::values::{self, Opaque};
 use crate::instance::roster::Member;
-use introd_policy::message::AppCommand;
+use introd_policy::message::ClientCommand;
 
 /// What every client has; none can be set.
 pub(crate) const PROPERTIES: &[&str] = &[
@@ -178,7 +178,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             if !member.is_accepted() {
                 return Ok(false);
             }
-            shared.send(AppCommand::Introduce { client: member.id, initiator, tag })
+            shared.send(ClientCommand::Introduce { client: member.id, initiator, tag })
         })?,
     )?;
 
@@ -201,7 +201,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                 return Ok(false);
             }
             let token = if handler == Value::Nil { None } else { Some(shared.ask(&member, handler)?) };
-            let is_sent = shared.send(AppCommand::Call { client: member.id, method, arguments, token })?;
+            let is_sent = shared.send(ClientCommand::Call { client: member.id, method, arguments, token })?;
             if let Some(token) = token.filter(|_| !is_sent) {
                 shared.take_asked(token);
             }
@@ -214,7 +214,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         "ping",
         lua.create_function(move |_, object: Value| {
             let member = this(&shared, Some(object), "ping")?;
-            Ok(member.is_accepted() && shared.send(AppCommand::Ping { client: member.id })?)
+            Ok(member.is_accepted() && shared.send(ClientCommand::Ping { client: member.id })?)
         })?,
     )?;
     native.raw_set("methods", methods)?;
@@ -229,7 +229,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             shared.must_be_live()?;
             if member.is_accepted() {
                 let token = shared.ask(&member, Value::Nil)?;
-                let command = AppCommand::Call { client: member.id, method, arguments, token: Some(token) };
+                let command = ClientCommand::Call { client: member.id, method, arguments, token: Some(token) };
                 if shared.send(command)? {
                     return Ok(token);
                 }
@@ -247,7 +247,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             shared.must_be_live()?;
             if member.is_accepted() {
                 let token = shared.ask(&member, Value::Nil)?;
-                if shared.send(AppCommand::GetStats { client: member.id, token })? {
+                if shared.send(ClientCommand::GetStats { client: member.id, token })? {
                     return Ok(token);
                 }
                 shared.take_asked(token);

@@ -8,7 +8,7 @@ use super::address;
 use super::state::State;
 use crate::engine::expando::{self, Expando};
 use crate::instance::roster::Member;
-use introd_policy::message::AppCommand;
+use introd_policy::message::ClientCommand;
 
 /// A membership as a script has it.
 struct GroupControl {
@@ -74,5 +74,5 @@ fn hint(name: &str, this: &Value, peer: &Value) -> Result<bool> {
     if !control.member.is_accepted() || !is_member || peer == control.member.info.far_id {
         return Ok(false);
     }
-    control.state.send(AppCommand::Hint { client: control.member.id, membership: control.membership, peer })
+    control.state.send(ClientCommand::Hint { client: control.member.id, membership: control.membership, peer })
 }

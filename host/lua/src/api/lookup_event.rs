@@ -9,9 +9,9 @@ use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 
 use super::state::State;
-use introd_policy::message::{ClientId, PendingLookup};
+use introd_policy::message::{ClientId, PeerLookup};
 
-/// What every lookup has. An event can be kept, and answered later: by its number, the table of questions knows whether it
+/// What every lookup has. An event can be kept, and answered later: by its number, the table of open requests knows whether it
 /// still waits.
 #[cfg(test)]
 pub(crate) const PROPERTIES: &[&str] = &[
@@ -37,15 +37,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(pending: &PendingLookup) -> Self {
-        let lookup = &pending.lookup;
+    pub(crate) fn of(lookup: &PeerLookup) -> Self {
         Self {
             target: lookup.target,
             initiator: lookup.initiator,
             tag: lookup.tag.clone(),
             interface: i64::from(lookup.interface.0),
-            asker: pending.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
-            application: pending.proposal.as_ref().and_then(|proposal| proposal.initiator_application.clone()),
+            asker: lookup.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
+            application: lookup.proposal.as_ref().and_then(|proposal| proposal.initiator_application.clone()),
         }
     }
 

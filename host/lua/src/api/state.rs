@@ -10,11 +10,12 @@ use super::client_calls::{ClientCall, ClientCalls};
 use super::client_objects::ClientObjects;
 use crate::engine::timers::Timers;
 use crate::engine::values::Marks;
-use crate::instance::questions::REJECTED;
+use crate::instance::open_requests::REJECTED;
 use crate::instance::roster::{Member, Phase};
 use crate::instance::world::World;
 use introd_flash::server::Rejection;
-use introd_policy::message::{AppCommand, PendingLookup};
+use introd_policy::message::ClientCommand;
+use introd_policy::{RequestId, Verdict};
 
 /// What one VM has.
 pub(crate) struct State {
@@ -58,7 +59,7 @@ impl State {
     }
 
     /// Sends a command; false if it was lost.
-    pub(crate) fn send(&self, command: AppCommand) -> Result<bool> {
+    pub(crate) fn send(&self, command: ClientCommand) -> Result<bool> {
         self.must_be_live()?;
         Ok(self.world.send(command))
     }
@@ -94,10 +95,17 @@ impl State {
         if member.phase.get() != Phase::Waiting {
             return false;
         }
-        if self.world.questions.take(member.question.get()).is_none() {
+        if self.world.requests.take(member.request.get()).is_none() {
             member.phase.set(Phase::Refused);
             return false;
         }
+        self.let_in(member);
+        self.world.decide(RequestId::from_number(member.request.get()), Verdict::Continue);
+        true
+    }
+
+    /// A client is in: the script finds it from now on.
+    pub(crate) fn let_in(&self, member: &Rc<Member>) {
         let before = self.world.roster.borrow().by_peer(&member.info.far_id);
         if let Some(before) = before {
             self.objects.unfind(&before);
@@ -106,7 +114,6 @@ impl State {
         if member.is_connecting.get() {
             self.released.borrow_mut().push(Rc::clone(member));
         }
-        self.world.send(AppCommand::Accept { client: member.id })
     }
 
     /// Turns a client away, if it waits.
@@ -115,15 +122,20 @@ impl State {
             return false;
         }
         member.phase.set(Phase::Refused);
-        if self.world.questions.take(member.question.get()).is_none() {
+        if self.world.requests.take(member.request.get()).is_none() {
             return false;
         }
-        self.world.send(AppCommand::Reject { client: member.id, rejection })
+        self.world.decide(RequestId::from_number(member.request.get()), Verdict::Reject(Box::new(rejection)));
+        true
     }
 
-    /// Takes out a lookup that waits for an answer.
-    pub(crate) fn take_lookup(&self, number: u64) -> Option<PendingLookup> {
-        self.world.questions.take_lookup(number)
+    /// Gives the verdict on a lookup; false if it does not wait any more.
+    pub(crate) fn decide_lookup(&self, number: u64, verdict: Verdict) -> bool {
+        let is_open = self.world.requests.take(number).is_some();
+        if is_open {
+            self.world.decide(RequestId::from_number(number), verdict);
+        }
+        is_open
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::inbox::Full;
-use super::shared::{ScriptState, Shared};
+use super::shared::{NO_ANSWER, ScriptState, Shared};
 use crate::engine::failure::Failure;
-use crate::instance::questions::Question;
+use crate::instance::open_requests;
 use introd_config::Application;
-use introd_policy::Actor;
 use introd_policy::message::AppEvent;
+use introd_policy::{AppActor, RequestId};
 
 /// Leads to an instance.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl ScriptHandle {
         let is_running = || matches!(shared.state(), ScriptState::Starting | ScriptState::Running);
         match shared.state() {
             ScriptState::Starting | ScriptState::Running => {
-                shared.inbox.push(event, |event| shared.admit(event))?;
+                shared.inbox.push(event, |event| shared.requests.admit(event))?;
                 // It may have come to a stop meanwhile, with nobody left to look.
                 if !is_running() {
                     shared.answer_for_script();
@@ -40,15 +40,15 @@ impl ScriptHandle {
                 Ok(())
             }
             _ if matches!(event, AppEvent::Reload | AppEvent::Stop) => {
-                shared.inbox.push(event, |event| shared.admit(event))
+                shared.inbox.push(event, |event| shared.requests.admit(event))
             }
-            ScriptState::Wedged if !is_question(&event) => shared.inbox.push(event, |event| shared.admit(event)),
+            ScriptState::Wedged if !waits_for_answer(&event) => {
+                shared.inbox.push(event, |event| shared.requests.admit(event))
+            }
             ScriptState::Wedged | ScriptState::Failed | ScriptState::Stopped => {
                 // A script that does not run does not hear of it, but one that comes after it has to know its clients.
                 shared.ledger.note(&event);
-                if let Some(question) = Question::of(event) {
-                    shared.fall_back(question);
-                }
+                open_requests::fail_event(event, NO_ANSWER, &*shared.commands);
                 Ok(())
             }
         }
@@ -65,8 +65,8 @@ impl ScriptHandle {
     }
 
     /// How many connects, lookups and calls wait for its answer.
-    pub fn open_questions(&self) -> usize {
-        self.0.questions.len()
+    pub fn open_requests(&self) -> usize {
+        self.0.requests.len()
     }
 
     /// Has it run with other settings: deadlines and fallbacks at once, the script loaded anew for the rest.
@@ -78,17 +78,21 @@ impl ScriptHandle {
 }
 
 /// Whether somebody waits for an answer.
-fn is_question(event: &AppEvent) -> bool {
+fn waits_for_answer(event: &AppEvent) -> bool {
     matches!(event, AppEvent::Call { .. } | AppEvent::PeerLookup(_) | AppEvent::Connect { .. })
 }
 
-impl Actor for ScriptHandle {
+impl AppActor for ScriptHandle {
     fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
         self.put(event).map_err(|Full(event)| event)
     }
 
     fn wake(&self) {
         self.0.wake();
+    }
+
+    fn cancel(&self, request: RequestId) {
+        self.0.requests.take(request.get());
     }
 
     fn is_over(&self) -> bool {

@@ -174,7 +174,11 @@ impl Lanes {
 fn must_arrive(event: &AppEvent) -> bool {
     matches!(
         event,
-        AppEvent::Disconnect { .. } | AppEvent::GroupLeave { .. } | AppEvent::Answer { .. } | AppEvent::Stats { .. }
+        AppEvent::Accepted { .. }
+            | AppEvent::Disconnect { .. }
+            | AppEvent::GroupLeave { .. }
+            | AppEvent::Answer { .. }
+            | AppEvent::Stats { .. }
     )
 }
 
@@ -182,6 +186,7 @@ fn must_arrive(event: &AppEvent) -> bool {
 fn client_of(event: &AppEvent) -> Option<ClientId> {
     match event {
         AppEvent::Connect { client, .. }
+        | AppEvent::Accepted { client }
         | AppEvent::Disconnect { client }
         | AppEvent::Call { client, .. }
         | AppEvent::Answer { client, .. }

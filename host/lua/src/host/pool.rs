@@ -19,7 +19,7 @@ use introd_config::Application;
 use introd_liveness::{AtStandstill, Pace, Pulse};
 use introd_policy::message::{AppEvent, Commands};
 use introd_policy::registry::Registry;
-use introd_policy::{Actor, Actors, InstanceName};
+use introd_policy::{AppActor, AppActors, InstanceName};
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -298,8 +298,8 @@ impl Drop for Host {
     }
 }
 
-impl Actors for Host {
-    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn Actor>> {
+impl AppActors for Host {
+    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
         match self.open(name.clone(), folder, Arc::clone(settings)) {
             Ok(handle) => Some(Arc::new(handle)),
             Err(ScriptError::NoScript(_)) => None,

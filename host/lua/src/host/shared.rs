@@ -12,12 +12,11 @@ use super::script_files::ScriptFiles;
 use super::thread_queue::ThreadQueue;
 use crate::engine::failure::Failure;
 use crate::engine::memory::Memory;
-use crate::instance::item::Item;
 use crate::instance::ledger::Ledger;
-use crate::instance::questions::{self, Question, Questions};
+use crate::instance::open_requests::{self, OpenRequests};
 use introd_config::Application;
 use introd_policy::InstanceName;
-use introd_policy::message::{AppEvent, Commands};
+use introd_policy::message::Commands;
 use introd_policy::registry::Registry;
 
 /// An instance for a thread to run.
@@ -62,7 +61,7 @@ pub(crate) struct Shared {
     pub(crate) settings: ArcSwap<Application>,
     pub(crate) commands: Arc<dyn Commands>,
     pub(crate) inbox: Inbox,
-    pub(crate) questions: Arc<Questions>,
+    pub(crate) requests: Arc<OpenRequests>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) memory: Memory,
     /// Leads to the thread that runs it.
@@ -95,7 +94,7 @@ impl Shared {
             settings: ArcSwap::new(settings),
             commands,
             inbox: Inbox::new(INBOX),
-            questions: Arc::default(),
+            requests: Arc::default(),
             ledger: Arc::default(),
             memory,
             queue: ArcSwap::new(queue),
@@ -171,17 +170,6 @@ impl Shared {
         self.queue.store(Arc::clone(queue));
     }
 
-    /// Takes an event in, with its deadline from now on.
-    pub(super) fn admit(&self, event: AppEvent) -> Result<Item, Box<AppEvent>> {
-        let deadline = match &event {
-            AppEvent::Connect { .. } | AppEvent::PeerLookup(_) => {
-                Instant::now().checked_add(self.settings.load().policy.deadline)
-            }
-            _ => None,
-        };
-        self.questions.admit(event, deadline)
-    }
-
     /// Has its thread see to what is queued.
     pub(crate) fn wake(self: &Arc<Self>) {
         if self.is_ready.swap(true, Ordering::AcqRel) {
@@ -202,20 +190,11 @@ impl Shared {
 
     /// Answers everything that waits, in place of the script.
     pub(crate) fn answer_for_script(&self) {
-        for question in self.questions.take_all() {
-            self.fall_back(question);
+        for (number, request) in self.requests.take_all() {
+            open_requests::fail(number, request, NO_ANSWER, &*self.commands);
         }
-    }
-
-    /// Answers what has waited for too long, whether the script has heard of it or not.
-    pub(crate) fn answer_late(&self, now: Instant) {
-        while let Some((_, question)) = self.questions.take_late(now) {
-            questions::too_late(question, &self.name, &self.settings.load().policy, &*self.commands);
-        }
-    }
-
-    pub(super) fn fall_back(&self, question: Question) {
-        let fallback = self.settings.load().policy.on_failure;
-        question.fall_back(fallback, "the application does not answer", &*self.commands);
     }
 }
+
+/// Why a script that does not run has decided nothing.
+pub(crate) const NO_ANSWER: &str = "the application does not answer";

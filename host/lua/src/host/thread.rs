@@ -15,8 +15,9 @@ use super::shared::{Opening, Queue, ScriptState, Shared};
 use crate::instance::item::Item;
 use crate::instance::world::World;
 use crate::runtime::Runtime;
-use introd_policy::message::{AppCommand, AppEvent, Commands};
+use introd_policy::message::{AppEvent, ClientCommand, Commands};
 use introd_policy::registry::LookupResult;
+use introd_policy::{RequestId, Verdict};
 
 /// A turn ends with the first event that ends after so long, or with so many.
 const TURN: Duration = Duration::from_millis(1);
@@ -31,7 +32,13 @@ struct Leased {
 }
 
 impl Commands for Leased {
-    fn send(&self, command: AppCommand) -> bool {
+    fn decide(&self, request: RequestId, verdict: Verdict) {
+        if !self.queue.is_given_up() {
+            self.commands.decide(request, verdict);
+        }
+    }
+
+    fn send(&self, command: ClientCommand) -> bool {
         !self.queue.is_given_up() && self.commands.send(command)
     }
 }
@@ -299,7 +306,7 @@ impl Place {
             shared.settings.load_full(),
             commands,
             Arc::clone(&self.opening.registry),
-            Arc::clone(&shared.questions),
+            Arc::clone(&shared.requests),
             Arc::clone(&shared.ledger),
             Instant::now(),
         )

@@ -39,7 +39,6 @@ impl Watched {
         let instances: Vec<Arc<Shared>> = self.instances.iter().filter_map(Weak::upgrade).collect();
         let stuck = instances.iter().find_map(|shared| Some((shared, overdue(shared, now, patience)?)));
         for shared in &instances {
-            shared.answer_late(now);
             match stuck.map(|(culprit, _)| culprit) {
                 Some(culprit) => {
                     let was_well = shared.change_state(ScriptState::Running, ScriptState::Wedged)

@@ -54,6 +54,10 @@ impl Ledger {
         }
     }
 
+    pub(crate) fn get(&self, client: ClientId) -> Option<Kept> {
+        self.clients().get(&client).cloned()
+    }
+
     /// All clients, in the order of their sessions.
     pub(crate) fn all(&self) -> Vec<(ClientId, Kept)> {
         let mut all: Vec<_> = self.clients().iter().map(|(client, kept)| (*client, kept.clone())).collect();
@@ -64,6 +68,10 @@ impl Ledger {
     /// Notes what an event changes.
     pub(crate) fn note(&self, event: &AppEvent) {
         match event {
+            AppEvent::Connect { client, info, .. } => {
+                self.insert(*client, Kept::of(&Arc::new(ClientInfo::clone(info))));
+            }
+            AppEvent::Accepted { client } => self.change(*client, |kept| kept.is_accepted = true),
             AppEvent::Disconnect { client } => self.remove(*client),
             AppEvent::FarAddressChange { client, address } => self.change(*client, |kept| kept.far_address = *address),
             AppEvent::ReportedAddressesChange { client, addresses } => {

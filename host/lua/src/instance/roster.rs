@@ -32,8 +32,8 @@ pub(crate) struct Member {
     pub(crate) far_address: Cell<SocketAddr>,
     pub(crate) reported: RefCell<Vec<SocketAddr>>,
     pub(crate) phase: Cell<Phase>,
-    /// The number of the question whether it may connect.
-    pub(crate) question: Cell<u64>,
+    /// The number of the request whether it may connect.
+    pub(crate) request: Cell<u64>,
     /// Whether `onConnect` has yet to end.
     pub(crate) is_connecting: Cell<bool>,
     /// What happened to it since, before it was accepted; and later, until the script has heard of all that.
@@ -73,10 +73,7 @@ impl Roster {
     pub(crate) fn of(ledger: &Arc<Ledger>) -> Self {
         let mut roster = Self { ledger: Arc::clone(ledger), ..Self::default() };
         for (id, kept) in ledger.all() {
-            let member = roster.insert_as(id, Arc::clone(&kept.info));
-            member.far_address.set(kept.far_address);
-            *member.reported.borrow_mut() = kept.reported;
-            *member.groups.borrow_mut() = kept.groups;
+            let Some(member) = roster.insert_from_ledger(id) else { continue };
             if kept.is_accepted {
                 member.is_known.set(true);
                 roster.accept(&member);
@@ -119,6 +116,16 @@ impl Roster {
         self.insert_as(id, info)
     }
 
+    /// A client that was accepted while no script ran: what the ledger has of it.
+    pub(crate) fn insert_from_ledger(&mut self, id: ClientId) -> Option<Rc<Member>> {
+        let kept = self.ledger.get(id)?;
+        let member = self.insert_as(id, Arc::clone(&kept.info));
+        member.far_address.set(kept.far_address);
+        *member.reported.borrow_mut() = kept.reported;
+        *member.groups.borrow_mut() = kept.groups;
+        Some(member)
+    }
+
     fn insert_as(&mut self, id: ClientId, info: Arc<ClientInfo>) -> Rc<Member> {
         let member = Rc::new(Member {
             id,
@@ -126,7 +133,7 @@ impl Roster {
             info,
             reported: RefCell::default(),
             phase: Cell::new(Phase::Waiting),
-            question: Cell::new(0),
+            request: Cell::new(0),
             is_connecting: Cell::new(false),
             deferred: RefCell::default(),
             is_catching_up: Cell::new(false),

@@ -9,14 +9,15 @@ use rtmfp::PeerId;
 
 use super::journal::Journal;
 use super::ledger::Ledger;
-use super::questions::Questions;
+use super::open_requests::OpenRequests;
 use super::roster::Roster;
 use crate::engine::memory::Memory;
 use crate::engine::turn::Turn;
 use introd_config::Application;
 use introd_policy::InstanceName;
-use introd_policy::message::{AppCommand, Commands};
+use introd_policy::message::{ClientCommand, Commands};
 use introd_policy::registry::{LookupFuture, Registry};
+use introd_policy::{RequestId, Verdict};
 
 /// The most registry lookups of an instance at a time.
 const MAX_LOOKUPS: usize = 16_384;
@@ -33,7 +34,7 @@ pub(crate) struct World {
     pub(crate) settings: RefCell<Arc<Application>>,
     pub(crate) commands: Arc<dyn Commands>,
     pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) questions: Arc<Questions>,
+    pub(crate) requests: Arc<OpenRequests>,
     pub(crate) journal: Journal,
     pub(crate) roster: RefCell<Roster>,
     /// The same for other threads.
@@ -60,7 +61,7 @@ impl World {
         settings: Arc<Application>,
         commands: Arc<dyn Commands>,
         registry: Arc<dyn Registry>,
-        questions: Arc<Questions>,
+        requests: Arc<OpenRequests>,
         ledger: Arc<Ledger>,
         now: Instant,
     ) -> Self {
@@ -70,7 +71,7 @@ impl World {
             settings: RefCell::new(settings),
             commands,
             registry,
-            questions,
+            requests,
             journal: Journal::default(),
             roster: RefCell::new(Roster::of(&ledger)),
             ledger,
@@ -138,7 +139,12 @@ impl World {
         self.running.set(self.running.get().saturating_sub(1));
     }
 
-    pub(crate) fn send(&self, command: AppCommand) -> bool {
+    /// Gives the verdict on a request that was taken out of the open ones.
+    pub(crate) fn decide(&self, request: RequestId, verdict: Verdict) {
+        self.commands.decide(request, verdict);
+    }
+
+    pub(crate) fn send(&self, command: ClientCommand) -> bool {
         self.commands.send(command)
     }
 }

@@ -10,12 +10,12 @@ use crate::api::lookup_event::Facts;
 use crate::api::script::{Purpose, as_function};
 use crate::engine::values;
 use crate::instance::item::Item;
-use crate::instance::questions::{Question, call_failed};
+use crate::instance::open_requests::{OpenRequest, call_failed};
 use crate::instance::roster::{Member, Phase};
 use crate::runtime::Runtime;
 use introd_flash::amf;
 use introd_flash::server::Call;
-use introd_policy::message::{AppCommand, AppEvent, ClientId, ClientInfo, ClientStats};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, ClientStats};
 
 /// The most events that wait for a client's `onConnect` to end.
 const MAX_DEFERRED: usize = 64;
@@ -27,14 +27,28 @@ fn abridged(name: &str) -> String {
 
 impl Runtime {
     pub(crate) fn connect(&mut self, number: u64, client: ClientId, info: ClientInfo) {
-        // One that was answered by now is on its way out.
-        if self.world.questions.begin(number, |_| ()).is_some() {
-            let before = self.world.roster.borrow().get(client);
-            before.into_iter().for_each(|before| self.leave(&before));
-            let member = self.world.roster.borrow_mut().insert(client, info);
-            member.question.set(number);
+        let is_open = self.world.requests.begin(number, |_| ()).is_some();
+        let before = self.world.roster.borrow().get(client);
+        before.into_iter().for_each(|before| self.leave(&before));
+        let member = self.world.roster.borrow_mut().insert(client, info);
+        if is_open {
+            member.request.set(number);
             self.ask_connect(&member);
+        } else {
+            // The server has decided by now. If it has accepted the client, it says so next.
+            member.phase.set(Phase::Refused);
         }
+    }
+
+    /// The server has accepted a client although the script has not.
+    pub(crate) fn accepted(&mut self, client: ClientId) {
+        let known = self.world.roster.borrow().get(client);
+        let Some(member) = known.or_else(|| self.world.roster.borrow_mut().insert_from_ledger(client)) else { return };
+        if !matches!(member.phase.get(), Phase::Waiting | Phase::Refused) {
+            return;
+        }
+        member.is_known.set(true);
+        self.vm.state.let_in(&member);
     }
 
     /// Has the script decide on a connect.
@@ -94,7 +108,7 @@ impl Runtime {
         }
         // Of one that never got in nothing else is of interest.
         member.deferred.take().iter().for_each(|item| self.refuse_call(item, "Not connected."));
-        self.world.questions.take(member.question.get());
+        self.world.requests.take(member.request.get());
         self.world.roster.borrow_mut().remove(member.id);
         self.vm.state.objects.unfind(member);
         // What it was asked it will not answer any more.
@@ -109,8 +123,8 @@ impl Runtime {
     }
 
     pub(crate) fn look_up(&mut self, number: u64) {
-        let facts = self.world.questions.begin(number, |question| match question {
-            Question::Lookup(lookup) => Some(Facts::of(lookup)),
+        let facts = self.world.requests.begin(number, |request| match request {
+            OpenRequest::Lookup(lookup) => Some(Facts::of(lookup)),
             _ => None,
         });
         // One that was answered by now concerns nobody.
@@ -128,7 +142,7 @@ impl Runtime {
     /// Something that a client that is there does, or that happens to it.
     pub(crate) fn of_client(&mut self, client: ClientId, item: Item) {
         if let Item::Call { number: Some(number), .. } = &item
-            && self.world.questions.begin(*number, |_| ()).is_none()
+            && self.world.requests.begin(*number, |_| ()).is_none()
         {
             return;
         }
@@ -175,10 +189,10 @@ impl Runtime {
     /// Tells a client that its call will not be made, if it wants to know.
     fn refuse_call(&self, item: &Item, why: &str) {
         if let Item::Call { number: Some(number), client, call } = item
-            && self.world.questions.take(*number).is_some()
+            && self.world.requests.take(*number).is_some()
         {
             let (transaction, outcome) = (call.transaction, Err(call_failed(why)));
-            self.world.send(AppCommand::Answer { client: *client, transaction, outcome });
+            self.world.send(ClientCommand::Answer { client: *client, transaction, outcome });
         }
     }
 

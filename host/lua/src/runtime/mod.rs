@@ -23,13 +23,14 @@ use crate::engine::timers::{Fired, unpacked};
 use crate::engine::values;
 use crate::engine::vm::Progress;
 use crate::instance::item::Item;
-use crate::instance::questions::{self, Question, call_failed};
+use crate::instance::open_requests::{self, OpenRequest, call_failed};
 use crate::instance::roster::{Member, Phase};
 use crate::instance::world::World;
 use introd_config::Application;
 use introd_flash::server::Rejection;
-use introd_policy::message::{AppCommand, AppEvent};
+use introd_policy::message::{AppEvent, ClientCommand};
 use introd_policy::registry::LookupResult;
+use introd_policy::{RequestId, Verdict};
 
 /// So many handlers run for one event at most, one after the other; what else follows from it has later turns. As many as the calls
 /// that a client has left unanswered and that fail before its `onDisconnect`.
@@ -97,7 +98,7 @@ impl Runtime {
         let asked = self.vm.state.next_asked().map(|(_, until)| until);
         let timer = self.vm.state.timers.borrow().next();
         let at_once = self.is_behind().then(|| self.world.now.get());
-        [self.world.questions.next_deadline(), timer, asked, at_once].into_iter().flatten().min()
+        [timer, asked, at_once].into_iter().flatten().min()
     }
 
     /// Whether what has happened is to be followed up, as soon as it is this instance's turn.
@@ -109,9 +110,6 @@ impl Runtime {
     /// Does what is due, until it `is_late`: then the rest stays due.
     pub(crate) fn handle_timeout(&mut self, now: Instant, is_late: impl Fn() -> bool) {
         self.world.begin(now);
-        while let Some((_, question)) = self.world.questions.take_late(now) {
-            self.too_late(question);
-        }
         while self.do_next_due(now) && !is_late() {}
         self.settle();
     }
@@ -159,15 +157,6 @@ impl Runtime {
         self.answered(token, Err(vec![call_failed("The client is gone.")]));
     }
 
-    fn too_late(&self, question: Question) {
-        if let Question::Connect(client) = &question
-            && let Some(member) = self.world.roster.borrow().get(*client)
-        {
-            member.phase.set(Phase::Refused);
-        }
-        questions::too_late(question, &self.world.name, &self.world.settings().policy, &*self.world.commands);
-    }
-
     /// A registry lookup has come back.
     pub(crate) fn handle_lookup(&mut self, now: Instant, token: u64, result: LookupResult) {
         self.world.begin(now);
@@ -184,15 +173,9 @@ impl Runtime {
 
     /// Something has happened, and is a pending request from now on if it waits for an answer.
     pub(crate) fn handle(&mut self, now: Instant, event: AppEvent) {
-        let settings = self.world.settings();
-        match self.world.questions.admit(event, now.checked_add(settings.policy.deadline)) {
+        match self.world.requests.admit(event) {
             Ok(item) => self.handle_item(now, item),
-            Err(event) => {
-                let (to, commands) = (settings.policy.on_failure, &*self.world.commands);
-                if let Some(question) = Question::of(*event) {
-                    question.fall_back(to, "the application is busy", commands);
-                }
-            }
+            Err(event) => open_requests::fail_event(*event, "the application is busy", &*self.world.commands),
         }
     }
 
@@ -209,6 +192,7 @@ impl Runtime {
             Item::Lookup { number } => self.look_up(number),
             Item::Call { client, .. } => self.of_client(client, item),
             Item::Event(event) => match event {
+                AppEvent::Accepted { client } => self.accepted(client),
                 AppEvent::Disconnect { client } => self.disconnect(client),
                 AppEvent::Answer { token, outcome, .. } => self.answered(token, outcome),
                 AppEvent::Stats { token, stats, .. } => self.stats(token, stats),
@@ -275,11 +259,10 @@ impl Runtime {
         }
     }
 
-    /// Answers a question that the script has failed at.
+    /// Answers a request that the script has failed at.
     pub(crate) fn fail(&self, number: u64) {
-        if let Some(question) = self.world.questions.take(number) {
-            let settings = self.world.settings();
-            question.fall_back(settings.policy.on_failure, "the application failed", &*self.world.commands);
+        if let Some(request) = self.world.requests.take(number) {
+            open_requests::fail(number, request, "the application failed", &*self.world.commands);
         }
     }
 
@@ -311,9 +294,12 @@ impl Runtime {
         self.release(member, HANDLERS_AT_ONCE);
     }
 
+    /// The script has failed at the connect of a client, which waits for what the server makes of that.
     fn refuse(&self, member: &Member) {
-        let rejection = Rejection::new(questions::REJECTED, "[ Server.Reject ] : the application failed");
-        self.vm.state.reject(member, rejection);
+        if member.phase.get() == Phase::Waiting {
+            member.phase.set(Phase::Refused);
+            self.fail(member.request.get());
+        }
     }
 
     fn call_done(&mut self, name: &str, number: Option<u64>, result: Result<MultiValue, Failure>) {
@@ -324,13 +310,14 @@ impl Runtime {
         if let Err(failure) = &outcome {
             self.report(name, failure);
         }
-        let Some(Question::Call { client, transaction }) = number.and_then(|number| self.world.questions.take(number))
+        let Some(OpenRequest::Call { client, transaction }) =
+            number.and_then(|number| self.world.requests.take(number))
         else {
             return;
         };
         // What went wrong is for the log, not for clients.
         let outcome = outcome.map_err(|_| call_failed(&format!("The method failed ({name}).")));
-        self.world.send(AppCommand::Answer { client, transaction, outcome });
+        self.world.send(ClientCommand::Answer { client, transaction, outcome });
     }
 
     /// Logs an error, and tells the script of it.
@@ -408,18 +395,14 @@ impl Runtime {
         self.is_over = true;
         self.say_stop(reason);
         for member in self.world.roster.borrow().accepted() {
-            self.world.send(AppCommand::Disconnect { client: member.id });
+            self.world.send(ClientCommand::Disconnect { client: member.id });
         }
-        for question in self.world.questions.take_all() {
-            match question {
-                Question::Connect(client) => {
-                    let rejection = Rejection::new(code, "the application has ended");
-                    self.world.send(AppCommand::Reject { client, rejection });
-                }
-                other => {
-                    let fallback = self.world.settings().policy.on_failure;
-                    other.fall_back(fallback, "the application has ended", &*self.world.commands);
-                }
+        for (number, request) in self.world.requests.take_all() {
+            if let OpenRequest::Connect(_) = request {
+                let rejection = Rejection::new(code, "the application has ended");
+                self.world.decide(RequestId::from_number(number), Verdict::Reject(Box::new(rejection)));
+            } else {
+                open_requests::fail(number, request, "the application has ended", &*self.world.commands);
             }
         }
     }
@@ -430,12 +413,12 @@ impl Runtime {
         }
     }
 
-    /// Runs with other settings from the next reload on; deadlines and fallbacks at once.
+    /// Runs with other settings from the next reload on; deadlines at once.
     pub(crate) fn set_settings(&self, settings: Arc<Application>) {
         *self.world.settings.borrow_mut() = settings;
     }
 
-    /// Loads the script anew. The clients stay; questions that wait are put to the new script. What the old one has besides
+    /// Loads the script anew. The clients stay; requests that wait are put to the new script. What the old one has besides
     /// ends with it: variables, timers, handlers that wait, fields that it gave to clients. A script that does not load leaves
     /// the old one running.
     fn reload(&mut self) {
@@ -454,7 +437,7 @@ impl Runtime {
                 drop(old);
                 self.has_warned = false;
                 self.begin();
-                self.again = self.world.questions.begun().into_iter().map(|(number, _)| number).collect();
+                self.again = self.world.requests.begun().into();
             }
             Err(failure) => {
                 self.world.journal.failure(&app, "reload", &failure);
@@ -465,15 +448,15 @@ impl Runtime {
 
     /// Puts a request to a script that was loaded anew, unless it is answered by now.
     fn ask_again(&mut self, number: u64) {
-        match self.world.questions.begin(number, Question::clone) {
-            Some(Question::Lookup(lookup)) => self.ask_lookup(number, &Facts::of(&lookup)),
-            Some(Question::Connect(client)) => {
+        match self.world.requests.begin(number, OpenRequest::clone) {
+            Some(OpenRequest::Lookup(lookup)) => self.ask_lookup(number, &Facts::of(&lookup)),
+            Some(OpenRequest::Connect(client)) => {
                 let member = self.world.roster.borrow().get(client);
                 if let Some(member) = member {
                     self.ask_connect(&member);
                 }
             }
-            Some(Question::Call { .. }) => self.fail(number),
+            Some(OpenRequest::Call { .. }) => self.fail(number),
             None => (),
         }
     }

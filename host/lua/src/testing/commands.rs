@@ -9,13 +9,14 @@ use mlua::{Lua, MultiValue, Result, Table, Value};
 use rtmfp::SessionId;
 
 use super::options::{self, field};
+use super::server::Effect;
 use super::stage::Stage;
 use crate::api::address;
 use crate::api::address_list;
 use crate::api::state::State;
 use crate::engine::values;
 use crate::instance::journal::Entry;
-use introd_policy::message::{AppCommand, AppEvent, ClientId};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
 type Shared = Rc<RefCell<Option<Stage>>>;
 
@@ -48,10 +49,10 @@ pub(super) fn natives(lua: &Lua, state: &Rc<State>, shared: &Shared, folder: &Pa
     native.raw_set(
         "take",
         lua.create_function(move |lua, ()| {
-            let commands = stage(&stage_of)?.sent.take();
+            let effects = stage(&stage_of)?.take();
             let list = lua.create_table()?;
-            for command in commands {
-                list.raw_push(describe(lua, &marks, command)?)?;
+            for effect in effects {
+                list.raw_push(describe(lua, &marks, effect)?)?;
             }
             Ok(list)
         })?,
@@ -88,7 +89,7 @@ fn clients(lua: &Lua, state: &Rc<State>, shared: &Shared, native: &Table) -> Res
             described.raw_set("number", id.session.get())?;
             described.raw_set("farID", info.far_id.to_string())?;
             described.raw_set("farAddress", address::text(info.far_address))?;
-            stage.tell(AppEvent::Connect { client: id, info: Box::new(info) });
+            stage.ask_to_connect(id, info);
             Ok(described)
         })?,
     )?;
@@ -96,7 +97,7 @@ fn clients(lua: &Lua, state: &Rc<State>, shared: &Shared, native: &Table) -> Res
     native.raw_set(
         "disconnect",
         lua.create_function(move |_, number: u32| {
-            stage(&stage_of)?.tell(AppEvent::Disconnect { client: client(number) });
+            stage(&stage_of)?.disconnect(client(number));
             Ok(())
         })?,
     )?;
@@ -200,15 +201,17 @@ fn events(lua: &Lua, _state: &Rc<State>, shared: &Shared, native: &Table) -> Res
     )
 }
 
-/// A command, as a test sees it.
-fn describe(lua: &Lua, state: &State, command: AppCommand) -> Result<Table> {
+/// What has come of a verdict or a command, as a test sees it.
+fn describe(lua: &Lua, state: &State, effect: Effect) -> Result<Table> {
     let table = lua.create_table()?;
-    if let Some(client) = command.client() {
-        table.raw_set("client", client.session.get())?;
-    }
-    let kind = match command {
-        AppCommand::Accept { .. } => "accept",
-        AppCommand::Reject { rejection, .. } => {
+    let kind = match effect {
+        Effect::Command(command) => describe_command(lua, state, &table, command)?,
+        Effect::Accept { client } => {
+            table.raw_set("client", client.session.get())?;
+            "accept"
+        }
+        Effect::Reject { client, rejection } => {
+            table.raw_set("client", client.session.get())?;
             table.raw_set("code", rejection.code)?;
             table.raw_set("description", rejection.description)?;
             table.raw_set("redirect", rejection.redirect)?;
@@ -217,8 +220,29 @@ fn describe(lua: &Lua, state: &State, command: AppCommand) -> Result<Table> {
             }
             "reject"
         }
-        AppCommand::Disconnect { .. } => "disconnect",
-        AppCommand::Call { method, arguments, token, .. } => {
+        Effect::Redirect { lookup, addresses } => {
+            table.raw_set("lookup", number_of(&lookup.tag))?;
+            table.raw_set("addresses", address_list::to_lua(lua, &addresses)?)?;
+            "redirect"
+        }
+        Effect::Deny { lookup } => {
+            table.raw_set("lookup", number_of(&lookup.tag))?;
+            "deny"
+        }
+        Effect::BuiltIn { lookup } => {
+            table.raw_set("lookup", number_of(&lookup.tag))?;
+            "builtin"
+        }
+    };
+    table.raw_set("kind", kind)?;
+    Ok(table)
+}
+
+fn describe_command(lua: &Lua, state: &State, table: &Table, command: ClientCommand) -> Result<&'static str> {
+    table.raw_set("client", command.client().session.get())?;
+    Ok(match command {
+        ClientCommand::Disconnect { .. } => "disconnect",
+        ClientCommand::Call { method, arguments, token, .. } => {
             table.raw_set("method", method)?;
             table.raw_set("token", token)?;
             let list = lua.create_table()?;
@@ -228,44 +252,29 @@ fn describe(lua: &Lua, state: &State, command: AppCommand) -> Result<Table> {
             table.raw_set("arguments", list)?;
             "call"
         }
-        AppCommand::Answer { transaction, outcome, .. } => {
+        ClientCommand::Answer { transaction, outcome, .. } => {
             table.raw_set("transaction", transaction as i64)?;
             table.raw_set("ok", outcome.is_ok())?;
             let (Ok(value) | Err(value)) = outcome;
             table.raw_set("value", values::to_lua(lua, &state.marks, value)?)?;
             "answer"
         }
-        AppCommand::Ping { .. } => "ping",
-        AppCommand::GetStats { token, .. } => {
+        ClientCommand::Ping { .. } => "ping",
+        ClientCommand::GetStats { token, .. } => {
             table.raw_set("token", token)?;
             "stats"
         }
-        AppCommand::Redirect { lookup, addresses } => {
-            table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
-            table.raw_set("addresses", address_list::to_lua(lua, &addresses)?)?;
-            "redirect"
-        }
-        AppCommand::Introduce { initiator, tag, .. } => {
+        ClientCommand::Introduce { initiator, tag, .. } => {
             table.raw_set("initiator", address::text(initiator))?;
             table.raw_set("lookup", number_of(&tag))?;
             "introduce"
         }
-        AppCommand::Deny { lookup } => {
-            table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
-            "deny"
-        }
-        AppCommand::BuiltIn { lookup } => {
-            table.raw_set("lookup", number_of(&lookup.lookup.tag))?;
-            "builtin"
-        }
-        AppCommand::Hint { peer, membership, .. } => {
+        ClientCommand::Hint { peer, membership, .. } => {
             table.raw_set("peer", peer.to_string())?;
             table.raw_set("membership", membership)?;
             "hint"
         }
-    };
-    table.raw_set("kind", kind)?;
-    Ok(table)
+    })
 }
 
 /// The number of a lookup is its tag.

@@ -6,6 +6,7 @@
 
 mod commands;
 mod options;
+mod server;
 mod stage;
 
 use std::cell::RefCell;
@@ -26,9 +27,11 @@ use crate::engine::vm::Progress;
 use crate::instance::world::World;
 use introd_policy::registry::InMemory;
 
+#[cfg(test)]
+pub(crate) use server::Effect;
 pub(crate) use stage::Stage;
 #[cfg(test)]
-pub(crate) use stage::application as settings;
+pub(crate) use stage::{Sent, application as settings};
 
 /// How long one test may run, and what all of a file may use.
 const TIME: Duration = Duration::from_secs(10);
@@ -107,7 +110,7 @@ impl TestFile {
         let world = World::new(
             stage::instance_name(folder),
             Arc::new(stage::application()),
-            Arc::new(stage::Sent::default()),
+            Arc::new(stage::Outbox::default()),
             Arc::new(InMemory::default()),
             Arc::default(),
             Arc::default(),

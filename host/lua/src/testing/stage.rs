@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
+use super::server::{Effect, Server};
 use crate::engine::failure::Failure;
 use crate::instance::world::{Job, World};
 use crate::runtime::Runtime;
@@ -18,29 +19,41 @@ use introd_config::{
 use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest};
 use introd_flash::uri::{AppPath, Uri};
-use introd_policy::message::{AppCommand, AppEvent, ClientId, ClientInfo, Commands, Offer, PendingLookup, Proposal};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands};
 use introd_policy::registry::{InMemory, Registry};
-use introd_policy::{InstanceId, InstanceName};
+use introd_policy::{InstanceName, RequestId, Verdict};
 
 /// The most steps of the clock in one go: a script that sets a timer for now in each timer would never be done.
 const MAX_STEPS: usize = 100_000;
 
-/// What the script wants done.
-#[derive(Default)]
-pub(crate) struct Sent {
-    commands: Mutex<Vec<AppCommand>>,
+/// What the script sends to the server.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Command(ClientCommand),
+    Verdict(RequestId, Verdict),
 }
 
-impl Sent {
-    /// Takes what was sent since the last time.
-    pub(crate) fn take(&self) -> Vec<AppCommand> {
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+/// Keeps what the script sends, until the server looks.
+#[derive(Default)]
+pub(crate) struct Outbox(Mutex<Vec<Sent>>);
+
+impl Outbox {
+    fn take(&self) -> Vec<Sent> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, sent: Sent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
     }
 }
 
-impl Commands for Sent {
-    fn send(&self, command: AppCommand) -> bool {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+impl Commands for Outbox {
+    fn decide(&self, request: RequestId, verdict: Verdict) {
+        self.push(Sent::Verdict(request, verdict));
+    }
+
+    fn send(&self, command: ClientCommand) -> bool {
+        self.push(Sent::Command(command));
         true
     }
 }
@@ -81,7 +94,9 @@ pub(crate) fn instance_name(folder: &Path) -> InstanceName {
 /// An instance on its stage.
 pub(crate) struct Stage {
     pub(crate) runtime: Runtime,
-    pub(crate) sent: Arc<Sent>,
+    outbox: Arc<Outbox>,
+    server: Server,
+    effects: Vec<Effect>,
     now: Instant,
     clients: u32,
     lookups: u32,
@@ -104,19 +119,16 @@ impl Stage {
         settings: Application,
         registry: Arc<dyn Registry>,
     ) -> Result<Self, Failure> {
-        let (sent, now) = (Arc::new(Sent::default()), Instant::now());
-        let commands = Arc::clone(&sent);
-        let world = World::new(
-            instance_name(folder),
-            Arc::new(settings),
-            commands,
-            registry,
-            Arc::default(),
-            Arc::default(),
-            now,
-        );
+        let (outbox, now) = (Arc::new(Outbox::default()), Instant::now());
+        let commands = Arc::clone(&outbox);
+        let settings = Arc::new(settings);
+        let server = Server::new(Arc::clone(&settings));
+        let world =
+            World::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now);
         let runtime = Runtime::start(Rc::new(world), folder)?;
-        let mut stage = Self { runtime, sent, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
+        let (outbox, effects) = (outbox, Vec::new());
+        let mut stage =
+            Self { runtime, outbox, server, effects, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
         stage.poll();
         Ok(stage)
     }
@@ -160,8 +172,26 @@ impl Stage {
     pub(crate) fn connect(&mut self, change: impl FnOnce(&mut ClientInfo)) -> ClientId {
         let (client, mut info) = self.next_client();
         change(&mut info);
-        self.tell(AppEvent::Connect { client, info: Box::new(info) });
+        self.ask_to_connect(client, info);
         client
+    }
+
+    /// A client asks to connect.
+    pub(crate) fn ask_to_connect(&mut self, client: ClientId, info: ClientInfo) {
+        if let Some(event) = self.server.connect(self.now, client, info) {
+            self.tell(event);
+        }
+    }
+
+    /// A client is gone.
+    pub(crate) fn disconnect(&mut self, client: ClientId) {
+        self.server.disconnect(client);
+        self.tell(AppEvent::Disconnect { client });
+    }
+
+    /// What has come of the script's verdicts and commands since the last time.
+    pub(crate) fn take(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
     }
 
     /// A client calls a method.
@@ -203,10 +233,11 @@ impl Stage {
             received: 68,
         };
         let number = self.lookups;
-        let pending = PendingLookup::new(0, lookup, asker, InstanceId(0));
-        let initiator_application = application.map(Box::from);
-        let proposal = application.map(|_| Box::new(Proposal { initiator_application, offer: Offer::Introduction }));
-        self.tell(AppEvent::PeerLookup(PendingLookup { proposal, ..pending }));
+        match self.server.look_up(self.now, lookup, asker, application) {
+            Some(Ok(event)) => self.tell(event),
+            Some(Err(effect)) => self.effects.push(effect),
+            None => (),
+        }
         number
     }
 
@@ -219,12 +250,14 @@ impl Stage {
         self.poll();
     }
 
-    /// Time passes. Each timer on the way is met at its own time.
+    /// Time passes. Each timer and each deadline on the way is met at its own time.
     pub(crate) fn advance(&mut self, by: Duration) {
         let until = self.now + by;
         for _ in 0..MAX_STEPS {
-            let Some(next) = self.runtime.next_timeout().filter(|next| *next <= until) else { break };
+            let next = [self.runtime.next_timeout(), self.server.next_deadline()].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
             self.now = self.now.max(next);
+            self.pass_deadlines();
             self.runtime.handle_timeout(self.now, || false);
             self.poll();
         }
@@ -233,9 +266,47 @@ impl Stage {
         self.poll();
     }
 
+    fn pass_deadlines(&mut self) {
+        while let Some((request, effect)) = self.server.take_late(self.now) {
+            self.runtime.world.requests.take(request.get());
+            self.came_to(effect, true);
+        }
+    }
+
+    /// The server takes in what the script has sent.
+    fn deliver(&mut self) {
+        loop {
+            let sent = self.outbox.take();
+            if sent.is_empty() {
+                break;
+            }
+            for sent in sent {
+                match sent {
+                    Sent::Command(command) => self.effects.push(Effect::Command(command)),
+                    Sent::Verdict(request, verdict) => {
+                        let has_failed = matches!(verdict, Verdict::Failed(_));
+                        let effect = self.server.decided(request, verdict);
+                        self.came_to(effect, has_failed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A request has come to something: by a fallback, or as the script has decided.
+    fn came_to(&mut self, effect: Option<Effect>, is_fallback: bool) {
+        if let Some(Effect::Accept { client }) = &effect
+            && is_fallback
+        {
+            self.runtime.handle(self.now, AppEvent::Accepted { client: *client });
+        }
+        self.effects.extend(effect);
+    }
+
     /// Sees which registry lookups have come back.
     pub(crate) fn poll(&mut self) {
         loop {
+            self.deliver();
             self.jobs.extend(self.runtime.world.take_jobs());
             let mut done = Vec::new();
             let mut context = Context::from_waker(Waker::noop());

@@ -59,7 +59,7 @@ const DISTRIBUTE: &str = "
 fn distribute_introductions_across_servers() {
     let mut scene = scene(DISTRIBUTE);
     let target = scene.stage.connect(|info| info.far_id = PeerId([0xaa; 32]));
-    assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]), "a handler that returns nothing lets clients in");
+    assert!(matches!(scene.sent()[..], [Effect::Accept { .. }]), "a handler that returns nothing lets clients in");
     scene
         .stage
         .tell(AppEvent::ReportedAddressesChange { client: target, addresses: vec!["10.0.0.5:5".parse().unwrap()] });
@@ -74,7 +74,7 @@ fn distribute_introductions_across_servers() {
         at("198.51.100.1:1935", Origin::Relay),
     ];
     assert!(
-        matches!(&sent[..], [AppCommand::Redirect { addresses, .. }, AppCommand::Introduce { client, initiator, tag }]
+        matches!(&sent[..], [Effect::Redirect { addresses, .. }, Effect::Command(ClientCommand::Introduce { client, initiator, tag })]
             if addresses[..] == expected && *client == target && *initiator == asker && tag[..] == number.to_be_bytes()),
         "{sent:?}"
     );
@@ -82,7 +82,7 @@ fn distribute_introductions_across_servers() {
     scene.stage.look_up(Some(PeerId([0xee; 32])), asker, None);
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Redirect { addresses, .. }] if addresses[0].address.ip().to_string() == "198.51.100.2")
+        matches!(&sent[..], [Effect::Redirect { addresses, .. }] if addresses[0].address.ip().to_string() == "198.51.100.2")
     );
     // Nobody knows it: silence, also when the deadline has passed.
     scene.stage.look_up(Some(PeerId([0xdd; 32])), asker, None);
@@ -140,7 +140,7 @@ fn filter_introduction_requests() {
     scene.stage.look_up(None, "192.0.2.1:1000".parse().unwrap(), None);
     assert!(scene.sent().is_empty());
     scene.stage.look_up(Some(PeerId([0xaa; 32])), "192.0.2.1:1000".parse().unwrap(), None);
-    assert!(matches!(scene.sent()[..], [AppCommand::Redirect { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Redirect { .. }]));
     scene.traces();
 }
 
@@ -175,7 +175,7 @@ fn bootstrap_groups_over_the_server_channel() {
     let membership = scene.stage.join(second, [1; 32]);
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Hint { client, membership: of, peer }]
+        matches!(&sent[..], [Effect::Command(ClientCommand::Hint { client, membership: of, peer })]
             if *client == second && *of == membership && *peer == PeerId([0xaa; 32])),
         "{sent:?}"
     );
@@ -197,7 +197,7 @@ fn a_rejected_client_is_told_why() {
     scene.stage.connect(|info| info.request.arguments = vec!["ann".into(), "right".into()]);
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Reject { rejection, .. }, AppCommand::Accept { .. }]
+        matches!(&sent[..], [Effect::Reject { rejection, .. }, Effect::Accept { .. }]
             if rejection.description == "Wrong password"
                 && rejection.application == Some(Value::object([("code", Value::Number(7.0)), ("user", "ann".into())]))),
         "{sent:?}"

@@ -1,28 +1,30 @@
 //! Threads, queues and the watchdog.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use rtmfp::{Lookup, SessionId};
+use rtmfp::SessionId;
 
 use super::*;
+use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
-use introd_policy::message::{AppEvent, ClientId, Commands, PendingLookup};
+use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup};
 use introd_policy::registry::InMemory;
-use introd_policy::{Actor, Actors, InstanceName};
+use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Verdict};
 
 /// Takes commands, and can be made to hold up whoever sends a ping: a place that no limit of a script reaches.
 #[derive(Default)]
 struct Desk {
-    sent: Mutex<Vec<AppCommand>>,
+    sent: Mutex<Vec<Sent>>,
     arrived: Condvar,
     is_held: Mutex<bool>,
     released: Condvar,
 }
 
 impl Desk {
-    /// Waits until that many commands have come, and takes them.
-    fn take(&self, count: usize) -> Vec<AppCommand> {
+    /// Waits until that many commands and verdicts have come, and takes them.
+    fn take(&self, count: usize) -> Vec<Sent> {
         let mut sent = self.sent.lock().unwrap();
         while sent.len() < count {
             sent = self.arrived.wait(sent).unwrap();
@@ -37,14 +39,19 @@ impl Desk {
 }
 
 impl Commands for Desk {
-    fn send(&self, command: AppCommand) -> bool {
-        if matches!(command, AppCommand::Ping { .. }) {
+    fn decide(&self, request: RequestId, verdict: Verdict) {
+        self.sent.lock().unwrap().push(Sent::Verdict(request, verdict));
+        self.arrived.notify_all();
+    }
+
+    fn send(&self, command: ClientCommand) -> bool {
+        if matches!(command, ClientCommand::Ping { .. }) {
             let mut is_held = self.is_held.lock().unwrap();
             while *is_held {
                 is_held = self.released.wait(is_held).unwrap();
             }
         }
-        self.sent.lock().unwrap().push(command);
+        self.sent.lock().unwrap().push(Sent::Command(command));
         self.arrived.notify_all();
         true
     }
@@ -60,21 +67,27 @@ fn name(application: &str, instance: &str) -> InstanceName {
 }
 
 fn lookup() -> AppEvent {
-    let lookup = Lookup {
+    static LAST: AtomicU64 = AtomicU64::new(1 << 40);
+    AppEvent::PeerLookup(PeerLookup {
+        request: RequestId::from_number(LAST.fetch_add(1, Ordering::Relaxed)),
         target: None,
-        epd: Default::default(),
         initiator: "192.0.2.1:1".parse().unwrap(),
         tag: Default::default(),
         interface: rtmfp::InterfaceId(0),
         asker: None,
-        received: 68,
-    };
-    AppEvent::PeerLookup(PendingLookup::new(0, lookup, None, introd_policy::InstanceId(0)))
+        proposal: None,
+    })
 }
 
+/// A connect whose request has the number of the client.
 fn connect(number: u32) -> AppEvent {
     let (_, info) = scene("").stage.next_client();
-    AppEvent::Connect { client: client(number), info: Box::new(info) }
+    let request = RequestId::from_number(u64::from(number));
+    AppEvent::Connect { request, client: client(number), info: Box::new(info) }
+}
+
+fn is_denied(sent: &Sent) -> bool {
+    matches!(sent, Sent::Verdict(_, Verdict::Deny))
 }
 
 fn client(number: u32) -> ClientId {
@@ -107,9 +120,9 @@ fn instances_of_one_application_have_machines_of_their_own() {
     let (first, second) = (open(&host, name("app", "1"), &folder), open(&host, name("app", "2"), &folder));
     first.try_send(connect(1)).unwrap();
     second.try_send(connect(2)).unwrap();
-    assert!(desk.take(2).iter().all(|command| matches!(command, AppCommand::Accept { .. })));
+    assert!(desk.take(2).iter().all(|command| matches!(command, Sent::Verdict(_, Verdict::Continue))));
     first.try_send(connect(3)).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Reject(_))]));
 }
 
 #[test]
@@ -119,7 +132,7 @@ fn a_folder_without_a_script_has_none() {
     std::fs::remove_file(empty.path().join("main.lua")).unwrap();
     let result = host.open(name("app", "1"), empty.path(), Arc::new(settings(|_| ())));
     assert!(matches!(result, Err(ScriptError::NoScript(_))));
-    assert!(Actors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ()))).is_none());
+    assert!(AppActors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ()))).is_none());
 }
 
 #[test]
@@ -132,12 +145,12 @@ fn a_script_that_does_not_load_turns_clients_away_until_it_does() {
     assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 1));
     handle.try_send(connect(1)).unwrap();
     handle.try_send(lookup()).unwrap();
-    assert!(matches!(desk.take(2)[..], [AppCommand::Reject { .. }, AppCommand::Deny { .. }]));
+    assert!(matches!(desk.take(2)[..], [Sent::Verdict(_, Verdict::Failed(_)), Sent::Verdict(_, Verdict::Failed(_))]));
     folder.write("main.lua", "");
     handle.reconfigure(Arc::new(settings(|_| ())));
     wait_for(&handle, ScriptState::Running);
     handle.try_send(connect(2)).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Accept { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Continue)]));
 }
 
 #[test]
@@ -159,33 +172,36 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
     stuck.try_send(connect(1)).unwrap();
     stuck.try_send(lookup()).unwrap();
     wait_for(&stuck, ScriptState::Wedged);
-    let denied = |command: &AppCommand| matches!(command, AppCommand::Deny { .. });
+    let failed = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Failed(_)));
     let mut sent = desk.take(3);
-    assert!(matches!(sent.remove(0), AppCommand::Accept { .. }));
-    assert!(sent.iter().all(denied) && sent.len() == 2, "{sent:?}");
+    assert!(matches!(sent.remove(0), Sent::Verdict(_, Verdict::Continue)));
+    assert!(sent.iter().all(failed) && sent.len() == 2, "{sent:?}");
     // What comes now is answered at once.
     stuck.try_send(lookup()).unwrap();
     stuck.try_send(connect(2)).unwrap();
-    assert!(matches!(desk.take(2)[..], [AppCommand::Deny { .. }, AppCommand::Reject { .. }]));
+    assert!(matches!(desk.take(2)[..], [Sent::Verdict(_, Verdict::Failed(_)), Sent::Verdict(_, Verdict::Failed(_))]));
     // The other application has not noticed, and a new one finds a thread that is well.
     fine.try_send(lookup()).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Redirect { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Redirect(_))]));
     let late = open(&host, name("late", "1"), &well);
     late.try_send(lookup()).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Redirect { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Redirect(_))]));
     let again = open(&host, name("stuck", "2"), &well);
     again.try_send(lookup()).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Redirect { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Redirect(_))]));
     // It comes back, and has heard of what ended meanwhile.
     stuck.try_send(AppEvent::Disconnect { client: client(1) }).unwrap();
     desk.hold(false);
     wait_for(&stuck, ScriptState::Running);
-    assert!(matches!(desk.take(1)[..], [AppCommand::Ping { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Command(ClientCommand::Ping { .. })]));
     desk.hold(true);
     desk.hold(false);
     stuck.try_send(connect(3)).unwrap();
-    assert!(matches!(desk.take(2)[..], [AppCommand::Accept { .. }, AppCommand::Ping { .. }]));
-    assert_eq!(stuck.open_questions(), 0);
+    assert!(matches!(
+        desk.take(2)[..],
+        [Sent::Verdict(_, Verdict::Continue), Sent::Command(ClientCommand::Ping { .. })]
+    ));
+    assert_eq!(stuck.open_requests(), 0);
 }
 
 /// A host of one thread that gives up what hangs.
@@ -230,23 +246,27 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
     stuck.try_send(lookup()).unwrap();
     wait_for(&fine, ScriptState::Running);
     let sent = desk.take(2);
-    let is_denied = |command: &AppCommand| matches!(command, AppCommand::Deny { .. });
+    let has_failed = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Failed(_)));
     // The new script of the other application has found its client, and has it disconnected.
-    let is_closed = |command: &AppCommand| matches!(command, AppCommand::Disconnect { client: of } if *of == client(1));
-    assert!(sent.iter().any(is_denied) && sent.iter().any(is_closed), "{sent:?}");
+    let is_closed =
+        |sent: &Sent| matches!(sent, Sent::Command(ClientCommand::Disconnect { client: of }) if *of == client(1));
+    assert!(sent.iter().any(has_failed) && sent.iter().any(is_closed), "{sent:?}");
     fine.try_send(connect(5)).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Accept { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Continue)]));
     // A new instance of what hung does not get to hang, nor does loading it anew help.
     let again = open(&host, name("stuck", "2"), &hanging);
     again.try_send(connect(6)).unwrap();
     stuck.try_send(AppEvent::Reload).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Failed(_))]));
     // The old thread goes on at last: what it does is void, and it disturbs nobody.
     desk.hold(false);
     fine.try_send(connect(7)).unwrap();
     let sent = desk.take(1);
     assert!(
-        sent.iter().all(|command| matches!(command, AppCommand::Ping { .. } | AppCommand::Accept { .. })),
+        sent.iter().all(|command| matches!(
+            command,
+            Sent::Command(ClientCommand::Ping { .. }) | Sent::Verdict(_, Verdict::Continue)
+        )),
         "{sent:?}"
     );
     // What has changed is tried again.
@@ -280,10 +300,11 @@ fn handlers_that_go_on_all_at_once_take_turns_with_other_applications() {
     for _ in 0..10 {
         other.try_send(lookup()).unwrap();
     }
-    while sent.iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count() < 10 {
+    while sent.iter().filter(|command| is_denied(command)).count() < 10 {
         sent.extend(desk.take(1));
     }
-    let begun = |sent: &[AppCommand]| sent.iter().filter(|command| matches!(command, AppCommand::Call { .. })).count();
+    let begun =
+        |sent: &[Sent]| sent.iter().filter(|sent| matches!(sent, Sent::Command(ClientCommand::Call { .. }))).count();
     assert!(begun(&sent) < 40, "{}", begun(&sent));
     while begun(&sent) < 60 {
         sent.extend(desk.take(1));
@@ -292,37 +313,28 @@ fn handlers_that_go_on_all_at_once_take_turns_with_other_applications() {
 }
 
 #[test]
-fn a_deadline_holds_from_the_arrival_however_busy_the_script_is() {
+fn what_is_cancelled_in_the_queue_does_not_reach_the_script() {
     let (host, desk) = host(1);
     let folder = Folder::new(HANGING);
-    let quick = settings(|settings| {
-        settings.script.time = Some(Duration::from_secs(3600));
-        settings.policy.deadline = Duration::from_millis(10);
-        settings.policy.on_deadline = introd_config::Fallback::Deny;
-    });
-    let handle = host.open(name("app", "1"), folder.path(), Arc::new(quick)).unwrap();
+    let slow = settings(|settings| settings.script.time = Some(Duration::from_secs(3600)));
+    let handle = host.open(name("app", "1"), folder.path(), Arc::new(slow)).unwrap();
     wait_for(&handle, ScriptState::Running);
     desk.hold(true);
     handle.try_send(connect(1)).unwrap();
     desk.take(1);
-    // The script is busy with the first; nobody reads its queue.
-    handle.try_send(lookup()).unwrap();
+    // The script is busy with the first; nobody reads its queue, and the worker waits no longer for the second.
     handle.try_send(connect(2)).unwrap();
-    let sent = desk.take(2);
-    assert!(
-        matches!(&sent[..], [AppCommand::Deny { .. }, AppCommand::Reject { rejection, .. }]
-        if rejection.description.contains("in time")),
-        "{sent:?}"
-    );
+    handle.cancel(RequestId::from_number(2));
     desk.hold(false);
-    // What was answered does not reach the script: it would have let this client in.
     handle.try_send(AppEvent::Disconnect { client: client(2) }).unwrap();
     handle.try_send(connect(3)).unwrap();
     let sent = desk.take(2);
+    let third = RequestId::from_number(3);
     assert!(
-        matches!(&sent[..], [AppCommand::Ping { .. }, AppCommand::Accept { client: of }, ..] if *of == client(3)),
+        matches!(&sent[..], [Sent::Command(ClientCommand::Ping { .. }), Sent::Verdict(of, Verdict::Continue), ..] if *of == third),
         "{sent:?}"
     );
+    assert_eq!(handle.open_requests(), 0);
 }
 
 /// Has one application busy with slow calls, and looks up somebody at another on the same thread.
@@ -355,7 +367,7 @@ fn an_application_with_slow_handlers_does_not_hold_up_another() {
     }
     // All lookups are answered before a few of the calls.
     let mut sent = Vec::new();
-    while sent.iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count() < 10 {
+    while sent.iter().filter(|command| is_denied(command)).count() < 10 {
         sent.extend(desk.take(1));
     }
     assert!(sent.len() < 50, "{}", sent.len());
@@ -407,19 +419,19 @@ fn stopping_runs_on_app_stop_and_answers_what_waits() {
     let handle = open(&host, name("app", "1"), &folder);
     handle.try_send(connect(1)).unwrap();
     handle.try_send(lookup()).unwrap();
-    while handle.open_questions() < 2 {
+    while handle.open_requests() < 2 {
         std::thread::sleep(Duration::from_millis(1));
     }
     host.stop();
     assert_eq!(handle.state(), ScriptState::Stopped);
     let sent = desk.take(2);
     assert!(
-        matches!(&sent[..], [AppCommand::Reject { rejection, .. }, AppCommand::Deny { .. }]
+        matches!(&sent[..], [Sent::Verdict(_, Verdict::Reject(rejection)), Sent::Verdict(_, Verdict::Failed(_))]
         if rejection.code == "NetConnection.Connect.AppShutdown"),
         "{sent:?}"
     );
     handle.try_send(connect(2)).unwrap();
-    assert!(matches!(desk.take(1)[..], [AppCommand::Reject { .. }]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Failed(_))]));
     assert!(matches!(
         host.open(name("app", "2"), folder.path(), Arc::new(settings(|_| ()))),
         Err(ScriptError::Stopped)
@@ -456,7 +468,7 @@ fn one_instance_with_ten_thousand_events_loses_none() {
     for (index, answer) in answers.iter().enumerate() {
         let expected = (index + 1) as f64;
         assert!(
-            matches!(answer, AppCommand::Answer { transaction, outcome: Ok(value), .. }
+            matches!(answer, Sent::Command(ClientCommand::Answer { transaction, outcome: Ok(value), .. })
             if *transaction == expected && value.as_number() == Some(expected)),
             "{answer:?}"
         );
@@ -482,13 +494,13 @@ fn what_scripts_use_is_known_of_each_and_of_all_and_is_free_when_they_end() {
     until(&|| third.memory() == 0);
     let (small, of_large) = (first.memory(), second.memory());
     assert!(small > 10_000 && of_large > small + 500_000, "{small} {of_large}");
-    assert_eq!(Actors::memory(&host), small + of_large);
+    assert_eq!(AppActors::memory(&host), small + of_large);
     // Loaded anew, it uses less: the old script is gone.
     large.write("main.lua", "");
     second.try_send(AppEvent::Reload).unwrap();
     until(&|| second.memory() < of_large / 2);
     first.try_send(AppEvent::Stop).unwrap();
     second.try_send(AppEvent::Stop).unwrap();
-    until(&|| Actors::memory(&host) == 0);
+    until(&|| AppActors::memory(&host) == 0);
     assert_eq!((first.memory(), second.memory()), (0, 0));
 }

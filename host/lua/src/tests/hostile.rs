@@ -131,10 +131,10 @@ fn what_never_ends_is_ended() {
             if file == "main.lua" && *line >= 1 && text.contains("has run longer than 30ms")),
             "{what}: {failures:?}"
         );
-        assert!(matches!(scene.sent()[..], [AppCommand::Deny { .. }]), "{what}");
+        assert!(matches!(scene.sent()[..], [Effect::Deny { .. }]), "{what}");
         // The machine is as good as before.
         scene.stage.connect(|_| ());
-        assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]), "{what}");
+        assert!(matches!(scene.sent()[..], [Effect::Accept { .. }]), "{what}");
     }
 }
 
@@ -209,9 +209,9 @@ fn take_too_much() {
             matches!(&failures[..], [(name, _, _, text)] if name == "onPeerLookup" && text.contains(expected)),
             "{what}: {failures:?}"
         );
-        assert!(matches!(scene.sent()[..], [AppCommand::Deny { .. }]), "{what}");
+        assert!(matches!(scene.sent()[..], [Effect::Deny { .. }]), "{what}");
         scene.stage.connect(|_| ());
-        assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]), "{what}");
+        assert!(matches!(scene.sent()[..], [Effect::Accept { .. }]), "{what}");
     }
 }
 
@@ -230,7 +230,7 @@ fn errors_in_every_handler_are_told_with_file_and_line() {
     use introd_policy::message::AppEvent;
     let refused = scene.stage.connect(|_| ());
     scene.stage.tell(AppEvent::Disconnect { client: refused });
-    assert!(matches!(scene.sent()[..], [AppCommand::Reject { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Reject { .. }]));
     scene.folder.write("main.lua", &main.replace("'onConnect', ", ""));
     scene.stage.tell(AppEvent::Reload);
     scene.journal();
@@ -274,7 +274,12 @@ fn errors_in_every_handler_are_told_with_file_and_line() {
     assert!(
         matches!(
             &sent[..],
-            [AppCommand::Accept { .. }, AppCommand::Answer { outcome: Err(_), .. }, AppCommand::Deny { .. }, ..]
+            [
+                Effect::Accept { .. },
+                Effect::Command(ClientCommand::Answer { outcome: Err(_), .. }),
+                Effect::Deny { .. },
+                ..
+            ]
         ),
         "{sent:?}"
     );
@@ -308,7 +313,7 @@ fn errors_that_are_no_text() {
             matches!(&failures[..], [(_, file, 3, message)] if file == "main.lua" && message.contains(text)),
             "{value}: {failures:?}"
         );
-        assert!(matches!(scene.sent()[..], [AppCommand::Reject { .. }]), "{value}");
+        assert!(matches!(scene.sent()[..], [Effect::Reject { .. }]), "{value}");
     }
 }
 
@@ -566,7 +571,7 @@ fn an_object_that_waits_for_a_result_has_a_limit_too() {
     let mut scene = scene_with(main, |settings| settings.script.time = Some(Duration::from_millis(50)));
     let client = scene.stage.connect(|_| ());
     let sent = scene.sent();
-    let Some(AppCommand::Call { token: Some(token), .. }) = sent.last() else { panic!("{sent:?}") };
+    let Some(Effect::Command(ClientCommand::Call { token: Some(token), .. })) = sent.last() else { panic!("{sent:?}") };
     scene.stage.tell(introd_policy::message::AppEvent::Answer { client, token: *token, outcome: Ok(Vec::new()) });
     let failures = scene.failures();
     assert!(matches!(&failures[..], [(_, _, _, text)] if text.contains("has run longer")), "{failures:?}");
@@ -606,7 +611,7 @@ fn ten_thousand_handlers_wait_and_the_bound_holds() {
     assert!(scene.sent().is_empty());
     scene.advance(100);
     assert_eq!(scene.stage.runtime.vm.vm.waiting(), 0);
-    assert_eq!(scene.sent().iter().filter(|command| matches!(command, AppCommand::Deny { .. })).count(), 10_000);
+    assert_eq!(scene.sent().iter().filter(|command| matches!(command, Effect::Deny { .. })).count(), 10_000);
     assert!(scene.failures().is_empty());
     for _ in 0..20_000 {
         scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);

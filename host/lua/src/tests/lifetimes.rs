@@ -22,13 +22,13 @@ fn an_event_can_be_kept_and_answered_until_its_deadline() {
     let client = scene.stage.connect(|_| ());
     scene.stage.look_up(Some(PeerId([9; 32])), asker(), None);
     scene.advance(1999);
-    assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Accept { .. }]));
     scene.stage.call(client, "answer", 1.0, Vec::new());
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Redirect { addresses, lookup }, AppCommand::Answer { outcome: Ok(_), .. }]
+        matches!(&sent[..], [Effect::Redirect { addresses, lookup }, Effect::Command(ClientCommand::Answer { outcome: Ok(_), .. })]
         if addresses[..] == [TaggedAddress::new("192.0.2.5:5".parse().unwrap(), Origin::Reported)]
-            && lookup.lookup.initiator == asker()),
+            && lookup.initiator == asker()),
         "{sent:?}"
     );
     // Another waits for too long: silence, as the settings say, and an error that the script sees.
@@ -36,7 +36,7 @@ fn an_event_can_be_kept_and_answered_until_its_deadline() {
     scene.advance(2000);
     assert!(scene.sent().is_empty());
     scene.stage.call(client, "answer", 2.0, Vec::new());
-    assert!(matches!(scene.sent()[..], [AppCommand::Answer { outcome: Err(_), .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Command(ClientCommand::Answer { outcome: Err(_), .. })]));
     let failures = scene.failures();
     assert!(
         matches!(&failures[..], [(_, file, 3, text)] if file == "main.lua" && text.contains("has been answered")),
@@ -54,7 +54,7 @@ fn a_second_answer_is_an_error_that_the_script_sees() {
         end";
     let mut scene = scene(main);
     scene.stage.look_up(None, asker(), None);
-    assert!(matches!(scene.sent()[..], [AppCommand::Deny { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Deny { .. }]));
     let traces = scene.traces();
     assert!(traces[0].starts_with("false ") && traces[0].contains("has been answered"), "{traces:?}");
     assert!(traces[1].contains("has been answered"), "{traces:?}");
@@ -73,7 +73,7 @@ fn a_list_that_is_wrong_does_not_use_up_the_event() {
     let mut scene = scene(main);
     scene.stage.look_up(None, asker(), None);
     let sent = scene.sent();
-    assert!(matches!(&sent[..], [AppCommand::Redirect { addresses, .. }] if addresses.len() == 2), "{sent:?}");
+    assert!(matches!(&sent[..], [Effect::Redirect { addresses, .. }] if addresses.len() == 2), "{sent:?}");
     let traces = scene.traces();
     assert_eq!(traces.len(), 7);
     assert!(traces.iter().all(|line| line.contains("address") || line.contains("event")), "{traces:?}");
@@ -82,9 +82,9 @@ fn a_list_that_is_wrong_does_not_use_up_the_event() {
 #[test]
 fn what_comes_instead_of_a_decision() {
     for (fallback, expected) in [(Fallback::Deny, "deny"), (Fallback::Ignore, ""), (Fallback::Continue, "builtin")] {
-        let name = |sent: Vec<AppCommand>| match &sent[..] {
-            [AppCommand::Deny { .. }] => "deny",
-            [AppCommand::BuiltIn { .. }] => "builtin",
+        let name = |sent: Vec<Effect>| match &sent[..] {
+            [Effect::Deny { .. }] => "deny",
+            [Effect::BuiltIn { .. }] => "builtin",
             [] => "",
             other => panic!("{other:?}"),
         };
@@ -118,7 +118,7 @@ fn a_failure_after_the_answer_changes_nothing() {
         "function application.onPeerLookup(event) application.sendPeerRedirect({ '192.0.2.5:5' }, event) error('x') end",
     );
     scene.stage.look_up(None, asker(), None);
-    assert!(matches!(scene.sent()[..], [AppCommand::Redirect { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Redirect { .. }]));
     scene.advance(10_000);
     assert!(scene.sent().is_empty());
 }
@@ -143,8 +143,8 @@ fn what_on_connect_returns() {
         scene.stage.connect(|_| ());
         let sent = scene.sent();
         let outcome = match &sent[..] {
-            [AppCommand::Accept { .. }] => "accept",
-            [AppCommand::Reject { rejection, .. }] => {
+            [Effect::Accept { .. }] => "accept",
+            [Effect::Reject { rejection, .. }] => {
                 assert_eq!(rejection.code, "NetConnection.Connect.Rejected");
                 &rejection.description
             }
@@ -154,7 +154,7 @@ fn what_on_connect_returns() {
         assert_eq!(outcome, expected, "{returned}");
         scene.advance(2000);
         let late = scene.sent();
-        assert_eq!(matches!(late[..], [AppCommand::Reject { .. }]), expected == "wait", "{returned}: {late:?}");
+        assert_eq!(matches!(late[..], [Effect::Reject { .. }]), expected == "wait", "{returned}: {late:?}");
     }
 }
 
@@ -180,11 +180,11 @@ fn a_connect_that_waits_is_decided_later() {
     use introd_flash::amf::Value;
     assert!(
         matches!(&sent[..], [
-            AppCommand::Accept { client: a },
-            AppCommand::Accept { client: b },
-            AppCommand::Answer { outcome: Ok(Value::Boolean(true)), .. },
-            AppCommand::Reject { client: c, rejection },
-            AppCommand::Answer { outcome: Ok(Value::Boolean(true)), .. },
+            Effect::Accept { client: a },
+            Effect::Accept { client: b },
+            Effect::Command(ClientCommand::Answer { outcome: Ok(Value::Boolean(true)), .. }),
+            Effect::Reject { client: c, rejection },
+            Effect::Command(ClientCommand::Answer { outcome: Ok(Value::Boolean(true)), .. }),
         ] if (*a, *b, *c) == (admin, first, second)
             && rejection.redirect.as_deref() == Some("rtmfp://other/app")
             && rejection.description == "Moved"
@@ -236,7 +236,10 @@ fn a_registry_lookup_waits_and_others_go_on() {
         scene.stage.look_up(Some(PeerId([7; 32])), asker(), None);
     }
     scene.stage.call(client, "hello", 1.0, Vec::new());
-    assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }, AppCommand::Answer { outcome: Ok(_), .. }]));
+    assert!(matches!(
+        scene.sent()[..],
+        [Effect::Accept { .. }, Effect::Command(ClientCommand::Answer { outcome: Ok(_), .. })]
+    ));
     let mut waiting = std::mem::take(&mut *registry.waiting.lock().unwrap());
     let known = TaggedAddress::new("198.51.100.7:1935".parse().unwrap(), Origin::Relay);
     waiting.pop().unwrap().send(Err(introd_policy::registry::RegistryError::Unavailable("gone".into()))).unwrap();
@@ -245,7 +248,7 @@ fn a_registry_lookup_waits_and_others_go_on() {
     scene.stage.poll();
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Redirect { addresses, .. }, AppCommand::Deny { .. }, AppCommand::Deny { .. }]
+        matches!(&sent[..], [Effect::Redirect { addresses, .. }, Effect::Deny { .. }, Effect::Deny { .. }]
             if addresses[..] == [known]),
         "{sent:?}"
     );

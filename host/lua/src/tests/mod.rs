@@ -18,9 +18,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::instance::journal::Entry;
+use crate::testing::Effect;
 use crate::testing::{self, Stage};
 use introd_config::Application;
-use introd_policy::message::AppCommand;
+use introd_policy::message::ClientCommand;
 
 /// A folder with a script, gone when dropped.
 struct Folder(PathBuf);
@@ -78,8 +79,8 @@ fn scene_with(main: &str, change: impl FnOnce(&mut Application)) -> Scene {
 }
 
 impl Scene {
-    fn sent(&self) -> Vec<AppCommand> {
-        self.stage.sent.take()
+    fn sent(&mut self) -> Vec<Effect> {
+        self.stage.take()
     }
 
     fn journal(&self) -> Vec<Entry> {

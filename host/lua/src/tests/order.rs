@@ -43,8 +43,8 @@ fn events_of_a_client_come_in_their_order_and_disconnect_last() {
     );
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Accept { .. }, AppCommand::Answer { outcome: Ok(Value::String(hi)), .. },
-            AppCommand::Answer { outcome: Err(_), .. }] if hi == "hi"),
+        matches!(&sent[..], [Effect::Accept { .. }, Effect::Command(ClientCommand::Answer { outcome: Ok(Value::String(hi)), .. }),
+            Effect::Command(ClientCommand::Answer { outcome: Err(_), .. })] if hi == "hi"),
         "{sent:?}"
     );
 }
@@ -60,7 +60,7 @@ fn what_happens_while_on_connect_waits_comes_after_it() {
     assert!(scene.sent().is_empty());
     assert!(scene.traces().is_empty());
     scene.advance(500);
-    assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Accept { .. }]));
     assert_eq!(scene.traces(), ["ann connects", "ann moved 192.0.2.9:9 192.0.2.9", "ann reported "]);
 }
 
@@ -175,7 +175,7 @@ fn clients_find_each_other_by_number_and_by_peer_id() {
         .sent()
         .into_iter()
         .map(|command| match command {
-            AppCommand::Answer { outcome: Ok(Value::String(text)), .. } => text,
+            Effect::Command(ClientCommand::Answer { outcome: Ok(Value::String(text)), .. }) => text,
             other => panic!("{other:?}: {:?}", scene.failures()),
         })
         .collect();
@@ -202,7 +202,7 @@ fn calls_to_a_client_with_and_without_waiting() {
         .sent()
         .into_iter()
         .filter_map(|command| match command {
-            AppCommand::Call { method, arguments, token, .. } => {
+            Effect::Command(ClientCommand::Call { method, arguments, token, .. }) => {
                 if method == "note" {
                     assert_eq!((arguments, token), (vec![Value::Number(1.0), "two".into()], None));
                 }
@@ -215,10 +215,10 @@ fn calls_to_a_client_with_and_without_waiting() {
     scene.stage.tell(answer(tokens[0], Ok(vec!["x".into(), Value::Boolean(true)])));
     scene.stage.tell(answer(tokens[1], Err(Vec::new())));
     scene.stage.tell(answer(tokens[2], Ok(vec![Value::Number(2.5)])));
-    let Some(AppCommand::GetStats { token, .. }) = scene.sent().pop() else { panic!() };
+    let Some(Effect::Command(ClientCommand::GetStats { token, .. })) = scene.sent().pop() else { panic!() };
     let stats = Some(ClientStats { bytes_in: 42, ..ClientStats::default() });
     scene.stage.tell(AppEvent::Stats { client, token, stats });
-    let Some(AppCommand::Call { token: Some(token), .. }) = scene.sent().pop() else { panic!() };
+    let Some(Effect::Command(ClientCommand::Call { token: Some(token), .. })) = scene.sent().pop() else { panic!() };
     // What nobody waits for is no harm.
     scene.stage.tell(answer(9999, Ok(Vec::new())));
     scene.stage.tell(answer(token, Err(Vec::new())));
@@ -259,7 +259,7 @@ fn what_a_client_does_not_answer_is_answered_for_it() {
         .sent()
         .iter()
         .filter_map(|command| match command {
-            AppCommand::Call { token, .. } => *token,
+            Effect::Command(ClientCommand::Call { token, .. }) => *token,
             _ => None,
         })
         .collect();
@@ -302,8 +302,8 @@ fn clients_call_what_the_script_gives_them_and_nothing_else() {
     scene.sent();
     let mut answer = |name: &str| {
         scene.stage.call(client, name, 3.0, vec!["you".into()]);
-        match scene.stage.sent.take().pop() {
-            Some(AppCommand::Answer { transaction: 3.0, outcome, .. }) => outcome,
+        match scene.stage.take().pop() {
+            Some(Effect::Command(ClientCommand::Answer { transaction: 3.0, outcome, .. })) => outcome,
             other => panic!("{other:?}"),
         }
     };
@@ -363,7 +363,7 @@ fn shutdown_ends_the_instance() {
     assert_eq!(scene.traces(), ["stop shutdown"]);
     let sent = scene.sent();
     assert!(
-        matches!(&sent[..], [AppCommand::Reject { rejection, .. }, AppCommand::Reject { .. }]
+        matches!(&sent[..], [Effect::Reject { rejection, .. }, Effect::Reject { .. }]
         if rejection.code == "NetConnection.Connect.AppShutdown"),
         "{sent:?}"
     );

@@ -39,10 +39,10 @@ fn a_changed_script_takes_over_with_the_clients() {
     );
     scene.stage.tell(AppEvent::Reload);
     // The lookup that the old script had not answered is the new one's.
-    assert!(matches!(scene.sent()[..], [AppCommand::Deny { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Deny { .. }]));
     scene.stage.call(client, "version", 1.0, Vec::new());
     assert!(
-        matches!(&scene.sent()[..], [AppCommand::Answer { outcome: Ok(version), .. }] if version.as_number() == Some(2.0))
+        matches!(&scene.sent()[..], [Effect::Command(ClientCommand::Answer { outcome: Ok(version), .. })] if version.as_number() == Some(2.0))
     );
     scene.stage.tell(AppEvent::GroupLeave { client, membership, groupspec_digest: [7; 32] });
     scene.advance(1000);
@@ -72,7 +72,7 @@ fn a_script_that_does_not_load_leaves_the_old_one_running() {
         );
         scene.stage.call(client, "version", 1.0, Vec::new());
         assert!(
-            matches!(&scene.sent()[..], [AppCommand::Answer { outcome: Ok(version), .. }] if version.as_number() == Some(1.0))
+            matches!(&scene.sent()[..], [Effect::Command(ClientCommand::Answer { outcome: Ok(version), .. })] if version.as_number() == Some(1.0))
         );
         scene.advance(100);
         assert_eq!(scene.traces(), ["old timer"]);
@@ -86,7 +86,7 @@ fn a_connect_that_waits_is_put_to_the_new_script() {
     assert!(scene.sent().is_empty());
     scene.folder.write("main.lua", "function application.onConnect(client) return client.agent:find('AND') == 1 end");
     scene.stage.tell(AppEvent::Reload);
-    assert!(matches!(scene.sent()[..], [AppCommand::Accept { .. }]));
+    assert!(matches!(scene.sent()[..], [Effect::Accept { .. }]));
     scene.traces();
 }
 

@@ -30,7 +30,10 @@ fn the_simple_filter_runs_too() {
     scene.stage.look_up(Some(rtmfp::PeerId([0xaa; 32])), "192.0.2.1:1".parse().unwrap(), None);
     let sent = scene.sent();
     assert!(
-        matches!(sent[..], [AppCommand::Accept { .. }, AppCommand::Redirect { .. }, AppCommand::Introduce { .. }]),
+        matches!(
+            sent[..],
+            [Effect::Accept { .. }, Effect::Redirect { .. }, Effect::Command(ClientCommand::Introduce { .. })]
+        ),
         "{sent:?}"
     );
 }

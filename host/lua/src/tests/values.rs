@@ -15,7 +15,7 @@ fn echo(scene: &mut Scene, value: Value) -> Result<Value, Value> {
     scene.sent();
     scene.stage.call(client, "echo", 1.0, vec![value]);
     match scene.sent().pop() {
-        Some(AppCommand::Answer { outcome, .. }) => outcome,
+        Some(Effect::Command(ClientCommand::Answer { outcome, .. })) => outcome,
         other => panic!("{other:?}"),
     }
 }
@@ -129,7 +129,9 @@ fn what_lua_sees() {
     );
     scene.traces();
     let sent = scene.sent();
-    let Some(AppCommand::Answer { outcome: Ok(Value::EcmaArray(array)), .. }) = sent.last() else { panic!("{sent:?}") };
+    let Some(Effect::Command(ClientCommand::Answer { outcome: Ok(Value::EcmaArray(array)), .. })) = sent.last() else {
+        panic!("{sent:?}")
+    };
     assert_eq!(array.dense, [Value::Boolean(true)]);
     assert_eq!(array.named.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["list", "n", "object"]);
     assert_eq!(array.named[0].1, Value::Array(vec![]));
@@ -251,8 +253,8 @@ fn addresses_carry_where_they_come_from() {
     scene.sent();
     let mut addresses = |target: u8| {
         scene.stage.look_up(Some(PeerId([target; 32])), "192.0.2.1:1".parse().unwrap(), None);
-        match scene.stage.sent.take().pop() {
-            Some(AppCommand::Redirect { addresses, .. }) => addresses.into_vec(),
+        match scene.stage.take().pop() {
+            Some(Effect::Redirect { addresses, .. }) => addresses.into_vec(),
             other => panic!("{other:?}: {:?}", scene.stage.runtime.world.journal.take()),
         }
     };

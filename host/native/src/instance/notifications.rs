@@ -9,6 +9,8 @@ use super::Instance;
 use crate::account::Callback;
 use crate::events::{self, Place};
 use crate::groups::{self, GroupChange};
+use crate::values::error_name;
+use introd_policy::Verdict;
 
 impl Instance {
     /// Tells the plugin that a client is gone.
@@ -36,12 +38,16 @@ impl Instance {
         });
     }
 
-    /// Tells the plugin that a client has joined a group: true if the plugin has handled it.
-    pub fn group_join(&self, change: &GroupChange<'_>) -> bool {
-        let Some(join) = self.groups.and_then(|table| table.join) else { return false };
+    /// Asks the plugin about a client that has joined a group: [`Verdict::Handled`] if it has named all members that are to be named.
+    pub fn group_join(&self, change: &GroupChange<'_>) -> Verdict {
+        let Some(join) = self.groups.and_then(|table| table.join) else { return Verdict::Continue };
         groups::during(change, |raw| {
             // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
-            self.notify(Callback::Join, || unsafe { join(self.made, raw) }) == abi::INTROD_HANDLED
+            match self.notify(Callback::Join, || unsafe { join(self.made, raw) }) {
+                abi::INTROD_HANDLED => Verdict::Handled,
+                status if status < 0 => Verdict::Failed(error_name(status).to_owned()),
+                _ => Verdict::Continue,
+            }
         })
     }
 

@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use super::Instance;
 use crate::account::Callback;
-use crate::answer::{Answer, Outcome, Question, Verdict};
+use crate::answer::{Answer, PluginAnswer, Question};
 use crate::values::{raw_address, raw_client, raw_peer};
+use introd_policy::{Addresses, Verdict};
 
 impl Instance {
     pub(crate) fn has_registry(&self) -> bool {
@@ -54,12 +55,12 @@ impl Instance {
     }
 
     /// Asks where a peer can be reached. A verdict that comes later goes to `reply`.
-    pub(crate) fn find(&self, peer: PeerId, reply: oneshot::Sender<Verdict>) -> Outcome {
+    pub(crate) fn find(&self, peer: PeerId, reply: oneshot::Sender<Verdict>) -> PluginAnswer {
         let Some(lookup) = self.registry.as_ref().and_then(|table| table.lookup) else {
-            return Outcome::Verdict(Verdict::NotFound);
+            return PluginAnswer::Verdict(Verdict::Redirect(Addresses::new()));
         };
         let peer = raw_peer(peer);
-        let mut answer = Answer::new(Question::Registry, self.context.owner, 0);
+        let mut answer = Answer::new(Question::Registry, self.context.owner, None);
         answer.reply = Some(reply);
         // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
         self.ask(Callback::Find, answer, |answer| unsafe { lookup(self.made, &raw const peer, answer) })

@@ -5,15 +5,13 @@
 
 use std::time::{Duration, Instant};
 
-use rtmfp::Endpoint;
-
-use super::acting::Acting;
+use super::perform::ClientTurn;
 use super::{Client, Clients};
 use crate::introducer::Counter;
 use crate::introducer::reported::believed;
+use crate::serve::turn::Turn;
 use introd_flash::peer_info::PeerInfo;
 use introd_policy::message::AppEvent;
-use introd_udp::Ports;
 
 /// So many changes are passed on at once: clients repeat themselves when their network changes.
 const BURST: u32 = 8;
@@ -66,13 +64,13 @@ impl Changes {
     }
 }
 
-impl Acting<'_> {
+impl ClientTurn<'_, '_> {
     /// A client says which addresses it has.
     pub(super) fn set_peer_info(&mut self, client: &mut Client, info: PeerInfo) {
-        let (now, session) = (self.now, self.session);
+        let (now, session) = (self.turn.now, self.session);
         match client.changes.get_or_insert_with(|| Box::new(Changes::new(now))).take(now, info) {
             Ok(info) => self.pass_on_peer_info(client, &info),
-            Err(Some(at)) => _ = self.deferred.insert((at, session)),
+            Err(Some(at)) => self.agenda.address_changes.insert(at, session),
             Err(None) => (),
         }
     }
@@ -82,19 +80,19 @@ impl Acting<'_> {
         for skipped in &info.skipped {
             tracing::debug!(%session, entry = %skipped.text, reason = %skipped.reason, "setPeerInfo entry skipped");
         }
-        let Some(known) = self.endpoint.session(session) else { return };
+        let Some(known) = self.turn.endpoint.session(session) else { return };
         let addresses = believed(known.far_address, &info.addresses);
         tracing::debug!(%session, ?addresses, not_believed = info.addresses.len() - addresses.len(), "setPeerInfo");
-        if self.services.directory.set_reported(&known.peer_id, session, &addresses) {
-            self.services.announce(known.peer_id, session, known.is_proven);
+        if self.turn.services().directory.set_reported(&known.peer_id, session, &addresses) {
+            self.turn.services().announce(known.peer_id, session, known.is_proven);
         }
-        if let Some(actor) = client.actor() {
+        if let Some(script) = client.script() {
             let event = AppEvent::ReportedAddressesChange {
-                client: super::policy::client_id(session),
+                client: super::commands::client_id(session),
                 addresses: addresses.clone(),
             };
-            if actor.tell(event).is_err() {
-                self.services.counters.worker(session.prefix()).add(Counter::ApplicationBusy);
+            if script.tell(event).is_err() {
+                self.turn.counters().add(Counter::ApplicationBusy);
             }
         }
         super::plugins::tell_addresses(client, session, known.far_address, Some(&addresses));
@@ -104,14 +102,11 @@ impl Acting<'_> {
 
 impl Clients {
     /// Passes on what clients said of their addresses too soon after they had said something else.
-    pub(super) fn pass_on_deferred(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
-        while let Some((at, session)) = self.deferred.first().copied()
-            && at <= now
-        {
-            self.deferred.pop_first();
-            self.with_client(now, endpoint, ports, session, |acting, client| {
+    pub(super) fn pass_on_address_changes(&mut self, turn: &mut Turn<'_>) {
+        while let Some((_, session)) = self.agenda.address_changes.take_due(turn.now) {
+            self.with_client(turn, session, |client_turn, client| {
                 if let Some(info) = client.changes.as_mut().and_then(|changes| changes.due()) {
-                    acting.pass_on_peer_info(client, &info);
+                    client_turn.pass_on_peer_info(client, &info);
                 }
             });
         }

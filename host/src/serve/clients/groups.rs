@@ -4,23 +4,27 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, PeerId, SessionId};
+use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 
-use super::acting::Acting;
-use super::policy::client_id;
-use super::{Client, Clients, Services};
+use super::commands::client_id;
+use super::perform::ClientTurn;
+use super::{Client, Clients};
 use crate::apps::{Instance, Seat};
 use crate::groups::Choice;
 use crate::groups::bootstrap::Hint;
 use crate::groups::membership::TooManyGroups;
 use crate::introducer::{Counter, Directory, WorkerCounters};
+use crate::serve::asked::AskedApplication;
 use crate::serve::mail::{Mail, MailSender};
-use introd_config::{Fallback, JoinLeaveMode};
+use crate::serve::turn::{Turn, WorkerInfo};
+use introd_config::JoinLeaveMode;
 use introd_flash::metadata::FlowKind;
 use introd_native::{GroupChange, MemberChoice, Place};
 use introd_netgroup::GroupDigest;
 use introd_netgroup::channel::{self, GroupChannels, JoinLimits, JoinRefused};
+use introd_policy::Verdict;
+use introd_policy::decision::{JoinDecision, JoinInput, JoinStep};
 use introd_policy::message::AppEvent;
 
 /// A client's groups.
@@ -81,16 +85,16 @@ struct Bookkeeping<'a> {
 }
 
 impl<'a> Bookkeeping<'a> {
-    fn new(
-        place: Option<&'a (PeerId, Seat)>,
-        session: SessionId,
-        services: &'a Services,
-        mailboxes: &'a [MailSender],
-    ) -> Option<Self> {
+    fn new(place: Option<&'a (PeerId, Seat)>, session: SessionId, info: &'a WorkerInfo) -> Option<Self> {
         let (peer, seat) = place?;
-        let counters = services.counters.worker(session.prefix());
-        let directory = &services.directory;
-        Some(Self { instance: seat.instance(), peer: *peer, session, counters, mailboxes, directory })
+        Some(Self {
+            instance: seat.instance(),
+            peer: *peer,
+            session,
+            counters: info.counters(),
+            mailboxes: &info.mailboxes,
+            directory: &info.services.directory,
+        })
     }
 
     /// Enters that the client is in a group, and has members told of each other: by the application's policy, or by the built-in
@@ -109,16 +113,7 @@ impl<'a> Bookkeeping<'a> {
             return Ok(());
         }
         self.counters.add(Counter::GroupJoins);
-        let settings = self.instance.settings();
-        let is_handled = self.ask_plugins_of_join(group);
-        let (is_told, is_built_in) = match settings.join_leave_events {
-            _ if is_handled => (false, false),
-            JoinLeaveMode::None => (false, true),
-            JoinLeaveMode::All => {
-                let is_told = self.tell_of_join(number, group);
-                (is_told, !is_told && settings.policy.on_failure == Fallback::Continue)
-            }
-        };
+        let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group);
         groups.memberships.push(Membership { number, group, sending: None, is_told, is_handled, is_waiting: false });
         let mut hints = Vec::new();
         if is_built_in {
@@ -152,21 +147,49 @@ impl<'a> Bookkeeping<'a> {
         self.counters.add(Counter::GroupLeaves);
         self.tell_plugins_of_leave(group);
         if membership.is_told
-            && let Some(actor) = self.instance.actor()
+            && let Some(script) = self.instance.actor()
         {
             let (client, groupspec_digest) = (client_id(self.session), group.0);
             let event = AppEvent::GroupLeave { client, membership: membership.number, groupspec_digest };
-            if actor.tell(event).is_err() {
+            if script.tell(event).is_err() {
                 self.counters.add(Counter::ApplicationBusy);
             }
         }
         self.send(group, hints);
     }
 
-    /// Whether a plugin has named all members that are to be named.
-    fn ask_plugins_of_join(&self, group: GroupDigest) -> bool {
-        let plugins = self.instance.plugins();
-        !plugins.is_empty() && self.with_change(group, |change| plugins.iter().any(|plugin| plugin.group_join(change)))
+    /// Asks the policies of the application who names members to the newcomer.
+    fn decide(&self, membership: u64, group: GroupDigest) -> JoinOutcome {
+        let mode = self.instance.settings().join_leave_events;
+        let application = AskedApplication::of(self.instance, 0);
+        let mut decision = JoinDecision::new(application.clone(), mode);
+        let mut outcome = JoinOutcome::default();
+        let mut input = JoinInput::Begin;
+        loop {
+            input = JoinInput::Verdict(match decision.advance(input) {
+                JoinStep::AskPlugin(index) => {
+                    let Some(plugin) = application.plugin(index) else { return outcome };
+                    let verdict = self.with_change(group, |change| plugin.group_join(change));
+                    outcome.is_handled = verdict != Verdict::Continue;
+                    verdict
+                }
+                JoinStep::TellScript => {
+                    outcome.is_handled = false;
+                    match self.tell_of_join(membership, group) {
+                        Ok(()) => {
+                            outcome.is_told = true;
+                            Verdict::Handled
+                        }
+                        Err(why) => Verdict::Failed(why.to_owned()),
+                    }
+                }
+                JoinStep::Bootstrap => {
+                    outcome.is_handled = false;
+                    return JoinOutcome { is_built_in: true, ..outcome };
+                }
+                JoinStep::LeaveAlone => return outcome,
+            });
+        }
     }
 
     fn tell_plugins_of_leave(&self, group: GroupDigest) {
@@ -197,26 +220,35 @@ impl<'a> Bookkeeping<'a> {
         })
     }
 
-    fn tell_of_join(&self, membership: u64, group: GroupDigest) -> bool {
-        // Without a script there is nobody to tell: the settings leave the application's groups to themselves.
-        let Some(actor) = self.instance.actor() else { return false };
+    fn tell_of_join(&self, membership: u64, group: GroupDigest) -> Result<(), &'static str> {
+        // The settings leave the groups to a script that the application does not have.
+        let Some(script) = self.instance.actor() else { return Err("the application has no script") };
         let event = AppEvent::GroupJoin { client: client_id(self.session), membership, groupspec_digest: group.0 };
-        let is_told = actor.tell(event).is_ok();
-        if !is_told {
+        script.tell(event).map_err(|_| {
             self.counters.add(Counter::ApplicationBusy);
-        }
-        is_told
+            "the application is busy"
+        })
     }
 
     fn send(&self, group: GroupDigest, hints: Vec<Hint<SessionId>>) {
         for Hint { handle: session, about, .. } in hints {
-            let mail = Mail::Hint { session, group, about };
             let Some(mailbox) = self.mailboxes.get(usize::from(session.prefix())) else { continue };
-            if mailbox.try_send(mail).is_err() {
+            if mailbox.try_send(Mail::Hint { session, group, about }).is_err() {
                 self.counters.add(Counter::MailboxFull);
             }
         }
     }
+}
+
+/// What the decision about a join came to.
+#[derive(Clone, Copy, Debug, Default)]
+struct JoinOutcome {
+    /// The script was told of the membership, and is to be told of its end.
+    is_told: bool,
+    /// A plugin has named all members that are to be named, or failed to.
+    is_handled: bool,
+    /// Members are named as is built in.
+    is_built_in: bool,
 }
 
 /// Why a client is not let into a group.
@@ -228,26 +260,26 @@ enum Refusal {
     Membership(#[from] TooManyGroups),
 }
 
-impl Acting<'_> {
+impl ClientTurn<'_, '_> {
     /// A client says something on a group control flow. What is no join rejects the flow, and nothing else.
     pub(super) fn group_message(&mut self, client: &mut Client, flow: u64, message: &[u8]) {
-        let (now, session) = (self.now, self.session);
+        let (now, session) = (self.turn.now, self.session);
         if let Err(refusal) = self.join_or_leave(client, flow, message) {
-            if let Some((info, (_, seat))) = self.endpoint.session(session).zip(client.place.as_ref()) {
+            if let Some((info, (_, seat))) = self.turn.endpoint.session(session).zip(client.place.as_ref()) {
                 introd_log::refused("group join", info.far_address, seat.instance().name(), "the server", &refusal);
             }
-            self.services.counters.worker(session.prefix()).add(Counter::GroupJoinsRefused);
-            let _ = self.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
+            self.turn.counters().add(Counter::GroupJoinsRefused);
+            let _ = self.turn.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
             // No more is heard of it. What it had joined is left by the action that this leads to.
-            client.connection.on_flow_closed(flow, self.actions);
+            client.connection.on_flow_closed(flow, &mut self.agenda.actions);
         }
     }
 
     fn join_or_leave(&mut self, client: &mut Client, flow: u64, message: &[u8]) -> Result<(), Refusal> {
-        let now = self.now;
+        let now = self.turn.now;
         let groups = client.groups.get_or_insert_with(|| Box::new(ClientGroups::new(now)));
         let change = groups.channels.on_message(now, flow, message)?;
-        let bookkeeping = Bookkeeping::new(client.place.as_ref(), self.session, self.services, self.mailboxes);
+        let bookkeeping = Bookkeeping::new(client.place.as_ref(), self.session, self.turn.info);
         let Some(bookkeeping) = bookkeeping else { return Ok(()) };
         if let Some(membership) = change.left.and_then(|group| groups.take(&group)) {
             self.close_sending(&membership);
@@ -267,14 +299,14 @@ impl Acting<'_> {
         let Some(membership) = left.and_then(|group| groups.take(&group)) else { return };
         self.close_sending(&membership);
         let place = client.place.as_ref();
-        if let Some(bookkeeping) = Bookkeeping::new(place, self.session, self.services, self.mailboxes) {
+        if let Some(bookkeeping) = Bookkeeping::new(place, self.session, self.turn.info) {
             bookkeeping.leave(&membership);
         }
     }
 
     fn close_sending(&mut self, membership: &Membership) {
         if let Some(own) = membership.sending {
-            let _ = self.endpoint.with_flows(self.now, self.session, |flows| flows.close(own));
+            let _ = self.turn.endpoint.with_flows(self.turn.now, self.session, |flows| flows.close(own));
         }
     }
 
@@ -282,29 +314,28 @@ impl Acting<'_> {
     pub(super) fn hint_by_policy(&mut self, client: &mut Client, membership: u64, about: &PeerId) {
         let Some(groups) = &mut client.groups else { return };
         if let Some(group) = groups.group_of(membership) {
-            let counters = self.services.counters.worker(self.session.prefix());
-            hint(self.now, self.endpoint, self.session, groups, &group, about, counters);
+            hint(self.turn, self.session, groups, &group, about);
         }
     }
 }
 
 impl Clients {
     /// A client is gone, and so from its groups.
-    pub(super) fn leave_all_groups(&mut self, session: SessionId) {
+    pub(super) fn leave_all_groups(&mut self, info: &WorkerInfo, session: SessionId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         let Some(mut groups) = client.groups.take() else { return };
         let place = client.place.as_ref();
-        if let Some(bookkeeping) = Bookkeeping::new(place, session, &self.services, &self.mailboxes) {
+        if let Some(bookkeeping) = Bookkeeping::new(place, session, info) {
             groups.memberships.drain(..).for_each(|membership| bookkeeping.leave(&membership));
         }
     }
 
     /// A client holds its id now, which another session held: where that was in a group by the id, the client is from now on.
-    pub(super) fn enter_groups(&mut self, session: SessionId, peer: PeerId) {
+    pub(super) fn enter_groups(&mut self, info: &WorkerInfo, session: SessionId, peer: PeerId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         let Some(groups) = &mut client.groups else { return };
         let place = client.place.as_ref().filter(|(own, _)| *own == peer);
-        let Some(bookkeeping) = Bookkeeping::new(place, session, &self.services, &self.mailboxes) else { return };
+        let Some(bookkeeping) = Bookkeeping::new(place, session, info) else { return };
         for membership in std::mem::take(&mut groups.memberships) {
             let group = membership.group;
             if membership.is_waiting {
@@ -320,8 +351,7 @@ impl Clients {
     /// Tells a member of another. One that has left by now is told nothing.
     pub(in crate::serve) fn hint(
         &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
+        turn: &mut Turn<'_>,
         session: SessionId,
         group: GroupDigest,
         about: &PeerId,
@@ -329,36 +359,28 @@ impl Clients {
         let Some(groups) = self.clients.get_mut(&session).and_then(|client| client.groups.as_deref_mut()) else {
             return;
         };
-        let counters = self.services.counters.worker(session.prefix());
-        hint(now, endpoint, session, groups, &group, about, counters);
+        hint(turn, session, groups, &group, about);
     }
 }
 
 /// Sends a hint, on the server's own flow for that group.
-fn hint(
-    now: Instant,
-    endpoint: &mut Endpoint,
-    session: SessionId,
-    groups: &mut ClientGroups,
-    group: &GroupDigest,
-    about: &PeerId,
-    counters: &WorkerCounters,
-) {
+fn hint(turn: &mut Turn<'_>, session: SessionId, groups: &mut ClientGroups, group: &GroupDigest, about: &PeerId) {
+    let now = turn.now;
     let Some(return_of) = groups.channels.flow_of(group) else { return };
     let Some(membership) = groups.memberships.iter_mut().find(|membership| membership.group == *group) else { return };
     let flow = membership.sending.map_or_else(
         || {
             let options = FlowOptions { return_of: Some(RecvFlowId(return_of)), ..FlowOptions::default() };
-            endpoint.open_flow(now, session, &FlowKind::GroupControl.metadata(), options)
+            turn.endpoint.open_flow(now, session, &FlowKind::GroupControl.metadata(), options)
         },
         Ok,
     );
     let sent = flow.and_then(|flow| {
         membership.sending = Some(flow);
-        endpoint.send(now, session, flow, channel::hint(about).to_vec(), Delivery::default())
+        turn.endpoint.send(now, session, flow, channel::hint(about).to_vec(), Delivery::default())
     });
     match sent {
-        Ok(_) => counters.add(Counter::GroupHints),
+        Ok(_) => turn.counters().add(Counter::GroupHints),
         Err(error) => tracing::debug!(%session, %group, %error, "hint not sent"),
     }
 }

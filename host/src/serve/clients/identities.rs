@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rtmfp::{Endpoint, PeerId, SessionId};
+use rtmfp::{PeerId, SessionId};
 
-use super::{Clients, Services};
-use crate::introducer::{Counter, Departure, Succession};
-use crate::serve::mail::{Mail, MailSender};
+use super::Clients;
+use crate::introducer::{Departure, Succession};
+use crate::serve::mail::Mail;
+use crate::serve::turn::{Turn, WorkerInfo};
 
 /// How far the pings are apart.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -41,33 +42,22 @@ impl Doubts {
     }
 }
 
-/// Tells the worker of the one who holds an id now, so that it has what goes with the id, and is asked for a sign of life if others wait.
-pub(super) fn tell_holder(mailboxes: &[MailSender], services: &Services, peer: PeerId, succession: Succession) {
+/// Tells the worker whose session holds an id now, so that the session has what goes with the id, and is asked for a sign of life if
+/// others wait.
+pub(super) fn tell_holder(info: &WorkerInfo, peer: PeerId, succession: Succession) {
     let Succession { holder, is_contested, .. } = succession;
-    send(mailboxes, services, holder, Mail::Holds { session: holder, peer, is_contested });
+    info.send(holder, Mail::Holds { session: holder, peer, is_contested });
 }
 
-/// Asks the holder of an id for a sign of life, whatever worker it is at: another session shows the id.
-pub(super) fn contest(mailboxes: &[MailSender], services: &Services, peer: PeerId, holder: SessionId) {
-    send(mailboxes, services, holder, Mail::Contest { session: holder, peer });
-}
-
-fn send(mailboxes: &[MailSender], services: &Services, to: SessionId, mail: Mail) {
-    let Some(mailbox) = mailboxes.get(usize::from(to.prefix())) else { return };
-    if mailbox.try_send(mail).is_err() {
-        services.counters.worker(to.prefix()).add(Counter::MailboxFull);
-    }
+/// Asks the holder of an id for a sign of life, at whichever worker it is: another session shows the id.
+pub(super) fn contest(info: &WorkerInfo, peer: PeerId, holder: SessionId) {
+    info.send(holder, Mail::Contest { session: holder, peer });
 }
 
 impl Clients {
     /// Another session shows the id that this one holds: does this one live?
-    pub(in crate::serve) fn contested(
-        &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
-        session: SessionId,
-        peer: PeerId,
-    ) {
+    pub(in crate::serve) fn contested(&mut self, turn: &mut Turn<'_>, session: SessionId, peer: PeerId) {
+        let now = turn.now;
         if self.peer(session) != Some(peer) {
             return;
         }
@@ -78,7 +68,7 @@ impl Clients {
             Some(known) => *known = doubt,
             None => drop(self.doubts.doubted.insert(session, doubt)),
         }
-        endpoint.ping(now, session, &[]);
+        turn.endpoint.ping(now, session, &[]);
         let due = now + PERIOD;
         self.doubts.next = Some(self.doubts.next.map_or(due, |next| next.min(due)));
     }
@@ -86,60 +76,67 @@ impl Clients {
     /// A session holds its id again, or at last: it is entered in its groups, where another stood for it.
     pub(in crate::serve) fn holds(
         &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
+        turn: &mut Turn<'_>,
         session: SessionId,
         peer: PeerId,
         is_contested: bool,
     ) {
-        self.enter_groups(session, peer);
+        self.enter_groups(turn.info, session, peer);
         if is_contested {
-            self.contested(now, endpoint, session, peer);
+            self.contested(turn, session, peer);
         }
     }
 
     /// A client is gone: its id may be another's now.
-    pub(super) fn give_up_id(&mut self, peer: PeerId, session: SessionId, is_proven: bool) {
+    pub(super) fn give_up_id(&mut self, info: &WorkerInfo, peer: PeerId, session: SessionId, is_proven: bool) {
         self.doubts.doubted.remove(&session);
-        match self.services.directory.remove(&peer, session) {
+        match info.services.directory.remove(&peer, session) {
             Departure::Nothing => (),
-            Departure::Vacant => self.services.announce(peer, session, is_proven),
+            Departure::Vacant => info.services.announce(peer, session, is_proven),
             Departure::Passed(succession) => {
-                self.pass(peer, (session, is_proven), None, succession, "its client is gone");
+                self.pass(info, peer, (session, is_proven), None, succession, "its client is gone");
             }
         }
     }
 
     /// Asks again those who are in doubt, and passes on the ids of those who do not answer.
-    pub(super) fn check_doubts(&mut self, now: Instant, endpoint: &mut Endpoint) {
+    pub(super) fn check_doubts(&mut self, turn: &mut Turn<'_>) {
+        let (now, services) = (turn.now, turn.services());
         if self.doubts.next.is_none_or(|next| next > now) {
             return;
         }
         let (mut heard, mut silent) = (Vec::new(), Vec::new());
         self.doubts.doubted.retain(|session, doubt| {
-            let Some(info) = endpoint.session(*session) else { return false };
+            let Some(info) = turn.endpoint.session(*session) else { return false };
             if info.heard > doubt.since {
                 heard.push((*session, doubt.peer, doubt.is_passed_over));
                 return false;
             }
             if !doubt.is_passed_over && doubt.pings < PINGS {
                 doubt.pings += 1;
-                endpoint.ping(now, *session, &[]);
+                turn.endpoint.ping(now, *session, &[]);
             } else if !doubt.is_passed_over {
                 silent.push((*session, doubt.peer, info.far_address));
             }
             true
         });
         for (session, peer, is_passed_over) in heard {
-            self.lives(session, peer, is_passed_over);
+            self.lives(turn.info, session, peer, is_passed_over);
         }
         for (session, peer, address) in silent {
-            match self.services.directory.pass_over(&peer, session) {
+            match services.directory.pass_over(&peer, session) {
                 Some(succession) => {
                     if let Some(doubt) = self.doubts.doubted.get_mut(&session) {
                         doubt.is_passed_over = true;
                     }
-                    self.pass(peer, self.proof(session), Some(address), succession, "its client does not answer");
+                    self.pass(
+                        turn.info,
+                        peer,
+                        self.proof(session),
+                        Some(address),
+                        succession,
+                        "its client does not answer",
+                    );
                 }
                 None => drop(self.doubts.doubted.remove(&session)),
             }
@@ -148,15 +145,15 @@ impl Clients {
     }
 
     /// A ping was answered.
-    pub(super) fn answered(&mut self, session: SessionId) {
+    pub(super) fn answered(&mut self, info: &WorkerInfo, session: SessionId) {
         if let Some(doubt) = self.doubts.doubted.remove(&session) {
-            self.lives(session, doubt.peer, doubt.is_passed_over);
+            self.lives(info, session, doubt.peer, doubt.is_passed_over);
         }
     }
 
-    fn lives(&mut self, session: SessionId, peer: PeerId, is_passed_over: bool) {
-        if is_passed_over && let Some(succession) = self.services.directory.take_back(&peer, session) {
-            self.pass(peer, self.proof(session), None, succession, "its first client lives after all");
+    fn lives(&mut self, info: &WorkerInfo, session: SessionId, peer: PeerId, is_passed_over: bool) {
+        if is_passed_over && let Some(succession) = info.services.directory.take_back(&peer, session) {
+            self.pass(info, peer, self.proof(session), None, succession, "its first client lives after all");
         }
     }
 
@@ -167,6 +164,7 @@ impl Clients {
 
     fn pass(
         &self,
+        info: &WorkerInfo,
         peer: PeerId,
         (from, is_proven): (SessionId, bool),
         address: Option<SocketAddr>,
@@ -176,7 +174,7 @@ impl Clients {
         let Succession { holder, observed, .. } = succession;
         let from_address = address.map(tracing::field::display);
         tracing::info!(%peer, from = %from, from_address, to = %holder, to_address = %observed, why, "peer id passed on");
-        self.services.announce(peer, holder, is_proven);
-        tell_holder(&self.mailboxes, &self.services, peer, succession);
+        info.services.announce(peer, holder, is_proven);
+        tell_holder(info, peer, succession);
     }
 }

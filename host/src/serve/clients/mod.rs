@@ -1,94 +1,44 @@
 //! The clients of one worker: between their sessions' flows and their NetConnections.
 
-mod acting;
 mod addresses;
+mod commands;
+mod connecting;
 mod groups;
 mod identities;
+mod perform;
 mod plugins;
-mod policy;
 mod silence;
 mod work;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use introd_flash::command::{Level, info};
+use introd_flash::server::{Action, FlowVerdict, NetConnection, Rejection};
+use introd_policy::Deadlines;
+use introd_policy::message::{AppEvent, ClientStats};
 use rtmfp::flow::{FlowEvent, RecvFlowId, SendFlowId};
-use rtmfp::{Endpoint, Event, PeerId, Refusal, SessionId};
+use rtmfp::{Event, PeerId, Refusal, SessionId};
 use smallvec::SmallVec;
 
-use acting::Acting;
+use super::rates::ClientRate;
+use super::turn::{Turn, WorkerInfo};
+use crate::apps::{self, Instance, Seat};
 use addresses::Changes;
 use groups::ClientGroups;
 use identities::Doubts;
+use perform::ClientTurn;
 use silence::Silence;
 
-use super::announcer::{Announcer, Told};
-use super::listener::Listener;
-use super::mail::MailSender;
-use super::pending::Pendings;
-use super::rates::{ClientRate, Rates};
-use super::refusals::Refusals;
-use crate::apps::{self, Applications, Instance, Seat};
-use crate::introducer::{Counters, Directory};
-use crate::registry::Resolver;
-use introd_config::LookupMode;
-use introd_flash::command::{Level, info};
-use introd_flash::server::{Action, ConnectionSettings, FlowVerdict, NetConnection, Rejection};
-use introd_policy::InstanceId;
-use introd_policy::message::{AppEvent, ClientStats};
-use introd_udp::Ports;
+pub(super) use connecting::PendingConnect;
 
 /// How long a client that is being closed has to take in the last messages.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a client has to take in that its control flow is rejected.
-const EXCEPTION_PATIENCE: Duration = Duration::from_millis(250);
-
-/// What the workers' clients have in common.
-pub struct Services {
-    /// Who is connected.
-    pub directory: Directory,
-    /// What is counted.
-    pub counters: Arc<Counters>,
-    /// What NetConnections are told.
-    pub connection: Arc<ConnectionSettings>,
-    /// What is limited.
-    pub rates: Rates,
-    /// Tells whom a limit has kept out.
-    pub refusals: Refusals,
-    /// Messages that have waited for longer are not sent any more.
-    pub max_unsent_age: Option<Duration>,
-    /// What clients connect to.
-    pub applications: Arc<Applications>,
-    /// The server's peer id.
-    pub near_id: PeerId,
-    /// All public addresses of the server.
-    pub potential_near_addresses: Arc<[SocketAddr]>,
-    /// Tells other servers of the peers, if there is a registry that they share.
-    pub announcer: Option<Announcer>,
-    /// Looks up who is not connected here.
-    pub resolver: Resolver,
-}
-
-impl Services {
-    /// The directory's entry of a peer has changed: other servers are told, if they are to know. `session` is one of the peer's, and has
-    /// proven the peer's id or not, as all of them.
-    fn announce(&self, peer: PeerId, session: SessionId, is_proven: bool) {
-        let Some(announcer) = &self.announcer else { return };
-        announcer.announce(&self.directory, peer, is_proven, self.counters.worker(session.prefix()), |peer| {
-            let id = InstanceId(peer.instance);
-            match self.applications.instance(id) {
-                Some(instance) if matches!(instance.lookup_mode(), LookupMode::All | LookupMode::Denied) => {
-                    Told::Nothing
-                }
-                _ if self.applications.guards().has(id) => Told::Where,
-                _ => Told::All,
-            }
-        });
-    }
-}
+const EXCEPTION_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// There are many of these, and most do nothing but wait: what most never need is apart.
 struct Client {
@@ -129,48 +79,36 @@ struct Closing {
     control_flow: Option<u64>,
 }
 
+/// What the clients of a worker are due for.
+#[derive(Default)]
+struct Agenda {
+    /// Sessions to be closed when their time comes, if they have not closed by then.
+    closing: Deadlines<SessionId>,
+    /// When to pass on what clients say of their addresses, if that was too soon.
+    address_changes: Deadlines<SessionId>,
+    /// When to look whether a client still speaks.
+    silence: Deadlines<SessionId>,
+    /// What the connection of the client whose turn it is wants done.
+    actions: Vec<Action>,
+}
+
 /// The clients of one worker.
 pub(super) struct Clients {
-    listeners: Vec<Listener>,
-    services: Arc<Services>,
-    /// The mailboxes of all workers, for hints to members of groups.
-    mailboxes: Arc<[MailSender]>,
     clients: HashMap<SessionId, Box<Client>>,
-    /// Sessions to be closed when their time comes, if they have not closed by then.
-    doomed: BTreeSet<(Instant, SessionId)>,
-    /// When to pass on what clients say of their addresses, if that was too soon.
-    deferred: BTreeSet<(Instant, SessionId)>,
-    /// When to look whether which client still speaks.
-    quiet: BTreeSet<(Instant, SessionId)>,
+    agenda: Agenda,
     /// Sessions whose ids others show too.
     doubts: Doubts,
     /// When to look for idle clients next.
     idle_check: Instant,
-    /// What waits for plugins.
-    pub(super) pendings: Pendings,
-    /// Reused for what a connection wants done.
-    actions: Vec<Action>,
 }
 
 impl Clients {
-    pub(super) fn new(listeners: Vec<Listener>, services: Arc<Services>, mailboxes: Arc<[MailSender]>) -> Self {
-        let idle_check = Instant::now() + services.applications.config().server.idle_check_interval;
-        Self {
-            listeners,
-            services,
-            mailboxes,
-            idle_check,
-            clients: HashMap::new(),
-            doomed: BTreeSet::new(),
-            deferred: BTreeSet::new(),
-            quiet: BTreeSet::new(),
-            doubts: Doubts::default(),
-            pendings: Pendings::default(),
-            actions: Vec::new(),
-        }
+    pub(super) fn new(info: &WorkerInfo) -> Self {
+        let idle_check = Instant::now() + info.services.applications.config().server.idle_check_interval;
+        Self { clients: HashMap::new(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
     }
 
-    /// The application instance that a client is connected to. One that waits to be let in, or was turned away, is no client of it.
+    /// The application instance that a client is connected to. One that waits to be accepted, or was rejected, is no client of it.
     pub(super) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
         let (_, seat) = self.place(session)?;
         Some(seat.instance())
@@ -187,7 +125,7 @@ impl Clients {
         client.place.as_ref().filter(|_| client.connection.is_connected())
     }
 
-    /// May a client look somebody up now? So often as its application allows.
+    /// Whether a client may look up another peer now: so often as its application allows.
     pub(super) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
         let Some(client) = self.clients.get_mut(&session) else { return true };
         let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
@@ -195,35 +133,36 @@ impl Clients {
     }
 
     /// Handles an event of a session.
-    pub(super) fn handle(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports, event: Event) {
+    pub(super) fn handle(&mut self, turn: &mut Turn<'_>, event: Event) {
         match event {
             Event::Opened { session, .. } => {
-                if let Some(info) = endpoint.session(session) {
-                    let near = ports.address_of(info.interface);
+                if let Some(info) = turn.endpoint.session(session) {
+                    let near = turn.ports.address_of(info.interface);
                     tracing::debug!(%session, peer = %info.peer_id, address = %info.far_address, ?near, "session open");
                 }
             }
-            Event::Flow { session, event } => self.handle_flow(now, endpoint, ports, session, event),
+            Event::Flow { session, event } => self.handle_flow(turn, session, event),
             Event::AddressChanged { session, from, to } => {
                 tracing::info!(%session, %from, %to, "client has moved");
-                if let Some(info) = endpoint.session(session)
-                    && self.services.directory.set_observed(&info.peer_id, session, to)
+                if let Some(info) = turn.endpoint.session(session)
+                    && turn.services().directory.set_observed(&info.peer_id, session, to)
                 {
-                    self.services.announce(info.peer_id, session, info.is_proven);
+                    turn.services().announce(info.peer_id, session, info.is_proven);
                 }
                 self.tell_plugins_moved(session, to);
-                self.tell(session, |client| AppEvent::FarAddressChange { client, address: to });
-                self.turn_out_if_denied(now, endpoint, ports, session, to);
+                self.tell_script(turn, session, |client| AppEvent::FarAddressChange { client, address: to });
+                self.close_if_denied(turn, session, to);
             }
             Event::Closed { session, reason } => {
-                self.leave_all_groups(session);
+                self.leave_all_groups(turn.info, session);
                 self.forget_silence(session);
-                self.tell(session, |client| AppEvent::Disconnect { client });
+                self.tell_script(turn, session, |client| AppEvent::Disconnect { client });
+                self.cancel_connect(turn, session, &reason.to_string());
                 self.tell_plugins_gone(session, &reason.to_string());
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
                     if let Some((peer, _)) = client.place {
-                        self.give_up_id(peer, session, client.is_proven);
+                        self.give_up_id(turn.info, peer, session, client.is_proven);
                     }
                     tracing::info!(%session, %reason, was_connected, "client gone");
                 }
@@ -234,14 +173,12 @@ impl Clients {
                     Refusal::SessionsOfPrefix => "MaxSessionsPerAddress",
                     Refusal::Keyings | Refusal::KeyingsOfPrefix => "MaxPendingHandshakes",
                 };
-                self.services.refusals.tell(now, from.ip(), limit);
+                turn.services().refusals.tell(turn.now, from.ip(), limit);
             }
-            Event::Overspent { session, is_persistent } => {
-                self.overspent(now, endpoint, ports, session, is_persistent);
-            }
+            Event::Overspent { session, is_persistent } => self.overspent(turn, session, is_persistent),
             Event::Pong { session, .. } => {
-                self.spoke(session);
-                self.answered(session);
+                self.spoke(turn.info, session);
+                self.answered(turn.info, session);
             }
             Event::OpenFailed { .. } | Event::Keys { .. } => (),
             // The worker's own.
@@ -249,15 +186,9 @@ impl Clients {
         }
     }
 
-    fn handle_flow(
-        &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
-        ports: &Ports,
-        session: SessionId,
-        event: FlowEvent,
-    ) {
-        let settings = &self.services.connection;
+    fn handle_flow(&mut self, turn: &mut Turn<'_>, session: SessionId, event: FlowEvent) {
+        let now = turn.now;
+        let settings = &turn.services().connection;
         let client = self.clients.entry(session).or_insert_with(|| {
             let connection = NetConnection::new(Arc::clone(settings));
             Box::new(Client {
@@ -274,14 +205,14 @@ impl Clients {
                 is_proven: false,
             })
         });
-        let actions = &mut self.actions;
+        let actions = &mut self.agenda.actions;
         let mut work = 0;
         match event {
             FlowEvent::Opened { flow, metadata, return_of } => {
                 let return_of = return_of.map(|flow| flow.0);
                 if let FlowVerdict::Reject(reason) = client.connection.on_flow(flow.0, &metadata, return_of) {
                     tracing::debug!(%session, flow = flow.0, %reason, "flow rejected");
-                    let _ = endpoint.with_flows(now, session, |flows| flows.reject(flow, 0));
+                    let _ = turn.endpoint.with_flows(now, session, |flows| flows.reject(flow, 0));
                 }
             }
             FlowEvent::Message { flow, data, .. } => {
@@ -308,9 +239,9 @@ impl Clients {
                     && let Some(closing) = &mut client.closing
                 {
                     if let Some(flow) = closing.control_flow.take() {
-                        let _ = endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
+                        let _ = turn.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
                     }
-                    self.doomed.insert((now + EXCEPTION_PATIENCE, session));
+                    self.agenda.closing.insert(now + EXCEPTION_TIMEOUT, session);
                 }
             }
             FlowEvent::Dropped { .. } => {
@@ -321,164 +252,117 @@ impl Clients {
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } => (),
         }
         // What its messages lead to is charged to the client; what others make the server do for it is not.
-        work += self.actions.iter().map(work::of_action).fold(0, u32::saturating_add);
+        work += self.agenda.actions.iter().map(work::of_action).fold(0, u32::saturating_add);
         if work > 0 {
-            endpoint.charge(session, work);
+            turn.endpoint.charge(session, work);
         }
-        self.act(now, endpoint, ports, session);
+        self.perform_actions(turn, session);
     }
 
-    /// Does something for a client, if it is there, and what that leads to.
+    /// Does something for a client, if it is there, and what its connection wants done then.
     fn with_client(
         &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
-        ports: &Ports,
+        turn: &mut Turn<'_>,
         session: SessionId,
-        work: impl FnOnce(&mut Acting<'_>, &mut Client),
+        work: impl FnOnce(&mut ClientTurn<'_, '_>, &mut Client),
     ) {
         let Some(client) = self.clients.get_mut(&session) else { return };
-        let mut acting = Acting {
-            now,
-            endpoint,
-            session,
-            listeners: &self.listeners,
-            mailboxes: &self.mailboxes,
-            ports,
-            services: &self.services,
-            pendings: &mut self.pendings,
-            actions: &mut self.actions,
-            doomed: &mut self.doomed,
-            quiet: &mut self.quiet,
-            deferred: &mut self.deferred,
-        };
-        work(&mut acting, client);
-        self.act(now, endpoint, ports, session);
+        let mut client_turn = ClientTurn { turn, session, agenda: &mut self.agenda };
+        work(&mut client_turn, client);
+        client_turn.perform_actions(client);
     }
 
-    /// Does what the client's connection wants done.
-    fn act(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports, session: SessionId) {
-        let Some(client) = self.clients.get_mut(&session) else {
-            self.actions.clear();
-            return;
-        };
-        // An action may lead to more of them.
-        while !self.actions.is_empty() {
-            for action in std::mem::take(&mut self.actions) {
-                let mut context = Acting {
-                    now,
-                    endpoint,
-                    session,
-                    listeners: &self.listeners,
-                    mailboxes: &self.mailboxes,
-                    ports,
-                    services: &self.services,
-                    pendings: &mut self.pendings,
-                    actions: &mut self.actions,
-                    doomed: &mut self.doomed,
-                    deferred: &mut self.deferred,
-                    quiet: &mut self.quiet,
-                };
-                context.act(client, action);
-            }
+    /// Does what the connection of a client wants done.
+    fn perform_actions(&mut self, turn: &mut Turn<'_>, session: SessionId) {
+        match self.clients.get_mut(&session) {
+            Some(client) => ClientTurn { turn, session, agenda: &mut self.agenda }.perform_actions(client),
+            None => self.agenda.actions.clear(),
         }
     }
 
     /// Tells the clients that the server goes away: AIR notices a close only when its control flow is rejected too.
-    pub(super) fn say_goodbye(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
+    pub(super) fn say_goodbye(&mut self, turn: &mut Turn<'_>) {
         let all: Vec<SessionId> = self.clients.keys().copied().collect();
         for session in all {
-            if let Some(client) = self.clients.get_mut(&session) {
-                client.connection.close(&mut self.actions);
-            }
-            self.act(now, endpoint, ports, session);
+            self.with_client(turn, session, |client_turn, client| {
+                client.connection.close(&mut client_turn.agenda.actions);
+            });
         }
-        let others: Vec<SessionId> = endpoint.session_ids().filter(|id| !self.clients.contains_key(id)).collect();
-        others.into_iter().for_each(|id| endpoint.close(now, id));
+        let others: Vec<SessionId> = turn.endpoint.session_ids().filter(|id| !self.clients.contains_key(id)).collect();
+        others.into_iter().for_each(|id| turn.endpoint.close(turn.now, id));
     }
 
     /// Closes the sessions whose time has come, and those of clients that do nothing.
-    pub(super) fn handle_timeout(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
-        while let Some((at, session)) = self.doomed.first().copied()
-            && at <= now
-        {
-            self.doomed.pop_first();
-            endpoint.close(now, session);
+    pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        while let Some((_, session)) = self.agenda.closing.take_due(turn.now) {
+            turn.endpoint.close(turn.now, session);
         }
-        self.pass_on_deferred(now, endpoint, ports);
-        self.check_doubts(now, endpoint);
-        self.check_silence(now, endpoint);
-        if now >= self.idle_check {
-            self.idle_check = now + self.services.applications.config().server.idle_check_interval;
-            self.close_idle(now, endpoint, ports);
-            self.services.applications.end_idle(now);
+        self.pass_on_address_changes(turn);
+        self.check_doubts(turn);
+        self.check_silence(turn);
+        if turn.now >= self.idle_check {
+            self.idle_check = turn.now + turn.services().applications.config().server.idle_check_interval;
+            self.close_idle(turn);
+            turn.services().applications.end_idle(turn.now);
         }
     }
 
-    /// The worker stood still for so long: nothing that came could be noticed, and no verdict be taken.
+    /// The worker stood still for so long: nothing that came could be noticed.
     pub(super) fn stood_still(&mut self, stood: Duration) {
         self.clients.values_mut().for_each(|client| client.active += stood);
-        self.doomed = std::mem::take(&mut self.doomed).into_iter().map(|(at, session)| (at + stood, session)).collect();
-        self.pendings.stood_still(stood);
+        self.agenda.closing.postpone(stood);
     }
 
-    /// When [`Self::handle_timeout`] is to be called next, or plugins have had their time.
+    /// When [`Self::handle_timeout`] is to be called next.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let first = |times: &BTreeSet<(Instant, SessionId)>| times.first().map(|(at, _)| *at);
+        let agenda = &self.agenda;
         let times = [
-            first(&self.doomed),
-            first(&self.deferred),
-            first(&self.quiet),
+            agenda.closing.next(),
+            agenda.address_changes.next(),
+            agenda.silence.next(),
             self.doubts.next_timeout(),
-            self.pendings.next_timeout(),
             Some(self.idle_check),
         ];
         times.into_iter().flatten().min()
     }
 
-    /// A client that has moved to an address that the access rules deny is told so and closed. One that waits to be let in is looked at
+    /// A client that has moved to an address that the access rules deny is told so and closed. One that waits to be accepted is looked at
     /// when it is.
-    fn turn_out_if_denied(
-        &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
-        ports: &Ports,
-        session: SessionId,
-        to: SocketAddr,
-    ) {
-        let Some(client) = self.clients.get_mut(&session) else { return };
-        let Some((_, seat)) = client.place.as_ref().filter(|_| client.connection.is_connected()) else { return };
+    fn close_if_denied(&mut self, turn: &mut Turn<'_>, session: SessionId, to: SocketAddr) {
+        let Some((_, seat)) = self.place(session) else { return };
         if seat.instance().permits(to.ip()) {
             return;
         }
         let app = seat.instance().name();
         tracing::info!(%session, address = %to, %app, "client has moved to an address that the access rules deny: closed");
         let Rejection { code, description, .. } = apps::Refusal::Access(to.ip()).to_rejection();
-        let status = info(Level::Error, &code, &description);
-        let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
-        client.connection.close(&mut self.actions);
-        self.act(now, endpoint, ports, session);
+        self.close_with(turn, session, Level::Error, &code, &description);
     }
 
     /// AutoCloseIdleClients: clients that have sent no message for too long are told so and closed.
-    fn close_idle(&mut self, now: Instant, endpoint: &mut Endpoint, ports: &Ports) {
+    fn close_idle(&mut self, turn: &mut Turn<'_>) {
         let is_idle = |client: &Client| {
             let Some((_, seat)) = &client.place else { return false };
             let limit = seat.instance().settings().idle_clients;
             limit.enable
                 && client.closing.is_none()
-                && now.saturating_duration_since(client.active) >= limit.max_idle_time
+                && turn.now.saturating_duration_since(client.active) >= limit.max_idle_time
         };
         let idle: Vec<SessionId> =
             self.clients.iter().filter(|(_, client)| is_idle(client)).map(|(id, _)| *id).collect();
         for session in idle {
             tracing::info!(%session, "client has been idle for too long: closed");
-            if let Some(client) = self.clients.get_mut(&session) {
-                let status = info(Level::Status, "NetConnection.Connect.IdleTimeout", "Idle for too long.");
-                let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
-                client.connection.close(&mut self.actions);
-            }
-            self.act(now, endpoint, ports, session);
+            let code = "NetConnection.Connect.IdleTimeout";
+            self.close_with(turn, session, Level::Status, code, "Idle for too long.");
         }
+    }
+
+    /// Sends a client a status, and closes its connection.
+    fn close_with(&mut self, turn: &mut Turn<'_>, session: SessionId, level: Level, code: &str, description: &str) {
+        self.with_client(turn, session, |client_turn, client| {
+            let actions = &mut client_turn.agenda.actions;
+            let _ = client.connection.call("onStatus", vec![info(level, code, description)], false, actions);
+            client.connection.close(actions);
+        });
     }
 }

@@ -1,18 +1,16 @@
 //! What a client's messages cost a worker, and what becomes of a client that costs too much.
 //!
 //! The engine counts what packets make it do, and drops those of a session that has used up its share (see
-//! [`Endpoint::charge`]). Here is added what is done with what they carry. The units are the engine's: some 0.1 us.
+//! [`rtmfp::Endpoint::charge`]). Here is added what is done with what they carry. The units are the engine's: some 0.1 us.
 
-use std::time::Instant;
-
-use rtmfp::{Endpoint, SessionId};
+use rtmfp::SessionId;
 
 use super::Clients;
 use crate::introducer::Counter;
-use introd_flash::command::{Level, info};
+use crate::serve::turn::Turn;
+use introd_flash::command::Level;
 use introd_flash::message::kind;
 use introd_flash::server::Action;
-use introd_udp::Ports;
 
 /// Any message, whatever it is.
 const MESSAGE: u32 = 5;
@@ -42,34 +40,26 @@ pub(super) fn of_action(action: &Action) -> u32 {
 
 impl Clients {
     /// A client makes more work than it may.
-    pub(super) fn overspent(
-        &mut self,
-        now: Instant,
-        endpoint: &mut Endpoint,
-        ports: &Ports,
-        session: SessionId,
-        is_persistent: bool,
-    ) {
-        let address = endpoint.session(session).map(|info| info.far_address);
+    pub(super) fn overspent(&mut self, turn: &mut Turn<'_>, session: SessionId, is_persistent: bool) {
+        let now = turn.now;
+        let address = turn.endpoint.session(session).map(|info| info.far_address);
         if !is_persistent {
-            self.services.counters.worker(session.prefix()).add(Counter::ClientsSlowed);
+            turn.counters().add(Counter::ClientsSlowed);
             tracing::info!(%session, ?address, "client makes more work than MaxSessionWork allows: what it sends is dropped for a while");
             return;
         }
-        let Some(client) = self.clients.get_mut(&session) else {
+        let Some(client) = self.clients.get(&session) else {
             // It has opened no flow, and so there is nobody to tell.
-            endpoint.close(now, session);
+            turn.endpoint.close(now, session);
             return;
         };
         if client.closing.is_none() {
             tracing::info!(%session, ?address, "client goes on making more work than MaxSessionWork allows: closed");
-            let status = info(Level::Error, "NetConnection.Connect.Closed", "Too much work for the server.");
-            let _ = client.connection.call("onStatus", vec![status], false, &mut self.actions);
-            client.connection.close(&mut self.actions);
-            self.act(now, endpoint, ports, session);
+            let code = "NetConnection.Connect.Closed";
+            self.close_with(turn, session, Level::Error, code, "Too much work for the server.");
         }
         // A connection that was never established is not closed by that.
-        self.doomed.insert((now + super::CLOSE_PATIENCE, session));
+        self.agenda.closing.insert(now + super::CLOSE_TIMEOUT, session);
     }
 }
 

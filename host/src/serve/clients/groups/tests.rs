@@ -10,12 +10,12 @@ use super::*;
 use crate::apps::Applications;
 use crate::introducer::Counters;
 use crate::serve::mail::mailbox;
-use introd_config::{Application, Config, Registered};
+use introd_config::{Application, Config, Fallback, Registered};
 use introd_flash::amf::Value;
 use introd_flash::server::ConnectRequest;
 use introd_flash::uri::{AppPath, Uri};
 use introd_native::Plugins;
-use introd_policy::{Actor, Actors, InstanceName};
+use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId};
 
 /// A policy with room for so many joins. What ends something it always takes.
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Policy {
     told: Mutex<Vec<(&'static str, u64)>>,
 }
 
-impl Actor for Policy {
+impl AppActor for Policy {
     fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
         let mut told = self.told.lock().unwrap();
         match event {
@@ -36,6 +36,8 @@ impl Actor for Policy {
     }
 
     fn wake(&self) {}
+
+    fn cancel(&self, _: RequestId) {}
 
     fn is_over(&self) -> bool {
         false
@@ -50,9 +52,9 @@ impl Actor for Policy {
 
 struct Only(Arc<Policy>);
 
-impl Actors for Only {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn Actor>> {
-        Some(Arc::clone(&self.0) as Arc<dyn Actor>)
+impl AppActors for Only {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+        Some(Arc::clone(&self.0) as Arc<dyn AppActor>)
     }
 }
 
@@ -66,8 +68,9 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     settings.join_leave_events = JoinLeaveMode::All;
     settings.policy.on_failure = on_failure;
     vhost.applications.insert("app".to_owned(), Registered::new("app".into(), Arc::new(settings)));
-    let actors: Arc<dyn Actors> = Arc::new(Only(Arc::clone(&policy)));
-    let applications = Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(1))));
+    let actors: Arc<dyn AppActors> = Arc::new(Only(Arc::clone(&policy)));
+    let applications =
+        Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ()))))));
     let uri = Uri::parse("rtmfp://host/app");
     let request = ConnectRequest {
         path: AppPath::parse(&uri.path).unwrap(),

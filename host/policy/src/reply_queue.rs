@@ -1,23 +1,24 @@
-//! Verdicts on their way from plugins' threads to the worker that waits for them.
+//! Replies on their way from other threads to the worker that waits for them.
 
 use super::sync::{AtomicBool, Mutex, Ordering, PoisonError};
 
-/// A queue for one reader. It holds no more than there are tokens, so that it needs no bound of its own and no verdict is lost.
-pub(super) struct Completions<T> {
+/// A queue for one reader. There is at most one reply for each request that waits, and the requests are bounded, so that the queue
+/// needs no bound of its own and loses nothing.
+pub(crate) struct ReplyQueue<T> {
     queue: Mutex<Vec<T>>,
     /// Whether there may be something: looked at often, and by the reader only.
     is_filled: AtomicBool,
 }
 
-impl<T> Default for Completions<T> {
+impl<T> Default for ReplyQueue<T> {
     fn default() -> Self {
         Self { queue: Mutex::new(Vec::new()), is_filled: AtomicBool::new(false) }
     }
 }
 
-impl<T> Completions<T> {
-    /// Puts something in. True if it was empty: the reader is to be woken.
-    pub(super) fn push(&self, what: T) -> bool {
+impl<T> ReplyQueue<T> {
+    /// Puts something in. True if the queue was empty: the reader is to be woken.
+    pub(crate) fn push(&self, what: T) -> bool {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push(what);
         self.is_filled.store(true, Ordering::Release);
@@ -25,7 +26,7 @@ impl<T> Completions<T> {
     }
 
     /// Takes everything out.
-    pub(super) fn take(&self) -> Vec<T> {
+    pub(crate) fn take(&self) -> Vec<T> {
         if !self.is_filled.load(Ordering::Acquire) {
             return Vec::new();
         }

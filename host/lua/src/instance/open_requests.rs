@@ -1,0 +1,264 @@
+//! What waits for the script of an instance: connects, lookups, and calls of clients.
+//!
+//! Each is an open request from the moment it arrives, before the script is told of it. It is taken out exactly once: by the script's
+//! verdict or result, by its failure, by the watchdog when the script hangs, or by the worker when its deadline has passed. The table is
+//! therefore shared between the workers, the script's thread and the watchdog. Deadlines are the worker's
+//! ([`introd_policy::decision::PendingRequests`]).
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use introd_flash::amf::Value;
+use introd_flash::command::{Level, info};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, Commands, PeerLookup};
+use introd_policy::{RequestId, Verdict};
+use rtmfp::PeerId;
+
+use super::item::Item;
+
+/// The most requests that are open at a time.
+pub(crate) const MAX_OPEN: usize = 65_536;
+
+/// The status of a client that is rejected.
+pub(crate) const REJECTED: &str = "NetConnection.Connect.Rejected";
+
+/// Something that waits for the script.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most are lookups, which a box would make slower")]
+pub(crate) enum OpenRequest {
+    /// May this client connect?
+    Connect(ClientId),
+    /// Where is this peer?
+    Lookup(PeerLookup),
+    /// What does the method return?
+    Call { client: ClientId, transaction: f64 },
+}
+
+/// Answers in place of the script, which has failed.
+pub(crate) fn fail(number: u64, request: OpenRequest, why: &str, commands: &dyn Commands) {
+    match request {
+        OpenRequest::Connect(_) | OpenRequest::Lookup(_) => {
+            commands.decide(RequestId::from_number(number), Verdict::Failed(why.to_owned()));
+        }
+        OpenRequest::Call { client, transaction } => {
+            commands.send(ClientCommand::Answer { client, transaction, outcome: Err(call_failed(why)) });
+        }
+    }
+}
+
+/// Answers an event that is not put to the script, if it waits for an answer.
+pub(crate) fn fail_event(event: AppEvent, why: &str, commands: &dyn Commands) {
+    match event {
+        AppEvent::Connect { request, .. } | AppEvent::PeerLookup(PeerLookup { request, .. }) => {
+            commands.decide(request, Verdict::Failed(why.to_owned()));
+        }
+        AppEvent::Call { client, call } if call.wants_answer() => {
+            let outcome = Err(call_failed(why));
+            commands.send(ClientCommand::Answer { client, transaction: call.transaction, outcome });
+        }
+        _ => (),
+    }
+}
+
+/// The information object of a call that failed.
+pub(crate) fn call_failed(description: &str) -> Value {
+    info(Level::Error, "NetConnection.Call.Failed", description)
+}
+
+/// The open requests of an instance, by number: that of a connect or a lookup is its [`RequestId`].
+#[derive(Default)]
+pub(crate) struct OpenRequests {
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<u64, Open, BuildHasherDefault<NumberHasher>>,
+    /// How many there have been.
+    arrived: u64,
+}
+
+struct Open {
+    /// How many there were before it.
+    order: u64,
+    request: OpenRequest,
+    /// Whether the script has been told of it.
+    is_begun: bool,
+}
+
+/// Hashes numbers of requests. The server makes them, so that nobody can choose them to collide.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The table looks at the highest and at the lowest bits.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}
+
+/// Sets the numbers of calls apart from those of connects and lookups, whose highest byte is a worker's number.
+const CALLS: u64 = 0xff << 56;
+
+impl OpenRequests {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an event in: what waits for an answer becomes an open request.
+    ///
+    /// # Errors
+    /// Gives the event back when too many are open.
+    pub(crate) fn admit(&self, event: AppEvent) -> Result<Item, Box<AppEvent>> {
+        let is_request = match &event {
+            AppEvent::Connect { .. } | AppEvent::PeerLookup(_) => true,
+            AppEvent::Call { call, .. } => call.wants_answer(),
+            _ => false,
+        };
+        if !is_request {
+            return Ok(match event {
+                AppEvent::Call { client, call } => Item::Call { number: None, client, call },
+                event => Item::Event(event),
+            });
+        }
+        let mut table = self.table();
+        if table.open.len() >= MAX_OPEN {
+            return Err(Box::new(event));
+        }
+        table.arrived += 1;
+        let order = table.arrived;
+        let (number, request, item) = match event {
+            AppEvent::Connect { request, client, info } => {
+                let number = request.get();
+                (number, OpenRequest::Connect(client), Item::Connect { number, client, info })
+            }
+            AppEvent::PeerLookup(lookup) => {
+                let number = lookup.request.get();
+                (number, OpenRequest::Lookup(lookup), Item::Lookup { number })
+            }
+            AppEvent::Call { client, call } => {
+                let number = CALLS | order;
+                let request = OpenRequest::Call { client, transaction: call.transaction };
+                (number, request, Item::Call { number: Some(number), client, call })
+            }
+            event => return Ok(Item::Event(event)),
+        };
+        table.open.insert(number, Open { order, request, is_begun: false });
+        Ok(item)
+    }
+
+    /// The script is told of a request. `None` if it has been answered, by its deadline or for want of a script that runs.
+    pub(crate) fn begin<T>(&self, number: u64, about: impl FnOnce(&OpenRequest) -> T) -> Option<T> {
+        let mut table = self.table();
+        let open = table.open.get_mut(&number)?;
+        open.is_begun = true;
+        Some(about(&open.request))
+    }
+
+    /// The peer that an open lookup is for.
+    pub(crate) fn target(&self, number: u64) -> Option<PeerId> {
+        match &self.table().open.get(&number)?.request {
+            OpenRequest::Lookup(lookup) => lookup.target,
+            _ => None,
+        }
+    }
+
+    /// Takes a request out, to answer it. `None` if that has happened.
+    pub(crate) fn take(&self, number: u64) -> Option<OpenRequest> {
+        self.table().open.remove(&number).map(|open| open.request)
+    }
+
+    /// Takes everything out, the oldest first.
+    pub(crate) fn take_all(&self) -> Vec<(u64, OpenRequest)> {
+        let mut all: Vec<_> = self.table().open.drain().collect();
+        all.sort_by_key(|(_, open)| open.order);
+        all.into_iter().map(|(number, open)| (number, open.request)).collect()
+    }
+
+    /// The numbers of the requests that the script has been told of, the oldest first.
+    pub(crate) fn begun(&self) -> Vec<u64> {
+        let table = self.table();
+        let begun = table.open.iter().filter(|(_, open)| open.is_begun);
+        let mut all: Vec<_> = begun.map(|(number, open)| (open.order, *number)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, number)| number).collect()
+    }
+
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.table().open.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use introd_flash::server::Call;
+    use rtmfp::{InterfaceId, SessionId};
+
+    use super::*;
+
+    fn lookup(number: u64) -> AppEvent {
+        AppEvent::PeerLookup(PeerLookup {
+            request: RequestId::from_number(number),
+            target: Some(PeerId([number as u8; 32])),
+            initiator: "192.0.2.1:1".parse().unwrap(),
+            tag: Default::default(),
+            interface: InterfaceId(0),
+            asker: None,
+            proposal: None,
+        })
+    }
+
+    fn call(transaction: f64) -> AppEvent {
+        let call = Call { name: "x".to_owned(), transaction, object: Value::Null, arguments: Vec::new() };
+        AppEvent::Call { client: ClientId { worker: 0, session: SessionId::from_wire(1) }, call }
+    }
+
+    #[test]
+    fn each_request_is_taken_once_and_by_its_own_number() {
+        let requests = OpenRequests::default();
+        assert!(matches!(requests.admit(lookup(7)), Ok(Item::Lookup { number: 7 })));
+        let Ok(Item::Call { number: Some(number), .. }) = requests.admit(call(2.0)) else { panic!() };
+        assert!(matches!(requests.admit(call(0.0)), Ok(Item::Call { number: None, .. })), "nobody waits for it");
+        assert_eq!((requests.len(), requests.target(7)), (2, Some(PeerId([7; 32]))));
+        assert!(matches!(requests.take(7), Some(OpenRequest::Lookup(_))) && requests.take(7).is_none());
+        assert!(matches!(requests.take(number), Some(OpenRequest::Call { transaction, .. }) if transaction == 2.0));
+        assert_eq!(requests.len(), 0);
+    }
+
+    #[test]
+    fn a_new_script_is_told_of_those_that_the_old_one_knew_in_their_order() {
+        let requests = OpenRequests::default();
+        for number in [9, 3, 5] {
+            requests.admit(lookup(number)).unwrap();
+        }
+        assert!(requests.begun().is_empty());
+        assert!(requests.begin(3, |_| ()).is_some() && requests.begin(9, |_| ()).is_some());
+        assert_eq!(requests.begun(), [9, 3]);
+        requests.take(9);
+        assert!(requests.begin(9, |_| ()).is_none(), "its deadline has passed");
+        let left: Vec<u64> = requests.take_all().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(left, [3, 5]);
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let requests = OpenRequests::default();
+        assert!((0..MAX_OPEN as u64).all(|number| requests.admit(lookup(number)).is_ok()));
+        assert!(requests.admit(lookup(MAX_OPEN as u64)).is_err());
+        requests.take(5);
+        assert!(requests.admit(lookup(MAX_OPEN as u64)).is_ok());
+    }
+}

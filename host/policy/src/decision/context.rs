@@ -1,0 +1,65 @@
+//! What decisions look up while they are made.
+
+use std::net::{IpAddr, SocketAddr};
+
+use introd_config::{LookupMode, Policy};
+use rtmfp::{PeerId, SessionId, TaggedAddress};
+
+use crate::{Addresses, InstanceId, Peer};
+
+/// An application instance whose policies are asked, or the default application where there is no instance of it.
+pub trait DecidingApplication: Clone {
+    /// The instance; `None` for the default application without one.
+    fn instance(&self) -> Option<InstanceId>;
+
+    /// How many native plugins are asked, in their order.
+    fn plugins(&self) -> usize;
+
+    /// Whether it has a script.
+    fn has_script(&self) -> bool;
+
+    /// Which lookups go to the script.
+    fn lookup_mode(&self) -> LookupMode;
+
+    /// The deadline of a policy, and what comes instead of a verdict: as the settings are at this moment.
+    fn policy(&self) -> Policy;
+}
+
+/// Whether the application of a peer has a say in who is introduced to the peer.
+#[derive(Clone, Debug)]
+pub enum Guard<A> {
+    /// It has none: no policy of its own.
+    Open,
+    /// It is to agree.
+    Guarded(A),
+    /// It had one, and is gone with its last client.
+    Gone,
+}
+
+/// What a lookup's decision is made in: the directory, the applications and the access rules, as they are at this moment.
+pub trait LookupContext {
+    /// An application whose policies are asked.
+    type Application: DecidingApplication;
+
+    /// A peer that is connected to this server.
+    fn peer(&self, id: &PeerId) -> Option<Peer>;
+
+    /// Whether the application of a peer has a say.
+    fn guard(&self, peer: &Peer) -> Guard<Self::Application>;
+
+    /// Whether the application of a peer has a say: as [`Self::guard`], at the cost of one read of memory.
+    fn is_guarded(&self, peer: &Peer) -> bool;
+
+    /// The application that a session's client is connected to.
+    fn application_of(&self, session: SessionId) -> Option<Self::Application>;
+
+    /// Whether an application refuses lookups from an address whatever its policies would say: by the access rules, or because only
+    /// clients of this server may ask.
+    fn bars(&self, application: &Self::Application, address: IpAddr, is_client: bool) -> bool;
+
+    /// Whether several servers share a registry: a peer that keeps silent here may be at another one.
+    fn shares_registry(&self) -> bool;
+
+    /// Those of a registry's addresses to which an asker can be sent: other servers and peers at them, not this server.
+    fn elsewhere(&self, addresses: &[TaggedAddress], asker: SocketAddr) -> Addresses;
+}

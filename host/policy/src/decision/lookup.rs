@@ -1,0 +1,436 @@
+//! The decision about a lookup: who is introduced to whom.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use introd_config::LookupMode;
+use rtmfp::crypto::Epd;
+use rtmfp::{Lookup, PeerId, TaggedAddress};
+use smallvec::SmallVec;
+
+use super::{DecidingApplication, Guard, LookupContext, Missing, PolicyKind, fallback};
+use crate::message::{Offer, Proposal};
+use crate::registry::RegistryError;
+use crate::reply::Resolution;
+use crate::{Peer, Verdict};
+
+/// What has happened to a lookup.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookupInput {
+    /// It has come, and the target is as the directory says.
+    Begin(Option<Peer>),
+    /// The policy that is asked has decided.
+    Verdict(Verdict),
+    /// The policy that is asked decides later.
+    Pending,
+    /// The registry has answered.
+    Resolved(Resolution),
+    /// The registry cannot be asked: too many lookups wait for it.
+    RegistryBusy,
+    /// The deadline of the policy, or of the registry, has passed.
+    Late,
+}
+
+/// What to do next about a lookup.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookupStep {
+    /// Ask the plugin at this place.
+    AskPlugin(usize),
+    /// Ask the script.
+    AskScript,
+    /// Ask the registry for this peer.
+    AskRegistry(PeerId),
+    /// Wait for the policy that was asked, for so long.
+    Wait(Duration),
+    /// Carry out what was decided.
+    Execute(LookupAction),
+}
+
+/// What was decided about a lookup.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookupAction {
+    /// Introduce the asker and this peer to each other.
+    Introduce(Peer),
+    /// Send the asker to these addresses, at least one.
+    Redirect(SmallVec<[TaggedAddress; 2]>),
+    /// Refuse it, and count it as denied.
+    Deny(Denial),
+    /// Do nothing: a policy ignores it.
+    Ignore,
+    /// Do nothing: no server knows the target.
+    UnknownTarget,
+    /// Do nothing: the application leaves its lookups to a script that it does not have.
+    Unanswered,
+    /// Do nothing: the registry did not say where the target is.
+    Unresolved(Unresolved),
+}
+
+/// Which policy denies a lookup, and why.
+#[allow(missing_docs, reason = "the names say it all")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub policy: PolicyKind,
+    pub reason: Cow<'static, str>,
+}
+
+/// Why the registry did not say where a peer is.
+#[allow(missing_docs, reason = "the names say it all")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unresolved {
+    Failed(RegistryError),
+    TimedOut,
+    Busy,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Start,
+    Plugin(usize),
+    Script {
+        /// Whether addresses from the script mean no more than its consent: the server makes the introduction itself. So it is in mode
+        /// `Partial` for a target that is connected here.
+        is_server_introducing: bool,
+    },
+    Registry,
+    Done,
+}
+
+/// What the application of the target is asked to agree to, after that of the asker has.
+#[derive(Clone, Debug)]
+struct Consent<A> {
+    /// The application of the asker, if that is a client.
+    home: Option<A>,
+    offer: Offer,
+}
+
+/// A lookup on its way through those who decide.
+///
+/// It meets, in this order: the native plugins of the application, its script by the application's mode, the shared registry if the
+/// target is not connected here, and what is built in. The application is that of the asker, else of the target, else the default
+/// one. Where the result concerns a client of another instance that has a policy of its own, that policy is asked too, in the same
+/// order, and both must agree: no peer gets round a policy by connecting under another path.
+#[derive(Clone, Debug)]
+pub struct LookupDecision<A> {
+    lookup: Lookup,
+    application: A,
+    /// Whether the asker is a client of the application.
+    is_client: bool,
+    consent: Option<Box<Consent<A>>>,
+    /// Whether the target was connected here when the policy that is asked now was asked.
+    is_target_local: bool,
+    stage: Stage,
+}
+
+impl<A: DecidingApplication> LookupDecision<A> {
+    /// A lookup that the policies of an application are asked about. `is_client` says whether the asker is a client of it.
+    pub fn new(lookup: Lookup, application: A, is_client: bool) -> Self {
+        Self { lookup, application, is_client, consent: None, is_target_local: false, stage: Stage::Start }
+    }
+
+    /// A lookup that the application of the target is asked to agree to: that of the asker, `home` if the asker is a client, has made
+    /// the offer.
+    pub fn consenting(lookup: Lookup, application: A, home: Option<A>, offer: Offer) -> Self {
+        let consent = Some(Box::new(Consent { home, offer }));
+        Self { lookup, application, is_client: false, consent, is_target_local: false, stage: Stage::Start }
+    }
+
+    /// The lookup.
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
+    /// The application whose policies are asked now.
+    pub fn application(&self) -> &A {
+        &self.application
+    }
+
+    /// Whether the asker is a client of the application whose policies are asked now.
+    pub fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    /// Whether the target was connected here when the policy that is asked now was asked.
+    pub fn is_target_local(&self) -> bool {
+        self.is_target_local
+    }
+
+    /// The application of the asker, where the policies of the target's are asked now and the asker is a client.
+    pub fn home(&self) -> Option<&A> {
+        self.consent.as_ref()?.home.as_ref()
+    }
+
+    /// Whether it is the application of the target that is asked now, after that of the asker has agreed.
+    pub fn is_consent(&self) -> bool {
+        self.consent.is_some()
+    }
+
+    /// What the script of the target's application is told of the asker and of what is to happen.
+    pub fn proposal(&self, name_of: impl Fn(&A) -> Box<str>) -> Option<Box<Proposal>> {
+        let consent = self.consent.as_ref()?;
+        let initiator_application = consent.home.as_ref().map(name_of);
+        Some(Box::new(Proposal { initiator_application, offer: consent.offer.clone() }))
+    }
+
+    /// The place of the plugin that is asked now.
+    pub fn plugin(&self) -> Option<usize> {
+        match self.stage {
+            Stage::Plugin(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Which policy is asked now; `None` while it is the registry's turn.
+    pub fn asked(&self) -> Option<PolicyKind> {
+        match self.stage {
+            Stage::Plugin(_) => Some(PolicyKind::Plugin),
+            Stage::Script { .. } => Some(PolicyKind::Script),
+            Stage::Start | Stage::Done => Some(PolicyKind::Server),
+            Stage::Registry => None,
+        }
+    }
+
+    /// Takes what has happened, and says what to do next. After [`LookupStep::Execute`] the decision is over.
+    pub fn advance(&mut self, input: LookupInput, context: &impl LookupContext<Application = A>) -> LookupStep {
+        match input {
+            LookupInput::Begin(target) => self.begin(target, context),
+            LookupInput::Pending => LookupStep::Wait(self.application.policy().deadline),
+            LookupInput::Verdict(verdict) => self.decided(verdict, context),
+            LookupInput::Resolved(resolution) => self.resolved(resolution, context),
+            LookupInput::RegistryBusy => match self.target(context) {
+                Some(target) => self.propose(target, Offer::Introduction, context),
+                None => self.end(LookupAction::Unresolved(Unresolved::Busy)),
+            },
+            LookupInput::Late if self.stage == Stage::Registry => self.resolved(Resolution::TimedOut, context),
+            LookupInput::Late => {
+                let instead = fallback(&self.application.policy(), Missing::Late);
+                let why = match self.stage {
+                    Stage::Plugin(_) => "the plugin let its deadline pass",
+                    _ => "the script let its deadline pass",
+                };
+                self.instead(&instead, why.into(), context)
+            }
+        }
+    }
+
+    /// The target as the directory knows it now.
+    fn target(&self, context: &impl LookupContext<Application = A>) -> Option<Peer> {
+        context.peer(&self.lookup.target?)
+    }
+
+    fn begin(&mut self, target: Option<Peer>, context: &impl LookupContext<Application = A>) -> LookupStep {
+        if context.bars(&self.application, self.lookup.initiator.ip(), self.is_client) {
+            return self.deny(PolicyKind::Server, "the access rules");
+        }
+        self.ask_from(0, target, context)
+    }
+
+    /// Asks the plugin at that place, or who comes after the plugins.
+    fn ask_from(
+        &mut self,
+        index: usize,
+        target: Option<Peer>,
+        context: &impl LookupContext<Application = A>,
+    ) -> LookupStep {
+        self.is_target_local = target.is_some();
+        if index < self.application.plugins() {
+            self.stage = Stage::Plugin(index);
+            return LookupStep::AskPlugin(index);
+        }
+        let (mode, has_script) = (self.application.lookup_mode(), self.application.has_script());
+        if mode == LookupMode::Denied {
+            return self.deny(PolicyKind::Server, "the application is not available");
+        }
+        if !is_for_script(mode, has_script, self.is_client, target.is_some()) {
+            return self.passed_by_all(target, context);
+        }
+        if !has_script {
+            return self.end(LookupAction::Unanswered);
+        }
+        self.stage = Stage::Script { is_server_introducing: mode == LookupMode::Partial && target.is_some() };
+        LookupStep::AskScript
+    }
+
+    /// The policy that was asked leaves the decision to the next.
+    fn passed(&mut self, context: &impl LookupContext<Application = A>) -> LookupStep {
+        let target = self.target(context);
+        match self.stage {
+            Stage::Plugin(index) => self.ask_from(index + 1, target, context),
+            _ => self.passed_by_all(target, context),
+        }
+    }
+
+    /// No policy of the application has anything against it.
+    fn passed_by_all(&mut self, target: Option<Peer>, context: &impl LookupContext<Application = A>) -> LookupStep {
+        if let Some(consent) = self.consent.take() {
+            // The target may be a client of another instance by now, which would have to agree.
+            return match target.filter(|target| self.is_of_application(target)) {
+                Some(target) => self.carry_out(target, consent.offer),
+                None => self.end(LookupAction::UnknownTarget),
+            };
+        }
+        match target {
+            // It may be at another server by now, and its session here nothing but what is left of it.
+            Some(target) if !(target.is_silent && context.shares_registry()) => {
+                self.propose(target, Offer::Introduction, context)
+            }
+            _ => match self.lookup.target {
+                Some(target) => {
+                    self.stage = Stage::Registry;
+                    LookupStep::AskRegistry(target)
+                }
+                None => self.end(LookupAction::UnknownTarget),
+            },
+        }
+    }
+
+    fn is_of_application(&self, target: &Peer) -> bool {
+        self.application.instance().is_some_and(|instance| instance.0 == target.instance)
+    }
+
+    /// Carries an offer out that the application asked so far has made. Before that, the target's application is asked if it is another one
+    /// with a policy of its own.
+    fn propose(&mut self, target: Peer, offer: Offer, context: &impl LookupContext<Application = A>) -> LookupStep {
+        if self.is_of_application(&target) {
+            return self.carry_out(target, offer);
+        }
+        let application = match context.guard(&target) {
+            Guard::Open => return self.carry_out(target, offer),
+            Guard::Gone => return self.end(LookupAction::UnknownTarget),
+            Guard::Guarded(application) => application,
+        };
+        let home = self.lookup.asker.and_then(|asker| context.application_of(asker));
+        if context.bars(&application, self.lookup.initiator.ip(), home.is_some()) {
+            self.application = application;
+            return self.deny(PolicyKind::Server, "the access rules of the peer's application");
+        }
+        self.consent = Some(Box::new(Consent { home, offer }));
+        self.application = application;
+        self.is_client = false;
+        self.ask_from(0, Some(target), context)
+    }
+
+    /// Does what all agree to.
+    fn carry_out(&mut self, target: Peer, offer: Offer) -> LookupStep {
+        match offer {
+            Offer::Introduction => self.end(LookupAction::Introduce(target)),
+            Offer::Redirect(addresses) => self.end(LookupAction::Redirect(SmallVec::from_slice(&addresses))),
+        }
+    }
+
+    fn decided(&mut self, verdict: Verdict, context: &impl LookupContext<Application = A>) -> LookupStep {
+        match verdict {
+            Verdict::Continue => self.passed(context),
+            // It would send the asker to this server itself (RFC 7016 §2.3.5).
+            Verdict::Redirect(addresses) if addresses.is_empty() => {
+                self.failed("a redirect without addresses".into(), context)
+            }
+            Verdict::Redirect(addresses) => self.redirected(addresses, context),
+            Verdict::Introduce(peer) => self.introduced(peer, context),
+            Verdict::Deny => match self.stage {
+                Stage::Plugin(_) => self.deny(PolicyKind::Plugin, "denied"),
+                _ => self.deny(PolicyKind::Script, "denied"),
+            },
+            Verdict::Ignore => self.end(LookupAction::Ignore),
+            Verdict::Failed(why) => self.failed(why.into(), context),
+            Verdict::Reject(_) | Verdict::Handled => self.failed("a verdict that is none on a lookup".into(), context),
+        }
+    }
+
+    fn failed(&mut self, why: Cow<'static, str>, context: &impl LookupContext<Application = A>) -> LookupStep {
+        let instead = fallback(&self.application.policy(), Missing::Failed);
+        self.instead(&instead, why, context)
+    }
+
+    fn instead(
+        &mut self,
+        instead: &Verdict,
+        why: Cow<'static, str>,
+        context: &impl LookupContext<Application = A>,
+    ) -> LookupStep {
+        match (instead, self.stage) {
+            (Verdict::Continue, _) => self.passed(context),
+            (Verdict::Deny, Stage::Plugin(_)) => self.deny(PolicyKind::Plugin, why),
+            (Verdict::Deny, _) => self.deny(PolicyKind::Script, why),
+            _ => self.end(LookupAction::Ignore),
+        }
+    }
+
+    /// A policy has answered with addresses.
+    fn redirected(
+        &mut self,
+        addresses: SmallVec<[TaggedAddress; 2]>,
+        context: &impl LookupContext<Application = A>,
+    ) -> LookupStep {
+        let Some(target) = self.target(context) else { return self.end(LookupAction::Redirect(addresses)) };
+        let is_server_introducing = matches!(self.stage, Stage::Script { is_server_introducing: true });
+        let is_own = self.is_of_application(&target);
+        match self.consent.take() {
+            // It is for another instance to agree now.
+            Some(_) if !is_own => self.end(LookupAction::UnknownTarget),
+            Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
+            None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target)),
+            None if !is_own => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
+            Some(_) | None => self.end(LookupAction::Redirect(addresses)),
+        }
+    }
+
+    /// A policy names a peer to introduce the asker to. One that is asked for the target's application may name clients of that instance
+    /// and those that no policy has to be asked about: a third application is not asked.
+    fn introduced(&mut self, peer: PeerId, context: &impl LookupContext<Application = A>) -> LookupStep {
+        let Some(target) = context.peer(&peer) else { return self.end(LookupAction::UnknownTarget) };
+        if self.lookup.target != Some(peer) {
+            // The hello that it is forwarded must select it.
+            self.lookup.target = Some(peer);
+            self.lookup.epd = SmallVec::from_slice(&Epd::fingerprint(peer));
+        }
+        if self.consent.is_none() {
+            return self.propose(target, Offer::Introduction, context);
+        }
+        if !self.is_of_application(&target) && context.is_guarded(&target) {
+            return self.deny(PolicyKind::Plugin, "the peer is a client of an application that was not asked");
+        }
+        self.end(LookupAction::Introduce(target))
+    }
+
+    /// The registry has answered: the asker is sent to where the peer is, and to the server that it is connected to, which introduces the
+    /// two when it is asked.
+    fn resolved(&mut self, resolution: Resolution, context: &impl LookupContext<Application = A>) -> LookupStep {
+        let addresses = match &resolution {
+            Resolution::Found(addresses) => context.elsewhere(addresses, self.lookup.initiator),
+            _ => SmallVec::new(),
+        };
+        // The peer may have come here in the meantime. One that is silent here is elsewhere, if the registry says so.
+        if let Some(here) = self.target(context).filter(|here| !here.is_silent || addresses.is_empty()) {
+            return self.propose(here, Offer::Introduction, context);
+        }
+        match resolution {
+            Resolution::Found(_) if !addresses.is_empty() => self.end(LookupAction::Redirect(addresses)),
+            Resolution::Found(_) | Resolution::Unknown => self.end(LookupAction::UnknownTarget),
+            Resolution::Failed(error) => self.end(LookupAction::Unresolved(Unresolved::Failed(error))),
+            Resolution::TimedOut => self.end(LookupAction::Unresolved(Unresolved::TimedOut)),
+        }
+    }
+
+    fn deny(&mut self, policy: PolicyKind, reason: impl Into<Cow<'static, str>>) -> LookupStep {
+        self.end(LookupAction::Deny(Denial { policy, reason: reason.into() }))
+    }
+
+    fn end(&mut self, action: LookupAction) -> LookupStep {
+        self.stage = Stage::Done;
+        LookupStep::Execute(action)
+    }
+}
+
+/// Whether a lookup goes to the script of the instance that is asked, rather than to the server.
+fn is_for_script(mode: LookupMode, has_script: bool, is_own_client: bool, is_target_connected: bool) -> bool {
+    match mode {
+        LookupMode::None => false,
+        // The server answers the instance's own clients where it can, and everything where there is no script to ask.
+        LookupMode::Partial => has_script && !(is_own_client && is_target_connected),
+        // Without a script no lookup is answered.
+        LookupMode::All => true,
+        // Such lookups are refused before.
+        LookupMode::Denied => false,
+    }
+}

@@ -1,0 +1,47 @@
+//! Who decides about a lookup, a connect or a join, in which order, with which deadline, and what comes instead of a decision that is
+//! not to be had.
+//!
+//! Each decision is a value. [`LookupDecision::advance`], [`ConnectDecision::advance`] and [`JoinDecision::advance`] take what has
+//! happened and say what to do next: ask a policy, wait for its reply until a deadline, or carry out the result. They know no
+//! socket, thread or clock; what they have to look up they ask a [`LookupContext`] for.
+//!
+//! The order is the same for all three: the native plugins as Application.xml lists them, the script, and for lookups the shared
+//! registry; then what is built in. Where a policy fails, `OnFailure` of Application.xml takes the place of its verdict, where it is
+//! late, `OnDeadline` ([`fallback`]).
+
+mod connect;
+mod context;
+mod fallback;
+mod join;
+mod lookup;
+mod pending;
+#[cfg(test)]
+mod tests;
+
+pub use connect::{ConnectDecision, ConnectInput, ConnectStep};
+pub use context::{DecidingApplication, Guard, LookupContext};
+pub use fallback::{Missing, fallback};
+pub use join::{JoinDecision, JoinInput, JoinStep};
+pub use lookup::{Denial, LookupAction, LookupDecision, LookupInput, LookupStep, Unresolved};
+pub use pending::PendingRequests;
+
+/// Which policy it is.
+#[allow(missing_docs, reason = "the names say it all")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyKind {
+    Plugin,
+    Script,
+    /// The server itself: its access rules and settings.
+    Server,
+}
+
+impl PolicyKind {
+    /// The policy's name in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plugin => "plugin",
+            Self::Script => "script",
+            Self::Server => "the server",
+        }
+    }
+}

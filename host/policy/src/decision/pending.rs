@@ -1,0 +1,186 @@
+//! The requests of one worker that wait for replies.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rtmfp::SessionId;
+
+use crate::Deadlines;
+use crate::request::{MAX_REQUESTS, RequestId};
+
+/// What waits at a worker for a plugin, a script or the registry, by id, with its deadline. Whatever comes first takes the request
+/// out: the reply, the deadline, or the end of the session that it belongs to.
+#[derive(Debug)]
+pub struct PendingRequests<T> {
+    worker: u8,
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    deadlines: Deadlines<RequestId>,
+    by_session: HashMap<SessionId, RequestId>,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// From 1, so that no id is 0.
+    uses: u32,
+    occupant: Option<Occupant<T>>,
+}
+
+#[derive(Debug)]
+struct Occupant<T> {
+    deadline: Instant,
+    session: Option<SessionId>,
+    request: T,
+}
+
+impl<T> PendingRequests<T> {
+    /// No requests yet, of the worker with that number.
+    pub fn new(worker: u8) -> Self {
+        Self {
+            worker,
+            slots: Vec::new(),
+            free: Vec::new(),
+            deadlines: Deadlines::default(),
+            by_session: HashMap::new(),
+        }
+    }
+
+    /// The id that the next request will have; `None` if too many wait. A policy can be asked under it before the request is
+    /// inserted, since the replies are taken by the same thread.
+    pub fn next_id(&mut self) -> Option<RequestId> {
+        if self.free.is_empty() {
+            let slot = u32::try_from(self.slots.len()).ok().filter(|slot| (*slot as usize) < MAX_REQUESTS)?;
+            self.slots.push(Slot { uses: 1, occupant: None });
+            self.free.push(slot);
+        }
+        let slot = *self.free.last()?;
+        let uses = self.slots.get(slot as usize)?.uses;
+        Some(RequestId::new(self.worker, slot, uses))
+    }
+
+    /// Keeps a request under the id that [`Self::next_id`] gave last. `session` is the one whose end ends the request, if there is
+    /// one: each session has at most one such request.
+    pub fn insert(&mut self, id: RequestId, deadline: Instant, session: Option<SessionId>, request: T) {
+        let Some(slot) = self.slots.get_mut(id.slot()) else { return };
+        debug_assert!(slot.uses == id.uses() && slot.occupant.is_none(), "{id} is the next id");
+        self.free.pop();
+        self.deadlines.insert(deadline, id);
+        if let Some(session) = session {
+            self.by_session.insert(session, id);
+        }
+        slot.occupant = Some(Occupant { deadline, session, request });
+    }
+
+    /// Takes a request out. `None` if it waits no more.
+    pub fn take(&mut self, id: RequestId) -> Option<T> {
+        let slot = self.slots.get_mut(id.slot()).filter(|slot| slot.uses == id.uses())?;
+        if id.worker() != self.worker {
+            return None;
+        }
+        let Occupant { deadline, session, request } = slot.occupant.take()?;
+        // After so many uses that the count begins anew, no reply of the first use is on its way.
+        slot.uses = slot.uses.checked_add(1).unwrap_or(1);
+        self.free.push(id.slot() as u32);
+        self.deadlines.remove(deadline, id);
+        if let Some(session) = session {
+            self.by_session.remove(&session);
+        }
+        Some(request)
+    }
+
+    /// Takes the request out that belongs to a session.
+    pub fn take_of_session(&mut self, session: SessionId) -> Option<(RequestId, T)> {
+        let id = *self.by_session.get(&session)?;
+        Some((id, self.take(id)?))
+    }
+
+    /// Takes a request out whose deadline has passed.
+    pub fn take_late(&mut self, now: Instant) -> Option<(RequestId, T)> {
+        let (_, id) = self.deadlines.take_due(now)?;
+        Some((id, self.take(id)?))
+    }
+
+    /// When the first deadline passes.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// No reply could be taken for so long: all deadlines pass later.
+    pub fn postpone(&mut self, by: Duration) {
+        self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()).for_each(|occupant| occupant.deadline += by);
+        self.deadlines.postpone(by);
+    }
+
+    /// How many requests wait.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether no request waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(worker: u8) -> (PendingRequests<char>, Instant) {
+        (PendingRequests::new(worker), Instant::now())
+    }
+
+    #[test]
+    fn each_request_is_taken_once_and_its_slot_is_used_again_under_another_id() {
+        let (mut requests, now) = pending(3);
+        let first = requests.next_id().unwrap();
+        assert_eq!(requests.next_id(), Some(first), "it is not used yet");
+        requests.insert(first, now, None, 'a');
+        assert_eq!((first.worker(), requests.len()), (3, 1));
+        assert_eq!((requests.take(first), requests.take(first)), (Some('a'), None));
+        let second = requests.next_id().unwrap();
+        assert_eq!((second.slot(), first.slot()), (0, 0));
+        requests.insert(second, now, None, 'b');
+        assert_eq!(requests.take(first), None, "a reply to the first request does not end the second");
+        assert_eq!(requests.take(RequestId::new(4, 0, second.uses())), None, "it waits at another worker");
+        assert_eq!(requests.take(RequestId::from_number(u64::MAX)), None);
+        assert_eq!(requests.take(second), Some('b'));
+        assert!(requests.is_empty() && requests.deadlines.is_empty());
+    }
+
+    #[test]
+    fn late_requests_come_in_the_order_of_their_deadlines_and_only_once() {
+        let (mut requests, now) = pending(0);
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let mut ids = Vec::new();
+        for (at, request) in [(3, 'c'), (1, 'a'), (2, 'b'), (9, 'z')] {
+            let id = requests.next_id().unwrap();
+            requests.insert(id, after(at), None, request);
+            ids.push(id);
+        }
+        assert_eq!(requests.take(ids[2]), Some('b'));
+        assert_eq!(requests.next_deadline(), Some(after(1)));
+        let late: Vec<char> = std::iter::from_fn(|| requests.take_late(after(3)).map(|(_, request)| request)).collect();
+        assert_eq!(late, ['a', 'c']);
+        assert_eq!(requests.take(ids[0]), None, "its reply comes too late");
+        requests.postpone(Duration::from_secs(10));
+        assert_eq!(requests.take_late(after(18)), None);
+        assert_eq!(requests.take_late(after(19)), Some((ids[3], 'z')));
+        assert_eq!(requests.next_deadline(), None);
+    }
+
+    #[test]
+    fn the_end_of_a_session_takes_its_request_out() {
+        let (mut requests, now) = pending(0);
+        let session = SessionId::from_wire(7);
+        let id = requests.next_id().unwrap();
+        requests.insert(id, now, Some(session), 'a');
+        assert_eq!(requests.take_of_session(SessionId::from_wire(8)), None);
+        assert_eq!(requests.take_of_session(session), Some((id, 'a')));
+        assert_eq!((requests.take_of_session(session), requests.take(id)), (None, None));
+        let id = requests.next_id().unwrap();
+        requests.insert(id, now, Some(session), 'b');
+        assert_eq!(requests.take(id), Some('b'));
+        assert!(requests.take_of_session(session).is_none() && requests.by_session.is_empty());
+    }
+}

@@ -1,0 +1,49 @@
+//! The names of requests that wait for a reply.
+
+use std::fmt;
+
+/// Bits of an id that name the slot of a worker's table, and those that count how often the slot was used.
+const SLOT_BITS: u32 = 24;
+const USE_BITS: u32 = 32;
+/// The most requests that wait for replies at one worker: some seconds' worth of lookups that all wait.
+pub const MAX_REQUESTS: usize = 1 << 18;
+
+/// Names a request for as long as it waits at its worker; afterwards it names nothing, so that a reply which comes too late concerns
+/// no other request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(u64);
+
+impl RequestId {
+    pub(crate) fn new(worker: u8, slot: u32, uses: u32) -> Self {
+        Self(u64::from(worker) << (SLOT_BITS + USE_BITS) | u64::from(uses) << SLOT_BITS | u64::from(slot))
+    }
+
+    /// The worker at which the request waits.
+    pub fn worker(self) -> u8 {
+        (self.0 >> (SLOT_BITS + USE_BITS)) as u8
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        (self.0 & ((1 << SLOT_BITS) - 1)) as usize
+    }
+
+    pub(crate) fn uses(self) -> u32 {
+        (self.0 >> SLOT_BITS) as u32
+    }
+
+    /// The id as a number, for tables and for scripts.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The id that [`Self::get`] gave. Any other number names no request.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}

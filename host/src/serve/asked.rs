@@ -1,0 +1,123 @@
+//! The application whose policies are asked about a lookup or a connect.
+
+use std::sync::Arc;
+
+use introd_config::{Application, LookupMode, Policy};
+use introd_native::{Chain, Instance as PluginInstance, Place};
+use introd_policy::decision::DecidingApplication;
+use introd_policy::{AppActor, InstanceId};
+
+use crate::apps::{Applications, Instance};
+
+/// An application instance, or the default application without one. Its plugins stay those that it had when the first of them was
+/// asked, whatever the configuration says meanwhile.
+#[derive(Clone)]
+pub(super) struct AskedApplication {
+    /// The plugins, in their order.
+    plugins: Chain,
+    of: Of,
+    mode: LookupMode,
+    /// The place in the configuration of the adaptor that the request came through.
+    pub(super) adaptor: usize,
+}
+
+#[derive(Clone)]
+enum Of {
+    Instance(Arc<Instance>),
+    /// The default application of an adaptor, of which there is no instance.
+    Default(Arc<DefaultApplication>),
+}
+
+struct DefaultApplication {
+    name: String,
+    settings: Arc<Application>,
+}
+
+impl AskedApplication {
+    /// An instance.
+    pub(super) fn of(instance: &Arc<Instance>, adaptor: usize) -> Self {
+        let (plugins, mode) = (Arc::clone(&instance.plugins()), instance.lookup_mode());
+        Self { plugins, of: Of::Instance(Arc::clone(instance)), mode, adaptor }
+    }
+
+    /// The default application of an adaptor: for lookups of peers that are not connected here, by askers that are no clients.
+    pub(super) fn default_of(applications: &Applications, adaptor: usize) -> Self {
+        let settings = applications.default_settings(adaptor);
+        let mode = settings.peer_lookup_events;
+        let plugins = applications.plugins().chain(&settings.plugins);
+        let instance = match mode {
+            LookupMode::None => None,
+            _ => applications.default_instance(adaptor),
+        };
+        let of = match instance {
+            Some(instance) => Of::Instance(instance),
+            None => {
+                // Only plugins are told the name.
+                let name = if plugins.is_empty() { String::new() } else { applications.default_application(adaptor) };
+                Of::Default(Arc::new(DefaultApplication { name, settings }))
+            }
+        };
+        Self { plugins, of, mode, adaptor }
+    }
+
+    /// The instance; `None` for the default application without one.
+    pub(super) fn instance(&self) -> Option<&Arc<Instance>> {
+        match &self.of {
+            Of::Instance(instance) => Some(instance),
+            Of::Default(_) => None,
+        }
+    }
+
+    /// The plugin at that place.
+    pub(super) fn plugin(&self, index: usize) -> Option<&Arc<PluginInstance>> {
+        self.plugins.get(index)
+    }
+
+    /// The plugins that are asked first, so many of them.
+    pub(super) fn first_plugins(&self, count: usize) -> impl Iterator<Item = &Arc<PluginInstance>> {
+        self.plugins.iter().take(count)
+    }
+
+    /// Whether a plugin is one of this application's.
+    pub(super) fn has_plugin(&self, plugin: &Arc<PluginInstance>) -> bool {
+        self.plugins.iter().any(|known| Arc::ptr_eq(known, plugin))
+    }
+
+    /// The script, if the application has one.
+    pub(super) fn script(&self) -> Option<&Arc<dyn AppActor>> {
+        self.instance()?.actor()
+    }
+
+    /// The application and the instance, as plugins are told of them.
+    pub(super) fn place(&self) -> Place<'_> {
+        match &self.of {
+            Of::Instance(instance) => Place::from(instance.name()),
+            Of::Default(default) => Place { application: &default.name, instance: "" },
+        }
+    }
+}
+
+impl DecidingApplication for AskedApplication {
+    fn instance(&self) -> Option<InstanceId> {
+        self.instance().map(|instance| instance.id())
+    }
+
+    fn plugins(&self) -> usize {
+        self.plugins.len()
+    }
+
+    fn has_script(&self) -> bool {
+        self.script().is_some()
+    }
+
+    fn lookup_mode(&self) -> LookupMode {
+        self.mode
+    }
+
+    fn policy(&self) -> Policy {
+        match &self.of {
+            Of::Instance(instance) => instance.settings().policy,
+            Of::Default(default) => default.settings.policy,
+        }
+    }
+}

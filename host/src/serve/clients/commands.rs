@@ -1,0 +1,111 @@
+//! What passes between the clients of a worker and the scripts of their applications.
+
+use std::sync::Arc;
+
+use introd_flash::amf::Value;
+use introd_flash::command::{Level, info};
+use introd_flash::server::{Action, CallError};
+use introd_policy::AppActor;
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientStats};
+use rtmfp::SessionId;
+use rtmfp::crypto::Epd;
+
+use super::perform::ClientTurn;
+use super::{Client, Clients};
+use crate::introducer::Counter;
+use crate::serve::turn::Turn;
+
+/// A client's name among all workers: its session id says which worker has it.
+pub(super) fn client_id(session: SessionId) -> ClientId {
+    ClientId { worker: session.prefix(), session }
+}
+
+impl Client {
+    /// The script of the client's application, if that has one and was told of the client.
+    pub(super) fn script(&self) -> Option<&Arc<dyn AppActor>> {
+        self.place.as_ref()?.1.instance().actor()
+    }
+}
+
+impl Clients {
+    /// Tells the script of a client's application, if it has one.
+    pub(super) fn tell_script(&self, turn: &Turn<'_>, session: SessionId, event: impl FnOnce(ClientId) -> AppEvent) {
+        let Some(script) = self.clients.get(&session).and_then(|client| client.script()) else { return };
+        if script.tell(event(client_id(session))).is_err() {
+            turn.counters().add(Counter::ApplicationBusy);
+        }
+    }
+
+    /// Does what a script commands. A client that is gone by now needs nothing done.
+    pub(in crate::serve) fn obey(&mut self, turn: &mut Turn<'_>, command: ClientCommand) {
+        let session = command.client().session;
+        self.with_client(turn, session, |client_turn, client| client_turn.obey(client, command));
+    }
+}
+
+impl ClientTurn<'_, '_> {
+    fn obey(&mut self, client: &mut Client, command: ClientCommand) {
+        let (session, actions) = (self.session, &mut self.agenda.actions);
+        match command {
+            ClientCommand::Disconnect { .. } => client.connection.close(actions),
+            ClientCommand::Call { method, arguments, token, .. } => {
+                call(client, session, &method, arguments, token, actions);
+            }
+            ClientCommand::Answer { transaction, outcome, .. } => {
+                let mut result = client.connection.answer(transaction, outcome, actions);
+                if matches!(result, Err(CallError::Encode(_))) {
+                    let problem = "The result cannot be written in this client's encoding.";
+                    let problem = info(Level::Error, "NetConnection.Call.Failed", problem);
+                    result = client.connection.answer(transaction, Err(problem), actions);
+                }
+                if let Err(error) = result {
+                    tracing::debug!(%session, %error, "answer to a call not sent");
+                }
+            }
+            ClientCommand::Ping { .. } => client.connection.ping(0, actions),
+            ClientCommand::GetStats { token, .. } => self.tell_stats(client, token),
+            ClientCommand::Introduce { initiator, tag, .. } => {
+                let Some((peer, _)) = &client.place else { return };
+                let epd = Epd::fingerprint(*peer);
+                let forwarded = self.turn.endpoint.forward_for(self.turn.now, session, &epd, initiator, &tag);
+                self.turn.counters().forwarded(forwarded);
+            }
+            ClientCommand::Hint { membership, peer, .. } => self.hint_by_policy(client, membership, &peer),
+        }
+    }
+
+    fn tell_stats(&self, client: &Client, token: u64) {
+        let ping_rtt = self.turn.endpoint.session(self.session).and_then(|info| info.smoothed_rtt);
+        let stats = ClientStats {
+            ping_rtt: ping_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
+            ..client.dealings.as_ref().map(|dealings| dealings.stats).unwrap_or_default()
+        };
+        if let Some(script) = client.script() {
+            let _ = script.tell(AppEvent::Stats { client: client_id(self.session), token, stats: Some(stats) });
+        }
+    }
+}
+
+/// Calls a method of the client; a call that cannot be made is answered at once.
+fn call(
+    client: &mut Client,
+    session: SessionId,
+    method: &str,
+    arguments: Vec<Value>,
+    token: Option<u64>,
+    actions: &mut Vec<Action>,
+) {
+    let made = client.connection.call(method, arguments, token.is_some(), actions);
+    match (made, token) {
+        (Ok(Some(transaction)), Some(token)) => {
+            client.dealings.get_or_insert_default().calls.push((transaction, token));
+        }
+        (Ok(_), _) => (),
+        (Err(error), token) => {
+            tracing::debug!(%session, method, %error, "call of a client's method not made");
+            if let (Some(token), Some(script)) = (token, client.script()) {
+                let _ = script.tell(AppEvent::Answer { client: client_id(session), token, outcome: Err(Vec::new()) });
+            }
+        }
+    }
+}

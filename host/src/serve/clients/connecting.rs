@@ -1,0 +1,298 @@
+//! A client's connect: what [`ConnectDecision`] says is done here, step by step.
+
+use std::sync::Arc;
+
+use introd_flash::client::CLIENT_ADDRESS;
+use introd_flash::server::{AnswerError, ConnectRequest, Rejection};
+use introd_native::{Callback, ConnectEvent, PluginAnswer};
+use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
+use introd_policy::message::{AppEvent, ClientInfo};
+use introd_policy::{RequestId, Verdict};
+use rtmfp::{SessionId, SessionInfo};
+
+use super::commands::client_id;
+use super::perform::ClientTurn;
+use super::{Client, Clients, identities};
+use crate::apps::{Refusal, Seat};
+use crate::introducer::{Arrival, Counter};
+use crate::serve::asked::AskedApplication;
+use crate::serve::pending::PendingRequest;
+use crate::serve::turn::Turn;
+
+/// A connect that the policies of its application are asked about.
+pub(in crate::serve) struct PendingConnect {
+    session: SessionId,
+    decision: ConnectDecision<AskedApplication>,
+    /// The client's seat and what is known of the client, until the script is asked: then the seat is the client's.
+    seat: Option<(Seat, Box<ClientInfo>)>,
+    is_script_told: bool,
+}
+
+impl ClientTurn<'_, '_> {
+    /// A client asks to connect.
+    pub(super) fn connect(&mut self, client: &mut Client, request: ConnectRequest) {
+        let session = self.session;
+        let Some(info) = self.turn.endpoint.session(session) else { return };
+        let adaptor = self.turn.adaptor(info.interface);
+        let seat = match self.turn.services().applications.admit(adaptor, &request, info.far_address.ip()) {
+            Ok(seat) => seat,
+            Err(refusal) => {
+                let path = &request.path;
+                let app = format_args!("{}/{}", path.application, path.instance);
+                introd_log::refused("connect", info.far_address, &app, "the server", &refusal.for_log());
+                if refusal.is_for_lack_of_room() {
+                    self.turn.counters().add(Counter::InstancesRefused);
+                }
+                self.reject(client, refusal.to_rejection());
+                return;
+            }
+        };
+        let info = Box::new(self.client_info(&info, request));
+        let decision = ConnectDecision::new(AskedApplication::of(seat.instance(), adaptor));
+        let connect = PendingConnect { session, decision, seat: Some((seat, info)), is_script_told: false };
+        self.drive_connect(client, connect, ConnectInput::Begin);
+    }
+
+    /// Does what a decision says is next, until it waits or is carried out.
+    fn drive_connect(&mut self, client: &mut Client, mut connect: PendingConnect, mut input: ConnectInput) {
+        let (mut request, mut token) = (None, None);
+        loop {
+            let is_fallback = matches!(input, ConnectInput::Late | ConnectInput::Verdict(Verdict::Failed(_)));
+            let step = connect.decision.advance(input);
+            input = match step {
+                ConnectStep::Accept => return self.accepted(client, connect, is_fallback),
+                ConnectStep::Reject(policy, rejection) => return self.rejected(client, connect, policy, *rejection),
+                ConnectStep::Wait(timeout) => {
+                    if let Some(request) = request {
+                        let (deadline, session) = (self.turn.now + timeout, connect.session);
+                        let waiting = PendingRequest::Connect { connect, token };
+                        self.turn.pending.insert(request, deadline, Some(session), waiting);
+                    }
+                    return;
+                }
+                ConnectStep::AskPlugin(index) => {
+                    request = self.turn.pending.next_id();
+                    match connect.ask_plugin(index, request) {
+                        PluginAnswer::Verdict(verdict) => ConnectInput::Verdict(verdict),
+                        PluginAnswer::Pending(its) => {
+                            token = Some(its);
+                            ConnectInput::Pending
+                        }
+                    }
+                }
+                ConnectStep::AskScript => {
+                    (request, token) = (self.turn.pending.next_id(), None);
+                    self.ask_script(client, &mut connect, request)
+                }
+            };
+        }
+    }
+
+    /// Asks the script, to which the client belongs from then on.
+    fn ask_script(
+        &mut self,
+        client: &mut Client,
+        connect: &mut PendingConnect,
+        request: Option<RequestId>,
+    ) -> ConnectInput {
+        let failed = |why: &str| ConnectInput::Verdict(Verdict::Failed(why.to_owned()));
+        let Some((seat, info)) = connect.seat.take() else { return failed("the connect has no seat") };
+        let script = seat.instance().actor().cloned();
+        client.place = Some((info.far_id, seat));
+        client.dealings = Some(Box::default());
+        let (Some(script), Some(request)) = (script, request) else {
+            return failed("too many requests wait for replies");
+        };
+        let event = AppEvent::Connect { request, client: client_id(self.session), info };
+        if script.tell(event).is_ok() {
+            connect.is_script_told = true;
+            return ConnectInput::Pending;
+        }
+        self.turn.counters().add(Counter::ApplicationBusy);
+        failed("the application is busy")
+    }
+
+    fn accepted(&mut self, client: &mut Client, connect: PendingConnect, is_fallback: bool) {
+        let mut agent = None;
+        if let Some((seat, info)) = connect.seat {
+            client.place = Some((info.far_id, seat));
+            agent = Some(info.request.agent);
+        }
+        if is_fallback
+            && connect.is_script_told
+            && let Some(script) = client.script()
+            && script.tell(AppEvent::Accepted { client: client_id(self.session) }).is_err()
+        {
+            self.turn.counters().add(Counter::ApplicationBusy);
+        }
+        self.accept(client, agent.as_deref());
+    }
+
+    fn rejected(&mut self, client: &mut Client, connect: PendingConnect, policy: PolicyKind, rejection: Rejection) {
+        let (session, application) = (self.session, connect.decision.application());
+        let plugin = connect.decision.plugin().and_then(|index| application.plugin(index));
+        let policy = plugin.map_or(policy.name(), |plugin| plugin.library().name());
+        if let Some((info, instance)) = self.turn.endpoint.session(session).zip(application.instance()) {
+            introd_log::refused("connect", info.far_address, instance.name(), policy, &rejection.description);
+        }
+        // A script is told that the client is gone when it is; the plugins with it.
+        if !connect.is_script_told {
+            connect.tell_plugins_gone(client, "rejected");
+            client.place = None;
+        }
+        self.reject(client, rejection);
+    }
+
+    /// What the application is told of a client.
+    fn client_info(&self, info: &SessionInfo, request: ConnectRequest) -> ClientInfo {
+        let (turn, services) = (&*self.turn, self.turn.services());
+        let local = turn.ports.address_of(info.interface).unwrap_or(info.far_address);
+        ClientInfo {
+            far_id: info.peer_id,
+            is_proven: info.is_proven,
+            near_id: services.near_id,
+            far_nonce: info.far_nonce,
+            near_nonce: info.near_nonce,
+            far_address: info.far_address,
+            near_address: turn.listener(info.interface).map_or(local, |listener| listener.near_address(local)),
+            potential_near_addresses: Arc::clone(&services.potential_near_addresses),
+            request,
+        }
+    }
+
+    /// Accepts a client that has its place. Its agent is not known any more if it waited for a script.
+    fn accept(&mut self, client: &mut Client, agent: Option<&str>) {
+        let session = self.session;
+        let Some(info) = self.turn.endpoint.session(session) else { return };
+        let ip = info.far_address.ip();
+        if client.place.as_ref().is_some_and(|(_, seat)| !seat.instance().permits(ip)) {
+            // It has moved while it waited.
+            let refusal = Refusal::Access(ip);
+            tracing::info!(%session, address = %info.far_address, %refusal, "client refused");
+            self.reject(client, refusal.to_rejection());
+            return;
+        }
+        let Some((peer, seat)) = &client.place else { return };
+        let seen = (CLIENT_ADDRESS.to_owned(), info.far_address.to_string().into());
+        if let Err(error) = client.connection.accept(vec![seen], &mut self.agenda.actions) {
+            tracing::warn!(%session, %error, "connect could not be answered");
+            return;
+        }
+        let app = seat.instance().name();
+        tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
+        let (peer, instance, address) = (*peer, seat.instance().id().0, info.far_address);
+        client.is_proven = info.is_proven;
+        let services = self.turn.services();
+        match services.directory.connect(peer, session, instance, address, info.is_proven) {
+            Arrival::Holds | Arrival::Replaced(_) => services.announce(peer, session, info.is_proven),
+            Arrival::Waits { holder, observed } => {
+                tracing::info!(
+                    %session,
+                    %peer,
+                    %address,
+                    %holder,
+                    holder_address = %observed,
+                    "client shows the peer id of another client, and proves nothing: it is not found by the id while the other lives"
+                );
+                identities::contest(self.turn.info, peer, holder);
+            }
+        }
+        self.advise_keepalive(client, &[]);
+    }
+
+    fn reject(&mut self, client: &mut Client, rejection: Rejection) {
+        let mut plain = Rejection::new(rejection.code.clone(), rejection.description.clone());
+        plain.redirect.clone_from(&rejection.redirect);
+        let mut result = client.connection.reject(rejection, &mut self.agenda.actions);
+        if matches!(result, Err(AnswerError::Encode(_))) {
+            // What the application says besides cannot be written in AMF0.
+            result = client.connection.reject(plain, &mut self.agenda.actions);
+        }
+        if let Err(error) = result {
+            tracing::debug!(session = %self.session, %error, "connect could not be answered");
+        }
+    }
+}
+
+impl PendingConnect {
+    fn ask_plugin(&self, index: usize, request: Option<RequestId>) -> PluginAnswer {
+        let application = self.decision.application();
+        let (Some(plugin), Some(request), Some((_, info))) = (application.plugin(index), request, &self.seat) else {
+            return PluginAnswer::Verdict(Verdict::Failed("too many requests wait for replies".to_owned()));
+        };
+        plugin.connect(request, ConnectEvent { session: self.session, info, place: application.place() })
+    }
+
+    /// Tells the plugins that were asked about the client that it is gone.
+    fn tell_plugins_gone(&self, client: &Client, reason: &str) {
+        let of_seat = self.seat.as_ref().map(|(_, info)| info.far_id);
+        let Some(peer) = of_seat.or_else(|| client.place.as_ref().map(|(peer, _)| *peer)) else { return };
+        let application = self.decision.application();
+        for plugin in application.first_plugins(self.decision.plugins_asked()) {
+            plugin.disconnect(self.session, peer, application.place(), reason);
+        }
+    }
+}
+
+impl Clients {
+    /// The verdict on a connect that waited has come.
+    pub(in crate::serve) fn connect_decided(&mut self, turn: &mut Turn<'_>, connect: PendingConnect, verdict: Verdict) {
+        let plugin = connect.decision.plugin().and_then(|index| connect.decision.application().plugin(index));
+        if let (Verdict::Failed(why), Some(plugin)) = (&verdict, plugin) {
+            plugin.failed_later(Callback::Connect, why);
+        }
+        self.with_client(turn, connect.session, |client_turn, client| {
+            client_turn.drive_connect(client, connect, ConnectInput::Verdict(verdict));
+        });
+    }
+
+    /// The deadline of a connect that waited has passed: its verdict is wanted no more.
+    pub(in crate::serve) fn connect_late(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: RequestId,
+        connect: PendingConnect,
+        token: Option<u64>,
+    ) {
+        if let Some(plugin) = connect.cancel(request, token) {
+            tracing::info!(plugin, "a plugin has let a deadline pass");
+            turn.counters().add(Counter::PluginTimeouts);
+        } else if let Some(instance) = connect.decision.application().instance() {
+            let app = instance.name();
+            tracing::warn!(%app, session = %connect.session, "the script did not decide on a connect in time");
+        }
+        self.with_client(turn, connect.session, |client_turn, client| {
+            client_turn.drive_connect(client, connect, ConnectInput::Late);
+        });
+    }
+
+    /// A client is gone while its connect waited: those who are asked about it are told.
+    pub(super) fn cancel_connect(&mut self, turn: &mut Turn<'_>, session: SessionId, reason: &str) {
+        let Some((request, PendingRequest::Connect { connect, token })) = turn.pending.take_of_session(session) else {
+            return;
+        };
+        connect.cancel(request, token);
+        if let Some(client) = self.clients.get(&session)
+            && !connect.is_script_told
+        {
+            connect.tell_plugins_gone(client, reason);
+        }
+    }
+}
+
+impl PendingConnect {
+    /// Tells the policy that is asked that its verdict is wanted no more. The name of the plugin, if it is one.
+    fn cancel(&self, request: RequestId, token: Option<u64>) -> Option<&str> {
+        let application = self.decision.application();
+        let plugin = self.decision.plugin().and_then(|index| application.plugin(index));
+        if let Some((plugin, token)) = plugin.zip(token) {
+            // A verdict that is on its way at this moment comes too late, too.
+            plugin.cancel(token);
+            return Some(plugin.library().name());
+        }
+        if let Some(script) = application.script() {
+            script.cancel(request);
+        }
+        None
+    }
+}

@@ -1,0 +1,230 @@
+//! The lookups of one worker: what [`LookupDecision`] says is done here, step by step.
+
+mod context;
+mod execute;
+
+use introd_native::{Callback, LookupEvent, PluginAnswer};
+use introd_policy::decision::{LookupDecision, LookupInput, LookupStep};
+use introd_policy::message::{AppEvent, ClientId, PeerLookup};
+use introd_policy::{InstanceId, Peer, Reply, RequestId, Verdict};
+use rtmfp::{Lookup, PeerId};
+
+use super::asked::AskedApplication;
+use super::clients::Clients;
+use super::pending::PendingRequest;
+use super::repeats::Repeats;
+use super::turn::Turn;
+use crate::introducer::Counter;
+use crate::registry::Asked;
+use context::Context;
+
+/// The lookups of one worker.
+#[derive(Default)]
+pub(super) struct Lookups {
+    /// Those that scripts of other applications than the asker's were asked about of late.
+    repeats: Repeats,
+}
+
+type Decision = LookupDecision<AskedApplication>;
+
+impl Lookups {
+    /// A lookup has come.
+    pub(super) fn begin(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, lookup: Lookup) {
+        let (services, counters, now) = (turn.services(), turn.counters(), turn.now);
+        counters.add(Counter::Lookups);
+        let limit = if !services.rates.permit_lookup(now, lookup.initiator.ip()) {
+            Some("MaxLookupRatePerAddress")
+        } else if lookup.asker.is_some_and(|asker| !clients.permit_lookup(now, asker)) {
+            Some("MaxLookupRate")
+        } else {
+            None
+        };
+        if let Some(limit) = limit {
+            counters.add(Counter::OverRate);
+            services.refusals.tell(now, lookup.initiator.ip(), limit);
+            return;
+        }
+        let target = lookup.target.and_then(|target| services.directory.lookup(&target));
+        let (application, is_client) = asked_about(turn, clients, &lookup, target.as_ref());
+        self.drive(turn, clients, LookupDecision::new(lookup, application, is_client), LookupInput::Begin(target));
+    }
+
+    /// The reply to a lookup that waited has come.
+    pub(super) fn reply(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, decision: Decision, reply: Reply) {
+        let input = match reply {
+            Reply::Verdict(verdict) => {
+                if let (Verdict::Failed(why), Some(plugin)) = (&verdict, asked_plugin(&decision)) {
+                    plugin.failed_later(Callback::Lookup, why);
+                }
+                LookupInput::Verdict(verdict)
+            }
+            Reply::Resolved(resolution) => LookupInput::Resolved(resolution),
+        };
+        self.drive(turn, clients, decision, input);
+    }
+
+    /// The deadline of a lookup that waited has passed: its reply is wanted no more.
+    pub(super) fn late(
+        &mut self,
+        turn: &mut Turn<'_>,
+        clients: &mut Clients,
+        request: RequestId,
+        decision: Decision,
+        token: Option<u64>,
+    ) {
+        if let Some((plugin, token)) = asked_plugin(&decision).zip(token) {
+            // A verdict that is on its way at this moment comes too late, too.
+            plugin.cancel(token);
+            tracing::info!(plugin = plugin.library().name(), "a plugin has let a deadline pass");
+            turn.counters().add(Counter::PluginTimeouts);
+        } else if let Some(script) = decision.application().script() {
+            script.cancel(request);
+            tracing::debug!(lookup = ?decision.lookup(), "the script did not answer in time");
+        }
+        self.drive(turn, clients, decision, LookupInput::Late);
+    }
+
+    /// Does what a decision says is next, until it waits or is carried out.
+    fn drive(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, mut decision: Decision, mut input: LookupInput) {
+        let (mut request, mut token) = (None, None);
+        loop {
+            let step = decision.advance(input, &Context { services: turn.services(), clients });
+            input = match step {
+                LookupStep::Execute(action) => {
+                    self.execute(turn, clients, &decision, action);
+                    return;
+                }
+                LookupStep::Wait(timeout) => {
+                    if let Some(request) = request {
+                        let waiting = PendingRequest::Lookup { decision, token };
+                        turn.pending.insert(request, turn.now + timeout, None, waiting);
+                    }
+                    return;
+                }
+                LookupStep::AskPlugin(index) => {
+                    request = turn.pending.next_id();
+                    match ask_plugin(clients, &decision, index, request) {
+                        PluginAnswer::Verdict(verdict) => LookupInput::Verdict(verdict),
+                        PluginAnswer::Pending(its) => {
+                            token = Some(its);
+                            LookupInput::Pending
+                        }
+                    }
+                }
+                LookupStep::AskScript => {
+                    if decision.is_consent() && !self.repeats.is_new(turn.now, decision.lookup()) {
+                        // The script has the same lookup before it, or has had it a moment ago.
+                        return;
+                    }
+                    (request, token) = (turn.pending.next_id(), None);
+                    ask_script(turn, &decision, request)
+                }
+                LookupStep::AskRegistry(peer) => match ask_registry(turn, &mut request, &decision, peer) {
+                    Some(input) => input,
+                    None => {
+                        if let Some(request) = request {
+                            // It always concludes by itself; this is for an answer that is lost.
+                            let deadline = turn.now + 2 * turn.services().resolver.timeout();
+                            let waiting = PendingRequest::Lookup { decision, token: None };
+                            turn.pending.insert(request, deadline, None, waiting);
+                        }
+                        return;
+                    }
+                },
+            };
+        }
+    }
+}
+
+/// The application that a lookup goes to first: that of the asker, else of the target, else the default one; and whether the asker is its
+/// client.
+fn asked_about(turn: &Turn<'_>, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> (AskedApplication, bool) {
+    let applications = &turn.services().applications;
+    let adaptor = turn.adaptor(lookup.interface);
+    if let Some(instance) = lookup.asker.and_then(|asker| clients.instance(asker)) {
+        return (AskedApplication::of(instance, adaptor), true);
+    }
+    let of_target = target.and_then(|target| applications.instance(InstanceId(target.instance)));
+    let application = match of_target {
+        Some(instance) => AskedApplication::of(&instance, adaptor),
+        None => AskedApplication::default_of(applications, adaptor),
+    };
+    (application, false)
+}
+
+fn asked_plugin(decision: &Decision) -> Option<&std::sync::Arc<introd_native::Instance>> {
+    decision.application().plugin(decision.plugin()?)
+}
+
+fn ask_plugin(clients: &Clients, decision: &Decision, index: usize, request: Option<RequestId>) -> PluginAnswer {
+    let (application, lookup) = (decision.application(), decision.lookup());
+    let (Some(plugin), Some(request)) = (application.plugin(index), request) else {
+        return PluginAnswer::Verdict(Verdict::Failed("too many requests wait for replies".to_owned()));
+    };
+    let is_client = decision.is_client() || decision.home().is_some();
+    let asker = lookup.asker.filter(|_| is_client);
+    plugin.lookup(
+        request,
+        LookupEvent {
+            lookup,
+            asker: asker.and_then(|asker| Some((asker, clients.peer(asker)?))),
+            is_local: decision.is_target_local(),
+            place: application.place(),
+            home: decision.home().map(AskedApplication::place),
+            is_consent: decision.is_consent(),
+            is_asked_again: decision.home().is_some_and(|home| home.has_plugin(plugin)),
+        },
+    )
+}
+
+fn ask_script(turn: &mut Turn<'_>, decision: &Decision, request: Option<RequestId>) -> LookupInput {
+    let (Some(script), Some(request)) = (decision.application().script(), request) else {
+        return LookupInput::Verdict(Verdict::Failed("too many requests wait for replies".to_owned()));
+    };
+    let lookup = decision.lookup();
+    let asker = lookup.asker.filter(|_| decision.is_client());
+    let name_of = |home: &AskedApplication| home.instance().map(|home| home.name().to_string().into());
+    let event = AppEvent::PeerLookup(PeerLookup {
+        request,
+        target: lookup.target,
+        initiator: lookup.initiator,
+        tag: lookup.tag.clone(),
+        interface: lookup.interface,
+        asker: asker.map(|session| ClientId { worker: turn.info.index, session }),
+        proposal: decision.proposal(|home| name_of(home).unwrap_or_default()),
+    });
+    if script.queue(event).is_ok() {
+        turn.to_wake.add(script);
+        return LookupInput::Pending;
+    }
+    turn.counters().add(Counter::ApplicationBusy);
+    LookupInput::Verdict(Verdict::Failed("the application is busy".to_owned()))
+}
+
+/// Asks the registry for a peer that is not connected here, or keeps silent here. `None` if its answer will come.
+fn ask_registry(
+    turn: &mut Turn<'_>,
+    request: &mut Option<RequestId>,
+    decision: &Decision,
+    peer: PeerId,
+) -> Option<LookupInput> {
+    let counters = turn.counters();
+    counters.add(Counter::RegistryLookups);
+    *request = turn.pending.next_id();
+    let asked = match *request {
+        Some(request) => turn.services().resolver.ask(turn.now, request, peer, decision.lookup()),
+        None => Asked::Busy,
+    };
+    match asked {
+        Asked::Now(resolution) => return Some(LookupInput::Resolved(resolution)),
+        Asked::Called => counters.add(Counter::RegistryCalls),
+        Asked::Joined => (),
+        // The same lookup waits already.
+        Asked::Repeated => *request = None,
+        Asked::Busy => {
+            counters.add(Counter::RegistryBusy);
+            return Some(LookupInput::RegistryBusy);
+        }
+    }
+    None
+}

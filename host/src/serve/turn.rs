@@ -1,0 +1,74 @@
+//! What a worker works with in one turn.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use introd_policy::ToWake;
+use introd_policy::decision::PendingRequests;
+use introd_udp::Ports;
+use rtmfp::{Endpoint, InterfaceId, SessionId};
+
+use super::listener::Listener;
+use super::mail::{Mail, MailSender};
+use super::pending::PendingRequest;
+use super::services::Services;
+use crate::introducer::{Counter, WorkerCounters};
+
+/// Which worker it is, and what it shares with the others.
+pub(super) struct WorkerInfo {
+    /// Its number: the prefix of its session ids, and its place in `mailboxes`.
+    pub(super) index: u8,
+    /// What its sockets stand for, one by one.
+    pub(super) listeners: Vec<Listener>,
+    /// The mailboxes of all workers, its own among them.
+    pub(super) mailboxes: Arc<[MailSender]>,
+    pub(super) services: Arc<Services>,
+}
+
+impl WorkerInfo {
+    /// What this worker counts.
+    pub(super) fn counters(&self) -> &WorkerCounters {
+        self.services.counters.worker(self.index)
+    }
+
+    /// Sends something to the worker that has a session. What finds no room is counted and lost, as a packet would be.
+    pub(super) fn send(&self, to: SessionId, mail: Mail) {
+        let Some(mailbox) = self.mailboxes.get(usize::from(to.prefix())) else { return };
+        if mailbox.try_send(mail).is_err() {
+            self.counters().add(Counter::MailboxFull);
+        }
+    }
+}
+
+/// What a worker may use while it handles one thing that has happened.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) endpoint: &'a mut Endpoint,
+    pub(super) ports: &'a Ports,
+    /// What waits for plugins, scripts and the registry.
+    pub(super) pending: &'a mut PendingRequests<PendingRequest>,
+    /// The scripts that are to be woken at the end of the turn.
+    pub(super) to_wake: &'a mut ToWake,
+    pub(super) info: &'a WorkerInfo,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn services(&self) -> &'a Services {
+        &self.info.services
+    }
+
+    /// What this worker counts.
+    pub(super) fn counters(&self) -> &'a WorkerCounters {
+        self.info.counters()
+    }
+
+    /// What the socket of an interface stands for.
+    pub(super) fn listener(&self, interface: InterfaceId) -> Option<&'a Listener> {
+        self.info.listeners.get(usize::from(self.ports.lookup(interface)?.socket))
+    }
+
+    /// The place in the configuration of the adaptor that an interface belongs to.
+    pub(super) fn adaptor(&self, interface: InterfaceId) -> usize {
+        self.listener(interface).map_or(0, |listener| listener.adaptor)
+    }
+}

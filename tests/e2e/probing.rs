@@ -75,7 +75,9 @@ fn the_probe_prints_text_for_people() {
     let server = Server::on_loopback(1);
     let ended = probe(&["--meet", &server.uri(0)]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    for part in [&format!("connected to {}", server.addresses[0]), "no NAT", "introduced to", "answer received"] {
+    for part in
+        [&format!("connected to {}", server.addresses[0]), "not behind a NAT", "introduced to", "answer received"]
+    {
         assert!(ended.stdout.contains(part), "{part}: {ended:?}");
     }
 }

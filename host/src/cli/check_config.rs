@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::configuration;
+use super::{configuration, output};
 use introd_config::Config;
 use introd_native::{Library, Plugins};
 use introd_policy::Replies;
@@ -24,11 +24,11 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
             let matters = configuration::matters(&host);
             is_in_order &= !matters;
             let host = loaded.secrets.conceal(&host.to_string());
-            crate::cli::output::say(&format!("{}: {host}\n", if matters { "error" } else { "warning" }));
+            output::say(&format!("{}: {host}\n", if matters { "error" } else { "warning" }));
         }
         for (application, failure) in configuration::scripts_that_do_not_load(&loaded.config) {
             is_in_order = false;
-            crate::cli::output::say(&format!(
+            output::say(&format!(
                 "error: application {application} rejects clients until its script loads: {failure}\n"
             ));
         }
@@ -37,17 +37,17 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
             Ok((prepared, closed)) => {
                 plugins.keep(prepared);
                 is_in_order &= closed.is_empty();
-                closed.iter().for_each(|closed| crate::cli::output::say(&format!("error: {closed}\n")));
+                closed.iter().for_each(|closed| output::say(&format!("error: {closed}\n")));
             }
             Err(error) => {
                 is_in_order = false;
-                crate::cli::output::say(&format!("error: the server does not start: {error}\n"));
+                output::say(&format!("error: the server does not start: {error}\n"));
             }
         }
         plugins.stop();
         if let Some(Err(error)) = loaded.config.server.registry.plugin.as_deref().map(Library::load) {
             is_in_order = false;
-            crate::cli::output::say(&format!("error: the server does not start: {error}\n"));
+            output::say(&format!("error: the server does not start: {error}\n"));
         }
     }
     anyhow::ensure!(is_in_order, "the configuration is not in order");

@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 /// How long the end of the program waits for its output to be read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An RTMFP introducer: peers meet through their NATs, policy decides who.
+/// An RTMFP introducer: it connects peers through their NATs, as its policy decides.
 #[derive(Parser)]
 #[command(name = "introd", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -30,17 +30,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve: what introd does when it is given no command.
+    /// Run the server: the default without a command.
     Run(run::RunArgs),
-    /// Read the configuration, say what is wrong with it, and what would run.
+    /// Read the configuration, and print its problems and what would run.
     CheckConfig(check_config::CheckConfigArgs),
-    /// Load a server and report what it costs it.
+    /// Put load on a server, and report the CPU time and memory that it takes.
     Bench(bench::BenchArgs),
-    /// Say what native plugins offer, without starting a server.
+    /// Print what native plugins offer, without starting a server.
     Plugins(plugins::PluginsArgs),
-    /// Connect to a server as a client does, and say how it went.
+    /// Connect to a server as a client does, and print the result.
     Probe(probe::ProbeArgs),
-    /// Run the tests that stand beside a script, without a network.
+    /// Run the tests of a script, without a network.
     Test(test::TestArgs),
 }
 
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// What to do about an error of the system that says nothing to most.
+/// What to do about an error of the operating system whose own text does not help.
 fn advice(error: &anyhow::Error) -> &'static str {
     let text = format!("{error:#}");
     if text.contains("ulimit") {

@@ -1,16 +1,17 @@
-//! `introd plugins`: what libraries offer, without a server.
+//! `introd plugins`: what native plugins offer, without a server.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::output;
 use introd_config::Config;
 use introd_native::Library;
 
 #[derive(Args)]
 pub(super) struct PluginsArgs {
-    /// The libraries [default: those that the configuration names, and those in the folder `plugins` beside it].
+    /// The plugins' libraries [default: those that the configuration names, and those in the folder `plugins` beside it].
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read the configuration from this folder [default: conf, if there is one; else the built-in defaults].
@@ -21,16 +22,16 @@ pub(super) struct PluginsArgs {
 pub(super) fn plugins(args: &PluginsArgs) -> anyhow::Result<()> {
     let files = if args.files.is_empty() { configured(args.conf.as_deref())? } else { args.files.clone() };
     if files.is_empty() {
-        crate::cli::output::say("no plugins: none are configured, and there are none in the folder `plugins`\n");
+        output::say("no plugins: none are configured, and there are none in the folder `plugins`\n");
         return Ok(());
     }
     let mut unusable = 0;
     for file in &files {
         match Library::load(file) {
-            Ok(library) => crate::cli::output::say(&about(library)),
+            Ok(library) => output::say(&about(library)),
             Err(error) => {
                 unusable += 1;
-                crate::cli::output::say(&format!("{error}\n"));
+                output::say(&format!("{error}\n"));
             }
         }
     }
@@ -62,7 +63,7 @@ fn about(library: &Library) -> String {
     let _ = writeln!(text, "  file: {}", library.path().display());
     let _ = writeln!(text, "  ABI: {major}.{minor}");
     let or_none = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let _ = writeln!(text, "  is asked: {}", or_none(library.callbacks()));
+    let _ = writeln!(text, "  callbacks: {}", or_none(library.callbacks()));
     let _ = writeln!(text, "  extensions: {}", or_none(library.extensions()));
     text
 }

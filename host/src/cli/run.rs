@@ -9,14 +9,14 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::configuration;
+use super::{configuration, recording};
 use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
 use introd_flash::uri::DEFAULT_PORT;
 use introd_liveness::{AtStandstill, Supervisor};
 
-/// Less than the smallest server takes: what finds none may panic, and not say why.
+/// Fewer than the smallest server takes: without descriptors code may panic, and not say why.
 const MIN_DESCRIPTORS: usize = 16;
-/// A server that has not stopped by then hangs.
+/// A server that has not stopped by then is taken to hang.
 const STOP_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Args)]
@@ -24,16 +24,16 @@ pub(super) struct RunArgs {
     /// Read the configuration from this folder [default: conf, if there is one; else the built-in defaults].
     #[arg(long, value_name = "DIR")]
     conf: Option<PathBuf>,
-    /// Listen here instead of where the configuration says; repeat for more. `:PORT` means every IPv4 address.
+    /// Listen at this address instead of those in the configuration. Repeat the option for more addresses. `:PORT` means every IPv4 address.
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     listen: Vec<SocketAddr>,
-    /// Threads that share the clients, 1 to 64 [default: one per processor].
+    /// Number of worker threads, which share the clients: 1 to 64 [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: Option<u8>,
-    /// Write all traffic into this file, with its keys: whoever has the file can read everything.
+    /// Write all traffic and its keys into this file. Anyone with the file can read all of the traffic.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Log lines of one kind and application that are written in ten seconds; further ones are counted. 0: no limit.
+    /// Write at most this many log lines of one kind and application in ten seconds, and count the others. 0: no limit.
     #[arg(long, value_name = "N", default_value_t = introd_log::DEFAULT_LIMIT)]
     log_limit: u32,
 }
@@ -64,7 +64,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     };
     let loaded = configuration::load_at_start(args.conf.as_deref()).context("nothing was started")?;
     let files = Arc::new(Mutex::new(loaded.files));
-    let recorder = crate::cli::recording::recorder(args.record.as_deref(), "introd run")?;
+    let recorder = recording::start(args.record.as_deref(), "introd run")?;
     let settings = ServerSettings {
         recorder: recorder.clone(),
         listen: args.listen.clone(),
@@ -122,17 +122,17 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         if let Some(recorder) = recorder {
             // A long recording takes its time.
             supervisor.stop_within(std::time::Duration::MAX);
-            crate::cli::recording::finish_recording(&recorder)?;
+            recording::finish(&recorder)?;
         }
         Ok(())
     })
 }
 
-/// Signals that would end the process, were they not waited for.
+/// Signals that would end the process if it did not wait for them.
 struct Survived {
-    /// A reload. One that comes before the server serves is seen to then.
+    /// A reload. If it comes before the server has started, it happens after the start.
     hangup: Signal,
-    /// A file is as large as it may be (`RLIMIT_FSIZE`): to whoever writes to it that is an error like others.
+    /// A file is as large as it may be (`RLIMIT_FSIZE`): the write fails as with other errors.
     _file_size: Signal,
 }
 

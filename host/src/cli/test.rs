@@ -1,4 +1,4 @@
-//! `introd test`: the tests that stand beside a script.
+//! `introd test`: runs the tests of a script.
 
 use std::io::stdout;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::output;
 use introd_lua::testing;
 
 #[derive(Args)]
@@ -16,12 +17,12 @@ pub(super) struct TestArgs {
 }
 
 pub(super) fn test(args: &TestArgs) -> anyhow::Result<()> {
-    // What scripts trace is part of what a failing test is understood by.
-    crate::cli::output::start_logging("warn");
+    // The output of `trace` helps to understand why a test fails.
+    output::start_logging("warn");
     let mut failed = Vec::new();
     for folder in &args.folders {
         if args.folders.len() > 1 {
-            crate::cli::output::say(&format!("{}:\n", folder.display()));
+            output::say(&format!("{}:\n", folder.display()));
         }
         let passed = testing::run(folder, &mut stdout())
             .with_context(|| format!("the tests in {} cannot be run", folder.display()))?;
@@ -29,6 +30,6 @@ pub(super) fn test(args: &TestArgs) -> anyhow::Result<()> {
             failed.push(folder.display().to_string());
         }
     }
-    anyhow::ensure!(failed.is_empty(), "not all is well in {}", failed.join(", "));
+    anyhow::ensure!(failed.is_empty(), "tests failed in {}", failed.join(", "));
     Ok(())
 }

@@ -18,10 +18,10 @@ fn introd_plugins_lists_what_each_library_offers() {
     assert!(ended.stdout.starts_with(&format!("lookup-filter {version}\n  Allows and denies lookups")), "{ended:?}");
     for line in [
         "  ABI: 1.1",
-        "  is asked: connect, disconnect, addresses_changed, lookup, cancel",
+        "  callbacks: connect, disconnect, addresses_changed, lookup, cancel",
         "  extensions: introd.timer/1",
         "example-c 1.0.0",
-        "  is asked: lookup",
+        "  callbacks: lookup",
         "  extensions: none",
     ] {
         assert!(ended.stdout.lines().any(|said| said == line), "{line}: {ended:?}");

@@ -1,8 +1,8 @@
-//! The bounds of a run.
+//! How long a run is.
 
 use std::time::Duration;
 
-/// When a run ends, and how many of its operations are pending at a time.
+/// When a run ends, and how much of it is under way at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) duration: Duration,

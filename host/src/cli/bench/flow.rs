@@ -11,7 +11,7 @@ use rtmfp::flow::{Delivery, FlowEvent};
 use rtmfp::{Config, Event};
 
 use super::bounds::Bounds;
-use super::fleet::FleetOptions;
+use super::client::FleetOptions;
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};
 use introd_client::{Client, Destination, PeerEndpoint};

@@ -9,7 +9,8 @@ use rtmfp::wire::chunk::IHello;
 use rtmfp::wire::{Chunk, Mode, PacketHeader, packet};
 
 use super::bounds::Bounds;
-use super::fleet::{Fleet, FleetOptions, Goal};
+use super::client::{FleetOptions, Goal};
+use super::fleet::Fleet;
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};
 use super::sessions::connect_all;

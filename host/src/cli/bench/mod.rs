@@ -4,6 +4,7 @@
 //! (127.0.0.0/8 is large); elsewhere each client takes a port, and so a file descriptor.
 
 mod bounds;
+mod client;
 mod fleet;
 mod flow;
 mod handshakes;
@@ -19,9 +20,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use rtmfp::crypto::Group;
 
-use self::fleet::{FleetOptions, Goal};
+use self::bounds::Bounds;
+use self::client::{FleetOptions, Goal};
 use self::process::Process;
-use bounds::Bounds;
+use super::output;
 use introd_flash::uri::DEFAULT_PORT;
 
 #[derive(Args)]
@@ -32,7 +34,7 @@ pub(super) struct BenchArgs {
 
 #[derive(Subcommand)]
 enum Work {
-    /// Ask for connected peers: an IHello each, answered by a redirect, and forwarded to the peer.
+    /// Look up connected peers: the server answers each IHello with a redirect, and forwards it to the peer.
     Lookups {
         #[command(flatten)]
         common: Common,
@@ -41,14 +43,14 @@ enum Work {
         /// Lookups under way at a time.
         #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
         window: u32,
-        /// Peers to connect and ask for in turn.
+        /// Peers to connect and look up in turn.
         #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         targets: u32,
-        /// Addresses to ask from.
+        /// Addresses to send lookups from.
         #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
         askers: u32,
     },
-    /// Open sessions, and end each at once.
+    /// Open sessions, and close each at once.
     Handshakes {
         #[command(flatten)]
         common: Common,
@@ -67,7 +69,7 @@ enum Work {
         /// Messages under way at a time.
         #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
         window: u32,
-        /// The length of each, in bytes.
+        /// The length of each message, in bytes.
         #[arg(long, value_name = "BYTES", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         size: u32,
     },
@@ -75,7 +77,7 @@ enum Work {
     Sessions {
         #[command(flatten)]
         common: Common,
-        /// How many.
+        /// The number of clients.
         #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         count: u32,
         /// Clients that connect at a time.
@@ -89,10 +91,10 @@ enum Work {
 
 #[derive(Args)]
 struct Common {
-    /// The server to load.
+    /// The address of the server.
     #[arg(long, value_name = "HOST:PORT", value_parser = server_address)]
     server: SocketAddr,
-    /// The server's process id, if it runs on this machine: then its CPU time and memory are reported.
+    /// The server's process id, if it runs on this machine: the report then has its CPU time and memory.
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// The application to connect to.
@@ -101,7 +103,7 @@ struct Common {
     /// The Diffie-Hellman group.
     #[arg(long, value_name = "2|5|14|16", default_value = "2", value_parser = group)]
     group: Group,
-    /// Ask for neither HMACs nor sequence numbers, as the smallest clients do.
+    /// Request neither HMACs nor sequence numbers, as the smallest clients do.
     #[arg(long)]
     plain: bool,
     /// Print one line of JSON.
@@ -111,10 +113,10 @@ struct Common {
 
 #[derive(Args)]
 struct Timed {
-    /// How long at most.
+    /// The longest time that the run may take.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     duration: Duration,
-    /// How many at most.
+    /// The largest number of operations.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 }
@@ -123,7 +125,7 @@ struct Timed {
 const CONNECT_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    crate::cli::output::start_logging("warn");
+    output::start_logging("warn");
     let (common, report) = match &args.work {
         Work::Lookups { common, timed, window, targets, askers } => {
             let (targets, askers) = (*targets as usize, *askers as usize);

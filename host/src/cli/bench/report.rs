@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::process::{Process, own_cpu};
+use crate::cli::output;
 
 /// Longer latencies count as this one: the benches do not wait for an answer as long.
 const MAX_LATENCY: Duration = Duration::from_secs(100);
@@ -73,20 +74,20 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Adds what the server's memory grew by for each session.
+    /// Adds by how many bytes the server's memory grew for each session.
     pub(super) fn with_memory(mut self, bytes_per_session: Option<f64>) -> Self {
         self.server_bytes_per_session = bytes_per_session;
         self
     }
 
-    /// Adds how many bytes the server took in.
+    /// Adds how many bytes the server received.
     pub(super) fn with_bytes(mut self, bytes: u64) -> Self {
         let cpu = self.server_cpu_us.map(|cpu| cpu * self.done as f64);
         self.server_megabytes_per_cpu_second = cpu.filter(|cpu| *cpu > 0.0).map(|cpu| bytes as f64 / cpu);
         self
     }
 
-    /// Adds how many hellos came through to the targets.
+    /// Adds how many hellos the targets received.
     pub(super) fn with_forwarded(mut self, forwarded: u64) -> Self {
         self.forwarded = Some(forwarded);
         self
@@ -95,7 +96,7 @@ impl Report {
     /// Prints it.
     pub(super) fn print(&self, as_json: bool) -> anyhow::Result<()> {
         if as_json {
-            crate::cli::output::say(&format!("{}\n", serde_json::to_string(self)?));
+            output::say(&format!("{}\n", serde_json::to_string(self)?));
             return Ok(());
         }
         let mut text = String::new();
@@ -104,7 +105,7 @@ impl Report {
             writeln!(text, "  not answered  {}", self.lost)?;
         }
         if let Some(forwarded) = self.forwarded {
-            writeln!(text, "  forwarded     {forwarded} hellos came to the targets")?;
+            writeln!(text, "  forwarded     {forwarded} hellos reached the targets")?;
         }
         let Percentiles { p50, p90, p99, p999, max } = &self.latency_us;
         writeln!(text, "  latency       p50 {p50:.0}  p90 {p90:.0}  p99 {p99:.0}  p99.9 {p999:.0}  max {max:.0} us")?;
@@ -115,15 +116,15 @@ impl Report {
             writeln!(text, "  server memory {bytes:.0} bytes per session")?;
         }
         if let Some(rate) = self.server_megabytes_per_cpu_second {
-            writeln!(text, "  server takes  {rate:.0} MB a second of its CPU time")?;
+            writeln!(text, "  server reads  {rate:.0} MB per second of its CPU time")?;
         }
         writeln!(text, "  load          {:.0} % of a processor", 100.0 * self.load_busy)?;
-        crate::cli::output::say(&text);
+        output::say(&text);
         Ok(())
     }
 }
 
-/// Takes the time of a run.
+/// Measures the time of a run.
 pub(super) struct Meter {
     process: Option<Process>,
     begin: Instant,
@@ -137,7 +138,7 @@ impl Meter {
         Ok(Self { process, begin: Instant::now(), server, load: own_cpu() })
     }
 
-    /// Takes the time that the load ran; the server may still have something to do.
+    /// Stops the time of the load; the server may still have work to do.
     pub(super) fn stop(self) -> Stopped {
         let (elapsed, load) = (self.begin.elapsed(), own_cpu() - self.load);
         Stopped { elapsed, load, meter: self }
@@ -152,7 +153,7 @@ pub(super) struct Stopped {
 }
 
 impl Stopped {
-    /// Puts the report together; what the server has done until now is counted in.
+    /// Makes the report; it includes the CPU time of the server until now.
     pub(super) fn report(
         self,
         operation: &'static str,

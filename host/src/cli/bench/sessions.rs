@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::bounds::Bounds;
-use super::fleet::{Fleet, FleetOptions, Goal, Outcome};
+use super::client::{FleetOptions, Goal, Outcome};
+use super::fleet::Fleet;
 use super::process::Process;
 use super::report::{Latencies, Meter, Progress, Report};
 use super::sources::Sources;

@@ -1,11 +1,11 @@
-//! What the steps of a probe share when they fail.
+//! Failures that several steps of a probe have in common.
 
 use introd_client::{ClientFailure, ClientStep};
 
-/// What the user can check if the connection ends.
+/// What to check when the connection to the server ends.
 pub(super) const STAY_CHECK: &str = "whether the server was stopped, and its log";
 
-/// A failure of this machine: it has too few resources.
+/// An error of this machine: no socket, no randomness.
 pub(super) fn local_failure(error: impl std::fmt::Display) -> ClientFailure {
     ClientFailure::new(ClientStep::Resolve, error.to_string(), "this machine's network and limits")
 }

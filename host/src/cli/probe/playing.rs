@@ -1,28 +1,28 @@
-//! `introd probe --play`: plays a stream that the peer publishes.
+//! `--play`: a stream that the peer publishes to other peers.
 
 use std::time::Duration;
 
 use rtmfp::SessionId;
 use serde::Serialize;
 
+use super::failure::local_failure;
 use introd_client::{Client, ClientFailure, ClientStep, PlayEvent};
 use introd_flash::peer::FIRST_STREAM;
 
-/// This many messages show that the stream is received.
+/// After so many messages it is clear that the stream plays.
 const ENOUGH: u64 = 20;
 
-/// What was received of a stream.
+/// What this peer received of a stream.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Playing {
     pub(super) name: String,
-    /// How many messages of audio, video and data were received.
+    /// Messages of audio, video and data.
     pub(super) messages: u64,
-    /// The bytes of these messages, without headers.
+    /// Their bytes, without headers.
     pub(super) bytes: u64,
 }
 
-/// Plays a stream of the peer of `session` until enough messages show that it is received. What was received is in `playing`, even
-/// if this fails.
+/// Plays a stream of the peer of `session`, until it is clear that it plays. `playing` holds what was received in any case.
 pub(super) async fn play(
     client: &mut Client,
     session: SessionId,
@@ -30,16 +30,12 @@ pub(super) async fn play(
     playing: &mut Playing,
 ) -> Result<(), ClientFailure> {
     let failure = |problem: String| {
-        ClientFailure::new(
-            ClientStep::Message,
-            problem,
-            "that the peer publishes this stream to every peer that plays it",
-        )
+        ClientFailure::new(ClientStep::Message, problem, "that the peer publishes this stream, and to every peer")
     };
     let mut play = client.play(session, FIRST_STREAM, &playing.name).map_err(failure)?;
     let result = tokio::time::timeout(timeout, async {
         while playing.messages < ENOUGH {
-            let event = client.next().await.map_err(super::failure::local_failure)?;
+            let event = client.next().await.map_err(local_failure)?;
             for played in client.play_events(&mut play, &event) {
                 match played {
                     PlayEvent::Media { payload, .. } => {
@@ -56,9 +52,9 @@ pub(super) async fn play(
     });
     let result = match result.await {
         Err(_) if playing.messages == 0 => {
-            Err(failure(format!("no message of {} arrived within {} s", playing.name, timeout.as_secs_f64())))
+            Err(failure(format!("nothing of {} came within {} s", playing.name, timeout.as_secs_f64())))
         }
-        // A slow stream is received, too.
+        // A slow stream plays, too.
         Err(_) => Ok(()),
         Ok(result) => result,
     };

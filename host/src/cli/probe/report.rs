@@ -1,4 +1,4 @@
-//! The report of a probe, as text and as JSON.
+//! The result of a probe, for people and for scripts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,23 +6,24 @@ use std::time::Duration;
 use rtmfp::PeerId;
 use serde::Serialize;
 
-use super::group::GroupReport;
+use super::group_report::GroupReport;
 use super::playing::Playing;
+use crate::cli::output;
 use introd_client::{Client, ClientFailure, ConnectInfo, Meeting};
 
-/// The object that `--json` prints. Properties of steps that were not asked for are left out; unknown values are null.
+/// The object that `--json` prints. Steps that the options do not ask for are left out; unknown values are null.
 #[derive(Serialize)]
 pub(super) struct Report {
     uri: String,
     /// Whether the server accepted the connection.
     pub(super) connected: bool,
-    /// Whether the server introduced the peer: a session with it is open.
+    /// Whether the server introduced the target: a session with it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     introduced: Option<bool>,
-    /// Whether the peer received a message and sent it back.
+    /// Whether the peer got a message and its answer came back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) message_exchanged: Option<bool>,
-    /// What was received of the stream.
+    /// What this peer received of the stream of `--play`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) playing: Option<Playing>,
     peer_id: Option<String>,
@@ -30,7 +31,7 @@ pub(super) struct Report {
     server_address: Option<SocketAddr>,
     server_version: Option<String>,
     handshake_ms: Option<f64>,
-    /// Where the server sees this client.
+    /// The address at which the server sees this client.
     seen_address: Option<SocketAddr>,
     reported_addresses: Vec<SocketAddr>,
     nat: Option<bool>,
@@ -42,13 +43,13 @@ pub(super) struct Report {
     /// The step that failed.
     failed_step: Option<&'static str>,
     error: Option<String>,
-    /// What the user can check.
+    /// What to check then.
     check: Option<&'static str>,
     #[serde(skip)]
     pub(super) is_printed: bool,
 }
 
-/// The peer that the probe looks for.
+/// The peer that this one looks up.
 #[derive(Serialize)]
 struct Target {
     peer_id: String,
@@ -127,14 +128,14 @@ impl Report {
         if as_json {
             self.print_json();
         } else {
-            crate::cli::output::say(&self.text());
+            output::say(&self.text());
         }
         self.is_printed = true;
     }
 
     fn print_json(&self) {
         match serde_json::to_string(self) {
-            Ok(text) => crate::cli::output::say(&format!("{text}\n")),
+            Ok(text) => output::say(&format!("{text}\n")),
             Err(error) => introd_log::complain(&format!("introd probe: {error}\n")),
         }
     }
@@ -154,22 +155,22 @@ impl Report {
         let reported = self.reported_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match (self.seen_address, self.nat) {
             (Some(seen), Some(true)) => {
-                lines.push(format!("  seen at      {seen}: a NAT stands between (own addresses: {reported})"));
+                lines.push(format!("  seen at      {seen}: this peer is behind a NAT (own addresses: {reported})"));
             }
-            (Some(seen), _) => lines.push(format!("  seen at      {seen}: no NAT stands between")),
+            (Some(seen), _) => lines.push(format!("  seen at      {seen}: this peer is not behind a NAT")),
             (None, _) => {
                 lines.push(format!(
-                    "  seen at      unknown: the server does not send it, so a NAT cannot be detected (own addresses: {reported})"
+                    "  seen at      unknown: the server does not say, so this peer may be behind a NAT (own addresses: {reported})"
                 ));
             }
         }
         if let Some(Target { peer_id, address: Some(address), introduction_ms: Some(took), .. }) = &self.target {
             lines.push(format!("introduced to {peer_id}\n  at           {address}, in {took:.1} ms"));
         }
-        // A rejection is printed only if no step failed.
+        // After a failure nothing is known about the message.
         match self.message_exchanged.filter(|_| self.failed_step.is_none()) {
             Some(true) => lines.push("  message      sent directly, answer received".to_owned()),
-            Some(false) => lines.push("  message      rejected: the peer is no introd probe".to_owned()),
+            Some(false) => lines.push("  message      rejected: the peer is not an introd probe".to_owned()),
             None => (),
         }
         lines.extend(self.group.as_ref().map(GroupReport::text));
@@ -182,6 +183,6 @@ impl Report {
 }
 
 fn milliseconds(duration: Duration) -> f64 {
-    // Digits beyond the microsecond mean nothing.
+    // To the microsecond: more digits would only look exact.
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -1,0 +1,53 @@
+//! The clients of a probe.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use rtmfp::Config;
+use rtmfp::crypto::{Group, HmacPreference, Identity, SequencePreference};
+
+use super::args::ProbeArgs;
+use super::failure::local_failure;
+use crate::record::PeerRecording;
+use introd_client::{Client, ClientFailure, Destination, PeerEndpoint};
+use introd_flash::client::ConnectOptions;
+use introd_udp::{BufferSizes, UdpSocket};
+
+/// What all clients of a probe have in common.
+pub(super) struct Setup<'a> {
+    pub(super) args: &'a ProbeArgs,
+    pub(super) recording: Option<PeerRecording>,
+}
+
+/// Connects a client.
+pub(super) async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, ClientFailure> {
+    let args = setup.args;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(local_failure)?;
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    const GROUPS: [Group; 3] = [Group::Modp2, Group::Modp5, Group::Modp14];
+    let identity = Arc::new(match (args.flash, args.ephemeral) {
+        (true, _) => Identity::fixed(&GROUPS[..1], &mut rng),
+        (_, true) => Identity::ephemeral(&GROUPS, None, false, &mut rng),
+        _ => Identity::fixed(&GROUPS, &mut rng),
+    });
+    let id = identity.peer_id();
+    let mut config = Config::peer(identity);
+    if args.no_hmac || args.plain || args.flash {
+        config.keying.hmac = HmacPreference::default();
+    }
+    if args.no_sequence || args.plain || args.flash {
+        config.keying.sequence = SequencePreference::default();
+    }
+    let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let sockets = any.into_iter().filter(|ip| args.allows(*ip));
+    let sockets = sockets.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok());
+    config.keying.log_keys = setup.recording.is_some();
+    let mut peer = PeerEndpoint::with_sockets(config, sockets.collect()).map_err(local_failure)?;
+    if let Some(recording) = &setup.recording {
+        recording.record(&mut peer);
+    }
+    Client::connect(peer, id, destination, &ConnectOptions::default(), args.timeout).await
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use introd_config::{Config, Plugin, XmlSettings};
-use introd_native::{Chain, Instance, LoadError, LookupEvent, Place, PluginAnswer, Plugins};
+use introd_native::{Chain, InstancePath, LoadError, LookupEvent, PluginAnswer, PluginInstance, Plugins};
 use introd_policy::{Replies, Reply, RequestId, Verdict};
 use introd_tests::libraries::{c_library, include};
 use rtmfp::crypto::Epd;
@@ -45,7 +45,7 @@ pub(crate) fn load(plugins: &Plugins, config: &Config) -> Result<Chain, LoadErro
 pub(crate) struct Bench {
     pub(crate) plugins: Plugins,
     replies: Arc<Replies>,
-    pub(crate) instance: Arc<Instance>,
+    pub(crate) instance: Arc<PluginInstance>,
 }
 
 impl Bench {
@@ -110,11 +110,11 @@ fn next_request() -> RequestId {
     RequestId::from_number(LAST.fetch_add(1, Ordering::Relaxed))
 }
 
-pub(crate) fn ask(instance: &Instance, target: u8) -> PluginAnswer {
+pub(crate) fn ask(instance: &PluginInstance, target: u8) -> PluginAnswer {
     ask_as(instance, next_request(), target)
 }
 
-fn ask_as(instance: &Instance, request: RequestId, target: u8) -> PluginAnswer {
+fn ask_as(instance: &PluginInstance, request: RequestId, target: u8) -> PluginAnswer {
     let mut id = [0; 32];
     id[0] = target;
     let lookup = Lookup {
@@ -126,7 +126,7 @@ fn ask_as(instance: &Instance, request: RequestId, target: u8) -> PluginAnswer {
         asker: None,
         received: 68,
     };
-    let place = Place { application: "app", instance: "room" };
+    let place = InstancePath { application: "app", instance: "room" };
     let event = LookupEvent {
         lookup: &lookup,
         asker: None,

@@ -75,7 +75,7 @@ fn a_panic_in_any_callback_is_contained() {
     assert!(bench.instance.is_disabled());
 
     let (session, peer) = (rtmfp::SessionId::from_wire(1), rtmfp::PeerId([1; 32]));
-    let place = introd_native::Place { application: "app", instance: "room" };
+    let place = introd_native::InstancePath { application: "app", instance: "room" };
     let bench = Bench::new(library("puppet"), &[("panic", "disconnect")]);
     bench.instance.disconnect(session, peer, place, "gone");
     assert!(bench.instance.is_disabled());

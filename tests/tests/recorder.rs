@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use introd::record::{EndRecord, Place, Recorder, Role, SessionRecord};
+use introd::record::{EndPlace, EndRecord, Recorder, Role, SessionRecord};
 use introd_tests::decoder::decode_independently;
 use rtmfp::crypto::{Certificate, Epd, Group, Identity};
 use rtmfp::flow::FlowOptions;
@@ -48,7 +48,7 @@ fn record(session: &Value, role: Role) -> SessionRecord {
         let field = |field: &str| format!("{name}_{field}");
         let private = session[field("dh_private_hex")].as_str().filter(|_| this == role);
         EndRecord {
-            place: Place {
+            place: EndPlace {
                 address: session[field("addr")].as_str().unwrap().parse().unwrap(),
                 session_id: Some(u32::from_str_radix(session[field("session_id")].as_str().unwrap(), 16).unwrap()),
             },
@@ -171,8 +171,8 @@ impl End {
                     Event::Keying(job) => self.endpoint.keying_done(now, job.run()),
                     Event::Keys { session, keys } => {
                         let far_address = self.endpoint.session(session).map(|info| info.far_address);
-                        let near = Place { address: self.address, session_id: Some(session.get()) };
-                        let far = Place { address: far_address.unwrap_or(self.address), session_id: None };
+                        let near = EndPlace { address: self.address, session_id: Some(session.get()) };
+                        let far = EndPlace { address: far_address.unwrap_or(self.address), session_id: None };
                         recorder.session(SessionRecord::from_revealed(&keys, near, far).unwrap());
                     }
                     _ => (),

@@ -1,4 +1,4 @@
-//! What plugins answer.
+//! The answers of plugins: what a plugin says while a callback runs, and the verdict that comes of it.
 
 use std::cell::Cell;
 use std::ptr;
@@ -10,9 +10,9 @@ use rtmfp::PeerId;
 
 use super::values::{addresses, error_name, text};
 
-/// What is asked.
+/// What a plugin is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(super) enum Subject {
     /// `create`
     Create,
     /// `lookup`
@@ -32,15 +32,15 @@ pub enum PluginAnswer {
     Pending(u64),
 }
 
-/// Where an answer goes to while a callback runs.
+/// Takes the answer of a callback while it runs.
 pub(super) struct Answer {
-    pub(super) question: Question,
+    pub(super) subject: Subject,
     pub(super) owner: u32,
     /// The request that a verdict which comes later is for; `None` where none may come later, or by another way.
     pub(super) request: Option<RequestId>,
     pub(super) verdict: Option<(i32, Verdict)>,
     pub(super) token: Option<u64>,
-    /// Where a registry's answer goes to, until it is deferred.
+    /// Receives the verdict of a registry's lookup that the plugin defers.
     pub(super) reply: Option<tokio::sync::oneshot::Sender<Verdict>>,
 }
 
@@ -50,8 +50,8 @@ thread_local! {
 }
 
 impl Answer {
-    pub(super) fn new(question: Question, owner: u32, request: Option<RequestId>) -> Self {
-        Self { question, owner, request, verdict: None, token: None, reply: None }
+    pub(super) fn new(subject: Subject, owner: u32, request: Option<RequestId>) -> Self {
+        Self { subject, owner, request, verdict: None, token: None, reply: None }
     }
 
     /// Runs a callback that may answer here.
@@ -75,25 +75,25 @@ impl Answer {
         (answer.owner == owner).then(|| work(answer))
     }
 
-    /// What the callback has answered that returned `status`, unless it is pending.
+    /// The verdict of a callback that returned `status`, unless it is pending.
     pub(super) fn verdict(&mut self, status: i32) -> Verdict {
         if let Some((kind, verdict)) = self.verdict.take()
             && kind == status
         {
             return verdict;
         }
-        simple(self.question, status).unwrap_or_else(|| Verdict::Failed(no_verdict(status)))
+        simple(self.subject, status).unwrap_or_else(|| Verdict::Failed(no_verdict(status)))
     }
 }
 
-/// The verdict whose kind says all.
-fn simple(question: Question, kind: i32) -> Option<Verdict> {
-    match (question, kind) {
-        (Question::Lookup | Question::Connect | Question::Create, abi::INTROD_CONTINUE) => Some(Verdict::Continue),
-        (Question::Lookup, abi::INTROD_DENY) => Some(Verdict::Deny),
-        (Question::Lookup, abi::INTROD_IGNORE) => Some(Verdict::Ignore),
+/// The verdict of a kind that needs no further values.
+fn simple(subject: Subject, kind: i32) -> Option<Verdict> {
+    match (subject, kind) {
+        (Subject::Lookup | Subject::Connect | Subject::Create, abi::INTROD_CONTINUE) => Some(Verdict::Continue),
+        (Subject::Lookup, abi::INTROD_DENY) => Some(Verdict::Deny),
+        (Subject::Lookup, abi::INTROD_IGNORE) => Some(Verdict::Ignore),
         // No server knows the peer.
-        (Question::Registry, abi::INTROD_NOT_FOUND) => Some(Verdict::Redirect(Addresses::new())),
+        (Subject::Registry, abi::INTROD_NOT_FOUND) => Some(Verdict::Redirect(Addresses::new())),
         (_, kind) if kind < 0 => Some(Verdict::Failed(error_name(kind).to_owned())),
         _ => None,
     }
@@ -109,11 +109,11 @@ fn no_verdict(status: i32) -> String {
     }
 }
 
-/// Copies a verdict; `None` if it makes no sense as an answer to the question.
+/// Copies a verdict; `None` if it makes no sense for what was asked.
 ///
 /// # Safety
 /// A verdict that is not null is valid for as long as it says, and so is what it points to.
-pub(super) unsafe fn read(question: Question, verdict: *const introd_verdict) -> Option<(i32, Verdict)> {
+pub(super) unsafe fn read(subject: Subject, verdict: *const introd_verdict) -> Option<(i32, Verdict)> {
     // SAFETY: the caller says so. The size stands first.
     let size = *unsafe { verdict.cast::<u32>().as_ref() }?;
     if (size as usize) < size_of::<introd_verdict>() {
@@ -123,13 +123,13 @@ pub(super) unsafe fn read(question: Question, verdict: *const introd_verdict) ->
     let raw = unsafe { *verdict };
     // SAFETY: what it points to is valid.
     let read = unsafe {
-        match (question, raw.kind) {
-            (Question::Lookup | Question::Registry, abi::INTROD_REDIRECT) => {
+        match (subject, raw.kind) {
+            (Subject::Lookup | Subject::Registry, abi::INTROD_REDIRECT) => {
                 Verdict::Redirect(addresses(raw.addresses, raw.address_count)?.into())
             }
-            (Question::Lookup, abi::INTROD_INTRODUCE) => Verdict::Introduce(PeerId(raw.peer.as_ref()?.bytes)),
-            (Question::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(rejection(&text(raw.text)?))),
-            (Question::Connect, abi::INTROD_REDIRECT) => {
+            (Subject::Lookup, abi::INTROD_INTRODUCE) => Verdict::Introduce(PeerId(raw.peer.as_ref()?.bytes)),
+            (Subject::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(rejection(&text(raw.text)?))),
+            (Subject::Connect, abi::INTROD_REDIRECT) => {
                 let uri = text(raw.uri)?;
                 if uri.is_empty() || uri.len() < raw.uri.len {
                     return None;
@@ -142,7 +142,7 @@ pub(super) unsafe fn read(question: Question, verdict: *const introd_verdict) ->
                 let why = text(raw.text).unwrap_or_default();
                 Verdict::Failed(if why.is_empty() { error_name(raw.kind).to_owned() } else { why })
             }
-            (_, kind) => simple(question, kind)?,
+            (_, kind) => simple(subject, kind)?,
         }
     };
     Some((raw.kind, read))

@@ -33,11 +33,11 @@ pub(super) fn table(context: *mut c_void) -> introd_host {
 
 /// The table without an instance: its functions do nothing.
 pub(super) fn host() -> *const introd_host {
-    struct Shared(introd_host);
+    struct SharedTable(introd_host);
     // SAFETY: it does not change, and has no context.
-    unsafe impl Send for Shared {}
+    unsafe impl Send for SharedTable {}
     // SAFETY: as above.
-    unsafe impl Sync for Shared {}
-    static HOST: std::sync::LazyLock<Shared> = std::sync::LazyLock::new(|| Shared(table(ptr::null_mut())));
+    unsafe impl Sync for SharedTable {}
+    static HOST: std::sync::LazyLock<SharedTable> = std::sync::LazyLock::new(|| SharedTable(table(ptr::null_mut())));
     &raw const HOST.0
 }

@@ -12,14 +12,14 @@ use introd_policy::message::ClientInfo;
 
 /// The application, and its instance, in which an event happens.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct InstancePath<'a> {
     /// The application.
     pub application: &'a str,
     /// The instance; empty if there is none.
     pub instance: &'a str,
 }
 
-impl<'a> From<&'a InstanceName> for Place<'a> {
+impl<'a> From<&'a InstanceName> for InstancePath<'a> {
     fn from(name: &'a InstanceName) -> Self {
         Self { application: &name.application, instance: &name.instance }
     }
@@ -35,9 +35,9 @@ pub struct LookupEvent<'a> {
     /// Whether the target is connected.
     pub is_local: bool,
     /// The application that is asked.
-    pub place: Place<'a>,
+    pub place: InstancePath<'a>,
     /// The application of which the asker is a client, if that is another.
-    pub home: Option<Place<'a>>,
+    pub home: Option<InstancePath<'a>>,
     /// Whether it is the target's application that is asked, after the asker's has agreed.
     pub is_consent: bool,
     /// Whether this plugin has been asked for the asker's application already.
@@ -66,7 +66,7 @@ impl LookupEvent<'_> {
         }
         let home = match self.home {
             None if self.asker.is_some() => self.place,
-            home => home.unwrap_or(Place { application: "", instance: "" }),
+            home => home.unwrap_or(InstancePath { application: "", instance: "" }),
         };
         abi::introd_lookup {
             struct_size: size_of::<abi::introd_lookup>() as u32,
@@ -93,7 +93,7 @@ pub struct ConnectEvent<'a> {
     /// What is known of it.
     pub info: &'a ClientInfo,
     /// The application that it wants to connect to.
-    pub place: Place<'a>,
+    pub place: InstancePath<'a>,
 }
 
 impl ConnectEvent<'_> {
@@ -139,7 +139,7 @@ fn text(value: &Value) -> String {
 pub(super) fn disconnect(
     session: SessionId,
     peer: PeerId,
-    place: Place<'_>,
+    place: InstancePath<'_>,
     reason: &str,
     work: impl FnOnce(&abi::introd_disconnect),
 ) {
@@ -156,7 +156,7 @@ pub(super) fn disconnect(
 pub(super) fn address_change(
     session: SessionId,
     peer: PeerId,
-    place: Place<'_>,
+    place: InstancePath<'_>,
     far_address: SocketAddr,
     reported: Option<&[SocketAddr]>,
     work: impl FnOnce(&abi::introd_address_change),

@@ -6,7 +6,7 @@ use std::ptr;
 use introd_plugin::abi::{self, introd_group_event};
 use rtmfp::{PeerId, SessionId};
 
-use super::events::Place;
+use super::events::InstancePath;
 use super::values::{raw_bytes, raw_client};
 use introd_netgroup::GroupDigest;
 
@@ -31,7 +31,7 @@ pub struct GroupChange<'a> {
     /// The client's peer.
     pub peer: PeerId,
     /// Where the client is connected.
-    pub place: Place<'a>,
+    pub place: InstancePath<'a>,
     /// How many members the group has now.
     pub members: u64,
     /// Chooses up to a number of members other than the client.

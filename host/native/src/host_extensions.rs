@@ -123,7 +123,7 @@ unsafe extern "C" fn metric(host: *const introd_host, kind: u32, name: introd_by
             abi::INTROD_METRIC_GAUGE => true,
             _ => return None,
         };
-        Some(context.metrics.find(&context.shared.metrics, &name, &help, is_gauge))
+        Some(context.metrics.find(&context.state.metrics, &name, &help, is_gauge))
     })
 }
 
@@ -145,7 +145,7 @@ unsafe extern "C" fn start_timer(host: *const introd_host, after_ms: u64, every_
             return None;
         }
         let every = (every_ms > 0).then(|| Duration::from_millis(every_ms));
-        context.shared.timers.start(&context.timer_owner, Duration::from_millis(after_ms), every, user)
+        context.state.timers.start(&context.timer_owner, Duration::from_millis(after_ms), every, user)
     })
 }
 
@@ -153,7 +153,7 @@ unsafe extern "C" fn stop_timer(host: *const introd_host, timer: introd_token) -
     guarded(abi::INTROD_E_TOKEN, || {
         // SAFETY: the plugin gives its host's table.
         let context = unsafe { Context::of(host) }?;
-        context.shared.timers.stop(context.owner, timer).then_some(abi::INTROD_OK)
+        context.state.timers.stop(context.owner, timer).then_some(abi::INTROD_OK)
     })
 }
 
@@ -201,7 +201,7 @@ unsafe extern "C" fn hint(
         if !matches!(how, abi::INTROD_HINT_MEMBER | abi::INTROD_HINT_NEIGHBOR) {
             return None;
         }
-        let server = context.shared.surroundings()?;
+        let server = context.state.surroundings()?;
         Some(sent(server.hint(session(to)?, GroupDigest(id.bytes), PeerId(about.bytes))))
     })
 }

@@ -6,9 +6,10 @@ use introd_plugin::abi::{
 };
 use rtmfp::PeerId;
 
-use super::answer::{self, Answer, Question};
-use super::context::{Context, Waiter};
+use super::answer::{self, Answer, Subject};
+use super::context::Context;
 use super::guarded::{guarded, sent};
+use super::host_state::PendingVerdict;
 use super::values::{self, raw_client, raw_observed, raw_reported, session};
 
 /// The longest tag in bytes: RFC 7016 has no limit, the engine takes this many.
@@ -24,7 +25,7 @@ pub(super) unsafe extern "C" fn answer(
         unsafe {
             let context = Context::of(host)?;
             Answer::with(named, context.owner, |answer| {
-                let (kind, read) = answer::read(answer.question, verdict)?;
+                let (kind, read) = answer::read(answer.subject, verdict)?;
                 answer.verdict = Some((kind, read));
                 Some(kind)
             })?
@@ -40,14 +41,14 @@ pub(super) unsafe extern "C" fn defer(host: *const introd_host, named: *mut intr
             if answer.token.is_some() {
                 return None;
             }
-            let waiter = match answer.question {
-                Question::Create => return None,
-                Question::Lookup | Question::Connect => {
-                    Waiter::Worker { request: answer.request?, question: answer.question }
+            let pending = match answer.subject {
+                Subject::Create => return None,
+                Subject::Lookup | Subject::Connect => {
+                    PendingVerdict::Request { request: answer.request?, subject: answer.subject }
                 }
-                Question::Registry => Waiter::Registry(answer.reply.take()?),
+                Subject::Registry => PendingVerdict::Registry(answer.reply.take()?),
             };
-            answer.token = context.shared.tokens.insert(context.owner, waiter);
+            answer.token = context.state.tokens.insert(context.owner, pending);
             answer.token
         })?
     })
@@ -61,14 +62,14 @@ pub(super) unsafe extern "C" fn complete(
     guarded(abi::INTROD_E_TOKEN, || {
         // SAFETY: the plugin gives its host's table.
         let context = unsafe { Context::of(host) }?;
-        let tokens = &context.shared.tokens;
-        let question = tokens.peek(context.owner, token, Waiter::question)?;
+        let tokens = &context.state.tokens;
+        let subject = tokens.peek(context.owner, token, PendingVerdict::subject)?;
         // SAFETY: the plugin gives a verdict that is valid for the call.
-        let Some((_, read)) = (unsafe { answer::read(question, verdict) }) else {
+        let Some((_, read)) = (unsafe { answer::read(subject, verdict) }) else {
             return Some(abi::INTROD_E_ARGUMENT);
         };
-        let waiter = tokens.take(context.owner, token)?;
-        context.shared.deliver(waiter, read);
+        let pending = tokens.take(context.owner, token)?;
+        context.state.deliver(pending, read);
         Some(abi::INTROD_OK)
     })
 }
@@ -86,7 +87,7 @@ pub(super) unsafe extern "C" fn find_peer(
         }
         // SAFETY: it is as long as the type, and belongs to the plugin for the call.
         let peer = unsafe { &mut *peer };
-        let Some(found) = context.shared.surroundings().and_then(|server| server.find(&PeerId(id.bytes))) else {
+        let Some(found) = context.state.surroundings().and_then(|server| server.find(&PeerId(id.bytes))) else {
             return Some(abi::INTROD_NOT_FOUND);
         };
         let room = if peer.reported.is_null() { 0 } else { peer.reported_count as usize };
@@ -122,7 +123,7 @@ pub(super) unsafe extern "C" fn introduce(
             // SAFETY: the tag is valid for the call.
             length => unsafe { std::slice::from_raw_parts(tag.ptr, length) },
         };
-        let server = context.shared.surroundings()?;
+        let server = context.state.surroundings()?;
         let id = PeerId(target.bytes);
         let Some(target) = server.find(&id) else { return Some(abi::INTROD_NOT_FOUND) };
         Some(sent(server.introduce(&id, &target, initiator, tag)))
@@ -133,7 +134,7 @@ pub(super) unsafe extern "C" fn disconnect(host: *const introd_host, client: *co
     guarded(abi::INTROD_E_ARGUMENT, || {
         // SAFETY: the plugin gives its host's table, and a client that is valid for the call.
         let (context, client) = unsafe { (Context::of(host)?, client.as_ref()?) };
-        let server = context.shared.surroundings()?;
+        let server = context.state.surroundings()?;
         Some(sent(server.disconnect(session(client)?, PeerId(client.peer.bytes))))
     })
 }

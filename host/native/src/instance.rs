@@ -13,10 +13,11 @@ use ::introd_plugin::abi::{self, introd_answer, introd_host, introd_instance, in
 use parking_lot::Mutex;
 
 use super::account::{Account, Callback};
-use super::answer::{Answer, PluginAnswer, Question};
-use super::context::{Context, Shared, Waiter};
+use super::answer::{Answer, PluginAnswer, Subject};
+use super::context::Context;
 use super::entry;
 use super::events::{ConnectEvent, LookupEvent};
+use super::host_state::{HostState, PendingVerdict};
 use super::library::Library;
 use super::load_error::LoadError;
 use super::timers::TimedInstance;
@@ -33,7 +34,7 @@ const LOG_EVERY: Duration = Duration::from_secs(1);
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// An instance of a plugin.
-pub struct Instance {
+pub struct PluginInstance {
     library: &'static Library,
     made: introd_instance,
     context: &'static Context,
@@ -51,21 +52,21 @@ pub struct Instance {
 }
 
 // SAFETY: an instance's callbacks may be called from any thread, at the same time: the ABI demands it.
-unsafe impl Send for Instance {}
+unsafe impl Send for PluginInstance {}
 // SAFETY: as above.
-unsafe impl Sync for Instance {}
+unsafe impl Sync for PluginInstance {}
 
-impl Instance {
+impl PluginInstance {
     /// Makes an instance of a library. Relative paths in the configuration are relative to `root`.
     pub(super) fn create(
         library: &'static Library,
-        shared: &Arc<Shared>,
+        state: &Arc<HostState>,
         config: &XmlSettings,
         root: &Path,
     ) -> Result<Arc<Self>, LoadError> {
         let timer = library.extension::<abi::introd_plugin_timer>(abi::INTROD_EXT_TIMER);
         let owner = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        let context = Context::new(Arc::clone(shared), owner, library.name(), timer.is_some());
+        let context = Context::new(Arc::clone(state), owner, library.name(), timer.is_some());
         let context: &'static Context = Box::leak(Box::new(context));
         let host: &'static introd_host = Box::leak(Box::new(entry::table(ptr::from_ref(context).cast_mut().cast())));
         let (config, root) = (config.to_xml("Config"), root.to_string_lossy());
@@ -76,7 +77,7 @@ impl Instance {
             root: raw_bytes(root.as_bytes()),
         };
         let mut made: introd_instance = ptr::null_mut();
-        let mut answer = Answer::new(Question::Create, owner, None);
+        let mut answer = Answer::new(Subject::Create, owner, None);
         let status = answer.during(|answer| match library.table().create {
             // SAFETY: the library is a plugin, and the arguments are as the header says.
             Some(function) => unsafe { function(host, &raw const create, answer, &raw mut made) },
@@ -209,8 +210,8 @@ impl Instance {
     }
 
     /// Takes a token back, with what waits for it; `None` if it has been completed.
-    fn revoke(&self, token: u64) -> Option<Waiter> {
-        self.context.shared.tokens.take(self.context.owner, token)
+    fn revoke(&self, token: u64) -> Option<PendingVerdict> {
+        self.context.state.tokens.take(self.context.owner, token)
     }
 
     /// Cancels a pending verdict, which nothing waits for any more, and tells the plugin. False if the verdict has come already.
@@ -234,7 +235,7 @@ impl Instance {
     pub fn lookup(&self, request: RequestId, event: LookupEvent<'_>) -> PluginAnswer {
         let Some(lookup) = self.table.lookup else { return PluginAnswer::Verdict(Verdict::Continue) };
         let raw = event.to_raw();
-        let answer = Answer::new(Question::Lookup, self.context.owner, Some(request));
+        let answer = Answer::new(Subject::Lookup, self.context.owner, Some(request));
         // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
         self.ask(Callback::Lookup, answer, |answer| unsafe { lookup(self.made, &raw const raw, answer) })
     }
@@ -243,14 +244,14 @@ impl Instance {
     pub fn connect(&self, request: RequestId, event: ConnectEvent<'_>) -> PluginAnswer {
         let Some(connect) = self.table.connect else { return PluginAnswer::Verdict(Verdict::Continue) };
         event.with_raw(|raw| {
-            let answer = Answer::new(Question::Connect, self.context.owner, Some(request));
+            let answer = Answer::new(Subject::Connect, self.context.owner, Some(request));
             // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
             self.ask(Callback::Connect, answer, |answer| unsafe { connect(self.made, raw, answer) })
         })
     }
 }
 
-impl TimedInstance for Instance {
+impl TimedInstance for PluginInstance {
     fn on_timer(&self, token: u64, user: u64) {
         let Some(on_timer) = self.timer.and_then(|table| table.on_timer) else { return };
         // SAFETY: these are the plugin's own function and instance.
@@ -258,14 +259,14 @@ impl TimedInstance for Instance {
     }
 
     fn has_pending(&self) -> bool {
-        self.context.shared.tokens.count(self.context.owner) > 0
+        self.context.state.tokens.count(self.context.owner) > 0
     }
 
     fn end(&self) {
         if self.is_over.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.context.shared.timers.stop_all(self.context.owner);
+        self.context.state.timers.stop_all(self.context.owner);
         if !self.is_disabled()
             && let Some(destroy) = self.table.destroy
         {
@@ -277,7 +278,7 @@ impl TimedInstance for Instance {
     }
 }
 
-impl Drop for Instance {
+impl Drop for PluginInstance {
     fn drop(&mut self) {
         self.end();
     }

@@ -1,6 +1,6 @@
 //! The host of native plugins: shared libraries with the C ABI of the crate `introd-plugin`.
 //!
-//! [`Plugins`] loads the plugins that the configuration names and keeps their [`Instance`]s. A [`Chain`] is those of one application,
+//! [`Plugins`] loads the plugins that the configuration names and keeps their [`PluginInstance`]s. A [`Chain`] is those of one application,
 //! in order. Verdicts that come later are named by tokens (`tokens`); they come back to the worker that waits for them by
 //! [`introd_policy::Replies`].
 //!
@@ -20,6 +20,7 @@ mod events;
 mod groups;
 mod guarded;
 mod host_extensions;
+mod host_state;
 mod host_table;
 mod instance;
 mod library;
@@ -37,10 +38,10 @@ mod values;
 
 pub use account::{Account, Callback};
 pub use answer::PluginAnswer;
-pub use context::Surroundings;
-pub use events::{ConnectEvent, LookupEvent, Place};
+pub use events::{ConnectEvent, InstancePath, LookupEvent};
 pub use groups::{GroupChange, MemberChoice};
-pub use instance::Instance;
+pub use host_state::Surroundings;
+pub use instance::PluginInstance;
 pub use library::Library;
 pub use load_error::LoadError;
 pub use metrics::PluginMetric;

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::context::{Shared, Surroundings};
-use super::instance::Instance;
+use super::host_state::{HostState, Surroundings};
+use super::instance::PluginInstance;
 use super::library::Library;
 use super::load_error::LoadError;
 use super::metrics::PluginMetric;
@@ -22,17 +22,17 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 const END_POLL: Duration = Duration::from_millis(5);
 
 /// The plugins of an application, in the order in which they are asked.
-pub type Chain = Arc<Vec<Arc<Instance>>>;
+pub type Chain = Arc<Vec<Arc<PluginInstance>>>;
 
 /// The chain of most applications.
 static EMPTY: LazyLock<Chain> = LazyLock::new(Chain::default);
 
 /// All plugins of a server. Dropping it ends them.
 pub struct Plugins {
-    shared: Arc<Shared>,
+    state: Arc<HostState>,
     live: Mutex<Vec<Live>>,
     /// The instances that are a registry, for as long as it is in use.
-    registries: Mutex<Vec<Weak<Instance>>>,
+    registries: Mutex<Vec<Weak<PluginInstance>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The metrics as they were when all instances ended.
     totals: OnceLock<Vec<PluginMetric>>,
@@ -43,7 +43,7 @@ pub struct Plugins {
 struct Live {
     path: PathBuf,
     config: XmlSettings,
-    instance: Arc<Instance>,
+    instance: Arc<PluginInstance>,
 }
 
 /// The instances for a configuration that is not in force yet.
@@ -54,7 +54,7 @@ impl Plugins {
     /// No plugins yet. Verdicts that come later are brought to the workers by `replies`.
     pub fn new(replies: Arc<Replies>) -> Self {
         Self {
-            shared: Arc::new(Shared::new(replies)),
+            state: Arc::new(HostState::new(replies)),
             live: Mutex::default(),
             registries: Mutex::default(),
             thread: Mutex::default(),
@@ -68,7 +68,7 @@ impl Plugins {
 
     /// Sets what the plugins can reach. Without it, they find no peers.
     pub fn set_surroundings(&self, surroundings: Weak<dyn Surroundings>) {
-        self.shared.set_surroundings(surroundings);
+        self.state.set_surroundings(surroundings);
     }
 
     /// Makes the instances that a configuration names and that do not exist: those whose configuration and library have not
@@ -136,7 +136,7 @@ impl Plugins {
         root: &Path,
     ) -> Result<Live, LoadError> {
         self.start_thread();
-        let instance = Instance::create(library, &self.shared, config, root)?;
+        let instance = PluginInstance::create(library, &self.state, config, root)?;
         let (major, minor) = library.abi();
         tracing::info!(
             plugin = library.name(),
@@ -164,7 +164,7 @@ impl Plugins {
         let mut live = self.live();
         for Live { instance, .. } in std::mem::take(&mut *live) {
             if !prepared.0.iter().any(|known| Arc::ptr_eq(&known.instance, &instance)) {
-                self.shared.timers.retire(instance);
+                self.state.timers.retire(instance);
             }
         }
         *live = prepared.0;
@@ -194,7 +194,7 @@ impl Plugins {
     }
 
     /// The instances that are in force.
-    pub fn instances(&self) -> Vec<Arc<Instance>> {
+    pub fn instances(&self) -> Vec<Arc<PluginInstance>> {
         self.live().iter().map(|live| Arc::clone(&live.instance)).collect()
     }
 
@@ -203,7 +203,7 @@ impl Plugins {
         if let Some(totals) = self.totals.get() {
             return totals.clone();
         }
-        let mut metrics = self.shared.metrics.snapshot();
+        let mut metrics = self.state.metrics.snapshot();
         let mut instances = self.instances();
         let registries = self.registries.lock();
         instances.extend(registries.iter().filter_map(Weak::upgrade));
@@ -211,8 +211,9 @@ impl Plugins {
         let names: BTreeSet<&str> = instances.iter().map(|instance| instance.library().name()).collect();
         for name in names {
             let of_name = || instances.iter().filter(|instance| instance.library().name() == name);
-            let sum =
-                |value: fn(&Instance) -> u64| of_name().map(|instance| value(instance)).fold(0, u64::saturating_add);
+            let sum = |value: fn(&PluginInstance) -> u64| {
+                of_name().map(|instance| value(instance)).fold(0, u64::saturating_add)
+            };
             let prefix = format!("plugin_{}", name.replace('-', "_").to_ascii_lowercase());
             let mut add = |what: &str, help: &str, value: u64| {
                 let value = i64::try_from(value).unwrap_or(i64::MAX);
@@ -220,7 +221,8 @@ impl Plugins {
                 metrics.push(PluginMetric { name, help, is_gauge: false, value });
             };
             add("calls", "Callbacks of the plugin", sum(|instance| instance.account().calls()));
-            let micros = |instance: &Instance| u64::try_from(instance.account().time().as_micros()).unwrap_or(u64::MAX);
+            let micros =
+                |instance: &PluginInstance| u64::try_from(instance.account().time().as_micros()).unwrap_or(u64::MAX);
             add("call_microseconds", "The time that its callbacks took", sum(micros));
             add("call_failures", "Callbacks that failed", sum(|instance| instance.account().failures()));
             add("slow_calls", "Callbacks that held up the network", sum(|instance| instance.account().slow()));
@@ -233,10 +235,10 @@ impl Plugins {
         if thread.is_some() {
             return;
         }
-        let shared = Arc::clone(&self.shared);
+        let state = Arc::clone(&self.state);
         // It runs the plugins' own code, which may stand still.
         let started = introd_liveness::spawn("plugins", AtStandstill::Say, move |pulse| {
-            shared.timers.run(pulse);
+            state.timers.run(pulse);
             Ok(())
         });
         match started {
@@ -254,9 +256,9 @@ impl Plugins {
             while Arc::strong_count(&instance) > 1 && Instant::now() < deadline {
                 std::thread::sleep(END_POLL);
             }
-            self.shared.timers.retire(instance);
+            self.state.timers.retire(instance);
         }
-        self.shared.timers.finish();
+        self.state.timers.finish();
         let Some(thread) = self.thread.lock().take() else { return };
         let deadline = Instant::now() + END_TIMEOUT;
         while !thread.is_finished() && Instant::now() < deadline {

@@ -10,24 +10,24 @@ use rtmfp::{PeerId, TaggedAddress};
 use tokio::sync::oneshot;
 
 use super::answer::PluginAnswer;
-use super::instance::Instance;
+use super::instance::PluginInstance;
 use super::values::error_name;
 use introd_policy::Verdict;
 use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
 
 /// A registry that is a plugin.
 pub struct NativeRegistry {
-    instance: Arc<Instance>,
+    instance: Arc<PluginInstance>,
 }
 
 impl NativeRegistry {
     /// The instance as a registry; `None` if its plugin is none.
-    pub(super) fn of(instance: Arc<Instance>) -> Option<Self> {
+    pub(super) fn of(instance: Arc<PluginInstance>) -> Option<Self> {
         instance.has_registry().then_some(Self { instance })
     }
 
     /// The plugin's instance.
-    pub fn instance(&self) -> &Arc<Instance> {
+    pub fn instance(&self) -> &Arc<PluginInstance> {
         &self.instance
     }
 }
@@ -88,7 +88,7 @@ fn result(verdict: Verdict) -> LookupResult {
 
 /// A lookup that the plugin answers later. Dropping it cancels the lookup at the plugin.
 struct Waiting {
-    instance: Arc<Instance>,
+    instance: Arc<PluginInstance>,
     token: Option<u64>,
     receiver: oneshot::Receiver<Verdict>,
 }

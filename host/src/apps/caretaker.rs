@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use introd_lua::ScriptFiles;
 use introd_policy::message::AppEvent;
 
-use super::{Applications, Instance, Limits, Wanted};
+use super::applications::Applications;
+use super::instance::Instance;
+use super::wanted::{VhostLimits, Wanted};
 use introd_liveness::AtStandstill;
 use introd_policy::InstanceName;
 
@@ -90,7 +92,7 @@ impl Applications {
                         name,
                         settings: Arc::clone(&registered.settings),
                         registered: Some(registered),
-                        limits: Limits::of(vhost),
+                        limits: VhostLimits::of(vhost),
                         maker: None,
                     };
                     match self.open(&mut self.table(), wanted) {

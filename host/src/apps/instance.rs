@@ -1,11 +1,12 @@
 //! One instance of an application.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
 use rtmfp::{NetworkPrefix, SessionId};
 
 use super::door::Door;
@@ -16,7 +17,7 @@ use introd_native::Chain;
 use introd_netgroup::channel::JoinLimits;
 use introd_policy::{AppActor, InstanceId, InstanceName};
 
-/// Whether anybody may be refused before a policy is asked.
+/// Whether a client or asker may be refused before a policy is asked.
 fn is_barring(settings: &Application, door: Option<&Door>) -> bool {
     door.is_some() || settings.lookups_from == LookupsFrom::Clients
 }
@@ -26,20 +27,20 @@ pub struct Instance {
     id: InstanceId,
     name: InstanceName,
     settings: ArcSwap<Application>,
-    /// Its native plugins.
-    plugins: ArcSwap<Vec<Arc<introd_native::Instance>>>,
+    /// The native plugins of its application.
+    plugins: ArcSwap<Vec<Arc<introd_native::PluginInstance>>>,
     clients: AtomicU64,
     /// The groups that its clients are in; `None` until the first joins one.
     groups: Mutex<Option<Memberships<SessionId>>>,
-    /// Its policy, if it has one of its own.
+    /// The policy of its application, if that has one.
     actor: Option<Arc<dyn AppActor>>,
-    /// The addresses that are kept out, if any are.
+    /// The access rules, if they keep any address out.
     door: ArcSwapOption<Door>,
-    /// Whether anybody may be refused before a policy is asked: looked at on each lookup.
+    /// Whether a client or asker may be refused before a policy is asked. Every lookup reads it.
     is_barring: AtomicBool,
     /// Since when it has no clients.
     idle_since: Mutex<Option<Instant>>,
-    /// Where the client is, or was, that was its first.
+    /// The network of the client that it was made for.
     maker: Option<NetworkPrefix>,
 }
 
@@ -60,7 +61,7 @@ impl Instance {
         Self { id, name, settings, plugins, clients, groups, actor, door, is_barring, idle_since, maker }
     }
 
-    /// Whether the address may have clients here, and look for them.
+    /// Whether the access rules let an address be a client here, and look clients up.
     pub fn permits(&self, ip: IpAddr) -> bool {
         !self.is_barring.load(Ordering::Acquire) || self.door.load().as_ref().is_none_or(|door| door.permits(ip))
     }
@@ -75,33 +76,33 @@ impl Instance {
         is_stranger || !self.permits(ip)
     }
 
-    /// Whether others are introduced to its clients only if it agrees.
+    /// Whether peers are introduced to its clients only if it agrees.
     pub(super) fn has_say(&self) -> bool {
         self.is_barring.load(Ordering::Acquire)
             || !self.plugins.load().is_empty()
             || match self.lookup_mode() {
                 LookupMode::None => false,
                 LookupMode::Partial => self.actor.is_some(),
-                // Without a script nobody is introduced at all.
+                // Without a script no peer is introduced at all.
                 LookupMode::All | LookupMode::Denied => true,
             }
     }
 
-    /// Its policy, if it has one of its own.
+    /// The policy of its application, if that has one.
     pub fn actor(&self) -> Option<&Arc<dyn AppActor>> {
         self.actor.as_ref()
     }
 
-    /// Whether it stays without clients: it is there from the start.
+    /// Whether it stays without clients, because it runs from the start.
     pub(super) fn is_kept(&self) -> bool {
         self.settings.load().load_on_startup && self.name.is_first()
     }
 
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.idle_since.lock()
     }
 
-    /// The address of the client that it was made for; `None` if it was made without one.
+    /// The network of the client that it was made for; `None` if it was made without one.
     pub(super) fn maker(&self) -> Option<NetworkPrefix> {
         self.maker
     }
@@ -121,12 +122,12 @@ impl Instance {
         self.settings.load_full()
     }
 
-    /// Who answers the lookups of its clients.
+    /// Whether its script answers the lookups of its clients.
     pub fn lookup_mode(&self) -> LookupMode {
         self.settings.load().peer_lookup_events
     }
 
-    /// How often each of its clients may look somebody up in a second.
+    /// How many lookups each of its clients may make in a second.
     pub fn max_lookup_rate(&self) -> Option<u64> {
         self.settings.load().max_lookup_rate
     }
@@ -138,10 +139,10 @@ impl Instance {
 
     /// Works on the groups that its clients are in.
     pub fn with_groups<T>(&self, work: impl FnOnce(&mut Memberships<SessionId>) -> T) -> T {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut groups = self.groups.lock();
         let groups = groups.get_or_insert_with(|| {
             let mut seed = [0; 32];
-            // Which members are told of each other may be guessed then; nothing else depends on it.
+            // Without a seed, peers may foresee which members are named to each other; nothing else depends on it.
             let _ = getrandom::fill(&mut seed);
             Memberships::new(JoinLimits::default().groups, BootstrapSettings::default(), seed)
         });
@@ -157,7 +158,7 @@ impl Instance {
         self.plugins.store(Chain::default());
     }
 
-    /// Other access rules hold from now on; all else stays.
+    /// Puts other access rules in force. All else stays.
     pub(super) fn set_door(&self, door: Option<Door>) {
         let is_barring = is_barring(&self.settings.load(), door.as_ref());
         self.door.store(door.map(Arc::new));
@@ -177,14 +178,14 @@ impl Instance {
 
     pub(super) fn enter(&self) {
         self.clients.fetch_add(1, Ordering::Relaxed);
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.idle_since.lock() = None;
     }
 
-    /// How many are left.
+    /// Takes a client out, and says how many are left.
     pub(super) fn leave(&self) -> u64 {
         let left = self.clients.fetch_sub(1, Ordering::Relaxed) - 1;
         if left == 0 {
-            *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.idle_since.lock() = Some(Instant::now());
         }
         left
     }

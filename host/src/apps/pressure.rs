@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::applications::Applications;
+use super::refusal::Refusal;
 use super::table::{Among, Table};
-use super::{Applications, Refusal};
 
 /// How many instances end while the table is locked: threads that need the table wait for no more.
 const MAX_AT_A_TIME: usize = 64;
@@ -62,7 +63,7 @@ impl Applications {
 
     /// `None` without a limit, or without scripts.
     fn pressure(&self, table: &mut Table) -> Option<Pressure> {
-        let (limit, actors) = self.config.load().server.max_script_memory.zip(self.actors.as_ref())?;
+        let (limit, actors) = self.config().server.max_script_memory.zip(self.actors.as_ref())?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         // Memory that the scripts' threads have yet to free is not counted against newcomers. That is bounded, as threads may be busy.
         let about_to_be_freed = table.ending_memory().min(limit / 4);

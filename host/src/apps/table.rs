@@ -1,4 +1,4 @@
-//! The instances that there are, and how many of them belong to whom.
+//! The existing instances, and how many of them each virtual host and each network has.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use rtmfp::NetworkPrefix;
 
-use super::Instance;
+use super::instance::Instance;
 use introd_policy::{AppActor, InstanceId, InstanceName};
 
-/// So many instances with a script may wait for clients to come back, each with some 80 kB: visits to ever new instances must not
-/// fill the memory for as long as `MaxAppIdleTime`. Those beyond end at once, the longest idle first.
+/// How many instances with a script may wait for clients to come back. Each takes some 80 kB, and visits to ever new instances must not
+/// fill the memory for as long as `MaxAppIdleTime`. Further ones end at once, the longest idle first.
 pub(super) const MAX_IDLE_INSTANCES: usize = 1000;
 
 /// A virtual host, by the names of its adaptor and its own.
@@ -21,10 +21,10 @@ pub(super) struct Table {
     instances: HashMap<InstanceName, Arc<Instance>>,
     /// Clients and instances of each virtual host.
     vhosts: HashMap<VhostName, VhostCount>,
-    /// Instances with a policy that their last clients have left, by since when, the longest first. At most
+    /// Instances with a policy whose last clients have left, by the time of that, the longest idle first. At most
     /// [`MAX_IDLE_INSTANCES`].
     idle: BTreeMap<(Instant, InstanceId), Arc<Instance>>,
-    /// Policies that have been told to end, and may use memory still.
+    /// Policies that have been told to end, and may still use memory.
     ending: Vec<Arc<dyn AppActor>>,
 }
 
@@ -32,18 +32,18 @@ pub(super) struct Table {
 struct VhostCount {
     clients: u64,
     instances: u64,
-    /// Of those, the ones with a policy, by the address of the client that made them.
+    /// Of those, the ones with a policy, by the network of the client that made them.
     by_maker: HashMap<NetworkPrefix, u64>,
 }
 
-/// Among which instances one is looked for that may end.
+/// The instances among which one is looked for that may end.
 #[derive(Clone, Copy)]
 pub(super) enum Among<'a> {
     /// All.
     All,
     /// Those of the virtual host that an instance of that name is in.
     Vhost(&'a InstanceName),
-    /// Those of them that clients of an address have made.
+    /// Those of the virtual host that clients of a network have made.
     MadeBy(NetworkPrefix, &'a InstanceName),
 }
 
@@ -81,17 +81,17 @@ impl Table {
         self.instances.len()
     }
 
-    /// How many clients the virtual host has that an instance of that name is in.
+    /// How many clients the virtual host of an instance of that name has.
     pub(super) fn clients(&self, name: &InstanceName) -> u64 {
         self.vhosts.get(&vhost_of(name)).map_or(0, |count| count.clients)
     }
 
-    /// How many instances the virtual host has that an instance of that name is in.
+    /// How many instances the virtual host of an instance of that name has.
     pub(super) fn instances(&self, name: &InstanceName) -> u64 {
         self.vhosts.get(&vhost_of(name)).map_or(0, |count| count.instances)
     }
 
-    /// How many instances with a policy there are in that virtual host which clients of an address have made.
+    /// How many instances with a policy in that virtual host were made by clients of a network.
     pub(super) fn made_by(&self, maker: NetworkPrefix, name: &InstanceName) -> u64 {
         self.vhosts.get(&vhost_of(name)).and_then(|count| count.by_maker.get(&maker)).copied().unwrap_or(0)
     }
@@ -106,7 +106,7 @@ impl Table {
         self.instances.insert(instance.name().clone(), Arc::clone(instance));
     }
 
-    /// Takes an instance out, unless another has taken its place already. False if so.
+    /// Takes an instance out. False if another of the same name has taken its place already.
     pub(super) fn remove(&mut self, instance: &Instance) -> bool {
         let name = instance.name();
         if !self.instances.get(name).is_some_and(|known| std::ptr::eq(&**known, instance)) {
@@ -117,7 +117,7 @@ impl Table {
         if let Some(actor) = instance.actor() {
             if self.ending.len() == self.ending.capacity() {
                 self.forget_ended();
-                // As much room as there are, so that each costs constant time.
+                // The room doubles, so that each policy costs constant time.
                 self.ending.reserve(self.ending.len() + 1);
             }
             self.ending.push(Arc::clone(actor));
@@ -152,7 +152,7 @@ impl Table {
         }
     }
 
-    /// An instance without clients waits for others to come. Whether too many wait now.
+    /// Notes that an instance waits without clients. True if too many wait now.
     pub(super) fn wait(&mut self, instance: Arc<Instance>) -> bool {
         if let Some(since) = instance.idle_since() {
             self.idle.insert((since, instance.id()), instance);
@@ -160,7 +160,7 @@ impl Table {
         self.idle.len() > MAX_IDLE_INSTANCES
     }
 
-    /// An instance waits no more. Called while it is known since when it did.
+    /// Notes that an instance waits no more. Must be called while the instance still says since when it has been idle.
     pub(super) fn wait_no_more(&mut self, instance: &Instance) {
         if let Some(since) = instance.idle_since() {
             self.idle.remove(&(since, instance.id()));
@@ -172,7 +172,7 @@ impl Table {
         self.idle.values().filter(move |it| among.has(it) && !it.is_kept() && it.clients() == 0)
     }
 
-    /// Bytes that policies use which have been told to end.
+    /// The memory in bytes of policies that have been told to end.
     pub(super) fn ending_memory(&mut self) -> usize {
         self.forget_ended();
         self.ending.iter().map(|actor| actor.memory()).sum()
@@ -193,7 +193,8 @@ impl Table {
     }
 }
 
-/// Who is charged with an instance: nobody for one that costs next to nothing, or that no client made.
+/// The network that an instance counts for; `None` for an instance without a policy, which costs next to nothing, or one that no client
+/// made.
 fn maker_of(instance: &Instance) -> Option<NetworkPrefix> {
     instance.maker().filter(|_| instance.actor().is_some())
 }

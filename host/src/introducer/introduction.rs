@@ -1,12 +1,13 @@
-//! The answer to a lookup: where the asker should try, and who tells the target (RFC 7016 §3.5.1.4, §3.5.1.5).
+//! The answer to a lookup of a connected peer: where the asker should try, and which session is told (RFC 7016 §3.5.1.4, §3.5.1.5).
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use rtmfp::SessionId;
 use rtmfp::wire::{Origin, TaggedAddress};
 use smallvec::SmallVec;
 
-use introd_policy::{Addresses, MAX_ADDRESSES, Peer};
+use super::reach::{Rank, canonical, rank};
+use introd_policy::{MAX_ADDRESSES, Peer};
 
 /// The two halves of an introduction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,24 +19,15 @@ pub struct Introduction {
     pub target: SessionId,
 }
 
-/// How useful a reported address is to an asker, the best first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    First,
-    Second,
-    Third,
-}
-
 /// Introduces `target` to the peer whose packets come from `asker`.
 ///
-/// Every peer of the directory can be introduced, that is every one whose connect was accepted. rtmfp-cpp's server waits
-/// for a `setPeerInfo` too; that message is not waited for here, because a client with nothing to add to its observed
-/// address may never send one.
+/// Every peer of the directory can be introduced, that is every one whose connect was accepted. The server of rtmfp-cpp waits
+/// for a `setPeerInfo` too. This one does not, because a client with nothing to add to its observed address may never send one.
 pub fn introduce(target: &Peer, asker: SocketAddr) -> Introduction {
     let asker_ip = asker.ip().to_canonical();
     let mut redirect = SmallVec::new();
     let observed = canonical(target.observed);
-    // First what is known to work: the NAT, if there is one, holds this address open.
+    // The observed address comes first, because it is known to work: the NAT, if there is one, holds it open.
     if rank(observed, observed.ip(), asker_ip).is_some() {
         redirect.push(TaggedAddress::new(observed, Origin::Observed));
     }
@@ -43,108 +35,15 @@ pub fn introduce(target: &Peer, asker: SocketAddr) -> Introduction {
         .reported
         .iter()
         .map(|address| canonical(*address))
-        // A peer that is behind no NAT reports the address it is observed at.
+        // A peer that is behind no NAT reports the address at which it is observed.
         .filter(|address| *address != observed)
         .filter_map(|address| Some((rank(address, observed.ip(), asker_ip)?, address)))
         .collect();
-    // A stable sort: among equals the peer's own order stands.
+    // The sort is stable: addresses of one rank stay in the peer's own order.
     reported.sort_by_key(|(rank, _)| *rank);
     let room = MAX_ADDRESSES - redirect.len();
     redirect.extend(reported.iter().take(room).map(|(_, address)| TaggedAddress::new(*address, Origin::Reported)));
     Introduction { redirect, target: target.owner }
-}
-
-/// The most addresses in a redirect to another server: as many as librtmfp keeps. The other server names them all.
-const MAX_ELSEWHERE: usize = 7;
-/// So many of them may be servers'.
-const MAX_RELAYS: usize = 3;
-
-/// Where `asker` should try to reach a peer of another server: what of the peer's published `addresses` is of use to the asker,
-/// the most useful first, and at the end the addresses of that server, which introduces the two when it is asked.
-///
-/// It comes out empty if it is this server, reached at `own`, that the addresses lead to: the peer is not here any more.
-pub fn elsewhere(addresses: &[TaggedAddress], asker: SocketAddr, own: &[SocketAddr]) -> Addresses {
-    let asker_ip = asker.ip().to_canonical();
-    let mut found = Addresses::new();
-    for tagged in addresses.iter().take(4 * MAX_ADDRESSES) {
-        let address = canonical(tagged.address);
-        if tagged.origin == Origin::Relay && own.contains(&address) {
-            return SmallVec::new();
-        }
-        // Some clients take an address of unknown origin for the news that the peer is gone.
-        let origin = if tagged.origin == Origin::Unspecified { Origin::Reported } else { tagged.origin };
-        if found.iter().all(|known| known.address != address) {
-            found.push(TaggedAddress::new(address, origin));
-        }
-    }
-    // Who is behind the same NAT as the peer is told by where the peer is seen.
-    let seen = found.iter().find(|tagged| tagged.origin == Origin::Observed);
-    let target_ip = seen.or(found.first()).map_or(asker_ip, |tagged| tagged.address.ip());
-    let usable = |tagged: TaggedAddress| Some((rank(tagged.address, target_ip, asker_ip)?, tagged));
-    let (relays, mut direct): (SmallVec<[_; 8]>, SmallVec<[_; 8]>) =
-        found.into_iter().filter_map(usable).partition(|(_, tagged)| tagged.origin == Origin::Relay);
-    direct.sort_by_key(|(rank, tagged)| (tagged.origin != Origin::Observed, *rank));
-    let relays = &relays[..relays.len().min(MAX_RELAYS)];
-    direct.truncate(MAX_ELSEWHERE - relays.len());
-    direct.iter().chain(relays).map(|(_, tagged)| *tagged).collect()
-}
-
-/// What a server tells others of where one of its peers can be reached: where it is seen, what it reports, and at the end the
-/// server itself, at `relays`, so that whoever looks for the peer can ask there. At most [`MAX_ADDRESSES`].
-pub fn published(peer: &Peer, relays: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
-    let relays = &relays[..relays.len().min(MAX_RELAYS)];
-    let observed = canonical(peer.observed);
-    let reported = peer.reported.iter().map(|address| canonical(*address)).filter(|address| *address != observed);
-    let reported = reported.map(|address| TaggedAddress::new(address, Origin::Reported));
-    let direct = std::iter::once(TaggedAddress::new(observed, Origin::Observed)).chain(reported);
-    let relays = relays.iter().map(|address| TaggedAddress::new(canonical(*address), Origin::Relay));
-    direct.take(MAX_ADDRESSES - relays.len()).chain(relays).collect()
-}
-
-/// What a server tells others of a peer whose addresses it keeps to itself: that whoever looks for the peer is to ask there.
-pub fn relays(relays: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
-    relays.iter().take(MAX_RELAYS).map(|address| TaggedAddress::new(canonical(*address), Origin::Relay)).collect()
-}
-
-/// How useful `address` is to the asker, `None` if not at all. The target is observed at `target_ip`.
-fn rank(address: SocketAddr, target_ip: IpAddr, asker_ip: IpAddr) -> Option<Rank> {
-    let ip = address.ip();
-    // Nothing can be sent to these. What is sent to a multicast or broadcast address reaches hosts that asked for nothing.
-    if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || is_broadcast(ip) {
-        return None;
-    }
-    // A loopback address means another host to everybody else: the asker would talk to itself.
-    if ip.is_loopback() {
-        return asker_ip.is_loopback().then_some(Rank::Third);
-    }
-    // Such an address is complete only with the name of an interface, which is different on each host and is not sent.
-    if matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local()) {
-        return None;
-    }
-    // Two peers behind one NAT are best off with their private addresses: many NATs do not pass on what comes from inside
-    // for their own outside address. To everybody else private addresses are the last hope (a tunnel, a second network).
-    let same_site = asker_ip == target_ip;
-    Some(if is_private(ip) == same_site { Rank::First } else { Rank::Second })
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-fn is_broadcast(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V4(ip) if ip.is_broadcast())
-}
-
-/// Whether the address is meant for use within one site: private (RFC 1918), shared behind a carrier's NAT (RFC 6598), link
-/// local (RFC 3927), or unique local (RFC 4193).
-pub(super) fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            ip.is_private() || ip.is_link_local() || (first == 100 && second & 0xc0 == 64)
-        }
-        IpAddr::V6(ip) => Ipv6Addr::is_unique_local(&ip),
-    }
 }
 
 #[cfg(test)]
@@ -251,55 +150,6 @@ mod tests {
         assert_eq!(sent.len(), MAX_ADDRESSES);
         assert_eq!(sent[1], "192.0.2.1:5 (reported)");
         assert_eq!(sent[15], "192.0.2.15:5 (reported)");
-    }
-
-    fn addresses(list: &str) -> Vec<TaggedAddress> {
-        let tagged = |text: &str| {
-            let (address, origin) = text.split_once('=').unwrap();
-            let origin = match origin {
-                "o" => Origin::Observed,
-                "r" => Origin::Reported,
-                _ => Origin::Relay,
-            };
-            TaggedAddress::new(address.parse().unwrap(), origin)
-        };
-        list.split(' ').map(tagged).collect()
-    }
-
-    #[test]
-    fn a_peer_of_another_server_is_asked_for_there() {
-        let own = [address("198.51.100.1:1935")];
-        let list = addresses(
-            "10.0.0.2:7=r 203.0.113.5:40000=o [::ffff:203.0.113.5]:40000=r 203.0.113.5:7=r 198.51.100.2:1935=s 127.0.0.1:5=s",
-        );
-        let sent = elsewhere(&list, address("192.0.2.1:1"), &own);
-        assert_eq!(sent[..], addresses("203.0.113.5:40000=o 203.0.113.5:7=r 10.0.0.2:7=r 198.51.100.2:1935=s"));
-        // Behind the same NAT.
-        let sent = elsewhere(&list, address("203.0.113.5:1"), &own);
-        assert_eq!(sent[..], addresses("203.0.113.5:40000=o 10.0.0.2:7=r 203.0.113.5:7=r 198.51.100.2:1935=s"));
-    }
-
-    #[test]
-    fn nobody_is_sent_to_the_server_that_was_asked() {
-        let own = [address("198.51.100.1:1935")];
-        let list = addresses("203.0.113.5:40000=o 198.51.100.1:1935=s");
-        assert!(elsewhere(&list, address("192.0.2.1:1"), &own).is_empty());
-        assert!(elsewhere(&[], address("192.0.2.1:1"), &own).is_empty());
-    }
-
-    #[test]
-    fn the_other_server_is_among_the_first_addresses() {
-        let reported: Vec<String> = (1..=40).map(|host| format!("192.0.2.{host}:5")).collect();
-        let reported: Vec<&str> = reported.iter().map(String::as_str).collect();
-        let relays: Vec<SocketAddr> = (1..=5).map(|host| address(&format!("198.51.100.{host}:1935"))).collect();
-        let list = published(&peer("203.0.113.5:5", &reported), &relays);
-        assert_eq!(list.len(), MAX_ADDRESSES);
-        assert_eq!(list[0], TaggedAddress::new(address("203.0.113.5:5"), Origin::Observed));
-        let is_relay = |tagged: &TaggedAddress| tagged.origin == Origin::Relay;
-        assert!(list[13..].iter().all(is_relay) && !list[..13].iter().any(is_relay));
-        let sent = elsewhere(&list, address("203.0.113.77:1"), &[]);
-        assert_eq!(sent.len(), 7);
-        assert!(sent[4..].iter().all(is_relay) && !sent[..4].iter().any(is_relay));
     }
 
     #[test]

@@ -4,8 +4,11 @@
 pub mod counters;
 pub mod directory;
 pub mod introduction;
+mod other_servers;
+mod reach;
 pub mod reported;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Arrival, Departure, Directory, Succession};
-pub use introduction::{Introduction, elsewhere, introduce, published, relays};
+pub use introduction::{Introduction, introduce};
+pub use other_servers::{elsewhere, published, relays};

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::introduction::is_private;
+use super::reach::is_private;
 
 /// How many hosts are believed that are neither where the peer is seen nor in a private network: a computer has several IPv6 addresses
 /// at a time, a lasting one and those for privacy.

@@ -18,4 +18,4 @@ mod tests;
 pub use file::Summary;
 pub use peers::PeerRecording;
 pub use recorder::{Recorder, RecordingLimits};
-pub use session::{EndRecord, Place, Role, SessionRecord};
+pub use session::{EndPlace, EndRecord, Role, SessionRecord};

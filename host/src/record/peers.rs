@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rtmfp::{Endpoint, RevealedKeys, SessionId};
 
 use super::recorder::Recorder;
-use super::session::{Place, SessionRecord};
+use super::session::{EndPlace, SessionRecord};
 use introd_client::PeerEndpoint;
 use introd_udp::{LocalAddress, Ports, Tap};
 
@@ -56,8 +56,8 @@ impl PeerRecording {
             Some(ip) if bound.ip().is_unspecified() => SocketAddr::new(ip, bound.port()),
             _ => bound,
         };
-        let near = Place { address, session_id: Some(session.get()) };
-        let far = Place { address: info.far_address, session_id: None };
+        let near = EndPlace { address, session_id: Some(session.get()) };
+        let far = EndPlace { address: info.far_address, session_id: None };
         match SessionRecord::from_revealed(keys, near, far) {
             Ok(record) => self.recorder.session(record),
             Err(error) => tracing::warn!(%session, %error, "session not recorded"),

@@ -46,7 +46,7 @@ impl Role {
 
 /// Where an end of a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct EndPlace {
     /// Its address.
     pub address: SocketAddr,
     /// The id that it chose for the session, that is the one on packets sent to it. If it is not known, it is taken from the
@@ -58,7 +58,7 @@ pub struct Place {
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndRecord {
     /// Where it is.
-    pub place: Place,
+    pub place: EndPlace,
     /// Its certificate.
     pub certificate: Certificate,
     /// Its session keying component.
@@ -97,7 +97,7 @@ impl SessionRecord {
     ///
     /// # Errors
     /// If a certificate is not one.
-    pub fn from_revealed(revealed: &RevealedKeys, near: Place, far: Place) -> Result<Self, Malformed> {
+    pub fn from_revealed(revealed: &RevealedKeys, near: EndPlace, far: EndPlace) -> Result<Self, Malformed> {
         let (keys, log) = (&revealed.keys, &revealed.log);
         let near_role = if revealed.is_initiator { Role::Initiator } else { Role::Responder };
         let end = |role: Role| {

@@ -49,7 +49,7 @@ fn responder() -> SocketAddr {
 
 fn end(address: SocketAddr, session_id: u32, seed: u8, hmac_length: u8) -> EndRecord {
     EndRecord {
-        place: Place { address, session_id: Some(session_id) },
+        place: EndPlace { address, session_id: Some(session_id) },
         certificate: Certificate::parse(&[2, 0x0e, seed]).unwrap(),
         component: vec![2, 0x0e, seed],
         dh_private: None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use introd_config::{Application, LookupMode, Policy};
-use introd_native::{Chain, Instance as PluginInstance, Place};
+use introd_native::{Chain, InstancePath, PluginInstance};
 use introd_policy::decision::DecidingApplication;
 use introd_policy::{AppActor, InstanceId};
 
@@ -89,10 +89,10 @@ impl AskedApplication {
     }
 
     /// The application and the instance, as plugins are told of them.
-    pub(super) fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> InstancePath<'_> {
         match &self.of {
-            Of::Instance(instance) => Place::from(instance.name()),
-            Of::Default(default) => Place { application: &default.name, instance: "" },
+            Of::Instance(instance) => InstancePath::from(instance.name()),
+            Of::Default(default) => InstancePath { application: &default.name, instance: "" },
         }
     }
 }

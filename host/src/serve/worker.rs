@@ -22,7 +22,7 @@ use super::stopping::Stopping;
 use super::strays::{Sorter, Stray};
 use super::turn::{Turn, WorkerInfo};
 use crate::introducer::Counter;
-use crate::record::{Place, Recorder, SessionRecord};
+use crate::record::{EndPlace, Recorder, SessionRecord};
 
 /// Messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
 const MAIL_BATCH: usize = 256;
@@ -323,8 +323,8 @@ impl Worker {
         let Some(recorder) = &self.recorder else { return };
         let Some(info) = self.endpoint.session(session) else { return };
         let Some(address) = self.ports.address_of(info.interface) else { return };
-        let near = Place { address, session_id: Some(session.get()) };
-        let far = Place { address: info.far_address, session_id: None };
+        let near = EndPlace { address, session_id: Some(session.get()) };
+        let far = EndPlace { address: info.far_address, session_id: None };
         match SessionRecord::from_revealed(keys, near, far) {
             Ok(record) => recorder.session(record),
             Err(error) => tracing::warn!(%session, %error, "session not recorded"),

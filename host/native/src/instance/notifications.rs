@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use introd_plugin::abi;
 use rtmfp::{PeerId, SessionId};
 
-use super::Instance;
+use super::PluginInstance;
 use crate::account::Callback;
-use crate::events::{self, Place};
+use crate::events::{self, InstancePath};
 use crate::groups::{self, GroupChange};
 use crate::values::error_name;
 use introd_policy::Verdict;
 
-impl Instance {
+impl PluginInstance {
     /// Tells the plugin that a client is gone.
-    pub fn disconnect(&self, session: SessionId, peer: PeerId, place: Place<'_>, reason: &str) {
+    pub fn disconnect(&self, session: SessionId, peer: PeerId, place: InstancePath<'_>, reason: &str) {
         let Some(disconnect) = self.table.disconnect else { return };
         events::disconnect(session, peer, place, reason, |raw| {
             // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
@@ -27,7 +27,7 @@ impl Instance {
         &self,
         session: SessionId,
         peer: PeerId,
-        place: Place<'_>,
+        place: InstancePath<'_>,
         far_address: SocketAddr,
         reported: Option<&[SocketAddr]>,
     ) {

@@ -5,13 +5,13 @@ use introd_policy::registry::Standing;
 use rtmfp::{PeerId, TaggedAddress};
 use tokio::sync::oneshot;
 
-use super::Instance;
+use super::PluginInstance;
 use crate::account::Callback;
-use crate::answer::{Answer, PluginAnswer, Question};
+use crate::answer::{Answer, PluginAnswer, Subject};
 use crate::values::{raw_address, raw_client, raw_peer};
 use introd_policy::{Addresses, Verdict};
 
-impl Instance {
+impl PluginInstance {
     pub(crate) fn has_registry(&self) -> bool {
         self.registry.is_some()
     }
@@ -60,7 +60,7 @@ impl Instance {
             return PluginAnswer::Verdict(Verdict::Redirect(Addresses::new()));
         };
         let peer = raw_peer(peer);
-        let mut answer = Answer::new(Question::Registry, self.context.owner, None);
+        let mut answer = Answer::new(Subject::Registry, self.context.owner, None);
         answer.reply = Some(reply);
         // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
         self.ask(Callback::Find, answer, |answer| unsafe { lookup(self.made, &raw const peer, answer) })

@@ -20,7 +20,7 @@ use crate::serve::mail::{Mail, MailSender};
 use crate::serve::turn::{Turn, WorkerInfo};
 use introd_config::JoinLeaveMode;
 use introd_flash::metadata::FlowKind;
-use introd_native::{GroupChange, MemberChoice, Place};
+use introd_native::{GroupChange, InstancePath, MemberChoice};
 use introd_netgroup::GroupDigest;
 use introd_netgroup::channel::{self, GroupChannels, JoinLimits, JoinRefused};
 use introd_policy::Verdict;
@@ -214,7 +214,7 @@ impl<'a> Bookkeeping<'a> {
             group,
             session: self.session,
             peer: self.peer,
-            place: Place::from(self.instance.name()),
+            place: InstancePath::from(self.instance.name()),
             members: members as u64,
             choose: &choose,
         })

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use introd_native::Place;
+use introd_native::InstancePath;
 use rtmfp::{PeerId, SessionId};
 
 use super::{Client, Clients};
@@ -13,7 +13,7 @@ impl Clients {
     pub(super) fn tell_plugins_gone(&mut self, session: SessionId, reason: &str) {
         let Some((peer, seat)) = self.clients.get(&session).and_then(|client| client.place.as_ref()) else { return };
         for plugin in seat.instance().plugins().iter() {
-            plugin.disconnect(session, *peer, Place::from(seat.instance().name()), reason);
+            plugin.disconnect(session, *peer, InstancePath::from(seat.instance().name()), reason);
         }
     }
 
@@ -48,7 +48,7 @@ pub(super) fn tell_addresses(
         return;
     }
     for plugin in seat.instance().plugins().iter() {
-        let place = Place::from(seat.instance().name());
+        let place = InstancePath::from(seat.instance().name());
         plugin.addresses_changed(session, *peer, place, far_address, reported);
     }
 }

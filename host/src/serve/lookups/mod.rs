@@ -152,7 +152,7 @@ fn asked_about(turn: &Turn<'_>, clients: &Clients, lookup: &Lookup, target: Opti
     (application, false)
 }
 
-fn asked_plugin(decision: &Decision) -> Option<&std::sync::Arc<introd_native::Instance>> {
+fn asked_plugin(decision: &Decision) -> Option<&std::sync::Arc<introd_native::PluginInstance>> {
     decision.application().plugin(decision.plugin()?)
 }
 

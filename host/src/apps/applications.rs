@@ -1,0 +1,294 @@
+//! The applications of a server: their instances, and the settings that these run with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered};
+use introd_native::Plugins;
+use introd_policy::message::AppEvent;
+use introd_policy::{AppActor, AppActors, InstanceId, InstanceName};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use slab::Slab;
+
+use super::door::{Door, adaptor_at};
+use super::guards::Guards;
+use super::instance::Instance;
+use super::refusal::Refusal;
+use super::table::{Among, Table};
+use super::wanted::Wanted;
+
+/// The applications of a server, shared by its workers.
+pub struct Applications {
+    config: ArcSwap<Config>,
+    table: Mutex<Table>,
+    /// The instances by their numbers.
+    pub(super) by_id: RwLock<Slab<Arc<Instance>>>,
+    /// All clients of the server.
+    clients: AtomicU64,
+    /// Makes the policies of instances.
+    pub(super) actors: Option<Arc<dyn AppActors>>,
+    /// The native plugins of all applications.
+    plugins: Arc<Plugins>,
+    /// The instances that have a say in introductions to their clients.
+    guards: Guards,
+    /// Whether the access rules of any adaptor keep addresses out.
+    has_adaptor_rules: AtomicBool,
+}
+
+impl Applications {
+    /// No instances yet. `plugins` has the plugins that the configuration names.
+    pub fn new(config: Config, actors: Option<Arc<dyn AppActors>>, plugins: Arc<Plugins>) -> Self {
+        Self {
+            actors,
+            plugins,
+            guards: Guards::default(),
+            has_adaptor_rules: AtomicBool::new(has_adaptor_rules(&config)),
+            config: ArcSwap::from_pointee(config),
+            table: Mutex::default(),
+            by_id: RwLock::default(),
+            clients: AtomicU64::new(0),
+        }
+    }
+
+    /// The present configuration.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Puts another configuration in force, for the existing instances too. Clients stay. The plugins that it names have been added to
+    /// [`Self::plugins`].
+    pub fn reconfigure(&self, config: Config) {
+        let config = Arc::new(config);
+        self.config.store(Arc::clone(&config));
+        self.has_adaptor_rules.store(has_adaptor_rules(&config), Ordering::Release);
+        for instance in self.table().all() {
+            let settings = settings_of(&config, instance.name());
+            // An application that stays as it was keeps its script as it is. An application that rejects clients from now on leaves those
+            // that it has with the settings under which they connected.
+            if Arc::ptr_eq(&settings, &instance.settings()) || settings.peer_lookup_events == LookupMode::Denied {
+                instance.set_door(Door::of(&config, instance.name()));
+                self.guards.set(instance.id(), instance.has_say());
+                continue;
+            }
+            let plugins = self.plugins.chain(&settings.plugins);
+            instance.reconfigure(settings, plugins, Door::of(&config, instance.name()));
+            self.guards.set(instance.id(), instance.has_say());
+        }
+    }
+
+    /// The instances that have a say in introductions to their clients.
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Whether the access rules of any adaptor keep addresses out. Costs one read of memory.
+    pub fn has_adaptor_rules(&self) -> bool {
+        self.has_adaptor_rules.load(Ordering::Acquire)
+    }
+
+    /// Whether the access rules of an adaptor, given by its position in the configuration, permit an address.
+    pub fn adaptor_permits(&self, adaptor: usize, ip: IpAddr) -> bool {
+        adaptor_at(&self.config.load(), adaptor).access.permits(ip)
+    }
+
+    /// Whether a lookup that neither comes from a client nor asks for one is refused whatever a policy would say: by the access rules
+    /// of the adaptor and its default virtual host, or because the default application answers clients only.
+    pub fn bars_strangers(&self, adaptor: usize, ip: IpAddr) -> bool {
+        let config = self.config.load();
+        let adaptor = adaptor_at(&config, adaptor);
+        let vhost = &adaptor.default_vhost;
+        vhost.application(&vhost.default_application).lookups_from == LookupsFrom::Clients
+            || !adaptor.access.permits(ip)
+            || !vhost.access.permits(ip)
+    }
+
+    /// The instance of that number, if it still exists.
+    pub fn instance(&self, InstanceId(id): InstanceId) -> Option<Arc<Instance>> {
+        self.by_id.read().get(usize::from(id)).cloned()
+    }
+
+    /// The settings for lookups that neither come from a client nor ask for one: those of the default application of an adaptor.
+    pub fn default_settings(&self, adaptor: usize) -> Arc<Application> {
+        let config = self.config.load();
+        let vhost = &config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor).default_vhost;
+        Arc::clone(vhost.application(&vhost.default_application))
+    }
+
+    /// The name of the default application of an adaptor.
+    pub fn default_application(&self, adaptor: usize) -> String {
+        let config = self.config.load();
+        let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
+        adaptor.default_vhost.default_application.clone()
+    }
+
+    /// The native plugins of all applications.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
+    }
+
+    /// The first instance of the default application of an adaptor, if it exists.
+    pub fn default_instance(&self, adaptor: usize) -> Option<Arc<Instance>> {
+        let config = self.config.load();
+        let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
+        let vhost = &adaptor.default_vhost;
+        let name = InstanceName::first(&adaptor.name, &vhost.name, &vhost.default_application);
+        self.table().get(&name).cloned()
+    }
+
+    /// How many clients are connected.
+    pub fn clients(&self) -> u64 {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// How many instances there are.
+    pub fn instances(&self) -> usize {
+        self.table().len()
+    }
+
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock()
+    }
+
+    /// Adds a client to the instance that is wanted, which is made if it does not exist.
+    pub(super) fn enter(&self, wanted: Wanted<'_>) -> Result<Arc<Instance>, Refusal> {
+        let mut table = self.table();
+        if wanted.limits.connections.is_some_and(|most| table.clients(&wanted.name) >= most) {
+            return Err(Refusal::TooManyConnections);
+        }
+        let instance = self.open(&mut table, wanted)?;
+        table.wait_no_more(&instance);
+        table.enter(instance.name());
+        instance.enter();
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        Ok(instance)
+    }
+
+    /// The instance that is wanted, which is made if it does not exist.
+    pub(super) fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<Instance>, Refusal> {
+        if let Some(instance) = table.get(&wanted.name).cloned() {
+            if !instance.actor().is_some_and(|actor| actor.is_over()) {
+                return Ok(instance);
+            }
+            // Its policy has ended and its clients are leaving: a client that comes now gets a new instance.
+            self.end(table, &instance);
+        }
+        self.make_room(table, &wanted)?;
+        let Wanted { name, settings, registered, maker, .. } = wanted;
+        let actor = self.actor_of(&name, &settings, registered)?;
+        let mut by_id = self.by_id.write();
+        let slot = by_id.vacant_entry();
+        let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
+        let plugins = self.plugins.chain(&settings.plugins);
+        let door = Door::of(&self.config(), &name);
+        let instance = Arc::new(Instance::new(id, name, settings, plugins, actor, door, maker));
+        self.guards.set(id, instance.has_say());
+        slot.insert(Arc::clone(&instance));
+        table.add(&instance);
+        Ok(instance)
+    }
+
+    /// Makes room for one more instance: where there are as many as there may be, one without clients ends.
+    fn make_room(&self, table: &mut Table, wanted: &Wanted<'_>) -> Result<(), Refusal> {
+        let Wanted { name, limits, .. } = wanted;
+        let has_script = wanted.registered.is_some_and(|registered| registered.has_script);
+        if has_script {
+            self.make_room_in_memory(table)?;
+        }
+        if let Some((maker, most)) = wanted.maker.zip(limits.instances_per_address)
+            && has_script
+            && table.made_by(maker, name) >= most
+            && !self.end_longest_idle(table, Among::MadeBy(maker, name))
+        {
+            return Err(Refusal::TooManyInstancesOf(maker));
+        }
+        if limits.instances.is_some_and(|most| table.instances(name) >= most)
+            && !self.end_longest_idle(table, Among::Vhost(name))
+        {
+            return Err(Refusal::TooManyInstances);
+        }
+        if table.len() > usize::from(u16::MAX) && !self.end_longest_idle(table, Among::All) {
+            return Err(Refusal::TooManyInstances);
+        }
+        Ok(())
+    }
+
+    /// The policy for a new instance, if its application has one. An application with a script does not run without it.
+    fn actor_of(
+        &self,
+        name: &InstanceName,
+        settings: &Arc<Application>,
+        registered: Option<&Registered>,
+    ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
+        let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
+        let actor = actors.open(name, &registered.folder, settings);
+        if actor.is_none() && registered.has_script {
+            let reason = format!("{}: its script is gone, or cannot be started", registered.folder.display());
+            return Err(Refusal::Closed { application: name.application.clone(), reason: reason.into() });
+        }
+        Ok(actor)
+    }
+
+    /// Takes an instance out of the table, and tells its policy to end.
+    pub(super) fn end(&self, table: &mut Table, instance: &Instance) {
+        if !table.remove(instance) {
+            return;
+        }
+        if let Some(actor) = instance.actor() {
+            let _ = actor.tell(AppEvent::Stop);
+        }
+        self.by_id.write().try_remove(usize::from(instance.id().0));
+    }
+
+    /// Takes a client out of an instance. The instance ends with its last client, unless it has a policy: then it waits for others.
+    pub(super) fn leave(&self, instance: &Arc<Instance>) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+        let mut table = self.table();
+        let is_empty = instance.leave() == 0;
+        table.leave(instance.name());
+        // A script that does not load is loaded again for the next client: it may have been mended by then.
+        let is_of_no_use = |actor: &Arc<dyn AppActor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
+        if is_empty && instance.actor().is_none_or(is_of_no_use) {
+            self.end(&mut table, instance);
+        } else if is_empty && table.wait(Arc::clone(instance)) {
+            self.end_longest_idle(&mut table, Among::All);
+        }
+    }
+
+    /// Ends the instance that has been without clients for longest, to make room. False if there is none.
+    fn end_longest_idle(&self, table: &mut Table, among: Among<'_>) -> bool {
+        let Some(instance) = table.idle(among).next().cloned() else { return false };
+        tracing::info!(app = %instance.name(), "ends: it has no clients, and others need the room");
+        self.end(table, &instance);
+        true
+    }
+
+    /// Ends all plugins, when the server stops and no client is left.
+    pub fn end_plugins(&self) {
+        // Instances with a script still exist, and the end of the plugins would wait for them.
+        self.table().all().for_each(|instance| instance.forget_plugins());
+        self.plugins.stop();
+    }
+
+    /// Ends all instances, when the server stops.
+    pub fn stop(&self) {
+        for instance in self.table().all() {
+            if let Some(actor) = instance.actor() {
+                let _ = actor.tell(AppEvent::Stop);
+            }
+        }
+    }
+}
+
+/// Whether the access rules of any adaptor keep addresses out.
+fn has_adaptor_rules(config: &Config) -> bool {
+    !config.all_adaptors().map(|adaptor| &adaptor.access).all(Access::lets_everyone_in)
+}
+
+/// The settings that an instance of that name runs with.
+fn settings_of(config: &Config, name: &InstanceName) -> Arc<Application> {
+    let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor).unwrap_or(&config.default_adaptor);
+    let vhost = adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost).unwrap_or(&adaptor.default_vhost);
+    Arc::clone(vhost.application(&name.application))
+}

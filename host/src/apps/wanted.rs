@@ -1,0 +1,37 @@
+//! What is asked of the applications when a client connects or an instance is opened at the start.
+
+use std::sync::Arc;
+
+use introd_config::{Application, Registered, Vhost};
+use introd_policy::InstanceName;
+use rtmfp::NetworkPrefix;
+
+/// An instance that is wanted.
+pub(super) struct Wanted<'a> {
+    pub(super) name: InstanceName,
+    pub(super) settings: Arc<Application>,
+    /// Its application, if that has a folder.
+    pub(super) registered: Option<&'a Registered>,
+    pub(super) limits: VhostLimits,
+    /// The network of the client that wants it; `None` if it is wanted without a client.
+    pub(super) maker: Option<NetworkPrefix>,
+}
+
+/// The limits of a virtual host.
+#[derive(Clone, Copy)]
+pub(super) struct VhostLimits {
+    pub(super) connections: Option<u64>,
+    pub(super) instances: Option<u64>,
+    /// Of instances with a script that clients of one network have made.
+    pub(super) instances_per_address: Option<u64>,
+}
+
+impl VhostLimits {
+    pub(super) fn of(vhost: &Vhost) -> Self {
+        Self {
+            connections: vhost.max_connections,
+            instances: vhost.max_app_instances,
+            instances_per_address: vhost.max_app_instances_per_address,
+        }
+    }
+}

@@ -1,4 +1,4 @@
-"""A client tries to have others, and the server, send packets to victims of its choice: it reports their addresses as its own, again
+"""A client tries to make others, and the server, send packets to victims of its choice: it reports their addresses as its own, again
 and again; and it asks for one peer from many addresses, so that the server forwards all those hellos to that peer."""
 import os
 import socket

@@ -1,6 +1,6 @@
 """A client that shares no code with introd looks for a peer whose application forbids it, as a client of other applications and of none.
 
-Arguments: the library of the plugin lookup-filter. Exits with 0 if nobody gets round the policies, and if those meet who may.
+Arguments: the library of the plugin lookup-filter. Exits with 0 if no client gets round the policies, and if clients that may meet do.
 """
 import os
 import sys
@@ -57,7 +57,7 @@ try:
         target = connected(server, f"{application}/room", seed=target.seed)
         for path in PATHS + [f"{application}/room"]:
             asker = visitor(path)
-            check(f"nobody gets round the policy of {application}/room as a client of {path}", not asker or not is_found(asker, target))
+            check(f"no client gets round the policy of {application}/room as a client of {path}", not asker or not is_found(asker, target))
         target.pump(0.3)
         check(f"the target in {application}/room is told of no asker", not hellos(target))
         target.close()
@@ -83,7 +83,7 @@ try:
     asked = server.logged().count(question)
     check(f"the script is asked once, not {asked} times", asked == 1)
 
-    # Nobody is kept from those who may be met.
+    # No client is kept from peers that may be met.
     free, asker = connected(server, "plain/room"), connected(server, "own/room")
     check("a peer that nothing guards is found", is_found(asker, free) and is_found(visitor(None), free))
 finally:

@@ -1,5 +1,5 @@
-"""A broken Application.xml, or one with a plugin that cannot be loaded, never opens the application: at the start its clients are turned
-away as AMS does it; at a reload the working configuration stays in force, whole, and the answer to SIGHUP says so."""
+"""A broken Application.xml, or one with a plugin that cannot be loaded, never opens the application: at the start its clients are rejected
+as AMS does it; at a reload the working configuration stays in force, whole, and the answer to SIGHUP says so."""
 import signal
 import subprocess
 

@@ -1,7 +1,7 @@
 """Three servers share a registry. A client that shares no code with introd shows at one server an id that a client of another
-server holds, and clients go from one server to another without a word.
+server holds, and clients go from one server to another without closing their sessions.
 
-Arguments: the URL of a Redis, and the path of the registry's plugin. Exits with 0 if nobody loses an id to a copy while it lives, at its
+Arguments: the URL of a Redis, and the path of the registry's plugin. Exits with 0 if no client loses its id to a copy while it lives, at its
 own server or at a third one, and who has moved is found where it is.
 """
 import sys
@@ -11,7 +11,7 @@ from stage import Living, Server, check, judge, ports_of, root, until, write
 from rtmfp import Client
 
 REDIS, PLUGIN = sys.argv[1:]
-# Longer than a client may be silent before it is asked for a sign of life when somebody looks for it, and the time to answer.
+# Longer than a client may be silent before a lookup makes the server ping it, and the time to answer.
 WATCHED = 10
 
 
@@ -46,19 +46,19 @@ try:
             at = found(server, victim.id)
             answers += bool(at)
             check(f"the victim is found while a copy is at another server, not {at}", at in ({victim.port}, set()))
-        # Nobody looks for it for longer than it need not speak.
+        # No lookup asks for it for longer than it may be silent.
         time.sleep(0.5)
     check("lookups were answered", answers > 5)
     copy.leave()
     for server in servers:
         until("the victim is found at every server when the copy is gone", lambda: found(server, victim.id) == {victim.port})
-    # When the victim has left, whoever waits elsewhere is found.
+    # When the victim has left, the client that waits at another server is found.
     copy = Living(b, seed=victim.client.seed)
     victim.leave()
     for server in servers:
         until("one who lives elsewhere is found when the holder has left", lambda: found(server, copy.id) == {copy.port})
     copy.leave()
-    # A client moves without a word, and is found where it is as soon as somebody has looked for it where it was.
+    # A client moves without closing its session, and is found where it is as soon as a lookup has asked for it where it was.
     old = Living(a)
     until("the client is found", lambda: found(c, old.id) == {old.port})
     old.vanish()

@@ -1,5 +1,5 @@
 """The server is stopped for longer than DeadPeerTimeout. Clients that are there stay connected and are found; one that vanished
-meanwhile is found no more after its time."""
+meanwhile is no longer found after its timeout."""
 import signal
 import time
 

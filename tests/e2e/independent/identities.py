@@ -1,6 +1,6 @@
-"""A client that shares no code with introd shows ids that belong to others, and clients vanish without a word.
+"""A client that shares no code with introd shows ids that belong to others, and clients vanish without closing their sessions.
 
-Exits with 0 if nobody loses an id to a copy while it lives, who comes back is found, and the members of groups that live are named
+Exits with 0 if no client loses its id to a copy while it lives, a client that comes back is found, and the members of groups that live are named
 before those that do not.
 """
 import time

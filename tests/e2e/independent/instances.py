@@ -1,7 +1,7 @@
 """Many visits by one address to ever new instances of an application with a script, and as many clients that stay as it can have.
 
 A server that bounds neither the instances nor what scripts use fails: its memory grows with the visits, or the victim, who comes from
-another address and wants instances of its own, is turned away. Prints the server's memory, and how long the victim's connects and
+another address and wants instances of its own, is rejected. Prints the server's memory, and how long the victim's connects and
 lookups take.
 
 Without --instances and --memory the configuration says nothing of them: the defaults hold, if the server has any.
@@ -73,7 +73,7 @@ def rss():
 
 
 class Victim:
-    """Somebody at another address, who looks a peer up and opens instances of its own."""
+    """A client at another address, which looks up a peer and opens instances of its own."""
 
     def __init__(self):
         (self.asker, _), (self.target, _) = enter("quick/victim", VICTIM), enter("quick/victim", VICTIM)

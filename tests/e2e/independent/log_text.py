@@ -1,4 +1,4 @@
-"""What strangers say neither forges lines of the log nor floods it. Prints the log's size."""
+"""What unknown senders send neither forges lines of the log nor floods it. Prints the log's size."""
 from stage import Server, connected, root, write
 from rtmfp import Client, cmd
 

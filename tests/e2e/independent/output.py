@@ -12,7 +12,7 @@ from rtmfp import Client
 
 
 def wait_until_served(port):
-    """The server has nobody to tell that it listens."""
+    """Waits until clients can connect: the output of the server cannot say so."""
     for _ in range(30):
         if connects(port):
             return

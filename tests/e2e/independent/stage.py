@@ -1,4 +1,4 @@
-"""What the programs beside this module do alike: they start a server, connect clients that share no code with it, and judge what they see.
+"""What the programs beside this module share: they start a server, connect clients that share no code with it, and judge what they see.
 
 INTROD names the server's program, and INTROD_CASES the folder of the client, `rtmfp.py`. Only importing this module makes `rtmfp`
 importable: programs import it first.
@@ -18,7 +18,7 @@ sys.path.insert(0, os.environ["INTROD_CASES"])
 from rtmfp import Client, gdigest, join
 
 INTROD = os.environ["INTROD"]
-# In seconds: an upper bound for what takes some seconds at most. Machines are slow at times.
+# In seconds: an upper bound for what takes some seconds at most, even on a busy computer.
 DEADLINE = 60
 # A script that redirects to the target by itself, so that each lookup costs a call of it.
 REDIRECTING = """

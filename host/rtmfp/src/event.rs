@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 
-use crate::crypto::PeerId;
+use crate::crypto::{Epd, PeerId};
 use crate::flow::FlowEvent;
 use crate::session_id::SessionId;
 use crate::startup::keying_job::KeyingJob;
@@ -70,6 +70,14 @@ pub struct Lookup {
     /// The bytes of the datagram that the hello came in: what is sent because of it stays below three times as many, unless
     /// there is an `asker`.
     pub received: usize,
+}
+
+impl Lookup {
+    /// Looks for another peer instead: the hello that is forwarded must select that one.
+    pub fn set_target(&mut self, target: PeerId) {
+        self.target = Some(target);
+        self.epd = SmallVec::from_slice(&Epd::fingerprint(target));
+    }
 }
 
 /// The bound that left no room for a keying.

@@ -15,6 +15,7 @@ mod listener;
 mod lookups;
 mod mail;
 mod pending;
+mod pending_connect;
 mod rate_table;
 mod rates;
 mod refusals;

@@ -3,7 +3,7 @@
 use introd_policy::decision::LookupDecision;
 
 use super::asked::AskedApplication;
-use super::clients::PendingConnect;
+use super::pending_connect::PendingConnect;
 
 /// A request that waits for a reply.
 #[allow(clippy::large_enum_variant, reason = "most are lookups, which a box would make slower")]

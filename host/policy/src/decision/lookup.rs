@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use introd_config::LookupMode;
-use rtmfp::crypto::Epd;
 use rtmfp::{Lookup, PeerId, TaggedAddress};
 use smallvec::SmallVec;
 
@@ -380,9 +379,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     fn introduced(&mut self, peer: PeerId, context: &impl LookupContext<Application = A>) -> LookupStep {
         let Some(target) = context.peer(&peer) else { return self.end(LookupAction::UnknownTarget) };
         if self.lookup.target != Some(peer) {
-            // The hello that it is forwarded must select it.
-            self.lookup.target = Some(peer);
-            self.lookup.epd = SmallVec::from_slice(&Epd::fingerprint(peer));
+            self.lookup.set_target(peer);
         }
         if self.consent.is_none() {
             return self.propose(target, Offer::Introduction, context);

@@ -1,31 +1,17 @@
 //! What passes between the clients of a worker and the scripts of their applications.
 
-use std::sync::Arc;
-
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_flash::server::{Action, CallError};
-use introd_policy::AppActor;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientStats};
 use rtmfp::SessionId;
 use rtmfp::crypto::Epd;
 
-use super::perform::ClientTurn;
-use super::{Client, Clients};
+use super::client::{Client, client_id};
+use super::client_turn::ClientTurn;
+use super::table::Clients;
 use crate::introducer::Counter;
 use crate::serve::turn::Turn;
-
-/// A client's name among all workers: its session id says which worker has it.
-pub(super) fn client_id(session: SessionId) -> ClientId {
-    ClientId { worker: session.prefix(), session }
-}
-
-impl Client {
-    /// The script of the client's application, if that has one and was told of the client.
-    pub(super) fn script(&self) -> Option<&Arc<dyn AppActor>> {
-        self.place.as_ref()?.1.instance().actor()
-    }
-}
 
 impl Clients {
     /// Tells the script of a client's application, if it has one.

@@ -4,29 +4,22 @@ use std::sync::Arc;
 
 use introd_flash::client::CLIENT_ADDRESS;
 use introd_flash::server::{AnswerError, ConnectRequest, Rejection};
-use introd_native::{Callback, ConnectEvent, PluginAnswer};
+use introd_native::{Callback, PluginAnswer};
 use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
 use introd_policy::message::{AppEvent, ClientInfo};
 use introd_policy::{RequestId, Verdict};
 use rtmfp::{SessionId, SessionInfo};
 
-use super::commands::client_id;
-use super::perform::ClientTurn;
-use super::{Client, Clients, identities};
-use crate::apps::{Refusal, Seat};
+use super::client::{Client, client_id};
+use super::client_turn::ClientTurn;
+use super::identities;
+use super::table::Clients;
+use crate::apps::Refusal;
 use crate::introducer::{Arrival, Counter};
 use crate::serve::asked::AskedApplication;
 use crate::serve::pending::PendingRequest;
+use crate::serve::pending_connect::PendingConnect;
 use crate::serve::turn::Turn;
-
-/// A connect that the policies of its application are asked about.
-pub(in crate::serve) struct PendingConnect {
-    session: SessionId,
-    decision: ConnectDecision<AskedApplication>,
-    /// The client's seat and what is known of the client, until the script is asked: then the seat is the client's.
-    seat: Option<(Seat, Box<ClientInfo>)>,
-    is_script_told: bool,
-}
 
 impl ClientTurn<'_, '_> {
     /// A client asks to connect.
@@ -49,7 +42,8 @@ impl ClientTurn<'_, '_> {
         };
         let info = Box::new(self.client_info(&info, request));
         let decision = ConnectDecision::new(AskedApplication::of(seat.instance(), adaptor));
-        let connect = PendingConnect { session, decision, seat: Some((seat, info)), is_script_told: false };
+        let peer = info.far_id;
+        let connect = PendingConnect { session, peer, decision, seat: Some((seat, info)), is_script_told: false };
         self.drive_connect(client, connect, ConnectInput::Begin);
     }
 
@@ -137,7 +131,7 @@ impl ClientTurn<'_, '_> {
         }
         // A script is told that the client is gone when it is; the plugins with it.
         if !connect.is_script_told {
-            connect.tell_plugins_gone(client, "rejected");
+            connect.tell_plugins_gone("rejected");
             client.place = None;
         }
         self.reject(client, rejection);
@@ -214,26 +208,6 @@ impl ClientTurn<'_, '_> {
     }
 }
 
-impl PendingConnect {
-    fn ask_plugin(&self, index: usize, request: Option<RequestId>) -> PluginAnswer {
-        let application = self.decision.application();
-        let (Some(plugin), Some(request), Some((_, info))) = (application.plugin(index), request, &self.seat) else {
-            return PluginAnswer::Verdict(Verdict::Failed("too many requests wait for replies".to_owned()));
-        };
-        plugin.connect(request, ConnectEvent { session: self.session, info, place: application.place() })
-    }
-
-    /// Tells the plugins that were asked about the client that it is gone.
-    fn tell_plugins_gone(&self, client: &Client, reason: &str) {
-        let of_seat = self.seat.as_ref().map(|(_, info)| info.far_id);
-        let Some(peer) = of_seat.or_else(|| client.place.as_ref().map(|(peer, _)| *peer)) else { return };
-        let application = self.decision.application();
-        for plugin in application.first_plugins(self.decision.plugins_asked()) {
-            plugin.disconnect(self.session, peer, application.place(), reason);
-        }
-    }
-}
-
 impl Clients {
     /// The verdict on a connect that waited has come.
     pub(in crate::serve) fn connect_decided(&mut self, turn: &mut Turn<'_>, connect: PendingConnect, verdict: Verdict) {
@@ -272,27 +246,8 @@ impl Clients {
             return;
         };
         connect.cancel(request, token);
-        if let Some(client) = self.clients.get(&session)
-            && !connect.is_script_told
-        {
-            connect.tell_plugins_gone(client, reason);
+        if !connect.is_script_told {
+            connect.tell_plugins_gone(reason);
         }
-    }
-}
-
-impl PendingConnect {
-    /// Tells the policy that is asked that its verdict is wanted no more. The name of the plugin, if it is one.
-    fn cancel(&self, request: RequestId, token: Option<u64>) -> Option<&str> {
-        let application = self.decision.application();
-        let plugin = self.decision.plugin().and_then(|index| application.plugin(index));
-        if let Some((plugin, token)) = plugin.zip(token) {
-            // A verdict that is on its way at this moment comes too late, too.
-            plugin.cancel(token);
-            return Some(plugin.library().name());
-        }
-        if let Some(script) = application.script() {
-            script.cancel(request);
-        }
-        None
     }
 }

@@ -1,15 +1,14 @@
 //! The groups that clients join, and what members are told of each other.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId, SendFlowId};
+use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
 use rtmfp::{PeerId, SessionId};
-use smallvec::SmallVec;
 
-use super::commands::client_id;
-use super::perform::ClientTurn;
-use super::{Client, Clients};
+use super::client::{Client, client_id};
+use super::client_groups::{ClientGroups, Membership};
+use super::client_turn::ClientTurn;
+use super::table::Clients;
 use crate::apps::{Instance, Seat};
 use crate::groups::Choice;
 use crate::groups::bootstrap::Hint;
@@ -22,57 +21,10 @@ use introd_config::JoinLeaveMode;
 use introd_flash::metadata::FlowKind;
 use introd_native::{GroupChange, InstancePath, MemberChoice};
 use introd_netgroup::GroupDigest;
-use introd_netgroup::channel::{self, GroupChannels, JoinLimits, JoinRefused};
+use introd_netgroup::channel::{self, JoinRefused};
 use introd_policy::Verdict;
 use introd_policy::decision::{JoinDecision, JoinInput, JoinStep};
 use introd_policy::message::AppEvent;
-
-/// A client's groups.
-pub(super) struct ClientGroups {
-    /// Its flows to the server, one for each group.
-    channels: GroupChannels,
-    /// The groups that it is in.
-    memberships: SmallVec<[Membership; 1]>,
-    /// How many it has been in.
-    joined: u64,
-}
-
-/// A client is in a group.
-struct Membership {
-    /// Sets it apart from the client's others, those that have ended among them.
-    number: u64,
-    group: GroupDigest,
-    /// The server's flow to the client, made for the first hint.
-    sending: Option<SendFlowId>,
-    /// Whether the policy was told of it, and is to be told of its end.
-    is_told: bool,
-    /// Whether a plugin has done what there was to do.
-    is_handled: bool,
-    /// Another session, which holds the client's id, is in the group by that id: this one is when it holds the id itself.
-    is_waiting: bool,
-}
-
-impl ClientGroups {
-    fn new(now: Instant) -> Self {
-        Self { channels: GroupChannels::new(now, JoinLimits::default()), memberships: SmallVec::new(), joined: 0 }
-    }
-
-    /// The client does not want a flow of the server's any more.
-    pub(super) fn on_rejected(&mut self, flow: SendFlowId) {
-        for membership in &mut self.memberships {
-            membership.sending.take_if(|own| *own == flow);
-        }
-    }
-
-    fn group_of(&self, number: u64) -> Option<GroupDigest> {
-        self.memberships.iter().find(|membership| membership.number == number).map(|membership| membership.group)
-    }
-
-    fn take(&mut self, group: &GroupDigest) -> Option<Membership> {
-        let at = self.memberships.iter().position(|membership| membership.group == *group)?;
-        Some(self.memberships.remove(at))
-    }
-}
 
 /// What follows from a client's joining and leaving.
 struct Bookkeeping<'a> {

@@ -4,13 +4,13 @@
 //! holder whose id another session shows is pinged at once and then each [`PERIOD`]; if it answers, it keeps the id, and if it has
 //! not after [`PINGS`] of them, the id is passed on. It may be heard of later all the same, and then has its id back.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rtmfp::{PeerId, SessionId};
 
-use super::Clients;
+use super::doubts::Doubt;
+use super::table::Clients;
 use crate::introducer::{Departure, Succession};
 use crate::serve::mail::Mail;
 use crate::serve::turn::{Turn, WorkerInfo};
@@ -20,27 +20,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// So many pings without an answer, and the silence that follows the last of them for a period, are taken for death. They are counted
 /// rather than the time, so that a process that stood still itself reads what has come before it judges.
 const PINGS: u8 = 3;
-
-/// The sessions that are asked for a sign of life, and those that gave none and may yet.
-#[derive(Default)]
-pub(super) struct Doubts {
-    doubted: HashMap<SessionId, Doubt>,
-    next: Option<Instant>,
-}
-
-struct Doubt {
-    peer: PeerId,
-    /// What came after this is an answer.
-    since: Instant,
-    pings: u8,
-    is_passed_over: bool,
-}
-
-impl Doubts {
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.next
-    }
-}
 
 /// Tells the worker whose session holds an id now, so that the session has what goes with the id, and is asked for a sign of life if
 /// others wait.

@@ -10,17 +10,10 @@ use introd_policy::message::AppEvent;
 use rtmfp::SessionId;
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
 
-use super::commands::client_id;
-use super::{Agenda, CLOSE_TIMEOUT, Client, Closing};
+use super::agenda::CLOSE_TIMEOUT;
+use super::client::{Client, Closing, client_id};
+use super::client_turn::ClientTurn;
 use crate::introducer::Counter;
-use crate::serve::turn::Turn;
-
-/// One client's part of a turn.
-pub(super) struct ClientTurn<'a, 't> {
-    pub(super) turn: &'a mut Turn<'t>,
-    pub(super) session: SessionId,
-    pub(super) agenda: &'a mut Agenda,
-}
 
 impl ClientTurn<'_, '_> {
     /// Does what the client's connection wants done, until it wants nothing more.

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use introd_native::InstancePath;
 use rtmfp::{PeerId, SessionId};
 
-use super::{Client, Clients};
+use super::client::Client;
+use super::table::Clients;
 use crate::serve::turn::Turn;
 
 impl Clients {

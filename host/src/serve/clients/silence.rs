@@ -1,6 +1,6 @@
 //! Clients of whom nothing is heard: they may be gone without a word, or be at another server.
 //!
-//! Each client has been told how long it may say nothing ([`ClientTurn::advise_keepalive`](super::perform::ClientTurn)). After one such interval
+//! Each client has been told how long it may say nothing ([`ClientTurn::advise_keepalive`](super::client_turn::ClientTurn)). After one such interval
 //! it is pinged; after two it counts as silent. It stays connected until the endpoint gives it up, but those who look for it are sent to
 //! where the registry has it, if it has it elsewhere, and newcomers to its groups are told of others first. Each client is looked
 //! at about once in an interval, whatever it does.
@@ -8,11 +8,12 @@
 //! Where servers share a registry, a lookup does not wait for that: a client that somebody looks for and that has not been heard for
 //! [`FRESH`] is pinged at once, and counts as silent if [`PROBES`] pings, [`PROBE_PERIOD`] apart, stay without an answer.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rtmfp::SessionId;
 
-use super::{Client, Clients};
+use super::client_silence::{ClientSilence, Stage};
+use super::table::Clients;
 use crate::serve::turn::{Turn, WorkerInfo};
 
 /// How often those who are expected to speak are looked at.
@@ -26,36 +27,6 @@ const PROBES: u8 = 3;
 /// How far these pings are apart. Three of them take two seconds, in which whoever looks for the client asks once or twice more.
 const PROBE_PERIOD: Duration = Duration::from_millis(700);
 
-/// How a client keeps its promise to speak.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Silence {
-    /// When it is looked at next: its place in [`Clients::quiet`].
-    pub(super) due: Option<Instant>,
-    /// How long it may say nothing, in milliseconds.
-    pub(super) interval: u32,
-    stage: Stage,
-    /// Pings sent since somebody looked for it; of one that is silent, how often it has been looked at since.
-    probes: u8,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    #[default]
-    Heard,
-    Asked,
-    Silent,
-}
-
-impl Client {
-    /// After how much silence it is asked, and after how much more it counts as silent.
-    fn intervals(&self, silence_limit: Duration) -> (Duration, Duration) {
-        let interval = Duration::from_millis(self.silence.interval.into());
-        // Where the endpoint gives up sooner than that, there must be time to find it elsewhere before.
-        let limit = (2 * interval).min(silence_limit * 3 / 4);
-        (interval.min(limit / 2), limit)
-    }
-}
-
 impl Clients {
     /// Looks at the clients whose time it is.
     pub(super) fn check_silence(&mut self, turn: &mut Turn<'_>) {
@@ -66,8 +37,8 @@ impl Clients {
                 continue;
             };
             let silent_for = now.saturating_duration_since(info.heard);
-            let (interval, limit) = client.intervals(silence_limit);
-            let Silence { stage: was, probes, .. } = client.silence;
+            let (interval, limit) = client.silence.intervals(silence_limit);
+            let ClientSilence { stage: was, probes, .. } = client.silence;
             // Whether a packet has come since the last look, which was `period` before this one was due.
             let spoke = |period: Duration| info.heard + period > at;
             let heard = (Stage::Heard, (info.heard + interval).max(now + POLL.min(interval)));
@@ -127,7 +98,7 @@ impl Clients {
         let Some(due) = silence.due.filter(|_| silence.probes == 0 && silence.stage != Stage::Silent) else { return };
         turn.endpoint.ping(now, session, &[]);
         let next = now + PROBE_PERIOD;
-        *silence = Silence { due: Some(next), stage: Stage::Asked, probes: 1, ..*silence };
+        *silence = ClientSilence { due: Some(next), stage: Stage::Asked, probes: 1, ..*silence };
         self.agenda.silence.remove(due, session);
         self.agenda.silence.insert(next, session);
     }

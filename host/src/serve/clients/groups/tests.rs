@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 

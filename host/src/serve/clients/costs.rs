@@ -1,14 +1,8 @@
-//! What a client's messages cost a worker, and what becomes of a client that costs too much.
+//! What a client's messages cost a worker.
 //!
 //! The engine counts what packets make it do, and drops those of a session that has used up its share (see
 //! [`rtmfp::Endpoint::charge`]). Here is added what is done with what they carry. The units are the engine's: some 0.1 us.
 
-use rtmfp::SessionId;
-
-use super::Clients;
-use crate::introducer::Counter;
-use crate::serve::turn::Turn;
-use introd_flash::command::Level;
 use introd_flash::message::kind;
 use introd_flash::server::Action;
 
@@ -35,31 +29,6 @@ pub(super) fn of_action(action: &Action) -> u32 {
         Action::Publish { .. } | Action::PingResponse { .. } | Action::CloseSession { .. } => SMALL,
         Action::Connect(_) | Action::SetPeerInfo(_) | Action::Call(_) | Action::Answer { .. } => TOLD,
         Action::GroupMessage { .. } | Action::GroupFlowClosed { .. } => TOLD,
-    }
-}
-
-impl Clients {
-    /// A client makes more work than it may.
-    pub(super) fn overspent(&mut self, turn: &mut Turn<'_>, session: SessionId, is_persistent: bool) {
-        let now = turn.now;
-        let address = turn.endpoint.session(session).map(|info| info.far_address);
-        if !is_persistent {
-            turn.counters().add(Counter::ClientsSlowed);
-            tracing::info!(%session, ?address, "client makes more work than MaxSessionWork allows: what it sends is dropped for a while");
-            return;
-        }
-        let Some(client) = self.clients.get(&session) else {
-            // It has opened no flow, and so there is nobody to tell.
-            turn.endpoint.close(now, session);
-            return;
-        };
-        if client.closing.is_none() {
-            tracing::info!(%session, ?address, "client goes on making more work than MaxSessionWork allows: closed");
-            let code = "NetConnection.Connect.Closed";
-            self.close_with(turn, session, Level::Error, code, "Too much work for the server.");
-        }
-        // A connection that was never established is not closed by that.
-        self.agenda.closing.insert(now + super::CLOSE_TIMEOUT, session);
     }
 }
 

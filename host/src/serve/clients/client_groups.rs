@@ -1,0 +1,55 @@
+//! The groups that a client is in.
+
+use std::time::Instant;
+
+use introd_netgroup::GroupDigest;
+use introd_netgroup::channel::{GroupChannels, JoinLimits};
+use rtmfp::flow::SendFlowId;
+use smallvec::SmallVec;
+
+/// A client's groups.
+pub(super) struct ClientGroups {
+    /// Its flows to the server, one for each group.
+    pub(super) channels: GroupChannels,
+    /// The groups that it is in.
+    pub(super) memberships: SmallVec<[Membership; 1]>,
+    /// How many it has been in.
+    pub(super) joined: u64,
+}
+
+/// A client is in a group.
+pub(super) struct Membership {
+    /// Sets it apart from the client's others, those that have ended among them.
+    pub(super) number: u64,
+    pub(super) group: GroupDigest,
+    /// The server's flow to the client, made for the first hint.
+    pub(super) sending: Option<SendFlowId>,
+    /// Whether the policy was told of it, and is to be told of its end.
+    pub(super) is_told: bool,
+    /// Whether a plugin has done what there was to do.
+    pub(super) is_handled: bool,
+    /// Another session, which holds the client's id, is in the group by that id: this one is when it holds the id itself.
+    pub(super) is_waiting: bool,
+}
+
+impl ClientGroups {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { channels: GroupChannels::new(now, JoinLimits::default()), memberships: SmallVec::new(), joined: 0 }
+    }
+
+    /// The client does not want a flow of the server's any more.
+    pub(super) fn on_rejected(&mut self, flow: SendFlowId) {
+        for membership in &mut self.memberships {
+            membership.sending.take_if(|own| *own == flow);
+        }
+    }
+
+    pub(super) fn group_of(&self, number: u64) -> Option<GroupDigest> {
+        self.memberships.iter().find(|membership| membership.number == number).map(|membership| membership.group)
+    }
+
+    pub(super) fn take(&mut self, group: &GroupDigest) -> Option<Membership> {
+        let at = self.memberships.iter().position(|membership| membership.group == *group)?;
+        Some(self.memberships.remove(at))
+    }
+}

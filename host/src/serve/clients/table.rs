@@ -1,0 +1,93 @@
+//! The clients of one worker: which there are, and the way to each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use introd_flash::command::{Level, info};
+use rtmfp::{PeerId, SessionId};
+
+use super::agenda::Agenda;
+use super::client::Client;
+use super::client_turn::ClientTurn;
+use super::doubts::Doubts;
+use crate::apps::{Instance, Seat};
+use crate::serve::turn::{Turn, WorkerInfo};
+
+/// The clients of one worker.
+pub(in crate::serve) struct Clients {
+    pub(super) clients: HashMap<SessionId, Box<Client>>,
+    pub(super) agenda: Agenda,
+    /// Sessions whose ids others show too.
+    pub(super) doubts: Doubts,
+    /// When to look for idle clients next.
+    pub(super) idle_check: Instant,
+}
+
+impl Clients {
+    pub(in crate::serve) fn new(info: &WorkerInfo) -> Self {
+        let idle_check = Instant::now() + info.services.applications.config().server.idle_check_interval;
+        Self { clients: HashMap::new(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
+    }
+
+    /// The application instance that a client is connected to. One that waits to be accepted, or was rejected, is no client of it.
+    pub(in crate::serve) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
+        let (_, seat) = self.place(session)?;
+        Some(seat.instance())
+    }
+
+    /// The peer that a client is.
+    pub(in crate::serve) fn peer(&self, session: SessionId) -> Option<PeerId> {
+        let (peer, _) = self.place(session)?;
+        Some(*peer)
+    }
+
+    pub(super) fn place(&self, session: SessionId) -> Option<&(PeerId, Seat)> {
+        let client = self.clients.get(&session)?;
+        client.place.as_ref().filter(|_| client.connection.is_connected())
+    }
+
+    /// Whether a client may look up another peer now: so often as its application allows.
+    pub(in crate::serve) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
+        let Some(client) = self.clients.get_mut(&session) else { return true };
+        let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
+        limit.is_none_or(|limit| client.lookups.get_or_insert_default().permits(now, limit))
+    }
+
+    /// Does something for a client, if it is there, and what its connection wants done then.
+    pub(super) fn with_client(
+        &mut self,
+        turn: &mut Turn<'_>,
+        session: SessionId,
+        work: impl FnOnce(&mut ClientTurn<'_, '_>, &mut Client),
+    ) {
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        let mut client_turn = ClientTurn { turn, session, agenda: &mut self.agenda };
+        work(&mut client_turn, client);
+        client_turn.perform_actions(client);
+    }
+
+    /// Does what the connection of a client wants done.
+    pub(super) fn perform_actions(&mut self, turn: &mut Turn<'_>, session: SessionId) {
+        match self.clients.get_mut(&session) {
+            Some(client) => ClientTurn { turn, session, agenda: &mut self.agenda }.perform_actions(client),
+            None => self.agenda.actions.clear(),
+        }
+    }
+
+    /// Sends a client a status, and closes its connection.
+    pub(super) fn close_with(
+        &mut self,
+        turn: &mut Turn<'_>,
+        session: SessionId,
+        level: Level,
+        code: &str,
+        description: &str,
+    ) {
+        self.with_client(turn, session, |client_turn, client| {
+            let actions = &mut client_turn.agenda.actions;
+            let _ = client.connection.call("onStatus", vec![info(level, code, description)], false, actions);
+            client.connection.close(actions);
+        });
+    }
+}

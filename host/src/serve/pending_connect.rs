@@ -1,0 +1,54 @@
+//! A connect that waits for the policies of its application.
+
+use introd_native::{ConnectEvent, PluginAnswer};
+use introd_policy::decision::ConnectDecision;
+use introd_policy::message::ClientInfo;
+use introd_policy::{RequestId, Verdict};
+use rtmfp::{PeerId, SessionId};
+
+use super::asked::AskedApplication;
+use crate::apps::Seat;
+
+/// A connect that the policies of its application are asked about.
+pub(super) struct PendingConnect {
+    pub(super) session: SessionId,
+    /// The client, as far as it can be told.
+    pub(super) peer: PeerId,
+    pub(super) decision: ConnectDecision<AskedApplication>,
+    /// The client's seat and what is known of the client, until the script is asked: then the seat is the client's.
+    pub(super) seat: Option<(Seat, Box<ClientInfo>)>,
+    pub(super) is_script_told: bool,
+}
+
+impl PendingConnect {
+    pub(super) fn ask_plugin(&self, index: usize, request: Option<RequestId>) -> PluginAnswer {
+        let application = self.decision.application();
+        let (Some(plugin), Some(request), Some((_, info))) = (application.plugin(index), request, &self.seat) else {
+            return PluginAnswer::Verdict(Verdict::Failed("too many requests wait for replies".to_owned()));
+        };
+        plugin.connect(request, ConnectEvent { session: self.session, info, place: application.place() })
+    }
+
+    /// Tells the plugins that were asked about the client that it is gone.
+    pub(super) fn tell_plugins_gone(&self, reason: &str) {
+        let application = self.decision.application();
+        for plugin in application.first_plugins(self.decision.plugins_asked()) {
+            plugin.disconnect(self.session, self.peer, application.place(), reason);
+        }
+    }
+
+    /// Tells the policy that is asked that its verdict is wanted no more. The name of the plugin, if it is one.
+    pub(super) fn cancel(&self, request: RequestId, token: Option<u64>) -> Option<&str> {
+        let application = self.decision.application();
+        let plugin = self.decision.plugin().and_then(|index| application.plugin(index));
+        if let Some((plugin, token)) = plugin.zip(token) {
+            // A verdict that is on its way at this moment comes too late, too.
+            plugin.cancel(token);
+            return Some(plugin.library().name());
+        }
+        if let Some(script) = application.script() {
+            script.cancel(request);
+        }
+        None
+    }
+}

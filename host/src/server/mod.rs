@@ -1,0 +1,191 @@
+//! A server: its start, its reload and its stop.
+
+mod descriptors;
+mod endpoint;
+mod identities;
+mod near_addresses;
+mod reconfiguration;
+mod services;
+mod settings;
+mod worker_thread;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use introd_config::Config;
+use introd_liveness::{AtStandstill, Pulse};
+use introd_native::{LoadError, PluginMetric};
+use rtmfp::crypto::Group;
+use rtmfp::{Endpoint, MAX_PREFIXES, SessionCounts};
+use tokio::sync::watch;
+
+use crate::apps::Caretaker;
+use crate::introducer::Snapshot;
+use crate::serve::{KeyingPool, Listener, Services, Surroundings, listen, mailbox};
+use descriptors::SPARE_DESCRIPTORS;
+use endpoint::endpoint_config;
+use identities::{ServerIdentities, random_seed};
+use services::Shared;
+use worker_thread::WorkerThread;
+
+pub(crate) use descriptors::has_spare_descriptors;
+pub use reconfiguration::{Reconfiguration, Reconfigured};
+pub use settings::ServerSettings;
+
+/// A running server. Dropping it stops it.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    services: Arc<Services>,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    caretaker: Option<Caretaker>,
+    scripts: Arc<introd_lua::Host>,
+    /// The plugins look here for as long as it is there.
+    _surroundings: Arc<Surroundings>,
+}
+
+impl Server {
+    /// Starts a server: when this returns, it listens.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or a thread not be started. The message says what to do.
+    pub fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
+        let config = &settings.config;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let or_processors = |count| if count == 0 { processors } else { count };
+        let count =
+            settings.workers.unwrap_or_else(|| or_processors(config.server.workers)).min(usize::from(MAX_PREFIXES));
+        let listening = listen(config, &settings.listen, count)?;
+        let mut listeners: Vec<Listener> = listening.iter().flatten().map(|(listener, _)| *listener).collect();
+        listeners.sort_by_key(|listener| (listener.adaptor, listener.local));
+        listeners.dedup();
+        let addresses = listeners.iter().map(|listener| listener.local).collect();
+        for Listener { local, public, .. } in &listeners {
+            if let Some(public) = public {
+                tracing::info!(%local, %public, "others reach this address by another");
+            }
+        }
+        let now = Instant::now();
+        let identities = ServerIdentities::new(config, now)?;
+        tracing::info!(server = %identities.peer_id, workers = count, "starting");
+
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
+        let mailboxes: Arc<[_]> = senders.into();
+        let Shared { services, scripts, config } = Shared::start(settings, &mailboxes, &listeners, identities.peer_id)?;
+        // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
+        let keying = Arc::new(KeyingPool::start(
+            or_processors(config.server.keying_threads),
+            identities.groups.first().copied().unwrap_or(Group::Modp2),
+            usize::try_from(config.server.limits.max_pending_handshakes).unwrap_or(usize::MAX),
+        )?);
+        // A client's sessions are spread over the workers; its share is of all of them.
+        let sessions_by_prefix = SessionCounts::default();
+        let (stop, stopped) = watch::channel(false);
+
+        let surroundings = Arc::new(Surroundings::new(Arc::clone(&mailboxes), Arc::clone(&services)));
+        let known: std::sync::Weak<dyn introd_native::Surroundings> = Arc::<Surroundings>::downgrade(&surroundings);
+        services.applications.plugins().set_surroundings(known);
+        let mut server = Self {
+            addresses,
+            services,
+            stop,
+            workers: Vec::new(),
+            caretaker: None,
+            scripts,
+            _surroundings: surroundings,
+        };
+        let (ready, are_ready) = mpsc::channel();
+        for ((index, sockets), mailbox) in (0..).zip(listening).zip(receivers) {
+            let mut endpoint = endpoint_config(&config, identities.all.clone(), count);
+            endpoint.session_prefix = index;
+            endpoint.sessions_by_prefix = sessions_by_prefix.clone();
+            endpoint.cookies = Some(identities.cookies.clone());
+            endpoint.keying.log_keys = settings.recorder.is_some();
+            let worker = WorkerThread {
+                index,
+                endpoint: Endpoint::new(now, endpoint, random_seed()?),
+                listeners: sockets.iter().map(|(listener, _)| *listener).collect(),
+                sockets: sockets.into_iter().map(|(_, socket)| socket).collect(),
+                mailbox,
+                mailboxes: Arc::clone(&mailboxes),
+                keying: Arc::clone(&keying),
+                services: Arc::clone(&server.services),
+                stop: stopped.clone(),
+                recorder: settings.recorder.clone(),
+            };
+            let ready = ready.clone();
+            let name = format!("worker-{index}");
+            let work = move |pulse: &Pulse| worker.work(pulse.clone(), ready);
+            let thread = introd_liveness::spawn_once(&name, None, AtStandstill::EndProcess, work);
+            server.workers.push(thread.context("a worker's thread cannot be started")?);
+        }
+        drop(ready);
+        for _ in 0..count {
+            // None comes from one that has panicked.
+            let started = are_ready.recv().map_err(std::io::Error::other).flatten();
+            started.context("a worker cannot serve: raise the limit of open files (`ulimit -n`) if it is that")?;
+        }
+        has_spare_descriptors(SPARE_DESCRIPTORS)
+            .context("the server would run out of file descriptors: raise the limit of open files (`ulimit -n`)")?;
+        let applications = &server.services.applications;
+        let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
+        applications.open_at_start();
+        server.caretaker = Some(caretaker);
+        Ok(server)
+    }
+
+    /// What takes on another configuration while the server runs, on any thread.
+    pub fn reconfiguration(&self) -> Reconfiguration {
+        Reconfiguration { services: Arc::clone(&self.services) }
+    }
+
+    /// As [`Reconfiguration::reconfigure`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reconfigure(&self, config: Config) -> Result<Reconfigured, LoadError> {
+        self.reconfiguration().reconfigure(config)
+    }
+
+    /// What the plugins have counted, and what the server has counted of them.
+    pub fn plugin_metrics(&self) -> Vec<PluginMetric> {
+        self.services.applications.plugins().metrics()
+    }
+
+    /// Where the server listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> Snapshot {
+        self.services.counters.snapshot()
+    }
+
+    /// How many peers are connected.
+    pub fn peers(&self) -> usize {
+        self.services.directory.len()
+    }
+
+    /// Closes all clients in an orderly way and waits for the workers, and then for the scripts and plugins, a few seconds at
+    /// most.
+    pub fn stop(&mut self) {
+        self.caretaker = None;
+        let _ = self.stop.send(true);
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        // After the last client has been reported gone.
+        self.scripts.stop();
+        self.services.applications.end_plugins();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,82 @@
+//! Taking on another configuration while the server runs.
+
+use std::sync::Arc;
+
+use introd_config::{Config, Kept};
+use introd_native::LoadError;
+
+use super::identities::host_names;
+use crate::serve::Services;
+
+/// Takes on another configuration while a server runs. It reads disks: a thread that must not wait leaves it to another.
+pub struct Reconfiguration {
+    pub(super) services: Arc<Services>,
+}
+
+/// What has become of another configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfigured {
+    /// What takes effect at the next start only.
+    pub at_next_start: Vec<&'static str>,
+    /// The applications that stay as they were, or turn clients away, because of a plugin that is of no use.
+    pub kept: Vec<Kept>,
+}
+
+impl Reconfiguration {
+    /// The configuration that holds now.
+    pub fn config(&self) -> Arc<Config> {
+        self.services.applications.config()
+    }
+
+    /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
+    /// from now on, and nobody is disconnected. An application with a plugin that is of no use stays as it is.
+    ///
+    /// # Errors
+    /// If a plugin that a virtual host gives to all its applications is of no use. Nothing has changed then.
+    pub fn reconfigure(&self, mut config: Config) -> Result<Reconfigured, LoadError> {
+        let applications = &self.services.applications;
+        let plugins = applications.plugins();
+        let (prepared, kept) = plugins.prepare_or_close(&mut config, Some(&applications.config()))?;
+        let at_next_start = needs_restart(&applications.config(), &config);
+        plugins.add(&prepared);
+        applications.reconfigure(config);
+        plugins.keep(prepared);
+        applications.open_at_start();
+        Ok(Reconfigured { at_next_start, kept })
+    }
+}
+
+/// What differs between two configurations and is read at the start only.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let mut pending = Vec::new();
+    let listens = |config: &Config| -> Vec<_> {
+        config.all_adaptors().map(|adaptor| (adaptor.listen.clone(), adaptor.core_ports.clone())).collect()
+    };
+    if listens(old) != listens(new) {
+        pending.push("the addresses to listen on");
+    }
+    let threads = |config: &Config| {
+        let server = &config.server;
+        (server.workers, server.script_threads, server.keying_threads)
+    };
+    if threads(old) != threads(new) {
+        pending.push("the numbers of threads");
+    }
+    if old.server.limits != new.server.limits {
+        pending.push("the limits of Server.xml");
+    }
+    if old.server.registry != new.server.registry {
+        pending.push("the registry");
+    }
+    if host_names(old) != host_names(new) {
+        pending.push("the names of virtual hosts in endpoint discriminators");
+    }
+    let endpoint = |config: &Config| {
+        let rtmfp = &config.default_adaptor.rtmfp;
+        (rtmfp.dh_groups.clone(), rtmfp.dead_peer_timeout, rtmfp.send_buffer, rtmfp.forwarded_hello)
+    };
+    if endpoint(old) != endpoint(new) {
+        pending.push("the Diffie-Hellman groups, the timeout, the send buffer and the forwarding of RTMFP");
+    }
+    pending
+}

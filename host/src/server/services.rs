@@ -1,0 +1,119 @@
+//! What all workers share, made from the configuration: plugins, the registry, scripts, the applications.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use introd_config::Config;
+use introd_flash::server::ConnectionSettings;
+use introd_log::CONFIGURATION;
+use introd_native::Plugins;
+use introd_policy::Replies;
+use introd_policy::registry::{InMemory, Registry};
+use rtmfp::PeerId;
+
+use super::near_addresses::near_addresses;
+use super::settings::ServerSettings;
+use crate::apps::Applications;
+use crate::introducer::{Counters, Directory};
+use crate::registry::{Resolver, ResolverSettings, Timed};
+use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
+
+/// What is shared, the scripts' host among it, and the configuration that holds: applications whose plugins are of no use are closed in
+/// it.
+pub(super) struct Shared {
+    pub(super) services: Arc<Services>,
+    pub(super) scripts: Arc<introd_lua::Host>,
+    pub(super) config: Config,
+}
+
+impl Shared {
+    pub(super) fn start(
+        settings: &ServerSettings,
+        mailboxes: &Arc<[MailSender]>,
+        listeners: &[Listener],
+        near_id: PeerId,
+    ) -> anyhow::Result<Self> {
+        let count = mailboxes.len();
+        let counters = Arc::new(Counters::new(u8::try_from(count).unwrap_or(u8::MAX)));
+        let replies = replies(mailboxes);
+        // Before any client can connect: a plugin that cannot do its work may be all that keeps clients out.
+        let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
+        let config = with_plugins(&settings.config, &plugins)?;
+        let shared_registry = shared_registry(settings, &config, &plugins)?;
+        let timeout = config.server.registry.lookup_timeout;
+        let registry = shared_registry.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
+        let resolving = ResolverSettings { timeout, ..ResolverSettings::default() };
+        let resolver = Resolver::start(Arc::clone(&registry), resolving, Arc::clone(&replies))
+            .context("the registry's thread cannot be started")?;
+        let for_scripts: Arc<dyn Registry> = match shared_registry {
+            Some(_) => Arc::new(Timed::new(registry, timeout)),
+            None => registry,
+        };
+        let commands = Switchboard::new(Arc::clone(mailboxes), Arc::clone(&counters), Arc::clone(&replies));
+        let scripts = introd_lua::HostSettings {
+            threads: config.server.script_threads,
+            trim: Some(crate::memory::return_freed_memory),
+            fatal: Some(introd_liveness::fail),
+            ..introd_lua::HostSettings::default()
+        };
+        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), for_scripts);
+        let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
+        let potential_near_addresses = near_addresses(listeners);
+        if shared_registry.is_some() && potential_near_addresses.is_empty() {
+            tracing::warn!(
+                "other servers cannot send peers here: set PublicIP in Server.xml to the address at which clients reach this server"
+            );
+        }
+        let applications = Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins);
+        let services = Arc::new(Services {
+            directory: Directory::new(),
+            counters,
+            connection: Arc::new(ConnectionSettings::default()),
+            max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
+            rates: Rates::new(&config.server.limits),
+            refusals: Refusals::default(),
+            applications: Arc::new(applications),
+            announcer: shared_registry.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
+            potential_near_addresses,
+            resolver,
+            replies,
+            near_id,
+        });
+        Ok(Self { services, scripts, config })
+    }
+}
+
+/// The way of replies to the workers, which wakes them by their mailboxes.
+fn replies(mailboxes: &Arc<[MailSender]>) -> Arc<Replies> {
+    let wakes = Arc::clone(mailboxes);
+    Arc::new(Replies::new(mailboxes.len(), move |worker| {
+        // A worker whose mailbox is full is not asleep.
+        if let Some(mailbox) = wakes.get(usize::from(worker)) {
+            let _ = mailbox.try_send(Mail::Wake);
+        }
+    }))
+}
+
+/// Loads the plugins of a configuration; the applications whose plugins are of no use are closed in the one that is given back.
+fn with_plugins(config: &Config, plugins: &Plugins) -> anyhow::Result<Config> {
+    let mut config = config.clone();
+    let (prepared, closed) = plugins.prepare_or_close(&mut config, None)?;
+    for closed in closed {
+        tracing::error!(target: CONFIGURATION, "{closed}");
+    }
+    plugins.add(&prepared);
+    plugins.keep(prepared);
+    Ok(config)
+}
+
+/// The registry that the server shares with others, if there is one.
+fn shared_registry(
+    settings: &ServerSettings,
+    config: &Config,
+    plugins: &Plugins,
+) -> anyhow::Result<Option<Arc<dyn Registry>>> {
+    let Some(path) = config.server.registry.plugin.as_ref().filter(|_| settings.registry.is_none()) else {
+        return Ok(settings.registry.clone());
+    };
+    Ok(Some(Arc::new(plugins.registry(path, &config.server.registry.config, &config.root)?)))
+}

@@ -1,0 +1,32 @@
+//! What a server is told when it starts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use introd_config::Config;
+use introd_policy::registry::Registry;
+
+use crate::record::Recorder;
+
+/// What a server is told when it starts.
+#[derive(Clone)]
+pub struct ServerSettings {
+    /// The configuration.
+    pub config: Config,
+    /// Addresses to listen on instead of those of the configuration. Their clients come through the default adaptor.
+    pub listen: Vec<SocketAddr>,
+    /// How many workers share the clients, 1 to 64, instead of what the configuration says.
+    pub workers: Option<usize>,
+    /// Writes all traffic down, with the keys to it.
+    pub recorder: Option<Recorder>,
+    /// The registry that it shares with other servers: it tells them of its peers, and looks theirs up. Without one, peers are
+    /// looked up in memory, in what its own scripts published.
+    pub registry: Option<Arc<dyn Registry>>,
+}
+
+impl Default for ServerSettings {
+    /// The built-in configuration.
+    fn default() -> Self {
+        Self { config: Config::built_in(), listen: Vec::new(), workers: None, recorder: None, registry: None }
+    }
+}

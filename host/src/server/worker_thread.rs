@@ -1,0 +1,58 @@
+//! A worker on its way to its thread, and on it.
+
+use std::sync::{Arc, mpsc};
+
+use anyhow::Context as _;
+use introd_liveness::Pulse;
+use introd_udp::{Ports, UdpSocket};
+use rtmfp::Endpoint;
+use tokio::sync::watch;
+
+use crate::record::Recorder;
+use crate::serve::{KeyingPool, Listener, Mail, MailSender, Services, Worker, WorkerParts};
+
+/// A worker on its way to its thread.
+pub(super) struct WorkerThread {
+    pub(super) index: u8,
+    pub(super) endpoint: Endpoint,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) sockets: Vec<UdpSocket>,
+    pub(super) mailbox: tokio::sync::mpsc::Receiver<Mail>,
+    pub(super) mailboxes: Arc<[MailSender]>,
+    pub(super) keying: Arc<KeyingPool>,
+    pub(super) services: Arc<Services>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) recorder: Option<Recorder>,
+}
+
+impl WorkerThread {
+    /// Works until the server stops; says through `ready` whether it can.
+    pub(super) fn work(self, pulse: Pulse, ready: mpsc::Sender<std::io::Result<()>>) -> anyhow::Result<()> {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Ok(ready.send(Err(error))?),
+        };
+        runtime.block_on(async {
+            let ports = match Ports::new(self.sockets) {
+                Ok(ports) => ports,
+                Err(error) => return Ok(ready.send(Err(error))?),
+            };
+            let worker = Worker::new(WorkerParts {
+                index: self.index,
+                endpoint: self.endpoint,
+                ports,
+                listeners: self.listeners,
+                mailbox: self.mailbox,
+                mailboxes: self.mailboxes,
+                keying: self.keying,
+                services: self.services,
+                stop: self.stop,
+                recorder: self.recorder,
+                pulse,
+            });
+            let _ = ready.send(Ok(()));
+            drop(ready);
+            worker.run().await.context("a socket is of no use any more; its clients are lost")
+        })
+    }
+}

@@ -2,6 +2,7 @@
 
 mod api;
 mod document;
+mod fallbacks;
 mod hostile;
 mod lifetimes;
 mod reload;

@@ -1150,7 +1150,7 @@ typedef struct introd_plugin_groups {
     /*
      Tells the plugin that a client has joined a group, so that it can name members to the client, and the client to members, by
      `introd_host_groups.hint`. Verdicts: INTROD_CONTINUE if the next plugin, then the script or the server, may name members as well;
-     INTROD_HANDLED if they must not.
+     INTROD_HANDLED if they must not. An error takes `Policy/OnFailure` of the configuration.
 
      Thread: any worker thread, several at the same time. It must not block.
      */

@@ -1,8 +1,8 @@
-//! `host/rtmfp/CONFORMANCE.md` names items and tests, `tests/README.md` names tests and files, and comments name sections of the
-//! `WIRE.md` pages: all of them have to exist.
+//! `host/rtmfp/CONFORMANCE.md` names items and tests, `tests/README.md` names tests and files, `ARCHITECTURE.md` names paths and items, and
+//! comments name sections of the `WIRE.md` pages: all of them have to exist.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -237,4 +237,67 @@ fn every_test_and_file_that_the_readme_of_the_tests_names_exists() {
 fn names_of_tests_and_files_are_told_from_other_words() {
     let page = "| `serve/mail.rs`, `e2e`: `a_b_c` and `MaxSessionWork` | `stage.py` `two_words` `cargo test --test x` |\n`d_e_f.rs`";
     assert_eq!(claims(page), ["serve/mail.rs", "a_b_c", "d_e_f.rs"]);
+}
+
+/// What stands in backticks on a page, with the numbers of the lines.
+fn quoted(page: &str) -> Vec<(usize, &str)> {
+    let mut quoted = Vec::new();
+    for (number, line) in page.lines().enumerate() {
+        quoted.extend(line.split('`').skip(1).step_by(2).map(|text| (number + 1, text)));
+    }
+    quoted
+}
+
+/// Whether a text in backticks is the path of a file or a folder.
+fn is_path(text: &str) -> bool {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);
+    text.contains('/') && text.chars().all(is_plain)
+}
+
+/// The parts of a text in backticks that is an item's name (`Worker::run`, `fallback`); none if it is something else.
+fn item(text: &str) -> Vec<&str> {
+    let parts: Vec<&str> = text.split("::").collect();
+    let is_word =
+        |part: &&str| !part.is_empty() && part.chars().all(|char| char.is_ascii_alphanumeric() || char == '_');
+    if parts.iter().all(is_word) { parts } else { Vec::new() }
+}
+
+/// The words of a source.
+fn words(source: &str) -> HashSet<&str> {
+    source.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_')).collect()
+}
+
+#[test]
+fn every_path_and_item_that_the_map_of_the_code_names_exists() {
+    let mut files = Vec::new();
+    for folder in ["host", "plugins", "plugin-api", "tests"] {
+        rust_files(&root().join(folder), &mut files);
+    }
+    let sources: Vec<String> = files.iter().map(|file| fs::read_to_string(file).expect("a source")).collect();
+    let sources: Vec<HashSet<&str>> = sources.iter().map(|source| words(source)).collect();
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page");
+    let (mut paths, mut missing) = (0, Vec::new());
+    for (line, text) in quoted(&page) {
+        let exists = if is_path(text) {
+            paths += 1;
+            root().join(text).exists()
+        } else {
+            let parts = item(text);
+            sources.iter().any(|source| parts.iter().all(|part| source.contains(part)))
+        };
+        if !exists {
+            missing.push(format!("line {line}: {text}"));
+        }
+    }
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there:\n{}", missing.join("\n"));
+    assert!(paths > 100, "{paths}");
+}
+
+#[test]
+fn paths_and_items_are_told_from_other_words() {
+    assert_eq!(quoted("a `b` c\n`d/e.rs` and `f g`"), [(1, "b"), (2, "d/e.rs"), (2, "f g")]);
+    assert!(is_path("host/src") && is_path("a-b/c_d.rs") && !is_path("a") && !is_path("cargo doc a/b"));
+    assert_eq!(item("Worker::run"), ["Worker", "run"]);
+    assert_eq!((item("fallback"), item("select!"), item("cargo doc")), (vec!["fallback"], vec![], vec![]));
+    assert!(words("fn a(b: C_d)").contains("C_d") && !words("fn ab()").contains("a"));
 }

@@ -143,7 +143,7 @@ keys! {
     ON_DEADLINE: Key<Words<Fallback>> = Key::ours(
         "Policy/OnDeadline",
         fallback("ignore"),
-        "What happens when a script or plugin has not decided by its deadline: `deny` denies the request and counts it, `ignore` gives no answer, `continue` leaves the decision to the next plugin, the script or the server",
+        "What happens when a script or plugin has not decided by its deadline: `deny` denies the request, and counts it if it is a lookup, `ignore` gives no answer, `continue` leaves the decision to the next plugin, the script or the server; see the rules",
     );
     ON_FAILURE: Key<Words<Fallback>> = Key::ours(
         "Policy/OnFailure",

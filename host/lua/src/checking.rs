@@ -11,7 +11,7 @@ use crate::engine::limits::STACK;
 use crate::instance::world::World;
 use introd_config::Application;
 use introd_policy::InstanceName;
-use introd_policy::message::{ClientCommand, Commands};
+use introd_policy::message::{ClientCommand, Commands, SendError};
 use introd_policy::registry::InMemory;
 use introd_policy::{RequestId, Verdict};
 
@@ -24,9 +24,11 @@ struct Nobody;
 impl Commands for Nobody {
     fn decide(&self, _: RequestId, _: Verdict) {}
 
-    fn send(&self, _: ClientCommand) -> bool {
-        false
+    fn send(&self, _: ClientCommand) -> Result<(), SendError> {
+        Err(SendError::Stopped)
     }
+
+    fn count_lost(&self, _: u8) {}
 }
 
 /// Loads the script in a folder as an instance would, up to where it would start, and forgets it. Nothing that it does by then

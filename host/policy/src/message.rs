@@ -282,6 +282,21 @@ pub trait Commands: Send + Sync {
     /// Gives the verdict on a request. One that waits no more, since its deadline has passed or its client is gone, needs none.
     fn decide(&self, request: RequestId, verdict: Verdict);
 
-    /// False when the worker's mailbox is full: the command is lost, and counted.
-    fn send(&self, command: ClientCommand) -> bool;
+    /// Sends a command to the worker that has the client. It never waits.
+    ///
+    /// # Errors
+    /// If the worker has no room for the command now, or has stopped.
+    fn send(&self, command: ClientCommand) -> Result<(), SendError>;
+
+    /// Counts a command that is given up because this worker has had no room for it.
+    fn count_lost(&self, worker: u8);
+}
+
+/// Why a command was not sent.
+#[derive(Debug)]
+pub enum SendError {
+    /// The worker has no room now. Gives the command back.
+    Full(Box<ClientCommand>),
+    /// The worker has stopped, or there is none of that number.
+    Stopped,
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
-use introd_policy::message::{ClientCommand, Commands};
+use introd_policy::message::{ClientCommand, Commands, SendError};
 use introd_policy::{Replies, Reply, RequestId, Verdict};
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -13,13 +12,8 @@ use crate::introducer::{Counter, Counters};
 
 /// How many bytes of large commands may wait for a worker. One is 1 MiB at most, and scripts make them faster than they are sent.
 const WAITING_BYTES: usize = 16 << 20;
-/// Up to so many bytes a command is small, and not counted: [`MAILBOX`] bounds these.
+/// Up to so many bytes a command is small, and not counted: the length of the mailbox bounds these.
 const SMALL: usize = 4096;
-
-/// How long a policy waits for room in a mailbox. A worker never waits for a policy, so that room comes.
-const ROOM_TIMEOUT: Duration = Duration::from_millis(200);
-/// How long it sleeps between two looks.
-const ROOM_POLL: Duration = Duration::from_micros(50);
 
 /// Leads from policies to all workers' mailboxes.
 pub struct Switchboard {
@@ -43,33 +37,33 @@ impl Commands for Switchboard {
         self.replies.push(request, Reply::Verdict(verdict));
     }
 
-    /// Waits for room: a policy that is faster than a worker is slowed down, until its own queue is full and what more would
-    /// come is refused at the door.
-    fn send(&self, command: ClientCommand) -> bool {
-        let worker = command.client().worker;
-        let Some(mailbox) = self.mailboxes.get(usize::from(worker)) else { return false };
-        let Some(waiting) = self.waiting.get(usize::from(worker)) else { return false };
+    /// Tries once: a script whose worker has no room keeps the command and has no further turn until it is sent, so that its own queue
+    /// fills and further events are refused.
+    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
+        let worker = usize::from(command.client().worker);
+        let (Some(mailbox), Some(waiting)) = (self.mailboxes.get(worker), self.waiting.get(worker)) else {
+            return Err(SendError::Stopped);
+        };
         let bytes = command.bytes();
-        let weight = (bytes > SMALL).then(|| {
-            waiting.fetch_add(bytes, Ordering::Relaxed);
-            Weight { bytes, waiting: Arc::clone(waiting) }
-        });
-        let mut mail = Mail::Command(command, weight);
-        let mut deadline = None;
-        loop {
-            if bytes <= SMALL || waiting.load(Ordering::Relaxed) <= WAITING_BYTES {
-                match mailbox.try_send(mail) {
-                    Ok(()) => return true,
-                    // The worker has stopped.
-                    Err(TrySendError::Closed(_)) => return false,
-                    Err(TrySendError::Full(back)) => mail = back,
-                }
+        let mut weight = None;
+        if bytes > SMALL {
+            let before = waiting.fetch_add(bytes, Ordering::Relaxed);
+            weight = Some(Weight { bytes, waiting: Arc::clone(waiting) });
+            // One that is alone always fits.
+            if before > 0 && before + bytes > WAITING_BYTES {
+                return Err(SendError::Full(Box::new(command)));
             }
-            if Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + ROOM_TIMEOUT) {
-                self.counters.worker(worker).add(Counter::MailboxFull);
-                return false;
-            }
-            std::thread::sleep(ROOM_POLL);
+        }
+        match mailbox.try_send(Mail::Command(command, weight)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(Mail::Command(command, _))) => Err(SendError::Full(Box::new(command))),
+            Err(_) => Err(SendError::Stopped),
+        }
+    }
+
+    fn count_lost(&self, worker: u8) {
+        if usize::from(worker) < self.mailboxes.len() {
+            self.counters.worker(worker).add(Counter::MailboxFull);
         }
     }
 }
@@ -91,30 +85,21 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_waits_for_room_and_what_is_lost_is_counted() {
+    fn a_command_without_room_comes_back_at_once() {
         let (sender, mut receiver) = mpsc::channel(1);
         let counters = Arc::new(Counters::new(1));
         let switchboard = Switchboard::new(Arc::from([sender]), Arc::clone(&counters), no_replies());
-        assert!(switchboard.send(command(0)));
-        assert!(!switchboard.send(command(0)), "nobody makes room");
+        assert!(switchboard.send(command(0)).is_ok());
+        let Err(SendError::Full(back)) = switchboard.send(command(0)) else { panic!() };
+        assert!(matches!(*back, ClientCommand::Ping { client } if client.worker == 0));
+        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 0, "it is not lost");
+        receiver.try_recv().unwrap();
+        assert!(switchboard.send(*back).is_ok());
+        switchboard.count_lost(0);
         assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
-        let reader = std::thread::spawn(move || {
-            let mut taken = 0;
-            while receiver.blocking_recv().is_some() {
-                taken += 1;
-                if taken == 4 {
-                    break;
-                }
-            }
-            taken
-        });
-        for _ in 0..3 {
-            assert!(switchboard.send(command(0)));
-        }
-        assert_eq!(reader.join().unwrap(), 4);
-        assert!(!switchboard.send(command(0)), "the worker has stopped");
-        assert!(!switchboard.send(command(7)), "there is no such worker");
-        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
+        drop(receiver);
+        assert!(matches!(switchboard.send(command(0)), Err(SendError::Stopped)), "the worker has stopped");
+        assert!(matches!(switchboard.send(command(7)), Err(SendError::Stopped)), "there is no such worker");
     }
 
     #[test]
@@ -129,13 +114,12 @@ mod tests {
             arguments: vec![Value::ByteArray(vec![0; 1 << 20])],
             token: None,
         };
-        let sent = (0..30).take_while(|_| switchboard.send(large())).count();
+        let sent = (0..30).take_while(|_| switchboard.send(large()).is_ok()).count();
         assert!((14..=16).contains(&sent), "{sent} MiB");
-        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 1);
-        assert!(switchboard.send(command(0)), "small ones go on");
+        assert!(switchboard.send(command(0)).is_ok(), "small ones go on");
         for _ in 0..2 {
             drop(receiver.try_recv());
         }
-        assert!(switchboard.send(large()));
+        assert!(switchboard.send(large()).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::inbox::Full;
 use super::shared::{NO_ANSWER, ScriptState, Shared};
 use crate::engine::failure::Failure;
-use crate::instance::open_requests;
+use crate::instance::open_requests::Answer;
 use introd_config::Application;
 use introd_policy::message::AppEvent;
 use introd_policy::{AppActor, RequestId};
@@ -48,7 +48,9 @@ impl ScriptHandle {
             ScriptState::Wedged | ScriptState::Failed | ScriptState::Stopped => {
                 // A script that does not run does not hear of it, but one that comes after it has to know its clients.
                 shared.ledger.note(&event);
-                open_requests::fail_event(event, NO_ANSWER, &*shared.commands);
+                if let Some(answer) = Answer::not_asked(event, NO_ANSWER) {
+                    shared.answer(answer);
+                }
                 Ok(())
             }
         }

@@ -13,10 +13,10 @@ use super::thread_queue::ThreadQueue;
 use crate::engine::failure::Failure;
 use crate::engine::memory::Memory;
 use crate::instance::ledger::Ledger;
-use crate::instance::open_requests::{self, OpenRequests};
+use crate::instance::open_requests::{Answer, OpenRequests};
 use introd_config::Application;
 use introd_policy::InstanceName;
-use introd_policy::message::Commands;
+use introd_policy::message::{Commands, SendError};
 use introd_policy::registry::Registry;
 
 /// An instance for a thread to run.
@@ -191,7 +191,20 @@ impl Shared {
     /// Answers everything that waits, in place of the script.
     pub(crate) fn answer_for_script(&self) {
         for (number, request) in self.requests.take_all() {
-            open_requests::fail(number, request, NO_ANSWER, &*self.commands);
+            self.answer(Answer::failed(number, request, NO_ANSWER));
+        }
+    }
+
+    /// Gives an answer in place of the script. The thread that does so keeps nothing and waits for nothing: a result that finds no room
+    /// is lost, and counted.
+    pub(super) fn answer(&self, answer: Answer) {
+        match answer {
+            Answer::Verdict(request, verdict) => self.commands.decide(request, verdict),
+            Answer::Result(command) => {
+                if let Err(SendError::Full(command)) = self.commands.send(command) {
+                    self.commands.count_lost(command.client().worker);
+                }
+            }
         }
     }
 }

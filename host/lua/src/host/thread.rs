@@ -15,7 +15,7 @@ use super::shared::{Opening, Queue, ScriptState, Shared};
 use crate::instance::item::Item;
 use crate::instance::world::World;
 use crate::runtime::Runtime;
-use introd_policy::message::{AppEvent, ClientCommand, Commands};
+use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
 use introd_policy::registry::LookupResult;
 use introd_policy::{RequestId, Verdict};
 
@@ -24,6 +24,9 @@ const TURN: Duration = Duration::from_millis(1);
 const BATCH: usize = 32;
 /// So many turns later, what the scripts wait for in the registry is looked after.
 const TURNS: usize = 32;
+
+/// How often it is tried again to send commands for which a worker has had no room.
+const RETRY_EVERY: Duration = Duration::from_millis(1);
 
 /// The commands of a script. They stop with the thread: whatever it does once it has been given up is void.
 struct Leased {
@@ -38,8 +41,12 @@ impl Commands for Leased {
         }
     }
 
-    fn send(&self, command: ClientCommand) -> bool {
-        !self.queue.is_given_up() && self.commands.send(command)
+    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
+        if self.queue.is_given_up() { Err(SendError::Stopped) } else { self.commands.send(command) }
+    }
+
+    fn count_lost(&self, worker: u8) {
+        self.commands.count_lost(worker);
     }
 }
 
@@ -55,6 +62,8 @@ struct Place {
     timeout: Option<Instant>,
     /// Registry lookups that have come back.
     results: VecDeque<(u64, LookupResult)>,
+    /// Whether it has no turn until its commands are sent.
+    is_held: bool,
 }
 
 struct Thread {
@@ -62,13 +71,24 @@ struct Thread {
     places: Slab<Place>,
     schedule: Schedule,
     timeouts: BTreeSet<(Instant, usize)>,
+    /// Instances whose commands wait for room at a worker, and when that is looked at again.
+    held: Vec<usize>,
+    retry_at: Option<Instant>,
     lookups: JoinSet<(Arc<Shared>, u64, LookupResult)>,
 }
 
 /// Runs what comes until the queue is closed and all instances have ended, or the thread is given up.
 pub(crate) fn run(runtime: &tokio::runtime::Runtime, queue: Arc<Queue>) {
     let (places, lookups) = (Slab::new(), JoinSet::new());
-    let thread = Thread { queue, places, schedule: Schedule::default(), timeouts: BTreeSet::new(), lookups };
+    let thread = Thread {
+        queue,
+        places,
+        schedule: Schedule::default(),
+        timeouts: BTreeSet::new(),
+        held: Vec::new(),
+        retry_at: None,
+        lookups,
+    };
     tokio::task::LocalSet::new().block_on(runtime, thread.work());
 }
 
@@ -78,6 +98,9 @@ impl Thread {
         while !self.queue.is_given_up() {
             let is_closed = self.look();
             let now = Instant::now();
+            if self.retry_at.is_some_and(|at| at <= now) {
+                self.retry(now);
+            }
             while let Some((at, place)) = self.timeouts.first().copied()
                 && at <= now
             {
@@ -100,7 +123,7 @@ impl Thread {
             }
             tokio::select! {
                 () = self.queue.arrived() => (),
-                () = sleep_until(self.timeouts.first().map(|(at, _)| *at)) => (),
+                () = sleep_until(self.timeouts.first().map(|(at, _)| *at).into_iter().chain(self.retry_at).min()) => (),
                 Some(done) = self.lookups.join_next() => self.came_back(done),
             }
         }
@@ -120,6 +143,7 @@ impl Thread {
                 waits: Default::default(),
                 timeout: None,
                 results: VecDeque::new(),
+                is_held: false,
             });
             shared.place.store(place, Ordering::Relaxed);
             shared.is_ready.store(false, Ordering::Release);
@@ -172,6 +196,7 @@ impl Thread {
 
     fn queue(&mut self, number: usize, kind: Kind, now: Instant) {
         if let Some(place) = self.places.get_mut(number)
+            && !place.is_held
             && let Some(waits) = place.waits.get_mut(kind.index())
             && !std::mem::replace(waits, true)
         {
@@ -179,11 +204,35 @@ impl Thread {
         }
     }
 
+    /// Sends what there is room for by now. An instance all of whose commands are sent has turns again.
+    fn retry(&mut self, now: Instant) {
+        for number in std::mem::take(&mut self.held) {
+            let Some(place) = self.places.get_mut(number).filter(|place| place.is_held) else { continue };
+            let Some(runtime) = &place.runtime else { continue };
+            if !runtime.world.outbox.flush() {
+                self.held.push(number);
+                continue;
+            }
+            place.is_held = false;
+            if runtime.is_over() {
+                self.end(number);
+            } else {
+                // Something may have become due meanwhile.
+                self.queue(number, Kind::Event, now);
+                self.poke(number);
+            }
+        }
+        self.retry_at = (!self.held.is_empty()).then(|| now + RETRY_EVERY);
+    }
+
     /// An instance has its turn.
     fn take(&mut self, turn: &Turn, now: Instant) {
         let Some(place) = self.places.get_mut(turn.instance) else { return };
         if let Some(waits) = place.waits.get_mut(turn.kind.index()) {
             *waits = false;
+        }
+        if place.is_held {
+            return;
         }
         if let Some(used) = turn.slowed {
             let app = place.opening.shared.application();
@@ -204,7 +253,11 @@ impl Thread {
             self.end(turn.instance);
             return;
         };
-        if is_over {
+        if place.has_unsent_commands() {
+            place.is_held = true;
+            self.held.push(turn.instance);
+            self.retry_at.get_or_insert(now + RETRY_EVERY);
+        } else if is_over {
             self.end(turn.instance);
             return;
         }
@@ -245,6 +298,10 @@ impl Thread {
 }
 
 impl Place {
+    fn has_unsent_commands(&self) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| !runtime.world.outbox.is_empty())
+    }
+
     /// Handles what has happened and what is due, for one turn. Whether the instance has ended.
     fn handle(&mut self, began: Instant) -> bool {
         let shared = &self.opening.shared;
@@ -259,22 +316,29 @@ impl Place {
             }
             return false;
         };
-        let is_late = |now: Instant| now.saturating_duration_since(began) >= TURN;
+        let world = Rc::clone(&runtime.world);
+        // A script whose commands find no room has no further handler in this turn.
+        let is_late = || !world.outbox.is_empty() || began.elapsed() >= TURN;
         if runtime.next_timeout().is_some_and(|at| at <= began) {
-            work(shared, |now| runtime.handle_timeout(now, || is_late(Instant::now())));
+            work(shared, |now| runtime.handle_timeout(now, is_late));
         }
         for _ in 0..BATCH {
             if runtime.is_over() {
                 return true;
+            }
+            if !world.outbox.is_empty() {
+                return false;
             }
             let Some(item) = shared.inbox.pop() else { break };
             if work(shared, |now| runtime.handle_item(now, item)) {
                 break;
             }
         }
-        while let Some((token, result)) = self.results.pop_front() {
+        while world.outbox.is_empty()
+            && let Some((token, result)) = self.results.pop_front()
+        {
             work(shared, |now| runtime.handle_lookup(now, token, result));
-            if is_late(Instant::now()) {
+            if began.elapsed() >= TURN {
                 break;
             }
         }

@@ -5,5 +5,6 @@ pub(crate) mod item;
 pub(crate) mod journal;
 pub(crate) mod ledger;
 pub(crate) mod open_requests;
+pub(crate) mod outbox;
 pub(crate) mod roster;
 pub(crate) mod world;

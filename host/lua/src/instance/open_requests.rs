@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
-use introd_policy::message::{AppEvent, ClientCommand, ClientId, Commands, PeerLookup};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, PeerLookup};
 use introd_policy::{RequestId, Verdict};
 use rtmfp::PeerId;
 
@@ -35,29 +35,38 @@ pub(crate) enum OpenRequest {
     Call { client: ClientId, transaction: f64 },
 }
 
-/// Answers in place of the script, which has failed.
-pub(crate) fn fail(number: u64, request: OpenRequest, why: &str, commands: &dyn Commands) {
-    match request {
-        OpenRequest::Connect(_) | OpenRequest::Lookup(_) => {
-            commands.decide(RequestId::from_number(number), Verdict::Failed(why.to_owned()));
-        }
-        OpenRequest::Call { client, transaction } => {
-            commands.send(ClientCommand::Answer { client, transaction, outcome: Err(call_failed(why)) });
-        }
-    }
+/// What is answered to a request.
+pub(crate) enum Answer {
+    Verdict(RequestId, Verdict),
+    Result(ClientCommand),
 }
 
-/// Answers an event that is not put to the script, if it waits for an answer.
-pub(crate) fn fail_event(event: AppEvent, why: &str, commands: &dyn Commands) {
-    match event {
-        AppEvent::Connect { request, .. } | AppEvent::PeerLookup(PeerLookup { request, .. }) => {
-            commands.decide(request, Verdict::Failed(why.to_owned()));
+impl Answer {
+    /// The answer to a request that the script has failed at.
+    pub(crate) fn failed(number: u64, request: OpenRequest, why: &str) -> Self {
+        match request {
+            OpenRequest::Connect(_) | OpenRequest::Lookup(_) => {
+                Self::Verdict(RequestId::from_number(number), Verdict::Failed(why.to_owned()))
+            }
+            OpenRequest::Call { client, transaction } => Self::call_failed(client, transaction, why),
         }
-        AppEvent::Call { client, call } if call.wants_answer() => {
-            let outcome = Err(call_failed(why));
-            commands.send(ClientCommand::Answer { client, transaction: call.transaction, outcome });
+    }
+
+    /// The answer to an event that is not put to the script. `None` if nothing waits for one.
+    pub(crate) fn not_asked(event: AppEvent, why: &str) -> Option<Self> {
+        match event {
+            AppEvent::Connect { request, .. } | AppEvent::PeerLookup(PeerLookup { request, .. }) => {
+                Some(Self::Verdict(request, Verdict::Failed(why.to_owned())))
+            }
+            AppEvent::Call { client, call } if call.wants_answer() => {
+                Some(Self::call_failed(client, call.transaction, why))
+            }
+            _ => None,
         }
-        _ => (),
+    }
+
+    fn call_failed(client: ClientId, transaction: f64, why: &str) -> Self {
+        Self::Result(ClientCommand::Answer { client, transaction, outcome: Err(call_failed(why)) })
     }
 }
 

@@ -9,7 +9,8 @@ use rtmfp::PeerId;
 
 use super::journal::Journal;
 use super::ledger::Ledger;
-use super::open_requests::OpenRequests;
+use super::open_requests::{Answer, OpenRequests};
+use super::outbox::Outbox;
 use super::roster::Roster;
 use crate::engine::memory::Memory;
 use crate::engine::turn::Turn;
@@ -32,7 +33,8 @@ pub(crate) struct Job {
 pub(crate) struct World {
     pub(crate) name: InstanceName,
     pub(crate) settings: RefCell<Arc<Application>>,
-    pub(crate) commands: Arc<dyn Commands>,
+    commands: Arc<dyn Commands>,
+    pub(crate) outbox: Outbox,
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) journal: Journal,
@@ -65,10 +67,12 @@ impl World {
         ledger: Arc<Ledger>,
         now: Instant,
     ) -> Self {
+        let memory = Memory::default();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             name,
             settings: RefCell::new(settings),
+            outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
             commands,
             registry,
             requests,
@@ -81,14 +85,15 @@ impl World {
             running: Cell::new(0),
             is_ending: Cell::new(false),
             last_token: Cell::new(0),
-            memory: Memory::default(),
+            memory,
             turn: Rc::default(),
         }
     }
 
     /// The same, whose VMs say there what they use.
     pub(crate) fn with_memory(self, memory: Memory) -> Self {
-        Self { memory, ..self }
+        let outbox = Outbox::new(Arc::clone(&self.commands), memory.meter());
+        Self { memory, outbox, ..self }
     }
 
     /// The same, which marks there that a handler begins.
@@ -144,7 +149,18 @@ impl World {
         self.commands.decide(request, verdict);
     }
 
+    /// Answers a request that was taken out of the open ones.
+    pub(crate) fn answer(&self, answer: Answer) {
+        match answer {
+            Answer::Verdict(request, verdict) => self.decide(request, verdict),
+            Answer::Result(command) => {
+                self.outbox.send(command);
+            }
+        }
+    }
+
+    /// Sends a command, now or when its worker has room. False if it is lost.
     pub(crate) fn send(&self, command: ClientCommand) -> bool {
-        self.commands.send(command)
+        self.outbox.send(command)
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::timers::{Fired, unpacked};
 use crate::engine::values;
 use crate::engine::vm::Progress;
 use crate::instance::item::Item;
-use crate::instance::open_requests::{self, OpenRequest, call_failed};
+use crate::instance::open_requests::{Answer, OpenRequest, call_failed};
 use crate::instance::roster::{Member, Phase};
 use crate::instance::world::World;
 use introd_config::Application;
@@ -175,7 +175,11 @@ impl Runtime {
     pub(crate) fn handle(&mut self, now: Instant, event: AppEvent) {
         match self.world.requests.admit(event) {
             Ok(item) => self.handle_item(now, item),
-            Err(event) => open_requests::fail_event(*event, "the application is busy", &*self.world.commands),
+            Err(event) => {
+                if let Some(answer) = Answer::not_asked(*event, "the application is busy") {
+                    self.world.answer(answer);
+                }
+            }
         }
     }
 
@@ -262,7 +266,7 @@ impl Runtime {
     /// Answers a request that the script has failed at.
     pub(crate) fn fail(&self, number: u64) {
         if let Some(request) = self.world.requests.take(number) {
-            open_requests::fail(number, request, "the application failed", &*self.world.commands);
+            self.world.answer(Answer::failed(number, request, "the application failed"));
         }
     }
 
@@ -402,7 +406,7 @@ impl Runtime {
                 let rejection = Rejection::new(code, "the application has ended");
                 self.world.decide(RequestId::from_number(number), Verdict::Reject(Box::new(rejection)));
             } else {
-                open_requests::fail(number, request, "the application has ended", &*self.world.commands);
+                self.world.answer(Answer::failed(number, request, "the application has ended"));
             }
         }
     }

@@ -110,7 +110,7 @@ impl TestFile {
         let world = World::new(
             stage::instance_name(folder),
             Arc::new(stage::application()),
-            Arc::new(stage::Outbox::default()),
+            Arc::new(stage::Recorder::default()),
             Arc::new(InMemory::default()),
             Arc::default(),
             Arc::default(),

@@ -19,7 +19,7 @@ use introd_config::{
 use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest};
 use introd_flash::uri::{AppPath, Uri};
-use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands};
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands, SendError};
 use introd_policy::registry::{InMemory, Registry};
 use introd_policy::{InstanceName, RequestId, Verdict};
 
@@ -35,9 +35,9 @@ pub(crate) enum Sent {
 
 /// Keeps what the script sends, until the server looks.
 #[derive(Default)]
-pub(crate) struct Outbox(Mutex<Vec<Sent>>);
+pub(crate) struct Recorder(Mutex<Vec<Sent>>);
 
-impl Outbox {
+impl Recorder {
     fn take(&self) -> Vec<Sent> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -47,15 +47,17 @@ impl Outbox {
     }
 }
 
-impl Commands for Outbox {
+impl Commands for Recorder {
     fn decide(&self, request: RequestId, verdict: Verdict) {
         self.push(Sent::Verdict(request, verdict));
     }
 
-    fn send(&self, command: ClientCommand) -> bool {
+    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
         self.push(Sent::Command(command));
-        true
+        Ok(())
     }
+
+    fn count_lost(&self, _: u8) {}
 }
 
 /// The settings of a server as it comes, but for lookups and groups, which the script gets.
@@ -94,7 +96,7 @@ pub(crate) fn instance_name(folder: &Path) -> InstanceName {
 /// An instance on its stage.
 pub(crate) struct Stage {
     pub(crate) runtime: Runtime,
-    outbox: Arc<Outbox>,
+    recorder: Arc<Recorder>,
     server: Server,
     effects: Vec<Effect>,
     now: Instant,
@@ -119,16 +121,16 @@ impl Stage {
         settings: Application,
         registry: Arc<dyn Registry>,
     ) -> Result<Self, Failure> {
-        let (outbox, now) = (Arc::new(Outbox::default()), Instant::now());
-        let commands = Arc::clone(&outbox);
+        let (recorder, now) = (Arc::new(Recorder::default()), Instant::now());
+        let commands = Arc::clone(&recorder);
         let settings = Arc::new(settings);
         let server = Server::new(Arc::clone(&settings));
         let world =
             World::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now);
         let runtime = Runtime::start(Rc::new(world), folder)?;
-        let (outbox, effects) = (outbox, Vec::new());
+        let (recorder, effects) = (recorder, Vec::new());
         let mut stage =
-            Self { runtime, outbox, server, effects, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
+            Self { runtime, recorder, server, effects, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
         stage.poll();
         Ok(stage)
     }
@@ -276,7 +278,7 @@ impl Stage {
     /// The server takes in what the script has sent.
     fn deliver(&mut self) {
         loop {
-            let sent = self.outbox.take();
+            let sent = self.recorder.take();
             if sent.is_empty() {
                 break;
             }

@@ -9,7 +9,7 @@ use rtmfp::SessionId;
 use super::*;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
-use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup};
+use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup, SendError};
 use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Verdict};
 
@@ -44,7 +44,9 @@ impl Commands for Desk {
         self.arrived.notify_all();
     }
 
-    fn send(&self, command: ClientCommand) -> bool {
+    fn count_lost(&self, _: u8) {}
+
+    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
         if matches!(command, ClientCommand::Ping { .. }) {
             let mut is_held = self.is_held.lock().unwrap();
             while *is_held {
@@ -53,11 +55,11 @@ impl Commands for Desk {
         }
         self.sent.lock().unwrap().push(Sent::Command(command));
         self.arrived.notify_all();
-        true
+        Ok(())
     }
 }
 
-fn name(application: &str, instance: &str) -> InstanceName {
+pub(super) fn name(application: &str, instance: &str) -> InstanceName {
     InstanceName {
         adaptor: "a".to_owned(),
         vhost: "v".to_owned(),
@@ -66,7 +68,7 @@ fn name(application: &str, instance: &str) -> InstanceName {
     }
 }
 
-fn lookup() -> AppEvent {
+pub(super) fn lookup() -> AppEvent {
     static LAST: AtomicU64 = AtomicU64::new(1 << 40);
     AppEvent::PeerLookup(PeerLookup {
         request: RequestId::from_number(LAST.fetch_add(1, Ordering::Relaxed)),
@@ -80,17 +82,17 @@ fn lookup() -> AppEvent {
 }
 
 /// A connect whose request has the number of the client.
-fn connect(number: u32) -> AppEvent {
+pub(super) fn connect(number: u32) -> AppEvent {
     let (_, info) = scene("").stage.next_client();
     let request = RequestId::from_number(u64::from(number));
     AppEvent::Connect { request, client: client(number), info: Box::new(info) }
 }
 
-fn is_denied(sent: &Sent) -> bool {
+pub(super) fn is_denied(sent: &Sent) -> bool {
     matches!(sent, Sent::Verdict(_, Verdict::Deny))
 }
 
-fn client(number: u32) -> ClientId {
+pub(super) fn client(number: u32) -> ClientId {
     ClientId { worker: 0, session: SessionId::from_wire(number) }
 }
 
@@ -100,11 +102,11 @@ fn host(threads: usize) -> (Host, Arc<Desk>) {
     (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
 }
 
-fn open(host: &Host, name: InstanceName, folder: &Folder) -> ScriptHandle {
+pub(super) fn open(host: &Host, name: InstanceName, folder: &Folder) -> ScriptHandle {
     host.open(name, folder.path(), Arc::new(settings(|_| ()))).unwrap()
 }
 
-fn wait_for(handle: &ScriptHandle, state: ScriptState) {
+pub(super) fn wait_for(handle: &ScriptHandle, state: ScriptState) {
     while handle.state() != state {
         std::thread::sleep(Duration::from_millis(1));
     }

@@ -8,6 +8,7 @@ mod hostile;
 mod lifetimes;
 mod names;
 mod order;
+mod outbox;
 mod reload;
 mod shipped;
 mod standard;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::api::script::Script;
 use crate::engine::failure::Failure;
 use crate::engine::limits::STACK;
-use crate::instance::world::World;
+use crate::instance::Instance;
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{ClientCommand, Commands, SendError};
@@ -41,9 +41,9 @@ pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Resul
     settings.script.time.get_or_insert(LONGEST);
     let work = || {
         let (settings, registry) = (Arc::new(settings), Arc::new(InMemory::default()));
-        let world =
-            World::new(name, settings, Arc::new(Nobody), registry, Arc::default(), Arc::default(), Instant::now());
-        Script::load(&Rc::new(world), folder).map(drop)
+        let instance =
+            Instance::new(name, settings, Arc::new(Nobody), registry, Arc::default(), Arc::default(), Instant::now());
+        Script::load(&Rc::new(instance), folder).map(drop)
     };
     let failure = |message: &str| Failure { message: message.to_owned(), ..Failure::default() };
     std::thread::scope(|scope| {

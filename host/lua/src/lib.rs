@@ -14,6 +14,7 @@ pub use checking::check;
 pub use engine::failure::Failure;
 pub use host::handle::ScriptHandle;
 pub use host::inbox::Full;
-pub use host::pool::{Host, HostSettings, ScriptError};
+pub use host::pool::HostSettings;
 pub use host::script_files::ScriptFiles;
+pub use host::script_host::{Host, ScriptError};
 pub use host::shared::ScriptState;

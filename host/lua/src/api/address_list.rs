@@ -7,8 +7,8 @@ use rtmfp::{Origin, PeerId, TaggedAddress};
 use smallvec::SmallVec;
 
 use super::address;
-use super::state::State;
-use crate::instance::roster::Member;
+use super::state::ApiState;
+use crate::instance::roster::RosterMember;
 use introd_policy::MAX_ADDRESSES;
 
 /// A list of addresses for a script. Where they come from stands in its field `origins`, by address.
@@ -35,13 +35,17 @@ fn origin_name(origin: Origin) -> &'static str {
 
 /// Reads a list of addresses of a peer: each once, at most [`MAX_ADDRESSES`], the rest left out. Where an address comes from
 /// (RFC 7016 §2.1.5) the list's `origins` says, or what is known of the peer; an address that nobody knows counts as reported.
-pub(crate) fn from_lua(state: &State, list: &Table, target: Option<&PeerId>) -> Result<SmallVec<[TaggedAddress; 2]>> {
+pub(crate) fn from_lua(
+    state: &ApiState,
+    list: &Table,
+    target: Option<&PeerId>,
+) -> Result<SmallVec<[TaggedAddress; 2]>> {
     let origins: Option<Table> = match list.raw_get(&state.origins)? {
         Value::Table(table) => Some(table),
         _ => None,
     };
     let known = {
-        let roster = state.world.roster.borrow();
+        let roster = state.instance.roster.borrow();
         target.and_then(|target| roster.by_peer(target)).or_else(|| roster.at(0))
     };
     let mut addresses: SmallVec<[TaggedAddress; 2]> = SmallVec::new();
@@ -74,7 +78,7 @@ fn origin_of(value: &Value) -> Option<Origin> {
     }
 }
 
-fn guess(member: Option<&Member>, address: SocketAddr, target: Option<&PeerId>) -> Origin {
+fn guess(member: Option<&RosterMember>, address: SocketAddr, target: Option<&PeerId>) -> Origin {
     let Some(member) = member else { return Origin::Reported };
     if member.info.potential_near_addresses.contains(&address) || member.info.near_address == address {
         Origin::Relay

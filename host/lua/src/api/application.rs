@@ -6,10 +6,10 @@ use mlua::{Lua, MultiValue, Result, Table, Value};
 
 use super::address_list;
 use super::client::{arguments, member, method_name};
-use super::state::{State, plain_rejection};
+use super::state::{ApiState, plain_rejection};
 use crate::engine::values;
 use crate::instance::open_requests::REJECTED;
-use crate::instance::roster::{Member, Phase};
+use crate::instance::roster::{Phase, RosterMember};
 use introd_config::{DEFAULT_VHOST, XmlSettings};
 use introd_flash::server::Rejection;
 use introd_policy::Verdict;
@@ -20,12 +20,12 @@ pub(crate) const HANDLERS: &[&str] =
     &["onAppStart", "onAppStop", "onConnect", "onDisconnect", "onPeerLookup", "onStatus"];
 
 /// Fills in the properties.
-pub(crate) fn describe(lua: &Lua, state: &Rc<State>) -> Result<()> {
-    let (application, world) = (&state.application, &state.world);
-    application.raw_set("name", world.name.to_string())?;
+pub(crate) fn describe(lua: &Lua, state: &Rc<ApiState>) -> Result<()> {
+    let (application, instance) = (&state.application, &state.instance);
+    application.raw_set("name", instance.name.to_string())?;
     application.raw_set("server", concat!("introd/", env!("CARGO_PKG_VERSION")))?;
-    application.raw_set("hostname", hostname(&world.name.vhost))?;
-    let config = tree(lua, &world.settings().script.config)?;
+    application.raw_set("hostname", hostname(&instance.name.vhost))?;
+    let config = tree(lua, &instance.settings().script.config)?;
     application
         .raw_set("config", if matches!(config, Value::Table(_)) { config } else { Value::Table(lua.create_table()?) })
 }
@@ -69,7 +69,7 @@ fn tree(lua: &Lua, settings: &XmlSettings) -> Result<Value> {
     Ok(Value::Table(table))
 }
 
-fn a_client(state: &State, value: Option<Value>, function: &str) -> Result<Rc<Member>> {
+fn a_client(state: &ApiState, value: Option<Value>, function: &str) -> Result<Rc<RosterMember>> {
     member(state, value.as_ref()).ok_or_else(|| {
         let kind = value.as_ref().map_or("nothing", Value::type_name);
         mlua::Error::runtime(format!("application.{function} takes a client, not {kind}"))
@@ -77,7 +77,7 @@ fn a_client(state: &State, value: Option<Value>, function: &str) -> Result<Rc<Me
 }
 
 /// Turns a client away that waits; one that is in is disconnected: whoever says "reject" does not want it.
-fn reject(state: &State, member: &Member, rejection: Rejection) -> Result<bool> {
+fn reject(state: &ApiState, member: &RosterMember, rejection: Rejection) -> Result<bool> {
     state.must_be_live()?;
     match member.phase.get() {
         Phase::Waiting => Ok(state.reject(member, rejection)),
@@ -90,7 +90,7 @@ fn reject(state: &State, member: &Member, rejection: Rejection) -> Result<bool> 
 const LONGEST_DESCRIPTION: usize = 4096;
 
 /// The description and the object for the client's program.
-fn reasons(state: &State, values: &mut MultiValue, default: &str) -> Result<Rejection> {
+fn reasons(state: &ApiState, values: &mut MultiValue, default: &str) -> Result<Rejection> {
     let description = match values.pop_front() {
         Some(Value::String(text)) => {
             let bytes = text.as_bytes();
@@ -110,7 +110,7 @@ fn reasons(state: &State, values: &mut MultiValue, default: &str) -> Result<Reje
 }
 
 /// The number of the lookup behind an event.
-fn number_of(state: &State, event: &Value, function: &str) -> Result<u64> {
+fn number_of(state: &ApiState, event: &Value, function: &str) -> Result<u64> {
     let number = match event {
         Value::Table(event) => event.raw_get::<Option<u64>>(&state.event_key).unwrap_or_default(),
         _ => None,
@@ -122,7 +122,7 @@ fn number_of(state: &State, event: &Value, function: &str) -> Result<u64> {
 }
 
 /// Gives the verdict on the lookup of that number.
-fn decide(state: &State, number: u64, verdict: Verdict) -> Result<bool> {
+fn decide(state: &ApiState, number: u64, verdict: Verdict) -> Result<bool> {
     state.must_be_live()?;
     if state.decide_lookup(number, verdict) {
         return Ok(true);
@@ -131,7 +131,7 @@ fn decide(state: &State, number: u64, verdict: Verdict) -> Result<bool> {
 }
 
 /// The functions. The prelude puts them into the table.
-pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let application = lua.create_table()?;
 
     let shared = Rc::clone(state);
@@ -200,7 +200,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             };
             let number = number_of(&shared, &event, "sendPeerRedirect")?;
             // A list that is wrong does not use up the event.
-            let target = shared.world.requests.target(number);
+            let target = shared.instance.requests.target(number);
             let addresses = address_list::from_lua(&shared, &addresses, target.as_ref())?;
             if addresses.is_empty() {
                 return Err(mlua::Error::runtime("application.sendPeerRedirect takes at least one address"));
@@ -223,7 +223,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         lua.create_function(move |_, mut values: MultiValue| {
             let method = method_name(&mut values)?;
             let arguments = arguments(&shared, values)?;
-            for member in shared.world.roster.borrow().accepted() {
+            for member in shared.instance.roster.borrow().accepted() {
                 let (method, arguments) = (method.clone(), arguments.clone());
                 shared.send(ClientCommand::Call { client: member.id, method, arguments, token: None })?;
             }
@@ -236,7 +236,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         "shutdown",
         lua.create_function(move |_, ()| {
             shared.must_be_live()?;
-            shared.world.is_ending.set(true);
+            shared.instance.is_ending.set(true);
             Ok(true)
         })?,
     )?;

@@ -7,10 +7,10 @@ use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserDataRef
 use smallvec::SmallVec;
 
 use super::client_objects::Client;
-use super::state::State;
+use super::state::ApiState;
 use super::{address, group_control};
 use crate::engine::values::{self, Opaque};
-use crate::instance::roster::Member;
+use crate::instance::roster::RosterMember;
 use introd_policy::message::ClientCommand;
 
 /// What every client has; none can be set.
@@ -71,7 +71,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 const KEPT: &[&str] = &["farID", "farId", "farAddress", "ip", "nearAddress", "protocol", "id"];
 
 /// A property of a client.
-fn property(lua: &Lua, state: &Rc<State>, member: &Rc<Member>, name: &str) -> Result<Value> {
+fn property(lua: &Lua, state: &Rc<ApiState>, member: &Rc<RosterMember>, name: &str) -> Result<Value> {
     let info = &member.info;
     let text = match name {
         "farID" | "farId" => info.far_id.to_string(),
@@ -110,14 +110,14 @@ fn property(lua: &Lua, state: &Rc<State>, member: &Rc<Member>, name: &str) -> Re
 }
 
 /// The client that a method is called on.
-pub(crate) fn this(state: &State, value: Option<Value>, method: &str) -> Result<Rc<Member>> {
+pub(crate) fn this(state: &ApiState, value: Option<Value>, method: &str) -> Result<Rc<RosterMember>> {
     member(state, value.as_ref()).ok_or_else(|| {
         mlua::Error::runtime(format!("{method} is a method of a client, called with a colon: client:{method}(...)"))
     })
 }
 
 /// The client that a value is, if it is one.
-pub(crate) fn member(state: &State, value: Option<&Value>) -> Option<Rc<Member>> {
+pub(crate) fn member(state: &ApiState, value: Option<&Value>) -> Option<Rc<RosterMember>> {
     let Some(Value::Table(object)) = value else { return None };
     let record: Table = object.raw_get(&state.objects.key).ok()?;
     let handle: AnyUserData = record.raw_get(1).ok()?;
@@ -139,12 +139,12 @@ pub(crate) fn method_name(arguments: &mut MultiValue) -> Result<String> {
 }
 
 /// The rest of the arguments, for ActionScript.
-pub(crate) fn arguments(state: &State, values: MultiValue) -> Result<Vec<introd_flash::amf::Value>> {
+pub(crate) fn arguments(state: &ApiState, values: MultiValue) -> Result<Vec<introd_flash::amf::Value>> {
     values::all_from_lua(&state.marks, &values)
 }
 
 /// The host's methods, and what the prelude makes methods of.
-pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let methods = lua.create_table()?;
     let properties = lua.create_table()?;
     for name in PROPERTIES {

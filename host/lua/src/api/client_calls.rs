@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mlua::{Result, Value};
 
-use crate::instance::roster::Member;
+use crate::instance::roster::RosterMember;
 
 /// How many calls of clients may wait for their answers.
 const MAX_CALLS: usize = 65_536;
@@ -15,7 +15,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A call of a client.
 pub(crate) struct ClientCall {
-    member: Rc<Member>,
+    member: Rc<RosterMember>,
     until: Instant,
     /// What gets the answer; nil when a handler waits for it.
     pub(crate) handler: Value,
@@ -29,7 +29,7 @@ pub(crate) struct ClientCalls {
 
 impl ClientCalls {
     /// Notes that a client is called, and what gets the answer: nil when a handler waits.
-    pub(crate) fn add(&mut self, token: u64, member: &Rc<Member>, handler: Value, now: Instant) -> Result<()> {
+    pub(crate) fn add(&mut self, token: u64, member: &Rc<RosterMember>, handler: Value, now: Instant) -> Result<()> {
         if self.calls.len() >= MAX_CALLS {
             return Err(mlua::Error::runtime("too many calls wait for their results"));
         }

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, UserData, Value};
 use rtmfp::PeerId;
 
-use crate::instance::roster::{Member, Phase};
+use crate::instance::roster::{Phase, RosterMember};
 use introd_policy::message::ClientId;
 
 /// What leads from a client's object to the client. The object itself is the prelude's: a table with the script's own fields.
 pub(crate) struct Client {
-    pub(crate) member: Rc<Member>,
+    pub(crate) member: Rc<RosterMember>,
 }
 
 impl UserData for Client {}
@@ -51,7 +51,7 @@ impl ClientObjects {
     }
 
     /// The object of a client; it is made when the script first meets the client.
-    pub(crate) fn of(&self, lua: &Lua, member: &Rc<Member>) -> Result<Table> {
+    pub(crate) fn of(&self, lua: &Lua, member: &Rc<RosterMember>) -> Result<Table> {
         if let Some(object) = self.clients.borrow().get(&member.id) {
             return Ok(object.clone());
         }
@@ -69,7 +69,7 @@ impl ClientObjects {
     }
 
     /// The object of a client, for the prelude to remember under its peer id.
-    pub(super) fn find(&self, lua: &Lua, member: &Rc<Member>) -> Result<Table> {
+    pub(super) fn find(&self, lua: &Lua, member: &Rc<RosterMember>) -> Result<Table> {
         let peer = member.info.far_id;
         let object = self.of(lua, member)?;
         let id = lua.create_string(peer.to_string())?;
@@ -91,7 +91,7 @@ impl ClientObjects {
     }
 
     /// Makes the prelude ask for a client the next time: it is gone, or another has its peer id.
-    pub(crate) fn unfind(&self, member: &Member) {
+    pub(crate) fn unfind(&self, member: &RosterMember) {
         if member.is_found.replace(false)
             && let Some(id) = self.found_ids.borrow_mut().remove(&member.info.far_id)
             && let Err(error) = self.found.raw_set(id, Value::Nil)
@@ -101,7 +101,7 @@ impl ClientObjects {
     }
 
     /// Something about a client has changed: its object forgets what it has kept of that.
-    pub(crate) fn client_changed(&self, member: &Member, properties: &[&str]) {
+    pub(crate) fn client_changed(&self, member: &RosterMember, properties: &[&str]) {
         let record = self.known(member.id).and_then(|object| object.raw_get::<Table>(&self.key).ok());
         for name in properties {
             // It fails for want of memory only, and the script is told of that at every turn.
@@ -124,7 +124,7 @@ impl ClientObjects {
     }
 
     /// A client is gone. The script may keep its object, the host does not.
-    pub(crate) fn forget(&self, member: &Member) {
+    pub(crate) fn forget(&self, member: &RosterMember) {
         self.clients.borrow_mut().remove(&member.id);
         for (membership, _) in member.groups.borrow().iter() {
             self.forget_membership(member.id, *membership);

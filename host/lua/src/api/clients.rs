@@ -5,10 +5,10 @@ use std::rc::Rc;
 use mlua::{Lua, Result, Table, Value};
 
 use super::address;
-use super::state::State;
+use super::state::ApiState;
 
 /// The functions.
-pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     native.raw_set("found", &state.objects.found)?;
     let shared = Rc::clone(state);
     native.raw_set(
@@ -17,12 +17,12 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let member = match &key {
                 Value::Integer(number) => {
                     let place = usize::try_from(*number).ok().and_then(|number| number.checked_sub(1));
-                    place.and_then(|place| shared.world.roster.borrow().at(place))
+                    place.and_then(|place| shared.instance.roster.borrow().at(place))
                 }
                 Value::String(_) => {
                     return match address::peer(&key) {
                         Ok(peer) => {
-                            let member = shared.world.roster.borrow().by_peer(&peer);
+                            let member = shared.instance.roster.borrow().by_peer(&peer);
                             member.map(|member| shared.objects.find(lua, &member)).transpose()
                         }
                         Err(_) => Ok(None),
@@ -34,13 +34,13 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         })?,
     )?;
     let shared = Rc::clone(state);
-    native.raw_set("count_clients", lua.create_function(move |_, ()| Ok(shared.world.roster.borrow().len()))?)?;
+    native.raw_set("count_clients", lua.create_function(move |_, ()| Ok(shared.instance.roster.borrow().len()))?)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "each_client",
         lua.create_function(move |lua, ()| {
             // Over those who are in now, whoever comes or goes meanwhile.
-            let members = shared.world.roster.borrow().accepted();
+            let members = shared.instance.roster.borrow().accepted();
             let state = Rc::clone(&shared);
             lua.create_function(move |lua, (_, last): (Value, i64)| {
                 let place = usize::try_from(last).ok().and_then(|last| members.get(last));

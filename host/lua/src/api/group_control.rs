@@ -5,17 +5,17 @@ use std::rc::Rc;
 use mlua::{AnyUserData, Lua, Result, UserData, UserDataMethods, Value};
 
 use super::address;
-use super::state::State;
+use super::state::ApiState;
 use crate::engine::expando::{self, Expando};
-use crate::instance::roster::Member;
+use crate::instance::roster::RosterMember;
 use introd_policy::message::ClientCommand;
 
 /// A membership as a script has it.
 struct GroupControl {
-    member: Rc<Member>,
+    member: Rc<RosterMember>,
     membership: u64,
     digest: String,
-    state: Rc<State>,
+    state: Rc<ApiState>,
 }
 
 /// What every membership has; none can be set.
@@ -46,7 +46,12 @@ impl Expando for GroupControl {
 }
 
 /// The object of a client's membership in a group.
-pub(crate) fn object(state: &Rc<State>, lua: &Lua, member: &Rc<Member>, group: (u64, [u8; 32])) -> Result<AnyUserData> {
+pub(crate) fn object(
+    state: &Rc<ApiState>,
+    lua: &Lua,
+    member: &Rc<RosterMember>,
+    group: (u64, [u8; 32]),
+) -> Result<AnyUserData> {
     let (membership, digest) = group;
     if let Some(object) = state.objects.membership(member.id, membership) {
         return Ok(object);

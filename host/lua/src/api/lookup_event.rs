@@ -8,7 +8,7 @@ use mlua::{Lua, Result, Table, Value};
 use rtmfp::{PeerId, SessionId};
 use smallvec::SmallVec;
 
-use super::state::State;
+use super::state::ApiState;
 use introd_policy::message::{ClientId, PeerLookup};
 
 /// What every lookup has. An event can be kept, and answered later: by its number, the table of open requests knows whether it
@@ -26,7 +26,7 @@ pub(crate) const PROPERTIES: &[&str] = &[
 ];
 
 /// What the prelude makes an event of.
-pub(crate) struct Facts {
+pub(crate) struct LookupFacts {
     pub(crate) target: Option<PeerId>,
     initiator: SocketAddr,
     pub(crate) tag: SmallVec<[u8; 16]>,
@@ -36,7 +36,7 @@ pub(crate) struct Facts {
     pub(crate) application: Option<Box<str>>,
 }
 
-impl Facts {
+impl LookupFacts {
     pub(crate) fn of(lookup: &PeerLookup) -> Self {
         Self {
             target: lookup.target,
@@ -63,7 +63,7 @@ impl Facts {
 }
 
 /// The function behind `event.client`.
-pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let shared = Rc::clone(state);
     native.raw_set(
         "asker",
@@ -71,7 +71,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             let (Ok(worker), session) = (u8::try_from(asker >> 32), SessionId::from_wire(asker as u32)) else {
                 return Ok(Value::Nil);
             };
-            let member = shared.world.roster.borrow().get(ClientId { worker, session });
+            let member = shared.instance.roster.borrow().get(ClientId { worker, session });
             member.map_or(Ok(Value::Nil), |member| Ok(Value::Table(shared.objects.of(lua, &member)?)))
         })?,
     )

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, Result, Table, Variadic};
 
-use super::state::State;
+use super::state::ApiState;
 use super::{application, client, clients, group_specifier, lookup_event, shared_registry, timer_functions};
 use crate::engine::failure;
 use crate::engine::values::Opaque;
@@ -12,7 +12,7 @@ use introd_flash::amf;
 use introd_log::text::shown;
 
 /// Adds to the table of natives, and makes the globals that are no functions of the prelude's.
-pub(super) fn install(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(super) fn install(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     application::describe(lua, state)?;
     application::register(lua, state, native)?;
     client::register(lua, state, native)?;
@@ -30,23 +30,23 @@ pub(super) fn install(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()
     globals.raw_set("Client", &state.prototype)
 }
 
-fn times(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+fn times(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let shared = Rc::clone(state);
     native.raw_set(
         "date",
         lua.create_function(move |lua, milliseconds: Option<f64>| {
-            let milliseconds = milliseconds.unwrap_or_else(|| shared.world.milliseconds());
+            let milliseconds = milliseconds.unwrap_or_else(|| shared.instance.milliseconds());
             Opaque::new(lua, &shared.marks, amf::Value::Date { milliseconds, time_zone: 0 })
         })?,
     )?;
     let shared = Rc::clone(state);
-    native.raw_set("now", lua.create_function(move |_, ()| Ok(shared.world.milliseconds() as i64))?)
+    native.raw_set("now", lua.create_function(move |_, ()| Ok(shared.instance.milliseconds() as i64))?)
 }
 
 /// The longest line that is written; the script chooses it.
 const LONGEST_LINE: usize = 4096;
 
-fn output(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+fn output(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     native.raw_set("longest_line", LONGEST_LINE)?;
     let shared = Rc::clone(state);
     native.raw_set(
@@ -63,7 +63,7 @@ fn output(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
                 }
             }
             let (file, place) = failure::caller(lua).unwrap_or_default();
-            shared.world.journal.trace(&shared.world.name, &file, place, line);
+            shared.instance.journal.trace(&shared.instance.name, &file, place, line);
             Ok(())
         })?,
     )

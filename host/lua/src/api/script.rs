@@ -5,16 +5,16 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 
-use super::lookup_event::Facts;
+use super::lookup_event::LookupFacts;
 use super::natives;
-use super::state::State;
+use super::state::ApiState;
 use crate::engine::failure::Failure;
 use crate::engine::limits::Budget;
 use crate::engine::loading::Sources;
 use crate::engine::vm::{Progress, Vm};
 use crate::engine::vm_context::VmContext;
-use crate::instance::roster::Member;
-use crate::instance::world::World;
+use crate::instance::Instance;
+use crate::instance::roster::RosterMember;
 
 /// What the host gives to scripts, as far as it is best said in Lua.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -24,7 +24,7 @@ pub(crate) struct Script {
     look_up: Function,
     call_result: Function,
     // Dropped before the VM, to which their values belong.
-    pub(crate) state: Rc<State>,
+    pub(crate) state: Rc<ApiState>,
     pub(crate) vm: Vm<Purpose>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Script {
 #[derive(Clone)]
 pub(crate) enum Purpose {
     /// `onConnect` of that client.
-    Connect(Rc<Member>),
+    Connect(Rc<RosterMember>),
     /// `onPeerLookup` for the pending request of that number.
     Lookup(u64),
     /// A method that a client calls; the number of the pending request, if the client wants an answer.
@@ -48,11 +48,11 @@ impl Script {
     ///
     /// # Errors
     /// What is wrong with the script.
-    pub(crate) fn load(world: &Rc<World>, folder: &Path) -> std::result::Result<Self, Failure> {
-        let settings = world.settings();
+    pub(crate) fn load(instance: &Rc<Instance>, folder: &Path) -> std::result::Result<Self, Failure> {
+        let settings = instance.settings();
         let budget = Budget::new(settings.script.time, settings.script.memory);
         let sources = Sources::new(folder, &settings.script.library);
-        let script = Self::new(world, budget, sources).map_err(|error| Failure::from(&error))?;
+        let script = Self::new(instance, budget, sources).map_err(|error| Failure::from(&error))?;
         let context = &script.vm.context;
         let main = context.sources.main(script.lua()).map_err(|error| Failure::from(&error))?;
         script.run_now(&main)?;
@@ -60,10 +60,10 @@ impl Script {
     }
 
     /// A VM with the host's functions and without a script.
-    pub(crate) fn new(world: &Rc<World>, budget: Budget, sources: Sources) -> Result<Self> {
+    pub(crate) fn new(instance: &Rc<Instance>, budget: Budget, sources: Sources) -> Result<Self> {
         let context = |lua: &Lua| VmContext::new(lua, budget, sources);
-        let (vm, native) = Vm::new(context, Rc::clone(&world.turn), world.memory.meter())?;
-        let state = Rc::new(State::new(&vm.lua, world, vm.context.marks.clone())?);
+        let (vm, native) = Vm::new(context, Rc::clone(&instance.handlers), instance.memory.meter())?;
+        let state = Rc::new(ApiState::new(&vm.lua, instance, vm.context.marks.clone())?);
         natives::install(&vm.lua, &state, &native)?;
         let prelude = vm.lua.load(PRELUDE).set_name("=introd");
         prelude.call::<()>((&native, &state.application, &state.prototype, &state.methods))?;
@@ -105,7 +105,7 @@ impl Script {
     }
 
     /// Calls `onPeerLookup`, with the event for the pending request of that number. It gives something back only if there is no such handler.
-    pub(crate) fn look_up(&self, number: u64, facts: &Facts) -> Progress<Purpose> {
+    pub(crate) fn look_up(&self, number: u64, facts: &LookupFacts) -> Progress<Purpose> {
         let purpose = Purpose::Lookup(number);
         let target = facts.target.map(|target| self.state.objects.peer_id(self.lua(), &target)).transpose();
         let made = target.and_then(|target| Ok((target, self.lua().create_string(&facts.tag)?)));

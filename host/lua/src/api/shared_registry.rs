@@ -6,18 +6,18 @@ use mlua::{Lua, Result, Table, Value};
 
 use super::address;
 use super::address_list;
-use super::state::State;
+use super::state::ApiState;
 use introd_policy::registry::Standing;
 
 /// The functions. The prelude puts them into the table `registry`.
-pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let shared = Rc::clone(state);
     native.raw_set(
         "look_up",
         lua.create_function(move |_, peer: Value| {
             let peer = address::peer(&peer)?;
             shared.must_be_live()?;
-            shared.world.begin_lookup(peer)
+            shared.instance.begin_lookup(peer)
         })?,
     )?;
 
@@ -32,8 +32,8 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
             };
             let addresses = address_list::from_lua(&shared, &addresses, Some(&peer))?;
             shared.must_be_live()?;
-            let registry = &shared.world.registry;
-            let client = shared.world.roster.borrow().by_peer(&peer);
+            let registry = &shared.instance.registry;
+            let client = shared.instance.roster.borrow().by_peer(&peer);
             // Of a client of the script's own the registry learns what the client has proven, as it does of those that the server
             // publishes; of others the script knows best.
             let published = match client {
@@ -55,7 +55,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         "withdraw",
         lua.create_function(move |_, peer: Value| {
             shared.must_be_live()?;
-            shared.world.registry.withdraw(&address::peer(&peer)?);
+            shared.instance.registry.withdraw(&address::peer(&peer)?);
             Ok(())
         })?,
     )

@@ -10,16 +10,16 @@ use super::client_calls::{ClientCall, ClientCalls};
 use super::client_objects::ClientObjects;
 use crate::engine::timers::Timers;
 use crate::engine::values::Marks;
+use crate::instance::Instance;
 use crate::instance::open_requests::REJECTED;
-use crate::instance::roster::{Member, Phase};
-use crate::instance::world::World;
+use crate::instance::roster::{Phase, RosterMember};
 use introd_flash::server::Rejection;
 use introd_policy::message::ClientCommand;
 use introd_policy::{RequestId, Verdict};
 
 /// What one VM has.
-pub(crate) struct State {
-    pub(crate) world: Rc<World>,
+pub(crate) struct ApiState {
+    pub(crate) instance: Rc<Instance>,
     pub(crate) marks: Marks,
     /// The table `application`.
     pub(crate) application: Table,
@@ -35,15 +35,15 @@ pub(crate) struct State {
     calls: RefCell<ClientCalls>,
     pub(crate) timers: RefCell<Timers>,
     /// Clients that were let in while their `onConnect` still runs.
-    pub(crate) released: RefCell<Vec<Rc<Member>>>,
+    pub(crate) released: RefCell<Vec<Rc<RosterMember>>>,
     /// Whether the script may act: not while it is only being loaded.
     pub(crate) is_live: Cell<bool>,
 }
 
-impl State {
-    pub(crate) fn new(lua: &Lua, world: &Rc<World>, marks: Marks) -> Result<Self> {
+impl ApiState {
+    pub(crate) fn new(lua: &Lua, instance: &Rc<Instance>, marks: Marks) -> Result<Self> {
         Ok(Self {
-            world: Rc::clone(world),
+            instance: Rc::clone(instance),
             marks,
             application: lua.create_table()?,
             prototype: lua.create_table()?,
@@ -61,7 +61,7 @@ impl State {
     /// Sends a command; false if it was lost.
     pub(crate) fn send(&self, command: ClientCommand) -> Result<bool> {
         self.must_be_live()?;
-        Ok(self.world.send(command))
+        Ok(self.instance.send(command))
     }
 
     /// # Errors
@@ -74,9 +74,9 @@ impl State {
     }
 
     /// Notes that a client is called, and what gets the answer: nil when a handler waits. Gives back the token.
-    pub(crate) fn ask(&self, member: &Rc<Member>, handler: Value) -> Result<u64> {
-        let token = self.world.token();
-        self.calls.borrow_mut().add(token, member, handler, self.world.now.get())?;
+    pub(crate) fn ask(&self, member: &Rc<RosterMember>, handler: Value) -> Result<u64> {
+        let token = self.instance.token();
+        self.calls.borrow_mut().add(token, member, handler, self.instance.now.get())?;
         Ok(token)
     }
 
@@ -91,49 +91,49 @@ impl State {
     }
 
     /// Lets a client in, if it waits.
-    pub(crate) fn accept(&self, member: &Rc<Member>) -> bool {
+    pub(crate) fn accept(&self, member: &Rc<RosterMember>) -> bool {
         if member.phase.get() != Phase::Waiting {
             return false;
         }
-        if self.world.requests.take(member.request.get()).is_none() {
+        if self.instance.requests.take(member.request.get()).is_none() {
             member.phase.set(Phase::Refused);
             return false;
         }
         self.let_in(member);
-        self.world.decide(RequestId::from_number(member.request.get()), Verdict::Continue);
+        self.instance.decide(RequestId::from_number(member.request.get()), Verdict::Continue);
         true
     }
 
     /// A client is in: the script finds it from now on.
-    pub(crate) fn let_in(&self, member: &Rc<Member>) {
-        let before = self.world.roster.borrow().by_peer(&member.info.far_id);
+    pub(crate) fn let_in(&self, member: &Rc<RosterMember>) {
+        let before = self.instance.roster.borrow().by_peer(&member.info.far_id);
         if let Some(before) = before {
             self.objects.unfind(&before);
         }
-        self.world.roster.borrow_mut().accept(member);
+        self.instance.roster.borrow_mut().accept(member);
         if member.is_connecting.get() {
             self.released.borrow_mut().push(Rc::clone(member));
         }
     }
 
     /// Turns a client away, if it waits.
-    pub(crate) fn reject(&self, member: &Member, rejection: Rejection) -> bool {
+    pub(crate) fn reject(&self, member: &RosterMember, rejection: Rejection) -> bool {
         if member.phase.get() != Phase::Waiting {
             return false;
         }
         member.phase.set(Phase::Refused);
-        if self.world.requests.take(member.request.get()).is_none() {
+        if self.instance.requests.take(member.request.get()).is_none() {
             return false;
         }
-        self.world.decide(RequestId::from_number(member.request.get()), Verdict::Reject(Box::new(rejection)));
+        self.instance.decide(RequestId::from_number(member.request.get()), Verdict::Reject(Box::new(rejection)));
         true
     }
 
     /// Gives the verdict on a lookup; false if it does not wait any more.
     pub(crate) fn decide_lookup(&self, number: u64, verdict: Verdict) -> bool {
-        let is_open = self.world.requests.take(number).is_some();
+        let is_open = self.instance.requests.take(number).is_some();
         if is_open {
-            self.world.decide(RequestId::from_number(number), verdict);
+            self.instance.decide(RequestId::from_number(number), verdict);
         }
         is_open
     }

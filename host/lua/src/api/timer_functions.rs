@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mlua::{Lua, Result, Table, Value};
 
-use super::state::State;
+use super::state::ApiState;
 use crate::engine::timers::{MAX_PERIOD, MIN_PERIOD, Timer};
 
 /// Reads a time in milliseconds.
@@ -27,7 +27,7 @@ fn duration(value: &Value) -> Result<Duration> {
 }
 
 /// The functions that the prelude makes them of.
-pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<()> {
+pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let shared = Rc::clone(state);
     native.raw_set(
         "timer",
@@ -36,9 +36,9 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
                 return Err(mlua::Error::runtime(format!("a timer calls a function, not a {}", function.type_name())));
             };
             shared.must_be_live()?;
-            let (period, token) = (duration(&time)?, shared.world.token());
+            let (period, token) = (duration(&time)?, shared.instance.token());
             let timer = Timer::Call { function, arguments, every: again.then_some(period), is_running: false };
-            shared.timers.borrow_mut().add(token, shared.world.now.get() + period, timer)?;
+            shared.timers.borrow_mut().add(token, shared.instance.now.get() + period, timer)?;
             Ok(token)
         })?,
     )?;
@@ -60,8 +60,8 @@ pub(super) fn register(lua: &Lua, state: &Rc<State>, native: &Table) -> Result<(
         "sleep",
         lua.create_function(move |_, time: Value| {
             shared.must_be_live()?;
-            let token = shared.world.token();
-            let at = shared.world.now.get() + duration(&time)?;
+            let token = shared.instance.token();
+            let at = shared.instance.now.get() + duration(&time)?;
             shared.timers.borrow_mut().add(token, at, Timer::Sleep)?;
             Ok(token)
         })?,

@@ -3,6 +3,7 @@
 
 pub(crate) mod expando;
 pub(crate) mod failure;
+pub(crate) mod handler_count;
 mod host_memory;
 pub(crate) mod limits;
 pub(crate) mod loading;
@@ -10,7 +11,6 @@ pub(crate) mod memory;
 mod natives;
 mod pattern;
 pub(crate) mod timers;
-pub(crate) mod turn;
 pub(crate) mod values;
 pub(crate) mod vm;
 pub(crate) mod vm_context;

@@ -11,9 +11,9 @@ use mlua::state::{GcGenParams, GcMode};
 use mlua::{Function, IntoLuaMulti, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Thread, Value};
 
 use super::failure::Failure;
+use super::handler_count::HandlerCount;
 use super::memory::Meter;
 use super::natives;
-use super::turn::Turn;
 use super::vm_context::VmContext;
 
 /// How many handlers may wait at a time.
@@ -42,7 +42,7 @@ pub(crate) struct Vm<P> {
     peak: Cell<usize>,
     /// Bytes that were freed since the last [`Self::take_freed`].
     freed: Cell<usize>,
-    turn: Rc<Turn>,
+    handlers: Rc<HandlerCount>,
     pub(crate) context: Rc<VmContext>,
     pub(crate) lua: Lua,
     /// Dropped after `lua`, whose memory is in use until then.
@@ -72,7 +72,7 @@ impl<P> Vm<P> {
     /// its own prelude has run.
     pub(crate) fn new(
         context: impl FnOnce(&Lua) -> Result<VmContext>,
-        turn: Rc<Turn>,
+        handlers: Rc<HandlerCount>,
         meter: Meter,
     ) -> Result<(Self, Table)> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
@@ -97,7 +97,7 @@ impl<P> Vm<P> {
             max_used: Cell::new(0),
             peak: Cell::new(0),
             freed: Cell::new(0),
-            turn,
+            handlers,
             context,
             lua,
             meter,
@@ -185,7 +185,7 @@ impl<P> Vm<P> {
     fn go_on(&self, task: Task<P>, arguments: impl IntoLuaMulti) -> Progress<P> {
         let budget = &self.context.budget;
         self.context.failure.take();
-        self.turn.handler_begins();
+        self.handlers.handler_begins();
         budget.start(task.used);
         let outcome = task.thread.resume::<(Value, MultiValue)>(arguments);
         let (ran, is_over) = budget.stop();
@@ -266,7 +266,7 @@ impl<P> Vm<P> {
     /// Gives back how long that took. Of the time of a handler so much is used already.
     fn close(&self, task: &Task<P>, used: Duration) -> Duration {
         let budget = &self.context.budget;
-        self.turn.handler_begins();
+        self.handlers.handler_begins();
         budget.start(task.used.max(used));
         // Nothing is closed when the time is over. It is looked at here, so that it is counted from here.
         if !budget.is_over() {

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
 
-use crate::instance::item::Item;
+use crate::instance::item::InboxItem;
 use introd_policy::message::{AppEvent, ClientId};
 
 /// So many parts of the room are for the calls of one client, for all that is said of one client, for the calls of all, and for
@@ -40,7 +40,7 @@ struct Lanes {
     by_client: HashMap<Option<ClientId>, usize>,
     /// Those with events, in the order of their turns.
     turns: VecDeque<usize>,
-    spare: Vec<VecDeque<Item>>,
+    spare: Vec<VecDeque<InboxItem>>,
     events: usize,
     calls: usize,
     /// Whether the script is to be loaded anew.
@@ -51,7 +51,7 @@ struct Lanes {
 
 struct Lane {
     client: Option<ClientId>,
-    events: VecDeque<Item>,
+    events: VecDeque<InboxItem>,
     calls: usize,
 }
 
@@ -68,7 +68,7 @@ impl Inbox {
     pub(crate) fn push(
         &self,
         event: AppEvent,
-        admit: impl FnOnce(AppEvent) -> Result<Item, Box<AppEvent>>,
+        admit: impl FnOnce(AppEvent) -> Result<InboxItem, Box<AppEvent>>,
     ) -> Result<(), Full> {
         let mut lanes = self.lanes();
         match event {
@@ -87,7 +87,7 @@ impl Inbox {
     }
 
     /// The next event.
-    pub(crate) fn pop(&self) -> Option<Item> {
+    pub(crate) fn pop(&self) -> Option<InboxItem> {
         self.lanes().pop()
     }
 
@@ -123,8 +123,8 @@ impl Lanes {
         events < room(if client.is_some() { EVENTS_OF_ONE } else { STRANGERS })
     }
 
-    fn push(&mut self, client: Option<ClientId>, item: Item) {
-        let is_call = usize::from(matches!(item, Item::Call { .. }));
+    fn push(&mut self, client: Option<ClientId>, item: InboxItem) {
+        let is_call = usize::from(matches!(item, InboxItem::Call { .. }));
         let (lanes, spare) = (&mut self.lanes, &mut self.spare);
         let place = *self
             .by_client
@@ -140,15 +140,15 @@ impl Lanes {
         self.events += 1;
     }
 
-    fn pop(&mut self) -> Option<Item> {
+    fn pop(&mut self) -> Option<InboxItem> {
         if self.stop == Some(0) {
             self.stop = None;
-            return Some(Item::Event(AppEvent::Stop));
+            return Some(InboxItem::Event(AppEvent::Stop));
         }
         let place = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(place)?;
         let item = lane.events.pop_front()?;
-        let is_call = usize::from(matches!(item, Item::Call { .. }));
+        let is_call = usize::from(matches!(item, InboxItem::Call { .. }));
         lane.calls -= is_call;
         self.calls -= is_call;
         self.events -= 1;
@@ -221,17 +221,17 @@ mod tests {
         AppEvent::Call { client: client(number), call }
     }
 
-    fn plain(event: AppEvent) -> Result<Item, Box<AppEvent>> {
+    fn plain(event: AppEvent) -> Result<InboxItem, Box<AppEvent>> {
         Ok(match event {
-            AppEvent::Call { client, call } => Item::Call { number: None, client, call },
-            event => Item::Event(event),
+            AppEvent::Call { client, call } => InboxItem::Call { number: None, client, call },
+            event => InboxItem::Event(event),
         })
     }
 
-    fn whose(item: &Item) -> u32 {
+    fn whose(item: &InboxItem) -> u32 {
         match item {
-            Item::Event(event) => client_of(event).map_or(0, |client| client.session.get()),
-            Item::Call { client, .. } => client.session.get(),
+            InboxItem::Event(event) => client_of(event).map_or(0, |client| client.session.get()),
+            InboxItem::Call { client, .. } => client.session.get(),
             other => panic!("{other:?}"),
         }
     }
@@ -253,10 +253,10 @@ mod tests {
             matches!(
                 order[..],
                 [
-                    Item::Event(AppEvent::FarAddressChange { .. }),
-                    Item::Event(AppEvent::FarAddressChange { .. }),
-                    Item::Event(AppEvent::Disconnect { .. }),
-                    Item::Event(AppEvent::Stop)
+                    InboxItem::Event(AppEvent::FarAddressChange { .. }),
+                    InboxItem::Event(AppEvent::FarAddressChange { .. }),
+                    InboxItem::Event(AppEvent::Disconnect { .. }),
+                    InboxItem::Event(AppEvent::Stop)
                 ]
             ),
             "{order:?}"
@@ -276,8 +276,8 @@ mod tests {
         inbox.push(moved(3), plain).unwrap();
         let order: Vec<_> = std::iter::from_fn(|| inbox.pop()).collect();
         assert_eq!(order.iter().map(whose).collect::<Vec<_>>(), [1, 2, 3, 1, 2, 1, 1, 1, 1]);
-        assert!(matches!(order[8], Item::Event(AppEvent::FarAddressChange { .. })));
-        assert!(matches!(order[4], Item::Event(AppEvent::Disconnect { .. })));
+        assert!(matches!(order[8], InboxItem::Event(AppEvent::FarAddressChange { .. })));
+        assert!(matches!(order[4], InboxItem::Event(AppEvent::Disconnect { .. })));
     }
 
     #[test]

@@ -1,25 +1,20 @@
-//! The host of all scripts of a server: a few threads, and a watchdog over them.
+//! The threads of a host, and the watchdog that replaces one which stands still.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::handle::ScriptHandle;
 use super::script_files::ScriptFiles;
 use super::shared::{Opening, Queue, ScriptState, Shared};
 use super::thread;
 use super::watchdog::Watched;
 use crate::engine::limits::STACK;
-use crate::engine::loading::{MAIN, main_file};
-use crate::engine::memory::{Memory, Used};
-use introd_config::Application;
+use crate::engine::memory::Used;
 use introd_liveness::{AtStandstill, Pace, Pulse};
-use introd_policy::message::{AppEvent, Commands};
+use introd_policy::InstanceName;
 use introd_policy::registry::Registry;
-use introd_policy::{AppActor, AppActors, InstanceName};
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -32,29 +27,15 @@ const MAX_LEFT_BEHIND: usize = 8;
 const WORTH_TRIMMING: usize = 4 << 20;
 const TRIM_EVERY: Duration = Duration::from_secs(2);
 
-/// How often a thread that is to end is looked at.
-const STOP_POLL: Duration = Duration::from_millis(2);
-
-/// Why an instance has no script.
-#[derive(Debug, thiserror::Error)]
-pub enum ScriptError {
-    /// There is no script in the folder.
-    #[error("there is no {MAIN} in {}", .0.display())]
-    NoScript(PathBuf),
-    /// The host has no thread left.
-    #[error("the scripts' threads have ended")]
-    Stopped,
-}
-
 /// How scripts are run.
 #[derive(Clone, Copy, Debug)]
 pub struct HostSettings {
     /// How many threads they share.
     pub threads: usize,
     /// How long a handler may go on after its time before its thread counts as stuck.
-    pub patience: Duration,
+    pub stuck_after: Duration,
     /// How long a thread may count as stuck before another takes its place.
-    pub give_up: Duration,
+    pub replace_after: Duration,
     /// Ends the process, which can serve no more scripts, for this reason. Without it that is only logged.
     pub fatal: Option<fn(&str)>,
     /// Gives memory that this process has freed back to the system; called when scripts have freed much.
@@ -63,53 +44,77 @@ pub struct HostSettings {
 
 impl Default for HostSettings {
     fn default() -> Self {
-        Self { threads: 2, patience: Duration::from_secs(2), give_up: Duration::from_secs(2), fatal: None, trim: None }
+        Self {
+            threads: 2,
+            stuck_after: Duration::from_secs(2),
+            replace_after: Duration::from_secs(2),
+            fatal: None,
+            trim: None,
+        }
     }
 }
 
-/// Runs scripts. Dropping it stops them.
-pub struct Host {
-    commands: Arc<dyn Commands>,
-    pool: Arc<Pool>,
-    watchdog: Mutex<Option<JoinHandle<()>>>,
-}
-
-struct Pool {
+/// The threads that run scripts.
+pub(super) struct Pool {
     state: Mutex<PoolState>,
-    settings: HostSettings,
+    pub(super) settings: HostSettings,
     registry: Arc<dyn Registry>,
     /// Bytes that scripts have freed since the last trim.
     freed: Arc<AtomicUsize>,
     /// Bytes that scripts use.
-    used: Arc<Used>,
+    pub(super) used: Arc<Used>,
     is_over: AtomicBool,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct PoolState {
-    threads: Vec<Thread>,
+pub(super) struct PoolState {
+    pub(super) threads: Vec<Thread>,
     /// Those that have been replaced.
     left: Vec<JoinHandle<()>>,
     started: usize,
     /// Applications whose scripts have hung, with the files that did.
-    closed: HashMap<String, ScriptFiles>,
+    pub(super) closed: HashMap<String, ScriptFiles>,
     /// Which thread an application's instances share, by adaptor, virtual host and application.
     places: HashMap<(String, String, String), usize>,
 }
 
-struct Thread {
-    queue: Arc<Queue>,
-    watched: Watched,
-    thread: JoinHandle<()>,
+pub(super) struct Thread {
+    pub(super) queue: Arc<Queue>,
+    pub(super) watched: Watched,
+    pub(super) thread: JoinHandle<()>,
 }
 
 impl Pool {
-    fn state(&self) -> MutexGuard<'_, PoolState> {
+    /// Starts the threads.
+    pub(super) fn start(settings: HostSettings, registry: Arc<dyn Registry>) -> std::io::Result<Self> {
+        let pool = Self {
+            state: Mutex::default(),
+            settings,
+            registry,
+            freed: Arc::default(),
+            used: Arc::default(),
+            is_over: AtomicBool::new(false),
+            wake: Condvar::new(),
+        };
+        for _ in 0..settings.threads.max(1) {
+            let thread = pool.state().start()?;
+            pool.state().threads.push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// Ends the watchdog.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.wake.notify_all();
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn opening(&self, shared: &Arc<Shared>) -> Opening {
+    pub(super) fn opening(&self, shared: &Arc<Shared>) -> Opening {
         Opening { shared: Arc::clone(shared), registry: Arc::clone(&self.registry), freed: Arc::clone(&self.freed) }
     }
 
@@ -176,7 +181,7 @@ impl PoolState {
     }
 
     /// The thread for an application: its own, unless that is stuck; else the one with the fewest instances.
-    fn place(&mut self, name: &InstanceName) -> usize {
+    pub(super) fn place(&mut self, name: &InstanceName) -> usize {
         let key = (name.adaptor.clone(), name.vhost.clone(), name.application.clone());
         let is_well = |place: &usize| self.threads.get(*place).is_some_and(|thread| !thread.watched.is_stuck());
         if let Some(place) = self.places.get(&key).copied().filter(is_well) {
@@ -197,126 +202,8 @@ impl PoolState {
 /// Applications whose thread is remembered.
 const MAX_PLACES: usize = 65_536;
 
-impl Host {
-    /// Starts the threads. What scripts want done goes to `commands`; `registry` is the one that they share.
-    ///
-    /// # Errors
-    /// If a thread cannot be started.
-    pub fn start(
-        settings: HostSettings,
-        commands: Arc<dyn Commands>,
-        registry: Arc<dyn Registry>,
-    ) -> std::io::Result<Self> {
-        let pool = Arc::new(Pool {
-            state: Mutex::default(),
-            settings,
-            registry,
-            freed: Arc::default(),
-            used: Arc::default(),
-            is_over: AtomicBool::new(false),
-            wake: Condvar::new(),
-        });
-        for _ in 0..settings.threads.max(1) {
-            let thread = pool.state().start()?;
-            pool.state().threads.push(thread);
-        }
-        let watched = Arc::clone(&pool);
-        let watchdog = introd_liveness::spawn("script-watchdog", AtStandstill::EndProcess, move |pulse| {
-            watch(&watched, pulse);
-            Ok(())
-        })?;
-        Ok(Self { commands, pool, watchdog: Mutex::new(Some(watchdog)) })
-    }
-
-    /// Runs the script in a folder for an instance. It is loaded on its thread: until then the instance is
-    /// [`ScriptState::Starting`](crate::ScriptState::Starting) and events wait.
-    ///
-    /// # Errors
-    /// If there is no script, or the host has stopped.
-    pub fn open(
-        &self,
-        name: InstanceName,
-        folder: &Path,
-        settings: Arc<Application>,
-    ) -> Result<ScriptHandle, ScriptError> {
-        if main_file(folder).is_none() {
-            return Err(ScriptError::NoScript(folder.to_owned()));
-        }
-        let mut pool = self.pool.state();
-        let place = pool.place(&name);
-        let queue = pool.threads.get(place).map(|thread| Arc::clone(&thread.queue)).ok_or(ScriptError::Stopped)?;
-        let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
-        let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&queue), memory));
-        if let Some(files) = pool.closed.get(&shared.application()).copied() {
-            if files == ScriptFiles::of(folder) {
-                shared.close(files);
-            } else {
-                pool.closed.remove(&shared.application());
-            }
-        }
-        if !queue.open(self.pool.opening(&shared)) {
-            return Err(ScriptError::Stopped);
-        }
-        if let Some(thread) = pool.threads.get_mut(place) {
-            thread.watched.add(&shared);
-        }
-        Ok(ScriptHandle(shared))
-    }
-
-    /// Stops all scripts, after `onAppStop`, and waits for them as long as a handler may run; not for those that hang.
-    pub fn stop(&self) {
-        let base = self.pool.settings.patience;
-        let mut patience = base;
-        let threads: Vec<Thread> = self.pool.state().threads.drain(..).collect();
-        for thread in &threads {
-            thread.watched.each(|shared| {
-                patience = patience.max(base + shared.settings.load().script.time.unwrap_or_default());
-                let _ = ScriptHandle(shared).try_send(AppEvent::Stop);
-            });
-            thread.queue.close();
-        }
-        self.pool.is_over.store(true, Ordering::Release);
-        self.pool.wake.notify_all();
-        let deadline = Instant::now() + patience;
-        let watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner).take();
-        for thread in threads.into_iter().map(|thread| thread.thread).chain(watchdog) {
-            while !thread.is_finished() && Instant::now() < deadline {
-                std::thread::sleep(STOP_POLL);
-            }
-            if !thread.is_finished() {
-                tracing::error!("a script still hangs; its thread is left behind");
-            } else if thread.join().is_err() {
-                tracing::error!("a thread of scripts panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl AppActors for Host {
-    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
-        match self.open(name.clone(), folder, Arc::clone(settings)) {
-            Ok(handle) => Some(Arc::new(handle)),
-            Err(ScriptError::NoScript(_)) => None,
-            Err(error) => {
-                tracing::error!(app = %name, %error, "no script");
-                None
-            }
-        }
-    }
-
-    fn memory(&self) -> usize {
-        self.pool.used.get()
-    }
-}
-
-/// The watchdog.
-fn watch(pool: &Pool, pulse: &Pulse) {
+/// The watchdog: it runs until [`Pool::end`].
+pub(super) fn watch(pool: &Pool, pulse: &Pulse) {
     let mut state = pool.state();
     let mut trimmed = None;
     let mut pace = Pace::new(Instant::now());
@@ -328,15 +215,15 @@ fn watch(pool: &Pool, pulse: &Pulse) {
         let now = Instant::now();
         if let Some(pause) = pace.turn(now) {
             stood = pause;
-            forgotten_at = now + pause + pool.settings.patience;
+            forgotten_at = now + pause + pool.settings.stuck_after;
         } else if now >= forgotten_at {
             stood = Duration::ZERO;
         }
         for index in 0..state.threads.len() {
-            let limit = pool.settings.patience + stood;
+            let limit = pool.settings.stuck_after + stood;
             let stuck = state.threads.get(index).and_then(|thread| thread.watched.look(now, limit));
             if let Some((culprit, overdue)) = stuck
-                && overdue >= pool.settings.give_up
+                && overdue >= pool.settings.replace_after
             {
                 pool.replace(&mut state, index, &culprit);
             }

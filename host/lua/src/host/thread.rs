@@ -1,8 +1,7 @@
 //! A policy thread: it runs the scripts of some applications, one handler at a time.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,65 +9,21 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 use tokio::task::JoinSet;
 
-use super::schedule::{AppId, Kind, Schedule, Turn};
-use super::shared::{Opening, Queue, ScriptState, Shared};
-use crate::instance::item::Item;
-use crate::instance::world::World;
-use crate::runtime::Runtime;
-use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
+use super::hosted_instance::HostedInstance;
+use super::schedule::{Kind, Schedule, Turn};
+use super::shared::{Queue, ScriptState, Shared};
 use introd_policy::registry::LookupResult;
-use introd_policy::{RequestId, Verdict};
 
-/// A turn ends with the first event that ends after so long, or with so many.
-const TURN: Duration = Duration::from_millis(1);
-const BATCH: usize = 32;
 /// So many turns later, what the scripts wait for in the registry is looked after.
 const TURNS: usize = 32;
 
 /// How often it is tried again to send commands for which a worker has had no room.
 const RETRY_EVERY: Duration = Duration::from_millis(1);
 
-/// The commands of a script. They stop with the thread: whatever it does once it has been given up is void.
-struct Leased {
-    queue: Arc<Queue>,
-    commands: Arc<dyn Commands>,
-}
-
-impl Commands for Leased {
-    fn decide(&self, request: RequestId, verdict: Verdict) {
-        if !self.queue.is_given_up() {
-            self.commands.decide(request, verdict);
-        }
-    }
-
-    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
-        if self.queue.is_given_up() { Err(SendError::Stopped) } else { self.commands.send(command) }
-    }
-
-    fn count_lost(&self, worker: u8) {
-        self.commands.count_lost(worker);
-    }
-}
-
-/// An instance on its thread.
-struct Place {
-    opening: Opening,
-    app: AppId,
-    /// `None` while it is not loaded, or cannot be.
-    runtime: Option<Runtime>,
-    /// For which of its turns it waits.
-    waits: [bool; Kind::COUNT],
-    /// When it is to be woken.
-    timeout: Option<Instant>,
-    /// Registry lookups that have come back.
-    results: VecDeque<(u64, LookupResult)>,
-    /// Whether it has no turn until its commands are sent.
-    is_held: bool,
-}
-
+/// A thread of scripts, with its instances.
 struct Thread {
     queue: Arc<Queue>,
-    places: Slab<Place>,
+    places: Slab<HostedInstance>,
     schedule: Schedule,
     timeouts: BTreeSet<(Instant, usize)>,
     /// Instances whose commands wait for room at a worker, and when that is looked at again.
@@ -136,15 +91,7 @@ impl Thread {
         for opening in queued.openings {
             let app = self.schedule.enter(&opening.shared.application());
             let shared = Arc::clone(&opening.shared);
-            let place = self.places.insert(Place {
-                opening,
-                app,
-                runtime: None,
-                waits: Default::default(),
-                timeout: None,
-                results: VecDeque::new(),
-                is_held: false,
-            });
+            let place = self.places.insert(HostedInstance::new(opening, app));
             shared.place.store(place, Ordering::Relaxed);
             shared.is_ready.store(false, Ordering::Release);
             self.poke(place);
@@ -209,7 +156,7 @@ impl Thread {
         for number in std::mem::take(&mut self.held) {
             let Some(place) = self.places.get_mut(number).filter(|place| place.is_held) else { continue };
             let Some(runtime) = &place.runtime else { continue };
-            if !runtime.world.outbox.flush() {
+            if !runtime.instance.outbox.flush() {
                 self.held.push(number);
                 continue;
             }
@@ -241,7 +188,7 @@ impl Thread {
         let queue = &self.queue;
         let result = catch_unwind(AssertUnwindSafe(|| match turn.kind {
             Kind::Event => place.handle(now),
-            Kind::Reload => place.reload(now),
+            Kind::Reload => place.reload(),
             Kind::Start => place.start(queue),
         }));
         self.schedule.charge(turn.app, turn.kind, now.elapsed());
@@ -263,7 +210,7 @@ impl Thread {
         }
         if let Some(runtime) = &mut place.runtime {
             let shared = &place.opening.shared;
-            for job in runtime.world.take_jobs() {
+            for job in runtime.instance.take_jobs() {
                 let shared = Arc::clone(shared);
                 self.lookups.spawn_local(async move { (shared, job.token, job.lookup.await) });
             }
@@ -291,130 +238,10 @@ impl Thread {
         shared.set_busy(None);
         shared.set_state(ScriptState::Stopped);
         shared.answer_for_script();
-        let most = place.runtime.as_ref().map_or(0, |runtime| runtime.vm.max_used());
+        let most = place.runtime.as_ref().map_or(0, |runtime| runtime.script.max_used());
         drop(place.runtime);
         place.opening.freed.fetch_add(most, Ordering::Relaxed);
     }
-}
-
-impl Place {
-    fn has_unsent_commands(&self) -> bool {
-        self.runtime.as_ref().is_some_and(|runtime| !runtime.world.outbox.is_empty())
-    }
-
-    /// Handles what has happened and what is due, for one turn. Whether the instance has ended.
-    fn handle(&mut self, began: Instant) -> bool {
-        let shared = &self.opening.shared;
-        let Some(runtime) = &mut self.runtime else {
-            // Who was turned away is not known to the next script.
-            while let Some(item) = shared.inbox.pop() {
-                match item {
-                    Item::Event(AppEvent::Stop) => return true,
-                    Item::Event(event) => shared.ledger.note(&event),
-                    _ => (),
-                }
-            }
-            return false;
-        };
-        let world = Rc::clone(&runtime.world);
-        // A script whose commands find no room has no further handler in this turn.
-        let is_late = || !world.outbox.is_empty() || began.elapsed() >= TURN;
-        if runtime.next_timeout().is_some_and(|at| at <= began) {
-            work(shared, |now| runtime.handle_timeout(now, is_late));
-        }
-        for _ in 0..BATCH {
-            if runtime.is_over() {
-                return true;
-            }
-            if !world.outbox.is_empty() {
-                return false;
-            }
-            let Some(item) = shared.inbox.pop() else { break };
-            if work(shared, |now| runtime.handle_item(now, item)) {
-                break;
-            }
-        }
-        while world.outbox.is_empty()
-            && let Some((token, result)) = self.results.pop_front()
-        {
-            work(shared, |now| runtime.handle_lookup(now, token, result));
-            if began.elapsed() >= TURN {
-                break;
-            }
-        }
-        runtime.is_over()
-    }
-
-    /// Loads the script anew.
-    fn reload(&mut self, _now: Instant) -> bool {
-        let shared = &self.opening.shared;
-        let Some(runtime) = &mut self.runtime else { return false };
-        if shared.inbox.take_reload() {
-            runtime.set_settings(shared.settings.load_full());
-            work(shared, |now| runtime.handle(now, AppEvent::Reload));
-        }
-        runtime.is_over()
-    }
-
-    /// Loads the script; if that fails, it is tried again when that is asked for.
-    fn start(&mut self, queue: &Arc<Queue>) -> bool {
-        let shared = &self.opening.shared;
-        shared.inbox.take_reload();
-        if shared.is_closed() {
-            tracing::error!(app = %shared.name, "the script has hung, and has not changed since: it stays closed");
-            return false;
-        }
-        let commands = Arc::new(Leased { queue: Arc::clone(queue), commands: Arc::clone(&shared.commands) });
-        let world = World::new(
-            shared.name.clone(),
-            shared.settings.load_full(),
-            commands,
-            Arc::clone(&self.opening.registry),
-            Arc::clone(&shared.requests),
-            Arc::clone(&shared.ledger),
-            Instant::now(),
-        )
-        .with_memory(shared.memory.clone())
-        .with_mark({
-            let shared = Arc::clone(shared);
-            move || shared.set_busy(Some(Instant::now()))
-        });
-        let mut started = None;
-        work(shared, |_| started = Some(Runtime::start(Rc::new(world), &shared.folder)));
-        match started {
-            Some(Ok(runtime)) => {
-                if !queue.is_given_up() {
-                    shared.set_state(ScriptState::Running);
-                }
-                self.runtime = Some(runtime);
-            }
-            Some(Err(failure)) if !queue.is_given_up() => {
-                let (app, folder) = (&shared.name, shared.folder.display());
-                tracing::error!(
-                    target: "introd::script",
-                    %app,
-                    %folder,
-                    file = failure.file,
-                    line = failure.line,
-                    traceback = failure.calls(),
-                    "the script does not load: {failure}"
-                );
-                shared.set_failure(failure);
-                shared.answer_for_script();
-            }
-            _ => (),
-        }
-        false
-    }
-}
-
-/// Lets a script run, under the eyes of the watchdog. Whether it has taken a turn's time.
-fn work(shared: &Shared, work: impl FnOnce(Instant)) -> bool {
-    let now = Instant::now();
-    shared.set_busy(Some(now));
-    work(now);
-    shared.set_busy(None);
-    now.elapsed() >= TURN
 }
 
 /// Waits until `deadline`; for ever when there is none.

@@ -34,10 +34,10 @@ impl Watched {
     }
 
     /// Looks after the instances: what they have not answered in time is answered for them. A script may run for the time of its
-    /// settings, and for `patience` beyond that; gives back one that has run for longer, and how much longer.
-    pub(crate) fn look(&self, now: Instant, patience: Duration) -> Option<(Arc<Shared>, Duration)> {
+    /// settings, and for `stuck_after` beyond that; gives back one that has run for longer, and how much longer.
+    pub(crate) fn look(&self, now: Instant, stuck_after: Duration) -> Option<(Arc<Shared>, Duration)> {
         let instances: Vec<Arc<Shared>> = self.instances.iter().filter_map(Weak::upgrade).collect();
-        let stuck = instances.iter().find_map(|shared| Some((shared, overdue(shared, now, patience)?)));
+        let stuck = instances.iter().find_map(|shared| Some((shared, overdue(shared, now, stuck_after)?)));
         for shared in &instances {
             match stuck.map(|(culprit, _)| culprit) {
                 Some(culprit) => {
@@ -67,8 +67,8 @@ impl Watched {
 }
 
 /// How long a script has run beyond what it may.
-fn overdue(shared: &Shared, now: Instant, patience: Duration) -> Option<Duration> {
+fn overdue(shared: &Shared, now: Instant, stuck_after: Duration) -> Option<Duration> {
     // Each handler is marked anew.
-    let limit = shared.settings.load().script.time.unwrap_or_default().saturating_add(patience);
+    let limit = shared.settings.load().script.time.unwrap_or_default().saturating_add(stuck_after);
     shared.busy_since().and_then(|since| now.saturating_duration_since(since).checked_sub(limit))
 }

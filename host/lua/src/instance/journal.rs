@@ -12,12 +12,12 @@ const KEPT: usize = 100;
 /// The last of what an instance's script said.
 #[derive(Default)]
 pub(crate) struct Journal {
-    entries: RefCell<VecDeque<Entry>>,
+    entries: RefCell<VecDeque<JournalEntry>>,
 }
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum JournalEntry {
     /// A line by `trace`.
     Trace(String),
     /// An error, with the handler that it ended.
@@ -27,7 +27,7 @@ pub(crate) enum Entry {
 impl Journal {
     pub(crate) fn trace(&self, app: &InstanceName, file: &str, line: usize, text: String) {
         tracing::info!(target: "introd::script", %app, file, line, "{text}");
-        self.keep(Entry::Trace(text));
+        self.keep(JournalEntry::Trace(text));
     }
 
     pub(crate) fn failure(&self, app: &InstanceName, handler: &str, failure: &Failure) {
@@ -40,10 +40,10 @@ impl Journal {
             traceback = failure.calls(),
             "{failure}"
         );
-        self.keep(Entry::Failure(handler.to_owned(), failure.clone()));
+        self.keep(JournalEntry::Failure(handler.to_owned(), failure.clone()));
     }
 
-    fn keep(&self, entry: Entry) {
+    fn keep(&self, entry: JournalEntry) {
         let mut entries = self.entries.borrow_mut();
         if entries.len() == KEPT {
             entries.pop_front();
@@ -52,7 +52,7 @@ impl Journal {
     }
 
     /// Takes what was kept, the oldest first.
-    pub(crate) fn take(&self) -> Vec<Entry> {
+    pub(crate) fn take(&self) -> Vec<JournalEntry> {
         self.entries.take().into()
     }
 }

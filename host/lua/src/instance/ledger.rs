@@ -9,12 +9,12 @@ use introd_policy::message::{AppEvent, ClientId, ClientInfo};
 /// The clients of an instance.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    clients: Mutex<HashMap<ClientId, Kept>>,
+    clients: Mutex<HashMap<ClientId, KeptClient>>,
 }
 
 /// What is kept of a client.
 #[derive(Clone)]
-pub(crate) struct Kept {
+pub(crate) struct KeptClient {
     pub(crate) info: Arc<ClientInfo>,
     pub(crate) far_address: SocketAddr,
     pub(crate) reported: Vec<SocketAddr>,
@@ -22,7 +22,7 @@ pub(crate) struct Kept {
     pub(crate) is_accepted: bool,
 }
 
-impl Kept {
+impl KeptClient {
     /// A client that has just come.
     pub(crate) fn of(info: &Arc<ClientInfo>) -> Self {
         Self {
@@ -36,11 +36,11 @@ impl Kept {
 }
 
 impl Ledger {
-    fn clients(&self) -> MutexGuard<'_, HashMap<ClientId, Kept>> {
+    fn clients(&self) -> MutexGuard<'_, HashMap<ClientId, KeptClient>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn insert(&self, client: ClientId, kept: Kept) {
+    pub(crate) fn insert(&self, client: ClientId, kept: KeptClient) {
         self.clients().insert(client, kept);
     }
 
@@ -48,18 +48,18 @@ impl Ledger {
         self.clients().remove(&client);
     }
 
-    pub(crate) fn change(&self, client: ClientId, change: impl FnOnce(&mut Kept)) {
+    pub(crate) fn change(&self, client: ClientId, change: impl FnOnce(&mut KeptClient)) {
         if let Some(kept) = self.clients().get_mut(&client) {
             change(kept);
         }
     }
 
-    pub(crate) fn get(&self, client: ClientId) -> Option<Kept> {
+    pub(crate) fn get(&self, client: ClientId) -> Option<KeptClient> {
         self.clients().get(&client).cloned()
     }
 
     /// All clients, in the order of their sessions.
-    pub(crate) fn all(&self) -> Vec<(ClientId, Kept)> {
+    pub(crate) fn all(&self) -> Vec<(ClientId, KeptClient)> {
         let mut all: Vec<_> = self.clients().iter().map(|(client, kept)| (*client, kept.clone())).collect();
         all.sort_by_key(|(client, _)| *client);
         all
@@ -69,7 +69,7 @@ impl Ledger {
     pub(crate) fn note(&self, event: &AppEvent) {
         match event {
             AppEvent::Connect { client, info, .. } => {
-                self.insert(*client, Kept::of(&Arc::new(ClientInfo::clone(info))));
+                self.insert(*client, KeptClient::of(&Arc::new(ClientInfo::clone(info))));
             }
             AppEvent::Accepted { client } => self.change(*client, |kept| kept.is_accepted = true),
             AppEvent::Disconnect { client } => self.remove(*client),

@@ -1,5 +1,5 @@
 //! What an application instance has besides its script, and keeps when the script is loaded anew: its clients, the requests that
-//! wait for an answer, and what its script has logged.
+//! wait for an answer, the commands that wait for room at a worker, and what its script has logged.
 
 pub(crate) mod item;
 pub(crate) mod journal;
@@ -7,4 +7,167 @@ pub(crate) mod ledger;
 pub(crate) mod open_requests;
 pub(crate) mod outbox;
 pub(crate) mod roster;
-pub(crate) mod world;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rtmfp::PeerId;
+
+use self::journal::Journal;
+use self::ledger::Ledger;
+use self::open_requests::{Answer, OpenRequests};
+use self::outbox::Outbox;
+use self::roster::Roster;
+use crate::engine::handler_count::HandlerCount;
+use crate::engine::memory::Memory;
+use introd_config::Application;
+use introd_policy::InstanceName;
+use introd_policy::message::{ClientCommand, Commands};
+use introd_policy::registry::{LookupFuture, Registry};
+use introd_policy::{RequestId, Verdict};
+
+/// The most registry lookups of an instance at a time.
+const MAX_LOOKUPS: usize = 16_384;
+
+/// A registry lookup that somebody has to wait for, with the token of the handler that does.
+pub(crate) struct RegistryLookup {
+    pub(crate) token: u64,
+    pub(crate) lookup: LookupFuture,
+}
+
+/// The surroundings of a script.
+pub(crate) struct Instance {
+    pub(crate) name: InstanceName,
+    pub(crate) settings: RefCell<Arc<Application>>,
+    commands: Arc<dyn Commands>,
+    pub(crate) outbox: Outbox,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) requests: Arc<OpenRequests>,
+    pub(crate) journal: Journal,
+    pub(crate) roster: RefCell<Roster>,
+    /// The same for other threads.
+    pub(crate) ledger: Arc<Ledger>,
+    /// The time, as of the event that is being handled.
+    pub(crate) now: Cell<Instant>,
+    started: (Instant, f64),
+    /// Registry lookups that are to be waited for.
+    jobs: RefCell<Vec<RegistryLookup>>,
+    /// How many lookups have not come back.
+    running: Cell<usize>,
+    /// Whether the script has asked for the instance's end.
+    pub(crate) is_ending: Cell<bool>,
+    last_token: Cell<u64>,
+    /// Where its VMs say what they use.
+    pub(crate) memory: Memory,
+    pub(crate) handlers: Rc<HandlerCount>,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        name: InstanceName,
+        settings: Arc<Application>,
+        commands: Arc<dyn Commands>,
+        registry: Arc<dyn Registry>,
+        requests: Arc<OpenRequests>,
+        ledger: Arc<Ledger>,
+        now: Instant,
+    ) -> Self {
+        let memory = Memory::default();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            name,
+            settings: RefCell::new(settings),
+            outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
+            commands,
+            registry,
+            requests,
+            journal: Journal::default(),
+            roster: RefCell::new(Roster::of(&ledger)),
+            ledger,
+            now: Cell::new(now),
+            started: (now, wall.as_secs_f64() * 1000.0),
+            jobs: RefCell::default(),
+            running: Cell::new(0),
+            is_ending: Cell::new(false),
+            last_token: Cell::new(0),
+            memory,
+            handlers: Rc::default(),
+        }
+    }
+
+    /// The same, whose VMs say there what they use.
+    pub(crate) fn with_memory(self, memory: Memory) -> Self {
+        let outbox = Outbox::new(Arc::clone(&self.commands), memory.meter());
+        Self { memory, outbox, ..self }
+    }
+
+    /// The same, which marks there that a handler begins.
+    pub(crate) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
+        Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
+    }
+
+    /// The thread turns to the instance, and has marked it.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.now.set(now);
+        self.handlers.begin();
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Application> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    /// A number that no other wait, call or timer of this instance has, in any of its VMs.
+    pub(crate) fn token(&self) -> u64 {
+        self.last_token.set(self.last_token.get() + 1);
+        self.last_token.get()
+    }
+
+    /// Milliseconds since 1970, on a clock that never goes back.
+    pub(crate) fn milliseconds(&self) -> f64 {
+        let (start, wall) = self.started;
+        (wall + self.now.get().saturating_duration_since(start).as_secs_f64() * 1000.0).floor()
+    }
+
+    /// Asks the registry; the handler with the token that this gives back is to wait.
+    pub(crate) fn begin_lookup(&self, peer: PeerId) -> mlua::Result<u64> {
+        if self.running.get() >= MAX_LOOKUPS {
+            return Err(mlua::Error::runtime("too many registry lookups at a time"));
+        }
+        self.running.set(self.running.get() + 1);
+        let token = self.token();
+        self.jobs.borrow_mut().push(RegistryLookup { token, lookup: self.registry.lookup(peer) });
+        Ok(token)
+    }
+
+    /// The lookups that were begun since the last call.
+    pub(crate) fn take_jobs(&self) -> Vec<RegistryLookup> {
+        self.jobs.take()
+    }
+
+    /// A lookup has come back.
+    pub(crate) fn job_done(&self) {
+        self.running.set(self.running.get().saturating_sub(1));
+    }
+
+    /// Gives the verdict on a request that was taken out of the open ones.
+    pub(crate) fn decide(&self, request: RequestId, verdict: Verdict) {
+        self.commands.decide(request, verdict);
+    }
+
+    /// Answers a request that was taken out of the open ones.
+    pub(crate) fn answer(&self, answer: Answer) {
+        match answer {
+            Answer::Verdict(request, verdict) => self.decide(request, verdict),
+            Answer::Result(command) => {
+                self.outbox.send(command);
+            }
+        }
+    }
+
+    /// Sends a command, now or when its worker has room. False if it is lost.
+    pub(crate) fn send(&self, command: ClientCommand) -> bool {
+        self.outbox.send(command)
+    }
+}

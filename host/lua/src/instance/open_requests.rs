@@ -15,7 +15,7 @@ use introd_policy::message::{AppEvent, ClientCommand, ClientId, PeerLookup};
 use introd_policy::{RequestId, Verdict};
 use rtmfp::PeerId;
 
-use super::item::Item;
+use super::item::InboxItem;
 
 /// The most requests that are open at a time.
 pub(crate) const MAX_OPEN: usize = 65_536;
@@ -130,7 +130,7 @@ impl OpenRequests {
     ///
     /// # Errors
     /// Gives the event back when too many are open.
-    pub(crate) fn admit(&self, event: AppEvent) -> Result<Item, Box<AppEvent>> {
+    pub(crate) fn admit(&self, event: AppEvent) -> Result<InboxItem, Box<AppEvent>> {
         let is_request = match &event {
             AppEvent::Connect { .. } | AppEvent::PeerLookup(_) => true,
             AppEvent::Call { call, .. } => call.wants_answer(),
@@ -138,8 +138,8 @@ impl OpenRequests {
         };
         if !is_request {
             return Ok(match event {
-                AppEvent::Call { client, call } => Item::Call { number: None, client, call },
-                event => Item::Event(event),
+                AppEvent::Call { client, call } => InboxItem::Call { number: None, client, call },
+                event => InboxItem::Event(event),
             });
         }
         let mut table = self.table();
@@ -151,18 +151,18 @@ impl OpenRequests {
         let (number, request, item) = match event {
             AppEvent::Connect { request, client, info } => {
                 let number = request.get();
-                (number, OpenRequest::Connect(client), Item::Connect { number, client, info })
+                (number, OpenRequest::Connect(client), InboxItem::Connect { number, client, info })
             }
             AppEvent::PeerLookup(lookup) => {
                 let number = lookup.request.get();
-                (number, OpenRequest::Lookup(lookup), Item::Lookup { number })
+                (number, OpenRequest::Lookup(lookup), InboxItem::Lookup { number })
             }
             AppEvent::Call { client, call } => {
                 let number = CALLS | order;
                 let request = OpenRequest::Call { client, transaction: call.transaction };
-                (number, request, Item::Call { number: Some(number), client, call })
+                (number, request, InboxItem::Call { number: Some(number), client, call })
             }
-            event => return Ok(Item::Event(event)),
+            event => return Ok(InboxItem::Event(event)),
         };
         table.open.insert(number, Open { order, request, is_begun: false });
         Ok(item)
@@ -238,9 +238,9 @@ mod tests {
     #[test]
     fn each_request_is_taken_once_and_by_its_own_number() {
         let requests = OpenRequests::default();
-        assert!(matches!(requests.admit(lookup(7)), Ok(Item::Lookup { number: 7 })));
-        let Ok(Item::Call { number: Some(number), .. }) = requests.admit(call(2.0)) else { panic!() };
-        assert!(matches!(requests.admit(call(0.0)), Ok(Item::Call { number: None, .. })), "nobody waits for it");
+        assert!(matches!(requests.admit(lookup(7)), Ok(InboxItem::Lookup { number: 7 })));
+        let Ok(InboxItem::Call { number: Some(number), .. }) = requests.admit(call(2.0)) else { panic!() };
+        assert!(matches!(requests.admit(call(0.0)), Ok(InboxItem::Call { number: None, .. })), "nobody waits for it");
         assert_eq!((requests.len(), requests.target(7)), (2, Some(PeerId([7; 32]))));
         assert!(matches!(requests.take(7), Some(OpenRequest::Lookup(_))) && requests.take(7).is_none());
         assert!(matches!(requests.take(number), Some(OpenRequest::Call { transaction, .. }) if transaction == 2.0));

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use rtmfp::PeerId;
 
-use super::item::Item;
-use super::ledger::{Kept, Ledger};
+use super::item::InboxItem;
+use super::ledger::{KeptClient, Ledger};
 use introd_policy::message::{ClientId, ClientInfo};
 
 /// How far a client has come.
@@ -26,7 +26,7 @@ pub(crate) enum Phase {
 }
 
 /// A client.
-pub(crate) struct Member {
+pub(crate) struct RosterMember {
     pub(crate) id: ClientId,
     pub(crate) info: Arc<ClientInfo>,
     pub(crate) far_address: Cell<SocketAddr>,
@@ -37,7 +37,7 @@ pub(crate) struct Member {
     /// Whether `onConnect` has yet to end.
     pub(crate) is_connecting: Cell<bool>,
     /// What happened to it since, before it was accepted; and later, until the script has heard of all that.
-    pub(crate) deferred: RefCell<VecDeque<Item>>,
+    pub(crate) deferred: RefCell<VecDeque<InboxItem>>,
     /// Whether the script hears of that, some of it in each turn.
     pub(crate) is_catching_up: Cell<bool>,
     /// Its groups: membership and digest.
@@ -52,7 +52,7 @@ pub(crate) struct Member {
     place: Cell<usize>,
 }
 
-impl Member {
+impl RosterMember {
     pub(crate) fn is_accepted(&self) -> bool {
         self.phase.get() == Phase::Accepted
     }
@@ -61,9 +61,9 @@ impl Member {
 /// The clients, also those that wait, by id; and those that are in, in no particular order.
 #[derive(Default)]
 pub(crate) struct Roster {
-    members: HashMap<ClientId, Rc<Member>>,
-    accepted: Vec<Rc<Member>>,
-    by_peer: HashMap<PeerId, Rc<Member>>,
+    members: HashMap<ClientId, Rc<RosterMember>>,
+    accepted: Vec<Rc<RosterMember>>,
+    by_peer: HashMap<PeerId, Rc<RosterMember>>,
     /// What is kept of them for the case that this thread stands still.
     ledger: Arc<Ledger>,
 }
@@ -85,17 +85,17 @@ impl Roster {
         roster
     }
 
-    pub(crate) fn get(&self, id: ClientId) -> Option<Rc<Member>> {
+    pub(crate) fn get(&self, id: ClientId) -> Option<Rc<RosterMember>> {
         self.members.get(&id).cloned()
     }
 
     /// A client that is in, by its peer id.
-    pub(crate) fn by_peer(&self, peer: &PeerId) -> Option<Rc<Member>> {
+    pub(crate) fn by_peer(&self, peer: &PeerId) -> Option<Rc<RosterMember>> {
         self.by_peer.get(peer).cloned()
     }
 
     /// A client that is in, by number, counted from 0.
-    pub(crate) fn at(&self, place: usize) -> Option<Rc<Member>> {
+    pub(crate) fn at(&self, place: usize) -> Option<Rc<RosterMember>> {
         self.accepted.get(place).cloned()
     }
 
@@ -105,19 +105,19 @@ impl Roster {
     }
 
     /// Those who are in.
-    pub(crate) fn accepted(&self) -> Vec<Rc<Member>> {
+    pub(crate) fn accepted(&self) -> Vec<Rc<RosterMember>> {
         self.accepted.clone()
     }
 
     /// A client wants to connect.
-    pub(crate) fn insert(&mut self, id: ClientId, info: ClientInfo) -> Rc<Member> {
+    pub(crate) fn insert(&mut self, id: ClientId, info: ClientInfo) -> Rc<RosterMember> {
         let info = Arc::new(info);
-        self.ledger.insert(id, Kept::of(&info));
+        self.ledger.insert(id, KeptClient::of(&info));
         self.insert_as(id, info)
     }
 
     /// A client that was accepted while no script ran: what the ledger has of it.
-    pub(crate) fn insert_from_ledger(&mut self, id: ClientId) -> Option<Rc<Member>> {
+    pub(crate) fn insert_from_ledger(&mut self, id: ClientId) -> Option<Rc<RosterMember>> {
         let kept = self.ledger.get(id)?;
         let member = self.insert_as(id, Arc::clone(&kept.info));
         member.far_address.set(kept.far_address);
@@ -126,8 +126,8 @@ impl Roster {
         Some(member)
     }
 
-    fn insert_as(&mut self, id: ClientId, info: Arc<ClientInfo>) -> Rc<Member> {
-        let member = Rc::new(Member {
+    fn insert_as(&mut self, id: ClientId, info: Arc<ClientInfo>) -> Rc<RosterMember> {
+        let member = Rc::new(RosterMember {
             id,
             far_address: Cell::new(info.far_address),
             info,
@@ -150,7 +150,7 @@ impl Roster {
     }
 
     /// A client is let in.
-    pub(crate) fn accept(&mut self, member: &Rc<Member>) {
+    pub(crate) fn accept(&mut self, member: &Rc<RosterMember>) {
         member.phase.set(Phase::Accepted);
         self.ledger.change(member.id, |kept| kept.is_accepted = true);
         member.place.set(self.accepted.len());
@@ -160,14 +160,14 @@ impl Roster {
     }
 
     /// A client is gone.
-    pub(crate) fn remove(&mut self, id: ClientId) -> Option<Rc<Member>> {
+    pub(crate) fn remove(&mut self, id: ClientId) -> Option<Rc<RosterMember>> {
         self.ledger.remove(id);
         let member = self.members.remove(&id)?;
         self.take_out(&member);
         Some(member)
     }
 
-    fn take_out(&mut self, member: &Rc<Member>) {
+    fn take_out(&mut self, member: &Rc<RosterMember>) {
         member.phase.set(Phase::Gone);
         let place = member.place.replace(usize::MAX);
         if place < self.accepted.len() {

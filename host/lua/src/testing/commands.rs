@@ -13,9 +13,9 @@ use super::server::Effect;
 use super::stage::Stage;
 use crate::api::address;
 use crate::api::address_list;
-use crate::api::state::State;
+use crate::api::state::ApiState;
 use crate::engine::values;
-use crate::instance::journal::Entry;
+use crate::instance::journal::JournalEntry;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
 type Shared = Rc<RefCell<Option<Stage>>>;
@@ -30,7 +30,7 @@ fn client(number: u32) -> ClientId {
 }
 
 /// What the Lua part of the tests is made of.
-pub(super) fn natives(lua: &Lua, state: &Rc<State>, shared: &Shared, folder: &Path) -> Result<Table> {
+pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: &Path) -> Result<Table> {
     let native = lua.create_table()?;
     let (stage_of, folder) = (Rc::clone(shared), folder.to_owned());
     native.raw_set(
@@ -62,10 +62,10 @@ pub(super) fn natives(lua: &Lua, state: &Rc<State>, shared: &Shared, folder: &Pa
         "journal",
         lua.create_function(move |lua, ()| {
             let list = lua.create_table()?;
-            for entry in stage(&stage_of)?.runtime.world.journal.take() {
+            for entry in stage(&stage_of)?.runtime.instance.journal.take() {
                 let entry = match entry {
-                    Entry::Trace(text) => lua.create_table_from([("trace", text)])?,
-                    Entry::Failure(handler, failure) => {
+                    JournalEntry::Trace(text) => lua.create_table_from([("trace", text)])?,
+                    JournalEntry::Failure(handler, failure) => {
                         lua.create_table_from([("failure", failure.to_string()), ("handler", handler)])?
                     }
                 };
@@ -77,7 +77,7 @@ pub(super) fn natives(lua: &Lua, state: &Rc<State>, shared: &Shared, folder: &Pa
     Ok(native)
 }
 
-fn clients(lua: &Lua, state: &Rc<State>, shared: &Shared, native: &Table) -> Result<()> {
+fn clients(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> Result<()> {
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
         "connect",
@@ -147,7 +147,7 @@ fn digest(text: &str) -> Result<[u8; 32]> {
     Ok(digest)
 }
 
-fn events(lua: &Lua, _state: &Rc<State>, shared: &Shared, native: &Table) -> Result<()> {
+fn events(lua: &Lua, _state: &Rc<ApiState>, shared: &Shared, native: &Table) -> Result<()> {
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "join",
@@ -202,7 +202,7 @@ fn events(lua: &Lua, _state: &Rc<State>, shared: &Shared, native: &Table) -> Res
 }
 
 /// What has come of a verdict or a command, as a test sees it.
-fn describe(lua: &Lua, state: &State, effect: Effect) -> Result<Table> {
+fn describe(lua: &Lua, state: &ApiState, effect: Effect) -> Result<Table> {
     let table = lua.create_table()?;
     let kind = match effect {
         Effect::Command(command) => describe_command(lua, state, &table, command)?,
@@ -238,7 +238,7 @@ fn describe(lua: &Lua, state: &State, effect: Effect) -> Result<Table> {
     Ok(table)
 }
 
-fn describe_command(lua: &Lua, state: &State, table: &Table, command: ClientCommand) -> Result<&'static str> {
+fn describe_command(lua: &Lua, state: &ApiState, table: &Table, command: ClientCommand) -> Result<&'static str> {
     table.raw_set("client", command.client().session.get())?;
     Ok(match command {
         ClientCommand::Disconnect { .. } => "disconnect",

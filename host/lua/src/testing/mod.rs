@@ -24,7 +24,7 @@ use crate::engine::limits::Budget;
 use crate::engine::limits::STACK;
 use crate::engine::loading::Sources;
 use crate::engine::vm::Progress;
-use crate::instance::world::World;
+use crate::instance::Instance;
 use introd_policy::registry::InMemory;
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ struct Test {
 impl TestFile {
     fn load(folder: &Path, name: &str, time: Duration) -> Result<Self, Failure> {
         let stage: Rc<RefCell<Option<Stage>>> = Rc::default();
-        let world = World::new(
+        let instance = Instance::new(
             stage::instance_name(folder),
             Arc::new(stage::application()),
             Arc::new(stage::Recorder::default()),
@@ -117,7 +117,7 @@ impl TestFile {
             Instant::now(),
         );
         let sources = Sources::new(folder, &[]);
-        let made = Script::new(&Rc::new(world), Budget::new(Some(time), MEMORY), sources).and_then(|script| {
+        let made = Script::new(&Rc::new(instance), Budget::new(Some(time), MEMORY), sources).and_then(|script| {
             let lua = script.lua();
             let native = commands::natives(lua, &script.state, &stage, folder)?;
             let tests = lua.create_table()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mlua::{Result, Table, Value};
 
 use crate::api::address;
-use crate::api::state::State;
+use crate::api::state::ApiState;
 use crate::engine::values;
 use introd_config::{Application, Fallback, LookupMode, XmlSettings};
 use introd_policy::message::ClientInfo;
@@ -77,7 +77,7 @@ fn tree(value: &Value, depth: usize) -> Result<XmlSettings> {
 }
 
 /// Changes what is known of a client to what the test says.
-pub(super) fn client(state: &State, options: Option<&Table>, info: &mut ClientInfo) -> Result<()> {
+pub(super) fn client(state: &ApiState, options: Option<&Table>, info: &mut ClientInfo) -> Result<()> {
     if let Some(id) = field::<Value>(options, "farID")? {
         info.far_id = address::peer(&id)?;
     }

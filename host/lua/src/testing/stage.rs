@@ -11,7 +11,7 @@ use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
 use super::server::{Effect, Server};
 use crate::engine::failure::Failure;
-use crate::instance::world::{Job, World};
+use crate::instance::{Instance, RegistryLookup};
 use crate::runtime::Runtime;
 use introd_config::{
     Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, XmlSettings,
@@ -103,7 +103,7 @@ pub(crate) struct Stage {
     clients: u32,
     lookups: u32,
     memberships: u64,
-    jobs: Vec<Job>,
+    jobs: Vec<RegistryLookup>,
 }
 
 impl Stage {
@@ -125,9 +125,9 @@ impl Stage {
         let commands = Arc::clone(&recorder);
         let settings = Arc::new(settings);
         let server = Server::new(Arc::clone(&settings));
-        let world =
-            World::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now);
-        let runtime = Runtime::start(Rc::new(world), folder)?;
+        let instance =
+            Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now);
+        let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
         let mut stage =
             Self { runtime, recorder, server, effects, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
@@ -270,7 +270,7 @@ impl Stage {
 
     fn pass_deadlines(&mut self) {
         while let Some((request, effect)) = self.server.take_late(self.now) {
-            self.runtime.world.requests.take(request.get());
+            self.runtime.instance.requests.take(request.get());
             self.came_to(effect, true);
         }
     }
@@ -309,7 +309,7 @@ impl Stage {
     pub(crate) fn poll(&mut self) {
         loop {
             self.deliver();
-            self.jobs.extend(self.runtime.world.take_jobs());
+            self.jobs.extend(self.runtime.instance.take_jobs());
             let mut done = Vec::new();
             let mut context = Context::from_waker(Waker::noop());
             self.jobs.retain_mut(|job| match job.lookup.as_mut().poll(&mut context) {

@@ -114,9 +114,9 @@ const SPIES: &str = "
 #[test]
 fn what_a_script_gives_to_be_called_is_called_where_a_handler_can_be_left() {
     let mut scene = scene_with(SPIES, |settings| settings.script.time = None);
-    let lua = scene.stage.runtime.vm.lua().clone();
+    let lua = scene.stage.runtime.script.lua().clone();
     let globals = lua.globals();
-    globals.raw_set("METHODS", &scene.stage.runtime.vm.state.methods).unwrap();
+    globals.raw_set("METHODS", &scene.stage.runtime.script.state.methods).unwrap();
     // One that does it wrong, for the spies to find.
     let wrong = lua.create_function(|_, function: Function| function.call::<()>(())).unwrap();
     globals.raw_set("wrong", wrong).unwrap();

@@ -98,7 +98,7 @@ pub(super) fn client(number: u32) -> ClientId {
 
 fn host(threads: usize) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
-    let settings = HostSettings { threads, patience: Duration::from_millis(50), ..HostSettings::default() };
+    let settings = HostSettings { threads, stuck_after: Duration::from_millis(50), ..HostSettings::default() };
     (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
 }
 
@@ -210,7 +210,7 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
 fn impatient_host() -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
     let short = Duration::from_millis(50);
-    let settings = HostSettings { threads: 1, patience: short, give_up: short, ..HostSettings::default() };
+    let settings = HostSettings { threads: 1, stuck_after: short, replace_after: short, ..HostSettings::default() };
     (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
 }
 

@@ -244,17 +244,17 @@ fn errors_in_every_handler_are_told_with_file_and_line() {
     scene.stage.tell(AppEvent::Disconnect { client });
     scene.stage.tell(AppEvent::Stop);
     let (failures, traces): (Vec<_>, Vec<_>) =
-        scene.journal().into_iter().partition(|entry| matches!(entry, Entry::Failure(..)));
+        scene.journal().into_iter().partition(|entry| matches!(entry, JournalEntry::Failure(..)));
     let handlers: Vec<_> = failures
         .into_iter()
         .map(|entry| match entry {
-            Entry::Failure(handler, failure) => {
+            JournalEntry::Failure(handler, failure) => {
                 assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 2));
                 assert_eq!(failure.to_string(), "main.lua:2: deliberate");
                 assert!(!failure.traceback.is_empty());
                 handler
             }
-            Entry::Trace(line) => line,
+            JournalEntry::Trace(line) => line,
         })
         .collect();
     let expected = [
@@ -269,7 +269,7 @@ fn errors_in_every_handler_are_told_with_file_and_line() {
     ];
     assert_eq!(handlers, expected);
     assert_eq!(traces.len(), expected.len());
-    assert_eq!(traces[0], Entry::Trace("Application.Script.Error onFarAddressChange 2".to_owned()));
+    assert_eq!(traces[0], JournalEntry::Trace("Application.Script.Error onFarAddressChange 2".to_owned()));
     let sent = scene.sent();
     assert!(
         matches!(
@@ -381,7 +381,7 @@ fn no_finalizer_gets_in_by_any_metatable() {
             info.request.arguments = vec![introd_flash::amf::Value::Array(Vec::new())];
         });
         scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
-        scene.stage.runtime.vm.lua().gc_collect().unwrap();
+        scene.stage.runtime.script.lua().gc_collect().unwrap();
     }
     assert_eq!(scene.traces(), [""; 0]);
     assert_eq!(scene.sent().len(), 6);
@@ -435,8 +435,8 @@ fn what_the_host_keeps_for_a_script_is_bounded() {
         let failures = scene.failures();
         assert!(matches!(&failures[..], [(.., text)] if text.contains(expected)), "{what}: {failures:?}");
         // What nobody has any more is not counted any more.
-        scene.stage.runtime.vm.lua().gc_collect().unwrap();
-        assert_eq!(scene.stage.runtime.vm.state.marks.host_memory.bytes(), 0, "{what}");
+        scene.stage.runtime.script.lua().gc_collect().unwrap();
+        assert_eq!(scene.stage.runtime.script.state.marks.host_memory.bytes(), 0, "{what}");
     }
 }
 
@@ -484,16 +484,16 @@ fn errors_are_told_in_later_turns_when_they_are_many() {
         function application.onPeerLookup(event) trace(told) end";
     let mut scene = scene(main);
     let client = scene.stage.connect(|_| ());
-    let at = scene.stage.runtime.world.now.get();
+    let at = scene.stage.runtime.instance.now.get();
     scene.stage.runtime.handle(at, introd_policy::message::AppEvent::Disconnect { client });
     assert!(scene.stage.runtime.is_behind());
-    assert!(scene.stage.runtime.world.turn.handlers() <= 8);
+    assert!(scene.stage.runtime.instance.handlers.count() <= 8);
     scene.advance(0);
     scene.stage.look_up(Some(PeerId([1; 32])), "192.0.2.1:1".parse().unwrap(), None);
     let told: Vec<_> = scene
         .journal()
         .into_iter()
-        .filter_map(|entry| if let Entry::Trace(line) = entry { Some(line) } else { None })
+        .filter_map(|entry| if let JournalEntry::Trace(line) = entry { Some(line) } else { None })
         .collect();
     assert_eq!(told, ["20"]);
 }
@@ -607,16 +607,16 @@ fn ten_thousand_handlers_wait_and_the_bound_holds() {
     for number in 0..10_000_u32 {
         scene.stage.look_up(None, (([192, 0, 2, 1]), (number % 60_000) as u16 + 1).into(), None);
     }
-    assert_eq!(scene.stage.runtime.vm.vm.waiting(), 10_000);
+    assert_eq!(scene.stage.runtime.script.vm.waiting(), 10_000);
     assert!(scene.sent().is_empty());
     scene.advance(100);
-    assert_eq!(scene.stage.runtime.vm.vm.waiting(), 0);
+    assert_eq!(scene.stage.runtime.script.vm.waiting(), 0);
     assert_eq!(scene.sent().iter().filter(|command| matches!(command, Effect::Deny { .. })).count(), 10_000);
     assert!(scene.failures().is_empty());
     for _ in 0..20_000 {
         scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);
     }
-    assert!(scene.stage.runtime.vm.vm.waiting() < 20_000);
+    assert!(scene.stage.runtime.script.vm.waiting() < 20_000);
     let failures = scene.failures();
     assert!(failures.iter().all(|failure| failure.3.contains("too many")), "{:?}", failures.first());
     scene.advance(100);
@@ -641,14 +641,14 @@ fn machines_leave_nothing_behind() {
     stage.look_up(None, "192.0.2.1:1".parse().unwrap(), Some(client));
     let states: Vec<_> = (0..3)
         .map(|_| {
-            let state = std::rc::Rc::downgrade(&stage.runtime.vm.state);
+            let state = std::rc::Rc::downgrade(&stage.runtime.script.state);
             stage.tell(introd_policy::message::AppEvent::Reload);
             state
         })
         .collect();
     assert!(states.iter().all(|state| state.upgrade().is_none()), "reloaded");
-    let (state, world) =
-        (std::rc::Rc::downgrade(&stage.runtime.vm.state), std::rc::Rc::downgrade(&stage.runtime.world));
+    let (state, instance) =
+        (std::rc::Rc::downgrade(&stage.runtime.script.state), std::rc::Rc::downgrade(&stage.runtime.instance));
     drop(stage);
-    assert!(state.upgrade().is_none() && world.upgrade().is_none());
+    assert!(state.upgrade().is_none() && instance.upgrade().is_none());
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::instance::journal::Entry;
+use crate::instance::journal::JournalEntry;
 use crate::testing::Effect;
 use crate::testing::{self, Stage};
 use introd_config::Application;
@@ -84,15 +84,15 @@ impl Scene {
         self.stage.take()
     }
 
-    fn journal(&self) -> Vec<Entry> {
-        self.stage.runtime.world.journal.take()
+    fn journal(&self) -> Vec<JournalEntry> {
+        self.stage.runtime.instance.journal.take()
     }
 
     /// The lines that the script traced; it is wrong if anything failed.
     fn traces(&self) -> Vec<String> {
         let line = |entry| match entry {
-            Entry::Trace(line) => line,
-            Entry::Failure(handler, failure) => panic!("{handler}: {failure}"),
+            JournalEntry::Trace(line) => line,
+            JournalEntry::Failure(handler, failure) => panic!("{handler}: {failure}"),
         };
         self.journal().into_iter().map(line).collect()
     }
@@ -100,8 +100,8 @@ impl Scene {
     /// The errors, each with its handler, file and line.
     fn failures(&self) -> Vec<(String, String, usize, String)> {
         let failure = |entry| match entry {
-            Entry::Trace(_) => None,
-            Entry::Failure(handler, failure) => {
+            JournalEntry::Trace(_) => None,
+            JournalEntry::Failure(handler, failure) => {
                 Some((handler, failure.file.clone(), failure.line, failure.to_string()))
             }
         };

@@ -12,27 +12,27 @@ type Names = BTreeSet<String>;
 /// What the host registers: globals by their name, what is in them with a dot.
 fn registered() -> Names {
     let scene = scene("");
-    let vm = &scene.stage.runtime.vm;
+    let script = &scene.stage.runtime.script;
     let mut names = Names::new();
     let keys = |table: &Table| -> Vec<String> { table.pairs::<String, Value>().map(|pair| pair.unwrap().0).collect() };
     let own = keys(&Lua::new().globals());
     // What Lua has under the same name, and the host has something else.
     let replaced = ["load", "print", "require"];
-    for name in keys(&vm.lua().globals()) {
+    for name in keys(&script.lua().globals()) {
         if !own.contains(&name) || replaced.contains(&name.as_str()) {
             names.insert(name);
         }
     }
-    names.extend(keys(&vm.state.application).iter().map(|name| format!("application.{name}")));
+    names.extend(keys(&script.state.application).iter().map(|name| format!("application.{name}")));
     names.extend(application::HANDLERS.iter().map(|name| format!("application.{name}")));
-    names.extend(keys(&vm.state.methods).iter().map(|name| format!("Client.{name}")));
+    names.extend(keys(&script.state.methods).iter().map(|name| format!("Client.{name}")));
     names.extend(client::PROPERTIES.iter().chain(client::HANDLERS).map(|name| format!("Client.{name}")));
     names.extend(group_control::PROPERTIES.iter().map(|name| format!("GroupControl.{name}")));
     names.extend(group_specifier::names().map(|name| format!("GroupSpecifier.{name}")));
-    let specifier = keys(&vm.lua().globals().get("GroupSpecifier").unwrap());
+    let specifier = keys(&script.lua().globals().get("GroupSpecifier").unwrap());
     names.extend(specifier.iter().map(|name| format!("GroupSpecifier.{name}")));
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
-    names.extend(keys(&vm.lua().globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
+    names.extend(keys(&script.lua().globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
     names
 }
 

@@ -75,7 +75,7 @@ fn what_is_much_while_on_connect_waits_comes_in_turns_and_in_its_order() {
         scene.stage.call(ann, "say", f64::from(number), vec![number.to_string().as_str().into()]);
     }
     // A turn that is over after the first thing that was due.
-    let at = scene.stage.runtime.world.now.get() + Duration::from_millis(500);
+    let at = scene.stage.runtime.instance.now.get() + Duration::from_millis(500);
     scene.stage.runtime.handle_timeout(at, || true);
     let said = |range: std::ops::Range<u32>| range.map(|number| format!("ann said {number}")).collect::<Vec<_>>();
     let first = scene.traces();
@@ -111,7 +111,7 @@ fn what_happened_to_many_clients_that_are_let_in_together_comes_in_turns() {
     for client in clients {
         scene.stage.tell(AppEvent::FarAddressChange { client, address: "192.0.2.9:9".parse().unwrap() });
     }
-    let at = scene.stage.runtime.world.now.get() + Duration::from_millis(500);
+    let at = scene.stage.runtime.instance.now.get() + Duration::from_millis(500);
     scene.stage.runtime.handle_timeout(at, || true);
     assert_eq!(scene.traces().len(), 4);
     scene.advance(500);
@@ -276,15 +276,17 @@ fn what_a_client_does_not_answer_is_answered_for_it() {
     scene.stage.call(leaver, "go", 0.0, Vec::new());
     scene.stage.tell(AppEvent::Disconnect { client: leaver });
     let failures: Vec<_> = scene.journal();
-    let Some(Entry::Failure(_, problem)) = failures.iter().find(|entry| matches!(entry, Entry::Failure(..))) else {
+    let Some(JournalEntry::Failure(_, problem)) =
+        failures.iter().find(|entry| matches!(entry, JournalEntry::Failure(..)))
+    else {
         panic!("{failures:?}")
     };
     assert!(problem.message.contains("has no statistics"), "{problem}");
-    let traces: Vec<_> = failures.iter().filter(|entry| matches!(entry, Entry::Trace(_))).cloned().collect();
+    let traces: Vec<_> = failures.iter().filter(|entry| matches!(entry, JournalEntry::Trace(_))).cloned().collect();
     let said = ["asked nil The client is gone.", "waited The client is gone.", &problem.to_string(), "gone false"];
-    assert_eq!(traces, said.map(|line| Entry::Trace(line.to_owned())));
-    assert_eq!(scene.stage.runtime.vm.vm.waiting(), 0);
-    assert_eq!(scene.stage.runtime.vm.state.next_asked(), None);
+    assert_eq!(traces, said.map(|line| JournalEntry::Trace(line.to_owned())));
+    assert_eq!(scene.stage.runtime.script.vm.waiting(), 0);
+    assert_eq!(scene.stage.runtime.script.state.next_asked(), None);
 }
 
 #[test]

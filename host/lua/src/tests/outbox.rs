@@ -71,7 +71,7 @@ fn host(room: usize) -> (Host, Arc<Worker>, ScriptHandle, Folder) {
     let worker = Arc::new(Worker::default());
     worker.set_room(room);
     // No standstill is meant here: a loaded machine must not make one.
-    let settings = HostSettings { threads: 1, patience: Duration::from_secs(60), ..HostSettings::default() };
+    let settings = HostSettings { threads: 1, stuck_after: Duration::from_secs(60), ..HostSettings::default() };
     let host = Host::start(settings, worker.clone(), Arc::new(InMemory::default())).unwrap();
     let folder = Folder::new("function application.onPeerLookup(event) application.denyPeerLookup(event) end");
     let other = open(&host, name("other", "1"), &folder);

@@ -96,7 +96,7 @@ fn the_memory_of_old_machines_is_given_back() {
     for _ in 0..5 {
         scene.stage.tell(AppEvent::Reload);
     }
-    let used = scene.stage.runtime.vm.lua().used_memory();
+    let used = scene.stage.runtime.script.lua().used_memory();
     assert!((20 << 20..22 << 20).contains(&used), "{used}");
     scene.traces();
 }

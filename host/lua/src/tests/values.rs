@@ -255,7 +255,7 @@ fn addresses_carry_where_they_come_from() {
         scene.stage.look_up(Some(PeerId([target; 32])), "192.0.2.1:1".parse().unwrap(), None);
         match scene.stage.take().pop() {
             Some(Effect::Redirect { addresses, .. }) => addresses.into_vec(),
-            other => panic!("{other:?}: {:?}", scene.stage.runtime.world.journal.take()),
+            other => panic!("{other:?}: {:?}", scene.stage.runtime.instance.journal.take()),
         }
     };
     let at = |text: &str, origin| TaggedAddress::new(text.parse().unwrap(), origin);

@@ -125,7 +125,7 @@ const SUBJECTS: &[&str] = &[
     "aaa",
     "abc",
     "aab abb",
-    "hello world",
+    "hello instance",
     "key=value, other = 3",
     "THE (quick (brown)) fox",
     "a.b%c",

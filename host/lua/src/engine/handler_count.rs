@@ -3,38 +3,38 @@
 use std::cell::Cell;
 
 /// Counts the handlers of a turn, and marks each for the watchdog: each has its time, however many run in a row.
-pub(crate) struct Turn {
+pub(crate) struct HandlerCount {
     /// Marks that a handler begins.
     mark: Box<dyn Fn()>,
-    handlers: Cell<usize>,
+    count: Cell<usize>,
 }
 
-impl Default for Turn {
+impl Default for HandlerCount {
     fn default() -> Self {
         Self::new(|| ())
     }
 }
 
-impl Turn {
+impl HandlerCount {
     /// Calls `mark` for each handler of a turn but the first, which the thread has marked with the turn.
     pub(crate) fn new(mark: impl Fn() + 'static) -> Self {
-        Self { mark: Box::new(mark), handlers: Cell::new(0) }
+        Self { mark: Box::new(mark), count: Cell::new(0) }
     }
 
     /// The instance has its turn.
     pub(crate) fn begin(&self) {
-        self.handlers.set(0);
+        self.count.set(0);
     }
 
     /// A handler begins or is resumed.
     pub(crate) fn handler_begins(&self) {
-        if self.handlers.replace(self.handlers.get() + 1) > 0 {
+        if self.count.replace(self.count.get() + 1) > 0 {
             (self.mark)();
         }
     }
 
     /// How many handlers have begun or been resumed in this turn.
-    pub(crate) fn handlers(&self) -> usize {
-        self.handlers.get()
+    pub(crate) fn count(&self) -> usize {
+        self.count.get()
     }
 }

@@ -1,0 +1,182 @@
+//! An instance on its thread: what it does in its turns.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::schedule::{AppId, Kind};
+use super::shared::{Opening, Queue, ScriptState, Shared};
+use crate::instance::Instance;
+use crate::instance::item::InboxItem;
+use crate::runtime::Runtime;
+use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
+use introd_policy::registry::LookupResult;
+use introd_policy::{RequestId, Verdict};
+
+/// A turn ends with the first event that ends after so long, or with so many.
+const TURN: Duration = Duration::from_millis(1);
+const BATCH: usize = 32;
+/// The commands of a script. They stop with the thread: whatever it does once it has been given up is void.
+struct Leased {
+    queue: Arc<Queue>,
+    commands: Arc<dyn Commands>,
+}
+
+impl Commands for Leased {
+    fn decide(&self, request: RequestId, verdict: Verdict) {
+        if !self.queue.is_given_up() {
+            self.commands.decide(request, verdict);
+        }
+    }
+
+    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
+        if self.queue.is_given_up() { Err(SendError::Stopped) } else { self.commands.send(command) }
+    }
+
+    fn count_lost(&self, worker: u8) {
+        self.commands.count_lost(worker);
+    }
+}
+
+/// An instance on its thread.
+pub(super) struct HostedInstance {
+    pub(super) opening: Opening,
+    pub(super) app: AppId,
+    /// `None` while the script is not loaded, or cannot be.
+    pub(super) runtime: Option<Runtime>,
+    /// For which of its turns it waits.
+    pub(super) waits: [bool; Kind::COUNT],
+    /// When it is to be woken.
+    pub(super) timeout: Option<Instant>,
+    /// Registry lookups that have come back, with the tokens of the handlers that wait for them.
+    pub(super) results: VecDeque<(u64, LookupResult)>,
+    /// Whether it has no turn until its commands are sent.
+    pub(super) is_held: bool,
+}
+
+impl HostedInstance {
+    /// An instance whose script has yet to be loaded.
+    pub(super) fn new(opening: Opening, app: AppId) -> Self {
+        let (waits, results) = Default::default();
+        Self { opening, app, runtime: None, waits, timeout: None, results, is_held: false }
+    }
+
+    pub(super) fn has_unsent_commands(&self) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| !runtime.instance.outbox.is_empty())
+    }
+
+    /// Handles what has happened and what is due, for one turn. Whether the instance has ended.
+    pub(super) fn handle(&mut self, began: Instant) -> bool {
+        let shared = &self.opening.shared;
+        let Some(runtime) = &mut self.runtime else {
+            // Who was turned away is not known to the next script.
+            while let Some(item) = shared.inbox.pop() {
+                match item {
+                    InboxItem::Event(AppEvent::Stop) => return true,
+                    InboxItem::Event(event) => shared.ledger.note(&event),
+                    _ => (),
+                }
+            }
+            return false;
+        };
+        let instance = Rc::clone(&runtime.instance);
+        // A script whose commands find no room has no further handler in this turn.
+        let is_late = || !instance.outbox.is_empty() || began.elapsed() >= TURN;
+        if runtime.next_timeout().is_some_and(|at| at <= began) {
+            work(shared, |now| runtime.handle_timeout(now, is_late));
+        }
+        for _ in 0..BATCH {
+            if runtime.is_over() {
+                return true;
+            }
+            if !instance.outbox.is_empty() {
+                return false;
+            }
+            let Some(item) = shared.inbox.pop() else { break };
+            if work(shared, |now| runtime.handle_item(now, item)) {
+                break;
+            }
+        }
+        while instance.outbox.is_empty()
+            && let Some((token, result)) = self.results.pop_front()
+        {
+            work(shared, |now| runtime.handle_lookup(now, token, result));
+            if began.elapsed() >= TURN {
+                break;
+            }
+        }
+        runtime.is_over()
+    }
+
+    /// Loads the script anew.
+    pub(super) fn reload(&mut self) -> bool {
+        let shared = &self.opening.shared;
+        let Some(runtime) = &mut self.runtime else { return false };
+        if shared.inbox.take_reload() {
+            runtime.set_settings(shared.settings.load_full());
+            work(shared, |now| runtime.handle(now, AppEvent::Reload));
+        }
+        runtime.is_over()
+    }
+
+    /// Loads the script; if that fails, it is tried again when that is asked for.
+    pub(super) fn start(&mut self, queue: &Arc<Queue>) -> bool {
+        let shared = &self.opening.shared;
+        shared.inbox.take_reload();
+        if shared.is_closed() {
+            tracing::error!(app = %shared.name, "the script has hung, and has not changed since: it stays closed");
+            return false;
+        }
+        let commands = Arc::new(Leased { queue: Arc::clone(queue), commands: Arc::clone(&shared.commands) });
+        let instance = Instance::new(
+            shared.name.clone(),
+            shared.settings.load_full(),
+            commands,
+            Arc::clone(&self.opening.registry),
+            Arc::clone(&shared.requests),
+            Arc::clone(&shared.ledger),
+            Instant::now(),
+        )
+        .with_memory(shared.memory.clone())
+        .with_mark({
+            let shared = Arc::clone(shared);
+            move || shared.set_busy(Some(Instant::now()))
+        });
+        let mut started = None;
+        work(shared, |_| started = Some(Runtime::start(Rc::new(instance), &shared.folder)));
+        match started {
+            Some(Ok(runtime)) => {
+                if !queue.is_given_up() {
+                    shared.set_state(ScriptState::Running);
+                }
+                self.runtime = Some(runtime);
+            }
+            Some(Err(failure)) if !queue.is_given_up() => {
+                let (app, folder) = (&shared.name, shared.folder.display());
+                tracing::error!(
+                    target: "introd::script",
+                    %app,
+                    %folder,
+                    file = failure.file,
+                    line = failure.line,
+                    traceback = failure.calls(),
+                    "the script does not load: {failure}"
+                );
+                shared.set_failure(failure);
+                shared.answer_for_script();
+            }
+            _ => (),
+        }
+        false
+    }
+}
+
+/// Lets a script run, under the eyes of the watchdog. Whether it has taken a turn's time.
+fn work(shared: &Shared, work: impl FnOnce(Instant)) -> bool {
+    let now = Instant::now();
+    shared.set_busy(Some(now));
+    work(now);
+    shared.set_busy(None);
+    now.elapsed() >= TURN
+}

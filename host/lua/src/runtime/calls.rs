@@ -1,0 +1,134 @@
+//! Calls of methods: by clients, and of clients.
+
+use std::rc::Rc;
+
+use mlua::Function;
+use mlua::MultiValue;
+use mlua::Value;
+
+use super::Runtime;
+use crate::api::client::is_reserved;
+use crate::api::script::Purpose;
+use crate::engine::failure::Failure;
+use crate::engine::values;
+use crate::instance::item::InboxItem;
+use crate::instance::open_requests::OpenRequest;
+use crate::instance::open_requests::call_failed;
+use crate::instance::roster::RosterMember;
+use introd_flash::amf;
+use introd_flash::server::Call;
+use introd_policy::message::ClientCommand;
+use introd_policy::message::ClientStats;
+
+/// The name of a method that came from a client, fit for messages.
+fn abridged(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+impl Runtime {
+    pub(super) fn called(&mut self, member: &Rc<RosterMember>, number: Option<u64>, call: Call) {
+        let name = abridged(&call.name);
+        let handler = self.client_function(member, &call.name).filter(|_| !is_reserved(&call.name));
+        let ready = match handler {
+            _ if !member.is_accepted() => Err("Not connected"),
+            None => Err("Method not found"),
+            Some(handler) => match self.arguments(&call.arguments) {
+                Some(arguments) => Ok((handler, arguments)),
+                None => Err("Call failed"),
+            },
+        };
+        match ready {
+            Ok((handler, mut arguments)) => {
+                arguments.push_front(self.object(member).map_or(Value::Nil, Value::Table));
+                let progress = self.script.start(Purpose::Call(name, number), &handler, arguments);
+                self.go_on(progress);
+            }
+            Err(why) => {
+                self.refuse_call(&InboxItem::Call { number, client: member.id, call }, &format!("{why} ({name})."));
+            }
+        }
+    }
+
+    pub(super) fn call_done(&mut self, name: &str, number: Option<u64>, result: Result<MultiValue, Failure>) {
+        let outcome = result.and_then(|results| {
+            let value = results.front().cloned().unwrap_or_default();
+            values::from_lua(&self.script.state.marks, &value).map_err(|error| Failure::from(&error))
+        });
+        if let Err(failure) = &outcome {
+            self.report(name, failure);
+        }
+        let Some(OpenRequest::Call { client, transaction }) =
+            number.and_then(|number| self.instance.requests.take(number))
+        else {
+            return;
+        };
+        // What went wrong is for the log, not for clients.
+        let outcome = outcome.map_err(|_| call_failed(&format!("The method failed ({name}).")));
+        self.instance.send(ClientCommand::Answer { client, transaction, outcome });
+    }
+
+    /// Tells a client that its call will not be made, if it wants to know.
+    pub(super) fn refuse_call(&self, item: &InboxItem, why: &str) {
+        if let InboxItem::Call { number: Some(number), client, call } = item
+            && self.instance.requests.take(*number).is_some()
+        {
+            let (transaction, outcome) = (call.transaction, Err(call_failed(why)));
+            self.instance.send(ClientCommand::Answer { client: *client, transaction, outcome });
+        }
+    }
+
+    /// A client has answered a call.
+    pub(super) fn answered(&mut self, token: u64, outcome: Result<Vec<amf::Value>, Vec<amf::Value>>) {
+        let Some(asked) = self.script.state.take_asked(token) else { return };
+        let is_ok = outcome.is_ok();
+        let (Ok(given) | Err(given)) = outcome;
+        let (lua, marks) = (self.script.lua(), &self.script.state.marks);
+        let made: mlua::Result<MultiValue> = given.into_iter().map(|value| values::to_lua(lua, marks, value)).collect();
+        let mut results = made.unwrap_or_default();
+        if !is_ok {
+            // Results are nil, and what follows says why.
+            if results.is_empty() {
+                let info = values::to_lua(lua, marks, call_failed("The call failed."));
+                results.push_back(info.unwrap_or_default());
+            }
+            results.push_front(Value::Nil);
+        }
+        match asked.handler {
+            Value::Nil => self.wake(token, results),
+            Value::Function(handler) => self.run_result(&handler, results),
+            // An object with onResult and onStatus, as in ActionScript.
+            Value::Table(object) => {
+                let name = if is_ok { "onResult" } else { "onStatus" };
+                if !is_ok {
+                    results.pop_front();
+                }
+                let progress = self.script.call_result(object, name, results);
+                self.go_on(progress);
+            }
+            _ => (),
+        }
+    }
+
+    pub(super) fn run_result(&mut self, handler: &Function, results: MultiValue) {
+        let progress = self.script.start(Purpose::Other("the result handler of a call"), handler, results);
+        self.go_on(progress);
+    }
+
+    pub(super) fn stats(&mut self, token: u64, stats: Option<ClientStats>) {
+        if self.script.state.take_asked(token).is_none() {
+            return;
+        }
+        let table = stats.map(|stats| {
+            self.script.lua().create_table_from([
+                ("bytes_in", stats.bytes_in),
+                ("bytes_out", stats.bytes_out),
+                ("msg_in", stats.msg_in),
+                ("msg_out", stats.msg_out),
+                ("msg_dropped", stats.msg_dropped),
+                ("ping_rtt", stats.ping_rtt),
+            ])
+        });
+        let value = table.and_then(Result::ok).map_or(Value::Nil, Value::Table);
+        self.wake(token, MultiValue::from_iter([value]));
+    }
+}

@@ -1,0 +1,154 @@
+//! Clients that connect and leave.
+
+use std::rc::Rc;
+
+use mlua::MultiValue;
+use mlua::Value;
+
+use super::HANDLERS_AT_ONCE;
+use super::Runtime;
+use crate::api::script::Purpose;
+use crate::api::state::plain_rejection;
+use crate::engine::failure::Failure;
+use crate::instance::item::InboxItem;
+use crate::instance::roster::Phase;
+use crate::instance::roster::RosterMember;
+use introd_policy::message::AppEvent;
+use introd_policy::message::ClientId;
+use introd_policy::message::ClientInfo;
+
+impl Runtime {
+    pub(super) fn connect(&mut self, number: u64, client: ClientId, info: ClientInfo) {
+        let is_open = self.instance.requests.begin(number, |_| ()).is_some();
+        let before = self.instance.roster.borrow().get(client);
+        before.into_iter().for_each(|before| self.leave(&before));
+        let member = self.instance.roster.borrow_mut().insert(client, info);
+        if is_open {
+            member.request.set(number);
+            self.ask_connect(&member);
+        } else {
+            // The server has decided by now. If it has accepted the client, it says so next.
+            member.phase.set(Phase::Refused);
+        }
+    }
+
+    /// The server has accepted a client although the script has not.
+    pub(super) fn accepted(&mut self, client: ClientId) {
+        let known = self.instance.roster.borrow().get(client);
+        let Some(member) = known.or_else(|| self.instance.roster.borrow_mut().insert_from_ledger(client)) else {
+            return;
+        };
+        if !matches!(member.phase.get(), Phase::Waiting | Phase::Refused) {
+            return;
+        }
+        member.is_known.set(true);
+        self.script.state.let_in(&member);
+    }
+
+    /// Has the script decide on a connect.
+    pub(super) fn ask_connect(&mut self, member: &Rc<RosterMember>) {
+        member.is_known.set(true);
+        let Some(handler) = self.script.handler("onConnect") else {
+            self.script.state.accept(member);
+            return;
+        };
+        let Some(mut arguments) = self.arguments(&member.info.request.arguments) else {
+            self.script.state.reject(member, crate::api::state::plain_rejection());
+            return;
+        };
+        if let Some(object) = self.object(member) {
+            arguments.push_front(Value::Table(object));
+        }
+        member.is_connecting.set(true);
+        let progress = self.script.start(Purpose::Connect(Rc::clone(member)), &handler, arguments);
+        self.go_on(progress);
+    }
+
+    pub(super) fn connect_decided(&mut self, member: &Rc<RosterMember>, result: Result<MultiValue, Failure>) {
+        member.is_connecting.set(false);
+        let state = &self.script.state;
+        match result {
+            Ok(values) => match (values.len(), values.front()) {
+                // A handler that says nothing has nothing against it: the examples that AMS ships return nothing.
+                (0, _) | (_, Some(Value::Boolean(true))) => drop(state.accept(member)),
+                (_, Some(Value::Boolean(false))) => drop(state.reject(member, plain_rejection())),
+                (_, Some(Value::Nil) | None) => (),
+                (_, Some(other)) => {
+                    let message = format!("onConnect must return true, false or nil, not a {}", other.type_name());
+                    let failure = Failure { message, ..Failure::default() };
+                    let failure = match self.script.handler("onConnect") {
+                        Some(handler) => failure.or_at(&handler),
+                        None => failure,
+                    };
+                    self.report("onConnect", &failure);
+                    self.refuse(member);
+                }
+            },
+            Err(failure) => {
+                self.report("onConnect", &failure);
+                self.refuse(member);
+            }
+        }
+        self.release(member, HANDLERS_AT_ONCE);
+    }
+
+    /// The script has failed at the connect of a client, which waits for what the server makes of that.
+    pub(super) fn refuse(&self, member: &RosterMember) {
+        if member.phase.get() == Phase::Waiting {
+            member.phase.set(Phase::Refused);
+            self.fail(member.request.get());
+        }
+    }
+
+    /// What happened to a client while its `onConnect` ran may happen now, so much of it at once; the rest has later turns. Gives
+    /// back how much has happened.
+    pub(super) fn release(&mut self, member: &Rc<RosterMember>, at_once: usize) -> usize {
+        if member.is_catching_up.get() { 0 } else { self.catch_up(member, at_once) }
+    }
+
+    /// The script hears of so much that has happened to a client.
+    pub(super) fn catch_up(&mut self, member: &Rc<RosterMember>, most: usize) -> usize {
+        member.is_catching_up.set(true);
+        let mut happened = 0;
+        while happened < most {
+            let Some(item) = member.deferred.borrow_mut().pop_front() else { break };
+            self.happen(member, item);
+            happened += 1;
+        }
+        let is_behind = !member.deferred.borrow().is_empty();
+        member.is_catching_up.set(is_behind);
+        self.catching_up.extend(is_behind.then(|| Rc::clone(member)));
+        happened
+    }
+
+    pub(super) fn disconnect(&mut self, client: ClientId) {
+        let Some(member) = self.instance.roster.borrow().get(client) else { return };
+        if member.is_catching_up.get() {
+            // It happens after all that.
+            member.deferred.borrow_mut().push_back(InboxItem::Event(AppEvent::Disconnect { client }));
+        } else {
+            self.leave(&member);
+        }
+    }
+
+    pub(super) fn leave(&mut self, member: &Rc<RosterMember>) {
+        if member.is_connecting.replace(false) {
+            // It decides on nobody now.
+            self.script.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, member)));
+        }
+        // Of one that never got in nothing else is of interest.
+        member.deferred.take().iter().for_each(|item| self.refuse_call(item, "Not connected."));
+        self.instance.requests.take(member.request.get());
+        self.instance.roster.borrow_mut().remove(member.id);
+        self.script.state.objects.unfind(member);
+        // What it was asked it will not answer any more.
+        self.leave_unanswered(member.asked.take());
+        if member.is_known.get()
+            && self.script.handler("onDisconnect").is_some()
+            && let Some(object) = self.object(member)
+        {
+            self.call("onDisconnect", MultiValue::from_iter([Value::Table(object)]));
+        }
+        self.script.state.objects.forget(member);
+    }
+}

@@ -1,0 +1,58 @@
+//! Errors of handlers: they are logged, and the script is told of them.
+
+use mlua::MultiValue;
+use mlua::Value;
+
+use super::HANDLERS_AT_ONCE;
+use super::MAX_UNTOLD;
+use super::Runtime;
+use crate::api::application::HANDLERS;
+use crate::engine::failure::Failure;
+
+impl Runtime {
+    /// Logs an error, and tells the script of it.
+    pub(super) fn report(&mut self, handler: &str, failure: &Failure) {
+        self.instance.journal.failure(&self.instance.name, handler, failure);
+        if handler == "onStatus" {
+            return;
+        }
+        if self.instance.handlers.count() <= HANDLERS_AT_ONCE {
+            self.tell_of(handler, failure);
+        } else if self.untold.len() < MAX_UNTOLD {
+            self.untold.push_back((handler.to_owned(), failure.clone()));
+        }
+    }
+
+    /// Tells the script of an error.
+    pub(super) fn tell_of(&mut self, handler: &str, failure: &Failure) {
+        let info = self.script.lua().create_table_from([
+            ("level", "error".to_owned()),
+            ("code", "Application.Script.Error".to_owned()),
+            ("description", failure.to_string()),
+            ("filename", failure.file.clone()),
+            ("lineno", failure.line.to_string()),
+            ("details", handler.to_owned()),
+        ]);
+        if let Ok(info) = info {
+            self.call("onStatus", MultiValue::from_iter([Value::Table(info)]));
+        }
+    }
+
+    /// Complains of handlers that nothing calls: their names are misspelt, as a rule.
+    pub(super) fn warn_of_unknown_handlers(&self) {
+        for (key, _) in self.script.state.application.pairs::<mlua::LuaString, mlua::Function>().flatten() {
+            let name = key.to_string_lossy();
+            if name.starts_with("on") && !HANDLERS.contains(&name.as_str()) {
+                tracing::warn!(app = %self.instance.name, "nothing calls application.{name}: there is no such event");
+            }
+        }
+    }
+
+    /// Complains once that nobody answers lookups.
+    pub(super) fn warn_of_no_lookup_handler(&mut self) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            let app = &self.instance.name;
+            tracing::error!(%app, folder = %self.folder.display(), "the script gets peer lookups but has no application.onPeerLookup");
+        }
+    }
+}

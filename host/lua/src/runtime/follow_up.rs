@@ -1,0 +1,82 @@
+//! What follows from an event later: each turn of an instance runs a few handlers, and the rest has later turns.
+
+use std::time::Instant;
+
+use mlua::MultiValue;
+
+use super::HANDLERS_AT_ONCE;
+use super::Runtime;
+use crate::api::lookup_event::LookupFacts;
+use crate::api::script::Purpose;
+use crate::engine::failure::Failure;
+use crate::engine::timers::Fired;
+use crate::engine::timers::unpacked;
+use crate::engine::vm::Progress;
+use crate::instance::open_requests::OpenRequest;
+use crate::instance::open_requests::call_failed;
+
+impl Runtime {
+    /// Whether what has happened is to be followed up, as soon as it is this instance's turn.
+    pub(crate) fn is_behind(&self) -> bool {
+        let queues = [self.again.len(), self.unanswered.len(), self.untold.len(), self.catching_up.len()];
+        queues.iter().any(|waiting| *waiting > 0)
+    }
+
+    /// Runs a handler of what is due. False if nothing is.
+    pub(super) fn do_next_due(&mut self, now: Instant) -> bool {
+        if let Some((token, _)) = self.script.state.next_asked().filter(|(_, until)| *until <= now) {
+            self.answered(token, Err(vec![call_failed("The client did not answer in time.")]));
+        } else if let Some((handler, failure)) = self.untold.pop_front() {
+            self.tell_of(&handler, &failure);
+        } else if let Some(token) = self.unanswered.pop_front() {
+            self.give_up_answer(token);
+        } else if let Some(number) = self.again.pop_front() {
+            self.ask_again(number);
+        } else if let Some(member) = self.catching_up.pop_front() {
+            self.catch_up(&member, 1);
+        } else {
+            let Some(token) = self.script.state.timers.borrow().due(now) else { return false };
+            let fired = self.script.state.timers.borrow_mut().fire(token, now);
+            match fired {
+                Some(Fired::Wake) => self.wake(token, MultiValue::new()),
+                Some(Fired::Call { function, arguments }) => {
+                    let purpose = Purpose::Timer(token);
+                    let progress = match unpacked(arguments) {
+                        Ok(arguments) => self.script.start(purpose, &function, arguments),
+                        Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
+                    };
+                    self.go_on(progress);
+                }
+                None => (),
+            }
+        }
+        true
+    }
+
+    /// A client is gone that was asked something: those who wait for its answers learn of it, most of them in later turns if they are
+    /// many.
+    pub(super) fn leave_unanswered(&mut self, mut tokens: Vec<u64>) {
+        let later = tokens.split_off(tokens.len().min(HANDLERS_AT_ONCE));
+        self.unanswered.extend(later);
+        tokens.into_iter().for_each(|token| self.give_up_answer(token));
+    }
+
+    pub(super) fn give_up_answer(&mut self, token: u64) {
+        self.answered(token, Err(vec![call_failed("The client is gone.")]));
+    }
+
+    /// Puts a request to a script that was loaded anew, unless it is answered by now.
+    pub(super) fn ask_again(&mut self, number: u64) {
+        match self.instance.requests.begin(number, OpenRequest::clone) {
+            Some(OpenRequest::Lookup(lookup)) => self.ask_lookup(number, &LookupFacts::of(&lookup)),
+            Some(OpenRequest::Connect(client)) => {
+                let member = self.instance.roster.borrow().get(client);
+                if let Some(member) = member {
+                    self.ask_connect(&member);
+                }
+            }
+            Some(OpenRequest::Call { .. }) => self.fail(number),
+            None => (),
+        }
+    }
+}

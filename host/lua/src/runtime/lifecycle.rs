@@ -1,0 +1,76 @@
+//! The end of an instance, and a script that is loaded anew.
+
+use std::sync::Arc;
+
+use mlua::MultiValue;
+use mlua::Value;
+
+use super::Runtime;
+use crate::api::script::Script;
+use crate::instance::open_requests::Answer;
+use crate::instance::open_requests::OpenRequest;
+use introd_config::Application;
+use introd_flash::server::Rejection;
+use introd_policy::RequestId;
+use introd_policy::Verdict;
+use introd_policy::message::ClientCommand;
+
+impl Runtime {
+    pub(super) fn stop(&mut self, reason: &'static str, code: &str) {
+        if self.is_over {
+            return;
+        }
+        self.is_over = true;
+        self.say_stop(reason);
+        for member in self.instance.roster.borrow().accepted() {
+            self.instance.send(ClientCommand::Disconnect { client: member.id });
+        }
+        for (number, request) in self.instance.requests.take_all() {
+            if let OpenRequest::Connect(_) = request {
+                let rejection = Rejection::new(code, "the application has ended");
+                self.instance.decide(RequestId::from_number(number), Verdict::Reject(Box::new(rejection)));
+            } else {
+                self.instance.answer(Answer::failed(number, request, "the application has ended"));
+            }
+        }
+    }
+
+    pub(super) fn say_stop(&mut self, reason: &'static str) {
+        if let Ok(info) = self.script.lua().create_table_from([("reason", reason)]) {
+            self.call("onAppStop", MultiValue::from_iter([Value::Table(info)]));
+        }
+    }
+
+    /// Runs with other settings from the next reload on; deadlines at once.
+    pub(crate) fn set_settings(&self, settings: Arc<Application>) {
+        *self.instance.settings.borrow_mut() = settings;
+    }
+
+    /// Loads the script anew. The clients stay; requests that wait are put to the new script. What the old one has besides
+    /// ends with it: variables, timers, handlers that wait, fields that it gave to clients. A script that does not load leaves
+    /// the old one running.
+    pub(super) fn reload(&mut self) {
+        let app = self.instance.name.clone();
+        match Script::load(&self.instance, &self.folder) {
+            Ok(script) => {
+                tracing::info!(%app, "script loaded anew");
+                self.say_stop("reload");
+                for member in self.instance.roster.borrow().accepted() {
+                    member.asked.take();
+                    member.is_found.set(false);
+                }
+                let old = std::mem::replace(&mut self.script, script);
+                old.cancel(|_| true);
+                self.freed += old.max_used();
+                drop(old);
+                self.has_warned = false;
+                self.begin();
+                self.again = self.instance.requests.begun().into();
+            }
+            Err(failure) => {
+                self.instance.journal.failure(&app, "reload", &failure);
+                tracing::error!(%app, "the changed script does not load; the old one goes on");
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Whether a script loads, found out before it is put to work.
+//! Checks whether a script loads, before an instance uses it.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -15,13 +15,13 @@ use introd_policy::message::{ClientCommand, Commands, SendError};
 use introd_policy::registry::InMemory;
 use introd_policy::{RequestId, Verdict};
 
-/// How long the outermost part of a script may run that has no limit of its own.
-const LONGEST: Duration = Duration::from_secs(10);
+/// How long the outermost part of a script may run if its settings have no limit.
+const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// A script that is only looked at reaches nobody.
-struct Nobody;
+/// Commands of a script that is only checked go nowhere.
+struct NoWorkers;
 
-impl Commands for Nobody {
+impl Commands for NoWorkers {
     fn decide(&self, _: RequestId, _: Verdict) {}
 
     fn send(&self, _: ClientCommand) -> Result<(), SendError> {
@@ -31,28 +31,32 @@ impl Commands for Nobody {
     fn count_lost(&self, _: u8) {}
 }
 
-/// Loads the script in a folder as an instance would, up to where it would start, and forgets it. Nothing that it does by then
-/// reaches anything outside.
+/// Loads the script in a folder as an instance does, without starting it. Nothing that it does has an effect outside.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Result<(), Failure> {
     let mut settings = settings.clone();
-    settings.script.time.get_or_insert(LONGEST);
+    settings.script.time.get_or_insert(MAX_TIME);
     let work = || {
         let (settings, registry) = (Arc::new(settings), Arc::new(InMemory::default()));
-        let instance =
-            Instance::new(name, settings, Arc::new(Nobody), registry, Arc::default(), Arc::default(), Instant::now());
+        let instance = Instance::new(
+            name,
+            settings,
+            Arc::new(NoWorkers),
+            registry,
+            Arc::default(),
+            Arc::default(),
+            Instant::now(),
+        );
         Script::load(&Rc::new(instance), folder).map(drop)
     };
     let failure = |message: &str| Failure { message: message.to_owned(), ..Failure::default() };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("script-check".to_owned()).stack_size(STACK);
         match thread.spawn_scoped(scope, work) {
-            Ok(thread) => {
-                thread.join().unwrap_or_else(|_| Err(failure("the script broke the thread that looked at it")))
-            }
-            Err(error) => Err(failure(&format!("there is no thread to look at the script: {error}"))),
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(failure("the thread that checked the script panicked"))),
+            Err(error) => Err(failure(&format!("the thread that checks the script cannot be started: {error}"))),
         }
     })
 }

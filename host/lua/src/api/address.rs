@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use mlua::{Result, Value};
 use rtmfp::PeerId;
 
-/// An address as a script sees it.
+/// The text of an address.
 pub(crate) fn text(address: SocketAddr) -> String {
     SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }

@@ -11,7 +11,7 @@ use super::state::ApiState;
 use crate::instance::roster::RosterMember;
 use introd_policy::MAX_ADDRESSES;
 
-/// A list of addresses for a script. Where they come from stands in its field `origins`, by address.
+/// A list of addresses for a script. Its field `origins` says where each comes from.
 pub(crate) fn to_lua(lua: &Lua, addresses: &[TaggedAddress]) -> Result<Table> {
     let list = lua.create_table_with_capacity(addresses.len(), 1)?;
     let origins = lua.create_table_with_capacity(0, addresses.len())?;
@@ -33,8 +33,8 @@ fn origin_name(origin: Origin) -> &'static str {
     }
 }
 
-/// Reads a list of addresses of a peer: each once, at most [`MAX_ADDRESSES`], the rest left out. Where an address comes from
-/// (RFC 7016 §2.1.5) the list's `origins` says, or what is known of the peer; an address that nobody knows counts as reported.
+/// Reads a list of addresses of a peer: each once, at most [`MAX_ADDRESSES`], the rest left out. The list's `origins` says where an
+/// address comes from (RFC 7016 §2.1.5), or what the server knows of the peer; an unknown address counts as reported.
 pub(crate) fn from_lua(
     state: &ApiState,
     list: &Table,

@@ -15,7 +15,7 @@ use introd_flash::server::Rejection;
 use introd_policy::Verdict;
 use introd_policy::message::ClientCommand;
 
-/// What the host calls, if the script defines it.
+/// The handlers that a script may define.
 pub(crate) const HANDLERS: &[&str] =
     &["onAppStart", "onAppStop", "onConnect", "onDisconnect", "onPeerLookup", "onStatus"];
 
@@ -30,7 +30,7 @@ pub(crate) fn describe(lua: &Lua, state: &Rc<ApiState>) -> Result<()> {
         .raw_set("config", if matches!(config, Value::Table(_)) { config } else { Value::Table(lua.create_table()?) })
 }
 
-/// `application.hostname`: the machine's name for the default virtual host, else that of the virtual host, as in AMS.
+/// `application.hostname`: the computer's name for the default virtual host, else the virtual host's name, as in AMS.
 fn hostname(vhost: &str) -> String {
     if vhost == DEFAULT_VHOST {
         rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -39,8 +39,8 @@ fn hostname(vhost: &str) -> String {
     }
 }
 
-/// An element as a script sees it: a text, or a table of what is in it. What comes several times is a list. Deep elements are
-/// no danger: the parser bounds them.
+/// The value of a configuration element for a script: a text, or a table of its children. Children with the same name become a list.
+/// The parser bounds how deep elements are nested.
 fn tree(lua: &Lua, settings: &XmlSettings) -> Result<Value> {
     if settings.children.is_empty() {
         return Ok(Value::String(lua.create_string(&settings.text)?));
@@ -76,7 +76,7 @@ fn a_client(state: &ApiState, value: Option<Value>, function: &str) -> Result<Rc
     })
 }
 
-/// Turns a client away that waits; one that is in is disconnected: whoever says "reject" does not want it.
+/// Rejects a client that waits; one that is accepted already is disconnected.
 fn reject(state: &ApiState, member: &RosterMember, rejection: Rejection) -> Result<bool> {
     state.must_be_live()?;
     match member.phase.get() {
@@ -86,15 +86,15 @@ fn reject(state: &ApiState, member: &RosterMember, rejection: Rejection) -> Resu
     }
 }
 
-/// The longest description of why somebody is turned away, in bytes; more is cut off. And the longest URL.
-const LONGEST_DESCRIPTION: usize = 4096;
+/// The longest description of a rejection, in bytes; a longer one is cut off. Also the longest URL.
+const MAX_DESCRIPTION: usize = 4096;
 
-/// The description and the object for the client's program.
+/// Reads the description and the object for the client's program.
 fn reasons(state: &ApiState, values: &mut MultiValue, default: &str) -> Result<Rejection> {
     let description = match values.pop_front() {
         Some(Value::String(text)) => {
             let bytes = text.as_bytes();
-            String::from_utf8_lossy(bytes.get(..LONGEST_DESCRIPTION).unwrap_or(&bytes)).into_owned()
+            String::from_utf8_lossy(bytes.get(..MAX_DESCRIPTION).unwrap_or(&bytes)).into_owned()
         }
         None | Some(Value::Nil) => default.to_owned(),
         Some(other) => {
@@ -160,8 +160,8 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         lua.create_function(move |_, mut values: MultiValue| {
             let member = a_client(&shared, values.pop_front(), "redirectConnection")?;
             let url = match values.pop_front() {
-                Some(Value::String(url)) if url.as_bytes().len() > LONGEST_DESCRIPTION => {
-                    return Err(mlua::Error::runtime(format!("the URL has at most {LONGEST_DESCRIPTION} bytes")));
+                Some(Value::String(url)) if url.as_bytes().len() > MAX_DESCRIPTION => {
+                    return Err(mlua::Error::runtime(format!("the URL has at most {MAX_DESCRIPTION} bytes")));
                 }
                 Some(Value::String(url)) => Some(url.to_string_lossy()),
                 None | Some(Value::Nil) => None,

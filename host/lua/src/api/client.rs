@@ -13,7 +13,7 @@ use crate::engine::values::{self, Opaque};
 use crate::instance::roster::RosterMember;
 use introd_policy::message::ClientCommand;
 
-/// What every client has; none can be set.
+/// The properties of every client; none can be set.
 pub(crate) const PROPERTIES: &[&str] = &[
     "farID",
     "farId",
@@ -35,11 +35,11 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "groupControls",
 ];
 
-/// What the host calls, on the client or on its prototype.
+/// The handlers that a script may define for a client or for all clients.
 pub(crate) const HANDLERS: &[&str] =
     &["onFarAddressChange", "onReportedAddressesChange", "onReportedAddressChange", "onGroupJoin", "onGroupLeave"];
 
-/// Names that a client cannot call: those of the connection itself and of the host, as in AMS.
+/// Methods that a client cannot call, as in AMS: those of the connection itself and of the host.
 const RESERVED: &[&str] = &[
     "closeStream",
     "connect",
@@ -67,7 +67,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || HANDLERS.contains(&name) || PROPERTIES.contains(&name) || name.starts_with("__")
 }
 
-/// Those of them that stay as they are, unless the host says otherwise: an object keeps them.
+/// The properties that a client's object keeps until the host says that they have changed.
 const KEPT: &[&str] = &["farID", "farId", "farAddress", "ip", "nearAddress", "protocol", "id"];
 
 /// A property of a client.
@@ -87,7 +87,7 @@ fn property(lua: &Lua, state: &Rc<ApiState>, member: &Rc<RosterMember>, name: &s
         "agent" => info.request.agent.clone(),
         "referrer" => info.request.referrer.clone(),
         "pageUrl" => info.request.page_url.clone(),
-        // The script gets a list of its own each time: it may change it.
+        // The script gets a new list each time, as it may change the list.
         "potentialNearAddresses" => {
             let list = info.potential_near_addresses.iter().map(|each| address::text(*each));
             return Ok(Value::Table(lua.create_sequence_from(list)?));
@@ -125,25 +125,25 @@ pub(crate) fn member(state: &ApiState, value: Option<&Value>) -> Option<Rc<Roste
 }
 
 /// The longest name of a method, in bytes.
-const LONGEST_NAME: usize = 1024;
+const MAX_NAME: usize = 1024;
 
 /// Takes the name of a method from the front of the arguments.
 pub(crate) fn method_name(arguments: &mut MultiValue) -> Result<String> {
     match arguments.pop_front() {
-        Some(Value::String(name)) if name.as_bytes().len() > LONGEST_NAME => {
-            Err(mlua::Error::runtime(format!("the name of a method has at most {LONGEST_NAME} bytes")))
+        Some(Value::String(name)) if name.as_bytes().len() > MAX_NAME => {
+            Err(mlua::Error::runtime(format!("the name of a method has at most {MAX_NAME} bytes")))
         }
         Some(Value::String(name)) => Ok(name.to_string_lossy()),
         _ => Err(mlua::Error::runtime("the name of the method to call must be a string")),
     }
 }
 
-/// The rest of the arguments, for ActionScript.
+/// Converts the rest of the arguments for ActionScript.
 pub(crate) fn arguments(state: &ApiState, values: MultiValue) -> Result<Vec<introd_flash::amf::Value>> {
     values::all_from_lua(&state.marks, &values)
 }
 
-/// The host's methods, and what the prelude makes methods of.
+/// The host's methods, and the functions of which the prelude makes methods.
 pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let methods = lua.create_table()?;
     let properties = lua.create_table()?;
@@ -169,7 +169,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         "introducePeer",
         lua.create_function(move |_, (object, initiator, tag): (Value, Value, Value)| {
             let member = match &object {
-                // The prelude has looked for it.
+                // The prelude passes the handle instead of the object.
                 Value::UserData(handle) => Rc::clone(&handle.borrow::<Client>()?.member),
                 _ => this(&shared, None, "introducePeer")?,
             };

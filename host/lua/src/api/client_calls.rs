@@ -17,7 +17,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct ClientCall {
     member: Rc<RosterMember>,
     until: Instant,
-    /// What gets the answer; nil when a handler waits for it.
+    /// The function or object that gets the answer; nil if a handler waits for it.
     pub(crate) handler: Value,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct ClientCalls {
 }
 
 impl ClientCalls {
-    /// Notes that a client is called, and what gets the answer: nil when a handler waits.
+    /// A client is called. `handler` gets the answer: nil if a handler waits for it.
     pub(crate) fn add(&mut self, token: u64, member: &Rc<RosterMember>, handler: Value, now: Instant) -> Result<()> {
         if self.calls.len() >= MAX_CALLS {
             return Err(mlua::Error::runtime("too many calls wait for their results"));
@@ -38,7 +38,7 @@ impl ClientCalls {
         Ok(())
     }
 
-    /// Takes out a call. `None` if it has been answered, or was another VM's.
+    /// Takes a call out. `None` if it has been answered, or was made by another VM.
     pub(crate) fn take(&mut self, token: u64) -> Option<ClientCall> {
         let call = self.calls.remove(&token)?;
         call.member.asked.borrow_mut().retain(|other| *other != token);

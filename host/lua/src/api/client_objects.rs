@@ -21,11 +21,11 @@ impl UserData for Client {}
 pub(crate) struct ClientObjects {
     /// What the host has in a client's object stands under this key, which scripts do not have.
     pub(crate) key: Table,
-    /// The clients that the script has found by their peer ids, so that the prelude finds them by itself the next time.
+    /// Clients by peer id, for the prelude: those that the script has looked for once.
     pub(crate) found: Table,
-    /// The keys of that.
+    /// The keys of `found`.
     found_ids: RefCell<HashMap<PeerId, LuaString>>,
-    /// Makes a client's object. The prelude's.
+    /// The prelude's function that makes a client's object.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.
     clients: RefCell<HashMap<ClientId, Table>>,
@@ -44,7 +44,7 @@ impl ClientObjects {
         })
     }
 
-    /// Takes what the prelude has made.
+    /// Takes the prelude's function that makes a client's object.
     pub(super) fn set_prelude(&self, make_client: Function) {
         // Once in each VM.
         let _ = self.make_client.set(make_client);
@@ -79,7 +79,7 @@ impl ClientObjects {
         Ok(object)
     }
 
-    /// A peer id as text: the one that the prelude knows a client by, if it does.
+    /// A peer id as text: the string under which the prelude knows the client, if it does.
     pub(super) fn peer_id(&self, lua: &Lua, peer: &PeerId) -> Result<LuaString> {
         if let Some(id) = self.found_ids.borrow().get(peer) {
             return Ok(id.clone());
@@ -90,7 +90,7 @@ impl ClientObjects {
         lua.create_string(text)
     }
 
-    /// Makes the prelude ask for a client the next time: it is gone, or another has its peer id.
+    /// Makes the prelude forget a client: it has left, or another client has its peer id.
     pub(crate) fn unfind(&self, member: &RosterMember) {
         if member.is_found.replace(false)
             && let Some(id) = self.found_ids.borrow_mut().remove(&member.info.far_id)

@@ -39,7 +39,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
     native.raw_set(
         "each_client",
         lua.create_function(move |lua, ()| {
-            // Over those who are in now, whoever comes or goes meanwhile.
+            // Over the clients that are accepted now, whichever connect or leave meanwhile.
             let members = shared.instance.roster.borrow().accepted();
             let state = Rc::clone(&shared);
             lua.create_function(move |lua, (_, last): (Value, i64)| {

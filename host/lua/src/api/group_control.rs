@@ -75,7 +75,7 @@ fn hint(name: &str, this: &Value, peer: &Value) -> Result<bool> {
     })?;
     let peer = address::peer(peer)?;
     let is_member = control.member.groups.borrow().iter().any(|(membership, _)| *membership == control.membership);
-    // Nobody is a neighbour of its own.
+    // No peer is a neighbour of itself.
     if !control.member.is_accepted() || !is_member || peer == control.member.info.far_id {
         return Ok(false);
     }

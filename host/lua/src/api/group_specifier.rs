@@ -1,7 +1,7 @@
 //! `GroupSpecifier`: makes groupspecs of properties, and digests that compare with those of memberships.
 //!
-//! What a script puts into one stays in a table of Lua's, where it counts as the script's memory; a groupspec is made of it when
-//! the script asks for one.
+//! The properties that a script sets stay in a Lua table, where they count as the script's memory; a groupspec is made of them when the
+//! script asks for one.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,11 +13,11 @@ use super::address;
 use introd_netgroup::groupspec::{GroupspecError, MAX_LEN, Password, Version};
 use introd_netgroup::{GroupSpecifier, Groupspec};
 
-/// What stands for a specifier in a script; its user value is the table of what was set.
+/// A specifier in a script; its user value is the table of the properties that were set.
 struct Handle;
 
 type Flag = fn(&mut GroupSpecifier) -> &mut bool;
-/// The properties that are on or off, each with what it is in Rust.
+/// The properties that are on or off.
 const FLAGS: &[(&str, Flag)] = &[
     ("routingEnabled", |specifier| &mut specifier.routing_enabled),
     ("multicastEnabled", |specifier| &mut specifier.multicast_enabled),
@@ -27,7 +27,7 @@ const FLAGS: &[(&str, Flag)] = &[
     ("peerToPeerDisabled", |specifier| &mut specifier.peer_to_peer_disabled),
     ("ipMulticastMemberUpdatesEnabled", |specifier| &mut specifier.ip_multicast_member_updates_enabled),
 ];
-/// A document of Adobe's spells one of them otherwise, too.
+/// Adobe's documents spell one of them in two ways.
 const ALIASES: &[(&str, &str)] = &[("ipMemberUpdatesEnabled", "ipMulticastMemberUpdatesEnabled")];
 const VERSION: &str = "minGroupspecVersion";
 /// The newest version of groupspecs.
@@ -68,10 +68,10 @@ const STATICS: &[(&str, Static)] = &[
     }),
 ];
 
-/// The most entries of each list.
+/// How many entries each list may have.
 const MAX_ENTRIES: usize = 256;
 
-/// What every specifier has, for the editors' file.
+/// The names of all properties and methods, which the editors' file must have.
 #[cfg(test)]
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let flags = FLAGS.iter().map(|(name, _)| *name).chain(ALIASES.iter().map(|(name, _)| *name));
@@ -123,7 +123,7 @@ fn create(lua: &Lua, name: &Value) -> Result<AnyUserData> {
     let Value::String(name) = name else {
         return wrong(format!("a group's name is a string, not a {}: GroupSpecifier(name)", name.type_name()));
     };
-    // Says what is wrong with it.
+    // The error says what is wrong with the name.
     GroupSpecifier::new(name.to_string_lossy()).and_then(|specifier| specifier.digest()).map_err(own)?;
     let fields = lua.create_table()?;
     fields.raw_set("name", name)?;
@@ -238,8 +238,8 @@ fn each(fields: &Table, name: &str, mut work: impl FnMut(Value) -> Result<()>) -
     list.sequence_values::<Value>().try_for_each(|value| work(value?))
 }
 
-/// Adds an entry to a list. What could never be in a groupspec, for its `bytes`, is refused at once; exactly it is known when the
-/// groupspec is made.
+/// Adds an entry to a list. An entry of so many `bytes` that no groupspec could hold it is refused at once; the exact length is known
+/// when the groupspec is made.
 fn add(lua: &Lua, fields: &Table, name: &str, bytes: usize, entry: Value) -> Result<Value> {
     let list = match fields.raw_get::<Option<Table>>(name)? {
         Some(list) => list,

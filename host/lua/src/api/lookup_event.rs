@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 use super::state::ApiState;
 use introd_policy::message::{ClientId, PeerLookup};
 
-/// What every lookup has. An event can be kept, and answered later: by its number, the table of open requests knows whether it
-/// still waits.
+/// The properties of every event. A script can keep an event and answer it later: the table of open requests knows by its number whether
+/// the lookup still waits.
 #[cfg(test)]
 pub(crate) const PROPERTIES: &[&str] = &[
     "targetPeerID",
@@ -25,7 +25,7 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "client",
 ];
 
-/// What the prelude makes an event of.
+/// The facts of a lookup of which the prelude makes an event.
 pub(crate) struct LookupFacts {
     pub(crate) target: Option<PeerId>,
     initiator: SocketAddr,
@@ -50,11 +50,11 @@ impl LookupFacts {
 
     /// The address of the asker, as text.
     pub(crate) fn with_initiator<T>(&self, use_it: impl FnOnce(&str) -> T) -> T {
-        // The longest has 39 characters of an address, a scope, brackets and a port.
+        // The longest text is an IPv6 address of 39 characters with a scope, brackets and a port.
         let mut text = [0; 80];
         let address = SocketAddr::new(self.initiator.ip().to_canonical(), self.initiator.port());
         let mut rest = &mut text[..];
-        // It has room.
+        // There is room for it.
         let _ = write!(rest, "{address}");
         let left = rest.len();
         let length = text.len() - left;

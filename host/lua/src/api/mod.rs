@@ -1,5 +1,5 @@
-//! What scripts see: `application`, `Client`, `GroupControl`, `GroupSpecifier`, timers, `registry`, and the functions that the prelude
-//! makes the rest of.
+//! What scripts see: `application`, `Client`, `GroupControl`, `GroupSpecifier`, timers, `registry`, and the functions of which the prelude
+//! makes the rest.
 
 pub(crate) mod address;
 pub(crate) mod address_list;

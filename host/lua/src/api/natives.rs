@@ -1,4 +1,4 @@
-//! What the host gives the prelude.
+//! The functions of which the prelude makes the API.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::engine::values::Opaque;
 use introd_flash::amf;
 use introd_log::text::shown;
 
-/// Adds to the table of natives, and makes the globals that are no functions of the prelude's.
+/// Adds the functions to the table of natives, and makes the globals that the prelude does not make.
 pub(super) fn install(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     application::describe(lua, state)?;
     application::register(lua, state, native)?;
@@ -43,11 +43,11 @@ fn times(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     native.raw_set("now", lua.create_function(move |_, ()| Ok(shared.instance.milliseconds() as i64))?)
 }
 
-/// The longest line that is written; the script chooses it.
-const LONGEST_LINE: usize = 4096;
+/// The longest line that `trace` writes; more is cut off.
+const MAX_LINE: usize = 4096;
 
 fn output(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
-    native.raw_set("longest_line", LONGEST_LINE)?;
+    native.raw_set("longest_line", MAX_LINE)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "trace",
@@ -56,9 +56,9 @@ fn output(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
             for (index, text) in texts.iter().enumerate() {
                 line.push_str(if index > 0 { " " } else { "" });
                 let bytes = text.as_bytes();
-                line.push_str(&shown(&String::from_utf8_lossy(bytes.get(..LONGEST_LINE).unwrap_or(&bytes))));
-                if line.len() > LONGEST_LINE {
-                    line = line.chars().take(LONGEST_LINE).collect();
+                line.push_str(&shown(&String::from_utf8_lossy(bytes.get(..MAX_LINE).unwrap_or(&bytes))));
+                if line.len() > MAX_LINE {
+                    line = line.chars().take(MAX_LINE).collect();
                     break;
                 }
             }

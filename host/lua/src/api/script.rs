@@ -1,4 +1,4 @@
-//! A script in its VM: what calls its handlers.
+//! A script in its VM.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::engine::vm_context::VmContext;
 use crate::instance::Instance;
 use crate::instance::roster::RosterMember;
 
-/// What the host gives to scripts, as far as it is best said in Lua.
+/// The parts of the API that are written in Lua.
 const PRELUDE: &str = include_str!("prelude.lua");
 
 /// A script and its VM.
@@ -28,14 +28,14 @@ pub(crate) struct Script {
     pub(crate) vm: Vm<Purpose>,
 }
 
-/// What a handler was called for: that decides what becomes of its results.
+/// What a handler was called for: that decides what its results mean.
 #[derive(Clone)]
 pub(crate) enum Purpose {
     /// `onConnect` of that client.
     Connect(Rc<RosterMember>),
-    /// `onPeerLookup` for the pending request of that number.
+    /// `onPeerLookup` for the open request of that number.
     Lookup(u64),
-    /// A method that a client calls; the number of the pending request, if the client wants an answer.
+    /// A method that a client calls; the number of the open request, if the client waits for an answer.
     Call(String, Option<u64>),
     /// A timer.
     Timer(u64),
@@ -44,7 +44,7 @@ pub(crate) enum Purpose {
 }
 
 impl Script {
-    /// Makes a VM and loads a script into it, which runs through its outermost part and cannot do anything yet.
+    /// Makes a VM and runs the outermost part of a script in it. The script cannot act on anything yet.
     ///
     /// # Errors
     /// What is wrong with the script.
@@ -104,7 +104,7 @@ impl Script {
         self.vm.max_used()
     }
 
-    /// Calls `onPeerLookup`, with the event for the pending request of that number. It gives something back only if there is no such handler.
+    /// Calls `onPeerLookup` with the event for the open request of that number. There are results only if the script has no such handler.
     pub(crate) fn look_up(&self, number: u64, facts: &LookupFacts) -> Progress<Purpose> {
         let purpose = Purpose::Lookup(number);
         let target = facts.target.map(|target| self.state.objects.peer_id(self.lua(), &target)).transpose();

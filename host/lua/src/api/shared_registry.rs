@@ -34,8 +34,8 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             shared.must_be_live()?;
             let registry = &shared.instance.registry;
             let client = shared.instance.roster.borrow().by_peer(&peer);
-            // Of a client of the script's own the registry learns what the client has proven, as it does of those that the server
-            // publishes; of others the script knows best.
+            // The registry is told what a client of this instance has proven, as when the server publishes the client. For any other peer
+            // the script vouches.
             let published = match client {
                 Some(client) if !addresses.is_empty() => {
                     let (session, is_proven) = (client.id.session, client.info.is_proven);

@@ -17,7 +17,7 @@ use introd_flash::server::Rejection;
 use introd_policy::message::ClientCommand;
 use introd_policy::{RequestId, Verdict};
 
-/// What one VM has.
+/// The state of the API in one VM.
 pub(crate) struct ApiState {
     pub(crate) instance: Rc<Instance>,
     pub(crate) marks: Marks,
@@ -34,7 +34,7 @@ pub(crate) struct ApiState {
     pub(crate) objects: ClientObjects,
     calls: RefCell<ClientCalls>,
     pub(crate) timers: RefCell<Timers>,
-    /// Clients that were let in while their `onConnect` still runs.
+    /// Clients that were accepted while their `onConnect` still runs.
     pub(crate) released: RefCell<Vec<Rc<RosterMember>>>,
     /// Whether the script may act: not while it is only being loaded.
     pub(crate) is_live: Cell<bool>,
@@ -58,7 +58,7 @@ impl ApiState {
         })
     }
 
-    /// Sends a command; false if it was lost.
+    /// Sends a command. False if it is lost.
     pub(crate) fn send(&self, command: ClientCommand) -> Result<bool> {
         self.must_be_live()?;
         Ok(self.instance.send(command))
@@ -73,14 +73,14 @@ impl ApiState {
         Err(mlua::Error::runtime("the application has not started: do this in application.onAppStart or later"))
     }
 
-    /// Notes that a client is called, and what gets the answer: nil when a handler waits. Gives back the token.
+    /// A client is called. `handler` gets the answer: nil if a handler waits for it. Gives back the token.
     pub(crate) fn ask(&self, member: &Rc<RosterMember>, handler: Value) -> Result<u64> {
         let token = self.instance.token();
         self.calls.borrow_mut().add(token, member, handler, self.instance.now.get())?;
         Ok(token)
     }
 
-    /// Takes out a call of a client. `None` if it has been answered, or was another VM's.
+    /// Takes a call of a client out. `None` if it has been answered, or was made by another VM.
     pub(crate) fn take_asked(&self, token: u64) -> Option<ClientCall> {
         self.calls.borrow_mut().take(token)
     }
@@ -90,7 +90,7 @@ impl ApiState {
         self.calls.borrow().next()
     }
 
-    /// Lets a client in, if it waits.
+    /// Accepts a client that waits. False if none does.
     pub(crate) fn accept(&self, member: &Rc<RosterMember>) -> bool {
         if member.phase.get() != Phase::Waiting {
             return false;
@@ -104,7 +104,7 @@ impl ApiState {
         true
     }
 
-    /// A client is in: the script finds it from now on.
+    /// A client is accepted: the script finds it from now on.
     pub(crate) fn let_in(&self, member: &Rc<RosterMember>) {
         let before = self.instance.roster.borrow().by_peer(&member.info.far_id);
         if let Some(before) = before {
@@ -116,7 +116,7 @@ impl ApiState {
         }
     }
 
-    /// Turns a client away, if it waits.
+    /// Rejects a client that waits. False if it does not.
     pub(crate) fn reject(&self, member: &RosterMember, rejection: Rejection) -> bool {
         if member.phase.get() != Phase::Waiting {
             return false;
@@ -139,7 +139,7 @@ impl ApiState {
     }
 }
 
-/// What a client is told that is turned away without a word.
+/// The status of a client that is rejected without a description.
 pub(crate) fn plain_rejection() -> Rejection {
     Rejection::new(REJECTED, "[ Server.Reject ] : Connection rejected.")
 }

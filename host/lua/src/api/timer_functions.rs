@@ -26,7 +26,7 @@ fn duration(value: &Value) -> Result<Duration> {
     Ok(Duration::from_secs_f64((milliseconds / 1000.0).clamp(0.0, MAX_PERIOD.as_secs_f64())).max(MIN_PERIOD))
 }
 
-/// The functions that the prelude makes them of.
+/// The functions of which the prelude makes them.
 pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let shared = Rc::clone(state);
     native.raw_set(
@@ -47,7 +47,7 @@ pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
     native.raw_set(
         "clear_timer",
         lua.create_function(move |_, token: Value| {
-            // As in ActionScript, what is no timer is no error.
+            // As in ActionScript, a value that is no timer is no error.
             if let Value::Integer(token) = token {
                 shared.timers.borrow_mut().clear(token.unsigned_abs());
             }

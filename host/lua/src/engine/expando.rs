@@ -4,7 +4,7 @@ use mlua::{AnyUserData, Lua, MetaMethod, Result, UserData, UserDataMethods, Valu
 
 /// An object with properties that the host knows, and others that the script makes up.
 pub(crate) trait Expando: UserData + 'static {
-    /// What it is called in messages.
+    /// The name of the kind in error messages.
     const KIND: &'static str;
     /// The properties that cannot be set.
     const PROPERTIES: &'static [&'static str];

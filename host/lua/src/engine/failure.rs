@@ -7,13 +7,13 @@ use mlua::{Error, Function, Lua, Value};
 /// An error of a script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// What is wrong.
+    /// The error message.
     pub message: String,
     /// The file, as the script's folder has it; empty if unknown.
     pub file: String,
     /// The line, from 1; 0 if unknown.
     pub line: usize,
-    /// The calls that led there.
+    /// The stack of calls that led to the error.
     pub traceback: String,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The calls that led there, in one line.
+    /// The stack of calls in one line.
     pub(crate) fn calls(&self) -> String {
         let lines =
             self.traceback.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "stack traceback:");
@@ -37,7 +37,7 @@ impl Failure {
     }
 }
 
-/// How many calls are looked through for one of the script's own.
+/// How many levels of the call stack are searched for one of the script's own functions.
 const MAX_LEVELS: usize = 32;
 /// What the prelude is called in messages.
 const PRELUDE: &str = "introd";
@@ -52,7 +52,7 @@ impl Failure {
             failure.traceback = cut(&traceback.to_string_lossy());
         }
         let place = caller(lua);
-        // What the message itself says is nearer to the truth: `error` may blame a caller.
+        // The place in the message itself counts first: `error` may name a caller's line.
         if failure.line == 0
             && let Some((file, line)) = place
         {
@@ -61,7 +61,7 @@ impl Failure {
         failure
     }
 
-    /// What is known from the value alone.
+    /// The failure that an error value describes.
     pub(crate) fn of(value: &Value) -> Self {
         match value {
             Value::String(text) => Self::said(&text.to_string_lossy()),
@@ -73,8 +73,8 @@ impl Failure {
         }
     }
 
-    /// The same, at the place where a function begins if no other is known: a call in the last place of a function leaves no
-    /// trace of the function.
+    /// The same; a failure without a place gets that where the function begins. A tail call leaves no trace of its function on the
+    /// stack.
     pub(crate) fn or_at(mut self, function: &Function) -> Self {
         if self.line == 0 {
             let info = function.info();
@@ -115,7 +115,7 @@ impl From<&Error> for Failure {
     }
 }
 
-/// The script's file and line that run now.
+/// The script's file and line that are being executed.
 pub(crate) fn caller(lua: &Lua) -> Option<(String, usize)> {
     (0..MAX_LEVELS).find_map(|level| {
         lua.inspect_stack(level, |debug| {
@@ -126,13 +126,13 @@ pub(crate) fn caller(lua: &Lua) -> Option<(String, usize)> {
     })
 }
 
-/// A message that begins with a line of the prelude, without that.
+/// A message without the prelude's line that it begins with. `None` if it begins with none.
 fn without_prelude(message: &str) -> Option<&str> {
     let (line, message) = message.strip_prefix(PRELUDE)?.strip_prefix(':')?.split_once(": ")?;
     line.bytes().all(|byte| byte.is_ascii_digit()).then_some(message)
 }
 
-/// An error value at the place where it is raised: where the prelude's own line would be named, the script's that led there is.
+/// An error value for the script: where its message would name a line of the prelude, it names the script's line that called it.
 pub(crate) fn placed(lua: &Lua, value: Value) -> mlua::Result<Value> {
     let Value::String(text) = &value else { return Ok(value) };
     let placed = text.to_str().ok().and_then(|text| {

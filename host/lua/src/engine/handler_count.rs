@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-/// Counts the handlers of a turn, and marks each for the watchdog: each has its time, however many run in a row.
+/// Counts the handlers of a turn, and tells the watchdog when each begins: each has its time, however many run in a row.
 pub(crate) struct HandlerCount {
-    /// Marks that a handler begins.
+    /// Tells the watchdog that a handler begins.
     mark: Box<dyn Fn()>,
     count: Cell<usize>,
 }
@@ -16,7 +16,7 @@ impl Default for HandlerCount {
 }
 
 impl HandlerCount {
-    /// Calls `mark` for each handler of a turn but the first, which the thread has marked with the turn.
+    /// Calls `mark` for each handler of a turn but the first, whose beginning is that of the turn.
     pub(crate) fn new(mark: impl Fn() + 'static) -> Self {
         Self { mark: Box::new(mark), count: Cell::new(0) }
     }

@@ -7,7 +7,7 @@ use mlua::{Lua, Result};
 /// The bytes that the host holds for the values and patterns of a VM.
 pub(crate) struct HostMemory {
     bytes: Cell<usize>,
-    /// So many bytes may that and Lua's own memory be together.
+    /// How many bytes these and Lua's own memory may take together.
     limit: usize,
 }
 

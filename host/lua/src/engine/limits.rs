@@ -1,4 +1,4 @@
-//! What a script may use: time for each handler, and memory.
+//! The limits on a script: the time of each handler, and the memory of its VM.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,51 +11,51 @@ use super::failure::Failure;
 /// The stack of a thread that runs scripts: enough for the deepest recursion through the host that Lua allows, in any build.
 pub(crate) const STACK: usize = 16 << 20;
 
-/// How many instructions pass between two looks at the clock; looking more often would cost scripts that compute more than a
-/// tenth of their speed. Each may be a call that copies or compares strings as long as the memory allows: where so many have
-/// taken [`SLOW`], the clock is looked at more often, until they are quick again.
+/// How many instructions pass between two checks of the clock; to check more often would cost scripts that compute more than a
+/// tenth of their speed. An instruction may be a call that copies or compares strings as long as the memory allows: when so many
+/// instructions have taken [`SLOW`], the clock is checked more often, until they are quick again.
 const INSTRUCTIONS: u32 = 250;
 const SLOW: Duration = Duration::from_millis(5);
-/// From this many bytes on the clock is looked at the more often, the more are in use: the strings that one instruction copies,
-/// compares or hashes can be the longer.
+/// From this many bytes in use on, the clock is checked more often the more there are: one instruction may copy, compare or hash
+/// longer strings.
 const LARGE: usize = 4 << 20;
-/// The same where nearly all memory is in use: each allocation may then go through all of it for something to give back. Never
-/// more often than this for what is in use alone.
+/// The same when nearly all memory is in use: each allocation may then collect garbage in all of it. Memory in use never makes the
+/// checks more frequent than this.
 const INSTRUCTIONS_WHEN_FULL: u32 = 8;
 
-/// The time that the handler which runs now has left, and what the machine may use.
+/// The time that is left for the handler that runs, and the memory that the VM may use.
 ///
-/// The clock is looked at for the first time when the handler has gone on for some instructions, or does something that may
-/// take long: most handlers have ended by then, and to look costs as much as they do.
+/// The clock is checked for the first time after some instructions of the handler, or before something that may take long: most
+/// handlers have ended by then, and a check costs as much as they do.
 pub(crate) struct Budget {
     time: Cell<Option<Duration>>,
     memory: Cell<usize>,
     /// How long the handler had run before it waited.
     used: Cell<Duration>,
-    /// Since when it runs, as far as anybody has looked.
+    /// When the clock was first checked since the handler began or was resumed.
     started: Cell<Option<Instant>>,
     is_over: Cell<bool>,
-    /// When the hook was last called since the handler began or went on.
+    /// When the hook was last called since the handler began or was resumed.
     hooked: Cell<Option<Instant>>,
-    /// After how many instructions it is to be called.
+    /// After how many instructions the hook is to be called, by how long the last ones took.
     window: Cell<u32>,
     /// About how many bytes are in use.
     used_memory: Cell<usize>,
-    /// With how many it was set last.
+    /// With how many instructions the hook was set last.
     armed: Cell<u32>,
-    /// The coroutine that was to be left last.
+    /// The coroutine that was last told to yield because the time is over.
     left: Cell<Option<*const std::ffi::c_void>>,
     place: RefCell<Option<Failure>>,
 }
 
-/// How many instructions may pass between two looks at the clock with so many bytes in use.
-fn most_instructions(used: usize) -> u32 {
+/// How many instructions may pass between two checks of the clock with so many bytes in use.
+fn max_instructions(used: usize) -> u32 {
     let times = u32::try_from(used / LARGE).unwrap_or(u32::MAX).max(1);
     (INSTRUCTIONS / times).max(INSTRUCTIONS_WHEN_FULL)
 }
 
 impl Budget {
-    /// A budget of so much time for each handler (`None`: any), and so many bytes.
+    /// A budget of so much time for each handler (`None`: no limit), and so many bytes.
     pub(crate) fn new(time: Option<Duration>, memory: usize) -> Self {
         Self {
             time: Cell::new(time),
@@ -77,7 +77,7 @@ impl Budget {
         self.memory.get()
     }
 
-    /// A handler that has used that much already goes on.
+    /// A handler begins, or is resumed after it has run for so long.
     pub(crate) fn start(&self, used: Duration) {
         self.used.set(used);
         self.started.set(None);
@@ -87,7 +87,7 @@ impl Budget {
         self.is_over.set(false);
     }
 
-    /// It ends or waits. Gives back how long it ran, and whether it ran too long.
+    /// The handler ends or waits. Gives back how long it ran, and whether it ran too long.
     pub(crate) fn stop(&self) -> (Duration, bool) {
         let ran = self.started.take().map(|started| started.elapsed()).unwrap_or_default();
         (ran, self.is_over.replace(false))
@@ -106,25 +106,25 @@ impl Budget {
         self.is_over.get()
     }
 
-    /// What the handler is ended with.
+    /// The error that ends a handler whose time is over.
     pub(crate) fn error(&self) -> mlua::Error {
         let time = self.time.get().unwrap_or_default();
         mlua::Error::runtime(format!("this handler has run longer than {time:?}, which is all it may"))
     }
 
-    /// Makes the VM keep to the budget.
+    /// Holds the VM to the budget.
     pub(crate) fn install(self: &Rc<Self>, lua: &Lua) -> Result<()> {
         lua.set_memory_limit(self.memory.get())?;
         self.arm(lua, INSTRUCTIONS)
     }
 
-    /// Raises the error of a handler whose time is over. What catches it gets one instruction further, not hundreds.
+    /// Raises the error of a handler whose time is over. A script that catches it executes one instruction more, not hundreds.
     pub(crate) fn raise(self: &Rc<Self>, lua: &Lua) -> Result<()> {
         self.arm(lua, 1)?;
         Err(self.error())
     }
 
-    /// Has the clock looked at every so many instructions, in the coroutine that runs and in those that come.
+    /// Sets the hook to check the clock every so many instructions, in the running coroutine and in later ones.
     fn arm(self: &Rc<Self>, lua: &Lua, instructions: u32) -> Result<()> {
         self.armed.set(instructions);
         let budget = Rc::clone(self);
@@ -138,9 +138,9 @@ impl Budget {
         })
     }
 
-    /// Has the handler left where it is. Nobody goes on with it, and nothing that it would close has its say: an error raised by
-    /// a hook closes variables where no hook counts. Only where a coroutine cannot be left, inside a function of C or Rust, is there no
-    /// other way; nothing of a script's is called there (`engine/prelude/standard.lua`).
+    /// Makes the handler yield where it is. It is never resumed, and its variables are not closed: an error raised by a hook would
+    /// close them where no hook counts. Only inside a function of C or Rust, where a coroutine cannot yield, the hook raises an error;
+    /// no function of a script is called there (`engine/prelude/standard.lua`).
     fn leave(self: &Rc<Self>, lua: &Lua) -> Result<VmState> {
         self.arm(lua, 1)?;
         self.place.borrow_mut().get_or_insert_with(|| Failure::here(lua, &Value::Nil));
@@ -152,12 +152,12 @@ impl Budget {
         Err(self.error())
     }
 
-    /// Where the handler was when its time was over, if a hook noticed.
+    /// Where the handler was when its time was over, if the hook found it so.
     pub(crate) fn take_place(&self) -> Option<Failure> {
         self.place.take()
     }
 
-    /// Has the hook called more or less often, by how long the last instructions took and how much memory is in use.
+    /// Sets the hook to be called more or less often, by how long the last instructions took and how much memory is in use.
     pub(crate) fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
         if self.time.get().is_none() {
             return Ok(());
@@ -173,12 +173,12 @@ impl Budget {
         if used.abs_diff(self.used_memory.get()) > self.used_memory.get() / 8 {
             self.used_memory.set(used);
         }
-        // Once full, it has to become a good deal less so.
+        // A VM that was full counts as full until it has become a good deal emptier.
         let full = if self.armed.get() <= INSTRUCTIONS_WHEN_FULL { 14 } else { 15 };
         let is_full = used > self.memory.get() / 16 * full;
-        let most = if is_full { INSTRUCTIONS_WHEN_FULL } else { most_instructions(self.used_memory.get()) };
-        let wanted = self.window.get().min(most);
-        // To set it takes the longer, the deeper the calls are nested, and counts for nothing here.
+        let limit = if is_full { INSTRUCTIONS_WHEN_FULL } else { max_instructions(self.used_memory.get()) };
+        let wanted = self.window.get().min(limit);
+        // To set the hook takes longer the deeper the calls are nested, so that it is set only when that changes something.
         if wanted != self.armed.get() {
             self.arm(lua, wanted)?;
         }

@@ -6,10 +6,10 @@ use introd_plugin::files;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, Result};
 
-/// The file that makes a folder an application with a script; one that is called as the folder does as well.
+/// The name of an application's script. A file with the name of the folder serves, too: `chat/chat.lua`.
 pub(crate) const MAIN: &str = "main.lua";
-/// The longest file.
-const LONGEST: u64 = 1 << 20;
+/// The longest file that is loaded, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Where a script's files are. Nothing outside these folders can be loaded.
 pub(crate) struct Sources {
@@ -18,7 +18,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// An application's folder, and those behind it.
+    /// An application's folder, and the folders of the script library.
     pub(crate) fn new(folder: &Path, library: &[PathBuf]) -> Self {
         Self { folder: folder.to_owned(), library: library.to_vec() }
     }
@@ -62,20 +62,20 @@ impl Sources {
             return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
         }
         for folder in self.folders() {
-            // A link may lead anywhere: what counts is where it ends.
+            // A symbolic link may lead anywhere: its target counts.
             let (Ok(root), Ok(path)) = (folder.canonicalize(), folder.join(name).canonicalize()) else { continue };
             if !path.starts_with(&root) {
                 return Err(mlua::Error::runtime(format!("{name:?} leads out of the application's folder")));
             }
-            // What is no regular file is said to be none, and not passed over.
+            // A path that is no regular file is an error later; the next folder is not searched for it.
             return Ok(Some(path));
         }
         Ok(None)
     }
 
     fn compile(&self, lua: &Lua, name: &str, path: &Path) -> Result<Function> {
-        let text = files::read(path, LONGEST).map_err(|error| mlua::Error::runtime(format!("{name}: {error}")))?;
-        // Text only: compiled chunks can break the machine.
+        let text = files::read(path, MAX_FILE).map_err(|error| mlua::Error::runtime(format!("{name}: {error}")))?;
+        // Text only: compiled chunks can corrupt the VM.
         lua.load(text).set_name(format!("@{name}")).set_mode(ChunkMode::Text).into_function()
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn main_file(folder: &Path) -> Option<String> {
     [Some(MAIN.to_owned()), named].into_iter().flatten().find(|name| is_there(&folder.join(name)))
 }
 
-/// Is anything there, or is that not to be known? What cannot be read does not load, and is not as good as none.
+/// Whether there is anything at a path, or that cannot be found out: a script that cannot be read must not count as no script.
 fn is_there(path: &Path) -> bool {
     !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }

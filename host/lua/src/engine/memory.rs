@@ -1,11 +1,11 @@
-//! The memory that scripts use, each and all together, for others to see.
+//! How much memory scripts use, each and all together, for other threads to read.
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A VM whose memory has changed by less than this says nothing: handlers that take little cost no shared counter.
-const WORTH_SAYING: usize = 4 << 10;
+/// A smaller change of a VM's memory is not reported: handlers that take little do not touch the shared counters.
+const MIN_CHANGE: usize = 4 << 10;
 
 /// Bytes that some VMs use.
 #[derive(Debug, Default)]
@@ -16,14 +16,14 @@ impl Used {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// One of them uses so much instead of so much.
+    /// One of the VMs uses `after` bytes instead of `before`.
     fn change(&self, before: usize, after: usize) {
-        // Wraps as the sum does: it is never less than what any of them has added.
+        // The difference may wrap; the sum never falls below what any of the VMs has added.
         self.0.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
     }
 }
 
-/// Where the VMs of an instance say what they use.
+/// Where the VMs of an instance report how much memory they use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     /// Of this instance.
@@ -33,27 +33,27 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// For an instance, one of those that are counted there.
+    /// For an instance whose memory counts in that total, too.
     pub(crate) fn among(all: &Arc<Used>) -> Self {
         Self { own: Arc::default(), all: Arc::clone(all) }
     }
 
-    /// For one VM, which uses nothing yet.
+    /// A meter for one VM, which uses nothing yet.
     pub(crate) fn meter(&self) -> Meter {
         Meter { memory: self.clone(), said: Cell::new(0) }
     }
 }
 
-/// What one VM uses, for as long as it is there.
+/// Reports how much memory one VM uses. Dropping it reports none.
 pub(crate) struct Meter {
     memory: Memory,
     said: Cell<usize>,
 }
 
 impl Meter {
-    /// It uses that many bytes now.
+    /// The VM uses so many bytes now.
     pub(crate) fn say(&self, used: usize) {
-        if used.abs_diff(self.said.get()) >= WORTH_SAYING {
+        if used.abs_diff(self.said.get()) >= MIN_CHANGE {
             self.set(used);
         }
     }
@@ -84,7 +84,7 @@ mod tests {
         new.say(50_000);
         other.say(200_000);
         assert_eq!((first.own.get(), second.own.get(), all.get()), (150_000, 200_000, 350_000));
-        new.say(50_000 + WORTH_SAYING - 1);
+        new.say(50_000 + MIN_CHANGE - 1);
         assert_eq!(all.get(), 350_000, "too little to be said");
         other.say(20_000);
         drop(old);

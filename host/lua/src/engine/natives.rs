@@ -28,7 +28,7 @@ fn errors(lua: &Lua, context: &Rc<VmContext>, native: &Table) -> Result<()> {
         "describe",
         lua.create_function(move |lua, value: Value| {
             let failure = Failure::here(lua, &value);
-            // The first error is the cause; others may follow from it while the handler is unwound.
+            // The first error counts: others may follow from it while the handler is unwound.
             shared.failure.borrow_mut().get_or_insert(failure);
             Ok(())
         })?,
@@ -38,7 +38,7 @@ fn errors(lua: &Lua, context: &Rc<VmContext>, native: &Table) -> Result<()> {
         "plain_error",
         lua.create_function(|lua, value: Value| match &value {
             Value::Error(error) => Ok(Value::String(lua.create_string(Failure::from(&**error).to_string())?)),
-            // An object of the script's own stays what it is.
+            // An error object of the script's own stays as it is.
             _ => Ok(value),
         })?,
     )?;

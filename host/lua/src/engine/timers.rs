@@ -12,18 +12,18 @@ pub(crate) const MIN_PERIOD: Duration = Duration::from_millis(1);
 /// The longest: some 24 days, as in ActionScript.
 pub(crate) const MAX_PERIOD: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// What happens when a time comes.
+/// What happens when a timer is due.
 pub(crate) enum Timer {
-    /// A handler goes on.
+    /// A handler that sleeps is resumed.
     Sleep,
     /// A function is called.
     Call {
         function: Function,
-        /// What it is called with, as `table.pack` has it.
+        /// The arguments, as `table.pack` stores them.
         arguments: Option<Table>,
-        /// Again after so long.
+        /// Calls it again after so long.
         every: Option<Duration>,
-        /// Whether the last call still waits for something: the next is then left out.
+        /// Whether the last call still waits for something: then the next call is left out.
         is_running: bool,
     },
 }
@@ -63,12 +63,12 @@ impl Timers {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// The one that has been due for longest.
+    /// The timer that has been due for longest.
     pub(crate) fn due(&self, now: Instant) -> Option<u64> {
         self.due.first().filter(|(at, _)| *at <= now).map(|(_, token)| *token)
     }
 
-    /// Takes what a due timer does: it is gone, or set to its next time.
+    /// Takes a due timer out, or sets it to its next time. Gives back what is to be done.
     pub(crate) fn fire(&mut self, token: u64, now: Instant) -> Option<Fired> {
         let (at, timer) = self.timers.get_mut(&token)?;
         let due = *at;
@@ -98,7 +98,7 @@ impl Timers {
     }
 }
 
-/// What a timer does now.
+/// What a due timer does.
 pub(crate) enum Fired {
     Wake,
     Call { function: Function, arguments: Option<Table> },

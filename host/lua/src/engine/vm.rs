@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 16_384;
 /// How many coroutines are kept for the next handlers.
 const MAX_IDLE: usize = 64;
 
-/// What is best said in Lua; it runs in each new VM before the script.
+/// The parts of the engine that are written in Lua; they run in each new VM before the script.
 const PRELUDE: [&str; 2] = [include_str!("prelude/handlers.lua"), include_str!("prelude/standard.lua")];
 
 /// A VM with its handlers.
@@ -31,9 +31,9 @@ pub(crate) struct Vm<P> {
     /// Coroutines that have served a handler and can serve another.
     idle: RefCell<Vec<Thread>>,
     serve: Function,
-    /// What a handler that waits is given when it is to end.
+    /// A waiting handler is resumed with this when it is to end.
     close: Table,
-    /// What a handler yields that waits for something.
+    /// A handler that waits for something yields this.
     wait: Table,
     /// When this many bytes are in use after a handler, garbage is collected.
     collect_at: Cell<usize>,
@@ -76,7 +76,7 @@ impl<P> Vm<P> {
         meter: Meter,
     ) -> Result<(Self, Table)> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
-        // So that Lua's own pcall stays: a handler can wait inside it, but not inside mlua's.
+        // This keeps Lua's own pcall: a handler can wait inside it, but not inside mlua's.
         let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(true))?;
         // Most of what handlers make is garbage when they end.
         lua.gc_set_mode(GcMode::Generational(GcGenParams::default()));
@@ -114,7 +114,7 @@ impl<P> Vm<P> {
     pub(crate) fn run_now(&self, purpose: P, chunk: &Function) -> std::result::Result<MultiValue, Failure> {
         match self.start(purpose, chunk, MultiValue::new()) {
             Progress::Ended(_, result) => result,
-            // What could be waited for is not available before the start.
+            // Functions that wait are not available before the start.
             Progress::Waits => Err(Failure { message: "a script cannot wait here".to_owned(), ..Failure::default() }),
         }
     }
@@ -220,7 +220,7 @@ impl<P> Vm<P> {
         Progress::Ended(task.purpose, Err(self.blamed(failure, is_over, task.handler.as_ref())))
     }
 
-    /// A failure with its place. If the handler's time is over that is what counts, whatever else went wrong.
+    /// A failure with its place. If the handler's time is over, the failure says so, whatever else went wrong.
     fn blamed(&self, failure: Failure, is_over: bool, handler: Option<&Function>) -> Failure {
         let failure = match handler {
             Some(handler) => failure.or_at(handler),
@@ -242,7 +242,7 @@ impl<P> Vm<P> {
                 self.context.is_crowded.set(waiting.len() >= MAX_WAITING);
                 Progress::Waits
             }
-            // The prelude lets nothing else out.
+            // The prelude lets no other value out.
             _ => {
                 self.close(&task, Duration::ZERO);
                 let message = "a handler cannot yield to the host; to wait, use sleep".to_owned();
@@ -263,12 +263,12 @@ impl<P> Vm<P> {
         !meant.is_empty()
     }
 
-    /// Gives back how long that took. Of the time of a handler so much is used already.
+    /// Closes the variables of a handler that waits. So much of a handler's time is used already. Gives back how long it took.
     fn close(&self, task: &Task<P>, used: Duration) -> Duration {
         let budget = &self.context.budget;
         self.handlers.handler_begins();
         budget.start(task.used.max(used));
-        // Nothing is closed when the time is over. It is looked at here, so that it is counted from here.
+        // Nothing is closed when the time is over. This check starts the clock.
         if !budget.is_over() {
             // Variables that are to be closed are closed, as long as that does not wait; errors in it are ignored.
             let _ = task.thread.resume::<MultiValue>(&self.close);

@@ -15,11 +15,11 @@ use introd_policy::{AppActor, RequestId};
 pub struct ScriptHandle(pub(crate) Arc<Shared>);
 
 impl ScriptHandle {
-    /// Tells the instance of something. If it cannot decide, because its script does not load, has ended or hangs, what waits
-    /// for an answer gets that of the settings for failures, here and now.
+    /// Passes an event to the instance. If its script cannot decide, because it does not load, has ended or hangs, an event that waits for
+    /// an answer fails at once.
     ///
     /// # Errors
-    /// If too many events wait. What ends something is always taken.
+    /// If too many events wait. An event that ends something is always taken.
     pub fn try_send(&self, event: AppEvent) -> Result<(), Full> {
         let result = self.put(event);
         self.0.wake();
@@ -33,7 +33,7 @@ impl ScriptHandle {
         match shared.state() {
             ScriptState::Starting | ScriptState::Running => {
                 shared.inbox.push(event, |event| shared.requests.admit(event))?;
-                // It may have come to a stop meanwhile, with nobody left to look.
+                // The instance may have stopped meanwhile, and then no thread reads its inbox.
                 if !is_running() {
                     shared.answer_for_script();
                 }
@@ -46,7 +46,7 @@ impl ScriptHandle {
                 shared.inbox.push(event, |event| shared.requests.admit(event))
             }
             ScriptState::Wedged | ScriptState::Failed | ScriptState::Stopped => {
-                // A script that does not run does not hear of it, but one that comes after it has to know its clients.
+                // A script that does not run is not told, but its successor has to know the clients.
                 shared.ledger.note(&event);
                 if let Some(answer) = Answer::not_asked(event, NO_ANSWER) {
                     shared.answer(answer);
@@ -56,7 +56,7 @@ impl ScriptHandle {
         }
     }
 
-    /// How it is.
+    /// The state of the script.
     pub fn state(&self) -> ScriptState {
         self.0.state()
     }
@@ -66,12 +66,12 @@ impl ScriptHandle {
         self.0.failure()
     }
 
-    /// How many connects, lookups and calls wait for its answer.
+    /// How many connects, lookups and calls wait for the script's answer.
     pub fn open_requests(&self) -> usize {
         self.0.requests.len()
     }
 
-    /// Has it run with other settings: deadlines and fallbacks at once, the script loaded anew for the rest.
+    /// Changes the settings: deadlines and fallbacks at once; for the rest the script is reloaded.
     pub fn set_settings(&self, settings: Arc<Application>) {
         self.0.settings.store(settings);
         // Reload is always taken.
@@ -79,7 +79,7 @@ impl ScriptHandle {
     }
 }
 
-/// Whether somebody waits for an answer.
+/// Whether the event waits for an answer.
 fn waits_for_answer(event: &AppEvent) -> bool {
     matches!(event, AppEvent::Call { .. } | AppEvent::PeerLookup(_) | AppEvent::Connect { .. })
 }

@@ -17,7 +17,7 @@ use introd_policy::{RequestId, Verdict};
 /// A turn ends with the first event that ends after so long, or with so many.
 const TURN: Duration = Duration::from_millis(1);
 const BATCH: usize = 32;
-/// The commands of a script. They stop with the thread: whatever it does once it has been given up is void.
+/// Sends the commands of a script until its thread is given up: what that thread does later has no effect.
 struct Leased {
     queue: Arc<Queue>,
     commands: Arc<dyn Commands>,
@@ -45,9 +45,9 @@ pub(super) struct HostedInstance {
     pub(super) app: AppId,
     /// `None` while the script is not loaded, or cannot be.
     pub(super) runtime: Option<Runtime>,
-    /// For which of its turns it waits.
+    /// For which kinds of turns it waits.
     pub(super) waits: [bool; Kind::COUNT],
-    /// When it is to be woken.
+    /// When it has a turn next, if no event comes before.
     pub(super) timeout: Option<Instant>,
     /// Registry lookups that have come back, with the tokens of the handlers that wait for them.
     pub(super) results: VecDeque<(u64, LookupResult)>,
@@ -66,11 +66,11 @@ impl HostedInstance {
         self.runtime.as_ref().is_some_and(|runtime| !runtime.instance.outbox.is_empty())
     }
 
-    /// Handles what has happened and what is due, for one turn. Whether the instance has ended.
+    /// Handles the events and timers of one turn. Gives back whether the instance has ended.
     pub(super) fn handle(&mut self, began: Instant) -> bool {
         let shared = &self.opening.shared;
         let Some(runtime) = &mut self.runtime else {
-            // Who was turned away is not known to the next script.
+            // Clients that were rejected meanwhile are unknown to the next script.
             while let Some(item) = shared.inbox.pop() {
                 match item {
                     InboxItem::Event(AppEvent::Stop) => return true,
@@ -109,7 +109,7 @@ impl HostedInstance {
         runtime.is_over()
     }
 
-    /// Loads the script anew.
+    /// Reloads the script. Gives back whether the instance has ended.
     pub(super) fn reload(&mut self) -> bool {
         let shared = &self.opening.shared;
         let Some(runtime) = &mut self.runtime else { return false };
@@ -120,12 +120,12 @@ impl HostedInstance {
         runtime.is_over()
     }
 
-    /// Loads the script; if that fails, it is tried again when that is asked for.
+    /// Loads the script. If that fails, it is loaded again when a reload is asked for.
     pub(super) fn start(&mut self, queue: &Arc<Queue>) -> bool {
         let shared = &self.opening.shared;
         shared.inbox.take_reload();
         if shared.is_closed() {
-            tracing::error!(app = %shared.name, "the script has hung, and has not changed since: it stays closed");
+            tracing::error!(app = %shared.name, "the script has hung and has not changed since: its application stays closed");
             return false;
         }
         let commands = Arc::new(Leased { queue: Arc::clone(queue), commands: Arc::clone(&shared.commands) });
@@ -172,7 +172,7 @@ impl HostedInstance {
     }
 }
 
-/// Lets a script run, under the eyes of the watchdog. Whether it has taken a turn's time.
+/// Lets a script run, and tells the watchdog when it begins and ends. Gives back whether it has taken a turn's time.
 fn work(shared: &Shared, work: impl FnOnce(Instant)) -> bool {
     let now = Instant::now();
     shared.set_busy(Some(now));

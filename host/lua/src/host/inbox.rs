@@ -1,7 +1,7 @@
 //! The events that wait for an instance.
 //!
-//! Each client has a lane of its own: what happens to a client is handled in its order, and the clients take turns. One that
-//! sends much delays itself.
+//! Each client has a lane of its own: its events are handled in their order, and the clients take turns. A client that sends much
+//! delays itself.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,16 @@ use slab::Slab;
 use crate::instance::item::InboxItem;
 use introd_policy::message::{AppEvent, ClientId};
 
-/// So many parts of the room are for the calls of one client, for all that is said of one client, for the calls of all, and for
-/// those who are no clients.
+/// Which part of the room (one in so many) the calls of one client may take, all events of one client, the calls of all clients, and
+/// lookups of peers that are no clients.
 const CALLS_OF_ONE: usize = 32;
 const EVENTS_OF_ONE: usize = 8;
 const CALLS_OF_ALL: usize = 2;
 const STRANGERS: usize = 2;
-/// Lanes that are kept for the next clients.
+/// How many empty lanes are kept for the next clients.
 const MAX_SPARE: usize = 16;
 
-/// No room: the event was not taken.
+/// The event was not taken because too many wait.
 #[derive(Debug, thiserror::Error)]
 #[error("the application's queue is full")]
 pub struct Full(
@@ -28,7 +28,7 @@ pub struct Full(
     pub Box<AppEvent>,
 );
 
-/// A bounded queue. What ends something is always taken, since there is at most one of it for each thing begun.
+/// A bounded queue. An event that ends something is always taken: there is at most one for each that began something.
 pub(crate) struct Inbox {
     lanes: Mutex<Lanes>,
     most: usize,
@@ -38,14 +38,14 @@ pub(crate) struct Inbox {
 struct Lanes {
     lanes: Slab<Lane>,
     by_client: HashMap<Option<ClientId>, usize>,
-    /// Those with events, in the order of their turns.
+    /// The lanes with events, in the order of their turns.
     turns: VecDeque<usize>,
     spare: Vec<VecDeque<InboxItem>>,
     events: usize,
     calls: usize,
-    /// Whether the script is to be loaded anew.
+    /// Whether the script is to be reloaded.
     reload: bool,
-    /// How many events come before the end.
+    /// The instance is to stop after so many more events.
     stop: Option<usize>,
 }
 
@@ -64,7 +64,7 @@ impl Inbox {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an event at the end of its lane, as what `admit` makes of it. That gives it back if it cannot.
+    /// Puts the item that `admit` makes of an event at the end of the lane of its client.
     pub(crate) fn push(
         &self,
         event: AppEvent,
@@ -97,12 +97,12 @@ impl Inbox {
         lanes.events > 0 || lanes.stop.is_some()
     }
 
-    /// Whether the script is to be loaded anew.
+    /// Whether the script is to be reloaded.
     pub(crate) fn wants_reload(&self) -> bool {
         self.lanes().reload
     }
 
-    /// The same; it is then no longer asked for.
+    /// The same, and takes note that it is being reloaded.
     pub(crate) fn take_reload(&self) -> bool {
         std::mem::take(&mut self.lanes().reload)
     }
@@ -182,7 +182,7 @@ fn must_arrive(event: &AppEvent) -> bool {
     )
 }
 
-/// Whose event it is.
+/// The client that the event is about. `None` if it is about none.
 fn client_of(event: &AppEvent) -> Option<ClientId> {
     match event {
         AppEvent::Connect { client, .. }

@@ -19,12 +19,12 @@ use introd_policy::registry::Registry;
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Threads that have been replaced and still stand, each with the scripts that it had. One more, and the process is of no use.
+/// How many replaced threads may still hang, each with the scripts that it had. With one more the process ends.
 const MAX_LEFT_BEHIND: usize = 8;
 
-/// So many bytes of machines are worth giving back, with what the host had for them. To look for them takes all threads'
-/// allocations some time, so that it is not done more often than this.
-const WORTH_TRIMMING: usize = 4 << 20;
+/// How many bytes VMs must have freed before they are given back to the system. That holds up the allocations of all threads for some
+/// time, so that it is not done more often than this.
+const MIN_TRIM: usize = 4 << 20;
 const TRIM_EVERY: Duration = Duration::from_secs(2);
 
 /// How scripts are run.
@@ -32,11 +32,11 @@ const TRIM_EVERY: Duration = Duration::from_secs(2);
 pub struct HostSettings {
     /// How many threads they share.
     pub threads: usize,
-    /// How long a handler may go on after its time before its thread counts as stuck.
+    /// How long a handler may run beyond its time before its thread counts as stuck.
     pub stuck_after: Duration,
-    /// How long a thread may count as stuck before another takes its place.
+    /// How long a thread may be stuck before it is replaced.
     pub replace_after: Duration,
-    /// Ends the process, which can serve no more scripts, for this reason. Without it that is only logged.
+    /// Ends the process for this reason when too many threads hang. Without it the reason is only logged.
     pub fatal: Option<fn(&str)>,
     /// Gives memory that this process has freed back to the system; called when scripts have freed much.
     pub trim: Option<fn()>,
@@ -70,10 +70,10 @@ pub(super) struct Pool {
 #[derive(Default)]
 pub(super) struct PoolState {
     pub(super) threads: Vec<Thread>,
-    /// Those that have been replaced.
+    /// Replaced threads that have not ended.
     left: Vec<JoinHandle<()>>,
     started: usize,
-    /// Applications whose scripts have hung, with the files that did.
+    /// Applications whose scripts have hung, with the state of their files then.
     pub(super) closed: HashMap<String, ScriptFiles>,
     /// Which thread an application's instances share, by adaptor, virtual host and application.
     places: HashMap<(String, String, String), usize>,
@@ -123,7 +123,7 @@ impl Pool {
     fn replace(&self, state: &mut PoolState, index: usize, culprit: &Shared) {
         state.left.retain(|thread| !thread.is_finished());
         if state.left.len() >= MAX_LEFT_BEHIND {
-            let reason = "too many scripts hang where nothing stops them";
+            let reason = "too many scripts hang where no limit stops them";
             tracing::error!(app = %culprit.name, "{reason}");
             if let Some(fatal) = self.settings.fatal {
                 fatal(reason);
@@ -141,7 +141,7 @@ impl Pool {
         let old = std::mem::replace(place, new);
         old.queue.give_up();
         let (hanging, files) = (culprit.application(), ScriptFiles::of(&culprit.folder));
-        tracing::error!(app = %culprit.name, "the script hangs where nothing stops it: its application is closed until it is changed; the others of its thread are loaded anew");
+        tracing::error!(app = %culprit.name, "the script hangs where no limit stops it: its application is closed until its files change; the other scripts of its thread are reloaded");
         old.watched.each(|shared| {
             if shared.application() == hanging {
                 shared.close(files);
@@ -169,13 +169,13 @@ impl PoolState {
         let (queue, index) = (Arc::<Queue>::default(), self.started);
         self.started += 1;
         let its_own = Arc::clone(&queue);
-        // Without a runtime there is no thread, and the server does not start.
+        // The runtime is made here, so that the server does not start if that fails.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move |_: &Pulse| {
             thread::run(&runtime, its_own);
             Ok(())
         };
-        // Scripts that hang are the watchdog's.
+        // The watchdog looks after scripts that hang.
         let thread = introd_liveness::spawn_once(&format!("script-{index}"), Some(STACK), AtStandstill::Ignore, work)?;
         Ok(Thread { queue, watched: Watched::default(), thread })
     }
@@ -190,7 +190,7 @@ impl PoolState {
         let best =
             self.threads.iter().enumerate().min_by_key(|(_, thread)| (thread.watched.is_stuck(), thread.watched.len()));
         let place = best.map_or(0, |(place, _)| place);
-        // Applications come under any name that clients ask for; the table must not grow with them.
+        // Clients choose the names of applications; the table must not grow with them.
         if self.places.len() >= MAX_PLACES {
             self.places.clear();
         }
@@ -199,7 +199,7 @@ impl PoolState {
     }
 }
 
-/// Applications whose thread is remembered.
+/// For how many applications the thread is remembered.
 const MAX_PLACES: usize = 65_536;
 
 /// The watchdog: it runs until [`Pool::end`].
@@ -207,7 +207,7 @@ pub(super) fn watch(pool: &Pool, pulse: &Pulse) {
     let mut state = pool.state();
     let mut trimmed = None;
     let mut pace = Pace::new(Instant::now());
-    // After a standstill of the process, the scripts have their time once more: they did not run either.
+    // After a standstill of the whole process the scripts have their time once more: they did not run, either.
     let mut stood = Duration::ZERO;
     let mut forgotten_at = Instant::now();
     while !pool.is_over.load(Ordering::Acquire) {
@@ -229,7 +229,7 @@ pub(super) fn watch(pool: &Pool, pulse: &Pulse) {
             }
         }
         if let Some(trim) = pool.settings.trim
-            && pool.freed.load(Ordering::Relaxed) >= WORTH_TRIMMING
+            && pool.freed.load(Ordering::Relaxed) >= MIN_TRIM
             && trimmed.is_none_or(|trimmed| now.saturating_duration_since(trimmed) >= TRIM_EVERY)
         {
             trimmed = Some(now);

@@ -1,8 +1,8 @@
 //! Whose turn it is on a thread of scripts.
 //!
 //! Applications share a thread by time: it goes to the one that has had the least of it, not counting what it left unused. Within an
-//! application the same holds between its events, the scripts that start, and those that are loaded anew; and instances that
-//! have something of one kind to do take turns.
+//! application the same holds between its events, the scripts that start, and those that are reloaded; and instances that have
+//! something of one kind to do take turns.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
     Event,
     /// Its script starts.
     Start,
-    /// Its script is loaded anew.
+    /// Its script is reloaded.
     Reload,
 }
 
@@ -28,10 +28,10 @@ impl Kind {
     }
 }
 
-/// An application has waited so long, for using more than its share, that it is worth a word.
+/// An application that has waited so long, because it uses more than its share, is reported.
 const SLOWED: Duration = Duration::from_millis(500);
-/// How often that is said of an application.
-const SAID_EVERY: Duration = Duration::from_secs(60);
+/// How often that is reported of an application.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// An application on the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ pub(crate) struct Turn {
     pub(crate) kind: Kind,
     /// The instance's number.
     pub(crate) instance: usize,
-    /// How much of the thread's time the application has had since the instance began to wait, if it is to be said that the
+    /// How much of the thread's time the application has had since the instance began to wait, if it is to be reported that the
     /// application is slowed.
     pub(crate) slowed: Option<Duration>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Schedule {
     by_name: HashMap<Box<str>, AppId>,
     /// Those with something to do, the one that has had the least time first.
     waiting: BTreeSet<(Duration, AppId)>,
-    /// What the one that was last chosen had had.
+    /// The share of the application that was last chosen.
     floor: Duration,
     /// All time that was used.
     total: Duration,
@@ -65,13 +65,13 @@ pub(crate) struct Schedule {
 struct App {
     name: Box<str>,
     instances: usize,
-    /// Time on the thread; what it left unused while it had nothing to do counts as used.
+    /// Time on the thread, where time that it left unused while it had nothing to do counts as used.
     share: Duration,
     used: Duration,
     kinds: [Queue; Kind::COUNT],
-    /// What the kind that was last chosen had had.
+    /// The share of the kind that was last chosen.
     floor: Duration,
-    said: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -83,7 +83,7 @@ struct Queue {
 struct Waiting {
     instance: usize,
     since: Instant,
-    /// What the application and all together had used then.
+    /// How much time the application, and all applications together, had used then.
     used: Duration,
     total: Duration,
 }
@@ -107,7 +107,7 @@ impl Schedule {
                 used,
                 kinds: Default::default(),
                 floor,
-                said: None,
+                reported: None,
             }))
         });
         if let Some(app) = self.apps.get_mut(id.0) {
@@ -116,7 +116,7 @@ impl Schedule {
         id
     }
 
-    /// An instance is gone; its turns come for nothing.
+    /// An instance has ended. Turns that it still waits for find no instance.
     pub(crate) fn leave(&mut self, id: AppId) {
         let Some(app) = self.apps.get_mut(id.0) else { return };
         app.instances = app.instances.saturating_sub(1);
@@ -142,7 +142,7 @@ impl Schedule {
         queue.instances.push_back(Waiting { instance, since: now, used, total: self.total });
     }
 
-    /// Whose turn it is. [`Self::charge`] follows.
+    /// The next turn. The caller calls [`Self::charge`] when it is over.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Turn> {
         let (share, id) = self.waiting.first().copied()?;
         self.floor = share;
@@ -161,10 +161,10 @@ impl Schedule {
         }
         let (own, all) = (app.used.saturating_sub(used), total.saturating_sub(total_then));
         let is_slowed = now.saturating_duration_since(since) >= SLOWED && own < all && own * 3 >= all;
-        let is_news = app.said.is_none_or(|said| now.saturating_duration_since(said) >= SAID_EVERY);
+        let is_news = app.reported.is_none_or(|reported| now.saturating_duration_since(reported) >= REPORT_EVERY);
         let slowed = (is_slowed && is_news).then_some(own);
         if slowed.is_some() {
-            app.said = Some(now);
+            app.reported = Some(now);
         }
         Some(Turn { app: id, kind, instance, slowed })
     }

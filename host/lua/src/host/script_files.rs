@@ -1,22 +1,22 @@
-//! How the files of a script look: whether they have changed.
+//! Whether the files of a script have changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-/// So many files of a folder are looked at, so deep.
+/// How many files of a folder are looked at, and how deep.
 const MAX_FILES: usize = 1000;
 const MAX_DEPTH: usize = 4;
 
-/// How a folder's scripts look: a change of any makes another.
+/// The state of a folder's scripts: it differs when any of them has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScriptFiles {
     files: usize,
-    /// Of all paths, sizes and times; in any order.
+    /// A hash of all paths, sizes and times, in any order.
     sum: u64,
 }
 
 impl ScriptFiles {
-    /// Those of a folder.
+    /// The state of the scripts in a folder.
     pub fn of(folder: &Path) -> Self {
         let mut look = Self { files: 0, sum: 0 };
         look.add(folder, MAX_DEPTH);

@@ -17,7 +17,7 @@ use introd_policy::message::{AppEvent, Commands};
 use introd_policy::registry::Registry;
 use introd_policy::{AppActor, AppActors, InstanceName};
 
-/// How often a thread that is to end is looked at.
+/// How often it is checked whether a thread that is to end has ended.
 const STOP_POLL: Duration = Duration::from_millis(2);
 
 /// Why an instance has no script.
@@ -39,7 +39,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the threads. What scripts want done goes to `commands`; `registry` is the one that they share.
+    /// Starts the threads. Scripts send their verdicts and commands to `commands`, and share `registry`.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -92,7 +92,7 @@ impl Host {
         Ok(ScriptHandle(shared))
     }
 
-    /// Stops all scripts, after `onAppStop`, and waits for them as long as a handler may run; not for those that hang.
+    /// Stops all scripts, after `onAppStop`, and waits for each as long as a handler may run. A script that hangs is left behind.
     pub fn stop(&self) {
         let base = self.pool.settings.stuck_after;
         let mut longest = base;
@@ -112,7 +112,7 @@ impl Host {
                 std::thread::sleep(STOP_POLL);
             }
             if !thread.is_finished() {
-                tracing::error!("a script still hangs; its thread is left behind");
+                tracing::error!("a script still hangs: its thread is left behind");
             } else if thread.join().is_err() {
                 tracing::error!("a thread of scripts panicked");
             }
@@ -132,7 +132,7 @@ impl AppActors for Host {
             Ok(handle) => Some(Arc::new(handle)),
             Err(ScriptError::NoScript(_)) => None,
             Err(error) => {
-                tracing::error!(app = %name, %error, "no script");
+                tracing::error!(app = %name, %error, "the application's script cannot be started");
                 None
             }
         }

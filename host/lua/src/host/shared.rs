@@ -19,11 +19,11 @@ use introd_policy::InstanceName;
 use introd_policy::message::{Commands, SendError};
 use introd_policy::registry::Registry;
 
-/// An instance for a thread to run.
+/// An instance for a thread to start.
 pub(crate) struct Opening {
     pub(crate) shared: Arc<Shared>,
     pub(crate) registry: Arc<dyn Registry>,
-    /// Bytes that VMs have given back to this process, which may keep them.
+    /// How many bytes VMs have freed: this process may still keep them.
     pub(crate) freed: Arc<AtomicUsize>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) type Queue = ThreadQueue<Opening, Arc<Shared>>;
 /// How many events may wait for an instance.
 const INBOX: usize = 8192;
 
-/// How an instance is.
+/// The state of an instance's script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ScriptState {
@@ -41,12 +41,11 @@ pub enum ScriptState {
     Starting,
     /// It runs.
     Running,
-    /// It, or another on its thread, has been busy for too long. What comes is answered as the settings say for failures. It
-    /// may come back.
+    /// This script, or another of its thread, hangs. What waits for an answer fails. The script may recover.
     Wedged,
-    /// The script does not load. What comes is answered as the settings say for failures.
+    /// The script does not load. What waits for an answer fails.
     Failed,
-    /// It has ended. What comes is answered as the settings say for failures.
+    /// The instance has ended. What waits for an answer fails.
     Stopped,
 }
 
@@ -66,9 +65,9 @@ pub(crate) struct Shared {
     pub(crate) memory: Memory,
     /// Leads to the thread that runs it.
     queue: ArcSwap<Queue>,
-    /// Whether its thread has been told that it has something to do, and has not looked.
+    /// Whether its thread has been told that there is something to do, and has yet to look.
     pub(crate) is_ready: AtomicBool,
-    /// Its place on its thread, for that alone.
+    /// Its place on its thread; only that thread uses it.
     pub(crate) place: AtomicUsize,
     /// The files with which the script has hung: it stays closed until they change.
     closed: Mutex<Option<ScriptFiles>>,
@@ -131,7 +130,7 @@ impl Shared {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Its script begins, or ends, to run.
+    /// The script begins to run, or stops.
     pub(crate) fn set_busy(&self, since: Option<Instant>) {
         let nanos = |since: Instant| u64::try_from(since.saturating_duration_since(self.made).as_nanos());
         self.busy_since.store(since.map_or(0, |since| nanos(since).unwrap_or(u64::MAX).max(1)), Ordering::Release);
@@ -142,16 +141,17 @@ impl Shared {
         (nanos != 0).then(|| self.made.checked_add(Duration::from_nanos(nanos))).flatten()
     }
 
-    /// What its application is called.
+    /// The name of its application.
     pub(crate) fn application(&self) -> String {
         let InstanceName { adaptor, vhost, application, .. } = &self.name;
         format!("{adaptor}/{vhost}/{application}")
     }
 
-    /// Its script has hung: it is closed until its files change.
+    /// The script has hung: the instance is closed until the files change.
     pub(crate) fn close(&self, files: ScriptFiles) {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = Some(files);
-        let message = "the script has hung where no limit holds, and is closed until it is changed".to_owned();
+        let message =
+            "the script has hung where no limit stops it: the application is closed until its files change".to_owned();
         self.set_failure(Failure { message, ..Failure::default() });
         self.answer_for_script();
     }
@@ -170,7 +170,7 @@ impl Shared {
         self.queue.store(Arc::clone(queue));
     }
 
-    /// Has its thread see to what is queued.
+    /// Tells its thread that there is something to do.
     pub(crate) fn wake(self: &Arc<Self>) {
         if self.is_ready.swap(true, Ordering::AcqRel) {
             return;
@@ -178,7 +178,7 @@ impl Shared {
         let queue = self.queue.load();
         queue.ready(Arc::clone(self));
         if queue.is_given_up() {
-            // That thread may never look. The new one looks when it takes the instance over; if it already has, it is told here.
+            // That thread may never look. Its successor looks when it takes the instance over; if it has done so, it is told here.
             let now = self.queue.load();
             if Arc::ptr_eq(&queue, &now) {
                 self.is_ready.store(false, Ordering::Release);
@@ -188,7 +188,7 @@ impl Shared {
         }
     }
 
-    /// Answers everything that waits, in place of the script.
+    /// Lets every open request fail, in place of the script.
     pub(crate) fn answer_for_script(&self) {
         for (number, request) in self.requests.take_all() {
             self.answer(Answer::failed(number, request, NO_ANSWER));
@@ -209,5 +209,5 @@ impl Shared {
     }
 }
 
-/// Why a script that does not run has decided nothing.
+/// Why a request fails whose script does not run.
 pub(crate) const NO_ANSWER: &str = "the application does not answer";

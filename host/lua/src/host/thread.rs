@@ -1,4 +1,4 @@
-//! A policy thread: it runs the scripts of some applications, one handler at a time.
+//! A thread of scripts: it runs those of some applications, one handler at a time.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,7 @@ use super::schedule::{Kind, Schedule, Turn};
 use super::shared::{Queue, ScriptState, Shared};
 use introd_policy::registry::LookupResult;
 
-/// So many turns later, what the scripts wait for in the registry is looked after.
+/// After so many turns in a row the thread's other tasks run: registry lookups that scripts wait for.
 const TURNS: usize = 32;
 
 /// How often it is tried again to send commands for which a worker has had no room.
@@ -82,10 +82,10 @@ impl Thread {
                 Some(done) = self.lookups.join_next() => self.came_back(done),
             }
         }
-        // Another thread has its instances by now: nothing of what is here counts.
+        // Another thread has taken over its instances: the state here has no effect any more.
     }
 
-    /// Sees what has come. Whether nothing comes any more.
+    /// Takes in what has been queued. Gives back whether the queue is closed.
     fn look(&mut self) -> bool {
         let queued = self.queue.take();
         for opening in queued.openings {
@@ -120,7 +120,7 @@ impl Thread {
         }
     }
 
-    /// Has an instance wait for the turns that it needs.
+    /// Queues an instance for the turns that it needs.
     fn poke(&mut self, number: usize) {
         let now = Instant::now();
         let Some(place) = self.places.get(number) else { return };
@@ -196,7 +196,7 @@ impl Thread {
             return;
         }
         let Ok(is_over) = result else {
-            tracing::error!(app = %place.opening.shared.name, "an application instance broke down");
+            tracing::error!(app = %place.opening.shared.name, "an application instance panicked and has ended");
             self.end(turn.instance);
             return;
         };
@@ -210,9 +210,9 @@ impl Thread {
         }
         if let Some(runtime) = &mut place.runtime {
             let shared = &place.opening.shared;
-            for job in runtime.instance.take_jobs() {
+            for lookup in runtime.instance.take_registry_lookups() {
                 let shared = Arc::clone(shared);
-                self.lookups.spawn_local(async move { (shared, job.token, job.lookup.await) });
+                self.lookups.spawn_local(async move { (shared, lookup.token, lookup.lookup.await) });
             }
             place.opening.freed.fetch_add(runtime.take_freed(), Ordering::Relaxed);
             let timeout = runtime.next_timeout();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 pub(crate) struct ThreadQueue<N, R> {
     queued: Mutex<Queued<N, R>>,
     arrived: Notify,
-    /// Whether the thread stands still and has been replaced: should it ever go on, it is to end, and to do nothing before.
+    /// Whether the thread stands still and has been replaced: should it ever go on, it must end at once.
     is_given_up: AtomicBool,
 }
 
@@ -17,7 +17,7 @@ pub(crate) struct ThreadQueue<N, R> {
 pub(crate) struct Queued<N, R> {
     pub(crate) openings: Vec<N>,
     pub(crate) ready: Vec<R>,
-    /// Whether nothing comes any more.
+    /// Whether nothing more will be queued.
     pub(crate) is_closed: bool,
 }
 
@@ -50,7 +50,7 @@ impl<N, R> ThreadQueue<N, R> {
         self.arrived.notify_one();
     }
 
-    /// The thread ends with the last of its instances.
+    /// Tells the thread to end with the last of its instances.
     pub(crate) fn close(&self) {
         self.queued().is_closed = true;
         self.arrived.notify_one();
@@ -66,14 +66,14 @@ impl<N, R> ThreadQueue<N, R> {
         self.is_given_up.load(Ordering::Acquire)
     }
 
-    /// Takes what has come; whether the queue is closed stays.
+    /// Takes what has been queued.
     pub(crate) fn take(&self) -> Queued<N, R> {
         let mut queued = self.queued();
         let is_closed = queued.is_closed;
         std::mem::replace(&mut *queued, Queued { openings: Vec::new(), ready: Vec::new(), is_closed })
     }
 
-    /// Waits until something has come since the last wait.
+    /// Waits until something is queued.
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
     }

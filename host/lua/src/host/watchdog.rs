@@ -1,5 +1,4 @@
-//! Watches for scripts that hang: in a place that no limit reaches, they would take the other scripts of their thread with them
-//! unnoticed.
+//! Watches for scripts that hang where no limit stops them: they would hold up the other scripts of their thread unnoticed.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -18,7 +17,7 @@ impl Watched {
         self.instances.push(Arc::downgrade(shared));
     }
 
-    /// Does something with each instance.
+    /// Calls `work` with each instance.
     pub(crate) fn each(&self, work: impl FnMut(Arc<Shared>)) {
         self.instances.iter().filter_map(Weak::upgrade).for_each(work);
     }
@@ -33,8 +32,8 @@ impl Watched {
         self.instances.iter().filter_map(Weak::upgrade).any(|shared| shared.state() == ScriptState::Wedged)
     }
 
-    /// Looks after the instances: what they have not answered in time is answered for them. A script may run for the time of its
-    /// settings, and for `stuck_after` beyond that; gives back one that has run for longer, and how much longer.
+    /// Checks the instances. A script may run for the time of its settings, and for `stuck_after` beyond that; if one has run for longer,
+    /// open requests of the whole thread fail. Gives back that script, and how much longer it has run.
     pub(crate) fn look(&self, now: Instant, stuck_after: Duration) -> Option<(Arc<Shared>, Duration)> {
         let instances: Vec<Arc<Shared>> = self.instances.iter().filter_map(Weak::upgrade).collect();
         let stuck = instances.iter().find_map(|shared| Some((shared, overdue(shared, now, stuck_after)?)));
@@ -46,9 +45,9 @@ impl Watched {
                     if was_well {
                         let (app, busy) = (&shared.name, &culprit.name);
                         if Arc::ptr_eq(shared, culprit) {
-                            tracing::error!(%app, "the script hangs; others answer for it");
+                            tracing::error!(%app, "the script hangs: its requests fail until it runs again");
                         } else {
-                            tracing::error!(%app, %busy, "the script is held up by one that hangs; others answer for it");
+                            tracing::error!(%app, %busy, "another script of the same thread hangs and holds this one up: its requests fail until it runs again");
                         }
                     }
                     if shared.state() == ScriptState::Wedged {
@@ -66,9 +65,9 @@ impl Watched {
     }
 }
 
-/// How long a script has run beyond what it may.
+/// How long a script has run beyond the limit.
 fn overdue(shared: &Shared, now: Instant, stuck_after: Duration) -> Option<Duration> {
-    // Each handler is marked anew.
+    // Each handler begins anew.
     let limit = shared.settings.load().script.time.unwrap_or_default().saturating_add(stuck_after);
     shared.busy_since().and_then(|since| now.saturating_duration_since(since).checked_sub(limit))
 }

@@ -3,7 +3,7 @@
 use introd_flash::server::Call;
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
 
-/// An event that was taken. What waits for an answer is a pending request since then, and has its number.
+/// An event that an inbox has taken. What waits for an answer is an open request from then on, and has its number.
 #[derive(Debug)]
 pub(crate) enum InboxItem {
     Connect { number: u64, client: ClientId, info: Box<ClientInfo> },

@@ -1,4 +1,4 @@
-//! What scripts say and what goes wrong in them: written to the log, and the last of it kept.
+//! The traces and errors of scripts: they are logged, and the last of them are kept for tests.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -7,9 +7,9 @@ use crate::engine::failure::Failure;
 use introd_policy::InstanceName;
 
 /// How many entries are kept.
-const KEPT: usize = 100;
+const MAX_ENTRIES: usize = 100;
 
-/// The last of what an instance's script said.
+/// The last entries of an instance.
 #[derive(Default)]
 pub(crate) struct Journal {
     entries: RefCell<VecDeque<JournalEntry>>,
@@ -45,13 +45,13 @@ impl Journal {
 
     fn keep(&self, entry: JournalEntry) {
         let mut entries = self.entries.borrow_mut();
-        if entries.len() == KEPT {
+        if entries.len() == MAX_ENTRIES {
             entries.pop_front();
         }
         entries.push_back(entry);
     }
 
-    /// Takes what was kept, the oldest first.
+    /// Takes the entries, the oldest first.
     pub(crate) fn take(&self) -> Vec<JournalEntry> {
         self.entries.take().into()
     }

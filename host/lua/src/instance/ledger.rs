@@ -1,4 +1,5 @@
-//! Which clients an instance has, kept where other threads can read it: a thread that stands still has everything else.
+//! Which clients an instance has, where other threads can read it: when a thread stands still and is replaced, its successor starts
+//! from this.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ pub(crate) struct KeptClient {
 }
 
 impl KeptClient {
-    /// A client that has just come.
+    /// A client that has just asked to connect.
     pub(crate) fn of(info: &Arc<ClientInfo>) -> Self {
         Self {
             info: Arc::clone(info),

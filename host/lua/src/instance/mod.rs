@@ -28,16 +28,16 @@ use introd_policy::message::{ClientCommand, Commands};
 use introd_policy::registry::{LookupFuture, Registry};
 use introd_policy::{RequestId, Verdict};
 
-/// The most registry lookups of an instance at a time.
+/// How many registry lookups of an instance may wait at a time.
 const MAX_LOOKUPS: usize = 16_384;
 
-/// A registry lookup that somebody has to wait for, with the token of the handler that does.
+/// A lookup in the registry, with the token of the handler that waits for it.
 pub(crate) struct RegistryLookup {
     pub(crate) token: u64,
     pub(crate) lookup: LookupFuture,
 }
 
-/// The surroundings of a script.
+/// An application instance, without its script.
 pub(crate) struct Instance {
     pub(crate) name: InstanceName,
     pub(crate) settings: RefCell<Arc<Application>>,
@@ -47,19 +47,19 @@ pub(crate) struct Instance {
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) journal: Journal,
     pub(crate) roster: RefCell<Roster>,
-    /// The same for other threads.
+    /// The clients, where other threads can read them.
     pub(crate) ledger: Arc<Ledger>,
     /// The time, as of the event that is being handled.
     pub(crate) now: Cell<Instant>,
     started: (Instant, f64),
-    /// Registry lookups that are to be waited for.
-    jobs: RefCell<Vec<RegistryLookup>>,
-    /// How many lookups have not come back.
+    /// Registry lookups that the thread has yet to start.
+    registry_lookups: RefCell<Vec<RegistryLookup>>,
+    /// How many registry lookups have no result yet.
     running: Cell<usize>,
     /// Whether the script has asked for the instance's end.
     pub(crate) is_ending: Cell<bool>,
     last_token: Cell<u64>,
-    /// Where its VMs say what they use.
+    /// Where its VMs report how much memory they use.
     pub(crate) memory: Memory,
     pub(crate) handlers: Rc<HandlerCount>,
 }
@@ -88,7 +88,7 @@ impl Instance {
             ledger,
             now: Cell::new(now),
             started: (now, wall.as_secs_f64() * 1000.0),
-            jobs: RefCell::default(),
+            registry_lookups: RefCell::default(),
             running: Cell::new(0),
             is_ending: Cell::new(false),
             last_token: Cell::new(0),
@@ -97,18 +97,18 @@ impl Instance {
         }
     }
 
-    /// The same, whose VMs say there what they use.
+    /// The same, with VMs that report there how much memory they use.
     pub(crate) fn with_memory(self, memory: Memory) -> Self {
         let outbox = Outbox::new(Arc::clone(&self.commands), memory.meter());
         Self { memory, outbox, ..self }
     }
 
-    /// The same, which marks there that a handler begins.
+    /// The same, which calls `mark` when a handler begins.
     pub(crate) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
         Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
     }
 
-    /// The thread turns to the instance, and has marked it.
+    /// The instance has its turn.
     pub(crate) fn begin(&self, now: Instant) {
         self.now.set(now);
         self.handlers.begin();
@@ -130,24 +130,24 @@ impl Instance {
         (wall + self.now.get().saturating_duration_since(start).as_secs_f64() * 1000.0).floor()
     }
 
-    /// Asks the registry; the handler with the token that this gives back is to wait.
+    /// Begins a lookup in the registry. Gives back the token under which the handler is to wait.
     pub(crate) fn begin_lookup(&self, peer: PeerId) -> mlua::Result<u64> {
         if self.running.get() >= MAX_LOOKUPS {
             return Err(mlua::Error::runtime("too many registry lookups at a time"));
         }
         self.running.set(self.running.get() + 1);
         let token = self.token();
-        self.jobs.borrow_mut().push(RegistryLookup { token, lookup: self.registry.lookup(peer) });
+        self.registry_lookups.borrow_mut().push(RegistryLookup { token, lookup: self.registry.lookup(peer) });
         Ok(token)
     }
 
     /// The lookups that were begun since the last call.
-    pub(crate) fn take_jobs(&self) -> Vec<RegistryLookup> {
-        self.jobs.take()
+    pub(crate) fn take_registry_lookups(&self) -> Vec<RegistryLookup> {
+        self.registry_lookups.take()
     }
 
-    /// A lookup has come back.
-    pub(crate) fn job_done(&self) {
+    /// A registry lookup has a result.
+    pub(crate) fn registry_lookup_done(&self) {
         self.running.set(self.running.get().saturating_sub(1));
     }
 

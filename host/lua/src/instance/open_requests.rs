@@ -17,7 +17,7 @@ use rtmfp::PeerId;
 
 use super::item::InboxItem;
 
-/// The most requests that are open at a time.
+/// How many requests may be open at a time.
 pub(crate) const MAX_OPEN: usize = 65_536;
 
 /// The status of a client that is rejected.
@@ -35,7 +35,7 @@ pub(crate) enum OpenRequest {
     Call { client: ClientId, transaction: f64 },
 }
 
-/// What is answered to a request.
+/// The answer to a request.
 pub(crate) enum Answer {
     Verdict(RequestId, Verdict),
     Result(ClientCommand),
@@ -84,19 +84,19 @@ pub(crate) struct OpenRequests {
 #[derive(Default)]
 struct Table {
     open: HashMap<u64, Open, BuildHasherDefault<NumberHasher>>,
-    /// How many there have been.
+    /// How many requests have arrived so far.
     arrived: u64,
 }
 
 struct Open {
-    /// How many there were before it.
+    /// How many requests arrived before this one.
     order: u64,
     request: OpenRequest,
     /// Whether the script has been told of it.
     is_begun: bool,
 }
 
-/// Hashes numbers of requests. The server makes them, so that nobody can choose them to collide.
+/// Hashes numbers of requests. The server makes them, so that no client can choose them to collide.
 #[derive(Default)]
 struct NumberHasher(u64);
 

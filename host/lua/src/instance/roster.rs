@@ -17,36 +17,36 @@ use introd_policy::message::{ClientId, ClientInfo};
 pub(crate) enum Phase {
     /// It waits for an answer to its connect.
     Waiting,
-    /// It is in.
+    /// It is accepted.
     Accepted,
-    /// It was turned away, or closed, and is not yet gone.
+    /// It was rejected, or its connection is being closed.
     Refused,
-    /// It is gone.
+    /// It has left.
     Gone,
 }
 
-/// A client.
+/// A client of the instance.
 pub(crate) struct RosterMember {
     pub(crate) id: ClientId,
     pub(crate) info: Arc<ClientInfo>,
     pub(crate) far_address: Cell<SocketAddr>,
     pub(crate) reported: RefCell<Vec<SocketAddr>>,
     pub(crate) phase: Cell<Phase>,
-    /// The number of the request whether it may connect.
+    /// The number of its connect among the open requests.
     pub(crate) request: Cell<u64>,
     /// Whether `onConnect` has yet to end.
     pub(crate) is_connecting: Cell<bool>,
-    /// What happened to it since, before it was accepted; and later, until the script has heard of all that.
+    /// What has happened to it while its `onConnect` ran, and what happens later until the script has been told of all that.
     pub(crate) deferred: RefCell<VecDeque<InboxItem>>,
-    /// Whether the script hears of that, some of it in each turn.
+    /// Whether the script is being told of that, a part in each turn.
     pub(crate) is_catching_up: Cell<bool>,
-    /// Its groups: membership and digest.
+    /// Its groups: the number of the membership, and the digest.
     pub(crate) groups: RefCell<Vec<(u64, [u8; 32])>>,
-    /// The tokens of what it was asked and has not answered.
+    /// The tokens of the calls that it has not answered.
     pub(crate) asked: RefCell<Vec<u64>>,
-    /// Whether the script's machine finds it by its peer id without asking the host.
+    /// Whether the script's VM finds it by its peer id without asking the host.
     pub(crate) is_found: Cell<bool>,
-    /// Whether the script has heard of it, and so hears of its end.
+    /// Whether the script has been told of it, and so is told when it leaves.
     pub(crate) is_known: Cell<bool>,
     /// Its place in [`Roster::at`].
     place: Cell<usize>,
@@ -58,13 +58,13 @@ impl RosterMember {
     }
 }
 
-/// The clients, also those that wait, by id; and those that are in, in no particular order.
+/// The clients of an instance: all by id, and the accepted ones in no particular order.
 #[derive(Default)]
 pub(crate) struct Roster {
     members: HashMap<ClientId, Rc<RosterMember>>,
     accepted: Vec<Rc<RosterMember>>,
     by_peer: HashMap<PeerId, Rc<RosterMember>>,
-    /// What is kept of them for the case that this thread stands still.
+    /// A copy for the case that this thread stands still.
     ledger: Arc<Ledger>,
 }
 
@@ -78,7 +78,7 @@ impl Roster {
                 member.is_known.set(true);
                 roster.accept(&member);
             } else {
-                // Its connect was answered while nobody was there to decide.
+                // Its connect was answered while no script was there to decide.
                 member.phase.set(Phase::Refused);
             }
         }
@@ -89,27 +89,27 @@ impl Roster {
         self.members.get(&id).cloned()
     }
 
-    /// A client that is in, by its peer id.
+    /// An accepted client, by its peer id.
     pub(crate) fn by_peer(&self, peer: &PeerId) -> Option<Rc<RosterMember>> {
         self.by_peer.get(peer).cloned()
     }
 
-    /// A client that is in, by number, counted from 0.
+    /// An accepted client, by number, counted from 0.
     pub(crate) fn at(&self, place: usize) -> Option<Rc<RosterMember>> {
         self.accepted.get(place).cloned()
     }
 
-    /// How many are in.
+    /// How many clients are accepted.
     pub(crate) fn len(&self) -> usize {
         self.accepted.len()
     }
 
-    /// Those who are in.
+    /// The accepted clients.
     pub(crate) fn accepted(&self) -> Vec<Rc<RosterMember>> {
         self.accepted.clone()
     }
 
-    /// A client wants to connect.
+    /// A client asks to connect.
     pub(crate) fn insert(&mut self, id: ClientId, info: ClientInfo) -> Rc<RosterMember> {
         let info = Arc::new(info);
         self.ledger.insert(id, KeptClient::of(&info));
@@ -149,7 +149,7 @@ impl Roster {
         member
     }
 
-    /// A client is let in.
+    /// A client is accepted.
     pub(crate) fn accept(&mut self, member: &Rc<RosterMember>) {
         member.phase.set(Phase::Accepted);
         self.ledger.change(member.id, |kept| kept.is_accepted = true);
@@ -159,7 +159,7 @@ impl Roster {
         self.by_peer.insert(member.info.far_id, Rc::clone(member));
     }
 
-    /// A client is gone.
+    /// A client has left.
     pub(crate) fn remove(&mut self, id: ClientId) -> Option<Rc<RosterMember>> {
         self.ledger.remove(id);
         let member = self.members.remove(&id)?;

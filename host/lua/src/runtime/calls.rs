@@ -20,7 +20,7 @@ use introd_flash::server::Call;
 use introd_policy::message::ClientCommand;
 use introd_policy::message::ClientStats;
 
-/// The name of a method that came from a client, fit for messages.
+/// The name of a method that a client has sent, short enough for messages.
 fn abridged(name: &str) -> String {
     name.chars().take(64).collect()
 }
@@ -62,12 +62,12 @@ impl Runtime {
         else {
             return;
         };
-        // What went wrong is for the log, not for clients.
+        // The reason goes to the log, not to the client.
         let outcome = outcome.map_err(|_| call_failed(&format!("The method failed ({name}).")));
         self.instance.send(ClientCommand::Answer { client, transaction, outcome });
     }
 
-    /// Tells a client that its call will not be made, if it wants to know.
+    /// Answers a call with an error, if the client waits for an answer.
     pub(super) fn refuse_call(&self, item: &InboxItem, why: &str) {
         if let InboxItem::Call { number: Some(number), client, call } = item
             && self.instance.requests.take(*number).is_some()
@@ -86,7 +86,7 @@ impl Runtime {
         let made: mlua::Result<MultiValue> = given.into_iter().map(|value| values::to_lua(lua, marks, value)).collect();
         let mut results = made.unwrap_or_default();
         if !is_ok {
-            // Results are nil, and what follows says why.
+            // The result is nil, and the second value says why.
             if results.is_empty() {
                 let info = values::to_lua(lua, marks, call_failed("The call failed."));
                 results.push_back(info.unwrap_or_default());

@@ -19,11 +19,11 @@ use introd_flash::amf;
 use introd_policy::message::AppEvent;
 use introd_policy::message::ClientId;
 
-/// The most events that wait for a client's `onConnect` to end.
+/// How many events may wait for a client's `onConnect` to end.
 const MAX_DEFERRED: usize = 64;
 
 impl Runtime {
-    /// Something that a client that is there does, or that happens to it.
+    /// A client does something, or something happens to it.
     pub(super) fn of_client(&mut self, client: ClientId, item: InboxItem) {
         if let InboxItem::Call { number: Some(number), .. } = &item
             && self.instance.requests.begin(*number, |_| ()).is_none()
@@ -58,7 +58,7 @@ impl Runtime {
         }
         let is_full = member.deferred.borrow().len() >= MAX_DEFERRED;
         if is_waiting && is_full {
-            // A group that it has left is not to be told of later as one that it is in.
+            // The script must not find the client in a group that it has left.
             if let InboxItem::Event(AppEvent::GroupLeave { membership, .. }) = item {
                 member.groups.borrow_mut().retain(|(other, _)| *other != membership);
             }
@@ -84,7 +84,7 @@ impl Runtime {
                 self.tell(member, &["onFarAddressChange"], MultiValue::new());
             }
             AppEvent::ReportedAddressesChange { .. } => {
-                // The document that describes it spells it both ways.
+                // Adobe's document spells the name both ways.
                 const NAMES: &[&str] = &["onReportedAddressesChange", "onReportedAddressChange"];
                 self.tell(member, NAMES, MultiValue::new());
             }
@@ -141,7 +141,7 @@ impl Runtime {
         self.go_on(progress);
     }
 
-    /// The first of these functions that the script has given to the client or to all clients.
+    /// The first of these functions that the script has defined, for the client or for all clients.
     pub(super) fn client_handler<'a>(&self, member: &RosterMember, names: &[&'a str]) -> Option<(&'a str, Function)> {
         names.iter().find_map(|name| Some((*name, self.client_function(member, name)?)))
     }
@@ -153,13 +153,13 @@ impl Runtime {
             .or_else(|| self.script.state.prototype.raw_get::<Value>(key).ok().and_then(as_function))
     }
 
-    /// The client's object; `None`, with a report, when the script has no memory left for it.
+    /// The client's object. `None` if the script has no memory left for it; that is reported.
     pub(super) fn object(&mut self, member: &Rc<RosterMember>) -> Option<Table> {
         let made = self.script.state.objects.of(self.script.lua(), member);
         made.map_err(|error| self.report("client", &(&error).into())).ok()
     }
 
-    /// Arguments from a client, for the script.
+    /// The arguments of a client's message, converted for the script. `None` if it has no memory left for them; that is reported.
     pub(super) fn arguments(&mut self, values: &[amf::Value]) -> Option<MultiValue> {
         let (lua, marks) = (self.script.lua(), &self.script.state.marks);
         let made: mlua::Result<MultiValue> =

@@ -27,12 +27,12 @@ impl Runtime {
             member.request.set(number);
             self.ask_connect(&member);
         } else {
-            // The server has decided by now. If it has accepted the client, it says so next.
+            // The server has decided meanwhile. If it has accepted the client, the next event says so.
             member.phase.set(Phase::Refused);
         }
     }
 
-    /// The server has accepted a client although the script has not.
+    /// The server has accepted a client although the script has not decided so.
     pub(super) fn accepted(&mut self, client: ClientId) {
         let known = self.instance.roster.borrow().get(client);
         let Some(member) = known.or_else(|| self.instance.roster.borrow_mut().insert_from_ledger(client)) else {
@@ -45,7 +45,7 @@ impl Runtime {
         self.script.state.let_in(&member);
     }
 
-    /// Has the script decide on a connect.
+    /// Asks the script to decide on a connect.
     pub(super) fn ask_connect(&mut self, member: &Rc<RosterMember>) {
         member.is_known.set(true);
         let Some(handler) = self.script.handler("onConnect") else {
@@ -69,7 +69,7 @@ impl Runtime {
         let state = &self.script.state;
         match result {
             Ok(values) => match (values.len(), values.front()) {
-                // A handler that says nothing has nothing against it: the examples that AMS ships return nothing.
+                // A handler that returns nothing accepts the client: the examples that AMS ships return nothing.
                 (0, _) | (_, Some(Value::Boolean(true))) => drop(state.accept(member)),
                 (_, Some(Value::Boolean(false))) => drop(state.reject(member, plain_rejection())),
                 (_, Some(Value::Nil) | None) => (),
@@ -92,7 +92,7 @@ impl Runtime {
         self.release(member, HANDLERS_AT_ONCE);
     }
 
-    /// The script has failed at the connect of a client, which waits for what the server makes of that.
+    /// The script has failed at the connect of a client: the server decides by its fallback.
     pub(super) fn refuse(&self, member: &RosterMember) {
         if member.phase.get() == Phase::Waiting {
             member.phase.set(Phase::Refused);
@@ -100,17 +100,17 @@ impl Runtime {
         }
     }
 
-    /// What happened to a client while its `onConnect` ran may happen now, so much of it at once; the rest has later turns. Gives
-    /// back how much has happened.
+    /// Tells the script what has happened to a client while its `onConnect` ran: so many events now, the rest in later turns. Gives
+    /// back how many now.
     pub(super) fn release(&mut self, member: &Rc<RosterMember>, at_once: usize) -> usize {
         if member.is_catching_up.get() { 0 } else { self.catch_up(member, at_once) }
     }
 
-    /// The script hears of so much that has happened to a client.
-    pub(super) fn catch_up(&mut self, member: &Rc<RosterMember>, most: usize) -> usize {
+    /// Tells the script of up to so many events that have happened to a client. Gives back how many there were.
+    pub(super) fn catch_up(&mut self, member: &Rc<RosterMember>, limit: usize) -> usize {
         member.is_catching_up.set(true);
         let mut happened = 0;
-        while happened < most {
+        while happened < limit {
             let Some(item) = member.deferred.borrow_mut().pop_front() else { break };
             self.happen(member, item);
             happened += 1;
@@ -124,7 +124,7 @@ impl Runtime {
     pub(super) fn disconnect(&mut self, client: ClientId) {
         let Some(member) = self.instance.roster.borrow().get(client) else { return };
         if member.is_catching_up.get() {
-            // It happens after all that.
+            // The script is told of that after everything before it.
             member.deferred.borrow_mut().push_back(InboxItem::Event(AppEvent::Disconnect { client }));
         } else {
             self.leave(&member);
@@ -133,15 +133,15 @@ impl Runtime {
 
     pub(super) fn leave(&mut self, member: &Rc<RosterMember>) {
         if member.is_connecting.replace(false) {
-            // It decides on nobody now.
+            // Its decision is not needed any more.
             self.script.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, member)));
         }
-        // Of one that never got in nothing else is of interest.
+        // The script is told nothing else of a client that was never accepted.
         member.deferred.take().iter().for_each(|item| self.refuse_call(item, "Not connected."));
         self.instance.requests.take(member.request.get());
         self.instance.roster.borrow_mut().remove(member.id);
         self.script.state.objects.unfind(member);
-        // What it was asked it will not answer any more.
+        // It will not answer the calls that it has not answered.
         self.leave_unanswered(member.asked.take());
         if member.is_known.get()
             && self.script.handler("onDisconnect").is_some()

@@ -38,21 +38,21 @@ impl Runtime {
         }
     }
 
-    /// Complains of handlers that nothing calls: their names are misspelt, as a rule.
+    /// Warns of handlers that the host never calls: as a rule their names are misspelt.
     pub(super) fn warn_of_unknown_handlers(&self) {
         for (key, _) in self.script.state.application.pairs::<mlua::LuaString, mlua::Function>().flatten() {
             let name = key.to_string_lossy();
             if name.starts_with("on") && !HANDLERS.contains(&name.as_str()) {
-                tracing::warn!(app = %self.instance.name, "nothing calls application.{name}: there is no such event");
+                tracing::warn!(app = %self.instance.name, "application.{name} is never called: there is no such event");
             }
         }
     }
 
-    /// Complains once that nobody answers lookups.
+    /// Says once that the script does not answer lookups.
     pub(super) fn warn_of_no_lookup_handler(&mut self) {
         if !std::mem::replace(&mut self.has_warned, true) {
             let app = &self.instance.name;
-            tracing::error!(%app, folder = %self.folder.display(), "the script gets peer lookups but has no application.onPeerLookup");
+            tracing::error!(%app, folder = %self.folder.display(), "the script is asked about peer lookups but does not define application.onPeerLookup");
         }
     }
 }

@@ -16,13 +16,13 @@ use crate::instance::open_requests::OpenRequest;
 use crate::instance::open_requests::call_failed;
 
 impl Runtime {
-    /// Whether what has happened is to be followed up, as soon as it is this instance's turn.
+    /// Whether handlers are to run as soon as it is this instance's turn.
     pub(crate) fn is_behind(&self) -> bool {
         let queues = [self.again.len(), self.unanswered.len(), self.untold.len(), self.catching_up.len()];
         queues.iter().any(|waiting| *waiting > 0)
     }
 
-    /// Runs a handler of what is due. False if nothing is.
+    /// Runs one handler that is due. False if none is.
     pub(super) fn do_next_due(&mut self, now: Instant) -> bool {
         if let Some((token, _)) = self.script.state.next_asked().filter(|(_, until)| *until <= now) {
             self.answered(token, Err(vec![call_failed("The client did not answer in time.")]));
@@ -53,8 +53,8 @@ impl Runtime {
         true
     }
 
-    /// A client is gone that was asked something: those who wait for its answers learn of it, most of them in later turns if they are
-    /// many.
+    /// A client has left that has not answered these calls: the handlers that wait for the answers get an error, a few of them now, the rest
+    /// in later turns.
     pub(super) fn leave_unanswered(&mut self, mut tokens: Vec<u64>) {
         let later = tokens.split_off(tokens.len().min(HANDLERS_AT_ONCE));
         self.unanswered.extend(later);
@@ -65,7 +65,7 @@ impl Runtime {
         self.answered(token, Err(vec![call_failed("The client is gone.")]));
     }
 
-    /// Puts a request to a script that was loaded anew, unless it is answered by now.
+    /// Asks a script that was reloaded about an open request, unless that is answered by now.
     pub(super) fn ask_again(&mut self, number: u64) {
         match self.instance.requests.begin(number, OpenRequest::clone) {
             Some(OpenRequest::Lookup(lookup)) => self.ask_lookup(number, &LookupFacts::of(&lookup)),

@@ -41,19 +41,18 @@ impl Runtime {
         }
     }
 
-    /// Runs with other settings from the next reload on; deadlines at once.
+    /// Uses other settings from the next reload on; deadlines at once.
     pub(crate) fn set_settings(&self, settings: Arc<Application>) {
         *self.instance.settings.borrow_mut() = settings;
     }
 
-    /// Loads the script anew. The clients stay; requests that wait are put to the new script. What the old one has besides
-    /// ends with it: variables, timers, handlers that wait, fields that it gave to clients. A script that does not load leaves
-    /// the old one running.
+    /// Reloads the script. The clients stay, and the new script is asked about open requests. Everything else of the old script ends
+    /// with it: variables, timers, waiting handlers, fields that it set on clients. If the new script does not load, the old one goes on.
     pub(super) fn reload(&mut self) {
         let app = self.instance.name.clone();
         match Script::load(&self.instance, &self.folder) {
             Ok(script) => {
-                tracing::info!(%app, "script loaded anew");
+                tracing::info!(%app, "the script is reloaded");
                 self.say_stop("reload");
                 for member in self.instance.roster.borrow().accepted() {
                     member.asked.take();

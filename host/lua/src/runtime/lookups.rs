@@ -10,13 +10,13 @@ impl Runtime {
             OpenRequest::Lookup(lookup) => Some(LookupFacts::of(lookup)),
             _ => None,
         });
-        // One that was answered by now concerns nobody.
+        // A lookup that was answered meanwhile needs no handler.
         if let Some(facts) = facts.flatten() {
             self.ask_lookup(number, &facts);
         }
     }
 
-    /// Has the script answer a lookup.
+    /// Asks the script to decide on a lookup.
     pub(super) fn ask_lookup(&mut self, number: u64, facts: &LookupFacts) {
         let progress = self.script.look_up(number, facts);
         self.go_on(progress);

@@ -1,7 +1,7 @@
-//! An instance at work: what happens to its clients becomes calls of its script's handlers.
+//! An instance with its script: events become calls of the script's handlers, and what handlers return becomes verdicts and results.
 //!
-//! It knows no thread, no socket and no clock: it is told of events and of the time, and asked when it wants to be woken. Tests
-//! of scripts drive it with a clock of their own.
+//! It knows no thread, no socket and no clock: its caller passes events and the time, and asks when it is to be called next. Tests
+//! of scripts run it with a clock of their own.
 
 mod calls;
 mod client_events;
@@ -32,10 +32,10 @@ use crate::instance::roster::RosterMember;
 use introd_policy::message::AppEvent;
 use introd_policy::registry::LookupResult;
 
-/// So many handlers run for one event at most, one after the other; what else follows from it has later turns. As many as the calls
-/// that a client has left unanswered and that fail before its `onDisconnect`.
+/// How many handlers may run for one event, one after the other; further ones have later turns. Of the calls that a client has not
+/// answered when it leaves, so many fail before its `onDisconnect` runs.
 const HANDLERS_AT_ONCE: usize = 4;
-/// So many errors wait at most until the script is told of them; it is not told of more. The log has all.
+/// How many errors may wait until the script is told of them by `onStatus`. It is not told of more; the log has all.
 const MAX_UNTOLD: usize = 64;
 
 /// An instance with its script.
@@ -44,15 +44,15 @@ pub(crate) struct Runtime {
     pub(crate) script: Script,
     folder: PathBuf,
     is_over: bool,
-    /// Requests that are to be put to a script that was loaded anew.
+    /// Open requests about which a reloaded script is yet to be asked.
     again: VecDeque<u64>,
-    /// Calls of clients that are gone, which will not be answered.
+    /// Calls of clients that have left: they fail in later turns.
     unanswered: VecDeque<u64>,
     /// Errors that the script is yet to be told of, with their handlers.
     untold: VecDeque<(String, Failure)>,
-    /// Clients to whom more has happened while their `onConnect` ran than the script has heard of.
+    /// Clients with events that the script is yet to be told of.
     pub(crate) catching_up: VecDeque<Rc<RosterMember>>,
-    /// Whether the missing `onPeerLookup` has been complained about.
+    /// Whether the log says that there is no `onPeerLookup`.
     has_warned: bool,
     /// Bytes that replaced VMs have left free.
     freed: usize,
@@ -101,17 +101,17 @@ impl Runtime {
         [timer, asked, at_once].into_iter().flatten().min()
     }
 
-    /// Does what is due, until it `is_late`: then the rest stays due.
+    /// Runs the handlers that are due, until `is_late` says so: then the rest stays due.
     pub(crate) fn handle_timeout(&mut self, now: Instant, is_late: impl Fn() -> bool) {
         self.instance.begin(now);
         while self.do_next_due(now) && !is_late() {}
         self.settle();
     }
 
-    /// A registry lookup has come back.
+    /// A registry lookup has a result.
     pub(crate) fn handle_lookup(&mut self, now: Instant, token: u64, result: LookupResult) {
         self.instance.begin(now);
-        self.instance.job_done();
+        self.instance.registry_lookup_done();
         let lua = self.script.lua();
         let results = match result {
             Ok(Some(addresses)) => address_list::to_lua(lua, &addresses).map(|list| vec![Value::Table(list)]),
@@ -122,7 +122,7 @@ impl Runtime {
         self.settle();
     }
 
-    /// Something has happened, and is a pending request from now on if it waits for an answer.
+    /// Handles an event. One that waits for an answer becomes an open request.
     pub(crate) fn handle(&mut self, now: Instant, event: AppEvent) {
         match self.instance.requests.admit(event) {
             Ok(item) => self.handle_item(now, item),
@@ -134,7 +134,7 @@ impl Runtime {
         }
     }
 
-    /// The same, for what has come by way of an inbox.
+    /// Handles an event that an inbox has taken.
     pub(crate) fn handle_item(&mut self, now: Instant, item: InboxItem) {
         self.instance.begin(now);
         self.dispatch(item);
@@ -157,7 +157,7 @@ impl Runtime {
                 | AppEvent::ReportedAddressesChange { client, .. }
                 | AppEvent::GroupJoin { client, .. }
                 | AppEvent::GroupLeave { client, .. } => self.of_client(client, InboxItem::Event(event)),
-                // They wait for an answer, and are items of their own.
+                // They have variants of their own in `InboxItem`.
                 AppEvent::Connect { .. } | AppEvent::PeerLookup(_) | AppEvent::Call { .. } => (),
             },
         }
@@ -171,14 +171,14 @@ impl Runtime {
         }
     }
 
-    /// A handler goes on with what it waited for. One that is no more does not mind.
+    /// Resumes a handler with what it waited for. Does nothing if it has ended.
     pub(crate) fn wake(&mut self, token: u64, results: MultiValue) {
         if let Some(progress) = self.script.wake(token, results) {
             self.go_on(progress);
         }
     }
 
-    /// Sees to what a handler's end means.
+    /// Acts on the results of a handler that has ended.
     pub(crate) fn go_on(&mut self, progress: Progress<Purpose>) {
         let Progress::Ended(purpose, result) = progress else { return };
         match purpose {
@@ -192,7 +192,7 @@ impl Runtime {
                     self.report("onPeerLookup", &failure);
                     self.fail(number);
                 }
-                // The prelude says that there is no handler.
+                // The prelude returns something only if there is no handler.
                 Ok(results) if !results.is_empty() => {
                     self.warn_of_no_lookup_handler();
                     self.fail(number);
@@ -226,7 +226,7 @@ impl Runtime {
         std::mem::take(&mut self.freed) + self.script.take_freed()
     }
 
-    /// What is left to do when handlers have run.
+    /// Completes what handlers have begun: accepted clients are released, and an instance that is to end ends.
     fn settle(&mut self) {
         let mut left = HANDLERS_AT_ONCE;
         loop {

@@ -1,4 +1,4 @@
-//! Between a test and the stage.
+//! The functions of a test that act on the stage.
 
 use std::cell::{RefCell, RefMut};
 use std::path::Path;
@@ -29,7 +29,7 @@ fn client(number: u32) -> ClientId {
     ClientId { worker: 0, session: SessionId::from_wire(number) }
 }
 
-/// What the Lua part of the tests is made of.
+/// The functions of which `testing.lua` makes the words of tests.
 pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: &Path) -> Result<Table> {
     let native = lua.create_table()?;
     let (stage_of, folder) = (Rc::clone(shared), folder.to_owned());
@@ -201,7 +201,7 @@ fn events(lua: &Lua, _state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
     )
 }
 
-/// What has come of a verdict or a command, as a test sees it.
+/// The effect of a verdict or a command, as a table for the test.
 fn describe(lua: &Lua, state: &ApiState, effect: Effect) -> Result<Table> {
     let table = lua.create_table()?;
     let kind = match effect {

@@ -1,8 +1,8 @@
 //! `introd test`: scripts' own tests.
 //!
 //! A file `*_test.lua` beside a script describes what the script does, in the words of busted: `describe`, `it`, `before_each`,
-//! `after_each`, `assert`. The script runs in a machine like any other, with its real limits; its clients are made up, and its
-//! clock stands still until the test advances it.
+//! `after_each`, `assert`. The script runs in a VM as on a server, with its real limits; its clients are made up, and its clock
+//! stands still until the test advances it.
 
 mod commands;
 mod options;
@@ -37,7 +37,7 @@ pub(crate) use stage::{Sent, application as settings};
 const TIME: Duration = Duration::from_secs(10);
 const MEMORY: usize = 256 << 20;
 
-/// Runs all tests in a folder and says how they went. Gives back whether all passed; no tests at all have not passed.
+/// Runs all tests in a folder and writes how they went. Gives back whether there are tests and all have passed.
 ///
 /// # Errors
 /// If the folder cannot be read, or `out` not be written to.
@@ -47,11 +47,11 @@ pub fn run(folder: &Path, out: &mut (impl Write + Send)) -> io::Result<bool> {
 
 /// The same, with so much time for each test.
 pub(crate) fn run_within(folder: &Path, out: &mut (impl Write + Send), time: Duration) -> io::Result<bool> {
-    // Scripts need more stack than a thread has as it comes.
+    // Scripts need more stack than a thread has by default.
     std::thread::scope(|scope| {
         let thread =
             std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || run_here(folder, out, time))?;
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the tests broke down")))
+        thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread of the tests panicked")))
     })
 }
 

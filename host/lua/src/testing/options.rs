@@ -1,4 +1,4 @@
-//! What a test says about an application, a client or a lookup.
+//! Reads the options of a test for an application or a client.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub(super) fn application(options: Option<&Table>) -> Result<Application> {
     Ok(settings)
 }
 
-/// A table as it would stand in Application.xml.
+/// Makes a configuration element of a table.
 fn tree(value: &Value, depth: usize) -> Result<XmlSettings> {
     const MAX_DEPTH: usize = 32;
     if depth > MAX_DEPTH {
@@ -63,7 +63,7 @@ fn tree(value: &Value, depth: usize) -> Result<XmlSettings> {
     for pair in table.pairs::<String, Value>() {
         let (name, value) = pair?;
         match &value {
-            // A list is an element that comes several times.
+            // A list stands for several elements with the same name.
             Value::Table(list) if list.raw_len() > 0 => {
                 for item in list.sequence_values::<Value>() {
                     settings.children.push((name.clone(), tree(&item?, depth + 1)?));
@@ -76,7 +76,7 @@ fn tree(value: &Value, depth: usize) -> Result<XmlSettings> {
     Ok(settings)
 }
 
-/// Changes what is known of a client to what the test says.
+/// Changes the facts about a client to those that the test gives.
 pub(super) fn client(state: &ApiState, options: Option<&Table>, info: &mut ClientInfo) -> Result<()> {
     if let Some(id) = field::<Value>(options, "farID")? {
         info.far_id = address::peer(&id)?;

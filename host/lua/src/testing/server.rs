@@ -221,7 +221,7 @@ impl Server {
         }
     }
 
-    /// A client is gone.
+    /// A client has left.
     pub(crate) fn disconnect(&mut self, client: ClientId) {
         self.pending.take_of_session(client.session);
         self.clients.retain(|_, peer| peer.owner != client.session);

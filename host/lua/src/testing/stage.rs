@@ -1,4 +1,4 @@
-//! An instance with clients that are made up, on a clock of its own.
+//! An instance with made-up clients and a clock of its own.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,7 +23,7 @@ use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Comm
 use introd_policy::registry::{InMemory, Registry};
 use introd_policy::{InstanceName, RequestId, Verdict};
 
-/// The most steps of the clock in one go: a script that sets a timer for now in each timer would never be done.
+/// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
 const MAX_STEPS: usize = 100_000;
 
 /// What the script sends to the server.
@@ -60,7 +60,7 @@ impl Commands for Recorder {
     fn count_lost(&self, _: u8) {}
 }
 
-/// The settings of a server as it comes, but for lookups and groups, which the script gets.
+/// The default settings of a server, except that the script is told of all lookups and groups.
 pub(crate) fn application() -> Application {
     Application {
         load_on_startup: false,
@@ -103,7 +103,7 @@ pub(crate) struct Stage {
     clients: u32,
     lookups: u32,
     memberships: u64,
-    jobs: Vec<RegistryLookup>,
+    registry_lookups: Vec<RegistryLookup>,
 }
 
 impl Stage {
@@ -129,13 +129,22 @@ impl Stage {
             Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now);
         let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
-        let mut stage =
-            Self { runtime, recorder, server, effects, now, clients: 0, lookups: 0, memberships: 0, jobs: Vec::new() };
+        let mut stage = Self {
+            runtime,
+            recorder,
+            server,
+            effects,
+            now,
+            clients: 0,
+            lookups: 0,
+            memberships: 0,
+            registry_lookups: Vec::new(),
+        };
         stage.poll();
         Ok(stage)
     }
 
-    /// What is known of the next client, if it says nothing special.
+    /// The default facts about the next client.
     pub(crate) fn next_client(&mut self) -> (ClientId, ClientInfo) {
         self.clients += 1;
         let number = self.clients;
@@ -185,7 +194,7 @@ impl Stage {
         }
     }
 
-    /// A client is gone.
+    /// A client has left.
     pub(crate) fn disconnect(&mut self, client: ClientId) {
         self.server.disconnect(client);
         self.tell(AppEvent::Disconnect { client });
@@ -210,7 +219,7 @@ impl Stage {
         membership
     }
 
-    /// Somebody looks for a peer; the lookup's tag is its number.
+    /// An asker looks for a peer. The lookup's tag is its number.
     #[cfg(test)]
     pub(crate) fn look_up(&mut self, target: Option<PeerId>, from: SocketAddr, asker: Option<ClientId>) -> u32 {
         self.look_up_from(target, from, asker, None)
@@ -243,7 +252,7 @@ impl Stage {
         number
     }
 
-    /// Something happens.
+    /// Passes an event to the script.
     pub(crate) fn tell(&mut self, event: AppEvent) {
         self.runtime.handle(self.now, event);
         if self.runtime.is_behind() {
@@ -305,16 +314,16 @@ impl Stage {
         self.effects.extend(effect);
     }
 
-    /// Sees which registry lookups have come back.
+    /// Passes the results of registry lookups to the script.
     pub(crate) fn poll(&mut self) {
         loop {
             self.deliver();
-            self.jobs.extend(self.runtime.instance.take_jobs());
+            self.registry_lookups.extend(self.runtime.instance.take_registry_lookups());
             let mut done = Vec::new();
             let mut context = Context::from_waker(Waker::noop());
-            self.jobs.retain_mut(|job| match job.lookup.as_mut().poll(&mut context) {
+            self.registry_lookups.retain_mut(|lookup| match lookup.lookup.as_mut().poll(&mut context) {
                 Poll::Ready(result) => {
-                    done.push((job.token, result));
+                    done.push((lookup.token, result));
                     false
                 }
                 Poll::Pending => true,

@@ -113,7 +113,7 @@ pub(super) fn wait_for(handle: &ScriptHandle, state: ScriptState) {
 }
 
 #[test]
-fn instances_of_one_application_have_machines_of_their_own() {
+fn instances_of_one_application_have_vms_of_their_own() {
     let (host, desk) = host(2);
     let folder = Folder::new(
         "count = 0 function application.onConnect(client) count = count + 1
@@ -168,7 +168,7 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
     let stuck = open(&host, name("stuck", "1"), &hanging);
     let fine = open(&host, name("fine", "1"), &well);
     wait_for(&stuck, ScriptState::Running);
-    // A lookup waits in the machine; then the script hangs, with another lookup in its queue.
+    // A lookup waits in the VM; then the script hangs, with another lookup in its queue.
     stuck.try_send(lookup()).unwrap();
     desk.hold(true);
     stuck.try_send(connect(1)).unwrap();

@@ -1,4 +1,4 @@
-//! How long a question can be answered, and by whom.
+//! How long a request can be answered, and by what.
 
 use std::sync::Mutex;
 use std::time::Duration;

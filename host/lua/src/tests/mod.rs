@@ -1,7 +1,9 @@
 //! Scripts at the level of the host: no network.
 
+mod bounds;
 mod called_back;
 mod document;
+mod errors;
 mod group_specifier;
 mod host;
 mod hostile;

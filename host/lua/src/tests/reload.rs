@@ -91,7 +91,7 @@ fn a_connect_that_waits_is_put_to_the_new_script() {
 }
 
 #[test]
-fn the_memory_of_old_machines_is_given_back() {
+fn the_memory_of_old_vms_is_given_back() {
     let mut scene = scene("kept = ('x'):rep(20 << 20)");
     for _ in 0..5 {
         scene.stage.tell(AppEvent::Reload);

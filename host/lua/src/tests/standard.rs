@@ -242,3 +242,50 @@ fn a_replacement_can_wait() {
     scene.advance(100);
     assert_eq!(scene.traces(), ["A B C"]);
 }
+
+#[test]
+fn coroutines_close_their_variables() {
+    let main = "
+        local function closing(text)
+            return setmetatable({}, { __close = function() trace(text) end })
+        end
+        function application.onConnect()
+            local fine = coroutine.create(function()
+                local x <close> = closing('closed')
+                pcall(coroutine.yield, 1)
+                trace('never')
+            end)
+            coroutine.resume(fine)
+            assert(coroutine.close(fine) and coroutine.status(fine) == 'dead')
+            assert(coroutine.close(coroutine.create(error)))
+            local failed = coroutine.create(function(why) local x <close> = closing('failed') error(why, 0) end)
+            assert(not coroutine.resume(failed, 'why'))
+            trace(coroutine.close(failed))
+            trace(coroutine.close(failed))
+            assert(select('#', coroutine.wrap(function(...) return ... end)(nil, nil)) == 2)
+        end";
+    let mut scene = scene(main);
+    scene.stage.connect(|_| ());
+    assert_eq!(scene.traces(), ["closed", "failed", "false why", "true"]);
+}
+
+#[test]
+fn lists_are_sorted_in_any_length_and_equals_keep_their_order() {
+    let main = "
+        for length = 0, 70 do
+            local list = {}
+            for i = 1, length do list[i] = { i * 7919 % 31, i } end
+            table.sort(list, function(a, b) return a[1] < b[1] end)
+            assert(#list == length)
+            for i = 2, length do
+                local a, b = list[i - 1], list[i]
+                assert(a[1] < b[1] or a[1] == b[1] and a[2] < b[2])
+            end
+        end
+        local words = { 'c', 'a', 'b' }
+        table.sort(words)
+        assert(table.concat(words) == 'abc')
+        assert(not pcall(table.sort, { 1, 'a' }) and not pcall(table.sort, 1) and not pcall(table.sort, { 2, 1 }, 1))
+        trace('sorted')";
+    assert_eq!(scene(main).traces(), ["sorted"]);
+}

@@ -225,9 +225,9 @@ fn the_properties_of_the_application() {
         trace(c.token, table.concat(c.peer, '+'), c.limits.rate, c.limits.text, c.missing)";
     let scene = scene_with(main, |settings| settings.script.config = config);
     let traces = scene.traces();
-    // Its clients may come by any name: the machine's own is the best there is.
-    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    assert!(traces[0].ends_with(&format!("/_definst_ {machine} true")), "{traces:?}");
+    // Its clients may come by any name: the computer's own is the best there is.
+    let computer = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    assert!(traces[0].ends_with(&format!("/_definst_ {computer} true")), "{traces:?}");
     assert_eq!(traces[1], "secret a+b 5 t nil");
     let empty = super::scene("trace(next(application.config))");
     assert_eq!(empty.traces(), ["nil"]);

@@ -1,4 +1,4 @@
-//! Patterns, taken apart.
+//! Parses patterns.
 
 use super::byte_set::ByteSet;
 use super::error::{MAX_CAPTURES, PatternError};
@@ -45,7 +45,7 @@ pub(super) enum Repeat {
 }
 
 impl Pattern {
-    /// Takes a pattern apart. `anchors` says whether `^` at the beginning is an anchor.
+    /// Parses a pattern. `anchors` says whether `^` at the beginning is an anchor.
     pub(super) fn new(text: &[u8], anchors: bool) -> Result<Self, PatternError> {
         let anchored = anchors && text.first() == Some(&b'^');
         let mut reader = Reader { rest: if anchored { &text[1..] } else { text } };
@@ -145,7 +145,7 @@ impl Reader<'_> {
         repeat
     }
 
-    /// The rest of a set, behind its `[`. A `]` that comes first is one of its bytes.
+    /// Parses the rest of a set, behind its `[`. A `]` that comes first is one of its bytes.
     fn set(&mut self) -> Result<ByteSet, PatternError> {
         const MISSING: PatternError = PatternError::Malformed("missing ']'");
         let is_negated = self.take(b'^');

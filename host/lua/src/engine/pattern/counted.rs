@@ -15,7 +15,7 @@ pub(crate) struct Bounds {
     pub(crate) host_memory: Rc<HostMemory>,
 }
 
-/// A pattern taken apart.
+/// A parsed pattern.
 pub(super) struct Counted {
     pub(super) pattern: Pattern,
     bytes: usize,
@@ -23,13 +23,13 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Takes a pattern apart. `anchors` says whether `^` at the beginning is an anchor.
+    /// Parses a pattern. `anchors` says whether `^` at the beginning is an anchor.
     pub(super) fn new(lua: &Lua, bounds: &Bounds, text: &[u8], anchors: bool) -> mlua::Result<Self> {
-        // An item takes a byte of the text at least.
+        // Each item stands for at least one byte of the text.
         let bytes = text.len().saturating_mul(size_of::<Item>());
         let host_memory = Rc::clone(&bounds.host_memory);
         host_memory.take(lua, bytes)?;
-        // From here on it gives back what it has taken.
+        // From here on, dropping it gives the memory back.
         let mut counted = Self { pattern: Pattern::default(), bytes, host_memory };
         counted.pattern = Pattern::new(text, anchors).map_err(mlua::Error::runtime)?;
         Ok(counted)

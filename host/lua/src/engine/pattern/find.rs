@@ -22,7 +22,7 @@ pub(super) fn register(lua: &Lua, string: &Table, bounds: &Bounds) -> Result<()>
 
 type FindArguments = (LuaString, LuaString, Option<i64>, Option<bool>);
 
-/// Where to begin: counted from 1, or from the end if negative. `None` is behind the end.
+/// Where the search begins: counted from 1, or from the end if negative. `None` if that is behind the end.
 fn start(init: Option<i64>, len: usize) -> Option<usize> {
     let start = match init.unwrap_or(1) {
         init @ 1.. => usize::try_from(init - 1).ok()?,

@@ -1,4 +1,4 @@
-//! Matching.
+//! Matches texts with patterns.
 
 use smallvec::SmallVec;
 
@@ -13,7 +13,7 @@ pub(super) enum Capture {
     Text(usize, usize),
     /// A place in the subject, counted from 0.
     Position(usize),
-    /// Begun there, not ended.
+    /// The capture begins there and has not ended.
     Open(usize),
 }
 

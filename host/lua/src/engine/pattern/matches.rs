@@ -25,7 +25,7 @@ pub(super) fn capture(lua: &Lua, subject: &[u8], capture: Capture) -> Result<Val
     }
 }
 
-/// The captures; the whole match if there are none and `or_whole` says so.
+/// Appends the captures, or the whole match if there are none and `or_whole` is set.
 pub(super) fn push_captures(
     lua: &Lua,
     subject: &[u8],
@@ -42,20 +42,20 @@ pub(super) fn push_captures(
     Ok(())
 }
 
-/// How far through a subject its matches have been found.
+/// How far the matches of a text have been found.
 pub(super) struct Cursor {
     next: usize,
     last_end: Option<usize>,
-    /// How many more are wanted.
+    /// How many more matches are wanted.
     left: u64,
 }
 
 impl Cursor {
-    pub(super) fn new(from: usize, most: u64) -> Self {
-        Self { next: from, last_end: None, left: most }
+    pub(super) fn new(from: usize, limit: u64) -> Self {
+        Self { next: from, last_end: None, left: limit }
     }
 
-    /// The next match. An empty one where the last has ended is none.
+    /// The next match. An empty match where the last one ended does not count.
     pub(super) fn next(&mut self, matcher: &mut Matcher<'_, '_>) -> std::result::Result<Option<Match>, PatternError> {
         while self.left > 0 && self.next <= matcher.subject.len() {
             let found = matcher.match_at(self.next)?;

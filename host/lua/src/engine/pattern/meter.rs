@@ -10,10 +10,10 @@ pub(super) struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    /// Ample for every pattern that is not built to be slow.
+    /// Enough for every pattern that is not built to be slow.
     const STEPS: u64 = 4 << 20;
     const STEPS_PER_BYTE: u64 = 32;
-    /// Some tens of microseconds.
+    /// Between two checks of the clock: some tens of microseconds.
     const CHECK_EVERY: u32 = 1 << 14;
 
     /// A meter for a subject of that length.

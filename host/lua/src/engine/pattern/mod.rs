@@ -1,7 +1,7 @@
 //! Lua's patterns, with a bound on the work that a match may take.
 //!
 //! The pattern functions of Lua's own library run in C, where no hook can stop them: a pattern such as `.-.-.-.-x` on a long
-//! subject keeps them busy for hours. These count each byte they look at, stop at a limit, and look at the handler's deadline
+//! subject keeps them busy for hours. These count each byte that they look at, stop at a limit, and check the handler's deadline
 //! on the way. What patterns mean is as in the Lua 5.4 reference manual, §6.4.1, with one difference: a malformed pattern is an
 //! error even when the subject would not have led the match to the malformed place.
 

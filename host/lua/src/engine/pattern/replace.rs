@@ -1,7 +1,7 @@
 //! `string.gsub`.
 //!
-//! What a script gives to be called for each match is called from Lua: a handler whose time is over could not be left in a
-//! function that Rust has called.
+//! A function of the script's that makes replacements is called from Lua (`gsub.lua`): a handler whose time is over could not yield
+//! in a function that Rust has called.
 
 use mlua::{Function, Lua, LuaString, MultiValue, Result, Table, Value};
 
@@ -20,16 +20,16 @@ pub(super) fn register(lua: &Lua, string: &Table, bounds: &Bounds) -> Result<()>
     lua.load(include_str!("gsub.lua")).set_name("=introd").call((string, matches))
 }
 
-/// How many replacements are wanted.
-fn most(most: Option<i64>) -> u64 {
-    most.map_or(u64::MAX, |most| u64::try_from(most).unwrap_or(0))
+/// How many replacements there may be.
+fn limit(limit: Option<i64>) -> u64 {
+    limit.map_or(u64::MAX, |limit| u64::try_from(limit).unwrap_or(0))
 }
 
 /// A function that gives where the next match begins and ends, and its captures.
 fn matches(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Option<i64>)) -> Result<Function> {
     let (subject, pattern, wanted) = arguments;
     let pattern = Counted::new(lua, bounds, &pattern.as_bytes(), true)?;
-    one_by_one(lua, &bounds.budget, (subject, pattern, Cursor::new(0, most(wanted))), |lua, subject, found| {
+    one_by_one(lua, &bounds.budget, (subject, pattern, Cursor::new(0, limit(wanted))), |lua, subject, found| {
         let place = [Value::Integer(found.start as i64 + 1), Value::Integer(found.end as i64)];
         let mut results = MultiValue::from_iter(place);
         push_captures(lua, subject, found, true, &mut results)?;
@@ -37,7 +37,7 @@ fn matches(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Option<
     })
 }
 
-/// The function for a text or a table without metamethods.
+/// `gsub` with a text or a table without metamethods.
 fn gsub(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Value, Option<i64>)) -> Result<(LuaString, i64)> {
     let budget = &bounds.budget;
     let (subject, pattern, replacement, wanted) = arguments;
@@ -55,7 +55,7 @@ fn gsub(lua: &Lua, bounds: &Bounds, arguments: (LuaString, LuaString, Value, Opt
     }
     let is_expired = || budget.is_over();
     let mut matcher = Matcher::new(subject, &pattern.pattern, Meter::new(subject.len(), &is_expired));
-    let mut cursor = Cursor::new(0, most(wanted));
+    let mut cursor = Cursor::new(0, limit(wanted));
     let (mut out, mut at, mut count) = (Vec::new(), 0, 0);
     while let Some(found) = cursor.next(&mut matcher).map_err(|error| failed(budget, error))? {
         out.extend_from_slice(subject.get(at..found.start).unwrap_or_default());
@@ -101,7 +101,7 @@ fn replace(
     Ok(())
 }
 
-/// What is built here is not yet the script's memory, but will be.
+/// Checks that a result which is being built will fit into the script's memory.
 fn affordable(budget: &Budget, out: &[u8]) -> Result<()> {
     if out.len() > budget.memory() {
         return Err(mlua::Error::MemoryError("not enough memory".to_owned()));

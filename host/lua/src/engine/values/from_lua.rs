@@ -6,20 +6,20 @@ use super::marks::{CLASS, EXACT, Marks};
 use super::opaque::Opaque;
 use introd_flash::amf::{AmfLimits, EcmaArray, Object, Value};
 
-/// The field of a metatable that says which of the host's objects a table is.
+/// The field of a metatable that names the kind of a host object.
 const HOST: &str = "__host";
-/// A value for ActionScript.
+/// Converts a value for ActionScript.
 ///
 /// # Errors
-/// If it has no counterpart there, or is larger than one message may be.
+/// If the value has no counterpart in ActionScript, or is larger than one message may be.
 pub(crate) fn from_lua(marks: &Marks, value: &Lv) -> Result<Value> {
     Writer::new(marks).value(value)
 }
 
-/// The same, for all values of one message.
+/// Converts all values of one message.
 ///
 /// # Errors
-/// If one has no counterpart there, or all together are larger than one message may be.
+/// If a value has no counterpart in ActionScript, or all together are larger than one message may be.
 pub(crate) fn all_from_lua<'a>(marks: &Marks, values: impl IntoIterator<Item = &'a Lv>) -> Result<Vec<Value>> {
     let mut writer = Writer::new(marks);
     values.into_iter().map(|value| writer.value(value)).collect()
@@ -75,7 +75,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Counts what is in a value that is about to be copied: one that stands in a table a thousand times is as large as a thousand.
+    /// Counts the contents of a value that is about to be copied: a value that stands in a table a thousand times counts a thousand times.
     fn charge(&mut self, value: &Value) -> Result<()> {
         value.walk(&mut |bytes| {
             self.count()?;

@@ -1,4 +1,4 @@
-//! What marks values that a plain Lua table or number could not tell apart.
+//! The marks of values that plain Lua cannot tell apart.
 
 use std::rc::Rc;
 

@@ -5,11 +5,11 @@ use mlua::{Lua, Result};
 use super::marks::Marks;
 use introd_flash::amf::Value;
 
-/// A byte array, a date, or something that is only handed on.
+/// A byte array, a date, or a value that scripts can only pass on.
 pub(crate) struct Opaque {
     pub(crate) value: Value,
     pub(super) marks: Marks,
-    /// Bytes beside those that Lua knows of.
+    /// How many bytes it takes beside those that Lua knows of.
     bytes: usize,
 }
 

@@ -6,7 +6,7 @@ use super::marks::{CLASS, EXACT, Marks};
 use super::opaque::Opaque;
 use introd_flash::amf::{Value, Vector};
 
-/// An argument for Lua.
+/// Converts an argument for Lua.
 pub(crate) fn to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
     match value {
         Value::Null | Value::Undefined => Ok(Lv::Nil),
@@ -14,7 +14,7 @@ pub(crate) fn to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
     }
 }
 
-// Decoded values are not deep: `amf::AmfLimits`.
+// The recursion is bounded: `amf::AmfLimits` bounds how deep decoded values are.
 fn inner_to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
     Ok(match value {
         Value::Null => Lv::UserData(marks.null.clone()),
@@ -73,7 +73,7 @@ fn number_to_lua(number: f64) -> Lv {
     }
 }
 
-/// What an opaque value is in plain Lua.
+/// The contents of an opaque value as plain Lua values.
 pub(super) fn plain(lua: &Lua, marks: &Marks, value: &Value) -> Result<Lv> {
     let items = match value {
         Value::Xml(text) | Value::XmlDocument(text) => return Ok(Lv::String(lua.create_string(text)?)),

@@ -1,4 +1,18 @@
-//! Scripts in Lua.
+//! The Lua host: it runs the scripts of applications, with the names of Adobe's Server-Side ActionScript.
+//!
+//! A [`Host`] runs scripts on threads of its own. The server passes events to an instance by its [`ScriptHandle`], and gets verdicts and
+//! commands back by [`introd_policy::message::Commands`]; neither side waits for the other. This crate must not know sockets, sessions,
+//! plugins or the server: what it has to know of them is in [`introd_policy`]. Begin reading with `runtime`.
+//!
+//! Its rooms, each of which uses only those above it:
+//!
+//! - `engine`: a Lua VM whose handlers are coroutines, with limits on their time and memory; values, patterns, timers and files.
+//! - `instance`: what an application instance has besides its script, and keeps when the script is reloaded.
+//! - `api`: what scripts see, and a script loaded into its VM.
+//! - `runtime`: an instance with its script. Events become calls of handlers, without threads, sockets or a clock.
+//! - `host`: the threads that instances share, their inboxes, and the watchdog.
+//! - [`testing`]: runs scripts' own tests on a stage, without `host`.
+#![forbid(unsafe_code)]
 
 mod api;
 mod checking;

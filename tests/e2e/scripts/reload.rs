@@ -100,7 +100,7 @@ async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
         assert_eq!(gone.remove(id.as_str()), Some(1), "onDisconnect of {id}");
     }
     assert!(gone.is_empty(), "{gone:?}");
-    assert_eq!(ended.stderr.matches("script loaded anew").count(), RELOADS as usize);
+    assert_eq!(ended.stderr.matches("the script is reloaded").count(), RELOADS as usize);
     assert_eq!(ended.counter("application_busy"), 0);
     assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
 }
@@ -111,7 +111,7 @@ fn reload(mut server: Server, main: &PathBuf) -> Server {
         std::fs::write(main, version(number)).expect("a file");
         assert!(server.reload());
         // The next is not to overtake it.
-        server.logged().wait_for("script loaded anew", number as usize);
+        server.logged().wait_for("the script is reloaded", number as usize);
         std::thread::sleep(Duration::from_millis(50));
     }
     server

@@ -104,7 +104,7 @@ fn the_example_of_the_readme_does_what_it_says() {
     let closed = main.replace("local open = true", "local open = false");
     assert_ne!(closed, main);
     files.write("../applications/club/main.lua", &closed);
-    server.logged().wait_for("script loaded anew", 1);
+    server.logged().wait_for("the script is reloaded", 1);
     let ended = meet("1");
     assert_eq!((ended.code, &ended.json()["failed_step"]), (Some(1), &"introduction".into()), "{ended:?}");
     assert!(server.stop().counter("rtmfp_lookups_denied") > 0);

@@ -19,7 +19,7 @@ pub(crate) fn parse(value: &Value) -> Result<SocketAddr> {
     let parsed = std::str::from_utf8(&text.as_bytes()).ok().and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| {
         let shown: String = text.to_string_lossy().chars().take(64).collect();
-        mlua::Error::runtime(format!("not an address with a port: {shown:?}"))
+        mlua::Error::runtime(format!("an address is an IP address with a port, such as 192.0.2.1:1935, not {shown:?}"))
     })
 }
 

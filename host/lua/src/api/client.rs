@@ -263,7 +263,7 @@ fn tag_bytes(value: &Value) -> Result<SmallVec<[u8; 16]>> {
         Value::String(tag) => Ok(SmallVec::from_slice(&tag.as_bytes())),
         Value::UserData(object) => bytes_of(object),
         other => {
-            Err(mlua::Error::runtime(format!("the tag is that of the lookup's event, not a {}", other.type_name())))
+            Err(mlua::Error::runtime(format!("the tag must be event.tag of the lookup, not a {}", other.type_name())))
         }
     }
 }
@@ -271,6 +271,6 @@ fn tag_bytes(value: &Value) -> Result<SmallVec<[u8; 16]>> {
 fn bytes_of(object: &AnyUserData) -> Result<SmallVec<[u8; 16]>> {
     match &object.borrow::<Opaque>()?.value {
         introd_flash::amf::Value::ByteArray(bytes) => Ok(SmallVec::from_slice(bytes)),
-        _ => Err(mlua::Error::runtime("the tag is that of the lookup's event")),
+        _ => Err(mlua::Error::runtime("the tag must be event.tag of the lookup")),
     }
 }

@@ -31,7 +31,9 @@ impl ClientCalls {
     /// A client is called. `handler` gets the answer: nil if a handler waits for it.
     pub(crate) fn add(&mut self, token: u64, member: &Rc<RosterMember>, handler: Value, now: Instant) -> Result<()> {
         if self.calls.len() >= MAX_CALLS {
-            return Err(mlua::Error::runtime("too many calls wait for their results"));
+            return Err(mlua::Error::runtime(format!(
+                "too many calls wait for their results: there may be {MAX_CALLS}"
+            )));
         }
         self.calls.insert(token, ClientCall { member: Rc::clone(member), until: now + CALL_TIMEOUT, handler });
         member.asked.borrow_mut().push(token);

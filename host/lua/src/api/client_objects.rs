@@ -55,7 +55,10 @@ impl ClientObjects {
         if let Some(object) = self.clients.borrow().get(&member.id) {
             return Ok(object.clone());
         }
-        let make = self.make_client.get().ok_or_else(|| mlua::Error::runtime("there are no clients yet"))?;
+        let make = self
+            .make_client
+            .get()
+            .ok_or_else(|| mlua::Error::runtime("clients are not available while the script is being loaded"))?;
         let object: Table = make.call(lua.create_userdata(Client { member: Rc::clone(member) })?)?;
         if member.phase.get() != Phase::Gone {
             self.clients.borrow_mut().insert(member.id, object.clone());

@@ -47,7 +47,7 @@ fn times(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
 const MAX_LINE: usize = 4096;
 
 fn output(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
-    native.raw_set("longest_line", MAX_LINE)?;
+    native.raw_set("max_line", MAX_LINE)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "trace",

@@ -1,4 +1,4 @@
--- What the host gives to scripts, as far as it is best said in Lua.
+-- The parts of the API that are written in Lua.
 local native, application, Client, methods = ...
 
 local error, next, rawset, select, tostring, type = error, next, rawset, select, tostring, type
@@ -7,12 +7,12 @@ local wait, on_time = native.wait, native.on_time
 
 -- The host's functions --------------------------------------------------------------------------------------------------
 
--- The line is cut; what would be behind the cut is not asked for.
-local LONGEST_LINE = native.longest_line
+-- The line is cut off. Values that would stand behind the cut are not made texts.
+local MAX_LINE = native.max_line
 
 function _G.trace(...)
     local texts, count = { ... }, select("#", ...)
-    if count > LONGEST_LINE then count = LONGEST_LINE end
+    if count > MAX_LINE then count = MAX_LINE end
     for i = 1, count do texts[i] = tostring(texts[i]) end
     native.trace(unpack(texts, 1, count))
 end
@@ -40,13 +40,14 @@ _G.registry = {
 
 -- Clients -----------------------------------------------------------------------------------------------------------------
 
--- What the host has in its objects stands under this key.
+-- A client's object keeps the host's part under this key.
 local key = native.key
 local properties, property = native.properties, native.property
 
 local client_meta = { __host = "Client", __name = "Client", __metatable = false }
 
--- The script's own field, then what the host knows, then what the script gives to all clients, then the host's methods.
+-- A field comes from the host's properties, the script's fields for all clients, or the host's methods, in this order. The script's own
+-- fields of the object come before all.
 function client_meta.__index(client, name)
     local kind = properties[name]
     if kind then
@@ -56,7 +57,7 @@ function client_meta.__index(client, name)
             value = property(record[1], name)
             if kind ~= "made" then record[name] = value end
         end
-        -- A list may be changed by whoever gets it, and so is another for each.
+        -- A script may change a list that it gets, so that it gets a new one each time.
         if kind == "list" then return { unpack(value) } end
         return value
     end
@@ -100,7 +101,7 @@ application.clients = setmetatable({}, {
     __tostring = function() return "application.clients" end,
 })
 
--- What a client answered goes to an object's `onResult` or `onStatus`.
+-- Passes a client's answer to the `onResult` or `onStatus` of an object.
 function native.call_result(object, name, ...)
     local handler = object[name]
     if type(handler) == "function" then handler(object, ...) end
@@ -109,7 +110,7 @@ end
 -- Lookups -----------------------------------------------------------------------------------------------------------------
 
 local asker, event_key = native.asker, native.event_key
--- The asker's number stands under this key. Scripts find it in the event, and therefore it must be nothing but a key.
+-- An event keeps the asker's number under this key. Scripts can find the key in the event, so that it must be of no other use.
 local asker_key = {}
 local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
 
@@ -118,7 +119,7 @@ function event_meta.__index(event, name)
         local number = event[asker_key]
         return number and asker(number) or nil
     elseif name == "initiatorApplication" then
-        -- A client of another application is named when the event is made.
+        -- If the asker is a client of another application, the event has the field already.
         return event[asker_key] and application.name or nil
     elseif name == "targetPeerId" then
         return event.targetPeerID
@@ -143,7 +144,7 @@ function native.call_on_peer_lookup(number, target, initiator, tag, interface, a
     }, event_meta))
 end
 
--- `application:f(x)` is taken as `application.f(x)`, which it is meant to be.
+-- `application:f(x)` is taken as `application.f(x)`.
 for name, f in next, native.application do
     application[name] = function(first, ...)
         if first == application then return f(...) end
@@ -151,7 +152,7 @@ for name, f in next, native.application do
     end
 end
 
--- The same, for the one that is called most.
+-- The same for the function that is called most often, without variable arguments.
 local send_peer_redirect = native.application.sendPeerRedirect
 function application.sendPeerRedirect(addresses, event, last)
     if addresses == application then addresses, event = event, last end

@@ -38,7 +38,9 @@ pub(crate) struct Timers {
 impl Timers {
     pub(crate) fn add(&mut self, token: u64, at: Instant, timer: Timer) -> Result<()> {
         if self.timers.len() >= MAX_TIMERS {
-            return Err(mlua::Error::runtime("too many timers"));
+            return Err(mlua::Error::runtime(format!(
+                "too many timers: there may be {MAX_TIMERS} timers and sleeping handlers"
+            )));
         }
         self.due.insert((at, token));
         self.timers.insert(token, (at, timer));

@@ -115,7 +115,11 @@ impl<P> Vm<P> {
         match self.start(purpose, chunk, MultiValue::new()) {
             Progress::Ended(_, result) => result,
             // Functions that wait are not available before the start.
-            Progress::Waits => Err(Failure { message: "a script cannot wait here".to_owned(), ..Failure::default() }),
+            Progress::Waits => Err(Failure {
+                message: "a script cannot wait while it is being loaded: wait in application.onAppStart or later"
+                    .to_owned(),
+                ..Failure::default()
+            }),
         }
     }
 

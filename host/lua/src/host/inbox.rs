@@ -31,7 +31,7 @@ pub struct Full(
 /// A bounded queue. An event that ends something is always taken: there is at most one for each that began something.
 pub(crate) struct Inbox {
     lanes: Mutex<Lanes>,
-    most: usize,
+    max_events: usize,
 }
 
 #[derive(Default)]
@@ -56,8 +56,8 @@ struct Lane {
 }
 
 impl Inbox {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { lanes: Mutex::default(), most }
+    pub(crate) fn new(max_events: usize) -> Self {
+        Self { lanes: Mutex::default(), max_events }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -75,7 +75,7 @@ impl Inbox {
             AppEvent::Reload => lanes.reload = true,
             AppEvent::Stop => lanes.stop = Some(lanes.events),
             event => {
-                if !must_arrive(&event) && !lanes.has_room(&event, self.most) {
+                if !must_arrive(&event) && !lanes.has_room(&event, self.max_events) {
                     return Err(Full(Box::new(event)));
                 }
                 let client = client_of(&event);
@@ -109,14 +109,14 @@ impl Inbox {
 }
 
 impl Lanes {
-    fn has_room(&self, event: &AppEvent, most: usize) -> bool {
-        if self.events >= most {
+    fn has_room(&self, event: &AppEvent, max_events: usize) -> bool {
+        if self.events >= max_events {
             return false;
         }
         let client = client_of(event);
         let lane = self.by_client.get(&client).and_then(|place| self.lanes.get(*place));
         let (events, calls) = lane.map_or((0, 0), |lane| (lane.events.len(), lane.calls));
-        let room = |parts: usize| (most / parts).max(1);
+        let room = |parts: usize| (max_events / parts).max(1);
         if matches!(event, AppEvent::Call { .. }) && (calls >= room(CALLS_OF_ONE) || self.calls >= room(CALLS_OF_ALL)) {
             return false;
         }

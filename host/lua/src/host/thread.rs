@@ -238,9 +238,9 @@ impl Thread {
         shared.set_busy(None);
         shared.set_state(ScriptState::Stopped);
         shared.answer_for_script();
-        let most = place.runtime.as_ref().map_or(0, |runtime| runtime.script.max_used());
+        let max_used = place.runtime.as_ref().map_or(0, |runtime| runtime.script.max_used());
         drop(place.runtime);
-        place.opening.freed.fetch_add(most, Ordering::Relaxed);
+        place.opening.freed.fetch_add(max_used, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,5 @@
-//! What an application instance has besides its script, and keeps when the script is loaded anew: its clients, the requests that
-//! wait for an answer, the commands that wait for room at a worker, and what its script has logged.
+//! What an application instance has besides its script, and keeps when the script is reloaded: its clients, open requests, commands
+//! that wait for room at a worker, and the last log entries.
 
 pub(crate) mod item;
 pub(crate) mod journal;
@@ -133,7 +133,7 @@ impl Instance {
     /// Begins a lookup in the registry. Gives back the token under which the handler is to wait.
     pub(crate) fn begin_lookup(&self, peer: PeerId) -> mlua::Result<u64> {
         if self.running.get() >= MAX_LOOKUPS {
-            return Err(mlua::Error::runtime("too many registry lookups at a time"));
+            return Err(mlua::Error::runtime(format!("too many registry lookups wait: there may be {MAX_LOOKUPS}")));
         }
         self.running.set(self.running.get() + 1);
         let token = self.token();

@@ -240,7 +240,7 @@ mod tests {
         let requests = OpenRequests::default();
         assert!(matches!(requests.admit(lookup(7)), Ok(InboxItem::Lookup { number: 7 })));
         let Ok(InboxItem::Call { number: Some(number), .. }) = requests.admit(call(2.0)) else { panic!() };
-        assert!(matches!(requests.admit(call(0.0)), Ok(InboxItem::Call { number: None, .. })), "nobody waits for it");
+        assert!(matches!(requests.admit(call(0.0)), Ok(InboxItem::Call { number: None, .. })), "no answer is wanted");
         assert_eq!((requests.len(), requests.target(7)), (2, Some(PeerId([7; 32]))));
         assert!(matches!(requests.take(7), Some(OpenRequest::Lookup(_))) && requests.take(7).is_none());
         assert!(matches!(requests.take(number), Some(OpenRequest::Call { transaction, .. }) if transaction == 2.0));

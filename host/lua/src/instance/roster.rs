@@ -1,4 +1,4 @@
-//! The clients of an instance. They stay when the script is loaded anew.
+//! The clients of an instance. They stay when the script is reloaded.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};

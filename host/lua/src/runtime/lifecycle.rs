@@ -1,4 +1,4 @@
-//! The end of an instance, and a script that is loaded anew.
+//! The end of an instance, and the reload of its script.
 
 use std::sync::Arc;
 

@@ -20,8 +20,7 @@ use mlua::{Function, MultiValue, Table};
 
 use crate::api::script::{Purpose, Script};
 use crate::engine::failure::Failure;
-use crate::engine::limits::Budget;
-use crate::engine::limits::STACK;
+use crate::engine::limits::{Budget, STACK};
 use crate::engine::loading::Sources;
 use crate::engine::vm::Progress;
 use crate::instance::Instance;
@@ -33,7 +32,7 @@ pub(crate) use stage::Stage;
 #[cfg(test)]
 pub(crate) use stage::{Sent, application as settings};
 
-/// How long one test may run, and what all of a file may use.
+/// How long one test may run, and how much memory all tests of a file may use.
 const TIME: Duration = Duration::from_secs(10);
 const MEMORY: usize = 256 << 20;
 

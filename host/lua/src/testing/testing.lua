@@ -1,4 +1,4 @@
--- The words of tests, on top of the stage that the host gives. Runs once for each file of tests.
+-- The words of tests, made of the stage's functions. Runs once for each file of tests.
 local native, tests = ...
 
 -- describe, it, before_each, after_each ---------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ _G.assert = assert
 
 local app
 
--- What the script wants done is noted with whom it concerns.
+-- Commands of the script are noted with the client that they are for.
 local function update()
     for _, command in ipairs(native.take()) do
         table.insert(app.commands, command)

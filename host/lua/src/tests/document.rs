@@ -84,7 +84,7 @@ fn distribute_introductions_across_servers() {
     assert!(
         matches!(&sent[..], [Effect::Redirect { addresses, .. }] if addresses[0].address.ip().to_string() == "198.51.100.2")
     );
-    // Nobody knows it: silence, also when the deadline has passed.
+    // The peer is unknown: there is no answer, also when the deadline has passed.
     scene.stage.look_up(Some(PeerId([0xdd; 32])), asker, None);
     scene.advance(5000);
     assert!(scene.sent().is_empty());

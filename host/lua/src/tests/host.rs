@@ -13,7 +13,7 @@ use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup, SendError
 use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Verdict};
 
-/// Takes commands, and can be made to hold up whoever sends a ping: a place that no limit of a script reaches.
+/// Takes commands, and can be made to block a script that sends a ping: in a place that no limit of a script reaches.
 #[derive(Default)]
 struct Desk {
     sent: Mutex<Vec<Sent>>,
@@ -191,7 +191,7 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
     let again = open(&host, name("stuck", "2"), &well);
     again.try_send(lookup()).unwrap();
     assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Redirect(_))]));
-    // It comes back, and has heard of what ended meanwhile.
+    // It runs again, and is told of what ended meanwhile.
     stuck.try_send(AppEvent::Disconnect { client: client(1) }).unwrap();
     desk.hold(false);
     wait_for(&stuck, ScriptState::Running);
@@ -242,14 +242,14 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
     desk.hold(true);
     stuck.try_send(connect(4)).unwrap();
     desk.take(1);
-    // Its clients and lookups are turned away from now on.
+    // Its clients and lookups are rejected from now on.
     wait_for(&stuck, ScriptState::Failed);
     assert!(stuck.failure().unwrap().message.contains("has hung"));
     stuck.try_send(lookup()).unwrap();
     wait_for(&fine, ScriptState::Running);
     let sent = desk.take(2);
     let has_failed = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Failed(_)));
-    // The new script of the other application has found its client, and has it disconnected.
+    // The new script of the other application finds its client and disconnects it.
     let is_closed =
         |sent: &Sent| matches!(sent, Sent::Command(ClientCommand::Disconnect { client: of }) if *of == client(1));
     assert!(sent.iter().any(has_failed) && sent.iter().any(is_closed), "{sent:?}");
@@ -260,7 +260,7 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
     again.try_send(connect(6)).unwrap();
     stuck.try_send(AppEvent::Reload).unwrap();
     assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Failed(_))]));
-    // The old thread goes on at last: what it does is void, and it disturbs nobody.
+    // The old thread goes on at last: what it does has no effect.
     desk.hold(false);
     fine.try_send(connect(7)).unwrap();
     let sent = desk.take(1);
@@ -324,7 +324,7 @@ fn what_is_cancelled_in_the_queue_does_not_reach_the_script() {
     desk.hold(true);
     handle.try_send(connect(1)).unwrap();
     desk.take(1);
-    // The script is busy with the first; nobody reads its queue, and the worker waits no longer for the second.
+    // The script is busy with the first; no thread reads its queue, and the worker stops waiting for the second.
     handle.try_send(connect(2)).unwrap();
     handle.cancel(RequestId::from_number(2));
     desk.hold(false);
@@ -339,7 +339,7 @@ fn what_is_cancelled_in_the_queue_does_not_reach_the_script() {
     assert_eq!(handle.open_requests(), 0);
 }
 
-/// Has one application busy with slow calls, and looks up somebody at another on the same thread.
+/// One application is busy with slow calls; a lookup at another on the same thread does not wait for them.
 #[test]
 fn an_application_with_slow_handlers_does_not_hold_up_another() {
     let (host, desk) = host(1);
@@ -492,7 +492,7 @@ fn what_scripts_use_is_known_of_each_and_of_all_and_is_free_when_they_end() {
             std::thread::sleep(Duration::from_millis(1));
         }
     };
-    // What has failed to load is counted no more.
+    // A script that has failed to load does not count.
     until(&|| third.memory() == 0);
     let (small, of_large) = (first.memory(), second.memory());
     assert!(small > 10_000 && of_large > small + 500_000, "{small} {of_large}");

@@ -1,4 +1,4 @@
-//! The order in which a script hears of things.
+//! The order in which a script is told of events.
 
 use super::*;
 use introd_flash::amf::Value;
@@ -26,7 +26,7 @@ fn events_of_a_client_come_in_their_order_and_disconnect_last() {
     scene.stage.tell(AppEvent::FarAddressChange { client, address: "[::ffff:192.0.2.9]:9".parse().unwrap() });
     scene.stage.tell(AppEvent::GroupLeave { client, membership, groupspec_digest: [0xab; 32] });
     scene.stage.tell(AppEvent::Disconnect { client });
-    // It is gone: nothing more is heard, and a second end is none.
+    // The client has left: the script is told nothing more, and a second end counts for nothing.
     scene.stage.tell(AppEvent::Disconnect { client });
     scene.stage.call(client, "say", 2.0, vec!["ghost".into()]);
     assert_eq!(
@@ -119,7 +119,7 @@ fn what_happened_to_many_clients_that_are_let_in_together_comes_in_turns() {
 }
 
 #[test]
-fn of_a_client_that_leaves_before_it_is_let_in_only_its_end_is_heard() {
+fn of_a_client_that_leaves_before_it_is_accepted_the_script_is_told_only_the_end() {
     let mut scene = scene(&format!(
         "{TELL} function application.onConnect(client, name) client.name = name sleep(500) return true end"
     ));
@@ -219,7 +219,7 @@ fn calls_to_a_client_with_and_without_waiting() {
     let stats = Some(ClientStats { bytes_in: 42, ..ClientStats::default() });
     scene.stage.tell(AppEvent::Stats { client, token, stats });
     let Some(Effect::Command(ClientCommand::Call { token: Some(token), .. })) = scene.sent().pop() else { panic!() };
-    // What nobody waits for is no harm.
+    // An answer that no handler waits for does no harm.
     scene.stage.tell(answer(9999, Ok(Vec::new())));
     scene.stage.tell(answer(token, Err(Vec::new())));
     let traces = scene.traces();
@@ -254,7 +254,7 @@ fn what_a_client_does_not_answer_is_answered_for_it() {
     scene.advance(1);
     let late = "The client did not answer in time.";
     assert_eq!(scene.traces(), [format!("asked nil {late}"), format!("waited {late}")]);
-    // An answer that comes now is nobody's.
+    // An answer that comes now has no effect.
     let tokens: Vec<u64> = scene
         .sent()
         .iter()

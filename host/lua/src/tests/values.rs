@@ -293,7 +293,7 @@ fn byte_arrays_are_part_of_the_memory_of_a_script() {
     scene.stage.call(client, "keep", 1.0, Vec::new());
     let failures = scene.failures();
     assert!(matches!(&failures[..], [(_, _, _, text)] if text.contains("not enough memory")), "{failures:?}");
-    // What nobody has any more is free again.
+    // Memory that the script does not need any more is free again.
     let mut scene = scene_with(
         "function Client:waste() for i = 1, 100 do ByteArray(('x'):rep(1e6)) end return true end",
         |settings| {

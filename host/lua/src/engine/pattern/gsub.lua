@@ -1,5 +1,5 @@
--- `string.gsub` with what may run code of the script's: a function, or a table with metamethods. It is called from here, and not
--- from Rust, so that a handler whose time is over can be left in it, and so that it can wait.
+-- `string.gsub` with a replacement that may run the script's code: a function, or a table with metamethods. It is called from here and
+-- not from Rust, so that it can wait, and can yield when the handler's time is over.
 local string, matches = ...
 local gsub, sub, concat = string.gsub, string.sub, table.concat
 local error, getmetatable, math_type, type = error, getmetatable, math.type, type
@@ -10,12 +10,12 @@ local function replaced(replacement, kind, from, to, ...)
     return from, to, replacement[(...)]
 end
 
-function string.gsub(subject, pattern, replacement, most)
+function string.gsub(subject, pattern, replacement, limit)
     local kind = type(replacement)
     if kind ~= "function" and (kind ~= "table" or getmetatable(replacement) == nil) then
-        return gsub(subject, pattern, replacement, most)
+        return gsub(subject, pattern, replacement, limit)
     end
-    local next_match = matches(subject, pattern, most)
+    local next_match = matches(subject, pattern, limit)
     local pieces, size, at, count = {}, 0, 1, 0
     while true do
         local from, to, value = replaced(replacement, kind, next_match())

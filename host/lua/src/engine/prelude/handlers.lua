@@ -1,5 +1,5 @@
--- How handlers, their errors and the script's coroutines run. The parts of the prelude run once in each new VM, one after
--- the other and before the script; `native` holds what the host and the parts before give.
+-- How handlers, their errors and the script's coroutines run. The parts of the prelude run once in each new VM, one after the other
+-- and before the script; `native` holds the functions of the host and of the earlier parts.
 local native, WAIT, CLOSE = ...
 
 local error, rawequal, setmetatable, type, xpcall = error, rawequal, setmetatable, type, xpcall
@@ -10,22 +10,22 @@ local is_over = native.is_over
 
 -- Handlers ------------------------------------------------------------------------------------------------------------
 
--- Every handler runs in this, in a coroutine that serves one handler after the other.
+-- Runs one handler after the other in a coroutine.
 local describe = native.describe
 local function serve(handler, ...)
     return serve(yield(xpcall(handler, describe, ...)))
 end
 native.serve = serve
 
--- What is to end while it waits is unwound by an error that nothing catches.
+-- A handler that is to end while it waits is unwound by an error that it cannot catch.
 local function resumed(first, ...)
     if rawequal(first, CLOSE) then error(CLOSE, 0) end
     return first, ...
 end
 
--- Leaves the handler until the host has what the token stands for.
+-- Suspends the handler until the host has the result that belongs to the token.
 local function wait(token)
-    if native.is_crowded() then error("too many handlers wait", 3) end
+    if native.is_crowded() then error("too many handlers wait: handlers that wait must end before others can", 3) end
     return resumed(yield(WAIT, token))
 end
 native.wait = wait
@@ -42,7 +42,7 @@ local function caught(ok, ...)
     return false, problem
 end
 
--- Errors that the prelude's own lines raise are told with the script's line that led there.
+-- Errors that lines of the prelude raise name the script's line that called it.
 local placed = native.placed
 
 _G.pcall = function(...)
@@ -51,7 +51,7 @@ _G.pcall = function(...)
     return caught(xpcall(f, placed, select(2, ...)))
 end
 
--- The handler of the error runs after the function has been left: where Lua's own runs it, no limit could stop it.
+-- The error handler runs after the function has been left: where Lua's own xpcall runs it, no limit could stop it.
 local function handled(handler, ok, ...)
     if ok then return true, ... end
     return false, handler(...)
@@ -61,17 +61,17 @@ _G.xpcall = function(f, handler, ...)
     return handled(handler, caught(xpcall(f, placed, ...)))
 end
 
--- Which coroutines are the script's own: a handler's has nobody to yield to.
+-- The coroutines that the script has made. A handler's own coroutine may not yield: only the host resumes it.
 local own = setmetatable({}, { __mode = "k" })
 
--- What the coroutines that an error has ended raised.
+-- The errors of coroutines that an error has ended.
 local raised = setmetatable({}, { __mode = "k" })
 
--- Coroutines of the script's own: a wait in one of them is a wait of the handler around it.
+-- Resumes a coroutine of the script. If it waits, the handler around it waits.
 local function passed(co, ok, first, ...)
     if ok and rawequal(first, WAIT) then return passed(co, resume(co, yield(WAIT, ...))) end
     if ok then
-        -- One whose time is over is left where it stands.
+        -- A coroutine whose time is over is left where it stands.
         if first == nil and is_over() then native.raise_over() end
         return true, first, ...
     end

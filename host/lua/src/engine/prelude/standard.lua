@@ -1,25 +1,25 @@
--- Lua's own functions, where one call could take for ever, or would call the script back from C. A handler whose time is over is
--- left where it stands (limits.rs); where C has called it, it cannot be. Therefore what a script gives to be called, functions
--- and metamethods, is called from here.
+-- Replaces those of Lua's own functions of which one call could take for ever, or would call the script back from C. A handler whose
+-- time is over yields where it stands (limits.rs), which is impossible where C has called it. Therefore functions and metamethods of a
+-- script are called from here.
 local native = ...
 
 local error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable, tonumber, tostring, type =
     error, getmetatable, next, rawequal, rawget, rawlen, select, setmetatable, tonumber, tostring, type
--- Lua's functions keep their names: an error in one of them tells the name by which it was called here.
+-- The local names are those of Lua's functions: an error names a function as it was called here.
 local math_type, tointeger = math.type, math.tointeger
 local concat, insert, move, remove, unpack = table.concat, table.insert, table.move, table.remove, table.unpack
 local format, gmatch, rep = string.format, string.gmatch, string.rep
 local is_over, metafield = native.is_over, native.metafield
 
--- The host's own parts have no use for what scripts find in their place.
+-- The host's own parts use Lua's functions, not the ones that scripts find in their place.
 native.plain = { setmetatable = setmetatable, unpack = unpack }
 
 -- Bounds ----------------------------------------------------------------------------------------------------------------
 
--- One call of some functions takes long if it is given much. A script that calls them often must not get through many before
--- somebody looks at the clock.
+-- One call of some functions takes long if its arguments are large. A script that calls them often must not make many calls between
+-- two checks of the clock.
 local LONG = 1 << 12
-local LONGEST = 1 << 22
+local MAX_LENGTH = 1 << 22
 
 local function on_time()
     if is_over() then native.raise_over() end
@@ -39,12 +39,12 @@ local function grown(text)
 end
 
 local function within(from, to, name)
-    if to >= from and (to - from < 0 or to - from >= LONGEST) then
+    if to >= from and (to - from < 0 or to - from >= MAX_LENGTH) then
         error("too many elements for " .. name, 3)
     end
 end
 
--- Errors as of Lua's own functions.
+-- Errors as Lua's own functions raise them.
 local function wrong(position, name, problem)
     error("bad argument #" .. position .. " to '" .. name .. "' (" .. problem .. ")", 3)
 end
@@ -71,7 +71,7 @@ end
 
 _G.tostring = function(...)
     if select("#", ...) == 0 then wrong(1, "tostring", "value expected") end
-    -- No tail call, so that an error is told with the caller's line.
+    -- No tail call, so that an error names the caller's line.
     return (text_of((...)))
 end
 
@@ -80,7 +80,7 @@ _G.tonumber = function(...)
     return tonumber(...)
 end
 
--- Which of the values are for `%s` is looked up only if one of them makes its own text.
+-- Which values belong to `%s` is found out only if one of them has a `__tostring`.
 function string.format(text, ...)
     on_time()
     local count = select("#", ...)
@@ -99,7 +99,7 @@ function string.format(text, ...)
 end
 
 function string.rep(text, count, separator)
-    -- Nothing, a thousand million times, is still nothing, but takes its time.
+    -- To repeat an empty text a thousand million times gives an empty text, but would take long.
     if text == "" and (separator == nil or separator == "") then return "" end
     on_time()
     return grown(rep(text, count, separator))
@@ -146,7 +146,7 @@ do
     end
 end
 
--- Lua's own compare whatever they are given.
+-- Lua's own functions compare values of any kind.
 function math.max(...)
     local best, second = ...
     local count = select("#", ...)
@@ -171,7 +171,7 @@ function math.min(...)
     return best
 end
 
--- Arithmetic with texts that are numbers.
+-- Arithmetic with texts that stand for numbers.
 local operators = {
     __add = function(a, b) return a + b end,
     __sub = function(a, b) return a - b end,
@@ -185,12 +185,12 @@ local operators = {
 
 local function number_of(value)
     if type(value) == "number" then return value end
-    -- A number is not as long as that; to look for one in blanks takes its time.
+    -- No number is so long, and to search many blanks for one would take long.
     return type(value) == "string" and #value <= LONG and tonumber(value) or nil
 end
 
 local texts = getmetatable("")
--- C asks it for `__tostring` and more: what scripts get of it is a copy.
+-- C asks the metatable of strings for `__tostring` and more: scripts get a copy of it.
 texts.__metatable = { __index = string }
 for name, work in next, operators do
     texts[name] = function(a, b)
@@ -209,10 +209,10 @@ local function check_list(list, position, name)
     if type(list) ~= "table" then
         error("bad argument #" .. position .. " to '" .. name .. "' (table expected, got " .. type(list) .. ")", 3)
     end
-    if rawlen(list) > LONGEST then error("this table cannot be given to table." .. name, 3) end
+    if rawlen(list) > MAX_LENGTH then error("this table cannot be given to table." .. name, 3) end
 end
 
--- Whether C would call nothing of the script's when it works on a table.
+-- Whether C calls no metamethod of the script when it works on a table.
 local function is_plain(list)
     return getmetatable(list) == nil or native.has_no_access_methods(list)
 end
@@ -238,7 +238,7 @@ end
 function table.insert(list, ...)
     local count = select("#", ...)
     if count == 1 and type(list) == "table" and getmetatable(list) == nil then
-        -- At the end it takes no time.
+        -- At the end nothing has to be moved.
         return insert(list, ...)
     end
     check_list(list, 1, "insert")
@@ -305,7 +305,7 @@ end
 
 local function less(a, b) return a < b end
 
--- Sorted here, by merging: Lua's own could be stopped neither in a comparison of the script's nor between its own.
+-- Sorts by merging: no limit could stop Lua's own sort, neither in a comparison of the script nor between its own.
 function table.sort(list, before)
     check_list(list, 1, "sort")
     if before ~= nil and type(before) ~= "function" then
@@ -350,7 +350,7 @@ _G.ipairs = function(...)
     return following, list, 0
 end
 
--- What there is none of -------------------------------------------------------------------------------------------------
+-- What scripts do not have ----------------------------------------------------------------------------------------------
 
 -- Finalizers run where no limit holds.
 _G.setmetatable = function(object, metatable)

@@ -65,6 +65,11 @@ impl Replies {
         }
     }
 
+    /// Whether something has come for a worker since the last time.
+    pub fn is_waiting(&self, worker: u8) -> bool {
+        self.queues.get(usize::from(worker)).is_some_and(ReplyQueue::is_filled)
+    }
+
     /// What has come for a worker since the last time.
     pub fn take(&self, worker: u8) -> Vec<(RequestId, Reply)> {
         self.queues.get(usize::from(worker)).map(ReplyQueue::take).unwrap_or_default()

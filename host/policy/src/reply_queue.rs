@@ -25,9 +25,14 @@ impl<T> ReplyQueue<T> {
         queue.len() == 1
     }
 
+    /// Whether there may be something: a reply that was put in before what the reader has just received is seen.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.is_filled.load(Ordering::Acquire)
+    }
+
     /// Takes everything out.
     pub(crate) fn take(&self) -> Vec<T> {
-        if !self.is_filled.load(Ordering::Acquire) {
+        if !self.is_filled() {
             return Vec::new();
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

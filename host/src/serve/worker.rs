@@ -235,6 +235,10 @@ impl Worker {
     }
 
     fn deliver(&mut self, mail: Mail) {
+        // A script accepts a client and calls it at once: the call must not overtake the verdict.
+        if matches!(mail, Mail::Command(..)) && self.info.services.replies.is_waiting(self.info.index) {
+            self.take_replies();
+        }
         let now = Instant::now();
         let (mut turn, clients, _) = self.turn(now);
         match mail {

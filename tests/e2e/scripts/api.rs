@@ -100,6 +100,32 @@ async fn attend(client: &mut Client) -> Vec<(String, Vec<Value>)> {
     }
 }
 
+/// The verdict and the calls come to the worker by different ways.
+#[tokio::test]
+async fn a_client_that_is_accepted_and_called_at_once_gets_the_calls_in_their_order() {
+    let files = Files::new();
+    files.script(
+        "app",
+        "function application.onConnect(client)
+            application.acceptConnection(client)
+            for i = 1, 3 do assert(client:call('greet', nil, i)) end
+        end",
+        "",
+    );
+    let server = Server::configured(files.path(), 2);
+    let uri = server.uri(0);
+    for number in 1..=50 {
+        let mut client = arrives(&uri, number, Vec::new()).await;
+        for i in 1..=3 {
+            let arguments = server_says(&mut client, |message| match message {
+                Incoming::Call(command) if command.name == "greet" => Some(command.arguments),
+                _ => None,
+            });
+            assert_eq!(arguments.await, [Value::Number(f64::from(i))]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn script_and_client_call_each_other() {
     let files = Files::new();

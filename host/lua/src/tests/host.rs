@@ -207,9 +207,8 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
 }
 
 /// A host of one thread that gives up what hangs.
-fn impatient_host() -> (Host, Arc<Desk>) {
+fn impatient_host(short: Duration) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
-    let short = Duration::from_millis(50);
     let settings = HostSettings { threads: 1, stuck_after: short, replace_after: short, ..HostSettings::default() };
     (Host::start(settings, desk.clone(), Arc::new(InMemory::default())).unwrap(), desk)
 }
@@ -218,7 +217,7 @@ const HANGING: &str = "function application.onConnect(client) application.accept
 
 #[test]
 fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_stay() {
-    let (host, desk) = impatient_host();
+    let (host, desk) = impatient_host(Duration::from_millis(50));
     let hanging = Folder::new(HANGING);
     let well = Folder::new(
         "function application.onAppStart()
@@ -282,7 +281,8 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
 /// Many handlers that wake up at once, each well within its time, are neither taken for one that hangs nor hold up others.
 #[test]
 fn handlers_that_go_on_all_at_once_take_turns_with_other_applications() {
-    let (host, desk) = impatient_host();
+    // Long enough for a handler on a busy machine, and much shorter than all handlers together.
+    let (host, desk) = impatient_host(Duration::from_millis(500));
     let slow = Folder::new(
         "function work(client)
             client:call('begun')

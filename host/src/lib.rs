@@ -2,7 +2,7 @@
 //!
 //! It joins the crates below it: the protocol, the sockets, the configuration, who decides, and the hosts of scripts and plugins. Who
 //! decides is not in here, but in `introd_policy::decision`; `serve` carries it out. `ARCHITECTURE.md` at the top of the repository is the map
-//! of the code, with the threads and the way of a lookup and of a connect. Begin reading there, then in `server.rs` and `serve/worker.rs`.
+//! of the code, with the threads and the way of a lookup and of a connect. Begin reading there, then in `server` and `serve/worker.rs`.
 
 // What serves must not wait for a terminal or a pipe: it says what it has to say through `log`.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

@@ -72,7 +72,7 @@ pub use problem::{Place, Problem, Problems, Severity};
 pub use reading::DEFAULT_VHOST;
 pub use reference::reference;
 pub use rtmfp::{KeepAlive, Rtmfp};
-pub use server::{AdminServer, Limits, LoginLimits, Registry, Server};
+pub use server::{AdminServer, LoginLimits, Registry, Server, ServerLimits};
 pub use settings::XmlSettings;
 pub use users::{HttpCommands, User, Users};
 pub use variables::Secrets;

@@ -34,7 +34,7 @@ pub struct Server {
     /// How often the server looks for idle clients.
     pub idle_check_interval: Duration,
     /// Limits on what clients may cause.
-    pub limits: Limits,
+    pub limits: ServerLimits,
     /// Bytes that the scripts of all instances together may use; `None` is without limit.
     pub max_script_memory: Option<u64>,
     /// Where the server looks up peers of other servers.
@@ -65,7 +65,7 @@ pub struct LoginLimits {
 
 /// Limits on what clients may cause; `None` is without limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     /// Open sessions at a time.
     pub max_sessions: Option<u64>,
     /// Open sessions at a time from one IP address.
@@ -113,7 +113,7 @@ impl Server {
                 max_idle_time: view.read(&keys::MAX_IDLE_TIME),
             },
             idle_check_interval: view.read(&keys::IDLE_CHECK_INTERVAL),
-            limits: Limits::read(view),
+            limits: ServerLimits::read(view),
             max_script_memory: view.read(&keys::MAX_SCRIPT_MEMORY).map(|megabytes| megabytes << 20),
             registry: Registry {
                 plugin: view.read(&keys::REGISTRY_PLUGIN).map(|path| plugin_path(root, &path)),
@@ -148,7 +148,7 @@ impl LoginLimits {
     }
 }
 
-impl Limits {
+impl ServerLimits {
     fn read(view: &View<'_, keys::ServerXml>) -> Self {
         let max_pending_handshakes = view.read(&keys::MAX_PENDING_HANDSHAKES);
         Self {

@@ -8,7 +8,7 @@ use rtmfp::{NetworkPrefix, TokenBucket};
 
 use super::rate_table::{RateTable, per_second};
 use super::sieve::Sieve;
-use introd_config::Limits;
+use introd_config::ServerLimits;
 
 /// A limit for all addresses together keeps one token in so many for addresses that have been quiet for a second, so that busy ones
 /// cannot take all tokens.
@@ -52,7 +52,7 @@ impl SharedRate {
 
 impl Rates {
     /// The rates that the configuration limits.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &ServerLimits) -> Self {
         let table = |limit: u64| Mutex::new(RateTable::new(limit));
         Self {
             began: Instant::now(),

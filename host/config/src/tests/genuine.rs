@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::load::Loader;
 use crate::{
-    Config, Fallback, ForwardedHello, IdleClients, JoinLeaveMode, KeepAlive, Limits, Loaded, LookupMode, XmlSettings,
+    Config, Fallback, ForwardedHello, IdleClients, JoinLeaveMode, KeepAlive, Loaded, LookupMode, ServerLimits,
+    XmlSettings,
 };
 
 fn load() -> Loaded {
@@ -49,7 +50,7 @@ fn the_server() {
     assert_eq!((server.login_limits.recovery_time, server.login_limits.lockout_limit), (seconds(10), seconds(600)));
     assert_eq!(server.idle_clients, IdleClients { enable: true, max_idle_time: seconds(1800) });
     assert_eq!(server.idle_check_interval, seconds(30));
-    let limits = Limits {
+    let limits = ServerLimits {
         max_sessions: Some(5000),
         max_sessions_per_address: Some(300),
         max_buffered: Some(512 << 20),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use introd_config::XmlSettings;
 use introd_native::{NativeRegistry, Plugins};
-use introd_policy::registry::{Registry, RegistryError, Standing};
+use introd_policy::registry::{PeerSession, Registry, RegistryError};
 use introd_tests::libraries::{c_library, include, library};
 use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
@@ -63,8 +63,8 @@ async fn a_lookup_that_is_dropped_is_cancelled() {
     assert_eq!(registry.instance().account().calls(), calls + 1, "the plugin is told");
 }
 
-fn standing(session: u32, is_proven: bool, is_silent: bool) -> Standing {
-    Standing { session: SessionId::from_wire(session), is_proven, is_silent }
+fn peer_session(id: u32, is_proven: bool, is_silent: bool) -> PeerSession {
+    PeerSession { id: SessionId::from_wire(id), is_proven, is_silent }
 }
 
 #[tokio::test]
@@ -72,16 +72,16 @@ async fn a_registry_is_told_the_state_of_each_session() {
     let plugins = Plugins::new(crate::bench::replies());
     let registry = registry(&plugins, "now");
     let peer = PeerId([7; 32]);
-    registry.publish_session(peer, &[], standing(1, false, false)).unwrap();
+    registry.publish_session(peer, &[], peer_session(1, false, false)).unwrap();
     assert_eq!(answer(&registry, peer).await, Ok(None), "nobody has said where it is");
-    registry.publish_session(peer, &addresses(), standing(1, false, false)).unwrap();
+    registry.publish_session(peer, &addresses(), peer_session(1, false, false)).unwrap();
     assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())));
-    registry.publish_session(peer, &[], standing(1, false, true)).unwrap();
+    registry.publish_session(peer, &[], peer_session(1, false, true)).unwrap();
     assert_eq!(answer(&registry, peer).await, Ok(None), "it is silent");
-    registry.publish_session(peer, &[], standing(1, false, false)).unwrap();
+    registry.publish_session(peer, &[], peer_session(1, false, false)).unwrap();
     assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())));
     // What a policy says counts as it is said.
-    registry.publish_session(peer, &[], standing(1, false, true)).unwrap();
+    registry.publish_session(peer, &[], peer_session(1, false, true)).unwrap();
     registry.publish(peer, &addresses()).unwrap();
     assert_eq!(answer(&registry, peer).await, Ok(Some(addresses())));
 }
@@ -105,10 +105,10 @@ fn what_a_registry_in_c_is_told_of_a_session_is_what_the_header_says() {
     let plugins = Plugins::new(crate::bench::replies());
     let registry = checking(&plugins, "", "registry-today");
     for (flags, is_proven, is_silent) in [(0, false, false), (1, true, false), (2, false, true), (3, true, true)] {
-        let standing = standing(9, is_proven, is_silent);
-        assert_eq!(registry.publish_session(expected(flags, 9, 2), &addresses(), standing), Ok(()), "{flags}");
-        assert_eq!(registry.publish_session(expected(flags, 9, 0), &[], standing), Ok(()), "{flags}");
-        let wrong = registry.publish_session(expected(4, 9, 2), &addresses(), standing);
+        let session = peer_session(9, is_proven, is_silent);
+        assert_eq!(registry.publish_session(expected(flags, 9, 2), &addresses(), session), Ok(()), "{flags}");
+        assert_eq!(registry.publish_session(expected(flags, 9, 0), &[], session), Ok(()), "{flags}");
+        let wrong = registry.publish_session(expected(4, 9, 2), &addresses(), session);
         assert!(matches!(wrong, Err(RegistryError::Unavailable(_))), "{wrong:?}");
     }
     assert_eq!(registry.publish(expected(0, 0, 2), &addresses()), Err(RegistryError::Full), "it is told as ever");
@@ -121,7 +121,7 @@ fn a_registry_of_release_1_0_is_told_of_the_living_and_of_no_silence() {
     assert_eq!(registry.instance().library().abi(), (1, 0));
     // It says that it is full whenever it is told anything in order.
     let told = |addresses: &[TaggedAddress], is_silent| {
-        registry.publish_session(expected(0, 9, 2), addresses, standing(9, true, is_silent))
+        registry.publish_session(expected(0, 9, 2), addresses, peer_session(9, true, is_silent))
     };
     assert_eq!(told(&addresses(), false), Err(RegistryError::Full));
     assert_eq!(told(&addresses(), true), Ok(()));

@@ -13,7 +13,7 @@ use super::answer::PluginAnswer;
 use super::instance::PluginInstance;
 use super::values::error_name;
 use introd_policy::Verdict;
-use introd_policy::registry::{LookupFuture, LookupResult, Registry, RegistryError, Standing};
+use introd_policy::registry::{LookupFuture, LookupResult, PeerSession, Registry, RegistryError};
 
 /// A registry that is a plugin.
 pub struct NativeRegistry {
@@ -41,12 +41,12 @@ impl Registry for NativeRegistry {
         &self,
         peer: PeerId,
         addresses: &[TaggedAddress],
-        standing: Standing,
+        session: PeerSession,
     ) -> Result<(), RegistryError> {
-        match self.instance.publish_session(peer, addresses, standing) {
+        match self.instance.publish_session(peer, addresses, session) {
             Some(status) => taken_in(status),
             // A plugin that was built for ABI 1.0 believes the server that publishes last.
-            None if addresses.is_empty() || standing.is_silent => Ok(()),
+            None if addresses.is_empty() || session.is_silent => Ok(()),
             None => self.publish(peer, addresses),
         }
     }

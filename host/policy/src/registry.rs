@@ -1,6 +1,6 @@
-//! The shared peer registry: who can be reached where, for lookups of peers that are not connected here.
+//! The shared peer registry: the addresses of peers that are not connected to this server, for lookups.
 //!
-//! [`Registry`] is the seam. [`InMemory`] is what a server has as it comes: it knows what this server's own policies told it.
+//! [`Registry`] is the seam. [`InMemory`] is the default: it knows what this server's own policies told it.
 //! A registry of several servers stands behind the same trait.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use rtmfp::{PeerId, SessionId, TaggedAddress};
 /// The most addresses that are kept of one peer.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// What a lookup comes to: the addresses of the peer, or that nobody knows it.
+/// The result of a lookup: the addresses of the peer, or `None` if the registry does not know it.
 pub type LookupResult = Result<Option<Vec<TaggedAddress>>, RegistryError>;
 
 /// A lookup on its way.
@@ -22,7 +22,7 @@ pub type LookupFuture = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 /// Why a registry did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// It has as many peers as it may.
+    /// It holds the maximum number of peers.
     #[error("the registry is full")]
     Full,
     /// It cannot be reached, or fails otherwise.
@@ -30,31 +30,31 @@ pub enum RegistryError {
     Unavailable(String),
 }
 
-/// How a peer's session stands at the server that publishes the peer: which of several servers is believed.
+/// The session by which a peer is connected to the server that publishes it. It decides which of several servers is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The session.
-    pub session: SessionId,
-    /// Whether it has proven that the peer's id is its own. A newcomer that has not is not to take the place of a peer that another server
-    /// has: anybody may have copied its certificate.
+pub struct PeerSession {
+    /// Identifies the session. A peer that reconnects has another one.
+    pub id: SessionId,
+    /// Whether the client has proven that the peer id is its own. If not, it may have copied the certificate, and should not replace a
+    /// peer that another server has published.
     pub is_proven: bool,
-    /// Whether nothing is heard of it though it was asked for a sign of life: what another server says counts before this.
+    /// Whether the client has not answered a ping and may be gone. The entry of another server for the same peer takes precedence.
     pub is_silent: bool,
 }
 
-/// Knows where peers can be reached. No method waits for anything; what takes time is a future.
+/// Knows at which addresses peers can be reached. No method blocks: a lookup is a future.
 pub trait Registry: Send + Sync {
     /// Says where a peer can be reached, instead of what was said before. The first [`MAX_ADDRESSES`] count.
     ///
     /// # Errors
-    /// If the registry cannot take it in. What it said of the peer before may stand.
+    /// If the registry cannot store the addresses. The earlier ones may remain.
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError>;
 
-    /// As [`Self::publish`], for a peer that is connected here, with a word on its session. Without addresses only that word is new, and
-    /// says something only if the peer is published.
+    /// As [`Self::publish`], for a peer that is connected here, with the state of its session. Without addresses, only that state
+    /// has changed; it has an effect only if the peer is published.
     ///
-    /// A registry that does not implement this knows this server alone, or believes the last one that says something: what
-    /// concerns silent sessions is not said to it.
+    /// A registry that does not implement this serves one server only, or believes the server that published last: it is not told
+    /// of silent sessions.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -62,9 +62,9 @@ pub trait Registry: Send + Sync {
         &self,
         peer: PeerId,
         addresses: &[TaggedAddress],
-        standing: Standing,
+        session: PeerSession,
     ) -> Result<(), RegistryError> {
-        if addresses.is_empty() || standing.is_silent {
+        if addresses.is_empty() || session.is_silent {
             return Ok(());
         }
         self.publish(peer, addresses)
@@ -80,15 +80,15 @@ pub trait Registry: Send + Sync {
 /// A registry in the memory of this server, for this server.
 pub struct InMemory {
     peers: Mutex<Peers>,
-    most: usize,
+    max_peers: usize,
 }
 
 type Peers = HashMap<PeerId, Box<[TaggedAddress]>>;
 
 impl InMemory {
-    /// An empty registry for that many peers at most.
-    pub fn new(most: usize) -> Self {
-        Self { peers: Mutex::default(), most }
+    /// An empty registry that accepts up to `max_peers` peers.
+    pub fn new(max_peers: usize) -> Self {
+        Self { peers: Mutex::default(), max_peers }
     }
 
     fn peers(&self) -> MutexGuard<'_, Peers> {
@@ -107,7 +107,7 @@ impl Registry for InMemory {
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
         let addresses: Box<[TaggedAddress]> = addresses.iter().take(MAX_ADDRESSES).copied().collect();
         let mut peers = self.peers();
-        if peers.len() >= self.most && !peers.contains_key(&peer) {
+        if peers.len() >= self.max_peers && !peers.contains_key(&peer) {
             return Err(RegistryError::Full);
         }
         peers.insert(peer, addresses);
@@ -157,12 +157,12 @@ mod tests {
         let registry = InMemory::default();
         let peer = PeerId([1; 32]);
         let at = |text: &str| [TaggedAddress::new(text.parse().unwrap(), Origin::Observed)];
-        let standing = |is_silent| Standing { session: SessionId::from_wire(1), is_proven: false, is_silent };
-        registry.publish_session(peer, &at("192.0.2.1:1"), standing(false)).unwrap();
-        registry.publish_session(peer, &at("192.0.2.2:2"), standing(true)).unwrap();
-        registry.publish_session(peer, &[], standing(false)).unwrap();
+        let session = |is_silent| PeerSession { id: SessionId::from_wire(1), is_proven: false, is_silent };
+        registry.publish_session(peer, &at("192.0.2.1:1"), session(false)).unwrap();
+        registry.publish_session(peer, &at("192.0.2.2:2"), session(true)).unwrap();
+        registry.publish_session(peer, &[], session(false)).unwrap();
         assert_eq!(find(&registry, peer), Ok(Some(at("192.0.2.1:1").to_vec())));
-        registry.publish_session(peer, &at("192.0.2.3:3"), standing(false)).unwrap();
+        registry.publish_session(peer, &at("192.0.2.3:3"), session(false)).unwrap();
         assert_eq!(find(&registry, peer), Ok(Some(at("192.0.2.3:3").to_vec())));
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use introd_policy::registry::{LookupFuture, Registry, RegistryError, Standing};
+use introd_policy::registry::{LookupFuture, PeerSession, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
 /// A registry whose lookups take no longer than a time limit, for those that wait without a limit of their own.
@@ -28,9 +28,9 @@ impl Registry for Timed {
         &self,
         peer: PeerId,
         addresses: &[TaggedAddress],
-        standing: Standing,
+        session: PeerSession,
     ) -> Result<(), RegistryError> {
-        self.registry.publish_session(peer, addresses, standing)
+        self.registry.publish_session(peer, addresses, session)
     }
 
     fn withdraw(&self, peer: &PeerId) {

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::introducer::{Counter, Directory, WorkerCounters, published, relays};
 use introd_policy::Peer;
-use introd_policy::registry::{Registry, Standing};
+use introd_policy::registry::{PeerSession, Registry};
 
 /// What other servers are told of a peer that is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +62,8 @@ impl Announcer {
                         // Nobody could ask here; the log says so at the start.
                         return;
                     }
-                    let standing = Standing { session: here.owner, is_proven, is_silent: here.is_silent };
-                    if let Err(error) = self.registry.publish_session(peer, &addresses, standing) {
+                    let session = PeerSession { id: here.owner, is_proven, is_silent: here.is_silent };
+                    if let Err(error) = self.registry.publish_session(peer, &addresses, session) {
                         counters.add(Counter::RegistryUnpublished);
                         tracing::debug!(%peer, %error, "the registry does not take in where a peer is");
                     }

@@ -7,7 +7,7 @@ use mlua::{Lua, Result, Table, Value};
 use super::address;
 use super::address_list;
 use super::state::ApiState;
-use introd_policy::registry::Standing;
+use introd_policy::registry::PeerSession;
 
 /// The functions. The prelude puts them into the table `registry`.
 pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
@@ -39,7 +39,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             let published = match client {
                 Some(client) if !addresses.is_empty() => {
                     let (session, is_proven) = (client.id.session, client.info.is_proven);
-                    registry.publish_session(peer, &addresses, Standing { session, is_proven, is_silent: false })
+                    registry.publish_session(peer, &addresses, PeerSession { id: session, is_proven, is_silent: false })
                 }
                 _ => registry.publish(peer, &addresses),
             };

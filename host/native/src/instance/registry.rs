@@ -1,7 +1,7 @@
 //! The calls into a plugin that keeps a registry.
 
 use introd_plugin::abi;
-use introd_policy::registry::Standing;
+use introd_policy::registry::PeerSession;
 use rtmfp::{PeerId, TaggedAddress};
 use tokio::sync::oneshot;
 
@@ -29,15 +29,20 @@ impl PluginInstance {
     }
 
     /// The status; `None` if the plugin was built before sessions were part of publications.
-    pub(crate) fn publish_session(&self, peer: PeerId, addresses: &[TaggedAddress], standing: Standing) -> Option<i32> {
+    pub(crate) fn publish_session(
+        &self,
+        peer: PeerId,
+        addresses: &[TaggedAddress],
+        session: PeerSession,
+    ) -> Option<i32> {
         let publish_session = self.registry.as_ref()?.publish_session?;
         let addresses: Vec<_> = addresses.iter().map(|address| raw_address(*address)).collect();
         let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
         let publication = abi::introd_publication {
             struct_size: size_of::<abi::introd_publication>() as u32,
-            flags: flag(standing.is_proven, abi::INTROD_PUBLICATION_PROVEN)
-                | flag(standing.is_silent, abi::INTROD_PUBLICATION_SILENT),
-            client: raw_client(standing.session, peer),
+            flags: flag(session.is_proven, abi::INTROD_PUBLICATION_PROVEN)
+                | flag(session.is_silent, abi::INTROD_PUBLICATION_SILENT),
+            client: raw_client(session.id, peer),
             addresses: addresses.as_ptr(),
             address_count: addresses.len(),
         };

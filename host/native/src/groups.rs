@@ -10,14 +10,14 @@ use super::events::InstancePath;
 use super::values::{raw_bytes, raw_client};
 use introd_netgroup::GroupDigest;
 
-/// How members are chosen.
+/// How members of a group are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberChoice {
-    /// Next on the ring, the nearest first, on both sides.
+    /// The client's neighbours on the ring, the nearest first, on both sides alternately.
     Neighbors,
-    /// The newest first.
+    /// The members that joined last, the newest first.
     Newest,
-    /// Any.
+    /// Random members.
     Random,
 }
 

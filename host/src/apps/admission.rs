@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rtmfp::NetworkPrefix;
 
 use super::applications::Applications;
-use super::instance::Instance;
+use super::instance::AppInstance;
 use super::refusal::Refusal;
 use super::wanted::{VhostLimits, Wanted};
 use introd_flash::server::ConnectRequest;
@@ -15,12 +15,12 @@ use introd_policy::InstanceName;
 /// A client's place in an application instance: given back when dropped.
 pub struct Seat {
     applications: Arc<Applications>,
-    instance: Arc<Instance>,
+    instance: Arc<AppInstance>,
 }
 
 impl Seat {
     /// The instance that the client is in.
-    pub fn instance(&self) -> &Arc<Instance> {
+    pub fn instance(&self) -> &Arc<AppInstance> {
         &self.instance
     }
 }

@@ -14,7 +14,7 @@ use slab::Slab;
 
 use super::door::{Door, adaptor_at};
 use super::guards::Guards;
-use super::instance::Instance;
+use super::instance::AppInstance;
 use super::refusal::Refusal;
 use super::table::{Among, Table};
 use super::wanted::Wanted;
@@ -24,7 +24,7 @@ pub struct Applications {
     config: ArcSwap<Config>,
     table: Mutex<Table>,
     /// The instances by their numbers.
-    pub(super) by_id: RwLock<Slab<Arc<Instance>>>,
+    pub(super) by_id: RwLock<Slab<Arc<AppInstance>>>,
     /// All clients of the server.
     clients: AtomicU64,
     /// Makes the policies of instances.
@@ -105,7 +105,7 @@ impl Applications {
     }
 
     /// The instance of that number, if it still exists.
-    pub fn instance(&self, InstanceId(id): InstanceId) -> Option<Arc<Instance>> {
+    pub fn instance(&self, InstanceId(id): InstanceId) -> Option<Arc<AppInstance>> {
         self.by_id.read().get(usize::from(id)).cloned()
     }
 
@@ -129,7 +129,7 @@ impl Applications {
     }
 
     /// The first instance of the default application of an adaptor, if it exists.
-    pub fn default_instance(&self, adaptor: usize) -> Option<Arc<Instance>> {
+    pub fn default_instance(&self, adaptor: usize) -> Option<Arc<AppInstance>> {
         let config = self.config.load();
         let adaptor = config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor);
         let vhost = &adaptor.default_vhost;
@@ -152,7 +152,7 @@ impl Applications {
     }
 
     /// Adds a client to the instance that is wanted, which is made if it does not exist.
-    pub(super) fn enter(&self, wanted: Wanted<'_>) -> Result<Arc<Instance>, Refusal> {
+    pub(super) fn enter(&self, wanted: Wanted<'_>) -> Result<Arc<AppInstance>, Refusal> {
         let mut table = self.table();
         if wanted.limits.connections.is_some_and(|most| table.clients(&wanted.name) >= most) {
             return Err(Refusal::TooManyConnections);
@@ -166,7 +166,7 @@ impl Applications {
     }
 
     /// The instance that is wanted, which is made if it does not exist.
-    pub(super) fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<Instance>, Refusal> {
+    pub(super) fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<AppInstance>, Refusal> {
         if let Some(instance) = table.get(&wanted.name).cloned() {
             if !instance.actor().is_some_and(|actor| actor.is_over()) {
                 return Ok(instance);
@@ -182,7 +182,7 @@ impl Applications {
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
         let plugins = self.plugins.chain(&settings.plugins);
         let door = Door::of(&self.config(), &name);
-        let instance = Arc::new(Instance::new(id, name, settings, plugins, actor, door, maker));
+        let instance = Arc::new(AppInstance::new(id, name, settings, plugins, actor, door, maker));
         self.guards.set(id, instance.has_say());
         slot.insert(Arc::clone(&instance));
         table.add(&instance);
@@ -231,7 +231,7 @@ impl Applications {
     }
 
     /// Takes an instance out of the table, and tells its policy to end.
-    pub(super) fn end(&self, table: &mut Table, instance: &Instance) {
+    pub(super) fn end(&self, table: &mut Table, instance: &AppInstance) {
         if !table.remove(instance) {
             return;
         }
@@ -242,7 +242,7 @@ impl Applications {
     }
 
     /// Takes a client out of an instance. The instance ends with its last client, unless it has a policy: then it waits for others.
-    pub(super) fn leave(&self, instance: &Arc<Instance>) {
+    pub(super) fn leave(&self, instance: &Arc<AppInstance>) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
         let mut table = self.table();
         let is_empty = instance.leave() == 0;

@@ -11,7 +11,7 @@ use introd_lua::ScriptFiles;
 use introd_policy::message::AppEvent;
 
 use super::applications::Applications;
-use super::instance::Instance;
+use super::instance::AppInstance;
 use super::wanted::{VhostLimits, Wanted};
 use introd_liveness::AtStandstill;
 use introd_policy::InstanceName;
@@ -108,7 +108,7 @@ impl Applications {
     /// instance that runs from the start stays.
     pub fn end_idle(&self, now: Instant) {
         let mut table = self.table();
-        let is_over = |instance: &&Arc<Instance>| {
+        let is_over = |instance: &&Arc<AppInstance>| {
             if instance.clients() != 0 {
                 return false;
             }
@@ -116,7 +116,7 @@ impl Applications {
             let is_idle = || instance.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= longest);
             instance.actor().is_some_and(|actor| actor.is_over()) || !instance.is_kept() && is_idle()
         };
-        let over: Vec<Arc<Instance>> = table.all().filter(is_over).cloned().collect();
+        let over: Vec<Arc<AppInstance>> = table.all().filter(is_over).cloned().collect();
         for instance in over {
             tracing::info!(app = %instance.name(), "ends: it has no clients");
             self.end(&mut table, &instance);
@@ -124,7 +124,7 @@ impl Applications {
     }
 
     /// The applications whose scripts are watched: for each the folders to watch (its own and those of the library), and its instances.
-    fn watched(&self) -> Vec<(Vec<PathBuf>, Vec<Arc<Instance>>)> {
+    fn watched(&self) -> Vec<(Vec<PathBuf>, Vec<Arc<AppInstance>>)> {
         let config = self.config();
         let mut watched = Vec::new();
         for adaptor in config.all_adaptors() {
@@ -135,7 +135,7 @@ impl Applications {
                         continue;
                     }
                     let folders = std::iter::once(&registered.folder).chain(&script.library).cloned().collect();
-                    let is_of_application = |instance: &&Arc<Instance>| {
+                    let is_of_application = |instance: &&Arc<AppInstance>| {
                         let name = instance.name();
                         (&name.adaptor, &name.vhost, &name.application) == (&adaptor.name, &vhost.name, application)
                     };

@@ -23,7 +23,7 @@ fn is_barring(settings: &Application, door: Option<&Door>) -> bool {
 }
 
 /// An instance of an application.
-pub struct Instance {
+pub struct AppInstance {
     id: InstanceId,
     name: InstanceName,
     settings: ArcSwap<Application>,
@@ -44,7 +44,7 @@ pub struct Instance {
     maker: Option<NetworkPrefix>,
 }
 
-impl Instance {
+impl AppInstance {
     pub(super) fn new(
         id: InstanceId,
         name: InstanceName,

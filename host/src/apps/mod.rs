@@ -20,5 +20,5 @@ pub use admission::Seat;
 pub use applications::Applications;
 pub use caretaker::Caretaker;
 pub use guards::Guards;
-pub use instance::Instance;
+pub use instance::AppInstance;
 pub use refusal::Refusal;

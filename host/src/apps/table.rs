@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rtmfp::NetworkPrefix;
 
-use super::instance::Instance;
+use super::instance::AppInstance;
 use introd_policy::{AppActor, InstanceId, InstanceName};
 
 /// How many instances with a script may wait for clients to come back. Each takes some 80 kB, and visits to ever new instances must not
@@ -18,12 +18,12 @@ type VhostName = (String, String);
 
 #[derive(Default)]
 pub(super) struct Table {
-    instances: HashMap<InstanceName, Arc<Instance>>,
+    instances: HashMap<InstanceName, Arc<AppInstance>>,
     /// Clients and instances of each virtual host.
     vhosts: HashMap<VhostName, VhostCount>,
     /// Instances with a policy whose last clients have left, by the time of that, the longest idle first. At most
     /// [`MAX_IDLE_INSTANCES`].
-    idle: BTreeMap<(Instant, InstanceId), Arc<Instance>>,
+    idle: BTreeMap<(Instant, InstanceId), Arc<AppInstance>>,
     /// Policies that have been told to end, and may still use memory.
     ending: Vec<Arc<dyn AppActor>>,
 }
@@ -48,7 +48,7 @@ pub(super) enum Among<'a> {
 }
 
 impl Among<'_> {
-    fn has(self, instance: &Instance) -> bool {
+    fn has(self, instance: &AppInstance) -> bool {
         let is_there = |name: &InstanceName| {
             let other = instance.name();
             (&name.adaptor, &name.vhost) == (&other.adaptor, &other.vhost)
@@ -67,12 +67,12 @@ fn vhost_of(name: &InstanceName) -> VhostName {
 
 impl Table {
     /// The instance of that name.
-    pub(super) fn get(&self, name: &InstanceName) -> Option<&Arc<Instance>> {
+    pub(super) fn get(&self, name: &InstanceName) -> Option<&Arc<AppInstance>> {
         self.instances.get(name)
     }
 
     /// All instances.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Instance>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<AppInstance>> {
         self.instances.values()
     }
 
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// One more instance.
-    pub(super) fn add(&mut self, instance: &Arc<Instance>) {
+    pub(super) fn add(&mut self, instance: &Arc<AppInstance>) {
         let count = self.vhosts.entry(vhost_of(instance.name())).or_default();
         count.instances += 1;
         if let Some(maker) = maker_of(instance) {
@@ -107,7 +107,7 @@ impl Table {
     }
 
     /// Takes an instance out. False if another of the same name has taken its place already.
-    pub(super) fn remove(&mut self, instance: &Instance) -> bool {
+    pub(super) fn remove(&mut self, instance: &AppInstance) -> bool {
         let name = instance.name();
         if !self.instances.get(name).is_some_and(|known| std::ptr::eq(&**known, instance)) {
             return false;
@@ -153,7 +153,7 @@ impl Table {
     }
 
     /// Notes that an instance waits without clients. True if too many wait now.
-    pub(super) fn wait(&mut self, instance: Arc<Instance>) -> bool {
+    pub(super) fn wait(&mut self, instance: Arc<AppInstance>) -> bool {
         if let Some(since) = instance.idle_since() {
             self.idle.insert((since, instance.id()), instance);
         }
@@ -161,14 +161,14 @@ impl Table {
     }
 
     /// Notes that an instance waits no more. Must be called while the instance still says since when it has been idle.
-    pub(super) fn wait_no_more(&mut self, instance: &Instance) {
+    pub(super) fn wait_no_more(&mut self, instance: &AppInstance) {
         if let Some(since) = instance.idle_since() {
             self.idle.remove(&(since, instance.id()));
         }
     }
 
     /// The instances that may end before their time, the longest idle first.
-    pub(super) fn idle(&self, among: Among<'_>) -> impl Iterator<Item = &Arc<Instance>> {
+    pub(super) fn idle(&self, among: Among<'_>) -> impl Iterator<Item = &Arc<AppInstance>> {
         self.idle.values().filter(move |it| among.has(it) && !it.is_kept() && it.clients() == 0)
     }
 
@@ -195,6 +195,6 @@ impl Table {
 
 /// The network that an instance counts for; `None` for an instance without a policy, which costs next to nothing, or one that no client
 /// made.
-fn maker_of(instance: &Instance) -> Option<NetworkPrefix> {
+fn maker_of(instance: &AppInstance) -> Option<NetworkPrefix> {
     instance.maker().filter(|_| instance.actor().is_some())
 }

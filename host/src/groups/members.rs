@@ -2,23 +2,13 @@
 
 use std::collections::VecDeque;
 
+use introd_native::MemberChoice;
 use introd_netgroup::ring::{GroupAddress, Ring, RingMember};
 use rand_core::Rng;
 use rtmfp::PeerId;
 
 /// How many of the newest members are remembered.
 pub(super) const MAX_NEWEST: usize = 64;
-
-/// How members are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// Next on the ring, the nearest first, on both sides alternately.
-    Neighbors,
-    /// Those that joined last, the newest first.
-    Newest,
-    /// Any.
-    Random,
-}
 
 /// The members of a group. Silent ones, of which nothing has been heard for too long, are apart: others are named before them.
 #[derive(Debug)]
@@ -88,30 +78,36 @@ impl<H: Copy + PartialEq> Members<H> {
         }
     }
 
-    /// Up to `most` members other than `peer`, silent ones only if there are too few others. The work is in proportion to `most`.
-    pub(super) fn choose(&self, peer: &PeerId, choice: Choice, most: usize, rng: &mut impl Rng) -> Vec<(PeerId, H)> {
+    /// Up to `max` members other than `peer`, silent ones only if there are too few others. The work is in proportion to `max`.
+    pub(super) fn choose(
+        &self,
+        peer: &PeerId,
+        choice: MemberChoice,
+        max: usize,
+        rng: &mut impl Rng,
+    ) -> Vec<(PeerId, H)> {
         let mut chosen: Vec<(PeerId, H)> = Vec::new();
         let mut add = |member: &RingMember<H>| {
             let is_new = member.peer != *peer && !chosen.iter().any(|(known, _)| *known == member.peer);
-            if is_new && chosen.len() < most {
+            if is_new && chosen.len() < max {
                 chosen.push((member.peer, member.value));
             }
         };
         for ring in [&self.awake, &self.silent] {
             match choice {
-                Choice::Neighbors => {
+                MemberChoice::Neighbors => {
                     let place = GroupAddress::of(peer);
-                    let sides = ring.after(place).zip(ring.before(place)).take(most.div_ceil(2));
+                    let sides = ring.after(place).zip(ring.before(place)).take(max.div_ceil(2));
                     sides.for_each(|(after, before)| [after, before].into_iter().for_each(&mut add));
                 }
-                Choice::Newest => {
+                MemberChoice::Newest => {
                     let newest = self.newest.iter().rev();
                     newest
                         .filter_map(|id| Some(RingMember { peer: *id, value: *ring.get(id)? }))
                         .for_each(|member| add(&member));
                 }
                 // In a small group the same members come up again and again: a fixed number of attempts bounds the work.
-                Choice::Random => (0..4 * most).filter_map(|_| ring.random(rng)).for_each(&mut add),
+                MemberChoice::Random => (0..4 * max).filter_map(|_| ring.random(rng)).for_each(&mut add),
             }
         }
         chosen

@@ -9,7 +9,8 @@ use rtmfp::PeerId;
 use smallvec::SmallVec;
 
 use super::bootstrap::{self, BootstrapSettings, Hint};
-use super::members::{Choice, Members};
+use super::members::Members;
+use introd_native::MemberChoice;
 use introd_netgroup::GroupDigest;
 use introd_netgroup::ring::RingMember;
 
@@ -101,10 +102,10 @@ impl<H: Copy + PartialEq> Memberships<H> {
         self.groups.get(group).map_or(0, Members::len)
     }
 
-    /// Up to `most` members other than `peer`, chosen in one of the ways that policies have. Silent ones are chosen only if there are too
-    /// few others. The work is in proportion to `most`.
-    pub fn choose(&mut self, group: &GroupDigest, peer: &PeerId, choice: Choice, most: usize) -> Vec<(PeerId, H)> {
-        self.groups.get(group).map_or_else(Vec::new, |members| members.choose(peer, choice, most, &mut self.rng))
+    /// Up to `max` members other than `peer`, chosen in one of the ways that policies have. Silent ones are chosen only if there are too
+    /// few others. The work is in proportion to `max`.
+    pub fn choose(&mut self, group: &GroupDigest, peer: &PeerId, choice: MemberChoice, max: usize) -> Vec<(PeerId, H)> {
+        self.groups.get(group).map_or_else(Vec::new, |members| members.choose(peer, choice, max, &mut self.rng))
     }
 
     /// The built-in way to start a group: adds the hints for when `peer` has joined. At most

@@ -7,5 +7,4 @@ pub mod membership;
 #[cfg(test)]
 mod overlay_tests;
 
-pub use members::Choice;
 pub use membership::Memberships;

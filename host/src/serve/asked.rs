@@ -7,7 +7,7 @@ use introd_native::{Chain, InstancePath, PluginInstance};
 use introd_policy::decision::DecidingApplication;
 use introd_policy::{AppActor, InstanceId};
 
-use crate::apps::{Applications, Instance};
+use crate::apps::{AppInstance, Applications};
 
 /// An application instance, or the default application without one. Its plugins stay those that it had when the first of them was
 /// asked, whatever the configuration says meanwhile.
@@ -23,7 +23,7 @@ pub(super) struct AskedApplication {
 
 #[derive(Clone)]
 enum Of {
-    Instance(Arc<Instance>),
+    Instance(Arc<AppInstance>),
     /// The default application of an adaptor, of which there is no instance.
     Default(Arc<DefaultApplication>),
 }
@@ -35,7 +35,7 @@ struct DefaultApplication {
 
 impl AskedApplication {
     /// An instance.
-    pub(super) fn of(instance: &Arc<Instance>, adaptor: usize) -> Self {
+    pub(super) fn of(instance: &Arc<AppInstance>, adaptor: usize) -> Self {
         let (plugins, mode) = (Arc::clone(&instance.plugins()), instance.lookup_mode());
         Self { plugins, of: Of::Instance(Arc::clone(instance)), mode, adaptor }
     }
@@ -61,7 +61,7 @@ impl AskedApplication {
     }
 
     /// The instance; `None` for the default application without one.
-    pub(super) fn instance(&self) -> Option<&Arc<Instance>> {
+    pub(super) fn instance(&self) -> Option<&Arc<AppInstance>> {
         match &self.of {
             Of::Instance(instance) => Some(instance),
             Of::Default(_) => None,

@@ -90,11 +90,11 @@ fn silent_members_are_named_after_all_others() {
     );
     let told: Vec<u8> = hints.iter().filter(|hint| hint.to == newcomer).map(|hint| hint.about.0[0]).collect();
     assert!(told.len() >= 6 && told.iter().all(|number| is_alive(*number)), "{told:?}");
-    for choice in [Choice::Neighbors, Choice::Newest, Choice::Random] {
+    for choice in [MemberChoice::Neighbors, MemberChoice::Newest, MemberChoice::Random] {
         let chosen = tables.choose(&A, &newcomer, choice, 4);
         assert!(chosen.len() == 4 && chosen.iter().all(|(_, number)| is_alive(*number as u8)), "{chosen:?}");
     }
-    let all = tables.choose(&A, &newcomer, Choice::Neighbors, 60);
+    let all = tables.choose(&A, &newcomer, MemberChoice::Neighbors, 60);
     assert!(all.iter().take(10).all(|(_, number)| is_alive(*number as u8)), "{all:?}");
     assert_eq!(all.len(), 60, "the silent fill the rest");
 
@@ -114,7 +114,7 @@ fn silent_members_are_named_after_all_others() {
     hints.clear();
     tables.hints_for_newcomer(&B, newcomer, &mut hints);
     assert_eq!(hints.iter().filter(|hint| hint.to == newcomer).count(), 3);
-    assert_eq!(tables.choose(&B, &newcomer, Choice::Random, 9).len(), 3);
+    assert_eq!(tables.choose(&B, &newcomer, MemberChoice::Random, 9).len(), 3);
 }
 
 #[test]
@@ -125,18 +125,18 @@ fn members_are_chosen_in_each_way() {
     }
     assert_eq!((tables.size(&A), tables.size(&B)), (100, 0));
     tables.leave(&A, &peer(97), 97);
-    let newest: Vec<_> = tables.choose(&A, &peer(99), Choice::Newest, 3);
+    let newest: Vec<_> = tables.choose(&A, &peer(99), MemberChoice::Newest, 3);
     assert_eq!(newest, [98, 96, 95].map(|number| (peer(number), u32::from(number))));
-    assert!(tables.choose(&A, &peer(99), Choice::Newest, 100).len() < MAX_NEWEST);
+    assert!(tables.choose(&A, &peer(99), MemberChoice::Newest, 100).len() < MAX_NEWEST);
     let mut ring: Vec<u8> = (0..100).filter(|number| *number != 97).collect();
     ring.sort_by_key(|number| GroupAddress::of(&peer(*number)));
     let place = ring.iter().position(|number| *number == 50).unwrap();
     let at = |offset: usize| u32::from(ring[(place + ring.len() + offset - 2) % ring.len()]);
-    let near: Vec<u32> = tables.choose(&A, &peer(50), Choice::Neighbors, 4).iter().map(|near| near.1).collect();
+    let near: Vec<u32> = tables.choose(&A, &peer(50), MemberChoice::Neighbors, 4).iter().map(|near| near.1).collect();
     assert_eq!(near, [at(3), at(1), at(4), at(0)], "the nearest first, on both sides");
-    let random: BTreeSet<_> = tables.choose(&A, &peer(50), Choice::Random, 10).into_iter().collect();
+    let random: BTreeSet<_> = tables.choose(&A, &peer(50), MemberChoice::Random, 10).into_iter().collect();
     assert!(random.len() == 10 && !random.contains(&(peer(50), 50)), "{random:?}");
-    for choice in [Choice::Neighbors, Choice::Newest, Choice::Random] {
+    for choice in [MemberChoice::Neighbors, MemberChoice::Newest, MemberChoice::Random] {
         assert!(tables.choose(&B, &peer(50), choice, 10).is_empty());
         assert!(tables.choose(&A, &peer(50), choice, 0).is_empty());
     }

@@ -9,8 +9,7 @@ use super::client::{Client, client_id};
 use super::client_groups::{ClientGroups, Membership};
 use super::client_turn::ClientTurn;
 use super::table::Clients;
-use crate::apps::{Instance, Seat};
-use crate::groups::Choice;
+use crate::apps::{AppInstance, Seat};
 use crate::groups::bootstrap::Hint;
 use crate::groups::membership::TooManyGroups;
 use crate::introducer::{Counter, Directory, WorkerCounters};
@@ -19,7 +18,7 @@ use crate::serve::mail::{Mail, MailSender};
 use crate::serve::turn::{Turn, WorkerInfo};
 use introd_config::JoinLeaveMode;
 use introd_flash::metadata::FlowKind;
-use introd_native::{GroupChange, InstancePath, MemberChoice};
+use introd_native::{GroupChange, InstancePath};
 use introd_netgroup::GroupDigest;
 use introd_netgroup::channel::{self, JoinRefused};
 use introd_policy::Verdict;
@@ -28,7 +27,7 @@ use introd_policy::message::AppEvent;
 
 /// What follows from a client's joining and leaving.
 struct Bookkeeping<'a> {
-    instance: &'a Arc<Instance>,
+    instance: &'a Arc<AppInstance>,
     peer: PeerId,
     session: SessionId,
     counters: &'a WorkerCounters,
@@ -154,14 +153,7 @@ impl<'a> Bookkeeping<'a> {
     /// What plugins are told of a change, for as long as `work` runs.
     fn with_change<R>(&self, group: GroupDigest, work: impl FnOnce(&GroupChange<'_>) -> R) -> R {
         let members = self.instance.with_groups(|all| all.size(&group));
-        let choose = |choice, most| {
-            let choice = match choice {
-                MemberChoice::Neighbors => Choice::Neighbors,
-                MemberChoice::Newest => Choice::Newest,
-                MemberChoice::Random => Choice::Random,
-            };
-            self.instance.with_groups(|all| all.choose(&group, &self.peer, choice, most))
-        };
+        let choose = |choice, max| self.instance.with_groups(|all| all.choose(&group, &self.peer, choice, max));
         work(&GroupChange {
             group,
             session: self.session,

@@ -11,7 +11,7 @@ use super::agenda::Agenda;
 use super::client::Client;
 use super::client_turn::ClientTurn;
 use super::doubts::Doubts;
-use crate::apps::{Instance, Seat};
+use crate::apps::{AppInstance, Seat};
 use crate::serve::turn::{Turn, WorkerInfo};
 
 /// The clients of one worker.
@@ -31,7 +31,7 @@ impl Clients {
     }
 
     /// The application instance that a client is connected to. One that waits to be accepted, or was rejected, is no client of it.
-    pub(in crate::serve) fn instance(&self, session: SessionId) -> Option<&Arc<Instance>> {
+    pub(in crate::serve) fn instance(&self, session: SessionId) -> Option<&Arc<AppInstance>> {
         let (_, seat) = self.place(session)?;
         Some(seat.instance())
     }

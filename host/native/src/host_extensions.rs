@@ -201,7 +201,7 @@ unsafe extern "C" fn hint(
         if !matches!(how, abi::INTROD_HINT_MEMBER | abi::INTROD_HINT_NEIGHBOR) {
             return None;
         }
-        let server = context.state.surroundings()?;
+        let server = context.state.server_access()?;
         Some(sent(server.hint(session(to)?, GroupDigest(id.bytes), PeerId(about.bytes))))
     })
 }

@@ -17,8 +17,8 @@ use super::tokens::Tokens;
 /// The most verdicts that all plugins together may leave pending.
 const MAX_PENDING: usize = 1 << 18;
 
-/// What plugins reach of the server. Nothing here blocks; what finds no room is refused.
-pub trait Surroundings: Send + Sync {
+/// What plugins may ask of the server. No method blocks; a request for which a queue has no room is refused.
+pub trait ServerAccess: Send + Sync {
     /// A peer that is connected.
     fn find(&self, peer: &PeerId) -> Option<Peer>;
 
@@ -37,7 +37,7 @@ pub(super) struct HostState {
     pub(super) tokens: Tokens<PendingVerdict>,
     /// Takes verdicts to the workers.
     replies: Arc<Replies>,
-    surroundings: RwLock<Option<Weak<dyn Surroundings>>>,
+    server_access: RwLock<Option<Weak<dyn ServerAccess>>>,
     pub(super) metrics: Metrics,
     pub(super) timers: Timers,
 }
@@ -62,18 +62,18 @@ impl HostState {
         Self {
             tokens: Tokens::new(MAX_PENDING),
             replies,
-            surroundings: RwLock::default(),
+            server_access: RwLock::default(),
             metrics: Metrics::default(),
             timers: Timers::default(),
         }
     }
 
-    pub(super) fn surroundings(&self) -> Option<Arc<dyn Surroundings>> {
-        self.surroundings.read().as_ref()?.upgrade()
+    pub(super) fn server_access(&self) -> Option<Arc<dyn ServerAccess>> {
+        self.server_access.read().as_ref()?.upgrade()
     }
 
-    pub(super) fn set_surroundings(&self, surroundings: Weak<dyn Surroundings>) {
-        *self.surroundings.write() = Some(surroundings);
+    pub(super) fn set_server_access(&self, server_access: Weak<dyn ServerAccess>) {
+        *self.server_access.write() = Some(server_access);
     }
 
     /// Delivers a verdict to what waits for it.

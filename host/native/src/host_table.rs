@@ -87,7 +87,7 @@ pub(super) unsafe extern "C" fn find_peer(
         }
         // SAFETY: it is as long as the type, and belongs to the plugin for the call.
         let peer = unsafe { &mut *peer };
-        let Some(found) = context.state.surroundings().and_then(|server| server.find(&PeerId(id.bytes))) else {
+        let Some(found) = context.state.server_access().and_then(|server| server.find(&PeerId(id.bytes))) else {
             return Some(abi::INTROD_NOT_FOUND);
         };
         let room = if peer.reported.is_null() { 0 } else { peer.reported_count as usize };
@@ -123,7 +123,7 @@ pub(super) unsafe extern "C" fn introduce(
             // SAFETY: the tag is valid for the call.
             length => unsafe { std::slice::from_raw_parts(tag.ptr, length) },
         };
-        let server = context.state.surroundings()?;
+        let server = context.state.server_access()?;
         let id = PeerId(target.bytes);
         let Some(target) = server.find(&id) else { return Some(abi::INTROD_NOT_FOUND) };
         Some(sent(server.introduce(&id, &target, initiator, tag)))
@@ -134,7 +134,7 @@ pub(super) unsafe extern "C" fn disconnect(host: *const introd_host, client: *co
     guarded(abi::INTROD_E_ARGUMENT, || {
         // SAFETY: the plugin gives its host's table, and a client that is valid for the call.
         let (context, client) = unsafe { (Context::of(host)?, client.as_ref()?) };
-        let server = context.state.surroundings()?;
+        let server = context.state.server_access()?;
         Some(sent(server.disconnect(session(client)?, PeerId(client.peer.bytes))))
     })
 }

@@ -7,7 +7,7 @@
 //! All that a plugin hands over is checked here and copied; what makes no sense is an error to the plugin. A plugin that writes where it
 //! must not, or never returns, harms the whole process, which it is part of.
 //!
-//! This crate must not know Lua, sockets or the server: what plugins reach of the server comes through [`Surroundings`]. Begin reading
+//! This crate must not know Lua, sockets or the server: what plugins reach of the server comes through [`ServerAccess`]. Begin reading
 //! with `plugins.rs`, then `instance.rs` for the calls into a plugin and `host_table.rs` for the calls out of it.
 #![allow(unsafe_code, reason = "the boundary to plugins")]
 
@@ -40,7 +40,7 @@ pub use account::{Account, Callback};
 pub use answer::PluginAnswer;
 pub use events::{ConnectEvent, InstancePath, LookupEvent};
 pub use groups::{GroupChange, MemberChoice};
-pub use host_state::Surroundings;
+pub use host_state::ServerAccess;
 pub use instance::PluginInstance;
 pub use library::Library;
 pub use load_error::LoadError;

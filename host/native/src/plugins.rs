@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::host_state::{HostState, Surroundings};
+use super::host_state::{HostState, ServerAccess};
 use super::instance::PluginInstance;
 use super::library::Library;
 use super::load_error::LoadError;
@@ -67,8 +67,8 @@ impl Plugins {
     }
 
     /// Sets what the plugins can reach. Without it, they find no peers.
-    pub fn set_surroundings(&self, surroundings: Weak<dyn Surroundings>) {
-        self.state.set_surroundings(surroundings);
+    pub fn set_server_access(&self, server_access: Weak<dyn ServerAccess>) {
+        self.state.set_server_access(server_access);
     }
 
     /// Makes the instances that a configuration names and that do not exist: those whose configuration and library have not

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::apps::Caretaker;
 use crate::introducer::Snapshot;
-use crate::serve::{KeyingPool, Listener, Services, Surroundings, listen, mailbox};
+use crate::serve::{KeyingPool, Listener, PluginAccess, Services, listen, mailbox};
 use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
 use identities::{ServerIdentities, random_seed};
@@ -44,7 +44,7 @@ pub struct Server {
     caretaker: Option<Caretaker>,
     scripts: Arc<introd_lua::Host>,
     /// The plugins look here for as long as it is there.
-    _surroundings: Arc<Surroundings>,
+    _plugin_access: Arc<PluginAccess>,
 }
 
 impl Server {
@@ -85,9 +85,9 @@ impl Server {
         let sessions_by_prefix = SessionCounts::default();
         let (stop, stopped) = watch::channel(false);
 
-        let surroundings = Arc::new(Surroundings::new(Arc::clone(&mailboxes), Arc::clone(&services)));
-        let known: std::sync::Weak<dyn introd_native::Surroundings> = Arc::<Surroundings>::downgrade(&surroundings);
-        services.applications.plugins().set_surroundings(known);
+        let plugin_access = Arc::new(PluginAccess::new(Arc::clone(&mailboxes), Arc::clone(&services)));
+        let known: std::sync::Weak<dyn introd_native::ServerAccess> = Arc::<PluginAccess>::downgrade(&plugin_access);
+        services.applications.plugins().set_server_access(known);
         let mut server = Self {
             addresses,
             services,
@@ -95,7 +95,7 @@ impl Server {
             workers: Vec::new(),
             caretaker: None,
             scripts,
-            _surroundings: surroundings,
+            _plugin_access: plugin_access,
         };
         let (ready, are_ready) = mpsc::channel();
         for ((index, sockets), mailbox) in (0..).zip(listening).zip(receivers) {

@@ -24,11 +24,11 @@ impl Lookups {
         match action {
             LookupAction::Introduce(target) => {
                 // Should the answer be lost, it may be asked for again.
-                self.repeats.forget(lookup);
+                self.repeated.forget(lookup);
                 introduce_peers(turn, clients, &target, lookup);
             }
             LookupAction::Redirect(addresses) => {
-                self.repeats.forget(lookup);
+                self.repeated.forget(lookup);
                 turn.endpoint.redirect(lookup, &addresses);
                 counters.add(Counter::Redirects);
             }

@@ -12,7 +12,7 @@ use rtmfp::{Lookup, PeerId};
 use super::asked::AskedApplication;
 use super::clients::Clients;
 use super::pending::PendingRequest;
-use super::repeats::Repeats;
+use super::repeated_lookups::RepeatedLookups;
 use super::turn::Turn;
 use crate::introducer::Counter;
 use crate::registry::Asked;
@@ -22,7 +22,7 @@ use context::Context;
 #[derive(Default)]
 pub(super) struct Lookups {
     /// Those that scripts of other applications than the asker's were asked about of late.
-    repeats: Repeats,
+    repeated: RepeatedLookups,
 }
 
 type Decision = LookupDecision<AskedApplication>;
@@ -112,7 +112,7 @@ impl Lookups {
                     }
                 }
                 LookupStep::AskScript => {
-                    if decision.is_consent() && !self.repeats.is_new(turn.now, decision.lookup()) {
+                    if decision.is_consent() && !self.repeated.is_new(turn.now, decision.lookup()) {
                         // The script has the same lookup before it, or has had it a moment ago.
                         return;
                     }

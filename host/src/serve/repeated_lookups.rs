@@ -16,14 +16,14 @@ type Key = (SocketAddr, SmallVec<[u8; 16]>);
 
 /// The lookups of the last moments, by initiator and tag.
 #[derive(Debug, Default)]
-pub(super) struct Repeats {
+pub(super) struct RepeatedLookups {
     recent: HashSet<Key>,
     older: HashSet<Key>,
     /// The beginning of the period of `recent`.
     began: Option<Instant>,
 }
 
-impl Repeats {
+impl RepeatedLookups {
     /// Notes a lookup; false if it repeats one that was noted a moment ago.
     pub(super) fn is_new(&mut self, now: Instant, lookup: &Lookup) -> bool {
         let age = self.began.map_or(Duration::MAX, |began| now.saturating_duration_since(began));
@@ -69,34 +69,34 @@ mod tests {
 
     #[test]
     fn a_lookup_is_new_again_after_a_while() {
-        let (mut repeats, now) = (Repeats::default(), Instant::now());
-        assert!(repeats.is_new(now, &lookup(1)));
-        assert!(!repeats.is_new(now + PERIOD / 2, &lookup(1)));
-        assert!(repeats.is_new(now + PERIOD / 2, &lookup(2)));
-        assert!(!repeats.is_new(now + PERIOD, &lookup(1)), "it was new a period ago");
-        assert!(repeats.is_new(now + 3 * PERIOD, &lookup(1)));
-        assert!(!repeats.is_new(now + 3 * PERIOD, &lookup(1)));
+        let (mut repeated, now) = (RepeatedLookups::default(), Instant::now());
+        assert!(repeated.is_new(now, &lookup(1)));
+        assert!(!repeated.is_new(now + PERIOD / 2, &lookup(1)));
+        assert!(repeated.is_new(now + PERIOD / 2, &lookup(2)));
+        assert!(!repeated.is_new(now + PERIOD, &lookup(1)), "it was new a period ago");
+        assert!(repeated.is_new(now + 3 * PERIOD, &lookup(1)));
+        assert!(!repeated.is_new(now + 3 * PERIOD, &lookup(1)));
     }
 
     #[test]
     fn a_lookup_that_was_answered_is_new_again() {
-        let (mut repeats, now) = (Repeats::default(), Instant::now());
-        repeats.forget(&lookup(1));
-        assert!(repeats.is_new(now, &lookup(1)));
-        repeats.forget(&lookup(1));
-        assert!(repeats.is_new(now, &lookup(1)));
-        assert!(repeats.is_new(now + PERIOD, &lookup(2)));
-        repeats.forget(&lookup(1));
-        assert!(repeats.is_new(now + PERIOD, &lookup(1)));
+        let (mut repeated, now) = (RepeatedLookups::default(), Instant::now());
+        repeated.forget(&lookup(1));
+        assert!(repeated.is_new(now, &lookup(1)));
+        repeated.forget(&lookup(1));
+        assert!(repeated.is_new(now, &lookup(1)));
+        assert!(repeated.is_new(now + PERIOD, &lookup(2)));
+        repeated.forget(&lookup(1));
+        assert!(repeated.is_new(now + PERIOD, &lookup(1)));
     }
 
     #[test]
     fn their_number_is_bounded() {
-        let (mut repeats, now) = (Repeats::default(), Instant::now());
+        let (mut repeated, now) = (RepeatedLookups::default(), Instant::now());
         for number in 0..5 * MAX_LOOKUPS as u32 {
-            assert!(repeats.is_new(now, &lookup(number)));
+            assert!(repeated.is_new(now, &lookup(number)));
         }
-        assert!(repeats.recent.len() + repeats.older.len() <= 2 * MAX_LOOKUPS);
-        assert!(!repeats.is_new(now, &lookup(5 * MAX_LOOKUPS as u32 - 1)));
+        assert!(repeated.recent.len() + repeated.older.len() <= 2 * MAX_LOOKUPS);
+        assert!(!repeated.is_new(now, &lookup(5 * MAX_LOOKUPS as u32 - 1)));
     }
 }

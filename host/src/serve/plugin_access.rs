@@ -1,4 +1,4 @@
-//! What native plugins can reach of the server.
+//! The part of the server that native plugins have access to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::introducer::Counter;
 use introd_netgroup::GroupDigest;
 use introd_policy::Peer;
 
-/// The workers and the directory, for plugins. Nothing here waits: a plugin may ask on a worker's own thread.
-pub struct Surroundings {
+/// Access to the workers and the directory for plugins. No method blocks, because plugins call it on the workers' own threads.
+pub struct PluginAccess {
     mailboxes: Arc<[MailSender]>,
     services: Arc<Services>,
 }
 
-impl Surroundings {
-    /// These workers, in their order, and what their clients have in common.
+impl PluginAccess {
+    /// `mailboxes` has the mailbox of each worker, in the order of their numbers.
     pub fn new(mailboxes: Arc<[MailSender]>, services: Arc<Services>) -> Self {
         Self { mailboxes, services }
     }
@@ -33,7 +33,7 @@ impl Surroundings {
     }
 }
 
-impl introd_native::Surroundings for Surroundings {
+impl introd_native::ServerAccess for PluginAccess {
     fn find(&self, peer: &PeerId) -> Option<Peer> {
         self.services.directory.lookup(peer)
     }

@@ -1,4 +1,4 @@
-//! Telling the registry that several servers share where this server's peers are.
+//! Publishes the addresses of this server's peers in the registry that several servers share.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::introducer::{Counter, Directory, WorkerCounters, published, relays};
 use introd_policy::Peer;
 use introd_policy::registry::{PeerSession, Registry};
 
-/// What other servers are told of a peer that is here.
+/// What other servers are told of a peer that is connected here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Nothing: its application's script says for itself what others are to know of its clients.
+    /// Nothing: the script of the peer's application publishes its clients itself.
     Nothing,
-    /// That this server is to be asked: the peer's application has a say in who is introduced to it, so that nobody is to have its
-    /// addresses who was not asked about here.
+    /// That they should ask this server: the peer's application has a say in introductions to the peer, so that no asker gets its
+    /// addresses without the consent of that application.
     Where,
     /// Its addresses, and that this server introduces.
     All,
@@ -29,16 +29,16 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// Peers can be asked for at `relays`: this server's addresses as others reach them.
+    /// `relays` are this server's addresses as others reach them: peers can be looked up there.
     pub fn new(registry: Arc<dyn Registry>, relays: Arc<[SocketAddr]>) -> Self {
         Self { registry, relays }
     }
 
-    /// Says of a peer what the directory says of it now, as far as others are to be told, and whether its sessions prove that its id is
+    /// Publishes what the directory says of a peer now, as far as others may know it. `is_proven` says whether its sessions prove its id:
     /// theirs: all of them do, or none.
     ///
-    /// Is to be called after each change of the directory's entry. Two workers may do so at a time, for the old session of a
-    /// peer and for its new one: what was said is looked at again, so that the last word is the true one.
+    /// This must be called after each change of the directory's entry. Two workers may do so at a time, for the old session of a
+    /// peer and for its new one: the entry is compared again after it was published, so that the last publication is the true one.
     pub fn announce(
         &self,
         directory: &Directory,
@@ -53,19 +53,19 @@ impl Announcer {
                 Some(here) => {
                     let told = told(here);
                     let addresses = match told {
-                        // What the script says of it counts more or less all the same.
+                        // The state of the session still matters for what the script has published.
                         Told::Nothing => SmallVec::new(),
                         Told::Where => relays(&self.relays),
                         Told::All => published(here, &self.relays),
                     };
                     if addresses.is_empty() && told != Told::Nothing {
-                        // Nobody could ask here; the log says so at the start.
+                        // Other servers could not send peers here. The log says so at the start.
                         return;
                     }
                     let session = PeerSession { id: here.owner, is_proven, is_silent: here.is_silent };
                     if let Err(error) = self.registry.publish_session(peer, &addresses, session) {
                         counters.add(Counter::RegistryUnpublished);
-                        tracing::debug!(%peer, %error, "the registry does not take in where a peer is");
+                        tracing::debug!(%peer, %error, "the registry does not accept the addresses of a peer");
                     }
                 }
                 None => self.registry.withdraw(&peer),
@@ -114,11 +114,7 @@ mod tests {
         assert_eq!(find(&registry, peer).unwrap().unwrap()[0].address, "203.0.113.9:9".parse().unwrap());
         announce(peer, Told::Where);
         let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(
-            addresses,
-            ["198.51.100.1:1935 (relay)"],
-            "the peer's own addresses are for this server to give away"
-        );
+        assert_eq!(addresses, ["198.51.100.1:1935 (relay)"], "only this server gives the peer's own addresses away");
         directory.remove(&peer, session);
         announce(peer, Told::All);
         assert_eq!(find(&registry, peer), Ok(None));

@@ -9,7 +9,7 @@ use introd_policy::{AppActor, InstanceId};
 
 use crate::apps::{AppInstance, Applications};
 
-/// An application instance, or the default application without one. Its plugins stay those that it had when the first of them was
+/// An application instance, or the default application without one. Its plugins stay the same from the moment when the first of them was
 /// asked, whatever the configuration says meanwhile.
 #[derive(Clone)]
 pub(super) struct AskedApplication {
@@ -34,7 +34,7 @@ struct DefaultApplication {
 }
 
 impl AskedApplication {
-    /// An instance.
+    /// The application of an instance.
     pub(super) fn of(instance: &Arc<AppInstance>, adaptor: usize) -> Self {
         let (plugins, mode) = (Arc::clone(&instance.plugins()), instance.lookup_mode());
         Self { plugins, of: Of::Instance(Arc::clone(instance)), mode, adaptor }
@@ -52,7 +52,7 @@ impl AskedApplication {
         let of = match instance {
             Some(instance) => Of::Instance(instance),
             None => {
-                // Only plugins are told the name.
+                // Only plugins are told the name of an application without an instance.
                 let name = if plugins.is_empty() { String::new() } else { applications.default_application(adaptor) };
                 Of::Default(Arc::new(DefaultApplication { name, settings }))
             }
@@ -73,7 +73,7 @@ impl AskedApplication {
         self.plugins.get(index)
     }
 
-    /// The plugins that are asked first, so many of them.
+    /// The first `count` plugins in the order in which they are asked.
     pub(super) fn first_plugins(&self, count: usize) -> impl Iterator<Item = &Arc<PluginInstance>> {
         self.plugins.iter().take(count)
     }

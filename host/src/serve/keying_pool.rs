@@ -17,12 +17,12 @@ use introd_liveness::{AtStandstill, Pulse};
 /// Receives a job's result: posts it to the mailbox of the worker that the job came from.
 pub type KeyingReply = Box<dyn FnOnce(KeyingDone) + Send>;
 
-/// The most fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
+/// The maximum number of fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
 const MAX_STORED: usize = 512;
 
 /// A pool of threads that run [`KeyingJob`]s, fairly by the addresses that the jobs come from.
 ///
-/// A bounded number of jobs waits. If there are more, the address with the most jobs loses one, which is refused. Dropping the pool
+/// The number of jobs that wait is bounded. If there are more, the address with the most jobs loses one, which is refused. Dropping the pool
 /// ends its threads after their current jobs.
 pub struct KeyingPool {
     shared: Arc<SharedPool>,
@@ -38,7 +38,7 @@ struct SharedPool {
 
 struct PoolState {
     jobs: KeyingQueue<(KeyingJob, KeyingReply)>,
-    /// Jobs that there was no room for. A thread of the pool refuses them: a worker must not wait for that.
+    /// Jobs for which the queue had no room. A thread of the pool refuses them, because a worker must not wait for that.
     refused: VecDeque<(KeyingJob, KeyingReply)>,
     store: Vec<KeyPair>,
     is_stopping: bool,
@@ -96,7 +96,7 @@ impl Drop for KeyingPool {
     }
 }
 
-/// What a thread does next.
+/// The next task of a thread.
 enum KeyingTask {
     Run(KeyingJob, KeyingReply),
     Refuse(KeyingJob, KeyingReply),

@@ -1,4 +1,4 @@
-//! The order in which handshakes are computed: fairly by address, and such that expensive ones do not delay cheap ones.
+//! The order in which handshakes are computed: addresses get fair shares, and expensive handshakes do not delay cheap ones.
 //!
 //! Each address has a lane of its own. The lanes take turns by the work that is in their jobs (deficit round robin), so that an
 //! address waits for one turn of each other address, not for all jobs that the others have queued. Handshakes in large groups take
@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use rtmfp::NetworkPrefix;
 use rtmfp::crypto::Group;
 
-/// One address may have one in so many of the jobs that may wait.
+/// One address may have this fraction of the jobs that may wait: one in four.
 const SHARE: usize = 4;
 
 /// The address that a job comes from; `None` for jobs of this server's own, with which it cannot be flooded.
@@ -32,7 +32,7 @@ struct KeyingLane<T> {
     turn: u32,
 }
 
-/// The jobs of about the same work.
+/// The jobs that take about the same work.
 struct WorkClass<T> {
     lanes: HashMap<Owner, KeyingLane<T>>,
     /// The owners in the order of their turns.

@@ -10,10 +10,10 @@ use introd_udp::{BindError, BufferSizes, UdpSocket, bind_workers};
 /// one worker alone come behind them.
 pub type Listening = Vec<Vec<(Listener, UdpSocket)>>;
 
-/// Binds the addresses in the configuration, or those in `instead` if there are any.
+/// Binds the addresses in the configuration, or the addresses in `instead` if there are any.
 ///
 /// # Errors
-/// The first address that cannot be bound, unless it is optional.
+/// If an address that is not optional cannot be bound. The error names the first one.
 pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result<Listening, BindError> {
     let mut listening = Listening::new();
     listening.resize_with(workers, Vec::new);

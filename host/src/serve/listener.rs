@@ -19,7 +19,7 @@ impl Listener {
         self.public.unwrap_or(local)
     }
 
-    /// The address to tell others; `None` if it is known only as any address of this machine.
+    /// The address to tell others; `None` if the socket is bound to any address of this computer.
     pub fn advertised(&self) -> Option<SocketAddr> {
         self.public.or_else(|| (!self.local.ip().is_unspecified()).then_some(self.local))
     }

@@ -1,4 +1,4 @@
-//! What workers send each other, and what others send them.
+//! The messages that workers receive from each other and from other threads.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use introd_udp::Interface;
 /// A message to a worker.
 #[allow(
     clippy::large_enum_variant,
-    reason = "what is boxed is freed by another thread than made it, and that takes longer than to copy it"
+    reason = "a box would be freed by another thread than the one that made it, which takes longer than copying"
 )]
 pub enum Mail {
-    /// A datagram for a session of this worker that the kernel gave to another one: the client's address has changed.
+    /// A datagram for a session of this worker that the kernel gave to another worker: the client's address has changed.
     Datagram {
-        /// Where it came in: the workers' sockets are twins, in the same order.
+        /// The socket by which it came: the workers have the same sockets, in the same order.
         interface: Interface,
         /// Where it came from.
         from: SocketAddr,
@@ -39,11 +39,11 @@ pub enum Mail {
     },
     /// A member of a group is to be told of another.
     Hint {
-        /// The session of the one to be told.
+        /// The session of the member that is told.
         session: SessionId,
         /// The group.
         group: GroupDigest,
-        /// The other.
+        /// The member that is named.
         about: PeerId,
     },
     /// A plugin wants a client's connection closed, if it is still that peer's.
@@ -53,31 +53,31 @@ pub enum Mail {
         /// The peer.
         peer: PeerId,
     },
-    /// Another session shows the id of a client: the client is asked for a sign of life.
+    /// Another session shows the id of a client: the client is pinged.
     Contest {
         /// The session of the client.
         session: SessionId,
         /// Its id.
         peer: PeerId,
     },
-    /// A client holds its id now, which another session held.
+    /// A client holds its id now, which another session held before.
     Holds {
         /// The session of the client.
         session: SessionId,
         /// Its id.
         peer: PeerId,
-        /// Whether others wait for the id: the client is asked for a sign of life.
+        /// Whether other sessions wait for the id: then the client is pinged.
         is_contested: bool,
     },
-    /// A reply has come.
+    /// A reply is in this worker's queue of replies.
     Wake,
-    /// A script commands something.
+    /// A command of a script.
     Command(ClientCommand, Option<Weight>),
-    /// Public-key work is done.
+    /// The result of public-key work.
     Keyed(Box<KeyingDone>),
 }
 
-/// What a large command adds to the bytes that wait for its worker, until it is dropped.
+/// The size of a large command, counted among the bytes that wait for its worker until this is dropped.
 pub struct Weight {
     pub(super) bytes: usize,
     pub(super) waiting: Arc<AtomicUsize>,
@@ -92,10 +92,10 @@ impl Drop for Weight {
 /// How many messages may wait for a worker. A message that finds no room is lost as a packet is, and counted.
 const MAILBOX: usize = 4096;
 
-/// Leads to a worker's mailbox.
+/// The sending end of a worker's mailbox.
 pub type MailSender = mpsc::Sender<Mail>;
 
-/// Makes a mailbox.
+/// Creates a mailbox.
 pub fn mailbox() -> (MailSender, mpsc::Receiver<Mail>) {
     mpsc::channel(MAILBOX)
 }

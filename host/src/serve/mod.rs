@@ -1,7 +1,7 @@
 //! The workers and the clients whose sessions they hold.
 //!
-//! A [`Worker`] drains its sockets into its endpoint, hands the endpoint's events to its clients and its lookups, and sends what follows
-//! from them in one batch. Workers share [`Services`] and reach each other by [`Mail`]; plugins, scripts and the registry reach them by
+//! A [`Worker`] drains its sockets into its endpoint, hands the endpoint's events to its clients and its lookups, and sends the resulting
+//! packets in one batch. Workers share [`Services`] and reach each other by [`Mail`]; plugins, scripts and the registry reach them by
 //! `Replies` of `introd-policy`.
 
 mod announcer;

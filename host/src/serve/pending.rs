@@ -1,4 +1,4 @@
-//! What waits at a worker for a plugin, a script or the registry.
+//! The requests of a worker that wait for a plugin, a script or the registry.
 
 use introd_policy::decision::LookupDecision;
 
@@ -10,12 +10,12 @@ use super::pending_connect::PendingConnect;
 pub(super) enum PendingRequest {
     Lookup {
         decision: LookupDecision<AskedApplication>,
-        /// What the plugin that was asked knows the request by.
+        /// The token by which the plugin that was asked knows the request.
         token: Option<u64>,
     },
     Connect {
         connect: PendingConnect,
-        /// The same.
+        /// The token by which the plugin that was asked knows the request.
         token: Option<u64>,
     },
 }

@@ -9,10 +9,10 @@ use rtmfp::{PeerId, SessionId};
 use super::asked::AskedApplication;
 use crate::apps::Seat;
 
-/// A connect that the policies of its application are asked about.
+/// A connect about which the policies of its application are asked.
 pub(super) struct PendingConnect {
     pub(super) session: SessionId,
-    /// The client, as far as it can be told.
+    /// The client, as plugins are told of it.
     pub(super) peer: PeerId,
     pub(super) decision: ConnectDecision<AskedApplication>,
     /// The client's seat and what is known of the client, until the script is asked: then the seat is the client's.
@@ -37,12 +37,12 @@ impl PendingConnect {
         }
     }
 
-    /// Tells the policy that is asked that its verdict is wanted no more. The name of the plugin, if it is one.
+    /// Tells the policy that is asked that its verdict is not needed any more. Returns the name of the plugin, if it is one.
     pub(super) fn cancel(&self, request: RequestId, token: Option<u64>) -> Option<&str> {
         let application = self.decision.application();
         let plugin = self.decision.plugin().and_then(|index| application.plugin(index));
         if let Some((plugin, token)) = plugin.zip(token) {
-            // A verdict that is on its way at this moment comes too late, too.
+            // A verdict that is on its way at this moment is too late as well.
             plugin.cancel(token);
             return Some(plugin.library().name());
         }

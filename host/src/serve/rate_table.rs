@@ -8,11 +8,11 @@ use rtmfp::{Rate, TokenBucket};
 
 /// The time in which an empty bucket becomes full.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
-/// The most buckets that are kept. A further key has none and is permitted: what floods from so many addresses do is bounded by
+/// The maximum number of buckets. A further key has none and is permitted: floods from so many addresses are bounded by
 /// other means, and the table must not keep others out.
 const MAX_KEYS: usize = 1 << 17;
 
-/// `limit` times a second, all of them at once if nothing happened for a second.
+/// A rate of `limit` times a second, which may come all at once after a second without any.
 pub(super) fn per_second(limit: u64) -> Rate {
     let limit = u32::try_from(limit).unwrap_or(u32::MAX);
     Rate { burst: limit, per_second: limit }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_bounded_and_nobody_is_locked_out_by_their_number() {
+    fn buckets_are_bounded_and_no_key_is_rejected_because_of_their_number() {
         let mut table = RateTable::new(1);
         let at = Duration::ZERO;
         assert!((0..MAX_KEYS).all(|key| table.permits(at, key)));

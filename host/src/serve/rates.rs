@@ -10,7 +10,7 @@ use super::rate_table::{RateTable, per_second};
 use super::sieve::Sieve;
 use introd_config::ServerLimits;
 
-/// A limit for all addresses together keeps one token in so many for addresses that have been quiet for a second, so that busy ones
+/// A limit for all addresses together reserves one token in this many for addresses that were idle for a second, so that busy addresses
 /// cannot take all tokens.
 const RESERVE: u32 = 4;
 

@@ -1,4 +1,4 @@
-//! Logs which addresses a limit keeps out, without a line for each refusal.
+//! Logs which addresses exceed a limit, without a line for each refusal.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use rtmfp::NetworkPrefix;
 
 /// The time between two lines about the same address and limit.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// The most lines in that time.
+/// The maximum number of lines in that time.
 const MAX_LINES: usize = 64;
 
 /// The refusals of the last seconds.
@@ -20,7 +20,7 @@ pub struct Refusals(Mutex<RecentRefusals>);
 struct RecentRefusals {
     /// When the last line about an address and a limit was logged, and how many refusals there were since.
     logged: HashMap<(NetworkPrefix, &'static str), (Instant, u64)>,
-    /// Refusals of addresses that had no line.
+    /// The number of refusals of addresses that had no line.
     others: u64,
 }
 

@@ -9,12 +9,12 @@ use smallvec::SmallVec;
 
 /// A lookup is remembered for this long at least, and for twice this time at most. Initiators repeat theirs every second or so.
 const PERIOD: Duration = Duration::from_secs(1);
-/// The most lookups of one period. If there are more, the oldest are forgotten sooner.
+/// The maximum number of lookups of one period. If there are more, the oldest are forgotten sooner.
 const MAX_LOOKUPS: usize = 4096;
 
 type Key = (SocketAddr, SmallVec<[u8; 16]>);
 
-/// The lookups of the last moments, by initiator and tag.
+/// The recent lookups, by initiator and tag.
 #[derive(Debug, Default)]
 pub(super) struct RepeatedLookups {
     recent: HashSet<Key>,

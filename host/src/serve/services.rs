@@ -18,35 +18,35 @@ use crate::registry::Resolver;
 
 /// What all workers share.
 pub struct Services {
-    /// Who is connected.
+    /// The connected peers.
     pub directory: Directory,
-    /// What is counted.
+    /// The counters of all workers.
     pub counters: Arc<Counters>,
-    /// What NetConnections are told.
+    /// The settings of NetConnections.
     pub connection: Arc<ConnectionSettings>,
-    /// What is limited.
+    /// The rates that are limited.
     pub rates: Rates,
-    /// Tells whom a limit has kept out.
+    /// Logs the addresses that exceed a limit.
     pub refusals: Refusals,
-    /// Messages that have waited for longer are not sent any more.
+    /// Messages that have waited for longer than this are not sent any more.
     pub max_unsent_age: Option<Duration>,
-    /// What clients connect to.
+    /// The applications that clients connect to.
     pub applications: Arc<Applications>,
     /// The server's peer id.
     pub near_id: PeerId,
     /// All public addresses of the server.
     pub potential_near_addresses: Arc<[SocketAddr]>,
-    /// Tells other servers of the peers, if there is a registry that they share.
+    /// Publishes the peers for other servers, if there is a registry that they share.
     pub announcer: Option<Announcer>,
     /// Looks up peers that are not connected here.
     pub resolver: Resolver,
-    /// What plugins, scripts and the registry reply to the workers' requests.
+    /// The replies of plugins, scripts and the registry to the workers' requests.
     pub replies: Arc<Replies>,
 }
 
 impl Services {
-    /// The directory's entry of a peer has changed: other servers are told, if they are to know. `session` is one of the peer's, and has
-    /// proven the peer's id or not, as all of them.
+    /// Publishes a changed entry of the directory, if other servers are to know the peer. `session` is one of the peer's, and has
+    /// proven the peer's id or not, like all of its sessions.
     pub(super) fn announce(&self, peer: PeerId, session: SessionId, is_proven: bool) {
         let Some(announcer) = &self.announcer else { return };
         announcer.announce(&self.directory, peer, is_proven, self.counters.worker(session.prefix()), |peer| {

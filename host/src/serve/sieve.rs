@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rtmfp::NetworkPrefix;
 
-/// How many cells there are: 32 KiB, which stay in a processor's cache.
+/// The number of cells: they take 32 KiB, which stay in a processor's cache.
 const CELLS: usize = 1 << 12;
 
 /// Rough counts by address.
@@ -22,7 +22,7 @@ pub(super) struct Sieve {
     /// Each cell has the second that it counts in its upper half, and the count in its lower half. Two threads may lose a count
     /// between them: `harmless` leaves room for that.
     cells: Box<[AtomicU64]>,
-    /// If a cell counted no more than this, in this second and the one before, none of its addresses exceeds the rate.
+    /// If a cell counted no more than this in this second and in the one before, none of its addresses exceeds the rate.
     harmless: u64,
 }
 
@@ -30,7 +30,7 @@ impl Sieve {
     /// A sieve for a rate of `limit` per second.
     pub(super) fn new(limit: u64) -> Self {
         let cells = (0..CELLS).map(|_| AtomicU64::new(0)).collect();
-        // Half of the limit, because a second may begin in the middle of a burst; and half of that, because of lost counts.
+        // The limit is halved because a second may begin in the middle of a burst, and halved again because counts may be lost.
         Self { began: Instant::now(), hasher: RandomState::new(), cells, harmless: limit / 4 }
     }
 

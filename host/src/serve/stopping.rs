@@ -10,9 +10,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A worker that waits for its clients to close.
 pub(super) struct Stopping {
-    /// When it waits no more.
+    /// When it stops waiting.
     pub(super) until: Instant,
-    /// Sessions that the far end has closed. They stay for a while to answer should it ask again (RFC 7016 §3.5.5), and are not
+    /// Sessions that the far end has closed. They stay for a while to answer a repeated close (RFC 7016 §3.5.5), and are not
     /// worth waiting for.
     lingering: HashSet<SessionId>,
 }

@@ -1,4 +1,4 @@
-//! From the scripts to the workers.
+//! Carries verdicts and commands from the scripts to the workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,12 +10,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::mail::{Mail, MailSender, Weight};
 use crate::introducer::{Counter, Counters};
 
-/// How many bytes of large commands may wait for a worker. One is 1 MiB at most, and scripts make them faster than they are sent.
+/// How many bytes of large commands may wait for a worker. One has at most 1 MiB, and scripts make them faster than they are sent.
 const WAITING_BYTES: usize = 16 << 20;
-/// Up to so many bytes a command is small, and not counted: the length of the mailbox bounds these.
+/// A command of up to this many bytes is small and not counted: the length of the mailbox bounds small commands.
 const SMALL: usize = 4096;
 
-/// Leads from policies to all workers' mailboxes.
+/// Sends the verdicts and commands of scripts to all workers.
 pub struct Switchboard {
     mailboxes: Arc<[MailSender]>,
     /// Bytes of large commands that wait for each worker.
@@ -25,7 +25,7 @@ pub struct Switchboard {
 }
 
 impl Switchboard {
-    /// Leads to these mailboxes, in the order of their workers. What is lost is counted.
+    /// `mailboxes` are in the order of their workers. Lost commands are counted.
     pub fn new(mailboxes: Arc<[MailSender]>, counters: Arc<Counters>, replies: Arc<Replies>) -> Self {
         let waiting = mailboxes.iter().map(|_| Arc::default()).collect();
         Self { mailboxes, waiting, counters, replies }
@@ -37,7 +37,7 @@ impl Commands for Switchboard {
         self.replies.push(request, Reply::Verdict(verdict));
     }
 
-    /// Tries once: a script whose worker has no room keeps the command and has no further turn until it is sent, so that its own queue
+    /// Tries once. A script whose worker has no room keeps the command and is not run again until it is sent, so that its own queue
     /// fills and further events are refused.
     fn send(&self, command: ClientCommand) -> Result<(), SendError> {
         let worker = usize::from(command.client().worker);
@@ -49,7 +49,7 @@ impl Commands for Switchboard {
         if bytes > SMALL {
             let before = waiting.fetch_add(bytes, Ordering::Relaxed);
             weight = Some(Weight { bytes, waiting: Arc::clone(waiting) });
-            // One that is alone always fits.
+            // A command that is alone always fits.
             if before > 0 && before + bytes > WAITING_BYTES {
                 return Err(SendError::Full(Box::new(command)));
             }
@@ -116,7 +116,7 @@ mod tests {
         };
         let sent = (0..30).take_while(|_| switchboard.send(large()).is_ok()).count();
         assert!((14..=16).contains(&sent), "{sent} MiB");
-        assert!(switchboard.send(command(0)).is_ok(), "small ones go on");
+        assert!(switchboard.send(command(0)).is_ok(), "small commands are still sent");
         for _ in 0..2 {
             drop(receiver.try_recv());
         }

@@ -1,4 +1,4 @@
-//! What a worker works with in one turn.
+//! What a worker needs in one turn.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,11 +14,11 @@ use super::pending::PendingRequest;
 use super::services::Services;
 use crate::introducer::{Counter, WorkerCounters};
 
-/// Which worker it is, and what it shares with the others.
+/// A worker's number, its sockets' configuration, and what it shares with the other workers.
 pub(super) struct WorkerInfo {
-    /// Its number: the prefix of its session ids, and its place in `mailboxes`.
+    /// The worker's number: the prefix of its session ids, and its place in `mailboxes`.
     pub(super) index: u8,
-    /// What its sockets stand for, one by one.
+    /// The configuration behind each of its sockets.
     pub(super) listeners: Vec<Listener>,
     /// The mailboxes of all workers, its own among them.
     pub(super) mailboxes: Arc<[MailSender]>,
@@ -26,12 +26,12 @@ pub(super) struct WorkerInfo {
 }
 
 impl WorkerInfo {
-    /// What this worker counts.
+    /// The counters of this worker.
     pub(super) fn counters(&self) -> &WorkerCounters {
         self.services.counters.worker(self.index)
     }
 
-    /// Sends something to the worker that has a session. What finds no room is counted and lost, as a packet would be.
+    /// Sends a message to the worker that has a session. If its mailbox is full, the message is counted and lost, as a packet would be.
     pub(super) fn send(&self, to: SessionId, mail: Mail) {
         let Some(mailbox) = self.mailboxes.get(usize::from(to.prefix())) else { return };
         if mailbox.try_send(mail).is_err() {
@@ -40,12 +40,12 @@ impl WorkerInfo {
     }
 }
 
-/// What a worker may use while it handles one thing that has happened.
+/// What a worker may use while it handles one event.
 pub(super) struct Turn<'a> {
     pub(super) now: Instant,
     pub(super) endpoint: &'a mut Endpoint,
     pub(super) ports: &'a Ports,
-    /// What waits for plugins, scripts and the registry.
+    /// The requests that wait for plugins, scripts and the registry.
     pub(super) pending: &'a mut PendingRequests<PendingRequest>,
     /// The scripts that are to be woken at the end of the turn.
     pub(super) to_wake: &'a mut ToWake,
@@ -57,12 +57,12 @@ impl<'a> Turn<'a> {
         &self.info.services
     }
 
-    /// What this worker counts.
+    /// The counters of this worker.
     pub(super) fn counters(&self) -> &'a WorkerCounters {
         self.info.counters()
     }
 
-    /// What the socket of an interface stands for.
+    /// The configuration behind the socket of an interface.
     pub(super) fn listener(&self, interface: InterfaceId) -> Option<&'a Listener> {
         self.info.listeners.get(usize::from(self.ports.lookup(interface)?.socket))
     }

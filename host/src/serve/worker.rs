@@ -24,32 +24,32 @@ use super::turn::{Turn, WorkerInfo};
 use crate::introducer::Counter;
 use crate::record::{EndPlace, Recorder, SessionRecord};
 
-/// Messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
+/// The number of messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
 const MAIL_BATCH: usize = 256;
 
-/// What a worker is made of.
+/// The parts of a worker.
 pub struct WorkerParts {
-    /// Its number: the prefix of its session ids, and its place in `mailboxes`.
+    /// The worker's number: the prefix of its session ids, and its place in `mailboxes`.
     pub index: u8,
     /// Its endpoint.
     pub endpoint: Endpoint,
     /// Its sockets.
     pub ports: Ports,
-    /// What its sockets stand for, one by one.
+    /// The configuration behind each of its sockets.
     pub listeners: Vec<Listener>,
-    /// What others send it.
+    /// The receiving end of its mailbox.
     pub mailbox: mpsc::Receiver<Mail>,
     /// The mailboxes of all workers, its own among them.
     pub mailboxes: Arc<[MailSender]>,
-    /// Where public-key work goes.
+    /// The threads for public-key work.
     pub keying: Arc<KeyingPool>,
     /// What all workers share.
     pub services: Arc<Services>,
     /// Becomes true when the server is to stop.
     pub stop: watch::Receiver<bool>,
-    /// Where all traffic is written down, with its keys.
+    /// The recording of all traffic with its keys.
     pub recorder: Option<Recorder>,
-    /// Shows that its thread goes on.
+    /// The pulse of the worker's thread.
     pub pulse: Pulse,
 }
 
@@ -67,7 +67,7 @@ pub struct Worker {
     lookups: Lookups,
     pending: PendingRequests<PendingRequest>,
     to_wake: ToWake,
-    /// Set while it waits for its clients to close.
+    /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
 }
 
@@ -81,7 +81,7 @@ enum Wake {
 }
 
 impl Worker {
-    /// A worker of these parts.
+    /// Creates a worker from its parts.
     pub fn new(parts: WorkerParts) -> Self {
         let WorkerParts { index, endpoint, mut ports, listeners, mailbox, mailboxes, keying, services, .. } = parts;
         let WorkerParts { stop, recorder, pulse, .. } = parts;
@@ -108,7 +108,7 @@ impl Worker {
         }
     }
 
-    /// Works until told to stop, and then until the clients have closed, for a few seconds at most.
+    /// Serves until the server is to stop, and then until the clients have closed, for a few seconds at most.
     ///
     /// # Errors
     /// If a socket is of no use any more.
@@ -131,7 +131,7 @@ impl Worker {
             self.drain();
             self.ports.transmit(&mut self.endpoint).await;
             if catching_up > 0 {
-                // What waits in the sockets is read before any client is given up for silence.
+                // The sockets are read before any client is given up for silence.
                 catching_up = if self.receive_now()? { catching_up - 1 } else { 0 };
                 if catching_up > 0 {
                     continue;
@@ -143,7 +143,7 @@ impl Worker {
                 break;
             }
             let until = self.stopping.as_ref().map(|stopping| stopping.until);
-            // It turns at least so often that it is seen to live.
+            // The loop turns at least once a beat, so that the supervisor sees that it goes on.
             let beat = Some(Instant::now() + introd_liveness::BEAT);
             let times = [self.endpoint.poll_timeout(), self.clients.next_timeout(), self.pending.next_deadline()];
             let deadline = times.into_iter().chain([until, beat]).flatten().min();
@@ -180,14 +180,14 @@ impl Worker {
             }
         }
         self.endpoint.abort_all(Instant::now());
-        // Those that were not waited for are gone too, from the directory and from their groups.
+        // Clients that did not close in time leave the directory and their groups as well.
         self.drain();
         self.ports.transmit(&mut self.endpoint).await;
         tracing::info!(worker = self.info.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
     }
 
-    /// What the clients and the lookups of the worker work with now.
+    /// The turn that begins now, with the clients and the lookups that work in it.
     fn turn(&mut self, now: Instant) -> (Turn<'_>, &mut Clients, &mut Lookups) {
         let turn = Turn {
             now,
@@ -200,7 +200,7 @@ impl Worker {
         (turn, &mut self.clients, &mut self.lookups)
     }
 
-    /// Takes in a batch from each socket where something waits; false when nothing does.
+    /// Receives a batch from each socket that has datagrams; false if none has.
     fn receive_now(&mut self) -> std::io::Result<bool> {
         let mut strays = Vec::new();
         let workers = self.info.mailboxes.len();
@@ -228,7 +228,7 @@ impl Worker {
             self.deliver(mail);
             next = self.mailbox.try_recv().ok();
         }
-        // What the last round took out and did not deliver.
+        // The last round took a message out and did not deliver it.
         if let Some(mail) = next {
             self.deliver(mail);
         }
@@ -262,7 +262,7 @@ impl Worker {
         }
     }
 
-    /// Takes the replies that have come, and ends the wait of what has waited for long enough.
+    /// Takes the replies that have come, and continues the pending requests whose deadlines have passed.
     fn take_replies(&mut self) {
         let replies = self.info.services.replies.take(self.info.index);
         if replies.is_empty() && self.pending.is_empty() {
@@ -270,7 +270,7 @@ impl Worker {
         }
         let now = Instant::now();
         for (request, reply) in replies {
-            // One whose deadline has passed, or whose client is gone, waits no more.
+            // A request whose deadline has passed, or whose client is gone, is not pending any more.
             let Some(pending) = self.pending.take(request) else { continue };
             let (mut turn, clients, lookups) = self.turn(now);
             match (pending, reply) {

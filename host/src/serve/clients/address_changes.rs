@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use introd_flash::peer_info::PeerInfo;
 
-/// So many changes are passed on at once: clients repeat themselves when their network changes.
+/// The number of changes that are passed on at once: clients repeat themselves when their network changes.
 const BURST: u32 = 8;
-/// And then one in this time.
+/// After these, one change is passed on in this time.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often a client has changed its addresses of late.
+/// How often a client has changed its addresses recently.
 #[derive(Debug)]
 pub(super) struct AddressChanges {
-    /// How many more are passed on at once, as of `counted`.
+    /// How many more changes are passed on at once, as of `counted`.
     left: u32,
     counted: Instant,
-    /// The last one that came too soon.
+    /// The last change that came too soon.
     waiting: Option<Box<PeerInfo>>,
 }
 
@@ -24,7 +24,8 @@ impl AddressChanges {
         Self { left: BURST, counted: now, waiting: None }
     }
 
-    /// What is to be passed on now, or when to ask again with [`AddressChanges::due`] if nothing else is waited for already.
+    /// The change, if it is to be passed on now. Otherwise it is kept, and the time when to call [`AddressChanges::due`], unless an
+    /// earlier change has set that time already.
     pub(super) fn take(&mut self, now: Instant, info: PeerInfo) -> Result<PeerInfo, Option<Instant>> {
         if self.waiting.is_none() && self.permits(now) {
             return Ok(info);
@@ -33,7 +34,7 @@ impl AddressChanges {
         Err(is_first.then(|| self.counted + INTERVAL))
     }
 
-    /// The time has come for what has waited.
+    /// Takes the change that has waited. Its time has come.
     pub(super) fn due(&mut self) -> Option<PeerInfo> {
         let info = self.waiting.take()?;
         self.counted += INTERVAL;
@@ -75,7 +76,7 @@ mod tests {
             }
         }
         assert_eq!(passed, (1..=8).collect::<Vec<u16>>());
-        assert_eq!(deferred, Some(start + INTERVAL), "asked for once");
+        assert_eq!(deferred, Some(start + INTERVAL), "the time is set once");
         assert_eq!(changes.due(), Some(info(1000)));
         assert_eq!(changes.due(), None);
         // The next one is an interval later again.

@@ -1,7 +1,7 @@
-//! What a client says of its addresses, passed on no more often than others can bear.
+//! Passes on the addresses that clients report, at a limited rate.
 //!
 //! Each change is written into the directory, published for other servers, and told to the application's script and plugins. A
-//! client can make one with a few bytes, so they are limited for each client; of those that come too soon, the last one counts.
+//! client can make one with a few bytes, so they are limited for each client. Of the changes that come too soon, the last one counts.
 
 use super::address_changes::AddressChanges;
 use super::client::{Client, client_id};
@@ -14,7 +14,7 @@ use introd_flash::peer_info::PeerInfo;
 use introd_policy::message::AppEvent;
 
 impl ClientTurn<'_, '_> {
-    /// A client says which addresses it has.
+    /// Handles the addresses that a client reports.
     pub(super) fn set_peer_info(&mut self, client: &mut Client, info: PeerInfo) {
         let (now, session) = (self.turn.now, self.session);
         match client.changes.get_or_insert_with(|| Box::new(AddressChanges::new(now))).take(now, info) {
@@ -47,7 +47,7 @@ impl ClientTurn<'_, '_> {
 }
 
 impl Clients {
-    /// Passes on what clients said of their addresses too soon after they had said something else.
+    /// Passes on the addresses that clients reported too soon after an earlier report, and whose time has come.
     pub(super) fn pass_on_address_changes(&mut self, turn: &mut Turn<'_>) {
         while let Some((_, session)) = self.agenda.address_changes.take_due(turn.now) {
             self.with_client(turn, session, |client_turn, client| {

@@ -1,4 +1,4 @@
-//! What the clients of a worker are due for, and how long it takes to close them.
+//! The deadlines of a worker's clients, and how long closing a client may take.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use introd_flash::server::Action;
 use introd_policy::Deadlines;
 use rtmfp::SessionId;
 
-/// How long a client that is being closed has to take in the last messages.
+/// How long a client that is being closed has to receive the last messages.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a client has to take in that its control flow is rejected.
+/// How long a client has to notice that its control flow is rejected.
 pub(super) const EXCEPTION_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// What the clients of a worker are due for.
+/// The deadlines of a worker's clients.
 #[derive(Default)]
 pub(super) struct Agenda {
     /// Sessions to be closed when their time comes, if they have not closed by then.
     pub(super) closing: Deadlines<SessionId>,
-    /// When to pass on what clients say of their addresses, if that was too soon.
+    /// When to pass on addresses that clients reported too soon.
     pub(super) address_changes: Deadlines<SessionId>,
-    /// When to look whether a client still speaks.
+    /// When to check whether a client is still sending.
     pub(super) silence: Deadlines<SessionId>,
-    /// What the connection of the client whose turn it is wants done.
+    /// The actions that the connection of the client in turn has asked for.
     pub(super) actions: Vec<Action>,
 }

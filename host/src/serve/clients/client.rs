@@ -16,42 +16,42 @@ use super::client_silence::ClientSilence;
 use crate::apps::Seat;
 use crate::serve::rates::ClientRate;
 
-/// There are many of these, and most do nothing but wait: what most never need is apart.
+/// There are many of these, and most of them are idle: rarely used parts are boxed to save memory.
 pub(super) struct Client {
     pub(super) connection: NetConnection,
-    /// The server's flows to it, by stream.
+    /// The server's flows to the client, by stream.
     pub(super) sending: SmallVec<[(u32, SendFlowId); 1]>,
-    /// What it is connected to, and its id in the directory.
+    /// The client's peer id and its seat in an application instance, once it is admitted.
     pub(super) place: Option<(PeerId, Seat)>,
-    /// When it last did something.
+    /// When the client last sent a message.
     pub(super) active: Instant,
-    /// How often it looks others up, if that is limited.
+    /// The rate of its lookups, if that is limited.
     pub(super) lookups: Option<Box<ClientRate>>,
     /// The groups that it is in, if any.
     pub(super) groups: Option<Box<ClientGroups>>,
-    /// What there is between it and its application, if that has a policy.
+    /// Its relation to the policy of its application, if there is one.
     pub(super) dealings: Option<Box<Dealings>>,
     pub(super) closing: Option<Box<Closing>>,
-    /// How often it has changed its addresses, if it has.
+    /// The rate of its address changes, once there is one.
     pub(super) changes: Option<Box<AddressChanges>>,
     pub(super) silence: ClientSilence,
-    /// Whether it had proven that its peer id is its own when it was let in.
+    /// Whether it had proven that its peer id is its own when it was accepted.
     pub(super) is_proven: bool,
 }
 
-/// What there is between a client and the policy of its application.
+/// The relation between a client and the policy of its application.
 #[derive(Default)]
 pub(super) struct Dealings {
-    /// Calls that the application made and that are not answered: the connection's number, the application's token.
+    /// Calls of the application that the client has not answered yet: the transaction number and the application's token of each.
     pub(super) calls: Vec<(u64, u64)>,
-    /// What has passed since it asked to connect.
+    /// The traffic since the client asked to connect.
     pub(super) stats: ClientStats,
 }
 
-/// A connection that ends once the client has what it is owed.
+/// A connection that ends once the client has received all messages.
 pub(super) struct Closing {
-    /// The client's control flow. It is rejected last, which is how AIR notices: clients take the connection for lost then, and
-    /// look at nothing that comes after.
+    /// The client's control flow. It is rejected last, which is how AIR notices the end: clients take the connection for lost then, and
+    /// ignore everything that comes after.
     pub(super) control_flow: Option<u64>,
 }
 

@@ -13,22 +13,22 @@ pub(super) struct ClientGroups {
     pub(super) channels: GroupChannels,
     /// The groups that it is in.
     pub(super) memberships: SmallVec<[Membership; 1]>,
-    /// How many it has been in.
+    /// How many groups it has joined so far.
     pub(super) joined: u64,
 }
 
-/// A client is in a group.
+/// A client's membership in a group.
 pub(super) struct Membership {
-    /// Sets it apart from the client's others, those that have ended among them.
+    /// Identifies the membership among all that the client has or had.
     pub(super) number: u64,
     pub(super) group: GroupDigest,
     /// The server's flow to the client, made for the first hint.
     pub(super) sending: Option<SendFlowId>,
-    /// Whether the policy was told of it, and is to be told of its end.
+    /// Whether the script was told of the membership, and is to be told of its end.
     pub(super) is_told: bool,
-    /// Whether a plugin has done what there was to do.
+    /// Whether a plugin has named the members that are to be named.
     pub(super) is_handled: bool,
-    /// Another session, which holds the client's id, is in the group by that id: this one is when it holds the id itself.
+    /// Whether another session, which holds the client's id, is the member. This one becomes the member when it holds the id.
     pub(super) is_waiting: bool,
 }
 
@@ -37,7 +37,7 @@ impl ClientGroups {
         Self { channels: GroupChannels::new(now, JoinLimits::default()), memberships: SmallVec::new(), joined: 0 }
     }
 
-    /// The client does not want a flow of the server's any more.
+    /// Forgets a flow of the server that the client has rejected.
     pub(super) fn on_rejected(&mut self, flow: SendFlowId) {
         for membership in &mut self.memberships {
             membership.sending.take_if(|own| *own == flow);

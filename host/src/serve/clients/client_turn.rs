@@ -5,7 +5,7 @@ use rtmfp::SessionId;
 use super::agenda::Agenda;
 use crate::serve::turn::Turn;
 
-/// What is done for a client works with this: the worker's turn, the client's session, and what the worker's clients are due for.
+/// What the work for one client needs: the worker's turn, the client's session, and the deadlines of the worker's clients.
 pub(super) struct ClientTurn<'a, 't> {
     pub(super) turn: &'a mut Turn<'t>,
     pub(super) session: SessionId,

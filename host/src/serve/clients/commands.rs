@@ -1,4 +1,4 @@
-//! What passes between the clients of a worker and the scripts of their applications.
+//! Carries events from the clients of a worker to the scripts of their applications, and the scripts' commands back.
 
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
@@ -22,7 +22,7 @@ impl Clients {
         }
     }
 
-    /// Does what a script commands. A client that is gone by now needs nothing done.
+    /// Executes a script's command. A command to a client that is gone is ignored.
     pub(in crate::serve) fn obey(&mut self, turn: &mut Turn<'_>, command: ClientCommand) {
         let session = command.client().session;
         self.with_client(turn, session, |client_turn, client| client_turn.obey(client, command));
@@ -72,7 +72,7 @@ impl ClientTurn<'_, '_> {
     }
 }
 
-/// Calls a method of the client; a call that cannot be made is answered at once.
+/// Calls a method of the client. If the call cannot be sent, the script gets an error at once.
 fn call(
     client: &mut Client,
     session: SessionId,

@@ -1,4 +1,4 @@
-//! A client's connect: what [`ConnectDecision`] says is done here, step by step.
+//! A client's connect: this file executes the steps of [`ConnectDecision`].
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::serve::pending_connect::PendingConnect;
 use crate::serve::turn::Turn;
 
 impl ClientTurn<'_, '_> {
-    /// A client asks to connect.
+    /// Begins the decision about a client that asks to connect.
     pub(super) fn connect(&mut self, client: &mut Client, request: ConnectRequest) {
         let session = self.session;
         let Some(info) = self.turn.endpoint.session(session) else { return };
@@ -47,7 +47,7 @@ impl ClientTurn<'_, '_> {
         self.drive_connect(client, connect, ConnectInput::Begin);
     }
 
-    /// Does what a decision says is next, until it waits or is carried out.
+    /// Executes the steps of a decision until it waits or is over.
     fn drive_connect(&mut self, client: &mut Client, mut connect: PendingConnect, mut input: ConnectInput) {
         let (mut request, mut token) = (None, None);
         loop {
@@ -82,7 +82,7 @@ impl ClientTurn<'_, '_> {
         }
     }
 
-    /// Asks the script, to which the client belongs from then on.
+    /// Asks the script. From then on the script is told of the client's end.
     fn ask_script(
         &mut self,
         client: &mut Client,
@@ -129,7 +129,7 @@ impl ClientTurn<'_, '_> {
         if let Some((info, instance)) = self.turn.endpoint.session(session).zip(application.instance()) {
             introd_log::refused("connect", info.far_address, instance.name(), policy, &rejection.description);
         }
-        // A script is told that the client is gone when it is; the plugins with it.
+        // The script and the plugins are told that the client is gone when its session ends.
         if !connect.is_script_told {
             connect.tell_plugins_gone("rejected");
             client.place = None;
@@ -154,13 +154,13 @@ impl ClientTurn<'_, '_> {
         }
     }
 
-    /// Accepts a client that has its place. Its agent is not known any more if it waited for a script.
+    /// Accepts a client that has its seat. `agent` is `None` if the client waited for a script.
     fn accept(&mut self, client: &mut Client, agent: Option<&str>) {
         let session = self.session;
         let Some(info) = self.turn.endpoint.session(session) else { return };
         let ip = info.far_address.ip();
         if client.place.as_ref().is_some_and(|(_, seat)| !seat.instance().permits(ip)) {
-            // It has moved while it waited.
+            // The client has moved to another address while it waited.
             let refusal = Refusal::Access(ip);
             tracing::info!(%session, address = %info.far_address, %refusal, "client refused");
             self.reject(client, refusal.to_rejection());
@@ -199,7 +199,7 @@ impl ClientTurn<'_, '_> {
         plain.redirect.clone_from(&rejection.redirect);
         let mut result = client.connection.reject(rejection, &mut self.agenda.actions);
         if matches!(result, Err(AnswerError::Encode(_))) {
-            // What the application says besides cannot be written in AMF0.
+            // The application's own information cannot be written in AMF0.
             result = client.connection.reject(plain, &mut self.agenda.actions);
         }
         if let Err(error) = result {
@@ -209,7 +209,7 @@ impl ClientTurn<'_, '_> {
 }
 
 impl Clients {
-    /// The verdict on a connect that waited has come.
+    /// Continues a pending connect whose verdict has come.
     pub(in crate::serve) fn connect_decided(&mut self, turn: &mut Turn<'_>, connect: PendingConnect, verdict: Verdict) {
         let plugin = connect.decision.plugin().and_then(|index| connect.decision.application().plugin(index));
         if let (Verdict::Failed(why), Some(plugin)) = (&verdict, plugin) {
@@ -220,7 +220,7 @@ impl Clients {
         });
     }
 
-    /// The deadline of a connect that waited has passed: its verdict is wanted no more.
+    /// Continues a pending connect whose deadline has passed: a later verdict is ignored.
     pub(in crate::serve) fn connect_late(
         &mut self,
         turn: &mut Turn<'_>,
@@ -240,7 +240,7 @@ impl Clients {
         });
     }
 
-    /// A client is gone while its connect waited: those who are asked about it are told.
+    /// Cancels the pending connect of a client that is gone, and tells the policies that were asked about it.
     pub(super) fn cancel_connect(&mut self, turn: &mut Turn<'_>, session: SessionId, reason: &str) {
         let Some((request, PendingRequest::Connect { connect, token })) = turn.pending.take_of_session(session) else {
             return;

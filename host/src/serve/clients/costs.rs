@@ -1,28 +1,28 @@
 //! What a client's messages cost a worker.
 //!
-//! The engine counts what packets make it do, and drops those of a session that has used up its share (see
-//! [`rtmfp::Endpoint::charge`]). Here is added what is done with what they carry. The units are the engine's: some 0.1 us.
+//! The engine counts the work that packets cause, and drops the packets of a session that has used up its share (see
+//! [`rtmfp::Endpoint::charge`]). This file adds the costs of the messages in them. A unit is that of the engine: some 0.1 us.
 
 use introd_flash::message::kind;
 use introd_flash::server::Action;
 
-/// Any message, whatever it is.
+/// The cost of any message.
 const MESSAGE: u32 = 5;
-/// So many bytes of a command are decoded for one unit: a byte may be a value.
+/// The number of bytes of a command that are decoded for one unit: each byte may be a value.
 const COMMAND_BYTES: u32 = 2;
-/// An answer, or something to log.
+/// The cost of an answer, or of a line in the log.
 const SMALL: u32 = 20;
-/// Something that others are told: a script, plugins, other servers, members of a group.
+/// The cost of an event of which others are told: a script, plugins, other servers, members of a group.
 const TOLD: u32 = 200;
 
-/// What the decoding of a message costs. Nothing looks at what is in media.
+/// The cost of decoding a message. Media is not decoded.
 pub(super) fn of_message(message: &[u8]) -> u32 {
     let is_command = message.first().is_some_and(|first| matches!(*first, kind::COMMAND | kind::COMMAND_EXTENDED));
     let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
     MESSAGE + if is_command { bytes / COMMAND_BYTES } else { 0 }
 }
 
-/// What it costs to do what a message leads to.
+/// The cost of an action that a message leads to.
 pub(super) fn of_action(action: &Action) -> u32 {
     match action {
         Action::OpenFlow { .. } | Action::Send { .. } | Action::CloseFlow { .. } | Action::Report(_) => SMALL,
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_others_is_dear() {
+    fn events_that_others_are_told_of_have_a_high_cost() {
         let call = Message { kind: kind::COMMAND, timestamp: 0, payload: &[5; 60_000] }.to_bytes();
         assert!(SHARE / u64::from(of_message(&call)) < 150, "long commands in a second");
         let action = Action::GroupFlowClosed { flow: 1 };

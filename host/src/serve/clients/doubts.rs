@@ -1,11 +1,11 @@
-//! Sessions whose ids others show too, and which are asked for a sign of life.
+//! Sessions that are pinged because another session shows the same peer id.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use rtmfp::{PeerId, SessionId};
 
-/// The sessions that are asked for a sign of life, and those that gave none and may yet.
+/// The sessions that are pinged, and the sessions that did not answer and may answer yet.
 #[derive(Default)]
 pub(super) struct Doubts {
     pub(super) doubted: HashMap<SessionId, Doubt>,
@@ -14,7 +14,7 @@ pub(super) struct Doubts {
 
 pub(super) struct Doubt {
     pub(super) peer: PeerId,
-    /// What came after this is an answer.
+    /// A packet that came after this time counts as an answer.
     pub(super) since: Instant,
     pub(super) pings: u8,
     pub(super) is_passed_over: bool,

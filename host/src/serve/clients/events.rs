@@ -1,4 +1,4 @@
-//! What happens to a client's session: its flows, its address, its end.
+//! Handles the events of clients' sessions: flows, changes of address, the end.
 
 use std::net::SocketAddr;
 
@@ -121,7 +121,7 @@ impl Clients {
             }
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } => (),
         }
-        // What its messages lead to is charged to the client; what others make the server do for it is not.
+        // The client is charged for what its own messages lead to, and not for work that others cause.
         work += self.agenda.actions.iter().map(costs::of_action).fold(0, u32::saturating_add);
         if work > 0 {
             turn.endpoint.charge(session, work);
@@ -129,8 +129,8 @@ impl Clients {
         self.perform_actions(turn, session);
     }
 
-    /// A client that has moved to an address that the access rules deny is told so and closed. One that waits to be accepted is looked at
-    /// when it is.
+    /// Closes a client that has moved to an address that the access rules deny. A client that waits to be accepted is checked
+    /// when it is accepted.
     fn close_if_denied(&mut self, turn: &mut Turn<'_>, session: SessionId, to: SocketAddr) {
         let Some((_, seat)) = self.place(session) else { return };
         if seat.instance().permits(to.ip()) {
@@ -142,7 +142,7 @@ impl Clients {
         self.close_with(turn, session, Level::Error, &code, &description);
     }
 
-    /// A client makes more work than it may.
+    /// Handles that a client causes more work than it may.
     pub(super) fn overspent(&mut self, turn: &mut Turn<'_>, session: SessionId, is_persistent: bool) {
         let now = turn.now;
         let address = turn.endpoint.session(session).map(|info| info.far_address);
@@ -152,7 +152,7 @@ impl Clients {
             return;
         }
         let Some(client) = self.clients.get(&session) else {
-            // It has opened no flow, and so there is nobody to tell.
+            // The session has opened no flow, so there is no client to tell.
             turn.endpoint.close(now, session);
             return;
         };
@@ -161,7 +161,7 @@ impl Clients {
             let code = "NetConnection.Connect.Closed";
             self.close_with(turn, session, Level::Error, code, "Too much work for the server.");
         }
-        // A connection that was never established is not closed by that.
+        // A connection that was never established is not closed by `close_with`.
         self.agenda.closing.insert(now + CLOSE_TIMEOUT, session);
     }
 }

@@ -1,8 +1,8 @@
-//! Ids that several sessions show: who of them holds the id, and is found by it.
+//! Peer ids that several sessions show: which session holds the id and is found by lookups.
 //!
-//! The directory keeps the order ([`crate::introducer::directory`]); here the sessions in doubt are asked for a sign of life. A
-//! holder whose id another session shows is pinged at once and then each [`PERIOD`]; if it answers, it keeps the id, and if it has
-//! not after [`PINGS`] of them, the id is passed on. It may be heard of later all the same, and then has its id back.
+//! The directory keeps the order ([`crate::introducer::directory`]); this file pings the sessions in doubt. A
+//! holder whose id another session shows is pinged at once and then each [`PERIOD`]. If it answers, it keeps the id. If it has
+//! not answered after [`PINGS`] pings, the id is passed on. If it answers later all the same, it gets its id back.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::introducer::{Departure, Succession};
 use crate::serve::mail::Mail;
 use crate::serve::turn::{Turn, WorkerInfo};
 
-/// How far the pings are apart.
+/// The time between two pings.
 const PERIOD: Duration = Duration::from_secs(1);
-/// So many pings without an answer, and the silence that follows the last of them for a period, are taken for death. They are counted
-/// rather than the time, so that a process that stood still itself reads what has come before it judges.
+/// After this many pings without an answer, and one more period of silence, the session counts as dead. Pings are counted
+/// rather than the time, so that a process that stood still itself reads what has arrived before it decides.
 const PINGS: u8 = 3;
 
-/// Tells the worker whose session holds an id now, so that the session has what goes with the id, and is asked for a sign of life if
-/// others wait.
+/// Tells the worker whose session holds an id now, so that the session gets its memberships in groups, and is pinged if
+/// other sessions wait for the id.
 pub(super) fn tell_holder(info: &WorkerInfo, peer: PeerId, succession: Succession) {
     let Succession { holder, is_contested, .. } = succession;
     info.send(holder, Mail::Holds { session: holder, peer, is_contested });
 }
 
-/// Asks the holder of an id for a sign of life, at whichever worker it is: another session shows the id.
+/// Has the worker of an id's holder ping it, because another session shows the id.
 pub(super) fn contest(info: &WorkerInfo, peer: PeerId, holder: SessionId) {
     info.send(holder, Mail::Contest { session: holder, peer });
 }
 
 impl Clients {
-    /// Another session shows the id that this one holds: does this one live?
+    /// Pings the holder of an id, because another session shows the id.
     pub(in crate::serve) fn contested(&mut self, turn: &mut Turn<'_>, session: SessionId, peer: PeerId) {
         let now = turn.now;
         if self.peer(session) != Some(peer) {
@@ -42,7 +42,7 @@ impl Clients {
         }
         let doubt = Doubt { peer, since: now, pings: 1, is_passed_over: false };
         match self.doubts.doubted.get_mut(&session) {
-            // It is being asked.
+            // The session is being pinged already.
             Some(known) if !known.is_passed_over => return,
             Some(known) => *known = doubt,
             None => drop(self.doubts.doubted.insert(session, doubt)),
@@ -52,7 +52,7 @@ impl Clients {
         self.doubts.next = Some(self.doubts.next.map_or(due, |next| next.min(due)));
     }
 
-    /// A session holds its id again, or at last: it is entered in its groups, where another stood for it.
+    /// Handles that a session holds its id now: it replaces the earlier holder as a member of groups.
     pub(in crate::serve) fn holds(
         &mut self,
         turn: &mut Turn<'_>,
@@ -66,7 +66,7 @@ impl Clients {
         }
     }
 
-    /// A client is gone: its id may be another's now.
+    /// Handles that a client is gone: its id may pass to another session.
     pub(super) fn give_up_id(&mut self, info: &WorkerInfo, peer: PeerId, session: SessionId, is_proven: bool) {
         self.doubts.doubted.remove(&session);
         match info.services.directory.remove(&peer, session) {
@@ -78,7 +78,7 @@ impl Clients {
         }
     }
 
-    /// Asks again those who are in doubt, and passes on the ids of those who do not answer.
+    /// Pings the sessions in doubt again, and passes on the ids of sessions that do not answer.
     pub(super) fn check_doubts(&mut self, turn: &mut Turn<'_>) {
         let (now, services) = (turn.now, turn.services());
         if self.doubts.next.is_none_or(|next| next > now) {
@@ -123,7 +123,7 @@ impl Clients {
         self.doubts.next = (!self.doubts.doubted.is_empty()).then(|| now + PERIOD);
     }
 
-    /// A ping was answered.
+    /// Handles a session's answer to a ping.
     pub(super) fn answered(&mut self, info: &WorkerInfo, session: SessionId) {
         if let Some(doubt) = self.doubts.doubted.remove(&session) {
             self.lives(info, session, doubt.peer, doubt.is_passed_over);

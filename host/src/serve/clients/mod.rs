@@ -1,8 +1,8 @@
-//! The clients of one worker: between their sessions' flows and their NetConnections.
+//! The clients of one worker: the link between their sessions' flows and their NetConnections.
 //!
-//! [`Clients`] is the table of them (`table`), `client` what is kept of one. `events` takes what happens to their sessions, `perform` does
-//! what their NetConnections want then: `connecting`, `groups`, `addresses`. `commands` does what scripts want, `plugins` tells plugins.
-//! `silence` and `identities` find out which clients are still there, `upkeep` does what is due.
+//! [`Clients`] is the table of them (`table`), `client` what is kept of one. `events` handles their sessions' events, `perform` executes
+//! the actions of their NetConnections: `connecting`, `groups`, `addresses`. `commands` executes scripts' commands, `plugins` tells plugins.
+//! `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
 
 mod address_changes;
 mod addresses;

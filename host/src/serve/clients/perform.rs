@@ -1,4 +1,4 @@
-//! Doing what a client's NetConnection wants done.
+//! Executes the actions of a client's NetConnection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::client_turn::ClientTurn;
 use crate::introducer::Counter;
 
 impl ClientTurn<'_, '_> {
-    /// Does what the client's connection wants done, until it wants nothing more.
+    /// Executes the actions of the client's connection until there is none left.
     pub(super) fn perform_actions(&mut self, client: &mut Client) {
         // An action may lead to more of them.
         while !self.agenda.actions.is_empty() {
@@ -45,7 +45,7 @@ impl ClientTurn<'_, '_> {
                     dealings.stats.bytes_out += message.len() as u64;
                 }
                 if let Err(error) = self.turn.endpoint.send(now, session, *flow, message, delivery) {
-                    // A client that takes nothing in has had its time: what it was owed cannot be kept for ever.
+                    // The send queue is full: messages for a client that does not receive them cannot be kept for ever.
                     tracing::info!(%session, stream, %error, "client does not take its messages: closed");
                     self.turn.endpoint.close(now, session);
                 }
@@ -77,7 +77,7 @@ impl ClientTurn<'_, '_> {
         }
     }
 
-    /// A method that the server does not know is the application's, if that has a policy.
+    /// Handles the call of a method that the server does not know: it goes to the application's script, if there is one.
     fn call(&mut self, client: &mut Client, call: Call) {
         let session = self.session;
         if let Some(script) = client.script() {
@@ -93,7 +93,7 @@ impl ClientTurn<'_, '_> {
         }
     }
 
-    /// Until a client has told its addresses, it is taken to be behind a NAT.
+    /// Tells the client its keepalive timers. A client that has not reported its addresses is taken to be behind a NAT.
     pub(super) fn advise_keepalive(&mut self, client: &mut Client, reported: &[SocketAddr]) {
         let Some(info) = self.turn.endpoint.session(self.session) else { return };
         let config = self.turn.services().applications.config();
@@ -117,7 +117,7 @@ impl ClientTurn<'_, '_> {
     }
 }
 
-/// The client answers a call that the application made.
+/// Passes the client's answer to a call on to the application that made the call.
 fn answered(client: &mut Client, session: SessionId, transaction: u64, outcome: Result<Vec<Value>, Vec<Value>>) {
     let Some(dealings) = &mut client.dealings else { return };
     let Some(place) = dealings.calls.iter().position(|(own, _)| *own == transaction) else { return };

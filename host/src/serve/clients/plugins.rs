@@ -1,4 +1,4 @@
-//! What native plugins are told of the clients of their applications, and do to them.
+//! Tells native plugins of the clients of their applications, and closes clients for them.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::table::Clients;
 use crate::serve::turn::Turn;
 
 impl Clients {
-    /// A client is gone: the plugins are told that were asked about it.
+    /// Tells the plugins that were asked about a client that it is gone.
     pub(super) fn tell_plugins_gone(&mut self, session: SessionId, reason: &str) {
         let Some((peer, seat)) = self.clients.get(&session).and_then(|client| client.place.as_ref()) else { return };
         for plugin in seat.instance().plugins().iter() {
@@ -18,7 +18,7 @@ impl Clients {
         }
     }
 
-    /// A client's packets come from another address.
+    /// Tells the plugins that a client's packets come from another address.
     pub(super) fn tell_plugins_moved(&self, session: SessionId, address: SocketAddr) {
         if let Some(client) = self.clients.get(&session) {
             tell_addresses(client, session, address, None);

@@ -1,11 +1,11 @@
-//! Clients of whom nothing is heard: they may be gone without a word, or be at another server.
+//! Clients that have been silent for long: they may be gone without closing, or be at another server.
 //!
-//! Each client has been told how long it may say nothing ([`ClientTurn::advise_keepalive`](super::client_turn::ClientTurn)). After one such interval
-//! it is pinged; after two it counts as silent. It stays connected until the endpoint gives it up, but those who look for it are sent to
-//! where the registry has it, if it has it elsewhere, and newcomers to its groups are told of others first. Each client is looked
-//! at about once in an interval, whatever it does.
+//! Each client has been told how long it may be silent ([`ClientTurn::advise_keepalive`](super::client_turn::ClientTurn)). After that time
+//! it is pinged; after two it counts as silent. It stays connected until the endpoint gives it up, but lookups of it are redirected to
+//! another server if the registry finds it there, and newcomers to its groups are told of other members first. Each client is
+//! checked about once in an interval, whatever it does.
 //!
-//! Where servers share a registry, a lookup does not wait for that: a client that somebody looks for and that has not been heard for
+//! Where servers share a registry, a lookup does not wait for that: a client that is looked up and has sent nothing for
 //! [`FRESH`] is pinged at once, and counts as silent if [`PROBES`] pings, [`PROBE_PERIOD`] apart, stay without an answer.
 
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::client_silence::{ClientSilence, Stage};
 use super::table::Clients;
 use crate::serve::turn::{Turn, WorkerInfo};
 
-/// How often those who are expected to speak are looked at.
+/// The shortest time between two checks of a client.
 const POLL: Duration = Duration::from_secs(2);
 
-/// A client that was heard within this time is there: it is not pinged because somebody looks for it.
+/// A client that has sent something within this time is not pinged when it is looked up.
 const FRESH: Duration = Duration::from_secs(5);
-/// So many pings without an answer, and the silence that follows the last of them for a period, make a client silent that somebody looks
-/// for. They are counted rather than the time, so that a process that stood still itself reads what has come before it judges.
+/// After this many pings without an answer, and one more period of silence, a client that is looked up counts as silent.
+/// Pings are counted rather than the time, so that a process that stood still itself reads what has arrived before it decides.
 const PROBES: u8 = 3;
-/// How far these pings are apart. Three of them take two seconds, in which whoever looks for the client asks once or twice more.
+/// The time between two of these pings. Three of them take two seconds, in which the asker repeats its lookup once or twice.
 const PROBE_PERIOD: Duration = Duration::from_millis(700);
 
 impl Clients {
-    /// Looks at the clients whose time it is.
+    /// Checks the clients that are due.
     pub(super) fn check_silence(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
         let silence_limit = turn.services().applications.config().default_adaptor.rtmfp.dead_peer_timeout;
@@ -39,7 +39,7 @@ impl Clients {
             let silent_for = now.saturating_duration_since(info.heard);
             let (interval, limit) = client.silence.intervals(silence_limit);
             let ClientSilence { stage: was, probes, .. } = client.silence;
-            // Whether a packet has come since the last look, which was `period` before this one was due.
+            // Whether a packet has come since the last check, which was `period` before this one was due.
             let spoke = |period: Duration| info.heard + period > at;
             let heard = (Stage::Heard, (info.heard + interval).max(now + POLL.min(interval)));
             client.silence.probes = 0;
@@ -47,7 +47,7 @@ impl Clients {
                 if spoke(POLL) {
                     heard
                 } else {
-                    // One whose answers were lost is soon heard again; one that is gone costs little.
+                    // A client whose answers were lost soon sends again; checking a client that is gone costs little.
                     client.silence.probes = probes.saturating_add(1);
                     if client.silence.probes.is_power_of_two() {
                         turn.endpoint.ping(now, session, &[]);
@@ -68,7 +68,7 @@ impl Clients {
                 (Stage::Heard, info.heard + interval)
             } else if was == Stage::Heard {
                 turn.endpoint.ping(now, session, &[]);
-                // It has time to answer, even if it is this process that stood still.
+                // The client gets time to answer, even if it was this process that stood still.
                 (Stage::Asked, (info.heard + limit).max(now + POLL))
             } else if silent_for < limit {
                 turn.endpoint.ping(now, session, &[]);
@@ -85,10 +85,10 @@ impl Clients {
         }
     }
 
-    /// Somebody looks for this client, and is sent to it: it is asked for a sign of life, unless it has given one of late.
+    /// Pings a client to which an asker is redirected, unless the client has sent something recently.
     pub(in crate::serve) fn looked_up(&mut self, turn: &mut Turn<'_>, session: SessionId) {
         let now = turn.now;
-        // Without a registry there is nowhere else to look for it.
+        // Without a registry, the peer could not be found at another server.
         if turn.services().announcer.is_none()
             || turn.endpoint.heard(session).is_none_or(|heard| now.saturating_duration_since(heard) < FRESH)
         {
@@ -103,7 +103,7 @@ impl Clients {
         self.agenda.silence.insert(next, session);
     }
 
-    /// A client has answered a ping.
+    /// Notes that a client has answered a ping.
     pub(super) fn spoke(&mut self, info: &WorkerInfo, session: SessionId) {
         let Some(silence) = self.clients.get_mut(&session).map(|client| &mut client.silence) else { return };
         silence.probes = 0;
@@ -115,9 +115,9 @@ impl Clients {
     fn note_silence(&self, info: &WorkerInfo, session: SessionId, is_silent: bool) {
         let Some(client) = self.clients.get(&session) else { return };
         let Some((peer, seat)) = &client.place else { return };
-        tracing::debug!(%session, %peer, is_silent, "client keeps silent, or speaks again");
+        tracing::debug!(%session, %peer, is_silent, "client has become silent, or sends again");
         info.services.directory.set_silent(peer, session, is_silent);
-        // To other servers, one that hears of the peer counts before this one, or no longer.
+        // Other servers give the entry of this one less weight, or full weight again.
         if info.services.directory.lookup(peer).is_some_and(|holder| holder.owner == session) {
             info.services.announce(*peer, session, client.is_proven);
         }
@@ -126,7 +126,7 @@ impl Clients {
         }
     }
 
-    /// A client is gone.
+    /// Forgets a client that is gone.
     pub(super) fn forget_silence(&mut self, session: SessionId) {
         if let Some(due) = self.clients.get_mut(&session).and_then(|client| client.silence.due.take()) {
             self.agenda.silence.remove(due, session);

@@ -1,4 +1,4 @@
-//! The clients of one worker: which there are, and the way to each.
+//! The table of the clients of one worker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::serve::turn::{Turn, WorkerInfo};
 pub(in crate::serve) struct Clients {
     pub(super) clients: HashMap<SessionId, Box<Client>>,
     pub(super) agenda: Agenda,
-    /// Sessions whose ids others show too.
+    /// Sessions whose ids other sessions show too.
     pub(super) doubts: Doubts,
     /// When to look for idle clients next.
     pub(super) idle_check: Instant,
@@ -30,13 +30,13 @@ impl Clients {
         Self { clients: HashMap::new(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
     }
 
-    /// The application instance that a client is connected to. One that waits to be accepted, or was rejected, is no client of it.
+    /// The application instance that a client is connected to. A session that waits to be accepted, or was rejected, is no client of it.
     pub(in crate::serve) fn instance(&self, session: SessionId) -> Option<&Arc<AppInstance>> {
         let (_, seat) = self.place(session)?;
         Some(seat.instance())
     }
 
-    /// The peer that a client is.
+    /// The peer id of a client.
     pub(in crate::serve) fn peer(&self, session: SessionId) -> Option<PeerId> {
         let (peer, _) = self.place(session)?;
         Some(*peer)
@@ -47,14 +47,14 @@ impl Clients {
         client.place.as_ref().filter(|_| client.connection.is_connected())
     }
 
-    /// Whether a client may look up another peer now: so often as its application allows.
+    /// Whether a client may look up another peer now, by the rate that its application allows.
     pub(in crate::serve) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
         let Some(client) = self.clients.get_mut(&session) else { return true };
         let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
         limit.is_none_or(|limit| client.lookups.get_or_insert_default().permits(now, limit))
     }
 
-    /// Does something for a client, if it is there, and what its connection wants done then.
+    /// Runs `work` for a client, if it is there, and executes the actions that its connection asks for then.
     pub(super) fn with_client(
         &mut self,
         turn: &mut Turn<'_>,
@@ -67,7 +67,7 @@ impl Clients {
         client_turn.perform_actions(client);
     }
 
-    /// Does what the connection of a client wants done.
+    /// Executes the actions of a client's connection.
     pub(super) fn perform_actions(&mut self, turn: &mut Turn<'_>, session: SessionId) {
         match self.clients.get_mut(&session) {
             Some(client) => ClientTurn { turn, session, agenda: &mut self.agenda }.perform_actions(client),

@@ -1,4 +1,4 @@
-//! What is due for the clients of a worker as time passes, and at its end.
+//! Acts on the deadlines of a worker's clients, and closes all clients at the worker's end.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::table::Clients;
 use crate::serve::turn::Turn;
 
 impl Clients {
-    /// Tells the clients that the server goes away: AIR notices a close only when its control flow is rejected too.
+    /// Tells the clients that the server stops. AIR notices a close only when its control flow is rejected too.
     pub(in crate::serve) fn say_goodbye(&mut self, turn: &mut Turn<'_>) {
         let all: Vec<SessionId> = self.clients.keys().copied().collect();
         for session in all {
@@ -22,7 +22,7 @@ impl Clients {
         others.into_iter().for_each(|id| turn.endpoint.close(turn.now, id));
     }
 
-    /// Closes the sessions whose time has come, and those of clients that do nothing.
+    /// Closes the sessions that are due to be closed and the idle clients, and acts on all other deadlines.
     pub(in crate::serve) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
         while let Some((_, session)) = self.agenda.closing.take_due(turn.now) {
             turn.endpoint.close(turn.now, session);
@@ -37,7 +37,7 @@ impl Clients {
         }
     }
 
-    /// The worker stood still for so long: nothing that came could be noticed.
+    /// Postpones the closing of clients by the time for which the worker stood still, since it could receive nothing meanwhile.
     pub(in crate::serve) fn stood_still(&mut self, stood: Duration) {
         self.clients.values_mut().for_each(|client| client.active += stood);
         self.agenda.closing.postpone(stood);

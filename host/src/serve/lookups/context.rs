@@ -1,4 +1,4 @@
-//! What lookups' decisions look up: the directory, the applications, the access rules.
+//! What decisions about lookups consult: the directory, the applications, the access rules.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Carrying out what was decided about a lookup.
+//! Executes what was decided about a lookup.
 
 use std::fmt::Display;
 
@@ -23,7 +23,7 @@ impl Lookups {
         let (lookup, counters) = (decision.lookup(), turn.counters());
         match action {
             LookupAction::Introduce(target) => {
-                // Should the answer be lost, it may be asked for again.
+                // If the answer is lost, the repeated lookup is answered again.
                 self.repeated.forget(lookup);
                 introduce_peers(turn, clients, &target, lookup);
             }
@@ -41,7 +41,7 @@ impl Lookups {
                 tracing::debug!(target = ?lookup.target, %error, "lookup not answered");
             }
             LookupAction::Unresolved(Unresolved::TimedOut) => counters.add(Counter::RegistryTimeouts),
-            // It was counted when the registry could not be asked.
+            // The lookup was counted when the registry could not be asked.
             LookupAction::Unresolved(Unresolved::Busy) => (),
         }
     }

@@ -1,4 +1,4 @@
-//! The lookups of one worker: what [`LookupDecision`] says is done here, step by step.
+//! The lookups of one worker: this room executes the steps of [`LookupDecision`].
 
 mod context;
 mod execute;
@@ -21,14 +21,14 @@ use context::Context;
 /// The lookups of one worker.
 #[derive(Default)]
 pub(super) struct Lookups {
-    /// Those that scripts of other applications than the asker's were asked about of late.
+    /// The lookups about which scripts of other applications than the asker's were asked recently.
     repeated: RepeatedLookups,
 }
 
 type Decision = LookupDecision<AskedApplication>;
 
 impl Lookups {
-    /// A lookup has come.
+    /// Begins the decision about a lookup.
     pub(super) fn begin(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, lookup: Lookup) {
         let (services, counters, now) = (turn.services(), turn.counters(), turn.now);
         counters.add(Counter::Lookups);
@@ -49,7 +49,7 @@ impl Lookups {
         self.drive(turn, clients, LookupDecision::new(lookup, application, is_client), LookupInput::Begin(target));
     }
 
-    /// The reply to a lookup that waited has come.
+    /// Continues a pending lookup whose reply has come.
     pub(super) fn reply(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, decision: Decision, reply: Reply) {
         let input = match reply {
             Reply::Verdict(verdict) => {
@@ -63,7 +63,7 @@ impl Lookups {
         self.drive(turn, clients, decision, input);
     }
 
-    /// The deadline of a lookup that waited has passed: its reply is wanted no more.
+    /// Continues a pending lookup whose deadline has passed: a later reply is ignored.
     pub(super) fn late(
         &mut self,
         turn: &mut Turn<'_>,
@@ -73,7 +73,7 @@ impl Lookups {
         token: Option<u64>,
     ) {
         if let Some((plugin, token)) = asked_plugin(&decision).zip(token) {
-            // A verdict that is on its way at this moment comes too late, too.
+            // A verdict that is on its way at this moment is too late as well.
             plugin.cancel(token);
             tracing::info!(plugin = plugin.library().name(), "a plugin has let a deadline pass");
             turn.counters().add(Counter::PluginTimeouts);
@@ -84,7 +84,7 @@ impl Lookups {
         self.drive(turn, clients, decision, LookupInput::Late);
     }
 
-    /// Does what a decision says is next, until it waits or is carried out.
+    /// Executes the steps of a decision until it waits or is over.
     fn drive(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, mut decision: Decision, mut input: LookupInput) {
         let (mut request, mut token) = (None, None);
         loop {
@@ -113,7 +113,7 @@ impl Lookups {
                 }
                 LookupStep::AskScript => {
                     if decision.is_consent() && !self.repeated.is_new(turn.now, decision.lookup()) {
-                        // The script has the same lookup before it, or has had it a moment ago.
+                        // The script is deciding on the same lookup, or has just decided on it.
                         return;
                     }
                     (request, token) = (turn.pending.next_id(), None);
@@ -123,7 +123,7 @@ impl Lookups {
                     Some(input) => input,
                     None => {
                         if let Some(request) = request {
-                            // It always concludes by itself; this is for an answer that is lost.
+                            // The resolver has a timeout of its own; this deadline is for a reply that is lost.
                             let deadline = turn.now + 2 * turn.services().resolver.timeout();
                             let waiting = PendingRequest::Lookup { decision, token: None };
                             turn.pending.insert(request, deadline, None, waiting);
@@ -136,8 +136,8 @@ impl Lookups {
     }
 }
 
-/// The application that a lookup goes to first: that of the asker, else of the target, else the default one; and whether the asker is its
-/// client.
+/// The application that is asked about a lookup first: that of the asker, else of the target, else the default one. The flag says whether
+/// the asker is its client.
 fn asked_about(turn: &Turn<'_>, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> (AskedApplication, bool) {
     let applications = &turn.services().applications;
     let adaptor = turn.adaptor(lookup.interface);
@@ -201,7 +201,7 @@ fn ask_script(turn: &mut Turn<'_>, decision: &Decision, request: Option<RequestI
     LookupInput::Verdict(Verdict::Failed("the application is busy".to_owned()))
 }
 
-/// Asks the registry for a peer that is not connected here, or keeps silent here. `None` if its answer will come.
+/// Asks the registry for a peer that is not connected here, or is silent here. `None` if its answer will come as a reply.
 fn ask_registry(
     turn: &mut Turn<'_>,
     request: &mut Option<RequestId>,
@@ -219,7 +219,7 @@ fn ask_registry(
         Asked::Now(resolution) => return Some(LookupInput::Resolved(resolution)),
         Asked::Called => counters.add(Counter::RegistryCalls),
         Asked::Joined => (),
-        // The same lookup waits already.
+        // The same lookup is already waiting for the registry.
         Asked::Repeated => *request = None,
         Asked::Busy => {
             counters.add(Counter::RegistryBusy);

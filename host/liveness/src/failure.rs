@@ -1,4 +1,4 @@
-//! The failure that ends the process, and the words that are logged about it.
+//! The failure that ends the process, and its line in the log.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub(super) struct Ending {
 pub(super) static ENDING: Mutex<Ending> = Mutex::new(Ending { failure: None, stop_limit: None });
 pub(super) static CHANGED: Condvar = Condvar::new();
 
-/// Reports that a thread has failed which clients depend on: the process ends, if it has a [`Supervisor`](super::Supervisor). Without
+/// Reports that a thread on which clients depend has failed: the process ends, if it has a [`Supervisor`](super::Supervisor). Without
 /// one, in tests, the failure is only logged.
 pub fn fail(why: &str) {
     let mut ending = ENDING.lock();
@@ -42,7 +42,7 @@ pub(super) fn log_apart(text: String) {
         let _ = written.send(());
     });
     if writer.is_ok() {
-        // A writer that hangs is waited for no longer.
+        // Waiting ends here if the writer hangs.
         let _ = is_written.recv_timeout(2 * LAST_WORDS);
     }
 }

@@ -1,4 +1,4 @@
-//! Watched threads: nothing that serves clients dies or stands still unnoticed.
+//! Watched threads: no thread that serves clients dies or stands still unnoticed.
 //!
 //! Every thread of the server is started here, or registers here ([`this_thread`]), and beats at least every [`BEAT`], which costs one
 //! store to memory. A thread that panics is restarted where that loses nothing. Where that does not help, or would leave clients that

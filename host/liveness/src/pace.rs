@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a watched thread beats at the least, whether it has work or not.
+/// The longest time between two beats of a watched thread, whether it has work or not.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// A turn is late if it begins more than this after the last moment for it.
+/// A turn is late if it begins more than this after the time when it should have begun.
 const MIN_LATENESS: Duration = Duration::from_secs(1);
 
 /// The pace of a thread that takes a turn at least every [`BEAT`]. A longer pause means that the thread stood still: the process
@@ -16,12 +16,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Begins now.
+    /// A pace whose first turn begins now.
     pub fn new(now: Instant) -> Self {
         Self { last: now }
     }
 
-    /// Begins a turn, and says for how long the thread stood still before it, if it did.
+    /// Begins a turn. Returns for how long the thread stood still before it, if it did.
     pub fn turn(&mut self, now: Instant) -> Option<Duration> {
         let stood = self.stood(now);
         self.last = now;

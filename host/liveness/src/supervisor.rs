@@ -15,18 +15,18 @@ pub const EXIT_STATUS: i32 = 70;
 
 /// How often the supervisor looks at the threads.
 const TICK: Duration = Duration::from_millis(500);
-/// No look counts for more than this: a thread is not blamed for a time in which the supervisor itself did not run.
+/// The maximum time that counts between two looks: a thread is not blamed for a time in which the supervisor itself did not run.
 const MAX_TICK: Duration = Duration::from_secs(1);
-/// A thread that has not beaten for so long stands still.
+/// A thread that has not beaten for this long stands still.
 const STANDSTILL_LIMIT: Duration = Duration::from_secs(5);
-/// How long the rest of the server may take for its goodbye after a thread has failed.
+/// How long the server may take to close its clients after a thread has failed.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Ends the process at once.
 fn exit() -> ! {
     let exiting = std::thread::Builder::new().spawn(|| std::process::exit(EXIT_STATUS));
     if exiting.is_ok() {
-        // Handlers that run at the exit of a process may wait for a thread that stands still.
+        // The exit handlers of a process may wait for a thread that stands still.
         std::thread::sleep(LAST_WORDS);
     }
     std::process::abort()
@@ -38,7 +38,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Begins to watch the threads.
+    /// Starts the supervisor's thread, which watches the others.
     ///
     /// # Errors
     /// If its thread cannot be started.
@@ -69,7 +69,7 @@ impl Supervisor {
 fn supervise(fails: &watch::Sender<bool>) {
     let mut last = Instant::now();
     let mut heartbeats = Heartbeats::default();
-    // Time that has passed for this process, without the times in which it was stopped.
+    // This counts the time in which this process ran, without the times in which it was stopped.
     let (mut failing, mut stopping) = (Duration::ZERO, Duration::ZERO);
     loop {
         let (has_failed, stop_limit) = {
@@ -113,7 +113,7 @@ struct Seen {
 }
 
 impl Heartbeats {
-    /// Looks at all threads after this time, and names those that stand still and that the process cannot go on without.
+    /// Looks at all threads after this time, and names the threads that stand still and without which the process cannot go on.
     pub(super) fn look(&mut self, passed: Duration) -> Vec<String> {
         let mut known = std::mem::take(&mut self.threads);
         let mut failed = Vec::new();

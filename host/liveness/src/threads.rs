@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::failure::fail;
 use super::watched::{AtStandstill, Pulse};
 
-/// A thread that panics more often than this within [`RESTART_WINDOW`] is not mended by a restart.
+/// The maximum number of restarts within [`RESTART_WINDOW`]. A thread that panics more often ends the process.
 const MAX_RESTARTS: usize = 5;
 const RESTART_WINDOW: Duration = Duration::from_secs(60);
 

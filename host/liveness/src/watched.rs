@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 pub enum AtStandstill {
     /// The process ends: clients depend on the thread.
     EndProcess,
-    /// The log says so: the thread waits for a disk or for foreign code, and no client waits for the thread.
+    /// The standstill is logged: the thread waits for a disk or for foreign code, and no client waits for the thread.
     Say,
-    /// Nothing: another thread watches this one.
+    /// Nothing happens, because another thread watches this one.
     Ignore,
 }
 
-/// What the supervisor knows of a thread.
+/// The supervisor's record of a thread.
 pub(super) struct Watched {
     pub(super) name: String,
     pub(super) at_standstill: AtStandstill,
@@ -50,9 +50,9 @@ impl Pulse {
         Self::new("", AtStandstill::Ignore)
     }
 
-    /// Shows that the thread goes on. Must be called at least every [`BEAT`](super::BEAT).
+    /// Shows that the thread goes on. This must be called at least every [`BEAT`](super::BEAT).
     pub fn beat(&self) {
-        // Only this thread writes it.
+        // Only this thread writes the time.
         self.0.beats.store(self.0.beats.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 

@@ -1,4 +1,4 @@
-//! What the program writes: its log on standard error, and its announcements on standard output.
+//! The program's output: its log on standard error, and its announcements on standard output.
 //!
 //! No thread that serves clients waits for the reader of either. A record is formatted where it happens, put into a bounded queue, and
 //! written by a thread of its own: a full disk, a pipe that no program reads or a terminal that is gone costs lines, which are counted and

@@ -11,15 +11,15 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-/// The most records that wait, and the most bytes of them. Further ones are dropped, counted and reported.
+/// The maximum number of records that wait, and of their bytes. Further records are dropped, counted and reported.
 const MAX_RECORDS: usize = 8192;
 const MAX_BYTES: usize = 2 << 20;
-/// How long to wait before the next try when the file takes nothing.
+/// How long to wait before the next try when the file accepts no bytes.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long a flush waits for the next record to be written.
 const STUCK: Duration = Duration::from_millis(500);
 
-/// Takes records, without ever waiting, and writes them in order.
+/// Queues records without waiting, and writes them in order.
 #[derive(Clone)]
 pub(super) struct Output(Arc<Shared>);
 
@@ -51,7 +51,7 @@ impl Output {
     /// Starts the thread, called `name`, that writes to `file`. It calls `report` every `every`,
     /// and with true before a flush ends; what that adds is written.
     ///
-    /// A thread that cannot be started leaves an output that drops everything: nothing that serves depends on it.
+    /// A thread that cannot be started leaves an output that drops everything: no client depends on it.
     pub(super) fn start(
         name: &str,
         file: impl AsFd + Send + 'static,
@@ -114,7 +114,7 @@ impl Shared {
     fn write_all(&self, file: &impl AsFd, every: Duration, report: &impl Fn(&mut Vec<String>, bool)) {
         self.queue().is_writing = false;
         let mut next_report = Instant::now() + every;
-        // How many dropped records no line reports yet, and the error that cost the last of those that reached this thread.
+        // How many dropped records no line reports yet, and the error by which the last record was lost that this thread had to write.
         let (mut lost, mut why) = (0, None);
         loop {
             let now = Instant::now();
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// Waits until the full disk may have room again, or until a flush is asked for.
+    /// Waits until the full disk may have room again, or until a flush is requested.
     fn wait_for_room(&self) {
         let until = Instant::now() + RETRY;
         let mut queue = self.queue();
@@ -188,8 +188,8 @@ impl Shared {
     }
 }
 
-/// Writes a record whole. It is given up when the file takes nothing: its reader or the terminal is gone, the disk is full, or the file is
-/// as large as it may be. A pipe that no program reads is waited for without end.
+/// Writes a whole record. It is given up when the file accepts no bytes: the reader or the terminal is gone, the disk is full, or the file
+/// is as large as it may be. A pipe that no program reads is waited for without end.
 fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
     let mut rest = record;
     while !rest.is_empty() {
@@ -243,7 +243,7 @@ mod tests {
         let (reader, writer) = pipe().unwrap();
         let output = start(writer);
         let record = [b'x'; 1023].iter().chain(b"\n").copied().collect::<Vec<u8>>();
-        // More than the pipe and the queue hold together.
+        // This is more than the pipe and the queue hold together.
         for _ in 0..MAX_RECORDS {
             output.push(&record);
         }
@@ -291,7 +291,7 @@ mod tests {
         drop(stuck);
         drop(reader);
         let full = start(OpenOptions::new().write(true).open("/dev/full").unwrap());
-        // Far more than there would be time for if each took its while.
+        // If each record waited for the disk, so many would take far too long.
         (0..1000).for_each(|_| full.push(b"lost\n"));
         full.flush(soon());
         assert!(full.0.queue().records.is_empty());

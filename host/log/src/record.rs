@@ -17,9 +17,9 @@ use super::text::{MAX_SHOWN, Shown};
 /// The target of records that report the configuration: they are not cut, and never taken for repetitions.
 pub const CONFIGURATION: &str = "introd::configuration";
 
-/// The most bytes of a record's message.
+/// The maximum number of bytes of a record's message.
 const MAX_MESSAGE: usize = 1024;
-/// The most bytes of the fields that hold a whole table or the calls that led to a script's error.
+/// The maximum number of bytes of the fields that hold a whole table or the calls that led to a script's error.
 const MAX_LONG: usize = 8192;
 const LONG_FIELDS: [&str; 3] = ["totals", "summary", "traceback"];
 /// The fields by which records of one place in the program are told apart.
@@ -32,7 +32,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Of records of one kind `limit` are written in ten seconds; 0 is no limit.
+    /// Writes up to `limit` records of one kind in ten seconds; 0 is no limit.
     pub(super) fn new(is_terminal: bool, limit: u32) -> Self {
         Self { is_terminal, repeats: Repeats::new(limit) }
     }
@@ -72,7 +72,7 @@ impl Records {
             }
             head
         };
-        // A user that turns on details wants all of them.
+        // At a detailed level the user wants every record.
         let is_limited = !is_whole && *metadata.level() <= Level::INFO;
         let names_hash = parts.names_hash.finish();
         if is_limited

@@ -16,9 +16,9 @@ pub const DEFAULT_LIMIT: u32 = 100;
 
 /// The time in which records are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// How many times the limit of one kind is written of all kinds of one place.
+/// The limit for all kinds of one place is this many times the limit for one kind.
 const PLACE_FACTOR: u32 = 10;
-/// The most kinds that are counted apart; beyond them, records of one place are counted together.
+/// The maximum number of kinds that are counted separately. Beyond it, records of one place are counted together.
 const MAX_KINDS: usize = 4096;
 
 /// Counts records, shared by all threads that log.
@@ -34,7 +34,7 @@ type Kind = (Identifier, u64);
 struct Count {
     began: Instant,
     written: u32,
-    /// How many were not written, and the first of them as the parts of its line before and after that number.
+    /// How many records were not written, and the first of them as the parts of its line before and after that number.
     repeated: u64,
     example: Option<(String, String)>,
 }
@@ -58,7 +58,7 @@ impl Repeats {
             return true;
         }
         let mut kinds = self.kinds();
-        // Zero stands for all kinds of the place together.
+        // The hash 0 stands for all kinds of the place together.
         let own_hash = if kinds.len() < MAX_KINDS || kinds.contains_key(&(place.clone(), names_hash.max(1))) {
             names_hash.max(1)
         } else {

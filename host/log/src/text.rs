@@ -24,12 +24,12 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(character,
-            // Line and paragraph separators, and what hides or reorders text.
+            // These are line and paragraph separators, and characters that hide or reorder text.
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Appends text to a string, escaped, and at most some bytes of it.
+/// Appends escaped text to a string, up to a number of bytes.
 pub(super) struct Shown<'a> {
     out: &'a mut String,
     room: usize,

@@ -7,9 +7,9 @@ use crate::message::AppEvent;
 use crate::{InstanceName, RequestId};
 use introd_config::Application;
 
-/// Decides for an instance, somewhere else: nothing here waits for it.
+/// The handle of an instance's policy, which runs on a thread of its own. No method blocks.
 pub trait AppActor: Send + Sync {
-    /// Tells it of something.
+    /// Sends the policy an event and wakes it.
     ///
     /// # Errors
     /// Gives the event back when too many wait already.
@@ -19,30 +19,30 @@ pub trait AppActor: Send + Sync {
         result
     }
 
-    /// Puts something where it will find it once it is woken.
+    /// Queues an event, which the policy finds once it is woken.
     ///
     /// # Errors
     /// Gives the event back when too many wait already.
     fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>>;
 
-    /// Has it see to what is queued. To wake a thread takes longer than what it does for most events.
+    /// Wakes the policy to handle the queued events. Waking a thread takes longer than handling most events.
     fn wake(&self);
 
-    /// The verdict on a request is wanted no more: its deadline has passed, or its client is gone.
+    /// Tells the policy that the verdict on a request is not needed any more: its deadline has passed, or its client is gone.
     fn cancel(&self, request: RequestId);
 
-    /// Whether it has ended, by itself: nobody is to be sent to it any more.
+    /// Whether the policy has ended by itself: no further client should get this instance.
     fn is_over(&self) -> bool;
 
-    /// Whether it cannot decide, because its script does not load. It is of use again once that has changed.
+    /// Whether the policy cannot decide because its script does not load. It can decide again once the script has been mended.
     fn has_failed(&self) -> bool;
 
-    /// About how many bytes of memory its script uses.
+    /// About how many bytes of memory the policy's script uses.
     fn memory(&self) -> usize {
         0
     }
 
-    /// Has it run with other settings from now on. Clients stay.
+    /// Gives the policy other settings from now on. Clients stay.
     fn reconfigure(&self, settings: Arc<Application>);
 }
 
@@ -51,7 +51,7 @@ pub trait AppActor: Send + Sync {
 pub struct ToWake(Option<Arc<dyn AppActor>>);
 
 impl ToWake {
-    /// One more event is queued for that policy.
+    /// Notes that an event is queued for that policy.
     pub fn add(&mut self, actor: &Arc<dyn AppActor>) {
         if self.0.as_ref().is_some_and(|known| Arc::ptr_eq(known, actor)) {
             return;
@@ -60,7 +60,7 @@ impl ToWake {
         self.0 = Some(Arc::clone(actor));
     }
 
-    /// Wakes those who have not been.
+    /// Wakes the policies for which events are queued.
     pub fn wake(&mut self) {
         if let Some(actor) = self.0.take() {
             actor.wake();
@@ -70,11 +70,11 @@ impl ToWake {
 
 /// Makes actors.
 pub trait AppActors: Send + Sync {
-    /// The actor of an instance whose application has that folder; `None` if there is nothing in it to run. What is there is
-    /// loaded on a thread of the actor's; if it fails, the actor turns clients away.
+    /// The actor of an instance whose application has that folder; `None` if the folder has no script. The script is
+    /// loaded on a thread of the actor's. If it does not load, the actor rejects clients.
     fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn AppActor>>;
 
-    /// About how many bytes of memory the scripts of all of them use, of those included that are about to end.
+    /// About how many bytes of memory the scripts of all actors use, including the actors that are about to end.
     fn memory(&self) -> usize {
         0
     }

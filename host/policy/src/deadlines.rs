@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// What is due when, the earliest first. A key may have several deadlines.
+/// Keys with their deadlines, the earliest first. A key may have several deadlines.
 #[derive(Clone, Debug)]
 pub struct Deadlines<K>(BTreeSet<(Instant, K)>);
 
@@ -19,7 +19,7 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.0.insert((at, key));
     }
 
-    /// Removes a deadline. False if there is none of this key at that time.
+    /// Removes a deadline. False if this key has no deadline at that time.
     pub fn remove(&mut self, at: Instant, key: K) -> bool {
         self.0.remove(&(at, key))
     }
@@ -35,7 +35,7 @@ impl<K: Copy + Ord> Deadlines<K> {
         self.0.pop_first()
     }
 
-    /// Moves all deadlines: nothing could be done for so long.
+    /// Postpones all deadlines by the time in which the caller could do nothing.
     pub fn postpone(&mut self, by: Duration) {
         self.0 = std::mem::take(&mut self.0).into_iter().map(|(at, key)| (at + by, key)).collect();
     }

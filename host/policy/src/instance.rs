@@ -4,11 +4,11 @@ use std::fmt;
 
 use introd_flash::uri::DEFAULT_NAME;
 
-/// The number of an instance, while it is there; used again after it is gone.
+/// The number of an instance. It is used again after the instance has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u16);
 
-/// What an instance is called.
+/// The name of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InstanceName {
     /// The adaptor through which its clients come.
@@ -22,7 +22,7 @@ pub struct InstanceName {
 }
 
 impl InstanceName {
-    /// The instance of an application that clients get who name none.
+    /// The instance of an application for clients whose path names no instance.
     pub fn first(adaptor: &str, vhost: &str, application: &str) -> Self {
         Self {
             adaptor: adaptor.to_owned(),
@@ -32,7 +32,7 @@ impl InstanceName {
         }
     }
 
-    /// Whether it is that instance.
+    /// Whether this is the instance for clients whose path names none.
     pub fn is_first(&self) -> bool {
         self.instance == DEFAULT_NAME
     }

@@ -1,4 +1,4 @@
-//! What policies are told and what they answer: the vocabulary that the server shares with the hosts of scripts and native plugins.
+//! The events and verdicts of policies: the vocabulary that the server shares with the hosts of scripts and native plugins.
 //!
 //! A policy is an application's script or plugin. It decides which peers meet, which clients connect, and how groups start. This crate
 //! is sans-IO: it must not know sockets, threads, clocks, Lua or the C ABI, and of `rtmfp` it knows ids and addresses only. Begin
@@ -26,5 +26,5 @@ pub use reply::{Replies, Reply, Resolution};
 pub use request::{MAX_REQUESTS, RequestId};
 pub use verdict::{Addresses, Verdict};
 
-/// The most addresses in one redirect. librtmfp keeps no more than the first 7.
+/// The maximum number of addresses in one redirect. librtmfp keeps no more than the first 7.
 pub const MAX_ADDRESSES: usize = 16;

@@ -5,28 +5,28 @@ use std::net::SocketAddr;
 use rtmfp::SessionId;
 use smallvec::SmallVec;
 
-/// The most addresses kept of those that a peer reports of itself.
+/// The maximum number of addresses kept of those that a peer reports.
 pub const MAX_REPORTED: usize = 16;
 
-/// What the directory knows of a peer: a copy, as of the time of asking.
+/// A copy of what the directory knows of a peer at the time of the lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The session through which it is connected; its prefix is the number of the worker that has it. What concerns an entry
-    /// is said by its owner: a session that the peer has since replaced by a new one has nothing to say any more.
+    /// The session through which it is connected; its prefix is the number of the worker that has it. Only the
+    /// owner changes an entry: a session that the peer has since replaced by a new one does not.
     pub owner: SessionId,
-    /// The number of the application instance that it is connected to.
+    /// The number of the application instance that the peer is connected to.
     pub instance: u16,
-    /// Where its packets come from. Never an IPv4 address mapped into IPv6.
+    /// Where the peer's packets come from. This is never an IPv4 address mapped into IPv6.
     pub observed: SocketAddr,
-    /// Where it says that it can be reached (`setPeerInfo`), in its order, at most [`MAX_REPORTED`], each once.
+    /// The addresses that the peer reports (`setPeerInfo`), in its order, at most [`MAX_REPORTED`], each once.
     pub reported: SmallVec<[SocketAddr; 4]>,
-    /// Whether nothing has been heard of it for longer than it should be silent: it may be gone, or elsewhere.
+    /// Whether the peer has been silent for longer than it should be: it may be gone, or at another server.
     pub is_silent: bool,
 }
 
 impl Peer {
-    /// Whether the peer's packets come from an address that is none of its own. False as well if it has not said which
-    /// its own are.
+    /// Whether the peer's packets come from an address that it does not report as its own. False as well if it has reported
+    /// none.
     pub fn is_translated(&self) -> bool {
         !self.reported.is_empty() && !self.reported.contains(&self.observed)
     }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtmfp::{PeerId, SessionId, TaggedAddress};
 
-/// The most addresses that are kept of one peer.
+/// The maximum number of addresses that are kept of one peer.
 pub const MAX_ADDRESSES: usize = 16;
 
 /// The result of a lookup: the addresses of the peer, or `None` if the registry does not know it.
@@ -19,13 +19,13 @@ pub type LookupResult = Result<Option<Vec<TaggedAddress>>, RegistryError>;
 /// A lookup on its way.
 pub type LookupFuture = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 
-/// Why a registry did not do what it was asked to.
+/// Why a registry failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
-    /// It holds the maximum number of peers.
+    /// The registry holds the maximum number of peers.
     #[error("the registry is full")]
     Full,
-    /// It cannot be reached, or fails otherwise.
+    /// The registry cannot be reached, or fails otherwise.
     #[error("the registry is not available: {0}")]
     Unavailable(String),
 }
@@ -44,7 +44,7 @@ pub struct PeerSession {
 
 /// Knows at which addresses peers can be reached. No method blocks: a lookup is a future.
 pub trait Registry: Send + Sync {
-    /// Says where a peer can be reached, instead of what was said before. The first [`MAX_ADDRESSES`] count.
+    /// Publishes the addresses of a peer, instead of the earlier ones. The first [`MAX_ADDRESSES`] count.
     ///
     /// # Errors
     /// If the registry cannot store the addresses. The earlier ones may remain.
@@ -70,10 +70,10 @@ pub trait Registry: Send + Sync {
         self.publish(peer, addresses)
     }
 
-    /// Takes back what was said of a peer.
+    /// Removes what this server has published of a peer.
     fn withdraw(&self, peer: &PeerId);
 
-    /// Where a peer can be reached.
+    /// Looks up the addresses at which a peer can be reached.
     fn lookup(&self, peer: PeerId) -> LookupFuture;
 }
 
@@ -97,7 +97,7 @@ impl InMemory {
 }
 
 impl Default for InMemory {
-    /// As many peers as one server can have sessions for.
+    /// The default allows as many peers as one server can have sessions.
     fn default() -> Self {
         Self::new(rtmfp::MAX_SLOTS)
     }

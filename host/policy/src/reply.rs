@@ -1,4 +1,4 @@
-//! The way of replies to the workers whose requests wait for them.
+//! Takes replies to the workers at which requests wait for them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::reply_queue::ReplyQueue;
 use crate::request::RequestId;
 use crate::verdict::Verdict;
 
-/// What comes for a request that waits.
+/// The reply to a pending request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// A plugin or a script has decided.
@@ -18,7 +18,7 @@ pub enum Reply {
     Resolved(Resolution),
 }
 
-/// What a lookup in the registry came to.
+/// The result of a lookup in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// The peer can be reached at these addresses.
@@ -41,17 +41,17 @@ impl From<LookupResult> for Resolution {
     }
 }
 
-/// Wakes a worker, by its number. It must neither wait nor fail.
+/// Wakes the worker with that number. It must neither block nor fail.
 type Wake = dyn Fn(u8) + Send + Sync;
 
-/// Takes replies to the workers. No thread waits here, and no reply is lost.
+/// Takes replies to the workers. No method blocks, and no reply is lost.
 pub struct Replies {
     queues: Box<[ReplyQueue<(RequestId, Reply)>]>,
     wake: Box<Wake>,
 }
 
 impl Replies {
-    /// Queues for that many workers. `wake` is called with the number of a worker whose queue has something again.
+    /// Creates queues for that many workers. `wake` is called with the number of a worker whose queue was empty and gets a reply.
     pub fn new(workers: usize, wake: impl Fn(u8) + Send + Sync + 'static) -> Self {
         Self { queues: (0..workers).map(|_| ReplyQueue::default()).collect(), wake: Box::new(wake) }
     }
@@ -65,12 +65,12 @@ impl Replies {
         }
     }
 
-    /// Whether something has come for a worker since the last time.
+    /// Whether replies for a worker have come since they were last taken.
     pub fn is_waiting(&self, worker: u8) -> bool {
         self.queues.get(usize::from(worker)).is_some_and(ReplyQueue::is_filled)
     }
 
-    /// What has come for a worker since the last time.
+    /// Takes the replies that have come for a worker.
     pub fn take(&self, worker: u8) -> Vec<(RequestId, Reply)> {
         self.queues.get(usize::from(worker)).map(ReplyQueue::take).unwrap_or_default()
     }

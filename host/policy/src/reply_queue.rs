@@ -6,7 +6,7 @@ use super::sync::{AtomicBool, Mutex, Ordering, PoisonError};
 /// needs no bound of its own and loses nothing.
 pub(crate) struct ReplyQueue<T> {
     queue: Mutex<Vec<T>>,
-    /// Whether there may be something: looked at often, and by the reader only.
+    /// Whether there may be replies. The reader, and no other thread, reads this often.
     is_filled: AtomicBool,
 }
 
@@ -17,7 +17,7 @@ impl<T> Default for ReplyQueue<T> {
 }
 
 impl<T> ReplyQueue<T> {
-    /// Puts something in. True if the queue was empty: the reader is to be woken.
+    /// Adds a reply. True if the queue was empty: then the reader must be woken.
     pub(crate) fn push(&self, what: T) -> bool {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push(what);
@@ -25,12 +25,12 @@ impl<T> ReplyQueue<T> {
         queue.len() == 1
     }
 
-    /// Whether there may be something: a reply that was put in before what the reader has just received is seen.
+    /// Whether there may be replies: a reply is seen if it was added before a message that the reader has just received.
     pub(crate) fn is_filled(&self) -> bool {
         self.is_filled.load(Ordering::Acquire)
     }
 
-    /// Takes everything out.
+    /// Takes all replies out.
     pub(crate) fn take(&self) -> Vec<T> {
         if !self.is_filled() {
             return Vec::new();

@@ -1,15 +1,15 @@
-//! The names of requests that wait for a reply.
+//! The ids of requests that wait for a reply.
 
 use std::fmt;
 
-/// Bits of an id that name the slot of a worker's table, and those that count how often the slot was used.
+/// The bits of an id that name the slot of a worker's table, and the bits that count how often the slot was used.
 const SLOT_BITS: u32 = 24;
 const USE_BITS: u32 = 32;
-/// The most requests that wait for replies at one worker: some seconds' worth of lookups that all wait.
+/// The maximum number of requests that wait at one worker: the lookups of some seconds, if all of them wait.
 pub const MAX_REQUESTS: usize = 1 << 18;
 
-/// Names a request for as long as it waits at its worker; afterwards it names nothing, so that a reply which comes too late concerns
-/// no other request.
+/// Identifies a request while it waits at its worker. Afterwards the id is not valid any more, so that a late reply does not reach
+/// another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(u64);
 
@@ -36,7 +36,7 @@ impl RequestId {
         self.0
     }
 
-    /// The id that [`Self::get`] gave. Any other number names no request.
+    /// The id for a number from [`Self::get`]. Any other number identifies no request.
     pub fn from_number(number: u64) -> Self {
         Self(number)
     }

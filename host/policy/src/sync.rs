@@ -1,4 +1,4 @@
-//! What the queues lock with: the model checker puts its own in this place.
+//! The locks and atomics of the queues, which the model checker replaces by its own.
 
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) use std::sync::{Mutex, PoisonError};

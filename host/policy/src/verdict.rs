@@ -1,22 +1,22 @@
-//! What a policy decides.
+//! The verdicts of policies.
 
 use introd_flash::server::Rejection;
 use rtmfp::{PeerId, TaggedAddress};
 use smallvec::SmallVec;
 
-/// The addresses of a redirect; of most peers there are two.
+/// The addresses of a redirect. Most peers have two.
 pub type Addresses = SmallVec<[TaggedAddress; 2]>;
 
-/// What a plugin or a script decides about a lookup, a connect or a join.
+/// The verdict of a plugin or a script on a lookup, a connect or a join.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// The next policy decides, or after the last one the built-in behaviour: it has nothing against it.
+    /// The policy leaves the decision to the next one, or after the last one to the built-in behaviour.
     Continue,
-    /// Lookup: send the asker to these addresses, at least one.
+    /// Lookup: redirect the asker to these addresses, at least one.
     Redirect(Addresses),
-    /// Lookup: introduce the asker and this peer, which is connected to this server, to each other.
+    /// Lookup: introduce the asker and this peer to each other. The peer is connected to this server.
     Introduce(PeerId),
-    /// Lookup: refuse it, and count it as denied. The asker is told nothing.
+    /// Lookup: refuse the lookup, and count it as denied. The asker gets no answer.
     Deny,
     /// Lookup: do nothing.
     Ignore,
@@ -24,6 +24,6 @@ pub enum Verdict {
     Reject(Box<Rejection>),
     /// Join: the policy has named all members that are to be named to the newcomer.
     Handled,
-    /// There is no decision, and why.
+    /// The policy failed, for this reason.
     Failed(String),
 }

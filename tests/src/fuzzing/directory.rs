@@ -1,4 +1,4 @@
-//! The directory with ids that come, go, are copied and fall silent, compared with what must hold of it.
+//! The directory with ids that come, go, are copied and fall silent, compared with a model.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,11 +15,11 @@ const IDS: u8 = 4;
 /// The sessions of one id that are connected.
 #[derive(Default)]
 struct Model {
-    /// In the order in which they came, and whether each answers.
+    /// The sessions in the order in which they came, and whether each answers.
     sessions: Vec<(SessionId, bool)>,
-    /// Those that did not answer when they were asked, and had to give the id away.
+    /// The sessions that did not answer a ping and lost the id.
     passed_over: Vec<SessionId>,
-    /// There were too many, and the directory has forgotten some.
+    /// Whether there were too many sessions, so that the directory has forgotten some.
     has_forgotten: bool,
 }
 
@@ -29,7 +29,7 @@ impl Model {
     }
 }
 
-/// Takes the bytes for a sequence of what happens to sessions.
+/// Reads the bytes as a sequence of events of sessions.
 pub fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let directory = Directory::new();
@@ -62,7 +62,7 @@ pub fn run(bytes: &[u8]) {
                 let departure = directory.remove(&id, session);
                 assert_eq!(departure != Departure::Nothing, before == Some(session));
                 if before != Some(session) {
-                    assert_eq!(holder(&directory, id), before, "who holds no id takes none along");
+                    assert_eq!(holder(&directory, id), before, "a session without the id does not take it along");
                 }
             }
             (3, Some(chosen)) => {
@@ -89,9 +89,12 @@ pub fn run(bytes: &[u8]) {
             }
         }
         let found = directory.lookup(&id);
-        assert!(found.is_some() || model.sessions.is_empty() || model.has_forgotten, "somebody is unfindable");
+        assert!(found.is_some() || model.sessions.is_empty() || model.has_forgotten, "a connected peer is not found");
         if let Some(found) = found {
-            assert!(model.sessions.iter().any(|(session, _)| *session == found.owner), "somebody is found who is gone");
+            assert!(
+                model.sessions.iter().any(|(session, _)| *session == found.owner),
+                "a session that is gone is found"
+            );
             assert_eq!(found.observed, address(found.owner.get()));
         }
         if model.sessions.is_empty() {
@@ -105,7 +108,7 @@ pub fn run(bytes: &[u8]) {
             && model.sessions.iter().any(|(_, answers)| *answers)
             && !model.has_forgotten
         {
-            assert!(model.answers(found), "somebody who answers is unfindable");
+            assert!(model.answers(found), "a session that answers is not found");
         }
         for (session, _) in model.sessions {
             directory.remove(&id, session);
@@ -114,7 +117,7 @@ pub fn run(bytes: &[u8]) {
     assert!(directory.is_empty());
 }
 
-/// The holder is asked for a sign of life, and whoever holds the id after it.
+/// Pings the holder of an id, and each session that holds the id after it.
 fn ask(directory: &Directory, id: PeerId, model: &mut Model) {
     while let Some(session) = holder(directory, id).filter(|session| !model.answers(*session)) {
         if directory.pass_over(&id, session).is_none() {

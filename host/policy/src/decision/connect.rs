@@ -10,7 +10,7 @@ use crate::Verdict;
 /// The status of a client that is rejected.
 const REJECTED: &str = "NetConnection.Connect.Rejected";
 
-/// What has happened to a connect.
+/// An event of a connect's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConnectInput {
     /// The application has room for the client: its policies are asked.
@@ -19,18 +19,18 @@ pub enum ConnectInput {
     Verdict(Verdict),
     /// The policy that is asked decides later.
     Pending,
-    /// Its deadline has passed.
+    /// The deadline of the policy that is asked has passed.
     Late,
 }
 
-/// What to do next about a connect.
+/// The next step of a connect's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConnectStep {
     /// Ask the plugin at this place.
     AskPlugin(usize),
     /// Ask the script.
     AskScript,
-    /// Wait for the policy that was asked, for so long.
+    /// Wait for the policy that was asked, up to this time.
     Wait(Duration),
     /// Accept the client.
     Accept,
@@ -46,8 +46,8 @@ enum Stage {
     Done,
 }
 
-/// A connect on its way through the policies of its application: the plugins in their order, then the script. Who is rejected by none is
-/// accepted.
+/// A connect on its way through the policies of its application: the plugins in their order, then the script. A client that none
+/// of them rejects is accepted.
 #[derive(Clone, Debug)]
 pub struct ConnectDecision<A> {
     application: A,
@@ -55,7 +55,7 @@ pub struct ConnectDecision<A> {
 }
 
 impl<A: DecidingApplication> ConnectDecision<A> {
-    /// A connect to an application.
+    /// The decision about a connect to an application.
     pub fn new(application: A) -> Self {
         Self { application, stage: Stage::Start }
     }
@@ -65,7 +65,7 @@ impl<A: DecidingApplication> ConnectDecision<A> {
         &self.application
     }
 
-    /// How many plugins have been asked, with the one that is asked now: they are to be told when the client is gone.
+    /// How many plugins have been asked, including the one that is asked now: they must be told when the client is gone.
     pub fn plugins_asked(&self) -> usize {
         match self.stage {
             Stage::Start => 0,
@@ -82,7 +82,7 @@ impl<A: DecidingApplication> ConnectDecision<A> {
         }
     }
 
-    /// Takes what has happened, and says what to do next.
+    /// Takes an event and returns the next step.
     pub fn advance(&mut self, input: ConnectInput) -> ConnectStep {
         match input {
             ConnectInput::Begin => self.next(0),
@@ -98,7 +98,7 @@ impl<A: DecidingApplication> ConnectDecision<A> {
         }
     }
 
-    /// The plugin at that place is next, or what comes after the plugins.
+    /// Asks the plugin at that place, or after the last plugin the script.
     fn next(&mut self, index: usize) -> ConnectStep {
         if index < self.application.plugins() {
             self.stage = Stage::Plugin(index);
@@ -116,9 +116,9 @@ impl<A: DecidingApplication> ConnectDecision<A> {
         match verdict {
             Verdict::Continue => self.passed(),
             Verdict::Reject(rejection) => ConnectStep::Reject(self.asked(), rejection),
-            // What a plugin says of its failure is for the log, not for clients.
+            // A plugin's failure message is for the log, not for clients.
             Verdict::Failed(why) if self.stage == Stage::Script => self.instead(Missing::Failed, &why),
-            // The others are verdicts on something else.
+            // The other verdicts do not fit a connect.
             _ => self.instead(Missing::Failed, "a plugin has failed"),
         }
     }
@@ -131,7 +131,7 @@ impl<A: DecidingApplication> ConnectDecision<A> {
         ConnectStep::Reject(self.asked(), Box::new(rejection))
     }
 
-    /// The policy that was asked has nothing against the client.
+    /// Goes on after the policy that was asked has not rejected the client.
     fn passed(&mut self) -> ConnectStep {
         match self.stage {
             Stage::Plugin(index) => self.next(index + 1),

@@ -1,4 +1,4 @@
-//! What decisions look up while they are made.
+//! The data that decisions consult while they are made.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,33 +21,33 @@ pub trait DecidingApplication: Clone {
     /// Which lookups go to the script.
     fn lookup_mode(&self) -> LookupMode;
 
-    /// The deadline of a policy, and what comes instead of a verdict: as the settings are at this moment.
+    /// The deadline of a policy and the fallbacks for a missing verdict, by the settings at this moment.
     fn policy(&self) -> Policy;
 }
 
-/// Whether the application of a peer has a say in who is introduced to the peer.
+/// Whether the application of a peer has a say in introductions to the peer.
 #[derive(Clone, Debug)]
 pub enum Guard<A> {
-    /// It has none: no policy of its own.
+    /// The application has no say, because it has no policy of its own.
     Open,
-    /// It is to agree.
+    /// The application must agree.
     Guarded(A),
-    /// It had one, and is gone with its last client.
+    /// The application had a say, and its instance has ended with its last client.
     Gone,
 }
 
-/// What a lookup's decision is made in: the directory, the applications and the access rules, as they are at this moment.
+/// The data for a lookup's decision: the directory, the applications and the access rules, as they are at this moment.
 pub trait LookupContext {
     /// An application whose policies are asked.
     type Application: DecidingApplication;
 
-    /// A peer that is connected to this server.
+    /// The peer with that id, if it is connected to this server.
     fn peer(&self, id: &PeerId) -> Option<Peer>;
 
     /// Whether the application of a peer has a say.
     fn guard(&self, peer: &Peer) -> Guard<Self::Application>;
 
-    /// Whether the application of a peer has a say: as [`Self::guard`], at the cost of one read of memory.
+    /// Whether the application of a peer has a say. This is [`Self::guard`] at the cost of one read of memory.
     fn is_guarded(&self, peer: &Peer) -> bool;
 
     /// The application that a session's client is connected to.
@@ -57,9 +57,9 @@ pub trait LookupContext {
     /// clients of this server may ask.
     fn bars(&self, application: &Self::Application, address: IpAddr, is_client: bool) -> bool;
 
-    /// Whether several servers share a registry: a peer that keeps silent here may be at another one.
+    /// Whether several servers share a registry: a peer that is silent here may be at another server.
     fn shares_registry(&self) -> bool;
 
-    /// Those of a registry's addresses to which an asker can be sent: other servers and peers at them, not this server.
+    /// The addresses from a registry to which an asker can be redirected: other servers and their peers, not this server.
     fn elsewhere(&self, addresses: &[TaggedAddress], asker: SocketAddr) -> Addresses;
 }

@@ -1,4 +1,4 @@
-//! What comes instead of a verdict that is not to be had.
+//! The fallback for a missing verdict.
 
 use introd_config::{Fallback, Policy};
 
@@ -7,15 +7,15 @@ use crate::Verdict;
 /// Why there is no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// The policy failed, cannot be asked, or gave a verdict that makes no sense.
+    /// The policy failed, cannot be asked, or gave a verdict that does not fit the request.
     Failed,
-    /// Its deadline has passed.
+    /// The policy's deadline has passed.
     Late,
 }
 
-/// The verdict that takes the place of one that is missing: `OnFailure` or `OnDeadline` of Application.xml. The words mean the same
+/// The verdict in place of a missing one: `OnFailure` or `OnDeadline` of Application.xml. The words mean the same
 /// for plugins and scripts, and for lookups, connects and joins: `continue` leaves the decision to the next policy, or after the last
-/// one to what is built in; `deny` and `ignore` end it. A client whose connect is denied or ignored is rejected, since silence would
+/// one to the built-in behaviour; `deny` and `ignore` end it. A client whose connect is denied or ignored is rejected, since silence would
 /// leave it waiting; a newcomer whose join is denied or ignored is named to no member.
 pub fn fallback(policy: &Policy, missing: Missing) -> Verdict {
     let word = match missing {

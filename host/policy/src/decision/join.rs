@@ -1,29 +1,29 @@
-//! The decision who bootstraps a client's membership in a group.
+//! The decision about a join: which policy names members to a newcomer of a group.
 
 use introd_config::JoinLeaveMode;
 
 use super::{DecidingApplication, Missing, fallback};
 use crate::Verdict;
 
-/// What has happened to a join.
+/// An event of a join's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JoinInput {
     /// A client has joined.
     Begin,
-    /// The policy that was asked has decided. A script is told, and decides later what it likes: [`Verdict::Handled`].
+    /// The policy that was asked has decided. A script that was told gives no verdict: [`Verdict::Handled`] stands for it.
     Verdict(Verdict),
 }
 
-/// What to do next about a join.
+/// The next step of a join's decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinStep {
     /// Ask the plugin at this place.
     AskPlugin(usize),
     /// Tell the script.
     TellScript,
-    /// Name members and the newcomer to each other, as is built in.
+    /// Name members and the newcomer to each other by the built-in bootstrap.
     Bootstrap,
-    /// Name no member: a policy does, or is to.
+    /// Name no member: a policy does so, or `deny` or `ignore` took the place of its verdict.
     LeaveAlone,
 }
 
@@ -33,8 +33,8 @@ enum Stage {
     Script,
 }
 
-/// A join on its way through the policies of its application: the plugins in their order, then by `JoinLeaveEvents` the script or what is
-/// built in. No policy waits: names of members may follow at any time.
+/// A join on its way through the policies of its application: the plugins in their order, then by `JoinLeaveEvents` the script or the
+/// built-in bootstrap. The decision waits for no policy: a policy may name members at any later time.
 #[derive(Clone, Debug)]
 pub struct JoinDecision<A> {
     application: A,
@@ -43,12 +43,12 @@ pub struct JoinDecision<A> {
 }
 
 impl<A: DecidingApplication> JoinDecision<A> {
-    /// A join of a client of that application. `mode` says whether the script is told.
+    /// The decision about a join of a client of that application. `mode` says whether the script is told.
     pub fn new(application: A, mode: JoinLeaveMode) -> Self {
         Self { application, mode, stage: Stage::Plugin(0) }
     }
 
-    /// Takes what has happened, and says what to do next.
+    /// Takes an event and returns the next step.
     pub fn advance(&mut self, input: JoinInput) -> JoinStep {
         let verdict = match input {
             JoinInput::Begin => return self.next(0),

@@ -1,4 +1,4 @@
-//! The decision about a lookup: who is introduced to whom.
+//! The decision about a lookup: whether and how the asker is introduced to its target.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::registry::RegistryError;
 use crate::reply::Resolution;
 use crate::{Peer, Verdict};
 
-/// What has happened to a lookup.
+/// An event of a lookup's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LookupInput {
-    /// It has come, and the target is as the directory says.
+    /// The lookup has come, and this is the directory's entry of its target.
     Begin(Option<Peer>),
     /// The policy that is asked has decided.
     Verdict(Verdict),
@@ -31,7 +31,7 @@ pub enum LookupInput {
     Late,
 }
 
-/// What to do next about a lookup.
+/// The next step of a lookup's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LookupStep {
     /// Ask the plugin at this place.
@@ -40,9 +40,9 @@ pub enum LookupStep {
     AskScript,
     /// Ask the registry for this peer.
     AskRegistry(PeerId),
-    /// Wait for the policy that was asked, for so long.
+    /// Wait for the policy that was asked, up to this time.
     Wait(Duration),
-    /// Carry out what was decided.
+    /// Execute what was decided.
     Execute(LookupAction),
 }
 
@@ -51,11 +51,11 @@ pub enum LookupStep {
 pub enum LookupAction {
     /// Introduce the asker and this peer to each other.
     Introduce(Peer),
-    /// Send the asker to these addresses, at least one.
+    /// Redirect the asker to these addresses, at least one.
     Redirect(SmallVec<[TaggedAddress; 2]>),
-    /// Refuse it, and count it as denied.
+    /// Refuse the lookup, and count it as denied.
     Deny(Denial),
-    /// Do nothing: a policy ignores it.
+    /// Do nothing: a policy ignores the lookup.
     Ignore,
     /// Do nothing: no server knows the target.
     UnknownTarget,
@@ -87,7 +87,7 @@ enum Stage {
     Start,
     Plugin(usize),
     Script {
-        /// Whether addresses from the script mean no more than its consent: the server makes the introduction itself. So it is in mode
+        /// Whether addresses from the script mean its consent only, and the server makes the introduction itself. This is so in mode
         /// `Partial` for a target that is connected here.
         is_server_introducing: bool,
     },
@@ -95,7 +95,7 @@ enum Stage {
     Done,
 }
 
-/// What the application of the target is asked to agree to, after that of the asker has.
+/// The introduction to which the asker's application has agreed, and the target's application must agree as well.
 #[derive(Clone, Debug)]
 struct Consent<A> {
     /// The application of the asker, if that is a client.
@@ -103,10 +103,10 @@ struct Consent<A> {
     offer: Offer,
 }
 
-/// A lookup on its way through those who decide.
+/// A lookup on its way through the policies that decide.
 ///
 /// It meets, in this order: the native plugins of the application, its script by the application's mode, the shared registry if the
-/// target is not connected here, and what is built in. The application is that of the asker, else of the target, else the default
+/// target is not connected here, and the built-in behaviour. The application is that of the asker, else of the target, else the default
 /// one. Where the result concerns a client of another instance that has a policy of its own, that policy is asked too, in the same
 /// order, and both must agree: no peer gets round a policy by connecting under another path.
 #[derive(Clone, Debug)]
@@ -122,13 +122,13 @@ pub struct LookupDecision<A> {
 }
 
 impl<A: DecidingApplication> LookupDecision<A> {
-    /// A lookup that the policies of an application are asked about. `is_client` says whether the asker is a client of it.
+    /// The decision about a lookup by the policies of an application. `is_client` says whether the asker is a client of it.
     pub fn new(lookup: Lookup, application: A, is_client: bool) -> Self {
         Self { lookup, application, is_client, consent: None, is_target_local: false, stage: Stage::Start }
     }
 
-    /// A lookup that the application of the target is asked to agree to: that of the asker, `home` if the asker is a client, has made
-    /// the offer.
+    /// The decision of the target's application, which is asked to agree to an offer. The asker's application has made the offer; it is
+    /// `home` if the asker is a client.
     pub fn consenting(lookup: Lookup, application: A, home: Option<A>, offer: Offer) -> Self {
         let consent = Some(Box::new(Consent { home, offer }));
         Self { lookup, application, is_client: false, consent, is_target_local: false, stage: Stage::Start }
@@ -154,17 +154,17 @@ impl<A: DecidingApplication> LookupDecision<A> {
         self.is_target_local
     }
 
-    /// The application of the asker, where the policies of the target's are asked now and the asker is a client.
+    /// The application of the asker, if the asker is a client and the policies of the target's application are asked now.
     pub fn home(&self) -> Option<&A> {
         self.consent.as_ref()?.home.as_ref()
     }
 
-    /// Whether it is the application of the target that is asked now, after that of the asker has agreed.
+    /// Whether the application of the target is asked now, after the application of the asker has agreed.
     pub fn is_consent(&self) -> bool {
         self.consent.is_some()
     }
 
-    /// What the script of the target's application is told of the asker and of what is to happen.
+    /// What the script of the target's application is told of the asker and of the offer.
     pub fn proposal(&self, name_of: impl Fn(&A) -> Box<str>) -> Option<Box<Proposal>> {
         let consent = self.consent.as_ref()?;
         let initiator_application = consent.home.as_ref().map(name_of);
@@ -189,7 +189,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
     }
 
-    /// Takes what has happened, and says what to do next. After [`LookupStep::Execute`] the decision is over.
+    /// Takes an event and returns the next step. After [`LookupStep::Execute`] the decision is over.
     pub fn advance(&mut self, input: LookupInput, context: &impl LookupContext<Application = A>) -> LookupStep {
         match input {
             LookupInput::Begin(target) => self.begin(target, context),
@@ -224,7 +224,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         self.ask_from(0, target, context)
     }
 
-    /// Asks the plugin at that place, or who comes after the plugins.
+    /// Asks the plugin at that place, or after the last plugin the script or the server.
     fn ask_from(
         &mut self,
         index: usize,
@@ -250,7 +250,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         LookupStep::AskScript
     }
 
-    /// The policy that was asked leaves the decision to the next.
+    /// Asks the next policy, because the policy that was asked leaves the decision to it.
     fn passed(&mut self, context: &impl LookupContext<Application = A>) -> LookupStep {
         let target = self.target(context);
         match self.stage {
@@ -259,7 +259,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
     }
 
-    /// No policy of the application has anything against it.
+    /// Goes on after no policy of the application has denied the lookup.
     fn passed_by_all(&mut self, target: Option<Peer>, context: &impl LookupContext<Application = A>) -> LookupStep {
         if let Some(consent) = self.consent.take() {
             // The target may be a client of another instance by now, which would have to agree.
@@ -269,7 +269,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
             };
         }
         match target {
-            // It may be at another server by now, and its session here nothing but what is left of it.
+            // The peer may be at another server by now, and its session here a dead one.
             Some(target) if !(target.is_silent && context.shares_registry()) => {
                 self.propose(target, Offer::Introduction, context)
             }
@@ -287,7 +287,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         self.application.instance().is_some_and(|instance| instance.0 == target.instance)
     }
 
-    /// Carries an offer out that the application asked so far has made. Before that, the target's application is asked if it is another one
+    /// Executes an offer of the application that was asked so far. Before that, the target's application is asked if it is another one
     /// with a policy of its own.
     fn propose(&mut self, target: Peer, offer: Offer, context: &impl LookupContext<Application = A>) -> LookupStep {
         if self.is_of_application(&target) {
@@ -309,7 +309,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         self.ask_from(0, Some(target), context)
     }
 
-    /// Does what all agree to.
+    /// Executes an offer to which all applications have agreed.
     fn carry_out(&mut self, target: Peer, offer: Offer) -> LookupStep {
         match offer {
             Offer::Introduction => self.end(LookupAction::Introduce(target)),
@@ -320,7 +320,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     fn decided(&mut self, verdict: Verdict, context: &impl LookupContext<Application = A>) -> LookupStep {
         match verdict {
             Verdict::Continue => self.passed(context),
-            // It would send the asker to this server itself (RFC 7016 §2.3.5).
+            // An empty redirect would send the asker to this server itself (RFC 7016 §2.3.5).
             Verdict::Redirect(addresses) if addresses.is_empty() => {
                 self.failed("a redirect without addresses".into(), context)
             }
@@ -355,7 +355,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
     }
 
-    /// A policy has answered with addresses.
+    /// Handles a redirect to addresses that a policy names.
     fn redirected(
         &mut self,
         addresses: SmallVec<[TaggedAddress; 2]>,
@@ -365,7 +365,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         let is_server_introducing = matches!(self.stage, Stage::Script { is_server_introducing: true });
         let is_own = self.is_of_application(&target);
         match self.consent.take() {
-            // It is for another instance to agree now.
+            // Another instance must agree now.
             Some(_) if !is_own => self.end(LookupAction::UnknownTarget),
             Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
             None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target)),
@@ -374,8 +374,8 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
     }
 
-    /// A policy names a peer to introduce the asker to. One that is asked for the target's application may name clients of that instance
-    /// and those that no policy has to be asked about: a third application is not asked.
+    /// Handles an introduction to a peer that a policy names. The policy of the target's application may name clients of its own instance
+    /// and clients about which no policy must be asked: a third application is not asked.
     fn introduced(&mut self, peer: PeerId, context: &impl LookupContext<Application = A>) -> LookupStep {
         let Some(target) = context.peer(&peer) else { return self.end(LookupAction::UnknownTarget) };
         if self.lookup.target != Some(peer) {
@@ -390,14 +390,14 @@ impl<A: DecidingApplication> LookupDecision<A> {
         self.end(LookupAction::Introduce(target))
     }
 
-    /// The registry has answered: the asker is sent to where the peer is, and to the server that it is connected to, which introduces the
+    /// Handles the registry's answer: the asker is redirected to the peer and to the peer's server, which introduces the
     /// two when it is asked.
     fn resolved(&mut self, resolution: Resolution, context: &impl LookupContext<Application = A>) -> LookupStep {
         let addresses = match &resolution {
             Resolution::Found(addresses) => context.elsewhere(addresses, self.lookup.initiator),
             _ => SmallVec::new(),
         };
-        // The peer may have come here in the meantime. One that is silent here is elsewhere, if the registry says so.
+        // The peer may have connected here in the meantime. A peer that is silent here is elsewhere, if the registry says so.
         if let Some(here) = self.target(context).filter(|here| !here.is_silent || addresses.is_empty()) {
             return self.propose(here, Offer::Introduction, context);
         }
@@ -427,7 +427,7 @@ fn is_for_script(mode: LookupMode, has_script: bool, is_own_client: bool, is_tar
         LookupMode::Partial => has_script && !(is_own_client && is_target_connected),
         // Without a script no lookup is answered.
         LookupMode::All => true,
-        // Such lookups are refused before.
+        // Such lookups have been denied before.
         LookupMode::Denied => false,
     }
 }

@@ -1,12 +1,12 @@
-//! Who decides about a lookup, a connect or a join, in which order, with which deadline, and what comes instead of a decision that is
-//! not to be had.
+//! Decisions about lookups, connects and joins: which policies are asked, in which order, with which deadline, and what the fallback
+//! for a missing verdict is.
 //!
-//! Each decision is a value. [`LookupDecision::advance`], [`ConnectDecision::advance`] and [`JoinDecision::advance`] take what has
-//! happened and say what to do next: ask a policy, wait for its reply until a deadline, or carry out the result. They know no
-//! socket, thread or clock; what they have to look up they ask a [`LookupContext`] for.
+//! Each decision is a value. [`LookupDecision::advance`], [`ConnectDecision::advance`] and [`JoinDecision::advance`] take an
+//! event and return the next step: ask a policy, wait for its reply until a deadline, or execute the result. They know no
+//! socket, thread or clock, and consult the server through a [`LookupContext`].
 //!
 //! The order is the same for all three: the native plugins as Application.xml lists them, the script, and for lookups the shared
-//! registry; then what is built in. Where a policy fails, `OnFailure` of Application.xml takes the place of its verdict, where it is
+//! registry; then the built-in behaviour. Where a policy fails, `OnFailure` of Application.xml takes the place of its verdict; where it is
 //! late, `OnDeadline` ([`fallback`]).
 
 mod connect;
@@ -25,7 +25,7 @@ pub use join::{JoinDecision, JoinInput, JoinStep};
 pub use lookup::{Denial, LookupAction, LookupDecision, LookupInput, LookupStep, Unresolved};
 pub use pending::PendingRequests;
 
-/// Which policy it is.
+/// The kind of policy that has decided.
 #[allow(missing_docs, reason = "the names say it all")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyKind {

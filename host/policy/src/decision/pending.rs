@@ -8,8 +8,8 @@ use rtmfp::SessionId;
 use crate::Deadlines;
 use crate::request::{MAX_REQUESTS, RequestId};
 
-/// What waits at a worker for a plugin, a script or the registry, by id, with its deadline. Whatever comes first takes the request
-/// out: the reply, the deadline, or the end of the session that it belongs to.
+/// The requests of a worker that wait for a plugin, a script or the registry, by id, with their deadlines. What comes first takes
+/// the request out: its reply, its deadline, or the end of the session that it belongs to.
 #[derive(Debug)]
 pub struct PendingRequests<T> {
     worker: u8,
@@ -21,7 +21,7 @@ pub struct PendingRequests<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    /// From 1, so that no id is 0.
+    /// This counts from 1, so that no id is 0.
     uses: u32,
     occupant: Option<Occupant<T>>,
 }
@@ -34,7 +34,7 @@ struct Occupant<T> {
 }
 
 impl<T> PendingRequests<T> {
-    /// No requests yet, of the worker with that number.
+    /// An empty table for the worker with that number.
     pub fn new(worker: u8) -> Self {
         Self {
             worker,
@@ -45,7 +45,7 @@ impl<T> PendingRequests<T> {
         }
     }
 
-    /// The id that the next request will have; `None` if too many wait. A policy can be asked under it before the request is
+    /// The id of the next request; `None` if too many wait. A policy can be asked under this id before the request is
     /// inserted, since the replies are taken by the same thread.
     pub fn next_id(&mut self) -> Option<RequestId> {
         if self.free.is_empty() {
@@ -58,7 +58,7 @@ impl<T> PendingRequests<T> {
         Some(RequestId::new(self.worker, slot, uses))
     }
 
-    /// Keeps a request under the id that [`Self::next_id`] gave last. `session` is the one whose end ends the request, if there is
+    /// Inserts a request under the id that [`Self::next_id`] gave last. `session` is the session whose end cancels the request, if there is
     /// one: each session has at most one such request.
     pub fn insert(&mut self, id: RequestId, deadline: Instant, session: Option<SessionId>, request: T) {
         let Some(slot) = self.slots.get_mut(id.slot()) else { return };
@@ -71,14 +71,14 @@ impl<T> PendingRequests<T> {
         slot.occupant = Some(Occupant { deadline, session, request });
     }
 
-    /// Takes a request out. `None` if it waits no more.
+    /// Takes a request out. `None` if it is not pending any more.
     pub fn take(&mut self, id: RequestId) -> Option<T> {
         let slot = self.slots.get_mut(id.slot()).filter(|slot| slot.uses == id.uses())?;
         if id.worker() != self.worker {
             return None;
         }
         let Occupant { deadline, session, request } = slot.occupant.take()?;
-        // After so many uses that the count begins anew, no reply of the first use is on its way.
+        // By the time when the count of uses begins anew, no reply to the first use can still be on its way.
         slot.uses = slot.uses.checked_add(1).unwrap_or(1);
         self.free.push(id.slot() as u32);
         self.deadlines.remove(deadline, id);
@@ -88,13 +88,13 @@ impl<T> PendingRequests<T> {
         Some(request)
     }
 
-    /// Takes the request out that belongs to a session.
+    /// Takes out the request that belongs to a session.
     pub fn take_of_session(&mut self, session: SessionId) -> Option<(RequestId, T)> {
         let id = *self.by_session.get(&session)?;
         Some((id, self.take(id)?))
     }
 
-    /// Takes a request out whose deadline has passed.
+    /// Takes out a request whose deadline has passed.
     pub fn take_late(&mut self, now: Instant) -> Option<(RequestId, T)> {
         let (_, id) = self.deadlines.take_due(now)?;
         Some((id, self.take(id)?))
@@ -105,7 +105,7 @@ impl<T> PendingRequests<T> {
         self.deadlines.next()
     }
 
-    /// No reply could be taken for so long: all deadlines pass later.
+    /// Postpones all deadlines by the time in which the worker could take no reply.
     pub fn postpone(&mut self, by: Duration) {
         self.slots.iter_mut().filter_map(|slot| slot.occupant.as_mut()).for_each(|occupant| occupant.deadline += by);
         self.deadlines.postpone(by);

@@ -5,6 +5,7 @@ use introd_tests::program::{Files, Server};
 
 use super::ask;
 use crate::harness::clients::{LOOPBACK, connect, rejection, try_connect};
+use crate::harness::log::logged;
 
 fn policy(deadline: u32, on_deadline: &str, on_failure: &str) -> String {
     format!(
@@ -65,4 +66,21 @@ async fn a_deadline_passes_however_busy_the_script_is() {
 
 async fn connect_with(uri: &str, number: u64, argument: &str) -> introd_client::Client {
     try_connect(uri, LOOPBACK, number, vec![argument.into()]).await.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+#[tokio::test]
+async fn an_application_whose_script_has_hung_is_closed_whatever_the_settings_say_for_failures() {
+    let files = Files::new();
+    let hangs = "function application.onConnect(client) return true end
+        function Client:hang() while true do end end";
+    // No handler has a limit here; the server takes a script that runs for some seconds for one that hangs.
+    let unlimited = "<ScriptEngine><MaxTimeOut>0</MaxTimeOut></ScriptEngine>";
+    files.script("app", hangs, &format!("{unlimited}{}", policy(2000, "continue", "continue")));
+    let server = Server::configured(files.path(), 1);
+    let mut client = connect(&server.uri_of("app"), LOOPBACK, 1).await;
+    assert!(ask(&mut client, "hang", Vec::new()).await.is_err());
+    // The same call is answered by the watchdog before the thread is replaced.
+    logged(&server, "closed until", 1).await;
+    let why = rejection(&server.uri_of("app"), LOOPBACK, 2, Vec::new()).await;
+    assert!(why.ends_with("the application is not available"), "{why}");
 }

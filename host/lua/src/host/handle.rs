@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::inbox::Full;
-use super::shared::{NO_ANSWER, ScriptState, Shared};
+use super::shared::{CLOSED, NO_ANSWER, ScriptState, Shared};
 use crate::engine::failure::Failure;
 use crate::instance::open_requests::Answer;
 use introd_config::Application;
@@ -48,7 +48,11 @@ impl ScriptHandle {
             ScriptState::Wedged | ScriptState::Failed | ScriptState::Stopped => {
                 // A script that does not run is not told, but its successor has to know the clients.
                 shared.ledger.note(&event);
-                if let Some(answer) = Answer::not_asked(event, NO_ANSWER) {
+                let answer = match shared.state() {
+                    ScriptState::Failed | ScriptState::Stopped => Answer::closed_event(event, CLOSED),
+                    _ => Answer::not_asked(event, NO_ANSWER),
+                };
+                if let Some(answer) = answer {
                     shared.answer(answer);
                 }
                 Ok(())

@@ -188,10 +188,15 @@ impl Shared {
         }
     }
 
-    /// Lets every open request fail, in place of the script.
+    /// Answers every open request in place of the script: they fail, or find the application closed.
     pub(crate) fn answer_for_script(&self) {
+        let is_closed = matches!(self.state(), ScriptState::Failed | ScriptState::Stopped);
         for (number, request) in self.requests.take_all() {
-            self.answer(Answer::failed(number, request, NO_ANSWER));
+            self.answer(if is_closed {
+                Answer::closed(number, request, CLOSED)
+            } else {
+                Answer::failed(number, request, NO_ANSWER)
+            });
         }
     }
 
@@ -209,5 +214,8 @@ impl Shared {
     }
 }
 
-/// Why a request fails whose script does not run.
+/// What clients are told of an application whose script does not load, has hung or has ended.
+pub(crate) const CLOSED: &str = "the application is not available";
+
+/// Why a request fails whose script does not run for now.
 pub(crate) const NO_ANSWER: &str = "the application does not answer";

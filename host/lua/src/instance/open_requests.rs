@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
+use introd_flash::server::Rejection;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, PeerLookup};
 use introd_policy::{RequestId, Verdict};
 use rtmfp::PeerId;
@@ -42,6 +43,26 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// The answer to a request while the application has no script that runs: that opens no door, whatever the settings say for
+    /// failures.
+    pub(crate) fn closed(number: u64, request: OpenRequest, why: &str) -> Self {
+        let id = RequestId::from_number(number);
+        match request {
+            OpenRequest::Connect(_) => Self::Verdict(id, rejection(why)),
+            OpenRequest::Lookup(_) => Self::Verdict(id, Verdict::Deny),
+            OpenRequest::Call { client, transaction } => Self::call_failed(client, transaction, why),
+        }
+    }
+
+    /// As [`Self::closed`], for an event.
+    pub(crate) fn closed_event(event: AppEvent, why: &str) -> Option<Self> {
+        match event {
+            AppEvent::Connect { request, .. } => Some(Self::Verdict(request, rejection(why))),
+            AppEvent::PeerLookup(PeerLookup { request, .. }) => Some(Self::Verdict(request, Verdict::Deny)),
+            event => Self::not_asked(event, why),
+        }
+    }
+
     /// The answer to a request that the script has failed at.
     pub(crate) fn failed(number: u64, request: OpenRequest, why: &str) -> Self {
         match request {
@@ -68,6 +89,10 @@ impl Answer {
     fn call_failed(client: ClientId, transaction: f64, why: &str) -> Self {
         Self::Result(ClientCommand::Answer { client, transaction, outcome: Err(call_failed(why)) })
     }
+}
+
+fn rejection(why: &str) -> Verdict {
+    Verdict::Reject(Box::new(Rejection::new(REJECTED, format!("[ Server.Reject ] : {why}"))))
 }
 
 /// The information object of a call that failed.

@@ -147,7 +147,7 @@ fn a_script_that_does_not_load_turns_clients_away_until_it_does() {
     assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 1));
     handle.try_send(connect(1)).unwrap();
     handle.try_send(lookup()).unwrap();
-    assert!(matches!(desk.take(2)[..], [Sent::Verdict(_, Verdict::Failed(_)), Sent::Verdict(_, Verdict::Failed(_))]));
+    assert!(matches!(desk.take(2)[..], [Sent::Verdict(_, Verdict::Reject(_)), Sent::Verdict(_, Verdict::Deny)]));
     folder.write("main.lua", "");
     handle.reconfigure(Arc::new(settings(|_| ())));
     wait_for(&handle, ScriptState::Running);
@@ -247,18 +247,18 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
     stuck.try_send(lookup()).unwrap();
     wait_for(&fine, ScriptState::Running);
     let sent = desk.take(2);
-    let has_failed = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Failed(_)));
+    let is_denied = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Deny));
     // The new script of the other application finds its client and disconnects it.
     let is_closed =
         |sent: &Sent| matches!(sent, Sent::Command(ClientCommand::Disconnect { client: of }) if *of == client(1));
-    assert!(sent.iter().any(has_failed) && sent.iter().any(is_closed), "{sent:?}");
+    assert!(sent.iter().any(is_denied) && sent.iter().any(is_closed), "{sent:?}");
     fine.try_send(connect(5)).unwrap();
     assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Continue)]));
     // A new instance of what hung does not get to hang, nor does loading it anew help.
     let again = open(&host, name("stuck", "2"), &hanging);
     again.try_send(connect(6)).unwrap();
     stuck.try_send(AppEvent::Reload).unwrap();
-    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Failed(_))]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Reject(_))]));
     // The old thread goes on at last: what it does has no effect.
     desk.hold(false);
     fine.try_send(connect(7)).unwrap();
@@ -433,7 +433,7 @@ fn stopping_runs_on_app_stop_and_answers_what_waits() {
         "{sent:?}"
     );
     handle.try_send(connect(2)).unwrap();
-    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Failed(_))]));
+    assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Reject(_))]));
     assert!(matches!(
         host.open(name("app", "2"), folder.path(), Arc::new(settings(|_| ()))),
         Err(ScriptError::Stopped)

@@ -12,7 +12,7 @@ use super::wanted::{VhostLimits, Wanted};
 use introd_flash::server::ConnectRequest;
 use introd_policy::InstanceName;
 
-/// A client's place in an application instance: given back when dropped.
+/// A client's place in an application instance, which is given back when this is dropped.
 pub struct Seat {
     applications: Arc<Applications>,
     instance: Arc<AppInstance>,

@@ -1,4 +1,4 @@
-//! The applications of a server: their instances, and the settings that these run with.
+//! The applications of a server: their instances, and the settings of each instance.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,20 +25,20 @@ pub struct Applications {
     table: Mutex<Table>,
     /// The instances by their numbers.
     pub(super) by_id: RwLock<Slab<Arc<AppInstance>>>,
-    /// All clients of the server.
+    /// The number of all clients of the server.
     clients: AtomicU64,
-    /// Makes the policies of instances.
+    /// Creates the policies of instances.
     pub(super) actors: Option<Arc<dyn AppActors>>,
     /// The native plugins of all applications.
     plugins: Arc<Plugins>,
     /// The instances that have a say in introductions to their clients.
     guards: Guards,
-    /// Whether the access rules of any adaptor keep addresses out.
+    /// Whether the access rules of any adaptor deny addresses.
     has_adaptor_rules: AtomicBool,
 }
 
 impl Applications {
-    /// No instances yet. `plugins` has the plugins that the configuration names.
+    /// Applications without instances. `plugins` has the plugins that the configuration names.
     pub fn new(config: Config, actors: Option<Arc<dyn AppActors>>, plugins: Arc<Plugins>) -> Self {
         Self {
             actors,
@@ -57,7 +57,7 @@ impl Applications {
         self.config.load_full()
     }
 
-    /// Puts another configuration in force, for the existing instances too. Clients stay. The plugins that it names have been added to
+    /// Puts another configuration in force, for the existing instances too. Clients stay. Its plugins must have been added to
     /// [`Self::plugins`].
     pub fn reconfigure(&self, config: Config) {
         let config = Arc::new(config);
@@ -65,8 +65,8 @@ impl Applications {
         self.has_adaptor_rules.store(has_adaptor_rules(&config), Ordering::Release);
         for instance in self.table().all() {
             let settings = settings_of(&config, instance.name());
-            // An application that stays as it was keeps its script as it is. An application that rejects clients from now on leaves those
-            // that it has with the settings under which they connected.
+            // An unchanged application keeps its script as it is. An application that rejects clients from now on leaves its present
+            // clients the settings under which they connected.
             if Arc::ptr_eq(&settings, &instance.settings()) || settings.peer_lookup_events == LookupMode::Denied {
                 instance.set_door(Door::of(&config, instance.name()));
                 self.guards.set(instance.id(), instance.has_say());
@@ -83,7 +83,7 @@ impl Applications {
         &self.guards
     }
 
-    /// Whether the access rules of any adaptor keep addresses out. Costs one read of memory.
+    /// Whether the access rules of any adaptor deny addresses. This costs one read of memory.
     pub fn has_adaptor_rules(&self) -> bool {
         self.has_adaptor_rules.load(Ordering::Acquire)
     }
@@ -93,7 +93,7 @@ impl Applications {
         adaptor_at(&self.config.load(), adaptor).access.permits(ip)
     }
 
-    /// Whether a lookup that neither comes from a client nor asks for one is refused whatever a policy would say: by the access rules
+    /// Whether a lookup without a client as asker or target is refused whatever a policy would say: by the access rules
     /// of the adaptor and its default virtual host, or because the default application answers clients only.
     pub fn bars_strangers(&self, adaptor: usize, ip: IpAddr) -> bool {
         let config = self.config.load();
@@ -109,7 +109,7 @@ impl Applications {
         self.by_id.read().get(usize::from(id)).cloned()
     }
 
-    /// The settings for lookups that neither come from a client nor ask for one: those of the default application of an adaptor.
+    /// The settings for lookups without a client as asker or target: they are those of the default application of an adaptor.
     pub fn default_settings(&self, adaptor: usize) -> Arc<Application> {
         let config = self.config.load();
         let vhost = &config.all_adaptors().nth(adaptor).unwrap_or(&config.default_adaptor).default_vhost;
@@ -151,10 +151,10 @@ impl Applications {
         self.table.lock()
     }
 
-    /// Adds a client to the instance that is wanted, which is made if it does not exist.
+    /// Adds a client to the instance that is wanted, which is created if it does not exist.
     pub(super) fn enter(&self, wanted: Wanted<'_>) -> Result<Arc<AppInstance>, Refusal> {
         let mut table = self.table();
-        if wanted.limits.connections.is_some_and(|most| table.clients(&wanted.name) >= most) {
+        if wanted.limits.connections.is_some_and(|max| table.clients(&wanted.name) >= max) {
             return Err(Refusal::TooManyConnections);
         }
         let instance = self.open(&mut table, wanted)?;
@@ -165,7 +165,7 @@ impl Applications {
         Ok(instance)
     }
 
-    /// The instance that is wanted, which is made if it does not exist.
+    /// The instance that is wanted, which is created if it does not exist.
     pub(super) fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<AppInstance>, Refusal> {
         if let Some(instance) = table.get(&wanted.name).cloned() {
             if !instance.actor().is_some_and(|actor| actor.is_over()) {
@@ -189,21 +189,21 @@ impl Applications {
         Ok(instance)
     }
 
-    /// Makes room for one more instance: where there are as many as there may be, one without clients ends.
+    /// Makes room for one more instance: at a limit, an instance without clients ends.
     fn make_room(&self, table: &mut Table, wanted: &Wanted<'_>) -> Result<(), Refusal> {
         let Wanted { name, limits, .. } = wanted;
         let has_script = wanted.registered.is_some_and(|registered| registered.has_script);
         if has_script {
             self.make_room_in_memory(table)?;
         }
-        if let Some((maker, most)) = wanted.maker.zip(limits.instances_per_address)
+        if let Some((maker, max)) = wanted.maker.zip(limits.instances_per_address)
             && has_script
-            && table.made_by(maker, name) >= most
+            && table.made_by(maker, name) >= max
             && !self.end_longest_idle(table, Among::MadeBy(maker, name))
         {
             return Err(Refusal::TooManyInstancesOf(maker));
         }
-        if limits.instances.is_some_and(|most| table.instances(name) >= most)
+        if limits.instances.is_some_and(|max| table.instances(name) >= max)
             && !self.end_longest_idle(table, Among::Vhost(name))
         {
             return Err(Refusal::TooManyInstances);
@@ -214,7 +214,7 @@ impl Applications {
         Ok(())
     }
 
-    /// The policy for a new instance, if its application has one. An application with a script does not run without it.
+    /// The policy for a new instance, if its application has one. An application with a script does not run without its script.
     fn actor_of(
         &self,
         name: &InstanceName,
@@ -247,7 +247,7 @@ impl Applications {
         let mut table = self.table();
         let is_empty = instance.leave() == 0;
         table.leave(instance.name());
-        // A script that does not load is loaded again for the next client: it may have been mended by then.
+        // A script that does not load is loaded again for the next client, since it may have been mended by then.
         let is_of_no_use = |actor: &Arc<dyn AppActor>| actor.is_over() || actor.has_failed() && !instance.is_kept();
         if is_empty && instance.actor().is_none_or(is_of_no_use) {
             self.end(&mut table, instance);
@@ -259,7 +259,7 @@ impl Applications {
     /// Ends the instance that has been without clients for longest, to make room. False if there is none.
     fn end_longest_idle(&self, table: &mut Table, among: Among<'_>) -> bool {
         let Some(instance) = table.idle(among).next().cloned() else { return false };
-        tracing::info!(app = %instance.name(), "ends: it has no clients, and others need the room");
+        tracing::info!(app = %instance.name(), "the instance ends: it has no clients, and others need the room");
         self.end(table, &instance);
         true
     }
@@ -281,7 +281,7 @@ impl Applications {
     }
 }
 
-/// Whether the access rules of any adaptor keep addresses out.
+/// Whether the access rules of any adaptor deny addresses.
 fn has_adaptor_rules(config: &Config) -> bool {
     !config.all_adaptors().map(|adaptor| &adaptor.access).all(Access::lets_everyone_in)
 }

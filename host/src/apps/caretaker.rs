@@ -16,9 +16,9 @@ use super::wanted::{VhostLimits, Wanted};
 use introd_liveness::AtStandstill;
 use introd_policy::InstanceName;
 
-/// How often the caretaker looks at the applications.
+/// How often the caretaker checks the applications.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A server that stops does not wait for a disk that hangs.
+/// How long a server that stops waits for the caretaker, which may hang on a disk.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 const STOP_POLL: Duration = Duration::from_millis(2);
 
@@ -35,7 +35,7 @@ impl Caretaker {
     /// If its thread cannot be started.
     pub fn start(applications: &Arc<Applications>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
-        // The first look comes before any script is loaded, so that every later change is seen as one.
+        // The folders are read before any script is loaded, so that every later change is noticed.
         let mut watch = Watch::default();
         watch.look(applications);
         let applications = Arc::downgrade(applications);
@@ -78,7 +78,7 @@ fn look_after(applications: &Weak<Applications>, watch: &mut Watch) -> bool {
 }
 
 impl Applications {
-    /// Makes the first instances of the applications that are to run from the start.
+    /// Creates the first instances of the applications that run from the start.
     pub fn open_at_start(&self) {
         let config = self.config();
         for adaptor in config.all_adaptors() {
@@ -96,15 +96,17 @@ impl Applications {
                         maker: None,
                     };
                     match self.open(&mut self.table(), wanted) {
-                        Ok(instance) => tracing::info!(app = %instance.name(), "opened at the start"),
-                        Err(refusal) => tracing::warn!(application, %refusal, "not opened at the start"),
+                        Ok(instance) => tracing::info!(app = %instance.name(), "the instance was opened at the start"),
+                        Err(refusal) => {
+                            tracing::warn!(application, %refusal, "the instance was not opened at the start")
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Ends the instances whose policy has ended itself, and those that have had no clients for as long as their settings allow. An
+    /// Ends the instances whose policy has ended itself, and the instances that have had no clients for as long as their settings allow. An
     /// instance that runs from the start stays.
     pub fn end_idle(&self, now: Instant) {
         let mut table = self.table();
@@ -118,12 +120,12 @@ impl Applications {
         };
         let over: Vec<Arc<AppInstance>> = table.all().filter(is_over).cloned().collect();
         for instance in over {
-            tracing::info!(app = %instance.name(), "ends: it has no clients");
+            tracing::info!(app = %instance.name(), "the instance ends: it has no clients");
             self.end(&mut table, &instance);
         }
     }
 
-    /// The applications whose scripts are watched: for each the folders to watch (its own and those of the library), and its instances.
+    /// The applications whose scripts are watched: for each, the folders to watch (its own and the library's), and its instances.
     fn watched(&self) -> Vec<(Vec<PathBuf>, Vec<Arc<AppInstance>>)> {
         let config = self.config();
         let mut watched = Vec::new();
@@ -147,7 +149,7 @@ impl Applications {
     }
 }
 
-/// The state of the scripts' folders at the last look.
+/// The state of the scripts' folders when they were last read.
 #[derive(Default)]
 struct Watch {
     seen: HashMap<PathBuf, ScriptFiles>,
@@ -167,7 +169,7 @@ impl Watch {
             let Some(folder) = changed else { continue };
             for instance in instances {
                 if let Some(actor) = instance.actor() {
-                    tracing::info!(app = %instance.name(), folder = %folder.display(), "its script has changed");
+                    tracing::info!(app = %instance.name(), folder = %folder.display(), "the application's script has changed");
                     let _ = actor.tell(AppEvent::Reload);
                 }
             }

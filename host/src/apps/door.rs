@@ -6,7 +6,7 @@ use std::sync::Arc;
 use introd_config::{Access, Adaptor, Config, Vhost};
 use introd_policy::InstanceName;
 
-/// Keeps addresses out of an instance, as clients of it and as askers for its clients.
+/// Denies addresses an instance, both as its clients and as askers for its clients.
 pub(super) struct Door {
     config: Arc<Config>,
     /// The adaptor's position in the configuration.
@@ -18,7 +18,7 @@ pub(super) struct Door {
 impl Door {
     /// The rules for an instance; `None` if they permit every address.
     pub(super) fn of(config: &Arc<Config>, name: &InstanceName) -> Option<Self> {
-        // Where the configuration has the adaptor or the virtual host no more, the default one counts, as it does for settings.
+        // If the configuration no longer has the adaptor or the virtual host, the default one counts, as it does for settings.
         let adaptor = config.all_adaptors().position(|adaptor| adaptor.name == name.adaptor).unwrap_or(0);
         let vhosts = || adaptor_at(config, adaptor).all_vhosts();
         let vhost = vhosts().position(|vhost| vhost.name == name.vhost).unwrap_or(0);

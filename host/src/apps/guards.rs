@@ -1,4 +1,4 @@
-//! The instances that have a say in lookups of their clients, kept so that every lookup can afford to check.
+//! The instances that have a say in lookups of their clients, in a table that every lookup can check at little cost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use introd_policy::InstanceId;
 
 const WORDS: usize = (u16::MAX as usize + 1) / 64;
 
-/// A bit for each instance, set while clients of others are introduced to its clients only with its consent.
+/// A bit for each instance. It is set while clients of other instances are introduced to its clients only with its consent.
 #[derive(Debug)]
 pub struct Guards(Box<[AtomicU64; WORDS]>);
 
@@ -17,7 +17,7 @@ impl Default for Guards {
 }
 
 impl Guards {
-    /// Whether lookups of the instance's clients by others need its consent. Costs one read of memory.
+    /// Whether lookups of the instance's clients by others need its consent. This costs one read of memory.
     pub fn has(&self, InstanceId(id): InstanceId) -> bool {
         self.0[usize::from(id) / 64].load(Ordering::Acquire) & bit(id) != 0
     }

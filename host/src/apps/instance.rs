@@ -1,4 +1,4 @@
-//! One instance of an application.
+//! An instance of an application.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ pub struct AppInstance {
     groups: Mutex<Option<Memberships<SessionId>>>,
     /// The policy of its application, if that has one.
     actor: Option<Arc<dyn AppActor>>,
-    /// The access rules, if they keep any address out.
+    /// The access rules, if they deny any address.
     door: ArcSwapOption<Door>,
-    /// Whether a client or asker may be refused before a policy is asked. Every lookup reads it.
+    /// Whether a client or asker may be refused before a policy is asked. Every lookup reads this.
     is_barring: AtomicBool,
-    /// Since when it has no clients.
+    /// Since when the instance has been without clients.
     idle_since: Mutex<Option<Instant>>,
-    /// The network of the client that it was made for.
+    /// The network of the client for which the instance was created.
     maker: Option<NetworkPrefix>,
 }
 
@@ -61,7 +61,7 @@ impl AppInstance {
         Self { id, name, settings, plugins, clients, groups, actor, door, is_barring, idle_since, maker }
     }
 
-    /// Whether the access rules let an address be a client here, and look clients up.
+    /// Whether the access rules permit an address to be a client here and to look up clients.
     pub fn permits(&self, ip: IpAddr) -> bool {
         !self.is_barring.load(Ordering::Acquire) || self.door.load().as_ref().is_none_or(|door| door.permits(ip))
     }
@@ -76,7 +76,7 @@ impl AppInstance {
         is_stranger || !self.permits(ip)
     }
 
-    /// Whether peers are introduced to its clients only if it agrees.
+    /// Whether peers are introduced to the instance's clients only with its consent.
     pub(super) fn has_say(&self) -> bool {
         self.is_barring.load(Ordering::Acquire)
             || !self.plugins.load().is_empty()
@@ -93,7 +93,7 @@ impl AppInstance {
         self.actor.as_ref()
     }
 
-    /// Whether it stays without clients, because it runs from the start.
+    /// Whether the instance stays without clients, because it runs from the start.
     pub(super) fn is_kept(&self) -> bool {
         self.settings.load().load_on_startup && self.name.is_first()
     }
@@ -102,27 +102,27 @@ impl AppInstance {
         *self.idle_since.lock()
     }
 
-    /// The network of the client that it was made for; `None` if it was made without one.
+    /// The network of the client for which the instance was created; `None` if it was created without a client.
     pub(super) fn maker(&self) -> Option<NetworkPrefix> {
         self.maker
     }
 
-    /// Its number.
+    /// The instance's number.
     pub fn id(&self) -> InstanceId {
         self.id
     }
 
-    /// What it is called.
+    /// The instance's name.
     pub fn name(&self) -> &InstanceName {
         &self.name
     }
 
-    /// The settings it runs with now.
+    /// The settings with which the instance runs now.
     pub fn settings(&self) -> Arc<Application> {
         self.settings.load_full()
     }
 
-    /// Whether its script answers the lookups of its clients.
+    /// Which lookups of the instance's clients go to its script.
     pub fn lookup_mode(&self) -> LookupMode {
         self.settings.load().peer_lookup_events
     }
@@ -132,17 +132,17 @@ impl AppInstance {
         self.settings.load().max_lookup_rate
     }
 
-    /// How many clients it has.
+    /// How many clients the instance has.
     pub fn clients(&self) -> u64 {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Works on the groups that its clients are in.
+    /// Runs `work` on the groups of the instance's clients.
     pub fn with_groups<T>(&self, work: impl FnOnce(&mut Memberships<SessionId>) -> T) -> T {
         let mut groups = self.groups.lock();
         let groups = groups.get_or_insert_with(|| {
             let mut seed = [0; 32];
-            // Without a seed, peers may foresee which members are named to each other; nothing else depends on it.
+            // Without a random seed, peers may foresee which members are named to each other; nothing else depends on the seed.
             let _ = getrandom::fill(&mut seed);
             Memberships::new(JoinLimits::default().groups, BootstrapSettings::default(), seed)
         });
@@ -158,7 +158,7 @@ impl AppInstance {
         self.plugins.store(Chain::default());
     }
 
-    /// Puts other access rules in force. All else stays.
+    /// Puts other access rules in force and changes nothing else.
     pub(super) fn set_door(&self, door: Option<Door>) {
         let is_barring = is_barring(&self.settings.load(), door.as_ref());
         self.door.store(door.map(Arc::new));
@@ -181,7 +181,7 @@ impl AppInstance {
         *self.idle_since.lock() = None;
     }
 
-    /// Takes a client out, and says how many are left.
+    /// Removes a client and returns how many are left.
     pub(super) fn leave(&self) -> u64 {
         let left = self.clients.fetch_sub(1, Ordering::Relaxed) - 1;
         if left == 0 {

@@ -1,7 +1,7 @@
 //! Application instances: which exist, which clients are in them, and with which settings they run.
 //!
-//! An application without a script has no thread and no Lua VM of its own: an instance is an entry in a table, made by its first
-//! client and gone with its last.
+//! An application without a script has no thread and no Lua VM of its own: an instance is an entry in a table, which its
+//! first client creates and which goes with its last.
 
 mod admission;
 mod applications;

@@ -6,7 +6,7 @@ use super::applications::Applications;
 use super::refusal::Refusal;
 use super::table::{Among, Table};
 
-/// How many instances end while the table is locked: threads that need the table wait for no more.
+/// How many instances end while the table is locked. This bounds how long threads wait that need the table.
 const MAX_AT_A_TIME: usize = 64;
 
 /// How much of their memory the scripts use.
@@ -18,7 +18,7 @@ struct Pressure {
 }
 
 impl Pressure {
-    /// Whether instances without clients are to end before their time. The last quarter is for instances with clients.
+    /// Whether instances without clients must end early. The last quarter of the memory is for instances with clients.
     fn is_high(self) -> bool {
         self.used > self.limit / 4 * 3
     }
@@ -29,7 +29,7 @@ impl Pressure {
 }
 
 impl Applications {
-    /// Ends instances without clients before their time, the longest idle first, as long as the scripts use more than three
+    /// Ends instances without clients early, the longest idle first, as long as the scripts use more than three
     /// quarters of the memory that they may.
     pub fn end_idle_early(&self) {
         let mut ended = 0;
@@ -51,12 +51,12 @@ impl Applications {
         }
     }
 
-    /// Sees that there is memory for one more script: at the limit, instances without clients end.
+    /// Makes room in memory for one more script: at the limit, instances without clients end.
     pub(super) fn make_room_in_memory(&self, table: &mut Table) -> Result<(), Refusal> {
         let Some(pressure) = self.pressure(table).filter(|pressure| pressure.is_at_limit()) else { return Ok(()) };
         self.end_some(table, pressure);
         match self.pressure(table) {
-            Some(now) if now.is_at_limit() => Err(Refusal::NoScriptMemory { most: now.limit }),
+            Some(now) if now.is_at_limit() => Err(Refusal::NoScriptMemory { max: now.limit }),
             _ => Ok(()),
         }
     }
@@ -65,7 +65,7 @@ impl Applications {
     fn pressure(&self, table: &mut Table) -> Option<Pressure> {
         let (limit, actors) = self.config().server.max_script_memory.zip(self.actors.as_ref())?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        // Memory that the scripts' threads have yet to free is not counted against newcomers. That is bounded, as threads may be busy.
+        // Memory that the scripts' threads have yet to free is not counted against newcomers, up to a bound, as threads may be busy.
         let about_to_be_freed = table.ending_memory().min(limit / 4);
         Some(Pressure { used: actors.memory().saturating_sub(about_to_be_freed), limit })
     }
@@ -81,7 +81,7 @@ impl Applications {
             ending.push(Arc::clone(instance));
         }
         for instance in &ending {
-            tracing::info!(app = %instance.name(), "ends: it has no clients, and scripts use nearly all the memory that they may");
+            tracing::info!(app = %instance.name(), "the instance ends: it has no clients, and scripts use nearly all the memory that they may");
             self.end(table, instance);
         }
         ending.len()

@@ -9,39 +9,39 @@ use rtmfp::NetworkPrefix;
 /// Why a client may not connect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The access rules of the adaptor or of the virtual host keep its address out.
+    /// The access rules of the adaptor or of the virtual host deny the client's address.
     #[error("connections from {0} are not allowed")]
     Access(IpAddr),
-    /// There is no such application, and the virtual host accepts registered ones alone.
+    /// There is no such application, and the virtual host accepts registered applications only.
     #[error("there is no application {0}")]
     NoApplication(String),
     /// The application rejects all clients, because something in its folder is wrong. Clients are not told what.
     #[error("the application {application} is not available")]
     Closed {
-        /// Its name.
+        /// The application's name.
         application: String,
-        /// What is wrong, for the log.
+        /// The reason, for the log.
         reason: Arc<str>,
     },
-    /// The virtual host has as many clients as it may.
+    /// The virtual host has its maximum number of clients.
     #[error("the server is full")]
     TooManyConnections,
-    /// The virtual host has as many application instances as it may.
+    /// The virtual host has its maximum number of application instances.
     #[error("there are too many application instances")]
     TooManyInstances,
-    /// Clients of that network have made as many instances of applications with a script as they may.
+    /// Clients of that network have created the maximum number of instances of applications with a script.
     #[error("there are too many application instances from your address")]
     TooManyInstancesOf(NetworkPrefix),
-    /// The scripts of all applications together use as much memory as they may.
+    /// The scripts of all applications together use the maximum memory.
     #[error("there is no memory for another application instance")]
     NoScriptMemory {
-        /// How many bytes that is.
-        most: usize,
+        /// The maximum in bytes.
+        max: usize,
     },
 }
 
 impl Refusal {
-    /// The status that the client gets. The codes are those of AMS.
+    /// The status that the client gets, with a code of AMS.
     pub fn to_rejection(&self) -> Rejection {
         let code = match self {
             Refusal::NoApplication(_) => "NetConnection.Connect.InvalidApp",
@@ -57,8 +57,8 @@ impl Refusal {
             Self::TooManyInstancesOf(maker) => {
                 format!("there are too many application instances from {maker}, and all have clients")
             }
-            Self::NoScriptMemory { most } => {
-                format!("{self}: scripts use all the memory that they may, {} MB (MaxScriptMemory)", most >> 20)
+            Self::NoScriptMemory { max } => {
+                format!("{self}: scripts use all the memory that they may, {} MB (MaxScriptMemory)", max >> 20)
             }
             _ => self.to_string(),
         }

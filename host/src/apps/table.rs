@@ -9,8 +9,8 @@ use rtmfp::NetworkPrefix;
 use super::instance::AppInstance;
 use introd_policy::{AppActor, InstanceId, InstanceName};
 
-/// How many instances with a script may wait for clients to come back. Each takes some 80 kB, and visits to ever new instances must not
-/// fill the memory for as long as `MaxAppIdleTime`. Further ones end at once, the longest idle first.
+/// How many instances with a script may wait for clients to come back. Each takes some 80 kB, and visits to many instances must not
+/// fill the memory for as long as `MaxAppIdleTime`. If there are more, the longest idle end at once.
 pub(super) const MAX_IDLE_INSTANCES: usize = 1000;
 
 /// A virtual host, by the names of its adaptor and its own.
@@ -32,18 +32,18 @@ pub(super) struct Table {
 struct VhostCount {
     clients: u64,
     instances: u64,
-    /// Of those, the ones with a policy, by the network of the client that made them.
+    /// The instances with a policy, counted by the network of the client that created them.
     by_maker: HashMap<NetworkPrefix, u64>,
 }
 
-/// The instances among which one is looked for that may end.
+/// The set of instances of which one may end.
 #[derive(Clone, Copy)]
 pub(super) enum Among<'a> {
-    /// All.
+    /// All instances.
     All,
-    /// Those of the virtual host that an instance of that name is in.
+    /// The instances of the virtual host of an instance of that name.
     Vhost(&'a InstanceName),
-    /// Those of the virtual host that clients of a network have made.
+    /// The instances in that virtual host which clients of a network have created.
     MadeBy(NetworkPrefix, &'a InstanceName),
 }
 
@@ -96,7 +96,7 @@ impl Table {
         self.vhosts.get(&vhost_of(name)).and_then(|count| count.by_maker.get(&maker)).copied().unwrap_or(0)
     }
 
-    /// One more instance.
+    /// Adds an instance.
     pub(super) fn add(&mut self, instance: &Arc<AppInstance>) {
         let count = self.vhosts.entry(vhost_of(instance.name())).or_default();
         count.instances += 1;
@@ -106,7 +106,7 @@ impl Table {
         self.instances.insert(instance.name().clone(), Arc::clone(instance));
     }
 
-    /// Takes an instance out. False if another of the same name has taken its place already.
+    /// Removes an instance. False if another instance of the same name has taken its place already.
     pub(super) fn remove(&mut self, instance: &AppInstance) -> bool {
         let name = instance.name();
         if !self.instances.get(name).is_some_and(|known| std::ptr::eq(&**known, instance)) {
@@ -140,12 +140,12 @@ impl Table {
         true
     }
 
-    /// A virtual host has one client more.
+    /// Counts one more client of a virtual host.
     pub(super) fn enter(&mut self, name: &InstanceName) {
         self.vhosts.entry(vhost_of(name)).or_default().clients += 1;
     }
 
-    /// A virtual host has one client less.
+    /// Counts one client less of a virtual host.
     pub(super) fn leave(&mut self, name: &InstanceName) {
         if let Some(count) = self.vhosts.get_mut(&vhost_of(name)) {
             count.clients = count.clients.saturating_sub(1);
@@ -160,14 +160,14 @@ impl Table {
         self.idle.len() > MAX_IDLE_INSTANCES
     }
 
-    /// Notes that an instance waits no more. Must be called while the instance still says since when it has been idle.
+    /// Notes that an instance does not wait any more. This must be called while the instance still has its `idle_since`.
     pub(super) fn wait_no_more(&mut self, instance: &AppInstance) {
         if let Some(since) = instance.idle_since() {
             self.idle.remove(&(since, instance.id()));
         }
     }
 
-    /// The instances that may end before their time, the longest idle first.
+    /// The instances that may end early, the longest idle first.
     pub(super) fn idle(&self, among: Among<'_>) -> impl Iterator<Item = &Arc<AppInstance>> {
         self.idle.values().filter(move |it| among.has(it) && !it.is_kept() && it.clients() == 0)
     }
@@ -193,7 +193,7 @@ impl Table {
     }
 }
 
-/// The network that an instance counts for; `None` for an instance without a policy, which costs next to nothing, or one that no client
+/// The network for which an instance counts; `None` for an instance without a policy, which costs next to nothing, or one that no client
 /// made.
 fn maker_of(instance: &AppInstance) -> Option<NetworkPrefix> {
     instance.maker().filter(|_| instance.actor().is_some())

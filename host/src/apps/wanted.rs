@@ -1,4 +1,4 @@
-//! What is asked of the applications when a client connects or an instance is opened at the start.
+//! The request for an instance, made when a client connects or an instance is opened at the start.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct Wanted<'a> {
 pub(super) struct VhostLimits {
     pub(super) connections: Option<u64>,
     pub(super) instances: Option<u64>,
-    /// Of instances with a script that clients of one network have made.
+    /// The limit on instances with a script that clients of one network have created.
     pub(super) instances_per_address: Option<u64>,
 }
 

@@ -1,9 +1,9 @@
 //! The bootstrap of a group: which members a server names to which (host/netgroup/WIRE.md §2.2).
 //!
 //! A newcomer learns of its ring neighbours on both sides, and of a few members at random places, so that a group does not
-//! fall apart into arcs. Its ring neighbours learn of it. When a member is gone, those who have become ring neighbours by that
-//! learn of each other. Both ends of the ring are told, since servers before told only one of the two and clients differ in
-//! what they make of it. The work and the number of hints for one join do not depend on the size of the group.
+//! fall apart into arcs. Its ring neighbours learn of it. When a member is gone, the members that become ring neighbours
+//! thereby learn of each other. Both are told, because earlier servers told only one of the two, and clients differ in how
+//! they handle that. The work and the number of hints for one join do not depend on the size of the group.
 
 use rand_core::Rng;
 use rtmfp::PeerId;
@@ -20,9 +20,9 @@ pub struct BootstrapSettings {
     pub far: usize,
 }
 
-/// The most ring neighbours on each side.
+/// The maximum number of ring neighbours on each side.
 pub const MAX_SIDE: usize = 16;
-/// The most members at random places.
+/// The maximum number of members at random places.
 pub const MAX_FAR: usize = 16;
 
 impl Default for BootstrapSettings {
@@ -33,12 +33,12 @@ impl Default for BootstrapSettings {
 }
 
 impl BootstrapSettings {
-    /// The most hints that one join leads to.
+    /// The maximum number of hints for one join.
     pub fn max_hints_per_join(&self) -> usize {
         4 * self.side.min(MAX_SIDE) + self.far.min(MAX_FAR)
     }
 
-    /// The most hints that one leave leads to.
+    /// The maximum number of hints for one leave.
     pub fn max_hints_per_leave(&self) -> usize {
         2 * self.side.min(MAX_SIDE)
     }
@@ -195,7 +195,7 @@ mod tests {
             let mut hints = Vec::new();
             left(&ring, peer(0), &settings, &mut hints);
             assert!(hints.len() <= settings.max_hints_per_leave());
-            // Exactly those are told who have a neighbour that they had not.
+            // Exactly the members with a new neighbour are told.
             let told: BTreeSet<_> = hints.iter().map(|hint| (hint.to, hint.about)).collect();
             let new: BTreeSet<_> = before
                 .iter()

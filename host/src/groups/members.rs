@@ -10,7 +10,7 @@ use rtmfp::PeerId;
 /// How many of the newest members are remembered.
 pub(super) const MAX_NEWEST: usize = 64;
 
-/// The members of a group. Silent ones, of which nothing has been heard for too long, are apart: others are named before them.
+/// The members of a group. Members that have been silent for too long are kept separately: others are named before them.
 #[derive(Debug)]
 pub(super) struct Members<H> {
     awake: Ring<H>,
@@ -34,12 +34,12 @@ impl<H> Members<H> {
         self.awake.get(peer).or_else(|| self.silent.get(peer))
     }
 
-    /// The members in the order of the ring, and after them those that are silent, in the same order.
+    /// The members in the order of the ring, and after them the silent members, in the same order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &RingMember<H>> {
         self.awake.iter().chain(self.silent.iter())
     }
 
-    /// The ring of the members that are not silent, and the ring of those that are.
+    /// The ring of the members that are not silent, and the ring of the silent members.
     pub(super) fn rings(&self) -> (&Ring<H>, &Ring<H>) {
         (&self.awake, &self.silent)
     }
@@ -53,7 +53,7 @@ impl<H> Members<H> {
         self.newest.push_back(peer);
     }
 
-    /// Gives a member another handle. Something has just been heard of it: it is not silent.
+    /// Gives a member another handle. The member has just sent something, so it is not silent.
     pub(super) fn replace(&mut self, peer: PeerId, handle: H) {
         self.silent.remove(&peer);
         self.awake.insert(peer, handle);
@@ -68,7 +68,7 @@ impl<H> Members<H> {
 }
 
 impl<H: Copy + PartialEq> Members<H> {
-    /// Notes whether a member is silent, if it is one by this handle.
+    /// Notes whether a member is silent, if it has this handle.
     pub(super) fn set_silent(&mut self, peer: &PeerId, handle: H, is_silent: bool) {
         let (from, to) =
             if is_silent { (&mut self.awake, &mut self.silent) } else { (&mut self.silent, &mut self.awake) };

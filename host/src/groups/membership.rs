@@ -14,7 +14,7 @@ use introd_native::MemberChoice;
 use introd_netgroup::GroupDigest;
 use introd_netgroup::ring::RingMember;
 
-/// What a join did.
+/// The result of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
     /// The peer was not in the group.
@@ -24,7 +24,7 @@ pub enum Joined {
     Again,
 }
 
-/// A peer is in as many groups as one may.
+/// The peer is in the maximum number of groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("peer in too many groups")]
 pub struct TooManyGroups;
@@ -44,7 +44,7 @@ pub struct Memberships<H> {
 }
 
 impl<H: Copy + PartialEq> Memberships<H> {
-    /// No groups yet; one peer may be in `max_groups`. The seed is for the choice of members at random: peers must not foresee it.
+    /// A table without groups. One peer may be in `max_groups` groups. The seed is for random choices of members: peers must not foresee it.
     pub fn new(max_groups: usize, settings: BootstrapSettings, seed: [u8; 32]) -> Self {
         Self { groups: HashMap::new(), joined: HashMap::new(), max_groups, settings, rng: ChaCha8Rng::from_seed(seed) }
     }
@@ -87,7 +87,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
         true
     }
 
-    /// Notes that a peer has been silent for too long, or has been heard of again, in all groups that it is in by this handle. Silent
+    /// Notes that a peer has been silent for too long, or sends again, in all groups that it is in by this handle. Silent
     /// members are named after all others.
     pub fn set_silent(&mut self, peer: &PeerId, handle: H, is_silent: bool) {
         for group in self.joined.get(peer).into_iter().flatten() {
@@ -108,7 +108,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
         self.groups.get(group).map_or_else(Vec::new, |members| members.choose(peer, choice, max, &mut self.rng))
     }
 
-    /// The built-in way to start a group: adds the hints for when `peer` has joined. At most
+    /// Adds the hints of the built-in bootstrap after `peer` has joined. At most
     /// [`BootstrapSettings::max_hints_per_join`] are added.
     pub fn hints_for_newcomer(&mut self, group: &GroupDigest, peer: PeerId, hints: &mut Vec<Hint<H>>) {
         if let Some(members) = self.groups.get(group) {
@@ -116,7 +116,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
         }
     }
 
-    /// The built-in way to keep a group together: adds the hints for when `peer` has left. At most
+    /// Adds the hints of the built-in bootstrap after `peer` has left, which keep the group together. At most
     /// [`BootstrapSettings::max_hints_per_leave`] are added.
     pub fn hints_after_leave(&self, group: &GroupDigest, peer: PeerId, hints: &mut Vec<Hint<H>>) {
         if let Some(members) = self.groups.get(group) {
@@ -139,7 +139,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
         self.groups.iter().map(|(group, members)| (*group, members.len()))
     }
 
-    /// The members of a group, in the order of its ring, and after them those that are silent, in the same order.
+    /// The members of a group, in the order of its ring, and after them the silent members, in the same order.
     pub fn members(&self, group: &GroupDigest) -> impl Iterator<Item = &RingMember<H>> + use<'_, H> {
         self.groups.get(group).into_iter().flat_map(Members::iter)
     }

@@ -16,7 +16,7 @@ use crate::apps::{Applications, Refusal};
 #[derive(Default)]
 struct Heap {
     policies: Mutex<Vec<Arc<Script>>>,
-    /// Whether policies that are told to stop go on using memory until they are freed.
+    /// Whether policies that are told to stop keep their memory until they are freed.
     is_slow: AtomicBool,
 }
 
@@ -110,7 +110,7 @@ fn instances_without_clients_end_early_when_scripts_use_nearly_all_their_memory(
         rooms.sort();
         rooms.concat()
     };
-    // The first is there from the start, and stays though it has had a client; so does one with a client.
+    // The first instance runs from the start, and stays without clients; an instance with a client stays too.
     drop(visit("_definst_").unwrap());
     let _stays = visit("1").unwrap();
     for room in ["2", "3", "4", "5"] {
@@ -122,7 +122,7 @@ fn instances_without_clients_end_early_when_scripts_use_nearly_all_their_memory(
     drop(visit("7").unwrap());
     heap.is_slow.store(true, Ordering::Relaxed);
     applications.end_idle_early();
-    assert_eq!(rooms(), "14567_definst_", "the longest idle end; what is about to be freed counts as free");
+    assert_eq!(rooms(), "14567_definst_", "the longest idle end; memory that is about to be freed counts as free");
     heap.free();
     applications.end_idle_early();
     assert_eq!(rooms(), "14567_definst_", "three quarters are in use again");
@@ -130,7 +130,7 @@ fn instances_without_clients_end_early_when_scripts_use_nearly_all_their_memory(
     config.server.max_script_memory = Some(0);
     applications.reconfigure(config);
     applications.end_idle_early();
-    assert_eq!(rooms(), "1_definst_", "those that are needed stay, whatever they use");
+    assert_eq!(rooms(), "1_definst_", "instances that are needed stay, whatever they use");
 }
 
 #[test]
@@ -139,15 +139,15 @@ fn at_the_limit_of_their_memory_no_new_script_starts_and_those_there_are_go_on()
     let visit = |path: &str| applications.admit(0, &request(&format!("rtmfp://host/{path}")), localhost());
     let mut seats: Vec<_> = (0..8).map(|room| visit(&format!("club/{room}")).unwrap()).collect();
     let refusal = visit("club/8").err().unwrap();
-    assert_eq!(refusal, Refusal::NoScriptMemory { most: 1 << 20 });
+    assert_eq!(refusal, Refusal::NoScriptMemory { max: 1 << 20 });
     assert!(refusal.is_for_lack_of_room() && refusal.for_log().contains("1 MB (MaxScriptMemory)"));
     assert_eq!(refusal.to_rejection().code, "NetConnection.Connect.Rejected");
     assert!(visit("club/7").is_ok() && visit("plain").is_ok(), "these need no new script");
-    // One that nobody is in any more makes room.
+    // An instance without clients makes room.
     drop(seats.pop());
     seats.push(visit("club/8").unwrap());
     assert_eq!(applications.instances(), 8);
-    // What has been told to end makes room before its thread has got to it, as long as that is little.
+    // An instance that was told to end makes room before its thread has freed its memory, as long as that is little.
     heap.is_slow.store(true, Ordering::Relaxed);
     for room in ["9", "10"] {
         drop(seats.pop());

@@ -102,7 +102,7 @@ fn who_has_a_say_and_whom_the_rules_bar() {
     fn settings(config: &mut Config) -> &mut Application {
         Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults)
     }
-    // What the configuration says; whether the instance has a say; whether a client and a stranger from that address are barred.
+    // Each row: a change of the configuration; whether the instance has a say; whether a client and a stranger from that address are barred.
     let cases: [(&str, Change, bool, bool, bool); 6] = [
         ("nothing", |_| (), false, false, false),
         (
@@ -130,7 +130,7 @@ fn who_has_a_say_and_whom_the_rules_bar() {
         assert_eq!(instance.bars(localhost(), true), bars_clients, "{what}");
         assert_eq!(instance.bars(localhost(), false), bars_strangers, "{what}");
         assert_eq!(instance.permits(localhost()), !bars_clients, "{what}");
-        // What holds for those who are nobody's clients, and look for nobody's.
+        // These hold for lookups without a client as asker or target.
         assert_eq!(applications.bars_strangers(0, localhost()), bars_strangers, "{what}");
         assert_eq!(applications.has_adaptor_rules(), what == "the adaptor");
         applications.reconfigure(Config::built_in());

@@ -109,7 +109,7 @@ fn what_is_there_from_the_start_stays() {
     assert_eq!(applications.instances(), 2);
     applications.end_idle(later);
     assert_eq!(applications.instances(), 1, "only the first of an application is there from the start");
-    // From now on it is not to be: then it goes like any other, though it never had a client.
+    // When it no longer runs from the start, it ends like any other, though it never had a client.
     let mut config = Config::clone(&applications.config());
     let registered = config.default_adaptor.default_vhost.applications.get_mut("app").unwrap();
     Arc::make_mut(&mut registered.settings).load_on_startup = false;

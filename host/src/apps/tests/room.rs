@@ -100,21 +100,25 @@ fn one_address_makes_a_bounded_number_of_instances_and_keeps_no_other_out() {
     let (first, second) = (visit(localhost(), "club/1").unwrap(), visit(localhost(), "club/2").unwrap());
     let refusal = visit(localhost(), "club/3").err();
     let is_its = Refusal::TooManyInstancesOf(NetworkPrefix::of(localhost()));
-    assert_eq!(refusal.as_ref(), Some(&is_its), "all of its own have clients; those of others do not end for it");
+    assert_eq!(
+        refusal.as_ref(),
+        Some(&is_its),
+        "all instances of this network have clients, and no instance of another network ends"
+    );
     let refusal = refusal.unwrap();
     assert!(refusal.is_for_lack_of_room());
     assert!(refusal.for_log().contains("127.0.0.1") && !refusal.to_rejection().description.contains("127.0.0.1"));
     assert_eq!(refusal.to_rejection().code, "NetConnection.Connect.Rejected");
     assert_eq!(applications.instances(), 4);
-    // It may still be a client of instances that are there, of whomever, and of applications without a script.
+    // Its clients may still connect to existing instances, of any network, and to applications without a script.
     let (third, fourth) = (visit(localhost(), "club/others").unwrap(), visit(localhost(), "plain/1").unwrap());
     let fifth = visit(elsewhere, "club/1").unwrap();
-    // An instance that no client is in any more makes room, and only then.
+    // An instance makes room when its last client has left, and only then.
     drop(second);
     drop(visit(localhost(), "club/3").unwrap());
     let made: Vec<String> = applications.table().all().map(|it| it.name().instance.clone()).collect();
     assert!(!made.contains(&"2".to_owned()) && made.contains(&"3".to_owned()), "{made:?}");
-    // Another's client keeps what the first has made, and it counts for the first.
+    // A client of another network keeps an instance alive that the first has made, and the instance still counts for the first.
     drop((first, visit(localhost(), "club/4").unwrap()));
     let fifth_id = fifth.instance().id();
     assert!(visit(localhost(), "club/5").is_ok() && applications.instance(fifth_id).is_some());

@@ -86,7 +86,7 @@ fn silent_members_are_named_after_all_others() {
     tables.hints_for_newcomer(&A, newcomer, &mut hints);
     assert!(
         hints.iter().all(|hint| hint.to == newcomer || is_alive(hint.handle as u8)),
-        "nothing is said to the silent"
+        "silent members are told nothing"
     );
     let told: Vec<u8> = hints.iter().filter(|hint| hint.to == newcomer).map(|hint| hint.about.0[0]).collect();
     assert!(told.len() >= 6 && told.iter().all(|number| is_alive(*number)), "{told:?}");
@@ -96,16 +96,16 @@ fn silent_members_are_named_after_all_others() {
     }
     let all = tables.choose(&A, &newcomer, MemberChoice::Neighbors, 60);
     assert!(all.iter().take(10).all(|(_, number)| is_alive(*number as u8)), "{all:?}");
-    assert_eq!(all.len(), 60, "the silent fill the rest");
+    assert_eq!(all.len(), 60, "silent members fill the rest");
 
-    // Who speaks again is one of them again; who leaves while silent is gone.
+    // A member that sends again is awake again; a member that leaves while silent is gone.
     tables.set_silent(&peer(4), 4, false);
     assert!(tables.members(&A).take(12).any(|member| member.peer == peer(4)));
     assert!(tables.leave(&A, &peer(5), 5) && !tables.contains(&A, &peer(5)));
     assert_eq!(tables.join(A, peer(6), 60), Ok(Joined::Again));
-    assert!(tables.members(&A).take(13).any(|member| member.peer == peer(6)), "a new session has just been heard of");
+    assert!(tables.members(&A).take(13).any(|member| member.peer == peer(6)), "a new session is not silent");
 
-    // Without others, the silent are better than nobody.
+    // If there are no others, silent members are named.
     for number in 0..3 {
         tables.join(B, peer(number), u32::from(number)).unwrap();
         tables.set_silent(&peer(number), u32::from(number), true);

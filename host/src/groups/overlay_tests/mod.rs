@@ -71,9 +71,9 @@ fn without_the_server_the_overlay_heals() {
         overlay.go(true);
     }
     overlay.server = Memberships::new(1, BootstrapSettings::default(), [3; 32]);
-    let (nobody, now) = (PeerId([0; 32]), overlay.now);
+    let (no_member, now) = (PeerId([0; 32]), overlay.now);
     for (_, what) in overlay.happenings.iter_mut().filter(|(_, what)| matches!(what, Happening::GoneAtServer { .. })) {
-        *what = Happening::Timeout { at: nobody, due: now };
+        *what = Happening::Timeout { at: no_member, due: now };
     }
     overlay.run_for(Duration::from_secs(120));
     assert_eq!(overlay.parts().len(), 1, "seed {}", overlay.seed);

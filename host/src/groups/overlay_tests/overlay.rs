@@ -20,7 +20,7 @@ const LATENCY: Duration = Duration::from_millis(20);
 /// How long until a session with a peer that has crashed is given up.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
-/// Something that happens.
+/// An event of the simulation.
 pub(super) enum Happening {
     Join,
     /// A member goes: it leaves, or it crashes without a word.
@@ -181,7 +181,7 @@ impl Overlay {
         let peer = PeerId(id);
         self.members.insert(peer, Member::new(self.now, &self.spec, peer, seed));
         let now = self.now;
-        // The server hears of it in the same order.
+        // The server is told of the join at once.
         self.server.join(self.group, peer, 0).unwrap();
         self.joins += 1;
         self.server.hints_for_newcomer(&self.group, peer, &mut self.hints);
@@ -238,7 +238,7 @@ impl Overlay {
         }
         self.sessions.entry(with).or_default().insert(by);
         let is_new = self.sessions.entry(by).or_default().insert(with);
-        // Nonces that both know, and nobody else: what they are is nothing to the group.
+        // Only the two ends of a session know its nonces. The group does not depend on their values.
         let facts = |near: PeerId, far: PeerId| SessionFacts {
             peer: far,
             near_nonce: near.0,
@@ -252,7 +252,7 @@ impl Overlay {
         self.tell(by, |member| member.on_session(now, facts(by, with)));
     }
 
-    /// Tells a member something, if it is still there, and does what it says then.
+    /// Passes an input to a member, if it is still there, and executes its outputs.
     pub(super) fn tell(&mut self, peer: PeerId, what: impl FnOnce(&mut Member)) {
         let Some(member) = self.members.get_mut(&peer) else { return };
         what(member);
@@ -278,7 +278,7 @@ impl Overlay {
                     self.at(self.now + LATENCY, Happening::Closed { at: with, with: peer, session: false });
                 }
                 Output::Event(GroupEvent::Posting { .. }) => self.postings += 1,
-                // Who has crashed is late.
+                // A member that has crashed cannot answer in time.
                 Output::Event(GroupEvent::Refused { reason: Refusal::Late, peer })
                     if !self.members.contains_key(&peer) => {}
                 Output::Event(GroupEvent::Refused { reason: Refusal::TooMany, .. }) => self.too_many += 1,

@@ -1,7 +1,10 @@
-//! Asking the shared peer registry on behalf of workers, which never wait: [`Resolver`] has a thread of its own.
+//! Lookups in the shared peer registry for the workers, which must not wait: [`Resolver`] has a thread of its own.
 
 mod resolver;
+mod settings;
 mod timed;
+mod unknown_peers;
 
-pub use resolver::{Asked, Resolver, ResolverSettings};
+pub use resolver::{Asked, Resolver};
+pub use settings::ResolverSettings;
 pub use timed::Timed;

@@ -1,6 +1,6 @@
-//! Lookups in a registry that takes its time: bounded in number and in time, and asked once however many wait for the answer.
+//! Lookups in a registry that may be slow: their number and their time are bounded, and simultaneous lookups of a peer share a call.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,53 +14,27 @@ use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::settings::ResolverSettings;
+use super::unknown_peers::UnknownPeers;
 use introd_liveness::AtStandstill;
 use introd_policy::registry::{LookupFuture, Registry, RegistryError};
 
-/// How a server looks peers up in its registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResolverSettings {
-    /// When to stop waiting for an answer.
-    pub timeout: Duration,
-    /// Peers that may be looked up at a time. A lookup beyond them is not made.
-    pub max_calls: usize,
-    /// Lookups that may wait for the answer about one peer.
-    pub max_waiting: usize,
-    /// How long it is remembered that a peer is not known. Clients repeat their lookups for seconds, and a peer that has just
-    /// come is to be found by the next repetition: the time is short.
-    pub negative: Duration,
-    /// Peers of which that is remembered at a time.
-    pub max_negative: usize,
-}
-
-impl Default for ResolverSettings {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_millis(500),
-            max_calls: 4096,
-            max_waiting: 64,
-            negative: Duration::from_millis(250),
-            max_negative: 65_536,
-        }
-    }
-}
-
-/// How a lookup is going to be answered.
+/// How a lookup will be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// It is answered.
+    /// It is answered at once.
     Now(Resolution),
     /// The registry was asked; the answer will be delivered.
     Called,
     /// The registry is being asked about this peer; the answer will be delivered.
     Joined,
-    /// The same lookup waits already: it was repeated.
+    /// The asker has repeated a lookup that waits already.
     Repeated,
-    /// Too many wait.
+    /// Too many lookups wait.
     Busy,
 }
 
-/// Looks peers up for all workers of a server. Dropping it ends what is under way.
+/// Looks peers up for all workers of a server. Dropping it cancels the calls under way.
 pub struct Resolver {
     registry: Arc<dyn Registry>,
     inner: Arc<Inner>,
@@ -78,7 +52,7 @@ struct Inner {
 /// A lookup that waits for an answer.
 struct Waiting {
     request: RequestId,
-    /// What tells a repetition.
+    /// The initiator and the tag, by which a repeated lookup is recognized.
     initiator: SocketAddr,
     tag: SmallVec<[u8; 16]>,
 }
@@ -92,10 +66,7 @@ impl Waiting {
 #[derive(Default)]
 struct Table {
     calls: HashMap<PeerId, Vec<Waiting>>,
-    /// Until when a peer counts as unknown.
-    unknown: HashMap<PeerId, Instant>,
-    /// Those peers in the order in which that ends.
-    forgetting: VecDeque<(Instant, PeerId)>,
+    unknown: UnknownPeers,
 }
 
 impl Inner {
@@ -103,12 +74,12 @@ impl Inner {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The registry has answered about a peer.
+    /// Delivers the registry's answer about a peer.
     fn conclude(&self, peer: PeerId, resolution: &Resolution) {
         let waiting = {
             let mut table = self.table();
             if matches!(resolution, Resolution::Unknown) {
-                table.note_unknown(Instant::now(), peer, &self.settings);
+                table.unknown.insert(Instant::now(), peer, &self.settings);
             }
             table.calls.remove(&peer)
         };
@@ -119,33 +90,13 @@ impl Inner {
 }
 
 impl Table {
-    fn note_unknown(&mut self, now: Instant, peer: PeerId, settings: &ResolverSettings) {
-        while let Some((until, peer)) = self.forgetting.front().copied()
-            && (until <= now || self.forgetting.len() >= settings.max_negative)
-        {
-            self.forgetting.pop_front();
-            if self.unknown.get(&peer) == Some(&until) {
-                self.unknown.remove(&peer);
-            }
-        }
-        let until = now + settings.negative;
-        if !settings.negative.is_zero() && settings.max_negative > 0 {
-            self.unknown.insert(peer, until);
-            self.forgetting.push_back((until, peer));
-        }
-    }
-
-    fn is_unknown(&self, now: Instant, peer: &PeerId) -> bool {
-        self.unknown.get(peer).is_some_and(|until| now < *until)
-    }
-
-    /// Has a lookup wait for a call that is under way; `None` if there is none.
-    fn join(&mut self, peer: &PeerId, request: RequestId, lookup: &Lookup, most: usize) -> Option<Asked> {
+    /// Adds a lookup to the call that is under way for its peer; `None` if there is no call.
+    fn join(&mut self, peer: &PeerId, request: RequestId, lookup: &Lookup, max: usize) -> Option<Asked> {
         let waiting = self.calls.get_mut(peer)?;
         let is_repeated = waiting.iter().any(|known| known.initiator == lookup.initiator && known.tag == lookup.tag);
         Some(if is_repeated {
             Asked::Repeated
-        } else if waiting.len() >= most {
+        } else if waiting.len() >= max {
             Asked::Busy
         } else {
             waiting.push(Waiting::new(request, lookup));
@@ -184,7 +135,7 @@ impl Resolver {
         let settings = &self.inner.settings;
         {
             let mut table = self.inner.table();
-            if table.is_unknown(now, &peer) {
+            if table.unknown.contains(now, &peer) {
                 return Asked::Now(Resolution::Unknown);
             }
             if let Some(asked) = table.join(&peer, request, lookup, settings.max_waiting) {
@@ -194,7 +145,7 @@ impl Resolver {
                 return Asked::Busy;
             }
         }
-        // A registry may call back or lock what it likes: the table is not locked meanwhile.
+        // The table is not locked during this call, because a registry may call back or take locks of its own.
         let mut answer = self.registry.lookup(peer);
         if let Poll::Ready(result) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return Asked::Now(result.into());
@@ -213,7 +164,7 @@ impl Resolver {
 
     fn wait_for(&self, peer: PeerId, answer: LookupFuture) {
         let inner = Arc::clone(&self.inner);
-        // An answer that panics is to end like any other, or its lookups would wait for ever.
+        // If the future panics, the call must end all the same, or its lookups would wait for ever.
         let guard = Guard { inner, peer };
         let timeout = self.inner.settings.timeout;
         self.handle.spawn(async move {
@@ -225,7 +176,7 @@ impl Resolver {
         });
     }
 
-    /// How long an answer is waited for.
+    /// The timeout of a call.
     pub fn timeout(&self) -> Duration {
         self.inner.settings.timeout
     }
@@ -236,7 +187,7 @@ impl Resolver {
     }
 }
 
-/// Ends a call that did not end by itself.
+/// Ends the call about a peer with a failure if its future panics.
 struct Guard {
     inner: Arc<Inner>,
     peer: PeerId,
@@ -264,6 +215,7 @@ impl Drop for Resolver {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::collections::VecDeque;
     use std::sync::mpsc;
 
     use introd_policy::registry::LookupResult;
@@ -271,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers when the test says so.
+    /// A registry that answers when the test says so.
     #[derive(Default)]
     struct Slow {
         calls: Mutex<Vec<(PeerId, oneshot::Sender<LookupResult>)>>,
@@ -361,7 +313,7 @@ mod tests {
             askers.push(request);
         }
         assert_eq!(askers, [request(0, 1), request(1, 1)]);
-        // What was found is the registry's to remember.
+        // The resolver remembers no addresses: that is up to the registry.
         assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
         assert_eq!(resolver.calls(), 2);
     }
@@ -375,20 +327,6 @@ mod tests {
         assert_eq!(answers.next().1, Resolution::Unknown);
         assert_eq!(resolver.ask(Instant::now(), request(0, 1), peer, &lookup(1)), Asked::Now(Resolution::Unknown));
         assert_eq!(resolver.ask(Instant::now() + 2 * TIMEOUT, request(0, 1), peer, &lookup(1)), Asked::Called);
-    }
-
-    #[test]
-    fn what_is_remembered_of_unknown_peers_is_bounded() {
-        let settings = ResolverSettings { max_negative: 10, ..unhurried() };
-        let mut table = Table::default();
-        let now = Instant::now();
-        for number in 0..100 {
-            table.note_unknown(now, PeerId([number; 32]), &settings);
-        }
-        assert_eq!((table.unknown.len(), table.forgetting.len()), (10, 10));
-        assert!(table.is_unknown(now, &PeerId([99; 32])) && !table.is_unknown(now, &PeerId([89; 32])));
-        table.note_unknown(now + 2 * TIMEOUT, PeerId([0; 32]), &settings);
-        assert_eq!((table.unknown.len(), table.forgetting.len()), (1, 1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A registry whose lookups have a deadline.
+//! A registry whose lookups have a timeout.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use introd_policy::registry::{LookupFuture, PeerSession, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
-/// A registry whose lookups take no longer than a time limit, for those that wait without a limit of their own.
+/// A registry whose lookups have a timeout, for callers that have none of their own.
 pub struct Timed {
     registry: Arc<dyn Registry>,
     timeout: Duration,
 }
 
 impl Timed {
-    /// The registry with that limit on its lookups.
+    /// Gives the registry's lookups that timeout.
     pub fn new(registry: Arc<dyn Registry>, timeout: Duration) -> Self {
         Self { registry, timeout }
     }

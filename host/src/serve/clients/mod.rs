@@ -1,12 +1,13 @@
 //! The clients of one worker: the link between their sessions' flows and their NetConnections.
 //!
 //! [`Clients`] is the table of them (`table`), `client` what is kept of one. `events` handles their sessions' events, `perform` executes
-//! the actions of their NetConnections: `connecting`, `groups`, `addresses`. `commands` executes scripts' commands, `plugins` tells plugins.
+//! the actions of their NetConnections: `connecting`, `groups` with `bookkeeping`, `addresses`. `commands` executes scripts' commands, `plugins` tells plugins.
 //! `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
 
 mod address_changes;
 mod addresses;
 mod agenda;
+mod bookkeeping;
 mod client;
 mod client_groups;
 mod client_silence;

@@ -1,4 +1,4 @@
-//! What is told to policies, and by whom members are named when a policy cannot be told.
+//! What policies are told of joins and leaves, and which side names members if a policy cannot be told.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -18,7 +18,7 @@ use introd_flash::uri::{AppPath, Uri};
 use introd_native::Plugins;
 use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId};
 
-/// A policy with room for so many joins. What ends something it always takes.
+/// A policy with room for a number of joins. It always accepts leaves and other ends.
 #[derive(Default)]
 struct Policy {
     room: usize,
@@ -59,8 +59,8 @@ impl AppActors for Only {
     }
 }
 
-/// An instance whose policy has the groups, and what comes of two clients' joining and leaving three groups each: what the policy
-/// was told, how many hints went out, and what was counted.
+/// Two clients join and leave three groups each in an instance whose policy has the groups. Returns what the policy was told, how
+/// many hints went out, and what was counted.
 fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, usize, [u64; 3]) {
     let policy = Arc::new(Policy { room, ..Policy::default() });
     let mut config = Config::built_in();
@@ -127,7 +127,7 @@ fn each_join_that_was_told_has_its_leave() {
 }
 
 #[test]
-fn of_a_join_that_a_busy_policy_was_not_told_it_hears_no_leave() {
+fn a_busy_policy_that_was_not_told_of_a_join_is_not_told_of_the_leave() {
     let (told, hints, counted) = two_clients(2, Fallback::Deny);
     assert_eq!(told, [("join", 1), ("join", 1), ("leave", 1), ("leave", 1)]);
     assert_eq!((hints, counted), (0, [6, 6, 4]));

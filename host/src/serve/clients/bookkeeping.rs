@@ -1,0 +1,195 @@
+//! A client's joins and leaves of groups: the membership tables, the policies that are asked, and the members that are told of each
+//! other.
+
+use std::sync::Arc;
+
+use rtmfp::{PeerId, SessionId};
+
+use super::client::client_id;
+use super::client_groups::{ClientGroups, Membership};
+use crate::apps::{AppInstance, Seat};
+use crate::groups::bootstrap::Hint;
+use crate::groups::membership::TooManyGroups;
+use crate::introducer::{Counter, Directory, WorkerCounters};
+use crate::serve::asked::AskedApplication;
+use crate::serve::mail::{Mail, MailSender};
+use crate::serve::turn::WorkerInfo;
+use introd_config::JoinLeaveMode;
+use introd_native::{GroupChange, InstancePath};
+use introd_netgroup::GroupDigest;
+use introd_policy::Verdict;
+use introd_policy::decision::{JoinDecision, JoinInput, JoinStep};
+use introd_policy::message::AppEvent;
+
+/// Enters joins and leaves of one client, decides about joins, and tells plugins, scripts and members of them.
+pub(super) struct Bookkeeping<'a> {
+    pub(super) instance: &'a Arc<AppInstance>,
+    peer: PeerId,
+    session: SessionId,
+    counters: &'a WorkerCounters,
+    mailboxes: &'a [MailSender],
+    directory: &'a Directory,
+}
+
+impl<'a> Bookkeeping<'a> {
+    pub(super) fn new(place: Option<&'a (PeerId, Seat)>, session: SessionId, info: &'a WorkerInfo) -> Option<Self> {
+        let (peer, seat) = place?;
+        Some(Self {
+            instance: seat.instance(),
+            peer: *peer,
+            session,
+            counters: info.counters(),
+            mailboxes: &info.mailboxes,
+            directory: &info.services.directory,
+        })
+    }
+
+    /// Makes the client a member of a group, and tells members of each other: the application's policy names them, or the built-in
+    /// bootstrap, which tells the newcomer of its neighbours, and its neighbours of it.
+    pub(super) fn join(&self, groups: &mut ClientGroups, group: GroupDigest) -> Result<(), TooManyGroups> {
+        let is_entered = self.instance.with_groups(|all| match all.handle(&group, &self.peer) {
+            Some(other) if other != self.session && !self.holds_id() => Ok(false),
+            _ => all.join(group, self.peer, self.session).map(|_| true),
+        })?;
+        groups.joined += 1;
+        let number = groups.joined;
+        if !is_entered {
+            let membership =
+                Membership { number, group, sending: None, is_told: false, is_handled: false, is_waiting: true };
+            groups.memberships.push(membership);
+            return Ok(());
+        }
+        self.counters.add(Counter::GroupJoins);
+        let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group);
+        groups.memberships.push(Membership { number, group, sending: None, is_told, is_handled, is_waiting: false });
+        let mut hints = Vec::new();
+        if is_built_in {
+            self.instance.with_groups(|all| all.hints_for_newcomer(&group, self.peer, &mut hints));
+        }
+        let (session, peer) = (self.session, self.peer);
+        tracing::debug!(%session, %peer, %group, is_told, hints = hints.len(), "joined a group");
+        self.send(group, hints);
+        Ok(())
+    }
+
+    /// Whether lookups of the client's id find this session.
+    fn holds_id(&self) -> bool {
+        self.directory.lookup(&self.peer).is_some_and(|known| known.owner == self.session)
+    }
+
+    /// Removes the client from a group, and tells members of each other which become neighbours thereby.
+    pub(super) fn leave(&self, membership: &Membership) {
+        if membership.is_waiting {
+            return;
+        }
+        let group = membership.group;
+        let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None && !membership.is_handled;
+        let mut hints = Vec::new();
+        self.instance.with_groups(|all| {
+            // The peer may still be in the group by another session.
+            if all.leave(&group, &self.peer, self.session) && is_built_in {
+                all.hints_after_leave(&group, self.peer, &mut hints);
+            }
+        });
+        self.counters.add(Counter::GroupLeaves);
+        self.tell_plugins_of_leave(group);
+        if membership.is_told
+            && let Some(script) = self.instance.actor()
+        {
+            let (client, groupspec_digest) = (client_id(self.session), group.0);
+            let event = AppEvent::GroupLeave { client, membership: membership.number, groupspec_digest };
+            if script.tell(event).is_err() {
+                self.counters.add(Counter::ApplicationBusy);
+            }
+        }
+        self.send(group, hints);
+    }
+
+    /// Asks the policies of the application which of them names members to the newcomer.
+    fn decide(&self, membership: u64, group: GroupDigest) -> JoinOutcome {
+        let mode = self.instance.settings().join_leave_events;
+        let application = AskedApplication::of(self.instance, 0);
+        let mut decision = JoinDecision::new(application.clone(), mode);
+        let mut outcome = JoinOutcome::default();
+        let mut input = JoinInput::Begin;
+        loop {
+            input = JoinInput::Verdict(match decision.advance(input) {
+                JoinStep::AskPlugin(index) => {
+                    let Some(plugin) = application.plugin(index) else { return outcome };
+                    let verdict = self.with_change(group, |change| plugin.group_join(change));
+                    outcome.is_handled = verdict != Verdict::Continue;
+                    verdict
+                }
+                JoinStep::TellScript => {
+                    outcome.is_handled = false;
+                    match self.tell_of_join(membership, group) {
+                        Ok(()) => {
+                            outcome.is_told = true;
+                            Verdict::Handled
+                        }
+                        Err(why) => Verdict::Failed(why.to_owned()),
+                    }
+                }
+                JoinStep::Bootstrap => {
+                    outcome.is_handled = false;
+                    return JoinOutcome { is_built_in: true, ..outcome };
+                }
+                JoinStep::LeaveAlone => return outcome,
+            });
+        }
+    }
+
+    fn tell_plugins_of_leave(&self, group: GroupDigest) {
+        let plugins = self.instance.plugins();
+        if !plugins.is_empty() {
+            self.with_change(group, |change| plugins.iter().for_each(|plugin| plugin.group_leave(change)));
+        }
+    }
+
+    /// Runs `work` with the change as plugins are told of it.
+    fn with_change<R>(&self, group: GroupDigest, work: impl FnOnce(&GroupChange<'_>) -> R) -> R {
+        let members = self.instance.with_groups(|all| all.size(&group));
+        let choose = |choice, max| self.instance.with_groups(|all| all.choose(&group, &self.peer, choice, max));
+        work(&GroupChange {
+            group,
+            session: self.session,
+            peer: self.peer,
+            place: InstancePath::from(self.instance.name()),
+            members: members as u64,
+            choose: &choose,
+        })
+    }
+
+    fn tell_of_join(&self, membership: u64, group: GroupDigest) -> Result<(), &'static str> {
+        // The settings leave the groups to a script that the application does not have.
+        let Some(script) = self.instance.actor() else { return Err("the application has no script") };
+        let event = AppEvent::GroupJoin { client: client_id(self.session), membership, groupspec_digest: group.0 };
+        script.tell(event).map_err(|_| {
+            self.counters.add(Counter::ApplicationBusy);
+            "the application is busy"
+        })
+    }
+
+    fn send(&self, group: GroupDigest, hints: Vec<Hint<SessionId>>) {
+        for Hint { handle: session, about, .. } in hints {
+            let Some(mailbox) = self.mailboxes.get(usize::from(session.prefix())) else { continue };
+            if mailbox.try_send(Mail::Hint { session, group, about }).is_err() {
+                self.counters.add(Counter::MailboxFull);
+            }
+        }
+    }
+}
+
+/// The outcome of the decision about a join.
+#[derive(Clone, Copy, Debug, Default)]
+struct JoinOutcome {
+    /// The script was told of the membership, and is to be told of its end.
+    is_told: bool,
+    /// A plugin has named all members that are to be named, or has failed.
+    is_handled: bool,
+    /// The built-in bootstrap names members.
+    is_built_in: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ fn peers_with_public_addresses_meet() {
 }
 
 #[test]
-fn peers_behind_translators_meet_whichever_word_comes_first() {
+fn peers_behind_nats_meet_whichever_word_comes_first() {
     for_seeds(40, |sim| {
         let (server, a, b) = (sim.server(), sim.peer_behind_nat(), sim.peer_behind_nat());
         introduce(sim, server, a, b);
@@ -45,7 +45,7 @@ fn peers_behind_translators_meet_whichever_word_comes_first() {
 }
 
 #[test]
-fn peers_behind_translators_meet_over_lossy_paths() {
+fn peers_behind_nats_meet_over_lossy_paths() {
     for_seeds(60, |sim| {
         sim.all_links(Link::default().loss(0.15).jitter(40).duplicate(0.05));
         let (server, a, b) = (sim.server(), sim.peer_behind_nat(), sim.peer_behind_nat());
@@ -54,7 +54,7 @@ fn peers_behind_translators_meet_over_lossy_paths() {
 }
 
 #[test]
-fn a_redirect_alone_suffices_without_translators() {
+fn a_redirect_alone_suffices_without_nats() {
     for_seeds(5, |sim| {
         let (server, a, b) = (sim.server(), sim.peer(), sim.peer());
         sim.get_mut(server).introduction = Introduction { redirects: true, forwards: false };
@@ -63,7 +63,7 @@ fn a_redirect_alone_suffices_without_translators() {
 }
 
 #[test]
-fn a_forwarded_hello_alone_suffices_without_translators() {
+fn a_forwarded_hello_alone_suffices_without_nats() {
     for_seeds(5, |sim| {
         let (server, a, b) = (sim.server(), sim.peer(), sim.peer());
         sim.get_mut(server).introduction = Introduction { redirects: false, forwards: true };
@@ -72,7 +72,7 @@ fn a_forwarded_hello_alone_suffices_without_translators() {
 }
 
 #[test]
-fn a_redirect_alone_does_not_pass_a_translator() {
+fn a_redirect_alone_does_not_pass_a_nat() {
     for_seeds(3, |sim| {
         let (server, a, b) = (sim.server(), sim.peer_behind_nat(), sim.peer_behind_nat());
         sim.get_mut(server).introduction = Introduction { redirects: true, forwards: false };

@@ -57,7 +57,7 @@ impl<T> Tokens<T> {
         Some(entry.uses << SLOT_BITS | u64::from(slot))
     }
 
-    /// Takes out what a token of `owner` names: whoever gets it is the only one.
+    /// Takes out what a token of `owner` names: of several callers, one gets it.
     pub(super) fn take(&self, owner: u32, token: u64) -> Option<T> {
         let slot = (token & (MAX_SLOTS as u64 - 1)) as usize;
         let mut table = self.table();

@@ -15,7 +15,7 @@ const FILES: [&str; 6] = [
 ];
 
 /// The most problems that are told, and the line that says that there are more.
-const MOST_PROBLEMS: usize = 201;
+const MAX_PROBLEMS: usize = 201;
 
 /// Takes the first byte for the choice of a file and the rest for its content; the other files are missing.
 pub fn run(bytes: &[u8]) {
@@ -31,13 +31,13 @@ pub fn run(bytes: &[u8]) {
     std::fs::remove_dir_all(&root).unwrap();
     match outcome {
         Ok(loaded) => {
-            assert!(loaded.warnings.len() <= MOST_PROBLEMS, "{} warnings", loaded.warnings.len());
+            assert!(loaded.warnings.len() <= MAX_PROBLEMS, "{} warnings", loaded.warnings.len());
             loaded.warnings.iter().for_each(|problem| assert_ne!(problem.to_string(), ""));
             assert!(loaded.config.all_adaptors().next().is_some());
         }
         Err(problems) => {
             let text = problems.to_string();
-            assert!(!text.is_empty() && text.lines().count() <= MOST_PROBLEMS + content.len(), "{text}");
+            assert!(!text.is_empty() && text.lines().count() <= MAX_PROBLEMS + content.len(), "{text}");
         }
     }
 }

@@ -14,7 +14,7 @@ use introd_flash::user_control::UserControl;
 use super::input::Input;
 
 /// The most that one message may cause. At a barrier some wait for a later one.
-const MOST_ACTIONS: usize = 4;
+const MAX_ACTIONS: usize = 4;
 
 static SETTINGS: LazyLock<Arc<ConnectionSettings>> = LazyLock::new(|| {
     Arc::new(ConnectionSettings { max_flows: 6, max_streams: 3, max_pending_calls: 3, ..ConnectionSettings::default() }) //
@@ -157,7 +157,7 @@ impl Owner {
         self.connection.on_message(flow, bytes, &mut actions);
         self.messages += 1;
         self.caused += actions.len();
-        assert!(self.caused <= MOST_ACTIONS * self.messages, "{actions:?}");
+        assert!(self.caused <= MAX_ACTIONS * self.messages, "{actions:?}");
         let acts = |action: &Action| !matches!(action, Action::Report(_));
         assert!(self.accepted.contains(&flow) || !actions.iter().any(acts), "{actions:?}");
         self.check(actions);

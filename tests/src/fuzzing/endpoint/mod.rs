@@ -17,7 +17,7 @@ use super::input::Input;
 use world::World;
 
 /// The most things that happen in one run.
-const MOST_ACTIONS: usize = 128;
+const MAX_ACTIONS: usize = 128;
 
 /// Takes the bytes for the endpoint's settings, then for a sequence of things that happen.
 pub fn run(bytes: &[u8]) {
@@ -30,7 +30,7 @@ fn play(bytes: &[u8]) -> World {
     if input.flag() {
         attacker::open_session(&mut world, &mut input);
     }
-    for _ in 0..MOST_ACTIONS {
+    for _ in 0..MAX_ACTIONS {
         if input.is_empty() {
             break;
         }

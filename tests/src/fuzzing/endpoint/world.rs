@@ -28,11 +28,11 @@ pub(super) const ADDRESSES: [SocketAddr; 4] = [address(66, 6666), address(66, 66
 /// Sessions that the endpoint may have.
 const MAX_SESSIONS: usize = 12;
 /// An endpoint that has more to say than this after one thing will never stop.
-const MOST_STEPS: usize = 10_000;
+const MAX_STEPS: usize = 10_000;
 /// Public-key work is done so often in a run; after that it gets no answer.
-const MOST_JOBS: usize = 10;
+const MAX_JOBS: usize = 10;
 /// Datagrams remembered for later.
-const MOST_REMEMBERED: usize = 64;
+const MAX_REMEMBERED: usize = 64;
 /// The datagrams of a stranger's address earn fewer bytes than this for each of their own, all together: see [`Endpoint`].
 const AMPLIFICATION: usize = 3;
 
@@ -184,8 +184,8 @@ impl World {
     }
 
     fn remember(&mut self, from: SocketAddr, datagram: &[u8]) {
-        if self.remembered.len() == MOST_REMEMBERED {
-            self.remembered.remove(MOST_REMEMBERED / 2);
+        if self.remembered.len() == MAX_REMEMBERED {
+            self.remembered.remove(MAX_REMEMBERED / 2);
         }
         self.remembered.push((from, datagram.to_vec()));
     }
@@ -193,7 +193,7 @@ impl World {
     /// Lets both endpoints work until neither has anything left.
     pub(super) fn settle(&mut self) {
         let mut out = Vec::new();
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             out.clear();
             if let Some(event) = self.victim.poll_event() {
                 self.happened(event);
@@ -216,7 +216,7 @@ impl World {
     /// Lets time pass, doing everything that becomes due.
     pub(super) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             let due = [self.victim.poll_timeout(), self.honest.poll_timeout()];
             let next = due.into_iter().flatten().min().filter(|next| *next <= end);
             self.now = next.map_or(end, |next| next.max(self.now));
@@ -234,7 +234,7 @@ impl World {
         match event {
             Event::Keying(job) => {
                 self.jobs += 1;
-                if self.jobs <= MOST_JOBS {
+                if self.jobs <= MAX_JOBS {
                     self.victim.keying_done(self.now, job.with_key_pair(IDENTITIES.pair.clone()).run());
                 }
             }

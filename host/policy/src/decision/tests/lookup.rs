@@ -164,8 +164,11 @@ fn word(decision: &mut LookupDecision<App>, world: &World, input: &LookupInput) 
     }
 }
 
+/// What it is about, the asker's application, the server, what happens, and the steps that follow.
+type Row<'a> = (&'a str, &'a App, &'a World, &'a [LookupInput], &'a [&'a str]);
+
 /// Plays each row and compares.
-fn check(rows: &[(&str, &App, &World, &[LookupInput], &[&str])]) {
+fn check(rows: &[Row<'_>]) {
     for (what, app, world, inputs, expected) in rows {
         assert_eq!(play(app, world, inputs), *expected, "{what}");
     }

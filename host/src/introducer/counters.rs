@@ -16,7 +16,7 @@ pub enum Counter {
     LookupsDenied,
     /// A lookup was for a peer that is not connected here. AMS has no such counter.
     UnknownTargets,
-    /// A lookup was not answered because that is for a script, and the application has none. AMS has no such counter.
+    /// A lookup was not answered because the settings leave it to a script, and the application has none. AMS has no such counter.
     Unanswered,
     /// A lookup came too soon after others of the same asker or address, and was dropped. AMS has no such counter.
     OverRate,
@@ -35,15 +35,15 @@ pub enum Counter {
     ApplicationBusy,
     /// A plugin let the deadline of a verdict pass. AMS has no such counter.
     PluginTimeouts,
-    /// A message between workers found the other's mailbox full, and was dropped. AMS has no such counter.
+    /// A message to a worker was dropped because the worker's mailbox was full. AMS has no such counter.
     MailboxFull,
-    /// A hello was not forwarded, because its target was sent too many already. AMS has no such counter.
+    /// A hello was not forwarded because too many had been forwarded to its target. AMS has no such counter.
     ForwardsDenied,
-    /// A client caused more work than it may: what it sent was dropped for a while. AMS has no such counter.
+    /// A client caused more work than it may: its packets were dropped for a while. AMS has no such counter.
     ClientsSlowed,
     /// A client was rejected because it needed a new application instance, and there were too many. AMS has no such counter.
     InstancesRefused,
-    /// A lookup went to the shared registry, because the peer is not connected here. AMS has no such counter, nor those that follow.
+    /// A lookup went to the shared registry, because the peer is not connected here. AMS has none of the counters from here on.
     RegistryLookups,
     /// The shared registry was asked. Simultaneous lookups of one peer share a call.
     RegistryCalls,
@@ -58,7 +58,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// All of them, those of AMS first and in its order.
+    /// All counters: first those of AMS, in its order.
     pub const ALL: [Counter; 24] = [
         Self::Lookups,
         Self::Redirects,
@@ -128,12 +128,12 @@ pub struct Counters(Box<[WorkerCounters]>);
 pub struct WorkerCounters([AtomicU64; Counter::ALL.len()]);
 
 impl Counters {
-    /// Counters for workers numbered from 0, at least one.
+    /// Counters for workers that are numbered from 0. There is at least one.
     pub fn new(workers: u8) -> Self {
         Self((0..workers.max(1)).map(|_| WorkerCounters::default()).collect())
     }
 
-    /// The counters of one worker. A number that is too high gives those of another worker: the sum is still right.
+    /// The counters of one worker. A number that is too high gives the counters of another worker: the sum is still right.
     pub fn worker(&self, worker: u8) -> &WorkerCounters {
         &self.0[usize::from(worker) % self.0.len()]
     }
@@ -165,7 +165,7 @@ impl WorkerCounters {
     }
 }
 
-/// The values of all counters. While workers go on counting, they need not be of the same moment.
+/// The values of all counters. They are not read at the same moment while workers go on counting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot([u64; Counter::ALL.len()]);
 

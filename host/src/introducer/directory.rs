@@ -39,9 +39,9 @@ pub use transfer::{Arrival, Departure, Succession};
 /// The number of shards: enough that the workers of a large machine seldom meet in one, few enough that the locks
 /// themselves stay in the nearest caches.
 const SHARDS: usize = 256;
-/// A table is made smaller when it has room for this many times what is in it, and for more than [`SMALL`] entries.
+/// A table shrinks when it has room for this many times its entries, and for more than [`SMALL`] entries.
 const SPARE: usize = 8;
-/// Tables with room for no more entries than this are left as they are.
+/// Tables with room for up to this many entries do not shrink.
 const SMALL: usize = 64;
 
 /// The connected peers by their ids.
@@ -136,9 +136,9 @@ impl Directory {
 
     /// Replaces the addresses that the peer reports. Duplicates and what is over [`MAX_REPORTED`] are left out.
     ///
-    /// False if `owner` does not hold the id. If it waits for the id, the change counts from when it holds it.
+    /// False if `owner` does not hold the id. If it waits for the id, the change takes effect when it holds the id.
     pub fn set_reported(&self, id: &PeerId, owner: SessionId, addresses: &[SocketAddr]) -> bool {
-        // Made before the lock is taken, and no longer than needed.
+        // The list is made before the lock is taken, and without spare capacity.
         let mut kept = SmallVec::<[PackedAddress; MAX_REPORTED]>::new();
         for address in addresses.iter().map(|address| PackedAddress::from(*address)) {
             if kept.len() < MAX_REPORTED && !kept.contains(&address) {
@@ -152,12 +152,12 @@ impl Directory {
 
     /// Replaces the address that the peer's packets come from.
     ///
-    /// False if `owner` does not hold the id. If it waits for the id, the change counts from when it holds it.
+    /// False if `owner` does not hold the id. If it waits for the id, the change takes effect when it holds the id.
     pub fn set_observed(&self, id: &PeerId, owner: SessionId, observed: SocketAddr) -> bool {
         self.change(id, owner, |entry| entry.observed = observed.into())
     }
 
-    /// Removes a session that is over. If it held its id and others wait for that, the id passes to the next one.
+    /// Removes a session that has ended. If it held its id and other sessions wait for the id, the id passes to the next one.
     pub fn remove(&self, id: &PeerId, owner: SessionId) -> Departure {
         let hash = self.hash(id);
         let mut tables = self.write(hash);
@@ -191,8 +191,7 @@ impl Directory {
         Departure::Vacant
     }
 
-    /// The holder of an id stays silent though it was asked for a sign of life: the id passes to a session that waits and is not
-    /// silent, if there is one.
+    /// Passes an id on whose holder has not answered pings: to a session that waits and is not silent, if there is one.
     pub fn pass_over(&self, id: &PeerId, holder: SessionId) -> Option<Succession> {
         let hash = self.hash(id);
         let mut tables = self.write(hash);
@@ -205,7 +204,7 @@ impl Directory {
         Some(Self::succession(entry, rivals))
     }
 
-    /// A session that was passed over lives after all: the id passes back to it, unless a session holds it that came earlier. `None` if
+    /// Passes an id back to a session that was passed over and is alive after all, unless a session holds it that came earlier. `None` if
     /// the session does not get the id, or holds it already.
     pub fn take_back(&self, id: &PeerId, owner: SessionId) -> Option<Succession> {
         let hash = self.hash(id);
@@ -216,7 +215,7 @@ impl Directory {
         let succession = rivals.is_senior(owner, entry.owner).then(|| rivals.take(owner)).flatten().map(|own| {
             let before = std::mem::replace(entry, own);
             rivals.wait(before);
-            // The session has just been heard of, so that no other is asked for instead.
+            // The session has just sent something, so lookups need no other server.
             Succession { is_contested: false, ..Self::succession(entry, rivals) }
         });
         self.tidy(&mut tables, hash, id);
@@ -238,7 +237,7 @@ impl Directory {
         self.tidy(tables, hash, id);
     }
 
-    /// How many peers are connected. Counted shard by shard, so it may never have been true while peers come and go.
+    /// How many peers are connected. The shards are counted one by one, so the number may be inexact while peers come and go.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).entries.len()).sum()
     }
@@ -272,7 +271,7 @@ impl Directory {
         Succession { holder: entry.owner, observed: entry.observed.into(), is_contested: rivals.next().is_some() }
     }
 
-    /// The rivals for an id, which are made if there are none.
+    /// The rivals for an id, which are created if there are none.
     fn rivals_of<'a>(
         seed: &RandomState,
         table: &'a mut Option<Box<HashTable<Rivals>>>,
@@ -285,7 +284,7 @@ impl Directory {
         slot.or_insert_with(|| Rivals::new(id, holder)).into_mut()
     }
 
-    /// Forgets the rivals for an id if they say no more than its entry.
+    /// Forgets the rivals for an id if they hold nothing beyond its entry.
     fn tidy(&self, tables: &mut Tables, hash: u64, id: &PeerId) {
         if tables.rivals(hash, id).is_some_and(Rivals::is_idle) {
             self.drop_rivals(tables, hash, id);
@@ -309,7 +308,7 @@ impl Directory {
         hash_of(&self.seed, id)
     }
 
-    // A panic cannot leave a table half changed here, so a poisoned lock is as good as any other.
+    // A panic cannot leave a table half changed here, so a poisoned lock can be used.
     fn read(&self, hash: u64) -> RwLockReadGuard<'_, Tables> {
         self.shard(hash).0.read().unwrap_or_else(PoisonError::into_inner)
     }

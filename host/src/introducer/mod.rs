@@ -1,5 +1,5 @@
-//! Introducing peers to each other: the directory of those that are connected, the addresses at which each can be reached, and the
-//! counters of all this.
+//! Introductions of peers to each other: the directory of the connected peers, the addresses at which each can be reached, and the
+//! counters.
 
 pub mod counters;
 pub mod directory;

@@ -8,12 +8,12 @@ use smallvec::SmallVec;
 use super::reach::{canonical, rank};
 use introd_policy::{Addresses, MAX_ADDRESSES, Peer};
 
-/// The most addresses in a redirect to another server: as many as librtmfp keeps. The other server names all that there are.
+/// The maximum number of addresses in a redirect to another server: as many as librtmfp keeps. The other server names all addresses.
 const MAX_ELSEWHERE: usize = 7;
 /// How many of them may be addresses of servers.
 const MAX_RELAYS: usize = 3;
 
-/// Where `asker` should try to reach a peer of another server: those of the peer's published `addresses` that are of use to the asker,
+/// Where `asker` should try to reach a peer of another server: the published `addresses` of the peer that are of use to the asker,
 /// the most useful first, and at the end the addresses of that server, which introduces the two when it is asked.
 ///
 /// It is empty if the addresses lead to this server, which is reached at `own`: the peer is not here any more.
@@ -55,7 +55,8 @@ pub fn published(peer: &Peer, relays: &[SocketAddr]) -> SmallVec<[TaggedAddress;
     direct.take(MAX_ADDRESSES - relays.len()).chain(relays).collect()
 }
 
-/// The addresses that a server publishes of a peer whose own addresses it keeps to itself: those of the server, which is to be asked.
+/// The addresses that a server publishes of a peer whose own addresses it keeps to itself: those of the server, which an asker
+/// should ask.
 pub fn relays(relays: &[SocketAddr]) -> SmallVec<[TaggedAddress; 8]> {
     relays.iter().take(MAX_RELAYS).map(|address| TaggedAddress::new(canonical(*address), Origin::Relay)).collect()
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::reach::is_private;
 
 /// How many hosts are believed that are neither where the peer is seen nor in a private network: a computer has several IPv6 addresses
-/// at a time, a lasting one and those for privacy.
+/// at a time, a lasting one and temporary ones for privacy.
 pub const MAX_OTHER_HOSTS: usize = 3;
 /// How many ports of each of those hosts are believed. A client has one socket for each address.
 pub const MAX_PORTS_ELSEWHERE: usize = 2;
@@ -100,7 +100,7 @@ mod tests {
         let kept = of("203.0.113.5:5", &mixed);
         assert_eq!(kept.len(), MAX_PORTS_ELSEWHERE + (MAX_OTHER_HOSTS - 1) + 2, "{kept:?}");
         assert!(kept.ends_with(&["192.168.1.5:5".to_owned(), "203.0.113.5:6".to_owned()]));
-        // Other spellings of an address are no other address.
+        // Other spellings of an address are the same address.
         assert_eq!(
             of("203.0.113.5:5", &["198.51.100.9:1", "[::ffff:198.51.100.9]:1", "[::ffff:198.51.100.9]:2"]).len(),
             2

@@ -111,7 +111,7 @@ impl Worker {
     /// Serves until the server is to stop, and then until the clients have closed, for a few seconds at most.
     ///
     /// # Errors
-    /// If a socket is of no use any more.
+    /// If a socket has failed.
     pub async fn run(mut self) -> std::io::Result<()> {
         let mut pace = Pace::new(Instant::now());
         let mut catching_up = 0;

@@ -11,14 +11,14 @@ use rand_core::SeedableRng;
 use rtmfp::PeerId;
 use rtmfp::crypto::{CookieJar, Group, Identity};
 
-/// So many names of virtual hosts get an identity of their own: each hello is held against all of them.
+/// The maximum number of virtual hosts' names with an identity of their own: each hello is compared with all of them.
 const MAX_HOST_NAMES: usize = 64;
 
 /// One identity and one kind of cookie for all workers: to clients they are one server.
 pub(super) struct ServerIdentities {
     /// The Diffie-Hellman groups of the configuration, the preferred one first.
     pub(super) groups: Vec<Group>,
-    /// That of the server first, then those of the names of its virtual hosts.
+    /// The server's identity first, then one for each name of its virtual hosts.
     pub(super) all: Vec<Arc<Identity>>,
     pub(super) cookies: CookieJar,
     pub(super) peer_id: PeerId,
@@ -46,7 +46,7 @@ pub(super) fn random_seed() -> anyhow::Result<[u8; 32]> {
     Ok(seed)
 }
 
-/// The names by which clients may ask for this server: those of its virtual hosts.
+/// The names by which clients may ask for this server, which are the names of its virtual hosts.
 pub(super) fn host_names(config: &Config) -> BTreeSet<String> {
     let vhosts = config.all_adaptors().flat_map(Adaptor::all_vhosts);
     vhosts.flat_map(|vhost| &vhost.aliases).take(MAX_HOST_NAMES).cloned().collect()

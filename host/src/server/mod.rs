@@ -43,15 +43,15 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
     scripts: Arc<introd_lua::Host>,
-    /// The plugins look here for as long as it is there.
+    /// The plugins have access to the server until this is dropped.
     _plugin_access: Arc<PluginAccess>,
 }
 
 impl Server {
-    /// Starts a server: when this returns, it listens.
+    /// Starts a server, which listens when this returns.
     ///
     /// # Errors
-    /// If an address cannot be listened on, or a thread not be started. The message says what to do.
+    /// If the server cannot listen on an address or cannot start a thread. The message says what to do.
     pub fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
         let config = &settings.config;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -124,7 +124,7 @@ impl Server {
         }
         drop(ready);
         for _ in 0..count {
-            // None comes from one that has panicked.
+            // The channel ends without a message if a worker has panicked.
             let started = are_ready.recv().map_err(std::io::Error::other).flatten();
             started.context("a worker cannot serve: raise the limit of open files (`ulimit -n`) if it is that")?;
         }
@@ -137,7 +137,7 @@ impl Server {
         Ok(server)
     }
 
-    /// What takes on another configuration while the server runs, on any thread.
+    /// A handle that changes the configuration while the server runs, on any thread.
     pub fn reconfiguration(&self) -> Reconfiguration {
         Reconfiguration { services: Arc::clone(&self.services) }
     }
@@ -150,7 +150,7 @@ impl Server {
         self.reconfiguration().reconfigure(config)
     }
 
-    /// What the plugins have counted, and what the server has counted of them.
+    /// The metrics of the plugins, and the server's own metrics of them.
     pub fn plugin_metrics(&self) -> Vec<PluginMetric> {
         self.services.applications.plugins().metrics()
     }
@@ -160,7 +160,7 @@ impl Server {
         &self.addresses
     }
 
-    /// What it has counted.
+    /// The values of the server's counters.
     pub fn counters(&self) -> Snapshot {
         self.services.counters.snapshot()
     }
@@ -178,7 +178,7 @@ impl Server {
         for worker in self.workers.drain(..) {
             let _ = worker.join();
         }
-        // After the last client has been reported gone.
+        // The plugins end after the last client has been reported gone.
         self.scripts.stop();
         self.services.applications.end_plugins();
     }

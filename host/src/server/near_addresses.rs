@@ -7,10 +7,10 @@ use introd_udp::LocalAddress;
 
 use crate::serve::Listener;
 
-/// Where others reach the server. One that listens on every address of this machine is reached, as far as it can tell, by the
+/// Where others reach the server. A server that listens on every address of its computer is reached, as far as it can tell, by the
 /// one from which it reaches others.
 pub(super) fn near_addresses(listeners: &[Listener]) -> Arc<[SocketAddr]> {
-    // Any address beyond this machine tells which interface leads out; nothing is sent to it.
+    // Connecting a socket to any outside address shows which interface leads out. Nothing is sent.
     const BEYOND: [SocketAddr; 2] = [
         SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1),
         SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 1),

@@ -1,4 +1,4 @@
-//! Taking on another configuration while the server runs.
+//! Changes the configuration while the server runs.
 
 use std::sync::Arc;
 
@@ -8,31 +8,31 @@ use introd_native::LoadError;
 use super::identities::host_names;
 use crate::serve::Services;
 
-/// Takes on another configuration while a server runs. It reads disks: a thread that must not wait leaves it to another.
+/// Changes the configuration while a server runs. This reads files, so it must not run on a thread that must not wait.
 pub struct Reconfiguration {
     pub(super) services: Arc<Services>,
 }
 
-/// What has become of another configuration.
+/// The result of a change of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconfigured {
     /// What takes effect at the next start only.
     pub at_next_start: Vec<&'static str>,
-    /// The applications that stay as they were, or turn clients away, because of a plugin that is of no use.
+    /// The applications that stay as they were, or reject clients, because a plugin cannot be used.
     pub kept: Vec<Kept>,
 }
 
 impl Reconfiguration {
-    /// The configuration that holds now.
+    /// The configuration that is in force now.
     pub fn config(&self) -> Arc<Config> {
         self.services.applications.config()
     }
 
-    /// Takes on another configuration while it runs: what it says of adaptors' clients, virtual hosts and applications holds
-    /// from now on, and nobody is disconnected. An application with a plugin that is of no use stays as it is.
+    /// Puts another configuration in force: its settings for adaptors' clients, virtual hosts and applications count from now
+    /// on, and no client is disconnected. An application with a plugin that cannot be used stays as it is.
     ///
     /// # Errors
-    /// If a plugin that a virtual host gives to all its applications is of no use. Nothing has changed then.
+    /// If a plugin that a virtual host gives to all its applications cannot be used. Nothing has changed then.
     pub fn reconfigure(&self, mut config: Config) -> Result<Reconfigured, LoadError> {
         let applications = &self.services.applications;
         let plugins = applications.plugins();
@@ -46,7 +46,7 @@ impl Reconfiguration {
     }
 }
 
-/// What differs between two configurations and is read at the start only.
+/// The differences between two configurations that take effect at the start only.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let mut pending = Vec::new();
     let listens = |config: &Config| -> Vec<_> {

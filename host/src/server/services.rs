@@ -1,4 +1,4 @@
-//! What all workers share, made from the configuration: plugins, the registry, scripts, the applications.
+//! Creates what all workers share from the configuration: plugins, the registry, scripts, the applications.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::introducer::{Counters, Directory};
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
 
-/// What is shared, the scripts' host among it, and the configuration that holds: applications whose plugins are of no use are closed in
-/// it.
+/// What is shared, the scripts' host among it, and the configuration in force: applications whose plugins cannot be used are closed
+/// in it.
 pub(super) struct Shared {
     pub(super) services: Arc<Services>,
     pub(super) scripts: Arc<introd_lua::Host>,
@@ -36,7 +36,7 @@ impl Shared {
         let count = mailboxes.len();
         let counters = Arc::new(Counters::new(u8::try_from(count).unwrap_or(u8::MAX)));
         let replies = replies(mailboxes);
-        // Before any client can connect: a plugin that cannot do its work may be all that keeps clients out.
+        // Plugins are loaded before any client can connect, because a plugin may be all that rejects unwanted clients.
         let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
         let config = with_plugins(&settings.config, &plugins)?;
         let shared_registry = shared_registry(settings, &config, &plugins)?;
@@ -83,18 +83,18 @@ impl Shared {
     }
 }
 
-/// The way of replies to the workers, which wakes them by their mailboxes.
+/// The queues of replies to the workers, which are woken by their mailboxes.
 fn replies(mailboxes: &Arc<[MailSender]>) -> Arc<Replies> {
     let wakes = Arc::clone(mailboxes);
     Arc::new(Replies::new(mailboxes.len(), move |worker| {
-        // A worker whose mailbox is full is not asleep.
+        // A worker with a full mailbox needs no wake-up.
         if let Some(mailbox) = wakes.get(usize::from(worker)) {
             let _ = mailbox.try_send(Mail::Wake);
         }
     }))
 }
 
-/// Loads the plugins of a configuration; the applications whose plugins are of no use are closed in the one that is given back.
+/// Loads the plugins of a configuration. In the configuration that is returned, applications whose plugins cannot be used are closed.
 fn with_plugins(config: &Config, plugins: &Plugins) -> anyhow::Result<Config> {
     let mut config = config.clone();
     let (prepared, closed) = plugins.prepare_or_close(&mut config, None)?;

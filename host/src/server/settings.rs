@@ -1,4 +1,4 @@
-//! What a server is told when it starts.
+//! The settings for the start of a server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use introd_policy::registry::Registry;
 
 use crate::record::Recorder;
 
-/// What a server is told when it starts.
+/// The settings for the start of a server.
 #[derive(Clone)]
 pub struct ServerSettings {
     /// The configuration.
     pub config: Config,
-    /// Addresses to listen on instead of those of the configuration. Their clients come through the default adaptor.
+    /// Addresses to listen on instead of the configured ones. Their clients come through the default adaptor.
     pub listen: Vec<SocketAddr>,
     /// How many workers share the clients, 1 to 64, instead of what the configuration says.
     pub workers: Option<usize>,
-    /// Writes all traffic down, with the keys to it.
+    /// Records all traffic with its keys.
     pub recorder: Option<Recorder>,
-    /// The registry that it shares with other servers: it tells them of its peers, and looks theirs up. Without one, peers are
+    /// The registry that it shares with other servers: it publishes its peers there, and looks up the others' peers. Without one, peers are
     /// looked up in memory, in what its own scripts published.
     pub registry: Option<Arc<dyn Registry>>,
 }

@@ -1,4 +1,4 @@
-//! A worker on its way to its thread, and on it.
+//! The thread of a worker.
 
 use std::sync::{Arc, mpsc};
 
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::record::Recorder;
 use crate::serve::{KeyingPool, Listener, Mail, MailSender, Services, Worker, WorkerParts};
 
-/// A worker on its way to its thread.
+/// The parts of a worker that its thread needs to start.
 pub(super) struct WorkerThread {
     pub(super) index: u8,
     pub(super) endpoint: Endpoint,
@@ -26,7 +26,7 @@ pub(super) struct WorkerThread {
 }
 
 impl WorkerThread {
-    /// Works until the server stops; says through `ready` whether it can.
+    /// Serves until the server stops. `ready` receives whether the worker could start.
     pub(super) fn work(self, pulse: Pulse, ready: mpsc::Sender<std::io::Result<()>>) -> anyhow::Result<()> {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -52,7 +52,7 @@ impl WorkerThread {
             });
             let _ = ready.send(Ok(()));
             drop(ready);
-            worker.run().await.context("a socket is of no use any more; its clients are lost")
+            worker.run().await.context("a socket has failed and its clients are lost")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What the directory keeps of a peer.
+//! The directory's entry of a peer.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ use thin_vec::ThinVec;
 #[repr(align(64))]
 pub(super) struct Entry {
     pub(super) id: PeerId,
-    /// Where the list is empty, nothing is allocated.
+    /// An empty list allocates nothing.
     pub(super) reported: ThinVec<PackedAddress>,
     pub(super) owner: SessionId,
     pub(super) observed: PackedAddress,

@@ -1,4 +1,4 @@
-//! The sessions that show the same id, where there is more than one. They stand beside the table of entries, and most ids have none.
+//! The sessions that show the same id, where there is more than one. They are kept beside the table of entries, and most ids have none.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::entry::Entry;
 
-/// How many sessions of one id are known besides the one that holds it. One that is forgotten is not found again; each copy of a
+/// How many sessions of one id are known besides the one that holds it. A session that is forgotten is not found again; each copy of a
 /// certificate costs the peer that shows it a session.
 pub const MAX_WAITING: usize = 64;
 
@@ -27,8 +27,8 @@ impl Rivals {
         Self { id, waiting: Vec::new(), sessions: SmallVec::from_slice(&[(holder, false)]) }
     }
 
-    /// One more session waits. Where there are too many, a silent one is forgotten, else one of the network that has the most; in either
-    /// case the one that has waited longest.
+    /// Adds a session that waits. If there are too many, a silent session is forgotten, or else one of the network that has most of them; in
+    /// either case the one that has waited longest.
     pub(super) fn wait(&mut self, entry: Entry) {
         if self.sessions.iter().all(|(session, _)| *session != entry.owner) {
             self.sessions.push((entry.owner, false));
@@ -59,7 +59,7 @@ impl Rivals {
         silent.or_else(crowded).map(|(session, _)| *session)
     }
 
-    /// A newcomer holds the id from now on: it becomes the last of the sessions.
+    /// Makes a newcomer the holder of the id and the last of the sessions.
     pub(super) fn arrived(&mut self, session: SessionId) {
         self.sessions.push((session, false));
     }
@@ -72,7 +72,7 @@ impl Rivals {
         self.waiting.iter().any(|entry| entry.owner == session)
     }
 
-    /// Takes the entry of a session that waits.
+    /// Takes out the entry of a session that waits.
     pub(super) fn take(&mut self, session: SessionId) -> Option<Entry> {
         let at = self.waiting.iter().position(|entry| entry.owner == session)?;
         Some(self.waiting.swap_remove(at))

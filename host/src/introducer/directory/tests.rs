@@ -89,7 +89,7 @@ fn a_copy_of_an_id_is_not_found_while_the_first_lives() {
     assert!(!directory.set_observed(&peer, copy, address("192.0.2.9:9")));
     let found = directory.lookup(&peer).unwrap();
     assert_eq!((found.owner, found.observed, found.reported.len()), (first, address("192.0.2.1:1"), 0));
-    assert_eq!(directory.remove(&peer, copy), Departure::Nothing, "it goes, and nothing is different");
+    assert_eq!(directory.remove(&peer, copy), Departure::Nothing, "nothing changes when it goes");
     assert_eq!(holder(&directory, peer), Some(first));
 
     connect(&directory, peer, copy, false);
@@ -105,7 +105,7 @@ fn an_id_whose_holder_keeps_silent_is_passed_on_and_given_back() {
     let [first, second, third] = sessions;
     assert_eq!(directory.pass_over(&peer, first), None);
     connect(&directory, peer, first, false);
-    assert_eq!(directory.pass_over(&peer, first), None, "nobody waits");
+    assert_eq!(directory.pass_over(&peer, first), None, "no session waits");
     connect(&directory, peer, second, false);
     assert_eq!(directory.pass_over(&peer, second), None, "it holds nothing");
     let next = directory.pass_over(&peer, first).unwrap();
@@ -118,7 +118,7 @@ fn an_id_whose_holder_keeps_silent_is_passed_on_and_given_back() {
     assert_eq!(directory.take_back(&peer, second), None, "the first lives");
     assert_eq!(directory.take_back(&peer, first), None, "it has it");
     assert_eq!(holder(&directory, peer), Some(first));
-    // The newest of those who are not silent is next.
+    // The newest session that is not silent is next.
     assert!(
         matches!(directory.remove(&peer, first), Departure::Passed(next) if next.holder == third && next.is_contested)
     );
@@ -269,7 +269,7 @@ fn many_threads_see_whole_entries_and_lose_none() {
             });
         }
     });
-    // No worker has two sessions of a peer at a time, so nobody had to be forgotten; and who came has gone.
+    // No worker has two sessions of a peer at a time, so no session had to be forgotten; and all sessions have ended.
     assert!(directory.is_empty() && usize::from(WRITERS) <= 1 + MAX_WAITING);
     assert_eq!(entered.load(Ordering::Relaxed), vacated.load(Ordering::Relaxed));
 }

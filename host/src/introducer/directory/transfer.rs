@@ -1,10 +1,10 @@
-//! Whose an id becomes when a session comes or goes.
+//! Which session holds an id after a session comes or goes.
 
 use std::net::SocketAddr;
 
 use rtmfp::SessionId;
 
-/// What becomes of a session that shows an id.
+/// The result of a session's arrival that shows an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// It holds the id: no other session had it.
@@ -31,7 +31,7 @@ pub struct Succession {
     pub is_contested: bool,
 }
 
-/// What becomes of the id of a session that is gone.
+/// The result of a session's end for its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
     /// Nothing: the session held no id. It may have waited for one.

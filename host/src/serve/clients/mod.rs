@@ -1,8 +1,8 @@
 //! The clients of one worker: the link between their sessions' flows and their NetConnections.
 //!
 //! [`Clients`] is the table of them (`table`), `client` what is kept of one. `events` handles their sessions' events, `perform` executes
-//! the actions of their NetConnections: `connecting`, `groups` with `bookkeeping`, `addresses`. `commands` executes scripts' commands, `plugins` tells plugins.
-//! `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
+//! the actions of their NetConnections: `connecting`, `groups` with `bookkeeping`, `addresses`. `commands` executes scripts' commands,
+//! `plugins` tells plugins. `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
 
 mod address_changes;
 mod addresses;

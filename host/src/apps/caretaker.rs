@@ -98,7 +98,7 @@ impl Applications {
                     match self.open(&mut self.table(), wanted) {
                         Ok(instance) => tracing::info!(app = %instance.name(), "the instance was opened at the start"),
                         Err(refusal) => {
-                            tracing::warn!(application, %refusal, "the instance was not opened at the start")
+                            tracing::warn!(application, %refusal, "the instance was not opened at the start");
                         }
                     }
                 }

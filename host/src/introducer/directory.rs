@@ -11,7 +11,7 @@
 //! An id belongs to the session that has proven it last. Where an id cannot be proven (its certificate has no static keys, so that any
 //! peer that has seen the certificate can show it) it belongs to the session that came first, for as long as that lives. Other sessions
 //! that show the id wait ([`Directory::connect`]), up to [`MAX_WAITING`] of them: lookups do not find them. When the holder goes
-//! ([`Directory::remove`]) or stays silent when it is asked for a sign of life ([`Directory::pass_over`]), the id passes to the session
+//! ([`Directory::remove`]) or does not answer pings ([`Directory::pass_over`]), the id passes to the session
 //! that came last of those that are not silent. A session that was passed over and lives after all takes its id back
 //! ([`Directory::take_back`]).
 
@@ -36,7 +36,7 @@ use rivals::Rivals;
 pub use rivals::MAX_WAITING;
 pub use transfer::{Arrival, Departure, Succession};
 
-/// The number of shards: enough that the workers of a large machine seldom meet in one, few enough that the locks
+/// The number of shards: enough that the workers of a large computer seldom meet in one, few enough that the locks
 /// themselves stay in the nearest caches.
 const SHARDS: usize = 256;
 /// A table shrinks when it has room for this many times its entries, and for more than [`SMALL`] entries.

@@ -103,8 +103,8 @@ impl ClientRate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rate_table::WINDOW;
     use super::*;
+    use crate::serve::rate_table::WINDOW;
 
     #[test]
     fn an_address_that_takes_all_it_can_leaves_some_for_those_that_come_new() {

@@ -310,7 +310,7 @@ fn the_registry_is_asked_for_peers_that_are_not_here_or_keep_silent_here() {
     let came = World { peers: here().peers, ..nowhere() };
     let unknown = || Resolved(Resolution::Unknown);
     check(&[
-        ("nobody knows it", &app, &nowhere(), &[unknown()], &["registry", "unknown"]),
+        ("no server knows it", &app, &nowhere(), &[unknown()], &["registry", "unknown"]),
         ("it is at this server, says the registry", &app, &nowhere(), &[found(1)], &["registry", "unknown"]),
         ("silent here, and elsewhere", &app, &silent, &[found(2)], &["registry", "redirect 198.51.100.1:2"]),
         ("silent here, and nowhere else", &app, &silent, &[unknown()], &["registry", "introduce 1"]),

@@ -2,85 +2,15 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use introd_config::LookupMode;
-use rtmfp::{Lookup, PeerId, TaggedAddress};
-use smallvec::SmallVec;
+use rtmfp::{Lookup, PeerId};
 
+use super::lookup_step::{Denial, LookupAction, LookupInput, LookupStep, Unresolved};
 use super::{DecidingApplication, Guard, LookupContext, Missing, PolicyKind, fallback};
 use crate::message::{Offer, Proposal};
-use crate::registry::RegistryError;
 use crate::reply::Resolution;
-use crate::{Peer, Verdict};
-
-/// An event of a lookup's decision.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LookupInput {
-    /// The lookup has come, and this is the directory's entry of its target.
-    Begin(Option<Peer>),
-    /// The policy that is asked has decided.
-    Verdict(Verdict),
-    /// The policy that is asked decides later.
-    Pending,
-    /// The registry has answered.
-    Resolved(Resolution),
-    /// The registry cannot be asked: too many lookups wait for it.
-    RegistryBusy,
-    /// The deadline of the policy, or of the registry, has passed.
-    Late,
-}
-
-/// The next step of a lookup's decision.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LookupStep {
-    /// Ask the plugin at this place.
-    AskPlugin(usize),
-    /// Ask the script.
-    AskScript,
-    /// Ask the registry for this peer.
-    AskRegistry(PeerId),
-    /// Wait for the policy that was asked, up to this time.
-    Wait(Duration),
-    /// Execute what was decided.
-    Execute(LookupAction),
-}
-
-/// What was decided about a lookup.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LookupAction {
-    /// Introduce the asker and this peer to each other.
-    Introduce(Peer),
-    /// Redirect the asker to these addresses, at least one.
-    Redirect(SmallVec<[TaggedAddress; 2]>),
-    /// Refuse the lookup, and count it as denied.
-    Deny(Denial),
-    /// Do nothing: a policy ignores the lookup.
-    Ignore,
-    /// Do nothing: no server knows the target.
-    UnknownTarget,
-    /// Do nothing: the application leaves its lookups to a script that it does not have.
-    Unanswered,
-    /// Do nothing: the registry did not say where the target is.
-    Unresolved(Unresolved),
-}
-
-/// Which policy denies a lookup, and why.
-#[allow(missing_docs, reason = "the names say it all")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    pub policy: PolicyKind,
-    pub reason: Cow<'static, str>,
-}
-
-/// Why the registry did not say where a peer is.
-#[allow(missing_docs, reason = "the names say it all")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unresolved {
-    Failed(RegistryError),
-    TimedOut,
-    Busy,
-}
+use crate::{Addresses, Peer, Verdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -313,7 +243,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     fn carry_out(&mut self, target: Peer, offer: Offer) -> LookupStep {
         match offer {
             Offer::Introduction => self.end(LookupAction::Introduce(target)),
-            Offer::Redirect(addresses) => self.end(LookupAction::Redirect(SmallVec::from_slice(&addresses))),
+            Offer::Redirect(addresses) => self.end(LookupAction::Redirect(Addresses::from_slice(&addresses))),
         }
     }
 
@@ -356,11 +286,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     }
 
     /// Handles a redirect to addresses that a policy names.
-    fn redirected(
-        &mut self,
-        addresses: SmallVec<[TaggedAddress; 2]>,
-        context: &impl LookupContext<Application = A>,
-    ) -> LookupStep {
+    fn redirected(&mut self, addresses: Addresses, context: &impl LookupContext<Application = A>) -> LookupStep {
         let Some(target) = self.target(context) else { return self.end(LookupAction::Redirect(addresses)) };
         let is_server_introducing = matches!(self.stage, Stage::Script { is_server_introducing: true });
         let is_own = self.is_of_application(&target);
@@ -395,7 +321,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     fn resolved(&mut self, resolution: Resolution, context: &impl LookupContext<Application = A>) -> LookupStep {
         let addresses = match &resolution {
             Resolution::Found(addresses) => context.elsewhere(addresses, self.lookup.initiator),
-            _ => SmallVec::new(),
+            _ => Addresses::new(),
         };
         // The peer may have connected here in the meantime. A peer that is silent here is elsewhere, if the registry says so.
         if let Some(here) = self.target(context).filter(|here| !here.is_silent || addresses.is_empty()) {

@@ -14,6 +14,7 @@ mod context;
 mod fallback;
 mod join;
 mod lookup;
+mod lookup_step;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,8 @@ pub use connect::{ConnectDecision, ConnectInput, ConnectStep};
 pub use context::{DecidingApplication, Guard, LookupContext};
 pub use fallback::{Missing, fallback};
 pub use join::{JoinDecision, JoinInput, JoinStep};
-pub use lookup::{Denial, LookupAction, LookupDecision, LookupInput, LookupStep, Unresolved};
+pub use lookup::LookupDecision;
+pub use lookup_step::{Denial, LookupAction, LookupInput, LookupStep, Unresolved};
 pub use pending::PendingRequests;
 
 /// The kind of policy that has decided.

@@ -189,31 +189,6 @@ impl Applications {
         Ok(instance)
     }
 
-    /// Makes room for one more instance: at a limit, an instance without clients ends.
-    fn make_room(&self, table: &mut Table, wanted: &Wanted<'_>) -> Result<(), Refusal> {
-        let Wanted { name, limits, .. } = wanted;
-        let has_script = wanted.registered.is_some_and(|registered| registered.has_script);
-        if has_script {
-            self.make_room_in_memory(table)?;
-        }
-        if let Some((maker, max)) = wanted.maker.zip(limits.instances_per_address)
-            && has_script
-            && table.made_by(maker, name) >= max
-            && !self.end_longest_idle(table, Among::MadeBy(maker, name))
-        {
-            return Err(Refusal::TooManyInstancesOf(maker));
-        }
-        if limits.instances.is_some_and(|max| table.instances(name) >= max)
-            && !self.end_longest_idle(table, Among::Vhost(name))
-        {
-            return Err(Refusal::TooManyInstances);
-        }
-        if table.len() > usize::from(u16::MAX) && !self.end_longest_idle(table, Among::All) {
-            return Err(Refusal::TooManyInstances);
-        }
-        Ok(())
-    }
-
     /// The policy for a new instance, if its application has one. An application with a script does not run without its script.
     fn actor_of(
         &self,
@@ -254,14 +229,6 @@ impl Applications {
         } else if is_empty && table.wait(Arc::clone(instance)) {
             self.end_longest_idle(&mut table, Among::All);
         }
-    }
-
-    /// Ends the instance that has been without clients for longest, to make room. False if there is none.
-    fn end_longest_idle(&self, table: &mut Table, among: Among<'_>) -> bool {
-        let Some(instance) = table.idle(among).next().cloned() else { return false };
-        tracing::info!(app = %instance.name(), "the instance ends: it has no clients, and others need the room");
-        self.end(table, &instance);
-        true
     }
 
     /// Ends all plugins, when the server stops and no client is left.

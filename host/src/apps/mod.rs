@@ -11,6 +11,7 @@ mod guards;
 mod instance;
 mod pressure;
 mod refusal;
+mod room;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -47,7 +47,7 @@ impl Access {
     }
 
     /// No address may connect.
-    pub fn nobody() -> Self {
+    pub fn deny_all() -> Self {
         Self { allow: Vec::new(), deny: vec![Rule::All], order: Order::AllowDeny }
     }
 
@@ -67,7 +67,7 @@ impl Access {
     }
 
     /// Whether every address may connect, as far as the lists tell without an address.
-    pub fn lets_everyone_in(&self) -> bool {
+    pub fn permits_all(&self) -> bool {
         self.deny.is_empty() && (self.order == Order::DenyAllow || self.allow.contains(&Rule::All))
     }
 

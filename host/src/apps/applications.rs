@@ -250,7 +250,7 @@ impl Applications {
 
 /// Whether the access rules of any adaptor deny addresses.
 fn has_adaptor_rules(config: &Config) -> bool {
-    !config.all_adaptors().map(|adaptor| &adaptor.access).all(Access::lets_everyone_in)
+    !config.all_adaptors().map(|adaptor| &adaptor.access).all(Access::permits_all)
 }
 
 /// The settings that an instance of that name runs with.

@@ -23,7 +23,7 @@ impl Door {
         let vhosts = || adaptor_at(config, adaptor).all_vhosts();
         let vhost = vhosts().position(|vhost| vhost.name == name.vhost).unwrap_or(0);
         let door = Self { config: Arc::clone(config), adaptor, vhost };
-        let permits_all = door.rules().into_iter().all(Access::lets_everyone_in);
+        let permits_all = door.rules().into_iter().all(Access::permits_all);
         (!permits_all).then_some(door)
     }
 

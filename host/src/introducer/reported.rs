@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_aimed_at_a_victim() {
+    fn no_peer_can_aim_others_at_a_victim() {
         let ports: Vec<String> = (1..=16).map(|port| format!("198.51.100.9:{port}")).collect();
         let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
         assert_eq!(of("203.0.113.5:5", &ports), ports[..MAX_PORTS_ELSEWHERE]);

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_ever() {
+    fn no_lookup_waits_for_ever() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let find = |registry: Arc<dyn Registry>| {
             let timed = Timed::new(registry, Duration::from_millis(1));

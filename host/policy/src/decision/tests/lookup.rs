@@ -410,7 +410,7 @@ fn the_application_of_the_target_has_a_say_in_the_same_order() {
 }
 
 #[test]
-fn nobody_is_introduced_through_a_third_application() {
+fn no_peer_is_introduced_through_a_third_application() {
     let world = World::default().with(TARGET, 2).with(OTHER, 3);
     let world = world.guarding(App::open(2).plugins(1)).guarding(App::open(3).plugins(1));
     let third = play(&App::open(1), &world, &[introduce(OTHER)]);

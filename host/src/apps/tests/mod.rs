@@ -115,7 +115,13 @@ fn who_has_a_say_and_whom_the_rules_bar() {
         ("mode Partial", |config| settings(config).peer_lookup_events = LookupMode::Partial, false, false, false),
         ("clients only", |config| settings(config).lookups_from = LookupsFrom::Clients, true, false, true),
         ("the adaptor", |config| config.default_adaptor.access = Access::deny_all(), true, true, true),
-        ("the virtual host", |config| config.default_adaptor.default_vhost.access = Access::deny_all(), true, true, true),
+        (
+            "the virtual host",
+            |config| config.default_adaptor.default_vhost.access = Access::deny_all(),
+            true,
+            true,
+            true,
+        ),
     ];
     for (what, change, has_say, bars_clients, bars_strangers) in cases {
         let applications = applications(|_| ());

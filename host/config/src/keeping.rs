@@ -1,7 +1,7 @@
 //! A reload: what stays of the configuration that is in force.
 //!
-//! A file that is broken or gone never opens a door that it was there to keep shut. An application of which that is true stays as it
-//! was, whole. If another file is broken or gone, the old configuration stays as a whole.
+//! A file that is broken or gone never leads to the admission of clients that the file kept out. If it is a file of an application, the
+//! whole application stays as it was. If it is another file, the whole old configuration stays.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -76,8 +76,8 @@ impl Loaded {
 }
 
 impl Config {
-    /// Keeps the applications that `is_broken` gives a reason for as they are in `old`, and returns them. Of one that does not work
-    /// there `otherwise` is done, and it is returned if it is closed.
+    /// Keeps the applications that `is_broken` gives a reason for as they are in `old`, and returns them. An application that
+    /// does not work in `old` either is treated as `otherwise` says, and returned if that closes it.
     pub fn keep_broken(
         &mut self,
         old: Option<&Config>,
@@ -150,7 +150,7 @@ fn keep(adaptor: &str, vhost: &mut Vhost, old: Option<&Vhost>, kept: &mut Vec<Ke
             reasons.push((name.clone(), format!("{folder}: the script is gone").into()));
         }
     }
-    // Those of another folder are other applications.
+    // If the virtual host has another folder of applications now, the old applications are not gone: the new ones are other applications.
     for (name, before) in old.filter(|old| old.apps_dir == vhost.apps_dir).into_iter().flat_map(|old| &old.applications)
     {
         if before.closed.is_none() && !vhost.applications.contains_key(name) {

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use crate::schema::{Effect, Entry, Schema};
 use crate::syntax::Described;
 
-/// That from which the paths of keys count: the root of a file, or an element in it that may repeat.
+/// The element at which the paths of keys begin: the root of a file, or an element in it that may repeat.
 pub(crate) trait Scope: 'static {
     /// Its path from the root, which is left out; a `*` marks the element that may repeat.
     const PATH: &'static str = "";

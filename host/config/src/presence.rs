@@ -1,10 +1,11 @@
-//! Whether something stands in a place: what cannot be looked at is not taken for absent, for it may be there to keep a door shut.
+//! Whether there is a file or a folder at a path. One that cannot be examined does not count as absent, because it may be a file that
+//! keeps clients out.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What stands in a place.
+/// What there is at a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     /// Nothing.

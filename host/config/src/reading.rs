@@ -40,7 +40,7 @@ impl Reading<'_> {
     /// The checked tree of a file.
     pub(super) fn tree<S: File>(&mut self, path: &Path) -> Option<Element> {
         let schema = S::schema();
-        // Adaptor.xml and Vhost.xml stand in the folders of what they are about; the others there is one of.
+        // Each adaptor and each virtual host has its file in a folder of its own. Of the other files there is one each.
         let folder = path.parent().map(name_of).unwrap_or_default();
         let is_default = match schema.file {
             "Adaptor.xml" => folder == DEFAULT_ADAPTOR,

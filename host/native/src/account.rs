@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a slow callback of one instance is logged at most.
+/// The least time between two log lines about slow callbacks of one instance.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A callback of a plugin.

@@ -28,7 +28,7 @@ pub(super) fn open_beside(path: &Path) -> Result<Dynamic, String> {
         if descriptor < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: it has just been made, and is nobody else's.
+        // SAFETY: the descriptor has just been made, and nothing else owns it.
         let mut copy = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
         io::copy(&mut files::open(path)?.0, &mut copy)?;
         Ok(copy)

@@ -27,7 +27,7 @@ use introd_policy::{RequestId, Verdict};
 
 /// A callback on a worker's thread that takes longer is logged: at the usual rates, dozens of datagrams wait by then.
 const SLOW: Duration = Duration::from_millis(10);
-/// Failures of one instance are logged so often at most.
+/// The least time between two log lines about failures of one instance.
 const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// The number of the next instance.

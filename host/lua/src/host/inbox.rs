@@ -11,8 +11,8 @@ use slab::Slab;
 use crate::instance::item::InboxItem;
 use introd_policy::message::{AppEvent, ClientId};
 
-/// Which part of the room (one in so many) the calls of one client may take, all events of one client, the calls of all clients, and
-/// lookups of peers that are no clients.
+/// The bounds on parts of the inbox, as divisors of its room: for the calls of one client, for all events of one client, for the calls
+/// of all clients, and for the lookups of peers that are no clients.
 const CALLS_OF_ONE: usize = 32;
 const EVENTS_OF_ONE: usize = 8;
 const CALLS_OF_ALL: usize = 2;
@@ -102,7 +102,7 @@ impl Inbox {
         self.lanes().reload
     }
 
-    /// The same, and takes note that it is being reloaded.
+    /// Whether the script is to be reloaded. The next call returns false, unless another reload was wanted meanwhile.
     pub(crate) fn take_reload(&self) -> bool {
         std::mem::take(&mut self.lanes().reload)
     }

@@ -1,4 +1,4 @@
-//! Whose turn it is on a thread of scripts.
+//! Which instance has the next turn on a thread of scripts.
 //!
 //! Applications share a thread by time: it goes to the one that has had the least of it, not counting what it left unused. Within an
 //! application the same holds between its events, the scripts that start, and those that are reloaded; and instances that have
@@ -28,7 +28,7 @@ impl Kind {
     }
 }
 
-/// An application that has waited so long, because it uses more than its share, is reported.
+/// An application that uses more than its share, and has waited for this long because of that, is reported.
 const SLOWED: Duration = Duration::from_millis(500);
 /// How often that is reported of an application.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AppId(usize);
 
-/// Whose turn it is.
+/// The turn of an instance.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) app: AppId,
@@ -54,7 +54,7 @@ pub(crate) struct Turn {
 pub(crate) struct Schedule {
     apps: Slab<App>,
     by_name: HashMap<Box<str>, AppId>,
-    /// Those with something to do, the one that has had the least time first.
+    /// The applications with something to do, the one that has had the least time first.
     waiting: BTreeSet<(Duration, AppId)>,
     /// The share of the application that was last chosen.
     floor: Duration,

@@ -1,4 +1,4 @@
-//! AutoCloseIdleClients: said by the server, and said otherwise by virtual hosts and applications.
+//! AutoCloseIdleClients: the server has the setting, and virtual hosts and applications may override it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub struct IdleClients {
 }
 
 impl IdleClients {
-    /// The same with what the level below says, if it says anything.
+    /// These settings, overridden by those of a virtual host or an application where it has any.
     pub(super) fn refined(self, enable: Option<bool>, max_idle_time: Option<Duration>) -> Self {
         Self { enable: enable.unwrap_or(self.enable), max_idle_time: max_idle_time.unwrap_or(self.max_idle_time) }
     }

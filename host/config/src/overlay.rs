@@ -4,11 +4,11 @@ use super::problem::{Findings, Problem};
 use super::schema::{Everywhere, Schema};
 use super::xml::Element;
 
-/// Says in the file of the virtual host whether those of applications may override an element.
+/// The attribute by which the virtual host's file says whether the files of applications may override an element.
 pub(super) static OVERRIDE: Everywhere = Everywhere { name: "override", words: &["yes", NO] };
 const NO: &str = "no";
 
-/// Puts what `over` says over what `base` says. What `base` marks with `override="no"` stays, with all that is in it.
+/// Returns `base` with the elements of `over` in place of its own. What `base` marks with `override="no"` stays, with all that is in it.
 pub(super) fn overlay(schema: &Schema, base: &Element, over: &Element, findings: &mut Findings) -> Element {
     lay(schema, "", base, over, findings)
 }

@@ -15,8 +15,8 @@ use introd_policy::{AppActor, RequestId};
 pub struct ScriptHandle(pub(crate) Arc<Shared>);
 
 impl ScriptHandle {
-    /// Passes an event to the instance. If its script cannot decide, because it does not load, has ended or hangs, an event that waits for
-    /// an answer fails at once.
+    /// Passes an event to the instance. If its script cannot decide, an event that waits for an answer is answered at once: it fails if
+    /// the script hangs, and finds the application closed if the script does not load or has ended.
     ///
     /// # Errors
     /// If too many events wait. An event that ends something is always taken.

@@ -14,7 +14,7 @@ use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
 use introd_policy::registry::LookupResult;
 use introd_policy::{RequestId, Verdict};
 
-/// A turn ends with the first event that ends after so long, or with so many.
+/// A turn ends with the event that is being handled when this time is over, or after this many events.
 const TURN: Duration = Duration::from_millis(1);
 const BATCH: usize = 32;
 /// Sends the commands of a script until its thread is given up: what that thread does later has no effect.

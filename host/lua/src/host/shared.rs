@@ -41,11 +41,12 @@ pub enum ScriptState {
     Starting,
     /// It runs.
     Running,
-    /// This script, or another of its thread, hangs. What waits for an answer fails. The script may recover.
+    /// This script, or another of its thread, hangs. Requests that wait for its answer fail. The script may recover.
     Wedged,
-    /// The script does not load. What waits for an answer fails.
+    /// The script does not load, or has hung until another thread took over. The application is closed: connects are rejected, lookups
+    /// are denied, and calls fail.
     Failed,
-    /// The instance has ended. What waits for an answer fails.
+    /// The instance has ended. Its application is closed in the same way.
     Stopped,
 }
 
@@ -116,7 +117,7 @@ impl Shared {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    /// Goes from one state to another; false if it is in neither.
+    /// Changes the state if it is `from`. False if it is another.
     pub(crate) fn change_state(&self, from: ScriptState, to: ScriptState) -> bool {
         self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }

@@ -65,7 +65,7 @@ try:
         return {member.id for member in living} == set(told[:len(living)])
 
     until("a newcomer is told of the living first", is_told_of_the_living_first)
-    lines = [line for line in server.logged().splitlines() if "shows the id of another" in line]
+    lines = [line for line in server.logged().splitlines() if "shows the peer id of another client" in line]
     check(f"the log says who shows the id of whom: {lines}", lines and f"127.0.0.1:{victim.port}" in lines[0])
 finally:
     status = server.stop(60)

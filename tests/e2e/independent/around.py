@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
-from stage import Server, check, connected, hellos, judge, root, write
-from rtmfp import Client, chunk, opt, vlu
+from stage import Client, Server, check, connected, hellos, judge, root, write
+from rtmfp import chunk, opt, vlu
 
 SCRIPT = """
 function application.onPeerLookup(event)

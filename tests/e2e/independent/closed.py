@@ -3,8 +3,7 @@ as AMS does it; at a reload the working configuration stays in force, whole, and
 import signal
 import subprocess
 
-from stage import INTROD, Server, connected, root, write
-from rtmfp import Client
+from stage import INTROD, Client, Server, connected, root, write
 
 GOOD = "<Application><RTMFP><PeerLookupEvents mode='All'/></RTMFP></Application>"
 # Lets in who knows the word.

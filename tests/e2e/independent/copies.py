@@ -7,8 +7,7 @@ own server or at a third one, and who has moved is found where it is.
 import sys
 import time
 
-from stage import Living, Server, check, judge, ports_of, root, until, write
-from rtmfp import Client
+from stage import Client, Living, Server, check, judge, ports_of, root, until, write
 
 REDIS, PLUGIN = sys.argv[1:]
 # Longer than a client may be silent before a lookup makes the server ping it, and the time to answer.

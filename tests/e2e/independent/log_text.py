@@ -1,6 +1,6 @@
 """What unknown senders send neither forges lines of the log nor floods it. Prints the log's size."""
-from stage import Server, connected, root, write
-from rtmfp import Client, cmd
+from stage import Client, Server, connected, root, write
+from rtmfp import cmd
 
 EVIL = "a\n2026-01-01T00:00:00Z ERROR introd: FORGED \x1b[31mred\x1b[0m \u202e\x9b1m" + "x" * 20000
 CALLS = 3000

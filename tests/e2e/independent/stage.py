@@ -15,7 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, os.environ["INTROD_CASES"])
-from rtmfp import Client, gdigest, join
+import rtmfp
+from rtmfp import gdigest, join
 
 INTROD = os.environ["INTROD"]
 # In seconds: an upper bound for what takes some seconds at most, even on a busy computer.
@@ -33,6 +34,19 @@ folder = tempfile.TemporaryDirectory()
 root = pathlib.Path(folder.name)
 # What `check` and `until` have found wrong.
 failed = []
+
+
+# The sockets of all clients.
+sockets = []
+
+
+class Client(rtmfp.Client):
+    """A client whose port no later client gets. At the port of a session that is still open, a server rejects the handshake of another
+    client until it knows that the session is dead (RFC 7016 §3.5.1.1.2)."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        sockets.append(self.sock)
 
 
 def write(path, text):

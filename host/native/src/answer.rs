@@ -128,13 +128,13 @@ pub(super) unsafe fn read(subject: Subject, verdict: *const introd_verdict) -> O
                 Verdict::Redirect(addresses(raw.addresses, raw.address_count)?.into())
             }
             (Subject::Lookup, abi::INTROD_INTRODUCE) => Verdict::Introduce(PeerId(raw.peer.as_ref()?.bytes)),
-            (Subject::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(rejection(&text(raw.text)?))),
+            (Subject::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(Rejection::rejected(&text(raw.text)?))),
             (Subject::Connect, abi::INTROD_REDIRECT) => {
                 let uri = text(raw.uri)?;
                 if uri.is_empty() || uri.len() < raw.uri.len {
                     return None;
                 }
-                let mut rejection = rejection(&format!("connect to {uri} instead"));
+                let mut rejection = Rejection::rejected(format!("connect to {uri} instead"));
                 rejection.redirect = Some(uri);
                 Verdict::Reject(Box::new(rejection))
             }
@@ -146,9 +146,4 @@ pub(super) unsafe fn read(subject: Subject, verdict: *const introd_verdict) -> O
         }
     };
     Some((raw.kind, read))
-}
-
-/// The status of a client that a plugin rejects.
-fn rejection(text: &str) -> Rejection {
-    Rejection::new("NetConnection.Connect.Rejected", format!("[ Server.Reject ] : {text}"))
 }

@@ -43,11 +43,12 @@ pub enum Refusal {
 impl Refusal {
     /// The status that the client gets, with a code of AMS.
     pub fn to_rejection(&self) -> Rejection {
-        let code = match self {
-            Refusal::NoApplication(_) => "NetConnection.Connect.InvalidApp",
-            _ => "NetConnection.Connect.Rejected",
-        };
-        Rejection::new(code, format!("[ Server.Reject ] : {self}"))
+        match self {
+            Self::NoApplication(_) => {
+                Rejection::new("NetConnection.Connect.InvalidApp", Rejection::description_of(self))
+            }
+            _ => Rejection::rejected(self),
+        }
     }
 
     /// The text for the log, with the details that clients are not told.

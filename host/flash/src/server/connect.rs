@@ -18,7 +18,6 @@ pub enum AnswerError {
     Encode(#[from] EncodeError),
 }
 
-const REJECTED: &str = "NetConnection.Connect.Rejected";
 const INVALID_APP: &str = "NetConnection.Connect.InvalidApp";
 /// The object encodings that `connect` negotiates.
 const AMF0: u8 = 0;
@@ -31,7 +30,7 @@ impl NetConnection {
         let transaction = command.transaction;
         if !matches!(self.phase, Phase::New) {
             actions.push(Action::Report(Irregularity::SecondConnect));
-            self.send_error(transaction, info(Level::Error, REJECTED, "Already connected."), actions);
+            self.send_error(transaction, info(Level::Error, Rejection::REJECTED, "Already connected."), actions);
             return;
         }
         let asked = command.object.get("objectEncoding").and_then(Value::as_number);

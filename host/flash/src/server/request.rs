@@ -1,5 +1,7 @@
 //! `connect` as a client sends it, and a refusal of it.
 
+use std::fmt::Display;
+
 use crate::amf::{Object, Value};
 use crate::command::Command;
 use crate::uri::{AppPath, PathError, Uri};
@@ -58,7 +60,7 @@ impl ConnectRequest {
 /// A refusal of `connect`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejection {
-    /// The status code, `NetConnection.Connect.Rejected` as a rule.
+    /// The status code, [`Self::REJECTED`] as a rule.
     pub code: String,
     /// The reason, for people.
     pub description: String,
@@ -69,6 +71,19 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// The status code of a client that the server, or a policy, does not want.
+    pub const REJECTED: &str = "NetConnection.Connect.Rejected";
+
+    /// A refusal with the code [`Self::REJECTED`], and a description in the form of AMS.
+    pub fn rejected(why: impl Display) -> Self {
+        Self::new(Self::REJECTED, Self::description_of(why))
+    }
+
+    /// A reason in the form of AMS.
+    pub fn description_of(why: impl Display) -> String {
+        format!("[ Server.Reject ] : {why}")
+    }
+
     /// A refusal with a code and a description.
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
         Self { code: code.into(), description: description.into(), application: None, redirect: None }

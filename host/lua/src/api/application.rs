@@ -8,7 +8,6 @@ use super::address_list;
 use super::client::{arguments, member, method_name};
 use super::state::{ApiState, plain_rejection};
 use crate::engine::values;
-use crate::instance::open_requests::REJECTED;
 use crate::instance::roster::{Phase, RosterMember};
 use introd_config::{DEFAULT_VHOST, XmlSettings};
 use introd_flash::server::Rejection;
@@ -101,7 +100,7 @@ fn reasons(state: &ApiState, values: &mut MultiValue, default: &str) -> Result<R
             return Err(mlua::Error::runtime(format!("the description is a string, not a {}", other.type_name())));
         }
     };
-    let mut rejection = Rejection::new(REJECTED, description);
+    let mut rejection = Rejection::new(Rejection::REJECTED, description);
     rejection.application = match values.pop_front() {
         None | Some(Value::Nil) => None,
         Some(value) => Some(values::from_lua(&state.marks, &value)?),

@@ -11,7 +11,6 @@ use super::client_objects::ClientObjects;
 use crate::engine::timers::Timers;
 use crate::engine::values::Marks;
 use crate::instance::Instance;
-use crate::instance::open_requests::REJECTED;
 use crate::instance::roster::{Phase, RosterMember};
 use introd_flash::server::Rejection;
 use introd_policy::message::ClientCommand;
@@ -141,5 +140,5 @@ impl ApiState {
 
 /// The status of a client that is rejected without a description.
 pub(crate) fn plain_rejection() -> Rejection {
-    Rejection::new(REJECTED, "[ Server.Reject ] : Connection rejected.")
+    Rejection::rejected("Connection rejected.")
 }

@@ -21,9 +21,6 @@ use super::item::InboxItem;
 /// How many requests may be open at a time.
 pub(crate) const MAX_OPEN: usize = 65_536;
 
-/// The status of a client that is rejected.
-pub(crate) const REJECTED: &str = "NetConnection.Connect.Rejected";
-
 /// Something that waits for the script.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "most are lookups, which a box would make slower")]
@@ -92,7 +89,7 @@ impl Answer {
 }
 
 fn rejection(why: &str) -> Verdict {
-    Verdict::Reject(Box::new(Rejection::new(REJECTED, format!("[ Server.Reject ] : {why}"))))
+    Verdict::Reject(Box::new(Rejection::rejected(why)))
 }
 
 /// The information object of a call that failed.

@@ -7,9 +7,6 @@ use introd_flash::server::Rejection;
 use super::{DecidingApplication, Missing, PolicyKind, fallback};
 use crate::Verdict;
 
-/// The status of a client that is rejected.
-const REJECTED: &str = "NetConnection.Connect.Rejected";
-
 /// An event of a connect's decision.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConnectInput {
@@ -127,8 +124,7 @@ impl<A: DecidingApplication> ConnectDecision<A> {
         if fallback(&self.application.policy(), missing) == Verdict::Continue {
             return self.passed();
         }
-        let rejection = Rejection::new(REJECTED, format!("[ Server.Reject ] : {why}"));
-        ConnectStep::Reject(self.asked(), Box::new(rejection))
+        ConnectStep::Reject(self.asked(), Box::new(Rejection::rejected(why)))
     }
 
     /// Goes on after the policy that was asked has not rejected the client.

@@ -132,12 +132,11 @@ impl<A: DecidingApplication> LookupDecision<A> {
             },
             LookupInput::Late if self.stage == Stage::Registry => self.resolved(Resolution::TimedOut, context),
             LookupInput::Late => {
-                let instead = fallback(&self.application.policy(), Missing::Late);
                 let why = match self.stage {
                     Stage::Plugin(_) => "the plugin let its deadline pass",
                     _ => "the script let its deadline pass",
                 };
-                self.instead(&instead, why.into(), context)
+                self.fall_back(Missing::Late, why.into(), context)
             }
         }
     }
@@ -256,10 +255,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
             }
             Verdict::Redirect(addresses) => self.redirected(addresses, context),
             Verdict::Introduce(peer) => self.introduced(peer, context),
-            Verdict::Deny => match self.stage {
-                Stage::Plugin(_) => self.deny(PolicyKind::Plugin, "denied"),
-                _ => self.deny(PolicyKind::Script, "denied"),
-            },
+            Verdict::Deny => self.deny_by_policy("denied".into()),
             Verdict::Ignore => self.end(LookupAction::Ignore),
             Verdict::Failed(why) => self.failed(why.into(), context),
             Verdict::Reject(_) | Verdict::Handled => self.failed("a verdict that is none on a lookup".into(), context),
@@ -267,21 +263,28 @@ impl<A: DecidingApplication> LookupDecision<A> {
     }
 
     fn failed(&mut self, why: Cow<'static, str>, context: &impl LookupContext<Application = A>) -> LookupStep {
-        let instead = fallback(&self.application.policy(), Missing::Failed);
-        self.instead(&instead, why, context)
+        self.fall_back(Missing::Failed, why, context)
     }
 
-    fn instead(
+    /// Takes the fallback for the verdict of the policy that is asked now.
+    fn fall_back(
         &mut self,
-        instead: &Verdict,
+        missing: Missing,
         why: Cow<'static, str>,
         context: &impl LookupContext<Application = A>,
     ) -> LookupStep {
-        match (instead, self.stage) {
-            (Verdict::Continue, _) => self.passed(context),
-            (Verdict::Deny, Stage::Plugin(_)) => self.deny(PolicyKind::Plugin, why),
-            (Verdict::Deny, _) => self.deny(PolicyKind::Script, why),
+        match fallback(&self.application.policy(), missing) {
+            Verdict::Continue => self.passed(context),
+            Verdict::Deny => self.deny_by_policy(why),
             _ => self.end(LookupAction::Ignore),
+        }
+    }
+
+    /// Denies the lookup as the policy that is asked now wants it.
+    fn deny_by_policy(&mut self, why: Cow<'static, str>) -> LookupStep {
+        match self.stage {
+            Stage::Plugin(_) => self.deny(PolicyKind::Plugin, why),
+            _ => self.deny(PolicyKind::Script, why),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Each crate, and those of the workspace that it may depend on.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     // The protocol.
     ("rtmfp", &[]),
     ("introd-flash", &["rtmfp"]),
@@ -70,6 +70,8 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("registry-redis", &["introd-plugin"]),
     ("memory-registry", &["introd-plugin"]),
     ("puppet", &["introd-plugin"]),
+    // The simulated network tests the engine alone, and is built with it alone.
+    ("introd-sim", &["rtmfp"]),
     (TESTS, &[ANY]),
 ];
 

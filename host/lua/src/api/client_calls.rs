@@ -52,3 +52,23 @@ impl ClientCalls {
         self.calls.first_key_value().map(|(token, call)| (*token, call.until))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instance::roster::Roster;
+
+    #[test]
+    fn calls_of_clients_are_bounded_and_leave_nothing_behind() {
+        let ((id, info), now) = (crate::tests::a_client(), Instant::now());
+        let (mut calls, member) = (ClientCalls::default(), Roster::default().insert(id, info));
+        for token in 1..=MAX_CALLS as u64 {
+            calls.add(token, &member, Value::Nil, now + Duration::from_millis(token)).unwrap();
+        }
+        assert!(calls.add(0, &member, Value::Nil, now).unwrap_err().to_string().contains("too many calls"));
+        assert_eq!(calls.next(), Some((1, now + Duration::from_millis(1) + CALL_TIMEOUT)));
+        assert!(calls.take(1).is_some() && calls.take(1).is_none());
+        assert_eq!((calls.next().map(|(token, _)| token), member.asked.borrow().len()), (Some(2), MAX_CALLS - 1));
+        assert!(calls.add(0, &member, Value::Nil, now).is_ok());
+    }
+}

@@ -126,6 +126,12 @@ impl ClientObjects {
         self.memberships.borrow_mut().remove(&(id, membership));
     }
 
+    /// For how many clients there are objects, for how many memberships, and how many clients are found by their peer ids.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> (usize, usize, usize) {
+        (self.clients.borrow().len(), self.memberships.borrow().len(), self.found_ids.borrow().len())
+    }
+
     /// A client is gone. The script may keep its object, the host does not.
     pub(crate) fn forget(&self, member: &RosterMember) {
         self.clients.borrow_mut().remove(&member.id);

@@ -158,3 +158,16 @@ fn place_of(message: &str) -> Option<(String, usize)> {
 fn cut(text: &str) -> String {
     text.chars().take(MAX_MESSAGE).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_says_in_an_error_is_bounded() {
+        let long = format!("main.lua:3: {}", "ä".repeat(3 * MAX_MESSAGE));
+        let failure = Failure::from(&Error::RuntimeError(format!("{long}\nstack traceback:{long}")));
+        assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 3));
+        assert_eq!((failure.message.chars().count(), failure.traceback.chars().count()), (MAX_MESSAGE, MAX_MESSAGE));
+    }
+}

@@ -38,3 +38,28 @@ impl HandlerCount {
         self.count.get()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn each_handler_of_a_turn_but_the_first_is_told_to_the_watchdog() {
+        let marks = Rc::new(Cell::new(0));
+        let told = Rc::clone(&marks);
+        let handlers = HandlerCount::new(move || told.set(told.get() + 1));
+        for _ in 0..2 {
+            handlers.begin();
+            marks.set(0);
+            let seen: Vec<_> = (0..4)
+                .map(|_| {
+                    handlers.handler_begins();
+                    (handlers.count(), marks.get())
+                })
+                .collect();
+            assert_eq!(seen, [(1, 0), (2, 1), (3, 2), (4, 3)]);
+        }
+    }
+}

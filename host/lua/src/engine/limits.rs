@@ -186,3 +186,109 @@ impl Budget {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A VM whose handlers have no time at all, with a function that raises the error which says so.
+    fn vm() -> (Lua, Rc<Budget>) {
+        let (lua, budget) = (Lua::new(), Rc::new(Budget::new(Some(Duration::ZERO), 64 << 20)));
+        budget.install(&lua).unwrap();
+        budget.start(Duration::ZERO);
+        let own = Rc::clone(&budget);
+        let raise = lua.create_function(move |lua, ()| own.raise(lua)).unwrap();
+        lua.globals().raw_set("raise", raise).unwrap();
+        (lua, budget)
+    }
+
+    /// Runs code in a coroutine, as handlers run. How often it has counted, and whether it yielded.
+    fn counted(lua: &Lua, code: &str) -> (u32, bool) {
+        let code = lua.load(format!("n = 0 {code}")).into_function().unwrap();
+        let thread = lua.create_thread(code).unwrap();
+        let has_yielded = thread.resume::<()>(()).is_ok() && thread.status() == mlua::thread::ThreadStatus::Resumable;
+        (lua.globals().raw_get("n").unwrap(), has_yielded)
+    }
+
+    #[test]
+    fn time_that_was_used_before_a_handler_waited_counts_when_it_is_resumed() {
+        let budget = Budget::new(Some(SECOND * 3600), 0);
+        for (used, is_over) in [(Duration::ZERO, false), (SECOND * 3599, false), (SECOND * 3600, true)] {
+            budget.start(used);
+            assert_eq!(budget.is_over(), is_over, "{used:?}");
+        }
+        assert!(budget.stop().1 && !budget.stop().1, "it is told once");
+        budget.start(SECOND * 3600);
+        assert!(budget.is_over());
+        budget.start(Duration::ZERO);
+        assert!(!budget.is_over(), "the next handler has its own time");
+        assert!(budget.started.get().is_some() && budget.stop().0 < SECOND * 3600);
+        let unlimited = Budget::new(None, 0);
+        unlimited.start(SECOND * 1_000_000);
+        assert!(!unlimited.is_over());
+    }
+
+    #[test]
+    fn a_handler_that_catches_the_error_of_its_end_executes_one_instruction_more() {
+        let (lua, _budget) = vm();
+        assert_eq!(counted(&lua, "while true do pcall(raise) n = n + 1 end"), (0, true));
+    }
+
+    #[test]
+    fn a_handler_yields_where_it_is_and_raises_only_where_it_cannot() {
+        let (lua, budget) = vm();
+        let (n, has_yielded) = counted(&lua, "while true do n = n + 1 end");
+        assert!(has_yielded && (1..=INSTRUCTIONS).contains(&n), "{n}");
+        // Inside a function of Rust the second check, one instruction later, raises.
+        let call = lua.create_function(|_, function: mlua::Function| function.call::<()>(())).unwrap();
+        lua.globals().raw_set("call", call).unwrap();
+        budget.start(Duration::ZERO);
+        lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), {
+            let budget = Rc::clone(&budget);
+            move |lua, _| budget.leave(lua)
+        })
+        .unwrap();
+        let (m, has_yielded) = counted(&lua, "call(function() while true do n = n + 1 end end)");
+        assert!(!has_yielded && m <= n, "{m} {n}");
+    }
+
+    #[test]
+    fn the_clock_is_checked_more_often_the_more_memory_is_in_use() {
+        for (used, instructions) in
+            [(0, 250), (LARGE, 250), (2 * LARGE, 125), (25 * LARGE, 10), (32 * LARGE, 8), (usize::MAX, 8)]
+        {
+            assert_eq!(max_instructions(used), instructions, "{used}");
+        }
+        let lua = Lua::new();
+        let ballast = lua.create_string(vec![b'x'; 1 << 20]).unwrap();
+        let budget = Rc::new(Budget::new(Some(SECOND), 64 << 20));
+        budget.adapt(&lua).unwrap();
+        assert_eq!(budget.armed.get(), INSTRUCTIONS);
+        budget.memory.set(lua.used_memory() + 1);
+        budget.adapt(&lua).unwrap();
+        assert_eq!(budget.armed.get(), INSTRUCTIONS_WHEN_FULL);
+        drop(ballast);
+        budget.memory.set(64 << 20);
+        budget.adapt(&lua).unwrap();
+        assert_eq!(budget.armed.get(), INSTRUCTIONS);
+    }
+
+    #[test]
+    fn the_clock_is_checked_more_often_while_instructions_are_slow() {
+        let (lua, budget) = (Lua::new(), Rc::new(Budget::new(Some(SECOND), 64 << 20)));
+        let mut armed = Vec::new();
+        for _ in 0..4 {
+            budget.hooked.set(Instant::now().checked_sub(SLOW));
+            budget.adapt(&lua).unwrap();
+            armed.push(budget.armed.get());
+        }
+        assert_eq!(armed, [31, 3, 1, 1]);
+        // They are quick again: how soon that is seen depends on this machine.
+        while budget.armed.get() < INSTRUCTIONS {
+            budget.hooked.set(Some(Instant::now()));
+            budget.adapt(&lua).unwrap();
+        }
+    }
+}

@@ -90,3 +90,41 @@ pub(crate) fn main_file(folder: &Path) -> Option<String> {
 fn is_there(path: &Path) -> bool {
     !matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_looked_at_counts_as_a_script_and_only_what_is_not_there_as_none() {
+        let folder = std::env::temp_dir().join(format!("introd-loading-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        assert_eq!(main_file(&folder), None);
+        let named = format!("{}.lua", folder.file_name().unwrap().to_string_lossy());
+        std::fs::write(folder.join(&named), "").unwrap();
+        assert_eq!(main_file(&folder).as_ref(), Some(&named));
+        // A link that leads nowhere is a script that does not load.
+        std::os::unix::fs::symlink("/nonexistent", folder.join(MAIN)).unwrap();
+        assert_eq!(main_file(&folder).as_deref(), Some(MAIN));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn files_are_loaded_up_to_a_bound_and_only_by_plain_paths() {
+        let folder = std::env::temp_dir().join(format!("introd-loading-paths-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("sub")).unwrap();
+        let (lua, sources) = (Lua::new(), Sources::new(&folder, &[]));
+        let file = |bytes: u64| std::fs::write(folder.join("a.lua"), vec![b' '; bytes as usize]).unwrap();
+        file(MAX_FILE);
+        assert!(sources.load(&lua, "a.lua").is_ok() && sources.load(&lua, "./a.lua").is_ok());
+        let absolute = folder.join("a.lua");
+        // They lead to a file of the folder all the same.
+        for name in ["sub/../a.lua", &absolute.to_string_lossy(), ""] {
+            let error = sources.load(&lua, name).unwrap_err().to_string();
+            assert!(error.contains("leads out of the application's folder"), "{name}: {error}");
+        }
+        file(MAX_FILE + 1);
+        assert!(sources.load(&lua, "a.lua").unwrap_err().to_string().contains("larger than"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -280,6 +280,20 @@ impl<P> Vm<P> {
         budget.stop().0
     }
 
+    /// Adds to the time that the waiting handlers have run. Gives back how long they have run now.
+    #[cfg(test)]
+    pub(crate) fn age(&self, by: Duration) -> Vec<Duration> {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.values_mut().for_each(|task| task.used += by);
+        waiting.values().map(|task| task.used).collect()
+    }
+
+    /// How many coroutines are kept for the next handlers.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
     /// How many handlers wait.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {

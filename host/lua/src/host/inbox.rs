@@ -296,4 +296,77 @@ mod tests {
         let lanes = inbox.lanes();
         assert_eq!((lanes.events, lanes.calls, lanes.by_client.len(), lanes.turns.len()), (1, 1, 1, 1));
     }
+
+    fn lookup(asker: Option<u32>) -> AppEvent {
+        let AppEvent::PeerLookup(mut lookup) = crate::tests::a_lookup() else { panic!() };
+        lookup.asker = asker.map(client);
+        AppEvent::PeerLookup(lookup)
+    }
+
+    #[test]
+    fn everything_that_ends_something_arrives_and_nothing_else_when_the_queue_is_full() {
+        let inbox = Inbox::new(1);
+        inbox.push(moved(1), plain).unwrap();
+        let client = client(1);
+        let (membership, groupspec_digest) = (1, [0; 32]);
+        for event in [
+            AppEvent::Accepted { client },
+            AppEvent::Disconnect { client },
+            AppEvent::GroupLeave { client, membership, groupspec_digest },
+            AppEvent::Answer { client, token: 1, outcome: Ok(Vec::new()) },
+            AppEvent::Stats { client, token: 1, stats: None },
+        ] {
+            inbox.push(event, plain).unwrap();
+        }
+        for event in [
+            AppEvent::GroupJoin { client, membership, groupspec_digest },
+            AppEvent::ReportedAddressesChange { client, addresses: Vec::new() },
+            moved(2),
+            call(2),
+            lookup(None),
+        ] {
+            assert!(inbox.push(event, plain).is_err());
+        }
+        assert_eq!(std::iter::from_fn(|| inbox.pop()).count(), 6);
+    }
+
+    #[test]
+    fn strangers_leave_half_of_the_room_and_clients_look_up_within_their_own() {
+        let inbox = Inbox::new(1024);
+        assert_eq!((0..2000).take_while(|_| inbox.push(lookup(None), plain).is_ok()).count(), 512);
+        assert_eq!((0..2000).take_while(|_| inbox.push(lookup(Some(1)), plain).is_ok()).count(), 128);
+        // The lookups of others go on.
+        inbox.push(lookup(Some(2)), plain).unwrap();
+        assert!(inbox.pop().is_some() && inbox.push(lookup(None), plain).is_ok());
+        assert!(inbox.push(lookup(None), plain).is_err());
+    }
+
+    #[test]
+    fn a_call_that_was_taken_makes_room_for_the_next_of_its_client() {
+        let inbox = Inbox::new(1024);
+        let calls = |number| (0..100).take_while(|_| inbox.push(call(number), plain).is_ok()).count();
+        assert_eq!((calls(1), calls(2)), (32, 32));
+        assert!(inbox.pop().is_some() && inbox.pop().is_some());
+        assert_eq!((calls(1), calls(2)), (1, 1));
+    }
+
+    #[test]
+    fn little_is_kept_of_lanes_that_are_empty() {
+        let inbox = Inbox::new(100_000);
+        for number in 0..5000 {
+            inbox.push(moved(number), plain).unwrap();
+        }
+        for _ in 0..100 {
+            inbox.push(moved(1), plain).unwrap();
+        }
+        while inbox.pop().is_some() {}
+        let lanes = inbox.lanes();
+        assert!(lanes.lanes.capacity() <= 1024 && lanes.by_client.is_empty(), "{}", lanes.lanes.capacity());
+        assert!(lanes.spare.len() <= MAX_SPARE, "{}", lanes.spare.len());
+        assert!(lanes.spare.iter().all(|lane| lane.capacity() <= 64));
+        drop(lanes);
+        assert!(!inbox.has_events());
+        inbox.push(AppEvent::Stop, plain).unwrap();
+        assert!(inbox.has_events());
+    }
 }

@@ -239,3 +239,20 @@ pub(super) fn watch(pool: &Pool, pulse: &Pulse) {
         state = pool.wake.wait_timeout(state, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_places_does_not_grow_with_the_names_that_clients_choose() {
+        let mut state = PoolState::default();
+        let mut name = crate::tests::instance_name("app");
+        for number in 0..=MAX_PLACES {
+            name.application = number.to_string();
+            state.place(&name);
+            assert!(state.places.len() <= MAX_PLACES);
+        }
+        assert_eq!(state.places.len(), 1);
+    }
+}

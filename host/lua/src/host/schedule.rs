@@ -297,4 +297,45 @@ mod tests {
         assert!(schedule.next(Instant::now()).is_none());
         assert!(schedule.apps.is_empty() && schedule.by_name.is_empty() && schedule.waiting.is_empty());
     }
+
+    #[test]
+    fn a_kind_of_work_that_was_not_there_for_long_has_saved_no_time() {
+        let mut schedule = Schedule::default();
+        let app = schedule.enter("app");
+        run(&mut schedule, &[(app, Kind::Reload, 1, 10 * MS)], 100);
+        let both = [(app, Kind::Event, 2, 10 * MS), (app, Kind::Reload, 1, 10 * MS)];
+        let had = run(&mut schedule, &both, 100);
+        assert!(had[&2].abs_diff(500 * MS) <= 20 * MS, "{had:?}");
+    }
+
+    /// Lets an application wait for a turn while it, and another, have had so much time. Whether it is reported.
+    fn is_reported(
+        schedule: &mut Schedule,
+        now: Instant,
+        (own, other, waited): (Duration, Duration, Duration),
+    ) -> bool {
+        let (app, rest) = (schedule.enter("app"), schedule.enter("other"));
+        schedule.add(app, Kind::Event, 1, now);
+        schedule.charge(app, Kind::Event, own);
+        schedule.charge(rest, Kind::Event, other);
+        schedule.next(now + waited).unwrap().slowed.is_some()
+    }
+
+    #[test]
+    fn an_application_is_slowed_if_it_waits_long_because_it_takes_much() {
+        let (half, second) = (SLOWED, 2 * SLOWED);
+        for (case, expected) in [
+            ((half, half, half), true),
+            ((half, half, half - MS), false),
+            ((second, Duration::ZERO, second), false),
+            ((MS, second, second), false),
+            ((half, second, second), true),
+            ((half - MS, second, second), false),
+        ] {
+            assert_eq!(is_reported(&mut Schedule::default(), Instant::now(), case), expected, "{case:?}");
+        }
+        let (mut schedule, now) = (Schedule::default(), Instant::now());
+        let mut at = |seconds| is_reported(&mut schedule, now + Duration::from_secs(seconds), (half, half, half));
+        assert_eq!([0, 30, 59, 60, 61].map(&mut at), [true, false, false, true, false]);
+    }
 }

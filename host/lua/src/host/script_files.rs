@@ -41,3 +41,46 @@ impl ScriptFiles {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn scripts_have_changed_if_any_of_them_has_and_nothing_else_counts() {
+        let folder = std::env::temp_dir().join(format!("introd-script-files-{}", std::process::id()));
+        let deep = |levels: usize| (0..levels).fold(folder.clone(), |folder, _| folder.join("in"));
+        std::fs::create_dir_all(deep(MAX_DEPTH + 1)).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let write = |path: &Path, text: &str, time: SystemTime| {
+            std::fs::write(path, text).unwrap();
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        };
+        let (first, second, inner) = (folder.join("a.lua"), folder.join("b.lua"), deep(MAX_DEPTH).join("c.lua"));
+        let all = [&first, &second, &inner];
+        all.iter().for_each(|path| write(path, "1", time));
+        let state = || ScriptFiles::of(&folder);
+        let before = state();
+        assert_eq!(before.files, 3);
+        for path in all {
+            write(path, "22", time);
+            assert_ne!(state(), before, "the length of {}", path.display());
+            write(path, "2", time + Duration::from_secs(1));
+            assert_ne!(state(), before, "the time of {}", path.display());
+            write(path, "1", time);
+            assert_eq!(state(), before);
+        }
+        write(&folder.join("notes.txt"), "1", time);
+        write(&deep(MAX_DEPTH + 1).join("d.lua"), "1", time);
+        assert_eq!(state(), before, "no script, or too deep");
+        std::fs::remove_file(&second).unwrap();
+        assert_ne!(state(), before);
+        for number in 0..MAX_FILES + 5 {
+            std::fs::write(folder.join(format!("{number}.lua")), "").unwrap();
+        }
+        assert_eq!(state().files, MAX_FILES);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

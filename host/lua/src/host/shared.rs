@@ -220,3 +220,25 @@ pub(crate) const CLOSED: &str = "the application is not available";
 
 /// Why a request fails whose script does not run for now.
 pub(crate) const NO_ANSWER: &str = "the application does not answer";
+
+#[cfg(test)]
+mod tests {
+    use introd_flash::amf::Value;
+    use introd_flash::server::Call;
+    use introd_policy::message::AppEvent;
+
+    use super::*;
+    use crate::tests::{Sink, a_client, instance_name};
+
+    #[test]
+    fn an_answer_for_a_script_that_finds_no_room_is_lost_and_counted() {
+        let (commands, (client, _)) = (Arc::new(Sink::default()), a_client());
+        let settings = Arc::new(crate::testing::settings());
+        let (name, queue) = (instance_name("app"), Arc::default());
+        let shared = Shared::new(name, "/nonexistent".into(), settings, commands.clone(), queue, Memory::default());
+        let call = Call { name: "x".to_owned(), transaction: 1.0, object: Value::Null, arguments: Vec::new() };
+        shared.inbox.push(AppEvent::Call { client, call }, |event| shared.requests.admit(event)).unwrap();
+        shared.answer_for_script();
+        assert_eq!((commands.lost(), shared.requests.len()), (1, 0));
+    }
+}

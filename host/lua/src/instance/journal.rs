@@ -56,3 +56,25 @@ impl Journal {
         self.entries.take().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_entries_are_kept() {
+        let app = InstanceName {
+            adaptor: String::new(),
+            vhost: String::new(),
+            application: String::new(),
+            instance: String::new(),
+        };
+        let journal = Journal::default();
+        for number in 0..MAX_ENTRIES + 5 {
+            journal.trace(&app, "main.lua", 1, number.to_string());
+        }
+        let kept = journal.take();
+        assert_eq!((kept.len(), &kept[0]), (MAX_ENTRIES, &JournalEntry::Trace("5".to_owned())));
+        assert!(journal.take().is_empty());
+    }
+}

@@ -88,3 +88,36 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use introd_policy::RequestId;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_notes_what_a_successor_has_to_know_of_each_client() {
+        let (ledger, (client, info)) = (Ledger::default(), crate::tests::a_client());
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let state = |ledger: &Ledger| {
+            let kept = ledger.get(client).unwrap();
+            (kept.is_accepted, kept.far_address, kept.reported, kept.groups)
+        };
+        let request = RequestId::from_number(1);
+        // Nothing is known of it before.
+        ledger.note(&AppEvent::Accepted { client });
+        assert!(ledger.all().is_empty());
+        ledger.note(&AppEvent::Connect { request, client, info: Box::new(info.clone()) });
+        assert_eq!(state(&ledger), (false, info.far_address, vec![], vec![]));
+        ledger.note(&AppEvent::Accepted { client });
+        ledger.note(&AppEvent::FarAddressChange { client, address: at("192.0.2.1:1") });
+        ledger.note(&AppEvent::ReportedAddressesChange { client, addresses: vec![at("10.0.0.1:1")] });
+        for membership in [1, 2] {
+            ledger.note(&AppEvent::GroupJoin { client, membership, groupspec_digest: [7; 32] });
+        }
+        ledger.note(&AppEvent::GroupLeave { client, membership: 1, groupspec_digest: [7; 32] });
+        assert_eq!(state(&ledger), (true, at("192.0.2.1:1"), vec![at("10.0.0.1:1")], vec![(2, [7; 32])]));
+        ledger.note(&AppEvent::Disconnect { client });
+        assert!(ledger.all().is_empty());
+    }
+}

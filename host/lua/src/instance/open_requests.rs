@@ -285,6 +285,59 @@ mod tests {
     }
 
     #[test]
+    fn the_numbers_of_calls_meet_those_of_no_lookup() {
+        let requests = OpenRequests::default();
+        for number in 1..=4 {
+            requests.admit(lookup(number)).unwrap();
+            requests.admit(call(1.0)).unwrap();
+        }
+        assert_eq!(requests.len(), 8);
+        assert!((1..=4).all(|number| matches!(requests.take(number), Some(OpenRequest::Lookup(_)))));
+    }
+
+    #[test]
+    fn a_closed_application_opens_no_door_and_a_failure_leaves_it_to_the_settings() {
+        let client = ClientId { worker: 3, session: SessionId::from_wire(1) };
+        let open = || {
+            let AppEvent::PeerLookup(lookup) = lookup(8) else { panic!() };
+            [
+                (7, OpenRequest::Connect(client)),
+                (8, OpenRequest::Lookup(lookup)),
+                (9, OpenRequest::Call { client, transaction: 5.0 }),
+            ]
+        };
+        let (_, info) = crate::tests::a_client();
+        let events = || {
+            let connect =
+                AppEvent::Connect { request: RequestId::from_number(7), client, info: Box::new(info.clone()) };
+            [connect, lookup(8), call(5.0), call(0.0), AppEvent::Disconnect { client }]
+        };
+        let name = |answer: &Answer| match answer {
+            Answer::Verdict(request, Verdict::Reject(rejection)) => {
+                format!("reject {} {}", request.get(), rejection.description)
+            }
+            Answer::Verdict(request, Verdict::Deny) => format!("deny {}", request.get()),
+            Answer::Verdict(request, Verdict::Failed(why)) => format!("fail {} {why}", request.get()),
+            Answer::Result(ClientCommand::Answer { transaction, outcome: Err(info), .. }) => {
+                format!("error {transaction} {}", info.get("description").and_then(Value::as_str).unwrap())
+            }
+            Answer::Verdict(_, other) => panic!("{other:?}"),
+            Answer::Result(other) => panic!("{other:?}"),
+        };
+        let named = |answers: Vec<Answer>| answers.iter().map(name).collect::<Vec<_>>();
+        let said = "[ Server.Reject ] : why";
+        let closed = [format!("reject 7 {said}"), "deny 8".to_owned(), "error 5 why".to_owned()];
+        assert_eq!(named(open().map(|(number, request)| Answer::closed(number, request, "why")).into()), closed);
+        assert_eq!(
+            named(events().into_iter().filter_map(|event| Answer::closed_event(event, "why")).collect()),
+            closed
+        );
+        let failed = ["fail 7 why", "fail 8 why", "error 5 why"];
+        assert_eq!(named(open().map(|(number, request)| Answer::failed(number, request, "why")).into()), failed);
+        assert_eq!(named(events().into_iter().filter_map(|event| Answer::not_asked(event, "why")).collect()), failed);
+    }
+
+    #[test]
     fn there_is_a_bound() {
         let requests = OpenRequests::default();
         assert!((0..MAX_OPEN as u64).all(|number| requests.admit(lookup(number)).is_ok()));

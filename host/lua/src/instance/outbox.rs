@@ -201,8 +201,12 @@ mod tests {
         assert!((30..=32).contains(&kept), "{kept} MiB");
         assert!((kept << 20..MAX_BYTES + 1).contains(&memory.own.get()), "they count as the script's memory");
         assert_eq!(workers.lost(), 5 + 40 - kept);
+        workers.room[0].store(kept - 1, Ordering::Relaxed);
+        assert!(!big.flush());
+        assert!((1 << 20..2 << 20).contains(&memory.own.get()), "what is sent does not count any more");
+        big.send(large(0));
         drop(big);
-        assert_eq!((workers.lost(), memory.own.get()), (5 + 40, 0), "what was never sent is lost");
+        assert_eq!((workers.lost(), memory.own.get()), (5 + 40 - kept + 2, 0), "what was never sent is lost");
     }
 
     #[test]

@@ -181,3 +181,88 @@ impl Roster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rtmfp::SessionId;
+
+    use super::*;
+
+    fn client(number: u32) -> (ClientId, ClientInfo) {
+        let (_, mut info) = crate::tests::a_client();
+        info.far_id = PeerId([number as u8; 32]);
+        (ClientId { worker: 0, session: SessionId::from_wire(number) }, info)
+    }
+
+    fn entered(roster: &mut Roster, number: u32) -> Rc<RosterMember> {
+        let (id, info) = client(number);
+        let member = roster.insert(id, info);
+        roster.accept(&member);
+        member
+    }
+
+    fn accepted(roster: &Roster) -> Vec<u32> {
+        let mut numbers: Vec<u32> = roster.accepted().iter().map(|member| member.id.session.get()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    #[test]
+    fn who_has_left_is_found_in_no_way_and_the_others_in_every_way() {
+        let mut roster = Roster::default();
+        let members: Vec<_> = (1..=5).map(|number| entered(&mut roster, number)).collect();
+        for leaving in [2, 1, 5] {
+            let gone = roster.remove(client(leaving).0).unwrap();
+            assert_eq!(gone.phase.get(), Phase::Gone);
+            assert!(roster.get(gone.id).is_none() && roster.by_peer(&gone.info.far_id).is_none());
+        }
+        assert_eq!((roster.len(), accepted(&roster)), (2, vec![3, 4]));
+        assert!(roster.remove(client(2).0).is_none());
+        assert!([3, 4].into_iter().all(|number| roster.by_peer(&PeerId([number; 32])).is_some()));
+        assert!(roster.at(1).is_some() && roster.at(2).is_none());
+        assert_eq!(roster.ledger.all().len(), 2);
+        assert!(members.iter().filter(|member| member.is_accepted()).count() == 2);
+    }
+
+    #[test]
+    fn a_peer_that_comes_back_counts_from_its_new_session_also_when_the_old_one_ends() {
+        let mut roster = Roster::default();
+        let old = entered(&mut roster, 1);
+        let (_, info) = client(1);
+        let new = roster.insert(client(9).0, info);
+        roster.accept(&new);
+        assert!(roster.by_peer(&old.info.far_id).is_some_and(|found| found.id == new.id));
+        roster.remove(old.id);
+        assert!(roster.by_peer(&old.info.far_id).is_some_and(|found| found.id == new.id));
+        // One client that is entered twice is there once.
+        let again = entered(&mut roster, 9);
+        assert_eq!((roster.len(), new.phase.get(), again.is_accepted()), (1, Phase::Gone, true));
+    }
+
+    #[test]
+    fn a_successor_takes_over_the_accepted_clients_with_what_is_known_of_them() {
+        let ledger = Arc::new(Ledger::default());
+        let (first, second) = (client(1), client(2));
+        {
+            let mut roster = Roster::of(&ledger);
+            entered(&mut roster, 1);
+            roster.insert(second.0, second.1);
+        }
+        let address: SocketAddr = "192.0.2.9:9".parse().unwrap();
+        ledger.change(first.0, |kept| {
+            (kept.far_address, kept.reported, kept.groups) = (address, vec![address], vec![(3, [7; 32])]);
+        });
+        let roster = Roster::of(&ledger);
+        assert_eq!(accepted(&roster), [1]);
+        let member = roster.get(first.0).unwrap();
+        assert_eq!((member.far_address.get(), member.reported.take()), (address, vec![address]));
+        assert_eq!((member.groups.take(), member.is_known.get()), (vec![(3, [7; 32])], true));
+        // The other connect was answered while no script was there to decide.
+        let refused = roster.get(second.0).unwrap();
+        assert_eq!((refused.phase.get(), refused.is_known.get()), (Phase::Refused, false));
+        drop(roster);
+        let mut roster = Roster::of(&ledger);
+        roster.remove(first.0);
+        assert_eq!(ledger.all().len(), 1);
+    }
+}

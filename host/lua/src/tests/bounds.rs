@@ -25,6 +25,7 @@ const TOO_MUCH: &[(&str, &str, &str)] = &[
     ("joining a false list", "table.concat(setmetatable({}, { __index = rawlen }), '', 1, 1e15)", "too many elements"),
     ("a pathological pattern", "string.find(('a'):rep(100000), '.-.-.-.-.-.-b')", "pattern too complex"),
     ("a pattern that nests", "string.find(('a'):rep(1000), ('a?'):rep(1000) .. 'b')", "pattern too complex"),
+    ("a long plain text", "string.find(('a'):rep(16000), ('a'):rep(8000) .. 'b', 1, true)", "pattern too complex"),
     ("tables in themselves", "local t = {} t.t = t application.broadcastMsg('x', t)", "nested too deeply"),
     ("a finalizer", "setmetatable({}, { __gc = function() while true do end end })", "finalizers"),
     ("a million timers", "for i = 1, 1e6 do setTimeout(print, 1e6) end", "too many timers"),
@@ -112,6 +113,10 @@ fn ten_thousand_handlers_wait_and_the_bound_holds() {
     assert!(failures.iter().all(|failure| failure.3.contains("too many")), "{:?}", failures.first());
     scene.advance(100);
     assert_eq!(scene.sent().len(), 20_000, "each is answered once, by the script or for it");
+    // When they have gone on, others can wait, and little is kept of them.
+    assert!(scene.stage.runtime.script.vm.idle() <= 64);
+    scene.stage.look_up(None, "192.0.2.1:1".parse().unwrap(), None);
+    assert_eq!(scene.stage.runtime.script.vm.waiting(), 1);
 }
 
 #[test]

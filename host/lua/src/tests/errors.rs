@@ -132,3 +132,72 @@ fn errors_are_told_in_later_turns_when_they_are_many() {
         .collect();
     assert_eq!(told, ["20"]);
 }
+
+/// Each turn begins anew.
+#[test]
+fn an_error_in_a_later_turn_is_told_at_once() {
+    let main = "function application.onStatus(info) trace(info.details) end
+        function Client:fail() error('deliberate') end";
+    let mut scene = scene(main);
+    let client = scene.stage.connect(|_| ());
+    for _ in 0..20 {
+        let call = introd_flash::server::Call {
+            name: "fail".to_owned(),
+            transaction: 0.0,
+            object: introd_flash::amf::Value::Null,
+            arguments: Vec::new(),
+        };
+        let at = scene.stage.runtime.instance.now.get();
+        scene.stage.runtime.handle(at, AppEvent::Call { client, call });
+        assert!(!scene.stage.runtime.is_behind());
+    }
+    assert_eq!(scene.journal().len(), 40);
+}
+
+#[test]
+fn of_very_many_errors_at_once_the_script_is_told_a_bounded_number() {
+    let main = "
+        told = 0
+        function application.onStatus() told = told + 1 end
+        function application.onConnect(client)
+            application.acceptConnection(client)
+            for i = 1, 200 do client:call('x', function() error('deliberate') end) end
+        end
+        function Client:told() return told end";
+    let mut scene = scene(main);
+    let client = scene.stage.connect(|_| ());
+    let watcher = scene.stage.connect(|_| ());
+    let tokens: Vec<u64> = scene
+        .sent()
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Command(ClientCommand::Call { client: of, token, .. }) if of == client => token,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tokens.len(), 200);
+    // All in one turn of the instance.
+    let at = scene.stage.runtime.instance.now.get() + Duration::from_secs(60);
+    scene.stage.runtime.handle_timeout(at, || false);
+    scene.sent();
+    scene.stage.call(watcher, "told", 1.0, Vec::new());
+    let sent = scene.sent();
+    let Some(Effect::Command(ClientCommand::Answer { outcome: Ok(told), .. })) = sent.last() else {
+        panic!("{sent:?}")
+    };
+    let told = told.as_number().unwrap();
+    assert!((64.0..=80.0).contains(&told), "{told}");
+}
+
+#[test]
+fn the_first_of_several_errors_counts() {
+    let first = "function application.onConnect()
+        local x <close> = setmetatable({}, { __close = function()
+            error('second') end })
+        error('first')
+    end";
+    let mut scene = scene(first);
+    scene.stage.connect(|_| ());
+    let failures = scene.failures();
+    assert!(matches!(&failures[..], [(_, _, 4, text)] if text.contains("first")), "{failures:?}");
+}

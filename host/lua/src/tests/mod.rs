@@ -1,22 +1,29 @@
 //! Scripts at the level of the host: no network.
 
+mod acceptance;
 mod bounds;
 mod called_back;
+mod deferred;
 mod document;
 mod errors;
+mod forgetting;
 mod group_specifier;
 mod host;
 mod hostile;
 mod lifetimes;
+mod memory;
 mod names;
 mod order;
 mod outbox;
 mod reload;
 mod shipped;
 mod standard;
+mod standstill;
+mod timers;
 mod values;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,7 +31,8 @@ use crate::instance::journal::JournalEntry;
 use crate::testing::Effect;
 use crate::testing::{self, Stage};
 use introd_config::Application;
-use introd_policy::message::ClientCommand;
+use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands, SendError};
+use introd_policy::{InstanceName, RequestId, Verdict};
 
 /// A folder with a script, gone when dropped.
 struct Folder(PathBuf);
@@ -54,6 +62,55 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A client, and what is known of it.
+pub(crate) fn a_client() -> (ClientId, ClientInfo) {
+    scene("").stage.next_client()
+}
+
+/// The name of an instance.
+pub(crate) fn instance_name(application: &str) -> InstanceName {
+    host::name(application, "1")
+}
+
+/// A lookup, with a number of its own.
+pub(crate) fn a_lookup() -> AppEvent {
+    host::lookup()
+}
+
+/// A worker without room for commands, which keeps the verdicts.
+#[derive(Default)]
+pub(crate) struct Sink {
+    verdicts: Mutex<Vec<Verdict>>,
+    lost: AtomicU32,
+}
+
+impl Sink {
+    /// How many requests have failed.
+    pub(crate) fn failed(&self) -> usize {
+        let verdicts = self.verdicts.lock().unwrap();
+        verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Failed(_))).count()
+    }
+
+    /// How many commands were lost.
+    pub(crate) fn lost(&self) -> u32 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Commands for Sink {
+    fn decide(&self, _: RequestId, verdict: Verdict) {
+        self.verdicts.lock().unwrap().push(verdict);
+    }
+
+    fn send(&self, command: ClientCommand) -> Result<(), SendError> {
+        Err(SendError::Full(Box::new(command)))
+    }
+
+    fn count_lost(&self, _: u8) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 

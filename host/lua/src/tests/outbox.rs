@@ -189,6 +189,7 @@ fn a_script_is_told_what_exceeds_its_outbox_and_that_is_counted() {
     while worker.lost() == 0 {
         other_goes_on(&other, &worker, 1);
     }
+    assert!(flooding.memory() > 30 << 20, "what waits counts as the script's memory");
     worker.set_room(usize::MAX);
     let mut sent = Vec::new();
     while !sent.iter().any(|sent| matches!(sent, Sent::Command(ClientCommand::Answer { .. }))) {

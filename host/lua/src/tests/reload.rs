@@ -57,6 +57,18 @@ fn a_script_that_does_not_load_leaves_the_old_one_running() {
         ("while true do end", "has run longer"),
         ("sleep(10)", "has not started"),
         ("application.broadcastMsg('x') local c = application.clients[1] c:ping()", "has not started"),
+        ("application.shutdown()", "has not started"),
+        ("application.disconnect(application.clients[1])", "has not started"),
+        ("application.rejectConnection(application.clients[1])", "has not started"),
+        ("application.acceptConnection(application.clients[1])", "has not started"),
+        ("application.clients[1]:call('x')", "has not started"),
+        ("application.clients[1]:callAndWait('x')", "has not started"),
+        ("application.clients[1]:getStats()", "has not started"),
+        ("application.clients[1]:introducePeer('192.0.2.1:1', 'tag')", "has not started"),
+        ("setTimeout(print, 1)", "has not started"),
+        ("registry.publish(('0'):rep(64), { '192.0.2.1:1' })", "has not started"),
+        ("registry.withdraw(('0'):rep(64))", "has not started"),
+        ("registry.lookup(('0'):rep(64))", "has not started"),
         ("load('missing.lua')", "there is no file"),
         ("require('missing')", "there is no file"),
     ] {
@@ -99,6 +111,10 @@ fn the_memory_of_old_vms_is_given_back() {
     let used = scene.stage.runtime.script.lua().used_memory();
     assert!((20 << 20..22 << 20).contains(&used), "{used}");
     scene.traces();
+    // The process may keep what they left free: that is told, once.
+    let freed = scene.stage.runtime.take_freed();
+    assert!(freed >= 5 * (20 << 20), "{freed}");
+    assert_eq!(scene.stage.runtime.take_freed(), 0);
 }
 
 #[test]

@@ -306,3 +306,115 @@ fn byte_arrays_are_part_of_the_memory_of_a_script() {
     let failures = scene.failures();
     assert!(failures.is_empty(), "{failures:?}");
 }
+
+#[test]
+fn numbers_and_names_at_the_edges() {
+    let mut scene = scene(
+        "function Client:kinds(large, exact, list, odd)
+            trace(math.type(large), math.type(exact), #list, list['2'], list['7'])
+            local seen = {} for key, value in pairs(odd.value) do seen[#seen + 1] = tostring(key) end
+            trace(table.concat(seen, ' '))
+        end",
+    );
+    let client = scene.stage.connect(|_| ());
+    let named = |name: &str| (name.to_owned(), text(name));
+    let list = EcmaArray { named: vec![named("0"), named("1"), named("7"), named("-1"), named("2")], dense: vec![] };
+    let entries = vec![(Value::Number(f64::NAN), text("lost")), (Value::Number(2.5), text("kept"))];
+    scene.stage.call(
+        client,
+        "kinds",
+        0.0,
+        vec![
+            Value::Number(9_007_199_254_740_992.0),
+            Value::Number(-9_007_199_254_740_991.0),
+            Value::EcmaArray(list),
+            Value::Dictionary { weak_keys: false, entries },
+        ],
+    );
+    assert_eq!(scene.traces(), ["float integer 3 nil 7", "2.5"]);
+}
+
+#[test]
+fn lists_of_addresses_are_bounded_and_no_address_counts_as_another_peers() {
+    use rtmfp::{Origin, PeerId};
+    let main = "function application.onPeerLookup(event)
+            local list = {}
+            for i = 1, 64 do list[i] = '192.0.2.1:' .. i end
+            list[65] = 'never read'
+            if not event.targetPeerID then list = { application.clients[1].farAddress } end
+            application.sendPeerRedirect(list, event)
+        end";
+    let mut scene = scene(main);
+    scene.stage.connect(|_| ());
+    let mut addresses = |target| {
+        scene.stage.look_up(target, "192.0.2.1:1".parse().unwrap(), None);
+        match scene.stage.take().pop() {
+            Some(Effect::Redirect { addresses, .. }) => addresses.into_vec(),
+            other => panic!("{other:?}: {:?}", scene.stage.runtime.instance.journal.take()),
+        }
+    };
+    let ports: Vec<u16> = addresses(Some(PeerId([9; 32]))).iter().map(|address| address.address.port()).collect();
+    assert_eq!(ports, (1..=16).collect::<Vec<_>>());
+    // The lookup is for another peer than the client whose address this is.
+    assert_eq!(addresses(None)[0].origin, Origin::Reported);
+}
+
+/// A registry that keeps what it is told.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Vec<(u8, usize, Option<introd_policy::registry::PeerSession>)>>);
+
+impl introd_policy::registry::Registry for Told {
+    fn publish(
+        &self,
+        peer: rtmfp::PeerId,
+        addresses: &[rtmfp::TaggedAddress],
+    ) -> Result<(), introd_policy::registry::RegistryError> {
+        self.0.lock().unwrap().push((peer.0[0], addresses.len(), None));
+        Ok(())
+    }
+
+    fn publish_session(
+        &self,
+        peer: rtmfp::PeerId,
+        addresses: &[rtmfp::TaggedAddress],
+        session: introd_policy::registry::PeerSession,
+    ) -> Result<(), introd_policy::registry::RegistryError> {
+        self.0.lock().unwrap().push((peer.0[0], addresses.len(), Some(session)));
+        Ok(())
+    }
+
+    fn withdraw(&self, peer: &rtmfp::PeerId) {
+        self.0.lock().unwrap().push((peer.0[0], 0, None));
+    }
+
+    fn lookup(&self, _: rtmfp::PeerId) -> introd_policy::registry::LookupFuture {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+#[test]
+fn of_its_clients_a_script_publishes_what_they_have_proven_and_for_others_it_vouches() {
+    use introd_policy::registry::PeerSession;
+    let folder = Folder::new(
+        "function application.onPeerLookup(event)
+            registry.publish(event.targetPeerID, { '192.0.2.1:1' })
+            registry.withdraw(event.targetPeerID)
+        end",
+    );
+    let registry = std::sync::Arc::new(Told::default());
+    let stage =
+        Stage::with_registry(folder.path(), settings(|_| ()), registry.clone()).unwrap_or_else(|e| panic!("{e}"));
+    let mut scene = Scene { folder, stage };
+    let clients = [(3, false), (4, true)].map(|(id, is_proven)| {
+        scene.stage.connect(|info| (info.far_id, info.is_proven) = (rtmfp::PeerId([id; 32]), is_proven)).session
+    });
+    for peer in [3, 4, 5] {
+        scene.stage.look_up(Some(rtmfp::PeerId([peer; 32])), "192.0.2.1:1".parse().unwrap(), None);
+    }
+    let session = |place: usize, is_proven| Some(PeerSession { id: clients[place], is_proven, is_silent: false });
+    assert_eq!(
+        *registry.0.lock().unwrap(),
+        [(3, 1, session(0, false)), (3, 0, None), (4, 1, session(1, true)), (4, 0, None), (5, 1, None), (5, 0, None)]
+    );
+    assert!(scene.failures().is_empty());
+}

@@ -220,3 +220,20 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn bounds_hold_at_their_edges() {
+    let captures = |count: usize| Pattern::new("()".repeat(count).as_bytes(), true).map(|pattern| pattern.items.len());
+    assert_eq!(captures(32), Ok(32));
+    assert_eq!(captures(33), Err(PatternError::Malformed("too many captures")));
+    // Alternatives that have been given up do not count as nested.
+    let subject = "a".repeat(10_000);
+    let pattern = Pattern::new(b"a-b", true).unwrap();
+    let meter = Meter::new(subject.len(), &|| false);
+    assert_eq!(Matcher::new(&subject.as_bytes()[..1000], &pattern, meter).match_at(0), Ok(None));
+    // The clock is looked at again and again.
+    let looks = std::cell::Cell::new(0);
+    let is_expired = || looks.replace(looks.get() + 1) == 5;
+    let meter = Meter::new(subject.len(), &is_expired);
+    assert_eq!(Matcher::new(subject.as_bytes(), &pattern, meter).find(0), Err(PatternError::Expired));
+}

@@ -46,7 +46,8 @@ pub enum FlowEvent {
         sequence_number: u64,
         /// The message.
         data: Vec<u8>,
-        /// The far end has given up what came before this message (§3.6.1.2). Always false in [`super::Order::Arrival`].
+        /// The far end has given up what came before this message (§3.6.1.2). In [`super::Order::Arrival`]: it has given something up
+        /// since the message before was delivered; where in the flow is not said.
         gap: bool,
     },
     /// A receiving flow has ended; no more events for it. Not sent for a flow that the application itself rejected.

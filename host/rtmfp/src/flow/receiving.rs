@@ -76,17 +76,18 @@ impl Flows {
             if flow.is_open() && options.unsupported.is_some() {
                 flow.reject(0, false, events);
             }
-            let mut received = flow.receive(timing.now, config, room, chunk, events);
-            if received.over_limit {
-                flow.reject(0, false, events);
-                received.ack = AckTiming::Now;
+            let received = flow.receive(timing.now, config, room, chunk, events);
+            if !received.over_limit {
+                return received.ack;
             }
-            received
+            flow.reject(0, false, events);
+            // A rejected flow's numbers are acknowledged like those of any other (§3.6.1.3).
+            flow.receive(timing.now, config, room, chunk, events).ack
         });
-        if let Some(received) = received {
-            self.acks.data(timing.now, received.ack);
-        }
-        if chunk.fragment.is_final || received.is_some_and(|received| received.ack == AckTiming::Now) {
+        let Some(received) = received else { return };
+        self.acks.data(timing.now, received);
+        // A fragment that completes a flow is acknowledged at once.
+        if received == AckTiming::Now {
             self.retire(chunk.flow_id);
         }
     }

@@ -86,6 +86,9 @@ pub(super) struct RecvFlow {
     final_number: u64,
     /// The last sequence number of the last message delivered.
     delivered: u64,
+    /// The far end has given up a fragment, and no message delivered since has told of it. Only order of arrival depends on it: in
+    /// original order the numbers of messages show where something is missing.
+    given_up: bool,
     reassembly: Reassembly,
     /// Complete messages waiting for the application to resume.
     waiting: Option<Box<Waiting>>,
@@ -112,6 +115,7 @@ impl RecvFlow {
             set: SequenceSet::default(),
             final_number: 0,
             delivered: 0,
+            given_up: false,
             reassembly: Reassembly::default(),
             waiting: None,
         }
@@ -203,17 +207,22 @@ impl RecvFlow {
         let next = number == self.set.cumulative().saturating_add(1);
         let mut over_limit = false;
         let new = !self.set.contains(number);
+        let forward_number = chunk.forward_sequence_number();
+        // The next number is always missing: a Forward Sequence Number at or above it gives it up. That a flow ends with an abandoned
+        // fragment is common, and no message is missing then.
+        self.given_up |=
+            forward_number > self.set.cumulative() && !next || new && fragment.abandon && !fragment.is_final;
         if !new {
             ack_now = true;
         } else if fragment.abandon || self.state != State::Open {
-            self.note_final(chunk, config, &mut ack_now);
+            self.note_number(chunk, config);
         } else if self.final_number != 0 && number > self.final_number {
             // Data after the end: not part of the flow.
             ack_now = true;
         } else {
             match self.admit(config, room, next, number, fragment.data.len()) {
                 Admission::Take => {
-                    self.note_final(chunk, config, &mut ack_now);
+                    self.note_number(chunk, config);
                     let (control, data) = (fragment.fragment_control, fragment.data);
                     if next {
                         if let Some(message) = self.reassembly.take_next(number, control, data) {
@@ -230,7 +239,7 @@ impl RecvFlow {
                 Admission::OverLimit => over_limit = true,
             }
         }
-        self.set.forward_to(chunk.forward_sequence_number());
+        self.set.forward_to(forward_number);
         ack_now |= self.set.has_gaps();
         if self.state == State::Open {
             self.settle(events);
@@ -250,7 +259,7 @@ impl RecvFlow {
     }
 
     /// Adds the sequence number to the set, if there is room, and notes whether it is the last.
-    fn note_final(&mut self, chunk: &UserData<'_>, config: &FlowConfig, ack_now: &mut bool) {
+    fn note_number(&mut self, chunk: &UserData<'_>, config: &FlowConfig) {
         let number = chunk.sequence_number;
         if !self.set.has_room_for(number, config.max_ranges) {
             return;
@@ -258,7 +267,6 @@ impl RecvFlow {
         self.set.insert(number);
         if chunk.fragment.is_final && self.final_number == 0 {
             self.final_number = number;
-            *ack_now = true;
         }
     }
 
@@ -303,7 +311,14 @@ impl RecvFlow {
             waiting.messages.push(message);
             return;
         }
-        let gap = self.order == Order::Original && self.delivered.saturating_add(1) < message.first;
+        let gap = match self.order {
+            Order::Original => {
+                // What was given up may lie beyond this message.
+                self.given_up &= self.set.cumulative() > message.last;
+                self.delivered.saturating_add(1) < message.first
+            }
+            Order::Arrival => std::mem::take(&mut self.given_up),
+        };
         self.delivered = self.delivered.max(message.last);
         events(FlowEvent::Message {
             flow: RecvFlowId(self.id),
@@ -319,8 +334,11 @@ impl RecvFlow {
             return;
         }
         if std::mem::take(&mut self.announced) {
-            // A flow is commonly ended by an abandoned fragment that belongs to no message.
-            let gap = self.delivered.saturating_add(1) < self.final_number;
+            let gap = match self.order {
+                // A flow is commonly ended by an abandoned fragment that belongs to no message.
+                Order::Original => self.delivered.saturating_add(1) < self.final_number,
+                Order::Arrival => self.given_up,
+            };
             events(FlowEvent::Ended { flow: RecvFlowId(self.id), end: FlowEnd::Complete { gap } });
         }
     }

@@ -4,113 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::channel::{CALM, LIMIT, Pair, receive};
+use super::chunks::{
+    ack, acknowledged, at, chunks, data, events, fill, flows, fragments, give, kinds, metadata, receiver,
+};
 use crate::flow::config::FlowConfig;
 use crate::flow::error::FlowError;
 use crate::flow::event::{FlowEnd, FlowEvent, RecvFlowId, SendFlowId};
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};
-use crate::flow::timing::Timing;
 use crate::test_clock::test_clock;
-use crate::wire::chunk::{
-    Ack, BufferProbe, FlowException, FragmentControl, NextUserData, UserData, metadata_option,
-    return_association_option,
-};
-use crate::wire::{Chunk, option, packet};
-
-fn at(now: Instant) -> Timing {
-    Timing { now, erto: Duration::from_millis(300), smoothed_rtt: None }
-}
-
-fn flows() -> Flows {
-    Flows::new(Arc::new(FlowConfig::default()))
-}
-
-/// One packet of what flows want to send.
-fn fill(flows: &mut Flows, now: Instant) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    flows.fill(&at(now), &mut bytes, LIMIT);
-    bytes
-}
-
-/// The chunks of a packet.
-fn chunks(bytes: &[u8]) -> Vec<Chunk<'_>> {
-    packet::chunks(bytes).map(|raw| Chunk::parse(raw).unwrap()).collect()
-}
-
-fn kinds(bytes: &[u8]) -> Vec<u8> {
-    packet::chunks(bytes).map(|raw| raw.kind).collect()
-}
-
-/// A whole message of one fragment.
-fn data<'a>(flow_id: u64, sequence_number: u64, fsn_offset: u64, options: Option<&'a [u8]>) -> UserData<'a> {
-    let fragment = NextUserData {
-        fragment_control: FragmentControl::Whole,
-        abandon: false,
-        is_final: false,
-        options,
-        data: b"data",
-    };
-    UserData { flow_id, sequence_number, fsn_offset, fragment }
-}
-
-fn metadata() -> Vec<u8> {
-    let mut options = Vec::new();
-    metadata_option(b"m", &mut options);
-    options
-}
-
-/// Gives one packet of chunks.
-fn give(flows: &mut Flows, now: Instant, chunks: &[UserData<'_>]) {
-    let mut bytes = Vec::new();
-    assert!(chunks.iter().all(|chunk| chunk.put(&mut bytes)));
-    receive(flows, &at(now), &bytes, false);
-}
-
-fn ack(flows: &mut Flows, now: Instant, flow: u64, blocks: u64, cumulative: u64, ranges: &[(u64, u64)]) {
-    let mut bytes = Vec::new();
-    assert!(Ack::put(flow, blocks, cumulative, ranges.iter().map(|&(first, last)| first..=last), &mut bytes));
-    receive(flows, &at(now), &bytes, false);
-}
-
-fn events(flows: &mut Flows) -> Vec<FlowEvent> {
-    std::iter::from_fn(|| flows.poll_event()).collect()
-}
-
-/// A receiver with flow 5 open, everything acknowledged.
-fn receiver(now: Instant) -> Flows {
-    let mut flows = flows();
-    give(&mut flows, now, &[data(5, 1, 1, Some(&metadata()))]);
-    assert_eq!(events(&mut flows).len(), 2);
-    assert!(!fill(&mut flows, now).is_empty());
-    flows
-}
-
-/// The numbers that the last acknowledgement has beyond the cumulative one, and that.
-fn acknowledged(bytes: &[u8]) -> (u64, Vec<u64>) {
-    chunks(bytes)
-        .into_iter()
-        .find_map(|chunk| match chunk {
-            Chunk::Ack(ack) => Some((ack.cumulative, ack.ranges().flatten().collect())),
-            _ => None,
-        })
-        .unwrap()
-}
-
-/// The user data in a packet: number, Forward Sequence Number, abandoned, final.
-fn fragments(bytes: &[u8]) -> Vec<(u64, u64, bool, bool)> {
-    chunks(bytes)
-        .into_iter()
-        .filter_map(|chunk| match chunk {
-            Chunk::UserData(chunk) => Some((
-                chunk.sequence_number,
-                chunk.forward_sequence_number(),
-                chunk.fragment.abandon,
-                chunk.fragment.is_final,
-            )),
-            _ => None,
-        })
-        .collect()
-}
+use crate::wire::chunk::{BufferProbe, FlowException, UserData, return_association_option};
+use crate::wire::{Chunk, option};
 
 #[test]
 fn an_idle_session_is_small() {
@@ -161,7 +65,7 @@ fn startup_options_repeat_until_acknowledged_and_next_user_data_saves_space() {
     assert!(with_options(&third));
     assert_eq!(kinds(&third), [0x10, 0x11], "the end of the long message and the small one share a packet");
     let timing = at(now);
-    let mut far = self::flows();
+    let mut far = super::chunks::flows();
     for bytes in [&first, &second, &third] {
         receive(&mut far, &timing, bytes, false);
     }

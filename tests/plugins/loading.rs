@@ -169,3 +169,53 @@ fn a_new_version_is_loaded_beside_the_old() {
     assert_eq!(verdict(&old), introd_native::PluginAnswer::Verdict(Verdict::Deny), "the old one still runs");
     assert_eq!(verdict(&new), introd_native::PluginAnswer::Verdict(Verdict::Continue));
 }
+
+#[test]
+fn a_plugin_that_has_panicked_is_made_anew_at_a_reload() {
+    let plugins = Plugins::new(crate::bench::replies());
+    let config = config(&[(library("puppet"), settings(&[("lookup", "panic")]))]);
+    let first = load(&plugins, &config).unwrap();
+    ask(&first[0], 1);
+    assert!(first[0].is_disabled());
+    let second = load(&plugins, &config).unwrap();
+    assert!(!Arc::ptr_eq(&first[0], &second[0]) && !second[0].is_disabled());
+    // So it is for an application whose files are broken, and which stays as it was.
+    ask(&second[0], 1);
+    let with = |path: PathBuf| {
+        let mut config = crate::bench::config(&[]);
+        let vhost = &mut config.default_adaptor.default_vhost;
+        let mut app = vhost.defaults.as_ref().clone();
+        app.plugins = vec![Plugin { path, config: settings(&[("lookup", "panic")]) }];
+        vhost.applications.insert("app".to_owned(), Registered::new("app".into(), Arc::new(app)));
+        config
+    };
+    let (old, mut new) = (with(library("puppet")), with("/nonexistent.so".into()));
+    let (prepared, kept) = plugins.prepare_or_close(&mut new, Some(&old)).unwrap();
+    assert!(kept.len() == 1 && !kept[0].is_closed);
+    plugins.add(&prepared);
+    plugins.add(&prepared);
+    let all = plugins.instances();
+    assert_eq!(all.iter().filter(|instance| !instance.is_disabled()).count(), 1, "it is added once");
+    plugins.keep(prepared);
+}
+
+#[test]
+fn an_instance_ends_when_it_is_replaced_and_when_the_server_stops() {
+    let plugins = Plugins::new(crate::bench::replies());
+    let with = |verdict: &str| config(&[(library("puppet"), settings(&[("lookup", verdict)]))]);
+    let weak = |chain: &introd_native::Chain| Arc::downgrade(&chain[0]);
+    let first = weak(&load(&plugins, &with("deny")).unwrap());
+    let second = weak(&load(&plugins, &with("ignore")).unwrap());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while first.upgrade().is_some() {
+        assert!(std::time::Instant::now() < deadline, "it is replaced, and does not end");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(second.upgrade().is_some_and(|instance| instance.account().calls() == 0));
+    let calls =
+        |plugins: &Plugins| plugins.metrics().iter().filter(|metric| metric.name == "plugin_puppet_calls").count();
+    assert_eq!(calls(&plugins), 1);
+    plugins.stop();
+    assert!(second.upgrade().is_none());
+    assert_eq!((calls(&plugins), plugins.instances().len()), (1, 0), "what was counted is there after the stop");
+}

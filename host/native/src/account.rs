@@ -115,3 +115,43 @@ impl Account {
         is_mine.then_some(slow)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_calls_are_counted_each_and_logged_once_in_a_while() {
+        let (account, start) = (Account::default(), Instant::now());
+        assert_eq!([0; 3].map(|_| account.add_slow(start)), [Some(1), None, None]);
+        assert_eq!(account.slow(), 3);
+        // The last one was logged long ago.
+        account.logged.store(1, Ordering::Relaxed);
+        let earlier = Instant::now().checked_sub(2 * LOG_INTERVAL).unwrap();
+        assert_eq!([0; 2].map(|_| account.add_slow(earlier)), [Some(4), None]);
+        account.add(Duration::from_micros(3));
+        account.add(Duration::from_micros(4));
+        assert_eq!((account.calls(), account.time()), (2, Duration::from_micros(7)));
+    }
+
+    #[test]
+    fn callbacks_on_threads_that_serve_nobody_may_block() {
+        let all = [
+            Callback::Create,
+            Callback::Destroy,
+            Callback::Timer,
+            Callback::Connect,
+            Callback::Disconnect,
+            Callback::AddressesChanged,
+            Callback::Lookup,
+            Callback::Cancel,
+            Callback::Publish,
+            Callback::Withdraw,
+            Callback::Find,
+            Callback::Join,
+            Callback::Leave,
+        ];
+        assert_eq!(all.map(Callback::may_block).iter().filter(|may| **may).count(), 3);
+        assert!(all[..3].iter().all(|callback| callback.may_block()));
+    }
+}

@@ -176,3 +176,92 @@ pub(super) fn address_change(
         reported: addresses.as_ptr(),
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use ::introd_plugin::abi::*;
+
+    use super::*;
+
+    fn lookup(target: Option<PeerId>) -> Lookup {
+        Lookup {
+            target,
+            epd: Default::default(),
+            initiator: "[::ffff:192.0.2.1]:7".parse().unwrap(),
+            tag: Default::default(),
+            interface: rtmfp::InterfaceId(3),
+            asker: None,
+            received: 68,
+        }
+    }
+
+    #[test]
+    fn a_lookup_says_what_is_known_and_nothing_else() {
+        let (with, without) = (lookup(Some(PeerId([1; 32]))), lookup(None));
+        let (place, home) = (
+            InstancePath { application: "app", instance: "room" },
+            InstancePath { application: "home", instance: "hall" },
+        );
+        let plain = LookupEvent {
+            lookup: &without,
+            asker: None,
+            is_local: false,
+            place,
+            home: None,
+            is_consent: false,
+            is_asked_again: false,
+        };
+        let asker = Some((SessionId::from_wire(5), PeerId([2; 32])));
+        // SAFETY: the bytes are those of the event, which lives.
+        let text = |raw: introd_bytes| unsafe { crate::values::text(raw) }.unwrap();
+        for (event, flags, asker_application) in [
+            (plain, 0, ""),
+            (LookupEvent { lookup: &with, ..plain }, INTROD_LOOKUP_HAS_TARGET, ""),
+            (LookupEvent { asker, ..plain }, INTROD_LOOKUP_HAS_ASKER, "app"),
+            (LookupEvent { asker, home: Some(home), ..plain }, INTROD_LOOKUP_HAS_ASKER, "home"),
+            (LookupEvent { is_local: true, ..plain }, INTROD_LOOKUP_TARGET_IS_LOCAL, ""),
+            (LookupEvent { is_consent: true, ..plain }, INTROD_LOOKUP_FOR_TARGET, ""),
+            (LookupEvent { is_asked_again: true, ..plain }, INTROD_LOOKUP_AGAIN, ""),
+        ] {
+            let raw = event.to_raw();
+            assert_eq!((raw.flags, text(raw.asker_application).as_str()), (flags, asker_application));
+            assert_eq!((raw.asker.id, raw.initiator.family), (if event.asker.is_some() { 5 } else { 0 }, 4));
+            assert_eq!((text(raw.application), text(raw.instance)), ("app".to_owned(), "room".to_owned()));
+        }
+    }
+
+    #[test]
+    fn arguments_are_texts_as_javascript_writes_them() {
+        for (value, expected) in [
+            (Value::String("a b".to_owned()), "a b"),
+            (Value::Number(2.5), "2.5"),
+            (Value::Number(f64::INFINITY), "Infinity"),
+            (Value::Number(f64::NEG_INFINITY), "-Infinity"),
+            (Value::Number(f64::NAN), "NaN"),
+            (Value::Integer(-7), "-7"),
+            (Value::Boolean(true), "true"),
+            (Value::Null, ""),
+            (Value::Array(vec![]), ""),
+        ] {
+            assert_eq!(text(&value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_addresses_says_which_have_changed() {
+        let (session, peer) = (SessionId::from_wire(1), PeerId([1; 32]));
+        let place = InstancePath { application: "app", instance: "room" };
+        let far = "192.0.2.1:1".parse().unwrap();
+        let reported: [SocketAddr; 2] = ["10.0.0.1:1".parse().unwrap(), "10.0.0.2:1".parse().unwrap()];
+        for (given, expected) in [
+            (None, (INTROD_CHANGE_FAR_ADDRESS, 0)),
+            (Some(&reported[..]), (INTROD_CHANGE_REPORTED_ADDRESSES, 2)),
+            (Some(&[][..]), (INTROD_CHANGE_REPORTED_ADDRESSES, 0)),
+        ] {
+            address_change(session, peer, place, far, given, |raw| {
+                assert_eq!((raw.changed, raw.reported_count), expected);
+                assert_eq!(raw.far_address.ip[..4], [192, 0, 2, 1]);
+            });
+        }
+    }
+}

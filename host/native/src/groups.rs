@@ -89,3 +89,52 @@ pub(super) fn choose(event: *const introd_group_event, choice: u32, room: usize)
     let view = unsafe { &*current };
     Some((view.choose)(choice, room.min(MAX_CHOSEN)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs work in a callback about a group whose members are as many as are asked for, in an order that tells how they were chosen.
+    fn in_a_callback<R>(work: impl FnOnce(&introd_group_event) -> R) -> R {
+        let choose =
+            |choice: MemberChoice, count: usize| vec![(PeerId([choice as u8; 32]), SessionId::from_wire(7)); count];
+        let change = GroupChange {
+            group: GroupDigest([1; 32]),
+            session: SessionId::from_wire(1),
+            peer: PeerId([2; 32]),
+            place: InstancePath { application: "app", instance: "room" },
+            members: 3,
+            choose: &choose,
+        };
+        during(&change, work)
+    }
+
+    #[test]
+    fn members_are_chosen_as_the_plugin_asks_and_up_to_a_bound() {
+        in_a_callback(|event| {
+            let chosen = |choice, room| choose(event, choice, room).map(|members| (members.len(), members[0].0.0[0]));
+            for (choice, expected) in [
+                (abi::INTROD_MEMBERS_NEIGHBORS, MemberChoice::Neighbors),
+                (abi::INTROD_MEMBERS_NEWEST, MemberChoice::Newest),
+                (abi::INTROD_MEMBERS_RANDOM, MemberChoice::Random),
+            ] {
+                assert_eq!(chosen(choice, 5), Some((5, expected as u8)));
+            }
+            assert_eq!(chosen(1, usize::MAX), Some((256, MemberChoice::Neighbors as u8)));
+            assert!(
+                choose(event, 0, 5).is_none() && choose(event, 4, 5).is_none() && choose(ptr::null(), 1, 5).is_none()
+            );
+        });
+    }
+
+    #[test]
+    fn members_are_those_of_the_callback_that_runs() {
+        let is_chosen = |event: &introd_group_event| choose(event, 1, 1).is_some();
+        let kept = in_a_callback(|outer| {
+            in_a_callback(|inner| assert!(is_chosen(inner) && !is_chosen(outer)));
+            assert!(is_chosen(outer));
+            *outer
+        });
+        assert!(!is_chosen(&kept));
+    }
+}

@@ -14,3 +14,16 @@ pub(super) fn guarded<R: Copy>(otherwise: R, work: impl FnOnce() -> Option<R>) -
 pub(super) fn sent(is_sent: bool) -> i32 {
     if is_sent { abi::INTROD_OK } else { abi::INTROD_E_FULL }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_host_is_an_error_to_the_plugin() {
+        assert_eq!(guarded(7, || Some(1)), 1);
+        assert_eq!(guarded(7, || None), 7);
+        assert_eq!(guarded(7, || panic!("the test demands it")), 7);
+        assert_eq!((sent(true), sent(false)), (abi::INTROD_OK, abi::INTROD_E_FULL));
+    }
+}

@@ -267,9 +267,7 @@ impl TimedInstance for PluginInstance {
             return;
         }
         self.context.state.timers.stop_all(self.context.owner);
-        if !self.is_disabled()
-            && let Some(destroy) = self.table.destroy
-        {
+        if let Some(destroy) = self.table.destroy {
             // SAFETY: these are the plugin's own function and instance, and this is the last call.
             self.notify(Callback::Destroy, || unsafe { destroy(self.made) });
         }

@@ -92,6 +92,15 @@ impl Library {
         };
         // SAFETY: the table is valid until the process ends. A plugin with the symbol promises to take it.
         let table = unsafe { function(entry::host()) };
+        // SAFETY: as above.
+        unsafe { Self::read(path, stamp, table) }
+    }
+
+    /// The library whose table that is, if the table makes sense.
+    ///
+    /// # Safety
+    /// The table is null, or begins with three numbers of which the first is its size in bytes, and is valid until the process ends.
+    unsafe fn read(path: PathBuf, stamp: Stamp, table: *const introd_plugin) -> Result<Self, LoadError> {
         // SAFETY: a plugin's table is valid until the process ends; what is read here, every version has.
         let Some(&[struct_size, abi_major, abi_minor]) = (unsafe { table.cast::<[u32; 3]>().as_ref() }) else {
             return Err(LoadError::Refuses(path));
@@ -235,4 +244,15 @@ unsafe fn text(raw: introd_bytes, max_length: usize) -> Option<String> {
     // SAFETY: the caller says so.
     let bytes = unsafe { std::slice::from_raw_parts(raw.ptr, raw.len) };
     std::str::from_utf8(bytes).ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+impl Library {
+    /// A plugin of this process.
+    pub(super) fn of_table(table: &'static introd_plugin) -> Result<&'static Self, LoadError> {
+        let stamp = Stamp { device: 0, inode: 0, bytes: 0, modified: None };
+        // SAFETY: the table is whole, and lasts.
+        let library = unsafe { Self::read("test".into(), stamp, table) }?;
+        Ok(Box::leak(Box::new(library)))
+    }
 }

@@ -147,4 +147,16 @@ mod tests {
         }
         assert_eq!(own.find(&all, "one_more", "", false), 0);
     }
+
+    #[test]
+    fn what_a_plugin_says_of_a_metric_is_bounded_and_one_line() {
+        let all = Metrics::default();
+        let (own, next) = (OwnMetrics::new("p"), OwnMetrics::new("p"));
+        let name = "n".repeat(MAX_NAME);
+        assert_ne!(own.find(&all, &name, &format!("a\nb\t{}", "h".repeat(1000)), false), 0);
+        let metric = &all.snapshot()[0];
+        assert_eq!((metric.help.len(), &metric.help[..3], metric.is_gauge), (MAX_HELP, "abh", false));
+        assert_eq!(next.find(&all, &name, "", true), 0, "another instance has it as a counter");
+        assert_eq!(all.snapshot().len(), 1);
+    }
 }

@@ -118,3 +118,72 @@ pub(super) fn error_name(status: i32) -> &'static str {
         _ => "it returned an error of no name",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(raw: introd_bytes) -> Option<String> {
+        // SAFETY: the tests give memory that is valid.
+        unsafe { text(raw) }
+    }
+
+    fn read_addresses(first: *const introd_address, count: usize) -> Option<usize> {
+        // SAFETY: as above.
+        unsafe { addresses(first, count) }.map(|list| list.len())
+    }
+
+    #[test]
+    fn plugins_get_ipv4_addresses_as_such_whichever_socket_they_came_by() {
+        for text in ["192.0.2.1:7", "[::ffff:192.0.2.1]:7"] {
+            let address = raw_observed(text.parse().unwrap());
+            assert_eq!((address.family, &address.ip[..4], address.port), (4, &[192, 0, 2, 1][..], 7), "{text}");
+            assert_eq!(address.origin, abi::INTROD_ORIGIN_OBSERVED);
+            assert_eq!(raw_reported(text.parse().unwrap()).origin, abi::INTROD_ORIGIN_REPORTED);
+        }
+        assert_eq!(raw_observed("[2001:db8::1]:7".parse().unwrap()).family, 6);
+        for origin in [Origin::Unspecified, Origin::Reported, Origin::Observed, Origin::Relay] {
+            let tagged = TaggedAddress::new("192.0.2.1:7".parse().unwrap(), origin);
+            assert_eq!(address(&raw_address(tagged)), Some(tagged));
+        }
+    }
+
+    #[test]
+    fn a_client_is_a_session_if_its_number_can_be_one() {
+        let client = |id| introd_client { id, peer: NO_PEER };
+        assert_eq!(session(&client(7)).map(SessionId::get), Some(7));
+        for id in [0, 1 << 32, (1 << 32) + 7, u64::MAX] {
+            assert_eq!(session(&client(id)), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn of_addresses_the_first_count_and_all_of_them_must_be_of_a_family() {
+        let mut many = [raw_observed("192.0.2.1:7".parse().unwrap()); 20];
+        let read = |list: &[introd_address]| read_addresses(list.as_ptr(), list.len());
+        assert_eq!([1, 16, 17, 20].map(|count| read(&many[..count])), [1, 16, 16, 16].map(Some));
+        assert_eq!(read(&many[..0]), None);
+        assert!(read_addresses(std::ptr::null(), 1).is_none());
+        many[16].family = 5;
+        assert_eq!(read(&many), Some(16), "it is not read");
+        many[15].family = 5;
+        assert_eq!(read(&many), None);
+    }
+
+    #[test]
+    fn texts_are_cut_off_at_a_bound_and_never_within_a_character() {
+        let read = |bytes: &[u8]| read_text(raw_bytes(bytes)).map(|text| text.len());
+        let long = |length: usize| "x".repeat(length).into_bytes();
+        assert_eq!([0, 1, 1023, 1024, 1025, 9999].map(|n| read(&long(n))), [0, 1, 1023, 1024, 1024, 1024].map(Some));
+        let ends_with = |mut bytes: Vec<u8>, end: &[u8]| {
+            bytes.extend(end);
+            read(&bytes)
+        };
+        assert_eq!(ends_with(long(1022), "ä".as_bytes()), Some(1024));
+        assert_eq!(ends_with(long(1023), "ä".as_bytes()), Some(1023), "it is cut off before the character");
+        assert_eq!(ends_with(long(3), &"ä".as_bytes()[..1]), None, "it is not UTF-8");
+        assert_eq!(ends_with(long(1022), b"\xff\xff\xff"), None);
+        assert_eq!(read_text(introd_bytes { ptr: std::ptr::null(), len: 3 }), None);
+        assert_eq!(read_text(introd_bytes { ptr: std::ptr::null(), len: 0 }).as_deref(), Some(""));
+    }
+}

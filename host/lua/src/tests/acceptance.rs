@@ -65,6 +65,19 @@ fn only_an_accepted_client_calls_methods() {
 }
 
 #[test]
+fn no_client_calls_what_is_the_hosts_or_hidden() {
+    let names = ["__secret", "connect", "getStats", "callAndWait", "onGroupLeave", "reportedAddresses", "setPeerInfo"];
+    let defined: String =
+        names.iter().map(|name| format!("rawset(Client, '{name}', function() return 'reached' end) ")).collect();
+    let mut scene = scene(&defined);
+    let client = scene.stage.connect(|_| ());
+    for name in names {
+        scene.stage.call(client, name, 1.0, Vec::new());
+        assert_eq!(last_answer(&mut scene), format!("Method not found ({name})."));
+    }
+}
+
+#[test]
 fn what_a_client_calls_is_shown_abridged() {
     let mut scene = scene(DECIDES);
     let client = connect(&mut scene, "");

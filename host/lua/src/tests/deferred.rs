@@ -74,6 +74,10 @@ fn the_queue_does_not_grow_while_the_script_is_told_of_it() {
     scene.stage.runtime.handle_timeout(at, || true);
     let member = scene.stage.runtime.instance.roster.borrow().get(ann).unwrap();
     assert!(member.is_catching_up.get());
+    // Four at once, then one in each turn.
+    assert_eq!(member.deferred.borrow().len(), KEPT - 4);
+    scene.stage.runtime.handle_timeout(at, || true);
+    assert_eq!(member.deferred.borrow().len(), KEPT - 5);
     for number in KEPT..3 * KEPT {
         let call = introd_flash::server::Call {
             name: "say".to_owned(),
@@ -114,6 +118,17 @@ fn of_a_client_that_leaves_or_is_rejected_nothing_stays_open() {
     assert!(effects.iter().any(refused), "{effects:?}");
     assert_eq!(scene.stage.runtime.instance.requests.len(), 0);
     assert_eq!(scene.traces(), ["ann gone"]);
+}
+
+/// The watchdog has answered for a script that hung.
+#[test]
+fn a_call_that_was_answered_meanwhile_is_not_answered_again() {
+    let mut scene = scene(SLOW);
+    let ann = connect(&mut scene, "ann");
+    say(&mut scene, ann, 1);
+    assert_eq!(scene.stage.runtime.instance.requests.take_all().len(), 2);
+    scene.stage.disconnect(ann);
+    assert!(scene.sent().is_empty());
 }
 
 #[test]

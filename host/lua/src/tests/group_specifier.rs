@@ -106,3 +106,17 @@ fn mistakes_are_told() {
         assert!(said[0].starts_with("false") && said[0].contains(message), "{mistake}: {said:?}");
     }
 }
+
+#[test]
+fn a_password_that_is_refused_changes_nothing() {
+    let said = said(
+        "local spec = GroupSpecifier('g')
+        spec:setPublishPassword('good')
+        local before = spec:groupspecWithAuthorizations()
+        trace(pcall(spec.setPublishPassword, spec, ('x'):rep(20000)))
+        trace(pcall(spec.setPostingPassword, spec, ('x'):rep(20000)))
+        trace(spec:groupspecWithAuthorizations() == before)",
+    );
+    assert!(said[0].starts_with("false") && said[1].starts_with("false"), "{said:?}");
+    assert_eq!(said[2], "true");
+}

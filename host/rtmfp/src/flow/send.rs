@@ -46,7 +46,6 @@ struct Refused {
 pub(super) struct LastPut {
     flow: u64,
     number: u64,
-    forward_number: u64,
 }
 
 /// What came of [`SendFlow::put`].
@@ -217,13 +216,13 @@ impl SendFlow {
         let number = next.number();
         let forward_number = queue.forward_number();
         let fsn_offset = number.saturating_sub(forward_number);
-        let follows = preceding.is_some_and(|before| {
-            before.flow == self.id && before.number + 1 == number && before.forward_number == forward_number
-        });
+        // Within a packet a flow's Forward Sequence Number does not change: what can be passed over is passed over before its first
+        // fragment.
+        let follows = preceding.is_some_and(|before| before.flow == self.id && before.number + 1 == number);
         // §3.6.2.3.1: the startup options go with the flow's first chunk in each packet.
         let options_len = self.startup.as_ref().map_or(0, |options| options.len() + 1);
         let first_in_packet = preceding.is_none_or(|before| before.flow != self.id);
-        let options = self.startup.as_deref().filter(|_| first_in_packet && !follows);
+        let options = self.startup.as_deref().filter(|_| first_in_packet);
         let overhead = if follows {
             CHUNK_HEADER_LEN + 1
         } else {
@@ -259,7 +258,7 @@ impl SendFlow {
         if !written {
             return Put::NoSpace;
         }
-        *preceding = Some(LastPut { flow: self.id, number, forward_number });
+        *preceding = Some(LastPut { flow: self.id, number });
         Put::Chunk { number, size: out.len() - start }
     }
 

@@ -168,6 +168,27 @@ mod tests {
         assert!(near.timeout() < Duration::from_millis(500));
     }
 
+    /// The effective timeout: the smoothed round trip time, four times its variation, and the 200 ms by which an acknowledgement may be
+    /// late; 250 ms at least.
+    #[test]
+    fn the_timeout_allows_for_variation_and_a_late_acknowledgement() {
+        let cases: [(&[u32], u64); 6] = [
+            (&[0], 250),
+            (&[16], 250),
+            (&[20], 260),
+            (&[80], 440),
+            // Smoothed: 80 + (160 - 80) / 8; its variation: 40 + (80 - 40) / 4.
+            (&[80, 160], 490),
+            (&[5000], 15_200),
+        ];
+        for (round_trips, millis) in cases {
+            let mut rtt = Rtt::new(test_clock());
+            round_trips.iter().for_each(|millis| rtt.measure(millis * 1000));
+            assert_eq!(rtt.timeout(), Duration::from_millis(millis), "{round_trips:?}");
+            assert!(rtt.timeout() > rtt.smoothed().unwrap());
+        }
+    }
+
     #[test]
     fn every_packet_has_a_timestamp() {
         let start = test_clock();

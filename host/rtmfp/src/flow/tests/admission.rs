@@ -28,16 +28,18 @@ fn after(flows: &mut Flows, chunk: UserData<'_>) -> (u64, Vec<u64>) {
 #[test]
 fn data_after_the_end_is_not_part_of_the_flow() {
     let mut flows = receiver(start());
-    let mut last = whole(3, b"last");
-    last.fragment.is_final = true;
-    assert_eq!(after(&mut flows, last), (1, vec![3]));
-    assert_eq!(after(&mut flows, whole(4, b"after")), (1, vec![3]));
+    let last = |number| {
+        let mut last = whole(number, b"last");
+        last.fragment.is_final = true;
+        last
+    };
+    assert_eq!(after(&mut flows, last(4)), (1, vec![4]));
+    assert_eq!(after(&mut flows, whole(5, b"after")), (1, vec![4]));
     // There is one end: a fragment that claims another does not move it.
-    let mut other = whole(5, b"other");
-    other.fragment.is_final = true;
-    assert_eq!(after(&mut flows, other), (1, vec![3]));
-    assert_eq!(after(&mut flows, whole(2, b"between")), (3, vec![]));
-    assert_eq!(messages(&mut flows), [(2, false), (3, false)]);
+    assert_eq!(after(&mut flows, last(6)), (1, vec![4]));
+    assert_eq!(after(&mut flows, last(2)), (2, vec![4]));
+    assert_eq!(after(&mut flows, whole(3, b"between")), (4, vec![]));
+    assert_eq!(messages(&mut flows), [(2, false), (3, false), (4, false)]);
     assert!(flows.receiving.is_empty() && flows.buffered == 0);
 }
 
@@ -243,6 +245,21 @@ fn what_waits_of_a_rejected_flow_is_dropped() {
     assert_eq!(kinds(&fill(&mut flows, start())), [] as [u8; 0]);
 }
 
+/// What a paused flow holds goes when it is rejected, and does not come when it is resumed.
+#[test]
+fn a_paused_flow_that_is_rejected_holds_nothing() {
+    let mut flows = receiver(start());
+    flows.pause(FLOW);
+    for number in [2, 4] {
+        give(&mut flows, start(), &[whole(number, b"data")]);
+    }
+    assert_eq!(flows.bytes_buffered(), 68 + 132);
+    flows.reject(FLOW, 1);
+    assert_eq!(flows.bytes_buffered(), 0);
+    flows.resume(FLOW);
+    assert_eq!(events(&mut flows), []);
+}
+
 /// A far end pays for flows that it opens in vain, and for the search of those that ended.
 #[test]
 fn what_the_far_end_makes_do_is_counted_in_units_of_work() {
@@ -265,4 +282,68 @@ fn what_the_far_end_makes_do_is_counted_in_units_of_work() {
     assert_eq!(flows.take_work(), 0);
     give(&mut flows, start(), &[data(255, 1, 1, None)]);
     assert_eq!(flows.take_work(), 8);
+}
+
+/// §3.6.1.1: an identifier is nothing but a name.
+#[test]
+fn a_flow_may_have_any_identifier() {
+    let mut flows = flows();
+    let options = metadata();
+    for flow in [7, 0, u64::MAX, 8, 1 << 40] {
+        give(&mut flows, start(), &[data(flow, 1, 1, Some(&options))]);
+        let got = events(&mut flows);
+        assert!(
+            matches!(got[..], [FlowEvent::Opened { flow: opened, .. }, FlowEvent::Message { flow: of, .. }]
+            if opened == RecvFlowId(flow) && of == opened),
+            "{got:?}"
+        );
+    }
+}
+
+/// §2.3.16: the report goes before every acknowledgement, with code 0 when the application did not choose one.
+#[test]
+fn every_acknowledgement_of_a_rejected_flow_follows_the_report() {
+    let unknown_option: &[u8] = &[2, 0x77, b'?'];
+    let mut refused = whole(2, b"too long");
+    let limited = FlowConfig { max_message: 4, ..FlowConfig::default() };
+    type Case<'a> = (Option<&'a [u8]>, Option<u64>, u64);
+    let cases: [Case<'_>; 4] =
+        [(None, Some(0), 0), (None, Some(77), 77), (Some(unknown_option), None, 0), (None, None, 0)];
+    for (options, by_application, exception) in cases {
+        let mut flows = receiver_with(start(), limited.clone());
+        match by_application {
+            Some(exception) => flows.reject(FLOW, exception),
+            None => {
+                refused.fragment.options = options;
+                give(&mut flows, start(), &[refused]);
+            }
+        }
+        for number in 3..6 {
+            let answer = fill(&mut flows, start());
+            assert_eq!(kinds(&answer).len(), 2);
+            assert_eq!(chunks(&answer)[0], Chunk::FlowException(FlowException { flow_id: 5, exception }));
+            assert!(matches!(chunks(&answer)[1], Chunk::Ack(ack) if ack.flow_id == 5));
+            give(&mut flows, start(), &[whole(number, b"more")]);
+        }
+    }
+}
+
+/// §2.3.12: it goes on from the fragment before it in the packet, with the same Forward Sequence Number; without one it is nothing.
+#[test]
+fn next_user_data_goes_on_from_user_data_in_its_packet() {
+    let mut flows = receiver(start());
+    let next = |packet: &mut Vec<u8>| assert!(whole(0, b"next").fragment.put(packet));
+    let mut packet = Vec::new();
+    next(&mut packet);
+    receive(&mut flows, &at(start()), &packet, false);
+    assert!(events(&mut flows).is_empty() && flows.next_timeout().is_none());
+    let mut packet = Vec::new();
+    assert!(UserData { fsn_offset: 1, ..whole(3, b"data") }.put(&mut packet));
+    (0..2).for_each(|_| next(&mut packet));
+    receive(&mut flows, &at(start()), &packet, false);
+    assert_eq!(messages(&mut flows), [(3, true), (4, false), (5, false)]);
+    let mut packet = Vec::new();
+    next(&mut packet);
+    receive(&mut flows, &at(start()), &packet, false);
+    assert!(events(&mut flows).is_empty(), "in the next packet");
 }

@@ -382,7 +382,7 @@ fn acknowledgements_of_one_batch_add_up() {
 }
 
 #[derive(Debug)]
-struct Unlimited;
+pub(super) struct Unlimited;
 
 impl crate::congestion::Controller for Unlimited {
     fn window(&self) -> usize {

@@ -29,6 +29,26 @@ fn acknowledgement_examples_of_the_rfc() {
     assert_eq!(acknowledged(only_chunk(&truncated)), [18]);
 }
 
+/// §2.3.13: whichever form is shorter for what is acknowledged; the first case is RFC 7016 Figure 4.
+#[test]
+fn acknowledgements_are_written_in_the_shorter_form() {
+    type Case<'a> = (&'a [(u64, u64)], &'a [u8]);
+    let cases: [Case<'_>; 5] = [
+        (&[(18, 18), (21, 24), (27, 28)], &[0x50, 0, 5, 5, 0x7f, 0x10, 0x79, 0x06]),
+        (&[], &[0x50, 0, 3, 5, 0x7f, 0x10]),
+        (&[(18, 33)], &[0x50, 0, 5, 5, 0x7f, 0x10, 0xff, 0xff]),
+        (&[(18, 34)], &[0x51, 0, 5, 5, 0x7f, 0x10, 0, 16]),
+        (&[(40, 40)], &[0x51, 0, 5, 5, 0x7f, 0x10, 22, 0]),
+    ];
+    for (ranges, expected) in cases {
+        let mut bytes = Vec::new();
+        assert!(Ack::put(5, 0x7f, 16, ranges.iter().map(|&(first, last)| first..=last), &mut bytes));
+        assert_eq!(bytes, expected, "{ranges:?}");
+        let numbers: Vec<u64> = ranges.iter().flat_map(|&(first, last)| first..=last).collect();
+        assert_eq!(acknowledged(only_chunk(&bytes)), numbers);
+    }
+}
+
 #[test]
 fn next_user_data_example_of_the_rfc() {
     // RFC 7016 Figure 3.

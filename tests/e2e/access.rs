@@ -11,8 +11,7 @@ use introd_udp::Ports;
 use rtmfp::{Event, PeerId};
 
 use crate::harness::clients::{TIMEOUT, connect, create_stream, socket};
-use crate::harness::raw::{answer, hello};
-use crate::harness::stranger::Stranger;
+use crate::harness::raw::{Answer, answer, hello, lookup};
 
 const DENIED: &str = "127.0.0.9";
 const DENY: &str = "<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>";
@@ -21,24 +20,37 @@ fn from(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().expect("an address"), 0)
 }
 
-/// Does the server answer a hello that comes from that address?
-fn is_greeted(server: &Server, ip: &str) -> bool {
+/// Does the server, which has one worker, answer this packet when it comes from that address? That is known when it has answered
+/// hellos that come later, from an address that nothing denies. There are two: the first may come together with the packet, and hellos
+/// are answered before what comes with them.
+fn is_answered(server: &Server, ip: &str, packet: &[u8]) -> bool {
     let socket = UdpSocket::bind(from(ip)).expect("a port");
-    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
-    socket.send_to(&hello(&server.uri(0), [1; 16]), server.addresses[0]).expect("it is sent");
+    socket.send_to(packet, server.addresses[0]).expect("it is sent");
+    let other = UdpSocket::bind(from("127.0.0.7")).expect("a port");
+    other.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     let mut bytes = [0; 2048];
+    for tag in [2, 3] {
+        other.send_to(&hello(&server.uri(0), [tag; 16]), server.addresses[0]).expect("it is sent");
+        let length = other.recv(&mut bytes).expect("an answer to the other");
+        assert_eq!(answer(&mut bytes[..length]), Some(Answer::Hello));
+    }
+    socket.set_nonblocking(true).expect("a socket");
     socket.recv(&mut bytes).is_ok_and(|length| answer(&mut bytes[..length]).is_some())
 }
 
+fn is_greeted(server: &Server, ip: &str) -> bool {
+    is_answered(server, ip, &hello(&server.uri(0), [1; 16]))
+}
+
 fn finds(server: &Server, ip: &str, id: PeerId) -> bool {
-    Stranger::at(ip, Duration::from_millis(500)).look_up(server.addresses[0], id).is_some()
+    is_answered(server, ip, &lookup(id, [1; 16]))
 }
 
 #[tokio::test]
 async fn an_address_denied_by_the_adaptor_gets_no_answer() {
     let files = Files::new();
     files.adaptor(DENY);
-    let mut server = Server::configured(files.path(), 2);
+    let mut server = Server::configured(files.path(), 1);
     let uri = server.uri(0);
     let client = connect(&uri, from("127.0.0.1"), 1).await;
     for _ in 0..3 {
@@ -67,7 +79,7 @@ async fn an_address_denied_by_the_virtual_host_finds_none_of_its_clients() {
     let files = Files::new();
     files.vhost(DENY);
     files.write("_defaultRoot_/open.example/Vhost.xml", "<VirtualHost><Allow>all</Allow></VirtualHost>");
-    let mut server = Server::configured(files.path(), 2);
+    let mut server = Server::configured(files.path(), 1);
     let uri = server.uri(0);
     let client = connect(&uri, from("127.0.0.1"), 1).await;
     assert!(finds(&server, "127.0.0.8", client.id()));
@@ -111,7 +123,7 @@ async fn a_client_that_moves_to_a_denied_address_is_disconnected() {
         } else {
             files.vhost(DENY)
         };
-        let server = Server::configured(files.path(), 2);
+        let server = Server::configured(files.path(), 1);
         let mut client = connect(&server.uri(0), from("127.0.0.1"), 1).await;
         let id = client.id();
         client.peer().ports = Ports::new(vec![socket(from("127.0.0.8"))]).expect("a port");

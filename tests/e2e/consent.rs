@@ -1,7 +1,7 @@
 //! The target's application has a say in who is introduced to its clients, whatever the asker is a client of.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use introd_client::Client;
 use introd_tests::libraries::library;
@@ -10,6 +10,7 @@ use rtmfp::PeerId;
 
 use crate::harness::clients::{LOOPBACK, TIMEOUT, connect};
 use crate::harness::independent;
+use crate::harness::log::logged;
 use crate::harness::stranger::Stranger;
 use crate::plugins::plugin;
 
@@ -79,9 +80,9 @@ async fn ask(asker: &mut Client, target: &mut Client, timeout: Duration) -> Foun
     }
 }
 
-/// A sender that is no client looks for a peer: where it is redirected to.
-fn ask_from_nowhere(server: &Server, id: PeerId) -> Option<Vec<SocketAddr>> {
-    let addresses = Stranger::new(SHORT).look_up(server.addresses[0], id)?;
+/// A sender that is no client looks for a peer: where it is redirected to within that time.
+fn ask_from_nowhere(server: &Server, id: PeerId, timeout: Duration) -> Option<Vec<SocketAddr>> {
+    let addresses = Stranger::new(timeout).look_up(server.addresses[0], id)?;
     Some(addresses.iter().map(|address| address.address).collect())
 }
 
@@ -102,8 +103,10 @@ async fn a_script_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
     }
     let mut asker = client(&server, "guarded/room", 2).await;
     assert_eq!(ask(&mut asker, &mut target, SHORT).await, Found::Nothing);
-    assert_eq!(ask_from_nowhere(&server, target.id()), None);
+    assert_eq!(ask_from_nowhere(&server, target.id(), SHORT), None);
     assert_eq!(target.echoed_peers(), []);
+    // On a busy computer, the script is asked later.
+    logged(&server, "guarded/room is asked by nobody of nowhere>>", 1).await;
     let ended = server.stop();
     for asked in [
         // The script of the asker's own instance has denied already.
@@ -137,8 +140,8 @@ async fn a_plugin_that_denies_is_asked_whatever_the_asker_is_a_client_of() {
         assert_eq!(ask(&mut asker, &mut other, TIMEOUT).await, Found::Met, "{path}");
         asker.close().await;
     }
-    assert_eq!(ask_from_nowhere(&server, target.id()), None);
-    assert!(ask_from_nowhere(&server, other.id()).is_some());
+    assert_eq!(ask_from_nowhere(&server, target.id(), SHORT), None);
+    assert!(ask_from_nowhere(&server, other.id(), TIMEOUT).is_some());
     assert_eq!(target.echoed_peers(), []);
     let ended = server.stop();
     let denied = ended.counter("rtmfp_lookups_denied");
@@ -167,7 +170,7 @@ async fn clients_meet_where_both_applications_agree() {
         let mut asker = client(&server, "plain/room", number + 2).await;
         assert_eq!(ask(&mut asker, &mut target, TIMEOUT).await, Found::Met, "{application}");
         let seen = target.connect_info().seen.expect("the server says");
-        assert_eq!(ask_from_nowhere(&server, target.id()), Some(vec![seen]), "{application}");
+        assert_eq!(ask_from_nowhere(&server, target.id(), TIMEOUT), Some(vec![seen]), "{application}");
         // A client of the same application meets the target too; in mode Partial without the script.
         let mut neighbor = client(&server, &format!("{application}/room"), number + 3).await;
         assert_eq!(ask(&mut neighbor, &mut target, TIMEOUT).await, Found::Met, "{application}");
@@ -216,7 +219,13 @@ async fn a_denial_by_either_application_holds_whatever_the_other_says() {
         number += 1;
         let mut asker = client(&server, &format!("{from}/room"), number).await;
         let sent = Found::Sent(vec![to.parse().expect("an address")]);
-        assert_eq!(ask(&mut asker, &mut open, SHORT).await, sent, "{from}");
+        // Nobody is there, so that a lookup takes all its time; on a busy computer one may be too short for the server to answer.
+        let deadline = Instant::now() + TIMEOUT;
+        let mut found = Found::Nothing;
+        while found == Found::Nothing && Instant::now() < deadline {
+            found = ask(&mut asker, &mut open, SHORT).await;
+        }
+        assert_eq!(found, sent, "{from}");
     }
     number += 1;
     let mut asker = client(&server, "introduces/room", number).await;
@@ -275,8 +284,9 @@ async fn an_application_can_ignore_lookups_of_senders_that_are_no_clients() {
     let server = Server::configured(files.path(), 2);
     let mut closed = client(&server, "closed/room", 1).await;
     let open = client(&server, "open/room", 2).await;
-    assert_eq!(ask_from_nowhere(&server, closed.id()), None);
-    assert_eq!(ask_from_nowhere(&server, open.id()), Some(vec![open.connect_info().seen.expect("the server says")]));
+    assert_eq!(ask_from_nowhere(&server, closed.id(), SHORT), None);
+    let seen = open.connect_info().seen.expect("the server says");
+    assert_eq!(ask_from_nowhere(&server, open.id(), TIMEOUT), Some(vec![seen]));
     for (number, path) in ["closed/room", "plain/room"].into_iter().enumerate() {
         let mut asker = client(&server, path, 10 + number as u64).await;
         assert_eq!(ask(&mut asker, &mut closed, TIMEOUT).await, Found::Met, "{path}");

@@ -109,7 +109,8 @@ async fn ten_thousand_joins_of_one_client_are_bounded_and_counted() {
     println!("{joined} joins taken, {refused} flows refused in {seconds} s; {grown} KiB more");
     assert_eq!(joined, ended.counter("group_leave"));
     assert!(joined <= 2 + 64 + seconds, "{joined} in {seconds} s");
-    assert!(refused >= 4800, "{refused}");
+    // Of five thousand flows.
+    assert!(refused + joined >= 5000, "{refused}");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ fn the_probe_reports_a_failed_handshake_where_nothing_listens() {
 fn the_probe_reports_a_failed_introduction_to_an_unknown_peer() {
     let server = Server::on_loopback(2);
     let id = "17".repeat(32);
-    let ended = probe(&["--peer", &id, "--json", "--timeout", "1", &server.uri(0)]);
+    let ended = probe(&["--peer", &id, "--json", "--timeout", "5", &server.uri(0)]);
     assert_eq!(failed_step(&ended), "introduction");
     let json = ended.json();
     assert_eq!((&json["connected"], &json["introduced"]), (&true.into(), &false.into()));

@@ -51,14 +51,7 @@ pub(crate) fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec
 
 /// What the answer to one of these is, if it is one. Deciphers the datagram in place.
 pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
-    let mut opener = Opener::startup();
-    let mut plain = opener.open(datagram).ok()?;
-    PacketHeader::take(&mut plain).ok()?;
-    packet::chunks(plain).find_map(|raw| match Chunk::parse(raw) {
-        Ok(Chunk::RHello(_)) => Some(Answer::Hello),
-        Ok(Chunk::Redirect(redirect)) => Some(Answer::Redirect(redirect.destinations().collect())),
-        _ => None,
-    })
+    tagged_answer(datagram).map(|(_, answer)| answer)
 }
 
 /// The tag that a redirect echoes. Deciphers the datagram in place.
@@ -68,11 +61,22 @@ pub(crate) fn redirected_tag(datagram: &mut [u8]) -> Option<Vec<u8>> {
 
 /// The tag that a redirect echoes, and where it leads. Deciphers the datagram in place.
 pub(crate) fn redirect(datagram: &mut [u8]) -> Option<(Vec<u8>, Vec<TaggedAddress>)> {
+    match tagged_answer(datagram)? {
+        (tag, Answer::Redirect(to)) => Some((tag, to)),
+        (_, Answer::Hello) => None,
+    }
+}
+
+/// As [`answer`], with the tag that it echoes.
+pub(crate) fn tagged_answer(datagram: &mut [u8]) -> Option<(Vec<u8>, Answer)> {
     let mut opener = Opener::startup();
     let mut plain = opener.open(datagram).ok()?;
     PacketHeader::take(&mut plain).ok()?;
     packet::chunks(plain).find_map(|raw| match Chunk::parse(raw) {
-        Ok(Chunk::Redirect(redirect)) => Some((redirect.tag_echo.to_vec(), redirect.destinations().collect())),
+        Ok(Chunk::RHello(hello)) => Some((hello.tag_echo.to_vec(), Answer::Hello)),
+        Ok(Chunk::Redirect(redirect)) => {
+            Some((redirect.tag_echo.to_vec(), Answer::Redirect(redirect.destinations().collect())))
+        }
         _ => None,
     })
 }

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from stage import Client, Server, check, connected, hellos, judge, root, write
+from stage import DEADLINE, Client, Server, check, connected, find, hellos, judge, root, write
 from rtmfp import chunk, opt, vlu
 
 SCRIPT = """
@@ -76,7 +76,7 @@ try:
     for _ in range(20):
         asker.startup(server.address, chunk(0x30, vlu(len(epd)) + epd + tag))
     question = f"<<asked about {slow.id} by plain/room>>"
-    end = time.time() + 10
+    end = time.time() + DEADLINE
     while time.time() < end and question not in server.logged():
         slow.pump(0.1)
     slow.pump(0.5)
@@ -85,7 +85,7 @@ try:
 
     # No client is kept from peers that may be met.
     free, asker = connected(server, "plain/room"), connected(server, "own/room")
-    check("a peer that nothing guards is found", is_found(asker, free) and is_found(visitor(None), free))
+    check("a peer that nothing guards is found", find(asker, free) and find(visitor(None), free))
 finally:
     status = server.stop(20)
 check(f"the server ends with status {status}", status == 0)

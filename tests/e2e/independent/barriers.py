@@ -74,6 +74,7 @@ def told(what, times):
 
 server = Server("--workers", "1")
 children = []
+started, starts = os.pipe()
 try:
     target = connected(server)
     before = measure(server, target, SECONDS / 2, lambda: target.pump(0.01))
@@ -88,10 +89,15 @@ try:
             while not attacker.client.closed:
                 for _ in range(4):
                     attacker.packet()
+                if starts is not None:
+                    os.write(starts, b".")
+                    starts = None
                 attacker.client.pump(0.01)
         finally:
             os._exit(0)
-    time.sleep(0.7)
+    # The attack has begun.
+    for _ in children:
+        assert os.read(started, 1)
     during = measure(server, target, SECONDS, lambda: target.pump(0.01))
     for name, (connects, lookups) in (("before", before), ("during", during)):
         print(name, "the attack:", told("connects", connects) + ";", told("lookups", lookups))

@@ -7,7 +7,7 @@ own server or at a third one, and who has moved is found where it is.
 import sys
 import time
 
-from stage import Client, Living, Server, check, judge, ports_of, root, until, write
+from stage import DEADLINE, Client, Living, Server, check, judge, ports_of, root, until, write
 
 REDIS, PLUGIN = sys.argv[1:]
 # Longer than a client may be silent before a lookup makes the server ping it, and the time to answer.
@@ -40,7 +40,8 @@ try:
     until("a third server finds the victim", lambda: found(c, victim.id) == {victim.port})
     copy = Living(b, seed=victim.client.seed)
     ends, answers = time.time() + WATCHED, 0
-    while time.time() < ends:
+    # On a busy computer the answer to a lookup may come too late to be seen.
+    while time.time() < ends or (answers <= 5 and time.time() < ends + DEADLINE):
         for server in (a, c):
             at = found(server, victim.id)
             answers += bool(at)

@@ -1,14 +1,14 @@
 """Two clients that share no code with introd connect, and one finds the other: it is redirected, the other is told of it."""
 import time
 
-from stage import Server, connected, find, hellos
+from stage import DEADLINE, Server, connected, find, hellos
 
 server = Server()
 try:
     asker, target = connected(server), connected(server)
     redirect = find(asker, target)
     assert redirect[0][1] == target.sock.getsockname()[1], redirect
-    end = time.time() + 10
+    end = time.time() + DEADLINE
     while time.time() < end and not hellos(target):
         target.pump(0.1)
     hello = hellos(target)[0]

@@ -1,12 +1,10 @@
 //! Plugins in the order of the configuration, then the script, then the server.
 
-use std::time::Duration;
-
 use introd_tests::program::{Ended, Files, Server};
 use rtmfp::{PeerId, TaggedAddress};
 
 use super::puppet;
-use crate::harness::clients::client;
+use crate::harness::clients::{TIMEOUT, client};
 use crate::harness::log::said;
 use crate::harness::stranger::Stranger;
 
@@ -20,7 +18,7 @@ fn says(name: &str, verdict: &str) -> String {
     puppet(&format!("<name>{name}</name><lookup>{verdict}</lookup>"))
 }
 
-/// Looks up a connected client: where the asker is sent to, and how the server ended.
+/// Looks up a connected client: where the asker is sent to, and how the server ended. Plugins decide at once, a script later.
 async fn ask(plugins: &[String], script: Option<&str>) -> (Option<String>, Ended) {
     let files = Files::new();
     let settings = format!("<Plugins>{}</Plugins>", plugins.concat());
@@ -31,16 +29,21 @@ async fn ask(plugins: &[String], script: Option<&str>) -> (Option<String>, Ended
     let server = Server::configured(files.path(), 1);
     let target = client(server.addresses[0], 1).await;
     let (id, own) = (target.id(), target.connect_info().seen.expect("the server says"));
-    let redirect = redirected(&server, id);
+    let is_scripts = script.is_some() && plugins.iter().all(|plugin| plugin.contains(">continue<"));
+    let redirect = if is_scripts {
+        Stranger::new(TIMEOUT).look_up(server.addresses[0], id).and_then(|to| to.first().copied())
+    } else {
+        redirected(&server, id)
+    };
     target.close().await;
     let redirect =
         redirect.map(|address| if address.address == own { "target".to_owned() } else { address.address.to_string() });
     (redirect, server.stop())
 }
 
-/// The first address that an asker is redirected to; `None` if it gets no answer.
+/// The first address that an asker is redirected to; `None` if it gets no answer. The policies decide at once.
 fn redirected(server: &Server, id: PeerId) -> Option<TaggedAddress> {
-    Stranger::new(Duration::from_millis(600)).look_up(server.addresses[0], id)?.first().copied()
+    Stranger::new(TIMEOUT).look_up_at_once(server.addresses[0], id)?.first().copied()
 }
 
 /// The policies that were asked, in order.

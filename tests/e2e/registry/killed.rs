@@ -1,6 +1,6 @@
 //! A server with clients is killed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use introd_tests::folder::Folder;
 use introd_tests::program::Server;
@@ -29,28 +29,18 @@ async fn no_asker_is_redirected_to_a_killed_server() {
     asker.finds_all(at_a, &peers);
 
     a.signal(Signal::KILL);
-    let died = Instant::now();
     assert_eq!(a.ended().code, None);
     // A client that connects elsewhere is found there at once, though its old entry names a server that may still live.
     drop(moving);
     let moved = client(at_c, 77).await;
     assert_eq!(moved.id(), id);
     asker.finds_all(at_c, &[id]);
-    println!(
-        "a client that went to another server: found there {} ms after its server died",
-        died.elapsed().as_millis()
-    );
 
+    // Its last sign of life counts for one and a half heartbeats; until others look again, a quarter passes.
+    let left: i64 = redis.command(&["PTTL", "introd:server:a"]).trim().parse().unwrap();
+    assert!(left <= HEARTBEAT.as_millis() as i64 * 3 / 2, "{left} ms");
     let sample = &peers[..50];
     eventually("no asker is redirected there any more", || asker.sent_to(at_a, sample, GAP).is_empty());
-    let noticed = died.elapsed();
-    println!(
-        "{} ms after its death nobody is sent to the server; a heartbeat is {} ms",
-        noticed.as_millis(),
-        HEARTBEAT.as_millis()
-    );
-    // Twice the heartbeat, and some time for a busy computer.
-    assert!(noticed < 2 * HEARTBEAT + Duration::from_secs(5), "{noticed:?}");
     assert_eq!(asker.sent_to(at_a, &peers, GAP).len(), 0);
 
     // It comes back, with the same name and address, and what it had published is still in Redis.

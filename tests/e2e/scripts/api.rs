@@ -254,7 +254,7 @@ async fn a_lookup_can_be_answered_later_and_once() {
     // The lookup of an unknown peer is never answered: after its deadline it cannot be answered any more.
     let stranger = tokio::task::spawn_blocking({
         let uri = uri.clone();
-        move || find(&"17".repeat(32), &uri, "2.5")
+        move || find(&"17".repeat(32), &uri, "5")
     });
     let ended = tokio::select! {
         ended = stranger => ended.expect("it ends"),

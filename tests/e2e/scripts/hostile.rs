@@ -57,7 +57,8 @@ const FAILING: &str = "
     end
     function application.onConnect(client) setTimeout(fail, 1) client:call('nothing', fail) return true end";
 
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Only a server that does not answer takes so long.
+const ANSWER_TIMEOUT: Duration = TIMEOUT;
 
 /// How long it takes until a stranger that looks for a peer is redirected; `None` if it is not.
 fn answer_time(stranger: &Stranger, server: SocketAddr, target: PeerId) -> Option<Duration> {
@@ -163,14 +164,22 @@ async fn hostile_scripts_do_not_slow_other_applications() {
         report += &format!("{deed}: {busy}\n");
     }
 
-    // An event that is kept, and answered after its deadline.
+    // An event that is kept, and answered after its deadline. Nothing tells when that has passed: on a busy computer it may be late.
     does(&mut eve, "arm", vec!["keep".into()]).await;
-    Stranger::new(ANSWER_TIMEOUT).ask(address, hostile);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let late = ask(&mut eve, "release", Vec::new()).await;
-    let Ok(Value::Array(late)) = &late else { panic!("{late:?}") };
-    let text = late[1].as_str().expect("an error");
-    assert!(late[0] == false.into() && text.contains("this lookup has been answered"), "{late:?}");
+    let mut wait = Duration::from_millis(1500);
+    loop {
+        Stranger::new(ANSWER_TIMEOUT).ask(address, hostile);
+        tokio::time::sleep(wait).await;
+        let late = ask(&mut eve, "release", Vec::new()).await;
+        let Ok(Value::Array(late)) = &late else { panic!("{late:?}") };
+        if late[0] == false.into() {
+            let text = late[1].as_str().expect("an error");
+            assert!(text.contains("this lookup has been answered"), "{late:?}");
+            break;
+        }
+        wait *= 2;
+        assert!(wait < TIMEOUT, "its deadline does not count: {late:?}");
+    }
 
     // Ten thousand handlers wait at a time.
     does(&mut eve, "arm", vec!["wait".into()]).await;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use introd_client::Client;
@@ -68,7 +69,8 @@ async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
         constant.push(connect(&uri, LOOPBACK, number).await);
     }
     // Waiting for the server's word would hold up the clients.
-    let reloads = tokio::task::spawn_blocking(move || reload(server, &main));
+    let (ask_for_one, wanted) = channel();
+    let reloads = tokio::task::spawn_blocking(move || reload(server, &main, &wanted));
     let mut coming = JoinSet::new();
     let mut ids = Vec::new();
     for number in 100..100 + u64::from(RELOADS) * CLIENTS_PER_RELOAD {
@@ -76,6 +78,9 @@ async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
         // So many at a time.
         while coming.len() >= 40 {
             ids.push(coming.join_next().await.expect("one").expect("nobody is dropped"));
+        }
+        if number % CLIENTS_PER_RELOAD == 0 {
+            ask_for_one.send(()).expect("all versions load");
         }
     }
     while let Some(gone) = coming.join_next().await {
@@ -105,14 +110,14 @@ async fn a_thousand_clients_survive_fifty_reloads_of_the_script() {
     assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
 }
 
-/// One version after the other.
-fn reload(mut server: Server, main: &PathBuf) -> Server {
+/// One version after the other, each when it is wanted.
+fn reload(mut server: Server, main: &PathBuf, wanted: &Receiver<()>) -> Server {
     for number in 1..=RELOADS {
+        wanted.recv().expect("so many are wanted");
         std::fs::write(main, version(number)).expect("a file");
         assert!(server.reload());
         // The next is not to overtake it.
         server.logged().wait_for("the script is reloaded", number as usize);
-        std::thread::sleep(Duration::from_millis(50));
     }
     server
 }

@@ -52,7 +52,6 @@ impl Runtime {
         let app = self.instance.name.clone();
         match Script::load(&self.instance, &self.folder) {
             Ok(script) => {
-                tracing::info!(%app, "the script is reloaded");
                 self.say_stop("reload");
                 for member in self.instance.roster.borrow().accepted() {
                     member.asked.take();
@@ -65,6 +64,8 @@ impl Runtime {
                 self.has_warned = false;
                 self.begin();
                 self.again = self.instance.requests.begun().into();
+                // Who reads this finds the new script in force.
+                tracing::info!(%app, "the script is reloaded");
             }
             Err(failure) => {
                 self.instance.journal.failure(&app, "reload", &failure);

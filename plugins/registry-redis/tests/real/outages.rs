@@ -1,6 +1,6 @@
 //! Redis is gone, frozen, empty or slow: lookups fail in time and with a reason, nothing grows, and everything recovers by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use registry_redis::{Failure, Registry, Settings};
 
@@ -8,6 +8,11 @@ use crate::harness::*;
 
 fn fails(registry: &Registry) -> bool {
     matches!(find(registry, peer(0xffff)), Err(Failure::Unreachable(_)))
+}
+
+/// The same, and nobody waits for it: the answer is there when the question is asked.
+fn fails_at_once(registry: &Registry, peer: introd_plugin::PeerId) -> bool {
+    matches!(registry.find(peer, || panic!("it waits for Redis")), Some(Err(Failure::Unreachable(_))))
 }
 
 /// Looks a peer up until there is an answer of any kind.
@@ -42,11 +47,9 @@ fn redis_that_stops_and_comes_back_empty() {
     assert!(is_at(&b, peer(1), 1));
     redis.kill();
     eventually("it is noticed", || fails(&b));
-    let asked = Instant::now();
     for _ in 0..1000 {
-        assert!(fails(&b));
+        assert!(fails_at_once(&b, peer(0xffff)));
     }
-    assert!(asked.elapsed() < Duration::from_secs(5), "failing takes no time: {:?}", asked.elapsed());
     // Peers come and go meanwhile.
     a.withdraw(peer(0));
     a.publish(peer(2000), &addresses(1)).unwrap();
@@ -71,11 +74,9 @@ fn redis_that_freezes() {
     redis.freeze();
     // The first lookups wait until the connection is given up, the others fail at once.
     assert!(fails(&b));
-    let asked = Instant::now();
     for number in 0..10_000 {
-        assert!(find(&b, peer(number)).is_err());
+        assert!(fails_at_once(&b, peer(number)));
     }
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     assert_eq!(metric(&b, "pending"), 0);
     a.publish(peer(2), &addresses(2)).unwrap();
     redis.thaw();

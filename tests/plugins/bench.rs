@@ -43,9 +43,10 @@ pub(crate) fn load(plugins: &Plugins, config: &Config) -> Result<Chain, LoadErro
 
 /// One plugin with a host of its own.
 pub(crate) struct Bench {
+    // Dropped before the plugins, whose end waits for it.
+    pub(crate) instance: Arc<PluginInstance>,
     pub(crate) plugins: Plugins,
     replies: Arc<Replies>,
-    pub(crate) instance: Arc<PluginInstance>,
 }
 
 impl Bench {
@@ -54,11 +55,16 @@ impl Bench {
     }
 
     pub(crate) fn try_new(library: PathBuf, elements: &[(&str, &str)]) -> Result<Self, LoadError> {
+        Self::with(library, settings(elements))
+    }
+
+    /// As [`Self::new`], with a configuration of any form.
+    pub(crate) fn with(library: PathBuf, settings: XmlSettings) -> Result<Self, LoadError> {
         let replies = replies();
         let plugins = Plugins::new(Arc::clone(&replies));
-        let chain = load(&plugins, &config(&[(library, settings(elements))]))?;
+        let chain = load(&plugins, &config(&[(library, settings)]))?;
         let instance = chain.first().map(Arc::clone).expect("it is there");
-        Ok(Self { plugins, replies, instance })
+        Ok(Self { instance, plugins, replies })
     }
 
     /// Asks about a lookup of the peer whose id is this byte and zeros.
@@ -79,10 +85,20 @@ impl Bench {
         }
     }
 
+    /// The verdict of a plugin that has decided about the lookup for the asker's application already.
+    pub(crate) fn verdict_again(&self, target: u8) -> Verdict {
+        match ask_as(&self.instance, next_request(), target, true) {
+            PluginAnswer::Verdict(verdict) => verdict,
+            PluginAnswer::Pending(token) => panic!("token {token}"),
+        }
+    }
+
     /// The token, and the verdicts that have come.
     pub(crate) fn pending(&self, target: u8) -> (u64, Vec<Verdict>) {
         let request = next_request();
-        let PluginAnswer::Pending(token) = ask_as(&self.instance, request, target) else { panic!("not pending") };
+        let PluginAnswer::Pending(token) = ask_as(&self.instance, request, target, false) else {
+            panic!("not pending")
+        };
         let verdicts = self.replies().into_iter().filter(|(of, _)| *of == request).map(|(_, reply)| match reply {
             Reply::Verdict(verdict) => verdict,
             other @ Reply::Resolved(_) => panic!("{other:?}"),
@@ -111,10 +127,10 @@ fn next_request() -> RequestId {
 }
 
 pub(crate) fn ask(instance: &PluginInstance, target: u8) -> PluginAnswer {
-    ask_as(instance, next_request(), target)
+    ask_as(instance, next_request(), target, false)
 }
 
-fn ask_as(instance: &PluginInstance, request: RequestId, target: u8) -> PluginAnswer {
+fn ask_as(instance: &PluginInstance, request: RequestId, target: u8, is_asked_again: bool) -> PluginAnswer {
     let mut id = [0; 32];
     id[0] = target;
     let lookup = Lookup {
@@ -134,7 +150,7 @@ fn ask_as(instance: &PluginInstance, request: RequestId, target: u8) -> PluginAn
         place,
         home: None,
         is_consent: false,
-        is_asked_again: false,
+        is_asked_again,
     };
     instance.lookup(request, event)
 }

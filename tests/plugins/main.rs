@@ -4,6 +4,8 @@
 
 mod abi;
 mod bench;
+mod filter;
+mod groups;
 mod loading;
 mod misbehaving;
 mod registry;

@@ -128,3 +128,39 @@ fn read(path: &Path, known: Option<Stamp>) -> Result<Option<Read>, ListError> {
     let text = files::read_text(path, MAX_BYTES).map_err(failed)?;
     Ok(Some((Some(stamp), Entries::parse(&text))))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_list_has_its_lines_without_comments_and_is_read_again_if_its_length_or_time_differs() {
+        let path = std::env::temp_dir().join(format!("introd-list-{}", std::process::id()));
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let write = |text: &str, time| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        };
+        write("# no\n\n  chat \n192.0.2.0/24\r\n#192.0.3.0/24\n", time);
+        let list = ListFile::read(path.clone()).unwrap();
+        let has = |text: &str| list.with(|entries| entries.has_text(text));
+        let has_address = |address: &str| list.with(|entries| entries.has_address(address.parse().unwrap()));
+        assert!(has("chat") && has("192.0.2.0/24") && !has("# no") && !has("") && !has("chats"));
+        assert!(has_address("192.0.2.7") && !has_address("192.0.3.7"));
+        write("aa", time);
+        assert_eq!((list.refresh().unwrap(), has("aa"), has("chat")), (Some(1), true, false));
+        write("bb", time);
+        assert_eq!((list.refresh().unwrap(), has("aa")), (None, true), "nothing shows that it has changed");
+        write("bb", time + Duration::from_secs(1));
+        assert_eq!((list.refresh().unwrap(), has("bb")), (Some(1), true));
+        // What is too large, or gone, changes nothing, and is told once.
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        assert!(list.refresh().unwrap_err().to_string().contains("larger than 64 MB"));
+        assert_eq!((list.refresh().unwrap(), has("bb")), (None, true));
+        write("cc", time);
+        assert_eq!((list.refresh().unwrap(), has("cc")), (Some(1), true));
+        std::fs::remove_file(&path).unwrap();
+    }
+}

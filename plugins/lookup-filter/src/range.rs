@@ -56,4 +56,20 @@ mod tests {
             assert_eq!(range(bad), None, "{bad}");
         }
     }
+
+    #[test]
+    fn the_edges_of_a_network_are_its_first_and_last_address() {
+        for (range, inside, outside) in [
+            ("192.0.2.77/24", ["192.0.2.0", "192.0.2.255"], ["192.0.1.255", "192.0.3.0"]),
+            ("192.0.2.4/31", ["192.0.2.4", "192.0.2.5"], ["192.0.2.3", "192.0.2.6"]),
+            ("192.0.2.4/32", ["192.0.2.4", "::ffff:192.0.2.4"], ["192.0.2.3", "192.0.2.5"]),
+            ("2001:db8::4/128", ["2001:db8::4", "2001:db8::4"], ["2001:db8::3", "2001:db8::5"]),
+            ("2001:db8::/127", ["2001:db8::", "2001:db8::1"], ["2001:db8::2", "2001:db7::"]),
+            ("128.0.0.0/1", ["128.0.0.0", "255.255.255.255"], ["127.255.255.255", "::1"]),
+        ] {
+            let network = AddressRange::parse(range).unwrap();
+            let contains = |address: &str| network.contains(address.parse().unwrap());
+            assert_eq!((inside.map(contains), outside.map(contains)), ([true; 2], [false; 2]), "{range}");
+        }
+    }
 }

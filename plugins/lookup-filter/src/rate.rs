@@ -142,19 +142,40 @@ mod tests {
         assert!(!rates.permits(ip("192.0.2.1"), now));
     }
 
+    fn kept(limits: &RateLimits) -> usize {
+        limits.shards.iter().map(|shard| shard.lock().unwrap().buckets.len()).sum()
+    }
+
+    /// Sources without end, one after the other.
+    fn sources() -> impl Iterator<Item = IpAddr> {
+        (0_u32..).map(|number| IpAddr::from(number.to_be_bytes()))
+    }
+
     #[test]
-    fn sources_are_bounded() {
+    fn sources_are_bounded_and_those_beyond_share_one_bucket() {
         let rates = RateLimits::new(1.0, 2);
         let now = Instant::now();
-        for number in 0..(SHARDS * MAX_BUCKETS * 2) as u32 {
-            rates.permits(IpAddr::from(number.to_be_bytes()), now);
-        }
-        let kept =
-            |limits: &RateLimits| limits.shards.iter().map(|shard| shard.lock().unwrap().buckets.len()).sum::<usize>();
-        assert!(kept(&rates) <= SHARDS * MAX_BUCKETS);
+        let many = SHARDS * MAX_BUCKETS * 2;
+        let permitted = sources().take(many).filter(|source| rates.permits(*source, now)).count();
+        assert_eq!(kept(&rates), SHARDS * MAX_BUCKETS);
+        assert_eq!(permitted, SHARDS * (MAX_BUCKETS + 2), "each that has a bucket, and two in each table beyond");
+        assert!(!rates.permits(sources().nth(many).unwrap(), now));
+        assert!(rates.permits(sources().next().unwrap(), now), "the first has one token left");
+    }
+
+    #[test]
+    fn a_full_table_is_searched_for_room_now_and_then() {
+        let rates = RateLimits::new(1.0, 2);
+        let now = Instant::now();
+        let at = |seconds: f64| now + Duration::from_secs_f64(seconds);
+        sources().take(SHARDS * MAX_BUCKETS * 2).for_each(|source| _ = rates.permits(source, now));
+        let newcomers = || sources().skip(SHARDS * MAX_BUCKETS * 2).take(SHARDS * 100);
+        // Nothing has filled up, and within a second it is not looked at again.
+        newcomers().for_each(|source| _ = rates.permits(source, at(0.9)));
+        assert_eq!(kept(&rates), SHARDS * MAX_BUCKETS);
         // A minute later all of them have filled up, and make room.
-        rates.permits(ip("203.0.113.1"), now + Duration::from_secs(60));
-        assert!(kept(&rates) <= SHARDS * MAX_BUCKETS);
-        assert!(rates.permits(ip("203.0.113.1"), now + Duration::from_secs(60)));
+        newcomers().for_each(|source| _ = rates.permits(source, at(60.0)));
+        assert_eq!(kept(&rates), SHARDS * 100);
+        newcomers().for_each(|source| assert!(rates.permits(source, at(60.0)), "it has a bucket of its own"));
     }
 }

@@ -88,4 +88,20 @@ mod tests {
         pending.add(a, Box::new(|_| ()));
         assert_eq!((pending.take_all().len(), pending.len(), pending.next_batch(10).len()), (2, 0, 0));
     }
+
+    #[test]
+    fn what_is_taken_out_is_not_asked_about_any_more() {
+        let mut pending = PendingLookups::default();
+        let peer = PeerId([1; 32]);
+        assert_eq!((pending.take(&peer).len(), pending.len()), (0, 0));
+        pending.add(peer, Box::new(|_| ()));
+        pending.take_all();
+        assert!(pending.next_batch(10).is_empty());
+        // A later lookup is a request of its own.
+        pending.add(peer, Box::new(|_| ()));
+        assert_eq!(pending.next_batch(10), [peer]);
+        pending.take(&peer);
+        pending.add(peer, Box::new(|_| ()));
+        assert_eq!((pending.next_batch(10).len(), pending.len()), (1, 1));
+    }
 }

@@ -116,4 +116,30 @@ mod tests {
         cache.end(now + 2 * TIME, PeerId([0; 32]), [].into(), TIME, 10);
         assert_eq!((cache.len(), cache.order.len()), (1, 1));
     }
+
+    #[test]
+    fn an_entry_is_kept_until_its_own_time_and_nothing_without_time_or_room() {
+        let (mut cache, now, peer) = (Cache::default(), Instant::now(), PeerId([1; 32]));
+        for (time, max) in [(Duration::ZERO, 10), (TIME, 0)] {
+            cache.begin(peer);
+            cache.end(now, peer, [].into(), time, max);
+            assert_eq!((cache.len(), cache.order.len()), (0, 0));
+        }
+        cache.end(now, peer, [].into(), TIME, 10);
+        assert_eq!(cache.len(), 0, "nobody asked");
+        cache.begin(peer);
+        cache.abandon(&peer);
+        assert!(cache.asking.is_empty());
+        // What was remembered anew does not go with what was there before.
+        for at in [now, now + TIME / 2] {
+            cache.begin(peer);
+            cache.end(at, peer, [entry(b"a", 1)].into(), TIME, 10);
+        }
+        cache.begin(PeerId([2; 32]));
+        cache.end(now + TIME, PeerId([2; 32]), [].into(), TIME, 10);
+        assert!(cache.get(now + TIME, &peer).is_some());
+        assert!(cache.get(now + TIME * 3 / 2, &peer).is_none(), "until then, and not at that time");
+        cache.forget_all();
+        assert_eq!((cache.len(), cache.order.len()), (0, 0));
+    }
 }

@@ -119,4 +119,55 @@ mod tests {
             assert_eq!(keys.parse(other.as_bytes()), None, "{other}");
         }
     }
+
+    fn words(command: &Cmd) -> Vec<String> {
+        let word = |argument| match argument {
+            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ => "?".to_owned(),
+        };
+        command.args_iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_write_takes_the_place_of_no_other_servers_entry() {
+        use crate::claim::Claim;
+
+        let (peer, epoch) = (PeerId([0xab; 32]), Epoch([7; 8]));
+        let claim = Claim { is_proven: true, is_silent: false, since: 1 };
+        let publish = |is_new, is_first| Write::Publish {
+            claim,
+            is_new,
+            is_first,
+            addresses: crate::entry::encode_addresses(&[]),
+        };
+        for (is_cluster, servers) in [(false, "n:server:"), (true, "")] {
+            let keys = Keys::new("n", is_cluster);
+            let command = |write: &Write| words(&keys.write(&peer, write, "a", epoch, 5000));
+            let first = command(&publish(true, true));
+            assert_eq!((first[0].as_str(), &first[3..]), ("SET", &["NX".to_owned(), "PX".into(), "5000".into()][..]));
+            for (is_new, flag) in [(true, "1"), (false, "0")] {
+                let later = command(&publish(is_new, false));
+                assert_eq!(later[0], "EVAL");
+                assert_eq!(later[5..], ["5000", flag, servers, "8"].map(str::to_owned));
+            }
+            assert_eq!(command(&Write::Withdraw)[0], "EVAL");
+        }
+        let keys = Keys::new("n", false);
+        let heartbeat = words(&keys.heartbeat("a", epoch, 3000));
+        assert_eq!(heartbeat, ["SET", "n:server:a", "0707070707070707", "PX", "3000", "GET"]);
+        assert_eq!(words(&keys.leave("a", epoch))[2..], ["1", "n:server:a", "0707070707070707"].map(str::to_owned));
+    }
+
+    #[test]
+    fn the_answer_to_a_write_says_what_redis_has() {
+        for (answer, outcome) in [
+            (Value::Okay, WriteOutcome::Done),
+            (Value::Nil, WriteOutcome::Occupied),
+            (Value::Int(0), WriteOutcome::Done),
+            (Value::Int(5), WriteOutcome::Since(5)),
+            (Value::Int(-5), WriteOutcome::Done),
+        ] {
+            assert_eq!(Keys::outcome(&answer), outcome, "{answer:?}");
+        }
+    }
 }

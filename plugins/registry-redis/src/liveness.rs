@@ -103,4 +103,23 @@ mod tests {
         let unknown = servers.unknown(now, [&a, &b, &b].into_iter(), TIME);
         assert_eq!(unknown, [Arc::from(b"b".as_slice())]);
     }
+
+    #[test]
+    fn servers_that_entries_name_are_bounded_and_the_outdated_ones_make_room() {
+        let (mut servers, now) = (Servers::default(), Instant::now());
+        let name = |number: usize| Arc::from(number.to_be_bytes().as_slice());
+        for number in 0..MAX_SERVERS {
+            servers.insert(now + TIME / 2, name(number), None, TIME);
+        }
+        servers.insert(now + TIME, name(MAX_SERVERS), None, TIME);
+        assert_eq!(servers.0.len(), MAX_SERVERS, "there is no room for another");
+        // One that is known is brought up to date.
+        servers.insert(now + TIME, name(7), Some(Epoch([1; 8])), TIME);
+        let known = RemoteEntry { server: name(7), ..entry(b"", 1) };
+        assert_eq!(servers.is_valid(now + TIME, &known, TIME), Some(true));
+        servers.insert(now + TIME * 3 / 2, name(MAX_SERVERS), None, TIME);
+        assert_eq!(servers.0.len(), 2, "the others are outdated");
+        servers.forget_all();
+        assert!(servers.0.is_empty());
+    }
 }

@@ -49,3 +49,37 @@ impl Presence {
         self.claim = Claim { is_proven, is_silent, since: self.claim.since };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(id: u64, is_proven: bool) -> Option<PeerSession> {
+        Some(PeerSession { id, is_proven, is_silent: false })
+    }
+
+    #[test]
+    fn what_a_policy_publishes_is_new_each_time_unless_a_session_has_the_peer() {
+        let state = |presence: &Presence| (presence.claim.since, presence.claim.is_proven, presence.is_new);
+        let mut presence = Presence::new(1, None, Box::default());
+        assert_eq!(state(&presence), (1, true, true), "it counts as proven");
+        presence.is_new = false;
+        presence.update(2, None);
+        assert_eq!(state(&presence), (2, true, true));
+        presence.update(3, session(7, false));
+        assert_eq!(state(&presence), (3, false, true));
+        presence.is_new = false;
+        presence.update(4, None);
+        assert_eq!(state(&presence), (3, false, false));
+        // A session proves its id, or another one takes over.
+        presence.update(5, session(7, true));
+        assert_eq!(state(&presence), (3, true, false));
+        presence.update(6, session(8, false));
+        assert_eq!(state(&presence), (6, false, true));
+        presence.update(7, session(9, false));
+        presence.update(8, session(8, false));
+        assert_eq!(state(&presence), (8, false, true), "only the first session keeps its beginning");
+        presence.update(9, session(7, false));
+        assert_eq!(state(&presence), (3, false, false));
+    }
+}

@@ -161,3 +161,79 @@ impl Drop for Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: PeerId = PeerId([1; 32]);
+
+    /// A registry without a thread. It takes Redis for reachable.
+    fn registry(change: impl FnOnce(&mut Settings)) -> Registry {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        let keys = Keys::new("n", false);
+        let shared = Shared::new(settings, keys, "own".to_owned(), Epoch([9; 8]), Box::new(|_, _| ()));
+        shared.state().unreachable = None;
+        Registry { shared: Arc::new(shared), stop: None, thread: None }
+    }
+
+    fn later() -> Option<Reply> {
+        Some(Box::new(|_| ()))
+    }
+
+    fn counted(registry: &Registry, name: &str) -> u64 {
+        registry.stats().all().find(|(known, ..)| *known == name).unwrap().3
+    }
+
+    #[test]
+    fn lookups_that_wait_are_bounded_and_those_beyond_fail_at_once() {
+        let registry = registry(|settings| settings.max_pending = 2);
+        assert_eq!(registry.find(PEER, || None), Some(Err(Failure::Busy)), "the host has no room");
+        let find = |number: u8| registry.find(PeerId([number; 32]), later);
+        assert_eq!([2, 2, 3].map(find), [None, None, Some(Err(Failure::Busy))]);
+        assert_eq!(["lookups", "failed", "pending", "cached"].map(|name| counted(&registry, name)), [4, 2, 2, 0]);
+        registry.shared.state().pending.take(&PeerId([2; 32]));
+        assert_eq!(find(3), None);
+    }
+
+    #[test]
+    fn peers_that_are_published_are_bounded_and_withdrawn_ones_make_room() {
+        let registry = registry(|settings| settings.max_entries = 1);
+        let other = PeerId([2; 32]);
+        let session = PeerSession { id: 1, is_proven: true, is_silent: false };
+        assert_eq!(registry.publish_session(PEER, &[], session), Ok(()));
+        assert_eq!(registry.find(PEER, later), None, "nobody has said where it is");
+        let address = [Address::new(([192, 0, 2, 1], 1).into(), introd_plugin::Origin::Observed)];
+        assert_eq!(registry.publish_session(PEER, &address, session), Ok(()));
+        assert_eq!(registry.publish(PEER, &address), Ok(()));
+        assert_eq!(registry.publish(other, &address), Err(Failure::Full));
+        assert_eq!(registry.find(PEER, later), Some(Ok(Some(address.to_vec()))));
+        registry.withdraw(PEER);
+        assert_eq!(registry.publish(other, &address), Ok(()));
+        assert_eq!(counted(&registry, "entries"), 1);
+    }
+
+    #[test]
+    fn without_redis_a_server_finds_its_own_peers_and_fails_for_others() {
+        let registry = registry(|_| ());
+        let address = [Address::new(([192, 0, 2, 1], 1).into(), introd_plugin::Origin::Observed)];
+        let silent = PeerSession { id: 1, is_proven: false, is_silent: true };
+        registry.publish_session(PEER, &address, silent).unwrap();
+        assert_eq!(registry.find(PEER, later), None, "another server may have it");
+        registry.shared.lost_connection(&"gone".into());
+        assert_eq!(registry.find(PEER, later), Some(Ok(Some(address.to_vec()))));
+        let unreachable = Failure::Unreachable("gone".into());
+        assert_eq!(registry.find(PeerId([2; 32]), later), Some(Err(unreachable.clone())));
+        // It is lost while the host makes room for the reply.
+        registry.shared.state().unreachable = None;
+        let told = Arc::new(std::sync::Mutex::new(None));
+        let (tells, shared) = (Arc::clone(&told), Arc::clone(&registry.shared));
+        let answer = registry.find(PeerId([2; 32]), || {
+            shared.lost_connection(&"gone".into());
+            Some(Box::new(move |answer| *tells.lock().unwrap() = Some(answer)))
+        });
+        assert_eq!((answer, told.lock().unwrap().take()), (None, Some(Err(unreachable))));
+        assert_eq!(counted(&registry, "pending"), 0);
+    }
+}

@@ -39,3 +39,26 @@ pub(crate) fn remote_entries(bytes: &[u8], own: Epoch) -> Box<[RemoteEntry]> {
     });
     entries.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_of_other_servers_come_in_the_order_in_which_they_count() {
+        let entry = |epoch: u8, is_silent, since| {
+            let claim = Claim { is_proven: false, is_silent, since };
+            Entry::encode(Epoch([epoch; 8]), claim, "a", &crate::entry::encode_addresses(&[]))
+        };
+        let mut value = vec![2];
+        for entry in [entry(1, true, 1), entry(2, false, 9), entry(3, false, 1), entry(4, false, 5)] {
+            value.extend((entry.len() as u16).to_be_bytes());
+            value.extend(entry);
+        }
+        let epochs =
+            |own| remote_entries(&value, Epoch([own; 8])).iter().map(|entry| entry.epoch.0[0]).collect::<Vec<_>>();
+        assert_eq!(epochs(9), [3, 4, 2, 1]);
+        assert_eq!(epochs(3), [4, 2, 1], "without its own");
+        assert!(remote_entries(&entry(5, false, 1), Epoch([5; 8])).is_empty());
+    }
+}

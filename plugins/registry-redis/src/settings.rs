@@ -170,3 +170,75 @@ impl Settings {
         Duration::from_millis(self.timeout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn valid() -> Settings {
+        Settings { url: vec!["redis://127.0.0.1:1".to_owned()], ..Settings::default() }
+    }
+
+    fn problem(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = valid();
+        change(&mut settings);
+        settings.check().err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_number_has_a_range() {
+        type Set = fn(&mut Settings, u64);
+        let numbers: [(&str, Set, u64, u64); 8] = [
+            ("heartbeat", |settings, number| settings.heartbeat = number, 100, 600_000),
+            ("timeout", |settings, number| settings.timeout = number, 10, 60_000),
+            ("positiveCache", |settings, number| settings.positive_cache = number, 0, 600_000),
+            ("negativeCache", |settings, number| settings.negative_cache = number, 0, 600_000),
+            ("maxPending", |settings, number| settings.max_pending = number as usize, 1, 1_000_000),
+            ("cacheEntries", |settings, number| settings.cache_entries = number as usize, 0, 100_000_000),
+            ("maxEntries", |settings, number| settings.max_entries = number as usize, 1, 100_000_000),
+            ("entryLifetime", |settings, number| settings.entry_lifetime = number, 60, 30 * 86_400),
+        ];
+        for (name, set, min, max) in numbers {
+            for number in [min, max] {
+                assert_eq!(problem(|settings| set(settings, number)), "", "{name} {number}");
+            }
+            for number in min.checked_sub(1).into_iter().chain([max + 1]) {
+                let expected = format!("<{name}> is {number}: give a number from {min} to {max}");
+                assert_eq!(problem(|settings| set(settings, number)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_together_must_be_there() {
+        let second = || "redis://127.0.0.1:2".to_owned();
+        assert!(problem(|settings| settings.url.clear()).contains("<url> is missing"));
+        assert!(problem(|settings| settings.url.push(second())).contains("several <url>"));
+        let cluster =
+            |settings: &mut Settings| (settings.mode, settings.url) = (Mode::Cluster, vec![second(), second()]);
+        assert_eq!(problem(cluster), "");
+        assert!(problem(|settings| settings.mode = Mode::Sentinel).contains("<master> is missing"));
+        for with in [(true, false), (false, true), (true, true)] {
+            let problem = problem(|settings| {
+                settings.certificate_file = with.0.then(|| "a".into());
+                settings.key_file = with.1.then(|| "b".into());
+            });
+            assert_eq!(problem.contains("go together"), with.0 != with.1, "{with:?}");
+        }
+        for (length, is_taken) in [(0, true), (64, true), (65, false)] {
+            assert_eq!(problem(|settings| settings.server = "x".repeat(length)).is_empty(), is_taken, "{length}");
+        }
+    }
+
+    /// A server that dies is noticed within twice the heartbeat, and two of its heartbeats may be lost before.
+    #[test]
+    fn heartbeats_are_valid_long_enough_and_not_too_long() {
+        for heartbeat in [100, 2000, 600_000] {
+            let settings = Settings { heartbeat, ..valid() };
+            let (interval, lifetime) = (settings.heartbeat_interval(), settings.heartbeat_lifetime());
+            assert!(lifetime >= 3 * interval);
+            assert!(lifetime + settings.liveness_cache() < Duration::from_millis(2 * heartbeat));
+            assert!(settings.liveness_cache() > Duration::ZERO);
+        }
+    }
+}

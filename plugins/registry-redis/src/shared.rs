@@ -161,3 +161,119 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use introd_plugin::{Origin, PeerSession};
+
+    use super::*;
+    use crate::claim::Claim;
+    use crate::entry::encode_addresses;
+
+    const TIME: Duration = Duration::from_secs(10);
+    const PEER: PeerId = PeerId([1; 32]);
+
+    fn shared() -> Shared {
+        let keys = Keys::new("n", false);
+        Shared::new(Settings::default(), keys, "own".to_owned(), Epoch([9; 8]), Box::new(|_, _| ()))
+    }
+
+    fn at(host: u8) -> Vec<Address> {
+        vec![Address::new(([192, 0, 2, host], 1).into(), Origin::Observed)]
+    }
+
+    fn remote(epoch: u8, is_silent: bool) -> RemoteEntry {
+        let claim = Claim { is_proven: false, is_silent, since: 1 };
+        RemoteEntry { server: b"other".as_slice().into(), epoch: Epoch([epoch; 8]), claim, addresses: at(epoch).into() }
+    }
+
+    fn publishes(state: &mut State, is_silent: bool) {
+        let session = PeerSession { id: 7, is_proven: false, is_silent };
+        assert!(state.published.publish(PEER, 1, Some(session), Some(encode_addresses(&at(9))), 10));
+    }
+
+    fn caches(state: &mut State, now: Instant, entries: Vec<RemoteEntry>) {
+        state.cache.begin(PEER);
+        state.cache.end(now, PEER, entries.into(), TIME, 10);
+    }
+
+    #[test]
+    fn an_own_client_counts_first_unless_it_is_silent_and_another_servers_is_not() {
+        let shared = shared();
+        let mut state = shared.state();
+        let (well, silent) = (remote(2, false), remote(3, true));
+        assert_eq!((state.answer(&PEER, None), state.answer(&PEER, Some(&well))), (None, Some(at(2))));
+        publishes(&mut state, false);
+        assert_eq!((state.answer(&PEER, None), state.answer(&PEER, Some(&well))), (Some(at(9)), Some(at(9))));
+        publishes(&mut state, true);
+        assert_eq!(state.answer(&PEER, None), Some(at(9)));
+        assert_eq!(state.answer(&PEER, Some(&well)), Some(at(2)));
+        assert_eq!(state.answer(&PEER, Some(&silent)), Some(at(9)));
+    }
+
+    #[test]
+    fn what_is_known_is_answered_without_redis_and_nothing_else() {
+        let (shared, now) = (shared(), Instant::now());
+        let mut state = shared.state();
+        let known = |state: &State| state.known_answer(now, &PEER, TIME);
+        assert_eq!(known(&state), None);
+        caches(&mut state, now, vec![]);
+        assert_eq!(known(&state), Some(None), "it was looked for, and is nowhere");
+        caches(&mut state, now, vec![remote(2, false)]);
+        assert_eq!(known(&state), None, "nothing is known of that server");
+        state.servers.insert(now, b"other".as_slice().into(), None, TIME);
+        assert_eq!(known(&state), None, "it is dead: another may have the peer by now");
+        state.servers.insert(now, b"other".as_slice().into(), Some(Epoch([2; 8])), TIME);
+        assert_eq!(known(&state), Some(Some(at(2))));
+        publishes(&mut state, true);
+        assert_eq!(known(&state), Some(Some(at(2))));
+        publishes(&mut state, false);
+        assert_eq!(known(&state), Some(Some(at(9))));
+    }
+
+    #[test]
+    fn what_redis_reports_as_changed_is_forgotten() {
+        let (shared, now) = (shared(), Instant::now());
+        let fill = || {
+            let mut state = shared.state();
+            caches(&mut state, now, vec![remote(2, false)]);
+            state.servers.insert(now, b"other".as_slice().into(), Some(Epoch([2; 8])), TIME);
+            assert!(state.known_answer(now, &PEER, TIME).is_some());
+        };
+        let is_known = || shared.state().known_answer(now, &PEER, TIME).is_some();
+        fill();
+        shared.key_changed(b"m:peer:x");
+        shared.key_changed(&shared.keys.peer(&PeerId([2; 32])));
+        shared.key_changed(&shared.keys.server(b"third"));
+        assert!(is_known());
+        shared.key_changed(&shared.keys.peer(&PEER));
+        assert!(!is_known());
+        fill();
+        shared.key_changed(&shared.keys.server(b"other"));
+        assert!(!is_known());
+        fill();
+        shared.all_keys_changed();
+        assert!(!is_known() && shared.state().cache.len() == 0);
+    }
+
+    #[test]
+    fn with_the_connection_all_that_waits_and_all_that_was_cached_is_gone() {
+        let (shared, now) = (shared(), Instant::now());
+        let failed = Arc::new(Mutex::new(Vec::new()));
+        {
+            let mut state = shared.state();
+            state.unreachable = None;
+            caches(&mut state, now, vec![]);
+            state.servers.insert(now, b"other".as_slice().into(), None, TIME);
+            publishes(&mut state, false);
+            let failed = Arc::clone(&failed);
+            state.pending.add(PEER, Box::new(move |answer| failed.lock().unwrap().push(answer)));
+        }
+        shared.lost_connection(&"gone".into());
+        assert_eq!(*failed.lock().unwrap(), [Err(Failure::Unreachable("gone".into()))]);
+        let state = shared.state();
+        assert!(state.unreachable.is_some() && state.pending.len() == 0 && state.cache.len() == 0);
+        assert_eq!(state.servers.is_valid(now, &remote(2, false), TIME), None);
+        assert_eq!(state.published.len(), 1, "what this server has it still has");
+    }
+}

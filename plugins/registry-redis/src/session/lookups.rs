@@ -146,6 +146,35 @@ fn strings(answer: Value, count: usize) -> RedisResult<Vec<Option<Vec<u8>>>> {
 }
 
 fn parse_epoch(hex: &[u8]) -> Option<Epoch> {
-    let text = std::str::from_utf8(hex).ok().filter(|text| text.len() == 16)?;
+    let is_hex = hex.len() == 16 && hex.iter().all(u8::is_ascii_hexdigit);
+    let text = std::str::from_utf8(hex).ok().filter(|_| is_hex)?;
     u64::from_str_radix(text, 16).ok().map(|number| Epoch(number.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_a_value_for_each_key() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let values = |values: Vec<Value>, count| strings(Value::Array(values), count).ok();
+        assert_eq!(values(vec![text("a"), Value::Nil], 2), Some(vec![Some(b"a".to_vec()), None]));
+        assert_eq!(
+            values(vec![Value::SimpleString("a".into()), Value::Int(1)], 2),
+            Some(vec![Some(b"a".to_vec()), None])
+        );
+        assert_eq!((values(vec![text("a")], 2), values(vec![text("a"); 3], 2)), (None, None));
+        assert!(strings(Value::Nil, 0).is_err());
+    }
+
+    #[test]
+    fn an_epoch_has_sixteen_digits() {
+        assert_eq!(parse_epoch(b"0102030405060708"), Some(Epoch([1, 2, 3, 4, 5, 6, 7, 8])));
+        for other in
+            ["", "102030405060708", "00102030405060708", "010203040506070x", "+102030405060708", "\u{e4}12345678901234"]
+        {
+            assert_eq!(parse_epoch(other.as_bytes()), None, "{other}");
+        }
+    }
 }

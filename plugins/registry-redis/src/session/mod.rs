@@ -150,3 +150,16 @@ fn handle_push(shared: &Weak<Shared>, push: &PushInfo) -> Result<(), ()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_lost_the_same_redis_come_back_at_different_times() {
+        let waits: Vec<Duration> = (0..1000).map(|_| jittered(LONGEST_WAIT)).collect();
+        let (least, most) = (LONGEST_WAIT.mul_f64(0.75), LONGEST_WAIT.mul_f64(1.25));
+        assert!(waits.iter().all(|wait| (least..=most).contains(wait)));
+        assert!(waits.iter().max() > waits.iter().min());
+    }
+}

@@ -60,6 +60,8 @@ impl Keepalive {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session_pair::SessionPair;
+    use rtmfp::InterfaceId;
 
     #[test]
     fn advice_is_obeyed_down_to_five_seconds() {
@@ -69,5 +71,31 @@ mod tests {
         assert_eq!(keepalive.advised(), Some((15_000, 0)));
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!((keepalive.period(true), keepalive.period(false)), (seconds(15), seconds(5)));
+    }
+
+    #[test]
+    fn a_session_that_was_silent_for_its_period_is_pinged_once_in_a_period() {
+        let mut pair = SessionPair::new();
+        let (start, session) = (pair.now, pair.session);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut keepalive = Keepalive::default();
+        keepalive.ping(at(60), &mut pair.near, session);
+        assert_eq!(keepalive.next(&pair.near, session), None, "the server has not advised any period");
+        keepalive.advise(15_000, 10_000);
+        assert_eq!(keepalive.next(&pair.near, session), Some(at(15)));
+        let mut pings = |keepalive: &mut Keepalive, now| {
+            keepalive.ping(now, &mut pair.near, session);
+            let mut datagram = Vec::new();
+            let sent = std::iter::from_fn(|| pair.near.poll_transmit(now, &mut datagram)).count();
+            (sent, keepalive.next(&pair.near, session))
+        };
+        assert_eq!(pings(&mut keepalive, at(14)), (0, Some(at(15))));
+        assert_eq!(pings(&mut keepalive, at(15)), (1, Some(at(30))));
+        assert_eq!(pings(&mut keepalive, at(20)), (0, Some(at(30))), "the ping is not repeated at once");
+        keepalive.forget(session);
+        assert_eq!(keepalive.pinged.len(), 0);
+        // If another session is the one with the server, this one is with a peer.
+        let server = pair.near.open(start, vec![2, 0x0f, 1], &[(InterfaceId(0), ([192, 0, 2, 3], 1).into())]).unwrap();
+        assert_eq!(keepalive.next(&pair.near, server), Some(at(10)));
     }
 }

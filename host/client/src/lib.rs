@@ -43,6 +43,8 @@ mod meeting;
 mod peer_endpoint;
 mod playing;
 mod publisher;
+#[cfg(test)]
+mod session_pair;
 mod startup_observer;
 
 pub use client::{Client, ConnectInfo};

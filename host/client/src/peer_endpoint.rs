@@ -121,10 +121,51 @@ impl PeerEndpoint {
                 (true, false) => SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 1)),
                 (false, true) => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 1)),
             };
-            if let Some(ip) = LocalAddress::towards(target) {
+            if let Some(ip) = LocalAddress::towards(target).filter(|ip| may_be_reported(*ip, far.ip())) {
                 reported.push(SocketAddr::new(ip, bound.port()));
             }
         }
         reported
+    }
+}
+
+/// Whether a client of the server at `far` names this address of its own. Loopback and link-local addresses are of no use to others (RFC
+/// 7425 §5.3.3); but the peers of a client whose server is on this machine are, as a rule, on this machine too.
+fn may_be_reported(ip: IpAddr, far: IpAddr) -> bool {
+    let is_link_local = match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    let far_is_loopback = far.to_canonical().is_loopback();
+    !is_link_local && (far_is_loopback || !ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_and_link_local_addresses_are_not_reported() {
+        for (ip, far, is_reported) in [
+            ("192.0.2.1", "198.51.100.1", true),
+            ("10.0.0.1", "198.51.100.1", true),
+            ("2001:db8::1", "198.51.100.1", true),
+            ("fd00::1", "2001:db8::9", true),
+            ("169.254.1.2", "198.51.100.1", false),
+            ("169.254.1.2", "169.254.1.1", false),
+            ("fe80::1", "2001:db8::9", false),
+            ("febf::1", "2001:db8::9", false),
+            ("fe80::1", "::1", false),
+            ("::ffff:169.254.1.2", "198.51.100.1", false),
+            ("127.0.0.1", "198.51.100.1", false),
+            ("::1", "2001:db8::9", false),
+            ("::ffff:127.0.0.1", "198.51.100.1", false),
+            // Tests and trials on one machine.
+            ("127.0.0.1", "127.0.0.1", true),
+            ("::1", "::1", true),
+            ("127.0.0.1", "::ffff:127.0.0.1", true),
+        ] {
+            assert_eq!(may_be_reported(ip.parse().unwrap(), far.parse().unwrap()), is_reported, "{ip} {far}");
+        }
     }
 }

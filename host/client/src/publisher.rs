@@ -244,3 +244,81 @@ fn reject(endpoint: &mut Endpoint, session: SessionId, flow: RecvFlowId) {
     // No exception codes are defined (RFC 7425 §5.3.5.3).
     let _ = endpoint.with_flows(Instant::now(), session, |flows| flows.reject(flow, 0));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session_pair::SessionPair;
+
+    fn accepts(publisher: &mut Publisher, session: SessionId, flow: u64, metadata: &[u8]) -> bool {
+        publisher.open(session, RecvFlowId(flow), metadata)
+    }
+
+    /// RFC 7425 §5.4.1.
+    #[test]
+    fn only_flows_of_streams_other_than_0_are_taken() {
+        let session = SessionPair::new().session;
+        let mut publisher = Publisher::default();
+        for metadata in [&b"TC\x04\0"[..], b"GC", b"GR\x1c", b"XY", b""] {
+            assert!(!accepts(&mut publisher, session, 3, metadata), "{metadata:?}");
+        }
+        assert!(publisher.subscribers.is_empty());
+        assert!(accepts(&mut publisher, session, 3, b"TC\x04\x07"));
+    }
+
+    #[test]
+    fn the_streams_of_a_peer_are_bounded_and_forgotten_with_its_session() {
+        let pair = SessionPair::new();
+        let (session, mut endpoint) = (pair.session, pair.near);
+        let mut publisher = Publisher::default();
+        for flow in 0..100 {
+            assert_eq!(accepts(&mut publisher, session, flow, b"TC\x04\x07"), flow < MAX_STREAMS as u64);
+        }
+        publisher.forget(&mut endpoint, session, |subscriber| subscriber.control == RecvFlowId(0));
+        assert!(accepts(&mut publisher, session, 100, b"TC\x04\x07"));
+        assert!(!accepts(&mut publisher, session, 101, b"TC\x04\x07"));
+        let closed = Event::Closed { session, reason: rtmfp::CloseReason::Far };
+        publisher.handle_event(&mut endpoint, session, &closed);
+        assert!(publisher.subscribers.is_empty());
+    }
+
+    /// RFC 7425 §5.4.2, §5.4.3: what the far end of a session sees of the publisher's flows.
+    #[test]
+    fn a_subscriber_gets_flows_when_it_plays_what_is_published_and_none_after_it_stops() {
+        for (name, is_published) in [("stream", true), ("other", false)] {
+            let mut pair = SessionPair::new();
+            let mut publisher = Publisher::default();
+            publisher.publish("stream");
+            let (now, session) = (pair.now, pair.far_session);
+            let stream = NonZeroU32::new(7).unwrap();
+            let control = pair.far.open_flow(now, session, &peer::metadata(stream), FlowOptions::default()).unwrap();
+            pair.far.send(now, session, control, peer::play(name).unwrap(), Delivery::default()).unwrap();
+            let mut turn = |pair: &mut SessionPair| {
+                let mut seen = Vec::new();
+                for _ in 0..5 {
+                    // The publisher reads the clock itself.
+                    pair.now = Instant::now();
+                    let [near, far] = pair.settle();
+                    for event in near {
+                        // No session is with the server.
+                        let Event::Flow { session, event } = event else { continue };
+                        publisher.handle_flow_event(&mut pair.near, session, &event);
+                    }
+                    seen.extend(far);
+                }
+                (seen, publisher.subscribers("stream"))
+            };
+            let (seen, subscribers) = turn(&mut pair);
+            let count = |is_it: fn(&FlowEvent) -> bool| {
+                seen.iter().filter(|event| matches!(event, Event::Flow { event, .. } if is_it(event))).count()
+            };
+            let opened = count(|event| matches!(event, FlowEvent::Opened { return_of: Some(_), .. }));
+            let rejected = count(|event| matches!(event, FlowEvent::Rejected { exception: 0, .. }));
+            // The flows of audio and video are seen when there is something on them.
+            let expected = if is_published { (1, 0, 1) } else { (0, 1, 0) };
+            assert_eq!((opened, rejected, subscribers), expected, "{name}");
+            pair.far.with_flows(now, session, |flows| flows.close(control)).unwrap();
+            assert_eq!(turn(&mut pair).1, 0);
+        }
+    }
+}

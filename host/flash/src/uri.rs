@@ -197,6 +197,7 @@ mod tests {
         ] {
             assert_eq!(AppPath::parse(text), Err(PathError::NotAName), "{text}");
         }
+        assert!(AppPath::parse(&"x".repeat(MAX_PATH_LEN)).is_ok());
         assert_eq!(AppPath::parse(&"x".repeat(MAX_PATH_LEN + 1)), Err(PathError::TooLong));
     }
 

@@ -82,8 +82,55 @@ fn barriers_that_are_never_complete_are_few() {
     let mut barriers = Barriers::default();
     for number in 0..1000 {
         barriers.pass(u64::from(number), 0, sync(number, 2));
-        assert!(barriers.waiting.len() <= MAX_BARRIERS);
+        assert!(barriers.waiting.len() <= MAX_BARRIERS && barriers.given_up.len() <= MAX_GIVEN_UP);
     }
+}
+
+#[test]
+fn as_much_is_held_back_as_the_bounds_allow() {
+    let mut barriers = Barriers::default();
+    for flow in 0..MAX_SUSPENDED as u64 {
+        assert_eq!(barriers.pass(flow, 0, sync(1, u32::MAX)), []);
+    }
+    for number in 1..MAX_BARRIERS as u32 {
+        barriers.pass(0, 0, sync(number + 1, 2));
+    }
+    assert_eq!(barriers.suspended.len(), MAX_SUSPENDED);
+    assert!(barriers.pass(MAX_SUSPENDED as u64, 0, sync(1, u32::MAX)).is_empty() && barriers.suspended.is_empty());
+
+    let mut barriers = Barriers::default();
+    barriers.pass(1, 0, sync(1, 2));
+    for _ in 0..MAX_HELD {
+        assert_eq!(barriers.pass(1, 0, media(1)), []);
+    }
+    assert_eq!(barriers.pass(1, 0, media(1)).len(), MAX_HELD + 1);
+}
+
+/// What was released must not count against what is held back later.
+#[test]
+fn released_messages_do_not_count_any_more() {
+    let mut barriers = Barriers::default();
+    for round in 0..3 {
+        barriers.pass(1, 0, sync(round, 2));
+        for _ in 0..MAX_HELD - 1 {
+            assert_eq!(barriers.pass(1, 0, media(1)), [], "{round}");
+        }
+        assert_eq!(barriers.pass(2, 0, sync(round, 2)).len(), MAX_HELD - 1);
+        assert_eq!((barriers.held, barriers.held_bytes), (0, 0));
+    }
+}
+
+#[test]
+fn a_barrier_that_was_given_up_is_remembered_until_all_its_flows_have_reached_it() {
+    let mut barriers = Barriers::default();
+    barriers.pass(1, 0, sync(1, 3));
+    barriers.give_up();
+    for flow in [2, 3] {
+        assert!(!barriers.is_idle());
+        barriers.pass(flow, 0, sync(1, 3));
+        assert!(!barriers.is_suspended(flow), "{flow}");
+    }
+    assert!(barriers.is_idle());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::topology::MAX_NEIGHBORS;
 use crate::ring::Ring;
 
 /// How many links there are at most, those of sessions that the group does not use among them. Peers beyond that must ask in a new session.
-const MAX_LINKS: usize = 1024;
+pub(super) const MAX_LINKS: usize = 1024;
 /// How many members on each side count as next on the ring (WIRE.md §3.5).
 const NEXT: usize = 3;
 

@@ -1,3 +1,6 @@
+mod bounds;
+mod telling;
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

@@ -16,11 +16,11 @@ const SOON: Duration = Duration::from_secs(1);
 /// How many sessions are being opened at a time.
 const MAX_OPENING: usize = 16;
 /// How often a neighbour is asked to close (WIRE.md §3.5).
-const ASK_INTERVAL: Duration = Duration::from_secs(90);
+pub(super) const ASK_INTERVAL: Duration = Duration::from_secs(90);
 /// How long a peer may take to prove that it is a member.
-const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a driver may take to open a session: longer than the protocol tries (95 s, RFC 7016 §3.5.1.1.1).
-const OPENING_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Member {
     /// Does what is due. Call it at [`Member::poll_timeout`].

@@ -122,4 +122,29 @@ mod tests {
             assert!(limiter.0.len() <= MAX_HOSTS);
         }
     }
+
+    #[test]
+    fn a_member_is_tried_at_few_addresses_and_at_each_once() {
+        let mut limiter = AttemptLimiter::default();
+        let many: Vec<_> = (1..=20).map(|host| address(&format!("198.51.100.{host}:5"), Origin::Observed)).collect();
+        assert_eq!(limiter.take(Instant::now(), &many), many[..MAX_ADDRESSES]);
+        let relays: Vec<_> = (1..=20).map(|host| address(&format!("192.0.2.{host}:5"), Origin::Relay)).collect();
+        assert_eq!(limiter.take(Instant::now(), &relays), relays[..MAX_ADDRESSES]);
+        let twice = [address("203.0.113.1:5", Origin::Relay), address("203.0.113.1:5", Origin::Observed)];
+        assert_eq!(limiter.take(Instant::now(), &twice), twice[..1]);
+    }
+
+    #[test]
+    fn a_host_has_one_bound_in_both_spellings_of_its_address() {
+        let (mut limiter, now) = (AttemptLimiter::default(), Instant::now());
+        let ports = ["198.51.100.9:1", "[::ffff:198.51.100.9]:2", "198.51.100.9:3"];
+        let named = ports.map(|text| address(text, Origin::Observed));
+        let tried: usize = (0..10).map(|_| limiter.take(now, &named).len()).sum();
+        assert_eq!(tried, usize::from(MAX_UNANSWERED) * MAX_PORTS);
+        let mapped = [address("[::ffff:198.51.100.9]:2", Origin::Observed)];
+        assert_eq!(limiter.take(now, &mapped).len(), 0);
+        // This host itself is no victim.
+        let own = [address("127.0.0.1:5", Origin::Observed)];
+        assert_eq!((0..20).map(|_| limiter.take(now, &own).len()).sum::<usize>(), 20);
+    }
 }

@@ -254,6 +254,41 @@ mod tests {
         }
     }
 
+    /// RFC 7425 §4.3.3.
+    #[test]
+    fn unknown_options_are_ignored() {
+        let known = [Some((HOSTNAME, &b"a.example"[..])), Some((EPHEMERAL_GROUP, &[2])), Some((0x99, b"?"))];
+        for unknown in [(0x01, &b""[..]), (0x99, b"?"), (0x2000, &[0xff; 9]), (u64::MAX, &[2])] {
+            let bytes = build(&[&[Some(unknown)][..], &known, &[Some(unknown), None, Some(unknown)]].concat());
+            let certificate = Certificate::parse(&bytes).unwrap();
+            assert_eq!(certificate.hostname(), Some(&b"a.example"[..]));
+            assert_eq!(certificate.ephemeral_groups().collect::<Vec<_>>(), [2]);
+            assert!(!certificate.accepts_ancillary_data() && !certificate.has_static_keys());
+        }
+    }
+
+    /// RFC 7425 §4.3.1, §4.3.7: what follows the canonical section is no part of the peer id, and yet of the certificate.
+    #[test]
+    fn certificates_of_one_peer_id_may_differ() {
+        let canonical = build(&[Some((EXTRA_RANDOMNESS, &[1; 64]))]);
+        let plain = Certificate::parse(&canonical).unwrap();
+        let longer = Certificate::parse(&[&canonical[..], &build(&[None, Some((0x99, b"?"))])].concat()).unwrap();
+        assert_eq!(plain.fingerprint(), longer.fingerprint());
+        assert!(plain != longer && plain == plain.clone());
+        assert_eq!(plain.hash(), plain.fingerprint().0);
+        assert_eq!(longer.hash(), <[u8; 32]>::from(Sha256::digest(longer.as_bytes())));
+        assert_ne!(plain.hash(), longer.hash());
+    }
+
+    #[test]
+    fn the_longest_certificate_is_read_and_a_longer_one_is_not() {
+        let of = |length: usize| {
+            Certificate::parse(&build(&[Some((0x99, &vec![0; length - 4][..]))])).map(|read| read.as_bytes().len())
+        };
+        assert_eq!(of(MAX_LEN), Ok(MAX_LEN));
+        assert!(of(MAX_LEN + 1).is_err());
+    }
+
     #[test]
     fn an_empty_certificate_has_the_fingerprint_of_nothing() {
         let empty = Certificate::parse(&[]).unwrap();

@@ -315,6 +315,9 @@ mod tests {
                     let sequence =
                         SequencePreference { will_send_always, will_send_on_request, request, require: false };
                     all.push(Preferences { hmac, sequence, log_keys: false });
+                    // Another end wants the opposite in one point, and another length.
+                    let hmac = HmacPreference { request: !request, length: 20, ..hmac };
+                    all.push(Preferences { hmac, sequence, log_keys: false });
                 }
             }
         }
@@ -330,6 +333,7 @@ mod tests {
                 assert_eq!(near.sequence_receive, far.sequence_send);
                 // Answering less than one would do changes nothing about the outcome.
                 assert_eq!(near.hmac_send_length != 0, initiator.hmac.flags().sends_to(responder.hmac.flags()));
+                assert!([0, initiator.hmac.length].contains(&near.hmac_send_length), "an end chooses what it sends");
                 assert_eq!(near.sequence_receive, responder.sequence.flags().sends_to(initiator.sequence.flags()));
             }
         }
@@ -367,5 +371,36 @@ mod tests {
         let mut odd = Preferences::default();
         odd.hmac.length = 200;
         assert_eq!(Negotiation::propose(&odd).hmac_length, 32);
+    }
+
+    #[test]
+    fn the_answer_asks_nothing_of_an_end_that_can_send_nothing() {
+        let mut wanting = Preferences::default();
+        (wanting.hmac.request, wanting.sequence.request) = (true, true);
+        for (initiator, request) in [(0, false), (1, false), (2, true), (4, true)] {
+            let initiator = Negotiation { hmac: flags(initiator), hmac_length: 9, sequence: flags(initiator) };
+            let answer = Negotiation::answer(&wanting, &initiator);
+            assert_eq!((answer.hmac.request, answer.sequence.request), (request, request), "{initiator:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_brought_inside_its_bounds() {
+        for (wanted, sent) in [(0, 4), (4, 4), (16, 16), (32, 32), (255, 32)] {
+            let mut preferences = Preferences::default();
+            preferences.hmac.length = wanted;
+            assert_eq!(Negotiation::propose(&preferences).hmac_length, sent);
+            preferences.hmac.will_send_on_request = false;
+            assert_eq!(Negotiation::propose(&preferences).hmac_length, 0, "none is sent");
+        }
+    }
+
+    #[test]
+    fn no_option_that_counts_may_occur_twice() {
+        for option in [&[3, 0x0d, 2, 9][..], &[2, 0x1d, 2], &[3, 0x1a, 2, 10], &[2, 0x1e, 2]] {
+            assert!(Component::parse(option).is_ok(), "{option:?}");
+            assert!(Component::parse(&option.repeat(2)).is_err(), "{option:?}");
+        }
+        assert!(Component::parse(&[2, 0x0e, 1, 2, 0x0e, 1]).is_ok(), "randomness may");
     }
 }

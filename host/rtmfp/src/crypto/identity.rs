@@ -186,4 +186,27 @@ mod tests {
         assert!(identity.is_static() && identity.static_key(Group::Modp5).is_none());
         assert!(Identity::from_certificate(certificate).is_err());
     }
+
+    #[test]
+    fn of_several_keys_in_one_group_the_first_is_shown_and_used() {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        let [first, second] = [0, 1].map(|_| KeyPair::generate(Group::Modp2, &mut rng));
+        let identity = Identity::from_static_keys(vec![first.clone(), second]);
+        assert_eq!(identity.groups(), [Group::Modp2]);
+        assert_eq!(identity.static_key(Group::Modp2).map(KeyPair::public), Some(first.public()));
+        assert_eq!(identity.peer_id(), Identity::from_static_keys(vec![first]).peer_id(), "RFC 7425 §4.3.3.5");
+    }
+
+    /// RFC 7016 §3.2.
+    #[test]
+    fn no_two_identities_are_alike() {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..3 {
+            let ephemeral = Identity::ephemeral(&[Group::Modp2], Some("a.example"), true, &mut rng);
+            assert!(
+                seen.insert(ephemeral.peer_id()) && seen.insert(Identity::fixed(&[Group::Modp2], &mut rng).peer_id())
+            );
+        }
+    }
 }

@@ -111,4 +111,23 @@ mod tests {
         assert_ne!(near.encrypt_key, near.decrypt_key);
         assert!(!format!("{near:?}").contains("key:"));
     }
+
+    /// The ends would mirror each other as well if both had another formula.
+    #[test]
+    fn each_key_is_made_as_the_rfc_says() {
+        let (secret, near, far) = (&[7u8; 128][..], &b"near component"[..], &b"far component"[..]);
+        let verification = Settled { hmac_send_length: 9, ..Settled::default() };
+        let (keys, full) = derive(&SharedSecret::from_bytes(secret), near, far, verification);
+        let hmac = |key: &[u8], message: &[u8]| KeyedHmac::new(key).of(&[message]);
+        // RFC 7425 §4.6.3.
+        assert_eq!(full.encrypt, hmac(secret, &hmac(far, near)));
+        assert_eq!(full.decrypt, hmac(secret, &hmac(near, far)));
+        assert_eq!((&keys.encrypt_key[..], &keys.decrypt_key[..]), (&full.encrypt[..16], &full.decrypt[..16]));
+        // §4.6.4.
+        assert_eq!(keys.hmac_send_key, hmac(secret, &full.encrypt));
+        assert_eq!(keys.hmac_receive_key, hmac(secret, &full.decrypt));
+        // §4.6.5.
+        assert_eq!((keys.near_nonce, keys.far_nonce), (hmac(secret, near), hmac(secret, far)));
+        assert_eq!(keys.verification, verification);
+    }
 }

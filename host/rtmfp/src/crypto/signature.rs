@@ -100,8 +100,8 @@ pub fn sign(id: &[u8], password: &[u8], signed: &[u8], out: &mut Vec<u8>) {
 
 /// Judges a signature. `password_of` gives the password called by an identifier, if there is one.
 ///
-/// A malformed signature and the letter X count as empty; options not understood and identifiers not known are ignored
-/// (§4.3.5).
+/// A malformed signature and the letter X count as empty: malformed is also one with a Simple Password too short for its HMAC.
+/// Options not understood and identifiers not known are ignored (§4.3.5).
 pub fn verify(
     signature: &[u8],
     signed: &[u8],
@@ -113,7 +113,7 @@ pub fn verify(
     let mut verdict = SignatureVerdict::Absent;
     for element in elements {
         let Element::Option { kind: SIMPLE_PASSWORD, value } = element else { continue };
-        let Some((mac, id)) = value.split_first_chunk::<32>() else { continue };
+        let Some((mac, id)) = value.split_first_chunk::<32>() else { return SignatureVerdict::Absent };
         let Some(password) = password_of(id) else { continue };
         if !bool::from(KeyedHmac::new(&password).of(&[signed]).ct_eq(mac)) {
             return SignatureVerdict::Invalid;
@@ -190,5 +190,36 @@ mod tests {
         option::put(SIMPLE_PASSWORD, &[0; 31], &mut short);
         option::put(0x55, b"unknown", &mut short);
         assert_eq!(verify(&short, b"parameters", known), SignatureVerdict::Absent);
+    }
+
+    #[test]
+    fn a_password_too_short_for_its_hmac_spoils_a_valid_proof_beside_it() {
+        let valid = signature(&[("old", "one")]);
+        for length in [0, 1, 31] {
+            let mut short = Vec::new();
+            option::put(SIMPLE_PASSWORD, &vec![7; length], &mut short);
+            for spoilt in [[&valid[..], &short].concat(), [&short[..], &valid].concat()] {
+                assert_eq!(verify(&spoilt, b"parameters", known), SignatureVerdict::Absent, "{length}");
+            }
+        }
+        let mut nameless = Vec::new();
+        option::put(SIMPLE_PASSWORD, &[7; 32], &mut nameless);
+        assert_eq!(verify(&[valid, nameless].concat(), b"parameters", known), SignatureVerdict::Valid);
+    }
+
+    /// §4.3.5.1: also beside a proof, before and after it.
+    #[test]
+    fn unknown_options_are_ignored() {
+        let mut unknown = Vec::new();
+        option::put(0x55, b"unknown", &mut unknown);
+        for (pairs, expected) in
+            [(("old", "one"), SignatureVerdict::Valid), (("old", "two"), SignatureVerdict::Invalid)]
+        {
+            let proof = signature(&[pairs]);
+            for beside in [[&proof[..], &unknown].concat(), [&unknown[..], &proof].concat()] {
+                assert_eq!(verify(&beside, b"parameters", known), expected);
+            }
+        }
+        assert_eq!(verify(&unknown, b"parameters", known), SignatureVerdict::Absent);
     }
 }

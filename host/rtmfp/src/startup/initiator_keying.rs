@@ -58,3 +58,31 @@ pub(crate) fn keying_hash(keying: &IIKeying<'_>) -> [u8; 16] {
     hash.copy_from_slice(&digest[..16]);
     hash
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::packet::CHUNK_HEADER_LEN;
+
+    /// A retransmission gets the old answer again, so what differs in any point must not be taken for one.
+    #[test]
+    fn keyings_that_differ_in_any_signed_field_are_different() {
+        let hash = |session_id, cookie: &[u8], certificate: &[u8], component: &[u8], signature: &[u8]| {
+            let keying =
+                IIKeying { session_id, cookie_echo: cookie, certificate, component, signature, signed_parameters: b"" };
+            let mut bytes = Vec::new();
+            keying.put(&mut bytes);
+            keying_hash(&IIKeying::parse(&bytes[CHUNK_HEADER_LEN..]).unwrap())
+        };
+        let first = hash(1, b"cookie", b"certificate", b"component", b"X");
+        assert_eq!(hash(1, b"cookie", b"certificate", b"component", b"X"), first);
+        for other in [
+            hash(2, b"cookie", b"certificate", b"component", b"X"),
+            hash(1, b"Cookie", b"certificate", b"component", b"X"),
+            hash(1, b"cookie", b"Certificate", b"component", b"X"),
+            hash(1, b"cookie", b"certificate", b"Component", b"X"),
+        ] {
+            assert_ne!(other, first);
+        }
+    }
+}

@@ -122,4 +122,30 @@ mod tests {
         TaggedAddress::new("[::ffff:192.0.2.1]:1".parse().unwrap(), Origin::Reported).put(&mut bytes);
         assert_eq!(bytes, [1, 192, 0, 2, 1, 0, 1]);
     }
+
+    /// RFC 7016 §2, §2.1.5.
+    #[test]
+    fn reserved_bits_are_ignored_and_not_sent() {
+        for flags in 0..=255u8 {
+            let bytes = [&[flags][..], &[7; 18]].concat();
+            let mut input = &bytes[..];
+            let read = TaggedAddress::take(&mut input).unwrap();
+            assert_eq!(read.origin as u8, flags & 0x03, "{flags:#x}");
+            assert_eq!(read.address.is_ipv6(), flags & 0x80 != 0, "{flags:#x}");
+            let mut written = Vec::new();
+            read.put(&mut written);
+            assert_eq!(written[0], flags & 0x83);
+            assert_eq!(written.len() + input.len(), bytes.len());
+        }
+    }
+
+    #[test]
+    fn the_length_is_known_before() {
+        for text in ["192.0.2.2:1935", "[fd00::2]:56505", "[::ffff:192.0.2.1]:1"] {
+            let address = TaggedAddress::new(text.parse().unwrap(), Origin::Observed);
+            let mut bytes = Vec::new();
+            address.put(&mut bytes);
+            assert_eq!(address.encoded_len(), bytes.len(), "{text}");
+        }
+    }
 }

@@ -163,8 +163,16 @@ mod tests {
                 assert!(header.is_err());
                 continue;
             }
+            let header = header.unwrap();
+            // RFC 7016 §2.2.4: the bits, and the order of the fields after them.
+            assert_eq!(header.mode as u8, flags & 3);
+            assert_eq!((header.time_critical, header.time_critical_reverse), (flags & 0x80 != 0, flags & 0x40 != 0));
+            let stamps = [header.timestamp, header.timestamp_echo];
+            assert_eq!(stamps.map(|stamp| stamp.is_some()), [flags & 0x08 != 0, flags & 0x04 != 0]);
+            let sent: Vec<u16> = stamps.into_iter().flatten().collect();
+            assert_eq!(sent, [0x0102, 0x0304][..sent.len()]);
             let mut out = Vec::new();
-            header.unwrap().put(&mut out);
+            header.put(&mut out);
             assert_eq!(out[0], flags & !0x30, "reserved bits are not sent");
             assert_eq!(out[1..], bytes[1..out.len()]);
             assert_eq!(out.len() + input.len(), bytes.len());
@@ -189,5 +197,11 @@ mod tests {
         let mut out = vec![9];
         assert!(!put_chunk(0x01, &mut out, |out| out.resize(out.len() + 65536, 0)));
         assert_eq!(out, [9]);
+    }
+
+    #[test]
+    fn the_ends_of_a_session_are_each_others_opposite() {
+        let modes = [Mode::Initiator, Mode::Responder, Mode::Startup];
+        assert_eq!(modes.map(Mode::opposite), [Mode::Responder, Mode::Initiator, Mode::Startup]);
     }
 }

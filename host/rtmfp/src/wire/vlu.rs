@@ -80,6 +80,10 @@ mod tests {
         padded = vec![0xff; 10];
         padded.push(0x7f);
         assert!(take(&mut &padded[..]).is_err());
+        // 2^64 - 1 and 2^64.
+        let largest = [&[0x81][..], &[0xff; 8], &[0x7f]].concat();
+        assert_eq!(take(&mut &largest[..]), Ok(u64::MAX));
+        assert!(take(&mut &[&[0x82][..], &[0x80; 8], &[0]].concat()[..]).is_err());
         assert!(take(&mut &[0x81u8][..]).is_err());
         assert!(take(&mut &[][..]).is_err());
     }

@@ -1,6 +1,7 @@
 //! Input made to hurt: depth, false counts, short messages that stand for large values.
 
 use super::*;
+use crate::amf::{MAX_ENCODED_DEPTH, Object, Vector};
 
 const NESTED: usize = 200_000;
 
@@ -86,4 +87,74 @@ fn arrays_of_references_to_arrays_of_references() {
         }
     }
     assert_eq!(decode(0, &bytes), Err(DecodeError::TooManyElements));
+}
+
+#[test]
+fn siblings_are_not_nested() {
+    let siblings = Value::Array(vec![Value::Array(Vec::new()); 500]);
+    let objects = Value::Array(vec![Value::object([("a", Value::Null)]); 500]);
+    for value in [siblings, objects] {
+        assert_eq!(decode(0, &amf0(&value)), Ok(value.clone()));
+        assert_eq!(decode(3, &amf3(&value)), Ok(value));
+    }
+}
+
+#[test]
+fn what_may_be_read_and_written_at_the_most() {
+    let nested = |depth| (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+    let deepest = nested(MAX_ENCODED_DEPTH);
+    assert!(Encoder::new().amf0(&deepest).is_ok() && Encoder::new().amf3(&deepest).is_ok());
+    let limits = AmfLimits { depth: 4, bytes: 10, ..AmfLimits::default() };
+    for (value, error) in [
+        (nested(4), None),
+        (nested(5), Some(DecodeError::TooDeep)),
+        (Value::from("ten bytes."), None),
+        (Value::from("ten bytes.!"), Some(DecodeError::TooManyBytes)),
+    ] {
+        assert_eq!(Decoder::new(&amf0(&value), limits).amf0().err(), error, "{value:?}");
+        assert_eq!(Decoder::new(&amf3(&value), limits).amf3().err(), error, "{value:?}");
+    }
+}
+
+/// A name that is written once, in traits, is kept in every object that has them.
+#[test]
+fn names_in_traits_count_for_each_object() {
+    let long = "n".repeat(200);
+    let object = |class: &str, name: &str| Object {
+        class: class.to_owned(),
+        sealed: 1,
+        dynamic: false,
+        properties: vec![(name.to_owned(), Value::Null)],
+    };
+    let limits = AmfLimits { bytes: 1000, ..AmfLimits::default() };
+    for (class, name) in [(&long[..], "a"), ("a", &long)] {
+        for (count, fits) in [(2, true), (20, false)] {
+            let bytes = amf3(&Value::Array(vec![object(class, name).into(); count]));
+            assert!(bytes.len() < 1000, "written once");
+            assert_eq!(Decoder::new(&bytes, limits).amf3().is_ok(), fits, "{count}");
+        }
+    }
+    let wrapper =
+        Value::Externalized { class: "flex.messaging.io.ArrayCollection".to_owned(), body: Box::new(Value::Null) };
+    for (count, fits) in [(2, true), (100, false)] {
+        let bytes = amf3(&Value::Array(vec![wrapper.clone(); count]));
+        assert_eq!(Decoder::new(&bytes, limits).amf3().is_ok(), fits, "{count}");
+    }
+}
+
+#[test]
+fn vectors_and_byte_arrays_count_by_their_bytes() {
+    let limits = AmfLimits { bytes: 40, ..AmfLimits::default() };
+    let (ints, uints, doubles) = (vec![1; 10], vec![1; 10], vec![1.0; 5]);
+    for value in [
+        Value::ByteArray(vec![0; 40]),
+        Value::Vector(Vector::Int { fixed: false, items: ints }),
+        Value::Vector(Vector::Uint { fixed: false, items: uints }),
+        Value::Vector(Vector::Double { fixed: false, items: doubles }),
+    ] {
+        let bytes = amf3(&value);
+        assert_eq!(Decoder::new(&bytes, limits).amf3(), Ok(value));
+        let less = AmfLimits { bytes: 39, ..limits };
+        assert_eq!(Decoder::new(&bytes, less).amf3(), Err(DecodeError::TooManyBytes));
+    }
 }

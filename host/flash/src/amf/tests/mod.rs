@@ -5,6 +5,7 @@ mod known;
 mod oracle;
 mod references;
 mod round_trip;
+mod sizes;
 mod values;
 
 use super::{AmfLimits, DecodeError, Decoder, EncodeError, Encoder, Value};

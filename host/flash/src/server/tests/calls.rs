@@ -1,6 +1,7 @@
 //! Commands of an established connection, and calls both ways.
 
 use super::*;
+use crate::command::{Level, info};
 use crate::peer_info::PeerInfo;
 
 #[test]
@@ -28,6 +29,17 @@ fn calls_of_the_client() {
     assert_eq!(values, [Value::Null, "done".into()]);
     server.connection.refuse_call(call, &mut server.actions);
     assert_eq!(server.error(7.0), "NetConnection.Call.Failed");
+}
+
+#[test]
+fn a_call_can_be_answered_with_an_error() {
+    let mut server = Server::connected(ConnectionSettings::default());
+    server.connection.answer(7.0, Err(info(Level::Error, "Some.Code", "why")), &mut server.actions).unwrap();
+    assert_eq!(server.error(7.0), "Some.Code");
+    let transaction = server.connection.call("ask", vec![], true, &mut server.actions).unwrap().unwrap();
+    server.take();
+    server.command(CONTROL_FLOW, "_error", transaction as f64, vec!["no".into()]);
+    assert_eq!(server.take(), [Action::Answer { transaction, outcome: Err(vec!["no".into()]) }]);
 }
 
 #[test]
@@ -79,9 +91,8 @@ fn calls_of_the_server() {
 #[test]
 fn calls_without_answers_are_bounded() {
     let mut server = Server::connected(ConnectionSettings { max_pending_calls: 2, ..ConnectionSettings::default() });
-    for _ in 0..2 {
-        server.connection.call("ask", vec![], true, &mut server.actions).unwrap();
-    }
+    let numbers = [0; 2].map(|_| server.connection.call("ask", vec![], true, &mut server.actions).unwrap().unwrap());
+    assert_ne!(numbers[0], numbers[1], "each answer finds its call");
     let refused = server.connection.call("ask", vec![], true, &mut server.actions);
     assert_eq!(refused, Err(CallError::TooManyPending));
     assert_eq!(server.connection.call("tell", vec![], false, &mut server.actions), Ok(None));

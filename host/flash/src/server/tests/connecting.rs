@@ -50,6 +50,14 @@ fn any_path_is_accepted() {
     assert_eq!(path(&request(Value::Null)), ("_definst_", "_definst_"));
     let url_only = request(Value::object([("tcUrl", "rtmfp://host/a/b?q".into()), ("app", Value::Number(1.0))]));
     assert_eq!((path(&url_only), url_only.query.as_str(), url_only.object_encoding), (("a", "b"), "q", 0));
+    let both = request(Value::object([("tcUrl", "rtmfp://host/a/b?q".into()), ("app", "c/d?r".into())]));
+    assert_eq!((path(&both), both.query.as_str()), (("c", "d"), "q"));
+    let slashes = request(Value::object([("tcUrl", "rtmfp://host/a/b".into()), ("app", "//?r".into())]));
+    assert_eq!((path(&slashes), slashes.query.as_str()), (("a", "b"), "r"));
+    for (asked, given) in [(0.0, 0), (1.0, 0), (3.0, 3), (4.0, 0)] {
+        let encoding = request(Value::object([("objectEncoding", Value::Number(asked))])).object_encoding;
+        assert_eq!(encoding, given, "{asked}");
+    }
 }
 
 #[test]
@@ -140,6 +148,64 @@ fn commands_before_connect_are_refused() {
     // The client can connect nevertheless.
     server.message(CONTROL_FLOW, &client::connect("rtmfp://host/app", &ConnectOptions::default()).unwrap());
     assert!(matches!(server.take()[..], [Action::Connect(_)]));
+}
+
+/// A client that waits for the verdict is no client yet.
+#[test]
+fn commands_before_acceptance_are_refused() {
+    let mut server = Server::pending(ConnectionSettings::default());
+    for (name, transaction) in [("method", 0.0), ("setPeerInfo", 0.0), ("_result", 1.0), ("deleteStream", 0.0)] {
+        server.command(CONTROL_FLOW, name, transaction, vec!["192.0.2.1:1".into()]);
+        let actions = server.take();
+        let reported = Action::Report(Irregularity::NotConnected { name: name.to_owned() });
+        assert_eq!(actions.last(), Some(&reported), "{name}");
+        let others = &actions[..actions.len() - 1];
+        assert!(others.iter().all(|action| matches!(action, Action::OpenFlow { .. } | Action::Send { .. })), "{name}");
+    }
+    server.command(CONTROL_FLOW, "createStream", 2.0, vec![]);
+    let actions = server.take();
+    let [Action::Send { message, .. }, Action::Report(_)] = &actions[..] else { panic!("{actions:?}") };
+    assert!(matches!(client::read(message, AmfLimits::default()), Ok(Incoming::Error { transaction: 2.0, .. })));
+    let call = Call { name: "method".to_owned(), transaction: 3.0, object: Value::Null, arguments: Vec::new() };
+    server.connection.refuse_call(&call, &mut server.actions);
+    assert_eq!(server.take(), [], "nor is it answered");
+    // The verdict can still come.
+    assert_eq!(server.connection.accept(Vec::new(), &mut server.actions), Ok(()));
+}
+
+#[test]
+fn a_second_connect_before_the_verdict_is_refused() {
+    let mut server = Server::pending(ConnectionSettings::default());
+    server.message(CONTROL_FLOW, &client::connect("rtmfp://host/other", &ConnectOptions::default()).unwrap());
+    let actions = server.take();
+    assert!(matches!(actions.first(), Some(Action::Report(Irregularity::SecondConnect))), "{actions:?}");
+    assert!(actions.iter().all(|action| !matches!(action, Action::Connect(_))), "{actions:?}");
+}
+
+#[test]
+fn after_the_end_nothing_is_accepted_handed_on_or_answered() {
+    let mut server = Server::connected(ConnectionSettings::default());
+    assert!(matches!(server.connection.on_flow(3, b"GC", Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
+    server.message(CONTROL_FLOW, &UserControl::FlowSync { sync: 1, count: 2 }.to_message());
+    server.connection.close(&mut server.actions);
+    server.take();
+    server.message(3, b"\x01\x21\x15");
+    server.message(99, b"on no flow");
+    server.message(CONTROL_FLOW, &UserControl::PingRequest { timestamp: 5 }.to_message());
+    server.message(CONTROL_FLOW, &UserControl::PingResponse { timestamp: 5 }.to_message());
+    server.command(CONTROL_FLOW, "method", 4.0, vec![]);
+    server.connection.on_flow_closed(3, &mut server.actions);
+    server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
+    server.connection.on_flow_exception(0, &mut server.actions);
+    server.connection.ping(6, &mut server.actions);
+    assert_eq!(server.take(), []);
+    for (metadata, return_of) in [(CONTROL, None), (CONTROL, Some(SERVER_FLOW)), (&b"GC"[..], Some(SERVER_FLOW))] {
+        assert!(matches!(server.connection.on_flow(7, metadata, return_of), FlowVerdict::Reject(_)), "{metadata:?}");
+    }
+    assert_eq!(server.connection.call("tell", vec![], false, &mut server.actions), Err(CallError::NotConnected));
+    let mut unused = NetConnection::new(Arc::default());
+    unused.close(&mut Vec::new());
+    assert!(matches!(unused.on_flow(7, CONTROL, None), FlowVerdict::Reject(RejectReason::SecondControlFlow)));
 }
 
 #[test]

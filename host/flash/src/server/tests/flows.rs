@@ -95,6 +95,35 @@ fn media_data_and_chunk_control_are_ignored() {
 }
 
 #[test]
+fn commands_of_the_connection_mean_nothing_on_a_stream() {
+    let mut server = Server::connected(ConnectionSettings::default());
+    server.message(CONTROL_FLOW, &client::create_stream(2.0).unwrap());
+    server.take();
+    assert!(matches!(server.connection.on_flow(5, b"TC\x04\x01", Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
+    for name in ["connect", "setPeerInfo", "createStream", "_result"] {
+        server.command(5, name, 8.0, vec!["192.0.2.1:1".into()]);
+        assert_eq!(server.error(8.0), "NetConnection.Call.Failed", "{name}");
+    }
+    // A stream that was deleted takes no more flows.
+    server.command(CONTROL_FLOW, "deleteStream", 0.0, vec![1.0.into()]);
+    assert_eq!(reject(&mut server, 6, b"TC\x04\x01", Some(SERVER_FLOW)), RejectReason::UnknownStream);
+}
+
+#[test]
+fn a_command_may_be_as_long_as_the_settings_say() {
+    let mut server = Server::connected(ConnectionSettings { max_command_len: 1000, ..ConnectionSettings::default() });
+    let command = |length: usize| {
+        let text = "x".repeat(length);
+        Command::new("method", 0.0, vec![text.into()]).to_message(Encoding::Amf0, 0).unwrap()
+    };
+    let spare = 1000 + crate::message::HEADER_LEN - command(0).len();
+    server.message(CONTROL_FLOW, &command(spare));
+    assert!(matches!(server.take()[..], [Action::Call(_)]));
+    server.message(CONTROL_FLOW, &command(spare + 1));
+    assert_eq!(server.take(), [Action::Report(Irregularity::TooLong { flow: CONTROL_FLOW, length: 1001 })]);
+}
+
+#[test]
 fn a_flow_waits_for_the_others_of_its_barrier() {
     let mut server = Server::connected(ConnectionSettings::default());
     assert!(matches!(server.connection.on_flow(5, CONTROL, Some(SERVER_FLOW)), FlowVerdict::Accept(_)));

@@ -99,6 +99,39 @@ fn truncations_are_rejected() {
     }
 }
 
+/// RFC 7425 §4.7.2. Zeros are bytes that no checksum shows.
+#[test]
+fn bytes_that_fill_no_block_are_rejected() {
+    for sequence in [false, true] {
+        let (mut sealer, opener) = pair(0, sequence);
+        let datagram = seal(&mut sealer, 7, &[5; 40]);
+        for more in 1..BLOCK {
+            let mut longer = [&datagram[..], &vec![0; more]].concat();
+            assert_eq!(opener.verify(&mut longer), Err(Rejected::Unverified), "{more}");
+        }
+    }
+    // An end with the right key that seals less than a block: its HMAC is good.
+    let (sealer, opener) = pair(16, false);
+    for (length, opens) in [(31, false), (32, true), (33, false)] {
+        let mut out = vec![0; SESSION_ID + length];
+        let mac = sealer.hmac.as_ref().unwrap().of(&out[SESSION_ID..]);
+        out.extend_from_slice(&mac[..16]);
+        assert_eq!(opener.verify(&mut out).is_ok(), opens, "{length}");
+    }
+}
+
+#[test]
+fn a_datagram_without_a_whole_block_is_too_short() {
+    for (hmac_length, sequence) in [(0, false), (10, true)] {
+        let (mut sealer, opener) = pair(hmac_length, sequence);
+        let datagram = seal(&mut sealer, 7, b"x");
+        for end in 0..datagram.len() {
+            assert_eq!(opener.verify(&mut datagram[..end].to_vec()), Err(Rejected::TooShort), "{end}");
+        }
+        assert!(opener.verify(&mut datagram.clone()).is_ok());
+    }
+}
+
 #[test]
 fn replays_are_rejected_and_reordering_is_not() {
     let (mut sealer, mut opener) = pair(0, true);
@@ -160,13 +193,14 @@ proptest! {
     ) {
         let (mut sealer, mut opener) = pair(hmac_length, sequence);
         sealer.next_sequence = sealer.next_sequence.map(|_| sent);
-        let (overhead, start) = (sealer.overhead(), before.len());
+        let (overhead, start, sealer_before) = (sealer.overhead(), before.len(), sealer.clone());
         let mut out = before.clone();
         sealer.begin(&mut out);
         out.extend_from_slice(&plain);
         sealer.finish(id, start, &mut out);
         prop_assert_eq!(&out[..start], &before[..]);
         let mut datagram = out.split_off(start);
+        prop_assert_eq!(sealer_before.datagram_len(plain.len()), datagram.len());
         let spare = datagram.len() - overhead - plain.len();
         prop_assert!(spare < BLOCK);
         prop_assert_eq!(session_id(&datagram), Some(id));

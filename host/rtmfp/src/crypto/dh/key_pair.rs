@@ -156,4 +156,24 @@ mod tests {
         assert_eq!(format!("{keys:?}"), "KeyPair { group: Modp2, .. }");
         assert_eq!(format!("{:?}", keys.agree(keys.public()).unwrap()), "SharedSecret(..)");
     }
+
+    #[test]
+    fn a_public_key_shorter_than_the_prime_is_thrown_away() {
+        let group = Group::Modp2;
+        let of = |seed| ChaCha20Rng::seed_from_u64(seed);
+        let first = |seed| {
+            let mut private = vec![0; group.private_bits() as usize / 8];
+            rand_core::Rng::fill_bytes(&mut of(seed), &mut private);
+            arithmetic::public_key(group, &private)
+        };
+        let seed = (0..10_000).find(|seed| first(*seed).len() < group.prime_len()).unwrap();
+        assert_eq!(KeyPair::generate(group, &mut of(seed)).public().len(), group.prime_len());
+    }
+
+    /// Twice the strength of each group: see [`Group::private_bits`].
+    #[test]
+    fn private_keys_are_long_enough() {
+        assert_eq!(ALL.map(Group::private_bits), [224, 256, 320, 480]);
+        assert_eq!(ALL.map(Group::id), [2, 5, 14, 16]);
+    }
 }

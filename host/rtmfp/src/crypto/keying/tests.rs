@@ -187,3 +187,44 @@ fn jobs_can_move_to_other_threads() {
     is_sync::<Identity>();
     is_sync::<Certificate>();
 }
+
+/// RFC 7425 §4.5.2.2: without it two sessions between the same ends would have the same keys.
+#[test]
+fn static_keys_are_salted_anew_for_each_session() {
+    let (initiator, responder, rng) = (fixed(G2, 1), fixed(G2, 2), &mut rng());
+    let preferences = Preferences::default();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let offer = Offer::new(&initiator, responder.certificate(), &preferences, None, rng).unwrap();
+        let response = respond(&responder, initiator.certificate(), &offer.component, &preferences, None, rng).unwrap();
+        assert!(seen.insert(offer.component.clone()) && seen.insert(response.component.clone()));
+        assert!(seen.insert(response.keys.encrypt_key.to_vec()));
+        // The initiator's salt alone makes other keys.
+        let mut same = ChaCha20Rng::seed_from_u64(9);
+        let again = respond(&responder, initiator.certificate(), &offer.component, &preferences, None, &mut same);
+        assert!(seen.insert(again.unwrap().keys.encrypt_key.to_vec()));
+    }
+}
+
+/// What is refused here never becomes a job.
+#[test]
+fn a_key_that_is_unacceptable_is_refused_before_anything_is_computed() {
+    let (responder, initiator) = (ephemeral(G2), ephemeral(G2));
+    let test = |key: &[u8]| {
+        let component = one(component::EPHEMERAL_KEY, &group_value(Group::Modp2, key));
+        accept(&responder, initiator.certificate(), &component, &Preferences::default()).map(|found| found.group)
+    };
+    assert_eq!(test(&[0x5a; 128]), Ok(Group::Modp2));
+    for weak in [&[1][..], &[0; 128], &[0xff; 128], &[0x5a; 129]] {
+        assert_eq!(test(weak), Err(KeyingError::UnacceptableKey), "{weak:02x?}");
+    }
+}
+
+#[test]
+fn secrets_are_revealed_on_request_only() {
+    for log_keys in [false, true] {
+        let preferences = Preferences { log_keys, ..Preferences::default() };
+        let (_, response) = key(&ephemeral(G2), &ephemeral(G2), &preferences);
+        assert_eq!(response.log.is_some(), log_keys);
+    }
+}

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::address::{Origin, TaggedAddress};
-use crate::wire::packet::{CHUNK_HEADER_LEN, chunks};
+use crate::wire::packet::{CHUNK_HEADER_LEN, RawChunk, chunks};
 
 fn only_chunk(bytes: &[u8]) -> Chunk<'_> {
     let mut read = chunks(bytes);
@@ -127,31 +127,44 @@ fn put(chunk: &Chunk<'_>, out: &mut Vec<u8>) -> bool {
     }
 }
 
+/// Where the payload of this chunk may be cut. What is left must be read as a chunk of the same kind that says what is there; a cut
+/// anywhere else must make it malformed.
+fn ends_of(chunk: &[u8]) -> Vec<usize> {
+    let payload = &chunk[CHUNK_HEADER_LEN..];
+    let is_whole = |end: &usize| {
+        let raw = RawChunk { kind: chunk[0], payload: &payload[..*end] };
+        let Ok(shorter) = Chunk::parse(raw) else { return false };
+        let mut again = Vec::new();
+        assert!(put(&shorter, &mut again));
+        assert_eq!(chunks(&again).next(), Some(raw), "cut at {end}");
+        true
+    };
+    (0..payload.len()).filter(is_whole).collect()
+}
+
 #[test]
 fn startup_chunks_both_ways_and_truncated() {
     let address = TaggedAddress::new("[fd00::2]:1935".parse().unwrap(), Origin::Observed);
     let mut redirect = Vec::new();
     Redirect::put(b"tag", &[address, address], &mut redirect);
     let (cookie, certificate, component) = (&[7u8; 64][..], &b"certificate"[..], &b"component"[..]);
-    let samples = [
-        Chunk::IHello(IHello { epd: b"epd", tag: &[1; 16] }),
-        Chunk::ForwardedIHello(ForwardedIHello { epd: b"epd", reply_address: address, tag: &[1; 16] }),
-        Chunk::RHello(RHello { tag_echo: &[1; 16], cookie, certificate }),
-        only_chunk(&redirect),
-        Chunk::CookieChange(CookieChange { old_cookie: cookie, new_cookie: &[8; 64] }),
-        Chunk::PacketFragment(PacketFragment { more_fragments: true, packet_id: 300, fragment_num: 2, fragment: b"x" }),
-        Chunk::BufferProbe(BufferProbe { flow_id: 300 }),
-        Chunk::FlowException(FlowException { flow_id: 300, exception: 1 }),
+    let fragment = PacketFragment { more_fragments: true, packet_id: 300, fragment_num: 2, fragment: b"x" };
+    // With each sample, the lengths at which its payload may end earlier: in or before the field that takes the rest.
+    let samples: [(Chunk<'_>, &[usize]); 8] = [
+        (Chunk::IHello(IHello { epd: b"epd", tag: &[1; 3] }), &[4, 5, 6]),
+        (Chunk::ForwardedIHello(ForwardedIHello { epd: b"epd", reply_address: address, tag: &[1; 2] }), &[23, 24]),
+        (Chunk::RHello(RHello { tag_echo: &[1; 16], cookie, certificate: b"c" }), &[82]),
+        (only_chunk(&redirect), &[4, 23]),
+        (Chunk::CookieChange(CookieChange { old_cookie: cookie, new_cookie: &[8; 2] }), &[65, 66]),
+        (Chunk::PacketFragment(fragment), &[]),
+        (Chunk::BufferProbe(BufferProbe { flow_id: 300 }), &[]),
+        (Chunk::FlowException(FlowException { flow_id: 300, exception: 1 }), &[]),
     ];
-    for sample in samples {
+    for (sample, shorter) in samples {
         let mut bytes = Vec::new();
         assert!(put(&sample, &mut bytes));
         assert_eq!(only_chunk(&bytes), sample);
-        for end in CHUNK_HEADER_LEN..bytes.len() {
-            let raw = crate::wire::packet::RawChunk { kind: bytes[0], payload: &bytes[CHUNK_HEADER_LEN..end] };
-            // Any prefix is either malformed or a shorter chunk of the same kind; it never panics.
-            let _ = Chunk::parse(raw);
-        }
+        assert_eq!(ends_of(&bytes), shorter, "{sample:?}");
     }
     let keying = IIKeying {
         session_id: 9,
@@ -166,12 +179,102 @@ fn startup_chunks_both_ways_and_truncated() {
     let Chunk::IIKeying(read) = only_chunk(&bytes) else { panic!() };
     assert_eq!(read.signed_parameters, &bytes[CHUNK_HEADER_LEN..bytes.len() - 1]);
     assert_eq!(IIKeying { signed_parameters: b"", ..read }, keying);
+    assert_eq!(ends_of(&bytes), [91], "before the signature");
     let keying = RIKeying { session_id: 9, component, signature: b"X", signed_portion: b"" };
     let mut bytes = Vec::new();
     assert!(keying.put(&mut bytes));
     let Chunk::RIKeying(read) = only_chunk(&bytes) else { panic!() };
     assert_eq!(read.signed_portion, &bytes[CHUNK_HEADER_LEN..bytes.len() - 1]);
     assert_eq!(RIKeying { signed_portion: b"", ..read }, keying);
+    assert_eq!(ends_of(&bytes), [14], "before the signature");
+}
+
+/// RFC 7016 §2.3. Both ends of a test have these numbers from one place, so only a table of its own shows that they are right.
+#[test]
+fn chunk_types_have_the_numbers_of_the_rfc() {
+    let known: [(u8, &[u8], &str); 18] = [
+        (0x7f, &[0, 1, 0, 9], "PacketFragment"),
+        (0x30, &[1, 7], "IHello"),
+        (0x0f, &[1, 7, 2, 192, 0, 2, 1, 7, 143], "ForwardedIHello"),
+        (0x70, &[1, 7, 1, 8], "RHello"),
+        (0x71, &[1, 7], "Redirect"),
+        (0x79, &[1, 7, 8], "CookieChange"),
+        (0x38, &[0, 0, 0, 9, 1, 7, 1, 8, 1, 9], "IIKeying"),
+        (0x78, &[0, 0, 0, 9, 1, 8], "RIKeying"),
+        (0x01, &[], "Ping("),
+        (0x41, &[], "PingReply"),
+        (0x10, &[0, 2, 5, 3], "UserData"),
+        (0x11, &[0], "NextUserData"),
+        (0x50, &[2, 1, 5], "Ack(Ack { flow_id: 2, buffer_blocks: 1, cumulative: 5, form: Bitmap"),
+        (0x51, &[2, 1, 5], "Ack(Ack { flow_id: 2, buffer_blocks: 1, cumulative: 5, form: Ranges"),
+        (0x18, &[2], "BufferProbe"),
+        (0x5e, &[2, 0], "FlowException"),
+        (0x0c, &[], "Close"),
+        (0x4c, &[], "CloseAck"),
+    ];
+    for kind in 0..=255 {
+        let (_, payload, name) =
+            known.iter().find(|(known, ..)| *known == kind).copied().unwrap_or((kind, &[], "Unknown"));
+        let read = format!("{:?}", Chunk::parse(RawChunk { kind, payload }).unwrap());
+        assert!(read.starts_with(name), "{kind:#x}: {read}");
+    }
+}
+
+/// RFC 7016 §2, §2.3.1, §2.3.11.
+#[test]
+fn reserved_bits_of_chunks_are_ignored_and_not_sent() {
+    for flags in 0..=255u8 {
+        let fragment = [flags, 5, 2, 9];
+        let read = PacketFragment::parse(&fragment).unwrap();
+        assert_eq!(read.more_fragments, flags & 0x80 != 0, "{flags:#x}");
+        let mut written = Vec::new();
+        read.put(&mut written);
+        assert_eq!(written[CHUNK_HEADER_LEN..], [flags & 0x80, 5, 2, 9]);
+
+        let options: &[u8] = if flags & 0x80 != 0 { &[2, 0x0a, 9, 0] } else { &[] };
+        let data = [&[flags, 2, 5, 3][..], options, &[7]].concat();
+        let read = UserData::parse(&data).unwrap();
+        let next = [&[flags][..], options, &[7]].concat();
+        assert_eq!(NextUserData::parse(&next), Ok(read.fragment), "{flags:#x}");
+        let NextUserData { fragment_control, abandon, is_final, options, data: rest } = read.fragment;
+        assert_eq!(fragment_control as u8, flags >> 4 & 3);
+        assert_eq!((abandon, is_final), (flags & 2 != 0, flags & 1 != 0));
+        assert_eq!((options.is_some(), rest), (flags & 0x80 != 0, &[7][..]));
+        let mut written = Vec::new();
+        read.put(&mut written);
+        assert_eq!(written[CHUNK_HEADER_LEN], flags & 0xb3, "no reserved bit is sent");
+        assert_eq!(written[CHUNK_HEADER_LEN + 1..], data[1..]);
+        let overhead = UserData::overhead(read.flow_id, read.sequence_number, read.fsn_offset);
+        assert_eq!(written.len(), overhead + options.map_or(0, |list| list.len() + 1) + rest.len());
+    }
+}
+
+#[test]
+fn lengths_of_startup_chunks_are_known_before() {
+    for (text, tag) in [("[fd00::2]:1935", 16), ("192.0.2.1:1", 200)] {
+        let (epd, tag, cookie, certificate) = (&[1; 34][..], &vec![2; tag][..], &[3; 64][..], &[4; 130][..]);
+        let reply_address = TaggedAddress::new(text.parse().unwrap(), Origin::Observed);
+        let forwarded = ForwardedIHello { epd, reply_address, tag };
+        let mut redirect = Vec::new();
+        Redirect::put(tag, &[], &mut redirect);
+        for (chunk, len) in [
+            (Chunk::IHello(IHello { epd, tag }), IHello::payload_len(epd.len(), tag.len())),
+            (Chunk::ForwardedIHello(forwarded), forwarded.payload_len()),
+            (
+                Chunk::RHello(RHello { tag_echo: tag, cookie, certificate }),
+                RHello::payload_len(tag.len(), cookie.len(), certificate.len()),
+            ),
+            (only_chunk(&redirect), Redirect::payload_len(tag.len())),
+            (
+                Chunk::CookieChange(CookieChange { old_cookie: tag, new_cookie: cookie }),
+                CookieChange::payload_len(tag.len(), cookie.len()),
+            ),
+        ] {
+            let mut bytes = Vec::new();
+            assert!(put(&chunk, &mut bytes));
+            assert_eq!(bytes.len(), CHUNK_HEADER_LEN + len, "{chunk:?}");
+        }
+    }
 }
 
 /// RFC 7016 §2.3.1, §3.4.

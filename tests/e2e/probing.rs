@@ -44,6 +44,7 @@ fn the_probe_connects_over_ipv4_and_ipv6() {
 #[test]
 fn the_probe_connects_with_every_way_of_keying() {
     let server = Server::on_loopback(1);
+    let mut ids = std::collections::BTreeSet::new();
     for options in [
         &["--plain"][..],
         &["--no-hmac"],
@@ -57,6 +58,7 @@ fn the_probe_connects_with_every_way_of_keying() {
         let ended = probe(&[options, &["--meet", "--json", &uri]].concat());
         assert_eq!(ended.code, Some(0), "{options:?} {ended:?}");
         assert_eq!(ended.json()["message_exchanged"], true);
+        assert!(ids.insert(ended.json()["peer_id"].to_string()), "each connect has an identity of its own: {ended:?}");
     }
 }
 

@@ -119,7 +119,7 @@ fn count(handle: &ScriptHandle, workers: &Workers, number: u32) -> Option<f64> {
 
 #[test]
 fn a_script_that_stood_still_knows_who_came_and_went_meanwhile() {
-    let settings = HostSettings { threads: 1, stuck_after: SHORT, replace_after: LONG, ..HostSettings::default() };
+    let settings = HostSettings { threads: 2, stuck_after: SHORT, replace_after: LONG, ..HostSettings::default() };
     let (host, workers) = host(settings);
     let folder = Folder::new(STANDS);
     let (stuck, sibling) = (open(&host, name("stuck", "1"), &folder), open(&host, name("stuck", "2"), &folder));
@@ -167,11 +167,17 @@ fn what_a_thread_does_that_was_given_up_has_no_effect() {
         end
         kept = {{}}"
     ));
-    let stuck = open(&host, name("stuck", "1"), &folder);
+    let (stuck, ended) = (open(&host, name("stuck", "1"), &folder), open(&host, name("ended", "1"), &folder));
     wait_for(&stuck, ScriptState::Running);
+    ended.try_send(AppEvent::Stop).unwrap();
+    wait_for(&ended, ScriptState::Stopped);
     stands_still(&stuck, &workers, 1);
     workers.take(1);
     wait_for(&stuck, ScriptState::Failed);
+    // What has ended does not begin again with the new thread.
+    assert_eq!(ended.state(), ScriptState::Stopped);
+    ended.try_send(lookup()).unwrap();
+    assert!(is_denied(&workers.take(1)[0]));
     assert!(stuck.has_failed() && !stuck.is_over());
     workers.hold(false);
     // Its VM is gone when that thread has ended.

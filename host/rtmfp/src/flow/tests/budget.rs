@@ -319,3 +319,19 @@ fn what_does_not_fit_is_not_sent() {
     assert_eq!((sender.told(), sender.flows.next_timeout()), (vec![], None));
     assert!(sender.flows.wants_transmit(&at(test_clock())));
 }
+
+/// A far end pays for the fragments that its acknowledgements make this end look at, once: 8 of them are a unit of work.
+#[test]
+fn what_acknowledgements_make_do_is_counted_in_units_of_work() {
+    let mut sender = Sender::new(usize::MAX);
+    for count in [6, 6] {
+        sender.send_packets(start(), count);
+        sender.flows.transmitter.burst = 0;
+    }
+    assert_eq!(sender.flows.take_work(), 0);
+    // Twice 12 fragments, and the beginning.
+    sender.ack(start(), 12, &[]);
+    assert_eq!((sender.flows.take_work(), sender.flows.take_work()), (4, 0));
+    sender.ack(start(), 12, &[(14, 14)]);
+    assert_eq!(sender.flows.take_work(), 1);
+}

@@ -197,3 +197,17 @@ fn what_is_in_flight_is_not_passed_over() {
     flows.send(flow, b"y", Delivery::default()).unwrap();
     assert_eq!(fragments(&fill(&mut flows, start())), [(2, 1, false, false)]);
 }
+
+/// What was never sent cannot be acknowledged: a receiver that did not hear of it would wait for it for ever.
+#[test]
+fn an_acknowledgement_of_what_was_not_sent_is_none() {
+    let (mut flows, flow) = sender();
+    let message = flows.send(flow, vec![0; 3000], Delivery::default()).unwrap();
+    fill(&mut flows, start());
+    assert!(flows.abandon(flow, message));
+    ack(&mut flows, start(), flow.0, 64, 9, &[(11, 12)]);
+    assert!(!flows.is_idle());
+    assert_eq!(fragments(&fill(&mut flows, start())), [(2, 2, true, false)]);
+    ack(&mut flows, start(), flow.0, 64, 2, &[]);
+    assert!(flows.is_idle());
+}

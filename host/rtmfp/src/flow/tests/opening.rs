@@ -232,3 +232,21 @@ fn a_rejected_flow_gives_up_what_it_has() {
     except(&mut flows, SendFlowId(99), 7);
     assert_eq!(events(&mut flows), []);
 }
+
+/// What an endpoint that runs out of memory goes by: messages queued and received, and what is kept of fragments.
+#[test]
+fn what_flows_hold_counts_both_ways() {
+    let mut flows = receiver(start());
+    assert_eq!(flows.bytes_held(), 0);
+    give(&mut flows, start(), &[whole(2, b"data")]);
+    assert_eq!((flows.bytes_held(), flows.bytes_buffered()), (68, 68));
+    let flow = open(&mut flows);
+    send(&mut flows, flow, 1500).unwrap();
+    assert_eq!(flows.bytes_held(), 68 + 1564);
+    (0..2).for_each(|_| _ = fill(&mut flows, start()));
+    let with_fragments = flows.bytes_held();
+    assert!(with_fragments > 68 + 1564 + 2 * 32, "{with_fragments}");
+    ack(&mut flows, start(), flow.0, 64, 2, &[]);
+    events(&mut flows);
+    assert_eq!(flows.bytes_held(), 0);
+}

@@ -204,3 +204,20 @@ fn how_long_the_far_end_has_acknowledged_nothing() {
     ack(&mut flows, seconds(11), other.0, 64, 1, &[]);
     assert_eq!(flows.unacknowledged_since(), Some(seconds(11)));
 }
+
+/// However many fragments get lost at once, the wait is the same.
+#[test]
+fn many_losses_at_once_make_one_wait() {
+    let (mut flows, flow) = sender(1);
+    for _ in 0..5 {
+        fill(&mut flows, start());
+        flows.send(flow, b"z", Delivery::default()).unwrap();
+    }
+    (4..=6).for_each(|last| ack(&mut flows, start(), flow.0, 1, 1, &[(4, last)]));
+    assert!(!flows.wants_transmit(&at(start())));
+    let waits = flows.next_timeout().unwrap();
+    flows.transmitter.alarm = None;
+    assert_eq!(waits, start() + Duration::from_millis(300));
+    flows.on_timeout(&at(waits));
+    assert_eq!(fragments(&fill(&mut flows, waits))[0].0, 2);
+}

@@ -206,4 +206,39 @@ mod tests {
             assert_eq!(told, new, "{count}");
         }
     }
+
+    #[test]
+    fn the_hints_of_a_join_and_a_leave_are_bounded_whatever_the_settings_say() {
+        let settings = BootstrapSettings { side: 1000, far: 1000 };
+        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        let (mut ring, newcomer) = (ring(20_000), peer(0));
+        let mut hints = Vec::new();
+        joined((&ring, &Ring::default()), newcomer, &settings, &mut rng, &mut hints);
+        let (told, telling): (Vec<Hint<u32>>, Vec<Hint<u32>>) =
+            hints.iter().copied().partition(|hint| hint.to == newcomer);
+        assert_eq!((told.len(), telling.len()), (2 * MAX_SIDE + MAX_FAR, 2 * MAX_SIDE));
+        assert_eq!(hints.len(), settings.max_hints_per_join());
+        ring.remove(&newcomer);
+        hints.clear();
+        left(&ring, newcomer, &settings, &mut hints);
+        assert_eq!((hints.len(), settings.max_hints_per_leave()), (2 * MAX_SIDE, 2 * MAX_SIDE));
+    }
+
+    #[test]
+    fn silent_members_are_named_up_to_the_number_of_neighbours_and_told_nothing() {
+        let settings = BootstrapSettings::default();
+        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        let (mut awake, mut silent) = (Ring::default(), Ring::default());
+        for number in 0..5 {
+            awake.insert(peer(number), number);
+        }
+        for number in 5..100 {
+            silent.insert(peer(number), number);
+        }
+        let mut hints = Vec::new();
+        joined((&awake, &silent), peer(0), &settings, &mut rng, &mut hints);
+        let named: Vec<PeerId> = hints.iter().filter(|hint| hint.to == peer(0)).map(|hint| hint.about).collect();
+        assert_eq!(named.iter().filter(|id| silent.get(id).is_some()).count(), 2, "four of six neighbours are awake");
+        assert!(hints.iter().all(|hint| awake.get(&hint.to).is_some()));
+    }
 }

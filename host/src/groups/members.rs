@@ -113,3 +113,25 @@ impl<H: Copy + PartialEq> Members<H> {
         chosen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u8) -> PeerId {
+        PeerId([number; 32])
+    }
+
+    #[test]
+    fn the_newest_members_are_remembered_up_to_a_bound_and_forgotten_when_they_leave() {
+        let mut members = Members::default();
+        for number in 0..200 {
+            members.add(peer(number), number);
+        }
+        assert_eq!((members.newest.len(), members.newest.back()), (MAX_NEWEST, Some(&peer(199))));
+        for number in 0..200 {
+            members.remove(&peer(number));
+        }
+        assert!(members.newest.is_empty() && members.len() == 0, "nothing is left behind");
+    }
+}

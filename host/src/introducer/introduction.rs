@@ -160,4 +160,19 @@ mod tests {
         assert!(!introduction.redirect.spilled());
         assert!(size_of::<Introduction>() <= 192, "{}", size_of::<Introduction>());
     }
+
+    #[test]
+    fn the_room_of_an_address_that_is_not_sent_is_free_for_another() {
+        let list: Vec<String> = (1..=40).map(|host| format!("192.0.2.{host}:5")).collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        // An observed address of no use takes no place.
+        let sent = redirect("127.0.0.1:5", &list, "198.51.100.1:1");
+        assert_eq!((sent.len(), sent[0].as_str()), (MAX_ADDRESSES, "192.0.2.1:5 (reported)"));
+    }
+
+    #[test]
+    fn an_asker_whose_ipv4_address_is_mapped_is_behind_the_nat_of_its_ipv4_address() {
+        let sent = redirect("203.0.113.5:40000", &["192.0.2.7:7", "10.0.0.2:7"], "[::ffff:203.0.113.5]:1");
+        assert_eq!(sent[1], "10.0.0.2:7 (reported)");
+    }
 }

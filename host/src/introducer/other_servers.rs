@@ -124,4 +124,52 @@ mod tests {
         assert_eq!(sent.len(), 7);
         assert!(sent[4..].iter().all(is_relay) && !sent[..4].iter().any(is_relay));
     }
+
+    #[test]
+    fn of_what_a_registry_says_a_bounded_part_is_read() {
+        let repeated = TaggedAddress::new(address("192.0.2.1:5"), Origin::Reported);
+        let mut list = vec![repeated; 4 * MAX_ADDRESSES - 1];
+        list.push(TaggedAddress::new(address("192.0.2.2:5"), Origin::Reported));
+        list.push(TaggedAddress::new(address("192.0.2.3:5"), Origin::Reported));
+        let sent = elsewhere(&list, address("203.0.113.77:1"), &[]);
+        assert_eq!(sent[..], addresses("192.0.2.1:5=r 192.0.2.2:5=r"));
+    }
+
+    #[test]
+    fn an_address_of_unknown_origin_counts_as_reported() {
+        let list = [TaggedAddress::new(address("192.0.2.1:5"), Origin::Unspecified)];
+        assert_eq!(elsewhere(&list, address("203.0.113.77:1"), &[])[..], addresses("192.0.2.1:5=r"));
+    }
+
+    #[test]
+    fn a_peer_may_report_the_address_of_the_server_that_is_asked() {
+        let (own, list) = ([address("198.51.100.1:1935")], addresses("203.0.113.5:5=o 198.51.100.1:1935=r"));
+        assert_eq!(elsewhere(&list, address("203.0.113.77:1"), &own).len(), 2, "only a relay is this server itself");
+    }
+
+    #[test]
+    fn the_place_where_a_peer_is_seen_decides_who_is_behind_the_same_nat() {
+        // The peer reports an address of its own before the one where it is seen.
+        let list = addresses("198.51.100.7:5=r 203.0.113.5:40000=o 10.0.0.2:7=r 192.0.2.7:7=r");
+        let sent = elsewhere(&list, address("203.0.113.5:1"), &[]);
+        assert_eq!(sent[..2], addresses("203.0.113.5:40000=o 10.0.0.2:7=r"));
+        let sent = elsewhere(&list, address("198.51.100.7:1"), &[]);
+        assert_eq!(sent[..2], addresses("203.0.113.5:40000=o 198.51.100.7:5=r"));
+    }
+
+    #[test]
+    fn the_observed_address_is_published_once() {
+        let peer = peer("203.0.113.5:5", &["[::ffff:203.0.113.5]:5", "10.0.0.2:5", "203.0.113.5:5"]);
+        let list = published(&peer, &[address("198.51.100.1:1935")]);
+        assert_eq!(list[..], addresses("203.0.113.5:5=o 10.0.0.2:5=r 198.51.100.1:1935=s"));
+    }
+
+    #[test]
+    fn a_server_names_a_bounded_number_of_its_own_addresses() {
+        let own: Vec<SocketAddr> = (1..=9).map(|host| address(&format!("[::ffff:198.51.100.{host}]:1935"))).collect();
+        let expected = addresses("198.51.100.1:1935=s 198.51.100.2:1935=s 198.51.100.3:1935=s");
+        assert_eq!(relays(&own)[..], expected);
+        assert_eq!(published(&peer("203.0.113.5:5", &[]), &own)[1..], expected);
+        assert_eq!(elsewhere(&relays(&own), address("203.0.113.77:1"), &[])[..], expected);
+    }
 }

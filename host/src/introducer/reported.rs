@@ -126,4 +126,25 @@ mod tests {
         assert!(of("203.0.113.5:5", &list).is_empty());
         assert_eq!(of("127.0.0.1:9", &list), ["127.0.0.1:5", "[::1]:5", "127.0.0.1:6"]);
     }
+
+    #[test]
+    fn a_list_is_cut_where_the_directory_would_cut_it() {
+        let private: Vec<String> = (1..=40).map(|host| format!("10.0.0.{host}:5")).collect();
+        let private: Vec<&str> = private.iter().map(String::as_str).collect();
+        assert_eq!(of("203.0.113.5:5", &private), private[..introd_policy::MAX_REPORTED]);
+    }
+
+    #[test]
+    fn hosts_in_the_site_and_where_the_peer_is_seen_leave_the_room_of_the_others() {
+        let near = ["10.0.0.1:5", "[fe80::1]:5", "[fe80::2]:5", "203.0.113.5:6", "169.254.0.1:5"];
+        let others = ["198.51.100.1:5", "198.51.100.2:5", "198.51.100.3:5"];
+        let list = [&near[..], &others[..]].concat();
+        assert_eq!(of("[::ffff:203.0.113.5]:5", &list), list);
+        // Many ports where the peer is seen, as a NAT makes them, and many in the site.
+        for host in ["203.0.113.5", "10.0.0.1", "[fe80::1]"] {
+            let ports: Vec<String> = (1..=16).map(|port| format!("{host}:{port}")).collect();
+            let ports: Vec<&str> = ports.iter().map(String::as_str).collect();
+            assert_eq!(of("203.0.113.5:40000", &ports), ports[..MAX_PORTS]);
+        }
+    }
 }

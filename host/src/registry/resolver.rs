@@ -367,4 +367,31 @@ mod tests {
         assert_eq!(asked[0], Asked::Repeated);
         assert_eq!((&asked[9], &asked[10]), (&Asked::Joined, &Asked::Busy));
     }
+
+    #[test]
+    fn a_lookup_is_a_repeated_one_by_its_initiator_and_its_tag() {
+        let (resolver, _registry, _answers) = start(unhurried());
+        let (now, peer) = (Instant::now(), PeerId([1; 32]));
+        let tagged = |number: u16, tag: u8| Lookup { tag: SmallVec::from_slice(&[tag]), ..lookup(number) };
+        let ask = |lookup: Lookup| resolver.ask(now, request(0, 1), peer, &lookup);
+        assert_eq!(ask(tagged(1, 1)), Asked::Called);
+        assert_eq!(ask(tagged(1, 2)), Asked::Joined, "the initiator looks the peer up twice");
+        assert_eq!(ask(tagged(2, 1)), Asked::Joined, "another initiator has the same tag");
+        for lookup in [tagged(1, 1), tagged(1, 2), tagged(2, 1)] {
+            assert_eq!(ask(lookup), Asked::Repeated);
+        }
+    }
+
+    #[test]
+    fn only_an_unknown_peer_is_remembered() {
+        let (resolver, registry, answers) = start(unhurried());
+        let (now, peer) = (Instant::now(), PeerId([1; 32]));
+        let found = Ok(Some(vec![TaggedAddress::new(([192, 0, 2, 9], 9).into(), Origin::Relay)]));
+        for answer in [found, Err(RegistryError::Full)] {
+            assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
+            registry.calls.lock().unwrap().pop().unwrap().1.send(answer).unwrap();
+            answers.next();
+        }
+        assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
+    }
 }

@@ -57,4 +57,38 @@ mod tests {
         unknown.insert(now + 2 * settings.negative, PeerId([0; 32]), &settings);
         assert_eq!((unknown.until.len(), unknown.order.len()), (1, 1));
     }
+
+    #[test]
+    fn a_peer_counts_as_unknown_until_its_time_is_over_and_no_longer() {
+        let settings = ResolverSettings::default();
+        let (mut unknown, now, peer) = (UnknownPeers::default(), Instant::now(), PeerId([1; 32]));
+        unknown.insert(now, peer, &settings);
+        let end = now + settings.negative;
+        assert!(unknown.contains(end - std::time::Duration::from_nanos(1), &peer) && !unknown.contains(end, &peer));
+    }
+
+    #[test]
+    fn a_peer_that_is_remembered_again_is_forgotten_at_the_later_time() {
+        let settings = ResolverSettings::default();
+        let (mut unknown, now, peer) = (UnknownPeers::default(), Instant::now(), PeerId([1; 32]));
+        unknown.insert(now, peer, &settings);
+        unknown.insert(now + settings.negative / 2, peer, &settings);
+        // The first time is over, and another peer has it cleared away.
+        unknown.insert(now + settings.negative, PeerId([2; 32]), &settings);
+        assert!(unknown.contains(now + settings.negative, &peer));
+        assert!(!unknown.contains(now + settings.negative * 3 / 2, &peer));
+    }
+
+    #[test]
+    fn nothing_is_remembered_where_the_settings_say_so() {
+        let now = Instant::now();
+        for settings in [
+            ResolverSettings { max_negative: 0, ..ResolverSettings::default() },
+            ResolverSettings { negative: std::time::Duration::ZERO, ..ResolverSettings::default() },
+        ] {
+            let mut unknown = UnknownPeers::default();
+            unknown.insert(now, PeerId([1; 32]), &settings);
+            assert!(unknown.until.is_empty() && unknown.order.is_empty(), "{settings:?}");
+        }
+    }
 }

@@ -249,4 +249,54 @@ mod tests {
         assert_eq!(taken.count(), 10);
         assert!((0..100).all(|job| queue.push(None, None, job).is_none()));
     }
+
+    #[test]
+    fn all_jobs_of_a_full_queue_come_out_and_then_there_is_room_again() {
+        let mut queue = KeyingQueue::new(8);
+        for round in 0..3 {
+            let taken = (0..100).filter(|job| queue.push(address(*job as u8), Some(Group::Modp2), *job).is_none());
+            assert_eq!((taken.count(), queue.len), (8, 8), "{round}");
+            assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 8, "{round}");
+            assert_eq!(queue.len, 0);
+        }
+    }
+
+    #[test]
+    fn the_share_of_an_address_holds_for_its_jobs_in_all_groups_together() {
+        let mut queue = KeyingQueue::new(40);
+        let groups = [Group::Modp2, Group::Modp16];
+        let taken = (0..100).filter(|job| queue.push(address(1), Some(groups[job % 2]), *job as u32).is_none());
+        assert_eq!(taken.count(), 10);
+        assert_eq!(queue.push(address(2), Some(Group::Modp16), 0), None, "another address has its own share");
+    }
+
+    #[test]
+    fn a_full_queue_takes_from_the_address_with_the_most_jobs_and_never_the_servers_own() {
+        let mut queue = KeyingQueue::new(12);
+        for number in 0..3 {
+            queue.push(address(1), Some(Group::Modp2), 10 + number);
+        }
+        for host in 2..11 {
+            queue.push(address(host), Some(Group::Modp14), u32::from(host) * 10);
+        }
+        (0..50).for_each(|_| assert_eq!(queue.push(None, Some(Group::Modp2), 1), None));
+        assert_eq!(queue.push(address(20), Some(Group::Modp14), 200), Some(12), "the newest of the longest lane");
+        assert_eq!(queue.push(address(20), Some(Group::Modp14), 201), Some(11));
+        // An address that has as many jobs as the longest lane is refused another.
+        assert_eq!(queue.push(address(20), Some(Group::Modp14), 202), Some(202));
+        assert_eq!(std::iter::from_fn(|| queue.pop()).filter(|job| *job == 1).count(), 50);
+    }
+
+    #[test]
+    fn addresses_take_turns_by_the_work_in_their_jobs() {
+        let mut queue = KeyingQueue::new(1000);
+        // Three handshakes in group 2 are as much work as one in group 5.
+        for _ in 0..30 {
+            queue.push(address(1), Some(Group::Modp2), 1);
+            queue.push(address(2), Some(Group::Modp5), 2);
+        }
+        let first: Vec<u32> = (0..20).filter_map(|_| queue.pop()).collect();
+        let dear = first.iter().filter(|job| **job == 2).count();
+        assert!((4..=6).contains(&dear), "{first:?}");
+    }
 }

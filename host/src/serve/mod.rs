@@ -26,6 +26,8 @@ mod sieve;
 mod stopping;
 mod strays;
 mod switchboard;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod worker;
 

@@ -99,4 +99,41 @@ mod tests {
         assert!(table.permits(at + WINDOW, MAX_KEYS));
         assert_eq!(table.buckets.len(), 1);
     }
+
+    #[test]
+    fn full_buckets_are_removed_from_a_large_table_and_others_stay() {
+        let mut table = RateTable::new(2);
+        let half = MAX_KEYS / 2;
+        assert!((0..half).all(|key| table.permits(Duration::ZERO, key)));
+        assert_eq!(table.buckets.len(), half, "a small table is not swept");
+        // Of these, the buckets that were used lately are not full yet.
+        let later = WINDOW + WINDOW / 4;
+        assert!((0..10).all(|key| table.permits(later - WINDOW / 8, key)));
+        assert!(table.permits(later, half));
+        assert_eq!(table.buckets.len(), 11);
+        assert!(table.is_active(later, &0) && !table.is_active(later, &10));
+        assert!(!table.is_active(later + WINDOW, &0), "its bucket is full again");
+        assert!(table.buckets.capacity() < half, "the memory is given back");
+    }
+
+    #[test]
+    fn a_full_table_is_swept_once_in_a_window() {
+        let mut table = RateTable::new(1000);
+        (0..MAX_KEYS / 2).for_each(|key| _ = table.permits(Duration::ZERO, key));
+        table.permits(WINDOW, MAX_KEYS);
+        (0..MAX_KEYS / 2).for_each(|key| _ = table.permits(WINDOW, key));
+        // All of them are full again within a millisecond, but for that no sweep looks at all of them.
+        let at = WINDOW + WINDOW / 2;
+        assert!(table.permits(at, 1) && table.buckets.len() > MAX_KEYS / 2);
+        assert!(table.permits(2 * WINDOW, 1) && table.buckets.len() == 1);
+    }
+
+    #[test]
+    fn a_full_table_knows_its_keys_and_a_limit_of_zero() {
+        let mut table = RateTable::new(1);
+        (0..MAX_KEYS).for_each(|key| _ = table.permits(Duration::ZERO, key));
+        assert!((0..100).all(|key| !table.permits(Duration::ZERO, key)));
+        let mut none = RateTable::new(0);
+        (0..=MAX_KEYS).for_each(|key| assert!(!none.permits(Duration::ZERO, key)));
+    }
 }

@@ -134,4 +134,49 @@ mod tests {
         assert!(!SharedRate::new(0).permits(Duration::ZERO, NetworkPrefix::of([192, 0, 2, 1].into())));
         assert!(!ClientRate::default().permits(Instant::now(), 0));
     }
+
+    fn limits(change: impl FnOnce(&mut ServerLimits)) -> Rates {
+        let mut config = introd_config::Config::built_in();
+        let limits = &mut config.server.limits;
+        (limits.max_connection_rate, limits.max_connection_rate_per_address) = (None, None);
+        limits.max_lookup_rate_per_address = None;
+        change(limits);
+        Rates::new(limits)
+    }
+
+    fn host(host: u8) -> IpAddr {
+        [192, 0, 2, host].into()
+    }
+
+    #[test]
+    fn each_limit_on_connections_holds_and_is_named() {
+        let by_address = limits(|limits| limits.max_connection_rate_per_address = Some(2));
+        let connect = |rates: &Rates, from| rates.permit_connection(rates.began, host(from)).err();
+        let refused = Some("MaxConnectionRatePerAddress");
+        assert_eq!([1, 1, 1, 2].map(|from| connect(&by_address, from)), [None, None, refused, None]);
+        assert_eq!(by_address.permit_connection(by_address.began + WINDOW, host(1)), Ok(()), "a second later");
+        let all = limits(|limits| limits.max_connection_rate = Some(2));
+        assert_eq!([1, 2, 3].map(|from| connect(&all, from)), [None, None, Some("MaxConnectionRate")]);
+        let none = limits(|_| ());
+        assert!((0..10_000).all(|_| connect(&none, 1).is_none()));
+        // What an address is refused for its own rate is not taken from the rate of all.
+        let both = limits(|limits| {
+            (limits.max_connection_rate, limits.max_connection_rate_per_address) = (Some(2), Some(1));
+        });
+        assert_eq!([1, 1, 1, 2].map(|from| connect(&both, from)), [None, refused, refused, None]);
+    }
+
+    #[test]
+    fn the_limit_on_lookups_holds_for_each_address() {
+        let rates = limits(|limits| limits.max_lookup_rate_per_address = Some(100));
+        let lookups = |from, now| (0..1000).filter(|_| rates.permit_lookup(now, host(from))).count();
+        // The sieve lets a part through that the table does not count.
+        for second in 0..3 {
+            let permitted = lookups(1, rates.began + second * WINDOW);
+            assert!((100..=125).contains(&permitted), "{permitted}");
+        }
+        assert!((100..=125).contains(&lookups(2, rates.began + 2 * WINDOW)), "another address has a rate of its own");
+        let none = limits(|_| ());
+        assert!((0..10_000).all(|_| none.permit_lookup(none.began, host(1))));
+    }
 }

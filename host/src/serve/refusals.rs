@@ -103,4 +103,20 @@ mod tests {
         sum += state.others + state.logged.values().map(|(_, times)| times).sum::<u64>();
         assert_eq!(sum, 30_000);
     }
+
+    #[test]
+    fn refusals_of_an_address_without_a_line_are_told_with_the_next_line() {
+        let (mut state, now) = (RecentRefusals::default(), Instant::now());
+        for host in 0..MAX_LINES as u32 {
+            assert!(state.note(now, from(host), "a").is_some());
+        }
+        assert!((100..110).all(|host| state.note(now, from(host), "a").is_none()));
+        assert!(state.note(now, from(0), "a").is_none());
+        assert_eq!(state.note(now + INTERVAL, from(1), "a"), Some(RefusalLine { times: 1, others: 10 }));
+        assert!(state.note(now + INTERVAL, from(1), "a").is_none(), "the next line about it comes an interval later");
+        assert_eq!(state.logged.len(), MAX_LINES);
+        // Old lines make room, and what was counted for them is told.
+        assert_eq!(state.note(now + INTERVAL, from(200), "a"), Some(RefusalLine { times: 1, others: 1 }));
+        assert_eq!(state.logged.len(), 2);
+    }
 }

@@ -99,4 +99,28 @@ mod tests {
         assert!(repeated.recent.len() + repeated.older.len() <= 2 * MAX_LOOKUPS);
         assert!(!repeated.is_new(now, &lookup(5 * MAX_LOOKUPS as u32 - 1)));
     }
+
+    #[test]
+    fn a_lookup_is_a_repeated_one_by_its_initiator_and_its_tag() {
+        let (mut repeated, now) = (RepeatedLookups::default(), Instant::now());
+        let from = |port: u16, number| Lookup { initiator: ([192, 0, 2, 1], port).into(), ..lookup(number) };
+        for lookup in [from(1, 1), from(1, 2), from(2, 1)] {
+            assert!(repeated.is_new(now, &lookup), "{lookup:?}");
+        }
+        repeated.forget(&from(1, 1));
+        assert!(repeated.is_new(now, &from(1, 1)) && !repeated.is_new(now, &from(1, 2)));
+        assert!(!repeated.is_new(now, &from(2, 1)), "only the lookup that was answered is forgotten");
+    }
+
+    #[test]
+    fn a_lookup_is_forgotten_after_two_periods_and_not_sooner() {
+        let (mut repeated, now) = (RepeatedLookups::default(), Instant::now());
+        assert!(repeated.is_new(now, &lookup(1)));
+        assert!(repeated.is_new(now + PERIOD, &lookup(2)));
+        assert!(repeated.is_new(now + 2 * PERIOD, &lookup(1)), "two periods ago");
+        assert!(!repeated.is_new(now + 2 * PERIOD, &lookup(2)), "one period ago");
+        // If no lookup came for two periods, none is remembered.
+        assert!(repeated.is_new(now + 4 * PERIOD, &lookup(1)));
+        assert!(repeated.older.is_empty());
+    }
 }

@@ -122,4 +122,33 @@ mod tests {
         }
         assert!(switchboard.send(large()).is_ok());
     }
+
+    #[test]
+    fn a_large_command_is_counted_while_it_waits_and_not_when_it_comes_back() {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let switchboard = Switchboard::new(Arc::from([sender]), Arc::new(Counters::new(1)), no_replies());
+        let waiting = || switchboard.waiting[0].load(Ordering::Relaxed);
+        let call = |bytes: usize| ClientCommand::Call {
+            client: ClientId { worker: 0, session: SessionId::from_wire(1) },
+            method: "x".to_owned(),
+            arguments: vec![Value::ByteArray(vec![0; bytes])],
+            token: None,
+        };
+        assert!(switchboard.send(call(SMALL / 2)).is_ok());
+        assert_eq!(waiting(), 0, "a small command is not counted");
+        let large = call(2 * WAITING_BYTES);
+        let bytes = large.bytes();
+        assert!(switchboard.send(large).is_ok(), "a command that is alone always fits");
+        assert_eq!(waiting(), bytes);
+        for refused in [call(2 * SMALL), call(1 << 20)] {
+            assert!(matches!(switchboard.send(refused), Err(SendError::Full(_))));
+            assert_eq!(waiting(), bytes, "what comes back does not wait");
+        }
+        drop((receiver.try_recv(), receiver.try_recv()));
+        assert_eq!(waiting(), 0);
+        // Where the mailbox is full, too.
+        assert!((0..2).all(|_| switchboard.send(command(0)).is_ok()));
+        assert!(matches!(switchboard.send(call(2 * SMALL)), Err(SendError::Full(_))));
+        assert_eq!(waiting(), 0);
+    }
 }

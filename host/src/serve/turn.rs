@@ -72,3 +72,29 @@ impl<'a> Turn<'a> {
         self.listener(interface).map_or(0, |listener| listener.adaptor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use introd_config::Config;
+    use rtmfp::PeerId;
+
+    use super::*;
+    use crate::serve::testing;
+
+    #[test]
+    fn a_message_without_room_is_lost_and_counted() {
+        let (info, mut mailbox) = testing::worker(testing::services(&Config::built_in(), None, None), 1);
+        let session = SessionId::from_wire(5);
+        let contest = |session| Mail::Contest { session, peer: PeerId([1; 32]) };
+        let lost = || info.services.counters.snapshot().get(Counter::MailboxFull);
+        info.send(session, contest(session));
+        assert_eq!(lost(), 0);
+        info.send(session, contest(session));
+        assert_eq!(lost(), 1);
+        assert!(matches!(mailbox.try_recv(), Ok(Mail::Contest { .. })) && mailbox.try_recv().is_err());
+        // There is no such worker.
+        let elsewhere = SessionId::from_wire(9 << 26 | 5);
+        info.send(elsewhere, contest(elsewhere));
+        assert!(mailbox.try_recv().is_err());
+    }
+}

@@ -51,3 +51,70 @@ pub(super) fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, w
     });
     endpoint
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn of(workers: usize, change: impl FnOnce(&mut Config)) -> EndpointConfig {
+        let mut config = Config::built_in();
+        change(&mut config);
+        endpoint_config(&config, Vec::new(), workers)
+    }
+
+    #[test]
+    fn each_worker_has_its_part_of_the_limits_and_at_least_one() {
+        let parts = |workers, max: u64| {
+            let endpoint = of(workers, |config| {
+                let limits = &mut config.server.limits;
+                (limits.max_sessions, limits.max_buffered, limits.max_pending_handshakes) = (Some(max), Some(max), max);
+                limits.max_sessions_per_address = Some(max);
+            });
+            [
+                endpoint.max_sessions,
+                endpoint.max_buffered,
+                endpoint.max_keying_jobs,
+                // Addresses are not spread over the workers evenly.
+                endpoint.max_sessions_per_prefix,
+            ]
+        };
+        assert_eq!(parts(1, 1000), [1000, 1000, 1000, 1000]);
+        assert_eq!(parts(4, 1001), [251, 251, 251, 1001]);
+        assert_eq!(parts(4, 0), [1, 0, 1, 0]);
+        let without = of(4, |config| {
+            (config.server.limits.max_buffered, config.server.limits.max_sessions_per_address) = (None, None);
+        });
+        assert_eq!((without.max_buffered, without.max_sessions_per_prefix), (usize::MAX, usize::MAX));
+    }
+
+    #[test]
+    fn work_and_forwarded_hellos_are_limited_as_the_settings_say() {
+        let limited = |work, forwards| {
+            let endpoint = of(2, |config| {
+                let limits = &mut config.server.limits;
+                (limits.max_session_work, limits.max_forward_rate) = (work, forwards);
+            });
+            (endpoint.max_work.map(NonZeroU32::get), endpoint.max_forwards)
+        };
+        let rate = |burst, per_second| Some(Rate { burst, per_second });
+        assert_eq!(limited(None, None), (None, None));
+        assert_eq!(limited(Some(5), Some(20)), (Some(5), rate(FORWARD_BURST, 20)));
+        assert_eq!(limited(Some(0), Some(0)), (Some(1), rate(FORWARD_BURST, 1)), "0 is not without a limit");
+        assert_eq!(limited(Some(u64::MAX), Some(500)), (Some(u32::MAX), rate(500, 500)));
+    }
+
+    #[test]
+    fn what_the_adaptor_says_of_timeouts_and_forwarded_hellos_reaches_the_engine() {
+        let endpoint = of(1, |config| {
+            let rtmfp = &mut config.default_adaptor.rtmfp;
+            (rtmfp.dead_peer_timeout, rtmfp.send_buffer) = (Duration::from_secs(50), 12_345);
+            rtmfp.forwarded_hello = introd_config::ForwardedHello::Ignore;
+        });
+        assert_eq!((endpoint.silence_limit, endpoint.keepalive), (Duration::from_secs(50), Duration::from_secs(25)));
+        assert_eq!(endpoint.flow.send_buffer, 12_345);
+        assert!(endpoint.flow.session_receive_buffer <= 1 << 20 && endpoint.flow.receive_buffer <= 256 << 10);
+        assert_eq!(endpoint.forwarded_hello, ForwardedHello::Ignore);
+    }
+}

@@ -3,6 +3,7 @@
 mod memory;
 mod policies;
 mod room;
+mod rules;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -27,7 +27,7 @@ fn a_session_that_was_replaced_has_nothing_to_leave() {
     tables.join(B, peer(1), 11).unwrap();
     assert_eq!(tables.groups_of(&peer(1)), [A, B]);
     assert!(tables.leave(&A, &peer(1), 11) && tables.leave(&B, &peer(1), 11));
-    assert!(tables.is_empty() && tables.groups_of(&peer(1)).is_empty());
+    assert!(tables.is_empty() && tables.joined.is_empty(), "nothing is left of the peer");
 }
 
 #[test]
@@ -104,6 +104,7 @@ fn silent_members_are_named_after_all_others() {
     assert!(tables.leave(&A, &peer(5), 5) && !tables.contains(&A, &peer(5)));
     assert_eq!(tables.join(A, peer(6), 60), Ok(Joined::Again));
     assert!(tables.members(&A).take(13).any(|member| member.peer == peer(6)), "a new session is not silent");
+    assert_eq!((tables.size(&A), tables.members(&A).count()), (100, 100), "and is a member once");
 
     // If there are no others, silent members are named.
     for number in 0..3 {
@@ -144,6 +145,10 @@ fn members_are_chosen_in_each_way() {
         tables.leave(&A, &peer(number), u32::from(number));
     }
     assert!(tables.is_empty() && tables.joined.is_empty(), "nothing is left behind");
+    // Not even where silent members leave.
+    tables.join(A, peer(1), 1).unwrap();
+    tables.set_silent(&peer(1), 1, true);
+    assert!(tables.leave(&A, &peer(1), 1) && tables.is_empty() && tables.joined.is_empty());
 }
 
 proptest! {

@@ -94,4 +94,17 @@ mod tests {
         assert!(at_once(&mut changes, start + INTERVAL * BURST));
         assert!(at_once(&mut changes, start + INTERVAL * 1000));
     }
+
+    #[test]
+    fn a_client_earns_one_change_in_an_interval_and_parts_of_it_count() {
+        let start = Instant::now();
+        let mut changes = AddressChanges::new(start);
+        assert!((0..BURST).all(|_| changes.take(start, info(1)).is_ok()));
+        let half = start + INTERVAL * 3 / 2;
+        assert!(changes.take(half, info(1)).is_ok(), "one was earned after an interval");
+        assert_eq!(changes.take(half, info(2)), Err(Some(start + 2 * INTERVAL)), "half of the next one is earned");
+        assert_eq!(changes.take(half, info(3)), Err(None), "the time is set already");
+        assert_eq!(changes.due(), Some(info(3)));
+        assert_eq!(changes.take(start + 2 * INTERVAL, info(4)), Err(Some(start + 3 * INTERVAL)));
+    }
 }

@@ -53,3 +53,32 @@ impl ClientGroups {
         Some(self.memberships.remove(at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_that_the_client_rejects_is_forgotten_and_the_others_stay() {
+        let mut groups = ClientGroups::new(Instant::now());
+        for number in 1..=3 {
+            let (group, sending) = (GroupDigest([number; 32]), Some(SendFlowId(number.into())));
+            let number = number.into();
+            groups.memberships.push(Membership {
+                number,
+                group,
+                sending,
+                is_told: false,
+                is_handled: false,
+                is_waiting: false,
+            });
+        }
+        groups.on_rejected(SendFlowId(2));
+        let flows: Vec<_> = groups.memberships.iter().map(|membership| membership.sending).collect();
+        assert_eq!(flows, [Some(SendFlowId(1)), None, Some(SendFlowId(3))]);
+        assert_eq!((groups.group_of(2), groups.group_of(9)), (Some(GroupDigest([2; 32])), None));
+        assert!(groups.take(&GroupDigest([9; 32])).is_none());
+        assert_eq!(groups.take(&GroupDigest([2; 32])).map(|taken| taken.number), Some(2));
+        assert_eq!((groups.group_of(2), groups.memberships.len()), (None, 2));
+    }
+}

@@ -31,3 +31,21 @@ impl ClientSilence {
         (interval.min(limit / 2), limit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_counts_as_silent_before_the_endpoint_gives_it_up() {
+        let seconds = |interval: u32, silence_limit: u64| {
+            let silence = ClientSilence { interval: interval * 1000, ..ClientSilence::default() };
+            let (ping, silent) = silence.intervals(Duration::from_secs(silence_limit));
+            (ping.as_secs_f64(), silent.as_secs_f64())
+        };
+        assert_eq!(seconds(30, 120), (30.0, 60.0), "pinged after an interval, silent after two");
+        assert_eq!(seconds(30, 60), (22.5, 45.0));
+        assert_eq!(seconds(300, 60), (22.5, 45.0));
+        assert_eq!(seconds(300, 500), (187.5, 375.0));
+    }
+}

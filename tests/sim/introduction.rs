@@ -1,5 +1,7 @@
 //! Peers meet through a server that knows both (RFC 7016 §3.5.1.4 to §3.5.1.6).
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rtmfp::OpenFailure;
@@ -89,11 +91,21 @@ fn a_redirect_alone_does_not_pass_a_nat() {
 fn addresses_that_lead_nowhere_do_no_harm() {
     for_seeds(10, |sim| {
         let (server, a, b) = (sim.server(), sim.peer_behind_nat(), sim.peer_behind_nat());
-        let nowhere = (0..40).map(|port| ([192, 0, 2, 7], 1000 + port).into());
-        let useless = ["0.0.0.0:1935", "255.255.255.255:1", "203.0.113.9:0", "[::1]:9", "239.1.2.3:4"];
-        let useless = useless.into_iter().map(|address| address.parse().unwrap());
-        sim.get_mut(server).extra_addresses = nowhere.chain(useless).collect();
+        let unreachable =
+            ["0.0.0.0:1935", "255.255.255.255:1", "203.0.113.9:0", "[::]:9", "239.1.2.3:4", "[ff02::1]:7"];
+        let nowhere = (0..40).map(|host| format!("192.0.2.{host}:{}", 1000 + host)).collect::<Vec<_>>();
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let nowhere = addresses(&nowhere.iter().map(String::as_str).collect::<Vec<_>>());
+        let unreachable = addresses(&unreachable);
+        sim.get_mut(server).extra_addresses = [&unreachable[..], &nowhere[..]].concat();
+        sim.recorded = Some(Vec::new());
         introduce(sim, server, a, b);
+        let sent: BTreeSet<SocketAddr> = sim.recorded.iter().flatten().map(|packet| packet.to).collect();
+        assert!(unreachable.iter().all(|address| !sent.contains(address)), "{sent:?}");
+        // 24 candidates: the server, where it sees the peer, and the first that it reports and that can be sent to.
+        let tried = nowhere.iter().filter(|address| sent.contains(address)).count();
+        assert_eq!(tried, 22);
+        assert!(nowhere[..22].iter().all(|address| sent.contains(address)));
     });
 }
 

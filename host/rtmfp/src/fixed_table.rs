@@ -50,3 +50,24 @@ impl<T: Clone + Default> FixedTable<T> {
         self.cells.as_ref().map_or(0, |cells| std::mem::size_of_val(&**cells))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_cell_which_only_those_who_know_the_secret_can_tell() {
+        let mut table = FixedTable::<u32>::new([1; 16], 1024);
+        assert!(table.known("a").is_none());
+        assert_eq!(table.bytes(), 0, "nothing is made to look");
+        *table.cell("a").unwrap().1 = 7;
+        assert_eq!(table.bytes(), 4096);
+        let (tag, cell) = table.known("a").unwrap();
+        assert_eq!((*cell, tag), (7, (table.hash("a") >> 32) as u32));
+        let hash = table.hash("a");
+        assert_eq!(table.at(hash), Some(&mut 7));
+        let zeros = (0..1000).filter(|key| table.cell(key).is_some_and(|(_, cell)| *cell == 0)).count();
+        assert!(zeros > 980, "others have other cells");
+        assert_ne!(FixedTable::<u32>::new([2; 16], 1024).hash("a"), hash);
+    }
+}

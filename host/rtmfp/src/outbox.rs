@@ -43,3 +43,31 @@ impl Outbox {
         Some(transmit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transmit::InterfaceId;
+
+    fn to(port: u16) -> Transmit {
+        Transmit { interface: InterfaceId(0), to: ([192, 0, 2, 1], port).into() }
+    }
+
+    #[test]
+    fn datagrams_come_out_as_they_went_in_and_leave_no_memory_behind() {
+        let mut outbox = Outbox::default();
+        for round in 0..3 {
+            for port in 0..8192 {
+                assert!(outbox.push(to(port), |out| out.extend_from_slice(&[port as u8; 100])));
+            }
+            assert!(!outbox.push(to(9999), |out| out.push(1)), "{round}");
+            for port in 0..8192 {
+                let mut datagram = vec![7];
+                assert_eq!(outbox.pop(&mut datagram), Some(to(port)));
+                assert_eq!(datagram[1..], [port as u8; 100], "appended");
+            }
+            assert_eq!(outbox.pop(&mut Vec::new()), None);
+            assert!(outbox.bytes.capacity() <= 1 << 16 && outbox.bytes.is_empty());
+        }
+    }
+}

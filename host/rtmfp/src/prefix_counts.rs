@@ -11,6 +11,12 @@ use crate::network_prefix::NetworkPrefix;
 pub(crate) struct PrefixCounts(HashMap<NetworkPrefix, u32>);
 
 impl PrefixCounts {
+    /// How many networks have a count.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn get(&self, prefix: NetworkPrefix) -> usize {
         self.0.get(&prefix).map_or(0, |count| *count as usize)
     }
@@ -84,5 +90,14 @@ mod tests {
         counts.remove(prefix(2));
         counts.remove(prefix(2));
         assert_eq!((counts.get(prefix(2)), counts.lock().0.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_flood_leaves_no_memory_behind() {
+        let mut counts = PrefixCounts::default();
+        let prefix = |number: u32| NetworkPrefix::of(number.to_be_bytes().into());
+        (0..100_000).for_each(|number| counts.add(prefix(number)));
+        (0..100_000).for_each(|number| counts.remove(prefix(number)));
+        assert!(counts.len() == 0 && counts.0.capacity() <= 1024, "{}", counts.0.capacity());
     }
 }

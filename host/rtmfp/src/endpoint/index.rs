@@ -46,6 +46,11 @@ impl<K: Key> Index<K> {
         Self { ids: HashTable::new(), seed: RandomState::new(), key: PhantomData }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     pub(super) fn get(&self, key: &K, slots: &Slots<Occupant>) -> Option<SessionId> {
         self.ids.find(self.seed.hash_one(key), |id| key_of::<K>(*id, slots).as_ref() == Some(key)).copied()
     }

@@ -20,6 +20,9 @@ mod standstill;
 mod state;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 pub use application::SessionInfo;
 pub use counters::Counters;
 pub use state::Endpoint;

@@ -132,4 +132,15 @@ mod tests {
         }
         assert_eq!(slots.iter().count(), 2);
     }
+
+    #[test]
+    fn a_slot_waits_for_256_others_to_be_free_before_it_is_used_again() {
+        let mut slots = Slots::new(0, 1000);
+        let ids: Vec<_> = (0..256).map(|value| slots.insert(value).unwrap()).collect();
+        ids[..255].iter().for_each(|id| assert!(slots.remove(*id).is_some()));
+        assert_eq!(slots.insert(0).unwrap().slot(), 256);
+        assert!(slots.remove(ids[255]).is_some());
+        let again = slots.insert(0).unwrap();
+        assert_eq!((again.slot(), again.generation()), (ids[0].slot(), 2), "the one that has been free for longest");
+    }
 }

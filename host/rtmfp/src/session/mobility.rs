@@ -103,4 +103,25 @@ mod tests {
             assert!(!mobility.confirm(later, garbage, new));
         }
     }
+
+    #[test]
+    fn a_check_may_be_made_each_second_and_its_reply_counts_for_120_and_not_after_a_later_one() {
+        let now = test_clock();
+        let at = |millis| now + Duration::from_millis(millis);
+        let mut mobility = Mobility::new(now, [7; 16]);
+        let new: SocketAddr = "192.0.2.7:4000".parse().unwrap();
+        let first = mobility.check(at(0), new).unwrap();
+        assert!(mobility.check(at(999), new).is_none());
+        let second = mobility.check(at(1000), new).unwrap();
+        assert!(!mobility.confirm(at(121_001), &second, new), "too late");
+        assert!(mobility.confirm(at(121_000), &second, new));
+        assert!(!mobility.confirm(at(1000), &first, new), "an older one moves nothing back");
+        // A message that says that it will be made is not this end's.
+        let third = mobility.check(at(200_000), new).unwrap();
+        assert!(!mobility.confirm(at(199_999), &third, new));
+        let mut unmarked = third.clone();
+        unmarked[0] = b'A';
+        assert!(!mobility.confirm(at(200_000), &unmarked, new));
+        assert!(mobility.confirm(at(200_000), &third, new));
+    }
 }

@@ -37,8 +37,10 @@ pub(crate) struct Session {
     pub(super) is_confirmed: bool,
     /// When the last packet came.
     pub(super) heard: Instant,
-    /// When the last keepalive ping went out, if nothing came since.
+    /// When the last keepalive ping went out.
     pub(super) pinged: Option<Instant>,
+    /// Nothing has come since then.
+    pub(super) is_ping_unanswered: bool,
     /// Another endpoint sends from the session's address: if the far end is silent until then, it is given up.
     pub(super) suspect_until: Option<Instant>,
     /// What [`Self::bytes_buffered`] was when the endpoint asked last.
@@ -110,6 +112,7 @@ impl Session {
             is_confirmed: false,
             heard: now,
             pinged: None,
+            is_ping_unanswered: false,
             suspect_until: None,
             buffered: 0,
             armed: None,

@@ -215,6 +215,52 @@ mod tests {
     }
 
     #[test]
+    fn a_timestamp_is_echoed_for_128_seconds_with_the_time_that_has_passed_and_each_echo_once() {
+        let start = test_clock();
+        let at = |millis| start + Duration::from_millis(millis);
+        let echo = |rtt: &mut Rtt, millis| {
+            let mut header = PacketHeader::new(Mode::Initiator);
+            rtt.on_send(at(millis), &mut header);
+            header.timestamp_echo
+        };
+        let mut rtt = Rtt::new(start);
+        let header = PacketHeader { timestamp: Some(1000), ..PacketHeader::new(Mode::Responder) };
+        rtt.on_receive(at(0), &header);
+        assert_eq!([0, 3, 4, 400].map(|millis| echo(&mut rtt, millis)), [Some(1000), None, Some(1001), Some(1100)]);
+        // The same timestamp again is as old as it was.
+        rtt.on_receive(at(1000), &header);
+        assert_eq!(echo(&mut rtt, 2000), Some(1500));
+        assert_eq!(echo(&mut rtt, 128_000), Some(33_000));
+        assert_eq!(echo(&mut rtt, 128_001), None);
+        assert_eq!(echo(&mut rtt, 10), None, "it is forgotten");
+    }
+
+    #[test]
+    fn the_timeout_is_the_round_trip_four_times_its_variance_and_200_milliseconds_and_250_at_least() {
+        let start = test_clock();
+        let timeout = |rtts: &[u64]| {
+            let (mut rtt, mut now) = (Rtt::new(start), start);
+            for millis in rtts {
+                now += Duration::from_secs(1);
+                let echo = Some(rtt.tick(now));
+                now += Duration::from_millis(*millis);
+                rtt.on_receive(now, &PacketHeader { timestamp_echo: echo, ..PacketHeader::new(Mode::Responder) });
+                // The same echo again is not measured again.
+                rtt.on_receive(now, &PacketHeader { timestamp_echo: echo, ..PacketHeader::new(Mode::Responder) });
+            }
+            (rtt.smoothed().map(|smoothed| smoothed.as_millis()), rtt.timeout().as_millis())
+        };
+        assert_eq!(timeout(&[]), (None, 3000));
+        assert_eq!(timeout(&[0]), (Some(0), 250));
+        assert_eq!(timeout(&[80]), (Some(80), 80 + 4 * 40 + 200));
+        // (80 * 7 + 160) / 8 and (40 * 3 + 80) / 4.
+        assert_eq!(timeout(&[80, 160]), (Some(90), 90 + 4 * 50 + 200));
+        // Half the clock's range is 131,068 ms.
+        assert_eq!(timeout(&[131_068]).0, Some(131_068));
+        assert_eq!(timeout(&[131_072]), (None, 3000));
+    }
+
+    #[test]
     fn timeouts_back_off_to_ten_seconds() {
         let mut rtt = Rtt::new(test_clock());
         rtt.back_off();

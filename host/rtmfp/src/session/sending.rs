@@ -87,25 +87,20 @@ impl Session {
 
     /// Moves as many waiting control chunks into the packet as fit; one that fits into no packet is dropped.
     pub(super) fn fill_control(&mut self, limit: usize, out: &mut Vec<u8>) {
-        let room = limit.saturating_sub(out.len());
-        let mut taken = 0;
+        let (first_chunk, mut passed) = (out.len(), 0);
         for raw in packet::chunks(&self.control) {
-            let len = packet::CHUNK_HEADER_LEN + raw.payload.len();
-            if taken + len > room {
+            let next = passed + packet::CHUNK_HEADER_LEN + raw.payload.len();
+            if out.len() + (next - passed) <= limit {
+                out.extend_from_slice(&self.control[passed..next]);
+            } else if out.len() > first_chunk {
                 break;
             }
-            taken += len;
+            passed = next;
         }
-        out.extend_from_slice(&self.control[..taken]);
-        if taken == self.control.len() {
+        if passed == self.control.len() {
             self.control = Vec::new();
-        } else if taken == 0 {
-            let first = packet::chunks(&self.control)
-                .next()
-                .map_or(self.control.len(), |raw| packet::CHUNK_HEADER_LEN + raw.payload.len());
-            self.control.drain(..first);
         } else {
-            self.control.drain(..taken);
+            self.control.drain(..passed);
         }
     }
 }

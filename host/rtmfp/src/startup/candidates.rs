@@ -158,6 +158,65 @@ mod tests {
     }
 
     #[test]
+    fn no_hello_goes_where_none_can_arrive() {
+        for (text, expected) in [
+            ("192.0.2.1:1935", true),
+            ("[2001:db8::1]:1", true),
+            ("192.0.2.1:0", false),
+            ("[2001:db8::1]:0", false),
+            ("0.0.0.0:1935", false),
+            ("[::]:1935", false),
+            ("[::ffff:0.0.0.0]:1935", false),
+            ("224.0.0.1:1935", false),
+            ("239.255.255.255:1935", false),
+            ("[ff02::1]:1935", false),
+            ("[::ffff:224.0.0.1]:1935", false),
+            ("255.255.255.255:1935", false),
+        ] {
+            let now = test_clock();
+            let address = text.parse().unwrap();
+            assert_eq!(is_reachable(address), expected, "{text}");
+            assert_eq!(Candidates::new(now, &[(INTERFACE, address)]).0.len(), usize::from(expected), "{text}");
+            let mut candidates = Candidates::new(now, &[]);
+            let destination = TaggedAddress::new(address, Origin::Observed);
+            candidates.redirect(now, INTERFACE, server(), [destination].into_iter());
+            assert_eq!(candidates.contains(address), expected, "{text}");
+            assert_eq!(candidates.0.len(), usize::from(expected), "{text}");
+        }
+    }
+
+    /// How many hellos go to an address in 95 s, after redirects that name it in these ways, and whether the first is long.
+    fn hellos(origins: &[Origin]) -> (usize, bool) {
+        let now = test_clock();
+        let mut candidates = Candidates::new(now, &[]);
+        let to: SocketAddr = ([198, 51, 100, 1], 1).into();
+        for origin in origins {
+            candidates.redirect(now, INTERFACE, server(), [TaggedAddress::new(to, *origin)].into_iter());
+        }
+        let mut sealer = StartupSealer::new(now, 1192);
+        let mut lengths = Vec::new();
+        while let Some(at) = candidates.next().filter(|at| *at < now + Duration::from_secs(95)) {
+            let (mut outbox, mut datagram) = (Outbox::default(), Vec::new());
+            candidates.send_hellos(at, &HELLO, &mut sealer, &mut outbox);
+            while outbox.pop(&mut datagram).is_some() {
+                lengths.push(datagram.len());
+                datagram.clear();
+            }
+        }
+        (lengths.len(), lengths.first().is_some_and(|len| *len > 400))
+    }
+
+    #[test]
+    fn an_address_that_is_also_seen_is_tried_until_the_time_is_up() {
+        use Origin::{Observed, Reported, Unspecified};
+        assert_eq!(hellos(&[Reported]), (6, false));
+        assert_eq!(hellos(&[Observed]), (12, true));
+        assert_eq!(hellos(&[Reported, Observed]), (12, true));
+        assert_eq!(hellos(&[Observed, Reported]), (12, true));
+        assert_eq!(hellos(&[Unspecified]), (0, false));
+    }
+
+    #[test]
     fn redirects_aim_few_hellos_at_one_host() {
         let now = test_clock();
         let mut candidates = Candidates::new(now, &[(INTERFACE, server())]);

@@ -133,4 +133,27 @@ mod tests {
         }
         assert_eq!(earnings.table.bytes(), 1 << 20);
     }
+
+    #[test]
+    fn bytes_are_saved_for_10_seconds_after_the_last_packet() {
+        for (millis, is_earned) in [(10_000, true), (10_001, false)] {
+            let (mut earnings, now) = earnings();
+            assert!(!earnings.earn(now, HOST, 40, 180));
+            assert_eq!(earnings.earn(now + Duration::from_millis(millis), HOST, 40, 180), is_earned, "{millis}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_instead_is_subtracted_from_what_is_saved() {
+        let (mut earnings, now) = earnings();
+        earnings.spend(HOST, 90);
+        assert_eq!(earnings.table.bytes(), 0, "nothing was saved");
+        assert!(!earnings.earn(now, HOST, 50, 180));
+        earnings.spend(HOST, 90);
+        // 50 - 31 are left, and an answer of 180 costs 61.
+        assert!(!earnings.earn(now, HOST, 41, 180));
+        assert!(earnings.earn(now, HOST, 1, 180));
+        earnings.spend(HOST, 10_000);
+        assert!(!earnings.earn(now, HOST, 60, 180));
+    }
 }

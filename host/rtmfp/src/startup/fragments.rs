@@ -154,6 +154,83 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_that_makes_progress_has_60_seconds() {
+        for (millis, is_whole) in [(59_999, true), (60_000, false)] {
+            let (now, mut reassembly) = (test_clock(), FragmentedPackets::default());
+            // A new fragment every 990 ms is progress; one that came before is none.
+            for number in 0..=60 {
+                let at = now + Duration::from_millis(990 * number);
+                assert_eq!(reassembly.add(at, address(1), 0, &fragment(7, number, true, b"a")), None);
+            }
+            let at = now + Duration::from_millis(millis);
+            let whole = reassembly.add(at, address(1), 0, &fragment(7, 61, false, b"z"));
+            assert_eq!(whole.map(|whole| whole.len()), is_whole.then_some(62));
+        }
+        for (is_new, is_whole) in [(true, true), (false, false)] {
+            let (now, mut reassembly) = (test_clock(), FragmentedPackets::default());
+            reassembly.add(now, address(1), 0, &fragment(7, 0, true, b"a"));
+            let later = now + Duration::from_millis(900);
+            reassembly.add(later, address(1), 0, &fragment(7, u64::from(is_new), true, b"b"));
+            let at = later + Duration::from_millis(900);
+            reassembly.add(at, address(1), 0, &fragment(7, 1, true, b"b"));
+            let whole = reassembly.add(at, address(1), 0, &fragment(7, 2, false, b"c"));
+            assert_eq!(whole.is_some(), is_whole);
+        }
+    }
+
+    /// Numbers of fragments and whether each is the last; what contradicts itself is given up at once.
+    #[test]
+    fn fragments_that_contradict_each_other_make_no_packet() {
+        let wholes = |parts: &[(u64, bool)]| {
+            let (now, mut reassembly) = (test_clock(), FragmentedPackets::default());
+            let add = |(number, is_last): &(u64, bool)| {
+                reassembly.add(now, address(1), 0, &fragment(7, *number, !is_last, b"x"))
+            };
+            let wholes = parts.iter().filter_map(add).count();
+            (wholes, reassembly.0.len())
+        };
+        assert_eq!(wholes(&[(0, false), (2, false), (1, true)]), (0, 0), "one behind the last came before it");
+        assert_eq!(wholes(&[(1, true), (2, false)]), (0, 0), "one behind the last comes after it");
+        assert_eq!(wholes(&[(2, true), (1, true)]), (0, 0), "two are the last");
+        assert_eq!(wholes(&[(1, true), (1, true), (0, false)]), (1, 0), "one that comes twice is no contradiction");
+        assert_eq!(wholes(&[(1, false), (1, true), (0, false)]), (1, 0));
+    }
+
+    #[test]
+    fn a_packet_has_64_fragments_and_8192_bytes_at_most() {
+        let now = test_clock();
+        for (count, is_whole) in [(64, true), (65, false)] {
+            let mut reassembly = FragmentedPackets::default();
+            let wholes = (0..count).filter_map(|number| {
+                reassembly.add(now, address(1), 0, &fragment(7, number, number + 1 < count, b"x"))
+            });
+            assert_eq!(wholes.count(), usize::from(is_whole), "{count}");
+        }
+        for (len, is_whole) in [(8192, true), (8193, false)] {
+            let mut reassembly = FragmentedPackets::default();
+            assert_eq!(reassembly.add(now, address(1), 0, &fragment(7, 0, true, &[0; 1000])), None);
+            let whole = reassembly.add(now, address(1), 0, &fragment(7, 1, false, &vec![0; len - 1000]));
+            assert_eq!((whole.is_some(), reassembly.0.len()), (is_whole, 0), "{len}");
+        }
+    }
+
+    #[test]
+    fn the_packet_that_has_waited_longest_makes_room() {
+        let (now, mut reassembly) = (test_clock(), FragmentedPackets::default());
+        let at = |millis| now + Duration::from_millis(millis);
+        for packet in 0..MAX_PACKETS as u64 {
+            reassembly.add(at(packet), address(1), 0, &fragment(packet, 0, true, b"a"));
+        }
+        // The first has made progress since.
+        reassembly.add(at(300), address(1), 0, &fragment(0, 1, true, b"b"));
+        reassembly.add(at(300), address(2), 0, &fragment(1000, 0, true, b"a"));
+        assert_eq!(reassembly.0.len(), MAX_PACKETS);
+        let mut is_there =
+            |packet, number| reassembly.add(at(301), address(1), 0, &fragment(packet, number, false, b"z")).is_some();
+        assert_eq!([is_there(0, 2), is_there(1, 1), is_there(2, 1)], [true, false, true]);
+    }
+
+    #[test]
     fn what_strangers_send_is_bounded() {
         let now = test_clock();
         let mut reassembly = FragmentedPackets::default();

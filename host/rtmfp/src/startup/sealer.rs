@@ -171,6 +171,44 @@ mod tests {
         assert!((4000..4300).contains(&longest), "{longest}");
     }
 
+    /// Number, place, and whether more follow.
+    type Fragment = Option<(u64, u64, bool)>;
+
+    /// What is sent for an answer with a certificate of this length: to which session id, and of which packet.
+    fn sent(sealer: &mut StartupSealer, session_id: u32, length: usize) -> Vec<(u32, Fragment)> {
+        let transmit = Transmit { interface: Default::default(), to: ([192, 0, 2, 1], 1935).into() };
+        let (certificate, mut outbox) = (vec![0; length], Outbox::default());
+        let hello = RHello { tag_echo: &[1; 16], cookie: &[2; 64], certificate: &certificate };
+        assert!(sealer.push(&mut outbox, transmit, session_id, |out| hello.put(out)));
+        let mut datagrams = Vec::new();
+        loop {
+            let mut datagram = Vec::new();
+            if outbox.pop(&mut datagram).is_none() {
+                return datagrams;
+            }
+            let to = crate::crypto::cipher::session_id(&datagram).unwrap();
+            let mut plain = crate::crypto::Opener::startup().open(&mut datagram).unwrap();
+            PacketHeader::take(&mut plain).unwrap();
+            let raw = packet::chunks(plain).next().unwrap();
+            let fragment = PacketFragment::parse(raw.payload)
+                .ok()
+                .filter(|_| raw.kind == crate::wire::chunk::kind::PACKET_FRAGMENT);
+            datagrams.push((to, fragment.map(|part| (part.packet_id, part.fragment_num, part.more_fragments))));
+        }
+    }
+
+    #[test]
+    fn each_packet_in_fragments_has_a_number_of_its_own_and_its_receivers_session_id() {
+        let mut sealer = StartupSealer::new(test_clock(), 1192);
+        assert_eq!(sent(&mut sealer, 7, 77), [(7, None)]);
+        for packet in 0..3 {
+            let parts = [(0, true), (1, true), (2, false)].map(|(number, more)| (7, Some((packet, number, more))));
+            assert_eq!(sent(&mut sealer, 7, 3000), parts);
+        }
+        sealer.next_packet = PACKET_IDS - 1;
+        assert_eq!([(); 2].map(|()| sent(&mut sealer, 7, 3000)[0].1.unwrap().0), [PACKET_IDS - 1, 0]);
+    }
+
     /// librtmfp compares the flags of what it gets at startup with this very byte, and looks for the chunk behind a timestamp.
     #[test]
     fn every_startup_packet_has_the_flags_that_librtmfp_takes() {

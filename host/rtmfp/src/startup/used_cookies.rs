@@ -238,4 +238,20 @@ mod tests {
         used.insert(later, cookie(1), [9; 16], prefix(1));
         assert_eq!(used.check(now + Duration::from_secs(100), &cookie(1), &[9; 16]), CookieUse::Repeated);
     }
+
+    #[test]
+    fn a_cookie_is_remembered_for_its_lifetime_and_forgotten_in_the_next_second() {
+        let now = test_clock();
+        let at = |millis| now + Duration::from_millis(millis);
+        let mut used = UsedCookies::new(now, Duration::from_secs(95), 100);
+        used.insert(at(0), cookie(1), [9; 16], prefix(1));
+        used.insert(at(50_000), cookie(2), [9; 16], prefix(1));
+        used.forget_old(at(95_999));
+        assert_eq!(used.len(), 2);
+        used.forget_old(at(96_000));
+        assert_eq!((used.len(), used.by_weight.len()), (1, 0));
+        assert_eq!(used.check(at(145_999), &cookie(2), &[9; 16]), CookieUse::Repeated);
+        assert_eq!(used.check(at(146_000), &cookie(2), &[9; 16]), CookieUse::First);
+        assert_eq!(used.len(), 0);
+    }
 }

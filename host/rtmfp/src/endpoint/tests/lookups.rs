@@ -1,0 +1,99 @@
+//! Hellos, and what is told to those who ask for others (RFC 7016 §3.5.1.1.2, §3.5.1.4).
+
+use std::time::Duration;
+
+use super::bench::*;
+use crate::config::Config;
+use crate::crypto::Epd;
+use crate::event::{Event, Lookup};
+use crate::wire::chunk::{Redirect, kind};
+use crate::wire::{Origin, TaggedAddress};
+
+/// The last lookup that a node was asked.
+fn lookup(bench: &mut Bench, node: usize, from: std::net::SocketAddr, data: &[u8]) -> Lookup {
+    assert!(bench.deliver(node, from, data).is_empty());
+    match bench.nodes[node].events.pop() {
+        Some(Event::Lookup(lookup)) => lookup,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_hello_with_a_longer_discriminator_or_tag_than_the_bounds_is_not_answered() {
+    // The option's length, which takes two bytes, and its type.
+    let uri = |len: usize| Epd::ancillary(&"x".repeat(len - 3));
+    assert_eq!(uri(1024).len(), 1024);
+    for (epd, tag, is_answered) in [(1024, 16, true), (1025, 16, false), (500, 64, true), (500, 65, false)] {
+        let mut bench = Bench::new();
+        let node = bench.add(server(1));
+        let answers = bench.deliver(node, stranger(1), &hello(&uri(epd), &vec![1; tag]));
+        assert_eq!(answers.len(), usize::from(is_answered), "{epd} {tag}");
+        let counters = bench.endpoint(node).counters();
+        assert_eq!((counters.hellos, counters.malformed), (u64::from(is_answered), u64::from(!is_answered)));
+        // The bounds hold for lookups, too.
+        let server = bench.add(Config { identities: vec![identity(1)], ..server(1) });
+        let unknown = [Epd::fingerprint(identity(5).peer_id()).to_vec(), uri(epd - 34)].concat();
+        bench.deliver(server, stranger(1), &hello(&unknown, &vec![1; tag]));
+        assert_eq!(bench.nodes[server].events.len(), usize::from(is_answered), "{epd} {tag}");
+    }
+}
+
+#[test]
+fn a_lookup_names_the_session_of_its_address_while_that_is_open() {
+    let mut bench = Bench::new();
+    let (server, client) = (bench.add(server(1)), bench.add(peer(2)));
+    let (_, at_server) = bench.connect(client, server);
+    let question = hello(&Epd::fingerprint(identity(5).peer_id()), &[3; 16]);
+    let asked = lookup(&mut bench, server, address(1), &question);
+    assert_eq!((asked.asker, asked.target), (Some(at_server), Some(identity(5).peer_id())));
+    assert_eq!((asked.initiator, &asked.tag[..], asked.received), (address(1), &[3; 16][..], question.len()));
+    assert_eq!(lookup(&mut bench, server, stranger(1), &question).asker, None);
+    // Its request is not answered, so that it is in S_NEARCLOSE.
+    bench.ask(server, |endpoint, now| endpoint.close(now, at_server));
+    assert_eq!(bench.endpoint(server).session_count(), 1);
+    assert_eq!(lookup(&mut bench, server, address(1), &question).asker, None);
+    assert_eq!(bench.session_with(server, client), None);
+}
+
+#[test]
+fn sessions_that_are_over_leave_no_entry_behind() {
+    let mut bench = Bench::new();
+    let (server, client) = (bench.add(server(1)), bench.add(peer(2)));
+    for _ in 0..3 {
+        let (id, _) = bench.connect(client, server);
+        for node in [client, server] {
+            let endpoint = bench.endpoint(node);
+            assert_eq!([endpoint.by_address.len(), endpoint.by_peer.len(), endpoint.by_tag.len()], [1, 1, 0]);
+        }
+        bench.with(client, |endpoint, now| endpoint.close(now, id));
+        bench.pass(Duration::from_secs(20));
+        for node in [client, server] {
+            let endpoint = bench.endpoint(node);
+            assert_eq!([endpoint.by_address.len(), endpoint.by_peer.len(), endpoint.by_tag.len()], [0, 0, 0]);
+            assert_eq!((endpoint.session_count(), endpoint.queue.len(), endpoint.bytes_buffered()), (0, 0, 0));
+            assert_eq!((endpoint.keying_jobs, endpoint.forwarded.len()), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn a_redirect_tells_an_asker_with_a_session_everything_and_nobody_nothing() {
+    let mut bench = Bench::new();
+    let (server, client) = (bench.add(server(1)), bench.add(peer(2)));
+    bench.connect(client, server);
+    let question = hello(&Epd::fingerprint(identity(5).peer_id()), &[3; 16]);
+    let places: Vec<_> = (1..=30).map(|host| TaggedAddress::new(stranger(host), Origin::Reported)).collect();
+    for (from, least, most) in [(address(1), 30, 30), (stranger(1), 1, 10)] {
+        let asked = lookup(&mut bench, server, from, &question);
+        let (_, sent) = bench.ask(server, |endpoint, _| endpoint.redirect(&asked, &places));
+        assert_eq!(kinds(&sent), [(from, kind::REDIRECT)]);
+        let (_, payload) = read(&sent[0]);
+        let redirect = Redirect::parse(&payload).unwrap();
+        let told: Vec<_> = redirect.destinations().collect();
+        assert_eq!((redirect.tag_echo, &told[..]), (&[3; 16][..], &places[..told.len()]));
+        assert!((least..=most).contains(&told.len()), "{}", told.len());
+        // RFC 7016 §2.3.5: no address would mean the one that the redirect comes from.
+        let (_, sent) = bench.ask(server, |endpoint, _| endpoint.redirect(&asked, &[]));
+        assert!(sent.is_empty());
+    }
+}

@@ -15,7 +15,7 @@ use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Verdict};
 
 /// Takes commands, and can be made to block a script that sends a ping: in a place that no limit of a script reaches.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     sent: Mutex<Vec<Sent>>,
     arrived: Condvar,
     is_held: Mutex<bool>,
@@ -24,7 +24,7 @@ struct Desk {
 
 impl Desk {
     /// Waits until that many commands and verdicts have come, and takes them.
-    fn take(&self, count: usize) -> Vec<Sent> {
+    pub(super) fn take(&self, count: usize) -> Vec<Sent> {
         let mut sent = self.sent.lock().unwrap();
         while sent.len() < count {
             sent = self.arrived.wait(sent).unwrap();
@@ -69,10 +69,15 @@ pub(super) fn name(application: &str, instance: &str) -> InstanceName {
 }
 
 pub(super) fn lookup() -> AppEvent {
+    lookup_of(None)
+}
+
+/// A lookup of a peer.
+pub(super) fn lookup_of(target: impl Into<Option<rtmfp::PeerId>>) -> AppEvent {
     static LAST: AtomicU64 = AtomicU64::new(1 << 40);
     AppEvent::PeerLookup(PeerLookup {
         request: RequestId::from_number(LAST.fetch_add(1, Ordering::Relaxed)),
-        target: None,
+        target: target.into(),
         initiator: "192.0.2.1:1".parse().unwrap(),
         tag: Default::default(),
         interface: rtmfp::InterfaceId(0),
@@ -411,6 +416,31 @@ fn a_queue_that_is_full_says_so() {
     desk.hold(false);
     handle.try_send(AppEvent::Stop).unwrap();
     wait_for(&handle, ScriptState::Stopped);
+}
+
+#[test]
+fn stopping_waits_as_long_as_a_handler_may_run() {
+    let desk = Arc::new(Desk::default());
+    let (stuck_after, replace_after) = (Duration::from_millis(20), Duration::from_secs(3600));
+    let patient = HostSettings { threads: 1, stuck_after, replace_after, ..HostSettings::default() };
+    let host = Host::start(patient, desk.clone(), Arc::new(InMemory::default())).unwrap();
+    let folder = Folder::new(
+        "function application.onConnect(client) return true end
+        function application.onAppStop() application.clients[1]:ping() end",
+    );
+    let unhurried = settings(|settings| settings.script.time = Some(Duration::from_secs(3600)));
+    let handle = host.open(name("app", "1"), folder.path(), Arc::new(unhurried)).unwrap();
+    handle.try_send(connect(1)).unwrap();
+    desk.take(1);
+    desk.hold(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(10 * stuck_after);
+            desk.hold(false);
+        });
+        host.stop();
+        assert_eq!(handle.state(), ScriptState::Stopped);
+    });
 }
 
 #[test]

@@ -256,6 +256,37 @@ fn a_registry_lookup_waits_and_others_go_on() {
 }
 
 #[test]
+fn a_registry_lookup_gets_its_result_from_a_thread_that_always_has_something_to_do() {
+    let busy = Folder::new(
+        "function application.onAppStart()
+            -- Takes longer than its period.
+            setInterval(function() for _ = 1, 1000000 do end end, 1)
+        end",
+    );
+    let asks = Folder::new(
+        "function application.onPeerLookup(event)
+            if not registry.lookup(event.targetPeerID) then application.denyPeerLookup(event) end
+        end",
+    );
+    let registry = std::sync::Arc::new(Slow::default());
+    let desk = std::sync::Arc::new(host::Desk::default());
+    let settings = crate::HostSettings { threads: 1, ..Default::default() };
+    let host = crate::Host::start(settings, desk.clone(), registry.clone()).unwrap();
+    let busy = host::open(&host, host::name("busy", "1"), &busy);
+    host::wait_for(&busy, crate::ScriptState::Running);
+    let asks = host::open(&host, host::name("asks", "1"), &asks);
+    asks.try_send(host::lookup_of(PeerId([7; 32]))).unwrap();
+    let sender = loop {
+        match registry.waiting.lock().unwrap().pop() {
+            Some(sender) => break sender,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    sender.send(Ok(None)).unwrap();
+    assert!(host::is_denied(&desk.take(1)[0]));
+}
+
+#[test]
 fn a_waiting_connect_of_a_client_that_leaves_is_dropped() {
     let main = "function application.onConnect(client)
             local closed <close> = setmetatable({}, { __close = function() trace('closed') end })

@@ -1,6 +1,7 @@
 //! References into the tables of both formats.
 
 use super::*;
+use crate::amf::Object;
 
 #[test]
 fn amf0_objects_are_numbered_in_order_of_appearance() {
@@ -35,6 +36,15 @@ fn amf3_values_read_again_leave_the_tables_alone() {
     let bytes = b"\x09\x09\x01\x09\x03\x01\x06\x03a\x09\x02\x06\x03b\x06\x02";
     let list = || Value::Array(vec!["a".into()]);
     assert_eq!(decode(3, bytes), Ok(Value::Array(vec![list(), list(), "b".into(), "b".into()])));
+}
+
+#[test]
+fn amf3_traits_read_again_leave_the_table_alone() {
+    // [{x: true}, reference 1 (which reads the traits again), an object of class B, and another by traits reference 1]
+    let bytes = b"\x09\x09\x01\x0a\x0b\x01\x03x\x03\x01\x0a\x02\x0a\x0b\x03B\x01\x0a\x05\x01";
+    let plain = || Value::object([("x", true.into())]);
+    let of_b = || Value::Object(Object { class: "B".to_owned(), ..Object::plain(Vec::new()) });
+    assert_eq!(decode(3, bytes), Ok(Value::Array(vec![plain(), plain(), of_b(), of_b()])));
 }
 
 #[test]

@@ -194,6 +194,7 @@ fn after_the_end_nothing_is_accepted_handed_on_or_answered() {
     server.message(CONTROL_FLOW, &UserControl::PingRequest { timestamp: 5 }.to_message());
     server.message(CONTROL_FLOW, &UserControl::PingResponse { timestamp: 5 }.to_message());
     server.command(CONTROL_FLOW, "method", 4.0, vec![]);
+    assert_eq!(server.connection.barriers.as_ref().map(|barriers| barriers.held()), Some(0), "nothing is kept");
     server.connection.on_flow_closed(3, &mut server.actions);
     server.connection.on_flow_closed(CONTROL_FLOW, &mut server.actions);
     server.connection.on_flow_exception(0, &mut server.actions);

@@ -306,7 +306,7 @@ mod tests {
                     }
                     seen.extend(far);
                 }
-                (seen, publisher.subscribers("stream"))
+                (seen, (publisher.subscribers("stream"), publisher.subscribers.len()))
             };
             let (seen, subscribers) = turn(&mut pair);
             let count = |is_it: fn(&FlowEvent) -> bool| {
@@ -315,10 +315,10 @@ mod tests {
             let opened = count(|event| matches!(event, FlowEvent::Opened { return_of: Some(_), .. }));
             let rejected = count(|event| matches!(event, FlowEvent::Rejected { exception: 0, .. }));
             // The flows of audio and video are seen when there is something on them.
-            let expected = if is_published { (1, 0, 1) } else { (0, 1, 0) };
+            let expected = if is_published { (1, 0, (1, 1)) } else { (0, 1, (0, 0)) };
             assert_eq!((opened, rejected, subscribers), expected, "{name}");
             pair.far.with_flows(now, session, |flows| flows.close(control)).unwrap();
-            assert_eq!(turn(&mut pair).1, 0);
+            assert_eq!(turn(&mut pair).1, (0, 0));
         }
     }
 }

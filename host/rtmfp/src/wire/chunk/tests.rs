@@ -74,6 +74,7 @@ fn impossible_forward_sequence_numbers_are_malformed() {
         (&[0, 2, 5, 0, 9], false),
         (&[2, 2, 5, 0, 9], true),
         (&[0, 2, 0, 0, 9], false),
+        (&[2, 2, 0, 0, 9], false),
         (&[0, 2, 5, 5, 9], true),
     ] {
         assert_eq!(UserData::parse(payload).is_ok(), ok, "{payload:?}");
@@ -201,12 +202,12 @@ fn chunk_types_have_the_numbers_of_the_rfc() {
         (0x79, &[1, 7, 8], "CookieChange"),
         (0x38, &[0, 0, 0, 9, 1, 7, 1, 8, 1, 9], "IIKeying"),
         (0x78, &[0, 0, 0, 9, 1, 8], "RIKeying"),
-        (0x01, &[], "Ping("),
+        (0x01, &[], "Ping"),
         (0x41, &[], "PingReply"),
         (0x10, &[0, 2, 5, 3], "UserData"),
         (0x11, &[0], "NextUserData"),
-        (0x50, &[2, 1, 5], "Ack(Ack { flow_id: 2, buffer_blocks: 1, cumulative: 5, form: Bitmap"),
-        (0x51, &[2, 1, 5], "Ack(Ack { flow_id: 2, buffer_blocks: 1, cumulative: 5, form: Ranges"),
+        (0x50, &[2, 1, 5], "Ack"),
+        (0x51, &[2, 1, 5], "Ack"),
         (0x18, &[2], "BufferProbe"),
         (0x5e, &[2, 0], "FlowException"),
         (0x0c, &[], "Close"),
@@ -215,8 +216,12 @@ fn chunk_types_have_the_numbers_of_the_rfc() {
     for kind in 0..=255 {
         let (_, payload, name) =
             known.iter().find(|(known, ..)| *known == kind).copied().unwrap_or((kind, &[], "Unknown"));
-        let read = format!("{:?}", Chunk::parse(RawChunk { kind, payload }).unwrap());
-        assert!(read.starts_with(name), "{kind:#x}: {read}");
+        let chunk = Chunk::parse(RawChunk { kind, payload }).unwrap();
+        let read = format!("{chunk:?}");
+        assert_eq!(read.split('(').next(), Some(name), "{kind:#x}");
+        if let Chunk::Ack(ack) = chunk {
+            assert_eq!(ack.form == AckForm::Bitmap, kind == 0x50);
+        }
     }
 }
 

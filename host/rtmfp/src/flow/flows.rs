@@ -122,7 +122,7 @@ impl Flows {
 
     /// Closes a sending flow (§3.6.2.11): what is queued is still delivered, then [`FlowEvent::Closed`] comes.
     pub fn close(&mut self, flow: SendFlowId) {
-        if let Some(flow) = self.send_flow_mut(flow.0).filter(|flow| !flow.closing) {
+        if let Some(flow) = self.send_flow_mut(flow.0) {
             flow.close();
         }
     }

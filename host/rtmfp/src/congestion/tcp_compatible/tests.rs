@@ -214,10 +214,10 @@ fn slow_start_grows_by_what_is_acknowledged() {
 #[test]
 fn congestion_avoidance_grows_by_a_segment_for_each_window_acknowledged() {
     let mut controller = with_window(12_000, false);
-    for (packet, window) in (1..).zip([12_000, 12_000, 13_200, 13_200, 13_200, 14_400]) {
-        // 15000 after three, of which 3000 remain; 13200 are needed next.
+    for (packet, window) in (1..).zip([12_000, 13_200, 14_400]) {
+        // 22000 after two, of which 10000 remain for the third.
         controller.peak = controller.window;
-        controller.on_feedback(&acknowledging(5000, packet));
+        controller.on_feedback(&acknowledging(11_000, packet));
         assert_eq!(controller.window, window, "{packet}");
     }
 }

@@ -38,12 +38,12 @@ fn no_identifier_is_given_to_two_flows() {
     let mut flows = flows();
     let mut given = Vec::new();
     for round in 0..5 {
-        let (ended, open) = (open(&mut flows), open(&mut flows));
-        flows.close(ended);
+        let flow = open(&mut flows);
+        flows.close(flow);
         fill(&mut flows, start());
-        ack(&mut flows, start(), ended.0, 64, 1, &[]);
-        assert_eq!(events(&mut flows), [FlowEvent::Closed { flow: ended }], "{round}");
-        given.extend([ended, open]);
+        ack(&mut flows, start(), flow.0, 64, 1, &[]);
+        assert_eq!(events(&mut flows), [FlowEvent::Closed { flow }], "{round}");
+        given.push(flow);
     }
     assert!(given.is_sorted_by(|one, next| one < next), "{given:?}");
 }

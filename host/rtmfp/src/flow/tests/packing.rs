@@ -110,6 +110,16 @@ fn next_user_data_follows_its_own_flow_and_number_only() {
     assert_eq!(kinds(&packet), [0x10, 0x11, 0x10, 0x11]);
     let options = |packet: &[u8]| pieces(packet).iter().map(|piece| piece.options.is_some()).collect::<Vec<_>>();
     assert_eq!(options(&packet), [true, false, true, false]);
+    // The other flow's number is the next one by chance.
+    let mut two = self::flows();
+    let [one, other] = [(); 2].map(|()| two.open(b"m", FlowOptions::default()).unwrap());
+    two.send(other, b"x", Delivery::default()).unwrap();
+    fill(&mut two, start());
+    two.send(one, b"x", Delivery::default()).unwrap();
+    two.send(other, b"y", Delivery::default()).unwrap();
+    let packet = fill(&mut two, start());
+    assert_eq!(super::chunks::fragments(&packet).iter().map(|fragment| fragment.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(options(&packet), [true, true]);
     // The second of three is given up: a number is left out between the two that are sent again.
     let three = flows.open(b"m", FlowOptions::default()).unwrap();
     let messages = [(); 3].map(|()| flows.send(three, b"x", Delivery::default()).unwrap());

@@ -21,7 +21,7 @@ fn after(flows: &mut Flows, chunk: UserData<'_>) -> u64 {
 
 #[test]
 fn blocks_are_rounded_up_and_never_none() {
-    for (receive_buffer, blocks) in [(1, 1), (1024, 1), (1025, 2), (3072, 3), (3073, 4)] {
+    for (receive_buffer, blocks) in [(0, 1), (1, 1), (1024, 1), (1025, 2), (3072, 3), (3073, 4)] {
         let config = FlowConfig { receive_buffer, ..FlowConfig::default() };
         let mut flows = receiver_with(start(), config.clone());
         assert_eq!(after(&mut flows, whole(2, b"data")), blocks, "{receive_buffer}");

@@ -203,6 +203,12 @@ fn how_long_the_far_end_has_acknowledged_nothing() {
     ack(&mut flows, seconds(11), flow.0, 0, 4, &[]);
     ack(&mut flows, seconds(11), other.0, 64, 1, &[]);
     assert_eq!(flows.unacknowledged_since(), Some(seconds(11)));
+    // Everything acknowledged, nothing waits, though the window is closed; what comes next begins anew.
+    ack(&mut flows, seconds(12), flow.0, 1, 4, &[]);
+    fill(&mut flows, seconds(12));
+    ack(&mut flows, seconds(13), flow.0, 0, 5, &[]);
+    flows.send(flow, b"x", Delivery::default()).unwrap();
+    assert_eq!(flows.unacknowledged_since(), None);
 }
 
 /// However many fragments get lost at once, the wait is the same.

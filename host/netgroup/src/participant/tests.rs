@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rand_core::SeedableRng;
 use rtmfp::crypto::{Epd, Group, Identity};
-use rtmfp::flow::{Delivery, FlowEvent, FlowOptions};
+use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId};
 use rtmfp::{Config, Endpoint, Event, InterfaceId, PeerId};
 
 use super::events::{IDLE_CHECK, IDLE_TIMEOUT};
@@ -231,6 +231,41 @@ fn bootstrap_peers_of_the_groupspec_are_tried() {
     network.with(1, |groups, context| groups.join(context, &named));
     network.settle();
     assert_eq!(network.neighbors(1, &named), [first]);
+}
+
+/// Node 0 in a network whose node 1 is its server, through which any peer may be tried.
+fn with_server() -> Network {
+    let mut network = Network::of(2);
+    network.open(0, 1);
+    let server = network.id(1);
+    network.with(0, |groups, context| {
+        let session = context.endpoint.session_of(&server).unwrap();
+        groups.set_server(context, Some(ServerConnection { session, control: RecvFlowId(2) }));
+    });
+    network
+}
+
+#[test]
+fn of_many_bootstrap_peers_some_are_tried() {
+    let mut network = with_server();
+    let mut specifier = GroupSpecifier::new("many").unwrap();
+    (0..100).for_each(|number| specifier.add_bootstrap_peer(PeerId([number; 32])));
+    let group = specifier.with_authorizations().unwrap();
+    network.with(0, |groups, context| groups.join(context, &group));
+    assert_eq!(network.node(0).participant.opening.len(), 16);
+}
+
+#[test]
+fn groups_that_want_the_same_peer_open_one_session() {
+    let mut network = with_server();
+    let now = network.now;
+    for group in [spec("one"), spec("two")] {
+        network.with(0, |groups, context| {
+            groups.join(context, &group);
+            groups.tell(context, &group.digest(), |member| member.add_neighbor(now, PeerId([7; 32])))
+        });
+    }
+    assert_eq!(network.node(0).participant.opening.len(), 1);
 }
 
 #[test]

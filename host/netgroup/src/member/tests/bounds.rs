@@ -30,8 +30,9 @@ fn crowded(now: Instant, count: u16) -> Member {
 fn others(count: u16) -> (Vec<PeerId>, Vec<PeerId>) {
     (count..count + 500).map(peer).partition(|other| {
         let mut ring = Ring::default();
-        (0..count).for_each(|number| drop(ring.insert(peer(number), ())));
-        ring.insert(*other, ());
+        for member in (0..count).map(peer).chain([*other]) {
+            ring.insert(member, ());
+        }
         let place = GroupAddress::of(&A);
         !ring.after(place).take(3).chain(ring.before(place).take(3)).any(|next| next.peer == *other)
     })
@@ -235,4 +236,51 @@ fn one_that_leaves_releases_all() {
     member.leave(now);
     let released = outputs(&mut member).iter().filter(|output| matches!(output, Output::Release(_))).count();
     assert_eq!((released, member.neighbor_count(), member.active_links()), (4, 0, 0));
+}
+
+#[test]
+fn many_permanent_neighbours_are_sought_a_few_at_a_time() {
+    let now = Instant::now();
+    let mut member = Member::new(now, &spec("g"), A, [1; 32]);
+    for number in 0..40 {
+        member.set_permanent(now, peer(number), true);
+        member.on_open_failed(now, peer(number));
+    }
+    outputs(&mut member);
+    let later = now + Duration::from_secs(30);
+    member.handle_timeout(later);
+    assert_eq!(connected(&outputs(&mut member)).len(), 16);
+    member.handle_timeout(later + Duration::from_secs(12));
+    assert_eq!(connected(&outputs(&mut member)), [], "they are still being opened");
+}
+
+#[test]
+fn a_refused_peer_is_refused_once_and_forgotten() {
+    let now = Instant::now();
+    let mut member = Member::new(now, &spec("g"), A, [1; 32]);
+    member.add_neighbor(now, B);
+    member.on_session(now, facts(B, 1, 2));
+    member.on_message(now, B, flow_type::CONTROL, &[]);
+    let refused = Output::Event(GroupEvent::Refused { peer: B, reason: Refusal::Malformed });
+    assert!(outputs(&mut member).contains(&refused));
+    assert!(member.known.get(&B).is_none(), "others are not told of it");
+    for _ in 0..10 {
+        member.on_message(now, B, flow_type::CONTROL, &[]);
+    }
+    assert_eq!(outputs(&mut member), []);
+}
+
+#[test]
+fn with_enough_neighbours_there_is_no_hurry() {
+    let start = Instant::now();
+    let mut member = crowded(start, 40);
+    let now = member.poll_timeout();
+    member.handle_timeout(now);
+    let due = member.poll_timeout();
+    member.on_session_closed(now, peer(0));
+    assert_eq!(member.poll_timeout(), due);
+    for number in 1..40 {
+        member.on_session_closed(now, peer(number));
+    }
+    assert_eq!(member.poll_timeout(), now + Duration::from_secs(1));
 }

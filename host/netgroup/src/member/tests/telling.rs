@@ -109,3 +109,44 @@ fn a_posting_goes_to_all_but_its_sender_and_to_later_neighbours() {
     comes(&mut member, d);
     assert!(outputs(&mut member).contains(&key(d, KeyMessage::Have(id.key()))), "one that comes later is told");
 }
+
+#[test]
+fn a_neighbour_is_not_named_to_itself() {
+    let now = Instant::now();
+    let mut member = neighbors(now);
+    member.on_message(now, B, flow_type::CONTROL, &[0x0e]);
+    let [report] = &reports(&mut member)[..] else { panic!("one report") };
+    assert_eq!(report.entries, [], "it is the only member that this one knows");
+}
+
+#[test]
+fn the_answer_to_a_report_gets_no_answer() {
+    let now = Instant::now();
+    let mut member = neighbors(now);
+    member.on_message(now, B, flow_type::CONTROL, &[0x0e]);
+    assert_eq!(reports(&mut member).len(), 1);
+    let later = now + Duration::from_secs(6);
+    says(&mut member, later, Report::default());
+    assert_eq!(reports(&mut member).len(), 0, "this is the answer");
+    says(&mut member, later, Report::default());
+    assert_eq!(reports(&mut member).len(), 1, "this is a report of its own");
+}
+
+#[test]
+fn upkeep_reports_to_a_neighbour_and_names_silent_ones_as_long_as_their_sessions_last() {
+    let now = Instant::now();
+    let mut member = neighbors(now);
+    let c = far(0xc);
+    member.on_session(now, facts(c, 1, 2));
+    member.on_message(now, c, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
+    outputs(&mut member);
+    let mut told = 0;
+    while member.poll_timeout() < now + Duration::from_secs(900) {
+        let due = member.poll_timeout();
+        member.handle_timeout(due);
+        let reports = reports(&mut member);
+        told += reports.len();
+        assert!(reports.iter().all(|report| report.entries.iter().any(|entry| entry.peer == c && entry.age == 0)));
+    }
+    assert!((20..80).contains(&told), "{told}: half of some ninety, for the other half goes to the other neighbour");
+}

@@ -170,6 +170,7 @@ mod tests {
         let expected = addresses("198.51.100.1:1935=s 198.51.100.2:1935=s 198.51.100.3:1935=s");
         assert_eq!(relays(&own)[..], expected);
         assert_eq!(published(&peer("203.0.113.5:5", &[]), &own)[1..], expected);
-        assert_eq!(elsewhere(&relays(&own), address("203.0.113.77:1"), &[])[..], expected);
+        let many: Vec<_> = own.iter().map(|address| TaggedAddress::new(*address, Origin::Relay)).collect();
+        assert_eq!(elsewhere(&many, address("203.0.113.77:1"), &[])[..], expected);
     }
 }

@@ -147,4 +147,11 @@ mod tests {
             assert_eq!(of("203.0.113.5:40000", &ports), ports[..MAX_PORTS]);
         }
     }
+
+    #[test]
+    fn an_address_counts_once_and_hosts_on_one_computer_are_not_few() {
+        assert_eq!(of("203.0.113.5:5", &["10.0.0.1:5", "[::ffff:10.0.0.1]:5", "10.0.0.1:5"]), ["10.0.0.1:5"]);
+        let list = ["127.0.0.2:5", "127.0.0.3:5", "127.0.0.4:5", "127.0.0.5:5", "[::1]:5"];
+        assert_eq!(of("127.0.0.1:9", &list), list);
+    }
 }

@@ -299,4 +299,21 @@ mod tests {
         let dear = first.iter().filter(|job| **job == 2).count();
         assert!((4..=6).contains(&dear), "{first:?}");
     }
+
+    #[test]
+    fn the_servers_own_jobs_do_not_say_which_class_loses_one() {
+        let mut queue = KeyingQueue::new(13);
+        (0..9).for_each(|host| _ = queue.push(address(host), Some(Group::Modp2), host.into()));
+        (0..50).for_each(|_| _ = queue.push(None, Some(Group::Modp2), 1));
+        assert_eq!(queue.push(address(20), Some(Group::Modp14), 200), Some(200), "the queue is full of single jobs");
+        let mut queue = KeyingQueue::new(13);
+        queue.push(address(1), Some(Group::Modp2), 1);
+        for host in [20, 21, 22, 23] {
+            (0..3).for_each(|number| _ = queue.push(address(host), Some(Group::Modp14), u32::from(host) * 10 + number));
+        }
+        // The server's own come on top of them.
+        (0..50).for_each(|_| _ = queue.push(None, Some(Group::Modp2), 1));
+        let dropped = queue.push(address(30), Some(Group::Modp14), 300);
+        assert!(dropped.is_some_and(|job| job >= 200 && job % 10 == 2), "{dropped:?}");
+    }
 }

@@ -99,3 +99,18 @@ pub type MailSender = mpsc::Sender<Mail>;
 pub fn mailbox() -> (MailSender, mpsc::Receiver<Mail>) {
     mpsc::channel(MAILBOX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_number_of_messages_waits_in_a_mailbox() {
+        let (sender, mut receiver) = mailbox();
+        let sent = (0..2 * MAILBOX).take_while(|_| sender.try_send(Mail::Wake).is_ok()).count();
+        assert_eq!(sent, 4096);
+        assert!(
+            receiver.try_recv().is_ok() && sender.try_send(Mail::Wake).is_ok() && sender.try_send(Mail::Wake).is_err()
+        );
+    }
+}

@@ -183,4 +183,28 @@ mod tests {
         assert_eq!(requests.take(id), Some('b'));
         assert!(requests.take_of_session(session).is_none() && requests.by_session.is_empty());
     }
+
+    #[test]
+    fn the_requests_that_wait_are_bounded_and_a_free_place_is_used_again() {
+        let (mut requests, now) = pending(0);
+        let mut last = None;
+        for _ in 0..MAX_REQUESTS {
+            let id = requests.next_id().unwrap();
+            requests.insert(id, now, None, 'a');
+            last = Some(id);
+        }
+        assert_eq!((requests.next_id(), requests.len()), (None, MAX_REQUESTS));
+        assert_eq!(requests.take(last.unwrap()), Some('a'));
+        assert_eq!(requests.next_id().map(RequestId::slot), last.map(RequestId::slot));
+    }
+
+    #[test]
+    fn a_postponed_request_leaves_no_deadline_behind() {
+        let (mut requests, now) = pending(0);
+        let id = requests.next_id().unwrap();
+        requests.insert(id, now, None, 'a');
+        requests.postpone(Duration::from_secs(10));
+        assert_eq!(requests.take(id), Some('a'));
+        assert_eq!(requests.next_deadline(), None);
+    }
 }

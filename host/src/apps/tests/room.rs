@@ -144,3 +144,38 @@ fn the_bound_by_address_is_that_of_a_virtual_host_and_changes_with_it() {
     applications.reconfigure(config);
     assert!(visit("host", "2").is_ok() && visit("other", "2").is_err());
 }
+
+#[test]
+fn an_instance_of_another_virtual_host_makes_no_room() {
+    let applications = scripted(|config| {
+        let adaptor = &mut config.default_adaptor;
+        adaptor.default_vhost.max_app_instances = Some(1);
+        let other = introd_config::Vhost { name: "other".to_owned(), ..adaptor.default_vhost.clone() };
+        adaptor.vhosts.push(other);
+    });
+    let visit =
+        |host: &str, room: &str| applications.admit(0, &request(&format!("rtmfp://{host}/club/{room}")), localhost());
+    // The longest idle instance is in the other virtual host, and this one has none without clients.
+    drop(visit("other", "idle").unwrap());
+    let _stays = visit("host", "1").unwrap();
+    assert_eq!(visit("host", "2").err(), Some(Refusal::TooManyInstances));
+    assert_eq!(applications.table().waiting(), 1, "and the idle one stays");
+}
+
+#[test]
+fn the_counts_of_a_virtual_host_stay_while_it_has_clients_or_instances() {
+    let applications = scripted(|config| config.default_adaptor.default_vhost.max_connections = Some(2));
+    let visit = || applications.admit(0, &request("rtmfp://host/club/1"), localhost());
+    let (first, second) = (visit().unwrap(), visit().unwrap());
+    // Its instance has clients: it does not end, however idle the others are.
+    applications.end_idle(Instant::now() + Duration::from_secs(1 << 20));
+    assert_eq!(applications.instances(), 1);
+    assert_eq!(visit().err(), Some(Refusal::TooManyConnections));
+    drop((first, second));
+    let plain = applications.admit(0, &request("rtmfp://host/plain"), localhost()).unwrap();
+    applications.end_idle(Instant::now() + Duration::from_secs(1 << 20));
+    assert_eq!(applications.instances(), 1, "the idle one ends, the one with a client stays");
+    drop((visit().unwrap(), plain));
+    applications.end_idle(Instant::now() + Duration::from_secs(1 << 20));
+    assert!(applications.table().is_clean());
+}

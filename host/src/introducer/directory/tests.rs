@@ -273,3 +273,120 @@ fn many_threads_see_whole_entries_and_lose_none() {
     assert!(directory.is_empty() && usize::from(WRITERS) <= 1 + MAX_WAITING);
     assert_eq!(entered.load(Ordering::Relaxed), vacated.load(Ordering::Relaxed));
 }
+
+/// The rivals for an id that the directory keeps beside its entry: how many sessions wait, if there are any.
+fn kept_beside(directory: &Directory, peer: PeerId) -> Option<usize> {
+    let hash = directory.hash(&peer);
+    directory.read(hash).rivals(hash, &peer).map(|rivals| rivals.waiting.len())
+}
+
+#[test]
+fn nothing_is_kept_beside_an_entry_when_the_other_sessions_have_gone() {
+    let (peer, [first, second, third]) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3)]);
+    let rivals = |is_proven| {
+        let directory = Directory::new();
+        for session in [first, second, third] {
+            connect(&directory, peer, session, is_proven);
+        }
+        assert_eq!(kept_beside(&directory, peer), Some(2));
+        directory
+    };
+    // Those that wait go first.
+    let directory = rivals(false);
+    assert_eq!(directory.remove(&peer, third), Departure::Nothing);
+    assert_eq!(kept_beside(&directory, peer), Some(1), "one waits yet");
+    assert_eq!(directory.remove(&peer, second), Departure::Nothing);
+    assert_eq!(kept_beside(&directory, peer), None);
+    // The holders go first.
+    let directory = rivals(true);
+    for session in [third, second] {
+        assert!(matches!(directory.remove(&peer, session), Departure::Passed(_)));
+    }
+    assert_eq!((kept_beside(&directory, peer), holder(&directory, peer)), (None, Some(first)));
+    assert_eq!(directory.remove(&peer, first), Departure::Vacant);
+    // A holder that was silent, and sends again or goes.
+    let directory = Directory::new();
+    connect(&directory, peer, first, false);
+    directory.set_silent(&peer, first, true);
+    directory.set_silent(&peer, first, false);
+    assert_eq!(kept_beside(&directory, peer), None);
+    directory.set_silent(&peer, first, true);
+    assert_eq!(directory.take_back(&peer, first), None, "it holds the id");
+    assert_eq!(kept_beside(&directory, peer), None);
+    directory.set_silent(&peer, first, true);
+    assert_eq!(directory.remove(&peer, first), Departure::Vacant);
+    assert_eq!(kept_beside(&directory, peer), None);
+}
+
+#[test]
+fn a_session_that_has_gone_gets_no_id_and_its_silence_is_forgotten() {
+    let (peer, [first, second, third]) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3)]);
+    let directory = Directory::new();
+    for session in [first, second, third] {
+        connect(&directory, peer, session, false);
+    }
+    directory.set_silent(&peer, third, true);
+    directory.remove(&peer, third);
+    assert!(matches!(directory.remove(&peer, first), Departure::Passed(next) if next.holder == second));
+    assert_eq!(kept_beside(&directory, peer), None, "no silent session is left");
+    // A session that comes with the number of one that has gone is a new one.
+    connect(&directory, peer, third, false);
+    let next = directory.pass_over(&peer, second).unwrap();
+    assert_eq!((next.holder, next.is_contested), (third, false));
+}
+
+#[test]
+fn an_id_passes_to_the_newest_session_that_is_not_silent_and_else_to_the_newest() {
+    let (peer, sessions) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3), owner(0, 4)]);
+    for is_proven in [false, true] {
+        let directory = Directory::new();
+        for session in sessions {
+            connect(&directory, peer, session, is_proven);
+        }
+        let [holder_first, rest @ ..] =
+            if is_proven { [sessions[3], sessions[0], sessions[1], sessions[2]] } else { sessions };
+        // The newest of those that wait is silent.
+        directory.set_silent(&peer, rest[2], true);
+        let next = directory.remove(&peer, holder_first);
+        assert!(matches!(next, Departure::Passed(next) if next.holder == rest[1]), "{is_proven}: {next:?}");
+        directory.set_silent(&peer, rest[0], true);
+        let next = directory.remove(&peer, rest[1]);
+        assert!(matches!(next, Departure::Passed(next) if next.holder == rest[2] && !next.is_contested), "{next:?}");
+        assert!(directory.lookup(&peer).unwrap().is_silent, "it is still known to be silent");
+    }
+}
+
+#[test]
+fn a_session_that_connects_again_replaces_its_own_entry() {
+    let (directory, peer, own) = (Directory::new(), id(1), owner(0, 1));
+    connect(&directory, peer, own, false);
+    directory.set_reported(&peer, own, &[address("10.0.0.1:1")]);
+    assert_eq!(directory.connect(peer, own, INSTANCE + 1, address("192.0.2.2:2"), false), Arrival::Holds);
+    let now = directory.lookup(&peer).unwrap();
+    assert_eq!((now.instance, now.observed, now.reported.len()), (INSTANCE + 1, address("192.0.2.2:2"), 0));
+    assert_eq!(kept_beside(&directory, peer), None);
+}
+
+#[test]
+fn of_those_who_wait_the_network_with_most_loses_its_oldest() {
+    let (directory, peer) = (Directory::new(), id(1));
+    let from = |number: u32, network: u8| {
+        directory.connect(peer, owner(0, number), INSTANCE, SocketAddr::from(([192, 0, network, 1], 1)), false)
+    };
+    from(0, 0);
+    // One that waits longest and alone in its network, and many of one network.
+    from(1, 1);
+    for number in 2..=MAX_WAITING as u32 {
+        from(number, 2);
+    }
+    for number in 0..3 {
+        from(1000 + number, 3);
+    }
+    let mut order = Vec::new();
+    while let Some(holder) = holder(&directory, peer) {
+        order.push(holder);
+        directory.remove(&peer, holder);
+    }
+    assert!(order.contains(&owner(0, 1)) && order.contains(&owner(0, 1002)));
+    assert!([2, 3, 4].iter().all(|number| !order.contains(&owner(0, *number))) && order.contains(&owner(0, 5)));
+}

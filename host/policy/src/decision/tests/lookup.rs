@@ -27,6 +27,8 @@ struct World {
     home: Option<App>,
     /// Instances that refuse the asker by their access rules.
     barred: HashSet<u16>,
+    /// Instances that answer clients only.
+    for_clients: HashSet<u16>,
     shares_registry: bool,
 }
 
@@ -73,8 +75,9 @@ impl LookupContext for World {
         self.home.clone()
     }
 
-    fn bars(&self, application: &App, _: IpAddr, _: bool) -> bool {
-        application.instance.is_some_and(|instance| self.barred.contains(&instance))
+    fn bars(&self, application: &App, _: IpAddr, is_client: bool) -> bool {
+        let bars = |instance| self.barred.contains(&instance) || !is_client && self.for_clients.contains(&instance);
+        application.instance.is_some_and(bars)
     }
 
     fn shares_registry(&self) -> bool {
@@ -458,4 +461,39 @@ fn the_script_of_the_target_is_told_of_the_asker_and_of_the_offer() {
     let proposal = decision.proposal(|home| format!("app {:?}", home.instance).into()).unwrap();
     assert_eq!(proposal.initiator_application.as_deref(), Some("app Some(1)"));
     assert_eq!((decision.home(), decision.is_client(), decision.is_consent()), (Some(&home), false, true));
+}
+
+#[test]
+fn an_application_that_answers_clients_only_answers_no_stranger() {
+    let denied = "the server denies: the access rules";
+    let own = World { for_clients: HashSet::from([1]), ..here() };
+    for (is_client, expected) in [(true, "introduce 1"), (false, denied)] {
+        let mut decision = LookupDecision::new(lookup(), App::open(1), is_client);
+        assert_eq!(word(&mut decision, &own, &LookupInput::Begin(own.peer(&TARGET))), expected);
+    }
+    // A client of any application may ask for clients of another that answers clients only; a stranger may not.
+    let other = World { for_clients: HashSet::from([2]), ..World::default().with(TARGET, 2).guarding(App::open(2)) };
+    let home = World { home: Some(App::open(1)), ..other.clone() };
+    assert_eq!(play(&App::open(1), &home, &[]), ["introduce 2"]);
+    assert_eq!(play(&App::open(1), &other, &[]), [format!("{denied} of the peer's application")]);
+}
+
+#[test]
+fn a_peer_that_is_silent_is_looked_for_elsewhere_only_where_servers_share_a_registry() {
+    let alone = World { shares_registry: false, ..here().silent(TARGET) };
+    assert_eq!(play(&App::open(1), &alone, &[]), ["introduce 1"]);
+    let awake = World { shares_registry: true, ..here() };
+    assert_eq!(play(&App::open(1), &awake, &[]), ["introduce 1"], "it is here");
+}
+
+#[test]
+fn addresses_of_a_script_mean_its_consent_only_in_mode_partial() {
+    let stranger = |app: App| {
+        let world = here();
+        let mut decision = LookupDecision::new(lookup(), app, false);
+        assert_eq!(word(&mut decision, &world, &LookupInput::Begin(world.peer(&TARGET))), "script");
+        word(&mut decision, &world, &redirect())
+    };
+    assert_eq!(stranger(App::open(1).script(LookupMode::Partial)), "introduce 1");
+    assert_eq!(stranger(App::open(1).script(LookupMode::All)), "redirect 192.0.2.50:1935");
 }

@@ -59,6 +59,22 @@ impl AppActors for Only {
     }
 }
 
+fn request() -> ConnectRequest {
+    let uri = Uri::parse("rtmfp://host/app");
+    ConnectRequest {
+        path: AppPath::parse(&uri.path).unwrap(),
+        uri,
+        tc_url: String::new(),
+        query: String::new(),
+        agent: String::new(),
+        referrer: String::new(),
+        page_url: String::new(),
+        object_encoding: 0,
+        object: Value::Null,
+        arguments: Vec::new(),
+    }
+}
+
 /// Two clients join and leave three groups each in an instance whose policy has the groups. Returns what the policy was told, how
 /// many hints went out, and what was counted.
 fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, usize, [u64; 3]) {
@@ -72,20 +88,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let actors: Arc<dyn AppActors> = Arc::new(Only(Arc::clone(&policy)));
     let applications =
         Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ()))))));
-    let uri = Uri::parse("rtmfp://host/app");
-    let request = ConnectRequest {
-        path: AppPath::parse(&uri.path).unwrap(),
-        uri,
-        tc_url: String::new(),
-        query: String::new(),
-        agent: String::new(),
-        referrer: String::new(),
-        page_url: String::new(),
-        object_encoding: 0,
-        object: Value::Null,
-        arguments: Vec::new(),
-    };
-    let seat = applications.admit(0, &request, IpAddr::from([127, 0, 0, 1])).unwrap();
+    let seat = applications.admit(0, &request(), IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, mut receiver)) = (Counters::new(1), mailbox());
     let mailboxes: [mpsc::Sender<Mail>; 1] = [sender];
     let directory = Directory::new();
@@ -139,4 +142,45 @@ fn the_server_names_members_for_a_busy_policy_if_the_settings_say_so() {
     let (told, hints, counted) = two_clients(2, Fallback::Continue);
     assert_eq!(told.len(), 4);
     assert_eq!((hints, counted), (4, [6, 6, 4]));
+}
+
+#[test]
+fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
+    let replies = Arc::new(Replies::new(1, |_| ()));
+    let applications = Arc::new(Applications::new(Config::built_in(), None, Arc::new(Plugins::new(replies))));
+    let seat = applications.admit(0, &request(), IpAddr::from([127, 0, 0, 1])).unwrap();
+    let (counters, (sender, _receiver), directory) = (Counters::new(1), mailbox(), Directory::new());
+    let (peer, mailboxes, group) = (PeerId([1; 32]), [sender], GroupDigest([5; 32]));
+    let [holder, waits] = [1, 2].map(SessionId::from_wire);
+    let of = |session| Bookkeeping {
+        instance: seat.instance(),
+        peer,
+        session,
+        counters: counters.worker(0),
+        mailboxes: &mailboxes,
+        directory: &directory,
+    };
+    for session in [holder, waits] {
+        directory.connect(peer, session, 0, ([192, 0, 2, 1], 1).into(), false);
+    }
+    let member = || seat.instance().with_groups(|all| all.handle(&group, &peer));
+    let mut groups = [holder, waits].map(|_| ClientGroups::new(Instant::now()));
+    for (session, groups) in [holder, waits].into_iter().zip(&mut groups) {
+        of(session).join(groups, group).unwrap();
+    }
+    assert_eq!(member(), Some(holder));
+    let [of_holder, of_waits] = groups.each_ref().map(|groups| &groups.memberships[0]);
+    assert!(!of_holder.is_waiting && of_waits.is_waiting);
+    // The member joins again, by another flow of the same session.
+    let mut again = ClientGroups::new(Instant::now());
+    of(holder).join(&mut again, group).unwrap();
+    assert!(!again.memberships[0].is_waiting);
+    let counted = |counter| counters.snapshot().get(counter);
+    of(waits).leave(of_waits);
+    assert_eq!((member(), counted(Counter::GroupLeaves)), (Some(holder), 0), "it has nothing to leave");
+    // When it holds the id, it is the member.
+    directory.remove(&peer, holder);
+    let mut later = ClientGroups::new(Instant::now());
+    of(waits).join(&mut later, group).unwrap();
+    assert_eq!((member(), later.memberships[0].is_waiting), (Some(waits), false));
 }

@@ -218,10 +218,9 @@ fn an_instance_that_ends_is_told_once_and_gives_its_number_back() {
 fn the_settings_of_an_instance_are_those_of_its_own_adaptor_and_virtual_host() {
     let applications = applications(two_by_two);
     let seats = PLACES.map(|(adaptor, vhost)| applications.admit(adaptor, &request(uri(vhost)), localhost()).unwrap());
-    for place in 0..PLACES.len() {
+    for (place, (adaptor, in_adaptor)) in PLACES.into_iter().enumerate() {
         let mut config = Config::built_in();
         two_by_two(&mut config);
-        let (adaptor, in_adaptor) = PLACES[place];
         Arc::make_mut(&mut vhost(&mut config, adaptor, in_adaptor).defaults).max_lookup_rate = Some(77);
         applications.reconfigure(config);
         let rates = seats.each_ref().map(|seat| seat.instance().max_lookup_rate() == Some(77));

@@ -33,9 +33,11 @@ fn a_meeting_is_recorded_by_the_peers_and_by_the_server() {
         // Two sessions with the server, and one between the peers, which the server does not see.
         assert_eq!(near_side["sessions"].as_array().map(Vec::len), Some(3), "{}", near_side["notes"]);
         assert_eq!(far_side["sessions"].as_array().map(Vec::len), Some(2), "{}", far_side["notes"]);
-        for recording in [&near_side, &far_side] {
+        let seen_by_all = ["IHello", "RHello", "IIKeying", "RIKeying", "Redirect", "UserData", "Close"];
+        // Peers that meet by the redirect alone are sometimes done before the forwarded hello comes.
+        for (recording, more) in [(&near_side, None), (&far_side, Some("FIHello"))] {
             let chunks = chunks(recording);
-            for name in ["IHello", "RHello", "IIKeying", "RIKeying", "FIHello", "Redirect", "UserData", "Close"] {
+            for name in seen_by_all.into_iter().chain(more) {
                 assert!(chunks.contains(&name), "no {name} in {chunks:?}");
             }
         }

@@ -83,6 +83,23 @@ impl Asker {
         found
     }
 
+    /// Waits until the server has read all that was sent before, by a lookup that it answers at once: of a peer that is connected to it.
+    fn is_read(&self, connected: PeerId) {
+        let mut tag = [0x5a_u8; 16];
+        let mut bytes = [0; 2048];
+        self.socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        eventually("what was sent is read", || {
+            tag[0] = tag[0].wrapping_add(1);
+            self.socket.send_to(&lookup(connected, tag), self.server).unwrap();
+            while let Ok((len, _)) = self.socket.recv_from(&mut bytes) {
+                if redirect(&mut bytes[..len]).is_some_and(|(echoed, _)| echoed == tag) {
+                    return true;
+                }
+            }
+            false
+        });
+    }
+
     /// Waits until the asker is sent to `relay` for all of them.
     fn finds_all(&self, relay: SocketAddr, peers: &[PeerId]) {
         let mut missing = peers.to_vec();

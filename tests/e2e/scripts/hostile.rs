@@ -210,15 +210,17 @@ async fn hostile_scripts_do_not_slow_other_applications() {
     // Gone, and its memory with it.
     eve.close().await;
     logged(&server, "ends: it has no clients app=hostile/room", 1).await;
+    // The allocator keeps some of what is freed; a script that is kept would keep nearly all.
+    let kept = (16 * MIB).max((peak - before) / 2);
     let deadline = Instant::now() + TIMEOUT;
-    while server.resident() > before + 16 * MIB && Instant::now() < deadline {
+    while server.resident() > before + kept && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let after = server.resident();
     report += &format!("after: {}, {} MiB", measure(&stranger, address, target, 300), after / MIB);
     eprintln!("{report}");
     assert!(peak <= before + 200 * MIB, "{report}");
-    assert!(after <= before + 16 * MIB, "{report}");
+    assert!(after <= before + kept, "{report}");
     let ended = server.stop();
     // Each lookup of the deeds and the one that was kept were denied, and so were those that waited, by their deadline.
     assert!(ended.counter("rtmfp_lookups_denied") > 1000, "{ended:?}");

@@ -91,6 +91,41 @@ fn when_all_hold_too_much_the_sessions_that_hold_most_are_closed_and_the_others_
     });
 }
 
+/// All together may hold 1,000,000 bytes; when they hold more, sessions are closed until they hold 875,000 or less. Each case: kilobytes
+/// held by sessions of one network and by sessions of networks of their own, the last of which goes beyond; and those closed.
+#[test]
+fn room_is_made_by_the_heaviest_session_of_the_heaviest_network_again_and_again() {
+    let cases: [(&[usize], &[usize], &[usize]); 3] = [
+        // No session of the network holds as much as the one alone.
+        (&[200, 250, 150], &[330, 100], &[250]),
+        // Twice from the same network, for an eighth is to be free.
+        (&[110, 130, 100, 120], &[201, 202, 160], &[130, 120]),
+        // Without its heaviest session the network is not the heaviest any more.
+        (&[150, 130, 140], &[330, 200, 101], &[150, 330]),
+    ];
+    for (of_one, alone, expected) in cases {
+        for_seeds(1, |sim| {
+            let identity = sim.new_identity();
+            let server = sim.node(Config { max_buffered: 1_000_000, ..Config::server(vec![identity]) });
+            let mut clients = Vec::new();
+            for (port, &held) in (40_000..).zip(of_one) {
+                clients.push((sim.peer_at(([192, 0, 2, 200], port).into()), held));
+            }
+            alone.iter().for_each(|&held| clients.push((sim.peer(), held)));
+            let ids: Vec<_> = clients.iter().map(|(client, _)| sim.connect(*client, server).1).collect();
+            sim.filter(|packet| packet.data.len() < 200);
+            for &(client, held) in &clients {
+                let flow = sim.open_flow(server, client, b"waiting");
+                sim.send(server, client, flow, &vec![7; held * 1000]);
+            }
+            for ((_, held), id) in clients.iter().zip(ids) {
+                let reason = expected.contains(held).then_some(CloseReason::Buffers);
+                assert_eq!(sim.closed(server, id), reason, "{held} of {of_one:?} {alone:?}");
+            }
+        });
+    }
+}
+
 #[test]
 fn all_flows_of_a_session_together_queue_no_more_than_it_may() {
     for_seeds(1, |sim| {

@@ -123,4 +123,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn forgiving_takes_nothing_from_a_bucket_that_owes_less() {
+        let rate = Rate { burst: 10, per_second: 10 };
+        let mut bucket = TokenBucket::default();
+        bucket.spend(Duration::ZERO, rate, 3);
+        bucket.forgive(Duration::ZERO, rate, 8);
+        assert!(bucket.has(Duration::ZERO, rate, 7) && !bucket.has(Duration::ZERO, rate, 8));
+    }
+
+    #[test]
+    fn a_rate_of_0_is_one_a_second() {
+        let rate = Rate { burst: 1, per_second: 0 };
+        let mut bucket = TokenBucket::default();
+        let taken = [0, 999, 1000, 1999, 2000].map(|millis| bucket.take(Duration::from_millis(millis), rate, 1));
+        assert_eq!(taken, [true, false, true, false, true]);
+        assert!(bucket.is_full(Duration::MAX));
+    }
 }

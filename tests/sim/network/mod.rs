@@ -135,6 +135,12 @@ impl Sim {
         self.add(config, vec![address], None)
     }
 
+    /// A peer at this public address.
+    pub(crate) fn peer_at(&mut self, address: SocketAddr) -> NodeId {
+        let identity = self.new_identity();
+        self.add(Config::peer(identity), vec![address], None)
+    }
+
     /// A node with so many public addresses, on as many interfaces.
     pub(crate) fn multihomed(&mut self, config: Config, count: usize) -> NodeId {
         let addresses = (0..count).map(|interface| self.free_address(interface as u8)).collect();

@@ -150,4 +150,26 @@ mod tests {
         second(&mut budget, 1002, 1, 1);
         assert_eq!(second(&mut budget, 1003, 150, 10).1, [Admission::Slow]);
     }
+
+    #[test]
+    fn a_second_of_silence_ends_a_row_of_bad_ones() {
+        let mut budget = Budget::default();
+        (0..=MAX_BAD_SECONDS.into()).for_each(|at| _ = second(&mut budget, at, 1000, 10));
+        let after_silence = u32::from(MAX_BAD_SECONDS) + 2;
+        assert_eq!(second(&mut budget, after_silence, 1000, 10).1, [Admission::Slow]);
+    }
+
+    #[test]
+    fn a_second_with_as_much_taken_as_dropped_is_not_bad() {
+        let mut budget = Budget::default();
+        let said: Vec<Admission> = (0..30).flat_map(|at| second(&mut budget, at, 200, 10).1).collect();
+        assert_eq!(said, [Admission::Slow]);
+    }
+
+    #[test]
+    fn a_session_is_told_of_again_after_a_second_within_its_share() {
+        let mut budget = Budget::default();
+        let said = [150, 1, 150].into_iter().zip(0..).map(|(datagrams, at)| second(&mut budget, at, datagrams, 10).1);
+        assert_eq!(said.collect::<Vec<_>>(), [vec![Admission::Slow], vec![], vec![Admission::Slow]]);
+    }
 }

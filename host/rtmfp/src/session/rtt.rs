@@ -271,4 +271,22 @@ mod tests {
         rtt.back_off();
         assert!(rtt.timeout() > Duration::from_secs(12), "never below the measured timeout");
     }
+
+    #[test]
+    fn a_timestamp_that_comes_again_after_it_was_forgotten_is_echoed_again() {
+        let start = test_clock();
+        let mut rtt = Rtt::new(start);
+        let received = PacketHeader { timestamp: Some(1000), ..PacketHeader::new(Mode::Responder) };
+        let echo = |rtt: &mut Rtt, at| {
+            let mut header = PacketHeader::new(Mode::Initiator);
+            rtt.on_send(at, &mut header);
+            header.timestamp_echo
+        };
+        rtt.on_receive(start, &received);
+        assert_eq!(echo(&mut rtt, start), Some(1000));
+        let later = start + Duration::from_secs(129);
+        assert_eq!(echo(&mut rtt, later), None);
+        rtt.on_receive(later, &received);
+        assert_eq!(echo(&mut rtt, later), Some(1000));
+    }
 }

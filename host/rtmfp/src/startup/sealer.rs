@@ -236,4 +236,15 @@ mod tests {
             assert_eq!(plain[..3], [0x0b, 0x12, 0x34]);
         }
     }
+
+    #[test]
+    fn a_packet_is_sent_in_4_fragments_at_most_however_short_they_are() {
+        let transmit = Transmit { interface: Default::default(), to: ([192, 0, 2, 1], 1935).into() };
+        for (length, is_sent) in [(1900, true), (2100, false)] {
+            let (certificate, mut outbox) = (vec![0; length], Outbox::default());
+            let hello = RHello { tag_echo: &[1; 16], cookie: &[2; 64], certificate: &certificate };
+            let sealed = StartupSealer::new(test_clock(), 548).push(&mut outbox, transmit, 0, |out| hello.put(out));
+            assert_eq!(sealed, is_sent, "{length} bytes");
+        }
+    }
 }

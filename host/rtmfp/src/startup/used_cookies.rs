@@ -254,4 +254,37 @@ mod tests {
         assert_eq!(used.check(at(146_000), &cookie(2), &[9; 16]), CookieUse::First);
         assert_eq!(used.len(), 0);
     }
+
+    #[test]
+    fn a_cookie_entered_twice_has_one_place_and_its_network_one_weight() {
+        let now = test_clock();
+        let mut used = UsedCookies::new(now, Duration::from_secs(95), 1000);
+        (0..4).for_each(|number| used.insert(now, cookie(number), [9; 16], prefix(1)));
+        used.insert(now, cookie(3), [8; 16], prefix(1));
+        assert_eq!((used.len(), used.by_weight.iter().copied().collect()), (4, vec![(4, prefix(1))]));
+        assert_eq!(used.check(now, &cookie(3), &[8; 16]), CookieUse::Repeated);
+    }
+
+    #[test]
+    fn a_table_with_fewer_places_than_shares_is_bounded_and_has_one_for_each_network() {
+        let now = test_clock();
+        let mut used = UsedCookies::new(now, Duration::from_secs(95), 10);
+        (0..5).for_each(|number| used.insert(now, cookie(number), [9; 16], prefix(0)));
+        assert_eq!(used.len(), 1);
+        (1..30).for_each(|host| used.insert(now, cookie(100 + u32::from(host)), [9; 16], prefix(host)));
+        assert_eq!(used.len(), 10);
+    }
+
+    #[test]
+    fn the_network_with_the_most_loses_its_oldest_and_others_with_several_lose_none() {
+        let now = test_clock();
+        let mut used = UsedCookies::new(now, Duration::from_secs(95), 160);
+        let hosts = [(0, 4), (1, 9), (2, 3)].into_iter().chain((10..154).map(|host| (host, 1)));
+        let each = hosts.flat_map(|(host, count)| (0..count).map(move |_| host));
+        each.zip(0..).for_each(|(host, number)| used.insert(now, cookie(number), [9; 16], prefix(host)));
+        assert_eq!(used.len(), 160);
+        used.insert(now, cookie(1000), [9; 16], prefix(1000));
+        assert_eq!([0, 1, 2].map(|host| used.table.held_by(prefix(host))), [4, 8, 3]);
+        assert_eq!(used.check(now, &cookie(4), &[9; 16]), CookieUse::First, "the oldest of the second network");
+    }
 }

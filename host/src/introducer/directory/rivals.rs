@@ -42,7 +42,6 @@ impl Rivals {
     }
 
     fn to_forget(&self) -> Option<SessionId> {
-        let newest = self.waiting.last()?.owner;
         let network = |entry: &Entry| NetworkPrefix::of(SocketAddr::from(entry.observed).ip());
         let networks: HashMap<SessionId, NetworkPrefix> =
             self.waiting.iter().map(|entry| (entry.owner, network(entry))).collect();
@@ -50,12 +49,11 @@ impl Rivals {
         for network in networks.values() {
             *sizes.entry(*network).or_default() += 1;
         }
-        let others =
-            || self.sessions.iter().filter(|(session, _)| *session != newest && networks.contains_key(session));
-        let silent = others().find(|(_, is_silent)| *is_silent);
+        let those_who_wait = || self.sessions.iter().filter(|(session, _)| networks.contains_key(session));
+        let silent = those_who_wait().find(|(_, is_silent)| *is_silent);
         // Of several with the most, the last in this order has waited longest.
         let size = |session: &SessionId| networks.get(session).and_then(|network| sizes.get(network));
-        let crowded = || others().rev().max_by_key(|(session, _)| size(session));
+        let crowded = || those_who_wait().rev().max_by_key(|(session, _)| size(session));
         silent.or_else(crowded).map(|(session, _)| *session)
     }
 
@@ -108,5 +106,41 @@ impl Rivals {
     /// Whether the entry alone says all that is known of the id.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.sessions.iter().all(|(_, is_silent)| !is_silent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thin_vec::ThinVec;
+
+    use super::*;
+
+    const ID: PeerId = PeerId([7; 32]);
+
+    fn session(number: u32) -> SessionId {
+        SessionId::from_wire(number)
+    }
+
+    fn entry(number: u32) -> Entry {
+        let observed = SocketAddr::from(([192, 0, 2, 1], 1)).into();
+        Entry { id: ID, reported: ThinVec::new(), owner: session(number), observed, instance: 0 }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_session_that_was_dropped_because_too_many_wait() {
+        let mut rivals = Rivals::new(ID, session(0));
+        (1..=1000).for_each(|number| rivals.wait(entry(number)));
+        assert_eq!((rivals.waiting.len(), rivals.sessions.len()), (MAX_WAITING, 1 + MAX_WAITING));
+    }
+
+    #[test]
+    fn a_silent_holder_that_is_replaced_is_forgotten_before_those_that_are_not_silent() {
+        let mut rivals = Rivals::new(ID, session(0));
+        let last = MAX_WAITING as u32;
+        (1..=last).for_each(|number| rivals.wait(entry(number)));
+        rivals.set_silent(session(0), true);
+        rivals.wait(entry(0));
+        assert!(!rivals.waits(session(0)));
+        assert!((1..=last).all(|number| rivals.waits(session(number))));
     }
 }

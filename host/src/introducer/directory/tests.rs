@@ -390,3 +390,30 @@ fn of_those_who_wait_the_network_with_most_loses_its_oldest() {
     assert!(order.contains(&owner(0, 1)) && order.contains(&owner(0, 1002)));
     assert!([2, 3, 4].iter().all(|number| !order.contains(&owner(0, *number))) && order.contains(&owner(0, 5)));
 }
+
+#[test]
+fn a_newcomer_that_has_proven_the_id_is_known_to_be_silent_and_is_passed_over() {
+    let directory = Directory::new();
+    let (peer, [first, second, third]) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3)]);
+    for session in [first, second, third] {
+        connect(&directory, peer, session, true);
+    }
+    directory.set_silent(&peer, third, true);
+    assert!(directory.lookup(&peer).unwrap().is_silent);
+    assert_eq!(directory.pass_over(&peer, third).map(|next| next.holder), Some(second));
+    assert!(matches!(directory.remove(&peer, second), Departure::Passed(next) if next.holder == first));
+}
+
+#[test]
+fn nothing_is_kept_of_a_silent_holder_that_has_gone() {
+    let directory = Directory::new();
+    let (peer, [first, second, third]) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3)]);
+    for session in [first, second, third] {
+        connect(&directory, peer, session, false);
+    }
+    directory.set_silent(&peer, first, true);
+    assert!(matches!(directory.remove(&peer, first), Departure::Passed(next) if next.holder == third));
+    assert_eq!(kept_beside(&directory, peer), Some(1), "one waits");
+    assert_eq!(directory.remove(&peer, second), Departure::Nothing);
+    assert_eq!(kept_beside(&directory, peer), None);
+}

@@ -96,6 +96,17 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_was_quiet_for_long_has_saved_no_more_than_a_burst() {
+        let start = Instant::now();
+        let mut changes = AddressChanges::new(start);
+        for now in [start + INTERVAL * 1000, start + INTERVAL * 2000] {
+            assert!((0..BURST).all(|_| changes.take(now, info(1)).is_ok()));
+            assert_eq!(changes.take(now, info(2)), Err(Some(now + INTERVAL)));
+            assert_eq!(changes.due(), Some(info(2)));
+        }
+    }
+
+    #[test]
     fn a_client_earns_one_change_in_an_interval_and_parts_of_it_count() {
         let start = Instant::now();
         let mut changes = AddressChanges::new(start);

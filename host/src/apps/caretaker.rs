@@ -177,3 +177,6 @@ impl Watch {
         self.seen = looks;
     }
 }
+
+#[cfg(test)]
+mod tests;

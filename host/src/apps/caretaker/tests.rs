@@ -1,0 +1,124 @@
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use introd_config::{Application, Config, Registered};
+use introd_policy::{AppActor, AppActors, RequestId};
+
+use super::*;
+use crate::apps::tests::{localhost, plugins, request};
+
+/// The policies of all instances.
+#[derive(Default)]
+struct Policies {
+    reloads: AtomicU64,
+    are_over: AtomicBool,
+}
+
+struct Policy(Arc<Policies>);
+
+impl AppActor for Policy {
+    fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+        self.0.reloads.fetch_add(u64::from(matches!(event, AppEvent::Reload)), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn wake(&self) {}
+
+    fn cancel(&self, _: RequestId) {}
+
+    fn is_over(&self) -> bool {
+        self.0.are_over.load(Ordering::Relaxed)
+    }
+
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    fn reconfigure(&self, _: Arc<Application>) {}
+}
+
+impl AppActors for Policy {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+        Some(Arc::new(Policy(Arc::clone(&self.0))))
+    }
+}
+
+/// With an application `club` that has a script in that folder.
+fn applications(folder: &Path, change: impl FnOnce(&mut Application)) -> (Arc<Applications>, Arc<Policies>) {
+    let mut config = Config::built_in();
+    let vhost = &mut config.default_adaptor.default_vhost;
+    let mut settings = Application::clone(&vhost.defaults);
+    change(&mut settings);
+    let registered = Registered { has_script: true, ..Registered::new(folder.into(), Arc::new(settings)) };
+    vhost.applications.insert("club".to_owned(), registered);
+    let policies = Arc::new(Policies::default());
+    (Arc::new(Applications::new(config, Some(Arc::new(Policy(Arc::clone(&policies)))), plugins())), policies)
+}
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("introd-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_script_is_loaded_again_once_for_each_change_of_its_folder_if_it_is_watched() {
+    for is_watched in [true, false] {
+        let folder = Folder::new(&format!("watched-{is_watched}"));
+        let (applications, policies) = applications(&folder.0, |settings| settings.script.watch = is_watched);
+        let _seat = applications.admit(0, &request("rtmfp://host/club"), localhost()).unwrap();
+        let mut watch = Watch::default();
+        let mut reloads = Vec::new();
+        for file in [None, None, Some("main.lua"), None, Some("other.lua"), None] {
+            if let Some(file) = file {
+                std::fs::write(folder.0.join(file), "").unwrap();
+            }
+            watch.look(&applications);
+            reloads.push(policies.reloads.load(Ordering::Relaxed));
+        }
+        assert_eq!(reloads, if is_watched { [0, 0, 1, 1, 2, 2] } else { [0; 6] });
+    }
+}
+
+#[test]
+fn the_caretaker_ends_instances_that_were_idle_for_too_long_and_those_whose_policy_has_ended() {
+    let nowhere = Path::new("/nonexistent");
+    // Each row: how long an instance may be idle, whether it runs from the start, whether its policy has ended, whether it stays.
+    let long = Duration::from_secs(1 << 20);
+    let cases = [
+        (Duration::ZERO, false, false, false),
+        (Duration::ZERO, true, false, true),
+        (long, false, false, true),
+        (long, false, true, false),
+        (long, true, true, false),
+    ];
+    for (longest, runs_from_start, is_over, stays) in cases {
+        let (applications, policies) = applications(nowhere, |settings| {
+            (settings.max_idle_time, settings.load_on_startup) = (longest, runs_from_start);
+        });
+        let seat = applications.admit(0, &request("rtmfp://host/club"), localhost()).unwrap();
+        let id = seat.instance().id();
+        let weak = Arc::downgrade(&applications);
+        policies.are_over.store(true, Ordering::Relaxed);
+        assert!(look_after(&weak, &mut Watch::default()));
+        assert!(applications.instance(id).is_some(), "it has a client");
+        policies.are_over.store(false, Ordering::Relaxed);
+        drop(seat);
+        policies.are_over.store(is_over, Ordering::Relaxed);
+        assert!(look_after(&weak, &mut Watch::default()));
+        assert_eq!(applications.instance(id).is_some(), stays, "{longest:?} {runs_from_start} {is_over}");
+        drop(applications);
+        assert!(!look_after(&weak, &mut Watch::default()), "the caretaker ends with the applications");
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rtmfp::Config;
 use rtmfp::crypto::{Epd, Group, HmacPreference, Identity, Preferences, SequencePreference};
+use rtmfp::flow::{Delivery, FlowOptions};
 
 use crate::network::{Sim, ephemeral, fixed, for_seeds};
 
@@ -121,6 +122,13 @@ fn one_server_has_an_identity_for_each_of_its_hostnames() {
         let id = sim.open_epd(peer, epd.encode(), &[to]);
         sim.run_until(|sim| sim.times_opened(peer) == 1);
         assert_eq!(sim.get(peer).endpoint.session(id).unwrap().peer_id, ids[found], "{epd:?}");
+        // The server has keys of the same identity: it reads what the peer sends.
+        let before = sim.messages(server).len();
+        sim.with(peer, |endpoint, now| {
+            let flow = endpoint.open_flow(now, id, b"m", FlowOptions::default()).unwrap();
+            endpoint.send(now, id, flow, *b"hello", Delivery::default()).unwrap();
+        });
+        sim.run_until(|sim| sim.messages(server).len() == before + 1);
     }
 }
 

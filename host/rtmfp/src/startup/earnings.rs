@@ -144,6 +144,19 @@ mod tests {
     }
 
     #[test]
+    fn a_network_that_has_anothers_cell_pays_with_its_bytes_only() {
+        let now = test_clock();
+        // All networks share the one cell.
+        let mut earnings = Earnings { epoch: now, table: FixedTable::new([7; 16], 1) };
+        let other: IpAddr = [192, 0, 2, 2].into();
+        assert!(!earnings.earn(now, HOST, 60, 180));
+        earnings.spend(other, 90);
+        assert!(earnings.earn(now, HOST, 1, 180), "nothing of its bytes was spent");
+        assert!(!earnings.earn(now, HOST, 60, 180));
+        assert!(!earnings.earn(now, other, 60, 180), "it does not get those of the other");
+    }
+
+    #[test]
     fn what_is_sent_instead_is_subtracted_from_what_is_saved() {
         let (mut earnings, now) = earnings();
         earnings.spend(HOST, 90);

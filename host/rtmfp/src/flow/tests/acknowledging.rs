@@ -108,7 +108,9 @@ fn a_probe_is_answered_for_a_known_flow_only() {
         BufferProbe { flow_id }.put(&mut probe);
         receive(&mut flows, &at(now), &probe, false);
         assert_eq!(flows.wants_transmit(&at(now)), answered);
-        assert_eq!(!fill(&mut flows, now).is_empty(), answered);
+        if answered {
+            assert!(!fill(&mut flows, now).is_empty());
+        }
         assert!(!is_answered(&mut flows, &[whole(2, b"data")]), "what follows waits as ever");
     }
 }

@@ -37,19 +37,19 @@ impl Session {
     /// The session is open at the far end, too.
     pub(super) fn confirmed(&mut self) {
         self.is_confirmed = true;
-        self.is_ping_unanswered = false;
+        self.pinged = None;
     }
 
-    /// Another endpoint sends from the session's address: the far end is asked for a sign of life, as soon as a ping may go out.
+    /// Another endpoint sends from the session's address: asks the far end for a sign of life.
     pub(crate) fn suspect(&mut self, now: Instant) {
         if self.is_open() && self.suspect_until.is_none() {
             self.suspect_until = Some(now + SUSPECT_LIMIT);
+            self.send_keepalive(now);
         }
     }
 
     pub(super) fn send_keepalive(&mut self, now: Instant) {
         self.pinged = Some(now);
-        self.is_ping_unanswered = true;
         self.put_control(|out| put_chunk(kind::PING, out, |_| ()));
     }
 
@@ -60,7 +60,7 @@ impl Session {
             self.abort(context, CloseReason::Silence, true);
         } else if now >= self.ping_at(config) {
             // RFC 7016 §3.5.4.1: no reply to the last one within ERTO.
-            if self.is_ping_unanswered {
+            if self.pinged.is_some() {
                 self.rtt.back_off();
             }
             self.send_keepalive(now);
@@ -79,7 +79,7 @@ impl Session {
             self.heard = (self.heard + (least - (self.heard + limit))).min(now);
         }
         self.suspect_until = self.suspect_until.map(|until| (until + stood).max(least));
-        self.is_ping_unanswered = false;
+        self.pinged = None;
     }
 
     /// How long the far end may be silent.
@@ -99,12 +99,9 @@ impl Session {
     pub(super) fn ping_at(&self, config: &Config) -> Instant {
         let is_first = self.role == Mode::Initiator && !self.is_confirmed;
         let idle = if is_first { self.opened() + FIRST_PING } else { self.heard + config.keepalive };
-        // RFC 7016 §3.5.4.1: not more often than once per ERTO, whatever it is for.
-        let again = self.pinged.map(|pinged| pinged + self.rtt.timeout().max(MIN_PING_INTERVAL));
-        match again {
-            Some(again) if self.is_ping_unanswered || self.suspect_until.is_some() => again,
-            Some(again) => again.max(idle),
-            None if self.suspect_until.is_some() => self.heard,
+        match self.pinged {
+            // RFC 7016 §3.5.4.1: not more often than once per ERTO.
+            Some(pinged) => pinged + self.rtt.timeout().max(MIN_PING_INTERVAL),
             None => idle,
         }
     }

@@ -37,10 +37,8 @@ pub(crate) struct Session {
     pub(super) is_confirmed: bool,
     /// When the last packet came.
     pub(super) heard: Instant,
-    /// When the last keepalive ping went out.
+    /// When the last keepalive ping went out, if nothing came since.
     pub(super) pinged: Option<Instant>,
-    /// Nothing has come since then.
-    pub(super) is_ping_unanswered: bool,
     /// Another endpoint sends from the session's address: if the far end is silent until then, it is given up.
     pub(super) suspect_until: Option<Instant>,
     /// What [`Self::bytes_buffered`] was when the endpoint asked last.
@@ -112,7 +110,6 @@ impl Session {
             is_confirmed: false,
             heard: now,
             pinged: None,
-            is_ping_unanswered: false,
             suspect_until: None,
             buffered: 0,
             armed: None,

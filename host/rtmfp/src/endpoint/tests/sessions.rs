@@ -91,23 +91,22 @@ fn keepalive_pings_are_empty_and_further_apart_while_none_is_answered() {
 }
 
 #[test]
-fn an_address_that_another_endpoint_speaks_from_is_not_pinged_more_often_for_that() {
+fn an_address_that_another_endpoint_speaks_from_is_pinged_once_until_it_answers() {
     let mut pair = pair();
-    let mut pings = 0;
-    for round in 0..40 {
-        // The holder answers each ping, so that it is above suspicion again.
-        let keying = pair.bench.keying_from(pair.server, address(1), 100 + round);
-        let sent = pair.bench.deliver(pair.server, address(1), &keying);
+    for round in 0..10 {
+        let mut sent = Vec::new();
+        for attempt in 0..3 {
+            let keying = pair.bench.keying_from(pair.server, address(1), 100 + 3 * round + attempt);
+            sent.extend(pair.bench.deliver(pair.server, address(1), &keying));
+        }
+        let to_client: Vec<_> = sent.iter().filter(|sent| sent.to == address(1)).cloned().collect();
+        let pings = pair.chunks(&to_client).iter().filter(|(kind, _)| *kind == kind::PING).count();
+        assert_eq!(pings, 1, "in round {round}");
+        // The holder answers, so that it is above suspicion again.
         pair.bench.exchange(sent);
-        pair.bench.sent.clear();
         pair.bench.pass(Duration::from_millis(100));
-        let sent = std::mem::take(&mut pair.bench.sent);
-        let to_client: Vec<_> = sent.into_iter().filter(|sent| sent.to == address(1)).collect();
-        pings += pair.chunks(&to_client).iter().filter(|(kind, _)| *kind == kind::PING).count();
     }
-    // One in two seconds.
-    assert!((2..=3).contains(&pings), "{pings}");
-    assert_eq!(pair.bench.endpoint(pair.server).counters().address_taken, 40);
+    assert_eq!(pair.bench.endpoint(pair.server).counters().address_taken, 30);
     assert!(pair.is_open());
 }
 

@@ -75,3 +75,21 @@ impl Replies {
         self.queues.get(usize::from(worker)).map(ReplyQueue::take).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    // Not in the file of the queue: `tests/loom` compiles that with locks that work in its models only.
+    use crate::reply_queue::ReplyQueue;
+
+    #[test]
+    fn the_reader_is_woken_for_the_first_reply_and_the_queue_is_empty_once_it_is_taken() {
+        let queue = ReplyQueue::default();
+        assert!(!queue.is_filled() && queue.take().is_empty());
+        for _ in 0..2 {
+            assert_eq!([1, 2, 3].map(|reply| queue.push(reply)), [true, false, false]);
+            assert!(queue.is_filled());
+            assert_eq!(queue.take(), [1, 2, 3]);
+            assert!(!queue.is_filled() && queue.take().is_empty());
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// What is wrong with a line of the list.
 fn wrong(line: &str, read: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
-    let Some((fault, reason)) = line.split_once(" | ") else { return Some("there is no reason") };
+    // The name of a fault may have a bar of its own, as in "replace | with &".
+    let Some((fault, reason)) = line.rsplit_once(" | ") else { return Some("there is no reason") };
     let Some((path, change)) = fault.split_once(": ") else { return Some("there is no file") };
     let Some(source) = read(path) else { return Some("the file does not exist") };
     // The function that is replaced, or the one that the change is in.
@@ -44,6 +45,8 @@ fn lines_without_code_or_reason_are_noticed() {
     let read = |path: &str| (path == "a.rs").then(|| "impl A {\n    pub fn there(&self) {}\n}".to_owned());
     let problem = |line| wrong(line, read);
     assert_eq!(problem("a.rs: replace < with <= in A::there | both are the same"), None);
+    assert_eq!(problem("a.rs: replace | with & in A::there | both are the same"), None);
+    assert_eq!(problem("a.rs: replace | with & in A::gone | both are the same"), Some("the function does not exist"));
     assert_eq!(problem("a.rs: replace A::there -> u8 with 0 | it is only shown"), None);
     assert_eq!(problem("a.rs: replace < with <= in A::gone | both are the same"), Some("the function does not exist"));
     assert_eq!(problem("b.rs: replace < with <= in A::there | both are the same"), Some("the file does not exist"));

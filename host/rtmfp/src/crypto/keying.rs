@@ -32,8 +32,7 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Composes the initiator's component for a responder with this certificate. The group is the first of this identity's
-    /// that the certificate has too.
+    /// Composes the initiator's component for a responder with this certificate, in the [`common_group`].
     ///
     /// `ready` is a fresh key pair made beforehand; it is used if it is of the right group and this identity's keys are ephemeral,
     /// otherwise dropped.
@@ -44,8 +43,7 @@ impl Offer {
         ready: Option<KeyPair>,
         rng: &mut impl CryptoRng,
     ) -> Result<Self, KeyingError> {
-        let usable = |group: &Group| responder.has_ephemeral_group(*group) || responder.static_key(*group).is_some();
-        let group = identity.groups().iter().copied().find(usable).ok_or(KeyingError::NoCommonGroup)?;
+        let group = common_group(identity, responder).ok_or(KeyingError::NoCommonGroup)?;
         let responder_key = responder.static_key(group).map(Box::from);
         let mut component = Vec::new();
         let pair = match identity.static_key(group) {
@@ -144,6 +142,13 @@ pub fn respond(
     let secret = pair.agree(their_public)?;
     let Completed { keys, log } = finish(pair, &secret, &component, initiator_component, verification, preferences);
     Ok(Response { component, keys, log })
+}
+
+/// The group that an initiator chooses: the first of its own that the responder's certificate has too, be it with a static key or for
+/// ephemeral ones.
+pub(crate) fn common_group(initiator: &Identity, responder: &Certificate) -> Option<Group> {
+    let usable = |group: &Group| responder.has_ephemeral_group(*group) || responder.static_key(*group).is_some();
+    initiator.groups().iter().copied().find(usable)
 }
 
 /// What a responder reads from an initiator's keying before it computes anything.

@@ -102,6 +102,8 @@ impl Session {
         match self.pinged {
             // RFC 7016 §3.5.4.1: not more often than once per ERTO.
             Some(pinged) => pinged + self.rtt.timeout().max(MIN_PING_INTERVAL),
+            // The ping that was sent when the doubt arose does not count after a standstill: its reply may have been lost.
+            None if self.suspect_until.is_some() => self.heard,
             None => idle,
         }
     }

@@ -10,7 +10,7 @@ use super::initiation::Completion;
 use super::initiator_keying::InitiatorKeying;
 use super::revealed_keys::RevealedKeys;
 use crate::config::Config;
-use crate::crypto::keying::Completed;
+use crate::crypto::keying::{Completed, common_group};
 use crate::crypto::{
     Certificate, Group, Identity, KeyPair, KeyingError, Offer, Preferences, SessionKeys, Signing, respond,
 };
@@ -151,13 +151,12 @@ impl KeyingJob {
     /// The group in which a fresh key pair will be made, if one will: a driver that keeps some in store can give one to
     /// [`Self::with_key_pair`] and so halve the work.
     pub fn wants_key_pair(&self) -> Option<Group> {
-        match &self.work {
-            Work::Respond { identity, keying, .. } if !identity.is_static() => Some(keying.group),
-            Work::Offer { identity, responder, .. } if !identity.is_static() => {
-                identity.groups().iter().copied().find(|group| responder.has_ephemeral_group(*group))
-            }
-            _ => None,
-        }
+        let (identity, group) = match &self.work {
+            Work::Respond { identity, keying } => (identity, keying.group),
+            Work::Offer { identity, responder, .. } => (identity, common_group(identity, responder)?),
+            Work::Complete { .. } => return None,
+        };
+        identity.static_key(group).is_none().then_some(group)
     }
 
     /// Gives the job a fresh key pair, made with strong randomness and never used before.
@@ -228,4 +227,88 @@ fn complete(
         })
     });
     Ok(Keyed { far_id: rikeying.session_id, keys, revealed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Group::{Modp2, Modp14};
+    use crate::test_clock::test_clock;
+    use crate::transmit::{InterfaceId, Transmit};
+    use crate::wire::chunk::IIKeying;
+
+    fn rng(seed: u64) -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(seed)
+    }
+
+    fn ephemeral(groups: &[Group]) -> Arc<Identity> {
+        Arc::new(Identity::ephemeral(groups, None, true, &mut rng(1)))
+    }
+
+    fn fixed(groups: &[Group], seed: u64) -> Arc<Identity> {
+        Arc::new(Identity::fixed(groups, &mut rng(seed)))
+    }
+
+    fn offer_job(initiator: &Arc<Identity>, responder: &Identity) -> KeyingJob {
+        let (config, session) = (Config::peer(Arc::clone(initiator)), SessionId(1 << 22));
+        KeyingJob::offer([1; 32], &config, session, Arc::clone(initiator), responder.certificate().clone())
+    }
+
+    fn respond_job(initiator: &Identity, responder: &Arc<Identity>) -> KeyingJob {
+        let config = Config::server(vec![Arc::clone(responder)]);
+        let offer = Offer::new(initiator, responder.certificate(), &config.keying, None, &mut rng(3)).unwrap();
+        let chunk = IIKeying {
+            session_id: 1,
+            cookie_echo: &[],
+            certificate: &[],
+            component: &offer.component,
+            signature: &[],
+            signed_parameters: &[],
+        };
+        let transmit = Transmit { interface: InterfaceId(0), to: ([192, 0, 2, 1], 1935).into() };
+        let certificate = initiator.certificate().clone();
+        let keying = InitiatorKeying::new(&chunk, [0; 16], test_clock(), transmit, certificate, offer.group());
+        KeyingJob::respond([2; 32], &config, Arc::clone(responder), keying)
+    }
+
+    /// The component that a job sends.
+    fn component(done: KeyingDone) -> Vec<u8> {
+        match done.0 {
+            Outcome::Offered { offer: Ok(offer), .. } => offer.component.clone(),
+            Outcome::Responded { response: Ok(response), .. } => response.component,
+            _ => panic!("no component"),
+        }
+    }
+
+    /// What the job wants is `expected`, it sends the key pair that it is given, and makes one of its own otherwise.
+    fn check(what: &str, job: impl Fn() -> KeyingJob, expected: Option<Group>) {
+        assert_eq!(job().wants_key_pair(), expected, "{what}");
+        for group in [Modp2, Modp14] {
+            let pair = KeyPair::generate(group, &mut rng(4));
+            let sent = component(job().with_key_pair(pair.clone()).run());
+            let is_sent = sent.windows(pair.public().len()).any(|bytes| bytes == pair.public());
+            assert_eq!(is_sent, expected == Some(group), "{what}: {group:?}");
+        }
+    }
+
+    #[test]
+    fn a_fresh_key_pair_is_wanted_in_the_agreed_group_where_this_ends_keys_are_ephemeral() {
+        // The initiator's order decides, and the responder's certificate says what can be used.
+        let groups = [Modp14, Modp2];
+        for responder in [ephemeral(&[Modp2, Modp14]), fixed(&[Modp2, Modp14], 2)] {
+            check("an offer", || offer_job(&ephemeral(&groups), &responder), Some(Modp14));
+            check("an offer with a static key", || offer_job(&fixed(&groups, 5), &responder), None);
+        }
+        for responder in [ephemeral(&[Modp2]), fixed(&[Modp2], 2)] {
+            check("an offer of the second choice", || offer_job(&ephemeral(&groups), &responder), Some(Modp2));
+        }
+        for initiator in [ephemeral(&groups), fixed(&groups, 5)] {
+            check("an answer", || respond_job(&initiator, &ephemeral(&[Modp2, Modp14])), Some(Modp14));
+            check("an answer in the only group", || respond_job(&initiator, &ephemeral(&[Modp2])), Some(Modp2));
+            check("an answer with a static key", || respond_job(&initiator, &fixed(&[Modp2, Modp14], 2)), None);
+        }
+        for responder in [ephemeral(&[Group::Modp5]), fixed(&[Group::Modp5], 2)] {
+            assert_eq!(offer_job(&ephemeral(&groups), &responder).wants_key_pair(), None, "no group in common");
+        }
+    }
 }

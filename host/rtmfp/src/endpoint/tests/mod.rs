@@ -3,6 +3,8 @@ mod bounds;
 mod forwarding;
 mod initiators;
 mod lookups;
+mod pair;
 mod responders;
 mod sessions;
+mod silence;
 mod startup_packets;

@@ -11,6 +11,7 @@ use crate::flow::config::FlowConfig;
 use crate::flow::event::RecvFlowId;
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};
+use crate::test_clock::test_clock;
 use crate::wire::Chunk;
 use crate::wire::chunk::FragmentControl::Begin;
 use crate::wire::chunk::{BufferProbe, UserData};
@@ -228,4 +229,49 @@ fn acknowledgements_of_ended_flows_wait_for_room_too() {
     }
     assert_eq!(got, [(1, 0), (2, 0), (3, 0)]);
     assert!(!self::flows().wants_transmit(&at(now)));
+}
+
+/// §3.6.3.4.1.
+#[test]
+fn acknowledgements_wait_200_ms_or_for_a_second_packet() {
+    let now = test_clock();
+    let mut flows = receiver(now);
+    give(&mut flows, now, &[data(5, 2, 2, None)]);
+    assert!(!flows.wants_transmit(&at(now)));
+    let later = now + Duration::from_millis(200);
+    assert_eq!(flows.next_timeout(), Some(later));
+    flows.on_timeout(&at(later));
+    assert!(flows.wants_transmit(&at(later)));
+    assert_eq!(acknowledged(&fill(&mut flows, later)), (2, vec![]));
+    assert!(!flows.wants_transmit(&at(later)));
+    assert_eq!(flows.next_timeout(), None);
+    give(&mut flows, now, &[data(5, 3, 2, None), data(5, 4, 3, None)]);
+    assert!(!flows.wants_transmit(&at(now)));
+    give(&mut flows, now, &[data(5, 5, 2, None)]);
+    assert!(flows.wants_transmit(&at(now)));
+}
+
+/// §3.6.3.4.1: gaps, duplicates, probes and ends do not wait; the example of §3.6.3.4.7.
+#[test]
+fn acknowledgements_that_do_not_wait() {
+    let now = test_clock();
+    let mut flows = receiver(now);
+    let mut immediately = |chunk: UserData<'_>| {
+        give(&mut flows, now, &[chunk]);
+        assert!(flows.wants_transmit(&at(now)), "{chunk:?}");
+        acknowledged(&fill(&mut flows, now))
+    };
+    assert_eq!(immediately(data(5, 32, 2, None)), (30, vec![32]));
+    assert_eq!(immediately(data(5, 34, 12, None)), (30, vec![32, 34]));
+    assert_eq!(immediately(data(5, 34, 12, None)), (30, vec![32, 34]), "a duplicate");
+    assert_eq!(immediately(data(5, 35, 3, None)), (32, vec![34, 35]), "31 is given up");
+    assert_eq!(immediately(data(5, 33, 1, None)), (35, vec![]));
+    let mut last = data(5, 36, 1, None);
+    last.fragment.is_final = true;
+    assert_eq!(immediately(last), (36, vec![]));
+    assert_eq!(immediately(last), (36, vec![]), "a straggler after the end");
+    let mut probe = Vec::new();
+    BufferProbe { flow_id: 5 }.put(&mut probe);
+    receive(&mut flows, &at(now), &probe, false);
+    assert_eq!(acknowledged(&fill(&mut flows, now)), (36, vec![]));
 }

@@ -6,6 +6,7 @@ use super::chunks::{ack, at, events, fill, flows, fragments, start};
 use crate::flow::event::{FlowEvent, MessageId, SendFlowId};
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};
+use crate::test_clock::test_clock;
 
 fn millis(millis: u64) -> Instant {
     start() + Duration::from_millis(millis)
@@ -210,4 +211,41 @@ fn an_acknowledgement_of_what_was_not_sent_is_none() {
     assert_eq!(fragments(&fill(&mut flows, start())), [(2, 2, true, false)]);
     ack(&mut flows, start(), flow.0, 64, 2, &[]);
     assert!(flows.is_idle());
+}
+
+/// §3.6.2.8, line 25: a lost and abandoned fragment before fragments in flight becomes an FSN update.
+#[test]
+fn an_fsn_update_is_sent_although_later_fragments_are_in_flight() {
+    let now = test_clock();
+    let mut flows = flows();
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    let once = Delivery { send_once: true, ..Delivery::default() };
+    for _ in 1..=5 {
+        flows.send(flow, b"x", once).unwrap();
+        fill(&mut flows, now);
+    }
+    ack(&mut flows, now, flow.0, 64, 0, &[(2, 2)]);
+    ack(&mut flows, now, flow.0, 64, 0, &[(2, 3)]);
+    assert!(!flows.wants_transmit(&at(now)));
+    ack(&mut flows, now, flow.0, 64, 0, &[(2, 4)]);
+    assert!(matches!(events(&mut flows)[..], [FlowEvent::Dropped { .. }]));
+    assert_eq!(fragments(&fill(&mut flows, now)), [(1, 1, true, false)]);
+    assert!(!flows.wants_transmit(&at(now)));
+    // Lost too, it goes again; with data to send it is left out.
+    flows.on_timeout(&at(now + Duration::from_secs(1)));
+    flows.send(flow, b"x", once).unwrap();
+    assert_eq!(fragments(&fill(&mut flows, now)), [(6, 5, false, false)]);
+}
+
+#[test]
+fn deadlines_are_timeouts() {
+    let now = test_clock();
+    let mut flows = flows();
+    let flow = flows.open(b"", FlowOptions::default()).unwrap();
+    let deadline = now + Duration::from_millis(50);
+    let message = flows.send(flow, b"x", Delivery { start_by: Some(deadline), ..Delivery::default() }).unwrap();
+    assert_eq!(flows.next_timeout(), Some(deadline));
+    flows.on_timeout(&at(deadline));
+    assert_eq!(events(&mut flows), [FlowEvent::Dropped { flow, message }]);
+    assert_eq!(fragments(&fill(&mut flows, now)), [(1, 1, true, false)], "the receiver is to see the gap");
 }

@@ -1,15 +1,18 @@
 //! Sending flows as the application opens, fills and closes them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::channel::receive;
 use super::chunks::{
-    ack, at, chunks, data, events, fill, flows, fragments, give, metadata, receiver, start, whole, with,
+    ack, at, chunks, data, events, fill, flows, fragments, give, kinds, metadata, receiver, start, whole, with,
 };
 use crate::flow::config::FlowConfig;
 use crate::flow::error::FlowError;
 use crate::flow::event::{FlowEvent, MessageId, RecvFlowId, SendFlowId};
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};
+use crate::test_clock::test_clock;
 use crate::wire::Chunk;
 use crate::wire::chunk::UserDataOptions;
 
@@ -249,4 +252,100 @@ fn what_flows_hold_counts_both_ways() {
     ack(&mut flows, start(), flow.0, 64, 2, &[]);
     events(&mut flows);
     assert_eq!(flows.bytes_held(), 0);
+}
+
+/// §3.6.2.3.1, §3.6.2.3.2: options with the first chunk of each packet until there is an acknowledgement.
+#[test]
+fn startup_options_repeat_until_acknowledged_and_next_user_data_saves_space() {
+    let now = test_clock();
+    let mut flows = flows();
+    let flow = flows.open(b"name", FlowOptions::default()).unwrap();
+    flows.send(flow, vec![7; 2500], Delivery::default()).unwrap();
+    flows.send(flow, b"small", Delivery::default()).unwrap();
+    let with_options = |bytes: &[u8]| match chunks(bytes)[0] {
+        Chunk::UserData(chunk) => chunk.fragment.options.is_some(),
+        _ => false,
+    };
+    let first = fill(&mut flows, now);
+    let second = fill(&mut flows, now);
+    assert!(with_options(&first) && with_options(&second));
+    let third = fill(&mut flows, now);
+    assert!(with_options(&third));
+    assert_eq!(kinds(&third), [0x10, 0x11], "the end of the long message and the small one share a packet");
+    let timing = at(now);
+    let mut far = super::chunks::flows();
+    for bytes in [&first, &second, &third] {
+        receive(&mut far, &timing, bytes, false);
+    }
+    let got = events(&mut far);
+    assert!(matches!(&got[0], FlowEvent::Opened { metadata, return_of: None, .. } if metadata == b"name"));
+    assert!(matches!(&got[2], FlowEvent::Message { data, sequence_number: 4, .. } if data == b"small"));
+    ack(&mut flows, now, flow.0, 64, 0, &[]);
+    flows.send(flow, b"later", Delivery::default()).unwrap();
+    assert!(!with_options(&fill(&mut flows, now)));
+}
+
+/// §3.6.2.1.
+#[test]
+fn a_flow_can_begin_without_data() {
+    let now = test_clock();
+    let (mut near, mut far) = (flows(), flows());
+    let flow = near.open(b"m", FlowOptions::default()).unwrap();
+    assert!(!near.wants_transmit(&at(now)));
+    near.begin(flow).unwrap();
+    receive(&mut far, &at(now), &fill(&mut near, now), false);
+    assert_eq!(
+        events(&mut far),
+        [FlowEvent::Opened { flow: RecvFlowId(flow.0), metadata: b"m".to_vec(), return_of: None }]
+    );
+    near.send(flow, b"x", Delivery::default()).unwrap();
+    receive(&mut far, &at(now), &fill(&mut near, now), false);
+    assert!(matches!(&events(&mut far)[..], [FlowEvent::Message { sequence_number: 2, .. }]));
+}
+
+/// §3.6.2.11, as clients end their flows: an empty fragment, abandoned and final, FSN offset 0.
+#[test]
+fn a_flow_ends_with_an_abandoned_final_fragment() {
+    let now = test_clock();
+    let mut flows = flows();
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, b"x", Delivery::default()).unwrap();
+    fill(&mut flows, now);
+    ack(&mut flows, now, flow.0, 64, 1, &[]);
+    flows.close(flow);
+    assert_eq!(fragments(&fill(&mut flows, now)), [(2, 2, true, true)]);
+    ack(&mut flows, now, flow.0, 64, 2, &[]);
+    assert_eq!(events(&mut flows), [FlowEvent::Closed { flow }]);
+    assert_eq!(flows.send(flow, b"x", Delivery::default()), Err(FlowError::NotOpen));
+    // Closed while data waits, the data's last fragment is the final one.
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, b"x", Delivery::default()).unwrap();
+    flows.close(flow);
+    assert_eq!(fragments(&fill(&mut flows, now)), [(1, 0, false, true)]);
+}
+
+#[test]
+fn local_misuse_is_refused() {
+    let mut flows = Flows::new(Arc::new(FlowConfig {
+        max_sending: 2,
+        send_buffer: 1000,
+        max_message: 5000,
+        ..FlowConfig::default()
+    }));
+    let answer = FlowOptions { return_of: Some(RecvFlowId(3)), ..FlowOptions::default() };
+    assert_eq!(flows.open(b"", answer), Err(FlowError::ReturnNotOpen));
+    assert_eq!(flows.open(&[0; 2000], FlowOptions::default()), Err(FlowError::MetadataTooLong));
+    let flow = flows.open(b"", FlowOptions::default()).unwrap();
+    flows.open(b"", FlowOptions::default()).unwrap();
+    assert_eq!(flows.open(b"", FlowOptions::default()), Err(FlowError::TooManyFlows));
+    assert_eq!(flows.send(SendFlowId(9), b"x", Delivery::default()), Err(FlowError::NotOpen));
+    assert_eq!(flows.send(flow, vec![0; 5001], Delivery::default()), Err(FlowError::MessageTooLong));
+    flows.send(flow, vec![0; 1500], Delivery::default()).unwrap();
+    assert_eq!(flows.send(flow, b"x", Delivery::default()), Err(FlowError::Full));
+    let now = test_clock();
+    fill(&mut flows, now);
+    fill(&mut flows, now);
+    ack(&mut flows, now, flow.0, 64, 9, &[]);
+    assert_eq!(events(&mut flows), [FlowEvent::Writable { flow }]);
+    assert_eq!(flows.bytes_queued(flow), 0);
 }

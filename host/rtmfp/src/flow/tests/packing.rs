@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::bursts::Unlimited;
 use super::chunks::{ack, at, chunks, fill, fill_up_to, flows, kinds, start, with};
-use super::rules::Unlimited;
 use crate::flow::config::FlowConfig;
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};

@@ -9,6 +9,7 @@ use crate::flow::event::SendFlowId;
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};
 use crate::flow::timing::Timing;
+use crate::test_clock::test_clock;
 
 fn seconds(seconds: u64) -> Instant {
     start() + Duration::from_secs(seconds)
@@ -226,4 +227,65 @@ fn many_losses_at_once_make_one_wait() {
     assert_eq!(waits, start() + Duration::from_millis(300));
     flows.on_timeout(&at(waits));
     assert_eq!(fragments(&fill(&mut flows, waits))[0].0, 2);
+}
+
+/// §3.6.2.9.1.
+#[test]
+fn a_closed_window_is_probed_less_and_less_often() {
+    let start = test_clock();
+    let mut flows = flows();
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, b"x", Delivery::default()).unwrap();
+    fill(&mut flows, start);
+    ack(&mut flows, start, flow.0, 0, 1, &[]);
+    assert_eq!(flows.next_timeout(), None, "nothing to send, nothing to ask");
+    flows.send(flow, b"y", Delivery::default()).unwrap();
+    let mut now = start;
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let next = flows.next_timeout().unwrap();
+        pauses.push((next - now).as_secs());
+        now = next;
+        flows.on_timeout(&at(now));
+        assert!(flows.wants_transmit(&at(now)));
+        assert_eq!(kinds(&fill(&mut flows, now)), [0x18]);
+        assert!(!flows.wants_transmit(&at(now)));
+    }
+    assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 32, 60, 60]);
+    ack(&mut flows, now, flow.0, 1, 1, &[]);
+    assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+}
+
+/// To a far end that advertises hardly any room, and takes nothing, less and less is sent, as with §3.6.2.9.1, and
+/// the path is not blamed for it.
+#[test]
+fn what_a_full_receiver_refuses_is_no_congestion() {
+    let start = test_clock();
+    let mut flows = flows();
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, b"x", Delivery::default()).unwrap();
+    fill(&mut flows, start);
+    ack(&mut flows, start, flow.0, 1, 1, &[]);
+    flows.send(flow, vec![0; 5000], Delivery::default()).unwrap();
+    let window = flows.congestion_window();
+    let (mut now, mut pauses) = (start, Vec::new());
+    assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+    for _ in 0..9 {
+        // What is lost is noticed after an ERTO of 300 ms.
+        now = flows.next_timeout().unwrap();
+        assert!(!flows.on_timeout(&at(now)), "no reason to back off");
+        let lost = now;
+        assert!(!flows.wants_transmit(&at(now)));
+        now = flows.next_timeout().unwrap();
+        flows.on_timeout(&at(now));
+        pauses.push((now - lost).as_millis());
+        assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
+    }
+    assert_eq!(pauses, [300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 60000]);
+    assert_eq!(flows.congestion_window(), window);
+    // There is room again.
+    now = flows.next_timeout().unwrap();
+    flows.on_timeout(&at(now));
+    ack(&mut flows, now, flow.0, 100, 1, &[]);
+    assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The least time between two log lines about slow callbacks of one instance.
+/// The least time between two log lines about slow callbacks of one instance, and between two about failures.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A callback of a plugin.
@@ -104,11 +104,11 @@ impl Account {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a slow call. Gives how many there have been if this one is to be logged.
-    pub(super) fn add_slow(&self, start: Instant) -> Option<u64> {
+    /// Counts a slow call, so long after the start of the instance. Gives how many there have been if this one is to be logged.
+    pub(super) fn add_slow(&self, at: Duration) -> Option<u64> {
         let slow = self.slow.fetch_add(1, Ordering::Relaxed) + 1;
         // At least 1, so that 0 stands for never.
-        let now = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
+        let now = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
         let logged = self.logged.load(Ordering::Relaxed);
         let is_due = logged == 0 || now.saturating_sub(logged) >= LOG_INTERVAL.as_nanos() as u64;
         let is_mine = is_due && self.logged.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -116,42 +116,24 @@ impl Account {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Which failures of an instance are logged: one in a while.
+#[derive(Debug, Default)]
+pub(super) struct FailureLog {
+    last: Option<Instant>,
+    unlogged: u64,
+}
 
-    #[test]
-    fn slow_calls_are_counted_each_and_logged_once_in_a_while() {
-        let (account, start) = (Account::default(), Instant::now());
-        assert_eq!([0; 3].map(|_| account.add_slow(start)), [Some(1), None, None]);
-        assert_eq!(account.slow(), 3);
-        // The last one was logged long ago.
-        account.logged.store(1, Ordering::Relaxed);
-        let earlier = Instant::now().checked_sub(2 * LOG_INTERVAL).unwrap();
-        assert_eq!([0; 2].map(|_| account.add_slow(earlier)), [Some(4), None]);
-        account.add(Duration::from_micros(3));
-        account.add(Duration::from_micros(4));
-        assert_eq!((account.calls(), account.time()), (2, Duration::from_micros(7)));
-    }
-
-    #[test]
-    fn callbacks_on_threads_that_serve_nobody_may_block() {
-        let all = [
-            Callback::Create,
-            Callback::Destroy,
-            Callback::Timer,
-            Callback::Connect,
-            Callback::Disconnect,
-            Callback::AddressesChanged,
-            Callback::Lookup,
-            Callback::Cancel,
-            Callback::Publish,
-            Callback::Withdraw,
-            Callback::Find,
-            Callback::Join,
-            Callback::Leave,
-        ];
-        assert_eq!(all.map(Callback::may_block).iter().filter(|may| **may).count(), 3);
-        assert!(all[..3].iter().all(|callback| callback.may_block()));
+impl FailureLog {
+    /// Whether a failure is to be logged now: if so, how many have not been since the last one.
+    pub(super) fn admit(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now - last < LOG_INTERVAL) {
+            self.unlogged += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Loading shared libraries into the process.
 
+use std::error::Error as _;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -13,9 +14,10 @@ use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
 pub(super) fn open(path: &Path) -> Result<Dynamic, String> {
     // SAFETY: the configuration names this library, so that its code is to run in this process.
     unsafe { Dynamic::open(Some(path), RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE) }.map_err(|error| {
-        // The system's own text names the file again.
-        let text = error.to_string();
-        text.split_once(": ").map_or(text.clone(), |(_, reason)| reason.to_owned())
+        // What the system says stands in the source.
+        let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        // It names the file again; where it names another one, that one is missing.
+        text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_owned()
     })
 }
 
@@ -35,8 +37,8 @@ pub(super) fn open_beside(path: &Path) -> Result<Dynamic, String> {
     };
     let copy = copy().map_err(|error| error.to_string())?;
     let name = format!("/proc/self/fd/{}", copy.as_raw_fd());
-    let opened = open(Path::new(&name));
+    let opened = open(Path::new(&name))?;
     // The name stands for this copy for as long as the library is loaded, that is for ever.
     std::mem::forget(copy);
-    opened
+    Ok(opened)
 }

@@ -182,6 +182,7 @@ mod tests {
     use ::introd_plugin::abi::*;
 
     use super::*;
+    use crate::tests::bench::client_info;
 
     fn lookup(target: Option<PeerId>) -> Lookup {
         Lookup {
@@ -228,6 +229,42 @@ mod tests {
             assert_eq!((raw.asker.id, raw.initiator.family), (if event.asker.is_some() { 5 } else { 0 }, 4));
             assert_eq!((text(raw.application), text(raw.instance)), ("app".to_owned(), "room".to_owned()));
         }
+    }
+
+    #[test]
+    fn a_connect_says_all_that_is_known_of_the_client() {
+        let info = client_info();
+        let place = InstancePath { application: "app", instance: "room" };
+        let event = ConnectEvent { session: SessionId::from_wire(5), info: &info, place };
+        event.with_raw(|raw| {
+            // SAFETY: the bytes are those of the event, which lives.
+            let text = |raw: introd_bytes| unsafe { crate::values::text(raw) }.unwrap();
+            let texts = [raw.application, raw.instance, raw.uri, raw.query, raw.agent, raw.referrer, raw.page_url];
+            assert_eq!(
+                texts.map(text),
+                ["app", "room", "rtmfp://host/app/room?query", "query", "agent", "referrer", "page"]
+            );
+            // SAFETY: as above.
+            let arguments = unsafe { std::slice::from_raw_parts(raw.arguments, raw.argument_count as usize) };
+            assert_eq!(arguments.iter().map(|raw| text(*raw)).collect::<Vec<_>>(), ["1", "two"]);
+            assert_eq!((raw.client.id, raw.client.peer.bytes), (5, [2; 32]));
+            assert_eq!((raw.far_nonce, raw.near_nonce), ([3; 32], [4; 32]));
+            assert_eq!((raw.far_address.port, raw.far_address.origin), (1, INTROD_ORIGIN_OBSERVED));
+            assert_eq!((raw.near_address.port, raw.near_address.origin), (2, INTROD_ORIGIN_UNSPECIFIED));
+        });
+    }
+
+    #[test]
+    fn a_disconnect_says_whose_and_why() {
+        let place = InstancePath { application: "app", instance: "room" };
+        let mut told = None;
+        disconnect(SessionId::from_wire(5), PeerId([2; 32]), place, "gone", |raw| {
+            // SAFETY: the texts are constants.
+            let texts =
+                [raw.application, raw.instance, raw.reason].map(|raw| unsafe { crate::values::text(raw) }.unwrap());
+            told = Some((raw.client.id, raw.client.peer.bytes, texts));
+        });
+        assert_eq!(told, Some((5, [2; 32], ["app", "room", "gone"].map(str::to_owned))));
     }
 
     #[test]

@@ -93,20 +93,13 @@ pub(super) fn choose(event: *const introd_group_event, choice: u32, room: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::bench::group_change;
 
     /// Runs work in a callback about a group whose members are as many as are asked for, in an order that tells how they were chosen.
     fn in_a_callback<R>(work: impl FnOnce(&introd_group_event) -> R) -> R {
         let choose =
             |choice: MemberChoice, count: usize| vec![(PeerId([choice as u8; 32]), SessionId::from_wire(7)); count];
-        let change = GroupChange {
-            group: GroupDigest([1; 32]),
-            session: SessionId::from_wire(1),
-            peer: PeerId([2; 32]),
-            place: InstancePath { application: "app", instance: "room" },
-            members: 3,
-            choose: &choose,
-        };
-        during(&change, work)
+        during(&group_change(&choose), work)
     }
 
     #[test]
@@ -125,6 +118,16 @@ mod tests {
                 choose(event, 0, 5).is_none() && choose(event, 4, 5).is_none() && choose(ptr::null(), 1, 5).is_none()
             );
         });
+    }
+
+    #[test]
+    fn a_plugin_is_told_who_has_joined_what() {
+        let event = in_a_callback(|event| *event);
+        assert_eq!((event.id.bytes, event.client.id, event.client.peer.bytes), ([1; 32], 1, [2; 32]));
+        assert_eq!((event.members, event.struct_size as usize), (3, size_of::<introd_group_event>()));
+        // SAFETY: the names are constants.
+        let place = unsafe { [event.application, event.instance].map(|raw| crate::values::text(raw).unwrap()) };
+        assert_eq!(place, ["app", "room"]);
     }
 
     #[test]

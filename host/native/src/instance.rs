@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ::introd_plugin::abi::{self, introd_answer, introd_host, introd_instance, introd_plugin};
 use parking_lot::Mutex;
 
-use super::account::{Account, Callback};
+use super::account::{Account, Callback, FailureLog};
 use super::answer::{Answer, PluginAnswer, Subject};
 use super::context::Context;
 use super::entry;
@@ -27,8 +27,6 @@ use introd_policy::{RequestId, Verdict};
 
 /// A callback on a worker's thread that takes longer is logged: at the usual rates, dozens of datagrams wait by then.
 const SLOW: Duration = Duration::from_millis(10);
-/// The least time between two log lines about failures of one instance.
-const LOG_EVERY: Duration = Duration::from_secs(1);
 
 /// The number of the next instance.
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
@@ -47,8 +45,7 @@ pub struct PluginInstance {
     /// Whether it has panicked: it is not called any more.
     is_disabled: AtomicBool,
     is_over: AtomicBool,
-    /// When a failure was logged last, and how many have not been logged since.
-    logged: Mutex<(Option<Instant>, u64)>,
+    failure_log: Mutex<FailureLog>,
 }
 
 // SAFETY: an instance's callbacks may be called from any thread, at the same time: the ABI demands it.
@@ -103,7 +100,7 @@ impl PluginInstance {
             start: Instant::now(),
             is_disabled: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            logged: Mutex::default(),
+            failure_log: Mutex::default(),
         });
         let timed: Weak<dyn TimedInstance> = Arc::<Self>::downgrade(&instance);
         context.timer_owner.set_instance(timed);
@@ -129,11 +126,24 @@ impl PluginInstance {
     fn call(&self, callback: Callback, call: impl FnOnce() -> i32) -> i32 {
         let begin = Instant::now();
         let status = call();
-        let took = begin.elapsed();
+        self.charge(callback, begin.elapsed());
+        if status == abi::INTROD_E_PANIC && !self.is_disabled.swap(true, Ordering::Relaxed) {
+            let (plugin, callback) = (self.library.name(), callback.name());
+            tracing::error!(
+                plugin,
+                callback,
+                "a plugin has panicked: it is not called any more, and fails from now on"
+            );
+        }
+        status
+    }
+
+    /// Counts a call, and logs one that held up the network.
+    pub(super) fn charge(&self, callback: Callback, took: Duration) {
         self.account.add(took);
         if took >= SLOW
             && !callback.may_block()
-            && let Some(slow) = self.account.add_slow(self.start)
+            && let Some(slow) = self.account.add_slow(self.start.elapsed())
         {
             let (plugin, callback) = (self.library.name(), callback.name());
             tracing::warn!(
@@ -144,15 +154,6 @@ impl PluginInstance {
                 "a plugin's callback holds up the network: it must not block"
             );
         }
-        if status == abi::INTROD_E_PANIC && !self.is_disabled.swap(true, Ordering::Relaxed) {
-            let (plugin, callback) = (self.library.name(), callback.name());
-            tracing::error!(
-                plugin,
-                callback,
-                "a plugin has panicked: it is not called any more, and fails from now on"
-            );
-        }
-        status
     }
 
     /// Calls the plugin for a status, and logs an error.
@@ -170,15 +171,7 @@ impl PluginInstance {
     /// Counts a failure, and logs it unless another was logged a moment ago.
     fn failed(&self, callback: Callback, why: &str) {
         self.account.add_failure();
-        let now = Instant::now();
-        let mut logged = self.logged.lock();
-        if logged.0.is_some_and(|last| now - last < LOG_EVERY) {
-            logged.1 += 1;
-            return;
-        }
-        let unlogged = std::mem::take(&mut logged.1);
-        logged.0 = Some(now);
-        drop(logged);
+        let Some(unlogged) = self.failure_log.lock().admit(Instant::now()) else { return };
         let (plugin, callback) = (self.library.name(), callback.name());
         tracing::warn!(plugin, callback, why, unlogged, "a plugin has failed");
     }
@@ -281,3 +274,6 @@ impl Drop for PluginInstance {
         self.end();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! A plugin's library: what it says of itself, and its tables.
 
+use std::collections::BTreeSet;
 use std::ffi::{CStr, c_void};
 use std::mem::{MaybeUninit, offset_of};
 use std::os::unix::fs::MetadataExt as _;
@@ -49,8 +50,26 @@ struct Stamp {
     modified: Option<SystemTime>,
 }
 
+impl Stamp {
+    /// The stamp of a file, and its path without links.
+    fn of(path: &Path) -> Result<(PathBuf, Self), LoadError> {
+        let at = |error| LoadError::File(path.to_owned(), error);
+        let path = path.canonicalize().map_err(at)?;
+        let (_, about) = files::open(&path).map_err(at)?;
+        let modified = about.modified().ok();
+        Ok((path, Self { device: about.dev(), inode: about.ino(), bytes: about.len(), modified }))
+    }
+}
+
 /// The loaded libraries. They belong to the process, and so does the list.
-static LOADED: Mutex<Vec<&'static Library>> = Mutex::new(Vec::new());
+static LOADED: Mutex<Loaded> = Mutex::new(Loaded { libraries: Vec::new(), opened: BTreeSet::new() });
+
+struct Loaded {
+    libraries: Vec<&'static Library>,
+    /// The files that the system has loaded under their own names. It never loads another file of such a name, even if what it has
+    /// loaded is no plugin: it is not unloaded.
+    opened: BTreeSet<PathBuf>,
+}
 
 impl Library {
     /// The library in a file. One that is loaded already is used again, unless the file has changed: then the new version is
@@ -59,23 +78,20 @@ impl Library {
     /// # Errors
     /// If it cannot be loaded.
     pub fn load(path: &Path) -> Result<&'static Self, LoadError> {
-        let at = |error| LoadError::File(path.to_owned(), error);
-        let path = &path.canonicalize().map_err(at)?;
-        let (_, about) = files::open(path).map_err(at)?;
-        let modified = about.modified().ok();
-        let stamp = Stamp { device: about.dev(), inode: about.ino(), bytes: about.len(), modified };
+        let (path, stamp) = &Stamp::of(path)?;
         let mut loaded = LOADED.lock();
-        let of_path = || loaded.iter().filter(|library| library.path == *path);
-        if let Some(known) = of_path().find(|library| library.stamp == stamp) {
+        let is_it = |library: &&&Self| library.path == *path && library.stamp == *stamp;
+        if let Some(known) = loaded.libraries.iter().find(is_it) {
             return Ok(known);
         }
-        let dynamic = if of_path().next().is_none() { open(path) } else { open_beside(path) };
+        let dynamic = if loaded.opened.contains(path) { open_beside(path) } else { open(path) };
         let dynamic = dynamic.map_err(|error| LoadError::NotALibrary(path.clone(), error))?;
-        let library = Self::examine(path.clone(), stamp, &dynamic)?;
+        loaded.opened.insert(path.clone());
+        let library = Self::examine(path.clone(), stamp.clone(), &dynamic)?;
         // Never unloaded: threads and thread-local values of the library may outlive everything.
         std::mem::forget(dynamic);
         let library: &'static Self = Box::leak(Box::new(library));
-        loaded.push(library);
+        loaded.libraries.push(library);
         Ok(library)
     }
 
@@ -254,5 +270,14 @@ impl Library {
         // SAFETY: the table is whole, and lasts.
         let library = unsafe { Self::read("test".into(), stamp, table) }?;
         Ok(Box::leak(Box::new(library)))
+    }
+
+    /// A plugin of this process, as if it had been loaded from that file.
+    pub(super) fn of_file(path: &Path, table: &'static introd_plugin) -> &'static Self {
+        let (path, stamp) = Stamp::of(path).unwrap();
+        // SAFETY: the table is whole, and lasts.
+        let library: &'static Self = Box::leak(Box::new(unsafe { Self::read(path, stamp, table) }.unwrap()));
+        LOADED.lock().libraries.push(library);
+        library
     }
 }

@@ -149,6 +149,35 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_made_of_small_letters_digits_and_underscores() {
+        let (all, own) = (Metrics::default(), OwnMetrics::new("p"));
+        let is_taken = |name: &str| own.find(&all, name, "", false) != 0;
+        assert!(is_taken("az_09") && is_taken("a") && is_taken(&"x".repeat(MAX_NAME)));
+        for bad in ["a-b", "a.b", "A", "\u{e4}", "a\n", &"x".repeat(MAX_NAME + 1)] {
+            assert!(!is_taken(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_instance_has_so_many_metrics_each_with_its_own_number() {
+        let (all, own) = (Metrics::default(), OwnMetrics::new("p"));
+        let find = |number: usize| own.find(&all, &format!("n{number}"), "", number % 2 == 1);
+        let numbers = || (0..MAX_METRICS).map(find).collect::<Vec<_>>();
+        assert_eq!(numbers(), (1..=256).collect::<Vec<u32>>());
+        assert_eq!(numbers(), (1..=256).collect::<Vec<u32>>(), "they are found again");
+        assert_eq!(find(MAX_METRICS), 0);
+        // Without room at this instance, another may still have it.
+        assert_eq!(OwnMetrics::new("p").find(&all, "one_more", "", false), 1);
+        own.add(256, 5);
+        own.add(257, 5);
+        own.set(1, 5);
+        own.add(2, 0);
+        own.add(1, 0);
+        let values: Vec<i64> = all.snapshot().into_iter().map(|metric| metric.value).collect();
+        assert_eq!((values[255], values.iter().sum::<i64>()), (5, 5));
+    }
+
+    #[test]
     fn what_a_plugin_says_of_a_metric_is_bounded_and_one_line() {
         let all = Metrics::default();
         let (own, next) = (OwnMetrics::new("p"), OwnMetrics::new("p"));

@@ -249,22 +249,21 @@ impl Plugins {
 
     /// Ends all instances, because the server stops.
     pub fn stop(&self) {
+        self.stop_within(END_TIMEOUT);
+    }
+
+    /// Waits so long for the users of the instances, and then so long for the instances to end.
+    fn stop_within(&self, timeout: Duration) {
         let _ = self.totals.set(self.metrics());
         let live = std::mem::take(&mut *self.live());
-        let deadline = Instant::now() + END_TIMEOUT;
+        let deadline = Instant::now() + timeout;
         for Live { instance, .. } in live {
-            while Arc::strong_count(&instance) > 1 && Instant::now() < deadline {
-                std::thread::sleep(END_POLL);
-            }
+            wait_until(deadline, || Arc::strong_count(&instance) == 1);
             self.state.timers.retire(instance);
         }
         self.state.timers.finish();
         let Some(thread) = self.thread.lock().take() else { return };
-        let deadline = Instant::now() + END_TIMEOUT;
-        while !thread.is_finished() && Instant::now() < deadline {
-            std::thread::sleep(END_POLL);
-        }
-        if thread.is_finished() {
+        if wait_until(Instant::now() + timeout, || thread.is_finished()) {
             let _ = thread.join();
         } else {
             tracing::error!("a plugin's timer or end does not return; its thread is left behind");
@@ -287,3 +286,17 @@ impl Drop for Plugins {
         self.stop();
     }
 }
+
+/// Waits until something is done; false if that is not so at the deadline.
+fn wait_until(deadline: Instant, is_done: impl Fn() -> bool) -> bool {
+    while !is_done() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(END_POLL);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

@@ -198,8 +198,7 @@ impl Timers {
                 }
                 return Work::Fire(token, timer);
             }
-            let poll = (!state.retired.is_empty()).then_some(POLL);
-            let wait = [due.map(|(at, _)| at - now), poll].into_iter().flatten().min().unwrap_or(BEAT).min(BEAT);
+            let wait = wait_time(due.map(|(at, _)| at - now), !state.retired.is_empty());
             self.changed.wait_for(&mut state, wait);
         }
     }
@@ -220,138 +219,11 @@ impl Timers {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use super::*;
-
-    const NONE: Duration = Duration::ZERO;
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    /// An instance that counts, and has pending verdicts while it is told so.
-    #[derive(Default)]
-    struct Fake {
-        fired: Mutex<Vec<(u64, u64)>>,
-        ended: AtomicUsize,
-        pending: AtomicBool,
-    }
-
-    impl TimedInstance for Fake {
-        fn on_timer(&self, token: u64, user: u64) {
-            self.fired.lock().push((token, user));
-        }
-
-        fn has_pending(&self) -> bool {
-            self.pending.load(Ordering::Relaxed)
-        }
-
-        fn end(&self) {
-            self.ended.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn owner(number: u32) -> &'static TimerOwner {
-        Box::leak(Box::new(TimerOwner::new(number)))
-    }
-
-    fn fired(work: Work) -> u64 {
-        match work {
-            Work::Fire(token, _) => token,
-            Work::End(_) | Work::Finish(_) => panic!("no timer"),
-        }
-    }
-
-    #[test]
-    fn each_instance_has_a_bounded_number_of_timers_of_its_own() {
-        let (timers, first, second) = (Timers::default(), owner(1), owner(2));
-        let tokens: Vec<u64> = (0..MAX_TIMERS).map(|_| timers.start(first, HOUR, None, 0).unwrap()).collect();
-        assert_eq!(timers.start(first, HOUR, None, 0), None);
-        let other = timers.start(second, HOUR, None, 0).unwrap();
-        assert!(!timers.stop(2, tokens[0]) && timers.stop(1, tokens[0]) && !timers.stop(1, tokens[0]));
-        assert!(timers.start(first, HOUR, None, 0).is_some() && timers.start(first, HOUR, None, 0).is_none());
-        timers.stop_all(1);
-        let state = timers.state();
-        assert_eq!((state.due.len(), state.when.len()), (1, 1), "that of the other instance");
-        drop(state);
-        assert!(timers.stop(2, other));
-    }
-
-    #[test]
-    fn a_timer_fires_in_its_time_and_catches_up_with_nothing() {
-        let (timers, pulse, owner) = (Timers::default(), Pulse::unwatched(), owner(1));
-        timers.start(owner, Duration::MAX, Some(Duration::MAX), 0).unwrap();
-        let late = timers.start(owner, HOUR, None, 0).unwrap();
-        let once = timers.start(owner, NONE, None, 0).unwrap();
-        assert_eq!(fired(timers.next(&pulse)), once);
-        assert!(!timers.stop(1, once), "it has fired");
-        assert_eq!(timers.state().when.len(), 2);
-        let often = timers.start(owner, NONE, Some(Duration::MAX), 0).unwrap();
-        assert_eq!(fired(timers.next(&pulse)), often);
-        assert!(timers.stop(1, often));
-        let due = timers.state().due.first_key_value().map(|((_, token), _)| *token);
-        assert_eq!(due, Some(late), "the others wait");
-        // One that should have fired a hundred times by now fires once, and then in its period.
-        let before = Instant::now();
-        let timer = Timer { owner, every: Some(HOUR / 100), user: 0 };
-        timers.state().insert(before.checked_sub(HOUR).unwrap(), 99, timer);
-        assert_eq!(fired(timers.next(&pulse)), 99);
-        assert!(timers.state().due.first_key_value().is_some_and(|((at, token), _)| *token == 99 && *at >= before));
-        assert!(timers.stop(1, 99));
-    }
-
-    #[test]
-    fn a_timer_is_not_due_before_its_time() {
-        let (timers, pulse) = (Timers::default(), Pulse::unwatched());
-        timers.start(owner(1), POLL, None, 0).unwrap();
-        let at = *timers.state().due.first_key_value().unwrap().0;
-        fired(timers.next(&pulse));
-        assert!(Instant::now() >= at.0);
-    }
-
-    #[test]
-    fn a_timer_waits_for_its_instance_to_be_made_unless_that_has_failed() {
-        let timers = Timers::default();
-        let timer = |owner, every| Timer { owner, every, user: 7 };
-        let (early, failed, made) = (owner(1), owner(2), owner(3));
-        timers.fire(1, timer(early, None));
-        failed.end();
-        timers.fire(2, timer(failed, None));
-        assert_eq!(timers.state().due.values().map(|timer| timer.owner.number).collect::<Vec<_>>(), [1]);
-        let fake = Arc::new(Fake::default());
-        let weak: Weak<dyn TimedInstance> = Arc::<Fake>::downgrade(&fake);
-        made.set_instance(weak);
-        timers.fire(3, timer(made, None));
-        assert_eq!(*fake.fired.lock(), [(3, 7)]);
-        drop(fake);
-        timers.fire(3, timer(made, None));
-    }
-
-    #[test]
-    fn an_instance_ends_when_nobody_uses_it_and_its_verdicts_have_come_or_are_late() {
-        let (timers, pulse) = (Timers::default(), Pulse::unwatched());
-        let (used, pending, free) = (Arc::new(Fake::default()), Arc::new(Fake::default()), Arc::new(Fake::default()));
-        pending.pending.store(true, Ordering::Relaxed);
-        let [of_pending, of_free] = [Arc::downgrade(&pending), Arc::downgrade(&free)];
-        timers.retire(used.clone());
-        timers.retire(pending);
-        timers.retire(free);
-        let ends = |expected: &Weak<Fake>| {
-            let Work::End(instance) = timers.next(&pulse) else { panic!("none ends") };
-            std::ptr::addr_eq(Arc::as_ptr(&instance), expected.as_ptr())
-        };
-        assert!(ends(&of_free));
-        // Its verdicts are late.
-        let late = |state: &mut State| {
-            let entry = state.retired.iter_mut().find(|(_, instance)| instance.has_pending()).unwrap();
-            std::mem::replace(&mut entry.0, Instant::now())
-        };
-        assert!(late(&mut timers.state()) > Instant::now() + RETIRE_TIMEOUT / 2);
-        assert!(ends(&of_pending));
-        assert_eq!(timers.state().retired.len(), 1);
-        // At the end of the server nothing is waited for.
-        timers.finish();
-        timers.run(&pulse);
-        assert_eq!(used.ended.load(Ordering::Relaxed), 1);
-    }
+/// How long the thread waits if the next timer is due in that time.
+fn wait_time(due: Option<Duration>, has_retired: bool) -> Duration {
+    let poll = has_retired.then_some(POLL);
+    [due, poll].into_iter().flatten().min().unwrap_or(BEAT).min(BEAT)
 }
+
+#[cfg(test)]
+mod tests;

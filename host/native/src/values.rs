@@ -149,6 +149,30 @@ mod tests {
     }
 
     #[test]
+    fn every_error_has_a_name() {
+        let names = (-9..0).rev().map(error_name).collect::<Vec<_>>();
+        let expected = [
+            "it failed",
+            "it does not take what it was given",
+            "it does not know the token",
+            "it panicked",
+            "it cannot do that",
+            "it has no room",
+            "what it concerns is gone",
+            "what it needs cannot be reached",
+            "it returned an error of no name",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn an_address_is_of_one_of_two_families() {
+        let raw = raw_observed("192.0.2.1:7".parse().unwrap());
+        let of_family = |family| address(&introd_address { family, ..raw }).map(|read| read.address.is_ipv4());
+        assert_eq!([0, 3, 4, 5, 6, 7].map(of_family), [None, None, Some(true), None, Some(false), None]);
+    }
+
+    #[test]
     fn a_client_is_a_session_if_its_number_can_be_one() {
         let client = |id| introd_client { id, peer: NO_PEER };
         assert_eq!(session(&client(7)).map(SessionId::get), Some(7));

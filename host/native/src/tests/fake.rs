@@ -1,30 +1,24 @@
 //! A plugin that does in each callback what a test says.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use ::introd_plugin::abi::{self, *};
-use introd_config::XmlSettings;
-use introd_netgroup::GroupDigest;
-use introd_policy::{Peer, Replies, Reply, RequestId, Verdict};
-use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
+use ::introd_plugin::abi::*;
 
-use crate::events::{InstancePath, LookupEvent};
-use crate::host_state::{HostState, ServerAccess};
-use crate::instance::PluginInstance;
-use crate::library::Library;
-use crate::{LoadError, PluginAnswer};
+use crate::values::text;
 
-pub(super) type Work = Box<dyn FnMut(*const introd_host, *mut introd_answer) -> i32 + Send>;
+pub(crate) type Work = Box<dyn FnMut(*const introd_host, *mut introd_answer) -> i32 + Send>;
 
 /// What stands behind an instance.
-pub(super) struct Fake {
-    pub(super) host: *const introd_host,
+pub(crate) struct Fake {
+    pub(crate) host: *const introd_host,
     work: Mutex<Work>,
     /// The callbacks that came.
-    pub(super) calls: Mutex<Vec<&'static str>>,
+    calls: Mutex<Vec<String>>,
+    /// The configuration that it was made with, and the folder.
+    pub(crate) config: String,
+    pub(crate) root: String,
 }
 
 // SAFETY: the host's table may be used by any thread.
@@ -32,34 +26,68 @@ unsafe impl Send for Fake {}
 // SAFETY: as above.
 unsafe impl Sync for Fake {}
 
-/// What `create` returns, and the instance that it made last: tests that make instances take turns.
-static CREATES: Mutex<i32> = Mutex::new(INTROD_OK);
-static MADE: Mutex<Option<&'static Fake>> = Mutex::new(None);
-static TURN: Mutex<()> = Mutex::new(());
+thread_local! {
+    /// What `create` does on this thread.
+    static CREATES: RefCell<Option<Work>> = const { RefCell::new(None) };
+    /// What was made on this thread.
+    static MADE: RefCell<Vec<&'static Fake>> = const { RefCell::new(Vec::new()) };
+}
 
-fn called(instance: introd_instance, what: &'static str, answer: *mut introd_answer) -> i32 {
+/// Runs work that makes instances on this thread, where `create` does that. Gives what stands behind the instances, in the order in
+/// which they were made.
+pub(crate) fn creating<R>(
+    creates: impl FnMut(*const introd_host, *mut introd_answer) -> i32 + Send + 'static,
+    work: impl FnOnce() -> R,
+) -> (R, Vec<&'static Fake>) {
+    CREATES.set(Some(Box::new(creates)));
+    MADE.take();
+    let result = work();
+    CREATES.take();
+    (result, MADE.take())
+}
+
+fn called(instance: introd_instance, what: impl Into<String>, answer: *mut introd_answer) -> i32 {
     // SAFETY: `create` has made it, and it lasts.
     let fake = unsafe { &*instance.cast::<Fake>() };
-    fake.calls.lock().unwrap().push(what);
+    fake.calls.lock().unwrap().push(what.into());
     (fake.work.lock().unwrap_or_else(PoisonError::into_inner))(fake.host, answer)
 }
 
 unsafe extern "C" fn create(
     host: *const introd_host,
-    _: *const introd_create,
-    _: *mut introd_answer,
+    create: *const introd_create,
+    answer: *mut introd_answer,
     instance: *mut introd_instance,
 ) -> i32 {
-    let fake = Fake { host, work: Mutex::new(Box::new(|_, _| INTROD_OK)), calls: Mutex::default() };
+    // SAFETY: the host gives what to make, with texts that are valid for the call.
+    let [config, root] = unsafe { [(*create).config, (*create).root].map(|raw| text(raw).unwrap()) };
+    let work: Work = Box::new(|_, _| INTROD_OK);
+    let fake = Fake { host, work: Mutex::new(work), calls: Mutex::default(), config, root };
     let fake: &'static Fake = Box::leak(Box::new(fake));
-    *MADE.lock().unwrap() = Some(fake);
+    MADE.with_borrow_mut(|made| made.push(fake));
     // SAFETY: the host gives a place for it.
     unsafe { instance.write(std::ptr::from_ref(fake).cast_mut().cast()) };
-    *CREATES.lock().unwrap()
+    CREATES.with_borrow_mut(|creates| creates.as_mut().map_or(INTROD_OK, |creates| creates(host, answer)))
 }
 
 unsafe extern "C" fn destroy(instance: introd_instance) -> i32 {
     called(instance, "destroy", std::ptr::null_mut())
+}
+
+unsafe extern "C" fn connect(
+    instance: introd_instance,
+    event: *const introd_connect,
+    answer: *mut introd_answer,
+) -> i32 {
+    // SAFETY: the host gives an event that is valid for the call.
+    let uri = unsafe { text((*event).uri) }.unwrap();
+    called(instance, format!("connect {uri}"), answer)
+}
+
+unsafe extern "C" fn addresses_changed(instance: introd_instance, event: *const introd_address_change) -> i32 {
+    // SAFETY: the host gives an event that is valid for the call.
+    let changed = unsafe { (*event).changed };
+    called(instance, format!("addresses_changed {changed}"), std::ptr::null_mut())
 }
 
 unsafe extern "C" fn disconnect(instance: introd_instance, _: *const introd_disconnect) -> i32 {
@@ -74,12 +102,45 @@ unsafe extern "C" fn cancel(instance: introd_instance, _: introd_token) -> i32 {
     called(instance, "cancel", std::ptr::null_mut())
 }
 
-unsafe extern "C" fn on_timer(instance: introd_instance, _: introd_token, _: u64) -> i32 {
-    called(instance, "timer", std::ptr::null_mut())
+unsafe extern "C" fn on_timer(instance: introd_instance, _: introd_token, user: u64) -> i32 {
+    called(instance, format!("timer {user}"), std::ptr::null_mut())
 }
 
 unsafe extern "C" fn join(instance: introd_instance, event: *const introd_group_event) -> i32 {
     called(instance, "join", event.cast_mut().cast())
+}
+
+unsafe extern "C" fn leave(instance: introd_instance, _: *const introd_group_event) -> i32 {
+    called(instance, "leave", std::ptr::null_mut())
+}
+
+unsafe extern "C" fn publish(
+    instance: introd_instance,
+    peer: *const introd_peer_id,
+    _: *const introd_address,
+    count: usize,
+) -> i32 {
+    // SAFETY: the host gives a peer that is valid for the call.
+    let peer = unsafe { (*peer).bytes[0] };
+    called(instance, format!("publish {peer} at {count}"), std::ptr::null_mut())
+}
+
+unsafe extern "C" fn withdraw(instance: introd_instance, peer: *const introd_peer_id) -> i32 {
+    // SAFETY: as above.
+    called(instance, format!("withdraw {}", unsafe { (*peer).bytes[0] }), std::ptr::null_mut())
+}
+
+unsafe extern "C" fn find(instance: introd_instance, peer: *const introd_peer_id, answer: *mut introd_answer) -> i32 {
+    // SAFETY: as above.
+    called(instance, format!("find {}", unsafe { (*peer).bytes[0] }), answer)
+}
+
+unsafe extern "C" fn publish_session(instance: introd_instance, publication: *const introd_publication) -> i32 {
+    // SAFETY: the host gives a publication that is valid for the call.
+    let publication = unsafe { &*publication };
+    let (client, count, flags) = (publication.client, publication.address_count, publication.flags);
+    let what = format!("publish {} of {} at {count}, flags {flags}", client.peer.bytes[0], client.id);
+    called(instance, what, std::ptr::null_mut())
 }
 
 static TIMER: introd_plugin_timer =
@@ -88,8 +149,26 @@ static GROUPS: introd_plugin_groups = introd_plugin_groups {
     struct_size: size_of::<introd_plugin_groups>() as u32,
     reserved: 0,
     join: Some(join),
-    leave: None,
+    leave: Some(leave),
 };
+/// A registry of ABI 1.1.
+pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
+    struct_size: size_of::<introd_plugin_registry>() as u32,
+    capabilities: 0,
+    publish: Some(publish),
+    withdraw: Some(withdraw),
+    lookup: Some(find),
+    publish_session: Some(publish_session),
+};
+/// A registry of ABI 1.0.
+static OLD_REGISTRY: introd_plugin_registry = introd_plugin_registry {
+    struct_size: std::mem::offset_of!(introd_plugin_registry, publish_session) as u32,
+    publish_session: None,
+    ..REGISTRY
+};
+/// A registry that can do nothing.
+static EMPTY_REGISTRY: introd_plugin_registry =
+    introd_plugin_registry { publish: None, withdraw: None, lookup: None, publish_session: None, ..REGISTRY };
 
 unsafe extern "C" fn get_extension(id: *const c_char) -> *const c_void {
     // SAFETY: the host gives a text that ends with a zero.
@@ -100,8 +179,43 @@ unsafe extern "C" fn get_extension(id: *const c_char) -> *const c_void {
     }
 }
 
+/// Which registry a plugin is.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Current,
+    Old,
+    Empty,
+}
+
+/// The table of a plugin that is a registry.
+pub(crate) fn registry_table(kind: Kind) -> introd_plugin {
+    unsafe extern "C" fn current(id: *const c_char) -> *const c_void {
+        registry_or_else(id, &REGISTRY)
+    }
+    unsafe extern "C" fn old(id: *const c_char) -> *const c_void {
+        registry_or_else(id, &OLD_REGISTRY)
+    }
+    unsafe extern "C" fn empty(id: *const c_char) -> *const c_void {
+        registry_or_else(id, &EMPTY_REGISTRY)
+    }
+    fn registry_or_else(id: *const c_char, registry: &'static introd_plugin_registry) -> *const c_void {
+        // SAFETY: the host gives a text that ends with a zero.
+        match unsafe { CStr::from_ptr(id) } {
+            id if id == INTROD_EXT_REGISTRY => std::ptr::from_ref(registry).cast(),
+            // SAFETY: as above.
+            _ => unsafe { get_extension(id) },
+        }
+    }
+    let extensions = match kind {
+        Kind::Current => current,
+        Kind::Old => old,
+        Kind::Empty => empty,
+    };
+    introd_plugin { name: crate::values::raw_bytes(b"fake-registry"), get_extension: Some(extensions), ..table() }
+}
+
 /// The table of the plugin.
-pub(super) fn table() -> introd_plugin {
+pub(crate) fn table() -> introd_plugin {
     introd_plugin {
         struct_size: size_of::<introd_plugin>() as u32,
         abi_major: INTROD_ABI_MAJOR,
@@ -112,161 +226,34 @@ pub(super) fn table() -> introd_plugin {
         description: crate::values::raw_bytes(b""),
         create: Some(create),
         destroy: Some(destroy),
-        connect: None,
+        connect: Some(connect),
         disconnect: Some(disconnect),
-        addresses_changed: None,
+        addresses_changed: Some(addresses_changed),
         lookup: Some(lookup),
         cancel: Some(cancel),
         get_extension: Some(get_extension),
     }
 }
 
-/// A server with one peer, of id 1, and room for so many requests.
-pub(super) struct Server {
-    pub(super) room: Mutex<usize>,
-    pub(super) asked: Mutex<Vec<String>>,
-}
-
-impl Server {
-    fn ask(&self, what: String) -> bool {
-        let mut room = self.room.lock().unwrap();
-        let Some(left) = room.checked_sub(1) else { return false };
-        *room = left;
-        self.asked.lock().unwrap().push(what);
-        true
-    }
-}
-
-impl ServerAccess for Server {
-    fn find(&self, peer: &PeerId) -> Option<Peer> {
-        (*peer == PeerId([1; 32])).then(|| Peer {
-            owner: SessionId::from_wire(11),
-            instance: 0,
-            observed: "192.0.2.1:1".parse().unwrap(),
-            reported: (1..=3).map(|port| SocketAddr::from(([10, 0, 0, 1], port))).collect(),
-            is_silent: false,
-        })
-    }
-
-    fn introduce(&self, id: &PeerId, _: &Peer, initiator: SocketAddr, tag: &[u8]) -> bool {
-        self.ask(format!("introduce {} {initiator} {}", id.0[0], tag.len()))
-    }
-
-    fn disconnect(&self, session: SessionId, peer: PeerId) -> bool {
-        self.ask(format!("disconnect {} {}", session.get(), peer.0[0]))
-    }
-
-    fn hint(&self, session: SessionId, group: GroupDigest, about: PeerId) -> bool {
-        self.ask(format!("hint {} {} {}", session.get(), group.0[0], about.0[0]))
-    }
-}
-
-/// A host with a server.
-pub(super) struct Bench {
-    pub(super) state: Arc<HostState>,
-    pub(super) replies: Arc<Replies>,
-    pub(super) server: Arc<Server>,
-}
-
-impl Bench {
-    pub(super) fn new() -> Self {
-        let replies = Arc::new(Replies::new(1, |_| ()));
-        let state = Arc::new(HostState::new(Arc::clone(&replies)));
-        let server = Arc::new(Server { room: Mutex::new(100), asked: Mutex::default() });
-        let access: std::sync::Weak<dyn ServerAccess> = Arc::<Server>::downgrade(&server);
-        state.set_server_access(access);
-        Self { state, replies, server }
-    }
-
-    /// An instance of the plugin, and what stands behind it.
-    pub(super) fn instance(&self) -> (Arc<PluginInstance>, &'static Fake) {
-        let (made, fake) = self.create(table(), INTROD_OK);
-        (made.unwrap(), fake)
-    }
-
-    /// As [`Self::instance`], of a plugin with that table, whose `create` returns that.
-    pub(super) fn create(
-        &self,
-        table: introd_plugin,
-        status: i32,
-    ) -> (Result<Arc<PluginInstance>, LoadError>, &'static Fake) {
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        *CREATES.lock().unwrap() = status;
-        let library = Library::of_table(Box::leak(Box::new(table))).unwrap();
-        let made = PluginInstance::create(library, &self.state, &XmlSettings::default(), Path::new("/"));
-        (made, MADE.lock().unwrap().take().unwrap())
-    }
-
-    /// The verdicts that have come since the last time.
-    pub(super) fn verdicts(&self) -> Vec<Verdict> {
-        let verdict = |(_, reply)| match reply {
-            Reply::Verdict(verdict) => verdict,
-            other @ Reply::Resolved(_) => panic!("{other:?}"),
-        };
-        self.replies.take(0).into_iter().map(verdict).collect()
-    }
-
-    pub(super) fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.server.asked.lock().unwrap())
-    }
-}
-
 impl Fake {
     /// What its callbacks do from now on.
-    pub(super) fn does(&self, work: impl FnMut(*const introd_host, *mut introd_answer) -> i32 + Send + 'static) {
+    pub(crate) fn does(&self, work: impl FnMut(*const introd_host, *mut introd_answer) -> i32 + Send + 'static) {
         *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(work);
     }
 
-    pub(super) fn calls(&self) -> Vec<&'static str> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
     /// The host's functions.
-    pub(super) fn functions(&self) -> &'static introd_host {
+    pub(crate) fn functions(&self) -> &'static introd_host {
         // SAFETY: the host's table lasts.
         unsafe { &*self.host }
     }
 
     /// A table of the host's.
-    pub(super) fn extension<T>(&self, id: &CStr) -> &'static T {
+    pub(crate) fn extension<T>(&self, id: &CStr) -> &'static T {
         // SAFETY: the host's table of that name is of that type, and lasts.
         unsafe { &*(self.functions().get_extension.unwrap())(self.host, id.as_ptr()).cast::<T>() }
-    }
-}
-
-/// Asks about a lookup.
-pub(super) fn ask(instance: &PluginInstance) -> PluginAnswer {
-    let lookup = Lookup {
-        target: None,
-        epd: Default::default(),
-        initiator: "192.0.2.7:7".parse().unwrap(),
-        tag: Default::default(),
-        interface: InterfaceId(0),
-        asker: None,
-        received: 68,
-    };
-    let event = LookupEvent {
-        lookup: &lookup,
-        asker: None,
-        is_local: false,
-        place: InstancePath { application: "app", instance: "room" },
-        home: None,
-        is_consent: false,
-        is_asked_again: false,
-    };
-    instance.lookup(RequestId::from_number(9), event)
-}
-
-/// A verdict without details.
-pub(super) fn of_kind(kind: i32) -> abi::introd_verdict {
-    let none = introd_bytes { ptr: std::ptr::null(), len: 0 };
-    abi::introd_verdict {
-        struct_size: size_of::<abi::introd_verdict>() as u32,
-        kind,
-        addresses: std::ptr::null(),
-        address_count: 0,
-        peer: std::ptr::null(),
-        text: none,
-        uri: none,
     }
 }

@@ -2,7 +2,8 @@
 
 use ::introd_plugin::abi::*;
 
-use super::fake::{Bench, table};
+use super::bench::{Bench, group_change};
+use super::fake::table;
 use crate::values::{raw_bytes, raw_observed};
 
 fn peer_id(byte: u8) -> introd_peer_id {
@@ -84,25 +85,16 @@ fn what_a_plugin_asks_of_the_server_is_checked_and_refused_without_room() {
 
 #[test]
 fn members_of_a_group_are_written_within_the_room_that_there_is() {
-    use introd_netgroup::GroupDigest;
     use rtmfp::{PeerId, SessionId};
 
-    use crate::events::InstancePath;
-    use crate::groups::{GroupChange, during};
+    use crate::groups::during;
 
     let bench = Bench::new();
     let (_instance, fake) = bench.instance();
     let groups = fake.extension::<introd_host_groups>(INTROD_EXT_GROUPS);
     // A server that names more members than it was asked for.
     let choose = |_, count: usize| vec![(PeerId([7; 32]), SessionId::from_wire(5)); count + 2];
-    let change = GroupChange {
-        group: GroupDigest([1; 32]),
-        session: SessionId::from_wire(1),
-        peer: PeerId([2; 32]),
-        place: InstancePath { application: "app", instance: "room" },
-        members: 3,
-        choose: &choose,
-    };
+    let change = group_change(&choose);
     let mut members = [client(0); 6];
     let written = during(&change, |event| {
         // SAFETY: the table is the host's, the event is that of the callback, and there is room for so many.
@@ -144,4 +136,73 @@ fn a_plugin_has_timers_if_it_has_the_table_for_them_and_metrics_of_two_kinds() {
         }
     }
     assert_eq!(bench.state.metrics.snapshot().iter().map(|metric| metric.value).collect::<Vec<_>>(), [5, 2]);
+}
+
+#[test]
+fn the_host_names_itself_and_has_further_tables_by_name() {
+    let bench = Bench::new();
+    let (_instance, fake) = bench.instance();
+    let functions = fake.functions();
+    // SAFETY: the texts of the host's table last.
+    let texts = unsafe { [functions.name, functions.version].map(|raw| crate::values::text(raw).unwrap()) };
+    assert_eq!(texts, ["introd", env!("CARGO_PKG_VERSION")]);
+    let versions = [functions.struct_size, functions.abi_major, functions.abi_minor];
+    assert_eq!(versions, [size_of::<introd_host>() as u32, INTROD_ABI_MAJOR, INTROD_ABI_MINOR]);
+    let size = |id: *const std::ffi::c_char| {
+        // SAFETY: the id is null or ends with a zero, and a table begins with its size.
+        unsafe { (functions.get_extension.unwrap())(fake.host, id).cast::<u32>().as_ref().copied() }
+    };
+    for (id, expected) in [
+        (INTROD_EXT_LOG, size_of::<introd_host_log>()),
+        (INTROD_EXT_METRICS, size_of::<introd_host_metrics>()),
+        (INTROD_EXT_TIMER, size_of::<introd_host_timer>()),
+        (INTROD_EXT_REGISTRY, size_of::<introd_host_registry>()),
+        (INTROD_EXT_GROUPS, size_of::<introd_host_groups>()),
+    ] {
+        assert_eq!(size(id.as_ptr()), Some(expected as u32), "{id:?}");
+    }
+    assert_eq!([size(std::ptr::null()), size(c"introd.log/2".as_ptr()), size(c"".as_ptr())], [None; 3]);
+}
+
+#[test]
+fn a_library_without_an_instance_reaches_nothing() {
+    let bench = Bench::new();
+    let (_instance, fake) = bench.instance();
+    let (host, deny) = (crate::entry::host(), super::bench::of_kind(INTROD_DENY));
+    // SAFETY: the table is the host's, and everything is valid for the calls.
+    unsafe {
+        assert_eq!(((*host).complete.unwrap())(host, 1, &raw const deny), INTROD_E_TOKEN);
+        let log = fake.extension::<introd_host_log>(INTROD_EXT_LOG);
+        assert_eq!((log.is_enabled.unwrap())(host, INTROD_LOG_ERROR), 0);
+        assert!(!((*host).get_extension.unwrap())(host, INTROD_EXT_LOG.as_ptr()).is_null());
+    }
+}
+
+#[test]
+fn a_timer_is_stopped_by_its_plugin_once() {
+    let bench = Bench::new();
+    let ((_mine, fake), (_other, others)) = (bench.instance(), bench.instance());
+    let timer = fake.extension::<introd_host_timer>(INTROD_EXT_TIMER);
+    // SAFETY: the tables are the host's.
+    let stop = |by: &super::fake::Fake, token| unsafe { (timer.stop.unwrap())(by.host, token) };
+    // SAFETY: as above.
+    let token = unsafe { (timer.start.unwrap())(fake.host, u64::MAX, 0, 1) };
+    assert_eq!(
+        [stop(others, token), stop(fake, token), stop(fake, token)],
+        [INTROD_E_TOKEN, INTROD_OK, INTROD_E_TOKEN]
+    );
+    assert!(bench.state.timers.all().is_empty());
+}
+
+#[test]
+fn without_a_server_nothing_is_found_and_nothing_is_done() {
+    let bench = Bench::without_server();
+    let (_instance, fake) = bench.instance();
+    let (id, client, address) = (peer_id(1), client(7), raw_observed("192.0.2.9:9".parse().unwrap()));
+    // SAFETY: the table is the host's, and everything is valid for the calls.
+    unsafe {
+        let introduce = fake.functions().introduce.unwrap();
+        assert_eq!(introduce(fake.host, &raw const id, &raw const address, raw_bytes(b"")), INTROD_E_ARGUMENT);
+        assert_eq!((fake.functions().disconnect.unwrap())(fake.host, &raw const client), INTROD_E_ARGUMENT);
+    }
 }

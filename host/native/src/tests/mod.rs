@@ -1,7 +1,11 @@
 //! Plugins of this process: what the host does for them, and what it does not.
 
-mod fake;
+pub(crate) mod bench;
+pub(crate) mod fake;
+pub(crate) mod files;
 mod host;
 mod instance;
+pub(crate) mod logged;
+mod registry;
 mod tables;
 mod tokens;

@@ -7,7 +7,7 @@ use ::introd_plugin::abi::{
     introd_plugin_timer,
 };
 
-use super::fake::table;
+use super::fake::{Kind, registry_table, table};
 use crate::library::Library;
 use crate::values::raw_bytes;
 
@@ -85,4 +85,21 @@ fn a_further_table_counts_if_it_is_as_long_as_in_its_first_version() {
     assert!(library.extension::<introd_plugin_timer>(INTROD_EXT_TIMER).is_none(), "it is too short");
     assert!(library.registry().is_some_and(|registry| registry.publish_session.is_none()), "nothing behind its end");
     assert_eq!(library.extensions(), ["introd.registry/1"]);
+}
+
+#[test]
+fn what_a_plugin_offers_is_listed() {
+    let library = |table| Library::of_table(Box::leak(Box::new(table))).unwrap();
+    let whole = library(registry_table(Kind::Current));
+    assert_eq!(whole.extensions(), ["introd.registry/1", "introd.groups/1", "introd.timer/1"]);
+    assert_eq!(whole.callbacks(), ["connect", "disconnect", "addresses_changed", "lookup", "cancel"]);
+    assert!(whole.registry().is_some_and(|registry| registry.publish_session.is_some()));
+    let bare = library(introd_plugin { connect: None, lookup: None, get_extension: None, ..table() });
+    assert_eq!((bare.extensions(), bare.callbacks()), (vec![], vec!["disconnect", "addresses_changed", "cancel"]));
+}
+
+#[test]
+fn a_text_of_no_length_may_be_nowhere() {
+    let nowhere = introd_bytes { ptr: std::ptr::null(), len: 0 };
+    assert!(refusal(|table| (table.version, table.description) = (nowhere, nowhere)).is_none());
 }

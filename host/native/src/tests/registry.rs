@@ -1,0 +1,193 @@
+//! Registries that are plugins: what they are told, and what their answers mean.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use ::introd_plugin::abi::*;
+use introd_policy::registry::{LookupFuture, LookupResult, PeerSession, Registry as _, RegistryError};
+use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
+
+use super::bench::{Bench, of_kind};
+use super::fake::{Fake, Kind, registry_table};
+use crate::NativeRegistry;
+use crate::values::{raw_address, raw_bytes};
+
+const PEER: PeerId = PeerId([7; 32]);
+
+fn registry(bench: &Bench, kind: Kind) -> (NativeRegistry, &'static Fake) {
+    let (made, fake) = bench.create(registry_table(kind), INTROD_OK);
+    (NativeRegistry::of(made.unwrap()).unwrap(), fake)
+}
+
+fn address() -> TaggedAddress {
+    TaggedAddress::new("192.0.2.9:9".parse().unwrap(), Origin::Relay)
+}
+
+fn unavailable(why: &str) -> RegistryError {
+    RegistryError::Unavailable(why.to_owned())
+}
+
+fn poll(future: &mut LookupFuture) -> Poll<LookupResult> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What a lookup gives at once.
+fn found(registry: &NativeRegistry) -> LookupResult {
+    match poll(&mut registry.lookup(PEER)) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// Gives that verdict by the answer of the callback.
+fn answers(host: *const introd_host, answer: *mut introd_answer, verdict: &introd_verdict) -> i32 {
+    // SAFETY: the table and the answer are those of the callback, and what the verdict points to is valid.
+    unsafe { ((*host).answer.unwrap())(host, answer, verdict) }
+}
+
+#[test]
+fn a_plugin_without_the_table_is_no_registry() {
+    let bench = Bench::new();
+    let (instance, _) = bench.instance();
+    assert!(NativeRegistry::of(instance).is_none());
+}
+
+#[test]
+fn a_registry_is_told_of_sessions_with_what_is_known_of_them() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Current);
+    let id = SessionId::from_wire(5);
+    for (is_proven, is_silent) in [(false, false), (true, false), (false, true), (true, true)] {
+        let session = PeerSession { id, is_proven, is_silent };
+        assert_eq!(registry.publish_session(PEER, &[address()], session), Ok(()));
+    }
+    let quiet = PeerSession { id, is_proven: false, is_silent: false };
+    assert_eq!(registry.publish_session(PEER, &[], quiet), Ok(()));
+    let expected = [
+        "publish 7 of 5 at 1, flags 0",
+        "publish 7 of 5 at 1, flags 1",
+        "publish 7 of 5 at 1, flags 2",
+        "publish 7 of 5 at 1, flags 3",
+        "publish 7 of 5 at 0, flags 0",
+    ];
+    assert_eq!(fake.calls(), expected);
+    registry.withdraw(&PEER);
+    assert_eq!(registry.publish(PEER, &[address(); 2]), Ok(()));
+    assert_eq!(fake.calls(), ["withdraw 7", "publish 7 at 2"]);
+}
+
+#[test]
+fn a_registry_of_the_first_version_is_told_of_sessions_that_are_there() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Old);
+    let session = |is_silent| PeerSession { id: SessionId::from_wire(5), is_proven: true, is_silent };
+    assert_eq!(registry.publish_session(PEER, &[address()], session(true)), Ok(()));
+    assert_eq!(registry.publish_session(PEER, &[], session(false)), Ok(()));
+    assert_eq!(fake.calls(), [""; 0]);
+    assert_eq!(registry.publish_session(PEER, &[address()], session(false)), Ok(()));
+    assert_eq!(fake.calls(), ["publish 7 at 1"]);
+    fake.does(|_, _| INTROD_E_FULL);
+    assert_eq!(registry.publish_session(PEER, &[address()], session(false)), Err(RegistryError::Full));
+}
+
+#[test]
+fn a_registry_that_refuses_says_whether_it_is_full() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Current);
+    for (status, expected) in [
+        (INTROD_OK, Ok(())),
+        (INTROD_HANDLED, Ok(())),
+        (INTROD_E_FULL, Err(RegistryError::Full)),
+        (INTROD_E_FAILED, Err(unavailable("it failed"))),
+        (INTROD_E_UNAVAILABLE, Err(unavailable("what it needs cannot be reached"))),
+    ] {
+        fake.does(move |_, _| status);
+        assert_eq!(registry.publish(PEER, &[address()]), expected);
+        let session = PeerSession { id: SessionId::from_wire(5), is_proven: true, is_silent: false };
+        assert_eq!(registry.publish_session(PEER, &[address()], session), expected);
+    }
+}
+
+#[test]
+fn a_registry_without_functions_knows_nobody() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Empty);
+    assert_eq!(registry.publish(PEER, &[address()]), Err(unavailable("it cannot do that")));
+    registry.withdraw(&PEER);
+    assert_eq!(found(&registry), Ok(None));
+    assert_eq!(fake.calls(), [""; 0]);
+}
+
+#[test]
+fn an_answer_is_addresses_or_none_or_a_failure() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Current);
+    fake.does(|_, _| INTROD_NOT_FOUND);
+    assert_eq!(found(&registry), Ok(None));
+    fake.does(|_, _| INTROD_E_UNAVAILABLE);
+    assert_eq!(found(&registry), Err(unavailable("what it needs cannot be reached")));
+    fake.does(|host, answer| {
+        let why = introd_verdict { text: raw_bytes(b"on fire"), ..of_kind(INTROD_E_FAILED) };
+        answers(host, answer, &why)
+    });
+    assert_eq!(found(&registry), Err(unavailable("on fire")));
+    fake.does(|_, _| INTROD_CONTINUE);
+    assert_eq!(found(&registry), Err(unavailable("it returned 0, which is no verdict here")));
+    fake.does(|host, answer| {
+        let address = raw_address(address());
+        let found = introd_verdict { addresses: &raw const address, address_count: 1, ..of_kind(INTROD_REDIRECT) };
+        answers(host, answer, &found)
+    });
+    assert_eq!(found(&registry), Ok(Some(vec![address()])));
+    assert_eq!(fake.calls(), ["find 7"; 5]);
+}
+
+/// A lookup that the plugin answers later, and its token.
+fn later(registry: &NativeRegistry, fake: &'static Fake) -> (LookupFuture, u64) {
+    let token = Arc::new(std::sync::Mutex::new(0));
+    let kept = Arc::clone(&token);
+    fake.does(move |host, answer| {
+        if answer.is_null() {
+            return INTROD_OK;
+        }
+        // SAFETY: the table and the answer are those of the callback.
+        *kept.lock().unwrap() = unsafe { ((*host).defer.unwrap())(host, answer) };
+        INTROD_PENDING
+    });
+    let mut future = registry.lookup(PEER);
+    assert!(poll(&mut future).is_pending());
+    let token = *token.lock().unwrap();
+    (future, token)
+}
+
+fn complete(fake: &Fake, token: u64, kind: i32) -> i32 {
+    let verdict = of_kind(kind);
+    // SAFETY: the table is the host's, and the verdict is valid for the call.
+    unsafe { (fake.functions().complete.unwrap())(fake.host, token, &raw const verdict) }
+}
+
+#[test]
+fn an_answer_may_come_later() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Current);
+    let (mut future, token) = later(&registry, fake);
+    assert_eq!(complete(fake, token, INTROD_DENY), INTROD_E_ARGUMENT, "that is no answer of a registry");
+    assert!(poll(&mut future).is_pending());
+    assert_eq!(complete(fake, token, INTROD_NOT_FOUND), INTROD_OK);
+    assert_eq!(poll(&mut future), Poll::Ready(Ok(None)));
+    drop(future);
+    assert_eq!(fake.calls(), ["find 7"], "there is nothing left to cancel");
+}
+
+#[test]
+fn a_lookup_that_is_given_up_is_cancelled_and_one_of_an_instance_that_ends_fails() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Current);
+    let (future, token) = later(&registry, fake);
+    drop(future);
+    assert_eq!(fake.calls(), ["find 7", "cancel"]);
+    assert_eq!(complete(fake, token, INTROD_NOT_FOUND), INTROD_E_TOKEN);
+    let (mut future, token) = later(&registry, fake);
+    assert!(registry.instance().cancel(token));
+    assert_eq!(poll(&mut future), Poll::Ready(Err(unavailable("what it concerns is gone"))));
+}

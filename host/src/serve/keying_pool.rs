@@ -44,19 +44,25 @@ struct PoolState {
     is_stopping: bool,
 }
 
-impl KeyingPool {
-    /// Starts `threads` threads (at least one) that keep key pairs of `group` in store. At most `max_waiting` jobs wait for them.
-    ///
-    /// # Errors
-    /// If a thread cannot be started, or the operating system has no randomness to give.
-    pub fn start(threads: usize, group: Group, max_waiting: usize) -> anyhow::Result<Self> {
+impl SharedPool {
+    fn new(group: Group, max_waiting: usize) -> Self {
         let state = PoolState {
             jobs: KeyingQueue::new(max_waiting),
             refused: VecDeque::new(),
             store: Vec::new(),
             is_stopping: false,
         };
-        let shared = Arc::new(SharedPool { state: Mutex::new(state), wake: Condvar::new(), group });
+        Self { state: Mutex::new(state), wake: Condvar::new(), group }
+    }
+}
+
+impl KeyingPool {
+    /// Starts `threads` threads (at least one) that keep key pairs of `group` in store. At most `max_waiting` jobs wait for them.
+    ///
+    /// # Errors
+    /// If a thread cannot be started, or the operating system has no randomness to give.
+    pub fn start(threads: usize, group: Group, max_waiting: usize) -> anyhow::Result<Self> {
+        let shared = Arc::new(SharedPool::new(group, max_waiting));
         let threads = (0..threads.max(1))
             .map(|index| {
                 let shared = Arc::clone(&shared);
@@ -109,7 +115,7 @@ fn work(shared: &SharedPool, rng: &mut ChaCha20Rng, pulse: &Pulse) {
     loop {
         match next_task(shared, pulse) {
             KeyingTask::Run(job, reply) => reply(job.run()),
-            KeyingTask::Refuse(job, reply) => reply(job.refuse().unwrap_or_else(|own| own.run())),
+            KeyingTask::Refuse(job, reply) => refuse(job, reply),
             KeyingTask::Store => {
                 let pair = KeyPair::generate(shared.group, rng);
                 shared.state.lock().store.push(pair);
@@ -117,6 +123,11 @@ fn work(shared: &SharedPool, rng: &mut ChaCha20Rng, pulse: &Pulse) {
             KeyingTask::Stop => return,
         }
     }
+}
+
+/// The server's own jobs cannot be refused: they are done all the same.
+fn refuse(job: KeyingJob, reply: KeyingReply) {
+    reply(job.refuse().unwrap_or_else(|own| own.run()));
 }
 
 fn next_task(shared: &SharedPool, pulse: &Pulse) -> KeyingTask {
@@ -141,5 +152,26 @@ fn next_task(shared: &SharedPool, pulse: &Pulse) -> KeyingTask {
             return KeyingTask::Store;
         }
         shared.wake.wait_for(&mut state, introd_liveness::BEAT);
+    }
+}
+
+#[cfg(test)]
+impl KeyingPool {
+    /// A pool without threads: what it is given waits for [`Self::work_off`].
+    pub(super) fn without_threads(max_waiting: usize) -> Self {
+        Self { shared: Arc::new(SharedPool::new(Group::Modp2, max_waiting)), threads: Vec::new() }
+    }
+
+    /// Does on the calling thread all that waits. Returns how many jobs there were.
+    pub(super) fn work_off(&self) -> usize {
+        let pulse = Pulse::unwatched();
+        for jobs in 0.. {
+            match next_task(&self.shared, &pulse) {
+                KeyingTask::Run(job, reply) => reply(job.run()),
+                KeyingTask::Refuse(job, reply) => refuse(job, reply),
+                KeyingTask::Store | KeyingTask::Stop => return jobs,
+            }
+        }
+        0
     }
 }

@@ -65,39 +65,20 @@ impl Services {
 #[cfg(test)]
 mod tests {
     use introd_config::{Application, Config, LookupsFrom};
-    use introd_flash::amf::Value;
-    use introd_flash::server::ConnectRequest;
-    use introd_flash::uri::{AppPath, Uri};
     use introd_policy::registry::{InMemory, Registry};
 
     use super::*;
     use crate::serve::testing;
-
-    fn request() -> ConnectRequest {
-        let uri = Uri::parse("rtmfp://host/app");
-        ConnectRequest {
-            path: AppPath::parse(&uri.path).unwrap(),
-            uri,
-            tc_url: String::new(),
-            query: String::new(),
-            agent: String::new(),
-            referrer: String::new(),
-            page_url: String::new(),
-            object_encoding: 0,
-            object: Value::Null,
-            arguments: Vec::new(),
-        }
-    }
 
     /// What other servers are told of a client of an application with these settings; then, without the instance.
     fn told(change: impl FnOnce(&mut Application)) -> [Option<Vec<String>>; 2] {
         let mut config = Config::built_in();
         change(Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults));
         let registry = Arc::new(InMemory::default());
-        let services = testing::services(&config, None, Some(Arc::clone(&registry)));
+        let services = testing::services(&config, None, Some(Arc::clone(&registry) as _));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
-        let seat = services.applications.admit(0, &request(), [192, 0, 2, 1].into()).unwrap();
+        let seat = services.applications.admit(0, &testing::request("rtmfp://host/app"), [192, 0, 2, 1].into()).unwrap();
         services.directory.connect(peer, session, seat.instance().id().0, ([192, 0, 2, 1], 5).into(), false);
         let mut seat = Some(seat);
         [(); 2].map(|()| {

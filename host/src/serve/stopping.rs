@@ -29,7 +29,7 @@ impl Stopping {
         }
     }
 
-    pub(super) fn is_done(&self, endpoint: &Endpoint) -> bool {
-        Instant::now() >= self.until || endpoint.session_ids().all(|id| self.lingering.contains(&id))
+    pub(super) fn is_done(&self, now: Instant, endpoint: &Endpoint) -> bool {
+        now >= self.until || endpoint.session_ids().all(|id| self.lingering.contains(&id))
     }
 }

@@ -1,7 +1,7 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use introd_liveness::{Pace, Pulse};
 use introd_policy::decision::PendingRequests;
@@ -55,17 +55,17 @@ pub struct WorkerParts {
 
 /// A worker.
 pub struct Worker {
-    info: WorkerInfo,
-    endpoint: Endpoint,
+    pub(super) info: WorkerInfo,
+    pub(super) endpoint: Endpoint,
     ports: Ports,
-    mailbox: mpsc::Receiver<Mail>,
+    pub(super) mailbox: mpsc::Receiver<Mail>,
     keying: Arc<KeyingPool>,
     stop: watch::Receiver<bool>,
     recorder: Option<Recorder>,
     pulse: Pulse,
-    clients: Clients,
+    pub(super) clients: Clients,
     lookups: Lookups,
-    pending: PendingRequests<PendingRequest>,
+    pub(super) pending: PendingRequests<PendingRequest>,
     to_wake: ToWake,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
@@ -99,7 +99,7 @@ impl Worker {
             stop,
             recorder,
             pulse,
-            clients: Clients::new(&info),
+            clients: Clients::new(&info, Instant::now()),
             lookups: Lookups::default(),
             pending: PendingRequests::new(index),
             to_wake: ToWake::default(),
@@ -116,19 +116,18 @@ impl Worker {
         let mut pace = Pace::new(Instant::now());
         let mut catching_up = 0;
         loop {
+            let now = Instant::now();
             self.pulse.beat();
-            if let Some(stood) = pace.turn(Instant::now()) {
+            if let Some(stood) = pace.turn(now) {
                 tracing::warn!(
                     worker = self.info.index,
                     seconds = stood.as_secs_f32(),
                     "the worker stood still; its clients are not blamed for it"
                 );
-                self.clients.stood_still(stood);
-                self.pending.postpone(stood);
+                self.stood_still(stood);
                 catching_up = MAX_CATCH_UP;
             }
-            self.take_replies();
-            self.drain();
+            self.work(now);
             self.ports.transmit(&mut self.endpoint).await;
             if catching_up > 0 {
                 // The sockets are read before any client is given up for silence.
@@ -139,14 +138,12 @@ impl Worker {
                 self.endpoint.handle_timeout(Instant::now());
                 continue;
             }
-            if self.stopping.as_ref().is_some_and(|stopping| stopping.is_done(&self.endpoint)) {
+            if self.is_over(now) {
                 break;
             }
-            let until = self.stopping.as_ref().map(|stopping| stopping.until);
             // The loop turns at least once a beat, so that the supervisor sees that it goes on.
-            let beat = Some(Instant::now() + introd_liveness::BEAT);
-            let times = [self.endpoint.poll_timeout(), self.clients.next_timeout(), self.pending.next_deadline()];
-            let deadline = times.into_iter().chain([until, beat]).flatten().min();
+            let beat = now + introd_liveness::BEAT;
+            let deadline = self.next_deadline().map_or(beat, |next| next.min(beat));
             let mut strays = Vec::new();
             let workers = self.info.mailboxes.len();
             let mut sorter = Sorter::new(&mut self.endpoint, self.info.index, workers, &mut strays);
@@ -158,33 +155,64 @@ impl Worker {
                     Wake::Datagrams
                 }
                 mail = self.mailbox.recv() => Wake::Mail(mail),
-                () = sleep_until(deadline) => Wake::Timeout,
+                () = sleep_until(Some(deadline)) => Wake::Timeout,
                 _ = self.stop.wait_for(|stop| *stop), if self.stopping.is_none() => Wake::Stop,
             };
             let now = Instant::now();
             match wake {
                 Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
-                Wake::Mail(mail) => self.take_mail(mail),
+                Wake::Mail(mail) => self.take_mail(now, mail),
                 // The next turn reads the sockets first.
                 Wake::Timeout if pace.is_late(now) => (),
-                Wake::Timeout => {
-                    self.endpoint.handle_timeout(now);
-                    let (mut turn, clients, _) = self.turn(now);
-                    clients.handle_timeout(&mut turn);
-                }
-                Wake::Stop => {
-                    self.stopping = Some(Stopping::new(now, &self.endpoint));
-                    let (mut turn, clients, _) = self.turn(now);
-                    clients.say_goodbye(&mut turn);
-                }
+                Wake::Timeout => self.handle_timeout(now),
+                Wake::Stop => self.begin_stop(now),
             }
         }
-        self.endpoint.abort_all(Instant::now());
+        let now = Instant::now();
+        self.endpoint.abort_all(now);
         // Clients that did not close in time leave the directory and their groups as well.
-        self.drain();
+        self.drain(now);
         self.ports.transmit(&mut self.endpoint).await;
         tracing::info!(worker = self.info.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
+    }
+
+    /// Does what has come in: replies, and the events of the endpoint.
+    pub(super) fn work(&mut self, now: Instant) {
+        self.take_replies(now);
+        self.drain(now);
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next, or the worker to stop.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let until = self.stopping.as_ref().map(|stopping| stopping.until);
+        let times = [self.endpoint.poll_timeout(), self.clients.next_timeout(), self.pending.next_deadline(), until];
+        times.into_iter().flatten().min()
+    }
+
+    /// Acts on the deadlines of the endpoint and of the clients. Those of pending requests are acted on by [`Self::work`].
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        let (mut turn, clients, _) = self.turn(now);
+        clients.handle_timeout(&mut turn);
+    }
+
+    /// Postpones what would be due only because the worker received nothing for that time.
+    pub(super) fn stood_still(&mut self, stood: Duration) {
+        self.clients.stood_still(stood);
+        self.pending.postpone(stood);
+    }
+
+    /// Begins to stop: the clients are told, and have a moment to close.
+    pub(super) fn begin_stop(&mut self, now: Instant) {
+        self.stopping = Some(Stopping::new(now, &self.endpoint));
+        let (mut turn, clients, _) = self.turn(now);
+        clients.say_goodbye(&mut turn);
+    }
+
+    /// Whether the worker is stopping and has nothing left to wait for.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.stopping.as_ref().is_some_and(|stopping| stopping.is_done(now, &self.endpoint))
     }
 
     /// The turn that begins now, with the clients and the lookups that work in it.
@@ -212,7 +240,7 @@ impl Worker {
     }
 
     /// Hands a datagram to the worker whose session it names.
-    fn pass_on(&mut self, stray: Stray) {
+    pub(super) fn pass_on(&mut self, stray: Stray) {
         let Some(interface) = self.ports.lookup(stray.interface) else { return };
         let mail = Mail::Datagram { interface, from: stray.from, bytes: stray.bytes };
         let Some(mailbox) = self.info.mailboxes.get(usize::from(stray.worker)) else { return };
@@ -221,25 +249,24 @@ impl Worker {
         }
     }
 
-    fn take_mail(&mut self, first: Option<Mail>) {
+    pub(super) fn take_mail(&mut self, now: Instant, first: Option<Mail>) {
         let mut next = first;
         for _ in 0..MAIL_BATCH {
             let Some(mail) = next else { break };
-            self.deliver(mail);
+            self.deliver(now, mail);
             next = self.mailbox.try_recv().ok();
         }
         // The last round took a message out and did not deliver it.
         if let Some(mail) = next {
-            self.deliver(mail);
+            self.deliver(now, mail);
         }
     }
 
-    fn deliver(&mut self, mail: Mail) {
+    fn deliver(&mut self, now: Instant, mail: Mail) {
         // A script accepts a client and calls it at once: the call must not overtake the verdict.
         if matches!(mail, Mail::Command(..)) && self.info.services.replies.is_waiting(self.info.index) {
-            self.take_replies();
+            self.take_replies(now);
         }
-        let now = Instant::now();
         let (mut turn, clients, _) = self.turn(now);
         match mail {
             Mail::Datagram { interface, from, mut bytes } => {
@@ -263,12 +290,11 @@ impl Worker {
     }
 
     /// Takes the replies that have come, and continues the pending requests whose deadlines have passed.
-    fn take_replies(&mut self) {
+    fn take_replies(&mut self, now: Instant) {
         let replies = self.info.services.replies.take(self.info.index);
         if replies.is_empty() && self.pending.is_empty() {
             return;
         }
-        let now = Instant::now();
         for (request, reply) in replies {
             // A request whose deadline has passed, or whose client is gone, is not pending any more.
             let Some(pending) = self.pending.take(request) else { continue };
@@ -295,14 +321,13 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self) {
-        let now = Instant::now();
+    fn drain(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(stopping) = &mut self.stopping {
                 stopping.note(&event);
             }
             match event {
-                Event::Keying(job) if !self.permits(&job) => self.endpoint.refuse_keying(job),
+                Event::Keying(job) if !self.permits(now, &job) => self.endpoint.refuse_keying(job),
                 Event::Keying(job) => {
                     let mailbox = self.info.mailboxes[usize::from(self.info.index)].clone();
                     // The worker always comes back to its mailbox, so waiting for room there ends.
@@ -335,9 +360,8 @@ impl Worker {
         }
     }
 
-    fn permits(&self, job: &KeyingJob) -> bool {
+    fn permits(&self, now: Instant, job: &KeyingJob) -> bool {
         let Some(from) = job.initiator() else { return true };
-        let now = Instant::now();
         let permitted = self.info.services.rates.permit_connection(now, from.ip());
         if let Err(limit) = permitted {
             self.info.services.refusals.tell(now, from.ip(), limit);

@@ -251,3 +251,6 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

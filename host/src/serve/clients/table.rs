@@ -25,8 +25,8 @@ pub(in crate::serve) struct Clients {
 }
 
 impl Clients {
-    pub(in crate::serve) fn new(info: &WorkerInfo) -> Self {
-        let idle_check = Instant::now() + info.services.applications.config().server.idle_check_interval;
+    pub(in crate::serve) fn new(info: &WorkerInfo, now: Instant) -> Self {
+        let idle_check = now + info.services.applications.config().server.idle_check_interval;
         Self { clients: HashMap::new(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
     }
 

@@ -69,9 +69,9 @@ mod tests {
     use crate::serve::turn::WorkerInfo;
 
     fn world(config: &Config, shares: bool) -> (WorkerInfo, Clients) {
-        let shared = shares.then(|| std::sync::Arc::new(InMemory::default()));
+        let shared = shares.then(|| std::sync::Arc::new(InMemory::default()) as _);
         let (info, _mailbox) = testing::worker(testing::services(config, None, shared), 1);
-        let clients = Clients::new(&info);
+        let clients = Clients::new(&info, std::time::Instant::now());
         (info, clients)
     }
 

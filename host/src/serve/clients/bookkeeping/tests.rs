@@ -11,10 +11,8 @@ use super::*;
 use crate::apps::Applications;
 use crate::introducer::Counters;
 use crate::serve::mail::mailbox;
+use crate::serve::testing::request;
 use introd_config::{Application, Config, Fallback, Registered};
-use introd_flash::amf::Value;
-use introd_flash::server::ConnectRequest;
-use introd_flash::uri::{AppPath, Uri};
 use introd_native::Plugins;
 use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId};
 
@@ -59,22 +57,6 @@ impl AppActors for Only {
     }
 }
 
-fn request() -> ConnectRequest {
-    let uri = Uri::parse("rtmfp://host/app");
-    ConnectRequest {
-        path: AppPath::parse(&uri.path).unwrap(),
-        uri,
-        tc_url: String::new(),
-        query: String::new(),
-        agent: String::new(),
-        referrer: String::new(),
-        page_url: String::new(),
-        object_encoding: 0,
-        object: Value::Null,
-        arguments: Vec::new(),
-    }
-}
-
 /// Two clients join and leave three groups each in an instance whose policy has the groups. Returns what the policy was told, how
 /// many hints went out, and what was counted.
 fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, usize, [u64; 3]) {
@@ -88,7 +70,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let actors: Arc<dyn AppActors> = Arc::new(Only(Arc::clone(&policy)));
     let applications =
         Arc::new(Applications::new(config, Some(actors), Arc::new(Plugins::new(Arc::new(Replies::new(1, |_| ()))))));
-    let seat = applications.admit(0, &request(), IpAddr::from([127, 0, 0, 1])).unwrap();
+    let seat = applications.admit(0, &request("rtmfp://host/app"), IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, mut receiver)) = (Counters::new(1), mailbox());
     let mailboxes: [mpsc::Sender<Mail>; 1] = [sender];
     let directory = Directory::new();
@@ -148,7 +130,7 @@ fn the_server_names_members_for_a_busy_policy_if_the_settings_say_so() {
 fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
     let replies = Arc::new(Replies::new(1, |_| ()));
     let applications = Arc::new(Applications::new(Config::built_in(), None, Arc::new(Plugins::new(replies))));
-    let seat = applications.admit(0, &request(), IpAddr::from([127, 0, 0, 1])).unwrap();
+    let seat = applications.admit(0, &request("rtmfp://host/app"), IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, _receiver), directory) = (Counters::new(1), mailbox(), Directory::new());
     let (peer, mailboxes, group) = (PeerId([1; 32]), [sender], GroupDigest([5; 32]));
     let [holder, waits] = [1, 2].map(SessionId::from_wire);

@@ -1,6 +1,7 @@
-//! What tests of a worker's parts share: the services of a server whose scripts and plugins do nothing.
+//! The services of a server whose plugins do nothing, and what a worker's parts need of a worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use introd_config::Config;
 use introd_flash::server::ConnectionSettings;
@@ -10,28 +11,49 @@ use introd_policy::{AppActors, Replies};
 use rtmfp::PeerId;
 use tokio::sync::mpsc;
 
-use super::announcer::Announcer;
-use super::mail::Mail;
-use super::rates::Rates;
-use super::refusals::Refusals;
-use super::services::Services;
-use super::turn::WorkerInfo;
+use crate::serve::announcer::Announcer;
+use crate::serve::mail::Mail;
+use crate::serve::rates::Rates;
+use crate::serve::refusals::Refusals;
+use crate::serve::services::Services;
+use crate::serve::turn::WorkerInfo;
 use crate::apps::Applications;
 use crate::introducer::{Counters, Directory};
 use crate::registry::{Resolver, ResolverSettings};
 
+/// How many workers the services are for.
+const WORKERS: u8 = 2;
+/// The timeout of a call of the registry.
+pub(in crate::serve) const RESOLVER_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// The services of a server with that configuration. `shared` is the registry that it shares with other servers.
-pub(super) fn services(config: &Config, actors: Option<Arc<dyn AppActors>>, shared: Option<Arc<InMemory>>) -> Services {
-    let replies = Arc::new(Replies::new(1, |_| ()));
+pub(in crate::serve) fn services(
+    config: &Config,
+    actors: Option<Arc<dyn AppActors>>,
+    shared: Option<Arc<dyn Registry>>,
+) -> Services {
+    services_that_wake(config, actors, shared, |_| ())
+}
+
+/// The same, where `wake` is called when a worker has a reply.
+pub(super) fn services_that_wake(
+    config: &Config,
+    actors: Option<Arc<dyn AppActors>>,
+    shared: Option<Arc<dyn Registry>>,
+    wake: impl Fn(u8) + Send + Sync + 'static,
+) -> Services {
+    let replies = Arc::new(Replies::new(WORKERS.into(), wake));
     let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
     let own: Arc<[_]> = Arc::from(["198.51.100.1:1935".parse().unwrap()]);
     let registry: Arc<dyn Registry> = match &shared {
-        Some(shared) => Arc::clone(shared) as _,
+        Some(shared) => Arc::clone(shared),
         None => Arc::new(InMemory::default()),
     };
+    // The resolver counts real time, which is not to decide in a test.
+    let settings = ResolverSettings { timeout: RESOLVER_TIMEOUT, ..ResolverSettings::default() };
     Services {
         directory: Directory::new(),
-        counters: Arc::new(Counters::new(1)),
+        counters: Arc::new(Counters::new(WORKERS)),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),
         refusals: Refusals::default(),
@@ -40,13 +62,13 @@ pub(super) fn services(config: &Config, actors: Option<Arc<dyn AppActors>>, shar
         near_id: PeerId([0; 32]),
         potential_near_addresses: Arc::clone(&own),
         announcer: shared.map(|shared| Announcer::new(shared, own)),
-        resolver: Resolver::start(registry, ResolverSettings::default(), Arc::clone(&replies)).unwrap(),
+        resolver: Resolver::start(registry, settings, Arc::clone(&replies)).unwrap(),
         replies,
     }
 }
 
 /// The only worker of these services, and the receiving end of its mailbox, in which `room` messages may wait.
-pub(super) fn worker(services: Services, room: usize) -> (WorkerInfo, mpsc::Receiver<Mail>) {
+pub(in crate::serve) fn worker(services: Services, room: usize) -> (WorkerInfo, mpsc::Receiver<Mail>) {
     let (sender, receiver) = mpsc::channel(room);
     let info =
         WorkerInfo { index: 0, listeners: Vec::new(), mailboxes: Arc::from([sender]), services: Arc::new(services) };

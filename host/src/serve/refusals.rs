@@ -44,6 +44,16 @@ impl Refusals {
     }
 }
 
+#[cfg(test)]
+impl Refusals {
+    /// The limits of which lines tell, one for each address.
+    pub(super) fn told(&self) -> Vec<&'static str> {
+        let mut limits: Vec<_> = self.0.lock().logged.keys().map(|(_, limit)| *limit).collect();
+        limits.sort_unstable();
+        limits
+    }
+}
+
 impl RecentRefusals {
     fn note(&mut self, now: Instant, from: NetworkPrefix, limit: &'static str) -> Option<RefusalLine> {
         let is_old = |logged: Instant| now.saturating_duration_since(logged) >= INTERVAL;

@@ -216,7 +216,7 @@ impl Worker {
     }
 
     /// The turn that begins now, with the clients and the lookups that work in it.
-    fn turn(&mut self, now: Instant) -> (Turn<'_>, &mut Clients, &mut Lookups) {
+    pub(super) fn turn(&mut self, now: Instant) -> (Turn<'_>, &mut Clients, &mut Lookups) {
         let turn = Turn {
             now,
             endpoint: &mut self.endpoint,

@@ -58,3 +58,6 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,3 +95,6 @@ fn call(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,3 +165,6 @@ impl Clients {
         self.agenda.closing.insert(now + CLOSE_TIMEOUT, session);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,6 @@ fn hint(turn: &mut Turn<'_>, session: SessionId, groups: &mut ClientGroups, grou
         Err(error) => tracing::debug!(%session, %group, %error, "hint not sent"),
     }
 }
+
+#[cfg(test)]
+mod tests;

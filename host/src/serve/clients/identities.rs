@@ -157,3 +157,6 @@ impl Clients {
         tell_holder(info, peer, succession);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ fn answered(client: &mut Client, session: SessionId, transaction: u64, outcome: 
         let _ = script.tell(AppEvent::Answer { client: client_id(session), token, outcome });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ impl Clients {
             let (interval, limit) = client.silence.intervals(silence_limit);
             let ClientSilence { stage: was, probes, .. } = client.silence;
             // Whether a packet has come since the last check, which was `period` before this one was due.
-            let spoke = |period: Duration| info.heard + period > at;
+            let spoke = |period: Duration| info.heard + period >= at;
             let heard = (Stage::Heard, (info.heard + interval).max(now + POLL.min(interval)));
             client.silence.probes = 0;
             let (stage, due) = if was == Stage::Silent {
@@ -133,3 +133,6 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

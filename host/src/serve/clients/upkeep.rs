@@ -74,3 +74,6 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

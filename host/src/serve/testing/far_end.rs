@@ -100,6 +100,17 @@ impl FarEnd {
         self.endpoint.with_flows(now, self.session.unwrap(), |flows| flows.close(flow)).unwrap();
     }
 
+    pub(in crate::serve) fn reject_flow(&mut self, now: Instant, flow: RecvFlowId) {
+        self.endpoint.with_flows(now, self.session.unwrap(), |flows| flows.reject(flow, 0)).unwrap();
+    }
+
+    /// The server's flows of that kind.
+    pub(in crate::serve) fn flows_of(&self, kind: FlowKind) -> Vec<RecvFlowId> {
+        let mut flows: Vec<_> = self.kinds.iter().filter(|(_, own)| **own == kind).map(|(flow, _)| *flow).collect();
+        flows.sort_unstable();
+        flows
+    }
+
     /// Handles the events of its endpoint. False if there was none.
     pub(super) fn work(&mut self, now: Instant) -> bool {
         let mut is_any = false;
@@ -135,6 +146,7 @@ impl FarEnd {
             }
             FlowEvent::Message { data, .. } => self.heard.extend(client::read(&data, AmfLimits::default())),
             FlowEvent::Rejected { flow, .. } => self.rejected.push(flow),
+            FlowEvent::Ended { flow, .. } => drop(self.kinds.remove(&flow)),
             _ => (),
         }
     }

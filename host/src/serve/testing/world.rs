@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd_config::Config;
+use introd_flash::amf::Value;
 use introd_flash::client::{self, ConnectOptions};
+use introd_flash::command::{Command, Encoding};
 use introd_flash::metadata::FlowKind;
 use introd_liveness::Pulse;
 use introd_netgroup::{GroupDigest, channel};
+use introd_policy::message::{ClientCommand, ClientId};
 use introd_policy::registry::Registry;
 use introd_policy::{Reply, RequestId, Verdict};
 use introd_udp::Ports;
 use rtmfp::crypto::{Group, Identity};
 use rtmfp::flow::SendFlowId;
-use rtmfp::{Endpoint, InterfaceId, PeerId, SessionId};
+use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
 use tokio::sync::{mpsc, watch};
 
 use super::far_end::{FarEnd, identity};
@@ -206,6 +209,49 @@ impl World {
         self.exchange();
     }
 
+    /// Has a far end close its session.
+    pub(in crate::serve) fn leave(&mut self, end: usize) {
+        let far = &mut self.ends[end];
+        far.endpoint.close(self.now, far.session.unwrap());
+        self.exchange();
+    }
+
+    /// Has a client call a method.
+    pub(in crate::serve) fn call(&mut self, end: usize, method: &str, transaction: f64, arguments: Vec<Value>) {
+        let message = Command::new(method, transaction, arguments).to_message(Encoding::Amf0, 0).unwrap();
+        self.say(end, message);
+    }
+
+    /// Has a client report its addresses.
+    pub(in crate::serve) fn report(&mut self, end: usize, addresses: &[SocketAddr]) {
+        self.say(end, client::set_peer_info(addresses, Encoding::Amf0).unwrap());
+    }
+
+    /// Has a far end send from another address.
+    pub(in crate::serve) fn move_to(&mut self, end: usize, address: SocketAddr) {
+        let far = &mut self.ends[end];
+        far.address = address;
+        far.endpoint.ping(self.now, far.session.unwrap(), &[]);
+        self.exchange();
+    }
+
+    /// Hands the clients an event of the worker's endpoint.
+    pub(in crate::serve) fn event(&mut self, event: Event) {
+        let (mut turn, clients, _) = self.worker.turn(self.now);
+        clients.handle(&mut turn, event);
+        self.exchange();
+    }
+
+    /// Sends the worker a script's command.
+    pub(in crate::serve) fn command(&mut self, command: ClientCommand) {
+        self.deliver(Mail::Command(command, None));
+    }
+
+    /// A client's name, as scripts have it.
+    pub(in crate::serve) fn client_id(&self, end: usize) -> ClientId {
+        ClientId { worker: 0, session: self.session(end) }
+    }
+
     /// Delivers a message to the worker.
     pub(in crate::serve) fn deliver(&mut self, mail: Mail) {
         self.worker.take_mail(self.now, Some(mail));
@@ -290,7 +336,7 @@ impl World {
         let until = self.now + time;
         for _ in 0..MAX_ROUNDS {
             let far = self.ends.iter().filter_map(|end| end.endpoint.poll_timeout()).min();
-            let near = self.worker.next_deadline();
+            let near = self.worker.next_deadline().filter(|_| !self.worker.is_over(self.now));
             let Some(next) = near.into_iter().chain(far).min().filter(|next| *next <= until) else {
                 self.now = until;
                 return;

@@ -1,0 +1,176 @@
+//! Joins, leaves and hints of clients.
+
+use introd_config::Config;
+use introd_flash::metadata::FlowKind;
+use introd_netgroup::{GroupDigest, channel};
+use rtmfp::PeerId;
+
+use crate::introducer::Counter;
+use crate::serve::mail::Mail;
+use crate::serve::testing::World;
+
+fn world() -> World {
+    World::with_config(|_: &mut Config| ())
+}
+
+/// How many members each group of the instance of a client has.
+fn sizes(world: &World, client: usize) -> Vec<usize> {
+    let instance = world.worker.clients.instance(world.session(client)).unwrap();
+    let mut sizes: Vec<_> = instance.with_groups(|all| all.groups().map(|(_, size)| size).collect());
+    sizes.sort_unstable();
+    sizes
+}
+
+fn counted(world: &World) -> [u64; 4] {
+    [Counter::GroupJoins, Counter::GroupLeaves, Counter::GroupJoinsRefused, Counter::GroupHints]
+        .map(|counter| world.count(counter))
+}
+
+#[test]
+fn members_are_told_of_each_other_on_flows_in_return_to_their_own() {
+    let mut world = world();
+    let [first, second] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    world.join(first, 1);
+    assert_eq!(counted(&world), [1, 0, 0, 0], "there is nobody to tell of");
+    world.join(second, 1);
+    for (member, other) in [(first, second), (second, first)] {
+        assert_eq!(world.ends[member].hints, [world.ends[other].id]);
+        assert_eq!(world.ends[member].flows_of(FlowKind::GroupControl).len(), 1);
+    }
+    assert_eq!((counted(&world), sizes(&world, first)), ([2, 0, 0, 2], vec![2]));
+    // A further hint comes on the same flow.
+    let (session, about) = (world.session(first), PeerId([9; 32]));
+    world.deliver(Mail::Hint { session, group: GroupDigest([1; 32]), about });
+    assert_eq!(world.ends[first].hints.last(), Some(&about));
+    assert_eq!(world.ends[first].flows_of(FlowKind::GroupControl).len(), 1);
+}
+
+#[test]
+fn a_client_leaves_with_the_flow_on_which_it_joined() {
+    let mut world = world();
+    let [first, second] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    let flow = world.join(first, 1);
+    world.join(first, 2);
+    world.join(second, 1);
+    let now = world.now;
+    world.ends[first].close_flow(now, flow);
+    world.exchange();
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![3, 1], vec![1, 1]));
+    assert!(world.ends[first].flows_of(FlowKind::GroupControl).is_empty(), "the server's own flow is closed too");
+    // What was on its way to the member that has left is not sent.
+    let hints = world.ends[first].hints.len();
+    let session = world.session(first);
+    world.deliver(Mail::Hint { session, group: GroupDigest([1; 32]), about: PeerId([9; 32]) });
+    assert_eq!(world.ends[first].hints.len(), hints);
+    // It may come back.
+    world.join(first, 1);
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![4, 1], vec![1, 2]));
+}
+
+#[test]
+fn another_join_on_a_flow_replaces_the_first() {
+    let mut world = world();
+    let [first, second] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    let flow = world.join(first, 1);
+    world.join(second, 1);
+    assert_eq!(world.ends[first].flows_of(FlowKind::GroupControl).len(), 1);
+    let now = world.now;
+    world.ends[first].send(now, flow, channel::join(&GroupDigest([2; 32])));
+    world.exchange();
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![3, 1], vec![1, 1]));
+    assert!(world.ends[first].flows_of(FlowKind::GroupControl).is_empty(), "that was the flow of the other group");
+    let groups = world.worker.clients.clients[&world.session(first)].groups.as_ref().unwrap();
+    assert_eq!((groups.memberships.len(), groups.memberships[0].group), (1, GroupDigest([2; 32])));
+}
+
+#[test]
+fn a_message_that_is_no_join_costs_its_flow_and_nothing_else() {
+    let mut world = world();
+    let client = world.client("rtmfp://host/chat");
+    let good = world.join(client, 1);
+    let bad = world.join(client, 2);
+    let now = world.now;
+    world.ends[client].send(now, bad, vec![0xff]);
+    world.exchange();
+    assert_eq!(world.ends[client].rejected, [bad]);
+    assert_eq!((counted(&world), sizes(&world, client)), ([2, 1, 1, 0], vec![1]), "it has left what it joined there");
+    assert!(world.ends[client].closed.is_none() && !world.ends[client].rejected.contains(&good));
+    // A flow without a membership.
+    let now = world.now;
+    let bad = world.ends[client].open_flow(now, FlowKind::GroupControl);
+    world.ends[client].send(now, bad, vec![0xff]);
+    world.exchange();
+    assert_eq!((counted(&world), sizes(&world, client)), ([2, 1, 2, 0], vec![1]));
+}
+
+#[test]
+fn a_join_too_many_is_refused() {
+    let mut world = world();
+    let client = world.client("rtmfp://host/chat");
+    // The control flow is one of those that a client may have.
+    let flows: Vec<_> = (0..63).map(|group| world.join(client, group)).collect();
+    assert!(world.ends[client].rejected.is_empty());
+    let now = world.now;
+    world.ends[client].send(now, flows[0], channel::join(&GroupDigest([100; 32])));
+    world.exchange();
+    assert!(world.ends[client].rejected.is_empty());
+    world.ends[client].send(now, flows[0], channel::join(&GroupDigest([101; 32])));
+    world.exchange();
+    assert_eq!(world.ends[client].rejected, [flows[0]], "so many at once are too many");
+    assert_eq!(counted(&world)[2], 1);
+}
+
+#[test]
+fn the_groups_of_one_id_are_bounded_whatever_the_sessions() {
+    let mut world = world();
+    let client = world.client("rtmfp://host/chat");
+    let (peer, session) = (world.ends[client].id, world.session(client));
+    let instance = std::sync::Arc::clone(world.worker.clients.instance(session).unwrap());
+    instance.with_groups(|all| {
+        (100..164).for_each(|group| _ = all.join(GroupDigest([group; 32]), peer, session).unwrap());
+    });
+    let flow = world.join(client, 1);
+    assert_eq!((world.ends[client].rejected.as_slice(), counted(&world)), (&[flow][..], [0, 0, 1, 0]));
+}
+
+#[test]
+fn a_hint_after_a_flow_that_the_client_rejected_comes_on_a_new_one() {
+    let mut world = world();
+    let [first, second] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    world.join(first, 1);
+    world.join(second, 1);
+    let (now, session) = (world.now, world.session(first));
+    let flow = world.ends[first].flows_of(FlowKind::GroupControl)[0];
+    world.ends[first].reject_flow(now, flow);
+    world.exchange();
+    let about = PeerId([9; 32]);
+    world.deliver(Mail::Hint { session, group: GroupDigest([1; 32]), about });
+    assert_eq!(world.ends[first].hints.last(), Some(&about));
+    assert_eq!(counted(&world)[3], 3);
+}
+
+#[test]
+fn hints_for_groups_and_sessions_that_are_not_known_go_nowhere() {
+    let mut world = world();
+    let [member, other] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    world.join(member, 1);
+    let [session, of_other] = [member, other].map(|end| world.session(end));
+    let about = PeerId([9; 32]);
+    for (session, group) in [(session, 2), (of_other, 1), (rtmfp::SessionId::from_wire(77), 1)] {
+        world.deliver(Mail::Hint { session, group: GroupDigest([group; 32]), about });
+    }
+    assert_eq!(counted(&world)[3], 0);
+    assert!([member, other].iter().all(|end| world.ends[*end].hints.is_empty()));
+}
+
+#[test]
+fn a_client_that_goes_leaves_all_its_groups() {
+    let mut world = world();
+    let [first, second] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    for group in 1..=3 {
+        world.join(first, group);
+    }
+    world.join(second, 3);
+    world.leave(first);
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, second)), (vec![4, 3], vec![1]));
+}

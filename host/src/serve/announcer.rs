@@ -81,11 +81,13 @@ impl Announcer {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
     use rtmfp::SessionId;
 
     use super::*;
     use crate::introducer::Counters;
-    use introd_policy::registry::{InMemory, LookupResult};
+    use crate::serve::testing::Published;
+    use introd_policy::registry::{InMemory, LookupFuture, LookupResult, RegistryError};
 
     fn find(registry: &InMemory, peer: PeerId) -> LookupResult {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -118,5 +120,70 @@ mod tests {
         directory.remove(&peer, session);
         announce(peer, Told::All);
         assert_eq!(find(&registry, peer), Ok(None));
+    }
+
+    /// A registry in which each publication changes the directory, as another worker may.
+    struct Racing {
+        directory: Arc<Directory>,
+        peer: PeerId,
+        session: SessionId,
+        left: Mutex<Vec<SocketAddr>>,
+        published: Mutex<Vec<String>>,
+        withdrawn: Mutex<usize>,
+    }
+
+    impl Registry for Racing {
+        fn publish(&self, _: PeerId, addresses: &[rtmfp::TaggedAddress]) -> Result<(), RegistryError> {
+            self.published.lock().push(addresses[0].to_string());
+            match self.left.lock().pop() {
+                Some(next) => _ = self.directory.set_observed(&self.peer, self.session, next),
+                None => _ = self.directory.remove(&self.peer, self.session),
+            }
+            Ok(())
+        }
+
+        fn withdraw(&self, _: &PeerId) {
+            *self.withdrawn.lock() += 1;
+        }
+
+        fn lookup(&self, _: PeerId) -> LookupFuture {
+            Box::pin(std::future::ready(Ok(None)))
+        }
+    }
+
+    #[test]
+    fn what_changes_while_it_is_published_is_published_again() {
+        let (directory, counters) = (Arc::new(Directory::new()), Counters::new(1));
+        let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
+        let registry = Arc::new(Racing {
+            directory: Arc::clone(&directory),
+            peer,
+            session,
+            left: Mutex::new(vec!["203.0.113.7:7".parse().unwrap(), "203.0.113.6:6".parse().unwrap()]),
+            published: Mutex::default(),
+            withdrawn: Mutex::new(0),
+        });
+        let relays = Arc::from(["198.51.100.1:1935".parse().unwrap()]);
+        let announcer = Announcer::new(Arc::clone(&registry) as _, relays);
+        directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
+        announcer.announce(&directory, peer, false, counters.worker(0), |_| Told::All);
+        let expected = ["203.0.113.5:5 (observed)", "203.0.113.6:6 (observed)", "203.0.113.7:7 (observed)"];
+        assert_eq!(*registry.published.lock(), expected);
+        assert_eq!(*registry.withdrawn.lock(), 1, "the peer is gone in the end");
+    }
+
+    #[test]
+    fn nothing_is_published_that_would_lead_nobody_anywhere() {
+        let (shared, directory, counters) = (Published::new(), Directory::new(), Counters::new(1));
+        let announcer = Announcer::new(Arc::clone(&shared) as _, Arc::from([]));
+        let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
+        directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
+        let announce = |told| announcer.announce(&directory, peer, true, counters.worker(0), |_| told);
+        announce(Told::Where);
+        assert_eq!(shared.of(peer), None, "the server has no address that others could ask");
+        // What the script has published stands, and the state of the session with it.
+        announce(Told::Nothing);
+        let state = PeerSession { id: session, is_proven: true, is_silent: false };
+        assert_eq!(shared.of(peer), Some((Vec::new(), state)));
     }
 }

@@ -175,3 +175,6 @@ impl KeyingPool {
         0
     }
 }
+
+#[cfg(test)]
+mod tests;

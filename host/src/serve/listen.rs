@@ -82,3 +82,6 @@ fn bind_cores(listening: &mut Listening, set: &PortSet, adaptor: usize) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,8 @@ mod tests {
         let services = testing::services(&config, None, Some(Arc::clone(&registry) as _));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
-        let seat = services.applications.admit(0, &testing::request("rtmfp://host/app"), [192, 0, 2, 1].into()).unwrap();
+        let seat =
+            services.applications.admit(0, &testing::request("rtmfp://host/app"), [192, 0, 2, 1].into()).unwrap();
         services.directory.connect(peer, session, seat.instance().id().0, ([192, 0, 2, 1], 5).into(), false);
         let mut seat = Some(seat);
         [(); 2].map(|()| {

@@ -37,3 +37,46 @@ impl<'a> Sorter<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rtmfp::{Config, SessionId};
+
+    use super::*;
+
+    #[test]
+    fn a_datagram_goes_to_the_worker_whose_number_its_session_id_begins_with() {
+        let now = Instant::now();
+        let mut endpoint = Endpoint::new(now, Config::server(Vec::new()), [1; 32]);
+        let from: SocketAddr = ([203, 0, 113, 1], 5).into();
+        let (mut strays, mut own) = (Vec::new(), 0);
+        // The session id of a packet is that number, combined with the eight bytes after it.
+        for (id, is_stray) in [
+            (0, false),
+            (7, false),
+            (1 << 26, false),
+            (1 << 26 | 7, false),
+            (2 << 26 | 7, true),
+            (u32::from(SessionId::from_wire(7).prefix()) << 26 | 8, false),
+            (3 << 26 | 7, false),
+        ] {
+            let mut datagram = [&u32::to_be_bytes(id)[..], &[0; 8], &[5; 20]].concat();
+            let whole = datagram.clone();
+            let index = if id >> 26 == 0 { 0 } else { 1 };
+            Sorter::new(&mut endpoint, index, 3, &mut strays).take(now, InterfaceId(4), from, &mut datagram);
+            own += u64::from(!is_stray);
+            assert_eq!(endpoint.counters().datagrams, own, "{id:#x}");
+            match strays.pop() {
+                Some(Stray { worker, interface, from: of, bytes }) if is_stray => {
+                    assert_eq!((worker, interface, of, &*bytes), (2, InterfaceId(4), from, &whole[..]));
+                }
+                None if !is_stray => (),
+                _ => panic!("{id:#x}"),
+            }
+        }
+        // What is too short for a session id is counted as malformed.
+        Sorter::new(&mut endpoint, 0, 3, &mut strays).take(now, InterfaceId(0), from, &mut [1, 2, 3]);
+        assert!(strays.is_empty());
+        assert_eq!(endpoint.counters().malformed, 1);
+    }
+}

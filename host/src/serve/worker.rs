@@ -369,3 +369,6 @@ impl Worker {
         permitted.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

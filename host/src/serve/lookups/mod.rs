@@ -2,6 +2,8 @@
 
 mod context;
 mod execute;
+#[cfg(test)]
+mod tests;
 
 use introd_native::{Callback, LookupEvent, PluginAnswer};
 use introd_policy::decision::{LookupDecision, LookupInput, LookupStep};

@@ -13,9 +13,9 @@ use introd_flash::amf::Value;
 use introd_flash::server::ConnectRequest;
 use introd_flash::uri::{AppPath, Uri};
 
-pub(super) use script::with_application;
 pub(super) use registry::Published;
-pub(super) use services::{RESOLVER_TIMEOUT, services, worker};
+pub(super) use script::with_application;
+pub(super) use services::{MAX_CALLS, RESOLVER_TIMEOUT, services, worker};
 pub(super) use world::{Setup, World};
 
 /// The request of a client that connects to that URI and says nothing about itself.

@@ -11,20 +11,22 @@ use introd_policy::{AppActors, Replies};
 use rtmfp::PeerId;
 use tokio::sync::mpsc;
 
+use crate::apps::Applications;
+use crate::introducer::{Counters, Directory};
+use crate::registry::{Resolver, ResolverSettings};
 use crate::serve::announcer::Announcer;
 use crate::serve::mail::Mail;
 use crate::serve::rates::Rates;
 use crate::serve::refusals::Refusals;
 use crate::serve::services::Services;
 use crate::serve::turn::WorkerInfo;
-use crate::apps::Applications;
-use crate::introducer::{Counters, Directory};
-use crate::registry::{Resolver, ResolverSettings};
 
 /// How many workers the services are for.
 const WORKERS: u8 = 2;
 /// The timeout of a call of the registry.
 pub(in crate::serve) const RESOLVER_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How many peers the registry is asked about at a time.
+pub(in crate::serve) const MAX_CALLS: usize = 3;
 
 /// The services of a server with that configuration. `shared` is the registry that it shares with other servers.
 pub(in crate::serve) fn services(
@@ -50,7 +52,7 @@ pub(super) fn services_that_wake(
         None => Arc::new(InMemory::default()),
     };
     // The resolver counts real time, which is not to decide in a test.
-    let settings = ResolverSettings { timeout: RESOLVER_TIMEOUT, ..ResolverSettings::default() };
+    let settings = ResolverSettings { timeout: RESOLVER_TIMEOUT, max_calls: MAX_CALLS, ..ResolverSettings::default() };
     Services {
         directory: Directory::new(),
         counters: Arc::new(Counters::new(WORKERS)),

@@ -7,8 +7,8 @@ use introd_flash::amf::{Object, Value};
 use introd_flash::client::Incoming;
 use introd_flash::command::{Command, Encoding};
 use introd_flash::user_control::UserControl;
-use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 use introd_policy::Verdict;
+use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 use rtmfp::{CloseReason, SessionId};
 
 use crate::introducer::Counter;
@@ -76,7 +76,10 @@ fn the_answer_to_a_call_comes_under_the_scripts_own_token_and_once() {
     else {
         panic!("{events:?}")
     };
-    assert_eq!((*whose, wrong.as_slice(), right.as_slice()), (of, &[Value::Number(2.0)][..], &[Value::Number(1.0)][..]));
+    assert_eq!(
+        (*whose, wrong.as_slice(), right.as_slice()),
+        (of, &[Value::Number(2.0)][..], &[Value::Number(1.0)][..])
+    );
 }
 
 #[test]

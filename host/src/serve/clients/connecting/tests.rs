@@ -240,7 +240,10 @@ fn other_servers_are_told_of_a_client_that_is_accepted() {
         world.connect(client, "rtmfp://host/chat");
         let (id, session) = (world.ends[client].id, world.session(client));
         let (addresses, published) = shared.of(id).unwrap();
-        assert_eq!(addresses, [format!("{} (observed)", world.ends[client].address), "198.51.100.1:1935 (relay)".into()]);
+        assert_eq!(
+            addresses,
+            [format!("{} (observed)", world.ends[client].address), "198.51.100.1:1935 (relay)".into()]
+        );
         assert_eq!((published.id, published.is_proven, published.is_silent), (session, is_proven, false));
         // Whoever proves the id has it; a copy of a certificate waits while the first session lives.
         let again = if is_proven { world.add_again(client) } else { world.add_copy(client) };

@@ -230,8 +230,9 @@ fn a_client_is_charged_for_what_its_messages_lead_to() {
 #[test]
 fn a_limit_that_keeps_a_session_out_is_named() {
     let mut world = World::with_config(|_| ());
-    for (host, reason) in
-        [Refusal::Sessions, Refusal::SessionsOfPrefix, Refusal::Keyings, Refusal::KeyingsOfPrefix].into_iter().enumerate()
+    for (host, reason) in [Refusal::Sessions, Refusal::SessionsOfPrefix, Refusal::Keyings, Refusal::KeyingsOfPrefix]
+        .into_iter()
+        .enumerate()
     {
         world.event(Event::Refused { from: ([198, 51, 100, host as u8], 1).into(), reason });
     }

@@ -49,7 +49,8 @@ fn advice(world: &mut World, client: usize) -> Vec<(u32, u32)> {
 
 #[test]
 fn keepalive_advice_is_that_of_the_clients_adaptor_and_depends_on_its_nat() {
-    let keepalive = |server, peers| KeepAlive { server: Duration::from_secs(server), peers: Duration::from_secs(peers) };
+    let keepalive =
+        |server, peers| KeepAlive { server: Duration::from_secs(server), peers: Duration::from_secs(peers) };
     let mut world = World::with_config(|config| {
         let rtmfp = &mut config.default_adaptor.rtmfp;
         (rtmfp.keepalive_nat, rtmfp.keepalive_no_nat) = (keepalive(10, 11), keepalive(20, 21));
@@ -57,7 +58,9 @@ fn keepalive_advice_is_that_of_the_clients_adaptor_and_depends_on_its_nat() {
         (other.rtmfp.keepalive_nat, other.rtmfp.keepalive_no_nat) = (keepalive(30, 31), keepalive(40, 41));
         config.adaptors.push(other);
     });
-    for (adaptor, behind_nat, direct) in [(0, (10_000, 11_000), (20_000, 21_000)), (1, (30_000, 31_000), (40_000, 41_000))] {
+    for (adaptor, behind_nat, direct) in
+        [(0, (10_000, 11_000), (20_000, 21_000)), (1, (30_000, 31_000), (40_000, 41_000))]
+    {
         world.worker.info.listeners[0].adaptor = adaptor;
         let client = world.add();
         world.connect(client, "rtmfp://host/chat");

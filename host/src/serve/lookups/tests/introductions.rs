@@ -1,0 +1,118 @@
+//! Introductions by the server itself, and the limits on lookups.
+
+use std::time::Duration;
+
+use introd_config::{Config, LookupsFrom};
+use rtmfp::{PeerId, SessionId};
+
+use super::counted;
+use crate::introducer::Counter;
+use crate::serve::mail::Mail;
+use crate::serve::testing::{World, with_application};
+
+#[test]
+fn two_clients_meet_and_so_do_a_stranger_and_a_client() {
+    let mut world = World::with_config(|_| ());
+    let [asker, target] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    let stranger = world.add();
+    for (number, end) in [(1, asker), (2, stranger)] {
+        let wanted = world.ends[target].id;
+        world.look_up(end, wanted);
+        assert_eq!(world.ends[end].met, [wanted]);
+        assert_eq!(counted(&world), [number, number, number, 0, 0]);
+    }
+    assert_eq!(world.ends[target].met, [world.ends[asker].id, world.ends[stranger].id]);
+}
+
+#[test]
+fn a_peer_that_nobody_knows_is_counted_and_nothing_is_answered() {
+    let mut world = World::with_config(|_| ());
+    let asker = world.client("rtmfp://host/chat");
+    world.look_up(asker, PeerId([9; 32]));
+    assert_eq!(counted(&world), [1, 0, 0, 0, 1]);
+    assert_eq!(world.count(Counter::RegistryLookups), 1);
+    assert!(world.ends[asker].met.is_empty());
+}
+
+#[test]
+fn strangers_are_denied_where_only_clients_may_ask() {
+    let mut world = World::with_config(|config: &mut Config| {
+        with_application(config, "app", |settings| settings.lookups_from = LookupsFrom::Clients);
+    });
+    let [asker, target] = [(); 2].map(|()| world.accepted());
+    let stranger = world.add();
+    let wanted = world.ends[target].id;
+    world.look_up(stranger, wanted);
+    assert_eq!((counted(&world), world.ends[stranger].met.len()), ([1, 0, 0, 1, 0], 0));
+    world.look_up(asker, wanted);
+    assert_eq!((counted(&world), world.ends[asker].met.len()), ([2, 1, 1, 1, 0], 1));
+}
+
+#[test]
+fn a_client_may_look_up_as_many_peers_in_a_second_as_its_application_allows() {
+    let mut world = World::with_config(|config| {
+        with_application(config, "app", |settings| settings.max_lookup_rate = Some(2));
+    });
+    let [asker, unlimited] = [world.accepted(), world.client("rtmfp://host/chat")];
+    let over = |world: &mut World, end: usize| {
+        (1..=4).for_each(|number| world.look_up(end, PeerId([number; 32])));
+        world.count(Counter::OverRate)
+    };
+    assert_eq!((over(&mut world, unlimited), world.count(Counter::UnknownTargets)), (0, 4));
+    assert_eq!((over(&mut world, asker), world.count(Counter::UnknownTargets)), (2, 6));
+    assert_eq!(world.services.refusals.told(), ["MaxLookupRate"]);
+    assert_eq!(world.count(Counter::Lookups), 8);
+}
+
+#[test]
+fn an_address_may_look_up_as_many_peers_in_a_second_as_the_server_allows() {
+    let mut world = World::with_config(|config| config.server.limits.max_lookup_rate_per_address = Some(3));
+    let stranger = world.add();
+    (1..=5).for_each(|number| world.look_up(stranger, PeerId([number; 32])));
+    assert_eq!((world.count(Counter::OverRate), world.count(Counter::UnknownTargets)), (2, 3));
+    assert_eq!(world.services.refusals.told(), ["MaxLookupRatePerAddress"]);
+}
+
+#[test]
+fn the_hello_for_a_client_of_another_worker_is_sent_there() {
+    let mut world = World::with_config(|_| ());
+    let asker = world.client("rtmfp://host/chat");
+    let (id, session) = (PeerId([9; 32]), SessionId::from_wire(1 << 26 | 5));
+    world.services.directory.connect(id, session, 0, ([203, 0, 113, 77], 7).into(), false);
+    world.look_up(asker, id);
+    assert_eq!(counted(&world), [1, 1, 0, 0, 0], "the other worker counts the hello");
+    let Ok(Mail::Forward { session: of, epd, initiator, tag }) = world.elsewhere.try_recv() else { panic!() };
+    assert_eq!((of, initiator), (session, world.ends[asker].address));
+    assert_eq!(&*epd, rtmfp::crypto::Epd::fingerprint(id));
+    assert!(!tag.is_empty() && world.elsewhere.try_recv().is_err());
+}
+
+#[test]
+fn a_hello_that_another_worker_received_is_forwarded() {
+    let mut world = World::with_config(|_| ());
+    let target = world.client("rtmfp://host/chat");
+    let session = world.session(target);
+    let forward = |session, id| Mail::Forward {
+        session,
+        epd: Box::from(rtmfp::crypto::Epd::fingerprint(id)),
+        initiator: ([203, 0, 113, 77], 7).into(),
+        tag: Box::from([5; 16]),
+    };
+    let id = world.ends[target].id;
+    world.deliver(forward(session, id));
+    assert_eq!((world.count(Counter::Forwards), world.ends[target].endpoint.counters().hellos), (1, 1));
+    world.deliver(forward(SessionId::from_wire(77), id));
+    assert_eq!((world.count(Counter::Forwards), world.ends[target].endpoint.counters().hellos), (1, 1));
+}
+
+#[test]
+fn a_target_without_an_address_that_helps_is_told_and_the_asker_gets_no_redirect() {
+    let mut world = World::with_config(|_| ());
+    let [asker, target] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    let (id, session) = (world.ends[target].id, world.session(target));
+    // To an asker elsewhere a loopback address is of no use, and an empty redirect would send it to this server.
+    world.services.directory.set_observed(&id, session, ([127, 0, 0, 1], 5).into());
+    world.look_up(asker, id);
+    assert_eq!(counted(&world), [1, 0, 1, 0, 0]);
+    world.advance(Duration::from_millis(10));
+}

@@ -1,0 +1,115 @@
+//! The loop of a worker, with a real client over the loopback interface.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use introd_client::{Client, Destination, PeerEndpoint};
+use introd_config::Config;
+use introd_flash::client::ConnectOptions;
+use introd_liveness::Pulse;
+use introd_udp::{BufferSizes, Ports, UdpSocket};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use rtmfp::crypto::{Group, Identity};
+use rtmfp::{CloseReason, Endpoint, Event};
+use tokio::sync::watch;
+
+use crate::record::Recorder;
+use crate::serve::keying_pool::KeyingPool;
+use crate::serve::listener::Listener;
+use crate::serve::mail::mailbox;
+use crate::serve::testing::services;
+use crate::serve::worker::{Worker, WorkerParts};
+
+/// Ample, on a machine under any load: it only ends a test that would never end.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_worker_serves_a_client_records_it_and_says_goodbye_when_it_is_told_to_stop() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let path = std::env::temp_dir().join(format!("introd-worker-{}.recording.json", std::process::id()));
+    let recorder = Recorder::create(&path, "a worker").unwrap();
+    let services = Arc::new(services(&Config::built_in(), None, None));
+    let directory = Arc::clone(&services);
+    let bind = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
+    let socket = bind();
+    let local = socket.local_address();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut identity = |is_server| Arc::new(Identity::ephemeral(&[Group::Modp2], None, is_server, &mut rng));
+    let (server, own) = (identity(true), identity(false));
+    let id = own.peer_id();
+    let (stop, stopped) = watch::channel(false);
+    let (sender, receiver) = mailbox();
+    let closed = Cell::new(None);
+    runtime.block_on(async {
+        let mut config = rtmfp::Config::server(vec![server]);
+        config.keying.log_keys = true;
+        let worker = Worker::new(WorkerParts {
+            index: 0,
+            endpoint: Endpoint::new(Instant::now(), config, [1; 32]),
+            ports: Ports::new(vec![socket]).unwrap(),
+            listeners: vec![Listener { adaptor: 0, local, public: None }],
+            mailbox: receiver,
+            mailboxes: Arc::from([sender]),
+            keying: Arc::new(KeyingPool::start(1, Group::Modp2, 10).unwrap()),
+            services,
+            stop: stopped,
+            recorder: Some(recorder.clone()),
+            pulse: Pulse::unwatched(),
+        });
+        let visit = async {
+            let peer = PeerEndpoint::with_sockets(rtmfp::Config::peer(own), vec![bind()]).unwrap();
+            let uri = format!("rtmfp://127.0.0.1:{}/chat", local.port());
+            let destination = Destination { uri, addresses: vec![local] };
+            let connected = Client::connect(peer, id, destination, &ConnectOptions::default(), TIMEOUT).await;
+            let mut client = connected.unwrap_or_else(|failure| panic!("{failure:?}"));
+            assert!(directory.directory.lookup(&id).is_some());
+            stop.send(true).unwrap();
+            loop {
+                if let Event::Closed { reason, .. } = client.next().await.unwrap() {
+                    closed.set(Some(reason));
+                }
+            }
+        };
+        let both = async {
+            tokio::select! {
+                ended = worker.run() => ended,
+                () = visit => Ok(()),
+            }
+        };
+        let ended = tokio::time::timeout(TIMEOUT, both).await.unwrap();
+        assert!(ended.is_ok());
+    });
+    assert_eq!(closed.get(), Some(CloseReason::Far));
+    assert!(directory.directory.is_empty() && directory.applications.clients() == 0);
+    let summary = recorder.finish().unwrap();
+    assert_eq!(summary.sessions, 1);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_worker_without_clients_stops_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let server = Arc::new(Identity::ephemeral(&[Group::Modp2], None, true, &mut rng));
+    let (stop, stopped) = watch::channel(false);
+    let (sender, receiver) = mailbox();
+    runtime.block_on(async {
+        let worker = Worker::new(WorkerParts {
+            index: 0,
+            endpoint: Endpoint::new(Instant::now(), rtmfp::Config::server(vec![server]), [1; 32]),
+            ports: Ports::new(Vec::new()).unwrap(),
+            listeners: Vec::new(),
+            mailbox: receiver,
+            mailboxes: Arc::from([sender]),
+            keying: Arc::new(KeyingPool::without_threads(1)),
+            services: Arc::new(services(&Config::built_in(), None, None)),
+            stop: stopped,
+            recorder: None,
+            pulse: Pulse::unwatched(),
+        });
+        stop.send(true).unwrap();
+        assert!(tokio::time::timeout(TIMEOUT, worker.run()).await.unwrap().is_ok());
+    });
+}

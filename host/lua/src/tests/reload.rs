@@ -1,5 +1,7 @@
 //! Scripts that change while their clients are connected.
 
+use std::time::Duration;
+
 use rtmfp::PeerId;
 
 use super::*;
@@ -72,7 +74,10 @@ fn a_script_that_does_not_load_leaves_the_old_one_running() {
         ("load('missing.lua')", "there is no file"),
         ("require('missing')", "there is no file"),
     ] {
-        let mut scene = scene(OLD);
+        let ends = !broken.starts_with("while");
+        let mut scene = scene_with(OLD, |settings| {
+            settings.script.time = if ends { settings.script.time } else { Some(Duration::from_secs(1)) };
+        });
         let client = scene.stage.connect(|_| ());
         scene.sent();
         scene.folder.write("main.lua", broken);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use introd_flash::amf::Value;
 use introd_flash::server::Call;
@@ -10,7 +10,7 @@ use introd_policy::message::{AppEvent, Commands, SendError};
 use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, RequestId, Verdict};
 
-use super::host::{client, connect, is_denied, lookup, name, open, wait_for};
+use super::host::{client, connect, is_denied, lookup, name, wait_for};
 use super::*;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptHandle, ScriptState};
@@ -75,6 +75,12 @@ impl Commands for Workers {
 fn host(settings: HostSettings) -> (Host, Arc<Workers>) {
     let workers = Arc::new(Workers::default());
     (Host::start(settings, workers.clone(), Arc::new(InMemory::default())).unwrap(), workers)
+}
+
+/// Opens an application whose handlers end soon after they are let go: what stands still is counted until then.
+fn open(host: &Host, name: InstanceName, folder: &Folder) -> ScriptHandle {
+    let limited = settings(|settings| settings.script.time = Some(Duration::from_millis(300)));
+    host.open(name, folder.path(), Arc::new(limited)).unwrap()
 }
 
 fn until(holds: impl Fn() -> bool) {
@@ -314,15 +320,18 @@ fn a_turn_ends_with_the_event_that_took_long() {
     let settings = HostSettings { threads: 1, stuck_after: LONG, ..HostSettings::default() };
     let (host, workers) = host(settings);
     let folder = Folder::new(STANDS);
+    let began = Instant::now();
     let (busy, other) = (open(&host, name("busy", "1"), &folder), open(&host, name("other", "1"), &folder));
     wait_for(&other, ScriptState::Running);
+    // The other has had no more of the thread's time than this.
+    let start = began.elapsed();
     stands_still(&busy, &workers, 1);
     for transaction in 1..=20 {
         busy.try_send(call(1, "count", f64::from(transaction))).unwrap();
     }
     other.try_send(lookup()).unwrap();
-    // It takes longer than a turn.
-    std::thread::sleep(Duration::from_millis(5));
+    // It takes longer than a turn, and more of the thread's time than the other has had.
+    std::thread::sleep(start + Duration::from_millis(5));
     workers.hold(false);
     let mut sent = Vec::new();
     while sent.len() < 24 {

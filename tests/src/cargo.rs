@@ -70,5 +70,17 @@ pub fn metadata() -> Value {
 
 /// The Cargo that runs the tests.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What Cargo tells a test about its own package. Build scripts that read it would take it for a change and be run again.
+    for (name, _) in std::env::vars_os() {
+        let is_of_package = name.to_str().is_some_and(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        });
+        if is_of_package {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }

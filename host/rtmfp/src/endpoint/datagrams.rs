@@ -7,8 +7,8 @@ use super::occupant::Occupant;
 use super::state::Endpoint;
 use crate::crypto::cipher;
 use crate::event::Event;
-use crate::session::Received;
 use crate::session::budget::Admission;
+use crate::session::{Context, Received, Session};
 use crate::session_id::SessionId;
 use crate::startup::fragments;
 use crate::transmit::{InterfaceId, Transmit};
@@ -103,7 +103,7 @@ impl Endpoint {
                 self.counters.ignored += 1;
             }
             (None, Chunk::IHello(hello)) => self.handle_hello(now, transmit, hello.epd, hello.tag),
-            (None, Chunk::RHello(hello)) => self.handle_responder_hello(now, transmit, hello),
+            (None, Chunk::RHello(hello)) => self.handle_responder_hello(transmit, hello),
             (None, Chunk::Redirect(redirect)) => self.handle_redirect(now, transmit, redirect),
             (None, Chunk::IIKeying(keying)) => self.handle_initiator_keying(now, transmit, keying),
             (Some(id), Chunk::RIKeying(_)) => self.handle_responder_keying(id, payload),
@@ -130,14 +130,14 @@ impl Endpoint {
             return;
         }
         let Transmit { interface, to: from } = transmit;
-        let received =
-            self.with_session(now, id, |session, context| session.receive(context, interface, from, datagram));
+        let receive =
+            |session: &mut Session, context: &mut Context<'_>| session.receive(context, interface, from, datagram);
+        let Some(received) = self.with_session(now, id, receive) else { return };
         match received {
-            None => self.counters.unknown_session += 1,
-            Some(Received::Rejected(cipher::Rejected::Duplicate)) => self.counters.duplicates += 1,
-            Some(Received::Rejected(_)) => self.counters.unverified += 1,
-            Some(Received::Misfit) => self.counters.malformed += 1,
-            Some(Received::Processed { time_critical }) => {
+            Received::Rejected(cipher::Rejected::Duplicate) => self.counters.duplicates += 1,
+            Received::Rejected(_) => self.counters.unverified += 1,
+            Received::Misfit => self.counters.malformed += 1,
+            Received::Processed { time_critical } => {
                 if time_critical {
                     self.note_time_critical(now, id);
                 }

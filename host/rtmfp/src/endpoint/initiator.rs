@@ -70,7 +70,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn handle_responder_hello(&mut self, _now: Instant, transmit: Transmit, hello: &RHello<'_>) {
+    pub(super) fn handle_responder_hello(&mut self, transmit: Transmit, hello: &RHello<'_>) {
         let Some(&id) = <[u8; TAG_LEN]>::try_from(hello.tag_echo).ok().and_then(|tag| self.by_tag.get(&tag)) else {
             self.counters.ignored += 1;
             return;

@@ -142,5 +142,8 @@ mod tests {
         assert!(slots.remove(ids[255]).is_some());
         let again = slots.insert(0).unwrap();
         assert_eq!((again.slot(), again.generation()), (ids[0].slot(), 2), "the one that has been free for longest");
+        let named: Vec<_> = slots.iter().map(|(id, _)| id).collect();
+        assert!(named.contains(&again) && named.iter().all(|id| slots.get(*id).is_some()));
+        assert!(slots.iter_mut().map(|(id, _)| id).eq(named));
     }
 }

@@ -291,6 +291,16 @@ mod tests {
         }
     }
 
+    /// By it a driver tells little work from much.
+    #[test]
+    fn an_answer_is_computed_in_the_group_that_the_initiator_chose() {
+        for group in [Modp2, Modp14] {
+            let job = respond_job(&ephemeral(&[group]), &ephemeral(&[Modp2, Modp14]));
+            assert_eq!(job.group(), Some(group));
+        }
+        assert_eq!(offer_job(&ephemeral(&[Modp2]), &ephemeral(&[Modp2])).group(), None);
+    }
+
     #[test]
     fn a_fresh_key_pair_is_wanted_in_the_agreed_group_where_this_ends_keys_are_ephemeral() {
         // The initiator's order decides, and the responder's certificate says what can be used.

@@ -1,10 +1,13 @@
+mod asking;
 mod bench;
 mod bounds;
+mod counting;
 mod forwarding;
 mod initiators;
 mod lookups;
 mod pair;
 mod responders;
+mod room;
 mod sessions;
 mod silence;
 mod startup_packets;

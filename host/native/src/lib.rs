@@ -32,6 +32,8 @@ mod registry;
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
+#[cfg(feature = "testing")]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod timers;

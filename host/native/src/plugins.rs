@@ -271,6 +271,17 @@ impl Plugins {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Plugins {
+    pub(super) fn state(&self) -> &Arc<HostState> {
+        &self.state
+    }
+
+    pub(super) fn put(&self, path: &Path, instance: Arc<PluginInstance>) {
+        self.live().push(Live { path: path.to_owned(), config: XmlSettings::default(), instance });
+    }
+}
+
 impl Live {
     fn is(&self, plugin: &Plugin, library: &'static Library) -> bool {
         self.path == plugin.path

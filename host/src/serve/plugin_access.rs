@@ -52,3 +52,43 @@ impl introd_native::ServerAccess for PluginAccess {
         self.send(session.prefix(), Mail::Hint { session, group, about })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use introd_config::Config;
+    use introd_native::ServerAccess as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::serve::testing;
+
+    #[test]
+    fn a_plugin_reaches_the_worker_of_each_client_and_learns_when_it_has_no_room() {
+        let services = Arc::new(testing::services(&Config::built_in(), None, None));
+        let ((first, _first), (second, mut mailbox)) = (mpsc::channel(1), mpsc::channel(1));
+        let access = PluginAccess::new(Arc::from([first, second]), Arc::clone(&services));
+        let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(1 << 26 | 5));
+        let initiator = ([203, 0, 113, 9], 9).into();
+        assert!(access.find(&peer).is_none());
+        services.directory.connect(peer, session, 0, ([192, 0, 2, 1], 5).into(), false);
+        let target = access.find(&peer).unwrap();
+        assert!(access.introduce(&peer, &target, initiator, &[7; 16]));
+        let lost = || services.counters.snapshot().get(Counter::MailboxFull);
+        assert_eq!(lost(), 0);
+        assert!(!access.disconnect(session, peer) && lost() == 1, "the worker has no room");
+        let Ok(Mail::Forward { session: of, epd, initiator: from, tag }) = mailbox.try_recv() else { panic!() };
+        assert_eq!((of, from, &*tag), (session, initiator, &[7; 16][..]));
+        assert_eq!(&*epd, Epd::fingerprint(peer));
+        assert!(access.disconnect(session, peer));
+        assert!(
+            matches!(mailbox.try_recv(), Ok(Mail::Disconnect { session: of, peer: id }) if (of, id) == (session, peer))
+        );
+        let (group, about) = (GroupDigest([3; 32]), PeerId([4; 32]));
+        assert!(access.hint(session, group, about));
+        let hint = mailbox.try_recv();
+        assert!(
+            matches!(hint, Ok(Mail::Hint { session: of, group: in_, about: id }) if (of, in_, id) == (session, group, about))
+        );
+        assert_eq!(lost(), 1);
+    }
+}

@@ -151,4 +151,41 @@ mod tests {
         assert!(matches!(switchboard.send(call(2 * SMALL)), Err(SendError::Full(_))));
         assert_eq!(waiting(), 0);
     }
+
+    #[test]
+    fn the_bounds_on_large_commands_are_exact() {
+        let (sender, _receiver) = mpsc::channel(10);
+        let counters = Arc::new(Counters::new(2));
+        let switchboard = Switchboard::new(Arc::from([sender]), Arc::clone(&counters), no_replies());
+        let waiting = || switchboard.waiting[0].load(Ordering::Relaxed);
+        let call = |bytes: usize| {
+            let make = |length: usize| ClientCommand::Call {
+                client: ClientId { worker: 0, session: SessionId::from_wire(1) },
+                method: "x".repeat(length),
+                arguments: Vec::new(),
+                token: None,
+            };
+            let command = make(bytes - make(0).bytes());
+            assert_eq!(command.bytes(), bytes);
+            command
+        };
+        assert!(switchboard.send(call(SMALL)).is_ok() && waiting() == 0, "as small as a small one may be");
+        assert!(switchboard.send(call(SMALL + 1)).is_ok() && waiting() == SMALL + 1);
+        let rest = WAITING_BYTES - waiting();
+        assert!(matches!(switchboard.send(call(rest + 1)), Err(SendError::Full(_))));
+        assert!(switchboard.send(call(rest)).is_ok() && waiting() == WAITING_BYTES);
+        // Of a worker that there is not, nothing is counted.
+        switchboard.count_lost(1);
+        assert_eq!(counters.snapshot().get(Counter::MailboxFull), 0);
+    }
+
+    #[test]
+    fn a_verdict_reaches_the_worker_at_which_the_request_waits() {
+        let (sender, _receiver) = mpsc::channel(1);
+        let replies = no_replies();
+        let switchboard = Switchboard::new(Arc::from([sender]), Arc::new(Counters::new(1)), Arc::clone(&replies));
+        let request = RequestId::from_number(5);
+        switchboard.decide(request, Verdict::Deny);
+        assert_eq!(replies.take(0), [(request, Reply::Verdict(Verdict::Deny))]);
+    }
 }

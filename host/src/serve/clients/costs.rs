@@ -58,4 +58,26 @@ mod tests {
         let action = Action::GroupFlowClosed { flow: 1 };
         assert!(SHARE / u64::from(of_action(&action)) <= 20_000, "joins and leaves in a second");
     }
+
+    #[test]
+    fn what_is_decoded_costs_by_its_length_and_what_is_not_costs_the_same() {
+        for (kind, long) in [
+            (kind::COMMAND, MESSAGE + 502),
+            (kind::COMMAND_EXTENDED, MESSAGE + 502),
+            (kind::VIDEO, MESSAGE),
+            (kind::DATA, MESSAGE),
+        ] {
+            let of = |length: usize| of_message(&Message { kind, timestamp: 0, payload: &vec![5; length] }.to_bytes());
+            assert_eq!((of(999), of(0)), (long, if long == MESSAGE { MESSAGE } else { MESSAGE + 2 }), "{kind}");
+        }
+        assert_eq!(of_message(&[]), MESSAGE);
+    }
+
+    #[test]
+    fn an_answer_costs_less_than_what_others_are_told() {
+        assert_eq!(of_action(&Action::CloseFlow { stream: 0 }), SMALL);
+        assert_eq!(of_action(&Action::PingResponse { timestamp: 0 }), SMALL);
+        assert_eq!(of_action(&Action::Answer { transaction: 1, outcome: Ok(Vec::new()) }), TOLD);
+        assert_eq!(of_action(&Action::GroupMessage { flow: 1, message: Vec::new() }), TOLD);
+    }
 }

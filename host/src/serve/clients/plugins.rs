@@ -53,3 +53,6 @@ pub(super) fn tell_addresses(
         plugin.addresses_changed(session, *peer, place, far_address, reported);
     }
 }
+
+#[cfg(test)]
+mod tests;

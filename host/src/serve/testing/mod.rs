@@ -4,6 +4,7 @@
 //! test lets it pass.
 
 mod far_end;
+mod plugin;
 mod registry;
 mod script;
 mod services;
@@ -13,6 +14,7 @@ use introd_flash::amf::Value;
 use introd_flash::server::ConnectRequest;
 use introd_flash::uri::{AppPath, Uri};
 
+pub(super) use plugin::{Says, with_plugins};
 pub(super) use registry::Published;
 pub(super) use script::with_application;
 pub(super) use services::{MAX_CALLS, RESOLVER_TIMEOUT, services, worker};

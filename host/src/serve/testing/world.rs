@@ -21,6 +21,7 @@ use rtmfp::{Endpoint, Event, InterfaceId, PeerId, SessionId};
 use tokio::sync::{mpsc, watch};
 
 use super::far_end::{FarEnd, identity};
+use super::plugin::{self, PluginScript};
 use super::script::{Only, Script};
 use super::services::services_that_wake;
 use crate::introducer::Counter;
@@ -114,6 +115,11 @@ impl World {
         Self::new(setup)
     }
 
+    /// Adds a plugin under that path: for the instances of applications that are made from now on.
+    pub(in crate::serve) fn plugin(&self, path: &str) -> Arc<PluginScript> {
+        plugin::add(self.services.applications.plugins(), path)
+    }
+
     /// Adds a far end that has no session.
     pub(in crate::serve) fn add(&mut self) -> usize {
         let number = self.ends.len() as u8 + 1;
@@ -173,8 +179,13 @@ impl World {
 
     /// Adds a client of the application `app`, which the script accepts.
     pub(in crate::serve) fn accepted(&mut self) -> usize {
+        self.accepted_by("rtmfp://host/app")
+    }
+
+    /// Adds a client of an application with a script, which accepts it.
+    pub(in crate::serve) fn accepted_by(&mut self, uri: &str) -> usize {
         let end = self.add();
-        self.connect(end, "rtmfp://host/app");
+        self.connect(end, uri);
         let request = self.script.asked();
         self.decide(request, Verdict::Continue);
         assert_eq!(self.ends[end].codes(), ["Connect.Success"]);

@@ -1,6 +1,7 @@
 //! Lookups on a worker: whom they lead to whom, who is asked about them, and what is counted.
 
 mod introductions;
+mod plugins;
 mod registry;
 mod scripts;
 

@@ -183,7 +183,7 @@ def build_tool(work):
 
 def cargo(tree, work, arguments, check=False):
     environment = os.environ | {"CARGO_TARGET_DIR": str(work / "build")}
-    return subprocess.run(["cargo", *arguments], cwd=tree, env=environment, check=check, stdout=subprocess.PIPE, text=True)
+    return subprocess.run(["cargo", *arguments], cwd=tree, env=environment, check=check, capture_output=True, text=True)
 
 
 def compile_all(tree, work, packages, crates, nearest, program):
@@ -206,7 +206,7 @@ def compile_all(tree, work, packages, crates, nearest, program):
         if errors:
             break
         if done.returncode:
-            sys.exit(f"cargo {' '.join(command)} has failed")
+            sys.exit(f"cargo {' '.join(command)} has failed:\n{done.stderr}")
     return errors, built
 
 

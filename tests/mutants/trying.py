@@ -45,10 +45,13 @@ def try_all(build, targets, work, nearest):
             waiting.append((fault, tests))
         else:
             results.append((fault, "unreached", ""))
+    unreached = [fault["name"] for fault, outcome, _ in results if outcome == "unreached"]
+    (work / "unreached.txt").write_text("".join(f"{name}\n" for name in unreached))
+    print(f"no test reaches {len(unreached)} faults: {work / 'unreached.txt'}", flush=True)
     return results + try_each(waiting, targets, reach, {})
 
 
-def try_program(build, results, work):
+def try_program(build, results):
     """Tries what was missed on the whole program with the end-to-end tests."""
     target = build.program_tests
     environment = {"INTROD_BIN": build.program}

@@ -92,6 +92,19 @@ mod tests {
         assert_eq!((counts.get(prefix(2)), counts.lock().0.len()), (0, 1));
     }
 
+    /// As many as there are now may come again without an allocation.
+    #[test]
+    fn memory_goes_in_step_with_what_is_left() {
+        let mut counts = PrefixCounts::default();
+        let prefix = |number: u32| NetworkPrefix::of(number.to_be_bytes().into());
+        (0..20_000).for_each(|number| counts.add(prefix(number)));
+        for number in 0..20_000 {
+            counts.remove(prefix(number));
+            let (len, capacity) = (counts.len(), counts.0.capacity());
+            assert!(capacity <= 4 * len + 1024 && (2 * len <= capacity || len > 10_000), "{capacity} for {len}");
+        }
+    }
+
     #[test]
     fn a_flood_leaves_no_memory_behind() {
         let mut counts = PrefixCounts::default();

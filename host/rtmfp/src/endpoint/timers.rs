@@ -27,6 +27,11 @@ impl Timers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// When the next entry comes up.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.peek().map(|Reverse((at, _))| *at)

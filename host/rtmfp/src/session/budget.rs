@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(taken, 10 * LIMIT / 10);
         // One datagram may cost more than a second's worth; what it owes is bounded.
         budget.charge(u32::MAX, LIMIT);
+        assert_eq!(second(&mut budget, 8 + MAX_DEBT_SECONDS, 1, 1).0, 0);
         assert_eq!(second(&mut budget, 10 + MAX_DEBT_SECONDS, 1, 1).0, 1);
     }
 

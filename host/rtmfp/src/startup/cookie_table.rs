@@ -276,7 +276,17 @@ mod tests {
         for number in 0..100_000 {
             table.insert(0, cookie(number), [0; 16], NetworkPrefix::of(std::net::Ipv4Addr::from(number).into()));
         }
-        (0..100_000).for_each(|number| assert!(table.remove(&cookie(number)).is_some()));
+        for number in 0..100_000 {
+            assert!(table.remove(&cookie(number)).is_some());
+            // As many as there are left may come again without an allocation.
+            let left = table.len();
+            let capacities = [table.entries.capacity(), table.places.capacity(), table.holders.capacity()];
+            assert!(
+                left > 20_000 || capacities.iter().all(|capacity| *capacity >= 2 * left),
+                "{capacities:?} for {left}"
+            );
+            assert!(capacities[0] <= 4 * left + 1024);
+        }
         assert!(
             table.entries.capacity() <= 1024 && table.places.capacity() <= 2048 && table.holders.capacity() <= 2048
         );

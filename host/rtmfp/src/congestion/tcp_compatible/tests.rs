@@ -223,6 +223,16 @@ fn congestion_avoidance_grows_by_a_segment_for_each_window_acknowledged() {
 }
 
 #[test]
+fn a_window_that_has_reached_its_threshold_is_past_slow_start() {
+    let mut controller = TcpCompatible { threshold: 12_000, ..with_window(12_000, true) };
+    controller.on_feedback(&acknowledging(SEGMENT, 1));
+    assert_eq!(controller.window, 12_000, "a segment does not make it grow, only a whole window does");
+    let mut below = TcpCompatible { threshold: 12_001, ..with_window(12_000, true) };
+    below.on_feedback(&acknowledging(SEGMENT, 1));
+    assert_eq!(below.window, 12_000 + SEGMENT);
+}
+
+#[test]
 fn there_is_a_largest_window() {
     for slow_start in [true, false] {
         assert_eq!(growth(with_window(MAX - 100, slow_start), false), 100);

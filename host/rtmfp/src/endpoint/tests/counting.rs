@@ -2,8 +2,8 @@
 
 use super::bench::*;
 use super::pair::*;
-use crate::config::Config;
-use crate::crypto::{Epd, KeyingError, Preferences, SequencePreference};
+use crate::config::{Config, ForwardedHello};
+use crate::crypto::{Epd, Group, Identity, KeyingError, Preferences, SequencePreference};
 use crate::endpoint::Endpoint;
 use crate::endpoint::counters::Counters;
 use crate::event::{Event, Lookup};
@@ -46,6 +46,35 @@ fn a_startup_packet_that_is_not_under_the_default_key_or_malformed() {
     // A chunk that is whole, with a discriminator that is none.
     bench.deliver(node, stranger(1), &hello(&[9], &[1; 16]));
     assert_eq!(counters(&bench, node), Counters { datagrams: 6, unverified: 2, malformed: 3, ..Counters::default() });
+}
+
+#[test]
+fn a_session_opens_once_at_each_end_and_a_forged_cookie_opens_none() {
+    let mut pair = pair();
+    assert_eq!([pair.client, pair.server].map(|node| counters(&pair.bench, node).sessions_opened), [1, 1]);
+    let forged = pair.bench.keying(pair.server, &identity(9), &[7; 64], 7);
+    pair.bench.deliver(pair.server, stranger(1), &forged);
+    assert_eq!(counters(&pair.bench, pair.server).bad_cookies, 1);
+    assert_eq!(counters(&pair.bench, pair.server).sessions_opened, 1);
+}
+
+#[test]
+fn a_hello_too_short_for_its_answer_or_forwarded_to_an_end_that_ignores_those() {
+    let mut bench = Bench::new();
+    let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(3);
+    let fixed = std::sync::Arc::new(Identity::fixed(&[Group::Modp16], &mut rng));
+    let node = bench.add(server(1));
+    let long = bench.add(readable(Config::server(vec![fixed])));
+    let question = hello(&bench.epd(long), &[1; 16]);
+    assert!(bench.deliver(long, stranger(1), &question).is_empty());
+    assert_eq!(counters(&bench, long), Counters { datagrams: 1, unearned: 1, ..Counters::default() });
+
+    let target = bench.add(Config { forwarded_hello: ForwardedHello::Ignore, ..peer(2) });
+    let (_, session) = bench.connect(target, node);
+    let epd = bench.epd(target);
+    let (_, sent) = bench.ask(node, |endpoint, now| endpoint.forward_for(now, session, &epd, stranger(9), &[7; 16]));
+    assert!(bench.deliver(target, sent[0].from, &sent[0].data).is_empty());
+    assert_eq!(counters(&bench, target).ignored, 1);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::bench::*;
 use crate::config::Config;
 use crate::crypto::Epd;
 use crate::event::{Event, Lookup};
-use crate::wire::chunk::{Redirect, kind};
-use crate::wire::{Origin, TaggedAddress};
+use crate::wire::chunk::{ForwardedIHello, Redirect, kind};
+use crate::wire::{Origin, TaggedAddress, packet};
 
 /// The last lookup that a node was asked.
 fn lookup(bench: &mut Bench, node: usize, from: std::net::SocketAddr, data: &[u8]) -> Lookup {
@@ -73,6 +73,38 @@ fn sessions_that_are_over_leave_no_entry_behind() {
             assert_eq!((endpoint.session_count(), endpoint.queue.len(), endpoint.bytes_buffered()), (0, 0, 0));
             assert_eq!((endpoint.keying_jobs, endpoint.forwarded.len()), (0, 0));
         }
+    }
+}
+
+/// RFC 7016 sets no such bound: the redirect and the hello that is forwarded are less than three bytes for each of the asker's.
+#[test]
+fn a_redirect_tells_nobody_as_many_addresses_as_its_hello_has_earned() {
+    let mut bench = Bench::new();
+    let (server, client) = (bench.add(server(1)), bench.add(peer(2)));
+    let (_, session) = bench.connect(client, server);
+    let question = hello(&Epd::fingerprint(identity(5).peer_id()), &[3; 16]);
+    let asked = lookup(&mut bench, server, stranger(1), &question);
+    let places: Vec<_> = (1..=90).map(|host| TaggedAddress::new(stranger(host), Origin::Reported)).collect();
+    let forwarded = ForwardedIHello {
+        epd: &asked.epd,
+        reply_address: TaggedAddress::new(asked.initiator, Origin::Observed),
+        tag: &asked.tag,
+    };
+    // A session id, at most 5 bytes of a sequence number, a header and the chunk in blocks of a cipher, and the HMAC.
+    let plain: usize = 5 + packet::MAX_HEADER_LEN + packet::CHUNK_HEADER_LEN + forwarded.payload_len();
+    let hmac = usize::from(bench.endpoint(server).config.keying.hmac.length);
+    let forward = 4 + plain.next_multiple_of(16) + hmac;
+    let mut told = |asked: &Lookup, places: &[TaggedAddress]| {
+        let (_, sent) = bench.ask(server, |endpoint, _| endpoint.redirect(asked, places));
+        let count = sent.first().map_or(0, |sent| Redirect::parse(&read(sent).1).unwrap().destinations().count());
+        (count, sent.iter().map(|sent| sent.data.len()).sum::<usize>())
+    };
+    for received in question.len()..400 {
+        let (count, bytes) = told(&Lookup { received, ..asked.clone() }, &places);
+        assert!(count == 0 || bytes + forward < 3 * received, "{count} for {received}");
+        let (_, more) =
+            told(&Lookup { asker: Some(session), ..asked.clone() }, places.get(..count + 1).unwrap_or(&places));
+        assert!(count == places.len() || more + forward >= 3 * received, "only {count} for {received}");
     }
 }
 

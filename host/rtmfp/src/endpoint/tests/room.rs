@@ -65,6 +65,7 @@ const C: [u8; 4] = [198, 51, 100, 3];
 fn sessions_may_hold_as_much_as_the_bound_together_and_no_more() {
     let crowd = || Crowd::new(&[(A, 40_000), (B, 30_000), (C, 20_000)]);
     let all = crowd().bench.endpoint(0).bytes_buffered();
+    assert_eq!(all, [0, 1, 2].map(|place| crowd().held(place)).iter().sum::<usize>());
     assert!(all >= 90_000);
     assert_eq!(crowd().closed(all), Vec::<usize>::new());
     assert_eq!(crowd().closed(all - 1), [0], "the one that holds most");

@@ -103,6 +103,25 @@ fn what_fits_into_no_packet_or_exceeds_what_may_wait_is_dropped_and_the_rest_is_
     }));
 }
 
+/// Deadlines move to and fro. What is outdated goes when its time comes, and brings nothing back.
+#[test]
+fn a_session_that_goes_on_for_long_leaves_few_entries_among_the_timers() {
+    let mut pair = pair();
+    let at_client = pair.at_client;
+    let flow = pair.bench.with(pair.client, |endpoint, now| {
+        endpoint.open_flow(now, at_client, b"", crate::flow::FlowOptions::default()).unwrap()
+    });
+    for _ in 0..200 {
+        pair.bench.with(pair.client, |endpoint, now| {
+            endpoint.send(now, at_client, flow, b"x", crate::flow::Delivery::default()).unwrap();
+        });
+        pair.bench.pass(Duration::from_millis(700));
+    }
+    let left = [pair.client, pair.server].map(|node| pair.bench.endpoint(node).timers.len());
+    // One for each message of the last 15 and 60 seconds: when those are over, a ping would have been due.
+    assert!(left[0] <= 40 && left[1] <= 120, "{left:?}");
+}
+
 #[test]
 fn sessions_take_turns() {
     let mut bench = Bench::new();

@@ -179,6 +179,32 @@ mod tests {
     }
 
     #[test]
+    fn only_the_last_transmission_of_a_fragment_can_be_lost_and_once() {
+        let mut queue = SendQueue::default();
+        queue.push(vec![0], Delivery::default());
+        assert!(queue.next(usize::MAX, |_| ()).is_some());
+        queue.cut(1);
+        queue.sent(1, 7, 20);
+        let lost = [6, 8, 7, 7].map(|tsn| queue.lose(1, tsn, |_| ()));
+        assert_eq!(lost, [0, 0, 20, 0]);
+        assert_eq!(queue.lose(2, 7, |_| ()), 0, "there is no such fragment");
+    }
+
+    #[test]
+    fn no_more_is_cut_than_the_fragments_that_may_be_outstanding() {
+        let mut queue = SendQueue::default();
+        (0..3).for_each(|_| _ = queue.push(vec![0], Delivery::default()));
+        for number in 1..=2 {
+            assert!(queue.has_eligible(2) && queue.next(2, |_| ()).is_some());
+            queue.cut(1);
+            queue.sent(number, number, 20);
+        }
+        assert!(!queue.has_eligible(2) && queue.next(2, |_| ()).is_none());
+        queue.acknowledge(1, 1, |_| ());
+        assert!(queue.has_eligible(2) && queue.next(2, |_| ()).is_some());
+    }
+
+    #[test]
     fn ranges_that_were_acknowledged_already_are_passed_over() {
         let [once, twice, four_times] = [1, 2, 4].map(|factor| steps_of(factor * 1000));
         assert!(once <= 6 * 1000, "{once}");

@@ -267,6 +267,8 @@ fn what_a_full_receiver_refuses_is_no_congestion() {
     fill(&mut flows, start);
     ack(&mut flows, start, flow.0, 1, 1, &[]);
     flows.send(flow, vec![0; 5000], Delivery::default()).unwrap();
+    // Another flow that has lost nothing is no reason either.
+    flows.open(b"idle", FlowOptions::default()).unwrap();
     let window = flows.congestion_window();
     let (mut now, mut pauses) = (start, Vec::new());
     assert_eq!(fragments(&fill(&mut flows, now)), [(2, 1, false, false)]);

@@ -12,6 +12,7 @@ mod output;
 mod panics;
 mod record;
 mod repeats;
+pub mod testing;
 pub mod text;
 
 use std::fmt::Display;

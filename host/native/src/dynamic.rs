@@ -1,16 +1,16 @@
 //! Loading shared libraries into the process.
 
 use std::error::Error as _;
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use introd_plugin::files;
 use libloading::os::unix::{Library as Dynamic, RTLD_LOCAL, RTLD_NOW};
+use rustix::fs::MemfdFlags;
 
-/// Loads the library in a file.
+/// Loads the library in a file. It stays loaded, even if it is of no use: its threads and thread-local values may outlive everything.
 pub(super) fn open(path: &Path) -> Result<Dynamic, String> {
     // SAFETY: the configuration names this library, so that its code is to run in this process.
     unsafe { Dynamic::open(Some(path), RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE) }.map_err(|error| {
@@ -24,14 +24,7 @@ pub(super) fn open(path: &Path) -> Result<Dynamic, String> {
 /// Loads a copy of the file: by its own name the system would find the version that is loaded already.
 pub(super) fn open_beside(path: &Path) -> Result<Dynamic, String> {
     let copy = || -> io::Result<File> {
-        let name = CString::new("introd-plugin").map_err(io::Error::other)?;
-        // SAFETY: the name is a C string.
-        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor has just been made, and nothing else owns it.
-        let mut copy = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        let mut copy = File::from(rustix::fs::memfd_create(c"introd-plugin", MemfdFlags::CLOEXEC)?);
         io::copy(&mut files::open(path)?.0, &mut copy)?;
         Ok(copy)
     };

@@ -127,7 +127,7 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_infinite() => {
-            if *number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
+            if number.is_sign_positive() { "Infinity" } else { "-Infinity" }.to_owned()
         }
         Value::Number(number) => number.to_string(),
         Value::Integer(number) => number.to_string(),

@@ -168,6 +168,8 @@ fn a_library_that_was_refused_is_loaded_when_another_has_taken_its_place() {
     let folder = Folder::new();
     let path = folder.install("liba.so", "something_else", "bad");
     assert!(Library::load(&path).is_err());
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(maps.contains(&*path.to_string_lossy()), "it stays loaded");
     folder.install("liba.so", ENTRY, "good");
     assert_eq!(Library::load(&path).unwrap().name(), "good");
     // The other way round as well: the one that was loaded stays, and a file that is no library takes nothing from it.

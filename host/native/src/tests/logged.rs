@@ -1,49 +1,13 @@
 //! What is logged: by plugins, and about them.
 
-use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
-
 use ::introd_plugin::abi::*;
-use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use introd_log::testing::logged;
+use tracing::Level;
 
 use super::bench::{Bench, PLACE};
 use super::fake::Fake;
 use crate::account::Callback;
 use crate::values::raw_bytes;
-
-/// Keeps lines: the level, the message, and the fields in their order.
-struct Kept(Arc<Mutex<Vec<String>>>);
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        match field.name() {
-            "message" => write!(self.0, " {value:?}"),
-            name => write!(self.0, " {name}={value:?}"),
-        }
-        .unwrap();
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Kept {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-}
-
-/// The lines of this crate that are logged while the work runs on this thread.
-pub(crate) fn logged(level: Level, work: impl FnOnce()) -> Vec<String> {
-    let lines = Arc::default();
-    let kept = Kept(Arc::clone(&lines)).with_filter(LevelFilter::from_level(level));
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(kept), work);
-    std::mem::take(&mut *lines.lock().unwrap())
-}
 
 const LEVELS: [u32; 5] = [INTROD_LOG_ERROR, INTROD_LOG_WARN, INTROD_LOG_INFO, INTROD_LOG_DEBUG, INTROD_LOG_TRACE];
 

@@ -5,7 +5,7 @@ pub(crate) mod fake;
 pub(crate) mod files;
 mod host;
 mod instance;
-pub(crate) mod logged;
+mod logged;
 mod registry;
 mod tables;
 mod tokens;

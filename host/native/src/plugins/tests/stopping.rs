@@ -37,7 +37,7 @@ fn a_stop_does_not_wait_for_ever_for_a_plugin_that_takes_its_time_to_end() {
     drop(chain);
     let (sender, returns) = mpsc::channel::<()>();
     let ends = told(made[0], move || assert!(returns.recv_timeout(FOR_EVER).is_err()));
-    let lines = crate::tests::logged::logged(tracing::Level::ERROR, || plugins.stop_within(Duration::ZERO));
+    let lines = introd_log::testing::logged(tracing::Level::ERROR, || plugins.stop_within(Duration::ZERO));
     assert_eq!(lines, ["ERROR a plugin's timer or end does not return; its thread is left behind"]);
     assert_eq!(ends.recv_timeout(FOR_EVER), Ok(()));
     drop(sender);

@@ -1,0 +1,41 @@
+//! For tests: what is logged while some work runs.
+
+use std::fmt::{Debug, Write as _};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+/// Keeps lines.
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Writing to a text does not fail.
+        let _ = match field.name() {
+            "message" => write!(self.0, " {value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Kept {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().push(line.0);
+    }
+}
+
+/// What the work logs on this thread up to a level, a line each: the level, the message, and the fields in their order.
+pub fn logged(level: Level, work: impl FnOnce()) -> Vec<String> {
+    let lines = Arc::default();
+    let kept = Kept(Arc::clone(&lines)).with_filter(LevelFilter::from_level(level));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(kept), work);
+    std::mem::take(&mut *lines.lock())
+}

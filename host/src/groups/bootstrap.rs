@@ -129,6 +129,7 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
+    use crate::groups::testing::Zeros;
 
     fn peer(number: u32) -> PeerId {
         let mut id = [0; 32];
@@ -170,6 +171,57 @@ mod tests {
             if count <= 7 {
                 assert_eq!(told.len(), count as usize - 1, "all of a small group");
             }
+        }
+    }
+
+    /// The members that a newcomer to a group of so many is told of besides its neighbours, and how often one was drawn. The one that is
+    /// drawn is the first on the ring, which is no neighbour.
+    fn far(count: u32) -> (usize, usize) {
+        let ring = ring(count);
+        let first = ring.random(&mut Zeros::default()).unwrap().peer;
+        let is_far = |peer: &PeerId| {
+            *peer != first && neighbors(&ring, GroupAddress::of(peer), 3).iter().all(|member| member.peer != first)
+        };
+        let newcomer = (0..count).map(peer).find(is_far).unwrap();
+        let (mut hints, mut zeros) = (Vec::new(), Zeros::default());
+        joined((&ring, &Ring::default()), newcomer, &BootstrapSettings::default(), &mut zeros, &mut hints);
+        (hints.iter().filter(|hint| hint.to == newcomer).count() - 6, zeros.0)
+    }
+
+    #[test]
+    fn far_members_are_drawn_until_there_are_enough_or_no_others_and_a_bounded_number_of_times() {
+        assert_eq!(far(8), (1, 1), "there is but one");
+        assert_eq!(far(9), (1, 6), "the other is never drawn");
+        assert_eq!(far(1000), (1, 6));
+        // All members are neighbours.
+        for count in 1..=7 {
+            let (ring, mut zeros) = (ring(count), Zeros::default());
+            let silent = &Ring::default();
+            joined((&ring, silent), peer(0), &BootstrapSettings::default(), &mut zeros, &mut Vec::new());
+            assert_eq!(zeros.0, 0, "{count}");
+        }
+        // None are wanted.
+        let (settings, mut zeros) = (BootstrapSettings { side: 3, far: 0 }, Zeros::default());
+        joined((&ring(100), &Ring::default()), peer(0), &settings, &mut zeros, &mut Vec::new());
+        assert_eq!(zeros.0, 0);
+    }
+
+    #[test]
+    fn the_room_of_neighbours_that_are_not_there_is_for_silent_members() {
+        let silent = {
+            let mut silent = Ring::default();
+            for number in 100..200 {
+                silent.insert(peer(number), number);
+            }
+            silent
+        };
+        for count in 1..=9 {
+            let awake = ring(count);
+            let mut hints = Vec::new();
+            let (settings, mut zeros) = (BootstrapSettings::default(), Zeros::default());
+            joined((&awake, &silent), peer(0), &settings, &mut zeros, &mut hints);
+            let named = hints.iter().filter(|hint| silent.get(&hint.about).is_some()).count();
+            assert_eq!(named, 6usize.saturating_sub(count as usize - 1), "{count}");
         }
     }
 

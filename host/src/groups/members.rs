@@ -117,6 +117,7 @@ impl<H: Copy + PartialEq> Members<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::groups::testing::Zeros;
 
     fn peer(number: u8) -> PeerId {
         PeerId([number; 32])
@@ -133,5 +134,33 @@ mod tests {
             members.remove(&peer(number));
         }
         assert!(members.newest.is_empty() && members.len() == 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn random_members_are_drawn_a_bounded_number_of_times() {
+        let mut members = Members::default();
+        (0..100).for_each(|number| members.add(peer(number), number));
+        (0..50).for_each(|number| members.set_silent(&peer(number), number, true));
+        for max in [0, 1, 5, 64] {
+            let mut zeros = Zeros::default();
+            let chosen = members.choose(&peer(200), MemberChoice::Random, max, &mut zeros);
+            // The first of each ring, again and again.
+            assert_eq!((chosen.len(), zeros.0), (max.min(2), 2 * 4 * max));
+        }
+    }
+
+    #[test]
+    fn each_member_is_chosen_once_and_never_the_one_that_is_told() {
+        for count in 1..=6 {
+            let mut members = Members::default();
+            (0..count).for_each(|number| members.add(peer(number), number));
+            for max in 0..=7 {
+                let mut chosen = members.choose(&peer(0), MemberChoice::Neighbors, max, &mut Zeros::default());
+                chosen.sort();
+                chosen.dedup();
+                assert_eq!(chosen.len(), max.min(usize::from(count) - 1), "{count} {max}");
+                assert!(chosen.iter().all(|(id, number)| *id == peer(*number) && *number != 0));
+            }
+        }
     }
 }

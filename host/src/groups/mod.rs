@@ -6,5 +6,7 @@ mod members;
 pub mod membership;
 #[cfg(test)]
 mod overlay_tests;
+#[cfg(test)]
+mod testing;
 
 pub use membership::Memberships;

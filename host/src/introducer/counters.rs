@@ -244,6 +244,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hello_counts_as_forwarded_or_denied_or_as_neither() {
+        let counters = Counters::new(1);
+        let results = [Ok(()), Ok(()), Ok(()), Err(rtmfp::Deny::TooOften), Err(rtmfp::Deny::TooOften)];
+        results.into_iter().for_each(|result| counters.worker(0).forwarded(result));
+        counters.worker(0).forwarded(Err(rtmfp::Deny::NoSession));
+        let all: Vec<_> = counters.snapshot().iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(all, [("rtmfp_forwards", 3), ("rtmfp_forwards_denied", 2)]);
+        assert_eq!(Counters::new(3).0.len(), 3);
+    }
+
+    #[test]
     fn workers_share_no_cache_line() {
         assert_eq!(size_of::<WorkerCounters>() % 128, 0);
         assert_eq!(align_of::<WorkerCounters>(), 128);

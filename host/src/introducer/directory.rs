@@ -39,9 +39,10 @@ pub use transfer::{Arrival, Departure, Succession};
 /// The number of shards: enough that the workers of a large computer seldom meet in one, few enough that the locks
 /// themselves stay in the nearest caches.
 const SHARDS: usize = 256;
-/// A table shrinks when it has room for this many times its entries, and for more than [`SMALL`] entries.
+/// A table shrinks when it has more than this many times as many places as entries, and more than [`SMALL`] places. Places count, not
+/// the room that is left: places of entries that have gone are no room until the table grows or shrinks.
 const SPARE: usize = 8;
-/// Tables with room for up to this many entries do not shrink.
+/// Tables with up to this many places do not shrink.
 const SMALL: usize = 64;
 
 /// The connected peers by their ids.
@@ -183,11 +184,7 @@ impl Directory {
         if let Ok(found) = tables.entries.find_entry(hash, |entry| entry.id == *id) {
             found.remove();
         }
-        let table = &mut tables.entries;
-        if table.capacity() > SMALL && table.capacity() / SPARE > table.len() {
-            let room = table.len() * 2;
-            table.shrink_to(room, |entry| self.hash(&entry.id));
-        }
+        shrink(&mut tables.entries, |entry| self.hash(&entry.id));
         Departure::Vacant
     }
 
@@ -298,9 +295,8 @@ impl Directory {
         }
         if table.is_empty() {
             tables.rivals = None;
-        } else if table.capacity() > SMALL && table.capacity() / SPARE > table.len() {
-            let room = table.len() * 2;
-            table.shrink_to(room, |rivals| self.hash(&rivals.id));
+        } else {
+            shrink(table, |rivals| self.hash(&rivals.id));
         }
     }
 
@@ -322,6 +318,13 @@ impl Directory {
     fn shard(&self, hash: u64) -> &Shard {
         let index = (hash >> 40) as usize % SHARDS;
         &self.shards[index]
+    }
+}
+
+/// Gives memory back if a table has far more places than it needs.
+fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
+    if table.num_buckets() > SMALL && table.num_buckets() / SPARE > table.len() {
+        table.shrink_to(table.len() * 2, hash);
     }
 }
 

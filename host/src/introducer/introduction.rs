@@ -75,6 +75,18 @@ mod tests {
     }
 
     #[test]
+    fn an_asker_is_told_a_bounded_number_of_addresses_the_observed_one_included() {
+        let reported: Vec<String> = (1..=40).map(|host| format!("192.0.2.{host}:5")).collect();
+        let reported: Vec<&str> = reported.iter().map(String::as_str).collect();
+        let told = redirect("203.0.113.5:40000", &reported, "198.51.100.1:1");
+        assert_eq!((told.len(), told[0].as_str()), (MAX_ADDRESSES, "203.0.113.5:40000 (observed)"));
+        assert_eq!(told[15], "192.0.2.15:5 (reported)");
+        // Where the observed address is of no use to the asker, there is room for one more.
+        let told = redirect("127.0.0.1:9", &reported, "198.51.100.1:1");
+        assert_eq!((told.len(), told[15].as_str()), (MAX_ADDRESSES, "192.0.2.16:5 (reported)"));
+    }
+
+    #[test]
     fn the_observed_address_is_not_repeated() {
         let list = ["10.0.0.2:1935", "203.0.113.5:40000", "[::ffff:203.0.113.5]:40000", "203.0.113.5:1935"];
         assert_eq!(

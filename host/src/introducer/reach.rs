@@ -51,3 +51,41 @@ pub(super) fn is_private(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => Ipv6Addr::is_unique_local(&ip),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_of_use_where_packets_to_it_can_reach_the_peer_and_nobody_else() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        // An asker elsewhere, one behind the same NAT, and one on the same host.
+        let ranks = |text: &str| {
+            [("198.51.100.1", "203.0.113.5"), ("203.0.113.5", "203.0.113.5"), ("127.0.0.1", "127.0.0.1")].map(
+                |(asker, target)| {
+                    let rank = rank(text.parse().unwrap(), ip(target), ip(asker));
+                    rank.map(|rank| [Rank::First, Rank::Second, Rank::Third].iter().position(|known| *known == rank))
+                },
+            )
+        };
+        let place = |place: usize| Some(Some(place));
+        for useless in
+            ["203.0.113.5:0", "0.0.0.0:5", "[::]:5", "224.0.0.1:5", "[ff02::1]:5", "255.255.255.255:5", "[fe80::1]:5"]
+        {
+            assert_eq!(ranks(useless), [None; 3], "{useless}");
+        }
+        for public in
+            ["203.0.113.7:5", "[2001:db8::1]:5", "100.63.255.255:5", "100.128.0.1:5", "101.64.0.1:5", "99.64.0.1:5"]
+        {
+            assert_eq!(ranks(public), [place(0), place(1), place(1)], "{public}");
+        }
+        for private in
+            ["10.0.0.1:5", "192.168.1.1:5", "169.254.0.1:5", "100.64.0.1:5", "100.127.255.255:5", "[fd00::1]:5"]
+        {
+            assert_eq!(ranks(private), [place(1), place(0), place(0)], "{private}");
+        }
+        for loopback in ["127.0.0.1:5", "[::1]:5"] {
+            assert_eq!(ranks(loopback), [None, None, place(2)], "{loopback}");
+        }
+    }
+}

@@ -394,4 +394,31 @@ mod tests {
         }
         assert_eq!(resolver.ask(now, request(0, 1), peer, &lookup(1)), Asked::Called);
     }
+
+    #[test]
+    fn dropping_the_resolver_gives_up_the_calls_under_way() {
+        let (resolver, registry, _answers) = start(unhurried());
+        assert_eq!(resolver.timeout(), TIMEOUT);
+        for number in 1..=2 {
+            let asked = resolver.ask(Instant::now(), request(0, 1), PeerId([number; 32]), &lookup(1));
+            assert_eq!(asked, Asked::Called);
+        }
+        let given_up = || registry.calls.lock().unwrap().iter().filter(|(_, answer)| answer.is_closed()).count();
+        assert_eq!(given_up(), 0);
+        drop(resolver);
+        assert_eq!(given_up(), 2);
+    }
+
+    #[test]
+    fn what_the_registry_answers_at_once_is_no_call() {
+        let replies = Arc::new(Replies::new(1, |_| ()));
+        let registry = introd_policy::registry::InMemory::default();
+        let address = TaggedAddress::new(([192, 0, 2, 9], 9).into(), Origin::Relay);
+        registry.publish(PeerId([1; 32]), &[address]).unwrap();
+        let resolver = Resolver::start(Arc::new(registry), unhurried(), replies).unwrap();
+        let ask = |peer| resolver.ask(Instant::now(), request(0, 1), PeerId([peer; 32]), &lookup(1));
+        assert_eq!(ask(1), Asked::Now(Resolution::Found([address].into())));
+        assert_eq!(ask(2), Asked::Now(Resolution::Unknown));
+        assert_eq!(resolver.calls(), 0);
+    }
 }

@@ -66,6 +66,50 @@ mod tests {
         }
     }
 
+    /// Keeps what it is told, and takes in nothing.
+    #[derive(Default)]
+    struct Full(std::sync::Mutex<Vec<String>>);
+
+    impl Registry for Full {
+        fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
+            self.0.lock().unwrap().push(format!("publish {} {}", peer.0[0], addresses.len()));
+            Err(RegistryError::Full)
+        }
+
+        fn publish_session(
+            &self,
+            peer: PeerId,
+            addresses: &[TaggedAddress],
+            session: PeerSession,
+        ) -> Result<(), RegistryError> {
+            let (peer, count, session) = (peer.0[0], addresses.len(), session.id.get());
+            self.0.lock().unwrap().push(format!("publish {peer} {count} of {session}"));
+            Err(RegistryError::Full)
+        }
+
+        fn withdraw(&self, peer: &PeerId) {
+            self.0.lock().unwrap().push(format!("withdraw {}", peer.0[0]));
+        }
+
+        fn lookup(&self, _: PeerId) -> LookupFuture {
+            Box::pin(std::future::ready(Err(RegistryError::Full)))
+        }
+    }
+
+    #[test]
+    fn everything_but_the_time_of_a_lookup_is_up_to_the_registry() {
+        let full = Arc::new(Full::default());
+        let timed = Timed::new(Arc::clone(&full) as _, Duration::from_secs(3600));
+        let (peer, session) = (PeerId([7; 32]), rtmfp::SessionId::from_wire(5));
+        let session = PeerSession { id: session, is_proven: true, is_silent: false };
+        assert_eq!(timed.publish(peer, &[]), Err(RegistryError::Full));
+        assert_eq!(timed.publish_session(peer, &[], session), Err(RegistryError::Full));
+        timed.withdraw(&peer);
+        assert_eq!(*full.0.lock().unwrap(), ["publish 7 0", "publish 7 0 of 5", "withdraw 7"]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        assert_eq!(runtime.block_on(async { timed.lookup(peer).await }), Err(RegistryError::Full));
+    }
+
     #[test]
     fn no_lookup_waits_for_ever() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

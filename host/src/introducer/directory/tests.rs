@@ -1,3 +1,5 @@
+mod memory;
+
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::*;
@@ -191,33 +193,6 @@ fn translation_is_known_only_from_reports() {
     assert!(translated());
     directory.set_reported(&peer, own, &[address("10.0.0.1:1"), address("192.0.2.1:1")]);
     assert!(!translated());
-}
-
-#[test]
-fn a_peer_takes_one_cache_line() {
-    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (64, 64));
-    assert_eq!(size_of::<Shard>(), 64);
-    assert_eq!(size_of::<PackedAddress>(), 18);
-}
-
-#[test]
-fn memory_is_bounded_per_peer_and_given_back() {
-    let directory = Directory::new();
-    let empty = directory.allocated();
-    assert!(empty <= 16 * 1024, "{empty}");
-    let count = 60_000;
-    for number in 0..count {
-        directory.connect(id(number), owner(0, number), INSTANCE, address("192.0.2.1:1"), false);
-    }
-    assert_eq!(directory.len(), count as usize);
-    // Twice the entries and a byte for each place, at the most: tables double at 7/8.
-    let full = directory.allocated();
-    assert!(full <= 160 * count as usize, "{full}");
-    for number in 0..count {
-        assert_eq!(directory.remove(&id(number), owner(0, number)), Departure::Vacant);
-    }
-    let left = directory.allocated();
-    assert!(left <= empty + SHARDS * 2 * SMALL * 66, "{left}");
 }
 
 /// The addresses that every session with this number has, so that a mixture of two would show.
@@ -416,4 +391,16 @@ fn nothing_is_kept_of_a_silent_holder_that_has_gone() {
     assert_eq!(kept_beside(&directory, peer), Some(1), "one waits");
     assert_eq!(directory.remove(&peer, second), Departure::Nothing);
     assert_eq!(kept_beside(&directory, peer), None);
+}
+
+#[test]
+fn who_takes_an_id_back_is_alive_and_needs_no_other_server_though_others_wait() {
+    let directory = Directory::new();
+    let (peer, [first, second, third]) = (id(1), [owner(0, 1), owner(0, 2), owner(0, 3)]);
+    for session in [first, second, third] {
+        connect(&directory, peer, session, false);
+    }
+    assert_eq!(directory.pass_over(&peer, first).map(|next| (next.holder, next.is_contested)), Some((third, true)));
+    let succession = Succession { holder: first, observed: address("192.0.2.1:1"), is_contested: false };
+    assert_eq!(directory.take_back(&peer, first), Some(succession));
 }

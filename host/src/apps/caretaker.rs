@@ -26,6 +26,7 @@ const STOP_POLL: Duration = Duration::from_millis(2);
 pub struct Caretaker {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    stop_timeout: Duration,
 }
 
 impl Caretaker {
@@ -34,6 +35,14 @@ impl Caretaker {
     /// # Errors
     /// If its thread cannot be started.
     pub fn start(applications: &Arc<Applications>) -> std::io::Result<Self> {
+        Self::start_with(applications, INTERVAL, STOP_TIMEOUT)
+    }
+
+    fn start_with(
+        applications: &Arc<Applications>,
+        interval: Duration,
+        stop_timeout: Duration,
+    ) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         // The folders are read before any script is loaded, so that every later change is noticed.
         let mut watch = Watch::default();
@@ -41,7 +50,7 @@ impl Caretaker {
         let applications = Arc::downgrade(applications);
         // The thread reads disks, which may hang.
         let thread = introd_liveness::spawn("caretaker", AtStandstill::Say, move |pulse| {
-            while matches!(stopped.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout)) {
+            while matches!(stopped.recv_timeout(interval), Err(RecvTimeoutError::Timeout)) {
                 pulse.beat();
                 if !look_after(&applications, &mut watch) {
                     break;
@@ -49,14 +58,14 @@ impl Caretaker {
             }
             Ok(())
         })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { stop: Some(stop), thread: Some(thread), stop_timeout })
     }
 }
 
 impl Drop for Caretaker {
     fn drop(&mut self) {
         drop(self.stop.take());
-        let deadline = Instant::now() + STOP_TIMEOUT;
+        let deadline = Instant::now() + self.stop_timeout;
         let Some(thread) = self.thread.take() else { return };
         while !thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(STOP_POLL);

@@ -70,3 +70,49 @@ impl Refusal {
         matches!(self, Self::TooManyInstances | Self::TooManyInstancesOf(_) | Self::NoScriptMemory { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_what_it_may_know_and_the_log_more() {
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let closed = Refusal::Closed { application: "a".to_owned(), reason: "main.lua:3: oops".into() };
+        // Each row: the refusal, what the client is told, what the log says, and whether it is for lack of room.
+        for (refusal, told, logged, is_for_lack_of_room) in [
+            (Refusal::Access(address), "connections from 192.0.2.1 are not allowed", None, false),
+            (Refusal::NoApplication("a".to_owned()), "there is no application a", None, false),
+            (
+                closed,
+                "the application a is not available",
+                Some("the application a is not available: main.lua:3: oops"),
+                false,
+            ),
+            (Refusal::TooManyConnections, "the server is full", None, false),
+            (Refusal::TooManyInstances, "there are too many application instances", None, true),
+            (
+                Refusal::TooManyInstancesOf(NetworkPrefix::of(address)),
+                "there are too many application instances from your address",
+                Some("there are too many application instances from 192.0.2.1, and all have clients"),
+                true,
+            ),
+            (
+                Refusal::NoScriptMemory { max: 64 << 20 },
+                "there is no memory for another application instance",
+                Some(
+                    "there is no memory for another application instance: scripts use all the memory that they may, \
+                     64 MB (MaxScriptMemory)",
+                ),
+                true,
+            ),
+        ] {
+            let rejection = refusal.to_rejection();
+            let code = if matches!(refusal, Refusal::NoApplication(_)) { "InvalidApp" } else { "Rejected" };
+            assert_eq!(rejection.code, format!("NetConnection.Connect.{code}"));
+            assert!(rejection.description.contains(told) && !rejection.description.contains("oops"), "{rejection:?}");
+            assert_eq!(refusal.for_log(), logged.unwrap_or(told));
+            assert_eq!(refusal.is_for_lack_of_room(), is_for_lack_of_room, "{told}");
+        }
+    }
+}

@@ -198,3 +198,6 @@ impl Table {
 fn maker_of(instance: &AppInstance) -> Option<NetworkPrefix> {
     instance.maker().filter(|_| instance.actor().is_some())
 }
+
+#[cfg(test)]
+mod tests;

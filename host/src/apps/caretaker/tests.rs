@@ -122,3 +122,62 @@ fn the_caretaker_ends_instances_that_were_idle_for_too_long_and_those_whose_poli
         assert!(!look_after(&weak, &mut Watch::default()), "the caretaker ends with the applications");
     }
 }
+
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+#[test]
+fn the_caretaker_looks_again_and_again_until_it_is_dropped() {
+    let (applications, _) = applications(Path::new("/nonexistent"), |settings| settings.max_idle_time = Duration::ZERO);
+    let caretaker = Caretaker::start_with(&applications, Duration::from_millis(1), FOR_EVER).unwrap();
+    for _ in 0..3 {
+        drop(applications.admit(0, &request("rtmfp://host/club"), localhost()).unwrap());
+        while applications.instances() > 0 {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(Arc::weak_count(&applications), 1);
+    drop(caretaker);
+    assert_eq!(Arc::weak_count(&applications), 0, "its thread has ended");
+}
+
+#[test]
+fn the_caretaker_ends_at_once_however_seldom_it_looks() {
+    let (applications, _) = applications(Path::new("/nonexistent"), |_| ());
+    drop(Caretaker::start_with(&applications, FOR_EVER, FOR_EVER).unwrap());
+    assert_eq!(Arc::weak_count(&applications), 0);
+}
+
+#[test]
+fn the_end_of_a_server_does_not_wait_for_a_caretaker_that_hangs() {
+    let (returns, hangs) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || assert!(hangs.recv_timeout(FOR_EVER).is_err()));
+    let caretaker = Caretaker { stop: None, thread: Some(thread), stop_timeout: Duration::ZERO };
+    let lines = introd_log::testing::logged(tracing::Level::ERROR, || drop(caretaker));
+    assert_eq!(lines, ["ERROR the caretaker waits for a disk; its thread is left behind"]);
+    drop(returns);
+}
+
+#[test]
+fn a_change_of_the_library_concerns_all_applications_that_use_it_and_one_of_a_folder_its_own() {
+    let (own, library) = (Folder::new("own"), Folder::new("library"));
+    let (applications, policies) = applications(&own.0, |settings| {
+        settings.script.watch = true;
+        settings.script.library = vec![library.0.clone()];
+    });
+    let mut config = Config::clone(&applications.config());
+    let vhost = &mut config.default_adaptor.default_vhost;
+    let mut other = vhost.applications["club"].clone();
+    other.folder = "/nonexistent".into();
+    vhost.applications.insert("other".to_owned(), other);
+    applications.reconfigure(config);
+    let _seats = ["club/1", "club/2", "other"]
+        .map(|path| applications.admit(0, &request(&format!("rtmfp://host/{path}")), localhost()).unwrap());
+    let mut watch = Watch::default();
+    watch.look(&applications);
+    let mut reloads = |folder: &Folder, file: &str| {
+        std::fs::write(folder.0.join(file), "").unwrap();
+        watch.look(&applications);
+        policies.reloads.swap(0, Ordering::Relaxed)
+    };
+    assert_eq!([reloads(&own, "a.lua"), reloads(&library, "b.lua"), reloads(&own, "c.lua")], [2, 3, 2]);
+}

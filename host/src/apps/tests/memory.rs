@@ -164,3 +164,26 @@ fn at_the_limit_of_their_memory_no_new_script_starts_and_those_there_are_go_on()
     applications.end_idle_early();
     assert_eq!(applications.instances(), seats.len() + more.len(), "without a limit");
 }
+
+#[test]
+fn as_many_instances_end_as_must_however_many_that_are_and_the_log_says_so() {
+    let (applications, _heap) = heavy();
+    let set = |max| {
+        let mut config = Config::clone(&applications.config());
+        config.server.max_script_memory = max;
+        let vhost = &mut config.default_adaptor.default_vhost;
+        (vhost.max_app_instances, vhost.max_app_instances_per_address) = (None, None);
+        applications.reconfigure(config);
+    };
+    set(None);
+    for room in 0..200 {
+        drop(applications.admit(0, &request(&format!("rtmfp://host/club/{room}")), localhost()).unwrap());
+    }
+    set(Some(1 << 20));
+    let warnings = || introd_log::testing::logged(tracing::Level::WARN, || applications.end_idle_early());
+    let expected = "WARN scripts used more than three quarters of MaxScriptMemory: instances without clients end early \
+                    used=786432 limit=1048576 ended=194";
+    assert_eq!(warnings(), [expected]);
+    assert_eq!(applications.instances(), 6);
+    assert!(warnings().is_empty(), "nothing has to end now");
+}

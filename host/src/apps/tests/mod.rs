@@ -1,6 +1,8 @@
 //! Instances without policies, and what the tests share. The other files test instances with policies.
 
+mod defaults;
 mod memory;
+mod native;
 mod policies;
 mod room;
 mod rules;

@@ -142,3 +142,43 @@ fn a_script_that_does_not_load_is_tried_again_by_the_next_client() {
     drop(applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap());
     assert_eq!((applications.instances(), made.0.lock().len()), (1, 2));
 }
+
+#[test]
+fn an_instance_ends_with_its_last_client_if_its_policy_is_of_no_use_then() {
+    // Each row: whether the policy has ended, whether its script does not load, whether the instance runs from the start, whether it
+    // stays.
+    let cases = [
+        (false, false, false, true),
+        (true, false, false, false),
+        (true, false, true, false),
+        (false, true, false, false),
+        (false, true, true, true),
+        (false, false, true, true),
+    ];
+    for (is_over, has_failed, runs_from_start, stays) in cases {
+        let (applications, made) = with_policies(|settings| settings.load_on_startup = runs_from_start);
+        let visit = || applications.admit(0, &request("rtmfp://host/app"), localhost()).unwrap();
+        let (first, second) = (visit(), visit());
+        let id = first.instance().id();
+        let policy = Arc::clone(&made.0.lock()[0]);
+        policy.is_over.store(is_over, Ordering::Relaxed);
+        policy.has_failed.store(has_failed, Ordering::Relaxed);
+        drop(first);
+        assert!(applications.instance(id).is_some(), "it has a client");
+        drop(second);
+        assert_eq!(applications.instance(id).is_some(), stays, "{is_over} {has_failed} {runs_from_start}");
+        assert_eq!(policy.stops.load(Ordering::Relaxed), u64::from(!stays));
+    }
+}
+
+#[test]
+fn every_policy_is_told_when_the_server_stops() {
+    let (applications, made) = with_policies(|_| ());
+    let visit = |room: &str| applications.admit(0, &request(&format!("rtmfp://host/{room}")), localhost()).unwrap();
+    let (_stays, _without_policy) = (visit("app/1"), visit("plain"));
+    drop(visit("app/2"));
+    applications.stop();
+    let stops: Vec<u64> = made.0.lock().iter().map(|policy| policy.stops.load(Ordering::Relaxed)).collect();
+    assert_eq!(stops, [1, 1]);
+    assert_eq!(applications.instances(), 3, "they end by themselves");
+}

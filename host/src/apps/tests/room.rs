@@ -179,3 +179,40 @@ fn the_counts_of_a_virtual_host_stay_while_it_has_clients_or_instances() {
     applications.end_idle(Instant::now() + Duration::from_secs(1 << 20));
     assert!(applications.table().is_clean());
 }
+
+#[test]
+fn there_is_a_number_for_so_many_instances_and_the_longest_idle_makes_room() {
+    let applications = scripted(|config| {
+        config.default_adaptor.default_vhost.max_app_instances = None;
+        config.default_adaptor.default_vhost.max_app_instances_per_address = None;
+    });
+    let visit = |path: String| applications.admit(0, &request(&format!("rtmfp://host/{path}")), localhost());
+    let most = usize::from(u16::MAX) + 1;
+    drop(visit("club/idle".to_owned()).unwrap());
+    let mut seats: Vec<_> = (1..most).map(|room| visit(format!("plain/{room}")).unwrap()).collect();
+    assert_eq!(applications.instances(), most);
+    seats.push(visit("plain/more".to_owned()).unwrap());
+    assert_eq!((applications.instances(), applications.table().waiting()), (most, 0), "the idle one has ended");
+    assert_eq!(visit("plain/another".to_owned()).err(), Some(Refusal::TooManyInstances));
+    assert!(visit("plain/more".to_owned()).is_ok(), "it exists");
+    seats.pop();
+    assert!(visit("plain/another".to_owned()).is_ok());
+}
+
+#[test]
+fn each_limit_counts_up_to_its_number() {
+    let applications = scripted(|config| {
+        let vhost = &mut config.default_adaptor.default_vhost;
+        (vhost.max_app_instances, vhost.max_app_instances_per_address) = (Some(3), Some(2));
+    });
+    let visit = |from: [u8; 4], path: &str| {
+        applications.admit(0, &request(&format!("rtmfp://host/{path}")), IpAddr::from(from))
+    };
+    let (near, far) = ([127, 0, 0, 1], [192, 0, 2, 1]);
+    let _seats = [visit(near, "club/1").unwrap(), visit(near, "club/2").unwrap()];
+    assert!(matches!(visit(near, "club/3"), Err(Refusal::TooManyInstancesOf(_))));
+    let plain = visit(near, "plain/1").unwrap();
+    assert_eq!(visit(far, "club/3").err(), Some(Refusal::TooManyInstances), "the virtual host is full");
+    drop(plain);
+    assert!(visit(far, "club/3").is_ok());
+}

@@ -205,6 +205,16 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_is_empty_until_a_peer_comes_and_when_all_have_gone() {
+        let mut ring = Ring::default();
+        assert!(ring.is_empty());
+        ring.insert(PeerId([1; 32]), ());
+        assert!(!ring.is_empty());
+        ring.remove(&PeerId([1; 32]));
+        assert!(ring.is_empty());
+    }
+
+    #[test]
     fn parts_of_the_ring() {
         let place = GroupAddress([0xff; 32]);
         assert_eq!(place.onwards(1).0[0], 0x7f, "half of it");

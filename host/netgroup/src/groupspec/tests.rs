@@ -50,6 +50,28 @@ fn what_follows_the_canonical_part_is_not_hashed() {
 }
 
 #[test]
+fn a_version_is_one_or_two_and_said_once() {
+    let parse = |versions: &[u8]| {
+        let versions: Vec<_> =
+            versions.iter().map(|version| SpecOption { kind: 0x7f, value: std::slice::from_ref(version) }).collect();
+        Groupspec::from_options(versions.into_iter().chain([SpecOption { kind: 0x0e, value: b"g" }]))
+    };
+    assert_eq!(
+        [&[][..], &[1], &[2]].map(|said| parse(said).unwrap().version()),
+        [Version::One, Version::One, Version::Two]
+    );
+    for wrong in [&[0][..], &[3], &[1, 1], &[2, 1]] {
+        assert_eq!(parse(wrong).unwrap_err(), GroupspecError::Version, "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_groupspec_has_the_options_of_its_canonical_part() {
+    let spec = Groupspec::parse(&format!("{TEST}0360616200")).unwrap();
+    assert_eq!([0x7f, 0x0e, 0x1b, 0x02, 0x60].map(|kind| spec.has(kind)), [true, true, true, false, false]);
+}
+
+#[test]
 fn other_text_is_refused() {
     for (text, error) in [
         ("", GroupspecError::Prefix),

@@ -135,6 +135,35 @@ mod tests {
     }
 
     #[test]
+    fn of_too_many_hosts_those_whose_time_is_over_are_forgotten_and_else_the_oldest() {
+        let start = Instant::now();
+        let at = |number: usize| start + Duration::from_millis(number as u64);
+        let named = |host: usize| [TaggedAddress::new(((host as u32).to_be_bytes(), 5).into(), Origin::Observed)];
+        let mut limiter = AttemptLimiter::default();
+        // Hosts that have had all their attempts.
+        for host in 1..=MAX_HOSTS {
+            (0..MAX_UNANSWERED).for_each(|_| assert_eq!(limiter.take(at(host), &named(host)).len(), 1));
+        }
+        // One that is remembered is no reason to forget another.
+        let now = at(MAX_HOSTS);
+        assert!(limiter.take(now, &named(2)).is_empty());
+        assert_eq!(limiter.0.len(), MAX_HOSTS);
+        // A newcomer takes the place of the oldest.
+        assert_eq!(limiter.take(now, &named(MAX_HOSTS + 1)).len(), 1);
+        assert_eq!(limiter.0.len(), MAX_HOSTS);
+        assert!(limiter.take(now, &named(2)).is_empty());
+        assert_eq!(limiter.take(now, &named(1)).len(), 1, "it was forgotten, and now another is");
+        // When the time of some is over, they go and the others stay.
+        let later = at(100) + WINDOW;
+        assert_eq!(limiter.take(later, &named(MAX_HOSTS + 2)).len(), 1);
+        assert_eq!(limiter.0.len(), MAX_HOSTS - 100 + 2 + 1);
+        assert!(limiter.take(later, &named(101)).is_empty());
+        assert_eq!(limiter.take(at(101) + WINDOW, &named(101)).len(), 1);
+        (1..MAX_UNANSWERED).for_each(|_| assert_eq!(limiter.take(at(101) + WINDOW, &named(101)).len(), 1));
+        assert!(limiter.take(at(100) + 2 * WINDOW, &named(101)).is_empty(), "for another while");
+    }
+
+    #[test]
     fn a_host_has_one_bound_in_both_spellings_of_its_address() {
         let (mut limiter, now) = (AttemptLimiter::default(), Instant::now());
         let mut tried = |text: &str| -> usize {

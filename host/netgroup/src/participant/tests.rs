@@ -1,5 +1,7 @@
 //! Whole endpoints in memory, in virtual time, without loss.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

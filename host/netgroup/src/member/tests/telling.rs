@@ -111,6 +111,27 @@ fn a_posting_goes_to_all_but_its_sender_and_to_later_neighbours() {
 }
 
 #[test]
+fn a_peer_that_moves_is_named_where_it_is_if_it_is_a_neighbour() {
+    let now = Instant::now();
+    let mut member = neighbors(now);
+    let (c, stranger) = (far(0xc), far(0xd));
+    member.on_session(now, facts(c, 1, 2));
+    member.on_message(now, c, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
+    member.on_session(now, facts(stranger, 1, 3));
+    outputs(&mut member);
+    let places = ["198.51.100.7:7", "198.51.100.8:8", "198.51.100.9:9"];
+    for (peer, place) in [B, c, stranger].iter().zip(places) {
+        member.on_address(now, peer, place.parse().unwrap());
+    }
+    assert!(member.known.get(&stranger).is_none());
+    member.on_message(now, B, flow_type::CONTROL, &[0x0e]);
+    let [report] = &reports(&mut member)[..] else { panic!("one report") };
+    assert_eq!(report.receiver, Some(named(places[0], Origin::Observed)));
+    assert_eq!(report.entries.len(), 1);
+    assert!(report.entries[0].peer == c && report.entries[0].addresses.contains(&named(places[1], Origin::Observed)));
+}
+
+#[test]
 fn a_neighbour_is_not_named_to_itself() {
     let now = Instant::now();
     let mut member = neighbors(now);

@@ -66,6 +66,20 @@ fn a_version_is_one_or_two_and_said_once() {
 }
 
 #[test]
+fn what_is_appended_to_a_groupspec_is_what_the_specifier_would_add() {
+    let source = Some("192.0.2.1".parse().unwrap());
+    let address = "224.0.0.254:30000".parse().unwrap();
+    let mut specifier = GroupSpecifier::new("g").unwrap();
+    let plain = specifier.with_authorizations().unwrap();
+    specifier.add_ip_multicast_address(address, source).unwrap();
+    let added = specifier.with_authorizations().unwrap();
+    let text = GroupSpecifier::encode_ip_multicast_address_spec(address, source).unwrap();
+    assert_eq!(format!("{}{text}", plain.as_str()), added.as_str());
+    let wrong = GroupSpecifier::encode_ip_multicast_address_spec("192.0.2.1:5".parse().unwrap(), None);
+    assert_eq!(wrong.unwrap_err(), GroupspecError::MulticastAddress);
+}
+
+#[test]
 fn a_groupspec_has_the_options_of_its_canonical_part() {
     let spec = Groupspec::parse(&format!("{TEST}0360616200")).unwrap();
     assert_eq!([0x7f, 0x0e, 0x1b, 0x02, 0x60].map(|kind| spec.has(kind)), [true, true, true, false, false]);

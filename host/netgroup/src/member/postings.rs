@@ -86,6 +86,7 @@ mod tests {
         assert_eq!(postings.add(b"one"), None);
         assert_eq!(postings.get(&id.key()), Some(&b"one"[..]));
         assert_eq!(postings.add(&vec![0; MAX_POSTING + 1]), None);
+        assert!(postings.add(&vec![0; MAX_POSTING]).is_some());
         for number in 0..10_000u32 {
             postings.add(&number.to_be_bytes()).unwrap();
         }

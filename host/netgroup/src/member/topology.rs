@@ -195,6 +195,46 @@ mod tests {
     }
 
     #[test]
+    fn a_random_one_is_chosen_of_those_that_are_known() {
+        let (view, all) = view(50);
+        for seed in 0..20 {
+            let mut random = None;
+            view.best(20, &mut random, &mut ChaCha8Rng::from_seed([seed; 32]));
+            assert!(all.iter().any(|known| Some(known.peer) == random), "{seed}");
+        }
+    }
+
+    #[test]
+    fn a_member_exactly_where_a_finger_points_is_wanted() {
+        let place = |top: u64| {
+            let mut place = [0; 32];
+            place[..8].copy_from_slice(&top.to_be_bytes());
+            GroupAddress(place)
+        };
+        let known = |top: u64| Candidate { place: place(top), peer: PeerId([(top >> 56) as u8; 32]), rtt: None };
+        let view = View::new(place(0), [0x10, 0x7f, 0x80, 0x81, 0xf0].map(|top| known(top << 56)).to_vec());
+        let found = |top: u64| view.at_or_after(place(top)).map(|found| found.place.top() >> 56);
+        assert_eq!(
+            [found(0x80 << 56), found((0x80 << 56) + 1), found(0xf1 << 56)],
+            [Some(0x80), Some(0x81), Some(0x10)]
+        );
+    }
+
+    #[test]
+    fn four_members_are_enough_for_an_estimate() {
+        let known = |top: u8| {
+            let mut place = [0; 32];
+            place[0] = top;
+            Candidate { place: GroupAddress(place), peer: PeerId([top; 32]), rtt: None }
+        };
+        // Within a thirty-second part of the ring there are four others.
+        let own = GroupAddress([0; 32]);
+        let estimate = |tops: &[u8]| View::new(own, tops.iter().copied().map(known).collect()).estimated_members();
+        assert_eq!(estimate(&[1, 2, 0xff]), 3);
+        assert!((100..300).contains(&estimate(&[1, 2, 0xfe, 0xff])), "{}", estimate(&[1, 2, 0xfe, 0xff]));
+    }
+
+    #[test]
     fn the_fastest_are_wanted_and_the_random_one_stays() {
         let mut rng = ChaCha8Rng::from_seed([1; 32]);
         let (_, mut all) = view(200);

@@ -132,6 +132,46 @@ fn a_peer_that_moves_is_named_where_it_is_if_it_is_a_neighbour() {
 }
 
 #[test]
+fn a_neighbour_is_known_by_where_it_is_seen_once_and_by_how_fast_it_answers() {
+    let now = Instant::now();
+    let mut member = neighbors(now);
+    (0..3).for_each(|_| says(&mut member, now, Report::default()));
+    let known = member.known.get(&B).unwrap();
+    assert_eq!((&*known.addresses, known.rtt), (&[named("192.0.2.2:1", Origin::Observed)][..], None));
+    member.on_rtt(&B, Duration::from_millis(30));
+    assert_eq!(member.known.get(&B).unwrap().rtt, Some(Duration::from_millis(30)));
+}
+
+#[test]
+fn a_member_that_a_neighbour_names_is_connected_to() {
+    let now = Instant::now();
+    let mut member = neighbors(now);
+    let message = ControlMessage::Member(far(6)).write();
+    member.on_message(now, B, flow_type::CONTROL, &message);
+    assert_eq!(outputs(&mut member), [Output::Connect { peer: far(6), addresses: Vec::new() }]);
+    let mut stranger = Member::new(now, &spec("g"), A, [1; 32]);
+    stranger.on_session(now, facts(B, 1, 2));
+    stranger.on_message(now, B, flow_type::CONTROL, &message);
+    assert_eq!(outputs(&mut stranger), []);
+}
+
+/// WIRE.md §3.5: every ten seconds, give or take one.
+#[test]
+fn upkeep_comes_every_nine_to_eleven_seconds_and_not_always_after_the_same_time() {
+    let mut member = Member::new(Instant::now(), &spec("g"), A, [1; 32]);
+    let mut waits = Vec::new();
+    for _ in 0..50 {
+        let due = member.poll_timeout();
+        member.handle_timeout(due - Duration::from_millis(1));
+        assert_eq!(member.poll_timeout(), due, "it is not due yet");
+        member.handle_timeout(due);
+        waits.push((member.poll_timeout() - due).as_millis());
+    }
+    assert!(waits.iter().all(|wait| (9000..11_000).contains(wait)), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait < 9500) && waits.iter().any(|wait| *wait > 10_500), "{waits:?}");
+}
+
+#[test]
 fn a_neighbour_is_not_named_to_itself() {
     let now = Instant::now();
     let mut member = neighbors(now);

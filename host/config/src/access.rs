@@ -178,6 +178,30 @@ mod tests {
     }
 
     #[test]
+    fn that_all_may_come_is_known_of_the_lists_without_an_address() {
+        for (allow, deny, order, expected) in [
+            ("", "", Order::AllowDeny, true),
+            ("all", "", Order::AllowDeny, true),
+            ("192.0.2.1, all", "", Order::AllowDeny, true),
+            ("192.0.2.1", "", Order::AllowDeny, false),
+            ("all", "192.0.2.1", Order::AllowDeny, false),
+            ("", "", Order::DenyAllow, true),
+            ("192.0.2.1", "", Order::DenyAllow, true),
+            ("", "192.0.2.1", Order::DenyAllow, false),
+        ] {
+            assert_eq!(access(allow, deny, order).permits_all(), expected, "{allow:?} {deny:?} {order:?}");
+        }
+        assert!(Access::everyone().permits_all() && !Access::deny_all().permits_all());
+    }
+
+    #[test]
+    fn names_of_hosts_are_known_from_addresses_in_both_lists() {
+        assert!(!access("192.0.2.1, all", "2001:db8::/32", Order::AllowDeny).has_host_names());
+        assert!(access("192.0.2.1, a.example.net", "", Order::AllowDeny).has_host_names());
+        assert!(access("", "a.example.net", Order::DenyAllow).has_host_names());
+    }
+
+    #[test]
     fn whole_blocks_and_zero_bits() {
         assert!(access("0.0.0.0/0", "", Order::AllowDeny).permits(ip("203.0.113.9")));
         assert!(!access("0.0.0.0/0", "", Order::AllowDeny).permits(ip("2001:db8::1")));

@@ -54,3 +54,23 @@ impl From<&Element> for XmlSettings {
         Self { text: element.text.clone(), children: attributes.chain(elements).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(text: &str) -> XmlSettings {
+        XmlSettings { text: text.into(), children: Vec::new() }
+    }
+
+    #[test]
+    fn settings_are_written_as_elements_with_their_text_escaped() {
+        let limits = XmlSettings { text: String::new(), children: vec![("Max".into(), leaf("5"))] };
+        let children = vec![("Name".into(), leaf("a<b&c")), ("Limits".into(), limits), ("Name".into(), leaf(""))];
+        let settings = XmlSettings { text: "text".into(), children };
+        let expected = "<Mine>text<Name>a&lt;b&amp;c</Name><Limits><Max>5</Max></Limits><Name></Name></Mine>";
+        assert_eq!(settings.to_xml("Mine"), expected);
+        assert_eq!(settings.get("Name"), Some(&leaf("a<b&c")), "the first of that name");
+        assert_eq!((settings.get("Max"), settings.get("name")), (None, None));
+    }
+}

@@ -137,4 +137,18 @@ mod tests {
     fn no_workers_bind_nothing() {
         assert!(bind_workers("127.0.0.1:0".parse().unwrap(), 0, BufferSizes::default()).unwrap().is_empty());
     }
+
+    #[test]
+    fn a_machine_without_ipv6_is_told_from_other_errors() {
+        let missing = |address: &str, code| {
+            let error = BindError { address: address.parse().unwrap(), source: io::Error::from_raw_os_error(code) };
+            (error.is_ipv6_missing(), error.to_string().contains("this machine has no IPv6"))
+        };
+        assert_eq!(missing("[::]:1935", libc::EAFNOSUPPORT), (true, true));
+        assert_eq!(missing("[::]:1935", libc::EADDRNOTAVAIL), (true, false));
+        assert_eq!(missing("[::]:1935", libc::EPROTONOSUPPORT), (true, false));
+        assert_eq!(missing("[::]:1935", libc::EADDRINUSE), (false, false));
+        assert_eq!(missing("[::]:1935", libc::ENOBUFS), (false, false));
+        assert_eq!(missing("0.0.0.0:1935", libc::EAFNOSUPPORT), (false, false));
+    }
 }

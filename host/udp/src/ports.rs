@@ -253,3 +253,6 @@ impl Ports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,7 +198,7 @@ impl Timers {
                 }
                 return Work::Fire(token, timer);
             }
-            let wait = wait_time(due.map(|(at, _)| at - now), !state.retired.is_empty());
+            let wait = wait_time(due.map(|(at, _)| at - now), state.retired.len());
             self.changed.wait_for(&mut state, wait);
         }
     }
@@ -219,9 +219,9 @@ impl Timers {
     }
 }
 
-/// How long the thread waits if the next timer is due in that time.
-fn wait_time(due: Option<Duration>, has_retired: bool) -> Duration {
-    let poll = has_retired.then_some(POLL);
+/// How long the thread waits if the next timer is due in that time and so many instances are to end.
+fn wait_time(due: Option<Duration>, retired: usize) -> Duration {
+    let poll = (retired > 0).then_some(POLL);
     [due, poll].into_iter().flatten().min().unwrap_or(BEAT).min(BEAT)
 }
 

@@ -67,14 +67,14 @@ impl Drop for Caretaker {
         drop(self.stop.take());
         let deadline = Instant::now() + self.stop_timeout;
         let Some(thread) = self.thread.take() else { return };
-        while !thread.is_finished() && Instant::now() < deadline {
+        while !thread.is_finished() {
+            if Instant::now() >= deadline {
+                tracing::error!("the caretaker waits for a disk; its thread is left behind");
+                return;
+            }
             std::thread::sleep(STOP_POLL);
         }
-        if thread.is_finished() {
-            let _ = thread.join();
-        } else {
-            tracing::error!("the caretaker waits for a disk; its thread is left behind");
-        }
+        let _ = thread.join();
     }
 }
 

@@ -127,6 +127,23 @@ fn a_registry_is_a_plugin_with_the_table_for_it() {
 }
 
 #[test]
+fn plugins_reach_the_server_once_they_are_told_of_it() {
+    let (folder, plugins) = (Folder::new(), plugins());
+    let (_chain, made) = load(&plugins, &[plugin(&folder.plugin("a"), "1")]);
+    let disconnect = || {
+        let client = introd_client { id: 7, peer: crate::values::NO_PEER };
+        // SAFETY: the table is the host's, and the client is valid for the call.
+        unsafe { (made[0].functions().disconnect.unwrap())(made[0].host, &raw const client) }
+    };
+    assert_eq!(disconnect(), INTROD_E_ARGUMENT);
+    let server = Arc::clone(&crate::tests::bench::Bench::new().server);
+    let access: Weak<dyn ServerAccess> = Arc::<crate::tests::bench::Server>::downgrade(&server);
+    plugins.set_server_access(access);
+    assert_eq!(disconnect(), INTROD_OK);
+    assert_eq!(*server.asked.lock().unwrap(), ["disconnect 7 0"]);
+}
+
+#[test]
 fn a_wait_ends_when_something_is_done_or_late() {
     use std::cell::Cell;
 

@@ -91,7 +91,7 @@ static int32_t destroy(introd_instance instance)
 static const introd_plugin plugin = {
     .struct_size = sizeof(introd_plugin),
     .abi_major = INTROD_ABI_MAJOR,
-    .abi_minor = 0,
+    .abi_minor = 7,
     .name = {(const uint8_t *)NAME, sizeof NAME - 1},
     .version = {(const uint8_t *)"1.2.3", 5},
     .description = {(const uint8_t *)"does nothing", 12},
@@ -123,7 +123,7 @@ fn a_library_says_what_it_is() {
     let path = folder.install("liba.so", ENTRY, "plugin-a");
     let library = Library::load(&path).unwrap();
     assert_eq!((library.name(), library.version(), library.description()), ("plugin-a", "1.2.3", "does nothing"));
-    assert_eq!((library.abi(), library.path()), ((1, 0), path.as_path()));
+    assert_eq!((library.abi(), library.path()), ((1, 7), path.as_path()));
     assert_eq!((library.callbacks(), library.extensions()), (vec![], vec![]));
     let bench = super::bench::Bench::new();
     let instance = bench.instance_of(library).unwrap();

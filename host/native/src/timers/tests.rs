@@ -90,7 +90,9 @@ fn a_timer_waits_for_its_instance_to_be_made_unless_that_has_failed() {
     let timers = Timers::default();
     let timer = |owner, every| Timer { owner, every, user: 7 };
     let (early, failed, made) = (owner(1), owner(2), owner(3));
+    let before = Instant::now();
     timers.fire(1, timer(early, None));
+    assert!(timers.state().due.first_key_value().is_some_and(|((at, _), _)| *at >= before + POLL), "it waits");
     failed.end();
     timers.fire(2, timer(failed, None));
     // One that repeats is in its place for the next time already.
@@ -148,10 +150,9 @@ fn the_time_of_a_timer_is_cut_off_at_a_year() {
 #[test]
 fn the_thread_wakes_for_the_next_timer_and_looks_often_while_an_instance_is_to_end() {
     let second = Duration::from_secs(1);
-    let wait = |due, has_retired| wait_time(due, has_retired);
     assert_eq!(BEAT, second);
-    assert_eq!([wait(None, false), wait(Some(HOUR), false), wait(Some(POLL * 2), false)], [BEAT, BEAT, POLL * 2]);
-    assert_eq!([wait(None, true), wait(Some(HOUR), true), wait(Some(POLL / 2), true)], [POLL, POLL, POLL / 2]);
+    assert_eq!([None, Some(HOUR), Some(POLL * 2)].map(|due| wait_time(due, 0)), [BEAT, BEAT, POLL * 2]);
+    assert_eq!([None, Some(HOUR), Some(POLL / 2)].map(|due| wait_time(due, 1)), [POLL, POLL, POLL / 2]);
 }
 
 #[test]
@@ -177,4 +178,12 @@ fn the_thread_runs_timers_and_ends_instances_until_it_is_to_finish() {
         timers.finish();
     });
     assert_eq!((&*timed.fired.lock(), timed.ended.load(Ordering::Relaxed)), (&vec![(last, 7)], 0));
+}
+
+#[test]
+fn a_timer_that_repeats_is_due_a_period_after_it_was() {
+    let (timers, pulse, start) = (Timers::default(), Pulse::unwatched(), Instant::now());
+    timers.state().insert(start, 7, Timer { owner: owner(1), every: Some(HOUR), user: 0 });
+    assert_eq!(fired(timers.next(&pulse)), 7);
+    assert_eq!(timers.state().due.keys().copied().collect::<Vec<_>>(), [(start + HOUR, 7)]);
 }

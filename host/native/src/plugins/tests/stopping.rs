@@ -48,8 +48,11 @@ fn dropping_the_plugins_ends_them() {
     let (folder, plugins) = (Folder::new(), plugins());
     let (chain, made) = load(&plugins, &[plugin(&folder.plugin("a"), "1")]);
     drop(chain);
+    let state = Arc::clone(&plugins.state);
     drop(plugins);
     assert_eq!(made[0].calls(), ["destroy"]);
+    // Nothing runs timers any more: this would not return otherwise.
+    state.timers.run(&introd_liveness::Pulse::unwatched());
 }
 
 #[test]

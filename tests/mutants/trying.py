@@ -15,6 +15,8 @@ OUTCOMES = ("caught", "timeout", "missed", "unreached", "unviable", "unplaced")
 WORKERS = 2 * (os.cpu_count() or 1)
 # Tests that reach a fault run together, the fastest first: after so many it is looked whether one has failed.
 FIRST, LATER = 8, 40
+# A test that takes longer than this, in seconds, is left out: it would be run for each fault that no other test notices.
+SLOW = 20
 # How long a test may take, in seconds, and how many times as long as without a fault.
 PATIENCE, FACTOR = 30, 10
 
@@ -84,6 +86,9 @@ def record(targets, environment):
             progress.step()
             if status != 0:
                 print(f"{name} of {target.package} fails without a fault: it is left out", file=sys.stderr, flush=True)
+                continue
+            if seconds > SLOW:
+                print(f"{name} of {target.package} takes {seconds:.0f} s: it is left out", file=sys.stderr, flush=True)
                 continue
             test = (target.key, name)
             reach.seconds[test] = seconds

@@ -28,7 +28,8 @@ pub(in crate::serve) struct PluginScript {
     /// The answers to come. After the last one it agrees to everything.
     pub(in crate::serve) connects: Mutex<VecDeque<Says<ConnectVerdict>>>,
     pub(in crate::serve) lookups: Mutex<VecDeque<Says<LookupVerdict>>>,
-    pub(in crate::serve) joins: Mutex<VecDeque<GroupVerdict>>,
+    /// Here it fails by a panic.
+    pub(in crate::serve) joins: Mutex<VecDeque<Says<GroupVerdict>>>,
     /// What it has put off.
     pub(in crate::serve) late_connects: Mutex<Vec<Completion<ConnectVerdict>>>,
     pub(in crate::serve) late_lookups: Mutex<Vec<Completion<LookupVerdict>>>,
@@ -123,7 +124,11 @@ impl Plugin for Scripted {
 impl GroupPlugin for Scripted {
     fn join(&self, event: &GroupEvent<'_>) -> GroupVerdict {
         self.0.note(format!("join {} {}", event.application(), event.len()));
-        self.0.joins.lock().pop_front().unwrap_or(GroupVerdict::Continue)
+        match self.0.joins.lock().pop_front() {
+            None => GroupVerdict::Continue,
+            Some(Says::Now(verdict)) => verdict,
+            Some(_) => panic!("as the test says"),
+        }
     }
 
     fn leave(&self, event: &GroupEvent<'_>) {

@@ -1,13 +1,15 @@
 //! Joins, leaves and hints of clients.
 
-use introd_config::Config;
+use std::sync::Arc;
+
+use introd_config::{Config, JoinLeaveMode};
 use introd_flash::metadata::FlowKind;
 use introd_netgroup::{GroupDigest, channel};
-use rtmfp::PeerId;
+use rtmfp::{PeerId, SessionId};
 
 use crate::introducer::Counter;
 use crate::serve::mail::Mail;
-use crate::serve::testing::World;
+use crate::serve::testing::{World, with_application};
 
 fn world() -> World {
     World::with_config(|_: &mut Config| ())
@@ -125,7 +127,7 @@ fn the_groups_of_one_id_are_bounded_whatever_the_sessions() {
     let mut world = world();
     let client = world.client("rtmfp://host/chat");
     let (peer, session) = (world.ends[client].id, world.session(client));
-    let instance = std::sync::Arc::clone(world.worker.clients.instance(session).unwrap());
+    let instance = Arc::clone(world.worker.clients.instance(session).unwrap());
     instance.with_groups(|all| {
         (100..164).for_each(|group| _ = all.join(GroupDigest([group; 32]), peer, session).unwrap());
     });
@@ -156,7 +158,7 @@ fn hints_for_groups_and_sessions_that_are_not_known_go_nowhere() {
     world.join(member, 1);
     let [session, of_other] = [member, other].map(|end| world.session(end));
     let about = PeerId([9; 32]);
-    for (session, group) in [(session, 2), (of_other, 1), (rtmfp::SessionId::from_wire(77), 1)] {
+    for (session, group) in [(session, 2), (of_other, 1), (SessionId::from_wire(77), 1)] {
         world.deliver(Mail::Hint { session, group: GroupDigest([group; 32]), about });
     }
     assert_eq!(counted(&world)[3], 0);
@@ -173,4 +175,56 @@ fn a_client_that_goes_leaves_all_its_groups() {
     world.join(second, 3);
     world.leave(first);
     assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, second)), (vec![4, 3], vec![1]));
+}
+
+/// How many hints went to members of another worker when a client left a group that has many of these.
+fn hints_after_leaving(change: impl FnOnce(&mut Config), is_elsewhere: bool) -> usize {
+    let mut world = World::with_config(change);
+    let client = world.accepted();
+    let (session, peer, group) = (world.session(client), world.ends[client].id, GroupDigest([1; 32]));
+    let instance = Arc::clone(world.worker.clients.instance(session).unwrap());
+    let elsewhere = |number: u8| SessionId::from_wire(1 << 26 | u32::from(number));
+    instance.with_groups(|all| (2..80).for_each(|number| _ = all.join(group, PeerId([number; 32]), elsewhere(number))));
+    let flow = world.join(client, 1);
+    if is_elsewhere {
+        // The same peer has joined by another session since.
+        instance.with_groups(|all| _ = all.join(group, peer, elsewhere(200)));
+    }
+    while world.elsewhere.try_recv().is_ok() {}
+    let now = world.now;
+    world.ends[client].close_flow(now, flow);
+    world.exchange();
+    assert_eq!(world.count(Counter::GroupLeaves), 1);
+    std::iter::from_fn(|| world.elsewhere.try_recv().ok()).filter(|mail| matches!(mail, Mail::Hint { .. })).count()
+}
+
+#[test]
+fn members_that_become_neighbours_when_one_leaves_are_told_of_each_other() {
+    let app = |config: &mut Config| with_application(config, "app", |_| ());
+    assert!(hints_after_leaving(app, false) > 0);
+    assert_eq!(hints_after_leaving(app, true), 0, "the peer is still in the group");
+    let scripted = |config: &mut Config| {
+        with_application(config, "app", |settings| settings.join_leave_events = JoinLeaveMode::All);
+    };
+    assert_eq!(hints_after_leaving(scripted, false), 0, "the script names members");
+}
+
+#[test]
+fn a_hint_for_a_worker_without_room_is_lost_and_counted() {
+    let mut world = World::with_config(|config| with_application(config, "app", |_| ()));
+    let client = world.accepted();
+    let instance = Arc::clone(world.worker.clients.instance(world.session(client)).unwrap());
+    let group = GroupDigest([1; 32]);
+    // The one member is at the second worker, the other at one that there is not.
+    for (number, worker) in [(2, 1), (3, 9)] {
+        let handle = SessionId::from_wire(worker << 26 | 5);
+        instance.with_groups(|all| all.join(group, PeerId([number; 32]), handle)).unwrap();
+    }
+    let session = SessionId::from_wire(1 << 26 | 5);
+    while world.worker.info.mailboxes[1].capacity() > 0 {
+        world.worker.info.send(session, Mail::Wake);
+    }
+    assert_eq!(world.count(Counter::MailboxFull), 0);
+    world.join(client, 1);
+    assert_eq!(world.count(Counter::MailboxFull), 1);
 }

@@ -170,12 +170,35 @@ fn a_plugin_may_name_the_members_of_a_group_itself() {
     let _ = [&first, &second].map(|plugin| plugin.calls());
     world.join(one, 1);
     assert_eq!((first.calls(), second.calls()), (vec!["join app 1".to_owned()], vec!["join app 1".to_owned()]));
-    first.joins.lock().push_back(GroupVerdict::Handled);
+    first.joins.lock().push_back(Says::Now(GroupVerdict::Handled));
     world.join(other, 1);
     assert_eq!((first.calls(), second.calls()), (vec!["join app 2".to_owned()], vec![]));
     assert!([one, other].iter().all(|end| world.ends[*end].hints.is_empty()), "the plugin has named all");
     world.leave(other);
     for plugin in [first, second] {
         assert_eq!(plugin.calls()[0], "leave app 1");
+    }
+}
+
+#[test]
+fn where_a_plugin_fails_at_a_join_the_server_names_members_if_the_settings_say_so() {
+    for (fallback, expected) in [(Fallback::Continue, 2), (Fallback::Deny, 0)] {
+        let mut world = World::with_config(|config| {
+            with_application(config, "app", |settings| {
+                with_plugins(settings, &["/first"]);
+                settings.policy.on_failure = fallback;
+            });
+        });
+        let [one, other] = [(); 2].map(|()| world.accepted());
+        world.join(one, 1);
+        let first = world.plugin("/first");
+        // The plugin is there for the instances that are made from now on.
+        let [third, fourth] = ["rtmfp://host/app/new"; 2].map(|uri| world.accepted_by(uri));
+        world.join(third, 1);
+        first.joins.lock().push_back(Says::Fails);
+        world.join(fourth, 1);
+        let hints: usize = [third, fourth].iter().map(|end| world.ends[*end].hints.len()).sum();
+        assert_eq!(hints, expected);
+        assert!(world.ends[other].hints.is_empty());
     }
 }

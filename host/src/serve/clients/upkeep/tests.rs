@@ -164,12 +164,16 @@ fn a_worker_that_stops_says_goodbye_and_waits_for_its_clients_but_not_for_ever()
 #[test]
 fn sessions_that_their_far_ends_have_closed_are_not_waited_for() {
     let mut world = World::with_config(|_| ());
-    let [before, after] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
+    let [before, after, aborts] = [(); 3].map(|()| world.client("rtmfp://host/chat"));
     world.leave(before);
     assert!(world.worker.endpoint.session_count() > 1, "it stays a while to answer a repeated close");
     let now = world.now;
     world.worker.begin_stop(now);
     world.leave(after);
+    assert!(!world.worker.is_over(now));
+    let session = world.ends[aborts].session.unwrap();
+    world.ends[aborts].endpoint.abort(now, session);
+    world.exchange();
     assert!(world.worker.is_over(now) && world.worker.endpoint.session_count() > 0);
 }
 

@@ -64,10 +64,16 @@ fn the_answer_to_a_call_comes_under_the_scripts_own_token_and_once() {
         .collect();
     let [(_, quiet), (_, first), (_, second)] = heard.as_slice() else { panic!("{heard:?}") };
     assert_eq!((*quiet, first != second), (0.0, true));
+    let waiting = |world: &World| {
+        let dealings = world.worker.clients.clients[&of.session].dealings.as_ref();
+        dealings.map_or(0, |dealings| dealings.calls.len())
+    };
+    assert_eq!(waiting(&world), 2);
     world.call(client, "_error", *second, vec![Value::Number(2.0)]);
     for _ in 0..2 {
         world.call(client, "_result", *first, vec![Value::Number(1.0)]);
     }
+    assert_eq!(waiting(&world), 0);
     let events = world.script.take();
     let [
         AppEvent::Answer { client: whose, token: 42, outcome: Err(wrong) },

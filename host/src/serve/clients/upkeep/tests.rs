@@ -51,21 +51,6 @@ fn idle_clients_stay_where_the_settings_do_not_say_otherwise() {
 }
 
 #[test]
-fn a_client_that_is_closing_already_is_not_told_that_it_is_idle() {
-    let mut world = impatient(true);
-    let client = world.accepted();
-    let (session, id) = (world.session(client), world.ends[client].id);
-    // The client takes nothing, so that its close takes its time.
-    world.advance(Duration::from_secs(60) - Duration::from_millis(500));
-    world.ends[client].is_cut_off = true;
-    world.deliver(Mail::Disconnect { session, peer: id });
-    world.seconds(1);
-    world.ends[client].is_cut_off = false;
-    world.seconds(1);
-    assert!(world.ends[client].heard.is_empty());
-}
-
-#[test]
 fn clients_are_looked_at_once_in_an_interval() {
     let mut world = impatient(true);
     let mut looked = Vec::new();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use introd_config::{Application, Fallback, LookupMode};
 use introd_policy::Verdict;
 use introd_policy::message::{AppEvent, Offer, PeerLookup};
-use rtmfp::{Origin, PeerId, TaggedAddress};
-use smallvec::smallvec;
+use rtmfp::crypto::Epd;
+use rtmfp::{InterfaceId, Lookup, Origin, PeerId, TaggedAddress};
+use smallvec::{SmallVec, smallvec};
 
 use super::counted;
 use crate::introducer::Counter;
@@ -201,14 +202,37 @@ fn where_a_script_is_to_decide_and_there_is_none_nothing_is_answered() {
 }
 
 #[test]
-fn each_of_two_consents_to_the_same_asker_is_asked_for_after_the_first_was_given() {
-    let mut world = scripted(|_| ());
-    let [target, other] = [world.accepted(), world.client("rtmfp://host/chat")];
-    let wanted = world.ends[target].id;
-    for number in 1..=2 {
-        world.look_up(other, wanted);
+fn a_repetition_of_a_lookup_is_a_new_one_once_the_first_was_answered() {
+    for is_redirect in [false, true] {
+        let mut world = scripted(|_| ());
+        let [target, other] = [world.accepted(), world.client("rtmfp://host/chat")];
+        let (wanted, address) = (world.ends[target].id, world.ends[other].address);
+        let hello = Lookup {
+            target: Some(wanted),
+            epd: SmallVec::from_slice(&Epd::fingerprint(wanted)),
+            initiator: address,
+            tag: smallvec![7; 16],
+            interface: InterfaceId(0),
+            asker: Some(world.session(other)),
+            received: 200,
+        };
+        let hear = |world: &mut World| {
+            let (mut turn, clients, lookups) = world.worker.turn(world.now);
+            lookups.begin(&mut turn, clients, hello.clone());
+        };
+        hear(&mut world);
         let request = lookup(&world).request;
-        world.decide(request, Verdict::Continue);
-        assert_eq!(world.count(Counter::Redirects), number);
+        hear(&mut world);
+        assert!(world.script.take().is_empty(), "the script is deciding about the same");
+        let verdict = if is_redirect {
+            Verdict::Redirect(smallvec![TaggedAddress::new(address, Origin::Reported)])
+        } else {
+            Verdict::Continue
+        };
+        world.decide(request, verdict);
+        assert_eq!(world.count(Counter::Redirects), 1);
+        // The answer is lost.
+        hear(&mut world);
+        assert_eq!(lookup(&world).target, Some(wanted), "{is_redirect}");
     }
 }

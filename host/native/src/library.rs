@@ -1,6 +1,6 @@
 //! A plugin's library: what it says of itself, and its tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, c_void};
 use std::mem::{MaybeUninit, offset_of};
 use std::os::unix::fs::MetadataExt as _;
@@ -62,13 +62,16 @@ impl Stamp {
 }
 
 /// The loaded libraries. They belong to the process, and so does the list.
-static LOADED: Mutex<Loaded> = Mutex::new(Loaded { libraries: Vec::new(), opened: BTreeSet::new() });
+static LOADED: Mutex<Loaded> =
+    Mutex::new(Loaded { libraries: Vec::new(), opened: BTreeSet::new(), refused: BTreeMap::new() });
 
 struct Loaded {
     libraries: Vec<&'static Library>,
     /// The files that the system has loaded under their own names. It never loads another file of such a name, even if what it has
     /// loaded is no plugin: it is not unloaded.
     opened: BTreeSet<PathBuf>,
+    /// The last version of each file that was loaded and refused. It is not loaded again at each reload, since none is unloaded.
+    refused: BTreeMap<PathBuf, (Stamp, Dynamic)>,
 }
 
 impl Library {
@@ -84,10 +87,21 @@ impl Library {
         if let Some(known) = loaded.libraries.iter().find(is_it) {
             return Ok(known);
         }
-        let dynamic = if loaded.opened.contains(path) { open_beside(path) } else { open(path) };
+        let refused = loaded.refused.remove(path).filter(|(of, _)| of == stamp);
+        let dynamic = match refused {
+            Some((_, dynamic)) => Ok(dynamic),
+            None if loaded.opened.contains(path) => open_beside(path),
+            None => open(path),
+        };
         let dynamic = dynamic.map_err(|error| LoadError::NotALibrary(path.clone(), error))?;
         loaded.opened.insert(path.clone());
-        let library = Self::examine(path.clone(), stamp.clone(), &dynamic)?;
+        let library = match Self::examine(path.clone(), stamp.clone(), &dynamic) {
+            Ok(library) => library,
+            Err(error) => {
+                loaded.refused.insert(path.clone(), (stamp.clone(), dynamic));
+                return Err(error);
+            }
+        };
         // Never unloaded: threads and thread-local values of the library may outlive everything.
         std::mem::forget(dynamic);
         let library: &'static Self = Box::leak(Box::new(library));

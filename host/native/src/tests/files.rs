@@ -57,7 +57,9 @@ impl Folder {
         let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-api/include");
         let mut cc = Command::new("cc");
         cc.args(["-std=c11", "-fPIC", "-shared"]).arg("-I").arg(include).arg("-o").arg(&built).arg(source);
+        let loads = self.0.join("loads");
         cc.arg(format!("-DENTRY={entry}")).arg(format!("-DNAME=\"{plugin}\""));
+        cc.arg(format!("-DLOADS=\"{}\"", loads.display()));
         let compiled = cc.output().unwrap();
         assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
         std::fs::rename(built, &path).unwrap();
@@ -73,6 +75,7 @@ impl Drop for Folder {
 
 const SOURCE: &str = r#"
 #include <introd_plugin.h>
+#include <stdio.h>
 
 static int32_t create(const introd_host *host, const introd_create *create, introd_answer *answer,
                       introd_instance *instance)
@@ -98,6 +101,16 @@ static const introd_plugin plugin = {
     .create = create,
     .destroy = destroy,
 };
+
+/* Runs whenever the system loads the file. */
+__attribute__((constructor)) static void note(void)
+{
+    FILE *loads = fopen(LOADS, "a");
+    if (loads) {
+        fputs(NAME "\n", loads);
+        fclose(loads);
+    }
+}
 
 INTROD_PLUGIN_EXPORT const introd_plugin *ENTRY(const introd_host *host);
 
@@ -160,6 +173,22 @@ fn what_is_no_plugin_is_refused_with_the_reason() {
         let text = refusal(&path);
         assert!(text.starts_with(&format!("FILE is for hosts of ABI version {major}, and this one has")), "{text}");
     }
+}
+
+#[test]
+fn a_refused_library_is_loaded_once_for_each_version() {
+    let folder = Folder::new();
+    let path = folder.install("liba.so", "something_else", "bad");
+    let loads = || std::fs::read_to_string(folder.path().join("loads")).unwrap();
+    for _ in 0..3 {
+        assert!(Library::load(&path).is_err());
+    }
+    assert_eq!(loads(), "bad\n");
+    folder.install("liba.so", "something_else", "worse");
+    for _ in 0..3 {
+        assert!(refusal(&path).contains("does not export"));
+    }
+    assert_eq!(loads(), "bad\nworse\n");
 }
 
 /// The system keeps what it has loaded once, even if it is refused, and knows it by its name.

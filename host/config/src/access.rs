@@ -71,15 +71,9 @@ impl Access {
         self.deny.is_empty() && (self.order == Order::DenyAllow || self.allow.contains(&Rule::All))
     }
 
-    /// Looks up the hosts that stand there by name, which may take seconds; until then they match nothing. `of` says what these
-    /// rules belong to. Returns the names that have no address now.
-    pub fn resolve(&mut self, of: &str) -> Vec<UnknownHost> {
-        self.resolve_with(of, |name| {
-            (name, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
-        })
-    }
-
-    fn resolve_with(&mut self, of: &str, lookup: impl Fn(&str) -> Vec<IpAddr>) -> Vec<UnknownHost> {
+    /// Looks up the hosts that stand there by name; until then they match nothing. `of` says what these rules belong to. Returns the
+    /// names that have no address now.
+    pub(super) fn resolve(&mut self, of: &str, lookup: &dyn Fn(&str) -> Vec<IpAddr>) -> Vec<UnknownHost> {
         let mut unknown = Vec::new();
         for (rules, is_denied) in [(&mut self.allow, false), (&mut self.deny, true)] {
             for rule in rules {
@@ -94,10 +88,15 @@ impl Access {
         unknown
     }
 
-    /// Whether hosts stand there by name: then [`Self::resolve`] has work to do.
+    /// Whether hosts stand there by name: then there is something to look up.
     pub fn has_host_names(&self) -> bool {
         self.allow.iter().chain(&self.deny).any(|rule| matches!(rule, Rule::Host { .. }))
     }
+}
+
+/// The addresses that a host's name has now. Finding out may take seconds.
+pub(super) fn addresses_of(name: &str) -> Vec<IpAddr> {
+    (name, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()).collect()
 }
 
 impl fmt::Display for Access {
@@ -217,7 +216,7 @@ mod tests {
         assert!(access.has_host_names());
         assert!(!access.permits(ip("198.51.100.7")));
         let lookup = |name: &str| if name == "peer.example.net" { vec![ip("::ffff:198.51.100.7")] } else { vec![] };
-        let unknown = access.resolve_with("adaptor a", lookup);
+        let unknown = access.resolve("adaptor a", &lookup);
         let gone = UnknownHost { of: "adaptor a".into(), name: "gone.example.net".into(), is_denied: false };
         assert_eq!(unknown, [gone]);
         assert!(access.permits(ip("198.51.100.7")));
@@ -225,9 +224,40 @@ mod tests {
     }
 
     #[test]
+    fn this_machine_has_its_addresses_by_name() {
+        let found = addresses_of("localhost");
+        assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
+    }
+
+    #[test]
+    fn lists_are_told_in_words() {
+        let (some, other) = ("192.0.2.1, 198.51.100", "a.example.net");
+        for (allow, deny, order, expected) in [
+            ("", "", Order::AllowDeny, "everyone"),
+            ("", other, Order::AllowDeny, "everyone but a.example.net"),
+            (some, "", Order::AllowDeny, "only 192.0.2.1, 198.51.100.0/24"),
+            (some, other, Order::AllowDeny, "only 192.0.2.1, 198.51.100.0/24, but never a.example.net"),
+            (some, "all", Order::AllowDeny, "nobody"),
+            ("all", other, Order::DenyAllow, "everyone"),
+            (some, "", Order::DenyAllow, "everyone"),
+            ("", "all", Order::DenyAllow, "nobody"),
+            (some, "all", Order::DenyAllow, "only 192.0.2.1, 198.51.100.0/24"),
+            ("", other, Order::DenyAllow, "everyone but a.example.net"),
+            (
+                some,
+                other,
+                Order::DenyAllow,
+                "everyone but a.example.net, of which 192.0.2.1, 198.51.100.0/24 may connect all the same",
+            ),
+        ] {
+            assert_eq!(access(allow, deny, order).to_string(), expected, "{allow:?} {deny:?} {order:?}");
+        }
+    }
+
+    #[test]
     fn a_denied_host_without_an_address_is_told_apart() {
         let mut access = access("", "gone.example.net", Order::DenyAllow);
-        let unknown = access.resolve_with("virtual host v", |_| vec![]);
+        let unknown = access.resolve("virtual host v", &|_| vec![]);
         assert!(unknown[0].is_denied);
         assert_eq!(
             unknown[0].to_string(),

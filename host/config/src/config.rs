@@ -1,9 +1,10 @@
 //! Everything that the files say, as one value.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::access::UnknownHost;
+use super::access::{UnknownHost, addresses_of};
 use super::adaptor::Adaptor;
 use super::application::Application;
 use super::plugin::Plugin;
@@ -59,15 +60,19 @@ pub struct Broken {
 impl Config {
     /// Looks up the hosts that access rules name, which may take seconds, and returns those that have no address now.
     pub fn resolve_hosts(&mut self) -> Vec<UnknownHost> {
-        let mut unknown = self.server.admin.access.resolve("the administration");
+        self.resolve_hosts_with(&addresses_of)
+    }
+
+    pub(super) fn resolve_hosts_with(&mut self, lookup: &dyn Fn(&str) -> Vec<IpAddr>) -> Vec<UnknownHost> {
+        let mut unknown = self.server.admin.access.resolve("the administration", lookup);
         for adaptor in std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors) {
-            unknown.extend(adaptor.access.resolve(&format!("adaptor {}", adaptor.name)));
+            unknown.extend(adaptor.access.resolve(&format!("adaptor {}", adaptor.name), lookup));
             for vhost in std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts) {
-                unknown.extend(vhost.access.resolve(&format!("virtual host {}", vhost.name)));
+                unknown.extend(vhost.access.resolve(&format!("virtual host {}", vhost.name), lookup));
             }
         }
         for user in &mut self.users.users {
-            unknown.extend(user.access.resolve("an administrator"));
+            unknown.extend(user.access.resolve("an administrator", lookup));
         }
         unknown.sort();
         unknown.dedup();

@@ -116,4 +116,46 @@ mod tests {
         let plain = PortSet { local: list(":1935"), public: None };
         assert_eq!(shown(true, Some("2001:db8::5"), &plain), ["0.0.0.0:1935", "[::]:1935 (public [2001:db8::5]:1935)"]);
     }
+
+    #[test]
+    fn the_same_port_of_overlapping_addresses_collides() {
+        let listen = |text: &str| Listen { local: text.parse().unwrap(), public: None, is_optional: false };
+        for (a, b, expected) in [
+            ("192.0.2.1:5", "192.0.2.1:5", true),
+            ("192.0.2.1:5", "192.0.2.1:6", false),
+            ("192.0.2.1:5", "192.0.2.2:5", false),
+            ("0.0.0.0:5", "192.0.2.2:5", true),
+            ("192.0.2.1:5", "0.0.0.0:5", true),
+            ("0.0.0.0:5", "[::]:5", false),
+            ("[2001:db8::1]:5", "[::]:5", true),
+            ("0.0.0.0:0", "0.0.0.0:0", false),
+        ] {
+            assert_eq!(listen(a).collides(&listen(b)), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn only_any_ipv6_address_may_be_missing() {
+        let optional = |text: &str, is_ipv6_on| -> Vec<bool> {
+            let set = PortSet { local: list(text), public: None };
+            Listen::all(&set, is_ipv6_on, None).iter().map(|listen| listen.is_optional).collect()
+        };
+        assert_eq!(optional(":1935", true), [false, true]);
+        assert_eq!(optional(":1935", false), [false]);
+        assert_eq!(optional("[2001:db8::1]:1", true), [false]);
+    }
+
+    #[test]
+    fn the_address_of_the_machine_stands_for_ports_of_its_family_alone() {
+        let shown = |text: &str, public: Option<&str>, ip: &str| -> Vec<String> {
+            let set = PortSet { local: list(text), public: public.map(list) };
+            Listen::all(&set, true, Some(ip.parse().unwrap())).iter().map(Listen::to_string).collect()
+        };
+        assert_eq!(shown("192.0.2.1:5", None, "203.0.113.1"), ["192.0.2.1:5 (public 203.0.113.1:5)"]);
+        assert_eq!(shown("192.0.2.1:5", None, "2001:db8::9"), ["192.0.2.1:5"]);
+        assert_eq!(shown("[2001:db8::1]:5", None, "203.0.113.1"), ["[2001:db8::1]:5"]);
+        // What the file says of one port holds, whatever the family.
+        let set = shown("192.0.2.1:5", Some("[2001:db8::9]:7"), "203.0.113.1");
+        assert_eq!(set, ["192.0.2.1:5 (public [2001:db8::9]:7)"]);
+    }
 }

@@ -38,7 +38,7 @@ impl Config {
     }
 
     /// Reads the files of a folder, or of the folder `conf` here if none is named. Relative paths in them count from the folder
-    /// that holds it. Host names in access rules are not looked up; see [`Access::resolve`](crate::Access::resolve).
+    /// that holds it. Host names in access rules are not looked up; see [`Config::resolve_hosts`].
     ///
     /// # Errors
     /// Everything that is wrong in all files, if anything but the own file of an application is; or that a folder that was named

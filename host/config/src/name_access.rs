@@ -75,4 +75,10 @@ mod tests {
         assert!(names("all", "stopServer", Order::AllowDeny).permits("getApps"));
         assert!(!names("all", "stopServer", Order::AllowDeny).permits("stopServer"));
     }
+
+    #[test]
+    fn what_is_left_out_names_nothing() {
+        assert!(Names.default().is_empty() && Names.default_text().is_empty());
+        assert!(Names.parse("a b").is_err() && Names.parse("get_apps,, ping").is_ok());
+    }
 }

@@ -65,4 +65,32 @@ mod tests {
         assert_eq!(distance("abc", "axc"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
     }
+
+    #[test]
+    fn how_far_a_name_may_be_off_depends_on_its_length() {
+        // A third of the characters, or two.
+        assert_eq!(nearest("abcd", ["xxcd"]), Some("xxcd"));
+        assert_eq!(nearest("abcd", ["xxxd"]), None);
+        assert_eq!(nearest("abcdefghi", ["xxxdefghi"]), Some("xxxdefghi"));
+        assert_eq!(nearest("abcdefgh", ["xxxdefgh"]), None);
+        assert_eq!(nearest("abcd", ["xxcd", "xbcd", "axcd"]), Some("xbcd"), "the first of the nearest");
+        // A name that shares nothing with it is not near, however short.
+        assert_eq!(nearest("abc", ["xy"]), None);
+        assert_eq!(nearest("abc", ["bc"]), Some("bc"));
+        let longest = "x".repeat(64);
+        assert_eq!(nearest(&longest, [longest.as_str()]), Some(longest.as_str()));
+    }
+
+    #[test]
+    fn a_swap_of_neighbours_is_one_slip_and_of_others_two() {
+        let distance =
+            |a: &str, b: &str| super::distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
+        assert_eq!(distance("ab", "ba"), 1);
+        assert_eq!(distance("abcd", "badc"), 2);
+        assert_eq!(distance("abc", "cba"), 2);
+        assert_eq!(distance("xab", "xba"), 1);
+        assert_eq!(distance("abx", "aby"), 1);
+        assert_eq!(distance("aab", "aba"), 1);
+        assert_eq!(distance("abab", "baba"), 2);
+    }
 }

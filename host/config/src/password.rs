@@ -114,4 +114,27 @@ mod tests {
         assert!(!Password::Plain("a".into()).verify(""));
         assert_eq!(format!("{hashed:?} {:?}", Password::Plain("a".into())), "Password::Pbkdf2(..) Password::Plain(..)");
     }
+
+    #[test]
+    fn a_hash_out_of_bounds_is_refused() {
+        let text = |iterations: u32, salt: usize, hash: usize| {
+            format!("{iterations}${}${}", "ab".repeat(salt), "cd".repeat(hash))
+        };
+        let is_right = |text: &str| Password::parse_hashed(text).is_ok();
+        for (iterations, salt) in [(MIN_ITERATIONS, 8), (MAX_ITERATIONS, 64)] {
+            assert!(is_right(&text(iterations, salt, 32)));
+        }
+        for (iterations, salt, hash) in [
+            (MIN_ITERATIONS - 1, 8, 32),
+            (MAX_ITERATIONS + 1, 8, 32),
+            (MIN_ITERATIONS, 7, 32),
+            (MIN_ITERATIONS, 65, 32),
+            (MIN_ITERATIONS, 8, 31),
+            (MIN_ITERATIONS, 8, 33),
+        ] {
+            assert!(!is_right(&text(iterations, salt, hash)), "{iterations} {salt} {hash}");
+        }
+        let right = text(MIN_ITERATIONS, 8, 32);
+        assert!(!is_right(&format!("{right}$")) && !is_right(&right.replace("ab", "xy")) && !is_right("secret"));
+    }
 }

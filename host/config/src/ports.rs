@@ -284,4 +284,51 @@ mod tests {
         let many: Vec<_> = (1..=MAX_RUNS + 1).map(|port| port.to_string()).collect();
         assert!(PortList::parse(&format!(":{}", many.join(",")), (1, 1)).is_err());
     }
+
+    #[test]
+    fn a_list_has_so_many_pieces_and_no_more() {
+        let pieces = |count: usize| (1..=count).map(|port| port.to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(list(&format!(":{}", pieces(MAX_RUNS))).count(), MAX_RUNS);
+        assert!(PortList::parse(&format!(":{}", pieces(MAX_RUNS + 1)), (1, 1)).is_err());
+        let syntax = ports(None, 1, 3);
+        assert!(syntax.parse(":1-3").is_ok() && syntax.parse(":1-4").is_err());
+    }
+
+    #[test]
+    fn a_port_is_found_by_its_number_in_the_list_and_back() {
+        let list = list("10.0.0.1:5-7,9;10.0.0.2:5;:20-21");
+        let all: Vec<_> = list.iter().collect();
+        assert_eq!(all.len(), list.count());
+        let any: IpAddr = "10.9.9.9".parse().unwrap();
+        for (index, (host, port)) in all.iter().enumerate() {
+            assert_eq!(list.get(index), Some((*host, *port)));
+            assert_eq!(list.position(SocketAddr::new(host.unwrap_or(any), *port)), Some(index));
+        }
+        assert_eq!(list.get(all.len()), None);
+        for address in ["10.0.0.1:4", "10.0.0.1:8", "10.0.0.2:6", "10.0.0.3:5", "10.0.0.1:22", "10.0.0.1:19"] {
+            assert_eq!(list.position(address.parse().unwrap()), None, "{address}");
+        }
+        assert_eq!(list.position("[::ffff:10.0.0.2]:5".parse().unwrap()), Some(4));
+    }
+
+    #[test]
+    fn the_same_port_of_two_hosts_is_no_repetition() {
+        assert_eq!(list("10.0.0.1:5;10.0.0.2:5").count(), 2);
+        assert_eq!(list(":1-2,3-4").count(), 4);
+        assert_eq!(list(":0,0").count(), 2, "the system chooses two");
+        for text in [":1-2,2-4", ":2-4,1-2", "10.0.0.1:5;:5", ":5;10.0.0.1:5"] {
+            assert!(PortList::parse(text, (1, 1)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_names_no_machine_is_known_and_a_port_that_names_none() {
+        let vague = |text: &str| list(text).vague_host();
+        assert_eq!(vague("10.0.0.1:1;[2001:db8::1]:1"), None);
+        assert_eq!(vague("10.0.0.1:1;:2"), Some(None));
+        for host in ["0.0.0.0", "::", "224.0.0.1", "ff02::1"] {
+            assert_eq!(vague(host), Some(host.parse().ok()), "{host}");
+        }
+        assert!(list(":1,0").has_zero() && !list(":1,2").has_zero());
+    }
 }

@@ -42,3 +42,31 @@ impl<'a> Positions<'a> {
         (at < self.text.len()).then(|| self.place(at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_lines_and_characters_in_any_order() {
+        let file: Arc<Path> = Path::new("x.xml").into();
+        let text = "ab\n\u{e9}c\nd";
+        let mut positions = Positions::new(&file, text);
+        let mut at = |offset| positions.place(offset).position.unwrap();
+        assert_eq!([at(0), at(2), at(3), at(5), at(7)], [(1, 1), (1, 3), (2, 1), (2, 2), (3, 1)]);
+        // Back, the same again, and beyond the end.
+        assert_eq!([at(1), at(1), at(5), at(100)], [(1, 2), (1, 2), (2, 2), (3, 2)]);
+    }
+
+    #[test]
+    fn only_a_piece_of_the_text_has_a_place() {
+        let file: Arc<Path> = Path::new("x.xml").into();
+        let whole = "before the text and after".to_owned();
+        let (before, rest) = whole.split_at(11);
+        let (text, after) = rest.split_at(4);
+        let mut positions = Positions::new(&file, text);
+        let mut column = |piece: &str| positions.place_of(piece).map(|place| place.position.unwrap());
+        assert_eq!([column(text), column(&text[3..])], [Some((1, 1)), Some((1, 4))]);
+        assert_eq!([column(before), column(after)], [None, None]);
+    }
+}

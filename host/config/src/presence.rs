@@ -63,3 +63,93 @@ pub(super) fn list(folder: &Path, max: usize) -> io::Result<Vec<PathBuf>> {
     paths.sort();
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A folder that is gone after the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("introd-presence-{}-{count}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_nothing_is_absent() {
+        let folder = Folder::new();
+        let path = |name: &str| folder.0.join(name);
+        fs::write(path("file"), "").unwrap();
+        symlink(path("file"), path("link")).unwrap();
+        symlink("nowhere", path("broken")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        let too_long = "x".repeat(300);
+        for (name, expected) in [
+            ("file", Presence::File),
+            ("link", Presence::File),
+            (".", Presence::Folder),
+            ("nothing", Presence::Absent),
+            ("nothing/inside", Presence::Absent),
+            ("file/inside", Presence::Absent),
+            ("broken", Presence::Other("it is a link that leads nowhere".into())),
+            ("/dev/null", Presence::Other("it is neither a file nor a folder".into())),
+        ] {
+            assert_eq!(Presence::of(&path(name)), expected, "{name}");
+        }
+        for name in ["loop", too_long.as_str()] {
+            let Presence::Other(why) = Presence::of(&path(name)) else { panic!("{name} is something") };
+            assert!(why.starts_with("it cannot be looked at: "), "{name}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_told() {
+        assert_eq!([Presence::Absent, Presence::File].map(Presence::unless_file), [None, None]);
+        assert_eq!(Presence::Folder.unless_file().as_deref(), Some("it is a folder"));
+        assert_eq!(Presence::Other("why".into()).unless_file().as_deref(), Some("why"));
+    }
+
+    #[test]
+    fn a_folder_is_listed_by_name_without_what_is_hidden() {
+        let folder = Folder::new();
+        let names = |max| {
+            let paths = list(&folder.0, max).unwrap();
+            paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert!(names(5).is_empty());
+        for name in ["c", ".hidden", "a", "b"] {
+            fs::write(folder.0.join(name), "").unwrap();
+        }
+        assert_eq!(names(5), ["a", "b", "c"]);
+        assert_eq!(
+            [names(3).len(), names(2).len(), names(1).len()],
+            [3, 3, 2],
+            "one more tells that there are too many"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_absent_is_empty_and_one_that_cannot_be_listed_is_not() {
+        let folder = Folder::new();
+        symlink("nowhere", folder.0.join("broken")).unwrap();
+        fs::write(folder.0.join("file"), "").unwrap();
+        assert!(list(&folder.0.join("nothing"), 5).unwrap().is_empty());
+        assert!(list(&folder.0.join("broken"), 5).is_err());
+        assert!(list(&folder.0.join("file"), 5).is_err());
+    }
+}

@@ -139,3 +139,58 @@ impl Findings {
         self.problems
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(count: usize, problem: impl Fn(&Place, String) -> Problem) -> Findings {
+        let mut findings = Findings::default();
+        (0..count).for_each(|number| findings.push(problem(&place(0), number.to_string())));
+        findings
+    }
+
+    fn place(line: u32) -> Place {
+        Place { file: Path::new("x.xml").into(), position: Some((line, 1)) }
+    }
+
+    #[test]
+    fn the_same_problem_is_kept_once() {
+        let mut findings = findings(1, Problem::warning);
+        findings.push(Problem::warning(&place(0), "0"));
+        findings.push(Problem::error(&place(0), "0"));
+        assert_eq!(findings.into_vec().len(), 2);
+    }
+
+    #[test]
+    fn an_error_beyond_the_bound_is_not_lost_behind_warnings() {
+        let mut all = findings(MAX_PROBLEMS, Problem::warning);
+        assert!(all.is_full() && !all.has_errors());
+        assert!(!findings(MAX_PROBLEMS - 1, Problem::warning).is_full());
+        all.push(Problem::warning(&place(1), "one"));
+        all.push(Problem::warning(&place(2), "two"));
+        assert!(!all.has_errors());
+        all.push(Problem::error(&place(3), "three"));
+        assert!(all.has_errors());
+        // What comes later does not make less of it.
+        all.push(Problem::warning(&place(4), "four"));
+        let problems = all.into_vec();
+        assert_eq!(problems.len(), MAX_PROBLEMS);
+        assert_eq!(problems.last(), Some(&Problem::error(&place(3), "more problems follow")));
+    }
+
+    #[test]
+    fn of_warnings_beyond_the_bound_the_place_of_the_first_is_told() {
+        let mut all = findings(MAX_PROBLEMS, Problem::warning);
+        all.push(Problem::warning(&place(1), "one"));
+        all.push(Problem::warning(&place(2), "two"));
+        assert_eq!(all.into_vec().last(), Some(&Problem::warning(&place(1), "more problems follow")));
+    }
+
+    #[test]
+    fn an_error_that_is_the_last_stays_an_error() {
+        let mut all = findings(MAX_PROBLEMS, Problem::error);
+        all.push(Problem::warning(&place(1), "one"));
+        assert_eq!(all.into_vec().last(), Some(&Problem::error(&place(1), "more problems follow")));
+    }
+}

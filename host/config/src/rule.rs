@@ -169,4 +169,26 @@ mod tests {
             assert_eq!(Rule::parse(shown).unwrap(), Rule::parse(text).unwrap(), "{text}");
         }
     }
+
+    #[test]
+    fn a_name_of_a_host_is_a_name_and_no_address() {
+        let is_host = |text: &str| matches!(Rule::parse(text), Ok(Rule::Host { .. }));
+        let label = "a".repeat(63);
+        let long = [label.as_str(); 3].join(".");
+        let whole = format!("{long}.{}", "a".repeat(253 - 192));
+        assert_eq!(whole.len(), 253);
+        for text in ["a", "a-b_c.example", "1.example", "example.a1", &label, &whole] {
+            assert!(is_host(text), "{text}");
+        }
+        for text in ["a..b", ".a", "a.1", "a b", "a/b", &format!("{label}a"), &format!("{whole}a")] {
+            assert!(!is_host(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_so_many_rules_and_no_more() {
+        assert_eq!(Hosts.parse(&"a,".repeat(MAX_RULES)).unwrap().len(), MAX_RULES);
+        assert!(Hosts.parse(&"a,".repeat(MAX_RULES + 1)).is_err());
+        assert!(Hosts.default().is_empty() && Hosts.default_text().is_empty());
+    }
 }

@@ -55,4 +55,18 @@ mod tests {
             assert_eq!(shown_value(value), value);
         }
     }
+
+    #[test]
+    fn how_many_letters_a_value_may_have_to_be_shown() {
+        let forty = "1".repeat(40);
+        for value in ["abcde", "10kB", "kB", "a:12", "abc:12", "a.bc", "a-b.c1.de", "1.2.3.4/24", "a.bc/x", &forty] {
+            assert_eq!(shown_value(value), value);
+        }
+        let too_long = "1".repeat(41);
+        for value in ["abcdef", "10kBs", "abcd:12", "g:12xyz", "a_b.cd", "abc.d", "abc.d1", "abc.1de", &too_long] {
+            assert_eq!(shown_value(value), "***", "{value}");
+        }
+        assert_eq!(must_be("a number", "yes"), "must be a number, not `yes`");
+        assert_eq!(must_be("a number", "password"), "must be a number");
+    }
 }

@@ -144,3 +144,24 @@ impl Described for Tree {
 fn short(text: &str) -> Result<&str, Wrong> {
     if text.len() <= MAX_TEXT { Ok(text) } else { Err(Wrong::Syntax) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_so_many_bytes_and_no_more() {
+        let long = "x".repeat(MAX_TEXT);
+        assert_eq!(text("").parse(&long).unwrap(), long);
+        assert!(text("").parse(&format!("{long}x")).is_err());
+        assert!(path("").parse(&format!("{long}x")).is_err() && paths("").parse(&format!("{long}x")).is_err());
+    }
+
+    #[test]
+    fn defaults_are_what_they_say() {
+        assert_eq!((text("a").default(), text("a").default_text()), ("a".to_owned(), "a".to_owned()));
+        assert_eq!((path("").default(), path("a").default()), (None, Some(PathBuf::from("a"))));
+        assert_eq!(path("").parse("").unwrap(), None);
+        assert_eq!(paths("a;b; ;").default(), [PathBuf::from("a"), PathBuf::from("b")]);
+    }
+}

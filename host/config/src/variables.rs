@@ -197,3 +197,64 @@ fn is_name(name: &str) -> bool {
 fn unquote(value: &str) -> &str {
     value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a value becomes with the lines of two files; `None` if it cannot be filled in.
+    fn filled(first: &str, second: &str, value: &str) -> (Option<String>, Secrets) {
+        let mut variables = Variables::new(&|name| (name == "HOME").then(|| "/root".into()));
+        let mut findings = Findings::default();
+        variables.add(&Path::new("a.ini").into(), first, &mut findings);
+        variables.add(&Path::new("b.ini").into(), second, &mut findings);
+        assert!(!findings.has_errors());
+        let place = Place::whole(&Path::new("x.xml").into());
+        let mut element = Element::empty("X", &place);
+        element.text = value.to_owned();
+        variables.expand(&mut element, &mut findings);
+        ((!findings.has_errors()).then_some(element.text), variables.secrets())
+    }
+
+    fn value(lines: &str, value: &str) -> Option<String> {
+        filled(lines, "", value).0
+    }
+
+    #[test]
+    fn an_earlier_file_wins_and_in_a_file_the_last_line() {
+        let (value, _) = filled("A = 1\nA = 2", "A = 3\nB = 4\nHOME = 5", "${A}${B}${HOME}");
+        assert_eq!(value.as_deref(), Some("245"));
+        assert_eq!(filled("", "", "${HOME}/lua").0.as_deref(), Some("/root/lua"));
+        assert_eq!(filled("", "", "$HOME {x}").0.as_deref(), Some("$HOME {x}"));
+    }
+
+    #[test]
+    fn spaces_count_inside_quotes_only() {
+        assert_eq!(value("A =  b \n", "x${A}x").as_deref(), Some("xbx"));
+        assert_eq!(value("A = \" b \"", "x${A}x").as_deref(), Some("x b x"));
+        assert_eq!(value("A = \"b", "${A}").as_deref(), Some("\"b"), "a quote that is not closed is one");
+    }
+
+    #[test]
+    fn the_bounds_of_a_value_are_just_inside() {
+        let chain: String = (1..=MAX_DEPTH + 1).map(|n| format!("V{} = ${{V{n}}}\n", n + 1)).collect();
+        let chain = format!("V1 = x\n{chain}");
+        assert_eq!(value(&chain, &format!("${{V{MAX_DEPTH}}}")).as_deref(), Some("x"));
+        assert_eq!(value(&chain, &format!("${{V{}}}", MAX_DEPTH + 1)), None);
+        assert_eq!(value("E =", &"${E}".repeat(MAX_REFERENCES)).as_deref(), Some(""));
+        assert_eq!(value("E =", &"${E}".repeat(MAX_REFERENCES + 1)), None);
+        let long = format!("L = {}", "x".repeat(MAX_VALUE - 1));
+        assert_eq!(value(&long, "y${L}").map(|text| text.len()), Some(MAX_VALUE));
+        assert_eq!(value(&long, "yy${L}"), None);
+    }
+
+    #[test]
+    fn what_is_secret_by_its_name_is_concealed_once_it_is_filled_in() {
+        let lines =
+            "my.Password = hunter2\nAPI_KEY = four\nPASS = abc\nPLAIN = visible\nTOKEN = hunter2\nSECRET = not used";
+        let (_, secrets) = filled(lines, "", "${my.Password} ${API_KEY} ${PASS} ${PLAIN} ${TOKEN}");
+        let concealed = secrets.conceal("hunter2 four abc visible not used");
+        assert_eq!(concealed, "*** *** abc visible not used");
+        assert_eq!(format!("{secrets:?}"), "2 secrets", "each is known once");
+    }
+}

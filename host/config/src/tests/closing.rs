@@ -15,11 +15,11 @@ fn club() -> Folder {
     Folder::new().with("lua/club/main.lua", "").with("lua/club/Application.xml", SETTINGS)
 }
 
-fn load(folder: &Folder) -> Result<Loaded, Problems> {
+pub(super) fn load(folder: &Folder) -> Result<Loaded, Problems> {
     Loader { dir: &folder.conf(), root: &folder.0, environment: &|_| None }.load()
 }
 
-fn registered<'a>(loaded: &'a Loaded, name: &str) -> Option<&'a Registered> {
+pub(super) fn registered<'a>(loaded: &'a Loaded, name: &str) -> Option<&'a Registered> {
     loaded.config.default_adaptor.default_vhost.applications.get(name)
 }
 

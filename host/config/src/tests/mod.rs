@@ -6,7 +6,11 @@ mod closing;
 mod effects;
 mod genuine;
 mod hostile;
+mod hosts;
+mod inside;
+mod keeping;
 mod shipped;
+mod summary;
 mod tables;
 
 use std::fs;

@@ -212,4 +212,14 @@ mod tests {
         assert_eq!(read(&[9, 0, 0, 0, 0, 1, 2], AmfLimits::default()), Ok(Incoming::Other { kind: 9, length: 2 }));
         assert!(read(&[4, 0, 0, 0, 0], AmfLimits::default()).is_err());
     }
+
+    #[test]
+    fn a_status_is_the_first_object_with_a_code() {
+        let other = Value::object([("level", "error".into())]);
+        let arguments =
+            [Value::Null, other.clone(), info(Level::Status, "Some.Code", "why"), info(Level::Error, "b", "c")];
+        let status = Status::among(&arguments);
+        assert_eq!((status.level.as_str(), status.code.as_str(), status.info.is_some()), ("status", "Some.Code", true));
+        assert_eq!(Status::among(&[other]), Status::default());
+    }
 }

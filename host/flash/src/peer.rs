@@ -86,4 +86,13 @@ mod tests {
         assert_eq!(FlowKind::classify(&metadata(stream)), Some(FlowKind::stream(7)));
         assert_eq!(stream_begin(stream), [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
     }
+
+    #[test]
+    fn a_status_has_its_details() {
+        let bytes = status("NetStream.Play.Start", "Started.", "foo").unwrap();
+        let Ok(Incoming::Status(status)) = read(&bytes, AmfLimits::default()) else { panic!("no status") };
+        let told = [status.level.as_str(), status.code.as_str(), status.description.as_str()];
+        assert_eq!(told, ["status", "NetStream.Play.Start", "Started."]);
+        assert_eq!(status.info.unwrap().get("details"), Some(&"foo".into()));
+    }
 }

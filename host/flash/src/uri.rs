@@ -229,4 +229,12 @@ mod tests {
             assert_eq!(Uri::parse(text).host, host, "{text}");
         }
     }
+
+    #[test]
+    fn what_is_no_scheme_is_part_of_the_path() {
+        for text in ["/app:x/y", "1x:y", "+x:y", ":y", "a b:y", "a_b:y", "a/b:y"] {
+            assert_eq!(Uri::parse(text), uri("", "", None, text, ""), "{text}");
+        }
+        assert_eq!(Uri::parse("h-t.P+1:y"), uri("h-t.p+1", "", None, "y", ""));
+    }
 }

@@ -217,3 +217,89 @@ fn the_cost_of_a_message_does_not_grow_with_what_is_held_back() {
         assert!(four_times <= 4 * once + once / 2, "{what}: {once}, {four_times}");
     }
 }
+
+#[test]
+fn each_bound_is_reached_before_anything_is_given_up() {
+    let of = |length: usize| {
+        let payload = vec![7; length - media(0).len() + 1];
+        Message { kind: kind::VIDEO, timestamp: 0, payload: &payload }.to_bytes()
+    };
+    let mut barriers = Barriers::default();
+    barriers.pass(1, 0, sync(1, 2));
+    assert_eq!(barriers.pass(1, 0, of(MAX_HELD_BYTES)), []);
+    assert_eq!((barriers.held(), barriers.held_bytes), (1, MAX_HELD_BYTES));
+    assert_eq!(barriers.pass(1, 0, media(1)).len(), 2);
+
+    let mut barriers = Barriers::default();
+    for number in 0..MAX_BARRIERS as u32 {
+        barriers.pass(number.into(), 0, sync(number, 2));
+    }
+    assert_eq!((barriers.waiting.len(), barriers.suspended.len()), (MAX_BARRIERS, MAX_BARRIERS));
+    barriers.pass(100, 0, sync(100, 2));
+    assert!(barriers.waiting.is_empty() && barriers.suspended.is_empty());
+}
+
+#[test]
+fn all_barriers_that_are_given_up_at_once_are_remembered() {
+    let mut barriers = Barriers::default();
+    let all = 0..MAX_GIVEN_UP as u32;
+    for number in all.clone() {
+        barriers.pass(number.into(), 0, sync(number, 2));
+    }
+    barriers.give_up();
+    for number in all {
+        assert!(!barriers.is_idle());
+        barriers.pass(100, 0, sync(number, 2));
+        assert!(!barriers.is_suspended(100), "{number}");
+    }
+    assert!(barriers.is_idle());
+}
+
+#[test]
+fn messages_of_flows_that_take_turns_in_bursts_keep_their_order() {
+    let mut barriers = Barriers::default();
+    for flow in 1..=2 {
+        barriers.pass(flow, 0, sync(1, 3));
+    }
+    for (number, flow) in (0..).zip([1, 1, 2, 2, 2, 1, 2, 1, 1]) {
+        barriers.pass(flow, 0, media(number));
+    }
+    assert_eq!(barriers.held(), 9);
+    assert_eq!(numbers(&barriers.pass(3, 0, sync(1, 3))), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!((barriers.held(), barriers.held_bytes), (0, 0));
+}
+
+#[test]
+fn one_message_that_is_released_leaves_nothing_behind() {
+    let mut barriers = Barriers::default();
+    barriers.pass(1, 0, sync(1, 2));
+    barriers.pass(1, 0, media(5));
+    assert_eq!((barriers.held(), barriers.held_bytes), (1, media(5).len()));
+    assert_eq!(numbers(&barriers.pass(2, 0, sync(1, 2))), [5]);
+    assert_eq!((barriers.held(), barriers.held_bytes), (0, 0));
+}
+
+#[test]
+fn each_step_counts() {
+    let mut barriers = Barriers::default();
+    let mut after = |flow, message| {
+        barriers.pass(flow, 0, message);
+        barriers.steps()
+    };
+    // A message takes one step, a barrier one more, each flow that it releases one, and each message of that flow one.
+    assert_eq!(after(1, sync(1, 2)), 2);
+    assert_eq!(after(1, media(1)), 3);
+    assert_eq!(after(2, sync(1, 2)), 7);
+    assert_eq!(after(1, sync(2, 9)), 9);
+    assert_eq!(after(1, media(1)), 10);
+    // So does each barrier that is given up, with its flow and its message.
+    barriers.give_up();
+    assert_eq!(barriers.steps(), 13);
+}
+
+#[test]
+fn only_a_flow_synchronization_is_one() {
+    assert!(is_synchronization(&sync(1, 2)));
+    assert!(!is_synchronization(&media(1)) && !is_synchronization(&[]));
+    assert!(!is_synchronization(&UserControl::StreamBegin { stream: 1 }.to_message()));
+}

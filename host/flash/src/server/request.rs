@@ -106,3 +106,16 @@ impl Rejection {
         Value::Object(Object::plain(properties))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_says_why_in_the_form_of_ams() {
+        let rejection = Rejection::rejected("no room");
+        let told = (rejection.code.as_str(), rejection.description.as_str());
+        assert_eq!(told, ("NetConnection.Connect.Rejected", "[ Server.Reject ] : no room"));
+        assert_eq!((rejection.application, rejection.redirect), (None, None));
+    }
+}

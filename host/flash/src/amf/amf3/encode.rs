@@ -8,6 +8,14 @@ use crate::amf::value::{EcmaArray, Object, Value, Vector};
 /// The largest length or count: 28 bits beside the flag that distinguishes it from a reference.
 const MAX_LENGTH: usize = (u29::MAX >> 1) as usize;
 
+/// How many sealed properties traits may have: three flags take more bits.
+const MAX_SEALED: usize = MAX_LENGTH >> 3;
+
+/// The count of sealed properties, if it fits.
+fn sealed_count(count: usize) -> Result<u32, EncodeError> {
+    if count > MAX_SEALED { Err(EncodeError::TooLong("list of sealed properties")) } else { Ok(count as u32) }
+}
+
 impl Encoder {
     pub(in crate::amf) fn amf3_value(&mut self, value: &Value) -> Result<(), EncodeError> {
         match value {
@@ -78,11 +86,9 @@ impl Encoder {
             u29::put(index << 2 | 1, &mut self.out);
             return Ok(());
         }
-        if traits.sealed.len() > MAX_LENGTH >> 3 {
-            return Err(EncodeError::TooLong("list of sealed properties"));
-        }
+        let count = sealed_count(traits.sealed.len())?;
         let flags = u32::from(traits.externalizable) << 2 | u32::from(traits.dynamic) << 3 | 3;
-        u29::put((traits.sealed.len() as u32) << 4 | flags, &mut self.out);
+        u29::put(count << 4 | flags, &mut self.out);
         self.amf3_text(&traits.class)?;
         traits.sealed.iter().try_for_each(|name| self.amf3_text(name))?;
         if self.may_refer() {
@@ -176,5 +182,21 @@ impl Encoder {
         }
         u29::put((length as u32) << 1 | 1, &mut self.out);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_that_can_be_written_is_written() {
+        // 28 bits beside one flag, 25 beside four.
+        let mut encoder = Encoder::new();
+        assert_eq!(encoder.amf3_length((1 << 28) - 1), Ok(()));
+        assert_eq!(encoder.finish(), [0xff; 4]);
+        assert!(matches!(Encoder::new().amf3_length(1 << 28), Err(EncodeError::TooLong(_))));
+        assert_eq!(sealed_count((1 << 25) - 1), Ok((1 << 25) - 1));
+        assert!(matches!(sealed_count(1 << 25), Err(EncodeError::TooLong(_))));
     }
 }

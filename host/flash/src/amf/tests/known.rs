@@ -119,3 +119,25 @@ fn types_of_the_runtime_alone_are_refused() {
     assert_eq!(decode(3, &[0x12]), Err(DecodeError::UnknownMarker { version: 3, marker: 0x12, at: 0 }));
     assert_eq!(decode(3, b"\x0a\x07\x03E\x01"), Err(DecodeError::Externalizable("E".into())));
 }
+
+#[test]
+fn the_count_of_an_array_with_names_is_that_of_all_its_parts() {
+    let named = vec![("a".into(), Value::Null), ("b".into(), Value::Null)];
+    let array = EcmaArray { named, dense: vec![true.into()] };
+    assert_eq!(amf0(&Value::EcmaArray(array))[..5], *b"\x08\0\0\0\x03");
+}
+
+#[test]
+fn values_beside_each_other_are_not_deeper() {
+    let wide = Value::Array(vec![Value::Array(Vec::new()); 2 * super::super::MAX_ENCODED_DEPTH]);
+    assert_eq!(decode(0, &amf0(&wide)), Ok(wide.clone()));
+    assert_eq!(decode(3, &amf3(&wide)), Ok(wide));
+    let deep = (0..super::super::MAX_ENCODED_DEPTH).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+    assert!(Encoder::new().amf0(&deep).is_ok() && Encoder::new().amf3(&deep).is_ok());
+}
+
+#[test]
+fn numbers_of_both_kinds_are_numbers() {
+    let all = [Value::Integer(-5), Value::Number(2.5), true.into(), "5".into(), Value::Null];
+    assert_eq!(all.map(|value| value.as_number()), [Some(-5.0), Some(2.5), None, None, None]);
+}

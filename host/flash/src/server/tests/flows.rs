@@ -192,3 +192,22 @@ proptest::proptest! {
         proptest::prop_assert!(server.connection.is_connected());
     }
 }
+
+#[test]
+fn the_end_of_a_flow_is_not_that_of_others() {
+    let mut server = Server::connected(ConnectionSettings::default());
+    for flow in [5, 6, 7] {
+        assert!(matches!(server.connection.on_flow(flow, b"GC", Some(SERVER_FLOW)), FlowVerdict::Accept(_)));
+    }
+    for flow in [6, 5] {
+        server.connection.on_flow_closed(flow, &mut server.actions);
+        assert_eq!(server.take(), [Action::GroupFlowClosed { flow }]);
+        // It is over.
+        server.connection.on_flow_closed(flow, &mut server.actions);
+        assert_eq!(server.take(), []);
+    }
+    server.message(CONTROL_FLOW, &client::create_stream(2.0).unwrap());
+    assert!(matches!(server.said(0), Incoming::Result { transaction: 2.0, .. }));
+    server.connection.on_flow_closed(7, &mut server.actions);
+    assert_eq!(server.take(), [Action::GroupFlowClosed { flow: 7 }]);
+}

@@ -119,3 +119,25 @@ fn a_publication_is_accepted_and_its_media_are_dropped() {
         assert_eq!(server.take(), [], "it has ended");
     }
 }
+
+#[test]
+fn commands_that_are_known_do_not_fail_though_they_ask_for_an_answer() {
+    let mut server = Server::connected(ConnectionSettings::default());
+    server.create_stream();
+    server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
+    for name in ["closeStream", "pause", "pauseRaw", "seek", "receiveAudio", "receiveVideo"] {
+        server.command(STREAM_FLOW, name, 8.0, vec![]);
+        assert_eq!(server.take(), [], "{name}");
+    }
+}
+
+#[test]
+fn a_stream_can_be_deleted_on_its_own_flow() {
+    let mut server = Server::connected(ConnectionSettings::default());
+    assert_eq!([server.create_stream(), server.create_stream()], [1, 2]);
+    server.connection.on_flow(STREAM_FLOW, b"TC\x04\x02", Some(SERVER_FLOW));
+    // Whatever number stands in it.
+    server.command(STREAM_FLOW, "deleteStream", 0.0, vec![1.0.into()]);
+    assert_eq!(server.take(), []);
+    assert_eq!([server.create_stream(), server.create_stream()], [2, 3]);
+}

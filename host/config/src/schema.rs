@@ -181,15 +181,9 @@ impl Schema {
                     findings.push(Problem::warning(&child.place, format!("<{full}> has no effect here: {why}")));
                 }
                 Some(_) => (),
-                None if self.is_free(&full) => (),
                 None => self.check_effect(child, &format!("{full}/"), is_default, findings),
             }
         }
-    }
-
-    /// Whether the element at a path takes elements of any name.
-    fn is_free(&self, path: &str) -> bool {
-        matches!(self.meaning(path), Meaning::Known { is_tree: true, .. })
     }
 
     /// `path` is that of `element`, with a slash behind it; that of the root is empty.
@@ -291,4 +285,44 @@ fn suggest(name: &str, known: impl Iterator<Item = String>) -> String {
     let known: Vec<String> = known.collect();
     let nearest = names::nearest(name, known.iter().map(String::as_str));
     nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SMALL: Schema = Schema {
+        file: "Small.xml",
+        root: "Root",
+        entries: LazyLock::new(|| {
+            let entry = |path: &str, effect| Entry {
+                path: path.into(),
+                plain: path.into(),
+                must_be: "a text".into(),
+                default: String::new(),
+                meaning: "none",
+                is_tree: false,
+                is_ours: false,
+                effect,
+            };
+            vec![entry("A", Effect::Everywhere), entry("A@old", Effect::Nowhere("it is old"))]
+        }),
+        unsupported: &[],
+        renamed: &[],
+        everywhere: None,
+        holds_passwords: false,
+    };
+
+    #[test]
+    fn an_attribute_without_effect_is_told_if_it_says_something() {
+        let told = |text: &str| {
+            let file = std::path::Path::new("x.xml").into();
+            let mut findings = Findings::default();
+            let mut root = crate::xml::parse(&file, text).unwrap();
+            SMALL.check(&mut root, true, &mut findings);
+            findings.into_vec().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told("<Root><A old='1'>x</A></Root>"), ["x.xml:1:10: warning: A@old has no effect here: it is old"]);
+        assert!(told("<Root><A old=''>x</A></Root>").is_empty());
+    }
 }

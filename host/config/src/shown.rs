@@ -63,7 +63,10 @@ mod tests {
             assert_eq!(shown_value(value), value);
         }
         let too_long = "1".repeat(41);
-        for value in ["abcdef", "10kBs", "abcd:12", "g:12xyz", "a_b.cd", "abc.d", "abc.d1", "abc.1de", &too_long] {
+        for value in [
+            "1:2@34", "abc123", "abcdef", "10kBs", "abcd:12", "g:12xyz", "a_b.cd", "abc.d", "abc.d1", "abc.1de",
+            &too_long,
+        ] {
             assert_eq!(shown_value(value), "***", "{value}");
         }
         assert_eq!(must_be("a number", "yes"), "must be a number, not `yes`");

@@ -49,3 +49,14 @@ pub(crate) fn one_of(words: impl Iterator<Item = String>) -> String {
         _ => words.concat(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_joined_as_a_sentence_has_them() {
+        let joined = |words: &[&str]| one_of(words.iter().map(|word| (*word).to_owned()));
+        assert_eq!([joined(&["a"]), joined(&["a", "b"]), joined(&["a", "b", "c"])], ["a", "a or b", "a, b or c"]);
+    }
+}

@@ -147,6 +147,8 @@ fn a_closed_application_loads_nothing() {
     let folder = Folder::new()
         .with("_defaultRoot_/_defaultVHost_/Application.xml", defaults)
         .with("lua/torn/Application.xml", "<Application>")
+        .with("lua/both/Application.xml", "<Application>")
+        .with("lua/both/main.lua", "")
         .with("lua/whole/main.lua", "");
     let loaded = load(&folder).unwrap();
     let of = |name: &str| registered(&loaded, name).unwrap();
@@ -154,6 +156,7 @@ fn a_closed_application_loads_nothing() {
     assert_eq!([loads("torn"), loads("whole")], [(false, 0), (true, 1)]);
     // What is there is known all the same.
     assert_eq!([of("torn").has_file, of("torn").has_script], [true, false]);
+    assert_eq!([of("both").has_file, of("both").has_script], [true, true]);
     assert_eq!([of("whole").has_file, of("whole").has_script], [false, true]);
 }
 
@@ -189,4 +192,28 @@ fn an_application_with_a_script_or_plugins_may_leave_everything_to_them() {
     assert_eq!(warnings(&alone), 1);
     assert_eq!(warnings(&alone.with("lua/club/main.lua", "")), 0);
     assert_eq!(warnings(&Folder::new().with("lua/club/Application.xml", settings("<Plugin path='a.so'/>"))), 0);
+}
+
+#[test]
+fn an_application_is_closed_for_what_is_wrong_and_not_for_what_is_odd() {
+    let text = "<Application>\n<Process/>\n<MaxAppIdleTime>x</MaxAppIdleTime></Application>";
+    let loaded = load(&Folder::new().with("lua/torn/Application.xml", text)).unwrap();
+    assert_eq!(loaded.broken[0].problems.len(), 2);
+    let why = registered(&loaded, "torn").unwrap().closed.clone().unwrap();
+    assert!(why.contains("Application.xml:3:17: MaxAppIdleTime: must be "), "{why}");
+}
+
+#[test]
+fn relative_paths_count_from_the_folder_that_holds_the_files() {
+    let folder = Folder::new();
+    assert_eq!(Config::load(Some(&folder.conf())).unwrap().config.root, folder.0);
+}
+
+#[test]
+fn a_file_that_fails_to_be_read_is_told() {
+    let folder = Folder::new();
+    // A regular file by its looks, without a first byte.
+    std::os::unix::fs::symlink("/proc/self/mem", folder.conf().join("Server.xml")).unwrap();
+    let problems = folder.problems();
+    assert!(problems.starts_with("conf/Server.xml: error: the file cannot be read: "), "{problems}");
 }

@@ -124,3 +124,23 @@ fn a_flood_of_joins_is_slowed_down() {
     let again = (0..1000u32).filter(|number| client.on_message(later, 3, &join(&group(*number))).is_ok()).count();
     assert_eq!(again, 64);
 }
+
+#[test]
+fn a_join_as_long_as_may_be_is_read() {
+    let mut message = join(&group(1));
+    message.resize(MAX_JOIN_LEN, 0);
+    assert_eq!(read_join(&message), Ok(group(1)), "bytes after the option are ignored");
+    message.push(0);
+    assert_eq!(read_join(&message), Err(MalformedJoin::TooLong(MAX_JOIN_LEN + 1)));
+}
+
+#[test]
+fn parts_of_an_interval_add_up_to_a_join() {
+    let limits = JoinLimits { groups: 64, burst: 2, interval: Duration::from_secs(10) };
+    let (start, mut client) = channels(limits);
+    let mut says = |seconds: u64| client.on_message(start + Duration::from_secs(seconds), 3, &join(&group(1))).is_ok();
+    assert_eq!([says(0), says(0), says(0)], [true, true, false]);
+    // What was refused has cost nothing, and the time between counts.
+    assert_eq!([says(6), says(9), says(10), says(11), says(19), says(20)], [false, false, true, false, false, true]);
+    assert_eq!([says(45), says(45), says(49), says(50)], [true, true, false, true]);
+}

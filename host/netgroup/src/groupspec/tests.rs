@@ -193,3 +193,11 @@ proptest! {
         prop_assert_eq!(Groupspec::parse(spec.canonical()).unwrap().digest(), spec.digest());
     }
 }
+
+#[test]
+fn a_groupspec_as_long_as_may_be_is_read() {
+    let whole = format!("{TEST}{}", "00".repeat((MAX_LEN - TEST.len()) / 2));
+    assert_eq!(whole.len(), MAX_LEN);
+    assert_eq!(Groupspec::parse(&whole).map(|spec| spec.digest()), Ok(Groupspec::parse(TEST).unwrap().digest()));
+    assert_eq!(Groupspec::parse(&format!("{whole}0")), Err(GroupspecError::TooLong(MAX_LEN + 1)));
+}

@@ -24,3 +24,20 @@ pub fn in_return_to(flow_type: u8) -> Option<u8> {
 pub fn is_known(flow_type: u8) -> bool {
     matches!(flow_type, CONTROL | STREAM | FRAGMENT | POSTING_KEY | POSTING)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flow_is_in_return_to_one_that_says_its_group() {
+        assert_eq!([CONTROL, STREAM, FRAGMENT].map(in_return_to), [None, Some(CONTROL), Some(STREAM)]);
+        assert_eq!([POSTING_KEY, POSTING].map(in_return_to), [Some(CONTROL); 2]);
+    }
+
+    #[test]
+    fn members_accept_the_types_they_know_and_no_others() {
+        let known: Vec<u8> = (0..=u8::MAX).filter(|flow_type| is_known(*flow_type)).collect();
+        assert_eq!(known, [0x11, 0x12, 0x18, 0x19, 0x1c]);
+    }
+}

@@ -1,5 +1,6 @@
 //! Whole endpoints in memory, in virtual time, without loss.
 
+mod idle;
 mod server;
 
 use std::collections::BTreeMap;

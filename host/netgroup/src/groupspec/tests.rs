@@ -80,6 +80,17 @@ fn what_is_appended_to_a_groupspec_is_what_the_specifier_would_add() {
 }
 
 #[test]
+fn authorizations_are_appended_as_the_specifier_would_add_them() {
+    let (mut specifier, password) = (GroupSpecifier::new("g").unwrap(), Password::new("secret", "salt"));
+    specifier.set_publish_password(Some(password.clone()));
+    let plain = specifier.without_authorizations().unwrap();
+    let whole = specifier.with_authorizations().unwrap();
+    let text = GroupSpecifier::encode_publish_authorization(&password);
+    assert_eq!(format!("{}{text}", plain.as_str()), whole.as_str());
+    assert_ne!(text, GroupSpecifier::encode_posting_authorization(&password));
+}
+
+#[test]
 fn a_groupspec_has_the_options_of_its_canonical_part() {
     let spec = Groupspec::parse(&format!("{TEST}0360616200")).unwrap();
     assert_eq!([0x7f, 0x0e, 0x1b, 0x02, 0x60].map(|kind| spec.has(kind)), [true, true, true, false, false]);

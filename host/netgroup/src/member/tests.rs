@@ -1,5 +1,6 @@
 mod bounds;
 mod telling;
+mod upkeep;
 
 use std::time::{Duration, Instant};
 

@@ -26,6 +26,11 @@ pub fn target_neighbors(members: u64) -> usize {
     members.checked_ilog2().unwrap_or(0) as usize + 13
 }
 
+/// How many of these a member seeks: it leaves half of its room to those that want it.
+pub(super) fn wanted_neighbors(members: u64) -> usize {
+    target_neighbors(members).min(MAX_NEIGHBORS / 2)
+}
+
 /// The known members in the order of the ring, seen from the place of a member that is not among them.
 #[derive(Debug)]
 pub(super) struct View {
@@ -140,6 +145,7 @@ mod tests {
         }
         for (members, target) in [(0, 13), (1, 13), (2, 14), (1000, 22), (1024, 23), (u64::MAX, 76)] {
             assert_eq!(target_neighbors(members), target);
+            assert_eq!(wanted_neighbors(members), target.min(64), "half of the room is for those that come");
         }
     }
 

@@ -9,7 +9,7 @@ use super::link::Phase;
 use super::message::ControlMessage;
 use super::output::Refusal;
 use super::state::{Member, PERIOD};
-use super::topology::{Candidate, MAX_NEIGHBORS, View, target_neighbors};
+use super::topology::{Candidate, View, wanted_neighbors};
 
 /// While there are too few neighbours, upkeep follows news after this time.
 const SOON: Duration = Duration::from_secs(1);
@@ -87,7 +87,7 @@ impl Member {
     }
 
     /// Chooses the members wanted for neighbours.
-    fn choose(&mut self, now: Instant) {
+    pub(super) fn choose(&mut self, now: Instant) {
         let links = &self.links;
         let candidates = self
             .known
@@ -101,12 +101,12 @@ impl Member {
             .collect();
         let view = View::new(self.place, candidates);
         self.estimated = view.estimated_members();
-        self.target = target_neighbors(self.estimated).min(MAX_NEIGHBORS / 2);
+        self.target = wanted_neighbors(self.estimated);
         self.best = view.best(self.target, &mut self.random, &mut self.rng);
         self.best.extend(self.permanent.iter().filter(|peer| !self.best.contains(peer)).copied().collect::<Vec<_>>());
     }
 
-    fn connect(&mut self, now: Instant) {
+    pub(super) fn connect(&mut self, now: Instant) {
         let opening = self.links.values().filter(|link| link.phase == Phase::Opening).count();
         let wanted: Vec<PeerId> = self
             .best
@@ -122,7 +122,7 @@ impl Member {
     }
 
     /// Asks one neighbour that is not wanted to close. The neighbour may refuse, and is not asked again soon.
-    fn ask_to_close(&mut self, now: Instant) {
+    pub(super) fn ask_to_close(&mut self, now: Instant) {
         if self.neighbor_count() <= self.best.len() {
             return;
         }

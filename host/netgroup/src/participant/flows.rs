@@ -68,7 +68,7 @@ impl Participant {
     }
 
     /// Takes a flow of a peer. Returns false if the flow must be rejected.
-    fn peer_flow_opened(
+    pub(super) fn peer_flow_opened(
         &mut self,
         session: SessionId,
         flow: RecvFlowId,

@@ -90,7 +90,7 @@ impl Participant {
     }
 
     /// The addresses to try for a peer: its own before those of its introducers, and this end's server last.
-    fn candidates(
+    pub(super) fn candidates(
         &mut self,
         context: &EndpointContext<'_>,
         addresses: &[TaggedAddress],

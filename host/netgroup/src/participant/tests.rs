@@ -1,5 +1,6 @@
 //! Whole endpoints in memory, in virtual time, without loss.
 
+mod flows;
 mod idle;
 mod server;
 

@@ -132,6 +132,10 @@ fn values_beside_each_other_are_not_deeper() {
     let wide = Value::Array(vec![Value::Array(Vec::new()); 2 * super::super::MAX_ENCODED_DEPTH]);
     assert_eq!(decode(0, &amf0(&wide)), Ok(wide.clone()));
     assert_eq!(decode(3, &amf3(&wide)), Ok(wide));
+    let mut encoder = Encoder::new();
+    for _ in 0..super::super::MAX_ENCODED_DEPTH {
+        encoder.amf0(&Value::Array(Vec::new())).unwrap();
+    }
     let deep = (0..super::super::MAX_ENCODED_DEPTH).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
     assert!(Encoder::new().amf0(&deep).is_ok() && Encoder::new().amf3(&deep).is_ok());
 }

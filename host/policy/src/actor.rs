@@ -79,3 +79,77 @@ pub trait AppActors: Send + Sync {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rtmfp::SessionId;
+
+    use super::*;
+    use crate::message::ClientId;
+
+    /// A policy that counts what it gets.
+    #[derive(Default)]
+    struct Counted {
+        queued: AtomicUsize,
+        woken: AtomicUsize,
+        is_full: bool,
+    }
+
+    impl AppActor for Counted {
+        fn queue(&self, event: AppEvent) -> Result<(), Box<AppEvent>> {
+            self.queued.fetch_add(1, Ordering::Relaxed);
+            if self.is_full { Err(Box::new(event)) } else { Ok(()) }
+        }
+        fn wake(&self) {
+            self.woken.fetch_add(1, Ordering::Relaxed);
+        }
+        fn cancel(&self, _: RequestId) {}
+        fn is_over(&self) -> bool {
+            false
+        }
+        fn has_failed(&self) -> bool {
+            false
+        }
+        fn reconfigure(&self, _: Arc<Application>) {}
+    }
+
+    impl Counted {
+        fn counts(&self) -> (usize, usize) {
+            (self.queued.load(Ordering::Relaxed), self.woken.load(Ordering::Relaxed))
+        }
+    }
+
+    fn gone() -> AppEvent {
+        AppEvent::Disconnect { client: ClientId { worker: 0, session: SessionId::from_wire(1) } }
+    }
+
+    #[test]
+    fn an_event_that_is_told_is_queued_and_wakes_even_if_there_is_no_room() {
+        let actor = Counted::default();
+        assert!(actor.tell(gone()).is_ok());
+        assert_eq!(actor.counts(), (1, 1));
+        let full = Counted { is_full: true, ..Counted::default() };
+        assert!(matches!(full.tell(gone()).map_err(|event| *event), Err(AppEvent::Disconnect { .. })));
+        assert_eq!(full.counts(), (1, 1));
+        assert_eq!(full.memory(), 0, "it has no script");
+    }
+
+    #[test]
+    fn each_policy_is_woken_once_for_all_that_is_queued_in_a_row() {
+        let actors = [Arc::new(Counted::default()), Arc::new(Counted::default())];
+        let [first, second] = actors.clone().map(|actor| actor as Arc<dyn AppActor>);
+        let woken = || actors.each_ref().map(|actor| actor.counts().1);
+        let mut to_wake = ToWake::default();
+        to_wake.add(&first);
+        to_wake.add(&first);
+        assert_eq!(woken(), [0, 0]);
+        // There is room for one: the one before is woken at once.
+        to_wake.add(&second);
+        assert_eq!(woken(), [1, 0]);
+        to_wake.wake();
+        to_wake.wake();
+        assert_eq!(woken(), [1, 1]);
+    }
+}

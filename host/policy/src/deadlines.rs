@@ -72,5 +72,7 @@ mod tests {
         assert_eq!(deadlines.take_due(after(3)), None);
         assert_eq!(deadlines.take_due(after(12)), Some((after(12), 'b')));
         assert_eq!((deadlines.len(), deadlines.is_empty()), (1, false));
+        deadlines.insert(now, 'd');
+        assert_eq!(deadlines.len(), 2);
     }
 }

@@ -43,3 +43,16 @@ impl fmt::Display for InstanceName {
         write!(f, "{}/{}", self.application, self.instance)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_instance_without_a_name_of_its_own_is_the_first() {
+        let first = InstanceName::first("a", "v", "app");
+        assert!(first.is_first());
+        assert_eq!(first.to_string(), "app/_definst_");
+        assert!(!InstanceName { instance: "room".to_owned(), ..first }.is_first());
+    }
+}

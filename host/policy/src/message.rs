@@ -247,3 +247,26 @@ pub enum SendError {
     /// The worker has stopped, or there is none of that number.
     Stopped,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_takes_what_its_text_and_values_take() {
+        let client = ClientId { worker: 0, session: SessionId::from_wire(1) };
+        let values = [Value::String("four".to_owned()), Value::Number(1.0)];
+        let sizes: usize = values.iter().map(Value::size).sum();
+        let call = |method: &str, arguments: &[Value]| {
+            let (method, arguments) = (method.to_owned(), arguments.to_vec());
+            ClientCommand::Call { client, method, arguments, token: None }.bytes()
+        };
+        assert!(sizes > 4);
+        assert_eq!((call("", &[]), call("move", &[]), call("move", &values)), (0, 4, 4 + sizes));
+        for outcome in [Ok(values[0].clone()), Err(values[0].clone())] {
+            let answer = ClientCommand::Answer { client, transaction: 1.0, outcome };
+            assert_eq!(answer.bytes(), values[0].size());
+        }
+        assert_eq!(ClientCommand::Ping { client }.bytes(), 0);
+    }
+}

@@ -31,3 +31,18 @@ impl Peer {
         !self.reported.is_empty() && !self.reported.contains(&self.observed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_translated_if_none_of_the_addresses_that_it_reports_is_the_one_seen() {
+        let [seen, own]: [SocketAddr; 2] = [([203, 0, 113, 1], 7).into(), ([10, 0, 0, 1], 7).into()];
+        let is_translated = |reported: &[SocketAddr]| {
+            let (owner, reported) = (SessionId::from_wire(1), reported.into());
+            Peer { owner, instance: 0, observed: seen, reported, is_silent: false }.is_translated()
+        };
+        assert_eq!([&[][..], &[own], &[seen], &[own, seen]].map(is_translated), [false, true, false, false]);
+    }
+}

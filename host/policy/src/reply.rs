@@ -79,7 +79,28 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     // Not in the file of the queue: `tests/loom` compiles that with locks that work in its models only.
-    use crate::reply_queue::ReplyQueue;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_goes_to_the_worker_of_its_request_which_is_woken_once() {
+        let woken = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&woken);
+        let replies = Replies::new(2, move |worker| noted.lock().unwrap().push(worker));
+        let (first, second) = (RequestId::new(1, 5, 1), RequestId::new(1, 6, 1));
+        let reply = |verdict| Reply::Verdict(verdict);
+        assert!(!replies.is_waiting(1));
+        replies.push(first, reply(Verdict::Deny));
+        replies.push(second, reply(Verdict::Continue));
+        // There is no such worker.
+        replies.push(RequestId::new(2, 5, 1), reply(Verdict::Deny));
+        assert_eq!(*woken.lock().unwrap(), [1]);
+        assert_eq!([0, 1, 2].map(|worker| replies.is_waiting(worker)), [false, true, false]);
+        assert_eq!((replies.take(0), replies.take(2)), (Vec::new(), Vec::new()));
+        assert_eq!(replies.take(1), [(first, reply(Verdict::Deny)), (second, reply(Verdict::Continue))]);
+        assert!(!replies.is_waiting(1) && replies.take(1).is_empty());
+    }
 
     #[test]
     fn the_reader_is_woken_for_the_first_reply_and_the_queue_is_empty_once_it_is_taken() {

@@ -47,3 +47,16 @@ impl fmt::Display for RequestId {
         write!(f, "{:#x}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_keeps_its_parts_and_is_a_number() {
+        let id = RequestId::new(200, (1 << SLOT_BITS) - 1, u32::MAX);
+        assert_eq!((id.worker(), id.slot(), id.uses()), (200, (1 << SLOT_BITS) - 1, u32::MAX));
+        assert_eq!(RequestId::from_number(id.get()), id);
+        assert_eq!(RequestId::new(0, 5, 1).get(), 1 << SLOT_BITS | 5);
+    }
+}

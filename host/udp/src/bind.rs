@@ -151,4 +151,11 @@ mod tests {
         assert_eq!(missing("[::]:1935", libc::ENOBUFS), (false, false));
         assert_eq!(missing("0.0.0.0:1935", libc::EAFNOSUPPORT), (false, false));
     }
+
+    #[test]
+    fn one_worker_shares_its_port_with_nobody() {
+        let held = bind_workers("127.0.0.1:0".parse().unwrap(), 1, BufferSizes::default()).unwrap();
+        // Another program that would share the port, and get half of the clients.
+        assert_eq!(held[0].bind_sibling(BufferSizes::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
 }

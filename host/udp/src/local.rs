@@ -73,5 +73,7 @@ mod tests {
     fn a_wildcard_is_any() {
         assert_eq!(LocalAddress::of("0.0.0.0:1935".parse().unwrap()), LocalAddress::ANY);
         assert_eq!(LocalAddress::of("[::]:1935".parse().unwrap()), LocalAddress::ANY);
+        let one = "192.0.2.1:1935".parse().unwrap();
+        assert_eq!(LocalAddress::of(one).ip(), Some("192.0.2.1".parse().unwrap()));
     }
 }

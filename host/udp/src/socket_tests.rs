@@ -203,3 +203,25 @@ async fn waiting_resumes_after_the_socket_ran_dry() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn the_kernel_says_what_buffers_it_grants() {
+    // Well below every system's limit.
+    let wanted = BufferSizes { receive: 20_000, send: 30_000 };
+    let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), wanted).unwrap();
+    assert_eq!(socket.granted(), wanted);
+    let asked = SockRef::from(&socket);
+    assert_eq!((asked.recv_buffer_size().unwrap(), asked.send_buffer_size().unwrap()), (40_000, 60_000));
+}
+
+#[test]
+fn a_socket_that_is_none_any_more_is_an_error_and_not_an_empty_one() {
+    let (read, _write) = std::io::pipe().unwrap();
+    let error = RecvBatch::new(4).receive(std::os::fd::AsFd::as_fd(&read), None).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
+}
+
+#[test]
+fn a_batch_holds_as_many_as_it_was_made_for() {
+    assert_eq!([1, 2, 64].map(|size| RecvBatch::new(size).capacity()), [1, 2, 64]);
+}

@@ -87,6 +87,8 @@ fn authorizations_are_appended_as_the_specifier_would_add_them() {
     let whole = specifier.with_authorizations().unwrap();
     let text = GroupSpecifier::encode_publish_authorization(&password);
     assert_eq!(format!("{}{text}", plain.as_str()), whole.as_str());
+    let appended: Vec<_> = whole.suffix_options().map(|option| option.kind).collect();
+    assert_eq!(appended, [kind::PUBLISH_AUTHORIZATION]);
     assert_ne!(text, GroupSpecifier::encode_posting_authorization(&password));
 }
 

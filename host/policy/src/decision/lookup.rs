@@ -109,16 +109,6 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
     }
 
-    /// Which policy is asked now; `None` while it is the registry's turn.
-    pub fn asked(&self) -> Option<PolicyKind> {
-        match self.stage {
-            Stage::Plugin(_) => Some(PolicyKind::Plugin),
-            Stage::Script { .. } => Some(PolicyKind::Script),
-            Stage::Start | Stage::Done => Some(PolicyKind::Server),
-            Stage::Registry => None,
-        }
-    }
-
     /// Takes an event and returns the next step. After [`LookupStep::Execute`] the decision is over.
     pub fn advance(&mut self, input: LookupInput, context: &impl LookupContext<Application = A>) -> LookupStep {
         match input {
@@ -297,9 +287,9 @@ impl<A: DecidingApplication> LookupDecision<A> {
             // Another instance must agree now.
             Some(_) if !is_own => self.end(LookupAction::UnknownTarget),
             Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
+            Some(_) => self.end(LookupAction::Redirect(addresses)),
             None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target)),
-            None if !is_own => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
-            Some(_) | None => self.end(LookupAction::Redirect(addresses)),
+            None => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
         }
     }
 

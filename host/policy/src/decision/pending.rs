@@ -136,7 +136,7 @@ mod tests {
         let first = requests.next_id().unwrap();
         assert_eq!(requests.next_id(), Some(first), "it is not used yet");
         requests.insert(first, now, None, 'a');
-        assert_eq!((first.worker(), requests.len()), (3, 1));
+        assert_eq!((first.worker(), requests.len(), requests.is_empty()), (3, 1, false));
         assert_eq!((requests.take(first), requests.take(first)), (Some('a'), None));
         let second = requests.next_id().unwrap();
         assert_eq!((second.slot(), first.slot()), (0, 0));

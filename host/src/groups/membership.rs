@@ -129,11 +129,6 @@ impl<H: Copy + PartialEq> Memberships<H> {
         self.groups.get(group)?.get(peer).copied()
     }
 
-    /// Whether a peer is in a group. AMS: `addNeighbor` takes only members.
-    pub fn contains(&self, group: &GroupDigest, peer: &PeerId) -> bool {
-        self.handle(group, peer).is_some()
-    }
-
     /// The groups and how many members each has, in no order.
     pub fn groups(&self) -> impl Iterator<Item = (GroupDigest, usize)> + '_ {
         self.groups.iter().map(|(group, members)| (*group, members.len()))

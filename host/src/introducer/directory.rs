@@ -245,7 +245,8 @@ impl Directory {
     }
 
     /// The bytes allocated for the tables, without those for reported addresses and for ids that several sessions show.
-    pub fn allocated(&self) -> usize {
+    #[cfg(test)]
+    fn allocated(&self) -> usize {
         let tables = self.shards.iter().map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner));
         size_of_val(&*self.shards) + tables.map(|tables| tables.entries.allocation_size()).sum::<usize>()
     }

@@ -121,3 +121,27 @@ impl DecidingApplication for AskedApplication {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use introd_config::Config;
+
+    use super::*;
+    use crate::serve::testing::{request, services};
+
+    #[test]
+    fn the_default_application_is_asked_as_an_instance_only_where_its_policy_decides_about_lookups() {
+        for (mode, is_instance) in [(LookupMode::None, false), (LookupMode::Partial, true), (LookupMode::All, true)] {
+            let mut config = Config::built_in();
+            let vhost = &mut config.default_adaptor.default_vhost;
+            "hall".clone_into(&mut vhost.default_application);
+            Arc::make_mut(&mut vhost.defaults).peer_lookup_events = mode;
+            let services = services(&config, None, None);
+            let of = || AskedApplication::default_of(&services.applications, 0);
+            assert!(of().instance().is_none(), "there is none yet");
+            let seat = services.applications.admit(0, &request("rtmfp://host/hall"), [127, 0, 0, 1].into()).unwrap();
+            assert_eq!(of().instance().is_some_and(|own| Arc::ptr_eq(own, seat.instance())), is_instance, "{mode:?}");
+            assert_eq!(of().lookup_mode(), mode);
+        }
+    }
+}

@@ -288,6 +288,41 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_is_as_much_work_as_the_most_expensive_job_of_the_class() {
+        let mut queue = KeyingQueue::new(1000);
+        for _ in 0..6 {
+            (1..=2).for_each(|host| _ = queue.push(address(host), Some(Group::Modp2), host.into()));
+        }
+        let done: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(done, [1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2]);
+        // A job that takes more than what is left of a turn waits for the next, and what is left is added to that.
+        for (host, group, job) in [
+            (1, Group::Modp2, 1),
+            (1, Group::Modp5, 2),
+            (1, Group::Modp2, 3),
+            (1, Group::Modp2, 4),
+            (1, Group::Modp2, 5),
+            (2, Group::Modp5, 6),
+            (2, Group::Modp5, 7),
+        ] {
+            queue.push(address(host), Some(group), job);
+        }
+        let done: Vec<u32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(done, [1, 6, 2, 3, 4, 7, 5]);
+    }
+
+    #[test]
+    fn the_class_with_less_work_done_is_next_and_the_cheap_one_where_both_had_as_much() {
+        let mut queue = KeyingQueue::new(1000);
+        for _ in 0..20 {
+            queue.push(address(1), Some(Group::Modp2), 1);
+            queue.push(address(2), Some(Group::Modp14), 6);
+        }
+        let done: Vec<u32> = (0..16).filter_map(|_| queue.pop()).collect();
+        assert_eq!(done, [1, 6, 1, 1, 1, 1, 1, 1, 6, 1, 1, 1, 1, 1, 1, 6]);
+    }
+
+    #[test]
     fn addresses_take_turns_by_the_work_in_their_jobs() {
         let mut queue = KeyingQueue::new(1000);
         // Three handshakes in group 2 are as much work as one in group 5.

@@ -44,17 +44,24 @@ fn bind_shared(
     public: Option<SocketAddr>,
     is_optional: bool,
 ) -> Result<(), BindError> {
-    let bound = match bind_workers(address, listening.len(), BufferSizes::default()) {
-        Err(error) if is_optional && error.is_ipv6_missing() => {
-            tracing::warn!(%address, "this machine has no IPv6: the server does not listen on this address");
-            return Ok(());
-        }
-        bound => bound?,
-    };
+    let bound = bind_workers(address, listening.len(), BufferSizes::default());
+    let Some(bound) = unless_missing(bound, is_optional)? else { return Ok(()) };
     for (worker, socket) in listening.iter_mut().zip(bound) {
         worker.push((Listener { adaptor, local: socket.local_address(), public }, socket));
     }
     Ok(())
+}
+
+/// What was bound; `None` if the address is optional and an IPv6 address on a machine that has no IPv6.
+fn unless_missing<T>(bound: Result<T, BindError>, is_optional: bool) -> Result<Option<T>, BindError> {
+    match bound {
+        Err(error) if is_optional && error.is_ipv6_missing() => {
+            let address = error.address;
+            tracing::warn!(%address, "this machine has no IPv6: the server does not listen on this address");
+            Ok(None)
+        }
+        bound => bound.map(Some),
+    }
 }
 
 /// Binds a port of its own for each worker: the first one in the set that is free.

@@ -23,6 +23,7 @@ mod refusals;
 mod repeated_lookups;
 mod services;
 mod sieve;
+mod standstill;
 mod stopping;
 mod strays;
 mod switchboard;

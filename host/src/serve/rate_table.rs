@@ -117,6 +117,17 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_is_less_than_half_full_is_not_swept() {
+        let mut table = RateTable::new(2);
+        let count = MAX_KEYS / 2 - 1;
+        (0..count).for_each(|key| _ = table.permits(Duration::ZERO, key));
+        assert!(table.permits(2 * WINDOW, count));
+        assert_eq!(table.buckets.len(), count + 1);
+        assert!(table.permits(2 * WINDOW, count));
+        assert_eq!(table.buckets.len(), 1);
+    }
+
+    #[test]
     fn a_full_table_is_swept_once_in_a_window() {
         let mut table = RateTable::new(1000);
         (0..MAX_KEYS / 2).for_each(|key| _ = table.permits(Duration::ZERO, key));

@@ -79,7 +79,18 @@ mod tests {
     use rtmfp::PeerId;
 
     use super::*;
-    use crate::serve::testing;
+    use crate::serve::testing::{self, World};
+
+    #[test]
+    fn an_interface_belongs_to_the_adaptor_of_its_socket_and_an_unknown_one_to_the_default() {
+        let mut world = World::with_config(|_| ());
+        for adaptor in [0, 1, 7] {
+            world.worker.info.listeners[0].adaptor = adaptor;
+            let (turn, _, _) = world.worker.turn(world.now);
+            assert_eq!(turn.adaptor(InterfaceId(0)), adaptor);
+            assert_eq!(turn.adaptor(InterfaceId(77)), 0);
+        }
+    }
 
     #[test]
     fn a_message_without_room_is_lost_and_counted() {

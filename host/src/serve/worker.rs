@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use introd_liveness::{Pace, Pulse};
+use introd_liveness::Pulse;
 use introd_policy::decision::PendingRequests;
 use introd_policy::{Reply, ToWake};
-use introd_udp::{MAX_CATCH_UP, Ports, sleep_until};
+use introd_udp::{Ports, sleep_until};
 use rtmfp::{Endpoint, Event, KeyingJob, RevealedKeys, SessionId};
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +18,7 @@ use super::lookups::Lookups;
 use super::mail::{Mail, MailSender};
 use super::pending::PendingRequest;
 use super::services::Services;
+use super::standstill::Standstill;
 use super::stopping::Stopping;
 use super::strays::{Sorter, Stray};
 use super::turn::{Turn, WorkerInfo};
@@ -67,6 +68,7 @@ pub struct Worker {
     lookups: Lookups,
     pub(super) pending: PendingRequests<PendingRequest>,
     to_wake: ToWake,
+    standstill: Standstill,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
 }
@@ -103,6 +105,7 @@ impl Worker {
             lookups: Lookups::default(),
             pending: PendingRequests::new(index),
             to_wake: ToWake::default(),
+            standstill: Standstill::new(Instant::now()),
             stopping: None,
             info,
         }
@@ -113,37 +116,22 @@ impl Worker {
     /// # Errors
     /// If a socket has failed.
     pub async fn run(mut self) -> std::io::Result<()> {
-        let mut pace = Pace::new(Instant::now());
-        let mut catching_up = 0;
+        self.standstill = Standstill::new(Instant::now());
         loop {
             let now = Instant::now();
             self.pulse.beat();
-            if let Some(stood) = pace.turn(now) {
-                tracing::warn!(
-                    worker = self.info.index,
-                    seconds = stood.as_secs_f32(),
-                    "the worker stood still; its clients are not blamed for it"
-                );
-                self.stood_still(stood);
-                catching_up = MAX_CATCH_UP;
-            }
+            self.begin_turn(now);
             self.work(now);
             self.ports.transmit(&mut self.endpoint).await;
-            if catching_up > 0 {
-                // The sockets are read before any client is given up for silence.
-                catching_up = if self.receive_now()? { catching_up - 1 } else { 0 };
-                if catching_up > 0 {
-                    continue;
-                }
-                self.endpoint.handle_timeout(Instant::now());
+            if self.standstill.is_catching_up() {
+                let is_any = self.receive_now()?;
+                self.has_read(Instant::now(), is_any);
                 continue;
             }
             if self.is_over(now) {
                 break;
             }
-            // The loop turns at least once a beat, so that the supervisor sees that it goes on.
-            let beat = now + introd_liveness::BEAT;
-            let deadline = self.next_deadline().map_or(beat, |next| next.min(beat));
+            let deadline = self.next_turn(now);
             let mut strays = Vec::new();
             let workers = self.info.mailboxes.len();
             let mut sorter = Sorter::new(&mut self.endpoint, self.info.index, workers, &mut strays);
@@ -162,9 +150,7 @@ impl Worker {
             match wake {
                 Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
                 Wake::Mail(mail) => self.take_mail(now, mail),
-                // The next turn reads the sockets first.
-                Wake::Timeout if pace.is_late(now) => (),
-                Wake::Timeout => self.handle_timeout(now),
+                Wake::Timeout => self.timed_out(now),
                 Wake::Stop => self.begin_stop(now),
             }
         }
@@ -175,6 +161,40 @@ impl Worker {
         self.ports.transmit(&mut self.endpoint).await;
         tracing::info!(worker = self.info.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
+    }
+
+    /// Begins a turn. What would be due only because the worker stood still before it is postponed.
+    pub(super) fn begin_turn(&mut self, now: Instant) {
+        let Some(stood) = self.standstill.begin_turn(now) else { return };
+        tracing::warn!(
+            worker = self.info.index,
+            seconds = stood.as_secs_f32(),
+            "the worker stood still; its clients are not blamed for it"
+        );
+        self.stood_still(stood);
+    }
+
+    /// Notes that the sockets were read after a standstill, and whether any had datagrams. When they are empty, sessions may be given up
+    /// for silence again.
+    pub(super) fn has_read(&mut self, now: Instant, is_any: bool) {
+        self.standstill.has_read(is_any);
+        if !self.standstill.is_catching_up() {
+            self.endpoint.handle_timeout(now);
+        }
+    }
+
+    /// When the turn that begins now is followed by the next, if nothing comes in: at least once a beat, so that the supervisor sees that
+    /// the worker goes on.
+    pub(super) fn next_turn(&self, now: Instant) -> Instant {
+        let beat = now + introd_liveness::BEAT;
+        self.next_deadline().map_or(beat, |next| next.min(beat))
+    }
+
+    /// Acts on the deadlines, unless the worker has stood still since the turn began: then the next turn reads the sockets first.
+    pub(super) fn timed_out(&mut self, now: Instant) {
+        if !self.standstill.is_late(now) {
+            self.handle_timeout(now);
+        }
     }
 
     /// Does what has come in: replies, and the events of the endpoint.

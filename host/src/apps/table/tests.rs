@@ -37,11 +37,16 @@ impl AppActor for Uses {
 
 /// An instance of that number with a policy that uses so much memory.
 fn instance(number: u16, memory: usize) -> (Arc<AppInstance>, Arc<Uses>) {
+    instance_of(number, memory, None)
+}
+
+/// The same, made by a client of that network.
+fn instance_of(number: u16, memory: usize, maker: Option<NetworkPrefix>) -> (Arc<AppInstance>, Arc<Uses>) {
     let uses = Arc::new(Uses(memory.into(), AtomicUsize::new(0)));
     let (config, name) = (Config::built_in(), InstanceName::first("adaptor", "vhost", &number.to_string()));
     let settings = Arc::clone(&config.default_adaptor.default_vhost.defaults);
     let policy: Arc<dyn AppActor> = Arc::clone(&uses) as _;
-    let made = AppInstance::new(InstanceId(number), name, settings, Default::default(), Some(policy), None, None);
+    let made = AppInstance::new(InstanceId(number), name, settings, Default::default(), Some(policy), None, maker);
     (Arc::new(made), uses)
 }
 
@@ -87,6 +92,28 @@ fn another_instance_of_the_same_name_stays() {
     assert!(!table.remove(&old));
     assert!(table.get(new.name()).is_some_and(|there| Arc::ptr_eq(there, &new)));
     assert_eq!((table.len(), table.instances(new.name())), (1, 1));
+}
+
+#[test]
+fn what_a_virtual_host_has_is_counted_until_its_last_instance_and_client_are_gone() {
+    let mut table = Table::default();
+    let maker = NetworkPrefix::of([192, 0, 2, 1].into());
+    let [one, other] = [1, 2].map(|number| instance_of(number, 0, Some(maker)).0);
+    let name = one.name();
+    let counts = |table: &Table| (table.clients(name), table.instances(name), table.made_by(maker, name));
+    table.add(&one);
+    table.add(&other);
+    assert_eq!(counts(&table), (0, 2, 2));
+    assert!(table.remove(&one));
+    assert_eq!(counts(&table), (0, 1, 1));
+    table.enter(name);
+    assert!(table.remove(&other));
+    assert_eq!(counts(&table), (1, 0, 0), "a client is still there");
+    assert!(table.vhosts.values().all(|count| count.by_maker.is_empty()), "nothing is kept of the network");
+    table.add(&one);
+    table.leave(name);
+    assert_eq!(counts(&table), (0, 1, 1));
+    assert!(table.remove(&one) && table.is_clean());
 }
 
 #[test]

@@ -70,6 +70,34 @@ fn a_client_is_refused_by_the_access_rules_of_its_own_adaptor_and_virtual_host()
     }
 }
 
+/// The access rules that deny the addresses of one network.
+fn all_but_one_network() -> Access {
+    let folder = std::env::temp_dir().join(format!("introd-rules-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("_defaultRoot_")).unwrap();
+    let xml = "<Adaptor><Allow>all</Allow><Deny>192.0.2</Deny><Order>Allow,Deny</Order></Adaptor>";
+    std::fs::write(folder.join("_defaultRoot_/Adaptor.xml"), xml).unwrap();
+    let loaded = Config::load(Some(&folder)).unwrap_or_else(|problems| panic!("{problems}"));
+    std::fs::remove_dir_all(folder).unwrap();
+    loaded.config.default_adaptor.access
+}
+
+#[test]
+fn an_instance_permits_the_addresses_that_its_rules_do_not_deny() {
+    let access = all_but_one_network();
+    let [denied, other] = ["192.0.2.5", "198.51.100.5"].map(|ip| ip.parse().unwrap());
+    for is_of_vhost in [false, true] {
+        let applications = applications(|config| {
+            let adaptor = &mut config.default_adaptor;
+            let place = if is_of_vhost { &mut adaptor.default_vhost.access } else { &mut adaptor.access };
+            *place = access.clone();
+        });
+        let seat = applications.admit(0, &request(uri(0)), other).unwrap();
+        assert_eq!([denied, other].map(|ip| seat.instance().permits(ip)), [false, true]);
+        assert_eq!([denied, other].map(|ip| seat.instance().bars(ip, false)), [true, false]);
+        assert!(applications.admit(0, &request(uri(0)), denied).is_err());
+    }
+}
+
 #[test]
 fn rules_of_an_adaptor_that_deny_some_are_noticed_whichever_adaptor_it_is() {
     for deny in [0, 1] {

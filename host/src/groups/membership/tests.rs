@@ -53,8 +53,10 @@ fn a_peer_is_in_a_bounded_number_of_groups() {
 fn hints_go_by_the_members_handles() {
     let mut tables = tables();
     let mut hints = Vec::new();
+    assert!(tables.is_empty());
     for number in 1..=5 {
         tables.join(A, peer(number), u32::from(number)).unwrap();
+        assert!(!tables.is_empty());
         hints.clear();
         tables.hints_for_newcomer(&A, peer(number), &mut hints);
     }
@@ -64,6 +66,21 @@ fn hints_go_by_the_members_handles() {
     tables.hints_for_newcomer(&B, peer(1), &mut hints);
     tables.hints_after_leave(&B, peer(1), &mut hints);
     assert!(hints.is_empty(), "no such group");
+}
+
+#[test]
+fn when_a_member_leaves_its_neighbours_on_both_sides_are_told_of_each_other() {
+    let mut tables = tables();
+    for number in 1..=9 {
+        tables.join(A, peer(number), u32::from(number)).unwrap();
+    }
+    assert!(tables.leave(&A, &peer(4), 4));
+    let mut hints = Vec::new();
+    tables.hints_after_leave(&A, peer(4), &mut hints);
+    assert_eq!(hints.len(), 6, "three on each side");
+    assert!(hints.iter().all(|hint| peer(hint.handle as u8) == hint.to && ![hint.to, hint.about].contains(&peer(4))));
+    let told: BTreeSet<_> = hints.iter().map(|hint| (hint.to, hint.about)).collect();
+    assert!(told.iter().all(|(to, about)| told.contains(&(*about, *to))), "each of the other");
 }
 
 #[test]
@@ -101,7 +118,7 @@ fn silent_members_are_named_after_all_others() {
     // A member that sends again is awake again; a member that leaves while silent is gone.
     tables.set_silent(&peer(4), 4, false);
     assert!(tables.members(&A).take(12).any(|member| member.peer == peer(4)));
-    assert!(tables.leave(&A, &peer(5), 5) && !tables.contains(&A, &peer(5)));
+    assert!(tables.leave(&A, &peer(5), 5) && tables.handle(&A, &peer(5)).is_none());
     assert_eq!(tables.join(A, peer(6), 60), Ok(Joined::Again));
     assert!(tables.members(&A).take(13).any(|member| member.peer == peer(6)), "a new session is not silent");
     assert_eq!((tables.size(&A), tables.members(&A).count()), (100, 100), "and is a member once");

@@ -67,6 +67,19 @@ fn an_address_that_cannot_be_bound_is_named_whether_optional_or_not() {
     assert_eq!(listen(&config(&[], &[]), &[foreign], 1).unwrap_err().address, foreign);
 }
 
+#[test]
+fn an_optional_address_is_left_out_where_the_machine_has_no_ipv6() {
+    let failed = |address: &str, code| {
+        let source = std::io::Error::from_raw_os_error(code);
+        Err::<(), _>(BindError { address: address.parse().unwrap(), source })
+    };
+    assert!(unless_missing(failed("[::]:1935", libc::EAFNOSUPPORT), true).is_ok_and(|bound| bound.is_none()));
+    assert!(unless_missing(failed("[::]:1935", libc::EAFNOSUPPORT), false).is_err(), "it is not optional");
+    assert!(unless_missing(failed("[::]:1935", libc::EADDRINUSE), true).is_err(), "the machine has IPv6");
+    assert!(unless_missing(failed("0.0.0.0:1935", libc::EAFNOSUPPORT), true).is_err());
+    assert!(unless_missing(Ok(5), true).is_ok_and(|bound| bound == Some(5)));
+}
+
 /// A folder of configuration that goes away.
 struct Folder(PathBuf);
 

@@ -29,6 +29,8 @@ pub(in crate::serve) struct FarEnd {
     /// The server's control flow.
     near_control: Option<RecvFlowId>,
     kinds: HashMap<RecvFlowId, FlowKind>,
+    /// The flow of its own to which each flow of the server is in return.
+    pub(in crate::serve) returns: HashMap<RecvFlowId, SendFlowId>,
     /// The messages that it has received.
     pub(in crate::serve) heard: Vec<Incoming>,
     /// The members that hints named.
@@ -65,6 +67,7 @@ impl FarEnd {
             control: None,
             near_control: None,
             kinds: HashMap::new(),
+            returns: HashMap::new(),
             heard: Vec::new(),
             hints: Vec::new(),
             rejected: Vec::new(),
@@ -132,12 +135,13 @@ impl FarEnd {
 
     fn handle_flow(&mut self, event: FlowEvent) {
         match event {
-            FlowEvent::Opened { flow, metadata, .. } => {
+            FlowEvent::Opened { flow, metadata, return_of } => {
                 let kind = FlowKind::classify(&metadata).unwrap();
                 if kind == FlowKind::stream(0) {
                     self.near_control = Some(flow);
                 }
                 self.kinds.insert(flow, kind);
+                self.returns.extend(return_of.map(|own| (flow, own)));
             }
             FlowEvent::Message { flow, data, .. } if self.kinds.get(&flow) == Some(&FlowKind::GroupControl) => {
                 if let Ok(Received::Hint(about)) = read_hint(&data) {

@@ -3,6 +3,7 @@
 mod running;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use introd_flash::server::Rejection;
 use introd_policy::message::ClientCommand;
@@ -145,4 +146,48 @@ fn the_worker_wakes_up_for_a_request_that_is_late() {
         world.now + world.services.applications.config().default_adaptor.default_vhost.defaults.policy.deadline;
     assert!(before.is_some_and(|before| before > deadline));
     assert_eq!(world.worker.next_deadline(), Some(deadline));
+}
+
+#[test]
+fn the_worker_turns_once_a_beat_and_sooner_if_something_is_due() {
+    let mut world = scripted();
+    assert_eq!(world.worker.next_turn(world.now), world.now + introd_liveness::BEAT);
+    let client = world.add();
+    world.connect(client, "rtmfp://host/app");
+    let deadline = world.worker.next_deadline().unwrap();
+    let before = deadline - introd_liveness::BEAT / 2;
+    assert_eq!(world.worker.next_turn(before), deadline);
+}
+
+#[test]
+fn after_a_standstill_what_would_be_due_is_put_off_until_the_sockets_are_empty() {
+    let mut world = scripted();
+    let client = world.add();
+    world.connect(client, "rtmfp://host/app");
+    world.worker.begin_turn(world.now);
+    let due = world.worker.pending.next_deadline().unwrap();
+    let later = world.now + Duration::from_secs(100);
+    // The turn that the standstill interrupts gives nobody up.
+    assert!(world.worker.endpoint.poll_timeout().is_some_and(|at| at <= later));
+    world.worker.timed_out(later);
+    assert!(world.worker.endpoint.poll_timeout().is_some_and(|at| at <= later));
+    world.worker.begin_turn(later);
+    assert!(world.worker.standstill.is_catching_up());
+    assert_eq!(world.worker.pending.next_deadline(), Some(due + Duration::from_secs(99)));
+    world.worker.has_read(later, true);
+    assert!(world.worker.standstill.is_catching_up());
+    assert!(world.worker.endpoint.poll_timeout().is_some_and(|at| at <= later));
+    world.worker.has_read(later, false);
+    assert!(!world.worker.standstill.is_catching_up());
+    assert!(world.worker.endpoint.poll_timeout().is_none_or(|at| at > later));
+}
+
+#[test]
+fn a_worker_that_is_in_time_does_what_is_due() {
+    let mut world = World::with_config(|_| ());
+    world.client("rtmfp://host/chat");
+    let due = world.worker.endpoint.poll_timeout().unwrap();
+    world.worker.begin_turn(due);
+    world.worker.timed_out(due);
+    assert!(world.worker.endpoint.poll_timeout().is_none_or(|at| at > due));
 }

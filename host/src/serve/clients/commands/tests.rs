@@ -9,7 +9,7 @@ use introd_flash::command::{Command, Encoding};
 use introd_flash::user_control::UserControl;
 use introd_policy::Verdict;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
-use rtmfp::{CloseReason, SessionId};
+use rtmfp::{CloseReason, InterfaceId, SessionId};
 
 use crate::introducer::Counter;
 use crate::serve::testing::{Setup, World, with_application};
@@ -194,6 +194,18 @@ fn a_scripts_statistics_count_messages_and_their_bytes_each_way() {
     let after = stats(&mut world);
     let ping = UserControl::PingRequest { timestamp: 0 }.to_message().len() as u64;
     assert_eq!((after.msg_out, after.bytes_out), (before.msg_out + 2, before.bytes_out + 2 * ping));
+    assert_eq!(after.ping_rtt, 0, "nothing takes time here");
+    // A ping that is on its way for a while.
+    world.seconds(1);
+    let (mut datagram, server) = (Vec::new(), world.server);
+    world.worker.endpoint.ping(world.now, of.session, &[]);
+    world.worker.endpoint.poll_transmit(world.now, &mut datagram).unwrap();
+    world.now += Duration::from_millis(800);
+    world.ends[client].endpoint.handle_datagram(world.now, InterfaceId(0), server, &mut datagram);
+    world.exchange();
+    let smoothed = world.worker.endpoint.session(of.session).unwrap().smoothed_rtt.unwrap();
+    assert!(smoothed >= Duration::from_millis(50), "{smoothed:?}");
+    assert_eq!(u128::from(stats(&mut world).ping_rtt), smoothed.as_millis());
     // What waits for longer than the settings allow is given up, and counted.
     world.ends[client].is_cut_off = true;
     let large = || ClientCommand::Call {

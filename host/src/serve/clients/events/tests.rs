@@ -197,7 +197,9 @@ fn a_client_that_is_not_accepted_yet_and_makes_too_much_work_is_closed_as_well()
     world.connect(client, "rtmfp://host/app");
     let session = world.session(client);
     world.event(Event::Overspent { session, is_persistent: true });
-    world.advance(CLOSE_TIMEOUT);
+    world.advance(CLOSE_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(world.ends[client].closed, None);
+    world.advance(Duration::from_millis(1));
     assert_eq!(world.ends[client].closed, Some(CloseReason::Far));
 }
 

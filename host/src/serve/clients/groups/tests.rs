@@ -5,11 +5,12 @@ use std::sync::Arc;
 use introd_config::{Config, JoinLeaveMode};
 use introd_flash::metadata::FlowKind;
 use introd_netgroup::{GroupDigest, channel};
+use introd_plugin::GroupVerdict;
 use rtmfp::{PeerId, SessionId};
 
 use crate::introducer::Counter;
 use crate::serve::mail::Mail;
-use crate::serve::testing::{World, with_application};
+use crate::serve::testing::{Says, World, with_application, with_plugins};
 
 fn world() -> World {
     World::with_config(|_: &mut Config| ())
@@ -32,12 +33,14 @@ fn counted(world: &World) -> [u64; 4] {
 fn members_are_told_of_each_other_on_flows_in_return_to_their_own() {
     let mut world = world();
     let [first, second] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
-    world.join(first, 1);
+    let own = world.join(first, 1);
     assert_eq!(counted(&world), [1, 0, 0, 0], "there is nobody to tell of");
-    world.join(second, 1);
-    for (member, other) in [(first, second), (second, first)] {
+    let others = world.join(second, 1);
+    for (member, other, own) in [(first, second, own), (second, first, others)] {
         assert_eq!(world.ends[member].hints, [world.ends[other].id]);
-        assert_eq!(world.ends[member].flows_of(FlowKind::GroupControl).len(), 1);
+        let flows = world.ends[member].flows_of(FlowKind::GroupControl);
+        let [flow] = flows.as_slice() else { panic!("{flows:?}") };
+        assert_eq!(world.ends[member].returns.get(flow), Some(&own));
     }
     assert_eq!((counted(&world), sizes(&world, first)), ([2, 0, 0, 2], vec![2]));
     // A further hint comes on the same flow.
@@ -67,6 +70,31 @@ fn a_client_leaves_with_the_flow_on_which_it_joined() {
     // It may come back.
     world.join(first, 1);
     assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![4, 1], vec![1, 2]));
+}
+
+/// How many hints the leave of one of nine members leads to, where a plugin says that of each join.
+fn hints_after_a_leave(verdict: GroupVerdict) -> u64 {
+    let mut world = World::with_config(|config| {
+        with_plugins(Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults), &["/own"]);
+    });
+    let plugin = world.plugin("/own");
+    plugin.joins.lock().extend((0..9).map(|_| Says::Now(verdict)));
+    let members: Vec<_> = (0..9).map(|_| world.client("rtmfp://host/chat")).collect();
+    let flows: Vec<_> = members.iter().map(|member| world.join(*member, 1)).collect();
+    let before = world.count(Counter::GroupHints);
+    assert_eq!(before == 0, verdict == GroupVerdict::Handled, "{before} hints for the joins");
+    let now = world.now;
+    world.ends[members[4]].close_flow(now, flows[4]);
+    world.exchange();
+    assert_eq!(sizes(&world, members[0]), [8]);
+    assert_eq!(plugin.calls().last().map(String::as_str), Some("leave chat 8"));
+    world.count(Counter::GroupHints) - before
+}
+
+#[test]
+fn those_who_become_neighbours_by_a_leave_are_told_of_each_other_unless_a_plugin_names_members() {
+    assert_eq!(hints_after_a_leave(GroupVerdict::Continue), 6, "three on each side");
+    assert_eq!(hints_after_a_leave(GroupVerdict::Handled), 0);
 }
 
 #[test]

@@ -107,6 +107,32 @@ fn a_client_in_doubt_is_pinged_as_often_as_it_takes_and_no_more() {
 }
 
 #[test]
+fn a_client_in_doubt_is_pinged_when_its_time_has_come_and_not_before() {
+    let mut rivals = rivals(false);
+    let pings = |rivals: &Rivals| rivals.world.worker.clients.doubts.doubted[&rivals.sessions[0]].pings;
+    let due = rivals.world.worker.clients.doubts.next.unwrap();
+    rivals.world.worker.handle_timeout(due - MILLISECOND);
+    assert_eq!((pings(&rivals), rivals.world.worker.clients.doubts.next), (1, Some(due)));
+    // The worker is a little late.
+    rivals.world.now = due + MILLISECOND;
+    rivals.world.worker.handle_timeout(rivals.world.now);
+    assert_eq!(pings(&rivals), 2);
+    assert_eq!(rivals.world.worker.clients.doubts.next, Some(due + MILLISECOND + PERIOD));
+}
+
+#[test]
+fn what_came_at_the_moment_of_the_doubt_is_no_answer() {
+    let mut rivals = rivals(true);
+    let (session, peer) = (rivals.sessions[0], rivals.id);
+    rivals.world.call(rivals.ends[0], "x", 0.0, Vec::new());
+    rivals.world.ends[rivals.ends[0]].is_cut_off = true;
+    rivals.world.deliver(Mail::Contest { session, peer });
+    assert_eq!(rivals.world.worker.endpoint.heard(session), Some(rivals.world.now));
+    rivals.world.advance(PERIOD);
+    assert_eq!(rivals.in_doubt(), 1);
+}
+
+#[test]
 fn a_second_contest_does_not_begin_the_pings_anew_while_the_first_goes_on() {
     let mut rivals = rivals(false);
     let (session, peer) = (rivals.sessions[0], rivals.id);

@@ -30,7 +30,11 @@ fn the_flow_of_a_stream_is_opened_for_its_first_message_and_goes_with_the_stream
     world.ends[client].send(now, flow, publish);
     world.exchange();
     assert_eq!(world.ends[client].codes(), ["NetStream.Publish.Start"]);
-    assert_eq!(world.ends[client].flows_of(FlowKind::stream(1)).len(), 1);
+    let far = &world.ends[client];
+    let in_return = |kind| far.flows_of(kind).iter().map(|flow| far.returns.get(flow).copied()).collect::<Vec<_>>();
+    for stream in [0, 1] {
+        assert_eq!(in_return(FlowKind::stream(stream)), [far.control], "{stream}");
+    }
     world.call(client, "deleteStream", 0.0, vec![Value::Number(1.0)]);
     assert!(world.ends[client].flows_of(FlowKind::stream(1)).is_empty());
     assert_eq!(world.ends[client].flows_of(FlowKind::stream(0)).len(), 1, "the control flow stays");

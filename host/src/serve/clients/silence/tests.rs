@@ -24,10 +24,15 @@ struct Watched {
 }
 
 fn watched() -> Watched {
+    watched_each(INTERVAL)
+}
+
+/// The same, where a client is pinged after so much silence.
+fn watched_each(interval: Duration) -> Watched {
     let shared = Published::new();
     let mut setup = Setup { shared: Some(Arc::clone(&shared) as _), ..Setup::default() };
     let rtmfp = &mut setup.config.default_adaptor.rtmfp;
-    rtmfp.keepalive_nat = KeepAlive { server: INTERVAL, peers: INTERVAL };
+    rtmfp.keepalive_nat = KeepAlive { server: interval, peers: interval };
     rtmfp.dead_peer_timeout = Duration::from_secs(600);
     setup.endpoint.silence_limit = Duration::from_secs(600);
     setup.endpoint.keepalive = Duration::from_secs(1200);
@@ -63,6 +68,26 @@ impl Watched {
     /// How many datagrams were sent to the client in vain since this was last asked.
     fn lost(&mut self) -> usize {
         std::mem::take(&mut self.world.lost).len()
+    }
+
+    /// How long after now the client is checked.
+    fn due_in(&self) -> Duration {
+        let clients = &self.world.worker.clients;
+        let due = clients.clients[&self.session].silence.due;
+        assert_eq!(due, clients.agenda.silence.next());
+        due.unwrap() - self.world.now
+    }
+
+    fn probes(&self) -> u8 {
+        self.world.worker.clients.clients[&self.session].silence.probes
+    }
+
+    /// Has the client send something of its own, though it is cut off.
+    fn send_once(&mut self) {
+        self.cut_off(false);
+        self.world.call(self.client, "x", 0.0, Vec::new());
+        self.cut_off(true);
+        assert_eq!(self.silent_for(), Duration::ZERO);
     }
 
     fn look_up(&mut self) {
@@ -259,4 +284,89 @@ fn the_silence_of_a_copy_says_nothing_to_other_servers() {
     let (_, published) = watched.shared.of(id).unwrap();
     assert_eq!((published.id, published.is_silent), (watched.session, false));
     assert!(!watched.is_silent());
+}
+
+#[test]
+fn each_check_says_when_the_next_is_due() {
+    let mut watched = watched();
+    watched.cut_off(true);
+    assert_eq!(watched.due_in(), INTERVAL);
+    watched.world.advance(INTERVAL);
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Asked, INTERVAL), "at two intervals of silence");
+    watched.world.advance(INTERVAL);
+    assert_eq!((watched.stage(), watched.probes(), watched.due_in()), (Stage::Silent, 0, POLL));
+    watched.world.advance(POLL);
+    assert_eq!((watched.stage(), watched.probes(), watched.due_in()), (Stage::Silent, 1, POLL));
+    watched.world.advance(POLL / 2);
+    watched.send_once();
+    watched.world.advance(POLL / 2);
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Heard, INTERVAL - POLL / 2), "since it was heard");
+}
+
+#[test]
+fn a_client_that_has_sent_something_since_it_was_asked_is_asked_again_after_an_interval() {
+    let mut watched = watched();
+    watched.cut_off(true);
+    watched.world.advance(INTERVAL);
+    watched.send_once();
+    watched.world.advance(INTERVAL - MILLISECOND);
+    watched.lost();
+    watched.world.advance(MILLISECOND);
+    assert!(watched.lost() > 0 && !watched.is_silent());
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Asked, INTERVAL), "at two intervals of silence");
+    watched.world.advance(INTERVAL);
+    assert!(watched.is_silent());
+}
+
+#[test]
+fn where_the_interval_is_short_a_client_has_time_to_answer_all_the_same() {
+    let interval = POLL / 2;
+    let mut watched = watched_each(interval);
+    watched.cut_off(true);
+    watched.world.advance(interval);
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Asked, POLL), "later than two intervals of silence");
+    watched.world.advance(POLL - interval / 2);
+    assert!(!watched.is_silent());
+    watched.world.advance(interval / 2);
+    assert!(watched.is_silent());
+    // It sends something, and is checked when that is longer ago than an interval.
+    watched.world.advance(interval / 4);
+    watched.send_once();
+    watched.world.advance(POLL - interval / 4);
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Heard, interval));
+    assert!(!watched.is_silent());
+    watched.world.advance(interval);
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Asked, POLL));
+    // It is asked again when it has sent something meanwhile, and has an interval to answer.
+    watched.world.advance(interval / 4);
+    watched.send_once();
+    watched.world.advance(POLL - interval / 4);
+    assert_eq!((watched.stage(), watched.due_in()), (Stage::Asked, interval), "more than two since it was heard");
+    watched.world.advance(interval);
+    assert!(watched.is_silent());
+}
+
+#[test]
+fn the_checks_of_a_client_that_is_looked_up_are_due_in_short_periods() {
+    let mut watched = watched();
+    watched.cut_off(true);
+    watched.world.advance(FRESH);
+    watched.look_up();
+    for probes in 1..=3 {
+        assert_eq!((watched.stage(), watched.probes(), watched.due_in()), (Stage::Asked, probes, PROBE_PERIOD));
+        watched.world.advance(PROBE_PERIOD);
+    }
+    assert_eq!((watched.stage(), watched.probes(), watched.due_in()), (Stage::Silent, 0, POLL));
+}
+
+#[test]
+fn nothing_is_due_for_a_client_that_goes_while_it_is_probed() {
+    let mut watched = watched();
+    watched.cut_off(true);
+    watched.world.advance(FRESH);
+    watched.look_up();
+    watched.world.worker.endpoint.abort(watched.world.now, watched.session);
+    watched.world.exchange();
+    assert!(watched.world.worker.clients.clients.is_empty());
+    assert_eq!(watched.world.worker.clients.agenda.silence.len(), 0);
 }

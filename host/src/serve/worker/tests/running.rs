@@ -88,28 +88,52 @@ fn a_worker_serves_a_client_records_it_and_says_goodbye_when_it_is_told_to_stop(
     std::fs::remove_file(path).unwrap();
 }
 
-#[test]
-fn a_worker_without_clients_stops_at_once() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// A worker with these sockets, and what tells it to stop.
+fn worker(sockets: Vec<UdpSocket>) -> (Worker, watch::Sender<bool>) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let server = Arc::new(Identity::ephemeral(&[Group::Modp2], None, true, &mut rng));
     let (stop, stopped) = watch::channel(false);
     let (sender, receiver) = mailbox();
+    let listeners =
+        sockets.iter().map(|socket| Listener { adaptor: 0, local: socket.local_address(), public: None }).collect();
+    let worker = Worker::new(WorkerParts {
+        index: 0,
+        endpoint: Endpoint::new(Instant::now(), rtmfp::Config::server(vec![server]), [1; 32]),
+        ports: Ports::new(sockets).unwrap(),
+        listeners,
+        mailbox: receiver,
+        mailboxes: Arc::from([sender]),
+        keying: Arc::new(KeyingPool::without_threads(1)),
+        services: Arc::new(services(&Config::built_in(), None, None)),
+        stop: stopped,
+        recorder: None,
+        pulse: Pulse::unwatched(),
+    });
+    (worker, stop)
+}
+
+#[test]
+fn a_worker_without_clients_stops_at_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let worker = Worker::new(WorkerParts {
-            index: 0,
-            endpoint: Endpoint::new(Instant::now(), rtmfp::Config::server(vec![server]), [1; 32]),
-            ports: Ports::new(Vec::new()).unwrap(),
-            listeners: Vec::new(),
-            mailbox: receiver,
-            mailboxes: Arc::from([sender]),
-            keying: Arc::new(KeyingPool::without_threads(1)),
-            services: Arc::new(services(&Config::built_in(), None, None)),
-            stop: stopped,
-            recorder: None,
-            pulse: Pulse::unwatched(),
-        });
+        let (worker, stop) = worker(Vec::new());
         stop.send(true).unwrap();
         assert!(tokio::time::timeout(TIMEOUT, worker.run()).await.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_worker_that_catches_up_reads_what_waits_in_its_sockets() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
+        let local = socket.local_address();
+        let (mut worker, _stop) = worker(vec![socket]);
+        assert!(!worker.receive_now().unwrap());
+        // A datagram over the loopback interface has arrived when the call returns.
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        far.send_to(&[0; 40], local).unwrap();
+        assert!(worker.receive_now().unwrap());
+        assert!(!worker.receive_now().unwrap(), "there was one");
     });
 }

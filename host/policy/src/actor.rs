@@ -137,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_no_scripts_uses_no_memory_for_them() {
+        struct Nothing;
+        impl AppActors for Nothing {
+            fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+                None
+            }
+        }
+        assert_eq!(Nothing.memory(), 0);
+    }
+
+    #[test]
     fn each_policy_is_woken_once_for_all_that_is_queued_in_a_row() {
         let actors = [Arc::new(Counted::default()), Arc::new(Counted::default())];
         let [first, second] = actors.clone().map(|actor| actor as Arc<dyn AppActor>);

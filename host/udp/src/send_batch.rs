@@ -238,4 +238,10 @@ mod tests {
         assert!(batch.is_empty());
         batch.push(TO, LocalAddress::ANY, b"12345678").unwrap();
     }
+
+    #[test]
+    fn no_more_counts_as_sent_than_there_was() {
+        let (progress, starts) = scripted(3, &[Ok(1), Ok(10)]);
+        assert_eq!((progress.sent, progress.failed, starts), (3, 0, vec![0, 1]));
+    }
 }

@@ -32,7 +32,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Composes the initiator's component for a responder with this certificate, in the [`common_group`].
+    /// Composes the initiator's component for a responder with this certificate, in the first of
+    /// this identity's groups that the certificate has too.
     ///
     /// `ready` is a fresh key pair made beforehand; it is used if it is of the right group and this identity's keys are ephemeral,
     /// otherwise dropped.

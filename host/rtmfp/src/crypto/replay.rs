@@ -68,6 +68,17 @@ mod tests {
         assert!(!window.is_duplicate(1001));
     }
 
+    /// The window is whole words, also where the highest number ends one.
+    #[test]
+    fn the_oldest_word_counts_until_a_number_of_the_next_word_comes() {
+        let mut window = ReplayWindow::default();
+        let (highest, oldest) = (64 * (WORDS + 3) - 1, 64 * 3);
+        window.insert(highest);
+        assert!(!window.is_duplicate(oldest) && window.is_duplicate(oldest - 1));
+        window.insert(highest + 1);
+        assert!(window.is_duplicate(oldest + 63) && !window.is_duplicate(oldest + 64));
+    }
+
     #[test]
     fn the_ends_of_the_range() {
         let mut window = ReplayWindow::default();

@@ -29,14 +29,15 @@ class Reach:
         self.seconds = {}
 
     def of(self, number, packages):
-        """By target: its tests that reach the fault, those of the fastest first."""
+        """The tests of these packages that reach the fault, the fastest first."""
         found = sorted((self.seconds[test], test) for test in self.tests.get(number, ()) if test[0][0] in packages)
         return [test for _, test in found]
 
 
-def try_all(build, targets, work, nearest):
+def try_all(build, work, nearest):
     """Tries each fault with the tests nearest to it. Gives (fault, outcome, detail) of each."""
-    reach = record(list(targets.values()), {})
+    targets = {target.key: target for target in build.targets}
+    reach = record(build.targets, {})
     results, waiting = [], []
     for number, fault in build.faults.items():
         if number in build.unviable:

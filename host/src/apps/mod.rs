@@ -14,7 +14,7 @@ mod refusal;
 mod room;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wanted;
 
 pub use admission::Seat;

@@ -289,6 +289,8 @@ impl<A: DecidingApplication> LookupDecision<A> {
             Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
             Some(_) => self.end(LookupAction::Redirect(addresses)),
             None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target)),
+            // What a proposal would end in, without a copy of the addresses.
+            None if is_own => self.end(LookupAction::Redirect(addresses)),
             None => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
         }
     }

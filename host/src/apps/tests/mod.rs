@@ -19,7 +19,8 @@ use introd_policy::Replies;
 
 use super::*;
 
-pub(super) fn request(text: &str) -> ConnectRequest {
+/// The request of a client that connects to that URI and says nothing about itself.
+pub(crate) fn request(text: &str) -> ConnectRequest {
     let uri = Uri::parse(text);
     ConnectRequest {
         path: AppPath::parse(&uri.path).unwrap(),

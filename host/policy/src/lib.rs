@@ -10,6 +10,7 @@ mod deadlines;
 pub mod decision;
 mod instance;
 pub mod message;
+pub mod net_connection;
 mod peer;
 pub mod registry;
 mod reply;

@@ -8,6 +8,7 @@ use introd_flash::server::ConnectionSettings;
 use introd_log::CONFIGURATION;
 use introd_native::Plugins;
 use introd_policy::Replies;
+use introd_policy::net_connection::NoNetConnections;
 use introd_policy::registry::{InMemory, Registry};
 use rtmfp::PeerId;
 
@@ -56,7 +57,7 @@ impl Shared {
             fatal: Some(introd_liveness::fail),
             ..introd_lua::HostSettings::default()
         };
-        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), for_scripts);
+        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), for_scripts, Arc::new(NoNetConnections));
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let potential_near_addresses = near_addresses(listeners);
         if shared_registry.is_some() && potential_near_addresses.is_empty() {

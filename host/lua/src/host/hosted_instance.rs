@@ -138,6 +138,7 @@ impl HostedInstance {
             Arc::clone(&shared.ledger),
             Instant::now(),
         )
+        .with_connections(Arc::clone(&self.opening.connections))
         .with_memory(shared.memory.clone())
         .with_mark({
             let shared = Arc::clone(shared);

@@ -14,6 +14,7 @@ use crate::engine::limits::STACK;
 use crate::engine::memory::Used;
 use introd_liveness::{AtStandstill, Pace, Pulse};
 use introd_policy::InstanceName;
+use introd_policy::net_connection::NetConnections;
 use introd_policy::registry::Registry;
 
 /// How often the watchdog looks.
@@ -59,6 +60,7 @@ pub(super) struct Pool {
     state: Mutex<PoolState>,
     pub(super) settings: HostSettings,
     registry: Arc<dyn Registry>,
+    connections: Arc<dyn NetConnections>,
     /// Bytes that scripts have freed since the last trim.
     freed: Arc<AtomicUsize>,
     /// Bytes that scripts use.
@@ -87,11 +89,16 @@ pub(super) struct Thread {
 
 impl Pool {
     /// Starts the threads.
-    pub(super) fn start(settings: HostSettings, registry: Arc<dyn Registry>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        settings: HostSettings,
+        registry: Arc<dyn Registry>,
+        connections: Arc<dyn NetConnections>,
+    ) -> std::io::Result<Self> {
         let pool = Self {
             state: Mutex::default(),
             settings,
             registry,
+            connections,
             freed: Arc::default(),
             used: Arc::default(),
             is_over: AtomicBool::new(false),
@@ -115,7 +122,12 @@ impl Pool {
     }
 
     pub(super) fn opening(&self, shared: &Arc<Shared>) -> Opening {
-        Opening { shared: Arc::clone(shared), registry: Arc::clone(&self.registry), freed: Arc::clone(&self.freed) }
+        Opening {
+            shared: Arc::clone(shared),
+            registry: Arc::clone(&self.registry),
+            connections: Arc::clone(&self.connections),
+            freed: Arc::clone(&self.freed),
+        }
     }
 
     /// Gives up a thread that stands still. A new one gets its instances, which load their scripts anew and keep their clients;

@@ -14,6 +14,7 @@ use crate::engine::memory::Memory;
 use introd_config::Application;
 use introd_liveness::AtStandstill;
 use introd_policy::message::{AppEvent, Commands};
+use introd_policy::net_connection::NetConnections;
 use introd_policy::registry::Registry;
 use introd_policy::{AppActor, AppActors, InstanceName};
 
@@ -39,7 +40,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the threads. Scripts send their verdicts and commands to `commands`, and share `registry`.
+    /// Starts the threads. Scripts send their verdicts and commands to `commands`, share `registry`, and open their NetConnections by
+    /// `connections`.
     ///
     /// # Errors
     /// If a thread cannot be started.
@@ -47,8 +49,9 @@ impl Host {
         settings: HostSettings,
         commands: Arc<dyn Commands>,
         registry: Arc<dyn Registry>,
+        connections: Arc<dyn NetConnections>,
     ) -> std::io::Result<Self> {
-        let pool = Arc::new(Pool::start(settings, registry)?);
+        let pool = Arc::new(Pool::start(settings, registry, connections)?);
         let watched = Arc::clone(&pool);
         let watchdog = introd_liveness::spawn("script-watchdog", AtStandstill::EndProcess, move |pulse| {
             watch(&watched, pulse);

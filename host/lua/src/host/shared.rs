@@ -17,12 +17,14 @@ use crate::instance::open_requests::{Answer, OpenRequests};
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{Commands, SendError};
+use introd_policy::net_connection::NetConnections;
 use introd_policy::registry::Registry;
 
 /// An instance for a thread to start.
 pub(crate) struct Opening {
     pub(crate) shared: Arc<Shared>,
     pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) connections: Arc<dyn NetConnections>,
     /// How many bytes VMs have freed: this process may still keep them.
     pub(crate) freed: Arc<AtomicUsize>,
 }

@@ -25,6 +25,7 @@ use crate::engine::memory::Memory;
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{ClientCommand, Commands};
+use introd_policy::net_connection::{NetConnections, NoNetConnections};
 use introd_policy::registry::{LookupFuture, Registry};
 use introd_policy::{RequestId, Verdict};
 
@@ -44,6 +45,8 @@ pub(crate) struct Instance {
     commands: Arc<dyn Commands>,
     pub(crate) outbox: Outbox,
     pub(crate) registry: Arc<dyn Registry>,
+    #[allow(dead_code, reason = "the class NetConnection follows")]
+    pub(crate) connections: Arc<dyn NetConnections>,
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) journal: Journal,
     pub(crate) roster: RefCell<Roster>,
@@ -82,6 +85,7 @@ impl Instance {
             outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
             commands,
             registry,
+            connections: Arc::new(NoNetConnections),
             requests,
             journal: Journal::default(),
             roster: RefCell::new(Roster::of(&ledger)),
@@ -95,6 +99,11 @@ impl Instance {
             memory,
             handlers: Rc::default(),
         }
+    }
+
+    /// The same, whose scripts open their NetConnections there.
+    pub(crate) fn with_connections(self, connections: Arc<dyn NetConnections>) -> Self {
+        Self { connections, ..self }
     }
 
     /// The same, with VMs that report there how much memory they use.

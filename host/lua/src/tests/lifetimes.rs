@@ -271,7 +271,13 @@ fn a_registry_lookup_gets_its_result_from_a_thread_that_always_has_something_to_
     let registry = std::sync::Arc::new(Slow::default());
     let desk = std::sync::Arc::new(host::Desk::default());
     let settings = crate::HostSettings { threads: 1, ..Default::default() };
-    let host = crate::Host::start(settings, desk.clone(), registry.clone()).unwrap();
+    let host = crate::Host::start(
+        settings,
+        desk.clone(),
+        registry.clone(),
+        std::sync::Arc::new(introd_policy::net_connection::NoNetConnections),
+    )
+    .unwrap();
     let busy = host::open(&host, host::name("busy", "1"), &busy);
     host::wait_for(&busy, crate::ScriptState::Running);
     let asks = host::open(&host, host::name("asks", "1"), &asks);

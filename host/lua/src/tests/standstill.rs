@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use introd_flash::amf::Value;
 use introd_flash::server::Call;
 use introd_policy::message::{AppEvent, Commands, SendError};
+use introd_policy::net_connection::NoNetConnections;
 use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, RequestId, Verdict};
 
@@ -74,7 +75,10 @@ impl Commands for Workers {
 
 fn host(settings: HostSettings) -> (Host, Arc<Workers>) {
     let workers = Arc::new(Workers::default());
-    (Host::start(settings, workers.clone(), Arc::new(InMemory::default())).unwrap(), workers)
+    (
+        Host::start(settings, workers.clone(), Arc::new(InMemory::default()), Arc::new(NoNetConnections)).unwrap(),
+        workers,
+    )
 }
 
 /// Opens an application whose handlers end soon after they are let go: what stands still is counted until then.

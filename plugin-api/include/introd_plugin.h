@@ -49,6 +49,9 @@ typedef struct introd_group introd_group;
 /* Extension: the plugin takes part in the bootstrap of NetGroups. The plugin's table is `introd_plugin_groups`, the host's is
  * `introd_host_groups`. */
 #define INTROD_EXT_GROUPS "introd.groups/1"
+/* Since 1.1. Extension: the plugin, which has INTROD_EXT_REGISTRY, also knows the members of NetGroups on all servers. The plugin's
+ * table is `introd_plugin_group_registry`; the host has none. */
+#define INTROD_EXT_GROUP_REGISTRY "introd.group-registry/1"
 
 
 /*
@@ -115,6 +118,12 @@ typedef struct introd_group introd_group;
  server itself, names any more.
  */
 #define INTROD_HANDLED 8
+
+/*
+ Since 1.1. Verdict of a registry of groups: the members are `members`, which may be none. Give it by `host->answer` or
+ `host->complete`.
+ */
+#define INTROD_MEMBERS 9
 
 /*
  The function failed. As the result of `lookup` or `connect`: `Policy/OnFailure` of the configuration decides instead.
@@ -372,6 +381,14 @@ typedef struct introd_verdict {
      INTROD_REDIRECT on a connect: the URI that the client should connect to instead, of 1024 bytes at most.
      */
     struct introd_bytes uri;
+    /*
+     Since 1.1. INTROD_MEMBERS: the peers, the nearest neighbours first. The host uses the first 64.
+     */
+    const struct introd_peer_id *members;
+    /*
+     Since 1.1. The number of `members`.
+     */
+    size_t member_count;
 } introd_verdict;
 
 /*
@@ -1163,5 +1180,115 @@ typedef struct introd_plugin_groups {
      */
     int32_t (*leave)(introd_instance instance, const struct introd_group_event *event);
 } introd_plugin_groups;
+
+/*
+ Since 1.1. A position on the ring of a group, a number of 256 bits in network order. The first follows the last.
+ */
+typedef struct introd_ring_position {
+    /*
+     The position: the SHA-256 digest of the bytes 21 0F and the 32 bytes of the peer ID.
+     */
+    uint8_t bytes[32];
+} introd_ring_position;
+
+/*
+ Since 1.1. A member of a group.
+ */
+typedef struct introd_group_member {
+    /*
+     sizeof(introd_group_member) at the host
+     */
+    uint32_t struct_size;
+    /*
+     Unused.
+     */
+    uint32_t reserved;
+    /*
+     The key under which servers share the group. It is the group's ID, or a digest made of it for a group that is confined to an
+     application.
+     */
+    struct introd_group_id group;
+    /*
+     The member.
+     */
+    struct introd_peer_id peer;
+    /*
+     The member's position on the group's ring.
+     */
+    struct introd_ring_position position;
+} introd_group_member;
+
+/*
+ Since 1.1. A query for the members around a position of a group's ring.
+ */
+typedef struct introd_neighbor_query {
+    /*
+     sizeof(introd_neighbor_query) at the host
+     */
+    uint32_t struct_size;
+    /*
+     Unused.
+     */
+    uint32_t reserved;
+    /*
+     The key under which servers share the group, as in `introd_group_member`.
+     */
+    struct introd_group_id group;
+    /*
+     The peer on whose behalf the host asks. It is never part of the answer. It need not be a member.
+     */
+    struct introd_peer_id peer;
+    /*
+     The position around which members are wanted.
+     */
+    struct introd_ring_position position;
+    /*
+     How many members are wanted that follow the position most closely, and how many that precede it; at most 16.
+     */
+    uint32_t near_count;
+    /*
+     How many other members are wanted at random positions of the ring; at most 16.
+     */
+    uint32_t far_count;
+} introd_neighbor_query;
+
+/*
+ Since 1.1. The plugin's functions for INTROD_EXT_GROUP_REGISTRY. The host calls them for members that are clients of this server,
+ and for the `registry` object of scripts.
+ */
+typedef struct introd_plugin_group_registry {
+    /*
+     sizeof(introd_plugin_group_registry) at the plugin
+     */
+    uint32_t struct_size;
+    /*
+     Must be 0.
+     */
+    uint32_t reserved;
+    /*
+     Publishes that a peer of this server is a member of a group. The membership counts as long as this server is alive, until
+     `leave`: the plugin publishes it again after an outage of what it keeps members in. Further calls for the same member change
+     nothing. Returns INTROD_OK when the plugin has accepted the membership, though other servers may see it only later; or
+     INTROD_E_FULL or INTROD_E_UNAVAILABLE.
+
+     Thread: any thread of the server, several at the same time. It must not block.
+     */
+    int32_t (*join)(introd_instance instance, const struct introd_group_member *member);
+    /*
+     Withdraws what this server has published by `join`. Returns INTROD_OK, also if there was nothing to withdraw.
+
+     Thread: any thread of the server, several at the same time. It must not block.
+     */
+    int32_t (*leave)(introd_instance instance, const struct introd_group_member *member);
+    /*
+     Finds the members around a position, on all servers: members of this server may be part of the answer. What `join` has
+     accepted before this call must be written before the members are read. Then, of two members that join through different
+     servers at the same time, at least one is told of the other. Verdicts: INTROD_MEMBERS with the peers by `host->answer`,
+     INTROD_PENDING, or an error.
+
+     Thread: any thread of the server, several at the same time. It must not block.
+     */
+    int32_t (*neighbors)(introd_instance instance, const struct introd_neighbor_query *query, introd_answer *answer);
+} introd_plugin_group_registry;
 
 #endif  /* INTROD_PLUGIN_H */

@@ -63,6 +63,10 @@ pub enum RegistryVerdict {
     NotFound,
 }
 
+/// The verdict of a registry of groups: members, the nearest neighbours first. The host uses the first 64.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MembersVerdict(pub Vec<PeerId>);
+
 /// A verdict of this kind without details.
 pub(crate) const fn of_kind(kind: i32) -> introd_verdict {
     introd_verdict {
@@ -73,6 +77,8 @@ pub(crate) const fn of_kind(kind: i32) -> introd_verdict {
         peer: std::ptr::null(),
         text: raw(&[]),
         uri: raw(&[]),
+        members: std::ptr::null(),
+        member_count: 0,
     }
 }
 
@@ -143,5 +149,22 @@ impl sealed::Sealed for RegistryVerdict {
 
     fn simple(&self) -> Option<i32> {
         matches!(self, Self::NotFound).then_some(abi::INTROD_NOT_FOUND)
+    }
+}
+
+impl AnyVerdict for MembersVerdict {}
+
+impl sealed::Sealed for MembersVerdict {
+    fn with_raw<R>(&self, hand_over: impl FnOnce(&introd_verdict) -> R) -> R {
+        let members: Vec<abi::introd_peer_id> = self.0.iter().copied().map(Into::into).collect();
+        hand_over(&introd_verdict {
+            members: members.as_ptr(),
+            member_count: members.len(),
+            ..of_kind(abi::INTROD_MEMBERS)
+        })
+    }
+
+    fn simple(&self) -> Option<i32> {
+        None
     }
 }

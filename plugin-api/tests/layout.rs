@@ -43,7 +43,7 @@ fn layouts() -> Vec<Layout> {
         introd_peer_id { bytes }
         introd_address { ip, port, family, origin }
         introd_client { id, peer }
-        introd_verdict { struct_size, kind, addresses, address_count, peer, text, uri }
+        introd_verdict { struct_size, kind, addresses, address_count, peer, text, uri, members, member_count }
         introd_lookup {
             struct_size, flags, target, asker, initiator, interface_id, tag, epd, application, instance,
             asker_application, asker_instance,
@@ -77,6 +77,10 @@ fn layouts() -> Vec<Layout> {
         introd_group_event { struct_size, reserved, id, client, application, instance, members, group }
         introd_plugin_groups { struct_size, reserved, join, leave }
         introd_host_groups { struct_size, reserved, members, hint }
+        introd_ring_position { bytes }
+        introd_group_member { struct_size, reserved, group, peer, position }
+        introd_neighbor_query { struct_size, reserved, group, peer, position, near_count, far_count }
+        introd_plugin_group_registry { struct_size, reserved, join, leave, neighbors }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The answers of plugins: what a plugin says while a callback runs, and the verdict that comes of it.
 
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::ptr;
 
 use introd_flash::server::Rejection;
@@ -8,7 +9,7 @@ use introd_plugin::abi::{self, introd_answer, introd_verdict};
 use introd_policy::{Addresses, RequestId, Verdict};
 use rtmfp::PeerId;
 
-use super::values::{addresses, error_name, text};
+use super::values::{addresses, error_name, filled_up, members, text};
 
 /// What a plugin is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) enum Subject {
     Connect,
     /// `lookup` of a registry
     Registry,
+    /// `neighbors` of a registry of groups
+    Neighbors,
 }
 
 /// What a plugin that was asked for a verdict answers.
@@ -40,7 +43,7 @@ pub(super) struct Answer {
     pub(super) request: Option<RequestId>,
     pub(super) verdict: Option<(i32, Verdict)>,
     pub(super) token: Option<u64>,
-    /// Receives the verdict of a registry's lookup that the plugin defers.
+    /// Receives the verdict of a registry's `lookup` or `neighbors` that the plugin defers.
     pub(super) reply: Option<tokio::sync::oneshot::Sender<Verdict>>,
 }
 
@@ -101,7 +104,7 @@ fn simple(subject: Subject, kind: i32) -> Option<Verdict> {
 
 fn no_verdict(status: i32) -> String {
     match status {
-        abi::INTROD_REDIRECT | abi::INTROD_INTRODUCE | abi::INTROD_REJECT => {
+        abi::INTROD_REDIRECT | abi::INTROD_INTRODUCE | abi::INTROD_REJECT | abi::INTROD_MEMBERS => {
             format!("it returned verdict {status} without saying more by `answer`")
         }
         abi::INTROD_PENDING => "it returned INTROD_PENDING without a token of `defer`".to_owned(),
@@ -114,19 +117,15 @@ fn no_verdict(status: i32) -> String {
 /// # Safety
 /// A verdict that is not null is valid for as long as it says, and so is what it points to.
 pub(super) unsafe fn read(subject: Subject, verdict: *const introd_verdict) -> Option<(i32, Verdict)> {
-    // SAFETY: the caller says so. The size stands first.
-    let size = *unsafe { verdict.cast::<u32>().as_ref() }?;
-    if (size as usize) < size_of::<introd_verdict>() {
-        return None;
-    }
-    // SAFETY: it is as long as the type.
-    let raw = unsafe { *verdict };
+    // SAFETY: the caller says so. Version 1.0 ended with the URI; members that are not there are none.
+    let raw = unsafe { filled_up(verdict, offset_of!(introd_verdict, members)) }?;
     // SAFETY: what it points to is valid.
     let read = unsafe {
         match (subject, raw.kind) {
             (Subject::Lookup | Subject::Registry, abi::INTROD_REDIRECT) => {
                 Verdict::Redirect(addresses(raw.addresses, raw.address_count)?.into())
             }
+            (Subject::Neighbors, abi::INTROD_MEMBERS) => Verdict::Members(members(raw.members, raw.member_count)?),
             (Subject::Lookup, abi::INTROD_INTRODUCE) => Verdict::Introduce(PeerId(raw.peer.as_ref()?.bytes)),
             (Subject::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(Rejection::rejected(&text(raw.text)?))),
             (Subject::Connect, abi::INTROD_REDIRECT) => {

@@ -44,15 +44,21 @@ pub(super) struct HostState {
 
 /// What waits for a verdict that a plugin gives later.
 pub(super) enum PendingVerdict {
-    Request { request: RequestId, subject: Subject },
-    Registry(oneshot::Sender<Verdict>),
+    Request {
+        request: RequestId,
+        subject: Subject,
+    },
+    /// For `lookup` or `neighbors` of a registry.
+    Registry {
+        reply: oneshot::Sender<Verdict>,
+        subject: Subject,
+    },
 }
 
 impl PendingVerdict {
     pub(super) fn subject(&self) -> Subject {
         match self {
-            Self::Request { subject, .. } => *subject,
-            Self::Registry(_) => Subject::Registry,
+            Self::Request { subject, .. } | Self::Registry { subject, .. } => *subject,
         }
     }
 }
@@ -81,7 +87,7 @@ impl HostState {
         match pending {
             PendingVerdict::Request { request, .. } => self.replies.push(request, Reply::Verdict(verdict)),
             // The lookup may have been given up.
-            PendingVerdict::Registry(reply) => drop(reply.send(verdict)),
+            PendingVerdict::Registry { reply, .. } => drop(reply.send(verdict)),
         }
     }
 }

@@ -46,7 +46,9 @@ pub(super) unsafe extern "C" fn defer(host: *const introd_host, named: *mut intr
                 Subject::Lookup | Subject::Connect => {
                     PendingVerdict::Request { request: answer.request?, subject: answer.subject }
                 }
-                Subject::Registry => PendingVerdict::Registry(answer.reply.take()?),
+                Subject::Registry | Subject::Neighbors => {
+                    PendingVerdict::Registry { reply: answer.reply.take()?, subject: answer.subject }
+                }
             };
             answer.token = context.state.tokens.insert(context.owner, pending);
             answer.token

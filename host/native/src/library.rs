@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, c_void};
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::ptr;
 use std::time::SystemTime;
 
 use ::introd_plugin::abi::{self, introd_bytes, introd_plugin, introd_plugin_entry};
@@ -16,6 +15,7 @@ use parking_lot::Mutex;
 use super::dynamic::{open, open_beside};
 use super::entry;
 use super::load_error::LoadError;
+use super::values::filled_up;
 
 /// What the name of the exported function begins with; the major version follows.
 const ENTRY: &str = "introd_plugin_entry_v";
@@ -180,15 +180,13 @@ impl Library {
     pub(super) fn registry(&self) -> Option<abi::introd_plugin_registry> {
         let min_size = offset_of!(abi::introd_plugin_registry, publish_session);
         let table = self.table_of(abi::INTROD_EXT_REGISTRY, min_size)?;
-        // SAFETY: a table begins with its size.
-        let size = unsafe { *table.cast::<u32>() } as usize;
-        let mut whole = MaybeUninit::<abi::introd_plugin_registry>::zeroed();
-        // SAFETY: both are valid for so many bytes and do not overlap, and zeros stand for functions that are absent.
-        unsafe {
-            let size = size.min(size_of::<abi::introd_plugin_registry>());
-            ptr::copy_nonoverlapping(table.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), size);
-            Some(whole.assume_init())
-        }
+        // SAFETY: a table of that name is of that type, and zeros stand for functions that are absent.
+        unsafe { filled_up(table.cast(), min_size) }
+    }
+
+    /// The table of a plugin whose registry also has the members of groups.
+    pub(super) fn group_registry(&self) -> Option<&'static abi::introd_plugin_group_registry> {
+        self.extension(abi::INTROD_EXT_GROUP_REGISTRY)
     }
 
     /// A further table of the plugin's, if it has at least `min_size` bytes.
@@ -211,6 +209,9 @@ impl Library {
         let mut offered = Vec::new();
         if self.registry().is_some() {
             offered.push("introd.registry/1");
+        }
+        if self.group_registry().is_some() {
+            offered.push("introd.group-registry/1");
         }
         if self.extension::<abi::introd_plugin_groups>(abi::INTROD_EXT_GROUPS).is_some() {
             offered.push("introd.groups/1");

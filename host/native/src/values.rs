@@ -1,6 +1,8 @@
 //! Values of the ABI and what they are to the server, both ways.
 
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::ptr;
 
 use introd_plugin::abi::{self, introd_address, introd_bytes, introd_client, introd_peer_id};
 use introd_policy::MAX_ADDRESSES;
@@ -8,6 +10,8 @@ use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
 /// The longest text or URI that a plugin may have sent to a client, in bytes.
 const MAX_TEXT: usize = 1024;
+/// The most members of a group that are taken from one answer of a registry.
+const MAX_MEMBERS: usize = 64;
 
 pub(super) const NO_PEER: introd_peer_id = introd_peer_id { bytes: [0; 32] };
 pub(super) const NO_CLIENT: introd_client = introd_client { id: 0, peer: NO_PEER };
@@ -65,6 +69,41 @@ pub(super) fn address(raw: &introd_address) -> Option<TaggedAddress> {
         introd_plugin::Origin::Relay => Origin::Relay,
     };
     Some(TaggedAddress::new(socket, origin))
+}
+
+/// The first bytes of a struct that begins with its size, and zeros for the fields that its maker's version does not have. `None` if
+/// it is null, or shorter than `min_size` bytes.
+///
+/// # Safety
+/// A pointer that is not null is valid for as many bytes as the struct says, and a `T` whose bytes after `min_size` are zeros is valid.
+pub(super) unsafe fn filled_up<T: Copy>(raw: *const T, min_size: usize) -> Option<T> {
+    // SAFETY: the caller says so. The size stands first.
+    let size = *unsafe { raw.cast::<u32>().as_ref() }? as usize;
+    if size < min_size {
+        return None;
+    }
+    let mut whole = MaybeUninit::<T>::zeroed();
+    // SAFETY: both are valid for so many bytes and do not overlap, and the caller says that zeros are valid.
+    unsafe {
+        ptr::copy_nonoverlapping(raw.cast::<u8>(), whole.as_mut_ptr().cast::<u8>(), size.min(size_of::<T>()));
+        Some(whole.assume_init())
+    }
+}
+
+/// The first [`MAX_MEMBERS`] peers. `None` if there should be some but the pointer is null.
+///
+/// # Safety
+/// The array is valid.
+pub(super) unsafe fn members(first: *const introd_peer_id, count: usize) -> Option<Vec<PeerId>> {
+    if count == 0 {
+        return Some(Vec::new());
+    }
+    if first.is_null() {
+        return None;
+    }
+    // SAFETY: the caller says so.
+    let raw = unsafe { std::slice::from_raw_parts(first, count.min(MAX_MEMBERS)) };
+    Some(raw.iter().map(|peer| PeerId(peer.bytes)).collect())
 }
 
 /// The first [`MAX_ADDRESSES`] addresses. `None` if there are none, or if one of them is of neither family.

@@ -24,6 +24,8 @@ pub enum Verdict {
     Reject(Box<Rejection>),
     /// Join: the policy has named all members that are to be named to the newcomer.
     Handled,
+    /// Query of a registry: these peers are members of the group, perhaps none.
+    Members(Vec<PeerId>),
     /// The policy failed, for this reason.
     Failed(String),
 }

@@ -13,6 +13,7 @@
 //! - No exception and no panic may leave a callback.
 #![allow(non_camel_case_types, reason = "the names are those of the header")]
 
+mod group_registry;
 mod groups;
 mod host;
 mod log;
@@ -22,6 +23,7 @@ mod registry;
 mod timer;
 mod values;
 
+pub use group_registry::*;
 pub use groups::*;
 pub use host::*;
 pub use log::*;

@@ -39,6 +39,7 @@ pub struct introd_publication {
 
 /// The plugin's functions for INTROD_EXT_REGISTRY. The host calls them for its own peers, for lookups of peers that it does not know,
 /// and for the `registry` object of scripts.
+#[derive(Clone, Copy)]
 #[repr(C)]
 pub struct introd_plugin_registry {
     /// sizeof(introd_plugin_registry) at the plugin

@@ -32,6 +32,9 @@ pub const INTROD_NOT_FOUND: i32 = 7;
 /// Verdict on a group join: this plugin has named all members that are to be named. No other plugin, no script, and not the
 /// server itself, names any more.
 pub const INTROD_HANDLED: i32 = 8;
+/// Since 1.1. Verdict of a registry of groups: the members are `members`, which may be none. Give it by `host->answer` or
+/// `host->complete`.
+pub const INTROD_MEMBERS: i32 = 9;
 
 /// The function failed. As the result of `lookup` or `connect`: `Policy/OnFailure` of the configuration decides instead.
 pub const INTROD_E_FAILED: i32 = -1;
@@ -129,6 +132,10 @@ pub struct introd_verdict {
     pub text: introd_bytes,
     /// INTROD_REDIRECT on a connect: the URI that the client should connect to instead, of 1024 bytes at most.
     pub uri: introd_bytes,
+    /// Since 1.1. INTROD_MEMBERS: the peers, the nearest neighbours first. The host uses the first 64.
+    pub members: *const introd_peer_id,
+    /// Since 1.1. The number of `members`.
+    pub member_count: usize,
 }
 
 /// Flag of a lookup: the asker looks for a peer ID, which is in `target`. Without this flag its endpoint discriminator is of another

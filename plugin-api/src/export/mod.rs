@@ -3,6 +3,7 @@
 //! `call` is where control passes from C to a plugin's methods and where panics stop; the other files fill one table each.
 
 mod call;
+mod group_registry;
 mod groups;
 mod plugin;
 mod registry;
@@ -11,6 +12,7 @@ mod timer;
 /// What [`export!`](crate::export!) is made of.
 #[doc(hidden)]
 pub mod glue {
+    pub use super::group_registry::group_registry_table;
     pub use super::groups::groups_table;
     pub use super::plugin::{Extensions, table};
     pub use super::registry::registry_table;
@@ -20,7 +22,8 @@ pub mod glue {
 /// Exports a plugin from its library. A library has exactly one such line.
 ///
 /// After the type, name the other traits that it implements: `timer` for [`TimerPlugin`](crate::TimerPlugin), `registry` for
-/// [`RegistryPlugin`](crate::RegistryPlugin), `groups` for [`GroupPlugin`](crate::GroupPlugin).
+/// [`RegistryPlugin`](crate::RegistryPlugin), `group_registry` for [`GroupRegistryPlugin`](crate::GroupRegistryPlugin), `groups` for
+/// [`GroupPlugin`](crate::GroupPlugin).
 ///
 /// ```ignore
 /// introd_plugin::export!(MyPlugin, registry, timer);
@@ -61,6 +64,11 @@ macro_rules! export {
     (@extension $plugin:ty, groups, $id:ident) => {
         if $id == $crate::abi::INTROD_EXT_GROUPS {
             return $crate::glue::groups_table::<$plugin>();
+        }
+    };
+    (@extension $plugin:ty, group_registry, $id:ident) => {
+        if $id == $crate::abi::INTROD_EXT_GROUP_REGISTRY {
+            return $crate::glue::group_registry_table::<$plugin>();
         }
     };
 }

@@ -28,7 +28,8 @@ pub fn registry_table<P: RegistryPlugin>() -> *const c_void {
     std::ptr::from_ref(Table::<P>::REGISTRY).cast()
 }
 
-fn status(result: Result<(), RegistryError>) -> i32 {
+/// The result of a callback that publishes or withdraws.
+pub(super) fn status(result: Result<(), RegistryError>) -> i32 {
     match result {
         Ok(()) => abi::INTROD_OK,
         Err(RegistryError::Full) => abi::INTROD_E_FULL,

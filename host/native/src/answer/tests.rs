@@ -22,14 +22,17 @@ fn each_question_takes_its_own_verdicts_and_no_others() {
         peer: &raw const peer,
         text: bytes("why"),
         uri: bytes("rtmfp://other/app"),
+        members: &raw const peer,
+        member_count: 1,
         ..of_kind(kind)
     };
-    let kinds = |subject| (0..=9).filter(|kind| read_as(subject, &whole(*kind)).is_some()).collect::<Vec<i32>>();
+    let kinds = |subject| (0..=10).filter(|kind| read_as(subject, &whole(*kind)).is_some()).collect::<Vec<i32>>();
     assert_eq!(kinds(Subject::Create), [abi::INTROD_CONTINUE]);
     assert_eq!(kinds(Subject::Lookup), [0, 1, 2, 3, 4], "continue, redirect, introduce, deny, ignore");
     assert_eq!(kinds(Subject::Connect), [0, 1, 6], "continue, redirect, reject");
     assert_eq!(kinds(Subject::Registry), [1, 7], "redirect, not found");
-    for subject in [Subject::Create, Subject::Lookup, Subject::Connect, Subject::Registry] {
+    assert_eq!(kinds(Subject::Neighbors), [9], "members");
+    for subject in [Subject::Create, Subject::Lookup, Subject::Connect, Subject::Registry, Subject::Neighbors] {
         assert_eq!(read_as(subject, &whole(-1)), Some(Verdict::Failed("why".to_owned())));
         assert_eq!(read_as(subject, &of_kind(-6)), Some(Verdict::Failed("it has no room".to_owned())));
     }
@@ -37,10 +40,43 @@ fn each_question_takes_its_own_verdicts_and_no_others() {
     for (subject, kind) in [(Subject::Lookup, 1), (Subject::Registry, 1), (Subject::Lookup, 2), (Subject::Connect, 1)] {
         assert_eq!(read_as(subject, &of_kind(kind)), None, "{subject:?} {kind}");
     }
-    let short = introd_verdict { struct_size: size_of::<introd_verdict>() as u32 - 1, ..of_kind(0) };
+    let short = introd_verdict { struct_size: offset_of!(introd_verdict, members) as u32 - 1, ..of_kind(0) };
     assert_eq!(read_as(Subject::Lookup, &short), None);
     // SAFETY: a null pointer is none.
     assert!(unsafe { read(Subject::Lookup, ptr::null()) }.is_none());
+}
+
+#[test]
+fn members_are_up_to_a_bound_and_may_be_none() {
+    let peers: Vec<_> = (0..100).map(|number| raw_peer(PeerId([number; 32]))).collect();
+    let read = |count| {
+        let verdict = introd_verdict { members: peers.as_ptr(), member_count: count, ..of_kind(abi::INTROD_MEMBERS) };
+        match read_as(Subject::Neighbors, &verdict) {
+            Some(Verdict::Members(members)) => members,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(read(2), [PeerId([0; 32]), PeerId([1; 32])]);
+    assert_eq!((read(0).len(), read(64).len(), read(100).len()), (0, 64, 64));
+    let nowhere = introd_verdict { member_count: 1, ..of_kind(abi::INTROD_MEMBERS) };
+    assert_eq!(read_as(Subject::Neighbors, &nowhere), None);
+    assert_eq!(read_as(Subject::Neighbors, &of_kind(abi::INTROD_MEMBERS)), Some(Verdict::Members(Vec::new())));
+}
+
+#[test]
+fn a_verdict_of_version_1_0_is_read_up_to_its_end() {
+    // What stands behind its end is not the verdict's.
+    let peer = raw_peer(PeerId([7; 32]));
+    let old = |kind| introd_verdict {
+        struct_size: offset_of!(introd_verdict, members) as u32,
+        text: bytes("why"),
+        members: &raw const peer,
+        member_count: 1,
+        ..of_kind(kind)
+    };
+    assert_eq!(read_as(Subject::Lookup, &old(abi::INTROD_DENY)), Some(Verdict::Deny));
+    assert_eq!(read_as(Subject::Lookup, &old(-1)), Some(Verdict::Failed("why".to_owned())));
+    assert_eq!(read_as(Subject::Neighbors, &old(abi::INTROD_MEMBERS)), Some(Verdict::Members(Vec::new())));
 }
 
 #[test]

@@ -201,5 +201,7 @@ pub(crate) fn of_kind(kind: i32) -> introd_verdict {
         peer: std::ptr::null(),
         text: none,
         uri: none,
+        members: std::ptr::null(),
+        member_count: 0,
     }
 }

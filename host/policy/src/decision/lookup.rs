@@ -248,7 +248,9 @@ impl<A: DecidingApplication> LookupDecision<A> {
             Verdict::Deny => self.deny_by_policy("denied".into()),
             Verdict::Ignore => self.end(LookupAction::Ignore),
             Verdict::Failed(why) => self.failed(why.into(), context),
-            Verdict::Reject(_) | Verdict::Handled => self.failed("a verdict that is none on a lookup".into(), context),
+            Verdict::Reject(_) | Verdict::Handled | Verdict::Members(_) => {
+                self.failed("a verdict that is none on a lookup".into(), context)
+            }
         }
     }
 

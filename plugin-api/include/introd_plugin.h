@@ -1065,6 +1065,16 @@ typedef struct introd_plugin_registry {
      Thread: any thread of the server, several at the same time. It must not block.
      */
     int32_t (*publish_session)(introd_instance instance, const struct introd_publication *publication);
+    /*
+     Since 1.1. The server has read its configuration again; `create` has what `PeerRegistry/Plugin/Config` holds now, whether that
+     has changed or not. A password that has changed takes effect by this, and files that the settings name can be read again.
+     What the registry holds must not be lost. Returns INTROD_OK if these settings are in force, INTROD_E_UNSUPPORTED if some take
+     effect at the next start of the server only, or another error, with the reason by `host->answer`, if the earlier settings stay.
+     If it is null, changes take effect at the next start.
+
+     Thread: a thread that serves no clients. It may block.
+     */
+    int32_t (*reconfigure)(introd_instance instance, const struct introd_create *create, introd_answer *answer);
 } introd_plugin_registry;
 
 /*

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::completion::{Later, Reply};
-use crate::plugin::Plugin;
+use crate::config::Config;
+use crate::plugin::{CreateError, Plugin};
 use crate::values::{Address, PeerId};
 use crate::verdict::RegistryVerdict;
 
@@ -37,6 +38,15 @@ pub struct PeerSession {
     pub is_proven: bool,
     /// Whether the client has not answered a ping and may be gone. The entry of another server for the same peer takes precedence.
     pub is_silent: bool,
+}
+
+/// From when settings count that a registry received while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// They are in force.
+    Now,
+    /// Some of them take effect at the next start of the server only.
+    AtNextStart,
 }
 
 /// A plugin that is the registry of peers that several servers share.
@@ -78,4 +88,15 @@ pub trait RegistryPlugin: Plugin {
 
     /// Looks a peer up.
     fn find(&self, peer: PeerId, later: Later<'_, RegistryVerdict>) -> Reply<RegistryVerdict>;
+
+    /// The server has read its configuration again: `config` is what `PeerRegistry/Plugin/Config` holds now, whether that has changed or
+    /// not. What the registry holds must not be lost. Hosts of ABI 1.1 and later call it, on a thread that serves no clients: it may
+    /// block. The default leaves everything as it is.
+    ///
+    /// # Errors
+    /// If the settings cannot be used: the earlier ones stay. The log says why.
+    fn reconfigure(&self, config: &Config<'_>) -> Result<InForce, CreateError> {
+        let _ = config;
+        Ok(InForce::AtNextStart)
+    }
 }

@@ -31,6 +31,8 @@ pub enum Callback {
     Withdraw,
     /// `lookup` of the registry
     Find,
+    /// `reconfigure` of the registry
+    Reconfigure,
     /// `join` of groups
     Join,
     /// `leave` of groups
@@ -52,6 +54,7 @@ impl Callback {
             Self::Publish => "registry publish",
             Self::Withdraw => "registry withdraw",
             Self::Find => "registry lookup",
+            Self::Reconfigure => "registry reconfigure",
             Self::Join => "group join",
             Self::Leave => "group leave",
         }
@@ -59,7 +62,7 @@ impl Callback {
 
     /// Whether it may block: the others run on threads that serve clients.
     pub(super) fn may_block(self) -> bool {
-        matches!(self, Self::Create | Self::Destroy | Self::Timer)
+        matches!(self, Self::Create | Self::Destroy | Self::Timer | Self::Reconfigure)
     }
 }
 

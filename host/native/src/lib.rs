@@ -50,4 +50,4 @@ pub use library::Library;
 pub use load_error::LoadError;
 pub use metrics::PluginMetric;
 pub use plugins::{Chain, Plugins, Prepared};
-pub use registry::NativeRegistry;
+pub use registry::{NativeRegistry, Reconfigured};

@@ -11,7 +11,7 @@ use super::instance::PluginInstance;
 use super::library::Library;
 use super::load_error::LoadError;
 use super::metrics::PluginMetric;
-use super::registry::NativeRegistry;
+use super::registry::{NativeRegistry, Reconfigured};
 use introd_config::{Config, Kept, Otherwise, Plugin, XmlSettings};
 use introd_liveness::AtStandstill;
 use introd_policy::Replies;
@@ -32,7 +32,7 @@ pub struct Plugins {
     state: Arc<HostState>,
     live: Mutex<Vec<Live>>,
     /// The instances that are a registry, for as long as it is in use.
-    registries: Mutex<Vec<Weak<PluginInstance>>>,
+    registries: Mutex<Vec<(PathBuf, Weak<PluginInstance>)>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The metrics as they were when all instances ended.
     totals: OnceLock<Vec<PluginMetric>>,
@@ -188,9 +188,19 @@ impl Plugins {
     pub fn registry(&self, path: &Path, config: &XmlSettings, root: &Path) -> Result<NativeRegistry, LoadError> {
         let library = Library::load(path)?;
         let live = self.make(library, path, config, root)?;
-        self.registries.lock().push(Arc::downgrade(&live.instance));
+        self.registries.lock().push((path.to_owned(), Arc::downgrade(&live.instance)));
         NativeRegistry::of(live.instance)
             .ok_or_else(|| LoadError::NoRegistry { name: library.name().to_owned(), path: library.path().to_owned() })
+    }
+
+    /// Gives the registry that was made from this library the settings that the configuration has now. `None` if there is no such
+    /// registry, or it takes no settings while it runs.
+    pub fn reconfigure_registry(&self, path: &Path, config: &XmlSettings, root: &Path) -> Option<Reconfigured> {
+        let registry = {
+            let registries = self.registries.lock();
+            registries.iter().rev().filter(|(known, _)| known == path).find_map(|(_, registry)| registry.upgrade())
+        };
+        registry?.reconfigure(config, root)
     }
 
     /// The instances that are in force.
@@ -206,7 +216,7 @@ impl Plugins {
         let mut metrics = self.state.metrics.snapshot();
         let mut instances = self.instances();
         let registries = self.registries.lock();
-        instances.extend(registries.iter().filter_map(Weak::upgrade));
+        instances.extend(registries.iter().filter_map(|(_, registry)| registry.upgrade()));
         drop(registries);
         let names: BTreeSet<&str> = instances.iter().map(|instance| instance.library().name()).collect();
         for name in names {

@@ -15,6 +15,17 @@ use super::values::error_name;
 use introd_policy::Verdict;
 use introd_policy::registry::{LookupFuture, LookupResult, PeerSession, Registry, RegistryError};
 
+/// What has become of the settings that a registry received while the server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reconfigured {
+    /// They are in force.
+    Now,
+    /// Some of them take effect at the next start only.
+    AtNextStart,
+    /// The earlier settings stay, for this reason.
+    Failed(String),
+}
+
 /// A registry that is a plugin.
 pub struct NativeRegistry {
     instance: Arc<PluginInstance>,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use introd_config::{Config, Kept};
-use introd_native::LoadError;
+use introd_log::CONFIGURATION;
+use introd_native::{LoadError, Plugins, Reconfigured as Told};
 
 use super::identities::host_names;
 use crate::serve::Services;
@@ -37,12 +38,31 @@ impl Reconfiguration {
         let applications = &self.services.applications;
         let plugins = applications.plugins();
         let (prepared, kept) = plugins.prepare_or_close(&mut config, Some(&applications.config()))?;
-        let at_next_start = needs_restart(&applications.config(), &config);
+        let mut at_next_start = needs_restart(&applications.config(), &config);
+        if registry_needs_restart(plugins, &applications.config(), &config) {
+            at_next_start.push("the registry");
+        }
         plugins.add(&prepared);
         applications.reconfigure(config);
         plugins.keep(prepared);
         applications.open_at_start();
         Ok(Reconfigured { at_next_start, kept })
+    }
+}
+
+/// Gives the registry its settings of the new configuration. Returns whether some of what has changed takes effect at the start only.
+fn registry_needs_restart(plugins: &Plugins, old: &Config, new: &Config) -> bool {
+    let (before, now) = (&old.server.registry, &new.server.registry);
+    let elsewhere = before.plugin != now.plugin || before.lookup_timeout != now.lookup_timeout;
+    let told = now.plugin.as_ref().filter(|_| before.plugin == now.plugin);
+    // Files that the settings name may have changed even if the settings have not.
+    match told.and_then(|path| plugins.reconfigure_registry(path, &now.config, &new.root)) {
+        Some(Told::Now) => elsewhere,
+        Some(Told::Failed(why)) => {
+            tracing::error!(target: CONFIGURATION, "the registry keeps its earlier settings: {why}");
+            elsewhere
+        }
+        Some(Told::AtNextStart) | None => before != now,
     }
 }
 
@@ -64,9 +84,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     if old.server.limits != new.server.limits {
         pending.push("the limits of Server.xml");
-    }
-    if old.server.registry != new.server.registry {
-        pending.push("the registry");
     }
     if host_names(old) != host_names(new) {
         pending.push("the names of virtual hosts in endpoint discriminators");

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use super::host::introd_host;
-use super::values::{introd_address, introd_answer, introd_client, introd_instance, introd_peer_id};
+use super::values::{introd_address, introd_answer, introd_client, introd_create, introd_instance, introd_peer_id};
 
 /// Extension: the plugin is the registry of peers that several servers share. The plugin's table is `introd_plugin_registry`, the
 /// host's is `introd_host_registry`.
@@ -76,6 +76,20 @@ pub struct introd_plugin_registry {
     /// Thread: any thread of the server, several at the same time. It must not block.
     pub publish_session:
         Option<unsafe extern "C" fn(instance: introd_instance, publication: *const introd_publication) -> i32>,
+    /// Since 1.1. The server has read its configuration again; `create` has what `PeerRegistry/Plugin/Config` holds now, whether that
+    /// has changed or not. A password that has changed takes effect by this, and files that the settings name can be read again.
+    /// What the registry holds must not be lost. Returns INTROD_OK if these settings are in force, INTROD_E_UNSUPPORTED if some take
+    /// effect at the next start of the server only, or another error, with the reason by `host->answer`, if the earlier settings stay.
+    /// If it is null, changes take effect at the next start.
+    ///
+    /// Thread: a thread that serves no clients. It may block.
+    pub reconfigure: Option<
+        unsafe extern "C" fn(
+            instance: introd_instance,
+            create: *const introd_create,
+            answer: *mut introd_answer,
+        ) -> i32,
+    >,
 }
 
 /// The host's functions for INTROD_EXT_REGISTRY.

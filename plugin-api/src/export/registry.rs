@@ -3,11 +3,12 @@
 use std::ffi::c_void;
 use std::marker::PhantomData;
 
-use super::call::{hand_over, with};
+use super::call::{failed, hand_over, with};
 use crate::abi::{self, introd_answer, introd_instance};
 use crate::completion::Later;
+use crate::config::Config;
 use crate::raw::array;
-use crate::registry::{PeerSession, RegistryError, RegistryPlugin};
+use crate::registry::{InForce, PeerSession, RegistryError, RegistryPlugin};
 use crate::values::Address;
 
 struct Table<P>(PhantomData<P>);
@@ -20,6 +21,7 @@ impl<P: RegistryPlugin> Table<P> {
         withdraw: Some(withdraw::<P>),
         lookup: Some(find::<P>),
         publish_session: Some(publish_session::<P>),
+        reconfigure: Some(reconfigure::<P>),
     };
 }
 
@@ -99,6 +101,24 @@ unsafe extern "C" fn find<P: RegistryPlugin>(
         with::<P>(instance, |plugin, host| {
             let Some(peer) = peer.as_ref() else { return abi::INTROD_E_ARGUMENT };
             hand_over(host, answer, plugin.find((*peer).into(), Later::new(host, answer)))
+        })
+    }
+}
+
+unsafe extern "C" fn reconfigure<P: RegistryPlugin>(
+    instance: introd_instance,
+    create: *const abi::introd_create,
+    answer: *mut introd_answer,
+) -> i32 {
+    // SAFETY: the host gives what `create` has made, and a configuration that is valid for the call.
+    unsafe {
+        with::<P>(instance, |plugin, host| {
+            let Some(create) = create.as_ref() else { return abi::INTROD_E_ARGUMENT };
+            match plugin.reconfigure(&Config::from_raw(create)) {
+                Ok(InForce::Now) => abi::INTROD_OK,
+                Ok(InForce::AtNextStart) => abi::INTROD_E_UNSUPPORTED,
+                Err(error) => failed(host, answer, &error.to_string()),
+            }
         })
     }
 }

@@ -1,5 +1,8 @@
 //! The calls into a plugin that keeps a registry.
 
+use std::path::Path;
+
+use introd_config::XmlSettings;
 use introd_plugin::abi;
 use introd_policy::registry::PeerSession;
 use rtmfp::{PeerId, TaggedAddress};
@@ -8,7 +11,8 @@ use tokio::sync::oneshot;
 use super::PluginInstance;
 use crate::account::Callback;
 use crate::answer::{Answer, PluginAnswer, Subject};
-use crate::values::{raw_address, raw_client, raw_peer};
+use crate::registry::Reconfigured;
+use crate::values::{error_name, raw_address, raw_bytes, raw_client, raw_peer};
 use introd_policy::{Addresses, Verdict};
 
 impl PluginInstance {
@@ -69,5 +73,30 @@ impl PluginInstance {
         answer.reply = Some(reply);
         // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
         self.ask(Callback::Find, answer, |answer| unsafe { lookup(self.made, &raw const peer, answer) })
+    }
+
+    /// Gives the registry the settings that the configuration has now. `None` if it was built before it could take them.
+    pub(crate) fn reconfigure(&self, config: &XmlSettings, root: &Path) -> Option<Reconfigured> {
+        let reconfigure = self.registry.as_ref()?.reconfigure?;
+        let (config, root) = (config.to_xml("Config"), root.to_string_lossy());
+        let create = abi::introd_create {
+            struct_size: size_of::<abi::introd_create>() as u32,
+            reserved: 0,
+            config: raw_bytes(config.as_bytes()),
+            root: raw_bytes(root.as_bytes()),
+        };
+        let mut answer = Answer::new(Subject::Create, self.context.owner, None);
+        if self.is_disabled() {
+            return Some(Reconfigured::Failed(error_name(abi::INTROD_E_PANIC).to_owned()));
+        }
+        let status = self.call(Callback::Reconfigure, || {
+            // SAFETY: these are the plugin's own function and instance, and the arguments are as the header says.
+            answer.during(|answer| unsafe { reconfigure(self.made, &raw const create, answer) })
+        });
+        Some(match (status, answer.verdict(status)) {
+            (abi::INTROD_E_UNSUPPORTED, _) => Reconfigured::AtNextStart,
+            (_, Verdict::Failed(why)) => Reconfigured::Failed(why),
+            _ => Reconfigured::Now,
+        })
     }
 }

@@ -135,6 +135,16 @@ unsafe extern "C" fn find(instance: introd_instance, peer: *const introd_peer_id
     called(instance, format!("find {}", unsafe { (*peer).bytes[0] }), answer)
 }
 
+unsafe extern "C" fn reconfigure(
+    instance: introd_instance,
+    create: *const introd_create,
+    answer: *mut introd_answer,
+) -> i32 {
+    // SAFETY: the host gives a configuration that is valid for the call.
+    let (config, root) = unsafe { (text((*create).config).unwrap(), text((*create).root).unwrap()) };
+    called(instance, format!("reconfigure {config} in {root}"), answer)
+}
+
 unsafe extern "C" fn publish_session(instance: introd_instance, publication: *const introd_publication) -> i32 {
     // SAFETY: the host gives a publication that is valid for the call.
     let publication = unsafe { &*publication };
@@ -159,16 +169,24 @@ pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     withdraw: Some(withdraw),
     lookup: Some(find),
     publish_session: Some(publish_session),
+    reconfigure: Some(reconfigure),
 };
 /// A registry of ABI 1.0.
 static OLD_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     struct_size: std::mem::offset_of!(introd_plugin_registry, publish_session) as u32,
     publish_session: None,
+    reconfigure: None,
     ..REGISTRY
 };
 /// A registry that can do nothing.
-static EMPTY_REGISTRY: introd_plugin_registry =
-    introd_plugin_registry { publish: None, withdraw: None, lookup: None, publish_session: None, ..REGISTRY };
+static EMPTY_REGISTRY: introd_plugin_registry = introd_plugin_registry {
+    publish: None,
+    withdraw: None,
+    lookup: None,
+    publish_session: None,
+    reconfigure: None,
+    ..REGISTRY
+};
 
 unsafe extern "C" fn get_extension(id: *const c_char) -> *const c_void {
     // SAFETY: the host gives a text that ends with a zero.

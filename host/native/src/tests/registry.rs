@@ -9,8 +9,8 @@ use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
 use super::bench::{Bench, of_kind};
 use super::fake::{Fake, Kind, registry_table};
-use crate::NativeRegistry;
 use crate::values::{raw_address, raw_bytes};
+use crate::{NativeRegistry, Reconfigured};
 
 const PEER: PeerId = PeerId([7; 32]);
 
@@ -190,4 +190,29 @@ fn a_lookup_that_is_given_up_is_cancelled_and_one_of_an_instance_that_ends_fails
     let (mut future, token) = later(&registry, fake);
     assert!(registry.instance().cancel(token));
     assert_eq!(poll(&mut future), Poll::Ready(Err(unavailable("what it concerns is gone"))));
+}
+
+#[test]
+fn a_registry_is_told_its_settings_again_and_says_from_when_they_count() {
+    let bench = Bench::new();
+    let settings = introd_config::XmlSettings { text: "new".to_owned(), children: Vec::new() };
+    let tell = |registry: &NativeRegistry| registry.instance().reconfigure(&settings, std::path::Path::new("/root"));
+    let (old, fake) = registry(&bench, Kind::Old);
+    assert_eq!((tell(&old), fake.calls().len()), (None, 0), "it was built before there was this function");
+    let (registry, fake) = registry(&bench, Kind::Current);
+    assert_eq!(tell(&registry), Some(Reconfigured::Now));
+    assert_eq!(fake.calls(), ["reconfigure <Config>new</Config> in /root"]);
+    fake.does(|_, _| INTROD_E_UNSUPPORTED);
+    assert_eq!(tell(&registry), Some(Reconfigured::AtNextStart));
+    fake.does(|host, answer| {
+        let verdict = introd_verdict { text: raw_bytes(b"no such file"), ..of_kind(INTROD_E_FAILED) };
+        answers(host, answer, &verdict);
+        INTROD_E_FAILED
+    });
+    assert_eq!(tell(&registry), Some(Reconfigured::Failed("no such file".to_owned())));
+    fake.does(|_, _| INTROD_E_PANIC);
+    assert!(matches!(tell(&registry), Some(Reconfigured::Failed(_))));
+    fake.calls();
+    assert!(matches!(tell(&registry), Some(Reconfigured::Failed(_))));
+    assert_eq!(fake.calls(), [""; 0], "it has panicked");
 }

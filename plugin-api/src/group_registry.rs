@@ -14,8 +14,8 @@ pub struct RingPosition(pub [u8; 32]);
 /// A member of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct GroupMember {
-    /// The key under which servers share the group. It is the group's ID, or a digest made of it for a group that is confined to an
-    /// application.
+    /// The key under which servers share the group: a digest made of the group's ID, and of the name of the application if the group is
+    /// confined to it.
     pub group: GroupId,
     /// The member.
     pub peer: PeerId,

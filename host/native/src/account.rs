@@ -33,6 +33,12 @@ pub enum Callback {
     Find,
     /// `reconfigure` of the registry
     Reconfigure,
+    /// `join` of the registry of groups
+    PublishMember,
+    /// `leave` of the registry of groups
+    WithdrawMember,
+    /// `neighbors` of the registry of groups
+    FindMembers,
     /// `join` of groups
     Join,
     /// `leave` of groups
@@ -55,6 +61,9 @@ impl Callback {
             Self::Withdraw => "registry withdraw",
             Self::Find => "registry lookup",
             Self::Reconfigure => "registry reconfigure",
+            Self::PublishMember => "group registry join",
+            Self::WithdrawMember => "group registry leave",
+            Self::FindMembers => "group registry neighbors",
             Self::Join => "group join",
             Self::Leave => "group leave",
         }

@@ -1,5 +1,6 @@
 //! An instance of a plugin: how it is made, called and ended, and the calls that ask for a verdict.
 
+mod group_registry;
 mod notifications;
 mod registry;
 
@@ -39,6 +40,7 @@ pub struct PluginInstance {
     table: &'static introd_plugin,
     groups: Option<&'static abi::introd_plugin_groups>,
     registry: Option<abi::introd_plugin_registry>,
+    group_registry: Option<&'static abi::introd_plugin_group_registry>,
     timer: Option<&'static abi::introd_plugin_timer>,
     account: Account,
     start: Instant,
@@ -95,6 +97,7 @@ impl PluginInstance {
             table: library.table(),
             groups: library.extension(abi::INTROD_EXT_GROUPS),
             registry: library.registry(),
+            group_registry: library.group_registry(),
             timer,
             account: Account::default(),
             start: Instant::now(),

@@ -1,6 +1,6 @@
 //! A registry that is a plugin.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +13,10 @@ use super::answer::PluginAnswer;
 use super::instance::PluginInstance;
 use super::values::error_name;
 use introd_policy::Verdict;
-use introd_policy::registry::{LookupFuture, LookupResult, PeerSession, Registry, RegistryError};
+use introd_policy::registry::{
+    GroupMember, LookupFuture, LookupResult, NeighborQuery, NeighborsFuture, NeighborsResult, PeerSession, Registry,
+    RegistryError,
+};
 
 /// What has become of the settings that a registry received while the server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,13 +71,41 @@ impl Registry for NativeRegistry {
 
     fn lookup(&self, peer: PeerId) -> LookupFuture {
         let (reply, receiver) = oneshot::channel();
-        match self.instance.find(peer, reply) {
-            PluginAnswer::Verdict(verdict) => {
-                let now: Ready<LookupResult> = ready(result(verdict));
-                Box::pin(now)
-            }
+        let answer = self.instance.find(peer, reply);
+        self.wait_for(answer, receiver, addresses)
+    }
+
+    fn has_groups(&self) -> bool {
+        self.instance.has_group_registry()
+    }
+
+    fn join_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
+        taken_in(self.instance.publish_member(member))
+    }
+
+    fn leave_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
+        taken_in(self.instance.withdraw_member(member))
+    }
+
+    fn group_neighbors(&self, query: &NeighborQuery) -> NeighborsFuture {
+        let (reply, receiver) = oneshot::channel();
+        let answer = self.instance.find_members(query, reply);
+        self.wait_for(answer, receiver, members)
+    }
+}
+
+impl NativeRegistry {
+    /// The answer of the plugin, which it may give later, as `read` reads it.
+    fn wait_for<T: Send + 'static>(
+        &self,
+        answer: PluginAnswer,
+        receiver: oneshot::Receiver<Verdict>,
+        read: fn(Verdict) -> Result<T, RegistryError>,
+    ) -> Pin<Box<dyn Future<Output = Result<T, RegistryError>> + Send>> {
+        match answer {
+            PluginAnswer::Verdict(verdict) => Box::pin(ready(read(verdict))),
             PluginAnswer::Pending(token) => {
-                Box::pin(Waiting { instance: Arc::clone(&self.instance), token: Some(token), receiver })
+                Box::pin(Waiting { instance: Arc::clone(&self.instance), token: Some(token), receiver, read })
             }
         }
     }
@@ -88,26 +119,40 @@ fn taken_in(status: i32) -> Result<(), RegistryError> {
     }
 }
 
-fn result(verdict: Verdict) -> LookupResult {
+fn addresses(verdict: Verdict) -> LookupResult {
     match verdict {
         Verdict::Redirect(addresses) if addresses.is_empty() => Ok(None),
         Verdict::Redirect(addresses) => Ok(Some(addresses.into_vec())),
-        Verdict::Failed(why) => Err(RegistryError::Unavailable(why)),
-        _ => Err(RegistryError::Unavailable("it gave a verdict that is not one of a registry".to_owned())),
+        other => Err(no_answer(other)),
     }
 }
 
-/// A lookup that the plugin answers later. Dropping it cancels the lookup at the plugin.
-struct Waiting {
+fn members(verdict: Verdict) -> NeighborsResult {
+    match verdict {
+        Verdict::Members(members) => Ok(members),
+        other => Err(no_answer(other)),
+    }
+}
+
+fn no_answer(verdict: Verdict) -> RegistryError {
+    RegistryError::Unavailable(match verdict {
+        Verdict::Failed(why) => why,
+        _ => "it gave a verdict that is not one of a registry".to_owned(),
+    })
+}
+
+/// A request that the plugin answers later. Dropping it cancels the request at the plugin.
+struct Waiting<T> {
     instance: Arc<PluginInstance>,
     token: Option<u64>,
     receiver: oneshot::Receiver<Verdict>,
+    read: fn(Verdict) -> Result<T, RegistryError>,
 }
 
-impl Future for Waiting {
-    type Output = LookupResult;
+impl<T> Future for Waiting<T> {
+    type Output = Result<T, RegistryError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<LookupResult> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let received = match Pin::new(&mut self.receiver).poll(context) {
             Poll::Ready(received) => received,
             Poll::Pending => return Poll::Pending,
@@ -115,11 +160,11 @@ impl Future for Waiting {
         self.token = None;
         // The plugin has ended without an answer.
         let gone = || Verdict::Failed(error_name(abi::INTROD_E_GONE).to_owned());
-        Poll::Ready(result(received.unwrap_or_else(|_| gone())))
+        Poll::Ready((self.read)(received.unwrap_or_else(|_| gone())))
     }
 }
 
-impl Drop for Waiting {
+impl<T> Drop for Waiting<T> {
     fn drop(&mut self) {
         if let Some(token) = self.token {
             self.instance.cancel(token);

@@ -9,6 +9,7 @@
 
 pub mod channel;
 pub mod digest;
+mod group_key;
 pub mod groupspec;
 pub mod member;
 pub mod participant;
@@ -17,5 +18,6 @@ pub mod ring;
 mod tests;
 
 pub use digest::GroupDigest;
+pub use group_key::GroupKey;
 pub use groupspec::{GroupSpecifier, Groupspec};
 pub use ring::GroupAddress;

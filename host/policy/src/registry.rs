@@ -1,14 +1,18 @@
-//! The shared peer registry: the addresses of peers that are not connected to this server, for lookups.
+//! The shared peer registry: the addresses of peers that are not connected to this server, for lookups, and the members of groups.
 //!
 //! [`Registry`] is the seam. [`InMemory`] is the default: it knows what this server's own policies told it.
 //! A registry of several servers stands behind the same trait.
 
-use std::collections::HashMap;
+mod groups;
+mod in_memory;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rtmfp::{PeerId, SessionId, TaggedAddress};
+
+pub use groups::{GroupMember, MAX_MEMBERSHIPS, MAX_NEIGHBORS, NeighborQuery, NeighborsFuture, NeighborsResult};
+pub use in_memory::InMemory;
 
 /// The maximum number of addresses that are kept of one peer.
 pub const MAX_ADDRESSES: usize = 16;
@@ -25,6 +29,9 @@ pub enum RegistryError {
     /// The registry holds the maximum number of peers.
     #[error("the registry is full")]
     Full,
+    /// The registry has no groups.
+    #[error("the registry has no groups")]
+    NoGroups,
     /// The registry cannot be reached, or fails otherwise.
     #[error("the registry is not available: {0}")]
     Unavailable(String),
@@ -75,104 +82,32 @@ pub trait Registry: Send + Sync {
 
     /// Looks up the addresses at which a peer can be reached.
     fn lookup(&self, peer: PeerId) -> LookupFuture;
-}
 
-/// A registry in the memory of this server, for this server.
-pub struct InMemory {
-    peers: Mutex<Peers>,
-    max_peers: usize,
-}
-
-type Peers = HashMap<PeerId, Box<[TaggedAddress]>>;
-
-impl InMemory {
-    /// An empty registry that accepts up to `max_peers` peers.
-    pub fn new(max_peers: usize) -> Self {
-        Self { peers: Mutex::default(), max_peers }
+    /// Whether the registry has the members of groups, too. Those that do implement the functions below.
+    fn has_groups(&self) -> bool {
+        false
     }
 
-    fn peers(&self) -> MutexGuard<'_, Peers> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for InMemory {
-    /// The default allows as many peers as one server can have sessions.
-    fn default() -> Self {
-        Self::new(rtmfp::MAX_SLOTS)
-    }
-}
-
-impl Registry for InMemory {
-    fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
-        let addresses: Box<[TaggedAddress]> = addresses.iter().take(MAX_ADDRESSES).copied().collect();
-        let mut peers = self.peers();
-        if peers.len() >= self.max_peers && !peers.contains_key(&peer) {
-            return Err(RegistryError::Full);
-        }
-        peers.insert(peer, addresses);
-        Ok(())
+    /// Publishes that a peer is a member of a group. It stays one until [`Self::leave_group`], as long as this server is alive.
+    ///
+    /// # Errors
+    /// If the registry cannot store the membership, or has no groups.
+    fn join_group(&self, _: &GroupMember) -> Result<(), RegistryError> {
+        Err(RegistryError::NoGroups)
     }
 
-    fn withdraw(&self, peer: &PeerId) {
-        self.peers().remove(peer);
+    /// Withdraws what this server has published by [`Self::join_group`].
+    ///
+    /// # Errors
+    /// If the registry does not accept that, or has no groups.
+    fn leave_group(&self, _: &GroupMember) -> Result<(), RegistryError> {
+        Err(RegistryError::NoGroups)
     }
 
-    fn lookup(&self, peer: PeerId) -> LookupFuture {
-        let found = self.peers().get(&peer).map(|addresses| addresses.to_vec());
-        Box::pin(std::future::ready(Ok(found)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::task::{Context, Poll, Waker};
-
-    use rtmfp::Origin;
-
-    use super::*;
-
-    fn find(registry: &InMemory, peer: PeerId) -> LookupResult {
-        match registry.lookup(peer).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(result) => result,
-            Poll::Pending => panic!("a registry in memory does not wait"),
-        }
-    }
-
-    #[test]
-    fn the_last_word_counts_until_it_is_taken_back() {
-        let registry = InMemory::default();
-        let (peer, other) = (PeerId([1; 32]), PeerId([2; 32]));
-        let at = |text: &str| TaggedAddress::new(text.parse().unwrap(), Origin::Observed);
-        registry.publish(peer, &[at("192.0.2.1:1")]).unwrap();
-        registry.publish(peer, &[at("192.0.2.2:2"), at("192.0.2.3:3")]).unwrap();
-        assert_eq!(find(&registry, peer), Ok(Some(vec![at("192.0.2.2:2"), at("192.0.2.3:3")])));
-        assert_eq!(find(&registry, other), Ok(None));
-        registry.withdraw(&peer);
-        assert_eq!(find(&registry, peer), Ok(None));
-    }
-
-    #[test]
-    fn a_silent_session_takes_nobodys_place() {
-        let registry = InMemory::default();
-        let peer = PeerId([1; 32]);
-        let at = |text: &str| [TaggedAddress::new(text.parse().unwrap(), Origin::Observed)];
-        let session = |is_silent| PeerSession { id: SessionId::from_wire(1), is_proven: false, is_silent };
-        registry.publish_session(peer, &at("192.0.2.1:1"), session(false)).unwrap();
-        registry.publish_session(peer, &at("192.0.2.2:2"), session(true)).unwrap();
-        registry.publish_session(peer, &[], session(false)).unwrap();
-        assert_eq!(find(&registry, peer), Ok(Some(at("192.0.2.1:1").to_vec())));
-        registry.publish_session(peer, &at("192.0.2.3:3"), session(false)).unwrap();
-        assert_eq!(find(&registry, peer), Ok(Some(at("192.0.2.3:3").to_vec())));
-    }
-
-    #[test]
-    fn it_is_bounded() {
-        let registry = InMemory::new(1);
-        let address = TaggedAddress::new("192.0.2.1:1".parse().unwrap(), Origin::Reported);
-        registry.publish(PeerId([1; 32]), &[address; 40]).unwrap();
-        assert_eq!(find(&registry, PeerId([1; 32])).unwrap().unwrap().len(), MAX_ADDRESSES);
-        assert_eq!(registry.publish(PeerId([2; 32]), &[address]), Err(RegistryError::Full));
-        assert_eq!(registry.publish(PeerId([1; 32]), &[address]), Ok(()));
+    /// Finds the members next to a peer on a group's ring and some far from it, on all servers. The registry writes what it accepted by
+    /// [`Self::join_group`] before the call, and then reads the members: of two members that join through different servers at the same
+    /// time, at least one is told of the other.
+    fn group_neighbors(&self, _: &NeighborQuery) -> NeighborsFuture {
+        Box::pin(std::future::ready(Err(RegistryError::NoGroups)))
     }
 }

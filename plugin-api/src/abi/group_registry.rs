@@ -25,8 +25,8 @@ pub struct introd_group_member {
     pub struct_size: u32,
     /// Unused.
     pub reserved: u32,
-    /// The key under which servers share the group. It is the group's ID, or a digest made of it for a group that is confined to an
-    /// application.
+    /// The key under which servers share the group: a digest made of the group's ID, and of the name of the application if the group is
+    /// confined to it.
     pub group: introd_group_id,
     /// The member.
     pub peer: introd_peer_id,

@@ -153,6 +153,35 @@ unsafe extern "C" fn publish_session(instance: introd_instance, publication: *co
     called(instance, what, std::ptr::null_mut())
 }
 
+/// Reads what the host tells of a member: the first bytes of the group, the peer and the position.
+unsafe fn member(member: *const introd_group_member) -> String {
+    // SAFETY: the host gives a member that is valid for the call.
+    let introd_group_member { struct_size, group, peer, position, .. } = unsafe { *member };
+    assert_eq!(struct_size as usize, size_of::<introd_group_member>());
+    format!("{} of {} at {}", peer.bytes[0], group.bytes[0], position.bytes[0])
+}
+
+unsafe extern "C" fn join_registered(instance: introd_instance, joined: *const introd_group_member) -> i32 {
+    // SAFETY: as there.
+    called(instance, format!("join {}", unsafe { member(joined) }), std::ptr::null_mut())
+}
+
+unsafe extern "C" fn leave_registered(instance: introd_instance, left: *const introd_group_member) -> i32 {
+    // SAFETY: as there.
+    called(instance, format!("leave {}", unsafe { member(left) }), std::ptr::null_mut())
+}
+
+unsafe extern "C" fn neighbors(
+    instance: introd_instance,
+    query: *const introd_neighbor_query,
+    answer: *mut introd_answer,
+) -> i32 {
+    // SAFETY: the host gives a query that is valid for the call.
+    let introd_neighbor_query { group, peer, position, near_count, far_count, .. } = unsafe { *query };
+    let what = format!("{} of {} at {}", peer.bytes[0], group.bytes[0], position.bytes[0]);
+    called(instance, format!("neighbors {what}: {near_count}, {far_count}"), answer)
+}
+
 static TIMER: introd_plugin_timer =
     introd_plugin_timer { struct_size: size_of::<introd_plugin_timer>() as u32, reserved: 0, on_timer: Some(on_timer) };
 static GROUPS: introd_plugin_groups = introd_plugin_groups {
@@ -171,6 +200,17 @@ pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     publish_session: Some(publish_session),
     reconfigure: Some(reconfigure),
 };
+/// The members of groups.
+static GROUP_REGISTRY: introd_plugin_group_registry = introd_plugin_group_registry {
+    struct_size: size_of::<introd_plugin_group_registry>() as u32,
+    reserved: 0,
+    join: Some(join_registered),
+    leave: Some(leave_registered),
+    neighbors: Some(neighbors),
+};
+/// A table that lacks a function without which members are not found.
+static HALF_GROUP_REGISTRY: introd_plugin_group_registry =
+    introd_plugin_group_registry { neighbors: None, ..GROUP_REGISTRY };
 /// A registry of ABI 1.0.
 static OLD_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     struct_size: std::mem::offset_of!(introd_plugin_registry, publish_session) as u32,
@@ -201,6 +241,10 @@ unsafe extern "C" fn get_extension(id: *const c_char) -> *const c_void {
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Current,
+    /// With the members of groups.
+    Groups,
+    /// With a table for the members of groups that lacks a function.
+    HalfGroups,
     Old,
     Empty,
 }
@@ -208,6 +252,19 @@ pub(crate) enum Kind {
 /// The table of a plugin that is a registry.
 pub(crate) fn registry_table(kind: Kind) -> introd_plugin {
     unsafe extern "C" fn current(id: *const c_char) -> *const c_void {
+        registry_or_else(id, &REGISTRY)
+    }
+    unsafe extern "C" fn groups(id: *const c_char) -> *const c_void {
+        groups_or_else(id, &GROUP_REGISTRY)
+    }
+    unsafe extern "C" fn half_groups(id: *const c_char) -> *const c_void {
+        groups_or_else(id, &HALF_GROUP_REGISTRY)
+    }
+    fn groups_or_else(id: *const c_char, groups: &'static introd_plugin_group_registry) -> *const c_void {
+        // SAFETY: the host gives a text that ends with a zero.
+        if unsafe { CStr::from_ptr(id) } == INTROD_EXT_GROUP_REGISTRY {
+            return std::ptr::from_ref(groups).cast();
+        }
         registry_or_else(id, &REGISTRY)
     }
     unsafe extern "C" fn old(id: *const c_char) -> *const c_void {
@@ -226,6 +283,8 @@ pub(crate) fn registry_table(kind: Kind) -> introd_plugin {
     }
     let extensions = match kind {
         Kind::Current => current,
+        Kind::Groups => groups,
+        Kind::HalfGroups => half_groups,
         Kind::Old => old,
         Kind::Empty => empty,
     };

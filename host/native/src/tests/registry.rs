@@ -1,10 +1,13 @@
 //! Registries that are plugins: what they are told, and what their answers mean.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use ::introd_plugin::abi::*;
-use introd_policy::registry::{LookupFuture, LookupResult, PeerSession, Registry as _, RegistryError};
+use introd_policy::registry::{
+    GroupMember, LookupFuture, LookupResult, NeighborQuery, NeighborsResult, PeerSession, Registry as _, RegistryError,
+};
 use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
 use super::bench::{Bench, of_kind};
@@ -27,7 +30,7 @@ fn unavailable(why: &str) -> RegistryError {
     RegistryError::Unavailable(why.to_owned())
 }
 
-fn poll(future: &mut LookupFuture) -> Poll<LookupResult> {
+fn poll<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>) -> Poll<T> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -144,6 +147,14 @@ fn an_answer_is_addresses_or_none_or_a_failure() {
 
 /// A lookup that the plugin answers later, and its token.
 fn later(registry: &NativeRegistry, fake: &'static Fake) -> (LookupFuture, u64) {
+    deferred(fake, || registry.lookup(PEER))
+}
+
+/// What the plugin answers later, and its token.
+fn deferred<T>(
+    fake: &'static Fake,
+    ask: impl FnOnce() -> Pin<Box<dyn Future<Output = T> + Send>>,
+) -> (Pin<Box<dyn Future<Output = T> + Send>>, u64) {
     let token = Arc::new(std::sync::Mutex::new(0));
     let kept = Arc::clone(&token);
     fake.does(move |host, answer| {
@@ -154,7 +165,7 @@ fn later(registry: &NativeRegistry, fake: &'static Fake) -> (LookupFuture, u64) 
         *kept.lock().unwrap() = unsafe { ((*host).defer.unwrap())(host, answer) };
         INTROD_PENDING
     });
-    let mut future = registry.lookup(PEER);
+    let mut future = ask();
     assert!(poll(&mut future).is_pending());
     let token = *token.lock().unwrap();
     (future, token)
@@ -215,4 +226,71 @@ fn a_registry_is_told_its_settings_again_and_says_from_when_they_count() {
     fake.calls();
     assert!(matches!(tell(&registry), Some(Reconfigured::Failed(_))));
     assert_eq!(fake.calls(), [""; 0], "it has panicked");
+}
+
+const MEMBER: GroupMember = GroupMember { group: [3; 32], peer: PEER, position: [9; 32] };
+
+fn members(registry: &NativeRegistry, near: usize, far: usize) -> NeighborsResult {
+    match poll(&mut registry.group_neighbors(&NeighborQuery { member: MEMBER, near, far })) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[test]
+fn a_registry_has_groups_if_its_plugin_has_all_their_functions() {
+    let bench = Bench::new();
+    for (kind, has) in [(Kind::Groups, true), (Kind::HalfGroups, false), (Kind::Current, false), (Kind::Old, false)] {
+        let (registry, fake) = registry(&bench, kind);
+        assert_eq!(registry.has_groups(), has);
+        if !has {
+            assert_eq!(members(&registry, 3, 3), Err(unavailable("it cannot do that")));
+            assert_eq!(fake.calls(), [""; 0]);
+        }
+    }
+    let (registry, _) = registry(&bench, Kind::Current);
+    assert_eq!(registry.join_group(&MEMBER), Err(unavailable("it cannot do that")));
+    assert_eq!(registry.leave_group(&MEMBER), Err(unavailable("it cannot do that")));
+}
+
+#[test]
+fn a_registry_is_told_of_members_and_asked_for_a_bounded_number() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Groups);
+    assert_eq!((registry.join_group(&MEMBER), registry.leave_group(&MEMBER)), (Ok(()), Ok(())));
+    fake.does(|host, answer| {
+        let peers: [_; 2] = [1, 2].map(|number| introd_peer_id { bytes: [number; 32] });
+        answers(host, answer, &introd_verdict { members: peers.as_ptr(), member_count: 2, ..of_kind(INTROD_MEMBERS) })
+    });
+    assert_eq!(members(&registry, 3, 4), Ok(vec![PeerId([1; 32]), PeerId([2; 32])]));
+    fake.does(|host, answer| answers(host, answer, &of_kind(INTROD_MEMBERS)));
+    assert_eq!(members(&registry, 1000, 1000), Ok(Vec::new()));
+    let expected =
+        ["join 7 of 3 at 9", "leave 7 of 3 at 9", "neighbors 7 of 3 at 9: 3, 4", "neighbors 7 of 3 at 9: 16, 16"];
+    assert_eq!(fake.calls(), expected);
+    for (status, expected) in
+        [(INTROD_E_FULL, RegistryError::Full), (INTROD_E_UNAVAILABLE, unavailable("what it needs cannot be reached"))]
+    {
+        fake.does(move |_, _| status);
+        assert_eq!(registry.join_group(&MEMBER), Err(expected.clone()));
+        assert_eq!(registry.leave_group(&MEMBER), Err(expected));
+    }
+}
+
+#[test]
+fn members_may_come_later_and_addresses_are_none() {
+    let bench = Bench::new();
+    let (registry, fake) = registry(&bench, Kind::Groups);
+    let ask = || registry.group_neighbors(&NeighborQuery { member: MEMBER, near: 3, far: 3 });
+    let (mut future, token) = deferred(fake, ask);
+    assert_eq!(complete(fake, token, INTROD_NOT_FOUND), INTROD_E_ARGUMENT, "that is an answer to a lookup");
+    assert_eq!(complete(fake, token, INTROD_MEMBERS), INTROD_OK);
+    assert_eq!(poll(&mut future), Poll::Ready(Ok(Vec::new())));
+    let (future, token) = deferred(fake, ask);
+    fake.calls();
+    drop(future);
+    assert_eq!(fake.calls(), ["cancel"], "it is given up");
+    assert_eq!(complete(fake, token, INTROD_MEMBERS), INTROD_E_TOKEN);
+    fake.does(|_, _| INTROD_NOT_FOUND);
+    assert_eq!(members(&registry, 3, 3), Err(unavailable("it returned 7, which is no verdict here")));
 }

@@ -93,6 +93,8 @@ fn what_a_plugin_offers_is_listed() {
     let library = |table| Library::of_table(Box::leak(Box::new(table))).unwrap();
     let whole = library(registry_table(Kind::Current));
     assert_eq!(whole.extensions(), ["introd.registry/1", "introd.groups/1", "introd.timer/1"]);
+    let of_groups = library(registry_table(Kind::Groups)).extensions();
+    assert_eq!(of_groups, ["introd.registry/1", "introd.group-registry/1", "introd.groups/1", "introd.timer/1"]);
     assert_eq!(whole.callbacks(), ["connect", "disconnect", "addresses_changed", "lookup", "cancel"]);
     assert!(whole.registry().is_some_and(|registry| registry.publish_session.is_some()));
     let bare = library(introd_plugin { connect: None, lookup: None, get_extension: None, ..table() });

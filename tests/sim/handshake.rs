@@ -97,6 +97,12 @@ fn a_server_is_found_by_its_uri_or_its_hostname() {
             sim.run_until(|sim| sim.is_connected(peer, server));
         }
         let peer = sim.peer();
+        let id = sim.open_epd(peer, Epd::hostname("meet.example"), &[to]);
+        sim.run_until(|sim| sim.session_of(server, peer).is_some() && sim.times_opened(peer) == 1);
+        let (far, near) = (sim.session_of(server, peer).unwrap(), &sim.get(peer).endpoint);
+        assert_eq!(near.far_hostname(id), Some(&b"meet.example"[..]));
+        assert_eq!(sim.get(server).endpoint.far_hostname(far), None);
+        let peer = sim.peer();
         sim.open_epd(peer, Epd::hostname("other.example"), &[to]);
         sim.run_until(|sim| sim.lookups(server) == 1);
     });

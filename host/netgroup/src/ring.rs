@@ -43,6 +43,56 @@ impl GroupAddress {
         Self(bytes)
     }
 
+    /// How far it is from this place up to another, in the direction in which places grow.
+    pub fn way_to(self, other: Self) -> [u8; 32] {
+        let mut way = [0; 32];
+        let mut borrow = false;
+        for ((way, to), from) in way.iter_mut().zip(other.0).zip(self.0).rev() {
+            let (difference, one) = to.overflowing_sub(from);
+            let (difference, two) = difference.overflowing_sub(u8::from(borrow));
+            (*way, borrow) = (difference, one || two);
+        }
+        way
+    }
+
+    /// How far apart two places are: the shorter way round the ring.
+    pub fn distance(self, other: Self) -> [u8; 32] {
+        self.way_to(other).min(other.way_to(self))
+    }
+
+    /// The place in the middle of the way up to another; of two, the first.
+    pub fn midway_to(self, other: Self) -> Self {
+        let mut half = self.way_to(other);
+        let mut carried = 0;
+        for byte in &mut half {
+            (*byte, carried) = ((*byte >> 1) | carried, *byte << 7);
+        }
+        self.further(half)
+    }
+
+    /// The place after this one.
+    pub fn next(self) -> Self {
+        let mut one = [0; 32];
+        one[31] = 1;
+        self.further(one)
+    }
+
+    /// The place before this one.
+    pub fn previous(self) -> Self {
+        self.further([0xff; 32])
+    }
+
+    fn further(self, way: [u8; 32]) -> Self {
+        let mut place = [0; 32];
+        let mut carry = false;
+        for ((place, from), way) in place.iter_mut().zip(self.0).zip(way).rev() {
+            let (sum, one) = from.overflowing_add(way);
+            let (sum, two) = sum.overflowing_add(u8::from(carry));
+            (*place, carry) = (sum, one || two);
+        }
+        Self(place)
+    }
+
     /// The top 64 bits of the place, which say how far round the ring it is.
     pub fn top(self) -> u64 {
         self.0.first_chunk::<8>().map_or(0, |top| u64::from_be_bytes(*top))

@@ -45,9 +45,7 @@ impl Member {
         match before {
             None if self.links.len() >= MAX_LINKS => return false,
             // The old session is gone, even if that was not reported yet.
-            Some(Phase::Neighbor) => {
-                self.outputs.push_back(Output::Event(GroupEvent::NeighborDisconnected(session.peer)));
-            }
+            Some(Phase::Neighbor) => self.lost(now, session.peer),
             _ => {}
         }
         let wanted = matches!(before, Some(Phase::Opening | Phase::Asked));
@@ -98,6 +96,7 @@ impl Member {
         self.send(peer, &ControlMessage::Admitted);
         self.send(peer, &ControlMessage::Begin { nearest: false });
         self.outputs.push_back(Output::Event(GroupEvent::NeighborConnected(peer)));
+        self.coverage_may_change(now);
         let keys: Vec<_> = self.postings.kept().collect();
         for key in keys {
             let message = KeyMessage::Have(key).write().to_vec();
@@ -152,8 +151,9 @@ impl Member {
         }
         self.outputs.push_back(Output::Release(peer));
         if was == Phase::Neighbor {
-            self.outputs.push_back(Output::Event(GroupEvent::NeighborDisconnected(peer)));
+            self.lost(now, peer);
         }
+        self.counters.peers_refused += 1;
         self.outputs.push_back(Output::Event(GroupEvent::Refused { peer, reason }));
         self.soon(now);
     }
@@ -169,7 +169,15 @@ impl Member {
         }
         self.outputs.push_back(Output::Release(peer));
         if was == Phase::Neighbor {
-            self.outputs.push_back(Output::Event(GroupEvent::NeighborDisconnected(peer)));
+            self.lost(now, peer);
         }
+    }
+
+    /// A peer is no neighbour any more.
+    pub(super) fn lost(&mut self, now: Instant, peer: PeerId) {
+        self.outputs.push_back(Output::Event(GroupEvent::NeighborDisconnected(peer)));
+        self.postings.forget_peer(&peer);
+        self.ask_for_postings(now);
+        self.coverage_may_change(now);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rtmfp::{Origin, PeerId, TaggedAddress};
+use rtmfp::{Origin, PeerId, Rate, TaggedAddress};
 
 use super::flow_type;
 use super::known::{FORGOTTEN, Known};
@@ -18,6 +18,10 @@ use crate::ring::{GroupAddress, RingMember};
 /// A neighbour gets an answer to a report or a begin only this long after the last report. So two members do not answer each other's
 /// answers for ever, and a message of one byte does not cause a report each time.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(5);
+/// How many messages about keys of postings one neighbour may send, announcements and requests.
+const KEY_RATE: Rate = Rate { burst: 8192, per_second: 4000 };
+/// How many bytes of postings one neighbour gets that asks for them.
+const WANT_RATE: Rate = Rate { burst: 8 << 20, per_second: 4 << 20 };
 /// How many members a report names at most: those next to the receiver, and random ones.
 const MAX_REPORTED: usize = 20;
 /// How many of them are next to the receiver on each side of the ring.
@@ -34,6 +38,19 @@ impl Member {
         }
     }
 
+    /// A neighbour names a member that was heard at a time.
+    fn hear_from(&mut self, now: Instant, namer: PeerId, entry: &Entry, heard: Instant) {
+        let peer = entry.peer;
+        if peer == self.near || (self.known.is_full() && self.known.get(&peer).is_none()) {
+            return;
+        }
+        match self.known.named(namer, peer, heard, &entry.addresses) {
+            Some(true) => self.soon(now),
+            Some(false) => {}
+            None => self.counters.members_ignored += 1,
+        }
+    }
+
     /// This end has heard the peer itself.
     pub(super) fn heard_directly(&mut self, now: Instant, peer: PeerId, address: Option<SocketAddr>) {
         let observed = address.map(|address| TaggedAddress::new(address, Origin::Observed));
@@ -44,6 +61,7 @@ impl Member {
             addresses.push(observed);
         }
         self.hear(now, peer, now, &addresses);
+        self.known.heard_directly(&peer);
     }
 
     /// Answers a begin or a report with a report, unless one was sent just before.
@@ -121,7 +139,7 @@ impl Member {
         for entry in report.entries {
             let heard = now.checked_sub(Duration::from_secs(entry.age));
             if let Some(heard) = heard.filter(|_| entry.age <= FORGOTTEN.as_secs()) {
-                self.hear(now, entry.peer, heard, &entry.addresses);
+                self.hear_from(now, peer, &entry, heard);
             }
         }
         if !answers {
@@ -130,14 +148,26 @@ impl Member {
     }
 
     pub(super) fn on_posting_key(&mut self, now: Instant, peer: PeerId, message: KeyMessage) {
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let at = now.saturating_duration_since(link.epoch);
+        if !link.keys.take(at, KEY_RATE, 1) {
+            self.counters.postings_dropped += 1;
+            return;
+        }
         match message {
-            KeyMessage::Have(key) if self.postings.wants(key, now) => {
-                let message = KeyMessage::Want(key).write().to_vec();
-                self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING_KEY, message });
+            KeyMessage::Have(key) => {
+                if !self.postings.offered(key, peer) {
+                    self.counters.postings_dropped += 1;
+                }
+                self.ask_for_postings(now);
             }
-            KeyMessage::Have(_) => {}
             KeyMessage::Want(key) => {
                 if let Some(value) = self.postings.get(&key) {
+                    // One that asks for the same again and again gets it at a bounded rate.
+                    if !link.wants.take(at, WANT_RATE, u32::try_from(value.len()).unwrap_or(u32::MAX)) {
+                        self.counters.postings_dropped += 1;
+                        return;
+                    }
                     let message = value.to_vec();
                     self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING, message });
                 }
@@ -145,10 +175,22 @@ impl Member {
         }
     }
 
-    pub(super) fn on_posting(&mut self, from: PeerId, value: &[u8]) {
-        if let Some(id) = self.postings.add(value) {
-            self.outputs.push_back(Output::Event(GroupEvent::Posting { from, id, value: value.to_vec() }));
-            self.announce(id, Some(from));
+    pub(super) fn on_posting(&mut self, now: Instant, from: PeerId, value: &[u8]) {
+        match self.postings.receive(now, from, value) {
+            Some(id) => {
+                self.outputs.push_back(Output::Event(GroupEvent::Posting { from, id, value: value.to_vec() }));
+                self.announce(id, Some(from));
+            }
+            None => self.counters.postings_dropped += 1,
+        }
+        self.ask_for_postings(now);
+    }
+
+    /// Asks neighbours for what they have announced.
+    pub(super) fn ask_for_postings(&mut self, now: Instant) {
+        for (peer, key) in self.postings.asks(now) {
+            let message = KeyMessage::Want(key).write().to_vec();
+            self.outputs.push_back(Output::Send { peer, flow_type: flow_type::POSTING_KEY, message });
         }
     }
 

@@ -3,16 +3,19 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rtmfp::PeerId;
 use rtmfp::wire::Malformed;
+use rtmfp::{PeerId, Rate};
 
 use super::flow_type;
 use super::link::{Link, Phase, SessionFacts};
 use super::message::ControlMessage;
-use super::output::{GroupEvent, Output, Refusal};
+use super::output::{Output, Refusal};
 use super::posting::{KeyMessage, PostingId};
 use super::state::Member;
 use crate::channel::{self, Received};
+
+/// How many control messages one peer may send. A member sends two or three at first, and then one in some seconds.
+const CONTROL_RATE: Rate = Rate { burst: 32, per_second: 2 };
 
 impl Member {
     /// A connection to a server at this address is open, through which others can be introduced to this peer. Joins the group there
@@ -98,7 +101,7 @@ impl Member {
     pub fn on_session_closed(&mut self, now: Instant, peer: PeerId) {
         let Some(link) = self.links.remove(&peer) else { return };
         if link.phase == Phase::Neighbor {
-            self.outputs.push_back(Output::Event(GroupEvent::NeighborDisconnected(peer)));
+            self.lost(now, peer);
         }
         // A peer that is gone should not be tried again at once, nor be named to others.
         self.known.failed(&peer, now);
@@ -121,7 +124,15 @@ impl Member {
 
     /// A peer has sent a message on one of this group's flows.
     pub fn on_message(&mut self, now: Instant, peer: PeerId, flow_type: u8, message: &[u8]) {
-        let Some(phase) = self.links.get(&peer).map(|link| link.phase) else { return };
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let phase = link.phase;
+        if flow_type == flow_type::CONTROL {
+            let at = now.saturating_duration_since(link.epoch);
+            if !link.control.take(at, CONTROL_RATE, 1) {
+                self.counters.control_dropped += 1;
+                return;
+            }
+        }
         let read = match flow_type {
             flow_type::CONTROL => {
                 ControlMessage::read(message).map(|message| self.on_control(now, peer, phase, message))
@@ -129,7 +140,11 @@ impl Member {
             _ if phase != Phase::Neighbor => return,
             flow_type::POSTING_KEY => KeyMessage::read(message).map(|message| self.on_posting_key(now, peer, message)),
             flow_type::POSTING => {
-                self.on_posting(peer, message);
+                self.on_posting(now, peer, message);
+                Ok(())
+            }
+            flow_type::DIRECTED => {
+                self.on_directed(now, peer, message);
                 Ok(())
             }
             // Streams of groups are not played here.
@@ -154,6 +169,10 @@ impl Member {
     /// A peer has closed its flow of this type, or rejected this end's.
     pub fn on_flow_closed(&mut self, now: Instant, peer: PeerId, flow_type: u8) {
         if flow_type == flow_type::CONTROL && self.links.get(&peer).is_some_and(Link::is_active) {
+            // One that refuses admission, perhaps because it is not in the group, is not asked again at once.
+            if self.links.get(&peer).is_some_and(|link| link.phase == Phase::Asked) {
+                self.known.failed(&peer, now);
+            }
             self.release(now, peer);
             self.soon(now);
         }

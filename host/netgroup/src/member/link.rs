@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rtmfp::PeerId;
+use rtmfp::{PeerId, TokenBucket};
 
 /// What the driver knows of an open session.
 #[allow(missing_docs, reason = "the names say it")]
@@ -40,6 +40,17 @@ pub(super) struct Link {
     pub(super) phase: Phase,
     /// When this phase began.
     pub(super) since: Instant,
+    /// What the times of the rates count from.
+    pub(super) epoch: Instant,
+    /// Limits the peer's control messages.
+    pub(super) control: TokenBucket,
+    /// Limits the peer's messages about keys of postings.
+    pub(super) keys: TokenBucket,
+    /// Limits the peer's requests for postings, in bytes.
+    pub(super) wants: TokenBucket,
+    /// Limit the peer's directed messages, and their bytes.
+    pub(super) directed: TokenBucket,
+    pub(super) directed_bytes: TokenBucket,
     pub(super) near_nonce: [u8; 32],
     pub(super) far_nonce: [u8; 32],
     /// The peer's address, once there is a session.
@@ -57,6 +68,12 @@ impl Link {
         Self {
             phase: Phase::Opening,
             since: now,
+            epoch: now,
+            control: TokenBucket::default(),
+            keys: TokenBucket::default(),
+            wants: TokenBucket::default(),
+            directed: TokenBucket::default(),
+            directed_bytes: TokenBucket::default(),
             near_nonce: [0; 32],
             far_nonce: [0; 32],
             far_address: None,

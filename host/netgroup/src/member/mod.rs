@@ -14,6 +14,9 @@
 //! The state of a member is in `state.rs`, and its driver's calls come in at `inputs.rs`.
 
 mod admission;
+mod counters;
+mod coverage;
+mod directed;
 pub mod flow_type;
 mod gossip;
 mod inputs;
@@ -31,6 +34,8 @@ mod tests;
 mod topology;
 mod upkeep;
 
+pub use self::counters::GroupCounters;
+pub use self::directed::{Direction, MAX_DIRECTED, Sent};
 pub use self::known::{FORGOTTEN, MAX_KNOWN};
 pub use self::link::SessionFacts;
 pub use self::output::{GroupEvent, Output, Refusal};

@@ -3,6 +3,7 @@
 use rtmfp::{PeerId, TaggedAddress};
 
 use super::posting::PostingId;
+use crate::ring::GroupAddress;
 
 /// Something for the driver to do or to know, in this order.
 #[allow(missing_docs, reason = "the names say it")]
@@ -53,6 +54,17 @@ pub enum GroupEvent {
         /// One AMF value.
         value: Vec<u8>,
     },
+    /// A directed message has come: `NetGroup.SendTo.Notify`.
+    Directed {
+        /// The place of the member that sent it.
+        from: GroupAddress,
+        /// Whether that is this member itself.
+        is_local: bool,
+        /// One AMF value.
+        value: Vec<u8>,
+    },
+    /// The part of the ring that is nearest to this member has changed: `NetGroup.LocalCoverage.Notify`.
+    LocalCoverage,
 }
 
 /// Why a peer is refused.

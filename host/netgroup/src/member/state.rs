@@ -8,6 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use rtmfp::{Origin, PeerId, TaggedAddress};
 
+use super::counters::GroupCounters;
+use super::coverage::CoverageNotice;
 use super::flow_type;
 use super::known::KnownMembers;
 use super::link::{Link, Phase};
@@ -44,6 +46,8 @@ pub struct Member {
     pub(super) target: usize,
     pub(super) next_upkeep: Instant,
     pub(super) postings: Postings,
+    pub(super) coverage: CoverageNotice,
+    pub(super) counters: GroupCounters,
     pub(super) rng: ChaCha8Rng,
     pub(super) outputs: VecDeque<Output>,
 }
@@ -66,7 +70,9 @@ impl Member {
             estimated: 0,
             target: target_neighbors(0),
             next_upkeep: now + PERIOD,
-            postings: Postings::default(),
+            postings: Postings::new(now),
+            coverage: CoverageNotice::default(),
+            counters: GroupCounters::default(),
             rng: ChaCha8Rng::from_seed(seed),
             outputs: VecDeque::new(),
         }
@@ -89,7 +95,8 @@ impl Member {
 
     /// When to call [`Member::handle_timeout`]. Poll it after each call of another method.
     pub fn poll_timeout(&self) -> Instant {
-        self.next_upkeep
+        let others = self.coverage.due().into_iter().chain(self.postings.due());
+        others.fold(self.next_upkeep, Instant::min)
     }
 
     /// `NetGroup.estimatedMemberCount`: an estimate of how many members the group has, this one among them.
@@ -100,6 +107,21 @@ impl Member {
     /// `NetGroup.neighborCount`: how many neighbours this member has.
     pub fn neighbor_count(&self) -> usize {
         self.neighbors().count()
+    }
+
+    /// Whether the peer is a neighbour.
+    pub fn is_neighbor(&self, peer: &PeerId) -> bool {
+        self.links.get(peer).is_some_and(|link| link.phase == Phase::Neighbor)
+    }
+
+    /// The members that have named the peer most recently: each may be able to introduce it. They need not be neighbours any more.
+    pub fn introducers(&self, peer: &PeerId) -> impl Iterator<Item = PeerId> {
+        self.known.get(peer).map(|known| known.namers).into_iter().flatten().flatten()
+    }
+
+    /// What was refused since the last call.
+    pub fn take_counters(&mut self) -> GroupCounters {
+        std::mem::take(&mut self.counters)
     }
 
     /// This member's neighbours.

@@ -1,4 +1,5 @@
 mod bounds;
+mod directed;
 mod telling;
 mod upkeep;
 
@@ -174,13 +175,25 @@ fn members_that_a_neighbour_invents_are_bounded() {
         let report = ControlMessage::Report(Report { entries, ..Report::default() }).write();
         member.on_message(now, B, flow_type::CONTROL, &report);
     }
-    assert!(member.known.ring().len() <= 2 * MAX_KNOWN);
+    // Those that are read of the first reports: of each that is one too many another is forgotten.
+    assert_eq!(member.known.ring().len(), 64 + 1);
+    let counters = member.take_counters();
+    // A itself and B are among those named.
+    assert_eq!(counters.members_ignored, 200 * (100 - counters.control_dropped) - 64 - 2);
+    assert!((60..70).contains(&counters.control_dropped), "{counters:?}");
+    // Others are learned of, and found, all the same.
+    let honest = PeerId([0xc; 32]);
+    member.on_session(now, facts(honest, 1, 3));
+    member.on_message(now, honest, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
+    let entry = Entry { peer: PeerId([0xd; 32]), age: 0, addresses: Vec::new() };
+    let report = ControlMessage::Report(Report { entries: vec![entry], ..Report::default() }).write();
+    member.on_message(now, honest, flow_type::CONTROL, &report);
+    assert!(member.known.get(&PeerId([0xd; 32])).is_some());
     outputs(&mut member);
-    member.handle_timeout(member.poll_timeout());
-    assert!(member.known.ring().len() <= MAX_KNOWN);
+    member.handle_timeout(member.next_upkeep);
     let attempts = outputs(&mut member).iter().filter(|output| matches!(output, Output::Connect { .. })).count();
-    assert!((1..=16).contains(&attempts), "{attempts}");
-    assert_eq!(member.neighbor_count(), 1, "the real one stays");
+    assert!((1..=9).contains(&attempts), "{attempts}");
+    assert_eq!(member.neighbor_count(), 2, "the real ones stay");
 }
 
 #[test]
@@ -223,7 +236,7 @@ fn a_malformed_message_ends_the_neighbourhood() {
 fn a_neighbour_that_is_wanted_is_not_released() {
     let now = Instant::now();
     let mut member = neighbors(now);
-    let later = member.poll_timeout();
+    let later = member.next_upkeep;
     member.handle_timeout(later);
     outputs(&mut member);
     member.on_message(later, B, flow_type::CONTROL, &[0x0c]);

@@ -1,5 +1,6 @@
 //! Upkeep: every ten seconds a member chooses the neighbours it wants, connects, asks others to close, reports and forgets (WIRE.md §3.5).
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand_core::Rng;
@@ -15,6 +16,8 @@ use super::topology::{Candidate, View, wanted_neighbors};
 const SOON: Duration = Duration::from_secs(1);
 /// How many sessions are being opened at a time.
 const MAX_OPENING: usize = 16;
+/// How many of them because of what one neighbour has named: one that makes members up leaves room for what others name.
+const MAX_OPENING_FOR_ONE: usize = 8;
 /// How often a neighbour is asked to close (WIRE.md §3.5).
 pub(super) const ASK_INTERVAL: Duration = Duration::from_secs(90);
 /// How long a peer may take to prove that it is a member.
@@ -25,6 +28,10 @@ pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(120);
 impl Member {
     /// Does what is due. Call it at [`Member::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.tell_coverage(now);
+        if self.postings.due().is_some_and(|due| due <= now) {
+            self.ask_for_postings(now);
+        }
         if now < self.next_upkeep {
             return;
         }
@@ -107,12 +114,26 @@ impl Member {
     }
 
     pub(super) fn connect(&mut self, now: Instant) {
-        let opening = self.links.values().filter(|link| link.phase == Phase::Opening).count();
+        let mut opening = 0;
+        let mut opening_for: BTreeMap<PeerId, usize> = BTreeMap::new();
+        for (peer, _) in self.links.iter().filter(|(_, link)| link.phase == Phase::Opening) {
+            opening += 1;
+            if let Some(namer) = self.known.get(peer).and_then(|known| known.named_by) {
+                *opening_for.entry(namer).or_default() += 1;
+            }
+        }
+        let known = &self.known;
         let wanted: Vec<PeerId> = self
             .best
             .iter()
             .filter(|peer| !self.links.get(peer).is_some_and(|link| link.phase != Phase::Idle))
             .filter(|peer| self.known.get(peer).is_none_or(|known| known.is_reachable(now)))
+            .filter(|peer| {
+                let Some(namer) = known.get(peer).and_then(|known| known.named_by) else { return true };
+                let count = opening_for.entry(namer).or_default();
+                *count += 1;
+                *count <= MAX_OPENING_FOR_ONE
+            })
             .take(MAX_OPENING.saturating_sub(opening))
             .copied()
             .collect();

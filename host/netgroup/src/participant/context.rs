@@ -27,6 +27,7 @@ pub struct ServerConnection {
 }
 
 /// Something has happened in a group.
+#[allow(missing_docs, reason = "the names say it")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The server has received the join. It sends no answer to a join; if it rejects the join, [`Notice::JoinRefused`] follows.
@@ -35,6 +36,12 @@ pub enum Notice {
     JoinRefused,
     /// The server has named a member.
     Hint(PeerId),
+    /// A neighbour, or a peer that becomes one with the next notice, is the permanent neighbour of this name.
+    Named {
+        peer: PeerId,
+        /// The name of its endpoint.
+        name: String,
+    },
     /// A neighbour has received a posting that it had asked for.
     PostingTaken(PeerId),
     /// The member of the group reports this.

@@ -37,25 +37,28 @@ impl Participant {
                     self.tell_all(context, |member| member.on_session_closed(now, peer));
                 }
             }
-            Event::Lookup(_) | Event::Keying(_) | Event::Keys { .. } => (),
+            Event::Lookup(lookup) => self.introduce(context, lookup),
+            Event::Keying(_) | Event::Keys { .. } => (),
             Event::Pong { .. } | Event::Refused { .. } | Event::Overspent { .. } => (),
         }
     }
 
     fn opened(&mut self, context: &mut EndpointContext<'_>, session: SessionId) {
-        let is_own = self.opening.remove(&session).is_some();
+        let is_own = self.opening.remove(&session).is_some() || self.is_for_name(session);
         let Some(info) = context.endpoint.session(session) else { return };
         self.attempts.answered(info.far_address.ip());
-        self.sessions.insert(session, PeerSession::new(info.peer_id, is_own));
+        self.sessions.insert(session, PeerSession::new(context.now, info.peer_id, is_own));
         self.by_peer.insert(info.peer_id, session);
         if is_own && self.next_idle_check.is_none() {
             self.next_idle_check = Some(context.now + IDLE_CHECK);
         }
         let now = context.now;
         self.tell_all(context, |member| member.on_session(now, facts(&info)));
+        self.named_opened(context, session, info.peer_id);
     }
 
     fn open_failed(&mut self, context: &mut EndpointContext<'_>, session: SessionId, reason: &OpenFailure) {
+        self.named_failed(context, session, reason);
         let Some(Opening { peer, .. }) = self.opening.remove(&session) else { return };
         let now = context.now;
         match reason {
@@ -95,6 +98,7 @@ impl Participant {
             membership.member.handle_timeout(now);
         }
         self.pump_all(context);
+        self.seek(context);
         if self.next_idle_check.is_some_and(|due| due <= now) {
             self.close_idle(context);
         }

@@ -8,11 +8,16 @@ mod attempts;
 mod context;
 mod events;
 mod flows;
+mod introducing;
+mod named;
 mod outputs;
 mod peer_session;
+mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use self::context::{EndpointContext, Notice, ServerConnection};
+pub use self::named::{MAX_NAME, MAX_NAME_ADDRESSES, MAX_NAMES, MAX_WAIT, NameError};
+pub use self::settings::{KEEPALIVE, SILENCE_LIMIT, serverless_config};
 pub use self::state::Participant;

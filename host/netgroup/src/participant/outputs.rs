@@ -12,7 +12,7 @@ use super::flows::reject;
 use super::peer_session::{Outgoing, facts};
 use super::state::{OPENING_TIMEOUT, Opening, Participant};
 use crate::digest::GroupDigest;
-use crate::member::{Output, flow_type};
+use crate::member::{GroupEvent, Output, flow_type};
 use introd_flash::metadata::FlowKind;
 
 impl Participant {
@@ -29,12 +29,23 @@ impl Participant {
                 Output::Connect { peer, addresses } => self.connect(context, group, peer, &addresses),
                 Output::Send { peer, flow_type, message } => self.send(context, group, peer, flow_type, message),
                 Output::Release(peer) => {
+                    self.named_released(context.now, group, peer);
                     if let Some(session) = self.by_peer.get(&peer).copied() {
                         self.release(context, session, group);
                     }
                 }
-                Output::Event(event) => self.note(*group, Notice::Event(event)),
+                Output::Event(event) => {
+                    match event {
+                        GroupEvent::NeighborConnected(peer) => self.named_connected(context, group, peer),
+                        GroupEvent::NeighborDisconnected(peer) => self.named_disconnected(context.now, group, peer),
+                        _ => (),
+                    }
+                    self.note(*group, Notice::Event(event));
+                }
             }
+        }
+        if let Some(membership) = self.memberships.get_mut(group) {
+            self.counters.take_from(&mut membership.member.take_counters());
         }
     }
 
@@ -73,7 +84,8 @@ impl Participant {
         if self.opening.values().any(|opening| opening.peer == peer) {
             return;
         }
-        let candidates = self.candidates(context, addresses);
+        let mut candidates = self.candidates(context, addresses);
+        self.add_introducers(context, group, &peer, &mut candidates);
         let opening = (!candidates.is_empty())
             .then(|| context.endpoint.open(now, Epd::fingerprint(peer).to_vec(), &candidates))
             .flatten();
@@ -107,6 +119,37 @@ impl Participant {
         let mut seen = BTreeSet::new();
         all.retain(|(_, address)| seen.insert(*address));
         all
+    }
+
+    /// Sends what a member would not.
+    #[cfg(test)]
+    pub(super) fn inject(
+        &mut self,
+        context: &mut EndpointContext<'_>,
+        group: &GroupDigest,
+        peer: PeerId,
+        flow_type: u8,
+        message: Vec<u8>,
+    ) {
+        self.send(context, group, peer, flow_type, message);
+    }
+
+    /// Adds the neighbours that have named a peer: without a server, they may be able to introduce it.
+    fn add_introducers(
+        &self,
+        context: &EndpointContext<'_>,
+        group: &GroupDigest,
+        peer: &PeerId,
+        candidates: &mut Vec<(InterfaceId, SocketAddr)>,
+    ) {
+        let Some(membership) = self.memberships.get(group).filter(|_| self.server.is_none()) else { return };
+        for namer in membership.member.introducers(peer).filter(|namer| membership.member.is_neighbor(namer)) {
+            let session = self.by_peer.get(&namer).and_then(|session| context.endpoint.session(*session));
+            // The neighbour knows this end by the interface and address of its session.
+            if let Some(info) = session.filter(|info| !candidates.iter().any(|known| known.1 == info.far_address)) {
+                candidates.push((info.interface, info.far_address));
+            }
+        }
     }
 
     fn send(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rtmfp::flow::{RecvFlowId, SendFlowId};
-use rtmfp::{PeerId, SessionInfo};
+use rtmfp::{PeerId, SessionInfo, TokenBucket};
 
 use crate::digest::GroupDigest;
 use crate::member::SessionFacts;
@@ -13,6 +13,10 @@ use crate::member::SessionFacts;
 #[derive(Debug)]
 pub(super) struct PeerSession {
     pub(super) peer: PeerId,
+    /// When it opened.
+    pub(super) since: Instant,
+    /// Limits the peer's hellos for others.
+    pub(super) lookups: TokenBucket,
     /// Whether this end opened it, for a group.
     pub(super) is_own: bool,
     /// When it was first seen that no group uses it.
@@ -41,8 +45,16 @@ pub(super) struct Outgoing {
 }
 
 impl PeerSession {
-    pub(super) fn new(peer: PeerId, is_own: bool) -> Self {
-        Self { peer, is_own, idle_since: None, receiving: BTreeMap::new(), sending: Vec::new() }
+    pub(super) fn new(now: Instant, peer: PeerId, is_own: bool) -> Self {
+        Self {
+            peer,
+            since: now,
+            lookups: TokenBucket::default(),
+            is_own,
+            idle_since: None,
+            receiving: BTreeMap::new(),
+            sending: Vec::new(),
+        }
     }
 
     pub(super) fn outgoing(&self, group: &GroupDigest, flow_type: u8) -> Option<&Outgoing> {

@@ -11,10 +11,11 @@ use rtmfp::{PeerId, SessionId};
 
 use super::attempts::AttemptLimiter;
 use super::context::{EndpointContext, Notice, ServerConnection};
+use super::named::{self, Names};
 use super::peer_session::{PeerSession, facts};
 use crate::digest::GroupDigest;
 use crate::groupspec::Groupspec;
-use crate::member::Member;
+use crate::member::{GroupCounters, Member};
 
 /// How long a peer may take to answer before another is tried in its place.
 pub(super) const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,6 +32,8 @@ pub(super) struct Membership {
     pub(super) joining: Option<(SendFlowId, Option<MessageId>)>,
     /// The server's flow in return.
     pub(super) hints: Option<RecvFlowId>,
+    /// The permanent neighbours that are known by name.
+    pub(super) named: Names,
 }
 
 /// A session that is being opened for a group.
@@ -44,6 +47,8 @@ pub(super) struct Opening {
 #[derive(Debug)]
 pub struct Participant {
     pub(super) near: PeerId,
+    /// The own endpoint's name.
+    pub(super) own_name: Option<String>,
     pub(super) memberships: BTreeMap<GroupDigest, Membership>,
     pub(super) server: Option<ServerConnection>,
     pub(super) sessions: BTreeMap<SessionId, PeerSession>,
@@ -51,6 +56,7 @@ pub struct Participant {
     pub(super) by_peer: BTreeMap<PeerId, SessionId>,
     pub(super) opening: BTreeMap<SessionId, Opening>,
     pub(super) attempts: AttemptLimiter,
+    pub(super) counters: GroupCounters,
     pub(super) next_idle_check: Option<Instant>,
     pub(super) notices: VecDeque<(GroupDigest, Notice)>,
     pub(super) rng: ChaCha8Rng,
@@ -61,12 +67,14 @@ impl Participant {
     pub fn new(near: PeerId, seed: [u8; 32]) -> Self {
         Self {
             near,
+            own_name: None,
             memberships: BTreeMap::new(),
             server: None,
             sessions: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             opening: BTreeMap::new(),
             attempts: AttemptLimiter::default(),
+            counters: GroupCounters::default(),
             next_idle_check: None,
             notices: VecDeque::new(),
             rng: ChaCha8Rng::from_seed(seed),
@@ -94,7 +102,7 @@ impl Participant {
         for peer in group.bootstrap_peers().take(MAX_BOOTSTRAP_PEERS) {
             member.add_neighbor(context.now, peer);
         }
-        self.memberships.insert(digest, Membership { member, joining: None, hints: None });
+        self.memberships.insert(digest, Membership { member, joining: None, hints: None, named: Names::new() });
         self.pump(context, &digest);
         true
     }
@@ -104,6 +112,9 @@ impl Participant {
         let now = context.now;
         self.tell(context, group, |member| member.leave(now));
         let Some(membership) = self.memberships.remove(group) else { return false };
+        for session in named::opening(&membership.named) {
+            context.endpoint.close(now, session);
+        }
         if let (Some(server), Some((flow, _))) = (self.server, membership.joining) {
             let _ = context.endpoint.with_flows(now, server.session, |flows| flows.close(flow));
         }
@@ -150,6 +161,11 @@ impl Participant {
         Some(result)
     }
 
+    /// What was refused, and whom neighbours were introduced to, since the last call.
+    pub fn take_counters(&mut self) -> GroupCounters {
+        std::mem::take(&mut self.counters)
+    }
+
     pub(super) fn note(&mut self, group: GroupDigest, notice: Notice) {
         if self.notices.len() >= MAX_NOTICES {
             self.notices.pop_front();
@@ -166,7 +182,8 @@ impl Participant {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let members = self.memberships.values().map(|membership| membership.member.poll_timeout());
         let opening = self.opening.values().map(|opening| opening.until);
-        members.chain(opening).chain(self.next_idle_check).min()
+        let named = self.memberships.values().filter_map(|membership| named::due(&membership.named));
+        members.chain(opening).chain(named).chain(self.next_idle_check).min()
     }
 
     pub(super) fn tell_all(&mut self, context: &mut EndpointContext<'_>, what: impl Fn(&mut Member)) {

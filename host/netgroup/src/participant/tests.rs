@@ -1,7 +1,9 @@
 //! Whole endpoints in memory, in virtual time, without loss.
 
+mod abuse;
 mod flows;
 mod idle;
+mod named;
 mod server;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,10 @@ struct Node {
 struct Network {
     now: Instant,
     nodes: BTreeMap<SocketAddr, Node>,
+    /// Nodes that only those reach to which they have sent before.
+    behind_nat: BTreeMap<SocketAddr, Vec<SocketAddr>>,
+    /// How many datagrams were sent.
+    sent: usize,
 }
 
 fn address(number: u8) -> SocketAddr {
@@ -59,7 +65,25 @@ impl Network {
             let participant = Participant::new(id, [number; 32]);
             (address(number), Node { id, endpoint, participant, notices: Vec::new(), events: Vec::new() })
         };
-        Self { now, nodes: (0..count).map(node).collect() }
+        Self { now, nodes: (0..count).map(node).collect(), behind_nat: BTreeMap::new(), sent: 0 }
+    }
+
+    /// An endpoint without a server starts at an address. `seed` makes its identity.
+    fn start(&mut self, number: u8, name: Option<&str>, seed: u64) {
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(seed);
+        let identity = Arc::new(Identity::ephemeral(&[Group::Modp2], name, false, &mut rng));
+        let id = identity.peer_id();
+        let seed = [seed as u8; 32];
+        let endpoint = Endpoint::new(self.now, serverless_config(identity), seed);
+        let mut participant = Participant::new(id, seed);
+        participant.set_own_name(name.map(str::to_owned));
+        let node = Node { id, endpoint, participant, notices: Vec::new(), events: Vec::new() };
+        self.nodes.insert(address(number), node);
+    }
+
+    /// An endpoint is gone without a word.
+    fn kill(&mut self, number: u8) {
+        self.nodes.remove(&address(number));
     }
 
     fn node(&mut self, number: u8) -> &mut Node {
@@ -110,6 +134,13 @@ impl Network {
                 return;
             }
             for (from, to, mut datagram) in datagrams {
+                self.sent += 1;
+                if let Some(open) = self.behind_nat.get_mut(&from) {
+                    open.push(to);
+                }
+                if self.behind_nat.get(&to).is_some_and(|open| !open.contains(&from)) {
+                    continue;
+                }
                 if let Some(node) = self.nodes.get_mut(&to) {
                     node.endpoint.handle_datagram(now, ONLY, from, &mut datagram);
                 }

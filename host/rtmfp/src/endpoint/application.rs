@@ -55,6 +55,13 @@ impl Endpoint {
         })
     }
 
+    /// The hostname in the certificate of a session's far end (RFC 7425 §4.3.3.1), if the session is open. A far end whose certificate has
+    /// no static keys has not proven that the name is its own. Names of more than 255 bytes are not kept.
+    pub fn far_hostname(&self, id: SessionId) -> Option<&[u8]> {
+        let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
+        session.is_open().then(|| session.identity().hostname.as_deref()).flatten()
+    }
+
     /// When the last packet of a session came, if it is open: [`SessionInfo::heard`] alone, for callers that ask often.
     pub fn heard(&self, id: SessionId) -> Option<Instant> {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };

@@ -53,12 +53,17 @@ pub(crate) struct Session {
     pub(crate) is_queued: bool,
 }
 
+/// The longest hostname that a session keeps, in bytes: that of the domain name system (RFC 1035 §2.3.4).
+const MAX_HOSTNAME: usize = 255;
+
 /// The identity of the far end, and what proves it.
 pub(crate) struct FarIdentity {
     pub(crate) peer_id: PeerId,
     /// SHA-256 of the whole certificate. `None`: the certificate has nothing beyond its canonical section, as nearly all, so that the
     /// peer id is the hash.
     other_hash: Option<Box<[u8; 32]>>,
+    /// The certificate's hostname (RFC 7425 §4.3.3.1). Clients have none.
+    pub(crate) hostname: Option<Box<[u8]>>,
     /// The certificate has static keys: the far end has opened the session with one of them.
     pub(super) has_static_keys: bool,
     pub(crate) near_nonce: [u8; 32],
@@ -71,6 +76,7 @@ impl FarIdentity {
         Self {
             peer_id,
             other_hash: (hash != peer_id.0).then(|| Box::new(hash)),
+            hostname: certificate.hostname().filter(|name| name.len() <= MAX_HOSTNAME).map(Into::into),
             has_static_keys: certificate.has_static_keys(),
             near_nonce: keys.near_nonce,
             far_nonce: keys.far_nonce,

@@ -216,6 +216,7 @@ impl GroupProbe {
                 }
             }
             Notice::Event(GroupEvent::Posting { from, value, .. }) => self.posted(client, from, &value),
+            Notice::Named { .. } | Notice::Event(GroupEvent::Directed { .. } | GroupEvent::LocalCoverage) => (),
         }
     }
 

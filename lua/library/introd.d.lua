@@ -246,6 +246,149 @@ function GroupSpecifier.encodeBootstrapPeerIDSpec(peerID) end
 ---@return string
 function GroupSpecifier.encodeIPMulticastAddressSpec(address, port, source) end
 
+---A connection of the script: to another server, or without one. Each is an endpoint with sockets of its own. Functions that you assign to it
+---are methods that the server can call. You may assign other fields, too.
+---@class NetConnection
+---@field rtmfpBindAddresses string[]? the local addresses to bind, each an IP address with or without a port; set it before connect. If there are none, the system chooses a port
+---@field rtmfpEndpointName string? the name under which others find this endpoint at an address that they know; set it before connect
+---@field isConnected boolean
+---@field uri string? the URI of the last connect
+---@field nearID string? the peer ID of this endpoint, once it is connected
+---@field farID string? the peer ID of the server
+---@field nearNonce string? this end's nonce of the session with the server
+---@field farNonce string? the server's nonce of the session
+---@field boundAddresses string[] the addresses that the sockets are bound to
+---@field onStatus? fun(self: NetConnection, info: NetStatus) called with NetConnection.Connect.Success, .Failed, .Rejected or .Closed
+---@field [string] any
+---@overload fun(): NetConnection
+NetConnection = {}
+
+---The same as NetConnection().
+---@return NetConnection
+function NetConnection.new() end
+
+---Connects: with "rtmfp:" without a server (serverless), with "rtmfp://host:port/application" as a client of that application. The result
+---comes by onStatus. Returns false if the connection cannot even begin; onStatus says why.
+---@param uri string
+---@param ... any what the server's application gets as arguments of its onConnect
+---@return boolean
+function NetConnection:connect(uri, ...) end
+
+---Calls a method of the server's application. Returns false if the call cannot be sent.
+---@param method string
+---@param handler? fun(...)|{onResult?: fun(self, ...), onStatus?: fun(self, info)} receives the results; if the call fails, nil and the reason
+---@param ... any
+---@return boolean
+function NetConnection:call(method, handler, ...) end
+
+---Calls a method of the server's application, waits, and returns its results; if the call fails, nil and the reason. It fails if the server
+---has not answered after a minute, or the connection is closed.
+---@param method string
+---@param ... any
+---@return any
+function NetConnection:callAndWait(method, ...) end
+
+---Closes the connection and leaves its groups. It can connect again when onStatus has said that it is closed.
+function NetConnection:close() end
+
+---The status of a NetConnection or a NetGroup. Which fields there are depends on the code.
+---@class NetStatus
+---@field level "status"|"error"
+---@field code string
+---@field description string? why something has failed or ended
+---@field application any what the server's application has sent with a rejection
+---@field group string? NetGroup.Connect.*: the groupspec
+---@field neighbor string? NetGroup.Neighbor.*: the group address of the neighbor
+---@field peerID string? NetGroup.Neighbor.*: the peer ID of the neighbor
+---@field name string? NetGroup.Neighbor.*: the endpoint name, if the neighbor is permanent
+---@field message any NetGroup.Posting.Notify and NetGroup.SendTo.Notify
+---@field messageID string? NetGroup.Posting.Notify: identifies the posting
+---@field from string? NetGroup.SendTo.Notify: the group address of the sender
+---@field fromLocal boolean? NetGroup.SendTo.Notify: whether the sender is this member itself
+
+---A membership of the script in a group. You may assign fields to it.
+---@class NetGroup
+---@field neighborCount integer how many members this one is connected to
+---@field estimatedMemberCount number about how many members the group has, with this one
+---@field localCoverageFrom string the first group address for which this member is the nearest of those that it is connected to
+---@field localCoverageTo string the last one
+---@field onStatus? fun(self: NetGroup, info: NetStatus) called with NetGroup.Connect.Success, .Failed, .Rejected or .Closed, NetGroup.Neighbor.Connect and .Disconnect, NetGroup.Posting.Notify, NetGroup.SendTo.Notify, NetGroup.LocalCoverage.Notify
+---@field [string] any
+---@overload fun(nc: NetConnection, groupspec: string|GroupSpecifier): NetGroup
+NetGroup = {}
+
+---The same as NetGroup(nc, groupspec): joins a group by a connection that is open. The result comes by onStatus.
+---@param nc NetConnection
+---@param groupspec string|GroupSpecifier
+---@return NetGroup
+function NetGroup.new(nc, groupspec) end
+
+---Sends a value to all members, in no particular order and without a guarantee. Members that join soon after may get it, too. A value that
+---is equal to an earlier one does not spread: put a number into it that counts. Returns the ID that the members get as messageID; nil if the
+---group has been left, or too much waits to be sent.
+---@param message any at most 64 KiB
+---@return string? messageID
+function NetGroup:post(message) end
+
+---Sends a value one step towards a group address: to the neighbor nearest to it, or to this member itself if none is nearer.
+---@param message any at most 64 KiB
+---@param groupAddress string
+---@return "sent"|"no route"|"error"
+function NetGroup:sendToNearest(message, groupAddress) end
+
+---Sends a value to the next neighbor on the ring.
+---@param message any at most 64 KiB
+---@param sendMode "nextIncreasing"|"nextDecreasing" one of NetGroupSendMode
+---@return "sent"|"no route"|"error"
+function NetGroup:sendToNeighbor(message, sendMode) end
+
+---Sends a value to each neighbor.
+---@param message any at most 64 KiB
+---@return "sent"|"no route"|"error"
+function NetGroup:sendToAllNeighbors(message) end
+
+---Connects to a member now.
+---@param peerID string
+---@return boolean
+function NetGroup:addNeighbor(peerID) end
+
+---Says that a peer is a member; this one connects to it if the topology needs that.
+---@param peerID string
+---@return boolean
+function NetGroup:addMemberHint(peerID) end
+
+---Connects to the member with this endpoint name at one of these addresses, and connects again whenever that ends.
+---@param name string
+---@param addresses? string|string[] IP addresses with ports, at most 16
+---@return boolean
+function NetGroup:addPermanentNeighborByName(name, addresses) end
+
+---Ends the permanent status of a neighbor. No connection is closed by that.
+---@param name string
+---@return boolean
+function NetGroup:removePermanentNeighborByName(name) end
+
+---Returns the group address of a peer.
+---@param peerID string
+---@return string
+function NetGroup:convertPeerIDToGroupAddress(peerID) end
+
+---Leaves the group.
+function NetGroup:close() end
+
+---Which neighbor NetGroup:sendToNeighbor sends to.
+---@class NetGroupSendMode
+---@field NEXT_INCREASING "nextIncreasing" the next one with a higher group address
+---@field NEXT_DECREASING "nextDecreasing" the next one with a lower group address
+NetGroupSendMode = {}
+
+---What has come of a message to a group.
+---@class NetGroupSendResult
+---@field SENT "sent" it is on its way
+---@field NO_ROUTE "no route" there is no neighbor
+---@field ERROR "error" the group has been left, or too much waits to be sent
+NetGroupSendResult = {}
+
 ---A lookup: an asker looks for a peer. Answer it once, with `application.sendPeerRedirect` or `application.denyPeerLookup`, in the handler or
 ---later, before the deadline in Application.xml.
 ---@class PeerLookupEvent

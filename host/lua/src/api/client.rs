@@ -7,6 +7,7 @@ use mlua::{AnyUserData, BorrowedStr, Lua, MultiValue, Result, Table, UserDataRef
 use smallvec::SmallVec;
 
 use super::client_objects::Client;
+use super::pending_calls::Callee;
 use super::state::ApiState;
 use super::{address, group_control};
 use crate::engine::values::{self, Opaque};
@@ -200,7 +201,11 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             if !member.is_accepted() {
                 return Ok(false);
             }
-            let token = if handler == Value::Nil { None } else { Some(shared.ask(&member, handler)?) };
+            let token = if handler == Value::Nil {
+                None
+            } else {
+                Some(shared.ask(Callee::Client(Rc::clone(&member)), handler)?)
+            };
             let is_sent = shared.send(ClientCommand::Call { client: member.id, method, arguments, token })?;
             if let Some(token) = token.filter(|_| !is_sent) {
                 shared.take_asked(token);
@@ -228,7 +233,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             let arguments = arguments(&shared, all)?;
             shared.must_be_live()?;
             if member.is_accepted() {
-                let token = shared.ask(&member, Value::Nil)?;
+                let token = shared.ask(Callee::Client(Rc::clone(&member)), Value::Nil)?;
                 let command = ClientCommand::Call { client: member.id, method, arguments, token: Some(token) };
                 if shared.send(command)? {
                     return Ok(token);
@@ -246,7 +251,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             let member = this(&shared, Some(object), "getStats")?;
             shared.must_be_live()?;
             if member.is_accepted() {
-                let token = shared.ask(&member, Value::Nil)?;
+                let token = shared.ask(Callee::Client(Rc::clone(&member)), Value::Nil)?;
                 if shared.send(ClientCommand::GetStats { client: member.id, token })? {
                     return Ok(token);
                 }

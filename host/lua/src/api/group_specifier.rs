@@ -366,12 +366,16 @@ fn ip(value: &Value) -> Result<IpAddr> {
     read.ok_or_else(|| mlua::Error::runtime("an IP address is a string of numbers: \"224.0.0.254\""))
 }
 
+/// The groupspec of a specifier or of a text, with its authorizations.
+pub(super) fn groupspec(spec: &Value) -> Result<Groupspec> {
+    match spec {
+        Value::UserData(this) => specifier(&fields(this)?)?.with_authorizations().map_err(own),
+        Value::String(text) => Groupspec::parse(&text.to_string_lossy()).map_err(own),
+        other => wrong(format!("a groupspec is a string or a GroupSpecifier, not a {}", other.type_name())),
+    }
+}
+
 /// The digest of a specifier or a groupspec's text.
 fn digest(spec: &Value) -> Result<String> {
-    let digest = match spec {
-        Value::UserData(this) => specifier(&fields(this)?)?.digest().map_err(own)?,
-        Value::String(text) => Groupspec::parse(&text.to_string_lossy()).map_err(own)?.digest(),
-        other => return wrong(format!("a groupspec is a string or a GroupSpecifier, not a {}", other.type_name())),
-    };
-    Ok(digest.to_string())
+    Ok(groupspec(spec)?.digest().to_string())
 }

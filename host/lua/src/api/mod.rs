@@ -1,17 +1,20 @@
-//! What scripts see: `application`, `Client`, `GroupControl`, `GroupSpecifier`, timers, `registry`, and the functions of which the prelude
-//! makes the rest.
+//! What scripts see: `application`, `Client`, `GroupControl`, `GroupSpecifier`, `NetConnection`, `NetGroup`, timers, `registry`, and the
+//! functions of which the prelude makes the rest.
 
 pub(crate) mod address;
 pub(crate) mod address_list;
 pub(crate) mod application;
 pub(crate) mod client;
-mod client_calls;
 pub(crate) mod client_objects;
 mod clients;
+pub(crate) mod connection_objects;
 pub(crate) mod group_control;
 pub(crate) mod group_specifier;
 pub(crate) mod lookup_event;
 mod natives;
+pub(crate) mod net_connection;
+pub(crate) mod net_group;
+pub(crate) mod pending_calls;
 pub(crate) mod script;
 mod shared_registry;
 pub(crate) mod state;

@@ -5,7 +5,10 @@ use std::rc::Rc;
 use mlua::{Lua, Result, Table, Variadic};
 
 use super::state::ApiState;
-use super::{application, client, clients, group_specifier, lookup_event, shared_registry, timer_functions};
+use super::{
+    application, client, clients, group_specifier, lookup_event, net_connection, net_group, shared_registry,
+    timer_functions,
+};
 use crate::engine::failure;
 use crate::engine::values::Opaque;
 use introd_flash::amf;
@@ -23,6 +26,8 @@ pub(super) fn install(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result
     timer_functions::register(lua, state, native)?;
     shared_registry::register(lua, state, native)?;
     group_specifier::register(lua)?;
+    net_connection::register(lua, state, native)?;
+    net_group::register(lua, state, native)?;
     times(lua, state, native)?;
     output(lua, state, native)?;
     let globals = lua.globals();

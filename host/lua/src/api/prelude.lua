@@ -168,6 +168,20 @@ end
 function methods:callAndWait(method, ...) return wait(native.call_and_wait(self, method, ...)) end
 function methods:getStats() return wait(native.stats(self)) end
 
+-- NetConnections and NetGroups ------------------------------------------------------------------------------------------
+
+-- A class is made like GroupSpecifier: NetConnection(), or NetConnection.new().
+local function class(name, new)
+    _G[name] = setmetatable({ new = new }, {
+        __call = function(_, ...) return new(...) end,
+        __metatable = name,
+    })
+end
+class("NetConnection", native.new_connection)
+class("NetGroup", native.new_group)
+local call_and_wait = native.connection_call_and_wait
+function native.connection_methods:callAndWait(method, ...) return wait(call_and_wait(self, method, ...)) end
+
 -- Other files of the application ----------------------------------------------------------------------------------------
 
 function _G.load(name)

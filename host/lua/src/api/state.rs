@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use mlua::{Lua, LuaString, Result, Table, Value};
 
-use super::client_calls::{ClientCall, ClientCalls};
 use super::client_objects::ClientObjects;
+use super::connection_objects::ConnectionObjects;
+use super::pending_calls::{Callee, PendingCall, PendingCalls};
 use crate::engine::timers::Timers;
 use crate::engine::values::Marks;
 use crate::instance::Instance;
@@ -31,7 +32,8 @@ pub(crate) struct ApiState {
     /// The name of the field of a list of addresses that says where they come from.
     pub(crate) origins: LuaString,
     pub(crate) objects: ClientObjects,
-    calls: RefCell<ClientCalls>,
+    pub(crate) connections: ConnectionObjects,
+    calls: RefCell<PendingCalls>,
     pub(crate) timers: RefCell<Timers>,
     /// Clients that were accepted while their `onConnect` still runs.
     pub(crate) released: RefCell<Vec<Rc<RosterMember>>>,
@@ -50,6 +52,7 @@ impl ApiState {
             event_key: lua.create_table()?,
             origins: lua.create_string("origins")?,
             objects: ClientObjects::new(lua)?,
+            connections: ConnectionObjects::new(lua)?,
             calls: RefCell::default(),
             timers: RefCell::default(),
             released: RefCell::default(),
@@ -72,19 +75,20 @@ impl ApiState {
         Err(mlua::Error::runtime("the application has not started: do this in application.onAppStart or later"))
     }
 
-    /// A client is called. `handler` gets the answer: nil if a handler waits for it. Gives back the token.
-    pub(crate) fn ask(&self, member: &Rc<RosterMember>, handler: Value) -> Result<u64> {
+    /// A client, or the server of a NetConnection, is called. `handler` gets the answer: nil if a handler waits for it. Gives back the
+    /// token.
+    pub(crate) fn ask(&self, callee: Callee, handler: Value) -> Result<u64> {
         let token = self.instance.token();
-        self.calls.borrow_mut().add(token, member, handler, self.instance.now.get())?;
+        self.calls.borrow_mut().add(token, callee, handler, self.instance.now.get())?;
         Ok(token)
     }
 
-    /// Takes a call of a client out. `None` if it has been answered, or was made by another VM.
-    pub(crate) fn take_asked(&self, token: u64) -> Option<ClientCall> {
+    /// Takes a call out. `None` if it has been answered, or was made by another VM.
+    pub(crate) fn take_asked(&self, token: u64) -> Option<PendingCall> {
         self.calls.borrow_mut().take(token)
     }
 
-    /// The call of a client that is due next, and when.
+    /// The call that is due next, and when.
     pub(crate) fn next_asked(&self) -> Option<(u64, Instant)> {
         self.calls.borrow().next()
     }

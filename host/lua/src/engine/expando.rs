@@ -11,6 +11,11 @@ pub(crate) trait Expando: UserData + 'static {
 
     /// The value of a property or method of the host's.
     fn property(&self, lua: &Lua, name: &str) -> Result<Option<Value>>;
+
+    /// Whether the script may set a field to that value now.
+    fn check(&self, _name: &str, _value: &Value) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Gives the objects of a kind their metamethods.
@@ -23,7 +28,11 @@ pub(crate) fn add_methods<T: Expando, M: UserDataMethods<T>>(methods: &mut M) {
             return Err(mlua::Error::runtime(format!("{} of a {} cannot be set", name, T::KIND)));
         }
         // Checks the type, too: the metamethod could be called with any object.
-        drop(this.borrow::<T>()?);
+        let object = this.borrow::<T>()?;
+        if let Value::String(name) = &key {
+            object.check(&name.to_string_lossy(), &value)?;
+        }
+        drop(object);
         match this.user_value::<Value>()? {
             Value::Table(fields) => fields.raw_set(key, value),
             _ => {
@@ -47,6 +56,14 @@ fn index<T: Expando>(lua: &Lua, this: &AnyUserData, key: Value) -> Result<Value>
     }
     let Value::String(name) = key else { return Ok(Value::Nil) };
     Ok(object.property(lua, &name.to_string_lossy())?.unwrap_or_default())
+}
+
+/// The same, by its name.
+pub(crate) fn field_named(this: &AnyUserData, name: &str) -> Result<Value> {
+    match this.user_value::<Value>()? {
+        Value::Table(fields) => fields.raw_get(name),
+        _ => Ok(Value::Nil),
+    }
 }
 
 /// A field that the script has set on the object itself.

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::connection_port::HostedPort;
 use super::schedule::{AppId, Kind};
 use super::shared::{Opening, Queue, ScriptState, Shared};
 use crate::instance::Instance;
+use crate::instance::connections::Connections;
 use crate::instance::item::InboxItem;
 use crate::runtime::Runtime;
 use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
@@ -138,7 +140,11 @@ impl HostedInstance {
             Arc::clone(&shared.ledger),
             Instant::now(),
         )
-        .with_connections(Arc::clone(&self.opening.connections))
+        .with_connections(Connections::new(
+            Arc::clone(&self.opening.connections),
+            Arc::new(HostedPort::new(Arc::downgrade(shared))),
+            shared.new_connections(),
+        ))
         .with_memory(shared.memory.clone())
         .with_mark({
             let shared = Arc::clone(shared);

@@ -1,7 +1,7 @@
 //! The events that wait for an instance.
 //!
 //! Each client has a lane of its own: its events are handled in their order, and the clients take turns. A client that sends much
-//! delays itself.
+//! delays itself. Each NetConnection of the script has a lane, too: a flood of postings delays neither clients nor lookups.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use slab::Slab;
 
 use crate::instance::item::InboxItem;
 use introd_policy::message::{AppEvent, ClientId};
+use introd_policy::net_connection::ConnectionEvent;
 
 /// The bounds on parts of the inbox, as divisors of its room: for the calls of one client, for all events of one client, for the calls
 /// of all clients, and for the lookups of peers that are no clients.
@@ -17,6 +18,11 @@ const CALLS_OF_ONE: usize = 32;
 const EVENTS_OF_ONE: usize = 8;
 const CALLS_OF_ALL: usize = 2;
 const STRANGERS: usize = 2;
+/// The same for the events of one NetConnection, and of all of them. What is in a group's postings comes from other members: it is bounded in
+/// bytes, too.
+const EVENTS_OF_CONNECTION: usize = 8;
+const EVENTS_OF_CONNECTIONS: usize = 4;
+const BYTES_OF_CONNECTIONS: usize = 8 << 20;
 /// How many empty lanes are kept for the next clients.
 const MAX_SPARE: usize = 16;
 
@@ -37,20 +43,33 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Lanes {
     lanes: Slab<Lane>,
-    by_client: HashMap<Option<ClientId>, usize>,
+    by_source: HashMap<Source, usize>,
     /// The lanes with events, in the order of their turns.
     turns: VecDeque<usize>,
     spare: Vec<VecDeque<InboxItem>>,
     events: usize,
     calls: usize,
+    /// The events of NetConnections among them, and how many bytes those take.
+    of_connections: usize,
+    bytes: usize,
     /// Whether the script is to be reloaded.
     reload: bool,
     /// The instance is to stop after so many more events.
     stop: Option<usize>,
 }
 
+/// Where events come from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    Client(ClientId),
+    /// Askers that are no clients.
+    Strangers,
+    /// A NetConnection of the script, by number.
+    Connection(u64),
+}
+
 struct Lane {
-    client: Option<ClientId>,
+    source: Source,
     events: VecDeque<InboxItem>,
     calls: usize,
 }
@@ -78,11 +97,24 @@ impl Inbox {
                 if !must_arrive(&event) && !lanes.has_room(&event, self.max_events) {
                     return Err(Full(Box::new(event)));
                 }
-                let client = client_of(&event);
+                let source = source_of(&event);
                 let item = admit(event).map_err(Full)?;
-                lanes.push(client, item);
+                lanes.push(source, item);
             }
         }
+        Ok(())
+    }
+
+    /// Puts an event at the end of the lane of the NetConnection of that number.
+    ///
+    /// # Errors
+    /// Gives it back if there is no room for it.
+    pub(crate) fn push_connection(&self, number: u64, event: ConnectionEvent) -> Result<(), Box<ConnectionEvent>> {
+        let mut lanes = self.lanes();
+        if !event.must_arrive() && !lanes.has_room_for_connection(number, &event, self.max_events) {
+            return Err(Box::new(event));
+        }
+        lanes.push(Source::Connection(number), InboxItem::Connection { number, event });
         Ok(())
     }
 
@@ -113,23 +145,36 @@ impl Lanes {
         if self.events >= max_events {
             return false;
         }
-        let client = client_of(event);
-        let lane = self.by_client.get(&client).and_then(|place| self.lanes.get(*place));
+        let source = source_of(event);
+        let lane = self.by_source.get(&source).and_then(|place| self.lanes.get(*place));
         let (events, calls) = lane.map_or((0, 0), |lane| (lane.events.len(), lane.calls));
         let room = |parts: usize| (max_events / parts).max(1);
         if matches!(event, AppEvent::Call { .. }) && (calls >= room(CALLS_OF_ONE) || self.calls >= room(CALLS_OF_ALL)) {
             return false;
         }
-        events < room(if client.is_some() { EVENTS_OF_ONE } else { STRANGERS })
+        events < room(if source == Source::Strangers { STRANGERS } else { EVENTS_OF_ONE })
     }
 
-    fn push(&mut self, client: Option<ClientId>, item: InboxItem) {
+    fn has_room_for_connection(&self, number: u64, event: &ConnectionEvent, max_events: usize) -> bool {
+        let lane = self.by_source.get(&Source::Connection(number)).and_then(|place| self.lanes.get(*place));
+        let room = |parts: usize| (max_events / parts).max(1);
+        self.events < max_events
+            && lane.map_or(0, |lane| lane.events.len()) < room(EVENTS_OF_CONNECTION)
+            && self.of_connections < room(EVENTS_OF_CONNECTIONS)
+            && self.bytes.saturating_add(event.bytes()) <= BYTES_OF_CONNECTIONS
+    }
+
+    fn push(&mut self, source: Source, item: InboxItem) {
         let is_call = usize::from(matches!(item, InboxItem::Call { .. }));
+        if let InboxItem::Connection { event, .. } = &item {
+            self.of_connections += 1;
+            self.bytes += event.bytes();
+        }
         let (lanes, spare) = (&mut self.lanes, &mut self.spare);
         let place = *self
-            .by_client
-            .entry(client)
-            .or_insert_with(|| lanes.insert(Lane { client, events: spare.pop().unwrap_or_default(), calls: 0 }));
+            .by_source
+            .entry(source)
+            .or_insert_with(|| lanes.insert(Lane { source, events: spare.pop().unwrap_or_default(), calls: 0 }));
         let Some(lane) = self.lanes.get_mut(place) else { return };
         if lane.events.is_empty() {
             self.turns.push_back(place);
@@ -151,10 +196,14 @@ impl Lanes {
         let is_call = usize::from(matches!(item, InboxItem::Call { .. }));
         lane.calls -= is_call;
         self.calls -= is_call;
+        if let InboxItem::Connection { event, .. } = &item {
+            self.of_connections -= 1;
+            self.bytes -= event.bytes();
+        }
         self.events -= 1;
         self.stop = self.stop.map(|before| before.saturating_sub(1));
         if lane.events.is_empty() {
-            self.by_client.remove(&lane.client);
+            self.by_source.remove(&lane.source);
             if let Some(lane) = self.lanes.try_remove(place)
                 && self.spare.len() < MAX_SPARE
                 && lane.events.capacity() <= 64
@@ -162,7 +211,7 @@ impl Lanes {
                 self.spare.push(lane.events);
             }
             if self.events == 0 && self.lanes.capacity() > 1024 {
-                (self.lanes, self.by_client, self.turns) = Default::default();
+                (self.lanes, self.by_source, self.turns) = Default::default();
             }
         } else {
             self.turns.push_back(place);
@@ -182,8 +231,8 @@ fn must_arrive(event: &AppEvent) -> bool {
     )
 }
 
-/// The client that the event is about. `None` if it is about none.
-fn client_of(event: &AppEvent) -> Option<ClientId> {
+/// The client that the event is about, or the strangers.
+fn source_of(event: &AppEvent) -> Source {
     match event {
         AppEvent::Connect { client, .. }
         | AppEvent::Accepted { client }
@@ -194,9 +243,9 @@ fn client_of(event: &AppEvent) -> Option<ClientId> {
         | AppEvent::ReportedAddressesChange { client, .. }
         | AppEvent::GroupJoin { client, .. }
         | AppEvent::GroupLeave { client, .. }
-        | AppEvent::Stats { client, .. } => Some(*client),
-        AppEvent::PeerLookup(lookup) => lookup.asker,
-        AppEvent::Reload | AppEvent::Stop => None,
+        | AppEvent::Stats { client, .. } => Source::Client(*client),
+        AppEvent::PeerLookup(lookup) => lookup.asker.map_or(Source::Strangers, Source::Client),
+        AppEvent::Reload | AppEvent::Stop => Source::Strangers,
     }
 }
 
@@ -230,7 +279,10 @@ mod tests {
 
     fn whose(item: &InboxItem) -> u32 {
         match item {
-            InboxItem::Event(event) => client_of(event).map_or(0, |client| client.session.get()),
+            InboxItem::Event(event) => match source_of(event) {
+                Source::Client(client) => client.session.get(),
+                _ => 0,
+            },
             InboxItem::Call { client, .. } => client.session.get(),
             other => panic!("{other:?}"),
         }
@@ -294,7 +346,7 @@ mod tests {
         while inbox.pop().is_some() {}
         inbox.push(call(1), plain).unwrap();
         let lanes = inbox.lanes();
-        assert_eq!((lanes.events, lanes.calls, lanes.by_client.len(), lanes.turns.len()), (1, 1, 1, 1));
+        assert_eq!((lanes.events, lanes.calls, lanes.by_source.len(), lanes.turns.len()), (1, 1, 1, 1));
     }
 
     fn lookup(asker: Option<u32>) -> AppEvent {
@@ -341,6 +393,56 @@ mod tests {
         assert!(inbox.push(lookup(None), plain).is_err());
     }
 
+    fn posting(size: usize) -> ConnectionEvent {
+        use introd_policy::net_connection::{GroupEvent, GroupId};
+        ConnectionEvent::Group { group: GroupId(1), event: GroupEvent::Posting { id: [0; 32], value: vec![0; size] } }
+    }
+
+    fn closed() -> ConnectionEvent {
+        let text = String::new;
+        ConnectionEvent::Closed { code: text(), description: text(), info: introd_flash::amf::Value::Null }
+    }
+
+    #[test]
+    fn a_flood_of_postings_leaves_room_for_clients_and_for_other_connections_and_delays_neither() {
+        let inbox = Inbox::new(1024);
+        let flood =
+            |number, size| (0..2000).take_while(|_| inbox.push_connection(number, posting(size)).is_ok()).count();
+        assert_eq!((flood(1, 1), flood(2, 1), flood(3, 1)), (128, 128, 0));
+        inbox.push_connection(3, closed()).unwrap();
+        inbox.push(moved(7), plain).unwrap();
+        // What came last has its turn after one event of each of the others.
+        let order: Vec<u64> = (0..4)
+            .map(|_| match inbox.pop().unwrap() {
+                InboxItem::Connection { number, .. } => number,
+                _ => 0,
+            })
+            .collect();
+        assert_eq!(order, [1, 2, 3, 0]);
+        assert_eq!(flood(3, 1), 2, "two were taken out");
+        while inbox.pop().is_some() {}
+        let lanes = inbox.lanes();
+        assert_eq!((lanes.of_connections, lanes.bytes, lanes.events), (0, 0, 0));
+    }
+
+    #[test]
+    fn postings_that_wait_are_bounded_in_bytes_and_what_ends_something_is_taken_all_the_same() {
+        let inbox = Inbox::new(100_000);
+        let large = 64 << 10;
+        let taken = (0..1000).take_while(|_| inbox.push_connection(1, posting(large)).is_ok()).count();
+        assert_eq!(taken, BYTES_OF_CONNECTIONS / large);
+        inbox.push_connection(1, closed()).unwrap();
+        assert!(inbox.push_connection(2, posting(1)).is_err());
+        assert!(inbox.pop().is_some() && inbox.push_connection(2, posting(1)).is_ok());
+        // The events of one connection keep their order.
+        let last = std::iter::from_fn(|| inbox.pop()).last();
+        assert!(matches!(last, Some(InboxItem::Connection { number: 1, event: ConnectionEvent::Closed { .. } })));
+        let full = Inbox::new(2);
+        full.push(moved(1), plain).unwrap();
+        full.push(moved(2), plain).unwrap();
+        assert!(full.push_connection(1, posting(1)).is_err(), "the whole inbox is full");
+    }
+
     #[test]
     fn a_call_that_was_taken_makes_room_for_the_next_of_its_client() {
         let inbox = Inbox::new(1024);
@@ -361,7 +463,7 @@ mod tests {
         }
         while inbox.pop().is_some() {}
         let lanes = inbox.lanes();
-        assert!(lanes.lanes.capacity() <= 1024 && lanes.by_client.is_empty(), "{}", lanes.lanes.capacity());
+        assert!(lanes.lanes.capacity() <= 1024 && lanes.by_source.is_empty(), "{}", lanes.lanes.capacity());
         assert!(lanes.spare.len() <= MAX_SPARE, "{}", lanes.spare.len());
         assert!(lanes.spare.iter().all(|lane| lane.capacity() <= 64));
         drop(lanes);

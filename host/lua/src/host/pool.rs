@@ -160,6 +160,7 @@ impl Pool {
             } else if shared.state() != ScriptState::Failed && shared.state() != ScriptState::Stopped {
                 shared.set_state(ScriptState::Starting);
             }
+            shared.close_connections();
             shared.set_busy(None);
             shared.move_to(&place.queue);
             if shared.state() != ScriptState::Stopped {

@@ -12,6 +12,7 @@ use super::script_files::ScriptFiles;
 use super::thread_queue::ThreadQueue;
 use crate::engine::failure::Failure;
 use crate::engine::memory::Memory;
+use crate::instance::connections::OpenConnections;
 use crate::instance::ledger::Ledger;
 use crate::instance::open_requests::{Answer, OpenRequests};
 use introd_config::Application;
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) memory: Memory,
+    /// The NetConnections of its script.
+    connections: Mutex<Arc<OpenConnections>>,
     /// Leads to the thread that runs it.
     queue: ArcSwap<Queue>,
     /// Whether its thread has been told that there is something to do, and has yet to look.
@@ -99,6 +102,7 @@ impl Shared {
             requests: Arc::default(),
             ledger: Arc::default(),
             memory,
+            connections: Mutex::default(),
             queue: ArcSwap::new(queue),
             is_ready: AtomicBool::new(false),
             place: AtomicUsize::new(usize::MAX),
@@ -166,6 +170,22 @@ impl Shared {
             *closed = None;
         }
         closed.is_some()
+    }
+
+    /// The NetConnections of a script that is about to start.
+    pub(crate) fn new_connections(&self) -> Arc<OpenConnections> {
+        let connections = Arc::<OpenConnections>::default();
+        let mut place = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *place, Arc::clone(&connections));
+        drop(place);
+        old.end();
+        connections
+    }
+
+    /// Closes the NetConnections of a script that hangs, and lets it open no others.
+    pub(crate) fn close_connections(&self) {
+        let connections = Arc::clone(&*self.connections.lock().unwrap_or_else(PoisonError::into_inner));
+        connections.end();
     }
 
     /// Moves to another thread.

@@ -2,12 +2,28 @@
 
 use introd_flash::server::Call;
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
+use introd_policy::net_connection::ConnectionEvent;
 
 /// An event that an inbox has taken. What waits for an answer is an open request from then on, and has its number.
 #[derive(Debug)]
 pub(crate) enum InboxItem {
-    Connect { number: u64, client: ClientId, info: Box<ClientInfo> },
-    Lookup { number: u64 },
-    Call { number: Option<u64>, client: ClientId, call: Call },
+    Connect {
+        number: u64,
+        client: ClientId,
+        info: Box<ClientInfo>,
+    },
+    Lookup {
+        number: u64,
+    },
+    Call {
+        number: Option<u64>,
+        client: ClientId,
+        call: Call,
+    },
+    /// Something has happened on a NetConnection of the script.
+    Connection {
+        number: u64,
+        event: ConnectionEvent,
+    },
     Event(AppEvent),
 }

@@ -1,6 +1,7 @@
 //! What an application instance has besides its script, and keeps when the script is reloaded: its clients, open requests, commands
-//! that wait for room at a worker, and the last log entries.
+//! that wait for room at a worker, and the last log entries; and the script's NetConnections, which are closed then.
 
+pub(crate) mod connections;
 pub(crate) mod item;
 pub(crate) mod journal;
 pub(crate) mod ledger;
@@ -15,6 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rtmfp::PeerId;
 
+use self::connections::Connections;
 use self::journal::Journal;
 use self::ledger::Ledger;
 use self::open_requests::{Answer, OpenRequests};
@@ -25,7 +27,6 @@ use crate::engine::memory::Memory;
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{ClientCommand, Commands};
-use introd_policy::net_connection::{NetConnections, NoNetConnections};
 use introd_policy::registry::{LookupFuture, Registry};
 use introd_policy::{RequestId, Verdict};
 
@@ -45,8 +46,7 @@ pub(crate) struct Instance {
     commands: Arc<dyn Commands>,
     pub(crate) outbox: Outbox,
     pub(crate) registry: Arc<dyn Registry>,
-    #[allow(dead_code, reason = "the class NetConnection follows")]
-    pub(crate) connections: Arc<dyn NetConnections>,
+    pub(crate) connections: Connections,
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) journal: Journal,
     pub(crate) roster: RefCell<Roster>,
@@ -85,7 +85,7 @@ impl Instance {
             outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
             commands,
             registry,
-            connections: Arc::new(NoNetConnections),
+            connections: Connections::default(),
             requests,
             journal: Journal::default(),
             roster: RefCell::new(Roster::of(&ledger)),
@@ -102,7 +102,7 @@ impl Instance {
     }
 
     /// The same, whose scripts open their NetConnections there.
-    pub(crate) fn with_connections(self, connections: Arc<dyn NetConnections>) -> Self {
+    pub(crate) fn with_connections(self, connections: Connections) -> Self {
         Self { connections, ..self }
     }
 

@@ -8,6 +8,7 @@ use mlua::Value;
 
 use super::Runtime;
 use crate::api::client::is_reserved;
+use crate::api::pending_calls::PendingCall;
 use crate::api::script::Purpose;
 use crate::engine::failure::Failure;
 use crate::engine::values;
@@ -21,7 +22,7 @@ use introd_policy::message::ClientCommand;
 use introd_policy::message::ClientStats;
 
 /// The name of a method that a client has sent, short enough for messages.
-fn abridged(name: &str) -> String {
+pub(super) fn abridged(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
@@ -77,9 +78,20 @@ impl Runtime {
         }
     }
 
-    /// A client has answered a call.
+    /// A client, or the server of a NetConnection, has answered a call.
     pub(super) fn answered(&mut self, token: u64, outcome: Result<Vec<amf::Value>, Vec<amf::Value>>) {
-        let Some(asked) = self.script.state.take_asked(token) else { return };
+        if let Some(asked) = self.script.state.take_asked(token) {
+            self.call_answered(token, asked, outcome);
+        }
+    }
+
+    /// Passes the answer to a call that was taken out to who waits for it.
+    pub(super) fn call_answered(
+        &mut self,
+        token: u64,
+        asked: PendingCall,
+        outcome: Result<Vec<amf::Value>, Vec<amf::Value>>,
+    ) {
         let is_ok = outcome.is_ok();
         let (Ok(given) | Err(given)) = outcome;
         let (lua, marks) = (self.script.lua(), &self.script.state.marks);

@@ -74,7 +74,7 @@ impl Runtime {
         let event = match item {
             InboxItem::Call { number, call, .. } => return self.called(member, number, call),
             InboxItem::Event(event) => event,
-            InboxItem::Connect { .. } | InboxItem::Lookup { .. } => return,
+            InboxItem::Connect { .. } | InboxItem::Lookup { .. } | InboxItem::Connection { .. } => return,
         };
         match event {
             AppEvent::Disconnect { .. } => self.leave(member),

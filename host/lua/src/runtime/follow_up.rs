@@ -19,17 +19,19 @@ impl Runtime {
     /// Whether handlers are to run as soon as it is this instance's turn.
     pub(crate) fn is_behind(&self) -> bool {
         let queues = [self.again.len(), self.unanswered.len(), self.untold.len(), self.catching_up.len()];
-        queues.iter().any(|waiting| *waiting > 0)
+        queues.iter().any(|waiting| *waiting > 0) || self.script.state.connections.has_local()
     }
 
     /// Runs one handler that is due. False if none is.
     pub(super) fn do_next_due(&mut self, now: Instant) -> bool {
         if let Some((token, _)) = self.script.state.next_asked().filter(|(_, until)| *until <= now) {
-            self.answered(token, Err(vec![call_failed("The client did not answer in time.")]));
+            self.give_up_answer(token, "did not answer in time");
+        } else if let Some((number, event)) = self.script.state.connections.take_local() {
+            self.on_connection(number, event);
         } else if let Some((handler, failure)) = self.untold.pop_front() {
             self.tell_of(&handler, &failure);
         } else if let Some(token) = self.unanswered.pop_front() {
-            self.give_up_answer(token);
+            self.give_up_answer(token, "is gone");
         } else if let Some(number) = self.again.pop_front() {
             self.ask_again(number);
         } else if let Some(member) = self.catching_up.pop_front() {
@@ -53,16 +55,19 @@ impl Runtime {
         true
     }
 
-    /// A client has left that has not answered these calls: the handlers that wait for the answers get an error, a few of them now, the rest
+    /// A client has left, or a connection is closed, that has not answered these calls: the handlers that wait for the answers get an error, a few of them now, the rest
     /// in later turns.
     pub(super) fn leave_unanswered(&mut self, mut tokens: Vec<u64>) {
         let later = tokens.split_off(tokens.len().min(HANDLERS_AT_ONCE));
         self.unanswered.extend(later);
-        tokens.into_iter().for_each(|token| self.give_up_answer(token));
+        tokens.into_iter().for_each(|token| self.give_up_answer(token, "is gone"));
     }
 
-    pub(super) fn give_up_answer(&mut self, token: u64) {
-        self.answered(token, Err(vec![call_failed("The client is gone.")]));
+    /// There will be no answer to a call.
+    fn give_up_answer(&mut self, token: u64, why: &str) {
+        let Some(call) = self.script.state.take_asked(token) else { return };
+        let failed = call_failed(&format!("The {} {why}.", call.callee.name()));
+        self.call_answered(token, call, Err(vec![failed]));
     }
 
     /// Asks a script that was reloaded about an open request, unless that is answered by now.

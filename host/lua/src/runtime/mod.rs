@@ -5,6 +5,7 @@
 
 mod calls;
 mod client_events;
+mod connections;
 mod connects;
 mod errors;
 mod follow_up;
@@ -146,6 +147,7 @@ impl Runtime {
             InboxItem::Connect { number, client, info } => self.connect(number, client, *info),
             InboxItem::Lookup { number } => self.look_up(number),
             InboxItem::Call { client, .. } => self.of_client(client, item),
+            InboxItem::Connection { number, event } => self.on_connection(number, event),
             InboxItem::Event(event) => match event {
                 AppEvent::Accepted { client } => self.accepted(client),
                 AppEvent::Disconnect { client } => self.disconnect(client),

@@ -30,7 +30,7 @@ use introd_policy::registry::InMemory;
 pub(crate) use server::Effect;
 pub(crate) use stage::Stage;
 #[cfg(test)]
-pub(crate) use stage::{Sent, application as settings};
+pub(crate) use stage::{Sent, Surroundings, application as settings};
 
 /// How long one test may run, and how much memory all tests of a file may use.
 const TIME: Duration = Duration::from_secs(10);

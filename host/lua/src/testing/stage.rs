@@ -1,5 +1,6 @@
 //! An instance with made-up clients and a clock of its own.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -11,6 +12,8 @@ use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
 use super::server::{Effect, Server};
 use crate::engine::failure::Failure;
+use crate::instance::connections::{ConnectionPort, Connections};
+use crate::instance::item::InboxItem;
 use crate::instance::{Instance, RegistryLookup};
 use crate::runtime::Runtime;
 use introd_config::{
@@ -20,6 +23,7 @@ use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest};
 use introd_flash::uri::{AppPath, Uri};
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands, SendError};
+use introd_policy::net_connection::{ConnectionEvent, NetConnections, NoNetConnections};
 use introd_policy::registry::{InMemory, Registry};
 use introd_policy::{InstanceName, RequestId, Verdict};
 
@@ -60,6 +64,36 @@ impl Commands for Recorder {
     fn count_lost(&self, _: u8) {}
 }
 
+/// Keeps the events of NetConnections, until the script is told of them.
+#[derive(Default)]
+struct Port(Mutex<VecDeque<(u64, ConnectionEvent)>>);
+
+impl Port {
+    fn take(&self) -> Option<(u64, ConnectionEvent)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+impl ConnectionPort for Port {
+    fn tell(&self, connection: u64, event: ConnectionEvent) -> Result<(), Box<ConnectionEvent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((connection, event));
+        Ok(())
+    }
+}
+
+/// What a script reaches besides its clients, and when it starts.
+pub(crate) struct Surroundings {
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) connections: Arc<dyn NetConnections>,
+    pub(crate) now: Instant,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { registry: Arc::new(InMemory::default()), connections: Arc::new(NoNetConnections), now: Instant::now() }
+    }
+}
+
 /// The default settings of a server, except that the script is told of all lookups and groups.
 pub(crate) fn application() -> Application {
     Application {
@@ -97,6 +131,7 @@ pub(crate) fn instance_name(folder: &Path) -> InstanceName {
 pub(crate) struct Stage {
     pub(crate) runtime: Runtime,
     recorder: Arc<Recorder>,
+    port: Arc<Port>,
     server: Server,
     effects: Vec<Effect>,
     now: Instant,
@@ -112,26 +147,35 @@ impl Stage {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn start(folder: &Path, settings: Application) -> Result<Self, Failure> {
-        Self::with_registry(folder, settings, Arc::new(InMemory::default()))
+        Self::within(folder, settings, Surroundings::default())
     }
 
     /// Starts a script that has this registry.
+    #[cfg(test)]
     pub(crate) fn with_registry(
         folder: &Path,
         settings: Application,
         registry: Arc<dyn Registry>,
     ) -> Result<Self, Failure> {
-        let (recorder, now) = (Arc::new(Recorder::default()), Instant::now());
+        Self::within(folder, settings, Surroundings { registry, ..Surroundings::default() })
+    }
+
+    /// Starts a script in these surroundings.
+    pub(crate) fn within(folder: &Path, settings: Application, around: Surroundings) -> Result<Self, Failure> {
+        let Surroundings { registry, connections, now } = around;
+        let (recorder, port) = (Arc::new(Recorder::default()), Arc::new(Port::default()));
         let commands = Arc::clone(&recorder);
         let settings = Arc::new(settings);
         let server = Server::new(Arc::clone(&settings));
         let instance =
-            Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now);
+            Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now)
+                .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()));
         let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
         let mut stage = Self {
             runtime,
             recorder,
+            port,
             server,
             effects,
             now,
@@ -318,6 +362,9 @@ impl Stage {
     pub(crate) fn poll(&mut self) {
         loop {
             self.deliver();
+            while let Some((number, event)) = self.port.take() {
+                self.runtime.handle_item(self.now, InboxItem::Connection { number, event });
+            }
             self.registry_lookups.extend(self.runtime.instance.take_registry_lookups());
             let mut done = Vec::new();
             let mut context = Context::from_waker(Waker::noop());

@@ -13,6 +13,7 @@ mod hostile;
 mod lifetimes;
 mod memory;
 mod names;
+mod net_connections;
 mod order;
 mod outbox;
 mod reload;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mlua::{Lua, Table, Value};
 
 use super::*;
-use crate::api::{application, client, group_control, group_specifier, lookup_event};
+use crate::api::{application, client, group_control, group_specifier, lookup_event, net_connection, net_group};
 
 type Names = BTreeSet<String>;
 
@@ -31,6 +31,16 @@ fn registered() -> Names {
     names.extend(group_specifier::names().map(|name| format!("GroupSpecifier.{name}")));
     let specifier = keys(&script.lua().globals().get("GroupSpecifier").unwrap());
     names.extend(specifier.iter().map(|name| format!("GroupSpecifier.{name}")));
+    for (class, lists) in [
+        ("NetConnection", [net_connection::PROPERTIES, net_connection::OPTIONS, net_connection::HANDLERS]),
+        ("NetGroup", [net_group::PROPERTIES, net_group::HANDLERS, &[]]),
+        ("NetGroupSendMode", [&[][..]; 3]),
+        ("NetGroupSendResult", [&[][..]; 3]),
+    ] {
+        let table = keys(&script.lua().globals().get(class).unwrap());
+        let listed = lists.iter().flat_map(|list| list.iter().map(|name| (*name).to_owned()));
+        names.extend(table.into_iter().chain(listed).map(|name| format!("{class}.{name}")));
+    }
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
     names.extend(keys(&script.lua().globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
     names
@@ -59,7 +69,9 @@ fn described() -> Names {
     }
     // These are not registered under a name but belong to values.
     names.retain(|name| {
-        !["Clients.", "ScriptStatus.", "Addresses.", "ByteArray.", "Date."].iter().any(|class| name.starts_with(class))
+        !["Clients.", "ScriptStatus.", "NetStatus.", "Addresses.", "ByteArray.", "Date."]
+            .iter()
+            .any(|class| name.starts_with(class))
     });
     names
 }
@@ -98,7 +110,8 @@ fn every_property_is_there() {
 fn the_readme_names_every_handler() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lua/README.md");
     let text = std::fs::read_to_string(path).unwrap();
-    for name in application::HANDLERS.iter().chain(client::HANDLERS) {
+    let of_groups = net_connection::HANDLERS.iter().chain(net_group::HANDLERS);
+    for name in application::HANDLERS.iter().chain(client::HANDLERS).chain(of_groups) {
         assert!(text.contains(name), "{name}");
     }
 }

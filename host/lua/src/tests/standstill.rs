@@ -12,6 +12,7 @@ use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, RequestId, Verdict};
 
 use super::host::{client, connect, is_denied, lookup, name, wait_for};
+use super::net_connections::{Endpoints, Opener};
 use super::*;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptHandle, ScriptState};
@@ -161,6 +162,42 @@ fn a_script_that_stood_still_knows_who_came_and_went_meanwhile() {
     wait_for(&stuck, ScriptState::Running);
     assert_eq!(count(&stuck, &workers, 3), Some(2.0), "the second and the third");
     assert_eq!(stuck.open_requests(), 0);
+}
+
+#[test]
+fn the_connections_of_a_script_that_hangs_are_closed_and_it_opens_no_others() {
+    let settings = HostSettings { threads: 1, stuck_after: SHORT, replace_after: SHORT, ..HostSettings::default() };
+    let (workers, endpoints) = (Arc::new(Workers::default()), Arc::<Endpoints>::default());
+    let opener = Arc::new(Opener(Arc::clone(&endpoints)));
+    let host = Host::start(settings, workers.clone(), Arc::new(InMemory::default()), opener).unwrap();
+    let folder = Folder::new(&format!(
+        "{STANDS}
+        function application.onAppStart() nc = NetConnection() nc:connect('rtmfp:') end
+        function application.onConnect(client)
+            application.acceptConnection(client)
+            client:ping()
+            NetConnection():connect('rtmfp:')
+        end"
+    ));
+    let (stuck, other) = (open(&host, name("stuck", "1"), &folder), open(&host, name("other", "1"), &folder));
+    wait_for(&stuck, ScriptState::Running);
+    wait_for(&other, ScriptState::Running);
+    assert_eq!(endpoints.count(), 2);
+    stands_still(&stuck, &workers, 1);
+    wait_for(&stuck, ScriptState::Failed);
+    // The other application is loaded again on another thread, and has a new connection instead of its old one.
+    wait_for(&other, ScriptState::Running);
+    until(|| endpoints.count() == 3);
+    let mut closed = endpoints.closed();
+    closed.sort_unstable();
+    assert_eq!(closed, [0, 1]);
+    workers.hold(false);
+    until(|| stuck.memory() == 0);
+    // The one that the script opens when it goes on is closed at once.
+    assert_eq!((endpoints.count(), endpoints.closed()), (4, vec![3]));
+    other.try_send(AppEvent::Stop).unwrap();
+    wait_for(&other, ScriptState::Stopped);
+    assert_eq!(endpoints.closed(), [2]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::choices::{Fallback, JoinLeaveMode, LookupMode, LookupsFrom};
+use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use super::idle::IdleClients;
 use super::keys::application as keys;
 use super::plugin::Plugin;
@@ -27,6 +27,8 @@ pub struct Application {
     pub lookups_from: LookupsFrom,
     /// What handles clients that join and leave groups.
     pub join_leave_events: JoinLeaveMode,
+    /// Which clients meet in a group, where the server introduces members to each other.
+    pub group_scope: GroupScope,
     /// Peer lookups in a second by one client; `None` is without limit.
     pub max_lookup_rate: Option<u64>,
     /// Native plugins, in the order in which they decide.
@@ -72,6 +74,7 @@ impl Application {
             peer_lookup_events: view.read(&keys::PEER_LOOKUP_EVENTS),
             lookups_from: view.read(&keys::LOOKUPS_FROM),
             join_leave_events: view.read(&keys::JOIN_LEAVE_EVENTS),
+            group_scope: view.read(&keys::GROUP_SCOPE),
             max_lookup_rate: view.read(&keys::MAX_LOOKUP_RATE),
             plugins: plugins.iter().filter_map(|view| Plugin::read(view, root)).collect(),
             policy: Policy {

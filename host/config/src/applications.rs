@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::application::Application;
-use super::choices::{JoinLeaveMode, LookupMode};
+use super::choices::{GroupScope, JoinLeaveMode, LookupMode};
 use super::config::Broken;
 use super::key::File;
 use super::keys::application::ApplicationXml;
@@ -46,6 +46,11 @@ impl Reading<'_> {
             };
             let registered = match settings {
                 Some(settings) => {
+                    if settings.join_leave_events == JoinLeaveMode::All && settings.group_scope != GroupScope::Server {
+                        let why =
+                            "GroupControl/Scope has no effect with JoinLeaveEvents `All`: the script names members";
+                        self.warn(&folder, why);
+                    }
                     if !has_script && settings.plugins.is_empty() {
                         self.warn_if_nothing_decides(&folder, &settings);
                     }

@@ -31,6 +31,17 @@ pub enum JoinLeaveMode {
     All,
 }
 
+/// Which clients meet in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupScope {
+    /// All clients of the server, and of the servers that share a registry with it.
+    Server,
+    /// The clients of the same application.
+    Application,
+    /// The clients of the same instance of the application.
+    Instance,
+}
+
 /// What happens instead of a decision that failed or came too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {

@@ -59,7 +59,7 @@ pub use access::{Access, UnknownHost};
 pub use adaptor::Adaptor;
 pub use application::{Application, Policy, Script};
 pub use check::check;
-pub use choices::{Fallback, ForwardedHello, JoinLeaveMode, LookupMode, LookupsFrom};
+pub use choices::{Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 pub use config::{Broken, Config, Loaded};
 pub use idle::IdleClients;
 pub use keeping::{Kept, Otherwise};

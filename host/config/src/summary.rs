@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::adaptor::Adaptor;
 use super::application::Application;
-use super::choices::{JoinLeaveMode, LookupMode, LookupsFrom};
+use super::choices::{GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use super::config::Config;
 use super::idle::IdleClients;
 use super::rtmfp::Rtmfp;
@@ -130,7 +130,11 @@ impl fmt::Display for Application {
             LookupMode::Denied => "nobody",
         };
         let groups = match self.join_leave_events {
-            JoinLeaveMode::None => "the server",
+            JoinLeaveMode::None => match self.group_scope {
+                GroupScope::Server => "the server",
+                GroupScope::Application => "the server within the application",
+                GroupScope::Instance => "the server within each instance",
+            },
             JoinLeaveMode::All => "the script",
         };
         write!(f, "lookups by {lookups}, groups by {groups}")?;

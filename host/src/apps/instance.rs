@@ -7,14 +7,12 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
-use rtmfp::{NetworkPrefix, SessionId};
+use rtmfp::NetworkPrefix;
 
 use super::door::Door;
-use crate::groups::Memberships;
-use crate::groups::bootstrap::BootstrapSettings;
-use introd_config::{Application, LookupMode, LookupsFrom};
+use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use introd_native::Chain;
-use introd_netgroup::channel::JoinLimits;
+use introd_netgroup::{GroupDigest, GroupKey};
 use introd_policy::{AppActor, InstanceId, InstanceName};
 
 /// Whether a client or asker may be refused before a policy is asked.
@@ -30,8 +28,6 @@ pub struct AppInstance {
     /// The native plugins of its application.
     plugins: ArcSwap<Vec<Arc<introd_native::PluginInstance>>>,
     clients: AtomicU64,
-    /// The groups that its clients are in; `None` until the first joins one.
-    groups: Mutex<Option<Memberships<SessionId>>>,
     /// The policy of its application, if that has one.
     actor: Option<Arc<dyn AppActor>>,
     /// The access rules, if they deny any address.
@@ -57,8 +53,7 @@ impl AppInstance {
         let is_barring = AtomicBool::new(is_barring(&settings, door.as_ref()));
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
-        let groups = Mutex::default();
-        Self { id, name, settings, plugins, clients, groups, actor, door, is_barring, idle_since, maker }
+        Self { id, name, settings, plugins, clients, actor, door, is_barring, idle_since, maker }
     }
 
     /// Whether the access rules permit an address to be a client here and to look up clients.
@@ -137,16 +132,20 @@ impl AppInstance {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Runs `work` on the groups of the instance's clients.
-    pub fn with_groups<T>(&self, work: impl FnOnce(&mut Memberships<SessionId>) -> T) -> T {
-        let mut groups = self.groups.lock();
-        let groups = groups.get_or_insert_with(|| {
-            let mut seed = [0; 32];
-            // Without a random seed, peers may foresee which members are named to each other; nothing else depends on the seed.
-            let _ = getrandom::fill(&mut seed);
-            Memberships::new(JoinLimits::default().groups, BootstrapSettings::default(), seed)
-        });
-        work(groups)
+    /// The key of a group that one of the instance's clients joins now: clients with the same key meet.
+    ///
+    /// Where a policy handles the groups, they are confined to the instance: the policy decides which members are named to its own
+    /// clients, and its clients are named to no others by the server.
+    pub fn group_key(&self, group: &GroupDigest) -> GroupKey {
+        let settings = self.settings.load();
+        let has_policy = settings.join_leave_events == JoinLeaveMode::All
+            || self.plugins.load().iter().any(|plugin| plugin.takes_part_in_groups());
+        let InstanceName { adaptor, vhost, application, instance } = &self.name;
+        match if has_policy { GroupScope::Instance } else { settings.group_scope } {
+            GroupScope::Server => GroupKey::of(group, &[]),
+            GroupScope::Application => GroupKey::of(group, &[adaptor, vhost, application]),
+            GroupScope::Instance => GroupKey::of(group, &[adaptor, vhost, application, instance]),
+        }
     }
 
     /// Its native plugins, in the order in which they are asked.

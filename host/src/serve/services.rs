@@ -13,6 +13,7 @@ use super::announcer::{Announcer, Told};
 use super::rates::Rates;
 use super::refusals::Refusals;
 use crate::apps::Applications;
+use crate::groups::Memberships;
 use crate::introducer::{Counters, Directory};
 use crate::registry::Resolver;
 
@@ -20,6 +21,8 @@ use crate::registry::Resolver;
 pub struct Services {
     /// The connected peers.
     pub directory: Directory,
+    /// The groups that clients are in.
+    pub groups: Arc<Memberships<SessionId>>,
     /// The counters of all workers.
     pub counters: Arc<Counters>,
     /// The settings of NetConnections.

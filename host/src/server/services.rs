@@ -68,6 +68,7 @@ impl Shared {
         let applications = Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins);
         let services = Arc::new(Services {
             directory: Directory::new(),
+            groups: Arc::default(),
             counters,
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
-use crate::choices::{Fallback, JoinLeaveMode, LookupMode, LookupsFrom};
+use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::numbers::{Limit, Time, TimeOrNone, Whole, limit, milliseconds, seconds, seconds_or_none, whole};
 use crate::overlay::OVERRIDE;
@@ -126,6 +126,18 @@ keys! {
         "RTMFP/GroupControl/JoinLeaveEvents@mode",
         words(&[("None", JoinLeaveMode::None), ("All", JoinLeaveMode::All)], "None"),
         "What handles clients that join and leave groups: `None`, the server, which introduces members to each other; `All`, the script",
+    );
+    GROUP_SCOPE: Key<Words<GroupScope>> = Key::ours(
+        "RTMFP/GroupControl/Scope",
+        words(
+            &[
+                ("server", GroupScope::Server),
+                ("application", GroupScope::Application),
+                ("instance", GroupScope::Instance),
+            ],
+            "server",
+        ),
+        "Which clients meet in a group: `server`, all that join it, also at other servers that share the registry; `application`, those of this application; `instance`, those of the same instance. Without effect where a script or a plugin handles groups: these are confined to the instance",
     );
     MAX_LOOKUP_RATE: Key<Limit> =
         Key::ours("RTMFP/MaxLookupRate", limit(MAX_RATE, None), "Peer lookups in a second by one client");

@@ -68,3 +68,23 @@ fn what_is_left_out_is_told_by_its_default() {
     assert!(text.contains("lookups by the server for its own peers, else the script, groups by the server"), "{text}");
     assert!(text.contains(", and any other application\n"), "{text}");
 }
+
+#[test]
+fn the_scope_of_groups_is_told_and_said_to_be_of_no_effect_where_a_script_names_members() {
+    for (scope, mode, told, is_void) in [
+        ("server", "None", "groups by the server,", false),
+        ("application", "None", "groups by the server within the application,", false),
+        ("instance", "None", "groups by the server within each instance,", false),
+        ("server", "All", "groups by the script,", false),
+        ("instance", "All", "groups by the script,", true),
+    ] {
+        let own = format!(
+            "<Application><RTMFP><GroupControl><JoinLeaveEvents mode='{mode}'/><Scope>{scope}</Scope></GroupControl></RTMFP></Application>"
+        );
+        let folder = Folder::new().with("lua/own/Application.xml", &own).with("lua/own/main.lua", "");
+        let loaded = load(&folder).unwrap();
+        assert!(loaded.config.to_string().contains(told), "{scope} {mode}: {}", loaded.config);
+        let warned = loaded.warnings.iter().any(|warning| warning.to_string().contains("Scope has no effect"));
+        assert_eq!(warned, is_void, "{scope} {mode}");
+    }
+}

@@ -17,7 +17,7 @@ use crate::instance::item::InboxItem;
 use crate::instance::{Instance, RegistryLookup};
 use crate::runtime::Runtime;
 use introd_config::{
-    Application, Fallback, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, XmlSettings,
+    Application, Fallback, GroupScope, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, XmlSettings,
 };
 use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest};
@@ -110,6 +110,7 @@ pub(crate) fn application() -> Application {
         peer_lookup_events: LookupMode::All,
         lookups_from: LookupsFrom::Anyone,
         join_leave_events: JoinLeaveMode::All,
+        group_scope: GroupScope::Server,
         max_lookup_rate: None,
         plugins: Vec::new(),
         policy: Policy { deadline: Duration::from_secs(2), on_deadline: Fallback::Ignore, on_failure: Fallback::Deny },

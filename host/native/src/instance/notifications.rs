@@ -38,6 +38,11 @@ impl PluginInstance {
         });
     }
 
+    /// Whether the plugin takes part in the bootstrap of groups.
+    pub fn takes_part_in_groups(&self) -> bool {
+        self.groups.is_some()
+    }
+
     /// Asks the plugin about a client that has joined a group: [`Verdict::Handled`] if it has named all members that are to be named.
     pub fn group_join(&self, change: &GroupChange<'_>) -> Verdict {
         let Some(join) = self.groups.and_then(|table| table.join) else { return Verdict::Continue };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use introd_config::{Access, Adaptor, Config, Vhost};
+use introd_config::{Access, Adaptor, Application, Config, Registered, Vhost};
 
 use super::{applications, localhost, request};
 
@@ -48,15 +48,32 @@ fn strangers_are_barred_by_the_rules_of_their_own_adaptor() {
 }
 
 #[test]
-fn each_instance_has_its_own_groups_and_keeps_them() {
-    use introd_netgroup::GroupDigest;
-    use rtmfp::{PeerId, SessionId};
+fn a_group_has_one_key_within_its_scope_and_others_outside() {
+    use introd_config::{GroupScope, JoinLeaveMode};
+    use introd_netgroup::{GroupDigest, GroupKey};
 
-    let applications = applications(|_| ());
-    let seats =
-        ["a", "b"].map(|room| applications.admit(0, &request(&format!("rtmfp://host/{room}")), localhost()).unwrap());
-    let (group, peer, session) = (GroupDigest([1; 32]), PeerId([2; 32]), SessionId::from_wire(3));
-    seats[0].instance().with_groups(|groups| groups.join(group, peer, session)).unwrap();
-    let sizes = seats.each_ref().map(|seat| seat.instance().with_groups(|groups| groups.size(&group)));
-    assert_eq!(sizes, [1, 0]);
+    let group = GroupDigest([1; 32]);
+    // The keys of the group in two instances of one application, in another application, and in one of scope `server`.
+    let keys = |change: &dyn Fn(&mut Application)| {
+        let applications = applications(|config| {
+            let vhost = &mut config.default_adaptor.default_vhost;
+            let open = Arc::clone(&vhost.defaults);
+            vhost.applications.insert("open".to_owned(), Registered::new("open".into(), open));
+            change(Arc::make_mut(&mut vhost.defaults));
+        });
+        ["a", "a/room", "b", "open"].map(|path| {
+            let seat = applications.admit(0, &request(&format!("rtmfp://host/{path}")), localhost()).unwrap();
+            seat.instance().group_key(&group)
+        })
+    };
+    let of_all = GroupKey::of(&group, &[]);
+    assert_eq!(keys(&|_| ()), [of_all; 4]);
+    let [first, room, other, open] = keys(&|settings| settings.group_scope = GroupScope::Application);
+    assert_eq!((first, open), (room, of_all));
+    assert!(first != other && first != of_all && other != of_all, "it is in none with clients of scope `server`");
+    let by_instance = keys(&|settings| settings.group_scope = GroupScope::Instance);
+    let [first_instance, room, other, _] = by_instance;
+    assert!(first_instance != room && room != other && first_instance != other && first_instance != first);
+    // A script that handles groups does so for its own instance, whatever the scope.
+    assert_eq!(keys(&|settings| settings.join_leave_events = JoinLeaveMode::All), by_instance);
 }

@@ -6,8 +6,8 @@ use super::*;
 use crate::groups::members::MAX_NEWEST;
 use introd_netgroup::ring::GroupAddress;
 
-const A: GroupDigest = GroupDigest([1; 32]);
-const B: GroupDigest = GroupDigest([2; 32]);
+const A: GroupKey = GroupKey([1; 32]);
+const B: GroupKey = GroupKey([2; 32]);
 
 fn peer(number: u8) -> PeerId {
     PeerId([number; 32])
@@ -17,27 +17,32 @@ fn tables() -> Memberships<u32> {
     Memberships::new(64, BootstrapSettings::default(), [7; 32])
 }
 
+/// Whether no peer is remembered.
+fn is_forgotten(tables: &Memberships<u32>) -> bool {
+    tables.joined.iter().all(|part| part.lock().is_empty())
+}
+
 #[test]
 fn a_session_that_was_replaced_has_nothing_to_leave() {
-    let mut tables = tables();
+    let tables = tables();
     assert_eq!(tables.join(A, peer(1), 10), Ok(Joined::New));
     assert_eq!(tables.join(A, peer(1), 11), Ok(Joined::Again));
     assert!(!tables.leave(&A, &peer(1), 10));
     assert_eq!(tables.handle(&A, &peer(1)), Some(11));
     tables.join(B, peer(1), 11).unwrap();
-    assert_eq!(tables.groups_of(&peer(1)), [A, B]);
+    assert_eq!(tables.groups_of(&peer(1))[..], [A, B]);
     assert!(tables.leave(&A, &peer(1), 11) && tables.leave(&B, &peer(1), 11));
-    assert!(tables.is_empty() && tables.joined.is_empty(), "nothing is left of the peer");
+    assert!(tables.is_empty() && is_forgotten(&tables), "nothing is left of the peer");
 }
 
 #[test]
 fn a_peer_is_in_a_bounded_number_of_groups() {
-    let mut tables = tables();
+    let tables = tables();
     let mut accepted = 0;
     for number in 0..10_000u32 {
         let mut group = [0; 32];
         group[..4].copy_from_slice(&number.to_be_bytes());
-        match tables.join(GroupDigest(group), peer(1), 1) {
+        match tables.join(GroupKey(group), peer(1), 1) {
             Ok(_) => accepted += 1,
             Err(TooManyGroups) => assert_eq!(accepted, 64),
         }
@@ -50,8 +55,55 @@ fn a_peer_is_in_a_bounded_number_of_groups() {
 }
 
 #[test]
+fn a_member_whose_handle_may_not_be_replaced_stays() {
+    let tables = tables();
+    tables.join(A, peer(1), 10).unwrap();
+    assert_eq!(tables.join_if(A, peer(1), 11, |other| other != 10), Ok(None));
+    assert_eq!((tables.handle(&A, &peer(1)), tables.groups_of(&peer(1)).len()), (Some(10), 1));
+    assert_eq!(tables.join_if(A, peer(1), 11, |other| other == 10), Ok(Some(Joined::Again)));
+    assert_eq!(tables.join_if(B, peer(1), 11, |_| false), Ok(Some(Joined::New)), "it is no member there");
+    assert_eq!((tables.handle(&A, &peer(1)), tables.awake(&A, &peer(1))), (Some(11), Some(11)));
+    tables.set_silent(&peer(1), 11, true);
+    assert_eq!((tables.handle(&A, &peer(1)), tables.awake(&A, &peer(1))), (Some(11), None));
+}
+
+#[test]
+fn joins_of_different_groups_and_peers_go_on_while_one_is_held_up() {
+    // The peer's and the group's parts of the table are locked, as if another worker was at work there.
+    let tables = std::sync::Arc::new(tables());
+    let (_peer, _group) = (tables.joined(&peer(1)), tables.shard(&A));
+    let others = std::sync::Arc::clone(&tables);
+    let joined = std::thread::spawn(move || others.join(B, peer(2), 2)).join().unwrap();
+    assert_eq!(joined, Ok(Joined::New));
+}
+
+#[test]
+fn workers_that_join_and_leave_at_a_time_leave_exact_books() {
+    let tables = std::sync::Arc::new(tables());
+    let workers = [1, 2, 3, 4].map(|worker| {
+        let tables = std::sync::Arc::clone(&tables);
+        std::thread::spawn(move || {
+            for round in 0..200u8 {
+                let (group, who) = (GroupKey([round % 5; 32]), peer(round % 7));
+                let _ = tables.join(group, who, worker);
+                tables.set_silent(&who, worker, round % 2 == 0);
+                tables.leave(&group, &who, worker);
+            }
+        })
+    });
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    // Each member is left by the worker that was its handle last, so that nobody is left.
+    for (group, _) in tables.groups() {
+        for member in tables.members(&group) {
+            assert!(tables.leave(&group, &member.peer, member.value));
+        }
+    }
+    assert!(tables.is_empty() && is_forgotten(&tables));
+}
+
+#[test]
 fn hints_go_by_the_members_handles() {
-    let mut tables = tables();
+    let tables = tables();
     let mut hints = Vec::new();
     assert!(tables.is_empty());
     for number in 1..=5 {
@@ -70,7 +122,7 @@ fn hints_go_by_the_members_handles() {
 
 #[test]
 fn when_a_member_leaves_its_neighbours_on_both_sides_are_told_of_each_other() {
-    let mut tables = tables();
+    let tables = tables();
     for number in 1..=9 {
         tables.join(A, peer(number), u32::from(number)).unwrap();
     }
@@ -85,7 +137,7 @@ fn when_a_member_leaves_its_neighbours_on_both_sides_are_told_of_each_other() {
 
 #[test]
 fn silent_members_are_named_after_all_others() {
-    let mut tables = Memberships::new(3, BootstrapSettings::default(), [7; 32]);
+    let tables = Memberships::new(3, BootstrapSettings::default(), [7; 32]);
     for number in 0..100 {
         tables.join(A, peer(number), u32::from(number)).unwrap();
     }
@@ -93,10 +145,10 @@ fn silent_members_are_named_after_all_others() {
     let is_alive = |number: u8| number % 10 == 3;
     for number in (0..100).filter(|number| !is_alive(*number)) {
         tables.set_silent(&peer(number), 1000, true);
-        assert!(tables.members(&A).any(|member| member.peer == peer(number)), "another session's silence");
+        assert!(tables.members(&A).iter().any(|member| member.peer == peer(number)), "another session's silence");
         tables.set_silent(&peer(number), u32::from(number), true);
     }
-    assert_eq!((tables.size(&A), tables.members(&A).count()), (100, 100));
+    assert_eq!((tables.size(&A), tables.members(&A).len()), (100, 100));
     let newcomer = peer(200);
     tables.join(A, newcomer, 200).unwrap();
     let mut hints = Vec::new();
@@ -117,11 +169,11 @@ fn silent_members_are_named_after_all_others() {
 
     // A member that sends again is awake again; a member that leaves while silent is gone.
     tables.set_silent(&peer(4), 4, false);
-    assert!(tables.members(&A).take(12).any(|member| member.peer == peer(4)));
+    assert!(tables.members(&A).iter().take(12).any(|member| member.peer == peer(4)));
     assert!(tables.leave(&A, &peer(5), 5) && tables.handle(&A, &peer(5)).is_none());
     assert_eq!(tables.join(A, peer(6), 60), Ok(Joined::Again));
-    assert!(tables.members(&A).take(13).any(|member| member.peer == peer(6)), "a new session is not silent");
-    assert_eq!((tables.size(&A), tables.members(&A).count()), (100, 100), "and is a member once");
+    assert!(tables.members(&A).iter().take(13).any(|member| member.peer == peer(6)), "a new session is not silent");
+    assert_eq!((tables.size(&A), tables.members(&A).len()), (100, 100), "and is a member once");
 
     // If there are no others, silent members are named.
     for number in 0..3 {
@@ -137,7 +189,7 @@ fn silent_members_are_named_after_all_others() {
 
 #[test]
 fn members_are_chosen_in_each_way() {
-    let mut tables = Memberships::new(3, BootstrapSettings::default(), [7; 32]);
+    let tables = Memberships::new(3, BootstrapSettings::default(), [7; 32]);
     for number in 0..100 {
         tables.join(A, peer(number), u32::from(number)).unwrap();
     }
@@ -161,21 +213,21 @@ fn members_are_chosen_in_each_way() {
     for number in 0..100 {
         tables.leave(&A, &peer(number), u32::from(number));
     }
-    assert!(tables.is_empty() && tables.joined.is_empty(), "nothing is left behind");
+    assert!(tables.is_empty() && is_forgotten(&tables), "nothing is left behind");
     // Not even where silent members leave.
     tables.join(A, peer(1), 1).unwrap();
     tables.set_silent(&peer(1), 1, true);
-    assert!(tables.leave(&A, &peer(1), 1) && tables.is_empty() && tables.joined.is_empty());
+    assert!(tables.leave(&A, &peer(1), 1) && tables.is_empty() && is_forgotten(&tables));
 }
 
 proptest! {
     /// Against a plain set of memberships.
     #[test]
     fn the_books_are_exact(steps in proptest::collection::vec((0u8..3, 0u8..5, 0u8..4, 0u32..3), 0..200)) {
-        let mut tables = Memberships::new(3, BootstrapSettings::default(), [7; 32]);
-        let mut model: BTreeMap<(PeerId, GroupDigest), u32> = BTreeMap::new();
+        let tables = Memberships::new(3, BootstrapSettings::default(), [7; 32]);
+        let mut model: BTreeMap<(PeerId, GroupKey), u32> = BTreeMap::new();
         for (what, who, group, handle) in steps {
-            let (who, group) = (peer(who), GroupDigest([group; 32]));
+            let (who, group) = (peer(who), GroupKey([group; 32]));
             match what {
                 0 | 1 => {
                     let fits = model.contains_key(&(who, group))
@@ -195,7 +247,8 @@ proptest! {
             }
             let read: BTreeMap<_, _> = tables
                 .groups()
-                .flat_map(|(group, _)| tables.members(&group).map(move |member| ((member.peer, group), member.value)))
+                .into_iter()
+                .flat_map(|(group, _)| tables.members(&group).into_iter().map(move |of| ((of.peer, group), of.value)))
                 .collect();
             prop_assert_eq!(&read, &model);
             for number in 0..5 {

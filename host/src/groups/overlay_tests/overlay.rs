@@ -13,7 +13,7 @@ use slab::Slab;
 use crate::groups::Memberships;
 use crate::groups::bootstrap::{BootstrapSettings, Hint};
 use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, flow_type};
-use introd_netgroup::{GroupDigest, GroupSpecifier, Groupspec, channel};
+use introd_netgroup::{GroupDigest, GroupKey, GroupSpecifier, Groupspec, channel};
 
 /// How long a message takes, at least; up to as much again is added.
 const LATENCY: Duration = Duration::from_millis(20);
@@ -65,6 +65,8 @@ pub(super) struct Overlay {
     number: u64,
     spec: Groupspec,
     group: GroupDigest,
+    /// The key under which the server knows the group.
+    key: GroupKey,
     pub(super) server: Memberships<u32>,
     pub(super) members: BTreeMap<PeerId, Member>,
     /// The timeouts that are set.
@@ -95,6 +97,7 @@ impl Overlay {
             happenings: Slab::new(),
             number: 0,
             group: spec.digest(),
+            key: GroupKey::of(&spec.digest(), &[]),
             spec,
             server: Memberships::new(1, BootstrapSettings::default(), [3; 32]),
             members: BTreeMap::new(),
@@ -182,9 +185,9 @@ impl Overlay {
         self.members.insert(peer, Member::new(self.now, &self.spec, peer, seed));
         let now = self.now;
         // The server is told of the join at once.
-        self.server.join(self.group, peer, 0).unwrap();
+        self.server.join(self.key, peer, 0).unwrap();
         self.joins += 1;
-        self.server.hints_for_newcomer(&self.group, peer, &mut self.hints);
+        self.server.hints_for_newcomer(&self.key, peer, &mut self.hints);
         assert!(self.hints.len() <= BootstrapSettings::default().max_hints_per_join());
         self.pass_on_hints();
         self.tell(peer, |member| {
@@ -222,8 +225,8 @@ impl Overlay {
     }
 
     fn gone_at_server(&mut self, peer: PeerId) {
-        assert!(self.server.leave(&self.group, &peer, 0));
-        self.server.hints_after_leave(&self.group, peer, &mut self.hints);
+        assert!(self.server.leave(&self.key, &peer, 0));
+        self.server.hints_after_leave(&self.key, peer, &mut self.hints);
         assert!(self.hints.len() <= BootstrapSettings::default().max_hints_per_leave());
         self.pass_on_hints();
     }
@@ -332,6 +335,6 @@ impl Overlay {
         );
         assert_eq!(parts.len(), 1, "seed {}: parts of {parts:?}", self.seed);
         assert!(degrees.iter().all(|degree| *degree <= MAX_NEIGHBORS), "seed {}", self.seed);
-        assert_eq!(self.server.members(&self.group).count(), self.members.len(), "seed {}", self.seed);
+        assert_eq!(self.server.members(&self.key).len(), self.members.len(), "seed {}", self.seed);
     }
 }

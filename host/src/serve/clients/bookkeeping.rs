@@ -8,6 +8,7 @@ use rtmfp::{PeerId, SessionId};
 use super::client::client_id;
 use super::client_groups::{ClientGroups, Membership};
 use crate::apps::{AppInstance, Seat};
+use crate::groups::Memberships;
 use crate::groups::bootstrap::Hint;
 use crate::groups::membership::TooManyGroups;
 use crate::introducer::{Counter, Directory, WorkerCounters};
@@ -16,7 +17,7 @@ use crate::serve::mail::{Mail, MailSender};
 use crate::serve::turn::WorkerInfo;
 use introd_config::JoinLeaveMode;
 use introd_native::{GroupChange, InstancePath};
-use introd_netgroup::GroupDigest;
+use introd_netgroup::{GroupDigest, GroupKey};
 use introd_policy::Verdict;
 use introd_policy::decision::{JoinDecision, JoinInput, JoinStep};
 use introd_policy::message::AppEvent;
@@ -29,6 +30,7 @@ pub(super) struct Bookkeeping<'a> {
     counters: &'a WorkerCounters,
     mailboxes: &'a [MailSender],
     directory: &'a Directory,
+    pub(super) groups: &'a Memberships<SessionId>,
 }
 
 impl<'a> Bookkeeping<'a> {
@@ -41,30 +43,37 @@ impl<'a> Bookkeeping<'a> {
             counters: info.counters(),
             mailboxes: &info.mailboxes,
             directory: &info.services.directory,
+            groups: &info.services.groups,
         })
     }
 
     /// Makes the client a member of a group, and tells members of each other: the application's policy names them, or the built-in
     /// bootstrap, which tells the newcomer of its neighbours, and its neighbours of it.
     pub(super) fn join(&self, groups: &mut ClientGroups, group: GroupDigest) -> Result<(), TooManyGroups> {
-        let is_entered = self.instance.with_groups(|all| match all.handle(&group, &self.peer) {
-            Some(other) if other != self.session && !self.holds_id() => Ok(false),
-            _ => all.join(group, self.peer, self.session).map(|_| true),
-        })?;
+        let key = self.instance.group_key(&group);
+        let may_replace = |other| other == self.session || self.holds_id();
+        let is_entered = self.groups.join_if(key, self.peer, self.session, may_replace)?.is_some();
         groups.joined += 1;
         let number = groups.joined;
         if !is_entered {
-            let membership =
-                Membership { number, group, sending: None, is_told: false, is_handled: false, is_waiting: true };
-            groups.memberships.push(membership);
+            let (is_told, is_handled, is_waiting) = (false, false, true);
+            groups.memberships.push(Membership { number, group, key, sending: None, is_told, is_handled, is_waiting });
             return Ok(());
         }
         self.counters.add(Counter::GroupJoins);
-        let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group);
-        groups.memberships.push(Membership { number, group, sending: None, is_told, is_handled, is_waiting: false });
+        let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group, key);
+        groups.memberships.push(Membership {
+            number,
+            group,
+            key,
+            sending: None,
+            is_told,
+            is_handled,
+            is_waiting: false,
+        });
         let mut hints = Vec::new();
         if is_built_in {
-            self.instance.with_groups(|all| all.hints_for_newcomer(&group, self.peer, &mut hints));
+            self.groups.hints_for_newcomer(&key, self.peer, &mut hints);
         }
         let (session, peer) = (self.session, self.peer);
         tracing::debug!(%session, %peer, %group, is_told, hints = hints.len(), "joined a group");
@@ -82,17 +91,15 @@ impl<'a> Bookkeeping<'a> {
         if membership.is_waiting {
             return;
         }
-        let group = membership.group;
+        let (group, key) = (membership.group, membership.key);
         let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None && !membership.is_handled;
         let mut hints = Vec::new();
-        self.instance.with_groups(|all| {
-            // The peer may still be in the group by another session.
-            if all.leave(&group, &self.peer, self.session) && is_built_in {
-                all.hints_after_leave(&group, self.peer, &mut hints);
-            }
-        });
+        // The peer may still be in the group by another session.
+        if self.groups.leave(&key, &self.peer, self.session) && is_built_in {
+            self.groups.hints_after_leave(&key, self.peer, &mut hints);
+        }
         self.counters.add(Counter::GroupLeaves);
-        self.tell_plugins_of_leave(group);
+        self.tell_plugins_of_leave(group, key);
         if membership.is_told
             && let Some(script) = self.instance.actor()
         {
@@ -106,7 +113,7 @@ impl<'a> Bookkeeping<'a> {
     }
 
     /// Asks the policies of the application which of them names members to the newcomer.
-    fn decide(&self, membership: u64, group: GroupDigest) -> JoinOutcome {
+    fn decide(&self, membership: u64, group: GroupDigest, key: GroupKey) -> JoinOutcome {
         let mode = self.instance.settings().join_leave_events;
         let application = AskedApplication::of(self.instance, 0);
         let mut decision = JoinDecision::new(application.clone(), mode);
@@ -116,7 +123,7 @@ impl<'a> Bookkeeping<'a> {
             input = JoinInput::Verdict(match decision.advance(input) {
                 JoinStep::AskPlugin(index) => {
                     let Some(plugin) = application.plugin(index) else { return outcome };
-                    let verdict = self.with_change(group, |change| plugin.group_join(change));
+                    let verdict = self.with_change(group, key, |change| plugin.group_join(change));
                     outcome.is_handled = verdict != Verdict::Continue;
                     verdict
                 }
@@ -139,17 +146,22 @@ impl<'a> Bookkeeping<'a> {
         }
     }
 
-    fn tell_plugins_of_leave(&self, group: GroupDigest) {
+    fn tell_plugins_of_leave(&self, group: GroupDigest, key: GroupKey) {
         let plugins = self.instance.plugins();
         if !plugins.is_empty() {
-            self.with_change(group, |change| plugins.iter().for_each(|plugin| plugin.group_leave(change)));
+            self.with_change(group, key, |change| plugins.iter().for_each(|plugin| plugin.group_leave(change)));
         }
     }
 
-    /// Runs `work` with the change as plugins are told of it.
-    fn with_change<R>(&self, group: GroupDigest, work: impl FnOnce(&GroupChange<'_>) -> R) -> R {
-        let members = self.instance.with_groups(|all| all.size(&group));
-        let choose = |choice, max| self.instance.with_groups(|all| all.choose(&group, &self.peer, choice, max));
+    /// Runs `work` with the change as plugins are told of it. They see the members of their own instance: none if the client joined before
+    /// there was a plugin, and has met clients of other instances.
+    fn with_change<R>(&self, group: GroupDigest, key: GroupKey, work: impl FnOnce(&GroupChange<'_>) -> R) -> R {
+        let is_own = self.instance.group_key(&group) == key;
+        let members = if is_own { self.groups.size(&key) } else { 0 };
+        let choose = |choice, max| match is_own {
+            true => self.groups.choose(&key, &self.peer, choice, max),
+            false => Vec::new(),
+        };
         work(&GroupChange {
             group,
             session: self.session,

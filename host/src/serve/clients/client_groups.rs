@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use introd_netgroup::GroupDigest;
 use introd_netgroup::channel::{GroupChannels, JoinLimits};
+use introd_netgroup::{GroupDigest, GroupKey};
 use rtmfp::flow::SendFlowId;
 use smallvec::SmallVec;
 
@@ -22,6 +22,8 @@ pub(super) struct Membership {
     /// Identifies the membership among all that the client has or had.
     pub(super) number: u64,
     pub(super) group: GroupDigest,
+    /// The key under which the client joined it: it stays with it when the settings change.
+    pub(super) key: GroupKey,
     /// The server's flow to the client, made for the first hint.
     pub(super) sending: Option<SendFlowId>,
     /// Whether the script was told of the membership, and is to be told of its end.
@@ -67,6 +69,7 @@ mod tests {
             groups.memberships.push(Membership {
                 number,
                 group,
+                key: GroupKey::of(&group, &[]),
                 sending,
                 is_told: false,
                 is_handled: false,

@@ -114,7 +114,7 @@ impl Clients {
 
     fn note_silence(&self, info: &WorkerInfo, session: SessionId, is_silent: bool) {
         let Some(client) = self.clients.get(&session) else { return };
-        let Some((peer, seat)) = &client.place else { return };
+        let Some((peer, _)) = &client.place else { return };
         tracing::debug!(%session, %peer, is_silent, "client has become silent, or sends again");
         info.services.directory.set_silent(peer, session, is_silent);
         // Other servers give the entry of this one less weight, or full weight again.
@@ -122,7 +122,7 @@ impl Clients {
             info.services.announce(*peer, session, client.is_proven);
         }
         if client.groups.is_some() {
-            seat.instance().with_groups(|all| all.set_silent(peer, session, is_silent));
+            info.services.groups.set_silent(peer, session, is_silent);
         }
     }
 

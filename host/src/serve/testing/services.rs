@@ -55,6 +55,7 @@ pub(super) fn services_that_wake(
     let settings = ResolverSettings { timeout: RESOLVER_TIMEOUT, max_calls: MAX_CALLS, ..ResolverSettings::default() };
     Services {
         directory: Directory::new(),
+        groups: Arc::default(),
         counters: Arc::new(Counters::new(WORKERS)),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),

@@ -73,7 +73,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let seat = applications.admit(0, &request("rtmfp://host/app"), IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, mut receiver)) = (Counters::new(1), mailbox());
     let mailboxes: [mpsc::Sender<Mail>; 1] = [sender];
-    let directory = Directory::new();
+    let (directory, tables) = (Directory::new(), Memberships::default());
     let bookkeeping = |number: u8| Bookkeeping {
         instance: seat.instance(),
         peer: PeerId([number; 32]),
@@ -81,6 +81,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
         counters: counters.worker(0),
         mailboxes: &mailboxes,
         directory: &directory,
+        groups: &tables,
     };
     let mut clients = [1, 2].map(|number| (bookkeeping(number), ClientGroups::new(Instant::now())));
     for group in 0..3 {
@@ -95,7 +96,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let told = policy.told.lock().unwrap().clone();
     let snapshot = counters.snapshot();
     let counted = [Counter::GroupJoins, Counter::GroupLeaves, Counter::ApplicationBusy].map(|of| snapshot.get(of));
-    assert!(seat.instance().with_groups(|all| all.is_empty()));
+    assert!(tables.is_empty());
     (told, hints, counted)
 }
 
@@ -131,7 +132,8 @@ fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
     let replies = Arc::new(Replies::new(1, |_| ()));
     let applications = Arc::new(Applications::new(Config::built_in(), None, Arc::new(Plugins::new(replies))));
     let seat = applications.admit(0, &request("rtmfp://host/app"), IpAddr::from([127, 0, 0, 1])).unwrap();
-    let (counters, (sender, _receiver), directory) = (Counters::new(1), mailbox(), Directory::new());
+    let (counters, (sender, _receiver)) = (Counters::new(1), mailbox());
+    let (directory, tables) = (Directory::new(), Memberships::default());
     let (peer, mailboxes, group) = (PeerId([1; 32]), [sender], GroupDigest([5; 32]));
     let [holder, waits] = [1, 2].map(SessionId::from_wire);
     let of = |session| Bookkeeping {
@@ -141,11 +143,12 @@ fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
         counters: counters.worker(0),
         mailboxes: &mailboxes,
         directory: &directory,
+        groups: &tables,
     };
     for session in [holder, waits] {
         directory.connect(peer, session, 0, ([192, 0, 2, 1], 1).into(), false);
     }
-    let member = || seat.instance().with_groups(|all| all.handle(&group, &peer));
+    let member = || tables.handle(&seat.instance().group_key(&group), &peer);
     let mut groups = [holder, waits].map(|_| ClientGroups::new(Instant::now()));
     for (session, groups) in [holder, waits].into_iter().zip(&mut groups) {
         of(session).join(groups, group).unwrap();

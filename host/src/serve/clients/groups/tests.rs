@@ -1,10 +1,12 @@
 //! Joins, leaves and hints of clients.
 
+mod scopes;
+
 use std::sync::Arc;
 
 use introd_config::{Config, JoinLeaveMode};
 use introd_flash::metadata::FlowKind;
-use introd_netgroup::{GroupDigest, channel};
+use introd_netgroup::{GroupDigest, GroupKey, channel};
 use introd_plugin::GroupVerdict;
 use rtmfp::{PeerId, SessionId};
 
@@ -16,10 +18,9 @@ fn world() -> World {
     World::with_config(|_: &mut Config| ())
 }
 
-/// How many members each group of the instance of a client has.
-fn sizes(world: &World, client: usize) -> Vec<usize> {
-    let instance = world.worker.clients.instance(world.session(client)).unwrap();
-    let mut sizes: Vec<_> = instance.with_groups(|all| all.groups().map(|(_, size)| size).collect());
+/// How many members each group has.
+fn sizes(world: &World) -> Vec<usize> {
+    let mut sizes: Vec<_> = world.services.groups.groups().iter().map(|(_, size)| *size).collect();
     sizes.sort_unstable();
     sizes
 }
@@ -42,7 +43,7 @@ fn members_are_told_of_each_other_on_flows_in_return_to_their_own() {
         let [flow] = flows.as_slice() else { panic!("{flows:?}") };
         assert_eq!(world.ends[member].returns.get(flow), Some(&own));
     }
-    assert_eq!((counted(&world), sizes(&world, first)), ([2, 0, 0, 2], vec![2]));
+    assert_eq!((counted(&world), sizes(&world)), ([2, 0, 0, 2], vec![2]));
     // A further hint comes on the same flow.
     let (session, about) = (world.session(first), PeerId([9; 32]));
     world.deliver(Mail::Hint { session, group: GroupDigest([1; 32]), about });
@@ -60,7 +61,7 @@ fn a_client_leaves_with_the_flow_on_which_it_joined() {
     let now = world.now;
     world.ends[first].close_flow(now, flow);
     world.exchange();
-    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![3, 1], vec![1, 1]));
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world)), (vec![3, 1], vec![1, 1]));
     assert!(world.ends[first].flows_of(FlowKind::GroupControl).is_empty(), "the server's own flow is closed too");
     // What was on its way to the member that has left is not sent.
     let hints = world.ends[first].hints.len();
@@ -69,7 +70,7 @@ fn a_client_leaves_with_the_flow_on_which_it_joined() {
     assert_eq!(world.ends[first].hints.len(), hints);
     // It may come back.
     world.join(first, 1);
-    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![4, 1], vec![1, 2]));
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world)), (vec![4, 1], vec![1, 2]));
 }
 
 /// How many hints the leave of one of nine members leads to, where a plugin says that of each join.
@@ -86,7 +87,7 @@ fn hints_after_a_leave(verdict: GroupVerdict) -> u64 {
     let now = world.now;
     world.ends[members[4]].close_flow(now, flows[4]);
     world.exchange();
-    assert_eq!(sizes(&world, members[0]), [8]);
+    assert_eq!(sizes(&world), [8]);
     assert_eq!(plugin.calls().last().map(String::as_str), Some("leave chat 8"));
     world.count(Counter::GroupHints) - before
 }
@@ -107,7 +108,7 @@ fn another_join_on_a_flow_replaces_the_first() {
     let now = world.now;
     world.ends[first].send(now, flow, channel::join(&GroupDigest([2; 32])));
     world.exchange();
-    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, first)), (vec![3, 1], vec![1, 1]));
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world)), (vec![3, 1], vec![1, 1]));
     assert!(world.ends[first].flows_of(FlowKind::GroupControl).is_empty(), "that was the flow of the other group");
     let groups = world.worker.clients.clients[&world.session(first)].groups.as_ref().unwrap();
     assert_eq!((groups.memberships.len(), groups.memberships[0].group), (1, GroupDigest([2; 32])));
@@ -123,14 +124,14 @@ fn a_message_that_is_no_join_costs_its_flow_and_nothing_else() {
     world.ends[client].send(now, bad, vec![0xff]);
     world.exchange();
     assert_eq!(world.ends[client].rejected, [bad]);
-    assert_eq!((counted(&world), sizes(&world, client)), ([2, 1, 1, 0], vec![1]), "it has left what it joined there");
+    assert_eq!((counted(&world), sizes(&world)), ([2, 1, 1, 0], vec![1]), "it has left what it joined there");
     assert!(world.ends[client].closed.is_none() && !world.ends[client].rejected.contains(&good));
     // A flow without a membership.
     let now = world.now;
     let bad = world.ends[client].open_flow(now, FlowKind::GroupControl);
     world.ends[client].send(now, bad, vec![0xff]);
     world.exchange();
-    assert_eq!((counted(&world), sizes(&world, client)), ([2, 1, 2, 0], vec![1]));
+    assert_eq!((counted(&world), sizes(&world)), ([2, 1, 2, 0], vec![1]));
 }
 
 #[test]
@@ -155,10 +156,7 @@ fn the_groups_of_one_id_are_bounded_whatever_the_sessions() {
     let mut world = world();
     let client = world.client("rtmfp://host/chat");
     let (peer, session) = (world.ends[client].id, world.session(client));
-    let instance = Arc::clone(world.worker.clients.instance(session).unwrap());
-    instance.with_groups(|all| {
-        (100..164).for_each(|group| _ = all.join(GroupDigest([group; 32]), peer, session).unwrap());
-    });
+    (100..164).for_each(|group| _ = world.services.groups.join(GroupKey([group; 32]), peer, session).unwrap());
     let flow = world.join(client, 1);
     assert_eq!((world.ends[client].rejected.as_slice(), counted(&world)), (&[flow][..], [0, 0, 1, 0]));
 }
@@ -202,7 +200,7 @@ fn a_client_that_goes_leaves_all_its_groups() {
     }
     world.join(second, 3);
     world.leave(first);
-    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world, second)), (vec![4, 3], vec![1]));
+    assert_eq!((counted(&world)[..2].to_vec(), sizes(&world)), (vec![4, 3], vec![1]));
 }
 
 /// How many hints went to members of another worker when a client left a group that has many of these.
@@ -210,13 +208,14 @@ fn hints_after_leaving(change: impl FnOnce(&mut Config), is_elsewhere: bool) -> 
     let mut world = World::with_config(change);
     let client = world.accepted();
     let (session, peer, group) = (world.session(client), world.ends[client].id, GroupDigest([1; 32]));
-    let instance = Arc::clone(world.worker.clients.instance(session).unwrap());
+    let key = world.worker.clients.instance(session).unwrap().group_key(&group);
+    let all = Arc::clone(&world.services.groups);
     let elsewhere = |number: u8| SessionId::from_wire(1 << 26 | u32::from(number));
-    instance.with_groups(|all| (2..80).for_each(|number| _ = all.join(group, PeerId([number; 32]), elsewhere(number))));
+    (2..80).for_each(|number| _ = all.join(key, PeerId([number; 32]), elsewhere(number)));
     let flow = world.join(client, 1);
     if is_elsewhere {
         // The same peer has joined by another session since.
-        instance.with_groups(|all| _ = all.join(group, peer, elsewhere(200)));
+        all.join(key, peer, elsewhere(200)).unwrap();
     }
     while world.elsewhere.try_recv().is_ok() {}
     let now = world.now;
@@ -241,12 +240,11 @@ fn members_that_become_neighbours_when_one_leaves_are_told_of_each_other() {
 fn a_hint_for_a_worker_without_room_is_lost_and_counted() {
     let mut world = World::with_config(|config| with_application(config, "app", |_| ()));
     let client = world.accepted();
-    let instance = Arc::clone(world.worker.clients.instance(world.session(client)).unwrap());
-    let group = GroupDigest([1; 32]);
+    let key = GroupKey::of(&GroupDigest([1; 32]), &[]);
     // The one member is at the second worker, the other at one that there is not.
     for (number, worker) in [(2, 1), (3, 9)] {
         let handle = SessionId::from_wire(worker << 26 | 5);
-        instance.with_groups(|all| all.join(group, PeerId([number; 32]), handle)).unwrap();
+        world.services.groups.join(key, PeerId([number; 32]), handle).unwrap();
     }
     let session = SessionId::from_wire(1 << 26 | 5);
     while world.worker.info.mailboxes[1].capacity() > 0 {

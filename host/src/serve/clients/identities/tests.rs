@@ -41,8 +41,8 @@ impl Rivals {
     fn holder(&self) -> usize {
         let owner = self.world.services.directory.lookup(&self.id).unwrap().owner;
         assert_eq!(self.shared.of(self.id).unwrap().1.id, owner);
-        let instance = self.world.worker.clients.instance(owner).unwrap();
-        let member = instance.with_groups(|all| all.handle(&introd_netgroup::GroupDigest([1; 32]), &self.id));
+        let group = introd_netgroup::GroupKey::of(&introd_netgroup::GroupDigest([1; 32]), &[]);
+        let member = self.world.services.groups.handle(&group, &self.id);
         assert_eq!(member, Some(owner));
         self.sessions.iter().position(|session| *session == owner).unwrap()
     }

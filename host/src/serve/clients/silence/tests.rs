@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use introd_config::KeepAlive;
-use introd_netgroup::GroupDigest;
+use introd_netgroup::{GroupDigest, GroupKey};
 use rtmfp::SessionId;
 
 use super::{FRESH, POLL, PROBE_PERIOD};
@@ -130,10 +130,10 @@ fn a_client_that_sends_by_itself_is_not_pinged() {
 fn a_client_that_does_not_answer_counts_as_silent_after_two_intervals() {
     let mut watched = watched();
     watched.world.join(watched.client, 1);
-    let (group, other) = (GroupDigest([1; 32]), watched.world.client("rtmfp://host/chat"));
+    let (group, other) = (GroupKey::of(&GroupDigest([1; 32]), &[]), watched.world.client("rtmfp://host/chat"));
     watched.world.join(other, 1);
-    let instance = Arc::clone(watched.world.worker.clients.instance(watched.session).unwrap());
-    let last = || instance.with_groups(|all| all.members(&group).last().map(|member| member.value));
+    let groups = Arc::clone(&watched.world.services.groups);
+    let last = || groups.members(&group).last().map(|member| member.value);
     let before = last();
     let loser = if before == Some(watched.session) { other } else { watched.client };
     // The one is silent that is not the last member anyway.

@@ -11,6 +11,7 @@ use rtmfp::SessionId;
 use super::options::{self, field};
 use super::server::Effect;
 use super::stage::Stage;
+use super::theatre::Theatre;
 use crate::api::address;
 use crate::api::address_list;
 use crate::api::state::ApiState;
@@ -18,11 +19,12 @@ use crate::engine::values;
 use crate::instance::journal::JournalEntry;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
-type Shared = Rc<RefCell<Option<Stage>>>;
+type Shared = Rc<RefCell<Theatre>>;
 
-fn stage(shared: &Shared) -> Result<RefMut<'_, Stage>> {
-    let none = || mlua::Error::runtime("there is no application: start it with start()");
-    RefMut::filter_map(shared.borrow_mut(), Option::as_mut).map_err(|_| none())
+/// The stage of a server.
+fn stage<'a>(shared: &'a Shared, server: &str) -> Result<RefMut<'a, Stage>> {
+    let none = |_| mlua::Error::runtime("there is no application: start it with start()");
+    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(none)
 }
 
 fn client(number: u32) -> ClientId {
@@ -35,11 +37,14 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
     let (stage_of, folder) = (Rc::clone(shared), folder.to_owned());
     native.raw_set(
         "start",
-        lua.create_function(move |_, given: Option<Table>| {
+        lua.create_function(move |_, (server, given): (Option<String>, Option<Table>)| {
             let settings = options::application(given.as_ref())?;
-            let started = Stage::start(&folder, settings).map_err(mlua::Error::runtime)?;
-            *stage_of.borrow_mut() = Some(started);
-            Ok(())
+            let mut theatre = stage_of.borrow_mut();
+            // Without a name it is the only server.
+            if server.is_none() {
+                *theatre = Theatre::default();
+            }
+            theatre.start(&server.unwrap_or_default(), &folder, settings).map_err(mlua::Error::runtime)
         })?,
     )?;
     clients(lua, state, shared, &native)?;
@@ -48,8 +53,8 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
         "take",
-        lua.create_function(move |lua, ()| {
-            let effects = stage(&stage_of)?.take();
+        lua.create_function(move |lua, server: String| {
+            let effects = stage(&stage_of, &server)?.take();
             let list = lua.create_table()?;
             for effect in effects {
                 list.raw_push(describe(lua, &marks, effect)?)?;
@@ -60,9 +65,9 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "journal",
-        lua.create_function(move |lua, ()| {
+        lua.create_function(move |lua, server: String| {
             let list = lua.create_table()?;
-            for entry in stage(&stage_of)?.runtime.instance.journal.take() {
+            for entry in stage(&stage_of, &server)?.runtime.instance.journal.take() {
                 let entry = match entry {
                     JournalEntry::Trace(text) => lua.create_table_from([("trace", text)])?,
                     JournalEntry::Failure(handler, failure) => {
@@ -81,8 +86,8 @@ fn clients(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
         "connect",
-        lua.create_function(move |lua, given: Option<Table>| {
-            let mut stage = stage(&stage_of)?;
+        lua.create_function(move |lua, (server, given): (String, Option<Table>)| {
+            let mut stage = stage(&stage_of, &server)?;
             let (id, mut info) = stage.next_client();
             options::client(&marks, given.as_ref(), &mut info)?;
             let described = lua.create_table()?;
@@ -96,45 +101,49 @@ fn clients(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "disconnect",
-        lua.create_function(move |_, number: u32| {
-            stage(&stage_of)?.disconnect(client(number));
+        lua.create_function(move |_, (server, number): (String, u32)| {
+            stage(&stage_of, &server)?.disconnect(client(number));
             Ok(())
         })?,
     )?;
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
         "call",
-        lua.create_function(move |_, (number, name, transaction, given): (u32, String, f64, MultiValue)| {
-            let arguments: Result<Vec<_>> = given.iter().map(|value| values::from_lua(&marks.marks, value)).collect();
-            stage(&stage_of)?.call(client(number), &name, transaction, arguments?);
-            Ok(())
-        })?,
+        lua.create_function(
+            move |_, (server, number, name, transaction, given): (String, u32, String, f64, MultiValue)| {
+                let arguments: Result<Vec<_>> =
+                    given.iter().map(|value| values::from_lua(&marks.marks, value)).collect();
+                stage(&stage_of, &server)?.call(client(number), &name, transaction, arguments?);
+                Ok(())
+            },
+        )?,
     )?;
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
         "answer",
-        lua.create_function(move |_, (number, token, is_ok, given): (u32, u64, bool, MultiValue)| {
+        lua.create_function(move |_, (server, number, token, is_ok, given): (String, u32, u64, bool, MultiValue)| {
             let arguments: Result<Vec<_>> = given.iter().map(|value| values::from_lua(&marks.marks, value)).collect();
             let outcome = if is_ok { Ok(arguments?) } else { Err(arguments?) };
-            stage(&stage_of)?.tell(AppEvent::Answer { client: client(number), token, outcome });
+            stage(&stage_of, &server)?.tell(AppEvent::Answer { client: client(number), token, outcome });
             Ok(())
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "report",
-        lua.create_function(move |_, (number, list): (u32, Vec<Value>)| {
+        lua.create_function(move |_, (server, number, list): (String, u32, Vec<Value>)| {
             let addresses: Result<Vec<_>> = list.iter().map(address::parse).collect();
-            stage(&stage_of)?.tell(AppEvent::ReportedAddressesChange { client: client(number), addresses: addresses? });
+            stage(&stage_of, &server)?
+                .tell(AppEvent::ReportedAddressesChange { client: client(number), addresses: addresses? });
             Ok(())
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "move",
-        lua.create_function(move |_, (number, to): (u32, Value)| {
+        lua.create_function(move |_, (server, number, to): (String, u32, Value)| {
             let address = address::parse(&to)?;
-            stage(&stage_of)?.tell(AppEvent::FarAddressChange { client: client(number), address });
+            stage(&stage_of, &server)?.tell(AppEvent::FarAddressChange { client: client(number), address });
             Ok(())
         })?,
     )
@@ -151,51 +160,79 @@ fn events(lua: &Lua, _state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "join",
-        lua.create_function(move |_, (number, group): (u32, String)| {
-            Ok(stage(&stage_of)?.join(client(number), digest(&group)?))
+        lua.create_function(move |_, (server, number, group): (String, u32, String)| {
+            Ok(stage(&stage_of, &server)?.join(client(number), digest(&group)?))
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "leave",
-        lua.create_function(move |_, (number, membership, group): (u32, u64, String)| {
+        lua.create_function(move |_, (server, number, membership, group): (String, u32, u64, String)| {
             let groupspec_digest = digest(&group)?;
-            stage(&stage_of)?.tell(AppEvent::GroupLeave { client: client(number), membership, groupspec_digest });
+            stage(&stage_of, &server)?.tell(AppEvent::GroupLeave {
+                client: client(number),
+                membership,
+                groupspec_digest,
+            });
             Ok(())
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "look_up",
-        lua.create_function(move |_, given: Table| {
+        lua.create_function(move |_, (server, given): (String, Table)| {
             let target = field::<Value>(Some(&given), "target")?.map(|target| address::peer(&target)).transpose()?;
             let from = address::parse(&given.get::<Value>("address")?)?;
             let asker = field::<u32>(Some(&given), "asker")?.map(client);
             let application = field::<String>(Some(&given), "application")?;
-            Ok(stage(&stage_of)?.look_up_from(target, from, asker, application.as_deref()))
+            Ok(stage(&stage_of, &server)?.look_up_from(target, from, asker, application.as_deref()))
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "advance",
         lua.create_function(move |_, milliseconds: u64| {
-            stage(&stage_of)?.advance(Duration::from_millis(milliseconds));
+            stage_of.borrow_mut().advance(Duration::from_millis(milliseconds));
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "crash",
+        lua.create_function(move |_, server: String| {
+            stage_of.borrow_mut().crash(&server);
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "partition",
+        lua.create_function(move |_, servers: Vec<String>| {
+            stage_of.borrow().network().cut(servers);
+            Ok(())
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "heal",
+        lua.create_function(move |_, ()| {
+            stage_of.borrow().network().heal();
             Ok(())
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "reload",
-        lua.create_function(move |_, ()| {
-            stage(&stage_of)?.tell(AppEvent::Reload);
+        lua.create_function(move |_, server: String| {
+            stage(&stage_of, &server)?.tell(AppEvent::Reload);
             Ok(())
         })?,
     )?;
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "stop",
-        lua.create_function(move |_, ()| {
-            stage(&stage_of)?.tell(AppEvent::Stop);
+        lua.create_function(move |_, server: String| {
+            stage(&stage_of, &server)?.tell(AppEvent::Stop);
             Ok(())
         })?,
     )

@@ -2,12 +2,14 @@
 //!
 //! A file `*_test.lua` beside a script describes what the script does, in the words of busted: `describe`, `it`, `before_each`,
 //! `after_each`, `assert`. The script runs in a VM as on a server, with its real limits; its clients are made up, and its clock
-//! stands still until the test advances it.
+//! stands still until the test advances it. Several made-up servers can meet in a made-up network.
 
 mod commands;
+mod network;
 mod options;
 mod server;
 mod stage;
+mod theatre;
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -28,9 +30,11 @@ use introd_policy::registry::InMemory;
 
 #[cfg(test)]
 pub(crate) use server::Effect;
+#[cfg(test)]
 pub(crate) use stage::Stage;
 #[cfg(test)]
 pub(crate) use stage::{Sent, Surroundings, application as settings};
+use theatre::Theatre;
 
 /// How long one test may run, and how much memory all tests of a file may use.
 const TIME: Duration = Duration::from_secs(10);
@@ -94,7 +98,7 @@ fn run_here(folder: &Path, out: &mut impl Write, time: Duration) -> io::Result<b
 struct TestFile {
     script: Script,
     tests: Table,
-    stage: Rc<RefCell<Option<Stage>>>,
+    theatre: Rc<RefCell<Theatre>>,
 }
 
 struct Test {
@@ -105,7 +109,7 @@ struct Test {
 
 impl TestFile {
     fn load(folder: &Path, name: &str, time: Duration) -> Result<Self, Failure> {
-        let stage: Rc<RefCell<Option<Stage>>> = Rc::default();
+        let theatre: Rc<RefCell<Theatre>> = Rc::default();
         let instance = Instance::new(
             stage::instance_name(folder),
             Arc::new(stage::application()),
@@ -118,7 +122,7 @@ impl TestFile {
         let sources = Sources::new(folder, &[]);
         let made = Script::new(&Rc::new(instance), Budget::new(Some(time), MEMORY), sources).and_then(|script| {
             let lua = script.lua();
-            let native = commands::natives(lua, &script.state, &stage, folder)?;
+            let native = commands::natives(lua, &script.state, &theatre, folder)?;
             let tests = lua.create_table()?;
             let prelude = lua.load(include_str!("testing.lua")).set_name("=introd");
             prelude.call::<()>((native, &tests))?;
@@ -127,7 +131,7 @@ impl TestFile {
         });
         let (script, tests, main) = made.map_err(|error| Failure::from(&error))?;
         script.run_now(&main)?;
-        Ok(Self { script, tests, stage })
+        Ok(Self { script, tests, theatre })
     }
 
     fn tests(&self) -> Vec<Test> {
@@ -142,7 +146,7 @@ impl TestFile {
         for step in &test.cleanup {
             result = result.and(self.step(step));
         }
-        self.stage.take();
+        self.theatre.take();
         result
     }
 

@@ -27,9 +27,6 @@ use introd_policy::net_connection::{ConnectionEvent, NetConnections, NoNetConnec
 use introd_policy::registry::{InMemory, Registry};
 use introd_policy::{InstanceName, RequestId, Verdict};
 
-/// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
-const MAX_STEPS: usize = 100_000;
-
 /// What the script sends to the server.
 #[derive(Debug)]
 pub(crate) enum Sent {
@@ -147,6 +144,7 @@ impl Stage {
     ///
     /// # Errors
     /// What is wrong with it.
+    #[cfg(test)]
     pub(crate) fn start(folder: &Path, settings: Application) -> Result<Self, Failure> {
         Self::within(folder, settings, Surroundings::default())
     }
@@ -307,18 +305,32 @@ impl Stage {
     }
 
     /// Time passes. Each timer and each deadline on the way is met at its own time.
+    #[cfg(test)]
     pub(crate) fn advance(&mut self, by: Duration) {
+        /// A script that sets a new timer in each timer would never be done.
+        const MAX_STEPS: usize = 100_000;
         let until = self.now + by;
         for _ in 0..MAX_STEPS {
-            let next = [self.runtime.next_timeout(), self.server.next_deadline()].into_iter().flatten().min();
-            let Some(next) = next.filter(|next| *next <= until) else { break };
-            self.now = self.now.max(next);
-            self.pass_deadlines();
-            self.runtime.handle_timeout(self.now, || false);
-            self.poll();
+            let Some(next) = self.next_due().filter(|next| *next <= until) else { break };
+            self.run_due(next);
         }
-        self.now = until;
-        self.runtime.handle_timeout(until, || false);
+        self.run_due(until);
+    }
+
+    /// When the next timer or deadline is due. `None` if there is none, or the instance has ended.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let next = [self.runtime.next_timeout(), self.server.next_deadline()].into_iter().flatten().min();
+        next.filter(|_| !self.runtime.is_over())
+    }
+
+    /// It is that time, or later: what is due happens. Nothing does in an instance that has ended.
+    pub(crate) fn run_due(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.runtime.is_over() {
+            return;
+        }
+        self.pass_deadlines();
+        self.runtime.handle_timeout(self.now, || false);
         self.poll();
     }
 

@@ -3,6 +3,7 @@ local native, tests = ...
 
 -- describe, it, before_each, after_each ---------------------------------------------------------------------------------
 
+local forget
 local scope = { name = "", before = {}, after = {} }
 
 local function names(inner)
@@ -22,7 +23,7 @@ function _G.before_each(step) table.insert(scope.before, step) end
 function _G.after_each(step) table.insert(scope.after, 1, step) end
 
 function _G.it(name, body)
-    local steps = { table.unpack(scope.before) }
+    local steps = { function() forget() end, table.unpack(scope.before) }
     table.insert(steps, body)
     table.insert(tests, { name = names(name), steps = steps, cleanup = { table.unpack(scope.after) } })
 end
@@ -96,11 +97,15 @@ _G.assert = assert
 
 -- The stage -------------------------------------------------------------------------------------------------------------
 
-local app
+-- The applications of the test, by the names of their servers, and whose client is whose.
+local apps = {}
+-- Nothing is left of earlier tests.
+forget = function() apps = {} end
+local app_of = setmetatable({}, { __mode = "k" })
 
--- Commands of the script are noted with the client that they are for.
-local function update()
-    for _, command in ipairs(native.take()) do
+-- Commands of a script are noted with the client that they are for.
+local function update(app)
+    for _, command in ipairs(native.take(app.server)) do
         table.insert(app.commands, command)
         local client, lookup = app.clients[command.client], app.lookups[command.lookup]
         local kind = command.kind
@@ -126,7 +131,7 @@ local function update()
             lookup.outcome = "builtin"
         end
     end
-    for _, entry in ipairs(native.journal()) do
+    for _, entry in ipairs(native.journal(app.server)) do
         if entry.trace then
             table.insert(app.traces, entry.trace)
         else
@@ -135,14 +140,26 @@ local function update()
     end
 end
 
+local function update_all()
+    for _, app in pairs(apps) do update(app) end
+end
+
 local Client = {}
 Client.__index = Client
 
+-- Acts on the application of a client.
+local function act(client, name, ...)
+    local app = app_of[client]
+    local result = native[name](app.server, client.number, ...)
+    update(app)
+    return result
+end
+
 function Client:call(method, ...)
+    local app = app_of[self]
     app.transactions = app.transactions + 1
     local transaction = app.transactions
-    native.call(self.number, method, transaction, ...)
-    update()
+    act(self, "call", method, transaction, ...)
     local answer = self.answers[transaction]
     if not answer then return nil, transaction end
     if answer.ok then return answer.value end
@@ -152,31 +169,30 @@ end
 -- Answers what the script has called, the oldest first.
 function Client:answer(...)
     local call = table.remove(self.calls, 1) or error("the script has called nothing", 2)
-    native.answer(self.number, call.token, true, ...)
-    update()
+    act(self, "answer", call.token, true, ...)
 end
 
 function Client:fail(...)
     local call = table.remove(self.calls, 1) or error("the script has called nothing", 2)
-    native.answer(self.number, call.token, false, ...)
-    update()
+    act(self, "answer", call.token, false, ...)
 end
 
-function Client:report(addresses) native.report(self.number, addresses) update() end
-function Client:move(address) self.farAddress = address native.move(self.number, address) update() end
-function Client:join(digest) local membership = native.join(self.number, digest) update() return membership end
-function Client:leave(membership, digest) native.leave(self.number, membership, digest) update() end
-function Client:disconnect() native.disconnect(self.number) update() end
+function Client:report(addresses) act(self, "report", addresses) end
+function Client:move(address) self.farAddress = address act(self, "move", address) end
+function Client:join(digest) return act(self, "join", digest) end
+function Client:leave(membership, digest) act(self, "leave", membership, digest) end
+function Client:disconnect() act(self, "disconnect") end
 
 local App = {}
 App.__index = App
 
 function App:connect(options)
-    local client = setmetatable(native.connect(options), Client)
+    local client = setmetatable(native.connect(self.server, options), Client)
+    app_of[client] = self
     client.calls, client.answers, client.hints, client.introductions = {}, {}, {}, {}
     client.accepted = false
     self.clients[client.number] = client
-    update()
+    update(self)
     return client
 end
 
@@ -186,26 +202,41 @@ function App:lookup(options)
     if type(target) == "table" then target = target.farID end
     local from = options.from
     local lookup = {}
-    local number = native.look_up {
+    local number = native.look_up(self.server, {
         target = target,
         address = options.address or (from and from.farAddress) or "192.0.2.99:9",
         asker = from and from.number,
         application = options.application,
-    }
+    })
     self.lookups[number] = lookup
-    update()
+    update(self)
     return lookup
 end
 
-function App:advance(milliseconds) native.advance(milliseconds) update() end
-function App:reload() native.reload() update() end
-function App:stop() native.stop() update() end
+-- Time passes on all servers.
+function App:advance(milliseconds) native.advance(milliseconds) update_all() end
+function App:reload() native.reload(self.server) update(self) end
+function App:stop() native.stop(self.server) update(self) end
+-- The server dies without closing anything.
+function App:crash() update(self) native.crash(self.server) apps[self.server] = nil end
 
+-- start { server = "a" } starts one of several servers; without a name it is the only one.
 function _G.start(options)
-    app = setmetatable({
-        clients = {}, lookups = {}, commands = {}, traces = {}, failures = {}, transactions = 0,
+    local server = options and options.server
+    if not server then apps = {} end
+    local app = setmetatable({
+        server = server or "", clients = {}, lookups = {}, commands = {}, traces = {}, failures = {}, transactions = 0,
     }, App)
-    native.start(options)
-    update()
+    native.start(server, options)
+    apps[app.server] = app
+    update(app)
     return app
 end
+
+-- Cuts these applications' servers off from all others, until heal().
+function _G.partition(cut)
+    local names = {}
+    for index, app in ipairs(cut) do names[index] = app.server end
+    native.partition(names)
+end
+_G.heal = native.heal

@@ -11,6 +11,7 @@ mod group_specifier;
 mod host;
 mod hostile;
 mod lifetimes;
+mod made_up_network;
 mod memory;
 mod names;
 mod net_connections;

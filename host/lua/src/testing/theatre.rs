@@ -1,0 +1,78 @@
+//! The made-up servers of a test, with one clock and one network.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::network::Network;
+use super::stage::{Stage, Surroundings};
+use crate::engine::failure::Failure;
+use introd_config::Application;
+use introd_policy::registry::InMemory;
+
+/// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
+const MAX_STEPS: usize = 100_000;
+
+/// The stages of a test, by the names of their servers.
+pub(crate) struct Theatre {
+    stages: BTreeMap<String, Stage>,
+    network: Network,
+    now: Instant,
+}
+
+impl Default for Theatre {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { stages: BTreeMap::new(), network: Network::new(now), now }
+    }
+}
+
+impl Theatre {
+    /// Starts the script of a server. Another one of the same name dies before.
+    ///
+    /// # Errors
+    /// What is wrong with the script.
+    pub(crate) fn start(&mut self, server: &str, folder: &Path, settings: Application) -> Result<(), Failure> {
+        self.crash(server);
+        let (registry, connections) = (Arc::new(InMemory::default()), self.network.opener(server));
+        let around = Surroundings { registry, connections, now: self.now };
+        self.stages.insert(server.to_owned(), Stage::within(folder, settings, around)?);
+        Ok(())
+    }
+
+    /// The stage of a server.
+    pub(crate) fn stage(&mut self, server: &str) -> Option<&mut Stage> {
+        self.stages.get_mut(server)
+    }
+
+    /// A server dies, without a word to anybody.
+    pub(crate) fn crash(&mut self, server: &str) {
+        self.network.crash(server);
+        self.stages.remove(server);
+    }
+
+    /// The network between the servers.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Time passes, for all servers. Whatever happens on the way happens at its own time.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        let until = self.now + by;
+        for _ in 0..MAX_STEPS {
+            let stages = self.stages.values().filter_map(Stage::next_due);
+            let Some(next) = stages.chain(self.network.next()).min().filter(|next| *next <= until) else { break };
+            self.run(next);
+        }
+        self.run(until);
+    }
+
+    fn run(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.network.run(self.now);
+        for stage in self.stages.values_mut() {
+            stage.run_due(self.now);
+        }
+    }
+}

@@ -51,6 +51,16 @@ impl PendingLookups {
         }
     }
 
+    /// Whether Redis has been asked about all of them.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Redis must be asked about all of them again.
+    pub(crate) fn ask_again(&mut self) {
+        self.queue = self.replies.keys().copied().collect();
+    }
+
     /// The next peers to ask Redis about, `max` at most.
     pub(crate) fn next_batch(&mut self, max: usize) -> Vec<PeerId> {
         self.queue.drain(..self.queue.len().min(max)).collect()
@@ -87,6 +97,19 @@ mod tests {
         assert_eq!((pending.take(&a).len(), pending.len()), (3, 1));
         pending.add(a, Box::new(|_| ()));
         assert_eq!((pending.take_all().len(), pending.len(), pending.next_batch(10).len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn what_a_connection_has_not_answered_is_asked_by_the_next_one() {
+        let mut pending = PendingLookups::default();
+        let (a, b) = (PeerId([1; 32]), PeerId([2; 32]));
+        pending.add(a, Box::new(|_| ()));
+        assert_eq!((pending.next_batch(10).len(), pending.is_asked()), (1, true));
+        pending.add(b, Box::new(|_| ()));
+        pending.ask_again();
+        let mut again = pending.next_batch(10);
+        again.sort_by_key(|peer| peer.0);
+        assert_eq!((again, pending.is_asked()), (vec![a, b], true));
     }
 
     #[test]

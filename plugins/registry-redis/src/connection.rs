@@ -16,10 +16,23 @@ use redis::{
 use crate::settings::{Mode, Settings, SettingsError};
 
 /// How many commands or batches may be in flight on a connection; further ones wait.
-const MAX_IN_FLIGHT: usize = 64;
+const MAX_IN_FLIGHT: usize = 256;
 
 /// Opens connections.
-pub(crate) enum Connector {
+pub(crate) struct Connector {
+    kind: Kind,
+    identity: Identity,
+}
+
+/// What a connector was made from. Connectors of the same identity connect alike.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    settings: Settings,
+    /// The content of the files that the settings name.
+    files: Vec<Vec<u8>>,
+}
+
+enum Kind {
     Single(Box<Client>),
     Sentinel(Box<SentinelClient>),
     Cluster(Box<redis::cluster::ClusterClient>),
@@ -27,7 +40,13 @@ pub(crate) enum Connector {
 
 /// A connection to Redis. Clones share it.
 #[derive(Clone)]
-pub(crate) enum Connection {
+pub(crate) struct Connection {
+    kind: ConnectionKind,
+    is_tracking: bool,
+}
+
+#[derive(Clone)]
+enum ConnectionKind {
     Multiplexed(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -44,20 +63,21 @@ impl Connector {
         let Some(first) = infos.first() else {
             return Err(SettingsError::Value("<url> is missing".to_owned()));
         };
-        let certificates = certificates(settings)?;
+        let (certificates, files) = certificates(settings)?;
+        let identity = Identity { settings: settings.clone(), files };
         let is_secure = matches!(first.addr(), ConnectionAddr::TcpTls { .. });
         if is_secure || certificates.is_some() {
             // It fails if another plugin, or the server, has installed a provider already; any provider will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        match settings.mode {
+        let kind = match settings.mode {
             Mode::Single => {
                 let info = with_login(first.clone(), settings);
                 let client = match certificates {
                     Some(certificates) => Client::build_with_tls(info, certificates)?,
                     None => Client::open(info)?,
                 };
-                Ok(Self::Single(Box::new(client)))
+                Kind::Single(Box::new(client))
             }
             Mode::Sentinel => {
                 let addresses: Vec<ConnectionAddr> = infos.iter().map(|info| info.addr().clone()).collect();
@@ -88,13 +108,14 @@ impl Connector {
                 if !settings.sentinel_password.is_empty() {
                     builder = builder.set_client_to_sentinel_password(&settings.sentinel_password);
                 }
-                Ok(Self::Sentinel(Box::new(builder.build()?)))
+                Kind::Sentinel(Box::new(builder.build()?))
             }
             Mode::Cluster => {
                 let mut builder = ClusterClientBuilder::new(infos)
                     .connection_timeout(settings.timeout())
                     .response_timeout(settings.timeout())
-                    .retries(2);
+                    // What a node refuses is tried again by the session, so that a node that is gone delays nothing but its own keys.
+                    .retries(1);
                 if let Some(certificates) = certificates {
                     builder = builder.certs(certificates);
                 }
@@ -104,9 +125,15 @@ impl Connector {
                 if !settings.password.is_empty() {
                     builder = builder.password(&settings.password);
                 }
-                Ok(Self::Cluster(Box::new(builder.build()?)))
+                Kind::Cluster(Box::new(builder.build()?))
             }
-        }
+        };
+        Ok(Self { kind, identity })
+    }
+
+    /// What it was made from.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Connects. Messages that Redis sends unasked go to `pushes`; a cluster sends none.
@@ -120,69 +147,92 @@ impl Connector {
             .set_response_timeout(Some(settings.timeout()))
             .set_pipeline_buffer_size(MAX_IN_FLIGHT)
             .set_push_sender(pushes);
-        match self {
-            Self::Single(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Multiplexed)
+        let kind = match &mut self.kind {
+            Kind::Single(client) => {
+                ConnectionKind::Multiplexed(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
-            Self::Sentinel(client) => {
+            Kind::Sentinel(client) => {
                 let client = client.async_get_client().await?;
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Multiplexed)
+                ConnectionKind::Multiplexed(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
-        }
+            Kind::Cluster(client) => ConnectionKind::Cluster(client.get_async_connection().await?),
+        };
+        Ok(Connection { kind, is_tracking: false })
     }
 }
 
 impl Connection {
-    /// Whether Redis can report changes of the keys that this connection has read.
-    pub(crate) fn can_track(&self) -> bool {
-        matches!(self, Self::Multiplexed(_))
+    /// Has Redis report changes of keys that this connection reads after `CLIENT CACHING YES`. A cluster cannot do that.
+    ///
+    /// # Errors
+    /// If Redis does not allow it, or the connection is broken.
+    pub(crate) async fn track(&mut self) -> RedisResult<()> {
+        if matches!(self.kind, ConnectionKind::Cluster(_)) {
+            return Ok(());
+        }
+        let words = |words: &[&str]| {
+            let mut command = redis::cmd("CLIENT");
+            command.arg(words);
+            command
+        };
+        let commands = vec![words(&["TRACKING", "ON", "OPTIN", "NOLOOP"]), words(&["CACHING", "YES"])];
+        for answer in self.run_each(commands).await? {
+            answer?;
+        }
+        self.is_tracking = true;
+        Ok(())
+    }
+
+    /// Whether Redis reports changes.
+    pub(crate) fn is_tracking(&self) -> bool {
+        self.is_tracking
     }
 
     /// Runs one command.
     pub(crate) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
-        match self {
-            Self::Multiplexed(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        match &mut self.kind {
+            ConnectionKind::Multiplexed(connection) => connection.req_packed_command(command).await,
+            ConnectionKind::Cluster(connection) => connection.req_packed_command(command).await,
         }
         .and_then(Value::extract_error)
     }
 
-    /// Runs several commands, in one round trip if it is no cluster. If any fails, the result is an error.
-    pub(crate) async fn run_all(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<Value>> {
-        match self {
-            Self::Multiplexed(connection) => {
+    /// Runs several commands, and returns what has become of each. If it is no cluster, that is one round trip.
+    ///
+    /// # Errors
+    /// If there is no answer at all. In a cluster, each command has its own errors.
+    pub(crate) async fn run_each(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
+        match &mut self.kind {
+            ConnectionKind::Multiplexed(connection) => {
                 let mut pipeline = Pipeline::with_capacity(commands.len());
                 let count = commands.len();
                 for command in commands {
                     pipeline.add_command(command);
                 }
                 let values = connection.req_packed_commands(&pipeline, 0, count).await?;
-                values.into_iter().map(Value::extract_error).collect()
+                Ok(values.into_iter().map(Value::extract_error).collect())
             }
             // The keys are on several nodes: each command goes to its node, and many are in flight at a time.
-            Self::Cluster(connection) => {
+            ConnectionKind::Cluster(connection) => {
                 let mut running = tokio::task::JoinSet::new();
-                let mut values = vec![Value::Nil; commands.len()];
-                let mut result = Ok(());
-                let mut take = |ended: Result<(usize, RedisResult<Value>), _>| match ended {
-                    Ok((place, Ok(value))) => values[place] = value,
-                    Ok((_, Err(error))) => result = Err(error),
-                    Err(_) => (),
-                };
+                let unanswered = || Err(RedisError::from((redis::ErrorKind::Io, "no answer")));
+                let mut values: Vec<RedisResult<Value>> = commands.iter().map(|_| unanswered()).collect();
                 for (place, command) in commands.into_iter().enumerate() {
                     if running.len() >= MAX_IN_FLIGHT
-                        && let Some(ended) = running.join_next().await
+                        && let Some(Ok((place, value))) = running.join_next().await
                     {
-                        take(ended);
+                        values[place] = value;
                     }
                     let mut connection = connection.clone();
                     running.spawn(async move { (place, one(&mut connection, &command).await) });
                 }
                 while let Some(ended) = running.join_next().await {
-                    take(ended);
+                    if let Ok((place, value)) = ended {
+                        let value: RedisResult<Value> = value;
+                        values[place] = value;
+                    }
                 }
-                result.map(|()| values)
+                Ok(values)
             }
         }
     }
@@ -212,17 +262,25 @@ fn with_login(info: ConnectionInfo, settings: &Settings) -> ConnectionInfo {
 /// The largest file of certificates or of a key, in bytes. A complete bundle of authorities has about a quarter of it.
 const MAX_CERTIFICATE: u64 = 1 << 20;
 
-fn certificates(settings: &Settings) -> Result<Option<TlsCertificates>, SettingsError> {
-    let read =
-        |path: &Path| files::read(path, MAX_CERTIFICATE).map_err(|error| SettingsError::File(path.to_owned(), error));
-    let root_cert = settings.ca_file.as_deref().map(read).transpose()?;
+/// The certificates that the settings name, if they name any, and the content of the files.
+fn certificates(settings: &Settings) -> Result<(Option<TlsCertificates>, Vec<Vec<u8>>), SettingsError> {
+    let mut contents = Vec::new();
+    let mut read = |path: &Path| {
+        let content =
+            files::read(path, MAX_CERTIFICATE).map_err(|error| SettingsError::File(path.to_owned(), error))?;
+        contents.push(content.clone());
+        Ok::<_, SettingsError>(content)
+    };
+    let root_cert = settings.ca_file.as_deref().map(&mut read).transpose()?;
     let client_tls = match (&settings.certificate_file, &settings.key_file) {
         (Some(certificate), Some(key)) => {
             Some(ClientTlsConfig { client_cert: read(certificate)?, client_key: read(key)? })
         }
         _ => None,
     };
-    Ok((root_cert.is_some() || client_tls.is_some()).then_some(TlsCertificates { client_tls, root_cert }))
+    let certificates =
+        (root_cert.is_some() || client_tls.is_some()).then_some(TlsCertificates { client_tls, root_cert });
+    Ok((certificates, contents))
 }
 
 /// A URL without its login, for the log.
@@ -231,16 +289,6 @@ pub(crate) fn without_password(url: &str) -> String {
         (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
         _ => url.to_owned(),
     }
-}
-
-/// Whether an error means that the connection is useless, so that a new one is needed.
-pub(crate) fn is_fatal(error: &RedisError) -> bool {
-    let text = error.code().unwrap_or_default();
-    error.is_io_error()
-        || error.is_timeout()
-        || error.is_connection_dropped()
-        || error.is_unrecoverable_error()
-        || matches!(text, "READONLY" | "MASTERDOWN" | "LOADING" | "CLUSTERDOWN")
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use crate::entry::{Entry, Epoch, MAX_ENTRIES};
 use crate::published::{Write, WriteOutcome};
 use crate::scripts;
 
+/// What the slots of the copies of a server's key in a cluster are chosen by: 2610 and 13553, far apart in the 16384 slots.
+const COPIES: [&str; 2] = ["b9", "y3"];
+
 /// The meaning of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
@@ -41,6 +44,14 @@ impl Keys {
 
     pub(crate) fn server(&self, server: &[u8]) -> Vec<u8> {
         [self.server.as_bytes(), server].concat()
+    }
+
+    /// All keys that hold the epoch of a server. In a cluster there are copies at other nodes, because each key is at one node, and if
+    /// that one is gone, the others still show that the server lives.
+    pub(crate) fn server_copies(&self, server: &[u8]) -> Vec<Vec<u8>> {
+        let tags = if self.is_cluster { &COPIES[..] } else { &[] };
+        let copy = |tag: &&str| [self.server.as_bytes(), b"{", tag.as_bytes(), b"}:", server].concat();
+        std::iter::once(self.server(server)).chain(tags.iter().map(copy)).collect()
     }
 
     /// The meaning of a key; `None` if it is not of this namespace.
@@ -90,18 +101,24 @@ impl Keys {
         }
     }
 
-    /// The heartbeat of a server: its key holds its epoch for `lifetime` milliseconds. The answer is the value before.
-    pub(crate) fn heartbeat(&self, server: &str, epoch: Epoch, lifetime: u64) -> Cmd {
-        let mut command = cmd("SET");
-        command.arg(self.server(server.as_bytes())).arg(epoch.hex()).arg("PX").arg(lifetime).arg("GET");
-        command
+    /// The heartbeat of a server: its keys hold its epoch for `lifetime` milliseconds. Each answer is the value before.
+    pub(crate) fn heartbeat(&self, server: &str, epoch: Epoch, lifetime: u64) -> Vec<Cmd> {
+        let set = |key| {
+            let mut command = cmd("SET");
+            command.arg(key).arg(epoch.hex()).arg("PX").arg(lifetime).arg("GET");
+            command
+        };
+        self.server_copies(server.as_bytes()).into_iter().map(set).collect()
     }
 
-    /// The command by which a server deletes its own key.
-    pub(crate) fn leave(&self, server: &str, epoch: Epoch) -> Cmd {
-        let mut command = cmd("EVAL");
-        command.arg(scripts::LEAVE).arg(1).arg(self.server(server.as_bytes())).arg(epoch.hex());
-        command
+    /// The commands by which a server deletes its own keys.
+    pub(crate) fn leave(&self, server: &str, epoch: Epoch) -> Vec<Cmd> {
+        let delete = |key| {
+            let mut command = cmd("EVAL");
+            command.arg(scripts::LEAVE).arg(1).arg(key).arg(epoch.hex());
+            command
+        };
+        self.server_copies(server.as_bytes()).into_iter().map(delete).collect()
     }
 }
 
@@ -153,9 +170,22 @@ mod tests {
             assert_eq!(command(&Write::Withdraw)[0], "EVAL");
         }
         let keys = Keys::new("n", false);
-        let heartbeat = words(&keys.heartbeat("a", epoch, 3000));
-        assert_eq!(heartbeat, ["SET", "n:server:a", "0707070707070707", "PX", "3000", "GET"]);
-        assert_eq!(words(&keys.leave("a", epoch))[2..], ["1", "n:server:a", "0707070707070707"].map(str::to_owned));
+        let heartbeat: Vec<_> = keys.heartbeat("a", epoch, 3000).iter().map(words).collect();
+        assert_eq!(heartbeat, [["SET", "n:server:a", "0707070707070707", "PX", "3000", "GET"]]);
+        let leave: Vec<_> = keys.leave("a", epoch).iter().map(words).collect();
+        assert_eq!(leave.len(), 1);
+        assert_eq!(leave[0][2..], ["1", "n:server:a", "0707070707070707"].map(str::to_owned));
+    }
+
+    #[test]
+    fn in_a_cluster_the_key_of_a_server_has_copies_at_other_nodes() {
+        let keys = Keys::new("n", true);
+        let expected = ["n:server:a", "n:server:{b9}:a", "n:server:{y3}:a"];
+        assert_eq!(keys.server_copies(b"a"), expected.map(|key| key.as_bytes().to_vec()));
+        let key = |command: &Cmd, place: usize| words(command)[place].clone();
+        let heartbeat: Vec<_> = keys.heartbeat("a", Epoch([7; 8]), 1).iter().map(|command| key(command, 1)).collect();
+        let leave: Vec<_> = keys.leave("a", Epoch([7; 8])).iter().map(|command| key(command, 3)).collect();
+        assert_eq!((heartbeat, leave), (expected.map(str::to_owned).to_vec(), expected.map(str::to_owned).to_vec()));
     }
 
     #[test]

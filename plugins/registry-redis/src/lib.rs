@@ -32,6 +32,7 @@ mod session;
 mod settings;
 mod shared;
 mod stats;
+mod trouble;
 
 pub use answer::{Answer, Failure, Reply};
 pub use plugin::RedisRegistry;

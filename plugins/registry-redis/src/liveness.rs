@@ -10,11 +10,58 @@ use crate::remote::RemoteEntry;
 /// The servers that are cached. Entries in Redis can name more servers than exist, so that their number must be bounded.
 const MAX_SERVERS: usize = 10_000;
 
+/// For how long a server that an entry has named counts as likely to be named again.
+const NAMED_FOR: Duration = Duration::from_secs(10);
+/// The largest number of servers that are likely to be named again.
+const MAX_LIKELY: usize = 64;
+
 /// Which other servers live: when Redis was asked about each, and the epoch in which it lives; `None` if it is dead.
 #[derive(Default)]
-pub(crate) struct Servers(HashMap<Arc<[u8]>, (Instant, Option<Epoch>)>);
+pub(crate) struct Servers {
+    states: HashMap<Arc<[u8]>, (Instant, Option<Epoch>)>,
+    /// The servers that entries have named lately, and when.
+    named: HashMap<Arc<[u8]>, Instant>,
+}
 
 impl Servers {
+    /// What a batch of lookups begins with: the servers that its entries are likely to name and whose state is not cached, and a copy of
+    /// the cached states of those that it is likely to name. The former are asked about together with the peers, so that the batch needs
+    /// no second round trip; and it needs none if Redis reports a change meanwhile, because the copy keeps what was known at its beginning.
+    pub(crate) fn begin_batch(&mut self, now: Instant, max_age: Duration) -> (Vec<Arc<[u8]>>, Self) {
+        self.named.retain(|_, named| now < *named + NAMED_FOR);
+        let (mut unknown, mut known) = (Vec::new(), Self::default());
+        for server in self.named.keys() {
+            match self.states.get(server) {
+                Some((asked, epoch)) if now < *asked + max_age => {
+                    known.states.insert(Arc::clone(server), (*asked, *epoch));
+                }
+                _ => unknown.push(Arc::clone(server)),
+            }
+        }
+        (unknown, known)
+    }
+
+    /// Entries have named these servers.
+    pub(crate) fn named<'a>(&mut self, now: Instant, entries: impl Iterator<Item = &'a RemoteEntry>) {
+        for entry in entries {
+            if let Some(named) = self.named.get_mut(&entry.server) {
+                *named = now;
+            } else if self.named.len() < MAX_LIKELY {
+                self.named.insert(Arc::clone(&entry.server), now);
+            }
+        }
+    }
+
+    /// Whether the server of an entry lives in its epoch, as far as is known, however long ago Redis was asked.
+    pub(crate) fn lives(&self, entry: &RemoteEntry) -> bool {
+        self.states.get(&entry.server).is_some_and(|(_, epoch)| *epoch == Some(entry.epoch))
+    }
+
+    /// When Redis was asked about a server, and its epoch, if that is known.
+    pub(crate) fn state(&self, server: &[u8]) -> Option<(Instant, Option<Epoch>)> {
+        self.states.get(server).copied()
+    }
+
     /// The first valid one of these entries. `None` if that is not known, because the state of one of the servers is not cached or was
     /// cached before the time `max_age`.
     pub(crate) fn first_valid<'a>(
@@ -33,26 +80,26 @@ impl Servers {
 
     /// Whether an entry is valid: its server lives in the epoch of the entry. `None` if that is not known.
     pub(crate) fn is_valid(&self, now: Instant, entry: &RemoteEntry, max_age: Duration) -> Option<bool> {
-        let (asked, epoch) = self.0.get(&entry.server)?;
+        let (asked, epoch) = self.states.get(&entry.server)?;
         (now < *asked + max_age).then_some(*epoch == Some(entry.epoch))
     }
 
     /// Redis was asked about a server at the time `asked`.
     pub(crate) fn insert(&mut self, asked: Instant, server: Arc<[u8]>, epoch: Option<Epoch>, max_age: Duration) {
-        if self.0.len() >= MAX_SERVERS {
-            self.0.retain(|_, (other, _)| asked < *other + max_age);
+        if self.states.len() >= MAX_SERVERS {
+            self.states.retain(|_, (other, _)| asked < *other + max_age);
         }
-        if self.0.len() < MAX_SERVERS || self.0.contains_key(&server) {
-            self.0.insert(server, (asked, epoch));
+        if self.states.len() < MAX_SERVERS || self.states.contains_key(&server) {
+            self.states.insert(server, (asked, epoch));
         }
     }
 
     pub(crate) fn forget(&mut self, server: &[u8]) {
-        self.0.remove(server);
+        self.states.remove(server);
     }
 
     pub(crate) fn forget_all(&mut self) {
-        self.0.clear();
+        self.states.clear();
     }
 
     /// The servers of these entries that Redis must be asked about, each once.
@@ -105,6 +152,35 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_were_named_lately_are_asked_about_together_with_the_next_lookups() {
+        let (mut servers, now) = (Servers::default(), Instant::now());
+        let (a, b) = (entry(b"a", 1), entry(b"b", 1));
+        let names = |servers: &mut Servers, after: Duration| {
+            let mut names: Vec<u8> =
+                servers.begin_batch(now + after, TIME / 4).0.iter().map(|name| *name.first().unwrap()).collect();
+            names.sort_unstable();
+            String::from_utf8(names).unwrap()
+        };
+        assert_eq!(names(&mut servers, Duration::ZERO), "");
+        servers.named(now, [&a, &b].into_iter());
+        assert_eq!(names(&mut servers, Duration::ZERO), "ab");
+        servers.insert(now, b"a".as_slice().into(), Some(Epoch([1; 8])), TIME / 4);
+        assert_eq!(names(&mut servers, Duration::ZERO), "b", "the state of the other is cached");
+        assert_eq!(names(&mut servers, TIME / 4), "ab", "it is not cached any more");
+        // A change that is reported while Redis is asked needs no second round trip.
+        let (_, known) = servers.begin_batch(now, TIME / 4);
+        servers.forget(b"a");
+        assert_eq!((servers.state(b"a"), known.is_valid(now, &a, TIME / 4)), (None, Some(true)));
+        assert_eq!(known.is_valid(now, &b, TIME / 4), None);
+        servers.named(now + TIME / 2, [&a].into_iter());
+        assert_eq!(names(&mut servers, NAMED_FOR), "a", "the other was not named for long");
+        for number in 0..2 * MAX_LIKELY {
+            servers.named(now + TIME, [&entry(&number.to_be_bytes(), 1)].into_iter());
+        }
+        assert_eq!(servers.begin_batch(now + TIME, TIME).0.len(), MAX_LIKELY);
+    }
+
+    #[test]
     fn servers_that_entries_name_are_bounded_and_the_outdated_ones_make_room() {
         let (mut servers, now) = (Servers::default(), Instant::now());
         let name = |number: usize| Arc::from(number.to_be_bytes().as_slice());
@@ -112,14 +188,14 @@ mod tests {
             servers.insert(now + TIME / 2, name(number), None, TIME);
         }
         servers.insert(now + TIME, name(MAX_SERVERS), None, TIME);
-        assert_eq!(servers.0.len(), MAX_SERVERS, "there is no room for another");
+        assert_eq!(servers.states.len(), MAX_SERVERS, "there is no room for another");
         // One that is known is brought up to date.
         servers.insert(now + TIME, name(7), Some(Epoch([1; 8])), TIME);
         let known = RemoteEntry { server: name(7), ..entry(b"", 1) };
         assert_eq!(servers.is_valid(now + TIME, &known, TIME), Some(true));
         servers.insert(now + TIME * 3 / 2, name(MAX_SERVERS), None, TIME);
-        assert_eq!(servers.0.len(), 2, "the others are outdated");
+        assert_eq!(servers.states.len(), 2, "the others are outdated");
         servers.forget_all();
-        assert!(servers.0.is_empty());
+        assert!(servers.states.is_empty());
     }
 }

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use introd_plugin::{
-    Address, Config, Counter, CreateError, Gauge, Host, Later, Level, PeerId, PeerSession, Plugin, RegistryError,
-    RegistryPlugin, RegistryVerdict, Reply,
+    Address, Config, Counter, CreateError, Gauge, Host, InForce, Later, Level, PeerId, PeerSession, Plugin,
+    RegistryError, RegistryPlugin, RegistryVerdict, Reply,
 };
 
 use crate::answer::Answer;
@@ -31,10 +31,7 @@ impl Plugin for RedisRegistry {
     const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
 
     fn create(host: Host, config: &Config<'_>) -> Result<Self, CreateError> {
-        let mut settings: Settings = config.parse()?;
-        for file in [&mut settings.ca_file, &mut settings.certificate_file, &mut settings.key_file] {
-            *file = file.take().map(|path| config.path(path));
-        }
+        let settings = settings(config)?;
         let log = move |severity, text: &str| {
             let level = match severity {
                 Severity::Error => Level::Error,
@@ -85,6 +82,20 @@ impl RegistryPlugin for RedisRegistry {
             (None, None) => Reply::Failed("too many verdicts are pending".to_owned()),
         }
     }
+
+    fn reconfigure(&self, config: &Config<'_>) -> Result<InForce, CreateError> {
+        let is_all = self.registry.reconfigure(&settings(config)?)?;
+        Ok(if is_all { InForce::Now } else { InForce::AtNextStart })
+    }
+}
+
+/// The settings in the configuration.
+fn settings(config: &Config<'_>) -> Result<Settings, CreateError> {
+    let mut settings: Settings = config.parse()?;
+    for file in [&mut settings.ca_file, &mut settings.certificate_file, &mut settings.key_file] {
+        *file = file.take().map(|path| config.path(path));
+    }
+    Ok(settings)
 }
 
 /// A metric of the server, and for a counter the value that it has there.

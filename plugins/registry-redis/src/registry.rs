@@ -1,6 +1,6 @@
 //! The registry as its callers see it. Nothing here waits for Redis.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use introd_plugin::{Address, PeerId, PeerSession};
 use tokio::sync::oneshot;
 
 use crate::answer::{Answer, Failure, Reply};
-use crate::connection::Connector;
+use crate::connection::{Connector, Identity};
 use crate::entry::{Epoch, encode_addresses};
 use crate::keys::Keys;
 use crate::session;
@@ -19,6 +19,8 @@ use crate::stats::{Stats, count};
 /// A registry of peers in Redis. Dropping it withdraws this server and its peers.
 pub struct Registry {
     shared: Arc<Shared>,
+    /// What the latest connector was made from.
+    identity: Mutex<Identity>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -31,6 +33,7 @@ impl Registry {
     pub fn start(settings: Settings, log: Log) -> Result<Self, SettingsError> {
         settings.check()?;
         let connector = Connector::new(&settings)?;
+        let identity = Mutex::new(connector.identity().clone());
         let system = |error: &dyn std::fmt::Display| SettingsError::System(error.to_string());
         let (mut epoch, mut name) = ([0; 8], [0; 8]);
         getrandom::fill(&mut epoch).map_err(|error| system(&error))?;
@@ -47,7 +50,25 @@ impl Registry {
                 .name("registry-redis".into())
                 .spawn(move || runtime.block_on(session::run(&shared, connector, stopped)))
         };
-        Ok(Self { shared, stop: Some(stop), thread: Some(thread.map_err(|error| system(&error))?) })
+        Ok(Self { shared, identity, stop: Some(stop), thread: Some(thread.map_err(|error| system(&error))?) })
+    }
+
+    /// Takes other settings, or the same with files that may have changed. If those of the connection differ, a new connection
+    /// replaces the present one as soon as it is open; nothing that is published or pending is lost, and until then the present
+    /// connection goes on. Returns whether all of the settings are in force: the others take effect at the next start.
+    ///
+    /// # Errors
+    /// If the settings are invalid: nothing has changed then.
+    pub fn reconfigure(&self, settings: &Settings) -> Result<bool, SettingsError> {
+        settings.check()?;
+        let own = &self.shared.settings;
+        let connector = Connector::new(&own.with_connection_of(settings))?;
+        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        if connector.identity() != &*identity {
+            identity.clone_from(connector.identity());
+            self.shared.replace_connection(connector);
+        }
+        Ok(own.with_connection_of(settings) == *settings)
     }
 
     /// The name of this server in the registry.
@@ -175,7 +196,9 @@ mod tests {
         let keys = Keys::new("n", false);
         let shared = Shared::new(settings, keys, "own".to_owned(), Epoch([9; 8]), Box::new(|_, _| ()));
         shared.state().unreachable = None;
-        Registry { shared: Arc::new(shared), stop: None, thread: None }
+        let own = Settings { url: vec!["redis://127.0.0.1:1".to_owned()], ..Settings::default() };
+        let identity = Mutex::new(Connector::new(&own).unwrap().identity().clone());
+        Registry { shared: Arc::new(shared), identity, stop: None, thread: None }
     }
 
     fn later() -> Option<Reply> {

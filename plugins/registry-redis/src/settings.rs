@@ -49,6 +49,8 @@ pub struct Settings {
     pub max_entries: usize,
     /// Seconds for which Redis keeps an entry that its server neither renews nor withdraws, because it is dead.
     pub entry_lifetime: u64,
+    /// Seconds in which each entry is verified once: what Redis has lost is written again.
+    pub sweep: u64,
 }
 
 /// The kind of Redis.
@@ -87,6 +89,7 @@ impl Default for Settings {
             max_pending: 8192,
             max_entries: 2_000_000,
             entry_lifetime: 86_400,
+            sweep: 300,
         }
     }
 }
@@ -139,6 +142,7 @@ impl Settings {
             ("cacheEntries", self.cache_entries as u64, 0, 100_000_000),
             ("maxEntries", self.max_entries as u64, 1, 100_000_000),
             ("entryLifetime", self.entry_lifetime, 60, 30 * 86_400),
+            ("sweep", self.sweep, 1, 86_400),
         ] {
             if !(min..=max).contains(&value) {
                 return Err(SettingsError::Value(format!("<{name}> is {value}: give a number from {min} to {max}")));
@@ -148,6 +152,35 @@ impl Settings {
             return wrong("<server> is longer than 64 bytes");
         }
         Ok(())
+    }
+
+    /// These settings with the connection of others: where Redis is, and the login there. The connection may change while the registry
+    /// runs, and all else takes effect at the next start.
+    pub(crate) fn with_connection_of(&self, other: &Self) -> Self {
+        let Self {
+            url,
+            master,
+            username,
+            password,
+            sentinel_username,
+            sentinel_password,
+            ca_file,
+            certificate_file,
+            key_file,
+            ..
+        } = other.clone();
+        Self {
+            url,
+            master,
+            username,
+            password,
+            sentinel_username,
+            sentinel_password,
+            ca_file,
+            certificate_file,
+            key_file,
+            ..self.clone()
+        }
     }
 
     /// The time between two heartbeats of this server.
@@ -179,6 +212,15 @@ mod tests {
         Settings { url: vec!["redis://127.0.0.1:1".to_owned()], ..Settings::default() }
     }
 
+    #[test]
+    fn the_connection_can_change_by_itself() {
+        let old = valid();
+        let new = Settings { password: "p".to_owned(), url: vec!["redis://b".to_owned()], sweep: 7, ..valid() };
+        let mixed = old.with_connection_of(&new);
+        assert_eq!((mixed.password.as_str(), &mixed.url, mixed.sweep), ("p", &new.url, old.sweep));
+        assert_eq!(new.with_connection_of(&mixed), new);
+    }
+
     fn problem(change: impl FnOnce(&mut Settings)) -> String {
         let mut settings = valid();
         change(&mut settings);
@@ -188,7 +230,7 @@ mod tests {
     #[test]
     fn each_number_has_a_range() {
         type Set = fn(&mut Settings, u64);
-        let numbers: [(&str, Set, u64, u64); 8] = [
+        let numbers: [(&str, Set, u64, u64); 9] = [
             ("heartbeat", |settings, number| settings.heartbeat = number, 100, 600_000),
             ("timeout", |settings, number| settings.timeout = number, 10, 60_000),
             ("positiveCache", |settings, number| settings.positive_cache = number, 0, 600_000),
@@ -197,6 +239,7 @@ mod tests {
             ("cacheEntries", |settings, number| settings.cache_entries = number as usize, 0, 100_000_000),
             ("maxEntries", |settings, number| settings.max_entries = number as usize, 1, 100_000_000),
             ("entryLifetime", |settings, number| settings.entry_lifetime = number, 60, 30 * 86_400),
+            ("sweep", |settings, number| settings.sweep = number, 1, 86_400),
         ];
         for (name, set, min, max) in numbers {
             for number in [min, max] {

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::answer::{Failure, PendingLookups};
 use crate::cache::Cache;
+use crate::connection::Connector;
 use crate::entry::{Epoch, decode_addresses};
 use crate::keys::{Key, Keys};
 use crate::liveness::Servers;
@@ -44,7 +45,19 @@ pub(crate) struct Shared {
     pub(crate) lookups: Notify,
     /// Redis has closed the connection.
     pub(crate) disconnected: Notify,
+    /// Wakes the session: it is to replace the connection.
+    pub(crate) replace: Notify,
+    replacement: Mutex<Replacement>,
     state: Mutex<State>,
+}
+
+/// How the connection is to be replaced while it works.
+#[derive(Default)]
+struct Replacement {
+    /// Where to connect to from now on, if that has changed.
+    connector: Option<Connector>,
+    /// Whether to look for a Redis that accepts writes.
+    is_seeking_master: bool,
 }
 
 pub(crate) struct State {
@@ -68,6 +81,8 @@ impl Shared {
             writes: Notify::new(),
             lookups: Notify::new(),
             disconnected: Notify::new(),
+            replace: Notify::new(),
+            replacement: Mutex::default(),
             state: Mutex::new(State {
                 published: PublishedPeers::default(),
                 cache: Cache::default(),
@@ -80,6 +95,35 @@ impl Shared {
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection is to be replaced by one that this connector opens. What is published and what is pending stays.
+    pub(crate) fn replace_connection(&self, connector: Connector) {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).connector = Some(connector);
+        self.replace.notify_one();
+    }
+
+    /// The connection is to be replaced if another one accepts writes.
+    pub(crate) fn seek_master(&self) {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).is_seeking_master = true;
+        self.replace.notify_one();
+    }
+
+    /// How to replace the connection: the connector, if there is another one, and whether the new connection must accept writes.
+    pub(crate) fn take_replacement(&self) -> (Option<Connector>, bool) {
+        let taken = std::mem::take(&mut *self.replacement.lock().unwrap_or_else(PoisonError::into_inner));
+        (taken.connector, taken.is_seeking_master)
+    }
+
+    /// Another connection takes over: it asks what the earlier one has not answered. The caches are emptied, because Redis reports to the
+    /// earlier one what changes.
+    pub(crate) fn changed_connection(&self) {
+        let mut state = self.state();
+        state.cache = Cache::default();
+        state.servers.forget_all();
+        state.pending.ask_again();
+        drop(state);
+        self.lookups.notify_one();
     }
 
     /// Redis cannot be reached any more. All pending lookups fail, and the caches are emptied, because Redis reports no changes without

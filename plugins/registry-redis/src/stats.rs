@@ -39,14 +39,18 @@ metrics! {
     orphans: Counter = "orphans", "Lookups that found only entries of dead servers";
     /// Lookups that failed.
     failed: Counter = "failed", "Lookups that failed";
-    /// Batches of lookups sent to Redis. Each is one round trip.
-    lookup_batches: Counter = "lookup_batches", "Batches of lookups sent to Redis";
+    /// Round trips that batches of lookups have taken: one each, or two if an entry names a server that was not named lately.
+    lookup_batches: Counter = "lookup_batches", "Round trips that lookups have taken";
     /// Entries written.
     published: Counter = "published", "Entries written";
     /// Entries withdrawn.
     withdrawn: Counter = "withdrawn", "Entries withdrawn";
     /// Batches of entries sent to Redis. Each is one round trip.
     write_batches: Counter = "write_batches", "Batches of entries sent to Redis";
+    /// Heartbeats and writes of entries that Redis has refused.
+    writes_refused: Counter = "writes_refused", "Heartbeats and writes of entries that Redis has refused";
+    /// Entries that Redis had lost, and that were written again.
+    entries_lost: Counter = "entries_lost", "Entries that Redis had lost, and that were written again";
     /// Heartbeats sent to Redis.
     heartbeats: Counter = "heartbeats", "Heartbeats sent to Redis";
     /// Connections opened to Redis.
@@ -57,6 +61,8 @@ metrics! {
     republished: Counter = "republished", "How often all entries were written again";
     /// 1 while Redis can be reached.
     connected: Gauge = "connected", "1 while Redis can be reached";
+    /// 1 while Redis has accepted a heartbeat within its lifetime, so that other servers find the peers of this one.
+    alive: Gauge = "alive", "1 while other servers consider this server alive";
     /// Peers that this server publishes.
     entries: Gauge = "entries", "Peers that this server publishes";
     /// Entries that wait to be written.

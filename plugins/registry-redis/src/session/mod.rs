@@ -3,18 +3,26 @@
 
 mod heartbeat;
 mod lookups;
+mod outage;
+mod pace;
+mod replacement;
+mod shards;
+mod sweep;
 mod writes;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use redis::{PushInfo, PushKind, RedisError, RedisResult, Value, cmd};
+use redis::{PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 
-use crate::connection::{Connection, Connector, is_fatal};
+use self::heartbeat::Beat;
+use self::outage::Vitality;
+use crate::connection::{Connection, Connector};
 use crate::shared::{Severity, Shared};
 use crate::stats::{count, set};
+use crate::trouble::{advice, describe, is_lost};
 
 /// How long to wait before the second attempt to connect; each further wait is twice as long, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -23,34 +31,31 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Works until `stop`.
 pub(crate) async fn run(shared: &Arc<Shared>, mut connector: Connector, mut stop: oneshot::Receiver<()>) {
     let mut wait = FIRST_WAIT;
-    let mut last = String::new();
+    let mut log = LostLog::default();
+    let mut vitality = Vitality::new(shared.settings.heartbeat_lifetime());
     let mut connection = None;
     loop {
         let began = Instant::now();
         let error = tokio::select! {
-            error = serve(shared, &mut connector, &mut connection) => error,
+            error = serve(shared, &mut connector, &mut connection, &mut vitality) => error,
             _ = &mut stop => break,
         };
         connection = None;
         count(&shared.stats.breaks, 1);
-        let why: Arc<str> = error.to_string().into();
-        shared.lost_connection(&why);
+        shared.lost_connection(&describe(&error).into());
         let was_long = began.elapsed() > LONGEST_WAIT;
-        // An outage is logged once, and again when its reason changes.
-        if *last != *why || was_long {
-            let verb = if was_long || last.is_empty() { "is lost" } else { "is still lost" };
-            let text = format!("the connection to Redis {verb}: {why}; peers of this server still find each other");
+        if let Some(text) = log.line(&error, was_long) {
             (shared.log)(Severity::Warning, &text);
-            last = why.to_string();
         }
         if was_long {
             wait = FIRST_WAIT;
         }
         tokio::select! {
-            () = tokio::time::sleep(jittered(wait)) => (),
+            () = tokio::time::sleep(jittered(wait)) => wait = (wait * 2).min(LONGEST_WAIT),
+            // A login that has changed is tried at once.
+            () = shared.replace.notified() => wait = FIRST_WAIT,
             _ = &mut stop => break,
         }
-        wait = (wait * 2).min(LONGEST_WAIT);
     }
     shared.lost_connection(&"this server stops".into());
     if let Some(connection) = connection {
@@ -59,9 +64,30 @@ pub(crate) async fn run(shared: &Arc<Shared>, mut connector: Connector, mut stop
     }
 }
 
+/// Logs an outage once, and again when its reason changes.
+#[derive(Default)]
+struct LostLog(String);
+
+impl LostLog {
+    /// The line for an error that ended a connection, or kept it from being opened. `was_long`: the connection had lasted.
+    fn line(&mut self, error: &RedisError, was_long: bool) -> Option<String> {
+        let why = describe(error);
+        if self.0 == why && !was_long {
+            return None;
+        }
+        let verb = if was_long || self.0.is_empty() { "is lost" } else { "is still lost" };
+        let text = format!(
+            "the connection to Redis {verb}: {why}{}; peers of this server still find each other",
+            advice(error)
+        );
+        self.0 = why;
+        Some(text)
+    }
+}
+
 /// Deletes the key of this server, and as many of its entries as it can.
 async fn leave(shared: &Shared, mut connection: Connection) -> RedisResult<()> {
-    connection.run(&shared.keys.leave(&shared.server, shared.epoch)).await?;
+    connection.run_each(shared.keys.leave(&shared.server, shared.epoch)).await?;
     shared.state().published.withdraw_all();
     writes::withdraw_entries(shared, &mut connection).await
 }
@@ -73,26 +99,53 @@ fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(0.75 + f64::from(byte[0]) / 512.0)
 }
 
-/// Connects, and works until the connection breaks. While connected, `current` is the connection.
-async fn serve(shared: &Arc<Shared>, connector: &mut Connector, current: &mut Option<Connection>) -> RedisError {
-    match connect(shared, connector).await {
-        Ok(mut connection) => {
-            *current = Some(connection.clone());
-            let (mut for_writes, mut for_heartbeats) = (connection.clone(), connection.clone());
-            tokio::select! {
-                error = heartbeat::run(shared, &mut for_heartbeats) => error,
-                error = writes::run(shared, &mut for_writes) => error,
-                error = lookups::run(shared, &mut connection) => error,
-                () = shared.disconnected.notified() => {
-                    RedisError::from((redis::ErrorKind::Io, "the connection was closed"))
-                }
+/// Connects, and works until the connection breaks. While connected, `current` is the connection. If another connection is to take
+/// over, this one goes on until that is open.
+async fn serve(
+    shared: &Arc<Shared>,
+    connector: &mut Connector,
+    current: &mut Option<Connection>,
+    vitality: &mut Vitality,
+) -> RedisError {
+    if let (Some(other), _) = shared.take_replacement() {
+        *connector = other;
+    }
+    let (mut connection, beat) = match connect(shared, connector).await {
+        Ok(opened) => opened,
+        Err(error) => return error,
+    };
+    begin(shared, &beat);
+    heartbeat::note(shared, vitality, &beat);
+    loop {
+        *current = Some(connection.clone());
+        let (mut for_writes, mut for_heartbeats) = (connection.clone(), connection.clone());
+        let mut for_sweep = connection.clone();
+        let (next, beat) = tokio::select! {
+            error = heartbeat::run(shared, &mut for_heartbeats, vitality) => return error,
+            error = writes::run(shared, &mut for_writes) => return error,
+            error = sweep::run(shared, &mut for_sweep) => return error,
+            error = lookups::run(shared, &mut connection) => return error,
+            () = shared.disconnected.notified() => {
+                return RedisError::from((redis::ErrorKind::Io, "the connection was closed"));
             }
+            opened = replacement::open(shared, connector) => opened,
+        };
+        connection = next;
+        count(&shared.stats.connections, 1);
+        shared.changed_connection();
+        heartbeat::note(shared, vitality, &beat);
+        if let Beat::Accepted { was_gone: true } = beat {
+            // It is another Redis, or one that has lost its data.
+            count(&shared.stats.republished, 1);
+            shared.state().published.renew_all();
         }
-        Err(error) => error,
+        (shared.log)(Severity::Info, "a new connection to Redis has replaced the earlier one");
     }
 }
 
-async fn connect(shared: &Arc<Shared>, connector: &mut Connector) -> RedisResult<Connection> {
+/// Opens a connection, and sends the first heartbeat, which comes before anything else, because the entries of this server are valid only
+/// while its key exists.
+async fn connect(shared: &Arc<Shared>, connector: &mut Connector) -> RedisResult<(Connection, Beat)> {
     let weak = Arc::downgrade(shared);
     let pushes = Arc::new(move |push: PushInfo| handle_push(&weak, &push));
     let connecting = connector.connect(&shared.settings, pushes);
@@ -100,20 +153,23 @@ async fn connect(shared: &Arc<Shared>, connector: &mut Connector) -> RedisResult
     let timeout = shared.settings.timeout() * 3;
     let timed_out = || RedisError::from((redis::ErrorKind::Io, "no connection in time"));
     let mut connection = tokio::time::timeout(timeout, connecting).await.map_err(|_| timed_out())??;
-    if connection.can_track() {
-        let mut track = cmd("CLIENT");
-        track.arg("TRACKING").arg("ON").arg("NOLOOP");
-        if let Err(error) = connection.run(&track).await {
-            if is_fatal(&error) {
-                return Err(error);
-            }
-            let text =
-                format!("Redis does not report changes ({error}): cached peers stay cached for their whole time");
-            (shared.log)(Severity::Warning, &text);
+    if let Err(error) = connection.track().await {
+        if is_lost(&error, shared.settings.mode) {
+            return Err(error);
         }
+        let text = format!(
+            "Redis does not report changes ({}){}: cached peers stay cached for their whole time",
+            describe(&error),
+            advice(&error)
+        );
+        (shared.log)(Severity::Warning, &text);
     }
-    // The first heartbeat comes before anything else, because the entries of this server are valid only while its key exists.
-    heartbeat::send(shared, &mut connection).await?;
+    let beat = heartbeat::send(shared, &mut connection).await?;
+    Ok((connection, beat))
+}
+
+/// A connection has been opened after there was none.
+fn begin(shared: &Shared, beat: &Beat) {
     let (is_first, entries) = {
         let mut state = shared.state();
         state.unreachable = None;
@@ -126,9 +182,9 @@ async fn connect(shared: &Arc<Shared>, connector: &mut Connector) -> RedisResult
     if !is_first && entries > 0 {
         count(&shared.stats.republished, 1);
     }
-    let text = format!("connected to Redis as server {}, which publishes {entries} peers", shared.server);
+    let only = if beat.is_accepted() { "" } else { ", but it refuses writes" };
+    let text = format!("connected to Redis as server {}, which publishes {entries} peers{only}", shared.server);
     (shared.log)(Severity::Info, &text);
-    Ok(connection)
 }
 
 /// Handles a message that Redis sends unasked.

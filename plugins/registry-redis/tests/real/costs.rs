@@ -38,7 +38,8 @@ fn measure(entries: u32, lookups: u32) {
     let redis = Redis::start();
     // All but the last write straight to Redis; what the last one sends and gets is counted.
     let proxy = Proxy::to(redis.port);
-    let settings = |url: &str| Settings { heartbeat: 2000, ..settings(url) };
+    // The entries are verified so slowly that heartbeats are measured, and not that.
+    let settings = |url: &str| Settings { heartbeat: 2000, sweep: 86_400, ..settings(url) };
     let servers: Vec<Registry> = (0..SERVERS)
         .map(|server| registry(settings(&if server + 1 == SERVERS { proxy.url() } else { redis.url() })))
         .collect();
@@ -76,7 +77,8 @@ fn measure(entries: u32, lookups: u32) {
 
     let full = beats(last);
     println!("a heartbeat costs {idle:.0} bytes with no peer, and {full:.0} with {of_last}");
-    assert!(full < idle + 64.0, "{idle} {full}");
+    // One entry in a second is verified besides.
+    assert!(full < idle + 400.0, "{idle} {full}");
 
     // One after the other, as a quiet server does: each is a round trip.
     let (own, other, bytes, batches) = (own_cpu(), redis.cpu(), proxy.bytes(), metric(last, "lookup_batches"));

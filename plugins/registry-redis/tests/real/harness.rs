@@ -8,7 +8,7 @@ pub(crate) use introd_tests::folder::Folder;
 pub(crate) use introd_tests::program::Process;
 pub(crate) use introd_tests::redis::{Proxy, Redis, command, free_port};
 pub(crate) use introd_tests::waiting::{DEADLINE, eventually};
-use registry_redis::{Answer, Log, Registry, Settings};
+use registry_redis::{Answer, Log, Mode, Registry, Settings};
 
 /// Settings with which a registry notices the death of a server quickly.
 pub(crate) fn settings(url: &str) -> Settings {
@@ -26,7 +26,11 @@ impl Lines {
     }
 
     pub(crate) fn contain(&self, text: &str) -> bool {
-        self.0.lock().unwrap().iter().any(|line| line.contains(text))
+        self.count(text) > 0
+    }
+
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 }
 
@@ -67,4 +71,41 @@ pub(crate) fn metric(registry: &Registry, name: &str) -> u64 {
 
 pub(crate) fn connected(registry: &Registry) {
     eventually("it is connected", || metric(registry, "connected") == 1);
+}
+
+/// A cluster of three masters.
+pub(crate) struct Cluster(pub(crate) Vec<Redis>);
+
+impl Cluster {
+    /// Starts it. With `needs_all`, it serves nothing while a master is gone.
+    pub(crate) fn start(needs_all: bool) -> Self {
+        let full = if needs_all { "yes" } else { "no" };
+        let arguments = ["--cluster-enabled", "yes", "--cluster-require-full-coverage", full];
+        let nodes: Vec<Redis> = (0..3).map(|_| Redis::with(&arguments)).collect();
+        for (node, slots) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
+            let words: Vec<&str> = ["CLUSTER", "ADDSLOTSRANGE"].into_iter().chain(slots.split(' ')).collect();
+            assert_eq!(node.command(&words), "OK\n");
+        }
+        for node in &nodes[1..] {
+            nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string()]);
+        }
+        eventually("the cluster stands", || {
+            nodes.iter().all(|node| {
+                let info = node.command(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+            })
+        });
+        Self(nodes)
+    }
+
+    /// Settings of a registry in it.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings { mode: Mode::Cluster, url: self.0.iter().map(Redis::url).collect(), ..settings("") }
+    }
+
+    /// Whether a node has the slot of that key.
+    pub(crate) fn has(&self, node: usize, key: &str) -> bool {
+        let slot: u32 = self.0[0].command(&["CLUSTER", "KEYSLOT", key]).trim().parse().unwrap();
+        [0..=5460, 5461..=10922, 10923..=16383][node].contains(&slot)
+    }
 }

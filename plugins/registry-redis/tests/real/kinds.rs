@@ -19,7 +19,7 @@ fn meet(a: &Registry, b: &Registry) {
 fn with_a_login() {
     let redis = Redis::start();
     // Exactly the permissions that README.md names.
-    let rules = "on >secret ~introd:* resetchannels +set +get +mget +del +eval +client|tracking +hello";
+    let rules = "on >secret ~introd:* resetchannels +set +get +mget +del +eval +client|tracking +client|caching +hello";
     let words: Vec<&str> = ["ACL", "SETUSER", "introd"].into_iter().chain(rules.split(' ')).collect();
     assert_eq!(redis.command(&words), "OK\n");
     redis.command(&["CONFIG", "SET", "requirepass", "other"]);
@@ -89,22 +89,9 @@ fn with_tls() {
 
 #[test]
 fn in_a_cluster() {
-    let nodes: Vec<Redis> = (0..3).map(|_| Redis::with(&["--cluster-enabled", "yes"])).collect();
-    for (node, slots) in nodes.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
-        let words: Vec<&str> = ["CLUSTER", "ADDSLOTSRANGE"].into_iter().chain(slots.split(' ')).collect();
-        assert_eq!(node.command(&words), "OK\n");
-    }
-    for node in &nodes[1..] {
-        nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string()]);
-    }
-    eventually("the cluster stands", || {
-        nodes.iter().all(|node| {
-            let info = node.command(&["CLUSTER", "INFO"]);
-            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
-        })
-    });
-    let url: Vec<String> = nodes[..2].iter().map(Redis::url).collect();
-    let settings = || Settings { mode: Mode::Cluster, url: url.clone(), ..settings("") };
+    let cluster = Cluster::start(true);
+    let nodes = &cluster.0;
+    let settings = || cluster.settings();
     let (a, b) = (registry(settings()), registry(settings()));
     connected(&b);
     meet(&a, &b);
@@ -114,7 +101,7 @@ fn in_a_cluster() {
         a.publish(peer(number), &addresses(1)).unwrap();
     }
     eventually("all are written", || metric(&a, "unwritten") == 0 && metric(&a, "published") >= published + 300);
-    for node in &nodes {
+    for node in nodes {
         assert!(node.command(&["DBSIZE"]).trim().parse::<u32>().unwrap() > 50, "the entries are spread");
     }
     eventually("all are found", || (0..300).all(|number| is_at(&b, peer(number), 1)));

@@ -110,17 +110,3 @@ fn redis_that_is_slow() {
     recovers(&b);
     assert!(is_at(&b, peer(1), 1));
 }
-
-#[test]
-fn redis_that_has_no_room() {
-    let redis = Redis::start();
-    let lines = Lines::default();
-    let a = Registry::start(settings(&redis.url()), lines.log()).unwrap();
-    connected(&a);
-    redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-    a.publish(peer(1), &addresses(1)).unwrap();
-    eventually("it is logged", || lines.contain("OOM"));
-    redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
-    let b = registry(settings(&redis.url()));
-    eventually("it is written after all", || is_at(&b, peer(1), 1));
-}

@@ -55,11 +55,17 @@ pub enum Counter {
     RegistryBusy,
     /// The shared registry did not take the addresses of a peer.
     RegistryUnpublished,
+    /// The shared registry was asked for members of a group.
+    RegistryGroupQueries,
+    /// The shared registry did not answer such a query in time, or did not take a membership.
+    RegistryGroupFailures,
+    /// A member was to be sent a hint that names a member of another server.
+    RegistryGroupHints,
 }
 
 impl Counter {
     /// All counters: first those of AMS, in its order.
-    pub const ALL: [Counter; 24] = [
+    pub const ALL: [Counter; 27] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -84,6 +90,9 @@ impl Counter {
         Self::RegistryTimeouts,
         Self::RegistryBusy,
         Self::RegistryUnpublished,
+        Self::RegistryGroupQueries,
+        Self::RegistryGroupFailures,
+        Self::RegistryGroupHints,
     ];
 
     /// The name in administration and metrics.
@@ -113,6 +122,9 @@ impl Counter {
             Self::RegistryTimeouts => "registry_timeouts",
             Self::RegistryBusy => "registry_busy",
             Self::RegistryUnpublished => "registry_unpublished",
+            Self::RegistryGroupQueries => "registry_group_queries",
+            Self::RegistryGroupFailures => "registry_group_failures",
+            Self::RegistryGroupHints => "registry_group_hints",
         }
     }
 }
@@ -160,6 +172,11 @@ impl WorkerCounters {
         self.0[counter as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds as many. Any thread may.
+    pub fn add_many(&self, counter: Counter, times: u64) {
+        self.0[counter as usize].fetch_add(times, Ordering::Relaxed);
+    }
+
     fn get(&self, counter: Counter) -> u64 {
         self.0[counter as usize].load(Ordering::Relaxed)
     }
@@ -200,6 +217,7 @@ mod tests {
             }
         });
         counters.worker(1).add(Counter::Forwards);
+        counters.worker(1).add_many(Counter::RegistryGroupHints, 2);
         let counts: Vec<_> = counters.snapshot().iter().collect();
         assert_eq!(
             counts,
@@ -227,7 +245,10 @@ mod tests {
                 ("registry_failures", 0),
                 ("registry_timeouts", 0),
                 ("registry_busy", 0),
-                ("registry_unpublished", 0)
+                ("registry_unpublished", 0),
+                ("registry_group_queries", 0),
+                ("registry_group_failures", 0),
+                ("registry_group_hints", 2)
             ]
         );
     }

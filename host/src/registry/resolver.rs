@@ -176,6 +176,11 @@ impl Resolver {
         });
     }
 
+    /// The runtime of the registry's thread, for other work with the registry. It must not hold the thread up.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// The timeout of a call.
     pub fn timeout(&self) -> Duration {
         self.inner.settings.timeout

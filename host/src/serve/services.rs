@@ -13,7 +13,7 @@ use super::announcer::{Announcer, Told};
 use super::rates::Rates;
 use super::refusals::Refusals;
 use crate::apps::Applications;
-use crate::groups::Memberships;
+use crate::groups::{Memberships, SharedGroups};
 use crate::introducer::{Counters, Directory};
 use crate::registry::Resolver;
 
@@ -23,6 +23,8 @@ pub struct Services {
     pub directory: Directory,
     /// The groups that clients are in.
     pub groups: Arc<Memberships<SessionId>>,
+    /// Publishes members of groups for other servers, if there is a registry that they share and that has groups.
+    pub shared_groups: Option<SharedGroups>,
     /// The counters of all workers.
     pub counters: Arc<Counters>,
     /// The settings of NetConnections.

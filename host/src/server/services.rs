@@ -15,7 +15,8 @@ use rtmfp::PeerId;
 use super::near_addresses::near_addresses;
 use super::settings::ServerSettings;
 use crate::apps::Applications;
-use crate::introducer::{Counters, Directory};
+use crate::groups::{SendHint, SharedGroups};
+use crate::introducer::{Counter, Counters, Directory};
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
 
@@ -66,9 +67,28 @@ impl Shared {
             );
         }
         let applications = Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins);
+        let groups = Arc::default();
+        let shared_groups = shared_registry.as_ref().and_then(|registry| {
+            let (counters, send) = (Arc::clone(&counters), hints(mailboxes, &counters));
+            let shared = SharedGroups::start(
+                Arc::clone(registry),
+                Arc::clone(&groups),
+                counters,
+                timeout,
+                send,
+                resolver.handle(),
+            );
+            if shared.is_none() {
+                tracing::warn!(
+                    "members of groups do not meet those of other servers: the registry's plugin is older than that"
+                );
+            }
+            shared
+        });
         let services = Arc::new(Services {
             directory: Directory::new(),
-            groups: Arc::default(),
+            groups,
+            shared_groups,
             counters,
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
@@ -94,6 +114,19 @@ fn replies(mailboxes: &Arc<[MailSender]>) -> Arc<Replies> {
             let _ = mailbox.try_send(Mail::Wake);
         }
     }))
+}
+
+/// Sends hints that name members of other servers to the workers that have the sessions. A hint for which there is no room is lost, and
+/// counted: the member asks again.
+fn hints(mailboxes: &Arc<[MailSender]>, counters: &Arc<Counters>) -> Arc<SendHint> {
+    let (mailboxes, counters) = (Arc::clone(mailboxes), Arc::clone(counters));
+    Arc::new(move |session, group, about| {
+        let worker = session.prefix();
+        let Some(mailbox) = mailboxes.get(usize::from(worker)) else { return };
+        if mailbox.try_send(Mail::Hint { session, group, about }).is_err() {
+            counters.worker(worker).add(Counter::MailboxFull);
+        }
+    })
 }
 
 /// Loads the plugins of a configuration. In the configuration that is returned, applications whose plugins cannot be used are closed.

@@ -8,9 +8,9 @@ use rtmfp::{PeerId, SessionId};
 use super::client::client_id;
 use super::client_groups::{ClientGroups, Membership};
 use crate::apps::{AppInstance, Seat};
-use crate::groups::Memberships;
 use crate::groups::bootstrap::Hint;
 use crate::groups::membership::TooManyGroups;
+use crate::groups::{Memberships, SharedGroups};
 use crate::introducer::{Counter, Directory, WorkerCounters};
 use crate::serve::asked::AskedApplication;
 use crate::serve::mail::{Mail, MailSender};
@@ -31,6 +31,7 @@ pub(super) struct Bookkeeping<'a> {
     mailboxes: &'a [MailSender],
     directory: &'a Directory,
     pub(super) groups: &'a Memberships<SessionId>,
+    shared: Option<&'a SharedGroups>,
 }
 
 impl<'a> Bookkeeping<'a> {
@@ -44,6 +45,7 @@ impl<'a> Bookkeeping<'a> {
             mailboxes: &info.mailboxes,
             directory: &info.services.directory,
             groups: &info.services.groups,
+            shared: info.services.shared_groups.as_ref(),
         })
     }
 
@@ -56,21 +58,14 @@ impl<'a> Bookkeeping<'a> {
         groups.joined += 1;
         let number = groups.joined;
         if !is_entered {
-            let (is_told, is_handled, is_waiting) = (false, false, true);
-            groups.memberships.push(Membership { number, group, key, sending: None, is_told, is_handled, is_waiting });
+            groups.memberships.push(Membership { is_waiting: true, ..Membership::new(number, group, key) });
             return Ok(());
         }
         self.counters.add(Counter::GroupJoins);
         let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group, key);
-        groups.memberships.push(Membership {
-            number,
-            group,
-            key,
-            sending: None,
-            is_told,
-            is_handled,
-            is_waiting: false,
-        });
+        groups.memberships.push(Membership { is_told, is_handled, is_built_in, ..Membership::new(number, group, key) });
+        // Other servers learn of the newcomer, and it of their members.
+        self.share(group, key, is_built_in);
         let mut hints = Vec::new();
         if is_built_in {
             self.groups.hints_for_newcomer(&key, self.peer, &mut hints);
@@ -79,6 +74,20 @@ impl<'a> Bookkeeping<'a> {
         tracing::debug!(%session, %peer, %group, is_told, hints = hints.len(), "joined a group");
         self.send(group, hints);
         Ok(())
+    }
+
+    /// Takes the client in again as a member by this session, which holds its id now.
+    pub(super) fn rejoin(&self, membership: &Membership) {
+        if self.groups.join(membership.key, self.peer, self.session).is_ok() {
+            self.share(membership.group, membership.key, membership.is_built_in);
+        }
+    }
+
+    /// Has the registry that servers share follow a change of the table.
+    fn share(&self, group: GroupDigest, key: GroupKey, is_built_in: bool) {
+        if let Some(shared) = self.shared {
+            shared.changed(key, group, self.peer, is_built_in);
+        }
     }
 
     /// Whether lookups of the client's id find this session.
@@ -95,8 +104,11 @@ impl<'a> Bookkeeping<'a> {
         let is_built_in = self.instance.settings().join_leave_events == JoinLeaveMode::None && !membership.is_handled;
         let mut hints = Vec::new();
         // The peer may still be in the group by another session.
-        if self.groups.leave(&key, &self.peer, self.session) && is_built_in {
-            self.groups.hints_after_leave(&key, self.peer, &mut hints);
+        if self.groups.leave(&key, &self.peer, self.session) {
+            self.share(group, key, false);
+            if is_built_in {
+                self.groups.hints_after_leave(&key, self.peer, &mut hints);
+            }
         }
         self.counters.add(Counter::GroupLeaves);
         self.tell_plugins_of_leave(group, key);

@@ -30,8 +30,18 @@ pub(super) struct Membership {
     pub(super) is_told: bool,
     /// Whether a plugin has named the members that are to be named.
     pub(super) is_handled: bool,
+    /// Whether the built-in bootstrap names the member to others, also to those of other servers.
+    pub(super) is_built_in: bool,
     /// Whether another session, which holds the client's id, is the member. This one becomes the member when it holds the id.
     pub(super) is_waiting: bool,
+}
+
+impl Membership {
+    /// A membership of which no policy has been told.
+    pub(super) fn new(number: u64, group: GroupDigest, key: GroupKey) -> Self {
+        let (is_told, is_handled, is_built_in, is_waiting) = Default::default();
+        Self { number, group, key, sending: None, is_told, is_handled, is_built_in, is_waiting }
+    }
 }
 
 impl ClientGroups {
@@ -65,16 +75,8 @@ mod tests {
         let mut groups = ClientGroups::new(Instant::now());
         for number in 1..=3 {
             let (group, sending) = (GroupDigest([number; 32]), Some(SendFlowId(number.into())));
-            let number = number.into();
-            groups.memberships.push(Membership {
-                number,
-                group,
-                key: GroupKey::of(&group, &[]),
-                sending,
-                is_told: false,
-                is_handled: false,
-                is_waiting: false,
-            });
+            let membership = Membership::new(number.into(), group, GroupKey::of(&group, &[]));
+            groups.memberships.push(Membership { sending, ..membership });
         }
         groups.on_rejected(SendFlowId(2));
         let flows: Vec<_> = groups.memberships.iter().map(|membership| membership.sending).collect();

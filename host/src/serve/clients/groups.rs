@@ -106,7 +106,7 @@ impl Clients {
                 // The number of groups of one id is bounded, whatever the sessions: memberships over the bound are dropped.
                 let _ = bookkeeping.join(groups, group);
             } else {
-                let _ = bookkeeping.groups.join(membership.key, peer, session);
+                bookkeeping.rejoin(&membership);
                 groups.memberships.push(membership);
             }
         }

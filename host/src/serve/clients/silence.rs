@@ -121,8 +121,13 @@ impl Clients {
         if info.services.directory.lookup(peer).is_some_and(|holder| holder.owner == session) {
             info.services.announce(*peer, session, client.is_proven);
         }
-        if client.groups.is_some() {
-            info.services.groups.set_silent(peer, session, is_silent);
+        let Some(groups) = &client.groups else { return };
+        info.services.groups.set_silent(peer, session, is_silent);
+        // Members of other servers are not told of one that may be gone.
+        if let Some(shared) = &info.services.shared_groups {
+            for membership in groups.memberships.iter().filter(|membership| membership.is_built_in) {
+                shared.changed(membership.key, membership.group, *peer, true);
+            }
         }
     }
 

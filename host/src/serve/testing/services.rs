@@ -12,6 +12,7 @@ use rtmfp::PeerId;
 use tokio::sync::mpsc;
 
 use crate::apps::Applications;
+use crate::groups::SharedGroups;
 use crate::introducer::{Counters, Directory};
 use crate::registry::{Resolver, ResolverSettings};
 use crate::serve::announcer::Announcer;
@@ -56,6 +57,7 @@ pub(super) fn services_that_wake(
     Services {
         directory: Directory::new(),
         groups: Arc::default(),
+        shared_groups: shared.as_ref().map(|_| SharedGroups::unattended()),
         counters: Arc::new(Counters::new(WORKERS)),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),

@@ -82,6 +82,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
         mailboxes: &mailboxes,
         directory: &directory,
         groups: &tables,
+        shared: None,
     };
     let mut clients = [1, 2].map(|number| (bookkeeping(number), ClientGroups::new(Instant::now())));
     for group in 0..3 {
@@ -144,6 +145,7 @@ fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
         mailboxes: &mailboxes,
         directory: &directory,
         groups: &tables,
+        shared: None,
     };
     for session in [holder, waits] {
         directory.connect(peer, session, 0, ([192, 0, 2, 1], 1).into(), false);

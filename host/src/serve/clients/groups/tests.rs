@@ -1,6 +1,7 @@
 //! Joins, leaves and hints of clients.
 
 mod scopes;
+mod shared;
 
 use std::sync::Arc;
 

@@ -1,5 +1,11 @@
--- Introduces clients of several servers to each other, by the registry that the servers share (PeerRegistry in Server.xml).
--- It needs <PeerLookupEvents mode="Partial"/> or mode="All" in Application.xml.
+-- Introduces clients of several servers to each other, and the members of their groups, as Adobe's document "Distribute introductions"
+-- describes it: the servers are members of a group of their own, and tell each other in it who their clients are. README.md is the guide.
+
+local settings = require("settings")
+local own = require("own")
+local others = require("others")
+local mesh = require("mesh")
+local members = require("members")
 
 -- All addresses that lead to a client: its own, then those of this server. An asker that is redirected to this server repeats its
 -- lookup here, and this server introduces the two.
@@ -12,11 +18,14 @@ local function addressesOf(client)
     return addresses
 end
 
+-- What the other servers are to know of a client.
 local function publish(client)
-    local ok, problem = registry.publish(client.farID, addressesOf(client))
-    if not ok then
-        trace("not published:", client.farID, problem)
+    own.near = client.potentialNearAddresses
+    local groups = {}
+    for _, control in ipairs(client.groupControls) do
+        table.insert(groups, control.groupspecDigest)
     end
+    own.set(client.farID, { far = client.farAddress, reported = client.reportedAddresses, groups = groups })
 end
 
 function application.onConnect(client)
@@ -28,9 +37,12 @@ Client.onFarAddressChange = publish
 Client.onReportedAddressesChange = publish
 
 function application.onDisconnect(client)
-    -- If the peer has already connected again, its new connection has published it.
-    if not application.clients[client.farID] then
-        registry.withdraw(client.farID)
+    -- If the peer has already connected again, its new connection stands for it.
+    local again = application.clients[client.farID]
+    if again then
+        publish(again)
+    else
+        own.remove(client.farID)
     end
 end
 
@@ -41,19 +53,45 @@ function application.onPeerLookup(event)
         target:introducePeer(event.initiatorAddress, event.tag)
         return
     end
-    -- This handler waits here; other handlers run meanwhile.
-    local addresses, problem = registry.lookup(event.targetPeerID)
-    if problem then
-        trace("registry:", problem)
-    end
+    local addresses = others.addressesOf(event.targetPeerID)
+    -- Without an answer the asker asks again; the peer may be known by then.
     if addresses then
         application.sendPeerRedirect(addresses, event)
     end
 end
 
--- When a new version of the script is loaded, its clients are connected already.
+-- Groups. These two are called only with <JoinLeaveEvents mode="All"/>.
+function Client:onGroupJoin(control)
+    members.joined(self, control)
+    publish(self)
+end
+
+function Client:onGroupLeave(digest, control)
+    members.left(digest, self.farID, control)
+    if application.clients[self.farID] == self then
+        publish(self)
+    end
+end
+
+others.onJoin = members.joinedElsewhere
+others.onLeave = members.leftElsewhere
+
 function application.onAppStart()
+    -- When a new version of the script is loaded, its clients are connected already.
     for _, client in ipairs(application.clients) do
+        for _, control in ipairs(client.groupControls) do
+            members.joined(client, control, true)
+        end
         publish(client)
     end
+    local read, problem = settings.read(application.config)
+    if read then
+        mesh.start(read)
+    else
+        trace(problem .. ": this server knows its own clients only")
+    end
+end
+
+function application.onAppStop()
+    mesh.stop()
 end

@@ -368,7 +368,8 @@ function NetGroup:addPermanentNeighborByName(name, addresses) end
 ---@return boolean
 function NetGroup:removePermanentNeighborByName(name) end
 
----Returns the group address of a peer.
+---Returns the group address of a peer, which is the same in all groups. Without a group, call it with a dot:
+---`NetGroup.convertPeerIDToGroupAddress(peerID)`.
 ---@param peerID string
 ---@return string
 function NetGroup:convertPeerIDToGroupAddress(peerID) end

@@ -34,7 +34,7 @@ fn sharing(redis: &Host, lookups: &str) -> Files {
 /// The same, with the script as it is shipped.
 fn scripted(redis: &Host, lookups: &str) -> Files {
     let files = sharing(redis, lookups);
-    files.script("meet", include_str!("../../lua/distributed/main.lua"), "");
+    files.script("meet", include_str!("../../lua/shared-registry/main.lua"), "");
     files
 }
 

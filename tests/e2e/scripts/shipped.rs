@@ -29,7 +29,7 @@ fn clients_meet_in_each_shipped_application() {
     files.shipped_applications();
     for workers in [1, 3] {
         let server = Server::configured(files.path(), workers);
-        for application in ["introductions", "filter", "groups", "distributed"] {
+        for application in ["introductions", "filter", "groups", "distributed", "shared-registry"] {
             let ended = probe(&["--meet", "--json", &server.uri_of(application)]);
             assert_eq!(ended.code, Some(0), "{application}: {ended:?}\n{}", server.log());
             let report = ended.json();

@@ -179,6 +179,8 @@ local function class(name, new)
 end
 class("NetConnection", native.new_connection)
 class("NetGroup", native.new_group)
+-- A peer has the same address in all groups, so that no group is needed to compute it.
+NetGroup.convertPeerIDToGroupAddress = native.group_address
 local call_and_wait = native.connection_call_and_wait
 function native.connection_methods:callAndWait(method, ...) return wait(call_and_wait(self, method, ...)) end
 

@@ -39,6 +39,10 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
         "start",
         lua.create_function(move |_, (server, given): (Option<String>, Option<Table>)| {
             let settings = options::application(given.as_ref())?;
+            let folder = match options::field::<String>(given.as_ref(), "folder")? {
+                Some(other) => folder.join(other),
+                None => folder.clone(),
+            };
             let mut theatre = stage_of.borrow_mut();
             // Without a name it is the only server.
             if server.is_none() {

@@ -232,9 +232,8 @@ pub(super) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         })?;
         state.connections.group_methods.raw_set(*method, function)?;
     }
-    let to_address = lua.create_function(|lua, peer: Value| {
-        lua.create_string(GroupAddress::of(&address::peer(&peer)?).to_string())
-    })?;
+    let to_address = lua
+        .create_function(|lua, peer: Value| lua.create_string(GroupAddress::of(&address::peer(&peer)?).to_string()))?;
     native.raw_set("group_address", to_address)?;
     let globals = lua.globals();
     let modes = [("NEXT_INCREASING", NEXT_INCREASING), ("NEXT_DECREASING", NEXT_DECREASING)];

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use introd_client::Client;
-use introd_netgroup::{GroupSpecifier, Groupspec};
+use introd_netgroup::Groupspec;
 use introd_tests::libraries::library;
-use introd_tests::program::{Ended, Files, Process, Server, introd, probe};
+use introd_tests::program::{Ended, Files, GroupMember, Server, groupspec, probe};
 use rtmfp::PeerId;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -20,13 +20,6 @@ use crate::plugins::plugin;
 
 /// The neighbours of each peer, as it reports them itself.
 type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
-
-fn spec(name: &str, allows_posting: bool) -> Groupspec {
-    let mut specifier = GroupSpecifier::new(name).expect("a name");
-    specifier.posting_enabled = allows_posting;
-    specifier.server_channel_enabled = true;
-    specifier.with_authorizations().expect("a groupspec")
-}
 
 /// Does each peer reach each over links that both ends know?
 fn is_connected(links: &Links) -> bool {
@@ -47,44 +40,11 @@ fn peers(value: &Value) -> BTreeSet<PeerId> {
     all.iter().map(|id| id.as_str().expect("text").parse().expect("a peer id")).collect()
 }
 
-/// A member in a process of its own: `introd probe --group --stay`.
-struct ProbeMember(Process);
-
-impl ProbeMember {
-    fn start(uri: &str, spec: &Groupspec) -> Self {
-        Self(Process::start(&mut introd(&["probe", "--group", spec.as_str(), "--stay", uri])))
-    }
-
-    /// Its peer id and its neighbours, from all that it has said; `None` until it has said who it is.
-    fn neighbors(&self) -> Option<(PeerId, BTreeSet<PeerId>)> {
-        let said = self.0.output().so_far();
-        let said = || said.lines().map(str::trim);
-        let own = said().find_map(|line| line.strip_prefix("this peer")?.trim().parse().ok())?;
-        // The report comes when it has reached whom the server named; what changes later is said line by line.
-        said().find(|line| line.starts_with("stop it with"))?;
-        let mut neighbors: BTreeSet<PeerId> =
-            said().filter_map(|line| line.strip_prefix("neighbour")?.trim().parse().ok()).collect();
-        for line in said() {
-            if let Some(id) = line.strip_suffix(" is a neighbour") {
-                neighbors.insert(id.parse().expect("a peer id"));
-            } else if let Some(id) = line.strip_suffix(" is no longer a neighbour") {
-                neighbors.remove(&id.parse().expect("a peer id"));
-            }
-        }
-        Some((own, neighbors))
-    }
-
-    fn end(self, signal: Signal) -> Ended {
-        self.0.signal(signal);
-        self.0.ended()
-    }
-}
-
 /// Waits until the processes are one overlay.
-fn become_one(processes: &[ProbeMember]) -> Links {
+fn become_one(processes: &[GroupMember]) -> Links {
     let deadline = Instant::now() + 4 * TIMEOUT;
     loop {
-        let links: Links = processes.iter().filter_map(ProbeMember::neighbors).collect();
+        let links: Links = processes.iter().filter_map(GroupMember::neighbors).collect();
         if links.len() == processes.len() && is_connected(&links) {
             return links;
         }
@@ -96,8 +56,8 @@ fn become_one(processes: &[ProbeMember]) -> Links {
 #[test]
 fn ten_processes_become_one_overlay_and_exchange_postings() {
     let server = Server::on_loopback(2);
-    let (spec, uri) = (spec("ten", true), server.uri(0));
-    let mut processes: Vec<ProbeMember> = (0..10).map(|_| ProbeMember::start(&uri, &spec)).collect();
+    let (spec, uri) = (groupspec("ten", true), server.uri(0));
+    let mut processes: Vec<GroupMember> = (0..10).map(|_| GroupMember::start(&uri, &spec)).collect();
     let links = become_one(&processes);
     // One more is told of some of them, reaches them and has its posting answered.
     let ended = probe(&["--group", spec.as_str(), "--json", &uri]);
@@ -123,8 +83,8 @@ fn ten_processes_become_one_overlay_and_exchange_postings() {
 #[test]
 fn members_meet_over_ipv6() {
     let server = Server::on_loopback(2);
-    let (spec, uri) = (spec("six", true), server.uri(1));
-    let processes: Vec<ProbeMember> = (0..3).map(|_| ProbeMember::start(&uri, &spec)).collect();
+    let (spec, uri) = (groupspec("six", true), server.uri(1));
+    let processes: Vec<GroupMember> = (0..3).map(|_| GroupMember::start(&uri, &spec)).collect();
     become_one(&processes);
     let json = probe(&["-6", "--group", spec.as_str(), "--json", &uri]).json();
     assert_eq!((peers(&json["neighbors_connected"]).len(), &json["posting_exchanged"]), (3, &true.into()), "{json}");
@@ -135,9 +95,9 @@ fn members_meet_over_ipv6() {
 fn members_of_other_groups_are_not_met() {
     let server = Server::on_loopback(1);
     let uri = server.uri(0);
-    let other = ProbeMember::start(&uri, &spec("other", true));
+    let other = GroupMember::start(&uri, &groupspec("other", true));
     become_one(std::slice::from_ref(&other));
-    let ended = probe(&["--group", spec("lonely", true).as_str(), "--json", &uri]);
+    let ended = probe(&["--group", groupspec("lonely", true).as_str(), "--json", &uri]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let json = ended.json();
     assert_eq!(json["joined"], true);
@@ -145,8 +105,8 @@ fn members_of_other_groups_are_not_met() {
     assert_eq!((&json["posting_taken"], &json["posting_exchanged"]), (&Value::Null, &Value::Null));
     other.end(Signal::TERM);
     // A group that allows no postings.
-    let quiet = spec("quiet", false);
-    let first = ProbeMember::start(&uri, &quiet);
+    let quiet = groupspec("quiet", false);
+    let first = GroupMember::start(&uri, &quiet);
     become_one(std::slice::from_ref(&first));
     let json = probe(&["--group", quiet.as_str(), "--json", &uri]).json();
     assert_eq!((peers(&json["neighbors_connected"]).len(), &json["posting_taken"]), (1, &Value::Null));
@@ -157,8 +117,8 @@ fn members_of_other_groups_are_not_met() {
 /// server ended.
 fn processes_come_together(files: &Files, application: &str, name: &str) -> Ended {
     let server = Server::configured(files.path(), 2);
-    let (spec, uri) = (spec(name, true), server.uri_of(application));
-    let processes: Vec<ProbeMember> = (0..5).map(|_| ProbeMember::start(&uri, &spec)).collect();
+    let (spec, uri) = (groupspec(name, true), server.uri_of(application));
+    let processes: Vec<GroupMember> = (0..5).map(|_| GroupMember::start(&uri, &spec)).collect();
     become_one(&processes);
     let json = probe(&["--group", spec.as_str(), "--json", &uri]).json();
     assert!(!peers(&json["hints"]).is_empty() && json["posting_exchanged"] == true, "{json}");
@@ -250,7 +210,7 @@ async fn a_hundred_members_become_one_overlay_and_stay_one() {
     LocalSet::new()
         .run_until(async {
             let server = Server::on_loopback(2);
-            let (spec, links) = (spec("hundred", false), Arc::new(Mutex::new(Links::new())));
+            let (spec, links) = (groupspec("hundred", false), Arc::new(Mutex::new(Links::new())));
             let mut members = Vec::new();
             for number in 0..100 {
                 members.push(InProcess::join(&server, number, &spec, &links).await);

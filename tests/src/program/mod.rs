@@ -20,6 +20,7 @@
 
 mod binary;
 mod files;
+mod group_member;
 mod probe;
 mod process;
 mod server;
@@ -27,6 +28,7 @@ mod text;
 
 pub use binary::{binary, introd};
 pub use files::{Files, SHIPPED};
+pub use group_member::{GroupMember, groupspec};
 pub use probe::{Peer, probe};
 pub use process::{Ended, Process};
 pub use server::Server;

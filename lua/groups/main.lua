@@ -35,6 +35,18 @@ function Client:onGroupJoin(groupControl)
         end
     end
     add(groupControl, self)
+    -- Those of other servers that share the registry, and of other instances of this application. The server withdraws the client when it
+    -- leaves the group. This handler waits for the registry; other handlers run meanwhile.
+    registry.joinGroup(groupControl.groupspecDigest, self.farID)
+    local elsewhere, problem = registry.groupNeighbors(groupControl.groupspecDigest, self.farID)
+    if problem then
+        trace("registry:", problem)
+    end
+    for _, peerID in ipairs(elsewhere or {}) do
+        if not application.clients[peerID] then
+            groupControl:addMemberHint(peerID)
+        end
+    end
 end
 
 function Client:onGroupLeave(digest, groupControl)

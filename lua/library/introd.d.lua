@@ -439,6 +439,30 @@ function registry.publish(peerID, addresses) end
 ---@param peerID string
 function registry.withdraw(peerID) end
 
+---Publishes that a peer is a member of a group, for the scripts of this application on all servers. Returns true, or false and the reason if
+---the registry does not accept it. The membership is withdrawn by leaveGroup, when the client leaves the group, and when the instance ends.
+---@param groupspecDigest string
+---@param peerID string
+---@return boolean
+---@return string? problem
+function registry.joinGroup(groupspecDigest, peerID) end
+
+---Withdraws what the script has published by joinGroup.
+---@param groupspecDigest string
+---@param peerID string
+function registry.leaveGroup(groupspecDigest, peerID) end
+
+---Waits for the peer IDs of members of a group and returns them: those next to the peer on the group's ring, the nearest first, and some far
+---from it, whatever server they are connected to. The peer itself is none of them, and need not be a member. Returns nil and the reason if the
+---registry fails.
+---@param groupspecDigest string
+---@param peerID string
+---@param near integer? on each side, from 0 to 16, by default 3
+---@param far integer? from 0 to 16, by default 3
+---@return string[]? peerIDs
+---@return string? problem
+function registry.groupNeighbors(groupspecDigest, peerID, near, far) end
+
 ---Writes a line to the log.
 ---@param ... any
 function trace(...) end

@@ -1,7 +1,9 @@
 //! Addresses and peer ids as scripts write them: `host:port`, numbers only, and hexadecimal digits.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
+use introd_netgroup::GroupDigest;
 use mlua::{Result, Value};
 use rtmfp::PeerId;
 
@@ -25,10 +27,20 @@ pub(crate) fn parse(value: &Value) -> Result<SocketAddr> {
 
 /// Reads a peer id.
 pub(crate) fn peer(value: &Value) -> Result<PeerId> {
+    hexadecimal(value, "a peer ID")
+}
+
+/// Reads the digest of a groupspec.
+pub(crate) fn groupspec_digest(value: &Value) -> Result<GroupDigest> {
+    // It is written as a peer id is.
+    hexadecimal(value, "a groupspec digest").map(|id: PeerId| GroupDigest(id.0))
+}
+
+fn hexadecimal<T: FromStr>(value: &Value, what: &str) -> Result<T> {
     let text = match value {
         Value::String(text) => text.as_bytes(),
-        other => return Err(mlua::Error::runtime(format!("a peer ID is a string, not a {}", other.type_name()))),
+        other => return Err(mlua::Error::runtime(format!("{what} is a string, not a {}", other.type_name()))),
     };
     let parsed = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| mlua::Error::runtime("a peer ID is a string of 64 hexadecimal digits"))
+    parsed.ok_or_else(|| mlua::Error::runtime(format!("{what} is a string of 64 hexadecimal digits")))
 }

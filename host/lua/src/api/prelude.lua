@@ -36,6 +36,9 @@ _G.registry = {
     lookup = function(peer) return wait(native.look_up(peer)) end,
     publish = native.publish,
     withdraw = native.withdraw,
+    joinGroup = native.join_group,
+    leaveGroup = native.leave_group,
+    groupNeighbors = function(digest, peer, near, far) return wait(native.group_neighbors(digest, peer, near, far)) end,
 }
 
 -- Clients -----------------------------------------------------------------------------------------------------------------

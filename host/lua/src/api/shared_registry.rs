@@ -1,4 +1,4 @@
-//! `registry`: the shared peer registry.
+//! `registry`: the registry of peers and of members of groups that servers share.
 
 use std::rc::Rc;
 
@@ -7,7 +7,11 @@ use mlua::{Lua, Result, Table, Value};
 use super::address;
 use super::address_list;
 use super::state::ApiState;
-use introd_policy::registry::PeerSession;
+use crate::instance::published_members;
+use introd_policy::registry::{GroupMember, MAX_NEIGHBORS, NeighborQuery, PeerSession};
+
+/// How many neighbours on each side, and how many other members, are asked for if the script does not say: as many as the server asks for.
+const DEFAULT_NEIGHBORS: usize = 3;
 
 /// The functions. The prelude puts them into the table `registry`.
 pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
@@ -58,5 +62,56 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             shared.instance.registry.withdraw(&address::peer(&peer)?);
             Ok(())
         })?,
+    )?;
+    register_groups(lua, state, native)
+}
+
+/// The functions for the members of groups.
+fn register_groups(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "join_group",
+        lua.create_function(move |lua, (digest, peer): (Value, Value)| {
+            let member = member(&shared, &digest, &peer)?;
+            shared.must_be_live()?;
+            match shared.instance.published_members.join(member) {
+                Ok(()) => Ok((true, Value::Nil)),
+                Err(error) => Ok((false, Value::String(lua.create_string(error.to_string())?))),
+            }
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "leave_group",
+        lua.create_function(move |_, (digest, peer): (Value, Value)| {
+            let member = member(&shared, &digest, &peer)?;
+            shared.must_be_live()?;
+            shared.instance.published_members.leave(&member);
+            Ok(())
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    native.raw_set(
+        "group_neighbors",
+        lua.create_function(move |_, (digest, peer, near, far): (Value, Value, Option<i64>, Option<i64>)| {
+            let member = member(&shared, &digest, &peer)?;
+            let (near, far) = (count(near, "near")?, count(far, "far")?);
+            shared.must_be_live()?;
+            shared.instance.begin_neighbors(&NeighborQuery { member, near, far })
+        })?,
     )
+}
+
+fn member(state: &ApiState, digest: &Value, peer: &Value) -> Result<GroupMember> {
+    let digest = address::groupspec_digest(digest)?;
+    Ok(published_members::member(&state.instance.name, &digest, address::peer(peer)?))
+}
+
+/// Reads how many members are wanted.
+fn count(value: Option<i64>, name: &str) -> Result<usize> {
+    let Some(value) = value else { return Ok(DEFAULT_NEIGHBORS) };
+    let count = usize::try_from(value).ok().filter(|count| *count <= MAX_NEIGHBORS);
+    count.ok_or_else(|| mlua::Error::runtime(format!("{name} is a number from 0 to {MAX_NEIGHBORS}, not {value}")))
 }

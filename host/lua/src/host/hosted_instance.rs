@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use super::connection_port::HostedPort;
 use super::schedule::{AppId, Kind};
 use super::shared::{Opening, Queue, ScriptState, Shared};
-use crate::instance::Instance;
 use crate::instance::connections::Connections;
 use crate::instance::item::InboxItem;
+use crate::instance::{Instance, RegistryAnswer};
 use crate::runtime::Runtime;
 use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
-use introd_policy::registry::LookupResult;
 use introd_policy::{RequestId, Verdict};
 
 /// A turn ends with the event that is being handled when this time is over, or after this many events.
@@ -52,7 +51,7 @@ pub(super) struct HostedInstance {
     /// When it has a turn next, if no event comes before.
     pub(super) timeout: Option<Instant>,
     /// Registry lookups that have come back, with the tokens of the handlers that wait for them.
-    pub(super) results: VecDeque<(u64, LookupResult)>,
+    pub(super) results: VecDeque<(u64, RegistryAnswer)>,
     /// Whether it has no turn until its commands are sent.
     pub(super) is_held: bool,
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::hosted_instance::HostedInstance;
 use super::schedule::{Kind, Schedule, Turn};
 use super::shared::{Queue, ScriptState, Shared};
-use introd_policy::registry::LookupResult;
+use crate::instance::RegistryAnswer;
 
 /// After so many turns in a row the thread's other tasks run: registry lookups that scripts wait for.
 const TURNS: usize = 32;
@@ -29,7 +29,7 @@ struct Thread {
     /// Instances whose commands wait for room at a worker, and when that is looked at again.
     held: Vec<usize>,
     retry_at: Option<Instant>,
-    lookups: JoinSet<(Arc<Shared>, u64, LookupResult)>,
+    lookups: JoinSet<(Arc<Shared>, u64, RegistryAnswer)>,
 }
 
 /// Runs what comes until the queue is closed and all instances have ended, or the thread is given up.
@@ -109,7 +109,7 @@ impl Thread {
         queued.is_closed
     }
 
-    fn came_back(&mut self, done: Result<(Arc<Shared>, u64, LookupResult), tokio::task::JoinError>) {
+    fn came_back(&mut self, done: Result<(Arc<Shared>, u64, RegistryAnswer), tokio::task::JoinError>) {
         let Ok((shared, token, result)) = done else { return };
         let number = shared.place.load(Ordering::Relaxed);
         if let Some(place) = self.places.get_mut(number)

@@ -7,9 +7,11 @@ pub(crate) mod journal;
 pub(crate) mod ledger;
 pub(crate) mod open_requests;
 pub(crate) mod outbox;
+pub(crate) mod published_members;
 pub(crate) mod roster;
 
 use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -21,22 +23,31 @@ use self::journal::Journal;
 use self::ledger::Ledger;
 use self::open_requests::{Answer, OpenRequests};
 use self::outbox::Outbox;
+use self::published_members::PublishedMembers;
 use self::roster::Roster;
 use crate::engine::handler_count::HandlerCount;
 use crate::engine::memory::Memory;
 use introd_config::Application;
 use introd_policy::InstanceName;
 use introd_policy::message::{ClientCommand, Commands};
-use introd_policy::registry::{LookupFuture, Registry};
+use introd_policy::registry::{LookupResult, NeighborQuery, NeighborsResult, Registry};
 use introd_policy::{RequestId, Verdict};
 
 /// How many registry lookups of an instance may wait at a time.
 const MAX_LOOKUPS: usize = 16_384;
 
-/// A lookup in the registry, with the token of the handler that waits for it.
+/// The registry's answer to a script.
+pub(crate) enum RegistryAnswer {
+    /// To `registry.lookup`.
+    Addresses(LookupResult),
+    /// To `registry.groupNeighbors`.
+    Members(NeighborsResult),
+}
+
+/// A query of the registry, with the token of the handler that waits for it.
 pub(crate) struct RegistryLookup {
     pub(crate) token: u64,
-    pub(crate) lookup: LookupFuture,
+    pub(crate) lookup: Pin<Box<dyn Future<Output = RegistryAnswer> + Send>>,
 }
 
 /// An application instance, without its script.
@@ -46,6 +57,8 @@ pub(crate) struct Instance {
     commands: Arc<dyn Commands>,
     pub(crate) outbox: Outbox,
     pub(crate) registry: Arc<dyn Registry>,
+    /// The members of groups that the script has published.
+    pub(crate) published_members: PublishedMembers,
     pub(crate) connections: Connections,
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) journal: Journal,
@@ -84,6 +97,7 @@ impl Instance {
             settings: RefCell::new(settings),
             outbox: Outbox::new(Arc::clone(&commands), memory.meter()),
             commands,
+            published_members: PublishedMembers::new(Arc::clone(&registry)),
             registry,
             connections: Connections::default(),
             requests,
@@ -141,12 +155,30 @@ impl Instance {
 
     /// Begins a lookup in the registry. Gives back the token under which the handler is to wait.
     pub(crate) fn begin_lookup(&self, peer: PeerId) -> mlua::Result<u64> {
+        self.begin_query(|registry| {
+            let lookup = registry.lookup(peer);
+            Box::pin(async move { RegistryAnswer::Addresses(lookup.await) })
+        })
+    }
+
+    /// Begins a query for members of a group. Gives back the token under which the handler is to wait.
+    pub(crate) fn begin_neighbors(&self, query: &NeighborQuery) -> mlua::Result<u64> {
+        self.begin_query(|registry| {
+            let query = registry.group_neighbors(query);
+            Box::pin(async move { RegistryAnswer::Members(query.await) })
+        })
+    }
+
+    fn begin_query(
+        &self,
+        begin: impl FnOnce(&dyn Registry) -> Pin<Box<dyn Future<Output = RegistryAnswer> + Send>>,
+    ) -> mlua::Result<u64> {
         if self.running.get() >= MAX_LOOKUPS {
             return Err(mlua::Error::runtime(format!("too many registry lookups wait: there may be {MAX_LOOKUPS}")));
         }
         self.running.set(self.running.get() + 1);
         let token = self.token();
-        self.registry_lookups.borrow_mut().push(RegistryLookup { token, lookup: self.registry.lookup(peer) });
+        self.registry_lookups.borrow_mut().push(RegistryLookup { token, lookup: begin(&*self.registry) });
         Ok(token)
     }
 

@@ -13,9 +13,11 @@ use crate::api::script::Purpose;
 use crate::api::script::as_function;
 use crate::engine::values;
 use crate::instance::item::InboxItem;
+use crate::instance::published_members;
 use crate::instance::roster::Phase;
 use crate::instance::roster::RosterMember;
 use introd_flash::amf;
+use introd_netgroup::GroupDigest;
 use introd_policy::message::AppEvent;
 use introd_policy::message::ClientId;
 
@@ -125,6 +127,10 @@ impl Runtime {
             }
         }
         self.script.state.objects.forget_membership(member.id, group.0);
+        // Whatever the script does, other servers are not told of a member that is gone.
+        let instance = &self.instance;
+        let published = published_members::member(&instance.name, &GroupDigest(group.1), member.info.far_id);
+        instance.published_members.leave(&published);
     }
 
     /// Calls a handler of a client.

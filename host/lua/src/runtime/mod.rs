@@ -26,12 +26,11 @@ use crate::api::script::Purpose;
 use crate::api::script::Script;
 use crate::engine::failure::Failure;
 use crate::engine::vm::Progress;
-use crate::instance::Instance;
 use crate::instance::item::InboxItem;
 use crate::instance::open_requests::Answer;
 use crate::instance::roster::RosterMember;
+use crate::instance::{Instance, RegistryAnswer};
 use introd_policy::message::AppEvent;
-use introd_policy::registry::LookupResult;
 
 /// How many handlers may run for one event, one after the other; further ones have later turns. Of the calls that a client has not
 /// answered when it leaves, so many fail before its `onDisconnect` runs.
@@ -110,14 +109,22 @@ impl Runtime {
     }
 
     /// A registry lookup has a result.
-    pub(crate) fn handle_lookup(&mut self, now: Instant, token: u64, result: LookupResult) {
+    pub(crate) fn handle_lookup(&mut self, now: Instant, token: u64, answer: RegistryAnswer) {
         self.instance.begin(now);
         self.instance.registry_lookup_done();
         let lua = self.script.lua();
-        let results = match result {
-            Ok(Some(addresses)) => address_list::to_lua(lua, &addresses).map(|list| vec![Value::Table(list)]),
-            Ok(None) => Ok(vec![Value::Nil]),
-            Err(error) => lua.create_string(error.to_string()).map(|text| vec![Value::Nil, Value::String(text)]),
+        let results = match answer {
+            RegistryAnswer::Addresses(Ok(Some(addresses))) => {
+                address_list::to_lua(lua, &addresses).map(|list| vec![Value::Table(list)])
+            }
+            RegistryAnswer::Addresses(Ok(None)) => Ok(vec![Value::Nil]),
+            RegistryAnswer::Members(Ok(members)) => {
+                let ids = lua.create_sequence_from(members.iter().map(ToString::to_string));
+                ids.map(|list| vec![Value::Table(list)])
+            }
+            RegistryAnswer::Addresses(Err(error)) | RegistryAnswer::Members(Err(error)) => {
+                lua.create_string(error.to_string()).map(|text| vec![Value::Nil, Value::String(text)])
+            }
         };
         self.wake(token, results.unwrap_or_default().into_iter().collect());
         self.settle();

@@ -33,7 +33,7 @@ pub(crate) use server::Effect;
 #[cfg(test)]
 pub(crate) use stage::Stage;
 #[cfg(test)]
-pub(crate) use stage::{Sent, Surroundings, application as settings};
+pub(crate) use stage::{Sent, Surroundings, application as settings, instance_name};
 use theatre::Theatre;
 
 /// How long one test may run, and how much memory all tests of a file may use.

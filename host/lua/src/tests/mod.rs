@@ -18,6 +18,7 @@ mod net_connections;
 mod order;
 mod outbox;
 mod reload;
+mod shared_groups;
 mod shipped;
 mod standard;
 mod standstill;

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod groups;
 pub mod introducer;
 mod memory;
+pub mod netconnections;
 pub mod record;
 pub mod registry;
 pub mod serve;

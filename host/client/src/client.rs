@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use introd_flash::amf::AmfLimits;
+use introd_flash::amf::{AmfLimits, Object};
 use introd_flash::client::{self as messages, Incoming};
 use introd_flash::message::Message;
 use introd_flash::metadata::FlowKind;
@@ -19,15 +19,12 @@ use rtmfp::flow::{Delivery, FlowError, FlowEvent, FlowOptions, SendFlowId};
 use rtmfp::{Event, PeerId, SessionId};
 
 use crate::failure::{ClientFailure, ClientStep};
-use crate::groups::Groups;
+use crate::groups::{ClientGroups, Groups};
 use crate::keepalive::Keepalive;
 use crate::peer_endpoint::PeerEndpoint;
 use crate::playing::{Play, PlayEvent};
 use crate::publisher::Publisher;
 use crate::startup_observer::StartupObserver;
-
-/// How long [`Client::close`] waits for the far ends, which may be gone.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const STAY_CHECK: &str = "whether the server was stopped, and its log";
 
@@ -63,6 +60,7 @@ pub struct Client {
     session: SessionId,
     control: SendFlowId,
     info: ConnectInfo,
+    accepted: Option<Object>,
     keepalive: Keepalive,
     publisher: Publisher,
     groups: Groups,
@@ -96,6 +94,7 @@ impl Client {
             session,
             control,
             info,
+            accepted: None,
             keepalive: Keepalive::default(),
             publisher: Publisher::default(),
             groups: Groups::new(id, seed),
@@ -104,7 +103,13 @@ impl Client {
     }
 
     /// Notes what the server sent when it accepted `connect`.
-    pub(super) fn set_accepted(&mut self, seen: Option<SocketAddr>, server_version: Option<String>) {
+    pub(super) fn set_accepted(
+        &mut self,
+        seen: Option<SocketAddr>,
+        server_version: Option<String>,
+        accepted: Option<Object>,
+    ) {
+        self.accepted = accepted;
         self.info.seen = seen;
         self.info.server_version = server_version;
     }
@@ -121,6 +126,11 @@ impl Client {
     /// What the client knows of its connection.
     pub fn connect_info(&self) -> &ConnectInfo {
         &self.info
+    }
+
+    /// The information object with which the server accepted the connection.
+    pub fn accepted(&self) -> Option<&Object> {
+        self.accepted.as_ref()
     }
 
     /// The session with the server.
@@ -221,23 +231,8 @@ impl Client {
     }
 
     /// Closes all sessions in an orderly way. Waits up to a second for the far ends to confirm.
-    pub async fn close(mut self) {
-        let endpoint = &mut self.peer.endpoint;
-        // Sessions that the far end has closed stay for a while, to answer if it asks again (RFC 7016 §3.5.5).
-        let lingering = endpoint.session_ids().filter(|id| endpoint.session(*id).is_none()).count();
-        endpoint.close_all(Instant::now());
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, async {
-            while self.peer.endpoint.session_count() > lingering {
-                // The endpoint has no event for the end of a close.
-                const INTERVAL: Duration = Duration::from_millis(5);
-                if let Ok(Err(_)) = tokio::time::timeout(INTERVAL, self.peer.next()).await {
-                    break;
-                }
-            }
-        })
-        .await;
-        // A far end that closed first waits for this.
-        self.peer.flush().await;
+    pub async fn close(self) {
+        self.peer.close().await;
     }
 }
 
@@ -328,6 +323,11 @@ impl Client {
     /// ```
     pub fn join(&mut self, group: &Groupspec) -> bool {
         self.groups.join(&mut self.peer, group)
+    }
+
+    /// The client's groups, for what it has no method of its own for.
+    pub fn groups(&mut self) -> ClientGroups<'_> {
+        ClientGroups { groups: &mut self.groups, peer: &mut self.peer }
     }
 
     /// Leaves a group; false if the client is no member.

@@ -57,7 +57,8 @@ impl Client {
         })?;
         let seen = status.info.as_ref().and_then(|info| info.get(CLIENT_ADDRESS)).and_then(Value::as_str);
         let version = values.iter().find_map(|value| value.get("fmsVer")).and_then(Value::as_str);
-        self.set_accepted(seen.and_then(|text| text.parse().ok()), version.map(str::to_owned));
+        let seen = seen.and_then(|text| text.parse().ok());
+        self.set_accepted(seen, version.map(str::to_owned), status.info.clone());
         Ok(())
     }
 
@@ -136,5 +137,5 @@ fn refused(status: &Status) -> ClientFailure {
     if let Some(other) = redirect.and_then(Value::as_str) {
         problem.push_str(&format!(" It names another server: {other}"));
     }
-    failure(problem)
+    ClientFailure { status: Some(Box::new(status.clone())), ..failure(problem) }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use introd_flash::client::Status;
+
 /// A step on the way to a server, a peer or a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientStep {
@@ -45,7 +47,7 @@ impl ClientStep {
 }
 
 /// A step that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientFailure {
     /// The step.
     pub step: ClientStep,
@@ -53,12 +55,14 @@ pub struct ClientFailure {
     pub problem: String,
     /// What the user can check.
     pub check: &'static str,
+    /// The server's status, if the server refused the connection.
+    pub status: Option<Box<Status>>,
 }
 
 impl ClientFailure {
     /// A failure of that step.
     pub fn new(step: ClientStep, problem: impl Into<String>, check: &'static str) -> Self {
-        Self { step, problem: problem.into(), check }
+        Self { step, problem: problem.into(), check, status: None }
     }
 
     pub(super) fn io(step: ClientStep, error: &io::Error) -> Self {

@@ -1,24 +1,91 @@
-//! The groups of a client: it joins them through its server, and exchanges group messages with its peers.
+//! The groups of an endpoint: it joins them through its server if it has one, and exchanges group messages with its peers.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use introd_flash::metadata::FlowKind;
-use introd_netgroup::member::Member;
-use introd_netgroup::participant::{EndpointContext, Notice, Participant, ServerConnection};
+use introd_netgroup::member::{GroupCounters, Member};
+use introd_netgroup::participant::{EndpointContext, NameError, Notice, Participant, ServerConnection};
 use introd_netgroup::{GroupDigest, Groupspec};
 use rtmfp::flow::{FlowEvent, SendFlowId};
 use rtmfp::{Event, PeerId, SessionId};
 
 use crate::peer_endpoint::PeerEndpoint;
 
-/// A client's memberships.
+/// The groups of an endpoint, to work with. See the methods of the same names of [`Participant`].
+pub struct ClientGroups<'a> {
+    pub(super) groups: &'a mut Groups,
+    pub(super) peer: &'a mut PeerEndpoint,
+}
+
+impl ClientGroups<'_> {
+    /// Joins a group; false if the endpoint is a member.
+    pub fn join(&mut self, group: &Groupspec) -> bool {
+        self.groups.join(self.peer, group)
+    }
+
+    /// Leaves a group; false if the endpoint is no member.
+    pub fn leave(&mut self, group: &GroupDigest) -> bool {
+        self.groups.leave(self.peer, group)
+    }
+
+    /// Calls `work` with the endpoint's member of a group; `None` if there is none.
+    pub fn with_member<T>(&mut self, group: &GroupDigest, work: impl FnOnce(&mut Member) -> T) -> Option<T> {
+        self.groups.with_member(self.peer, group, work)
+    }
+
+    /// The endpoint's member of a group, to look at.
+    pub fn member(&self, group: &GroupDigest) -> Option<&Member> {
+        self.groups.member(group)
+    }
+
+    /// Adds a permanent neighbour.
+    ///
+    /// # Errors
+    /// As [`Participant::add_named`].
+    pub fn add_named(&mut self, group: &GroupDigest, name: &str, addresses: &[SocketAddr]) -> Result<(), NameError> {
+        self.groups.work(self.peer, |groups, context| groups.add_named(context, group, name, addresses))
+    }
+
+    /// Ends the permanent status of a neighbour; false if the name is not known.
+    pub fn remove_named(&mut self, group: &GroupDigest, name: &str) -> bool {
+        self.groups.work(self.peer, |groups, context| groups.remove_named(context, group, name))
+    }
+
+    /// The next notice about a group. To be called after each event, and each call of another method, until there is none.
+    pub fn next_notice(&mut self) -> Option<(GroupDigest, Notice)> {
+        self.groups.poll_notice()
+    }
+
+    /// What was refused, and how many members were introduced to each other, since the last call.
+    pub fn take_counters(&mut self) -> GroupCounters {
+        self.groups.0.take_counters()
+    }
+}
+
+/// An endpoint's memberships.
 pub(super) struct Groups(Participant);
 
 impl Groups {
     /// No memberships of the client `id`.
     pub(super) fn new(id: PeerId, seed: [u8; 32]) -> Self {
         Self(Participant::new(id, seed))
+    }
+
+    pub(super) fn set_own_name(&mut self, name: Option<String>) {
+        self.0.set_own_name(name);
+    }
+
+    pub(super) fn leave_all(&mut self, peer: &mut PeerEndpoint) {
+        let all: Vec<GroupDigest> = self.0.groups().collect();
+        for group in all {
+            self.leave(peer, &group);
+        }
+    }
+
+    /// An event of an endpoint without a server.
+    pub(super) fn handle_endpoint_event(&mut self, peer: &mut PeerEndpoint, event: &Event) {
+        self.work(peer, |groups, context| groups.handle_event(context, event));
     }
 
     pub(super) fn join(&mut self, peer: &mut PeerEndpoint, group: &Groupspec) -> bool {

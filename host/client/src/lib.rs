@@ -1,6 +1,8 @@
 //! An RTMFP client: a NetConnection to a server (RFC 7425 §5.3), sessions with the peers that the server introduces, streams that
 //! peers publish to each other directly (RFC 7425 §5.4), and membership in NetGroups.
 //!
+//! A [`Serverless`] endpoint takes part in groups without any server.
+//!
 //! It works with any server of the Flash profile: `introd probe`, `introd bench` and tests use it. A [`Client`] is connected to a
 //! server; below it, a [`PeerEndpoint`] is an endpoint with its sockets. The crate must not know the server of this repository.
 //! Begin reading with [`Client::connect`].
@@ -43,6 +45,9 @@ mod meeting;
 mod peer_endpoint;
 mod playing;
 mod publisher;
+mod serverless;
+#[cfg(test)]
+mod serverless_tests;
 #[cfg(test)]
 mod session_pair;
 mod startup_observer;
@@ -51,6 +56,9 @@ pub use client::{Client, ConnectInfo};
 pub use destination::Destination;
 pub use echo::EchoReply;
 pub use failure::{ClientFailure, ClientStep};
+pub use groups::ClientGroups;
+pub use introd_udp::{BindError, BufferSizes, UdpSocket};
 pub use meeting::Meeting;
 pub use peer_endpoint::{KeysTap, PeerEndpoint};
 pub use playing::{Play, PlayEvent};
+pub use serverless::Serverless;

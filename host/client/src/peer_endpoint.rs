@@ -2,11 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use introd_udp::{BufferSizes, LocalAddress, MAX_CATCH_UP, Ports, UdpSocket, sleep_until};
 use rtmfp::{Config, Endpoint, Event, InterfaceId, RevealedKeys, SessionId};
+
+/// How long [`PeerEndpoint::close`] waits for the far ends, which may be gone.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Is called with the keys of each session, if the endpoint reveals them ([`Config::keying`]).
 pub type KeysTap = Box<dyn FnMut(&Endpoint, &Ports, SessionId, &RevealedKeys) + Send>;
@@ -100,8 +103,27 @@ impl PeerEndpoint {
         }
     }
 
+    /// Closes all sessions in an orderly way. Waits up to a second for the far ends to confirm.
+    pub(super) async fn close(mut self) {
+        // Sessions that the far end has closed stay for a while, to answer if it asks again (RFC 7016 §3.5.5).
+        let lingering = self.endpoint.session_ids().filter(|id| self.endpoint.session(*id).is_none()).count();
+        self.endpoint.close_all(Instant::now());
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, async {
+            while self.endpoint.session_count() > lingering {
+                // The endpoint has no event for the end of a close.
+                const INTERVAL: Duration = Duration::from_millis(5);
+                if let Ok(Err(_)) = tokio::time::timeout(INTERVAL, self.next()).await {
+                    break;
+                }
+            }
+        })
+        .await;
+        // A far end that closed first waits for this.
+        self.flush().await;
+    }
+
     /// Sends what the endpoint has to send.
-    pub(super) async fn flush(&mut self) {
+    async fn flush(&mut self) {
         self.ports.transmit(&mut self.endpoint).await;
     }
 

@@ -48,8 +48,21 @@ pub struct Script {
     pub library: Vec<PathBuf>,
     /// Whether the server loads it again when a file of its folder has changed.
     pub watch: bool,
+    /// The limits of its NetConnections.
+    pub net_connections: NetConnectionLimits,
     /// What the script finds as `application.config`.
     pub config: XmlSettings,
+}
+
+/// The limits of the NetConnections of one instance's script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetConnectionLimits {
+    /// The most NetConnections.
+    pub max_connections: usize,
+    /// The most NetGroups of one NetConnection.
+    pub max_groups: usize,
+    /// The most bytes that may wait on one NetConnection to be sent.
+    pub max_queued_bytes: usize,
 }
 
 /// The deadline of decisions, and what happens when a script or a plugin misses it or fails.
@@ -61,6 +74,13 @@ pub struct Policy {
     pub on_deadline: Fallback,
     /// What happens when a script or plugin fails to decide.
     pub on_failure: Fallback,
+}
+
+impl Default for NetConnectionLimits {
+    /// As Application.xml has them by default.
+    fn default() -> Self {
+        Self { max_connections: 4, max_groups: 16, max_queued_bytes: 1 << 20 }
+    }
 }
 
 impl Application {
@@ -99,6 +119,11 @@ impl Script {
             time: view.read(&keys::MAX_TIME_OUT),
             library: view.read(&keys::SCRIPT_LIB_PATH).iter().map(|path| root.join(path)).collect(),
             watch: view.read(&keys::WATCH),
+            net_connections: NetConnectionLimits {
+                max_connections: view.read(&keys::MAX_NET_CONNECTIONS),
+                max_groups: view.read(&keys::MAX_NET_GROUPS),
+                max_queued_bytes: view.read(&keys::MAX_QUEUED_BYTES),
+            },
             config: XmlSettings::read(view, &keys::CONFIG),
         }
     }

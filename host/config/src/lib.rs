@@ -57,7 +57,7 @@ mod tests;
 
 pub use access::{Access, UnknownHost};
 pub use adaptor::Adaptor;
-pub use application::{Application, Policy, Script};
+pub use application::{Application, NetConnectionLimits, Policy, Script};
 pub use check::check;
 pub use choices::{Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 pub use config::{Broken, Config, Loaded};

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::apps::Caretaker;
 use crate::introducer::Snapshot;
+use crate::netconnections::{NetConnectionCounts, NetConnectionService};
 use crate::serve::{KeyingPool, Listener, PluginAccess, Services, listen, mailbox};
 use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
@@ -43,6 +44,7 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
     scripts: Arc<introd_lua::Host>,
+    net_connections: Arc<NetConnectionService>,
     /// The plugins have access to the server until this is dropped.
     _plugin_access: Arc<PluginAccess>,
 }
@@ -74,7 +76,8 @@ impl Server {
 
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
-        let Shared { services, scripts, config } = Shared::start(settings, &mailboxes, &listeners, identities.peer_id)?;
+        let Shared { services, scripts, net_connections, config } =
+            Shared::start(settings, &mailboxes, &listeners, identities.peer_id)?;
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let keying = Arc::new(KeyingPool::start(
             or_processors(config.server.keying_threads),
@@ -95,6 +98,7 @@ impl Server {
             workers: Vec::new(),
             caretaker: None,
             scripts,
+            net_connections,
             _plugin_access: plugin_access,
         };
         let (ready, are_ready) = mpsc::channel();
@@ -165,6 +169,11 @@ impl Server {
         self.services.counters.snapshot()
     }
 
+    /// What the NetConnections of scripts have refused and lost.
+    pub fn net_connection_counters(&self) -> NetConnectionCounts {
+        self.net_connections.counters()
+    }
+
     /// How many peers are connected.
     pub fn peers(&self) -> usize {
         self.services.directory.len()
@@ -180,6 +189,7 @@ impl Server {
         }
         // The plugins end after the last client has been reported gone.
         self.scripts.stop();
+        self.net_connections.stop();
         self.services.applications.end_plugins();
     }
 }

@@ -8,7 +8,6 @@ use introd_flash::server::ConnectionSettings;
 use introd_log::CONFIGURATION;
 use introd_native::Plugins;
 use introd_policy::Replies;
-use introd_policy::net_connection::NoNetConnections;
 use introd_policy::registry::{InMemory, Registry};
 use rtmfp::PeerId;
 
@@ -17,6 +16,7 @@ use super::settings::ServerSettings;
 use crate::apps::Applications;
 use crate::groups::{SendHint, SharedGroups};
 use crate::introducer::{Counter, Counters, Directory};
+use crate::netconnections::NetConnectionService;
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
 
@@ -25,6 +25,7 @@ use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Servi
 pub(super) struct Shared {
     pub(super) services: Arc<Services>,
     pub(super) scripts: Arc<introd_lua::Host>,
+    pub(super) net_connections: Arc<NetConnectionService>,
     pub(super) config: Config,
 }
 
@@ -58,7 +59,9 @@ impl Shared {
             fatal: Some(introd_liveness::fail),
             ..introd_lua::HostSettings::default()
         };
-        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), for_scripts, Arc::new(NoNetConnections));
+        let net_connections = Arc::new(NetConnectionService::new());
+        let opener = Arc::clone(&net_connections);
+        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), for_scripts, opener);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let potential_near_addresses = near_addresses(listeners);
         if shared_registry.is_some() && potential_near_addresses.is_empty() {
@@ -101,7 +104,7 @@ impl Shared {
             replies,
             near_id,
         });
-        Ok(Self { services, scripts, config })
+        Ok(Self { services, scripts, net_connections, config })
     }
 }
 

@@ -117,9 +117,21 @@ impl Ports {
         self.interfaces.lookup(interface)
     }
 
-    /// The default interface from which `to` can be reached.
+    /// The default interface from which `to` can be reached: of several sockets of the address family, the first that is bound to the
+    /// address from which this machine reaches `to`, or to all addresses; if there is none, the first.
     pub fn route(&self, to: SocketAddr) -> Option<InterfaceId> {
-        let socket = self.sockets.iter().position(|socket| socket.local_address().is_ipv4() == to.is_ipv4())?;
+        let bound = self.sockets.iter().map(|socket| socket.local_address()).enumerate();
+        let mut family = bound.filter(|(_, local)| local.is_ipv4() == to.is_ipv4());
+        let first = family.next()?;
+        let socket = match family.next() {
+            None => first.0,
+            Some(second) => {
+                let near = LocalAddress::towards(to);
+                let fits = |local: &SocketAddr| local.ip().is_unspecified() || Some(local.ip()) == near;
+                let mut all = [first, second].into_iter().chain(family);
+                all.find(|(_, local)| fits(local)).map_or(first.0, |(place, _)| place)
+            }
+        };
         u32::try_from(socket).ok().map(InterfaceId)
     }
 

@@ -45,7 +45,7 @@ pub(crate) static SCHEMA: Schema = Schema {
         "ScriptEngine/MaxGCSkipCount",
         "ScriptEngine/FileObject",
         "ScriptEngine/XMLSocket",
-        "ScriptEngine/NetConnection",
+        "ScriptEngine/NetConnection/ObjectEncoding",
         "ScriptEngine/Security",
         "StreamManager",
         "SharedObjManager",
@@ -106,6 +106,21 @@ keys! {
         "ScriptEngine/Watch",
         flag(false),
         "Whether the server loads a script again when a file `*.lua` in its folder has changed; otherwise SIGHUP does that",
+    );
+    MAX_NET_CONNECTIONS: Key<Whole> = Key::ours(
+        "ScriptEngine/NetConnection/MaxNetConnections",
+        whole(0..=256, 4),
+        "The most NetConnections that the script of one instance may have at a time. Each has sockets of its own. 0: none",
+    );
+    MAX_NET_GROUPS: Key<Whole> = Key::ours(
+        "ScriptEngine/NetConnection/MaxNetGroups",
+        whole(0..=64, 16),
+        "The most NetGroups that one NetConnection may be in at a time",
+    );
+    MAX_QUEUED_BYTES: Key<Whole> = Key::ours(
+        "ScriptEngine/NetConnection/MaxQueuedBytes",
+        whole(65_536..=256 << 20, 1 << 20),
+        "The most bytes of calls, postings and messages that may wait on one NetConnection to be sent",
     );
     CONFIG: Key<Tree> = Key::ams(
         "ScriptEngine/ApplicationObject/config",

@@ -102,6 +102,7 @@ pub(crate) fn application() -> Application {
             time: Some(Duration::from_secs(1)),
             library: Vec::new(),
             watch: false,
+            net_connections: introd_config::NetConnectionLimits::default(),
             config: XmlSettings::default(),
         },
         peer_lookup_events: LookupMode::All,

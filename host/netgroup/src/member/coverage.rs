@@ -11,22 +11,6 @@ use crate::ring::GroupAddress;
 /// Changes of the coverage are told this long after one another at least.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was told of the coverage.
-#[derive(Debug, Default)]
-pub(super) struct CoverageNotice {
-    told: Option<(GroupAddress, GroupAddress)>,
-    /// No change is told before this time.
-    next: Option<Instant>,
-    /// There may be a change to tell.
-    due: Option<Instant>,
-}
-
-impl CoverageNotice {
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.due
-    }
-}
-
 impl Member {
     /// The neighbours before and after this member on the ring. With one neighbour it is both.
     pub(super) fn ring_neighbors(&self) -> (Option<PeerId>, Option<PeerId>) {

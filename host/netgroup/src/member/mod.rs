@@ -16,6 +16,7 @@
 mod admission;
 mod counters;
 mod coverage;
+mod coverage_notice;
 mod directed;
 pub mod flow_type;
 mod gossip;

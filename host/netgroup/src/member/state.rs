@@ -9,7 +9,7 @@ use rand_core::SeedableRng;
 use rtmfp::{Origin, PeerId, TaggedAddress};
 
 use super::counters::GroupCounters;
-use super::coverage::CoverageNotice;
+use super::coverage_notice::CoverageNotice;
 use super::flow_type;
 use super::known::KnownMembers;
 use super::link::{Link, Phase};
@@ -95,13 +95,15 @@ impl Member {
 
     /// When to call [`Member::handle_timeout`]. Poll it after each call of another method.
     pub fn poll_timeout(&self) -> Instant {
-        let others = self.coverage.due().into_iter().chain(self.postings.due());
+        let others = self.coverage.due.into_iter().chain(self.postings.due());
         others.fold(self.next_upkeep, Instant::min)
     }
 
     /// `NetGroup.estimatedMemberCount`: an estimate of how many members the group has, this one among them.
     pub fn estimated_members(&self) -> u64 {
-        self.estimated.saturating_add(1)
+        // The estimate is that of the last upkeep.
+        let neighbors = u64::try_from(self.neighbor_count()).unwrap_or(u64::MAX);
+        self.estimated.max(neighbors).saturating_add(1)
     }
 
     /// `NetGroup.neighborCount`: how many neighbours this member has.

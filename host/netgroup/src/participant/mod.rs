@@ -10,6 +10,7 @@ mod events;
 mod flows;
 mod introducing;
 mod named;
+mod names;
 mod outputs;
 mod peer_session;
 mod settings;

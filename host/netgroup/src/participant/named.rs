@@ -5,7 +5,6 @@
 //! of the groupspec shows that it is a member (WIRE.md §3.3, §4.1). A name that is not found, does not prove membership, or is lost is
 //! sought again for as long as it is wanted, at the latest [`MAX_WAIT`] after the last attempt.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use rtmfp::crypto::Epd;
 use rtmfp::{InterfaceId, OpenFailure, PeerId, SessionId};
 
 use super::context::{EndpointContext, Notice};
+use super::names::{Named, Search};
 use super::state::Participant;
 use crate::digest::GroupDigest;
 
@@ -31,54 +31,6 @@ pub(super) const PROOF_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait between two attempts, but for the variation of a quarter.
 pub const MAX_WAIT: Duration = Duration::from_secs(32);
-
-/// A name, and how far the search for it is.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    addresses: Vec<SocketAddr>,
-    search: Search,
-    /// How many attempts have failed since the last success.
-    failures: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Search {
-    /// The name is the own endpoint's: there is nothing to seek.
-    Oneself,
-    /// The next attempt is at this time.
-    Waiting(Instant),
-    /// A session is being opened.
-    Opening { session: SessionId, until: Instant },
-    /// An endpoint with the name has answered, and has not proved yet that it is a member.
-    Proving { peer: PeerId, until: Instant },
-    /// A member with the name is a neighbour.
-    Found(PeerId),
-}
-
-impl Search {
-    fn due(self) -> Option<Instant> {
-        match self {
-            Self::Waiting(until) | Self::Opening { until, .. } | Self::Proving { until, .. } => Some(until),
-            Self::Oneself | Self::Found(_) => None,
-        }
-    }
-}
-
-/// The names that are sought in one group.
-pub(super) type Names = BTreeMap<String, Named>;
-
-/// When something is due for one of the names.
-pub(super) fn due(names: &Names) -> Option<Instant> {
-    names.values().filter_map(|named| named.search.due()).min()
-}
-
-/// The sessions that are being opened because of the names.
-pub(super) fn opening(names: &Names) -> impl Iterator<Item = SessionId> {
-    names.values().filter_map(|named| match named.search {
-        Search::Opening { session, .. } => Some(session),
-        _ => None,
-    })
-}
 
 /// Why a permanent neighbour is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use rtmfp::{PeerId, SessionId};
 
 use super::attempts::AttemptLimiter;
 use super::context::{EndpointContext, Notice, ServerConnection};
-use super::named::{self, Names};
+use super::names::{self, Names};
 use super::peer_session::{PeerSession, facts};
 use crate::digest::GroupDigest;
 use crate::groupspec::Groupspec;
@@ -112,7 +112,7 @@ impl Participant {
         let now = context.now;
         self.tell(context, group, |member| member.leave(now));
         let Some(membership) = self.memberships.remove(group) else { return false };
-        for session in named::opening(&membership.named) {
+        for session in names::opening(&membership.named) {
             context.endpoint.close(now, session);
         }
         if let (Some(server), Some((flow, _))) = (self.server, membership.joining) {
@@ -182,7 +182,7 @@ impl Participant {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let members = self.memberships.values().map(|membership| membership.member.poll_timeout());
         let opening = self.opening.values().map(|opening| opening.until);
-        let named = self.memberships.values().filter_map(|membership| named::due(&membership.named));
+        let named = self.memberships.values().filter_map(|membership| names::due(&membership.named));
         members.chain(opening).chain(named).chain(self.next_idle_check).min()
     }
 

@@ -198,3 +198,15 @@ fn the_address_towards_a_target_is_the_one_that_would_be_used() {
     assert_eq!(LocalAddress::towards("127.0.0.1:9".parse().unwrap()), Some(Ipv4Addr::LOCALHOST.into()));
     assert_eq!(LocalAddress::towards("[::1]:9".parse().unwrap()), Some(IpAddr::from(Ipv6Addr::LOCALHOST)));
 }
+
+#[tokio::test]
+async fn of_several_sockets_the_one_with_the_address_that_leads_there_is_used() {
+    let route = |ports: &Ports, to: &str| ports.route(to.parse().unwrap()).map(|InterfaceId(place)| place);
+    // This machine reaches all of 127.0.0.0/8 from 127.0.0.1.
+    let several = ports(&["127.0.0.2:0", "127.0.0.1:0", "[::1]:0"]);
+    assert_eq!(["127.0.0.3:9", "[::1]:9"].map(|to| route(&several, to)), [Some(1), Some(2)]);
+    let with_all = ports(&["127.0.0.2:0", "0.0.0.0:0", "127.0.0.1:0"]);
+    assert_eq!([route(&with_all, "127.0.0.3:9"), route(&with_all, "[::1]:9")], [Some(1), None]);
+    // If none fits, it is the first.
+    assert_eq!(route(&ports(&["127.0.0.2:0", "127.0.0.3:0"]), "127.0.0.4:9"), Some(0));
+}

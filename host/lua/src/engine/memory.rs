@@ -38,6 +38,14 @@ impl Memory {
         Self { own: Arc::default(), all: Arc::clone(all) }
     }
 
+    /// Something besides the VMs uses `after` bytes instead of `before`.
+    pub(crate) fn change(&self, before: usize, after: usize) {
+        if before != after {
+            self.own.change(before, after);
+            self.all.change(before, after);
+        }
+    }
+
     /// A meter for one VM, which uses nothing yet.
     pub(crate) fn meter(&self) -> Meter {
         Meter { memory: self.clone(), said: Cell::new(0) }
@@ -60,8 +68,7 @@ impl Meter {
 
     fn set(&self, used: usize) {
         let before = self.said.replace(used);
-        self.memory.own.change(before, used);
-        self.memory.all.change(before, used);
+        self.memory.change(before, used);
     }
 }
 

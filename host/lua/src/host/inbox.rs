@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
 
+use crate::engine::memory::Memory;
 use crate::instance::item::InboxItem;
 use introd_policy::message::{AppEvent, ClientId};
 use introd_policy::net_connection::ConnectionEvent;
@@ -38,6 +39,8 @@ pub struct Full(
 pub(crate) struct Inbox {
     lanes: Mutex<Lanes>,
     max_events: usize,
+    /// Where it reports how much memory the events of NetConnections take.
+    memory: Memory,
 }
 
 #[derive(Default)]
@@ -75,8 +78,9 @@ struct Lane {
 }
 
 impl Inbox {
-    pub(crate) fn new(max_events: usize) -> Self {
-        Self { lanes: Mutex::default(), max_events }
+    /// An inbox for so many events. What members of groups send counts as memory of the script while it waits.
+    pub(crate) fn new(max_events: usize, memory: Memory) -> Self {
+        Self { lanes: Mutex::default(), max_events, memory }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -114,13 +118,19 @@ impl Inbox {
         if !event.must_arrive() && !lanes.has_room_for_connection(number, &event, self.max_events) {
             return Err(Box::new(event));
         }
+        let before = lanes.bytes;
         lanes.push(Source::Connection(number), InboxItem::Connection { number, event });
+        self.memory.change(before, lanes.bytes);
         Ok(())
     }
 
     /// The next event.
     pub(crate) fn pop(&self) -> Option<InboxItem> {
-        self.lanes().pop()
+        let mut lanes = self.lanes();
+        let before = lanes.bytes;
+        let item = lanes.pop();
+        self.memory.change(before, lanes.bytes);
+        item
     }
 
     /// Whether there is an event.
@@ -137,6 +147,13 @@ impl Inbox {
     /// Whether the script is to be reloaded. The next call returns false, unless another reload was wanted meanwhile.
     pub(crate) fn take_reload(&self) -> bool {
         std::mem::take(&mut self.lanes().reload)
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let left = self.lanes().bytes;
+        self.memory.change(left, 0);
     }
 }
 
@@ -256,6 +273,10 @@ mod tests {
     use super::*;
     use introd_flash::server::Call;
 
+    fn inbox(max_events: usize) -> Inbox {
+        Inbox::new(max_events, Memory::default())
+    }
+
     fn client(number: u32) -> ClientId {
         ClientId { worker: 0, session: SessionId::from_wire(number) }
     }
@@ -290,7 +311,7 @@ mod tests {
 
     #[test]
     fn the_end_of_things_arrives_even_when_the_queue_is_full() {
-        let inbox = Inbox::new(2);
+        let inbox = inbox(2);
         inbox.push(moved(1), plain).unwrap();
         inbox.push(moved(2), plain).unwrap();
         assert!(
@@ -318,7 +339,7 @@ mod tests {
 
     #[test]
     fn clients_take_turns_and_each_keeps_its_order() {
-        let inbox = Inbox::new(1000);
+        let inbox = inbox(1000);
         for _ in 0..5 {
             inbox.push(call(1), plain).unwrap();
         }
@@ -334,7 +355,7 @@ mod tests {
 
     #[test]
     fn calls_leave_room_for_others_and_one_client_for_the_next() {
-        let inbox = Inbox::new(1024);
+        let inbox = inbox(1024);
         let mut taken = Vec::new();
         for number in 1..100 {
             taken.push((0..2000).take_while(|_| inbox.push(call(number), plain).is_ok()).count());
@@ -357,7 +378,7 @@ mod tests {
 
     #[test]
     fn everything_that_ends_something_arrives_and_nothing_else_when_the_queue_is_full() {
-        let inbox = Inbox::new(1);
+        let inbox = inbox(1);
         inbox.push(moved(1), plain).unwrap();
         let client = client(1);
         let (membership, groupspec_digest) = (1, [0; 32]);
@@ -384,7 +405,7 @@ mod tests {
 
     #[test]
     fn strangers_leave_half_of_the_room_and_clients_look_up_within_their_own() {
-        let inbox = Inbox::new(1024);
+        let inbox = inbox(1024);
         assert_eq!((0..2000).take_while(|_| inbox.push(lookup(None), plain).is_ok()).count(), 512);
         assert_eq!((0..2000).take_while(|_| inbox.push(lookup(Some(1)), plain).is_ok()).count(), 128);
         // The lookups of others go on.
@@ -405,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_postings_leaves_room_for_clients_and_for_other_connections_and_delays_neither() {
-        let inbox = Inbox::new(1024);
+        let inbox = inbox(1024);
         let flood =
             |number, size| (0..2000).take_while(|_| inbox.push_connection(number, posting(size)).is_ok()).count();
         assert_eq!((flood(1, 1), flood(2, 1), flood(3, 1)), (128, 128, 0));
@@ -427,17 +448,23 @@ mod tests {
 
     #[test]
     fn postings_that_wait_are_bounded_in_bytes_and_what_ends_something_is_taken_all_the_same() {
-        let inbox = Inbox::new(100_000);
+        let inbox = inbox(100_000);
         let large = 64 << 10;
+        let memory = inbox.memory.clone();
         let taken = (0..1000).take_while(|_| inbox.push_connection(1, posting(large)).is_ok()).count();
         assert_eq!(taken, BYTES_OF_CONNECTIONS / large);
+        assert_eq!((memory.own.get(), memory.all.get()), (taken * large, taken * large), "it counts as the script's");
         inbox.push_connection(1, closed()).unwrap();
         assert!(inbox.push_connection(2, posting(1)).is_err());
         assert!(inbox.pop().is_some() && inbox.push_connection(2, posting(1)).is_ok());
         // The events of one connection keep their order.
         let last = std::iter::from_fn(|| inbox.pop()).last();
         assert!(matches!(last, Some(InboxItem::Connection { number: 1, event: ConnectionEvent::Closed { .. } })));
-        let full = Inbox::new(2);
+        assert_eq!(memory.own.get(), 0);
+        inbox.push_connection(1, posting(large)).unwrap();
+        drop(inbox);
+        assert_eq!((memory.own.get(), memory.all.get()), (0, 0));
+        let full = super::tests::inbox(2);
         full.push(moved(1), plain).unwrap();
         full.push(moved(2), plain).unwrap();
         assert!(full.push_connection(1, posting(1)).is_err(), "the whole inbox is full");
@@ -445,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_call_that_was_taken_makes_room_for_the_next_of_its_client() {
-        let inbox = Inbox::new(1024);
+        let inbox = inbox(1024);
         let calls = |number| (0..100).take_while(|_| inbox.push(call(number), plain).is_ok()).count();
         assert_eq!((calls(1), calls(2)), (32, 32));
         assert!(inbox.pop().is_some() && inbox.pop().is_some());
@@ -454,7 +481,7 @@ mod tests {
 
     #[test]
     fn little_is_kept_of_lanes_that_are_empty() {
-        let inbox = Inbox::new(100_000);
+        let inbox = inbox(100_000);
         for number in 0..5000 {
             inbox.push(moved(number), plain).unwrap();
         }

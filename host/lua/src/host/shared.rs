@@ -98,7 +98,7 @@ impl Shared {
             folder,
             settings: ArcSwap::new(settings),
             commands,
-            inbox: Inbox::new(INBOX),
+            inbox: Inbox::new(INBOX, memory.clone()),
             requests: Arc::default(),
             ledger: Arc::default(),
             memory,

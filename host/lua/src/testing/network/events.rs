@@ -6,8 +6,8 @@ use std::time::Instant;
 use introd_netgroup::GroupDigest;
 use introd_policy::net_connection::{ConnectionEvent, GroupId};
 
+use super::ground::EndpointId;
 use super::membership::Posting;
-use super::world::EndpointId;
 
 /// Something that happens at a time.
 pub(super) enum Happening {

@@ -9,7 +9,7 @@ use introd_netgroup::{GroupAddress, GroupDigest};
 use introd_policy::net_connection::{Direction, GroupFacts};
 use rtmfp::PeerId;
 
-use super::world::EndpointId;
+use super::ground::EndpointId;
 
 /// How many of the last postings a member keeps for those that it meets, as on a server.
 const MAX_KEPT: usize = 64;

@@ -2,15 +2,16 @@
 //!
 //! It has virtual time and no randomness. Members of a group link to each other as soon as they know each other, and tell each other of the
 //! others they know: so a group of some servers becomes a full mesh. That differs from large groups on a server, where each member has
-//! some neighbours. Everything takes [`LATENCY`]; an end that vanishes is noticed after [`DEAD_AFTER`].
+//! some neighbours. `ground.rs` says how long things take.
 
 mod events;
+mod ground;
 mod membership;
 mod world;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use introd_config::Application;
 use introd_policy::InstanceName;
@@ -19,14 +20,8 @@ use introd_policy::net_connection::{
     NetConnections, OpenError,
 };
 
-use self::world::{EndpointId, World};
-
-/// How long everything takes.
-pub(crate) const LATENCY: Duration = Duration::from_millis(10);
-/// After how long of silence an end counts as gone.
-pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(30);
-/// How long it takes until a permanent neighbour that was not reached is tried again.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
+use self::ground::EndpointId;
+use self::world::World;
 
 /// The network. Clones lead to the same one.
 #[derive(Clone)]

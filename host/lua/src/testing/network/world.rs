@@ -15,12 +15,8 @@ use introd_policy::net_connection::{
 use rtmfp::PeerId;
 
 use super::events::{Agenda, Happening};
+use super::ground::{DEAD_AFTER, EndpointId, LATENCY, RETRY_AFTER};
 use super::membership::{Membership, Posting};
-use super::{DEAD_AFTER, LATENCY, RETRY_AFTER};
-
-/// Names an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct EndpointId(u32);
 
 struct Endpoint {
     server: String,

@@ -46,6 +46,35 @@ async fn members_are_told_of_each_other_across_workers() {
 }
 
 #[tokio::test]
+async fn members_meet_over_instances_and_applications_within_the_scope() {
+    let paths = ["a", "a/room", "b", "open"];
+    for (scope, expected) in [
+        ("server", [vec![1, 2, 3], vec![0, 2, 3], vec![0, 1, 3], vec![0, 1, 2]]),
+        ("application", [vec![1], vec![0], vec![], vec![]]),
+        ("instance", [vec![], vec![], vec![], vec![]]),
+    ] {
+        let files = Files::new();
+        files.application(&format!("<RTMFP><GroupControl><Scope>{scope}</Scope></GroupControl></RTMFP>"));
+        // One application has the default scope in any case.
+        files.script("open", "", "<RTMFP><GroupControl><Scope>server</Scope></GroupControl></RTMFP>");
+        let server = Server::configured(files.path(), 2);
+        let mut members = Vec::new();
+        for (number, path) in (0..).zip(paths) {
+            members.push(Member::joined_at(&server, path, number, &digest("chess")).await);
+        }
+        let ids: Vec<PeerId> = members.iter().map(|member| member.client.id()).collect();
+        for (member, others) in members.iter_mut().zip(expected) {
+            let others: Vec<PeerId> = others.into_iter().map(|place: usize| ids[place]).collect();
+            member.is_told_of(&others).await;
+            assert!(create_stream(&mut member.client, 3.0).await > 0.0);
+            assert_eq!(member.hints, others.into_iter().collect(), "{scope}");
+        }
+        let ended = server.stop();
+        assert_eq!((ended.counter("group_join"), ended.counter("group_leave")), (4, 4));
+    }
+}
+
+#[tokio::test]
 async fn the_shipped_script_brings_members_together() {
     let files = Files::new();
     files.shipped_applications();

@@ -23,8 +23,8 @@ pub enum Failure {
     /// Too many lookups are pending.
     #[error("too many lookups wait for Redis")]
     Busy,
-    /// This server has published `maxEntries` peers already.
-    #[error("this server has published as many peers as <maxEntries> allows")]
+    /// This server has published `maxEntries` peers or `maxMemberships` memberships already.
+    #[error("this server has published as much as <maxEntries> and <maxMemberships> allow")]
     Full,
 }
 

@@ -1,6 +1,6 @@
 //! The keys in Redis, and the commands on them.
 
-use introd_plugin::PeerId;
+use introd_plugin::{GroupId, PeerId};
 use redis::{Cmd, Value, cmd};
 
 use crate::entry::{Entry, Epoch, MAX_ENTRIES};
@@ -21,10 +21,12 @@ pub(crate) enum Key {
 pub(crate) struct Keys {
     peer: String,
     server: String,
+    group: String,
     /// In a cluster, a script may only use keys of one slot.
     is_cluster: bool,
     publish: String,
     withdraw: String,
+    clean: String,
 }
 
 impl Keys {
@@ -32,9 +34,11 @@ impl Keys {
         Self {
             peer: format!("{namespace}:peer:"),
             server: format!("{namespace}:server:"),
+            group: format!("{namespace}:group:"),
             is_cluster,
             publish: scripts::publish(),
             withdraw: scripts::withdraw(),
+            clean: scripts::clean(),
         }
     }
 
@@ -60,6 +64,18 @@ impl Keys {
             return std::str::from_utf8(id).ok()?.parse().ok().map(Key::Peer);
         }
         key.strip_prefix(self.server.as_bytes()).map(|server| Key::Server(server.to_vec()))
+    }
+
+    /// The commands that read all copies of the key of a server.
+    pub(crate) fn read_server(&self, server: &[u8]) -> Vec<Cmd> {
+        self.server_copies(server).into_iter().map(Self::get).collect()
+    }
+
+    /// The command that reads a key.
+    pub(crate) fn get(key: Vec<u8>) -> Cmd {
+        let mut command = cmd("GET");
+        command.arg(key);
+        command
     }
 
     pub(crate) fn get_all(keys: impl Iterator<Item = Vec<u8>>) -> Cmd {
@@ -99,6 +115,21 @@ impl Keys {
             Value::Int(since) if *since > 0 => WriteOutcome::Since(since.unsigned_abs()),
             _ => WriteOutcome::Done,
         }
+    }
+
+    /// The key of a group: a sorted set of its members.
+    pub(crate) fn group(&self, group: &GroupId) -> Vec<u8> {
+        format!("{}{group}", self.group).into_bytes()
+    }
+
+    /// Whether each key is on one of several nodes.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.is_cluster
+    }
+
+    /// The script that removes members of dead servers.
+    pub(crate) fn clean(&self) -> &str {
+        &self.clean
     }
 
     /// The heartbeat of a server: its keys hold its epoch for `lifetime` milliseconds. Each answer is the value before.

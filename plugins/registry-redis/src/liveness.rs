@@ -32,7 +32,8 @@ impl Servers {
         let (mut unknown, mut known) = (Vec::new(), Self::default());
         for server in self.named.keys() {
             match self.states.get(server) {
-                Some((asked, epoch)) if now < *asked + max_age => {
+                // Whether a server still is dead is asked each time.
+                Some((asked, epoch @ Some(_))) if now < *asked + max_age => {
                     known.states.insert(Arc::clone(server), (*asked, *epoch));
                 }
                 _ => unknown.push(Arc::clone(server)),
@@ -41,20 +42,30 @@ impl Servers {
         (unknown, known)
     }
 
-    /// Entries have named these servers.
+    /// Entries have named their servers.
     pub(crate) fn named<'a>(&mut self, now: Instant, entries: impl Iterator<Item = &'a RemoteEntry>) {
-        for entry in entries {
-            if let Some(named) = self.named.get_mut(&entry.server) {
+        self.named_servers(now, entries.map(|entry| &entry.server));
+    }
+
+    /// Entries or members of groups have named these servers.
+    pub(crate) fn named_servers<'a>(&mut self, now: Instant, servers: impl Iterator<Item = &'a Arc<[u8]>>) {
+        for server in servers {
+            if let Some(named) = self.named.get_mut(server) {
                 *named = now;
             } else if self.named.len() < MAX_LIKELY {
-                self.named.insert(Arc::clone(&entry.server), now);
+                self.named.insert(Arc::clone(server), now);
             }
         }
     }
 
     /// Whether the server of an entry lives in its epoch, as far as is known, however long ago Redis was asked.
     pub(crate) fn lives(&self, entry: &RemoteEntry) -> bool {
-        self.states.get(&entry.server).is_some_and(|(_, epoch)| *epoch == Some(entry.epoch))
+        self.lives_in(&entry.server, entry.epoch)
+    }
+
+    /// Whether a server lives in that epoch, as far as is known, however long ago Redis was asked.
+    pub(crate) fn lives_in(&self, server: &[u8], epoch: Epoch) -> bool {
+        self.states.get(server).is_some_and(|(_, lives)| *lives == Some(epoch))
     }
 
     /// When Redis was asked about a server, and its epoch, if that is known.

@@ -6,11 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use introd_plugin::{
-    Address, Config, Counter, CreateError, Gauge, Host, InForce, Later, Level, PeerId, PeerSession, Plugin,
-    RegistryError, RegistryPlugin, RegistryVerdict, Reply,
+    Address, Config, Counter, CreateError, Gauge, GroupMember, GroupRegistryPlugin, Host, InForce, Later, Level,
+    MembersVerdict, NeighborQuery, PeerId, PeerSession, Plugin, RegistryError, RegistryPlugin, RegistryVerdict, Reply,
 };
 
 use crate::answer::Answer;
+use crate::neighbors::Neighbors;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::shared::Severity;
@@ -89,6 +90,38 @@ impl RegistryPlugin for RedisRegistry {
     }
 }
 
+impl GroupRegistryPlugin for RedisRegistry {
+    fn join_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
+        self.registry.join_group(member).map_err(|_| RegistryError::Full)
+    }
+
+    fn leave_group(&self, member: &GroupMember) -> Result<(), RegistryError> {
+        self.registry.leave_group(member);
+        Ok(())
+    }
+
+    fn group_neighbors(&self, query: &NeighborQuery, later: Later<'_, MembersVerdict>) -> Reply<MembersVerdict> {
+        let mut deferred = None;
+        let answer = self.registry.group_neighbors(query, || {
+            let (completion, reply) = later.defer().ok()?;
+            deferred = Some(reply);
+            Some(Box::new(move |answer: Neighbors| {
+                // It is no error if the answer comes too late.
+                let _ = match answer {
+                    Ok(members) => completion.complete(MembersVerdict(members)),
+                    Err(failure) => completion.fail(&failure.to_string()),
+                };
+            }))
+        });
+        match (answer, deferred) {
+            (None, Some(reply)) => reply,
+            (Some(Ok(members)), _) => MembersVerdict(members).into(),
+            (Some(Err(failure)), _) => Reply::Failed(failure.to_string()),
+            (None, None) => Reply::Failed("too many verdicts are pending".to_owned()),
+        }
+    }
+}
+
 /// The settings in the configuration.
 fn settings(config: &Config<'_>) -> Result<Settings, CreateError> {
     let mut settings: Settings = config.parse()?;
@@ -145,4 +178,4 @@ impl Drop for RedisRegistry {
     }
 }
 
-introd_plugin::export!(RedisRegistry, registry);
+introd_plugin::export!(RedisRegistry, registry, group_registry);

@@ -71,6 +71,11 @@ impl Registry {
         Ok(own.with_connection_of(settings) == *settings)
     }
 
+    /// What it shares with its thread.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The name of this server in the registry.
     pub fn server(&self) -> &str {
         &self.shared.server

@@ -72,6 +72,45 @@ const WITHDRAW: &str = "if was and #others==0 then redis.call('DEL',KEYS[1]) \
 pub(crate) const LEAVE: &str =
     "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0";
 
+/// Removes members of dead servers from a group, along its ring from `ARGV[1]` to `ARGV[2]`, until it has passed as many others as `ARGV[4]`
+/// says, or has seen `ARGV[5]` members. `ARGV[3]` is the direction, and `ARGV[6]` has the epochs of the dead servers, whose keys are
+/// `KEYS[2]` and so on. A server whose key holds its epoch lives again and loses nothing. (In a cluster there are no such keys, because they
+/// are on other nodes.) Returns how many members it has removed.
+const CLEAN: &str = "local dead={} \
+    for i=1,#ARGV[6],8 do \
+      local own=string.sub(ARGV[6],i,i+7) \
+      local key=KEYS[(i+7)/8+1] \
+      local hex=string.gsub(own,'.',function(c) return string.format('%02x',string.byte(c)) end) \
+      dead[own]=not key or redis.call('GET',key)~=hex \
+    end \
+    local from,want,bound=ARGV[1],tonumber(ARGV[4]),tonumber(ARGV[5]) \
+    local passed,seen,removed=0,0,0 \
+    while passed<want and seen<bound do \
+      local n=math.min(64,bound-seen) \
+      local es \
+      if ARGV[3]=='REV' then es=redis.call('ZRANGE',KEYS[1],from,ARGV[2],'BYLEX','REV','LIMIT',0,n) \
+      else es=redis.call('ZRANGE',KEYS[1],from,ARGV[2],'BYLEX','LIMIT',0,n) end \
+      local gone={} \
+      for _,e in ipairs(es) do \
+        if dead[string.sub(e,65,72)] then gone[#gone+1]=e else passed=passed+1 end \
+      end \
+      if #gone>0 then removed=removed+redis.call('ZREM',KEYS[1],unpack(gone)) end \
+      seen=seen+#es \
+      if #es<n then break end \
+      from='('..es[#es] \
+    end \
+    return removed";
+
+/// Removes members of one dead server from a group, unless the server lives again: unless its key, `KEYS[2]`, holds its epoch. (In a cluster
+/// that key is not given.) Returns how many it has removed.
+pub(crate) const REMOVE: &str = "if KEYS[2] and redis.call('GET',KEYS[2])==ARGV[1] then return 0 end \
+    return redis.call('ZREM',KEYS[1],unpack(ARGV,2))";
+
+/// The script that removes members of dead servers.
+pub(crate) fn clean() -> String {
+    CLEAN.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The script that writes an entry.
 pub(crate) fn publish() -> String {
     script("string.sub(ARGV[1],2,9)", PUBLISH)

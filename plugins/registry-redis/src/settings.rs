@@ -47,6 +47,8 @@ pub struct Settings {
     pub max_pending: usize,
     /// The largest number of peers that this server publishes.
     pub max_entries: usize,
+    /// The largest number of memberships in groups that this server publishes.
+    pub max_memberships: usize,
     /// Seconds for which Redis keeps an entry that its server neither renews nor withdraws, because it is dead.
     pub entry_lifetime: u64,
     /// Seconds in which each entry is verified once: what Redis has lost is written again.
@@ -88,6 +90,7 @@ impl Default for Settings {
             cache_entries: 100_000,
             max_pending: 8192,
             max_entries: 2_000_000,
+            max_memberships: 2_000_000,
             entry_lifetime: 86_400,
             sweep: 300,
         }
@@ -141,6 +144,7 @@ impl Settings {
             ("maxPending", self.max_pending as u64, 1, 1_000_000),
             ("cacheEntries", self.cache_entries as u64, 0, 100_000_000),
             ("maxEntries", self.max_entries as u64, 1, 100_000_000),
+            ("maxMemberships", self.max_memberships as u64, 1, 100_000_000),
             ("entryLifetime", self.entry_lifetime, 60, 30 * 86_400),
             ("sweep", self.sweep, 1, 86_400),
         ] {
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn each_number_has_a_range() {
         type Set = fn(&mut Settings, u64);
-        let numbers: [(&str, Set, u64, u64); 9] = [
+        let numbers: [(&str, Set, u64, u64); 10] = [
             ("heartbeat", |settings, number| settings.heartbeat = number, 100, 600_000),
             ("timeout", |settings, number| settings.timeout = number, 10, 60_000),
             ("positiveCache", |settings, number| settings.positive_cache = number, 0, 600_000),
@@ -238,6 +242,7 @@ mod tests {
             ("maxPending", |settings, number| settings.max_pending = number as usize, 1, 1_000_000),
             ("cacheEntries", |settings, number| settings.cache_entries = number as usize, 0, 100_000_000),
             ("maxEntries", |settings, number| settings.max_entries = number as usize, 1, 100_000_000),
+            ("maxMemberships", |settings, number| settings.max_memberships = number as usize, 1, 100_000_000),
             ("entryLifetime", |settings, number| settings.entry_lifetime = number, 60, 30 * 86_400),
             ("sweep", |settings, number| settings.sweep = number, 1, 86_400),
         ];

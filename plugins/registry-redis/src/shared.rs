@@ -12,6 +12,8 @@ use crate::connection::Connector;
 use crate::entry::{Epoch, decode_addresses};
 use crate::keys::{Key, Keys};
 use crate::liveness::Servers;
+use crate::memberships::Memberships;
+use crate::neighbors::PendingQueries;
 use crate::published::PublishedPeers;
 use crate::remote::RemoteEntry;
 use crate::settings::Settings;
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) writes: Notify,
     /// Wakes the task that looks peers up: there are pending lookups.
     pub(crate) lookups: Notify,
+    /// Wakes the task of groups: there are memberships to write, or queries.
+    pub(crate) groups: Notify,
     /// Redis has closed the connection.
     pub(crate) disconnected: Notify,
     /// Wakes the session: it is to replace the connection.
@@ -65,6 +69,8 @@ pub(crate) struct State {
     pub(crate) cache: Cache,
     pub(crate) servers: Servers,
     pub(crate) pending: PendingLookups,
+    pub(crate) memberships: Memberships,
+    pub(crate) queries: PendingQueries,
     /// Why Redis cannot be reached; `None` while it can.
     pub(crate) unreachable: Option<Arc<str>>,
 }
@@ -80,6 +86,7 @@ impl Shared {
             log,
             writes: Notify::new(),
             lookups: Notify::new(),
+            groups: Notify::new(),
             disconnected: Notify::new(),
             replace: Notify::new(),
             replacement: Mutex::default(),
@@ -88,6 +95,8 @@ impl Shared {
                 cache: Cache::default(),
                 servers: Servers::default(),
                 pending: PendingLookups::default(),
+                memberships: Memberships::default(),
+                queries: PendingQueries::default(),
                 unreachable: Some("not connected yet".into()),
             }),
         }
@@ -129,18 +138,32 @@ impl Shared {
     /// Redis cannot be reached any more. All pending lookups fail, and the caches are emptied, because Redis reports no changes without
     /// a connection.
     pub(crate) fn lost_connection(&self, why: &Arc<str>) {
-        let replies = {
+        let (replies, queries) = {
             let mut state = self.state();
             state.unreachable = Some(Arc::clone(why));
             state.cache = Cache::default();
             state.servers.forget_all();
-            state.pending.take_all()
+            (state.pending.take_all(), state.queries.take_all())
         };
         set(&self.stats.connected, 0);
         for reply in replies {
             count(&self.stats.failed, 1);
             reply(Err(Failure::Unreachable(Arc::clone(why))));
         }
+        for query in queries {
+            count(&self.stats.failed, 1);
+            (query.reply)(Err(Failure::Unreachable(Arc::clone(why))));
+        }
+    }
+
+    /// Has all that this server publishes written again.
+    pub(crate) fn renew_all(&self) {
+        let mut state = self.state();
+        state.published.renew_all();
+        state.memberships.renew_all();
+        drop(state);
+        self.writes.notify_one();
+        self.groups.notify_one();
     }
 
     /// Redis reports that a key has changed.
@@ -165,7 +188,9 @@ impl Shared {
         let state = self.state();
         set(&self.stats.entries, state.published.len());
         set(&self.stats.unwritten, state.published.unwritten());
-        set(&self.stats.pending, state.pending.len());
+        set(&self.stats.pending, state.pending.len() + state.queries.len());
+        set(&self.stats.memberships, state.memberships.len());
+        set(&self.stats.memberships_unwritten, state.memberships.unwritten());
         set(&self.stats.remembered, state.cache.len());
     }
 }

@@ -51,6 +51,16 @@ metrics! {
     writes_refused: Counter = "writes_refused", "Heartbeats and writes of entries that Redis has refused";
     /// Entries that Redis had lost, and that were written again.
     entries_lost: Counter = "entries_lost", "Entries that Redis had lost, and that were written again";
+    /// Memberships written.
+    memberships_written: Counter = "memberships_written", "Memberships in groups written";
+    /// Memberships withdrawn.
+    memberships_withdrawn: Counter = "memberships_withdrawn", "Memberships in groups withdrawn";
+    /// Queries for the neighbours of a position in a group.
+    neighbor_queries: Counter = "neighbor_queries", "Queries for the neighbours of a position in a group";
+    /// Round trips that memberships and queries have taken, many in one.
+    group_batches: Counter = "group_batches", "Round trips that memberships and queries have taken";
+    /// Members of dead servers that this server has removed from groups.
+    dead_members_removed: Counter = "dead_members_removed", "Members of dead servers removed from groups";
     /// Heartbeats sent to Redis.
     heartbeats: Counter = "heartbeats", "Heartbeats sent to Redis";
     /// Connections opened to Redis.
@@ -67,8 +77,12 @@ metrics! {
     entries: Gauge = "entries", "Peers that this server publishes";
     /// Entries that wait to be written.
     unwritten: Gauge = "unwritten", "Entries that wait to be written";
-    /// Lookups that wait for Redis.
-    pending: Gauge = "pending", "Lookups that wait for Redis";
+    /// Memberships in groups that this server publishes.
+    memberships: Gauge = "memberships", "Memberships in groups that this server publishes";
+    /// Memberships that wait to be written.
+    memberships_unwritten: Gauge = "memberships_unwritten", "Memberships that wait to be written";
+    /// Lookups and queries that wait for Redis.
+    pending: Gauge = "pending", "Lookups and queries that wait for Redis";
     /// Peers that are cached.
     remembered: Gauge = "remembered", "Peers that are cached, found or not";
 }

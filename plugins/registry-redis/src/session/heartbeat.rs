@@ -113,8 +113,7 @@ pub(super) async fn run(shared: &Shared, connection: &mut Connection, vitality: 
         }
         if is_lost || renewed.elapsed() >= renew_after {
             renewed = Instant::now();
-            shared.state().published.renew_all();
-            shared.writes.notify_one();
+            shared.renew_all();
         }
     }
 }

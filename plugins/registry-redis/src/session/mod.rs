@@ -1,6 +1,7 @@
 //! The registry's thread. It connects to Redis, and again whenever the connection breaks; while connected it sends heartbeats, writes
 //! entries, and looks peers up.
 
+mod groups;
 mod heartbeat;
 mod lookups;
 mod outage;
@@ -88,6 +89,7 @@ impl LostLog {
 /// Deletes the key of this server, and as many of its entries as it can.
 async fn leave(shared: &Shared, mut connection: Connection) -> RedisResult<()> {
     connection.run_each(shared.keys.leave(&shared.server, shared.epoch)).await?;
+    groups::leave_all(shared, &mut connection).await?;
     shared.state().published.withdraw_all();
     writes::withdraw_entries(shared, &mut connection).await
 }
@@ -119,10 +121,11 @@ async fn serve(
     loop {
         *current = Some(connection.clone());
         let (mut for_writes, mut for_heartbeats) = (connection.clone(), connection.clone());
-        let mut for_sweep = connection.clone();
+        let (mut for_sweep, mut for_groups) = (connection.clone(), connection.clone());
         let (next, beat) = tokio::select! {
             error = heartbeat::run(shared, &mut for_heartbeats, vitality) => return error,
             error = writes::run(shared, &mut for_writes) => return error,
+            error = groups::run(shared, &mut for_groups) => return error,
             error = sweep::run(shared, &mut for_sweep) => return error,
             error = lookups::run(shared, &mut connection) => return error,
             () = shared.disconnected.notified() => {
@@ -137,7 +140,7 @@ async fn serve(
         if let Beat::Accepted { was_gone: true } = beat {
             // It is another Redis, or one that has lost its data.
             count(&shared.stats.republished, 1);
-            shared.state().published.renew_all();
+            shared.renew_all();
         }
         (shared.log)(Severity::Info, "a new connection to Redis has replaced the earlier one");
     }
@@ -173,10 +176,10 @@ fn begin(shared: &Shared, beat: &Beat) {
     let (is_first, entries) = {
         let mut state = shared.state();
         state.unreachable = None;
-        // Redis may have lost entries, and other servers may have removed those of this one.
-        state.published.renew_all();
         (shared.stats.connections.load(Ordering::Relaxed) == 0, state.published.len())
     };
+    // Redis may have lost entries, and other servers may have removed those of this one.
+    shared.renew_all();
     count(&shared.stats.connections, 1);
     set(&shared.stats.connected, 1);
     if !is_first && entries > 0 {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd_plugin::PeerId;
-use redis::{Cmd, ErrorKind, RedisError, RedisResult, cmd};
+use redis::{Cmd, ErrorKind, RedisError, RedisResult};
 use tokio::task::JoinSet;
 
 use super::lookups::{answer, parse_epoch, read, refuse, string};
 use crate::connection::Connection;
 use crate::entry::Epoch;
+use crate::keys::Keys;
 use crate::liveness::Servers;
 use crate::remote::RemoteEntry;
 use crate::settings::Settings;
@@ -64,7 +65,7 @@ pub(super) async fn look_up(shared: &Shared, connection: &Connection, peers: Vec
     count(&shared.stats.lookup_batches, 1);
     likely.into_iter().for_each(|server| batch.ask_server(server));
     for peer in peers {
-        let (mut connection, command) = (connection.clone(), get(shared.keys.peer(&peer)));
+        let (mut connection, command) = (connection.clone(), Keys::get(shared.keys.peer(&peer)));
         batch.running.spawn(async move { Answer::Peer(peer, connection.run(&command).await.map(string)) });
     }
     let mut first = None;
@@ -80,7 +81,7 @@ pub(super) async fn look_up(shared: &Shared, connection: &Connection, peers: Vec
 impl Batch<'_> {
     fn ask_server(&mut self, server: Arc<[u8]>) {
         if self.servers.insert(Arc::clone(&server)) {
-            let commands = self.shared.keys.server_copies(&server).into_iter().map(get).collect();
+            let commands = self.shared.keys.read_server(&server);
             self.running.spawn(state_of(server, self.connection.clone(), commands));
         }
     }
@@ -145,12 +146,6 @@ impl Batch<'_> {
             refuse(self.shared, &[peer], &RedisError::from(error));
         }
     }
-}
-
-fn get(key: Vec<u8>) -> Cmd {
-    let mut command = cmd("GET");
-    command.arg(key);
-    command
 }
 
 /// Asks for all copies of a server's key. The first that exists decides; the server is dead if none exists.

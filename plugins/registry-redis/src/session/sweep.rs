@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use introd_plugin::PeerId;
-use redis::{RedisError, RedisResult, Value, cmd};
+use redis::{RedisError, RedisResult, Value};
 
+use super::groups;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::keys::Keys;
@@ -32,6 +33,13 @@ pub(super) async fn run(shared: &Shared, connection: &mut Connection) -> RedisEr
                 return error;
             }
         }
+        let mut left = step(shared.state().memberships.len(), shared.settings.sweep);
+        while left > 0 {
+            if let Err(error) = groups::verify(shared, connection, left.min(BATCH)).await {
+                return error;
+            }
+            left = left.saturating_sub(BATCH);
+        }
     }
 }
 
@@ -47,12 +55,7 @@ async fn verify(shared: &Shared, connection: &mut Connection, peers: &[PeerId]) 
     }
     let keys = peers.iter().map(|peer| shared.keys.peer(peer));
     let answers = if shared.settings.mode == Mode::Cluster {
-        let get = |key| {
-            let mut command = cmd("GET");
-            command.arg(key);
-            command
-        };
-        connection.run_each(keys.map(get).collect()).await?
+        connection.run_each(keys.map(Keys::get).collect()).await?
     } else {
         match connection.run(&Keys::get_all(keys)).await {
             Ok(Value::Array(values)) => values.into_iter().map(Ok).collect(),

@@ -16,7 +16,7 @@ use crate::trouble::{advice, describe, is_lost};
 /// The entries in one batch, which is one round trip.
 const BATCH: usize = 512;
 /// How long to wait after a batch that Redis has refused.
-const REFUSED_WAIT: Duration = Duration::from_secs(1);
+pub(super) const REFUSED_WAIT: Duration = Duration::from_secs(1);
 /// The entries in the next batch after that one.
 const REFUSED_BATCH: usize = 8;
 
@@ -97,7 +97,7 @@ async fn write(shared: &Shared, connection: &mut Connection, writes: Vec<(PeerId
                 if crate::trouble::is_cut(&error) {
                     state.published.failed(vec![(peer, write)]);
                 } else {
-                    state.published.refused(peer, write);
+                    state.published.refused(peer, &write);
                 }
                 refusal = Some(error);
                 continue;

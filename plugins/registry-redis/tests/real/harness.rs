@@ -3,12 +3,12 @@
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
-use introd_plugin::{Address, Origin, PeerId};
+use introd_plugin::{Address, GroupId, GroupMember, NeighborQuery, Origin, PeerId, RingPosition};
 pub(crate) use introd_tests::folder::Folder;
 pub(crate) use introd_tests::program::Process;
 pub(crate) use introd_tests::redis::{Proxy, Redis, command, free_port};
 pub(crate) use introd_tests::waiting::{DEADLINE, eventually};
-use registry_redis::{Answer, Log, Mode, Registry, Settings};
+use registry_redis::{Answer, Log, Mode, Neighbors, Registry, Settings};
 
 /// Settings with which a registry notices the death of a server quickly.
 pub(crate) fn settings(url: &str) -> Settings {
@@ -102,10 +102,44 @@ impl Cluster {
     pub(crate) fn settings(&self) -> Settings {
         Settings { mode: Mode::Cluster, url: self.0.iter().map(Redis::url).collect(), ..settings("") }
     }
+}
 
-    /// Whether a node has the slot of that key.
-    pub(crate) fn has(&self, node: usize, key: &str) -> bool {
-        let slot: u32 = self.0[0].command(&["CLUSTER", "KEYSLOT", key]).trim().parse().unwrap();
-        [0..=5460, 5461..=10922, 10923..=16383][node].contains(&slot)
+/// A group.
+pub(crate) fn group(number: u8) -> GroupId {
+    GroupId([number; 32])
+}
+
+/// A peer as a member of a group, somewhere on its ring.
+pub(crate) fn member(group: GroupId, number: u32) -> GroupMember {
+    let mut state = u64::from(number) + 1;
+    let mut position = [0; 32];
+    for part in position.chunks_mut(8) {
+        part.copy_from_slice(&random(&mut state).to_be_bytes());
     }
+    GroupMember { group, peer: peer(number), position: RingPosition(position) }
+}
+
+/// The next number of a sequence (SplitMix64).
+pub(crate) fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// Asks for the neighbours of a member and waits for the answer.
+pub(crate) fn neighbors(registry: &Registry, member: &GroupMember, near: usize, far: usize) -> Neighbors {
+    let (sender, answered) = channel();
+    let query = NeighborQuery { group: member.group, peer: member.peer, position: member.position, near, far };
+    match registry.group_neighbors(&query, || Some(Box::new(move |answer| drop(sender.send(answer))))) {
+        Some(answer) => answer,
+        None => answered.recv_timeout(DEADLINE).expect("an answer"),
+    }
+}
+
+/// Waits until all memberships of a registry are written.
+pub(crate) fn flushed(registry: &Registry) {
+    eventually("all memberships are sent", || metric(registry, "memberships_unwritten") == 0);
+    // A batch is answered before the next one is sent.
+    eventually("they are written", || neighbors(registry, &member(group(0), 0), 0, 0).is_ok());
 }

@@ -19,7 +19,8 @@ fn meet(a: &Registry, b: &Registry) {
 fn with_a_login() {
     let redis = Redis::start();
     // Exactly the permissions that README.md names.
-    let rules = "on >secret ~introd:* resetchannels +set +get +mget +del +eval +client|tracking +client|caching +hello";
+    let rules = "on >secret ~introd:* resetchannels +set +get +mget +del +eval +zadd +zrem +zrange +zrandmember +zmscore +pexpire \
+                 +client|tracking +client|caching +hello";
     let words: Vec<&str> = ["ACL", "SETUSER", "introd"].into_iter().chain(rules.split(' ')).collect();
     assert_eq!(redis.command(&words), "OK\n");
     redis.command(&["CONFIG", "SET", "requirepass", "other"]);
@@ -28,7 +29,30 @@ fn with_a_login() {
         password: password.to_owned(),
         ..settings(&redis.url())
     };
-    meet(&registry(login("secret")), &registry(login("secret")));
+    let (a, b) = (registry(Settings { sweep: 1, ..login("secret") }), registry(login("secret")));
+    meet(&a, &b);
+    // Groups, with members of a dead server, and with members that Redis loses.
+    let key = format!("introd:group:{}", group(1));
+    let dead = [&[1; 72][..], b"gone"].concat();
+    let mut add = Command::new("redis-cli");
+    add.args(["-a", "other", "-p", &redis.port.to_string(), "-x", "ZADD", &key, "0"]);
+    let mut add = add.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::io::Write::write_all(&mut add.stdin.take().unwrap(), &dead).unwrap();
+    assert!(add.wait().unwrap().success());
+    (1..=5).for_each(|number| a.join_group(&member(group(1), number)).unwrap());
+    let asker = member(group(1), 9);
+    eventually("all are found", || neighbors(&b, &asker, 3, 3).is_ok_and(|found| found.len() == 5));
+    eventually("the dead one is removed", || {
+        neighbors(&b, &asker, 3, 3).is_ok() && metric(&b, "dead_members_removed") == 1
+    });
+    let mut remove = Command::new("redis-cli");
+    remove.args(["-a", "other", "-p", &redis.port.to_string(), "ZREMRANGEBYRANK", &key, "0", "1"]);
+    assert!(remove.output().unwrap().status.success());
+    eventually("what was lost comes back", || neighbors(&b, &asker, 3, 3).is_ok_and(|found| found.len() == 5));
+    a.leave_group(&member(group(1), 1));
+    eventually("one has left", || neighbors(&b, &asker, 3, 3).is_ok_and(|found| found.len() == 4));
+    assert_eq!([&a, &b].map(|registry| metric(registry, "writes_refused")), [0, 0]);
+    drop((a, b));
     let in_url = format!("redis://introd:secret@127.0.0.1:{}", redis.port);
     connected(&registry(settings(&in_url)));
     let lines = Lines::default();

@@ -4,6 +4,7 @@
 
 mod copies;
 mod costs;
+mod groups;
 mod harness;
 mod kinds;
 mod logins;

@@ -97,6 +97,10 @@ function receive.beat(server, told, now)
     if neighbors[told.from] or now - server.first >= config.beat / 2 then server.isLive = true end
     server.heard = now
     server.name = type(told.name) == "string" and told.name:sub(1, 255) or nil
+    if server.isLive and not server.isSaid then
+        server.isSaid = true
+        trace("server", server.name or told.from, "is in the group")
+    end
     if server.name and heard[server.name] and server.isLive then heard[server.name] = now end
     if type(told.versions) == "table" then
         others.compare(server, told.versions, type(told.counts) == "table" and told.counts or {}, now)

@@ -1,6 +1,7 @@
 //! Applications with scripts, in the program: what the scripts decide acts on real clients.
 
 mod api;
+mod distributed;
 mod document;
 mod fallbacks;
 mod hostile;

@@ -102,6 +102,10 @@ function receive.beat(server, told, now)
         trace("server", server.name or told.from, "is in the group")
     end
     if server.name and heard[server.name] and server.isLive then heard[server.name] = now end
+    if server.isLive and not server.isTold then
+        server.isTold = true
+        trace("server", server.name or told.from, "is here")
+    end
     if type(told.versions) == "table" then
         others.compare(server, told.versions, type(told.counts) == "table" and told.counts or {}, now)
     end
@@ -128,7 +132,10 @@ function receive.want(_, told)
     end
 end
 
-function receive.bye(_, told) others.drop(told.from) end
+function receive.bye(server, told)
+    trace("server", server.name or told.from, "has stopped; it had", server.count, "clients")
+    others.drop(told.from)
+end
 
 local function received(told)
     local now = now()

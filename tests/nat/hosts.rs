@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
 
 use crate::namespace::Namespace;
+
+/// Where subnets have their addresses: they are reserved for tests of networks (RFC 2544).
+const SUBNETS: &str = "198.18.0.0/15";
 
 /// How a NAT gives out its ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +25,7 @@ pub(crate) enum Nat {
 /// The public part of the internet: a switch. Its addresses are those reserved for documentation.
 pub(crate) struct Internet {
     switch: Namespace,
-    hosts: std::cell::Cell<u8>,
+    hosts: AtomicU8,
 }
 
 /// A host.
@@ -33,6 +37,15 @@ pub(crate) struct Host {
     pub(crate) v6: Option<Ipv6Addr>,
     /// The NATs that it is behind, if it keeps them.
     routers: Vec<Router>,
+    subnets: Vec<Subnet>,
+}
+
+/// A network of its own with public addresses, behind a router that is no NAT. Broadcasts and multicasts stay in it.
+pub(crate) struct Subnet {
+    router: Namespace,
+    /// The first three bytes of its addresses.
+    prefix: [u8; 3],
+    hosts: AtomicU8,
 }
 
 /// A NAT, with a network behind it.
@@ -41,7 +54,7 @@ pub(crate) struct Router {
     /// Its address on the outside.
     pub(crate) outside: Ipv4Addr,
     inside: [u8; 3],
-    hosts: std::cell::Cell<u8>,
+    hosts: AtomicU8,
 }
 
 impl Internet {
@@ -49,12 +62,11 @@ impl Internet {
         let switch = Namespace::new("net");
         // No spanning tree, and no waiting for one.
         switch.ip("link add br0 type bridge stp_state 0 forward_delay 0\nlink set br0 up");
-        Self { switch, hosts: std::cell::Cell::new(0) }
+        Self { switch, hosts: AtomicU8::new(0) }
     }
 
     fn number(&self) -> u8 {
-        self.hosts.set(self.hosts.get() + 1);
-        self.hosts.get()
+        self.hosts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// A host with public addresses.
@@ -79,19 +91,49 @@ impl Internet {
         Host::new(namespace, None, Some(v6))
     }
 
+    /// A network with public addresses, behind a router.
+    pub(crate) fn subnet(&self, name: &str) -> Subnet {
+        let number = self.number();
+        let router = Namespace::new(name);
+        router.plug_into(&self.switch, number);
+        let outside = Ipv4Addr::new(203, 0, 113, number);
+        let prefix = [198, 18, number];
+        let [a, b, c] = prefix;
+        router.ip(&format!(
+            "addr add {outside}/24 dev wan\nlink set wan up\nroute add default dev wan\n\
+             link add br0 type bridge stp_state 0 forward_delay 0\naddr add {a}.{b}.{c}.1/24 dev br0\nlink set br0 up"
+        ));
+        router.forward();
+        // All hosts of the internet take its addresses for neighbours: the router answers for the hosts behind it.
+        router.run("sysctl", &["-qw", "net.ipv4.conf.wan.proxy_arp=1"], "");
+        Subnet { router, prefix, hosts: AtomicU8::new(1) }
+    }
+
     /// A NAT with a public address.
     pub(crate) fn nat(&self, name: &str, kind: Nat) -> Router {
         let number = self.number();
         let namespace = Namespace::new(name);
         namespace.plug_into(&self.switch, number);
         let outside = Ipv4Addr::new(203, 0, 113, number);
-        namespace.ip(&format!("addr add {outside}/24 dev wan\nlink set wan up"));
+        namespace.ip(&format!("addr add {outside}/24 dev wan\nlink set wan up\nroute add {SUBNETS} dev wan"));
         Router::new(namespace, outside, [192, 168, number], kind)
     }
 }
 
 fn v6(number: u8) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into())
+}
+
+impl Subnet {
+    /// A host in the network.
+    pub(crate) fn host(&self, name: &str) -> Host {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed) + 1;
+        let [a, b, c] = self.prefix;
+        let (namespace, v4) = (Namespace::new(name), Ipv4Addr::new(a, b, c, number));
+        namespace.plug_into(&self.router, number);
+        namespace.ip(&format!("addr add {v4}/24 dev wan\nlink set wan up\nroute add default via {a}.{b}.{c}.1"));
+        Host::new(namespace, Some(v4), None)
+    }
 }
 
 impl Router {
@@ -112,12 +154,11 @@ impl Router {
              chain self {{\n type filter hook input priority 0;\n iifname wan drop\n }}\n\
              chain pass {{\n type filter hook forward priority 0;\n iifname wan ct state new,invalid drop\n }}\n}}\n"
         ));
-        Self { namespace, outside, inside, hosts: std::cell::Cell::new(1) }
+        Self { namespace, outside, inside, hosts: AtomicU8::new(1) }
     }
 
     fn number(&self) -> u8 {
-        self.hosts.set(self.hosts.get() + 1);
-        self.hosts.get()
+        self.hosts.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Connects a namespace to the inside: its address there.
@@ -162,7 +203,12 @@ impl Host {
              meta nfproto ipv4 meta l4proto udp update @four { ip saddr }\n\
              meta nfproto ipv6 meta l4proto udp update @six { ip6 saddr }\n }\n}\n",
         );
-        Self { namespace, v4, v6, routers: Vec::new() }
+        Self { namespace, v4, v6, routers: Vec::new(), subnets: Vec::new() }
+    }
+
+    /// Keeps a network for as long as the host exists.
+    pub(crate) fn keep(&mut self, subnet: Subnet) {
+        self.subnets.push(subnet);
     }
 
     /// Keeps a NAT for as long as the host exists.

@@ -11,3 +11,4 @@ mod hosts;
 mod many_servers;
 mod namespace;
 mod programs;
+mod server_group;

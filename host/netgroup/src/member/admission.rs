@@ -3,7 +3,7 @@
 //! The peer that asked for the session sends the first connect. The other answers only if group, receiver and proof are right; then
 //! each sends 02 and 0E. If both have sent a connect, each takes the other's for the answer.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtmfp::PeerId;
 
@@ -18,6 +18,11 @@ use crate::ring::Ring;
 
 /// How many links there are at most, those of sessions that the group does not use among them. Peers beyond that must ask in a new session.
 pub(super) const MAX_LINKS: usize = 1024;
+/// How many neighbours beyond [`MAX_NEIGHBORS`] are admitted for a while: a newcomer that knows nobody else learns of other members from
+/// them before it is released.
+pub(super) const MAX_GUESTS: usize = 32;
+/// For so long a guest stays at least.
+pub(super) const GUEST_STAY: Duration = Duration::from_secs(5);
 /// How many members on each side count as next on the ring (WIRE.md §3.5).
 const NEXT: usize = 3;
 
@@ -75,7 +80,10 @@ impl Member {
             Some(Refusal::Receiver)
         } else if !self.prover.accepts(&link.near_nonce, &connect.proof) {
             Some(Refusal::Proof)
-        } else if self.neighbor_count() >= MAX_NEIGHBORS && !self.make_room(now, peer) {
+        } else if self.neighbor_count() >= MAX_NEIGHBORS
+            && !self.make_room(now, peer)
+            && self.neighbor_count() >= MAX_NEIGHBORS + MAX_GUESTS
+        {
             Some(Refusal::TooMany)
         } else {
             None
@@ -128,6 +136,26 @@ impl Member {
             self.release(now, other);
         }
         unwanted.is_some()
+    }
+
+    /// Releases the newest neighbours beyond [`MAX_NEIGHBORS`] that are not wanted and that have had time to learn of others.
+    pub(super) fn release_guests(&mut self, now: Instant) {
+        let excess = self.neighbor_count().saturating_sub(MAX_NEIGHBORS);
+        let mut unwanted: Vec<(Instant, PeerId)> = self
+            .links
+            .iter()
+            .filter(|(peer, link)| {
+                link.phase == Phase::Neighbor
+                    && now.saturating_duration_since(link.since) >= GUEST_STAY
+                    && !self.best.contains(peer)
+                    && !self.permanent.contains(peer)
+            })
+            .map(|(peer, link)| (link.since, *peer))
+            .collect();
+        unwanted.sort_unstable_by(|one, other| other.cmp(one));
+        for (_, peer) in unwanted.into_iter().take(excess) {
+            self.release(now, peer);
+        }
     }
 
     /// Refuses a peer: for now, or for as long as its session lasts.

@@ -82,7 +82,7 @@ pub enum Refusal {
     /// The peer has not sent a proof in time.
     #[error("no proof in time")]
     Late,
-    /// There are [`MAX_NEIGHBORS`](super::MAX_NEIGHBORS) neighbours.
+    /// There are [`MAX_NEIGHBORS`](super::MAX_NEIGHBORS) neighbours, and as many guests as there may be.
     #[error("too many neighbours")]
     TooMany,
     /// The peer has sent a malformed message.

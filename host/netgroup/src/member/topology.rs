@@ -7,7 +7,7 @@ use rtmfp::PeerId;
 
 use crate::ring::GroupAddress;
 
-/// How many neighbours a member has at most. It wants some 30 in the largest group, and about as many want it.
+/// How many neighbours a member keeps at most; a few more are admitted for some seconds. It wants some 30 in the largest group, and about as many want it.
 pub const MAX_NEIGHBORS: usize = 128;
 /// If a member knows this many members or fewer, it wants them all. If it knows more, it wants this many that are next on the ring, and as
 /// many that answer fastest.

@@ -51,6 +51,7 @@ impl Member {
         self.choose(now);
         self.connect(now);
         self.ask_to_close(now);
+        self.release_guests(now);
         if !neighbors.is_empty() {
             let at = (self.rng.next_u64() % neighbors.len() as u64) as usize;
             if let Some(peer) = neighbors.get(at) {

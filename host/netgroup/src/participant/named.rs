@@ -29,6 +29,8 @@ pub(super) const ATTEMPT: Duration = Duration::from_secs(15);
 pub(super) const PROOF_TIMEOUT: Duration = Duration::from_secs(30);
 /// The wait after the first failure, and after a loss. It doubles with each failure, up to [`MAX_WAIT`], and varies by a quarter.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// One that was a neighbour for this long is sought soon when it is lost, as after a first failure.
+const LASTING: Duration = Duration::from_secs(30);
 /// The longest wait between two attempts, but for the variation of a quarter.
 pub const MAX_WAIT: Duration = Duration::from_secs(32);
 
@@ -82,7 +84,7 @@ impl Participant {
             return Err(NameError::TooMany);
         } else {
             let search = if is_own { Search::Oneself } else { Search::Waiting(context.now) };
-            membership.named.insert(name.to_owned(), Named { addresses, search, failures: 0 });
+            membership.named.insert(name.to_owned(), Named { addresses, search, found: None, failures: 0 });
         }
         self.seek(context);
         Ok(())
@@ -252,7 +254,7 @@ impl Participant {
         let Some(membership) = self.memberships.get_mut(group) else { return };
         let Some(named) = membership.named.get_mut(name) else { return };
         let before = std::mem::replace(&mut named.search, Search::Found(peer));
-        named.failures = 0;
+        named.found = Some(now);
         membership.member.set_permanent(now, peer, true);
         self.note(*group, Notice::Named { peer, name: name.to_owned() });
         if let Search::Opening { session, .. } = before
@@ -264,15 +266,22 @@ impl Participant {
 
     /// A peer is no neighbour any more: if it has a name, the name is sought anew, because its endpoint may come back with another ID.
     pub(super) fn named_disconnected(&mut self, now: Instant, group: &GroupDigest, peer: PeerId) {
-        let random = self.rng.next_u64();
         let Some(membership) = self.memberships.get_mut(group) else { return };
-        let mut is_named = false;
-        for named in membership.named.values_mut().filter(|named| named.search == Search::Found(peer)) {
-            named.search = Search::Waiting(now + varied(FIRST_WAIT, random));
-            is_named = true;
-        }
-        if is_named {
+        let is_it = |named: &Named| named.search == Search::Found(peer);
+        let names: Vec<String> =
+            membership.named.iter().filter(|(_, named)| is_it(named)).map(|(name, _)| name.clone()).collect();
+        if !names.is_empty() {
             membership.member.set_permanent(now, peer, false);
+        }
+        for name in names {
+            if let Some(named) = self.memberships.get_mut(group).and_then(|own| own.named.get_mut(&name)) {
+                let found = named.found.take();
+                // One that releases this member again and again, because it has no room, is not asked each second.
+                if found.is_some_and(|found| now.saturating_duration_since(found) >= LASTING) {
+                    named.failures = 0;
+                }
+            }
+            self.not_found(now, group, &name);
         }
     }
 

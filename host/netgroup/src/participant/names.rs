@@ -11,7 +11,9 @@ use rtmfp::{PeerId, SessionId};
 pub(super) struct Named {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) search: Search,
-    /// How many attempts have failed since the last success.
+    /// Since when it is found, if it is.
+    pub(super) found: Option<Instant>,
+    /// How many attempts have failed since the last success that lasted.
     pub(super) failures: u32,
 }
 

@@ -1,6 +1,7 @@
 //! Whole endpoints in memory, in virtual time, without loss.
 
 mod abuse;
+mod churn;
 mod flows;
 mod idle;
 mod named;
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 use rtmfp::crypto::{Epd, Group, Identity};
 use rtmfp::flow::{Delivery, FlowEvent, FlowOptions, RecvFlowId};
 use rtmfp::{Config, Endpoint, Event, InterfaceId, PeerId};
@@ -44,6 +45,8 @@ struct Network {
     behind_nat: BTreeMap<SocketAddr, Vec<SocketAddr>>,
     /// How many datagrams were sent.
     sent: usize,
+    /// Three of ten datagrams are lost, as this decides.
+    loss: Option<rand_chacha::ChaCha8Rng>,
 }
 
 fn address(number: u8) -> SocketAddr {
@@ -65,7 +68,7 @@ impl Network {
             let participant = Participant::new(id, [number; 32]);
             (address(number), Node { id, endpoint, participant, notices: Vec::new(), events: Vec::new() })
         };
-        Self { now, nodes: (0..count).map(node).collect(), behind_nat: BTreeMap::new(), sent: 0 }
+        Self { now, nodes: (0..count).map(node).collect(), behind_nat: BTreeMap::new(), sent: 0, loss: None }
     }
 
     /// An endpoint without a server starts at an address. `seed` makes its identity.
@@ -135,6 +138,9 @@ impl Network {
             }
             for (from, to, mut datagram) in datagrams {
                 self.sent += 1;
+                if self.loss.as_mut().is_some_and(|rng| rng.next_u64() % 10 < 3) {
+                    continue;
+                }
                 if let Some(open) = self.behind_nat.get_mut(&from) {
                     open.push(to);
                 }

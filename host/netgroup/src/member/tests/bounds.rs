@@ -1,7 +1,7 @@
 //! A member with many peers: whom it admits, keeps, connects to and releases.
 
 use super::*;
-use crate::member::admission::MAX_LINKS;
+use crate::member::admission::{GUEST_STAY, MAX_GUESTS, MAX_LINKS};
 use crate::member::upkeep::{ADMISSION_TIMEOUT, ASK_INTERVAL, OPENING_TIMEOUT};
 use crate::ring::{GroupAddress, Ring};
 
@@ -58,15 +58,30 @@ fn asked_to_close(outputs: &[Output]) -> Vec<PeerId> {
 fn neighbours_are_bounded() {
     let now = Instant::now();
     let mut member = crowded(now, MAX_NEIGHBORS as u16);
-    let far = others(MAX_NEIGHBORS as u16).0[0];
+    member.best = member.neighbors().collect();
+    let guests = others(MAX_NEIGHBORS as u16).0;
+    for guest in &guests[..MAX_GUESTS] {
+        comes(&mut member, now, *guest);
+    }
+    outputs(&mut member);
+    assert_eq!(member.neighbor_count(), MAX_NEIGHBORS + MAX_GUESTS);
+    let far = guests[MAX_GUESTS];
     comes(&mut member, now, far);
     let refused = Output::Event(GroupEvent::Refused { peer: far, reason: Refusal::TooMany });
     assert_eq!(outputs(&mut member), [Output::Release(far), refused]);
-    assert_eq!(member.neighbor_count(), MAX_NEIGHBORS);
+    assert_eq!(member.neighbor_count(), MAX_NEIGHBORS + MAX_GUESTS);
     // When there is room, it may come in the same session.
     member.on_session_closed(now, peer(0));
     member.on_message(now, far, flow_type::CONTROL, &ControlMessage::Connect(right()).write());
     assert!(member.neighbors().any(|neighbor| neighbor == far));
+    // Those that are not wanted are released when they have had time to learn of others, the newest first.
+    member.release_guests(now + GUEST_STAY - Duration::from_millis(1));
+    assert_eq!(member.neighbor_count(), MAX_NEIGHBORS + MAX_GUESTS);
+    let later = now + GUEST_STAY;
+    comes(&mut member, later, guests[MAX_GUESTS + 1]);
+    member.release_guests(later);
+    assert_eq!(member.neighbor_count(), MAX_NEIGHBORS);
+    assert!(member.best[1..].iter().all(|wanted| member.uses(wanted)));
 }
 
 #[test]
@@ -87,12 +102,13 @@ fn an_unwanted_neighbour_makes_room_for_one_that_is_next_on_the_ring_or_permanen
         assert!(kept.iter().all(|kept| member.neighbors().any(|neighbor| neighbor == *kept)));
         let released = outputs(&mut member).iter().filter(|output| matches!(output, Output::Release(_))).count();
         assert_eq!(released, 1);
-        // If all are wanted, there is no room.
+        // If all are wanted, it is a guest.
         let mut member = crowded(now, MAX_NEIGHBORS as u16);
         member.best = member.neighbors().collect();
         member.permanent.extend(permanent.then_some(newcomer));
         comes(&mut member, now, newcomer);
-        assert!(outputs(&mut member).contains(&Output::Release(newcomer)));
+        assert_eq!(member.neighbor_count(), MAX_NEIGHBORS + 1, "{permanent}");
+        assert!(!outputs(&mut member).iter().any(|output| matches!(output, Output::Release(_))));
     }
 }
 

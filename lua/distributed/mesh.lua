@@ -102,10 +102,6 @@ function receive.beat(server, told, now)
         trace("server", server.name or told.from, "is in the group")
     end
     if server.name and heard[server.name] and server.isLive then heard[server.name] = now end
-    if server.isLive and not server.isTold then
-        server.isTold = true
-        trace("server", server.name or told.from, "is here")
-    end
     if type(told.versions) == "table" then
         others.compare(server, told.versions, type(told.counts) == "table" and told.counts or {}, now)
     end

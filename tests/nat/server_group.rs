@@ -78,7 +78,7 @@ impl Site {
         let log = self.server().log();
         let count = |what: &str| log.matches(what).count();
         (
-            count(&format!("server server-{other} is here")),
+            count(&format!("server server-{other} is in the group")),
             count(&format!("server server-{other} is not heard any more")),
         )
     }

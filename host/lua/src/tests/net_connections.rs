@@ -303,6 +303,44 @@ fn a_connection_that_ends_is_told_of_once_and_can_connect_again() {
 }
 
 #[test]
+fn a_status_has_what_the_server_has_sent_and_a_level_that_fits_its_code() {
+    let mut play = play("");
+    let sent = [("application", Value::from("why")), ("code", "another".into()), ("level", "none".into())];
+    let infos = [
+        Value::object(sent.clone()),
+        Value::EcmaArray(introd_flash::amf::EcmaArray {
+            named: sent.map(|(name, value)| (name.to_owned(), value)).into(),
+            dense: Vec::new(),
+        }),
+        Value::Null,
+        "text".into(),
+    ];
+    let mut place = 0;
+    for (last, level) in [
+        ("Closed", "status"),
+        ("AppShutdown", "status"),
+        ("Rejected", "error"),
+        ("Failed", "error"),
+        ("InvalidApp", "error"),
+    ] {
+        for info in &infos {
+            play.run(
+                "nc = NetConnection()
+                function nc:onStatus(info) trace(info.level, info.code, info.description, info.application) end
+                nc:connect('rtmfp:')",
+            );
+            let code = format!("NetConnection.Connect.{last}");
+            let event =
+                ConnectionEvent::Closed { code: code.clone(), description: "so".to_owned(), info: info.clone() };
+            play.say(place, event);
+            let application = if matches!(info, Value::Object(_) | Value::EcmaArray(_)) { "why" } else { "nil" };
+            assert_eq!(play.scene.traces(), [format!("{level} {code} so {application}")]);
+            place += 1;
+        }
+    }
+}
+
+#[test]
 fn the_server_calls_functions_of_the_connection_and_no_others() {
     let mut play = connected(
         "function setup()

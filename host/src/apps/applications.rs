@@ -142,6 +142,11 @@ impl Applications {
         self.clients.load(Ordering::Relaxed)
     }
 
+    /// All instances, in the order of their numbers. The list is a copy: instances may end meanwhile.
+    pub fn all_instances(&self) -> Vec<Arc<AppInstance>> {
+        self.by_id.read().iter().map(|(_, instance)| Arc::clone(instance)).collect()
+    }
+
     /// How many instances there are.
     pub fn instances(&self) -> usize {
         self.table().len()

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rtmfp::NetworkPrefix;
 
 use super::door::Door;
+use super::traffic::Traffic;
 use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use introd_native::Chain;
 use introd_netgroup::{GroupDigest, GroupKey};
@@ -38,6 +39,7 @@ pub struct AppInstance {
     idle_since: Mutex<Option<Instant>>,
     /// The network of the client for which the instance was created.
     maker: Option<NetworkPrefix>,
+    traffic: Traffic,
 }
 
 impl AppInstance {
@@ -53,7 +55,8 @@ impl AppInstance {
         let is_barring = AtomicBool::new(is_barring(&settings, door.as_ref()));
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
-        Self { id, name, settings, plugins, clients, actor, door, is_barring, idle_since, maker }
+        let traffic = Traffic::default();
+        Self { id, name, settings, plugins, clients, actor, door, is_barring, idle_since, maker, traffic }
     }
 
     /// Whether the access rules permit an address to be a client here and to look up clients.
@@ -130,6 +133,11 @@ impl AppInstance {
     /// How many clients the instance has.
     pub fn clients(&self) -> u64 {
         self.clients.load(Ordering::Relaxed)
+    }
+
+    /// What its clients did.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// The key of a group that one of the instance's clients joins now: clients with the same key meet.

@@ -15,6 +15,7 @@ mod room;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod traffic;
 mod wanted;
 
 pub use admission::Seat;
@@ -23,3 +24,4 @@ pub use caretaker::Caretaker;
 pub use guards::Guards;
 pub use instance::AppInstance;
 pub use refusal::Refusal;
+pub use traffic::{Traffic, TrafficCounts};

@@ -43,6 +43,22 @@ pub enum Counter {
     ClientsSlowed,
     /// A client was rejected because it needed a new application instance, and there were too many. AMS has no such counter.
     InstancesRefused,
+    /// A client was accepted.
+    Connects,
+    /// A client that had been accepted is gone.
+    Disconnects,
+    /// A client was rejected by a policy or by the settings. AMS has no such counter.
+    ConnectsRejected,
+    /// A message of a client was received.
+    MessagesIn,
+    /// A message was sent to a client.
+    MessagesOut,
+    /// A message to a client was given up.
+    MessagesDropped,
+    /// A byte of clients' messages was received; what the protocol adds does not count.
+    BytesIn,
+    /// A byte of messages was sent to clients; what the protocol adds does not count.
+    BytesOut,
     /// A lookup went to the shared registry, because the peer is not connected here. AMS has none of the counters from here on.
     RegistryLookups,
     /// The shared registry was asked. Simultaneous lookups of one peer share a call.
@@ -65,7 +81,7 @@ pub enum Counter {
 
 impl Counter {
     /// All counters: first those of AMS, in its order.
-    pub const ALL: [Counter; 27] = [
+    pub const ALL: [Counter; 35] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -84,6 +100,14 @@ impl Counter {
         Self::ForwardsDenied,
         Self::ClientsSlowed,
         Self::InstancesRefused,
+        Self::Connects,
+        Self::Disconnects,
+        Self::ConnectsRejected,
+        Self::MessagesIn,
+        Self::MessagesOut,
+        Self::MessagesDropped,
+        Self::BytesIn,
+        Self::BytesOut,
         Self::RegistryLookups,
         Self::RegistryCalls,
         Self::RegistryFailures,
@@ -116,6 +140,14 @@ impl Counter {
             Self::ForwardsDenied => "rtmfp_forwards_denied",
             Self::ClientsSlowed => "clients_slowed",
             Self::InstancesRefused => "instances_refused",
+            Self::Connects => "total_connects",
+            Self::Disconnects => "total_disconnects",
+            Self::ConnectsRejected => "connects_rejected",
+            Self::MessagesIn => "msg_in",
+            Self::MessagesOut => "msg_out",
+            Self::MessagesDropped => "msg_dropped",
+            Self::BytesIn => "bytes_in",
+            Self::BytesOut => "bytes_out",
             Self::RegistryLookups => "registry_lookups",
             Self::RegistryCalls => "registry_calls",
             Self::RegistryFailures => "registry_failures",
@@ -135,9 +167,15 @@ pub struct Counters(Box<[WorkerCounters]>);
 
 /// The counters of one worker. They fill pairs of cache lines of their own, because processors fetch lines in pairs: no worker's counting
 /// slows another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 pub struct WorkerCounters([AtomicU64; Counter::ALL.len()]);
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; Counter::ALL.len()])
+    }
+}
 
 impl Counters {
     /// Counters for workers that are numbered from 0. There is at least one.
@@ -148,6 +186,11 @@ impl Counters {
     /// The counters of one worker. A number that is too high gives the counters of another worker: the sum is still right.
     pub fn worker(&self, worker: u8) -> &WorkerCounters {
         &self.0[usize::from(worker) % self.0.len()]
+    }
+
+    /// The counters of each worker, in the order of their numbers.
+    pub fn each_worker(&self) -> &[WorkerCounters] {
+        &self.0
     }
 
     /// The sums over all workers.
@@ -177,14 +220,21 @@ impl WorkerCounters {
         self.0[counter as usize].fetch_add(times, Ordering::Relaxed);
     }
 
-    fn get(&self, counter: Counter) -> u64 {
+    /// The value of one counter of this worker.
+    pub fn get(&self, counter: Counter) -> u64 {
         self.0[counter as usize].load(Ordering::Relaxed)
     }
 }
 
 /// The values of all counters. They are not read at the same moment while workers go on counting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot([u64; Counter::ALL.len()]);
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self([0; Counter::ALL.len()])
+    }
+}
 
 impl Snapshot {
     /// The value of one counter.
@@ -240,6 +290,14 @@ mod tests {
                 ("rtmfp_forwards_denied", 0),
                 ("clients_slowed", 0),
                 ("instances_refused", 0),
+                ("total_connects", 0),
+                ("total_disconnects", 0),
+                ("connects_rejected", 0),
+                ("msg_in", 0),
+                ("msg_out", 0),
+                ("msg_dropped", 0),
+                ("bytes_in", 0),
+                ("bytes_out", 0),
                 ("registry_lookups", 0),
                 ("registry_calls", 0),
                 ("registry_failures", 0),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
+use super::inquiry::Inquiry;
 use introd_netgroup::GroupDigest;
 use introd_policy::message::ClientCommand;
 use introd_udp::Interface;
@@ -46,13 +47,17 @@ pub enum Mail {
         /// The member that is named.
         about: PeerId,
     },
-    /// A plugin wants a client's connection closed, if it is still that peer's.
+    /// A client's connection is to be closed, if it is still that peer's.
     Disconnect {
         /// The session of the client.
         session: SessionId,
         /// The peer.
         peer: PeerId,
+        /// Who wants that, for the log: `a plugin`.
+        by: &'static str,
     },
+    /// The administration asks the worker something.
+    Inquiry(Inquiry),
     /// Another session shows the id of a client: the client is pinged.
     Contest {
         /// The session of the client.
@@ -89,7 +94,7 @@ impl Drop for Weight {
     }
 }
 
-/// How many messages may wait for a worker. A message that finds no room is lost as a packet is, and counted.
+/// How many messages may wait for a worker, which is the capacity of a [`MailSender`]. A message that finds no room is lost as a packet is, and counted.
 const MAILBOX: usize = 4096;
 
 /// The sending end of a worker's mailbox.

@@ -8,6 +8,7 @@ mod announcer;
 mod asked;
 mod clients;
 mod gate;
+mod inquiry;
 mod keying_pool;
 mod keying_queue;
 mod listen;
@@ -28,11 +29,12 @@ mod stopping;
 mod strays;
 mod switchboard;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod turn;
 mod worker;
 
 pub use announcer::Announcer;
+pub use inquiry::{ClientReport, Inquiry, WorkerReport};
 pub use keying_pool::{KeyingPool, KeyingReply};
 pub use listen::{Listening, listen};
 pub use listener::Listener;

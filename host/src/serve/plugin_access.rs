@@ -45,7 +45,7 @@ impl introd_native::ServerAccess for PluginAccess {
     }
 
     fn disconnect(&self, session: SessionId, peer: PeerId) -> bool {
-        self.send(session.prefix(), Mail::Disconnect { session, peer })
+        self.send(session.prefix(), Mail::Disconnect { session, peer, by: "a plugin" })
     }
 
     fn hint(&self, session: SessionId, group: GroupDigest, about: PeerId) -> bool {
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(&*epd, Epd::fingerprint(peer));
         assert!(access.disconnect(session, peer));
         assert!(
-            matches!(mailbox.try_recv(), Ok(Mail::Disconnect { session: of, peer: id }) if (of, id) == (session, peer))
+            matches!(mailbox.try_recv(), Ok(Mail::Disconnect { session: of, peer: id, .. }) if (of, id) == (session, peer))
         );
         let (group, about) = (GroupDigest([3; 32]), PeerId([4; 32]));
         assert!(access.hint(session, group, about));

@@ -299,7 +299,8 @@ impl Worker {
                 clients.looked_up(&mut turn, session);
             }
             Mail::Hint { session, group, about } => clients.hint(&mut turn, session, group, &about),
-            Mail::Disconnect { session, peer } => clients.disconnect(&mut turn, session, peer),
+            Mail::Disconnect { session, peer, by } => clients.disconnect(&mut turn, session, peer, by),
+            Mail::Inquiry(inquiry) => clients.answer_inquiry(&turn, inquiry),
             Mail::Contest { session, peer } => clients.contested(&mut turn, session, peer),
             Mail::Holds { session, peer, is_contested } => clients.holds(&mut turn, session, peer, is_contested),
             // Replies are taken before the next sleep.

@@ -14,6 +14,7 @@ use super::address_changes::AddressChanges;
 use super::client_groups::ClientGroups;
 use super::client_silence::ClientSilence;
 use crate::apps::Seat;
+use crate::introducer::{Counter, WorkerCounters};
 use crate::serve::rates::ClientRate;
 
 /// There are many of these, and most of them are idle: rarely used parts are boxed to save memory.
@@ -29,6 +30,10 @@ pub(super) struct Client {
     pub(super) lookups: Option<Box<ClientRate>>,
     /// The groups that it is in, if any.
     pub(super) groups: Option<Box<ClientGroups>>,
+    /// The traffic since the client asked to connect.
+    pub(super) stats: ClientStats,
+    /// When it was accepted.
+    pub(super) accepted: Option<Instant>,
     /// Its relation to the policy of its application, if there is one.
     pub(super) dealings: Option<Box<Dealings>>,
     pub(super) closing: Option<Box<Closing>>,
@@ -44,8 +49,6 @@ pub(super) struct Client {
 pub(super) struct Dealings {
     /// Calls of the application that the client has not answered yet: the transaction number and the application's token of each.
     pub(super) calls: Vec<(u64, u64)>,
-    /// The traffic since the client asked to connect.
-    pub(super) stats: ClientStats,
 }
 
 /// A connection that ends once the client has received all messages.
@@ -65,6 +68,8 @@ impl Client {
             active: now,
             lookups: None,
             groups: None,
+            stats: ClientStats::default(),
+            accepted: None,
             dealings: None,
             closing: None,
             changes: None,
@@ -77,6 +82,37 @@ impl Client {
 /// A client's name among all workers: its session id says which worker has it.
 pub(super) fn client_id(session: SessionId) -> ClientId {
     ClientId { worker: session.prefix(), session }
+}
+
+/// Each message is counted for the client, for its instance, and for the worker.
+impl Client {
+    pub(super) fn count_received(&mut self, counters: &WorkerCounters, bytes: u64) {
+        self.stats.msg_in += 1;
+        self.stats.bytes_in += bytes;
+        counters.add(Counter::MessagesIn);
+        counters.add_many(Counter::BytesIn, bytes);
+        if let Some((_, seat)) = &self.place {
+            seat.instance().traffic().received(bytes);
+        }
+    }
+
+    pub(super) fn count_sent(&mut self, counters: &WorkerCounters, bytes: u64) {
+        self.stats.msg_out += 1;
+        self.stats.bytes_out += bytes;
+        counters.add(Counter::MessagesOut);
+        counters.add_many(Counter::BytesOut, bytes);
+        if let Some((_, seat)) = &self.place {
+            seat.instance().traffic().sent(bytes);
+        }
+    }
+
+    pub(super) fn count_dropped(&mut self, counters: &WorkerCounters) {
+        self.stats.msg_dropped += 1;
+        counters.add(Counter::MessagesDropped);
+        if let Some((_, seat)) = &self.place {
+            seat.instance().traffic().dropped();
+        }
+    }
 }
 
 impl Client {

@@ -64,7 +64,7 @@ impl ClientTurn<'_, '_> {
         let ping_rtt = self.turn.endpoint.session(self.session).and_then(|info| info.smoothed_rtt);
         let stats = ClientStats {
             ping_rtt: ping_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX)),
-            ..client.dealings.as_ref().map(|dealings| dealings.stats).unwrap_or_default()
+            ..client.stats
         };
         if let Some(script) = client.script() {
             let _ = script.tell(AppEvent::Stats { client: client_id(self.session), token, stats: Some(stats) });

@@ -6,7 +6,7 @@ use introd_flash::client::CLIENT_ADDRESS;
 use introd_flash::server::{AnswerError, ConnectRequest, Rejection};
 use introd_native::{Callback, PluginAnswer};
 use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
-use introd_policy::message::{AppEvent, ClientInfo};
+use introd_policy::message::{AppEvent, ClientInfo, ClientStats};
 use introd_policy::{RequestId, Verdict};
 use rtmfp::{SessionId, SessionInfo};
 
@@ -94,6 +94,7 @@ impl ClientTurn<'_, '_> {
         let script = seat.instance().actor().cloned();
         client.place = Some((info.far_id, seat));
         client.dealings = Some(Box::default());
+        client.stats = ClientStats::default();
         let (Some(script), Some(request)) = (script, request) else {
             return failed("too many requests wait for replies");
         };
@@ -127,6 +128,7 @@ impl ClientTurn<'_, '_> {
         let plugin = connect.decision.plugin().and_then(|index| application.plugin(index));
         let policy = plugin.map_or(policy.name(), |plugin| plugin.library().name());
         if let Some((info, instance)) = self.turn.endpoint.session(session).zip(application.instance()) {
+            instance.traffic().rejected();
             introd_log::refused("connect", info.far_address, instance.name(), policy, &rejection.description);
         }
         // The script and the plugins are told that the client is gone when its session ends.
@@ -172,6 +174,9 @@ impl ClientTurn<'_, '_> {
             tracing::warn!(%session, %error, "connect could not be answered");
             return;
         }
+        client.accepted = Some(self.turn.now);
+        seat.instance().traffic().accepted();
+        self.turn.counters().add(Counter::Connects);
         let app = seat.instance().name();
         tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
         let (peer, instance, address) = (*peer, seat.instance().id().0, info.far_address);
@@ -195,6 +200,7 @@ impl ClientTurn<'_, '_> {
     }
 
     fn reject(&mut self, client: &mut Client, rejection: Rejection) {
+        self.turn.counters().add(Counter::ConnectsRejected);
         let mut plain = Rejection::new(rejection.code.clone(), rejection.description.clone());
         plain.redirect.clone_from(&rejection.redirect);
         let mut result = client.connection.reject(rejection, &mut self.agenda.actions);

@@ -46,6 +46,12 @@ impl Clients {
                 self.tell_plugins_gone(session, &reason.to_string());
                 if let Some(client) = self.clients.remove(&session) {
                     let was_connected = client.connection.is_connected();
+                    if client.accepted.is_some() {
+                        turn.counters().add(Counter::Disconnects);
+                        if let Some((_, seat)) = &client.place {
+                            seat.instance().traffic().disconnected();
+                        }
+                    }
                     if let Some((peer, _)) = client.place {
                         self.give_up_id(turn.info, peer, session, client.is_proven);
                     }
@@ -87,10 +93,7 @@ impl Clients {
             }
             FlowEvent::Message { flow, data, .. } => {
                 client.active = now;
-                if let Some(dealings) = &mut client.dealings {
-                    dealings.stats.msg_in += 1;
-                    dealings.stats.bytes_in += data.len() as u64;
-                }
+                client.count_received(turn.counters(), data.len() as u64);
                 client.connection.on_message(flow.0, &data, actions);
                 work = costs::of_message(&data);
             }
@@ -115,9 +118,7 @@ impl Clients {
                 }
             }
             FlowEvent::Dropped { .. } => {
-                if let Some(dealings) = &mut client.dealings {
-                    dealings.stats.msg_dropped += 1;
-                }
+                client.count_dropped(turn.counters());
             }
             FlowEvent::Writable { .. } | FlowEvent::Delivered { .. } => (),
         }

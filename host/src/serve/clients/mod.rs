@@ -19,6 +19,7 @@ mod doubts;
 mod events;
 mod groups;
 mod identities;
+mod inquiries;
 mod perform;
 mod plugins;
 mod silence;

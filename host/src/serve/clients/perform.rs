@@ -37,14 +37,11 @@ impl ClientTurn<'_, '_> {
                 }
             }
             Action::Send { stream, message } => {
-                let Some((_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
+                let Some(&(_, flow)) = client.sending.iter().find(|(id, _)| *id == stream) else { return };
                 let age = self.turn.services().max_unsent_age;
                 let delivery = Delivery { start_by: age.map(|age| now + age), ..Delivery::default() };
-                if let Some(dealings) = &mut client.dealings {
-                    dealings.stats.msg_out += 1;
-                    dealings.stats.bytes_out += message.len() as u64;
-                }
-                if let Err(error) = self.turn.endpoint.send(now, session, *flow, message, delivery) {
+                client.count_sent(self.turn.counters(), message.len() as u64);
+                if let Err(error) = self.turn.endpoint.send(now, session, flow, message, delivery) {
                     // The send queue is full: messages for a client that does not receive them cannot be kept for ever.
                     tracing::info!(%session, stream, %error, "client does not take its messages: closed");
                     self.turn.endpoint.close(now, session);

@@ -26,12 +26,12 @@ impl Clients {
     }
 
     /// Closes the connection of a client, if it is still that peer's.
-    pub(in crate::serve) fn disconnect(&mut self, turn: &mut Turn<'_>, session: SessionId, peer: PeerId) {
+    pub(in crate::serve) fn disconnect(&mut self, turn: &mut Turn<'_>, session: SessionId, peer: PeerId, by: &str) {
         if turn.endpoint.session(session).is_none_or(|info| info.peer_id != peer) {
             return;
         }
         self.with_client(turn, session, |client_turn, client| {
-            tracing::info!(%session, %peer, "client is disconnected by a plugin");
+            tracing::info!(%session, %peer, by, "client is disconnected");
             client.connection.close(&mut client_turn.agenda.actions);
         });
     }

@@ -13,7 +13,8 @@ mod world;
 pub(super) use plugin::{Says, with_plugins};
 pub(super) use registry::Published;
 pub(super) use script::with_application;
-pub(super) use services::{MAX_CALLS, RESOLVER_TIMEOUT, services, worker};
+pub(crate) use services::services;
+pub(super) use services::{MAX_CALLS, RESOLVER_TIMEOUT, worker};
 pub(super) use world::{Setup, World};
 
-pub(super) use crate::apps::tests::request;
+pub(crate) use crate::apps::tests::request;

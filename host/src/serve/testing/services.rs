@@ -30,7 +30,7 @@ pub(in crate::serve) const RESOLVER_TIMEOUT: Duration = Duration::from_secs(3600
 pub(in crate::serve) const MAX_CALLS: usize = 3;
 
 /// The services of a server with that configuration. `shared` is the registry that it shares with other servers.
-pub(in crate::serve) fn services(
+pub(crate) fn services(
     config: &Config,
     actors: Option<Arc<dyn AppActors>>,
     shared: Option<Arc<dyn Registry>>,

@@ -41,7 +41,7 @@ fn the_last_message_of_a_batch_is_delivered() {
     let client = world.client("rtmfp://host/chat");
     let (session, peer) = (world.session(client), world.ends[client].id);
     (0..MAIL_BATCH - 1).for_each(|_| world.worker.info.send(session, Mail::Wake));
-    world.worker.info.send(session, Mail::Disconnect { session, peer });
+    world.worker.info.send(session, Mail::Disconnect { session, peer, by: "a plugin" });
     world.worker.take_mail(world.now, Some(Mail::Wake));
     assert!(world.worker.mailbox.is_empty());
     assert!(world.worker.clients.peer(session).is_none(), "it was the one after the batch");
@@ -64,10 +64,10 @@ fn a_plugin_disconnects_a_client_if_it_is_still_that_peers() {
     let mut world = World::with_config(|_| ());
     let client = world.client("rtmfp://host/chat");
     let session = world.session(client);
-    world.deliver(Mail::Disconnect { session, peer: PeerId([9; 32]) });
-    world.deliver(Mail::Disconnect { session: SessionId::from_wire(77), peer: world.ends[client].id });
+    world.deliver(Mail::Disconnect { session, peer: PeerId([9; 32]), by: "a plugin" });
+    world.deliver(Mail::Disconnect { session: SessionId::from_wire(77), peer: world.ends[client].id, by: "a plugin" });
     assert!(world.worker.clients.peer(session).is_some());
-    world.deliver(Mail::Disconnect { session, peer: world.ends[client].id });
+    world.deliver(Mail::Disconnect { session, peer: world.ends[client].id, by: "a plugin" });
     assert!(world.worker.clients.peer(session).is_none());
 }
 

@@ -115,7 +115,7 @@ fn a_close_rejects_the_control_flow_and_ends_the_session_a_moment_later() {
     let mut world = World::with_config(|_| ());
     let client = world.client("rtmfp://host/chat");
     let (session, id) = (world.session(client), world.ends[client].id);
-    world.deliver(crate::serve::mail::Mail::Disconnect { session, peer: id });
+    world.deliver(crate::serve::mail::Mail::Disconnect { session, peer: id, by: "a plugin" });
     let control = world.ends[client].control.unwrap();
     assert_eq!(world.ends[client].rejected, [control], "this is how AIR notices the end");
     assert!(world.worker.clients.peer(session).is_none(), "it is no client any more");
@@ -132,7 +132,7 @@ fn a_client_that_does_not_take_its_last_messages_is_closed_after_a_while() {
     let client = world.client("rtmfp://host/chat");
     let (session, id) = (world.session(client), world.ends[client].id);
     world.ends[client].is_cut_off = true;
-    world.deliver(crate::serve::mail::Mail::Disconnect { session, peer: id });
+    world.deliver(crate::serve::mail::Mail::Disconnect { session, peer: id, by: "a plugin" });
     world.advance(CLOSE_TIMEOUT - Duration::from_millis(1));
     assert!(world.worker.endpoint.session(session).is_some());
     world.advance(Duration::from_millis(1));

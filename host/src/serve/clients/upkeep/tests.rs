@@ -75,7 +75,7 @@ fn a_time_in_which_the_worker_stood_still_counts_for_no_client() {
     // A close that is due, too, comes later by so much.
     world.ends[client].is_cut_off = true;
     let id = world.ends[client].id;
-    world.deliver(Mail::Disconnect { session, peer: id });
+    world.deliver(Mail::Disconnect { session, peer: id, by: "a plugin" });
     let due = world.worker.clients.agenda.closing.next().unwrap();
     world.worker.stood_still(Duration::from_secs(5));
     assert_eq!(world.worker.clients.agenda.closing.next(), Some(due + Duration::from_secs(5)));

@@ -1,0 +1,48 @@
+//! Answers what the administration asks.
+
+use introd_policy::message::ClientStats;
+use rtmfp::SessionId;
+
+use super::table::Clients;
+use crate::serve::inquiry::{ClientReport, Inquiry, WorkerReport};
+use crate::serve::turn::Turn;
+
+impl Clients {
+    pub(in crate::serve) fn answer_inquiry(&self, turn: &Turn<'_>, inquiry: Inquiry) {
+        // An error means that the asker does not wait any more.
+        match inquiry {
+            Inquiry::Worker(reply) => drop(reply.send(self.report_worker(turn))),
+            Inquiry::Client(session, reply) => drop(reply.send(self.report_client(turn, session))),
+        }
+    }
+
+    fn report_worker(&self, turn: &Turn<'_>) -> WorkerReport {
+        WorkerReport {
+            endpoint: *turn.endpoint.counters(),
+            sessions: turn.endpoint.session_count(),
+            clients: self.clients.len(),
+            pending: turn.pending.len(),
+            buffered: turn.endpoint.bytes_buffered(),
+        }
+    }
+
+    fn report_client(&self, turn: &Turn<'_>, session: SessionId) -> Option<ClientReport> {
+        let (peer, seat) = self.place(session)?;
+        let (client, info) = (self.clients.get(&session)?, turn.endpoint.session(session)?);
+        let ping_rtt = info.smoothed_rtt.map_or(0, |rtt| u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX));
+        Some(ClientReport {
+            session,
+            peer: *peer,
+            is_proven: info.is_proven,
+            instance: seat.instance().clone(),
+            address: info.far_address,
+            connected_for: turn.now.saturating_duration_since(client.accepted.unwrap_or(turn.now)),
+            silent_for: turn.now.saturating_duration_since(info.heard),
+            stats: ClientStats { ping_rtt, ..client.stats },
+            groups: client.groups.as_ref().map_or(0, |groups| groups.memberships.len()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

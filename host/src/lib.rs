@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 // `unsafe` is denied in the whole workspace; only `memory.rs` allows one call.
 
+pub mod admin;
 pub mod apps;
 pub mod cli;
 pub mod groups;

@@ -62,9 +62,16 @@ fn a_fifo_in_place_of_a_configuration_file_is_an_error_and_hangs_nothing() {
     for name in ["Server.xml", "introd.ini", "_defaultRoot_/Adaptor.xml", "_defaultRoot_/_defaultVHost_/Vhost.xml"] {
         let files = Files::new();
         make_fifo(&files.path().join(name));
-        let ended =
-            Process::start(&mut introd(&["run", "--listen", "127.0.0.1:0", "--conf", &files.path().to_string_lossy()]))
-                .ended();
+        let ended = Process::start(&mut introd(&[
+            "run",
+            "--admin",
+            "none",
+            "--listen",
+            "127.0.0.1:0",
+            "--conf",
+            &files.path().to_string_lossy(),
+        ]))
+        .ended();
         assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
         assert!(
             ended.stderr.contains(name) && ended.stderr.contains("neither a file nor a folder"),

@@ -7,7 +7,7 @@ use crate::hosts::Host;
 
 /// Starts a server on a host, at the default port, and waits until it serves.
 pub(crate) fn server(host: &Host, more: &[&str]) -> Server {
-    Server::by(host.command(binary()).args(["run", "--log-limit", "0", "--workers", "2"]).args(more))
+    Server::by(host.command(binary()).args(["run", "--log-limit", "0", "--workers", "2", "--admin", "none"]).args(more))
 }
 
 /// Starts a Redis server on a host, at the default port, and waits until it serves.

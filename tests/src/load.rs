@@ -25,7 +25,7 @@ impl LoadedServer {
     /// If it does not serve.
     pub fn start(introd: &Path, listen: &str, conf: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(introd);
-        command.args(["run", "--listen", listen, "--workers", "1", "--conf"]).arg(conf);
+        command.args(["run", "--listen", listen, "--workers", "1", "--admin", "none", "--conf"]).arg(conf);
         command.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = spawn_on(two_cores().map(|(first, _)| first), &mut command)?;
         Ok(Self { introd: introd.to_owned(), server: Server::of(Process::of(child)) })

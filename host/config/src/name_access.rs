@@ -17,11 +17,6 @@ impl NameAccess {
         Self { allow: order.allowed(allow, "all".to_owned()), deny, order }
     }
 
-    /// One name and no other.
-    pub(super) fn only(name: &str) -> Self {
-        Self::new(vec![name.to_owned()], vec!["all".to_owned()], Order::DenyAllow)
-    }
-
     /// Whether that name is let in. Case does not count.
     pub fn permits(&self, name: &str) -> bool {
         let names = |list: &[String]| list.iter().any(|known| known == "all" || known.eq_ignore_ascii_case(name));

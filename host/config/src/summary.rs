@@ -9,12 +9,14 @@ use super::choices::{GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use super::config::Config;
 use super::idle::IdleClients;
 use super::rtmfp::Rtmfp;
-use super::server::Server;
+use super::server::{AdminServer, Server};
+use super::users::Users;
 use super::vhost::Vhost;
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.server.fmt(f)?;
+        write_administration(f, &self.server.admin, &self.users)?;
         self.all_adaptors().try_for_each(|adaptor| adaptor.fmt(f))
     }
 }
@@ -49,8 +51,21 @@ impl fmt::Display for Server {
         )?;
         let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
         let memory = self.max_script_memory.map_or_else(|| "without limit".to_owned(), megabytes);
-        writeln!(f, "  memory of all scripts: {memory}")?;
-        writeln!(f, "  administration: none in this version")
+        writeln!(f, "  memory of all scripts: {memory}")
+    }
+}
+
+fn write_administration(f: &mut fmt::Formatter<'_>, admin: &AdminServer, users: &Users) -> fmt::Result {
+    if !admin.enable || admin.listen.is_empty() {
+        return writeln!(f, "  administration: none");
+    }
+    let listen: Vec<String> = admin.listen.iter().map(|listen| format!("TCP {listen}")).collect();
+    write!(f, "  administration: {}, for {}; ", listen.join(", "), admin.access)?;
+    let users: Vec<&str> = users.with_passwords().map(|user| user.name.as_str()).collect();
+    if users.is_empty() {
+        writeln!(f, "nobody has a password: programs of this machine may read, and nothing else is permitted")
+    } else {
+        writeln!(f, "with the passwords of {}", users.join(", "))
     }
 }
 

@@ -37,6 +37,11 @@ pub struct HttpCommands {
 }
 
 impl Users {
+    /// The users who can log in.
+    pub fn with_passwords(&self) -> impl Iterator<Item = &User> {
+        self.users.iter().filter(|user| user.password.is_some())
+    }
+
     pub(super) fn read(view: &View<'_, keys::UsersXml>) -> Self {
         let mut users: Vec<User> = Vec::new();
         for view in view.each::<keys::UserElement>() {
@@ -67,25 +72,44 @@ impl User {
 /// `None` if there is no password, or none that can be verified.
 fn read_password(view: &View<'_, keys::UserElement>) -> Option<Password> {
     let form = view.read(&keys::PASSWORD_FORM);
-    if form == PasswordForm::Foreign {
+    let password = view.checked(&keys::PASSWORD, |text| match form {
+        _ if form == PasswordForm::Foreign || is_of_adobe(&text) => Ok(None),
+        PasswordForm::Pbkdf2 => Password::parse_hashed(&text).map(Some),
+        _ => Ok(Some(Password::Plain(text))),
+    });
+    if matches!(password, Some(None)) {
         view.warning(&keys::PASSWORD, |path| {
-            format!("{path}: what Adobe's servers encrypt cannot be verified; set the password anew")
+            format!(
+                "{path}: Adobe's servers have written this hash, which no other server can verify: this user cannot log in. \
+                 Make a new one with `introd passwd`, and write encrypt=\"pbkdf2-sha256\""
+            )
         });
     }
-    let password = view.checked(&keys::PASSWORD, |text| match form {
-        PasswordForm::Foreign => Ok(None),
-        PasswordForm::Plain => Ok(Some(Password::Plain(text))),
-        PasswordForm::Pbkdf2 => Password::parse_hashed(&text).map(Some),
-    });
     password.flatten()
+}
+
+/// Whether a password has the form in which Adobe's servers write it, with or without `encrypt`: 80 hexadecimal digits.
+fn is_of_adobe(text: &str) -> bool {
+    text.len() == 80 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl HttpCommands {
     fn read(view: &View<'_, keys::UsersXml>) -> Self {
         let (allow, deny, order) =
             (view.read(&keys::HTTP_ALLOW), view.read(&keys::HTTP_DENY), view.read(&keys::HTTP_ORDER));
-        let stands = view.stands(&keys::HTTP_ALLOW) || view.stands(&keys::HTTP_DENY) || view.stands(&keys::HTTP_ORDER);
-        let commands = if stands { NameAccess::new(allow, deny, order) } else { NameAccess::only("ping") };
-        Self { enable: view.read(&keys::HTTP_ENABLE), commands }
+        Self { enable: view.read(&keys::HTTP_ENABLE), commands: NameAccess::new(allow, deny, order) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eighty_hexadecimal_digits_are_a_hash_of_adobe() {
+        let digits = "0123456789abcdefABCDEF";
+        let text = |len: usize| digits.chars().cycle().take(len).collect::<String>();
+        assert!(is_of_adobe(&text(80)));
+        assert!(!is_of_adobe(&text(79)) && !is_of_adobe(&text(81)) && !is_of_adobe(&text(80).replace('a', "g")));
     }
 }

@@ -101,11 +101,6 @@ impl<'a, S: Scope> View<'a, S> {
         }
     }
 
-    /// Whether the element of a key stands there, if only with nothing in it.
-    pub(super) fn stands<X>(&self, key: &Key<S, X>) -> bool {
-        self.descend(key.path).is_some()
-    }
-
     /// Warns about an element that stands there with nothing in it.
     pub(super) fn warning_if_empty<X>(&self, key: &Key<S, X>, message: &str) {
         if let Some(element) = self.descend(key.path).filter(|element| element.text.is_empty()) {

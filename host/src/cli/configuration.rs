@@ -33,9 +33,9 @@ pub(super) fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
-/// Whether a host without an address is named in a Deny list that would then let it in. There is no administration yet, so its lists do not count.
+/// Whether a host without an address is named in a Deny list that would then let it in.
 pub(super) fn matters(host: &UnknownHost) -> bool {
-    host.is_denied && (host.of.starts_with("adaptor ") || host.of.starts_with("virtual host "))
+    host.is_denied
 }
 
 /// As [`load`], when the server starts.

@@ -4,6 +4,7 @@ mod bench;
 mod check_config;
 mod configuration;
 mod output;
+mod passwd;
 mod plugins;
 mod probe;
 mod recording;
@@ -36,6 +37,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Put load on a server, and report the CPU time and memory that it takes.
     Bench(bench::BenchArgs),
+    /// Ask for an administrator's password, and print what to write into Users.xml.
+    Passwd(passwd::PasswdArgs),
     /// Print what native plugins offer, without starting a server.
     Plugins(plugins::PluginsArgs),
     /// Connect to a server as a client does, and print the result.
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         None => done(run::run(&cli.run)),
         Some(Command::Run(args)) => done(run::run(&args)),
         Some(Command::CheckConfig(args)) => done(check_config::check_config(&args)),
+        Some(Command::Passwd(args)) => done(passwd::passwd(&args)),
         Some(Command::Plugins(args)) => done(plugins::plugins(&args)),
         Some(Command::Bench(args)) => done(bench::run(&args)),
         Some(Command::Test(args)) => done(test::test(&args)),

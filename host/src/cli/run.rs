@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{configuration, recording};
 use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use introd_config::Config;
 use introd_flash::uri::DEFAULT_PORT;
 use introd_liveness::{AtStandstill, Supervisor};
 
@@ -27,6 +28,10 @@ pub(super) struct RunArgs {
     /// Listen at this address instead of those in the configuration. Repeat the option for more addresses. `:PORT` means every IPv4 address.
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     listen: Vec<SocketAddr>,
+    /// Where the administration listens by TCP, instead of the addresses in the configuration; `none`: there is no administration. Repeat
+    /// the option for more addresses.
+    #[arg(long, value_name = "ADDR:PORT|none", value_parser = admin_address)]
+    admin: Vec<AdminAddress>,
     /// Number of worker threads, which share the clients: 1 to 64 [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: Option<u8>,
@@ -52,6 +57,36 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// An address of the administration on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AdminAddress {
+    Nowhere,
+    At(SocketAddr),
+}
+
+/// `ADDR:PORT` or `none`.
+fn admin_address(text: &str) -> Result<AdminAddress, String> {
+    if text == "none" {
+        return Ok(AdminAddress::Nowhere);
+    }
+    text.parse()
+        .map(AdminAddress::At)
+        .map_err(|_| "neither `none` nor an address and port, as 127.0.0.1:1111".to_owned())
+}
+
+/// Where the administration listens: as the command line says, or else as the configuration does.
+fn admin_addresses(args: &[AdminAddress], config: &Config) -> Vec<SocketAddr> {
+    if args.is_empty() {
+        let admin = &config.server.admin;
+        return admin.listen.iter().map(|listen| listen.local).filter(|_| admin.enable).collect();
+    }
+    let at = args.iter().filter_map(|address| match address {
+        AdminAddress::Nowhere => None,
+        AdminAddress::At(address) => Some(*address),
+    });
+    at.collect()
+}
+
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     introd_log::start("info", args.log_limit);
     raise_descriptor_limit();
@@ -68,6 +103,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let settings = ServerSettings {
         recorder: recorder.clone(),
         listen: args.listen.clone(),
+        admin: admin_addresses(&args.admin, &loaded.config),
         config: loaded.config,
         workers: args.workers.map(usize::from),
         registry: None,
@@ -78,7 +114,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut server = Server::start(&settings)?;
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
-        announce(server.addresses());
+        announce(server.addresses(), server.admin_addresses());
         let pulse = introd_liveness::this_thread("main", AtStandstill::EndProcess);
         let mut beats = tokio::time::interval(introd_liveness::BEAT);
         // A reload reads disks, which may hang: signals are obeyed meanwhile.
@@ -175,9 +211,12 @@ fn start_reload(
 }
 
 /// Says where the server listens, and what to do next.
-fn announce(addresses: &[SocketAddr]) {
+fn announce(addresses: &[SocketAddr], admin: &[SocketAddr]) {
     for address in addresses {
         introd_log::say(&format!("introd {} listens on UDP {address}\n", env!("CARGO_PKG_VERSION")));
+    }
+    for address in admin {
+        introd_log::say(&format!("its administration is at http://{address}/\n"));
     }
     let Some(first) = addresses.first() else { return };
     let reachable = match first.ip() {

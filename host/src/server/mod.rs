@@ -22,6 +22,7 @@ use rtmfp::crypto::Group;
 use rtmfp::{Endpoint, MAX_PREFIXES, SessionCounts};
 use tokio::sync::watch;
 
+use crate::admin::{Administration, Inspector};
 use crate::apps::Caretaker;
 use crate::introducer::Snapshot;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
@@ -43,6 +44,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
+    administration: Option<Administration>,
     scripts: Arc<introd_lua::Host>,
     net_connections: Arc<NetConnectionService>,
     /// The plugins have access to the server until this is dropped.
@@ -97,6 +99,7 @@ impl Server {
             stop,
             workers: Vec::new(),
             caretaker: None,
+            administration: None,
             scripts,
             net_connections,
             _plugin_access: plugin_access,
@@ -138,6 +141,11 @@ impl Server {
         let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
         applications.open_at_start();
         server.caretaker = Some(caretaker);
+        if !settings.admin.is_empty() {
+            let inspector = Inspector::new(Arc::clone(&server.services), mailboxes);
+            let administration = Administration::start(&settings.admin, inspector);
+            server.administration = Some(administration.context("the administration's thread cannot be started")?);
+        }
         Ok(server)
     }
 
@@ -164,6 +172,11 @@ impl Server {
         &self.addresses
     }
 
+    /// Where the administration listens. An address that was not free at the start is left out.
+    pub fn admin_addresses(&self) -> &[SocketAddr] {
+        self.administration.as_ref().map_or(&[], Administration::addresses)
+    }
+
     /// The values of the server's counters.
     pub fn counters(&self) -> Snapshot {
         self.services.counters.snapshot()
@@ -182,6 +195,7 @@ impl Server {
     /// Closes all clients in an orderly way and waits for the workers, and then for the scripts and plugins, a few seconds at
     /// most.
     pub fn stop(&mut self) {
+        self.administration = None;
         self.caretaker = None;
         let _ = self.stop.send(true);
         for worker in self.workers.drain(..) {

@@ -82,6 +82,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if threads(old) != threads(new) {
         pending.push("the numbers of threads");
     }
+    let admin = |config: &Config| (config.server.admin.enable, config.server.admin.listen.clone());
+    if admin(old) != admin(new) {
+        pending.push("where the administration listens");
+    }
     if old.server.limits != new.server.limits {
         pending.push("the limits of Server.xml");
     }

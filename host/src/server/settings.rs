@@ -15,6 +15,8 @@ pub struct ServerSettings {
     pub config: Config,
     /// Addresses to listen on instead of the configured ones. Their clients come through the default adaptor.
     pub listen: Vec<SocketAddr>,
+    /// Where the administration listens by TCP; nowhere if empty.
+    pub admin: Vec<SocketAddr>,
     /// How many workers share the clients, 1 to 64, instead of what the configuration says.
     pub workers: Option<usize>,
     /// Records all traffic with its keys.
@@ -25,8 +27,15 @@ pub struct ServerSettings {
 }
 
 impl Default for ServerSettings {
-    /// The built-in configuration.
+    /// The built-in configuration, without an administration.
     fn default() -> Self {
-        Self { config: Config::built_in(), listen: Vec::new(), workers: None, recorder: None, registry: None }
+        Self {
+            config: Config::built_in(),
+            listen: Vec::new(),
+            admin: Vec::new(),
+            workers: None,
+            recorder: None,
+            registry: None,
+        }
     }
 }

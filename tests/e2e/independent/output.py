@@ -40,7 +40,7 @@ def served_until_terminated(name, pid, port, wait):
 
 def child(name, stdout, stderr, spoil=lambda: None, close=(), before=None):
     port = free_port()
-    server = subprocess.Popen([INTROD, "run", "--listen", f"127.0.0.1:{port}"], stdout=stdout, stderr=stderr,
+    server = subprocess.Popen([INTROD, "run", "--admin", "none", "--listen", f"127.0.0.1:{port}"], stdout=stdout, stderr=stderr,
                               env={**os.environ, "RUST_LOG": "trace"}, preexec_fn=before)
     for descriptor in close:
         os.close(descriptor)
@@ -101,7 +101,7 @@ def terminal_closed():
     port = free_port()
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(INTROD, ["introd", "run", "--listen", f"127.0.0.1:{port}"])
+        os.execv(INTROD, ["introd", "run", "--admin", "none", "--listen", f"127.0.0.1:{port}"])
     try:
         wait_until_served(port)
         os.close(terminal)

@@ -70,7 +70,7 @@ class Server:
         self.log = root / f"{self.port}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [INTROD, "run", "--listen", f"127.0.0.1:{self.port}", *arguments], stdout=subprocess.PIPE, stderr=log, text=True,
+                [INTROD, "run", "--admin", "none", "--listen", f"127.0.0.1:{self.port}", *arguments], stdout=subprocess.PIPE, stderr=log, text=True,
             )
         atexit.register(self.process.kill)
         # A server that neither listens nor ends would keep the program waiting for ever.

@@ -15,7 +15,7 @@ fn a_server_does_not_start_without_its_plugins() {
     let start = |inside: &str| {
         files.application(&format!("<Plugins>{inside}</Plugins>"));
         let conf = files.path().to_string_lossy().into_owned();
-        Process::start(&mut introd(&["run", "--listen", "127.0.0.1:0", "--conf", &conf])).ended()
+        Process::start(&mut introd(&["run", "--admin", "none", "--listen", "127.0.0.1:0", "--conf", &conf])).ended()
     };
     let ended = start("<Plugin path=\"libmissing.so\"/>");
     assert_eq!(ended.code, Some(1), "{ended:?}");

@@ -12,6 +12,8 @@ use super::text::Text;
 
 /// What a server says before each address that it listens at.
 const LISTENS: &str = "listens on UDP ";
+/// What it says before the address of its administration.
+const ADMINISTRATION: &str = "its administration is at http://";
 /// What it says when it serves.
 const SERVES: &str = "stop it with";
 /// What it says when it has been told to read its configuration again.
@@ -23,6 +25,8 @@ pub struct Server {
     process: Process,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
+    /// Where its administration listens. It has none unless a test wants one.
+    pub admin: Vec<SocketAddr>,
 }
 
 impl Server {
@@ -32,8 +36,12 @@ impl Server {
     }
 
     fn start_with(workers: u8, listen: &[&str], more: &[&str]) -> Self {
+        Self::start_with_admin(workers, listen, "none", more)
+    }
+
+    fn start_with_admin(workers: u8, listen: &[&str], admin: &str, more: &[&str]) -> Self {
         // Tests read every line that the server and its scripts log.
-        let mut command = introd(&["run", "--log-limit", "0", "--workers", &workers.to_string()]);
+        let mut command = introd(&["run", "--log-limit", "0", "--workers", &workers.to_string(), "--admin", admin]);
         for address in listen {
             command.args(["--listen", address]);
         }
@@ -53,12 +61,14 @@ impl Server {
     /// # Panics
     /// If it does not serve.
     pub fn of(mut process: Process) -> Self {
-        let mut addresses = Vec::new();
+        let (mut addresses, mut admin) = (Vec::new(), Vec::new());
         while let Some(line) = process.line() {
             if let Some((_, address)) = line.split_once(LISTENS) {
                 addresses.push(address.parse().expect("the announced address"));
+            } else if let Some(address) = line.strip_prefix(ADMINISTRATION) {
+                admin.push(address.trim_end_matches('/').parse().expect("the announced address"));
             } else if line.starts_with(SERVES) {
-                return Self { process, addresses };
+                return Self { process, addresses, admin };
             }
         }
         panic!("the server does not start: {:?}", process.ended())
@@ -72,6 +82,11 @@ impl Server {
     /// A server on a free port of 127.0.0.1, with a configuration.
     pub fn configured(conf: &Path, workers: u8) -> Self {
         Self::start_with(workers, &["127.0.0.1:0"], &["--conf", &conf.to_string_lossy()])
+    }
+
+    /// The same, with an administration on a free port of 127.0.0.1.
+    pub fn administered(conf: &Path, workers: u8) -> Self {
+        Self::start_with_admin(workers, &["127.0.0.1:0"], "127.0.0.1:0", &["--conf", &conf.to_string_lossy()])
     }
 
     /// A server at that address, with a configuration.

@@ -33,5 +33,3 @@ pub(super) const ALLOW: &str = "The addresses that may connect. Empty: all addre
 pub(super) const DENY: &str = "The addresses that may not connect, unless `Order` says otherwise";
 /// What an `Order` element is for.
 pub(super) const ORDER: &str = "Which of the two lists has the last word; see the rules";
-/// Why what concerns administrators has no effect.
-pub(super) const NO_ADMINISTRATION: &str = "this server has no administration yet";

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
-use super::common::{DAY, MAX_CLIENTS, MAX_RATE, NO_ADMINISTRATION, ORDER, order};
+use super::common::{DAY, MAX_CLIENTS, MAX_RATE, ORDER, order};
 use crate::choices::Order;
 use crate::key::{self, File, Scope, keys};
 use crate::numbers::{Limit, Time, Whole, limit, milliseconds, seconds, whole};
@@ -115,46 +115,39 @@ keys! {
         "Threads that do the public-key work of handshakes. 0: one for each core",
     );
     ADMIN_ENABLE: Key<Flag> =
-        Key::ours("Server/AdminServer@enable", flag(false), "Whether there is an administration")
-            .without_effect(NO_ADMINISTRATION);
+        Key::ours("Server/AdminServer@enable", flag(true), "Whether there is an administration");
     ADMIN_HOST_PORT: Key<Ports> = Key::ams(
         "Server/AdminServer/HostPort",
         ports(Some(Ipv4Addr::LOCALHOST), 1111, MAX_ADMIN_PORTS),
-        "Where the administration listens, by TCP. It has no TLS: keep it on loopback, or behind a proxy",
-    )
-    .without_effect(NO_ADMINISTRATION);
+        "Where the administration listens, by TCP. It has no TLS: keep it on loopback, or behind a proxy. If an address is not free, the server serves without it, says so, and tries again",
+    );
     ADMIN_ALLOW: Key<Hosts> = Key::ams(
         "Server/AdminServer/Allow",
         Hosts,
         "The addresses that may connect to the administration; see the rules",
-    )
-    .without_effect(NO_ADMINISTRATION);
+    );
     ADMIN_DENY: Key<Hosts> = Key::ams(
         "Server/AdminServer/Deny",
         Hosts,
         "The addresses that may not connect to the administration",
-    )
-    .without_effect(NO_ADMINISTRATION);
+    );
     ADMIN_ORDER: Key<Words<Order>> =
-        Key::ams("Server/AdminServer/Order", order(), ORDER).without_effect(NO_ADMINISTRATION);
+        Key::ams("Server/AdminServer/Order", order(), ORDER);
     MAX_FAILURES: Key<Limit> = Key::ams(
         "Server/Security/LoginLimits/MaxFailures",
         limit(1000, Some(3)),
-        "Failed logins in a row that begin a lockout. 0: no number of them does",
-    )
-    .without_effect(NO_ADMINISTRATION);
+        "Failed logins in a row from one address that begin a lockout of that address. 0: no number of them does",
+    );
     RECOVERY_TIME: Key<Time> = Key::ams(
         "Server/Security/LoginLimits/RecoveryTime",
         seconds(0..=DAY, 30),
         "How long the first lockout lasts, in seconds; each further lockout lasts twice as long",
-    )
-    .without_effect(NO_ADMINISTRATION);
+    );
     LOCKOUT_LIMIT: Key<Time> = Key::ams(
         "Server/Security/LoginLimits/LockoutLimit",
         seconds(0..=DAY, 300),
         "How long a lockout lasts at most, in seconds",
-    )
-    .without_effect(NO_ADMINISTRATION);
+    );
     CLOSE_IDLE_CLIENTS: Key<Flag> = Key::ams(
         "Server/AutoCloseIdleClients@enable",
         flag(false),

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::common::{NO_ADMINISTRATION, ORDER, order};
+use super::common::{ORDER, order};
 use crate::choices::{Order, PasswordForm};
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::name_access::Names;
@@ -47,13 +47,12 @@ pub(crate) static SCHEMA: Schema = Schema {
 
 keys! {
     NAME: UserKey<Text> =
-        UserKey::ams("@name", text("admin"), "The administrator's name").without_effect(NO_ADMINISTRATION);
+        UserKey::ams("@name", text("admin"), "The administrator's name");
     PASSWORD: UserKey<Text> = UserKey::ams(
         "Password",
         text(""),
-        "The administrator's password. Empty: no login with this name",
-    )
-    .without_effect(NO_ADMINISTRATION);
+        "The administrator's password. Empty: no login with this name. `introd passwd` makes the form to write here",
+    );
     PASSWORD_FORM: UserKey<Words<PasswordForm>> = UserKey::ams(
         "Password@encrypt",
         words(
@@ -64,27 +63,21 @@ keys! {
             ],
             "false",
         ),
-        "How the password is written: `false` as it is, `pbkdf2-sha256` as `iterations$salt$hash` in hexadecimal digits. `true` is what Adobe's servers write; those hashes are not public, and the user cannot log in",
-    )
-    .without_effect(NO_ADMINISTRATION);
+        "How the password is written: `false` as it is, `pbkdf2-sha256` as `iterations$salt$hash` in hexadecimal digits. `true`, and 80 hexadecimal digits whatever stands here, is what Adobe's servers write: how they make those hashes is not public, and the user cannot log in",
+    );
     ALLOW: UserKey<Hosts> =
-        UserKey::ams("Allow", Hosts, "The addresses from which the administrator may log in; see the rules")
-            .without_effect(NO_ADMINISTRATION);
+        UserKey::ams("Allow", Hosts, "The addresses from which the administrator may log in; see the rules");
     DENY: UserKey<Hosts> =
-        UserKey::ams("Deny", Hosts, "The addresses from which the administrator may not log in")
-            .without_effect(NO_ADMINISTRATION);
-    USER_ORDER: UserKey<Words<Order>> = UserKey::ams("Order", order(), ORDER).without_effect(NO_ADMINISTRATION);
+        UserKey::ams("Deny", Hosts, "The addresses from which the administrator may not log in");
+    USER_ORDER: UserKey<Words<Order>> = UserKey::ams("Order", order(), ORDER);
     HTTP_ENABLE: Key<Flag> =
-        Key::ams("AdminServer/HTTPCommands/Enable", flag(true), "Whether the server takes commands by HTTP")
-            .without_effect(NO_ADMINISTRATION);
+        Key::ams("AdminServer/HTTPCommands/Enable", flag(true), "Whether the server takes commands of the Administration API by HTTP, under `/admin/`");
     HTTP_ALLOW: Key<Names> = Key::ams(
         "AdminServer/HTTPCommands/Allow",
         Names,
-        "The commands that it takes; see the rules. Where neither this nor `Deny` nor `Order` stands: `ping` alone",
-    )
-    .without_effect(NO_ADMINISTRATION);
-    HTTP_DENY: Key<Names> = Key::ams("AdminServer/HTTPCommands/Deny", Names, "The commands that it does not take")
-        .without_effect(NO_ADMINISTRATION);
+        "The commands that it takes; see the rules. The files that come with Adobe's servers allow `ping` alone",
+    );
+    HTTP_DENY: Key<Names> = Key::ams("AdminServer/HTTPCommands/Deny", Names, "The commands that it does not take");
     HTTP_ORDER: Key<Words<Order>> =
-        Key::ams("AdminServer/HTTPCommands/Order", order(), ORDER).without_effect(NO_ADMINISTRATION);
+        Key::ams("AdminServer/HTTPCommands/Order", order(), ORDER);
 }

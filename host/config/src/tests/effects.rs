@@ -7,16 +7,12 @@ use crate::keys::SCHEMAS;
 use crate::schema::Effect;
 
 /// The fields that nothing outside the configuration reads, and the paths of the values in them.
-const UNREAD: [(&str, &[&str]); 4] = [
-    ("admin", &["Server/AdminServer"]),
-    ("login_limits", &["Server/Security/LoginLimits"]),
-    ("users", &["UserList", "AdminServer/HTTPCommands"]),
-    ("update_stats_interval", &["RTMFP/UpdateStatsInterval"]),
-];
+const UNREAD: [(&str, &[&str]); 1] = [("update_stats_interval", &["RTMFP/UpdateStatsInterval"])];
 
 /// The structs with what the files say, by the files of the code; not the parts of those that nothing reads.
-const STRUCTS: [(&str, &[&str]); 8] = [
-    ("server.rs", &["Server", "ServerLimits", "Registry"]),
+const STRUCTS: [(&str, &[&str]); 9] = [
+    ("server.rs", &["Server", "ServerLimits", "Registry", "AdminServer", "LoginLimits"]),
+    ("users.rs", &["Users", "User", "HttpCommands"]),
     ("adaptor.rs", &["Adaptor"]),
     ("rtmfp.rs", &["Rtmfp", "KeepAlive"]),
     ("vhost.rs", &["Vhost"]),
@@ -103,15 +99,13 @@ fn what_nothing_reads_is_what_is_marked() {
 
 #[test]
 fn settings_without_effect_are_told_once_and_where() {
-    let folder = Folder::new()
-        .with("Server.xml", "<Root><Server>\n<AdminServer enable='true'><HostPort>:1111</HostPort><Allow>10</Allow></AdminServer>\n<AdminServer_/></Server></Root>".replace("<AdminServer_/>", ""))
-        .with("Users.xml", "<Root><UserList><User name='a'><Password>secret</Password></User></UserList></Root>")
-        .with("_defaultRoot_/Adaptor.xml", "<Adaptor><RTMFP><UpdateStatsInterval>5</UpdateStatsInterval></RTMFP></Adaptor>");
+    let folder = Folder::new().with(
+        "_defaultRoot_/Adaptor.xml",
+        "<Adaptor><RTMFP><UpdateStatsInterval>5</UpdateStatsInterval></RTMFP></Adaptor>",
+    );
     assert_eq!(
         folder.problems(),
-        "conf/Server.xml:2:1: warning: <Server/AdminServer> has no effect here: this server has no administration yet\n\
-         conf/Users.xml:1:7: warning: <UserList> has no effect here: this server has no administration yet\n\
-         conf/_defaultRoot_/Adaptor.xml:1:17: warning: <RTMFP/UpdateStatsInterval> has no effect here: the counters are up to date at any time\n"
+        "conf/_defaultRoot_/Adaptor.xml:1:17: warning: <RTMFP/UpdateStatsInterval> has no effect here: the counters are up to date at any time\n"
     );
 }
 

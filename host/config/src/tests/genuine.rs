@@ -69,7 +69,7 @@ fn the_server() {
 fn the_administration() {
     let config = config();
     let admin = &config.server.admin;
-    assert!(!admin.enable);
+    assert!(admin.enable);
     assert_eq!(admin.listen.iter().map(|listen| listen.local).collect::<Vec<_>>(), [address("0.0.0.0:1111")]);
     assert!(admin.access.permits(ip("10.60.2.2")) && admin.access.permits(ip("2001:db8::7")));
     assert!(!admin.access.permits(ip("10.60.1.133")) && !admin.access.permits(ip("127.0.0.1")));

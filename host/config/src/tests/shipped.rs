@@ -57,7 +57,7 @@ fn checking_the_shipped_files_tells_what_would_run() {
         "adaptor _defaultRoot_",
         "  RTMFP: UDP 0.0.0.0:1935",
         "  RTMFP: UDP [::]:1935",
-        "  administration: none in this version",
+        "  administration: TCP 127.0.0.1:1111, for everyone; nobody has a password: programs of this machine may read, and nothing else is permitted",
         "      by default: lookups by the server, groups by the server, scripts 65536 kB and 1 s",
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is not in:\n{text}");

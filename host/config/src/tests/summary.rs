@@ -17,6 +17,7 @@ fn every_setting_that_is_told_is_told_as_it_stands() {
             <MaxScriptMemory>64</MaxScriptMemory>
         </ResourceLimits>
         <PeerRegistry><Plugin path='peers.so'/></PeerRegistry>
+        <AdminServer><HostPort>192.0.2.1:1111</HostPort><Allow>192.0.2</Allow></AdminServer>
     </Server></Root>";
     let adaptor = "<Adaptor>
         <HostPortList><HostPort public='203.0.113.1:9'>192.0.2.1:1935</HostPort></HostPortList>
@@ -35,8 +36,12 @@ fn every_setting_that_is_told_is_told_as_it_stands() {
         <Plugins><Plugin path='a.so'/><Plugin path='/opt/b.so'/></Plugins>
         <ScriptEngine><RuntimeSize>2048</RuntimeSize><MaxTimeOut>0</MaxTimeOut></ScriptEngine>
     </Application>";
+    let users = "<Root><UserList>
+        <User name='alice'><Password>a</Password></User><User name='bob'><Password>b</Password></User><User name='carol'/>
+    </UserList></Root>";
     let folder = Folder::new()
         .with("Server.xml", server)
+        .with("Users.xml", users)
         .with("_defaultRoot_/Adaptor.xml", adaptor)
         .with("_defaultRoot_/_defaultVHost_/Vhost.xml", vhost)
         .with("_defaultRoot_/c.test/Vhost.xml", "<VirtualHost><AppsDir>c</AppsDir></VirtualHost>")

@@ -12,3 +12,4 @@ mod many_servers;
 mod namespace;
 mod programs;
 mod server_group;
+mod server_groups;

@@ -1,0 +1,118 @@
+//! Servers on three subnets become one group without any registry: two that all know by name and address, one more in the open, and two
+//! behind NATs of their own. The times that the test prints are for people; it asserts none.
+
+use std::time::Instant;
+
+use introd_netgroup::GroupSpecifier;
+use introd_tests::program::{Files, Server};
+use rustix::process::Signal;
+
+use crate::hosts::{Host, Internet, Nat};
+use crate::programs::server;
+
+const SCRIPT: &str = r#"
+local config = application.config
+local posted = 0
+
+function application.onAppStart()
+    nc = NetConnection()
+    nc.rtmfpBindAddresses = { "0.0.0.0:1936" }
+    nc.rtmfpEndpointName = config.name
+    function nc:onStatus(info)
+        if info.code ~= "NetConnection.Connect.Success" then return trace("connection: " .. info.code) end
+        group = NetGroup(nc, config.groupspec)
+        function group:onStatus(info)
+            if info.code == "NetGroup.Posting.Notify" then
+                trace("from " .. info.message .. ".")
+            elseif info.code:find("Neighbor") then
+                trace(info.code:match("Neighbor.*") .. ", now " .. group.neighborCount .. " neighbors.")
+            end
+        end
+        for _, name in ipairs { "one", "two" } do
+            group:addPermanentNeighborByName(name, { config[name] })
+        end
+    end
+    nc:connect("rtmfp:")
+    setInterval(function()
+        if not group then return end
+        posted = posted + 1
+        group:post(config.name .. " in run " .. config.run .. ": " .. posted)
+    end, 250)
+end
+"#;
+
+/// Starts the server of a name on a host.
+fn start(name: &str, run: u8, host: &Host, groupspec: &str, bootstrap: [&Host; 2]) -> Server {
+    let files = Files::new();
+    let [one, two] = bootstrap.map(|host| format!("{}:1936", host.v4.unwrap()));
+    let config = format!(
+        "<LoadOnStartup>true</LoadOnStartup><ScriptEngine><ApplicationObject><config><name>{name}</name><run>r{run}</run>\
+         <groupspec>{groupspec}</groupspec><one>{one}</one><two>{two}</two></config></ApplicationObject></ScriptEngine>"
+    );
+    files.script("servers", SCRIPT, &config);
+    // The server reads its files at the start.
+    server(host, &["--conf", &files.path().to_string_lossy()])
+}
+
+/// Waits until each of these servers has a new posting of each other one. Each name comes with the run of its server.
+fn all_hear_all(servers: &[(&str, u8, &Server)]) {
+    for (name, _, server) in servers {
+        for (other, run, _) in servers.iter().filter(|(other, ..)| other != name) {
+            let posting = format!("from {other} in run r{run}: ");
+            server.logged().wait_for(&posting, server.logged().count(&posting) + 1);
+        }
+    }
+}
+
+#[test]
+fn servers_on_three_subnets_become_one_group_that_outlives_the_servers_that_all_know() {
+    let net = Internet::new();
+    let (first, second, third) = (net.host("one"), net.host("two"), net.host("three"));
+    let behind = |name| net.nat("n", Nat::PortRestricted).into_host(name);
+    let (fourth, fifth) = (behind("four"), behind("five"));
+    let group = GroupSpecifier::new("servers").unwrap().with_authorizations().unwrap();
+    let started = Instant::now();
+    let start = |name, run, host| start(name, run, host, group.as_str(), [&first, &second]);
+    let one = start("one", 1, &first);
+    let two = start("two", 1, &second);
+    let others =
+        [("three", &third), ("four", &fourth), ("five", &fifth)].map(|(name, host)| (name, start(name, 1, host)));
+    let [three, four, five] = &others;
+    // Those behind NATs are introduced to each other by the members that they both know.
+    for server in [&one, &two, &three.1, &four.1, &five.1] {
+        server.logged().wait_for("now 4 neighbors.", 1);
+    }
+    println!(
+        "five servers, each a neighbour of each other: {:.1} s after the first start",
+        started.elapsed().as_secs_f32()
+    );
+    let (three, four, five) = (("three", 1, &three.1), ("four", 1, &four.1), ("five", 1, &five.1));
+    all_hear_all(&[("one", 1, &one), ("two", 1, &two), three, four, five]);
+
+    let killed = Instant::now();
+    one.signal(Signal::KILL);
+    for server in [&two, three.2, four.2, five.2] {
+        server.logged().wait_for("Neighbor.Disconnect, now 3 neighbors.", 1);
+    }
+    println!("the death of the first is known to all after {:.1} s", killed.elapsed().as_secs_f32());
+    all_hear_all(&[("two", 1, &two), three, four, five]);
+    drop(one);
+
+    let killed = Instant::now();
+    two.signal(Signal::KILL);
+    for (_, _, server) in [three, four, five] {
+        server.logged().wait_for("Neighbor.Disconnect, now 2 neighbors.", 1);
+    }
+    println!("the death of the second is known to all after {:.1} s", killed.elapsed().as_secs_f32());
+    all_hear_all(&[three, four, five]);
+    drop(two);
+
+    let restarted = Instant::now();
+    let one = start("one", 2, &first);
+    one.logged().wait_for("now 3 neighbors.", 1);
+    all_hear_all(&[("one", 2, &one), three, four, five]);
+    println!("the first is one of them again {:.1} s after its start", restarted.elapsed().as_secs_f32());
+    let ended = five.2.logged().so_far();
+    assert!(!ended.contains("connection: "), "no connection has failed");
+    assert!(one.stop().counter("netconnections_opened") == 1);
+}

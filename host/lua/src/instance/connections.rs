@@ -176,3 +176,23 @@ impl Drop for Connections {
         self.open.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_opener_there_are_no_connections_and_nobody_to_tell() {
+        let connections = Connections::default();
+        let (name, settings) = (crate::tests::instance_name("app"), Arc::new(crate::testing::settings()));
+        let number = Connections::next_number();
+        assert!(Connections::next_number() > number, "no number is used again");
+        let refused = connections.open(number, &name, &settings, ConnectionOptions::default());
+        assert!(matches!(refused, Err(OpenError::System(_))));
+        let command = ConnectionCommand::Join { group: GroupId(1), groupspec: String::new() };
+        assert_eq!(connections.send(number, command), Err(CommandRefused::Closed));
+        assert_eq!((connections.group(number, GroupId(1)), connections.open.len()), (None, 0));
+        let event = ConnectionEvent::Call { method: String::new(), arguments: Vec::new() };
+        assert!(connections.port.tell(number, event).is_err());
+    }
+}

@@ -348,6 +348,8 @@ fn the_server_calls_functions_of_the_connection_and_no_others() {
             function nc:onStatus() end
             function nc:bad() error('bad') end
             nc.text = 'text'
+            function nc:__hidden() trace('never') end
+            function nc:connected() trace('connected') end
         end",
     );
     let call =
@@ -356,7 +358,7 @@ fn the_server_calls_functions_of_the_connection_and_no_others() {
     assert_eq!(play.scene.traces(), ["true 1 two"]);
     play.scene.advance(10);
     assert_eq!(play.scene.traces(), ["slept"]);
-    for method in ["onStatus", "close", "connect", "__index", "text", "nothing", "rtmfpEndpointName"] {
+    for method in ["onStatus", "close", "connect", "__index", "__hidden", "text", "nothing", "rtmfpEndpointName"] {
         play.say(0, call(method));
         assert!(play.scene.traces().is_empty(), "{method}");
     }
@@ -716,6 +718,29 @@ fn an_instance_that_is_dropped_closes_its_connections() {
     let play = connected("");
     drop(play.scene);
     assert_eq!(play.endpoints.closed(), [0]);
+}
+
+#[test]
+fn what_is_just_within_its_bound_is_taken() {
+    let mut play = joined("");
+    play.endpoints.sent();
+    let traces = play.run(
+        "local other, list = NetConnection(), {}
+        for number = 1, 16 do list[number] = ('x'):rep(255) end
+        other.rtmfpBindAddresses, other.rtmfpEndpointName = list, ('n'):rep(255)
+        other.rtmfpBindAddresses = '::1'
+        assert(other:connect('rtmfp:' .. ('u'):rep(4090)))
+        trace(#group:post(('p'):rep(65533)))",
+    );
+    assert_eq!(traces[1..], ["64"]);
+    let options = play.endpoints.opened(1);
+    assert_eq!((options.bind_addresses, options.uri.len()), (vec!["::1".to_owned()], 4096));
+    assert_eq!(options.endpoint_name.map(|name| name.len()), Some(255));
+    let sent = play.endpoints.sent();
+    assert!(
+        matches!(&sent[..], [(0, ConnectionCommand::Group { command: GroupCommand::Post { value }, .. })] if value.len() == 65_536)
+    );
+    assert!(play.error("group:post(('p'):rep(65534))").contains("at most 65536 bytes, not 65537"));
 }
 
 #[test]

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use introd_plugin::files;
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClientBuilder;
-use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, RedisError, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+    ProtocolVersion, RedisError, RedisResult, TlsCertificates, TlsMode, Value,
 };
 
+use crate::cluster::{Address, ClusterConnection};
 use crate::settings::{Mode, Settings, SettingsError};
 
 /// How many commands or batches may be in flight on a connection; further ones wait.
@@ -35,7 +34,8 @@ pub(crate) struct Identity {
 enum Kind {
     Single(Box<Client>),
     Sentinel(Box<SentinelClient>),
-    Cluster(Box<redis::cluster::ClusterClient>),
+    /// The nodes that the settings name, and the certificates.
+    Cluster(Vec<ConnectionInfo>, Option<TlsCertificates>),
 }
 
 /// A connection to Redis. Clones share it.
@@ -111,21 +111,8 @@ impl Connector {
                 Kind::Sentinel(Box::new(builder.build()?))
             }
             Mode::Cluster => {
-                let mut builder = ClusterClientBuilder::new(infos)
-                    .connection_timeout(settings.timeout())
-                    .response_timeout(settings.timeout())
-                    // What a node refuses is tried again by the session, so that a node that is gone delays nothing but its own keys.
-                    .retries(1);
-                if let Some(certificates) = certificates {
-                    builder = builder.certs(certificates);
-                }
-                if !settings.username.is_empty() {
-                    builder = builder.username(&settings.username);
-                }
-                if !settings.password.is_empty() {
-                    builder = builder.password(&settings.password);
-                }
-                Kind::Cluster(Box::new(builder.build()?))
+                let infos = infos.into_iter().map(|info| with_login(info, settings)).collect();
+                Kind::Cluster(infos, certificates)
             }
         };
         Ok(Self { kind, identity })
@@ -155,7 +142,19 @@ impl Connector {
                 let client = client.async_get_client().await?;
                 ConnectionKind::Multiplexed(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
-            Kind::Cluster(client) => ConnectionKind::Cluster(client.get_async_connection().await?),
+            Kind::Cluster(infos, certificates) => {
+                let seeds = infos.iter().filter_map(|info| node_address(info.addr())).collect();
+                let Some(first) = infos.first().cloned() else { return Err(no_node()) };
+                let certificates = certificates.clone();
+                let make_client = Box::new(move |address: &Address| {
+                    let info = first.clone().set_addr(at(first.addr(), address));
+                    match certificates.clone() {
+                        Some(certificates) => Client::build_with_tls(info, certificates),
+                        None => Client::open(info),
+                    }
+                });
+                ConnectionKind::Cluster(ClusterConnection::open(seeds, make_client, config, settings.timeout()).await?)
+            }
         };
         Ok(Connection { kind, is_tracking: false })
     }
@@ -192,7 +191,7 @@ impl Connection {
     pub(crate) async fn run(&mut self, command: &Cmd) -> RedisResult<Value> {
         match &mut self.kind {
             ConnectionKind::Multiplexed(connection) => connection.req_packed_command(command).await,
-            ConnectionKind::Cluster(connection) => connection.req_packed_command(command).await,
+            ConnectionKind::Cluster(connection) => return connection.run(command).await,
         }
         .and_then(Value::extract_error)
     }
@@ -223,8 +222,8 @@ impl Connection {
                     {
                         values[place] = value;
                     }
-                    let mut connection = connection.clone();
-                    running.spawn(async move { (place, one(&mut connection, &command).await) });
+                    let connection = connection.clone();
+                    running.spawn(async move { (place, connection.run(&command).await) });
                 }
                 while let Some(ended) = running.join_next().await {
                     if let Ok((place, value)) = ended {
@@ -238,9 +237,29 @@ impl Connection {
     }
 }
 
-async fn one(connection: &mut ClusterConnection, command: &Cmd) -> RedisResult<Value> {
-    let answer: RedisFuture<'_, Value> = connection.req_packed_command(command);
-    answer.await.and_then(Value::extract_error)
+/// The host and port of a node; `None` for a socket of another kind.
+fn node_address(address: &ConnectionAddr) -> Option<Address> {
+    match address {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => Some((host.clone(), *port)),
+        _ => None,
+    }
+}
+
+/// The address of another node that is reached in the same way.
+fn at(like: &ConnectionAddr, (host, port): &Address) -> ConnectionAddr {
+    match like {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+            host: host.clone(),
+            port: *port,
+            insecure: *insecure,
+            tls_params: tls_params.clone(),
+        },
+        _ => ConnectionAddr::Tcp(host.clone(), *port),
+    }
+}
+
+fn no_node() -> RedisError {
+    RedisError::from((redis::ErrorKind::InvalidClientConfig, "there is no node"))
 }
 
 /// The value from the settings, else the one from the URL.

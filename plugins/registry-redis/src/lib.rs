@@ -14,6 +14,8 @@
 //!
 //! | `NAMESPACE:group:ID` | a sorted set of the members of a group at all servers, in the order of the group's ring | `entryLifetime` after the last member has joined; renewed after half of it |
 //!
+//! In a cluster, the key of a server has two copies with other slots: `NAMESPACE:server:{TAG}:NAME`.
+//!
 //! An entry is valid while the key of its server holds the epoch of the entry. So nothing has to be cleaned up after a server that
 //! died, and staying alive costs a server one small command for each heartbeat, whatever the number of its peers. If several servers
 //! have a peer, each writes only its own entry, and the reader decides which one counts.
@@ -21,6 +23,7 @@
 mod answer;
 mod cache;
 mod claim;
+mod cluster;
 mod connection;
 mod entry;
 mod group_commands;

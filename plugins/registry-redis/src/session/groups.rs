@@ -8,7 +8,7 @@ use std::time::Instant;
 use introd_plugin::{GroupId, GroupMember};
 use redis::{Cmd, RedisError, RedisResult, Value};
 
-use super::lookups::{parse_epoch, string};
+use super::answers::{parse_epoch, string};
 use super::outage::Outage;
 use super::writes::REFUSED_WAIT;
 use crate::answer::Failure;

@@ -1,6 +1,7 @@
 //! The registry's thread. It connects to Redis, and again whenever the connection breaks; while connected it sends heartbeats, writes
 //! entries, and looks peers up.
 
+mod answers;
 mod groups;
 mod heartbeat;
 mod lookups;

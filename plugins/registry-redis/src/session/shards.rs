@@ -8,7 +8,7 @@ use introd_plugin::PeerId;
 use redis::{Cmd, ErrorKind, RedisError, RedisResult};
 use tokio::task::JoinSet;
 
-use super::lookups::{answer, parse_epoch, read, refuse, string};
+use super::answers::{answer, parse_epoch, read, refuse, string};
 use crate::connection::Connection;
 use crate::entry::Epoch;
 use crate::keys::Keys;

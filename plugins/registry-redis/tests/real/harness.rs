@@ -102,6 +102,12 @@ impl Cluster {
     pub(crate) fn settings(&self) -> Settings {
         Settings { mode: Mode::Cluster, url: self.0.iter().map(Redis::url).collect(), ..settings("") }
     }
+
+    /// Whether a node has the slot of that key. The last node is asked.
+    pub(crate) fn has(&self, node: usize, key: &str) -> bool {
+        let slot: u32 = self.0[2].command(&["CLUSTER", "KEYSLOT", key]).trim().parse().unwrap();
+        [0..=5460, 5461..=10922, 10923..=16383][node].contains(&slot)
+    }
 }
 
 /// A group.

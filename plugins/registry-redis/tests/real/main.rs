@@ -12,5 +12,6 @@ mod lost_entries;
 mod outages;
 mod refusals;
 mod round_trips;
+mod shards;
 mod sharing;
 mod storm;

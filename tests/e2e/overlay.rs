@@ -19,7 +19,7 @@ use crate::harness::clients::{TIMEOUT, connect};
 use crate::plugins::plugin;
 
 /// The neighbours of each peer, as it reports them itself.
-type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
+pub(crate) type Links = BTreeMap<PeerId, BTreeSet<PeerId>>;
 
 /// Does each peer reach each over links that both ends know?
 fn is_connected(links: &Links) -> bool {
@@ -35,13 +35,13 @@ fn is_connected(links: &Links) -> bool {
     unseen.is_empty()
 }
 
-fn peers(value: &Value) -> BTreeSet<PeerId> {
+pub(crate) fn peers(value: &Value) -> BTreeSet<PeerId> {
     let all = value.as_array().unwrap_or_else(|| panic!("{value}"));
     all.iter().map(|id| id.as_str().expect("text").parse().expect("a peer id")).collect()
 }
 
 /// Waits until the processes are one overlay.
-fn become_one(processes: &[GroupMember]) -> Links {
+pub(crate) fn become_one(processes: &[GroupMember]) -> Links {
     let deadline = Instant::now() + 4 * TIMEOUT;
     loop {
         let links: Links = processes.iter().filter_map(GroupMember::neighbors).collect();
@@ -154,7 +154,7 @@ fn an_invalid_groupspec_is_a_usage_error() {
 }
 
 /// A member in this process, on a socket of its own.
-struct InProcess {
+pub(crate) struct InProcess {
     id: PeerId,
     task: JoinHandle<()>,
     leave: watch::Sender<bool>,
@@ -162,7 +162,7 @@ struct InProcess {
 
 impl InProcess {
     /// Joins, and keeps its neighbours in `links`.
-    async fn join(server: &Server, number: u64, spec: &Groupspec, links: &Arc<Mutex<Links>>) -> Self {
+    pub(crate) async fn join(server: &Server, number: u64, spec: &Groupspec, links: &Arc<Mutex<Links>>) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut client: Client = connect(&server.uri(0), any, number).await;
         client.join(spec);
@@ -191,7 +191,7 @@ impl InProcess {
     }
 }
 
-async fn become_one_here(links: &Mutex<Links>, count: usize) {
+pub(crate) async fn become_one_here(links: &Mutex<Links>, count: usize) {
     let deadline = Instant::now() + 6 * TIMEOUT;
     loop {
         {

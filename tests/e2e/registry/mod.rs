@@ -1,5 +1,6 @@
 //! Several servers that share a registry in a real Redis, and what happens when one of them or Redis fails.
 
+mod groups;
 mod killed;
 mod outages;
 mod storm;

@@ -1,0 +1,94 @@
+//! Groups whose members are at several servers that share a registry in a real Redis.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use introd_tests::folder::Folder;
+use introd_tests::program::{GroupMember, groupspec, probe};
+use introd_tests::redis::Redis;
+use rtmfp::PeerId;
+use rustix::process::Signal;
+use tokio::task::LocalSet;
+
+use super::server;
+use crate::harness::clients::create_stream;
+use crate::harness::members::{Member, digest};
+use crate::overlay::{InProcess, Links, become_one, become_one_here, peers};
+
+#[test]
+fn members_at_two_servers_become_one_overlay_and_exchange_a_posting() {
+    let (redis, folder) = (Redis::start(), Folder::new());
+    let servers = ["a", "b"].map(|name| server(&folder, &redis.url(), name));
+    let spec = groupspec("two servers", true);
+    let members: Vec<_> = (0..6).map(|number| GroupMember::start(&servers[number % 2].uri(0), &spec)).collect();
+    let links = become_one(&members);
+    let ended = probe(&["--group", spec.as_str(), "--json", &servers[1].uri(0)]);
+    let json = ended.json();
+    assert_eq!(json["posting_exchanged"], true, "{json}");
+    let hints = peers(&json["hints"]);
+    assert!(hints.iter().all(|hint| links.contains_key(hint)), "{json}");
+    drop(members.into_iter().map(|member| member.end(Signal::TERM)).collect::<Vec<_>>());
+    let mut hints = 0;
+    for server in servers {
+        let ended = server.stop();
+        hints += ended.counter("registry_group_hints");
+        assert!(!ended.stderr.contains("ERROR"), "{}", ended.stderr);
+    }
+    assert!(hints > 0, "nobody else could name members of the other server");
+}
+
+#[tokio::test]
+async fn fifty_members_at_three_servers_become_one_overlay() {
+    LocalSet::new()
+        .run_until(async {
+            let (redis, folder) = (Redis::start(), Folder::new());
+            let servers = ["a", "b", "c"].map(|name| server(&folder, &redis.url(), name));
+            let (spec, links) = (groupspec("fifty", false), Arc::new(Mutex::new(Links::new())));
+            let mut members = Vec::new();
+            for number in 0..50u64 {
+                members.push(InProcess::join(&servers[number as usize % 3], number, &spec, &links).await);
+            }
+            become_one_here(&links, 50).await;
+            let [queries, hints] =
+                servers.map(|server| server.stop()).iter().fold([0; 2], |[queries, hints], ended| {
+                    [queries + ended.counter("registry_group_queries"), hints + ended.counter("registry_group_hints")]
+                });
+            println!("{queries} queries and {hints} hints from the registry for 50 members at three servers");
+            assert!(hints <= 9 * queries, "{hints}");
+            drop(members);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn members_of_a_killed_server_are_named_no_more() {
+    let (redis, folder) = (Redis::start(), Folder::new());
+    let [a, b, c] = ["a", "b", "c"].map(|name| server(&folder, &redis.url(), name));
+    let group = digest("chess");
+    let there = Member::joined_at(&b, "app", 1, &group).await;
+    let mut lost = Vec::new();
+    for number in 2..5 {
+        lost.push(Member::joined_at(&c, "app", number, &group).await);
+    }
+    let there = there.client.id();
+    let lost: BTreeSet<PeerId> = lost.iter().map(|member| member.client.id()).collect();
+    let mut first = Member::joined_at(&a, "app", 10, &group).await;
+    first.is_told_of(&lost.iter().copied().chain([there]).collect::<Vec<_>>()).await;
+    c.signal(Signal::KILL);
+    assert_eq!(c.ended().code, None);
+    // Newcomers come until one is not told of them; from then on none is.
+    let mut was_told = true;
+    for number in 20.. {
+        let mut newcomer = Member::joined_at(&a, "app", number, &group).await;
+        newcomer.is_told_of(&[there]).await;
+        // All hints of one answer come before the answer to this call does.
+        assert!(create_stream(&mut newcomer.client, 3.0).await > 0.0);
+        let is_told = !newcomer.hints.is_disjoint(&lost);
+        assert!(was_told || !is_told, "newcomer {number}");
+        newcomer.client.close().await;
+        if !was_told && number % 10 == 0 {
+            break;
+        }
+        was_told = is_told;
+    }
+}

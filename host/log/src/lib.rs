@@ -67,6 +67,11 @@ pub fn complain(text: &str) {
     output.push(text.as_bytes());
 }
 
+/// How many lines were dropped because what reads them was too slow.
+pub fn dropped() -> u64 {
+    output::dropped()
+}
+
 /// Waits until everything has been written, at most until the deadline.
 pub fn flush(deadline: Instant) {
     for output in [&STDOUT, &STDERR].into_iter().filter_map(OnceLock::get) {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -47,6 +48,14 @@ struct Queue {
     is_hurried: bool,
 }
 
+/// Records that found no room in any output of this process.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many records found no room in any output of this process.
+pub(super) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
 impl Output {
     /// Starts the thread, called `name`, that writes to `file`. It calls `report` every `every`,
     /// and with true before a flush ends; what that adds is written.
@@ -77,6 +86,7 @@ impl Output {
         let mut queue = self.0.queue();
         if queue.records.len() >= MAX_RECORDS || queue.bytes + record.len() > MAX_BYTES {
             queue.dropped += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
         queue.bytes += record.len();
@@ -264,6 +274,7 @@ mod tests {
         }
         assert_eq!(written + lost, MAX_RECORDS);
         assert!(lost > 0 && written > 0);
+        assert!(dropped() >= lost as u64, "other tests drop records too");
     }
 
     #[test]

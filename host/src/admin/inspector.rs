@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::system::{Rates, System, Totals, cpu_time};
 use crate::apps::AppInstance;
 use crate::introducer::Counter;
-use crate::serve::{ClientReport, Inquiry, Mail, MailSender, Services, WorkerReport};
+use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport};
 
 /// How long an answer of a worker is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ const ROOM_POLL: Duration = Duration::from_millis(5);
 pub struct Inspector {
     pub(super) services: Arc<Services>,
     mailboxes: Arc<[MailSender]>,
+    keying: Arc<KeyingPool>,
     launched: SystemTime,
     since: Instant,
     samples: Mutex<Samples>,
@@ -50,10 +51,10 @@ pub(super) struct Sent {
 }
 
 impl Inspector {
-    /// `mailboxes` has the mailbox of each worker, in the order of their numbers.
-    pub fn new(services: Arc<Services>, mailboxes: Arc<[MailSender]>) -> Self {
+    /// `mailboxes` has the mailbox of each worker, in the order of their numbers; `keying` is the pool that they share.
+    pub fn new(services: Arc<Services>, mailboxes: Arc<[MailSender]>, keying: Arc<KeyingPool>) -> Self {
         let (launched, since) = (SystemTime::now(), Instant::now());
-        Self { services, mailboxes, launched, since, samples: Mutex::default() }
+        Self { services, mailboxes, keying, launched, since, samples: Mutex::default() }
     }
 
     /// When the server started.
@@ -72,9 +73,13 @@ impl Inspector {
     }
 
     /// How many messages wait for each worker.
-    #[cfg(test)]
     pub(super) fn waiting_mail(&self) -> impl Iterator<Item = usize> + '_ {
         self.mailboxes.iter().map(|mailbox| mailbox.max_capacity() - mailbox.capacity())
+    }
+
+    /// How many handshakes wait for a thread.
+    pub(super) fn waiting_handshakes(&self) -> usize {
+        self.keying.waiting()
     }
 
     /// Takes a sample for [`Self::rates`].

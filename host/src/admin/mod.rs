@@ -2,7 +2,8 @@
 //!
 //! `thread` has the listeners and connections with their bounds, `routes` what is answered where. `caller` reads who asks, `gate` decides
 //! whether they may, with `logins` and `passwords`. `inspector` reads the server's state: from counters and tables, and by
-//! [`Inquiry`](crate::serve::Inquiry) from workers, which never wait for it. `ams` is the Administration API of Adobe's servers.
+//! [`Inquiry`](crate::serve::Inquiry) from workers, which never wait for it. `ams` is the Administration API of Adobe's servers,
+//! `metrics` what Prometheus reads.
 
 mod ams;
 mod caller;
@@ -11,6 +12,7 @@ mod gate;
 mod health;
 mod inspector;
 mod logins;
+mod metrics;
 mod passwords;
 mod query;
 mod routes;

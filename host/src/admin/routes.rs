@@ -16,6 +16,7 @@ use super::caller::Caller;
 use super::gate::{Denied, Gate, Wish};
 use super::health;
 use super::inspector::Inspector;
+use super::metrics::{self, Format};
 use super::query::Query;
 
 /// What all requests share.
@@ -30,6 +31,7 @@ pub(super) fn router(rooms: Arc<Rooms>, from: IpAddr) -> Router {
         .route("/", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
         .route("/admin/{method}", get(administration))
         .fallback(nothing)
         .layer(middleware::from_fn(guard))
@@ -136,7 +138,7 @@ async fn index(
 ) -> Result<Response, Denied> {
     let (caller, _) = read(from, &uri, &headers);
     rooms.admit(&caller, Wish::Read).await?;
-    let mut text = format!("introd {}\n\n/healthz\n/readyz\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("introd {}\n\n/healthz\n/readyz\n/metrics\n", env!("CARGO_PKG_VERSION"));
     for (method, wish) in ams::METHODS {
         text += "/admin/";
         text += method;
@@ -161,6 +163,20 @@ async fn readyz(
     headers: HeaderMap,
 ) -> Result<Response, Denied> {
     rooms.say_health(&read(from, &uri, &headers).0, true).await
+}
+
+/// The metrics, as OpenMetrics if the caller takes that, else in the older text format of Prometheus.
+async fn metrics(
+    State(rooms): Shared,
+    Extension(from): Extension<IpAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Denied> {
+    rooms.admit(&read(from, &uri, &headers).0, Wish::Read).await?;
+    let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    let format = if accepts.contains("application/openmetrics-text") { Format::OpenMetrics } else { Format::Text };
+    let text = metrics::render(&rooms.inspector, format).await;
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
 async fn administration(

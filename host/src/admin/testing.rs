@@ -14,7 +14,7 @@ use super::inspector::Inspector;
 use super::routes::{Rooms, router};
 use crate::apps::Seat;
 use crate::serve::testing::{request, services};
-use crate::serve::{ClientReport, Inquiry, Mail, MailSender, Services, WorkerReport, mailbox};
+use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport, mailbox};
 
 /// The name and the password of the administrator, as they stand in a query.
 pub(super) const LOGIN: &str = "auser=admin&apswd=s3cret";
@@ -53,7 +53,8 @@ impl Stage {
         let services = Arc::new(services(&config, None, None));
         let (mailboxes, mail): (Vec<_>, Vec<_>) = (0..2).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[MailSender]> = mailboxes.into();
-        let inspector = Inspector::new(Arc::clone(&services), Arc::clone(&mailboxes));
+        let inspector =
+            Inspector::new(Arc::clone(&services), Arc::clone(&mailboxes), Arc::new(KeyingPool::without_threads(100)));
         let rooms = Arc::new(Rooms { inspector, gate: Gate::new(None) });
         Self { services, rooms, mailboxes, mail, seats: Vec::new() }
     }

@@ -80,6 +80,11 @@ impl KeyingPool {
         Ok(Self { shared, threads })
     }
 
+    /// How many jobs wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.shared.state.lock().jobs.len()
+    }
+
     /// Queues a job. `reply` is called on one of the pool's threads.
     pub fn submit(&self, job: KeyingJob, reply: KeyingReply) {
         let (owner, group) = (job.initiator().map(|from| NetworkPrefix::of(from.ip())), job.group());
@@ -158,7 +163,7 @@ fn next_task(shared: &SharedPool, pulse: &Pulse) -> KeyingTask {
 #[cfg(test)]
 impl KeyingPool {
     /// A pool without threads: what it is given waits for [`Self::work_off`].
-    pub(super) fn without_threads(max_waiting: usize) -> Self {
+    pub(crate) fn without_threads(max_waiting: usize) -> Self {
         Self { shared: Arc::new(SharedPool::new(Group::Modp2, max_waiting)), threads: Vec::new() }
     }
 

@@ -148,6 +148,11 @@ impl<T> KeyingQueue<T> {
         dropped
     }
 
+    /// How many jobs wait.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Removes the job that is to be done next.
     pub(super) fn pop(&mut self) -> Option<T> {
         let is_expensive =

@@ -10,6 +10,7 @@ use introd_policy::{InstanceId, Replies};
 use rtmfp::{PeerId, SessionId};
 
 use super::announcer::{Announcer, Told};
+use super::latencies::Latencies;
 use super::rates::Rates;
 use super::refusals::Refusals;
 use crate::apps::Applications;
@@ -27,6 +28,8 @@ pub struct Services {
     pub shared_groups: Option<SharedGroups>,
     /// The counters of all workers.
     pub counters: Arc<Counters>,
+    /// How long handshakes and policies take.
+    pub latencies: Arc<Latencies>,
     /// The settings of NetConnections.
     pub connection: Arc<ConnectionSettings>,
     /// The rates that are limited.

@@ -319,6 +319,7 @@ impl Worker {
         for (request, reply) in replies {
             // A request whose deadline has passed, or whose client is gone, is not pending any more.
             let Some(pending) = self.pending.take(request) else { continue };
+            pending.count_latency(now, &self.info.services.latencies);
             let (mut turn, clients, lookups) = self.turn(now);
             match (pending, reply) {
                 (PendingRequest::Lookup { decision, .. }, reply) => lookups.reply(&mut turn, clients, decision, reply),
@@ -330,12 +331,13 @@ impl Worker {
             }
         }
         while let Some((request, pending)) = self.pending.take_late(now) {
+            pending.count_latency(now, &self.info.services.latencies);
             let (mut turn, clients, lookups) = self.turn(now);
             match pending {
-                PendingRequest::Lookup { decision, token } => {
+                PendingRequest::Lookup { decision, token, .. } => {
                     lookups.late(&mut turn, clients, request, decision, token);
                 }
-                PendingRequest::Connect { connect, token } => {
+                PendingRequest::Connect { connect, token, .. } => {
                     clients.connect_late(&mut turn, request, connect, token);
                 }
             }
@@ -352,7 +354,11 @@ impl Worker {
                 Event::Keying(job) => {
                     let mailbox = self.info.mailboxes[usize::from(self.info.index)].clone();
                     // The worker always comes back to its mailbox, so waiting for room there ends.
-                    let reply = move |done| drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
+                    let (latencies, begun) = (Arc::clone(&self.info.services.latencies), Instant::now());
+                    let reply = move |done| {
+                        latencies.handshakes.record(begun.elapsed());
+                        drop(mailbox.blocking_send(Mail::Keyed(Box::new(done))));
+                    };
                     self.keying.submit(job, Box::new(reply));
                 }
                 Event::Lookup(lookup) => {

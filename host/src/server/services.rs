@@ -93,6 +93,7 @@ impl Shared {
             groups,
             shared_groups,
             counters,
+            latencies: Arc::default(),
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),

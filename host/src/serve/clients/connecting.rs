@@ -59,7 +59,7 @@ impl ClientTurn<'_, '_> {
                 ConnectStep::Wait(timeout) => {
                     if let Some(request) = request {
                         let (deadline, session) = (self.turn.now + timeout, connect.session);
-                        let waiting = PendingRequest::Connect { connect, token };
+                        let waiting = PendingRequest::Connect { connect, token, since: self.turn.now };
                         self.turn.pending.insert(request, deadline, Some(session), waiting);
                     }
                     return;
@@ -248,7 +248,8 @@ impl Clients {
 
     /// Cancels the pending connect of a client that is gone, and tells the policies that were asked about it.
     pub(super) fn cancel_connect(&mut self, turn: &mut Turn<'_>, session: SessionId, reason: &str) {
-        let Some((request, PendingRequest::Connect { connect, token })) = turn.pending.take_of_session(session) else {
+        let Some((request, PendingRequest::Connect { connect, token, .. })) = turn.pending.take_of_session(session)
+        else {
             return;
         };
         connect.cancel(request, token);

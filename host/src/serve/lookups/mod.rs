@@ -98,7 +98,8 @@ impl Lookups {
                 }
                 LookupStep::Wait(timeout) => {
                     if let Some(request) = request {
-                        let waiting = PendingRequest::Lookup { decision, token };
+                        let waiting =
+                            PendingRequest::Lookup { decision, token, since: turn.now, is_for_registry: false };
                         turn.pending.insert(request, turn.now + timeout, None, waiting);
                     }
                     return;
@@ -127,7 +128,12 @@ impl Lookups {
                         if let Some(request) = request {
                             // The resolver has a timeout of its own; this deadline is for a reply that is lost.
                             let deadline = turn.now + 2 * turn.services().resolver.timeout();
-                            let waiting = PendingRequest::Lookup { decision, token: None };
+                            let waiting = PendingRequest::Lookup {
+                                decision,
+                                token: None,
+                                since: turn.now,
+                                is_for_registry: true,
+                            };
                             turn.pending.insert(request, deadline, None, waiting);
                         }
                         return;

@@ -59,6 +59,7 @@ pub(super) fn services_that_wake(
         groups: Arc::default(),
         shared_groups: shared.as_ref().map(|_| SharedGroups::unattended()),
         counters: Arc::new(Counters::new(WORKERS)),
+        latencies: Arc::default(),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),
         refusals: Refusals::default(),

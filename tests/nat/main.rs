@@ -12,4 +12,4 @@ mod many_servers;
 mod namespace;
 mod programs;
 mod server_group;
-mod server_groups;
+mod servers_behind_nats;

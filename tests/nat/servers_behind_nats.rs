@@ -1,5 +1,5 @@
-//! Servers on three subnets become one group without any registry: two that all know by name and address, one more in the open, and two
-//! behind NATs of their own. The times that the test prints are for people; it asserts none.
+//! Servers behind NATs are members of a server-only group: two that all know by name and address, one more in the open, and two behind
+//! NATs of their own, which their neighbours introduce to each other. The times that the test prints are for people; it asserts none.
 
 use std::time::Instant;
 
@@ -65,7 +65,7 @@ fn all_hear_all(servers: &[(&str, u8, &Server)]) {
 }
 
 #[test]
-fn servers_on_three_subnets_become_one_group_that_outlives_the_servers_that_all_know() {
+fn servers_behind_nats_become_one_group_with_others_that_outlives_the_servers_that_all_know() {
     let net = Internet::new();
     let (first, second, third) = (net.host("one"), net.host("two"), net.host("three"));
     let behind = |name| net.nat("n", Nat::PortRestricted).into_host(name);

@@ -8,7 +8,7 @@ use introd_client::{BindError, UdpSocket};
 use introd_flash::amf::{AmfLimits, Value};
 use introd_flash::command::{Command, Encoding};
 use introd_flash::message::{Message, kind};
-use introd_policy::net_connection::{ConnectionCommand, ConnectionEvent};
+use introd_policy::net_connection::{ConnectionCommand, ConnectionEvent, GroupCommand};
 use rtmfp::flow::FlowEvent;
 use rtmfp::{CloseReason, Event};
 use tokio::sync::{mpsc, watch};
@@ -25,6 +25,8 @@ const MAX_CALLS: usize = 1024;
 const FACTS_INTERVAL: Duration = Duration::from_secs(1);
 /// After so many events in a row the thread's other connections have a turn.
 const TURN: usize = 64;
+/// For so long a connection that its script has dropped goes on, so that neighbours can ask for the last postings.
+const LINGER: Duration = Duration::from_millis(500);
 /// For so long an address that another connection of the same instance has just had is waited for.
 pub(super) const BIND_TIMEOUT: Duration = Duration::from_secs(5);
 const BIND_INTERVAL: Duration = Duration::from_millis(50);
@@ -70,7 +72,7 @@ impl ConnectionTask {
         let end = serving.serve(&mut link, &mut self.commands, &mut stopping).await;
         shared.counters.add_groups(link.groups().take_counters());
         match end {
-            End::Dropped => (),
+            End::Dropped => serving.finish(&mut link, &mut self.commands).await,
             End::Stopped => shared.close(stopped_event()),
             End::Closed(event) => shared.close(*event),
         }
@@ -193,6 +195,22 @@ impl Serving<'_> {
                 events = 0;
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Carries out what the script has sent before it dropped the connection. What is sent directly goes out with the close; a posting
+    /// is asked for first.
+    async fn finish(&mut self, link: &mut Link, commands: &mut mpsc::Receiver<(ConnectionCommand, usize)>) {
+        let mut has_posted = false;
+        while let Ok((command, bytes)) = commands.try_recv() {
+            has_posted |= matches!(command, ConnectionCommand::Group { command: GroupCommand::Post { .. }, .. });
+            self.perform(link, command);
+            self.shared.dequeued(bytes);
+        }
+        if has_posted {
+            let until = Instant::now() + LINGER;
+            // An error of a socket ends the wait as well.
+            while let Ok(Ok(_)) = tokio::time::timeout_at(until, link.next()).await {}
         }
     }
 

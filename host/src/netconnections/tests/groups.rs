@@ -45,6 +45,27 @@ fn members_post_and_send_and_one_that_is_dropped_is_gone_at_once() {
 }
 
 #[test]
+fn what_is_sent_just_before_a_connection_is_dropped_arrives() {
+    let (first, second) = (NetConnectionService::new(), NetConnectionService::new());
+    let [(a, _), (b, b_id)] = pair(&first, &second);
+    let (posting, message) = (b"\x02\0\x04post".to_vec(), b"\x02\0\x04sent".to_vec());
+    b.group(GroupCommand::Post { value: posting.clone() });
+    b.group(GroupCommand::SendToAllNeighbors { message: message.clone() });
+    drop(b);
+    let mut arrived = Vec::new();
+    a.wait_group(|event| match event {
+        GroupEvent::Posting { value: bytes, .. } | GroupEvent::SendTo { message: bytes, .. } => {
+            arrived.push(bytes);
+            None
+        }
+        GroupEvent::NeighborDisconnected { peer, .. } => (peer == b_id).then_some(()),
+        _ => None,
+    });
+    arrived.sort();
+    assert_eq!(arrived, [posting, message]);
+}
+
+#[test]
 fn a_server_that_stops_says_so_to_its_scripts_and_to_the_other_members() {
     let (first, second) = (NetConnectionService::new(), NetConnectionService::new());
     let [(a, _), (b, b_id)] = pair(&first, &second);

@@ -8,6 +8,8 @@
 //! This crate must not know any other crate of introd, so that each of them may log. Begin reading with `record.rs`, which makes a line of
 //! a record, and go on with `output.rs`, which writes it.
 
+mod format;
+mod level;
 mod output;
 mod panics;
 mod record;
@@ -25,6 +27,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub use format::LogFormat;
+pub use level::set_level;
 use output::Output;
 pub use record::CONFIGURATION;
 use record::Records;
@@ -38,14 +42,16 @@ static STDERR: OnceLock<Output> = OnceLock::new();
 
 /// Sends the log to standard error. The level is that of the environment variable `RUST_LOG`, or else `level`. Of records of one
 /// kind, `limit` are written in ten seconds and the others counted; 0 is no limit. A second call in one process changes nothing.
-pub fn start(level: &str, limit: u32) {
+pub fn start(level: &str, limit: u32, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let records = Records::new(std::io::stderr().is_terminal(), limit);
+    let (filter, changer) = level::changeable(filter);
+    let records = Records::new(std::io::stderr().is_terminal(), limit, format);
     let repeats = records.repeats();
     let output = STDERR.get_or_init(|| {
         Output::start("log", std::io::stderr(), REPORT_INTERVAL, move |lines, is_last| repeats.report(lines, is_last))
     });
     if tracing_subscriber::registry().with(filter).with(records.to(output)).try_init().is_ok() {
+        level::keep(changer);
         panics::report_to_log();
     }
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::{Context, Layer};
 
+use super::format::{LogFormat, push_json};
 use super::output::Output;
 use super::repeats::Repeats;
 use super::text::{MAX_SHOWN, Shown};
@@ -28,13 +29,14 @@ const NAMING: [&str; 3] = ["app", "plugin", "policy"];
 /// Formats records before they go anywhere.
 pub(super) struct Records {
     is_terminal: bool,
+    format: LogFormat,
     repeats: Repeats,
 }
 
 impl Records {
     /// Writes up to `limit` records of one kind in ten seconds; 0 is no limit.
-    pub(super) fn new(is_terminal: bool, limit: u32) -> Self {
-        Self { is_terminal, repeats: Repeats::new(limit) }
+    pub(super) fn new(is_terminal: bool, limit: u32, format: LogFormat) -> Self {
+        Self { is_terminal, format, repeats: Repeats::new(limit, format) }
     }
 
     /// The counts of repetitions.
@@ -51,13 +53,20 @@ impl Records {
     fn line(&self, event: &Event<'_>) -> Option<String> {
         let metadata = event.metadata();
         let is_whole = metadata.target() == CONFIGURATION;
-        let mut parts = Parts { is_whole, ..Parts::default() };
+        let mut parts = Parts { is_whole, format: self.format, ..Parts::default() };
         event.record(&mut parts);
         let head = || {
             let mut head = String::new();
             // Writing to a string does not fail.
             let _ = SystemTime.format_time(&mut Writer::new(&mut head));
             let level = metadata.level();
+            if self.format == LogFormat::Json {
+                let mut json = format!("{{\"time\":\"{head}\",\"level\":\"{level}\",\"target\":");
+                push_json(&mut json, metadata.target());
+                json.push_str(",\"message\":");
+                push_json(&mut json, &parts.message);
+                return json;
+            }
             if self.is_terminal {
                 let colour = match *level {
                     Level::ERROR => 31,
@@ -82,7 +91,7 @@ impl Records {
         }
         let mut line = head();
         line.push_str(&parts.fields);
-        line.push('\n');
+        line.push_str(if self.format == LogFormat::Json { "}\n" } else { "\n" });
         Some(line)
     }
 }
@@ -105,6 +114,7 @@ impl<S: Subscriber> Layer<S> for ToOutput {
 #[derive(Default)]
 struct Parts {
     is_whole: bool,
+    format: LogFormat,
     message: String,
     fields: String,
     /// The fields among them that are [`NAMING`], and their hash.
@@ -113,7 +123,8 @@ struct Parts {
 }
 
 impl Parts {
-    fn field(&mut self, field: &Field, is_text: bool, value: fmt::Arguments<'_>) {
+    /// Adds a field. `kind` says what the value is.
+    fn field(&mut self, field: &Field, kind: FieldKind, value: fmt::Arguments<'_>) {
         let name = field.name();
         let room = match name {
             _ if self.is_whole || LONG_FIELDS.contains(&name) => MAX_LONG,
@@ -126,10 +137,23 @@ impl Parts {
             return;
         }
         let start = self.fields.len();
-        let quote = if is_text { "\"" } else { "" };
-        let _ = write!(self.fields, " {name}={quote}");
-        let _ = Shown::new(&mut self.fields, room).write_fmt(value);
-        self.fields.push_str(quote);
+        match (self.format, kind) {
+            (LogFormat::Text, _) => {
+                let quote = if kind == FieldKind::Text { "\"" } else { "" };
+                let _ = write!(self.fields, " {name}={quote}");
+                let _ = Shown::new(&mut self.fields, room).write_fmt(value);
+                self.fields.push_str(quote);
+            }
+            (LogFormat::Json, FieldKind::Plain) => {
+                let _ = write!(self.fields, ",\"{name}\":{value}");
+            }
+            (LogFormat::Json, _) => {
+                let mut shown = String::new();
+                let _ = Shown::new(&mut shown, room).write_fmt(value);
+                let _ = write!(self.fields, ",\"{name}\":");
+                push_json(&mut self.fields, &shown);
+            }
+        }
         if NAMING.contains(&name) {
             let text = &self.fields[start..];
             text.hash(&mut self.names_hash);
@@ -138,17 +162,40 @@ impl Parts {
     }
 }
 
+/// What the value of a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FieldKind {
+    /// A text of its own.
+    Text,
+    /// A whole number, true or false.
+    Plain,
+    /// What some type shows of itself.
+    Shown,
+}
+
 impl Visit for Parts {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.field(field, false, format_args!("{value:?}"));
+        self.field(field, FieldKind::Shown, format_args!("{value:?}"));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.field(field, FieldKind::Plain, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field, FieldKind::Plain, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.field(field, FieldKind::Plain, format_args!("{value}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, true, format_args!("{value}"));
+        self.field(field, FieldKind::Text, format_args!("{value}"));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.field(field, false, format_args!("{value}"));
+        self.field(field, FieldKind::Shown, format_args!("{value}"));
     }
 }
 
@@ -172,12 +219,48 @@ mod tests {
     }
 
     fn lines(limit: u32, work: impl FnOnce()) -> Vec<String> {
-        let kept = Arc::default();
-        let subscriber = tracing_subscriber::registry().with(Kept(Records::new(false, limit), Arc::clone(&kept)));
-        tracing::subscriber::with_default(subscriber, work);
-        let lines = kept.lock().unwrap();
         // Without the time.
-        lines.iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+        whole_lines(limit, LogFormat::Text, work)
+            .iter()
+            .map(|line| line.split_once(' ').unwrap().1.to_owned())
+            .collect()
+    }
+
+    fn whole_lines(limit: u32, format: LogFormat, work: impl FnOnce()) -> Vec<String> {
+        let kept = Arc::default();
+        let records = Records::new(false, limit, format);
+        let repeats = records.repeats();
+        let subscriber = tracing_subscriber::registry().with(Kept(records, Arc::clone(&kept)));
+        tracing::subscriber::with_default(subscriber, work);
+        let mut lines = kept.lock().unwrap().clone();
+        if format == LogFormat::Json {
+            repeats.report(&mut lines, true);
+        }
+        lines
+    }
+
+    #[test]
+    fn a_record_is_an_object_of_json_whatever_is_in_it() {
+        let evil = "a\n\"}, {\"forged\": \\ \x1b";
+        let lines = whole_lines(1, LogFormat::Json, || {
+            for _ in 0..3 {
+                tracing::info!(target: "here", app = %evil, agent = evil, session = 7, less = -1, proven = true, none = Option::<u64>::None, "it said {evil}");
+            }
+        });
+        let [record, summary] = lines.as_slice() else { panic!("{lines:?}") };
+        let shown = r#"a\\n\"}, {\"forged\": \\ \\u{1b}"#;
+        let (time, rest) = record.split_once(",\"level\"").unwrap();
+        assert!(time.starts_with("{\"time\":\"2") && time.ends_with("Z\""), "{time}");
+        assert_eq!(
+            rest,
+            format!(
+                ":\"INFO\",\"target\":\"here\",\"message\":\"it said {shown}\",\"app\":\"{shown}\",\"agent\":\"{shown}\",\"session\":7,\"less\":-1,\"proven\":true}}\n"
+            )
+        );
+        assert!(
+            summary.ends_with(&format!("\"message\":\"it said {shown}\",\"repeated\":2,\"app\":\"{shown}\"}}\n")),
+            "{summary}"
+        );
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use tracing::callsite::Identifier;
 
+use super::format::LogFormat;
+
 /// How many records of one kind are written in ten seconds, unless a limit is given.
 pub const DEFAULT_LIMIT: u32 = 100;
 
@@ -25,6 +27,7 @@ const MAX_KINDS: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Repeats {
     limit: u32,
+    format: LogFormat,
     kinds: Arc<Mutex<HashMap<Kind, Count>>>,
 }
 
@@ -41,8 +44,8 @@ struct Count {
 
 impl Repeats {
     /// `limit` records of a kind are written in a window; 0 is no limit.
-    pub(super) fn new(limit: u32) -> Self {
-        Self { limit, kinds: Arc::default() }
+    pub(super) fn new(limit: u32, format: LogFormat) -> Self {
+        Self { limit, format, kinds: Arc::default() }
     }
 
     /// Whether a record is to be written. `names_hash` is the hash of the application and plugin that it names; `example` makes the parts
@@ -90,7 +93,10 @@ impl Repeats {
                 return true;
             }
             if let Some((before, after)) = count.example.take() {
-                lines.push(format!("{before} (repeated {} times){after}\n", grouped(count.repeated)));
+                lines.push(match self.format {
+                    LogFormat::Text => format!("{before} (repeated {} times){after}\n", grouped(count.repeated)),
+                    LogFormat::Json => format!("{before},\"repeated\":{}{after}}}\n", count.repeated),
+                });
             }
             false
         });
@@ -146,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_the_limit_is_counted_and_reported_when_the_window_is_over() {
-        let repeats = Repeats::new(2);
+        let repeats = Repeats::new(2, LogFormat::Text);
         let now = Instant::now();
         let written = (0..5_000).filter(|_| repeats.permits(now, place(), 7, example)).count();
         assert_eq!(written, 2);
@@ -160,7 +166,7 @@ mod tests {
 
     #[test]
     fn one_kind_does_not_hide_another_and_all_of_one_place_are_bounded() {
-        let repeats = Repeats::new(2);
+        let repeats = Repeats::new(2, LogFormat::Text);
         let now = Instant::now();
         assert_eq!((0..10).filter(|_| repeats.permits(now, place(), 1, example)).count(), 2);
         assert!(repeats.permits(now, place(), 2, example));
@@ -173,7 +179,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_everything_is_written() {
-        let repeats = Repeats::new(0);
+        let repeats = Repeats::new(0, LogFormat::Text);
         let now = Instant::now();
         assert!((0..1000).all(|_| repeats.permits(now, place(), 7, example)));
     }

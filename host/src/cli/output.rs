@@ -10,5 +10,5 @@ pub(super) fn say(text: &str) {
 
 /// Sends the log of a command that runs no server to standard error; the level is that of `RUST_LOG`, or `level`.
 pub(super) fn start_logging(level: &str) {
-    introd_log::start(level, 0);
+    introd_log::start(level, 0, introd_log::LogFormat::Text);
 }

@@ -41,6 +41,25 @@ pub(super) struct RunArgs {
     /// Write at most this many log lines of one kind and application in ten seconds, and count the others. 0: no limit.
     #[arg(long, value_name = "N", default_value_t = introd_log::DEFAULT_LIMIT)]
     log_limit: u32,
+    /// Write the log as text, or as an object of JSON for each record.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormatName::Text)]
+    log_format: LogFormatName,
+}
+
+/// The form of the log on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormatName {
+    Text,
+    Json,
+}
+
+impl From<LogFormatName> for introd_log::LogFormat {
+    fn from(name: LogFormatName) -> Self {
+        match name {
+            LogFormatName::Text => Self::Text,
+            LogFormatName::Json => Self::Json,
+        }
+    }
 }
 
 /// `ADDR:PORT`, `ADDR`, `:PORT` or `PORT`.
@@ -88,7 +107,7 @@ fn admin_addresses(args: &[AdminAddress], config: &Config) -> Vec<SocketAddr> {
 }
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    introd_log::start("info", args.log_limit);
+    introd_log::start("info", args.log_limit, args.log_format.into());
     raise_descriptor_limit();
     has_spare_descriptors(MIN_DESCRIPTORS)
         .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;

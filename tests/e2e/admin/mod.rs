@@ -3,6 +3,7 @@
 mod api;
 mod gate;
 mod hostile;
+mod log;
 mod metrics;
 
 use introd_tests::program::{Files, Process, introd};

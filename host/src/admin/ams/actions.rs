@@ -91,6 +91,14 @@ impl Call<'_> {
         done(all)
     }
 
+    /// Changes the level of the log until the server ends. AMS has no such method.
+    pub(super) fn set_log_level(&self) -> Answer {
+        let level = self.need(&["level"])?;
+        self.log("setLogLevel", &introd_log::text::shown(level));
+        introd_log::set_level(level).map_err(failed)?;
+        Ok(None)
+    }
+
     fn log(&self, action: &str, of: &dyn std::fmt::Display) {
         let user = introd_log::text::shown(self.user);
         tracing::info!(action, %user, %of, "an administrator acts");

@@ -30,7 +30,7 @@ const CALL_FAILED: &str = "NetConnection.Call.Failed";
 const REJECTED: &str = "NetConnection.Connect.Rejected";
 
 /// The methods that are answered, and what each takes.
-pub(super) const METHODS: [(&str, Wish); 25] = [
+pub(super) const METHODS: [(&str, Wish); 26] = [
     ("ping", Wish::Read),
     ("getServerStats", Wish::Read),
     ("getIOStats", Wish::Read),
@@ -56,6 +56,7 @@ pub(super) const METHODS: [(&str, Wish); 25] = [
     ("disconnectUser", Wish::Act),
     ("broadcastMsg", Wish::Act),
     ("gc", Wish::Act),
+    ("setLogLevel", Wish::Act),
 ];
 
 /// A call of a method by somebody who may call it.
@@ -146,6 +147,7 @@ async fn permitted(
             crate::memory::return_freed_memory();
             Ok(None)
         }
+        "setLogLevel" => call.set_log_level(),
         _ => Err(unknown(name)),
     }
 }

@@ -52,10 +52,12 @@ impl Clients {
                             seat.instance().traffic().disconnected();
                         }
                     }
+                    let peer = client.place.as_ref().map(|(peer, _)| tracing::field::display(*peer));
+                    let app = client.place.as_ref().map(|(_, seat)| tracing::field::display(seat.instance().name()));
+                    tracing::info!(%session, peer, app, %reason, was_connected, "client gone");
                     if let Some((peer, _)) = client.place {
                         self.give_up_id(turn.info, peer, session, client.is_proven);
                     }
-                    tracing::info!(%session, %reason, was_connected, "client gone");
                 }
             }
             Event::Refused { from, reason } => {

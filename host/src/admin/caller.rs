@@ -194,6 +194,23 @@ mod tests {
         assert_eq!(of(&format!("/?auser={long}&apswd={long}"), &[]), right("", "", true));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_sent_is_read_without_a_panic(path in "[ -~]{0,200}", host in "[ -~]{0,80}", login in "[ -~]{0,80}", origin in "[ -~]{0,80}") {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("host", &host), ("authorization", &login), ("origin", &origin)] {
+                headers.append(name, HeaderValue::from_str(value).unwrap());
+            }
+            let basic = format!("Basic {login}");
+            headers.append("authorization", HeaderValue::from_str(&basic).unwrap());
+            let query = Query::parse(&path);
+            let uri = path.parse::<Uri>().unwrap_or_default();
+            let caller = Caller::new([127, 0, 0, 1].into(), &uri, &headers, &query);
+            proptest::prop_assert!(caller.credentials.is_none_or(|known| known.user.len() <= MAX_CREDENTIAL));
+            decode_base64(&login);
+        }
+    }
+
     #[test]
     fn base64_gives_the_values_of_rfc_4648() {
         for (text, bytes) in

@@ -1214,8 +1214,8 @@ typedef struct introd_group_member {
      */
     uint32_t reserved;
     /*
-     The key under which servers share the group. It is the group's ID, or a digest made of it for a group that is confined to an
-     application.
+     The key under which servers share the group: a digest made of the group's ID, and of the name of the application if the group is
+     confined to it.
      */
     struct introd_group_id group;
     /*

@@ -2,6 +2,7 @@
 
 mod groups;
 mod killed;
+mod login;
 mod outages;
 mod storm;
 

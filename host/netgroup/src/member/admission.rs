@@ -20,7 +20,7 @@ use crate::ring::Ring;
 pub(super) const MAX_LINKS: usize = 1024;
 /// How many neighbours beyond [`MAX_NEIGHBORS`] are admitted for a while: a newcomer that knows nobody else learns of other members from
 /// them before it is released.
-pub(super) const MAX_GUESTS: usize = 32;
+pub const MAX_GUESTS: usize = 32;
 /// For so long a guest stays at least.
 pub(super) const GUEST_STAY: Duration = Duration::from_secs(5);
 /// How many members on each side count as next on the ring (WIRE.md §3.5).

@@ -35,6 +35,7 @@ mod tests;
 mod topology;
 mod upkeep;
 
+pub use self::admission::MAX_GUESTS;
 pub use self::counters::GroupCounters;
 pub use self::directed::{Direction, MAX_DIRECTED, Sent};
 pub use self::known::{FORGOTTEN, MAX_KNOWN};

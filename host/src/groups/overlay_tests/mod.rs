@@ -48,7 +48,9 @@ fn five_hundred_members() {
 
 #[test]
 fn five_thousand_members() {
-    comings_and_goings(5000, Duration::from_secs(30), Duration::ZERO, seed(5));
+    let overlay = comings_and_goings(5000, Duration::from_secs(30), Duration::ZERO, seed(5));
+    // The allocator takes minutes to free millions of pieces in no order.
+    std::mem::forget(overlay);
 }
 
 #[test]

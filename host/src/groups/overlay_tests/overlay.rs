@@ -12,7 +12,9 @@ use slab::Slab;
 
 use crate::groups::Memberships;
 use crate::groups::bootstrap::{BootstrapSettings, Hint};
-use introd_netgroup::member::{GroupEvent, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, flow_type};
+use introd_netgroup::member::{
+    GroupEvent, MAX_GUESTS, MAX_NEIGHBORS, Member, Output, Refusal, SessionFacts, flow_type,
+};
 use introd_netgroup::{GroupDigest, GroupKey, GroupSpecifier, Groupspec, channel};
 
 /// How long a message takes, at least; up to as much again is added.
@@ -334,7 +336,7 @@ impl Overlay {
             self.delivered,
         );
         assert_eq!(parts.len(), 1, "seed {}: parts of {parts:?}", self.seed);
-        assert!(degrees.iter().all(|degree| *degree <= MAX_NEIGHBORS), "seed {}", self.seed);
+        assert!(degrees.iter().all(|degree| *degree <= MAX_NEIGHBORS + MAX_GUESTS), "seed {}", self.seed);
         assert_eq!(self.server.members(&self.key).len(), self.members.len(), "seed {}", self.seed);
     }
 }

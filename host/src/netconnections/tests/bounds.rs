@@ -59,12 +59,16 @@ fn groups_of_one_connection_are_limited() {
     assert_eq!([join(4), join(5)], [Ok(()), Err(CommandRefused::Groups)]);
 }
 
-/// An inbox that waits, so that its connection's task stands still; and one that is full.
-struct Stopped(std::sync::Mutex<Receiver<()>>);
+/// An inbox that says when an event comes and then waits, so that its connection's task stands still, and that has no room for the event.
+struct Stopped {
+    entered: Sender<()>,
+    wait: std::sync::Mutex<Receiver<()>>,
+}
 
 impl ConnectionEvents for Stopped {
     fn tell(&self, event: ConnectionEvent) -> Result<(), Box<ConnectionEvent>> {
-        let _ = self.0.lock().unwrap().recv();
+        let _ = self.entered.send(());
+        let _ = self.wait.lock().unwrap().recv();
         Err(Box::new(event))
     }
 }
@@ -77,23 +81,23 @@ fn commands_and_their_bytes_are_bounded_and_what_finds_no_room_is_counted() {
         let command = GroupCommand::Post { value: vec![5; bytes] };
         ConnectionCommand::Group { group: GROUP, command }
     };
-    let (go_on, wait) = channel();
-    let events = Arc::new(Stopped(std::sync::Mutex::new(wait)));
-    let a = service.open(&owner("room"), &settings(limits), serverless("a"), events).unwrap();
+    let ((entered, has_entered), (go_on, wait)) = (channel(), channel());
+    let open = |name: &str, wait: Receiver<()>| {
+        let events = Arc::new(Stopped { entered: entered.clone(), wait: std::sync::Mutex::new(wait) });
+        service.open(&owner("room"), &settings(limits), serverless(name), events).unwrap()
+    };
+    let a = open("a", wait);
     // The task waits in its first event, and takes no command.
     assert_eq!([a.send(post(90_000)), a.send(post(20_000))], [Ok(()), Err(CommandRefused::Full)]);
     drop(go_on);
-    let events = channel();
-    let b = service.open(
-        &owner("room"),
-        &settings(limits),
-        serverless("b"),
-        Arc::new(Stopped(std::sync::Mutex::new(events.1))),
-    );
-    let b = b.unwrap();
+    let (go_on, wait) = channel();
+    let b = open("b", wait);
     let refused = (0..MAX_COMMANDS + 10).filter(|_| b.send(post(0)) == Err(CommandRefused::Full)).count();
     assert!(refused >= 10, "{refused}");
-    drop(events.0);
+    for _ in 0..2 {
+        has_entered.recv_timeout(TIMEOUT).unwrap();
+    }
+    drop(go_on);
     drop((a, b));
     service.stop();
     let counters = service.counters();

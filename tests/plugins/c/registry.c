@@ -64,7 +64,7 @@ static int32_t publish_session(introd_instance instance, const introd_publicatio
 static const introd_plugin_registry registry = {
     sizeof(introd_plugin_registry), 0, publish, withdraw, find,
 #if INTROD_ABI_MINOR >= 1
-    publish_session,
+    publish_session, NULL,
 #endif
 };
 

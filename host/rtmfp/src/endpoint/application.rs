@@ -59,7 +59,7 @@ impl Endpoint {
     /// no static keys has not proven that the name is its own. Names of more than 255 bytes are not kept.
     pub fn far_hostname(&self, id: SessionId) -> Option<&[u8]> {
         let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
-        session.is_open().then(|| session.identity().hostname.as_deref()).flatten()
+        session.is_open().then(|| session.identity().hostname()).flatten()
     }
 
     /// When the last packet of a session came, if it is open: [`SessionInfo::heard`] alone, for callers that ask often.

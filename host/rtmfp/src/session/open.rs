@@ -59,24 +59,32 @@ const MAX_HOSTNAME: usize = 255;
 /// The identity of the far end, and what proves it.
 pub(crate) struct FarIdentity {
     pub(crate) peer_id: PeerId,
-    /// SHA-256 of the whole certificate. `None`: the certificate has nothing beyond its canonical section, as nearly all, so that the
-    /// peer id is the hash.
-    other_hash: Option<Box<[u8; 32]>>,
-    /// The certificate's hostname (RFC 7425 §4.3.3.1). Clients have none.
-    pub(crate) hostname: Option<Box<[u8]>>,
+    /// What the certificates of nearly all clients do not have.
+    unusual: Option<Box<Unusual>>,
     /// The certificate has static keys: the far end has opened the session with one of them.
     pub(super) has_static_keys: bool,
     pub(crate) near_nonce: [u8; 32],
     pub(crate) far_nonce: [u8; 32],
 }
 
+/// What a certificate has besides a canonical section without a hostname.
+struct Unusual {
+    /// SHA-256 of the whole certificate. `None`: it has nothing beyond its canonical section, so that the peer id is the hash.
+    other_hash: Option<[u8; 32]>,
+    /// The hostname (RFC 7425 §4.3.3.1).
+    hostname: Option<Box<[u8]>>,
+}
+
 impl FarIdentity {
     fn new(certificate: &Certificate, keys: &SessionKeys) -> Self {
         let (peer_id, hash) = (certificate.fingerprint(), certificate.hash());
+        let other_hash = (hash != peer_id.0).then_some(hash);
+        let hostname: Option<Box<[u8]>> =
+            certificate.hostname().filter(|name| name.len() <= MAX_HOSTNAME).map(Into::into);
+        let is_unusual = other_hash.is_some() || hostname.is_some();
         Self {
             peer_id,
-            other_hash: (hash != peer_id.0).then(|| Box::new(hash)),
-            hostname: certificate.hostname().filter(|name| name.len() <= MAX_HOSTNAME).map(Into::into),
+            unusual: is_unusual.then(|| Box::new(Unusual { other_hash, hostname })),
             has_static_keys: certificate.has_static_keys(),
             near_nonce: keys.near_nonce,
             far_nonce: keys.far_nonce,
@@ -85,7 +93,13 @@ impl FarIdentity {
 
     /// Is this the certificate of the far end, byte by byte? Then the same endpoint begins anew (RFC 7425 §4.3.7).
     pub(crate) fn has_certificate(&self, certificate: &Certificate) -> bool {
-        *self.other_hash.as_deref().unwrap_or(&self.peer_id.0) == certificate.hash()
+        let other_hash = self.unusual.as_ref().and_then(|unusual| unusual.other_hash.as_ref());
+        *other_hash.unwrap_or(&self.peer_id.0) == certificate.hash()
+    }
+
+    /// The certificate's hostname, if it has one that is not too long.
+    pub(crate) fn hostname(&self) -> Option<&[u8]> {
+        self.unusual.as_ref()?.hostname.as_deref()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Servers behind NATs are members of a server-only group: two that all know by name and address, one more in the open, and two behind
 //! NATs of their own, which their neighbours introduce to each other. The times that the test prints are for people; it asserts none.
 
+use std::cell::RefCell;
 use std::time::Instant;
 
 use introd_netgroup::GroupSpecifier;
@@ -41,8 +42,15 @@ function application.onAppStart()
 end
 "#;
 
-/// Starts the server of a name on a host.
-fn start(name: &str, run: u8, host: &Host, groupspec: &str, bootstrap: [&Host; 2]) -> Server {
+/// Starts the server of a name on a host. Its files are kept: it loads its script after it has said that it serves.
+fn start(
+    name: &str,
+    run: u8,
+    host: &Host,
+    groupspec: &str,
+    bootstrap: [&Host; 2],
+    kept: &RefCell<Vec<Files>>,
+) -> Server {
     let files = Files::new();
     let [one, two] = bootstrap.map(|host| format!("{}:1936", host.v4.unwrap()));
     let config = format!(
@@ -50,8 +58,9 @@ fn start(name: &str, run: u8, host: &Host, groupspec: &str, bootstrap: [&Host; 2
          <groupspec>{groupspec}</groupspec><one>{one}</one><two>{two}</two></config></ApplicationObject></ScriptEngine>"
     );
     files.script("servers", SCRIPT, &config);
-    // The server reads its files at the start.
-    server(host, &["--conf", &files.path().to_string_lossy()])
+    let server = server(host, &["--conf", &files.path().to_string_lossy()]);
+    kept.borrow_mut().push(files);
+    server
 }
 
 /// Waits until each of these servers has a new posting of each other one. Each name comes with the run of its server.
@@ -72,7 +81,8 @@ fn servers_behind_nats_become_one_group_with_others_that_outlives_the_servers_th
     let (fourth, fifth) = (behind("four"), behind("five"));
     let group = GroupSpecifier::new("servers").unwrap().with_authorizations().unwrap();
     let started = Instant::now();
-    let start = |name, run, host| start(name, run, host, group.as_str(), [&first, &second]);
+    let kept = RefCell::default();
+    let start = |name, run, host| start(name, run, host, group.as_str(), [&first, &second], &kept);
     let one = start("one", 1, &first);
     let two = start("two", 1, &second);
     let others =

@@ -8,7 +8,7 @@ use introd_client::{BindError, UdpSocket};
 use introd_flash::amf::{AmfLimits, Value};
 use introd_flash::command::{Command, Encoding};
 use introd_flash::message::{Message, kind};
-use introd_policy::net_connection::{ConnectionCommand, ConnectionEvent, GroupCommand};
+use introd_policy::net_connection::{ConnectionCommand, ConnectionEvent};
 use rtmfp::flow::FlowEvent;
 use rtmfp::{CloseReason, Event};
 use tokio::sync::{mpsc, watch};
@@ -25,7 +25,7 @@ const MAX_CALLS: usize = 1024;
 const FACTS_INTERVAL: Duration = Duration::from_secs(1);
 /// After so many events in a row the thread's other connections have a turn.
 const TURN: usize = 64;
-/// For so long a connection that its script has dropped goes on, so that neighbours can ask for the last postings.
+/// For so long a connection that its script has dropped goes on, so that its last messages arrive and neighbours can ask for its last postings.
 const LINGER: Duration = Duration::from_millis(500);
 /// For so long an address that another connection of the same instance has just had is waited for.
 pub(super) const BIND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -198,20 +198,16 @@ impl Serving<'_> {
         }
     }
 
-    /// Carries out what the script has sent before it dropped the connection. What is sent directly goes out with the close; a posting
-    /// is asked for first.
+    /// Carries out what the script has sent before it dropped the connection, and goes on for a moment: a posting goes out only when a
+    /// neighbour has asked for it.
     async fn finish(&mut self, link: &mut Link, commands: &mut mpsc::Receiver<(ConnectionCommand, usize)>) {
-        let mut has_posted = false;
         while let Ok((command, bytes)) = commands.try_recv() {
-            has_posted |= matches!(command, ConnectionCommand::Group { command: GroupCommand::Post { .. }, .. });
             self.perform(link, command);
             self.shared.dequeued(bytes);
         }
-        if has_posted {
-            let until = Instant::now() + LINGER;
-            // An error of a socket ends the wait as well.
-            while let Ok(Ok(_)) = tokio::time::timeout_at(until, link.next()).await {}
-        }
+        let until = Instant::now() + LINGER;
+        // An error of a socket ends the wait as well.
+        while let Ok(Ok(_)) = tokio::time::timeout_at(until, link.next()).await {}
     }
 
     fn perform(&mut self, link: &mut Link, command: ConnectionCommand) {

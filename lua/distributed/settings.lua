@@ -28,10 +28,6 @@ local function groupspec(config)
     end
     local spec = GroupSpecifier("introd servers " .. secret)
     spec.postingEnabled, spec.routingEnabled = true, true
-    if config.lan then
-        spec.ipMulticastMemberUpdatesEnabled = true
-        spec:addIPMulticastAddress(config.lan)
-    end
     return spec:toString()
 end
 

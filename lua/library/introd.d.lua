@@ -157,7 +157,7 @@ function GroupControl:addMemberHint(peerID) end
 ---@field postingEnabled boolean members may send messages to all members
 ---@field serverChannelEnabled boolean members join through their server, which names other members to them
 ---@field peerToPeerDisabled boolean members do not connect to each other
----@field ipMulticastMemberUpdatesEnabled boolean members find each other on the local network by IP multicast
+---@field ipMulticastMemberUpdatesEnabled boolean members may find each other on the local network by IP multicast; those of introd do not
 ---@field ipMemberUpdatesEnabled boolean the same
 ---@overload fun(name: string): GroupSpecifier
 GroupSpecifier = {}

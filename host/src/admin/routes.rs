@@ -4,8 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::rejection::ExtensionRejection;
+use axum::extract::{Extension, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -100,9 +102,19 @@ impl IntoResponse for Denied {
 }
 
 /// A request: who asks, and what is in its query.
-fn read(from: IpAddr, uri: &Uri, headers: &HeaderMap) -> (Caller, Query) {
-    let query = Query::parse(uri.query().unwrap_or_default());
-    (Caller::new(from, uri, headers, &query), query)
+struct Asked {
+    caller: Caller,
+    query: Query,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Extension(from) = Extension::<IpAddr>::from_request_parts(parts, state).await?;
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        Ok(Self { caller: Caller::new(from, &parts.uri, &parts.headers, &query), query })
+    }
 }
 
 impl Rooms {
@@ -130,13 +142,7 @@ impl Rooms {
 
 type Shared = State<Arc<Rooms>>;
 
-async fn index(
-    State(rooms): Shared,
-    Extension(from): Extension<IpAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    let (caller, _) = read(from, &uri, &headers);
+async fn index(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {
     rooms.admit(&caller, Wish::Read).await?;
     let mut text = format!("introd {}\n\n/healthz\n/readyz\n/metrics\n", env!("CARGO_PKG_VERSION"));
     for (method, wish) in ams::METHODS {
@@ -147,32 +153,17 @@ async fn index(
     Ok(plain(StatusCode::OK, text))
 }
 
-async fn healthz(
-    State(rooms): Shared,
-    Extension(from): Extension<IpAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    rooms.say_health(&read(from, &uri, &headers).0, false).await
+async fn healthz(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {
+    rooms.say_health(&caller, false).await
 }
 
-async fn readyz(
-    State(rooms): Shared,
-    Extension(from): Extension<IpAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    rooms.say_health(&read(from, &uri, &headers).0, true).await
+async fn readyz(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {
+    rooms.say_health(&caller, true).await
 }
 
 /// The metrics, as OpenMetrics if the caller takes that, else in the older text format of Prometheus.
-async fn metrics(
-    State(rooms): Shared,
-    Extension(from): Extension<IpAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    rooms.admit(&read(from, &uri, &headers).0, Wish::Read).await?;
+async fn metrics(State(rooms): Shared, Asked { caller, .. }: Asked, headers: HeaderMap) -> Result<Response, Denied> {
+    rooms.admit(&caller, Wish::Read).await?;
     let accepts = headers.get(header::ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
     let format = if accepts.contains("application/openmetrics-text") { Format::OpenMetrics } else { Format::Text };
     let text = metrics::render(&rooms.inspector, format).await;
@@ -181,24 +172,16 @@ async fn metrics(
 
 async fn administration(
     State(rooms): Shared,
-    Extension(from): Extension<IpAddr>,
     Path(method): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    Asked { caller, query }: Asked,
 ) -> Result<Response, Denied> {
-    let (caller, query) = read(from, &uri, &headers);
     let text = ams::respond(&rooms.inspector, &rooms.gate, &caller, &method, &query).await?;
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response())
 }
 
 /// Who may not read does not learn what there is.
-async fn nothing(
-    State(rooms): Shared,
-    Extension(from): Extension<IpAddr>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    rooms.admit(&read(from, &uri, &headers).0, Wish::Read).await?;
+async fn nothing(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {
+    rooms.admit(&caller, Wish::Read).await?;
     Ok(plain(StatusCode::NOT_FOUND, "There is nothing here.\n"))
 }
 

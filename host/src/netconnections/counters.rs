@@ -3,10 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use introd_netgroup::member::GroupCounters;
+use parking_lot::Mutex;
 
 /// The counters of all NetConnections.
 #[derive(Debug, Default)]
-pub struct NetConnectionCounters([AtomicU64; 10]);
+pub struct NetConnectionCounters {
+    counts: [AtomicU64; 3],
+    groups: Mutex<GroupCounters>,
+}
 
 /// The values of the counters, in the order of [`NetConnectionCounts::iter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,57 +35,18 @@ pub(super) enum Count {
 
 impl NetConnectionCounters {
     pub(super) fn add(&self, count: Count) {
-        self.0[count as usize].fetch_add(1, Ordering::Relaxed);
+        self.counts[count as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn add_groups(&self, groups: GroupCounters) {
-        let GroupCounters {
-            peers_refused,
-            postings_dropped,
-            directed_dropped,
-            control_dropped,
-            members_ignored,
-            introductions,
-            introductions_refused,
-        } = groups;
-        let all = [
-            peers_refused,
-            postings_dropped,
-            directed_dropped,
-            control_dropped,
-            members_ignored,
-            introductions,
-            introductions_refused,
-        ];
-        for (counter, count) in self.0[3..].iter().zip(all).filter(|(_, count)| *count > 0) {
-            counter.fetch_add(count, Ordering::Relaxed);
-        }
+    pub(super) fn add_groups(&self, mut groups: GroupCounters) {
+        self.groups.lock().take_from(&mut groups);
     }
 
     /// The values at present.
     pub fn counts(&self) -> NetConnectionCounts {
-        let [
-            opened,
-            events_dropped,
-            commands_refused,
-            peers_refused,
-            postings_dropped,
-            directed_dropped,
-            control_dropped,
-            members_ignored,
-            introductions,
-            introductions_refused,
-        ] = self.0.each_ref().map(|counter| counter.load(Ordering::Relaxed));
-        let groups = GroupCounters {
-            peers_refused,
-            postings_dropped,
-            directed_dropped,
-            control_dropped,
-            members_ignored,
-            introductions,
-            introductions_refused,
-        };
-        NetConnectionCounts { opened, events_dropped, commands_refused, groups }
+        let [opened, events_dropped, commands_refused] =
+            self.counts.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+        NetConnectionCounts { opened, events_dropped, commands_refused, groups: *self.groups.lock() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use introd_tests::folder::Folder;
 use introd_tests::program::{GroupMember, groupspec, probe};
 use introd_tests::redis::Redis;
-use introd_tests::waiting::DEADLINE;
+use introd_tests::waiting::{DEADLINE, eventually};
 use rtmfp::PeerId;
 use rustix::process::Signal;
 use tokio::task::LocalSet;
@@ -62,6 +62,12 @@ async fn fifty_members_at_three_servers_become_one_overlay() {
         .await;
 }
 
+/// How many members the one group has in Redis, those of dead servers among them.
+fn members_in(redis: &Redis) -> usize {
+    let group = redis.command(&["KEYS", "introd:group:*"]);
+    redis.command(&["ZCARD", group.trim()]).trim().parse().unwrap_or(0)
+}
+
 #[tokio::test]
 async fn members_of_a_killed_server_are_named_no_more() {
     let (redis, folder) = (Redis::start(), Folder::new());
@@ -74,6 +80,8 @@ async fn members_of_a_killed_server_are_named_no_more() {
     }
     let there = there.client.id();
     let lost: BTreeSet<PeerId> = lost.iter().map(|member| member.client.id()).collect();
+    // A member is not told of those that Redis does not have yet.
+    eventually("all members are in Redis", || members_in(&redis) == 4);
     let mut first = Member::joined_at(&a, "app", 10, &group).await;
     first.is_told_of(&lost.iter().copied().chain([there]).collect::<Vec<_>>()).await;
     c.signal(Signal::KILL);
@@ -88,6 +96,8 @@ async fn members_of_a_killed_server_are_named_no_more() {
         assert!(create_stream(&mut newcomer.client, 3.0).await > 0.0);
         not_told = if newcomer.hints.is_disjoint(&lost) { not_told + 1 } else { 0 };
         newcomer.client.close().await;
+        // Those that have left must not take the places of others in the next answer.
+        eventually("the newcomer has left", || members_in(&redis) <= 5);
         if not_told == 10 {
             break;
         }

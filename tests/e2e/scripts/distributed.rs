@@ -1,10 +1,9 @@
 //! `lua/distributed`: servers that share their clients over a group of their own, without a registry.
 
 use std::net::UdpSocket;
-use std::thread::sleep;
-use std::time::Duration;
 
 use introd_tests::program::{Files, GroupMember, Peer, Server, groupspec};
+use introd_tests::waiting::eventually;
 use rustix::process::Signal;
 
 use super::find;
@@ -68,9 +67,9 @@ fn servers_without_a_registry_introduce_their_clients_also_after_the_bootstrap_n
     let spec = groupspec("across", true);
     let members: Vec<GroupMember> =
         servers.iter().map(|server| GroupMember::start(&server.uri_of("meet"), &spec)).collect();
-    while !members.iter().all(|member| member.neighbors().is_some_and(|(_, neighbors)| neighbors.len() == 2)) {
-        sleep(Duration::from_millis(50));
-    }
+    eventually("each member is a neighbour of the other two", || {
+        members.iter().all(|member| member.neighbors().is_some_and(|(_, neighbors)| neighbors.len() == 2))
+    });
     drop(members);
     let mut servers = servers.into_iter();
     let (first, second, third) = (servers.next().unwrap(), servers.next().unwrap(), servers.next().unwrap());

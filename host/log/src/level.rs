@@ -21,6 +21,11 @@ pub(super) fn keep(changer: Changer) {
     let _ = CHANGER.set(changer);
 }
 
+/// The level of the log of this process, in the form that [`set_level`] takes; `None` if the log was not started.
+pub fn level() -> Option<String> {
+    CHANGER.get()?.with_current(ToString::to_string).ok()
+}
+
 /// Changes the level of the log of this process: `debug`, or other levels for parts of the program, as in `RUST_LOG`.
 ///
 /// # Errors
@@ -67,8 +72,10 @@ mod tests {
         let (layer, changer) = changeable(parse("warn").unwrap());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             assert!(!tracing::enabled!(Level::INFO) && tracing::enabled!(Level::WARN));
+            assert_eq!(changer.with_current(ToString::to_string).unwrap(), "warn");
             changer.reload(parse("debug").unwrap()).unwrap();
             assert!(tracing::enabled!(Level::DEBUG));
+            assert_eq!(changer.with_current(ToString::to_string).unwrap(), "debug");
         });
     }
 }

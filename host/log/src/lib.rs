@@ -28,7 +28,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use format::LogFormat;
-pub use level::set_level;
+pub use level::{level, set_level};
 use output::Output;
 pub use record::CONFIGURATION;
 use record::Records;

@@ -82,6 +82,7 @@ pub struct Account {
     nanos: AtomicU64,
     failures: AtomicU64,
     slow: AtomicU64,
+    timeouts: AtomicU64,
     /// When a slow call was logged last, in nanoseconds after the start of the instance; 0 is never.
     logged: AtomicU64,
 }
@@ -105,6 +106,15 @@ impl Account {
     /// How many calls took longer than they should.
     pub fn slow(&self) -> u64 {
         self.slow.load(Ordering::Relaxed)
+    }
+
+    /// How many deadlines of verdicts it has let pass.
+    pub fn timeouts(&self) -> u64 {
+        self.timeouts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_timeout(&self) {
+        self.timeouts.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn add(&self, took: Duration) {

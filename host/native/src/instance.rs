@@ -222,6 +222,11 @@ impl PluginInstance {
         true
     }
 
+    /// Counts a verdict whose deadline has passed.
+    pub fn count_timeout(&self) {
+        self.account.add_timeout();
+    }
+
     /// Counts a verdict that came later and is a failure of that callback.
     pub fn failed_later(&self, callback: Callback, why: &str) {
         self.failed(callback, why);

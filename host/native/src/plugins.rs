@@ -208,6 +208,11 @@ impl Plugins {
         self.live().iter().map(|live| Arc::clone(&live.instance)).collect()
     }
 
+    /// The instances that are a registry, for as long as it is in use.
+    pub fn registries(&self) -> Vec<Arc<PluginInstance>> {
+        self.registries.lock().iter().filter_map(|(_, registry)| registry.upgrade()).collect()
+    }
+
     /// The metrics of the plugins, and those that the server keeps of each plugin.
     pub fn metrics(&self) -> Vec<PluginMetric> {
         if let Some(totals) = self.totals.get() {
@@ -215,9 +220,7 @@ impl Plugins {
         }
         let mut metrics = self.state.metrics.snapshot();
         let mut instances = self.instances();
-        let registries = self.registries.lock();
-        instances.extend(registries.iter().filter_map(|(_, registry)| registry.upgrade()));
-        drop(registries);
+        instances.extend(self.registries());
         let names: BTreeSet<&str> = instances.iter().map(|instance| instance.library().name()).collect();
         for name in names {
             let of_name = || instances.iter().filter(|instance| instance.library().name() == name);

@@ -181,6 +181,12 @@ impl<T> Ring<T> {
         self.0.range((Excluded(place), Unbounded)).chain(self.0.range(..place)).map(|(_, member)| member)
     }
 
+    /// The members beyond a place, in the order of the ring up to its end, with their places; without a place all members.
+    pub fn beyond(&self, place: Option<GroupAddress>) -> impl Iterator<Item = (GroupAddress, &RingMember<T>)> {
+        let from = place.map_or(Unbounded, Excluded);
+        self.0.range((from, Unbounded)).map(|(place, member)| (*place, member))
+    }
+
     /// All members but the one at `place`, beginning with the next one before it, once round the ring the other way.
     pub fn before(&self, place: GroupAddress) -> impl Iterator<Item = &RingMember<T>> {
         let beyond = self.0.range((Excluded(place), Unbounded));

@@ -2,10 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::message::AppEvent;
 use crate::{InstanceName, RequestId};
 use introd_config::Application;
+
+/// An error of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedError {
+    /// When it happened.
+    pub at: SystemTime,
+    /// The handler that it ended, the place in the script, and the message.
+    pub text: Arc<str>,
+}
 
 /// The handle of an instance's policy, which runs on a thread of its own. No method blocks.
 pub trait AppActor: Send + Sync {
@@ -40,6 +50,11 @@ pub trait AppActor: Send + Sync {
     /// About how many bytes of memory the policy's script uses.
     fn memory(&self) -> usize {
         0
+    }
+
+    /// The last errors of the policy's script, the oldest first. The number is bounded.
+    fn errors(&self) -> Vec<LoggedError> {
+        Vec::new()
     }
 
     /// Gives the policy other settings from now on. Clients stay.
@@ -133,7 +148,7 @@ mod tests {
         let full = Counted { is_full: true, ..Counted::default() };
         assert!(matches!(full.tell(gone()).map_err(|event| *event), Err(AppEvent::Disconnect { .. })));
         assert_eq!(full.counts(), (1, 1));
-        assert_eq!(full.memory(), 0, "it has no script");
+        assert_eq!((full.memory(), full.errors().len()), (0, 0), "it has no script");
     }
 
     #[test]

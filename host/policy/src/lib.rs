@@ -19,7 +19,7 @@ mod request;
 mod sync;
 mod verdict;
 
-pub use actor::{AppActor, AppActors, ToWake};
+pub use actor::{AppActor, AppActors, LoggedError, ToWake};
 pub use deadlines::Deadlines;
 pub use instance::{InstanceId, InstanceName};
 pub use peer::{MAX_REPORTED, Peer};

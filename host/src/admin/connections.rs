@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -14,14 +15,16 @@ use rtmfp::NetworkPrefix;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::gate::Gate;
-use super::routes::{Rooms, router};
+use super::rooms::Rooms;
+use super::routes::router;
+use super::streams::OpenStreams;
 
 /// How many connections are open at a time, and how many from one address.
 const MAX_CONNECTIONS: usize = 256;
 const MAX_CONNECTIONS_PER_ADDRESS: usize = 128;
 /// The head of a request must be there within this time. A connection without requests is closed after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection takes no further request after this time, and is closed after `LAST_WORDS` more, whatever the far end reads.
+/// A connection takes no further request after this time, unless it has a stream, and is closed after `LAST_WORDS` more, whatever the far end reads.
 const LIFETIME: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(10);
 /// The longest head of a request, in bytes, and the most headers.
@@ -89,7 +92,8 @@ pub(super) async fn accept(listener: TcpListener, rooms: Arc<Rooms>, connections
 
 async fn serve(stream: TcpStream, ip: IpAddr, rooms: Arc<Rooms>, place: Place) {
     let _place = place;
-    let service = TowerToHyperService::new(router(rooms, ip));
+    let streams = OpenStreams::default();
+    let service = TowerToHyperService::new(router(rooms, ip).layer(Extension(streams.clone())));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -97,14 +101,20 @@ async fn serve(stream: TcpStream, ip: IpAddr, rooms: Arc<Rooms>, place: Place) {
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    tokio::select! {
-        result = &mut connection => {
-            if let Err(error) = result {
-                tracing::debug!(address = %ip, %error, "a connection to the administration has ended");
+    loop {
+        tokio::select! {
+            result = &mut connection => {
+                if let Err(error) = result {
+                    tracing::debug!(address = %ip, %error, "a connection to the administration has ended");
+                }
+                return;
             }
-            return;
+            () = tokio::time::sleep(LIFETIME) => (),
         }
-        () = tokio::time::sleep(LIFETIME) => (),
+        // A stream ends by itself when its reader takes nothing.
+        if streams.is_empty() {
+            break;
+        }
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(LAST_WORDS, connection).await;

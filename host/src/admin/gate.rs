@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use introd_config::{Config, User};
 use parking_lot::Mutex;
 
@@ -19,8 +20,11 @@ pub(super) enum Wish {
     Health,
     /// To read.
     Read,
-    /// To change something.
+    /// To change something, by a request that any page can make a browser send.
     Act,
+    /// To change something, by a request that no page of another site can make a browser send: a POST with a body in JSON. Browsers ask
+    /// first whether they may send that there (CORS), and this server never says that they may.
+    Post,
 }
 
 /// Why a request is refused.
@@ -62,6 +66,35 @@ impl fmt::Display for Denied {
                 "Administrator login failed for user {user}. Too many logins have failed: try again in {} seconds.",
                 left.as_secs_f64().ceil()
             ),
+        }
+    }
+}
+
+impl Denied {
+    /// The status that programs expect.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Address | Self::CrossSite | Self::Elsewhere | Self::NoPasswords | Self::NotExplicit => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Host => StatusCode::MISDIRECTED_REQUEST,
+            Self::LoginNeeded | Self::LoginFailed(_) => StatusCode::UNAUTHORIZED,
+            Self::LockedOut(..) => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// Adds the headers that go with the status.
+    pub(super) fn decorate(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::LoginNeeded | Self::LoginFailed(_) => {
+                let challenge = HeaderValue::from_static("Basic realm=\"introd\", charset=\"UTF-8\"");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            Self::LockedOut(_, left) => {
+                let seconds = (*left + Duration::from_millis(999)).as_secs();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            _ => (),
         }
     }
 }
@@ -115,9 +148,9 @@ impl Gate {
         }
         match wish {
             Wish::Health => Ok(()),
-            Wish::Read | Wish::Act if has_passwords => Err(Denied::LoginNeeded),
+            Wish::Read | Wish::Act | Wish::Post if has_passwords => Err(Denied::LoginNeeded),
             Wish::Read => Ok(()),
-            Wish::Act => Err(Denied::NoPasswords),
+            Wish::Act | Wish::Post => Err(Denied::NoPasswords),
         }
     }
 

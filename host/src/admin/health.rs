@@ -4,20 +4,29 @@ use std::fmt::Write as _;
 
 use super::inspector::Inspector;
 use crate::introducer::Counter;
+use crate::serve::WorkerReport;
 
 /// What is wrong, in lines; nothing if all is well.
 pub(super) type Problems = Vec<String>;
 
 /// Whether all workers answer.
 pub(super) async fn health(inspector: &Inspector) -> Problems {
-    let reports = inspector.worker_reports().await;
+    silent(&inspector.worker_reports().await)
+}
+
+fn silent(reports: &[Option<WorkerReport>]) -> Problems {
     let silent = reports.iter().enumerate().filter(|(_, report)| report.is_none());
     silent.map(|(worker, _)| format!("worker {worker} does not answer")).collect()
 }
 
 /// Whether all workers answer, and all applications work. The server listens before its administration does.
 pub(super) async fn readiness(inspector: &Inspector) -> Problems {
-    let mut problems = health(inspector).await;
+    readiness_by(inspector, &inspector.worker_reports().await)
+}
+
+/// The same, by what the workers have answered.
+pub(super) fn readiness_by(inspector: &Inspector, reports: &[Option<WorkerReport>]) -> Problems {
+    let mut problems = silent(reports);
     let applications = &inspector.services.applications;
     let config = applications.config();
     for (_, vhost, name, registered) in config.registered() {

@@ -1,5 +1,6 @@
 //! What the administration reads of the server, and how it reaches the workers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::system::{Rates, System, Totals, cpu_time};
 use crate::apps::AppInstance;
-use crate::introducer::Counter;
+use crate::introducer::{Counter, Directory, Listed};
 use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport};
 
 /// How long an answer of a worker is waited for.
@@ -23,6 +24,7 @@ pub struct Inspector {
     pub(super) services: Arc<Services>,
     mailboxes: Arc<[MailSender]>,
     keying: Arc<KeyingPool>,
+    listening: Vec<SocketAddr>,
     launched: SystemTime,
     since: Instant,
     samples: Mutex<Samples>,
@@ -50,11 +52,24 @@ pub(super) struct Sent {
     pub(super) unsent: usize,
 }
 
+impl std::ops::AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.unsent += other.unsent;
+    }
+}
+
 impl Inspector {
-    /// `mailboxes` has the mailbox of each worker, in the order of their numbers; `keying` is the pool that they share.
-    pub fn new(services: Arc<Services>, mailboxes: Arc<[MailSender]>, keying: Arc<KeyingPool>) -> Self {
+    /// `mailboxes` has the mailbox of each worker, in the order of their numbers; `keying` is the pool that they share; `listening` are the
+    /// addresses at which they serve.
+    pub fn new(
+        services: Arc<Services>,
+        mailboxes: Arc<[MailSender]>,
+        keying: Arc<KeyingPool>,
+        listening: Vec<SocketAddr>,
+    ) -> Self {
         let (launched, since) = (SystemTime::now(), Instant::now());
-        Self { services, mailboxes, keying, launched, since, samples: Mutex::default() }
+        Self { services, mailboxes, keying, listening, launched, since, samples: Mutex::default() }
     }
 
     /// When the server started.
@@ -65,6 +80,11 @@ impl Inspector {
     /// For how long the server has been running.
     pub(super) fn uptime(&self) -> Duration {
         self.since.elapsed()
+    }
+
+    /// Where the server listens for clients.
+    pub(super) fn listening(&self) -> &[SocketAddr] {
+        &self.listening
     }
 
     /// How many workers there are.
@@ -122,11 +142,13 @@ impl Inspector {
     /// The clients of the instances that `is_wanted` chooses, in the order of their sessions, at most `max`.
     pub(super) fn members(&self, max: usize, is_wanted: impl Fn(u16) -> bool) -> Vec<Member> {
         let mut members = Vec::new();
-        self.services.directory.for_each_session(|peer, session, instance| {
-            if members.len() < max && is_wanted(instance) {
-                members.push(Member { session, peer });
-            }
-        });
+        for part in 0..Directory::PARTS {
+            self.services.directory.list(part, |Listed { peer, session, instance, .. }| {
+                if members.len() < max && is_wanted(instance) {
+                    members.push(Member { session, peer });
+                }
+            });
+        }
         members.sort_unstable();
         members
     }

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::rejection::ExtensionRejection;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
@@ -10,22 +9,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Router, body};
 
 use super::ams;
+use super::api::{self, MAX_BODY};
 use super::caller::Caller;
-use super::gate::{Denied, Gate, Wish};
+use super::gate::{Denied, Wish};
 use super::health;
-use super::inspector::Inspector;
 use super::metrics::{self, Format};
 use super::query::Query;
-
-/// What all requests share.
-pub(super) struct Rooms {
-    pub(super) inspector: Inspector,
-    pub(super) gate: Gate,
-}
+use super::rooms::Rooms;
 
 /// The answers to the requests from one address.
 pub(super) fn router(rooms: Arc<Rooms>, from: IpAddr) -> Router {
@@ -35,6 +29,7 @@ pub(super) fn router(rooms: Arc<Rooms>, from: IpAddr) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/admin/{method}", get(administration))
+        .route("/api/{*path}", any(api))
         .fallback(nothing)
         .layer(middleware::from_fn(guard))
         .layer(Extension(from))
@@ -50,20 +45,31 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// Refuses what no request of an administrator has: a body. Nothing of it is read.
+/// Refuses what no request of an administrator has: a body, but for those that act by the JSON API, and there one that is too long or
+/// does not say how long it is. Nothing of it is read.
 async fn guard(request: Request, next: Next) -> Response {
-    let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
-        || request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
-    let mut response = if has_body {
-        let mut response = plain(StatusCode::PAYLOAD_TOO_LARGE, "Requests have no body here.\n");
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        response
-    } else if matches!(*request.method(), Method::GET | Method::HEAD) {
-        next.run(request).await
+    let is_api = request.uri().path().starts_with("/api/");
+    let max_body = if is_api && request.method() == Method::POST { MAX_BODY } else { 0 };
+    let length = request.headers().get(header::CONTENT_LENGTH).map(|length| length.to_str().unwrap_or("?").parse());
+    let is_long = length.is_some_and(|length| length.map_or(true, |length: usize| length > max_body));
+    let refusal = if is_long || request.headers().contains_key(header::TRANSFER_ENCODING) {
+        Some((StatusCode::PAYLOAD_TOO_LARGE, "Requests have no such body here."))
+    } else if !is_api && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        Some((StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here."))
     } else {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n");
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        response
+        None
+    };
+    let mut response = match refusal {
+        None => next.run(request).await,
+        Some((status, text)) => {
+            let mut response = if is_api { api::refuse(status, text) } else { plain(status, format!("{text}\n")) };
+            let (name, value) = match status {
+                StatusCode::METHOD_NOT_ALLOWED => (header::ALLOW, "GET, HEAD"),
+                _ => (header::CONNECTION, "close"),
+            };
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response
+        }
     };
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -77,26 +83,8 @@ fn plain(status: StatusCode, text: impl Into<body::Body>) -> Response {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let status = match &self {
-            Self::Address | Self::CrossSite | Self::Elsewhere | Self::NoPasswords | Self::NotExplicit => {
-                StatusCode::FORBIDDEN
-            }
-            Self::Host => StatusCode::MISDIRECTED_REQUEST,
-            Self::LoginNeeded | Self::LoginFailed(_) => StatusCode::UNAUTHORIZED,
-            Self::LockedOut(..) => StatusCode::TOO_MANY_REQUESTS,
-        };
-        let mut response = plain(status, format!("{self}\n"));
-        match self {
-            Self::LoginNeeded | Self::LoginFailed(_) => {
-                let challenge = HeaderValue::from_static("Basic realm=\"introd\", charset=\"UTF-8\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            Self::LockedOut(_, left) => {
-                let seconds = (left + Duration::from_millis(999)).as_secs();
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            _ => (),
-        }
+        let mut response = plain(self.status(), format!("{self}\n"));
+        self.decorate(response.headers_mut());
         response
     }
 }
@@ -118,10 +106,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 }
 
 impl Rooms {
-    async fn admit(&self, caller: &Caller, wish: Wish) -> Result<(), Denied> {
-        self.gate.admit(&self.inspector.services.applications.config(), caller, wish).await
-    }
-
     /// The answer about the health of the server. Who may not read learns whether it is well, and no more.
     async fn say_health(&self, caller: &Caller, is_about_readiness: bool) -> Result<Response, Denied> {
         self.admit(caller, Wish::Health).await?;
@@ -145,6 +129,11 @@ type Shared = State<Arc<Rooms>>;
 async fn index(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {
     rooms.admit(&caller, Wish::Read).await?;
     let mut text = format!("introd {}\n\n/healthz\n/readyz\n/metrics\n", env!("CARGO_PKG_VERSION"));
+    for (method, path, _) in api::ROUTES {
+        text += api::ROOT;
+        text += path;
+        text += if method == Method::GET { "\n" } else { "  (POST, takes a login)\n" };
+    }
     for (method, wish) in ams::METHODS {
         text += "/admin/";
         text += method;
@@ -177,6 +166,10 @@ async fn administration(
 ) -> Result<Response, Denied> {
     let text = ams::respond(&rooms.inspector, &rooms.gate, &caller, &method, &query).await?;
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response())
+}
+
+async fn api(State(rooms): Shared, Asked { caller, query }: Asked, request: Request) -> Response {
+    api::respond(&rooms, caller, &query, request).await
 }
 
 /// Who may not read does not learn what there is.

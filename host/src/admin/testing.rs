@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::Response;
 use introd_config::{Config, Password};
+use introd_netgroup::{GroupDigest, GroupKey};
 use rtmfp::{PeerId, SessionId};
 use tokio::sync::mpsc;
 
 use super::gate::Gate;
 use super::inspector::Inspector;
-use super::routes::{Rooms, router};
+use super::rooms::Rooms;
+use super::routes::router;
+use super::streams::Streams;
 use crate::apps::Seat;
 use crate::serve::testing::{request, services};
 use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport, mailbox};
@@ -53,9 +57,10 @@ impl Stage {
         let services = Arc::new(services(&config, None, None));
         let (mailboxes, mail): (Vec<_>, Vec<_>) = (0..2).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[MailSender]> = mailboxes.into();
-        let inspector =
-            Inspector::new(Arc::clone(&services), Arc::clone(&mailboxes), Arc::new(KeyingPool::without_threads(100)));
-        let rooms = Arc::new(Rooms { inspector, gate: Gate::new(None) });
+        let keying = Arc::new(KeyingPool::without_threads(100));
+        let listening = vec![([127, 0, 0, 1], 1935).into()];
+        let inspector = Inspector::new(Arc::clone(&services), Arc::clone(&mailboxes), keying, listening);
+        let rooms = Arc::new(Rooms { inspector, gate: Gate::new(None), streams: Streams::default() });
         Self { services, rooms, mailboxes, mail, seats: Vec::new() }
     }
 
@@ -112,17 +117,38 @@ impl Stage {
         self.send("127.0.0.1", Request::get(uri)).await
     }
 
+    /// Answers a POST of JSON from this machine by an administrator with that login in the query.
+    pub(super) async fn post(&self, path: &str, login: &str, body: &str) -> Answer {
+        let request = Request::post(format!("{path}?{login}"));
+        let request = request.header("content-type", "application/json").header("content-length", body.len());
+        self.send_with("127.0.0.1", request, body.to_owned()).await
+    }
+
     /// Answers a request.
     pub(super) async fn send(&self, from: &str, request: axum::http::request::Builder) -> Answer {
-        let mut request = request.body(Body::empty()).unwrap();
+        self.send_with(from, request, Body::empty()).await
+    }
+
+    /// Answers a request with a body.
+    pub(super) async fn send_with(
+        &self,
+        from: &str,
+        request: axum::http::request::Builder,
+        body: impl Into<Body>,
+    ) -> Answer {
+        let (parts, body) = self.respond(from, request, body.into()).await.into_parts();
+        let bytes = collect(body).await;
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes).unwrap() }
+    }
+
+    /// The answer to a request, before its body is read.
+    pub(super) async fn respond(&self, from: &str, request: axum::http::request::Builder, body: Body) -> Response {
+        let mut request = request.body(body).unwrap();
         let host = "127.0.0.1:1111".parse().unwrap();
         request.headers_mut().entry("host").or_insert(host);
         let from: IpAddr = from.parse().unwrap();
         let mut router = router(Arc::clone(&self.rooms), from);
-        let response = tower_service::Service::call(&mut router, request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let bytes = collect(body).await;
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes).unwrap() }
+        tower_service::Service::call(&mut router, request).await.unwrap()
     }
 }
 
@@ -151,11 +177,17 @@ fn report(instance: &Arc<crate::apps::AppInstance>, member: Member) -> ClientRep
             msg_dropped: 5,
             ping_rtt: 6,
         },
-        groups: 7,
+        memberships: vec![(GroupDigest([8; 32]), GroupKey([9; 32]))],
     }
 }
 
 impl Answer {
+    /// The answer of the JSON API.
+    pub(super) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.headers["content-type"], "application/json", "{}", self.text);
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
     /// The texts of all elements of that name, in their order.
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::connections::{self, Connections};
 use super::gate::Gate;
 use super::inspector::Inspector;
-use super::routes::Rooms;
+use super::rooms::Rooms;
+use super::streams::Streams;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -50,7 +51,7 @@ impl Administration {
         }
         let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let (stop, stopped) = watch::channel(false);
-        let rooms = Arc::new(Rooms { inspector, gate: Gate::new(machine_name()) });
+        let rooms = Arc::new(Rooms { inspector, gate: Gate::new(machine_name()), streams: Streams::default() });
         let again = bound.clone();
         let mut first = Some((listeners, missing));
         let thread = introd_liveness::spawn("admin", AtStandstill::Say, move |pulse| {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use introd_native::MemberChoice;
+use introd_netgroup::GroupDigest;
 use introd_netgroup::ring::{GroupAddress, Ring, RingMember};
 use rand_core::Rng;
 use rtmfp::PeerId;
@@ -17,11 +18,13 @@ pub(super) struct Members<H> {
     silent: Ring<H>,
     /// The members that joined last, the newest last, at most [`MAX_NEWEST`].
     newest: VecDeque<PeerId>,
+    /// The digest of the group, for administrators.
+    pub(super) digest: Option<GroupDigest>,
 }
 
 impl<H> Default for Members<H> {
     fn default() -> Self {
-        Self { awake: Ring::default(), silent: Ring::default(), newest: VecDeque::new() }
+        Self { awake: Ring::default(), silent: Ring::default(), newest: VecDeque::new(), digest: None }
     }
 }
 

@@ -32,7 +32,7 @@ pub enum Joined {
 pub struct TooManyGroups;
 
 /// The number of parts of each table.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 
 /// The groups of a server and their members. `H` is how a member is reached, for instance its worker and session.
 ///
@@ -43,7 +43,7 @@ const SHARDS: usize = 64;
 /// seldom meet. A lock of a peer's groups is taken before that of a group, and no function takes two of one kind.
 #[derive(Debug)]
 pub struct Memberships<H> {
-    groups: Box<[Mutex<Groups<H>>]>,
+    pub(super) groups: Box<[Mutex<Groups<H>>]>,
     joined: Box<[Mutex<JoinedGroups>]>,
     max_groups: usize,
     settings: BootstrapSettings,
@@ -53,8 +53,8 @@ pub struct Memberships<H> {
 type JoinedGroups = HashMap<PeerId, SmallVec<[GroupKey; 1]>>;
 
 #[derive(Debug)]
-struct Groups<H> {
-    members: HashMap<GroupKey, Members<H>>,
+pub(super) struct Groups<H> {
+    pub(super) members: HashMap<GroupKey, Members<H>>,
     rng: ChaCha8Rng,
 }
 
@@ -80,7 +80,7 @@ impl<H: Copy + PartialEq> Memberships<H> {
     }
 
     /// The part that has a group. Keys are hashes, so that the parts are of a size.
-    fn shard(&self, group: &GroupKey) -> MutexGuard<'_, Groups<H>> {
+    pub(super) fn shard(&self, group: &GroupKey) -> MutexGuard<'_, Groups<H>> {
         self.groups[usize::from(group.0[0]) % SHARDS].lock()
     }
 

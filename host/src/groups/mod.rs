@@ -3,6 +3,7 @@
 //! that share a registry. The messages are those of the crate `introd-netgroup`.
 
 pub mod bootstrap;
+mod listing;
 mod members;
 pub mod membership;
 #[cfg(test)]
@@ -11,5 +12,6 @@ mod shared;
 #[cfg(test)]
 mod testing;
 
+pub use listing::{ListedGroup, ListedMember};
 pub use membership::Memberships;
 pub use shared::{SendHint, SharedGroups};

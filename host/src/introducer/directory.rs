@@ -16,6 +16,7 @@
 //! ([`Directory::take_back`]).
 
 mod entry;
+mod listing;
 mod rivals;
 mod transfer;
 
@@ -33,6 +34,7 @@ use entry::{Entry, PackedAddress};
 use introd_policy::{MAX_REPORTED, Peer};
 use rivals::Rivals;
 
+pub use listing::Listed;
 pub use rivals::MAX_WAITING;
 pub use transfer::{Arrival, Departure, Succession};
 
@@ -232,18 +234,6 @@ impl Directory {
             rivals.set_silent(owner, false);
         }
         self.tidy(tables, hash, id);
-    }
-
-    /// All sessions that show an id, those that wait for theirs included, with the numbers of their instances. The shards are read one by
-    /// one, so the list may be inexact while peers come and go; no lock is held for longer than one shard takes.
-    ///
-    /// `visit` is called with the lock of a shard held: it must be quick, and must not use the directory.
-    pub fn for_each_session(&self, mut visit: impl FnMut(PeerId, SessionId, u16)) {
-        for shard in self.shards.iter() {
-            let tables = shard.0.read().unwrap_or_else(PoisonError::into_inner);
-            let waiting = tables.rivals.iter().flat_map(|rivals| rivals.iter()).flat_map(|rivals| &rivals.waiting);
-            tables.entries.iter().chain(waiting).for_each(|entry| visit(entry.id, entry.owner, entry.instance));
-        }
     }
 
     /// How many peers are connected. The shards are counted one by one, so the number may be inexact while peers come and go.

@@ -9,6 +9,6 @@ mod reach;
 pub mod reported;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
-pub use directory::{Arrival, Departure, Directory, Succession};
+pub use directory::{Arrival, Departure, Directory, Listed, Succession};
 pub use introduction::{Introduction, introduce};
 pub use other_servers::{elsewhere, published, relays};

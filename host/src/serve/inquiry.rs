@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use introd_netgroup::{GroupDigest, GroupKey};
 use introd_policy::message::ClientStats;
 use rtmfp::{PeerId, SessionId};
 use tokio::sync::oneshot;
@@ -53,6 +54,6 @@ pub struct ClientReport {
     pub silent_for: Duration,
     /// Its traffic since it asked to connect, and its round trip time.
     pub stats: ClientStats,
-    /// How many groups it is in.
-    pub groups: usize,
+    /// The groups that it is in, by their digests and by the keys that they have on this server.
+    pub memberships: Vec<(GroupDigest, GroupKey)>,
 }

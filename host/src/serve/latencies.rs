@@ -29,6 +29,21 @@ pub struct HistogramCounts {
     pub sum: Duration,
 }
 
+impl HistogramCounts {
+    /// The time that the given share of all times did not exceed: an upper bound, that of its bucket. `None` if nothing was counted; the
+    /// last bound if the time is above it.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let total: u64 = self.counts.iter().sum();
+        let wanted = (total as f64 * share).ceil().max(1.0) as u64;
+        let mut below = 0;
+        let bucket = self.counts.iter().position(|count| {
+            below += count;
+            below >= wanted
+        })?;
+        BOUNDS.get(bucket).or(BOUNDS.last()).map(|bound| Duration::from_micros(*bound))
+    }
+}
+
 impl Histogram {
     /// Counts a time.
     pub fn record(&self, time: Duration) {
@@ -116,6 +131,20 @@ mod tests {
     use introd_policy::Verdict;
 
     use super::*;
+
+    #[test]
+    fn a_quantile_is_the_bound_of_its_bucket() {
+        let histogram = Histogram::default();
+        assert_eq!(histogram.counts().quantile(0.5), None);
+        (0..98).for_each(|_| histogram.record(Duration::from_micros(200)));
+        (0..2).for_each(|_| histogram.record(Duration::from_millis(40)));
+        let quantile = |share| histogram.counts().quantile(share).unwrap();
+        assert_eq!([0.0, 0.5, 0.98].map(quantile), [Duration::from_micros(250); 3]);
+        assert_eq!([0.99, 1.0].map(quantile), [Duration::from_millis(50); 2]);
+        histogram.record(Duration::from_secs(60));
+        assert_eq!(histogram.counts().quantile(1.0), Some(Duration::from_secs(5)), "no bound is above it");
+    }
+
     use crate::serve::testing::{World, with_application};
 
     #[test]

@@ -1,6 +1,6 @@
 //! A connect that waits for the policies of its application.
 
-use introd_native::{ConnectEvent, PluginAnswer};
+use introd_native::{ConnectEvent, PluginAnswer, PluginInstance};
 use introd_policy::decision::ConnectDecision;
 use introd_policy::message::ClientInfo;
 use introd_policy::{RequestId, Verdict};
@@ -37,14 +37,14 @@ impl PendingConnect {
         }
     }
 
-    /// Tells the policy that is asked that its verdict is not needed any more. Returns the name of the plugin, if it is one.
-    pub(super) fn cancel(&self, request: RequestId, token: Option<u64>) -> Option<&str> {
+    /// Tells the policy that is asked that its verdict is not needed any more. Returns the plugin, if it is one.
+    pub(super) fn cancel(&self, request: RequestId, token: Option<u64>) -> Option<&PluginInstance> {
         let application = self.decision.application();
         let plugin = self.decision.plugin().and_then(|index| application.plugin(index));
         if let Some((plugin, token)) = plugin.zip(token) {
             // A verdict that is on its way at this moment is too late as well.
             plugin.cancel(token);
-            return Some(plugin.library().name());
+            return Some(plugin);
         }
         if let Some(script) = application.script() {
             script.cancel(request);

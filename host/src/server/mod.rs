@@ -142,7 +142,7 @@ impl Server {
         applications.open_at_start();
         server.caretaker = Some(caretaker);
         if !settings.admin.is_empty() {
-            let inspector = Inspector::new(Arc::clone(&server.services), mailboxes, keying);
+            let inspector = Inspector::new(Arc::clone(&server.services), mailboxes, keying, server.addresses.clone());
             let administration = Administration::start(&settings.admin, inspector);
             server.administration = Some(administration.context("the administration's thread cannot be started")?);
         }

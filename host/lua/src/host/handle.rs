@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::instance::open_requests::Answer;
 use introd_config::Application;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, RequestId};
+use introd_policy::{AppActor, LoggedError, RequestId};
 
 /// Leads to an instance.
 #[derive(Clone)]
@@ -111,6 +111,10 @@ impl AppActor for ScriptHandle {
 
     fn memory(&self) -> usize {
         self.0.memory.own.get()
+    }
+
+    fn errors(&self) -> Vec<LoggedError> {
+        self.0.errors.all()
     }
 
     fn reconfigure(&self, settings: Arc<Application>) {

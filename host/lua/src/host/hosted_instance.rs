@@ -145,6 +145,7 @@ impl HostedInstance {
             shared.new_connections(),
         ))
         .with_memory(shared.memory.clone())
+        .with_errors(Arc::clone(&shared.errors))
         .with_mark({
             let shared = Arc::clone(shared);
             move || shared.set_busy(Some(Instant::now()))

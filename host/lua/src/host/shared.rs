@@ -13,6 +13,7 @@ use super::thread_queue::ThreadQueue;
 use crate::engine::failure::Failure;
 use crate::engine::memory::Memory;
 use crate::instance::connections::OpenConnections;
+use crate::instance::error_log::ErrorLog;
 use crate::instance::ledger::Ledger;
 use crate::instance::open_requests::{Answer, OpenRequests};
 use introd_config::Application;
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) memory: Memory,
+    /// The last errors of its script.
+    pub(crate) errors: Arc<ErrorLog>,
     /// The NetConnections of its script.
     connections: Mutex<Arc<OpenConnections>>,
     /// Leads to the thread that runs it.
@@ -102,6 +105,7 @@ impl Shared {
             requests: Arc::default(),
             ledger: Arc::default(),
             memory,
+            errors: Arc::default(),
             connections: Mutex::default(),
             queue: ArcSwap::new(queue),
             is_ready: AtomicBool::new(false),
@@ -129,6 +133,7 @@ impl Shared {
     }
 
     pub(crate) fn set_failure(&self, failure: Failure) {
+        self.errors.add(failure.to_string());
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         self.set_state(ScriptState::Failed);
     }

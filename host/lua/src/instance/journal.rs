@@ -2,7 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use super::error_log::ErrorLog;
 use crate::engine::failure::Failure;
 use introd_policy::InstanceName;
 
@@ -13,6 +15,7 @@ const MAX_ENTRIES: usize = 100;
 #[derive(Default)]
 pub(crate) struct Journal {
     entries: RefCell<VecDeque<JournalEntry>>,
+    errors: Arc<ErrorLog>,
 }
 
 /// One entry.
@@ -25,6 +28,11 @@ pub(crate) enum JournalEntry {
 }
 
 impl Journal {
+    /// A journal whose errors can be read there, too.
+    pub(crate) fn with_errors(errors: Arc<ErrorLog>) -> Self {
+        Self { errors, ..Self::default() }
+    }
+
     pub(crate) fn trace(&self, app: &InstanceName, file: &str, line: usize, text: String) {
         tracing::info!(target: "introd::script", %app, file, line, "{text}");
         self.keep(JournalEntry::Trace(text));
@@ -40,6 +48,7 @@ impl Journal {
             traceback = failure.calls(),
             "{failure}"
         );
+        self.errors.add(format!("{handler}: {failure}"));
         self.keep(JournalEntry::Failure(handler.to_owned(), failure.clone()));
     }
 

@@ -2,6 +2,7 @@
 //! that wait for room at a worker, and the last log entries; and the script's NetConnections, which are closed then.
 
 pub(crate) mod connections;
+pub(crate) mod error_log;
 pub(crate) mod item;
 pub(crate) mod journal;
 pub(crate) mod ledger;
@@ -19,6 +20,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rtmfp::PeerId;
 
 use self::connections::Connections;
+use self::error_log::ErrorLog;
 use self::journal::Journal;
 use self::ledger::Ledger;
 use self::open_requests::{Answer, OpenRequests};
@@ -124,6 +126,11 @@ impl Instance {
     pub(crate) fn with_memory(self, memory: Memory) -> Self {
         let outbox = Outbox::new(Arc::clone(&self.commands), memory.meter());
         Self { memory, outbox, ..self }
+    }
+
+    /// The same, whose errors can be read there.
+    pub(crate) fn with_errors(self, errors: Arc<ErrorLog>) -> Self {
+        Self { journal: Journal::with_errors(errors), ..self }
     }
 
     /// The same, which calls `mark` when a handler begins.

@@ -1,26 +1,18 @@
 //! What administrators change.
 
-use std::sync::Arc;
-
 use introd_flash::amf::Value;
-use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
 use super::xml::{Data, Failure};
 use super::{Answer, Call, failed};
-use crate::admin::inspector::{Member, Sent};
-use crate::apps::AppInstance;
-use crate::serve::Mail;
-
-/// The longest name of a method and the longest argument of `broadcastMsg`, in bytes.
-const MAX_MESSAGE: usize = 4096;
+use crate::admin::actions::{self, MAX_MESSAGE};
+use crate::admin::inspector::{Inspector, Member, Sent};
 
 impl Call<'_> {
     /// Loads the script of an instance again. Clients stay, other than with Adobe's servers.
     pub(super) fn reload_app(&self) -> Answer {
         let instance = self.instance()?;
-        let script = instance.actor().ok_or_else(|| failed("The application has no script to reload.".to_owned()))?;
         self.log("reloadApp", &instance.name());
-        script.tell(AppEvent::Reload).map_err(|_| failed("The application is busy.".to_owned()))?;
+        Inspector::reload(&instance).map_err(|problem| failed(problem.to_string()))?;
         Ok(None)
     }
 
@@ -28,7 +20,7 @@ impl Call<'_> {
     pub(super) async fn unload_app(&self) -> Answer {
         let instance = self.instance()?;
         self.log("unloadApp", &instance.name());
-        done(self.unload(&instance).await)
+        done(self.inspector.unload(&instance).await)
     }
 
     /// Unloads all instances of a virtual host.
@@ -37,18 +29,9 @@ impl Call<'_> {
         self.log("restartVHost", &format_args!("{adaptor}/{vhost}"));
         let mut all = Sent::default();
         for instance in instances {
-            let Sent { sent, unsent } = self.unload(&instance).await;
-            (all.sent, all.unsent) = (all.sent + sent, all.unsent + unsent);
+            all += self.inspector.unload(&instance).await;
         }
         done(all)
-    }
-
-    async fn unload(&self, instance: &Arc<AppInstance>) -> Sent {
-        if let Some(script) = instance.actor() {
-            // A script that stops takes no more clients, and is told of the end of those it has.
-            let _ = script.tell(AppEvent::Stop);
-        }
-        self.disconnect(&self.members(instance)).await
     }
 
     /// Closes the connection of a client. AMS has no such method.
@@ -57,12 +40,7 @@ impl Call<'_> {
         let report = self.inspector.client_report(session).await;
         let report = report.ok_or_else(|| failed("There is no such user.".to_owned()))?;
         self.log("disconnectUser", &report.peer);
-        done(self.disconnect(&[Member { session, peer: report.peer }]).await)
-    }
-
-    async fn disconnect(&self, members: &[Member]) -> Sent {
-        let mail = |Member { session, peer }| Mail::Disconnect { session, peer, by: "an administrator" };
-        self.inspector.send_to(members, mail).await
+        done(self.inspector.disconnect(&[Member { session, peer: report.peer }]).await)
     }
 
     /// Calls `method` with the strings in `arg` of the clients of an instance, or of all clients of the virtual host.
@@ -77,18 +55,8 @@ impl Call<'_> {
             None => self.instances()?,
         };
         self.log("broadcastMsg", &introd_log::text::shown(method));
-        let mut all = Sent::default();
-        for instance in instances {
-            let mail = |member: Member| {
-                let client = ClientId { worker: member.session.prefix(), session: member.session };
-                let arguments = arguments.iter().map(|argument| Value::String((*argument).to_owned())).collect();
-                let method = method.to_owned();
-                Mail::Command(ClientCommand::Call { client, method, arguments, token: None }, None)
-            };
-            let Sent { sent, unsent } = self.inspector.send_to(&self.members(&instance), mail).await;
-            (all.sent, all.unsent) = (all.sent + sent, all.unsent + unsent);
-        }
-        done(all)
+        let arguments: Vec<Value> = arguments.into_iter().map(|argument| Value::String(argument.to_owned())).collect();
+        done(self.inspector.broadcast(&instances, method, &arguments).await)
     }
 
     /// Changes the level of the log until the server ends. AMS has no such method.
@@ -100,8 +68,7 @@ impl Call<'_> {
     }
 
     fn log(&self, action: &str, of: &dyn std::fmt::Display) {
-        let user = introd_log::text::shown(self.user);
-        tracing::info!(action, %user, %of, "an administrator acts");
+        actions::log(self.user, action, of);
     }
 }
 

@@ -9,11 +9,7 @@ use rtmfp::{PeerId, SessionId};
 use super::server::write_traffic;
 use super::xml::{Data, Failure, Timestamp};
 use super::{Call, failed};
-use crate::admin::inspector::Member;
-use crate::apps::{AppInstance, TrafficCounts};
-
-/// How many clients one answer names.
-pub(super) const MAX_USERS: usize = 65_536;
+use crate::apps::TrafficCounts;
 
 /// A client's id, which is also what a script sees as `client.id`.
 pub(super) fn user_id(session: SessionId) -> String {
@@ -77,14 +73,8 @@ impl Call<'_> {
     pub(super) fn users(&self) -> Result<Data, Failure> {
         let instance = self.instance()?;
         let mut data = Data::default();
-        data.array(self.members(&instance).iter().map(|member| user_id(member.session)));
+        data.array(self.inspector.members_of(&instance).iter().map(|member| user_id(member.session)));
         Ok(data)
-    }
-
-    /// The clients of an instance, at most [`MAX_USERS`].
-    pub(super) fn members(&self, instance: &AppInstance) -> Vec<Member> {
-        let id = instance.id().0;
-        self.inspector.members(MAX_USERS, |known| known == id)
     }
 
     /// The client that `userid` names, by its id or its peer id.
@@ -118,7 +108,7 @@ impl Call<'_> {
         data.text("address", report.address);
         data.text("ping_rtt", report.stats.ping_rtt);
         data.text("silent_for", report.silent_for.as_secs());
-        data.text("groups", report.groups);
+        data.text("groups", report.memberships.len());
         Ok(data)
     }
 }

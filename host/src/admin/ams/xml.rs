@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::admin::calendar::civil;
+
 /// The code of an answer to a call that succeeded.
 const SUCCESS: &str = "NetConnection.Call.Success";
 
@@ -104,19 +106,6 @@ impl Display for Timestamp {
             second % 60
         )
     }
-}
-
-/// The year, the month from 0 and the day from 1 of a day, counted from the first of 1970.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Years that begin in March end with the day that is not in all of them; 400 of them have 146,097 days.
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let is_next_year = month >= 10;
-    (era * 400 + year + u64::from(is_next_year), (month + 2) % 12, day)
 }
 
 #[cfg(test)]

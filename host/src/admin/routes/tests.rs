@@ -64,7 +64,10 @@ async fn the_index_names_what_there_is() {
     stage.answer();
     let index = stage.get("/").await.text;
     for path in index.lines().filter(|line| line.starts_with('/')) {
-        let path = path.split_whitespace().next().unwrap();
+        let (path, is_post) = (path.split_whitespace().next().unwrap(), path.contains("(POST"));
+        if is_post || path.contains('{') || path.ends_with("/stream") {
+            continue;
+        }
         assert_eq!(stage.get(path).await.status.as_u16(), 200, "{path}");
     }
     assert!(index.contains("/admin/getServerStats\n") && index.contains("/admin/unloadApp  (takes auser and apswd)\n"));

@@ -61,6 +61,7 @@ impl<'a> Bookkeeping<'a> {
             groups.memberships.push(Membership { is_waiting: true, ..Membership::new(number, group, key) });
             return Ok(());
         }
+        self.groups.note_digest(&key, group);
         self.counters.add(Counter::GroupJoins);
         let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group, key);
         groups.memberships.push(Membership { is_told, is_handled, is_built_in, ..Membership::new(number, group, key) });
@@ -79,6 +80,7 @@ impl<'a> Bookkeeping<'a> {
     /// Takes the client in again as a member by this session, which holds its id now.
     pub(super) fn rejoin(&self, membership: &Membership) {
         if self.groups.join(membership.key, self.peer, self.session).is_ok() {
+            self.groups.note_digest(&membership.key, membership.group);
             self.share(membership.group, membership.key, membership.is_built_in);
         }
     }

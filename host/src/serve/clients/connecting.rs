@@ -235,7 +235,8 @@ impl Clients {
         token: Option<u64>,
     ) {
         if let Some(plugin) = connect.cancel(request, token) {
-            tracing::info!(plugin, "a plugin has let a deadline pass");
+            plugin.count_timeout();
+            tracing::info!(plugin = plugin.library().name(), "a plugin has let a deadline pass");
             turn.counters().add(Counter::PluginTimeouts);
         } else if let Some(instance) = connect.decision.application().instance() {
             let app = instance.name();

@@ -39,7 +39,12 @@ impl Clients {
             connected_for: turn.now.saturating_duration_since(client.accepted.unwrap_or(turn.now)),
             silent_for: turn.now.saturating_duration_since(info.heard),
             stats: ClientStats { ping_rtt, ..client.stats },
-            groups: client.groups.as_ref().map_or(0, |groups| groups.memberships.len()),
+            memberships: client
+                .groups
+                .iter()
+                .flat_map(|groups| &groups.memberships)
+                .map(|of| (of.group, of.key))
+                .collect(),
         })
     }
 }

@@ -77,6 +77,7 @@ impl Lookups {
         if let Some((plugin, token)) = asked_plugin(&decision).zip(token) {
             // A verdict that is on its way at this moment is too late as well.
             plugin.cancel(token);
+            plugin.count_timeout();
             tracing::info!(plugin = plugin.library().name(), "a plugin has let a deadline pass");
             turn.counters().add(Counter::PluginTimeouts);
         } else if let Some(script) = decision.application().script() {

@@ -30,7 +30,9 @@ fn a_worker_tells_its_numbers_and_what_it_knows_of_a_client() {
     let report = client_report(&mut world, session).unwrap();
     assert_eq!((report.session, report.peer), (session, world.ends[client].id));
     assert_eq!(report.instance.name().to_string(), "other/room");
-    assert_eq!((report.connected_for, report.groups, report.is_proven), (Duration::from_secs(7), 1, false));
+    assert_eq!((report.connected_for, report.memberships.len(), report.is_proven), (Duration::from_secs(7), 1, false));
+    let (digest, key) = report.memberships[0];
+    assert_eq!(world.services.groups.keys_of(&digest, 9), [key]);
     assert!(report.stats.msg_in > 0 && report.stats.bytes_in > report.stats.msg_in);
     assert!(report.stats.msg_out > 0 && report.stats.bytes_out > report.stats.msg_out);
     let counts = report.instance.traffic().counts();

@@ -89,6 +89,8 @@ fn a_plugin_that_is_late_has_the_fallback_of_the_settings_and_is_told() {
         assert_eq!(told[0], "cancel");
         assert_eq!((told.len(), second.calls().len()), if is_rejected { (2, 0) } else { (1, 1) });
         assert_eq!(world.count(Counter::PluginTimeouts), 1);
+        let late = world.services.applications.plugins().instances();
+        assert_eq!(late.iter().map(|plugin| plugin.account().timeouts()).sum::<u64>(), 1);
         assert!(world.script.cancelled().is_empty());
         let completion = first.late_connects.lock().remove(0);
         assert!(completion.complete(ConnectVerdict::Accept).is_err(), "it comes too late");

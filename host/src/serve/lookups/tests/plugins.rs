@@ -94,7 +94,7 @@ fn a_plugin_that_fails_or_is_late_has_the_fallback_of_the_settings() {
             assert_eq!(counted(&world), expected, "{case} {fallback:?}");
             assert_eq!(world.count(Counter::PluginTimeouts), 1 - failures);
             let instance = world.services.applications.plugins().instances()[0].clone();
-            assert_eq!(instance.account().failures(), failures);
+            assert_eq!((instance.account().failures(), instance.account().timeouts()), (failures, 1 - failures));
         }
     }
 }

@@ -41,6 +41,7 @@ fn main() {
     configuration(&mut seeds, &tests.join("../conf"));
     scenarios(&mut seeds);
     barriers(&mut seeds);
+    requests(&mut seeds);
     println!("{} seeds", seeds.count);
 }
 
@@ -100,6 +101,50 @@ fn configuration(seeds: &mut Seeds, conf: &Path) {
         short.push_str(rest);
         let short: Vec<&str> = short.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         seeds.add("config", &[&[choice as u8], short.join("\n").as_bytes()]);
+    }
+}
+
+/// Requests to the administration: see `fuzzing::administration`.
+fn requests(seeds: &mut Seeds) {
+    let id = "5a".repeat(32);
+    let (get, post, login) = (0, 1, 8);
+    for (first, second, path, headers, body) in [
+        (get, 0, "", "", ""),
+        (get, 0, "healthz", "", ""),
+        (get, 0, "metrics", "Accept: application/openmetrics-text", ""),
+        (get | login, 1, "server", "", ""),
+        (get | login, 1, "counters", "Origin: http://evil.example", ""),
+        (get | login, 1, "applications?limit=5&after=00", "", ""),
+        (get | login, 1, "scripts", "Sec-Fetch-Site: cross-site", ""),
+        (get | login, 1, "plugins", "", ""),
+        (get | login, 1, "registry", "", ""),
+        (get | login, 1, "log-level", "", ""),
+        (get | login, 1, "stream", "", ""),
+        (get | login, 1, "openapi.json", "", ""),
+        (get | login, 3, "limit=3&application=a&address=192.0.2.1:5&peer=5a", "", ""),
+        (get | login, 2, &id, "", ""),
+        (get | login, 4, &id, "", ""),
+        (get, 1, "server?auser=admin&apswd=Tr0ub4dor", "", ""),
+        (get | login, 6, "getServerStats", "", ""),
+        (get, 6, "getInstanceStats?appInst=app%2F_definst_&auser=admin&apswd=x", "", ""),
+        (get, 7, "userid=0:00000001", "Cookie: a=b", ""),
+        (post | login, 2, &format!("{id}/disconnect"), "", "{\"reason\": \"x\"}"),
+        (post | login, 5, "app/unload", "", "{\"instance\": \"room\"}"),
+        (post | login, 5, "app/reload", "", "{}"),
+        (post | login, 1, "broadcast", "", "{\"method\": \"say\", \"arguments\": [\"x\", 1, true, null]}"),
+        (post | login, 1, "log-level", "", "{\"level\": \"debug\"}"),
+        (post, 1, "log-level", "Content-Type: text/plain", "{\"level\": \"debug\"}"),
+        (post | login, 1, "log-level", "Transfer-Encoding: chunked\nContent-Length: 5", ""),
+    ] {
+        let parts = [path, headers, body].map(str::as_bytes);
+        seeds.add("administration", &[&[first, second], &parts.join(&1)]);
+    }
+    for raw in [
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /api/v1/log-level HTTP/1.1\r\nContent-Length: 9\r\n\r\n{",
+        "\x16\x03\x01",
+    ] {
+        seeds.add("administration", &[&[0, 0x80], raw.as_bytes()]);
     }
 }
 

@@ -81,6 +81,11 @@ fn directory() {
 }
 
 #[test]
+fn administration() {
+    smoke("administration", 1_000);
+}
+
+#[test]
 fn config() {
     smoke("config", 1_000);
 }

@@ -55,7 +55,10 @@ pub(crate) fn exchange(to: SocketAddr, request: &[u8]) -> String {
 /// Asks for a path with these headers.
 pub(crate) fn get_with(to: SocketAddr, path: &str, headers: &str) -> Reply {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{headers}\r\n");
-    let answer = exchange(to, request.as_bytes());
+    read(&exchange(to, request.as_bytes()))
+}
+
+fn read(answer: &str) -> Reply {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     Reply { status, head: head.to_owned(), body: body.to_owned() }
@@ -70,4 +73,19 @@ pub(crate) fn get(to: SocketAddr, path: &str) -> Reply {
 pub(crate) async fn fetch(to: SocketAddr, path: &str) -> Reply {
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || get(to, &path)).await.expect("an answer")
+}
+
+impl Reply {
+    /// The answer of the JSON API.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Posts JSON, with these headers besides.
+pub(crate) fn post(to: SocketAddr, path: &str, headers: &str, body: &str) -> Reply {
+    let length = body.len();
+    let kind = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n{headers}");
+    let request = format!("POST {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{kind}\r\n{body}");
+    read(&exchange(to, request.as_bytes()))
 }

@@ -7,6 +7,7 @@
 // A target fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+pub mod administration;
 pub mod amf;
 pub mod barriers;
 pub mod certificate;
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "wire", run: wire::run, max_len: 2048 },
     Target { name: "certificate", run: certificate::run, max_len: 2048 },
     Target { name: "amf", run: amf::run, max_len: 4096 },
@@ -38,5 +39,6 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "endpoint", run: endpoint::run, max_len: 4096 },
     Target { name: "barriers", run: barriers::run, max_len: 1024 },
     Target { name: "directory", run: directory::run, max_len: 1024 },
+    Target { name: "administration", run: administration::run, max_len: 4096 },
     Target { name: "config", run: config::run, max_len: 4096 },
 ];

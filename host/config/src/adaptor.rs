@@ -47,6 +47,11 @@ impl Adaptor {
             host_ports.push(view.absent());
         }
         let is_enabled = view.read(&keys::ENABLE);
+        if let Some((text, _)) = view.find(&keys::ENABLE).filter(|_| !is_enabled)
+            && !text.eq_ignore_ascii_case("false")
+        {
+            view.warning(&keys::ENABLE, |path| format!("{path}: only `true` turns RTMFP on; it is off"));
+        }
         let mut places: Vec<_> = host_ports.iter().flat_map(|view| read_host_port(view, server)).collect();
         if !is_enabled {
             places.clear();
@@ -86,6 +91,11 @@ fn read_host_port(view: &View<'_, keys::HostPort>, server: &Server) -> Vec<(List
     let rtmfp = view.read(&keys::HOST_PORT_RTMFP);
     let found = view.find(&keys::HOST_PORT_RTMFP);
     let place = found.or_else(|| view.find(&keys::HOST_PORT)).map(|(_, place)| place.clone());
+    if let Some(ports) = text.tls_ports() {
+        view.warning(&keys::HOST_PORT, |path| {
+            format!("{path}: the server does not listen at {ports}: a minus sign stands for TLS, and RTMFP encrypts by itself")
+        });
+    }
     let local = rtmfp.unwrap_or(text);
     if local.count() > MAX_LISTENING {
         let count = local.count();

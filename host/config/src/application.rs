@@ -112,10 +112,25 @@ impl Application {
     }
 }
 
+/// The least memory of a script, in kilobytes. Adobe's servers come with 1024, which is no limit there.
+const MIN_RUNTIME_SIZE: usize = 8192;
+
+fn read_runtime_size(view: &View<'_, keys::ApplicationXml>) -> usize {
+    let size = view.read(&keys::RUNTIME_SIZE);
+    if size < MIN_RUNTIME_SIZE {
+        view.warning(&keys::RUNTIME_SIZE, |path| {
+            format!(
+                "{path}: {size} kB count as {MIN_RUNTIME_SIZE}: here the number is a limit, while Adobe's servers take it for the size at which memory is reclaimed"
+            )
+        });
+    }
+    size.max(MIN_RUNTIME_SIZE)
+}
+
 impl Script {
     fn read(view: &View<'_, keys::ApplicationXml>, root: &Path) -> Self {
         Self {
-            memory: view.read(&keys::RUNTIME_SIZE).saturating_mul(1024),
+            memory: read_runtime_size(view).saturating_mul(1024),
             time: view.read(&keys::MAX_TIME_OUT),
             library: view.read(&keys::SCRIPT_LIB_PATH).iter().map(|path| root.join(path)).collect(),
             watch: view.read(&keys::WATCH),

@@ -29,13 +29,19 @@ impl Reading<'_> {
         base: &Element,
     ) -> BTreeMap<String, Registered> {
         let mut applications = BTreeMap::new();
-        for folder in self.list(&vhost.apps_dir) {
+        let folders: Vec<_> = vhost.apps_dirs.iter().flat_map(|dir| self.list(dir)).collect();
+        for folder in folders {
             let Some(contents) = Contents::of(&folder) else { continue };
             let name = folder.file_name().and_then(|name| name.to_str()).filter(|name| is_application(name));
             let Some(name) = name else {
                 self.warn(&folder, "this folder is not used: no application can have such a name");
                 continue;
             };
+            if let Some(Registered { folder: first, .. }) = applications.get(name) {
+                let why = format!("this folder is not used: {} has an application of that name", first.display());
+                self.warn(&folder, &why);
+                continue;
+            }
             let Contents { has_script, has_file, mut problems } = contents;
             let settings = if problems.is_empty() {
                 self.application(&folder.join("Application.xml"), vhost, base)

@@ -151,7 +151,8 @@ fn keep(adaptor: &str, vhost: &mut Vhost, old: Option<&Vhost>, kept: &mut Vec<Ke
         }
     }
     // If the virtual host has another folder of applications now, the old applications are not gone: the new ones are other applications.
-    for (name, before) in old.filter(|old| old.apps_dir == vhost.apps_dir).into_iter().flat_map(|old| &old.applications)
+    for (name, before) in
+        old.filter(|old| old.apps_dirs == vhost.apps_dirs).into_iter().flat_map(|old| &old.applications)
     {
         if before.closed.is_none() && !vhost.applications.contains_key(name) {
             reasons.push((name.clone(), format!("{}: the application is gone", before.folder.display()).into()));

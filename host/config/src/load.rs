@@ -203,7 +203,10 @@ impl Reading<'_> {
 
     fn logger(&mut self, path: &Path) {
         if path.is_file() {
-            self.warn(path, "this file is not supported and has no effect");
+            self.warn(
+                path,
+                "this file has no effect: the log goes to the standard error output, see `introd run --help`",
+            );
         }
     }
 }

@@ -102,6 +102,13 @@ const fn time(unit: Unit, bounds: RangeInclusive<u64>, default: u64) -> Time {
     Time { unit, least, most, default }
 }
 
+impl Time {
+    /// In words, if numbers below 0 are allowed.
+    fn describe_up_to(&self) -> String {
+        format!("a number of {} up to {}", self.unit.name(), self.most)
+    }
+}
+
 impl Described for Time {
     fn describe(&self) -> String {
         format!("a number of {} from {} to {}", self.unit.name(), self.least, self.most)
@@ -125,7 +132,7 @@ impl Syntax for Time {
     }
 }
 
-/// A [`Time`] of which 0 means that there is none.
+/// A [`Time`] of which 0 and less mean that there is none.
 pub(crate) struct TimeOrNone(Time);
 
 /// From 0 seconds, which is the default and means that there is no such time, to `most`.
@@ -135,7 +142,7 @@ pub(crate) const fn seconds_or_none(most: u64, default: u64) -> TimeOrNone {
 
 impl Described for TimeOrNone {
     fn describe(&self) -> String {
-        self.0.describe()
+        self.0.describe_up_to()
     }
 
     fn default_text(&self) -> String {
@@ -147,12 +154,56 @@ impl Syntax for TimeOrNone {
     type Value = Option<Duration>;
 
     fn parse(&self, text: &str) -> Result<Option<Duration>, Wrong> {
+        if is_negative(text) {
+            return Ok(None);
+        }
         Ok(Some(self.0.parse(text)?).filter(|time| !time.is_zero()))
     }
 
     fn default(&self) -> Option<Duration> {
         Some(self.0.default()).filter(|time| !time.is_zero())
     }
+}
+
+/// From 0 milliseconds, which means that there is no such time, to `most`.
+pub(crate) const fn milliseconds_or_none(most: u64, default: u64) -> TimeOrNone {
+    TimeOrNone(milliseconds(0..=most, default))
+}
+
+/// A [`Time`] of which 0 and less stand for the default.
+pub(crate) struct TimeOrDefault(Time);
+
+/// Up to `most` seconds.
+pub(crate) const fn seconds_or_default(most: u64, default: u64) -> TimeOrDefault {
+    TimeOrDefault(seconds(0..=most, default))
+}
+
+impl Described for TimeOrDefault {
+    fn describe(&self) -> String {
+        self.0.describe_up_to()
+    }
+
+    fn default_text(&self) -> String {
+        self.0.default_text()
+    }
+}
+
+impl Syntax for TimeOrDefault {
+    type Value = Duration;
+
+    fn parse(&self, text: &str) -> Result<Duration, Wrong> {
+        let time = if is_negative(text) { Duration::ZERO } else { self.0.parse(text)? };
+        Ok(if time.is_zero() { self.0.default() } else { time })
+    }
+
+    fn default(&self) -> Duration {
+        self.0.default()
+    }
+}
+
+/// Whether it is a whole number below 0, as Adobe's administrators write `no value of my own`.
+fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-').is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Numbers out of a set, separated by commas; each once, in the order given.

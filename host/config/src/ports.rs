@@ -13,6 +13,8 @@ const MAX_RUNS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortList {
     runs: Vec<Run>,
+    /// The ports with a minus sign, by which Adobe's servers mark those for TLS. They are not listened at.
+    tls: Vec<u16>,
 }
 
 /// Ports that follow each other, on one host.
@@ -25,9 +27,10 @@ struct Run {
 }
 
 impl PortList {
-    /// Reads a list. A host without ports has those of `default`. Port 0 is one that the system chooses.
+    /// Reads a list. A host without ports has those of `default`. Port 0 is one that the system chooses. Ports with a minus sign are
+    /// set apart: see [`Self::tls_ports`].
     pub(super) fn parse(text: &str, default: (u16, u16)) -> Result<Self, String> {
-        let mut list = Self { runs: Vec::new() };
+        let mut list = Self { runs: Vec::new(), tls: Vec::new() };
         for set in text.split(';').map(str::trim).filter(|set| !set.is_empty()) {
             let (host, ports) = split_host(set)?;
             if ports.trim().is_empty() {
@@ -35,6 +38,13 @@ impl PortList {
                 continue;
             }
             for range in ports.split(',').map(str::trim) {
+                if let Some(tls) = range.strip_prefix('-') {
+                    if list.tls.len() == MAX_RUNS {
+                        return Err(format!("more than {MAX_RUNS} ports or ranges"));
+                    }
+                    list.tls.push(port(tls.trim())?);
+                    continue;
+                }
                 let (first, last) = range.split_once('-').unwrap_or((range, range));
                 let (first, last) = (port(first.trim())?, port(last.trim())?);
                 if last < first {
@@ -43,7 +53,14 @@ impl PortList {
                 list.add(Run { host, first, last })?;
             }
         }
-        if list.runs.is_empty() { Err("no port at all".into()) } else { Ok(list) }
+        if list.runs.is_empty() && list.tls.is_empty() { Err("no port at all".into()) } else { Ok(list) }
+    }
+
+    /// The ports for TLS, which are not listened at, in words: `port 443`; `None` if there are none.
+    pub(super) fn tls_ports(&self) -> Option<String> {
+        let ports: Vec<String> = self.tls.iter().map(u16::to_string).collect();
+        let noun = if ports.len() == 1 { "port" } else { "ports" };
+        (!ports.is_empty()).then(|| format!("{noun} {}", ports.join(", ")))
     }
 
     fn add(&mut self, run: Run) -> Result<(), String> {
@@ -167,7 +184,10 @@ impl Syntax for Ports {
     }
 
     fn default(&self) -> PortList {
-        PortList { runs: vec![Run { host: self.host.map(IpAddr::V4), first: self.port, last: self.port }] }
+        PortList {
+            runs: vec![Run { host: self.host.map(IpAddr::V4), first: self.port, last: self.port }],
+            tls: Vec::new(),
+        }
     }
 }
 
@@ -196,7 +216,11 @@ impl Syntax for OptionalPorts {
     type Value = Option<PortList>;
 
     fn parse(&self, text: &str) -> Result<Option<PortList>, Wrong> {
-        Ok(Some(PortList::parse(text, (self.first, self.last))?))
+        let list = PortList::parse(text, (self.first, self.last))?;
+        match list.tls_ports() {
+            Some(ports) => Err(format!("{ports} with a minus sign: there is no TLS here").into()),
+            None => Ok(Some(list)),
+        }
     }
 
     fn default(&self) -> Option<PortList> {
@@ -266,7 +290,6 @@ mod tests {
             "",
             ";",
             ":65536",
-            ":-1",
             ":x",
             ":1-",
             ":2-1",
@@ -282,6 +305,22 @@ mod tests {
         }
         assert!(PortList::parse(&"10.0.0.1:1;".repeat(2), (1, 1)).is_err());
         let many: Vec<_> = (1..=MAX_RUNS + 1).map(|port| port.to_string()).collect();
+        assert!(PortList::parse(&format!(":{}", many.join(",")), (1, 1)).is_err());
+    }
+
+    #[test]
+    fn ports_for_tls_are_set_apart() {
+        let mixed = list(":1935,-443, 80");
+        assert_eq!((mixed.to_string().as_str(), mixed.count()), (":1935;:80", 2));
+        assert_eq!(mixed.tls_ports().as_deref(), Some("port 443"));
+        let none = list("10.0.0.1:-443,-8443");
+        assert_eq!((none.count(), none.tls_ports().as_deref()), (0, Some("ports 443, 8443")));
+        assert_eq!(list(":1935").tls_ports(), None);
+        for text in [":--1", ":-", ":-x", ":-65536", ":-1-2"] {
+            assert!(PortList::parse(text, (1, 1)).is_err(), "{text}");
+        }
+        assert!(optional_ports(1, 2).parse(":-443").is_err(), "where ports for TLS make no sense");
+        let many: Vec<_> = (0..=MAX_RUNS).map(|_| "-1").collect();
         assert!(PortList::parse(&format!(":{}", many.join(",")), (1, 1)).is_err());
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::grouping::grouped;
+
 /// A spot in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -50,17 +52,30 @@ pub struct Problem {
     pub place: Place,
     /// What it is, in one line.
     pub message: String,
+    /// The path of an element or attribute of Adobe's servers that this one does not support, if the problem is that. Files of such servers
+    /// hold many, so that people see them in groups.
+    pub unsupported: Option<String>,
 }
 
 impl Problem {
     /// Something that must be put right.
     pub fn error(place: &Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place: place.clone(), message: message.into() }
+        Self { severity: Severity::Error, place: place.clone(), message: message.into(), unsupported: None }
     }
 
     /// Something that should be known.
     pub fn warning(place: &Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, place: place.clone(), message: message.into() }
+        Self { severity: Severity::Warning, place: place.clone(), message: message.into(), unsupported: None }
+    }
+
+    /// An element or attribute of Adobe's servers that this one does not support. `path` is as in the tables: `ScriptEngine/XMLSocket`,
+    /// `HostPortList/HostPort@name`.
+    pub(super) fn unsupported(place: &Place, path: &str) -> Self {
+        let message = match path.contains('@') {
+            true => format!("{path} has no effect here"),
+            false => format!("<{path}> is not supported and has no effect"),
+        };
+        Self { unsupported: Some(path.to_owned()), ..Self::warning(place, message) }
     }
 
     /// Whether the server starts all the same.
@@ -76,17 +91,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong in a configuration that the server refuses, warnings included, in the order of the files.
+/// Everything that is wrong in a configuration that the server refuses, warnings included, in the order of the files. Shown as [`grouped`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            let end = if index == 0 { "" } else { "\n" };
-            write!(f, "{end}{problem}")?;
-        }
-        Ok(())
+        f.write_str(&grouped(&self.0).join("\n"))
     }
 }
 
@@ -114,7 +125,8 @@ impl Findings {
             self.dropped = true;
             if let Some(last) = self.problems.last_mut() {
                 let severity = if last.is_warning() { problem.severity } else { Severity::Error };
-                *last = Problem { severity, place: problem.place, message: "more problems follow".into() };
+                let message = "more problems follow".into();
+                *last = Problem { severity, place: problem.place, message, unsupported: None };
             }
         }
     }

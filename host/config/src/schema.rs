@@ -19,12 +19,25 @@ pub(super) struct Schema {
     pub(super) entries: LazyLock<Vec<Entry>>,
     /// What Adobe's servers know and this one has no use for, with everything in it. Paths like those of entries.
     pub(super) unsupported: &'static [&'static str],
+    /// What is in such elements that clients or administrators would miss.
+    pub(super) missed: &'static [Missed],
     /// Names that older servers used: `(theirs, ours)`, for elements directly in the root.
     pub(super) renamed: &'static [(&'static str, &'static str)],
     /// An attribute that every element of the file may carry.
     pub(super) everywhere: Option<&'static Everywhere>,
     /// Whether any value may be a password in the wrong place: then no message repeats one.
     pub(super) holds_passwords: bool,
+}
+
+/// A value that this server does not support, and that made a difference to clients at Adobe's servers: it is warned about by itself.
+#[derive(Debug)]
+pub(super) struct Missed {
+    /// From the root, as in [`Schema::unsupported`].
+    pub(super) path: &'static str,
+    /// The values with which it made no difference there. A list that has only these makes none either.
+    pub(super) idle: &'static [&'static str],
+    /// What the lack of it means.
+    pub(super) means: &'static str,
 }
 
 /// An attribute that every element of a file may carry, with the words that it may hold.
@@ -156,11 +169,7 @@ impl Schema {
             *root = Element::empty(self.root, &root.place);
             return;
         }
-        for child in &mut root.children {
-            if let Some((_, name)) = self.renamed.iter().find(|(theirs, _)| *theirs == child.name) {
-                child.name = (*name).into();
-            }
-        }
+        self.renamed.iter().for_each(|(theirs, ours)| rename(root, theirs, ours));
         self.check_inside(root, "", false, findings);
         self.check_effect(root, "", is_default, findings);
     }
@@ -206,7 +215,9 @@ impl Schema {
             match self.meaning(&full) {
                 Meaning::Known { .. } => return true,
                 Meaning::Unsupported => {
-                    findings.push(Problem::warning(&attribute.place, format!("{full} has no effect here")));
+                    if !attribute.value.is_empty() {
+                        findings.push(Problem::unsupported(&attribute.place, &full));
+                    }
                 }
                 Meaning::Unknown => {
                     let known = self
@@ -241,8 +252,10 @@ impl Schema {
                     return true;
                 }
                 Meaning::Unsupported => {
-                    findings
-                        .push(Problem::warning(&child.place, format!("<{full}> is not supported and has no effect")));
+                    let is_told = self.check_missed(child, &full, findings);
+                    if !is_told && child.says_something() {
+                        findings.push(Problem::unsupported(&child.place, &full));
+                    }
                 }
                 Meaning::Unknown => {
                     let hint = if findings.is_full() { String::new() } else { self.suggest_element(path, &child.name) };
@@ -254,6 +267,39 @@ impl Schema {
             }
             false
         });
+    }
+
+    /// Warns of what is missed of an element that is not supported. `path` is that of the element. Returns whether that was about its own
+    /// value.
+    fn check_missed(&self, element: &Element, path: &str, findings: &mut Findings) -> bool {
+        let mut is_told = false;
+        for missed in self.missed {
+            let (elements, attribute) =
+                missed.path.split_once('@').map_or((missed.path, None), |(elements, name)| (elements, Some(name)));
+            let Some(inside) = elements.strip_prefix(path).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            else {
+                continue;
+            };
+            let names = inside.split('/').filter(|name| !name.is_empty());
+            let Some(found) = names.into_iter().try_fold(element, |element, name| element.child(name)) else {
+                continue;
+            };
+            let (value, place) = match attribute {
+                Some(name) => match found.attribute(name) {
+                    Some(attribute) => (attribute.value.as_str(), &attribute.place),
+                    None => continue,
+                },
+                None => (found.text.as_str(), &found.place),
+            };
+            let is_idle =
+                |word: &str| word.is_empty() || missed.idle.iter().any(|idle| idle.eq_ignore_ascii_case(word));
+            if !value.split(',').all(|word| is_idle(word.trim())) {
+                let message = format!("{} is not supported: {}", missed.path, missed.means);
+                findings.push(Problem::warning(place, message));
+                is_told |= missed.path == path;
+            }
+        }
+        is_told
     }
 
     /// The nearest name that may stand here; else the place where just this name may stand.
@@ -279,6 +325,22 @@ impl Schema {
         }
         String::new()
     }
+}
+
+/// Gives elements an older name their present one. If there is one of each, they are one: what the present one does not say, the older
+/// one does.
+fn rename(root: &mut Element, theirs: &str, ours: &str) {
+    let count = |name: &str| root.children.iter().filter(|child| child.name == name).count();
+    if (count(theirs), count(ours)) == (1, 1)
+        && let Some(index) = root.children.iter().position(|child| child.name == theirs)
+    {
+        let older = root.children.remove(index);
+        if let Some(present) = root.children.iter_mut().find(|child| child.name == ours) {
+            present.fill_in(older);
+        }
+        return;
+    }
+    root.children.iter_mut().filter(|child| child.name == theirs).for_each(|child| child.name = ours.into());
 }
 
 fn suggest(name: &str, known: impl Iterator<Item = String>) -> String {
@@ -308,6 +370,7 @@ mod tests {
             vec![entry("A", Effect::Everywhere), entry("A@old", Effect::Nowhere("it is old"))]
         }),
         unsupported: &[],
+        missed: &[],
         renamed: &[],
         everywhere: None,
         holds_passwords: false,

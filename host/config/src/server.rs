@@ -127,6 +127,11 @@ impl Server {
 impl AdminServer {
     fn read(view: &View<'_, keys::ServerXml>, networking_ipv6: bool) -> Self {
         let ports = PortSet { local: view.read(&keys::ADMIN_HOST_PORT), public: None };
+        if let Some(tls) = ports.local.tls_ports() {
+            view.warning(&keys::ADMIN_HOST_PORT, |path| {
+                format!("{path}: the administration does not listen at {tls}: a minus sign stands for TLS, which it does not have")
+            });
+        }
         let (allow, deny) = (view.read(&keys::ADMIN_ALLOW), view.read(&keys::ADMIN_DENY));
         Self {
             enable: view.read(&keys::ADMIN_ENABLE),

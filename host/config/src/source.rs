@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use introd_plugin::files;
 
+use super::encoding;
 use super::presence::Presence;
 use super::problem::{Findings, Place, Problem};
 use super::schema::Schema;
@@ -27,13 +28,9 @@ pub(super) fn text(path: &Path, findings: &mut Findings) -> Option<(Arc<Path>, S
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(error) if error.kind() == ErrorKind::FileTooLarge => error.to_string(),
         Err(error) => format!("the file cannot be read: {error}"),
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => return Some((name, text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))),
-            Err(error) => {
-                let good = error.utf8_error().valid_up_to();
-                let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-                format!("the file is not UTF-8 in line {line}")
-            }
+        Ok(bytes) => match encoding::text(bytes) {
+            Ok(text) => return Some((name, text)),
+            Err(why) => why,
         },
     };
     findings.push(Problem::error(&Place::whole(&name), message));

@@ -1,6 +1,7 @@
 //! What would run, for people.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::adaptor::Adaptor;
@@ -121,7 +122,7 @@ impl fmt::Display for Vhost {
             self.idle_clients
         )?;
         let others = if self.accepts_unregistered { "any other application" } else { "no other application" };
-        writeln!(f, "    applications in {}, and {others}", self.apps_dir.display())?;
+        writeln!(f, "    applications in {}, and {others}", paths(&self.apps_dirs))?;
         writeln!(f, "      by default: {}", self.defaults)?;
         for (name, registered) in &self.applications {
             let own = match &registered.closed {
@@ -169,6 +170,11 @@ impl fmt::Display for IdleClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.enable { write!(f, "closed after {}", seconds(self.max_idle_time)) } else { f.write_str("stay") }
     }
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    shown.join(" and ")
 }
 
 fn seconds(time: Duration) -> String {

@@ -18,8 +18,8 @@ pub struct Vhost {
     pub name: String,
     /// Its other names, in small letters.
     pub aliases: Vec<String>,
-    /// Where the folders of its applications are.
-    pub apps_dir: PathBuf,
+    /// Where the folders of its applications are; of two of one name that in the first of these counts.
+    pub apps_dirs: Vec<PathBuf>,
     /// The most clients at a time.
     pub max_connections: Option<u64>,
     /// The most instances of applications at a time.
@@ -66,7 +66,8 @@ impl Registered {
     /// An application that rejects clients and lookups, for that reason.
     pub(super) fn closed(vhost: &Vhost, name: &str, reason: Arc<str>) -> Self {
         let settings = Arc::new(vhost.defaults.to_closed());
-        Self { closed: Some(reason), ..Self::new(vhost.apps_dir.join(name), settings) }
+        let folder = vhost.apps_dirs.first().map(|dir| dir.join(name)).unwrap_or_default();
+        Self { closed: Some(reason), ..Self::new(folder, settings) }
     }
 }
 
@@ -82,17 +83,18 @@ impl Vhost {
         let (allow, deny) = (view.read(&keys::ALLOW), view.read(&keys::DENY));
         let access = Access::new(allow, deny, view.read(&keys::VHOST_ORDER));
         access.warn_of_empty_allow(view, &keys::ALLOW);
+        let (apps_dirs, are_all_there) = read_apps_dirs(view, root);
         Self {
             name: name.into(),
             aliases: read_aliases(view),
-            apps_dir: read_apps_dir(view, root),
+            apps_dirs,
             max_connections: view.read(&keys::MAX_CONNECTIONS),
             max_app_instances: view.read(&keys::MAX_APP_INSTANCES),
             max_app_instances_per_address: view.read(&keys::MAX_APP_INSTANCES_PER_ADDRESS),
             idle_clients: Self::read_idle_clients(view, above),
             access,
             default_application: view.read(&keys::DEFAULT_APPLICATION),
-            accepts_unregistered: view.read(&keys::UNREGISTERED_APPLICATIONS),
+            accepts_unregistered: view.read(&keys::UNREGISTERED_APPLICATIONS) && are_all_there,
             defaults,
             applications: BTreeMap::new(),
         }
@@ -132,13 +134,30 @@ fn read_aliases(view: &View<'_, keys::VhostXml>) -> Vec<String> {
     aliases
 }
 
-fn read_apps_dir(view: &View<'_, keys::VhostXml>, root: &Path) -> PathBuf {
-    let apps_dir = view.read(&keys::APPS_DIR).unwrap_or_default();
-    let is_default = apps_dir == Path::new(keys::DEFAULT_APPS_DIR);
-    let apps_dir = root.join(apps_dir);
-    if !is_default && Presence::of(&apps_dir) == Presence::Absent {
-        // Without it, all its applications would run without their scripts and settings.
-        view.problem(&keys::APPS_DIR, |path| format!("{path}: there is no folder {}", apps_dir.display()));
+/// The folders of applications, and whether all of them are there. The default one need not be.
+fn read_apps_dirs(view: &View<'_, keys::VhostXml>, root: &Path) -> (Vec<PathBuf>, bool) {
+    let mut are_all_there = true;
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    let mut named = view.read(&keys::APPS_DIR);
+    if named.is_empty() {
+        named.push(PathBuf::from(keys::DEFAULT_APPS_DIR));
     }
-    apps_dir
+    for dir in named {
+        let is_default = dir == Path::new(keys::DEFAULT_APPS_DIR);
+        let dir = root.join(dir);
+        if !is_default && Presence::of(&dir) == Presence::Absent {
+            are_all_there = false;
+            // Its applications would run without their scripts and settings.
+            view.warning(&keys::APPS_DIR, |path| {
+                format!(
+                    "{path}: there is no folder {}: until there is, clients are turned away whose application has no folder",
+                    dir.display()
+                )
+            });
+        }
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+        }
+    }
+    (dirs, are_all_there)
 }

@@ -35,6 +35,31 @@ impl Syntax for Flag {
     }
 }
 
+/// `true`, which is the default, or anything else, which stands for `false`.
+pub(crate) struct OnlyTrue;
+
+impl Described for OnlyTrue {
+    fn describe(&self) -> String {
+        "`true`, or anything else for no".into()
+    }
+
+    fn default_text(&self) -> String {
+        "true".into()
+    }
+}
+
+impl Syntax for OnlyTrue {
+    type Value = bool;
+
+    fn parse(&self, text: &str) -> Result<bool, Wrong> {
+        Ok(text.eq_ignore_ascii_case("true"))
+    }
+
+    fn default(&self) -> bool {
+        true
+    }
+}
+
 /// One of some words, each with the value that it stands for.
 pub(crate) struct Words<T: 'static> {
     words: &'static [(&'static str, T)],

@@ -9,6 +9,7 @@ use quick_xml::events::attributes::AttrError;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
+use super::encoding;
 use super::positions::Positions;
 use super::problem::{Place, Problem};
 
@@ -16,6 +17,8 @@ use super::problem::{Place, Problem};
 const MAX_DEPTH: usize = 32;
 /// More elements than any sensible file has.
 const MAX_ELEMENTS: usize = 20_000;
+/// As much of the name of an encoding is shown.
+const MAX_SHOWN: usize = 40;
 /// More attributes than any known element has.
 const MAX_ATTRIBUTES: usize = 16;
 
@@ -68,6 +71,25 @@ impl Element {
             || self.children.iter().any(Self::says_something)
     }
 
+    /// Takes what is missing here from another element of the same kind.
+    // Not deeper than the parser allows.
+    pub(super) fn fill_in(&mut self, other: Element) {
+        if self.text.is_empty() {
+            (self.text, self.text_place) = (other.text, other.text_place);
+        }
+        for attribute in other.attributes {
+            if self.attribute(&attribute.name).is_none() {
+                self.attributes.push(attribute);
+            }
+        }
+        for child in other.children {
+            match self.children.iter_mut().find(|known| known.name == child.name) {
+                Some(known) => known.fill_in(child),
+                None => self.children.push(child),
+            }
+        }
+    }
+
     /// The attribute of that name.
     pub(super) fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
@@ -104,9 +126,13 @@ pub(super) fn parse(file: &Arc<Path>, text: &str) -> Result<Element, Problem> {
                 return Err(tree.error(start, "a document type (and with it any entity of one's own) is not allowed"));
             }
             Event::Decl(declaration) => {
+                // What it names has been made UTF-8 of before.
                 let encoding = declaration.encoding().and_then(Result::ok).unwrap_or_default();
-                if !matches!(encoding.to_ascii_lowercase().as_str(), "" | "utf-8" | "utf8" | "us-ascii" | "ascii") {
-                    return Err(tree.error(start, format!("the file must be in UTF-8, not in {encoding}")));
+                if !encoding.is_empty() && !encoding::is_known(&encoding) {
+                    let encoding: String = encoding.escape_debug().take(MAX_SHOWN).collect();
+                    return Err(
+                        tree.error(start, format!("the encoding {encoding} is not known; save the file in UTF-8"))
+                    );
                 }
             }
             Event::Comment(_) | Event::PI(_) => {}

@@ -15,10 +15,13 @@ pub(super) struct CheckConfigArgs {
     /// The folder to read [default: conf, if there is one; else the built-in defaults].
     #[arg(long, value_name = "DIR")]
     conf: Option<PathBuf>,
+    /// Show what is not supported with a line each, and not with one for each file.
+    #[arg(long)]
+    verbose: bool,
 }
 
 pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    let mut is_in_order = introd_config::check(args.conf.as_deref(), &mut std::io::stdout().lock())?;
+    let mut is_in_order = introd_config::check(args.conf.as_deref(), args.verbose, &mut std::io::stdout().lock())?;
     if let Ok(mut loaded) = Config::load(args.conf.as_deref()) {
         for host in loaded.config.resolve_hosts() {
             let matters = configuration::matters(&host);

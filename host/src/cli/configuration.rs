@@ -22,11 +22,11 @@ pub(super) fn load(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     for host in unknown {
         tracing::warn!(target: CONFIGURATION, "{}", loaded.secrets.conceal(&host.to_string()));
     }
-    for warning in &loaded.warnings {
+    for warning in introd_config::grouped(&loaded.warnings) {
         tracing::warn!(target: CONFIGURATION, "{warning}");
     }
     for broken in &loaded.broken {
-        for problem in &broken.problems {
+        for problem in introd_config::grouped(&broken.problems) {
             tracing::error!(target: CONFIGURATION, "{problem}");
         }
     }

@@ -236,7 +236,7 @@ async fn hostile_scripts_do_not_slow_other_applications() {
 #[tokio::test]
 async fn failing_handlers_do_not_stop_the_server() {
     let files = Files::new();
-    files.script("app", FAILING, &format!("{ALL_LOOKUPS}<MaxAppIdleTime>0</MaxAppIdleTime>"));
+    files.script("app", FAILING, &format!("{ALL_LOOKUPS}<MaxAppIdleTime>0.05</MaxAppIdleTime>"));
     let server = Server::configured(files.path(), 2);
     let mut ann = client(&server.uri(0), 1).await;
     let id = ann.id();

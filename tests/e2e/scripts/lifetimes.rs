@@ -21,7 +21,7 @@ async fn client(uri: &str, number: u64) -> Client {
 #[tokio::test]
 async fn instances_begin_with_the_server_or_their_first_client_and_end_when_idle() {
     let files = Files::new();
-    files.script("early", TELLS, "<LoadOnStartup>true</LoadOnStartup><MaxAppIdleTime>0</MaxAppIdleTime>").script(
+    files.script("early", TELLS, "<LoadOnStartup>true</LoadOnStartup><MaxAppIdleTime>0.05</MaxAppIdleTime>").script(
         "late",
         TELLS,
         "<MaxAppIdleTime>1</MaxAppIdleTime>",

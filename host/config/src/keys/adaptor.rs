@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use super::common::{ALLOW as ALLOW_MEANING, DENY as DENY_MEANING, ORDER as ORDER_MEANING, order};
 use crate::choices::{ForwardedHello, Order};
 use crate::key::{self, File, Repeated, Scope, keys};
-use crate::numbers::{Numbers, Time, TimeOrNone, Whole, numbers, seconds, seconds_or_none, whole};
+use crate::numbers::{Numbers, Time, TimeOrNone, Whole, milliseconds_or_none, numbers, seconds, whole};
 use crate::ports::{OptionalPorts, Ports, optional_ports, ports};
 use crate::rule::Hosts;
-use crate::schema::Schema;
-use crate::words::{Flag, Words, flag, words};
+use crate::schema::{Missed, Schema};
+use crate::words::{OnlyTrue, Words, words};
 
 pub(crate) struct AdaptorXml;
 
@@ -70,6 +70,11 @@ pub(crate) static SCHEMA: Schema = Schema {
         "EnableAltVhost",
         "RTMP",
     ],
+    missed: &[Missed {
+        path: "SSL/SSLServerCtx/SSLCertificateFile",
+        idle: &[],
+        means: "clients connect by RTMFP, which encrypts by itself and needs no certificate file",
+    }],
     renamed: &[],
     everywhere: None,
     holds_passwords: false,
@@ -92,7 +97,11 @@ keys! {
         optional_ports(PORT, PORT),
         "The ports by which others reach them, if the server is behind a NAT or in a container: as many ports, the nth for the nth",
     );
-    ENABLE: Key<Flag> = Key::ams("RTMFP@enable", flag(true), "Whether the adaptor listens for RTMFP");
+    ENABLE: Key<OnlyTrue> = Key::ams(
+        "RTMFP@enable",
+        OnlyTrue,
+        "Whether the adaptor listens for RTMFP: not if it is anything else than `true`",
+    );
     UPDATE_STATS_INTERVAL: Key<Time> = Key::ams(
         "RTMFP/UpdateStatsInterval",
         seconds(1..=3600, 5),
@@ -140,8 +149,8 @@ keys! {
     .of_default_only(ALL_ADAPTORS);
     UNSENT_AGE: Key<TimeOrNone> = Key::ams(
         "RTMFP/FlowSendMaxUnsentAge",
-        seconds_or_none(3600, 0),
-        "The age, in seconds, at which an unsent message is dropped. 0: never",
+        milliseconds_or_none(3_600_000, 0),
+        "The age, in milliseconds, at which an unsent message is dropped. 0: never",
     )
     .of_default_only(ALL_ADAPTORS);
     CORE_HOST_PORT: CoreHostPortKey<OptionalPorts> = CoreHostPortKey::ams(

@@ -5,9 +5,11 @@ use std::sync::LazyLock;
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
 use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use crate::key::{self, File, Repeated, Scope, keys};
-use crate::numbers::{Limit, Time, TimeOrNone, Whole, limit, milliseconds, seconds, seconds_or_none, whole};
+use crate::numbers::{
+    Limit, Time, TimeOrDefault, TimeOrNone, Whole, limit, milliseconds, seconds_or_default, seconds_or_none, whole,
+};
 use crate::overlay::OVERRIDE;
-use crate::schema::Schema;
+use crate::schema::{Missed, Schema};
 use crate::texts::{FilePath, FilePaths, Tree, path, paths};
 use crate::words::{Flag, Words, flag, words};
 
@@ -56,6 +58,22 @@ pub(crate) static SCHEMA: Schema = Schema {
         "SWFVerification",
         "Logging",
         "DisallowedProtocols",
+        "HDS",
+        "ProtectedRTMP",
+        "RecordAccessLog",
+        "RecordAppLog",
+    ],
+    missed: &[
+        Missed {
+            path: "SWFVerification@enabled",
+            idle: &["false"],
+            means: "clients are not asked for the hash of their SWF file, and each is let in as far as that goes",
+        },
+        Missed {
+            path: "DisallowedProtocols",
+            idle: &["rtmp", "rtmpe", "rtmpt", "rtmpte", "rtmps"],
+            means: "this server speaks RTMFP alone; to keep clients out, use Allow and Deny in Adaptor.xml or Vhost.xml",
+        },
     ],
     renamed: &[("JSEngine", "ScriptEngine")],
     everywhere: Some(&OVERRIDE),
@@ -72,10 +90,10 @@ keys! {
         flag(false),
         "Whether the first instance starts with the server, before the first client connects",
     );
-    MAX_APP_IDLE_TIME: Key<Time> = Key::ams(
+    MAX_APP_IDLE_TIME: Key<TimeOrDefault> = Key::ams(
         "MaxAppIdleTime",
-        seconds(0..=30 * DAY, 1200),
-        "How long an instance without clients lives on, in seconds",
+        seconds_or_default(30 * DAY, 1200),
+        "How long an instance without clients lives on, in seconds; a fraction may be given. 0 or less: the default",
     );
     CLOSE_IDLE_CLIENTS: Key<Words<Option<bool>>> = Key::ams(
         "AutoCloseIdleClients@enable",
@@ -85,12 +103,12 @@ keys! {
     MAX_IDLE_TIME: Key<TimeOrNone> = Key::ams(
         "AutoCloseIdleClients/MaxIdleTime",
         max_idle_time(),
-        "How long a client may be idle, in seconds. 0: as Vhost.xml says",
+        "How long a client may be idle, in seconds. 0 or less: as Vhost.xml says",
     );
     RUNTIME_SIZE: Key<Whole> = Key::ams(
         "ScriptEngine/RuntimeSize",
-        whole(256..=16 << 20, 65_536),
-        "The most memory that the script of one instance may use, in kilobytes",
+        whole(0..=16 << 20, 65_536),
+        "The most memory that the script of one instance may use, in kilobytes. Less than 8192 counts as 8192: in the files of Adobe's servers a small number is no limit, but says when memory is reclaimed",
     );
     MAX_TIME_OUT: Key<TimeOrNone> = Key::ams(
         "ScriptEngine/MaxTimeOut",

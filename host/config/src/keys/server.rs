@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::common::{DAY, MAX_CLIENTS, MAX_RATE, ORDER, order};
 use crate::choices::Order;
 use crate::key::{self, File, Scope, keys};
-use crate::numbers::{Limit, Time, Whole, limit, milliseconds, seconds, whole};
+use crate::numbers::{Limit, Time, TimeOrDefault, Whole, limit, milliseconds, seconds, seconds_or_default, whole};
 use crate::ports::{Ports, ports};
 use crate::rule::Hosts;
 use crate::schema::Schema;
@@ -80,9 +80,14 @@ pub(crate) static SCHEMA: Schema = Schema {
         "Server/SWFVerification",
         "Server/Streams",
         "Server/Httpd",
+        "Server/HtCacheClean",
+        "Server/AutoDiscovery",
+        "Server/RecordAccessLog",
+        "Server/RecordAppLog",
         "Server/Registry",
         "Server/ScriptAdaptors",
     ],
+    missed: &[],
     renamed: &[],
     everywhere: None,
     holds_passwords: false,
@@ -158,10 +163,10 @@ keys! {
         seconds(1..=DAY, 60),
         "How often the server looks for idle clients, in seconds",
     );
-    MAX_IDLE_TIME: Key<Time> = Key::ams(
+    MAX_IDLE_TIME: Key<TimeOrDefault> = Key::ams(
         "Server/AutoCloseIdleClients/MaxIdleTime",
-        seconds(1..=30 * DAY, 3600),
-        "How long a client may be idle, in seconds",
+        seconds_or_default(30 * DAY, 3600),
+        "How long a client may be idle, in seconds. 0 or less: the default",
     );
     MAX_SESSIONS: Key<Limit> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxSessions",

@@ -40,6 +40,7 @@ pub(crate) static SCHEMA: Schema = Schema {
     root: "Root",
     entries: LazyLock::new(entries),
     unsupported: &[],
+    missed: &[],
     renamed: &[],
     everywhere: None,
     holds_passwords: true,

@@ -11,8 +11,8 @@ use crate::key::{self, File, Repeated, Scope, keys};
 use crate::naming::{ApplicationName, HostName};
 use crate::numbers::{Limit, TimeOrNone, limit};
 use crate::rule::Hosts;
-use crate::schema::Schema;
-use crate::texts::{FilePath, path};
+use crate::schema::{Missed, Schema};
+use crate::texts::{FilePaths, paths};
 use crate::words::{Words, words};
 
 pub(crate) struct VhostXml;
@@ -49,6 +49,7 @@ pub(crate) static SCHEMA: Schema = Schema {
         "ResourceLimits/MaxSharedObjects",
         "ResourceLimits/AppInstanceGC",
         "RecordAccessLog",
+        "RecordAppLog",
         "VirtualKeys",
         "VirtualDirectory",
         "DNSSuffix",
@@ -56,6 +57,11 @@ pub(crate) static SCHEMA: Schema = Schema {
         "SSL",
         "Logging",
     ],
+    missed: &[Missed {
+        path: "Proxy/Mode",
+        idle: &["local"],
+        means: "clients are served here, and no other server is asked",
+    }],
     renamed: &[],
     everywhere: None,
     holds_passwords: false,
@@ -67,8 +73,11 @@ pub(crate) const DEFAULT_APPS_DIR: &str = "lua";
 keys! {
     ALIAS: AliasKey<HostName> = AliasKey::ams("", HostName, "Another name of the virtual host");
     ALIAS_NAME: AliasKey<HostName> = AliasKey::ams("@name", HostName, "Another one, usually a short one");
-    APPS_DIR: Key<FilePath> =
-        Key::ams("AppsDir", path(DEFAULT_APPS_DIR), "The folder that holds a folder for each application");
+    APPS_DIR: Key<FilePaths> = Key::ams(
+        "AppsDir",
+        paths(DEFAULT_APPS_DIR),
+        "The folder that holds a folder for each application, or several; of two applications of one name that in the first folder counts. While one of them does not exist, the virtual host serves no application without a folder",
+    );
     MAX_CONNECTIONS: Key<Limit> =
         Key::ams("ResourceLimits/MaxConnections", limit(MAX_CLIENTS, None), "Clients at a time");
     MAX_APP_INSTANCES: Key<Limit> = Key::ams(
@@ -89,7 +98,7 @@ keys! {
     MAX_IDLE_TIME: Key<TimeOrNone> = Key::ams(
         "AutoCloseIdleClients/MaxIdleTime",
         max_idle_time(),
-        "How long a client may be idle, in seconds. 0: as Server.xml says",
+        "How long a client may be idle, in seconds. 0 or less: as Server.xml says",
     );
     ALLOW: Key<Hosts> = Key::ams("Allow", Hosts, ALLOW_MEANING);
     DENY: Key<Hosts> = Key::ours("Deny", Hosts, DENY_MEANING);

@@ -71,6 +71,11 @@ fn values_that_make_no_sense() {
 }
 
 #[test]
+fn what_adobes_servers_take_is_taken_with_a_word_on_what_it_means() {
+    check("tolerated.txt", 35);
+}
+
+#[test]
 fn variables() {
     check("variables.txt", 14);
 }
@@ -86,7 +91,9 @@ fn bytes_that_are_not_utf_8() {
         Folder::new().with("Server.xml", b"<Root>\n<!-- caf\xe9 -->\n</Root>").with("introd.ini", b"A = \xff\n");
     assert_eq!(
         folder.problems(),
-        "conf/introd.ini: error: the file is not UTF-8 in line 1\nconf/Server.xml: error: the file is not UTF-8 in line 2\n"
+        "conf/introd.ini: error: the file is not UTF-8 in line 1; save it in UTF-8\n\
+         conf/Server.xml: error: the file is not UTF-8 in line 2; save it in UTF-8, or name its encoding in its first line: \
+         <?xml version=\"1.0\" encoding=\"windows-1252\"?>\n"
     );
 }
 

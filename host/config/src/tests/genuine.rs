@@ -153,7 +153,7 @@ fn the_virtual_hosts() {
         (default.name.as_str(), default.aliases.as_slice()),
         ("_defaultVHost_", ["alias1".to_owned()].as_slice())
     );
-    assert_eq!(default.apps_dir, root().join("apps"));
+    assert_eq!(default.apps_dirs, [root().join("apps")]);
     assert_eq!((default.max_connections, default.max_app_instances), (Some(100), Some(7)));
     assert_eq!(default.max_app_instances_per_address, Some(5));
     assert_eq!(default.idle_clients, IdleClients { enable: true, max_idle_time: seconds(600) });
@@ -164,7 +164,7 @@ fn the_virtual_hosts() {
 
     let games = &adaptor.vhosts[0];
     assert_eq!(games.aliases, ["play.example.com", "games", "arcade.example.com"]);
-    assert_eq!(games.apps_dir, root().join("elsewhere"));
+    assert_eq!(games.apps_dirs, [root().join("elsewhere")]);
     assert_eq!(games.idle_clients, IdleClients { enable: false, max_idle_time: seconds(1800) });
     assert!(games.access.permits(ip("10.9.8.7")) && !games.access.permits(ip("11.9.8.7")));
     assert!(games.accepts("anything"));
@@ -207,9 +207,9 @@ fn an_application_overrides_what_it_may() {
     let lobby = config.application(vhost, "lobby");
     assert!(lobby.load_on_startup, "the virtual host says override=\"no\"");
     assert_eq!(lobby.join_leave_events, JoinLeaveMode::All, "an element around it says override=\"no\"");
-    assert_eq!(lobby.max_idle_time, seconds(0));
+    assert_eq!(lobby.max_idle_time, seconds(1200), "0 stands for the default");
     assert_eq!(lobby.idle_clients, IdleClients { enable: true, max_idle_time: seconds(60) });
-    assert_eq!((lobby.script.memory, lobby.script.time), (512 * 1024, None));
+    assert_eq!((lobby.script.memory, lobby.script.time), (8192 * 1024, None));
     assert_eq!(lobby.script.library.len(), 2);
     let room = XmlSettings { text: "blue".into(), children: vec![("size".into(), text("8"))] };
     assert_eq!(lobby.script.config.children, [("room".to_owned(), room)]);
@@ -234,7 +234,7 @@ fn a_broken_application_is_reported_and_closed() {
     assert_eq!((broken.vhost.as_str(), broken.application.as_str()), ("_defaultVHost_", "torn"));
     let told = broken.problems[0].to_string();
     assert!(told.ends_with(
-        "apps/torn/Application.xml:1:30: error: MaxAppIdleTime: must be a number of seconds from 0 to 2592000, not `soon`"
+        "apps/torn/Application.xml:1:30: error: MaxAppIdleTime: must be a number of seconds up to 2592000, not `soon`"
     ), "{told}");
 }
 

@@ -140,7 +140,7 @@ fn applications_go_on_in_their_own_virtual_hosts() {
     let mut old = old;
     for adaptor in std::iter::once(&mut old.default_adaptor).chain(&mut old.adaptors) {
         for vhost in std::iter::once(&mut adaptor.default_vhost).chain(&mut adaptor.vhosts) {
-            vhost.apps_dir.clone_from(&new.config.default_adaptor.default_vhost.apps_dir);
+            vhost.apps_dirs.clone_from(&new.config.default_adaptor.default_vhost.apps_dirs);
         }
     }
     let kept = new.take_over(&old, &[]).unwrap();

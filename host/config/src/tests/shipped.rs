@@ -51,7 +51,7 @@ fn the_readme_ends_with_the_tables_of_the_code() {
 #[test]
 fn checking_the_shipped_files_tells_what_would_run() {
     let mut out = Vec::new();
-    assert!(check(Some(&shipped()), &mut out).unwrap());
+    assert!(check(Some(&shipped()), false, &mut out).unwrap());
     let text = String::from_utf8(out).unwrap();
     for line in [
         "adaptor _defaultRoot_",
@@ -68,7 +68,7 @@ fn checking_the_shipped_files_tells_what_would_run() {
 fn checking_broken_files_tells_so() {
     let folder = Folder::new().with("Server.xml", "<Root><Sever/></Root>");
     let mut out = Vec::new();
-    assert!(!check(Some(&folder.conf()), &mut out).unwrap());
+    assert!(!check(Some(&folder.conf()), false, &mut out).unwrap());
     let text = String::from_utf8(out).unwrap();
     assert!(text.ends_with("Server.xml:1:7: error: <Root> has no element <Sever>; did you mean Server?\n"), "{text}");
 }

@@ -10,6 +10,7 @@ mod hole_punching;
 mod hosts;
 mod many_servers;
 mod namespace;
+mod outcomes;
 mod programs;
 mod server_group;
 mod servers_behind_nats;

@@ -56,9 +56,35 @@ pub fn start(level: &str, limit: u32, format: LogFormat) {
     }
 }
 
-/// Logs that a client or peer at `address` was refused: `what` it asked for ("connect"), of which application, by which policy, and why.
-pub fn refused(what: &str, address: SocketAddr, app: &dyn Display, policy: &str, reason: &dyn Display) {
-    tracing::info!(target: "introd::refused", %address, %app, policy, %reason, "{what} refused");
+/// A request of a client or peer that was refused. The names of the fields are those of the administration's API.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// What it asked for: `connect`.
+    pub what: &'a str,
+    /// Where its packets come from.
+    pub address: SocketAddr,
+    /// Its peer id, if it is known.
+    pub peer: Option<&'a dyn Display>,
+    /// The application that it asked for.
+    pub application: &'a str,
+    /// The instance.
+    pub instance: &'a str,
+    /// The policy that refused it: `the server`, `script`, or the name of a plugin.
+    pub policy: &'a str,
+    /// Why.
+    pub reason: &'a dyn Display,
+}
+
+impl Refused<'_> {
+    /// Logs it. Of refusals of one application by one policy a limited number is written in ten seconds, and the others are counted.
+    pub fn log(&self) {
+        let Self { what, address, peer, application, instance, policy, reason } = self;
+        let peer = peer.map(tracing::field::display);
+        tracing::info!(
+            target: "introd::refused",
+            %address, peer, %application, %instance, policy, %reason, "{what} refused"
+        );
+    }
 }
 
 /// Writes to standard output, after what was written before, without waiting for it.

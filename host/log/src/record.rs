@@ -24,7 +24,7 @@ const MAX_MESSAGE: usize = 1024;
 const MAX_LONG: usize = 8192;
 const LONG_FIELDS: [&str; 3] = ["totals", "summary", "traceback"];
 /// The fields by which records of one place in the program are told apart.
-const NAMING: [&str; 3] = ["app", "plugin", "policy"];
+const NAMING: [&str; 4] = ["app", "application", "plugin", "policy"];
 
 /// Formats records before they go anywhere.
 pub(super) struct Records {

@@ -24,7 +24,7 @@ fn is_barring(settings: &Application, door: Option<&Door>) -> bool {
 /// An instance of an application.
 pub struct AppInstance {
     id: InstanceId,
-    name: InstanceName,
+    name: Arc<InstanceName>,
     settings: ArcSwap<Application>,
     /// The native plugins of its application.
     plugins: ArcSwap<Vec<Arc<introd_native::PluginInstance>>>,
@@ -56,6 +56,7 @@ impl AppInstance {
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
         let traffic = Traffic::default();
+        let name = Arc::new(name);
         Self { id, name, settings, plugins, clients, actor, door, is_barring, idle_since, maker, traffic }
     }
 
@@ -115,6 +116,11 @@ impl AppInstance {
         &self.name
     }
 
+    /// The instance's name, for those who keep it longer than the instance.
+    pub fn shared_name(&self) -> Arc<InstanceName> {
+        Arc::clone(&self.name)
+    }
+
     /// The settings with which the instance runs now.
     pub fn settings(&self) -> Arc<Application> {
         self.settings.load_full()
@@ -148,7 +154,7 @@ impl AppInstance {
         let settings = self.settings.load();
         let has_policy = settings.join_leave_events == JoinLeaveMode::All
             || self.plugins.load().iter().any(|plugin| plugin.takes_part_in_groups());
-        let InstanceName { adaptor, vhost, application, instance } = &self.name;
+        let InstanceName { adaptor, vhost, application, instance } = &*self.name;
         match if has_policy { GroupScope::Instance } else { settings.group_scope } {
             GroupScope::Server => GroupKey::of(group, &[]),
             GroupScope::Application => GroupKey::of(group, &[adaptor, vhost, application]),

@@ -15,6 +15,8 @@ pub(super) enum PendingRequest {
         decision: LookupDecision<AskedApplication>,
         /// The token by which the plugin that was asked knows the request.
         token: Option<u64>,
+        /// When the lookup came.
+        begun: Instant,
         /// Since when it waits.
         since: Instant,
         /// Whether it waits for the registry, and for no policy.
@@ -33,7 +35,7 @@ impl PendingRequest {
     /// Counts how long the request has waited.
     pub(super) fn count_latency(&self, now: Instant, latencies: &Latencies) {
         let (since, application, plugin, is_for_registry) = match self {
-            Self::Lookup { decision, token, since, is_for_registry } => {
+            Self::Lookup { decision, token, since, is_for_registry, .. } => {
                 (since, decision.application(), token.and_then(|_| decision.plugin()), *is_for_registry)
             }
             Self::Connect { connect, token, since } => {

@@ -1,5 +1,6 @@
 //! A connect that waits for the policies of its application.
 
+use introd_flash::server::ConnectRequest;
 use introd_native::{ConnectEvent, PluginAnswer, PluginInstance};
 use introd_policy::decision::ConnectDecision;
 use introd_policy::message::ClientInfo;
@@ -8,6 +9,7 @@ use rtmfp::{PeerId, SessionId};
 
 use super::asked::AskedApplication;
 use crate::apps::Seat;
+use crate::stories::{Text, cut};
 
 /// A connect about which the policies of its application are asked.
 pub(super) struct PendingConnect {
@@ -17,7 +19,20 @@ pub(super) struct PendingConnect {
     pub(super) decision: ConnectDecision<AskedApplication>,
     /// The client's seat and what is known of the client, until the script is asked: then the seat is the client's.
     pub(super) seat: Option<(Seat, Box<ClientInfo>)>,
+    pub(super) program: ClientProgram,
     pub(super) is_script_told: bool,
+}
+
+/// What a client says of its program, for the log and the story.
+pub(super) struct ClientProgram {
+    pub(super) agent: Text,
+    pub(super) page_url: Text,
+}
+
+impl ClientProgram {
+    pub(super) fn of(request: &ConnectRequest) -> Self {
+        Self { agent: cut(request.agent.clone()), page_url: cut(request.page_url.clone()) }
+    }
 }
 
 impl PendingConnect {

@@ -16,7 +16,9 @@ use super::refusals::Refusals;
 use crate::apps::Applications;
 use crate::groups::{Memberships, SharedGroups};
 use crate::introducer::{Counters, Directory};
+use crate::meetings::{Meetings, VerdictCounts};
 use crate::registry::Resolver;
+use crate::stories::Stories;
 
 /// What all workers share.
 pub struct Services {
@@ -28,6 +30,12 @@ pub struct Services {
     pub shared_groups: Option<SharedGroups>,
     /// The counters of all workers.
     pub counters: Arc<Counters>,
+    /// What came of the introductions.
+    pub meetings: Meetings,
+    /// What was decided about lookups, by the policy that decided.
+    pub verdicts: VerdictCounts,
+    /// What happened recently.
+    pub stories: Stories,
     /// How long handshakes and policies take.
     pub latencies: Arc<Latencies>,
     /// The settings of NetConnections.

@@ -13,6 +13,7 @@ use super::mail::{Mail, MailSender};
 use super::pending::PendingRequest;
 use super::services::Services;
 use crate::introducer::{Counter, WorkerCounters};
+use crate::stories::Event;
 
 /// A worker's number, its sockets' configuration, and what it shares with the other workers.
 pub(super) struct WorkerInfo {
@@ -29,6 +30,11 @@ impl WorkerInfo {
     /// The counters of this worker.
     pub(super) fn counters(&self) -> &WorkerCounters {
         self.services.counters.worker(self.index)
+    }
+
+    /// Writes what happened into the story.
+    pub(super) fn tell(&self, event: Event) {
+        self.services.stories.write(self.index, event);
     }
 
     /// Sends a message to the worker that has a session. If its mailbox is full, the message is counted and lost, as a packet would be.

@@ -206,15 +206,22 @@ impl Worker {
     /// When [`Self::handle_timeout`] is to be called next, or the worker to stop.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let until = self.stopping.as_ref().map(|stopping| stopping.until);
-        let times = [self.endpoint.poll_timeout(), self.clients.next_timeout(), self.pending.next_deadline(), until];
+        let times = [
+            self.endpoint.poll_timeout(),
+            self.clients.next_timeout(),
+            self.lookups.next_timeout(),
+            self.pending.next_deadline(),
+            until,
+        ];
         times.into_iter().flatten().min()
     }
 
-    /// Acts on the deadlines of the endpoint and of the clients. Those of pending requests are acted on by [`Self::work`].
+    /// Acts on the deadlines of the endpoint, of the clients and of the lookups. Those of pending requests are acted on by [`Self::work`].
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
-        let (mut turn, clients, _) = self.turn(now);
+        let (mut turn, clients, lookups) = self.turn(now);
         clients.handle_timeout(&mut turn);
+        lookups.handle_timeout(&turn);
     }
 
     /// Postpones what would be due only because the worker received nothing for that time.
@@ -322,7 +329,9 @@ impl Worker {
             pending.count_latency(now, &self.info.services.latencies);
             let (mut turn, clients, lookups) = self.turn(now);
             match (pending, reply) {
-                (PendingRequest::Lookup { decision, .. }, reply) => lookups.reply(&mut turn, clients, decision, reply),
+                (PendingRequest::Lookup { decision, begun, .. }, reply) => {
+                    lookups.reply(&mut turn, clients, decision, reply, begun);
+                }
                 (PendingRequest::Connect { connect, .. }, Reply::Verdict(verdict)) => {
                     clients.connect_decided(&mut turn, connect, verdict);
                 }
@@ -334,8 +343,8 @@ impl Worker {
             pending.count_latency(now, &self.info.services.latencies);
             let (mut turn, clients, lookups) = self.turn(now);
             match pending {
-                PendingRequest::Lookup { decision, token, .. } => {
-                    lookups.late(&mut turn, clients, request, decision, token);
+                PendingRequest::Lookup { decision, token, begun, .. } => {
+                    lookups.late(&mut turn, clients, request, decision, token, begun);
                 }
                 PendingRequest::Connect { connect, token, .. } => {
                     clients.connect_late(&mut turn, request, connect, token);

@@ -16,9 +16,11 @@ use super::settings::ServerSettings;
 use crate::apps::Applications;
 use crate::groups::{SendHint, SharedGroups};
 use crate::introducer::{Counter, Counters, Directory};
+use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
+use crate::stories::Stories;
 
 /// What is shared, the scripts' host among it, and the configuration in force: applications whose plugins cannot be used are closed
 /// in it.
@@ -37,7 +39,8 @@ impl Shared {
         near_id: PeerId,
     ) -> anyhow::Result<Self> {
         let count = mailboxes.len();
-        let counters = Arc::new(Counters::new(u8::try_from(count).unwrap_or(u8::MAX)));
+        let workers = u8::try_from(count).unwrap_or(u8::MAX);
+        let counters = Arc::new(Counters::new(workers));
         let replies = replies(mailboxes);
         // Plugins are loaded before any client can connect, because a plugin may be all that rejects unwanted clients.
         let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
@@ -93,6 +96,9 @@ impl Shared {
             groups,
             shared_groups,
             counters,
+            meetings: Meetings::new(workers),
+            verdicts: VerdictCounts::new(workers),
+            stories: Stories::new(workers),
             latencies: Arc::default(),
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,

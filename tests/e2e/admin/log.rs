@@ -33,8 +33,8 @@ async fn the_log_is_json_with_the_same_names_for_a_connect_and_an_end_and_its_le
         assert!(record["time"].is_string() && record["level"].is_string() && record["message"].is_string(), "{line}");
         if ["client connected", "client gone"].contains(&record["message"].as_str().unwrap()) {
             assert_eq!(
-                (record["peer"].as_str(), record["app"].as_str()),
-                (Some(id.as_str()), Some("app/room")),
+                ["peer", "application", "instance"].map(|field| record[field].as_str()),
+                [Some(id.as_str()), Some("app"), Some("room")],
                 "{line}"
             );
             assert!(record["session"].is_string());

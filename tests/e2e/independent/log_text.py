@@ -66,9 +66,9 @@ print(len(lines), "lines,", len(failures), "of failed calls")
 assert 1 <= len(failures) <= 300, len(failures)
 assert any("repeated" in line for line in failures), "the others are counted"
 refusal = next(line for line in lines if "refused" in line and "not today" in line)
-for part in ("address=127.0.0.1:", "app=club/", "policy=\"script\"", " INFO "):
+for part in ("address=127.0.0.1:", "application=club ", "policy=\"script\"", " INFO "):
     assert part in refusal, refusal
 denial = next(line for line in lines if "lookup refused" in line)
-for part in ("address=127.0.0.1:", "app=club/", "policy=\"script\""):
+for part in ("address=127.0.0.1:", "application=club ", "policy=\"script\""):
     assert part in denial, denial
 assert len(lines) < 1000, len(lines)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use introd_config::LookupMode;
 use rtmfp::{Lookup, PeerId};
 
+use super::decider::Decider;
 use super::lookup_step::{Denial, LookupAction, LookupInput, LookupStep, Unresolved};
 use super::{DecidingApplication, Guard, LookupContext, Missing, PolicyKind, fallback};
 use crate::message::{Offer, Proposal};
@@ -49,19 +50,22 @@ pub struct LookupDecision<A> {
     /// Whether the target was connected here when the policy that is asked now was asked.
     is_target_local: bool,
     stage: Stage,
+    /// Who decided: the server, until a policy does.
+    decider: Decider,
 }
 
 impl<A: DecidingApplication> LookupDecision<A> {
     /// The decision about a lookup by the policies of an application. `is_client` says whether the asker is a client of it.
     pub fn new(lookup: Lookup, application: A, is_client: bool) -> Self {
-        Self { lookup, application, is_client, consent: None, is_target_local: false, stage: Stage::Start }
+        let (is_target_local, stage, decider) = (false, Stage::Start, Decider::SERVER);
+        Self { lookup, application, is_client, consent: None, is_target_local, stage, decider }
     }
 
     /// The decision of the target's application, which is asked to agree to an offer. The asker's application has made the offer; it is
     /// `home` if the asker is a client.
     pub fn consenting(lookup: Lookup, application: A, home: Option<A>, offer: Offer) -> Self {
         let consent = Some(Box::new(Consent { home, offer }));
-        Self { lookup, application, is_client: false, consent, is_target_local: false, stage: Stage::Start }
+        Self { consent, ..Self::new(lookup, application, false) }
     }
 
     /// The lookup.
@@ -109,6 +113,21 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
     }
 
+    /// Who decided, when the decision is over.
+    pub fn decider(&self) -> Decider {
+        self.decider
+    }
+
+    /// The policy that is asked now decides.
+    fn decides(&mut self, missing: Option<Missing>) {
+        self.decider = match self.stage {
+            Stage::Plugin(index) => Decider { kind: PolicyKind::Plugin, plugin: Some(index), missing },
+            Stage::Script { .. } => Decider { kind: PolicyKind::Script, plugin: None, missing },
+            Stage::Registry => Decider { kind: PolicyKind::Registry, plugin: None, missing },
+            Stage::Start | Stage::Done => Decider::SERVER,
+        };
+    }
+
     /// Takes an event and returns the next step. After [`LookupStep::Execute`] the decision is over.
     pub fn advance(&mut self, input: LookupInput, context: &impl LookupContext<Application = A>) -> LookupStep {
         match input {
@@ -118,7 +137,10 @@ impl<A: DecidingApplication> LookupDecision<A> {
             LookupInput::Resolved(resolution) => self.resolved(resolution, context),
             LookupInput::RegistryBusy => match self.target(context) {
                 Some(target) => self.propose(target, Offer::Introduction, context),
-                None => self.end(LookupAction::Unresolved(Unresolved::Busy)),
+                None => {
+                    self.decides(Some(Missing::Failed));
+                    self.end(LookupAction::Unresolved(Unresolved::Busy))
+                }
             },
             LookupInput::Late if self.stage == Stage::Registry => self.resolved(Resolution::TimedOut, context),
             LookupInput::Late => {
@@ -224,6 +246,8 @@ impl<A: DecidingApplication> LookupDecision<A> {
         }
         self.consent = Some(Box::new(Consent { home, offer }));
         self.application = application;
+        // The plugin is one of the other application.
+        self.decider.plugin = None;
         self.is_client = false;
         self.ask_from(0, Some(target), context)
     }
@@ -237,6 +261,9 @@ impl<A: DecidingApplication> LookupDecision<A> {
     }
 
     fn decided(&mut self, verdict: Verdict, context: &impl LookupContext<Application = A>) -> LookupStep {
+        if !matches!(verdict, Verdict::Continue) {
+            self.decides(None);
+        }
         match verdict {
             Verdict::Continue => self.passed(context),
             // An empty redirect would send the asker to this server itself (RFC 7016 §2.3.5).
@@ -265,8 +292,12 @@ impl<A: DecidingApplication> LookupDecision<A> {
         why: Cow<'static, str>,
         context: &impl LookupContext<Application = A>,
     ) -> LookupStep {
+        self.decides(Some(missing));
         match fallback(&self.application.policy(), missing) {
-            Verdict::Continue => self.passed(context),
+            Verdict::Continue => {
+                self.decider = Decider::SERVER;
+                self.passed(context)
+            }
             Verdict::Deny => self.deny_by_policy(why),
             _ => self.end(LookupAction::Ignore),
         }
@@ -324,6 +355,11 @@ impl<A: DecidingApplication> LookupDecision<A> {
         if let Some(here) = self.target(context).filter(|here| !here.is_silent || addresses.is_empty()) {
             return self.propose(here, Offer::Introduction, context);
         }
+        self.decides(match resolution {
+            Resolution::Found(_) | Resolution::Unknown => None,
+            Resolution::Failed(_) => Some(Missing::Failed),
+            Resolution::TimedOut => Some(Missing::Late),
+        });
         match resolution {
             Resolution::Found(_) if !addresses.is_empty() => self.end(LookupAction::Redirect(addresses)),
             Resolution::Found(_) | Resolution::Unknown => self.end(LookupAction::UnknownTarget),
@@ -333,6 +369,9 @@ impl<A: DecidingApplication> LookupDecision<A> {
     }
 
     fn deny(&mut self, policy: PolicyKind, reason: impl Into<Cow<'static, str>>) -> LookupStep {
+        if policy == PolicyKind::Server {
+            self.decider = Decider::SERVER;
+        }
         self.end(LookupAction::Deny(Denial { policy, reason: reason.into() }))
     }
 

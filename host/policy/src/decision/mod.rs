@@ -11,6 +11,7 @@
 
 mod connect;
 mod context;
+mod decider;
 mod fallback;
 mod join;
 mod lookup;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use connect::{ConnectDecision, ConnectInput, ConnectStep};
 pub use context::{DecidingApplication, Guard, LookupContext};
+pub use decider::Decider;
 pub use fallback::{Missing, fallback};
 pub use join::{JoinDecision, JoinInput, JoinStep};
 pub use lookup::LookupDecision;
@@ -33,6 +35,7 @@ pub use pending::PendingRequests;
 pub enum PolicyKind {
     Plugin,
     Script,
+    Registry,
     /// The server itself: its access rules and settings.
     Server,
 }
@@ -43,6 +46,7 @@ impl PolicyKind {
         match self {
             Self::Plugin => "plugin",
             Self::Script => "script",
+            Self::Registry => "registry",
             Self::Server => "the server",
         }
     }

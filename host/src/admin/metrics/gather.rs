@@ -10,6 +10,7 @@ use super::table::{self, Kind, Metric};
 use crate::admin::inspector::Inspector;
 use crate::admin::system::{System, cpu_time};
 use crate::introducer::Counter;
+use crate::meetings::{NatKind, Outcome, VerdictCount, pairs};
 use crate::serve::{HistogramCounts, WorkerReport};
 
 /// The value of a sample.
@@ -39,6 +40,7 @@ pub(super) async fn gather(inspector: &Inspector) -> Vec<Family> {
     samples.applications(inspector);
     samples.workers(inspector, &reports);
     samples.latencies(inspector);
+    samples.meetings(inspector);
     let mut families: Vec<Family> = Vec::new();
     for metric in table::all() {
         let samples = samples.0.remove(&metric.name).unwrap_or_default();
@@ -145,6 +147,26 @@ impl Samples {
                 self.add("introd_datagram_events", labels, Value::Whole(value));
             }
         }
+    }
+
+    /// Outcomes between ends of unknown kinds are there from the start, others when there are some: there would be 324 of them.
+    fn meetings(&mut self, inspector: &Inspector) {
+        let (meetings, unknown) = (&inspector.services.meetings, NatKind::Unknown);
+        for (outcome, (asker, target)) in
+            Outcome::ALL.into_iter().flat_map(|outcome| pairs().map(move |pair| (outcome, pair)))
+        {
+            let count = meetings.count(outcome, asker, target);
+            if count > 0 || (asker, target) == (unknown, unknown) {
+                let labels = [outcome.name(), asker.name(), target.name()].map(str::to_owned);
+                self.add("introd_introductions", labels.into(), Value::Whole(count));
+            }
+        }
+        self.add("introd_introductions_under_way", Vec::new(), Value::Whole(meetings.under_way()));
+        self.add("introd_introductions_not_followed", Vec::new(), Value::Whole(meetings.not_followed()));
+        for VerdictCount { policy, answer, count } in inspector.services.verdicts.totals() {
+            self.add("introd_lookup_verdicts", vec![policy, answer.name().to_owned()], Value::Whole(count));
+        }
+        self.add("introd_story_events_lost", Vec::new(), Value::Whole(inspector.services.stories.lost()));
     }
 
     fn latencies(&mut self, inspector: &Inspector) {

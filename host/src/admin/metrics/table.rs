@@ -41,7 +41,7 @@ const WORKER: &[&str] = &["worker"];
 const APPLICATION: &[&str] = &["application"];
 
 /// The metrics that are no counters of [`Counter`].
-const OTHERS: [(&str, Kind, &[&str], &str); 22] = [
+const OTHERS: [(&str, Kind, &[&str], &str); 27] = [
     ("introd_build_info", Kind::Gauge, &["version"], "1; the version is the label"),
     ("introd_start_time_seconds", Kind::Gauge, &[], "When the server started, in seconds since 1970"),
     ("introd_cpu_seconds", Kind::Counter, &[], "Time that processors spent on the process, in seconds"),
@@ -97,6 +97,31 @@ const OTHERS: [(&str, Kind, &[&str], &str); 22] = [
         Kind::Histogram,
         &[],
         "Public-key work of a handshake, with the time that it waited for a thread",
+    ),
+    (
+        "introd_introductions",
+        Kind::Counter,
+        &["outcome", "asker_nat", "target_nat"],
+        "Attempts to meet a peer, by what came of them (`met`, `repeated`, `given_up`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`) and by the NATs of both ends (`none`, `port_preserving`, `port_changing`, `same_address`, `ipv6`, `unknown`)",
+    ),
+    ("introd_introductions_under_way", Kind::Gauge, &[], "Attempts to meet a peer whose outcome is not known yet"),
+    (
+        "introd_introductions_not_followed",
+        Kind::Counter,
+        &[],
+        "Lookups whose outcome is not counted, because the table of attempts has no room",
+    ),
+    (
+        "introd_lookup_verdicts",
+        Kind::Counter,
+        &["policy", "verdict"],
+        "Lookups by the policy that decided (`the server`, `script`, `registry`, or the name of a plugin) and by what was done: `introduced`, `redirected`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`",
+    ),
+    (
+        "introd_story_events_lost",
+        Kind::Counter,
+        &[],
+        "Events that are missing in the stories of peers, because their worker wrote many while they were read",
     ),
     (
         "introd_decision_seconds",

@@ -9,7 +9,9 @@ use super::client_turn::ClientTurn;
 use super::table::Clients;
 use crate::introducer::Counter;
 use crate::introducer::reported::believed;
+use crate::meetings::NatKind;
 use crate::serve::turn::Turn;
+use crate::stories::{Event, EventKind};
 use introd_flash::peer_info::PeerInfo;
 use introd_policy::message::AppEvent;
 
@@ -31,6 +33,12 @@ impl ClientTurn<'_, '_> {
         }
         let Some(known) = self.turn.endpoint.session(session) else { return };
         let addresses = believed(known.far_address, &info.addresses);
+        client.nat = NatKind::of(known.far_address, &addresses);
+        if let Some((peer, seat)) = &client.place {
+            let kind = EventKind::Addresses { reported: addresses.as_slice().into() };
+            let event = Event::new(self.turn.now, kind).of(*peer, known.far_address);
+            self.turn.info.tell(event.in_place(seat.instance().shared_name()));
+        }
         tracing::debug!(%session, ?addresses, not_believed = info.addresses.len() - addresses.len(), "setPeerInfo");
         if self.turn.services().directory.set_reported(&known.peer_id, session, &addresses) {
             self.turn.services().announce(known.peer_id, session, known.is_proven);

@@ -2,6 +2,7 @@
 //! other.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rtmfp::{PeerId, SessionId};
 
@@ -15,6 +16,7 @@ use crate::introducer::{Counter, Directory, WorkerCounters};
 use crate::serve::asked::AskedApplication;
 use crate::serve::mail::{Mail, MailSender};
 use crate::serve::turn::WorkerInfo;
+use crate::stories::{Event, EventKind, Stories};
 use introd_config::JoinLeaveMode;
 use introd_native::{GroupChange, InstancePath};
 use introd_netgroup::{GroupDigest, GroupKey};
@@ -32,10 +34,18 @@ pub(super) struct Bookkeeping<'a> {
     directory: &'a Directory,
     pub(super) groups: &'a Memberships<SessionId>,
     shared: Option<&'a SharedGroups>,
+    stories: &'a Stories,
+    worker: u8,
+    now: Instant,
 }
 
 impl<'a> Bookkeeping<'a> {
-    pub(super) fn new(place: Option<&'a (PeerId, Seat)>, session: SessionId, info: &'a WorkerInfo) -> Option<Self> {
+    pub(super) fn new(
+        place: Option<&'a (PeerId, Seat)>,
+        session: SessionId,
+        info: &'a WorkerInfo,
+        now: Instant,
+    ) -> Option<Self> {
         let (peer, seat) = place?;
         Some(Self {
             instance: seat.instance(),
@@ -46,6 +56,9 @@ impl<'a> Bookkeeping<'a> {
             directory: &info.services.directory,
             groups: &info.services.groups,
             shared: info.services.shared_groups.as_ref(),
+            stories: &info.services.stories,
+            worker: info.index,
+            now,
         })
     }
 
@@ -63,6 +76,7 @@ impl<'a> Bookkeeping<'a> {
         }
         self.groups.note_digest(&key, group);
         self.counters.add(Counter::GroupJoins);
+        self.tell(EventKind::GroupJoin { group });
         let JoinOutcome { is_told, is_handled, is_built_in } = self.decide(number, group, key);
         groups.memberships.push(Membership { is_told, is_handled, is_built_in, ..Membership::new(number, group, key) });
         // Other servers learn of the newcomer, and it of their members.
@@ -113,6 +127,7 @@ impl<'a> Bookkeeping<'a> {
             }
         }
         self.counters.add(Counter::GroupLeaves);
+        self.tell(EventKind::GroupLeave { group });
         self.tell_plugins_of_leave(group, key);
         if membership.is_told
             && let Some(script) = self.instance.actor()
@@ -124,6 +139,11 @@ impl<'a> Bookkeeping<'a> {
             }
         }
         self.send(group, hints);
+    }
+
+    fn tell(&self, kind: EventKind) {
+        let place = self.instance.shared_name();
+        self.stories.write(self.worker, Event::new(self.now, kind).of(self.peer, None).in_place(place));
     }
 
     /// Asks the policies of the application which of them names members to the newcomer.

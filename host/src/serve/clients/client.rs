@@ -13,8 +13,10 @@ use smallvec::SmallVec;
 use super::address_changes::AddressChanges;
 use super::client_groups::ClientGroups;
 use super::client_silence::ClientSilence;
+use super::ending::Ending;
 use crate::apps::Seat;
 use crate::introducer::{Counter, WorkerCounters};
+use crate::meetings::NatKind;
 use crate::serve::rates::ClientRate;
 
 /// There are many of these, and most of them are idle: rarely used parts are boxed to save memory.
@@ -37,11 +39,15 @@ pub(super) struct Client {
     /// Its relation to the policy of its application, if there is one.
     pub(super) dealings: Option<Box<Dealings>>,
     pub(super) closing: Option<Box<Closing>>,
+    /// Why this server ends the connection, if it does.
+    pub(super) ending: Option<Box<Ending>>,
     /// The rate of its address changes, once there is one.
     pub(super) changes: Option<Box<AddressChanges>>,
     pub(super) silence: ClientSilence,
     /// Whether it had proven that its peer id is its own when it was accepted.
     pub(super) is_proven: bool,
+    /// The NAT that it is behind, by the addresses that it has reported.
+    pub(super) nat: NatKind,
 }
 
 /// The relation between a client and the policy of its application.
@@ -72,9 +78,11 @@ impl Client {
             accepted: None,
             dealings: None,
             closing: None,
+            ending: None,
             changes: None,
             silence: ClientSilence::default(),
             is_proven: false,
+            nat: NatKind::Unknown,
         }
     }
 }
@@ -82,6 +90,13 @@ impl Client {
 /// A client's name among all workers: its session id says which worker has it.
 pub(super) fn client_id(session: SessionId) -> ClientId {
     ClientId { worker: session.prefix(), session }
+}
+
+/// The first reason for which this server ends a connection is the one that counts.
+impl Client {
+    pub(super) fn ends(&mut self, ending: Ending) {
+        self.ending.get_or_insert_with(|| Box::new(ending));
+    }
 }
 
 /// Each message is counted for the client, for its instance, and for the worker.

@@ -9,6 +9,7 @@ use rtmfp::crypto::Epd;
 
 use super::client::{Client, client_id};
 use super::client_turn::ClientTurn;
+use super::ending::{Ending, SCRIPT};
 use super::table::Clients;
 use crate::introducer::Counter;
 use crate::serve::turn::Turn;
@@ -33,7 +34,12 @@ impl ClientTurn<'_, '_> {
     fn obey(&mut self, client: &mut Client, command: ClientCommand) {
         let (session, actions) = (self.session, &mut self.agenda.actions);
         match command {
-            ClientCommand::Disconnect { .. } => client.connection.close(actions),
+            ClientCommand::Disconnect { .. } => {
+                let peer = client.place.as_ref().map(|(peer, _)| tracing::field::display(*peer));
+                tracing::info!(%session, peer, by = SCRIPT, "client is disconnected");
+                client.ends(Ending::new(SCRIPT, "disconnected"));
+                client.connection.close(actions);
+            }
             ClientCommand::Call { method, arguments, token, .. } => {
                 call(client, session, &method, arguments, token, actions);
             }

@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use introd_flash::client::CLIENT_ADDRESS;
 use introd_flash::server::{AnswerError, ConnectRequest, Rejection};
+use introd_flash::uri::AppPath;
+use introd_log::Refused;
 use introd_native::{Callback, PluginAnswer};
 use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
 use introd_policy::message::{AppEvent, ClientInfo, ClientStats};
-use introd_policy::{RequestId, Verdict};
+use introd_policy::{InstanceName, RequestId, Verdict};
 use rtmfp::{SessionId, SessionInfo};
 
 use super::client::{Client, client_id};
 use super::client_turn::ClientTurn;
+use super::ending::THE_SERVER;
 use super::identities;
 use super::table::Clients;
 use crate::apps::Refusal;
 use crate::introducer::{Arrival, Counter};
+use crate::meetings::NatKind;
 use crate::serve::asked::AskedApplication;
 use crate::serve::pending::PendingRequest;
-use crate::serve::pending_connect::PendingConnect;
+use crate::serve::pending_connect::{ClientProgram, PendingConnect};
 use crate::serve::turn::Turn;
+use crate::stories::{Event, EventKind, cut};
 
 impl ClientTurn<'_, '_> {
     /// Begins the decision about a client that asks to connect.
@@ -30,9 +35,10 @@ impl ClientTurn<'_, '_> {
         let seat = match self.turn.services().applications.admit(adaptor, &request, info.far_address.ip()) {
             Ok(seat) => seat,
             Err(refusal) => {
-                let path = &request.path;
-                let app = format_args!("{}/{}", path.application, path.instance);
-                introd_log::refused("connect", info.far_address, &app, "the server", &refusal.for_log());
+                let AppPath { application, instance } = request.path.clone();
+                let [application, instance] = [application, instance].map(|name| cut(name).into_owned());
+                let place = InstanceName { application, instance, adaptor: String::new(), vhost: String::new() };
+                self.refused(&info, place.into(), THE_SERVER, &refusal.for_log());
                 if refusal.is_for_lack_of_room() {
                     self.turn.counters().add(Counter::InstancesRefused);
                 }
@@ -40,10 +46,12 @@ impl ClientTurn<'_, '_> {
                 return;
             }
         };
+        let program = ClientProgram::of(&request);
         let info = Box::new(self.client_info(&info, request));
         let decision = ConnectDecision::new(AskedApplication::of(seat.instance(), adaptor));
         let peer = info.far_id;
-        let connect = PendingConnect { session, peer, decision, seat: Some((seat, info)), is_script_told: false };
+        let connect =
+            PendingConnect { session, peer, decision, seat: Some((seat, info)), program, is_script_told: false };
         self.drive_connect(client, connect, ConnectInput::Begin);
     }
 
@@ -108,10 +116,8 @@ impl ClientTurn<'_, '_> {
     }
 
     fn accepted(&mut self, client: &mut Client, connect: PendingConnect, is_fallback: bool) {
-        let mut agent = None;
         if let Some((seat, info)) = connect.seat {
             client.place = Some((info.far_id, seat));
-            agent = Some(info.request.agent);
         }
         if is_fallback
             && connect.is_script_told
@@ -120,7 +126,7 @@ impl ClientTurn<'_, '_> {
         {
             self.turn.counters().add(Counter::ApplicationBusy);
         }
-        self.accept(client, agent.as_deref());
+        self.accept(client, connect.program);
     }
 
     fn rejected(&mut self, client: &mut Client, connect: PendingConnect, policy: PolicyKind, rejection: Rejection) {
@@ -129,7 +135,7 @@ impl ClientTurn<'_, '_> {
         let policy = plugin.map_or(policy.name(), |plugin| plugin.library().name());
         if let Some((info, instance)) = self.turn.endpoint.session(session).zip(application.instance()) {
             instance.traffic().rejected();
-            introd_log::refused("connect", info.far_address, instance.name(), policy, &rejection.description);
+            self.refused(&info, instance.shared_name(), policy, &rejection.description);
         }
         // The script and the plugins are told that the client is gone when its session ends.
         if !connect.is_script_told {
@@ -156,15 +162,34 @@ impl ClientTurn<'_, '_> {
         }
     }
 
-    /// Accepts a client that has its seat. `agent` is `None` if the client waited for a script.
-    fn accept(&mut self, client: &mut Client, agent: Option<&str>) {
+    /// Logs that a client is refused, and writes it into the story.
+    fn refused(&self, info: &SessionInfo, place: Arc<InstanceName>, policy: &str, reason: &str) {
+        Refused {
+            what: "connect",
+            address: info.far_address,
+            peer: Some(&info.peer_id),
+            application: &place.application,
+            instance: &place.instance,
+            policy,
+            reason: &reason,
+        }
+        .log();
+        let (policy, reason) = (cut(policy.to_owned()), cut(reason.to_owned()));
+        let event = Event::new(self.turn.now, EventKind::ConnectRefused { policy, reason });
+        self.turn.info.tell(event.of(info.peer_id, info.far_address).in_place(place));
+    }
+
+    /// Accepts a client that has its seat.
+    fn accept(&mut self, client: &mut Client, ClientProgram { agent, page_url }: ClientProgram) {
         let session = self.session;
         let Some(info) = self.turn.endpoint.session(session) else { return };
         let ip = info.far_address.ip();
         if client.place.as_ref().is_some_and(|(_, seat)| !seat.instance().permits(ip)) {
             // The client has moved to another address while it waited.
             let refusal = Refusal::Access(ip);
-            tracing::info!(%session, address = %info.far_address, %refusal, "client refused");
+            if let Some((_, seat)) = &client.place {
+                self.refused(&info, seat.instance().shared_name(), THE_SERVER, &refusal.for_log());
+            }
             self.reject(client, refusal.to_rejection());
             return;
         }
@@ -177,8 +202,12 @@ impl ClientTurn<'_, '_> {
         client.accepted = Some(self.turn.now);
         seat.instance().traffic().accepted();
         self.turn.counters().add(Counter::Connects);
-        let app = seat.instance().name();
-        tracing::info!(%session, %peer, address = %info.far_address, %app, agent, "client connected");
+        let place = seat.instance().shared_name();
+        let InstanceName { application, instance, .. } = &*place;
+        tracing::info!(%session, %peer, address = %info.far_address, %application, %instance, agent = &*agent, "client connected");
+        client.nat = NatKind::of(info.far_address, &[]);
+        let event = Event::new(self.turn.now, EventKind::Connect { agent, page_url });
+        self.turn.info.tell(event.of(*peer, info.far_address).in_place(place));
         let (peer, instance, address) = (*peer, seat.instance().id().0, info.far_address);
         client.is_proven = info.is_proven;
         let services = self.turn.services();
@@ -239,8 +268,9 @@ impl Clients {
             tracing::info!(plugin = plugin.library().name(), "a plugin has let a deadline pass");
             turn.counters().add(Counter::PluginTimeouts);
         } else if let Some(instance) = connect.decision.application().instance() {
-            let app = instance.name();
-            tracing::warn!(%app, session = %connect.session, "the script did not decide on a connect in time");
+            let InstanceName { application, instance, .. } = instance.name();
+            let (session, peer) = (connect.session, connect.peer);
+            tracing::warn!(%application, %instance, %session, %peer, "the script did not decide on a connect in time");
         }
         self.with_client(turn, connect.session, |client_turn, client| {
             client_turn.drive_connect(client, connect, ConnectInput::Late);

@@ -6,15 +6,18 @@ use introd_flash::command::Level;
 use introd_flash::server::{FlowVerdict, Rejection};
 use introd_policy::message::AppEvent;
 use rtmfp::flow::{FlowEvent, RecvFlowId};
-use rtmfp::{Event, Refusal, SessionId};
+use rtmfp::{CloseReason, Event, Refusal, SessionId};
 
 use super::agenda::{CLOSE_TIMEOUT, EXCEPTION_TIMEOUT};
 use super::client::Client;
 use super::costs;
+use super::ending::Ending;
 use super::table::Clients;
 use crate::apps;
 use crate::introducer::Counter;
+use crate::meetings::NatKind;
 use crate::serve::turn::Turn;
+use crate::stories::{Event as StoryEvent, EventKind};
 
 impl Clients {
     /// Handles an event of a session.
@@ -29,6 +32,7 @@ impl Clients {
             Event::Flow { session, event } => self.handle_flow(turn, session, event),
             Event::AddressChanged { session, from, to } => {
                 tracing::info!(%session, %from, %to, "client has moved");
+                self.moved(turn, session, from, to);
                 if let Some(info) = turn.endpoint.session(session)
                     && turn.services().directory.set_observed(&info.peer_id, session, to)
                 {
@@ -39,22 +43,19 @@ impl Clients {
                 self.close_if_denied(turn, session, to);
             }
             Event::Closed { session, reason } => {
-                self.leave_all_groups(turn.info, session);
+                self.leave_all_groups(turn, session);
                 self.forget_silence(session);
                 self.tell_script(turn, session, |client| AppEvent::Disconnect { client });
                 self.cancel_connect(turn, session, &reason.to_string());
                 self.tell_plugins_gone(session, &reason.to_string());
                 if let Some(client) = self.clients.remove(&session) {
-                    let was_connected = client.connection.is_connected();
                     if client.accepted.is_some() {
                         turn.counters().add(Counter::Disconnects);
                         if let Some((_, seat)) = &client.place {
                             seat.instance().traffic().disconnected();
                         }
                     }
-                    let peer = client.place.as_ref().map(|(peer, _)| tracing::field::display(*peer));
-                    let app = client.place.as_ref().map(|(_, seat)| tracing::field::display(seat.instance().name()));
-                    tracing::info!(%session, peer, app, %reason, was_connected, "client gone");
+                    gone(turn, session, &client, reason);
                     if let Some((peer, _)) = client.place {
                         self.give_up_id(turn.info, peer, session, client.is_proven);
                     }
@@ -77,6 +78,16 @@ impl Clients {
             // The worker's own.
             Event::Lookup(_) | Event::Keying(_) => (),
         }
+    }
+
+    /// Notes that a client's packets come from another address.
+    fn moved(&mut self, turn: &Turn<'_>, session: SessionId, from: SocketAddr, to: SocketAddr) {
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        let Some((peer, seat)) = &client.place else { return };
+        let known = turn.services().directory.lookup(peer).filter(|known| known.owner == session);
+        client.nat = NatKind::of(to, known.as_ref().map_or(&[], |known| &known.reported));
+        let event = StoryEvent::new(turn.now, EventKind::Moved { from }).of(*peer, to);
+        turn.info.tell(event.in_place(seat.instance().shared_name()));
     }
 
     fn handle_flow(&mut self, turn: &mut Turn<'_>, session: SessionId, event: FlowEvent) {
@@ -142,7 +153,8 @@ impl Clients {
         let app = seat.instance().name();
         tracing::info!(%session, address = %to, %app, "client has moved to an address that the access rules deny: closed");
         let Rejection { code, description, .. } = apps::Refusal::Access(to.ip()).to_rejection();
-        self.close_with(turn, session, Level::Error, &code, &description);
+        let reason = "the access rules deny its address";
+        self.close_with(turn, session, Level::Error, &code, &description, reason);
     }
 
     /// Handles that a client causes more work than it may.
@@ -162,10 +174,37 @@ impl Clients {
         if client.closing.is_none() {
             tracing::info!(%session, ?address, "client goes on making more work than MaxSessionWork allows: closed");
             let code = "NetConnection.Connect.Closed";
-            self.close_with(turn, session, Level::Error, code, "Too much work for the server.");
+            let description = "Too much work for the server.";
+            self.close_with(turn, session, Level::Error, code, description, "too much work");
         }
         // A connection that was never established is not closed by `close_with`.
         self.agenda.closing.insert(now + CLOSE_TIMEOUT, session);
+    }
+}
+
+/// Logs that a client is gone, and writes it into the story if the client had been accepted.
+fn gone(turn: &Turn<'_>, session: SessionId, client: &Client, reason: CloseReason) {
+    let of_session = || Box::new(Ending::of_session(reason));
+    let Ending { by, reason } = *client.ending.clone().unwrap_or_else(of_session);
+    let known = client.place.as_ref().and_then(|(peer, _)| turn.services().directory.lookup(peer));
+    let address = known.filter(|known| known.owner == session).map(|known| known.observed);
+    let peer = client.place.as_ref().map(|(peer, _)| *peer);
+    let place = client.place.as_ref().map(|(_, seat)| seat.instance().shared_name());
+    let was_accepted = client.accepted.is_some();
+    tracing::info!(
+        %session,
+        peer = peer.map(tracing::field::display),
+        address = address.map(tracing::field::display),
+        application = place.as_ref().map(|place| tracing::field::display(&place.application)),
+        instance = place.as_ref().map(|place| tracing::field::display(&place.instance)),
+        %reason,
+        %by,
+        was_accepted,
+        "client gone"
+    );
+    if was_accepted {
+        turn.info
+            .tell(StoryEvent::new(turn.now, EventKind::Disconnect { reason, by }).of(peer, address).in_place(place));
     }
 }
 

@@ -7,11 +7,15 @@ use super::bookkeeping::Bookkeeping;
 use super::client::Client;
 use super::client_groups::{ClientGroups, Membership};
 use super::client_turn::ClientTurn;
+use super::ending::THE_SERVER;
 use super::table::Clients;
+use crate::apps::Seat;
 use crate::groups::membership::TooManyGroups;
 use crate::introducer::Counter;
-use crate::serve::turn::{Turn, WorkerInfo};
+use crate::serve::turn::Turn;
+use crate::stories::{Event, EventKind, cut};
 use introd_flash::metadata::FlowKind;
+use introd_log::Refused;
 use introd_netgroup::GroupDigest;
 use introd_netgroup::channel::{self, JoinRefused};
 
@@ -30,7 +34,20 @@ impl ClientTurn<'_, '_> {
         let (now, session) = (self.turn.now, self.session);
         if let Err(refusal) = self.join_or_leave(client, flow, message) {
             if let Some((info, (_, seat))) = self.turn.endpoint.session(session).zip(client.place.as_ref()) {
-                introd_log::refused("group join", info.far_address, seat.instance().name(), "the server", &refusal);
+                let place = seat.instance().name();
+                Refused {
+                    what: "group join",
+                    address: info.far_address,
+                    peer: Some(&info.peer_id),
+                    application: &place.application,
+                    instance: &place.instance,
+                    policy: THE_SERVER,
+                    reason: &refusal,
+                }
+                .log();
+                let kind = EventKind::GroupRefused { reason: cut(refusal.to_string()) };
+                let event = Event::new(now, kind).of(info.peer_id, info.far_address);
+                self.turn.info.tell(event.in_place(seat.instance().shared_name()));
             }
             self.turn.counters().add(Counter::GroupJoinsRefused);
             let _ = self.turn.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
@@ -43,7 +60,7 @@ impl ClientTurn<'_, '_> {
         let now = self.turn.now;
         let groups = client.groups.get_or_insert_with(|| Box::new(ClientGroups::new(now)));
         let change = groups.channels.on_message(now, flow, message)?;
-        let bookkeeping = Bookkeeping::new(client.place.as_ref(), self.session, self.turn.info);
+        let bookkeeping = Bookkeeping::new(client.place.as_ref(), self.session, self.turn.info, now);
         let Some(bookkeeping) = bookkeeping else { return Ok(()) };
         if let Some(membership) = change.left.and_then(|group| groups.take(&group)) {
             self.close_sending(&membership);
@@ -63,7 +80,7 @@ impl ClientTurn<'_, '_> {
         let Some(membership) = left.and_then(|group| groups.take(&group)) else { return };
         self.close_sending(&membership);
         let place = client.place.as_ref();
-        if let Some(bookkeeping) = Bookkeeping::new(place, self.session, self.turn.info) {
+        if let Some(bookkeeping) = Bookkeeping::new(place, self.session, self.turn.info, self.turn.now) {
             bookkeeping.leave(&membership);
         }
     }
@@ -78,28 +95,28 @@ impl ClientTurn<'_, '_> {
     pub(super) fn hint_by_policy(&mut self, client: &mut Client, membership: u64, about: &PeerId) {
         let Some(groups) = &mut client.groups else { return };
         if let Some(group) = groups.group_of(membership) {
-            hint(self.turn, self.session, groups, &group, about);
+            hint(self.turn, self.session, client.place.as_ref(), groups, &group, about);
         }
     }
 }
 
 impl Clients {
     /// Removes a client that is gone from its groups.
-    pub(super) fn leave_all_groups(&mut self, info: &WorkerInfo, session: SessionId) {
+    pub(super) fn leave_all_groups(&mut self, turn: &Turn<'_>, session: SessionId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         let Some(mut groups) = client.groups.take() else { return };
         let place = client.place.as_ref();
-        if let Some(bookkeeping) = Bookkeeping::new(place, session, info) {
+        if let Some(bookkeeping) = Bookkeeping::new(place, session, turn.info, turn.now) {
             groups.memberships.drain(..).for_each(|membership| bookkeeping.leave(&membership));
         }
     }
 
     /// Handles that a client holds its id now, which another session held before: it replaces that session as a member of groups.
-    pub(super) fn enter_groups(&mut self, info: &WorkerInfo, session: SessionId, peer: PeerId) {
+    pub(super) fn enter_groups(&mut self, turn: &Turn<'_>, session: SessionId, peer: PeerId) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         let Some(groups) = &mut client.groups else { return };
         let place = client.place.as_ref().filter(|(own, _)| *own == peer);
-        let Some(bookkeeping) = Bookkeeping::new(place, session, info) else { return };
+        let Some(bookkeeping) = Bookkeeping::new(place, session, turn.info, turn.now) else { return };
         for membership in std::mem::take(&mut groups.memberships) {
             let group = membership.group;
             if membership.is_waiting {
@@ -120,15 +137,21 @@ impl Clients {
         group: GroupDigest,
         about: &PeerId,
     ) {
-        let Some(groups) = self.clients.get_mut(&session).and_then(|client| client.groups.as_deref_mut()) else {
-            return;
-        };
-        hint(turn, session, groups, &group, about);
+        let Some(client) = self.clients.get_mut(&session) else { return };
+        let Some(groups) = &mut client.groups else { return };
+        hint(turn, session, client.place.as_ref(), groups, &group, about);
     }
 }
 
 /// Sends a hint, on the server's own flow for that group.
-fn hint(turn: &mut Turn<'_>, session: SessionId, groups: &mut ClientGroups, group: &GroupDigest, about: &PeerId) {
+fn hint(
+    turn: &mut Turn<'_>,
+    session: SessionId,
+    place: Option<&(PeerId, Seat)>,
+    groups: &mut ClientGroups,
+    group: &GroupDigest,
+    about: &PeerId,
+) {
     let now = turn.now;
     let Some(return_of) = groups.channels.flow_of(group) else { return };
     let Some(membership) = groups.memberships.iter_mut().find(|membership| membership.group == *group) else { return };
@@ -144,7 +167,12 @@ fn hint(turn: &mut Turn<'_>, session: SessionId, groups: &mut ClientGroups, grou
         turn.endpoint.send(now, session, flow, channel::hint(about).to_vec(), Delivery::default())
     });
     match sent {
-        Ok(_) => turn.counters().add(Counter::GroupHints),
+        Ok(_) => {
+            turn.counters().add(Counter::GroupHints);
+            let event = Event::new(now, EventKind::Hint { group: *group, about: *about });
+            let event = event.of(place.map(|(peer, _)| *peer), None);
+            turn.info.tell(event.in_place(place.map(|(_, seat)| seat.instance().shared_name())));
+        }
         Err(error) => tracing::debug!(%session, %group, %error, "hint not sent"),
     }
 }

@@ -60,7 +60,7 @@ impl Clients {
         peer: PeerId,
         is_contested: bool,
     ) {
-        self.enter_groups(turn.info, session, peer);
+        self.enter_groups(turn, session, peer);
         if is_contested {
             self.contested(turn, session, peer);
         }

@@ -16,6 +16,7 @@ mod commands;
 mod connecting;
 mod costs;
 mod doubts;
+mod ending;
 mod events;
 mod groups;
 mod identities;
@@ -25,5 +26,8 @@ mod plugins;
 mod silence;
 mod table;
 mod upkeep;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use table::Clients;

@@ -13,6 +13,7 @@ use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
 use super::agenda::CLOSE_TIMEOUT;
 use super::client::{Client, Closing, client_id};
 use super::client_turn::ClientTurn;
+use super::ending::Ending;
 use crate::introducer::Counter;
 
 impl ClientTurn<'_, '_> {
@@ -44,6 +45,7 @@ impl ClientTurn<'_, '_> {
                 if let Err(error) = self.turn.endpoint.send(now, session, flow, message, delivery) {
                     // The send queue is full: messages for a client that does not receive them cannot be kept for ever.
                     tracing::info!(%session, stream, %error, "client does not take its messages: closed");
+                    client.ends(Ending::by_server("it does not take its messages"));
                     self.turn.endpoint.close(now, session);
                 }
             }

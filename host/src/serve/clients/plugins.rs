@@ -6,6 +6,7 @@ use introd_native::InstancePath;
 use rtmfp::{PeerId, SessionId};
 
 use super::client::Client;
+use super::ending::Ending;
 use super::table::Clients;
 use crate::serve::turn::Turn;
 
@@ -26,12 +27,19 @@ impl Clients {
     }
 
     /// Closes the connection of a client, if it is still that peer's.
-    pub(in crate::serve) fn disconnect(&mut self, turn: &mut Turn<'_>, session: SessionId, peer: PeerId, by: &str) {
+    pub(in crate::serve) fn disconnect(
+        &mut self,
+        turn: &mut Turn<'_>,
+        session: SessionId,
+        peer: PeerId,
+        by: &'static str,
+    ) {
         if turn.endpoint.session(session).is_none_or(|info| info.peer_id != peer) {
             return;
         }
         self.with_client(turn, session, |client_turn, client| {
             tracing::info!(%session, %peer, by, "client is disconnected");
+            client.ends(Ending::new(by, "disconnected"));
             client.connection.close(&mut client_turn.agenda.actions);
         });
     }

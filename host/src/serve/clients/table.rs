@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use introd_flash::command::{Level, info};
+use introd_policy::InstanceName;
 use rtmfp::{PeerId, SessionId};
 
 use super::agenda::Agenda;
 use super::client::Client;
 use super::client_turn::ClientTurn;
 use super::doubts::Doubts;
+use super::ending::Ending;
 use crate::apps::{AppInstance, Seat};
+use crate::meetings::NatKind;
 use crate::serve::turn::{Turn, WorkerInfo};
 
 /// The clients of one worker.
@@ -40,6 +43,13 @@ impl Clients {
     pub(in crate::serve) fn peer(&self, session: SessionId) -> Option<PeerId> {
         let (peer, _) = self.place(session)?;
         Some(*peer)
+    }
+
+    /// What an introduction tells of a client: its peer id, its instance, and its NAT.
+    pub(in crate::serve) fn end(&self, session: SessionId) -> Option<(PeerId, Arc<InstanceName>, NatKind)> {
+        let client = self.clients.get(&session)?;
+        let (peer, seat) = client.place.as_ref().filter(|_| client.connection.is_connected())?;
+        Some((*peer, seat.instance().shared_name(), client.nat))
     }
 
     pub(super) fn place(&self, session: SessionId) -> Option<&(PeerId, Seat)> {
@@ -75,7 +85,7 @@ impl Clients {
         }
     }
 
-    /// Sends a client a status, and closes its connection.
+    /// Sends a client a status, and closes its connection for a reason of the server's own.
     pub(super) fn close_with(
         &mut self,
         turn: &mut Turn<'_>,
@@ -83,8 +93,10 @@ impl Clients {
         level: Level,
         code: &str,
         description: &str,
+        reason: &'static str,
     ) {
         self.with_client(turn, session, |client_turn, client| {
+            client.ends(Ending::by_server(reason));
             let actions = &mut client_turn.agenda.actions;
             let _ = client.connection.call("onStatus", vec![info(level, code, description)], false, actions);
             client.connection.close(actions);

@@ -6,6 +6,7 @@ use introd_flash::command::Level;
 use rtmfp::SessionId;
 
 use super::client::Client;
+use super::ending::Ending;
 use super::table::Clients;
 use crate::serve::turn::Turn;
 
@@ -15,6 +16,7 @@ impl Clients {
         let all: Vec<SessionId> = self.clients.keys().copied().collect();
         for session in all {
             self.with_client(turn, session, |client_turn, client| {
+                client.ends(Ending::by_server("the server stops"));
                 client.connection.close(&mut client_turn.agenda.actions);
             });
         }
@@ -70,7 +72,7 @@ impl Clients {
         for session in idle {
             tracing::info!(%session, "client has been idle for too long: closed");
             let code = "NetConnection.Connect.IdleTimeout";
-            self.close_with(turn, session, Level::Status, code, "Idle for too long.");
+            self.close_with(turn, session, Level::Status, code, "Idle for too long.", "idle for too long");
         }
     }
 }

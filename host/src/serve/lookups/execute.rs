@@ -1,76 +1,153 @@
 //! Executes what was decided about a lookup.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::time::Instant;
 
+use introd_log::Refused;
 use introd_policy::Peer;
-use introd_policy::decision::{Denial, LookupAction, Unresolved};
-use rtmfp::Lookup;
+use introd_policy::decision::{Denial, LookupAction, Missing, PolicyKind, Unresolved};
+use rtmfp::{Lookup, Origin, TaggedAddress};
 
+use super::following::Executed;
 use super::{Decision, Lookups};
 use crate::introducer::{Counter, introduce};
+use crate::meetings::{DecidingPolicy, LookupAnswer};
 use crate::serve::clients::Clients;
 use crate::serve::mail::Mail;
 use crate::serve::turn::Turn;
 
 impl Lookups {
+    /// Executes what was decided about a lookup that came at `begun`.
     pub(super) fn execute(
         &mut self,
         turn: &mut Turn<'_>,
         clients: &mut Clients,
         decision: &Decision,
         action: LookupAction,
+        begun: Instant,
     ) {
         let (lookup, counters) = (decision.lookup(), turn.counters());
+        let is_late = decision.decider().missing == Some(Missing::Late);
+        let mut done = Executed::new(match &action {
+            LookupAction::Introduce(_) => LookupAnswer::Introduced,
+            LookupAction::Redirect(addresses) if names_server(addresses) => LookupAnswer::SentElsewhere,
+            LookupAction::Redirect(_) => LookupAnswer::Redirected,
+            LookupAction::Deny(_) | LookupAction::Ignore if is_late => LookupAnswer::LatePolicy,
+            LookupAction::Deny(_) => LookupAnswer::Denied,
+            LookupAction::Ignore => LookupAnswer::Ignored,
+            LookupAction::UnknownTarget => LookupAnswer::UnknownPeer,
+            LookupAction::Unresolved(Unresolved::TimedOut) => LookupAnswer::LatePolicy,
+            LookupAction::Unanswered | LookupAction::Unresolved(_) => LookupAnswer::Unanswered,
+        });
         match action {
             LookupAction::Introduce(target) => {
                 // If the answer is lost, the repeated lookup is answered again.
                 self.repeated.forget(lookup);
-                introduce_peers(turn, clients, &target, lookup);
+                let introduction = introduce(&target, lookup.initiator);
+                done.is_forwarded = introduce_peers(turn, clients, &target, lookup, &introduction.redirect);
+                (done.target, done.redirected_to) = (Some(&target), &introduction.redirect);
+                self.follow(turn, clients, decision, &done, begun);
+                return;
             }
             LookupAction::Redirect(addresses) => {
                 self.repeated.forget(lookup);
                 turn.endpoint.redirect(lookup, &addresses);
                 counters.add(Counter::Redirects);
+                done.redirected_to = &addresses;
+                self.follow(turn, clients, decision, &done, begun);
+                return;
             }
-            LookupAction::Deny(denial) => deny(turn, decision, &denial),
-            LookupAction::Ignore => (),
+            LookupAction::Deny(denial) => {
+                deny(turn, clients, decision, &denial);
+                done.reason = Some(denial.reason);
+            }
+            LookupAction::Ignore => {
+                done.reason = decision.decider().missing.map(|missing| match missing {
+                    Missing::Late => "its deadline has passed".into(),
+                    Missing::Failed => "it has failed".into(),
+                });
+            }
             LookupAction::UnknownTarget => counters.add(Counter::UnknownTargets),
-            LookupAction::Unanswered => counters.add(Counter::Unanswered),
+            LookupAction::Unanswered => {
+                counters.add(Counter::Unanswered);
+                done.reason = Some("the application has no script".into());
+            }
             LookupAction::Unresolved(Unresolved::Failed(error)) => {
                 counters.add(Counter::RegistryFailures);
                 tracing::debug!(target = ?lookup.target, %error, "lookup not answered");
+                done.reason = Some(Cow::Owned(error.to_string()));
             }
-            LookupAction::Unresolved(Unresolved::TimedOut) => counters.add(Counter::RegistryTimeouts),
+            LookupAction::Unresolved(Unresolved::TimedOut) => {
+                counters.add(Counter::RegistryTimeouts);
+                done.reason = Some("its deadline has passed".into());
+            }
             // The lookup was counted when the registry could not be asked.
-            LookupAction::Unresolved(Unresolved::Busy) => (),
+            LookupAction::Unresolved(Unresolved::Busy) => {
+                done.reason = Some("too many lookups wait for the registry".into());
+            }
+        }
+        self.follow(turn, clients, decision, &done, begun);
+    }
+}
+
+/// Whether a redirect names another server, which is asked next.
+fn names_server(addresses: &[TaggedAddress]) -> bool {
+    addresses.iter().any(|address| address.origin == Origin::Relay)
+}
+
+/// The policy that decided.
+pub(super) fn deciding_policy(decision: &Decision) -> DecidingPolicy<'_> {
+    let decider = decision.decider();
+    match decider.kind {
+        PolicyKind::Server => DecidingPolicy::Server,
+        PolicyKind::Script => DecidingPolicy::Script,
+        PolicyKind::Registry => DecidingPolicy::Registry,
+        PolicyKind::Plugin => {
+            let plugin = decider.plugin.and_then(|index| decision.application().plugin(index));
+            DecidingPolicy::Plugin(plugin.map_or("plugin", |plugin| plugin.library().name()))
         }
     }
 }
 
 /// Counts and logs a lookup that is denied.
-fn deny(turn: &Turn<'_>, decision: &Decision, denial: &Denial) {
+fn deny(turn: &Turn<'_>, clients: &Clients, decision: &Decision, denial: &Denial) {
     turn.counters().add(Counter::LookupsDenied);
-    let app: &dyn Display = match decision.application().instance() {
-        Some(instance) => instance.name(),
-        None => &"none",
-    };
-    introd_log::refused("lookup", decision.lookup().initiator, app, denial.policy.name(), &denial.reason);
+    let place = decision.application().instance().map(|instance| instance.name());
+    let lookup = decision.lookup();
+    Refused {
+        what: "lookup",
+        address: lookup.initiator,
+        peer: lookup.asker.and_then(|asker| clients.peer(asker)).as_ref().map(|peer| peer as _),
+        application: place.map_or("none", |place| &place.application),
+        instance: place.map_or("none", |place| &place.instance),
+        policy: deciding_policy(decision).name(),
+        reason: &denial.reason,
+    }
+    .log();
 }
 
-/// Redirects the asker to the target, and forwards its hello so that the target opens its NAT to the asker.
-fn introduce_peers(turn: &mut Turn<'_>, clients: &mut Clients, target: &Peer, lookup: &Lookup) {
+/// Redirects the asker to the target, and forwards its hello so that the target opens its NAT to the asker. Returns whether the hello was
+/// forwarded; `None` if another worker has the target's session.
+fn introduce_peers(
+    turn: &mut Turn<'_>,
+    clients: &mut Clients,
+    target: &Peer,
+    lookup: &Lookup,
+    redirect: &[TaggedAddress],
+) -> Option<bool> {
     let counters = turn.counters();
-    let introduction = introduce(target, lookup.initiator);
-    if !introduction.redirect.is_empty() {
-        turn.endpoint.redirect(lookup, &introduction.redirect);
+    if !redirect.is_empty() {
+        turn.endpoint.redirect(lookup, redirect);
         counters.add(Counter::Redirects);
     }
-    let session = introduction.target;
+    let session = target.owner;
     if session.prefix() == turn.info.index {
-        counters.forwarded(turn.endpoint.forward(turn.now, session, lookup));
+        let forwarded = turn.endpoint.forward(turn.now, session, lookup);
+        counters.forwarded(forwarded);
         clients.looked_up(turn, session);
-        return;
+        return Some(forwarded.is_ok());
     }
     let (epd, tag) = (Box::from(&lookup.epd[..]), Box::from(&lookup.tag[..]));
     turn.info.send(session, Mail::Forward { session, epd, initiator: lookup.initiator, tag });
+    None
 }

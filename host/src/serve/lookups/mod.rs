@@ -2,8 +2,11 @@
 
 mod context;
 mod execute;
+mod following;
 #[cfg(test)]
 mod tests;
+
+use std::time::Instant;
 
 use introd_native::{Callback, LookupEvent, PluginAnswer};
 use introd_policy::decision::{LookupDecision, LookupInput, LookupStep};
@@ -17,6 +20,7 @@ use super::pending::PendingRequest;
 use super::repeated_lookups::RepeatedLookups;
 use super::turn::Turn;
 use crate::introducer::Counter;
+use crate::meetings::Attempts;
 use crate::registry::Asked;
 use context::Context;
 
@@ -25,6 +29,8 @@ use context::Context;
 pub(super) struct Lookups {
     /// The lookups about which scripts of other applications than the asker's were asked recently.
     repeated: RepeatedLookups,
+    /// The askers that are about to meet their targets.
+    attempts: Attempts,
 }
 
 type Decision = LookupDecision<AskedApplication>;
@@ -48,11 +54,19 @@ impl Lookups {
         }
         let target = lookup.target.and_then(|target| services.directory.lookup(&target));
         let (application, is_client) = asked_about(turn, clients, &lookup, target.as_ref());
-        self.drive(turn, clients, LookupDecision::new(lookup, application, is_client), LookupInput::Begin(target));
+        let decision = LookupDecision::new(lookup, application, is_client);
+        self.drive(turn, clients, decision, LookupInput::Begin(target), now);
     }
 
-    /// Continues a pending lookup whose reply has come.
-    pub(super) fn reply(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, decision: Decision, reply: Reply) {
+    /// Continues a pending lookup, which came at `begun`, and whose reply has come.
+    pub(super) fn reply(
+        &mut self,
+        turn: &mut Turn<'_>,
+        clients: &mut Clients,
+        decision: Decision,
+        reply: Reply,
+        begun: Instant,
+    ) {
         let input = match reply {
             Reply::Verdict(verdict) => {
                 if let (Verdict::Failed(why), Some(plugin)) = (&verdict, asked_plugin(&decision)) {
@@ -62,10 +76,10 @@ impl Lookups {
             }
             Reply::Resolved(resolution) => LookupInput::Resolved(resolution),
         };
-        self.drive(turn, clients, decision, input);
+        self.drive(turn, clients, decision, input, begun);
     }
 
-    /// Continues a pending lookup whose deadline has passed: a later reply is ignored.
+    /// Continues a pending lookup, which came at `begun`, and whose deadline has passed: a later reply is ignored.
     pub(super) fn late(
         &mut self,
         turn: &mut Turn<'_>,
@@ -73,6 +87,7 @@ impl Lookups {
         request: RequestId,
         decision: Decision,
         token: Option<u64>,
+        begun: Instant,
     ) {
         if let Some((plugin, token)) = asked_plugin(&decision).zip(token) {
             // A verdict that is on its way at this moment is too late as well.
@@ -84,23 +99,30 @@ impl Lookups {
             script.cancel(request);
             tracing::debug!(lookup = ?decision.lookup(), "the script did not answer in time");
         }
-        self.drive(turn, clients, decision, LookupInput::Late);
+        self.drive(turn, clients, decision, LookupInput::Late, begun);
     }
 
     /// Executes the steps of a decision until it waits or is over.
-    fn drive(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, mut decision: Decision, mut input: LookupInput) {
+    fn drive(
+        &mut self,
+        turn: &mut Turn<'_>,
+        clients: &mut Clients,
+        mut decision: Decision,
+        mut input: LookupInput,
+        begun: Instant,
+    ) {
         let (mut request, mut token) = (None, None);
         loop {
             let step = decision.advance(input, &Context { services: turn.services(), clients });
             input = match step {
                 LookupStep::Execute(action) => {
-                    self.execute(turn, clients, &decision, action);
+                    self.execute(turn, clients, &decision, action, begun);
                     return;
                 }
                 LookupStep::Wait(timeout) => {
                     if let Some(request) = request {
                         let waiting =
-                            PendingRequest::Lookup { decision, token, since: turn.now, is_for_registry: false };
+                            PendingRequest::Lookup { decision, token, begun, since: turn.now, is_for_registry: false };
                         turn.pending.insert(request, turn.now + timeout, None, waiting);
                     }
                     return;
@@ -132,6 +154,7 @@ impl Lookups {
                             let waiting = PendingRequest::Lookup {
                                 decision,
                                 token: None,
+                                begun,
                                 since: turn.now,
                                 is_for_registry: true,
                             };

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::apps::Applications;
 use crate::groups::SharedGroups;
 use crate::introducer::{Counters, Directory};
+use crate::meetings::{Meetings, VerdictCounts};
 use crate::registry::{Resolver, ResolverSettings};
 use crate::serve::announcer::Announcer;
 use crate::serve::mail::Mail;
@@ -21,6 +22,7 @@ use crate::serve::rates::Rates;
 use crate::serve::refusals::Refusals;
 use crate::serve::services::Services;
 use crate::serve::turn::WorkerInfo;
+use crate::stories::Stories;
 
 /// How many workers the services are for.
 const WORKERS: u8 = 2;
@@ -59,6 +61,9 @@ pub(super) fn services_that_wake(
         groups: Arc::default(),
         shared_groups: shared.as_ref().map(|_| SharedGroups::unattended()),
         counters: Arc::new(Counters::new(WORKERS)),
+        meetings: Meetings::new(WORKERS),
+        verdicts: VerdictCounts::new(WORKERS),
+        stories: Stories::new(WORKERS),
         latencies: Arc::default(),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),

@@ -12,6 +12,7 @@ use crate::apps::Applications;
 use crate::introducer::Counters;
 use crate::serve::mail::mailbox;
 use crate::serve::testing::request;
+use crate::stories::Stories;
 use introd_config::{Application, Config, Fallback, Registered};
 use introd_native::Plugins;
 use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId};
@@ -73,7 +74,7 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
     let seat = applications.admit(0, &request("rtmfp://host/app"), IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, mut receiver)) = (Counters::new(1), mailbox());
     let mailboxes: [mpsc::Sender<Mail>; 1] = [sender];
-    let (directory, tables) = (Directory::new(), Memberships::default());
+    let (directory, tables, stories) = (Directory::new(), Memberships::default(), Stories::new(1));
     let bookkeeping = |number: u8| Bookkeeping {
         instance: seat.instance(),
         peer: PeerId([number; 32]),
@@ -83,6 +84,9 @@ fn two_clients(room: usize, on_failure: Fallback) -> (Vec<(&'static str, u64)>, 
         directory: &directory,
         groups: &tables,
         shared: None,
+        stories: &stories,
+        worker: 0,
+        now: Instant::now(),
     };
     let mut clients = [1, 2].map(|number| (bookkeeping(number), ClientGroups::new(Instant::now())));
     for group in 0..3 {
@@ -134,7 +138,7 @@ fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
     let applications = Arc::new(Applications::new(Config::built_in(), None, Arc::new(Plugins::new(replies))));
     let seat = applications.admit(0, &request("rtmfp://host/app"), IpAddr::from([127, 0, 0, 1])).unwrap();
     let (counters, (sender, _receiver)) = (Counters::new(1), mailbox());
-    let (directory, tables) = (Directory::new(), Memberships::default());
+    let (directory, tables, stories) = (Directory::new(), Memberships::default(), Stories::new(1));
     let (peer, mailboxes, group) = (PeerId([1; 32]), [sender], GroupDigest([5; 32]));
     let [holder, waits] = [1, 2].map(SessionId::from_wire);
     let of = |session| Bookkeeping {
@@ -146,6 +150,9 @@ fn a_session_that_waits_for_its_id_is_no_member_and_takes_no_members_place() {
         directory: &directory,
         groups: &tables,
         shared: None,
+        stories: &stories,
+        worker: 0,
+        now: Instant::now(),
     };
     for session in [holder, waits] {
         directory.connect(peer, session, 0, ([192, 0, 2, 1], 1).into(), false);

@@ -1,5 +1,6 @@
 //! Lookups on a worker: whom they lead to whom, who is asked about them, and what is counted.
 
+mod following;
 mod introductions;
 mod plugins;
 mod registry;

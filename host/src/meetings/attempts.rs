@@ -1,0 +1,286 @@
+//! The attempts to meet that are under way at one worker.
+//!
+//! An attempt is all hellos of one asker with one tag for one target. They come to the same worker, because the kernel chooses the worker by the
+//! address. An attempt that stays quiet for longer than the next repeat would take is settled.
+//!
+//! # Bounds
+//!
+//! Attempts of clients and of strangers, whose addresses are not proven, have tables of their own: forged hellos take no room of clients. A
+//! table has a fixed number of places. Each network has room for 256 attempts among those of clients ([`SHARE`]), and shares each bucket of
+//! them with others by chance: a network that fills its own blinds the table to one attempt in 64 of another network, and to no other. An attempt
+//! without room is not followed, and counted as such ([`Followed::NoRoom`]); it is answered as every other. Each hello costs one bucket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use introd_policy::InstanceName;
+use rtmfp::{Lookup, PeerId};
+
+use super::mixer::Mixer;
+use super::nat_kind::NatKind;
+use super::outcome::{LookupAnswer, Outcome};
+use super::places::Places;
+
+/// Hellos that come sooner after each other are copies of one, or answers to them were late: RFC 7016 §3.5.1.1.1 wants them 1.5 s apart, and
+/// rtmfp-cpp sends the second after one second.
+const MIN_GAP: Duration = Duration::from_millis(400);
+/// An asker that goes on for longer than this after the introduction has not met the target at the first or second try.
+const MET_WITHIN: Duration = Duration::from_secs(2);
+/// An asker counts as not having met the target if it goes on for this long,
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(5);
+/// and has repeated its hello so many times.
+const GIVEN_UP_TIMES: u16 = 3;
+/// An attempt is settled if it is quiet for twice the last gap between its hellos and for this time. The next gap is 1.5 s longer than the
+/// last one (RFC 7016 §3.5.1.1.1), and one hello may get lost.
+const QUIET: Duration = Duration::from_secs(5);
+/// The gap before the second hello.
+const FIRST_GAP: Duration = Duration::from_secs(1);
+/// No attempt is waited for longer than this: at the end of the 95 s for which RFC 7016 asks, gaps are 17 s long.
+const MAX_QUIET: Duration = Duration::from_secs(60);
+/// The time between two looks at the attempts, if there are any.
+const SWEEP_PERIOD: Duration = Duration::from_millis(250);
+/// How many attempts of each table are looked at in one of these.
+const SWEEP_STEP: usize = 1024;
+
+const BUCKETS: usize = 2048;
+const STRANGERS_BUCKETS: usize = 256;
+/// How many buckets a network has in the table of clients.
+const SHARE: u64 = 32;
+const STRANGERS_SHARE: u64 = 8;
+
+/// The maximum number of attempts of clients that a worker follows at a time: at most 4 MiB.
+pub const MAX_ATTEMPTS: usize = Places::room(BUCKETS);
+/// The maximum number of attempts of askers that are no clients.
+pub const MAX_STRANGERS: usize = Places::room(STRANGERS_BUCKETS);
+
+/// Who wants to meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The asker's peer id, if it is a client.
+    pub asker: Option<PeerId>,
+    /// The instance that the asker is a client of.
+    pub application: Option<Arc<InstanceName>>,
+    /// The asker's NAT.
+    pub asker_nat: NatKind,
+    /// The target's NAT.
+    pub target_nat: NatKind,
+}
+
+/// An attempt of an asker to meet a target.
+#[derive(Debug)]
+pub struct Attempt {
+    hash: u64,
+    bucket: u32,
+    /// How often the asker repeated its hello after the introduction, or if there was none, after the first answer.
+    pub times: u16,
+    /// The answer to its last hello.
+    pub answer: LookupAnswer,
+    is_counted: bool,
+    /// Where the asker's hellos come from.
+    pub address: SocketAddr,
+    /// The peer that it looks for.
+    pub target: Option<PeerId>,
+    /// Who wants to meet.
+    pub ends: Ends,
+    /// When the first hello was answered with an introduction.
+    introduced: Option<Instant>,
+    last: Instant,
+    gap: Duration,
+}
+
+impl Attempt {
+    /// What came of the attempt if it is quiet from now on; `None` if that was counted before.
+    fn outcome(&self) -> Option<Outcome> {
+        if self.is_counted {
+            return None;
+        }
+        Some(match self.answer {
+            LookupAnswer::Introduced | LookupAnswer::Redirected => {
+                let tried = self.introduced.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
+                if tried <= MET_WITHIN { Outcome::Met } else { Outcome::Repeated }
+            }
+            LookupAnswer::SentElsewhere => Outcome::SentElsewhere,
+            LookupAnswer::Denied => Outcome::Denied,
+            LookupAnswer::Ignored => Outcome::Ignored,
+            LookupAnswer::LatePolicy => Outcome::LatePolicy,
+            LookupAnswer::UnknownPeer => Outcome::UnknownPeer,
+            LookupAnswer::Unanswered => Outcome::Unanswered,
+        })
+    }
+
+    fn has_given_up(&self) -> bool {
+        let tried = self.introduced.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
+        self.answer.is_introduction() && self.times >= GIVEN_UP_TIMES && tried >= GIVEN_UP_AFTER
+    }
+
+    /// When the attempt counts as quiet.
+    fn settles(&self) -> Instant {
+        self.last + (2 * self.gap + QUIET).min(MAX_QUIET)
+    }
+}
+
+/// What a hello means for the attempt that it belongs to.
+#[derive(Debug)]
+pub enum Followed<'a> {
+    /// It is the first one of the attempt.
+    New(&'a Attempt),
+    /// It repeats an earlier one.
+    Repeated(&'a Attempt),
+    /// It repeats an earlier one, and with that it is clear that the two have not met: the outcome is [`Outcome::GivenUp`].
+    GivenUp(&'a Attempt),
+    /// It came at the same time as another one.
+    Copy,
+    /// There is no room to follow the attempt.
+    NoRoom,
+}
+
+/// The attempts of one table.
+#[derive(Debug)]
+struct Table {
+    places: Places,
+    attempts: Vec<Attempt>,
+    /// Where the next sweep begins.
+    cursor: usize,
+}
+
+/// The attempts that are under way at one worker.
+#[derive(Debug)]
+pub struct Attempts {
+    mixer: Mixer,
+    clients: Table,
+    strangers: Table,
+    /// When to look at them next.
+    sweep: Option<Instant>,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        let table = |buckets, share| Table { places: Places::new(buckets, share), attempts: Vec::new(), cursor: 0 };
+        Self {
+            mixer: Mixer::new(),
+            clients: table(BUCKETS, SHARE),
+            strangers: table(STRANGERS_BUCKETS, STRANGERS_SHARE),
+            sweep: None,
+        }
+    }
+}
+
+impl Attempts {
+    /// Notes the answer to a hello. `ends` says who wants to meet; it is called for the first hello of an attempt, and for the first one that
+    /// leads to an introduction.
+    pub fn answered(
+        &mut self,
+        now: Instant,
+        lookup: &Lookup,
+        answer: LookupAnswer,
+        is_client: bool,
+        ends: impl FnOnce() -> Ends,
+    ) -> Followed<'_> {
+        let target = lookup
+            .target
+            .map_or(0, |PeerId([a, b, c, d, e, f, g, h, ..])| u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        let hash = self.mixer.attempt(lookup.initiator, &lookup.tag, target);
+        let table = if is_client { &mut self.clients } else { &mut self.strangers };
+        let bucket = table.places.bucket(self.mixer, lookup.initiator.ip(), hash);
+        let known = table.places.candidates(bucket, hash).find(|at| table.attempts[*at].hash == hash);
+        if let Some(at) = known {
+            return table.attempts[at].again(now, answer, ends);
+        }
+        let at = table.attempts.len();
+        if !table.places.add(bucket, hash, at) {
+            return Followed::NoRoom;
+        }
+        self.sweep.get_or_insert(now + SWEEP_PERIOD);
+        table.attempts.push(Attempt {
+            hash,
+            bucket,
+            times: 0,
+            answer,
+            is_counted: false,
+            address: lookup.initiator,
+            target: lookup.target,
+            ends: ends(),
+            introduced: answer.is_introduction().then_some(now),
+            last: now,
+            gap: FIRST_GAP,
+        });
+        Followed::New(&table.attempts[at])
+    }
+
+    /// How many attempts are followed.
+    pub fn len(&self) -> usize {
+        self.clients.attempts.len() + self.strangers.attempts.len()
+    }
+
+    /// Whether no attempt is followed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When [`Self::sweep`] is to be called next; `None` if no attempt is under way.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.sweep
+    }
+
+    /// Settles attempts that are quiet: `settled` is told of each, with its outcome unless that was counted before. A call looks at a bounded
+    /// number of attempts; a full table takes some four seconds.
+    pub fn sweep(&mut self, now: Instant, mut settled: impl FnMut(&Attempt, Option<Outcome>)) {
+        if self.sweep.is_none_or(|at| now < at) {
+            return;
+        }
+        self.clients.sweep(now, &mut settled);
+        self.strangers.sweep(now, &mut settled);
+        self.sweep = (!self.is_empty()).then(|| now + SWEEP_PERIOD);
+    }
+}
+
+impl Attempt {
+    fn again(&mut self, now: Instant, answer: LookupAnswer, ends: impl FnOnce() -> Ends) -> Followed<'_> {
+        let gap = now.saturating_duration_since(self.last);
+        let is_first_introduction = answer.is_introduction() && self.introduced.is_none();
+        self.answer = answer;
+        if is_first_introduction {
+            (self.introduced, self.ends, self.times) = (Some(now), ends(), 0);
+        } else if gap < MIN_GAP {
+            return Followed::Copy;
+        } else {
+            self.times = self.times.saturating_add(1);
+        }
+        (self.last, self.gap) = (now, gap.max(FIRST_GAP));
+        if !self.is_counted && self.has_given_up() {
+            self.is_counted = true;
+            return Followed::GivenUp(self);
+        }
+        Followed::Repeated(self)
+    }
+}
+
+impl Table {
+    fn sweep(&mut self, now: Instant, settled: &mut impl FnMut(&Attempt, Option<Outcome>)) {
+        for _ in 0..SWEEP_STEP.min(self.attempts.len()) {
+            if self.cursor >= self.attempts.len() {
+                self.cursor = 0;
+            }
+            let at = self.cursor;
+            let Some(attempt) = self.attempts.get(at) else { break };
+            if attempt.settles() > now {
+                self.cursor += 1;
+                continue;
+            }
+            let attempt = self.attempts.swap_remove(at);
+            self.places.change(attempt.bucket, at, None);
+            if let Some(moved) = self.attempts.get(at) {
+                self.places.change(moved.bucket, self.attempts.len(), Some(at));
+            }
+            settled(&attempt, attempt.outcome());
+        }
+        // After a wave of attempts the memory is given back.
+        if self.attempts.capacity() > 4 * self.attempts.len().max(256) {
+            self.attempts.shrink_to(2 * self.attempts.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! Why a client's connection ends, and who ends it.
+
+use rtmfp::CloseReason;
+
+use crate::stories::{Text, cut};
+
+/// Why this server ends a client's connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// Who wants that: `script`, `a plugin`, `an administrator`, or [`THE_SERVER`].
+    pub(super) by: Text,
+    pub(super) reason: Text,
+}
+
+pub(super) const SCRIPT: &str = "script";
+pub(super) const THE_SERVER: &str = "the server";
+const THE_CLIENT: &str = "the client";
+
+impl Ending {
+    pub(super) fn new(by: impl Into<Text>, reason: impl Into<Text>) -> Self {
+        Self { by: cut(by), reason: cut(reason) }
+    }
+
+    /// An end that the server itself wants.
+    pub(super) fn by_server(reason: &'static str) -> Self {
+        Self::new(THE_SERVER, reason)
+    }
+
+    /// The end of a session for which this server has given no reason before.
+    pub(super) fn of_session(reason: CloseReason) -> Self {
+        let by = match reason {
+            CloseReason::Far | CloseReason::FarAbrupt | CloseReason::Overridden => THE_CLIENT,
+            CloseReason::Near | CloseReason::Silence | CloseReason::Unacknowledged | CloseReason::Buffers => THE_SERVER,
+        };
+        Self::new(by, reason.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_a_session_is_told_from_the_reason() {
+        for (reason, by) in [
+            (CloseReason::Near, THE_SERVER),
+            (CloseReason::Far, THE_CLIENT),
+            (CloseReason::FarAbrupt, THE_CLIENT),
+            (CloseReason::Overridden, THE_CLIENT),
+            (CloseReason::Silence, THE_SERVER),
+            (CloseReason::Unacknowledged, THE_SERVER),
+            (CloseReason::Buffers, THE_SERVER),
+        ] {
+            let ending = Ending::of_session(reason);
+            assert_eq!((&*ending.by, ending.reason.to_string()), (by, reason.to_string()));
+        }
+    }
+}

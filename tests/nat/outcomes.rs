@@ -1,0 +1,66 @@
+//! What the server counts of peers that meet, and of peers that cannot.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use introd_tests::program::Server;
+use introd_tests::waiting::eventually;
+
+use crate::hosts::{Host, Internet, Nat};
+use crate::programs::{administered, peer, probe};
+
+/// What the server's metrics say of introductions: the outcome, the kinds of the asker's and the target's NAT, and how often.
+fn introductions(host: &Host, admin: SocketAddr) -> Vec<String> {
+    let text = host.inside(|| {
+        let mut stream = TcpStream::connect(admin).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    });
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let samples = text.lines().filter_map(|line| line.strip_prefix("introd_introductions_total"));
+    let counted = samples.filter(|line| !line.trim_end().ends_with(" 0"));
+    counted.map(|line| line.trim_end().to_owned()).collect()
+}
+
+fn wait_for(host: &Host, server: &Server, expected: &[&str]) {
+    eventually(&format!("{expected:?}"), || introductions(host, server.admin[0]) == expected);
+}
+
+const PRESERVING: &str = "{outcome=\"met\",asker_nat=\"port_preserving\",target_nat=\"port_preserving\"} 1";
+
+#[test]
+fn peers_behind_two_home_nats_are_counted_as_met() {
+    let net = Internet::new();
+    let host = net.host("a");
+    let (one, two) = (net.nat("n1", Nat::PortRestricted), net.nat("n2", Nat::PortRestricted));
+    let (one, two) = (one.host("c1"), two.host("c2"));
+    let server = administered(&host);
+    let uri = format!("rtmfp://{}/app", host.v4.unwrap());
+    let target = peer(&two, &uri);
+    let ended = probe(&one, &["--json", "--peer", &target.id, &uri]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // The asker is quiet from now on. That is so for some seconds before it counts.
+    wait_for(&host, &server, &[PRESERVING]);
+    assert_eq!(target.leave().code, Some(0));
+}
+
+#[test]
+fn a_symmetric_nat_and_a_home_nat_are_counted_as_not_met() {
+    let net = Internet::new();
+    let host = net.host("a");
+    let (one, two) = (net.nat("n1", Nat::Symmetric), net.nat("n2", Nat::PortRestricted));
+    let (one, two) = (one.host("c1"), two.host("c2"));
+    let server = administered(&host);
+    let uri = format!("rtmfp://{}/app", host.v4.unwrap());
+    let target = peer(&two, &uri);
+    // The fourth hello, with which it is clear that the two have not met, comes after 7.5 s.
+    let ended = probe(&one, &["--timeout", "12", "--peer", &target.id, &uri]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let expected = "{outcome=\"given_up\",asker_nat=\"port_changing\",target_nat=\"port_preserving\"} 1";
+    wait_for(&host, &server, &[expected]);
+    assert_eq!(target.leave().code, Some(0));
+}

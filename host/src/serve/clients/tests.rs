@@ -96,7 +96,7 @@ fn a_refusal_names_the_policy_and_its_reason() {
     // A name that is longer than any event may be is cut.
     let mut world = World::with_config(|config| config.default_adaptor.default_vhost.access = Access::deny_all());
     let client = world.add();
-    world.connect(client, &format!("rtmfp://host/{}", "a".repeat(2000)));
+    world.connect(client, &format!("rtmfp://host/{}", "a".repeat(1000)));
     assert_eq!(place(&last(&world, "connect_refused")).0.len(), crate::stories::MAX_TEXT);
 }
 

@@ -4,7 +4,7 @@
 //! whether they may, with `logins` and `passwords`. `actions` has what administrators
 //! change. `inspector` reads the server's state: from counters and tables, and by
 //! [`Inquiry`](crate::serve::Inquiry) from workers, which never wait for it. `ams` is the Administration API of Adobe's servers,
-//! `api` the same in JSON and more, `metrics` what Prometheus reads.
+//! `api` the same in JSON and more, `metrics` what Prometheus reads, `page` what a browser shows.
 
 mod actions;
 mod ams;
@@ -17,6 +17,7 @@ mod health;
 mod inspector;
 mod logins;
 mod metrics;
+mod page;
 mod passwords;
 mod query;
 mod rooms;

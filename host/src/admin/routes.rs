@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::gate::{Denied, Wish};
 use super::health;
 use super::metrics::{self, Format};
+use super::page;
 use super::query::Query;
 use super::rooms::Rooms;
 
@@ -25,6 +26,7 @@ use super::rooms::Rooms;
 pub(super) fn router(rooms: Arc<Rooms>, from: IpAddr) -> Router {
     Router::new()
         .route("/", get(index))
+        .route("/page/{name}", get(page_file))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -72,7 +74,8 @@ async fn guard(request: Request, next: Next) -> Response {
         }
     };
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // The page has a policy of its own.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -126,8 +129,12 @@ impl Rooms {
 
 type Shared = State<Arc<Rooms>>;
 
-async fn index(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {
+/// The page for browsers, and a list of paths for programs.
+async fn index(State(rooms): Shared, Asked { caller, .. }: Asked, headers: HeaderMap) -> Result<Response, Denied> {
     rooms.admit(&caller, Wish::Read).await?;
+    if page::is_wanted(&headers) {
+        return Ok(page::page());
+    }
     let mut text = format!("introd {}\n\n/healthz\n/readyz\n/metrics\n", env!("CARGO_PKG_VERSION"));
     for (method, path, _) in api::ROUTES {
         text += api::ROOT;
@@ -140,6 +147,16 @@ async fn index(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Resp
         text += if wish == Wish::Act { "  (takes auser and apswd)\n" } else { "\n" };
     }
     Ok(plain(StatusCode::OK, text))
+}
+
+/// A file of the page.
+async fn page_file(
+    State(rooms): Shared,
+    Path(name): Path<String>,
+    Asked { caller, .. }: Asked,
+) -> Result<Response, Denied> {
+    rooms.admit(&caller, Wish::Read).await?;
+    Ok(page::file(&name).unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "There is nothing here.\n")))
 }
 
 async fn healthz(State(rooms): Shared, Asked { caller, .. }: Asked) -> Result<Response, Denied> {

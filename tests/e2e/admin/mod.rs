@@ -3,6 +3,7 @@
 mod api;
 mod gate;
 mod hostile;
+mod introductions;
 mod json;
 mod log;
 mod metrics;

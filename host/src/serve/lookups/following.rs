@@ -63,7 +63,9 @@ impl Lookups {
             redirected_to: done.redirected_to.iter().map(|tagged| tagged.address).collect(),
             is_forwarded: done.is_forwarded,
         };
-        turn.info.tell(Event::new(turn.now, event).of(attempt.ends.asker, lookup.initiator).in_place(place()));
+        if is_told(attempt.times) {
+            turn.info.tell(Event::new(turn.now, event).of(attempt.ends.asker, lookup.initiator).in_place(place()));
+        }
         if has_given_up {
             let Ends { asker_nat, target_nat, .. } = attempt.ends;
             services.meetings.add(worker, Outcome::GivenUp, asker_nat, target_nat);
@@ -95,6 +97,11 @@ impl Lookups {
         });
         meetings.set_under_way(worker, self.attempts.len());
     }
+}
+
+/// Whether the story has a repeated lookup: the first ones, and then fewer and fewer, because an asker may repeat its hello for as long as it likes.
+fn is_told(times: u16) -> bool {
+    times <= 4 || times.is_power_of_two()
 }
 
 fn of_attempt(now: Instant, attempt: &Attempt, kind: EventKind) -> Event {

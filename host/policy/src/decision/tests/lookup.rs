@@ -497,3 +497,50 @@ fn addresses_of_a_script_mean_its_consent_only_in_mode_partial() {
     assert_eq!(stranger(App::open(1).script(LookupMode::Partial)), "introduce 1");
     assert_eq!(stranger(App::open(1).script(LookupMode::All)), "redirect 192.0.2.50:1935");
 }
+
+#[test]
+fn a_decision_says_who_decided_and_whether_a_verdict_was_missing() {
+    use crate::decision::Missing::{self, Failed};
+    const LATE: Missing = Missing::Late;
+    let open = App::open(1);
+    let two = App::open(1).plugins(2);
+    let all = App::open(1).script(LookupMode::All);
+    let ignoring = all.clone().falling_back(Fallback::Ignore, Fallback::Ignore);
+    let going_on = two.clone().falling_back(Fallback::Continue, Fallback::Continue);
+    let guarded = World::default().with(TARGET, 2).guarding(App::open(2).plugins(2));
+    let barred = World { barred: HashSet::from([1]), ..here() };
+    let failed = || Resolved(Resolution::Failed(RegistryError::Unavailable("down".to_owned())));
+    type Case<'a> = (&'a App, &'a World, &'a [LookupInput], &'a str, Option<usize>, Option<Missing>);
+    let cases: &[Case<'_>] = &[
+        (&open, &here(), &[], "the server", None, None),
+        (&open, &barred, &[], "the server", None, None),
+        (&two, &here(), &[pass(), pass()], "the server", None, None),
+        (&two, &here(), &[DENY], "plugin", Some(0), None),
+        (&two, &here(), &[pass(), IGNORE], "plugin", Some(1), None),
+        (&two, &here(), &[pass(), redirect()], "plugin", Some(1), None),
+        (&two, &here(), &[Pending, Late], "plugin", Some(0), Some(LATE)),
+        (&two, &here(), &[fail()], "plugin", Some(0), Some(Failed)),
+        (&going_on, &here(), &[fail(), Pending, Late], "the server", None, None),
+        (&going_on, &here(), &[fail(), DENY], "plugin", Some(1), None),
+        (&all, &here(), &[introduce(TARGET)], "script", None, None),
+        (&all, &here(), &[fail()], "script", None, Some(Failed)),
+        (&ignoring, &here(), &[Pending, Late], "script", None, Some(LATE)),
+        (&open, &nowhere(), &[found(2)], "registry", None, None),
+        (&open, &nowhere(), &[Resolved(Resolution::Unknown)], "registry", None, None),
+        (&open, &nowhere(), &[failed()], "registry", None, Some(Failed)),
+        (&open, &nowhere(), &[Late], "registry", None, Some(LATE)),
+        (&open, &nowhere(), &[RegistryBusy], "registry", None, Some(Failed)),
+        // The target's application agrees to what a plugin of the asker's has decided, or does not.
+        (&two, &guarded, &[redirect(), pass(), pass()], "plugin", None, None),
+        (&two, &guarded, &[redirect(), pass(), DENY], "plugin", Some(1), None),
+        (&open, &guarded, &[pass(), pass()], "the server", None, None),
+    ];
+    for (app, world, inputs, kind, plugin, missing) in cases {
+        let mut decision = LookupDecision::new(lookup(), (*app).clone(), true);
+        let begin = LookupInput::Begin(world.peer(&TARGET));
+        let steps: Vec<_> =
+            std::iter::once(&begin).chain(*inputs).map(|input| word(&mut decision, world, input)).collect();
+        let decider = decision.decider();
+        assert_eq!((decider.kind.name(), decider.plugin, decider.missing), (*kind, *plugin, *missing), "{steps:?}");
+    }
+}

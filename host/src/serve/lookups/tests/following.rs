@@ -122,6 +122,15 @@ fn an_asker_that_goes_on_asking_has_not_met_its_target() {
     let [.., (times, true)] = unmet(&world)[..] else { panic!() };
     assert!(times > 8, "{times}");
     assert_eq!(world.services.stories.unmet(10).len(), 1);
+    // An asker may repeat its hello for as long as it likes: the story has fewer and fewer of them.
+    let repeats: Vec<u16> = told(&world, "lookup")
+        .into_iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Lookup { times, .. } => Some(times),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(repeats, [0, 1, 2, 3, 4, 8]);
     assert_eq!(told(&world, "met").len(), 0);
 }
 

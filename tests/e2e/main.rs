@@ -10,6 +10,7 @@ mod consent;
 mod costs;
 mod counters;
 mod elsewhere;
+mod first_steps;
 mod group_abuse;
 mod groups;
 mod harness;

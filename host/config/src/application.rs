@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
+use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts};
 use super::idle::IdleClients;
 use super::keys::application as keys;
 use super::plugin::Plugin;
@@ -46,6 +46,8 @@ pub struct Script {
     pub time: Option<Duration>,
     /// Where `load` and `require` look, behind the folder of the application.
     pub library: Vec<PathBuf>,
+    /// What happens if the script is one that the server cannot run.
+    pub others: OtherScripts,
     /// Whether the server loads it again when a file of its folder has changed.
     pub watch: bool,
     /// The limits of its NetConnections.
@@ -127,12 +129,26 @@ fn read_runtime_size(view: &View<'_, keys::ApplicationXml>) -> usize {
     size.max(MIN_RUNTIME_SIZE)
 }
 
+impl Application {
+    /// Whether it rejects clients and lookups because the server cannot run its script.
+    pub(super) fn is_closed_without_script(&self) -> bool {
+        let is_left_to_script =
+            self.peer_lookup_events != LookupMode::None || self.join_leave_events != JoinLeaveMode::None;
+        match self.script.others {
+            OtherScripts::Auto => is_left_to_script && self.plugins.is_empty(),
+            OtherScripts::Open => false,
+            OtherScripts::Closed => true,
+        }
+    }
+}
+
 impl Script {
     fn read(view: &View<'_, keys::ApplicationXml>, root: &Path) -> Self {
         Self {
             memory: read_runtime_size(view).saturating_mul(1024),
             time: view.read(&keys::MAX_TIME_OUT),
             library: view.read(&keys::SCRIPT_LIB_PATH).iter().map(|path| root.join(path)).collect(),
+            others: view.read(&keys::OTHER_SCRIPTS),
             watch: view.read(&keys::WATCH),
             net_connections: NetConnectionLimits {
                 max_connections: view.read(&keys::MAX_NET_CONNECTIONS),

@@ -42,7 +42,7 @@ impl Reading<'_> {
                 self.warn(&folder, &why);
                 continue;
             }
-            let Contents { has_script, has_file, mut problems } = contents;
+            let Contents { has_script, other_script, has_file, mut problems } = contents;
             let settings = if problems.is_empty() {
                 self.application(&folder.join("Application.xml"), vhost, base)
                     .map_err(|found| problems.extend(found))
@@ -50,8 +50,30 @@ impl Reading<'_> {
             } else {
                 None
             };
+            let other_script = other_script.filter(|_| !has_script);
             let registered = match settings {
+                Some(settings) if other_script.is_some() && settings.is_closed_without_script() => {
+                    let script = other_script.unwrap_or_default();
+                    let reason = format!("{script} is not run: scripts are written in Lua here (main.lua)");
+                    self.warn(
+                        &folder,
+                        &format!(
+                            "{reason}; this application rejects clients and lookups. ScriptEngine/OtherScripts `open` in its Application.xml runs it without a script"
+                        ),
+                    );
+                    Registered { has_file, ..Registered::closed(vhost, name, reason.into()) }
+                }
                 Some(settings) => {
+                    if let Some(script) = &other_script {
+                        let without = match settings.plugins.is_empty() {
+                            true => "this application is open without it",
+                            false => "its plugins decide without it",
+                        };
+                        self.warn(
+                            &folder,
+                            &format!("{script} is not run: scripts are written in Lua here (main.lua); {without}"),
+                        );
+                    }
                     if settings.join_leave_events == JoinLeaveMode::All && settings.group_scope != GroupScope::Server {
                         let why =
                             "GroupControl/Scope has no effect with JoinLeaveEvents `All`: the script names members";
@@ -114,6 +136,8 @@ impl Reading<'_> {
 /// What is in the folder of an application.
 struct Contents {
     has_script: bool,
+    /// The name of a script that Adobe's servers or others would run.
+    other_script: Option<String>,
     has_file: bool,
     /// What cannot be made out.
     problems: Vec<Problem>,
@@ -122,7 +146,7 @@ struct Contents {
 impl Contents {
     /// `None` if it is no folder of an application.
     fn of(folder: &Path) -> Option<Self> {
-        let mut contents = Self { has_script: false, has_file: false, problems: Vec::new() };
+        let mut contents = Self { has_script: false, other_script: None, has_file: false, problems: Vec::new() };
         match Presence::of(folder) {
             Presence::Folder => (),
             Presence::Other(why) => {
@@ -134,8 +158,9 @@ impl Contents {
         for script in ["main.lua".to_owned(), format!("{}.lua", name_of(folder))] {
             contents.has_script |= contents.has(&folder.join(script));
         }
+        contents.other_script = other_script(folder);
         contents.has_file = contents.has(&folder.join("Application.xml"));
-        (contents.has_script || contents.has_file).then_some(contents)
+        (contents.has_script || contents.other_script.is_some() || contents.has_file).then_some(contents)
     }
 
     /// Whether something stands there. It should be a file.
@@ -147,4 +172,14 @@ impl Contents {
         }
         is_there
     }
+}
+
+/// The scripts of an application on Adobe's servers: source text, compiled, or an archive.
+const OTHER_SCRIPTS: [&str; 5] = ["asc", "asg", "far", "ase", "as"];
+
+/// The name of a script in the folder that this server does not run.
+fn other_script(folder: &Path) -> Option<String> {
+    let names = ["main".to_owned(), name_of(folder)];
+    let files = names.iter().flat_map(|name| OTHER_SCRIPTS.map(|ending| format!("{name}.{ending}")));
+    files.into_iter().find(|file| Presence::of(&folder.join(file)) != Presence::Absent)
 }

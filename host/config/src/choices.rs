@@ -42,6 +42,17 @@ pub enum GroupScope {
     Instance,
 }
 
+/// Whether an application runs whose script this server does not: one in ActionScript, say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherScripts {
+    /// It runs unless its settings leave decisions to the script.
+    Auto,
+    /// It runs without its script.
+    Open,
+    /// It rejects clients and lookups.
+    Closed,
+}
+
 /// What happens instead of a decision that failed or came too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {

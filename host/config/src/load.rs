@@ -56,6 +56,20 @@ impl Config {
     }
 }
 
+/// Where the configuration comes from, in words: the folder in full, or that there is none. `dir` is as for [`Config::load`].
+pub fn origin(dir: Option<&Path>) -> String {
+    let named = dir.unwrap_or(Path::new(DEFAULT_DIR));
+    let full = std::path::absolute(named).unwrap_or_else(|_| named.to_owned());
+    if named.is_dir() {
+        format!("the configuration is that of {}", full.display())
+    } else {
+        format!(
+            "there is no folder {}: the server has its built-in defaults, and every application is open to all clients",
+            full.display()
+        )
+    }
+}
+
 /// Where a configuration is.
 pub(super) struct Loader<'a> {
     /// The folder with the files.

@@ -21,6 +21,7 @@ pub(super) struct CheckConfigArgs {
 }
 
 pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
+    output::say(&format!("{}\n", introd_config::origin(args.conf.as_deref())));
     let mut is_in_order = introd_config::check(args.conf.as_deref(), args.verbose, &mut std::io::stdout().lock())?;
     if let Ok(mut loaded) = Config::load(args.conf.as_deref()) {
         for host in loaded.config.resolve_hosts() {

@@ -40,6 +40,7 @@ pub(super) fn matters(host: &UnknownHost) -> bool {
 
 /// As [`load`], when the server starts.
 pub(super) fn load_at_start(dir: Option<&Path>) -> anyhow::Result<Loaded> {
+    tracing::info!(target: CONFIGURATION, "{}", introd_config::origin(dir));
     let loaded = load(dir)?;
     for broken in &loaded.broken {
         tracing::error!(target: CONFIGURATION, "application {} rejects clients and lookups", broken.application);

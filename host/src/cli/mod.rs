@@ -3,6 +3,7 @@
 mod bench;
 mod check_config;
 mod configuration;
+mod init;
 mod output;
 mod passwd;
 mod plugins;
@@ -35,6 +36,8 @@ enum Command {
     Run(run::RunArgs),
     /// Read the configuration, and print its problems and what would run.
     CheckConfig(check_config::CheckConfigArgs),
+    /// Write a folder with a commented configuration and a first script, to start from.
+    Init(init::InitArgs),
     /// Put load on a server, and report the CPU time and memory that it takes.
     Bench(bench::BenchArgs),
     /// Ask for an administrator's password, and print what to write into Users.xml.
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         None => done(run::run(&cli.run)),
         Some(Command::Run(args)) => done(run::run(&args)),
         Some(Command::CheckConfig(args)) => done(check_config::check_config(&args)),
+        Some(Command::Init(args)) => done(init::init(&args)),
         Some(Command::Passwd(args)) => done(passwd::passwd(&args)),
         Some(Command::Plugins(args)) => done(plugins::plugins(&args)),
         Some(Command::Bench(args)) => done(bench::run(&args)),

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
-use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
+use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts};
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::numbers::{
     Limit, Time, TimeOrDefault, TimeOrNone, Whole, limit, milliseconds, seconds_or_default, seconds_or_none, whole,
@@ -119,6 +119,14 @@ keys! {
         "ScriptEngine/ScriptLibPath",
         paths("lua/library"),
         "Folders where `load` and `require` look, after that of the application",
+    );
+    OTHER_SCRIPTS: Key<Words<OtherScripts>> = Key::ours(
+        "ScriptEngine/OtherScripts",
+        words(
+            &[("auto", OtherScripts::Auto), ("open", OtherScripts::Open), ("closed", OtherScripts::Closed)],
+            "auto",
+        ),
+        "What happens to an application whose script the server cannot run (`main.asc`, `main.far`): `open` runs it without the script; `closed` rejects its clients and lookups of them; `auto` closes it if `PeerLookupEvents` or `JoinLeaveEvents` leave decisions to the script and no plugin decides either",
     );
     WATCH: Key<Flag> = Key::ours(
         "ScriptEngine/Watch",

@@ -101,6 +101,7 @@ pub(crate) fn application() -> Application {
             memory: 64 << 20,
             time: Some(Duration::from_secs(1)),
             library: Vec::new(),
+            others: introd_config::OtherScripts::Auto,
             watch: false,
             net_connections: introd_config::NetConnectionLimits::default(),
             config: XmlSettings::default(),

@@ -1,0 +1,16 @@
+describe("hello", function()
+    it("knows its clients by their names", function()
+        local app = start()
+        local ann = app:connect { arguments = { "Ann" } }
+        app:connect()
+        local names = ann:call("who")
+        table.sort(names)
+        assert.same({ "Ann", "somebody" }, names)
+    end)
+
+    it("rejects a name that is none", function()
+        local app = start()
+        assert.is_false(app:connect({ arguments = { ("x"):rep(41) } }).accepted)
+        assert.is_false(app:connect({ arguments = { 7 } }).accepted)
+    end)
+end)

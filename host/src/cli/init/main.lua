@@ -1,0 +1,26 @@
+-- The application `hello`: clients connect to it at rtmfp://SERVER/hello. The server loads this file at its start, and anew when it gets SIGHUP.
+-- Test what you change, without a network:  introd test lua/hello
+
+-- A client wants to connect. It may hand over a name: connect(url, name).
+function application.onConnect(client, name)
+    if name ~= nil and (type(name) ~= "string" or #name > 40) then
+        application.rejectConnection(client, "A name is a text of 40 characters at most.")
+        return false
+    end
+    client.name = name or "somebody"
+    trace(client.name .. " is here, from " .. client.farAddress)
+    return true
+end
+
+function application.onDisconnect(client)
+    trace(client.name .. " is gone")
+end
+
+-- A method that clients may call:  call("who", responder)
+function Client:who()
+    local names = {}
+    for _, client in ipairs(application.clients) do
+        names[#names + 1] = client.name
+    end
+    return names
+end

@@ -69,6 +69,7 @@ pub use keeping::{Kept, Otherwise};
 pub use listen::{Listen, PortSet};
 pub use load::origin;
 pub use name_access::NameAccess;
+pub use names::nearest;
 pub use password::Password;
 pub use plugin::Plugin;
 pub use ports::PortList;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::api::idle_handlers;
 use crate::api::script::Script;
 use crate::engine::failure::Failure;
 use crate::engine::limits::STACK;
@@ -31,25 +32,26 @@ impl Commands for NoWorkers {
     fn count_lost(&self, _: u8) {}
 }
 
-/// Loads the script in a folder as an instance does, without starting it. Nothing that it does has an effect outside.
+/// Loads the script in a folder as an instance does, without starting it. Nothing that it does has an effect outside. Returns what its author
+/// should know: handlers that nothing ever calls.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Result<(), Failure> {
+pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Result<Vec<String>, Failure> {
     let mut settings = settings.clone();
     settings.script.time.get_or_insert(MAX_TIME);
     let work = || {
         let (settings, registry) = (Arc::new(settings), Arc::new(InMemory::default()));
         let instance = Instance::new(
             name,
-            settings,
+            Arc::clone(&settings),
             Arc::new(NoWorkers),
             registry,
             Arc::default(),
             Arc::default(),
             Instant::now(),
         );
-        Script::load(&Rc::new(instance), folder).map(drop)
+        Script::load(&Rc::new(instance), folder).map(|script| idle_handlers::notes(&script, &settings))
     };
     let failure = |message: &str| Failure { message: message.to_owned(), ..Failure::default() };
     std::thread::scope(|scope| {

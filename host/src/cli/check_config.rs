@@ -30,11 +30,18 @@ pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
             let host = loaded.secrets.conceal(&host.to_string());
             output::say(&format!("{}: {host}\n", if matters { "error" } else { "warning" }));
         }
-        for (application, failure) in configuration::scripts_that_do_not_load(&loaded.config) {
-            is_in_order = false;
-            output::say(&format!(
-                "error: application {application} rejects clients until its script loads: {failure}\n"
-            ));
+        for (application, checked) in configuration::check_scripts(&loaded.config) {
+            match checked {
+                Ok(notes) => {
+                    notes.iter().for_each(|note| output::say(&format!("warning: application {application}: {note}\n")));
+                }
+                Err(failure) => {
+                    is_in_order = false;
+                    output::say(&format!(
+                        "error: application {application} rejects clients until its script loads: {failure}\n"
+                    ));
+                }
+            }
         }
         let plugins = Plugins::new(Arc::new(Replies::new(1, |_| ())));
         match plugins.prepare_or_close(&mut loaded.config, None) {

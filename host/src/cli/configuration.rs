@@ -45,29 +45,45 @@ pub(super) fn load_at_start(dir: Option<&Path>) -> anyhow::Result<Loaded> {
     for broken in &loaded.broken {
         tracing::error!(target: CONFIGURATION, "application {} rejects clients and lookups", broken.application);
     }
-    for (application, failure) in scripts_that_do_not_load(&loaded.config) {
-        tracing::error!(target: CONFIGURATION, "application {application} rejects clients until its script loads: {failure}");
+    for (application, checked) in check_scripts(&loaded.config) {
+        match checked {
+            Ok(notes) => {
+                notes
+                    .iter()
+                    .for_each(|note| tracing::warn!(target: CONFIGURATION, "application {application}: {note}"));
+            }
+            Err(failure) => {
+                tracing::error!(target: CONFIGURATION, "application {application} rejects clients until its script loads: {failure}");
+            }
+        }
     }
     Ok(loaded)
 }
 
-/// The applications whose scripts do not load, and why.
-pub(super) fn scripts_that_do_not_load(config: &Config) -> Vec<(String, String)> {
+/// What there is to know of a script that loads, or why it does not load.
+type Checked = Result<Vec<String>, String>;
+
+/// Loads the scripts of all applications that have one, and gives back their names with what came of it.
+pub(super) fn check_scripts(config: &Config) -> Vec<(String, Checked)> {
     let registered = config.registered();
     registered
         .filter_map(|(adaptor, vhost, name, registered)| {
-            Some((name.to_owned(), why_not(adaptor, vhost, name, registered)?))
+            Some((name.to_owned(), check_script(adaptor, vhost, name, registered)?))
         })
         .collect()
 }
 
-fn why_not(adaptor: &Adaptor, vhost: &Vhost, name: &str, registered: &Registered) -> Option<String> {
+fn check_script(adaptor: &Adaptor, vhost: &Vhost, name: &str, registered: &Registered) -> Option<Checked> {
     if !registered.has_script || registered.closed.is_some() {
         return None;
     }
     let instance = InstanceName::first(&adaptor.name, &vhost.name, name);
-    let failure = introd_lua::check(instance, &registered.folder, &registered.settings).err()?;
-    Some(format!("{}: {failure}", registered.folder.display()))
+    let checked = introd_lua::check(instance, &registered.folder, &registered.settings);
+    Some(checked.map_err(|failure| format!("{}: {failure}", registered.folder.display())))
+}
+
+fn why_not(adaptor: &Adaptor, vhost: &Vhost, name: &str, registered: &Registered) -> Option<String> {
+    check_script(adaptor, vhost, name, registered)?.err()
 }
 
 /// SIGHUP: reads the files again and applies what they say. No client is disconnected, and what is broken changes nothing. Returns

@@ -10,6 +10,7 @@ mod clients;
 pub(crate) mod connection_objects;
 pub(crate) mod group_control;
 pub(crate) mod group_specifier;
+pub(crate) mod idle_handlers;
 pub(crate) mod lookup_event;
 mod natives;
 pub(crate) mod net_connection;

@@ -46,6 +46,13 @@ impl Sources {
         Err(self.missing(module))
     }
 
+    /// A line of a file of the script, counted from 1; `None` if it cannot be read any more.
+    pub(crate) fn line(&self, name: &str, number: usize) -> Option<String> {
+        let text = files::read(&self.resolve(name).ok()??, MAX_FILE).ok()?;
+        let line = text.split(|byte| *byte == b'\n').nth(number.checked_sub(1)?)?;
+        Some(String::from_utf8_lossy(line).into_owned())
+    }
+
     fn missing(&self, name: &str) -> mlua::Error {
         let folders: Vec<String> = self.folders().map(|folder| folder.display().to_string()).collect();
         mlua::Error::runtime(format!("there is no file {name:?} in {}", folders.join(", ")))

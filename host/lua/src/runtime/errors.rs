@@ -6,7 +6,7 @@ use mlua::Value;
 use super::HANDLERS_AT_ONCE;
 use super::MAX_UNTOLD;
 use super::Runtime;
-use crate::api::application::HANDLERS;
+use crate::api::idle_handlers;
 use crate::engine::failure::Failure;
 
 impl Runtime {
@@ -38,13 +38,10 @@ impl Runtime {
         }
     }
 
-    /// Warns of handlers that the host never calls: as a rule their names are misspelt.
-    pub(super) fn warn_of_unknown_handlers(&self) {
-        for (key, _) in self.script.state.application.pairs::<mlua::LuaString, mlua::Function>().flatten() {
-            let name = key.to_string_lossy();
-            if name.starts_with("on") && !HANDLERS.contains(&name.as_str()) {
-                tracing::warn!(app = %self.instance.name, "application.{name} is never called: there is no such event");
-            }
+    /// Warns of handlers that the host never calls.
+    pub(super) fn warn_of_idle_handlers(&self) {
+        for note in idle_handlers::notes(&self.script, &self.instance.settings()) {
+            tracing::warn!(app = %self.instance.name, "{note}");
         }
     }
 

@@ -82,7 +82,7 @@ impl Runtime {
     }
 
     fn begin(&mut self) {
-        self.warn_of_unknown_handlers();
+        self.warn_of_idle_handlers();
         self.script.state.is_live.set(true);
         self.call("onAppStart", MultiValue::new());
         self.settle();

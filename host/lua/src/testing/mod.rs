@@ -63,6 +63,10 @@ fn run_here(folder: &Path, out: &mut impl Write, time: Duration) -> io::Result<b
         std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     files.retain(|path| path.to_string_lossy().ends_with("_test.lua"));
     files.sort();
+    // A script that does not load fails the tests below.
+    for note in crate::check(stage::instance_name(folder), folder, &stage::application()).unwrap_or_default() {
+        writeln!(out, "note  {note}")?;
+    }
     let (mut passed, mut failed) = (0, 0);
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();

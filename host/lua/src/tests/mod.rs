@@ -10,6 +10,7 @@ mod forgetting;
 mod group_specifier;
 mod host;
 mod hostile;
+mod idle_handlers;
 mod lifetimes;
 mod made_up_network;
 mod memory;

@@ -1,0 +1,81 @@
+//! Handlers that nothing ever calls are told, with what was probably meant.
+
+use introd_config::{Application, JoinLeaveMode, LookupMode};
+
+use super::*;
+use crate::testing::{instance_name, settings};
+
+fn notes(main: &str, settings: &Application) -> Vec<String> {
+    let folder = Folder::new(main);
+    crate::check(instance_name(folder.path()), folder.path(), settings).unwrap()
+}
+
+#[test]
+fn all_of_them_are_told_in_spite_of_what_else_begins_so() {
+    let main = "
+        application.online, application.onlyOne = 5, 'text'
+        application.onConnect = 'a text'
+        Client.onGroupLeave = true
+        application[1], Client[1] = 1, 1
+        function application.onConect() end
+        function application.onWhatever() end
+        function application.onGroupJoin() end
+        function application:onDisconnect(client) end
+        function Client:onGroupjoin() end
+        function Client:onConnect() end
+        function Client:onMessage() end
+        function Client:onFarAddressChange() end
+        application.onStatus = function() end";
+    assert_eq!(
+        notes(main, &settings()),
+        [
+            "Client.onGroupLeave is a boolean, and no function: it is never called",
+            "Client:onConnect is called by clients alone: the event is application.onConnect",
+            "Client:onGroupjoin is called by clients alone: there is no such event; did you mean onGroupJoin?",
+            "application.onConect is never called: there is no such event; did you mean onConnect?",
+            "application.onConnect is a string, and no function: it is never called",
+            "application.onGroupJoin is never called: it is an event of clients, so write Client:onGroupJoin",
+            "application.onWhatever is never called: there is no such event",
+            "main.lua:9: application:onDisconnect has a colon, so that its first argument is called self; write application.onDisconnect",
+        ]
+    );
+}
+
+#[test]
+fn events_that_a_setting_keeps_away_are_told() {
+    let main =
+        "function application.onPeerLookup() end function Client:onGroupJoin() end function Client:onGroupLeave() end";
+    assert!(notes(main, &settings()).is_empty());
+    let none =
+        Application { peer_lookup_events: LookupMode::None, join_leave_events: JoinLeaveMode::None, ..settings() };
+    let told = notes(main, &none);
+    let expected = [
+        ("Client:onGroupJoin", "JoinLeaveEvents"),
+        ("Client:onGroupLeave", "JoinLeaveEvents"),
+        ("application.onPeerLookup", "PeerLookupEvents"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (note, (handler, setting)) in told.iter().zip(expected) {
+        assert!(
+            note.starts_with(&format!("{handler} is never called: {setting} in Application.xml has the mode None")),
+            "{note}"
+        );
+    }
+    let partial = Application { peer_lookup_events: LookupMode::Partial, ..none };
+    assert_eq!(notes("function application.onPeerLookup() end", &partial), [""; 0]);
+}
+
+#[test]
+fn tests_of_a_script_tell_them_too() {
+    let folder = Folder::new("function application.onConect() end");
+    folder.write("some_test.lua", "it('passes', function() end)");
+    let mut out = Vec::new();
+    assert!(crate::testing::run(folder.path(), &mut out).unwrap());
+    let out = String::from_utf8(out).unwrap();
+    assert!(
+        out.starts_with(
+            "note  application.onConect is never called: there is no such event; did you mean onConnect?\n"
+        ),
+        "{out}"
+    );
+}

@@ -72,6 +72,30 @@ describe("distributed introductions", function()
         assert.equal("observed", find(b, ann.farID).addresses.origins["192.0.2.99:9"])
     end)
 
+    it("find each other on the local network without any address", function()
+        local function alone(name, change)
+            change.bootstrap = {}
+            return go(name, change)
+        end
+        local a, b = alone("a", { lan = "224.0.0.254:30000" }), alone("b", { lan = { "[ff02::fe]:30000", "224.0.0.254:30000" } })
+        local c, d = alone("c", {}), alone("d", { lan = "224.0.0.254:30000", secret = "another secret of theirs" })
+        a:advance(2000)
+        local ann = client(a)
+        a:advance(1000)
+        is_found(b, ann, a)
+        is_unknown(c, ann)
+        is_unknown(d, ann)
+    end)
+
+    it("say what is wrong with the address of the local network", function()
+        for _, lan in ipairs { "192.0.2.1:30000", "224.0.0.254", "x" } do
+            local app = start { server = "wrong", config = { secret = SECRET, lan = lan } }
+            assert.equal(1, #app.failures)
+            assert.truthy(tostring(app.failures[1]):find("multicast address with a port", 1, true))
+            app:stop()
+        end
+    end)
+
     it("lead to the clients of other servers", function()
         local a, b, c = go("a"), go("b"), go("c")
         a:advance(2000)

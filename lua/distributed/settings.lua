@@ -19,8 +19,8 @@ local function milliseconds(config, name, default)
     return number
 end
 
--- The groupspec of the servers: a text, or made of a secret.
-local function groupspec(config)
+-- The groupspec of the servers without multicast addresses: a text, or made of a secret.
+local function baseGroupspec(config)
     if config.groupspec then return config.groupspec end
     local secret = config.secret
     if type(secret) ~= "string" or #secret < 16 then
@@ -28,7 +28,23 @@ local function groupspec(config)
     end
     local spec = GroupSpecifier("introd servers " .. secret)
     spec.postingEnabled, spec.routingEnabled = true, true
+    -- It belongs to the group, so it is the same on all servers. Without addresses nothing is sent because of it.
+    spec.ipMulticastMemberUpdatesEnabled = true
     return spec:toString()
+end
+
+-- The groupspec of the servers, with the multicast addresses of this server's local network behind it.
+local function groupspec(config)
+    local spec = baseGroupspec(config)
+    if not spec then return nil end
+    for _, address in ipairs(list(config.lan)) do
+        local read, part = pcall(GroupSpecifier.encodeIPMulticastAddressSpec, address)
+        if not read then
+            error("lan in the configuration is a multicast address with a port, as 224.0.0.254:30000, not " .. tostring(address), 0)
+        end
+        spec = spec .. part
+    end
+    return spec
 end
 
 -- The settings; nil and the reason if the configuration does not say which group the servers are in.

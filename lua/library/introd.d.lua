@@ -157,7 +157,7 @@ function GroupControl:addMemberHint(peerID) end
 ---@field postingEnabled boolean members may send messages to all members
 ---@field serverChannelEnabled boolean members join through their server, which names other members to them
 ---@field peerToPeerDisabled boolean members do not connect to each other
----@field ipMulticastMemberUpdatesEnabled boolean members may find each other on the local network by IP multicast; those of introd do not
+---@field ipMulticastMemberUpdatesEnabled boolean members find each other on the local network by IP multicast, at the addresses that `addIPMulticastAddress` adds. Without any, nothing is sent
 ---@field ipMemberUpdatesEnabled boolean the same
 ---@overload fun(name: string): GroupSpecifier
 GroupSpecifier = {}
@@ -171,8 +171,9 @@ function GroupSpecifier.new(name) end
 ---@param peerID string
 function GroupSpecifier:addBootstrapPeer(peerID) end
 
----Adds a multicast address by which members find each other on the local network: "224.0.0.254:30000", or the address and the port as two
----arguments.
+---Adds a multicast address by which members find each other on the local network, if `ipMulticastMemberUpdatesEnabled` is true:
+---"224.0.0.254:30000", "[ff02::fe]:30000", or the address and the port as two arguments. Four addresses are used at most. A patent (US
+---9191219) may bear on it: see lua/README.md.
 ---@param address string
 ---@param port? integer
 ---@param source? string the only source address to receive from

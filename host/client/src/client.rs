@@ -172,6 +172,7 @@ impl Client {
                 }
                 () = sleep_until(ping_at) => self.keepalive.ping(Instant::now(), &mut self.peer.endpoint, self.session),
                 () = sleep_until(groups_at) => self.groups.handle_timeout(&mut self.peer),
+                announced = self.groups.discovery.next() => self.groups.announced(&mut self.peer, announced),
             }
         }
     }

@@ -10,6 +10,7 @@ use introd_netgroup::{GroupDigest, Groupspec};
 use rtmfp::flow::{FlowEvent, SendFlowId};
 use rtmfp::{Event, PeerId, SessionId};
 
+use crate::discovery::{Announced, LocalDiscovery};
 use crate::peer_endpoint::PeerEndpoint;
 
 /// The groups of an endpoint, to work with. See the methods of the same names of [`Participant`].
@@ -59,25 +60,30 @@ impl ClientGroups<'_> {
 
     /// What was refused, and how many members were introduced to each other, since the last call.
     pub fn take_counters(&mut self) -> GroupCounters {
-        self.groups.0.take_counters()
+        self.groups.take_counters()
     }
 }
 
 /// An endpoint's memberships.
-pub(super) struct Groups(Participant);
+pub(super) struct Groups {
+    participant: Participant,
+    near: PeerId,
+    /// Finds members on the local network.
+    pub(super) discovery: LocalDiscovery,
+}
 
 impl Groups {
     /// No memberships of the client `id`.
     pub(super) fn new(id: PeerId, seed: [u8; 32]) -> Self {
-        Self(Participant::new(id, seed))
+        Self { participant: Participant::new(id, seed), near: id, discovery: LocalDiscovery::default() }
     }
 
     pub(super) fn set_own_name(&mut self, name: Option<String>) {
-        self.0.set_own_name(name);
+        self.participant.set_own_name(name);
     }
 
     pub(super) fn leave_all(&mut self, peer: &mut PeerEndpoint) {
-        let all: Vec<GroupDigest> = self.0.groups().collect();
+        let all: Vec<GroupDigest> = self.participant.groups().collect();
         for group in all {
             self.leave(peer, &group);
         }
@@ -89,11 +95,28 @@ impl Groups {
     }
 
     pub(super) fn join(&mut self, peer: &mut PeerEndpoint, group: &Groupspec) -> bool {
-        self.work(peer, |groups, context| groups.join(context, group))
+        let is_new = self.work(peer, |groups, context| groups.join(context, group));
+        if is_new {
+            self.discovery.join(group, self.near, peer.ports.local_addresses());
+        }
+        is_new
     }
 
     pub(super) fn leave(&mut self, peer: &mut PeerEndpoint, group: &GroupDigest) -> bool {
+        self.discovery.leave(group);
         self.work(peer, |groups, context| groups.leave(context, group))
+    }
+
+    /// A member has announced itself on the local network.
+    pub(super) fn announced(&mut self, peer: &mut PeerEndpoint, announced: Announced) {
+        let Announced { group, peer: member, address } = announced;
+        self.with_member(peer, &group, |own| own.on_announced(Instant::now(), member, address));
+    }
+
+    fn take_counters(&mut self) -> GroupCounters {
+        let mut counters = self.participant.take_counters();
+        counters.discovery.add(self.discovery.take_counters());
+        counters
     }
 
     pub(super) fn with_member<T>(
@@ -106,16 +129,16 @@ impl Groups {
     }
 
     pub(super) fn member(&self, group: &GroupDigest) -> Option<&Member> {
-        self.0.member(group)
+        self.participant.member(group)
     }
 
     pub(super) fn poll_notice(&mut self) -> Option<(GroupDigest, Notice)> {
-        self.0.poll_notice()
+        self.participant.poll_notice()
     }
 
     /// When [`Self::handle_timeout`] is to be called.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
+        self.participant.poll_timeout()
     }
 
     pub(super) fn handle_timeout(&mut self, peer: &mut PeerEndpoint) {
@@ -148,6 +171,6 @@ impl Groups {
     ) -> T {
         let (endpoint, ports) = (&mut peer.endpoint, &peer.ports);
         let route = |address: SocketAddr| ports.route(address);
-        work(&mut self.0, &mut EndpointContext { now: Instant::now(), endpoint, route: &route })
+        work(&mut self.participant, &mut EndpointContext { now: Instant::now(), endpoint, route: &route })
     }
 }

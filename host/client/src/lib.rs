@@ -35,6 +35,7 @@
 mod client;
 mod connect;
 mod destination;
+mod discovery;
 mod echo;
 mod echo_message;
 mod failure;

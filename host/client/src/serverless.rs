@@ -93,6 +93,10 @@ impl Serverless {
                 self.groups.handle_timeout(&mut self.peer);
                 Ok(None)
             }
+            announced = self.groups.discovery.next() => {
+                self.groups.announced(&mut self.peer, announced);
+                Ok(None)
+            }
         }
     }
 

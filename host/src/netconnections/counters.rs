@@ -14,7 +14,7 @@ pub struct NetConnectionCounters {
 
 /// The values of the counters, in the order of [`NetConnectionCounts::iter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it, with `iter` and `GroupCounters`")]
+#[allow(missing_docs, reason = "the names say it, with `iter`, `GroupCounters` and `DiscoveryCounters`")]
 pub struct NetConnectionCounts {
     /// NetConnections that were opened.
     pub opened: u64,
@@ -64,6 +64,12 @@ impl NetConnectionCounts {
             ("netgroup_members_ignored", self.groups.members_ignored),
             ("netgroup_introductions", self.groups.introductions),
             ("netgroup_introductions_refused", self.groups.introductions_refused),
+            ("netgroup_announcements_sent", self.groups.discovery.sent),
+            ("netgroup_announcements_accepted", self.groups.discovery.accepted),
+            ("netgroup_announcements_foreign", self.groups.discovery.foreign),
+            ("netgroup_announcements_forged", self.groups.discovery.forged),
+            ("netgroup_announcements_replayed", self.groups.discovery.replayed),
+            ("netgroup_announcements_over_rate", self.groups.discovery.over_rate),
         ]
         .into_iter()
     }
@@ -71,6 +77,8 @@ impl NetConnectionCounts {
 
 #[cfg(test)]
 mod tests {
+    use introd_netgroup::discovery::DiscoveryCounters;
+
     use super::*;
 
     #[test]
@@ -84,14 +92,22 @@ mod tests {
             members_ignored: 8,
             introductions: 9,
             introductions_refused: 10,
+            discovery: DiscoveryCounters {
+                sent: 11,
+                accepted: 12,
+                foreign: 13,
+                forged: 14,
+                replayed: 15,
+                over_rate: 16,
+            },
         };
         counters.add_groups(groups);
         counters.add(Count::Opened);
         (0..2).for_each(|_| counters.add(Count::EventDropped));
         (0..3).for_each(|_| counters.add(Count::CommandRefused));
         assert_eq!(counters.counts().groups, groups);
-        assert!(counters.counts().iter().map(|(_, value)| value).eq(1..=10));
+        assert!(counters.counts().iter().map(|(_, value)| value).eq(1..=16));
         let names: std::collections::BTreeSet<_> = counters.counts().iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), 10);
+        assert_eq!(names.len(), 16);
     }
 }

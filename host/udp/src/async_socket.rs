@@ -38,6 +38,11 @@ impl AsyncUdpSocket {
         self.watched.get_ref().local_address()
     }
 
+    /// [`UdpSocket::join`].
+    pub(crate) fn join(&self, interface: u32) -> io::Result<()> {
+        self.watched.get_ref().join(interface)
+    }
+
     /// Waits for datagrams and fills `batch` with them. Returns how many were taken off the socket; 0 if only errors of datagrams
     /// sent earlier were read. Dropping the future loses nothing.
     ///

@@ -1,8 +1,9 @@
 //! Batched UDP sockets that know which local address each datagram came to.
 //!
 //! [`Ports`] are the sockets of one RTMFP endpoint, which receive and send many datagrams per system call; [`bind_workers`] makes
-//! sockets that several workers share. [`UdpSocket`], [`RecvBatch`] and [`SendBatch`] are for programs without an endpoint. All of it
-//! needs Linux: `recvmmsg`, `sendmmsg`, `IP_PKTINFO`, `SO_REUSEPORT`. `unsafe` is only in `syscall.rs` and `async_socket.rs`.
+//! sockets that several workers share. [`UdpSocket`], [`RecvBatch`] and [`SendBatch`] are for programs without an endpoint, and
+//! [`MulticastReceiver`] and [`send_multicast`] for multicast on the local network. All of it needs Linux: `recvmmsg`, `sendmmsg`,
+//! `IP_PKTINFO`, `SO_REUSEPORT`, `getifaddrs`. `unsafe` is only in `syscall.rs` and `async_socket.rs`.
 //!
 //! The crate must not know what the datagrams mean: no sessions, no policy, no configuration. Begin reading with [`Ports`].
 
@@ -11,6 +12,10 @@ mod async_socket;
 mod bind;
 mod interface;
 mod local;
+mod multicast;
+#[cfg(test)]
+mod multicast_tests;
+mod network_interfaces;
 mod ports;
 mod recv_batch;
 mod send_batch;
@@ -25,6 +30,8 @@ pub use async_socket::AsyncUdpSocket;
 pub use bind::{BindError, bind_workers};
 pub use interface::Interface;
 pub use local::LocalAddress;
+pub use multicast::{HOPS, MulticastReceiver, send_multicast};
+pub use network_interfaces::{InterfaceAddress, interface_addresses};
 pub use ports::{Filter, MAX_CATCH_UP, Ports, Tap};
 pub use recv_batch::{Datagram, RecvBatch};
 pub use send_batch::{Full, SendBatch};

@@ -18,6 +18,23 @@ impl SocketName {
     /// No address.
     pub(super) const EMPTY: Self = Self([0; V6_LEN]);
 
+    /// The name in these bytes, which the kernel has written. Those that are too many are left out.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut name = Self::EMPTY;
+        let len = bytes.len().min(V6_LEN);
+        name.0[..len].copy_from_slice(&bytes[..len]);
+        name
+    }
+
+    /// How many bytes a name of this family has; `None` if the family is not IP.
+    pub(super) fn len_of(family: i32) -> Option<usize> {
+        match family {
+            libc::AF_INET => Some(V4_LEN),
+            libc::AF_INET6 => Some(V6_LEN),
+            _ => None,
+        }
+    }
+
     /// Writes `address`. Returns how many bytes of the name it fills.
     pub(super) fn set(&mut self, address: SocketAddr) -> usize {
         self.0 = [0; V6_LEN];
@@ -69,8 +86,12 @@ mod tests {
             let len = name.set(address);
             assert_eq!(name.get(len), Some(address));
             assert_eq!(name.get(len - 1), None);
+            assert_eq!(SocketName::of(&name.0[..len]).get(len), Some(address));
+            assert_eq!(SocketName::len_of(i32::from(u16::from_ne_bytes([name.0[0], name.0[1]]))), Some(len));
             assert_eq!(len, socket2::SockAddr::from(address).len() as usize);
         }
         assert_eq!(SocketName::EMPTY.get(V6_LEN), None);
+        assert_eq!(SocketName::len_of(libc::AF_UNIX), None);
+        assert_eq!(SocketName::of(&[1; 100]).0, [1; V6_LEN]);
     }
 }

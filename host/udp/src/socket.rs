@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use crate::local::LocalAddress;
 use crate::recv_batch::RecvBatch;
@@ -81,6 +81,35 @@ impl UdpSocket {
     /// Binds another socket to the address and port of this one, which must be [shared](UdpSocket::share).
     pub(crate) fn bind_sibling(&self, buffers: BufferSizes) -> io::Result<Self> {
         Self::bind_as(self.address, buffers, true)
+    }
+
+    /// A socket that receives what is sent to a multicast address and port, on the interfaces at which it is then joined. Other sockets
+    /// and programs may receive the same.
+    pub(crate) fn bind_multicast(group: SocketAddr, receive_buffer: usize) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(group), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_reuse_address(true)?;
+        // Without this it would receive what other sockets of this machine have joined.
+        match group {
+            SocketAddr::V4(_) => socket.set_multicast_all_v4(false)?,
+            SocketAddr::V6(_) => {
+                socket.set_only_v6(true)?;
+                socket.set_multicast_all_v6(false)?;
+            }
+        }
+        let granted = grow_buffers(&socket, BufferSizes { receive: receive_buffer, send: 0 })?;
+        socket.bind(&group.into())?;
+        Ok(Self { socket, address: group, bound: Some(LocalAddress::of(group)), granted })
+    }
+
+    /// Joins the multicast address that the socket is bound to at a network interface, by the kernel's index of it.
+    pub(crate) fn join(&self, interface: u32) -> io::Result<()> {
+        match self.address {
+            SocketAddr::V4(group) => {
+                self.socket.join_multicast_v4_n(group.ip(), &InterfaceIndexOrAddress::Index(interface))
+            }
+            SocketAddr::V6(group) => self.socket.join_multicast_v6(group.ip(), interface),
+        }
     }
 
     fn bind_as(address: SocketAddr, buffers: BufferSizes, shared: bool) -> io::Result<Self> {

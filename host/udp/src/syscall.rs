@@ -1,4 +1,5 @@
-//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg` and a few socket options.
+//! The system calls that neither std nor socket2 wrap: `recvmmsg`, `sendmmsg`, a few socket options, and the list of network
+//! interfaces.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -174,4 +175,50 @@ fn empty_header() -> libc::mmsghdr {
     // SAFETY: integers and pointers, all of which are valid when zero. The fields cannot be named: with some C libraries there is
     // private padding between them.
     unsafe { std::mem::zeroed() }
+}
+
+/// An address of a network interface.
+pub(super) struct InterfaceEntry {
+    /// The kernel's index of the interface; 0 if it has just gone.
+    pub(super) index: u32,
+    /// `IFF_UP` and others.
+    pub(super) flags: u32,
+    pub(super) address: SocketAddr,
+}
+
+/// The IP addresses of this machine's network interfaces, at most `max`.
+pub(super) fn interface_entries(max: usize) -> io::Result<Vec<InterfaceEntry>> {
+    /// The list, which is freed at the end.
+    struct List(*mut libc::ifaddrs);
+
+    impl Drop for List {
+        fn drop(&mut self) {
+            // SAFETY: `getifaddrs` has made the list, nobody else has it, and no reference into it is left.
+            unsafe { libc::freeifaddrs(self.0) };
+        }
+    }
+
+    let mut first = ptr::null_mut();
+    // SAFETY: the pointer is to a live pointer, which the call overwrites if it succeeds.
+    if unsafe { libc::getifaddrs(&raw mut first) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let list = List(first);
+    let mut entries = Vec::new();
+    let mut next = list.0;
+    while entries.len() < max {
+        // SAFETY: the pointer is null or to an entry of the list, which lives as long as `list`.
+        let Some(entry) = (unsafe { next.as_ref() }) else { break };
+        next = entry.ifa_next;
+        // SAFETY: an entry has no address, or one that begins with its family.
+        let Some(name) = (unsafe { entry.ifa_addr.as_ref() }) else { continue };
+        let Some(len) = SocketName::len_of(name.sa_family.into()) else { continue };
+        // SAFETY: an address of this family has this many bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(entry.ifa_addr.cast::<u8>(), len) };
+        let Some(address) = SocketName::of(bytes).get(len) else { continue };
+        // SAFETY: the name of an entry's interface is a string that ends with zero.
+        let index = unsafe { libc::if_nametoindex(entry.ifa_name) };
+        entries.push(InterfaceEntry { index, flags: entry.ifa_flags, address });
+    }
+    Ok(entries)
 }

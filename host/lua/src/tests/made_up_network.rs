@@ -100,6 +100,33 @@ const TESTS: &str = r#"
             assert.same({ a = 0, b = 0, c = 0, d = 0 }, counts())
         end)
 
+        it("meet on the local network if their groupspecs ask for it", function()
+            local function spec(name, isEnabled, address)
+                local made = GroupSpecifier(name)
+                made.ipMulticastMemberUpdatesEnabled = isEnabled
+                if address then made:addIPMulticastAddress(address) end
+                return made:toString()
+            end
+            local asking = spec("one", true, "224.0.0.254:30000")
+            go("a", nil, { spec = asking })
+            go("b", nil, { spec = asking })
+            -- The same group at another address, another group, one without an address, and two with the flag off.
+            go("c", nil, { spec = spec("one", true, "224.0.0.254:30001") })
+            go("d", nil, { spec = spec("other", true, "224.0.0.254:30000") })
+            go("e", nil, { spec = spec("one", true) })
+            go("f", nil, { spec = spec("one", false, "224.0.0.254:30000") })
+            go("g", nil, { spec = spec("one", false, "224.0.0.254:30000") })
+            apps.a:advance(60000)
+            assert.same({ a = 1, b = 1, c = 0, d = 0, e = 0, f = 0, g = 0 }, counts())
+            -- They find each other again when the network is whole again.
+            partition { apps.a }
+            apps.a:advance(60000)
+            assert.same({ a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0 }, counts())
+            heal()
+            apps.a:advance(60000)
+            assert.same({ a = 1, b = 1, c = 0, d = 0, e = 0, f = 0, g = 0 }, counts())
+        end)
+
         it("wait for a permanent neighbor that starts late", function()
             go("b", "a")
             apps.b:advance(3600000)

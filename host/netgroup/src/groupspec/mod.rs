@@ -6,6 +6,7 @@
 
 mod error;
 pub mod kind;
+mod multicast;
 mod password;
 mod specifier;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 mod text;
 
 pub use self::error::{GroupspecError, MAX_LEN};
+pub use self::multicast::MulticastAddress;
 pub use self::password::Password;
 pub use self::specifier::GroupSpecifier;
 pub use self::text::{Groupspec, SpecOption, Version};

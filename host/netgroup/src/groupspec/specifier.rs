@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use rand_core::CryptoRng;
+use rtmfp::PeerId;
 use rtmfp::wire::option;
-use rtmfp::{Origin, PeerId, TaggedAddress};
 
 use super::error::GroupspecError;
 use super::kind;
+use super::multicast::MulticastAddress;
 use super::password::Password;
 use super::text::{Groupspec, SpecOption, Version};
 use crate::digest::GroupDigest;
@@ -32,7 +33,7 @@ pub struct GroupSpecifier {
     pub server_channel_enabled: bool,
     /// `peerToPeerDisabled`: members do not connect to each other.
     pub peer_to_peer_disabled: bool,
-    /// `ipMulticastMemberUpdatesEnabled`: members find each other on the local network.
+    /// `ipMulticastMemberUpdatesEnabled`: members find each other on the local network, at the multicast addresses that are added.
     pub ip_multicast_member_updates_enabled: bool,
     name: String,
     posting_password: Option<Password>,
@@ -41,7 +42,7 @@ pub struct GroupSpecifier {
     /// Options of the canonical part that the caller has added as they are.
     others: Vec<(u64, Vec<u8>)>,
     bootstrap_peers: Vec<PeerId>,
-    multicast_addresses: Vec<Vec<u8>>,
+    multicast_addresses: Vec<MulticastAddress>,
 }
 
 impl GroupSpecifier {
@@ -91,7 +92,7 @@ impl GroupSpecifier {
         address: SocketAddr,
         source: Option<IpAddr>,
     ) -> Result<(), GroupspecError> {
-        self.multicast_addresses.push(multicast_address(address, source)?);
+        self.multicast_addresses.push(MulticastAddress::new(address, source)?);
         Ok(())
     }
 
@@ -118,7 +119,7 @@ impl GroupSpecifier {
         address: SocketAddr,
         source: Option<IpAddr>,
     ) -> Result<String, GroupspecError> {
-        Ok(suffix(kind::IP_MULTICAST_ADDRESS, &multicast_address(address, source)?))
+        Ok(suffix(kind::IP_MULTICAST_ADDRESS, &MulticastAddress::new(address, source)?.write()))
     }
 
     /// Adds an option to the canonical part as it is: for options whose number the caller knows and this crate does not.
@@ -181,7 +182,8 @@ impl GroupSpecifier {
     /// If the text would be longer than [`MAX_LEN`](super::MAX_LEN).
     pub fn without_authorizations(&self) -> Result<Groupspec, GroupspecError> {
         let peers = self.bootstrap_peers.iter().map(Self::encode_bootstrap_peer_id_spec);
-        let addresses = self.multicast_addresses.iter().map(|address| suffix(kind::IP_MULTICAST_ADDRESS, address));
+        let addresses =
+            self.multicast_addresses.iter().map(|address| suffix(kind::IP_MULTICAST_ADDRESS, &address.write()));
         let suffixes: String = peers.chain(addresses).collect();
         Groupspec::parse(&format!("{}{}", self.canonical()?.as_str(), suffixes))
     }
@@ -215,18 +217,4 @@ fn suffix(kind: u64, value: &[u8]) -> String {
     let mut suffix = Vec::new();
     option::put(kind, value, &mut suffix);
     hex::encode(suffix)
-}
-
-fn multicast_address(address: SocketAddr, source: Option<IpAddr>) -> Result<Vec<u8>, GroupspecError> {
-    if !address.ip().is_multicast() || source.is_some_and(|source| source.is_ipv4() != address.is_ipv4()) {
-        return Err(GroupspecError::MulticastAddress);
-    }
-    let mut value = Vec::new();
-    TaggedAddress::new(address, Origin::Unspecified).put(&mut value);
-    match source {
-        Some(IpAddr::V4(ip)) => value.extend_from_slice(&ip.octets()),
-        Some(IpAddr::V6(ip)) => value.extend_from_slice(&ip.octets()),
-        None => {}
-    }
-    Ok(value)
 }

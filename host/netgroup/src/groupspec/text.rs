@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::{GroupspecError, MAX_LEN};
 use super::kind;
+use super::multicast::MulticastAddress;
 use crate::digest::GroupDigest;
 
 /// The first characters of every groupspec.
@@ -126,6 +127,13 @@ impl Groupspec {
     pub fn bootstrap_peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         let named = self.suffix_options().filter(|option| option.kind == kind::BOOTSTRAP_PEER);
         named.filter_map(|option| option.value.try_into().ok().map(PeerId))
+    }
+
+    /// The multicast addresses, which [`GroupSpecifier::add_ip_multicast_address`](super::GroupSpecifier::add_ip_multicast_address) adds.
+    /// Those without a port, and those that make no sense, are left out.
+    pub fn multicast_addresses(&self) -> impl Iterator<Item = MulticastAddress> + '_ {
+        let named = self.suffix_options().filter(|option| option.kind == kind::IP_MULTICAST_ADDRESS);
+        named.filter_map(|option| MulticastAddress::read(option.value))
     }
 
     /// Whether the canonical part has an option of this type.

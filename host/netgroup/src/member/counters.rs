@@ -1,5 +1,7 @@
 //! What members refuse.
 
+use crate::discovery::DiscoveryCounters;
+
 /// How often something was refused, since the counts were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupCounters {
@@ -17,6 +19,8 @@ pub struct GroupCounters {
     pub introductions: u64,
     /// Hellos for a neighbour beyond what one neighbour may send.
     pub introductions_refused: u64,
+    /// What was announced and heard on the local network.
+    pub discovery: DiscoveryCounters,
 }
 
 impl GroupCounters {
@@ -30,6 +34,7 @@ impl GroupCounters {
             members_ignored,
             introductions,
             introductions_refused,
+            discovery,
         } = std::mem::take(other);
         self.peers_refused += peers_refused;
         self.postings_dropped += postings_dropped;
@@ -38,5 +43,6 @@ impl GroupCounters {
         self.members_ignored += members_ignored;
         self.introductions += introductions;
         self.introductions_refused += introductions_refused;
+        self.discovery.add(discovery);
     }
 }

@@ -14,6 +14,8 @@ pub const FORGOTTEN: Duration = Duration::from_secs(300);
 /// How many of the members that are known only because one neighbour has named them. Beyond it, the one of them that was heard least
 /// recently is forgotten: a neighbour that makes members up takes no room from what others name.
 const MAX_NAMED_BY_ONE: usize = 64;
+/// How many addresses of a member that announces itself at ever new ones are known.
+const MAX_ANNOUNCED: usize = 8;
 /// The time between a failed attempt to connect and the next one. It doubles with each failure, up to [`FORGOTTEN`].
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -105,6 +107,24 @@ impl KnownMembers {
             self.forget(&oldest);
         }
         None
+    }
+
+    /// The member itself has said on the local network that it is at this address. Addresses that are known stay known. One that was
+    /// unknown counts as named by `near`, this end itself. Returns the same as [`Self::named`].
+    pub(super) fn announced(
+        &mut self,
+        near: PeerId,
+        peer: PeerId,
+        now: Instant,
+        address: TaggedAddress,
+    ) -> Option<bool> {
+        let Some(known) = self.members.get_mut(&peer) else { return self.named(near, peer, now, &[address]) };
+        known.heard = known.heard.max(now);
+        if !known.addresses.iter().any(|other| other.address == address.address) {
+            let others = known.addresses.iter().copied().take(MAX_ANNOUNCED - 1);
+            known.addresses = std::iter::once(address).chain(others).collect();
+        }
+        Some(false)
     }
 
     /// This end has heard the member itself: it counts as named by nobody.

@@ -14,6 +14,7 @@
 //! The state of a member is in `state.rs`, and its driver's calls come in at `inputs.rs`.
 
 mod admission;
+mod announced;
 mod counters;
 mod coverage;
 mod coverage_notice;

@@ -27,6 +27,12 @@ impl Prover {
         Self(Hmac::new((&block).into()))
     }
 
+    /// A key for something else, made of the groupspec. The label must not be as long as a nonce: such keys and proofs never meet.
+    pub(crate) fn derive(&self, label: &[u8]) -> [u8; 32] {
+        debug_assert_ne!(label.len(), 32);
+        self.0.clone().chain_update(label).finalize().into_bytes().into()
+    }
+
     /// The proof to send to the far end of a session.
     pub fn prove(&self, far_nonce: &[u8; 32]) -> [u8; 32] {
         self.0.clone().chain_update(far_nonce).finalize().into_bytes().into()

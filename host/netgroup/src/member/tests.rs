@@ -1,3 +1,4 @@
+mod announced;
 mod bounds;
 mod directed;
 mod telling;

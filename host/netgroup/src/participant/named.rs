@@ -16,6 +16,7 @@ use super::context::{EndpointContext, Notice};
 use super::names::{Named, Search};
 use super::state::Participant;
 use crate::digest::GroupDigest;
+use crate::jitter::varied;
 
 /// How many names one group has at most.
 pub const MAX_NAMES: usize = 64;
@@ -295,9 +296,4 @@ impl Participant {
             self.not_found(now, group, &name);
         }
     }
-}
-
-/// A time between three quarters and five quarters of `wait`, so that members do not fall into step.
-fn varied(wait: Duration, random: u64) -> Duration {
-    wait * 3 / 4 + wait.mul_f64((random % 1024) as f64 / 2048.0)
 }

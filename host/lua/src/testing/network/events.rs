@@ -19,6 +19,8 @@ pub(super) enum Happening {
     Part { one: EndpointId, other: EndpointId, digest: GroupDigest },
     /// A member tries to reach a permanent neighbour.
     Reach { endpoint: EndpointId, group: GroupId, name: String },
+    /// A member announces itself on the local network, which is one and the same for all servers.
+    Announce { endpoint: EndpointId, group: GroupId },
     /// A posting arrives.
     Posting { from: EndpointId, to: EndpointId, digest: GroupDigest, posting: Posting },
     /// A message to a neighbour arrives.

@@ -10,5 +10,7 @@ pub(super) struct EndpointId(pub(super) u32);
 pub(super) const LATENCY: Duration = Duration::from_millis(10);
 /// After how long of silence an end counts as gone.
 pub(super) const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// How often members announce themselves on the local network, if their groupspec asks for it.
+pub(super) const ANNOUNCED_EVERY: Duration = Duration::from_secs(30);
 /// How long it takes until a permanent neighbour that was not reached is tried again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);

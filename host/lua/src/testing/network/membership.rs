@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use introd_netgroup::discovery::wanted_addresses;
+use introd_netgroup::groupspec::MulticastAddress;
 use introd_netgroup::ring::Ring;
-use introd_netgroup::{GroupAddress, GroupDigest};
+use introd_netgroup::{GroupAddress, GroupDigest, Groupspec};
 use introd_policy::net_connection::{Direction, GroupFacts};
 use rtmfp::PeerId;
 
@@ -24,6 +26,8 @@ pub(super) struct Posting {
 /// What an endpoint knows of a group that it has joined.
 pub(super) struct Membership {
     pub(super) digest: GroupDigest,
+    /// Where it announces itself on the local network.
+    pub(super) multicast: Box<[MulticastAddress]>,
     place: GroupAddress,
     /// The permanent neighbours: endpoint names, with addresses.
     pub(super) permanent: BTreeMap<String, Vec<SocketAddr>>,
@@ -35,9 +39,10 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn new(digest: GroupDigest, own: &PeerId) -> Self {
+    pub(super) fn new(group: &Groupspec, own: &PeerId) -> Self {
         Self {
-            digest,
+            digest: group.digest(),
+            multicast: wanted_addresses(group),
             place: GroupAddress::of(own),
             permanent: BTreeMap::new(),
             links: BTreeMap::new(),

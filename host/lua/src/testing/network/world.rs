@@ -15,7 +15,7 @@ use introd_policy::net_connection::{
 use rtmfp::PeerId;
 
 use super::events::{Agenda, Happening};
-use super::ground::{DEAD_AFTER, EndpointId, LATENCY, RETRY_AFTER};
+use super::ground::{ANNOUNCED_EVERY, DEAD_AFTER, EndpointId, LATENCY, RETRY_AFTER};
 use super::membership::{Membership, Posting};
 
 struct Endpoint {
@@ -194,10 +194,10 @@ impl World {
                 }
             }
             ConnectionCommand::Join { group, groupspec } => {
-                let joined = Groupspec::parse(&groupspec).map(|spec| spec.digest());
-                let event = match joined {
-                    Ok(digest) if endpoint.membership(&digest).is_none() => {
-                        endpoint.groups.insert(group, Membership::new(digest, &endpoint.peer));
+                let event = match Groupspec::parse(&groupspec) {
+                    Ok(spec) if endpoint.membership(&spec.digest()).is_none() => {
+                        endpoint.groups.insert(group, Membership::new(&spec, &endpoint.peer));
+                        self.later(LATENCY, Happening::Announce { endpoint: id, group });
                         GroupEvent::Connected
                     }
                     Ok(_) => refused("the connection is a member of this group already".to_owned()),
@@ -283,6 +283,7 @@ impl World {
                 }
             }
             Happening::Reach { endpoint, group, name } => self.reach(endpoint, group, name),
+            Happening::Announce { endpoint, group } => self.announce(endpoint, group),
             Happening::Posting { from, to, digest, posting } => {
                 let is_reached = self.reaches(from, to);
                 let Some((group, membership)) = self.linked(to, from, &digest).filter(|_| is_reached) else { return };
@@ -367,6 +368,24 @@ impl World {
         if let Some(name) = again {
             self.later(RETRY_AFTER, Happening::Reach { endpoint: id, group, name });
         }
+    }
+
+    /// A member announces itself to those that listen at one of its multicast addresses.
+    fn announce(&mut self, id: EndpointId, group: GroupId) {
+        let Some(membership) = self.endpoints.get(&id).and_then(|endpoint| endpoint.groups.get(&group)) else { return };
+        if membership.multicast.is_empty() {
+            return;
+        }
+        let digest = membership.digest;
+        let hears = |other: &Membership| {
+            other.digest == digest && other.multicast.iter().any(|address| membership.multicast.contains(address))
+        };
+        let listeners = self.endpoints.iter().filter(|(_, endpoint)| endpoint.groups.values().any(hears));
+        let listeners: Vec<EndpointId> = listeners.map(|(other, _)| *other).collect();
+        for other in listeners {
+            self.later(LATENCY, Happening::Meet { one: id, other, digest });
+        }
+        self.later(ANNOUNCED_EVERY, Happening::Announce { endpoint: id, group });
     }
 
     /// A member looks for a permanent neighbour at its addresses, or among the members if it knows none.

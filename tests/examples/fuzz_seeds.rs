@@ -42,6 +42,7 @@ fn main() {
     scenarios(&mut seeds);
     barriers(&mut seeds);
     requests(&mut seeds);
+    announcements(&mut seeds);
     println!("{} seeds", seeds.count);
 }
 
@@ -146,6 +147,29 @@ fn requests(seeds: &mut Seeds) {
     ] {
         seeds.add("administration", &[&[0, 0x80], raw.as_bytes()]);
     }
+}
+
+/// What comes to a group's multicast address: see `fuzzing::announcements`.
+fn announcements(seeds: &mut Seeds) {
+    // From a source, sent now, by a peer, at a port.
+    let said = |kind: u8, source: u8, peer: u8| [kind, source, 0, 0, peer, 1];
+    let wait = [0, 0xe0, 0x10, 0];
+    let later = [1, 1, 31];
+    let v6 = said(0x14, 1, 2);
+    seeds
+        .add("announcements", &[&said(4, 1, 1), &said(4, 1, 1), &later, &said(4, 1, 1), &v6, &wait, &said(0x24, 1, 3)]);
+    seeds
+        .add("announcements", &[&said(12, 1, 1), &[60, 3], &said(13, 1, 1), &[2, 1], &said(14, 1, 1), &said(15, 1, 1)]);
+    seeds.add("announcements", &[&[2, 0, 5], b"other", &said(3, 0, 1), &[74], &[7; 74], &[2, 0, 0], &said(0x34, 0, 1)]);
+    let past = [4, 1, 1, 0xf0, 0, 2, 0, 0, 1, 1];
+    let future = [4, 1, 0, 0xf0, 0, 2, 0, 0, 1, 1];
+    seeds.add(
+        "announcements",
+        &[&past, &future, &[1, 0, 0xfc, 0], &said(4, 1, 1), &[4, 1, 0, 0, 0, 1], &[4, 1, 0, 0, 1, 0]],
+    );
+    seeds.add("announcements", &[&(0..200).flat_map(|number| said(4, number % 4, number % 8)).collect::<Vec<u8>>()]);
+    let spec = "G:027f0202010c0601016700"; // A name is not needed, nor does the address make sense.
+    seeds.add("announcements", &[spec.as_bytes()]);
 }
 
 /// Messages on flows 0 to 3, and barriers that they come to: see `fuzzing::barriers`.

@@ -57,6 +57,19 @@ pub(crate) struct Router {
     hosts: AtomicU8,
 }
 
+/// UDP packets of a host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packets {
+    /// Sent to a multicast address.
+    pub(crate) multicast_out: u64,
+    /// Received at a multicast address, with a TTL or hop limit of 1.
+    pub(crate) multicast_in: u64,
+    /// The same with another one.
+    pub(crate) multicast_from_afar: u64,
+    /// Received at an address of the host.
+    pub(crate) unicast_in: u64,
+}
+
 impl Internet {
     pub(crate) fn new() -> Self {
         let switch = Namespace::new("net");
@@ -225,6 +238,41 @@ impl Host {
     /// Runs `work` in a thread of this program on the host: its sockets are the host's.
     pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.namespace.inside(work)
+    }
+
+    /// Counts UDP packets by where they go, from now on: see [`Packets`].
+    pub(crate) fn count_packets(&self) {
+        let names = ["multicast_out", "multicast_in", "multicast_from_afar", "unicast_in"];
+        let counters: String = names.map(|name| format!("counter {name} {{\n }}\n")).concat();
+        self.namespace.nft(&format!(
+            "table inet lan {{\n{counters}\
+             chain in {{\n type filter hook input priority -200;\n\
+             ip daddr 224.0.0.0/4 meta l4proto udp ip ttl 1 counter name multicast_in\n\
+             ip daddr 224.0.0.0/4 meta l4proto udp ip ttl != 1 counter name multicast_from_afar\n\
+             ip6 daddr ff00::/8 meta l4proto udp ip6 hoplimit 1 counter name multicast_in\n\
+             ip6 daddr ff00::/8 meta l4proto udp ip6 hoplimit != 1 counter name multicast_from_afar\n\
+             ip daddr != 224.0.0.0/4 meta l4proto udp counter name unicast_in\n\
+             ip6 daddr != ff00::/8 meta l4proto udp counter name unicast_in\n }}\n\
+             chain out {{\n type filter hook output priority -200;\n\
+             ip daddr 224.0.0.0/4 meta l4proto udp counter name multicast_out\n\
+             ip6 daddr ff00::/8 meta l4proto udp counter name multicast_out\n }}\n}}\n"
+        ));
+    }
+
+    /// What [`Host::count_packets`] has counted.
+    pub(crate) fn packets(&self) -> Packets {
+        let listed = self.namespace.run("nft", &["-j", "list", "counters", "table", "inet", "lan"], "");
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let count = |name: &str| {
+            let mut counters = listed["nftables"].as_array().unwrap().iter().filter_map(|item| item.get("counter"));
+            counters.find(|counter| counter["name"] == name).unwrap()["packets"].as_u64().unwrap()
+        };
+        Packets {
+            multicast_out: count("multicast_out"),
+            multicast_in: count("multicast_in"),
+            multicast_from_afar: count("multicast_from_afar"),
+            unicast_in: count("unicast_in"),
+        }
     }
 
     /// How many UDP packets and bytes came in from each address.

@@ -8,6 +8,7 @@
 
 mod hole_punching;
 mod hosts;
+mod lan_discovery;
 mod many_servers;
 mod namespace;
 mod outcomes;

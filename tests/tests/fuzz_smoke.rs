@@ -86,6 +86,11 @@ fn administration() {
 }
 
 #[test]
+fn announcements() {
+    smoke("announcements", 5_000);
+}
+
+#[test]
 fn config() {
     smoke("config", 1_000);
 }

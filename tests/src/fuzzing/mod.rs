@@ -9,6 +9,7 @@
 
 pub mod administration;
 pub mod amf;
+pub mod announcements;
 pub mod barriers;
 pub mod certificate;
 pub mod config;
@@ -31,7 +32,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "wire", run: wire::run, max_len: 2048 },
     Target { name: "certificate", run: certificate::run, max_len: 2048 },
     Target { name: "amf", run: amf::run, max_len: 4096 },
@@ -41,4 +42,5 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "directory", run: directory::run, max_len: 1024 },
     Target { name: "administration", run: administration::run, max_len: 4096 },
     Target { name: "config", run: config::run, max_len: 4096 },
+    Target { name: "announcements", run: announcements::run, max_len: 2048 },
 ];

@@ -168,7 +168,7 @@ fn announcements(seeds: &mut Seeds) {
         &[&past, &future, &[1, 0, 0xfc, 0], &said(4, 1, 1), &[4, 1, 0, 0, 0, 1], &[4, 1, 0, 0, 1, 0]],
     );
     seeds.add("announcements", &[&(0..200).flat_map(|number| said(4, number % 4, number % 8)).collect::<Vec<u8>>()]);
-    let spec = "G:027f0202010c0601016700"; // A name is not needed, nor does the address make sense.
+    let spec = "G:027f02010c00086300e00000fe7530";
     seeds.add("announcements", &[spec.as_bytes()]);
 }
 

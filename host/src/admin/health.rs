@@ -27,6 +27,9 @@ pub(super) async fn readiness(inspector: &Inspector) -> Problems {
 /// The same, by what the workers have answered.
 pub(super) fn readiness_by(inspector: &Inspector, reports: &[Option<WorkerReport>]) -> Problems {
     let mut problems = silent(reports);
+    if inspector.services.drain.order().is_some() {
+        problems.push("the server drains: it takes no new clients".to_owned());
+    }
     let applications = &inspector.services.applications;
     let config = applications.config();
     for (_, vhost, name, registered) in config.registered() {

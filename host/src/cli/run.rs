@@ -150,7 +150,13 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 _ = interrupt.recv() => break false,
                 _ = terminate.recv() => break false,
                 () = supervisor.failed() => break true,
-                _ = beats.tick() => pulse.beat(),
+                _ = beats.tick() => {
+                    pulse.beat();
+                    if server.has_drained() {
+                        introd_log::say("introd has drained\n");
+                        break false;
+                    }
+                }
                 _ = survived.hangup.recv() => is_reload_wanted = true,
                 () = reloaded => reloading = None,
             }

@@ -7,6 +7,7 @@
 mod announcer;
 mod asked;
 mod clients;
+mod drain;
 mod gate;
 mod inquiry;
 mod keying_pool;
@@ -35,6 +36,7 @@ mod turn;
 mod worker;
 
 pub use announcer::Announcer;
+pub use drain::{Drain, DrainOrder, DrainRefused, DrainRequest, MAX_DRAIN_ADDRESSES, MAX_DRAIN_TIME};
 pub use inquiry::{ClientReport, Inquiry, WorkerReport};
 pub use keying_pool::{KeyingPool, KeyingReply};
 pub use latencies::{AskedPolicy, BOUNDS, Histogram, HistogramCounts, Latencies};

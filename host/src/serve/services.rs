@@ -10,6 +10,7 @@ use introd_policy::{InstanceId, Replies};
 use rtmfp::{PeerId, SessionId};
 
 use super::announcer::{Announcer, Told};
+use super::drain::Drain;
 use super::latencies::Latencies;
 use super::rates::Rates;
 use super::refusals::Refusals;
@@ -56,6 +57,8 @@ pub struct Services {
     pub announcer: Option<Announcer>,
     /// Looks up peers that are not connected here.
     pub resolver: Resolver,
+    /// Whether the server takes no new sessions, and when it stops then.
+    pub drain: Drain,
     /// The replies of plugins, scripts and the registry to the workers' requests.
     pub replies: Arc<Replies>,
 }

@@ -11,6 +11,7 @@ use rtmfp::{Endpoint, Event, KeyingJob, RevealedKeys, SessionId};
 use tokio::sync::{mpsc, watch};
 
 use super::clients::Clients;
+use super::drain::{DrainOrder, greeting};
 use super::gate::Gate;
 use super::keying_pool::KeyingPool;
 use super::listener::Listener;
@@ -68,6 +69,7 @@ pub struct Worker {
     lookups: Lookups,
     pub(super) pending: PendingRequests<PendingRequest>,
     to_wake: ToWake,
+    drain: watch::Receiver<Option<Arc<DrainOrder>>>,
     standstill: Standstill,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
@@ -92,6 +94,7 @@ impl Worker {
         }
         let mut gate = Gate::new(index, Arc::clone(&services), &listeners);
         ports.set_filter(Box::new(move |now, socket, from, datagram| gate.admits(now, socket, from, datagram)));
+        let drain = services.drain.watch();
         let info = WorkerInfo { index, listeners, mailboxes, services };
         Self {
             endpoint,
@@ -105,6 +108,7 @@ impl Worker {
             lookups: Lookups::default(),
             pending: PendingRequests::new(index),
             to_wake: ToWake::default(),
+            drain,
             standstill: Standstill::new(Instant::now()),
             stopping: None,
             info,
@@ -157,7 +161,7 @@ impl Worker {
         let now = Instant::now();
         self.endpoint.abort_all(now);
         // Clients that did not close in time leave the directory and their groups as well.
-        self.drain(now);
+        self.take_events(now);
         self.ports.transmit(&mut self.endpoint).await;
         tracing::info!(worker = self.info.index, totals = ?self.endpoint.counters(), "stopped");
         Ok(())
@@ -199,8 +203,19 @@ impl Worker {
 
     /// Does what has come in: replies, and the events of the endpoint.
     pub(super) fn work(&mut self, now: Instant) {
+        self.heed_drain();
         self.take_replies(now);
-        self.drain(now);
+        self.take_events(now);
+        self.info.services.drain.report(self.info.index, self.clients.count());
+    }
+
+    /// Turns hellos away or answers them, if a drain has begun or ended.
+    fn heed_drain(&mut self) {
+        if !self.drain.has_changed().unwrap_or(false) {
+            return;
+        }
+        let order = self.drain.borrow_and_update().clone();
+        self.endpoint.set_greeting(greeting(order.as_deref()));
     }
 
     /// When [`Self::handle_timeout`] is to be called next, or the worker to stop.
@@ -277,6 +292,8 @@ impl Worker {
     }
 
     pub(super) fn take_mail(&mut self, now: Instant, first: Option<Mail>) {
+        // An inquiry that comes after the beginning of a drain is answered when the drain is heeded.
+        self.heed_drain();
         let mut next = first;
         for _ in 0..MAIL_BATCH {
             let Some(mail) = next else { break };
@@ -310,7 +327,7 @@ impl Worker {
             Mail::Inquiry(inquiry) => clients.answer_inquiry(&turn, inquiry),
             Mail::Contest { session, peer } => clients.contested(&mut turn, session, peer),
             Mail::Holds { session, peer, is_contested } => clients.holds(&mut turn, session, peer, is_contested),
-            // Replies are taken before the next sleep.
+            // Replies are taken before the next sleep, and a drain is heeded already.
             Mail::Wake => (),
             Mail::Command(command, _) => clients.obey(&mut turn, command),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
@@ -353,7 +370,7 @@ impl Worker {
         }
     }
 
-    fn drain(&mut self, now: Instant) {
+    fn take_events(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             if let Some(stopping) = &mut self.stopping {
                 stopping.note(&event);

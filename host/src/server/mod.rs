@@ -192,6 +192,11 @@ impl Server {
         self.services.directory.len()
     }
 
+    /// Whether a drain is over: the server should stop.
+    pub fn has_drained(&self) -> bool {
+        self.services.drain.is_over(Instant::now())
+    }
+
     /// Closes all clients in an orderly way and waits for the workers, and then for the scripts and plugins, a few seconds at
     /// most.
     pub fn stop(&mut self) {

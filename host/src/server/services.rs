@@ -19,7 +19,7 @@ use crate::introducer::{Counter, Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
 use crate::registry::{Resolver, ResolverSettings, Timed};
-use crate::serve::{Announcer, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
+use crate::serve::{Announcer, Drain, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
 use crate::stories::Stories;
 
 /// What is shared, the scripts' host among it, and the configuration in force: applications whose plugins cannot be used are closed
@@ -100,6 +100,7 @@ impl Shared {
             verdicts: VerdictCounts::new(workers),
             stories: Stories::new(workers),
             latencies: Arc::default(),
+            drain: Drain::new(count, wake(mailboxes)),
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
@@ -117,13 +118,18 @@ impl Shared {
 
 /// The queues of replies to the workers, which are woken by their mailboxes.
 fn replies(mailboxes: &Arc<[MailSender]>) -> Arc<Replies> {
-    let wakes = Arc::clone(mailboxes);
-    Arc::new(Replies::new(mailboxes.len(), move |worker| {
+    Arc::new(Replies::new(mailboxes.len(), wake(mailboxes)))
+}
+
+/// Wakes a worker, so that it looks for what is new.
+fn wake(mailboxes: &Arc<[MailSender]>) -> impl Fn(u8) + Send + Sync + 'static {
+    let mailboxes = Arc::clone(mailboxes);
+    move |worker| {
         // A worker with a full mailbox needs no wake-up.
-        if let Some(mailbox) = wakes.get(usize::from(worker)) {
+        if let Some(mailbox) = mailboxes.get(usize::from(worker)) {
             let _ = mailbox.try_send(Mail::Wake);
         }
-    }))
+    }
 }
 
 /// Sends hints that name members of other servers to the workers that have the sessions. A hint for which there is no room is lost, and

@@ -21,6 +21,9 @@ pub struct Counters {
     pub unearned: u64,
     /// Hellos that select none of the endpoint's identities.
     pub lookups: u64,
+    /// Hellos for this endpoint that were turned away ([`Greeting::TurnAway`](crate::Greeting::TurnAway)), and keyings that would have needed
+    /// another cookie meanwhile.
+    pub turned_away: u64,
     /// Keyings dropped because their cookie was not made here, or is too old.
     pub bad_cookies: u64,
     /// Keyings whose cookie was given to another address, answered with a Cookie Change.

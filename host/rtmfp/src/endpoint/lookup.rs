@@ -39,9 +39,10 @@ impl Endpoint {
             return;
         };
         match self.selected_by(&epd) {
-            Some(context) => {
+            Some(context) if self.responds() => {
                 self.send_responder_hello(now, transmit, tag, context);
             }
+            Some(_) => self.turn_away(now, transmit, tag),
             None => {
                 self.counters.lookups += 1;
                 self.events.push_back(Event::Lookup(Lookup {
@@ -92,6 +93,10 @@ impl Endpoint {
         let Ok(epd) = Epd::parse(&hello.epd) else { return };
         let Some(context) = self.selected_by(&epd) else { return };
         if hello.tag.len() > MAX_TAG {
+            return;
+        }
+        if !self.responds() {
+            self.counters.ignored += 1;
             return;
         }
         // The address of the initiator is not proven: the forwarded hello earns what it would have earned had it come directly.
@@ -145,12 +150,7 @@ impl Endpoint {
             tag: &lookup.tag,
         };
         let budget = (3 * lookup.received).saturating_sub(max_session_datagram(forwarded.payload_len(), hmac));
-        let mut len = Redirect::payload_len(lookup.tag.len());
-        let fits = |destination: &&TaggedAddress| {
-            len += destination.encoded_len();
-            self.startup_sealer.datagrams(len) < budget
-        };
-        destinations.iter().take_while(fits).count()
+        self.destinations_within(budget, &lookup.tag, destinations)
     }
 
     /// Forwards a lookup to the peer of an open session (RFC 7016 §3.5.1.5).

@@ -1,7 +1,7 @@
 //! The endpoint: datagrams and time in, datagrams and events out.
 //!
 //! `state` is what an endpoint holds, `driving` what its driver calls, `datagrams` the way of a datagram; `initiator`, `responder` and
-//! `keying` open sessions, `lookup` introduces, and `application` is what an application does with its sessions.
+//! `keying` open sessions, `lookup` introduces, `turning_away` turns initiators away, and `application` is what an application does with its sessions.
 
 mod application;
 mod buffered;
@@ -19,6 +19,7 @@ mod slots;
 mod standstill;
 mod state;
 mod timers;
+mod turning_away;
 
 #[cfg(test)]
 mod tests;

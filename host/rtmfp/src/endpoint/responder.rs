@@ -118,6 +118,11 @@ impl Endpoint {
 
     /// RFC 7016 §3.5.1.2: the cookie is one of this end's, given to another address. Answers with a new one.
     pub(super) fn change_cookie(&mut self, now: Instant, transmit: Transmit, keying: &IIKeying<'_>, context: u16) {
+        if !self.responds() {
+            // A handshake under way may end here, but none may be kept under way for ever.
+            self.counters.turned_away += 1;
+            return;
+        }
         self.counters.cookie_changes += 1;
         let answer = CookieChange::payload_len(keying.cookie_echo.len(), cookie::LEN);
         if !self.is_earned(now, transmit, self.startup_sealer.datagrams(answer)) {

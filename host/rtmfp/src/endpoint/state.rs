@@ -17,6 +17,7 @@ use super::timers::Timers;
 use crate::config::Config;
 use crate::crypto::{CookieJar, Identity, Opener, PeerId};
 use crate::event::Event;
+use crate::greeting::Greeting;
 use crate::outbox::Outbox;
 use crate::prefix_counts::PrefixCounts;
 use crate::session::Forwarded;
@@ -46,6 +47,8 @@ pub struct Endpoint {
     pub(super) startup_sealer: StartupSealer,
     pub(super) fragments: FragmentedPackets,
     pub(super) slots: Slots<Occupant>,
+    /// How hellos for this endpoint are answered.
+    pub(super) greeting: Greeting,
     /// The open session at each address: lookups from there are its own, and a keying from there may replace it.
     pub(super) by_address: Index<SocketAddr>,
     /// The open session with each peer.
@@ -95,6 +98,7 @@ impl Endpoint {
             cookies,
             startup_opener: Opener::startup(),
             fragments: FragmentedPackets::default(),
+            greeting: Greeting::default(),
             by_address: Index::new(),
             by_peer: Index::new(),
             by_tag: BTreeMap::new(),

@@ -108,7 +108,7 @@ impl Ask<'_> {
         Ok(instances)
     }
 
-    fn log(&self, action: &str, of: &dyn std::fmt::Display) {
+    pub(super) fn log(&self, action: &str, of: &dyn std::fmt::Display) {
         let user = self.caller.credentials.as_ref().map_or("", |credentials| credentials.user.as_str());
         actions::log(user, action, of);
     }

@@ -57,6 +57,15 @@ impl Body {
         }
     }
 
+    /// A field with a number; `None` if it is not there, or `null`.
+    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Problem> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(number)) => Ok(number.as_f64()),
+            Some(_) => Err(Problem::field(name, "give a number")),
+        }
+    }
+
     /// A field with a list; empty if it is not there, or `null`.
     pub(super) fn list(&self, name: &str) -> Result<&[Value], Problem> {
         match self.0.get(name) {

@@ -22,6 +22,8 @@ pub(in crate::admin) enum Endpoint {
     Reload,
     Unload,
     Broadcast,
+    Drain,
+    CancelDrain,
     SetLogLevel,
     OpenApi,
     Stream,
@@ -34,7 +36,7 @@ pub(in crate::admin) type Route = (Method, &'static str, Endpoint);
 pub(in crate::admin) const ROOT: &str = "/api/v1";
 
 /// All that is answered.
-pub(in crate::admin) const ROUTES: [Route; 18] = [
+pub(in crate::admin) const ROUTES: [Route; 20] = [
     (Method::GET, "/server", Endpoint::Server),
     (Method::GET, "/counters", Endpoint::Counters),
     (Method::GET, "/applications", Endpoint::Applications),
@@ -53,6 +55,8 @@ pub(in crate::admin) const ROUTES: [Route; 18] = [
     (Method::POST, "/applications/{application}/reload", Endpoint::Reload),
     (Method::POST, "/applications/{application}/unload", Endpoint::Unload),
     (Method::POST, "/broadcast", Endpoint::Broadcast),
+    (Method::POST, "/drain", Endpoint::Drain),
+    (Method::POST, "/drain/cancel", Endpoint::CancelDrain),
 ];
 
 /// What a request asks for.

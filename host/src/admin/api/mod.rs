@@ -14,6 +14,7 @@ mod applications;
 mod body;
 mod clients;
 mod counters;
+mod drain;
 mod endpoints;
 mod groups;
 mod paging;
@@ -101,6 +102,8 @@ async fn answer(rooms: &Arc<Rooms>, caller: Caller, query: &Query, request: Requ
         Endpoint::Disconnect => ask.disconnect(&name, &Body::read(&parts.headers, body).await?).await,
         Endpoint::Reload => ask.reload(&name, &Body::read(&parts.headers, body).await?),
         Endpoint::Unload => ask.unload(&name, &Body::read(&parts.headers, body).await?).await,
+        Endpoint::Drain => ask.begin_drain(&Body::read(&parts.headers, body).await?).await,
+        Endpoint::CancelDrain => ask.cancel_drain(&Body::read(&parts.headers, body).await?).await,
         Endpoint::Broadcast => ask.broadcast(&Body::read(&parts.headers, body).await?).await,
         Endpoint::OpenApi => return Ok(problem::answer_text(StatusCode::OK, OPENAPI.to_owned())),
         Endpoint::Stream => {

@@ -14,13 +14,14 @@ impl Ask<'_> {
         let reports = inspector.worker_reports().await;
         let sessions: usize = reports.iter().flatten().map(|report| report.sessions).sum();
         let applications = &inspector.services.applications;
+        let drain = self.drain();
         Ok(json!({
             "version": env!("CARGO_PKG_VERSION"),
             "peer": inspector.services.near_id.to_string(),
             "launched": Rfc3339(inspector.launched()).to_string(),
             "uptime_seconds": inspector.uptime().as_secs(),
-            "state": "serving",
-            "drain": null,
+            "state": if drain.is_null() { "serving" } else { "draining" },
+            "drain": drain,
             "listening": texts(inspector.listening()),
             "public": texts(&inspector.services.potential_near_addresses),
             "workers": inspector.workers(),

@@ -116,6 +116,7 @@ impl Samples {
         self.add("introd_clients", Vec::new(), Value::Whole(applications.clients()));
         self.whole("introd_peers", inspector.services.directory.len());
         self.whole("introd_instances", instances.len());
+        self.whole("introd_draining", inspector.services.drain.order().is_some().into());
         for (name, values) in sums {
             let metrics = [
                 "introd_application_clients",
@@ -182,7 +183,7 @@ impl Samples {
 }
 
 /// What the engine counted, by its own names.
-fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 20] {
+fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 21] {
     let rtmfp::Counters {
         datagrams: _,
         malformed,
@@ -193,6 +194,7 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 20] {
         hellos,
         unearned,
         lookups,
+        turned_away,
         bad_cookies,
         cookie_changes,
         repeated_keyings,
@@ -215,6 +217,7 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 20] {
         ("hellos", hellos),
         ("unearned", unearned),
         ("lookups", lookups),
+        ("turned_away", turned_away),
         ("bad_cookies", bad_cookies),
         ("cookie_changes", cookie_changes),
         ("repeated_keyings", repeated_keyings),

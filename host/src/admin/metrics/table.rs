@@ -41,7 +41,7 @@ const WORKER: &[&str] = &["worker"];
 const APPLICATION: &[&str] = &["application"];
 
 /// The metrics that are no counters of [`Counter`].
-const OTHERS: [(&str, Kind, &[&str], &str); 27] = [
+const OTHERS: [(&str, Kind, &[&str], &str); 28] = [
     ("introd_build_info", Kind::Gauge, &["version"], "1; the version is the label"),
     ("introd_start_time_seconds", Kind::Gauge, &[], "When the server started, in seconds since 1970"),
     ("introd_cpu_seconds", Kind::Counter, &[], "Time that processors spent on the process, in seconds"),
@@ -56,6 +56,12 @@ const OTHERS: [(&str, Kind, &[&str], &str); 27] = [
     ("introd_clients", Kind::Gauge, &[], "Clients that have a seat in an application instance"),
     ("introd_peers", Kind::Gauge, &[], "Peers that lookups find here"),
     ("introd_instances", Kind::Gauge, &[], "Application instances"),
+    (
+        "introd_draining",
+        Kind::Gauge,
+        &[],
+        "Whether the server takes no new clients and stops when the last one is gone: 1 or 0",
+    ),
     (
         "introd_application_clients",
         Kind::Gauge,

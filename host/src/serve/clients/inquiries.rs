@@ -20,7 +20,7 @@ impl Clients {
         WorkerReport {
             endpoint: *turn.endpoint.counters(),
             sessions: turn.endpoint.session_count(),
-            clients: self.clients.len(),
+            clients: self.count(),
             pending: turn.pending.len(),
             buffered: turn.endpoint.bytes_buffered(),
         }

@@ -33,6 +33,11 @@ impl Clients {
         Self { clients: HashMap::new(), agenda: Agenda::default(), doubts: Doubts::default(), idle_check }
     }
 
+    /// How many sessions have opened a flow: clients, and those that ask to be.
+    pub(in crate::serve) fn count(&self) -> usize {
+        self.clients.len()
+    }
+
     /// The application instance that a client is connected to. A session that waits to be accepted, or was rejected, is no client of it.
     pub(in crate::serve) fn instance(&self, session: SessionId) -> Option<&Arc<AppInstance>> {
         let (_, seat) = self.place(session)?;

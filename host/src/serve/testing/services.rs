@@ -17,6 +17,7 @@ use crate::introducer::{Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::registry::{Resolver, ResolverSettings};
 use crate::serve::announcer::Announcer;
+use crate::serve::drain::Drain;
 use crate::serve::mail::Mail;
 use crate::serve::rates::Rates;
 use crate::serve::refusals::Refusals;
@@ -65,6 +66,7 @@ pub(super) fn services_that_wake(
         verdicts: VerdictCounts::new(WORKERS),
         stories: Stories::new(WORKERS),
         latencies: Arc::default(),
+        drain: Drain::new(WORKERS.into(), |_| ()),
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),
         refusals: Refusals::default(),

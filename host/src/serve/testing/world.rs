@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use introd_config::Config;
 use introd_flash::amf::Value;
@@ -25,6 +25,7 @@ use super::plugin::{self, PluginScript};
 use super::script::{Only, Script};
 use super::services::services_that_wake;
 use crate::introducer::Counter;
+use crate::serve::drain::DrainRequest;
 use crate::serve::keying_pool::KeyingPool;
 use crate::serve::listener::Listener;
 use crate::serve::mail::{Mail, MailSender, mailbox};
@@ -72,6 +73,8 @@ pub(in crate::serve) struct World {
     pub(in crate::serve) server: SocketAddr,
     /// Where the worker sent datagrams that reached nobody.
     pub(in crate::serve) lost: Vec<SocketAddr>,
+    /// Where far ends that are not cut off did.
+    pub(in crate::serve) lost_by_ends: Vec<SocketAddr>,
     keying: Arc<KeyingPool>,
     _stop: watch::Sender<bool>,
 }
@@ -104,8 +107,8 @@ impl World {
             recorder: None,
             pulse: Pulse::unwatched(),
         });
-        let (ends, lost) = (Vec::new(), Vec::new());
-        Self { now, worker, services, ends, script, elsewhere, server, lost, keying, _stop: stop }
+        let (ends, lost, lost_by_ends) = (Vec::new(), Vec::new(), Vec::new());
+        Self { now, worker, services, ends, script, elsewhere, server, lost, lost_by_ends, keying, _stop: stop }
     }
 
     /// A world in which the applications are as the configuration says.
@@ -334,12 +337,23 @@ impl World {
                     self.ends.iter_mut().find(|end| end.address == transmit.to && !end.is_cut_off && !is_cut_off)
                 {
                     end.endpoint.handle_datagram(now, InterfaceId(0), from, &mut datagram);
+                } else if !is_cut_off {
+                    self.lost_by_ends.push(transmit.to);
                 }
                 datagram.clear();
             }
         }
         strays.into_iter().for_each(|stray| self.worker.pass_on(stray));
         is_any
+    }
+
+    /// Begins a drain, or cancels it.
+    pub(in crate::serve) fn drain(&mut self, request: Option<&DrainRequest>) {
+        match request {
+            Some(request) => drop(self.services.drain.begin(self.now, SystemTime::UNIX_EPOCH, request)),
+            None => assert!(self.services.drain.cancel()),
+        }
+        self.exchange();
     }
 
     /// Lets time pass: everything that becomes due is done at its time.

@@ -11,3 +11,4 @@ mod room;
 mod sessions;
 mod silence;
 mod startup_packets;
+mod turning_away;

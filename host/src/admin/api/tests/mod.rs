@@ -1,5 +1,6 @@
 mod acting;
 mod description;
+mod draining;
 mod lists;
 mod reading;
 mod streaming;

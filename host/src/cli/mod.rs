@@ -9,7 +9,9 @@ mod passwd;
 mod plugins;
 mod probe;
 mod recording;
+mod remote;
 mod run;
+mod secret;
 mod test;
 
 use std::process::ExitCode;
@@ -48,6 +50,8 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// Run the tests of a script, without a network.
     Test(test::TestArgs),
+    #[command(flatten)]
+    Remote(remote::RemoteCommand),
 }
 
 /// Runs the program.
@@ -64,6 +68,7 @@ pub fn main() -> ExitCode {
         Some(Command::Bench(args)) => done(bench::run(&args)),
         Some(Command::Test(args)) => done(test::test(&args)),
         Some(Command::Probe(args)) => Ok(probe::run(&args)),
+        Some(Command::Remote(command)) => remote::run(&command),
     };
     let code = result.unwrap_or_else(|error: anyhow::Error| {
         introd_log::complain(&format!("introd: {error:#}{}\n", advice(&error)));

@@ -1,6 +1,7 @@
 //! What the tests share: clients in this process, packets made by hand, and the log.
 
 pub(crate) mod clients;
+pub(crate) mod command_line;
 pub(crate) mod http;
 pub(crate) mod independent;
 pub(crate) mod log;

@@ -24,6 +24,7 @@ mod group_member;
 mod probe;
 mod process;
 mod server;
+mod terminal;
 mod text;
 
 pub use binary::{binary, introd};
@@ -32,4 +33,5 @@ pub use group_member::{GroupMember, groupspec};
 pub use probe::{Peer, probe};
 pub use process::{Ended, Process};
 pub use server::Server;
+pub use terminal::Terminal;
 pub use text::Text;

@@ -3,7 +3,7 @@ local config = application.config
 
 function application.onAppStart()
     local spec = GroupSpecifier("introd servers " .. config.secret)
-    spec.postingEnabled, spec.routingEnabled = true, true
+    spec.postingEnabled, spec.routingEnabled, spec.ipMulticastMemberUpdatesEnabled = true, true, true
     nc = NetConnection()
     function nc:onStatus(info)
         if info.code ~= "NetConnection.Connect.Success" then return end

@@ -109,7 +109,7 @@ impl LookupContext for Context<'_> {
 /// What waits for the script.
 enum Waiting {
     Connect(ClientId, Box<ClientInfo>, ConnectDecision<App>),
-    Lookup(LookupDecision<App>),
+    Lookup(Box<LookupDecision<App>>),
 }
 
 /// Decides about the connects and lookups of a test.
@@ -168,7 +168,12 @@ impl Server {
                     asker,
                     proposal: decision.proposal(|home| home.name.clone()),
                 });
-                self.pending.insert(request, now + self.app.policy().deadline, None, Waiting::Lookup(decision));
+                self.pending.insert(
+                    request,
+                    now + self.app.policy().deadline,
+                    None,
+                    Waiting::Lookup(Box::new(decision)),
+                );
                 Some(Ok(event))
             }
             step => effect(step, &decision).map(Err),

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use introd_log::Refused;
 use introd_policy::Peer;
-use introd_policy::decision::{Denial, LookupAction, Missing, PolicyKind, Unresolved};
+use introd_policy::decision::{Denial, LookupAction, Missing, Unresolved};
 use rtmfp::{Lookup, Origin, TaggedAddress};
 
-use super::following::Executed;
+use super::following::{Executed, deciding_policy};
 use super::{Decision, Lookups};
 use crate::introducer::{Counter, introduce};
-use crate::meetings::{DecidingPolicy, LookupAnswer};
+use crate::meetings::LookupAnswer;
 use crate::serve::clients::Clients;
 use crate::serve::mail::Mail;
 use crate::serve::turn::Turn;
@@ -93,20 +93,6 @@ impl Lookups {
 /// Whether a redirect names another server, which is asked next.
 fn names_server(addresses: &[TaggedAddress]) -> bool {
     addresses.iter().any(|address| address.origin == Origin::Relay)
-}
-
-/// The policy that decided.
-pub(super) fn deciding_policy(decision: &Decision) -> DecidingPolicy<'_> {
-    let decider = decision.decider();
-    match decider.kind {
-        PolicyKind::Server => DecidingPolicy::Server,
-        PolicyKind::Script => DecidingPolicy::Script,
-        PolicyKind::Registry => DecidingPolicy::Registry,
-        PolicyKind::Plugin => {
-            let plugin = decider.plugin.and_then(|index| decision.application().plugin(index));
-            DecidingPolicy::Plugin(plugin.map_or("plugin", |plugin| plugin.library().name()))
-        }
-    }
 }
 
 /// Counts and logs a lookup that is denied.

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use introd_policy::Peer;
+use introd_policy::decision::PolicyKind;
 use rtmfp::TaggedAddress;
 
-use super::execute::deciding_policy;
 use super::{Decision, Lookups};
-use crate::meetings::{Attempt, Ends, Followed, LookupAnswer, NatKind, Outcome};
+use crate::meetings::{Attempt, DecidingPolicy, Ends, Followed, LookupAnswer, NatKind, Outcome};
 use crate::serve::clients::Clients;
 use crate::serve::turn::Turn;
 use crate::stories::{Event, EventKind, cut};
@@ -96,6 +96,20 @@ impl Lookups {
             }
         });
         meetings.set_under_way(worker, self.attempts.len());
+    }
+}
+
+/// The policy that decided.
+pub(super) fn deciding_policy(decision: &Decision) -> DecidingPolicy<'_> {
+    let decider = decision.decider();
+    match decider.kind {
+        PolicyKind::Server => DecidingPolicy::Server,
+        PolicyKind::Script => DecidingPolicy::Script,
+        PolicyKind::Registry => DecidingPolicy::Registry,
+        PolicyKind::Plugin => {
+            let plugin = decider.plugin.and_then(|index| decision.application().plugin(index));
+            DecidingPolicy::Plugin(plugin.map_or("plugin", |plugin| plugin.library().name()))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The policy of an application instance, as the workers see it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -50,6 +50,11 @@ pub trait AppActor: Send + Sync {
     /// About how many bytes of memory the policy's script uses.
     fn memory(&self) -> usize {
         0
+    }
+
+    /// The file of the policy's script.
+    fn file(&self) -> Option<PathBuf> {
+        None
     }
 
     /// The last errors of the policy's script, the oldest first. The number is bounded.
@@ -148,7 +153,7 @@ mod tests {
         let full = Counted { is_full: true, ..Counted::default() };
         assert!(matches!(full.tell(gone()).map_err(|event| *event), Err(AppEvent::Disconnect { .. })));
         assert_eq!(full.counts(), (1, 1));
-        assert_eq!((full.memory(), full.errors().len()), (0, 0), "it has no script");
+        assert_eq!((full.memory(), full.errors().len(), full.file()), (0, 0, None), "it has no script");
     }
 
     #[test]

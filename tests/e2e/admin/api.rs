@@ -76,7 +76,7 @@ async fn a_poller_written_for_adobes_servers_gets_what_it_expects() {
     let log = server.log();
     assert!(log.contains("an administrator acts") && log.contains("client is disconnected"), "{log}");
     assert!(log.contains("by=\"an administrator\"") && !log.contains("s3cret"), "no password is logged: {log}");
-    let unknown = get(admin, &ask("getConfig2"));
+    let unknown = get(admin, &ask("setConfig2"));
     assert_eq!((unknown.one("level"), unknown.one("code")), ("error", "NetConnection.Call.Failed"));
 }
 

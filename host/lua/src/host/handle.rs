@@ -1,5 +1,6 @@
 //! An instance, as the server sees it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::inbox::Full;
@@ -111,6 +112,10 @@ impl AppActor for ScriptHandle {
 
     fn memory(&self) -> usize {
         self.0.memory.own.get()
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        Some(self.0.folder.join(self.0.main.get()?))
     }
 
     fn errors(&self) -> Vec<LoggedError> {

@@ -71,14 +71,13 @@ impl Host {
         folder: &Path,
         settings: Arc<Application>,
     ) -> Result<ScriptHandle, ScriptError> {
-        if main_file(folder).is_none() {
-            return Err(ScriptError::NoScript(folder.to_owned()));
-        }
+        let main = main_file(folder).ok_or_else(|| ScriptError::NoScript(folder.to_owned()))?;
         let mut pool = self.pool.state();
         let place = pool.place(&name);
         let queue = pool.threads.get(place).map(|thread| Arc::clone(&thread.queue)).ok_or(ScriptError::Stopped)?;
         let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
         let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&queue), memory));
+        let _ = shared.main.set(main);
         if let Some(files) = pool.closed.get(&shared.application()).copied() {
             if files == ScriptFiles::of(folder) {
                 shared.close(files);

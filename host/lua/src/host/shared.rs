@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -62,6 +62,8 @@ impl ScriptState {
 pub(crate) struct Shared {
     pub(crate) name: InstanceName,
     pub(crate) folder: PathBuf,
+    /// The name of its script's file, as it was when the instance was opened.
+    pub(crate) main: OnceLock<String>,
     pub(crate) settings: ArcSwap<Application>,
     pub(crate) commands: Arc<dyn Commands>,
     pub(crate) inbox: Inbox,
@@ -99,6 +101,7 @@ impl Shared {
         Self {
             name,
             folder,
+            main: OnceLock::new(),
             settings: ArcSwap::new(settings),
             commands,
             inbox: Inbox::new(INBOX, memory.clone()),

@@ -8,7 +8,7 @@ use rtmfp::{PeerId, SessionId};
 
 use super::server::write_traffic;
 use super::xml::{Data, Failure, Timestamp};
-use super::{Call, failed};
+use super::{Answer, Call, failed, no_stream};
 use crate::apps::TrafficCounts;
 
 /// A client's id, which is also what a script sees as `client.id`.
@@ -68,6 +68,34 @@ impl Call<'_> {
             });
         }
         Ok(data)
+    }
+
+    /// The script of an instance: its memory in bytes, and its last errors, the newest last. The names are this server's own.
+    pub(super) fn script_stats(&self) -> Result<Data, Failure> {
+        let instance = self.instance()?;
+        let script = instance.actor().ok_or_else(|| failed("The application has no script.".to_owned()))?;
+        let mut data = Data::default();
+        data.text("memory", script.memory());
+        data.text("max_memory", instance.settings().script.memory);
+        data.text("has_failed", script.has_failed());
+        data.element("errors", |data| {
+            for (index, error) in script.errors().iter().enumerate() {
+                data.element(&format!("_{index}"), |data| {
+                    data.text("time", Timestamp(error.at));
+                    data.text("text", &error.text);
+                });
+            }
+        });
+        Ok(data)
+    }
+
+    /// The streams of an instance that are named: there is none. Without names, there are all: none.
+    pub(super) fn net_stream_stats(&self) -> Answer {
+        self.instance()?;
+        match self.query.get(&["streamids"]).filter(|named| !named.is_empty()) {
+            Some(_) => Err(no_stream()),
+            None => Ok(Some(Data::default())),
+        }
     }
 
     pub(super) fn users(&self) -> Result<Data, Failure> {

@@ -3,6 +3,7 @@
 //! [`METHODS`] is the table of what is answered. What Adobe's servers have beyond it is answered as an unknown method is.
 
 mod actions;
+mod configuration;
 mod instances;
 mod server;
 #[cfg(test)]
@@ -30,7 +31,7 @@ const CALL_FAILED: &str = "NetConnection.Call.Failed";
 const REJECTED: &str = "NetConnection.Connect.Rejected";
 
 /// The methods that are answered, and what each takes.
-pub(super) const METHODS: [(&str, Wish); 26] = [
+pub(super) const METHODS: [(&str, Wish); 32] = [
     ("ping", Wish::Read),
     ("getServerStats", Wish::Read),
     ("getIOStats", Wish::Read),
@@ -42,13 +43,19 @@ pub(super) const METHODS: [(&str, Wish); 26] = [
     ("getAppStats", Wish::Read),
     ("getActiveInstances", Wish::Read),
     ("getInstanceStats", Wish::Read),
+    ("getScriptStats", Wish::Read),
     ("getUsers", Wish::Read),
     ("getUserStats", Wish::Read),
     ("getLiveStreams", Wish::Read),
+    ("getLiveStreamStats", Wish::Read),
     ("getNetStreams", Wish::Read),
+    ("getNetStreamStats", Wish::Read),
+    ("getRecordedStreamStats", Wish::Read),
+    ("getEdgeConnections", Wish::Read),
     ("getSharedObjects", Wish::Read),
     ("getAdmins", Wish::Read),
     ("getAdminContext", Wish::Read),
+    ("getConfig2", Wish::Read),
     ("startVHost", Wish::Act),
     ("restartVHost", Wish::Act),
     ("reloadApp", Wish::Act),
@@ -133,10 +140,16 @@ async fn permitted(
         "getAppStats" => call.app_stats().map(Some),
         "getActiveInstances" => call.active_instances().map(Some),
         "getInstanceStats" => call.instance_stats().map(Some),
+        "getScriptStats" => call.script_stats().map(Some),
+        "getConfig2" => call.config_value().map(Some),
         "getUsers" => call.users().map(Some),
         "getUserStats" => call.user_stats().await.map(Some),
-        // This server passes on no streams and no shared objects: there are never any.
-        "getLiveStreams" | "getNetStreams" | "getSharedObjects" => call.instance().map(|_| Some(Data::default())),
+        // This server passes on no streams and no shared objects, and has no edges: there are never any.
+        "getLiveStreams" | "getNetStreams" | "getSharedObjects" | "getEdgeConnections" => {
+            call.instance().map(|_| Some(Data::default()))
+        }
+        "getNetStreamStats" => call.net_stream_stats(),
+        "getLiveStreamStats" | "getRecordedStreamStats" => call.instance().and_then(|_| Err(no_stream())),
         "startVHost" => call.vhost().map(|_| None),
         "restartVHost" => call.restart_vhost().await,
         "reloadApp" => call.reload_app(),
@@ -150,6 +163,10 @@ async fn permitted(
         "setLogLevel" => call.set_log_level(),
         _ => Err(unknown(name)),
     }
+}
+
+fn no_stream() -> Failure {
+    failed("There is no such stream.".to_owned())
 }
 
 fn failed(description: String) -> Failure {

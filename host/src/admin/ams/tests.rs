@@ -138,7 +138,7 @@ async fn every_method_of_the_table_is_answered_and_no_other() {
         let again = stage.get(&call(&method.to_uppercase())).await;
         assert!(!again.text.contains("Method not found"), "{method}");
     }
-    for method in ["stopServer", "getConfig2", "nonsense", "ping2", "%3Cb%3E"] {
+    for method in ["stopServer", "setConfig2", "nonsense", "ping2", "%3Cb%3E"] {
         let answer = stage.get(&call(method)).await;
         assert_eq!((answer.one("level"), answer.one("code")), ("error", "NetConnection.Call.Failed"));
         assert!(answer.one("description").starts_with("Method not found ("), "{}", answer.text);
@@ -164,6 +164,8 @@ async fn applications_instances_and_users_are_listed_as_arrays() {
         ("getLiveStreams?appInst=app", ""),
         ("getNetStreams?appInst=app", ""),
         ("getSharedObjects?appInst=app", ""),
+        ("getEdgeConnections?appInst=app", ""),
+        ("getNetStreamStats?appInst=app", ""),
     ] {
         assert_eq!(stage.get(&call(method)).await.one("data"), expected, "{method}");
     }
@@ -193,6 +195,14 @@ async fn applications_instances_and_users_are_listed_as_arrays() {
         "startVHost?vhost=none",
         "restartVHost?vhost=none",
         "getLiveStreams?appInst=none",
+        "getLiveStreamStats?appInst=app&stream=x",
+        "getRecordedStreamStats?appInst=app&stream=x",
+        "getNetStreamStats?appInst=app&streamids=1",
+        "getScriptStats?appInst=app",
+        "getConfig2",
+        "getConfig2?key=Nonsense",
+        "getConfig2?key=Adaptor:none/HostPortList/HostPort",
+        "getConfig2?key=VirtualHost:none/AppsDir",
     ] {
         let answer = stage.get(&call(method)).await;
         assert_eq!(answer.one("code"), "NetConnection.Admin.CommandFailed", "{method}: {}", answer.text);
@@ -360,4 +370,28 @@ async fn an_action_that_reaches_not_all_says_so() {
     while stage.mailboxes[0].try_send(Mail::Wake).is_ok() {}
     let answer = stage.get(&call("unloadApp?appInst=app/room")).await;
     assert_eq!(answer.one("description"), "The server is busy: 1 clients were left out, 0 were not.");
+}
+
+#[tokio::test]
+async fn settings_are_told_by_the_names_of_the_files() {
+    let (stage, _others) = stage();
+    let vhost = "Adaptor:_defaultRoot_/VirtualHost:_defaultVHost_";
+    for (query, expected) in [
+        ("key=Server/AdminServer/HostPort".to_owned(), "127.0.0.1:1111"),
+        ("key=AdminServer:enable".to_owned(), "true"),
+        ("key=Root/Server/Security/LoginLimits/MaxFailures".to_owned(), "3"),
+        ("key=Adaptor/HostPortList/HostPort".to_owned(), "0.0.0.0:1935,[::]:1935"),
+        (format!("key={vhost}/ResourceLimits/MaxConnections"), "-1"),
+        (format!("key=ResourceLimits/MaxConnections&scope={vhost}"), "-1"),
+        (format!("key=RTMFP/PeerLookupEvents:mode&scope={vhost}/App:club"), "None"),
+        (format!("key={vhost}/Application/RTMFP/GroupControl/JoinLeaveEvents:mode"), "None"),
+        ("key=application/rtmfp/groupcontrol/scope".to_owned(), "server"),
+    ] {
+        let answer = stage.get(&call(&format!("getConfig2?{query}"))).await;
+        assert_eq!(answer.all("value"), [expected], "{query}: {}", answer.text);
+    }
+    // No password is among them.
+    for key in ["UserList/User:admin/Password", "Users/UserList", "Server/Registry/Plugin/Config"] {
+        assert_eq!(stage.get(&call(&format!("getConfig2?key={key}"))).await.one("level"), "error", "{key}");
+    }
 }

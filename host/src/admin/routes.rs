@@ -47,37 +47,38 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// Refuses what no request of an administrator has: a body, but for those that act by the JSON API, and there one that is too long or
-/// does not say how long it is. Nothing of it is read.
+/// Refuses what no request of an administrator has: other methods than GET, and a body; but for those that act by the JSON API, and there a body
+/// that is too long, or does not say how long it is. Nothing of it is read.
 async fn guard(request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
-    let max_body = if is_api && request.method() == Method::POST { MAX_BODY } else { 0 };
-    let length = request.headers().get(header::CONTENT_LENGTH).map(|length| length.to_str().unwrap_or("?").parse());
-    let is_long = length.is_some_and(|length| length.map_or(true, |length: usize| length > max_body));
-    let refusal = if is_long || request.headers().contains_key(header::TRANSFER_ENCODING) {
-        Some((StatusCode::PAYLOAD_TOO_LARGE, "Requests have no such body here."))
-    } else if !is_api && !matches!(*request.method(), Method::GET | Method::HEAD) {
-        Some((StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here."))
+    let (is_get, is_post) = (matches!(*request.method(), Method::GET | Method::HEAD), request.method() == Method::POST);
+    let max_body = if is_api && is_post { MAX_BODY } else { 0 };
+    let has_body = has_longer_body(request.headers(), max_body);
+    let mut response = if !is_get && !is_api {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+    } else if has_body && (is_get || is_post) {
+        let (status, text) = (StatusCode::PAYLOAD_TOO_LARGE, "Requests have no such body here.");
+        if is_api { api::refuse(status, text) } else { plain(status, format!("{text}\n")) }
     } else {
-        None
+        next.run(request).await
     };
-    let mut response = match refusal {
-        None => next.run(request).await,
-        Some((status, text)) => {
-            let mut response = if is_api { api::refuse(status, text) } else { plain(status, format!("{text}\n")) };
-            let (name, value) = match status {
-                StatusCode::METHOD_NOT_ALLOWED => (header::ALLOW, "GET, HEAD"),
-                _ => (header::CONNECTION, "close"),
-            };
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-            response
-        }
-    };
+    if has_body {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     for (name, value) in HEADERS {
         // The page has a policy of its own.
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Whether a request has a body of more than that many bytes, or one of unknown length.
+fn has_longer_body(headers: &HeaderMap, max: usize) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).map(|length| length.to_str().unwrap_or("?").parse());
+    let is_long = length.is_some_and(|length| length.map_or(true, |length: usize| length > max));
+    is_long || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn plain(status: StatusCode, text: impl Into<body::Body>) -> Response {

@@ -5,9 +5,9 @@ use std::net::TcpStream;
 
 use introd_tests::program::{Files, Server};
 
-use super::{LOGIN, with_password};
+use super::{BASIC, LOGIN, with_password};
 use crate::harness::clients::TIMEOUT;
-use crate::harness::http::{exchange, get};
+use crate::harness::http::{exchange, get, get_with};
 
 /// Requests that are refused: what is sent, and how the answer begins. `{}` is the address of the administration.
 const REFUSED: [(&str, &str); 26] = [
@@ -38,6 +38,77 @@ const REFUSED: [(&str, &str); 26] = [
     ("\x16\x03\x01\x02\x00\x01\x00\x01\u{7f}\r\n\r\n", "HTTP/1.1 400"),
     ("\r\n\r\n GET\r\n\r\n", "HTTP/1.1 400"),
 ];
+
+/// Attempts to act by the JSON API that are refused. `{}` is the address of the administration; each has the right login, by HTTP Basic, unless
+/// it is about that.
+const REFUSED_ACTIONS: [(&str, &str, &str); 24] = [
+    ("POST", "Authorization: \r\nContent-Type: application/json\r\n", "401"),
+    ("POST", "Authorization: Basic YWRtaW46d3Jvbmc=\r\nContent-Type: application/json\r\n", "401"),
+    ("POST", "Authorization: Basic YWRtaW46\r\nContent-Type: application/json\r\n", "401"),
+    ("POST", "Authorization: Bearer YWRtaW46czNjcmV0\r\nContent-Type: application/json\r\n", "401"),
+    ("POST", "Authorization: Basic YWRtaW46czNjcmV0YWRtaW4=\r\nContent-Type: application/json\r\n", "4"),
+    ("POST", "Cookie: auser=admin; apswd=s3cret\r\nAuthorization: x\r\nContent-Type: application/json\r\n", "4"),
+    ("POST", "X-Forwarded-For: 127.0.0.1\r\nAuthorization: x\r\nContent-Type: application/json\r\n", "4"),
+    ("POST", "Content-Type: text/plain\r\n", "415"),
+    ("POST", "Content-Type: application/x-www-form-urlencoded\r\n", "415"),
+    ("POST", "Content-Type: multipart/form-data; boundary=x\r\n", "415"),
+    ("POST", "Content-Type: application/json\r\nContent-Type: text/plain\r\n", "415"),
+    ("POST", "", "415"),
+    ("POST", "Content-Type: application/json\r\nOrigin: http://evil.example\r\n", "403"),
+    ("POST", "Content-Type: application/json\r\nOrigin: null\r\n", "403"),
+    ("POST", "Content-Type: application/json\r\nOrigin: http://{}.evil.example\r\n", "403"),
+    ("POST", "Content-Type: application/json\r\nSec-Fetch-Site: cross-site\r\n", "403"),
+    ("POST", "Content-Type: application/json\r\nSec-Fetch-Site: same-site\r\n", "403"),
+    ("POST", "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n", "4"),
+    ("POST", "Content-Type: application/json\r\nTransfer-Encoding: identity\r\n", "4"),
+    ("POST", "Content-Type: application/json\r\nContent-Length: 3\r\n", "400"),
+    ("POST", "Content-Type: application/json\r\nX-HTTP-Method-Override: GET\r\n\tfolded: x\r\n", "4"),
+    ("GET", "Content-Type: application/json\r\nX-HTTP-Method-Override: POST\r\n", "4"),
+    ("PUT", "Content-Type: application/json\r\n", "4"),
+    ("OPTIONS", "Origin: http://evil.example\r\nAccess-Control-Request-Method: POST\r\n", "4"),
+];
+
+#[test]
+fn nobody_acts_by_the_json_api_but_who_logs_in() {
+    let files = with_password("s3cret");
+    // Wrong logins lock the address out; this test has more of them.
+    files.server("<Security><LoginLimits><MaxFailures>-1</MaxFailures></LoginLimits></Security>");
+    let server = Server::administered(files.path(), 1);
+    let admin = server.admin[0];
+    let body = "{\"level\": \"debug\"}";
+    let send = |method: &str, path: &str, headers: &str| {
+        let login = if headers.contains("Authorization:") { "" } else { BASIC };
+        let headers = headers.replace("{}", &admin.to_string());
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n{login}{headers}");
+        exchange(admin, format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes())
+    };
+    for (method, headers, status) in REFUSED_ACTIONS {
+        let answer = send(method, "/api/v1/log-level", headers);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {headers:?}: {answer}");
+        assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+    }
+    // Paths that lead elsewhere than they look.
+    let json = "Content-Type: application/json\r\n";
+    for path in [
+        "/api/v1/../v1/log-level",
+        "/api/v1/%2e%2e/v1/log-level",
+        "/api/v1//log-level",
+        "/api/v1/log-level/",
+        "/api/v1/log-level%00",
+        "/api/v1/log%2dlevel/x",
+        "/API/V1/log-level",
+        "/api/v1/log-level;x",
+        "/admin/setLogLevel?level=debug",
+    ] {
+        let answer = send("POST", path, json);
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
+    let level = || get_with(admin, "/api/v1/log-level", BASIC);
+    assert_eq!(level().json()["level"], "info", "nothing has changed it");
+    assert!(send("POST", "/api/v1/log-level", json).starts_with("HTTP/1.1 200"));
+    assert_eq!(level().json()["level"], "debug");
+}
 
 #[test]
 fn what_is_no_request_of_an_administrator_is_refused() {

@@ -8,13 +8,10 @@ use introd_tests::program::{Files, Server};
 use introd_tests::waiting::eventually;
 use serde_json::{Value, json};
 
-use super::with_password;
+use super::{BASIC, with_password};
 use crate::harness::clients::{LOOPBACK, TIMEOUT, connect};
 use crate::harness::http::{get, get_with, post};
 use crate::harness::members::{Member, digest};
-
-/// The login of the administrator, by HTTP Basic: `admin` and `s3cret`.
-const BASIC: &str = "Authorization: Basic YWRtaW46czNjcmV0\r\n";
 
 fn read(admin: SocketAddr, path: &str) -> Value {
     get_with(admin, &format!("/api/v1{path}"), BASIC).json()
@@ -92,6 +89,8 @@ async fn scripts_show_their_errors_and_are_reloaded() {
     assert!(script["file"].as_str().unwrap().ends_with("main.lua"));
     let text = script["errors"][0]["text"].as_str().unwrap();
     assert!(text.contains("no luck") && text.contains("main.lua:1"), "{text}");
+    let of_script = get_with(admin, "/admin/getScriptStats?appInst=app/room", BASIC);
+    assert!(of_script.one("text").contains("no luck") && of_script.number("memory") > 0, "{of_script:?}");
     std::fs::write(files.of_application("app", "main.lua"), "trace('<<loaded two>>')").unwrap();
     let reloaded = post(admin, "/api/v1/applications/app/reload", BASIC, "{}");
     assert_eq!((reloaded.status, &reloaded.json()["instances"]), (200, &json!(1)));

@@ -13,6 +13,9 @@ use introd_tests::program::{Files, Process, introd};
 /// The login of the administrator that [`with_password`] makes.
 const LOGIN: &str = "auser=admin&apswd=s3cret";
 
+/// The same by HTTP Basic.
+const BASIC: &str = "Authorization: Basic YWRtaW46czNjcmV0\r\n";
+
 /// Files with an administrator whose password `introd passwd` has hashed.
 fn with_password(password: &str) -> Files {
     let files = Files::new();

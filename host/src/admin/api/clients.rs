@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use introd_log::text::shown;
 use rtmfp::{PeerId, SessionId};
 use serde_json::{Value, json};
 
@@ -14,7 +15,9 @@ use crate::admin::calendar::Rfc3339;
 use crate::admin::query::Query;
 use crate::apps::AppInstance;
 use crate::introducer::{Directory, Listed};
+use crate::meetings::NatKind;
 use crate::serve::ClientReport;
+use crate::stories::{EventClass, EventFilter, EventKind};
 
 /// After so many sessions that were looked at, others of this thread work before the next are.
 const SESSIONS_AT_ONCE: usize = 10_000;
@@ -35,16 +38,7 @@ struct Filter {
 impl Filter {
     fn read(query: &Query) -> Result<Self, Problem> {
         let text = |name: &str| query.get(&[name]).filter(|text| !text.is_empty()).map(str::to_owned);
-        let ip = text("address").map(|address| {
-            let with_port = address.parse::<SocketAddr>().map(|address| (address.ip(), Some(address.port())));
-            let parsed = with_port.or_else(|_| address.trim_matches(['[', ']']).parse().map(|ip: IpAddr| (ip, None)));
-            parsed.map(|(ip, port)| (ip.to_canonical(), port)).map_err(|_| {
-                Problem::parameter(
-                    "address",
-                    "give an IP address, or one with a port as 192.0.2.1:5000 or [2001:db8::1]:5000",
-                )
-            })
-        });
+        let ip = text("address").map(|address| read_address(&address));
         let peer = text("peer").map(|peer| peer.to_ascii_lowercase());
         if peer.as_ref().is_some_and(|peer| peer.len() > 64 || !peer.bytes().all(|byte| byte.is_ascii_hexdigit())) {
             return Err(Problem::parameter("peer", "give the first of the 64 hexadecimal digits of a peer id, or all"));
@@ -145,11 +139,16 @@ impl Ask<'_> {
             .iter()
             .map(|(group, key)| json!({"group": group.to_string(), "key": hex::encode(key.0)}));
         let stats = &report.stats;
+        let (agent, page_url) = self.connect_of(report.peer);
+        let nat = known.as_ref().map(|known| NatKind::of(report.address, &known.reported).name());
         Ok(json!({
             "peer": report.peer.to_string(),
             "address": report.address.to_string(),
             "reported": known.iter().flat_map(|known| &known.reported).map(ToString::to_string).collect::<Vec<_>>(),
             "is_translated": known.as_ref().filter(|known| !known.reported.is_empty()).map(|known| known.is_translated()),
+            "nat": nat,
+            "agent": agent,
+            "page_url": page_url,
             "is_silent": known.as_ref().map(|known| known.is_silent),
             "adaptor": name.adaptor,
             "vhost": name.vhost,
@@ -171,6 +170,18 @@ impl Ask<'_> {
         }))
     }
 
+    /// The agent of a client and the page that its program is on, as it said when it connected; nothing if that is forgotten.
+    fn connect_of(&self, peer: PeerId) -> (Option<String>, Option<String>) {
+        let kind = Some("connect".to_owned());
+        let filter = EventFilter { kind, class: Some(EventClass::Clients), ..EventFilter::of_peer(peer) };
+        match self.inspector.services.stories.find(&filter, 1).events.pop().map(|event| event.kind) {
+            Some(EventKind::Connect { agent, page_url }) => {
+                (Some(shown(&agent).into_owned()), Some(shown(&page_url).into_owned()))
+            }
+            _ => (None, None),
+        }
+    }
+
     /// What the worker of a client knows of it.
     pub(super) async fn report(&self, peer: &str) -> Result<ClientReport, Problem> {
         let peer = read_peer(peer)?;
@@ -185,13 +196,22 @@ impl Ask<'_> {
     }
 }
 
+/// An IP address, with a port or without.
+pub(super) fn read_address(address: &str) -> Result<(IpAddr, Option<u16>), Problem> {
+    let with_port = address.parse::<SocketAddr>().map(|address| (address.ip(), Some(address.port())));
+    let parsed = with_port.or_else(|_| address.trim_matches(['[', ']']).parse().map(|ip: IpAddr| (ip, None)));
+    parsed.map(|(ip, port)| (ip.to_canonical(), port)).map_err(|_| {
+        Problem::parameter("address", "give an IP address, or one with a port as 192.0.2.1:5000 or [2001:db8::1]:5000")
+    })
+}
+
 /// A peer id in a path.
 pub(super) fn read_peer(peer: &str) -> Result<PeerId, Problem> {
     peer.parse().map_err(|_| Problem::parameter("peer", "a peer id has 64 hexadecimal digits"))
 }
 
 /// A client as the directory knows it. What only its worker knows is `null`.
-fn brief(listed: &Listed, instance: &AppInstance) -> Value {
+pub(super) fn brief(listed: &Listed, instance: &AppInstance) -> Value {
     json!({
         "peer": listed.peer.to_string(),
         "address": listed.observed.to_string(),

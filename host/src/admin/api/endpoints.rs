@@ -14,6 +14,10 @@ pub(in crate::admin) enum Endpoint {
     Client,
     Groups,
     Group,
+    Peer,
+    Events,
+    Introductions,
+    Lookups,
     Plugins,
     Scripts,
     Registry,
@@ -36,7 +40,7 @@ pub(in crate::admin) type Route = (Method, &'static str, Endpoint);
 pub(in crate::admin) const ROOT: &str = "/api/v1";
 
 /// All that is answered.
-pub(in crate::admin) const ROUTES: [Route; 20] = [
+pub(in crate::admin) const ROUTES: [Route; 24] = [
     (Method::GET, "/server", Endpoint::Server),
     (Method::GET, "/counters", Endpoint::Counters),
     (Method::GET, "/applications", Endpoint::Applications),
@@ -44,6 +48,10 @@ pub(in crate::admin) const ROUTES: [Route; 20] = [
     (Method::GET, "/clients/{peer}", Endpoint::Client),
     (Method::GET, "/groups", Endpoint::Groups),
     (Method::GET, "/groups/{group}", Endpoint::Group),
+    (Method::GET, "/peers/{peer}", Endpoint::Peer),
+    (Method::GET, "/events", Endpoint::Events),
+    (Method::GET, "/introductions", Endpoint::Introductions),
+    (Method::GET, "/lookups", Endpoint::Lookups),
     (Method::GET, "/plugins", Endpoint::Plugins),
     (Method::GET, "/scripts", Endpoint::Scripts),
     (Method::GET, "/registry", Endpoint::Registry),

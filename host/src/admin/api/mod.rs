@@ -16,7 +16,9 @@ mod clients;
 mod counters;
 mod drain;
 mod endpoints;
+mod events;
 mod groups;
+mod introductions;
 mod paging;
 mod plugins;
 mod problem;
@@ -94,6 +96,10 @@ async fn answer(rooms: &Arc<Rooms>, caller: Caller, query: &Query, request: Requ
         Endpoint::Client => ask.client(&name).await,
         Endpoint::Groups => ask.groups().await,
         Endpoint::Group => ask.group(&name),
+        Endpoint::Peer => ask.story(&name).await,
+        Endpoint::Events => ask.events(),
+        Endpoint::Introductions => ask.introductions(),
+        Endpoint::Lookups => Ok(ask.lookups()),
         Endpoint::Plugins => Ok(ask.plugins()),
         Endpoint::Scripts => ask.scripts(),
         Endpoint::Registry => Ok(ask.registry()),

@@ -18,16 +18,18 @@ pub(super) struct Page {
 impl Page {
     /// Reads `limit` and `after`.
     pub(super) fn read(query: &Query) -> Result<Self, Problem> {
-        let limit = match query.get(&["limit"]) {
-            Some(limit) => {
-                let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-                limit.ok_or_else(|| Problem::parameter("limit", "give a number from 1 to 1000"))?
-            }
-            None => DEFAULT_LIMIT,
-        };
-        let after = query.get(&["after"]).map(|after| hex::decode(after).map_err(|_| not_from_here())).transpose()?;
+        let limit = read_limit(query)?;
+        let after = query.get(&["after"]).filter(|after| !after.is_empty());
+        let after = after.map(|after| hex::decode(after).map_err(|_| not_from_here())).transpose()?;
         Ok(Self { limit, after })
     }
+}
+
+/// Reads `limit`: the most items of an answer.
+pub(super) fn read_limit(query: &Query) -> Result<usize, Problem> {
+    let Some(limit) = query.get(&["limit"]) else { return Ok(DEFAULT_LIMIT) };
+    let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| Problem::parameter("limit", "give a number from 1 to 1000"))
 }
 
 /// `after` is not what an answer gave.
@@ -48,6 +50,7 @@ mod tests {
     fn pages_are_bounded_and_begin_where_the_last_one_ended() {
         let read = |query: &str| Page::read(&Query::parse(query)).ok();
         assert_eq!(read(""), Some(Page { limit: 100, after: None }));
+        assert_eq!(read("after="), Some(Page { limit: 100, after: None }));
         assert_eq!(read("limit=1000&after=00ff"), Some(Page { limit: 1000, after: Some(vec![0, 255]) }));
         assert_eq!(next(&[0, 255]), "00ff");
         for wrong in ["limit=0", "limit=1001", "limit=-1", "limit=x", "limit=", "after=0", "after=xy"] {

@@ -12,11 +12,12 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Frame;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::counters::counters;
+use super::events::describe;
 use super::problem::Problem;
 use crate::admin::caller::Caller;
 use crate::admin::gate::Wish;
@@ -29,6 +30,8 @@ const MAX_WAITING: usize = 16;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How often it tells the counters.
 const COUNTERS: Duration = Duration::from_secs(1);
+/// How many events of peers' stories it tells at a time. What is more than that is counted as lost.
+const MAX_EVENTS: usize = 250;
 /// How often it looks whether its reader may still read.
 const ADMISSION: Duration = Duration::from_secs(5);
 /// A stream whose reader takes nothing for this long ends.
@@ -62,6 +65,8 @@ impl Task {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut counted, mut admitted): (Option<Instant>, Instant) = (None, Instant::now());
         let mut text = RETRY.to_owned();
+        let stories = &self.rooms.inspector.services.stories;
+        let mut cursor = stories.cursor();
         loop {
             tokio::select! {
                 () = self.sender.closed() => return,
@@ -77,6 +82,13 @@ impl Task {
             if counted.is_none_or(|at| now - at >= COUNTERS) {
                 counted = Some(now);
                 write_event(&mut text, "counters", &counters(&self.rooms.inspector));
+            }
+            let news = stories.since(&mut cursor, MAX_EVENTS);
+            if news.missed > 0 {
+                write_event(&mut text, "lost", &json!({"count": news.missed}));
+            }
+            for event in &news.events {
+                write_event(&mut text, "story", &describe(stories, event));
             }
             if text.is_empty() {
                 continue;

@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::Stage;
 use crate::admin::api::{OPENAPI, ROUTES};
 use crate::admin::testing::LOGIN;
+use crate::meetings::{DecidingPolicy, LookupAnswer, NatKind, Outcome};
+use crate::stories::Event;
 
 fn description() -> Value {
     serde_json::from_str(OPENAPI).unwrap()
@@ -119,6 +121,13 @@ async fn real_answers_are_as_described() {
     let key = introd_netgroup::GroupKey::of(&group, &[]);
     stage.services.groups.join(key, PeerId([7; 32]), SessionId::from_wire(7)).unwrap();
     stage.services.groups.note_digest(&key, group);
+    for kind in super::stories::one_of_each() {
+        stage.services.stories.write(0, Event::new(std::time::Instant::now(), kind).of(PeerId([8; 32]), None));
+    }
+    for answer in LookupAnswer::ALL {
+        stage.services.verdicts.add(0, DecidingPolicy::Plugin("filter"), answer);
+    }
+    stage.services.meetings.add(0, Outcome::Met, NatKind::None, NatKind::Ipv6);
     stage.answer();
     let root = description();
     let mut seen = 0;

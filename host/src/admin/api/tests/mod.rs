@@ -3,6 +3,7 @@ mod description;
 mod draining;
 mod lists;
 mod reading;
+mod stories;
 mod streaming;
 
 use crate::admin::testing::{Answer, Stage};

@@ -11,6 +11,7 @@ use crate::admin::api::ROOT;
 use crate::admin::streams::MAX_STREAMS;
 use crate::admin::testing::LOGIN;
 use crate::introducer::Counter;
+use crate::stories::{Event, EventKind};
 
 async fn open(stage: &Stage, login: &str) -> Response {
     stage.respond("127.0.0.1", Request::get(format!("{ROOT}/stream?{login}")), Body::empty()).await
@@ -83,4 +84,28 @@ async fn a_reader_that_may_not_read_any_more_loses_its_stream() {
     let begun = tokio::time::Instant::now();
     while piece(&mut body).await.is_some() {}
     assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_come_as_they_happen_and_those_that_are_left_out_are_counted() {
+    let stage = Stage::new(|_| ());
+    let happen = |count: usize| {
+        for _ in 0..count {
+            let kind = EventKind::Moved { from: ([192, 0, 2, 1], 5).into() };
+            stage.services.stories.write(0, Event::new(std::time::Instant::now(), kind));
+        }
+    };
+    happen(3);
+    let mut body = open(&stage, "").await.into_body();
+    let first = piece(&mut body).await.unwrap();
+    assert!(!first.contains("event: story"), "what was before is not told: {first}");
+    happen(2);
+    let begun = tokio::time::Instant::now();
+    let second = piece(&mut body).await.unwrap();
+    assert_eq!((second.matches("event: story\n").count(), begun.elapsed()), (2, Duration::from_millis(250)));
+    assert!(second.contains("\"kind\":\"moved\"") && !second.contains("event: lost"));
+    happen(300);
+    let third = piece(&mut body).await.unwrap();
+    assert_eq!(third.matches("event: story\n").count(), 250);
+    assert!(third.starts_with("event: lost\ndata: {\"count\":50}\n\n"), "{third}");
 }

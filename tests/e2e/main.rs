@@ -22,6 +22,7 @@ mod media;
 mod meeting;
 mod moving;
 mod overlay;
+mod page;
 mod plugins;
 mod probing;
 mod recorded;

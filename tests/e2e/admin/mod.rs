@@ -17,7 +17,7 @@ const LOGIN: &str = "auser=admin&apswd=s3cret";
 const BASIC: &str = "Authorization: Basic YWRtaW46czNjcmV0\r\n";
 
 /// Files with an administrator whose password `introd passwd` has hashed.
-fn with_password(password: &str) -> Files {
+pub(crate) fn with_password(password: &str) -> Files {
     let files = Files::new();
     write_password(&files, password);
     files

@@ -35,9 +35,9 @@ export function open(root, scope) {
     const unmet = keyedTable({
         caption: 'Pairs that did not meet, and what helps',
         empty: 'No pair has failed to meet so far.',
-        key: ({ at, asker, asker_address: address, target }) => `${at} ${asker ?? address} ${target}`,
+        key: ({ at, asker, address, target }) => `${at} ${asker ?? address} ${target}`,
         columns: [
-            { head: 'Asker', text: ({ asker, asker_address: address }) => text(asker ?? address), node: ({ asker, asker_address: address }) => who(asker, address) },
+            { head: 'Asker', text: ({ asker, address }) => text(asker ?? address), node: ({ asker, address }) => who(asker, address) },
             { head: 'Target', text: ({ target }) => text(target), node: ({ target }) => peerLink(target) },
             { head: 'What helps', text: ({ advice }) => text(advice) },
             { head: 'Their NATs', text: ({ asker_nat: asker, target_nat: target }) => `${words(asker)}; ${words(target)}` },

@@ -25,7 +25,9 @@ export function open(root, scope, [peer = '']) {
         INTERVAL,
         async (signal) => {
             const story = await read(`/peers/${part(peer)}`, {}, signal);
-            replaceIfOther(client, clientFacts(story.client));
+            const now = clientFacts(story.client && (await details(peer, signal)));
+            // A reader who is at a link in it keeps the place, unless the peer has gone.
+            if (!story.client || !client.contains(document.activeElement)) replaceIfOther(client, now);
             // The focus stays on the button, unless the peer has gone.
             if (!story.client) replace(button);
             else if (!button.hasChildNodes()) replace(button, actionButton('Disconnect', '', disconnectIt));
@@ -49,6 +51,16 @@ export function open(root, scope, [peer = '']) {
 }
 
 const isAbout = (event, peer) => event.peer === peer || event.target === peer || event.about === peer;
+
+/** Everything that is known of a client; nothing if it has gone meanwhile. */
+async function details(peer, signal) {
+    try {
+        return await read(`/clients/${part(peer)}`, {}, signal);
+    } catch (error) {
+        if (error.status === 404) return null;
+        throw error;
+    }
+}
 
 /** What the server knows of a client. What this page has no words for is shown under its own name. */
 function clientFacts(client) {

@@ -2,9 +2,13 @@
 
 mod accessible;
 mod acting;
+mod draining;
 mod groups;
+mod hostile_names;
 mod long_lists;
 mod lost;
+mod meeting;
+mod refusals;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

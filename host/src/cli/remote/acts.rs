@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use clap::Args;
 use serde_json::json;
 
+use super::administration::Remote;
 use super::clients::whole_id;
 use super::http::escaped;
 use super::print::{Printer, list, text};
-use super::remote::Remote;
 
 #[derive(Args)]
 pub(in crate::cli) struct KickArgs {

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::administration::Remote;
 use super::http::escaped;
 use super::print::{Printer, list, table, text};
-use super::remote::Remote;
 
 /// How many clients are asked for at a time: the most that the API gives.
 const PAGE: usize = 1000;

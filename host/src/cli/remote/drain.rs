@@ -7,8 +7,8 @@ use introd_flash::uri::DEFAULT_PORT;
 use serde_json::{Value, json};
 
 use super::address::resolve;
+use super::administration::Remote;
 use super::print::{Printer, list, text};
-use super::remote::Remote;
 
 #[derive(Args)]
 pub(in crate::cli) struct DrainArgs {

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::administration::Remote;
 use super::clients::place;
 use super::http::escaped;
 use super::print::{Printer, list, table, text};
-use super::remote::Remote;
 
 const PAGE: usize = 1000;
 

@@ -1,10 +1,11 @@
 //! The commands that ask a running server, by the JSON API of its administration: `introd status`, `top`, `clients` and so on.
 //!
-//! `args` has what all of them take, `address` finds the server, `login` reads the password, `http` carries one request, `remote` puts them together. `print` has what the
-//! commands print with. The other files are the commands.
+//! `args` has what all of them take, `address` finds the server, `login` reads the password, `http` carries one request, and
+//! `administration` puts them together. `print` has what the commands print with. The other files are the commands.
 
 mod acts;
 mod address;
+mod administration;
 mod args;
 mod clients;
 mod drain;
@@ -13,7 +14,6 @@ mod http;
 mod login;
 mod peer;
 mod print;
-mod remote;
 mod status;
 mod top;
 
@@ -22,9 +22,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
+use administration::Remote;
 use args::{NoArgs, RemoteArgs, With};
 use print::Printer;
-use remote::Remote;
 
 /// The commands. Each ends with status 0 if it did what it was to do, 1 if it did not, and 2 if its arguments make no sense.
 #[derive(Subcommand)]

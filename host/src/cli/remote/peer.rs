@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::Value;
 
+use super::administration::Remote;
 use super::clients::whole_id;
 use super::print::{Printer, list, text};
-use super::remote::Remote;
 
 #[derive(Args)]
 pub(in crate::cli) struct PeerArgs {

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::administration::Remote;
 use super::drain;
 use super::print::{Printer, bytes, duration, list, text};
-use super::remote::Remote;
 
 /// Prints how the server is. The status of the process is 1 if the server is not ready for clients.
 pub(super) async fn status(remote: &Remote, printer: Printer) -> anyhow::Result<ExitCode> {

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::administration::Remote;
 use super::print::Printer;
-use super::remote::Remote;
 use state::{Look, State};
 use view::Palette;
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::adaptor::Adaptor;
 use super::config::{Config, Loaded};
-use super::problem::{Place, Problem, Problems};
+use super::problem::{Place, Problem};
+use super::problems::Problems;
 use super::vhost::{Registered, Vhost};
 
 /// An application that the new configuration does not change, though its files have changed.

@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::grouping::grouped;
-
 /// A spot in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -90,18 +88,6 @@ impl fmt::Display for Problem {
         write!(f, "{}: {severity}: {}", self.place, self.message)
     }
 }
-
-/// Everything that is wrong in a configuration that the server refuses, warnings included, in the order of the files. Shown as [`grouped`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(pub Vec<Problem>);
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&grouped(&self.0).join("\n"))
-    }
-}
-
-impl std::error::Error for Problems {}
 
 /// The most problems kept of one load: a file of nothing but mistakes is not worth more lines.
 const MAX_PROBLEMS: usize = 200;

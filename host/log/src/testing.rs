@@ -1,7 +1,7 @@
 //! For tests: what is logged while some work runs.
 
 use std::fmt::{Debug, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
@@ -34,6 +34,10 @@ impl<S: Subscriber> Layer<S> for Kept {
 
 /// What the work logs on this thread up to a level, a line each: the level, the message, and the fields in their order.
 pub fn logged(level: Level, work: impl FnOnce()) -> Vec<String> {
+    // `tracing` remembers of each place in the code that nobody listens. If another thread gets there first while nobody does, that may
+    // outlast the beginning of this: so somebody always listens.
+    static LISTENER: Once = Once::new();
+    LISTENER.call_once(|| drop(tracing::subscriber::set_global_default(tracing_subscriber::registry())));
     let lines = Arc::default();
     let kept = Kept(Arc::clone(&lines)).with_filter(LevelFilter::from_level(level));
     tracing::subscriber::with_default(tracing_subscriber::registry().with(kept), work);

@@ -34,7 +34,7 @@ fn told(server: &Value) -> String {
     line("workers", &text(&server["workers"]));
     line("processor", &format!("{} %", text(&server["cpu"]["used_percent"])));
     line("memory", &bytes(number("memory_bytes")));
-    line("registry", &text(&server["registry"]));
+    line("registry", &registry(&server["registry"]));
     line("log level", &text(&server["log_level"]));
     if server["drain"].is_object() {
         line("drain", &drain::told(&server["drain"]));
@@ -43,6 +43,15 @@ fn told(server: &Value) -> String {
         line("problem", &text(problem));
     }
     out
+}
+
+/// The registry's name, if it has one, and how it is.
+fn registry(registry: &Value) -> String {
+    let state = text(&registry["state"]);
+    match registry["name"].as_str() {
+        Some(name) => format!("{name}: {state}"),
+        None => state,
+    }
 }
 
 #[cfg(test)]
@@ -56,13 +65,14 @@ mod tests {
         let mut server = json!({
             "version": "0.1.0", "state": "serving", "listening": ["127.0.0.1:1935"], "launched": "t", "uptime_seconds": 61.0,
             "clients": 3, "instances": 2, "sessions": 4, "workers": 2, "cpu": {"used_percent": 1.5}, "memory_bytes": 2048,
-            "registry": {"name": null}, "log_level": "info", "drain": null, "problems": [],
+            "registry": {"name": null, "state": "in memory", "lookups": 0}, "log_level": "info", "drain": null, "problems": [],
         });
         assert!(is_ready(&server));
         let expected = "introd 0.1.0, serving\n  listens at: 127.0.0.1:1935\n  up since:   t (1 min 1 s)\n  \
                         clients:    3 in 2 instances\n  sessions:   4\n  workers:    2\n  processor:  1.5 %\n  \
-                        memory:     2.0 KiB\n  registry:   name=-\n  log level:  info\n";
+                        memory:     2.0 KiB\n  registry:   in memory\n  log level:  info\n";
         assert_eq!(told(&server), expected);
+        assert_eq!(registry(&json!({"name": "redis", "state": "up"})), "redis: up");
         server["problems"] = json!(["worker 1 does not answer"]);
         assert!(!is_ready(&server) && told(&server).ends_with("  problem:    worker 1 does not answer\n"));
         server["problems"] = json!([]);

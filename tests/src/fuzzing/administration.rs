@@ -105,7 +105,10 @@ pub fn run(bytes: &[u8]) {
     }
     let shown = || format!("{}: {} {}", String::from_utf8_lossy(&request), reply.status, reply.text);
     assert!(STATUSES.contains(&reply.status), "{}", shown());
-    assert!(!reply.text.contains(PASSWORD), "{}", shown());
+    // Answers name an unknown method, and as AMS's do the user who fails to log in: either may be what the password is.
+    let before_name = reply.text.split("login failed for user ").next().unwrap_or_default();
+    let is_in_path = String::from_utf8_lossy(path).split('?').next().is_some_and(|path| path.contains(PASSWORD));
+    assert!(is_in_path || !before_name.contains(PASSWORD), "{}", shown());
     if is_plain && reply.is_json && method != "HEAD" {
         assert!(serde_json::from_str::<serde_json::Value>(&reply.text).is_ok(), "{}", shown());
     }

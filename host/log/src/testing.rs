@@ -39,7 +39,8 @@ pub fn logged(level: Level, work: impl FnOnce()) -> Vec<String> {
     static LISTENER: Once = Once::new();
     LISTENER.call_once(|| drop(tracing::subscriber::set_global_default(tracing_subscriber::registry())));
     let lines = Arc::default();
-    let kept = Kept(Arc::clone(&lines)).with_filter(LevelFilter::from_level(level));
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(kept), work);
+    // The filter stands before all, as the log's own does: behind a filter of a layer, `tracing::enabled!` may say yes to what it drops.
+    let listening = tracing_subscriber::registry().with(Kept(Arc::clone(&lines))).with(LevelFilter::from_level(level));
+    tracing::subscriber::with_default(listening, work);
     std::mem::take(&mut *lines.lock())
 }

@@ -10,34 +10,8 @@ use introd_tests::waiting::eventually;
 use introd_udp::{InterfaceAddress, MulticastReceiver, RecvBatch, interface_addresses, send_multicast};
 
 use crate::hosts::{Host, Internet};
-use crate::programs::server;
+use crate::programs::{POSTING_SERVER, server};
 
-/// No server knows an address of another one.
-const SCRIPT: &str = r#"
-local posted = 0
-
-function application.onAppStart()
-    nc = NetConnection()
-    nc.rtmfpBindAddresses = { application.config.bind }
-    function nc:onStatus(info)
-        if info.code ~= "NetConnection.Connect.Success" then return trace("connection: " .. info.code) end
-        group = NetGroup(nc, application.config.groupspec)
-        function group:onStatus(info)
-            if info.code == "NetGroup.Posting.Notify" then
-                trace("a posting of " .. info.message .. ".")
-            elseif info.code:find("Neighbor") then
-                trace(info.code:match("Neighbor.*") .. ", now " .. group.neighborCount .. " neighbors.")
-            end
-        end
-    end
-    nc:connect("rtmfp:")
-    setInterval(function()
-        if not group then return end
-        posted = posted + 1
-        group:post(application.config.name .. ": " .. posted)
-    end, 250)
-end
-"#;
 /// A family with its multicast address, and what the servers bind.
 const FAMILIES: [(&str, &str); 3] =
     [("224.0.0.254:30000", "0.0.0.0:1936"), ("[ff02::fe]:30000", "[::]:1936"), ("[ff05::fe]:30000", "[::]:1936")];
@@ -66,11 +40,11 @@ impl Member {
         host.count_packets();
         let files = Files::new();
         let config = format!(
-            "<LoadOnStartup>true</LoadOnStartup><ScriptEngine><ApplicationObject><config><name>{name}</name><bind>{bind}</bind>\
-             <groupspec>{}</groupspec></config></ApplicationObject></ScriptEngine>",
+            "<LoadOnStartup>true</LoadOnStartup><ScriptEngine><ApplicationObject><config><name>{name}</name><says>{name}</says>\
+             <bind>{bind}</bind><groupspec>{}</groupspec></config></ApplicationObject></ScriptEngine>",
             group.as_str()
         );
-        files.script("servers", SCRIPT, &config);
+        files.script("servers", POSTING_SERVER, &config);
         let server = server(&host, &["--conf", &files.path().to_string_lossy()]);
         Self { host, server, _files: files }
     }
@@ -81,7 +55,7 @@ impl Member {
 
     /// Waits for a new posting of another member.
     fn hears(&self, other: &str) {
-        let posting = format!("a posting of {other}: ");
+        let posting = format!("posting of {other}: ");
         self.server.logged().wait_for(&posting, self.server.logged().count(&posting) + 1);
     }
 }

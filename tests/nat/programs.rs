@@ -5,6 +5,9 @@ use introd_tests::redis::serve;
 
 use crate::hosts::Host;
 
+/// The script of a server that is a member of a group.
+pub(crate) const POSTING_SERVER: &str = include_str!("posting_server.lua");
+
 /// Starts a server on a host, at the default port, and waits until it serves.
 pub(crate) fn server(host: &Host, more: &[&str]) -> Server {
     Server::by(host.command(binary()).args(["run", "--log-limit", "0", "--workers", "2", "--admin", "none"]).args(more))

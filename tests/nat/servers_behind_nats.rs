@@ -9,38 +9,7 @@ use introd_tests::program::{Files, Server};
 use rustix::process::Signal;
 
 use crate::hosts::{Host, Internet, Nat};
-use crate::programs::server;
-
-const SCRIPT: &str = r#"
-local config = application.config
-local posted = 0
-
-function application.onAppStart()
-    nc = NetConnection()
-    nc.rtmfpBindAddresses = { "0.0.0.0:1936" }
-    nc.rtmfpEndpointName = config.name
-    function nc:onStatus(info)
-        if info.code ~= "NetConnection.Connect.Success" then return trace("connection: " .. info.code) end
-        group = NetGroup(nc, config.groupspec)
-        function group:onStatus(info)
-            if info.code == "NetGroup.Posting.Notify" then
-                trace("from " .. info.message .. ".")
-            elseif info.code:find("Neighbor") then
-                trace(info.code:match("Neighbor.*") .. ", now " .. group.neighborCount .. " neighbors.")
-            end
-        end
-        for _, name in ipairs { "one", "two" } do
-            group:addPermanentNeighborByName(name, { config[name] })
-        end
-    end
-    nc:connect("rtmfp:")
-    setInterval(function()
-        if not group then return end
-        posted = posted + 1
-        group:post(config.name .. " in run " .. config.run .. ": " .. posted)
-    end, 250)
-end
-"#;
+use crate::programs::{POSTING_SERVER, server};
 
 /// Starts the server of a name on a host. Its files are kept: it loads its script after it has said that it serves.
 fn start(
@@ -54,10 +23,10 @@ fn start(
     let files = Files::new();
     let [one, two] = bootstrap.map(|host| format!("{}:1936", host.v4.unwrap()));
     let config = format!(
-        "<LoadOnStartup>true</LoadOnStartup><ScriptEngine><ApplicationObject><config><name>{name}</name><run>r{run}</run>\
-         <groupspec>{groupspec}</groupspec><one>{one}</one><two>{two}</two></config></ApplicationObject></ScriptEngine>"
+        "<LoadOnStartup>true</LoadOnStartup><ScriptEngine><ApplicationObject><config><name>{name}</name><says>{name} in run r{run}</says>\
+         <bind>0.0.0.0:1936</bind><groupspec>{groupspec}</groupspec><one>{one}</one><two>{two}</two></config></ApplicationObject></ScriptEngine>"
     );
-    files.script("servers", SCRIPT, &config);
+    files.script("servers", POSTING_SERVER, &config);
     let server = server(host, &["--conf", &files.path().to_string_lossy()]);
     kept.borrow_mut().push(files);
     server
@@ -67,7 +36,7 @@ fn start(
 fn all_hear_all(servers: &[(&str, u8, &Server)]) {
     for (name, _, server) in servers {
         for (other, run, _) in servers.iter().filter(|(other, ..)| other != name) {
-            let posting = format!("from {other} in run r{run}: ");
+            let posting = format!("posting of {other} in run r{run}: ");
             server.logged().wait_for(&posting, server.logged().count(&posting) + 1);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::message::AppEvent;
 use crate::{InstanceName, RequestId};
@@ -52,6 +52,11 @@ pub trait AppActor: Send + Sync {
         0
     }
 
+    /// For how long the policy's script has kept its thread busy, not counting the time for which handlers wait.
+    fn time(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The file of the policy's script.
     fn file(&self) -> Option<PathBuf> {
         None
@@ -97,6 +102,11 @@ pub trait AppActors: Send + Sync {
     /// About how many bytes of memory the scripts of all actors use, including the actors that are about to end.
     fn memory(&self) -> usize {
         0
+    }
+
+    /// For how long the scripts of all actors have kept their threads busy, those included that have ended.
+    fn time(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -153,18 +163,22 @@ mod tests {
         let full = Counted { is_full: true, ..Counted::default() };
         assert!(matches!(full.tell(gone()).map_err(|event| *event), Err(AppEvent::Disconnect { .. })));
         assert_eq!(full.counts(), (1, 1));
-        assert_eq!((full.memory(), full.errors().len(), full.file()), (0, 0, None), "it has no script");
+        assert_eq!(
+            (full.memory(), full.time(), full.errors().len(), full.file()),
+            (0, Duration::ZERO, 0, None),
+            "it has no script"
+        );
     }
 
     #[test]
-    fn what_makes_no_scripts_uses_no_memory_for_them() {
+    fn what_makes_no_scripts_uses_no_memory_and_no_time_for_them() {
         struct Nothing;
         impl AppActors for Nothing {
             fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
                 None
             }
         }
-        assert_eq!(Nothing.memory(), 0);
+        assert_eq!((Nothing.memory(), Nothing.time()), (0, Duration::ZERO));
     }
 
     #[test]

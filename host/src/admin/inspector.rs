@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::system::{Rates, System, Totals, cpu_time};
 use crate::apps::AppInstance;
 use crate::introducer::{Counter, Directory, Listed};
+use crate::netconnections::NetConnectionCounters;
 use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport};
 
 /// How long an answer of a worker is waited for.
@@ -22,6 +23,7 @@ const ROOM_POLL: Duration = Duration::from_millis(5);
 /// Reads the state of the server, and sends workers what administrators want done.
 pub struct Inspector {
     pub(super) services: Arc<Services>,
+    pub(super) net_connections: Arc<NetConnectionCounters>,
     mailboxes: Arc<[MailSender]>,
     keying: Arc<KeyingPool>,
     listening: Vec<SocketAddr>,
@@ -60,16 +62,17 @@ impl std::ops::AddAssign for Sent {
 }
 
 impl Inspector {
-    /// `mailboxes` has the mailbox of each worker, in the order of their numbers; `keying` is the pool that they share; `listening` are the
+    /// `net_connections` counts what happens to the NetConnections of scripts; `mailboxes` has the mailbox of each worker, in the order of their numbers; `keying` is the pool that they share; `listening` are the
     /// addresses at which they serve.
     pub fn new(
         services: Arc<Services>,
+        net_connections: Arc<NetConnectionCounters>,
         mailboxes: Arc<[MailSender]>,
         keying: Arc<KeyingPool>,
         listening: Vec<SocketAddr>,
     ) -> Self {
         let (launched, since) = (SystemTime::now(), Instant::now());
-        Self { services, mailboxes, keying, listening, launched, since, samples: Mutex::default() }
+        Self { services, net_connections, mailboxes, keying, listening, launched, since, samples: Mutex::default() }
     }
 
     /// When the server started.

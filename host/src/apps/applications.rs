@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered};
@@ -50,6 +51,11 @@ impl Applications {
             by_id: RwLock::default(),
             clients: AtomicU64::new(0),
         }
+    }
+
+    /// For how long scripts have kept their threads busy, all together, since the server started.
+    pub fn script_time(&self) -> Duration {
+        self.actors.as_ref().map_or(Duration::ZERO, |actors| actors.time())
     }
 
     /// The present configuration.

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::connection::{Connection, MAX_COMMANDS, SharedState};
-use super::counters::{Count, NetConnectionCounters, NetConnectionCounts};
+use super::counters::{Count, NetConnectionCounters};
 use super::options;
 use super::seats::{Seat, Seats};
 use super::task::{ConnectionTask, is_in_use, panicked_event};
@@ -55,9 +55,9 @@ impl NetConnectionService {
         Self::default()
     }
 
-    /// The values of the counters.
-    pub fn counters(&self) -> NetConnectionCounts {
-        self.counters.counts()
+    /// The counters.
+    pub fn counters(&self) -> &Arc<NetConnectionCounters> {
+        &self.counters
     }
 
     /// Closes all connections in an orderly way, and waits for that two seconds at most. No connection opens afterwards.

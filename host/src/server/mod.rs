@@ -142,7 +142,9 @@ impl Server {
         applications.open_at_start();
         server.caretaker = Some(caretaker);
         if !settings.admin.is_empty() {
-            let inspector = Inspector::new(Arc::clone(&server.services), mailboxes, keying, server.addresses.clone());
+            let counters = Arc::clone(server.net_connections.counters());
+            let inspector =
+                Inspector::new(Arc::clone(&server.services), counters, mailboxes, keying, server.addresses.clone());
             let administration = Administration::start(&settings.admin, inspector);
             server.administration = Some(administration.context("the administration's thread cannot be started")?);
         }
@@ -184,7 +186,7 @@ impl Server {
 
     /// What the NetConnections of scripts have refused and lost.
     pub fn net_connection_counters(&self) -> NetConnectionCounts {
-        self.net_connections.counters()
+        self.net_connections.counters().counts()
     }
 
     /// How many peers are connected.

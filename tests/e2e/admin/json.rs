@@ -87,6 +87,7 @@ async fn scripts_show_their_errors_and_are_reloaded() {
     let script = &read(admin, "/scripts")["scripts"][0];
     assert_eq!((&script["application"], &script["has_failed"]), (&json!("app"), &json!(false)));
     assert!(script["file"].as_str().unwrap().ends_with("main.lua"));
+    assert!(script["busy_seconds"].as_f64().unwrap() > 0.0, "{script}");
     let text = script["errors"][0]["text"].as_str().unwrap();
     assert!(text.contains("no luck") && text.contains("main.lua:1"), "{text}");
     let of_script = get_with(admin, "/admin/getScriptStats?appInst=app/room", BASIC);

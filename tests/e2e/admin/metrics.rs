@@ -56,9 +56,10 @@ async fn prometheus_is_content_with_the_metrics_and_they_count() {
     ] {
         assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
     }
-    let memory =
-        text.lines().find(|line| line.starts_with("introd_application_script_memory_bytes{application=\"app\"}"));
-    assert!(memory.is_some_and(|line| !line.ends_with(" 0")), "{memory:?}");
+    for used in ["introd_application_script_memory_bytes{application=\"app\"}", "introd_script_busy_seconds_total"] {
+        let line = text.lines().find(|line| line.starts_with(used));
+        assert!(line.is_some_and(|line| !line.ends_with(" 0") && !line.ends_with(" 0.0")), "{line:?}");
+    }
     let open = get_with(server.admin[0], "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n");
     assert!(open.head.contains("application/openmetrics-text; version=1.0.0") && open.body.contains("# EOF"));
     peer.close().await;

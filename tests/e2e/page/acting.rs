@@ -79,19 +79,21 @@ async fn the_level_of_the_log_changes_by_the_page() {
         let browser = Browser::start();
         browser.log_in(admin, "admin", "s3cret");
         browser.open(admin, "#/server");
-        browser.press("main button", "Change the level of the log");
-        browser.wait("document.activeElement.closest('dialog') !== null");
-        browser.value("document.activeElement.select()");
-        browser.keys_at_the_focus("warn\u{e007}");
+        change_level(&browser, "warn");
         browser.wait_for_text("#notice", "The level of the log is warn.");
         browser.wait_for_text("main .facts", "warn");
         // What cannot be done is said, with the reason that the server gives.
-        browser.press("main button", "Change the level of the log");
-        browser.wait("document.activeElement.closest('dialog') !== null");
-        browser.value("document.activeElement.select()");
-        browser.keys_at_the_focus("loud=very\u{e007}");
+        change_level(&browser, "loud=very");
         browser.wait_for_text("#notice.error", "Change failed");
         browser.wait_for_text("main .facts", "warn");
     })
     .await;
+}
+
+/// Types another level of the log into the dialog for it.
+fn change_level(browser: &Browser, level: &str) {
+    browser.press("main button", "Change the level of the log");
+    browser.wait("document.activeElement.closest('dialog') !== null");
+    browser.value("document.activeElement.select()");
+    browser.keys_at_the_focus(&format!("{level}\u{e007}"));
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::inbox::Full;
 use super::shared::{CLOSED, NO_ANSWER, ScriptState, Shared};
@@ -112,6 +113,10 @@ impl AppActor for ScriptHandle {
 
     fn memory(&self) -> usize {
         self.0.memory.own.get()
+    }
+
+    fn time(&self) -> Duration {
+        self.0.busy.get()
     }
 
     fn file(&self) -> Option<PathBuf> {

@@ -1,5 +1,6 @@
 //! The threads that scripts run on: which instance has its turn, what waits for it, and a watchdog over them.
 
+mod busy_time;
 mod connection_port;
 pub(crate) mod handle;
 mod hosted_instance;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::busy_time::BusyTime;
 use super::script_files::ScriptFiles;
 use super::shared::{Opening, Queue, ScriptState, Shared};
 use super::thread;
@@ -63,6 +64,8 @@ pub(super) struct Pool {
     connections: Arc<dyn NetConnections>,
     /// Bytes that scripts have freed since the last trim.
     freed: Arc<AtomicUsize>,
+    /// How long scripts have kept their threads busy.
+    pub(super) busy: Arc<BusyTime>,
     /// Bytes that scripts use.
     pub(super) used: Arc<Used>,
     is_over: AtomicBool,
@@ -100,6 +103,7 @@ impl Pool {
             registry,
             connections,
             freed: Arc::default(),
+            busy: Arc::default(),
             used: Arc::default(),
             is_over: AtomicBool::new(false),
             wake: Condvar::new(),
@@ -127,6 +131,7 @@ impl Pool {
             registry: Arc::clone(&self.registry),
             connections: Arc::clone(&self.connections),
             freed: Arc::clone(&self.freed),
+            busy: Arc::clone(&self.busy),
         }
     }
 

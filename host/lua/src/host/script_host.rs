@@ -143,4 +143,8 @@ impl AppActors for Host {
     fn memory(&self) -> usize {
         self.pool.used.get()
     }
+
+    fn time(&self) -> Duration {
+        self.pool.busy.get()
+    }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use super::busy_time::BusyTime;
 use super::inbox::Inbox;
 use super::script_files::ScriptFiles;
 use super::thread_queue::ThreadQueue;
@@ -29,6 +30,8 @@ pub(crate) struct Opening {
     pub(crate) connections: Arc<dyn NetConnections>,
     /// How many bytes VMs have freed: this process may still keep them.
     pub(crate) freed: Arc<AtomicUsize>,
+    /// How long all instances have kept their threads busy.
+    pub(crate) busy: Arc<BusyTime>,
 }
 
 /// Leads to a thread of scripts.
@@ -70,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) memory: Memory,
+    /// How long its script has kept its thread busy.
+    pub(crate) busy: BusyTime,
     /// The last errors of its script.
     pub(crate) errors: Arc<ErrorLog>,
     /// The NetConnections of its script.
@@ -108,6 +113,7 @@ impl Shared {
             requests: Arc::default(),
             ledger: Arc::default(),
             memory,
+            busy: BusyTime::default(),
             errors: Arc::default(),
             connections: Mutex::default(),
             queue: ArcSwap::new(queue),

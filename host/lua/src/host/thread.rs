@@ -191,7 +191,10 @@ impl Thread {
             Kind::Reload => place.reload(),
             Kind::Start => place.start(queue),
         }));
-        self.schedule.charge(turn.app, turn.kind, now.elapsed());
+        let used = now.elapsed();
+        self.schedule.charge(turn.app, turn.kind, used);
+        place.opening.shared.busy.add(used);
+        place.opening.busy.add(used);
         if self.queue.is_given_up() {
             return;
         }

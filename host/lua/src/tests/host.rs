@@ -512,6 +512,22 @@ fn one_instance_with_ten_thousand_events_loses_none() {
 }
 
 #[test]
+fn the_time_that_scripts_take_is_known_of_each_and_of_all_and_stays_when_they_end() {
+    let (host, _) = host(2);
+    let (idle, busy) =
+        (Folder::new(""), Folder::new("function application.onAppStart() for _ = 1, 1000000 do end end"));
+    let (first, second) = (open(&host, name("idle", "1"), &idle), open(&host, name("busy", "1"), &busy));
+    wait_for(&first, ScriptState::Running);
+    wait_for(&second, ScriptState::Running);
+    second.try_send(AppEvent::Stop).unwrap();
+    // A turn counts when it is over.
+    while !second.is_over() || first.time().is_zero() || AppActors::time(&host) < first.time() + second.time() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(second.time() > Duration::from_micros(100), "{:?}", second.time());
+}
+
+#[test]
 fn what_scripts_use_is_known_of_each_and_of_all_and_is_free_when_they_end() {
     let (host, _) = host(2);
     let (small, large) = (Folder::new(""), Folder::new("ballast = {} for i = 1, 10000 do ballast[i] = { i } end"));

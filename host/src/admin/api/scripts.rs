@@ -38,6 +38,7 @@ fn describe(instance: &AppInstance) -> Value {
         "is_over": actor.is_some_and(|actor| actor.is_over()),
         "memory_bytes": actor.map_or(0, |actor| actor.memory()),
         "max_memory_bytes": instance.settings().script.memory,
+        "busy_seconds": actor.map_or(0.0, |actor| actor.time().as_secs_f64()),
         "errors": errors,
     })
 }

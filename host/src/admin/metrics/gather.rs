@@ -40,6 +40,7 @@ pub(super) async fn gather(inspector: &Inspector) -> Vec<Family> {
     samples.applications(inspector);
     samples.workers(inspector, &reports);
     samples.latencies(inspector);
+    samples.net_connections(inspector);
     samples.meetings(inspector);
     let mut families: Vec<Family> = Vec::new();
     for metric in table::all() {
@@ -116,6 +117,8 @@ impl Samples {
         self.add("introd_clients", Vec::new(), Value::Whole(applications.clients()));
         self.whole("introd_peers", inspector.services.directory.len());
         self.whole("introd_instances", instances.len());
+        let busy = applications.script_time().as_secs_f64();
+        self.add("introd_script_busy_seconds", Vec::new(), Value::Number(busy));
         self.whole("introd_draining", inspector.services.drain.order().is_some().into());
         for (name, values) in sums {
             let metrics = [
@@ -168,6 +171,12 @@ impl Samples {
             self.add("introd_lookup_verdicts", vec![policy, answer.name().to_owned()], Value::Whole(count));
         }
         self.add("introd_story_events_lost", Vec::new(), Value::Whole(inspector.services.stories.lost()));
+    }
+
+    fn net_connections(&mut self, inspector: &Inspector) {
+        for (name, value) in inspector.net_connections.counts().iter() {
+            self.add(table::net_connection_name(name), Vec::new(), Value::Whole(value));
+        }
     }
 
     fn latencies(&mut self, inspector: &Inspector) {

@@ -41,7 +41,7 @@ const WORKER: &[&str] = &["worker"];
 const APPLICATION: &[&str] = &["application"];
 
 /// The metrics that are no counters of [`Counter`].
-const OTHERS: [(&str, Kind, &[&str], &str); 28] = [
+const OTHERS: [(&str, Kind, &[&str], &str); 29] = [
     ("introd_build_info", Kind::Gauge, &["version"], "1; the version is the label"),
     ("introd_start_time_seconds", Kind::Gauge, &[], "When the server started, in seconds since 1970"),
     ("introd_cpu_seconds", Kind::Counter, &[], "Time that processors spent on the process, in seconds"),
@@ -70,6 +70,12 @@ const OTHERS: [(&str, Kind, &[&str], &str); 28] = [
     ),
     ("introd_application_instances", Kind::Gauge, APPLICATION, "Instances, in the same way"),
     ("introd_application_script_memory_bytes", Kind::Gauge, APPLICATION, "Memory of scripts, in the same way"),
+    (
+        "introd_script_busy_seconds",
+        Kind::Counter,
+        &[],
+        "Time for which scripts kept their threads busy, in seconds: each of `ScriptThreads` threads adds one second in a second at most",
+    ),
     ("introd_worker_up", Kind::Gauge, WORKER, "Whether the worker answers within a second: 1 or 0"),
     (
         "introd_worker_mailbox_messages",
@@ -189,6 +195,46 @@ pub(super) fn counter(counter: Counter) -> Metric {
     Metric { name, kind: Kind::Counter, labels: WORKER, meaning: meaning.into() }
 }
 
+/// What the NetConnections and NetGroups of scripts count, by the counters' own names.
+const OF_NET_CONNECTIONS: [(&str, &str); 16] = [
+    ("netconnections_opened", "NetConnections that scripts opened"),
+    ("netconnection_events_dropped", "Events of NetConnections for which the queue of a script had no room"),
+    ("netconnection_commands_refused", "Commands of scripts for which the queue of a NetConnection had no room"),
+    (
+        "netgroup_peers_refused",
+        "Peers that did not become neighbors: wrong group or proof, malformed messages, no proof in time, or no room",
+    ),
+    (
+        "netgroup_postings_dropped",
+        "Postings, and announcements of them, beyond what one neighbor may send, or that nobody had asked for",
+    ),
+    (
+        "netgroup_directed_dropped",
+        "Messages of `sendToNearest` and others beyond what one neighbor may send, or of an unknown kind",
+    ),
+    ("netgroup_control_dropped", "Control messages beyond what one neighbor may send"),
+    ("netgroup_members_ignored", "Members beyond what one neighbor may name"),
+    ("netgroup_introductions", "Hellos for a neighbor that were passed on to it"),
+    ("netgroup_introductions_refused", "Hellos for a neighbor beyond what one neighbor may send"),
+    ("netgroup_announcements_sent", "Announcements sent to the local network"),
+    ("netgroup_announcements_accepted", "Announcements of other members that were believed"),
+    ("netgroup_announcements_foreign", "Datagrams at the multicast address that are no announcements of the group"),
+    (
+        "netgroup_announcements_forged",
+        "Datagrams that claim to be of the group without knowing its groupspec, or come from another address than their sender's",
+    ),
+    (
+        "netgroup_announcements_replayed",
+        "Announcements that have come before, or whose time is more than two minutes off",
+    ),
+    ("netgroup_announcements_over_rate", "Datagrams beyond the rate at which they are read"),
+];
+
+/// The metric's name of such a counter.
+pub(super) fn net_connection_name(counter: &str) -> String {
+    format!("introd_{counter}")
+}
+
 /// All metrics with fixed names. Those of plugins come on top.
 pub(super) fn all() -> Vec<Metric> {
     let others = OTHERS.iter().map(|(name, kind, labels, meaning)| Metric {
@@ -197,5 +243,11 @@ pub(super) fn all() -> Vec<Metric> {
         labels,
         meaning: Cow::Borrowed(*meaning),
     });
-    Counter::ALL.into_iter().map(counter).chain(others).collect()
+    let of_net_connections = OF_NET_CONNECTIONS.iter().map(|(name, meaning)| Metric {
+        name: net_connection_name(name).into(),
+        kind: Kind::Counter,
+        labels: &[],
+        meaning: Cow::Borrowed(*meaning),
+    });
+    Counter::ALL.into_iter().map(counter).chain(others).chain(of_net_connections).collect()
 }

@@ -20,7 +20,7 @@ fn connections_of_one_instance_are_limited() {
     assert!(open_with(&service, limits, serverless("a")).is_ok());
     let none = NetConnectionLimits { max_connections: 0, ..limits };
     assert!(matches!(open_with(&service, none, serverless("a")), Err(OpenError::Limit(_))));
-    assert_eq!(service.counters().opened, 4);
+    assert_eq!(service.counters().counts().opened, 4);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn options_that_make_no_sense_open_nothing() {
     let foreign = ConnectionOptions { bind_addresses: vec!["203.0.113.1".to_owned()], ..serverless("a") };
     let refused = open_with(&service, NetConnectionLimits::default(), foreign);
     assert!(matches!(refused, Err(OpenError::System(message)) if message.contains("no such address")));
-    assert_eq!(service.counters().opened, 0);
+    assert_eq!(service.counters().counts().opened, 0);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn commands_and_their_bytes_are_bounded_and_what_finds_no_room_is_counted() {
     drop(go_on);
     drop((a, b));
     service.stop();
-    let counters = service.counters();
+    let counters = service.counters().counts();
     assert_eq!(counters.commands_refused, 1 + refused as u64);
     assert_eq!(counters.events_dropped, 2, "the events of both");
 }

@@ -26,6 +26,7 @@ export function open(root, scope) {
             { head: 'File', text: ({ file }) => text(file) },
             { head: 'Memory', numeric: true, text: ({ memory_bytes: memory }) => bytes(memory) },
             { head: 'Limit', numeric: true, text: ({ max_memory_bytes: limit }) => bytes(limit) },
+            { head: 'Busy for', numeric: true, text: ({ busy_seconds: seconds }) => duration(seconds) },
             { head: 'State', text: scriptState },
             { head: 'Last errors', text: errorText, node: errorList },
         ],

@@ -464,7 +464,135 @@ function registry.leaveGroup(groupspecDigest, peerID) end
 ---@return string? problem
 function registry.groupNeighbors(groupspecDigest, peerID, near, far) end
 
----Writes a line to the log.
+---JSON text of values, and back. `null` stands for null, and `Array{}` for an empty array.
+---@class json
+json = {}
+
+---Returns the JSON text of a value. The names of objects are sorted. A function, a table that is both a list and an object, a string that is
+---not UTF-8 and the like is an error that says where it is.
+---@param value any
+---@param options? {pretty?: boolean}
+---@return string
+function json.encode(value, options) end
+
+---Returns the value of a JSON text. A text that is not JSON is an error that names line and column.
+---@param text string
+---@return any
+function json.decode(text) end
+
+---Hashes, encodings, random bytes, and JSON Web Tokens.
+---@class crypto
+crypto = {}
+
+---Returns the hash of a text.
+---@param hash "sha256"|"sha384"|"sha512"|"sha1"|"md5" the last two only for names that other programs make: they protect nothing
+---@param text string
+---@param encoding? "hex"|"base64"|"base64url"|"raw" "hex" if it is missing
+---@return string
+function crypto.hash(hash, text, encoding) end
+
+---Returns the HMAC of a text: only who knows the key can make it.
+---@param hash "sha256"|"sha384"|"sha512"|"sha1"|"md5"
+---@param key string
+---@param text string
+---@param encoding? "hex"|"base64"|"base64url"|"raw" "hex" if it is missing
+---@return string
+function crypto.hmac(hash, key, text, encoding) end
+
+---Returns bytes as text.
+---@param encoding "hex"|"base64"|"base64url"|"raw"
+---@param bytes string
+---@return string
+function crypto.encode(encoding, bytes) end
+
+---Returns the bytes that a text stands for; nil and the reason if it is malformed. base64 may have padding or not.
+---@param encoding "hex"|"base64"|"base64url"|"raw"
+---@param text string
+---@return string? bytes
+---@return string? problem
+function crypto.decode(encoding, text) end
+
+---Returns random bytes that cannot be guessed, at most 65,536.
+---@param count integer
+---@return string
+function crypto.randomBytes(count) end
+
+---Returns whether two strings are equal. How long that takes does not tell how much of them is equal: compare secrets with it.
+---@param left string
+---@param right string
+---@return boolean
+function crypto.equal(left, right) end
+
+---What a JSON Web Token must be like.
+---@class JwtOptions
+---@field key string|table a public key in PEM; a JSON Web Key or a set of them, as text or table; or the bytes of a shared secret
+---@field algorithms? string|string[] of these only: "HS256", "RS256", "ES256", "EdDSA" and others; if it is missing, those that fit the key
+---@field issuer? string|string[] the claim iss must be one of these
+---@field audience? string|string[] the claim aud must name one of these; a token that has the claim is invalid without this
+---@field leeway? number by how many seconds clocks may differ, by default 60
+---@field requireExpiry? boolean whether a token without the claim exp is invalid, by default true
+
+---Returns the claims of a JSON Web Token whose signature and times are right; nil and the reason if it is invalid.
+---@param token string
+---@param options JwtOptions
+---@return table? claims
+---@return string? problem
+function crypto.verifyJwt(token, options) end
+
+---The parts of URLs.
+---@class url
+url = {}
+
+---The parts of a URL. A part that the URL does not have is nil.
+---@class Url
+---@field scheme string in small letters: "rtmfp", "https"
+---@field user string? decoded
+---@field password string? decoded
+---@field host string?
+---@field port integer? also the usual port of the scheme
+---@field path string as it stands there: url.decode decodes the names in it
+---@field query string? as it stands there
+---@field parameters table<string, string> the parameters of the query, decoded; if a name stands there twice, the first one
+---@field fragment string?
+
+---Returns the parts of a URL; nil and the reason if it is none.
+---@param text string
+---@return Url? parts
+---@return string? problem
+function url.parse(text) end
+
+---Returns a text as it can stand anywhere in a URL.
+---@param text string
+---@return string
+function url.encode(text) end
+
+---Returns the text that url.encode has encoded; nil and the reason if it is malformed.
+---@param text string
+---@return string? text
+---@return string? problem
+function url.decode(text) end
+
+---Lines of the log, with a level. `log.debug` is written only if the server's log level says so.
+---@class log
+log = {}
+
+---Writes a line to the log, with the level debug.
+---@param ... any
+function log.debug(...) end
+
+---Writes a line to the log, with the level info.
+---@param ... any
+function log.info(...) end
+
+---Writes a line to the log, with the level warn.
+---@param ... any
+function log.warn(...) end
+
+---Writes a line to the log, with the level error.
+---@param ... any
+function log.error(...) end
+
+---Writes a line to the log, with the level info.
 ---@param ... any
 function trace(...) end
 

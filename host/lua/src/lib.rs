@@ -8,6 +8,7 @@
 //!
 //! - `engine`: a Lua VM whose handlers are coroutines, with limits on their time and memory; values, patterns, timers and files.
 //! - `instance`: what an application instance has besides its script, and keeps when the script is reloaded.
+//! - `libraries`: what scripts have for computing: `json` and others.
 //! - `api`: what scripts see, and a script loaded into its VM.
 //! - `runtime`: an instance with its script. Events become calls of handlers, without threads, sockets or a clock.
 //! - `host`: the threads that instances share, their inboxes, and the watchdog.
@@ -19,6 +20,7 @@ mod checking;
 mod engine;
 mod host;
 mod instance;
+mod libraries;
 mod runtime;
 pub mod testing;
 #[cfg(test)]

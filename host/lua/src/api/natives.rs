@@ -2,17 +2,15 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, Result, Table, Variadic};
+use mlua::{Lua, Result, Table};
 
 use super::state::ApiState;
 use super::{
     application, client, clients, group_specifier, lookup_event, net_connection, net_group, shared_registry,
     timer_functions,
 };
-use crate::engine::failure;
 use crate::engine::values::Opaque;
 use introd_flash::amf;
-use introd_log::text::shown;
 
 /// Adds the functions to the table of natives, and makes the globals that the prelude does not make.
 pub(super) fn install(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
@@ -29,7 +27,6 @@ pub(super) fn install(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result
     net_connection::register(lua, state, native)?;
     net_group::register(lua, state, native)?;
     times(lua, state, native)?;
-    output(lua, state, native)?;
     let globals = lua.globals();
     globals.raw_set("application", &state.application)?;
     globals.raw_set("Client", &state.prototype)
@@ -46,30 +43,4 @@ fn times(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     )?;
     let shared = Rc::clone(state);
     native.raw_set("now", lua.create_function(move |_, ()| Ok(shared.instance.milliseconds() as i64))?)
-}
-
-/// The longest line that `trace` writes; more is cut off.
-const MAX_LINE: usize = 4096;
-
-fn output(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
-    native.raw_set("max_line", MAX_LINE)?;
-    let shared = Rc::clone(state);
-    native.raw_set(
-        "trace",
-        lua.create_function(move |lua, texts: Variadic<mlua::LuaString>| {
-            let mut line = String::new();
-            for (index, text) in texts.iter().enumerate() {
-                line.push_str(if index > 0 { " " } else { "" });
-                let bytes = text.as_bytes();
-                line.push_str(&shown(&String::from_utf8_lossy(bytes.get(..MAX_LINE).unwrap_or(&bytes))));
-                if line.len() > MAX_LINE {
-                    line = line.chars().take(MAX_LINE).collect();
-                    break;
-                }
-            }
-            let (file, place) = failure::caller(lua).unwrap_or_default();
-            shared.instance.journal.trace(&shared.instance.name, &file, place, line);
-            Ok(())
-        })?,
-    )
 }

@@ -1,22 +1,11 @@
 -- The parts of the API that are written in Lua.
 local native, application, Client, methods = ...
 
-local error, next, rawset, select, tostring, type = error, next, rawset, select, tostring, type
+local error, next, rawset, select, type = error, next, rawset, select, type
 local setmetatable, pack, unpack = native.plain.setmetatable, table.pack, native.plain.unpack
 local wait, on_time = native.wait, native.on_time
 
 -- The host's functions --------------------------------------------------------------------------------------------------
-
--- The line is cut off. Values that would stand behind the cut are not made texts.
-local MAX_LINE = native.max_line
-
-function _G.trace(...)
-    local texts, count = { ... }, select("#", ...)
-    if count > MAX_LINE then count = MAX_LINE end
-    for i = 1, count do texts[i] = tostring(texts[i]) end
-    native.trace(unpack(texts, 1, count))
-end
-_G.print = trace
 
 _G.now = native.now
 -- The arguments of a timer are kept in a table, whose memory counts.

@@ -15,6 +15,7 @@ use crate::engine::vm::{Progress, Vm};
 use crate::engine::vm_context::VmContext;
 use crate::instance::Instance;
 use crate::instance::roster::RosterMember;
+use crate::libraries;
 
 /// The parts of the API that are written in Lua.
 const PRELUDE: &str = include_str!("prelude.lua");
@@ -65,6 +66,7 @@ impl Script {
         let (vm, native) = Vm::new(context, Rc::clone(&instance.handlers), instance.memory.meter())?;
         let state = Rc::new(ApiState::new(&vm.lua, instance, vm.context.marks.clone())?);
         natives::install(&vm.lua, &state, &native)?;
+        libraries::install(&vm.lua, &vm.context, instance)?;
         let prelude = vm.lua.load(PRELUDE).set_name("=introd");
         prelude.call::<()>((&native, &state.application, &state.prototype, &state.methods))?;
         state.objects.set_prelude(native.get("make_client")?);

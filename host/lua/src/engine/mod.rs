@@ -4,7 +4,7 @@
 pub(crate) mod expando;
 pub(crate) mod failure;
 pub(crate) mod handler_count;
-mod host_memory;
+pub(crate) mod host_memory;
 pub(crate) mod limits;
 pub(crate) mod loading;
 pub(crate) mod memory;

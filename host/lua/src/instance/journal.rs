@@ -23,8 +23,31 @@ pub(crate) struct Journal {
 pub(crate) enum JournalEntry {
     /// A line by `trace`.
     Trace(String),
+    /// A line by a function of `log`.
+    Line(LogLevel, String),
     /// An error, with the handler that it ended.
     Failure(String, Failure),
+}
+
+/// How important a line of a script is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl LogLevel {
+    /// Its name in the API and in the log.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 impl Journal {
@@ -33,9 +56,15 @@ impl Journal {
         Self { errors, ..Self::default() }
     }
 
-    pub(crate) fn trace(&self, app: &InstanceName, file: &str, line: usize, text: String) {
-        tracing::info!(target: "introd::script", %app, file, line, "{text}");
-        self.keep(JournalEntry::Trace(text));
+    /// A script writes a line, at that place of it.
+    pub(crate) fn write(&self, app: &InstanceName, file: &str, line: usize, level: LogLevel, text: &str) {
+        // Whether a record is wanted is found out by its level, which is a part of the program's text.
+        match level {
+            LogLevel::Debug => tracing::debug!(target: "introd::script", %app, file, line, "{text}"),
+            LogLevel::Info => tracing::info!(target: "introd::script", %app, file, line, "{text}"),
+            LogLevel::Warn => tracing::warn!(target: "introd::script", %app, file, line, "{text}"),
+            LogLevel::Error => tracing::error!(target: "introd::script", %app, file, line, "{text}"),
+        }
     }
 
     pub(crate) fn failure(&self, app: &InstanceName, handler: &str, failure: &Failure) {
@@ -52,7 +81,8 @@ impl Journal {
         self.keep(JournalEntry::Failure(handler.to_owned(), failure.clone()));
     }
 
-    fn keep(&self, entry: JournalEntry) {
+    /// Keeps an entry for tests.
+    pub(crate) fn keep(&self, entry: JournalEntry) {
         let mut entries = self.entries.borrow_mut();
         if entries.len() == MAX_ENTRIES {
             entries.pop_front();
@@ -72,15 +102,9 @@ mod tests {
 
     #[test]
     fn the_last_entries_are_kept() {
-        let app = InstanceName {
-            adaptor: String::new(),
-            vhost: String::new(),
-            application: String::new(),
-            instance: String::new(),
-        };
         let journal = Journal::default();
         for number in 0..MAX_ENTRIES + 5 {
-            journal.trace(&app, "main.lua", 1, number.to_string());
+            journal.keep(JournalEntry::Trace(number.to_string()));
         }
         let kept = journal.take();
         assert_eq!((kept.len(), &kept[0]), (MAX_ENTRIES, &JournalEntry::Trace("5".to_owned())));

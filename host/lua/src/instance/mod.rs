@@ -1,6 +1,7 @@
 //! What an application instance has besides its script, and keeps when the script is reloaded: its clients, open requests, commands
 //! that wait for room at a worker, and the last log entries; and the script's NetConnections, which are closed then.
 
+pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod error_log;
 pub(crate) mod item;
@@ -9,16 +10,18 @@ pub(crate) mod ledger;
 pub(crate) mod open_requests;
 pub(crate) mod outbox;
 pub(crate) mod published_members;
+pub(crate) mod random;
 pub(crate) mod roster;
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use rtmfp::PeerId;
 
+use self::clock::Clock;
 use self::connections::Connections;
 use self::error_log::ErrorLog;
 use self::journal::Journal;
@@ -26,6 +29,7 @@ use self::ledger::Ledger;
 use self::open_requests::{Answer, OpenRequests};
 use self::outbox::Outbox;
 use self::published_members::PublishedMembers;
+use self::random::Random;
 use self::roster::Roster;
 use crate::engine::handler_count::HandlerCount;
 use crate::engine::memory::Memory;
@@ -69,7 +73,9 @@ pub(crate) struct Instance {
     pub(crate) ledger: Arc<Ledger>,
     /// The time, as of the event that is being handled.
     pub(crate) now: Cell<Instant>,
-    started: (Instant, f64),
+    /// The time of day. Tests set it.
+    pub(crate) clock: RefCell<Clock>,
+    pub(crate) random: Random,
     /// Registry lookups that the thread has yet to start.
     registry_lookups: RefCell<Vec<RegistryLookup>>,
     /// How many registry lookups have no result yet.
@@ -93,7 +99,6 @@ impl Instance {
         now: Instant,
     ) -> Self {
         let memory = Memory::default();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             name,
             settings: RefCell::new(settings),
@@ -107,7 +112,8 @@ impl Instance {
             roster: RefCell::new(Roster::of(&ledger)),
             ledger,
             now: Cell::new(now),
-            started: (now, wall.as_secs_f64() * 1000.0),
+            clock: RefCell::new(Clock::of_system(now)),
+            random: Random::default(),
             registry_lookups: RefCell::default(),
             running: Cell::new(0),
             is_ending: Cell::new(false),
@@ -138,6 +144,11 @@ impl Instance {
         Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
     }
 
+    /// The same, with a clock and random bytes of a test.
+    pub(crate) fn with_made_up(self, clock: Clock, random: Random) -> Self {
+        Self { clock: RefCell::new(clock), random, ..self }
+    }
+
     /// The instance has its turn.
     pub(crate) fn begin(&self, now: Instant) {
         self.now.set(now);
@@ -156,8 +167,7 @@ impl Instance {
 
     /// Milliseconds since 1970, on a clock that never goes back.
     pub(crate) fn milliseconds(&self) -> f64 {
-        let (start, wall) = self.started;
-        (wall + self.now.get().saturating_duration_since(start).as_secs_f64() * 1000.0).floor()
+        self.clock.borrow().milliseconds(self.now.get())
     }
 
     /// Begins a lookup in the registry. Gives back the token under which the handler is to wait.

@@ -17,6 +17,7 @@ use crate::api::address_list;
 use crate::api::state::ApiState;
 use crate::engine::values;
 use crate::instance::journal::JournalEntry;
+use crate::instance::random::Random;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
 type Shared = Rc<RefCell<Theatre>>;
@@ -27,6 +28,13 @@ fn stage<'a>(shared: &'a Shared, server: &str) -> Result<RefMut<'a, Stage>> {
     RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(none)
 }
 
+/// The test itself has the time of its servers.
+fn follow(own: &ApiState, theatre: &Theatre) {
+    let (clock, now) = theatre.time();
+    own.instance.clock.replace(clock.clone());
+    own.instance.now.set(now);
+}
+
 fn client(number: u32) -> ClientId {
     ClientId { worker: 0, session: SessionId::from_wire(number) }
 }
@@ -34,7 +42,7 @@ fn client(number: u32) -> ClientId {
 /// The functions of which `testing.lua` makes the words of tests.
 pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: &Path) -> Result<Table> {
     let native = lua.create_table()?;
-    let (stage_of, folder) = (Rc::clone(shared), folder.to_owned());
+    let (stage_of, own, folder) = (Rc::clone(shared), Rc::clone(state), folder.to_owned());
     native.raw_set(
         "start",
         lua.create_function(move |_, (server, given): (Option<String>, Option<Table>)| {
@@ -48,7 +56,12 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
             if server.is_none() {
                 *theatre = Theatre::default();
             }
-            theatre.start(&server.unwrap_or_default(), &folder, settings).map_err(mlua::Error::runtime)
+            if let Some(milliseconds) = options::clock(given.as_ref())? {
+                theatre.set_clock(milliseconds).map_err(mlua::Error::runtime)?;
+            }
+            follow(&own, &theatre);
+            let random = options::field::<u64>(given.as_ref(), "seed")?.map_or_else(Random::default, Random::seeded);
+            theatre.start(&server.unwrap_or_default(), &folder, settings, random).map_err(mlua::Error::runtime)
         })?,
     )?;
     clients(lua, state, shared, &native)?;
@@ -74,6 +87,9 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
             for entry in stage(&stage_of, &server)?.runtime.instance.journal.take() {
                 let entry = match entry {
                     JournalEntry::Trace(text) => lua.create_table_from([("trace", text)])?,
+                    JournalEntry::Line(level, text) => {
+                        lua.create_table_from([("text", text), ("level", level.name().to_owned())])?
+                    }
                     JournalEntry::Failure(handler, failure) => {
                         lua.create_table_from([("failure", failure.to_string()), ("handler", handler)])?
                     }
@@ -160,7 +176,7 @@ fn digest(text: &str) -> Result<[u8; 32]> {
     Ok(digest)
 }
 
-fn events(lua: &Lua, _state: &Rc<ApiState>, shared: &Shared, native: &Table) -> Result<()> {
+fn events(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> Result<()> {
     let stage_of = Rc::clone(shared);
     native.raw_set(
         "join",
@@ -192,11 +208,13 @@ fn events(lua: &Lua, _state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
             Ok(stage(&stage_of, &server)?.look_up_from(target, from, asker, application.as_deref()))
         })?,
     )?;
-    let stage_of = Rc::clone(shared);
+    let (stage_of, own) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
         "advance",
         lua.create_function(move |_, milliseconds: u64| {
-            stage_of.borrow_mut().advance(Duration::from_millis(milliseconds));
+            let mut theatre = stage_of.borrow_mut();
+            theatre.advance(Duration::from_millis(milliseconds));
+            follow(&own, &theatre);
             Ok(())
         })?,
     )?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mlua::{Result, Table, Value};
 
 use crate::api::address;
@@ -48,6 +49,24 @@ pub(super) fn application(options: Option<&Table>) -> Result<Application> {
         settings.script.library = library.into_iter().map(Into::into).collect();
     }
     Ok(settings)
+}
+
+/// The time of day when a test begins, in milliseconds after 1970: a number of them, or a text such as `2026-01-01T00:00:00Z`.
+pub(super) fn clock(options: Option<&Table>) -> Result<Option<f64>> {
+    match field::<Value>(options, "clock")? {
+        None => Ok(None),
+        Some(Value::Integer(milliseconds)) => Ok(Some(milliseconds as f64)),
+        Some(Value::Number(milliseconds)) if milliseconds.is_finite() => Ok(Some(milliseconds)),
+        Some(other) => {
+            let text = other.to_string()?;
+            let time = text.parse::<Timestamp>().map_err(|error| {
+                mlua::Error::runtime(format!(
+                    "clock is a time as 2026-01-01T00:00:00Z or milliseconds since 1970: {error}"
+                ))
+            });
+            Ok(Some(time?.as_millisecond() as f64))
+        }
+    }
 }
 
 /// Makes a configuration element of a table.

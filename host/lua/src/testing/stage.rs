@@ -12,8 +12,10 @@ use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
 use super::server::{Effect, Server};
 use crate::engine::failure::Failure;
+use crate::instance::clock::Clock;
 use crate::instance::connections::{ConnectionPort, Connections};
 use crate::instance::item::InboxItem;
+use crate::instance::random::Random;
 use crate::instance::{Instance, RegistryLookup};
 use crate::runtime::Runtime;
 use introd_config::{
@@ -83,11 +85,20 @@ pub(crate) struct Surroundings {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) connections: Arc<dyn NetConnections>,
     pub(crate) now: Instant,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { registry: Arc::new(InMemory::default()), connections: Arc::new(NoNetConnections), now: Instant::now() }
+        let now = Instant::now();
+        Self {
+            registry: Arc::new(InMemory::default()),
+            connections: Arc::new(NoNetConnections),
+            now,
+            clock: Clock::of_system(now),
+            random: Random::default(),
+        }
     }
 }
 
@@ -163,14 +174,15 @@ impl Stage {
 
     /// Starts a script in these surroundings.
     pub(crate) fn within(folder: &Path, settings: Application, around: Surroundings) -> Result<Self, Failure> {
-        let Surroundings { registry, connections, now } = around;
+        let Surroundings { registry, connections, now, clock, random } = around;
         let (recorder, port) = (Arc::new(Recorder::default()), Arc::new(Port::default()));
         let commands = Arc::clone(&recorder);
         let settings = Arc::new(settings);
         let server = Server::new(Arc::clone(&settings));
         let instance =
             Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now)
-                .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()));
+                .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
+                .with_made_up(clock, random);
         let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
         let mut stage = Self {

@@ -134,6 +134,8 @@ local function update(app)
     for _, entry in ipairs(native.journal(app.server)) do
         if entry.trace then
             table.insert(app.traces, entry.trace)
+        elseif entry.level then
+            table.insert(app.logs, entry)
         else
             table.insert(app.failures, entry)
         end
@@ -225,7 +227,7 @@ function _G.start(options)
     local server = options and options.server
     if not server then apps = {} end
     local app = setmetatable({
-        server = server or "", clients = {}, lookups = {}, commands = {}, traces = {}, failures = {}, transactions = 0,
+        server = server or "", clients = {}, lookups = {}, commands = {}, traces = {}, logs = {}, failures = {}, transactions = 0,
     }, App)
     native.start(server, options)
     apps[app.server] = app

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use super::network::Network;
 use super::stage::{Stage, Surroundings};
 use crate::engine::failure::Failure;
+use crate::instance::clock::Clock;
+use crate::instance::random::Random;
 use introd_config::Application;
 use introd_policy::registry::InMemory;
 
@@ -19,12 +21,14 @@ pub(crate) struct Theatre {
     stages: BTreeMap<String, Stage>,
     network: Network,
     now: Instant,
+    clock: Clock,
 }
 
 impl Default for Theatre {
     fn default() -> Self {
         let now = Instant::now();
-        Self { stages: BTreeMap::new(), network: Network::new(now), now }
+        let today = Clock::of_system(now).milliseconds(now);
+        Self { stages: BTreeMap::new(), network: Network::new(now), now, clock: Clock::made_up(now, today) }
     }
 }
 
@@ -33,12 +37,35 @@ impl Theatre {
     ///
     /// # Errors
     /// What is wrong with the script.
-    pub(crate) fn start(&mut self, server: &str, folder: &Path, settings: Application) -> Result<(), Failure> {
+    pub(crate) fn start(
+        &mut self,
+        server: &str,
+        folder: &Path,
+        settings: Application,
+        random: Random,
+    ) -> Result<(), Failure> {
         self.crash(server);
         let (registry, connections) = (Arc::new(InMemory::default()), self.network.opener(server));
-        let around = Surroundings { registry, connections, now: self.now };
+        let around = Surroundings { registry, connections, now: self.now, clock: self.clock.clone(), random };
         self.stages.insert(server.to_owned(), Stage::within(folder, settings, around)?);
         Ok(())
+    }
+
+    /// Sets the time of day, in milliseconds after 1970, for all servers that are started from now on.
+    ///
+    /// # Errors
+    /// If there are servers already: all have one clock.
+    pub(crate) fn set_clock(&mut self, milliseconds: f64) -> Result<(), &'static str> {
+        if !self.stages.is_empty() {
+            return Err("all servers of a test have one clock: set it where the first one is started");
+        }
+        self.clock = Clock::made_up(self.now, milliseconds);
+        Ok(())
+    }
+
+    /// The time of the test: the time of day, and how far it has come.
+    pub(crate) fn time(&self) -> (&Clock, Instant) {
+        (&self.clock, self.now)
     }
 
     /// The stage of a server.

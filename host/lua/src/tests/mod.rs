@@ -11,6 +11,7 @@ mod group_specifier;
 mod host;
 mod hostile;
 mod idle_handlers;
+mod libraries;
 mod lifetimes;
 mod made_up_network;
 mod memory;
@@ -155,6 +156,7 @@ impl Scene {
     fn traces(&self) -> Vec<String> {
         let line = |entry| match entry {
             JournalEntry::Trace(line) => line,
+            JournalEntry::Line(level, line) => format!("{} {line}", level.name()),
             JournalEntry::Failure(handler, failure) => panic!("{handler}: {failure}"),
         };
         self.journal().into_iter().map(line).collect()
@@ -163,7 +165,7 @@ impl Scene {
     /// The errors, each with its handler, file and line.
     fn failures(&self) -> Vec<(String, String, usize, String)> {
         let failure = |entry| match entry {
-            JournalEntry::Trace(_) => None,
+            JournalEntry::Trace(_) | JournalEntry::Line(..) => None,
             JournalEntry::Failure(handler, failure) => {
                 Some((handler, failure.file.clone(), failure.line, failure.to_string()))
             }

@@ -42,7 +42,10 @@ fn registered() -> Names {
         names.extend(table.into_iter().chain(listed).map(|name| format!("{class}.{name}")));
     }
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
-    names.extend(keys(&script.lua().globals().get("registry").unwrap()).iter().map(|name| format!("registry.{name}")));
+    for library in ["registry", "json", "crypto", "url", "log"] {
+        let table = script.lua().globals().get(library).unwrap();
+        names.extend(keys(&table).iter().map(|name| format!("{library}.{name}")));
+    }
     names
 }
 
@@ -69,7 +72,7 @@ fn described() -> Names {
     }
     // These are not registered under a name but belong to values.
     names.retain(|name| {
-        !["Clients.", "ScriptStatus.", "NetStatus.", "Addresses.", "ByteArray.", "Date."]
+        !["Clients.", "ScriptStatus.", "NetStatus.", "Addresses.", "ByteArray.", "Date.", "Url.", "JwtOptions."]
             .iter()
             .any(|class| name.starts_with(class))
     });

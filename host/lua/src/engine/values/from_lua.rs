@@ -2,12 +2,10 @@
 
 use mlua::{Result, Table, Value as Lv};
 
-use super::marks::{CLASS, EXACT, Marks};
+use super::marks::{CLASS, EXACT, HOST, Marks};
 use super::opaque::Opaque;
 use introd_flash::amf::{AmfLimits, EcmaArray, Object, Value};
 
-/// The field of a metatable that names the kind of a host object.
-const HOST: &str = "__host";
 /// Converts a value for ActionScript.
 ///
 /// # Errors

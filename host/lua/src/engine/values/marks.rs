@@ -7,7 +7,10 @@ use mlua::{AnyUserData, Lua, MetaMethod, Result, Table, UserData, UserDataMethod
 use crate::engine::host_memory::HostMemory;
 
 /// Where whole numbers stop being exact in a double.
-pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The field of a metatable that names the kind of a host object.
+pub(crate) const HOST: &str = "__host";
 
 /// The field of a metatable that holds an object's class.
 pub(super) const CLASS: &str = "__class";

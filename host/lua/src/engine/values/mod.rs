@@ -23,6 +23,6 @@ mod to_lua;
 mod userdata;
 
 pub(crate) use from_lua::{all_from_lua, from_lua};
-pub(crate) use marks::Marks;
+pub(crate) use marks::{EXACT, HOST, Marks};
 pub(crate) use opaque::Opaque;
-pub(crate) use to_lua::to_lua;
+pub(crate) use to_lua::{number_to_lua, to_lua};

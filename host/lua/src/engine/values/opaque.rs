@@ -28,7 +28,8 @@ impl Opaque {
         Ok(Self { value, marks: marks.clone(), bytes })
     }
 
-    pub(super) fn kind(&self) -> &'static str {
+    /// The name of its type in ActionScript.
+    pub(crate) fn kind(&self) -> &'static str {
         match self.value {
             Value::ByteArray(_) => "ByteArray",
             Value::Date { .. } => "Date",

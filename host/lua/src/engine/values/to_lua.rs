@@ -63,7 +63,8 @@ fn inner_to_lua(lua: &Lua, marks: &Marks, value: Value) -> Result<Lv> {
     })
 }
 
-fn number_to_lua(number: f64) -> Lv {
+/// An integer if the number is whole and below 2^53 in size, else a float.
+pub(crate) fn number_to_lua(number: f64) -> Lv {
     let is_whole = number.fract() == 0.0 && number.abs() < EXACT;
     // Minus zero is not an integer.
     if is_whole && !(number == 0.0 && number.is_sign_negative()) {

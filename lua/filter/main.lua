@@ -12,17 +12,8 @@ local function addressesOf(client)
     return { client.farAddress, table.unpack(client.reportedAddresses) }
 end
 
--- Compares two texts to their end, so that the time it takes does not reveal where they differ.
-local function same(a, b)
-    local difference = #a ~ #b
-    for i = 1, #a do
-        difference = difference | (a:byte(i) ~ (b:byte(i) or 0))
-    end
-    return difference == 0
-end
-
 function application.onConnect(client, token)
-    if config.token and not (type(token) == "string" and same(token, config.token)) then
+    if config.token and not (type(token) == "string" and crypto.equal(token, config.token)) then
         application.rejectConnection(client, "A token is needed.", { reason = "token" })
         return false
     end

@@ -25,6 +25,10 @@ const HOSTILE: &str = "
     function deeds.gibibyte() return #('x'):rep(1 << 30) end
     function deeds.hoard() local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end
     function deeds.pattern() return string.find(('a'):rep(100000), '.-.-.-.-.-.-b') end
+    function deeds.json() local s = '[' .. ('{},'):rep(1e5) .. '1]' while true do pcall(json.decode, s) end end
+    function deeds.deepJson() return json.decode(('['):rep(100000)) end
+    function deeds.hash() local s = ('x'):rep(16e6) while true do crypto.hash('md5', s) end end
+    function deeds.randomBytes() return crypto.randomBytes(1e9) end
     function deeds.errorTable() error({}) end
     function deeds.errorNil() error(nil) end
     function deeds.errorFunction() error(print) end
@@ -148,6 +152,10 @@ async fn hostile_scripts_do_not_slow_other_applications() {
         "gibibyte",
         "hoard",
         "pattern",
+        "json",
+        "deepJson",
+        "hash",
+        "randomBytes",
         "errorTable",
         "errorNil",
         "errorFunction",

@@ -4,7 +4,7 @@ use introd_flash::amf::Value;
 use introd_tests::program::{Files, Peer, Process, SHIPPED, Server, introd, probe};
 
 use super::{ask, find};
-use crate::harness::clients::{LOOPBACK, connect};
+use crate::harness::clients::{LOOPBACK, connect, rejection, try_connect};
 
 #[test]
 fn the_tests_of_the_shipped_applications_pass() {
@@ -14,7 +14,7 @@ fn the_tests_of_the_shipped_applications_pass() {
         .filter(|path| path.join("main.lua").is_file())
         .collect();
     folders.sort();
-    assert!(folders.len() >= 4, "{folders:?}");
+    assert!(folders.len() >= 6, "{folders:?}");
     let ended = Process::start(introd(&["test"]).args(&folders)).ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.matches("ok    ").count() >= 15 && !ended.stdout.contains("FAIL"), "{ended:?}");
@@ -80,6 +80,45 @@ async fn the_filter_counts_denied_lookups_and_ignores_unknown_peers() {
     assert!(denied > 0, "{ended:?}");
     // The document: lookups without redirects are those that were ignored or denied.
     assert!(count("rtmfp_lookups") - count("rtmfp_redirects") > denied, "{ended:?}");
+}
+
+/// Tokens signed with "the secret of the tests", made by Python: one of the user ann until 2100, and one that has expired in 2001.
+const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4iLCJhdWQiOiJjaGF0IiwiZXhwIjo0MTAyNDQ0ODAwfQ.xA-Iwb1hhhCGOjyfWdq1VIi7KpYhbXy0LuHb1-ThrqY";
+const OLD_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4iLCJhdWQiOiJjaGF0IiwiZXhwIjoxMDAwMDAwMDAwfQ.B1KcdZEkPCWCSw5EseRI0HBcys2l9F2fzKcOjGC7pHg";
+
+#[tokio::test]
+async fn only_clients_with_a_good_token_log_in() {
+    let files = Files::new();
+    let main = std::fs::read_to_string(format!("{SHIPPED}/login-jwt/main.lua")).expect("the script");
+    let settings = "<ScriptEngine><ApplicationObject><config><secret>the secret of the tests</secret><audience>chat</audience></config>
+        </ApplicationObject></ScriptEngine>";
+    files.script("login-jwt", &main, settings);
+    let server = Server::configured(files.path(), 2);
+    let uri = server.uri_of("login-jwt");
+    let mut ann = try_connect(&uri, LOOPBACK, 1, vec![TOKEN.into()]).await.expect("it logs in");
+    let user = |answer: Result<Value, String>| match answer {
+        Ok(Value::Object(object)) => {
+            object.properties.into_iter().find(|(name, _)| name == "user").map(|(_, value)| value)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(user(ask(&mut ann, "whoAmI", Vec::new()).await), Some("ann".into()));
+    let mut by_url = connect(&format!("{uri}?token={TOKEN}"), LOOPBACK, 2).await;
+    assert_eq!(user(ask(&mut by_url, "whoAmI", Vec::new()).await), Some("ann".into()));
+    let (head, code) = TOKEN.rsplit_once('.').expect("its signature");
+    let forged = format!("{head}.{}{}", if code.starts_with('A') { 'B' } else { 'A' }, &code[1..]);
+    for (arguments, reason) in [
+        (vec![OLD_TOKEN.into()], "the token has expired"),
+        (vec![Value::from(forged.as_str())], "the signature of the token is wrong"),
+        (vec![], "there is no token"),
+        (vec![Value::Number(7.0)], "there is no token"),
+    ] {
+        let problem = rejection(&uri, LOOPBACK, 3, arguments).await;
+        assert!(problem.contains("Please log in."), "{problem}");
+        server.logged().wait_for(reason, 1);
+    }
+    let ended = server.stop();
+    assert!(!ended.stderr.contains("ERROR"), "{ended:?}");
 }
 
 /// The application that README.md shows how to write.

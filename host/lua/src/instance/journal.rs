@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use super::error_log::ErrorLog;
@@ -27,6 +28,16 @@ pub(crate) enum JournalEntry {
     Line(LogLevel, String),
     /// An error, with the handler that it ended.
     Failure(String, Failure),
+}
+
+impl fmt::Display for JournalEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trace(text) => write!(f, "trace: {text}"),
+            Self::Line(level, text) => write!(f, "log.{}: {text}", level.name()),
+            Self::Failure(handler, failure) => write!(f, "{handler} failed: {failure}"),
+        }
+    }
 }
 
 /// How important a line of a script is.

@@ -152,6 +152,7 @@ impl Instance {
     /// The instance has its turn.
     pub(crate) fn begin(&self, now: Instant) {
         self.now.set(now);
+        self.clock.borrow_mut().look(now);
         self.handlers.begin();
     }
 

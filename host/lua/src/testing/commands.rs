@@ -24,8 +24,11 @@ type Shared = Rc<RefCell<Theatre>>;
 
 /// The stage of a server.
 fn stage<'a>(shared: &'a Shared, server: &str) -> Result<RefMut<'a, Stage>> {
-    let none = |_| mlua::Error::runtime("there is no application: start it with start()");
-    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(none)
+    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(|_| none())
+}
+
+fn none() -> mlua::Error {
+    mlua::Error::runtime("there is no application: start it with start()")
 }
 
 /// The test itself has the time of its servers.
@@ -84,7 +87,8 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
         "journal",
         lua.create_function(move |lua, server: String| {
             let list = lua.create_table()?;
-            for entry in stage(&stage_of, &server)?.runtime.instance.journal.take() {
+            let entries = stage_of.borrow_mut().take_journal(&server).ok_or_else(none)?;
+            for entry in entries {
                 let entry = match entry {
                     JournalEntry::Trace(text) => lua.create_table_from([("trace", text)])?,
                     JournalEntry::Line(level, text) => {

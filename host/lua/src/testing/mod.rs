@@ -12,6 +12,7 @@ mod stage;
 mod theatre;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -78,9 +79,11 @@ fn run_here(folder: &Path, out: &mut impl Write, time: Duration) -> io::Result<b
                             passed += 1;
                             writeln!(out, "ok    {name}: {}", test.name)?;
                         }
-                        Err(failure) => {
+                        Err((failure, said)) => {
                             failed += 1;
                             writeln!(out, "FAIL  {name}: {}\n      {failure}", test.name)?;
+                            // What the script has written helps to understand why.
+                            said.iter().try_for_each(|line| writeln!(out, "      > {line}"))?;
                         }
                     }
                 }
@@ -145,13 +148,14 @@ impl TestFile {
         self.tests.sequence_values::<Table>().filter_map(|test| read(test.ok()?).ok()).collect()
     }
 
-    fn run(&self, test: &Test) -> Result<(), Failure> {
+    /// Runs a test. If it fails: why, and the last lines of its scripts.
+    fn run(&self, test: &Test) -> Result<(), (Failure, VecDeque<String>)> {
         let mut result = test.steps.iter().try_for_each(|step| self.step(step));
         for step in &test.cleanup {
             result = result.and(self.step(step));
         }
-        self.theatre.take();
-        result
+        let mut theatre = self.theatre.take();
+        result.map_err(|failure| (failure, theatre.take_said()))
     }
 
     fn step(&self, step: &Function) -> Result<(), Failure> {

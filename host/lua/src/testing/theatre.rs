@@ -1,6 +1,6 @@
 //! The made-up servers of a test, with one clock and one network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,15 @@ use super::network::Network;
 use super::stage::{Stage, Surroundings};
 use crate::engine::failure::Failure;
 use crate::instance::clock::Clock;
+use crate::instance::journal::JournalEntry;
 use crate::instance::random::Random;
 use introd_config::Application;
 use introd_policy::registry::InMemory;
 
 /// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
 const MAX_STEPS: usize = 100_000;
+/// How many of the last lines of scripts are shown with a test that fails.
+const MAX_SAID: usize = 20;
 
 /// The stages of a test, by the names of their servers.
 pub(crate) struct Theatre {
@@ -22,13 +25,21 @@ pub(crate) struct Theatre {
     network: Network,
     now: Instant,
     clock: Clock,
+    /// What the scripts have written and where they have failed, most recently.
+    said: VecDeque<String>,
 }
 
 impl Default for Theatre {
     fn default() -> Self {
         let now = Instant::now();
         let today = Clock::of_system(now).milliseconds(now);
-        Self { stages: BTreeMap::new(), network: Network::new(now), now, clock: Clock::made_up(now, today) }
+        Self {
+            stages: BTreeMap::new(),
+            network: Network::new(now),
+            now,
+            clock: Clock::made_up(now, today),
+            said: VecDeque::new(),
+        }
     }
 }
 
@@ -77,6 +88,23 @@ impl Theatre {
     pub(crate) fn crash(&mut self, server: &str) {
         self.network.crash(server);
         self.stages.remove(server);
+    }
+
+    /// What the script of a server has written, and where it has failed, since the last time. `None` if there is no such server.
+    pub(crate) fn take_journal(&mut self, server: &str) -> Option<Vec<JournalEntry>> {
+        let entries = self.stages.get(server)?.runtime.instance.journal.take();
+        self.said.extend(entries.iter().map(ToString::to_string));
+        self.said.drain(..self.said.len().saturating_sub(MAX_SAID));
+        Some(entries)
+    }
+
+    /// The last lines and failures of all servers, the oldest first.
+    pub(crate) fn take_said(&mut self) -> VecDeque<String> {
+        let servers: Vec<String> = self.stages.keys().cloned().collect();
+        for server in servers {
+            self.take_journal(&server);
+        }
+        std::mem::take(&mut self.said)
     }
 
     /// The network between the servers.

@@ -18,7 +18,7 @@ fn the_tests_of_all_shipped_applications_pass() {
             assert!(passed, "{}\n{}", path.display(), String::from_utf8_lossy(&out));
         }
     }
-    assert!(applications >= 4, "{applications}");
+    assert!(applications >= 6, "{applications}");
 }
 
 #[test]
@@ -40,8 +40,9 @@ fn the_simple_filter_runs_too() {
 
 #[test]
 fn a_run_tells_what_failed_and_where() {
-    let folder =
-        Folder::new("function Client:add(a, b) return a + b end function application.onPeerLookup() error('x') end");
+    let folder = Folder::new(
+        "function Client:add(a, b) log.warn('sum', a, b) return a + b end function application.onPeerLookup() error('x') end",
+    );
     folder.write(
         "sums_test.lua",
         "describe('sums', function()
@@ -72,7 +73,7 @@ fn a_run_tells_what_failed_and_where() {
     for expected in [
         "FAIL  broken_test.lua\n      broken_test.lua:1: syntax error",
         "ok    sums_test.lua: sums are right",
-        "FAIL  sums_test.lua: sums are wrong\n      sums_test.lua:7: expected 4, got 3",
+        "FAIL  sums_test.lua: sums are wrong\n      sums_test.lua:7: expected 4, got 3\n      > log.warn: sum 1 2\n",
         "ok    sums_test.lua: sums with others are cleaned up",
         "FAIL  sums_test.lua: sums with others fail\n      sums_test.lua:11: (the error is a table)",
         "FAIL  sums_test.lua: sums with others never end",

@@ -67,3 +67,37 @@ pub(super) fn write(table: &Table, moment: &ZonedDateTime) -> Result<()> {
     table.raw_set("wday", date.weekday().to_sunday_one_offset())?;
     table.raw_set("isdst", is_dst)
 }
+
+#[cfg(test)]
+mod tests {
+    use mlua::Lua;
+
+    use super::*;
+
+    /// Central Europe, without a database of time zones.
+    fn zone() -> TimeZone {
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+    }
+
+    #[test]
+    fn local_times_become_moments_and_moments_local_times() {
+        let lua = Lua::new();
+        let time = |fields: &str| {
+            let table: Table = lua.load(format!("return {{ year = 2026, {fields} }}")).eval().unwrap();
+            let moment = read(&table, &zone()).unwrap();
+            write(&table, &moment).unwrap();
+            let hour = table.raw_get::<i64>("hour").unwrap();
+            (moment.timestamp().as_second(), hour, table.raw_get::<bool>("isdst").unwrap())
+        };
+        assert_eq!(time("month = 1, day = 1, hour = 0"), (1_767_222_000, 0, false));
+        assert_eq!(time("month = 7, day = 1, hour = 0"), (1_782_856_800, 0, true));
+        // The hour that comes twice, and the one that is left out.
+        let first = time("month = 10, day = 25, hour = 2");
+        assert_eq!(first, (1_792_886_400, 2, true));
+        assert_eq!(time("month = 10, day = 25, hour = 2, isdst = true"), first);
+        assert_eq!(time("month = 10, day = 25, hour = 2, isdst = false"), (first.0 + 3600, 2, false));
+        assert_eq!(time("month = 3, day = 29, hour = 2, min = 30"), (1_774_747_800, 3, true));
+        // What follows from the calendar does not depend on the hour.
+        assert_eq!(time("month = 13, day = 1, hour = 0"), (1_798_758_000, 0, false));
+    }
+}

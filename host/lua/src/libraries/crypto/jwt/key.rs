@@ -114,6 +114,9 @@ fn of_pem(text: &[u8]) -> Result<JwtKey> {
     if text.windows(11).any(|window| window == b"PRIVATE KEY") {
         return Err(wrong("it is a private key; the public one verifies tokens, and may be known to all"));
     }
+    // In a configuration file its lines may be indented.
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    let text = &lines.join(&b'\n');
     let made = [DecodingKey::from_rsa_pem, DecodingKey::from_ec_pem, DecodingKey::from_ed_pem]
         .into_iter()
         .find_map(|read| read(text).ok().and_then(|key| fitting(&key).map(|algorithms| (key, algorithms))));

@@ -572,6 +572,33 @@ function url.encode(text) end
 ---@return string? problem
 function url.decode(text) end
 
+---Dates and times, as in Lua. Of the other functions of `os` there are none. The clock is that of `now`.
+---@class os
+os = {}
+
+---Returns the time of a table in the server's time zone, or the current time, in seconds since 1970. The fields of the table need not be in
+---their usual range, and are set to it.
+---@param date? {year: integer, month: integer, day: integer, hour?: integer, min?: integer, sec?: integer, isdst?: boolean}
+---@return integer
+function os.time(date) end
+
+---Returns a time as text, by a format of C's strftime, or as a table if the format is "*t". Times are those of the server's time zone; if the
+---format begins with "!", those of UTC.
+---@param format? string "%c" if it is missing; at most 4096 bytes
+---@param time? number seconds since 1970; the current time if it is missing
+---@return string|table
+function os.date(format, time) end
+
+---Returns the seconds from one time to another.
+---@param later number
+---@param earlier number
+---@return number
+function os.difftime(later, earlier) end
+
+---Returns seconds of processor time that the thread of the script has used. The difference of two calls in one handler tells how long it took.
+---@return number
+function os.clock() end
+
 ---Lines of the log, with a level. `log.debug` is written only if the server's log level says so.
 ---@class log
 log = {}

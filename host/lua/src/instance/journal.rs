@@ -1,4 +1,4 @@
-//! The traces and errors of scripts: they are logged, and the last of them are kept for tests.
+//! The lines and errors of scripts: they are logged, and tests keep the last of them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,10 +12,11 @@ use introd_policy::InstanceName;
 /// How many entries are kept.
 const MAX_ENTRIES: usize = 100;
 
-/// The last entries of an instance.
+/// Where the lines and errors of an instance go.
 #[derive(Default)]
 pub(crate) struct Journal {
-    entries: RefCell<VecDeque<JournalEntry>>,
+    /// The last entries, if they are kept.
+    entries: Option<RefCell<VecDeque<JournalEntry>>>,
     errors: Arc<ErrorLog>,
 }
 
@@ -62,9 +63,25 @@ impl LogLevel {
 }
 
 impl Journal {
+    /// A journal that keeps its last entries, for tests.
+    pub(crate) fn kept() -> Self {
+        Self { entries: Some(RefCell::default()), ..Self::default() }
+    }
+
     /// A journal whose errors can be read there, too.
     pub(crate) fn with_errors(errors: Arc<ErrorLog>) -> Self {
         Self { errors, ..Self::default() }
+    }
+
+    /// Whether a line of that level is wanted by the log or a test: else it need not be made.
+    pub(crate) fn wants(&self, level: LogLevel) -> bool {
+        self.entries.is_some()
+            || match level {
+                LogLevel::Debug => tracing::enabled!(target: "introd::script", tracing::Level::DEBUG),
+                LogLevel::Info => tracing::enabled!(target: "introd::script", tracing::Level::INFO),
+                LogLevel::Warn => tracing::enabled!(target: "introd::script", tracing::Level::WARN),
+                LogLevel::Error => tracing::enabled!(target: "introd::script", tracing::Level::ERROR),
+            }
     }
 
     /// A script writes a line, at that place of it.
@@ -92,18 +109,19 @@ impl Journal {
         self.keep(JournalEntry::Failure(handler.to_owned(), failure.clone()));
     }
 
-    /// Keeps an entry for tests.
+    /// Keeps an entry, if there is a test that will look.
     pub(crate) fn keep(&self, entry: JournalEntry) {
-        let mut entries = self.entries.borrow_mut();
+        let Some(entries) = &self.entries else { return };
+        let mut entries = entries.borrow_mut();
         if entries.len() == MAX_ENTRIES {
             entries.pop_front();
         }
         entries.push_back(entry);
     }
 
-    /// Takes the entries, the oldest first.
+    /// Takes the entries that were kept, the oldest first.
     pub(crate) fn take(&self) -> Vec<JournalEntry> {
-        self.entries.take().into()
+        self.entries.as_ref().map(RefCell::take).unwrap_or_default().into()
     }
 }
 
@@ -113,12 +131,15 @@ mod tests {
 
     #[test]
     fn the_last_entries_are_kept() {
-        let journal = Journal::default();
+        let journal = Journal::kept();
         for number in 0..MAX_ENTRIES + 5 {
             journal.keep(JournalEntry::Trace(number.to_string()));
         }
         let kept = journal.take();
         assert_eq!((kept.len(), &kept[0]), (MAX_ENTRIES, &JournalEntry::Trace("5".to_owned())));
         assert!(journal.take().is_empty());
+        let journal = Journal::default();
+        journal.keep(JournalEntry::Trace(String::new()));
+        assert!(journal.take().is_empty(), "a server keeps nothing");
     }
 }

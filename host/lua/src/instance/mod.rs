@@ -144,9 +144,9 @@ impl Instance {
         Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
     }
 
-    /// The same, with a clock and random bytes of a test.
-    pub(crate) fn with_made_up(self, clock: Clock, random: Random) -> Self {
-        Self { clock: RefCell::new(clock), random, ..self }
+    /// The same for a test: with a clock and random bytes of its own, and a journal that keeps what the script says.
+    pub(crate) fn for_test(self, clock: Clock, random: Random) -> Self {
+        Self { clock: RefCell::new(clock), random, journal: Journal::kept(), ..self }
     }
 
     /// The instance has its turn.

@@ -182,7 +182,7 @@ impl Stage {
         let instance =
             Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now)
                 .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
-                .with_made_up(clock, random);
+                .for_test(clock, random);
         let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
         let mut stage = Self {

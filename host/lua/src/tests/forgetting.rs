@@ -11,6 +11,8 @@ use rtmfp::PeerId;
 
 use super::*;
 use crate::instance::Instance;
+use crate::instance::clock::Clock;
+use crate::instance::random::Random;
 use crate::runtime::Runtime;
 
 /// A script that meets its clients in every way, and keeps their objects.
@@ -161,6 +163,7 @@ fn no_call_waits_for_the_answer_of_a_client_that_it_did_not_reach() {
     let registry = Arc::new(InMemory::default());
     let instance =
         Instance::new(name, settings, Arc::new(Stopped), registry, Arc::default(), Arc::default(), Instant::now());
+    let instance = instance.for_test(Clock::of_system(Instant::now()), Random::default());
     let mut runtime =
         Runtime::start(std::rc::Rc::new(instance), folder.path()).unwrap_or_else(|error| panic!("{error}"));
     runtime.handle(Instant::now(), super::host::connect(1));

@@ -1,11 +1,18 @@
 //! The libraries in scripts: what they give, and that no call of them gets round the limits.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use mlua::Lua;
 
 use super::hostile::assert_is_ended;
 use super::*;
+use crate::instance::Instance as AppInstance;
 use crate::instance::clock::Clock;
+use crate::instance::error_log::ErrorLog;
+use crate::runtime::Runtime;
 use crate::testing::Surroundings;
+use introd_policy::registry::InMemory;
 
 /// 2026-01-01T00:00:00Z.
 const NEW_YEAR: f64 = 1_767_225_600_000.0;
@@ -193,6 +200,11 @@ const ENDLESS: &[(&str, &str)] = &[
     ("writing a table in itself", "local t = {} for i = 1, 9 do t[i] = t end while true do pcall(json.encode, t) end"),
     ("URLs", "local s = 'http://a/?' .. ('a=b&'):rep(16000) while true do url.parse(s) end"),
     ("long hosts", "local s = 'http://' .. ('ü.'):rep(20000) while true do url.parse(s) end"),
+    (
+        "a host of many different letters",
+        "local t = {} for i = 1, 15000 do t[i] = utf8.char(0x4e00 + i) end
+        local s = 'http://' .. table.concat(t) while true do url.parse(s) end",
+    ),
     ("escapes", "local s = ('%20'):rep(4e6) while true do url.decode(s) end"),
     ("escaping", "local s = (' '):rep(4e6) while true do url.encode(s) end"),
     ("dates", "local f = ('%c'):rep(2048) while true do os.date(f) end"),
@@ -265,6 +277,82 @@ fn any_text_is_read_or_refused() {
         scene.stage.call(client, "read", 0.0, vec![introd_flash::amf::Value::ByteArray(bytes.clone())]);
         prop_assert_eq!(scene.traces(), [""; 0], "{:?}", bytes);
     });
+}
+
+/// Lines that the log does not want are not even made texts.
+#[test]
+fn lines_that_nobody_reads_cost_nothing() {
+    let folder = Folder::new(
+        "local made = 0
+        local value = setmetatable({}, { __tostring = function() made = made + 1 return 'x' end })
+        function application.onConnect()
+            log.debug(value) log.info(value) log.warn(value) trace(value)
+            if made > 0 then error(made .. ' were made') end
+        end",
+    );
+    let errors = Arc::<ErrorLog>::default();
+    let instance = AppInstance::new(
+        instance_name("app"),
+        Arc::new(settings(|_| ())),
+        Arc::new(Sink::default()),
+        Arc::new(InMemory::default()),
+        Default::default(),
+        Default::default(),
+        Instant::now(),
+    )
+    .with_errors(Arc::clone(&errors));
+    let runtime = Runtime::start(std::rc::Rc::new(instance), folder.path());
+    let mut runtime = runtime.unwrap_or_else(|failure| panic!("{failure}"));
+    // No test of this crate starts a log.
+    tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
+        runtime.handle(Instant::now(), host::connect(1));
+    });
+    assert_eq!(errors.all().len(), 0);
+}
+
+#[test]
+fn a_test_sets_the_clock_and_the_random_bytes() {
+    let folder = Folder::new(
+        "function application.onAppStart() log.info(os.date('!%F %T'), now()) end
+        function Client:draw() return crypto.encode('hex', crypto.randomBytes(8)) .. ' ' .. math.random(1 << 40) end
+        function Client:time() return os.time() end",
+    );
+    folder.write(
+        "clock_test.lua",
+        "describe('a clock', function()
+            it('begins when it is told to, for the test too', function()
+                local app = start { clock = '2026-01-01T00:00:00Z' }
+                assert.same({ { level = 'info', text = '2026-01-01 00:00:00 1767225600000' } }, app.logs)
+                assert.equal(1767225600, os.time())
+                app:advance(1500)
+                assert.equal(1767225601500, now())
+                assert.equal(os.time(), app:connect():call('time'))
+                assert.equal('00:00:01', os.date('%T'))
+                assert.equal(0, start({ clock = -0.5 }):connect():call('time') + 1)
+            end)
+            it('is one for all servers', function()
+                local a, b = start { server = 'a', clock = 86400000 }, start { server = 'b' }
+                assert.equal(86400, b:connect():call('time'))
+                assert.has_error(function() start { server = 'c', clock = 0 } end, 'one clock')
+                a:advance(60000)
+                assert.equal(86460, b:connect():call('time'))
+            end)
+            it('needs a time', function()
+                assert.has_error(function() start { clock = 'tomorrow' } end, 'clock is a time as 2026-01-01T00:00:00Z')
+            end)
+        end)
+        describe('a seed', function()
+            it('gives the same each time', function()
+                local function drawn(seed) return start({ seed = seed }):connect():call('draw') end
+                assert.equal(drawn(7), drawn(7))
+                assert.not_equal(drawn(7), drawn(8))
+                assert.not_equal(drawn(), drawn())
+            end)
+        end)",
+    );
+    let mut out = Vec::new();
+    let passed = testing::run(folder.path(), &mut out).unwrap();
+    assert!(passed, "{}", String::from_utf8_lossy(&out));
 }
 
 #[test]

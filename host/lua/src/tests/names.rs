@@ -17,7 +17,7 @@ fn registered() -> Names {
     let keys = |table: &Table| -> Vec<String> { table.pairs::<String, Value>().map(|pair| pair.unwrap().0).collect() };
     let own = keys(&Lua::new().globals());
     // What Lua has under the same name, and the host has something else.
-    let replaced = ["load", "print", "require"];
+    let replaced = ["load", "os", "print", "require"];
     for name in keys(&script.lua().globals()) {
         if !own.contains(&name) || replaced.contains(&name.as_str()) {
             names.insert(name);
@@ -42,7 +42,7 @@ fn registered() -> Names {
         names.extend(table.into_iter().chain(listed).map(|name| format!("{class}.{name}")));
     }
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
-    for library in ["registry", "json", "crypto", "url", "log"] {
+    for library in ["registry", "json", "crypto", "url", "log", "os"] {
         let table = script.lua().globals().get(library).unwrap();
         names.extend(keys(&table).iter().map(|name| format!("{library}.{name}")));
     }

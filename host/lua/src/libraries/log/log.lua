@@ -6,8 +6,10 @@ local next, select, tostring = next, select, tostring
 -- A line is cut off. Values that would stand behind the cut are not made texts.
 local MAX_LINE = native.max_line
 
-local function writer(write)
+local function writer(name)
+    local is_wanted, write = native["wants_" .. name], native[name]
     return function(...)
+        if not is_wanted() then return end
         local texts, count = { ... }, select("#", ...)
         if count > MAX_LINE then count = MAX_LINE end
         for i = 1, count do texts[i] = tostring(texts[i]) end
@@ -15,8 +17,8 @@ local function writer(write)
     end
 end
 
-_G.trace = writer(native.trace)
+_G.trace = writer("trace")
 _G.print = trace
 
 _G.log = {}
-for _, level in next, { "debug", "info", "warn", "error" } do log[level] = writer(native[level]) end
+for _, level in next, { "debug", "info", "warn", "error" } do log[level] = writer(level) end

@@ -28,9 +28,15 @@ pub(super) fn register(lua: &Lua, instance: &Rc<Instance>) -> Result<()> {
             Ok(())
         })
     };
+    let wanted = |level: LogLevel| {
+        let shared = Rc::clone(instance);
+        lua.create_function(move |_, ()| Ok(shared.journal.wants(level)))
+    };
     native.raw_set("trace", writer(LogLevel::Info, |_, text| JournalEntry::Trace(text))?)?;
+    native.raw_set("wants_trace", wanted(LogLevel::Info)?)?;
     for level in [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error] {
         native.raw_set(level.name(), writer(level, JournalEntry::Line)?)?;
+        native.raw_set(format!("wants_{}", level.name()), wanted(level)?)?;
     }
     lua.load(PRELUDE).set_name("=introd").call::<()>(native)
 }

@@ -73,6 +73,15 @@ describe("login by a token", function()
         assert.is_true(bob.disconnected)
     end)
 
+    it("keeps a connection for as long as its token is valid", function()
+        local app = begin()
+        local ann = app:connect { arguments = { issue(claims { exp = NEW_YEAR + 60 * 86400 }) } }
+        app:advance(59 * 86400 * 1000)
+        assert.is_nil(ann.disconnected)
+        app:advance(2 * 86400 * 1000)
+        assert.is_true(ann.disconnected)
+    end)
+
     it("lets a user be connected once, if so configured", function()
         local app = begin { secret = SECRET, audience = "chat", onePerUser = "" }
         local first = app:connect { arguments = { issue(claims()) } }

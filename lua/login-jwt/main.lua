@@ -37,18 +37,19 @@ local function verify(token)
     return claims, problem
 end
 
--- Ends the connection when its time is over.
-local function limit(client, milliseconds)
+-- Ends the connection at that time, in milliseconds since 1970. A timer may take 24 days, a token may be valid for longer.
+local function limit(client, time)
     clearTimeout(client.limit)
     client.limit = setTimeout(function()
+        if now() < time then return limit(client, time) end
         log.info("the token of", client.user or "a client", "has expired")
         application.disconnect(client)
-    end, milliseconds)
+    end, time - now())
 end
 
 local function logIn(client, claims)
     client.user, client.roles = claims.sub, claims.roles
-    limit(client, (claims.exp + LEEWAY) * SECOND - now())
+    limit(client, (claims.exp + LEEWAY) * SECOND)
     local earlier = clients[claims.sub]
     clients[claims.sub] = client
     if config.onePerUser and earlier and earlier ~= client then application.disconnect(earlier) end
@@ -57,7 +58,7 @@ end
 function application.onAppStart()
     if not options.key then log.error("config in Application.xml has neither publicKey nor secret: no client can log in") end
     -- Clients that are connected already were accepted by an earlier version of this script.
-    for _, client in pairs(application.clients) do limit(client, GRACE) end
+    for _, client in pairs(application.clients) do limit(client, now() + GRACE) end
 end
 
 function application.onConnect(client, token)

@@ -109,9 +109,24 @@ impl From<&Error> for Failure {
             }
             Error::MemoryError(_) => Self::said("not enough memory"),
             Error::SyntaxError { message, .. } => Self::said(message),
+            Error::FromLuaConversionError { from, to, message } => Self::said(&expected(from, to, message.as_deref())),
             Error::BadArgument { pos, cause, .. } => Self::said(&format!("argument {pos}: {}", Self::from(&**cause))),
             other => Self::said(&other.to_string()),
         }
+    }
+}
+
+/// A value of another kind was expected, in the words of Lua's own functions: scripts know nothing of the types of Rust.
+fn expected(from: &str, to: &str, message: Option<&str>) -> String {
+    let kind = match to {
+        "f32" | "f64" | "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => "number",
+        "String" | "LuaString" => "string",
+        "bool" => "boolean",
+        other => other,
+    };
+    match message {
+        Some("out of range") => "number out of range".to_owned(),
+        _ => format!("{kind} expected, got {from}"),
     }
 }
 

@@ -46,6 +46,8 @@ impl JwtKey {
             of_pem(text)
         } else if start.starts_with(b"{") {
             Self::of_json(text)
+        } else if is_der(text) {
+            Err(wrong("it looks like a key in DER: give it in PEM"))
         } else {
             let key = DecodingKey::from_secret(text).map_err(|_| wrong("it is empty"))?;
             Ok(Self::One(key, vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512]))
@@ -102,6 +104,16 @@ impl JwtKey {
             true => Err("the token's key is for another algorithm than the caller allows".to_owned()),
             false => Ok((key, algorithms)),
         }))
+    }
+}
+
+/// Whether bytes are one sequence in DER, as a public key without its PEM is.
+fn is_der(bytes: &[u8]) -> bool {
+    match bytes {
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(u16::from_be_bytes([*high, *low])),
+        [0x30, 0x81, length, rest @ ..] => rest.len() == usize::from(*length),
+        [0x30, length, rest @ ..] => rest.first() == Some(&0x30) && rest.len() == usize::from(*length),
+        _ => false,
     }
 }
 

@@ -270,6 +270,23 @@ fn a_wrong_key_or_option_is_an_error_of_the_script() {
     assert!(problem.contains("less than 2048 bits"), "{problem}");
 }
 
+/// Everyone has a public key: as a shared secret it would let everyone sign.
+#[test]
+fn a_public_key_without_its_pem_is_no_secret() {
+    let (lua, context) = vm();
+    let mut count = 0;
+    for pem in vectors()["keys"].as_array().unwrap().iter().filter_map(|entry| entry["pem"].as_str()) {
+        let der = base64::prelude::BASE64_STANDARD
+            .decode(pem.lines().filter(|line| !line.contains("-----")).collect::<String>());
+        let options = lua.create_table().unwrap();
+        options.raw_set("key", lua.create_string(der.unwrap()).unwrap()).unwrap();
+        let problem = verify(&lua, &context, b"a.b.c", &options, START).unwrap_err().to_string();
+        assert!(problem.contains("it looks like a key in DER"), "{problem}");
+        count += 1;
+    }
+    assert_eq!(count, 4);
+}
+
 #[test]
 fn no_token_is_too_long_or_too_odd() {
     let key = serde_json::json!("a secret");

@@ -1,8 +1,8 @@
 //! `introd probe` against the server, and what it says when a step fails.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use introd_tests::program::{Ended, Server, probe};
+use introd_tests::program::{Ended, Files, Peer, Server, probe};
 use serde_json::Value;
 
 fn address(value: &Value) -> SocketAddr {
@@ -126,8 +126,62 @@ fn the_probe_reports_uris_that_do_not_resolve() {
 }
 
 #[test]
+fn the_probe_tries_policies_on_arguments_on_the_agent_and_on_addresses() {
+    let files = Files::new();
+    files.script(
+        "login",
+        "function application.onConnect(client, token, options)
+            trace('agent', client.agent)
+            return token == 'open sesame' and options.level == 5
+        end",
+        "",
+    );
+    files.adaptor("<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>");
+    let server = Server::configured(files.path(), 1);
+    let uri = server.uri_of("login");
+    let right = r#"["open sesame", {"level": 5}]"#;
+    let ended = probe(&["--json", "--connect-args", right, "--agent", "WIN 51,0", "--bind", "127.0.0.8", &uri]);
+    assert_eq!((ended.code, &ended.json()["connected"]), (Some(0), &true.into()), "{ended:?}");
+    assert_eq!(address(&ended.json()["seen_address"]).ip(), "127.0.0.8".parse::<IpAddr>().unwrap());
+    let ended = probe(&["--json", "--connect-args", r#"["guess", {}]"#, &uri]);
+    assert_eq!(failed_step(&ended), "connect");
+    assert!(ended.stderr.contains("NetConnection.Connect.Rejected"), "{ended:?}");
+    let ended = probe(&["--json", "--timeout", "0.5", "--connect-args", right, "--bind", "127.0.0.9", &uri]);
+    assert_eq!(failed_step(&ended), "handshake");
+    let ended = probe(&["--json", "--bind", "192.0.2.77", &uri]);
+    assert_eq!(failed_step(&ended), "resolve");
+    assert!(ended.stderr.contains("192.0.2.77:0 cannot be bound"), "{ended:?}");
+    let ended = server.stop();
+    assert!(ended.stderr.contains("agent WIN 51,0"), "{ended:?}");
+}
+
+#[test]
+fn silence_to_a_lookup_may_be_a_policys_and_the_log_says_which() {
+    let files = Files::new();
+    files.script(
+        "apart",
+        "function application.onPeerLookup(event) application.denyPeerLookup(event, 'not in the same room') end",
+        "<RTMFP><PeerLookupEvents mode='All'/></RTMFP>",
+    );
+    let server = Server::configured(files.path(), 1);
+    let uri = server.uri_of("apart");
+    let peer = Peer::stay(&uri);
+    let ended = probe(&["--peer", &peer.id, "--json", "--timeout", "2", &uri]);
+    assert_eq!(failed_step(&ended), "introduction");
+    assert!(ended.json()["check"].as_str().unwrap().contains("no policy keeps the two apart"), "{ended:?}");
+    let log = server.stop().stderr;
+    let line = log.lines().find(|line| line.contains("lookup refused")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("script") && line.contains("not in the same room"), "{line}");
+}
+
+#[test]
 fn usage_errors_have_another_exit_code_than_failures() {
-    for arguments in [&[][..], &["--peer", "12", "rtmfp://127.0.0.1/"], &["--meet", "--stay", "rtmfp://127.0.0.1/"]] {
+    for arguments in [
+        &[][..],
+        &["--peer", "12", "rtmfp://127.0.0.1/"],
+        &["--meet", "--stay", "rtmfp://127.0.0.1/"],
+        &["--connect-args", "token", "rtmfp://127.0.0.1/"],
+    ] {
         assert_eq!(probe(arguments).code, Some(2), "{arguments:?}");
     }
 }

@@ -24,8 +24,9 @@ pub struct Meeting {
     pub redirects: Vec<SocketAddr>,
 }
 
-const UNKNOWN_CHECK: &str = "the peer id, and that the peer is connected to this very server (introd probe --stay is a peer to \
-                             try with)";
+const UNKNOWN_CHECK: &str = "the peer id; that the peer is connected to this very server (introd probe --stay is a peer to try with); \
+                             and that no policy keeps the two apart: a script, a plugin or an access rule that denies a lookup \
+                             leaves it without an answer, and the server's log says which";
 const UNREACHABLE_CHECK: &str = "firewalls and NATs between the two peers: a hole can be punched only if at least one of the \
                                  NATs gives a socket the same outside port for every destination. Some peers take only others \
                                  like themselves: introd probe --flash is to others what a Flash Player is";

@@ -1,12 +1,14 @@
 //! The options of `introd probe`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use rtmfp::PeerId;
 
+use introd_flash::amf::{Object, Value};
+use introd_flash::client::ConnectOptions;
 use introd_netgroup::Groupspec;
 
 #[derive(Args)]
@@ -38,6 +40,15 @@ pub(in crate::cli) struct ProbeArgs {
     /// Use IPv6 only.
     #[arg(short = '6', long)]
     pub(super) ipv6: bool,
+    /// Send from this address of this machine: IP or IP:PORT. Access rules can be tried so.
+    #[arg(long, value_name = "ADDR", value_parser = local_address, conflicts_with_all = ["ipv4", "ipv6"])]
+    pub(super) bind: Option<SocketAddr>,
+    /// Pass these arguments to the application's onConnect, as the program of a client does: a JSON array, such as '["token", 5]'.
+    #[arg(long, value_name = "JSON", value_parser = connect_arguments)]
+    pub(super) connect_args: Option<ConnectArguments>,
+    /// Say that this is the client's platform and version (flashVer): `client.agent` of a script.
+    #[arg(long, value_name = "STRING")]
+    pub(super) agent: Option<String>,
     /// How long each step may take.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(super) timeout: Duration,
@@ -81,9 +92,93 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The arguments of `connect`, as the client's program would give them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ConnectArguments(pub(super) Vec<Value>);
+
+fn connect_arguments(text: &str) -> Result<ConnectArguments, String> {
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Array(arguments)) => Ok(ConnectArguments(arguments.into_iter().map(value).collect())),
+        Ok(_) => Err("give a JSON array, with an element for each argument: '[\"token\", 5]'".to_owned()),
+        Err(error) => Err(format!("give a JSON array: {error}")),
+    }
+}
+
+/// The value of ActionScript that JSON stands for.
+fn value(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(flag) => Value::Boolean(flag),
+        serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        serde_json::Value::String(text) => Value::String(text),
+        serde_json::Value::Array(items) => Value::Array(items.into_iter().map(value).collect()),
+        serde_json::Value::Object(properties) => {
+            Value::Object(Object::plain(properties.into_iter().map(|(name, json)| (name, value(json))).collect()))
+        }
+    }
+}
+
+fn local_address(text: &str) -> Result<SocketAddr, String> {
+    let ip = || text.trim_matches(['[', ']']).parse().map(|ip: IpAddr| SocketAddr::new(ip, 0));
+    text.parse().or_else(|_| ip()).map_err(|_| "give an IP address, or one with a port".to_owned())
+}
+
 impl ProbeArgs {
+    /// What the client says of itself when it connects.
+    pub(super) fn connect_options(&self) -> ConnectOptions {
+        let mut options = ConnectOptions::default();
+        if let Some(agent) = &self.agent {
+            options.agent.clone_from(agent);
+        }
+        if let Some(ConnectArguments(arguments)) = &self.connect_args {
+            options.arguments.clone_from(arguments);
+        }
+        options
+    }
+
     /// Whether the probe may use addresses of that family.
     pub(super) fn allows(&self, ip: IpAddr) -> bool {
+        if let Some(bind) = self.bind {
+            return bind.is_ipv4() == ip.is_ipv4();
+        }
         if ip.is_ipv4() { !self.ipv6 } else { !self.ipv4 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connect_arguments_are_a_json_array() {
+        let given = connect_arguments(r#"["t", 5, true, null, [1], {"a": "b"}]"#).unwrap();
+        let expected = vec![
+            "t".into(),
+            Value::Number(5.0),
+            Value::Boolean(true),
+            Value::Null,
+            Value::Array(vec![Value::Number(1.0)]),
+            Value::object([("a", "b".into())]),
+        ];
+        assert_eq!(given, ConnectArguments(expected));
+        assert_eq!(connect_arguments("[]"), Ok(ConnectArguments(Vec::new())));
+        for wrong in ["", "token", r#""token""#, r#"{"a": 1}"#, "[1"] {
+            assert!(connect_arguments(wrong).unwrap_err().starts_with("give a JSON array"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_local_address_has_a_port_or_none() {
+        for (text, expected) in [
+            ("127.0.0.2", Some("127.0.0.2:0")),
+            ("127.0.0.2:5000", Some("127.0.0.2:5000")),
+            ("::1", Some("[::1]:0")),
+            ("[::1]", Some("[::1]:0")),
+            ("[::1]:5000", Some("[::1]:5000")),
+            ("host", None),
+            ("127.0.0.2:x", None),
+        ] {
+            assert_eq!(local_address(text).ok(), expected.map(|text| text.parse().unwrap()), "{text}");
+        }
     }
 }

@@ -11,8 +11,7 @@ use rtmfp::crypto::{Group, HmacPreference, Identity, SequencePreference};
 use super::args::ProbeArgs;
 use super::failure::local_failure;
 use crate::record::PeerRecording;
-use introd_client::{Client, ClientFailure, Destination, PeerEndpoint};
-use introd_flash::client::ConnectOptions;
+use introd_client::{Client, ClientFailure, ClientStep, Destination, PeerEndpoint};
 use introd_udp::{BufferSizes, UdpSocket};
 
 /// What all clients of a probe have in common.
@@ -41,13 +40,25 @@ pub(super) async fn connect(setup: &Setup<'_>, destination: Destination) -> Resu
     if args.no_sequence || args.plain || args.flash {
         config.keying.sequence = SequencePreference::default();
     }
-    let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let sockets = any.into_iter().filter(|ip| args.allows(*ip));
-    let sockets = sockets.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok());
+    let sockets = match args.bind {
+        Some(address) => vec![bind(address)?],
+        None => {
+            let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+            let any = any.into_iter().filter(|ip| args.allows(*ip));
+            any.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok()).collect()
+        }
+    };
     config.keying.log_keys = setup.recording.is_some();
-    let mut peer = PeerEndpoint::with_sockets(config, sockets.collect()).map_err(local_failure)?;
+    let mut peer = PeerEndpoint::with_sockets(config, sockets).map_err(local_failure)?;
     if let Some(recording) = &setup.recording {
         recording.record(&mut peer);
     }
-    Client::connect(peer, id, destination, &ConnectOptions::default(), args.timeout).await
+    Client::connect(peer, id, destination, &args.connect_options(), args.timeout).await
+}
+
+fn bind(address: SocketAddr) -> Result<UdpSocket, ClientFailure> {
+    UdpSocket::bind(address, BufferSizes::default()).map_err(|error| {
+        let problem = format!("{address} cannot be bound: {error}");
+        ClientFailure::new(ClientStep::Resolve, problem, "that --bind names an address of this machine and a free port")
+    })
 }

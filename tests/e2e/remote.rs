@@ -50,6 +50,8 @@ fn clients_are_listed_found_by_the_first_digits_of_their_ids_and_disconnected() 
     let all = asked(admin, &["clients"]);
     let head = all.lines().next().unwrap();
     assert!(head.starts_with("PEER ") && head.ends_with("APPLICATION") && all.lines().count() == 3, "{all}");
+    // All values are known: the worker says since when they are connected.
+    assert!(!all.lines().skip(1).any(|line| line.split_whitespace().any(|value| value == "-")), "{all}");
     let only = asked(admin, &["clients", "--application", "hall"]);
     assert!(only.contains(&second.id) && only.contains("hall/room") && !only.contains(&first.id), "{only}");
     let pages = lines(&asked(admin, &["clients", "--limit", "1", "--json"]));

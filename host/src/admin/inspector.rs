@@ -12,7 +12,7 @@ use super::system::{Rates, System, Totals, cpu_time};
 use crate::apps::AppInstance;
 use crate::introducer::{Counter, Directory, Listed};
 use crate::netconnections::NetConnectionCounters;
-use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport};
+use crate::serve::{ClientLine, ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport};
 
 /// How long an answer of a worker is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -140,6 +140,29 @@ impl Inspector {
         let mailbox = self.mailboxes.get(usize::from(session.prefix()))?;
         let answer = ask(mailbox, |reply| Inquiry::Client(session, reply))?;
         tokio::time::timeout(ANSWER_TIMEOUT, answer).await.ok()?.ok()?
+    }
+
+    /// What only their workers know of clients, in the order of the sessions. `None` for one that is gone, or whose worker does not answer in
+    /// time.
+    pub(super) async fn client_lines(&self, sessions: &[SessionId]) -> Vec<Option<ClientLine>> {
+        let mut lines = vec![None; sessions.len()];
+        let mut asked = Vec::new();
+        for (worker, mailbox) in self.mailboxes.iter().enumerate() {
+            let is_its = |place: &usize| usize::from(sessions[*place].prefix()) == worker;
+            let places: Vec<usize> = (0..sessions.len()).filter(is_its).collect();
+            let its: Box<[SessionId]> = places.iter().map(|place| sessions[*place]).collect();
+            if !its.is_empty() {
+                asked.extend(ask(mailbox, |reply| Inquiry::Clients(its, reply)).map(|answer| (places, answer)));
+            }
+        }
+        let deadline = tokio::time::Instant::now() + ANSWER_TIMEOUT;
+        for (places, answer) in asked {
+            let answer = tokio::time::timeout_at(deadline, answer).await.ok().and_then(Result::ok);
+            for (place, line) in places.into_iter().zip(answer.unwrap_or_default()) {
+                lines[place] = line;
+            }
+        }
+        lines
     }
 
     /// The clients of the instances that `is_wanted` chooses, in the order of their sessions, at most `max`.

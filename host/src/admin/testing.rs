@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -18,7 +19,7 @@ use super::routes::router;
 use super::streams::Streams;
 use crate::apps::Seat;
 use crate::serve::testing::{request, services};
-use crate::serve::{ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport, mailbox};
+use crate::serve::{ClientLine, ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport, mailbox};
 
 /// The name and the password of the administrator, as they stand in a query.
 pub(super) const LOGIN: &str = "auser=admin&apswd=s3cret";
@@ -101,6 +102,12 @@ impl Stage {
                             pending: 1,
                             buffered: 100,
                         })),
+                        Mail::Inquiry(Inquiry::Clients(sessions, reply)) => {
+                            // It knows every second one.
+                            let line = ClientLine { connected_for: Duration::from_secs(60), is_proven: true };
+                            let line = |session: &SessionId| (session.get() % 2 == 0).then_some(line);
+                            drop(reply.send(sessions.iter().map(line).collect()));
+                        }
                         Mail::Inquiry(Inquiry::Client(session, reply)) => {
                             let found = known.iter().find(|(_, member)| member.session == session);
                             drop(reply.send(found.map(|(instance, member)| report(instance, *member))));

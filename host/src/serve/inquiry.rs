@@ -18,6 +18,8 @@ pub enum Inquiry {
     Worker(oneshot::Sender<WorkerReport>),
     /// What the worker knows of a client; `None` if it has no such client.
     Client(SessionId, oneshot::Sender<Option<ClientReport>>),
+    /// What the list of clients has of each, in the order of their sessions; `None` for one that the worker does not have.
+    Clients(Box<[SessionId]>, oneshot::Sender<Vec<Option<ClientLine>>>),
 }
 
 /// How a worker is.
@@ -33,6 +35,15 @@ pub struct WorkerReport {
     pub pending: usize,
     /// Bytes of messages that its sessions hold, both ways.
     pub buffered: usize,
+}
+
+/// What the list of clients has of one that only its worker knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLine {
+    /// How long ago it was accepted.
+    pub connected_for: Duration,
+    /// Whether it has proven that its peer id is its own.
+    pub is_proven: bool,
 }
 
 /// What a worker knows of a client.

@@ -37,7 +37,7 @@ mod worker;
 
 pub use announcer::Announcer;
 pub use drain::{Drain, DrainOrder, DrainRefused, DrainRequest, MAX_DRAIN_ADDRESSES, MAX_DRAIN_TIME};
-pub use inquiry::{ClientReport, Inquiry, WorkerReport};
+pub use inquiry::{ClientLine, ClientReport, Inquiry, WorkerReport};
 pub use keying_pool::{KeyingPool, KeyingReply};
 pub use latencies::{AskedPolicy, BOUNDS, Histogram, HistogramCounts, Latencies};
 pub use listen::{Listening, listen};

@@ -122,9 +122,14 @@ impl Ask<'_> {
         let is_last = found.len() <= page.limit;
         found.truncate(page.limit);
         let next = found.last().filter(|_| !is_last).map(|(position, _)| write_position(position));
-        let clients = found.iter().filter_map(|(_, listed)| {
+        let sessions: Vec<SessionId> = found.iter().map(|(_, listed)| listed.session).collect();
+        let (lines, now) = (self.inspector.client_lines(&sessions).await, SystemTime::now());
+        let clients = found.iter().zip(lines).filter_map(|((_, listed), line)| {
             let instance = instances.get(usize::from(listed.instance))?.as_ref()?;
-            Some(brief(listed, instance))
+            let mut client = brief(listed, instance);
+            client["is_proven"] = line.map(|line| line.is_proven).into();
+            client["connected"] = line.map(|line| Rfc3339(now - line.connected_for).to_string()).into();
+            Some(client)
         });
         Ok(json!({"clients": clients.collect::<Vec<_>>(), "next": next}))
     }

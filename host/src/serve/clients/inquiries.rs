@@ -4,7 +4,7 @@ use introd_policy::message::ClientStats;
 use rtmfp::SessionId;
 
 use super::table::Clients;
-use crate::serve::inquiry::{ClientReport, Inquiry, WorkerReport};
+use crate::serve::inquiry::{ClientLine, ClientReport, Inquiry, WorkerReport};
 use crate::serve::turn::Turn;
 
 impl Clients {
@@ -13,6 +13,9 @@ impl Clients {
         match inquiry {
             Inquiry::Worker(reply) => drop(reply.send(self.report_worker(turn))),
             Inquiry::Client(session, reply) => drop(reply.send(self.report_client(turn, session))),
+            Inquiry::Clients(sessions, reply) => {
+                drop(reply.send(sessions.iter().map(|session| self.client_line(turn, *session)).collect()));
+            }
         }
     }
 
@@ -24,6 +27,12 @@ impl Clients {
             pending: turn.pending.len(),
             buffered: turn.endpoint.bytes_buffered(),
         }
+    }
+
+    fn client_line(&self, turn: &Turn<'_>, session: SessionId) -> Option<ClientLine> {
+        let client = self.clients.get(&session)?;
+        let connected_for = turn.now.saturating_duration_since(client.accepted?);
+        Some(ClientLine { connected_for, is_proven: client.is_proven })
     }
 
     fn report_client(&self, turn: &Turn<'_>, session: SessionId) -> Option<ClientReport> {

@@ -47,6 +47,8 @@ async fn clients_are_listed_page_by_page_each_once() {
         let address = ([198, 51, 100, (number % 5) as u8], 4000 + number as u16).into();
         directory.connect(peer(number), SessionId::from_wire(1000 + number), instance, address, false);
     }
+    let _others = stage.answer();
+    let directory = &stage.services.directory;
     // A copy of the first peer waits for its id. It is listed as what it is.
     directory.connect(peer(0), SessionId::from_wire(5000), instance, ([192, 0, 2, 9], 9).into(), false);
     for limit in [1, 7, 100, 1000] {
@@ -78,6 +80,11 @@ async fn clients_are_listed_page_by_page_each_once() {
         "session": "000003eb", "is_waiting": false, "is_proven": null, "connected": null,
     });
     assert_eq!(one, [expected]);
+    // What only the worker knows is there where the worker knows the client.
+    let one = all(&stage, &format!("/clients?peer={}", peer(2)), "clients", 5).await;
+    assert_eq!(one[0]["is_proven"], json!(true));
+    let connected = one[0]["connected"].as_str().unwrap();
+    assert!(connected.len() == "2026-01-01T00:00:00.000Z".len() && connected.ends_with('Z'), "{connected}");
 }
 
 #[tokio::test]
@@ -90,6 +97,8 @@ async fn a_page_begins_behind_its_predecessor_though_clients_have_left() {
     for number in 0..50 {
         directory.connect(peer(number), session(number), instance, ([192, 0, 2, 9], 9).into(), false);
     }
+    let _others = stage.answer();
+    let directory = &stage.services.directory;
     let first = stage.api("/clients?limit=20").await.json();
     for number in 0..50 {
         let listed = |client: &Value| client["peer"] == peer(number).to_string();

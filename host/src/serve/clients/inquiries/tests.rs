@@ -4,7 +4,7 @@ use rtmfp::SessionId;
 use tokio::sync::oneshot;
 
 use crate::introducer::Counter;
-use crate::serve::inquiry::{ClientReport, Inquiry, WorkerReport};
+use crate::serve::inquiry::{ClientLine, ClientReport, Inquiry, WorkerReport};
 use crate::serve::mail::Mail;
 use crate::serve::testing::World;
 
@@ -45,6 +45,24 @@ fn a_worker_tells_its_numbers_and_what_it_knows_of_a_client() {
     // An asker that has given up changes nothing.
     let (reply, _) = oneshot::channel();
     world.deliver(Mail::Inquiry(Inquiry::Worker(reply)));
+}
+
+#[test]
+fn a_worker_tells_how_long_its_clients_have_been_connected_and_whether_they_have_proven_their_ids() {
+    let mut world = World::with_config(|_| ());
+    let first = world.add_proven();
+    world.connect(first, "rtmfp://host/app");
+    world.now += Duration::from_secs(5);
+    let second = world.client("rtmfp://host/app");
+    let waiting = world.add();
+    world.open(waiting);
+    world.now += Duration::from_secs(2);
+    let sessions = [first, second, waiting].map(|end| world.session(end));
+    let asked = [sessions[1], SessionId::from_wire(77), sessions[0], sessions[2]];
+    let (reply, mut answer) = oneshot::channel();
+    world.deliver(Mail::Inquiry(Inquiry::Clients(Box::from(asked), reply)));
+    let line = |seconds, is_proven| Some(ClientLine { connected_for: Duration::from_secs(seconds), is_proven });
+    assert_eq!(answer.try_recv().unwrap(), [line(2, false), None, line(7, true), None]);
 }
 
 #[test]

@@ -38,10 +38,12 @@ function application.rejectConnection(client, description, info) end
 ---@return boolean
 function application.redirectConnection(client, url, description, info) end
 
----Closes a client's connection.
+---Closes a client's connection. The reason is for the log, the JSON API and the page alone: the client is not told. To tell it something,
+---call one of its methods before.
 ---@param client Client
+---@param reason? string of 256 bytes at most; a longer one is cut off
 ---@return boolean
-function application.disconnect(client) end
+function application.disconnect(client, reason) end
 
 ---Answers a lookup with the addresses that the asker should try, 16 at most. It is an error if the lookup has been answered already.
 ---@param addresses string[]|Addresses
@@ -49,11 +51,12 @@ function application.disconnect(client) end
 ---@return boolean
 function application.sendPeerRedirect(addresses, event) end
 
----Refuses a lookup. The asker gets no answer, and the refusal is counted in rtmfp_lookups_denied. It is an error if the lookup has been
----answered already.
+---Refuses a lookup. The asker gets no answer, and the refusal is counted in rtmfp_lookups_denied. The reason is for the log, the JSON API and
+---the page alone. It is an error if the lookup has been answered already.
 ---@param event PeerLookupEvent
+---@param reason? string of 256 bytes at most; a longer one is cut off
 ---@return boolean
-function application.denyPeerLookup(event) end
+function application.denyPeerLookup(event, reason) end
 
 ---Calls a method of every client's program.
 ---@param method string

@@ -745,6 +745,15 @@ typedef struct introd_lookup {
      Since 1.1. The instance of `asker_application`.
      */
     struct introd_bytes asker_instance;
+    /*
+     Since 1.1. How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers
+     repeat a lookup, with the same tag, until the peer answers. It is 1, too, if the host follows too many lookups to know.
+     */
+    uint32_t attempt;
+    /*
+     Unused.
+     */
+    uint32_t reserved;
 } introd_lookup;
 
 /*

@@ -87,6 +87,12 @@ impl<'a> Lookup<'a> {
         self.0.flags & abi::INTROD_LOOKUP_AGAIN != 0
     }
 
+    /// How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers repeat a lookup, with
+    /// the same tag, until the peer answers. It is 1, too, if the host has ABI 1.0, or follows too many lookups to know.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt.max(1)
+    }
+
     /// The application that the asker is connected to; empty if the asker is not a client, or the host has ABI 1.0.
     pub fn asker_application(&self) -> &'a str {
         // SAFETY: `from_raw` was told that it is valid.

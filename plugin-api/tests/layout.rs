@@ -46,7 +46,7 @@ fn layouts() -> Vec<Layout> {
         introd_verdict { struct_size, kind, addresses, address_count, peer, text, uri, members, member_count }
         introd_lookup {
             struct_size, flags, target, asker, initiator, interface_id, tag, epd, application, instance,
-            asker_application, asker_instance,
+            asker_application, asker_instance, attempt, reserved,
         }
         introd_connect {
             struct_size, argument_count, client, far_address, near_address, far_nonce, near_nonce, application, instance, uri,

@@ -15,7 +15,7 @@ fn a_plugin_of_each_release_loads_and_decides() {
     let bench = Bench::new(c_library(&source, &include().join("frozen/1.0"), "frozen-1-0", &[]), &[]);
     assert_eq!(bench.instance.library().abi(), (1, 0));
     assert_eq!(bench.verdict(0), Verdict::Continue);
-    assert_eq!(bench.verdict(3), Verdict::Deny);
+    assert_eq!(bench.verdict(3), Verdict::Deny(None));
     assert_eq!(bench.verdict(4), Verdict::Ignore);
     let Verdict::Redirect(addresses) = bench.verdict(1) else { panic!("no redirect") };
     assert_eq!(addresses.len(), 1);
@@ -23,7 +23,7 @@ fn a_plugin_of_each_release_loads_and_decides() {
     let mut id = [0; 32];
     id[0] = 2;
     assert_eq!(bench.verdict(2), Verdict::Introduce(rtmfp::PeerId(id)));
-    assert_eq!(bench.pending(5).1, [Verdict::Deny]);
+    assert_eq!(bench.pending(5).1, [Verdict::Deny(None)]);
 }
 
 /// The names of ours that a library exports.

@@ -151,6 +151,7 @@ fn ask_as(instance: &PluginInstance, request: RequestId, target: u8, is_asked_ag
         home: None,
         is_consent: false,
         is_asked_again,
+        attempt: 1,
     };
     instance.lookup(request, event)
 }

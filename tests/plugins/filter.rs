@@ -42,7 +42,7 @@ fn the_first_rule_that_matches_decides_and_else_the_default() {
         let bench = filter(rules).unwrap();
         [1, 2].map(|target| bench.verdict(target))
     };
-    let (go_on, deny, ignore) = (Verdict::Continue, Verdict::Deny, Verdict::Ignore);
+    let (go_on, deny, ignore) = (Verdict::Continue, Verdict::Deny(None), Verdict::Ignore);
     let target = [("target", first.as_str())];
     assert_eq!(verdicts(vec![]), [go_on.clone(), go_on.clone()]);
     assert_eq!(verdicts(vec![rule("deny", &target)]), [deny.clone(), go_on.clone()]);
@@ -67,12 +67,15 @@ fn the_first_rule_that_matches_decides_and_else_the_default() {
 fn lookups_beyond_the_rate_are_refused_and_only_what_is_allowed_counts() {
     let slow = [("per-second", "0.001"), ("burst", "2")];
     for (action, expected) in
-        [(None, Verdict::Deny), (Some("ignore"), Verdict::Ignore), (Some("allow"), Verdict::Continue)]
+        [(None, Verdict::Deny(None)), (Some("ignore"), Verdict::Ignore), (Some("allow"), Verdict::Continue)]
     {
         let settings = slow.into_iter().chain(action.map(|action| ("action", action))).collect::<Vec<_>>();
         let bench = filter(vec![rule("deny", &[("target", &peer(1))]), rate(&settings)]).unwrap();
         // What a rule denies takes no token, nor does what is asked a second time.
-        assert_eq!([1, 1, 1].map(|target| bench.verdict(target)), [Verdict::Deny, Verdict::Deny, Verdict::Deny]);
+        assert_eq!(
+            [1, 1, 1].map(|target| bench.verdict(target)),
+            [Verdict::Deny(None), Verdict::Deny(None), Verdict::Deny(None)]
+        );
         assert_eq!(bench.verdict(2), Verdict::Continue);
         assert_eq!(bench.verdict_again(2), Verdict::Continue);
         assert_eq!(
@@ -101,7 +104,7 @@ fn a_rate_that_makes_no_sense_is_refused() {
     // One lookup in two seconds, and a burst of none: the first is permitted all the same.
     for settings in [&[("per-second", "0.0001")][..], &[("per-second", "0.0001"), ("burst", "0")]] {
         let bench = filter(vec![rate(settings)]).unwrap();
-        assert_eq!([2, 2].map(|target| bench.verdict(target)), [Verdict::Continue, Verdict::Deny]);
+        assert_eq!([2, 2].map(|target| bench.verdict(target)), [Verdict::Continue, Verdict::Deny(None)]);
     }
 }
 
@@ -111,10 +114,10 @@ fn a_list_that_two_rules_name_is_read_again_when_it_changes() {
     std::fs::write(&path, peer(1)).unwrap();
     let list = format!("@{}", path.display());
     let bench = filter(vec![rule("deny", &[("target", &list)]), rule("ignore", &[("asker", &list)])]).unwrap();
-    assert_eq!([1, 2].map(|target| bench.verdict(target)), [Verdict::Deny, Verdict::Continue]);
+    assert_eq!([1, 2].map(|target| bench.verdict(target)), [Verdict::Deny(None), Verdict::Continue]);
     std::fs::write(&path, format!("{}\n{}\n", peer(2), peer(3))).unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while bench.verdict(2) != Verdict::Deny {
+    while bench.verdict(2) != Verdict::Deny(None) {
         assert!(std::time::Instant::now() < deadline, "the list is not read again");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }

@@ -106,7 +106,7 @@ fn the_same_configuration_keeps_its_instance() {
     assert!(Arc::ptr_eq(&first[0], &again[0]));
     let other = load(&plugins, &with("ignore")).unwrap();
     assert!(!Arc::ptr_eq(&first[0], &other[0]));
-    assert_eq!(ask(&first[0], 1), introd_native::PluginAnswer::Verdict(Verdict::Deny), "who has it may finish");
+    assert_eq!(ask(&first[0], 1), introd_native::PluginAnswer::Verdict(Verdict::Deny(None)), "who has it may finish");
     assert!(load(&plugins, &config(&[("/nonexistent.so".into(), settings(&[]))])).is_err());
     assert_eq!(plugins.instances().len(), 1, "a configuration that is of no use changes nothing");
 }
@@ -166,7 +166,7 @@ fn a_new_version_is_loaded_beside_the_old() {
     let new = load(&plugins, &config).unwrap();
     assert_eq!((old[0].library().name(), new[0].library().name()), ("version-a", "version-b"));
     let verdict = |chain: &introd_native::Chain| ask(&chain[0], 2);
-    assert_eq!(verdict(&old), introd_native::PluginAnswer::Verdict(Verdict::Deny), "the old one still runs");
+    assert_eq!(verdict(&old), introd_native::PluginAnswer::Verdict(Verdict::Deny(None)), "the old one still runs");
     assert_eq!(verdict(&new), introd_native::PluginAnswer::Verdict(Verdict::Continue));
 }
 

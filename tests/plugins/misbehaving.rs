@@ -24,14 +24,14 @@ fn failed(verdict: &Verdict) -> &str {
 fn the_first_of_two_completions_counts() {
     let bench = bench("twice");
     let (_, verdicts) = bench.pending(1);
-    assert_eq!(verdicts, [Verdict::Deny]);
+    assert_eq!(verdicts, [Verdict::Deny(None)]);
     assert_eq!((bench.metric("first"), bench.metric("second")), (OK, E_TOKEN));
 }
 
 #[test]
 fn a_verdict_at_once_takes_the_token_back() {
     let bench = bench("back");
-    assert_eq!(bench.verdict(2), Verdict::Deny);
+    assert_eq!(bench.verdict(2), Verdict::Deny(None));
     assert_eq!(bench.verdict(3), Verdict::Continue);
     assert_eq!(bench.metric("late"), E_TOKEN);
     assert_eq!(bench.replies(), []);
@@ -42,7 +42,7 @@ fn one_of_ten_threads_completes_a_token() {
     let bench = bench("threads");
     for _ in 0..20 {
         let (_, verdicts) = bench.pending(4);
-        assert_eq!(verdicts, [Verdict::Deny]);
+        assert_eq!(verdicts, [Verdict::Deny(None)]);
         assert_eq!(bench.metric("done"), 1);
     }
 }

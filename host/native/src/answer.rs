@@ -93,7 +93,7 @@ impl Answer {
 fn simple(subject: Subject, kind: i32) -> Option<Verdict> {
     match (subject, kind) {
         (Subject::Lookup | Subject::Connect | Subject::Create, abi::INTROD_CONTINUE) => Some(Verdict::Continue),
-        (Subject::Lookup, abi::INTROD_DENY) => Some(Verdict::Deny),
+        (Subject::Lookup, abi::INTROD_DENY) => Some(Verdict::Deny(None)),
         (Subject::Lookup, abi::INTROD_IGNORE) => Some(Verdict::Ignore),
         // No server knows the peer.
         (Subject::Registry, abi::INTROD_NOT_FOUND) => Some(Verdict::Redirect(Addresses::new())),

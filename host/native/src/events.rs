@@ -42,6 +42,8 @@ pub struct LookupEvent<'a> {
     pub is_consent: bool,
     /// Whether this plugin has been asked for the asker's application already.
     pub is_asked_again: bool,
+    /// How many times the asker has made this lookup, with this time.
+    pub attempt: u32,
 }
 
 impl LookupEvent<'_> {
@@ -81,6 +83,8 @@ impl LookupEvent<'_> {
             instance: raw_bytes(self.place.instance.as_bytes()),
             asker_application: raw_bytes(home.application.as_bytes()),
             asker_instance: raw_bytes(home.instance.as_bytes()),
+            attempt: self.attempt,
+            reserved: 0,
         }
     }
 }
@@ -211,6 +215,7 @@ mod tests {
             home: None,
             is_consent: false,
             is_asked_again: false,
+            attempt: 3,
         };
         let asker = Some((SessionId::from_wire(5), PeerId([2; 32])));
         // SAFETY: the bytes are those of the event, which lives.
@@ -226,6 +231,7 @@ mod tests {
         ] {
             let raw = event.to_raw();
             assert_eq!((raw.flags, text(raw.asker_application).as_str()), (flags, asker_application));
+            assert_eq!((raw.attempt, raw.struct_size), (3, size_of::<introd_lookup>() as u32));
             assert_eq!((raw.asker.id, raw.initiator.family), (if event.asker.is_some() { 5 } else { 0 }, 4));
             assert_eq!((text(raw.application), text(raw.instance)), ("app".to_owned(), "room".to_owned()));
         }

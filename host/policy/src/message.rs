@@ -117,6 +117,8 @@ pub struct PeerLookup {
     /// Where the hello came from.
     pub initiator: SocketAddr,
     pub tag: SmallVec<[u8; 16]>,
+    /// How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one.
+    pub attempt: u32,
     /// The interface by which the hello came in.
     pub interface: InterfaceId,
     /// The asker, if it is a client of the instance that is asked.
@@ -167,7 +169,11 @@ pub struct ClientStats {
 #[allow(missing_docs, reason = "the names say it all")]
 pub enum ClientCommand {
     /// Close a client's connection.
-    Disconnect { client: ClientId },
+    Disconnect {
+        client: ClientId,
+        /// Why, for the log and the story: the client is not told.
+        reason: Option<Box<str>>,
+    },
     /// Call a method of a client.
     Call {
         client: ClientId,
@@ -203,7 +209,7 @@ impl ClientCommand {
     /// The client that the command is for.
     pub fn client(&self) -> ClientId {
         match self {
-            Self::Disconnect { client }
+            Self::Disconnect { client, .. }
             | Self::Call { client, .. }
             | Self::Answer { client, .. }
             | Self::Ping { client }

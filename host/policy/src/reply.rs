@@ -91,14 +91,14 @@ mod tests {
         let (first, second) = (RequestId::new(1, 5, 1), RequestId::new(1, 6, 1));
         let reply = |verdict| Reply::Verdict(verdict);
         assert!(!replies.is_waiting(1));
-        replies.push(first, reply(Verdict::Deny));
+        replies.push(first, reply(Verdict::Deny(None)));
         replies.push(second, reply(Verdict::Continue));
         // There is no such worker.
-        replies.push(RequestId::new(2, 5, 1), reply(Verdict::Deny));
+        replies.push(RequestId::new(2, 5, 1), reply(Verdict::Deny(None)));
         assert_eq!(*woken.lock().unwrap(), [1]);
         assert_eq!([0, 1, 2].map(|worker| replies.is_waiting(worker)), [false, true, false]);
         assert_eq!((replies.take(0), replies.take(2)), (Vec::new(), Vec::new()));
-        assert_eq!(replies.take(1), [(first, reply(Verdict::Deny)), (second, reply(Verdict::Continue))]);
+        assert_eq!(replies.take(1), [(first, reply(Verdict::Deny(None))), (second, reply(Verdict::Continue))]);
         assert!(!replies.is_waiting(1) && replies.take(1).is_empty());
     }
 

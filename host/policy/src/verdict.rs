@@ -16,8 +16,8 @@ pub enum Verdict {
     Redirect(Addresses),
     /// Lookup: introduce the asker and this peer to each other. The peer is connected to this server.
     Introduce(PeerId),
-    /// Lookup: refuse the lookup, and count it as denied. The asker gets no answer.
-    Deny,
+    /// Lookup: refuse the lookup, and count it as denied. The asker gets no answer. A reason is for the log and the story alone.
+    Deny(Option<Box<str>>),
     /// Lookup: do nothing.
     Ignore,
     /// Connect: reject the client with this status.

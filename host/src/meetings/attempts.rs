@@ -67,6 +67,12 @@ pub struct Ends {
     pub target_nat: NatKind,
 }
 
+impl Ends {
+    /// Of ends about which nothing is known yet.
+    const UNKNOWN: Self =
+        Self { asker: None, application: None, asker_nat: NatKind::Unknown, target_nat: NatKind::Unknown };
+}
+
 /// An attempt of an asker to meet a target.
 #[derive(Debug)]
 pub struct Attempt {
@@ -74,8 +80,11 @@ pub struct Attempt {
     bucket: u32,
     /// How often the asker repeated its hello after the introduction, or if there was none, after the first answer.
     pub times: u16,
-    /// The answer to its last hello.
-    pub answer: LookupAnswer,
+    /// The answer to its last hello that was answered; `None` while a policy has yet to decide about its first.
+    pub answer: Option<LookupAnswer>,
+    /// How many hellos there were, and when the last of them came. Copies do not count.
+    hellos: u16,
+    heard: Instant,
     is_counted: bool,
     /// Where the asker's hellos come from.
     pub address: SocketAddr,
@@ -95,28 +104,38 @@ impl Attempt {
         if self.is_counted {
             return None;
         }
-        Some(match self.answer {
-            LookupAnswer::Introduced | LookupAnswer::Redirected => {
-                let tried = self.introduced.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
-                if tried <= MET_WITHIN { Outcome::Met } else { Outcome::Repeated }
-            }
-            LookupAnswer::SentElsewhere => Outcome::SentElsewhere,
-            LookupAnswer::Denied => Outcome::Denied,
-            LookupAnswer::Ignored => Outcome::Ignored,
-            LookupAnswer::LatePolicy => Outcome::LatePolicy,
-            LookupAnswer::UnknownPeer => Outcome::UnknownPeer,
-            LookupAnswer::Unanswered => Outcome::Unanswered,
-        })
+        let answer = self.answer?;
+        if !answer.is_introduction() {
+            return Some(Outcome::NotIntroduced(answer));
+        }
+        let tried = self.introduced.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
+        Some(if tried <= MET_WITHIN { Outcome::Met } else { Outcome::Repeated })
     }
 
     fn has_given_up(&self) -> bool {
         let tried = self.introduced.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
-        self.answer.is_introduction() && self.times >= GIVEN_UP_TIMES && tried >= GIVEN_UP_AFTER
+        self.answer.is_some_and(LookupAnswer::is_introduction)
+            && self.times >= GIVEN_UP_TIMES
+            && tried >= GIVEN_UP_AFTER
     }
 
     /// When the attempt counts as quiet.
     fn settles(&self) -> Instant {
         self.last + (2 * self.gap + QUIET).min(MAX_QUIET)
+    }
+
+    /// Counts a hello that has come, unless it is a copy of the last one. Returns the number of hellos.
+    fn hear(&mut self, now: Instant) -> u16 {
+        let gap = now.saturating_duration_since(self.heard);
+        if gap >= MIN_GAP {
+            self.hellos = self.hellos.saturating_add(1);
+            self.heard = now;
+            if self.answer.is_none() {
+                // Nothing has been answered yet: the attempt goes on for as long as hellos come.
+                (self.last, self.gap) = (now, gap.max(FIRST_GAP));
+            }
+        }
+        self.hellos
     }
 }
 
@@ -167,6 +186,15 @@ impl Default for Attempts {
 }
 
 impl Attempts {
+    /// Notes a hello that has come, before it is answered, and returns its number among those of its attempt: 1 for the first one. It is 1
+    /// as well if there is no room to follow the attempt.
+    pub fn heard(&mut self, now: Instant, lookup: &Lookup, is_client: bool) -> u16 {
+        match self.find_or_add(now, lookup, is_client) {
+            Some(attempt) => attempt.hear(now),
+            None => 1,
+        }
+    }
+
     /// Notes the answer to a hello. `ends` says who wants to meet; it is called for the first hello of an attempt, and for the first one that
     /// leads to an introduction.
     pub fn answered(
@@ -177,6 +205,19 @@ impl Attempts {
         is_client: bool,
         ends: impl FnOnce() -> Ends,
     ) -> Followed<'_> {
+        let Some(attempt) = self.find_or_add(now, lookup, is_client) else { return Followed::NoRoom };
+        if attempt.answer.is_some() {
+            return attempt.again(now, answer, ends);
+        }
+        attempt.answer = Some(answer);
+        attempt.ends = ends();
+        attempt.introduced = answer.is_introduction().then_some(now);
+        (attempt.last, attempt.gap) = (now, FIRST_GAP);
+        Followed::New(attempt)
+    }
+
+    /// The attempt that a hello belongs to, which begins if the hello is its first. `None` if there is no room for it.
+    fn find_or_add(&mut self, now: Instant, lookup: &Lookup, is_client: bool) -> Option<&mut Attempt> {
         let target = lookup
             .target
             .map_or(0, |PeerId([a, b, c, d, e, f, g, h, ..])| u64::from_le_bytes([a, b, c, d, e, f, g, h]));
@@ -185,27 +226,29 @@ impl Attempts {
         let bucket = table.places.bucket(self.mixer, lookup.initiator.ip(), hash);
         let known = table.places.candidates(bucket, hash).find(|at| table.attempts[*at].hash == hash);
         if let Some(at) = known {
-            return table.attempts[at].again(now, answer, ends);
+            return table.attempts.get_mut(at);
         }
         let at = table.attempts.len();
         if !table.places.add(bucket, hash, at) {
-            return Followed::NoRoom;
+            return None;
         }
         self.sweep.get_or_insert(now + SWEEP_PERIOD);
         table.attempts.push(Attempt {
             hash,
             bucket,
             times: 0,
-            answer,
+            answer: None,
+            hellos: 1,
+            heard: now,
             is_counted: false,
             address: lookup.initiator,
             target: lookup.target,
-            ends: ends(),
-            introduced: answer.is_introduction().then_some(now),
+            ends: Ends::UNKNOWN,
+            introduced: None,
             last: now,
             gap: FIRST_GAP,
         });
-        Followed::New(&table.attempts[at])
+        table.attempts.last_mut()
     }
 
     /// How many attempts are followed.
@@ -239,7 +282,7 @@ impl Attempt {
     fn again(&mut self, now: Instant, answer: LookupAnswer, ends: impl FnOnce() -> Ends) -> Followed<'_> {
         let gap = now.saturating_duration_since(self.last);
         let is_first_introduction = answer.is_introduction() && self.introduced.is_none();
-        self.answer = answer;
+        self.answer = Some(answer);
         if is_first_introduction {
             (self.introduced, self.ends, self.times) = (Some(now), ends(), 0);
         } else if gap < MIN_GAP {
@@ -273,7 +316,10 @@ impl Table {
             if let Some(moved) = self.attempts.get(at) {
                 self.places.change(moved.bucket, self.attempts.len(), Some(at));
             }
-            settled(&attempt, attempt.outcome());
+            // Nothing is to be told of an attempt that was never answered: a policy has yet to decide, or the hello was dropped.
+            if attempt.answer.is_some() {
+                settled(&attempt, attempt.outcome());
+            }
         }
         // After a wave of attempts the memory is given back.
         if self.attempts.capacity() > 4 * self.attempts.len().max(256) {

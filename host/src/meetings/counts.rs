@@ -52,7 +52,8 @@ impl Meetings {
 
     /// Counts an attempt that is settled.
     pub fn add(&self, worker: u8, outcome: Outcome, asker_nat: NatKind, target_nat: NatKind) {
-        let counts = &self.worker(worker).outcomes[outcome as usize];
+        let Some(place) = outcome.place() else { return };
+        let counts = &self.worker(worker).outcomes[place];
         counts[asker_nat as usize][target_nat as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -68,8 +69,9 @@ impl Meetings {
 
     /// How many attempts with that outcome there were between ends of these kinds.
     pub fn count(&self, outcome: Outcome, asker_nat: NatKind, target_nat: NatKind) -> u64 {
+        let Some(place) = outcome.place() else { return 0 };
         let of = |worker: &WorkerMeetings| {
-            worker.outcomes[outcome as usize][asker_nat as usize][target_nat as usize].load(Ordering::Relaxed)
+            worker.outcomes[place][asker_nat as usize][target_nat as usize].load(Ordering::Relaxed)
         };
         self.0.iter().map(of).sum()
     }
@@ -111,6 +113,7 @@ pub fn pairs() -> impl Iterator<Item = (NatKind, NatKind)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meetings::LookupAnswer;
 
     #[test]
     fn outcomes_of_all_workers_add_up_by_pair() {
@@ -122,7 +125,7 @@ mod tests {
             (1, Outcome::Repeated, one, one),
             (0, Outcome::GivenUp, other, one),
             (1, Outcome::GivenUp, one, other),
-            (0, Outcome::Denied, other, NatKind::Unknown),
+            (0, Outcome::NotIntroduced(LookupAnswer::Denied), other, NatKind::Unknown),
         ] {
             meetings.add(worker, outcome, asker, target);
         }
@@ -130,7 +133,8 @@ mod tests {
             |asker_nat, target_nat, met, repeated, not_met| PairCount { asker_nat, target_nat, met, repeated, not_met };
         assert_eq!(meetings.pairs(), [of(one, one, 2, 1, 0), of(one, other, 0, 0, 1), of(other, one, 0, 0, 1)]);
         let outcomes: Vec<_> = meetings.outcomes().into_iter().filter(|(_, count)| *count > 0).collect();
-        let expected = [(Outcome::Met, 2), (Outcome::Repeated, 1), (Outcome::GivenUp, 2), (Outcome::Denied, 1)];
+        let denied = Outcome::NotIntroduced(LookupAnswer::Denied);
+        let expected = [(Outcome::Met, 2), (Outcome::Repeated, 1), (Outcome::GivenUp, 2), (denied, 1)];
         assert_eq!((outcomes.as_slice(), meetings.outcomes().len()), (&expected[..], OUTCOMES));
     }
 

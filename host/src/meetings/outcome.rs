@@ -57,7 +57,6 @@ impl LookupAnswer {
 
 /// What came of an attempt to meet: of all hellos of one asker with one tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
 pub enum Outcome {
     /// After the introduction the asker asked again for two seconds at most (once, by the timing of RFC 7016), and then no more.
     Met,
@@ -65,18 +64,8 @@ pub enum Outcome {
     Repeated,
     /// It gave up, or has not met the target yet: it has asked again three times or more, for five seconds or more.
     GivenUp,
-    /// It was sent to another server, which counts whether the two meet.
-    SentElsewhere,
-    /// A policy denied the lookup: the last one, if the asker repeated it. So with the following outcomes.
-    Denied,
-    /// A policy ignored the lookup.
-    Ignored,
-    /// A policy, or the registry, was late, and the lookup was not answered for that.
-    LatePolicy,
-    /// No server knew the target.
-    UnknownPeer,
-    /// The settings leave the lookup to a script that there is not, or the registry failed.
-    Unanswered,
+    /// It was not introduced here: this was the answer to its last hello, which is no introduction.
+    NotIntroduced(LookupAnswer),
 }
 
 impl Outcome {
@@ -85,12 +74,12 @@ impl Outcome {
         Self::Met,
         Self::Repeated,
         Self::GivenUp,
-        Self::SentElsewhere,
-        Self::Denied,
-        Self::Ignored,
-        Self::LatePolicy,
-        Self::UnknownPeer,
-        Self::Unanswered,
+        Self::NotIntroduced(LookupAnswer::SentElsewhere),
+        Self::NotIntroduced(LookupAnswer::Denied),
+        Self::NotIntroduced(LookupAnswer::Ignored),
+        Self::NotIntroduced(LookupAnswer::LatePolicy),
+        Self::NotIntroduced(LookupAnswer::UnknownPeer),
+        Self::NotIntroduced(LookupAnswer::Unanswered),
     ];
 
     /// The name in metrics and in the API.
@@ -99,13 +88,13 @@ impl Outcome {
             Self::Met => "met",
             Self::Repeated => "repeated",
             Self::GivenUp => "given_up",
-            Self::SentElsewhere => "sent_elsewhere",
-            Self::Denied => "denied",
-            Self::Ignored => "ignored",
-            Self::LatePolicy => "late_policy",
-            Self::UnknownPeer => "unknown_peer",
-            Self::Unanswered => "unanswered",
+            Self::NotIntroduced(answer) => answer.name(),
         }
+    }
+
+    /// The place in [`Self::ALL`].
+    pub(super) fn place(self) -> Option<usize> {
+        Self::ALL.iter().position(|outcome| *outcome == self)
     }
 }
 
@@ -120,8 +109,12 @@ mod tests {
             assert_eq!(LookupAnswer::ALL.iter().filter(|other| other.name() == answer.name()).count(), 1);
         }
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, place);
+            assert_eq!(outcome.place(), Some(place));
             assert_eq!(Outcome::ALL.iter().filter(|other| other.name() == outcome.name()).count(), 1);
+        }
+        for answer in LookupAnswer::ALL {
+            let outcome = Outcome::NotIntroduced(answer);
+            assert_eq!(outcome.place().is_none(), answer.is_introduction(), "{answer:?}");
         }
         let introductions = LookupAnswer::ALL.into_iter().filter(|answer| answer.is_introduction());
         assert_eq!(introductions.map(LookupAnswer::name).collect::<Vec<_>>(), ["introduced", "redirected"]);

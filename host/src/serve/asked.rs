@@ -83,6 +83,14 @@ impl AskedApplication {
         self.plugins.iter().any(|known| Arc::ptr_eq(known, plugin))
     }
 
+    /// How many lookups each asker may make in a second, if the application limits that.
+    pub(super) fn max_lookup_rate(&self) -> Option<u64> {
+        match &self.of {
+            Of::Instance(instance) => instance.max_lookup_rate(),
+            Of::Default(default) => default.settings.max_lookup_rate,
+        }
+    }
+
     /// The script, if the application has one.
     pub(super) fn script(&self) -> Option<&Arc<dyn AppActor>> {
         self.instance()?.actor()

@@ -35,13 +35,18 @@ impl<K: Hash + Eq> RateTable<K> {
 
     /// Takes a token from the key's bucket; false if there is none. `at` is the time since a moment that the owner chooses.
     pub(super) fn permits(&mut self, at: Duration, key: K) -> bool {
+        self.permits_by(at, key, self.rate)
+    }
+
+    /// As [`Self::permits`], for a key with a rate of its own, which may be another one each time.
+    pub(super) fn permits_by(&mut self, at: Duration, key: K, rate: Rate) -> bool {
         if self.buckets.len() >= MAX_KEYS / 2 {
             self.sweep(at);
         }
-        if self.rate.burst > 0 && self.buckets.len() >= MAX_KEYS && !self.buckets.contains_key(&key) {
+        if rate.burst > 0 && self.buckets.len() >= MAX_KEYS && !self.buckets.contains_key(&key) {
             return true;
         }
-        self.buckets.entry(key).or_default().take(at, self.rate, 1)
+        self.buckets.entry(key).or_default().take(at, rate, 1)
     }
 
     /// Whether the key's bucket is not full.

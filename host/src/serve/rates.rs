@@ -9,6 +9,7 @@ use rtmfp::{NetworkPrefix, TokenBucket};
 use super::rate_table::{RateTable, per_second};
 use super::sieve::Sieve;
 use introd_config::ServerLimits;
+use introd_policy::InstanceId;
 
 /// A limit for all addresses together reserves one token in this many for addresses that were idle for a second, so that busy addresses
 /// cannot take all tokens.
@@ -22,6 +23,8 @@ pub struct Rates {
     connections: Option<Mutex<SharedRate>>,
     connections_by_address: Option<Mutex<RateTable<NetworkPrefix>>>,
     lookups_by_address: Option<(Sieve, Mutex<RateTable<NetworkPrefix>>)>,
+    /// Lookups by askers that are no clients, where the application that is asked limits the rate of lookups.
+    strangers: Mutex<RateTable<(Option<InstanceId>, NetworkPrefix)>>,
 }
 
 /// A rate that all addresses share.
@@ -59,6 +62,8 @@ impl Rates {
             connections: limits.max_connection_rate.map(|limit| Mutex::new(SharedRate::new(limit))),
             connections_by_address: limits.max_connection_rate_per_address.map(table),
             lookups_by_address: limits.max_lookup_rate_per_address.map(|limit| (Sieve::new(limit), table(limit))),
+            // Each application has a limit of its own.
+            strangers: Mutex::new(RateTable::new(u64::MAX)),
         }
     }
 
@@ -86,6 +91,21 @@ impl Rates {
         let Some((sieve, table)) = &self.lookups_by_address else { return true };
         let from = NetworkPrefix::of(from);
         sieve.is_harmless(now, from) || table.lock().permits(self.at(now), from)
+    }
+}
+
+impl Rates {
+    /// Whether an asker from that address, which is no client, may look a peer up now: the application that is asked allows `limit` lookups in a
+    /// second. `None` is the default application without an instance.
+    pub(super) fn permit_stranger(
+        &self,
+        now: Instant,
+        application: Option<InstanceId>,
+        from: IpAddr,
+        limit: u64,
+    ) -> bool {
+        let key = (application, NetworkPrefix::of(from));
+        self.strangers.lock().permits_by(self.at(now), key, per_second(limit))
     }
 }
 
@@ -178,5 +198,23 @@ mod tests {
         assert!((100..=125).contains(&lookups(2, rates.began + 2 * WINDOW)), "another address has a rate of its own");
         let none = limits(|_| ());
         assert!((0..10_000).all(|_| none.permit_lookup(none.began, host(1))));
+    }
+
+    #[test]
+    fn strangers_share_the_rate_of_an_application_by_network() {
+        let rates = limits(|_| ());
+        let count = |application: Option<u16>, from: &str, limit| {
+            let application = application.map(InstanceId);
+            let from = from.parse().unwrap();
+            (0..10).filter(|_| rates.permit_stranger(rates.began, application, from, limit)).count()
+        };
+        assert_eq!([count(Some(1), "192.0.2.1", 3), count(Some(1), "192.0.2.1", 3)], [3, 0]);
+        assert_eq!(count(Some(1), "192.0.2.2", 3), 3, "another address");
+        assert_eq!([count(Some(2), "192.0.2.1", 3), count(None, "192.0.2.1", 4)], [3, 4], "other applications");
+        assert_eq!([count(Some(1), "2001:db8::1", 3), count(Some(1), "2001:db8::2", 3)], [3, 0], "one network");
+        assert_eq!(count(Some(1), "2001:db8:0:1::1", 3), 3, "another network");
+        assert_eq!(count(Some(1), "192.0.2.3", 0), 0);
+        let later = rates.began + WINDOW;
+        assert!(rates.permit_stranger(later, Some(InstanceId(1)), "192.0.2.1".parse().unwrap(), 3));
     }
 }

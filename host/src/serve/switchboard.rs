@@ -185,7 +185,7 @@ mod tests {
         let replies = no_replies();
         let switchboard = Switchboard::new(Arc::from([sender]), Arc::new(Counters::new(1)), Arc::clone(&replies));
         let request = RequestId::from_number(5);
-        switchboard.decide(request, Verdict::Deny);
-        assert_eq!(replies.take(0), [(request, Reply::Verdict(Verdict::Deny))]);
+        switchboard.decide(request, Verdict::Deny(None));
+        assert_eq!(replies.take(0), [(request, Reply::Verdict(Verdict::Deny(None)))]);
     }
 }

@@ -9,6 +9,7 @@ use introd_flash::command::{Command, Encoding};
 use introd_flash::metadata::{FlowKind, ReceiveOrder};
 use introd_flash::peer_info::MAX_ADDRESSES;
 use introd_flash::server::{Action, Call, ConnectionSettings, FlowVerdict, NetConnection, Rejection};
+use introd_flash::uri::AppPath;
 use introd_flash::user_control::UserControl;
 
 use super::input::Input;
@@ -182,6 +183,7 @@ impl Owner {
                     self.connects += 1;
                     assert_eq!(self.connects, 1);
                 }
+                Action::InvalidApp { path, error } => assert_eq!(AppPath::parse(&path), Err(error)),
                 Action::SetPeerInfo(info) => assert!(info.addresses.len() <= MAX_ADDRESSES),
                 Action::Call(call) => {
                     self.calls.truncate(8);

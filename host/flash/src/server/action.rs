@@ -3,6 +3,7 @@
 use super::request::ConnectRequest;
 use crate::amf::{EncodeError, Value};
 use crate::peer_info::PeerInfo;
+use crate::uri::PathError;
 
 /// Something for the owner of a connection to do or to know, in this order.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +66,13 @@ pub enum Action {
         reason: CloseReason,
         /// The client's control flow, if there was one.
         control_flow: Option<u64>,
+    },
+    /// The client has asked to connect to a path that names no application. It was refused with `NetConnection.Connect.InvalidApp`, and
+    /// [`Action::CloseSession`] follows.
+    InvalidApp {
+        /// The path as the client sent it.
+        path: String,
+        error: PathError,
     },
     /// Nothing to do: something to log or count.
     Report(Irregularity),

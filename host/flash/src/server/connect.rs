@@ -38,7 +38,8 @@ impl NetConnection {
         self.phase = Phase::Pending { transaction, object_encoding };
         match ConnectRequest::read(command, object_encoding) {
             Ok(request) => actions.push(Action::Connect(Box::new(request))),
-            Err(error) => {
+            Err((path, error)) => {
+                actions.push(Action::InvalidApp { path, error });
                 let description = error.to_string();
                 self.refuse(transaction, Rejection::new(INVALID_APP, description), actions).unwrap_or_else(|error| {
                     actions.push(Action::Report(Irregularity::Unsendable { name: "_error".to_owned(), error }));

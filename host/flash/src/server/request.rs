@@ -34,13 +34,17 @@ pub struct ConnectRequest {
 
 impl ConnectRequest {
     /// Reads a `connect` command.
-    pub(super) fn read(command: Command, object_encoding: u8) -> Result<Self, PathError> {
+    ///
+    /// # Errors
+    /// The path that names no application, and why.
+    pub(super) fn read(command: Command, object_encoding: u8) -> Result<Self, (String, PathError)> {
         let text = |name: &str| command.object.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let tc_url = text("tcUrl");
         let uri = Uri::parse(&tc_url);
         let app = text("app");
         let (app, app_query) = app.split_once('?').unwrap_or((&app, ""));
-        let path = AppPath::parse(if app.trim_matches('/').is_empty() { &uri.path } else { app })?;
+        let path = if app.trim_matches('/').is_empty() { &uri.path } else { app };
+        let path = AppPath::parse(path).map_err(|error| (path.to_owned(), error))?;
         let query = if uri.query.is_empty() { app_query.to_owned() } else { uri.query.clone() };
         Ok(Self {
             path,
@@ -68,6 +72,8 @@ pub struct Rejection {
     pub application: Option<Value>,
     /// The URI of another server to connect to, in `info.ex.redirect`, with 302 in `info.ex.code`.
     pub redirect: Option<String>,
+    /// The reason for the log, if it is another one than the description: the client is not told.
+    pub private_reason: Option<String>,
 }
 
 impl Rejection {
@@ -86,7 +92,13 @@ impl Rejection {
 
     /// A refusal with a code and a description.
     pub fn new(code: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { code: code.into(), description: description.into(), application: None, redirect: None }
+        Self {
+            code: code.into(),
+            description: description.into(),
+            application: None,
+            redirect: None,
+            private_reason: None,
+        }
     }
 
     pub(super) fn into_info(self) -> Value {

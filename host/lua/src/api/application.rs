@@ -80,8 +80,28 @@ fn reject(state: &ApiState, member: &RosterMember, rejection: Rejection) -> Resu
     state.must_be_live()?;
     match member.phase.get() {
         Phase::Waiting => Ok(state.reject(member, rejection)),
-        Phase::Accepted => state.send(ClientCommand::Disconnect { client: member.id }),
+        Phase::Accepted => {
+            let reason = Some(rejection.description.into());
+            state.send(ClientCommand::Disconnect { client: member.id, reason })
+        }
         Phase::Refused | Phase::Gone => Ok(false),
+    }
+}
+
+/// The longest reason for the log, in bytes; a longer one is cut off.
+const MAX_REASON: usize = 256;
+
+/// Reads the reason that a script gives for the log alone.
+fn log_reason(value: Option<Value>) -> Result<Option<Box<str>>> {
+    match value {
+        None | Some(Value::Nil) => Ok(None),
+        Some(Value::String(text)) => {
+            let bytes = text.as_bytes();
+            let mut text = String::from_utf8_lossy(bytes.get(..MAX_REASON).unwrap_or(&bytes)).into_owned();
+            text.truncate(text.floor_char_boundary(MAX_REASON));
+            Ok(Some(text.into()))
+        }
+        Some(other) => Err(mlua::Error::runtime(format!("the reason is a string, not a {}", other.type_name()))),
     }
 }
 
@@ -177,11 +197,15 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
     let shared = Rc::clone(state);
     application.raw_set(
         "disconnect",
-        lua.create_function(move |_, client: Value| {
+        lua.create_function(move |_, (client, reason): (Value, Option<Value>)| {
             let member = a_client(&shared, Some(client), "disconnect")?;
+            let reason = log_reason(reason)?;
             match member.phase.get() {
-                Phase::Waiting => reject(&shared, &member, plain_rejection()),
-                Phase::Accepted => shared.send(ClientCommand::Disconnect { client: member.id }),
+                Phase::Waiting => {
+                    let private_reason = reason.map(String::from);
+                    reject(&shared, &member, Rejection { private_reason, ..plain_rejection() })
+                }
+                Phase::Accepted => shared.send(ClientCommand::Disconnect { client: member.id, reason }),
                 Phase::Refused | Phase::Gone => Ok(false),
             }
         })?,
@@ -211,8 +235,9 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
     let shared = Rc::clone(state);
     application.raw_set(
         "denyPeerLookup",
-        lua.create_function(move |_, event: Value| {
-            decide(&shared, number_of(&shared, &event, "denyPeerLookup")?, Verdict::Deny)
+        lua.create_function(move |_, (event, reason): (Value, Option<Value>)| {
+            let number = number_of(&shared, &event, "denyPeerLookup")?;
+            decide(&shared, number, Verdict::Deny(log_reason(reason)?))
         })?,
     )?;
 

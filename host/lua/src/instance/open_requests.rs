@@ -46,7 +46,7 @@ impl Answer {
         let id = RequestId::from_number(number);
         match request {
             OpenRequest::Connect(_) => Self::Verdict(id, rejection(why)),
-            OpenRequest::Lookup(_) => Self::Verdict(id, Verdict::Deny),
+            OpenRequest::Lookup(_) => Self::Verdict(id, Verdict::Deny(None)),
             OpenRequest::Call { client, transaction } => Self::call_failed(client, transaction, why),
         }
     }
@@ -55,7 +55,7 @@ impl Answer {
     pub(crate) fn closed_event(event: AppEvent, why: &str) -> Option<Self> {
         match event {
             AppEvent::Connect { request, .. } => Some(Self::Verdict(request, rejection(why))),
-            AppEvent::PeerLookup(PeerLookup { request, .. }) => Some(Self::Verdict(request, Verdict::Deny)),
+            AppEvent::PeerLookup(PeerLookup { request, .. }) => Some(Self::Verdict(request, Verdict::Deny(None))),
             event => Self::not_asked(event, why),
         }
     }
@@ -246,6 +246,7 @@ mod tests {
             target: Some(PeerId([number as u8; 32])),
             initiator: "192.0.2.1:1".parse().unwrap(),
             tag: Default::default(),
+            attempt: 1,
             interface: InterfaceId(0),
             asker: None,
             proposal: None,
@@ -316,7 +317,7 @@ mod tests {
             Answer::Verdict(request, Verdict::Reject(rejection)) => {
                 format!("reject {} {}", request.get(), rejection.description)
             }
-            Answer::Verdict(request, Verdict::Deny) => format!("deny {}", request.get()),
+            Answer::Verdict(request, Verdict::Deny(None)) => format!("deny {}", request.get()),
             Answer::Verdict(request, Verdict::Failed(why)) => format!("fail {} {why}", request.get()),
             Answer::Result(ClientCommand::Answer { transaction, outcome: Err(info), .. }) => {
                 format!("error {transaction} {}", info.get("description").and_then(Value::as_str).unwrap())

@@ -24,7 +24,8 @@ impl Runtime {
         self.say_stop(reason);
         self.instance.connections.open.end();
         for member in self.instance.roster.borrow().accepted() {
-            self.instance.send(ClientCommand::Disconnect { client: member.id });
+            let reason = Some("the application has ended".into());
+            self.instance.send(ClientCommand::Disconnect { client: member.id, reason });
         }
         for (number, request) in self.instance.requests.take_all() {
             if let OpenRequest::Connect(_) = request {

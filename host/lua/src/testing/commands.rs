@@ -288,7 +288,8 @@ fn describe(lua: &Lua, state: &ApiState, effect: Effect) -> Result<Table> {
             table.raw_set("addresses", address_list::to_lua(lua, &addresses)?)?;
             "redirect"
         }
-        Effect::Deny { lookup } => {
+        Effect::Deny { lookup, reason } => {
+            table.raw_set("reason", &*reason)?;
             table.raw_set("lookup", number_of(&lookup.tag))?;
             "deny"
         }
@@ -304,7 +305,10 @@ fn describe(lua: &Lua, state: &ApiState, effect: Effect) -> Result<Table> {
 fn describe_command(lua: &Lua, state: &ApiState, table: &Table, command: ClientCommand) -> Result<&'static str> {
     table.raw_set("client", command.client().session.get())?;
     Ok(match command {
-        ClientCommand::Disconnect { .. } => "disconnect",
+        ClientCommand::Disconnect { reason, .. } => {
+            table.raw_set("reason", reason.as_deref())?;
+            "disconnect"
+        }
         ClientCommand::Call { method, arguments, token, .. } => {
             table.raw_set("method", method)?;
             table.raw_set("token", token)?;

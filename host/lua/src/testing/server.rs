@@ -1,5 +1,6 @@
 //! The server around a script under test: it decides as the real one does, without a network.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(crate) enum Effect {
     /// The asker is sent to these addresses.
     Redirect { lookup: Lookup, addresses: Addresses },
     /// A lookup is denied.
-    Deny { lookup: Lookup },
+    Deny { lookup: Lookup, reason: Cow<'static, str> },
     /// The server answers a lookup itself: it introduces the two, or asks the registry.
     BuiltIn { lookup: Lookup },
 }
@@ -164,6 +165,7 @@ impl Server {
                     target: lookup.target,
                     initiator: lookup.initiator,
                     tag: lookup.tag.clone(),
+                    attempt: decision.attempt(),
                     interface: lookup.interface,
                     asker,
                     proposal: decision.proposal(|home| home.name.clone()),
@@ -248,7 +250,7 @@ fn effect(step: LookupStep, decision: &LookupDecision<App>) -> Option<Effect> {
         LookupStep::AskRegistry(_) => Some(Effect::BuiltIn { lookup }),
         LookupStep::Execute(action) => match action {
             LookupAction::Redirect(addresses) => Some(Effect::Redirect { lookup, addresses }),
-            LookupAction::Deny(_) => Some(Effect::Deny { lookup }),
+            LookupAction::Deny(denial) => Some(Effect::Deny { lookup, reason: denial.reason }),
             LookupAction::Introduce(_) | LookupAction::UnknownTarget => Some(Effect::BuiltIn { lookup }),
             LookupAction::Ignore | LookupAction::Unanswered | LookupAction::Unresolved(_) => None,
         },

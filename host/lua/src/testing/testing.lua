@@ -126,7 +126,7 @@ local function update(app)
         elseif kind == "redirect" then
             lookup.outcome, lookup.addresses = "redirected", command.addresses
         elseif kind == "deny" then
-            lookup.outcome = "denied"
+            lookup.outcome, lookup.reason = "denied", command.reason
         elseif kind == "builtin" then
             lookup.outcome = "builtin"
         end

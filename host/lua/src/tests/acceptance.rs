@@ -115,7 +115,7 @@ fn a_connect_is_decided_once() {
                 [] => "",
                 [Effect::Accept { client }] if *client == waiting => "accept",
                 [Effect::Reject { client, .. }] if *client == waiting => "reject",
-                [Effect::Command(ClientCommand::Disconnect { client })] if *client == waiting => "disconnect",
+                [Effect::Command(ClientCommand::Disconnect { client, .. })] if *client == waiting => "disconnect",
                 other => panic!("{other:?}"),
             };
             outcomes.push((outcome.unwrap() == Value::Boolean(true), effect));
@@ -254,6 +254,38 @@ fn what_is_said_to_a_rejected_client_is_bounded() {
     assert_eq!(redirected(4096.0), (Some(4096), "d".repeat(4096)));
     assert_eq!(redirected(4097.0).0, None, "that is an error");
     assert!(scene.failures()[0].3.contains("at most 4096 bytes"));
+}
+
+#[test]
+fn the_reason_of_a_disconnect_is_for_the_log_alone() {
+    let mut scene = scene(
+        "function application.onConnect(client, how)
+            if how == 'early' then application.disconnect(client, 'banned') return nil end
+        end
+        function Client:decide(reason) return application.disconnect(self, reason) end",
+    );
+    scene.stage.connect(|info| info.request.arguments = vec!["early".into()]);
+    let sent = scene.sent();
+    let [Effect::Reject { rejection, .. }] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!(rejection.private_reason.as_deref(), Some("banned"));
+    assert!(!rejection.description.contains("banned"), "{rejection:?}");
+    for (given, expected) in [
+        (Value::String("floods".to_owned()), Some("floods".to_owned())),
+        (Value::Null, None),
+        (Value::String("ä".repeat(500)), Some("ä".repeat(128))),
+    ] {
+        let client = scene.stage.connect(|_| ());
+        scene.sent();
+        scene.stage.call(client, "decide", 0.0, vec![given]);
+        let sent = scene.sent();
+        let [Effect::Command(ClientCommand::Disconnect { reason, .. })] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!(reason.as_deref(), expected.as_deref());
+    }
+    let client = scene.stage.connect(|_| ());
+    scene.sent();
+    scene.stage.call(client, "decide", 0.0, vec![Value::Boolean(true)]);
+    assert!(scene.sent().is_empty());
+    assert!(scene.failures()[0].3.contains("the reason is a string, not a boolean"));
 }
 
 #[test]

@@ -81,6 +81,7 @@ pub(super) fn lookup_of(target: impl Into<Option<rtmfp::PeerId>>) -> AppEvent {
         target: target.into(),
         initiator: "192.0.2.1:1".parse().unwrap(),
         tag: Default::default(),
+        attempt: 1,
         interface: rtmfp::InterfaceId(0),
         asker: None,
         proposal: None,
@@ -95,7 +96,7 @@ pub(super) fn connect(number: u32) -> AppEvent {
 }
 
 pub(super) fn is_denied(sent: &Sent) -> bool {
-    matches!(sent, Sent::Verdict(_, Verdict::Deny))
+    matches!(sent, Sent::Verdict(_, Verdict::Deny(None)))
 }
 
 pub(super) fn client(number: u32) -> ClientId {
@@ -153,7 +154,7 @@ fn a_script_that_does_not_load_turns_clients_away_until_it_does() {
     assert_eq!((failure.file.as_str(), failure.line), ("main.lua", 1));
     handle.try_send(connect(1)).unwrap();
     handle.try_send(lookup()).unwrap();
-    assert!(matches!(desk.take(2)[..], [Sent::Verdict(_, Verdict::Reject(_)), Sent::Verdict(_, Verdict::Deny)]));
+    assert!(matches!(desk.take(2)[..], [Sent::Verdict(_, Verdict::Reject(_)), Sent::Verdict(_, Verdict::Deny(None))]));
     folder.write("main.lua", "");
     handle.reconfigure(Arc::new(settings(|_| ())));
     wait_for(&handle, ScriptState::Running);
@@ -256,10 +257,10 @@ fn a_thread_that_stands_still_is_replaced_and_the_clients_of_other_applications_
     stuck.try_send(lookup()).unwrap();
     wait_for(&fine, ScriptState::Running);
     let sent = desk.take(2);
-    let is_denied = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Deny));
+    let is_denied = |sent: &Sent| matches!(sent, Sent::Verdict(_, Verdict::Deny(None)));
     // The new script of the other application finds its client and disconnects it.
     let is_closed =
-        |sent: &Sent| matches!(sent, Sent::Command(ClientCommand::Disconnect { client: of }) if *of == client(1));
+        |sent: &Sent| matches!(sent, Sent::Command(ClientCommand::Disconnect { client: of, .. }) if *of == client(1));
     assert!(sent.iter().any(is_denied) && sent.iter().any(is_closed), "{sent:?}");
     fine.try_send(connect(5)).unwrap();
     assert!(matches!(desk.take(1)[..], [Sent::Verdict(_, Verdict::Continue)]));

@@ -61,6 +61,22 @@ fn a_second_answer_is_an_error_that_the_script_sees() {
 }
 
 #[test]
+fn a_denial_has_the_reason_that_the_script_gives() {
+    let main = "function application.onPeerLookup(event)
+            trace(select(2, pcall(application.denyPeerLookup, event, {})))
+            application.denyPeerLookup(event, 'not in the same room')
+        end";
+    let mut scene = scene(main);
+    scene.stage.look_up(None, asker(), None);
+    let sent = scene.sent();
+    assert!(matches!(&sent[..], [Effect::Deny { reason, .. }] if reason == "not in the same room"), "{sent:?}");
+    assert!(
+        scene.traces()[0].contains("the reason is a string, not a table"),
+        "a wrong reason does not use up the event"
+    );
+}
+
+#[test]
 fn a_list_that_is_wrong_does_not_use_up_the_event() {
     let main = "function application.onPeerLookup(event)
             for _, list in ipairs { {}, { 'here' }, { '192.0.2.1' }, { 42 }, { '192.0.2.1:99999' } } do

@@ -344,7 +344,7 @@ fn what_waits_for_a_script_that_does_not_load_finds_the_application_closed() {
             &sent[..],
             [
                 Sent::Verdict(_, Verdict::Reject(_)),
-                Sent::Verdict(_, Verdict::Deny),
+                Sent::Verdict(_, Verdict::Deny(None)),
                 Sent::Command(ClientCommand::Answer { transaction: 5.0, outcome: Err(_), .. })
             ]
         ),

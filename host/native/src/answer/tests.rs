@@ -74,7 +74,7 @@ fn a_verdict_of_version_1_0_is_read_up_to_its_end() {
         member_count: 1,
         ..of_kind(kind)
     };
-    assert_eq!(read_as(Subject::Lookup, &old(abi::INTROD_DENY)), Some(Verdict::Deny));
+    assert_eq!(read_as(Subject::Lookup, &old(abi::INTROD_DENY)), Some(Verdict::Deny(None)));
     assert_eq!(read_as(Subject::Lookup, &old(-1)), Some(Verdict::Failed("why".to_owned())));
     assert_eq!(read_as(Subject::Neighbors, &old(abi::INTROD_MEMBERS)), Some(Verdict::Members(Vec::new())));
 }
@@ -123,7 +123,7 @@ fn details_count_if_the_callback_returns_their_verdict() {
     };
     let introduce = Verdict::Introduce(PeerId([7; 32]));
     assert_eq!(verdict(Some((2, introduce.clone())), 2), introduce);
-    assert_eq!(verdict(Some((2, introduce)), 3), Verdict::Deny);
+    assert_eq!(verdict(Some((2, introduce)), 3), Verdict::Deny(None));
     assert!(matches!(verdict(None, 2), Verdict::Failed(_)));
 }
 

@@ -147,6 +147,7 @@ pub(crate) fn ask(instance: &PluginInstance) -> PluginAnswer {
         home: None,
         is_consent: false,
         is_asked_again: false,
+        attempt: 1,
     };
     instance.lookup(RequestId::from_number(9), event)
 }

@@ -75,7 +75,7 @@ fn a_verdict_is_given_by_its_plugin_or_taken_back() {
     assert_eq!(complete(others, first), INTROD_E_TOKEN, "another plugin");
     assert!(!other.cancel(first) && bench.verdicts().is_empty());
     assert_eq!((complete(fake, first), complete(fake, first)), (INTROD_OK, INTROD_E_TOKEN));
-    assert_eq!(bench.verdicts(), [Verdict::Deny]);
+    assert_eq!(bench.verdicts(), [Verdict::Deny(None)]);
     // SAFETY: the table is the host's; a null verdict is none.
     let nothing = unsafe { (fake.functions().complete.unwrap())(fake.host, first, std::ptr::null()) };
     assert_eq!(nothing, INTROD_E_TOKEN, "the token counts first");

@@ -23,7 +23,7 @@ pub fn fallback(policy: &Policy, missing: Missing) -> Verdict {
         Missing::Late => policy.on_deadline,
     };
     match word {
-        Fallback::Deny => Verdict::Deny,
+        Fallback::Deny => Verdict::Deny(None),
         Fallback::Ignore => Verdict::Ignore,
         Fallback::Continue => Verdict::Continue,
     }

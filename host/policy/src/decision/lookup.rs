@@ -43,6 +43,8 @@ struct Consent<A> {
 #[derive(Clone, Debug)]
 pub struct LookupDecision<A> {
     lookup: Lookup,
+    /// How many hellos of the asker with this tag there have been, this one counted.
+    attempt: u32,
     application: A,
     /// Whether the asker is a client of the application.
     is_client: bool,
@@ -58,7 +60,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     /// The decision about a lookup by the policies of an application. `is_client` says whether the asker is a client of it.
     pub fn new(lookup: Lookup, application: A, is_client: bool) -> Self {
         let (is_target_local, stage, decider) = (false, Stage::Start, Decider::SERVER);
-        Self { lookup, application, is_client, consent: None, is_target_local, stage, decider }
+        Self { lookup, attempt: 1, application, is_client, consent: None, is_target_local, stage, decider }
     }
 
     /// The decision of the target's application, which is asked to agree to an offer. The asker's application has made the offer; it is
@@ -66,6 +68,17 @@ impl<A: DecidingApplication> LookupDecision<A> {
     pub fn consenting(lookup: Lookup, application: A, home: Option<A>, offer: Offer) -> Self {
         let consent = Some(Box::new(Consent { home, offer }));
         Self { consent, ..Self::new(lookup, application, false) }
+    }
+
+    /// The same decision about a lookup that the asker makes for that many times: policies are told the number.
+    #[must_use]
+    pub fn with_attempt(self, attempt: u32) -> Self {
+        Self { attempt, ..self }
+    }
+
+    /// How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The lookup.
@@ -272,7 +285,9 @@ impl<A: DecidingApplication> LookupDecision<A> {
             }
             Verdict::Redirect(addresses) => self.redirected(addresses, context),
             Verdict::Introduce(peer) => self.introduced(peer, context),
-            Verdict::Deny => self.deny_by_policy("denied".into()),
+            Verdict::Deny(reason) => {
+                self.deny_by_policy(reason.map_or(Cow::Borrowed("denied"), |reason| Cow::Owned(reason.into())))
+            }
             Verdict::Ignore => self.end(LookupAction::Ignore),
             Verdict::Failed(why) => self.failed(why.into(), context),
             Verdict::Reject(_) | Verdict::Handled | Verdict::Members(_) => {
@@ -298,7 +313,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
                 self.decider = Decider::SERVER;
                 self.passed(context)
             }
-            Verdict::Deny => self.deny_by_policy(why),
+            Verdict::Deny(_) => self.deny_by_policy(why),
             _ => self.end(LookupAction::Ignore),
         }
     }

@@ -99,15 +99,15 @@ fn an_asker_that_asks_no_more_has_met_the_target_and_one_that_goes_on_has_not() 
 #[test]
 fn an_attempt_without_an_introduction_has_the_outcome_of_its_last_answer() {
     use LookupAnswer as Answer;
-    for (answer, outcome) in [
-        (Answer::SentElsewhere, Outcome::SentElsewhere),
-        (Answer::Denied, Outcome::Denied),
-        (Answer::Ignored, Outcome::Ignored),
-        (Answer::LatePolicy, Outcome::LatePolicy),
-        (Answer::UnknownPeer, Outcome::UnknownPeer),
-        (Answer::Unanswered, Outcome::Unanswered),
+    for answer in [
+        Answer::SentElsewhere,
+        Answer::Denied,
+        Answer::Ignored,
+        Answer::LatePolicy,
+        Answer::UnknownPeer,
+        Answer::Unanswered,
     ] {
-        let gaps = [1000, 2500, 4000, 5500];
+        let (gaps, outcome) = ([1000, 2500, 4000, 5500], Outcome::NotIntroduced(answer));
         assert_eq!(Followers::outcome(&gaps, answer), (Some(outcome), 4, "repeated"));
         assert_eq!(Followers::outcome(&[], answer), (Some(outcome), 0, "new"));
     }
@@ -129,7 +129,7 @@ fn an_attempt_counts_from_its_introduction_and_not_from_its_first_hello() {
     followers.wait(1000);
     assert_eq!(followers.hello(&lookup(1, 2), LookupAnswer::UnknownPeer), "repeated");
     followers.wait(60_000);
-    assert_eq!(followers.settled[1..], [(Some(Outcome::UnknownPeer), 1)]);
+    assert_eq!(followers.settled[1..], [(Some(Outcome::NotIntroduced(LookupAnswer::UnknownPeer)), 1)]);
 }
 
 #[test]
@@ -260,4 +260,65 @@ fn attempts_are_found_after_others_of_their_table_have_gone() {
         let expected = if host % 2 == 1 { "repeated" } else { "new" };
         assert_eq!(followers.hello(&lookup(host, 1), LookupAnswer::Introduced), expected, "{host}");
     }
+}
+
+#[test]
+fn hellos_are_numbered_by_attempt_and_copies_have_the_number_of_the_first() {
+    let mut followers = Followers::new();
+    let heard = |followers: &mut Followers, lookup: &Lookup| followers.attempts.heard(followers.now, lookup, true);
+    for (gap, number) in [(0, 1), (30, 1), (970, 2), (100, 2), (2400, 3), (4000, 4)] {
+        followers.wait(gap);
+        assert_eq!(heard(&mut followers, &lookup(1, 1)), number, "{gap}");
+        // A policy answers the first one late, and the others at once.
+        if number > 2 {
+            followers.hello(&lookup(1, 1), LookupAnswer::Denied);
+        }
+    }
+    // Another tag, another address and another target are other attempts.
+    let other = Lookup { target: Some(PeerId([8; 32])), ..lookup(1, 1) };
+    for another in [lookup(1, 2), lookup(2, 1), other] {
+        assert_eq!(heard(&mut followers, &another), 1);
+    }
+    // When the attempt is over, its hellos are counted anew.
+    followers.wait(120_000);
+    assert_eq!((heard(&mut followers, &lookup(1, 1)), followers.attempts.len()), (1, 1));
+}
+
+#[test]
+fn an_attempt_that_is_never_answered_ends_and_is_not_told_of() {
+    let mut followers = Followers::new();
+    for _ in 0..5 {
+        followers.attempts.heard(followers.now, &lookup(1, 1), true);
+        followers.wait(4000);
+    }
+    assert_eq!(followers.attempts.len(), 1, "it goes on for as long as hellos come");
+    followers.wait(120_000);
+    assert!(followers.attempts.is_empty() && followers.settled.is_empty());
+}
+
+#[test]
+fn the_first_answer_begins_the_count_of_repeats_however_many_hellos_came_before() {
+    let mut followers = Followers::new();
+    for gap in [0, 1000, 2500] {
+        followers.wait(gap);
+        followers.attempts.heard(followers.now, &lookup(1, 1), true);
+    }
+    assert_eq!(followers.hello(&lookup(1, 1), LookupAnswer::Introduced), "new");
+    followers.wait(60_000);
+    assert_eq!(followers.settled, [(Some(Outcome::Met), 0)]);
+}
+
+#[test]
+fn a_hello_without_room_is_the_first() {
+    let mut followers = Followers::new();
+    for tag in 0..2000 {
+        assert_eq!(followers.attempts.heard(followers.now, &lookup(1, tag), true), 1);
+    }
+    let followed = followers.attempts.len();
+    assert!(followed <= SHARE as usize * 8, "{followed}");
+    followers.wait(1000);
+    let numbers: Vec<u16> =
+        (0..2000).map(|tag| followers.attempts.heard(followers.now, &lookup(1, tag), true)).collect();
+    assert_eq!(numbers.iter().filter(|number| **number == 2).count(), followed);
+    assert!(numbers.iter().all(|number| (1..=2).contains(number)));
 }

@@ -13,6 +13,7 @@ use super::ending::{Ending, SCRIPT};
 use super::table::Clients;
 use crate::introducer::Counter;
 use crate::serve::turn::Turn;
+use crate::stories::Text;
 
 impl Clients {
     /// Tells the script of a client's application, if it has one.
@@ -34,10 +35,14 @@ impl ClientTurn<'_, '_> {
     fn obey(&mut self, client: &mut Client, command: ClientCommand) {
         let (session, actions) = (self.session, &mut self.agenda.actions);
         match command {
-            ClientCommand::Disconnect { .. } => {
+            ClientCommand::Disconnect { reason, .. } => {
                 let peer = client.place.as_ref().map(|(peer, _)| tracing::field::display(*peer));
-                tracing::info!(%session, peer, by = SCRIPT, "client is disconnected");
-                client.ends(Ending::new(SCRIPT, "disconnected"));
+                let ending = Ending::new(
+                    SCRIPT,
+                    reason.map_or(Text::Borrowed("disconnected"), |reason| Text::Owned(reason.into())),
+                );
+                tracing::info!(%session, peer, by = SCRIPT, reason = %ending.reason, "client is disconnected");
+                client.ends(ending);
                 client.connection.close(actions);
             }
             ClientCommand::Call { method, arguments, token, .. } => {

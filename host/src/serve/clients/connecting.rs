@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use introd_flash::client::CLIENT_ADDRESS;
 use introd_flash::server::{AnswerError, ConnectRequest, Rejection};
-use introd_flash::uri::AppPath;
+use introd_flash::uri::{AppPath, PathError};
 use introd_log::Refused;
 use introd_native::{Callback, PluginAnswer};
 use introd_policy::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
@@ -53,6 +53,15 @@ impl ClientTurn<'_, '_> {
         let connect =
             PendingConnect { session, peer, decision, seat: Some((seat, info)), program, is_script_told: false };
         self.drive_connect(client, connect, ConnectInput::Begin);
+    }
+
+    /// Counts, logs and tells that a client was refused, because the path that it asks for names no application.
+    pub(super) fn path_refused(&mut self, path: String, error: PathError) {
+        self.turn.counters().add(Counter::ConnectsRejected);
+        let Some(info) = self.turn.endpoint.session(self.session) else { return };
+        let (application, none) = (cut(path).into_owned(), String::new);
+        let place = InstanceName { application, instance: none(), adaptor: none(), vhost: none() };
+        self.refused(&info, place.into(), THE_SERVER, &error.to_string());
     }
 
     /// Executes the steps of a decision until it waits or is over.
@@ -135,7 +144,8 @@ impl ClientTurn<'_, '_> {
         let policy = plugin.map_or(policy.name(), |plugin| plugin.library().name());
         if let Some((info, instance)) = self.turn.endpoint.session(session).zip(application.instance()) {
             instance.traffic().rejected();
-            self.refused(&info, instance.shared_name(), policy, &rejection.description);
+            let reason = rejection.private_reason.as_ref().unwrap_or(&rejection.description);
+            self.refused(&info, instance.shared_name(), policy, reason);
         }
         // The script and the plugins are told that the client is gone when its session ends.
         if !connect.is_script_told {

@@ -27,6 +27,7 @@ pub(super) fn of_action(action: &Action) -> u32 {
     match action {
         Action::OpenFlow { .. } | Action::Send { .. } | Action::CloseFlow { .. } | Action::Report(_) => SMALL,
         Action::Publish { .. } | Action::PingResponse { .. } | Action::CloseSession { .. } => SMALL,
+        Action::InvalidApp { .. } => SMALL,
         Action::Connect(_) | Action::SetPeerInfo(_) | Action::Call(_) | Action::Answer { .. } => TOLD,
         Action::GroupMessage { .. } | Action::GroupFlowClosed { .. } => TOLD,
     }

@@ -68,6 +68,7 @@ impl ClientTurn<'_, '_> {
             Action::Publish { name } => {
                 tracing::info!(%session, stream = %name, "publishes to this server, which passes no media on: it is dropped");
             }
+            Action::InvalidApp { path, error } => self.path_refused(path, error),
             Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
             Action::GroupMessage { flow, message } => self.group_message(client, flow, &message),
             Action::GroupFlowClosed { flow } => self.group_flow_closed(client, flow),

@@ -101,6 +101,45 @@ fn a_refusal_names_the_policy_and_its_reason() {
 }
 
 #[test]
+fn a_path_that_names_no_application_is_refused_as_others_are() {
+    let mut world = World::with_config(|_| ());
+    let client = world.add();
+    let lines = introd_log::testing::logged(tracing::Level::INFO, || {
+        world.connect(client, "rtmfp://host/../x");
+    });
+    assert_eq!(world.ends[client].codes(), ["Connect.InvalidApp"]);
+    let (policy, reason) = refused(&world);
+    let expected = "application path with a part that is not a name";
+    assert_eq!((policy.as_str(), reason.as_str()), ("the server", expected));
+    let event = last(&world, "connect_refused");
+    assert_eq!((event.peer, place(&event)), (Some(world.ends[client].id), ("../x", "")));
+    assert_eq!(world.count(crate::introducer::Counter::ConnectsRejected), 1);
+    let line = lines.iter().find(|line| line.contains("connect refused")).unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(line.contains(&format!("reason={expected}")), "{line}");
+    // A path that is longer than any event may be is cut.
+    let client = world.add();
+    world.connect(client, &format!("rtmfp://host/{}", "a".repeat(2000)));
+    let event = last(&world, "connect_refused");
+    assert_eq!(
+        (refused(&world).1.as_str(), place(&event).0.len()),
+        ("application path too long", crate::stories::MAX_TEXT)
+    );
+}
+
+#[test]
+fn the_reason_of_a_client_that_is_rejected_may_be_for_the_log_alone() {
+    let mut world = with_script();
+    let client = world.add();
+    world.connect(client, "rtmfp://host/app");
+    let request = world.script.asked();
+    let rejection = Rejection { private_reason: Some("banned".to_owned()), ..Rejection::rejected("no") };
+    world.decide(request, Verdict::Reject(Box::new(rejection)));
+    assert_eq!(refused(&world), ("script".to_owned(), "banned".to_owned()));
+    let heard = format!("{:?}", world.ends[client].heard);
+    assert!(heard.contains("no") && !heard.contains("banned"), "{heard}");
+}
+
+#[test]
 fn the_log_has_a_line_for_each_refusal_with_the_address_the_peer_the_policy_and_the_reason() {
     let mut world = with_script();
     let client = world.add();
@@ -118,15 +157,23 @@ fn the_log_has_a_line_for_each_refusal_with_the_address_the_peer_the_policy_and_
 #[test]
 fn an_end_says_who_wanted_it_and_why() {
     type End = fn(&mut World, usize);
-    let cases: [(End, &str, &str); 5] = [
+    let cases: [(End, &str, &str); 6] = [
         (|world, client| world.leave(client), "the client", "closed by the far end"),
         (
             |world, client| {
                 let client = world.client_id(client);
-                world.command(ClientCommand::Disconnect { client });
+                world.command(ClientCommand::Disconnect { client, reason: None });
             },
             "script",
             "disconnected",
+        ),
+        (
+            |world, client| {
+                let client = world.client_id(client);
+                world.command(ClientCommand::Disconnect { client, reason: Some("floods the chat".into()) });
+            },
+            "script",
+            "floods the chat",
         ),
         (
             |world, client| {

@@ -6,6 +6,7 @@ mod following;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use introd_native::{Callback, LookupEvent, PluginAnswer};
@@ -38,23 +39,27 @@ type Decision = LookupDecision<AskedApplication>;
 impl Lookups {
     /// Begins the decision about a lookup.
     pub(super) fn begin(&mut self, turn: &mut Turn<'_>, clients: &mut Clients, lookup: Lookup) {
-        let (services, counters, now) = (turn.services(), turn.counters(), turn.now);
-        counters.add(Counter::Lookups);
-        let limit = if !services.rates.permit_lookup(now, lookup.initiator.ip()) {
-            Some("MaxLookupRatePerAddress")
-        } else if lookup.asker.is_some_and(|asker| !clients.permit_lookup(now, asker)) {
-            Some("MaxLookupRate")
-        } else {
-            None
-        };
-        if let Some(limit) = limit {
-            counters.add(Counter::OverRate);
-            services.refusals.tell(now, lookup.initiator.ip(), limit);
-            return;
+        let (services, now) = (turn.services(), turn.now);
+        turn.counters().add(Counter::Lookups);
+        let from = lookup.initiator.ip();
+        if !services.rates.permit_lookup(now, from) {
+            return over_rate(turn, from, "MaxLookupRatePerAddress");
         }
         let target = lookup.target.and_then(|target| services.directory.lookup(&target));
         let (application, is_client) = asked_about(turn, clients, &lookup, target.as_ref());
-        let decision = LookupDecision::new(lookup, application, is_client);
+        let is_permitted = match lookup.asker.filter(|_| is_client) {
+            Some(asker) => clients.permit_lookup(now, asker),
+            None => application.max_lookup_rate().is_none_or(|limit| {
+                let instance = application.instance().map(|instance| instance.id());
+                services.rates.permit_stranger(now, instance, from, limit)
+            }),
+        };
+        if !is_permitted {
+            return over_rate(turn, from, "MaxLookupRate");
+        }
+        // An asker with a session has proven its address.
+        let attempt = self.attempts.heard(now, &lookup, lookup.asker.is_some());
+        let decision = LookupDecision::new(lookup, application, is_client).with_attempt(attempt.into());
         self.drive(turn, clients, decision, LookupInput::Begin(target), now);
     }
 
@@ -168,6 +173,12 @@ impl Lookups {
     }
 }
 
+/// Counts and logs a lookup that is not answered, because there were too many before it.
+fn over_rate(turn: &Turn<'_>, from: IpAddr, limit: &'static str) {
+    turn.counters().add(Counter::OverRate);
+    turn.services().refusals.tell(turn.now, from, limit);
+}
+
 /// The application that is asked about a lookup first: that of the asker, else of the target, else the default one. The flag says whether
 /// the asker is its client.
 fn asked_about(turn: &Turn<'_>, clients: &Clients, lookup: &Lookup, target: Option<&Peer>) -> (AskedApplication, bool) {
@@ -205,6 +216,7 @@ fn ask_plugin(clients: &Clients, decision: &Decision, index: usize, request: Opt
             home: decision.home().map(AskedApplication::place),
             is_consent: decision.is_consent(),
             is_asked_again: decision.home().is_some_and(|home| home.has_plugin(plugin)),
+            attempt: decision.attempt(),
         },
     )
 }
@@ -221,6 +233,7 @@ fn ask_script(turn: &mut Turn<'_>, decision: &Decision, request: Option<RequestI
         target: lookup.target,
         initiator: lookup.initiator,
         tag: lookup.tag.clone(),
+        attempt: decision.attempt(),
         interface: lookup.interface,
         asker: asker.map(|session| ClientId { worker: turn.info.index, session }),
         proposal: decision.proposal(|home| name_of(home).unwrap_or_default()),

@@ -112,7 +112,8 @@ impl Plugin for Scripted {
         let asker = if lookup.asker().is_some() { "a client" } else { "a stranger" };
         let flags = [lookup.target_is_local(), lookup.is_for_target(), lookup.is_asked_again()];
         let (of, home) = (lookup.application(), lookup.asker_application());
-        self.0.note(format!("lookup of {of} by {asker} of {home}: {flags:?}"));
+        let again = if lookup.attempt() > 1 { format!(", attempt {}", lookup.attempt()) } else { String::new() };
+        self.0.note(format!("lookup of {of} by {asker} of {home}: {flags:?}{again}"));
         answer(self.0.lookups.lock().pop_front(), LookupVerdict::Continue, later, &self.0.late_lookups)
     }
 

@@ -63,11 +63,12 @@ fn any_path_is_accepted() {
 #[test]
 fn a_path_that_is_not_a_name_is_refused() {
     let actions = connect_with(Value::object([("app", "../../etc".into())]));
-    let [Action::OpenFlow { .. }, Action::Send { message, .. }, Action::CloseSession { reason, control_flow }] =
+    let [refused, Action::OpenFlow { .. }, Action::Send { message, .. }, Action::CloseSession { reason, control_flow }] =
         &actions[..]
     else {
         panic!("{actions:?}")
     };
+    assert_eq!(*refused, Action::InvalidApp { path: "../../etc".to_owned(), error: PathError::NotAName });
     let Ok(Incoming::Error { status, .. }) = client::read(message, AmfLimits::default()) else { panic!() };
     assert_eq!(status.code, "NetConnection.Connect.InvalidApp");
     assert_eq!((*reason, *control_flow), (CloseReason::Rejected, Some(CONTROL_FLOW)));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::client::{self, ConnectOptions, Incoming};
+use crate::uri::PathError;
 
 const CONTROL_FLOW: u64 = 2;
 const SERVER_FLOW: u64 = 1;

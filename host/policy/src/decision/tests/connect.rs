@@ -90,7 +90,7 @@ fn what_is_passed_over_leaves_the_decision_to_the_next() {
     );
     // A verdict on something else is a failure.
     let odd = |verdict| ConnectInput::Verdict(verdict);
-    for verdict in [Verdict::Deny, Verdict::Ignore, Verdict::Handled, Verdict::Redirect(Default::default())] {
+    for verdict in [Verdict::Deny(None), Verdict::Ignore, Verdict::Handled, Verdict::Redirect(Default::default())] {
         assert_eq!(play(app.clone(), &[odd(verdict), reject()])[1..], ["plugin 1", "plugin: go away"]);
     }
 }

@@ -123,7 +123,7 @@ fn introduce(peer: PeerId) -> LookupInput {
     LookupInput::Verdict(Verdict::Introduce(peer))
 }
 
-const DENY: LookupInput = LookupInput::Verdict(Verdict::Deny);
+const DENY: LookupInput = LookupInput::Verdict(Verdict::Deny(None));
 const IGNORE: LookupInput = LookupInput::Verdict(Verdict::Ignore);
 
 fn found(port: u16) -> LookupInput {

@@ -27,13 +27,13 @@ fn a_script_closes_a_client() {
     let mut world = scripted();
     let client = world.accepted();
     let of = world.client_id(client);
-    world.command(ClientCommand::Disconnect { client: of });
+    world.command(ClientCommand::Disconnect { client: of, reason: None });
     world.seconds(1);
     assert_eq!(world.ends[client].closed, Some(CloseReason::Far));
     assert_eq!(world.script.names(), ["Disconnect"]);
     // A command for a client that is gone does nothing.
     for session in [of.session, SessionId::from_wire(77)] {
-        world.command(ClientCommand::Disconnect { client: ClientId { worker: 0, session } });
+        world.command(ClientCommand::Disconnect { client: ClientId { worker: 0, session }, reason: None });
     }
     assert!(world.script.take().is_empty());
 }

@@ -165,7 +165,7 @@ fn a_client_that_moves_is_behind_another_nat() {
 #[test]
 fn each_verdict_of_a_script_is_counted_and_told() {
     type Answer = fn(&World, usize) -> Verdict;
-    let cases: [(Answer, &str, &str, &str, Option<&str>); 5] = [
+    let cases: [(Answer, &str, &str, &str, Option<&str>); 6] = [
         (|_, _| Verdict::Continue, "introduced", "the server", "met", None),
         (|world, end| Verdict::Introduce(world.ends[end].id), "introduced", "script", "met", None),
         (
@@ -175,7 +175,8 @@ fn each_verdict_of_a_script_is_counted_and_told() {
             "met",
             None,
         ),
-        (|_, _| Verdict::Deny, "denied", "script", "denied", Some("denied")),
+        (|_, _| Verdict::Deny(None), "denied", "script", "denied", Some("denied")),
+        (|_, _| Verdict::Deny(Some("not its room".into())), "denied", "script", "denied", Some("not its room")),
         (|_, _| Verdict::Ignore, "ignored", "script", "ignored", None),
     ];
     for (answer, verdict, policy, outcome, reason) in cases {

@@ -65,6 +65,39 @@ fn a_client_may_look_up_as_many_peers_in_a_second_as_its_application_allows() {
 }
 
 #[test]
+fn strangers_of_one_address_may_look_up_as_many_clients_in_a_second_as_the_application_allows() {
+    let mut world = World::with_config(|config| {
+        with_application(config, "app", |settings| settings.max_lookup_rate = Some(2));
+    });
+    let [target, other] = [world.accepted(), world.client("rtmfp://host/chat")];
+    let [limited, free] = [target, other].map(|end| world.ends[end].id);
+    let stranger = world.add();
+    (0..5).for_each(|_| world.look_up(stranger, limited));
+    assert_eq!((world.count(Counter::OverRate), world.services.refusals.told()), (3, vec!["MaxLookupRate"]));
+    // Neither clients of applications without a limit nor other addresses are concerned.
+    (0..5).for_each(|_| world.look_up(stranger, free));
+    let another = world.add();
+    world.look_up(another, limited);
+    assert_eq!((world.count(Counter::OverRate), world.count(Counter::Redirects)), (3, 8));
+    // The asker repeats what was not answered.
+    world.seconds(3);
+    assert!(world.count(Counter::Redirects) > 8);
+}
+
+#[test]
+fn a_session_that_is_not_accepted_yet_is_limited_as_a_stranger() {
+    let mut world = World::with_config(|config| {
+        with_application(config, "app", |settings| settings.max_lookup_rate = Some(2));
+    });
+    let target = world.accepted();
+    let wanted = world.ends[target].id;
+    let asker = world.add();
+    world.open(asker);
+    (0..5).for_each(|_| world.look_up(asker, wanted));
+    assert_eq!(world.count(Counter::OverRate), 3);
+}
+
+#[test]
 fn an_address_may_look_up_as_many_peers_in_a_second_as_the_server_allows() {
     let mut world = World::with_config(|config| config.server.limits.max_lookup_rate_per_address = Some(3));
     let stranger = world.add();

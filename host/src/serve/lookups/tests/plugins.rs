@@ -44,6 +44,23 @@ fn the_plugins_of_the_askers_application_are_asked_and_then_those_of_the_targets
 }
 
 #[test]
+fn plugins_are_told_how_often_the_asker_has_asked() {
+    let mut world = world(|_| ());
+    let first = world.plugin("/first");
+    let asker = world.accepted();
+    first.calls();
+    world.look_up(asker, PeerId([9; 32]));
+    while world.count(Counter::Lookups) < 3 {
+        world.advance(Duration::from_millis(100));
+    }
+    let asked = "lookup of app by a client of app: [false, false, false]";
+    assert_eq!(first.calls(), [asked.to_owned(), format!("{asked}, attempt 2"), format!("{asked}, attempt 3")]);
+    // Another lookup has a tag of its own.
+    world.look_up(asker, PeerId([8; 32]));
+    assert_eq!(first.calls(), [asked]);
+}
+
+#[test]
 fn a_plugin_denies_a_lookup_at_once_or_later() {
     for is_later in [false, true] {
         let mut world = world(|_| ());

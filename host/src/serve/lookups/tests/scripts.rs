@@ -58,7 +58,7 @@ fn each_verdict_of_a_script_does_what_it_says() {
         (|_, _, address| Verdict::Redirect(smallvec![address]), [1, 1, 0, 0, 0], true),
         (|world, target, _| Verdict::Introduce(world.ends[target].id), [1, 1, 1, 0, 0], true),
         (|_, _, _| Verdict::Introduce(PeerId([9; 32])), [1, 0, 0, 0, 1], false),
-        (|_, _, _| Verdict::Deny, [1, 0, 0, 1, 0], false),
+        (|_, _, _| Verdict::Deny(None), [1, 0, 0, 1, 0], false),
         (|_, _, _| Verdict::Ignore, [1, 0, 0, 0, 0], false),
     ];
     for (number, (answer, expected, do_meet)) in cases.into_iter().enumerate() {
@@ -115,7 +115,7 @@ fn the_script_of_the_target_is_asked_about_strangers_and_about_clients_of_others
     world.look_up(stranger, wanted);
     let asked = lookup(&world);
     assert_eq!((asked.asker, asked.proposal), (None, None), "nobody has agreed before");
-    world.decide(asked.request, Verdict::Deny);
+    world.decide(asked.request, Verdict::Deny(None));
     world.look_up(other, wanted);
     let asked = lookup(&world);
     let proposal = asked.proposal.unwrap();
@@ -158,7 +158,16 @@ fn a_repetition_of_a_clients_own_lookup_is_asked_about_again() {
     while world.count(Counter::Lookups) == before {
         world.advance(Duration::from_millis(100));
     }
-    assert_eq!(world.script.names(), ["PeerLookup", "PeerLookup"]);
+    let attempts: Vec<u32> = world
+        .script
+        .take()
+        .into_iter()
+        .map(|event| match event {
+            AppEvent::PeerLookup(lookup) => lookup.attempt,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(attempts, [1, 2]);
 }
 
 #[test]

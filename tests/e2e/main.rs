@@ -4,6 +4,7 @@
 
 mod access;
 mod admin;
+mod catch_all;
 mod configured;
 mod connection;
 mod consent;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts};
+use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope};
 use super::idle::IdleClients;
 use super::keys::application as keys;
 use super::plugin::Plugin;
@@ -31,6 +31,10 @@ pub struct Application {
     pub group_scope: GroupScope,
     /// Peer lookups in a second by one client; `None` is without limit.
     pub max_lookup_rate: Option<u64>,
+    /// Which other clients its clients may call by `relay`.
+    pub relay: RelayScope,
+    /// Calls of `relay` in a second by one client; `None` is without limit.
+    pub max_relay_rate: Option<u64>,
     /// Native plugins, in the order in which they decide.
     pub plugins: Vec<Plugin>,
     /// The deadline of decisions, and what happens when a script or a plugin misses it or fails.
@@ -98,6 +102,8 @@ impl Application {
             join_leave_events: view.read(&keys::JOIN_LEAVE_EVENTS),
             group_scope: view.read(&keys::GROUP_SCOPE),
             max_lookup_rate: view.read(&keys::MAX_LOOKUP_RATE),
+            relay: view.read(&keys::RELAY),
+            max_relay_rate: view.read(&keys::MAX_RELAY_RATE),
             plugins: plugins.iter().filter_map(|view| Plugin::read(view, root)).collect(),
             policy: Policy {
                 deadline: view.read(&keys::DEADLINE),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::application::Application;
-use super::choices::{GroupScope, JoinLeaveMode, LookupMode};
+use super::choices::{GroupScope, JoinLeaveMode, LookupMode, RelayScope};
 use super::config::Broken;
 use super::key::File;
 use super::keys::application::ApplicationXml;
@@ -16,7 +16,7 @@ use super::presence::Presence;
 use super::problem::{Findings, Place, Problem};
 use super::reading::{Reading, name_of};
 use super::source;
-use super::vhost::{Registered, Vhost};
+use super::vhost::{CATCH_ALL, Registered, Vhost};
 use super::view::View;
 use super::xml::Element;
 
@@ -61,9 +61,12 @@ impl Reading<'_> {
                             "{reason}; this application rejects clients and lookups. ScriptEngine/OtherScripts `open` in its Application.xml runs it without a script"
                         ),
                     );
-                    Registered { has_file, ..Registered::closed(vhost, name, reason.into()) }
+                    Registered { has_file, ..Registered::closed(vhost, folder.clone(), reason.into()) }
                 }
-                Some(settings) => {
+                Some(mut settings) => {
+                    if name == CATCH_ALL {
+                        self.check_catch_all(&folder, vhost, &mut settings);
+                    }
                     if let Some(script) = &other_script {
                         let without = match settings.plugins.is_empty() {
                             true => "this application is open without it",
@@ -79,6 +82,10 @@ impl Reading<'_> {
                             "GroupControl/Scope has no effect with JoinLeaveEvents `All`: the script names members";
                         self.warn(&folder, why);
                     }
+                    if has_script && matches!(settings.relay, RelayScope::Application | RelayScope::Instance) {
+                        let why = "Relay has no effect: the application has a script, whose Client:relay is called if it has one";
+                        self.warn(&folder, why);
+                    }
                     if !has_script && settings.plugins.is_empty() {
                         self.warn_if_nothing_decides(&folder, &settings);
                     }
@@ -91,12 +98,26 @@ impl Reading<'_> {
                     let (adaptor, vhost_name) = (adaptor.to_owned(), vhost.name.clone());
                     let broken = Broken { adaptor, vhost: vhost_name, application: name.to_owned(), problems };
                     self.broken.push(broken);
-                    Registered { has_script, has_file, ..Registered::closed(vhost, name, reason.into()) }
+                    Registered { has_script, has_file, ..Registered::closed(vhost, folder.clone(), reason.into()) }
                 }
             };
             applications.insert(name.to_owned(), registered);
         }
         applications
+    }
+
+    /// The application for all paths without a folder: what its settings say about one application means nothing here.
+    fn check_catch_all(&mut self, folder: &Path, vhost: &Vhost, settings: &mut Arc<Application>) {
+        if !vhost.accepts_unregistered {
+            let why = "no client gets to this application, because the virtual host serves no application without a folder: \
+                       UnregisteredApplications is `reject`, or a folder of AppsDir does not exist";
+            self.warn(folder, why);
+        }
+        if settings.load_on_startup {
+            let why = "LoadOnStartup has no effect here: the instances have the names that clients ask for";
+            self.warn(folder, why);
+            Arc::make_mut(settings).load_on_startup = false;
+        }
     }
 
     /// An application without script and plugins that leaves to them what the server would do.

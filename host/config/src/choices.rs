@@ -9,6 +9,19 @@ pub enum LookupsFrom {
     Clients,
 }
 
+/// Which clients of an application may have the server call each other by `relay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayScope {
+    /// The clients of the application, unless a script or a plugin decides there.
+    Auto,
+    /// The clients of the same application.
+    Application,
+    /// The clients of the same instance.
+    Instance,
+    /// None.
+    None,
+}
+
 /// What answers peer lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupMode {

@@ -131,7 +131,10 @@ fn keep_old(vhost: &mut Vhost, old: Option<&Registered>, name: &str, reason: &st
     let old = old.filter(|old| old.closed.is_none());
     let registered = match old {
         Some(old) => Registered { is_kept: true, ..old.clone() },
-        None => Registered::closed(vhost, name, reason.into()),
+        None => {
+            let folder = vhost.applications.get(name).map(|registered| registered.folder.clone());
+            Registered::closed(vhost, folder.unwrap_or_default(), reason.into())
+        }
     };
     vhost.applications.insert(name.to_owned(), registered);
     old.is_some()

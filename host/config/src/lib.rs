@@ -62,7 +62,9 @@ pub use access::{Access, UnknownHost};
 pub use adaptor::Adaptor;
 pub use application::{Application, NetConnectionLimits, Policy, Script};
 pub use check::check;
-pub use choices::{Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts};
+pub use choices::{
+    Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
+};
 pub use config::{Broken, Config, Loaded};
 pub use grouping::grouped;
 pub use idle::IdleClients;
@@ -83,4 +85,4 @@ pub use server::{AdminServer, LoginLimits, Registry, Server, ServerLimits};
 pub use settings::XmlSettings;
 pub use users::{HttpCommands, User, Users};
 pub use variables::Secrets;
-pub use vhost::{Registered, Vhost};
+pub use vhost::{CATCH_ALL, Registered, Vhost};

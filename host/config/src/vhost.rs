@@ -11,6 +11,9 @@ use super::keys::vhost as keys;
 use super::presence::Presence;
 use super::view::View;
 
+/// The folder whose application serves every path that has no folder of its own.
+pub const CATCH_ALL: &str = "_default_";
+
 /// A virtual host: the name that clients connect to, and what they find there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vhost {
@@ -64,9 +67,8 @@ impl Registered {
     }
 
     /// An application that rejects clients and lookups, for that reason.
-    pub(super) fn closed(vhost: &Vhost, name: &str, reason: Arc<str>) -> Self {
+    pub(super) fn closed(vhost: &Vhost, folder: PathBuf, reason: Arc<str>) -> Self {
         let settings = Arc::new(vhost.defaults.to_closed());
-        let folder = vhost.apps_dirs.first().map(|dir| dir.join(name)).unwrap_or_default();
         Self { closed: Some(reason), ..Self::new(folder, settings) }
     }
 }
@@ -111,14 +113,21 @@ impl Vhost {
         is_it(&self.name) || self.aliases.iter().any(|alias| is_it(alias))
     }
 
-    /// The settings of an application: those of the virtual host for one without a file of its own.
+    /// The application that serves clients of an application of that name: that of its own folder, or the catch-all one. `None` if there is
+    /// neither.
+    pub fn served_by(&self, name: &str) -> Option<(&str, &Registered)> {
+        let found = self.applications.get_key_value(name).or_else(|| self.applications.get_key_value(CATCH_ALL));
+        found.map(|(name, registered)| (name.as_str(), registered))
+    }
+
+    /// The settings of an application: those of the virtual host for one without a file of its own, unless there is a catch-all one.
     pub fn application(&self, name: &str) -> &Arc<Application> {
-        self.applications.get(name).map_or(&self.defaults, |registered| &registered.settings)
+        self.served_by(name).map_or(&self.defaults, |(_, registered)| &registered.settings)
     }
 
     /// Whether clients may connect to an application of that name.
     pub fn accepts(&self, name: &str) -> bool {
-        self.accepts_unregistered || self.applications.contains_key(name)
+        name != CATCH_ALL && (self.accepts_unregistered || self.applications.contains_key(name))
     }
 }
 

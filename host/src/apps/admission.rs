@@ -47,7 +47,7 @@ impl Applications {
         if !vhost.accepts(application) {
             return Err(Refusal::NoApplication(application.clone()));
         }
-        let registered = vhost.applications.get(application);
+        let registered = vhost.served_by(application).map(|(_, registered)| registered);
         if let Some(reason) = registered.and_then(|registered| registered.closed.clone()) {
             return Err(Refusal::Closed { application: application.clone(), reason });
         }

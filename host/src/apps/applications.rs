@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered};
+use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
 use introd_native::Plugins;
 use introd_policy::message::AppEvent;
 use introd_policy::{AppActor, AppActors, InstanceId, InstanceName};
@@ -73,7 +73,11 @@ impl Applications {
             let settings = settings_of(&config, instance.name());
             // An unchanged application keeps its script as it is. An application that rejects clients from now on leaves its present
             // clients the settings under which they connected.
-            if Arc::ptr_eq(&settings, &instance.settings()) || settings.peer_lookup_events == LookupMode::Denied {
+            // So does one whose script is another one now: the clients keep the script that they have.
+            if Arc::ptr_eq(&settings, &instance.settings())
+                || settings.peer_lookup_events == LookupMode::Denied
+                || !instance.runs_script_of(registered_of(&config, instance.name()))
+            {
                 instance.set_door(Door::of(&config, instance.name()));
                 self.guards.set(instance.id(), instance.has_say());
                 continue;
@@ -179,10 +183,12 @@ impl Applications {
     /// The instance that is wanted, which is created if it does not exist.
     pub(super) fn open(&self, table: &mut Table, wanted: Wanted<'_>) -> Result<Arc<AppInstance>, Refusal> {
         if let Some(instance) = table.get(&wanted.name).cloned() {
-            if !instance.actor().is_some_and(|actor| actor.is_over()) {
+            let is_outdated = instance.clients() == 0 && !instance.runs_script_of(wanted.registered);
+            if !is_outdated && !instance.actor().is_some_and(|actor| actor.is_over()) {
                 return Ok(instance);
             }
-            // Its policy has ended and its clients are leaving: a client that comes now gets a new instance.
+            // Its policy has ended and its clients are leaving, or its application has another script: a client that comes now gets a new
+            // instance.
             self.end(table, &instance);
         }
         self.make_room(table, &wanted)?;
@@ -193,7 +199,8 @@ impl Applications {
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
         let plugins = self.plugins.chain(&settings.plugins);
         let door = Door::of(&self.config(), &name);
-        let instance = Arc::new(AppInstance::new(id, name, settings, plugins, actor, door, maker));
+        let policy = actor.zip(registered.map(|registered| registered.folder.clone()));
+        let instance = Arc::new(AppInstance::new(id, name, settings, plugins, policy, door, maker));
         self.guards.set(id, instance.has_say());
         slot.insert(Arc::clone(&instance));
         table.add(&instance);
@@ -264,9 +271,18 @@ fn has_adaptor_rules(config: &Config) -> bool {
     !config.all_adaptors().map(|adaptor| &adaptor.access).all(Access::permits_all)
 }
 
+/// The virtual host of an instance of that name: the default one, if the configuration has none of that name.
+fn vhost_of<'a>(config: &'a Config, name: &InstanceName) -> &'a Vhost {
+    let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor).unwrap_or(&config.default_adaptor);
+    adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost).unwrap_or(&adaptor.default_vhost)
+}
+
+/// The application whose folder serves an instance of that name.
+fn registered_of<'a>(config: &'a Config, name: &InstanceName) -> Option<&'a Registered> {
+    vhost_of(config, name).served_by(&name.application).map(|(_, registered)| registered)
+}
+
 /// The settings that an instance of that name runs with.
 fn settings_of(config: &Config, name: &InstanceName) -> Arc<Application> {
-    let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor).unwrap_or(&config.default_adaptor);
-    let vhost = adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost).unwrap_or(&adaptor.default_vhost);
-    Arc::clone(vhost.application(&name.application))
+    Arc::clone(vhost_of(config, name).application(&name.application))
 }

@@ -148,7 +148,8 @@ impl Applications {
                     let folders = std::iter::once(&registered.folder).chain(&script.library).cloned().collect();
                     let is_of_application = |instance: &&Arc<AppInstance>| {
                         let name = instance.name();
-                        (&name.adaptor, &name.vhost, &name.application) == (&adaptor.name, &vhost.name, application)
+                        (&name.adaptor, &name.vhost) == (&adaptor.name, &vhost.name)
+                            && vhost.served_by(&name.application).is_some_and(|(served_by, _)| served_by == application)
                     };
                     watched.push((folders, self.table().all().filter(is_of_application).cloned().collect()));
                 }

@@ -1,6 +1,7 @@
 //! An instance of an application.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use rtmfp::NetworkPrefix;
 
 use super::door::Door;
 use super::traffic::Traffic;
-use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
+use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, Registered, RelayScope};
 use introd_native::Chain;
 use introd_netgroup::{GroupDigest, GroupKey};
 use introd_policy::{AppActor, InstanceId, InstanceName};
@@ -31,6 +32,8 @@ pub struct AppInstance {
     clients: AtomicU64,
     /// The policy of its application, if that has one.
     actor: Option<Arc<dyn AppActor>>,
+    /// The folder of its script, if it has one.
+    script: Option<PathBuf>,
     /// The access rules, if they deny any address.
     door: ArcSwapOption<Door>,
     /// Whether a client or asker may be refused before a policy is asked. Every lookup reads this.
@@ -43,21 +46,23 @@ pub struct AppInstance {
 }
 
 impl AppInstance {
+    /// `policy` is the policy of its application, if that has one, with the folder of the script.
     pub(super) fn new(
         id: InstanceId,
         name: InstanceName,
         settings: Arc<Application>,
         plugins: Chain,
-        actor: Option<Arc<dyn AppActor>>,
+        policy: Option<(Arc<dyn AppActor>, PathBuf)>,
         door: Option<Door>,
         maker: Option<NetworkPrefix>,
     ) -> Self {
         let is_barring = AtomicBool::new(is_barring(&settings, door.as_ref()));
+        let (actor, script) = policy.unzip();
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
         let traffic = Traffic::default();
         let name = Arc::new(name);
-        Self { id, name, settings, plugins, clients, actor, door, is_barring, idle_since, maker, traffic }
+        Self { id, name, settings, plugins, clients, actor, script, door, is_barring, idle_since, maker, traffic }
     }
 
     /// Whether the access rules permit an address to be a client here and to look up clients.
@@ -90,6 +95,13 @@ impl AppInstance {
     /// The policy of its application, if that has one.
     pub fn actor(&self) -> Option<&Arc<dyn AppActor>> {
         self.actor.as_ref()
+    }
+
+    /// Whether the script that the instance has, if any, is that of this application. An application gets another script if a folder of its name
+    /// appears where the catch-all one served it before, or the other way round.
+    pub(super) fn runs_script_of(&self, application: Option<&Registered>) -> bool {
+        let folder = application.map(|application| &application.folder);
+        self.script.as_ref().is_none_or(|own| folder.is_some_and(|folder| folder == own))
     }
 
     /// Whether the instance stays without clients, because it runs from the start.
@@ -134,6 +146,41 @@ impl AppInstance {
     /// How many lookups each of its clients may make in a second.
     pub fn max_lookup_rate(&self) -> Option<u64> {
         self.settings.load().max_lookup_rate
+    }
+
+    /// Whether a client of this instance may call a client of the other one by `relay`, as the settings of both permit.
+    pub fn relays_to(&self, other: &Self) -> bool {
+        let (own, its) = (self.name(), other.name());
+        let is_same_application =
+            (&own.adaptor, &own.vhost, &own.application) == (&its.adaptor, &its.vhost, &its.application);
+        is_same_application
+            && [self, other].into_iter().all(|instance| match instance.relay_scope() {
+                RelayScope::Application => true,
+                RelayScope::Instance => self.id == other.id,
+                RelayScope::None | RelayScope::Auto => false,
+            })
+    }
+
+    /// Which clients the clients of the instance may call by `relay`: `Auto` has been made out.
+    pub fn relay_scope(&self) -> RelayScope {
+        let settings = self.settings.load();
+        match settings.relay {
+            // What a policy would have to permit is not to be had without asking it.
+            RelayScope::Auto
+                if self.actor.is_some()
+                    || !self.plugins.load().is_empty()
+                    || settings.peer_lookup_events != LookupMode::None =>
+            {
+                RelayScope::None
+            }
+            RelayScope::Auto => RelayScope::Application,
+            scope => scope,
+        }
+    }
+
+    /// How many times in a second each of its clients may call others by `relay`.
+    pub fn max_relay_rate(&self) -> Option<u64> {
+        self.settings.load().max_relay_rate
     }
 
     /// How many clients the instance has.

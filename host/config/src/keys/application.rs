@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
-use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts};
+use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope};
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::numbers::{
     Limit, Time, TimeOrDefault, TimeOrNone, Whole, limit, milliseconds, seconds_or_default, seconds_or_none, whole,
@@ -181,7 +181,25 @@ keys! {
         "Which clients meet in a group: `server`, all that join it, also at other servers that share the registry; `application`, those of this application; `instance`, those of the same instance. Without effect where a script or a plugin handles groups: these are confined to the instance",
     );
     MAX_LOOKUP_RATE: Key<Limit> =
-        Key::ours("RTMFP/MaxLookupRate", limit(MAX_RATE, None), "Peer lookups in a second by one client");
+        Key::ours("RTMFP/MaxLookupRate", limit(MAX_RATE, None), "Peer lookups in a second by one client. Lookups of this application's clients by askers that are no clients of this server count by their IP address; an IPv6 network of 64 bits counts as one address");
+    RELAY: Key<Words<RelayScope>> = Key::ours(
+        "RTMFP/Relay@to",
+        words(
+            &[
+                ("auto", RelayScope::Auto),
+                ("application", RelayScope::Application),
+                ("instance", RelayScope::Instance),
+                ("none", RelayScope::None),
+            ],
+            "auto",
+        ),
+        "Which clients a client may reach by the server, as it could at Adobe's Cirrus: `netConnection.call(\"relay\", responder, peerID, ...)` calls `onRelay(senderID, ...)` of the client with that peer ID. `application`: clients of the same application at this server; `instance`: of the same instance; `none`: no client; `auto`: as `application`, but `none` if a plugin or `PeerLookupEvents` decides which clients meet. Without effect in an application with a script: there `relay` is a method of the script, or does not exist",
+    );
+    MAX_RELAY_RATE: Key<Limit> = Key::ours(
+        "RTMFP/MaxRelayRate",
+        limit(MAX_RATE, Some(20)),
+        "Calls of `relay` in a second by one client; one client is called by all others together eight times as often. The arguments of a call take 16 kB at most",
+    );
     PLUGIN_PATH: PluginKey<FilePath> = PluginKey::ours(
         "@path",
         path(""),

@@ -106,12 +106,12 @@ keys! {
     DEFAULT_APPLICATION: Key<ApplicationName> = Key::ours(
         "DefaultApplication",
         ApplicationName("default"),
-        "The application whose policy decides a lookup if neither the peer that asks nor the peer that it looks up is connected",
+        "The application whose policy decides a lookup if neither the peer that asks nor the peer that it looks up is connected. If it has no folder, the settings and plugins of `_default_` decide, as for any application without one",
     )
     .of_default_only("a lookup by a peer that is no client names no virtual host: that of `_defaultVHost_` answers");
     UNREGISTERED_APPLICATIONS: Key<Words<bool>> = Key::ours(
         "UnregisteredApplications",
         words(&[("accept", true), ("reject", false)], "accept"),
-        "What happens to a client that connects to an application without a folder: `accept` runs it without a script, whatever its path is; `reject` refuses the client",
+        "What happens to a client that connects to an application without a folder: `accept` serves it, whatever its path is; `reject` refuses the client. If there is a folder `_default_` in `AppsDir`, its script and its Application.xml serve all such applications, each under its own name and with instances of its own, which share a thread for scripts as those of one application do; no client can connect to `_default_` by that name. Without that folder they have no script. While a folder that `AppsDir` names does not exist, such clients are refused, whatever this says",
     );
 }

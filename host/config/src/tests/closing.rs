@@ -146,6 +146,22 @@ fn applications_that_cannot_be_listed_keep_the_server_from_starting() {
 }
 
 #[test]
+fn what_is_closed_is_named_by_its_own_folder() {
+    let folder = Folder::new()
+        .with("_defaultRoot_/_defaultVHost_/Vhost.xml", "<VirtualHost><AppsDir>lua/one;lua/two</AppsDir></VirtualHost>")
+        .with("lua/one/a/main.lua", "")
+        .with("lua/two/b/Application.xml", "<Application>");
+    let loaded = load(&folder).unwrap();
+    let closed = registered(&loaded, "b").unwrap();
+    assert_eq!((&closed.folder, closed.closed.is_some()), (&folder.0.join("lua/two/b"), true));
+    // One that comes broken at a reload, too.
+    folder.put("lua/two/c/Application.xml", "<Application>");
+    let mut new = load(&folder).unwrap();
+    new.take_over(&loaded.config, &loaded.files).unwrap();
+    assert_eq!(registered(&new, "c").unwrap().folder, folder.0.join("lua/two/c"));
+}
+
+#[test]
 fn a_folder_that_no_client_can_ask_for_is_told() {
     let folder = Folder::new().with("lua/a\\b/main.lua", "");
     let loaded = load(&folder).unwrap();

@@ -3,6 +3,7 @@
 mod access;
 mod ams5;
 mod broken;
+mod catch_all;
 mod closing;
 mod effects;
 mod genuine;

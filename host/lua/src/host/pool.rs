@@ -1,6 +1,7 @@
 //! The threads of a host, and the watchdog that replaces one which stands still.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::busy_time::BusyTime;
 use super::script_files::ScriptFiles;
-use super::shared::{Opening, Queue, ScriptState, Shared};
+use super::shared::{Opening, Queue, ScriptState, Shared, served_by};
 use super::thread;
 use super::watchdog::Watched;
 use crate::engine::limits::STACK;
@@ -199,8 +200,8 @@ impl PoolState {
     }
 
     /// The thread for an application: its own, unless that is stuck; else the one with the fewest instances.
-    pub(super) fn place(&mut self, name: &InstanceName) -> usize {
-        let key = (name.adaptor.clone(), name.vhost.clone(), name.application.clone());
+    pub(super) fn place(&mut self, name: &InstanceName, folder: &Path) -> usize {
+        let key = (name.adaptor.clone(), name.vhost.clone(), served_by(name, folder).to_owned());
         let is_well = |place: &usize| self.threads.get(*place).is_some_and(|thread| !thread.watched.is_stuck());
         if let Some(place) = self.places.get(&key).copied().filter(is_well) {
             return place;
@@ -268,7 +269,7 @@ mod tests {
         let mut name = crate::tests::instance_name("app");
         for number in 0..=MAX_PLACES {
             name.application = number.to_string();
-            state.place(&name);
+            state.place(&name, Path::new("app"));
             assert!(state.places.len() <= MAX_PLACES);
         }
         assert_eq!(state.places.len(), 1);

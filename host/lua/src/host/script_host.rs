@@ -73,7 +73,7 @@ impl Host {
     ) -> Result<ScriptHandle, ScriptError> {
         let main = main_file(folder).ok_or_else(|| ScriptError::NoScript(folder.to_owned()))?;
         let mut pool = self.pool.state();
-        let place = pool.place(&name);
+        let place = pool.place(&name, folder);
         let queue = pool.threads.get(place).map(|thread| Arc::clone(&thread.queue)).ok_or(ScriptError::Stopped)?;
         let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
         let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&queue), memory));

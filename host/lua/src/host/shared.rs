@@ -1,6 +1,6 @@
 //! What an instance's thread, the watchdog and the workers share of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::instance::connections::OpenConnections;
 use crate::instance::error_log::ErrorLog;
 use crate::instance::ledger::Ledger;
 use crate::instance::open_requests::{Answer, OpenRequests};
-use introd_config::Application;
+use introd_config::{Application, CATCH_ALL};
 use introd_policy::InstanceName;
 use introd_policy::message::{Commands, SendError};
 use introd_policy::net_connection::NetConnections;
@@ -94,6 +94,11 @@ pub(crate) struct Shared {
     busy_since: AtomicU64,
 }
 
+/// The application whose script an instance runs: its own, or the catch-all one, which has the folder of that name.
+pub(super) fn served_by<'a>(name: &'a InstanceName, folder: &Path) -> &'a str {
+    if folder.file_name().is_some_and(|folder| folder == CATCH_ALL) { CATCH_ALL } else { &name.application }
+}
+
 impl Shared {
     pub(crate) fn new(
         name: InstanceName,
@@ -162,10 +167,11 @@ impl Shared {
         (nanos != 0).then(|| self.made.checked_add(Duration::from_nanos(nanos))).flatten()
     }
 
-    /// The name of its application.
+    /// The name of its application. All that the catch-all application serves count as one: clients choose their names, and must get no more of a
+    /// thread's time by that, nor run a script again that hangs.
     pub(crate) fn application(&self) -> String {
-        let InstanceName { adaptor, vhost, application, .. } = &self.name;
-        format!("{adaptor}/{vhost}/{application}")
+        let InstanceName { adaptor, vhost, .. } = &self.name;
+        format!("{adaptor}/{vhost}/{}", served_by(&self.name, &self.folder))
     }
 
     /// The script has hung: the instance is closed until the files change.

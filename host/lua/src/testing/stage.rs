@@ -122,6 +122,8 @@ pub(crate) fn application() -> Application {
         join_leave_events: JoinLeaveMode::All,
         group_scope: GroupScope::Server,
         max_lookup_rate: None,
+        relay: introd_config::RelayScope::Auto,
+        max_relay_rate: None,
         plugins: Vec::new(),
         policy: Policy { deadline: Duration::from_secs(2), on_deadline: Fallback::Ignore, on_failure: Fallback::Deny },
     }

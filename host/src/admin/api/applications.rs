@@ -87,13 +87,14 @@ impl Ask<'_> {
         let [adaptor, vhost, name] = place;
         let vhosts = self.config.all_adaptors().filter(|known| known.name == adaptor);
         let known = vhosts.flat_map(|adaptor| adaptor.all_vhosts()).find(|known| known.name == vhost);
-        let registered = known.and_then(|vhost| vhost.applications.get(name));
+        let is_registered = known.is_some_and(|vhost| vhost.applications.contains_key(name));
+        let registered = known.and_then(|vhost| Some(vhost.served_by(name)?.1));
         let settings = known.map(|vhost| vhost.application(name));
         json!({
             "adaptor": adaptor,
             "vhost": vhost,
             "name": name,
-            "is_registered": registered.is_some(),
+            "is_registered": is_registered,
             "closed": registered.and_then(|registered| registered.closed.as_deref()),
             "policy": settings.map(|settings| self.policy(settings, registered.is_some_and(|known| known.has_script))),
         })

@@ -46,7 +46,15 @@ fn instance_of(number: u16, memory: usize, maker: Option<NetworkPrefix>) -> (Arc
     let (config, name) = (Config::built_in(), InstanceName::first("adaptor", "vhost", &number.to_string()));
     let settings = Arc::clone(&config.default_adaptor.default_vhost.defaults);
     let policy: Arc<dyn AppActor> = Arc::clone(&uses) as _;
-    let made = AppInstance::new(InstanceId(number), name, settings, Default::default(), Some(policy), None, maker);
+    let made = AppInstance::new(
+        InstanceId(number),
+        name,
+        settings,
+        Default::default(),
+        Some((policy, "app".into())),
+        None,
+        maker,
+    );
     (Arc::new(made), uses)
 }
 

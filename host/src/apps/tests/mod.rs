@@ -1,5 +1,6 @@
 //! Instances without policies, and what the tests share. The other files test instances with policies.
 
+mod catch_all;
 mod defaults;
 mod memory;
 mod native;

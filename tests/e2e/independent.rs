@@ -12,6 +12,12 @@ fn independent_clients_are_introduced() {
 }
 
 #[test]
+fn independent_clients_call_each_other_as_at_cirrus() {
+    let said = independent::run("relaying.py", &[]);
+    assert!(said.is_none_or(|said| said.contains("called") && said.contains("cut off")));
+}
+
+#[test]
 fn a_server_whose_output_is_not_read_serves_on_and_stops_when_told() {
     independent::run("output.py", &[]);
 }

@@ -77,11 +77,15 @@ pub enum Counter {
     RegistryGroupFailures,
     /// A member was to be sent a hint that names a member of another server.
     RegistryGroupHints,
+    /// A client called another by `relay`.
+    RelayCalls,
+    /// Such a call did not reach the other client.
+    RelayCallsFailed,
 }
 
 impl Counter {
     /// All counters: first those of AMS, in its order.
-    pub const ALL: [Counter; 35] = [
+    pub const ALL: [Counter; 37] = [
         Self::Lookups,
         Self::Redirects,
         Self::Forwards,
@@ -117,6 +121,8 @@ impl Counter {
         Self::RegistryGroupQueries,
         Self::RegistryGroupFailures,
         Self::RegistryGroupHints,
+        Self::RelayCalls,
+        Self::RelayCallsFailed,
     ];
 
     /// The name in administration and metrics.
@@ -157,6 +163,8 @@ impl Counter {
             Self::RegistryGroupQueries => "registry_group_queries",
             Self::RegistryGroupFailures => "registry_group_failures",
             Self::RegistryGroupHints => "registry_group_hints",
+            Self::RelayCalls => "relay_calls",
+            Self::RelayCallsFailed => "relay_calls_failed",
         }
     }
 }
@@ -306,7 +314,9 @@ mod tests {
                 ("registry_unpublished", 0),
                 ("registry_group_queries", 0),
                 ("registry_group_failures", 0),
-                ("registry_group_hints", 2)
+                ("registry_group_hints", 2),
+                ("relay_calls", 0),
+                ("relay_calls_failed", 0)
             ]
         );
     }

@@ -8,6 +8,7 @@ use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
 use super::inquiry::Inquiry;
+use introd_flash::amf::Value;
 use introd_netgroup::GroupDigest;
 use introd_policy::message::ClientCommand;
 use introd_udp::Interface;
@@ -74,12 +75,64 @@ pub enum Mail {
         /// Whether other sessions wait for the id: then the client is pinged.
         is_contested: bool,
     },
+    /// A client of this worker is to be called on behalf of another client.
+    Relay(Box<RelayedCall>),
+    /// What has come of a call that a client of this worker made of another.
+    Relayed {
+        /// The session of the client that made the call.
+        session: SessionId,
+        /// The number of the call.
+        transaction: f64,
+        /// Whether the other client was called.
+        outcome: Result<(), RelayError>,
+    },
     /// A reply is in this worker's queue of replies.
     Wake,
     /// A command of a script.
     Command(ClientCommand, Option<Weight>),
     /// The result of public-key work.
     Keyed(Box<KeyingDone>),
+}
+
+/// A call of one client by another.
+#[derive(Debug)]
+pub struct RelayedCall {
+    /// The session of the client that is called.
+    pub session: SessionId,
+    /// Its peer id.
+    pub peer: PeerId,
+    /// The peer id of the client that calls.
+    pub sender: PeerId,
+    /// The session of the client that calls and the number of the call, if it waits for an answer.
+    pub caller: Option<(SessionId, f64)>,
+    /// The arguments after the sender's id.
+    pub arguments: Vec<Value>,
+}
+
+/// Why a client was not called by another. The client that calls receives the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RelayError {
+    /// The first argument is no peer ID.
+    #[error("The first argument of relay is the peer ID of a client, which has 64 hexadecimal digits.")]
+    NoPeerId,
+    /// The arguments are too large.
+    #[error("The arguments of relay take more than 16 kB.")]
+    TooLarge,
+    /// The client calls too often.
+    #[error("Too many calls of relay in a second.")]
+    TooMany,
+    /// There is no such client within reach. Whether there is one out of reach is not told.
+    #[error("No client of this application has that peer ID.")]
+    NotConnected,
+    /// Others call the client too often, or it does not take what it is sent.
+    #[error("The client takes no more calls now.")]
+    Busy,
+    /// The client uses AMF0, in which an argument cannot be written.
+    #[error("An argument cannot be written in AMF0, which the client uses.")]
+    Unwritable,
+    /// The mailbox of the other worker is full.
+    #[error("The server is busy.")]
+    ServerBusy,
 }
 
 /// The size of a large command, counted among the bytes that wait for its worker until this is dropped.

@@ -324,6 +324,10 @@ impl Worker {
             }
             Mail::Hint { session, group, about } => clients.hint(&mut turn, session, group, &about),
             Mail::Disconnect { session, peer, by } => clients.disconnect(&mut turn, session, peer, by),
+            Mail::Relay(call) => clients.call_relayed(&mut turn, *call),
+            Mail::Relayed { session, transaction, outcome } => {
+                clients.relay_answered(&mut turn, session, transaction, outcome);
+            }
             Mail::Inquiry(inquiry) => clients.answer_inquiry(&turn, inquiry),
             Mail::Contest { session, peer } => clients.contested(&mut turn, session, peer),
             Mail::Holds { session, peer, is_contested } => clients.holds(&mut turn, session, peer, is_contested),

@@ -185,6 +185,8 @@ fn of_counter(counter: Counter) -> (Cow<'static, str>, &'static str) {
         Counter::RegistryGroupQueries => (None, "Questions to the shared registry about members of groups"),
         Counter::RegistryGroupFailures => (None, "Such questions that the shared registry did not answer"),
         Counter::RegistryGroupHints => (None, "Members of groups at other servers that were named"),
+        Counter::RelayCalls => (None, "Calls of clients by each other (`relay`)"),
+        Counter::RelayCallsFailed => (None, "Such calls that did not reach the other client"),
     };
     (name.map_or_else(|| format!("introd_{}", counter.name()).into(), Cow::Borrowed), meaning)
 }

@@ -14,6 +14,7 @@ use super::address_changes::AddressChanges;
 use super::client_groups::ClientGroups;
 use super::client_silence::ClientSilence;
 use super::ending::Ending;
+use super::relay_rates::RelayRates;
 use crate::apps::Seat;
 use crate::introducer::{Counter, WorkerCounters};
 use crate::meetings::NatKind;
@@ -30,6 +31,8 @@ pub(super) struct Client {
     pub(super) active: Instant,
     /// The rate of its lookups, if that is limited.
     pub(super) lookups: Option<Box<ClientRate>>,
+    /// The rates of the calls that it makes and gets by `relay`, once there is one.
+    pub(super) relays: Option<Box<RelayRates>>,
     /// The groups that it is in, if any.
     pub(super) groups: Option<Box<ClientGroups>>,
     /// The traffic since the client asked to connect.
@@ -73,6 +76,7 @@ impl Client {
             place: None,
             active: now,
             lookups: None,
+            relays: None,
             groups: None,
             stats: ClientStats::default(),
             accepted: None,

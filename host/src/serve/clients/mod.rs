@@ -2,7 +2,7 @@
 //!
 //! [`Clients`] is the table of them (`table`), `client` what is kept of one. `events` handles their sessions' events, `perform` executes
 //! the actions of their NetConnections: `connecting`, `groups` with `bookkeeping`, `addresses`. `commands` executes scripts' commands,
-//! `plugins` tells plugins. `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
+//! `plugins` tells plugins. `relaying` calls clients on behalf of others. `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
 
 mod address_changes;
 mod addresses;
@@ -23,6 +23,8 @@ mod identities;
 mod inquiries;
 mod perform;
 mod plugins;
+mod relay_rates;
+mod relaying;
 mod silence;
 mod table;
 mod upkeep;

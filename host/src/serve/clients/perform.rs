@@ -14,6 +14,7 @@ use super::agenda::CLOSE_TIMEOUT;
 use super::client::{Client, Closing, client_id};
 use super::client_turn::ClientTurn;
 use super::ending::Ending;
+use super::relaying::is_relay;
 use crate::introducer::Counter;
 
 impl ClientTurn<'_, '_> {
@@ -87,6 +88,8 @@ impl ClientTurn<'_, '_> {
             if let AppEvent::Call { call, .. } = *event {
                 client.connection.refuse_call(&call, &mut self.agenda.actions);
             }
+        } else if is_relay(client, &call) {
+            self.relay(client, call);
         } else {
             tracing::debug!(%session, method = %call.name, "call of an unknown method");
             client.connection.refuse_call(&call, &mut self.agenda.actions);

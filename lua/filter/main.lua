@@ -13,7 +13,7 @@ local function addressesOf(client)
 end
 
 function application.onConnect(client, token)
-    if config.token and not (type(token) == "string" and crypto.equal(token, config.token)) then
+    if config.token and not crypto.equal(token, config.token) then
         application.rejectConnection(client, "A token is needed.", { reason = "token" })
         return false
     end

@@ -520,9 +520,10 @@ function crypto.decode(encoding, text) end
 ---@return string
 function crypto.randomBytes(count) end
 
----Returns whether two strings are equal. How long that takes does not tell how much of them is equal: compare secrets with it.
----@param left string
----@param right string
+---Returns whether two strings are equal. How long that takes does not tell how much of them is equal: compare secrets with it. What is no
+---string is equal to nothing.
+---@param left any
+---@param right any
 ---@return boolean
 function crypto.equal(left, right) end
 
@@ -535,8 +536,8 @@ function crypto.equal(left, right) end
 ---@field leeway? number by how many seconds clocks may differ, by default 60
 ---@field requireExpiry? boolean whether a token without the claim exp is invalid, by default true
 
----Returns the claims of a JSON Web Token whose signature and times are right; nil and the reason if it is invalid.
----@param token string
+---Returns the claims of a JSON Web Token whose signature and times are right; nil and the reason if it is invalid, or no string.
+---@param token any
 ---@param options JwtOptions
 ---@return table? claims
 ---@return string? problem

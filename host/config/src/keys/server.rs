@@ -216,7 +216,7 @@ keys! {
     MAX_SCRIPT_MEMORY: Key<Limit> = Key::ours(
         "Server/ResourceLimits/MaxScriptMemory",
         limit(1_000_000, Some(1024)),
-        "Megabytes that the scripts of all instances together may use. From three quarters on, instances without clients end early, the longest idle first; at the limit no new instance of an application with a script is made, and existing ones go on. The default is enough for some 12,000 instances of a small script at 84 kB each, or for sixteen that use all that RuntimeSize gives them",
+        "Megabytes that the scripts of all instances together may use. From three quarters on, instances without clients end early, the longest idle first; at the limit no new instance of an application with a script is made, and existing ones go on. The default is enough for some 10,000 instances of a small script at 100 kB each, or for sixteen that use all that RuntimeSize gives them",
     );
     REGISTRY_PLUGIN: Key<FilePath> = Key::ours(
         "Server/PeerRegistry/Plugin@path",

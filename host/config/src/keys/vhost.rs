@@ -88,7 +88,7 @@ keys! {
     MAX_APP_INSTANCES_PER_ADDRESS: Key<Limit> = Key::ours(
         "ResourceLimits/MaxAppInstancesPerAddress",
         limit(MAX_CLIENTS, Some(512)),
-        "Instances of applications with a script at a time that clients of one IP address have made; an IPv6 network of 64 bits counts as one address. At the limit a new instance takes the place of the one of them that has been without clients for longest; if all have clients, the client that asked for the new one is refused. The default takes some 43 MB at 84 kB each; a school behind one NAT never makes so many rooms at a time",
+        "Instances of applications with a script at a time that clients of one IP address have made; an IPv6 network of 64 bits counts as one address. At the limit a new instance takes the place of the one of them that has been without clients for longest; if all have clients, the client that asked for the new one is refused. The default takes some 51 MB at 100 kB each; a school behind one NAT never makes so many rooms at a time",
     );
     CLOSE_IDLE_CLIENTS: Key<Words<Option<bool>>> = Key::ams(
         "AutoCloseIdleClients@enable",

@@ -8,6 +8,7 @@ mod crypto;
 mod dates;
 pub(crate) mod json;
 mod log;
+mod outside;
 mod url;
 
 use std::rc::Rc;

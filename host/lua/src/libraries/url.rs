@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use mlua::{IntoLuaMulti as _, Lua, LuaString, MultiValue, Result, Table};
+use mlua::{IntoLuaMulti as _, Lua, LuaString, Result, Table, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use url::Url;
 
+use super::outside::{self, refused};
 use crate::engine::vm_context::VmContext;
 
 /// The longest URL that is parsed, in bytes.
@@ -21,11 +22,11 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>) -> Result<()> {
     let shared = Rc::clone(context);
     url.raw_set(
         "parse",
-        lua.create_function(move |lua, text: LuaString| {
+        lua.create_function(move |lua, text: Value| {
             shared.on_time()?;
-            match parsed(&text.as_bytes()) {
+            match outside::text(text).and_then(|text| parsed(&text.as_bytes())) {
                 Ok(url) => describe(lua, &url)?.into_lua_multi(lua),
-                Err(problem) => failed(lua, &problem),
+                Err(problem) => refused(lua, &problem),
             }
         })?,
     )?;
@@ -46,11 +47,15 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>) -> Result<()> {
     let shared = Rc::clone(context);
     url.raw_set(
         "decode",
-        lua.create_function(move |lua, text: LuaString| {
+        lua.create_function(move |lua, text: Value| {
+            let text = match outside::text(text) {
+                Ok(text) => text,
+                Err(problem) => return refused(lua, &problem),
+            };
             let bytes = text.as_bytes();
             shared.begin(bytes.len())?;
             if let Some(at) = wrong_escape(&bytes) {
-                return failed(lua, &format!("the % at byte {} is not followed by two hexadecimal digits", at + 1));
+                return refused(lua, &format!("the % at byte {} is not followed by two hexadecimal digits", at + 1));
             }
             let mut held = shared.held();
             held.grow_to(lua, bytes.len())?;
@@ -60,10 +65,6 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>) -> Result<()> {
         })?,
     )?;
     lua.globals().raw_set("url", url)
-}
-
-fn failed(lua: &Lua, problem: &str) -> Result<MultiValue> {
-    (mlua::Nil, problem).into_lua_multi(lua)
 }
 
 fn parsed(text: &[u8]) -> std::result::Result<Url, String> {

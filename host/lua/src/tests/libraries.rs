@@ -67,6 +67,15 @@ fn what_the_libraries_give() {
         assert(url.encode('a b/ü-._~') == 'a%20b%2F%C3%BC-._~' and url.decode('a%20b%2f%C3%bc+') == 'a b/ü+')
         none, problem = url.decode('100%')
         assert(none == nil and problem:find('the % at byte 4', 1, true), problem)
+        for _, odd in ipairs { 7, true, {}, null, print, coroutine.create(print) } do
+            for _, read in ipairs { url.parse, url.decode, function(x) return crypto.decode('hex', x) end,
+                function(x) return crypto.verifyJwt(x, { key = 'k' }) end } do
+                local nothing, problem = read(odd)
+                assert(nothing == nil and problem == 'this is a ' .. type(odd) .. ', not a string', problem)
+            end
+            assert(not crypto.equal(odd, odd) and not crypto.equal('7', odd))
+        end
+        assert(select('#', url.parse(nil)) == 2 and not crypto.equal(nil, nil))
         assert(json.decode(json.encode { list = Array {}, nothing = null }).nothing == null)
         trace('done')"#;
     assert_eq!(scene(main).traces(), ["done"]);
@@ -165,6 +174,7 @@ fn what_is_asked_for_wrongly_is_an_error_that_says_what_is_right() {
         ("os.date('!%Y', math.mininteger)", "the time is out of range"),
         ("os.time(setmetatable({}, { __index = function() while true do end end }))", "field 'year' missing"),
         ("url.encode({})", "argument 1: string expected, got table"),
+        ("crypto.decode('b', 'x')", "there are hex, base64, base64url and raw"),
     ] {
         let mut scene = scene(&format!("function application.onConnect() local x = {code} end"));
         scene.stage.connect(|_| ());

@@ -6,11 +6,12 @@ mod jwt;
 
 use std::rc::Rc;
 
-use mlua::{Error, IntoLuaMulti as _, Lua, LuaString, Result, Table};
+use mlua::{Error, IntoLuaMulti as _, Lua, LuaString, Result, Table, Value};
 use subtle::ConstantTimeEq as _;
 
 use self::encodings::Encoding;
 use self::hashes::Hash;
+use super::outside::{self, refused};
 use crate::engine::vm_context::VmContext;
 use crate::instance::Instance;
 
@@ -39,12 +40,16 @@ pub(super) fn register(lua: &Lua, context: &Rc<VmContext>, instance: &Rc<Instanc
     let (shared, clock) = (Rc::clone(context), Rc::clone(instance));
     crypto.raw_set(
         "verifyJwt",
-        lua.create_function(move |lua, (token, options): (LuaString, Table)| {
+        lua.create_function(move |lua, (token, options): (Value, Table)| {
             shared.on_time()?;
             let now = clock.milliseconds() / 1000.0;
-            match jwt::verify(lua, &shared, &token.as_bytes(), &options, now)? {
+            let claims = match outside::text(token) {
+                Ok(token) => jwt::verify(lua, &shared, &token.as_bytes(), &options, now)?,
+                Err(reason) => Err(reason),
+            };
+            match claims {
                 Ok(claims) => claims.into_lua_multi(lua),
-                Err(reason) => (mlua::Nil, reason).into_lua_multi(lua),
+                Err(reason) => refused(lua, &reason),
             }
         })?,
     )?;
@@ -91,8 +96,13 @@ fn texts(lua: &Lua, context: &Rc<VmContext>, crypto: &Table) -> Result<()> {
     let shared = Rc::clone(context);
     crypto.raw_set(
         "decode",
-        lua.create_function(move |lua, (encoding, text): (LuaString, LuaString)| {
-            let (encoding, text) = (Encoding::named(&encoding)?, text.as_bytes());
+        lua.create_function(move |lua, (encoding, text): (LuaString, Value)| {
+            let encoding = Encoding::named(&encoding)?;
+            let text = match outside::text(text) {
+                Ok(text) => text,
+                Err(problem) => return refused(lua, &problem),
+            };
+            let text = text.as_bytes();
             shared.begin(text.len())?;
             let mut held = shared.held();
             // What is decoded is no longer than the text.
@@ -102,14 +112,16 @@ fn texts(lua: &Lua, context: &Rc<VmContext>, crypto: &Table) -> Result<()> {
                     shared.grown(lua, bytes.len())?;
                     lua.create_string(bytes)?.into_lua_multi(lua)
                 }
-                Err(problem) => (mlua::Nil, problem).into_lua_multi(lua),
+                Err(problem) => refused(lua, &problem),
             }
         })?,
     )?;
     let shared = Rc::clone(context);
     crypto.raw_set(
         "equal",
-        lua.create_function(move |_, (left, right): (LuaString, LuaString)| {
+        lua.create_function(move |_, (left, right): (Value, Value)| {
+            // What is no string is equal to nothing: a secret that is missing must not be equal to one that nobody gave.
+            let (Value::String(left), Value::String(right)) = (left, right) else { return Ok(false) };
             let (left, right) = (left.as_bytes(), right.as_bytes());
             shared.begin(left.len())?;
             Ok(bool::from(left.ct_eq(&right)))

@@ -62,7 +62,7 @@ typedef struct introd_group introd_group;
 /*
  The minor version of the ABI that this header describes. It is raised whenever something is added.
  */
-#define INTROD_ABI_MINOR 1
+#define INTROD_ABI_MINOR 2
 
 /*
  Success. As a verdict it is the same as INTROD_CONTINUE.
@@ -275,6 +275,17 @@ typedef struct introd_group introd_group;
  peer takes precedence.
  */
 #define INTROD_PUBLICATION_SILENT 2
+
+/*
+ Since 1.2. Flag of a server that shares the registry: it is the server that has this plugin.
+ */
+#define INTROD_SERVER_SELF 1
+
+/*
+ Since 1.2. Flag of a server that shares the registry: it is alive, so that its peers are found. Without this flag it has died, or
+ cannot reach the registry.
+ */
+#define INTROD_SERVER_ALIVE 2
 
 /*
  Choice of members: the newcomer's neighbours on the group's ring, on both sides, the nearest first.
@@ -1031,6 +1042,24 @@ typedef struct introd_publication {
 } introd_publication;
 
 /*
+ Since 1.2. A server that shares the registry.
+ */
+typedef struct introd_registry_server {
+    /*
+     sizeof(introd_registry_server) at the plugin
+     */
+    uint32_t struct_size;
+    /*
+     A combination of INTROD_SERVER_*.
+     */
+    uint32_t flags;
+    /*
+     Its name in the registry, in UTF-8. The host shows the first 256 bytes.
+     */
+    struct introd_bytes name;
+} introd_registry_server;
+
+/*
  The plugin's functions for INTROD_EXT_REGISTRY. The host calls them for its own peers, for lookups of peers that it does not know,
  and for the `registry` object of scripts.
  */
@@ -1084,6 +1113,16 @@ typedef struct introd_plugin_registry {
      Thread: a thread that serves no clients. It may block.
      */
     int32_t (*reconfigure)(introd_instance instance, const struct introd_create *create, introd_answer *answer);
+    /*
+     Since 1.2. Tells which servers share the registry, as far as the plugin knows without asking anyone: it calls `each` for one after
+     the other, with `context`, during this call. The host shows the first 1000 to administrators. Returns INTROD_OK, or
+     INTROD_E_UNAVAILABLE if it does not know at present. If it is null, nobody is told of the servers.
+
+     Thread: any thread of the server, several at the same time. It must not block.
+     */
+    int32_t (*servers)(introd_instance instance,
+                       void *context,
+                       void (*each)(void *context, const struct introd_registry_server *server));
 } introd_plugin_registry;
 
 /*

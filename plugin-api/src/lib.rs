@@ -70,6 +70,6 @@ pub use group_registry::{GroupMember, GroupRegistryPlugin, NeighborQuery, RingPo
 pub use groups::{GroupEvent, GroupPlugin, GroupVerdict};
 pub use host::{Counter, Gauge, Hint, Host, HostError, Level, LocalPeer, MemberChoice, Timer};
 pub use plugin::{CreateError, Plugin, TimerPlugin};
-pub use registry::{InForce, PeerSession, RegistryError, RegistryPlugin};
+pub use registry::{InForce, PeerSession, RegistryError, RegistryPlugin, RegistryServer};
 pub use values::{Address, Client, GroupId, InvalidId, Origin, PeerId, Token};
 pub use verdict::{AnyVerdict, ConnectVerdict, LookupVerdict, MembersVerdict, RegistryVerdict};

@@ -40,6 +40,17 @@ pub struct PeerSession {
     pub is_silent: bool,
 }
 
+/// A server that shares the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryServer {
+    /// Its name in the registry. The host shows the first 256 bytes.
+    pub name: String,
+    /// Whether it is the server that has this plugin.
+    pub is_self: bool,
+    /// Whether it is alive, so that its peers are found.
+    pub is_alive: bool,
+}
+
 /// From when settings count that a registry received while the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InForce {
@@ -98,5 +109,11 @@ pub trait RegistryPlugin: Plugin {
     fn reconfigure(&self, config: &Config<'_>) -> Result<InForce, CreateError> {
         let _ = config;
         Ok(InForce::AtNextStart)
+    }
+
+    /// The servers that share the registry, this one among them, as far as is known without asking anyone; `None` if that is not known.
+    /// Hosts of ABI 1.2 and later show them to administrators, the first 1000. The default knows none.
+    fn servers(&self) -> Option<Vec<RegistryServer>> {
+        None
     }
 }

@@ -70,7 +70,10 @@ fn layouts() -> Vec<Layout> {
         introd_host_metrics { struct_size, reserved, metric, add, set }
         introd_host_timer { struct_size, reserved, start, stop }
         introd_plugin_timer { struct_size, reserved, on_timer }
-        introd_plugin_registry { struct_size, capabilities, publish, withdraw, lookup, publish_session, reconfigure }
+        introd_plugin_registry {
+            struct_size, capabilities, publish, withdraw, lookup, publish_session, reconfigure, servers
+        }
+        introd_registry_server { struct_size, flags, name }
         introd_publication { struct_size, flags, client, addresses, address_count }
         introd_host_registry { struct_size, reserved, changed }
         introd_group_id { bytes }

@@ -34,7 +34,7 @@ fn a_refusal_says_why() {
         refused("other-entry", &["ENTRY=something_else"]),
         "FILE is no introd plugin: it does not export introd_plugin_entry_v1"
     );
-    let other = "FILE is for hosts of ABI version 2, and this one has ABI version 1.1: rebuild the plugin for it";
+    let other = "FILE is for hosts of ABI version 2, and this one has ABI version 1.2: rebuild the plugin for it";
     assert_eq!(refused("entry-2", &["ENTRY=introd_plugin_entry_v2"]), other);
     assert_eq!(refused("table-2", &["TABLE_MAJOR=2"]), other);
     assert_eq!(refused("short", &["TABLE_SIZE=16"]), "FILE: its table has 16 bytes, and needs 128 at least");

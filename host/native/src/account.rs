@@ -33,6 +33,8 @@ pub enum Callback {
     Find,
     /// `reconfigure` of the registry
     Reconfigure,
+    /// `servers` of the registry
+    Servers,
     /// `join` of the registry of groups
     PublishMember,
     /// `leave` of the registry of groups
@@ -61,6 +63,7 @@ impl Callback {
             Self::Withdraw => "registry withdraw",
             Self::Find => "registry lookup",
             Self::Reconfigure => "registry reconfigure",
+            Self::Servers => "registry servers",
             Self::PublishMember => "group registry join",
             Self::WithdrawMember => "group registry leave",
             Self::FindMembers => "group registry neighbors",

@@ -3,6 +3,9 @@
 mod group_registry;
 mod notifications;
 mod registry;
+mod registry_servers;
+
+pub use registry_servers::RegistryServer;
 
 use std::path::Path;
 use std::ptr;

@@ -45,7 +45,7 @@ pub use answer::PluginAnswer;
 pub use events::{ConnectEvent, InstancePath, LookupEvent};
 pub use groups::{GroupChange, MemberChoice};
 pub use host_state::ServerAccess;
-pub use instance::PluginInstance;
+pub use instance::{PluginInstance, RegistryServer};
 pub use library::Library;
 pub use load_error::LoadError;
 pub use metrics::PluginMetric;

@@ -1,9 +1,12 @@
 //! The extension `introd.registry/1`: the registry of peers that several servers share.
 
+use core::ffi::c_void;
 use std::ffi::CStr;
 
 use super::host::introd_host;
-use super::values::{introd_address, introd_answer, introd_client, introd_create, introd_instance, introd_peer_id};
+use super::values::{
+    introd_address, introd_answer, introd_bytes, introd_client, introd_create, introd_instance, introd_peer_id,
+};
 
 /// Extension: the plugin is the registry of peers that several servers share. The plugin's table is `introd_plugin_registry`, the
 /// host's is `introd_host_registry`.
@@ -35,6 +38,24 @@ pub struct introd_publication {
     /// The number of `addresses`. If it is 0, the addresses published before still hold and only `flags` or `client` may have changed;
     /// nothing is to be done for a peer that has not been published.
     pub address_count: usize,
+}
+
+/// Since 1.2. Flag of a server that shares the registry: it is the server that has this plugin.
+pub const INTROD_SERVER_SELF: u32 = 1;
+
+/// Since 1.2. Flag of a server that shares the registry: it is alive, so that its peers are found. Without this flag it has died, or
+/// cannot reach the registry.
+pub const INTROD_SERVER_ALIVE: u32 = 2;
+
+/// Since 1.2. A server that shares the registry.
+#[repr(C)]
+pub struct introd_registry_server {
+    /// sizeof(introd_registry_server) at the plugin
+    pub struct_size: u32,
+    /// A combination of INTROD_SERVER_*.
+    pub flags: u32,
+    /// Its name in the registry, in UTF-8. The host shows the first 256 bytes.
+    pub name: introd_bytes,
 }
 
 /// The plugin's functions for INTROD_EXT_REGISTRY. The host calls them for its own peers, for lookups of peers that it does not know,
@@ -88,6 +109,18 @@ pub struct introd_plugin_registry {
             instance: introd_instance,
             create: *const introd_create,
             answer: *mut introd_answer,
+        ) -> i32,
+    >,
+    /// Since 1.2. Tells which servers share the registry, as far as the plugin knows without asking anyone: it calls `each` for one after
+    /// the other, with `context`, during this call. The host shows the first 1000 to administrators. Returns INTROD_OK, or
+    /// INTROD_E_UNAVAILABLE if it does not know at present. If it is null, nobody is told of the servers.
+    ///
+    /// Thread: any thread of the server, several at the same time. It must not block.
+    pub servers: Option<
+        unsafe extern "C" fn(
+            instance: introd_instance,
+            context: *mut c_void,
+            each: Option<unsafe extern "C" fn(context: *mut c_void, server: *const introd_registry_server)>,
         ) -> i32,
     >,
 }

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 /// The major version of the ABI that this header describes. A host and a plugin of different major versions refuse each other.
 pub const INTROD_ABI_MAJOR: u32 = 1;
 /// The minor version of the ABI that this header describes. It is raised whenever something is added.
-pub const INTROD_ABI_MINOR: u32 = 1;
+pub const INTROD_ABI_MINOR: u32 = 2;
 
 /// Success. As a verdict it is the same as INTROD_CONTINUE.
 pub const INTROD_OK: i32 = 0;

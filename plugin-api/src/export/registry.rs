@@ -8,7 +8,7 @@ use crate::abi::{self, introd_answer, introd_instance};
 use crate::completion::Later;
 use crate::config::Config;
 use crate::raw::array;
-use crate::registry::{InForce, PeerSession, RegistryError, RegistryPlugin};
+use crate::registry::{InForce, PeerSession, RegistryError, RegistryPlugin, RegistryServer};
 use crate::values::Address;
 
 struct Table<P>(PhantomData<P>);
@@ -22,6 +22,7 @@ impl<P: RegistryPlugin> Table<P> {
         lookup: Some(find::<P>),
         publish_session: Some(publish_session::<P>),
         reconfigure: Some(reconfigure::<P>),
+        servers: Some(servers::<P>),
     };
 }
 
@@ -119,6 +120,30 @@ unsafe extern "C" fn reconfigure<P: RegistryPlugin>(
                 Ok(InForce::AtNextStart) => abi::INTROD_E_UNSUPPORTED,
                 Err(error) => failed(host, answer, &error.to_string()),
             }
+        })
+    }
+}
+
+unsafe extern "C" fn servers<P: RegistryPlugin>(
+    instance: introd_instance,
+    context: *mut c_void,
+    each: Option<unsafe extern "C" fn(context: *mut c_void, server: *const abi::introd_registry_server)>,
+) -> i32 {
+    // SAFETY: the host gives what `create` has made, and a function that takes its context.
+    unsafe {
+        with::<P>(instance, |plugin, _| {
+            let Some(each) = each else { return abi::INTROD_E_ARGUMENT };
+            let Some(servers) = plugin.servers() else { return abi::INTROD_E_UNAVAILABLE };
+            for RegistryServer { name, is_self, is_alive } in servers {
+                let flag = |is_set: bool, flag: u32| if is_set { flag } else { 0 };
+                let server = abi::introd_registry_server {
+                    struct_size: size_of::<abi::introd_registry_server>() as u32,
+                    flags: flag(is_self, abi::INTROD_SERVER_SELF) | flag(is_alive, abi::INTROD_SERVER_ALIVE),
+                    name: abi::introd_bytes { ptr: name.as_ptr(), len: name.len() },
+                };
+                each(context, &raw const server);
+            }
+            abi::INTROD_OK
         })
     }
 }

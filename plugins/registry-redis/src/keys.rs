@@ -21,6 +21,7 @@ pub(crate) enum Key {
 pub(crate) struct Keys {
     peer: String,
     server: String,
+    servers: String,
     group: String,
     /// In a cluster, a script may only use keys of one slot.
     is_cluster: bool,
@@ -34,6 +35,7 @@ impl Keys {
         Self {
             peer: format!("{namespace}:peer:"),
             server: format!("{namespace}:server:"),
+            servers: format!("{namespace}:servers"),
             group: format!("{namespace}:group:"),
             is_cluster,
             publish: scripts::publish(),
@@ -140,6 +142,30 @@ impl Keys {
             command
         };
         self.server_copies(server.as_bytes()).into_iter().map(set).collect()
+    }
+
+    /// The command that enters a server in the list of all servers, a sorted set by the time when each was last entered, in seconds since 1970.
+    pub(crate) fn enter(&self, server: &str, now: u64) -> Cmd {
+        let mut command = cmd("ZADD");
+        command.arg(&self.servers).arg(now).arg(server);
+        command
+    }
+
+    /// The command that reads the list of all servers with these times, the last one first, `max` at most.
+    pub(crate) fn list(&self, max: usize) -> Cmd {
+        let mut command = cmd("ZRANGE");
+        command.arg(&self.servers).arg(0).arg(max.saturating_sub(1)).arg("REV").arg("WITHSCORES");
+        command
+    }
+
+    /// The command that strikes servers off the list.
+    pub(crate) fn strike<'a>(&self, servers: impl Iterator<Item = &'a [u8]>) -> Cmd {
+        let mut command = cmd("ZREM");
+        command.arg(&self.servers);
+        for server in servers {
+            command.arg(server);
+        }
+        command
     }
 
     /// The commands by which a server deletes its own keys.

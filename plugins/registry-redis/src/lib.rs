@@ -14,6 +14,8 @@
 //!
 //! | `NAMESPACE:group:ID` | a sorted set of the members of a group at all servers, in the order of the group's ring | `entryLifetime` after the last member has joined; renewed after half of it |
 //!
+//! | `NAMESPACE:servers` | a sorted set of the servers, for administrators, with the time when each was last entered | none; a server is struck off when it stops, or an hour after it has died |
+//!
 //! In a cluster, the key of a server has two copies with other slots: `NAMESPACE:server:{TAG}:NAME`.
 //!
 //! An entry is valid while the key of its server holds the epoch of the entry. So nothing has to be cleaned up after a server that
@@ -38,6 +40,7 @@ mod presence;
 mod published;
 mod registry;
 mod remote;
+mod roll;
 mod scripts;
 mod session;
 mod settings;
@@ -50,6 +53,7 @@ pub use answer::{Answer, Failure, Reply};
 pub use neighbors::{Neighbors, NeighborsReply};
 pub use plugin::RedisRegistry;
 pub use registry::Registry;
+pub use roll::Listed;
 pub use settings::{Mode, Settings, SettingsError};
 pub use shared::{Log, Severity};
 pub use stats::{MetricKind, Stats};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use introd_plugin::{
     Address, Config, Counter, CreateError, Gauge, GroupMember, GroupRegistryPlugin, Host, InForce, Later, Level,
-    MembersVerdict, NeighborQuery, PeerId, PeerSession, Plugin, RegistryError, RegistryPlugin, RegistryVerdict, Reply,
+    MembersVerdict, NeighborQuery, PeerId, PeerSession, Plugin, RegistryError, RegistryPlugin, RegistryServer,
+    RegistryVerdict, Reply,
 };
 
 use crate::answer::Answer;
@@ -87,6 +88,16 @@ impl RegistryPlugin for RedisRegistry {
     fn reconfigure(&self, config: &Config<'_>) -> Result<InForce, CreateError> {
         let is_all = self.registry.reconfigure(&settings(config)?)?;
         Ok(if is_all { InForce::Now } else { InForce::AtNextStart })
+    }
+
+    fn servers(&self) -> Option<Vec<RegistryServer>> {
+        let own = self.registry.server().as_bytes();
+        let servers = self.registry.servers()?.into_iter().map(|server| RegistryServer {
+            is_self: server.name == own,
+            is_alive: server.is_alive,
+            name: String::from_utf8_lossy(&server.name).into_owned(),
+        });
+        Some(servers.collect())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::answer::{Answer, Failure, Reply};
 use crate::connection::{Connector, Identity};
 use crate::entry::{Epoch, encode_addresses};
 use crate::keys::Keys;
+use crate::roll::Listed;
 use crate::session;
 use crate::settings::{Mode, Settings, SettingsError};
 use crate::shared::{Log, Shared};
@@ -79,6 +80,11 @@ impl Registry {
     /// The name of this server in the registry.
     pub fn server(&self) -> &str {
         &self.shared.server
+    }
+
+    /// The servers that share the registry, in the order of their names, this one among them; `None` if that is not known at present.
+    pub fn servers(&self) -> Option<Vec<Listed>> {
+        self.shared.state().servers_listed.clone()
     }
 
     /// The metrics of the registry.

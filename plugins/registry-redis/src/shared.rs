@@ -16,6 +16,7 @@ use crate::memberships::Memberships;
 use crate::neighbors::PendingQueries;
 use crate::published::PublishedPeers;
 use crate::remote::RemoteEntry;
+use crate::roll::Listed;
 use crate::settings::Settings;
 use crate::stats::{Stats, count, set};
 
@@ -71,6 +72,8 @@ pub(crate) struct State {
     pub(crate) pending: PendingLookups,
     pub(crate) memberships: Memberships,
     pub(crate) queries: PendingQueries,
+    /// The servers that share the registry, in the order of their names; `None` if that is not known.
+    pub(crate) servers_listed: Option<Vec<Listed>>,
     /// Why Redis cannot be reached; `None` while it can.
     pub(crate) unreachable: Option<Arc<str>>,
 }
@@ -97,6 +100,7 @@ impl Shared {
                 pending: PendingLookups::default(),
                 memberships: Memberships::default(),
                 queries: PendingQueries::default(),
+                servers_listed: None,
                 unreachable: Some("not connected yet".into()),
             }),
         }
@@ -143,6 +147,7 @@ impl Shared {
             state.unreachable = Some(Arc::clone(why));
             state.cache = Cache::default();
             state.servers.forget_all();
+            state.servers_listed = None;
             (state.pending.take_all(), state.queries.take_all())
         };
         set(&self.stats.connected, 0);

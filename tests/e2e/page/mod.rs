@@ -9,6 +9,7 @@ mod long_lists;
 mod lost;
 mod meeting;
 mod refusals;
+mod registry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

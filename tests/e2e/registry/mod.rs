@@ -27,7 +27,7 @@ fn server(folder: &Folder, url: &str, name: &str) -> Server {
 }
 
 /// The configuration folder of a server; `more` stands in its `<PeerRegistry>`.
-fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
+pub(crate) fn configured(folder: &Folder, url: &str, name: &str, more: &str) -> PathBuf {
     let dir = folder.join(name);
     std::fs::create_dir_all(&dir).unwrap();
     let text = format!(

@@ -145,6 +145,32 @@ unsafe extern "C" fn reconfigure(
     called(instance, format!("reconfigure {config} in {root}"), answer)
 }
 
+/// Names as many servers as the answer says, the first with flags and the others without, and one that is cut off.
+unsafe extern "C" fn servers(
+    instance: introd_instance,
+    context: *mut c_void,
+    each: Option<unsafe extern "C" fn(context: *mut c_void, server: *const introd_registry_server)>,
+) -> i32 {
+    let status = called(instance, "servers".to_owned(), std::ptr::null_mut());
+    let long = "n".repeat(300);
+    for number in 0..status.max(0) {
+        let name = if number == 0 { "a\u{fffd}" } else { &long };
+        let server = introd_registry_server {
+            struct_size: size_of::<introd_registry_server>() as u32,
+            flags: if number == 0 { INTROD_SERVER_SELF | INTROD_SERVER_ALIVE } else { 0 },
+            name: introd_bytes { ptr: name.as_ptr(), len: name.len() },
+        };
+        let cut = introd_registry_server { struct_size: 8, ..server };
+        // SAFETY: the host gives its function and context, and the server is valid for the call.
+        unsafe {
+            (each.unwrap())(context, &raw const server);
+            (each.unwrap())(context, &raw const cut);
+            (each.unwrap())(context, std::ptr::null());
+        }
+    }
+    status
+}
+
 unsafe extern "C" fn publish_session(instance: introd_instance, publication: *const introd_publication) -> i32 {
     // SAFETY: the host gives a publication that is valid for the call.
     let publication = unsafe { &*publication };
@@ -190,7 +216,7 @@ static GROUPS: introd_plugin_groups = introd_plugin_groups {
     join: Some(join),
     leave: Some(leave),
 };
-/// A registry of ABI 1.1.
+/// A registry of ABI 1.2.
 pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     struct_size: size_of::<introd_plugin_registry>() as u32,
     capabilities: 0,
@@ -199,6 +225,7 @@ pub(crate) static REGISTRY: introd_plugin_registry = introd_plugin_registry {
     lookup: Some(find),
     publish_session: Some(publish_session),
     reconfigure: Some(reconfigure),
+    servers: Some(servers),
 };
 /// The members of groups.
 static GROUP_REGISTRY: introd_plugin_group_registry = introd_plugin_group_registry {
@@ -216,6 +243,7 @@ static OLD_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     struct_size: std::mem::offset_of!(introd_plugin_registry, publish_session) as u32,
     publish_session: None,
     reconfigure: None,
+    servers: None,
     ..REGISTRY
 };
 /// A registry that can do nothing.
@@ -225,6 +253,7 @@ static EMPTY_REGISTRY: introd_plugin_registry = introd_plugin_registry {
     lookup: None,
     publish_session: None,
     reconfigure: None,
+    servers: None,
     ..REGISTRY
 };
 

@@ -13,7 +13,7 @@ use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 use super::bench::{Bench, of_kind};
 use super::fake::{Fake, Kind, registry_table};
 use crate::values::{raw_address, raw_bytes};
-use crate::{NativeRegistry, Reconfigured};
+use crate::{NativeRegistry, Reconfigured, RegistryServer};
 
 const PEER: PeerId = PeerId([7; 32]);
 
@@ -293,4 +293,29 @@ fn members_may_come_later_and_addresses_are_none() {
     assert_eq!(complete(fake, token, INTROD_MEMBERS), INTROD_E_TOKEN);
     fake.does(|_, _| INTROD_NOT_FOUND);
     assert_eq!(members(&registry, 3, 3), Err(unavailable("it returned 7, which is no verdict here")));
+}
+
+#[test]
+fn the_servers_that_a_registry_names_are_read_within_bounds() {
+    let bench = Bench::new();
+    let (old, _) = registry(&bench, Kind::Old);
+    assert_eq!(old.instance().registry_servers(), None);
+    let (registry, fake) = registry(&bench, Kind::Current);
+    let servers = || registry.instance().registry_servers();
+    assert_eq!(servers(), Some(Vec::new()));
+    fake.does(|_, _| 2);
+    let first = RegistryServer { name: "a\u{fffd}".to_owned(), is_self: true, is_alive: true };
+    let second = RegistryServer { name: "n".repeat(256), is_self: false, is_alive: false };
+    assert_eq!(servers(), Some(vec![first, second]), "what is cut off or nowhere is left out");
+    fake.does(|_, _| 2000);
+    assert_eq!(servers().unwrap().len(), 1000);
+    // That it does not know at present is no failure.
+    fake.does(|_, _| INTROD_E_UNAVAILABLE);
+    assert_eq!((servers(), registry.instance().account().failures()), (None, 0));
+    fake.does(|_, _| INTROD_E_FAILED);
+    assert_eq!((servers(), registry.instance().account().failures()), (None, 1));
+    fake.does(|_, _| INTROD_E_PANIC);
+    servers();
+    fake.does(|_, _| 1);
+    assert_eq!(servers(), None, "it is called no more");
 }

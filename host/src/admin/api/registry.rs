@@ -1,5 +1,6 @@
 //! The registry that servers share.
 
+use introd_native::RegistryServer;
 use serde_json::{Map, Value, json};
 
 use super::Ask;
@@ -12,7 +13,15 @@ impl Ask<'_> {
         let services = &self.inspector.services;
         let counters = services.counters.snapshot();
         let plugins = services.applications.plugins();
-        let name = plugins.registries().last().map(|plugin| plugin.library().name().to_owned());
+        let registries = plugins.registries();
+        let name = registries.last().map(|plugin| plugin.library().name().to_owned());
+        let servers = registries.last().and_then(|plugin| plugin.registry_servers()).map(|servers| {
+            let describe = |server: RegistryServer| {
+                let RegistryServer { name, is_self, is_alive } = server;
+                json!({"name": introd_log::text::shown(&name), "is_self": is_self, "is_alive": is_alive})
+            };
+            servers.into_iter().map(describe).collect::<Vec<Value>>()
+        });
         let is_shared = services.announcer.is_some();
         let prefix = name.as_ref().map(|name| format!("plugin_{}_", name.replace('-', "_").to_ascii_lowercase()));
         let metrics: Map<String, Value> = match &prefix {
@@ -36,6 +45,7 @@ impl Ask<'_> {
                 (true, None) => "shared",
             },
             "is_up": is_up,
+            "servers": servers,
             "published": metrics.get("entries"),
             "lookups": get(Counter::RegistryLookups),
             "calls": get(Counter::RegistryCalls),

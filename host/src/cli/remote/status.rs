@@ -48,9 +48,13 @@ fn told(server: &Value) -> String {
 /// The registry's name, if it has one, and how it is.
 fn registry(registry: &Value) -> String {
     let state = text(&registry["state"]);
-    match registry["name"].as_str() {
-        Some(name) => format!("{name}: {state}"),
-        None => state,
+    let Some(name) = registry["name"].as_str() else { return state };
+    let alive =
+        registry["servers"].as_array().map(|all| all.iter().filter(|server| server["is_alive"] == true).count());
+    match alive {
+        Some(1) => format!("{name}: {state}, 1 server"),
+        Some(count) => format!("{name}: {state}, {count} servers"),
+        None => format!("{name}: {state}"),
     }
 }
 
@@ -73,6 +77,8 @@ mod tests {
                         memory:     2.0 KiB\n  registry:   in memory\n  log level:  info\n";
         assert_eq!(told(&server), expected);
         assert_eq!(registry(&json!({"name": "redis", "state": "up"})), "redis: up");
+        let servers = json!([{"is_alive": true}, {"is_alive": false}, {"is_alive": true}]);
+        assert_eq!(registry(&json!({"name": "redis", "state": "up", "servers": servers})), "redis: up, 2 servers");
         server["problems"] = json!(["worker 1 does not answer"]);
         assert!(!is_ready(&server) && told(&server).ends_with("  problem:    worker 1 does not answer\n"));
         server["problems"] = json!([]);

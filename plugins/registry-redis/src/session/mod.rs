@@ -8,6 +8,7 @@ mod lookups;
 mod outage;
 mod pace;
 mod replacement;
+mod roll_call;
 mod shards;
 mod sweep;
 mod writes;
@@ -89,7 +90,9 @@ impl LostLog {
 
 /// Deletes the key of this server, and as many of its entries as it can.
 async fn leave(shared: &Shared, mut connection: Connection) -> RedisResult<()> {
-    connection.run_each(shared.keys.leave(&shared.server, shared.epoch)).await?;
+    let mut commands = shared.keys.leave(&shared.server, shared.epoch);
+    commands.push(shared.keys.strike(std::iter::once(shared.server.as_bytes())));
+    connection.run_each(commands).await?;
     groups::leave_all(shared, &mut connection).await?;
     shared.state().published.withdraw_all();
     writes::withdraw_entries(shared, &mut connection).await
@@ -123,11 +126,13 @@ async fn serve(
         *current = Some(connection.clone());
         let (mut for_writes, mut for_heartbeats) = (connection.clone(), connection.clone());
         let (mut for_sweep, mut for_groups) = (connection.clone(), connection.clone());
+        let mut for_roll = connection.clone();
         let (next, beat) = tokio::select! {
             error = heartbeat::run(shared, &mut for_heartbeats, vitality) => return error,
             error = writes::run(shared, &mut for_writes) => return error,
             error = groups::run(shared, &mut for_groups) => return error,
             error = sweep::run(shared, &mut for_sweep) => return error,
+            error = roll_call::run(shared, &mut for_roll) => return error,
             error = lookups::run(shared, &mut connection) => return error,
             () = shared.disconnected.notified() => {
                 return RedisError::from((redis::ErrorKind::Io, "the connection was closed"));

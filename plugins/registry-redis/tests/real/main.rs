@@ -7,6 +7,7 @@ mod costs;
 mod groups;
 mod harness;
 mod kinds;
+mod listing;
 mod logins;
 mod lost_entries;
 mod outages;

@@ -54,7 +54,26 @@ function registryFacts(registry) {
     if (!registry.is_shared) {
         return el('p', {}, 'The registry is in memory: this server shares its clients with no other. A registry plugin (conf/README.md) changes that.');
     }
-    return facts(Object.entries(registry).map(([name, value]) => [words(name), shown(name, value)]));
+    const { servers, ...others } = registry;
+    return el(
+        'div',
+        {},
+        sharingServers(servers),
+        facts(Object.entries(others).map(([name, value]) => [words(name), shown(name, value)])),
+    );
+}
+
+/** The servers that share the registry, dead ones last, as far as its plugin knows them. */
+function sharingServers(servers) {
+    if (servers === null) return el('p', {}, 'The plugin of the registry does not know at present which servers share it, or cannot tell.');
+    if (servers.length === 0) return el('p', {}, 'No server is listed yet.');
+    const inOrder = servers.toSorted((one, other) => Number(other.is_alive) - Number(one.is_alive));
+    return el('ul', { class: 'servers' }, ...inOrder.map(sharingServer));
+}
+
+function sharingServer({ name, is_self: isSelf, is_alive: isAlive }) {
+    const state = isAlive ? 'alive' : 'dead, or cut off from the registry: its clients are not found';
+    return el('li', {}, `${name}: ${state}${isSelf ? ' (this server)' : ''}`);
 }
 
 function shown(name, value) {

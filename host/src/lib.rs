@@ -12,6 +12,7 @@ pub mod admin;
 pub mod apps;
 pub mod cli;
 pub mod groups;
+pub mod http_requests;
 pub mod introducer;
 pub mod meetings;
 mod memory;

@@ -467,6 +467,99 @@ function registry.leaveGroup(groupspecDigest, peerID) end
 ---@return string? problem
 function registry.groupNeighbors(groupspecDigest, peerID, near, far) end
 
+---HTTP requests to the hosts that ScriptEngine/HTTP/Allow in Application.xml lists. A handler that makes one waits for the answer.
+http = {}
+
+---What http.request takes. What is written wrong in it is an error.
+---@class HTTPRequest
+---@field url string beginning with http:// or https://, without a user name
+---@field method? string GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS; GET if it is missing
+---@field headers? table<string, string|integer|string[]> values by name; several values of one name as a list
+---@field body? string
+---@field json? any a value that is sent as JSON instead of a body
+---@field timeout? number how long it may take in all, in milliseconds, if that is to be less than ScriptEngine/HTTP/Timeout
+---@field redirects? integer how many redirects are followed, if fewer than ScriptEngine/HTTP/MaxRedirects; 0: the redirect is the answer
+
+---An answer, whatever its status.
+---@class HTTPResponse
+---@field status integer
+---@field headers table<string, string> values by name, which may be written in capital or small letters; several of one name are separated by commas, those of Set-Cookie by line ends
+---@field body string as it was sent: nothing is unpacked
+local HTTPResponse = {}
+
+---Returns the value of a body that is JSON; nil and the reason if it is not.
+---@return any
+---@return string? problem
+function HTTPResponse:json() end
+
+---Sends a request and waits for the answer. Returns nil and the reason if there is none: the host is not listed or cannot be reached, a limit is
+---exceeded, or it takes too long.
+---@param request HTTPRequest
+---@return HTTPResponse?
+---@return string? problem
+function http.request(request) end
+
+---Sends a GET and waits for the answer, as http.request does.
+---@param url string
+---@param options? table the other fields of an HTTPRequest
+---@return HTTPResponse?
+---@return string? problem
+function http.get(url, options) end
+
+---Sends a POST and waits for the answer, as http.request does.
+---@param url string
+---@param body string? nil if options have json
+---@param options? table the other fields of an HTTPRequest
+---@return HTTPResponse?
+---@return string? problem
+function http.post(url, body, options) end
+
+---Reads files of the application's folder. A handler that does so waits for the disk. A name is relative, without "..".
+file = {}
+
+---Returns what is in a file; nil and the reason if it cannot be read.
+---@param name string
+---@return string?
+---@return string? problem
+function file.read(name) end
+
+---Returns the lines of a text file in UTF-8; nil and the reason if it cannot be read.
+---@param name string
+---@return string[]?
+---@return string? problem
+function file.lines(name) end
+
+---Returns the value of a file in JSON; nil and the reason if it cannot be read.
+---@param name string
+---@return any
+---@return string? problem
+function file.json(name) end
+
+---Returns the root element of a file in XML; nil and the reason if it cannot be read.
+---@param name string
+---@return XMLElement?
+---@return string? problem
+function file.xml(name) end
+
+---An element of XML: the elements in it stand at 1, 2 and so on.
+---@class XMLElement
+---@field name string
+---@field attributes table<string, string>
+---@field text string the text in it, without that in its elements and without the white space around it
+---@field [integer] XMLElement
+
+---Calls a function after each change of a file, within about a second. A file that appears or disappears changes, too. While the handler runs
+---or waits, it is not called again.
+---@param name string
+---@param handler fun(name: string)
+---@return integer id
+function file.watch(name, handler) end
+
+---Ends a watch.
+---@param id integer
+function file.unwatch(id) end
+
+---Writes a line to the log.
 ---JSON text of values, and back. `null` stands for null, and `Array{}` for an empty array.
 ---@class json
 json = {}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope};
+use super::http_settings::HttpSettings;
 use super::idle::IdleClients;
 use super::keys::application as keys;
 use super::plugin::Plugin;
@@ -56,6 +57,10 @@ pub struct Script {
     pub watch: bool,
     /// The limits of its NetConnections.
     pub net_connections: NetConnectionLimits,
+    /// Its HTTP requests.
+    pub http: HttpSettings,
+    /// The limits on the files that it reads.
+    pub files: FileLimits,
     /// What the script finds as `application.config`.
     pub config: XmlSettings,
 }
@@ -69,6 +74,15 @@ pub struct NetConnectionLimits {
     pub max_groups: usize,
     /// The most bytes that may wait on one NetConnection to be sent.
     pub max_queued_bytes: usize,
+}
+
+/// The limits on the files that one instance's script reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileLimits {
+    /// The most bytes of a file.
+    pub max_size: usize,
+    /// The most files that are watched for changes at a time.
+    pub max_watches: usize,
 }
 
 /// The deadline of decisions, and what happens when a script or a plugin misses it or fails.
@@ -86,6 +100,13 @@ impl Default for NetConnectionLimits {
     /// As Application.xml has them by default.
     fn default() -> Self {
         Self { max_connections: 4, max_groups: 16, max_queued_bytes: 1 << 20 }
+    }
+}
+
+impl Default for FileLimits {
+    /// As Application.xml has them by default.
+    fn default() -> Self {
+        Self { max_size: 1 << 20, max_watches: 16 }
     }
 }
 
@@ -161,6 +182,8 @@ impl Script {
                 max_groups: view.read(&keys::MAX_NET_GROUPS),
                 max_queued_bytes: view.read(&keys::MAX_QUEUED_BYTES),
             },
+            http: HttpSettings::read(view, root),
+            files: FileLimits { max_size: view.read(&keys::MAX_FILE_SIZE), max_watches: view.read(&keys::MAX_WATCHES) },
             config: XmlSettings::read(view, &keys::CONFIG),
         }
     }

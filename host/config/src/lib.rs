@@ -18,6 +18,8 @@ mod config;
 mod duration;
 mod encoding;
 mod grouping;
+mod http_hosts;
+mod http_settings;
 mod idle;
 mod keeping;
 mod key;
@@ -60,13 +62,15 @@ mod tests;
 
 pub use access::{Access, UnknownHost};
 pub use adaptor::Adaptor;
-pub use application::{Application, NetConnectionLimits, Policy, Script};
+pub use application::{Application, FileLimits, NetConnectionLimits, Policy, Script};
 pub use check::check;
 pub use choices::{
     Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
 };
 pub use config::{Broken, Config, Loaded};
 pub use grouping::grouped;
+pub use http_hosts::HttpHosts;
+pub use http_settings::HttpSettings;
 pub use idle::IdleClients;
 pub use keeping::{Kept, Otherwise};
 pub use listen::{Listen, PortSet};

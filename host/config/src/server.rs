@@ -37,6 +37,8 @@ pub struct Server {
     pub limits: ServerLimits,
     /// Bytes that the scripts of all instances together may use; `None` is without limit.
     pub max_script_memory: Option<u64>,
+    /// How many HTTP requests the scripts of all instances may have under way at a time.
+    pub max_http_requests: usize,
     /// Where the server looks up peers of other servers.
     pub registry: Registry,
 }
@@ -115,6 +117,7 @@ impl Server {
             idle_check_interval: view.read(&keys::IDLE_CHECK_INTERVAL),
             limits: ServerLimits::read(view),
             max_script_memory: view.read(&keys::MAX_SCRIPT_MEMORY).map(|megabytes| megabytes << 20),
+            max_http_requests: view.read(&keys::MAX_HTTP_REQUESTS),
             registry: Registry {
                 plugin: view.read(&keys::REGISTRY_PLUGIN).map(|path| plugin_path(root, &path)),
                 config: XmlSettings::read(view, &keys::REGISTRY_CONFIG),

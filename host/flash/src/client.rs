@@ -17,11 +17,14 @@ pub struct ConnectOptions {
     pub amf3: bool,
     /// Arguments for the application's `onConnect`.
     pub arguments: Vec<Value>,
+    /// `pageUrl`: the web page in which the program runs. Empty: it is not sent.
+    pub page_url: String,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { agent: concat!("introd ", env!("CARGO_PKG_VERSION")).to_owned(), amf3: true, arguments: Vec::new() }
+        let agent = concat!("introd ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { agent, amf3: true, arguments: Vec::new(), page_url: String::new() }
     }
 }
 
@@ -50,6 +53,11 @@ pub fn connect(uri: &str, options: &ConnectOptions) -> Result<Vec<u8>, EncodeErr
     ];
     let mut command = Command::new("connect", CONNECT_TRANSACTION, options.arguments.clone());
     command.object = Value::object(properties);
+    if let Value::Object(object) = &mut command.object
+        && !options.page_url.is_empty()
+    {
+        object.properties.push(("pageUrl".into(), options.page_url.as_str().into()));
+    }
     command.to_message(Encoding::Amf0, 0)
 }
 

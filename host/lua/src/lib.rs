@@ -7,9 +7,11 @@
 //! Its rooms, each of which uses only those above it:
 //!
 //! - `engine`: a Lua VM whose handlers are coroutines, with limits on their time and memory; values, patterns, timers and files.
+//! - `disk`: reads and watches files of applications, on a thread of its own.
 //! - `instance`: what an application instance has besides its script, and keeps when the script is reloaded.
 //! - `libraries`: what scripts have for computing: `json` and others.
 //! - `api`: what scripts see, and a script loaded into its VM.
+//! - `libraries`: what scripts see besides that: `http`, `file`.
 //! - `runtime`: an instance with its script. Events become calls of handlers, without threads, sockets or a clock.
 //! - `host`: the threads that instances share, their inboxes, and the watchdog.
 //! - [`testing`]: runs scripts' own tests on a stage, without `host`.
@@ -17,6 +19,7 @@
 
 mod api;
 mod checking;
+mod disk;
 mod engine;
 mod host;
 mod instance;
@@ -34,3 +37,4 @@ pub use host::pool::HostSettings;
 pub use host::script_files::ScriptFiles;
 pub use host::script_host::{Host, ScriptError};
 pub use host::shared::ScriptState;
+pub use instance::surroundings::Surroundings;

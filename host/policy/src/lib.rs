@@ -8,6 +8,7 @@
 mod actor;
 mod deadlines;
 pub mod decision;
+pub mod http;
 mod instance;
 pub mod message;
 pub mod net_connection;

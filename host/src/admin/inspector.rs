@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::system::{Rates, System, Totals, cpu_time};
 use crate::apps::AppInstance;
+use crate::http_requests::HttpCounters;
 use crate::introducer::{Counter, Directory, Listed};
 use crate::netconnections::NetConnectionCounters;
 use crate::serve::{ClientLine, ClientReport, Inquiry, KeyingPool, Mail, MailSender, Services, WorkerReport};
@@ -24,6 +25,7 @@ const ROOM_POLL: Duration = Duration::from_millis(5);
 pub struct Inspector {
     pub(super) services: Arc<Services>,
     pub(super) net_connections: Arc<NetConnectionCounters>,
+    pub(super) http: Arc<HttpCounters>,
     mailboxes: Arc<[MailSender]>,
     keying: Arc<KeyingPool>,
     listening: Vec<SocketAddr>,
@@ -62,17 +64,29 @@ impl std::ops::AddAssign for Sent {
 }
 
 impl Inspector {
-    /// `net_connections` counts what happens to the NetConnections of scripts; `mailboxes` has the mailbox of each worker, in the order of their numbers; `keying` is the pool that they share; `listening` are the
-    /// addresses at which they serve.
+    /// `net_connections` counts what happens to the NetConnections of scripts, and `http` what comes of their HTTP requests; `mailboxes` has the
+    /// mailbox of each worker, in the order of their numbers; `keying` is the pool that they share; `listening` are the addresses at which they
+    /// serve.
     pub fn new(
         services: Arc<Services>,
         net_connections: Arc<NetConnectionCounters>,
+        http: Arc<HttpCounters>,
         mailboxes: Arc<[MailSender]>,
         keying: Arc<KeyingPool>,
         listening: Vec<SocketAddr>,
     ) -> Self {
         let (launched, since) = (SystemTime::now(), Instant::now());
-        Self { services, net_connections, mailboxes, keying, listening, launched, since, samples: Mutex::default() }
+        Self {
+            services,
+            net_connections,
+            http,
+            mailboxes,
+            keying,
+            listening,
+            launched,
+            since,
+            samples: Mutex::default(),
+        }
     }
 
     /// When the server started.

@@ -60,8 +60,14 @@ impl Stage {
         let mailboxes: Arc<[MailSender]> = mailboxes.into();
         let keying = Arc::new(KeyingPool::without_threads(100));
         let listening = vec![([127, 0, 0, 1], 1935).into()];
-        let inspector =
-            Inspector::new(Arc::clone(&services), Arc::default(), Arc::clone(&mailboxes), keying, listening);
+        let inspector = Inspector::new(
+            Arc::clone(&services),
+            Arc::default(),
+            Arc::default(),
+            Arc::clone(&mailboxes),
+            keying,
+            listening,
+        );
         let rooms = Arc::new(Rooms { inspector, gate: Gate::new(None), streams: Streams::default() });
         Self { services, rooms, mailboxes, mail, seats: Vec::new() }
     }

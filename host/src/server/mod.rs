@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::admin::{Administration, Inspector};
 use crate::apps::Caretaker;
+use crate::http_requests::HttpService;
 use crate::introducer::Snapshot;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
 use crate::serve::{KeyingPool, Listener, PluginAccess, Services, listen, mailbox};
@@ -47,6 +48,7 @@ pub struct Server {
     administration: Option<Administration>,
     scripts: Arc<introd_lua::Host>,
     net_connections: Arc<NetConnectionService>,
+    http: Arc<HttpService>,
     /// The plugins have access to the server until this is dropped.
     _plugin_access: Arc<PluginAccess>,
 }
@@ -78,7 +80,7 @@ impl Server {
 
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
         let mailboxes: Arc<[_]> = senders.into();
-        let Shared { services, scripts, net_connections, config } =
+        let Shared { services, scripts, net_connections, http, config } =
             Shared::start(settings, &mailboxes, &listeners, identities.peer_id)?;
         // As many threads as processors: the scheduler shares them with the workers, and no handshake waits for a free core.
         let keying = Arc::new(KeyingPool::start(
@@ -102,6 +104,7 @@ impl Server {
             administration: None,
             scripts,
             net_connections,
+            http,
             _plugin_access: plugin_access,
         };
         let (ready, are_ready) = mpsc::channel();
@@ -143,8 +146,14 @@ impl Server {
         server.caretaker = Some(caretaker);
         if !settings.admin.is_empty() {
             let counters = Arc::clone(server.net_connections.counters());
-            let inspector =
-                Inspector::new(Arc::clone(&server.services), counters, mailboxes, keying, server.addresses.clone());
+            let inspector = Inspector::new(
+                Arc::clone(&server.services),
+                counters,
+                server.http.counters(),
+                mailboxes,
+                keying,
+                server.addresses.clone(),
+            );
             let administration = Administration::start(&settings.admin, inspector);
             server.administration = Some(administration.context("the administration's thread cannot be started")?);
         }
@@ -211,6 +220,7 @@ impl Server {
         // The plugins end after the last client has been reported gone.
         self.scripts.stop();
         self.net_connections.stop();
+        self.http.stop();
         self.services.applications.end_plugins();
     }
 }

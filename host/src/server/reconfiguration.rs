@@ -89,6 +89,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if old.server.limits != new.server.limits {
         pending.push("the limits of Server.xml");
     }
+    if old.server.max_http_requests != new.server.max_http_requests {
+        pending.push("the number of HTTP requests at a time");
+    }
     if host_names(old) != host_names(new) {
         pending.push("the names of virtual hosts in endpoint discriminators");
     }

@@ -15,6 +15,7 @@ use super::near_addresses::near_addresses;
 use super::settings::ServerSettings;
 use crate::apps::Applications;
 use crate::groups::{SendHint, SharedGroups};
+use crate::http_requests::HttpService;
 use crate::introducer::{Counter, Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) services: Arc<Services>,
     pub(super) scripts: Arc<introd_lua::Host>,
     pub(super) net_connections: Arc<NetConnectionService>,
+    pub(super) http: Arc<HttpService>,
     pub(super) config: Config,
 }
 
@@ -63,8 +65,13 @@ impl Shared {
             ..introd_lua::HostSettings::default()
         };
         let net_connections = Arc::new(NetConnectionService::new());
-        let opener = Arc::clone(&net_connections);
-        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), for_scripts, opener);
+        let http = Arc::new(HttpService::new(config.server.max_http_requests));
+        let surroundings = introd_lua::Surroundings {
+            registry: for_scripts,
+            connections: Arc::clone(&net_connections) as _,
+            http: Arc::clone(&http) as _,
+        };
+        let scripts = introd_lua::Host::start(scripts, Arc::new(commands), surroundings);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
         let potential_near_addresses = near_addresses(listeners);
         if shared_registry.is_some() && potential_near_addresses.is_empty() {
@@ -112,7 +119,7 @@ impl Shared {
             replies,
             near_id,
         });
-        Ok(Self { services, scripts, net_connections, config })
+        Ok(Self { services, scripts, net_connections, http, config })
     }
 }
 

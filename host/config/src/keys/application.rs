@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
 use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope};
+use crate::http_hosts::HttpHostList;
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::numbers::{
     Limit, Time, TimeOrDefault, TimeOrNone, Whole, limit, milliseconds, seconds_or_default, seconds_or_none, whole,
@@ -147,6 +148,61 @@ keys! {
         "ScriptEngine/NetConnection/MaxQueuedBytes",
         whole(65_536..=256 << 20, 1 << 20),
         "The most bytes of calls, postings and messages that may wait on one NetConnection to be sent",
+    );
+    HTTP_ALLOW: Key<HttpHostList> = Key::ours(
+        "ScriptEngine/HTTP/Allow",
+        HttpHostList,
+        "The hosts that the script may send HTTP requests to. Empty: none. A host without a port may be asked at any. A name whose address is not a public one (loopback, a private network and the like) is refused unless the address is listed too",
+    );
+    HTTP_CA_FILE: Key<FilePath> = Key::ours(
+        "ScriptEngine/HTTP/CAFile",
+        path(""),
+        "A file in PEM with certificates of authorities that are trusted for `https`, besides those that this machine trusts",
+    );
+    HTTP_TIMEOUT: Key<Time> = Key::ours(
+        "ScriptEngine/HTTP/Timeout",
+        milliseconds(1..=600_000, 10_000),
+        "How long an HTTP request may take in all, in milliseconds: waiting for its turn, redirects and the whole answer included. A script may ask for less time",
+    );
+    HTTP_MAX_RESPONSE: Key<Whole> = Key::ours(
+        "ScriptEngine/HTTP/MaxResponseBytes",
+        whole(0..=64 << 20, 1 << 20),
+        "The most bytes that the body of an answer may have",
+    );
+    HTTP_MAX_REQUEST: Key<Whole> = Key::ours(
+        "ScriptEngine/HTTP/MaxRequestBytes",
+        whole(0..=64 << 20, 1 << 20),
+        "The most bytes that the URL, the headers and the body of a request may have together",
+    );
+    HTTP_MAX_HEADER: Key<Whole> = Key::ours(
+        "ScriptEngine/HTTP/MaxHeaderBytes",
+        whole(8192..=1 << 20, 32_768),
+        "The most bytes that the status line and the headers of an answer may have",
+    );
+    HTTP_MAX_REDIRECTS: Key<Whole> = Key::ours(
+        "ScriptEngine/HTTP/MaxRedirects",
+        whole(0..=20, 5),
+        "How many redirects of one request are followed, each to a host of `Allow` only. 0: none, and the script receives the redirect as the answer",
+    );
+    HTTP_MAX_REQUESTS: Key<Whole> = Key::ours(
+        "ScriptEngine/HTTP/MaxRequests",
+        whole(1..=256, 16),
+        "How many HTTP requests of one instance may be under way at a time; further ones wait for their turn",
+    );
+    HTTP_MAX_QUEUED: Key<Whole> = Key::ours(
+        "ScriptEngine/HTTP/MaxQueuedRequests",
+        whole(0..=16_384, 1024),
+        "How many HTTP requests of one instance may wait for their turn; one beyond that fails at once",
+    );
+    MAX_FILE_SIZE: Key<Whole> = Key::ours(
+        "ScriptEngine/File/MaxFileSize",
+        whole(0..=64 << 20, 1 << 20),
+        "The most bytes of a file that the script may read. It reads files of its application's folder only",
+    );
+    MAX_WATCHES: Key<Whole> = Key::ours(
+        "ScriptEngine/File/MaxWatches",
+        whole(0..=256, 16),
+        "How many files the script of one instance may watch for changes at a time",
     );
     CONFIG: Key<Tree> = Key::ams(
         "ScriptEngine/ApplicationObject/config",

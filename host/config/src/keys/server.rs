@@ -218,6 +218,11 @@ keys! {
         limit(1_000_000, Some(1024)),
         "Megabytes that the scripts of all instances together may use. From three quarters on, instances without clients end early, the longest idle first; at the limit no new instance of an application with a script is made, and existing ones go on. The default is enough for some 10,000 instances of a small script at 100 kB each, or for sixteen that use all that RuntimeSize gives them",
     );
+    MAX_HTTP_REQUESTS: Key<Whole> = Key::ours(
+        "Server/ResourceLimits/MaxHTTPRequests",
+        whole(1..=4096, 128),
+        "How many HTTP requests the scripts of all instances together may have under way at a time; further ones wait for their turn. HTTP in Application.xml has the limits of one instance",
+    );
     REGISTRY_PLUGIN: Key<FilePath> = Key::ours(
         "Server/PeerRegistry/Plugin@path",
         path(""),

@@ -20,3 +20,4 @@ pub(crate) mod script;
 mod shared_registry;
 pub(crate) mod state;
 mod timer_functions;
+pub(crate) mod watches;

@@ -40,6 +40,8 @@ pub(crate) enum Purpose {
     Call(String, Option<u64>),
     /// A timer.
     Timer(u64),
+    /// A file that `file.watch` watches has changed.
+    Watch(u64),
     /// Something whose results mean nothing.
     Other(&'static str),
 }
@@ -66,7 +68,7 @@ impl Script {
         let (vm, native) = Vm::new(context, Rc::clone(&instance.handlers), instance.memory.meter())?;
         let state = Rc::new(ApiState::new(&vm.lua, instance, vm.context.marks.clone())?);
         natives::install(&vm.lua, &state, &native)?;
-        libraries::install(&vm.lua, &vm.context, instance)?;
+        libraries::install(&vm.lua, &vm.context, &state, &native)?;
         let prelude = vm.lua.load(PRELUDE).set_name("=introd");
         prelude.call::<()>((&native, &state.application, &state.prototype, &state.methods))?;
         state.objects.set_prelude(native.get("make_client")?);

@@ -9,6 +9,7 @@ use mlua::{Lua, LuaString, Result, Table, Value};
 use super::client_objects::ClientObjects;
 use super::connection_objects::ConnectionObjects;
 use super::pending_calls::{Callee, PendingCall, PendingCalls};
+use super::watches::Watches;
 use crate::engine::timers::Timers;
 use crate::engine::values::Marks;
 use crate::instance::Instance;
@@ -35,6 +36,8 @@ pub(crate) struct ApiState {
     pub(crate) connections: ConnectionObjects,
     calls: RefCell<PendingCalls>,
     pub(crate) timers: RefCell<Timers>,
+    /// The files that the script watches.
+    pub(crate) watches: RefCell<Watches>,
     /// Clients that were accepted while their `onConnect` still runs.
     pub(crate) released: RefCell<Vec<Rc<RosterMember>>>,
     /// Whether the script may act: not while it is only being loaded.
@@ -55,6 +58,7 @@ impl ApiState {
             connections: ConnectionObjects::new(lua)?,
             calls: RefCell::default(),
             timers: RefCell::default(),
+            watches: RefCell::default(),
             released: RefCell::default(),
             is_live: Cell::new(false),
         })

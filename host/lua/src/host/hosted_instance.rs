@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use super::connection_port::HostedPort;
 use super::schedule::{AppId, Kind};
 use super::shared::{Opening, Queue, ScriptState, Shared};
+use crate::instance::Instance;
+use crate::instance::app_files::AppFiles;
 use crate::instance::connections::Connections;
 use crate::instance::item::InboxItem;
-use crate::instance::{Instance, RegistryAnswer};
+use crate::instance::queries::QueryResult;
 use crate::runtime::Runtime;
 use introd_policy::message::{AppEvent, ClientCommand, Commands, SendError};
 use introd_policy::{RequestId, Verdict};
@@ -50,8 +52,8 @@ pub(super) struct HostedInstance {
     pub(super) waits: [bool; Kind::COUNT],
     /// When it has a turn next, if no event comes before.
     pub(super) timeout: Option<Instant>,
-    /// Registry lookups that have come back, with the tokens of the handlers that wait for them.
-    pub(super) results: VecDeque<(u64, RegistryAnswer)>,
+    /// Queries that have come to something, with the tokens of the handlers that wait for them.
+    pub(super) results: VecDeque<(u64, Option<QueryResult>)>,
     /// Whether it has no turn until its commands are sent.
     pub(super) is_held: bool,
 }
@@ -102,7 +104,7 @@ impl HostedInstance {
         while instance.outbox.is_empty()
             && let Some((token, result)) = self.results.pop_front()
         {
-            work(shared, |now| runtime.handle_lookup(now, token, result));
+            work(shared, |now| runtime.handle_query(now, token, result));
             if began.elapsed() >= TURN {
                 break;
             }
@@ -134,16 +136,18 @@ impl HostedInstance {
             shared.name.clone(),
             shared.settings.load_full(),
             commands,
-            Arc::clone(&self.opening.registry),
+            Arc::clone(&self.opening.surroundings.registry),
             Arc::clone(&shared.requests),
             Arc::clone(&shared.ledger),
             Instant::now(),
         )
         .with_connections(Connections::new(
-            Arc::clone(&self.opening.connections),
+            Arc::clone(&self.opening.surroundings.connections),
             Arc::new(HostedPort::new(Arc::downgrade(shared))),
             shared.new_connections(),
         ))
+        .with_http(Arc::clone(&self.opening.surroundings.http))
+        .with_files(AppFiles::new(Arc::clone(&self.opening.files), shared.folder.clone()))
         .with_memory(shared.memory.clone())
         .with_errors(Arc::clone(&shared.errors))
         .with_mark({

@@ -12,12 +12,12 @@ use super::script_files::ScriptFiles;
 use super::shared::{Opening, Queue, ScriptState, Shared, served_by};
 use super::thread;
 use super::watchdog::Watched;
+use crate::disk::{DiskThread, Files};
 use crate::engine::limits::STACK;
 use crate::engine::memory::Used;
+use crate::instance::surroundings::Surroundings;
 use introd_liveness::{AtStandstill, Pace, Pulse};
 use introd_policy::InstanceName;
-use introd_policy::net_connection::NetConnections;
-use introd_policy::registry::Registry;
 
 /// How often the watchdog looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -61,8 +61,8 @@ impl Default for HostSettings {
 pub(super) struct Pool {
     state: Mutex<PoolState>,
     pub(super) settings: HostSettings,
-    registry: Arc<dyn Registry>,
-    connections: Arc<dyn NetConnections>,
+    surroundings: Surroundings,
+    files: Arc<dyn Files>,
     /// Bytes that scripts have freed since the last trim.
     freed: Arc<AtomicUsize>,
     /// How long scripts have kept their threads busy.
@@ -93,16 +93,12 @@ pub(super) struct Thread {
 
 impl Pool {
     /// Starts the threads.
-    pub(super) fn start(
-        settings: HostSettings,
-        registry: Arc<dyn Registry>,
-        connections: Arc<dyn NetConnections>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(settings: HostSettings, surroundings: Surroundings) -> std::io::Result<Self> {
         let pool = Self {
             state: Mutex::default(),
             settings,
-            registry,
-            connections,
+            surroundings,
+            files: Arc::new(DiskThread::default()),
             freed: Arc::default(),
             busy: Arc::default(),
             used: Arc::default(),
@@ -129,8 +125,8 @@ impl Pool {
     pub(super) fn opening(&self, shared: &Arc<Shared>) -> Opening {
         Opening {
             shared: Arc::clone(shared),
-            registry: Arc::clone(&self.registry),
-            connections: Arc::clone(&self.connections),
+            surroundings: self.surroundings.clone(),
+            files: Arc::clone(&self.files),
             freed: Arc::clone(&self.freed),
             busy: Arc::clone(&self.busy),
         }

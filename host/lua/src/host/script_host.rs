@@ -11,11 +11,10 @@ use super::script_files::ScriptFiles;
 use super::shared::Shared;
 use crate::engine::loading::{MAIN, main_file};
 use crate::engine::memory::Memory;
+use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
 use introd_liveness::AtStandstill;
 use introd_policy::message::{AppEvent, Commands};
-use introd_policy::net_connection::NetConnections;
-use introd_policy::registry::Registry;
 use introd_policy::{AppActor, AppActors, InstanceName};
 
 /// How often it is checked whether a thread that is to end has ended.
@@ -40,18 +39,16 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts the threads. Scripts send their verdicts and commands to `commands`, share `registry`, and open their NetConnections by
-    /// `connections`.
+    /// Starts the threads. Scripts send their verdicts and commands to `commands`; `surroundings` are what else they reach.
     ///
     /// # Errors
     /// If a thread cannot be started.
     pub fn start(
         settings: HostSettings,
         commands: Arc<dyn Commands>,
-        registry: Arc<dyn Registry>,
-        connections: Arc<dyn NetConnections>,
+        surroundings: Surroundings,
     ) -> std::io::Result<Self> {
-        let pool = Arc::new(Pool::start(settings, registry, connections)?);
+        let pool = Arc::new(Pool::start(settings, surroundings)?);
         let watched = Arc::clone(&pool);
         let watchdog = introd_liveness::spawn("script-watchdog", AtStandstill::EndProcess, move |pulse| {
             watch(&watched, pulse);

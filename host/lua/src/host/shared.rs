@@ -11,23 +11,23 @@ use super::busy_time::BusyTime;
 use super::inbox::Inbox;
 use super::script_files::ScriptFiles;
 use super::thread_queue::ThreadQueue;
+use crate::disk::Files;
 use crate::engine::failure::Failure;
 use crate::engine::memory::Memory;
 use crate::instance::connections::OpenConnections;
 use crate::instance::error_log::ErrorLog;
 use crate::instance::ledger::Ledger;
 use crate::instance::open_requests::{Answer, OpenRequests};
+use crate::instance::surroundings::Surroundings;
 use introd_config::{Application, CATCH_ALL};
 use introd_policy::InstanceName;
 use introd_policy::message::{Commands, SendError};
-use introd_policy::net_connection::NetConnections;
-use introd_policy::registry::Registry;
 
 /// An instance for a thread to start.
 pub(crate) struct Opening {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) connections: Arc<dyn NetConnections>,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) files: Arc<dyn Files>,
     /// How many bytes VMs have freed: this process may still keep them.
     pub(crate) freed: Arc<AtomicUsize>,
     /// How long all instances have kept their threads busy.

@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use super::hosted_instance::HostedInstance;
 use super::schedule::{Kind, Schedule, Turn};
 use super::shared::{Queue, ScriptState, Shared};
-use crate::instance::RegistryAnswer;
+use crate::instance::queries::{Query, QueryResult};
 
-/// After so many turns in a row the thread's other tasks run: registry lookups that scripts wait for.
+/// After so many turns in a row the thread's other tasks run: queries that scripts wait for.
 const TURNS: usize = 32;
 
 /// How often it is tried again to send commands for which a worker has had no room.
@@ -29,12 +29,12 @@ struct Thread {
     /// Instances whose commands wait for room at a worker, and when that is looked at again.
     held: Vec<usize>,
     retry_at: Option<Instant>,
-    lookups: JoinSet<(Arc<Shared>, u64, RegistryAnswer)>,
+    queries: JoinSet<(Arc<Shared>, u64, Option<QueryResult>)>,
 }
 
 /// Runs what comes until the queue is closed and all instances have ended, or the thread is given up.
 pub(crate) fn run(runtime: &tokio::runtime::Runtime, queue: Arc<Queue>) {
-    let (places, lookups) = (Slab::new(), JoinSet::new());
+    let (places, queries) = (Slab::new(), JoinSet::new());
     let thread = Thread {
         queue,
         places,
@@ -42,7 +42,7 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime, queue: Arc<Queue>) {
         timeouts: BTreeSet::new(),
         held: Vec::new(),
         retry_at: None,
-        lookups,
+        queries,
     };
     tokio::task::LocalSet::new().block_on(runtime, thread.work());
 }
@@ -79,7 +79,7 @@ impl Thread {
             tokio::select! {
                 () = self.queue.arrived() => (),
                 () = sleep_until(self.timeouts.first().map(|(at, _)| *at).into_iter().chain(self.retry_at).min()) => (),
-                Some(done) = self.lookups.join_next() => self.came_back(done),
+                Some(done) = self.queries.join_next() => self.came_back(done),
             }
         }
         // Another thread has taken over its instances: the state here has no effect any more.
@@ -103,13 +103,13 @@ impl Thread {
                 self.poke(place);
             }
         }
-        while let Some(done) = self.lookups.try_join_next() {
+        while let Some(done) = self.queries.try_join_next() {
             self.came_back(done);
         }
         queued.is_closed
     }
 
-    fn came_back(&mut self, done: Result<(Arc<Shared>, u64, RegistryAnswer), tokio::task::JoinError>) {
+    fn came_back(&mut self, done: Result<(Arc<Shared>, u64, Option<QueryResult>), tokio::task::JoinError>) {
         let Ok((shared, token, result)) = done else { return };
         let number = shared.place.load(Ordering::Relaxed);
         if let Some(place) = self.places.get_mut(number)
@@ -213,9 +213,9 @@ impl Thread {
         }
         if let Some(runtime) = &mut place.runtime {
             let shared = &place.opening.shared;
-            for lookup in runtime.instance.take_registry_lookups() {
+            for Query { token, answer } in runtime.instance.queries.take() {
                 let shared = Arc::clone(shared);
-                self.lookups.spawn_local(async move { (shared, lookup.token, lookup.lookup.await) });
+                self.queries.spawn_local(async move { (shared, token, answer.await) });
             }
             place.opening.freed.fetch_add(runtime.take_freed(), Ordering::Relaxed);
             let timeout = runtime.next_timeout();

@@ -1,6 +1,7 @@
 //! What an application instance has besides its script, and keeps when the script is reloaded: its clients, open requests, commands
 //! that wait for room at a worker, and the last log entries; and the script's NetConnections, which are closed then.
 
+pub(crate) mod app_files;
 pub(crate) mod clock;
 pub(crate) mod connections;
 pub(crate) mod error_log;
@@ -10,17 +11,19 @@ pub(crate) mod ledger;
 pub(crate) mod open_requests;
 pub(crate) mod outbox;
 pub(crate) mod published_members;
+pub(crate) mod queries;
 pub(crate) mod random;
 pub(crate) mod roster;
+pub(crate) mod surroundings;
 
 use std::cell::{Cell, RefCell};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rtmfp::PeerId;
 
+use self::app_files::AppFiles;
 use self::clock::Clock;
 use self::connections::Connections;
 use self::error_log::ErrorLog;
@@ -29,32 +32,17 @@ use self::ledger::Ledger;
 use self::open_requests::{Answer, OpenRequests};
 use self::outbox::Outbox;
 use self::published_members::PublishedMembers;
+use self::queries::{Queries, QueryResult};
 use self::random::Random;
 use self::roster::Roster;
 use crate::engine::handler_count::HandlerCount;
 use crate::engine::memory::Memory;
 use introd_config::Application;
 use introd_policy::InstanceName;
+use introd_policy::http::{HttpRequest, HttpRequests, NoHttpRequests};
 use introd_policy::message::{ClientCommand, Commands};
-use introd_policy::registry::{LookupResult, NeighborQuery, NeighborsResult, Registry};
+use introd_policy::registry::{NeighborQuery, Registry};
 use introd_policy::{RequestId, Verdict};
-
-/// How many registry lookups of an instance may wait at a time.
-const MAX_LOOKUPS: usize = 16_384;
-
-/// The registry's answer to a script.
-pub(crate) enum RegistryAnswer {
-    /// To `registry.lookup`.
-    Addresses(LookupResult),
-    /// To `registry.groupNeighbors`.
-    Members(NeighborsResult),
-}
-
-/// A query of the registry, with the token of the handler that waits for it.
-pub(crate) struct RegistryLookup {
-    pub(crate) token: u64,
-    pub(crate) lookup: Pin<Box<dyn Future<Output = RegistryAnswer> + Send>>,
-}
 
 /// An application instance, without its script.
 pub(crate) struct Instance {
@@ -76,10 +64,10 @@ pub(crate) struct Instance {
     /// The time of day. Tests set it.
     pub(crate) clock: RefCell<Clock>,
     pub(crate) random: Random,
-    /// Registry lookups that the thread has yet to start.
-    registry_lookups: RefCell<Vec<RegistryLookup>>,
-    /// How many registry lookups have no result yet.
-    running: Cell<usize>,
+    /// What its handlers wait for.
+    pub(crate) queries: Queries,
+    http: Arc<dyn HttpRequests>,
+    pub(crate) files: AppFiles,
     /// Whether the script has asked for the instance's end.
     pub(crate) is_ending: Cell<bool>,
     last_token: Cell<u64>,
@@ -114,8 +102,9 @@ impl Instance {
             now: Cell::new(now),
             clock: RefCell::new(Clock::of_system(now)),
             random: Random::default(),
-            registry_lookups: RefCell::default(),
-            running: Cell::new(0),
+            queries: Queries::default(),
+            http: Arc::new(NoHttpRequests),
+            files: AppFiles::default(),
             is_ending: Cell::new(false),
             last_token: Cell::new(0),
             memory,
@@ -126,6 +115,16 @@ impl Instance {
     /// The same, whose scripts open their NetConnections there.
     pub(crate) fn with_connections(self, connections: Connections) -> Self {
         Self { connections, ..self }
+    }
+
+    /// The same, whose scripts send their HTTP requests there.
+    pub(crate) fn with_http(self, http: Arc<dyn HttpRequests>) -> Self {
+        Self { http, ..self }
+    }
+
+    /// The same, whose scripts read these files.
+    pub(crate) fn with_files(self, files: AppFiles) -> Self {
+        Self { files, ..self }
     }
 
     /// The same, with VMs that report there how much memory they use.
@@ -173,41 +172,35 @@ impl Instance {
 
     /// Begins a lookup in the registry. Gives back the token under which the handler is to wait.
     pub(crate) fn begin_lookup(&self, peer: PeerId) -> mlua::Result<u64> {
-        self.begin_query(|registry| {
-            let lookup = registry.lookup(peer);
-            Box::pin(async move { RegistryAnswer::Addresses(lookup.await) })
-        })
+        self.queries.must_have_room()?;
+        let (token, lookup) = (self.token(), self.registry.lookup(peer));
+        self.queries.begin(token, async move { QueryResult::Addresses(lookup.await) });
+        Ok(token)
     }
 
     /// Begins a query for members of a group. Gives back the token under which the handler is to wait.
     pub(crate) fn begin_neighbors(&self, query: &NeighborQuery) -> mlua::Result<u64> {
-        self.begin_query(|registry| {
-            let query = registry.group_neighbors(query);
-            Box::pin(async move { RegistryAnswer::Members(query.await) })
-        })
-    }
-
-    fn begin_query(
-        &self,
-        begin: impl FnOnce(&dyn Registry) -> Pin<Box<dyn Future<Output = RegistryAnswer> + Send>>,
-    ) -> mlua::Result<u64> {
-        if self.running.get() >= MAX_LOOKUPS {
-            return Err(mlua::Error::runtime(format!("too many registry lookups wait: there may be {MAX_LOOKUPS}")));
-        }
-        self.running.set(self.running.get() + 1);
-        let token = self.token();
-        self.registry_lookups.borrow_mut().push(RegistryLookup { token, lookup: begin(&*self.registry) });
+        self.queries.must_have_room()?;
+        let (token, members) = (self.token(), self.registry.group_neighbors(query));
+        self.queries.begin(token, async move { QueryResult::Members(members.await) });
         Ok(token)
     }
 
-    /// The lookups that were begun since the last call.
-    pub(crate) fn take_registry_lookups(&self) -> Vec<RegistryLookup> {
-        self.registry_lookups.take()
+    /// Sends an HTTP request. Gives back the token under which the handler is to wait.
+    pub(crate) fn begin_http(&self, request: HttpRequest) -> mlua::Result<u64> {
+        self.queries.must_have_room()?;
+        let (token, answer) = (self.token(), self.http.send(&self.name, &self.settings(), request));
+        self.queries.begin_of_script(token, async move { QueryResult::Http(answer.await) });
+        Ok(token)
     }
 
-    /// A registry lookup has a result.
-    pub(crate) fn registry_lookup_done(&self) {
-        self.running.set(self.running.get().saturating_sub(1));
+    /// Reads a file of the application's folder. Gives back the token under which the handler is to wait.
+    pub(crate) fn begin_read(&self, name: String) -> mlua::Result<u64> {
+        self.queries.must_have_room()?;
+        let max = self.settings().script.files.max_size as u64;
+        let (token, contents) = (self.token(), self.files.read(name, max));
+        self.queries.begin_of_script(token, contents);
+        Ok(token)
     }
 
     /// Gives the verdict on a request that was taken out of the open ones.

@@ -23,6 +23,7 @@ impl Runtime {
         self.is_over = true;
         self.say_stop(reason);
         self.instance.connections.open.end();
+        self.instance.queries.cancel_all();
         for member in self.instance.roster.borrow().accepted() {
             let reason = Some("the application has ended".into());
             self.instance.send(ClientCommand::Disconnect { client: member.id, reason });
@@ -49,13 +50,15 @@ impl Runtime {
     }
 
     /// Reloads the script. The clients stay, and the new script is asked about open requests. Everything else of the old script ends
-    /// with it: variables, timers, waiting handlers, fields that it set on clients, NetConnections with their groups. If the new script does not load, the old one goes on.
+    /// with it: variables, timers, waiting handlers, HTTP requests, watches of
+    /// files, fields that it set on clients, NetConnections with their groups. If the new script does not load, the old one goes on.
     pub(super) fn reload(&mut self) {
         let app = self.instance.name.clone();
         match Script::load(&self.instance, &self.folder) {
             Ok(script) => {
                 self.say_stop("reload");
                 self.instance.connections.close_all();
+                self.instance.queries.cancel_all();
                 for member in self.instance.roster.borrow().accepted() {
                     member.asked.take();
                     member.is_found.set(false);

@@ -11,6 +11,7 @@ mod errors;
 mod follow_up;
 mod lifecycle;
 mod lookups;
+mod queries;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -19,17 +20,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use mlua::MultiValue;
-use mlua::Value;
 
-use crate::api::address_list;
 use crate::api::script::Purpose;
 use crate::api::script::Script;
 use crate::engine::failure::Failure;
 use crate::engine::vm::Progress;
+use crate::instance::Instance;
 use crate::instance::item::InboxItem;
 use crate::instance::open_requests::Answer;
 use crate::instance::roster::RosterMember;
-use crate::instance::{Instance, RegistryAnswer};
 use introd_policy::message::AppEvent;
 
 /// How many handlers may run for one event, one after the other; further ones have later turns. Of the calls that a client has not
@@ -105,28 +104,6 @@ impl Runtime {
     pub(crate) fn handle_timeout(&mut self, now: Instant, is_late: impl Fn() -> bool) {
         self.instance.begin(now);
         while self.do_next_due(now) && !is_late() {}
-        self.settle();
-    }
-
-    /// A registry lookup has a result.
-    pub(crate) fn handle_lookup(&mut self, now: Instant, token: u64, answer: RegistryAnswer) {
-        self.instance.begin(now);
-        self.instance.registry_lookup_done();
-        let lua = self.script.lua();
-        let results = match answer {
-            RegistryAnswer::Addresses(Ok(Some(addresses))) => {
-                address_list::to_lua(lua, &addresses).map(|list| vec![Value::Table(list)])
-            }
-            RegistryAnswer::Addresses(Ok(None)) => Ok(vec![Value::Nil]),
-            RegistryAnswer::Members(Ok(members)) => {
-                let ids = lua.create_sequence_from(members.iter().map(ToString::to_string));
-                ids.map(|list| vec![Value::Table(list)])
-            }
-            RegistryAnswer::Addresses(Err(error)) | RegistryAnswer::Members(Err(error)) => {
-                lua.create_string(error.to_string()).map(|text| vec![Value::Nil, Value::String(text)])
-            }
-        };
-        self.wake(token, results.unwrap_or_default().into_iter().collect());
         self.settle();
     }
 
@@ -214,6 +191,12 @@ impl Runtime {
                 if let Err(failure) = result {
                     self.report("timer", &failure);
                 }
+            }
+            Purpose::Watch(token) => {
+                if let Err(failure) = result {
+                    self.report("file.watch", &failure);
+                }
+                self.watch_again(token);
             }
             Purpose::Other(name) => {
                 if let Err(failure) = result {

@@ -1,6 +1,6 @@
 //! The functions of a test that act on the stage.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use mlua::{Lua, MultiValue, Result, Table, Value};
 use rtmfp::SessionId;
 
 use super::options::{self, field};
+use super::outside;
 use super::server::Effect;
-use super::stage::Stage;
-use super::theatre::Theatre;
+use super::theatre::{Outside, Theatre, none, stage};
 use crate::api::address;
 use crate::api::address_list;
 use crate::api::state::ApiState;
@@ -21,15 +21,6 @@ use crate::instance::random::Random;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
 type Shared = Rc<RefCell<Theatre>>;
-
-/// The stage of a server.
-fn stage<'a>(shared: &'a Shared, server: &str) -> Result<RefMut<'a, Stage>> {
-    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(|_| none())
-}
-
-fn none() -> mlua::Error {
-    mlua::Error::runtime("there is no application: start it with start()")
-}
 
 /// The test itself has the time of its servers.
 fn follow(own: &ApiState, theatre: &Theatre) {
@@ -50,6 +41,7 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
         "start",
         lua.create_function(move |_, (server, given): (Option<String>, Option<Table>)| {
             let settings = options::application(given.as_ref())?;
+            let (web, files) = (outside::web(given.as_ref())?, outside::files(given.as_ref())?);
             let folder = match options::field::<String>(given.as_ref(), "folder")? {
                 Some(other) => folder.join(other),
                 None => folder.clone(),
@@ -64,11 +56,13 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
             }
             follow(&own, &theatre);
             let random = options::field::<u64>(given.as_ref(), "seed")?.map_or_else(Random::default, Random::seeded);
-            theatre.start(&server.unwrap_or_default(), &folder, settings, random).map_err(mlua::Error::runtime)
+            let outside = Outside { random, web, files };
+            theatre.start(&server.unwrap_or_default(), &folder, settings, outside).map_err(mlua::Error::runtime)
         })?,
     )?;
     clients(lua, state, shared, &native)?;
     events(lua, state, shared, &native)?;
+    outside::register(lua, shared, &native)?;
 
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
@@ -217,9 +211,9 @@ fn events(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> R
         "advance",
         lua.create_function(move |_, milliseconds: u64| {
             let mut theatre = stage_of.borrow_mut();
-            theatre.advance(Duration::from_millis(milliseconds));
+            let left = theatre.advance(Duration::from_millis(milliseconds));
             follow(&own, &theatre);
-            Ok(())
+            Ok(u64::try_from(left.as_millis()).unwrap_or_default())
         })?,
     )?;
     let stage_of = Rc::clone(shared);

@@ -5,11 +5,14 @@
 //! stands still until the test advances it. Several made-up servers can meet in a made-up network.
 
 mod commands;
+mod files;
 mod network;
 mod options;
+mod outside;
 mod server;
 mod stage;
 mod theatre;
+mod web;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -34,7 +37,7 @@ pub(crate) use server::Effect;
 #[cfg(test)]
 pub(crate) use stage::Stage;
 #[cfg(test)]
-pub(crate) use stage::{Sent, Surroundings, application as settings, instance_name};
+pub(crate) use stage::{Scenery, Sent, application as settings, instance_name};
 use theatre::Theatre;
 
 /// How long one test may run, and how much memory all tests of a file may use.

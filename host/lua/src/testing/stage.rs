@@ -10,13 +10,18 @@ use std::time::{Duration, Instant};
 
 use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
+use super::files::MadeUpFiles;
 use super::server::{Effect, Server};
+use super::web::Web;
 use crate::engine::failure::Failure;
+use crate::instance::Instance;
+use crate::instance::app_files::AppFiles;
 use crate::instance::clock::Clock;
 use crate::instance::connections::{ConnectionPort, Connections};
 use crate::instance::item::InboxItem;
+use crate::instance::queries::Query;
 use crate::instance::random::Random;
-use crate::instance::{Instance, RegistryLookup};
+use crate::instance::surroundings::Surroundings;
 use crate::runtime::Runtime;
 use introd_config::{
     Application, Fallback, GroupScope, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, XmlSettings,
@@ -25,8 +30,9 @@ use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest};
 use introd_flash::uri::{AppPath, Uri};
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands, SendError};
-use introd_policy::net_connection::{ConnectionEvent, NetConnections, NoNetConnections};
-use introd_policy::registry::{InMemory, Registry};
+use introd_policy::net_connection::ConnectionEvent;
+#[cfg(test)]
+use introd_policy::registry::Registry;
 use introd_policy::{InstanceName, RequestId, Verdict};
 
 /// What the script sends to the server.
@@ -80,21 +86,25 @@ impl ConnectionPort for Port {
     }
 }
 
-/// What a script reaches besides its clients, and when it starts.
-pub(crate) struct Surroundings {
-    pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) connections: Arc<dyn NetConnections>,
+/// What a script on a stage reaches besides its clients, and when it starts.
+pub(crate) struct Scenery {
+    pub(crate) surroundings: Surroundings,
+    /// The web that answers in the stage's time, if the script's requests go there.
+    pub(crate) web: Arc<Web>,
+    /// The files of its folder, unless the test gives it others.
+    pub(crate) files: MadeUpFiles,
     pub(crate) now: Instant,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
 }
 
-impl Default for Surroundings {
+impl Default for Scenery {
     fn default() -> Self {
         let now = Instant::now();
         Self {
-            registry: Arc::new(InMemory::default()),
-            connections: Arc::new(NoNetConnections),
+            surroundings: Surroundings::default(),
+            web: Arc::default(),
+            files: MadeUpFiles::default(),
             now,
             clock: Clock::of_system(now),
             random: Random::default(),
@@ -115,6 +125,8 @@ pub(crate) fn application() -> Application {
             others: introd_config::OtherScripts::Auto,
             watch: false,
             net_connections: introd_config::NetConnectionLimits::default(),
+            http: introd_config::HttpSettings::default(),
+            files: introd_config::FileLimits::default(),
             config: XmlSettings::default(),
         },
         peer_lookup_events: LookupMode::All,
@@ -151,7 +163,9 @@ pub(crate) struct Stage {
     clients: u32,
     lookups: u32,
     memberships: u64,
-    registry_lookups: Vec<RegistryLookup>,
+    queries: Vec<Query>,
+    pub(crate) web: Arc<Web>,
+    pub(crate) files: MadeUpFiles,
 }
 
 impl Stage {
@@ -161,7 +175,7 @@ impl Stage {
     /// What is wrong with it.
     #[cfg(test)]
     pub(crate) fn start(folder: &Path, settings: Application) -> Result<Self, Failure> {
-        Self::within(folder, settings, Surroundings::default())
+        Self::within(folder, settings, Scenery::default())
     }
 
     /// Starts a script that has this registry.
@@ -171,12 +185,15 @@ impl Stage {
         settings: Application,
         registry: Arc<dyn Registry>,
     ) -> Result<Self, Failure> {
-        Self::within(folder, settings, Surroundings { registry, ..Surroundings::default() })
+        let surroundings = Surroundings { registry, ..Surroundings::default() };
+        Self::within(folder, settings, Scenery { surroundings, ..Scenery::default() })
     }
 
-    /// Starts a script in these surroundings.
-    pub(crate) fn within(folder: &Path, settings: Application, around: Surroundings) -> Result<Self, Failure> {
-        let Surroundings { registry, connections, now, clock, random } = around;
+    /// Starts a script in such a scenery.
+    pub(crate) fn within(folder: &Path, settings: Application, scenery: Scenery) -> Result<Self, Failure> {
+        let Scenery { surroundings: Surroundings { registry, connections, http }, web, files, now, clock, random } =
+            scenery;
+        web.pass(now);
         let (recorder, port) = (Arc::new(Recorder::default()), Arc::new(Port::default()));
         let commands = Arc::clone(&recorder);
         let settings = Arc::new(settings);
@@ -184,6 +201,8 @@ impl Stage {
         let instance =
             Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now)
                 .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
+                .with_http(http)
+                .with_files(AppFiles::new(Arc::new(files.clone()), folder.to_owned()))
                 .for_test(clock, random);
         let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
@@ -197,7 +216,9 @@ impl Stage {
             clients: 0,
             lookups: 0,
             memberships: 0,
-            registry_lookups: Vec::new(),
+            queries: Vec::new(),
+            web,
+            files,
         };
         stage.poll();
         Ok(stage)
@@ -335,18 +356,26 @@ impl Stage {
 
     /// When the next timer or deadline is due. `None` if there is none, or the instance has ended.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let next = [self.runtime.next_timeout(), self.server.next_deadline()].into_iter().flatten().min();
+        let next = [self.runtime.next_timeout(), self.server.next_deadline(), self.web.next_due()];
+        let next = next.into_iter().flatten().min();
         next.filter(|_| !self.runtime.is_over())
     }
 
     /// It is that time, or later: what is due happens. Nothing does in an instance that has ended.
     pub(crate) fn run_due(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.web.pass(self.now);
         if self.runtime.is_over() {
             return;
         }
         self.pass_deadlines();
         self.runtime.handle_timeout(self.now, || false);
+        self.poll();
+    }
+
+    /// Passes to the script what the test has answered by now.
+    pub(crate) fn look_at_web(&mut self) {
+        self.web.pass(self.now);
         self.poll();
     }
 
@@ -387,19 +416,19 @@ impl Stage {
         self.effects.extend(effect);
     }
 
-    /// Passes the results of registry lookups to the script.
+    /// Passes the results of queries to the script.
     pub(crate) fn poll(&mut self) {
         loop {
             self.deliver();
             while let Some((number, event)) = self.port.take() {
                 self.runtime.handle_item(self.now, InboxItem::Connection { number, event });
             }
-            self.registry_lookups.extend(self.runtime.instance.take_registry_lookups());
+            self.queries.extend(self.runtime.instance.queries.take());
             let mut done = Vec::new();
             let mut context = Context::from_waker(Waker::noop());
-            self.registry_lookups.retain_mut(|lookup| match lookup.lookup.as_mut().poll(&mut context) {
+            self.queries.retain_mut(|query| match query.answer.as_mut().poll(&mut context) {
                 Poll::Ready(result) => {
-                    done.push((lookup.token, result));
+                    done.push((query.token, result));
                     false
                 }
                 Poll::Pending => true,
@@ -408,7 +437,7 @@ impl Stage {
                 break;
             }
             for (token, result) in done {
-                self.runtime.handle_lookup(self.now, token, result);
+                self.runtime.handle_query(self.now, token, result);
             }
         }
     }

@@ -103,8 +103,23 @@ local apps = {}
 forget = function() apps = {} end
 local app_of = setmetatable({}, { __mode = "k" })
 
+-- The test's own function answers the HTTP requests of a script, which may then send others.
+local function answer_requests(app)
+    local number, request = native.http_asked(app.server)
+    while number do
+        local answer, problem = app.http(request)
+        if type(answer) == "table" and answer.json ~= nil then
+            local body = { body = json.encode(answer.json) }
+            answer = setmetatable(body, { __index = answer })
+        end
+        native.http_answer(app.server, number, answer, problem)
+        number, request = native.http_asked(app.server)
+    end
+end
+
 -- Commands of a script are noted with the client that they are for.
 local function update(app)
+    answer_requests(app)
     for _, command in ipairs(native.take(app.server)) do
         table.insert(app.commands, command)
         local client, lookup = app.clients[command.client], app.lookups[command.lookup]
@@ -215,8 +230,17 @@ function App:lookup(options)
     return lookup
 end
 
--- Time passes on all servers.
-function App:advance(milliseconds) native.advance(milliseconds) update_all() end
+-- Time passes on all servers. It stands still where the test is to answer an HTTP request.
+function App:advance(milliseconds)
+    local left = milliseconds
+    repeat
+        left = native.advance(left)
+        update_all()
+    until left == 0
+end
+
+-- Writes a file that the test has made up; without a text, the file is gone. The script is told if it watches the file.
+function App:write(name, text) native.write(self.server, name, text) update(self) end
 function App:reload() native.reload(self.server) update(self) end
 function App:stop() native.stop(self.server) update(self) end
 -- The server dies without closing anything.
@@ -228,6 +252,7 @@ function _G.start(options)
     if not server then apps = {} end
     local app = setmetatable({
         server = server or "", clients = {}, lookups = {}, commands = {}, traces = {}, logs = {}, failures = {}, transactions = 0,
+        http = options and options.http,
     }, App)
     native.start(server, options)
     apps[app.server] = app

@@ -1,23 +1,33 @@
 //! The made-up servers of a test, with one clock and one network.
 
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::files::MadeUpFiles;
 use super::network::Network;
-use super::stage::{Stage, Surroundings};
+use super::stage::{Scenery, Stage};
+use super::web::Web;
 use crate::engine::failure::Failure;
 use crate::instance::clock::Clock;
 use crate::instance::journal::JournalEntry;
 use crate::instance::random::Random;
+use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
-use introd_policy::registry::InMemory;
 
 /// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
 const MAX_STEPS: usize = 100_000;
 /// How many of the last lines of scripts are shown with a test that fails.
 const MAX_SAID: usize = 20;
+
+/// What a made-up server reaches outside, as a test says.
+pub(super) struct Outside {
+    pub(super) random: Random,
+    pub(super) web: Web,
+    pub(super) files: MadeUpFiles,
+}
 
 /// The stages of a test, by the names of their servers.
 pub(crate) struct Theatre {
@@ -53,12 +63,14 @@ impl Theatre {
         server: &str,
         folder: &Path,
         settings: Application,
-        random: Random,
+        outside: Outside,
     ) -> Result<(), Failure> {
         self.crash(server);
-        let (registry, connections) = (Arc::new(InMemory::default()), self.network.opener(server));
-        let around = Surroundings { registry, connections, now: self.now, clock: self.clock.clone(), random };
-        self.stages.insert(server.to_owned(), Stage::within(folder, settings, around)?);
+        let (web, connections) = (Arc::new(outside.web), self.network.opener(server));
+        let surroundings = Surroundings { connections, http: Arc::clone(&web) as _, ..Surroundings::default() };
+        let (files, random, now, clock) = (outside.files, outside.random, self.now, self.clock.clone());
+        let scenery = Scenery { surroundings, web, files, now, clock, random };
+        self.stages.insert(server.to_owned(), Stage::within(folder, settings, scenery)?);
         Ok(())
     }
 
@@ -112,15 +124,20 @@ impl Theatre {
         &self.network
     }
 
-    /// Time passes, for all servers. Whatever happens on the way happens at its own time.
-    pub(crate) fn advance(&mut self, by: Duration) {
+    /// Time passes, for all servers. Whatever happens on the way happens at its own time. When a script sends an HTTP request, which the
+    /// test is to answer, the time stands still. Gives back how much of it is left then.
+    pub(crate) fn advance(&mut self, by: Duration) -> Duration {
         let until = self.now + by;
         for _ in 0..MAX_STEPS {
+            if self.stages.values().any(|stage| stage.web.is_asked()) {
+                return until.saturating_duration_since(self.now);
+            }
             let stages = self.stages.values().filter_map(Stage::next_due);
             let Some(next) = stages.chain(self.network.next()).min().filter(|next| *next <= until) else { break };
             self.run(next);
         }
         self.run(until);
+        Duration::ZERO
     }
 
     fn run(&mut self, now: Instant) {
@@ -130,4 +147,14 @@ impl Theatre {
             stage.run_due(self.now);
         }
     }
+}
+
+/// The stage of a server.
+pub(super) fn stage<'a>(shared: &'a RefCell<Theatre>, server: &str) -> mlua::Result<RefMut<'a, Stage>> {
+    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(|_| none())
+}
+
+/// What a test is told that acts on an application which it has not started.
+pub(super) fn none() -> mlua::Error {
+    mlua::Error::runtime("there is no application: start it with start()")
 }

@@ -180,8 +180,8 @@ fn registry_lookups_that_wait_are_bounded() {
     let instance = &scene.stage.runtime.instance;
     let begun = (0..20_000).take_while(|_| instance.begin_lookup(PeerId([1; 32])).is_ok()).count();
     assert_eq!(begun, 16_384);
-    assert_eq!(instance.take_registry_lookups().len(), 16_384);
+    assert_eq!(instance.queries.take().len(), 16_384);
     assert!(instance.begin_lookup(PeerId([1; 32])).is_err(), "they have no results yet");
-    instance.registry_lookup_done();
+    instance.queries.done(1);
     assert!(instance.begin_lookup(PeerId([1; 32])).is_ok() && instance.begin_lookup(PeerId([1; 32])).is_err());
 }

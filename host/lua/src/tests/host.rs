@@ -7,11 +7,10 @@ use std::time::Duration;
 use rtmfp::SessionId;
 
 use super::*;
+use crate::Surroundings;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
 use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup, SendError};
-use introd_policy::net_connection::NoNetConnections;
-use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Verdict};
 
 /// Takes commands, and can be made to block a script that sends a ping: in a place that no limit of a script reaches.
@@ -106,7 +105,7 @@ pub(super) fn client(number: u32) -> ClientId {
 fn host(threads: usize) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
     let settings = HostSettings { threads, stuck_after: Duration::from_millis(50), ..HostSettings::default() };
-    (Host::start(settings, desk.clone(), Arc::new(InMemory::default()), Arc::new(NoNetConnections)).unwrap(), desk)
+    (Host::start(settings, desk.clone(), Surroundings::default()).unwrap(), desk)
 }
 
 pub(super) fn open(host: &Host, name: InstanceName, folder: &Folder) -> ScriptHandle {
@@ -217,7 +216,7 @@ fn a_script_that_hangs_is_answered_for_and_others_run_on() {
 fn impatient_host(short: Duration) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
     let settings = HostSettings { threads: 1, stuck_after: short, replace_after: short, ..HostSettings::default() };
-    (Host::start(settings, desk.clone(), Arc::new(InMemory::default()), Arc::new(NoNetConnections)).unwrap(), desk)
+    (Host::start(settings, desk.clone(), Surroundings::default()).unwrap(), desk)
 }
 
 const HANGING: &str = "function application.onConnect(client) application.acceptConnection(client) client:ping() end";
@@ -425,7 +424,7 @@ fn stopping_waits_as_long_as_a_handler_may_run() {
     let desk = Arc::new(Desk::default());
     let (stuck_after, replace_after) = (Duration::from_millis(20), Duration::from_secs(3600));
     let patient = HostSettings { threads: 1, stuck_after, replace_after, ..HostSettings::default() };
-    let host = Host::start(patient, desk.clone(), Arc::new(InMemory::default()), Arc::new(NoNetConnections)).unwrap();
+    let host = Host::start(patient, desk.clone(), Surroundings::default()).unwrap();
     let folder = Folder::new(
         "function application.onConnect(client) return true end
         function application.onAppStop() application.clients[1]:ping() end",

@@ -11,7 +11,7 @@ use crate::instance::Instance as AppInstance;
 use crate::instance::clock::Clock;
 use crate::instance::error_log::ErrorLog;
 use crate::runtime::Runtime;
-use crate::testing::Surroundings;
+use crate::testing::Scenery;
 use introd_policy::registry::InMemory;
 
 /// 2026-01-01T00:00:00Z.
@@ -20,9 +20,9 @@ const NEW_YEAR: f64 = 1_767_225_600_000.0;
 /// A script that runs when the year 2026 begins.
 fn at_new_year(main: &str) -> Scene {
     let folder = Folder::new(main);
-    let around = Surroundings::default();
+    let around = Scenery::default();
     let clock = Clock::made_up(around.now, NEW_YEAR);
-    let stage = Stage::within(folder.path(), settings(|_| ()), Surroundings { clock, ..around });
+    let stage = Stage::within(folder.path(), settings(|_| ()), Scenery { clock, ..around });
     Scene { stage: stage.unwrap_or_else(|failure| panic!("{failure}")), folder }
 }
 

@@ -290,8 +290,7 @@ fn a_registry_lookup_gets_its_result_from_a_thread_that_always_has_something_to_
     let host = crate::Host::start(
         settings,
         desk.clone(),
-        registry.clone(),
-        std::sync::Arc::new(introd_policy::net_connection::NoNetConnections),
+        crate::Surroundings { registry: registry.clone(), ..crate::Surroundings::default() },
     )
     .unwrap();
     let busy = host::open(&host, host::name("busy", "1"), &busy);

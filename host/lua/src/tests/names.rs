@@ -42,7 +42,7 @@ fn registered() -> Names {
         names.extend(table.into_iter().chain(listed).map(|name| format!("{class}.{name}")));
     }
     names.extend(lookup_event::PROPERTIES.iter().map(|name| format!("PeerLookupEvent.{name}")));
-    for library in ["registry", "json", "crypto", "url", "log", "os"] {
+    for library in ["registry", "json", "crypto", "url", "log", "os", "http", "file"] {
         let table = script.lua().globals().get(library).unwrap();
         names.extend(keys(&table).iter().map(|name| format!("{library}.{name}")));
     }
@@ -72,9 +72,21 @@ fn described() -> Names {
     }
     // These are not registered under a name but belong to values.
     names.retain(|name| {
-        !["Clients.", "ScriptStatus.", "NetStatus.", "Addresses.", "ByteArray.", "Date.", "Url.", "JwtOptions."]
-            .iter()
-            .any(|class| name.starts_with(class))
+        ![
+            "HTTPRequest.",
+            "HTTPResponse.",
+            "XMLElement.",
+            "Clients.",
+            "ScriptStatus.",
+            "NetStatus.",
+            "Addresses.",
+            "ByteArray.",
+            "Date.",
+            "Url.",
+            "JwtOptions.",
+        ]
+        .iter()
+        .any(|class| name.starts_with(class))
     });
     names
 }

@@ -14,7 +14,8 @@ use introd_policy::net_connection::*;
 use rtmfp::PeerId;
 
 use super::*;
-use crate::testing::Surroundings;
+use crate::Surroundings;
+use crate::testing::Scenery;
 
 /// What scripts have opened and sent, and what the endpoints say to that.
 #[derive(Default)]
@@ -115,8 +116,11 @@ struct Play {
 fn play(main: &str) -> Play {
     let endpoints = Arc::<Endpoints>::default();
     let folder = Folder::new(main);
-    let around = Surroundings { connections: Arc::new(Opener(Arc::clone(&endpoints))), ..Surroundings::default() };
-    let stage = Stage::within(folder.path(), settings(|_| ()), around).unwrap_or_else(|failure| panic!("{failure}"));
+    let surroundings =
+        Surroundings { connections: Arc::new(Opener(Arc::clone(&endpoints))), ..Surroundings::default() };
+    let scenery = Scenery { surroundings, ..Scenery::default() };
+    let stage = Stage::within(folder.path(), settings(|_| ()), scenery);
+    let stage = stage.unwrap_or_else(|failure| panic!("{failure}"));
     Play { scene: Scene { folder, stage }, endpoints }
 }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::host::{client, connect, is_denied, lookup, name, open, wait_for};
 use super::*;
+use crate::Surroundings;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptHandle, ScriptState};
 use introd_flash::amf::Value;
 use introd_flash::server::Call;
 use introd_policy::message::{AppEvent, Commands, SendError};
-use introd_policy::net_connection::NoNetConnections;
-use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, RequestId, Verdict};
 
 /// A worker with room for so many commands.
@@ -73,8 +72,7 @@ fn host(room: usize) -> (Host, Arc<Worker>, ScriptHandle, Folder) {
     worker.set_room(room);
     // No standstill is meant here: a loaded machine must not make one.
     let settings = HostSettings { threads: 1, stuck_after: Duration::from_secs(60), ..HostSettings::default() };
-    let host =
-        Host::start(settings, worker.clone(), Arc::new(InMemory::default()), Arc::new(NoNetConnections)).unwrap();
+    let host = Host::start(settings, worker.clone(), Surroundings::default()).unwrap();
     let folder = Folder::new("function application.onPeerLookup(event) application.denyPeerLookup(event) end");
     let other = open(&host, name("other", "1"), &folder);
     wait_for(&other, ScriptState::Running);

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 use introd_flash::amf::Value;
 use introd_flash::server::Call;
 use introd_policy::message::{AppEvent, Commands, SendError};
-use introd_policy::net_connection::NoNetConnections;
-use introd_policy::registry::InMemory;
 use introd_policy::{AppActor, RequestId, Verdict};
 
 use super::host::{client, connect, is_denied, lookup, name, wait_for};
 use super::net_connections::{Endpoints, Opener};
 use super::*;
+use crate::Surroundings;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptHandle, ScriptState};
 
@@ -76,10 +75,7 @@ impl Commands for Workers {
 
 fn host(settings: HostSettings) -> (Host, Arc<Workers>) {
     let workers = Arc::new(Workers::default());
-    (
-        Host::start(settings, workers.clone(), Arc::new(InMemory::default()), Arc::new(NoNetConnections)).unwrap(),
-        workers,
-    )
+    (Host::start(settings, workers.clone(), Surroundings::default()).unwrap(), workers)
 }
 
 /// Opens an application whose handlers end soon after they are let go: what stands still is counted until then.
@@ -169,7 +165,8 @@ fn the_connections_of_a_script_that_hangs_are_closed_and_it_opens_no_others() {
     let settings = HostSettings { threads: 1, stuck_after: SHORT, replace_after: SHORT, ..HostSettings::default() };
     let (workers, endpoints) = (Arc::new(Workers::default()), Arc::<Endpoints>::default());
     let opener = Arc::new(Opener(Arc::clone(&endpoints)));
-    let host = Host::start(settings, workers.clone(), Arc::new(InMemory::default()), opener).unwrap();
+    let host = Host::start(settings, workers.clone(), Surroundings { connections: opener, ..Surroundings::default() })
+        .unwrap();
     let folder = Folder::new(&format!(
         "{STANDS}
         function application.onAppStart() nc = NetConnection() nc:connect('rtmfp:') end

@@ -9,6 +9,7 @@ use introd_native::PluginMetric;
 use super::table::{self, Kind, Metric};
 use crate::admin::inspector::Inspector;
 use crate::admin::system::{System, cpu_time};
+use crate::http_requests::HttpOutcome;
 use crate::introducer::Counter;
 use crate::meetings::{NatKind, Outcome, VerdictCount, pairs};
 use crate::serve::{HistogramCounts, WorkerReport};
@@ -41,6 +42,7 @@ pub(super) async fn gather(inspector: &Inspector) -> Vec<Family> {
     samples.workers(inspector, &reports);
     samples.latencies(inspector);
     samples.net_connections(inspector);
+    samples.http(inspector);
     samples.meetings(inspector);
     let mut families: Vec<Family> = Vec::new();
     for metric in table::all() {
@@ -176,6 +178,13 @@ impl Samples {
     fn net_connections(&mut self, inspector: &Inspector) {
         for (name, value) in inspector.net_connections.counts().iter() {
             self.add(table::net_connection_name(name), Vec::new(), Value::Whole(value));
+        }
+    }
+
+    fn http(&mut self, inspector: &Inspector) {
+        for outcome in HttpOutcome::ALL {
+            let value = Value::Whole(inspector.http.get(outcome));
+            self.add("introd_http_requests", vec![outcome.name().to_owned()], value);
         }
     }
 

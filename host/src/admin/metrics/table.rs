@@ -41,7 +41,7 @@ const WORKER: &[&str] = &["worker"];
 const APPLICATION: &[&str] = &["application"];
 
 /// The metrics that are no counters of [`Counter`].
-const OTHERS: [(&str, Kind, &[&str], &str); 29] = [
+const OTHERS: [(&str, Kind, &[&str], &str); 30] = [
     ("introd_build_info", Kind::Gauge, &["version"], "1; the version is the label"),
     ("introd_start_time_seconds", Kind::Gauge, &[], "When the server started, in seconds since 1970"),
     ("introd_cpu_seconds", Kind::Counter, &[], "Time that processors spent on the process, in seconds"),
@@ -75,6 +75,12 @@ const OTHERS: [(&str, Kind, &[&str], &str); 29] = [
         Kind::Counter,
         &[],
         "Time for which scripts kept their threads busy, in seconds: each of `ScriptThreads` threads adds one second in a second at most",
+    ),
+    (
+        "introd_http_requests",
+        Kind::Counter,
+        &["outcome"],
+        "HTTP requests of scripts, by what came of them: `answered`, `malformed`, `not_allowed`, `too_large`, `busy`, `timed_out`, `failed`, `canceled`",
     ),
     ("introd_worker_up", Kind::Gauge, WORKER, "Whether the worker answers within a second: 1 or 0"),
     (

@@ -44,10 +44,19 @@ pub(crate) async fn try_connect(
     number: u64,
     arguments: Vec<Value>,
 ) -> Result<Client, ClientFailure> {
+    connect_with(uri, from, number, &ConnectOptions { arguments, ..ConnectOptions::default() }).await
+}
+
+/// Connects as a client, with whatever `connect` can say.
+pub(crate) async fn connect_with(
+    uri: &str,
+    from: SocketAddr,
+    number: u64,
+    options: &ConnectOptions,
+) -> Result<Client, ClientFailure> {
     let (peer, id) = peer_on(from, number);
     let destination = Destination::resolve(uri, |_| true).await?;
-    let options = ConnectOptions { arguments, ..ConnectOptions::default() };
-    Client::connect(peer, id, destination, &options, TIMEOUT).await
+    Client::connect(peer, id, destination, options, TIMEOUT).await
 }
 
 pub(crate) async fn connect(uri: &str, from: SocketAddr, number: u64) -> Client {

@@ -8,6 +8,7 @@ mod hostile;
 mod lifetimes;
 mod reload;
 mod shipped;
+mod web;
 
 use introd_client::Client;
 use introd_flash::amf::Value;

@@ -14,7 +14,7 @@ fn the_tests_of_the_shipped_applications_pass() {
         .filter(|path| path.join("main.lua").is_file())
         .collect();
     folders.sort();
-    assert!(folders.len() >= 6, "{folders:?}");
+    assert!(folders.len() >= 7, "{folders:?}");
     let ended = Process::start(introd(&["test"]).args(&folders)).ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.matches("ok    ").count() >= 15 && !ended.stdout.contains("FAIL"), "{ended:?}");

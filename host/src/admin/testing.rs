@@ -111,7 +111,7 @@ impl Stage {
                         Mail::Inquiry(Inquiry::Clients(sessions, reply)) => {
                             // It knows every second one.
                             let line = ClientLine { connected_for: Duration::from_secs(60), is_proven: true };
-                            let line = |session: &SessionId| (session.get() % 2 == 0).then_some(line);
+                            let line = |session: &SessionId| session.get().is_multiple_of(2).then_some(line);
                             drop(reply.send(sessions.iter().map(line).collect()));
                         }
                         Mail::Inquiry(Inquiry::Client(session, reply)) => {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use hyper::Response;
 use hyper::body::Incoming;
 use introd_config::HttpSettings;
-use introd_policy::http::{HttpFailure, HttpPlace, HttpResponse};
+use introd_policy::http::{HttpFailure, HttpResponse};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::connection::{Connection, Unanswered};
 use super::destination::{Destination, Host};
+use super::lent::Lent;
 use super::message::{Message, broken, headers_of, location, read};
 use super::places::{Place, Turn};
 use super::pool::{Pool, PoolKey};
@@ -23,6 +24,7 @@ use super::trust::Trust;
 pub(super) struct Common {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) pool: Pool,
+    pub(super) lent: Lent,
     pub(super) trust: Arc<Trust>,
     /// The requests that may be under way at a time.
     pub(super) permits: Arc<Semaphore>,
@@ -87,7 +89,7 @@ pub(super) async fn answer(
         let exchange =
             Exchange { common, settings, message, progress: &progress, seats: Arc::new((Arc::clone(&place), permit)) };
         let mut response = exchange.follow(to, max_redirects).await?;
-        response.place = Some(HttpPlace(Box::new(place)));
+        response.place = Some(common.lent.lend(place, Instant::now()));
         Ok(response)
     };
     tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {

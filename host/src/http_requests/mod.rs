@@ -11,6 +11,7 @@ mod connection;
 mod counters;
 mod destination;
 mod exchange;
+mod lent;
 mod message;
 mod places;
 mod pool;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::counters::{HttpCounters, HttpOutcome};
 use super::destination::Destination;
 use super::exchange::{Common, Queued, answer};
+use super::lent::Lent;
 use super::message::Message;
 use super::places::Places;
 use super::pool::Pool;
@@ -56,7 +57,13 @@ impl HttpService {
     /// The same with another source of addresses.
     pub fn with_resolver(max_requests: usize, resolver: Arc<dyn Resolve>) -> Self {
         let permits = Arc::new(Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS)));
-        let common = Common { resolver, pool: Pool::default(), trust: Arc::new(Trust::default()), permits };
+        let common = Common {
+            resolver,
+            pool: Pool::default(),
+            lent: Lent::default(),
+            trust: Arc::new(Trust::default()),
+            permits,
+        };
         Self {
             common: Arc::new(common),
             places: Places::default(),
@@ -128,6 +135,7 @@ impl HttpService {
                         _ = interval.tick() => {
                             pulse.beat();
                             common.pool.tidy();
+                            common.lent.take_back(Instant::now());
                         }
                         // If the sender is gone, the service is as well.
                         _ = stopping.wait_for(|stopped| *stopped) => break,

@@ -23,8 +23,11 @@ const MAX_FILES: usize = 64;
 pub(super) struct Trust {
     /// Those of this machine. Their number is small enough to keep them.
     machine: OnceLock<Vec<CertificateDer<'static>>>,
-    configs: Mutex<HashMap<Option<PathBuf>, (Option<Version>, Arc<ClientConfig>)>>,
+    configs: Mutex<HashMap<Option<PathBuf>, Loaded>>,
 }
+
+/// How TLS is spoken with the certificates of a file, and the state in which that was read.
+type Loaded = (Option<Version>, Arc<ClientConfig>);
 
 /// Tells one state of a file from another.
 type Version = (SystemTime, u64);

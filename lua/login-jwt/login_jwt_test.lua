@@ -106,10 +106,12 @@ describe("login by a token", function()
     end)
 
     it("rejects every client if no key is configured", function()
-        local app = begin {}
-        assert.equal("error", app.logs[1].level)
-        assert.is_false(app:connect({ arguments = { issue(claims(), "") } }).accepted)
-        assert.same({}, app.failures)
+        for _, config in ipairs { {}, { publicKey = "", secret = "", keys = "" } } do
+            local app = begin(config)
+            assert.equal("error", app.logs[1].level)
+            assert.is_false(app:connect({ arguments = { issue(claims(), "") } }).accepted)
+            assert.same({}, app.failures)
+        end
     end)
 end)
 
@@ -146,5 +148,70 @@ describe("login by a token that a public key verifies", function()
     it("does not take the public key for a secret", function()
         assert.is_false(app:connect({ arguments = { issue(claims(), PUBLIC_KEY) } }).accepted)
         assert.is_true(app.logs[1].text:find("does not allow", 1, true) ~= nil)
+    end)
+end)
+
+describe("login by a token whose key the issuer publishes", function()
+    local KEYS = "https://login.example/keys"
+    local MODULUS =
+        "ybalMutsYqyOvW0rF6ngPa8xkxHsElwjdl2Bt4cKcxf7118qxJgGoQpsrkWMjUEI9itAUnxC8jz1J4TmDM3wkZS_Qo12Zmy-wcjYt3-34j9zhZ" ..
+        "wcusEv-IkMDJ7s6s1ZbSFDvpmnJVPGdr8m1uScP6OkN7YxdbYqgDNpGmdHK99Vzafyb9bc4uFywaOWWTQR_EXjXuIZWL8oO3KeZvPAVYshwf_e" ..
+        "AIUhldoUu0ozVgn2yGidySKz6b5Nc0mTwhElkHPeJXflfNylYfGYbMuYQ4gOU6IJmp_SfVZ5uesX9-enqjo4w1wPOVe8Yy-jxYa1GAYjTXfGIM" ..
+        "I3megD7TpR9w"
+    local served, requests
+
+    local function serve(request)
+        assert.equal(KEYS, request.url)
+        requests = requests + 1
+        return served
+    end
+
+    local function begin_with(answer)
+        served, requests = answer, 0
+        local config = { keys = KEYS, issuer = "https://login.example", audience = "chat" }
+        return start { clock = "2026-01-01T00:00:00Z", config = config, http = serve }
+    end
+
+    local good = { json = { keys = Array { { kty = "RSA", kid = "rsa", n = MODULUS, e = "AQAB" } } } }
+    local other = { json = { keys = Array { { kty = "RSA", kid = "older", n = MODULUS, e = "AQAB" } } } }
+
+    local function connects(app) return app:connect({ arguments = { TOKEN } }).accepted end
+
+    it("asks for the keys once, and each hour", function()
+        local app = begin_with(good)
+        assert.is_true(connects(app) and connects(app))
+        assert.equal(1, requests)
+        app:advance(3600 * 1000)
+        assert.equal(2, requests)
+        assert.same({}, app.failures)
+    end)
+
+    it("asks again when a token is signed by a key that it does not know, but only each minute", function()
+        local app = begin_with(other)
+        assert.is_false(connects(app))
+        served = good
+        app:advance(59 * 1000)
+        assert.is_false(connects(app))
+        assert.equal(1, requests)
+        app:advance(1000)
+        assert.is_true(connects(app))
+        assert.equal(2, requests)
+    end)
+
+    it("goes on with the keys that it has while the issuer fails, and accepts nobody without any", function()
+        for _, answer in ipairs {
+            { problem = "there is no route" }, { status = 500 }, { body = "<html>" }, { json = 7 }, { json = { keys = 7 } },
+            { json = { keys = Array { { kty = "RSA" } } } }, { json = { keys = Array {} } }, { json = Array {} },
+        } do
+            local app = begin_with(answer)
+            assert.is_false(connects(app))
+            assert.same({}, app.failures)
+            served = good
+            app:advance(60 * 1000)
+            assert.is_true(connects(app))
+            served = { status = 503 }
+            app:advance(50 * 60 * 1000)
+            assert.is_true(connects(app))
+        end
     end)
 end)

@@ -3,6 +3,7 @@
 -- A connection ends when its token expires, unless the program calls renew(token) with a new one before.
 --
 -- ScriptEngine/ApplicationObject/config in Application.xml has one of:
+--   <keys>https://...</keys>     where the issuer publishes its keys (a JSON Web Key Set); ScriptEngine/HTTP/Allow must list its host
 --   <publicKey>...</publicKey>   the key of the issuer: PEM, or a JSON Web Key or a set of them
 --   <secret>...</secret>         a secret that only the issuer and this server know (algorithm HS256)
 -- and may have:
@@ -16,11 +17,19 @@ local SECOND = 1000
 local LEEWAY = 30
 -- How long a client has to renew its token after this script has been loaded again, which forgets what tokens there were.
 local GRACE = 60 * SECOND
+-- How often the issuer's keys are asked for, and how soon again if a token may be signed by a newer one.
+local REFRESH, AGAIN = 3600 * SECOND, 60 * SECOND
+-- Less than Policy/Deadline, which is two seconds by default.
+local TIMEOUT = 1500
+
+-- An element that is empty, as by a variable that is not set, is none.
+local function given(name) return config[name] ~= "" and config[name] or nil end
+local keysUrl, publicKey, secret = given "keys", given "publicKey", given "secret"
 
 local options = {
-    key = config.publicKey or config.secret,
+    key = publicKey or not keysUrl and secret or nil,
     -- A token is signed by what the script expects, or it is refused.
-    algorithms = config.publicKey and { "RS256", "PS256", "ES256", "EdDSA" } or { "HS256" },
+    algorithms = (publicKey or keysUrl) and { "RS256", "PS256", "ES256", "EdDSA" } or { "HS256" },
     issuer = config.issuer,
     audience = config.audience,
     leeway = LEEWAY,
@@ -29,8 +38,23 @@ local options = {
 -- The clients that are logged in, by user.
 local clients = {}
 
+-- Asks for the issuer's keys. Those that there are go on until others have come.
+local asked = -AGAIN
+local function askForKeys()
+    asked = now()
+    local response, problem = http.get(keysUrl, { timeout = TIMEOUT })
+    local keys = response and response.status == 200 and response:json()
+    -- What the site answers must be keys before any token depends on it.
+    local areKeys, wrong = pcall(crypto.verifyJwt, "", { key = keys })
+    if areKeys then
+        options.key = keys
+    else
+        log.warn("the keys of the issuer cannot be had:", problem or wrong)
+    end
+end
+
 local function verify(token)
-    if not options.key then return nil, "there is no publicKey and no secret in Application.xml" end
+    if not options.key then return nil, "there is no key" end
     if type(token) ~= "string" then return nil, "there is no token" end
     local claims, problem = crypto.verifyJwt(token, options)
     if claims and type(claims.sub) ~= "string" then return nil, "the token names no user (sub)" end
@@ -56,14 +80,25 @@ local function logIn(client, claims)
 end
 
 function application.onAppStart()
-    if not options.key then log.error("config in Application.xml has neither publicKey nor secret: no client can log in") end
     -- Clients that are connected already were accepted by an earlier version of this script.
     for _, client in pairs(application.clients) do limit(client, now() + GRACE) end
+    if keysUrl then
+        setInterval(askForKeys, REFRESH)
+        askForKeys()
+    elseif not options.key then
+        log.error("config in Application.xml has no keys, no publicKey and no secret: no client can log in")
+    end
 end
 
 function application.onConnect(client, token)
     local address = url.parse(client.uri)
-    local claims, problem = verify(token or (address and address.parameters.token))
+    token = token or (address and address.parameters.token)
+    local claims, problem = verify(token)
+    if not claims and keysUrl and now() - asked >= AGAIN then
+        -- The issuer may sign with a key that is newer than ours. Other clients are served meanwhile.
+        askForKeys()
+        claims, problem = verify(token)
+    end
     if not claims then
         -- The reason is for the log. A client that is told it learns how to do better.
         log.info("rejected", client.ip .. ":", problem)

@@ -13,10 +13,18 @@ describe("introductions", function()
         assert.equal(ann.farAddress, bob.introductions[1].initiator)
     end)
 
-    it("leave lookups of unknown peers unanswered", function()
-        local lookup = app:lookup { target = ("0"):rep(64), from = app:connect() }
-        app:advance(10000)
-        assert.is_nil(lookup.outcome)
+    it("leave lookups of unknown peers unanswered, and tell of each once", function()
+        local ann = app:connect()
+        local unknown = ("0"):rep(64)
+        app.traces = {}
+        for attempt = 1, 3 do
+            assert.is_nil(app:lookup({ target = unknown, from = ann, attempt = attempt }).outcome)
+            app:advance(10000)
+        end
+        assert.same({ "not connected: " .. unknown .. " asked for by " .. ann.farID }, app.traces)
+        -- An asker that is no client has an address only.
+        app:lookup { target = unknown, address = "192.0.2.7:7" }
+        assert.is_truthy(app.traces[2]:find("asked for by 192.0.2.7:7", 1, true))
     end)
 
     it("are not made with a client that has disconnected", function()

@@ -14,7 +14,11 @@ end
 function application.onPeerLookup(event)
     local target = application.clients[event.targetPeerID]
     if not target then
-        -- The target is not connected. The asker gets no answer, tries again, and then gives up.
+        -- The target is not connected. The asker gets no answer, tries again, and then gives up; event.attempt is 1 for the first time.
+        -- event.client is the asker, or nil if that is no client of this application: a peer that another server has sent here, for instance.
+        if event.attempt == 1 then
+            trace("not connected:", event.targetPeerID, "asked for by", event.client and event.client.farID or event.initiatorAddress)
+        end
         return
     end
     -- An introduction has two halves: the asker learns the target's addresses, and the target opens its NAT to the asker.

@@ -12,9 +12,13 @@
 ---@field config table the content of ScriptEngine/ApplicationObject/config in Application.xml
 ---@field onAppStart? fun() called when the script has been loaded, for the first time or again
 ---@field onAppStop? fun(info: {reason: "server"|"shutdown"|"reload"}) called when the instance ends; it must not wait
----@field onConnect? fun(client: Client, ...: any): boolean? called when a client wants to connect; return true or nothing to accept it, false to reject it, or `nil` (written as `return nil`) to decide later
+---@field onConnect? fun(client: Client, ...: any): boolean? called when a client wants to connect; return true to accept it, false to reject it, or `nil` (written as `return nil`) to decide later. To return nothing accepts it, unless ConnectDefault in Application.xml is `pending`
+---@field onConnectAccept? fun(client: Client, ...: any) called when a client has been accepted, by the script or by the server; it gets the arguments of `onConnect`
+---@field onConnectReject? fun(client: Client, ...: any) called when the script has rejected a client; it gets the arguments of `onConnect`
 ---@field onDisconnect? fun(client: Client) called once when a client has disconnected, after all its other handlers
 ---@field onPeerLookup? fun(event: PeerLookupEvent) called when an asker looks for a peer
+---@field onPublish? fun(client: Client, stream: PublishedStream): boolean? called when a client wants to publish a stream to the server, which passes no media on; return false to refuse
+---@field onUnpublish? fun(client: Client, stream: PublishedStream) called when a client has stopped publishing a stream, or is about to be gone
 ---@field onStatus? fun(info: ScriptStatus) called when a handler has failed
 application = {}
 
@@ -63,6 +67,11 @@ function application.denyPeerLookup(event, reason) end
 ---@param ... any
 function application.broadcastMsg(method, ...) end
 
+---Returns what the clients of this instance did since it was made. Bytes are those of messages. bw_in and bw_out are bytes in a second, measured
+---from one call to the next.
+---@return {bw_in: integer, bw_out: integer, bytes_in: integer, bytes_out: integer, msg_in: integer, msg_out: integer, msg_dropped: integer, total_connects: integer, total_disconnects: integer}
+function application.getStats() end
+
 ---Ends this instance and disconnects its clients.
 ---@return boolean
 function application.shutdown() end
@@ -75,7 +84,8 @@ function application.shutdown() end
 ---@field [string] Client
 
 ---A client. Functions that you assign to `Client` are handlers of every client, or methods that the clients' programs can call. You may
----also assign functions and other fields to a single client.
+---also assign functions and other fields to a single client. A client's program can call functions in tables, too: "chat.say" calls
+---`Client.chat.say`, with the client as the first argument.
 ---@class Client
 ---@field farID string the client's peer ID: 64 hexadecimal digits
 ---@field farId string the same
@@ -88,6 +98,13 @@ function application.shutdown() end
 ---@field potentialNearAddresses string[] all public addresses of the server
 ---@field reportedAddresses string[] the addresses that the client reports, as far as the server believes them
 ---@field protocol string "rtmfp"
+---@field protocolVersion string "1"
+---@field secure boolean false: AMS means TLS by it. RTMFP encrypts without TLS
+---@field readAccess string kept and without effect: the server has no streams and shared objects. "/" until the script sets it
+---@field writeAccess string the same
+---@field audioSampleAccess string kept and without effect; "" until the script sets it
+---@field videoSampleAccess string the same
+---@field virtualKey string the same
 ---@field ip string the IP address in farAddress
 ---@field id string identifies the connection
 ---@field uri string the URI that the client connected to
@@ -127,10 +144,32 @@ function Client:callAndWait(method, ...) end
 ---@return boolean
 function Client:ping() end
 
+---Measures the bandwidth to the client, which takes a second or two: the server calls `onBWCheck` of its program several times, which must return,
+---and at last `onBWDone` with the kilobits in a second, the kilobits sent, the seconds that this took, and the latency in milliseconds. Clients can
+---call it themselves. Returns false if the client is being measured already, or sixteen others are.
+---@return boolean
+function Client:checkBandwidth() end
+
+---Returns the limit that `setBandwidthLimit` has set, in bytes in a second; 0 if it has set none. The server does not keep to it.
+---@param direction 0|1 0: from the client to the server; 1: from the server to the client
+---@return integer
+function Client:getBandwidthLimit(direction) end
+
+---Keeps limits in bytes in a second, for `getBandwidthLimit`. They have no effect. 0 leaves a limit as it is.
+---@param serverToClient number
+---@param clientToServer? number
+function Client:setBandwidthLimit(serverToClient, clientToServer) end
+
 ---Waits for the client's counters, which begin when it asks to connect, and returns them; nil if it has disconnected. Bytes are those of
 ---messages; ping_rtt is in milliseconds.
 ---@return {bytes_in: integer, bytes_out: integer, msg_in: integer, msg_out: integer, msg_dropped: integer, ping_rtt: integer}?
 function Client:getStats() end
+
+---A stream that a client publishes to the server.
+---@class PublishedStream
+---@field name string its name, without what follows a question mark
+---@field type string how the client publishes it: "live" as a rule, "record" or "append"
+---@field publishQueryString string what follows the question mark in the name
 
 ---A client's membership in a group. You may assign fields to it.
 ---@class GroupControl
@@ -401,6 +440,7 @@ NetGroupSendResult = {}
 ---@field targetPeerId string? the same
 ---@field initiatorAddress string the asker's address
 ---@field tag string identifies the lookup; pass it to `introducePeer`
+---@field attempt integer how many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one
 ---@field interfaceID integer the number of the server's interface that received the lookup
 ---@field interfaceId integer the same
 ---@field client Client? the asker, if it is a client of this instance

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope};
+use super::choices::{
+    ConnectDefault, Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
+};
 use super::http_settings::HttpSettings;
 use super::idle::IdleClients;
 use super::keys::application as keys;
@@ -53,6 +55,8 @@ pub struct Script {
     pub library: Vec<PathBuf>,
     /// What happens if the script is one that the server cannot run.
     pub others: OtherScripts,
+    /// What a client gets whose `onConnect` has returned nothing.
+    pub connect_default: ConnectDefault,
     /// Whether the server loads it again when a file of its folder has changed.
     pub watch: bool,
     /// The limits of its NetConnections.
@@ -176,6 +180,7 @@ impl Script {
             time: view.read(&keys::MAX_TIME_OUT),
             library: view.read(&keys::SCRIPT_LIB_PATH).iter().map(|path| root.join(path)).collect(),
             others: view.read(&keys::OTHER_SCRIPTS),
+            connect_default: view.read(&keys::CONNECT_DEFAULT),
             watch: view.read(&keys::WATCH),
             net_connections: NetConnectionLimits {
                 max_connections: view.read(&keys::MAX_NET_CONNECTIONS),

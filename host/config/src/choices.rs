@@ -66,6 +66,15 @@ pub enum OtherScripts {
     Closed,
 }
 
+/// What a client gets whose `onConnect` has returned nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectDefault {
+    /// It is accepted.
+    Accept,
+    /// It waits until the script accepts or rejects it.
+    Pending,
+}
+
 /// What happens instead of a decision that failed or came too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {

@@ -10,6 +10,7 @@
 
 mod access;
 mod adaptor;
+mod alone;
 mod application;
 mod applications;
 mod check;
@@ -65,7 +66,8 @@ pub use adaptor::Adaptor;
 pub use application::{Application, FileLimits, NetConnectionLimits, Policy, Script};
 pub use check::check;
 pub use choices::{
-    Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
+    ConnectDefault, Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts,
+    RelayScope,
 };
 pub use config::{Broken, Config, Loaded};
 pub use grouping::grouped;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::adaptor::Adaptor;
 use super::application::Application;
-use super::choices::{GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
+use super::choices::{ConnectDefault, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
 use super::config::Config;
 use super::idle::IdleClients;
 use super::rtmfp::Rtmfp;
@@ -156,6 +156,9 @@ impl fmt::Display for Application {
         write!(f, "lookups by {lookups}, groups by {groups}")?;
         if self.lookups_from == LookupsFrom::Clients {
             f.write_str(", lookups from clients only")?;
+        }
+        if self.script.connect_default == ConnectDefault::Pending {
+            f.write_str(", clients wait if onConnect returns nothing")?;
         }
         let plugins: Vec<String> = self.plugins.iter().map(|plugin| plugin.path.display().to_string()).collect();
         if !plugins.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::message::AppEvent;
-use crate::{InstanceName, RequestId};
+use crate::{InstanceName, RequestId, Totals};
 use introd_config::Application;
 
 /// An error of a script.
@@ -97,7 +97,15 @@ impl ToWake {
 pub trait AppActors: Send + Sync {
     /// The actor of an instance whose application has that folder; `None` if the folder has no script. The script is
     /// loaded on a thread of the actor's. If it does not load, the actor rejects clients.
-    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn AppActor>>;
+    ///
+    /// `totals` counts what the instance's clients do.
+    fn open(
+        &self,
+        name: &InstanceName,
+        folder: &Path,
+        settings: &Arc<Application>,
+        totals: &Arc<dyn Totals>,
+    ) -> Option<Arc<dyn AppActor>>;
 
     /// About how many bytes of memory the scripts of all actors use, including the actors that are about to end.
     fn memory(&self) -> usize {
@@ -174,7 +182,13 @@ mod tests {
     fn what_makes_no_scripts_uses_no_memory_and_no_time_for_them() {
         struct Nothing;
         impl AppActors for Nothing {
-            fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+            fn open(
+                &self,
+                _: &InstanceName,
+                _: &Path,
+                _: &Arc<Application>,
+                _: &Arc<dyn Totals>,
+            ) -> Option<Arc<dyn AppActor>> {
                 None
             }
         }

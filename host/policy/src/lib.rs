@@ -18,6 +18,7 @@ mod reply;
 mod reply_queue;
 mod request;
 mod sync;
+mod totals;
 mod verdict;
 
 pub use actor::{AppActor, AppActors, LoggedError, ToWake};
@@ -26,6 +27,7 @@ pub use instance::{InstanceId, InstanceName};
 pub use peer::{MAX_REPORTED, Peer};
 pub use reply::{Replies, Reply, Resolution};
 pub use request::{MAX_REQUESTS, RequestId};
+pub use totals::{InstanceTotals, Totals};
 pub use verdict::{Addresses, Verdict};
 
 /// The maximum number of addresses in one redirect. librtmfp keeps no more than the first 7.

@@ -11,7 +11,7 @@ use rtmfp::{InterfaceId, PeerId, SessionId, TaggedAddress};
 use smallvec::SmallVec;
 
 use introd_flash::amf::Value;
-use introd_flash::server::{Call, ConnectRequest};
+use introd_flash::server::{Call, ConnectRequest, Publication};
 
 use crate::{RequestId, Verdict};
 
@@ -64,6 +64,10 @@ pub enum AppEvent {
     Disconnect { client: ClientId },
     /// A client calls a method. If [`Call::wants_answer`], it waits for [`ClientCommand::Answer`].
     Call { client: ClientId, call: Call },
+    /// A client wants to publish a stream to the server. It waits for [`ClientCommand::Publish`].
+    Publish { client: ClientId, publication: Publication },
+    /// A client wants a publication no more that was not refused. This does not come for what it publishes when it disconnects.
+    Unpublish { client: ClientId, publication: Publication },
     /// A client answers an [`ClientCommand::Call`].
     Answer {
         client: ClientId,
@@ -190,6 +194,13 @@ pub enum ClientCommand {
         /// The value, or the error.
         outcome: Result<Value, Value>,
     },
+    /// Allow or refuse what a client wants to publish.
+    Publish {
+        client: ClientId,
+        /// [`Publication::number`].
+        publication: u64,
+        is_allowed: bool,
+    },
     /// `client.ping()`: send the client a ping.
     Ping { client: ClientId },
     /// `client:getStats()`: send the client's counters by [`AppEvent::Stats`].
@@ -212,6 +223,7 @@ impl ClientCommand {
             Self::Disconnect { client, .. }
             | Self::Call { client, .. }
             | Self::Answer { client, .. }
+            | Self::Publish { client, .. }
             | Self::Ping { client }
             | Self::GetStats { client, .. }
             | Self::Introduce { client, .. }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
 use introd_native::Plugins;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceId, InstanceName};
+use introd_policy::{AppActor, AppActors, InstanceId, InstanceName, Totals};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use slab::Slab;
 
@@ -18,6 +18,7 @@ use super::guards::Guards;
 use super::instance::AppInstance;
 use super::refusal::Refusal;
 use super::table::{Among, Table};
+use super::traffic::Traffic;
 use super::wanted::Wanted;
 
 /// The applications of a server, shared by its workers.
@@ -193,14 +194,16 @@ impl Applications {
         }
         self.make_room(table, &wanted)?;
         let Wanted { name, settings, registered, maker, .. } = wanted;
-        let actor = self.actor_of(&name, &settings, registered)?;
+        let traffic = Arc::new(Traffic::default());
+        let actor = self.actor_of(&name, &settings, registered, &traffic)?;
         let mut by_id = self.by_id.write();
         let slot = by_id.vacant_entry();
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
         let plugins = self.plugins.chain(&settings.plugins);
         let door = Door::of(&self.config(), &name);
         let policy = actor.zip(registered.map(|registered| registered.folder.clone()));
-        let instance = Arc::new(AppInstance::new(id, name, settings, plugins, policy, door, maker));
+        let instance = AppInstance::new(id, name, settings, plugins, policy, door, maker).counted_by(traffic);
+        let instance = Arc::new(instance);
         self.guards.set(id, instance.has_say());
         slot.insert(Arc::clone(&instance));
         table.add(&instance);
@@ -213,9 +216,11 @@ impl Applications {
         name: &InstanceName,
         settings: &Arc<Application>,
         registered: Option<&Registered>,
+        traffic: &Arc<Traffic>,
     ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
         let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
-        let actor = actors.open(name, &registered.folder, settings);
+        let totals = Arc::clone(traffic) as Arc<dyn Totals>;
+        let actor = actors.open(name, &registered.folder, settings, &totals);
         if actor.is_none() && registered.has_script {
             let reason = format!("{}: its script is gone, or cannot be started", registered.folder.display());
             return Err(Refusal::Closed { application: name.application.clone(), reason: reason.into() });

@@ -42,7 +42,7 @@ pub struct AppInstance {
     idle_since: Mutex<Option<Instant>>,
     /// The network of the client for which the instance was created.
     maker: Option<NetworkPrefix>,
-    traffic: Traffic,
+    traffic: Arc<Traffic>,
 }
 
 impl AppInstance {
@@ -60,9 +60,14 @@ impl AppInstance {
         let (actor, script) = policy.unzip();
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
-        let traffic = Traffic::default();
+        let traffic = Arc::default();
         let name = Arc::new(name);
         Self { id, name, settings, plugins, clients, actor, script, door, is_barring, idle_since, maker, traffic }
+    }
+
+    /// The same, whose clients are counted there.
+    pub(super) fn counted_by(self, traffic: Arc<Traffic>) -> Self {
+        Self { traffic, ..self }
     }
 
     /// Whether the access rules permit an address to be a client here and to look up clients.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
+use introd_policy::{InstanceTotals, Totals};
+
 /// What the clients of an instance did since the instance was made. Any thread may count and read.
 #[derive(Debug)]
 pub struct Traffic {
@@ -111,6 +113,21 @@ impl Traffic {
     }
 }
 
+impl Totals for Traffic {
+    fn totals(&self) -> InstanceTotals {
+        let counts = self.counts();
+        InstanceTotals {
+            connects: counts.accepted,
+            disconnects: counts.disconnected,
+            messages_in: counts.messages_in,
+            messages_out: counts.messages_out,
+            messages_dropped: counts.messages_dropped,
+            bytes_in: counts.bytes_in,
+            bytes_out: counts.bytes_out,
+        }
+    }
+}
+
 impl std::ops::AddAssign for TrafficCounts {
     fn add_assign(&mut self, other: Self) {
         self.accepted += other.accepted;
@@ -137,6 +154,9 @@ mod tests {
         (0..4).for_each(|_| traffic.received(10));
         (0..5).for_each(|_| traffic.sent(100));
         (0..6).for_each(|_| traffic.dropped());
+        let told = traffic.totals();
+        assert_eq!((told.connects, told.disconnects, told.messages_dropped), (1, 3, 6));
+        assert_eq!((told.messages_in, told.bytes_in, told.messages_out, told.bytes_out), (4, 40, 5, 500));
         let counts = traffic.counts();
         let expected = TrafficCounts {
             accepted: 1,

@@ -1,4 +1,4 @@
-//! `introd test`: runs the tests of a script.
+//! `introd test`: runs the tests of scripts.
 
 use std::io::stdout;
 use std::path::PathBuf;
@@ -7,29 +7,23 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::output;
-use introd_lua::testing;
+use introd_lua::testing::{self, Options};
 
 #[derive(Args)]
 pub(super) struct TestArgs {
-    /// The application's folder, with its main.lua and its *_test.lua; repeat for more.
+    /// The folder of an application, with its main.lua and its *_test.lua, or a folder of applications; several may be given.
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
+    /// Also print what tests print that pass.
+    #[arg(long)]
+    show_output: bool,
 }
 
 pub(super) fn test(args: &TestArgs) -> anyhow::Result<()> {
-    // The output of `trace` helps to understand why a test fails.
-    output::start_logging("warn");
-    let mut failed = Vec::new();
-    for folder in &args.folders {
-        if args.folders.len() > 1 {
-            output::say(&format!("{}:\n", folder.display()));
-        }
-        let passed = testing::run(folder, &mut stdout())
-            .with_context(|| format!("the tests in {} cannot be run", folder.display()))?;
-        if !passed {
-            failed.push(folder.display().to_string());
-        }
-    }
-    anyhow::ensure!(failed.is_empty(), "tests failed in {}", failed.join(", "));
+    // What scripts log is printed with their tests.
+    output::start_logging("warn,introd::script=off");
+    let options = Options { show_output: args.show_output, ..Options::default() };
+    let has_passed = testing::run(&args.folders, options, &mut stdout()).context("the tests cannot be run")?;
+    anyhow::ensure!(has_passed, "tests failed, or there are none");
     Ok(())
 }

@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
-use crate::choices::{Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope};
+use crate::choices::{
+    ConnectDefault, Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
+};
 use crate::http_hosts::HttpHostList;
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::numbers::{
@@ -128,6 +130,11 @@ keys! {
             "auto",
         ),
         "What happens to an application whose script the server cannot run (`main.asc`, `main.far`): `open` runs it without the script; `closed` rejects its clients and lookups of them; `auto` closes it if `PeerLookupEvents` or `JoinLeaveEvents` leave decisions to the script and no plugin decides either",
+    );
+    CONNECT_DEFAULT: Key<Words<ConnectDefault>> = Key::ours(
+        "ScriptEngine/ConnectDefault",
+        words(&[("accept", ConnectDefault::Accept), ("pending", ConnectDefault::Pending)], "accept"),
+        "What a client gets whose `onConnect` returns nothing: `accept`, it is accepted; `pending`, it waits until the script calls `acceptConnection` or `rejectConnection`, as on Adobe's servers",
     );
     WATCH: Key<Flag> = Key::ours(
         "ScriptEngine/Watch",

@@ -1,6 +1,7 @@
 //! Whole configurations: right ones, broken ones, and the shipped one.
 
 mod access;
+mod alone;
 mod ams5;
 mod broken;
 mod catch_all;

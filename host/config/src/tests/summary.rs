@@ -34,7 +34,9 @@ fn every_setting_that_is_told_is_told_as_it_stands() {
             <GroupControl><JoinLeaveEvents mode='All'/></GroupControl>
         </RTMFP>
         <Plugins><Plugin path='a.so'/><Plugin path='/opt/b.so'/></Plugins>
-        <ScriptEngine><RuntimeSize>20480</RuntimeSize><MaxTimeOut>0</MaxTimeOut></ScriptEngine>
+        <ScriptEngine>
+            <RuntimeSize>20480</RuntimeSize><MaxTimeOut>0</MaxTimeOut><ConnectDefault>pending</ConnectDefault>
+        </ScriptEngine>
     </Application>";
     let users = "<Root><UserList>
         <User name='alice'><Password>a</Password></User><User name='bob'><Password>b</Password></User><User name='carol'/>

@@ -76,11 +76,13 @@ pub enum Action {
     },
     /// Nothing to do: something to log or count.
     Report(Irregularity),
-    /// The client has begun to publish a stream to the server. This was accepted; its media are dropped.
-    Publish {
-        /// The stream's name, which may have been cut.
-        name: String,
-    },
+    /// The client wants to publish a stream to the server, which drops its media. Answer with
+    /// [`NetConnection::allow_publication`](super::NetConnection::allow_publication) or
+    /// [`NetConnection::refuse_publication`](super::NetConnection::refuse_publication), now or later.
+    Publish(Publication),
+    /// The client wants a publication no more that was not refused: it has stopped it, or deleted its stream. This does not come for those
+    /// that end with the connection.
+    Unpublish(Publication),
 }
 
 /// A call of a method by the client.
@@ -101,6 +103,17 @@ impl Call {
     pub fn wants_answer(&self) -> bool {
         self.transaction != 0.0
     }
+}
+
+/// A stream that a client wants to publish, or publishes, to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Identifies it among all that the client has begun.
+    pub number: u64,
+    /// The name of the stream, with its query. A long one is cut.
+    pub name: String,
+    /// How the client publishes: `live` as a rule, `record` or `append`.
+    pub kind: String,
 }
 
 /// Why a session is to be closed.

@@ -10,6 +10,7 @@ mod calls;
 mod connect;
 mod flows;
 mod phase;
+mod publications;
 mod request;
 mod streams;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use crate::command::{Command, Encoding};
 use crate::message::{Message, kind};
 use crate::user_control::UserControl;
 
-pub use action::{Action, Call, CloseReason, Irregularity};
+pub use action::{Action, Call, CloseReason, Irregularity, Publication};
 pub use calls::CallError;
 pub use connect::AnswerError;
 pub use flows::{FlowVerdict, RejectReason};

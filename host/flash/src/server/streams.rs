@@ -1,25 +1,26 @@
-//! Streams that a client creates. The server passes no media on: there is nothing to `play`, and what a client publishes is accepted and
-//! dropped, so that a program works that publishes to its server as well as to its peers.
+//! Streams that a client creates.
 
 use thin_vec::ThinVec;
 
-use super::action::{Action, Irregularity, abridged};
+use super::action::{Action, Irregularity};
+use super::publications::Publishing;
 use super::{CONTROL_STREAM, NetConnection};
 use crate::amf::Value;
-use crate::command::{Command, Level, info};
+use crate::command::Command;
 
 /// The streams of a connection. They are few, so that a list is faster than a map.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     list: ThinVec<Stream>,
+    /// The number of the last publication.
+    pub(super) last_publication: u64,
 }
 
 #[derive(Debug)]
 struct Stream {
     id: u32,
     sending: Sending,
-    /// The name under which the client publishes on it.
-    publishing: Option<Box<str>>,
+    publishing: Option<Box<Publishing>>,
 }
 
 /// The server's flow for a stream.
@@ -58,9 +59,14 @@ impl Streams {
         }
     }
 
-    fn set_publishing(&mut self, id: u32, name: Option<Box<str>>) -> Option<Box<str>> {
-        let stream = self.get(id)?;
-        std::mem::replace(&mut stream.publishing, name)
+    /// Sets what the client publishes on a stream. Gives back what that was before.
+    pub(super) fn set_publishing(&mut self, id: u32, publishing: Option<Box<Publishing>>) -> Option<Box<Publishing>> {
+        std::mem::replace(&mut self.get(id)?.publishing, publishing)
+    }
+
+    /// What the client publishes, with the streams.
+    pub(super) fn publishing(&mut self) -> impl Iterator<Item = (u32, &mut Publishing)> {
+        self.list.iter_mut().filter_map(|stream| Some((stream.id, &mut **stream.publishing.as_mut()?)))
     }
 
     /// Creates a stream with the lowest free number, from 1.
@@ -93,61 +99,25 @@ impl NetConnection {
         let Some(number) = argument.and_then(Value::as_number) else { return };
         // The conversion saturates, and stream 0 is not in the list.
         let stream = number as u32;
-        if self.streams.remove(stream).is_some_and(|stream| stream.sending == Sending::Open) {
+        let Some(removed) = self.streams.remove(stream) else { return };
+        actions.extend(removed.publishing.map(|publishing| Action::Unpublish(publishing.publication)));
+        if removed.sending == Sending::Open {
             actions.push(Action::CloseFlow { stream });
         }
     }
 
     /// A command on the flow of a stream.
     pub(super) fn on_stream_command(&mut self, stream: u32, command: Command, actions: &mut Vec<Action>) {
-        let name = || abridged(command.arguments.first().and_then(Value::as_str).unwrap_or_default());
         match command.name.as_str() {
             // With `false` the client stops what it has begun.
             "play" if command.arguments.first() == Some(&Value::Boolean(false)) => {}
             "publish" if command.arguments.first() == Some(&Value::Boolean(false)) => self.unpublish(stream, actions),
-            "play" | "play2" => {
-                // AMS has this code and text for a stream that does not exist.
-                let name = name();
-                let description = format!("Failed to play {name}; stream not found.");
-                self.stream_status(stream, Level::Error, "NetStream.Play.StreamNotFound", description, name, actions);
-            }
-            "publish" if self.streams.exists(stream) => {
-                let name = name();
-                let description = format!("{name} is now published.");
-                self.unpublish(stream, actions);
-                self.streams.set_publishing(stream, Some(name.as_str().into()));
-                actions.push(Action::Publish { name: name.clone() });
-                self.stream_status(stream, Level::Status, "NetStream.Publish.Start", description, name, actions);
-            }
+            "play" | "play2" => self.play(stream, &command.arguments, actions),
+            "publish" if self.streams.exists(stream) => self.publish(stream, &command.arguments, actions),
             "closeStream" => self.unpublish(stream, actions),
             "publish" | "pause" | "pauseRaw" | "seek" | "receiveAudio" | "receiveVideo" => {}
             "deleteStream" => self.delete_stream(Some(&Value::Number(f64::from(stream))), actions),
             _ => self.refuse_method(&command.name, command.transaction, actions),
         }
-    }
-
-    /// Ends the client's publication on a stream, if there is one.
-    fn unpublish(&mut self, stream: u32, actions: &mut Vec<Action>) {
-        if let Some(name) = self.streams.set_publishing(stream, None) {
-            let description = format!("{name} is now unpublished.");
-            let code = "NetStream.Unpublish.Success";
-            self.stream_status(stream, Level::Status, code, description, name.into(), actions);
-        }
-    }
-
-    fn stream_status(
-        &mut self,
-        stream: u32,
-        level: Level,
-        code: &str,
-        description: String,
-        details: String,
-        actions: &mut Vec<Action>,
-    ) {
-        let mut info = info(level, code, description);
-        if let Value::Object(object) = &mut info {
-            object.properties.push(("details".to_owned(), details.into()));
-        }
-        self.send_own(stream, &Command::new("onStatus", 0.0, vec![info]), actions);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, MultiValue, Result, Table, Value};
+use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 
 use super::address_list;
 use super::client::{arguments, member, method_name};
-use super::state::{ApiState, plain_rejection};
+use super::state::{ApiState, CONNECT_ACCEPT, CONNECT_REJECT, plain_rejection};
 use crate::engine::values;
 use crate::instance::roster::{Phase, RosterMember};
 use introd_config::{DEFAULT_VHOST, XmlSettings};
@@ -15,8 +15,18 @@ use introd_policy::Verdict;
 use introd_policy::message::ClientCommand;
 
 /// The handlers that a script may define.
-pub(crate) const HANDLERS: &[&str] =
-    &["onAppStart", "onAppStop", "onConnect", "onDisconnect", "onPeerLookup", "onStatus"];
+pub(crate) const HANDLERS: &[&str] = &[
+    "onAppStart",
+    "onAppStop",
+    "onConnect",
+    CONNECT_ACCEPT,
+    CONNECT_REJECT,
+    "onDisconnect",
+    "onPeerLookup",
+    "onPublish",
+    "onUnpublish",
+    "onStatus",
+];
 
 /// Fills in the properties.
 pub(crate) fn describe(lua: &Lua, state: &Rc<ApiState>) -> Result<()> {
@@ -76,7 +86,7 @@ fn a_client(state: &ApiState, value: Option<Value>, function: &str) -> Result<Rc
 }
 
 /// Rejects a client that waits; one that is accepted already is disconnected.
-fn reject(state: &ApiState, member: &RosterMember, rejection: Rejection) -> Result<bool> {
+fn reject(state: &ApiState, member: &Rc<RosterMember>, rejection: Rejection) -> Result<bool> {
     state.must_be_live()?;
     match member.phase.get() {
         Phase::Waiting => Ok(state.reject(member, rejection)),
@@ -102,6 +112,23 @@ fn log_reason(value: Option<Value>) -> Result<Option<Box<str>>> {
             Ok(Some(text.into()))
         }
         Some(other) => Err(mlua::Error::runtime(format!("the reason is a string, not a {}", other.type_name()))),
+    }
+}
+
+/// Warns of a decision about a client that has been accepted because `onConnect` returned nothing: the author may think that it waits.
+fn note_late_decision(state: &ApiState, member: &RosterMember, function: &str) {
+    let instance = &state.instance;
+    let is_late = member.is_accepted() && member.is_accepted_by_default.get();
+    if is_late && !instance.has_told_of_late_decision.replace(true) {
+        // It is `onConnect` that has to change.
+        let handler = state.application.raw_get::<Option<Function>>("onConnect").ok().flatten();
+        let place = handler.map(|handler| handler.info());
+        let source = place.as_ref().and_then(|place| place.source.as_deref()).unwrap_or_default();
+        let (file, line) = (source.trim_start_matches('@'), place.as_ref().and_then(|place| place.line_defined));
+        let text = format!(
+            "application.{function} decides about a client that has been accepted already, because onConnect returned nothing: to decide later, onConnect must `return nil`, or set ScriptEngine/ConnectDefault in Application.xml to pending; to disconnect a client, call application.disconnect"
+        );
+        instance.journal.warning(&instance.name, file, line.unwrap_or_default(), text);
     }
 }
 
@@ -149,6 +176,23 @@ fn decide(state: &ApiState, number: u64, verdict: Verdict) -> Result<bool> {
     Err(mlua::Error::runtime("this lookup has been answered, by the script or by its deadline"))
 }
 
+/// The result of `application.getStats()`.
+fn stats(lua: &Lua, state: &ApiState) -> Result<Table> {
+    let totals = state.instance.totals();
+    let (bw_in, bw_out) = state.rates.at(state.instance.now.get(), &totals);
+    lua.create_table_from([
+        ("bw_in", bw_in),
+        ("bw_out", bw_out),
+        ("bytes_in", totals.bytes_in),
+        ("bytes_out", totals.bytes_out),
+        ("msg_in", totals.messages_in),
+        ("msg_out", totals.messages_out),
+        ("msg_dropped", totals.messages_dropped),
+        ("total_connects", totals.connects),
+        ("total_disconnects", totals.disconnects),
+    ])
+}
+
 /// The functions. The prelude puts them into the table.
 pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     let application = lua.create_table()?;
@@ -159,6 +203,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         lua.create_function(move |_, client: Value| {
             let member = a_client(&shared, Some(client), "acceptConnection")?;
             shared.must_be_live()?;
+            note_late_decision(&shared, &member, "acceptConnection");
             Ok(shared.accept(&member))
         })?,
     )?;
@@ -168,6 +213,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         "rejectConnection",
         lua.create_function(move |_, mut values: MultiValue| {
             let member = a_client(&shared, values.pop_front(), "rejectConnection")?;
+            note_late_decision(&shared, &member, "rejectConnection");
             let rejection = reasons(&shared, &mut values, &plain_rejection().description)?;
             reject(&shared, &member, rejection)
         })?,
@@ -178,6 +224,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         "redirectConnection",
         lua.create_function(move |_, mut values: MultiValue| {
             let member = a_client(&shared, values.pop_front(), "redirectConnection")?;
+            note_late_decision(&shared, &member, "redirectConnection");
             let url = match values.pop_front() {
                 Some(Value::String(url)) if url.as_bytes().len() > MAX_DESCRIPTION => {
                     return Err(mlua::Error::runtime(format!("the URL has at most {MAX_DESCRIPTION} bytes")));
@@ -254,6 +301,9 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
             Ok(())
         })?,
     )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set("getStats", lua.create_function(move |lua, ()| stats(lua, &shared))?)?;
 
     let shared = Rc::clone(state);
     application.raw_set(

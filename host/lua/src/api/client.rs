@@ -27,6 +27,8 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "potentialNearAddresses",
     "reportedAddresses",
     "protocol",
+    "protocolVersion",
+    "secure",
     "ip",
     "id",
     "uri",
@@ -35,6 +37,19 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "pageUrl",
     "groupControls",
 ];
+
+/// The properties that a script may set, with their values until it does. Nothing here depends on them: they are about streams and shared
+/// objects, which the server does not have.
+pub(crate) const SETTABLE: &[(&str, &str)] = &[
+    ("readAccess", "/"),
+    ("writeAccess", "/"),
+    ("audioSampleAccess", ""),
+    ("videoSampleAccess", ""),
+    ("virtualKey", ""),
+];
+
+/// The method of the server's that clients may call, as on AMS.
+pub(crate) const CHECK_BANDWIDTH: &str = "checkBandwidth";
 
 /// The handlers that a script may define for a client or for all clients.
 pub(crate) const HANDLERS: &[&str] =
@@ -82,6 +97,10 @@ fn property(lua: &Lua, state: &Rc<ApiState>, member: &Rc<RosterMember>, name: &s
         "farAddress" => address::text(member.far_address.get()),
         "nearAddress" => address::text(info.near_address),
         "protocol" => "rtmfp".to_owned(),
+        // AMS means TLS by it, which RTMFP does without.
+        "secure" => return Ok(Value::Boolean(false)),
+        // The one version that there is (RFC 7016).
+        "protocolVersion" => "1".to_owned(),
         "ip" => member.far_address.get().ip().to_canonical().to_string(),
         "id" => format!("{}:{}", member.id.worker, member.id.session),
         "uri" => info.request.tc_url.clone(),
@@ -157,6 +176,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         properties.raw_set(*name, kind)?;
     }
     native.raw_set("properties", properties)?;
+    native.raw_set("settable", lua.create_table_from(SETTABLE.iter().copied())?)?;
     let shared = Rc::clone(state);
     native.raw_set(
         "property",

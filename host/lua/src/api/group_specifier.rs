@@ -173,7 +173,11 @@ fn method(lua: &Lua, name: &'static str, work: Method) -> Result<Function> {
 }
 
 fn set(fields: &Table, key: &Value, value: Value) -> Result<()> {
-    let key = key.to_string()?;
+    // An object may have a `__tostring`, which must not be called from here.
+    let Value::String(key) = key else {
+        return wrong(format!("a GroupSpecifier has no property that is a {}", key.type_name()));
+    };
+    let key = key.to_string_lossy();
     let name = canonical(&key);
     if FLAGS.iter().any(|(flag, _)| *flag == name) {
         let Value::Boolean(_) = value else {

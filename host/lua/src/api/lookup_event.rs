@@ -20,6 +20,7 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "initiatorAddress",
     "initiatorApplication",
     "tag",
+    "attempt",
     "interfaceID",
     "interfaceId",
     "client",
@@ -30,6 +31,8 @@ pub(crate) struct LookupFacts {
     pub(crate) target: Option<PeerId>,
     initiator: SocketAddr,
     pub(crate) tag: SmallVec<[u8; 16]>,
+    /// How many times the asker has asked, with this time.
+    pub(crate) attempt: u32,
     pub(crate) interface: i64,
     pub(crate) asker: Option<i64>,
     /// The asker's application and instance, if it is a client of another one.
@@ -42,6 +45,7 @@ impl LookupFacts {
             target: lookup.target,
             initiator: lookup.initiator,
             tag: lookup.tag.clone(),
+            attempt: lookup.attempt,
             interface: i64::from(lookup.interface.0),
             asker: lookup.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
             application: lookup.proposal.as_ref().and_then(|proposal| proposal.initiator_application.clone()),

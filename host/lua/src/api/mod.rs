@@ -20,4 +20,5 @@ pub(crate) mod script;
 mod shared_registry;
 pub(crate) mod state;
 mod timer_functions;
+mod traffic_rates;
 pub(crate) mod watches;

@@ -34,12 +34,12 @@ _G.registry = {
 
 -- A client's object keeps the host's part under this key.
 local key = native.key
-local properties, property = native.properties, native.property
+local properties, property, settable = native.properties, native.property, native.settable
 
 local client_meta = { __host = "Client", __name = "Client", __metatable = false }
 
--- A field comes from the host's properties, the script's fields for all clients, or the host's methods, in this order. The script's own
--- fields of the object come before all.
+-- A field comes from the host's properties, the script's fields for all clients, the host's methods, or the values of properties that the
+-- script has not set, in this order. The script's own fields of the object come before all.
 function client_meta.__index(client, name)
     local kind = properties[name]
     if kind then
@@ -55,7 +55,9 @@ function client_meta.__index(client, name)
     end
     local value = Client[name]
     if value ~= nil then return value end
-    return methods[name]
+    value = methods[name]
+    if value ~= nil then return value end
+    return settable[name]
 end
 
 function client_meta.__newindex(client, name, value)
@@ -122,7 +124,7 @@ end
 
 function event_meta.__tostring() return "PeerLookupEvent" end
 
-function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by, from)
+function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by, from, attempt)
     local handler = application.onPeerLookup
     if type(handler) ~= "function" then return true end
     handler(setmetatable({
@@ -132,6 +134,7 @@ function native.call_on_peer_lookup(number, target, initiator, tag, interface, a
         initiatorAddress = initiator,
         initiatorApplication = from,
         tag = tag,
+        attempt = attempt,
         interfaceID = interface,
     }, event_meta))
 end

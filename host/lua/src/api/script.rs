@@ -19,6 +19,8 @@ use crate::libraries;
 
 /// The parts of the API that are written in Lua.
 const PRELUDE: &str = include_str!("prelude.lua");
+const BANDWIDTH: &str = include_str!("bandwidth.lua");
+const MISSING: &str = include_str!("missing.lua");
 
 /// A script and its VM.
 pub(crate) struct Script {
@@ -38,6 +40,8 @@ pub(crate) enum Purpose {
     Lookup(u64),
     /// A method that a client calls; the number of the open request, if the client waits for an answer.
     Call(String, Option<u64>),
+    /// `onPublish` of that client: the number of the open request, and of the publication.
+    Publish { member: Rc<RosterMember>, number: u64, publication: u64 },
     /// A timer.
     Timer(u64),
     /// A file that `file.watch` watches has changed.
@@ -71,6 +75,8 @@ impl Script {
         libraries::install(&vm.lua, &vm.context, &state, &native)?;
         let prelude = vm.lua.load(PRELUDE).set_name("=introd");
         prelude.call::<()>((&native, &state.application, &state.prototype, &state.methods))?;
+        vm.lua.load(BANDWIDTH).set_name("=introd").call::<()>((&native, &state.methods))?;
+        vm.lua.load(MISSING).set_name("=introd").call::<()>((&native, &state.application))?;
         state.objects.set_prelude(native.get("make_client")?);
         vm.limit()?;
         Ok(Self { look_up: native.get("call_on_peer_lookup")?, call_result: native.get("call_result")?, state, vm })
@@ -116,8 +122,9 @@ impl Script {
         match made {
             Ok((target, tag)) => facts.with_initiator(|initiator| {
                 let application = facts.application.as_deref();
+                let (interface, attempt) = (facts.interface, facts.attempt);
                 let arguments =
-                    (&self.look_up, number, target, initiator, tag, facts.interface, facts.asker, application);
+                    (&self.look_up, number, target, initiator, tag, interface, facts.asker, application, attempt);
                 self.vm.start_with(purpose, None, arguments)
             }),
             Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),

@@ -9,14 +9,20 @@ use mlua::{Lua, LuaString, Result, Table, Value};
 use super::client_objects::ClientObjects;
 use super::connection_objects::ConnectionObjects;
 use super::pending_calls::{Callee, PendingCall, PendingCalls};
+use super::traffic_rates::TrafficRates;
 use super::watches::Watches;
 use crate::engine::timers::Timers;
 use crate::engine::values::Marks;
 use crate::instance::Instance;
+use crate::instance::item::InboxItem;
 use crate::instance::roster::{Phase, RosterMember};
 use introd_flash::server::Rejection;
 use introd_policy::message::ClientCommand;
 use introd_policy::{RequestId, Verdict};
+
+/// The handlers that are told what has become of a connect.
+pub(crate) const CONNECT_ACCEPT: &str = "onConnectAccept";
+pub(crate) const CONNECT_REJECT: &str = "onConnectReject";
 
 /// The state of the API in one VM.
 pub(crate) struct ApiState {
@@ -38,8 +44,10 @@ pub(crate) struct ApiState {
     pub(crate) timers: RefCell<Timers>,
     /// The files that the script watches.
     pub(crate) watches: RefCell<Watches>,
-    /// Clients that were accepted while their `onConnect` still runs.
+    /// Clients that were accepted while their `onConnect` still runs, and those of whose acceptance or rejection the script is to be told.
     pub(crate) released: RefCell<Vec<Rc<RosterMember>>>,
+    /// The rates of the traffic that `application.getStats` tells.
+    pub(crate) rates: TrafficRates,
     /// Whether the script may act: not while it is only being loaded.
     pub(crate) is_live: Cell<bool>,
 }
@@ -60,6 +68,7 @@ impl ApiState {
             timers: RefCell::default(),
             watches: RefCell::default(),
             released: RefCell::default(),
+            rates: TrafficRates::new(instance.now.get()),
             is_live: Cell::new(false),
         })
     }
@@ -118,13 +127,23 @@ impl ApiState {
             self.objects.unfind(&before);
         }
         self.instance.roster.borrow_mut().accept(member);
+        self.note_decision(member, CONNECT_ACCEPT);
         if member.is_connecting.get() {
             self.released.borrow_mut().push(Rc::clone(member));
         }
     }
 
+    /// Has the script told of its decision about a client, if it has that handler, before anything else that happens to the client.
+    fn note_decision(&self, member: &Rc<RosterMember>, handler: &str) {
+        if matches!(self.application.raw_get::<Value>(handler), Ok(Value::Function(_))) {
+            let is_accepted = handler == CONNECT_ACCEPT;
+            member.deferred.borrow_mut().push_front(InboxItem::Decided { is_accepted });
+            self.released.borrow_mut().push(Rc::clone(member));
+        }
+    }
+
     /// Rejects a client that waits. False if it does not.
-    pub(crate) fn reject(&self, member: &RosterMember, rejection: Rejection) -> bool {
+    pub(crate) fn reject(&self, member: &Rc<RosterMember>, rejection: Rejection) -> bool {
         if member.phase.get() != Phase::Waiting {
             return false;
         }
@@ -132,6 +151,7 @@ impl ApiState {
         if self.instance.requests.take(member.request.get()).is_none() {
             return false;
         }
+        self.note_decision(member, CONNECT_REJECT);
         self.instance.decide(RequestId::from_number(member.request.get()), Verdict::Reject(Box::new(rejection)));
         true
     }

@@ -150,6 +150,7 @@ impl HostedInstance {
         .with_files(AppFiles::new(Arc::clone(&self.opening.files), shared.folder.clone()))
         .with_memory(shared.memory.clone())
         .with_errors(Arc::clone(&shared.errors))
+        .with_totals(shared.totals.get().cloned())
         .with_mark({
             let shared = Arc::clone(shared);
             move || shared.set_busy(Some(Instant::now()))

@@ -14,7 +14,7 @@ use introd_policy::message::{AppEvent, ClientId};
 use introd_policy::net_connection::ConnectionEvent;
 
 /// The bounds on parts of the inbox, as divisors of its room: for the calls of one client, for all events of one client, for the calls
-/// of all clients, and for the lookups of peers that are no clients.
+/// of all clients, and for the lookups of peers that are no clients. To publish counts as a call.
 const CALLS_OF_ONE: usize = 32;
 const EVENTS_OF_ONE: usize = 8;
 const CALLS_OF_ALL: usize = 2;
@@ -166,7 +166,8 @@ impl Lanes {
         let lane = self.by_source.get(&source).and_then(|place| self.lanes.get(*place));
         let (events, calls) = lane.map_or((0, 0), |lane| (lane.events.len(), lane.calls));
         let room = |parts: usize| (max_events / parts).max(1);
-        if matches!(event, AppEvent::Call { .. }) && (calls >= room(CALLS_OF_ONE) || self.calls >= room(CALLS_OF_ALL)) {
+        let is_call = matches!(event, AppEvent::Call { .. } | AppEvent::Publish { .. });
+        if is_call && (calls >= room(CALLS_OF_ONE) || self.calls >= room(CALLS_OF_ALL)) {
             return false;
         }
         events < room(if source == Source::Strangers { STRANGERS } else { EVENTS_OF_ONE })
@@ -182,7 +183,7 @@ impl Lanes {
     }
 
     fn push(&mut self, source: Source, item: InboxItem) {
-        let is_call = usize::from(matches!(item, InboxItem::Call { .. }));
+        let is_call = usize::from(matches!(item, InboxItem::Call { .. } | InboxItem::Publish { .. }));
         if let InboxItem::Connection { event, .. } = &item {
             self.of_connections += 1;
             self.bytes += event.bytes();
@@ -210,7 +211,7 @@ impl Lanes {
         let place = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(place)?;
         let item = lane.events.pop_front()?;
-        let is_call = usize::from(matches!(item, InboxItem::Call { .. }));
+        let is_call = usize::from(matches!(item, InboxItem::Call { .. } | InboxItem::Publish { .. }));
         lane.calls -= is_call;
         self.calls -= is_call;
         if let InboxItem::Connection { event, .. } = &item {
@@ -242,6 +243,7 @@ fn must_arrive(event: &AppEvent) -> bool {
         event,
         AppEvent::Accepted { .. }
             | AppEvent::Disconnect { .. }
+            | AppEvent::Unpublish { .. }
             | AppEvent::GroupLeave { .. }
             | AppEvent::Answer { .. }
             | AppEvent::Stats { .. }
@@ -255,6 +257,8 @@ fn source_of(event: &AppEvent) -> Source {
         | AppEvent::Accepted { client }
         | AppEvent::Disconnect { client }
         | AppEvent::Call { client, .. }
+        | AppEvent::Publish { client, .. }
+        | AppEvent::Unpublish { client, .. }
         | AppEvent::Answer { client, .. }
         | AppEvent::FarAddressChange { client, .. }
         | AppEvent::ReportedAddressesChange { client, .. }
@@ -271,7 +275,7 @@ mod tests {
     use rtmfp::SessionId;
 
     use super::*;
-    use introd_flash::server::Call;
+    use introd_flash::server::{Call, Publication};
 
     fn inbox(max_events: usize) -> Inbox {
         Inbox::new(max_events, Memory::default())
@@ -289,6 +293,10 @@ mod tests {
         let object = introd_flash::amf::Value::Null;
         let call = Call { name: String::new(), transaction: 0.0, object, arguments: Vec::new() };
         AppEvent::Call { client: client(number), call }
+    }
+
+    fn publication() -> Publication {
+        Publication { number: 1, name: "cam".to_owned(), kind: "live".to_owned() }
     }
 
     fn plain(event: AppEvent) -> Result<InboxItem, Box<AppEvent>> {
@@ -386,6 +394,7 @@ mod tests {
             AppEvent::Accepted { client },
             AppEvent::Disconnect { client },
             AppEvent::GroupLeave { client, membership, groupspec_digest },
+            AppEvent::Unpublish { client, publication: publication() },
             AppEvent::Answer { client, token: 1, outcome: Ok(Vec::new()) },
             AppEvent::Stats { client, token: 1, stats: None },
         ] {
@@ -394,13 +403,14 @@ mod tests {
         for event in [
             AppEvent::GroupJoin { client, membership, groupspec_digest },
             AppEvent::ReportedAddressesChange { client, addresses: Vec::new() },
+            AppEvent::Publish { client, publication: publication() },
             moved(2),
             call(2),
             lookup(None),
         ] {
             assert!(inbox.push(event, plain).is_err());
         }
-        assert_eq!(std::iter::from_fn(|| inbox.pop()).count(), 6);
+        assert_eq!(std::iter::from_fn(|| inbox.pop()).count(), 7);
     }
 
     #[test]

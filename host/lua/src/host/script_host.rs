@@ -15,7 +15,7 @@ use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
 use introd_liveness::AtStandstill;
 use introd_policy::message::{AppEvent, Commands};
-use introd_policy::{AppActor, AppActors, InstanceName};
+use introd_policy::{AppActor, AppActors, InstanceName, Totals};
 
 /// How often it is checked whether a thread that is to end has ended.
 const STOP_POLL: Duration = Duration::from_millis(2);
@@ -68,6 +68,17 @@ impl Host {
         folder: &Path,
         settings: Arc<Application>,
     ) -> Result<ScriptHandle, ScriptError> {
+        self.open_counted(name, folder, settings, None)
+    }
+
+    /// The same, whose script reads there what its clients did.
+    fn open_counted(
+        &self,
+        name: InstanceName,
+        folder: &Path,
+        settings: Arc<Application>,
+        totals: Option<Arc<dyn Totals>>,
+    ) -> Result<ScriptHandle, ScriptError> {
         let main = main_file(folder).ok_or_else(|| ScriptError::NoScript(folder.to_owned()))?;
         let mut pool = self.pool.state();
         let place = pool.place(&name, folder);
@@ -75,6 +86,8 @@ impl Host {
         let (commands, memory) = (Arc::clone(&self.commands), Memory::among(&self.pool.used));
         let shared = Arc::new(Shared::new(name, folder.to_owned(), settings, commands, Arc::clone(&queue), memory));
         let _ = shared.main.set(main);
+        // Nobody else has set it.
+        totals.map(|totals| shared.totals.set(totals).ok());
         if let Some(files) = pool.closed.get(&shared.application()).copied() {
             if files == ScriptFiles::of(folder) {
                 shared.close(files);
@@ -126,8 +139,14 @@ impl Drop for Host {
 }
 
 impl AppActors for Host {
-    fn open(&self, name: &InstanceName, folder: &Path, settings: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
-        match self.open(name.clone(), folder, Arc::clone(settings)) {
+    fn open(
+        &self,
+        name: &InstanceName,
+        folder: &Path,
+        settings: &Arc<Application>,
+        totals: &Arc<dyn Totals>,
+    ) -> Option<Arc<dyn AppActor>> {
+        match self.open_counted(name.clone(), folder, Arc::clone(settings), Some(Arc::clone(totals))) {
             Ok(handle) => Some(Arc::new(handle)),
             Err(ScriptError::NoScript(_)) => None,
             Err(error) => {

@@ -20,8 +20,8 @@ use crate::instance::ledger::Ledger;
 use crate::instance::open_requests::{Answer, OpenRequests};
 use crate::instance::surroundings::Surroundings;
 use introd_config::{Application, CATCH_ALL};
-use introd_policy::InstanceName;
 use introd_policy::message::{Commands, SendError};
+use introd_policy::{InstanceName, Totals};
 
 /// An instance for a thread to start.
 pub(crate) struct Opening {
@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) folder: PathBuf,
     /// The name of its script's file, as it was when the instance was opened.
     pub(crate) main: OnceLock<String>,
+    /// Counts what its clients do.
+    pub(crate) totals: OnceLock<Arc<dyn Totals>>,
     pub(crate) settings: ArcSwap<Application>,
     pub(crate) commands: Arc<dyn Commands>,
     pub(crate) inbox: Inbox,
@@ -112,6 +114,7 @@ impl Shared {
             name,
             folder,
             main: OnceLock::new(),
+            totals: OnceLock::new(),
             settings: ArcSwap::new(settings),
             commands,
             inbox: Inbox::new(INBOX, memory.clone()),

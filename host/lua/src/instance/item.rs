@@ -1,6 +1,6 @@
 //! An event on its way to the script.
 
-use introd_flash::server::Call;
+use introd_flash::server::{Call, Publication};
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
 use introd_policy::net_connection::ConnectionEvent;
 
@@ -19,6 +19,16 @@ pub(crate) enum InboxItem {
         number: Option<u64>,
         client: ClientId,
         call: Call,
+    },
+    /// A client wants to publish a stream.
+    Publish {
+        number: u64,
+        client: ClientId,
+        publication: Publication,
+    },
+    /// The script has accepted or rejected a client, and is to be told so in the order of the client's events.
+    Decided {
+        is_accepted: bool,
     },
     /// Something has happened on a NetConnection of the script.
     Connection {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
 use super::error_log::ErrorLog;
@@ -12,12 +11,16 @@ use introd_policy::InstanceName;
 /// How many entries are kept.
 const MAX_ENTRIES: usize = 100;
 
+/// Hears each entry when it is made.
+pub(crate) type Listener = Box<dyn Fn(&JournalEntry)>;
+
 /// Where the lines and errors of an instance go.
 #[derive(Default)]
 pub(crate) struct Journal {
     /// The last entries, if they are kept.
     entries: Option<RefCell<VecDeque<JournalEntry>>>,
     errors: Arc<ErrorLog>,
+    listener: Option<Listener>,
 }
 
 /// One entry.
@@ -27,18 +30,10 @@ pub(crate) enum JournalEntry {
     Trace(String),
     /// A line by a function of `log`.
     Line(LogLevel, String),
+    /// Something that the author should know.
+    Warning(String),
     /// An error, with the handler that it ended.
     Failure(String, Failure),
-}
-
-impl fmt::Display for JournalEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Trace(text) => write!(f, "trace: {text}"),
-            Self::Line(level, text) => write!(f, "log.{}: {text}", level.name()),
-            Self::Failure(handler, failure) => write!(f, "{handler} failed: {failure}"),
-        }
-    }
 }
 
 /// How important a line of a script is.
@@ -73,9 +68,15 @@ impl Journal {
         Self { errors, ..Self::default() }
     }
 
+    /// The same, whose entries somebody hears.
+    pub(crate) fn with_listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
     /// Whether a line of that level is wanted by the log or a test: else it need not be made.
     pub(crate) fn wants(&self, level: LogLevel) -> bool {
         self.entries.is_some()
+            || self.listener.is_some()
             || match level {
                 LogLevel::Debug => tracing::enabled!(target: "introd::script", tracing::Level::DEBUG),
                 LogLevel::Info => tracing::enabled!(target: "introd::script", tracing::Level::INFO),
@@ -95,6 +96,11 @@ impl Journal {
         }
     }
 
+    pub(crate) fn warning(&self, app: &InstanceName, file: &str, line: usize, text: String) {
+        tracing::warn!(target: "introd::script", %app, file, line, "{text}");
+        self.keep(JournalEntry::Warning(if file.is_empty() { text } else { format!("{file}:{line}: {text}") }));
+    }
+
     pub(crate) fn failure(&self, app: &InstanceName, handler: &str, failure: &Failure) {
         tracing::error!(
             target: "introd::script",
@@ -111,6 +117,7 @@ impl Journal {
 
     /// Keeps an entry, if there is a test that will look.
     pub(crate) fn keep(&self, entry: JournalEntry) {
+        self.listener.iter().for_each(|listener| listener(&entry));
         let Some(entries) = &self.entries else { return };
         let mut entries = entries.borrow_mut();
         if entries.len() == MAX_ENTRIES {

@@ -27,7 +27,7 @@ use self::app_files::AppFiles;
 use self::clock::Clock;
 use self::connections::Connections;
 use self::error_log::ErrorLog;
-use self::journal::Journal;
+use self::journal::{Journal, Listener};
 use self::ledger::Ledger;
 use self::open_requests::{Answer, OpenRequests};
 use self::outbox::Outbox;
@@ -38,11 +38,10 @@ use self::roster::Roster;
 use crate::engine::handler_count::HandlerCount;
 use crate::engine::memory::Memory;
 use introd_config::Application;
-use introd_policy::InstanceName;
 use introd_policy::http::{HttpRequest, HttpRequests, NoHttpRequests};
 use introd_policy::message::{ClientCommand, Commands};
 use introd_policy::registry::{NeighborQuery, Registry};
-use introd_policy::{RequestId, Verdict};
+use introd_policy::{InstanceName, InstanceTotals, RequestId, Totals, Verdict};
 
 /// An application instance, without its script.
 pub(crate) struct Instance {
@@ -74,6 +73,10 @@ pub(crate) struct Instance {
     /// Where its VMs report how much memory they use.
     pub(crate) memory: Memory,
     pub(crate) handlers: Rc<HandlerCount>,
+    /// Counts what its clients do.
+    totals: Option<Arc<dyn Totals>>,
+    /// Whether the log says that the script decides late about clients that it has accepted by returning nothing.
+    pub(crate) has_told_of_late_decision: Cell<bool>,
 }
 
 impl Instance {
@@ -109,6 +112,8 @@ impl Instance {
             last_token: Cell::new(0),
             memory,
             handlers: Rc::default(),
+            totals: None,
+            has_told_of_late_decision: Cell::new(false),
         }
     }
 
@@ -138,6 +143,16 @@ impl Instance {
         Self { journal: Journal::with_errors(errors), ..self }
     }
 
+    /// The same, whose log entries somebody hears.
+    pub(crate) fn with_listener(self, listener: Listener) -> Self {
+        Self { journal: self.journal.with_listener(listener), ..self }
+    }
+
+    /// The same, whose clients are counted there.
+    pub(crate) fn with_totals(self, totals: Option<Arc<dyn Totals>>) -> Self {
+        Self { totals, ..self }
+    }
+
     /// The same, which calls `mark` when a handler begins.
     pub(crate) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
         Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
@@ -163,6 +178,11 @@ impl Instance {
     pub(crate) fn token(&self) -> u64 {
         self.last_token.set(self.last_token.get() + 1);
         self.last_token.get()
+    }
+
+    /// What its clients did.
+    pub(crate) fn totals(&self) -> InstanceTotals {
+        self.totals.as_ref().map(|totals| totals.totals()).unwrap_or_default()
     }
 
     /// Milliseconds since 1970, on a clock that never goes back.

@@ -1,4 +1,4 @@
-//! What waits for the script of an instance: connects, lookups, and calls of clients.
+//! What waits for the script of an instance: connects, lookups, calls of clients, and what they want to publish.
 //!
 //! Each is an open request from the moment it arrives, before the script is told of it. It is taken out exactly once: by the script's
 //! verdict or result, by its failure, by the watchdog when the script hangs, or by the worker when its deadline has passed. The table is
@@ -31,6 +31,8 @@ pub(crate) enum OpenRequest {
     Lookup(PeerLookup),
     /// What does the method return?
     Call { client: ClientId, transaction: f64 },
+    /// May this client publish a stream?
+    Publish { client: ClientId, publication: u64 },
 }
 
 /// The answer to a request.
@@ -48,6 +50,7 @@ impl Answer {
             OpenRequest::Connect(_) => Self::Verdict(id, rejection(why)),
             OpenRequest::Lookup(_) => Self::Verdict(id, Verdict::Deny(None)),
             OpenRequest::Call { client, transaction } => Self::call_failed(client, transaction, why),
+            OpenRequest::Publish { client, publication } => Self::not_published(client, publication),
         }
     }
 
@@ -67,6 +70,7 @@ impl Answer {
                 Self::Verdict(RequestId::from_number(number), Verdict::Failed(why.to_owned()))
             }
             OpenRequest::Call { client, transaction } => Self::call_failed(client, transaction, why),
+            OpenRequest::Publish { client, publication } => Self::not_published(client, publication),
         }
     }
 
@@ -79,8 +83,13 @@ impl Answer {
             AppEvent::Call { client, call } if call.wants_answer() => {
                 Some(Self::call_failed(client, call.transaction, why))
             }
+            AppEvent::Publish { client, publication } => Some(Self::not_published(client, publication.number)),
             _ => None,
         }
+    }
+
+    fn not_published(client: ClientId, publication: u64) -> Self {
+        Self::Result(ClientCommand::Publish { client, publication, is_allowed: false })
     }
 
     fn call_failed(client: ClientId, transaction: f64, why: &str) -> Self {
@@ -140,7 +149,7 @@ impl Hasher for NumberHasher {
     }
 }
 
-/// Sets the numbers of calls apart from those of connects and lookups, whose highest byte is a worker's number.
+/// Sets the numbers of calls and publications apart from those of connects and lookups, whose highest byte is a worker's number.
 const CALLS: u64 = 0xff << 56;
 
 impl OpenRequests {
@@ -154,7 +163,7 @@ impl OpenRequests {
     /// Gives the event back when too many are open.
     pub(crate) fn admit(&self, event: AppEvent) -> Result<InboxItem, Box<AppEvent>> {
         let is_request = match &event {
-            AppEvent::Connect { .. } | AppEvent::PeerLookup(_) => true,
+            AppEvent::Connect { .. } | AppEvent::PeerLookup(_) | AppEvent::Publish { .. } => true,
             AppEvent::Call { call, .. } => call.wants_answer(),
             _ => false,
         };
@@ -183,6 +192,11 @@ impl OpenRequests {
                 let number = CALLS | order;
                 let request = OpenRequest::Call { client, transaction: call.transaction };
                 (number, request, InboxItem::Call { number: Some(number), client, call })
+            }
+            AppEvent::Publish { client, publication } => {
+                let number = CALLS | order;
+                let request = OpenRequest::Publish { client, publication: publication.number };
+                (number, request, InboxItem::Publish { number, client, publication })
             }
             event => return Ok(InboxItem::Event(event)),
         };
@@ -235,7 +249,7 @@ impl OpenRequests {
 
 #[cfg(test)]
 mod tests {
-    use introd_flash::server::Call;
+    use introd_flash::server::{Call, Publication};
     use rtmfp::{InterfaceId, SessionId};
 
     use super::*;
@@ -305,13 +319,16 @@ mod tests {
                 (7, OpenRequest::Connect(client)),
                 (8, OpenRequest::Lookup(lookup)),
                 (9, OpenRequest::Call { client, transaction: 5.0 }),
+                (10, OpenRequest::Publish { client, publication: 6 }),
             ]
         };
         let (_, info) = crate::tests::a_client();
         let events = || {
             let connect =
                 AppEvent::Connect { request: RequestId::from_number(7), client, info: Box::new(info.clone()) };
-            [connect, lookup(8), call(5.0), call(0.0), AppEvent::Disconnect { client }]
+            let publication = Publication { number: 6, name: "cam".to_owned(), kind: "live".to_owned() };
+            let publish = AppEvent::Publish { client, publication };
+            [connect, lookup(8), call(5.0), call(0.0), publish, AppEvent::Disconnect { client }]
         };
         let name = |answer: &Answer| match answer {
             Answer::Verdict(request, Verdict::Reject(rejection)) => {
@@ -322,18 +339,21 @@ mod tests {
             Answer::Result(ClientCommand::Answer { transaction, outcome: Err(info), .. }) => {
                 format!("error {transaction} {}", info.get("description").and_then(Value::as_str).unwrap())
             }
+            Answer::Result(ClientCommand::Publish { publication, is_allowed: false, .. }) => {
+                format!("refuse {publication}")
+            }
             Answer::Verdict(_, other) => panic!("{other:?}"),
             Answer::Result(other) => panic!("{other:?}"),
         };
         let named = |answers: Vec<Answer>| answers.iter().map(name).collect::<Vec<_>>();
         let said = "[ Server.Reject ] : why";
-        let closed = [format!("reject 7 {said}"), "deny 8".to_owned(), "error 5 why".to_owned()];
+        let closed = [format!("reject 7 {said}"), "deny 8".to_owned(), "error 5 why".to_owned(), "refuse 6".to_owned()];
         assert_eq!(named(open().map(|(number, request)| Answer::closed(number, request, "why")).into()), closed);
         assert_eq!(
             named(events().into_iter().filter_map(|event| Answer::closed_event(event, "why")).collect()),
             closed
         );
-        let failed = ["fail 7 why", "fail 8 why", "error 5 why"];
+        let failed = ["fail 7 why", "fail 8 why", "error 5 why", "refuse 6"];
         assert_eq!(named(open().map(|(number, request)| Answer::failed(number, request, "why")).into()), failed);
         assert_eq!(named(events().into_iter().filter_map(|event| Answer::not_asked(event, "why")).collect()), failed);
     }

@@ -10,6 +10,7 @@ use rtmfp::PeerId;
 
 use super::item::InboxItem;
 use super::ledger::{KeptClient, Ledger};
+use introd_flash::server::Publication;
 use introd_policy::message::{ClientId, ClientInfo};
 
 /// How far a client has come.
@@ -42,6 +43,10 @@ pub(crate) struct RosterMember {
     pub(crate) is_catching_up: Cell<bool>,
     /// Its groups: the number of the membership, and the digest.
     pub(crate) groups: RefCell<Vec<(u64, [u8; 32])>>,
+    /// What it publishes to the server, and about what it may publish the script has yet to decide.
+    pub(crate) publications: RefCell<Vec<Publishing>>,
+    /// Whether it was accepted because `onConnect` returned nothing.
+    pub(crate) is_accepted_by_default: Cell<bool>,
     /// The tokens of the calls that it has not answered.
     pub(crate) asked: RefCell<Vec<u64>>,
     /// Whether the script's VM finds it by its peer id without asking the host.
@@ -50,6 +55,15 @@ pub(crate) struct RosterMember {
     pub(crate) is_known: Cell<bool>,
     /// Its place in [`Roster::at`].
     place: Cell<usize>,
+}
+
+/// A stream that a client publishes, or wants to.
+pub(crate) struct Publishing {
+    pub(crate) publication: Publication,
+    /// Whether the script has allowed it.
+    pub(crate) is_allowed: bool,
+    /// Whether the client still wants it.
+    pub(crate) is_wanted: bool,
 }
 
 impl RosterMember {
@@ -138,6 +152,8 @@ impl Roster {
             deferred: RefCell::default(),
             is_catching_up: Cell::new(false),
             groups: RefCell::default(),
+            publications: RefCell::default(),
+            is_accepted_by_default: Cell::new(false),
             asked: RefCell::default(),
             is_found: Cell::new(false),
             is_known: Cell::new(false),

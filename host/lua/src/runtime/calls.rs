@@ -7,7 +7,6 @@ use mlua::MultiValue;
 use mlua::Value;
 
 use super::Runtime;
-use crate::api::client::is_reserved;
 use crate::api::pending_calls::PendingCall;
 use crate::api::script::Purpose;
 use crate::engine::failure::Failure;
@@ -29,7 +28,7 @@ pub(super) fn abridged(name: &str) -> String {
 impl Runtime {
     pub(super) fn called(&mut self, member: &Rc<RosterMember>, number: Option<u64>, call: Call) {
         let name = abridged(&call.name);
-        let handler = self.client_function(member, &call.name).filter(|_| !is_reserved(&call.name));
+        let handler = self.function_for_client(member, &call.name);
         let ready = match handler {
             _ if !member.is_accepted() => Err("Not connected"),
             None => Err("Method not found"),
@@ -45,7 +44,7 @@ impl Runtime {
                 self.go_on(progress);
             }
             Err(why) => {
-                self.refuse_call(&InboxItem::Call { number, client: member.id, call }, &format!("{why} ({name})."));
+                self.refuse_item(&InboxItem::Call { number, client: member.id, call }, &format!("{why} ({name})."));
             }
         }
     }
@@ -68,13 +67,22 @@ impl Runtime {
         self.instance.send(ClientCommand::Answer { client, transaction, outcome });
     }
 
-    /// Answers a call with an error, if the client waits for an answer.
-    pub(super) fn refuse_call(&self, item: &InboxItem, why: &str) {
-        if let InboxItem::Call { number: Some(number), client, call } = item
+    /// Answers a call with an error, or refuses a publication, if the client waits for an answer.
+    pub(super) fn refuse_item(&self, item: &InboxItem, why: &str) {
+        let command = match item {
+            InboxItem::Call { number: Some(_), client, call } => {
+                let (transaction, outcome) = (call.transaction, Err(call_failed(why)));
+                ClientCommand::Answer { client: *client, transaction, outcome }
+            }
+            InboxItem::Publish { client, publication, .. } => {
+                ClientCommand::Publish { client: *client, publication: publication.number, is_allowed: false }
+            }
+            _ => return,
+        };
+        if let InboxItem::Call { number: Some(number), .. } | InboxItem::Publish { number, .. } = item
             && self.instance.requests.take(*number).is_some()
         {
-            let (transaction, outcome) = (call.transaction, Err(call_failed(why)));
-            self.instance.send(ClientCommand::Answer { client: *client, transaction, outcome });
+            self.instance.send(command);
         }
     }
 

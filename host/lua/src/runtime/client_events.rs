@@ -27,13 +27,13 @@ const MAX_DEFERRED: usize = 64;
 impl Runtime {
     /// A client does something, or something happens to it.
     pub(super) fn of_client(&mut self, client: ClientId, item: InboxItem) {
-        if let InboxItem::Call { number: Some(number), .. } = &item
+        if let InboxItem::Call { number: Some(number), .. } | InboxItem::Publish { number, .. } = &item
             && self.instance.requests.begin(*number, |_| ()).is_none()
         {
             return;
         }
         let Some(member) = self.instance.roster.borrow().get(client) else {
-            self.refuse_call(&item, "Not connected.");
+            self.refuse_item(&item, "Not connected.");
             return;
         };
         if let InboxItem::Event(event) = &item {
@@ -64,7 +64,7 @@ impl Runtime {
             if let InboxItem::Event(AppEvent::GroupLeave { membership, .. }) = item {
                 member.groups.borrow_mut().retain(|(other, _)| *other != membership);
             }
-            self.refuse_call(&item, "Not connected.");
+            self.refuse_item(&item, "Not connected.");
             return;
         }
         let earlier = if is_full { member.deferred.borrow_mut().pop_front() } else { None };
@@ -75,11 +75,14 @@ impl Runtime {
     pub(super) fn happen(&mut self, member: &Rc<RosterMember>, item: InboxItem) {
         let event = match item {
             InboxItem::Call { number, call, .. } => return self.called(member, number, call),
+            InboxItem::Publish { number, publication, .. } => return self.publish(member, number, publication),
+            InboxItem::Decided { is_accepted } => return self.tell_decided(member, is_accepted),
             InboxItem::Event(event) => event,
             InboxItem::Connect { .. } | InboxItem::Lookup { .. } | InboxItem::Connection { .. } => return,
         };
         match event {
             AppEvent::Disconnect { .. } => self.leave(member),
+            AppEvent::Unpublish { publication, .. } => self.unpublished(member, &publication),
             AppEvent::FarAddressChange { .. } | AppEvent::ReportedAddressesChange { .. }
                 if matches!(member.phase.get(), Phase::Refused | Phase::Gone) => {}
             AppEvent::FarAddressChange { .. } => {

@@ -8,11 +8,12 @@ use mlua::Value;
 use super::HANDLERS_AT_ONCE;
 use super::Runtime;
 use crate::api::script::Purpose;
-use crate::api::state::plain_rejection;
+use crate::api::state::{CONNECT_ACCEPT, CONNECT_REJECT, plain_rejection};
 use crate::engine::failure::Failure;
 use crate::instance::item::InboxItem;
 use crate::instance::roster::Phase;
 use crate::instance::roster::RosterMember;
+use introd_config::ConnectDefault;
 use introd_policy::message::AppEvent;
 use introd_policy::message::ClientId;
 use introd_policy::message::ClientInfo;
@@ -69,8 +70,8 @@ impl Runtime {
         let state = &self.script.state;
         match result {
             Ok(values) => match (values.len(), values.front()) {
-                // A handler that returns nothing accepts the client: the examples that AMS ships return nothing.
-                (0, _) | (_, Some(Value::Boolean(true))) => drop(state.accept(member)),
+                (_, Some(Value::Boolean(true))) => drop(state.accept(member)),
+                (0, _) => self.decide_by_default(member),
                 (_, Some(Value::Boolean(false))) => drop(state.reject(member, plain_rejection())),
                 (_, Some(Value::Nil) | None) => (),
                 (_, Some(other)) => {
@@ -90,6 +91,29 @@ impl Runtime {
             }
         }
         self.release(member, HANDLERS_AT_ONCE);
+    }
+
+    /// `onConnect` has returned nothing: the settings say what that means. The examples of Adobe's documents expect that it accepts the
+    /// client, while on AMS it leaves the client waiting.
+    fn decide_by_default(&self, member: &Rc<RosterMember>) {
+        if self.instance.settings().script.connect_default == ConnectDefault::Accept {
+            let is_accepted = self.script.state.accept(member);
+            member.is_accepted_by_default.set(is_accepted);
+        }
+    }
+
+    /// Calls `onConnectAccept` or `onConnectReject`, with the arguments of `connect`.
+    pub(super) fn tell_decided(&mut self, member: &Rc<RosterMember>, is_accepted: bool) {
+        let name = if is_accepted { CONNECT_ACCEPT } else { CONNECT_REJECT };
+        if self.script.handler(name).is_none() {
+            return;
+        }
+        if let Some(mut arguments) = self.arguments(&member.info.request.arguments)
+            && let Some(object) = self.object(member)
+        {
+            arguments.push_front(Value::Table(object));
+            self.call(name, arguments);
+        }
     }
 
     /// The script has failed at the connect of a client: the server decides by its fallback.
@@ -123,12 +147,15 @@ impl Runtime {
 
     pub(super) fn disconnect(&mut self, client: ClientId) {
         let Some(member) = self.instance.roster.borrow().get(client) else { return };
-        if member.is_catching_up.get() {
-            // The script is told of that after everything before it.
-            member.deferred.borrow_mut().push_back(InboxItem::Event(AppEvent::Disconnect { client }));
-        } else {
+        let last = self.last_publications(&member);
+        if last.is_empty() && !member.is_catching_up.get() {
             self.leave(&member);
+            return;
         }
+        // The script is told of that after everything before it.
+        member.deferred.borrow_mut().extend(last);
+        member.deferred.borrow_mut().push_back(InboxItem::Event(AppEvent::Disconnect { client }));
+        self.release(&member, HANDLERS_AT_ONCE);
     }
 
     pub(super) fn leave(&mut self, member: &Rc<RosterMember>) {
@@ -137,7 +164,7 @@ impl Runtime {
             self.script.cancel(|purpose| matches!(purpose, Purpose::Connect(other) if Rc::ptr_eq(other, member)));
         }
         // The script is told nothing else of a client that was never accepted.
-        member.deferred.take().iter().for_each(|item| self.refuse_call(item, "Not connected."));
+        member.deferred.take().iter().for_each(|item| self.refuse_item(item, "Not connected."));
         self.instance.requests.take(member.request.get());
         self.instance.roster.borrow_mut().remove(member.id);
         self.script.state.objects.unfind(member);

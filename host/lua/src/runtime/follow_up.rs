@@ -80,7 +80,7 @@ impl Runtime {
                     self.ask_connect(&member);
                 }
             }
-            Some(OpenRequest::Call { .. }) => self.fail(number),
+            Some(OpenRequest::Call { .. } | OpenRequest::Publish { .. }) => self.fail(number),
             None => (),
         }
     }

@@ -11,7 +11,9 @@ mod errors;
 mod follow_up;
 mod lifecycle;
 mod lookups;
+mod publishing;
 mod queries;
+mod remote_methods;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -130,7 +132,9 @@ impl Runtime {
         match item {
             InboxItem::Connect { number, client, info } => self.connect(number, client, *info),
             InboxItem::Lookup { number } => self.look_up(number),
-            InboxItem::Call { client, .. } => self.of_client(client, item),
+            InboxItem::Call { client, .. } | InboxItem::Publish { client, .. } => self.of_client(client, item),
+            // The runtime itself puts these among the events of a client.
+            InboxItem::Decided { .. } => (),
             InboxItem::Connection { number, event } => self.on_connection(number, event),
             InboxItem::Event(event) => match event {
                 AppEvent::Accepted { client } => self.accepted(client),
@@ -142,9 +146,11 @@ impl Runtime {
                 AppEvent::FarAddressChange { client, .. }
                 | AppEvent::ReportedAddressesChange { client, .. }
                 | AppEvent::GroupJoin { client, .. }
-                | AppEvent::GroupLeave { client, .. } => self.of_client(client, InboxItem::Event(event)),
+                | AppEvent::GroupLeave { client, .. }
+                | AppEvent::Unpublish { client, .. } => self.of_client(client, InboxItem::Event(event)),
                 // They have variants of their own in `InboxItem`.
-                AppEvent::Connect { .. } | AppEvent::PeerLookup(_) | AppEvent::Call { .. } => (),
+                AppEvent::Connect { .. } | AppEvent::PeerLookup(_) => (),
+                AppEvent::Call { .. } | AppEvent::Publish { .. } => (),
             },
         }
     }
@@ -186,6 +192,9 @@ impl Runtime {
                 Ok(_) => (),
             },
             Purpose::Call(name, number) => self.call_done(&name, number, result),
+            Purpose::Publish { member, number, publication } => {
+                self.publication_decided(&member, number, publication, result);
+            }
             Purpose::Timer(token) => {
                 self.script.state.timers.borrow_mut().ended(token);
                 if let Err(failure) = result {

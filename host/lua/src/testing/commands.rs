@@ -11,13 +11,15 @@ use rtmfp::SessionId;
 use super::options::{self, field};
 use super::outside;
 use super::server::Effect;
-use super::theatre::{Outside, Theatre, none, stage};
+use super::settings;
+use super::theatre::{Outside, Theatre, stage};
 use crate::api::address;
 use crate::api::address_list;
 use crate::api::state::ApiState;
 use crate::engine::values;
 use crate::instance::journal::JournalEntry;
 use crate::instance::random::Random;
+use introd_flash::server::Publication;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
 
 type Shared = Rc<RefCell<Theatre>>;
@@ -40,16 +42,18 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
     native.raw_set(
         "start",
         lua.create_function(move |_, (server, given): (Option<String>, Option<Table>)| {
-            let settings = options::application(given.as_ref())?;
+            options::check("start", given.as_ref())?;
             let (web, files) = (outside::web(given.as_ref())?, outside::files(given.as_ref())?);
             let folder = match options::field::<String>(given.as_ref(), "folder")? {
                 Some(other) => folder.join(other),
                 None => folder.clone(),
             };
+            let (settings, _) = settings::of_folder(&folder).map_err(mlua::Error::runtime)?;
+            let settings = options::application(given.as_ref(), settings)?;
             let mut theatre = stage_of.borrow_mut();
             // Without a name it is the only server.
             if server.is_none() {
-                *theatre = Theatre::default();
+                theatre.clear();
             }
             if let Some(milliseconds) = options::clock(given.as_ref())? {
                 theatre.set_clock(milliseconds).map_err(mlua::Error::runtime)?;
@@ -63,6 +67,11 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
     clients(lua, state, shared, &native)?;
     events(lua, state, shared, &native)?;
     outside::register(lua, shared, &native)?;
+    publications(lua, shared, &native)?;
+    native.raw_set(
+        "check_options",
+        lua.create_function(|_, (function, given): (String, Option<Table>)| options::check(&function, given.as_ref()))?,
+    )?;
 
     let (stage_of, marks) = (Rc::clone(shared), Rc::clone(state));
     native.raw_set(
@@ -81,13 +90,13 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
         "journal",
         lua.create_function(move |lua, server: String| {
             let list = lua.create_table()?;
-            let entries = stage_of.borrow_mut().take_journal(&server).ok_or_else(none)?;
-            for entry in entries {
+            for entry in stage(&stage_of, &server)?.runtime.instance.journal.take() {
                 let entry = match entry {
                     JournalEntry::Trace(text) => lua.create_table_from([("trace", text)])?,
                     JournalEntry::Line(level, text) => {
                         lua.create_table_from([("text", text), ("level", level.name().to_owned())])?
                     }
+                    JournalEntry::Warning(text) => lua.create_table_from([("warning", text)])?,
                     JournalEntry::Failure(handler, failure) => {
                         lua.create_table_from([("failure", failure.to_string()), ("handler", handler)])?
                     }
@@ -105,6 +114,7 @@ fn clients(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
     native.raw_set(
         "connect",
         lua.create_function(move |lua, (server, given): (String, Option<Table>)| {
+            options::check("connect", given.as_ref())?;
             let mut stage = stage(&stage_of, &server)?;
             let (id, mut info) = stage.next_client();
             options::client(&marks, given.as_ref(), &mut info)?;
@@ -167,6 +177,27 @@ fn clients(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> 
     )
 }
 
+fn publications(lua: &Lua, shared: &Shared, native: &Table) -> Result<()> {
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "publish",
+        lua.create_function(move |_, (server, number, name, kind): (String, u32, String, String)| {
+            Ok(stage(&stage_of, &server)?.publish(client(number), &name, &kind))
+        })?,
+    )?;
+    let stage_of = Rc::clone(shared);
+    native.raw_set(
+        "unpublish",
+        lua.create_function(
+            move |_, (server, client_number, number, name, kind): (String, u32, u64, String, String)| {
+                let (client, publication) = (client(client_number), Publication { number, name, kind });
+                stage(&stage_of, &server)?.tell(AppEvent::Unpublish { client, publication });
+                Ok(())
+            },
+        )?,
+    )
+}
+
 fn digest(text: &str) -> Result<[u8; 32]> {
     let mut digest = [0; 32];
     hex::decode_to_slice(text, &mut digest)
@@ -186,12 +217,7 @@ fn events(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> R
     native.raw_set(
         "leave",
         lua.create_function(move |_, (server, number, membership, group): (String, u32, u64, String)| {
-            let groupspec_digest = digest(&group)?;
-            stage(&stage_of, &server)?.tell(AppEvent::GroupLeave {
-                client: client(number),
-                membership,
-                groupspec_digest,
-            });
+            stage(&stage_of, &server)?.leave(client(number), membership, digest(&group)?);
             Ok(())
         })?,
     )?;
@@ -203,7 +229,11 @@ fn events(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, native: &Table) -> R
             let from = address::parse(&given.get::<Value>("address")?)?;
             let asker = field::<u32>(Some(&given), "asker")?.map(client);
             let application = field::<String>(Some(&given), "application")?;
-            Ok(stage(&stage_of, &server)?.look_up_from(target, from, asker, application.as_deref()))
+            let attempt = field::<u32>(Some(&given), "attempt")?.unwrap_or(1);
+            if attempt == 0 {
+                return Err(mlua::Error::runtime("attempt is the number of times that the asker has asked: 1 or more"));
+            }
+            Ok(stage(&stage_of, &server)?.look_up_from(target, from, asker, application.as_deref(), attempt))
         })?,
     )?;
     let (stage_of, own) = (Rc::clone(shared), Rc::clone(state));
@@ -319,6 +349,11 @@ fn describe_command(lua: &Lua, state: &ApiState, table: &Table, command: ClientC
             let (Ok(value) | Err(value)) = outcome;
             table.raw_set("value", values::to_lua(lua, &state.marks, value)?)?;
             "answer"
+        }
+        ClientCommand::Publish { publication, is_allowed, .. } => {
+            table.raw_set("publication", publication)?;
+            table.raw_set("allowed", is_allowed)?;
+            "publish"
         }
         ClientCommand::Ping { .. } => "ping",
         ClientCommand::GetStats { token, .. } => {

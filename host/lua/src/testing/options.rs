@@ -8,7 +8,7 @@ use mlua::{Result, Table, Value};
 use crate::api::address;
 use crate::api::state::ApiState;
 use crate::engine::values;
-use introd_config::{Application, Fallback, LookupMode, XmlSettings};
+use introd_config::{Application, ConnectDefault, Fallback, JoinLeaveMode, LookupMode, XmlSettings};
 use introd_policy::message::ClientInfo;
 
 fn choice<T: Copy>(options: Option<&Table>, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
@@ -19,13 +19,83 @@ fn choice<T: Copy>(options: Option<&Table>, name: &str, choices: &[(&str, T)]) -
     Ok(Some(found.ok_or_else(unknown)?.1))
 }
 
-/// The settings of the application under test.
-pub(super) fn application(options: Option<&Table>) -> Result<Application> {
-    let mut settings = super::stage::application();
+/// The names of the options of each function that takes a table of them.
+const OPTIONS: &[(&str, &[&str])] = &[
+    (
+        "start",
+        &[
+            "server",
+            "folder",
+            "config",
+            "connectDefault",
+            "clock",
+            "seed",
+            "lookups",
+            "groups",
+            "deadline",
+            "onDeadline",
+            "onFailure",
+            "time",
+            "memory",
+            "library",
+            "http",
+            "files",
+        ],
+    ),
+    (
+        "connect",
+        &[
+            "farID",
+            "farAddress",
+            "nearAddress",
+            "potentialNearAddresses",
+            "uri",
+            "agent",
+            "referrer",
+            "pageUrl",
+            "arguments",
+        ],
+    ),
+    ("lookup", &["target", "from", "address", "application", "attempt"]),
+];
+
+/// Checks that a function knows all options that it is given.
+pub(super) fn check(function: &str, given: Option<&Table>) -> Result<()> {
+    let known = OPTIONS.iter().find(|(name, _)| *name == function).map_or(&[][..], |(_, known)| known);
+    for pair in given.map(|given| given.pairs::<Value, Value>()).into_iter().flatten() {
+        let (name, _) = pair?;
+        let Value::String(text) = &name else {
+            let kind = name.type_name();
+            return Err(mlua::Error::runtime(format!(
+                "{function} takes options with names, and got one with a {kind}"
+            )));
+        };
+        let text = text.to_string_lossy();
+        if !known.contains(&text.as_str()) {
+            let hint = match introd_config::nearest(&text, known.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("it has {}", known.join(", ")),
+            };
+            return Err(mlua::Error::runtime(format!("{function} has no option {text}; {hint}")));
+        }
+    }
+    Ok(())
+}
+
+/// The settings of the application under test: those of its folder, changed by the options.
+pub(super) fn application(options: Option<&Table>, mut settings: Application) -> Result<Application> {
     let modes = [("None", LookupMode::None), ("Partial", LookupMode::Partial), ("All", LookupMode::All)];
     let fallbacks = [("deny", Fallback::Deny), ("ignore", Fallback::Ignore), ("continue", Fallback::Continue)];
     if let Some(mode) = choice(options, "lookups", &modes)? {
         settings.peer_lookup_events = mode;
+    }
+    let groups = [("None", JoinLeaveMode::None), ("All", JoinLeaveMode::All)];
+    if let Some(mode) = choice(options, "groups", &groups)? {
+        settings.join_leave_events = mode;
+    }
+    let defaults = [("accept", ConnectDefault::Accept), ("pending", ConnectDefault::Pending)];
+    if let Some(default) = choice(options, "connectDefault", &defaults)? {
+        settings.script.connect_default = default;
     }
     if let Some(fallback) = choice(options, "onDeadline", &fallbacks)? {
         settings.policy.on_deadline = fallback;

@@ -1,7 +1,7 @@
 //! The server around a script under test: it decides as the real one does, without a network.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -118,12 +118,13 @@ pub(crate) struct Server {
     app: App,
     pending: PendingRequests<Waiting>,
     clients: HashMap<PeerId, Peer>,
+    accepted: HashSet<SessionId>,
 }
 
 impl Server {
     pub(crate) fn new(settings: Arc<Application>) -> Self {
         let app = App { settings, name: "".into() };
-        Self { app, pending: PendingRequests::new(0), clients: HashMap::new() }
+        Self { app, pending: PendingRequests::new(0), clients: HashMap::new(), accepted: HashSet::new() }
     }
 
     /// A client asks to connect. What the script is told.
@@ -138,23 +139,25 @@ impl Server {
         Some(event)
     }
 
-    /// A lookup comes, of an asker that is a client of another application if that is named. What the script is told, or what the server
-    /// answers at once.
+    /// A lookup comes, of an asker that is a client of another application if that is named, and that has asked so many times with this time.
+    /// What the script is told, or what the server answers at once.
     pub(crate) fn look_up(
         &mut self,
         now: Instant,
         lookup: Lookup,
         asker: Option<ClientId>,
         application: Option<&str>,
+        attempt: u32,
     ) -> Option<Result<AppEvent, Effect>> {
         let request = self.pending.next_id()?;
-        let mut decision = match application {
+        let decision = match application {
             Some(name) => {
                 let home = App { settings: Arc::clone(&self.app.settings), name: name.into() };
                 LookupDecision::consenting(lookup, self.app.clone(), Some(home), Offer::Introduction)
             }
             None => LookupDecision::new(lookup, self.app.clone(), asker.is_some()),
         };
+        let mut decision = decision.with_attempt(attempt);
         let context = context(&self.clients, &decision);
         let target = decision.lookup().target.and_then(|target| context.peer(&target));
         match decision.advance(LookupInput::Begin(target), &context) {
@@ -221,6 +224,7 @@ impl Server {
                 let peer =
                     Peer { owner, instance: INSTANCE.0, observed, reported: Default::default(), is_silent: false };
                 self.clients.insert(info.far_id, peer);
+                self.accepted.insert(client.session);
                 Some(Effect::Accept { client })
             }
             ConnectStep::Reject(_, rejection) => Some(Effect::Reject { client, rejection: *rejection }),
@@ -228,10 +232,11 @@ impl Server {
         }
     }
 
-    /// A client has left.
-    pub(crate) fn disconnect(&mut self, client: ClientId) {
+    /// A client has left. Gives back whether it had been accepted.
+    pub(crate) fn disconnect(&mut self, client: ClientId) -> bool {
         self.pending.take_of_session(client.session);
         self.clients.retain(|_, peer| peer.owner != client.session);
+        self.accepted.remove(&client.session)
     }
 
     /// When the first deadline passes.

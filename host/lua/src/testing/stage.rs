@@ -6,12 +6,16 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+#[cfg(test)]
+use std::time::Duration;
+use std::time::Instant;
 
 use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 
+use super::counted::Counted;
 use super::files::MadeUpFiles;
 use super::server::{Effect, Server};
+use super::settings::instance_name;
 use super::web::Web;
 use crate::engine::failure::Failure;
 use crate::instance::Instance;
@@ -19,21 +23,20 @@ use crate::instance::app_files::AppFiles;
 use crate::instance::clock::Clock;
 use crate::instance::connections::{ConnectionPort, Connections};
 use crate::instance::item::InboxItem;
+use crate::instance::journal::Listener;
 use crate::instance::queries::Query;
 use crate::instance::random::Random;
 use crate::instance::surroundings::Surroundings;
 use crate::runtime::Runtime;
-use introd_config::{
-    Application, Fallback, GroupScope, IdleClients, JoinLeaveMode, LookupMode, LookupsFrom, Policy, Script, XmlSettings,
-};
+use introd_config::{Application, JoinLeaveMode};
 use introd_flash::amf::Value;
-use introd_flash::server::{Call, ConnectRequest};
+use introd_flash::server::{Call, ConnectRequest, Publication};
 use introd_flash::uri::{AppPath, Uri};
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Commands, SendError};
 use introd_policy::net_connection::ConnectionEvent;
 #[cfg(test)]
 use introd_policy::registry::Registry;
-use introd_policy::{InstanceName, RequestId, Verdict};
+use introd_policy::{RequestId, Verdict};
 
 /// What the script sends to the server.
 #[derive(Debug)]
@@ -96,6 +99,8 @@ pub(crate) struct Scenery {
     pub(crate) now: Instant,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    /// Hears what it prints.
+    pub(crate) listener: Option<Listener>,
 }
 
 impl Default for Scenery {
@@ -108,47 +113,8 @@ impl Default for Scenery {
             now,
             clock: Clock::of_system(now),
             random: Random::default(),
+            listener: None,
         }
-    }
-}
-
-/// The default settings of a server, except that the script is told of all lookups and groups.
-pub(crate) fn application() -> Application {
-    Application {
-        load_on_startup: false,
-        max_idle_time: Duration::from_secs(1200),
-        idle_clients: IdleClients { enable: false, max_idle_time: Duration::ZERO },
-        script: Script {
-            memory: 64 << 20,
-            time: Some(Duration::from_secs(1)),
-            library: Vec::new(),
-            others: introd_config::OtherScripts::Auto,
-            watch: false,
-            net_connections: introd_config::NetConnectionLimits::default(),
-            http: introd_config::HttpSettings::default(),
-            files: introd_config::FileLimits::default(),
-            config: XmlSettings::default(),
-        },
-        peer_lookup_events: LookupMode::All,
-        lookups_from: LookupsFrom::Anyone,
-        join_leave_events: JoinLeaveMode::All,
-        group_scope: GroupScope::Server,
-        max_lookup_rate: None,
-        relay: introd_config::RelayScope::Auto,
-        max_relay_rate: None,
-        plugins: Vec::new(),
-        policy: Policy { deadline: Duration::from_secs(2), on_deadline: Fallback::Ignore, on_failure: Fallback::Deny },
-    }
-}
-
-/// The name of an instance of the application in a folder.
-pub(crate) fn instance_name(folder: &Path) -> InstanceName {
-    let application = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    InstanceName {
-        adaptor: "_defaultRoot_".to_owned(),
-        vhost: "_defaultVHost_".to_owned(),
-        application,
-        instance: "_definst_".to_owned(),
     }
 }
 
@@ -158,11 +124,15 @@ pub(crate) struct Stage {
     recorder: Arc<Recorder>,
     port: Arc<Port>,
     server: Server,
+    counted: Arc<Counted>,
+    /// Whether the script handles groups.
+    joins_are_told: bool,
     effects: Vec<Effect>,
     now: Instant,
     clients: u32,
     lookups: u32,
     memberships: u64,
+    publications: u64,
     queries: Vec<Query>,
     pub(crate) web: Arc<Web>,
     pub(crate) files: MadeUpFiles,
@@ -191,19 +161,31 @@ impl Stage {
 
     /// Starts a script in such a scenery.
     pub(crate) fn within(folder: &Path, settings: Application, scenery: Scenery) -> Result<Self, Failure> {
-        let Scenery { surroundings: Surroundings { registry, connections, http }, web, files, now, clock, random } =
-            scenery;
+        let Scenery {
+            surroundings: Surroundings { registry, connections, http },
+            web,
+            files,
+            now,
+            clock,
+            random,
+            listener,
+        } = scenery;
         web.pass(now);
         let (recorder, port) = (Arc::new(Recorder::default()), Arc::new(Port::default()));
         let commands = Arc::clone(&recorder);
         let settings = Arc::new(settings);
-        let server = Server::new(Arc::clone(&settings));
-        let instance =
+        let (server, counted) = (Server::new(Arc::clone(&settings)), Arc::new(Counted::default()));
+        let joins_are_told = settings.join_leave_events == JoinLeaveMode::All;
+        let mut instance =
             Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now)
                 .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
                 .with_http(http)
                 .with_files(AppFiles::new(Arc::new(files.clone()), folder.to_owned()))
-                .for_test(clock, random);
+                .for_test(clock, random)
+                .with_totals(Some(Arc::clone(&counted) as _));
+        if let Some(listener) = listener {
+            instance = instance.with_listener(listener);
+        }
         let runtime = Runtime::start(Rc::new(instance), folder)?;
         let (recorder, effects) = (recorder, Vec::new());
         let mut stage = Self {
@@ -211,11 +193,14 @@ impl Stage {
             recorder,
             port,
             server,
+            counted,
+            joins_are_told,
             effects,
             now,
             clients: 0,
             lookups: 0,
             memberships: 0,
+            publications: 0,
             queries: Vec::new(),
             web,
             files,
@@ -276,7 +261,7 @@ impl Stage {
 
     /// A client has left.
     pub(crate) fn disconnect(&mut self, client: ClientId) {
-        self.server.disconnect(client);
+        self.counted.disconnects(self.server.disconnect(client));
         self.tell(AppEvent::Disconnect { client });
     }
 
@@ -288,6 +273,7 @@ impl Stage {
     /// A client calls a method.
     pub(crate) fn call(&mut self, client: ClientId, name: &str, transaction: f64, arguments: Vec<Value>) {
         let call = Call { name: name.to_owned(), transaction, object: Value::Null, arguments };
+        self.counted.receives();
         self.tell(AppEvent::Call { client, call });
     }
 
@@ -295,23 +281,41 @@ impl Stage {
     pub(crate) fn join(&mut self, client: ClientId, groupspec_digest: [u8; 32]) -> u64 {
         self.memberships += 1;
         let membership = self.memberships;
-        self.tell(AppEvent::GroupJoin { client, membership, groupspec_digest });
+        if self.joins_are_told {
+            self.tell(AppEvent::GroupJoin { client, membership, groupspec_digest });
+        }
         membership
+    }
+
+    /// A client leaves a group.
+    pub(crate) fn leave(&mut self, client: ClientId, membership: u64, groupspec_digest: [u8; 32]) {
+        if self.joins_are_told {
+            self.tell(AppEvent::GroupLeave { client, membership, groupspec_digest });
+        }
+    }
+
+    /// A client wants to publish a stream; the number of its publication.
+    pub(crate) fn publish(&mut self, client: ClientId, name: &str, kind: &str) -> u64 {
+        self.publications += 1;
+        let publication = Publication { number: self.publications, name: name.to_owned(), kind: kind.to_owned() };
+        self.tell(AppEvent::Publish { client, publication });
+        self.publications
     }
 
     /// An asker looks for a peer. The lookup's tag is its number.
     #[cfg(test)]
     pub(crate) fn look_up(&mut self, target: Option<PeerId>, from: SocketAddr, asker: Option<ClientId>) -> u32 {
-        self.look_up_from(target, from, asker, None)
+        self.look_up_from(target, from, asker, None, 1)
     }
 
-    /// The same, where the asker may be a client of another application.
+    /// The same, where the asker may be a client of another application, and has asked so many times with this time.
     pub(crate) fn look_up_from(
         &mut self,
         target: Option<PeerId>,
         from: SocketAddr,
         asker: Option<ClientId>,
         application: Option<&str>,
+        attempt: u32,
     ) -> u32 {
         self.lookups += 1;
         let lookup = Lookup {
@@ -324,7 +328,7 @@ impl Stage {
             received: 68,
         };
         let number = self.lookups;
-        match self.server.look_up(self.now, lookup, asker, application) {
+        match self.server.look_up(self.now, lookup, asker, application, attempt) {
             Some(Ok(event)) => self.tell(event),
             Some(Err(effect)) => self.effects.push(effect),
             None => (),
@@ -395,7 +399,10 @@ impl Stage {
             }
             for sent in sent {
                 match sent {
-                    Sent::Command(command) => self.effects.push(Effect::Command(command)),
+                    Sent::Command(command) => {
+                        self.counted.sends(&command);
+                        self.effects.push(Effect::Command(command));
+                    }
                     Sent::Verdict(request, verdict) => {
                         let has_failed = matches!(verdict, Verdict::Failed(_));
                         let effect = self.server.decided(request, verdict);
@@ -408,10 +415,11 @@ impl Stage {
 
     /// A request has come to something: by a fallback, or as the script has decided.
     fn came_to(&mut self, effect: Option<Effect>, is_fallback: bool) {
-        if let Some(Effect::Accept { client }) = &effect
-            && is_fallback
-        {
-            self.runtime.handle(self.now, AppEvent::Accepted { client: *client });
+        if let Some(Effect::Accept { client }) = &effect {
+            self.counted.connects();
+            if is_fallback {
+                self.runtime.handle(self.now, AppEvent::Accepted { client: *client });
+            }
         }
         self.effects.extend(effect);
     }

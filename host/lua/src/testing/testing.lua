@@ -134,6 +134,8 @@ local function update(app)
             table.insert(client.calls, command)
         elseif kind == "answer" then
             client.answers[command.transaction] = command
+        elseif kind == "publish" then
+            client.published[command.publication] = command.allowed
         elseif kind == "hint" then
             table.insert(client.hints, command.peer)
         elseif kind == "introduce" then
@@ -151,6 +153,8 @@ local function update(app)
             table.insert(app.traces, entry.trace)
         elseif entry.level then
             table.insert(app.logs, entry)
+        elseif entry.warning then
+            table.insert(app.warnings, entry.warning)
         else
             table.insert(app.failures, entry)
         end
@@ -200,6 +204,20 @@ function Client:join(digest) return act(self, "join", digest) end
 function Client:leave(membership, digest) act(self, "leave", membership, digest) end
 function Client:disconnect() act(self, "disconnect") end
 
+-- Publishes a stream to the server. Gives back whether it may, or nil if the script has not decided.
+function Client:publish(name, kind)
+    local publication = { name = name, kind = kind or "live" }
+    publication.number = act(self, "publish", name, publication.kind)
+    self.publications[name] = publication
+    return self.published[publication.number]
+end
+
+function Client:unpublish(name)
+    local publication = self.publications[name] or error("the client has not published " .. tostring(name), 2)
+    self.publications[name] = nil
+    act(self, "unpublish", publication.number, name, publication.kind)
+end
+
 local App = {}
 App.__index = App
 
@@ -207,14 +225,16 @@ function App:connect(options)
     local client = setmetatable(native.connect(self.server, options), Client)
     app_of[client] = self
     client.calls, client.answers, client.hints, client.introductions = {}, {}, {}, {}
+    client.published, client.publications = {}, {}
     client.accepted = false
     self.clients[client.number] = client
     update(self)
     return client
 end
 
--- lookup{ target = peer id or client, from = client, address = "ip:port", application = "other/instance" }
+-- lookup{ target = peer id or client, from = client, address = "ip:port", application = "other/instance", attempt = number of times asked }
 function App:lookup(options)
+    native.check_options("lookup", options)
     local target = options.target
     if type(target) == "table" then target = target.farID end
     local from = options.from
@@ -224,6 +244,7 @@ function App:lookup(options)
         address = options.address or (from and from.farAddress) or "192.0.2.99:9",
         asker = from and from.number,
         application = options.application,
+        attempt = options.attempt,
     })
     self.lookups[number] = lookup
     update(self)
@@ -251,7 +272,7 @@ function _G.start(options)
     local server = options and options.server
     if not server then apps = {} end
     local app = setmetatable({
-        server = server or "", clients = {}, lookups = {}, commands = {}, traces = {}, logs = {}, failures = {}, transactions = 0,
+        server = server or "", clients = {}, lookups = {}, commands = {}, traces = {}, logs = {}, warnings = {}, failures = {}, transactions = 0,
         http = options and options.http,
     }, App)
     native.start(server, options)

@@ -1,26 +1,25 @@
 //! The made-up servers of a test, with one clock and one network.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files::MadeUpFiles;
 use super::network::Network;
+use super::output::Output;
 use super::stage::{Scenery, Stage};
 use super::web::Web;
 use crate::engine::failure::Failure;
 use crate::instance::clock::Clock;
-use crate::instance::journal::JournalEntry;
 use crate::instance::random::Random;
 use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
 
 /// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
 const MAX_STEPS: usize = 100_000;
-/// How many of the last lines of scripts are shown with a test that fails.
-const MAX_SAID: usize = 20;
 
 /// What a made-up server reaches outside, as a test says.
 pub(super) struct Outside {
@@ -30,35 +29,34 @@ pub(super) struct Outside {
 }
 
 /// The stages of a test, by the names of their servers.
-pub(crate) struct Theatre {
+pub(super) struct Theatre {
     stages: BTreeMap<String, Stage>,
     network: Network,
     now: Instant,
     clock: Clock,
-    /// What the scripts have written and where they have failed, most recently.
-    said: VecDeque<String>,
-}
-
-impl Default for Theatre {
-    fn default() -> Self {
-        let now = Instant::now();
-        let today = Clock::of_system(now).milliseconds(now);
-        Self {
-            stages: BTreeMap::new(),
-            network: Network::new(now),
-            now,
-            clock: Clock::made_up(now, today),
-            said: VecDeque::new(),
-        }
-    }
+    /// Where its scripts print.
+    output: Rc<Output>,
 }
 
 impl Theatre {
+    /// A theatre without stages.
+    pub(super) fn new(output: &Rc<Output>) -> Self {
+        let now = Instant::now();
+        let today = Clock::of_system(now).milliseconds(now);
+        let (clock, output) = (Clock::made_up(now, today), Rc::clone(output));
+        Self { stages: BTreeMap::new(), network: Network::new(now), now, clock, output }
+    }
+
+    /// The same theatre without its stages.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(&Rc::clone(&self.output));
+    }
+
     /// Starts the script of a server. Another one of the same name dies before.
     ///
     /// # Errors
     /// What is wrong with the script.
-    pub(crate) fn start(
+    pub(super) fn start(
         &mut self,
         server: &str,
         folder: &Path,
@@ -69,7 +67,8 @@ impl Theatre {
         let (web, connections) = (Arc::new(outside.web), self.network.opener(server));
         let surroundings = Surroundings { connections, http: Arc::clone(&web) as _, ..Surroundings::default() };
         let (files, random, now, clock) = (outside.files, outside.random, self.now, self.clock.clone());
-        let scenery = Scenery { surroundings, web, files, now, clock, random };
+        let listener = Some(self.output.listener(server));
+        let scenery = Scenery { surroundings, web, files, now, clock, random, listener };
         self.stages.insert(server.to_owned(), Stage::within(folder, settings, scenery)?);
         Ok(())
     }
@@ -78,7 +77,7 @@ impl Theatre {
     ///
     /// # Errors
     /// If there are servers already: all have one clock.
-    pub(crate) fn set_clock(&mut self, milliseconds: f64) -> Result<(), &'static str> {
+    pub(super) fn set_clock(&mut self, milliseconds: f64) -> Result<(), &'static str> {
         if !self.stages.is_empty() {
             return Err("all servers of a test have one clock: set it where the first one is started");
         }
@@ -87,46 +86,29 @@ impl Theatre {
     }
 
     /// The time of the test: the time of day, and how far it has come.
-    pub(crate) fn time(&self) -> (&Clock, Instant) {
+    pub(super) fn time(&self) -> (&Clock, Instant) {
         (&self.clock, self.now)
     }
 
     /// The stage of a server.
-    pub(crate) fn stage(&mut self, server: &str) -> Option<&mut Stage> {
+    pub(super) fn stage(&mut self, server: &str) -> Option<&mut Stage> {
         self.stages.get_mut(server)
     }
 
     /// A server dies, without a word to anybody.
-    pub(crate) fn crash(&mut self, server: &str) {
+    pub(super) fn crash(&mut self, server: &str) {
         self.network.crash(server);
         self.stages.remove(server);
     }
 
-    /// What the script of a server has written, and where it has failed, since the last time. `None` if there is no such server.
-    pub(crate) fn take_journal(&mut self, server: &str) -> Option<Vec<JournalEntry>> {
-        let entries = self.stages.get(server)?.runtime.instance.journal.take();
-        self.said.extend(entries.iter().map(ToString::to_string));
-        self.said.drain(..self.said.len().saturating_sub(MAX_SAID));
-        Some(entries)
-    }
-
-    /// The last lines and failures of all servers, the oldest first.
-    pub(crate) fn take_said(&mut self) -> VecDeque<String> {
-        let servers: Vec<String> = self.stages.keys().cloned().collect();
-        for server in servers {
-            self.take_journal(&server);
-        }
-        std::mem::take(&mut self.said)
-    }
-
     /// The network between the servers.
-    pub(crate) fn network(&self) -> &Network {
+    pub(super) fn network(&self) -> &Network {
         &self.network
     }
 
     /// Time passes, for all servers. Whatever happens on the way happens at its own time. When a script sends an HTTP request, which the
     /// test is to answer, the time stands still. Gives back how much of it is left then.
-    pub(crate) fn advance(&mut self, by: Duration) -> Duration {
+    pub(super) fn advance(&mut self, by: Duration) -> Duration {
         let until = self.now + by;
         for _ in 0..MAX_STEPS {
             if self.stages.values().any(|stage| stage.web.is_asked()) {
@@ -151,10 +133,6 @@ impl Theatre {
 
 /// The stage of a server.
 pub(super) fn stage<'a>(shared: &'a RefCell<Theatre>, server: &str) -> mlua::Result<RefMut<'a, Stage>> {
-    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(|_| none())
-}
-
-/// What a test is told that acts on an application which it has not started.
-pub(super) fn none() -> mlua::Error {
-    mlua::Error::runtime("there is no application: start it with start()")
+    let none = |_| mlua::Error::runtime("there is no application: start it with start()");
+    RefMut::filter_map(shared.borrow_mut(), |theatre| theatre.stage(server)).map_err(none)
 }

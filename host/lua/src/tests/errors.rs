@@ -43,7 +43,7 @@ fn errors_in_every_handler_are_told_with_file_and_line() {
                 assert!(!failure.traceback.is_empty());
                 handler
             }
-            JournalEntry::Trace(line) | JournalEntry::Line(_, line) => line,
+            JournalEntry::Trace(line) | JournalEntry::Line(_, line) | JournalEntry::Warning(line) => line,
         })
         .collect();
     let expected = [

@@ -28,7 +28,7 @@ fn outcome(folder: &Folder, kind: &str, name: &str) -> String {
     let text = |text: &str| introd_flash::amf::Value::String(text.to_owned());
     stage.connect(|info| info.request.arguments = vec![text(kind), text(name)]);
     let line = |entry| match entry {
-        JournalEntry::Trace(line) | JournalEntry::Line(_, line) => line,
+        JournalEntry::Trace(line) | JournalEntry::Line(_, line) | JournalEntry::Warning(line) => line,
         JournalEntry::Failure(_, failure) => failure.to_string(),
     };
     stage.runtime.instance.journal.take().into_iter().map(line).collect()

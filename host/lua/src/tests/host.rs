@@ -11,7 +11,7 @@ use crate::Surroundings;
 use crate::testing::Sent;
 use crate::{Host, HostSettings, ScriptError, ScriptHandle, ScriptState};
 use introd_policy::message::{AppEvent, ClientId, Commands, PeerLookup, SendError};
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Verdict};
+use introd_policy::{AppActor, AppActors, InstanceName, InstanceTotals, RequestId, Totals, Verdict};
 
 /// Takes commands, and can be made to block a script that sends a ping: in a place that no limit of a script reaches.
 #[derive(Default)]
@@ -108,6 +108,15 @@ fn host(threads: usize) -> (Host, Arc<Desk>) {
     (Host::start(settings, desk.clone(), Surroundings::default()).unwrap(), desk)
 }
 
+/// Counts no clients.
+struct Nobody;
+
+impl Totals for Nobody {
+    fn totals(&self) -> InstanceTotals {
+        InstanceTotals::default()
+    }
+}
+
 pub(super) fn open(host: &Host, name: InstanceName, folder: &Folder) -> ScriptHandle {
     host.open(name, folder.path(), Arc::new(settings(|_| ()))).unwrap()
 }
@@ -140,7 +149,8 @@ fn a_folder_without_a_script_has_none() {
     std::fs::remove_file(empty.path().join("main.lua")).unwrap();
     let result = host.open(name("app", "1"), empty.path(), Arc::new(settings(|_| ())));
     assert!(matches!(result, Err(ScriptError::NoScript(_))));
-    assert!(AppActors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ()))).is_none());
+    let totals: Arc<dyn Totals> = Arc::new(Nobody);
+    assert!(AppActors::open(&host, &name("app", "1"), empty.path(), &Arc::new(settings(|_| ())), &totals).is_none());
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn tests_of_a_script_tell_them_too() {
     let folder = Folder::new("function application.onConect() end");
     folder.write("some_test.lua", "it('passes', function() end)");
     let mut out = Vec::new();
-    assert!(crate::testing::run(folder.path(), &mut out).unwrap());
+    assert!(testing::run(&[folder.path().to_owned()], testing::Options::default(), &mut out).unwrap());
     let out = String::from_utf8(out).unwrap();
     assert!(
         out.starts_with(

@@ -361,7 +361,7 @@ fn a_test_sets_the_clock_and_the_random_bytes() {
         end)",
     );
     let mut out = Vec::new();
-    let passed = testing::run(folder.path(), &mut out).unwrap();
+    let passed = testing::run(&[folder.path().to_owned()], testing::Options::default(), &mut out).unwrap();
     assert!(passed, "{}", String::from_utf8_lossy(&out));
 }
 

@@ -295,7 +295,9 @@ fn made_up_servers_meet_part_die_and_find_each_other_again() {
     folder.write("network_test.lua", TESTS);
     let mut out = Vec::new();
     let time = std::time::Duration::from_secs(120);
-    let passed = testing::run_within(folder.path(), &mut out, time).unwrap();
+    let passed =
+        testing::run(&[folder.path().to_owned()], testing::Options { time, ..testing::Options::default() }, &mut out)
+            .unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(passed && text.contains("15 passed, 0 failed"), "{text}");
 }

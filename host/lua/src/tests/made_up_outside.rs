@@ -8,7 +8,7 @@ fn run(main: &str, tests: &str) -> String {
     folder.write("list", "of the folder");
     folder.write("outside_test.lua", tests);
     let mut out = Vec::new();
-    let passed = testing::run(folder.path(), &mut out).unwrap();
+    let passed = testing::run(&[folder.path().to_owned()], testing::Options::default(), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(passed, "{text}");
     text

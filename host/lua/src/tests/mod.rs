@@ -1,8 +1,10 @@
 //! Scripts at the level of the host: no network.
 
 mod acceptance;
+mod ams_members;
 mod bounds;
 mod called_back;
+mod connect_default;
 mod deferred;
 mod document;
 mod errors;
@@ -22,11 +24,14 @@ mod names;
 mod net_connections;
 mod order;
 mod outbox;
+mod publishing;
 mod reload;
+mod remote_methods;
 mod shared_groups;
 mod shipped;
 mod standard;
 mod standstill;
+mod test_runner;
 mod timers;
 mod values;
 
@@ -160,6 +165,7 @@ impl Scene {
         let line = |entry| match entry {
             JournalEntry::Trace(line) => line,
             JournalEntry::Line(level, line) => format!("{} {line}", level.name()),
+            JournalEntry::Warning(line) => panic!("{line}"),
             JournalEntry::Failure(handler, failure) => panic!("{handler}: {failure}"),
         };
         self.journal().into_iter().map(line).collect()
@@ -168,7 +174,7 @@ impl Scene {
     /// The errors, each with its handler, file and line.
     fn failures(&self) -> Vec<(String, String, usize, String)> {
         let failure = |entry| match entry {
-            JournalEntry::Trace(_) | JournalEntry::Line(..) => None,
+            JournalEntry::Trace(_) | JournalEntry::Line(..) | JournalEntry::Warning(_) => None,
             JournalEntry::Failure(handler, failure) => {
                 Some((handler, failure.file.clone(), failure.line, failure.to_string()))
             }

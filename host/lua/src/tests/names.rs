@@ -27,6 +27,7 @@ fn registered() -> Names {
     names.extend(application::HANDLERS.iter().map(|name| format!("application.{name}")));
     names.extend(keys(&script.state.methods).iter().map(|name| format!("Client.{name}")));
     names.extend(client::PROPERTIES.iter().chain(client::HANDLERS).map(|name| format!("Client.{name}")));
+    names.extend(client::SETTABLE.iter().map(|(name, _)| format!("Client.{name}")));
     names.extend(group_control::PROPERTIES.iter().map(|name| format!("GroupControl.{name}")));
     names.extend(group_specifier::names().map(|name| format!("GroupSpecifier.{name}")));
     let specifier = keys(&script.lua().globals().get("GroupSpecifier").unwrap());
@@ -72,11 +73,12 @@ fn described() -> Names {
     }
     // These are not registered under a name but belong to values.
     names.retain(|name| {
-        ![
+        let of_values = [
+            "Clients.",
+            "PublishedStream.",
             "HTTPRequest.",
             "HTTPResponse.",
             "XMLElement.",
-            "Clients.",
             "ScriptStatus.",
             "NetStatus.",
             "Addresses.",
@@ -84,9 +86,8 @@ fn described() -> Names {
             "Date.",
             "Url.",
             "JwtOptions.",
-        ]
-        .iter()
-        .any(|class| name.starts_with(class))
+        ];
+        !of_values.iter().any(|class| name.starts_with(class))
     });
     names
 }
@@ -129,4 +130,50 @@ fn the_readme_names_every_handler() {
     for name in application::HANDLERS.iter().chain(client::HANDLERS).chain(of_groups) {
         assert!(text.contains(name), "{name}");
     }
+}
+
+/// The classes of which the guide for porting names all members.
+const CLASSES: [&str; 8] = [
+    "application",
+    "Client",
+    "PeerLookupEvent",
+    "GroupControl",
+    "GroupSpecifier",
+    "NetConnection",
+    "NetGroup",
+    "registry",
+];
+
+/// The members of these classes that a text names in backticks: `Client:call`, `application.config`. In tables, the first column is about
+/// other servers.
+fn members_named(text: &str) -> Names {
+    let mut names = Names::new();
+    for line in text.lines() {
+        let ours = match line.strip_prefix("| ") {
+            Some(row) => row.split_once(" | ").map_or("", |(_, ours)| ours),
+            None => line,
+        };
+        for code in ours.split('`').skip(1).step_by(2) {
+            let word = code.split(['(', '[', ' ']).next().unwrap_or_default();
+            let Some((class, member)) = word.split_once([':', '.']) else { continue };
+            if CLASSES.contains(&class) && member.chars().all(|c| c.is_ascii_alphanumeric()) {
+                names.insert(format!("{class}.{member}"));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_guide_for_porting_names_what_there_is() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lua/PORTING.md");
+    let named = members_named(&std::fs::read_to_string(path).unwrap());
+    let is_of_class = |name: &&String| name.split_once('.').is_some_and(|(class, _)| CLASSES.contains(&class));
+    let registered = registered();
+    let registered: Names = registered.iter().filter(is_of_class).cloned().collect();
+    let missing: Vec<_> = registered.difference(&named).collect();
+    // A function in a table of the script's own is an example.
+    let invented: Vec<_> = named.difference(&registered).filter(|name| *name != "Client.object.method").collect();
+    assert!(missing.is_empty() && invented.is_empty(), "missing: {missing:?}\ninvented: {invented:?}");
+    assert!(registered.len() > 90, "{}", registered.len());
 }

@@ -14,7 +14,7 @@ fn the_tests_of_all_shipped_applications_pass() {
         if path.join("main.lua").is_file() {
             applications += 1;
             let mut out = Vec::new();
-            let passed = testing::run(&path, &mut out).unwrap();
+            let passed = testing::run(std::slice::from_ref(&path), testing::Options::default(), &mut out).unwrap();
             assert!(passed, "{}\n{}", path.display(), String::from_utf8_lossy(&out));
         }
     }
@@ -68,12 +68,13 @@ fn a_run_tells_what_failed_and_where() {
     folder.write("broken_test.lua", "x x");
     let mut out = Vec::new();
     let time = std::time::Duration::from_millis(300);
-    assert!(!testing::run_within(folder.path(), &mut out, time).unwrap());
+    let options = testing::Options { time, ..testing::Options::default() };
+    assert!(!testing::run(&[folder.path().to_owned()], options, &mut out).unwrap());
     let text = String::from_utf8(out).unwrap();
     for expected in [
         "FAIL  broken_test.lua\n      broken_test.lua:1: syntax error",
         "ok    sums_test.lua: sums are right",
-        "FAIL  sums_test.lua: sums are wrong\n      sums_test.lua:7: expected 4, got 3\n      > log.warn: sum 1 2\n",
+        "FAIL  sums_test.lua: sums are wrong\n      sums_test.lua:7: expected 4, got 3\n      | warn: sum 1 2\n",
         "ok    sums_test.lua: sums with others are cleaned up",
         "FAIL  sums_test.lua: sums with others fail\n      sums_test.lua:11: (the error is a table)",
         "FAIL  sums_test.lua: sums with others never end",
@@ -84,5 +85,8 @@ fn a_run_tells_what_failed_and_where() {
         assert!(text.contains(expected), "{expected}\n--\n{text}");
     }
     let empty = Folder::new("");
-    assert!(!testing::run(empty.path(), &mut Vec::new()).unwrap(), "nothing tested is nothing passed");
+    assert!(
+        !testing::run(&[empty.path().to_owned()], testing::Options::default(), &mut Vec::new()).unwrap(),
+        "nothing tested is nothing passed"
+    );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use introd_config::{Application, CATCH_ALL, Config, LookupMode, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId};
+use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
 use parking_lot::Mutex;
 
 use super::{localhost, plugins, request};
@@ -34,7 +34,13 @@ impl AppActor for Waits {
 struct Opened(Mutex<Vec<(String, PathBuf)>>);
 
 impl AppActors for Opened {
-    fn open(&self, name: &InstanceName, folder: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+    fn open(
+        &self,
+        name: &InstanceName,
+        folder: &Path,
+        _: &Arc<Application>,
+        _: &Arc<dyn Totals>,
+    ) -> Option<Arc<dyn AppActor>> {
         self.0.lock().push((name.to_string(), folder.to_owned()));
         Some(Arc::new(Waits))
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use introd_config::{Application, Config, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId};
+use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
 use parking_lot::Mutex;
 
 use super::{localhost, plugins, request};
@@ -75,7 +75,7 @@ impl AppActor for Heavy {
 struct HeavyPolicies(Arc<Heap>);
 
 impl AppActors for HeavyPolicies {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
         let script = Arc::new(Script { used: HEAVY.into(), ..Script::default() });
         self.0.policies.lock().push(Arc::clone(&script));
         Some(Arc::new(Heavy(Arc::clone(&self.0), script)))

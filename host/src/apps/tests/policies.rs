@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use introd_config::{Application, Config, LookupMode, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId};
+use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
 use parking_lot::Mutex;
 
 use super::{localhost, plugins, request};
@@ -62,7 +62,7 @@ impl AppActor for Idle {
 struct Makes(Mutex<Vec<Arc<Idle>>>);
 
 impl AppActors for Makes {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
         let actor = Arc::new(Idle::default());
         self.0.lock().push(Arc::clone(&actor));
         Some(actor)

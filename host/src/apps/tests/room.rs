@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use introd_config::{Application, Config, Registered};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId};
+use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
 use rtmfp::NetworkPrefix;
 
 use super::{localhost, plugins, request};
@@ -38,7 +38,7 @@ impl AppActor for Waits {
 }
 
 impl AppActors for Waits {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::new(Waits))
     }
 }

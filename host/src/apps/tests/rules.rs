@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use introd_config::{Access, Adaptor, Application, Config, LookupMode, Registered, Vhost};
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceName, RequestId};
+use introd_policy::{AppActor, AppActors, InstanceName, RequestId, Totals};
 use parking_lot::Mutex;
 
 use super::{applications, localhost, plugins, request};
@@ -163,7 +163,7 @@ impl AppActor for Counts {
 struct Gives(Option<Arc<Counts>>);
 
 impl AppActors for Gives {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
         self.0.clone().map(|policy| policy as _)
     }
 }

@@ -59,6 +59,9 @@ impl ClientTurn<'_, '_> {
                     tracing::debug!(%session, %error, "answer to a call not sent");
                 }
             }
+            ClientCommand::Publish { publication, is_allowed, .. } => {
+                self.decide_publication(client, publication, is_allowed);
+            }
             ClientCommand::Ping { .. } => client.connection.ping(0, actions),
             ClientCommand::GetStats { token, .. } => self.tell_stats(client, token),
             ClientCommand::Introduce { initiator, tag, .. } => {

@@ -26,10 +26,10 @@ pub(super) fn of_message(message: &[u8]) -> u32 {
 pub(super) fn of_action(action: &Action) -> u32 {
     match action {
         Action::OpenFlow { .. } | Action::Send { .. } | Action::CloseFlow { .. } | Action::Report(_) => SMALL,
-        Action::Publish { .. } | Action::PingResponse { .. } | Action::CloseSession { .. } => SMALL,
-        Action::InvalidApp { .. } => SMALL,
+        Action::PingResponse { .. } | Action::CloseSession { .. } | Action::InvalidApp { .. } => SMALL,
         Action::Connect(_) | Action::SetPeerInfo(_) | Action::Call(_) | Action::Answer { .. } => TOLD,
         Action::GroupMessage { .. } | Action::GroupFlowClosed { .. } => TOLD,
+        Action::Publish(_) | Action::Unpublish(_) => TOLD,
     }
 }
 

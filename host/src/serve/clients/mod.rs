@@ -23,6 +23,7 @@ mod identities;
 mod inquiries;
 mod perform;
 mod plugins;
+mod publishing;
 mod relay_rates;
 mod relaying;
 mod silence;

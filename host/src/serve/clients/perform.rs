@@ -66,9 +66,8 @@ impl ClientTurn<'_, '_> {
                 client.closing = Some(Box::new(Closing { control_flow }));
                 self.agenda.closing.insert(now + CLOSE_TIMEOUT, session);
             }
-            Action::Publish { name } => {
-                tracing::info!(%session, stream = %name, "publishes to this server, which passes no media on: it is dropped");
-            }
+            Action::Publish(publication) => self.publish(client, publication),
+            Action::Unpublish(publication) => self.unpublished(client, publication),
             Action::InvalidApp { path, error } => self.path_refused(path, error),
             Action::Report(report) => tracing::debug!(%session, %report, "from a client"),
             Action::GroupMessage { flow, message } => self.group_message(client, flow, &message),

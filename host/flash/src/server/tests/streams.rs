@@ -11,6 +11,43 @@ impl Server {
         let [Value::Null, Value::Number(stream)] = values[..] else { panic!("{values:?}") };
         stream as u32
     }
+
+    /// Allows all that waits to be published.
+    fn allow_all(&mut self) {
+        for action in self.take() {
+            match action {
+                Action::Publish(publication) => {
+                    assert!(self.connection.allow_publication(publication.number, &mut self.actions));
+                }
+                other => self.actions.push(other),
+            }
+        }
+    }
+
+    /// The client publishes a stream on its flow, and that waits for an answer.
+    fn publish(&mut self, arguments: Vec<Value>) -> Publication {
+        self.command(STREAM_FLOW, "publish", 0.0, arguments);
+        match self.take().pop() {
+            Some(Action::Publish(publication)) => publication,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The code and the level of the status that is the last action.
+    fn status(&mut self) -> (String, String) {
+        let Some(Action::Send { stream: 1, message }) = self.take().pop() else { panic!("no status") };
+        let Ok(Incoming::Status(status)) = client::read(&message, AmfLimits::default()) else { panic!("{message:?}") };
+        assert!(status.description.contains("foo"), "{status:?}");
+        (status.code, status.level)
+    }
+}
+
+/// A server with a client that has a stream and a flow for it.
+fn with_stream() -> Server {
+    let mut server = Server::connected(ConnectionSettings::default());
+    server.create_stream();
+    server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
+    server
 }
 
 #[test]
@@ -34,8 +71,8 @@ fn play_and_publish_are_answered_on_the_streams_flow() {
         let verdict = server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
         assert!(matches!(verdict, FlowVerdict::Accept(_)));
         server.command(STREAM_FLOW, name, 0.0, vec!["foo".into()]);
-        let mut actions = server.take();
-        actions.retain(|action| *action != Action::Publish { name: "foo".to_owned() });
+        server.allow_all();
+        let actions = server.take();
         let [Action::OpenFlow { stream: 1, return_of: CONTROL_FLOW, metadata }, Action::Send { stream: 1, message }] =
             &actions[..]
         else {
@@ -47,10 +84,14 @@ fn play_and_publish_are_answered_on_the_streams_flow() {
         assert!(status.description.contains("foo"));
         // The flow is opened once, and closed with its stream.
         server.command(STREAM_FLOW, name, 0.0, vec!["bar".into()]);
-        let actions = server.take();
+        server.allow_all();
+        let mut actions = server.take();
+        actions.retain(|action| !matches!(action, Action::Unpublish(_)));
         assert!(actions.iter().all(|action| !matches!(action, Action::OpenFlow { .. })), "{actions:?}");
         server.command(CONTROL_FLOW, "deleteStream", 0.0, vec![f64::from(stream).into()]);
-        assert_eq!(server.take(), [Action::CloseFlow { stream: 1 }]);
+        let mut actions = server.take();
+        actions.retain(|action| !matches!(action, Action::Unpublish(_)));
+        assert_eq!(actions, [Action::CloseFlow { stream: 1 }]);
         server.command(STREAM_FLOW, name, 0.0, vec!["foo".into()]);
         assert_eq!(server.take(), []);
     }
@@ -100,24 +141,75 @@ fn a_rejected_flow_is_not_opened_again() {
 }
 
 #[test]
-fn a_publication_is_accepted_and_its_media_are_dropped() {
-    let mut server = Server::connected(ConnectionSettings::default());
-    server.create_stream();
-    server.connection.on_flow(STREAM_FLOW, b"TC\x04\x01", Some(SERVER_FLOW));
+fn the_media_of_a_publication_are_dropped_and_its_end_is_told() {
+    let mut server = with_stream();
     for end in ["closeStream", "publish"] {
-        server.command(STREAM_FLOW, "publish", 0.0, vec!["foo".into(), "live".into()]);
-        server.take();
+        let publication = server.publish(vec!["foo".into(), "live".into()]);
+        assert!(server.connection.allow_publication(publication.number, &mut server.actions));
+        assert_eq!(server.status(), ("NetStream.Publish.Start".to_owned(), "status".to_owned()));
         for kind in [kind::AUDIO, kind::VIDEO, kind::DATA, kind::DATA_EXTENDED] {
             let media = Message { kind, timestamp: 5, payload: &[1; 5000] };
             server.message(STREAM_FLOW, &media.to_bytes());
         }
         assert_eq!(server.take(), []);
         server.command(STREAM_FLOW, end, 0.0, vec![false.into()]);
-        let Incoming::Status(status) = server.said(1) else { panic!() };
-        assert_eq!(status.code, "NetStream.Unpublish.Success");
+        assert_eq!(server.actions.first(), Some(&Action::Unpublish(publication)));
+        assert_eq!(server.status().0, "NetStream.Unpublish.Success");
         server.command(STREAM_FLOW, end, 0.0, vec![false.into()]);
         assert_eq!(server.take(), [], "it has ended");
     }
+}
+
+#[test]
+fn the_owner_is_asked_about_a_publication_and_its_refusal_is_told() {
+    let mut server = with_stream();
+    let publication = server.publish(vec!["foo".into(), "record".into()]);
+    assert_eq!((publication.name.as_str(), publication.kind.as_str()), ("foo", "record"));
+    server.connection.refuse_publication(publication.number, &mut server.actions);
+    assert_eq!(server.status(), ("NetStream.Publish.BadName".to_owned(), "error".to_owned()));
+    // It is over, for both ends.
+    assert!(!server.connection.allow_publication(publication.number, &mut server.actions));
+    server.command(STREAM_FLOW, "closeStream", 0.0, vec![]);
+    assert_eq!(server.take(), []);
+    // Without a name and a kind, and with a long one.
+    let long = "é".repeat(2000);
+    assert_eq!(server.publish(vec![]).kind, "live");
+    let cut = server.publish(vec![long.as_str().into(), long.as_str().into()]);
+    assert_eq!((cut.name.chars().count(), cut.kind.chars().count()), (1024, 1024));
+}
+
+#[test]
+fn an_answer_that_comes_too_late_changes_nothing() {
+    let mut server = with_stream();
+    let first = server.publish(vec!["foo".into()]);
+    server.command(STREAM_FLOW, "publish", 0.0, vec!["bar".into()]);
+    let actions = server.take();
+    let [Action::Unpublish(gone), Action::Publish(second)] = &actions[..] else { panic!("{actions:?}") };
+    let second = second.clone();
+    assert_eq!(*gone, first);
+    assert!(first.number != second.number && !server.connection.allow_publication(first.number, &mut server.actions));
+    assert_eq!(server.take(), []);
+    server.command(CONTROL_FLOW, "deleteStream", 0.0, vec![1.0.into()]);
+    assert_eq!(server.take(), [Action::Unpublish(second.clone())]);
+    assert!(!server.connection.allow_publication(second.number, &mut server.actions));
+    server.connection.refuse_publication(second.number, &mut server.actions);
+    assert_eq!(server.take(), []);
+    // The end of one that was allowed is told when its stream is deleted, and when another takes its place.
+    let mut server = with_stream();
+    for command in ["publish", "deleteStream"] {
+        let publication = server.publish(vec!["foo".into()]);
+        assert!(server.connection.allow_publication(publication.number, &mut server.actions));
+        server.take();
+        server.command(STREAM_FLOW, command, 0.0, vec!["foo".into()]);
+        assert_eq!(server.take().first(), Some(&Action::Unpublish(publication)), "{command}");
+    }
+    let mut server = with_stream();
+    let publication = server.publish(vec!["foo".into()]);
+    server.connection.close(&mut server.actions);
+    server.take();
+    assert!(!server.connection.allow_publication(publication.number, &mut server.actions));
+    server.connection.refuse_publication(publication.number, &mut server.actions);
+    assert_eq!(server.take(), []);
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn check_names(options: &Table) -> Result<()> {
         let (name, _) = pair?;
         let name = match &name {
             Value::String(name) => name.to_string_lossy(),
-            other => other.to_string()?,
+            // An object may have a `__tostring`, which must not be called from here.
+            other => return wrong(format!("an HTTP request has options with names, not with a {}", other.type_name())),
         };
         if OPTIONS.contains(&name.as_str()) {
             continue;
@@ -188,6 +189,7 @@ fn redirects(value: &Value) -> Result<Option<usize>> {
     match value {
         Value::Nil => Ok(None),
         Value::Integer(number) if *number >= 0 => Ok(usize::try_from(*number).ok()),
-        other => wrong(format!("redirects is a whole number from 0 on, not {}", other.to_string()?)),
+        Value::Integer(number) => wrong(format!("redirects is a whole number from 0 on, not {number}")),
+        other => wrong(format!("redirects is a whole number from 0 on, not a {}", other.type_name())),
     }
 }

@@ -44,9 +44,14 @@ fn style(options: &Table) -> Result<Style> {
     for pair in options.pairs::<Value, Value>() {
         match pair? {
             (Value::String(name), _) if name.as_bytes() == *b"pretty" => (),
-            (name, _) => {
-                let name = name.to_string()?;
+            (Value::String(name), _) => {
+                let name = name.to_string_lossy();
                 return Err(mlua::Error::runtime(format!("json.encode has no option {name:?}: there is pretty")));
+            }
+            // It may be an object of the script's with a `__tostring`, which must not be called from here.
+            (name, _) => {
+                let kind = name.type_name();
+                return Err(mlua::Error::runtime(format!("json.encode has options with names, not with a {kind}")));
             }
         }
     }

@@ -105,7 +105,7 @@ fn failures_of_status_handlers_are_told_to_the_application() {
         .into_iter()
         .filter_map(|entry| match entry {
             JournalEntry::Trace(line) => Some(line),
-            JournalEntry::Line(..) | JournalEntry::Failure(..) => None,
+            JournalEntry::Line(..) | JournalEntry::Warning(_) | JournalEntry::Failure(..) => None,
         })
         .collect();
     assert_eq!(traces, ["NetGroup.onStatus true"]);

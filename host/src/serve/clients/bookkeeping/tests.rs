@@ -15,7 +15,7 @@ use crate::serve::testing::request;
 use crate::stories::Stories;
 use introd_config::{Application, Config, Fallback, Registered};
 use introd_native::Plugins;
-use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId};
+use introd_policy::{AppActor, AppActors, InstanceName, Replies, RequestId, Totals};
 
 /// A policy with room for a number of joins. It always accepts leaves and other ends.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl AppActor for Policy {
 struct Only(Arc<Policy>);
 
 impl AppActors for Only {
-    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>) -> Option<Arc<dyn AppActor>> {
+    fn open(&self, _: &InstanceName, _: &Path, _: &Arc<Application>, _: &Arc<dyn Totals>) -> Option<Arc<dyn AppActor>> {
         Some(Arc::clone(&self.0) as Arc<dyn AppActor>)
     }
 }

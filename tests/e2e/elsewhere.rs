@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use introd::introducer::Counter;
 use introd::server::{Server, ServerSettings};
-use introd_client::{Client, EchoReply};
 use introd_policy::registry::{InMemory, LookupFuture, Registry, RegistryError};
 use rtmfp::{PeerId, TaggedAddress};
 
-use crate::harness::clients::{TIMEOUT, client};
+use crate::harness::clients::{TIMEOUT, client, meet};
 use crate::harness::stranger::Stranger;
 
 fn server(registry: Arc<dyn Registry>) -> Server {
@@ -19,19 +18,6 @@ fn server(registry: Arc<dyn Registry>) -> Server {
     let registry = Some(registry);
     Server::start(&ServerSettings { listen, workers: Some(2), registry, ..ServerSettings::default() })
         .expect("a server")
-}
-
-/// `asker` finds `target`, which does not expect it.
-async fn meet(asker: &mut Client, target: &mut Client) {
-    let id = target.id();
-    tokio::select! {
-        () = async {
-            let meeting = asker.meet(id, TIMEOUT).await.expect("an introduction");
-            assert_eq!(asker.echo(meeting.session, TIMEOUT).await, Ok(EchoReply::Echoed));
-        } => (),
-        failure = target.stay() => panic!("{failure}"),
-    }
-    assert!(target.echoed_peers().contains(&asker.id()));
 }
 
 #[tokio::test]

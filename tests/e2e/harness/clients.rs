@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use introd_client::{Client, ClientFailure, ClientStep, Destination, PeerEndpoint};
+use introd_client::{Client, ClientFailure, ClientStep, Destination, EchoReply, PeerEndpoint};
 use introd_flash::amf::Value;
 use introd_flash::client::{ConnectOptions, Incoming};
 use introd_flash::command::{Command, Encoding};
@@ -139,6 +139,19 @@ pub(crate) async fn call(client: &mut Client, method: &str, transaction: f64, ar
         _ => None,
     })
     .await
+}
+
+/// `asker` finds `target`, which does not expect it.
+pub(crate) async fn meet(asker: &mut Client, target: &mut Client) {
+    let id = target.id();
+    tokio::select! {
+        () = async {
+            let meeting = asker.meet(id, TIMEOUT).await.expect("an introduction");
+            assert_eq!(asker.echo(meeting.session, TIMEOUT).await, Ok(EchoReply::Echoed));
+        } => (),
+        failure = target.stay() => panic!("{failure}"),
+    }
+    assert!(target.echoed_peers().contains(&asker.id()));
 }
 
 /// Proves that the session lives: the number of the stream that the server creates.

@@ -6,6 +6,7 @@ mod document;
 mod fallbacks;
 mod hostile;
 mod lifetimes;
+mod ports;
 mod reload;
 mod shipped;
 mod web;

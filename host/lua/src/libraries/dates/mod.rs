@@ -66,8 +66,8 @@ fn moment(instance: &Instance, time: Option<f64>, is_utc: bool) -> Result<ZonedD
         || Error::runtime("the time is out of range: it must be a number of seconds from year -9999 to 9999");
     let seconds = match time {
         None => now(instance),
-        // What is no number becomes one that is out of range, or 0; a fraction does not matter.
         Some(time) if time.is_nan() => return Err(out_of_range()),
+        // Lua refuses fractions. Scripts divide the milliseconds of now() by 1000, and mean the second.
         Some(time) => time.floor() as i64,
     };
     let time = Timestamp::from_second(seconds).map_err(|_| out_of_range())?;

@@ -30,7 +30,8 @@ fn each_path_without_a_folder_is_an_application_with_the_script_of_the_catch_all
     assert!(step.as_deref() == Some("connect") && said.contains("NetConnection.Connect.InvalidApp"), "{said}");
     // What breaks at a reload changes nothing.
     files.write("../applications/_default_/Application.xml", "<Application>");
-    server.reload();
+    let answer = server.reload_answer();
+    assert!(answer.contains("except: ") && answer.contains("application _default_ keeps its old settings"), "{answer}");
     let uri = server.uri_of("anything");
     assert_eq!(step_that_failed(&[&uri]).0.as_deref(), Some("connect"));
     assert_eq!(step_that_failed(&[&login[..], &[&uri]].concat()).0, None);

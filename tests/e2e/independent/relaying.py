@@ -55,6 +55,10 @@ def answer(client, transaction):
     event = wait(client, lambda event: event[2] in ("_result", "_error") and event[3] == transaction, "an answer")
     if event[2] == "_result":
         return "called"
+    if isinstance(event[-1], tuple):
+        # The object has come in AMF3, which this client does not read: its strings are in it as they are.
+        assert b"NetConnection.Call.Failed" in event[-1][2], event
+        return event[-1][2].decode(errors="replace")
     assert event[-1]["code"] == "NetConnection.Call.Failed" and event[-1]["level"] == "error", event
     return event[-1]["description"]
 
@@ -103,7 +107,7 @@ try:
     assert event[5][:2] == ("?", 0x11) and other.id.encode() in event[5][2] and b"text" in event[5][2], event
     assert answer(other, 31) == "called"
     new.data(2, relay3(32, other.id, amf3(AMF3_BYTES, b"\0\1\2")))
-    assert answer(new, 32).startswith("An argument cannot be written in AMF0"), "AMF0 has no byte arrays"
+    assert "An argument cannot be written in AMF0" in answer(new, 32), "AMF0 has no byte arrays"
 
     # A flood is cut off for the one who makes it, and for nobody else.
     flooder, victim = connected(server, "key/flood"), connected(server, "key/victim")

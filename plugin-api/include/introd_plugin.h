@@ -757,7 +757,7 @@ typedef struct introd_lookup {
      */
     struct introd_bytes asker_instance;
     /*
-     Since 1.1. How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers
+     Since 1.2. How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers
      repeat a lookup, with the same tag, until the peer answers. It is 1, too, if the host follows too many lookups to know.
      */
     uint32_t attempt;

@@ -88,7 +88,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers repeat a lookup, with
-    /// the same tag, until the peer answers. It is 1, too, if the host has ABI 1.0, or follows too many lookups to know.
+    /// the same tag, until the peer answers. It is 1, too, if the host has an ABI before 1.2, or follows too many lookups to know.
     pub fn attempt(&self) -> u32 {
         self.0.attempt.max(1)
     }

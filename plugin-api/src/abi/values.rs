@@ -181,7 +181,7 @@ pub struct introd_lookup {
     pub asker_application: introd_bytes,
     /// Since 1.1. The instance of `asker_application`.
     pub asker_instance: introd_bytes,
-    /// Since 1.1. How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers
+    /// Since 1.2. How many times the asker has made this lookup, with this time: 1 if it does not repeat an earlier one. Askers
     /// repeat a lookup, with the same tag, until the peer answers. It is 1, too, if the host follows too many lookups to know.
     pub attempt: u32,
     /// Unused.

@@ -94,7 +94,7 @@ fn lines_have_their_level_in_the_journal() {
 fn dates_follow_the_clock_of_the_instance() {
     let mut scene = at_new_year(
         "assert(os.time() == 1767225600 and os.date('!%F %T') == '2026-01-01 00:00:00' and os.date('%F %T') == os.date('!%F %T'))
-        assert(os.date('!%c') == 'Thu Jan  1 00:00:00 2026' and os.date('!%c') == os.date('!'):gsub('^$', '') .. os.date('!%c'))
+        assert(os.date('!%c') == 'Thu Jan  1 00:00:00 2026' and os.date() == os.date('%c') and os.date('!') == '')
         local t = os.date('!*t', 1767225600 + 86400 * 59 + 3661)
         assert(t.year == 2026 and t.month == 3 and t.day == 1 and t.hour == 1 and t.min == 1 and t.sec == 1)
         assert(t.wday == 1 and t.yday == 60 and t.isdst == false)
@@ -369,14 +369,15 @@ fn a_test_sets_the_clock_and_the_random_bytes() {
 fn a_megabyte_of_json_is_read_and_written() {
     let main = "
         local parts = {}
-        for i = 1, 12000 do parts[i] = json.encode { id = i, name = 'peer ' .. i, at = { 1.5, true, null }, groups = { 'chess', 'go' } } end
+        for i = 1, 15000 do parts[i] = json.encode { id = i, name = 'peer ' .. i, at = { 1.5, true, null }, groups = { 'chess', 'go' } } end
         local text = '[' .. table.concat(parts, ',') .. ']'
-        assert(#text > 1 << 20 or #text, #text)
+        assert(#text > 1 << 20)
         local begun = os.clock()
         local value = json.decode(text)
         local read = os.clock()
-        assert(#value == 12000 and value[12000].name == 'peer 12000' and json.encode(value) == text)
+        assert(#value == 15000 and value[15000].name == 'peer 15000' and json.encode(value) == text)
         log.info(#text, read - begun, os.clock() - read)";
+    // How many bytes, and how many seconds to read and to write them. By default a handler may take one second.
     let traces = scene(main).traces();
     println!("{traces:?}");
     assert_eq!(traces.len(), 1);

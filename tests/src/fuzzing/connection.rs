@@ -191,7 +191,9 @@ impl Owner {
                 }
                 Action::CloseSession { .. } => self.is_over = true,
                 Action::Report(report) => assert!(report.to_string().len() < 1024, "a long report"),
-                Action::Publish { name } => assert!(name.len() < 1024, "a long name"),
+                Action::Publish(publication) | Action::Unpublish(publication) => {
+                    assert!(publication.name.len() < 1024 && publication.kind.len() < 1024, "a long name");
+                }
                 Action::Answer { .. }
                 | Action::PingResponse { .. }
                 | Action::GroupMessage { .. }

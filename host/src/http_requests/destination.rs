@@ -200,6 +200,9 @@ mod tests {
         assert!(refused.unwrap_err().to_string().contains("its address 10.0.0.1 is not a public one"));
         assert_eq!(to.permitted(&allow("10.0.0.0/8:8080"), found(&[private])).unwrap(), found(&[private]));
         assert_eq!(to.permitted(&allow(""), Vec::new()).unwrap(), []);
+        // A line end in a URL does not end the request's line.
+        let split = Destination::parse("http://api.example.com/a\r\nb: c d").unwrap();
+        assert_eq!(split.path_and_query(), "/ab:%20c%20d");
         assert_eq!(
             (to.path_and_query(), to.authority(), &*to.to_string()),
             ("/x?y", "api.example.com:8080", "http://api.example.com:8080")

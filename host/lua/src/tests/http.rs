@@ -119,12 +119,13 @@ fn a_request_has_what_the_script_says_and_the_answer_is_its_own() {
 #[test]
 fn what_a_script_has_written_wrong_is_an_error_at_its_line_and_nothing_is_sent() {
     let cases = [
-        ("http.get()", "the url is a string, not missing"),
+        ("http.get()", "an HTTP request needs a url"),
         ("http.get(12)", "the url is a string, not a integer"),
         ("http.get('x', 1)", "the options of http.get are a table"),
         ("http.get('x', { method = 'POST' })", "http.get has no option method"),
         ("http.get('x', { url = 'y' })", "http.get has no option url"),
         ("http.request('x')", "takes a table with the url"),
+        ("http.request { 'x' }", "has options with names, not with a integer"),
         ("http.request { url = 'x', timout = 1 }", "no option \\\"timout\\\"; did you mean timeout?"),
         ("http.request { url = 'x', method = 'CONNECT' }", "the method is GET"),
         ("http.request { url = 'x', method = 'GET / HTTP/1.1\\r\\n' }", "the method is GET"),

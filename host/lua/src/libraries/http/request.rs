@@ -95,12 +95,9 @@ fn url(value: &Value) -> Result<String> {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => wrong("the url is not UTF-8"),
         },
-        other => wrong(format!("the url is a string, not {}", named(other))),
+        Value::Nil => wrong("an HTTP request needs a url"),
+        other => wrong(format!("the url is a string, not a {}", other.type_name())),
     }
-}
-
-fn named(value: &Value) -> String {
-    if value.is_nil() { "missing".to_owned() } else { format!("a {}", value.type_name()) }
 }
 
 /// The body, and whether it is JSON.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use introd_config::Application;
+use introd_config::{Application, HttpHosts};
 use introd_policy::InstanceName;
 use introd_policy::http::{HttpFailure, HttpFuture, HttpRequest, HttpRequests, HttpResponse};
 use tokio::sync::oneshot;
+use url::{Host, Url};
 
 /// What comes of a request.
 type Outcome = Result<HttpResponse, HttpFailure>;
@@ -78,6 +79,24 @@ impl Web {
     }
 }
 
+/// Whether Application.xml permits the request to that host. An application whose Application.xml lists none is tested without a list.
+fn check(url: &str, allow: &HttpHosts) -> Result<(), String> {
+    if allow.is_empty() {
+        return Ok(());
+    }
+    let url = Url::parse(url).map_err(|error| format!("the URL is malformed: {error}"))?;
+    let port = url.port_or_known_default().unwrap_or_default();
+    let is_listed = match url.host() {
+        Some(Host::Domain(name)) => allow.has_name(name, port),
+        Some(Host::Ipv4(address)) => allow.has_address(address.into(), port),
+        Some(Host::Ipv6(address)) => allow.has_address(address.into(), port),
+        None => false,
+    };
+    let host = url.host_str().unwrap_or_default();
+    let refused = || format!("{host} is not permitted: ScriptEngine/HTTP/Allow in Application.xml does not list it");
+    if is_listed { Ok(()) } else { Err(refused()) }
+}
+
 impl State {
     fn tell_at(&mut self, at: Instant, number: u64, outcome: Outcome) {
         // What was due at the very same time came first.
@@ -94,6 +113,9 @@ impl HttpRequests for Web {
             let why = "this test has no answers to HTTP requests: give it some by start { http = function(request) return { status = 200, body = \"...\" } end }";
             return Box::pin(std::future::ready(Err(HttpFailure::Failed(why.to_owned()))));
         };
+        if let Err(why) = check(&request.url, &settings.script.http.allow) {
+            return Box::pin(std::future::ready(Err(HttpFailure::NotAllowed(why))));
+        }
         state.last += 1;
         let (number, timeout) = (state.last, settings.script.http.timeout);
         let (sender, receiver) = oneshot::channel();

@@ -4,7 +4,10 @@ use super::*;
 
 /// Runs tests of a script: what is written of them.
 fn run(main: &str, tests: &str) -> String {
-    let folder = Folder::new(main);
+    run_in(&Folder::new(main), tests)
+}
+
+fn run_in(folder: &Folder, tests: &str) -> String {
     folder.write("list", "of the folder");
     folder.write("outside_test.lua", tests);
     let mut out = Vec::new();
@@ -84,6 +87,31 @@ fn each_of_several_servers_has_a_web_and_files_of_its_own() {
             b:crash()
             a:write('list', 'three')
             assert.equal('three a', a.traces[2])
+        end)",
+    );
+}
+
+#[test]
+fn hosts_that_application_xml_does_not_list_are_refused_in_tests_too() {
+    let folder = Folder::new(
+        "function Client:ask(url) local answer, problem = http.get(url) return answer and answer.body or problem end",
+    );
+    let allow = "api.example.com, *.example.org:81, 192.0.2.1";
+    folder.write(
+        "Application.xml",
+        &format!("<Application><ScriptEngine><HTTP><Allow>{allow}</Allow></HTTP></ScriptEngine></Application>"),
+    );
+    run_in(
+        &folder,
+        "it('refuses', function()
+            local client = start({ http = function() return { body = 'x' } end }):connect()
+            for _, url in ipairs { 'http://api.example.com/', 'https://a.example.org:81', 'http://192.0.2.1:8/', 'http://3221225985/' } do
+                assert.equal('x', client:call('ask', url))
+            end
+            for _, url in ipairs { 'http://example.com/', 'https://a.example.org', 'http://192.0.2.2/', 'http://[::1]/', 'x:' } do
+                local problem = client:call('ask', url)
+                assert.is_truthy(problem:find('does not list it', 1, true), problem)
+            end
         end)",
     );
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use introd_config::{Config, Plugin, Registered};
 use introd_native::{Library, Plugins};
+use introd_plugin::abi::{INTROD_ABI_MAJOR, INTROD_ABI_MINOR};
 use introd_policy::Verdict;
 use introd_tests::cargo::profile_folder;
 use introd_tests::libraries::library;
@@ -28,13 +29,14 @@ fn a_refusal_says_why() {
     assert_eq!(refusal(Path::new("/nonexistent.so")), "FILE: No such file or directory (os error 2)");
     assert_eq!(refusal(Path::new("/tmp")), "FILE: it is a folder and no regular file");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/c/misbehaving.c").canonicalize().unwrap();
-    let text = refusal(&source);
-    assert!(text.starts_with("FILE is not a library that can be loaded: "), "{text}");
+    assert_eq!(refusal(&source), "FILE cannot be loaded: it is no shared library (ELF)");
     assert_eq!(
         refused("other-entry", &["ENTRY=something_else"]),
         "FILE is no introd plugin: it does not export introd_plugin_entry_v1"
     );
-    let other = "FILE is for hosts of ABI version 2, and this one has ABI version 1.2: rebuild the plugin for it";
+    let other = format!(
+        "FILE is for hosts of ABI version 2, and this one has ABI version {INTROD_ABI_MAJOR}.{INTROD_ABI_MINOR}: rebuild the plugin for it"
+    );
     assert_eq!(refused("entry-2", &["ENTRY=introd_plugin_entry_v2"]), other);
     assert_eq!(refused("table-2", &["TABLE_MAJOR=2"]), other);
     assert_eq!(refused("short", &["TABLE_SIZE=16"]), "FILE: its table has 16 bytes, and needs 128 at least");
@@ -43,6 +45,51 @@ fn a_refusal_says_why() {
     let name = "FILE: its name is not made of letters, digits, `-` and `_`, or is longer than 64 of them";
     assert_eq!(refused("bad-name", &["NAME=\"two words\""]), name);
     assert_eq!(refused("no-name", &["NAME=\"\""]), name);
+}
+
+/// Writes a library like this one, changed.
+fn changed(library: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let path = library.with_file_name(name);
+    let mut bytes = std::fs::read(library).unwrap();
+    change(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn a_library_that_the_system_does_not_load_says_what_to_do() {
+    let undefined = refused("undefined", &["UNDEFINED=nothing_has_this"]);
+    assert_eq!(
+        undefined,
+        "FILE cannot be loaded: undefined symbol: nothing_has_this: it is not linked with the library that has it, or with another \
+         version of that"
+    );
+
+    let good = c_plugin("misbehaving.c", "whole", &[]);
+    // The processor stands in the two bytes at 18 of an ELF header.
+    let other = changed(&good, "libother-machine.so", |bytes| bytes[18..20].copy_from_slice(&[243, 0]));
+    let text = refusal(&other);
+    assert!(text.starts_with("FILE cannot be loaded: it is built for RISC-V, and this server runs on "), "{text}");
+
+    // A library that needs another one, which is gone.
+    let folder = good.parent().unwrap();
+    let needed = c_plugin("misbehaving.c", "needed-by-another", &["ENTRY=something_else"]);
+    let source = folder.join("needs.c");
+    std::fs::write(&source, "void something_else(void); void needs(void) { something_else(); }\n").unwrap();
+    let needs = folder.join("libneeds.so");
+    let mut cc = std::process::Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).arg(&needs).arg(&source).arg("-L").arg(folder).arg("-lneeded-by-another");
+    assert!(cc.status().unwrap().success());
+    std::fs::remove_file(needed).unwrap();
+    assert_eq!(
+        refusal(&needs),
+        "FILE cannot be loaded: it needs the library libneeded-by-another.so, which is not on this machine: install it, or set \
+         LD_LIBRARY_PATH"
+    );
+
+    let cut = changed(&good, "libcut.so", |bytes| bytes.truncate(30));
+    let text = refusal(&cut);
+    assert!(text.starts_with("FILE cannot be loaded: "), "{text}");
 }
 
 #[test]

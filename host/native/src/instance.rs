@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use super::account::{Account, Callback, FailureLog};
 use super::answer::{Answer, PluginAnswer, Subject};
 use super::context::Context;
+use super::crash::{self, Stage};
 use super::entry;
 use super::events::{ConnectEvent, LookupEvent};
 use super::host_state::{HostState, PendingVerdict};
@@ -81,8 +82,10 @@ impl PluginInstance {
         let mut made: introd_instance = ptr::null_mut();
         let mut answer = Answer::new(Subject::Create, owner, None);
         let status = answer.during(|answer| match library.table().create {
-            // SAFETY: the library is a plugin, and the arguments are as the header says.
-            Some(function) => unsafe { function(host, &raw const create, answer, &raw mut made) },
+            Some(function) => crash::during(library.label(), Stage::Callback(Callback::Create), || {
+                // SAFETY: the library is a plugin, and the arguments are as the header says.
+                unsafe { function(host, &raw const create, answer, &raw mut made) }
+            }),
             None => abi::INTROD_E_UNSUPPORTED,
         });
         if status != abi::INTROD_OK {
@@ -131,7 +134,7 @@ impl PluginInstance {
     /// Calls the plugin, and counts the time that it took.
     fn call(&self, callback: Callback, call: impl FnOnce() -> i32) -> i32 {
         let begin = Instant::now();
-        let status = call();
+        let status = crash::during(self.library.label(), Stage::Callback(callback), call);
         self.charge(callback, begin.elapsed());
         if status == abi::INTROD_E_PANIC && !self.is_disabled.swap(true, Ordering::Relaxed) {
             let (plugin, callback) = (self.library.name(), callback.name());

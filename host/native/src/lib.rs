@@ -14,7 +14,9 @@
 mod account;
 mod answer;
 mod context;
+mod crash;
 mod dynamic;
+mod elf;
 mod entry;
 mod events;
 mod groups;

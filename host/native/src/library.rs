@@ -12,6 +12,7 @@ use ::introd_plugin::files;
 use libloading::os::unix::Library as Dynamic;
 use parking_lot::Mutex;
 
+use super::crash::{self, Stage};
 use super::dynamic::{open, open_beside};
 use super::entry;
 use super::load_error::LoadError;
@@ -30,6 +31,8 @@ pub struct Library {
     path: PathBuf,
     stamp: Stamp,
     table: *const introd_plugin,
+    /// The plugin and its file, in words.
+    label: String,
     name: String,
     version: String,
     description: String,
@@ -109,6 +112,18 @@ impl Library {
         Ok(library)
     }
 
+    /// As [`Self::load`], for a plugin that is to keep the registry.
+    ///
+    /// # Errors
+    /// If it cannot be loaded, or keeps no registry.
+    pub fn load_registry(path: &Path) -> Result<&'static Self, LoadError> {
+        let library = Self::load(path)?;
+        match library.registry() {
+            Some(_) => Ok(library),
+            None => Err(LoadError::NoRegistry { name: library.name.clone(), path: library.path.clone() }),
+        }
+    }
+
     fn examine(path: PathBuf, stamp: Stamp, dynamic: &Dynamic) -> Result<Self, LoadError> {
         let symbol = |major: u32| {
             // SAFETY: a symbol of that name is a function of that type: this is what makes a library a plugin.
@@ -120,8 +135,11 @@ impl Library {
                 None => LoadError::NoEntry(path),
             });
         };
-        // SAFETY: the table is valid until the process ends. A plugin with the symbol promises to take it.
-        let table = unsafe { function(entry::host()) };
+        let label = format!("the library {}", path.display());
+        let table = crash::during(&label, Stage::Load, || {
+            // SAFETY: the table is valid until the process ends. A plugin with the symbol promises to take it.
+            unsafe { function(entry::host()) }
+        });
         // SAFETY: as above.
         unsafe { Self::read(path, stamp, table) }
     }
@@ -161,7 +179,8 @@ impl Library {
         if plugin.create.is_none() || plugin.destroy.is_none() {
             return Err(nonsense("its table has no `create` or no `destroy`"));
         }
-        Ok(Self { path, stamp, table, name, version, description, abi: (abi_major, abi_minor) })
+        let label = format!("plugin {name} ({})", path.display()).replace(char::is_control, "?");
+        Ok(Self { path, stamp, table, label, name, version, description, abi: (abi_major, abi_minor) })
     }
 
     pub(super) fn table(&self) -> &'static introd_plugin {
@@ -189,11 +208,21 @@ impl Library {
         self.extension(abi::INTROD_EXT_GROUP_REGISTRY)
     }
 
+    /// Whether the plugin can do all that the members of groups need of a registry.
+    pub fn has_group_registry(&self) -> bool {
+        self.group_registry().is_some_and(|table| {
+            let abi::introd_plugin_group_registry { join, leave, neighbors, .. } = table;
+            join.is_some() && leave.is_some() && neighbors.is_some()
+        })
+    }
+
     /// A further table of the plugin's, if it has at least `min_size` bytes.
     fn table_of(&self, id: &CStr, min_size: usize) -> Option<*const c_void> {
         let get_extension = self.table().get_extension?;
-        // SAFETY: the name ends with a zero.
-        let table = unsafe { get_extension(id.as_ptr()) };
+        let table = crash::during(&self.label, Stage::Load, || {
+            // SAFETY: the name ends with a zero.
+            unsafe { get_extension(id.as_ptr()) }
+        });
         // SAFETY: a table of that name begins with its size.
         let size = *unsafe { table.cast::<u32>().as_ref() }?;
         if (size as usize) < min_size {
@@ -233,6 +262,11 @@ impl Library {
             ("cancel", table.cancel.is_some()),
         ];
         known.into_iter().filter(|(_, is_present)| *is_present).map(|(name, _)| name).collect()
+    }
+
+    /// The plugin and its file, in words.
+    pub(super) fn label(&self) -> &str {
+        &self.label
     }
 
     /// The plugin's name.

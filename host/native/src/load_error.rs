@@ -12,7 +12,7 @@ pub enum LoadError {
     #[error("{}: {why}", .0.display(), why = .1)]
     File(PathBuf, io::Error),
     /// The system cannot load the file as a library.
-    #[error("{} is not a library that can be loaded: {why}", .0.display(), why = .1)]
+    #[error("{} cannot be loaded: {why}", .0.display(), why = .1)]
     NotALibrary(PathBuf, String),
     /// The library is no plugin.
     #[error("{} is no introd plugin: it does not export introd_plugin_entry_v{major}", .0.display(), major = abi::INTROD_ABI_MAJOR)]

@@ -186,7 +186,7 @@ impl Plugins {
     /// # Errors
     /// If the plugin cannot be loaded, or is no registry.
     pub fn registry(&self, path: &Path, config: &XmlSettings, root: &Path) -> Result<NativeRegistry, LoadError> {
-        let library = Library::load(path)?;
+        let library = Library::load_registry(path)?;
         let live = self.make(library, path, config, root)?;
         self.registries.lock().push((path.to_owned(), Arc::downgrade(&live.instance)));
         NativeRegistry::of(live.instance)

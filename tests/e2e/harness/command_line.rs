@@ -44,7 +44,7 @@ pub(crate) async fn ask(admin: SocketAddr, arguments: &'static [&'static str]) -
 
 /// Runs a command that fails: its exit code, and what it says of that.
 pub(crate) fn refused(command: &mut Command) -> (Option<i32>, String) {
-    let Ended { code, stdout, stderr } = Process::start(command).ended();
+    let Ended { code, stdout, stderr, .. } = Process::start(command).ended();
     assert!(code != Some(0), "{stdout} {stderr}");
     (code, stderr)
 }

@@ -1,5 +1,6 @@
 //! `introd plugins` says what libraries offer.
 
+use introd_plugin::abi::{INTROD_ABI_MAJOR, INTROD_ABI_MINOR};
 use introd_tests::libraries::{c_examples, library};
 use introd_tests::program::{Ended, Files, Process, introd};
 
@@ -17,7 +18,7 @@ fn introd_plugins_lists_what_each_library_offers() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(ended.stdout.starts_with(&format!("lookup-filter {version}\n  Allows and denies lookups")), "{ended:?}");
     for line in [
-        "  ABI: 1.1",
+        &*format!("  ABI: {INTROD_ABI_MAJOR}.{INTROD_ABI_MINOR}"),
         "  callbacks: connect, disconnect, addresses_changed, lookup, cancel",
         "  extensions: introd.timer/1",
         "example-c 1.0.0",
@@ -33,7 +34,7 @@ fn a_library_that_cannot_be_used_is_named_with_the_reason() {
     let filter = library("lookup-filter");
     let ended = list(&["/etc/hostname", &filter.to_string_lossy()]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("/etc/hostname is not a library that can be loaded"), "{ended:?}");
+    assert!(ended.stdout.contains("/etc/hostname cannot be loaded: it is no shared library"), "{ended:?}");
     assert!(ended.stdout.contains("lookup-filter"), "the others are listed: {ended:?}");
     assert!(ended.stderr.contains("1 of 2 cannot be used"), "{ended:?}");
 }

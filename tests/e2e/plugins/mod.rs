@@ -1,6 +1,7 @@
 //! Native plugins in the program: their verdicts act on real clients.
 
 mod connecting;
+mod crashing;
 mod filtering;
 mod listing;
 mod order;

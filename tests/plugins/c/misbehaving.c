@@ -237,6 +237,10 @@ static const introd_plugin plugin = {
 #endif
 };
 
+#ifdef UNDEFINED
+void UNDEFINED(void);
+#endif
+
 #ifndef ENTRY
 #define ENTRY introd_plugin_entry_v1
 #endif
@@ -250,6 +254,9 @@ const introd_plugin *ENTRY(const introd_host *host)
     (void)create;
     (void)destroy;
     (void)plugin;
+#ifdef UNDEFINED
+    UNDEFINED();
+#endif
 #ifdef NO_TABLE
     (void)host;
     return NULL;

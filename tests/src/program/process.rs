@@ -1,5 +1,6 @@
 //! A program that runs, and what is left of it when it has ended.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ pub struct Process {
 pub struct Ended {
     /// The exit code; `None` if a signal killed it.
     pub code: Option<i32>,
+    /// The signal that killed it.
+    pub signal: Option<i32>,
     /// What it wrote to its standard output.
     pub stdout: String,
     /// What it wrote to its standard error: its errors and its log.
@@ -109,8 +112,8 @@ impl Process {
         let deadline = Instant::now() + time;
         let is_closed = self.output.wait_until_closed(deadline) && self.log.wait_until_closed(deadline);
         assert!(is_closed, "the program does not end");
-        let code = self.child.wait().expect("it is a child").code();
-        Ended { code, stdout: self.output.so_far(), stderr: self.log.so_far() }
+        let status = self.child.wait().expect("it is a child");
+        Ended { code: status.code(), signal: status.signal(), stdout: self.output.so_far(), stderr: self.log.so_far() }
     }
 }
 

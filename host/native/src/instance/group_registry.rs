@@ -13,10 +13,7 @@ use crate::values::{error_name, raw_peer};
 impl PluginInstance {
     /// Whether the plugin can do all that the members of groups need.
     pub(crate) fn has_group_registry(&self) -> bool {
-        self.group_registry.is_some_and(|table| {
-            let abi::introd_plugin_group_registry { join, leave, neighbors, .. } = table;
-            join.is_some() && leave.is_some() && neighbors.is_some()
-        })
+        self.library.has_group_registry()
     }
 
     pub(crate) fn publish_member(&self, member: &GroupMember) -> i32 {

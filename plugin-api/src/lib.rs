@@ -59,6 +59,9 @@ mod registry;
 mod values;
 mod verdict;
 
+/// The text of `introd_plugin.h`, the C header of this version of the ABI: `introd plugins --header` prints it.
+pub const HEADER: &str = include_str!("../include/introd_plugin.h");
+
 pub use completion::{Completion, Later, Reply, TooLate, TooManyPending};
 pub use config::Config;
 #[cfg(feature = "config")]

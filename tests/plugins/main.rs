@@ -4,6 +4,7 @@
 
 mod abi;
 mod bench;
+mod deferring;
 mod filter;
 mod groups;
 mod loading;

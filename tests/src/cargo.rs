@@ -29,16 +29,29 @@ pub fn profile_folder() -> PathBuf {
 /// # Panics
 /// If it cannot be built.
 pub fn built(package: &str, file: &str) -> PathBuf {
-    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let built = built.get_or_insert_default();
-    built.entry(package.to_owned()).or_insert_with(|| build(package, file)).clone()
+    once(package, || build(package, &[], file))
 }
 
-fn build(package: &str, file: &str) -> PathBuf {
+/// The library that an example of a package is built into; likewise.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn built_example(package: &str, example: &str) -> PathBuf {
+    let file = format!("examples/lib{}.so", example.replace('-', "_"));
+    once(&format!("{package} {example}"), || build(package, &["--example", example], &file))
+}
+
+/// What `build` gives, once for each name in this program.
+fn once(name: &str, build: impl FnOnce() -> PathBuf) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.get_or_insert_default().entry(name.to_owned()).or_insert_with(build).clone()
+}
+
+fn build(package: &str, which: &[&str], file: &str) -> PathBuf {
     let profile = profile_folder();
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--package", package]);
+    cargo.args(["build", "--quiet", "--package", package]).args(which);
     cargo.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
     cargo.arg("--target-dir").arg(profile.parent().expect("a profile is in a target directory"));
     if profile.ends_with("release") {
@@ -69,7 +82,7 @@ pub fn metadata() -> Value {
 }
 
 /// The Cargo that runs the tests.
-fn cargo() -> Command {
+pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What Cargo tells a test about its own package. Build scripts that read it would take it for a change and be run again.
     for (name, _) in std::env::vars_os() {

@@ -32,12 +32,12 @@ pub fn c_library(source: &Path, include: &Path, name: &str, definitions: &[&str]
     library
 }
 
-/// The plugins in C and C++, built by their Makefile, once in each test program.
+/// The plugins in C and C++, built by their Makefile, once in each test program: `example.c`, `example.cpp`, `deferring.c`.
 ///
 /// # Panics
 /// If they cannot be built.
-pub fn c_examples() -> &'static [PathBuf; 2] {
-    static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
+pub fn c_examples() -> &'static [PathBuf; 3] {
+    static BUILT: OnceLock<[PathBuf; 3]> = OnceLock::new();
     BUILT.get_or_init(|| {
         let out = profile_folder().join(format!("plugin-tests-{}", std::process::id()));
         std::fs::create_dir_all(&out).expect("a folder");
@@ -45,7 +45,7 @@ pub fn c_examples() -> &'static [PathBuf; 2] {
         make.arg("-C").arg(workspace().join("plugins/c-example")).arg(format!("OUT={}", out.display()));
         let made = make.output().expect("there is make");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        ["libexample_c.so", "libexample_cpp.so"].map(|name| out.join(name))
+        ["libexample_c.so", "libexample_cpp.so", "libdeferring_c.so"].map(|name| out.join(name))
     })
 }
 

@@ -25,6 +25,9 @@ pub mod glue {
 /// [`RegistryPlugin`](crate::RegistryPlugin), `group_registry` for [`GroupRegistryPlugin`](crate::GroupRegistryPlugin), `groups` for
 /// [`GroupPlugin`](crate::GroupPlugin).
 ///
+/// It is the only line of a plugin that `unsafe` code comes of. The lint `unsafe_code` does not look into macros of other crates, so that
+/// the plugin's own code may have `#![forbid(unsafe_code)]`.
+///
 /// ```ignore
 /// introd_plugin::export!(MyPlugin, registry, timer);
 /// ```
@@ -33,17 +36,18 @@ macro_rules! export {
     ($plugin:ty $(, $extension:ident)* $(,)?) => {
         /// # Safety
         /// Only a host calls it, with its own table.
+        // No `allow(unsafe_code)`: the compiler refuses one within a crate that forbids unsafe code, and does not need it here.
         #[unsafe(no_mangle)]
-        #[allow(unsafe_code, unreachable_pub, reason = "the one exported function of a plugin")]
+        #[allow(unreachable_pub, reason = "the one exported function of a plugin")]
         pub unsafe extern "C" fn introd_plugin_entry_v1(
             host: *const $crate::abi::introd_host,
         ) -> *const $crate::abi::introd_plugin {
             struct Extensions;
 
             impl $crate::glue::Extensions for Extensions {
-                fn table(id: &core::ffi::CStr) -> *const core::ffi::c_void {
+                fn table(id: &::core::ffi::CStr) -> *const ::core::ffi::c_void {
                     $($crate::export!(@extension $plugin, $extension, id);)*
-                    core::ptr::null()
+                    ::core::ptr::null()
                 }
             }
 

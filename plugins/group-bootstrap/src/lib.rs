@@ -3,6 +3,7 @@
 //! It uses nothing of the server but the SDK (`introd-plugin`), keeps nothing between two calls, and never waits: the host chooses the
 //! members and sends the messages. Begin reading with `GroupPlugin::join` below; `Settings` is the `<Config>` element, which
 //! `README.md` describes.
+#![forbid(unsafe_code)]
 
 use introd_plugin::{
     Client, Config, Counter, CreateError, GroupEvent, GroupPlugin, GroupVerdict, Hint, Host, Level, MemberChoice,

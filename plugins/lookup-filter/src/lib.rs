@@ -3,6 +3,7 @@
 //! It uses nothing of the server but the SDK (`introd-plugin`), and never waits: it decides from what it has in memory. Begin reading
 //! with `Plugin::lookup` below; `rule` matches lookups, `rate` limits them, `list` reads the files that rules name, and `config` is
 //! the `<Config>` element, which `README.md` describes.
+#![forbid(unsafe_code)]
 
 mod config;
 mod list;

@@ -21,6 +21,7 @@
 //! An entry is valid while the key of its server holds the epoch of the entry. So nothing has to be cleaned up after a server that
 //! died, and staying alive costs a server one small command for each heartbeat, whatever the number of its peers. If several servers
 //! have a peer, each writes only its own entry, and the reader decides which one counts.
+#![forbid(unsafe_code)]
 
 mod answer;
 mod cache;

@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod apps;
 pub mod cli;
+mod diagnostics;
 pub mod groups;
 pub mod http_requests;
 pub mod introducer;

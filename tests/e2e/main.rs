@@ -4,12 +4,14 @@
 
 mod access;
 mod admin;
+mod beginning;
 mod catch_all;
 mod configured;
 mod connection;
 mod consent;
 mod costs;
 mod counters;
+mod diagnosing;
 mod draining;
 mod elsewhere;
 mod first_steps;

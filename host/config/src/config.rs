@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::access::{UnknownHost, addresses_of};
 use super::adaptor::Adaptor;
 use super::application::Application;
+use super::diagnostic::Diagnostic;
+use super::grouping::lines;
 use super::plugin::Plugin;
-use super::problem::Problem;
+use super::problem::{Findings, Problem};
 use super::server::Server;
 use super::users::Users;
 use super::variables::Secrets;
@@ -55,6 +57,20 @@ pub struct Broken {
     pub application: String,
     /// What is wrong; warnings included.
     pub problems: Vec<Problem>,
+}
+
+impl Loaded {
+    /// What there is to say of the files. `is_verbose`: what is not supported has a line each, not one a file.
+    pub fn diagnostics(&self, is_verbose: bool) -> Vec<Diagnostic> {
+        let mut findings = Findings::default();
+        let broken = self.broken.iter().flat_map(|broken| &broken.problems);
+        self.warnings.iter().chain(broken).for_each(|problem| findings.push(problem.clone()));
+        let mut diagnostics = lines(&findings.into_vec(), is_verbose);
+        diagnostics.extend(self.broken.iter().map(|Broken { vhost, application, .. }| {
+            Diagnostic::error(format!("application {application} of {vhost} rejects clients and lookups"))
+        }));
+        diagnostics
+    }
 }
 
 impl Config {

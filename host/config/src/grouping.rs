@@ -3,13 +3,19 @@
 
 use std::path::Path;
 
+use super::diagnostic::Diagnostic;
 use super::problem::{Problem, Severity};
+
+/// The lines about some problems: one for each if `is_verbose`, else as [`grouped`].
+pub(super) fn lines(problems: &[Problem], is_verbose: bool) -> Vec<Diagnostic> {
+    if is_verbose { problems.iter().map(Diagnostic::from).collect() } else { grouped(problems) }
+}
 
 /// The lines about some problems: first those that are about one thing each, in their order, then for each file a line with all that is
 /// not supported in it.
-pub fn grouped(problems: &[Problem]) -> Vec<String> {
+fn grouped(problems: &[Problem]) -> Vec<Diagnostic> {
     let is_alone = |problem: &&Problem| problem.unsupported.is_none();
-    let mut lines: Vec<String> = problems.iter().filter(is_alone).map(ToString::to_string).collect();
+    let mut lines: Vec<Diagnostic> = problems.iter().filter(is_alone).map(Diagnostic::from).collect();
     let mut groups: Vec<(&Path, Vec<&Problem>)> = Vec::new();
     for problem in problems.iter().filter(|problem| problem.unsupported.is_some()) {
         match groups.iter_mut().find(|(file, _)| **file == *problem.place.file) {
@@ -21,9 +27,9 @@ pub fn grouped(problems: &[Problem]) -> Vec<String> {
     lines
 }
 
-fn line(file: &Path, group: &[&Problem]) -> String {
+fn line(file: &Path, group: &[&Problem]) -> Diagnostic {
     if let [problem] = group {
-        return problem.to_string();
+        return Diagnostic::from(*problem);
     }
     // An attribute of an element that repeats is named once.
     let mut names: Vec<&str> = Vec::new();
@@ -33,10 +39,10 @@ fn line(file: &Path, group: &[&Problem]) -> String {
         }
     }
     let is_error = group.iter().any(|problem| problem.severity == Severity::Error);
-    let severity = if is_error { "error" } else { "warning" };
+    let (severity, word) = if is_error { (Severity::Error, "error") } else { (Severity::Warning, "warning") };
     let (file, count) = (file.display(), names.len());
     let are = if count == 1 { "setting is not supported and has" } else { "settings are not supported and have" };
-    format!("{file}: {severity}: {count} {are} no effect: {}", names.join(", "))
+    Diagnostic::placed(severity, format!("{file}: {word}: {count} {are} no effect: {}", names.join(", ")))
 }
 
 #[cfg(test)]
@@ -58,8 +64,9 @@ mod tests {
             Problem::error(&place("b.xml", 2), "and here"),
             Problem::unsupported(&place("a.xml", 4), "D@e"),
         ];
+        let lines = |problems: &[Problem]| grouped(problems).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(
-            grouped(&problems),
+            lines(&problems),
             [
                 "a.xml:2:1: warning: look here",
                 "b.xml:2:1: error: and here",
@@ -68,9 +75,11 @@ mod tests {
             ]
         );
         assert_eq!(
-            grouped(&[problems[3].clone(), problems[5].clone()]),
+            lines(&[problems[3].clone(), problems[5].clone()]),
             ["a.xml: warning: 1 setting is not supported and has no effect: D@e"]
         );
         assert!(grouped(&[]).is_empty());
+        let is_error: Vec<bool> = grouped(&problems).iter().map(Diagnostic::is_error).collect();
+        assert_eq!(is_error, [false, true, false, false]);
     }
 }

@@ -13,9 +13,9 @@ mod adaptor;
 mod alone;
 mod application;
 mod applications;
-mod check;
 mod choices;
 mod config;
+mod diagnostic;
 mod duration;
 mod encoding;
 mod grouping;
@@ -64,13 +64,12 @@ mod tests;
 pub use access::{Access, UnknownHost};
 pub use adaptor::Adaptor;
 pub use application::{Application, FileLimits, NetConnectionLimits, Policy, Script};
-pub use check::check;
 pub use choices::{
     ConnectDefault, Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts,
     RelayScope,
 };
 pub use config::{Broken, Config, Loaded};
-pub use grouping::grouped;
+pub use diagnostic::Diagnostic;
 pub use http_hosts::HttpHosts;
 pub use http_settings::HttpSettings;
 pub use idle::IdleClients;

@@ -33,7 +33,7 @@ impl Commands for NoWorkers {
 }
 
 /// Loads the script in a folder as an instance does, without starting it. Nothing that it does has an effect outside. Returns what its author
-/// should know: handlers that nothing ever calls.
+/// should know: handlers that nothing ever calls. An instance that loads the same script later does not log them again: the caller does.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -43,7 +43,7 @@ pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Resul
     let work = || {
         let (settings, registry) = (Arc::new(settings), Arc::new(InMemory::default()));
         let instance = Instance::new(
-            name,
+            name.clone(),
             Arc::clone(&settings),
             Arc::new(NoWorkers),
             registry,
@@ -51,7 +51,9 @@ pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Resul
             Arc::default(),
             Instant::now(),
         );
-        Script::load(&Rc::new(instance), folder).map(|script| idle_handlers::notes(&script, &settings))
+        let notes = Script::load(&Rc::new(instance), folder).map(|script| idle_handlers::notes(&script, &settings))?;
+        idle_handlers::news(&name, notes.clone());
+        Ok(notes)
     };
     let failure = |message: &str| Failure { message: message.to_owned(), ..Failure::default() };
     std::thread::scope(|scope| {

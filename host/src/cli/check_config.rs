@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{configuration, output};
-use introd_config::Config;
-use introd_native::{Library, Plugins};
+use super::configuration::{self, Read};
+use super::output;
+use crate::diagnostics;
+use introd_config::{Config, Diagnostic};
+use introd_native::Plugins;
 use introd_policy::Replies;
 
 #[derive(Args)]
@@ -21,46 +23,40 @@ pub(super) struct CheckConfigArgs {
 }
 
 pub(super) fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
-    output::say(&format!("{}\n", introd_config::origin(args.conf.as_deref())));
-    let mut is_in_order = introd_config::check(args.conf.as_deref(), args.verbose, &mut std::io::stdout().lock())?;
-    if let Ok(mut loaded) = Config::load(args.conf.as_deref()) {
-        for host in loaded.config.resolve_hosts() {
-            let matters = configuration::matters(&host);
-            is_in_order &= !matters;
-            let host = loaded.secrets.conceal(&host.to_string());
-            output::say(&format!("{}: {host}\n", if matters { "error" } else { "warning" }));
-        }
-        for (application, checked) in configuration::check_scripts(&loaded.config) {
-            match checked {
-                Ok(notes) => {
-                    notes.iter().for_each(|note| output::say(&format!("warning: application {application}: {note}\n")));
-                }
-                Err(failure) => {
-                    is_in_order = false;
-                    output::say(&format!(
-                        "error: application {application} rejects clients until its script loads: {failure}\n"
-                    ));
-                }
-            }
-        }
-        let plugins = Plugins::new(Arc::new(Replies::new(1, |_| ())));
-        match plugins.prepare_or_close(&mut loaded.config, None) {
-            Ok((prepared, closed)) => {
-                plugins.keep(prepared);
-                is_in_order &= closed.is_empty();
-                closed.iter().for_each(|closed| output::say(&format!("error: {closed}\n")));
-            }
-            Err(error) => {
-                is_in_order = false;
-                output::say(&format!("error: the server does not start: {error}\n"));
-            }
-        }
-        plugins.stop();
-        if let Some(Err(error)) = loaded.config.server.registry.plugin.as_deref().map(Library::load) {
-            is_in_order = false;
-            output::say(&format!("error: the server does not start: {error}\n"));
-        }
+    let dir = args.conf.as_deref();
+    output::say(&format!("{}\n", introd_config::origin(dir)));
+    let (mut diagnostics, count_in_full, mut read) = match configuration::read(dir, args.verbose) {
+        Ok(read) => (read.diagnostics.clone(), read.loaded.diagnostics(true).len(), Some(read)),
+        Err(problems) => (problems.diagnostics(args.verbose), problems.diagnostics(true).len(), None),
+    };
+    let is_shortened = diagnostics.len() < count_in_full;
+    if let Some(Read { loaded, .. }) = &mut read {
+        diagnostics.extend(diagnostics::of_scripts(&loaded.config));
+        diagnostics.extend(of_plugins(&mut loaded.config));
     }
-    anyhow::ensure!(is_in_order, "the configuration is not in order");
+    for diagnostic in &diagnostics {
+        output::say(&format!("{diagnostic}\n"));
+    }
+    if is_shortened {
+        output::say("`introd check-config --verbose` shows each with its line\n");
+    }
+    if let Some(Read { loaded, .. }) = &read {
+        output::say(&loaded.secrets.conceal(&loaded.config.to_string()));
+    }
+    anyhow::ensure!(!diagnostics.iter().any(Diagnostic::is_error), "the configuration is not in order");
     Ok(())
+}
+
+/// What there is to say of the plugins: their instances are made, and ended.
+fn of_plugins(config: &mut Config) -> Vec<Diagnostic> {
+    let plugins = Plugins::new(Arc::new(Replies::new(1, |_| ())));
+    let diagnostics = match diagnostics::of_plugins(config, &plugins) {
+        Ok((prepared, diagnostics)) => {
+            plugins.keep(prepared);
+            diagnostics
+        }
+        Err(error) => vec![diagnostics::of_refusal(&error)],
+    };
+    plugins.stop();
+    diagnostics
 }

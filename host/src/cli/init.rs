@@ -1,13 +1,10 @@
 //! `introd init`: a folder with the configuration and a first script, to start from.
 
-use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 
-use super::output;
+use super::{files, output};
 
 /// The files, from the folder on.
 const FILES: [(&str, &str); 11] = [
@@ -40,15 +37,10 @@ pub(super) struct InitArgs {
 pub(super) fn init(args: &InitArgs) -> anyhow::Result<()> {
     let dir = &args.dir;
     for name in ["conf", "lua"] {
-        let there = dir.join(name);
-        anyhow::ensure!(
-            fs::symlink_metadata(&there).is_err(),
-            "{} is there already, and nothing was written: name another folder, or remove it first",
-            there.display()
-        );
+        files::ensure_absent(&dir.join(name), "name another folder, or remove it first")?;
     }
     for (name, text) in FILES {
-        write(&dir.join(name), text)?;
+        files::write_new(&dir.join(name), text)?;
     }
     output::say(&format!(
         "introd has written conf and lua into {}. Next:\n  \
@@ -60,16 +52,4 @@ pub(super) fn init(args: &InitArgs) -> anyhow::Result<()> {
         dir.display()
     ));
     Ok(())
-}
-
-/// Writes a file that is not there yet.
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-    let cannot = || format!("{} cannot be written", path.display());
-    match fs::File::create_new(path) {
-        Ok(mut file) => file.write_all(text.as_bytes()).with_context(cannot),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => anyhow::bail!("{} is there already", path.display()),
-        Err(error) => Err(error).with_context(cannot),
-    }
 }

@@ -3,7 +3,9 @@
 mod bench;
 mod check_config;
 mod configuration;
+mod files;
 mod init;
+mod new;
 mod output;
 mod passwd;
 mod plugins;
@@ -40,11 +42,13 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Write a folder with a commented configuration and a first script, to start from.
     Init(init::InitArgs),
+    /// Write the beginning of an application or of a native plugin into a new folder, with a test.
+    New(new::NewArgs),
     /// Put load on a server, and report the CPU time and memory that it takes.
     Bench(bench::BenchArgs),
     /// Ask for an administrator's password, and print what to write into Users.xml.
     Passwd(passwd::PasswdArgs),
-    /// Print what native plugins offer, without starting a server.
+    /// Print what native plugins offer, without starting a server; or the C header that they are written with.
     Plugins(plugins::PluginsArgs),
     /// Connect to a server as a client does, and print the result.
     Probe(probe::ProbeArgs),
@@ -63,6 +67,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(args)) => done(run::run(&args)),
         Some(Command::CheckConfig(args)) => done(check_config::check_config(&args)),
         Some(Command::Init(args)) => done(init::init(&args)),
+        Some(Command::New(args)) => done(new::new(&args)),
         Some(Command::Passwd(args)) => done(passwd::passwd(&args)),
         Some(Command::Plugins(args)) => done(plugins::plugins(&args)),
         Some(Command::Bench(args)) => done(bench::run(&args)),

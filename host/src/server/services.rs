@@ -5,8 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use introd_config::Config;
 use introd_flash::server::ConnectionSettings;
-use introd_log::CONFIGURATION;
-use introd_native::Plugins;
+use introd_native::{LoadError, Plugins};
 use introd_policy::Replies;
 use introd_policy::registry::{InMemory, Registry};
 use rtmfp::PeerId;
@@ -14,6 +13,7 @@ use rtmfp::PeerId;
 use super::near_addresses::near_addresses;
 use super::settings::ServerSettings;
 use crate::apps::Applications;
+use crate::diagnostics;
 use crate::groups::{SendHint, SharedGroups};
 use crate::http_requests::HttpService;
 use crate::introducer::{Counter, Counters, Directory};
@@ -46,7 +46,7 @@ impl Shared {
         let replies = replies(mailboxes);
         // Plugins are loaded before any client can connect, because a plugin may be all that rejects unwanted clients.
         let plugins = Arc::new(Plugins::new(Arc::clone(&replies)));
-        let config = with_plugins(&settings.config, &plugins)?;
+        let config = with_plugins(&settings.config, &plugins).context("the server does not start")?;
         let shared_registry = shared_registry(settings, &config, &plugins)?;
         let timeout = config.server.registry.lookup_timeout;
         let registry = shared_registry.clone().unwrap_or_else(|| Arc::new(InMemory::default()));
@@ -83,20 +83,7 @@ impl Shared {
         let groups = Arc::default();
         let shared_groups = shared_registry.as_ref().and_then(|registry| {
             let (counters, send) = (Arc::clone(&counters), hints(mailboxes, &counters));
-            let shared = SharedGroups::start(
-                Arc::clone(registry),
-                Arc::clone(&groups),
-                counters,
-                timeout,
-                send,
-                resolver.handle(),
-            );
-            if shared.is_none() {
-                tracing::warn!(
-                    "members of groups do not meet those of other servers: the registry's plugin is older than that"
-                );
-            }
-            shared
+            SharedGroups::start(Arc::clone(registry), Arc::clone(&groups), counters, timeout, send, resolver.handle())
         });
         let services = Arc::new(Services {
             directory: Directory::new(),
@@ -153,12 +140,10 @@ fn hints(mailboxes: &Arc<[MailSender]>, counters: &Arc<Counters>) -> Arc<SendHin
 }
 
 /// Loads the plugins of a configuration. In the configuration that is returned, applications whose plugins cannot be used are closed.
-fn with_plugins(config: &Config, plugins: &Plugins) -> anyhow::Result<Config> {
+fn with_plugins(config: &Config, plugins: &Plugins) -> Result<Config, LoadError> {
     let mut config = config.clone();
-    let (prepared, closed) = plugins.prepare_or_close(&mut config, None)?;
-    for closed in closed {
-        tracing::error!(target: CONFIGURATION, "{closed}");
-    }
+    let (prepared, diagnostics) = diagnostics::of_plugins(&mut config, plugins)?;
+    diagnostics::log(&diagnostics);
     plugins.add(&prepared);
     plugins.keep(prepared);
     Ok(config)
@@ -173,5 +158,6 @@ fn shared_registry(
     let Some(path) = config.server.registry.plugin.as_ref().filter(|_| settings.registry.is_none()) else {
         return Ok(settings.registry.clone());
     };
-    Ok(Some(Arc::new(plugins.registry(path, &config.server.registry.config, &config.root)?)))
+    let registry = plugins.registry(path, &config.server.registry.config, &config.root);
+    Ok(Some(Arc::new(registry.context("the server does not start")?)))
 }

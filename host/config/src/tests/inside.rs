@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Folder;
 use super::closing::{load, registered};
-use crate::{Config, check, xml};
+use crate::{Config, Diagnostic, xml};
 
 fn config(path: &str, text: &str) -> Config {
     let loaded = Folder::new().with(path, text).load();
@@ -170,11 +170,11 @@ fn checking_tells_of_an_application_that_is_closed() {
     let folder = Folder::new().with("lua/torn/Application.xml", "<Application>");
     let vhost = format!("<VirtualHost><AppsDir>{}/lua</AppsDir></VirtualHost>", folder.0.display());
     let folder = folder.with("_defaultRoot_/_defaultVHost_/Vhost.xml", vhost);
-    let mut out = Vec::new();
-    assert!(!check(Some(&folder.conf()), false, &mut out).unwrap());
-    let text = String::from_utf8(out).unwrap();
-    assert!(text.contains("\n_defaultVHost_/torn: the application rejects clients and lookups\nserver\n"), "{text}");
-    assert!(text.contains("Application.xml:1:1: error: <Application> is never closed\n"), "{text}");
+    let diagnostics = Config::load(Some(&folder.conf())).unwrap().diagnostics(false);
+    assert!(diagnostics.iter().all(Diagnostic::is_error), "{diagnostics:?}");
+    let [place, outcome] = &diagnostics[..] else { panic!("{diagnostics:?}") };
+    assert!(place.to_string().ends_with("Application.xml:1:1: error: <Application> is never closed"), "{place}");
+    assert_eq!(outcome.to_string(), "error: application torn of _defaultVHost_ rejects clients and lookups");
 }
 
 #[test]

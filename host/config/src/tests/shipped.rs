@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Folder;
 use crate::load::Loader;
-use crate::{Config, check, reference};
+use crate::{Config, reference};
 
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf")
@@ -50,9 +50,9 @@ fn the_readme_ends_with_the_tables_of_the_code() {
 
 #[test]
 fn checking_the_shipped_files_tells_what_would_run() {
-    let mut out = Vec::new();
-    assert!(check(Some(&shipped()), false, &mut out).unwrap());
-    let text = String::from_utf8(out).unwrap();
+    let loaded = Config::load(Some(&shipped())).unwrap();
+    assert_eq!(loaded.diagnostics(false), []);
+    let text = loaded.config.to_string();
     for line in [
         "adaptor _defaultRoot_",
         "  RTMFP: UDP 0.0.0.0:1935",
@@ -67,10 +67,8 @@ fn checking_the_shipped_files_tells_what_would_run() {
 #[test]
 fn checking_broken_files_tells_so() {
     let folder = Folder::new().with("Server.xml", "<Root><Sever/></Root>");
-    let mut out = Vec::new();
-    assert!(!check(Some(&folder.conf()), false, &mut out).unwrap());
-    let text = String::from_utf8(out).unwrap();
-    assert!(text.ends_with("Server.xml:1:7: error: <Root> has no element <Sever>; did you mean Server?\n"), "{text}");
+    let text = Config::load(Some(&folder.conf())).unwrap_err().to_string();
+    assert!(text.ends_with("Server.xml:1:7: error: <Root> has no element <Sever>; did you mean Server?"), "{text}");
 }
 
 #[test]

@@ -1,12 +1,31 @@
 //! Handlers that nothing ever calls: as a rule their names are misspelt, or a setting keeps their events away.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use introd_config::{Application, JoinLeaveMode, LookupMode, nearest};
+use introd_policy::InstanceName;
 use mlua::{Function, LuaString, Table, Value};
 
 use super::application::HANDLERS;
 use super::client::HANDLERS as CLIENT_HANDLERS;
 use super::script::Script;
 use crate::engine::loading::Sources;
+
+/// The most notes about one script: it may define any number of functions.
+const MAX_NOTES: usize = 100;
+
+/// The notes that were told last of each application, by the names of its adaptor, its virtual host and itself.
+static TOLD: Mutex<BTreeMap<[String; 3], Vec<String>>> = Mutex::new(BTreeMap::new());
+
+/// Of the notes about the script of an instance, those that have not been told while they stayed true: the check before a start and each
+/// instance of an application find the same.
+pub(crate) fn news(name: &InstanceName, notes: Vec<String>) -> Vec<String> {
+    let application = [&name.adaptor, &name.vhost, &name.application].map(String::clone);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = told.insert(application, notes.clone()).unwrap_or_default();
+    notes.into_iter().filter(|note| !before.contains(note)).collect()
+}
 
 /// What an author should know of the handlers that a script has defined, in words, sorted.
 pub(crate) fn notes(script: &Script, settings: &Application) -> Vec<String> {
@@ -22,6 +41,7 @@ pub(crate) fn notes(script: &Script, settings: &Application) -> Vec<String> {
         notes.extend(client_note(&name, &value, settings));
     }
     notes.sort();
+    notes.truncate(MAX_NOTES);
     notes
 }
 

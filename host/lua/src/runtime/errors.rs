@@ -38,9 +38,10 @@ impl Runtime {
         }
     }
 
-    /// Warns of handlers that the host never calls.
+    /// Warns of handlers that the host never calls, unless it has done so for this application.
     pub(super) fn warn_of_idle_handlers(&self) {
-        for note in idle_handlers::notes(&self.script, &self.instance.settings()) {
+        let notes = idle_handlers::notes(&self.script, &self.instance.settings());
+        for note in idle_handlers::news(&self.instance.name, notes) {
             tracing::warn!(app = %self.instance.name, "{note}");
         }
     }

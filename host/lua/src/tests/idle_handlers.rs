@@ -3,6 +3,7 @@
 use introd_config::{Application, JoinLeaveMode, LookupMode};
 
 use super::*;
+use crate::api::idle_handlers;
 use crate::testing::{instance_name, settings};
 
 fn notes(main: &str, settings: &Application) -> Vec<String> {
@@ -78,4 +79,33 @@ fn tests_of_a_script_tell_them_too() {
         ),
         "{out}"
     );
+}
+
+#[test]
+fn a_note_is_news_once_for_all_instances_of_an_application_and_again_when_it_comes_back() {
+    let name = |application: &str, instance: &str| InstanceName {
+        instance: instance.to_owned(),
+        ..InstanceName::first("adaptor", "host", application)
+    };
+    let news = |application: &str, instance: &str, notes: &[&str]| {
+        idle_handlers::news(&name(application, instance), notes.iter().map(ToString::to_string).collect())
+    };
+    assert_eq!(news("of news", "one", &["a", "b"]), ["a", "b"]);
+    assert_eq!(news("of news", "two", &["a", "b"]), [""; 0]);
+    assert_eq!(news("of other news", "one", &["a"]), ["a"]);
+    assert_eq!(news("of news", "one", &["b", "c"]), ["c"]);
+    assert_eq!(news("of news", "one", &["a"]), ["a"]);
+}
+
+#[test]
+fn an_instance_logs_what_the_check_has_not_told() {
+    let folder = Folder::new("function application.onConect() end");
+    let start =
+        || introd_log::testing::logged(tracing::Level::WARN, || drop(Stage::start(folder.path(), settings()).unwrap()));
+    let lines = start();
+    assert!(lines.len() == 1 && lines[0].contains("application.onConect is never called"), "{lines:?}");
+    assert_eq!(start(), [""; 0]);
+    folder.write("main.lua", "function application.onConnekt() end");
+    assert_eq!(crate::check(instance_name(folder.path()), folder.path(), &settings()).unwrap().len(), 1);
+    assert_eq!(start(), [""; 0], "the check has told it");
 }

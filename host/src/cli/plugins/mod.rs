@@ -1,11 +1,13 @@
-//! `introd plugins`: what native plugins offer, without a server.
+//! `introd plugins`: what native plugins offer, without a server, and the header to write them with.
+
+mod header;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::output;
+use crate::cli::output;
 use introd_config::Config;
 use introd_native::Library;
 
@@ -17,9 +19,23 @@ pub(super) struct PluginsArgs {
     /// Read the configuration from this folder [default: conf, if there is one; else the built-in defaults].
     #[arg(long, value_name = "DIR")]
     conf: Option<PathBuf>,
+    /// Print the C header of plugins, and nothing else.
+    #[arg(long, conflicts_with_all = ["files", "conf", "pkg_config"])]
+    header: bool,
+    /// Write the C header and its pkg-config file into the folders `include` and `share/pkgconfig` of this prefix, as /usr/local.
+    #[arg(long, value_name = "PREFIX", conflicts_with_all = ["files", "conf"])]
+    pkg_config: Option<PathBuf>,
 }
 
 pub(super) fn plugins(args: &PluginsArgs) -> anyhow::Result<()> {
+    if args.header {
+        output::say(introd_plugin::HEADER);
+        return Ok(());
+    }
+    if let Some(prefix) = &args.pkg_config {
+        output::say(&header::install(prefix)?);
+        return Ok(());
+    }
     let files = if args.files.is_empty() { configured(args.conf.as_deref())? } else { args.files.clone() };
     if files.is_empty() {
         output::say("no plugins: none are configured, and there are none in the folder `plugins`\n");

@@ -66,6 +66,9 @@ static const introd_plugin_registry registry = {
 #if INTROD_ABI_MINOR >= 1
     publish_session, NULL,
 #endif
+#if INTROD_ABI_MINOR >= 2
+    NULL,
+#endif
 };
 
 static const void *get_extension(const char *id)

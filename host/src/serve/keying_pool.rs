@@ -20,6 +20,11 @@ pub type KeyingReply = Box<dyn FnOnce(KeyingDone) + Send>;
 /// The maximum number of fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
 const MAX_STORED: usize = 512;
 
+/// How many jobs a thread takes at a time, if so many wait: together they take less time than one after the other.
+const BATCH: usize = 8;
+/// If so many key pairs are missing for a batch, they are made together.
+const MIN_MADE: usize = 4;
+
 /// A pool of threads that run [`KeyingJob`]s, fairly by the addresses that the jobs come from.
 ///
 /// The number of jobs that wait is bounded. If there are more, the address with the most jobs loses one, which is refused. Dropping the pool
@@ -109,9 +114,9 @@ impl Drop for KeyingPool {
 
 /// The next task of a thread.
 enum KeyingTask {
-    Run(KeyingJob, KeyingReply),
+    Run(Vec<(KeyingJob, KeyingReply)>),
     Refuse(KeyingJob, KeyingReply),
-    /// Make a key pair for the store.
+    /// Make key pairs for the store.
     Store,
     Stop,
 }
@@ -119,14 +124,40 @@ enum KeyingTask {
 fn work(shared: &SharedPool, rng: &mut ChaCha20Rng, pulse: &Pulse) {
     loop {
         match next_task(shared, pulse) {
-            KeyingTask::Run(job, reply) => reply(job.run()),
+            KeyingTask::Run(jobs) => run(with_key_pairs(jobs, shared, rng)),
             KeyingTask::Refuse(job, reply) => refuse(job, reply),
             KeyingTask::Store => {
-                let pair = KeyPair::generate(shared.group, rng);
-                shared.state.lock().store.push(pair);
+                let pairs = KeyPair::generate_many(shared.group, BATCH, rng);
+                shared.state.lock().store.extend(pairs);
             }
             KeyingTask::Stop => return,
         }
+    }
+}
+
+/// Makes the key pairs that many of the jobs lack, because the store is empty. What is left over goes there.
+fn with_key_pairs(
+    mut jobs: Vec<(KeyingJob, KeyingReply)>,
+    shared: &SharedPool,
+    rng: &mut ChaCha20Rng,
+) -> Vec<(KeyingJob, KeyingReply)> {
+    let lacks = |job: &KeyingJob| !job.has_key_pair() && job.wants_key_pair() == Some(shared.group);
+    let missing = jobs.iter().filter(|(job, _)| lacks(job)).count();
+    if missing >= MIN_MADE {
+        let mut pairs = KeyPair::generate_many(shared.group, missing, rng);
+        for (job, reply) in std::mem::take(&mut jobs) {
+            let pair = if lacks(&job) { pairs.pop() } else { None };
+            jobs.push((if let Some(pair) = pair { job.with_key_pair(pair) } else { job }, reply));
+        }
+        shared.state.lock().store.append(&mut pairs);
+    }
+    jobs
+}
+
+fn run(jobs: Vec<(KeyingJob, KeyingReply)>) {
+    let (jobs, replies): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
+    for (done, reply) in KeyingJob::run_all(jobs).into_iter().zip(replies) {
+        reply(done);
     }
 }
 
@@ -145,13 +176,20 @@ fn next_task(shared: &SharedPool, pulse: &Pulse) -> KeyingTask {
         if let Some((job, reply)) = state.refused.pop_front() {
             return KeyingTask::Refuse(job, reply);
         }
-        if let Some((mut job, reply)) = state.jobs.pop() {
-            if job.wants_key_pair() == Some(shared.group)
-                && let Some(pair) = state.store.pop()
-            {
-                job = job.with_key_pair(pair);
+        let mut jobs: Vec<(KeyingJob, KeyingReply)> = Vec::new();
+        while jobs.len() < BATCH
+            && let Some((job, reply)) = state.jobs.pop()
+        {
+            let group = job.group();
+            let pair = if job.wants_key_pair() == Some(shared.group) { state.store.pop() } else { None };
+            jobs.push((if let Some(pair) = pair { job.with_key_pair(pair) } else { job }, reply));
+            // Nothing is gained in group 16, nor with different groups; and no job waits for more than one that costs more than itself.
+            if group == Some(Group::Modp16) || jobs.first().is_some_and(|(first, _)| first.group() != group) {
+                break;
             }
-            return KeyingTask::Run(job, reply);
+        }
+        if !jobs.is_empty() {
+            return KeyingTask::Run(jobs);
         }
         if state.store.len() < MAX_STORED {
             return KeyingTask::Store;
@@ -170,14 +208,20 @@ impl KeyingPool {
     /// Does on the calling thread all that waits. Returns how many jobs there were.
     pub(super) fn work_off(&self) -> usize {
         let pulse = Pulse::unwatched();
-        for jobs in 0.. {
+        let mut count = 0;
+        loop {
             match next_task(&self.shared, &pulse) {
-                KeyingTask::Run(job, reply) => reply(job.run()),
-                KeyingTask::Refuse(job, reply) => refuse(job, reply),
-                KeyingTask::Store | KeyingTask::Stop => return jobs,
+                KeyingTask::Run(jobs) => {
+                    count += jobs.len();
+                    run(jobs);
+                }
+                KeyingTask::Refuse(job, reply) => {
+                    count += 1;
+                    refuse(job, reply);
+                }
+                KeyingTask::Store | KeyingTask::Stop => return count,
             }
         }
-        0
     }
 }
 

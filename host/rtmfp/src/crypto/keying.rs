@@ -123,6 +123,20 @@ pub fn respond(
     ready: Option<KeyPair>,
     rng: &mut impl CryptoRng,
 ) -> Result<Response, KeyingError> {
+    respond_with(identity, initiator, initiator_component, preferences, (ready, None), rng)
+}
+
+/// As [`respond`]. `beforehand` is a fresh key pair, and the secret that was agreed on with it, or with the identity's own one, as
+/// [`agreement`] says.
+pub(crate) fn respond_with(
+    identity: &Identity,
+    initiator: &Certificate,
+    initiator_component: &[u8],
+    preferences: &Preferences,
+    beforehand: (Option<KeyPair>, Option<SharedSecret>),
+    rng: &mut impl CryptoRng,
+) -> Result<Response, KeyingError> {
+    let (ready, agreed) = beforehand;
     let Acceptable { group, their_public, negotiation, verification } =
         accept(identity, initiator, initiator_component, preferences)?;
 
@@ -140,9 +154,26 @@ pub fn respond(
             &made
         }
     };
-    let secret = pair.agree(their_public)?;
+    let secret = match agreed {
+        Some(secret) => secret,
+        None => pair.agree(their_public)?,
+    };
     let Completed { keys, log } = finish(pair, &secret, &component, initiator_component, verification, preferences);
     Ok(Response { component, keys, log })
+}
+
+/// The key pair and the initiator's public key with which [`respond`] agrees on a secret; `None` where it makes the key pair itself or
+/// refuses.
+pub(crate) fn agreement<'a>(
+    identity: &'a Identity,
+    initiator: &'a Certificate,
+    initiator_component: &'a [u8],
+    preferences: &Preferences,
+    ready: Option<&'a KeyPair>,
+) -> Option<(&'a KeyPair, &'a [u8])> {
+    let Acceptable { group, their_public, .. } = accept(identity, initiator, initiator_component, preferences).ok()?;
+    let pair = identity.static_key(group).or(ready.filter(|pair| pair.group() == group))?;
+    Some((pair, their_public))
 }
 
 /// The group that an initiator chooses: the first of its own that the responder's certificate has too, be it with a static key or for

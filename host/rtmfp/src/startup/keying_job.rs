@@ -10,9 +10,9 @@ use super::initiation::Completion;
 use super::initiator_keying::InitiatorKeying;
 use super::revealed_keys::RevealedKeys;
 use crate::config::Config;
-use crate::crypto::keying::{Completed, common_group};
+use crate::crypto::keying::{Completed, agreement, common_group, respond_with};
 use crate::crypto::{
-    Certificate, Group, Identity, KeyPair, KeyingError, Offer, Preferences, SessionKeys, Signing, respond,
+    Certificate, Group, Identity, KeyPair, KeyingError, Offer, Preferences, SessionKeys, SharedSecret, Signing,
 };
 use crate::session_id::SessionId;
 use crate::wire::chunk::RIKeying;
@@ -22,6 +22,8 @@ pub struct KeyingJob {
     seed: [u8; 32],
     preferences: Preferences,
     ready: Option<KeyPair>,
+    /// The secret of a responder, if it was computed together with those of others.
+    secret: Option<SharedSecret>,
     work: Work,
 }
 
@@ -87,7 +89,7 @@ impl std::fmt::Debug for KeyingJob {
 impl KeyingJob {
     pub(crate) fn respond(seed: [u8; 32], config: &Config, identity: Arc<Identity>, keying: InitiatorKeying) -> Self {
         let work = Work::Respond { identity, keying: Box::new(keying) };
-        Self { seed, preferences: config.keying, ready: None, work }
+        Self { seed, preferences: config.keying, ready: None, secret: None, work }
     }
 
     pub(crate) fn offer(
@@ -98,7 +100,7 @@ impl KeyingJob {
         responder: Certificate,
     ) -> Self {
         let work = Work::Offer { session, identity, responder };
-        Self { seed, preferences: config.keying, ready: None, work }
+        Self { seed, preferences: config.keying, ready: None, secret: None, work }
     }
 
     pub(crate) fn complete(
@@ -116,7 +118,7 @@ impl KeyingJob {
             near_certificate: near_certificate.to_vec(),
             signing: Arc::clone(&config.signing),
         };
-        Self { seed, preferences: config.keying, ready: None, work }
+        Self { seed, preferences: config.keying, ready: None, secret: None, work }
     }
 
     /// The address of the initiator whose keying this answers; `None` for a session that this end begins.
@@ -159,10 +161,34 @@ impl KeyingJob {
         identity.static_key(group).is_none().then_some(group)
     }
 
+    /// Whether it has been given a key pair.
+    pub fn has_key_pair(&self) -> bool {
+        self.ready.is_some()
+    }
+
     /// Gives the job a fresh key pair, made with strong randomness and never used before.
     pub fn with_key_pair(mut self, ready: KeyPair) -> Self {
         self.ready = Some(ready);
         self
+    }
+
+    /// Does the work of these jobs, as [`Self::run`] does it for each. The secrets of responders that have their key pairs are computed together,
+    /// which takes less time than one after the other.
+    pub fn run_all(mut jobs: Vec<Self>) -> Vec<KeyingDone> {
+        let (places, keys): (Vec<usize>, Vec<_>) =
+            jobs.iter().enumerate().filter_map(|(place, job)| Some((place, job.agreement()?))).unzip();
+        for (place, secret) in places.into_iter().zip(KeyPair::agree_each(&keys)) {
+            // Without a secret the job fails by itself, and says why.
+            if let Some(job) = jobs.get_mut(place) {
+                job.secret = secret.ok();
+            }
+        }
+        jobs.into_iter().map(Self::run).collect()
+    }
+
+    fn agreement(&self) -> Option<(&KeyPair, &[u8])> {
+        let Work::Respond { identity, keying } = &self.work else { return None };
+        agreement(identity, &keying.certificate, &keying.component, &self.preferences, self.ready.as_ref())
     }
 
     /// Does the work.
@@ -172,7 +198,8 @@ impl KeyingJob {
             Work::Respond { identity, keying } => {
                 let initiator = &keying.certificate;
                 let component = &keying.component[..];
-                let response = respond(&identity, initiator, component, &self.preferences, self.ready, &mut rng);
+                let beforehand = (self.ready, self.secret);
+                let response = respond_with(&identity, initiator, component, &self.preferences, beforehand, &mut rng);
                 let response = response.map(|response| {
                     let revealed = response.log.map(|log| {
                         Box::new(RevealedKeys {
@@ -320,5 +347,51 @@ mod tests {
         for responder in [ephemeral(&[Group::Modp5]), fixed(&[Group::Modp5], 2)] {
             assert_eq!(offer_job(&ephemeral(&groups), &responder).wants_key_pair(), None, "no group in common");
         }
+    }
+
+    #[test]
+    fn many_jobs_at_once_have_the_outcomes_that_each_has_alone() {
+        let initiators = [1, 2, 3].map(|seed| Identity::ephemeral(&[Modp2], None, false, &mut rng(seed)));
+        let (fixed, fresh) = (fixed(&[Modp2], 7), ephemeral(&[Modp2, Modp14]));
+        let jobs = || {
+            let mut jobs: Vec<_> =
+                initiators.iter().flat_map(|one| [respond_job(one, &fixed), respond_job(one, &fresh)]).collect();
+            // One that has its key pair, and one that will be refused.
+            jobs.push(respond_job(&initiators[0], &fresh).with_key_pair(KeyPair::generate(Modp2, &mut rng(8))));
+            let mut wrong = respond_job(&initiators[0], &fresh);
+            if let Work::Respond { keying, .. } = &mut wrong.work {
+                keying.component.clear();
+            }
+            jobs.push(wrong);
+            jobs.push(offer_job(&fresh, &fixed));
+            jobs
+        };
+        let outcome = |done: KeyingDone| match done.0 {
+            Outcome::Responded { response: Ok(response), .. } => format!("{:02x?}", response.component),
+            Outcome::Responded { response: Err(error), .. } => error.to_string(),
+            Outcome::Offered { offer: Ok(offer), .. } => format!("{:02x?}", offer.component),
+            _ => panic!("it was no such job"),
+        };
+        let alone: Vec<_> = jobs().into_iter().map(|job| outcome(job.run())).collect();
+        let together: Vec<_> = KeyingJob::run_all(jobs()).into_iter().map(outcome).collect();
+        assert_eq!(together, alone);
+    }
+
+    #[test]
+    fn secrets_that_are_agreed_on_together_open_the_session() {
+        let (initiator, responder) = (ephemeral(&[Modp2]), fixed(&[Modp2], 5));
+        let offer =
+            Offer::new(&initiator, responder.certificate(), &Preferences::default(), None, &mut rng(3)).unwrap();
+        let own = initiator.certificate();
+        let (pair, theirs) =
+            agreement(&responder, own, &offer.component, &Preferences::default(), None).expect("its key is its own");
+        let secret = KeyPair::agree_each(&[(pair, theirs)]).pop().unwrap().unwrap();
+        let preferences = Preferences { log_keys: true, ..Preferences::default() };
+        let with = |secret| {
+            let beforehand = (None, secret);
+            let response = respond_with(&responder, own, &offer.component, &preferences, beforehand, &mut rng(4));
+            format!("{:?}", response.unwrap().log)
+        };
+        assert_eq!(with(Some(secret)), with(None));
     }
 }

@@ -77,6 +77,14 @@ fn next(pool: &KeyingPool) -> KeyingTask {
     next_task(&pool.shared, &Pulse::unwatched())
 }
 
+/// Does the jobs that a thread takes next. Returns how many they are.
+fn run_next(pool: &KeyingPool) -> usize {
+    let KeyingTask::Run(jobs) = next(pool) else { panic!() };
+    let count = jobs.len();
+    run(jobs);
+    count
+}
+
 #[test]
 fn a_thread_does_jobs_before_it_makes_key_pairs_and_uses_these_for_them() {
     let (mut server, pool) = (Server::new(), KeyingPool::without_threads(10));
@@ -86,12 +94,10 @@ fn a_thread_does_jobs_before_it_makes_key_pairs_and_uses_these_for_them() {
     let stored = || pool.shared.state.lock().store.len();
     // A pair of another group is of no use.
     pool.submit(server.job(1, Group::Modp5), server.reply());
-    let KeyingTask::Run(job, reply) = next(&pool) else { panic!() };
-    reply(job.run());
+    assert_eq!(run_next(&pool), 1);
     assert_eq!((stored(), server.take()), (1, (1, 0)));
     pool.submit(server.job(2, Group::Modp2), server.reply());
-    let KeyingTask::Run(job, reply) = next(&pool) else { panic!() };
-    reply(job.run());
+    assert_eq!(run_next(&pool), 1);
     assert_eq!((stored(), server.take()), (0, (2, 0)));
 }
 
@@ -107,9 +113,52 @@ fn jobs_for_which_there_is_no_room_are_refused_and_before_the_others_are_done() 
         refuse(job, reply);
         assert_eq!(server.take(), (0, given_up));
     }
-    let KeyingTask::Run(job, reply) = next(&pool) else { panic!() };
-    reply(job.run());
+    assert_eq!(run_next(&pool), 1);
     assert_eq!(server.take(), (1, 2));
+}
+
+#[test]
+fn jobs_that_wait_are_done_together_and_their_key_pairs_made_together() {
+    let (mut server, pool) = (Server::new(), KeyingPool::without_threads(100));
+    for host in 1..=11 {
+        let job = server.job(host, Group::Modp2);
+        pool.submit(job, server.reply());
+    }
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let KeyingTask::Run(jobs) = next(&pool) else { panic!() };
+    assert!(jobs.len() == BATCH && jobs.iter().all(|(job, _)| !job.has_key_pair()), "the store is empty");
+    let jobs = with_key_pairs(jobs, &pool.shared, &mut rng);
+    assert!(jobs.len() == BATCH && jobs.iter().all(|(job, _)| job.has_key_pair()));
+    run(jobs);
+    assert_eq!((1..=BATCH).map(|_| server.take()).last(), Some((BATCH as u64, 0)));
+    // For a few it does not pay: each makes its own.
+    let KeyingTask::Run(jobs) = next(&pool) else { panic!() };
+    let with_pairs = |jobs: &[(KeyingJob, KeyingReply)]| jobs.iter().filter(|(job, _)| job.has_key_pair()).count();
+    let before = with_pairs(&jobs);
+    let jobs = with_key_pairs(jobs, &pool.shared, &mut rng);
+    assert_eq!((jobs.len(), with_pairs(&jobs)), (3, before));
+    run(jobs);
+    assert_eq!((1..=3).map(|_| server.take()).last(), Some((11, 0)));
+}
+
+#[test]
+fn no_job_waits_for_more_than_one_that_costs_more() {
+    let (mut server, pool) = (Server::new(), KeyingPool::without_threads(100));
+    for host in 1..=3 {
+        for group in [Group::Modp2, Group::Modp5] {
+            let job = server.job(host * 2 + u8::from(group == Group::Modp5), group);
+            pool.submit(job, server.reply());
+        }
+    }
+    let mut taken = Vec::new();
+    while let KeyingTask::Run(jobs) = next(&pool) {
+        let groups: Vec<_> = jobs.iter().filter_map(|(job, _)| job.group()).collect();
+        let others = groups.iter().filter(|group| **group != groups[0]).count();
+        assert!(others <= 1, "{groups:?}");
+        taken.extend(groups);
+        run(jobs);
+    }
+    assert_eq!(taken.len(), 6);
 }
 
 #[test]

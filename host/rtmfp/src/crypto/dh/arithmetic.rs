@@ -60,6 +60,16 @@ pub(super) fn power(group: Group, base: &[u8], exponent: &[u8]) -> Vec<u8> {
     }
 }
 
+/// The prime of a group, big-endian.
+pub(super) fn prime(group: Group) -> Vec<u8> {
+    match group {
+        Group::Modp2 => to_bytes(Prime2::PARAMS.modulus().as_ref()),
+        Group::Modp5 => to_bytes(Prime5::PARAMS.modulus().as_ref()),
+        Group::Modp14 => to_bytes(Prime14::PARAMS.modulus().as_ref()),
+        Group::Modp16 => to_bytes(Prime16::PARAMS.modulus().as_ref()),
+    }
+}
+
 /// The distance that a public key must keep from both ends of the range (RFC 7425 §4.6.2).
 const MARGIN: u64 = 1 << 24;
 /// How many bits of each kind it must have (§4.6.2).
@@ -113,16 +123,7 @@ fn to_bytes<const LIMBS: usize>(number: &Uint<LIMBS>) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const ALL: [Group; 4] = [Group::Modp2, Group::Modp5, Group::Modp14, Group::Modp16];
-
-    fn prime(group: Group) -> Vec<u8> {
-        match group {
-            Group::Modp2 => to_bytes(Prime2::PARAMS.modulus().as_ref()),
-            Group::Modp5 => to_bytes(Prime5::PARAMS.modulus().as_ref()),
-            Group::Modp14 => to_bytes(Prime14::PARAMS.modulus().as_ref()),
-            Group::Modp16 => to_bytes(Prime16::PARAMS.modulus().as_ref()),
-        }
-    }
+    const ALL: [Group; 4] = Group::ALL;
 
     /// `prime + delta`, for a delta so small that it stays within the last eight bytes.
     fn near_prime(group: Group, delta: i64) -> Vec<u8> {

@@ -14,6 +14,9 @@ pub enum Group {
 }
 
 impl Group {
+    /// All of them, the smallest first.
+    pub const ALL: [Self; 4] = [Self::Modp2, Self::Modp5, Self::Modp14, Self::Modp16];
+
     /// The group of this number on the wire, if it is known here.
     pub fn from_id(id: u64) -> Option<Self> {
         match id {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::arithmetic;
 use super::arithmetic::strip;
+use super::batch::{BATCH, Job, powers, public_keys};
 use super::group::Group;
 use crate::crypto::error::UnacceptableKey;
 
@@ -32,6 +33,23 @@ impl KeyPair {
                 return Self { group, private, public: public.into_boxed_slice() };
             }
         }
+    }
+
+    /// As [`Self::generate`], so many at least: in batches they cost less.
+    pub fn generate_many(group: Group, count: usize, rng: &mut impl CryptoRng) -> Vec<Self> {
+        let mut pairs = Vec::with_capacity(count + 1);
+        while pairs.len() < count {
+            let mut seeds = Zeroizing::new(vec![0; BATCH * group.private_bits() as usize / 8]);
+            rng.fill_bytes(&mut seeds);
+            let private_keys: Vec<&[u8]> = seeds.chunks(group.private_bits() as usize / 8).collect();
+            for (public, private) in public_keys(group, &private_keys).into_iter().zip(private_keys) {
+                if public.len() == group.prime_len() && arithmetic::check_public_key(group, &public).is_ok() {
+                    let private = Zeroizing::new(Box::from(private));
+                    pairs.push(Self { group, private, public: public.into_boxed_slice() });
+                }
+            }
+        }
+        pairs
     }
 
     /// The key pair of a private key that was kept, big-endian and at most as long as the prime. Refused if its public key
@@ -62,8 +80,27 @@ impl KeyPair {
 
     /// The secret shared with the holder of `their_public` (§4.6.2). Takes the same time whatever the private key is.
     pub fn agree(&self, their_public: &[u8]) -> Result<SharedSecret, UnacceptableKey> {
-        arithmetic::check_public_key(self.group, their_public)?;
-        Ok(SharedSecret(Zeroizing::new(arithmetic::power(self.group, their_public, &self.private))))
+        Self::agree_each(&[(self, their_public)]).pop().unwrap_or(Err(UnacceptableKey))
+    }
+
+    /// As [`Self::agree`], for each of these key pairs and the public key beside it: several at once take less time.
+    pub fn agree_each(keys: &[(&Self, &[u8])]) -> Vec<Result<SharedSecret, UnacceptableKey>> {
+        let mut secrets: Vec<_> = keys.iter().map(|_| Err(UnacceptableKey)).collect();
+        for group in Group::ALL {
+            let (mut places, mut jobs): (Vec<usize>, Vec<Job<'_>>) = (Vec::new(), Vec::new());
+            for (place, (pair, their_public)) in keys.iter().enumerate() {
+                if pair.group == group && arithmetic::check_public_key(group, their_public).is_ok() {
+                    places.push(place);
+                    jobs.push((strip(their_public), &pair.private));
+                }
+            }
+            for (place, secret) in places.into_iter().zip(powers(group, &jobs)) {
+                if let Some(slot) = secrets.get_mut(place) {
+                    *slot = Ok(SharedSecret(Zeroizing::new(secret)));
+                }
+            }
+        }
+        secrets
     }
 }
 
@@ -175,5 +212,33 @@ mod tests {
     fn private_keys_are_long_enough() {
         assert_eq!(ALL.map(Group::private_bits), [224, 256, 320, 480]);
         assert_eq!(ALL.map(Group::id), [2, 5, 14, 16]);
+    }
+
+    #[test]
+    fn many_key_pairs_and_agreements_at_once_are_as_one_by_one() {
+        let mut rng = ChaCha20Rng::seed_from_u64(9);
+        let mut pairs = Vec::new();
+        for (group, count) in Group::ALL.into_iter().zip([11, 9, 3, 1]) {
+            let made = KeyPair::generate_many(group, count, &mut rng);
+            assert!((count..count + 8).contains(&made.len()), "{}", made.len());
+            for pair in &made {
+                assert_eq!(pair.public(), KeyPair::from_private(group, pair.expose_private()).unwrap().public());
+                assert_eq!(pair.public().len(), group.prime_len());
+            }
+            pairs.extend(made);
+        }
+        let far: Vec<_> = pairs.iter().rev().map(|pair| pair.public().to_vec()).collect();
+        let mut keys: Vec<(&KeyPair, &[u8])> = pairs.iter().zip(far.iter().map(Vec::as_slice)).collect();
+        // An unacceptable key fails alone, and leading zeros do not count.
+        let longer = [vec![0; 9], pairs[1].public().to_vec()].concat();
+        keys.extend([(&pairs[0], &[1, 2, 3][..]), (&pairs[0], &longer)]);
+        let secrets = KeyPair::agree_each(&keys);
+        assert_eq!(secrets.len(), keys.len());
+        for ((pair, their_public), secret) in keys.iter().zip(secrets) {
+            let expected = arithmetic::check_public_key(pair.group(), their_public)
+                .map(|()| arithmetic::power(pair.group(), strip(their_public), pair.expose_private()));
+            assert_eq!(secret.map(|secret| secret.expose().to_vec()), expected);
+        }
+        assert!(KeyPair::agree_each(&[]).is_empty());
     }
 }

@@ -1,7 +1,10 @@
 //! Diffie-Hellman in the MODP groups (RFC 7425 §4.2, §4.6.2).
 
 mod arithmetic;
+mod batch;
 mod comb;
+#[cfg(target_arch = "x86_64")]
+mod eights;
 mod group;
 mod key_pair;
 mod primes;

@@ -149,7 +149,7 @@ impl<const L: usize> Modulus<L> {
                 let mut lows = [carried, zero];
                 let mut highs = [zero; 2];
                 let first = if $column + 1 > L { $column + 1 - L } else { 0 };
-                for i in first..($column + 1) / 2 {
+                for i in first..usize::div_ceil($column, 2) {
                     let (one, other) = (number.limb(i), number.limb($column - i));
                     lows[i % 2] = _mm512_madd52lo_epu64(lows[i % 2], one, other);
                     highs[i % 2] = _mm512_madd52hi_epu64(highs[i % 2], one, other);

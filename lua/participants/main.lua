@@ -1,12 +1,21 @@
 -- Keeps a list of those who are there, as a rendezvous for calls and games needs it. A client passes its name to connect(), and is told of
--- the others: participants(list) once, then joined(participant) and left(peerID). With a peer ID its program opens a NetStream to that peer;
--- the server introduces the two.
+-- the others: participants(list) once, then joined(participant) and left(peerID). It may ask for the list at any time: nc.call("list", responder).
+-- With a peer ID its program opens a NetStream to that peer; the server introduces the two.
 
 local MAX_NAME = 64
 
 -- What is told of a client.
 local function participant(client)
     return { peerID = client.farID, name = client.name }
+end
+
+-- The others, for a client.
+function Client:list()
+    local list = Array {}
+    for _, other in ipairs(application.clients) do
+        if other ~= self then table.insert(list, participant(other)) end
+    end
+    return list
 end
 
 -- Calls a method of all clients but one.
@@ -27,11 +36,7 @@ end
 
 -- The client is in now: it can be called, and it is in application.clients.
 function application.onConnectAccept(client)
-    local list = Array {}
-    for _, other in ipairs(application.clients) do
-        if other ~= client then table.insert(list, participant(other)) end
-    end
-    client:call("participants", nil, list)
+    client:call("participants", nil, client:list())
     tellOthers(client, "joined", participant(client))
 end
 

@@ -11,6 +11,11 @@ use introd_tests::program::{Files, SHIPPED, Server, probe};
 use super::ask;
 use crate::harness::clients::{LOOPBACK, TIMEOUT, connect_with, rejection, try_connect};
 
+/// The script of an application that is shipped.
+fn main_of(application: &str) -> String {
+    std::fs::read_to_string(format!("{SHIPPED}/{application}/main.lua")).expect("a script")
+}
+
 /// A web service that answers each request with what this function makes of its head and its body: a status and a body.
 fn service(answer: impl Fn(&str, &str) -> (u16, String) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -42,8 +47,7 @@ async fn a_login_is_decided_by_a_web_service() {
             && body.contains("\"address\":\"127.0.0.1:");
         if is_right { (200, r#"{"name": "Ann", "rooms": ["lobby"]}"#.to_owned()) } else { (401, String::new()) }
     });
-    let (files, text) =
-        (Files::new(), std::fs::read_to_string(format!("{SHIPPED}/login-web/main.lua")).expect("a script"));
+    let (files, text) = (Files::new(), main_of("login-web"));
     let settings = |allow: &str| {
         format!(
             "<ScriptEngine><HTTP><Allow>{allow}</Allow></HTTP><ApplicationObject><config><service>http://{service}/login</service><key>sesame</key></config></ApplicationObject></ScriptEngine>
@@ -91,7 +95,7 @@ fn clients_meet_while_another_application_waits_for_a_thousand_answers() {
         ),
         &format!("<LoadOnStartup>true</LoadOnStartup><ScriptEngine><HTTP><Allow>{service}</Allow><Timeout>600000</Timeout></HTTP></ScriptEngine>"),
     );
-    let decides = std::fs::read_to_string(format!("{SHIPPED}/introductions/main.lua")).expect("a script");
+    let decides = main_of("introductions");
     files.script("meet", &decides, super::ALL_LOOKUPS);
     let server = Server::configured(files.path(), 2);
     server.logged().wait_for("<<as many HTTP requests of this instance wait as may", 1);
@@ -103,8 +107,7 @@ fn clients_meet_while_another_application_waits_for_a_thousand_answers() {
 
 #[tokio::test]
 async fn the_pages_that_may_connect_are_those_of_a_file_that_may_change() {
-    let (files, text) =
-        (Files::new(), std::fs::read_to_string(format!("{SHIPPED}/allowed-pages/main.lua")).expect("a script"));
+    let (files, text) = (Files::new(), main_of("allowed-pages"));
     files.script("pages", &text, "");
     let list = files.of_application("pages", "allowed_pages.txt");
     std::fs::write(&list, "*.example.com\n").expect("a file");

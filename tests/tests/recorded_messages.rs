@@ -125,6 +125,14 @@ fn serve(name: &str, session: u64) -> Vec<Action> {
         if matches!(actions[..], [Action::Connect(_)]) {
             connection.accept(Vec::new(), &mut actions).unwrap();
         }
+        let published: Vec<_> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Publish(publication) => Some(publication.number),
+                _ => None,
+            })
+            .collect();
+        published.into_iter().for_each(|number| assert!(connection.allow_publication(number, &mut actions), "{name}"));
         all.append(&mut actions);
     }
     all

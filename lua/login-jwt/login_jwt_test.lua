@@ -82,6 +82,18 @@ describe("login by a token", function()
         assert.is_true(ann.disconnected)
     end)
 
+    it("keeps a connection if its token is valid for ever", function()
+        for _, exp in ipairs { 1 << 62, math.maxinteger, 92233720368547758, 9223372036854775, 1e18, 1e300 } do
+            local app = begin()
+            local ann = app:connect { arguments = { issue(claims { exp = exp }) } }
+            assert.is_true(ann.accepted, exp)
+            assert.is_true(ann:call("renew", issue(claims { exp = exp })), exp)
+            app:advance(100 * 86400 * 1000)
+            assert.is_nil(ann.disconnected, exp)
+            assert.same({}, app.failures)
+        end
+    end)
+
     it("lets a user be connected once, if so configured", function()
         local app = begin { secret = SECRET, audience = "chat", onePerUser = "" }
         local first = app:connect { arguments = { issue(claims()) } }
@@ -103,6 +115,16 @@ describe("login by a token", function()
         app:advance(61 * 1000)
         assert.is_nil(ann.disconnected)
         assert.is_true(bob.disconnected)
+    end)
+
+    it("takes an empty element for none", function()
+        local app = begin { secret = SECRET, issuer = "", audience = "chat", publicKey = "", keys = "" }
+        assert.is_true(app:connect({ arguments = { issue(claims { iss = "https://other.example" }) } }).accepted)
+        -- A token that names an audience is for nobody else.
+        app = begin { secret = SECRET, issuer = "", audience = "" }
+        assert.is_false(app:connect({ arguments = { issue(claims()) } }).accepted)
+        assert.is_true(app:connect({ arguments = { issue(claims { aud = null }) } }).accepted)
+        assert.same({}, app.failures)
     end)
 
     it("rejects every client if no key is configured", function()
@@ -184,6 +206,63 @@ describe("login by a token whose key the issuer publishes", function()
         app:advance(3600 * 1000)
         assert.equal(2, requests)
         assert.same({}, app.failures)
+    end)
+
+    -- The issuer's answer comes after so many milliseconds.
+    local function late(answer, after) return { json = answer.json, after = after } end
+
+    it("lets those who come before the keys wait for them, and asks once", function()
+        local app = begin_with(late(good, 300))
+        local ann, bob = app:connect { arguments = { TOKEN } }, app:connect { arguments = { TOKEN } }
+        app:advance(200)
+        assert.is_false(ann.accepted or bob.accepted)
+        assert.same({ nil, nil }, { ann.rejected, bob.rejected })
+        app:advance(150)
+        assert.is_true(ann.accepted and bob.accepted)
+        assert.equal(1, requests)
+        assert.same({}, app.failures)
+    end)
+
+    it("lets a client that renews its token wait for the keys, too", function()
+        local app = begin_with(good)
+        local ann, bob = app:connect { arguments = { TOKEN } }, app:connect { arguments = { TOKEN } }
+        served = late(good, 300)
+        app:reload()
+        local _, ann_asks = ann:call("renew", TOKEN)
+        local _, bob_asks = bob:call("renew", TOKEN)
+        bob:disconnect()
+        app:advance(350)
+        assert.is_true(ann.answers[ann_asks].value)
+        -- A client that is gone by then is not logged in.
+        assert.is_false(bob.answers[bob_asks].value)
+        app:advance(61 * 1000)
+        assert.is_nil(ann.disconnected)
+        assert.same({ 2, {} }, { requests, app.failures })
+    end)
+
+    it("does not let a client wait longer than an issuer may take to answer", function()
+        local app = begin_with(late(good, 60 * 1000))
+        app:advance(1000)
+        local ann = app:connect { arguments = { TOKEN } }
+        app:advance(400)
+        assert.is_nil(ann.rejected)
+        app:advance(200)
+        assert.equal("Please log in.", ann.rejected.description)
+        -- Those who come later are told at once, and cause no other request, until a minute has passed.
+        assert.equal("Please log in.", app:connect({ arguments = { TOKEN } }).rejected.description)
+        assert.equal(1, requests)
+        served = good
+        app:advance(60 * 1000)
+        assert.is_true(connects(app))
+        assert.same({ 2, {} }, { requests, app.failures })
+    end)
+
+    it("asks for no keys on behalf of clients without a token", function()
+        local app = begin_with(other)
+        app:advance(60 * 1000)
+        assert.is_false(app:connect().accepted)
+        assert.is_false(app:connect({ arguments = { 7 } }).accepted)
+        assert.equal(1, requests)
     end)
 
     it("asks again when a token is signed by a key that it does not know, but only each minute", function()

@@ -10,6 +10,7 @@
 --   <issuer>...</issuer>         the claim iss must be this
 --   <audience>...</audience>     the claim aud must name this
 --   <onePerUser/>                when a user connects again, the earlier connection ends
+-- An element that is empty, as by a variable that is not set, counts as none; onePerUser may be empty.
 
 local config = application.config
 local SECOND = 1000
@@ -21,8 +22,11 @@ local GRACE = 60 * SECOND
 local REFRESH, AGAIN = 3600 * SECOND, 60 * SECOND
 -- Less than Policy/Deadline, which is two seconds by default.
 local TIMEOUT = 1500
+-- How often a handler looks whether the keys that it waits for have come.
+local PAUSE = 50
+-- A token that is valid for longer counts as valid until then: 9999-12-31T23:59:59Z, in seconds since 1970. Times beyond it could overflow.
+local LATEST = 253402300799
 
--- An element that is empty, as by a variable that is not set, is none.
 local function given(name) return config[name] ~= "" and config[name] or nil end
 local keysUrl, publicKey, secret = given "keys", given "publicKey", given "secret"
 
@@ -30,18 +34,20 @@ local options = {
     key = publicKey or not keysUrl and secret or nil,
     -- A token is signed by what the script expects, or it is refused.
     algorithms = (publicKey or keysUrl) and { "RS256", "PS256", "ES256", "EdDSA" } or { "HS256" },
-    issuer = config.issuer,
-    audience = config.audience,
+    issuer = given "issuer",
+    audience = given "audience",
     leeway = LEEWAY,
 }
 
 -- The clients that are logged in, by user.
 local clients = {}
 
+-- When the issuer was last asked for its keys, and whether its answer is still awaited.
+local asked, isAsking = -AGAIN, false
+
 -- Asks for the issuer's keys. Those that there are go on until others have come.
-local asked = -AGAIN
 local function askForKeys()
-    asked = now()
+    asked, isAsking = now(), true
     local response, problem = http.get(keysUrl, { timeout = TIMEOUT })
     local keys = response and response.status == 200 and response:json()
     -- What the site answers must be keys before any token depends on it.
@@ -51,13 +57,34 @@ local function askForKeys()
     else
         log.warn("the keys of the issuer cannot be had:", problem or wrong)
     end
+    isAsking = false
 end
 
-local function verify(token)
+-- Waits until the issuer's keys have come, if it has been asked for them; asks it if that was some time ago. Other handlers run meanwhile.
+-- Returns false, and has not waited, if there is nothing to wait for.
+local function waitForKeys()
+    if now() - asked >= AGAIN then
+        askForKeys()
+        return true
+    end
+    if not isAsking then return false end
+    -- A request takes TIMEOUT at most. The second condition ends the wait if askForKeys has failed.
+    while isAsking and now() - asked < TIMEOUT + 2 * PAUSE do sleep(PAUSE) end
+    return true
+end
+
+local function check(token)
     if not options.key then return nil, "there is no key" end
-    if type(token) ~= "string" then return nil, "there is no token" end
     local claims, problem = crypto.verifyJwt(token, options)
     if claims and type(claims.sub) ~= "string" then return nil, "the token names no user (sub)" end
+    return claims, problem
+end
+
+-- Returns the claims of a token, or nil and the reason. The issuer may have signed it with a key that has not come yet.
+local function verify(token)
+    if type(token) ~= "string" then return nil, "there is no token" end
+    local claims, problem = check(token)
+    if not claims and keysUrl and waitForKeys() then return check(token) end
     return claims, problem
 end
 
@@ -73,7 +100,7 @@ end
 
 local function logIn(client, claims)
     client.user, client.roles = claims.sub, claims.roles
-    limit(client, (claims.exp + LEEWAY) * SECOND)
+    limit(client, (math.min(claims.exp, LATEST) + LEEWAY) * SECOND)
     local earlier = clients[claims.sub]
     clients[claims.sub] = client
     if config.onePerUser and earlier and earlier ~= client then application.disconnect(earlier) end
@@ -94,11 +121,6 @@ function application.onConnect(client, token)
     local address = url.parse(client.uri)
     token = token or (address and address.parameters.token)
     local claims, problem = verify(token)
-    if not claims and keysUrl and now() - asked >= AGAIN then
-        -- The issuer may sign with a key that is newer than ours. Other clients are served meanwhile.
-        askForKeys()
-        claims, problem = verify(token)
-    end
     if not claims then
         -- The reason is for the log. A client that is told it learns how to do better.
         log.info("rejected", client.ip .. ":", problem)
@@ -111,6 +133,7 @@ end
 
 function application.onDisconnect(client)
     clearTimeout(client.limit)
+    client.isGone = true
     if client.user and clients[client.user] == client then clients[client.user] = nil end
 end
 
@@ -121,6 +144,8 @@ function Client:renew(token)
         log.info("no new token for", self.user, problem)
         return false
     end
+    -- The client may have disconnected while its new token waited for a key.
+    if self.isGone then return false end
     logIn(self, claims)
     return true
 end

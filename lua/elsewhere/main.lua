@@ -16,7 +16,7 @@ function application.onPeerLookup(event)
     local target = application.clients[event.targetPeerID]
     if target then
         -- An asker from outside looks for a client of this server. To answer is to agree: the server introduces the two.
-        application.sendPeerRedirect({ target.farAddress }, event)
+        application.sendPeerRedirect({ target.farAddress, table.unpack(target.reportedAddresses) }, event)
     elseif event.client and servers[1] then
         -- Only the clients of this server are sent on. Without this condition two servers would send an asker to and fro.
         application.sendPeerRedirect(redirect, event)

@@ -6,12 +6,34 @@ describe("filter", function()
             local client = app:connect { arguments = arguments }
             assert.is_false(client.accepted)
             assert.equal("token", client.rejected.application.reason)
+            client:disconnect()
         end
         assert.same({}, app.failures)
     end)
 
     it("accepts every client if no token is configured", function()
         assert.is_true(start():connect().accepted)
+    end)
+
+    it("accepts nobody if the token is empty or the rate is no number", function()
+        for _, config in ipairs { { token = "" }, { rate = "" }, { token = "open sesame", rate = "a few" } } do
+            local app = start { config = config }
+            assert.equal("error", app.logs[1].level)
+            for _, arguments in ipairs { {}, { "" }, { "open sesame" } } do
+                local client = app:connect { arguments = arguments }
+                assert.is_false(client.accepted)
+                assert.equal("configuration", client.rejected.application.reason)
+            end
+            assert.same({}, app.failures)
+        end
+    end)
+
+    it("lets a client name no peers that are none", function()
+        local app = start()
+        local ann, bob = app:connect(), app:connect()
+        assert.is_true(bob:call("allow", 7, {}, ann.farID))
+        assert.equal("redirected", app:lookup({ target = bob, from = ann }).outcome)
+        assert.same({}, app.failures)
     end)
 
     it("lets a client choose the peers that may find it", function()

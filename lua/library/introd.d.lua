@@ -599,7 +599,6 @@ function file.watch(name, handler) end
 ---@param id integer
 function file.unwatch(id) end
 
----Writes a line to the log.
 ---JSON text of values, and back. `null` stands for null, and `Array{}` for an empty array.
 ---@class json
 json = {}

@@ -48,6 +48,7 @@ describe("login by a token", function()
         } do
             local client = app:connect { arguments = { token } }
             assert.is_false(client.accepted, reason)
+            client:disconnect()
             assert.same({ reason = "login" }, client.rejected.application)
             assert.equal("Please log in.", client.rejected.description)
             local line = table.remove(app.logs)

@@ -20,6 +20,15 @@ describe("login by a web service", function()
         assert.same({}, app.failures)
     end)
 
+    it("rejects everyone if no service or no key is configured", function()
+        for _, config in ipairs { {}, { service = config.service }, { service = config.service, key = "" }, { service = "", key = "sesame" } } do
+            local app = start { config = config, http = function() error("nobody is asked") end }
+            assert.equal("error", app.logs[1].level)
+            assert.equal("unavailable", login(app, "ann", "right").rejected.application.reason)
+            assert.same({}, app.failures)
+        end
+    end)
+
     it("rejects all others, and says why", function()
         local app = start { config = config, http = service }
         assert.equal("denied", login(app, "ann", "wrong").rejected.application.reason)

@@ -11,18 +11,27 @@ local config = application.config
 -- Less than Policy/Deadline, which is two seconds by default: so the client is told why it waits in vain.
 local TIMEOUT = 1500
 
+-- An element that is empty, as by a variable that is not set, is none.
+local function given(name) return config[name] ~= "" and config[name] or nil end
+local service, key = given "service", given "key"
+
 local function refuse(client, description, reason)
     application.rejectConnection(client, description, { reason = reason })
     return false
 end
 
+function application.onAppStart()
+    if not (service and key) then log.error("config in Application.xml needs a service and a key: no client can connect") end
+end
+
 function application.onConnect(client, name, token)
+    if not (service and key) then return refuse(client, "Logins are not possible at the moment.", "unavailable") end
     if type(name) ~= "string" or type(token) ~= "string" then
         return refuse(client, "A name and a token are needed.", "arguments")
     end
     -- Other clients are served while this handler waits.
-    local response, problem = http.post(config.service, nil, {
-        headers = { Authorization = "Bearer " .. config.key },
+    local response, problem = http.post(service, nil, {
+        headers = { Authorization = "Bearer " .. key },
         json = { name = name, token = token, address = client.farAddress },
         timeout = TIMEOUT,
     })

@@ -10,7 +10,22 @@ describe("hello", function()
 
     it("rejects a name that is none", function()
         local app = start()
-        assert.is_false(app:connect({ arguments = { ("x"):rep(41) } }).accepted)
-        assert.is_false(app:connect({ arguments = { 7 } }).accepted)
+        for _, name in ipairs { ("x"):rep(41), 7 } do
+            local client = app:connect { arguments = { name } }
+            assert.is_false(client.accepted)
+            client:disconnect()
+        end
+        assert.same({}, app.failures)
+    end)
+
+    it("tells of those who come and go", function()
+        local app = start()
+        local ann, bob = app:connect { arguments = { "Ann" } }, app:connect()
+        ann:disconnect()
+        assert.equal("Ann is gone", app.traces[#app.traces])
+        -- When the script is loaded again, it does not know the names of those who are here.
+        app:reload()
+        bob:disconnect()
+        assert.same({}, app.failures)
     end)
 end)

@@ -12,8 +12,12 @@ function application.onConnect(client, name)
     return true
 end
 
+-- It is called for clients that were rejected, too: those have no name. Nor have those that were here before this file was
+-- loaded anew.
 function application.onDisconnect(client)
-    trace(client.name .. " is gone")
+    if client.name then
+        trace(client.name .. " is gone")
+    end
 end
 
 -- A method that clients may call:  call("who", responder)

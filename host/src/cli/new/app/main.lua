@@ -13,7 +13,8 @@ function application.onConnect(client, name)
     return true
 end
 
--- It is called for clients that were rejected, too: those have no name.
+-- It is called for clients that were rejected, too: those have no name. Nor have those that were here before this file was
+-- loaded anew.
 function application.onDisconnect(client)
     if client.name then
         trace(client.name .. " has disconnected")
@@ -27,7 +28,8 @@ function application.onPeerLookup(event)
         application.denyPeerLookup(event)
         return
     end
-    application.sendPeerRedirect({ target.farAddress }, event)
+    -- The asker learns where the target's packets come from, and the addresses in its local network, where the asker may be, too.
+    application.sendPeerRedirect({ target.farAddress, table.unpack(target.reportedAddresses) }, event)
     target:introducePeer(event.initiatorAddress, event.tag)
 end
 

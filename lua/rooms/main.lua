@@ -1,5 +1,6 @@
 -- Rooms within an instance. A client's program calls
---   nc.call("room.enter", responder, "lobby")   to enter a room, and leave the one it was in; the result are the peer IDs of the others
+--   nc.call("room.enter", responder, "lobby")   to enter a room, and leave the one it was in; the result are the peer IDs of the others,
+--                                               or false if the name is no text or has more than 64 bytes
 --   nc.call("room.say", null, "hello")          to say something to all in its room, itself included
 --   nc.call("room.leave", null)                 to leave
 -- and gets the calls entered(peerID), said(peerID, text) and left(peerID) of those in its room.
@@ -31,7 +32,7 @@ Client.room = {}
 
 -- The first argument of a method in a table is the client, too.
 function Client.room.enter(client, name)
-    if type(name) ~= "string" or #name > MAX_NAME then error("a room has a name of at most " .. MAX_NAME .. " bytes") end
+    if type(name) ~= "string" or #name > MAX_NAME then return false end
     leave(client)
     local others = Array {}
     for member in pairs(rooms[name] or {}) do table.insert(others, member.farID) end

@@ -21,7 +21,9 @@ describe("login by a web service", function()
     end)
 
     it("rejects everyone if no service or no key is configured", function()
-        for _, config in ipairs { {}, { service = config.service }, { service = config.service, key = "" }, { service = "", key = "sesame" } } do
+        for _, config in ipairs {
+            {}, { service = config.service }, { service = config.service, key = "" }, { service = "", key = "sesame" },
+        } do
             local app = start { config = config, http = function() error("nobody is asked") end }
             assert.equal("error", app.logs[1].level)
             assert.equal("unavailable", login(app, "ann", "right").rejected.application.reason)

@@ -34,6 +34,8 @@ pub(crate) struct Script {
 /// What a handler was called for: that decides what its results mean.
 #[derive(Clone)]
 pub(crate) enum Purpose {
+    /// `onAppStart`.
+    Start,
     /// `onConnect` of that client.
     Connect(Rc<RosterMember>),
     /// `onPeerLookup` for the open request of that number.

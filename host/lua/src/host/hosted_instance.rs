@@ -69,6 +69,13 @@ impl HostedInstance {
         self.runtime.as_ref().is_some_and(|runtime| !runtime.instance.outbox.is_empty())
     }
 
+    /// Whether there is something that it can take in now.
+    pub(super) fn has_work(&self) -> bool {
+        let inbox = &self.opening.shared.inbox;
+        let is_full = self.runtime.as_ref().is_some_and(Runtime::holds_enough);
+        !self.results.is_empty() || if is_full { inbox.is_stopping() } else { inbox.has_events() }
+    }
+
     /// Handles the events and timers of one turn. Gives back whether the instance has ended.
     pub(super) fn handle(&mut self, began: Instant) -> bool {
         let shared = &self.opening.shared;
@@ -95,6 +102,12 @@ impl HostedInstance {
             }
             if !instance.outbox.is_empty() {
                 return false;
+            }
+            if runtime.holds_enough() {
+                if shared.inbox.take_stop() {
+                    work(shared, |now| runtime.handle(now, AppEvent::Stop));
+                }
+                break;
             }
             let Some(item) = shared.inbox.pop() else { break };
             if work(shared, |now| runtime.handle_item(now, item)) {

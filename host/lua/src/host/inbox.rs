@@ -139,6 +139,16 @@ impl Inbox {
         lanes.events > 0 || lanes.stop.is_some()
     }
 
+    /// Whether the instance is to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.lanes().stop.is_some()
+    }
+
+    /// Whether the instance is to stop, whatever waits before that. The next call returns false.
+    pub(crate) fn take_stop(&self) -> bool {
+        self.lanes().stop.take().is_some()
+    }
+
     /// Whether the script is to be reloaded.
     pub(crate) fn wants_reload(&self) -> bool {
         self.lanes().reload

@@ -130,7 +130,7 @@ impl Thread {
                 self.queue(number, Kind::Reload, now);
             }
             if let Some(place) = self.places.get(number)
-                && (place.opening.shared.inbox.has_events() || !place.results.is_empty())
+                && place.has_work()
             {
                 self.queue(number, Kind::Event, now);
             }

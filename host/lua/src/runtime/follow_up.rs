@@ -18,8 +18,12 @@ use crate::instance::open_requests::call_failed;
 impl Runtime {
     /// Whether handlers are to run as soon as it is this instance's turn.
     pub(crate) fn is_behind(&self) -> bool {
-        let queues = [self.again.len(), self.unanswered.len(), self.untold.len(), self.catching_up.len()];
-        queues.iter().any(|waiting| *waiting > 0) || self.script.state.connections.has_local()
+        let queues = [self.unanswered.len(), self.untold.len(), self.catching_up.len()];
+        let has_requests = !self.again.is_empty() && self.starting.is_over();
+        queues.iter().any(|waiting| *waiting > 0)
+            || has_requests
+            || self.starting.is_behind()
+            || self.script.state.connections.has_local()
     }
 
     /// Runs one handler that is due. False if none is.
@@ -32,10 +36,14 @@ impl Runtime {
             self.tell_of(&handler, &failure);
         } else if let Some(token) = self.unanswered.pop_front() {
             self.give_up_answer(token, "is gone");
-        } else if let Some(number) = self.again.pop_front() {
+        } else if self.starting.is_over()
+            && let Some(number) = self.again.pop_front()
+        {
             self.ask_again(number);
         } else if let Some(member) = self.catching_up.pop_front() {
             self.catch_up(&member, 1);
+        } else if let Some(item) = self.starting.take() {
+            self.dispatch(item);
         } else {
             let Some(token) = self.script.state.timers.borrow().due(now) else { return false };
             let fired = self.script.state.timers.borrow_mut().fire(token, now);

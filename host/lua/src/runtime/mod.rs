@@ -14,6 +14,7 @@ mod lookups;
 mod publishing;
 mod queries;
 mod remote_methods;
+mod starting;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -32,6 +33,7 @@ use crate::instance::item::InboxItem;
 use crate::instance::open_requests::Answer;
 use crate::instance::roster::RosterMember;
 use introd_policy::message::AppEvent;
+use starting::Starting;
 
 /// How many handlers may run for one event, one after the other; further ones have later turns. Of the calls that a client has not
 /// answered when it leaves, so many fail before its `onDisconnect` runs.
@@ -53,6 +55,7 @@ pub(crate) struct Runtime {
     untold: VecDeque<(String, Failure)>,
     /// Clients with events that the script is yet to be told of.
     pub(crate) catching_up: VecDeque<Rc<RosterMember>>,
+    starting: Starting,
     /// Whether the log says that there is no `onPeerLookup`.
     has_warned: bool,
     /// Bytes that replaced VMs have left free.
@@ -75,6 +78,7 @@ impl Runtime {
             unanswered: VecDeque::new(),
             untold: VecDeque::new(),
             catching_up: VecDeque::new(),
+            starting: Starting::default(),
             has_warned: false,
             freed: 0,
         };
@@ -85,7 +89,7 @@ impl Runtime {
     fn begin(&mut self) {
         self.warn_of_idle_handlers();
         self.script.state.is_live.set(true);
-        self.call("onAppStart", MultiValue::new());
+        self.start_app();
         self.settle();
     }
 
@@ -124,7 +128,9 @@ impl Runtime {
     /// Handles an event that an inbox has taken.
     pub(crate) fn handle_item(&mut self, now: Instant, item: InboxItem) {
         self.instance.begin(now);
-        self.dispatch(item);
+        if let Some(item) = self.hold(item) {
+            self.dispatch(item);
+        }
         self.settle();
     }
 
@@ -206,6 +212,12 @@ impl Runtime {
                     self.report("file.watch", &failure);
                 }
                 self.watch_again(token);
+            }
+            Purpose::Start => {
+                self.starting.ended();
+                if let Err(failure) = result {
+                    self.report("onAppStart", &failure);
+                }
             }
             Purpose::Other(name) => {
                 if let Err(failure) = result {

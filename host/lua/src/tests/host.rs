@@ -102,7 +102,7 @@ pub(super) fn client(number: u32) -> ClientId {
     ClientId { worker: 0, session: SessionId::from_wire(number) }
 }
 
-fn host(threads: usize) -> (Host, Arc<Desk>) {
+pub(super) fn host(threads: usize) -> (Host, Arc<Desk>) {
     let desk = Arc::new(Desk::default());
     let settings = HostSettings { threads, stuck_after: Duration::from_millis(50), ..HostSettings::default() };
     (Host::start(settings, desk.clone(), Surroundings::default()).unwrap(), desk)

@@ -31,6 +31,7 @@ mod shared_groups;
 mod shipped;
 mod standard;
 mod standstill;
+mod starting;
 mod test_runner;
 mod timers;
 mod values;

@@ -1,0 +1,89 @@
+//! While `onAppStart` waits, clients and askers wait too: a script that has yet to load its lists must not decide about anybody.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use mlua::MultiValue;
+
+use super::Runtime;
+use crate::api::script::Purpose;
+use crate::instance::item::InboxItem;
+use introd_policy::message::AppEvent;
+
+/// So many events are held back here; further ones wait in the inbox, and are subject to its bounds.
+const MAX_HELD: usize = 1024;
+/// If `onAppStart` takes longer, the log says why clients wait.
+const LONG: Duration = Duration::from_secs(5);
+
+/// The start of a script, and what waits for its end.
+#[derive(Default)]
+pub(crate) struct Starting {
+    /// Since when `onAppStart` has been running; `None` if it has ended.
+    since: Option<Instant>,
+    held: VecDeque<InboxItem>,
+    has_warned: bool,
+}
+
+impl Starting {
+    /// Whether there is something that waits no longer.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_over() && !self.held.is_empty()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// `onAppStart` has ended.
+    pub(super) fn ended(&mut self) {
+        (self.since, self.has_warned) = (None, false);
+    }
+
+    /// What has waited, one after the other.
+    pub(super) fn take(&mut self) -> Option<InboxItem> {
+        if self.is_over() { self.held.pop_front() } else { None }
+    }
+}
+
+impl Runtime {
+    pub(super) fn start_app(&mut self) {
+        self.starting.since = Some(self.instance.now.get());
+        match self.script.handler("onAppStart") {
+            Some(handler) => {
+                let progress = self.script.start(Purpose::Start, &handler, MultiValue::new());
+                self.go_on(progress);
+            }
+            None => self.starting.ended(),
+        }
+    }
+
+    /// Whether as much is held back as may be: take nothing more from the inbox then.
+    pub(crate) fn holds_enough(&self) -> bool {
+        self.starting.held.len() >= MAX_HELD
+    }
+
+    /// Holds an event back that has to wait for the end of `onAppStart`, or for others that did. Gives back any other.
+    pub(super) fn hold(&mut self, item: InboxItem) -> Option<InboxItem> {
+        if (self.starting.is_over() && self.starting.held.is_empty()) || !waits(&item) {
+            return Some(item);
+        }
+        let long = self.starting.since.filter(|since| self.instance.now.get() >= *since + LONG);
+        if long.is_some() && !std::mem::replace(&mut self.starting.has_warned, true) {
+            let app = &self.instance.name;
+            tracing::warn!(%app, "onAppStart still waits: clients and lookups wait until it has ended. For what goes on for ever use a timer");
+        }
+        self.starting.held.push_back(item);
+        None
+    }
+}
+
+/// Whether an event has to wait: what `onAppStart` itself may be waiting for does not, nor what ends the script.
+fn waits(item: &InboxItem) -> bool {
+    match item {
+        InboxItem::Connection { .. } => false,
+        InboxItem::Event(event) => {
+            !matches!(event, AppEvent::Answer { .. } | AppEvent::Stats { .. } | AppEvent::Reload | AppEvent::Stop)
+        }
+        _ => true,
+    }
+}

@@ -51,7 +51,7 @@ function application.onAppStart()
 end
 
 function application.onConnect(client)
-    -- The first clients may come before the file has been read.
+    -- The file could not be read at the start: it may be there by now.
     if not hosts then load() end
     local host = hostOf(client.pageUrl)
     if hosts and host and isAllowed(host) then return true end

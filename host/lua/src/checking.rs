@@ -38,6 +38,19 @@ impl Commands for NoWorkers {
 /// # Errors
 /// What is wrong with it.
 pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Result<Vec<String>, Failure> {
+    notes_on(name, folder, settings, idle_handlers::notes)
+}
+
+/// As [`check`], with the notes that `notes` makes.
+///
+/// # Errors
+/// As there.
+pub(crate) fn notes_on(
+    name: InstanceName,
+    folder: &Path,
+    settings: &Application,
+    notes: fn(&Script, &Application) -> Vec<String>,
+) -> Result<Vec<String>, Failure> {
     let mut settings = settings.clone();
     settings.script.time.get_or_insert(MAX_TIME);
     let work = || {
@@ -51,7 +64,7 @@ pub fn check(name: InstanceName, folder: &Path, settings: &Application) -> Resul
             Arc::default(),
             Instant::now(),
         );
-        let notes = Script::load(&Rc::new(instance), folder).map(|script| idle_handlers::notes(&script, &settings))?;
+        let notes = Script::load(&Rc::new(instance), folder).map(|script| notes(&script, &settings))?;
         idle_handlers::news(&name, notes.clone());
         Ok(notes)
     };

@@ -1,4 +1,5 @@
-//! Handlers that nothing ever calls: as a rule their names are misspelt, or a setting keeps their events away.
+//! Handlers that nothing ever calls: as a rule their names are misspelt, or a setting keeps their events away. And handlers that are missing
+//! where a setting leaves decisions to them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -27,8 +28,15 @@ pub(crate) fn news(name: &InstanceName, notes: Vec<String>) -> Vec<String> {
     notes.into_iter().filter(|note| !before.contains(note)).collect()
 }
 
-/// What an author should know of the handlers that a script has defined, in words, sorted.
+/// What an author should know of the handlers that a script has defined and of those that it lacks, in words.
 pub(crate) fn notes(script: &Script, settings: &Application) -> Vec<String> {
+    let mut notes = of_defined(script, settings);
+    notes.extend(missing_notes(script, settings));
+    notes
+}
+
+/// What an author should know of the handlers that a script has defined, in words, sorted.
+pub(crate) fn of_defined(script: &Script, settings: &Application) -> Vec<String> {
     let sources = &script.vm.context.sources;
     let mut notes = Vec::new();
     for (name, value) in named(&script.state.application) {
@@ -40,8 +48,51 @@ pub(crate) fn notes(script: &Script, settings: &Application) -> Vec<String> {
     for (name, value) in named(&script.state.prototype) {
         notes.extend(client_note(&name, &value, settings));
     }
+    for (name, value) in named(&script.lua().globals()) {
+        notes.extend(global_note(&name, &value));
+    }
     notes.sort();
     notes.truncate(MAX_NOTES);
+    notes
+}
+
+/// `function onConnect(client)` without `application.` is a global function like any other.
+fn global_note(name: &str, value: &Value) -> Option<String> {
+    let Value::Function(_) = value else { return None };
+    let meant = match name {
+        _ if HANDLERS.contains(&name) => format!("application.{name}"),
+        _ if CLIENT_HANDLERS.contains(&name) => format!("Client:{name}"),
+        _ => return None,
+    };
+    Some(format!("{name} is a global function, which no event calls: write {meant}"))
+}
+
+/// Decisions that a setting leaves to a handler which there is not.
+fn missing_notes(script: &Script, settings: &Application) -> Vec<String> {
+    let lacks = |table: &Table, name: &str| !matches!(table.raw_get(name), Ok(Value::Function(_)));
+    let mut notes = Vec::new();
+    if lacks(&script.state.application, "onPeerLookup") {
+        notes.extend(match settings.peer_lookup_events {
+            LookupMode::All => Some(
+                "the script defines no application.onPeerLookup, and PeerLookupEvents in Application.xml has the mode All: all lookups \
+                 fail. Define it, or set the mode None, by which the server answers"
+                    .to_owned(),
+            ),
+            LookupMode::Partial => Some(
+                "the script defines no application.onPeerLookup, and PeerLookupEvents in Application.xml has the mode Partial: lookups of \
+                 peers that are not connected here fail, and those from outside the instance"
+                    .to_owned(),
+            ),
+            _ => None,
+        });
+    }
+    if settings.join_leave_events == JoinLeaveMode::All && lacks(&script.state.prototype, "onGroupJoin") {
+        notes.push(
+            "the script defines no Client:onGroupJoin, and JoinLeaveEvents in Application.xml has the mode All: members of groups are not \
+             named to each other. Define it, or set the mode None, by which the server names them"
+                .to_owned(),
+        );
+    }
     notes
 }
 

@@ -19,6 +19,8 @@ mod test_file;
 mod theatre;
 mod web;
 
+use crate::api::idle_handlers;
+use crate::checking;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,7 +123,10 @@ fn run_application(folder: &Path, options: Options, out: &mut impl Write) -> io:
         }
     };
     // A script that does not load fails the tests below.
-    for note in crate::check(settings::instance_name(folder), folder, &settings).unwrap_or_default() {
+    // Without a file of settings, all handlers are called that there are, and none is demanded.
+    let notes = if folder.join("Application.xml").exists() { idle_handlers::notes } else { idle_handlers::of_defined };
+    let name = settings::instance_name(folder);
+    for note in checking::notes_on(name, folder, &settings, notes).unwrap_or_default() {
         writeln!(out, "note  {note}")?;
     }
     let mut count = Count::default();

@@ -11,6 +11,29 @@ fn notes(main: &str, settings: &Application) -> Vec<String> {
     crate::check(instance_name(folder.path()), folder.path(), settings).unwrap()
 }
 
+/// Settings that leave lookups and groups to the server.
+fn handled_here() -> Application {
+    Application { peer_lookup_events: LookupMode::None, join_leave_events: JoinLeaveMode::None, ..settings() }
+}
+
+#[test]
+fn decisions_that_are_left_to_a_handler_which_is_missing_are_told() {
+    let told = |lookups, joins, main: &str| {
+        let settings = Application { peer_lookup_events: lookups, join_leave_events: joins, ..settings() };
+        notes(main, &settings)
+    };
+    let both = told(LookupMode::All, JoinLeaveMode::All, "application.onPeerLookup = 5");
+    assert_eq!(both.len(), 3, "{both:?}");
+    assert!(both[1].starts_with("the script defines no application.onPeerLookup, and PeerLookupEvents"), "{both:?}");
+    assert!(both[1].contains("mode All: all lookups fail"), "{both:?}");
+    assert!(both[2].starts_with("the script defines no Client:onGroupJoin, and JoinLeaveEvents"), "{both:?}");
+    let partial = told(LookupMode::Partial, JoinLeaveMode::None, "");
+    assert!(partial.len() == 1 && partial[0].contains("mode Partial"), "{partial:?}");
+    assert_eq!(told(LookupMode::None, JoinLeaveMode::None, ""), [""; 0]);
+    let all = "function application.onPeerLookup() end function Client:onGroupJoin() end";
+    assert_eq!(told(LookupMode::All, JoinLeaveMode::All, all), [""; 0]);
+}
+
 #[test]
 fn all_of_them_are_told_in_spite_of_what_else_begins_so() {
     let main = "
@@ -26,9 +49,12 @@ fn all_of_them_are_told_in_spite_of_what_else_begins_so() {
         function Client:onConnect() end
         function Client:onMessage() end
         function Client:onFarAddressChange() end
-        application.onStatus = function() end";
+        application.onStatus = function() end
+        function onAppStop() end
+        function onGroupJoin() end
+        function onOther() end";
     assert_eq!(
-        notes(main, &settings()),
+        notes(main, &handled_here()),
         [
             "Client.onGroupLeave is a boolean, and no function: it is never called",
             "Client:onConnect is called by clients alone: the event is application.onConnect",
@@ -38,6 +64,8 @@ fn all_of_them_are_told_in_spite_of_what_else_begins_so() {
             "application.onGroupJoin is never called: it is an event of clients, so write Client:onGroupJoin",
             "application.onWhatever is never called: there is no such event",
             "main.lua:9: application:onDisconnect has a colon, so that its first argument is called self; write application.onDisconnect",
+            "onAppStop is a global function, which no event calls: write application.onAppStop",
+            "onGroupJoin is a global function, which no event calls: write Client:onGroupJoin",
         ]
     );
 }
@@ -47,8 +75,7 @@ fn events_that_a_setting_keeps_away_are_told() {
     let main =
         "function application.onPeerLookup() end function Client:onGroupJoin() end function Client:onGroupLeave() end";
     assert!(notes(main, &settings()).is_empty());
-    let none =
-        Application { peer_lookup_events: LookupMode::None, join_leave_events: JoinLeaveMode::None, ..settings() };
+    let none = handled_here();
     let told = notes(main, &none);
     let expected = [
         ("Client:onGroupJoin", "JoinLeaveEvents"),
@@ -100,12 +127,13 @@ fn a_note_is_news_once_for_all_instances_of_an_application_and_again_when_it_com
 #[test]
 fn an_instance_logs_what_the_check_has_not_told() {
     let folder = Folder::new("function application.onConect() end");
-    let start =
-        || introd_log::testing::logged(tracing::Level::WARN, || drop(Stage::start(folder.path(), settings()).unwrap()));
+    let start = || {
+        introd_log::testing::logged(tracing::Level::WARN, || drop(Stage::start(folder.path(), handled_here()).unwrap()))
+    };
     let lines = start();
     assert!(lines.len() == 1 && lines[0].contains("application.onConect is never called"), "{lines:?}");
     assert_eq!(start(), [""; 0]);
     folder.write("main.lua", "function application.onConnekt() end");
-    assert_eq!(crate::check(instance_name(folder.path()), folder.path(), &settings()).unwrap().len(), 1);
+    assert_eq!(crate::check(instance_name(folder.path()), folder.path(), &handled_here()).unwrap().len(), 1);
     assert_eq!(start(), [""; 0], "the check has told it");
 }

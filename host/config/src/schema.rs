@@ -144,6 +144,11 @@ impl Schema {
         }
     }
 
+    /// The attributes of the element at a path.
+    fn attributes_of(&self, path: &str) -> Vec<&str> {
+        self.entries.iter().filter_map(|entry| entry.plain.strip_prefix(path)?.strip_prefix('@')).collect()
+    }
+
     /// Whether the element at a path may repeat, or takes elements of any name.
     pub(super) fn is_free_or_repeats(&self, path: &str) -> bool {
         matches!(self.meaning(path), Meaning::Known { repeats, is_tree, .. } if repeats || is_tree)
@@ -198,7 +203,10 @@ impl Schema {
     /// `path` is that of `element`, with a slash behind it; that of the root is empty.
     fn check_inside(&self, element: &mut Element, path: &str, has_text: bool, findings: &mut Findings) {
         if !has_text && !element.text.is_empty() {
-            let message = format!("<{}> takes elements, not text", element.name);
+            let message = match self.attributes_of(path.trim_end_matches('/')).as_slice() {
+                [] => format!("<{}> takes elements, not text", element.name),
+                names => format!("<{0}> takes no text: write <{0} {1}=\"...\">", element.name, names.join("=\"...\" ")),
+            };
             findings.push(Problem::error(&element.text_place, message));
         }
         let owner = path.trim_end_matches('/');

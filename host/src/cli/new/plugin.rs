@@ -86,6 +86,11 @@ pub(super) fn new(args: &PluginArgs) -> anyhow::Result<()> {
         library = library.display(),
         empty = "",
     ));
+    if sdk.starts_with('"') {
+        output::say(&format!(
+            "It takes the crate introd-plugin {sdk} from crates.io. To take that of introd's sources, begin anew with --sdk DIR/plugin-api.\n"
+        ));
+    }
     Ok(())
 }
 

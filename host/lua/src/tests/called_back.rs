@@ -78,6 +78,13 @@ const SPIES: &str = "
         local both = list()
         try('table.move', table.move, both, 1, 2, 2, both)
         try('table.concat', table.concat, spy(), 'x', 1, 3)
+        -- Options whose names are objects.
+        for _, entry in ipairs(found) do
+            for a = 4, 5 do
+                try(entry[1], entry[2], value(a, client), { [spy()] = spy() })
+                try(entry[1], entry[2], value(a, client), value(a, client), { [spy()] = spy() })
+            end
+        end
         try('string.format', string.format, '%5.2s%%%d %s', spy(), 1, spy())
         try('string.gsub', string.gsub, 'abc', '.', spy())
         local objects = { spy(), list(), 'abc', '10', 2, client, Date(1), null }

@@ -34,8 +34,12 @@ impl Options {
             let is_known =
                 matches!(&name, Value::String(name) if NAMES.iter().any(|known| *name.as_bytes() == *known.as_bytes()));
             if !is_known {
-                let name = name.to_string().unwrap_or_default();
-                return Err(wrong(&format!("has no option {name:?}: there are {}", NAMES.join(", "))));
+                // Any other key might have a metamethod that makes it a text.
+                let name = match &name {
+                    Value::String(name) => format!("{:?}", name.to_string_lossy()),
+                    other => format!("that is a {}", other.type_name()),
+                };
+                return Err(wrong(&format!("has no option {name}: there are {}", NAMES.join(", "))));
             }
         }
         let leeway = table.raw_get::<Option<f64>>("leeway")?.unwrap_or(LEEWAY);

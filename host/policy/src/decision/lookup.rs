@@ -268,7 +268,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     /// Executes an offer to which all applications have agreed.
     fn carry_out(&mut self, target: Peer, offer: Offer) -> LookupStep {
         match offer {
-            Offer::Introduction => self.end(LookupAction::Introduce(target)),
+            Offer::Introduction => self.end(LookupAction::Introduce(target.into())),
             Offer::Redirect(addresses) => self.end(LookupAction::Redirect(Addresses::from_slice(&addresses))),
         }
     }
@@ -336,7 +336,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
             Some(_) if !is_own => self.end(LookupAction::UnknownTarget),
             Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
             Some(_) => self.end(LookupAction::Redirect(addresses)),
-            None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target)),
+            None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target.into())),
             // What a proposal would end in, without a copy of the addresses.
             None if is_own => self.end(LookupAction::Redirect(addresses)),
             None => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
@@ -356,7 +356,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
         if !self.is_of_application(&target) && context.is_guarded(&target) {
             return self.deny(PolicyKind::Plugin, "the peer is a client of an application that was not asked");
         }
-        self.end(LookupAction::Introduce(target))
+        self.end(LookupAction::Introduce(target.into()))
     }
 
     /// Handles the registry's answer: the asker is redirected to the peer and to the peer's server, which introduces the

@@ -8,7 +8,7 @@ use rtmfp::PeerId;
 use super::PolicyKind;
 use crate::registry::RegistryError;
 use crate::reply::Resolution;
-use crate::{Addresses, Peer, Verdict};
+use crate::{Addresses, Introduction, Peer, Verdict};
 
 /// An event of a lookup's decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub enum LookupStep {
 #[derive(Clone, Debug, PartialEq)]
 pub enum LookupAction {
     /// Introduce the asker and this peer to each other.
-    Introduce(Peer),
+    Introduce(Introduction),
     /// Redirect the asker to these addresses, at least one.
     Redirect(Addresses),
     /// Refuse the lookup, and count it as denied.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use introd_log::Refused;
-use introd_policy::Peer;
 use introd_policy::decision::{Denial, LookupAction, Missing, Unresolved};
+use introd_policy::{Introduction, Peer};
 use rtmfp::{Lookup, Origin, TaggedAddress};
 
 use super::following::{Executed, deciding_policy};
@@ -40,7 +40,7 @@ impl Lookups {
             LookupAction::Unanswered | LookupAction::Unresolved(_) => LookupAnswer::Unanswered,
         });
         match action {
-            LookupAction::Introduce(target) => {
+            LookupAction::Introduce(Introduction { target, .. }) => {
                 // If the answer is lost, the repeated lookup is answered again.
                 self.repeated.forget(lookup);
                 let introduction = introduce(&target, lookup.initiator);

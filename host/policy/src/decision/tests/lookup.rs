@@ -156,7 +156,7 @@ fn word(decision: &mut LookupDecision<App>, world: &World, input: &LookupInput) 
             "wait".to_owned()
         }
         LookupStep::Execute(action) => match action {
-            LookupAction::Introduce(peer) => format!("introduce {}", peer.instance),
+            LookupAction::Introduce(introduction) => format!("introduce {}", introduction.target.instance),
             LookupAction::Redirect(addresses) => format!("redirect {}", addresses[0].address),
             LookupAction::Deny(denial) => format!("{} denies: {}", denial.policy.name(), denial.reason),
             LookupAction::Ignore => "nothing".to_owned(),

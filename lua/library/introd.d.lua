@@ -62,6 +62,14 @@ function application.sendPeerRedirect(addresses, event) end
 ---@return boolean
 function application.denyPeerLookup(event, reason) end
 
+---Answers a lookup with an introduction by the server that has a relay: if the two do not reach each other, the server passes their datagrams on.
+---If the target's application is another one, it must permit the relay, too. Without a relay, for want of that or of room, the two are introduced
+---all the same. It is an error if the lookup has been answered already.
+---@param event PeerLookupEvent
+---@param limits? RelayLimits limits of this relay; the smallest of these and of the settings' hold
+---@return boolean
+function application.relayPeer(event, limits) end
+
 ---Calls a method of every client's program.
 ---@param method string
 ---@param ... any
@@ -446,6 +454,11 @@ NetGroupSendResult = {}
 ---@field client Client? the asker, if it is a client of this instance
 ---@field initiatorApplication string? the application and instance that the asker is connected to, "chat/lobby"; nil if it is not a client of this server
 ---@field [string] any
+
+---The limits of a relay. Each is at least 1.
+---@class RelayLimits
+---@field bytesPerSecond? number the bytes that it passes on in a second, both directions together
+---@field lifetime? number how long it lasts at most, in milliseconds from the moment when it is made
 
 ---The failure of a handler.
 ---@class ScriptStatus

@@ -30,7 +30,7 @@ pub use relay::{Introduction, RelayTerms, RelayWish};
 pub use reply::{Replies, Reply, Resolution};
 pub use request::{MAX_REQUESTS, RequestId};
 pub use totals::{InstanceTotals, Totals};
-pub use verdict::{Addresses, Verdict};
+pub use verdict::{Addresses, RelayVerdict, Verdict};
 
 /// The maximum number of addresses in one redirect. librtmfp keeps no more than the first 7.
 pub const MAX_ADDRESSES: usize = 16;

@@ -14,6 +14,9 @@ pub struct RelayTerms {
 }
 
 impl RelayTerms {
+    /// The longest lifetime that a policy can set: a year. Whoever names a longer one means none.
+    pub const MAX_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
     /// The stricter of the two, limit by limit.
     #[must_use]
     pub fn stricter(self, other: Self) -> Self {

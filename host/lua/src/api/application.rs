@@ -6,13 +6,14 @@ use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 
 use super::address_list;
 use super::client::{arguments, member, method_name};
+use super::relay_terms;
 use super::state::{ApiState, CONNECT_ACCEPT, CONNECT_REJECT, plain_rejection};
 use crate::engine::values;
 use crate::instance::roster::{Phase, RosterMember};
 use introd_config::{DEFAULT_VHOST, XmlSettings};
 use introd_flash::server::Rejection;
-use introd_policy::Verdict;
 use introd_policy::message::ClientCommand;
+use introd_policy::{RelayVerdict, Verdict};
 
 /// The handlers that a script may define.
 pub(crate) const HANDLERS: &[&str] = &[
@@ -276,6 +277,17 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
                 return Err(mlua::Error::runtime("application.sendPeerRedirect takes at least one address"));
             }
             decide(&shared, number, Verdict::Redirect(addresses))
+        })?,
+    )?;
+
+    let shared = Rc::clone(state);
+    application.raw_set(
+        "relayPeer",
+        lua.create_function(move |_, (event, limits): (Value, Option<Value>)| {
+            let number = number_of(&shared, &event, "relayPeer")?;
+            // Limits that are wrong do not use up the event.
+            let terms = relay_terms::from_lua(limits)?;
+            decide(&shared, number, Verdict::Relay(RelayVerdict { peer: None, terms }))
         })?,
     )?;
 

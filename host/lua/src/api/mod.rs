@@ -16,6 +16,7 @@ mod natives;
 pub(crate) mod net_connection;
 pub(crate) mod net_group;
 pub(crate) mod pending_calls;
+mod relay_terms;
 pub(crate) mod script;
 mod shared_registry;
 pub(crate) mod state;

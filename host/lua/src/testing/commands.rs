@@ -321,6 +321,14 @@ fn describe(lua: &Lua, state: &ApiState, effect: Effect) -> Result<Table> {
             table.raw_set("lookup", number_of(&lookup.tag))?;
             "builtin"
         }
+        Effect::Relay { lookup, terms } => {
+            table.raw_set("lookup", number_of(&lookup.tag))?;
+            let limits = lua.create_table()?;
+            limits.raw_set("bytesPerSecond", terms.bytes_per_second)?;
+            limits.raw_set("lifetime", terms.lifetime.map(|lifetime| lifetime.as_millis() as u64))?;
+            table.raw_set("limits", limits)?;
+            "relay"
+        }
     };
     table.raw_set("kind", kind)?;
     Ok(table)

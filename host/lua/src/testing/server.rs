@@ -13,7 +13,7 @@ use introd_policy::decision::{
     LookupDecision, LookupInput, LookupStep, PendingRequests,
 };
 use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Offer, PeerLookup};
-use introd_policy::{Addresses, InstanceId, Peer, RequestId, Verdict};
+use introd_policy::{Addresses, InstanceId, Introduction, Peer, RelayTerms, RelayWish, RequestId, Verdict};
 use rtmfp::{Lookup, PeerId, SessionId, TaggedAddress};
 
 /// The instance under test.
@@ -34,6 +34,8 @@ pub(crate) enum Effect {
     Deny { lookup: Lookup, reason: Cow<'static, str> },
     /// The server answers a lookup itself: it introduces the two, or asks the registry.
     BuiltIn { lookup: Lookup },
+    /// The server introduces the two, with the relay that the script wants.
+    Relay { lookup: Lookup, terms: RelayTerms },
 }
 
 /// The application under test, or another one whose name is all that counts.
@@ -256,7 +258,14 @@ fn effect(step: LookupStep, decision: &LookupDecision<App>) -> Option<Effect> {
         LookupStep::Execute(action) => match action {
             LookupAction::Redirect(addresses) => Some(Effect::Redirect { lookup, addresses }),
             LookupAction::Deny(denial) => Some(Effect::Deny { lookup, reason: denial.reason }),
-            LookupAction::Introduce(_) | LookupAction::UnknownTarget => Some(Effect::BuiltIn { lookup }),
+            LookupAction::Introduce(Introduction { relay: RelayWish { asker, target }, .. }) => {
+                // Only one application is asked in a test: where both sides have terms, they are the same.
+                Some(match asker.or(target) {
+                    Some(terms) => Effect::Relay { lookup, terms },
+                    None => Effect::BuiltIn { lookup },
+                })
+            }
+            LookupAction::UnknownTarget => Some(Effect::BuiltIn { lookup }),
             LookupAction::Ignore | LookupAction::Unanswered | LookupAction::Unresolved(_) => None,
         },
         LookupStep::AskPlugin(_) | LookupStep::AskScript | LookupStep::Wait(_) => None,

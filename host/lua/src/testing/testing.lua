@@ -146,6 +146,8 @@ local function update(app)
             lookup.outcome, lookup.reason = "denied", command.reason
         elseif kind == "builtin" then
             lookup.outcome = "builtin"
+        elseif kind == "relay" then
+            lookup.outcome, lookup.limits = "relayed", command.limits
         end
     end
     for _, entry in ipairs(native.journal(app.server)) do

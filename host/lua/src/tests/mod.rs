@@ -25,6 +25,7 @@ mod net_connections;
 mod order;
 mod outbox;
 mod publishing;
+mod relays;
 mod reload;
 mod remote_methods;
 mod shared_groups;

@@ -86,6 +86,7 @@ fn described() -> Names {
             "Date.",
             "Url.",
             "JwtOptions.",
+            "RelayLimits.",
         ];
         !of_values.iter().any(|class| name.starts_with(class))
     });

@@ -220,3 +220,27 @@ fn a_test_says_how_often_an_asker_has_asked() {
         end)",
     );
 }
+
+#[test]
+fn a_test_sees_the_relay_that_a_script_wants_and_its_limits() {
+    passes(
+        "function application.onPeerLookup(event)
+            if event.attempt == 1 then
+                application.relayPeer(event)
+            else
+                application.relayPeer(event, { bytesPerSecond = 64000, lifetime = 60000 })
+            end
+        end",
+        "",
+        "it('is relayed', function()
+            local app = start()
+            local ann, bob = app:connect(), app:connect()
+            local first, second = app:lookup { target = bob, from = ann }, app:lookup { target = bob, from = ann, attempt = 2 }
+            assert.same({ 'relayed', 'relayed' }, { first.outcome, second.outcome })
+            assert.same({ {}, { bytesPerSecond = 64000, lifetime = 60000 } }, { first.limits, second.limits })
+            assert.equal('relayed', app:lookup({ target = bob, application = 'other/room' }).outcome)
+            local unknown = app:lookup { target = ('0'):rep(64), from = ann }
+            assert.same({ 'builtin' }, { unknown.outcome, unknown.limits })
+        end)",
+    );
+}

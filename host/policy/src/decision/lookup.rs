@@ -8,10 +8,11 @@ use rtmfp::{Lookup, PeerId};
 
 use super::decider::Decider;
 use super::lookup_step::{Denial, LookupAction, LookupInput, LookupStep, Unresolved};
+use super::relay_verdicts::RelayVerdicts;
 use super::{DecidingApplication, Guard, LookupContext, Missing, PolicyKind, fallback};
 use crate::message::{Offer, Proposal};
 use crate::reply::Resolution;
-use crate::{Addresses, Peer, Verdict};
+use crate::{Addresses, Peer, RelayVerdict, Verdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -52,6 +53,8 @@ pub struct LookupDecision<A> {
     /// Whether the target was connected here when the policy that is asked now was asked.
     is_target_local: bool,
     stage: Stage,
+    /// The policies that have asked for a relay.
+    relays: RelayVerdicts,
     /// Who decided: the server, until a policy does.
     decider: Decider,
 }
@@ -60,7 +63,8 @@ impl<A: DecidingApplication> LookupDecision<A> {
     /// The decision about a lookup by the policies of an application. `is_client` says whether the asker is a client of it.
     pub fn new(lookup: Lookup, application: A, is_client: bool) -> Self {
         let (is_target_local, stage, decider) = (false, Stage::Start, Decider::SERVER);
-        Self { lookup, attempt: 1, application, is_client, consent: None, is_target_local, stage, decider }
+        let relays = RelayVerdicts::default();
+        Self { lookup, attempt: 1, application, is_client, consent: None, is_target_local, stage, relays, decider }
     }
 
     /// The decision of the target's application, which is asked to agree to an offer. The asker's application has made the offer; it is
@@ -268,7 +272,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
     /// Executes an offer to which all applications have agreed.
     fn carry_out(&mut self, target: Peer, offer: Offer) -> LookupStep {
         match offer {
-            Offer::Introduction => self.end(LookupAction::Introduce(target.into())),
+            Offer::Introduction => self.introduce(target),
             Offer::Redirect(addresses) => self.end(LookupAction::Redirect(Addresses::from_slice(&addresses))),
         }
     }
@@ -285,6 +289,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
             }
             Verdict::Redirect(addresses) => self.redirected(addresses, context),
             Verdict::Introduce(peer) => self.introduced(peer, context),
+            Verdict::Relay(relay) => self.relayed(relay, context),
             Verdict::Deny(reason) => {
                 self.deny_by_policy(reason.map_or(Cow::Borrowed("denied"), |reason| Cow::Owned(reason.into())))
             }
@@ -336,7 +341,7 @@ impl<A: DecidingApplication> LookupDecision<A> {
             Some(_) if !is_own => self.end(LookupAction::UnknownTarget),
             Some(consent) if is_server_introducing => self.carry_out(target, consent.offer),
             Some(_) => self.end(LookupAction::Redirect(addresses)),
-            None if is_own && is_server_introducing => self.end(LookupAction::Introduce(target.into())),
+            None if is_own && is_server_introducing => self.introduce(target),
             // What a proposal would end in, without a copy of the addresses.
             None if is_own => self.end(LookupAction::Redirect(addresses)),
             None => self.propose(target, Offer::Redirect(Arc::from(addresses.as_slice())), context),
@@ -356,7 +361,30 @@ impl<A: DecidingApplication> LookupDecision<A> {
         if !self.is_of_application(&target) && context.is_guarded(&target) {
             return self.deny(PolicyKind::Plugin, "the peer is a client of an application that was not asked");
         }
-        self.end(LookupAction::Introduce(target.into()))
+        self.introduce(target)
+    }
+
+    /// Handles an introduction with a relay.
+    fn relayed(&mut self, relay: RelayVerdict, context: &impl LookupContext<Application = A>) -> LookupStep {
+        let peer = relay.peer.or(self.lookup.target);
+        self.relays.add(self.application.instance(), self.is_client, peer, relay.terms);
+        let target = self.target(context);
+        match relay.peer {
+            Some(peer) => self.introduced(peer, context),
+            // Where the target is not connected here, the registry is asked, and the server that has it decides about relays.
+            None if self.consent.is_none() => self.passed_by_all(target, context),
+            // What was offered, an introduction or a redirect, becomes an introduction.
+            None => match target.filter(|target| self.is_of_application(target)) {
+                Some(target) => self.introduce(target),
+                None => self.end(LookupAction::UnknownTarget),
+            },
+        }
+    }
+
+    /// Introduces the asker and a target to each other, with the relay for which policies have asked.
+    fn introduce(&mut self, target: Peer) -> LookupStep {
+        let introduction = self.relays.introduction(self.lookup.target, target);
+        self.end(LookupAction::Introduce(introduction))
     }
 
     /// Handles the registry's answer: the asker is redirected to the peer and to the peer's server, which introduces the

@@ -17,6 +17,7 @@ mod join;
 mod lookup;
 mod lookup_step;
 mod pending;
+mod relay_verdicts;
 #[cfg(test)]
 mod tests;
 

@@ -2,8 +2,8 @@ use introd_config::{Fallback, LookupMode};
 use introd_flash::server::Rejection;
 
 use super::{App, DEADLINE};
-use crate::Verdict;
 use crate::decision::{ConnectDecision, ConnectInput, ConnectStep, PolicyKind};
+use crate::{RelayVerdict, Verdict};
 use ConnectInput::{Late, Pending};
 
 fn pass() -> ConnectInput {
@@ -90,7 +90,10 @@ fn what_is_passed_over_leaves_the_decision_to_the_next() {
     );
     // A verdict on something else is a failure.
     let odd = |verdict| ConnectInput::Verdict(verdict);
-    for verdict in [Verdict::Deny(None), Verdict::Ignore, Verdict::Handled, Verdict::Redirect(Default::default())] {
+    let relay = Verdict::Relay(RelayVerdict { peer: None, terms: Default::default() });
+    for verdict in
+        [Verdict::Deny(None), Verdict::Ignore, Verdict::Handled, Verdict::Redirect(Default::default()), relay]
+    {
         assert_eq!(play(app.clone(), &[odd(verdict), reject()])[1..], ["plugin 1", "plugin: go away"]);
     }
 }

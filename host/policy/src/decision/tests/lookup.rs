@@ -1,3 +1,5 @@
+mod relays;
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use rtmfp::{InterfaceId, Lookup, Origin, PeerId, SessionId, TaggedAddress};
 use super::{App, DEADLINE};
 use crate::decision::{Guard, LookupAction, LookupContext, LookupDecision, LookupInput, LookupStep};
 use crate::registry::RegistryError;
-use crate::{Addresses, Peer, Resolution, Verdict};
+use crate::{Addresses, Peer, RelayTerms, RelayWish, Resolution, Verdict};
 use LookupInput::{Late, Pending, RegistryBusy, Resolved};
 
 const TARGET: PeerId = PeerId([7; 32]);
@@ -156,7 +158,9 @@ fn word(decision: &mut LookupDecision<App>, world: &World, input: &LookupInput) 
             "wait".to_owned()
         }
         LookupStep::Execute(action) => match action {
-            LookupAction::Introduce(introduction) => format!("introduce {}", introduction.target.instance),
+            LookupAction::Introduce(introduction) => {
+                format!("introduce {}{}", introduction.target.instance, relay_word(introduction.relay))
+            }
             LookupAction::Redirect(addresses) => format!("redirect {}", addresses[0].address),
             LookupAction::Deny(denial) => format!("{} denies: {}", denial.policy.name(), denial.reason),
             LookupAction::Ignore => "nothing".to_owned(),
@@ -165,6 +169,16 @@ fn word(decision: &mut LookupDecision<App>, world: &World, input: &LookupInput) 
             LookupAction::Unresolved(why) => format!("unresolved: {why:?}"),
         },
     }
+}
+
+/// The relay that policies have asked for, in words.
+fn relay_word(wish: RelayWish) -> String {
+    let word = |side: &str, terms: RelayTerms| {
+        let (rate, lifetime) = (terms.bytes_per_second, terms.lifetime.map(|lifetime| lifetime.as_secs()));
+        format!(", {side} {} {}", rate.unwrap_or_default(), lifetime.unwrap_or_default())
+    };
+    let words = [("asker", wish.asker), ("target", wish.target)];
+    words.into_iter().filter_map(|(side, terms)| Some(word(side, terms?))).collect()
 }
 
 /// What it is about, the asker's application, the server, what happens, and the steps that follow.

@@ -62,7 +62,7 @@ typedef struct introd_group introd_group;
 /*
  The minor version of the ABI that this header describes. It is raised whenever something is added.
  */
-#define INTROD_ABI_MINOR 2
+#define INTROD_ABI_MINOR 3
 
 /*
  Success. As a verdict it is the same as INTROD_CONTINUE.
@@ -124,6 +124,16 @@ typedef struct introd_group introd_group;
  `host->complete`.
  */
 #define INTROD_MEMBERS 9
+
+/*
+ Since 1.3. Verdict on a lookup: introduce the asker and a peer to each other, with a relay: if the two do not reach each other, the
+ server passes their datagrams on. This is the wish and the permission of the application that is asked, whatever its setting
+ RTMFP/Relay says. If the other side is a client of another application, that one must permit a relay, too, by its setting or its own
+ policy. Without a relay, for want of that, of ports or of room, the two are introduced all the same. If the peer that was looked for is
+ not connected to this server, the asker is sent to the server that has it, and the policies there decide about relays. To set
+ limits, or to name the peer, give the verdict by `host->answer` or `host->complete`.
+ */
+#define INTROD_RELAY 10
 
 /*
  The function failed. As the result of `lookup` or `connect`: `Policy/OnFailure` of the configuration decides instead.
@@ -381,7 +391,8 @@ typedef struct introd_verdict {
      */
     size_t address_count;
     /*
-     INTROD_INTRODUCE: the peer that the asker is introduced to.
+     INTROD_INTRODUCE: the peer that the asker is introduced to. Since 1.3. INTROD_RELAY: the same, which must be connected to this
+     server; null for the peer that was looked for.
      */
     const struct introd_peer_id *peer;
     /*
@@ -400,6 +411,16 @@ typedef struct introd_verdict {
      Since 1.1. The number of `members`.
      */
     size_t member_count;
+    /*
+     Since 1.3. INTROD_RELAY: how many bytes of UDP payload the relay passes on in a second, both directions together; 0 leaves that to
+     the settings. The smallest of all limits that policies and settings name holds.
+     */
+    uint64_t relay_bytes_per_second;
+    /*
+     Since 1.3. INTROD_RELAY: how long the relay lasts at most, in milliseconds from the moment when it is made; 0 leaves that to the
+     settings.
+     */
+    uint64_t relay_lifetime_ms;
 } introd_verdict;
 
 /*
@@ -849,7 +870,7 @@ typedef struct introd_plugin {
      */
     int32_t (*addresses_changed)(introd_instance instance, const struct introd_address_change *change);
     /*
-     Decides about a lookup. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_DENY, INTROD_IGNORE,
+     Decides about a lookup. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_RELAY, INTROD_DENY, INTROD_IGNORE,
      INTROD_PENDING. An error takes `Policy/OnFailure` of the configuration.
 
      Thread: any worker thread, several at the same time. It must not block.

@@ -108,7 +108,7 @@ impl<V: AnyVerdict> Completion<V> {
     pub fn complete(self, verdict: V) -> Result<(), TooLate> {
         let (host, token) = (self.host, self.token);
         std::mem::forget(self);
-        let status = verdict.with_raw(|raw| host.complete(token, raw));
+        let status = verdict.for_host(host.abi_minor()).with_raw(|raw| host.complete(token, raw));
         if status == abi::INTROD_E_ARGUMENT {
             // For instance a redirect without addresses. The host keeps the token then, but nothing else would ever use it.
             return fail(host, token, "the verdict is invalid");

@@ -75,4 +75,4 @@ pub use host::{Counter, Gauge, Hint, Host, HostError, Level, LocalPeer, MemberCh
 pub use plugin::{CreateError, Plugin, TimerPlugin};
 pub use registry::{InForce, PeerSession, RegistryError, RegistryPlugin, RegistryServer};
 pub use values::{Address, Client, GroupId, InvalidId, Origin, PeerId, Token};
-pub use verdict::{AnyVerdict, ConnectVerdict, LookupVerdict, MembersVerdict, RegistryVerdict};
+pub use verdict::{AnyVerdict, ConnectVerdict, LookupVerdict, MembersVerdict, RegistryVerdict, Relay};

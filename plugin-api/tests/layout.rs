@@ -43,7 +43,10 @@ fn layouts() -> Vec<Layout> {
         introd_peer_id { bytes }
         introd_address { ip, port, family, origin }
         introd_client { id, peer }
-        introd_verdict { struct_size, kind, addresses, address_count, peer, text, uri, members, member_count }
+        introd_verdict {
+            struct_size, kind, addresses, address_count, peer, text, uri, members, member_count, relay_bytes_per_second,
+            relay_lifetime_ms,
+        }
         introd_lookup {
             struct_size, flags, target, asker, initiator, interface_id, tag, epd, application, instance,
             asker_application, asker_instance, attempt, reserved,

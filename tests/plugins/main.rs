@@ -10,4 +10,5 @@ mod groups;
 mod loading;
 mod misbehaving;
 mod registry;
+mod relays;
 mod valgrind;

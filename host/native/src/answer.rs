@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::mem::offset_of;
 use std::ptr;
+use std::time::Duration;
 
 use introd_flash::server::Rejection;
 use introd_plugin::abi::{self, introd_answer, introd_verdict};
-use introd_policy::{Addresses, RequestId, Verdict};
+use introd_policy::{Addresses, RelayTerms, RelayVerdict, RequestId, Verdict};
 use rtmfp::PeerId;
 
 use super::values::{addresses, error_name, filled_up, members, text};
@@ -95,6 +96,9 @@ fn simple(subject: Subject, kind: i32) -> Option<Verdict> {
         (Subject::Lookup | Subject::Connect | Subject::Create, abi::INTROD_CONTINUE) => Some(Verdict::Continue),
         (Subject::Lookup, abi::INTROD_DENY) => Some(Verdict::Deny(None)),
         (Subject::Lookup, abi::INTROD_IGNORE) => Some(Verdict::Ignore),
+        (Subject::Lookup, abi::INTROD_RELAY) => {
+            Some(Verdict::Relay(RelayVerdict { peer: None, terms: RelayTerms::default() }))
+        }
         // No server knows the peer.
         (Subject::Registry, abi::INTROD_NOT_FOUND) => Some(Verdict::Redirect(Addresses::new())),
         (_, kind) if kind < 0 => Some(Verdict::Failed(error_name(kind).to_owned())),
@@ -127,6 +131,10 @@ pub(super) unsafe fn read(subject: Subject, verdict: *const introd_verdict) -> O
             }
             (Subject::Neighbors, abi::INTROD_MEMBERS) => Verdict::Members(members(raw.members, raw.member_count)?),
             (Subject::Lookup, abi::INTROD_INTRODUCE) => Verdict::Introduce(PeerId(raw.peer.as_ref()?.bytes)),
+            (Subject::Lookup, abi::INTROD_RELAY) => {
+                let peer = raw.peer.as_ref().map(|peer| PeerId(peer.bytes));
+                Verdict::Relay(RelayVerdict { peer, terms: relay_terms(&raw) })
+            }
             (Subject::Connect, abi::INTROD_REJECT) => Verdict::Reject(Box::new(Rejection::rejected(&text(raw.text)?))),
             (Subject::Connect, abi::INTROD_REDIRECT) => {
                 let uri = text(raw.uri)?;
@@ -145,6 +153,15 @@ pub(super) unsafe fn read(subject: Subject, verdict: *const introd_verdict) -> O
         }
     };
     Some((raw.kind, read))
+}
+
+/// The limits that a plugin sets for a relay: 0 is none.
+fn relay_terms(raw: &introd_verdict) -> RelayTerms {
+    let (rate, lifetime) = (raw.relay_bytes_per_second, Duration::from_millis(raw.relay_lifetime_ms));
+    RelayTerms {
+        bytes_per_second: (rate != 0).then_some(rate),
+        lifetime: (!lifetime.is_zero()).then_some(lifetime.min(RelayTerms::MAX_LIFETIME)),
+    }
 }
 
 #[cfg(test)]

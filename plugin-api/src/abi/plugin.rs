@@ -76,7 +76,7 @@ pub struct introd_plugin {
     /// Thread: any worker thread, several at the same time. It must not block.
     pub addresses_changed:
         Option<unsafe extern "C" fn(instance: introd_instance, change: *const introd_address_change) -> i32>,
-    /// Decides about a lookup. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_DENY, INTROD_IGNORE,
+    /// Decides about a lookup. Verdicts: INTROD_CONTINUE, INTROD_REDIRECT, INTROD_INTRODUCE, INTROD_RELAY, INTROD_DENY, INTROD_IGNORE,
     /// INTROD_PENDING. An error takes `Policy/OnFailure` of the configuration.
     ///
     /// Thread: any worker thread, several at the same time. It must not block.

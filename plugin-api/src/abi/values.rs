@@ -5,7 +5,7 @@ use core::ffi::c_void;
 /// The major version of the ABI that this header describes. A host and a plugin of different major versions refuse each other.
 pub const INTROD_ABI_MAJOR: u32 = 1;
 /// The minor version of the ABI that this header describes. It is raised whenever something is added.
-pub const INTROD_ABI_MINOR: u32 = 2;
+pub const INTROD_ABI_MINOR: u32 = 3;
 
 /// Success. As a verdict it is the same as INTROD_CONTINUE.
 pub const INTROD_OK: i32 = 0;
@@ -35,6 +35,13 @@ pub const INTROD_HANDLED: i32 = 8;
 /// Since 1.1. Verdict of a registry of groups: the members are `members`, which may be none. Give it by `host->answer` or
 /// `host->complete`.
 pub const INTROD_MEMBERS: i32 = 9;
+/// Since 1.3. Verdict on a lookup: introduce the asker and a peer to each other, with a relay: if the two do not reach each other, the
+/// server passes their datagrams on. This is the wish and the permission of the application that is asked, whatever its setting
+/// RTMFP/Relay says. If the other side is a client of another application, that one must permit a relay, too, by its setting or its own
+/// policy. Without a relay, for want of that, of ports or of room, the two are introduced all the same. If the peer that was looked for is
+/// not connected to this server, the asker is sent to the server that has it, and the policies there decide about relays. To set
+/// limits, or to name the peer, give the verdict by `host->answer` or `host->complete`.
+pub const INTROD_RELAY: i32 = 10;
 
 /// The function failed. As the result of `lookup` or `connect`: `Policy/OnFailure` of the configuration decides instead.
 pub const INTROD_E_FAILED: i32 = -1;
@@ -126,7 +133,8 @@ pub struct introd_verdict {
     pub addresses: *const introd_address,
     /// The number of `addresses`.
     pub address_count: usize,
-    /// INTROD_INTRODUCE: the peer that the asker is introduced to.
+    /// INTROD_INTRODUCE: the peer that the asker is introduced to. Since 1.3. INTROD_RELAY: the same, which must be connected to this
+    /// server; null for the peer that was looked for.
     pub peer: *const introd_peer_id,
     /// INTROD_REJECT: the reason that the client receives. An error: the reason that is logged. The host cuts it off after 1024 bytes.
     pub text: introd_bytes,
@@ -136,6 +144,12 @@ pub struct introd_verdict {
     pub members: *const introd_peer_id,
     /// Since 1.1. The number of `members`.
     pub member_count: usize,
+    /// Since 1.3. INTROD_RELAY: how many bytes of UDP payload the relay passes on in a second, both directions together; 0 leaves that to
+    /// the settings. The smallest of all limits that policies and settings name holds.
+    pub relay_bytes_per_second: u64,
+    /// Since 1.3. INTROD_RELAY: how long the relay lasts at most, in milliseconds from the moment when it is made; 0 leaves that to the
+    /// settings.
+    pub relay_lifetime_ms: u64,
 }
 
 /// Flag of a lookup: the asker looks for a peer ID, which is in `target`. Without this flag its endpoint discriminator is of another

@@ -51,6 +51,7 @@ pub(super) unsafe fn with<P: Plugin>(instance: introd_instance, work: impl FnOnc
 pub(super) fn hand_over<V: AnyVerdict>(host: Host, answer: *mut introd_answer, reply: Reply<V>) -> i32 {
     match reply {
         Reply::Now(verdict) => {
+            let verdict = verdict.for_host(host.abi_minor());
             verdict.simple().unwrap_or_else(|| verdict.with_raw(|verdict| host.answer(answer, verdict)))
         }
         Reply::Later(_) => abi::INTROD_PENDING,

@@ -46,6 +46,11 @@ impl Host {
         unsafe { table.cast::<T>().as_ref() }
     }
 
+    /// The minor version of the host's ABI.
+    pub(crate) fn abi_minor(self) -> u32 {
+        self.0.abi_minor
+    }
+
     /// The name of the host program.
     pub fn name(self) -> &'static str {
         // SAFETY: a host's table is valid until the process ends, and so are its texts.

@@ -26,9 +26,9 @@ fn each_question_takes_its_own_verdicts_and_no_others() {
         member_count: 1,
         ..of_kind(kind)
     };
-    let kinds = |subject| (0..=10).filter(|kind| read_as(subject, &whole(*kind)).is_some()).collect::<Vec<i32>>();
+    let kinds = |subject| (0..=11).filter(|kind| read_as(subject, &whole(*kind)).is_some()).collect::<Vec<i32>>();
     assert_eq!(kinds(Subject::Create), [abi::INTROD_CONTINUE]);
-    assert_eq!(kinds(Subject::Lookup), [0, 1, 2, 3, 4], "continue, redirect, introduce, deny, ignore");
+    assert_eq!(kinds(Subject::Lookup), [0, 1, 2, 3, 4, 10], "continue, redirect, introduce, deny, ignore, relay");
     assert_eq!(kinds(Subject::Connect), [0, 1, 6], "continue, redirect, reject");
     assert_eq!(kinds(Subject::Registry), [1, 7], "redirect, not found");
     assert_eq!(kinds(Subject::Neighbors), [9], "members");
@@ -95,6 +95,29 @@ fn the_place_to_which_a_client_is_moved_is_whole_or_refused() {
 }
 
 #[test]
+fn a_relay_is_read_with_its_peer_and_its_limits_or_without() {
+    let peer = raw_peer(PeerId([7; 32]));
+    let read = |verdict: &introd_verdict| match read_as(Subject::Lookup, verdict) {
+        Some(Verdict::Relay(RelayVerdict { peer, terms })) => (peer, terms.bytes_per_second, terms.lifetime),
+        other => panic!("{other:?}"),
+    };
+    let plain = of_kind(abi::INTROD_RELAY);
+    assert_eq!(read(&plain), (None, None, None));
+    let whole =
+        introd_verdict { peer: &raw const peer, relay_bytes_per_second: 64_000, relay_lifetime_ms: 60_000, ..plain };
+    assert_eq!(read(&whole), (Some(PeerId([7; 32])), Some(64_000), Some(Duration::from_secs(60))));
+    // No time of the server overflows by it.
+    let endless = introd_verdict { relay_lifetime_ms: u64::MAX, relay_bytes_per_second: u64::MAX, ..plain };
+    assert_eq!(read(&endless), (None, Some(u64::MAX), Some(RelayTerms::MAX_LIFETIME)));
+    // What stands behind the end of a verdict of ABI 1.2 is not the verdict's.
+    let old = introd_verdict { struct_size: offset_of!(introd_verdict, relay_bytes_per_second) as u32, ..whole };
+    assert_eq!(read(&old), (Some(PeerId([7; 32])), None, None));
+    // Without `answer` it has no details.
+    let answered = Answer::new(Subject::Lookup, 1, None).verdict(abi::INTROD_RELAY);
+    assert_eq!(answered, Verdict::Relay(RelayVerdict { peer: None, terms: RelayTerms::default() }));
+}
+
+#[test]
 fn only_the_plugin_that_is_asked_answers_and_only_while_it_is() {
     let is_taken = |named, owner| Answer::with(named, owner, |_| ()).is_some();
     let (mut outer, mut inner) = (Answer::new(Subject::Lookup, 1, None), Answer::new(Subject::Lookup, 1, None));
@@ -140,6 +163,7 @@ fn what_is_no_verdict_says_why() {
     assert_eq!(why(Subject::Lookup, 77), "it returned 77, which is no verdict here");
     for (subject, kind) in [
         (Subject::Connect, abi::INTROD_DENY),
+        (Subject::Connect, abi::INTROD_RELAY),
         (Subject::Create, abi::INTROD_IGNORE),
         (Subject::Registry, abi::INTROD_CONTINUE),
         (Subject::Lookup, abi::INTROD_NOT_FOUND),

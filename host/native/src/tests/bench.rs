@@ -204,5 +204,7 @@ pub(crate) fn of_kind(kind: i32) -> introd_verdict {
         uri: none,
         members: std::ptr::null(),
         member_count: 0,
+        relay_bytes_per_second: 0,
+        relay_lifetime_ms: 0,
     }
 }

@@ -4,8 +4,8 @@
 //! `Plugin::lookup` below. Its configuration:
 //!
 //! - `<name>` appears in what it logs: `<<NAME event>>`.
-//! - `<lookup>` and `<connect>` are its verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `by-hand` (an
-//!   introduction by the host's functions), `accept`, `reject TEXT`, `move URI`, `fail`, `panic`, `never` (pending for ever), `drop`
+//! - `<lookup>` and `<connect>` are its verdicts: `continue`, `deny`, `ignore`, `redirect ADDRESS`, `introduce`, `relay RATE
+//!   LIFETIME` (limits that may be missing), `by-hand` (an introduction by the host's functions), `accept`, `reject TEXT`, `move URI`, `fail`, `panic`, `never` (pending for ever), `drop`
 //!   (a completion that is dropped without a verdict), or `block MILLISECONDS`.
 //! - `<target>`: it continues lookups of all other peers.
 //! - `<after>`: it gives the verdict so many milliseconds later, from another thread.
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use introd_plugin::{
     Address, AddressChange, Completion, Config, Connect, ConnectVerdict, CreateError, Disconnect, Host, Later, Level,
-    Lookup, LookupVerdict, Origin, PeerId, Plugin, Reply, TimerPlugin, Token,
+    Lookup, LookupVerdict, Origin, PeerId, Plugin, Relay, Reply, TimerPlugin, Token,
 };
 
 struct Puppet {
@@ -112,6 +112,7 @@ impl Puppet {
                 Err(_) => LookupVerdict::Redirect(Vec::new()).into(),
             },
             "introduce" => LookupVerdict::Introduce(lookup.target().unwrap_or(PeerId([0; 32]))).into(),
+            "relay" => self.relay(argument).into(),
             "by-hand" => self.introduce_by_hand(lookup).unwrap_or(LookupVerdict::Ignore).into(),
             "fail" => Reply::Failed("the configuration demands it".to_owned()),
             "panic" => panic!("the configuration demands it"),
@@ -121,6 +122,14 @@ impl Puppet {
             }
             _ => LookupVerdict::Continue.into(),
         }
+    }
+
+    /// The verdict `relay RATE LIFETIME`, with limits in bytes a second and in milliseconds that may be missing.
+    fn relay(&self, limits: &str) -> LookupVerdict {
+        let mut limits = limits.split(' ');
+        let bytes_per_second = limits.next().and_then(|rate| rate.parse().ok());
+        let lifetime = limits.next().and_then(|lifetime| lifetime.parse().ok()).map(Duration::from_millis);
+        LookupVerdict::Relay(Relay { peer: self.target, bytes_per_second, lifetime })
     }
 
     /// Does what the verdict `introduce` does, by the host's functions.

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::hosts::{Host, Internet, Nat};
+use crate::hosts::{Host, Internet};
+use crate::nats::Nat;
 use crate::programs::{peer, probe, server};
 
 /// The asker finds the target, and their packets go directly from one to the other.
@@ -46,6 +47,17 @@ fn a_home_behind_a_carrier_nat_meets_another() {
     let (inner, outer) = (home.host("c1"), other.host("c2"));
     meet(&host, (&inner, carrier.outside.into()), (&outer, other.outside.into()));
     meet(&host, (&outer, other.outside.into()), (&inner, carrier.outside.into()));
+}
+
+#[test]
+fn homes_behind_one_carrier_nat_meet_if_it_takes_packets_to_its_own_address_back() {
+    let net = Internet::new();
+    let host = net.host("a");
+    let carrier = net.carrier("n1", Nat::Hairpinning);
+    let homes = ["n2", "n3"].map(|name| carrier.nat(name, Nat::PortRestricted));
+    let [one, two] = homes.each_ref().map(|home| home.host("c"));
+    let outside = carrier.outside.into();
+    meet(&host, (&one, outside), (&two, outside));
 }
 
 #[test]

@@ -1,26 +1,17 @@
 //! Hosts in network namespaces, on one "internet", some of them behind NATs.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
 
 use crate::namespace::Namespace;
+use crate::nats::Nat;
 
 /// Where subnets have their addresses: they are reserved for tests of networks (RFC 2544).
 const SUBNETS: &str = "198.18.0.0/15";
-
-/// How a NAT gives out its ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nat {
-    /// The same outside port for every destination; packets come in only from addresses and ports that the inside has sent
-    /// to. Most homes have such a NAT.
-    PortRestricted,
-    /// Another outside port for each destination; packets come in only from that destination.
-    Symmetric,
-}
 
 /// The public part of the internet: a switch. Its addresses are those reserved for documentation.
 pub(crate) struct Internet {
@@ -55,6 +46,14 @@ pub(crate) struct Router {
     pub(crate) outside: Ipv4Addr,
     inside: [u8; 3],
     hosts: AtomicU8,
+}
+
+/// UDP packets that came to a port of a host from one address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) from: SocketAddr,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
 }
 
 /// UDP packets of a host.
@@ -100,7 +99,7 @@ impl Internet {
         let namespace = Namespace::new(name);
         namespace.plug_into(&self.switch, number);
         let v6 = v6(number);
-        namespace.ip(&format!("addr add {v6}/64 dev wan nodad\nlink set wan up"));
+        namespace.ip(&format!("addr add {v6}/64 dev wan nodad\nlink set wan up\nroute add ::/0 dev wan"));
         Host::new(namespace, None, Some(v6))
     }
 
@@ -122,14 +121,34 @@ impl Internet {
         Subnet { router, prefix, hosts: AtomicU8::new(1) }
     }
 
+    /// A host with a public IPv4 address only.
+    pub(crate) fn host_v4(&self, name: &str) -> Host {
+        let number = self.number();
+        let namespace = Namespace::new(name);
+        namespace.plug_into(&self.switch, number);
+        let v4 = Ipv4Addr::new(203, 0, 113, number);
+        namespace.ip(&format!("addr add {v4}/24 dev wan\nlink set wan up"));
+        Host::new(namespace, Some(v4), None)
+    }
+
     /// A NAT with a public address.
     pub(crate) fn nat(&self, name: &str, kind: Nat) -> Router {
         let number = self.number();
+        self.router(name, kind, number, [192, 168, number])
+    }
+
+    /// A carrier's NAT with a public address: the homes behind it have addresses that are shared by all carriers (RFC 6598).
+    pub(crate) fn carrier(&self, name: &str, kind: Nat) -> Router {
+        let number = self.number();
+        self.router(name, kind, number, [100, 64, number])
+    }
+
+    fn router(&self, name: &str, kind: Nat, number: u8, inside: [u8; 3]) -> Router {
         let namespace = Namespace::new(name);
         namespace.plug_into(&self.switch, number);
         let outside = Ipv4Addr::new(203, 0, 113, number);
         namespace.ip(&format!("addr add {outside}/24 dev wan\nlink set wan up\nroute add {SUBNETS} dev wan"));
-        Router::new(namespace, outside, [192, 168, number], kind)
+        Router::new(namespace, outside, inside, kind)
     }
 }
 
@@ -151,22 +170,12 @@ impl Subnet {
 
 impl Router {
     fn new(namespace: Namespace, outside: Ipv4Addr, inside: [u8; 3], kind: Nat) -> Self {
-        let ports = match kind {
-            Nat::PortRestricted => "",
-            Nat::Symmetric => "fully-random",
-        };
         let [a, b, c] = inside;
         namespace.ip(&format!(
             "link add br0 type bridge stp_state 0 forward_delay 0\naddr add {a}.{b}.{c}.1/24 dev br0\nlink set br0 up"
         ));
         namespace.forward();
-        // Unsolicited packets are dropped silently, as routers do: they must not count as connections of the router's own.
-        namespace.nft(&format!(
-            "table ip nat {{\n\
-             chain out {{\n type nat hook postrouting priority 100;\n oifname wan meta l4proto udp masquerade {ports}\n }}\n\
-             chain self {{\n type filter hook input priority 0;\n iifname wan drop\n }}\n\
-             chain pass {{\n type filter hook forward priority 0;\n iifname wan ct state new,invalid drop\n }}\n}}\n"
-        ));
+        namespace.nft(&kind.rules(outside));
         Self { namespace, outside, inside, hosts: AtomicU8::new(1) }
     }
 
@@ -190,6 +199,26 @@ impl Router {
         Host::new(namespace, Some(v4), None)
     }
 
+    /// A host behind it that is reached from the internet: at the public address by these UDP ports, which the NAT forwards, and at
+    /// a public IPv6 address of its own.
+    pub(crate) fn forwarded_host(&self, name: &str, ports: &str) -> Host {
+        let namespace = Namespace::new(name);
+        let number = self.number();
+        let v4 = self.plug(&namespace, number);
+        self.namespace.nft(&Nat::forwarding(ports, v4));
+        let home = self.outside.octets()[3];
+        let v6 = |host: u8| Ipv6Addr::new(0x2001, 0xdb8, 0, home.into(), 0, 0, 0, host.into());
+        let (gateway, v6) = (v6(1), v6(number));
+        namespace.ip(&format!("addr add {v6}/64 dev wan nodad\nroute add ::/0 via {gateway}"));
+        // The hosts of the internet take all addresses for neighbours: the router answers for the host behind it.
+        self.namespace.run("sysctl", &["-qw", "net.ipv6.conf.wan.proxy_ndp=1"], "");
+        self.namespace.ip(&format!(
+            "addr add {}/64 dev wan nodad\nroute add ::/0 dev wan\naddr add {gateway}/64 dev br0 nodad\nneigh add proxy {v6} dev wan",
+            self::v6(home)
+        ));
+        Host::new(namespace, Some(v4), Some(v6))
+    }
+
     /// The only host behind it, which keeps it.
     pub(crate) fn into_host(self, name: &str) -> Host {
         let host = self.host(name);
@@ -207,14 +236,14 @@ impl Router {
 
 impl Host {
     fn new(namespace: Namespace, v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
-        // Incoming packets are counted by source address.
+        // Incoming packets are counted by their source and by the port that they come to.
         namespace.nft(
             "table inet seen {\n\
-             set four {\n type ipv4_addr\n size 4096\n flags dynamic\n counter\n }\n\
-             set six {\n type ipv6_addr\n size 4096\n flags dynamic\n counter\n }\n\
+             set four {\n type ipv4_addr . inet_service . inet_service\n size 16384\n flags dynamic\n counter\n }\n\
+             set six {\n type ipv6_addr . inet_service . inet_service\n size 16384\n flags dynamic\n counter\n }\n\
              chain in {\n type filter hook input priority -300;\n\
-             meta nfproto ipv4 meta l4proto udp update @four { ip saddr }\n\
-             meta nfproto ipv6 meta l4proto udp update @six { ip6 saddr }\n }\n}\n",
+             meta nfproto ipv4 meta l4proto udp update @four { ip saddr . udp sport . udp dport }\n\
+             meta nfproto ipv6 meta l4proto udp update @six { ip6 saddr . udp sport . udp dport }\n }\n}\n",
         );
         Self { namespace, v4, v6, routers: Vec::new(), subnets: Vec::new() }
     }
@@ -277,7 +306,17 @@ impl Host {
 
     /// How many UDP packets and bytes came in from each address.
     pub(crate) fn received(&self) -> HashMap<IpAddr, (u64, u64)> {
-        let mut seen = HashMap::new();
+        let mut seen: HashMap<IpAddr, (u64, u64)> = HashMap::new();
+        for Received { from, packets, bytes, .. } in self.all_received() {
+            let sum = seen.entry(from.ip()).or_default();
+            *sum = (sum.0 + packets, sum.1 + bytes);
+        }
+        seen
+    }
+
+    /// The UDP packets that came in, by their source and by the port that they came to.
+    pub(crate) fn all_received(&self) -> Vec<Received> {
+        let mut seen = Vec::new();
         for set in ["four", "six"] {
             let listed = self.namespace.run("nft", &["-j", "list", "set", "inet", "seen", set], "");
             let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
@@ -285,8 +324,10 @@ impl Host {
             for element in sets.filter_map(|item| item["set"]["elem"].as_array()).flatten() {
                 let element = &element["elem"];
                 let count = |what: &str| element["counter"][what].as_u64().unwrap();
-                let from = element["val"].as_str().unwrap().parse().unwrap();
-                seen.insert(from, (count("packets"), count("bytes")));
+                let part = |place: usize| &element["val"]["concat"][place];
+                let port = |place: usize| u16::try_from(part(place).as_u64().unwrap()).unwrap();
+                let from = SocketAddr::new(part(0).as_str().unwrap().parse().unwrap(), port(1));
+                seen.push(Received { from, packets: count("packets"), bytes: count("bytes") });
             }
         }
         seen

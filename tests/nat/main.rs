@@ -11,6 +11,8 @@ mod hosts;
 mod lan_discovery;
 mod many_servers;
 mod namespace;
+mod nat_behaviour;
+mod nats;
 mod outcomes;
 mod programs;
 mod server_group;

@@ -15,7 +15,8 @@ use rtmfp::crypto::{Group, Identity};
 use rtmfp::{Config, PeerId};
 use rustix::process::{Signal, kill_process};
 
-use crate::hosts::{Host, Internet, Nat};
+use crate::hosts::{Host, Internet};
+use crate::nats::Nat;
 use crate::programs::{peer, probe, redis, server};
 
 /// A server that shares the registry at `redis`; `lookups` is what its applications say of lookups.

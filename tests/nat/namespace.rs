@@ -76,6 +76,9 @@ impl Namespace {
     /// Forwards packets from one interface to another.
     pub(crate) fn forward(&self) {
         self.run("sysctl", &["-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"], "");
+        // Where the kernel has it, packets within a bridge would take the rules that are meant for those that are forwarded.
+        let bridged = ["net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0"];
+        self.run("sysctl", &[&["-eqw"][..], &bridged].concat(), "");
     }
 }
 

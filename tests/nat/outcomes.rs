@@ -7,7 +7,8 @@ use std::time::Duration;
 use introd_tests::program::Server;
 use introd_tests::waiting::eventually;
 
-use crate::hosts::{Host, Internet, Nat};
+use crate::hosts::{Host, Internet};
+use crate::nats::Nat;
 use crate::programs::{administered, peer, probe};
 
 /// What the server's metrics say of introductions: the outcome, the kinds of the asker's and the target's NAT, and how often.

@@ -10,7 +10,8 @@ use introd_tests::waiting::eventually;
 use rtmfp::PeerId;
 use rustix::process::Signal;
 
-use crate::hosts::{Host, Internet, Nat};
+use crate::hosts::{Host, Internet};
+use crate::nats::Nat;
 use crate::programs::{peer, probe, server};
 
 /// The files of the script `lua/distributed`.

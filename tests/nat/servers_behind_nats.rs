@@ -8,7 +8,8 @@ use introd_netgroup::GroupSpecifier;
 use introd_tests::program::{Files, Server};
 use rustix::process::Signal;
 
-use crate::hosts::{Host, Internet, Nat};
+use crate::hosts::{Host, Internet};
+use crate::nats::Nat;
 use crate::programs::{POSTING_SERVER, server};
 
 /// Starts the server of a name on a host. Its files are kept: it loads its script after it has said that it serves.

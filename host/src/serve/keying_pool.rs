@@ -20,8 +20,6 @@ pub type KeyingReply = Box<dyn FnOnce(KeyingDone) + Send>;
 /// The maximum number of fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
 const MAX_STORED: usize = 512;
 
-/// How many jobs a thread takes at a time, if so many wait: together they take less time than one after the other.
-const BATCH: usize = 8;
 /// If so many key pairs are missing for a batch, they are made together.
 const MIN_MADE: usize = 4;
 
@@ -39,6 +37,8 @@ struct SharedPool {
     wake: Condvar,
     /// The group of the key pairs in store.
     group: Group,
+    /// How many jobs in a group a thread takes at a time, if so many wait: as many as take less time together than one after the other.
+    most_at_once: fn(Group) -> usize,
 }
 
 struct PoolState {
@@ -57,7 +57,7 @@ impl SharedPool {
             store: Vec::new(),
             is_stopping: false,
         };
-        Self { state: Mutex::new(state), wake: Condvar::new(), group }
+        Self { state: Mutex::new(state), wake: Condvar::new(), group, most_at_once: Group::most_at_once }
     }
 }
 
@@ -127,7 +127,7 @@ fn work(shared: &SharedPool, rng: &mut ChaCha20Rng, pulse: &Pulse) {
             KeyingTask::Run(jobs) => run(with_key_pairs(jobs, shared, rng)),
             KeyingTask::Refuse(job, reply) => refuse(job, reply),
             KeyingTask::Store => {
-                let pairs = KeyPair::generate_many(shared.group, BATCH, rng);
+                let pairs = KeyPair::generate_many(shared.group, (shared.most_at_once)(shared.group), rng);
                 shared.state.lock().store.extend(pairs);
             }
             KeyingTask::Stop => return,
@@ -147,7 +147,7 @@ fn with_key_pairs(
         let mut pairs = KeyPair::generate_many(shared.group, missing, rng);
         for (job, reply) in std::mem::take(&mut jobs) {
             let pair = if lacks(&job) { pairs.pop() } else { None };
-            jobs.push((if let Some(pair) = pair { job.with_key_pair(pair) } else { job }, reply));
+            jobs.push((job.with_key_pair(pair), reply));
         }
         shared.state.lock().store.append(&mut pairs);
     }
@@ -177,15 +177,19 @@ fn next_task(shared: &SharedPool, pulse: &Pulse) -> KeyingTask {
             return KeyingTask::Refuse(job, reply);
         }
         let mut jobs: Vec<(KeyingJob, KeyingReply)> = Vec::new();
-        while jobs.len() < BATCH
+        let mut most = 1;
+        while jobs.len() < most
             && let Some((job, reply)) = state.jobs.pop()
         {
             let group = job.group();
             let pair = if job.wants_key_pair() == Some(shared.group) { state.store.pop() } else { None };
-            jobs.push((if let Some(pair) = pair { job.with_key_pair(pair) } else { job }, reply));
-            // Nothing is gained in group 16, nor with different groups; and no job waits for more than one that costs more than itself.
-            if group == Some(Group::Modp16) || jobs.first().is_some_and(|(first, _)| first.group() != group) {
-                break;
+            jobs.push((job.with_key_pair(pair), reply));
+            match jobs.as_slice() {
+                // Where nothing is gained, the others are for the threads that have nothing to do.
+                [_] => most = group.map_or(1, shared.most_at_once),
+                [(first, _), ..] if first.group() == group => (),
+                // No job waits for more than one that costs more than itself.
+                _ => break,
             }
         }
         if !jobs.is_empty() {
@@ -203,6 +207,12 @@ impl KeyingPool {
     /// A pool without threads: what it is given waits for [`Self::work_off`].
     pub(crate) fn without_threads(max_waiting: usize) -> Self {
         Self { shared: Arc::new(SharedPool::new(Group::Modp2, max_waiting)), threads: Vec::new() }
+    }
+
+    /// The same, on a processor on which it pays to do `most_at_once` jobs together.
+    pub(super) fn on_processor(max_waiting: usize, most_at_once: fn(Group) -> usize) -> Self {
+        let shared = SharedPool { most_at_once, ..SharedPool::new(Group::Modp2, max_waiting) };
+        Self { shared: Arc::new(shared), threads: Vec::new() }
     }
 
     /// Does on the calling thread all that waits. Returns how many jobs there were.

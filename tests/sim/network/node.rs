@@ -103,11 +103,9 @@ impl Node {
                 match event {
                     Event::Keying(job) => {
                         self.keying_jobs += 1;
-                        let job = match job.wants_key_pair() {
-                            Some(group) => job.with_key_pair(identities::key_pair(group, self.keying_jobs as u64)),
-                            None => job,
-                        };
-                        let done = job.run();
+                        let pair =
+                            job.wants_key_pair().map(|group| identities::key_pair(group, self.keying_jobs as u64));
+                        let done = job.with_key_pair(pair).run();
                         if self.keying_delay.is_zero() {
                             self.endpoint.keying_done(now, done);
                         } else {

@@ -166,9 +166,10 @@ impl KeyingJob {
         self.ready.is_some()
     }
 
-    /// Gives the job a fresh key pair, made with strong randomness and never used before.
-    pub fn with_key_pair(mut self, ready: KeyPair) -> Self {
-        self.ready = Some(ready);
+    /// Gives the job a fresh key pair, if there is one: made with strong randomness and never used before.
+    #[must_use]
+    pub fn with_key_pair(mut self, ready: impl Into<Option<KeyPair>>) -> Self {
+        self.ready = ready.into().or(self.ready);
         self
     }
 

@@ -73,6 +73,17 @@ impl Server {
     }
 }
 
+/// How many jobs a processor with vector instructions does together.
+const TOGETHER: usize = 8;
+
+/// A pool on a processor that has the instructions, or lacks them.
+fn pool_on(has_instructions: bool) -> KeyingPool {
+    KeyingPool::on_processor(
+        100,
+        if has_instructions { |group| if group == Group::Modp16 { 1 } else { TOGETHER } } else { |_| 1 },
+    )
+}
+
 fn next(pool: &KeyingPool) -> KeyingTask {
     next_task(&pool.shared, &Pulse::unwatched())
 }
@@ -119,18 +130,18 @@ fn jobs_for_which_there_is_no_room_are_refused_and_before_the_others_are_done() 
 
 #[test]
 fn jobs_that_wait_are_done_together_and_their_key_pairs_made_together() {
-    let (mut server, pool) = (Server::new(), KeyingPool::without_threads(100));
+    let (mut server, pool) = (Server::new(), pool_on(true));
     for host in 1..=11 {
         let job = server.job(host, Group::Modp2);
         pool.submit(job, server.reply());
     }
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let KeyingTask::Run(jobs) = next(&pool) else { panic!() };
-    assert!(jobs.len() == BATCH && jobs.iter().all(|(job, _)| !job.has_key_pair()), "the store is empty");
+    assert!(jobs.len() == TOGETHER && jobs.iter().all(|(job, _)| !job.has_key_pair()), "the store is empty");
     let jobs = with_key_pairs(jobs, &pool.shared, &mut rng);
-    assert!(jobs.len() == BATCH && jobs.iter().all(|(job, _)| job.has_key_pair()));
+    assert!(jobs.len() == TOGETHER && jobs.iter().all(|(job, _)| job.has_key_pair()));
     run(jobs);
-    assert_eq!((1..=BATCH).map(|_| server.take()).last(), Some((BATCH as u64, 0)));
+    assert_eq!((1..=TOGETHER).map(|_| server.take()).last(), Some((TOGETHER as u64, 0)));
     // For a few it does not pay: each makes its own.
     let KeyingTask::Run(jobs) = next(&pool) else { panic!() };
     let with_pairs = |jobs: &[(KeyingJob, KeyingReply)]| jobs.iter().filter(|(job, _)| job.has_key_pair()).count();
@@ -142,8 +153,21 @@ fn jobs_that_wait_are_done_together_and_their_key_pairs_made_together() {
 }
 
 #[test]
+fn where_nothing_is_gained_by_doing_jobs_together_each_is_for_the_next_thread_that_is_free() {
+    let (mut server, pool) = (Server::new(), pool_on(false));
+    for host in 1..=3 {
+        let job = server.job(host, Group::Modp2);
+        pool.submit(job, server.reply());
+    }
+    for done in 1..=3 {
+        assert_eq!(run_next(&pool), 1);
+        assert_eq!(server.take(), (done, 0));
+    }
+}
+
+#[test]
 fn no_job_waits_for_more_than_one_that_costs_more() {
-    let (mut server, pool) = (Server::new(), KeyingPool::without_threads(100));
+    let (mut server, pool) = (Server::new(), pool_on(true));
     for host in 1..=3 {
         for group in [Group::Modp2, Group::Modp5] {
             let job = server.job(host * 2 + u8::from(group == Group::Modp5), group);

@@ -14,21 +14,32 @@ pub(super) type Job<'a> = (&'a [u8], &'a [u8]);
 
 /// As [`power`], for each of these bases and exponents.
 pub(super) fn powers(group: Group, jobs: &[Job<'_>]) -> Vec<Vec<u8>> {
-    let one_by_one = |jobs: &[Job<'_>]| jobs.iter().map(|(base, exponent)| power(group, base, exponent)).collect();
-    let batches = jobs.chunks(BATCH);
-    batches.flat_map(|jobs| at_once(group, jobs).unwrap_or_else(|| one_by_one(jobs)) as Vec<_>).collect()
+    by_eights(jobs, |jobs| at_once(group, jobs), |(base, exponent)| power(group, base, exponent))
 }
 
 /// The public keys of these private keys, as [`public_key`] computes each.
 pub(super) fn public_keys(group: Group, private_keys: &[&[u8]]) -> Vec<Vec<u8>> {
-    let one_by_one = |keys: &[&[u8]]| keys.iter().map(|private| public_key(group, private)).collect();
     let in_batch = |keys: &[&[u8]]| {
         let jobs: Vec<Job<'_>> = keys.iter().map(|private| (&[2][..], *private)).collect();
         // A lone one has a table of its own.
         if jobs.len() < MIN_PUBLIC_KEYS { None } else { at_once(group, &jobs) }
     };
-    let batches = private_keys.chunks(BATCH);
-    batches.flat_map(|keys| in_batch(keys).unwrap_or_else(|| one_by_one(keys)) as Vec<_>).collect()
+    by_eights(private_keys, in_batch, |private| public_key(group, private))
+}
+
+/// What `together` makes of each batch of the jobs, or `alone` of each job where that makes nothing.
+fn by_eights<J>(
+    jobs: &[J],
+    together: impl Fn(&[J]) -> Option<Vec<Vec<u8>>>,
+    alone: impl Fn(&J) -> Vec<u8>,
+) -> Vec<Vec<u8>> {
+    let one_by_one = |jobs: &[J]| jobs.iter().map(&alone).collect();
+    jobs.chunks(BATCH).flat_map(|jobs| together(jobs).unwrap_or_else(|| one_by_one(jobs))).collect()
+}
+
+/// How many exponentiations it pays to compute at once on this processor: 1 where nothing is gained.
+pub(super) fn most_at_once(group: Group) -> usize {
+    if pays(group, BATCH) && is_possible() { BATCH } else { 1 }
 }
 
 /// Whether so many exponentiations at once take less time than one after the other.
@@ -40,13 +51,21 @@ fn pays(group: Group, jobs: usize) -> bool {
     }
 }
 
+/// Whether the processor has the instructions.
+fn is_possible() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return super::eights::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
 /// The powers of at most [`BATCH`] jobs; `None` if the processor cannot, or if it does not pay.
 #[cfg(target_arch = "x86_64")]
 fn at_once(group: Group, jobs: &[Job<'_>]) -> Option<Vec<Vec<u8>>> {
     use std::sync::OnceLock;
 
     use super::arithmetic::prime;
-    use super::eights::{LIMB_BITS, Modulus, is_available};
+    use super::eights::{LIMB_BITS, Modulus};
 
     fn modulus<const L: usize>(group: Group) -> Modulus<L> {
         let exponent = (2 * LIMB_BITS * L) as u32;
@@ -55,7 +74,7 @@ fn at_once(group: Group, jobs: &[Job<'_>]) -> Option<Vec<Vec<u8>>> {
     static MODP2: OnceLock<Modulus<20>> = OnceLock::new();
     static MODP5: OnceLock<Modulus<30>> = OnceLock::new();
     static MODP14: OnceLock<Modulus<40>> = OnceLock::new();
-    if !pays(group, jobs.len()) || !is_available() {
+    if !pays(group, jobs.len()) || !is_possible() {
         return None;
     }
     match group {
@@ -68,8 +87,7 @@ fn at_once(group: Group, jobs: &[Job<'_>]) -> Option<Vec<Vec<u8>>> {
 
 /// No other processor can.
 #[cfg(not(target_arch = "x86_64"))]
-fn at_once(group: Group, jobs: &[Job<'_>]) -> Option<Vec<Vec<u8>>> {
-    let _ = pays(group, jobs.len());
+fn at_once(_group: Group, _jobs: &[Job<'_>]) -> Option<Vec<Vec<u8>>> {
     None
 }
 
@@ -85,6 +103,21 @@ mod tests {
         let mut bytes = vec![0; len];
         rng.fill_bytes(&mut bytes);
         bytes
+    }
+
+    /// Where the processor cannot, or it does not pay, each is computed by itself, in the same order.
+    #[test]
+    fn without_batches_the_results_are_the_same() {
+        let jobs: Vec<u8> = (0..19).collect();
+        let alone = |job: &u8| vec![*job];
+        let expected: Vec<_> = jobs.iter().map(alone).collect();
+        assert_eq!(by_eights(&jobs, |_| None, alone), expected);
+        // Where only a full batch pays, the rest is computed one by one.
+        let together = |jobs: &[u8]| (jobs.len() == BATCH).then(|| jobs.iter().map(alone).collect());
+        assert_eq!(by_eights(&jobs, together, |job| vec![*job, 1]), {
+            let rest = |job: &u8| if *job < 16 { vec![*job] } else { vec![*job, 1] };
+            jobs.iter().map(rest).collect::<Vec<_>>()
+        });
     }
 
     fn check(group: Group, jobs: &[(Vec<u8>, Vec<u8>)]) {
@@ -148,6 +181,8 @@ mod tests {
     fn a_batch_is_made_where_it_pays() {
         assert!(pays(Group::Modp2, 1) && pays(Group::Modp5, 1) && !pays(Group::Modp14, 1) && pays(Group::Modp14, 2));
         assert!(!pays(Group::Modp16, 8));
+        let gained = if is_possible() { BATCH } else { 1 };
+        assert_eq!(Group::ALL.map(most_at_once), [gained, gained, gained, 1]);
         assert_eq!(powers(Group::Modp2, &[]), Vec::<Vec<u8>>::new());
     }
 }

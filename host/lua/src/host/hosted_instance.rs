@@ -73,7 +73,7 @@ impl HostedInstance {
     pub(super) fn has_work(&self) -> bool {
         let inbox = &self.opening.shared.inbox;
         let is_full = self.runtime.as_ref().is_some_and(Runtime::holds_enough);
-        !self.results.is_empty() || if is_full { inbox.is_stopping() } else { inbox.has_events() }
+        !self.results.is_empty() || if is_full { inbox.has_not_waiting() } else { inbox.has_events() }
     }
 
     /// Handles the events and timers of one turn. Gives back whether the instance has ended.
@@ -103,13 +103,13 @@ impl HostedInstance {
             if !instance.outbox.is_empty() {
                 return false;
             }
-            if runtime.holds_enough() {
-                if shared.inbox.take_stop() {
-                    work(shared, |now| runtime.handle(now, AppEvent::Stop));
-                }
+            let is_full = runtime.holds_enough();
+            if is_full && shared.inbox.take_stop() {
+                work(shared, |now| runtime.handle(now, AppEvent::Stop));
                 break;
             }
-            let Some(item) = shared.inbox.pop() else { break };
+            let next = if is_full { shared.inbox.pop_not_waiting() } else { shared.inbox.pop() };
+            let Some(item) = next else { break };
             if work(shared, |now| runtime.handle_item(now, item)) {
                 break;
             }

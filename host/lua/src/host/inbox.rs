@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use slab::Slab;
 
 use crate::engine::memory::Memory;
-use crate::instance::item::InboxItem;
+use crate::instance::item::{InboxItem, waits_for_start};
 use introd_policy::message::{AppEvent, ClientId};
 use introd_policy::net_connection::ConnectionEvent;
 
@@ -52,6 +52,8 @@ struct Lanes {
     spare: Vec<VecDeque<InboxItem>>,
     events: usize,
     calls: usize,
+    /// Those of them that do not wait for the end of a start.
+    not_waiting: usize,
     /// The events of NetConnections among them, and how many bytes those take.
     of_connections: usize,
     bytes: usize,
@@ -133,15 +135,25 @@ impl Inbox {
         item
     }
 
+    /// The next event that does not wait for the end of a start (see [`waits_for_start`]). The others stay where they are.
+    pub(crate) fn pop_not_waiting(&self) -> Option<InboxItem> {
+        let mut lanes = self.lanes();
+        let before = lanes.bytes;
+        let item = lanes.pop_not_waiting();
+        self.memory.change(before, lanes.bytes);
+        item
+    }
+
+    /// Whether there is an event that does not wait for the end of a start.
+    pub(crate) fn has_not_waiting(&self) -> bool {
+        let lanes = self.lanes();
+        lanes.not_waiting > 0 || lanes.stop.is_some()
+    }
+
     /// Whether there is an event.
     pub(crate) fn has_events(&self) -> bool {
         let lanes = self.lanes();
         lanes.events > 0 || lanes.stop.is_some()
-    }
-
-    /// Whether the instance is to stop.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.lanes().stop.is_some()
     }
 
     /// Whether the instance is to stop, whatever waits before that. The next call returns false.
@@ -194,6 +206,7 @@ impl Lanes {
 
     fn push(&mut self, source: Source, item: InboxItem) {
         let is_call = usize::from(matches!(item, InboxItem::Call { .. } | InboxItem::Publish { .. }));
+        let not_waiting = usize::from(!waits_for_start(&item));
         if let InboxItem::Connection { event, .. } = &item {
             self.of_connections += 1;
             self.bytes += event.bytes();
@@ -210,6 +223,7 @@ impl Lanes {
         lane.events.push_back(item);
         lane.calls += is_call;
         self.calls += is_call;
+        self.not_waiting += not_waiting;
         self.events += 1;
     }
 
@@ -219,8 +233,28 @@ impl Lanes {
             return Some(InboxItem::Event(AppEvent::Stop));
         }
         let place = self.turns.pop_front()?;
+        self.take(place, 0)
+    }
+
+    /// Looks through the lanes only where there is such an event. A start during which so many events come that this matters is rare.
+    fn pop_not_waiting(&mut self) -> Option<InboxItem> {
+        if self.not_waiting == 0 {
+            return None;
+        }
+        let place_in = |lane: &Lane| lane.events.iter().position(|item| !waits_for_start(item));
+        let found = self.turns.iter().enumerate().find_map(|(turn, place)| {
+            let index = place_in(self.lanes.get(*place)?)?;
+            Some((turn, index))
+        });
+        let (turn, index) = found?;
+        let place = self.turns.remove(turn)?;
+        self.take(place, index)
+    }
+
+    /// Takes the event at this index out of the lane in this place, which has had its turn.
+    fn take(&mut self, place: usize, index: usize) -> Option<InboxItem> {
         let lane = self.lanes.get_mut(place)?;
-        let item = lane.events.pop_front()?;
+        let item = lane.events.remove(index)?;
         let is_call = usize::from(matches!(item, InboxItem::Call { .. } | InboxItem::Publish { .. }));
         lane.calls -= is_call;
         self.calls -= is_call;
@@ -228,6 +262,7 @@ impl Lanes {
             self.of_connections -= 1;
             self.bytes -= event.bytes();
         }
+        self.not_waiting -= usize::from(!waits_for_start(&item));
         self.events -= 1;
         self.stop = self.stop.map(|before| before.saturating_sub(1));
         if lane.events.is_empty() {
@@ -369,6 +404,31 @@ mod tests {
         assert_eq!(order.iter().map(whose).collect::<Vec<_>>(), [1, 2, 3, 1, 2, 1, 1, 1, 1]);
         assert!(matches!(order[8], InboxItem::Event(AppEvent::FarAddressChange { .. })));
         assert!(matches!(order[4], InboxItem::Event(AppEvent::Disconnect { .. })));
+    }
+
+    #[test]
+    fn what_a_start_may_wait_for_is_found_behind_all_else() {
+        let inbox = inbox(1000);
+        let answer = |number| AppEvent::Answer { client: client(number), token: 7, outcome: Ok(vec![]) };
+        for number in 1..50 {
+            inbox.push(moved(number), plain).unwrap();
+        }
+        inbox.push(moved(2), plain).unwrap();
+        assert!(!inbox.has_not_waiting() && inbox.pop_not_waiting().is_none());
+        inbox.push(answer(2), plain).unwrap();
+        inbox.push(answer(99), plain).unwrap();
+        inbox.push(moved(2), plain).unwrap();
+        inbox.push_connection(1, posting(1)).unwrap();
+        assert!(inbox.has_not_waiting());
+        let found: Vec<_> = std::iter::from_fn(|| inbox.pop_not_waiting()).collect();
+        let is_answer = |item: &InboxItem| matches!(item, InboxItem::Event(AppEvent::Answer { .. }));
+        assert!(is_answer(&found[0]) && whose(&found[0]) == 2 && is_answer(&found[1]) && whose(&found[1]) == 99);
+        assert!(matches!(found[2..], [InboxItem::Connection { number: 1, .. }]));
+        assert!(!inbox.has_not_waiting());
+        // The others are all there, in their order.
+        let rest: Vec<_> = std::iter::from_fn(|| inbox.pop()).collect();
+        assert_eq!((rest.len(), rest.iter().filter(|item| whose(item) == 2).count()), (51, 3));
+        assert!(!inbox.has_events());
     }
 
     #[test]

@@ -37,3 +37,14 @@ pub(crate) enum InboxItem {
     },
     Event(AppEvent),
 }
+
+/// Whether an event has to wait until `onAppStart` has ended: what `onAppStart` itself may be waiting for does not, nor what ends the script.
+pub(crate) fn waits_for_start(item: &InboxItem) -> bool {
+    match item {
+        InboxItem::Connection { .. } => false,
+        InboxItem::Event(event) => {
+            !matches!(event, AppEvent::Answer { .. } | AppEvent::Stats { .. } | AppEvent::Reload | AppEvent::Stop)
+        }
+        _ => true,
+    }
+}

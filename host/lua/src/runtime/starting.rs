@@ -7,10 +7,9 @@ use mlua::MultiValue;
 
 use super::Runtime;
 use crate::api::script::Purpose;
-use crate::instance::item::InboxItem;
-use introd_policy::message::AppEvent;
+use crate::instance::item::{InboxItem, waits_for_start};
 
-/// So many events are held back here; further ones wait in the inbox, and are subject to its bounds.
+/// So many events are held back here. Further ones wait in the inbox, and are subject to its bounds.
 const MAX_HELD: usize = 1024;
 /// If `onAppStart` takes longer, the log says why clients wait.
 const LONG: Duration = Duration::from_secs(5);
@@ -57,14 +56,14 @@ impl Runtime {
         }
     }
 
-    /// Whether as much is held back as may be: take nothing more from the inbox then.
+    /// Whether as much is held back as may be: take from the inbox only what does not wait.
     pub(crate) fn holds_enough(&self) -> bool {
         self.starting.held.len() >= MAX_HELD
     }
 
     /// Holds an event back that has to wait for the end of `onAppStart`, or for others that did. Gives back any other.
     pub(super) fn hold(&mut self, item: InboxItem) -> Option<InboxItem> {
-        if (self.starting.is_over() && self.starting.held.is_empty()) || !waits(&item) {
+        if (self.starting.is_over() && self.starting.held.is_empty()) || !waits_for_start(&item) {
             return Some(item);
         }
         let long = self.starting.since.filter(|since| self.instance.now.get() >= *since + LONG);
@@ -74,16 +73,5 @@ impl Runtime {
         }
         self.starting.held.push_back(item);
         None
-    }
-}
-
-/// Whether an event has to wait: what `onAppStart` itself may be waiting for does not, nor what ends the script.
-fn waits(item: &InboxItem) -> bool {
-    match item {
-        InboxItem::Connection { .. } => false,
-        InboxItem::Event(event) => {
-            !matches!(event, AppEvent::Answer { .. } | AppEvent::Stats { .. } | AppEvent::Reload | AppEvent::Stop)
-        }
-        _ => true,
     }
 }

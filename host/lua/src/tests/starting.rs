@@ -2,9 +2,10 @@
 
 use introd_policy::message::AppEvent;
 
-use super::host::{host, name, open, wait_for};
+use super::host::{client, connect as connects, host, name, open, wait_for};
 use super::*;
 use crate::ScriptState;
+use crate::testing::Sent;
 
 const LOADS: &str = "
     local banned
@@ -113,4 +114,31 @@ fn an_instance_whose_start_never_ends_takes_a_bounded_number_of_events_and_stops
     // Each of them fails.
     assert_eq!(desk.take(taken).len(), taken);
     wait_for(&script, ScriptState::Stopped);
+}
+
+/// However many clients and askers wait: an answer for which `onAppStart` waits reaches it.
+#[test]
+fn an_answer_that_the_start_waits_for_overtakes_all_who_wait() {
+    let (host, desk) = host(1);
+    let folder = Folder::new(
+        "function application.onAppStart()
+            for _, client in ipairs(application.clients) do client:callAndWait('name') end
+        end",
+    );
+    let script = open(&host, name("flooded", "1"), &folder);
+    wait_for(&script, ScriptState::Running);
+    let client = client(7);
+    script.try_send(connects(7)).unwrap();
+    desk.take(1);
+    script.try_send(AppEvent::Accepted { client }).unwrap();
+    script.try_send(AppEvent::Reload).unwrap();
+    let Sent::Command(ClientCommand::Call { token: Some(token), .. }) = desk.take(1).remove(0) else { panic!() };
+    // More than the instance holds back, and some of the same client.
+    let address = "192.0.2.1:1".parse().unwrap();
+    script.try_send(AppEvent::FarAddressChange { client, address }).unwrap();
+    for _ in 0..3000 {
+        script.try_send(a_lookup()).unwrap();
+    }
+    script.try_send(AppEvent::Answer { client, token, outcome: Ok(vec![]) }).unwrap();
+    assert_eq!(desk.take(3000).len(), 3000, "all are answered");
 }

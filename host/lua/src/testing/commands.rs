@@ -48,6 +48,7 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
                 Some(other) => folder.join(other),
                 None => folder.clone(),
             };
+            let name = options::name(given.as_ref(), &folder)?;
             let (settings, _) = settings::of_folder(&folder).map_err(mlua::Error::runtime)?;
             let settings = options::application(given.as_ref(), settings)?;
             let mut theatre = stage_of.borrow_mut();
@@ -61,7 +62,7 @@ pub(super) fn natives(lua: &Lua, state: &Rc<ApiState>, shared: &Shared, folder: 
             follow(&own, &theatre);
             let random = options::field::<u64>(given.as_ref(), "seed")?.map_or_else(Random::default, Random::seeded);
             let outside = Outside { random, web, files };
-            theatre.start(&server.unwrap_or_default(), &folder, settings, outside).map_err(mlua::Error::runtime)
+            theatre.start(&server.unwrap_or_default(), &folder, name, settings, outside).map_err(mlua::Error::runtime)
         })?,
     )?;
     clients(lua, state, shared, &native)?;

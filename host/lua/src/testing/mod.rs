@@ -22,7 +22,7 @@ mod web;
 use crate::api::idle_handlers;
 use crate::checking;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::engine::limits::STACK;
@@ -59,27 +59,27 @@ struct Count {
     failed: usize,
 }
 
-/// Runs all tests in these folders and in those below them, and writes how they went. Gives back whether there are tests and all have passed.
+/// Runs all tests in these files, in these folders and in those below them, and writes how they went. Gives back whether there are tests and all have passed.
 ///
 /// # Errors
-/// If a folder cannot be read, or `out` not be written to.
-pub fn run(folders: &[PathBuf], options: Options, out: &mut (impl Write + Send)) -> io::Result<bool> {
+/// If a file or folder cannot be read, or `out` not be written to.
+pub fn run(paths: &[PathBuf], options: Options, out: &mut (impl Write + Send)) -> io::Result<bool> {
     // Scripts need more stack than a thread has by default.
     std::thread::scope(|scope| {
         let thread =
-            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || run_here(folders, options, out))?;
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || run_here(paths, options, out))?;
         thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread of the tests panicked")))
     })
 }
 
-fn run_here(folders: &[PathBuf], options: Options, out: &mut impl Write) -> io::Result<bool> {
+fn run_here(paths: &[PathBuf], options: Options, out: &mut impl Write) -> io::Result<bool> {
     let mut found = folders::Found::default();
-    for folder in folders {
-        let inside = folders::find(folder)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
+    for path in paths {
+        let inside = folders::find(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         if inside.applications.is_empty() {
-            writeln!(out, "there is no *_test.lua in {}", folder.display())?;
-            found.untested.push(folder.clone());
+            writeln!(out, "there is no *_test.lua in {}", path.display())?;
+            found.untested.push(path.clone());
         } else {
             found.applications.extend(inside.applications);
             for untested in inside.untested {
@@ -88,11 +88,11 @@ fn run_here(folders: &[PathBuf], options: Options, out: &mut impl Write) -> io::
         }
     }
     let mut total = Count::default();
-    for folder in &found.applications {
+    for application in &found.applications {
         if found.applications.len() > 1 {
-            writeln!(out, "{}:", folder.display())?;
+            writeln!(out, "{}:", application.folder.display())?;
         }
-        let Count { passed, failed } = run_application(folder, options, out)?;
+        let Count { passed, failed } = run_application(application, options, out)?;
         writeln!(out, "{passed} passed, {failed} failed")?;
         total.passed += passed;
         total.failed += failed;
@@ -104,12 +104,13 @@ fn run_here(folders: &[PathBuf], options: Options, out: &mut impl Write) -> io::
         applications => writeln!(out, "\nin {applications} applications: {passed} passed, {failed} failed")?,
     }
     // A folder that was named and in which nothing was tested has not passed.
-    let is_any_empty = folders.iter().any(|folder| found.untested.contains(folder));
+    let is_any_empty = paths.iter().any(|path| found.untested.contains(path));
     Ok(passed > 0 && failed == 0 && !is_any_empty)
 }
 
 /// Runs the tests of one application.
-fn run_application(folder: &Path, options: Options, out: &mut impl Write) -> io::Result<Count> {
+fn run_application(application: &folders::Tested, options: Options, out: &mut impl Write) -> io::Result<Count> {
+    let folder = application.folder.as_path();
     let settings = match settings::of_folder(folder) {
         Ok((settings, warnings)) => {
             for warning in warnings {
@@ -130,8 +131,8 @@ fn run_application(folder: &Path, options: Options, out: &mut impl Write) -> io:
         writeln!(out, "note  {note}")?;
     }
     let mut count = Count::default();
-    for name in folders::test_files(folder)? {
-        match TestFile::load(folder, &name, options.time) {
+    for name in &application.files {
+        match TestFile::load(folder, name, options.time) {
             Ok(file) => {
                 for test in file.tests() {
                     let result = file.run(&test);

@@ -1,14 +1,17 @@
 //! Reads the options of a test for an application or a client.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mlua::{Result, Table, Value};
 
+use super::settings;
 use crate::api::address;
 use crate::api::state::ApiState;
 use crate::engine::values;
 use introd_config::{Application, ConnectDefault, Fallback, JoinLeaveMode, LookupMode, XmlSettings};
+use introd_policy::InstanceName;
 use introd_policy::message::ClientInfo;
 
 fn choice<T: Copy>(options: Option<&Table>, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
@@ -26,6 +29,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
         &[
             "server",
             "folder",
+            "application",
             "config",
             "connectDefault",
             "clock",
@@ -119,6 +123,20 @@ pub(super) fn application(options: Option<&Table>, mut settings: Application) ->
         settings.script.library = library.into_iter().map(Into::into).collect();
     }
     Ok(settings)
+}
+
+/// The name of the application, and of its instance after a slash, under which a test starts the script of `folder`: one in `_default_` serves all
+/// names that have no folder.
+pub(super) fn name(options: Option<&Table>, folder: &Path) -> Result<InstanceName> {
+    let by_folder = settings::instance_name(folder);
+    let Some(given) = field::<String>(options, "application")? else { return Ok(by_folder) };
+    let (application, instance) = given.split_once('/').unwrap_or((&given, &by_folder.instance));
+    if application.is_empty() || instance.is_empty() {
+        return Err(mlua::Error::runtime(format!(
+            "application is the name of an application, or of one and its instance as in game/room: not {given:?}"
+        )));
+    }
+    Ok(InstanceName { application: application.to_owned(), instance: instance.to_owned(), ..by_folder })
 }
 
 /// The time of day when a test begins, in milliseconds after 1970: a number of them, or a text such as `2026-01-01T00:00:00Z`.

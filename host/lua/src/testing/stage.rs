@@ -36,7 +36,7 @@ use introd_policy::message::{AppEvent, ClientCommand, ClientId, ClientInfo, Comm
 use introd_policy::net_connection::ConnectionEvent;
 #[cfg(test)]
 use introd_policy::registry::Registry;
-use introd_policy::{RequestId, Verdict};
+use introd_policy::{InstanceName, RequestId, Verdict};
 
 /// What the script sends to the server.
 #[derive(Debug)]
@@ -91,6 +91,8 @@ impl ConnectionPort for Port {
 
 /// What a script on a stage reaches besides its clients, and when it starts.
 pub(crate) struct Scenery {
+    /// The name of the instance; `None`: its application has the name of the folder.
+    pub(crate) name: Option<InstanceName>,
     pub(crate) surroundings: Surroundings,
     /// The web that answers in the stage's time, if the script's requests go there.
     pub(crate) web: Arc<Web>,
@@ -107,6 +109,7 @@ impl Default for Scenery {
     fn default() -> Self {
         let now = Instant::now();
         Self {
+            name: None,
             surroundings: Surroundings::default(),
             web: Arc::default(),
             files: MadeUpFiles::default(),
@@ -162,6 +165,7 @@ impl Stage {
     /// Starts a script in such a scenery.
     pub(crate) fn within(folder: &Path, settings: Application, scenery: Scenery) -> Result<Self, Failure> {
         let Scenery {
+            name,
             surroundings: Surroundings { registry, connections, http },
             web,
             files,
@@ -176,13 +180,13 @@ impl Stage {
         let settings = Arc::new(settings);
         let (server, counted) = (Server::new(Arc::clone(&settings)), Arc::new(Counted::default()));
         let joins_are_told = settings.join_leave_events == JoinLeaveMode::All;
-        let mut instance =
-            Instance::new(instance_name(folder), settings, commands, registry, Arc::default(), Arc::default(), now)
-                .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
-                .with_http(http)
-                .with_files(AppFiles::new(Arc::new(files.clone()), folder.to_owned()))
-                .for_test(clock, random)
-                .with_totals(Some(Arc::clone(&counted) as _));
+        let name = name.unwrap_or_else(|| instance_name(folder));
+        let mut instance = Instance::new(name, settings, commands, registry, Arc::default(), Arc::default(), now)
+            .with_connections(Connections::new(connections, Arc::clone(&port) as _, Arc::default()))
+            .with_http(http)
+            .with_files(AppFiles::new(Arc::new(files.clone()), folder.to_owned()))
+            .for_test(clock, random)
+            .with_totals(Some(Arc::clone(&counted) as _));
         if let Some(listener) = listener {
             instance = instance.with_listener(listener);
         }

@@ -17,6 +17,7 @@ use crate::instance::clock::Clock;
 use crate::instance::random::Random;
 use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
+use introd_policy::InstanceName;
 
 /// How many steps the clock takes at a time: a script that sets a new timer in each timer would never be done.
 const MAX_STEPS: usize = 100_000;
@@ -52,7 +53,7 @@ impl Theatre {
         *self = Self::new(&Rc::clone(&self.output));
     }
 
-    /// Starts the script of a server. Another one of the same name dies before.
+    /// Starts the script of a server, as the instance of this name. Another server of the same name dies before.
     ///
     /// # Errors
     /// What is wrong with the script.
@@ -60,6 +61,7 @@ impl Theatre {
         &mut self,
         server: &str,
         folder: &Path,
+        name: InstanceName,
         settings: Application,
         outside: Outside,
     ) -> Result<(), Failure> {
@@ -68,7 +70,7 @@ impl Theatre {
         let surroundings = Surroundings { connections, http: Arc::clone(&web) as _, ..Surroundings::default() };
         let (files, random, now, clock) = (outside.files, outside.random, self.now, self.clock.clone());
         let listener = Some(self.output.listener(server));
-        let scenery = Scenery { surroundings, web, files, now, clock, random, listener };
+        let scenery = Scenery { name: Some(name), surroundings, web, files, now, clock, random, listener };
         self.stages.insert(server.to_owned(), Stage::within(folder, settings, scenery)?);
         Ok(())
     }

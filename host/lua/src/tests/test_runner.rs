@@ -52,6 +52,39 @@ fn all_applications_below_a_folder_run_with_a_total() {
 }
 
 #[test]
+fn a_file_with_tests_runs_by_itself() {
+    let folder = Folder::new("");
+    folder.write("one_test.lua", "it('is one', function() end)");
+    folder.write("two_test.lua", "it('is two', function() end)");
+    let run = |name: &str| {
+        let mut out = Vec::new();
+        let ended = testing::run(&[folder.path().join(name)], testing::Options::default(), &mut out);
+        (ended.map_err(|error| error.to_string()), String::from_utf8(out).unwrap())
+    };
+    assert_eq!(run("two_test.lua"), (Ok(true), "ok    two_test.lua: is two\n1 passed, 0 failed\n".to_owned()));
+    let error = run("main.lua").0.unwrap_err();
+    assert!(error.ends_with("main.lua: this is a file, and not one with tests: those are named *_test.lua"), "{error}");
+}
+
+#[test]
+fn a_script_for_all_names_starts_under_any() {
+    let main = "function application.onConnect(client) client.name = application.name return true end
+        function Client:who() return self.name end";
+    passes(
+        main,
+        "",
+        "it('has the name', function()
+            for given, name in pairs { poker = 'poker/_definst_', ['poker/7'] = 'poker/7' } do
+                local app = start { application = given }
+                assert.are.equal(name, (app:connect():call('who')))
+            end
+            assert.has_error(function() start { application = '/room' } end)
+            assert.has_error(function() start { application = '' } end)
+        end)",
+    );
+}
+
+#[test]
 fn lookups_go_where_the_modes_send_them() {
     let main = "function application.onPeerLookup(event) application.denyPeerLookup(event) end";
     let test = |options: &str, outcomes: &str| {

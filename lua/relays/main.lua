@@ -1,5 +1,5 @@
 -- Introduces the clients of this server to each other, and lets clients who have paid for it meet through a relay of the server, once direct
--- attempts have failed. It needs <PeerLookupEvents mode="All"/> in Application.xml, and Relay/Ports in Adaptor.xml.
+-- attempts have failed. It needs <PeerLookupEvents mode="All"/> in Application.xml, and RTMFP/Relay/Ports in Adaptor.xml.
 --
 -- A site signs a JSON Web Token for each client who may be relayed, with the secret in config of Application.xml; the claim `relayRate` is the rate
 -- in bytes a second. A client's program passes the token to connect(), or calls setRelayToken(token) later. A token that is wrong gives no relay,

@@ -18,6 +18,12 @@ fn independent_clients_call_each_other_as_at_cirrus() {
 }
 
 #[test]
+fn independent_clients_learn_what_the_server_sees_of_their_network() {
+    let said = independent::run("connectivity.py", &[]);
+    assert!(said.is_none_or(|said| said.contains("told")));
+}
+
+#[test]
 fn a_server_whose_output_is_not_read_serves_on_and_stops_when_told() {
     independent::run("output.py", &[]);
 }

@@ -8,6 +8,7 @@ mod beginning;
 mod catch_all;
 mod configured;
 mod connection;
+mod connectivity;
 mod consent;
 mod costs;
 mod counters;

@@ -18,6 +18,7 @@ mod relay;
 mod reply;
 mod reply_queue;
 mod request;
+mod server_method;
 mod sync;
 mod totals;
 mod verdict;
@@ -29,6 +30,7 @@ pub use peer::{MAX_REPORTED, Peer};
 pub use relay::{Introduction, RelayTerms, RelayWish};
 pub use reply::{Replies, Reply, Resolution};
 pub use request::{MAX_REQUESTS, RequestId};
+pub use server_method::ServerMethod;
 pub use totals::{InstanceTotals, Totals};
 pub use verdict::{Addresses, RelayVerdict, Verdict};
 

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use introd_flash::amf::Value;
 use introd_flash::server::{Call, ConnectRequest, Publication};
 
-use crate::{RequestId, Verdict};
+use crate::{RequestId, ServerMethod, Verdict};
 
 /// Identifies a client among all workers: by the worker that has its session, and the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -194,6 +194,13 @@ pub enum ClientCommand {
         /// The value, or the error.
         outcome: Result<Value, Value>,
     },
+    /// Answer a client's call of a method of the server, which the script does not define.
+    AnswerByServer {
+        client: ClientId,
+        /// [`Call::transaction`].
+        transaction: f64,
+        method: ServerMethod,
+    },
     /// Allow or refuse what a client wants to publish.
     Publish {
         client: ClientId,
@@ -223,6 +230,7 @@ impl ClientCommand {
             Self::Disconnect { client, .. }
             | Self::Call { client, .. }
             | Self::Answer { client, .. }
+            | Self::AnswerByServer { client, .. }
             | Self::Publish { client, .. }
             | Self::Ping { client }
             | Self::GetStats { client, .. }

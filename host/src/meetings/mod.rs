@@ -15,6 +15,7 @@ mod deciding_policy;
 mod mixer;
 mod nat_kind;
 mod outcome;
+mod outlook;
 mod places;
 mod verdict_counts;
 
@@ -23,4 +24,5 @@ pub use counts::{Meetings, PairCount, pairs};
 pub use deciding_policy::DecidingPolicy;
 pub use nat_kind::NatKind;
 pub use outcome::{LookupAnswer, Outcome};
+pub use outlook::{Outlook, outlook};
 pub use verdict_counts::{VerdictCount, VerdictCounts};

@@ -17,6 +17,7 @@ use crate::instance::open_requests::call_failed;
 use crate::instance::roster::RosterMember;
 use introd_flash::amf;
 use introd_flash::server::Call;
+use introd_policy::ServerMethod;
 use introd_policy::message::ClientCommand;
 use introd_policy::message::ClientStats;
 
@@ -31,7 +32,10 @@ impl Runtime {
         let handler = self.function_for_client(member, &call.name);
         let ready = match handler {
             _ if !member.is_accepted() => Err("Not connected"),
-            None => Err("Method not found"),
+            None => match ServerMethod::named(&call.name) {
+                Some(method) => return self.leave_to_server(number, method),
+                None => Err("Method not found"),
+            },
             Some(handler) => match self.arguments(&call.arguments) {
                 Some(arguments) => Ok((handler, arguments)),
                 None => Err("Call failed"),
@@ -46,6 +50,14 @@ impl Runtime {
             Err(why) => {
                 self.refuse_item(&InboxItem::Call { number, client: member.id, call }, &format!("{why} ({name})."));
             }
+        }
+    }
+
+    /// Leaves the call of a method that the server has, and the script does not define, to the server.
+    fn leave_to_server(&self, number: Option<u64>, method: ServerMethod) {
+        let request = number.and_then(|number| self.instance.requests.take(number));
+        if let Some(OpenRequest::Call { client, transaction }) = request {
+            self.instance.send(ClientCommand::AnswerByServer { client, transaction, method });
         }
     }
 

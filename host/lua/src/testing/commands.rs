@@ -18,6 +18,7 @@ use crate::api::address_list;
 use crate::api::state::ApiState;
 use crate::engine::values;
 use crate::instance::journal::JournalEntry;
+use crate::instance::open_requests::call_failed;
 use crate::instance::random::Random;
 use introd_flash::server::Publication;
 use introd_policy::message::{AppEvent, ClientCommand, ClientId};
@@ -351,6 +352,14 @@ fn describe_command(lua: &Lua, state: &ApiState, table: &Table, command: ClientC
             }
             table.raw_set("arguments", list)?;
             "call"
+        }
+        ClientCommand::AnswerByServer { transaction, method, .. } => {
+            // A test has no network that could be told of.
+            table.raw_set("transaction", transaction)?;
+            table.raw_set("ok", false)?;
+            let why = call_failed(&format!("The server answers this call ({method:?}), and a test has none."));
+            table.raw_set("value", values::to_lua(lua, &state.marks, why)?)?;
+            "answer"
         }
         ClientCommand::Answer { transaction, outcome, .. } => {
             table.raw_set("transaction", transaction as i64)?;

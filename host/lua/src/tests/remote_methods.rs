@@ -1,6 +1,7 @@
 //! Which functions a client can call, by name and by a path.
 
 use introd_flash::amf::Value;
+use introd_policy::ServerMethod;
 
 use super::*;
 
@@ -174,4 +175,38 @@ fn a_client_that_does_not_answer_is_not_measured_and_few_are_at_a_time() {
     assert_eq!(call(&mut scene, clients[17], "again"), "Some(\"false false\")");
     scene.advance(120_000);
     assert!(scene.traces().is_empty());
+}
+
+#[test]
+fn a_method_of_the_server_is_the_servers_unless_the_script_defines_it() {
+    let mut scene = scene(
+        "function application.onConnect(client, word)
+            if word == 'wait' then return nil end
+            if word == 'own' then client.introd = { connectivity = function() return 'own' end } end
+            return true
+        end",
+    );
+    let name = "introd.connectivity";
+    let connect = |scene: &mut Scene, word: &str| {
+        let client = scene.stage.connect(|info| info.request.arguments = vec![word.into()]);
+        scene.sent();
+        client
+    };
+    let (plain, own, waiting) = (connect(&mut scene, "plain"), connect(&mut scene, "own"), connect(&mut scene, "wait"));
+    scene.stage.call(plain, name, 9.0, Vec::new());
+    let sent = scene.sent();
+    let ClientCommand::AnswerByServer { client, transaction: 9.0, method: ServerMethod::Connectivity } = (match &sent[..]
+    {
+        [Effect::Command(command)] => command,
+        other => panic!("{other:?}"),
+    }) else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(*client, plain);
+    // Without a responder nobody waits for the answer.
+    scene.stage.call(plain, name, 0.0, Vec::new());
+    assert!(scene.sent().is_empty());
+    assert_eq!(call(&mut scene, own, name), "Some(\"own\")");
+    assert_eq!(call(&mut scene, waiting, name), "Not connected (introd.connectivity).");
+    assert_eq!(scene.stage.runtime.instance.requests.len(), 1, "of all requests the connect alone waits");
 }

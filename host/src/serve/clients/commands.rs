@@ -59,6 +59,9 @@ impl ClientTurn<'_, '_> {
                     tracing::debug!(%session, %error, "answer to a call not sent");
                 }
             }
+            ClientCommand::AnswerByServer { transaction, method, .. } => {
+                self.answer_by_server(client, transaction, method);
+            }
             ClientCommand::Publish { publication, is_allowed, .. } => {
                 self.decide_publication(client, publication, is_allowed);
             }

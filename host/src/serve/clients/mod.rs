@@ -14,6 +14,7 @@ mod client_silence;
 mod client_turn;
 mod commands;
 mod connecting;
+mod connectivity;
 mod costs;
 mod doubts;
 mod ending;

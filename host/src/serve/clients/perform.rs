@@ -6,6 +6,7 @@ use std::time::Duration;
 use introd_flash::amf::Value;
 use introd_flash::peer_info::behind_nat;
 use introd_flash::server::{Action, Call};
+use introd_policy::ServerMethod;
 use introd_policy::message::AppEvent;
 use rtmfp::SessionId;
 use rtmfp::flow::{Delivery, FlowOptions, RecvFlowId};
@@ -89,6 +90,8 @@ impl ClientTurn<'_, '_> {
             }
         } else if is_relay(client, &call) {
             self.relay(client, call);
+        } else if let Some(method) = ServerMethod::named(&call.name) {
+            self.answer_by_server(client, call.transaction, method);
         } else {
             tracing::debug!(%session, method = %call.name, "call of an unknown method");
             client.connection.refuse_call(&call, &mut self.agenda.actions);

@@ -1,0 +1,72 @@
+//! What the network of a peer means for whom it meets.
+
+use super::nat_kind::NatKind;
+
+/// Whom a peer meets, as far as the server can tell from the NAT that it is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// A name for programs of the reason why this peer may not meet some others; `None` if there is no such reason to be seen.
+    pub problem: Option<&'static str>,
+    /// The same and what helps, in plain words.
+    pub advice: &'static str,
+}
+
+/// The outlook of a peer behind such a NAT. `has_ipv4` says whether the server sees it at an IPv4 address or the peer reports one.
+pub fn outlook(nat: NatKind, has_ipv4: bool) -> Outlook {
+    let (problem, advice) = match nat {
+        NatKind::None => (
+            None,
+            "This peer is behind no NAT, so all peers reach it, unless a firewall drops UDP packets from addresses that it has not sent to.",
+        ),
+        NatKind::PortPreserving | NatKind::SameAddress => (
+            None,
+            "This peer is behind a NAT that has kept its port, as NATs do that keep it for each destination. It meets peers behind no NAT, and \
+             behind other NATs of this kind.",
+        ),
+        NatKind::PortChanging => (
+            Some("portChanging"),
+            "This peer is behind a NAT that has changed its port. If the NAT chooses another port for each destination (a symmetric NAT), the peer \
+             does not meet peers behind NATs that filter by port. A forwarded UDP port, IPv6 or another network helps, and so does a relay of \
+             the server.",
+        ),
+        NatKind::Ipv6 if has_ipv4 => (
+            None,
+            "This peer is seen over IPv6, where there is no NAT as a rule. Over IPv4 it meets peers if the address that it reports is reached \
+             from outside.",
+        ),
+        NatKind::Ipv6 => (
+            Some("ipv6Only"),
+            "This peer is seen over IPv6 and reports no IPv4 address. It does not meet peers that have IPv4 alone, except by a relay of the server.",
+        ),
+        NatKind::Unknown => (
+            Some("noReportedAddresses"),
+            "This peer reports no address of its own (setPeerInfo), so the server does not know its NAT, and peers in the same network do not \
+             find it there. Flash Player and AIR report their addresses by themselves; another program has to do so.",
+        ),
+    };
+    Outlook { problem, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_nat_has_an_outlook_and_some_a_problem() {
+        let problems = NatKind::ALL.map(|nat| [false, true].map(|has_ipv4| outlook(nat, has_ipv4).problem));
+        assert_eq!(
+            problems,
+            [
+                [None, None],
+                [None, None],
+                [Some("portChanging"), Some("portChanging")],
+                [None, None],
+                [Some("ipv6Only"), None],
+                [Some("noReportedAddresses"), Some("noReportedAddresses")],
+            ]
+        );
+        for nat in NatKind::ALL {
+            assert!(outlook(nat, true).advice.starts_with("This peer "), "{nat:?}");
+        }
+    }
+}

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Each crate, and those of the workspace that it may depend on.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     // The protocol.
     ("rtmfp", &[]),
     ("introd-flash", &["rtmfp"]),
     ("introd-netgroup", &["rtmfp", "introd-flash"]),
     ("introd-udp", &["rtmfp"]),
+    ("introd-relay", &["rtmfp"]),
     ("introd-client", &["rtmfp", "introd-flash", "introd-netgroup", "introd-udp"]),
     // What everything that runs on the server may know.
     ("introd-plugin", &[]),
@@ -54,6 +55,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "introd-flash",
             "introd-netgroup",
             "introd-udp",
+            "introd-relay",
             "introd-client",
             "introd-plugin",
             "introd-log",
@@ -70,8 +72,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("registry-redis", &["introd-plugin"]),
     ("memory-registry", &["introd-plugin"]),
     ("puppet", &["introd-plugin"]),
-    // The simulated network tests the engine alone, and is built with it alone.
-    ("introd-sim", &["rtmfp"]),
+    // The simulated network tests the engine and the relay's pairs, and is built with them alone.
+    ("introd-sim", &["rtmfp", "introd-relay"]),
     (TESTS, &[ANY]),
 ];
 
@@ -87,8 +89,16 @@ const TESTS: &str = "introd-tests";
 const ANY: &str = "*";
 
 /// They leave sockets, threads and the clock to their callers: tokio is not among what they build on, directly or not.
-pub(crate) const WITHOUT_RUNTIME: [&str; 7] =
-    ["rtmfp", "introd-plugin", "introd-flash", "introd-netgroup", "introd-log", "introd-config", "introd-policy"];
+pub(crate) const WITHOUT_RUNTIME: [&str; 8] = [
+    "rtmfp",
+    "introd-relay",
+    "introd-plugin",
+    "introd-flash",
+    "introd-netgroup",
+    "introd-log",
+    "introd-config",
+    "introd-policy",
+];
 
 /// A dependency of a crate of the workspace on another one.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use super::keys::adaptor as keys;
 use super::listen::{Listen, PortSet};
 use super::ports::{OptionalPorts, PortList};
 use super::problem::Place;
+use super::relay::Relay;
 use super::rtmfp::Rtmfp;
 use super::server::Server;
 use super::vhost::Vhost;
@@ -25,6 +26,8 @@ pub struct Adaptor {
     pub core_ports: Vec<PortSet>,
     /// RTMFP itself.
     pub rtmfp: Rtmfp,
+    /// The relay for peers that cannot reach each other; that of the default adaptor holds.
+    pub relay: Relay,
     /// The addresses that may connect.
     pub access: Access,
     /// The virtual host for every name that no other has.
@@ -65,6 +68,7 @@ impl Adaptor {
             listen: places.iter().map(|(listen, _)| *listen).collect(),
             core_ports,
             rtmfp: Rtmfp::read(view),
+            relay: Relay::read(view, server, |local| with_public(view, &keys::RELAY_PORTS_PUBLIC, local)),
             access,
             default_vhost,
             vhosts,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::choices::{
-    ConnectDefault, Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
+    ConnectDefault, Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayCallScope,
+    RelayMode,
 };
 use super::http_settings::HttpSettings;
 use super::idle::IdleClients;
@@ -35,9 +36,13 @@ pub struct Application {
     /// Peer lookups in a second by one client; `None` is without limit.
     pub max_lookup_rate: Option<u64>,
     /// Which other clients its clients may call by `relay`.
-    pub relay: RelayScope,
+    pub relay_calls: RelayCallScope,
     /// Calls of `relay` in a second by one client; `None` is without limit.
-    pub max_relay_rate: Option<u64>,
+    pub max_relay_call_rate: Option<u64>,
+    /// When the server relays the datagrams of its clients.
+    pub relay_mode: RelayMode,
+    /// The limits of each pair of clients that is relayed.
+    pub relay_limits: RelayLimits,
     /// Native plugins, in the order in which they decide.
     pub plugins: Vec<Plugin>,
     /// The deadline of decisions, and what happens when a script or a plugin misses it or fails.
@@ -100,6 +105,22 @@ pub struct Policy {
     pub on_failure: Fallback,
 }
 
+/// The limits of one pair of clients whose datagrams the server relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayLimits {
+    /// The maximum rate of both directions together, in bytes of UDP payload a second.
+    pub bytes_per_second: u64,
+    /// How long the pair is relayed at most.
+    pub lifetime: Duration,
+}
+
+impl Default for RelayLimits {
+    /// As Application.xml has them by default.
+    fn default() -> Self {
+        Self { bytes_per_second: 1_000_000, lifetime: Duration::from_secs(86_400) }
+    }
+}
+
 impl Default for NetConnectionLimits {
     /// As Application.xml has them by default.
     fn default() -> Self {
@@ -127,8 +148,13 @@ impl Application {
             join_leave_events: view.read(&keys::JOIN_LEAVE_EVENTS),
             group_scope: view.read(&keys::GROUP_SCOPE),
             max_lookup_rate: view.read(&keys::MAX_LOOKUP_RATE),
-            relay: view.read(&keys::RELAY),
-            max_relay_rate: view.read(&keys::MAX_RELAY_RATE),
+            relay_calls: view.read(&keys::RELAY_CALLS),
+            max_relay_call_rate: view.read(&keys::MAX_RELAY_CALL_RATE),
+            relay_mode: view.read(&keys::RELAY_MODE),
+            relay_limits: RelayLimits {
+                bytes_per_second: view.read(&keys::RELAY_MAX_BYTES) as u64,
+                lifetime: view.read(&keys::RELAY_MAX_LIFETIME),
+            },
             plugins: plugins.iter().filter_map(|view| Plugin::read(view, root)).collect(),
             policy: Policy {
                 deadline: view.read(&keys::DEADLINE),

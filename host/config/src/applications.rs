@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::application::Application;
-use super::choices::{GroupScope, JoinLeaveMode, LookupMode, RelayScope};
+use super::choices::{GroupScope, JoinLeaveMode, LookupMode, RelayCallScope};
 use super::config::Broken;
 use super::key::File;
 use super::keys::application::ApplicationXml;
@@ -82,8 +82,10 @@ impl Reading<'_> {
                             "GroupControl/Scope has no effect with JoinLeaveEvents `All`: the script names members";
                         self.warn(&folder, why);
                     }
-                    if has_script && matches!(settings.relay, RelayScope::Application | RelayScope::Instance) {
-                        let why = "Relay has no effect: the application has a script, whose Client:relay is called if it has one";
+                    if has_script
+                        && matches!(settings.relay_calls, RelayCallScope::Application | RelayCallScope::Instance)
+                    {
+                        let why = "RelayCalls has no effect: the application has a script, whose Client:relay is called if it has one";
                         self.warn(&folder, why);
                     }
                     if !has_script && settings.plugins.is_empty() {

@@ -11,7 +11,7 @@ pub enum LookupsFrom {
 
 /// Which clients of an application may have the server call each other by `relay`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RelayScope {
+pub enum RelayCallScope {
     /// The clients of the application, unless a script or a plugin decides there.
     Auto,
     /// The clients of the same application.
@@ -20,6 +20,17 @@ pub enum RelayScope {
     Instance,
     /// None.
     None,
+}
+
+/// When the server relays the datagrams of two clients to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayMode {
+    /// Never, unless a policy wants it.
+    None,
+    /// When they have not met after the second hello.
+    Fallback,
+    /// From the first hello on.
+    All,
 }
 
 /// What answers peer lookups.

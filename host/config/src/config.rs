@@ -7,10 +7,12 @@ use std::sync::Arc;
 use super::access::{UnknownHost, addresses_of};
 use super::adaptor::Adaptor;
 use super::application::Application;
+use super::choices::RelayMode;
 use super::diagnostic::Diagnostic;
 use super::grouping::lines;
 use super::plugin::Plugin;
 use super::problem::{Findings, Problem};
+use super::relay::Relay;
 use super::server::Server;
 use super::users::Users;
 use super::variables::Secrets;
@@ -93,6 +95,17 @@ impl Config {
         unknown.sort();
         unknown.dedup();
         unknown
+    }
+
+    /// The relay, if there is to be one: the file names its ports, or an application relays by its settings.
+    pub fn relay(&self) -> Option<&Relay> {
+        let relay = &self.default_adaptor.relay;
+        let vhosts = || self.all_adaptors().flat_map(Adaptor::all_vhosts);
+        let settings = vhosts().flat_map(|vhost| {
+            vhost.applications.values().map(|registered| &registered.settings).chain([&vhost.defaults])
+        });
+        let mut modes = settings.map(|settings| settings.relay_mode);
+        (relay.is_named || modes.any(|mode| mode != RelayMode::None)).then_some(relay)
     }
 
     /// All adaptors, `_defaultRoot_` first.

@@ -41,6 +41,7 @@ mod problem;
 mod problems;
 mod reading;
 mod reference;
+mod relay;
 mod rtmfp;
 mod rule;
 mod schema;
@@ -63,10 +64,10 @@ mod tests;
 
 pub use access::{Access, UnknownHost};
 pub use adaptor::Adaptor;
-pub use application::{Application, FileLimits, NetConnectionLimits, Policy, Script};
+pub use application::{Application, FileLimits, NetConnectionLimits, Policy, RelayLimits, Script};
 pub use choices::{
     ConnectDefault, Fallback, ForwardedHello, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts,
-    RelayScope,
+    RelayCallScope, RelayMode,
 };
 pub use config::{Broken, Config, Loaded};
 pub use diagnostic::Diagnostic;
@@ -85,6 +86,7 @@ pub use problem::{Place, Problem, Severity};
 pub use problems::Problems;
 pub use reading::DEFAULT_VHOST;
 pub use reference::reference;
+pub use relay::Relay;
 pub use rtmfp::{KeepAlive, Rtmfp};
 pub use server::{AdminServer, LoginLimits, Registry, Server, ServerLimits};
 pub use settings::XmlSettings;

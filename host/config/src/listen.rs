@@ -45,6 +45,11 @@ pub struct Listen {
 impl Listen {
     /// Every address of a set; a port on any host is one address for each family in use.
     pub(super) fn all(set: &PortSet, is_ipv6_on: bool, public_ip: Option<IpAddr>) -> Vec<Self> {
+        Self::by_port(set, is_ipv6_on, public_ip).into_iter().flatten().collect()
+    }
+
+    /// The same, port by port.
+    pub(super) fn by_port(set: &PortSet, is_ipv6_on: bool, public_ip: Option<IpAddr>) -> Vec<Vec<Self>> {
         let mut all = Vec::new();
         for (index, (host, port)) in set.local.iter().enumerate() {
             let explicit = set.public.as_ref().and_then(|public| public.get(index));
@@ -55,11 +60,12 @@ impl Listen {
                 None if is_ipv6_on => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
                 None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
             };
-            all.extend(hosts.iter().map(|&host| {
+            let listen = hosts.iter().map(|&host| {
                 let public = public
                     .filter(|public| explicit.is_some() && hosts.len() == 1 || public.is_ipv4() == host.is_ipv4());
                 Self { local: SocketAddr::new(host, port), public, is_optional: hosts.len() > 1 && host.is_ipv6() }
-            }));
+            });
+            all.push(listen.collect());
         }
         all
     }

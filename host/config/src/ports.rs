@@ -56,6 +56,11 @@ impl PortList {
         if list.runs.is_empty() && list.tls.is_empty() { Err("no port at all".into()) } else { Ok(list) }
     }
 
+    /// These ports, on any host.
+    pub(super) fn anywhere(first: u16, last: u16) -> Self {
+        Self { runs: vec![Run { host: None, first, last }], tls: Vec::new() }
+    }
+
     /// The ports for TLS, which are not listened at, in words: `port 443`; `None` if there are none.
     pub(super) fn tls_ports(&self) -> Option<String> {
         let ports: Vec<String> = self.tls.iter().map(u16::to_string).collect();

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::adaptor::Adaptor;
 use super::application::Application;
-use super::choices::{ConnectDefault, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom};
+use super::choices::{ConnectDefault, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, RelayMode};
 use super::config::Config;
 use super::idle::IdleClients;
+use super::relay::Relay;
 use super::rtmfp::Rtmfp;
 use super::server::{AdminServer, Server};
 use super::users::Users;
@@ -18,7 +19,8 @@ impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.server.fmt(f)?;
         write_administration(f, &self.server.admin, &self.users)?;
-        self.all_adaptors().try_for_each(|adaptor| adaptor.fmt(f))
+        self.all_adaptors().try_for_each(|adaptor| adaptor.fmt(f))?;
+        self.relay().map_or(Ok(()), |relay| relay.fmt(f))
     }
 }
 
@@ -105,6 +107,23 @@ impl fmt::Display for Rtmfp {
     }
 }
 
+impl fmt::Display for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "relay for peers that cannot meet")?;
+        writeln!(f, "  UDP {}", self.set)?;
+        let bytes = Some(self.bytes_per_second).filter(|bytes| *bytes != u64::MAX);
+        writeln!(
+            f,
+            "  pairs: {}, of one client: {}, from one address: {}; bytes in a second: {}; idle ones end after {}",
+            self.max_pairs,
+            self.max_pairs_per_client,
+            self.max_pairs_per_address,
+            limit(bytes),
+            seconds(self.idle_timeout)
+        )
+    }
+}
+
 impl fmt::Display for Vhost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  virtual host {}", self.name)?;
@@ -157,6 +176,12 @@ impl fmt::Display for Application {
         if self.lookups_from == LookupsFrom::Clients {
             f.write_str(", lookups from clients only")?;
         }
+        let mode = match self.relay_mode {
+            RelayMode::None => "",
+            RelayMode::Fallback => ", relayed if they do not meet",
+            RelayMode::All => ", relayed from the first lookup on",
+        };
+        f.write_str(mode)?;
         if self.script.connect_default == ConnectDefault::Pending {
             f.write_str(", clients wait if onConnect returns nothing")?;
         }

@@ -12,7 +12,7 @@ use rtmfp::NetworkPrefix;
 
 use super::door::Door;
 use super::traffic::Traffic;
-use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, Registered, RelayScope};
+use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, Registered, RelayCallScope};
 use introd_native::Chain;
 use introd_netgroup::{GroupDigest, GroupKey};
 use introd_policy::{AppActor, InstanceId, InstanceName};
@@ -154,38 +154,38 @@ impl AppInstance {
     }
 
     /// Whether a client of this instance may call a client of the other one by `relay`, as the settings of both permit.
-    pub fn relays_to(&self, other: &Self) -> bool {
+    pub fn relays_calls_to(&self, other: &Self) -> bool {
         let (own, its) = (self.name(), other.name());
         let is_same_application =
             (&own.adaptor, &own.vhost, &own.application) == (&its.adaptor, &its.vhost, &its.application);
         is_same_application
-            && [self, other].into_iter().all(|instance| match instance.relay_scope() {
-                RelayScope::Application => true,
-                RelayScope::Instance => self.id == other.id,
-                RelayScope::None | RelayScope::Auto => false,
+            && [self, other].into_iter().all(|instance| match instance.relay_call_scope() {
+                RelayCallScope::Application => true,
+                RelayCallScope::Instance => self.id == other.id,
+                RelayCallScope::None | RelayCallScope::Auto => false,
             })
     }
 
     /// Which clients the clients of the instance may call by `relay`: `Auto` has been made out.
-    pub fn relay_scope(&self) -> RelayScope {
+    pub fn relay_call_scope(&self) -> RelayCallScope {
         let settings = self.settings.load();
-        match settings.relay {
+        match settings.relay_calls {
             // What a policy would have to permit is not to be had without asking it.
-            RelayScope::Auto
+            RelayCallScope::Auto
                 if self.actor.is_some()
                     || !self.plugins.load().is_empty()
                     || settings.peer_lookup_events != LookupMode::None =>
             {
-                RelayScope::None
+                RelayCallScope::None
             }
-            RelayScope::Auto => RelayScope::Application,
+            RelayCallScope::Auto => RelayCallScope::Application,
             scope => scope,
         }
     }
 
     /// How many times in a second each of its clients may call others by `relay`.
-    pub fn max_relay_rate(&self) -> Option<u64> {
-        self.settings.load().max_relay_rate
+    pub fn max_relay_call_rate(&self) -> Option<u64> {
+        self.settings.load().max_relay_call_rate
     }
 
     /// How many clients the instance has.

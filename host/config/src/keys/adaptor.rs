@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::common::{ALLOW as ALLOW_MEANING, DENY as DENY_MEANING, ORDER as ORDER_MEANING, order};
 use crate::choices::{ForwardedHello, Order};
 use crate::key::{self, File, Repeated, Scope, keys};
-use crate::numbers::{Numbers, Time, TimeOrNone, Whole, milliseconds_or_none, numbers, seconds, whole};
+use crate::numbers::{Limit, Numbers, Time, TimeOrNone, Whole, limit, milliseconds_or_none, numbers, seconds, whole};
 use crate::ports::{OptionalPorts, Ports, optional_ports, ports};
 use crate::rule::Hosts;
 use crate::schema::{Missed, Schema};
@@ -173,6 +173,48 @@ keys! {
         "RTMFP/DeadPeerTimeout",
         seconds(20..=3600, 120),
         "The server closes the session of a client that is silent for so many seconds",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_PORTS: Key<OptionalPorts> = Key::ours(
+        "RTMFP/Relay/Ports",
+        optional_ports(19_400, 19_431),
+        "The UDP ports by which peers are relayed to each other that cannot meet directly, `host:port-port,port;...`; no host: at every address. A client can be relayed to as many others as there are ports. Empty: ports 19400 to 19431 if an application has `RTMFP/Relay` with another mode than `None`, and none otherwise; name them if only scripts or plugins decide about relays. Firewalls must let them through, from and to everywhere",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_PORTS_PUBLIC: Key<OptionalPorts> = Key::ours(
+        "RTMFP/Relay/Ports@public",
+        optional_ports(PORT, PORT),
+        "The ports by which others reach them, if the server is behind a NAT or in a container: as many ports, the nth for the nth",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_MAX_PAIRS: Key<Whole> = Key::ours(
+        "RTMFP/Relay/MaxPairs",
+        whole(0..=100_000, 1024),
+        "Pairs of peers that are relayed at a time",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_MAX_PAIRS_PER_CLIENT: Key<Whole> = Key::ours(
+        "RTMFP/Relay/MaxPairsPerClient",
+        whole(1..=256, 16),
+        "Peers that one client is relayed to at a time",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_MAX_PAIRS_PER_ADDRESS: Key<Whole> = Key::ours(
+        "RTMFP/Relay/MaxPairsPerAddress",
+        whole(1..=100_000, 128),
+        "Pairs at a time of all clients of one IP address together; a pair of two clients of one address counts twice. An IPv6 network of 64 bits counts as one address",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_MAX_BYTES: Key<Limit> = Key::ours(
+        "RTMFP/Relay/MaxBytesPerSecond",
+        limit(1 << 32, Some(12_500_000)),
+        "What all relayed pairs together may send in a second, in bytes: each byte comes in and goes out. What is beyond it is dropped. The default is 100 Mbit/s",
+    )
+    .of_default_only(ALL_ADAPTORS);
+    RELAY_IDLE_TIMEOUT: Key<Time> = Key::ours(
+        "RTMFP/Relay/IdleTimeout",
+        seconds(30..=3600, 60),
+        "A pair is relayed no more if one of its peers is silent for so many seconds: peers with a session send each other keepalives more often",
     )
     .of_default_only(ALL_ADAPTORS);
     ALLOW: Key<Hosts> = Key::ams("Allow", Hosts, ALLOW_MEANING);

@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 
 use super::common::{DAY, MAX_RATE, close_idle_clients, max_idle_time};
 use crate::choices::{
-    ConnectDefault, Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayScope,
+    ConnectDefault, Fallback, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, OtherScripts, RelayCallScope,
+    RelayMode,
 };
 use crate::http_hosts::HttpHostList;
 use crate::key::{self, File, Repeated, Scope, keys};
 use crate::numbers::{
-    Limit, Time, TimeOrDefault, TimeOrNone, Whole, limit, milliseconds, seconds_or_default, seconds_or_none, whole,
+    Limit, Time, TimeOrDefault, TimeOrNone, Whole, limit, milliseconds, seconds, seconds_or_default, seconds_or_none,
+    whole,
 };
 use crate::overlay::OVERRIDE;
 use crate::schema::{Missed, Schema};
@@ -245,23 +247,38 @@ keys! {
     );
     MAX_LOOKUP_RATE: Key<Limit> =
         Key::ours("RTMFP/MaxLookupRate", limit(MAX_RATE, None), "Peer lookups in a second by one client. Lookups of this application's clients by askers that are no clients of this server count by their IP address; an IPv6 network of 64 bits counts as one address");
-    RELAY: Key<Words<RelayScope>> = Key::ours(
-        "RTMFP/Relay@to",
+    RELAY_CALLS: Key<Words<RelayCallScope>> = Key::ours(
+        "RTMFP/RelayCalls@to",
         words(
             &[
-                ("auto", RelayScope::Auto),
-                ("application", RelayScope::Application),
-                ("instance", RelayScope::Instance),
-                ("none", RelayScope::None),
+                ("auto", RelayCallScope::Auto),
+                ("application", RelayCallScope::Application),
+                ("instance", RelayCallScope::Instance),
+                ("none", RelayCallScope::None),
             ],
             "auto",
         ),
         "Which clients a client may reach by the server, as it could at Adobe's Cirrus: `netConnection.call(\"relay\", responder, peerID, ...)` calls `onRelay(senderID, ...)` of the client with that peer ID. `application`: clients of the same application at this server; `instance`: of the same instance; `none`: no client; `auto`: as `application`, but `none` if a plugin or `PeerLookupEvents` decides which clients meet. Without effect in an application with a script: there `relay` is a method of the script, or does not exist",
     );
-    MAX_RELAY_RATE: Key<Limit> = Key::ours(
-        "RTMFP/MaxRelayRate",
+    MAX_RELAY_CALL_RATE: Key<Limit> = Key::ours(
+        "RTMFP/MaxRelayCallRate",
         limit(MAX_RATE, Some(20)),
         "Calls of `relay` in a second by one client; one client is called by all others together eight times as often. The arguments of a call take 16 kB at most",
+    );
+    RELAY_MODE: Key<Words<RelayMode>> = Key::ours(
+        "RTMFP/Relay@mode",
+        words(&[("None", RelayMode::None), ("Fallback", RelayMode::Fallback), ("All", RelayMode::All)], "None"),
+        "When the server relays what two peers send each other, because their NATs let nothing through: `None`, never, unless a script or a plugin wants it; `Fallback`, if they have not met directly when the one that looks for the other asks for the third time, some seconds later; `All`, from the first time on, beside the direct addresses. The applications of both peers must permit it. A peer that is no client of this server is relayed to if servers share a registry, because it may be a client of another one: then the setting of the client that it looks for decides. See `RTMFP/Relay` of Adaptor.xml for the ports",
+    );
+    RELAY_MAX_BYTES: Key<Whole> = Key::ours(
+        "RTMFP/Relay/MaxBytesPerSecond",
+        whole(1000..=1 << 30, 1_000_000),
+        "What one relayed pair may send in a second, in bytes, both directions together; what is beyond it is dropped, as by a slow network. Where two applications are concerned, the smaller number counts",
+    );
+    RELAY_MAX_LIFETIME: Key<Time> = Key::ours(
+        "RTMFP/Relay/MaxLifetime",
+        seconds(60..=30 * DAY, DAY),
+        "How long one pair is relayed at most, in seconds. Peers that go on have to look for each other again",
     );
     PLUGIN_PATH: PluginKey<FilePath> = PluginKey::ours(
         "@path",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use introd_config::{
     Application, ConnectDefault, Fallback, FileLimits, GroupScope, HttpSettings, IdleClients, JoinLeaveMode,
-    LookupMode, LookupsFrom, NetConnectionLimits, OtherScripts, Policy, Problem, RelayScope, Script, XmlSettings,
+    LookupMode, LookupsFrom, NetConnectionLimits, OtherScripts, Policy, Problem, RelayCallScope, RelayLimits,
+    RelayMode, Script, XmlSettings,
 };
 use introd_policy::InstanceName;
 
@@ -33,8 +34,10 @@ pub(crate) fn application() -> Application {
         join_leave_events: JoinLeaveMode::All,
         group_scope: GroupScope::Server,
         max_lookup_rate: None,
-        relay: RelayScope::Auto,
-        max_relay_rate: None,
+        relay_calls: RelayCallScope::Auto,
+        max_relay_call_rate: None,
+        relay_mode: RelayMode::None,
+        relay_limits: RelayLimits::default(),
         plugins: Vec::new(),
         policy: Policy { deadline: Duration::from_secs(2), on_deadline: Fallback::Ignore, on_failure: Fallback::Deny },
     }

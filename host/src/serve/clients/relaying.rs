@@ -4,7 +4,7 @@
 //! arguments. The caller's worker decides whether the call goes out; the worker that has the other client makes it, and says what has
 //! come of it if the caller waits for an answer. Neither waits for the other.
 
-use introd_config::RelayScope;
+use introd_config::RelayCallScope;
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_flash::server::{Call, CallError};
@@ -30,8 +30,8 @@ const MAX_QUEUED: usize = 32 << 10;
 
 /// Whether the server passes a call on to another client.
 pub(super) fn is_relay(client: &Client, call: &Call) -> bool {
-    let scope = || client.place.as_ref().map_or(RelayScope::None, |(_, seat)| seat.instance().relay_scope());
-    call.name == RELAY && scope() != RelayScope::None
+    let scope = || client.place.as_ref().map_or(RelayCallScope::None, |(_, seat)| seat.instance().relay_call_scope());
+    call.name == RELAY && scope() != RelayCallScope::None
 }
 
 impl ClientTurn<'_, '_> {
@@ -49,12 +49,12 @@ impl ClientTurn<'_, '_> {
     fn send_relay(&mut self, client: &mut Client, call: Call) -> Result<(), RelayError> {
         let (services, now) = (self.turn.services(), self.turn.now);
         let Some((sender, seat)) = &client.place else { return Err(RelayError::NotConnected) };
-        if seat.instance().max_relay_rate().is_some_and(|max| {
+        if seat.instance().max_relay_call_rate().is_some_and(|max| {
             let rates = client.relays.get_or_insert_default();
             !rates.made.permits(now, max)
         }) {
             if let Some(info) = self.turn.endpoint.session(self.session) {
-                services.refusals.tell(now, info.far_address.ip(), "MaxRelayRate");
+                services.refusals.tell(now, info.far_address.ip(), "MaxRelayCallRate");
             }
             return Err(RelayError::TooMany);
         }
@@ -68,7 +68,7 @@ impl ClientTurn<'_, '_> {
         }
         let known = services.directory.lookup(&peer).ok_or(RelayError::NotConnected)?;
         let instance = services.applications.instance(InstanceId(known.instance));
-        if !instance.is_some_and(|instance| seat.instance().relays_to(&instance)) {
+        if !instance.is_some_and(|instance| seat.instance().relays_calls_to(&instance)) {
             return Err(RelayError::NotConnected);
         }
         let session = known.owner;
@@ -85,7 +85,7 @@ impl ClientTurn<'_, '_> {
         let now = self.turn.now;
         let place = client.place.as_ref().filter(|(peer, _)| *peer == call.peer && client.connection.is_connected());
         let (_, seat) = place.ok_or(RelayError::NotConnected)?;
-        if seat.instance().max_relay_rate().is_some_and(|max| {
+        if seat.instance().max_relay_call_rate().is_some_and(|max| {
             let rates = client.relays.get_or_insert_default();
             !rates.got.permits(now, max.saturating_mul(CALLERS))
         }) {

@@ -1,4 +1,4 @@
-use introd_config::{Application, LookupMode, RelayScope};
+use introd_config::{Application, LookupMode, RelayCallScope};
 use introd_flash::amf::{AmfLimits, Value};
 use introd_flash::client::{self, ConnectOptions, Incoming};
 use introd_flash::command::{Command, Encoding};
@@ -110,12 +110,12 @@ fn the_settings_say_which_clients_may_call_each_other() {
     // What comes of calls within the instance, to another instance, and to another application.
     let out_of_reach = "No client of this application has that peer ID.";
     for (scope, expected) in [
-        (RelayScope::Auto, ["called", "called", out_of_reach]),
-        (RelayScope::Application, ["called", "called", out_of_reach]),
-        (RelayScope::Instance, ["called", out_of_reach, out_of_reach]),
-        (RelayScope::None, [NOT_FOUND; 3]),
+        (RelayCallScope::Auto, ["called", "called", out_of_reach]),
+        (RelayCallScope::Application, ["called", "called", out_of_reach]),
+        (RelayCallScope::Instance, ["called", out_of_reach, out_of_reach]),
+        (RelayCallScope::None, [NOT_FOUND; 3]),
     ] {
-        let mut world = with_settings(|settings| settings.relay = scope);
+        let mut world = with_settings(|settings| settings.relay_calls = scope);
         let [caller, same, room, other] = clients(&mut world, ["key", "key", "key/room", "other"]);
         let peers = [same, room, other].map(|end| world.ends[end].id);
         let outcomes = peers.map(|peer| {
@@ -137,7 +137,7 @@ fn where_a_policy_decides_which_clients_meet_no_call_gets_round_it() {
             "a plugin, and the administrator wants it",
             |settings| {
                 with_plugins(settings, &["/first"]);
-                settings.relay = RelayScope::Application;
+                settings.relay_calls = RelayCallScope::Application;
             },
             "called",
         ),
@@ -152,7 +152,7 @@ fn where_a_policy_decides_which_clients_meet_no_call_gets_round_it() {
     }
     // A script has the call, whatever the settings say.
     let mut world = World::with_config(|config| {
-        with_application(config, "app", |settings| settings.relay = RelayScope::Application);
+        with_application(config, "app", |settings| settings.relay_calls = RelayCallScope::Application);
     });
     let [caller, called] = [(); 2].map(|()| world.accepted());
     let peer = world.ends[called].id;
@@ -163,7 +163,7 @@ fn where_a_policy_decides_which_clients_meet_no_call_gets_round_it() {
 
 #[test]
 fn a_client_calls_others_as_often_as_its_application_allows() {
-    let mut world = with_settings(|settings| settings.max_relay_rate = Some(3));
+    let mut world = with_settings(|settings| settings.max_relay_call_rate = Some(3));
     let [caller, called] = clients(&mut world, ["key", "key"]);
     let peer = world.ends[called].id;
     let flood = |world: &mut World| {
@@ -173,7 +173,7 @@ fn a_client_calls_others_as_often_as_its_application_allows() {
         outcomes.iter().filter(|outcome| *outcome == "called").count()
     };
     assert_eq!((flood(&mut world), calls(&mut world, called).len()), (3, 3));
-    assert_eq!(world.services.refusals.told(), ["MaxRelayRate"]);
+    assert_eq!(world.services.refusals.told(), ["MaxRelayCallRate"]);
     world.seconds(1);
     assert_eq!((flood(&mut world), calls(&mut world, called).len()), (3, 3));
     // Calls that reach nobody count as well: an id cannot be guessed faster.
@@ -185,7 +185,7 @@ fn a_client_calls_others_as_often_as_its_application_allows() {
 
 #[test]
 fn a_client_is_called_as_often_as_eight_others_may_call() {
-    let mut world = with_settings(|settings| settings.max_relay_rate = Some(2));
+    let mut world = with_settings(|settings| settings.max_relay_call_rate = Some(2));
     let [called] = clients(&mut world, ["key"]);
     let peer = world.ends[called].id;
     let callers = [(); CALLERS as usize + 1].map(|()| clients(&mut world, ["key"])[0]);
@@ -204,7 +204,7 @@ fn a_client_is_called_as_often_as_eight_others_may_call() {
 
 #[test]
 fn arguments_are_bounded_and_nested_ones_do_no_harm() {
-    let mut world = with_settings(|settings| settings.max_relay_rate = None);
+    let mut world = with_settings(|settings| settings.max_relay_call_rate = None);
     let [caller, called] = clients(&mut world, ["key", "key"]);
     let peer = world.ends[called].id;
     let size = |value: &Value| value.size();
@@ -235,7 +235,7 @@ fn arguments_are_bounded_and_nested_ones_do_no_harm() {
 
 #[test]
 fn a_client_that_takes_nothing_is_called_no_more_and_not_closed_for_it() {
-    let mut world = with_settings(|settings| settings.max_relay_rate = None);
+    let mut world = with_settings(|settings| settings.max_relay_call_rate = None);
     let [caller, called] = clients(&mut world, ["key", "key"]);
     let (peer, session) = (world.ends[called].id, world.session(called));
     world.ends[called].is_cut_off = true;

@@ -20,6 +20,7 @@ mod memory;
 pub mod netconnections;
 pub mod record;
 pub mod registry;
+pub mod relay;
 pub mod serve;
 pub mod server;
 pub mod stories;

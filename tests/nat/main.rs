@@ -15,5 +15,6 @@ mod nat_behaviour;
 mod nats;
 mod outcomes;
 mod programs;
+mod relaying;
 mod server_group;
 mod servers_behind_nats;

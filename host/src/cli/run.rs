@@ -180,6 +180,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         for (name, count) in server.net_connection_counters().iter() {
             tracing::info!(name, count, "total");
         }
+        for (name, count) in server.relay_figures().iter().flat_map(crate::relay::RelayFigures::named) {
+            tracing::info!(name, count, "total");
+        }
         for metric in server.plugin_metrics() {
             tracing::info!(name = metric.name, count = metric.value, "total");
         }

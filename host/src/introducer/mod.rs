@@ -12,3 +12,4 @@ pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Arrival, Departure, Directory, Listed, Succession};
 pub use introduction::{Introduction, introduce};
 pub use other_servers::{elsewhere, published, relays};
+pub use reach::is_private;

@@ -42,7 +42,7 @@ fn is_broadcast(ip: IpAddr) -> bool {
 
 /// Whether the address is meant for use within one site: private (RFC 1918), shared behind a carrier's NAT (RFC 6598), link
 /// local (RFC 3927), or unique local (RFC 4193).
-pub(super) fn is_private(ip: IpAddr) -> bool {
+pub fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
             let [first, second, ..] = ip.octets();

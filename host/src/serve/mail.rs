@@ -39,6 +39,17 @@ pub enum Mail {
         /// The hello's tag.
         tag: Box<[u8]>,
     },
+    /// The same lookup, as if it had come from the peer's port of the relay.
+    ForwardByRelay {
+        /// The session of the peer.
+        session: SessionId,
+        /// The endpoint discriminator of the hello.
+        epd: Box<[u8]>,
+        /// The place of the port.
+        port: u16,
+        /// The hello's tag.
+        tag: Box<[u8]>,
+    },
     /// A member of a group is to be told of another.
     Hint {
         /// The session of the member that is told.

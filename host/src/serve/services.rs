@@ -19,6 +19,7 @@ use crate::groups::{Memberships, SharedGroups};
 use crate::introducer::{Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::registry::Resolver;
+use crate::relay::Relay;
 use crate::stories::Stories;
 
 /// What all workers share.
@@ -57,6 +58,8 @@ pub struct Services {
     pub announcer: Option<Announcer>,
     /// Looks up peers that are not connected here.
     pub resolver: Resolver,
+    /// Passes on what peers send each other that cannot meet, if there is a relay.
+    pub relay: Option<Relay>,
     /// Whether the server takes no new sessions, and when it stops then.
     pub drain: Drain,
     /// The replies of plugins, scripts and the registry to the workers' requests.

@@ -322,6 +322,7 @@ impl Worker {
                 turn.counters().forwarded(forwarded);
                 clients.looked_up(&mut turn, session);
             }
+            Mail::ForwardByRelay { session, epd, port, tag } => turn.forward_by_relay(session, port, &epd, &tag),
             Mail::Hint { session, group, about } => clients.hint(&mut turn, session, group, &about),
             Mail::Disconnect { session, peer, by } => clients.disconnect(&mut turn, session, peer, by),
             Mail::Relay(call) => clients.call_relayed(&mut turn, *call),

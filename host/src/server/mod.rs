@@ -27,6 +27,7 @@ use crate::apps::Caretaker;
 use crate::http_requests::HttpService;
 use crate::introducer::Snapshot;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
+use crate::relay::{Relay, RelayFigures};
 use crate::serve::{KeyingPool, Listener, PluginAccess, Services, listen, mailbox};
 use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
@@ -198,6 +199,11 @@ impl Server {
         self.net_connections.counters().counts()
     }
 
+    /// What the relay did and has, if there is one.
+    pub fn relay_figures(&self) -> Option<RelayFigures> {
+        self.services.relay.as_ref().map(Relay::figures)
+    }
+
     /// How many peers are connected.
     pub fn peers(&self) -> usize {
         self.services.directory.len()
@@ -216,6 +222,9 @@ impl Server {
         let _ = self.stop.send(true);
         for worker in self.workers.drain(..) {
             let _ = worker.join();
+        }
+        if let Some(relay) = &self.services.relay {
+            relay.stop();
         }
         // The plugins end after the last client has been reported gone.
         self.scripts.stop();

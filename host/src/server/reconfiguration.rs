@@ -43,6 +43,9 @@ impl Reconfiguration {
             at_next_start.push("the registry");
         }
         plugins.add(&prepared);
+        if let (Some(relay), Some(settings)) = (&self.services.relay, config.relay()) {
+            relay.reconfigure(settings);
+        }
         applications.reconfigure(config);
         plugins.keep(prepared);
         applications.open_at_start();
@@ -74,6 +77,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     };
     if listens(old) != listens(new) {
         pending.push("the addresses to listen on");
+    }
+    let relays = |config: &Config| config.relay().map(|relay| relay.ports.clone());
+    if relays(old) != relays(new) {
+        pending.push("the ports of the relay");
     }
     let threads = |config: &Config| {
         let server = &config.server;

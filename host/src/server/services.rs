@@ -20,6 +20,7 @@ use crate::introducer::{Counter, Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
 use crate::registry::{Resolver, ResolverSettings, Timed};
+use crate::relay::Relay;
 use crate::serve::{Announcer, Drain, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
 use crate::stories::Stories;
 
@@ -79,6 +80,7 @@ impl Shared {
                 "other servers cannot send peers here: set PublicIP in Server.xml to the address at which clients reach this server"
             );
         }
+        let relay = Relay::start(&config, listeners)?;
         let applications = Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins);
         let groups = Arc::default();
         let shared_groups = shared_registry.as_ref().and_then(|registry| {
@@ -94,6 +96,7 @@ impl Shared {
             verdicts: VerdictCounts::new(workers),
             stories: Stories::new(workers),
             latencies: Arc::default(),
+            relay,
             drain: Drain::new(count, wake(mailboxes)),
             connection: Arc::new(ConnectionSettings::default()),
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,

@@ -53,7 +53,10 @@ impl AsyncUdpSocket {
     }
 
     /// [`AsyncUdpSocket::receive`] for one task that watches several sockets. Only the last task to poll is woken.
-    pub(crate) fn poll_receive(&self, context: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
+    ///
+    /// # Errors
+    /// If the socket can no longer be used.
+    pub fn poll_receive(&self, context: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
         loop {
             let mut guard = ready!(self.watched.poll_read_ready(context))?;
             let Ok(result) = guard.try_io(|watched| watched.get_ref().try_receive(batch)) else {
@@ -72,6 +75,12 @@ impl AsyncUdpSocket {
     /// [`UdpSocket::receive`]: takes the datagrams that wait now, without asking the runtime.
     pub(crate) fn receive_now(&self, batch: &mut RecvBatch) -> io::Result<Option<usize>> {
         self.watched.get_ref().receive(batch)
+    }
+
+    /// [`UdpSocket::send_or_drop`]: sends as much of `batch` as the kernel has room for now, and drops the rest. Returns how many datagrams were
+    /// sent.
+    pub fn send_or_drop(&self, batch: &mut SendBatch) -> usize {
+        self.watched.get_ref().send_or_drop(batch)
     }
 
     /// Sends as much of `batch` as the kernel has room for now.

@@ -78,7 +78,13 @@ impl SendBatch {
         Ok(())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// How many datagrams are queued.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether none is queued.
+    pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use introd_native::PluginMetric;
+use introd_relay::{DropReason, End, Refusal};
 
 use super::table::{self, Kind, Metric};
 use crate::admin::inspector::Inspector;
@@ -12,6 +13,7 @@ use crate::admin::system::{System, cpu_time};
 use crate::http_requests::HttpOutcome;
 use crate::introducer::Counter;
 use crate::meetings::{NatKind, Outcome, VerdictCount, pairs};
+use crate::relay::{Relay, RelayFigures};
 use crate::serve::{HistogramCounts, WorkerReport};
 
 /// The value of a sample.
@@ -43,6 +45,7 @@ pub(super) async fn gather(inspector: &Inspector) -> Vec<Family> {
     samples.latencies(inspector);
     samples.net_connections(inspector);
     samples.http(inspector);
+    samples.relay(inspector);
     samples.meetings(inspector);
     let mut families: Vec<Family> = Vec::new();
     for metric in table::all() {
@@ -185,6 +188,30 @@ impl Samples {
         for outcome in HttpOutcome::ALL {
             let value = Value::Whole(inspector.http.get(outcome));
             self.add("introd_http_requests", vec![outcome.name().to_owned()], value);
+        }
+    }
+
+    fn relay(&mut self, inspector: &Inspector) {
+        let figures = inspector.services.relay.as_ref().map(Relay::figures).unwrap_or_default();
+        let RelayFigures { pairs, open, counts } = figures;
+        for (state, pairs) in [("opening", pairs - open), ("open", open)] {
+            self.add("introd_relay_pairs", vec![state.to_owned()], Value::Whole(pairs as u64));
+        }
+        self.add("introd_relay_pairs_made", Vec::new(), Value::Whole(counts.made));
+        self.add("introd_relay_pairs_opened", Vec::new(), Value::Whole(counts.opened));
+        self.add("introd_relay_datagrams", Vec::new(), Value::Whole(counts.datagrams));
+        self.add("introd_relay_bytes", Vec::new(), Value::Whole(counts.bytes));
+        for cause in End::ALL {
+            let value = Value::Whole(counts.ended(cause));
+            self.add("introd_relay_pairs_ended", vec![cause.label().to_owned()], value);
+        }
+        for reason in Refusal::ALL {
+            let value = Value::Whole(counts.refused(reason));
+            self.add("introd_relay_pairs_refused", vec![reason.label().to_owned()], value);
+        }
+        for reason in DropReason::ALL {
+            let value = Value::Whole(counts.dropped(reason));
+            self.add("introd_relay_datagrams_dropped", vec![reason.label().to_owned()], value);
         }
     }
 

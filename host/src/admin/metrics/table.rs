@@ -41,7 +41,7 @@ const WORKER: &[&str] = &["worker"];
 const APPLICATION: &[&str] = &["application"];
 
 /// The metrics that are no counters of [`Counter`].
-const OTHERS: [(&str, Kind, &[&str], &str); 30] = [
+const OTHERS: [(&str, Kind, &[&str], &str); 38] = [
     ("introd_build_info", Kind::Gauge, &["version"], "1; the version is the label"),
     ("introd_start_time_seconds", Kind::Gauge, &[], "When the server started, in seconds since 1970"),
     ("introd_cpu_seconds", Kind::Counter, &[], "Time that processors spent on the process, in seconds"),
@@ -81,6 +81,34 @@ const OTHERS: [(&str, Kind, &[&str], &str); 30] = [
         Kind::Counter,
         &["outcome"],
         "HTTP requests of scripts, by what came of them: `answered`, `malformed`, `not_allowed`, `too_large`, `busy`, `timed_out`, `failed`, `canceled`",
+    ),
+    (
+        "introd_relay_pairs",
+        Kind::Gauge,
+        &["state"],
+        "Pairs of peers that the server relays to each other: `opening` ones, over which no session has come about yet, and `open` ones",
+    ),
+    ("introd_relay_pairs_made", Kind::Counter, &[], "Pairs made for peers that had not met"),
+    ("introd_relay_pairs_opened", Kind::Counter, &[], "Pairs over which both peers exchanged packets of a session"),
+    (
+        "introd_relay_pairs_ended",
+        Kind::Counter,
+        &["cause"],
+        "Pairs that ended: `unopened`, no session came about; `idle`, a peer was silent; `lifetime`, the time is over; `replaced`, another pair took the place",
+    ),
+    (
+        "introd_relay_pairs_refused",
+        Kind::Counter,
+        &["reason"],
+        "Pairs not made, by the bound that was reached (`pairs`, `client`, `network`, `port`) or because of the peers: `same_client`, `address`, `tag`; `stopped`: the server stops",
+    ),
+    ("introd_relay_datagrams", Kind::Counter, &[], "Datagrams passed on between peers"),
+    ("introd_relay_bytes", Kind::Counter, &[], "Bytes of their payloads"),
+    (
+        "introd_relay_datagrams_dropped",
+        Kind::Counter,
+        &["reason"],
+        "Datagrams at the ports of the relay that were not passed on: from nobody known (`unknown`, `tag`, `kind`, `address`, `elsewhere`), to nobody known yet (`waiting`), too much for who has not proven itself (`unproven`) or says nothing (`unheard`), over a rate (`pair_rate`, `total_rate`), or not taken by the kernel (`unsent`)",
     ),
     ("introd_worker_up", Kind::Gauge, WORKER, "Whether the worker answers within a second: 1 or 0"),
     (

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use introd_log::Refused;
+use introd_policy::Peer;
 use introd_policy::decision::{Denial, LookupAction, Missing, Unresolved};
-use introd_policy::{Introduction, Peer};
 use rtmfp::{Lookup, Origin, TaggedAddress};
 
 use super::following::{Executed, deciding_policy};
+use super::relaying::{self, Offer};
 use super::{Decision, Lookups};
 use crate::introducer::{Counter, introduce};
 use crate::meetings::LookupAnswer;
@@ -40,12 +41,14 @@ impl Lookups {
             LookupAction::Unanswered | LookupAction::Unresolved(_) => LookupAnswer::Unanswered,
         });
         match action {
-            LookupAction::Introduce(Introduction { target, .. }) => {
+            LookupAction::Introduce(decided) => {
                 // If the answer is lost, the repeated lookup is answered again.
                 self.repeated.forget(lookup);
-                let introduction = introduce(&target, lookup.initiator);
-                done.is_forwarded = introduce_peers(turn, clients, &target, lookup, &introduction.redirect);
-                (done.target, done.redirected_to) = (Some(&target), &introduction.redirect);
+                let offer = relaying::offer(turn, clients, decision, &decided);
+                let target = decided.target;
+                let redirect = offer.redirect(introduce(&target, lookup.initiator).redirect);
+                done.is_forwarded = introduce_peers(turn, clients, &target, lookup, &redirect, &offer);
+                (done.target, done.redirected_to) = (Some(&target), &redirect);
                 self.follow(turn, clients, decision, &done, begun);
                 return;
             }
@@ -112,7 +115,7 @@ fn deny(turn: &Turn<'_>, clients: &Clients, decision: &Decision, denial: &Denial
     .log();
 }
 
-/// Redirects the asker to the target, and forwards its hello so that the target opens its NAT to the asker. Returns whether the hello was
+/// Redirects the asker to the target, and forwards its hello so that the target opens its NAT to the asker, and to the relay if one is offered. Returns whether the hello was
 /// forwarded; `None` if another worker has the target's session.
 fn introduce_peers(
     turn: &mut Turn<'_>,
@@ -120,6 +123,7 @@ fn introduce_peers(
     target: &Peer,
     lookup: &Lookup,
     redirect: &[TaggedAddress],
+    offer: &Offer,
 ) -> Option<bool> {
     let counters = turn.counters();
     if !redirect.is_empty() {
@@ -130,10 +134,16 @@ fn introduce_peers(
     if session.prefix() == turn.info.index {
         let forwarded = turn.endpoint.forward(turn.now, session, lookup);
         counters.forwarded(forwarded);
+        if let Offer::Now { target_port, .. } = offer {
+            turn.forward_by_relay(session, *target_port, &lookup.epd, &lookup.tag);
+        }
         clients.looked_up(turn, session);
         return Some(forwarded.is_ok());
     }
-    let (epd, tag) = (Box::from(&lookup.epd[..]), Box::from(&lookup.tag[..]));
-    turn.info.send(session, Mail::Forward { session, epd, initiator: lookup.initiator, tag });
+    let (epd, tag) = (|| Box::from(&lookup.epd[..]), || Box::from(&lookup.tag[..]));
+    turn.info.send(session, Mail::Forward { session, epd: epd(), initiator: lookup.initiator, tag: tag() });
+    if let Offer::Now { target_port, .. } = offer {
+        turn.info.send(session, Mail::ForwardByRelay { session, epd: epd(), port: *target_port, tag: tag() });
+    }
     None
 }

@@ -3,6 +3,7 @@
 mod context;
 mod execute;
 mod following;
+mod relaying;
 #[cfg(test)]
 mod tests;
 

@@ -74,6 +74,7 @@ pub(super) fn services_that_wake(
         applications: Arc::new(Applications::new(config.clone(), actors, plugins)),
         near_id: PeerId([0; 32]),
         potential_near_addresses: Arc::clone(&own),
+        relay: None,
         announcer: shared.map(|shared| Announcer::new(shared, own)),
         resolver: Resolver::start(registry, settings, Arc::clone(&replies)).unwrap(),
         replies,

@@ -1,0 +1,166 @@
+//! The relay: the server passes on what two peers send each other that cannot meet directly.
+//!
+//! The lookups of the workers make pairs ([`Relay::allocate`]), by which each peer has a port of the server; a thread of the relay's own passes
+//! datagrams on between the ports. Which datagrams, and to where, is decided by `introd_relay`. The table of pairs is the only thing that workers
+//! and the thread share: it is locked for the decisions about one batch, never while a socket is used.
+
+mod figures;
+mod ports;
+mod thread;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use introd_config::{Config, Relay as Settings};
+use introd_liveness::{AtStandstill, Pulse};
+use introd_relay::{Attempt, Limits, OwnAddresses, PairView, Pairs, Refusal, RelayPorts, Terms};
+use introd_udp::{LocalAddress, UdpSocket, interface_addresses};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::sync::watch;
+
+use crate::serve::Listener;
+pub use figures::RelayFigures;
+use ports::BoundPorts;
+use thread::RelayThread;
+
+/// How many addresses of a port a peer can be told: the public one and the one of the local network.
+pub const MAX_FACES: usize = 2;
+
+/// The addresses of a port as one peer reaches it, the best first.
+pub type Faces = SmallVec<[SocketAddr; MAX_FACES]>;
+
+/// The relay of a server. Dropping it ends its thread.
+pub struct Relay {
+    ports: BoundPorts,
+    pairs: Arc<Mutex<Pairs<LocalAddress>>>,
+    is_stopped: AtomicBool,
+    stop: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Relay {
+    /// Opens the ports and starts the thread, if the configuration has a relay.
+    ///
+    /// # Errors
+    /// If a port cannot be bound, or the thread cannot be started. The message says what to do.
+    pub fn start(config: &Config, listeners: &[Listener]) -> anyhow::Result<Option<Self>> {
+        let Some(settings) = config.relay() else { return Ok(None) };
+        let (ports, sockets) = BoundPorts::bind(&settings.ports)?;
+        let own = own_addresses(listeners, &ports);
+        let now = Instant::now();
+        let pairs = Arc::new(Mutex::new(Pairs::new(now, ports.families(), own, limits(settings))));
+        let (stop, stopped) = watch::channel(false);
+        let work = Self::work(sockets, &ports, Arc::clone(&pairs), stopped);
+        // Like a worker, it cannot be started again: its sockets are gone with it.
+        let thread = introd_liveness::spawn_once("relay-0", None, AtStandstill::EndProcess, work);
+        let thread = thread.context("the relay's thread cannot be started")?;
+        tracing::info!(
+            ports = %ports,
+            pairs = settings.max_pairs,
+            bytes_per_second = settings.bytes_per_second,
+            "peers that cannot meet are relayed"
+        );
+        let (thread, is_stopped) = (Mutex::new(Some(thread)), AtomicBool::new(false));
+        Ok(Some(Self { ports, pairs, is_stopped, stop, thread }))
+    }
+
+    fn work(
+        sockets: Vec<UdpSocket>,
+        ports: &BoundPorts,
+        pairs: Arc<Mutex<Pairs<LocalAddress>>>,
+        stopped: watch::Receiver<bool>,
+    ) -> impl FnOnce(&Pulse) -> anyhow::Result<()> + Send + 'static {
+        let places = ports.places();
+        move |pulse: &Pulse| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let thread = RelayThread::new(sockets, places, pairs)?;
+                thread.run(stopped, pulse).await.context("a socket of the relay has failed")
+            })
+        }
+    }
+
+    /// The ports of the pair for an attempt; see [`Pairs::allocate`]. The pair is there when this returns.
+    ///
+    /// # Errors
+    /// If no pair is made. The refusal is counted.
+    pub fn allocate(&self, now: Instant, attempt: &Attempt<'_>, terms: Terms) -> Result<RelayPorts, Refusal> {
+        let mut pairs = self.pairs.lock();
+        if self.is_stopped.load(Ordering::Acquire) {
+            pairs.counts_mut().refuse(Refusal::Stopped);
+            return Err(Refusal::Stopped);
+        }
+        pairs.allocate(now, attempt, terms)
+    }
+
+    /// The addresses of a port for the peer whose packets come from `peer` to `here`, an address of this machine. `public` is where others reach
+    /// the server's own port, if that is known.
+    pub fn faces(&self, port: u16, peer: IpAddr, here: Option<IpAddr>, public: Option<IpAddr>) -> Faces {
+        self.ports.faces(port, peer, here, public)
+    }
+
+    /// What it did and has.
+    pub fn figures(&self) -> RelayFigures {
+        let pairs = self.pairs.lock();
+        RelayFigures { pairs: pairs.len(), open: pairs.open(), counts: pairs.counts().clone() }
+    }
+
+    /// The pairs, `most` of them at most.
+    pub fn views(&self, now: Instant, most: usize) -> Vec<PairView> {
+        self.pairs.lock().views(now).take(most).collect()
+    }
+
+    /// Puts other limits in force.
+    pub fn reconfigure(&self, settings: &Settings) {
+        self.pairs.lock().set_limits(limits(settings));
+    }
+
+    /// Ends the thread and closes the ports. No pair is made afterwards.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Release);
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        max_pairs: settings.max_pairs,
+        max_pairs_per_client: settings.max_pairs_per_client,
+        max_pairs_per_network: settings.max_pairs_per_address,
+        bytes_per_second: settings.bytes_per_second,
+        idle: settings.idle_timeout,
+    }
+}
+
+/// Every address of this machine and those by which others reach it, with all ports of the server.
+fn own_addresses(listeners: &[Listener], ports: &BoundPorts) -> OwnAddresses {
+    let of_machine = interface_addresses().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the addresses of this machine are not known: the relay takes those that it listens on for all");
+        Vec::new()
+    });
+    let of_machine = of_machine.into_iter().map(|interface| interface.address.ip());
+    let sockets: Vec<SocketAddr> = listeners
+        .iter()
+        .flat_map(|listener| [Some(listener.local), listener.public])
+        .flatten()
+        .chain(ports.addresses())
+        .collect();
+    OwnAddresses::new(of_machine.chain(sockets.iter().map(SocketAddr::ip)), sockets.iter().map(SocketAddr::port))
+}
+
+#[cfg(test)]
+mod tests;

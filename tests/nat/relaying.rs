@@ -1,0 +1,89 @@
+//! The server relays what two peers send each other that cannot meet directly, and nothing else.
+
+use introd_tests::program::Files;
+
+use crate::hosts::{Host, Internet, Router};
+use crate::nats::Nat;
+use crate::programs::{peer, probe, server};
+
+/// The probe waits for as long as RFC 7016 lets an initiator go on: the relay is offered at the third hello, some four seconds after the first.
+const PATIENT: &str = "60";
+
+fn settings(mode: &str) -> Files {
+    let files = Files::new();
+    files.application(&format!("<RTMFP><Relay mode=\"{mode}\"/></RTMFP>"));
+    files
+}
+
+/// The asker finds the target, and they exchange a message. Returns whether their packets went through the relay: then none of them comes from the
+/// address of the other's NAT.
+fn meet(mode: &str, places: impl Fn(&Internet) -> [(Router, Host); 2]) -> bool {
+    let net = Internet::new();
+    let host = net.host("a");
+    let [(asker_nat, asker), (target_nat, target)] = places(&net);
+    let files = settings(mode);
+    let running = server(&host, &["--conf", &files.path().to_string_lossy()]);
+    let uri = format!("rtmfp://{}/app", host.v4.unwrap());
+    let staying = peer(&target, &uri);
+    let ended = probe(&asker, &["--json", "--timeout", PATIENT, "--peer", &staying.id, &uri]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = ended.json();
+    assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()), "{report}");
+    let packets = |at: &Host, from: &Router| at.received().get(&from.outside.into()).map_or(0, |(packets, _)| *packets);
+    let direct = (packets(&asker, &target_nat), packets(&target, &asker_nat));
+    assert_eq!(staying.leave().code, Some(0));
+    let ended = running.stop();
+    let relayed = ended.counter("relay_datagrams");
+    assert_eq!(relayed == 0, ended.counter("relay_pairs_opened") == 0, "{ended:?}");
+    if relayed == 0 {
+        assert!(direct.0 >= 3 && direct.1 >= 3, "{direct:?}");
+        assert_eq!(ended.counter("relay_pairs_made"), 0, "{ended:?}");
+    } else {
+        // Two hellos, two keyings, a message and its answer.
+        assert!(relayed >= 6, "{ended:?}");
+        assert_eq!(direct, (0, 0), "neither NAT lets the other one's packets in");
+    }
+    relayed > 0
+}
+
+fn behind(net: &Internet, name: &str, kind: Nat) -> (Router, Host) {
+    let nat = net.nat(&format!("n{name}"), kind);
+    let host = nat.host(&format!("c{name}"));
+    (nat, host)
+}
+
+#[test]
+fn peers_whose_nats_let_nothing_through_meet_by_the_relay() {
+    let kinds = [
+        (Nat::Symmetric, Nat::PortRestricted),
+        (Nat::PortRestricted, Nat::Symmetric),
+        (Nat::Symmetric, Nat::Symmetric),
+    ];
+    for (asker, target) in kinds {
+        let places = |net: &Internet| [behind(net, "1", asker), behind(net, "2", target)];
+        assert!(meet("Fallback", places), "{asker:?} looks for {target:?}");
+    }
+}
+
+#[test]
+fn peers_that_meet_directly_are_not_relayed() {
+    let places = |net: &Internet| [behind(net, "1", Nat::PortRestricted), behind(net, "2", Nat::PortRestricted)];
+    assert!(!meet("Fallback", places));
+}
+
+#[test]
+fn an_ipv4_peer_and_an_ipv6_peer_meet_by_the_relay() {
+    let net = Internet::new();
+    let (host, six) = (net.host("a"), net.host_v6("c2"));
+    let (_nat, four) = behind(&net, "1", Nat::PortRestricted);
+    let files = settings("Fallback");
+    let running = server(&host, &["--conf", &files.path().to_string_lossy()]);
+    let (by_v4, by_v6) = (format!("rtmfp://{}/app", host.v4.unwrap()), format!("rtmfp://[{}]/app", host.v6.unwrap()));
+    for (asker, its, target, uri) in [(&four, &by_v4, &six, &by_v6), (&six, &by_v6, &four, &by_v4)] {
+        let staying = peer(target, uri);
+        let ended = probe(asker, &["--json", "--timeout", PATIENT, "--peer", &staying.id, its]);
+        assert_eq!((ended.code, &ended.json()["message_exchanged"]), (Some(0), &true.into()), "{ended:?}");
+        assert_eq!(staying.leave().code, Some(0));
+    }
+    assert_eq!(running.stop().counter("relay_pairs_opened"), 2);
+}

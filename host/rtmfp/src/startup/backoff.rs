@@ -29,6 +29,11 @@ impl Backoff {
         self.wait > FIRST_WAIT
     }
 
+    /// It is sent once more now, beside the times that would have come anyway.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.next = self.next.min(now);
+    }
+
     /// Is it time? If so, the next time is set.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next;

@@ -18,8 +18,9 @@ const REDIRECT_THRESHOLD: usize = 24;
 const MAX_PORTS: usize = 4;
 /// How many hellos are sent to an address that the peer only reported, in some 20 s. Those to where it was seen go on.
 const REPORTED_HELLOS: u8 = 6;
-/// The length to which a hello to where an introducer has seen the peer is padded, and every repeated one: a responder whose
-/// certificate has static keys must not answer a shorter one, because its answer could be three times as long.
+/// The length to which a hello is padded that goes to where an introducer has seen the peer or an Implied Redirect has come from, and every
+/// repeated one: a responder whose certificate has static keys must not answer a shorter one, because its answer could be three times as
+/// long.
 const LONG_HELLO: usize = 420;
 /// RFC 7016 §2.2.4.
 const PADDING: u8 = 0xff;
@@ -29,8 +30,10 @@ struct Candidate {
     backoff: Backoff,
     /// How many more hellos are sent; `None`: until the time is up.
     left: Option<u8>,
-    /// An introducer has seen the peer there.
+    /// An introducer has seen the peer there, or an Implied Redirect has come from there.
     is_observed: bool,
+    /// An Implied Redirect has come from there.
+    has_answered: bool,
 }
 
 /// The addresses that hellos are sent to.
@@ -52,7 +55,7 @@ impl Candidates {
             }
             known.is_observed |= is_observed;
         } else if self.0.len() < REDIRECT_THRESHOLD && is_reachable(transmit.to) {
-            self.0.push(Candidate { transmit, backoff: Backoff::new(now), left, is_observed });
+            self.0.push(Candidate { transmit, backoff: Backoff::new(now), left, is_observed, has_answered: false });
         }
     }
 
@@ -84,8 +87,19 @@ impl Candidates {
             }
         }
         if is_implied {
-            // RFC 7016 §2.3.5: no address means the one that the redirect came from.
-            self.add(now, Transmit { interface, to: from }, None, false);
+            self.answered(now, Transmit { interface, to: from });
+        }
+    }
+
+    /// RFC 7016 §2.3.5: no address means the one that the redirect came from. A peer that a forwarded hello has reached sends such a
+    /// redirect to open its NAT: a hello that was sent before was dropped there, so another one follows at once. It does so only once,
+    /// because the redirect is much shorter.
+    fn answered(&mut self, now: Instant, transmit: Transmit) {
+        self.add(now, transmit, None, true);
+        let known = self.0.iter_mut().find(|known| known.transmit.to == transmit.to && !known.has_answered);
+        if let Some(known) = known {
+            known.has_answered = true;
+            known.backoff.hasten(now);
         }
     }
 
@@ -258,5 +272,34 @@ mod tests {
         };
         assert_eq!(long_to(now), [seen]);
         assert_eq!(long_to(now + FIRST_WAIT), [server(), seen, reported]);
+    }
+
+    #[test]
+    fn a_peer_that_answers_with_an_implied_redirect_is_sent_a_long_hello_at_once_and_only_once() {
+        let now = test_clock();
+        let [seen, unknown]: [SocketAddr; 2] =
+            ["198.51.100.1:1", "198.51.100.2:1"].map(|address| address.parse().unwrap());
+        let mut candidates = Candidates::new(now, &[(INTERFACE, server())]);
+        let mut sealer = StartupSealer::new(now, 1192);
+        let mut sent = |at: Instant, from: SocketAddr, destinations: &[TaggedAddress]| {
+            candidates.redirect(at, INTERFACE, from, destinations.iter().copied());
+            let (mut outbox, mut datagram, mut sent) = (Outbox::default(), Vec::new(), Vec::new());
+            candidates.send_hellos(at, &HELLO, &mut sealer, &mut outbox);
+            while let Some(transmit) = outbox.pop(&mut datagram) {
+                sent.push((transmit.to, 3 * datagram.len() > 1192));
+                datagram.clear();
+            }
+            sent
+        };
+        let named = [TaggedAddress::new(seen, Origin::Observed)];
+        assert_eq!(sent(now, server(), &named), [(server(), false), (seen, true)]);
+        // The NAT of the peer has dropped that hello; by its own packet it is open now.
+        let soon = now + Duration::from_millis(30);
+        assert_eq!(sent(soon, seen, &[]), [(seen, true)]);
+        assert_eq!(sent(soon, seen, &[]), []);
+        // A symmetric NAT has another port for the peer than the server saw.
+        assert_eq!(sent(soon, unknown, &[]), [(unknown, true)]);
+        assert_eq!(sent(soon, unknown, &[]), []);
+        assert_eq!(sent(now + FIRST_WAIT, server(), &named), [(server(), true)]);
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use introd_flash::amf::{AmfLimits, Object};
-use introd_flash::client::{self as messages, Incoming};
+use introd_flash::client::{self as messages, CONNECT_TRANSACTION, Incoming, Status};
 use introd_flash::message::Message;
 use introd_flash::metadata::FlowKind;
 use introd_flash::peer_info::behind_nat;
@@ -61,6 +61,10 @@ pub struct Client {
     control: SendFlowId,
     info: ConnectInfo,
     accepted: Option<Object>,
+    /// The last `onStatus` of the server.
+    status: Option<Box<Status>>,
+    /// The number of the last command that waits, or has waited, for an answer.
+    transaction: f64,
     keepalive: Keepalive,
     publisher: Publisher,
     groups: Groups,
@@ -95,6 +99,8 @@ impl Client {
             control,
             info,
             accepted: None,
+            status: None,
+            transaction: CONNECT_TRANSACTION,
             keepalive: Keepalive::default(),
             publisher: Publisher::default(),
             groups: Groups::new(id, seed),
@@ -116,6 +122,17 @@ impl Client {
 
     pub(super) fn startup(&self) -> &StartupObserver {
         &self.startup
+    }
+
+    /// The number of the next command that waits for an answer.
+    pub(super) fn next_transaction(&mut self) -> f64 {
+        self.transaction += 1.0;
+        self.transaction
+    }
+
+    /// The last `onStatus` of the server.
+    pub(super) fn status(&self) -> Option<&Status> {
+        self.status.as_deref()
     }
 
     /// The client's own peer id.
@@ -186,6 +203,7 @@ impl Client {
                 // If the flow takes no more messages, an unanswered ping is the smaller problem.
                 let _ = self.send_to_server(UserControl::PingResponse { timestamp }.to_message());
             }
+            Some(Incoming::Status(status)) => self.status = Some(Box::new(status)),
             _ => (),
         }
         if let Event::Closed { session, .. } = event {

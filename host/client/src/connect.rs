@@ -112,17 +112,31 @@ impl Client {
     fn fail_if_lost(&self, event: &Event) -> Result<(), ClientFailure> {
         let problem = match event {
             Event::Closed { session, reason } if *session == self.session() => match reason {
-                CloseReason::Far | CloseReason::FarAbrupt => "the server closed the session".to_owned(),
+                CloseReason::Far | CloseReason::FarAbrupt => self.closed_by_server(),
                 reason => reason.to_string(),
             },
-            Event::Flow { session, event: FlowEvent::Rejected { flow, exception } }
+            // An exception on the control flow says that the server is closing the NetConnection (RFC 7425 §5.3.6). The end of the session
+            // follows.
+            Event::Flow { session, event: FlowEvent::Rejected { flow, .. } }
                 if (*session, *flow) == (self.session(), self.control()) =>
             {
-                format!("the server rejected the control flow with exception {exception}")
+                self.closed_by_server()
             }
             _ => return Ok(()),
         };
-        Err(failure(problem))
+        Err(ClientFailure { status: self.status().cloned().map(Box::new), ..failure(problem) })
+    }
+
+    /// What happened if the server has ended the connection: servers say why in an `onStatus` before, if they say it at all.
+    fn closed_by_server(&self) -> String {
+        let mut problem = match self.accepted() {
+            Some(_) => "the server accepted the connection and closed it at once".to_owned(),
+            None => "the server closed the connection before it answered connect".to_owned(),
+        };
+        if let Some(status) = self.status() {
+            problem.push_str(&format!(": {} {}", status.code, status.description));
+        }
+        problem
     }
 }
 

@@ -15,6 +15,8 @@ pub enum ClientStep {
     Handshake,
     /// Making the session a NetConnection (RFC 7425 §5.3).
     Connect,
+    /// Calling a method of the server.
+    Call,
     /// Opening a session with a peer that the server introduces (RFC 7016 §3.5.1.4, §3.5.1.5).
     Introduction,
     /// Sending a message directly to a peer, and receiving its reply (RFC 7425 §5.4).
@@ -36,6 +38,7 @@ impl ClientStep {
             Self::Resolve => "resolve",
             Self::Handshake => "handshake",
             Self::Connect => "connect",
+            Self::Call => "call",
             Self::Introduction => "introduction",
             Self::Message => "message",
             Self::Join => "join",

@@ -32,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod calling;
 mod client;
 mod connect;
 mod destination;
@@ -52,6 +53,7 @@ mod serverless_tests;
 #[cfg(test)]
 mod session_pair;
 mod startup_observer;
+mod unreachable;
 
 pub use client::{Client, ConnectInfo};
 pub use destination::Destination;
@@ -59,7 +61,7 @@ pub use echo::EchoReply;
 pub use failure::{ClientFailure, ClientStep};
 pub use groups::ClientGroups;
 pub use introd_udp::{BindError, BufferSizes, UdpSocket};
-pub use meeting::Meeting;
+pub use meeting::{Meeting, Path};
 pub use peer_endpoint::{KeysTap, PeerEndpoint};
 pub use playing::{Play, PlayEvent};
 pub use serverless::Serverless;

@@ -7,8 +7,8 @@ use rtmfp::crypto::Epd;
 use rtmfp::{Event, OpenFailure, Origin, PeerId, SessionId, TaggedAddress};
 
 use crate::client::Client;
-use crate::failure::{ClientFailure, ClientStep, list};
-use crate::startup_observer::Observed;
+use crate::failure::{ClientFailure, ClientStep};
+use crate::unreachable::Facts;
 
 /// A peer with which a session is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,19 +19,37 @@ pub struct Meeting {
     pub address: SocketAddr,
     /// The time from the first hello to the open session.
     pub took: Duration,
+    /// The way that the session takes, if the server's redirects tell it.
+    pub path: Option<Path>,
     /// The addresses to which the server redirected the client. There may be none: the peer can send first if its NAT does not
     /// filter by address.
     pub redirects: Vec<SocketAddr>,
 }
 
+/// The way that a session with a peer takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Path {
+    /// Packets go from one peer to the other.
+    Direct,
+    /// The server passes packets on (a relay).
+    Relayed,
+}
+
+impl Path {
+    /// The name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Relayed => "relayed",
+        }
+    }
+}
+
 const UNKNOWN_CHECK: &str = "the peer id; that the peer is connected to this very server (introd probe --stay is a peer to try with); \
                              and that no policy keeps the two apart: a script, a plugin or an access rule that denies a lookup \
                              leaves it without an answer, and the server's log says which";
-const UNREACHABLE_CHECK: &str = "firewalls and NATs between the two peers: a hole can be punched only if at least one of the \
-                                 NATs gives a socket the same outside port for every destination. Some peers take only others \
-                                 like themselves: introd probe --flash is to others what a Flash Player is";
-const NATS_CHECK: &str = "that neither NAT is symmetric, by a look at its settings or by trying each peer with one on an open \
-                          address: one of the two needs another network, a forwarded UDP port, or IPv6";
+/// How long a session that is open waits for a redirect that tells its path.
+const REDIRECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Client {
     /// Asks the server to introduce the peer `id`, and opens a session with it.
@@ -61,17 +79,26 @@ impl Client {
         };
         let took = started.elapsed();
         let observed = self.startup().observed();
-        let redirects = distinct(&observed.redirects);
         match opened {
             Ok(session) => {
                 let info = self.peer().endpoint.session(session);
                 let info = info.ok_or_else(|| failure("the session with the peer ended at once".to_owned()))?;
-                Ok(Meeting { session, address: info.far_address, took, redirects })
+                let address = info.far_address;
+                let path = self.path_to(address, server.far_address, REDIRECT_TIMEOUT).await;
+                let redirects = distinct(&self.startup().observed().redirects);
+                Ok(Meeting { session, address, took, path, redirects })
             }
-            Err(_) if redirects.is_empty() && observed.answered.is_empty() => {
+            Err(_) if observed.redirects.is_empty() && observed.answered.is_empty() => {
                 Err(failure(format!("{} did not introduce peer {id}", server.far_address)))
             }
-            Err(reason) => Err(self.unreachable(&observed, &list(&redirects), &reason)),
+            Err(reason) => {
+                let info = self.connect_info();
+                let (named, is_answered) = (&observed.redirects[..], !observed.answered.is_empty());
+                let facts =
+                    Facts { seen: info.seen, own: &info.reported, server: server.far_address, named, is_answered };
+                let (problem, check) = facts.explain(&reason);
+                Err(ClientFailure::new(ClientStep::Introduction, problem, check))
+            }
         }
     }
 
@@ -98,23 +125,27 @@ impl Client {
         }
     }
 
-    /// The failure to reach a peer that the server introduced.
-    fn unreachable(&self, observed: &Observed, redirects: &str, reason: &str) -> ClientFailure {
-        let target = if observed.answered.is_empty() { target_behind_nat(&observed.redirects) } else { None };
-        let info = self.connect_info();
-        // If packets are lost in one direction only, the NATs are not the reason.
-        let (Some(true), Some(seen), Some(other)) = (info.nat(), info.seen, target) else {
-            let problem = format!("the server named {redirects}, but: {reason}");
-            return ClientFailure::new(ClientStep::Introduction, problem, UNREACHABLE_CHECK);
-        };
-        let problem = format!(
-            "both peers are behind NATs, and no packet of either one reached the other. The server sees this peer at {seen} and \
-             the other at {other}, but at least one of the two NATs seems to use another outside port for each destination (a \
-             symmetric NAT), so that no peer can know the port to send to, and the other NAT drops packets that it does not \
-             expect. No server can introduce these two to each other ({reason}; the server named {redirects})"
-        );
-        ClientFailure::new(ClientStep::Introduction, problem, NATS_CHECK)
+    /// The way that a session with a peer takes. The redirect that tells it may come after the session has opened.
+    async fn path_to(&mut self, address: SocketAddr, server: SocketAddr, timeout: Duration) -> Option<Path> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let path = path(address, server, &self.startup().observed().redirects);
+            if path.is_some() || !matches!(tokio::time::timeout_at(deadline.into(), self.next()).await, Ok(Ok(_))) {
+                return path;
+            }
+        }
     }
+}
+
+/// The way of a session with a peer that is at `address`; `None` if these redirects of the server do not tell it.
+fn path(address: SocketAddr, server: SocketAddr, redirects: &[TaggedAddress]) -> Option<Path> {
+    let origins = || redirects.iter().filter(|redirect| redirect.address == address).map(|redirect| redirect.origin);
+    if origins().any(|origin| origin == Origin::Relay) {
+        return Some(Path::Relayed);
+    }
+    // A relay has an address of the server. A peer may have it, too, if it is on the same machine or behind the same NAT.
+    let is_direct = origins().next().is_some() || address.ip().to_canonical() != server.ip().to_canonical();
+    is_direct.then_some(Path::Direct)
 }
 
 /// The addresses, each once: some servers name an address once as observed and once as reported.
@@ -128,10 +159,27 @@ fn distinct(redirects: &[TaggedAddress]) -> Vec<SocketAddr> {
     distinct
 }
 
-/// The address at which the server sees the target, if the target is behind a NAT: then it reports another address of the same
-/// family. `None` if it is not, or if the redirects do not tell.
-fn target_behind_nat(redirects: &[TaggedAddress]) -> Option<SocketAddr> {
-    let seen = redirects.iter().find(|redirect| redirect.origin == Origin::Observed)?.address;
-    let mut own = redirects.iter().filter(|redirect| redirect.origin == Origin::Reported).map(|own| own.address.ip());
-    own.any(|own| own != seen.ip() && own.is_ipv4() == seen.is_ipv4()).then_some(seen)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_is_known_by_the_origin_of_its_address() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let server = at("203.0.113.1:1935");
+        let named = |origin| vec![TaggedAddress::new(at("203.0.113.1:20000"), origin)];
+        for (address, redirects, expected) in [
+            ("203.0.113.1:20000", named(Origin::Relay), Some(Path::Relayed)),
+            // A peer behind the server's own NAT.
+            ("203.0.113.1:20000", named(Origin::Observed), Some(Path::Direct)),
+            ("203.0.113.1:20000", named(Origin::Reported), Some(Path::Direct)),
+            ("203.0.113.1:20001", named(Origin::Relay), None),
+            ("203.0.113.1:20000", Vec::new(), None),
+            // The port of a symmetric NAT is named by nobody.
+            ("192.0.2.7:5000", named(Origin::Relay), Some(Path::Direct)),
+            ("192.0.2.7:5000", Vec::new(), Some(Path::Direct)),
+        ] {
+            assert_eq!(path(at(address), server, &redirects), expected, "{address} {redirects:?}");
+        }
+    }
 }

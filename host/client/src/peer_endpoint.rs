@@ -143,7 +143,9 @@ impl PeerEndpoint {
                 (true, false) => SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 1)),
                 (false, true) => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 1)),
             };
-            if let Some(ip) = LocalAddress::towards(target).filter(|ip| may_be_reported(*ip, far.ip())) {
+            // A socket that is bound to one address sends from that one, wherever the routes lead.
+            let ip = if bound.ip().is_unspecified() { LocalAddress::towards(target) } else { Some(bound.ip()) };
+            if let Some(ip) = ip.filter(|ip| may_be_reported(*ip, far.ip())) {
                 reported.push(SocketAddr::new(ip, bound.port()));
             }
         }

@@ -12,6 +12,7 @@ use rtmfp::{PeerId, SessionId};
 use super::announcer::{Announcer, Told};
 use super::drain::Drain;
 use super::latencies::Latencies;
+use super::nat_tests::NatTests;
 use super::rates::Rates;
 use super::refusals::Refusals;
 use crate::apps::Applications;
@@ -46,6 +47,8 @@ pub struct Services {
     pub rates: Rates,
     /// Logs the addresses that exceed a limit.
     pub refusals: Refusals,
+    /// Which clients may have packets sent that test their NATs.
+    pub nat_tests: NatTests,
     /// Messages that have waited for longer than this are not sent any more.
     pub max_unsent_age: Option<Duration>,
     /// The applications that clients connect to.

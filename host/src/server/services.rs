@@ -21,7 +21,7 @@ use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::relay::Relay;
-use crate::serve::{Announcer, Drain, Listener, Mail, MailSender, Rates, Refusals, Services, Switchboard};
+use crate::serve::{Announcer, Drain, Listener, Mail, MailSender, NatTests, Rates, Refusals, Services, Switchboard};
 use crate::stories::Stories;
 
 /// What is shared, the scripts' host among it, and the configuration in force: applications whose plugins cannot be used are closed
@@ -83,6 +83,8 @@ impl Shared {
         let relay = Relay::start(&config, listeners)?;
         let applications = Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins);
         let groups = Arc::default();
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).context("the operating system has no randomness to give")?;
         let shared_groups = shared_registry.as_ref().and_then(|registry| {
             let (counters, send) = (Arc::clone(&counters), hints(mailboxes, &counters));
             SharedGroups::start(Arc::clone(registry), Arc::clone(&groups), counters, timeout, send, resolver.handle())
@@ -102,6 +104,7 @@ impl Shared {
             max_unsent_age: config.default_adaptor.rtmfp.unsent_age,
             rates: Rates::new(&config.server.limits),
             refusals: Refusals::default(),
+            nat_tests: NatTests::new(secret),
             applications: Arc::new(applications),
             announcer: shared_registry.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
             potential_near_addresses,

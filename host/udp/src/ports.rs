@@ -221,8 +221,8 @@ impl Ports {
             };
             if !self.taps.is_empty() {
                 let bound = self.sockets[socket].local_address();
-                let ip = local.ip().or_else(|| LocalAddress::towards(transmit.to));
-                let from = ip.map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
+                let routed = || LocalAddress::towards(transmit.to).filter(|_| bound.ip().is_unspecified());
+                let from = local.ip().or_else(routed).map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
                 self.taps.iter_mut().for_each(|tap| tap(now, from, transmit.to, &self.scratch));
             }
             if self.outgoing[socket].push(transmit.to, local, &self.scratch).is_err() {

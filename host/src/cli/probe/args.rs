@@ -15,6 +15,17 @@ use introd_netgroup::Groupspec;
 pub(in crate::cli) struct ProbeArgs {
     /// The server and application: rtmfp://host[:port]/application/instance. The port is 1935 if not given.
     pub(super) uri: String,
+    /// With --nat: another server, at another address. With two addresses of servers it is known how the NAT maps ports.
+    #[arg(requires = "nat", value_name = "URI")]
+    pub(super) second: Option<String>,
+    /// Say what kind of NAT is in front of this machine: how it maps ports, what it lets in, whether it keeps ports, and whether devices
+    /// behind it reach each other by their outside addresses.
+    #[arg(long, conflicts_with_all = ["peer", "meet", "group", "stay"])]
+    pub(super) nat: bool,
+    /// With --nat: find out, too, for how long the NAT keeps a port open that is silent. It takes this time, 300 seconds if none is given.
+    #[arg(long, value_name = "SECONDS", requires = "nat", num_args = 0..=1, require_equals = true, default_missing_value = "300",
+          value_parser = lifetime)]
+    pub(super) lifetime: Option<Duration>,
     /// Look up this peer, which must be connected to the same server, open a session with it, and send it a message.
     #[arg(long, value_name = "ID", value_parser = peer_id)]
     pub(super) peer: Option<PeerId>,
@@ -89,6 +100,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if RANGE.contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("give a number of seconds from 0.1 to 3600".to_owned()),
+    }
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds @ 1..=600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("give a whole number of seconds from 1 to 600".to_owned()),
     }
 }
 

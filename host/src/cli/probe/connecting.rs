@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -20,8 +21,27 @@ pub(super) struct Setup<'a> {
     pub(super) recording: Option<PeerRecording>,
 }
 
-/// Connects a client.
+/// Connects a client, from the address that the arguments name.
 pub(super) async fn connect(setup: &Setup<'_>, destination: Destination) -> Result<Client, ClientFailure> {
+    let args = setup.args;
+    let sockets = match args.bind {
+        Some(address) => vec![bind(address)?],
+        None => {
+            let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+            let any = any.into_iter().filter(|ip| args.allows(*ip));
+            any.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok()).collect()
+        }
+    };
+    connect_from(setup, sockets, destination, args.timeout).await
+}
+
+/// Connects a client that uses these sockets. Each client has an identity of its own.
+pub(super) async fn connect_from(
+    setup: &Setup<'_>,
+    sockets: Vec<UdpSocket>,
+    destination: Destination,
+    timeout: Duration,
+) -> Result<Client, ClientFailure> {
     let args = setup.args;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(local_failure)?;
@@ -40,25 +60,19 @@ pub(super) async fn connect(setup: &Setup<'_>, destination: Destination) -> Resu
     if args.no_sequence || args.plain || args.flash {
         config.keying.sequence = SequencePreference::default();
     }
-    let sockets = match args.bind {
-        Some(address) => vec![bind(address)?],
-        None => {
-            let any = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-            let any = any.into_iter().filter(|ip| args.allows(*ip));
-            any.filter_map(|ip| UdpSocket::bind(SocketAddr::new(ip, 0), BufferSizes::default()).ok()).collect()
-        }
-    };
     config.keying.log_keys = setup.recording.is_some();
     let mut peer = PeerEndpoint::with_sockets(config, sockets).map_err(local_failure)?;
     if let Some(recording) = &setup.recording {
         recording.record(&mut peer);
     }
-    Client::connect(peer, id, destination, &args.connect_options(), args.timeout).await
+    Client::connect(peer, id, destination, &args.connect_options(), timeout).await
 }
 
-fn bind(address: SocketAddr) -> Result<UdpSocket, ClientFailure> {
+/// Binds a socket for a client.
+pub(super) fn bind(address: SocketAddr) -> Result<UdpSocket, ClientFailure> {
     UdpSocket::bind(address, BufferSizes::default()).map_err(|error| {
         let problem = format!("{address} cannot be bound: {error}");
-        ClientFailure::new(ClientStep::Resolve, problem, "that --bind names an address of this machine and a free port")
+        let check = "that --bind, if it is given, names an address of this machine and a free port";
+        ClientFailure::new(ClientStep::Resolve, problem, check)
     })
 }

@@ -6,6 +6,7 @@ mod failure;
 mod group;
 mod group_report;
 mod meeting;
+mod nat;
 mod playing;
 mod posting;
 mod report;
@@ -91,6 +92,11 @@ async fn steps(
     kept: &mut Option<Client>,
 ) -> Result<(), ClientFailure> {
     let args = setup.args;
+    if args.nat {
+        nat::diagnose(setup, destination, report).await?;
+        report.print(args.json);
+        return Ok(());
+    }
     if args.meet {
         meet(setup, destination, report).await?;
         report.print(args.json);

@@ -7,9 +7,10 @@ use rtmfp::PeerId;
 use serde::Serialize;
 
 use super::group_report::GroupReport;
+use super::nat::NatReport;
 use super::playing::Playing;
 use crate::cli::output;
-use introd_client::{Client, ClientFailure, ConnectInfo, Meeting};
+use introd_client::{Client, ClientFailure, ConnectInfo, Meeting, Path};
 
 /// The object that `--json` prints. Steps that the options do not ask for are left out; unknown values are null.
 #[derive(Serialize)]
@@ -35,6 +36,12 @@ pub(super) struct Report {
     seen_address: Option<SocketAddr>,
     reported_addresses: Vec<SocketAddr>,
     nat: Option<bool>,
+    /// Of `--nat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nat_behavior: Option<NatReport>,
+    /// The way that packets between this peer and the target take: `direct` or `relayed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Option<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Target>,
     /// Of `--group`.
@@ -75,6 +82,8 @@ impl Report {
             seen_address: None,
             reported_addresses: Vec::new(),
             nat: None,
+            nat_behavior: None,
+            path: None,
             target: None,
             group: None,
             failed_step: None,
@@ -87,6 +96,7 @@ impl Report {
     /// `--meet` or `--peer` is asked of this probe, and has not happened; a message if no stream is to be played.
     pub(super) fn expect_meeting(&mut self, is_to_play: bool) {
         self.introduced = Some(false);
+        self.path = Some(None);
         self.message_exchanged = (!is_to_play).then_some(false);
     }
 
@@ -111,6 +121,7 @@ impl Report {
 
     pub(super) fn introduced(&mut self, meeting: &Meeting) {
         self.introduced = Some(true);
+        self.path = Some(meeting.path.map(Path::name));
         if let Some(target) = &mut self.target {
             target.address = Some(meeting.address);
             target.introduction_ms = Some(milliseconds(meeting.took));
@@ -165,18 +176,26 @@ impl Report {
             }
         }
         if let Some(Target { peer_id, address: Some(address), introduction_ms: Some(took), .. }) = &self.target {
-            lines.push(format!("introduced to {peer_id}\n  at           {address}, in {took:.1} ms"));
+            let path = match self.path.flatten() {
+                Some("relayed") => "relayed by the server: no packet goes directly from one peer to the other",
+                Some(_) => "direct",
+                None => "unknown: the server did not say whether the address is the peer's or that of a relay",
+            };
+            lines.push(format!(
+                "introduced to {peer_id}\n  at           {address}, in {took:.1} ms\n  path         {path}"
+            ));
         }
         // After a failure nothing is known about the message.
         match self.message_exchanged.filter(|_| self.failed_step.is_none()) {
-            Some(true) => lines.push("  message      sent directly, answer received".to_owned()),
+            Some(true) => lines.push("  message      sent to the peer, answer received".to_owned()),
             Some(false) => lines.push("  message      rejected: the peer is not an introd probe".to_owned()),
             None => (),
         }
         lines.extend(self.group.as_ref().map(GroupReport::text));
         if let Some(Playing { name, messages, bytes }) = self.playing.as_ref().filter(|playing| playing.messages > 0) {
-            lines.push(format!("  stream       {name}: {messages} messages, {bytes} bytes, directly from the peer"));
+            lines.push(format!("  stream       {name}: {messages} messages, {bytes} bytes from the peer"));
         }
+        lines.extend(self.nat_behavior.as_ref().map(NatReport::text));
         lines.push(String::new());
         lines.join("\n")
     }

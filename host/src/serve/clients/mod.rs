@@ -22,6 +22,7 @@ mod events;
 mod groups;
 mod identities;
 mod inquiries;
+mod nat_testing;
 mod perform;
 mod plugins;
 mod publishing;

@@ -15,6 +15,7 @@ use super::agenda::CLOSE_TIMEOUT;
 use super::client::{Client, Closing, client_id};
 use super::client_turn::ClientTurn;
 use super::ending::Ending;
+use super::nat_testing::is_nat_test;
 use super::relaying::is_relay;
 use crate::introducer::Counter;
 
@@ -78,10 +79,13 @@ impl ClientTurn<'_, '_> {
         }
     }
 
-    /// Handles the call of a method that the server does not know: it goes to the application's script, if there is one.
+    /// Handles the call of a method: one by which a client tests its NAT is the server's own, and any other goes to the application's
+    /// script, if there is one.
     fn call(&mut self, client: &mut Client, call: Call) {
         let session = self.session;
-        if let Some(script) = client.script() {
+        if is_nat_test(&call) {
+            self.test_nat(client, &call);
+        } else if let Some(script) = client.script() {
             let event = AppEvent::Call { client: client_id(session), call };
             let Err(event) = script.tell(event) else { return };
             self.turn.counters().add(Counter::ApplicationBusy);

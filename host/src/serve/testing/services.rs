@@ -19,6 +19,7 @@ use crate::registry::{Resolver, ResolverSettings};
 use crate::serve::announcer::Announcer;
 use crate::serve::drain::Drain;
 use crate::serve::mail::Mail;
+use crate::serve::nat_tests::NatTests;
 use crate::serve::rates::Rates;
 use crate::serve::refusals::Refusals;
 use crate::serve::services::Services;
@@ -70,6 +71,7 @@ pub(super) fn services_that_wake(
         connection: Arc::new(ConnectionSettings::default()),
         rates: Rates::new(&config.server.limits),
         refusals: Refusals::default(),
+        nat_tests: NatTests::new([5; 32]),
         max_unsent_age: None,
         applications: Arc::new(Applications::new(config.clone(), actors, plugins)),
         near_id: PeerId([0; 32]),

@@ -25,6 +25,7 @@ mod liveness;
 mod media;
 mod meeting;
 mod moving;
+mod nat_probing;
 mod overlay;
 mod page;
 mod plugins;

@@ -19,6 +19,7 @@ fn meet(host: &Host, asker: (&Host, IpAddr), target: (&Host, IpAddr)) {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
     assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()), "{report}");
+    assert_eq!(report["path"], "direct", "{report}");
     // Handshake, message, answer, acknowledgements, close: each packet comes from the other peer's public address.
     for (host, other) in [(asker.0, target.1), (target.0, asker.1)] {
         let received = host.received();

@@ -219,6 +219,13 @@ impl Router {
         Host::new(namespace, Some(v4), Some(v6))
     }
 
+    /// Closes ports that are silent for so many seconds.
+    pub(crate) fn forget_after(&self, seconds: u32) {
+        let times =
+            ["udp_timeout", "udp_timeout_stream"].map(|name| format!("net.netfilter.nf_conntrack_{name}={seconds}"));
+        self.namespace.run("sysctl", &["-qw", &times[0], &times[1]], "");
+    }
+
     /// The only host behind it, which keeps it.
     pub(crate) fn into_host(self, name: &str) -> Host {
         let host = self.host(name);

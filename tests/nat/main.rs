@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod diagnosis;
 mod hole_punching;
 mod hosts;
 mod lan_discovery;

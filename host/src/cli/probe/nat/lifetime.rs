@@ -152,7 +152,7 @@ pub(super) async fn lifetime(
             failure = helper.stay() => return Err(failure.into()),
         }
     }
-    progress(format!("{} ports are silent now, up to {} s", silent.len(), longest.as_secs()));
+    progress(format!("silent ports: {}; the last of them is tried after {} s", silent.len(), longest.as_secs()));
     let mut lifetime = Lifetime::default();
     for port in &mut silent {
         let over = port.since + Duration::from_secs(port.seconds);

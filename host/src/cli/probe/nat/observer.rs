@@ -125,7 +125,9 @@ impl HelloSocket {
                 let is_own = tags.iter().any(|own| own[..] == packet.tag[..]);
                 (is_own && packet.content != Content::Hello).then_some(packet.to)
             };
-            introduced.seen = observer.packet(until, is_answer).await;
+            if let Some(seen) = observer.packet(until, is_answer).await {
+                introduced.seen = Some(seen);
+            }
             if introduced.observer.is_none() {
                 // The redirect comes at the same time as the answer of the observer, or a little later.
                 let _ = timeout_at(until, self.socket.readable()).await;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use introd_tests::program::{Files, Peer, Server, groupspec, probe};
 use serde_json::{Value, json};
 
+use crate::harness::plain_server::{Manner, PlainServer};
+
 /// The page that documents what `--json` prints.
 const PAGE: &str = include_str!("../../docs/probe.md");
 
@@ -132,6 +134,42 @@ fn a_client_that_is_accepted_and_disconnected_at_once_is_told_so() {
     ];
     assert!(words.iter().any(|words| ended.stderr.contains(words)), "{ended:?}");
     assert!(!ended.stderr.contains("exception"), "{ended:?}");
+}
+
+#[test]
+fn a_server_that_accepts_a_client_and_ends_the_connection_is_named_as_the_one_that_did() {
+    let server = PlainServer::start(&["127.0.0.1:0"], Manner::EndsAtOnce);
+    let ended = probe(&["--json", &server.uri(0)]);
+    assert_eq!((ended.code, &ended.json()["failed_step"]), (Some(1), &json!("connect")), "{ended:?}");
+    assert_eq!(ended.json()["error"], "the server accepted the connection and closed it at once", "{ended:?}");
+}
+
+#[test]
+fn a_server_that_says_nothing_of_addresses_shows_the_mapping_by_an_introduction() {
+    let server = PlainServer::start(&["127.0.0.1:0", "127.0.0.2:0"], Manner::Serves);
+    let ended = probe(&["--nat", "--json", "--lifetime=1", &server.uri(0), &server.uri(1)]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let json = ended.json();
+    assert_eq!((&json["seen_address"], &json["nat"]), (&Value::Null, &Value::Null), "{json}");
+    let answer = &json["nat_behavior"];
+    let seen = format!("127.0.0.1:{}", answer["port"]);
+    let observed = server.addresses.iter().map(|address| json!({"server": address.to_string(), "seen": seen}));
+    assert_eq!(answer["observations"], observed.collect::<Value>(), "{answer}");
+    for (name, expected) in [
+        ("behind_nat", json!(false)),
+        ("mapping", json!("endpoint-independent")),
+        ("port_preserved", json!(true)),
+        // Without the server's help it is not known what is let in, nor for how long.
+        ("filtering", Value::Null),
+        ("kind", Value::Null),
+    ] {
+        assert_eq!(answer[name], expected, "{name}: {answer}");
+    }
+    assert_eq!(answer.get("binding_lifetime"), None, "{answer}");
+    let notes = answer["notes"].as_array().unwrap();
+    for words in ["the filter is unknown, because the server does not help", "the lifetime is unknown"] {
+        assert!(notes.iter().any(|note| note.as_str().unwrap().contains(words)), "{words}: {notes:?}");
+    }
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::startup_observer::StartupObserver;
 
 const CHECK: &str = "the application's name in the URI, and the server's log: it may refuse this client";
 
+/// How long messages may come after the server has ended the connection.
+const ENDING_TIMEOUT: Duration = Duration::from_secs(1);
+
 impl Client {
     /// Connects: opens a session, sends `connect`, and when that is accepted `setPeerInfo`. The timeout holds for each step.
     ///
@@ -65,7 +68,7 @@ impl Client {
     async fn connect_result(&mut self) -> Result<(Status, Vec<Value>), ClientFailure> {
         loop {
             let event = self.next().await.map_err(|error| ClientFailure::io(ClientStep::Connect, &error))?;
-            self.fail_if_lost(&event)?;
+            self.fail_if_lost(&event).await?;
             match self.server_message(&event) {
                 Some(Incoming::Result { transaction, status, values }) if transaction == CONNECT_TRANSACTION => {
                     return if status.code.is_empty() || status.code.ends_with(".Success") {
@@ -101,7 +104,7 @@ impl Client {
                     {
                         return Ok(());
                     }
-                    Ok(event) => self.fail_if_lost(&event)?,
+                    Ok(event) => self.fail_if_lost(&event).await?,
                     Err(error) => return Err(ClientFailure::io(ClientStep::Connect, &error)),
                 }
             }
@@ -109,34 +112,52 @@ impl Client {
         delivered.await.unwrap_or_else(|_| Err(failure("the server did not acknowledge setPeerInfo".to_owned())))
     }
 
-    fn fail_if_lost(&self, event: &Event) -> Result<(), ClientFailure> {
-        let problem = match event {
-            Event::Closed { session, reason } if *session == self.session() => match reason {
-                CloseReason::Far | CloseReason::FarAbrupt => self.closed_by_server(),
-                reason => reason.to_string(),
-            },
-            // An exception on the control flow says that the server is closing the NetConnection (RFC 7425 §5.3.6). The end of the session
-            // follows.
+    /// Fails if the connection has ended with this event.
+    async fn fail_if_lost(&mut self, event: &Event) -> Result<(), ClientFailure> {
+        match event {
+            Event::Closed { session, reason } if *session == self.session() => Err(match reason {
+                CloseReason::Far | CloseReason::FarAbrupt => self.closed_by_server(self.accepted().is_some()),
+                reason => failure(reason.to_string()),
+            }),
+            // An exception on the control flow says that the server is ending the NetConnection (RFC 7425 §5.3.6). It may overtake messages
+            // which say why, and the end of the session follows.
             Event::Flow { session, event: FlowEvent::Rejected { flow, .. } }
                 if (*session, *flow) == (self.session(), self.control()) =>
             {
-                self.closed_by_server()
+                Err(self.last_words().await)
             }
-            _ => return Ok(()),
-        };
-        Err(ClientFailure { status: self.status().cloned().map(Box::new), ..failure(problem) })
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the server is ending the connection, by the messages that still come.
+    async fn last_words(&mut self) -> ClientFailure {
+        let (mut is_accepted, deadline) = (self.accepted().is_some(), Instant::now() + ENDING_TIMEOUT);
+        while let Ok(Ok(event)) = tokio::time::timeout_at(deadline.into(), self.next()).await {
+            match self.server_message(&event) {
+                Some(Incoming::Result { transaction, .. }) if transaction == CONNECT_TRANSACTION => is_accepted = true,
+                Some(Incoming::Error { transaction, status }) if transaction == CONNECT_TRANSACTION => {
+                    return refused(&status);
+                }
+                _ => (),
+            }
+            if matches!(event, Event::Closed { session, .. } if session == self.session()) {
+                break;
+            }
+        }
+        self.closed_by_server(is_accepted)
     }
 
     /// What happened if the server has ended the connection: servers say why in an `onStatus` before, if they say it at all.
-    fn closed_by_server(&self) -> String {
-        let mut problem = match self.accepted() {
-            Some(_) => "the server accepted the connection and closed it at once".to_owned(),
-            None => "the server closed the connection before it answered connect".to_owned(),
+    fn closed_by_server(&self, is_accepted: bool) -> ClientFailure {
+        let mut problem = match is_accepted {
+            true => "the server accepted the connection and closed it at once".to_owned(),
+            false => "the server closed the connection before it answered connect".to_owned(),
         };
         if let Some(status) = self.status() {
             problem.push_str(&format!(": {} {}", status.code, status.description));
         }
-        problem
+        ClientFailure { status: self.status().cloned().map(Box::new), ..failure(problem) }
     }
 }
 

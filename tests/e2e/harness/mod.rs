@@ -7,5 +7,6 @@ pub(crate) mod http;
 pub(crate) mod independent;
 pub(crate) mod log;
 pub(crate) mod members;
+pub(crate) mod plain_server;
 pub(crate) mod raw;
 pub(crate) mod stranger;

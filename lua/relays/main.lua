@@ -43,6 +43,7 @@ function application.onPeerLookup(event)
         application.relayPeer(event, { bytesPerSecond = rate, lifetime = LIFETIME })
         return
     end
-    application.sendPeerRedirect({ target.farAddress, table.unpack(target.reportedAddresses) }, event)
+    -- Some clients keep seven addresses in all. Five leave room for those of the relay, of which there may be two.
+    application.sendPeerRedirect({ target.farAddress, table.unpack(target.reportedAddresses, 1, 4) }, event)
     target:introducePeer(event.initiatorAddress, event.tag)
 end

@@ -50,6 +50,13 @@ describe("relays", function()
         assert.same({}, app.failures)
     end)
 
+    it("leave a client with room for seven addresses some for the relay", function()
+        local app = begin()
+        local ann, bob = app:connect(), app:connect()
+        bob:report { "10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1", "10.0.0.5:1", "10.0.0.6:1" }
+        assert.equal(5, #app:lookup({ from = ann, target = bob }).addresses)
+    end)
+
     it("can be paid for later", function()
         local app = begin()
         local ann, bob = app:connect(), app:connect()

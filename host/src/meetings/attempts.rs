@@ -94,6 +94,8 @@ pub struct Attempt {
     pub ends: Ends,
     /// When the first hello was answered with an introduction.
     introduced: Option<Instant>,
+    /// When a hello was first answered with a relay: another way to meet, which takes its time as the first one did.
+    relayed: Option<Instant>,
     last: Instant,
     gap: Duration,
 }
@@ -113,7 +115,8 @@ impl Attempt {
     }
 
     fn has_given_up(&self) -> bool {
-        let tried = self.introduced.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
+        let since = self.relayed.or(self.introduced);
+        let tried = since.map_or(Duration::ZERO, |at| self.last.saturating_duration_since(at));
         self.answer.is_some_and(LookupAnswer::is_introduction)
             && self.times >= GIVEN_UP_TIMES
             && tried >= GIVEN_UP_AFTER
@@ -212,6 +215,7 @@ impl Attempts {
         attempt.answer = Some(answer);
         attempt.ends = ends();
         attempt.introduced = answer.is_introduction().then_some(now);
+        attempt.relayed = (answer == LookupAnswer::Relayed).then_some(now);
         (attempt.last, attempt.gap) = (now, FIRST_GAP);
         Followed::New(attempt)
     }
@@ -245,6 +249,7 @@ impl Attempts {
             target: lookup.target,
             ends: Ends::UNKNOWN,
             introduced: None,
+            relayed: None,
             last: now,
             gap: FIRST_GAP,
         });
@@ -280,6 +285,9 @@ impl Attempts {
 
 impl Attempt {
     fn again(&mut self, now: Instant, answer: LookupAnswer, ends: impl FnOnce() -> Ends) -> Followed<'_> {
+        if answer == LookupAnswer::Relayed {
+            self.relayed.get_or_insert(now);
+        }
         let gap = now.saturating_duration_since(self.last);
         let is_first_introduction = answer.is_introduction() && self.introduced.is_none();
         self.answer = Some(answer);

@@ -31,6 +31,8 @@ pub struct PairCount {
     pub target_nat: NatKind,
     /// How often they met: [`Outcome::Met`].
     pub met: u64,
+    /// How often they met by a relay: [`Outcome::Relayed`].
+    pub relayed: u64,
     /// How often the server cannot tell: [`Outcome::Repeated`].
     pub repeated: u64,
     /// How often they did not meet: [`Outcome::GivenUp`].
@@ -88,10 +90,11 @@ impl Meetings {
             asker_nat,
             target_nat,
             met: self.count(Outcome::Met, asker_nat, target_nat),
+            relayed: self.count(Outcome::Relayed, asker_nat, target_nat),
             repeated: self.count(Outcome::Repeated, asker_nat, target_nat),
             not_met: self.count(Outcome::GivenUp, asker_nat, target_nat),
         });
-        counts.filter(|count| count.met + count.repeated + count.not_met > 0).collect()
+        counts.filter(|count| count.met + count.relayed + count.repeated + count.not_met > 0).collect()
     }
 
     /// How many hellos belonged to attempts that there was no room to follow.
@@ -123,18 +126,27 @@ mod tests {
             (0, Outcome::Met, one, one),
             (1, Outcome::Met, one, one),
             (1, Outcome::Repeated, one, one),
+            (0, Outcome::Relayed, other, one),
             (0, Outcome::GivenUp, other, one),
             (1, Outcome::GivenUp, one, other),
             (0, Outcome::NotIntroduced(LookupAnswer::Denied), other, NatKind::Unknown),
         ] {
             meetings.add(worker, outcome, asker, target);
         }
-        let of =
-            |asker_nat, target_nat, met, repeated, not_met| PairCount { asker_nat, target_nat, met, repeated, not_met };
-        assert_eq!(meetings.pairs(), [of(one, one, 2, 1, 0), of(one, other, 0, 0, 1), of(other, one, 0, 0, 1)]);
+        let of = |asker_nat, target_nat, [met, relayed, repeated, not_met]: [u64; 4]| PairCount {
+            asker_nat,
+            target_nat,
+            met,
+            relayed,
+            repeated,
+            not_met,
+        };
+        let expected = [of(one, one, [2, 0, 1, 0]), of(one, other, [0, 0, 0, 1]), of(other, one, [0, 1, 0, 1])];
+        assert_eq!(meetings.pairs(), expected);
         let outcomes: Vec<_> = meetings.outcomes().into_iter().filter(|(_, count)| *count > 0).collect();
         let denied = Outcome::NotIntroduced(LookupAnswer::Denied);
-        let expected = [(Outcome::Met, 2), (Outcome::Repeated, 1), (Outcome::GivenUp, 2), (denied, 1)];
+        let expected =
+            [(Outcome::Met, 2), (Outcome::Repeated, 1), (Outcome::Relayed, 1), (Outcome::GivenUp, 2), (denied, 1)];
         assert_eq!((outcomes.as_slice(), meetings.outcomes().len()), (&expected[..], OUTCOMES));
     }
 

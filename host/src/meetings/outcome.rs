@@ -6,6 +6,8 @@
 pub enum LookupAnswer {
     /// It introduced the asker and the target: a redirect to the one, the hello forwarded to the other (RFC 7016 §3.5.1.4, §3.5.1.5).
     Introduced,
+    /// The same, with a relay: the two were told of ports of the server too, between which it passes their datagrams on.
+    Relayed,
     /// It redirected the asker to addresses that a policy named.
     Redirected,
     /// It redirected the asker to another server, which knows the target.
@@ -24,8 +26,9 @@ pub enum LookupAnswer {
 
 impl LookupAnswer {
     /// All answers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Introduced,
+        Self::Relayed,
         Self::Redirected,
         Self::SentElsewhere,
         Self::Denied,
@@ -39,6 +42,7 @@ impl LookupAnswer {
     pub fn name(self) -> &'static str {
         match self {
             Self::Introduced => "introduced",
+            Self::Relayed => "relayed",
             Self::Redirected => "redirected",
             Self::SentElsewhere => "sent_elsewhere",
             Self::Denied => "denied",
@@ -51,7 +55,7 @@ impl LookupAnswer {
 
     /// Whether the asker knows addresses of the target now, so that the two can meet.
     pub fn is_introduction(self) -> bool {
-        matches!(self, Self::Introduced | Self::Redirected)
+        matches!(self, Self::Introduced | Self::Relayed | Self::Redirected)
     }
 }
 
@@ -62,6 +66,8 @@ pub enum Outcome {
     Met,
     /// It went on asking for longer, and stopped before it counted as not met: the two met late, or the asker gave up early.
     Repeated,
+    /// It asked again until it was introduced with a relay, and the two have opened a session by that.
+    Relayed,
     /// It gave up, or has not met the target yet: it has asked again three times or more, for five seconds or more.
     GivenUp,
     /// It was not introduced here: this was the answer to its last hello, which is no introduction.
@@ -70,9 +76,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Met,
         Self::Repeated,
+        Self::Relayed,
         Self::GivenUp,
         Self::NotIntroduced(LookupAnswer::SentElsewhere),
         Self::NotIntroduced(LookupAnswer::Denied),
@@ -87,6 +94,7 @@ impl Outcome {
         match self {
             Self::Met => "met",
             Self::Repeated => "repeated",
+            Self::Relayed => "relayed",
             Self::GivenUp => "given_up",
             Self::NotIntroduced(answer) => answer.name(),
         }
@@ -117,6 +125,6 @@ mod tests {
             assert_eq!(outcome.place().is_none(), answer.is_introduction(), "{answer:?}");
         }
         let introductions = LookupAnswer::ALL.into_iter().filter(|answer| answer.is_introduction());
-        assert_eq!(introductions.map(LookupAnswer::name).collect::<Vec<_>>(), ["introduced", "redirected"]);
+        assert_eq!(introductions.map(LookupAnswer::name).collect::<Vec<_>>(), ["introduced", "relayed", "redirected"]);
     }
 }

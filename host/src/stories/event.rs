@@ -94,6 +94,8 @@ pub enum EventKind {
         target: Option<PeerId>,
         /// How often the asker had repeated its hello.
         times: u16,
+        /// Whether the two have opened a session by the relay.
+        is_relayed: bool,
     },
     /// An asker goes on asking for a target to which it was introduced, or has given up.
     Unmet {

@@ -64,7 +64,7 @@ mod tests {
         let (peer, other) = (PeerId([1; 32]), PeerId([2; 32]));
         let place = Arc::new(InstanceName::first("a", "v", "chat"));
         let address: SocketAddr = ([192, 0, 2, 1], 5).into();
-        let kind = EventKind::Met { target: Some(other), times: 1 };
+        let kind = EventKind::Met { target: Some(other), times: 1, is_relayed: false };
         let event = Event::new(Instant::now(), kind).of(peer, address).in_place(place);
         let none = EventFilter::default;
         let ip = |text: &str| Some(text.parse().unwrap());
@@ -87,7 +87,7 @@ mod tests {
         ] {
             assert_eq!(filter.fits(&event), does_fit, "{filter:?}");
         }
-        let nowhere = Event::new(Instant::now(), EventKind::Met { target: None, times: 0 });
+        let nowhere = Event::new(Instant::now(), EventKind::Met { target: None, times: 0, is_relayed: false });
         assert!(none().fits(&nowhere) && !EventFilter { port: Some(5), ..none() }.fits(&nowhere));
         assert!(!EventFilter { application: Some("chat".to_owned()), ..none() }.fits(&nowhere));
     }

@@ -107,7 +107,7 @@ mod tests {
     use crate::stories::EventKind;
 
     fn event(times: u16) -> Event {
-        Event::new(Instant::now(), EventKind::Met { target: None, times })
+        Event::new(Instant::now(), EventKind::Met { target: None, times, is_relayed: false })
     }
 
     fn gone() -> Event {

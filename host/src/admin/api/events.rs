@@ -113,7 +113,9 @@ fn of_kind(kind: &EventKind) -> Value {
             "verdict": answer.name(),
             "is_forwarded": is_forwarded,
         }),
-        EventKind::Met { target, times } => json!({"target": id(target.as_ref()), "times": times}),
+        EventKind::Met { target, times, is_relayed } => {
+            json!({"target": id(target.as_ref()), "times": times, "is_relayed": is_relayed})
+        }
         EventKind::Unmet { target, times, asker_nat, target_nat, is_over } => json!({
             "target": id(target.as_ref()),
             "times": times,

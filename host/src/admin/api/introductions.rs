@@ -62,6 +62,7 @@ fn pair(count: &PairCount) -> Value {
         "asker_nat": count.asker_nat.name(),
         "target_nat": count.target_nat.name(),
         "met": count.met,
+        "relayed": count.relayed,
         "repeated": count.repeated,
         "not_met": count.not_met,
     })

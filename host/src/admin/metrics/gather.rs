@@ -158,7 +158,7 @@ impl Samples {
         }
     }
 
-    /// Outcomes between ends of unknown kinds are there from the start, others when there are some: there would be 324 of them.
+    /// Outcomes between ends of unknown kinds are there from the start, others when there are some: there would be 360 of them.
     fn meetings(&mut self, inspector: &Inspector) {
         let (meetings, unknown) = (&inspector.services.meetings, NatKind::Unknown);
         for (outcome, (asker, target)) in

@@ -148,7 +148,7 @@ const OTHERS: [(&str, Kind, &[&str], &str); 38] = [
         "introd_introductions",
         Kind::Counter,
         &["outcome", "asker_nat", "target_nat"],
-        "Attempts to meet a peer, by what came of them (`met`, `repeated`, `given_up`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`) and by the NATs of both ends (`none`, `port_preserving`, `port_changing`, `same_address`, `ipv6`, `unknown`)",
+        "Attempts to meet a peer, by what came of them (`met`, `repeated`, `relayed`, `given_up`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`) and by the NATs of both ends (`none`, `port_preserving`, `port_changing`, `same_address`, `ipv6`, `unknown`)",
     ),
     ("introd_introductions_under_way", Kind::Gauge, &[], "Attempts to meet a peer whose outcome is not known yet"),
     (
@@ -161,7 +161,7 @@ const OTHERS: [(&str, Kind, &[&str], &str); 38] = [
         "introd_lookup_verdicts",
         Kind::Counter,
         &["policy", "verdict"],
-        "Lookups by the policy that decided (`the server`, `script`, `registry`, or the name of a plugin) and by what was done: `introduced`, `redirected`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`",
+        "Lookups by the policy that decided (`the server`, `script`, `registry`, or the name of a plugin) and by what was done: `introduced`, `relayed`, `redirected`, `sent_elsewhere`, `denied`, `ignored`, `late_policy`, `unknown_peer`, `unanswered`",
     ),
     (
         "introd_story_events_lost",

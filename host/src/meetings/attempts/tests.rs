@@ -97,6 +97,22 @@ fn an_asker_that_asks_no_more_has_met_the_target_and_one_that_goes_on_has_not() 
 }
 
 #[test]
+fn a_relay_gives_an_attempt_as_much_time_again() {
+    let mut followers = Followers::new();
+    let hello = |followers: &mut Followers, gap: u64, answer| {
+        followers.wait(gap);
+        followers.hello(&lookup(1, 1), answer)
+    };
+    use LookupAnswer::{Introduced, Relayed};
+    assert_eq!(hello(&mut followers, 0, Introduced), "new");
+    assert_eq!(hello(&mut followers, 1500, Introduced), "repeated");
+    // The relay is offered at the third hello. The fourth would have counted as given up.
+    assert_eq!(hello(&mut followers, 3000, Relayed), "repeated");
+    assert_eq!(hello(&mut followers, 4500, Relayed), "repeated");
+    assert_eq!(hello(&mut followers, 6000, Relayed), "given up");
+}
+
+#[test]
 fn an_attempt_without_an_introduction_has_the_outcome_of_its_last_answer() {
     use LookupAnswer as Answer;
     for answer in [

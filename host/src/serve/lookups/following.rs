@@ -88,8 +88,9 @@ impl Lookups {
             }
             match outcome {
                 None => turn.info.tell(unmet(turn.now, attempt, true)),
-                Some(Outcome::Met | Outcome::Repeated) => {
-                    let kind = EventKind::Met { target: attempt.target, times: attempt.times };
+                Some(outcome @ (Outcome::Met | Outcome::Repeated | Outcome::Relayed)) => {
+                    let is_relayed = outcome == Outcome::Relayed;
+                    let kind = EventKind::Met { target: attempt.target, times: attempt.times, is_relayed };
                     turn.info.tell(of_attempt(turn.now, attempt, kind));
                 }
                 Some(_) => (),

@@ -36,7 +36,7 @@ pub(super) fn one_of_each() -> Vec<EventKind> {
         EventKind::Addresses { reported },
         EventKind::Moved { from: ([192, 0, 2, 3], 5000).into() },
         lookup(LookupAnswer::Introduced, None),
-        EventKind::Met { target: Some(TARGET), times: 1 },
+        EventKind::Met { target: Some(TARGET), times: 1, is_relayed: true },
         EventKind::Unmet { target: None, times: 2, asker_nat, target_nat, is_over: true },
         EventKind::GroupJoin { group },
         EventKind::GroupLeave { group },
@@ -145,7 +145,7 @@ async fn introductions_and_verdicts_are_summed_up() {
     let introductions = stage.api("/introductions").await.json();
     assert_eq!((&introductions["outcomes"]["met"], &introductions["outcomes"]["given_up"]), (&json!(1), &json!(1)));
     let expected = json!({
-        "asker_nat": "port_changing", "target_nat": "port_preserving", "met": 0, "repeated": 0, "not_met": 1,
+        "asker_nat": "port_changing", "target_nat": "port_preserving", "met": 0, "relayed": 0, "repeated": 0, "not_met": 1,
     });
     assert!(introductions["pairs"].as_array().unwrap().contains(&expected), "{introductions}");
     let unmet = &introductions["unmet"][0];

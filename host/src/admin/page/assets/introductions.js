@@ -28,6 +28,7 @@ export function open(root, scope) {
             { head: 'Asker', text: ({ asker_nat: nat }) => words(nat) },
             { head: 'Target', text: ({ target_nat: nat }) => words(nat) },
             { head: 'Met', numeric: true, text: ({ met }) => number(met) },
+            { head: 'Met by a relay', numeric: true, text: ({ relayed }) => number(relayed) },
             { head: 'Did not meet', numeric: true, text: ({ not_met: not }) => number(not) },
             { head: 'Share that met', numeric: true, text: share },
         ],
@@ -68,8 +69,9 @@ export function open(root, scope) {
     );
 }
 
-function share({ met, not_met: not }) {
-    return met + not > 0 ? `${number((100 * met) / (met + not))} %` : '–';
+function share({ met, relayed, not_met: not }) {
+    const all = met + relayed + not;
+    return all > 0 ? `${number((100 * (met + relayed)) / all)} %` : '–';
 }
 
 /** An asker is a peer id, or the address of a program that is no client. */

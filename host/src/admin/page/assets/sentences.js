@@ -27,7 +27,7 @@ const SENTENCES = {
         `: ${words(verdict)}`,
     ],
     forwarded: ({ to }) => ['was sent the hello of an asker', to && ` at ${to}`],
-    met: ({ target, times }) => ['met ', peerLink(target), times > 1 && ` after ${number(times)} requests`],
+    met: ({ target, times, is_relayed: isRelayed }) => ['met ', peerLink(target), isRelayed && ' by the relay', times > 1 && ` after ${number(times)} requests`],
     unmet: ({ target, times, is_over: isOver }) => [
         isOver === false ? 'has not met ' : 'did not meet ',
         peerLink(target),

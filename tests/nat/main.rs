@@ -16,6 +16,7 @@ mod nat_behaviour;
 mod nats;
 mod outcomes;
 mod programs;
+mod relay_policy;
 mod relaying;
 mod server_group;
 mod servers_behind_nats;

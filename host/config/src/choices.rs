@@ -33,6 +33,17 @@ pub enum RelayMode {
     All,
 }
 
+impl RelayMode {
+    /// The word in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Fallback => "Fallback",
+            Self::All => "All",
+        }
+    }
+}
+
 /// What answers peer lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookupMode {

@@ -178,6 +178,13 @@ impl<L: Copy> Pairs<L> {
         })
     }
 
+    /// Whether two clients have a session by a pair, whichever of them asked for the other.
+    pub fn is_open_between(&self, one: &Client, other: &Client) -> bool {
+        let pairs = self.of_client.get(one).into_iter().flatten().filter_map(|place| self.pair(*place));
+        let has = |pair: &Pair<L>| Side::BOTH.into_iter().any(|side| pair.seat(side).party.client == *other);
+        pairs.filter(|pair| pair.is_open).any(has)
+    }
+
     /// When [`Self::handle_timeout`] is to be called next; `None` if there is no pair.
     pub fn next_timeout(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)

@@ -13,7 +13,7 @@ pub fn advice(asker: NatKind, target: NatKind) -> &'static str {
         }
         (Kind::Ipv6, _) | (_, Kind::Ipv6) if asker != target => {
             "One peer is seen over IPv6 and the other over IPv4. They can meet only if both have an address of the same kind, and report it \
-             (setPeerInfo)."
+             (setPeerInfo), or by a relay of the server (RTMFP/Relay)."
         }
         (Kind::Ipv6, _) => {
             "Both peers are seen over IPv6, where there is no NAT as a rule: a firewall at one of them drops UDP packets from addresses \
@@ -21,8 +21,8 @@ pub fn advice(asker: NatKind, target: NatKind) -> &'static str {
         }
         (Kind::PortChanging, other) | (other, Kind::PortChanging) if other.is_nat() => {
             "Both peers are behind NATs, and at least one of the NATs does not keep ports: if it chooses another port for each destination (a \
-             symmetric NAT), nobody can know the port to send to, and the other NAT drops what it does not expect. No server can \
-             introduce these two. One of them needs another network, a forwarded UDP port, or IPv6."
+             symmetric NAT), nobody can know the port to send to, and the other NAT drops what it does not expect. These two \
+             meet by a relay of the server (RTMFP/Relay), or one of them needs another network, a forwarded UDP port, or IPv6."
         }
         (Kind::PortPreserving, Kind::PortPreserving) => {
             "Both peers are behind NATs that keep ports, through which peers meet as a rule. A firewall may drop UDP between the two, or the \

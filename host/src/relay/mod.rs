@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use introd_config::{Config, Relay as Settings};
 use introd_liveness::{AtStandstill, Pulse};
-use introd_relay::{Attempt, Limits, OwnAddresses, PairView, Pairs, Refusal, RelayPorts, Terms};
+use introd_relay::{Attempt, Client, Limits, OwnAddresses, PairView, Pairs, Refusal, RelayPorts, Terms};
 use introd_udp::{LocalAddress, UdpSocket, interface_addresses};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -113,6 +113,11 @@ impl Relay {
     /// The pairs, `most` of them at most.
     pub fn views(&self, now: Instant, most: usize) -> Vec<PairView> {
         self.pairs.lock().views(now).take(most).collect()
+    }
+
+    /// Whether two clients have a session by a pair, whichever of them asked for the other.
+    pub fn is_open_between(&self, one: &Client, other: &Client) -> bool {
+        self.pairs.lock().is_open_between(one, other)
     }
 
     /// Puts other limits in force.

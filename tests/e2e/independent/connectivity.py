@@ -4,7 +4,9 @@ import time
 from stage import DEADLINE, Server, connected
 from rtmfp import cmd
 
-NAMES = {"publicAddress", "publicPort", "family", "reportedAddresses", "behindNAT", "portPreserved", "nat", "problem", "advice"}
+NAMES = {
+    "publicAddress", "publicPort", "family", "reportedAddresses", "behindNAT", "portPreserved", "nat", "relay", "relayMode", "problem", "advice",
+}
 
 
 def facts(client, transaction):
@@ -39,6 +41,7 @@ try:
     assert (told["publicAddress"], told["publicPort"], told["family"]) == ("127.0.0.1", port, "IPv4"), told
     assert (told["reportedAddresses"], told["behindNAT"], told["nat"]) == (0, None, "unknown"), told
     assert told["problem"] == "noReportedAddresses" and told["advice"], told
+    assert (told["relay"], told["relayMode"]) == (False, "None"), told
 
     # As behind a NAT that changes the port.
     client.setpeerinfo("10.0.0.7:7")

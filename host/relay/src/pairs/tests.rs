@@ -25,6 +25,19 @@ fn what_comes_to_one_port_leaves_from_the_other_once_both_sides_are_known() {
 }
 
 #[test]
+fn it_is_known_which_clients_have_a_session_by_a_pair() {
+    let mut bench = Bench::new(4, LIMITS);
+    let ports = bench.usual();
+    let view = bench.pairs.views(bench.now).next().unwrap();
+    let other = party(9, "203.0.113.9:1").client;
+    assert!(!bench.pairs.is_open_between(&view.asker, &view.target), "a pair that nobody uses");
+    bench.open(ports);
+    assert!(bench.pairs.is_open_between(&view.asker, &view.target));
+    assert!(bench.pairs.is_open_between(&view.target, &view.asker));
+    assert!(!bench.pairs.is_open_between(&view.asker, &other) && !bench.pairs.is_open_between(&other, &view.target));
+}
+
+#[test]
 fn either_side_may_come_first_and_each_kind_of_answer_says_where_the_target_is() {
     for answer in [rhello(&TAG), redirect(&TAG), fragments(&TAG)[0].clone()] {
         let mut bench = Bench::new(4, LIMITS);

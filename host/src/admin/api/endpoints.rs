@@ -21,6 +21,7 @@ pub(in crate::admin) enum Endpoint {
     Plugins,
     Scripts,
     Registry,
+    Relay,
     LogLevel,
     Disconnect,
     Reload,
@@ -40,7 +41,7 @@ pub(in crate::admin) type Route = (Method, &'static str, Endpoint);
 pub(in crate::admin) const ROOT: &str = "/api/v1";
 
 /// All that is answered.
-pub(in crate::admin) const ROUTES: [Route; 24] = [
+pub(in crate::admin) const ROUTES: [Route; 25] = [
     (Method::GET, "/server", Endpoint::Server),
     (Method::GET, "/counters", Endpoint::Counters),
     (Method::GET, "/applications", Endpoint::Applications),
@@ -55,6 +56,7 @@ pub(in crate::admin) const ROUTES: [Route; 24] = [
     (Method::GET, "/plugins", Endpoint::Plugins),
     (Method::GET, "/scripts", Endpoint::Scripts),
     (Method::GET, "/registry", Endpoint::Registry),
+    (Method::GET, "/relay", Endpoint::Relay),
     (Method::GET, "/log-level", Endpoint::LogLevel),
     (Method::GET, "/stream", Endpoint::Stream),
     (Method::GET, "/openapi.json", Endpoint::OpenApi),

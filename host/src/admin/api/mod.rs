@@ -23,6 +23,7 @@ mod paging;
 mod plugins;
 mod problem;
 mod registry;
+mod relay;
 mod scripts;
 mod server;
 mod stream;
@@ -103,6 +104,7 @@ async fn answer(rooms: &Arc<Rooms>, caller: Caller, query: &Query, request: Requ
         Endpoint::Plugins => Ok(ask.plugins()),
         Endpoint::Scripts => ask.scripts(),
         Endpoint::Registry => Ok(ask.registry()),
+        Endpoint::Relay => ask.relay(),
         Endpoint::LogLevel => Ok(json!({"level": introd_log::level()})),
         Endpoint::SetLogLevel => ask.set_log_level(&Body::read(&parts.headers, body).await?),
         Endpoint::Disconnect => ask.disconnect(&name, &Body::read(&parts.headers, body).await?).await,

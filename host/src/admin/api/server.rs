@@ -35,6 +35,7 @@ impl Ask<'_> {
             "log_level": introd_log::level(),
             "log_lines_dropped": introd_log::dropped(),
             "registry": self.registry(),
+            "relay": self.relay_summary(),
             "problems": health::readiness_by(inspector, &reports),
             "you": self.you().await,
         }))

@@ -35,6 +35,7 @@ fn told(server: &Value) -> String {
     line("processor", &format!("{} %", text(&server["cpu"]["used_percent"])));
     line("memory", &bytes(number("memory_bytes")));
     line("registry", &registry(&server["registry"]));
+    line("relay", &relay(&server["relay"]));
     line("log level", &text(&server["log_level"]));
     if server["drain"].is_object() {
         line("drain", &drain::told(&server["drain"]));
@@ -43,6 +44,16 @@ fn told(server: &Value) -> String {
         line("problem", &text(problem));
     }
     out
+}
+
+/// What the relay has and did, if there is one.
+fn relay(relay: &Value) -> String {
+    if relay.is_null() {
+        return "none".to_owned();
+    }
+    let (pairs, open, refused) = (text(&relay["pairs"]), text(&relay["open"]), text(&relay["refused"]));
+    let passed_on = bytes(relay["bytes"].as_f64().unwrap_or_default());
+    format!("{pairs} pairs, {open} of them open; {passed_on} passed on; {refused} pairs refused")
 }
 
 /// The registry's name, if it has one, and how it is.
@@ -69,13 +80,15 @@ mod tests {
         let mut server = json!({
             "version": "0.1.0", "state": "serving", "listening": ["127.0.0.1:1935"], "launched": "t", "uptime_seconds": 61.0,
             "clients": 3, "instances": 2, "sessions": 4, "workers": 2, "cpu": {"used_percent": 1.5}, "memory_bytes": 2048,
-            "registry": {"name": null, "state": "in memory", "lookups": 0}, "log_level": "info", "drain": null, "problems": [],
+            "registry": {"name": null, "state": "in memory", "lookups": 0}, "relay": null, "log_level": "info", "drain": null, "problems": [],
         });
         assert!(is_ready(&server));
         let expected = "introd 0.1.0, serving\n  listens at: 127.0.0.1:1935\n  up since:   t (1 min 1 s)\n  \
                         clients:    3 in 2 instances\n  sessions:   4\n  workers:    2\n  processor:  1.5 %\n  \
-                        memory:     2.0 KiB\n  registry:   in memory\n  log level:  info\n";
+                        memory:     2.0 KiB\n  registry:   in memory\n  relay:      none\n  log level:  info\n";
         assert_eq!(told(&server), expected);
+        let relayed = relay(&json!({"pairs": 3, "open": 2, "bytes": 2048, "refused": 1}));
+        assert_eq!(relayed, "3 pairs, 2 of them open; 2.0 KiB passed on; 1 pairs refused");
         assert_eq!(registry(&json!({"name": "redis", "state": "up"})), "redis: up");
         let servers = json!([{"is_alive": true}, {"is_alive": false}, {"is_alive": true}]);
         assert_eq!(registry(&json!({"name": "redis", "state": "up", "servers": servers})), "redis: up, 2 servers");

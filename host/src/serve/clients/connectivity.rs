@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use introd_config::RelayMode;
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_policy::ServerMethod;
@@ -24,17 +25,19 @@ impl ClientTurn<'_, '_> {
     }
 
     fn connectivity(&self, client: &Client) -> Option<Value> {
-        let (peer, _) = client.place.as_ref()?;
+        let (peer, seat) = client.place.as_ref()?;
         let observed = self.turn.endpoint.session(self.session)?.far_address;
         // Another session with the same peer ID may be the one that the directory knows.
         let known = self.turn.services().directory.lookup(peer).filter(|known| known.owner == self.session);
         let reported = known.as_ref().map_or(&[][..], |known| &known.reported);
-        Some(facts(observed, reported))
+        let mode = seat.instance().settings().relay_mode;
+        Some(facts(observed, reported, self.turn.services().relay.is_some(), mode))
     }
 }
 
-/// What the server sees of a client at that address, which reports these.
-fn facts(observed: SocketAddr, reported: &[SocketAddr]) -> Value {
+/// What the server sees of a client at that address, which reports these. `has_relay` says whether the server has a relay, and `mode` is the
+/// setting of the client's application.
+fn facts(observed: SocketAddr, reported: &[SocketAddr], has_relay: bool, mode: RelayMode) -> Value {
     let canonical = |address: &SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     let seen = canonical(&observed);
     let reported: Vec<SocketAddr> = reported.iter().map(canonical).collect();
@@ -54,6 +57,8 @@ fn facts(observed: SocketAddr, reported: &[SocketAddr]) -> Value {
         ("behindNAT", known(!reported.contains(&seen))),
         ("portPreserved", known(is_port_preserved)),
         ("nat", nat.name().into()),
+        ("relay", Value::Boolean(has_relay && mode != RelayMode::None)),
+        ("relayMode", mode.name().into()),
         ("problem", problem.map_or(Value::Null, Value::from)),
         ("advice", advice.into()),
     ])

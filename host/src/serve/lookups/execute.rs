@@ -45,6 +45,9 @@ impl Lookups {
                 // If the answer is lost, the repeated lookup is answered again.
                 self.repeated.forget(lookup);
                 let offer = relaying::offer(turn, clients, decision, &decided);
+                if matches!(offer, Offer::Now { .. }) {
+                    done.answer = LookupAnswer::Relayed;
+                }
                 let target = decided.target;
                 let redirect = offer.redirect(introduce(&target, lookup.initiator).redirect);
                 done.is_forwarded = introduce_peers(turn, clients, &target, lookup, &redirect, &offer);

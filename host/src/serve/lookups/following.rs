@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use introd_policy::Peer;
 use introd_policy::decision::PolicyKind;
+use introd_relay::Client;
 use rtmfp::TaggedAddress;
 
 use super::{Decision, Lookups};
@@ -83,21 +84,31 @@ impl Lookups {
     pub(in crate::serve) fn handle_timeout(&mut self, turn: &Turn<'_>) {
         let (meetings, worker) = (&turn.services().meetings, turn.info.index);
         self.attempts.sweep(turn.now, |attempt, outcome| {
+            let is_relayed = has_met_by_relay(turn, attempt);
+            let outcome = outcome.map(|outcome| if is_relayed { Outcome::Relayed } else { outcome });
             if let Some(outcome) = outcome {
                 meetings.add(worker, outcome, attempt.ends.asker_nat, attempt.ends.target_nat);
             }
             match outcome {
-                None => turn.info.tell(unmet(turn.now, attempt, true)),
-                Some(outcome @ (Outcome::Met | Outcome::Repeated | Outcome::Relayed)) => {
-                    let is_relayed = outcome == Outcome::Relayed;
+                // One that has counted as given up may have met by the relay later.
+                None if !is_relayed => turn.info.tell(unmet(turn.now, attempt, true)),
+                None | Some(Outcome::Met | Outcome::Repeated | Outcome::Relayed) => {
                     let kind = EventKind::Met { target: attempt.target, times: attempt.times, is_relayed };
                     turn.info.tell(of_attempt(turn.now, attempt, kind));
                 }
-                Some(_) => (),
+                Some(Outcome::GivenUp | Outcome::NotIntroduced(_)) => (),
             }
         });
         meetings.set_under_way(worker, self.attempts.len());
     }
+}
+
+/// Whether the two of an attempt were offered a relay, and have a session by that.
+fn has_met_by_relay(turn: &Turn<'_>, attempt: &Attempt) -> bool {
+    let (Some(LookupAnswer::Relayed), Some(target)) = (attempt.answer, attempt.target) else { return false };
+    let asker = attempt.ends.asker.map_or(Client::Stranger(attempt.address), Client::Peer);
+    let relay = turn.services().relay.as_ref();
+    relay.is_some_and(|relay| relay.is_open_between(&asker, &Client::Peer(target)))
 }
 
 /// The policy that decided.

@@ -1,12 +1,13 @@
 // Did they meet? Introductions by their outcome, by the NATs of both ends, and the pairs that did not meet.
 
 import { read } from './api.js';
-import { el } from './dom.js';
-import { moment, number, text, words } from './format.js';
+import { el, replaceIfOther } from './dom.js';
+import { bytes, duration, moment, number, text, words } from './format.js';
 import { peerLink } from './links.js';
 import { live } from './live.js';
 import { notice } from './notice.js';
 import { keyedTable } from './table.js';
+import { facts } from './tiles.js';
 
 export const title = 'Introductions';
 
@@ -46,6 +47,29 @@ export function open(root, scope) {
             { head: 'Time (UTC)', text: ({ at }) => moment(at) },
         ],
     });
+    const relay = el('div');
+    const relayed = keyedTable({
+        caption: 'Pairs that the server relays',
+        empty: 'No pair has a relay now.',
+        key: ({ asker, asker_address: address, target, seconds }) => `${asker ?? address} ${target} ${seconds}`,
+        columns: [
+            { head: 'Asker', text: ({ asker, asker_address: address }) => text(asker ?? address), node: ({ asker, asker_address: address }) => who(asker, address) },
+            { head: 'Target', text: ({ target }) => text(target), node: ({ target }) => peerLink(target) },
+            { head: 'State', text: ({ is_open: isOpen }) => (isOpen ? 'open' : 'not used yet') },
+            { head: 'Passed on', numeric: true, text: (pair) => bytes(pair.bytes) },
+            { head: 'Datagrams', numeric: true, text: ({ datagrams }) => number(datagrams) },
+            { head: 'For', numeric: true, text: ({ seconds }) => duration(seconds) },
+        ],
+    });
+    scope.every(
+        4000,
+        async (signal) => {
+            const answer = await read('/relay', {}, signal);
+            replaceIfOther(relay, relayFacts(answer));
+            relayed.update(answer.list);
+        },
+        notice.ofReading,
+    );
     const again = scope.every(
         4000,
         async (signal) => {
@@ -66,7 +90,25 @@ export function open(root, scope) {
         unmet.element,
         outcomes.element,
         pairs.element,
+        el('section', {}, el('h2', {}, 'Relay'), relay, relayed.element),
     );
+}
+
+/** What the relay did, if the server has one. */
+function relayFacts(relay) {
+    if (!relay.is_on) {
+        return el('p', {}, 'The server has no relay: pairs that cannot meet directly do not meet. RTMFP/Relay in Application.xml (conf/README.md) changes that.');
+    }
+    const counts = (names) => Object.entries(names).filter(([, count]) => count > 0).map(([name, count]) => `${words(name)} ${number(count)}`).join(', ') || 'none';
+    return facts([
+        ['Pairs now', number(relay.pairs)],
+        ['Open', number(relay.open)],
+        ['Pairs made, and opened', `${number(relay.made)}, ${number(relay.opened)}`],
+        ['Passed on', `${bytes(relay.bytes)} in ${number(relay.datagrams)} datagrams`],
+        ['Pairs refused', counts(relay.refused)],
+        ['Datagrams dropped', counts(relay.dropped)],
+        ['Pairs ended', counts(relay.ended)],
+    ]);
 }
 
 function share({ met, relayed, not_met: not }) {

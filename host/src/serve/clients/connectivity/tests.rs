@@ -37,8 +37,25 @@ fn the_facts_follow_from_the_address_that_is_seen_and_those_that_are_reported() 
         ("[::ffff:203.0.113.5]:7", &["203.0.113.5:7"], "203.0.113.5 7 IPv4 1 false true none -"),
     ] {
         let reported: Vec<SocketAddr> = reported.iter().map(|text| text.parse().unwrap()).collect();
-        let facts = facts(observed.parse().unwrap(), &reported);
+        let facts = facts(observed.parse().unwrap(), &reported, false, RelayMode::None);
         assert_eq!(words(&facts), expected, "{observed} {reported:?}");
+    }
+}
+
+#[test]
+fn there_is_a_relay_for_a_client_if_the_server_has_one_and_the_application_uses_it() {
+    for (has_relay, mode, expected) in [
+        (true, RelayMode::None, (false, "None")),
+        (true, RelayMode::Fallback, (true, "Fallback")),
+        (true, RelayMode::All, (true, "All")),
+        // The ports open at the next start of the server.
+        (false, RelayMode::All, (false, "All")),
+    ] {
+        let facts = facts(([192, 0, 2, 1], 5).into(), &[], has_relay, mode);
+        let expected = [("relay", Value::Boolean(expected.0)), ("relayMode", expected.1.into())];
+        for (name, value) in &expected {
+            assert_eq!(facts.get(name), Some(value), "{has_relay} {mode:?}");
+        }
     }
 }
 

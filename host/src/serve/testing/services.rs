@@ -16,6 +16,7 @@ use crate::groups::SharedGroups;
 use crate::introducer::{Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::registry::{Resolver, ResolverSettings};
+use crate::relay::Relay;
 use crate::serve::announcer::Announcer;
 use crate::serve::drain::Drain;
 use crate::serve::mail::Mail;
@@ -76,7 +77,7 @@ pub(super) fn services_that_wake(
         applications: Arc::new(Applications::new(config.clone(), actors, plugins)),
         near_id: PeerId([0; 32]),
         potential_near_addresses: Arc::clone(&own),
-        relay: None,
+        relay: Relay::start(config, &[]).unwrap(),
         announcer: shared.map(|shared| Announcer::new(shared, own)),
         resolver: Resolver::start(registry, settings, Arc::clone(&replies)).unwrap(),
         replies,

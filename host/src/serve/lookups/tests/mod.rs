@@ -4,6 +4,7 @@ mod following;
 mod introductions;
 mod plugins;
 mod registry;
+mod relaying;
 mod scripts;
 
 use crate::introducer::Counter;

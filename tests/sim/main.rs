@@ -23,6 +23,7 @@ mod once_in_order_intact;
 mod override_session;
 mod partial_reliability;
 mod passwords;
+mod relaying;
 mod stalled_receiver;
 mod time_critical;
 mod time_critical_shares;

@@ -6,6 +6,7 @@ mod link;
 mod nat;
 mod newreno;
 mod node;
+mod relay;
 mod rng;
 mod seeds;
 mod startup;
@@ -23,6 +24,7 @@ use nat::Nat;
 pub(crate) use newreno::NewReno;
 pub(crate) use node::Introduction;
 use node::Node;
+use relay::Relay;
 pub(crate) use rng::Dice;
 use rtmfp::crypto::{Epd, Group, Identity};
 use rtmfp::{Config, Endpoint, InterfaceId, KeyingDone, PeerId, SessionId};
@@ -62,6 +64,8 @@ pub(crate) struct Sim {
     actions: BTreeMap<(Instant, u64), Action>,
     next_action: u64,
     filter: Option<Filter>,
+    /// The relay of the servers, if they have one.
+    pub(crate) relay: Option<Relay>,
     /// Flows of another protocol that share bottlenecks with the nodes.
     pub(crate) crossing: Vec<NewReno>,
     /// Every datagram sent, if the scenario wants them.
@@ -93,6 +97,7 @@ impl Sim {
             actions: BTreeMap::new(),
             next_action: 0,
             filter: None,
+            relay: None,
             crossing: Vec::new(),
             recorded: None,
             steps: 0,
@@ -120,6 +125,19 @@ impl Sim {
     pub(crate) fn peer_behind_nat(&mut self) -> NodeId {
         let identity = self.new_identity();
         self.peer_behind_nat_with(Config::peer(identity))
+    }
+
+    /// A peer behind a NAT of its own that gives each destination another port.
+    pub(crate) fn peer_behind_symmetric_nat(&mut self) -> NodeId {
+        let node = self.peer_behind_nat();
+        let nat = self.nodes[node.0].nat.as_mut().expect("a NAT");
+        *nat = Nat::symmetric(nat.public());
+        node
+    }
+
+    /// Servers relay peers to each other that have not met at the third hello.
+    pub(crate) fn with_relay(&mut self) {
+        self.relay = Some(Relay::new(self.now));
     }
 
     /// A node behind a NAT of its own, with these settings.
@@ -356,6 +374,13 @@ impl Sim {
                 self.transmit(node, Packet { from, to: transmit.to, data });
             }
         }
+        let is_any = !drained.lookups.is_empty();
+        if let Some(relay) = self.relay.as_mut().filter(|_| is_any) {
+            for lookup in &drained.lookups {
+                relay.count(now, &mut self.nodes[node.0].endpoint, lookup);
+            }
+            self.drain(node);
+        }
     }
 
     fn transmit(&mut self, sender: NodeId, packet: Packet) {
@@ -365,9 +390,20 @@ impl Sim {
         if self.filter.as_mut().is_some_and(|filter| !filter(&packet)) {
             return;
         }
+        if self.relay.as_ref().is_some_and(|relay| relay.has(packet.to)) {
+            return self.carry(packet);
+        }
         let Some(receiver) = self.at(packet.to) else { return };
         let link = self.links.entry((sender, receiver)).or_insert_with(|| self.default_link.clone());
         let arrivals = link.carry(self.now, packet.data.len(), &mut self.dice);
+        for at in arrivals.into_iter().flatten() {
+            self.schedule(at, Action::Arrive(packet.clone()));
+        }
+    }
+
+    /// Carries a packet to or from the relay.
+    fn carry(&mut self, packet: Packet) {
+        let arrivals = self.default_link.clone().carry(self.now, packet.data.len(), &mut self.dice);
         for at in arrivals.into_iter().flatten() {
             self.schedule(at, Action::Arrive(packet.clone()));
         }
@@ -383,6 +419,12 @@ impl Sim {
     }
 
     fn arrive(&mut self, mut packet: Packet) {
+        if let Some(relay) = self.relay.as_mut().filter(|relay| relay.has(packet.to)) {
+            if let Some(onward) = relay.pass_on(self.now, &packet) {
+                self.carry(onward);
+            }
+            return;
+        }
         let Some(receiver) = self.at(packet.to) else { return };
         let node = &mut self.nodes[receiver.0];
         let inside = match &node.nat {

@@ -1,5 +1,5 @@
-//! Network address translators: one mapping per inside address, and no way in for strangers (RFC 4787: endpoint-independent
-//! mapping, address- and port-dependent filtering).
+//! Network address translators: one mapping per inside address, or one for each destination, and no way in for strangers (RFC 4787:
+//! endpoint-independent or address- and port-dependent mapping, address- and port-dependent filtering).
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,10 @@ use std::net::{IpAddr, SocketAddr};
 pub(crate) struct Nat {
     public: IpAddr,
     next_port: u16,
-    mappings: HashMap<SocketAddr, Mapping>,
+    /// Whether each destination gets a mapping of its own (address- and port-dependent mapping).
+    is_symmetric: bool,
+    /// By the inside address, and by the destination if each has its own.
+    mappings: HashMap<(SocketAddr, Option<SocketAddr>), Mapping>,
 }
 
 #[derive(Debug)]
@@ -21,13 +24,18 @@ struct Mapping {
 
 impl Nat {
     pub(crate) fn new(public: IpAddr) -> Self {
-        Self { public, next_port: 40_000, mappings: HashMap::new() }
+        Self { public, next_port: 40_000, is_symmetric: false, mappings: HashMap::new() }
+    }
+
+    /// The same, with another port for each destination.
+    pub(crate) fn symmetric(public: IpAddr) -> Self {
+        Self { is_symmetric: true, ..Self::new(public) }
     }
 
     /// Where a packet from `inside` to `to` seems to come from.
     pub(crate) fn outbound(&mut self, inside: SocketAddr, to: SocketAddr) -> SocketAddr {
         let next_port = &mut self.next_port;
-        let mapping = self.mappings.entry(inside).or_insert_with(|| {
+        let mapping = self.mappings.entry((inside, self.is_symmetric.then_some(to))).or_insert_with(|| {
             *next_port += 1;
             Mapping { port: *next_port, known: HashSet::new() }
         });
@@ -37,7 +45,7 @@ impl Nat {
 
     /// To which inside address a packet goes, if it is let in.
     pub(crate) fn inbound(&self, from: SocketAddr, to: SocketAddr) -> Option<SocketAddr> {
-        let (inside, mapping) = self.mappings.iter().find(|(_, mapping)| mapping.port == to.port())?;
+        let ((inside, _), mapping) = self.mappings.iter().find(|(_, mapping)| mapping.port == to.port())?;
         mapping.known.contains(&from).then_some(*inside)
     }
 

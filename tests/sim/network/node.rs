@@ -62,6 +62,8 @@ pub(crate) struct Drained {
     pub(crate) datagrams: Vec<(Transmit, Vec<u8>)>,
     /// Finished key computations, to be handed in after the node's keying delay.
     pub(crate) keyed: Vec<KeyingDone>,
+    /// The lookups that were answered, for a relay to count.
+    pub(crate) lookups: Vec<Lookup>,
 }
 
 impl Node {
@@ -123,6 +125,7 @@ impl Node {
                 }
             } else if let Some(lookup) = lookups.pop_front() {
                 self.introduce(now, &lookup);
+                drained.lookups.push(lookup);
             } else {
                 let mut datagram = Vec::new();
                 let Some(transmit) = self.endpoint.poll_transmit(now, &mut datagram) else {

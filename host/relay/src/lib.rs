@@ -32,6 +32,8 @@ mod addresses;
 mod attempt;
 mod counts;
 mod limits;
+#[cfg(test)]
+mod misuse;
 mod pair;
 mod pairs;
 mod startup;

@@ -12,6 +12,7 @@ mod hostile;
 mod hosts;
 mod inside;
 mod keeping;
+mod relay;
 mod shipped;
 mod summary;
 mod tables;

@@ -32,6 +32,7 @@ mod plugins;
 mod probing;
 mod recorded;
 mod registry;
+mod relay_abuse;
 mod relay_policy;
 mod remote;
 mod scripts;

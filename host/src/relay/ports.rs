@@ -112,15 +112,20 @@ impl BoundPorts {
     }
 }
 
-/// The ports, or as many as the system chose.
+/// The ports by their numbers: `19400-19431`, or `40001, 40007` where the system chose them.
 impl fmt::Display for BoundPorts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut ports = self.0.iter().filter_map(|port| port.each().next());
-        let (Some(first), last) = (ports.next(), ports.next_back()) else { return f.write_str("none") };
-        match last {
-            Some(last) => write!(f, "{} to {}", first.local.port(), last.local.port()),
-            None => write!(f, "{}", first.local.port()),
+        let mut ports: Vec<u16> = self.0.iter().flat_map(BoundPort::each).map(|bound| bound.local.port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        for (place, run) in ports.chunk_by(|one, next| one + 1 == *next).enumerate() {
+            let separator = if place == 0 { "" } else { ", " };
+            match run {
+                [first, .., last] => write!(f, "{separator}{first}-{last}")?,
+                _ => run.iter().try_for_each(|port| write!(f, "{separator}{port}"))?,
+            }
         }
+        Ok(())
     }
 }
 
@@ -169,6 +174,18 @@ mod tests {
         let mapped = ports(Some("0.0.0.0:19400"), Some("198.51.100.8:30000"));
         assert_eq!(faces(&mapped, "203.0.113.1", "10.0.0.1", public), ["198.51.100.8:30000"]);
         assert_eq!(faces(&mapped, "2001:db8::1", "2001:db8::9", public), ["[2001:db8::9]:19400"]);
+    }
+
+    #[test]
+    fn ports_are_shown_by_their_numbers() {
+        let bound = |port| Bound { socket: 0, local: ([127, 0, 0, 1], port).into(), public: None };
+        let shown = |ports: &[u16]| {
+            let ports = ports.iter().map(|port| BoundPort { v4: Some(bound(*port)), v6: None });
+            BoundPorts(ports.collect()).to_string()
+        };
+        assert_eq!(shown(&[19_402, 19_400, 19_401]), "19400-19402");
+        assert_eq!(shown(&[9, 7, 6, 3]), "3, 6-7, 9");
+        assert_eq!(shown(&[5]), "5");
     }
 
     #[test]

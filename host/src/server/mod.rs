@@ -199,6 +199,11 @@ impl Server {
         self.net_connections.counters().counts()
     }
 
+    /// The relay for peers that cannot meet, if there is one.
+    pub fn relay(&self) -> Option<&Relay> {
+        self.services.relay.as_ref()
+    }
+
     /// What the relay did and has, if there is one.
     pub fn relay_figures(&self) -> Option<RelayFigures> {
         self.services.relay.as_ref().map(Relay::figures)

@@ -59,7 +59,7 @@ fn main() -> anyhow::Result<()> {
                 let server = start()?;
                 let mut load = Load::new(relay(&server)?, pairs, payload)?;
                 // A thread of its own is on the second core; this one is on both.
-                let run =
+                let mut run =
                     || std::thread::scope(|scope| scope.spawn(|| load.run(seconds, &AtomicBool::new(false))).join());
                 let cost = relayed_cost(&server, || run().map_err(|_| anyhow::anyhow!("the load panicked"))?)?;
                 row(&format!("relayed, {pairs} pairs, {payload} bytes"), cost, ceiling);

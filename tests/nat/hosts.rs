@@ -77,6 +77,26 @@ impl Internet {
         Self { switch, hosts: AtomicU8::new(0) }
     }
 
+    /// Drops all packets between hosts that are longer, headers included, without a word, from now on.
+    pub(crate) fn drop_longer_than(&self, bytes: u16) {
+        // An IPv6 header does not count its own 40 bytes.
+        let six = bytes - 40;
+        self.switch.nft(&format!(
+            "table bridge narrow {{\ncounter dropped {{\n }}\n\
+             chain pass {{\n type filter hook forward priority 0;\n\
+             ip length > {bytes} counter name dropped drop\n\
+             ip6 length > {six} counter name dropped drop\n }}\n}}\n"
+        ));
+    }
+
+    /// How many packets [`Internet::drop_longer_than`] has dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        let listed = self.switch.run("nft", &["-j", "list", "counters", "table", "bridge", "narrow"], "");
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let mut counters = listed["nftables"].as_array().unwrap().iter().filter_map(|item| item.get("counter"));
+        counters.next().unwrap()["packets"].as_u64().unwrap()
+    }
+
     fn number(&self) -> u8 {
         self.hosts.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -264,6 +284,11 @@ impl Host {
     pub(crate) fn behind(mut self, router: Router) -> Self {
         self.routers.push(router);
         self
+    }
+
+    /// Its interface carries packets up to this length, headers included.
+    pub(crate) fn set_mtu(&self, bytes: u16) {
+        self.namespace.ip(&format!("link set wan mtu {bytes}"));
     }
 
     /// A command that runs a program there.

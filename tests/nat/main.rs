@@ -14,6 +14,7 @@ mod many_servers;
 mod namespace;
 mod nat_behaviour;
 mod nats;
+mod narrow_paths;
 mod outcomes;
 mod programs;
 mod relay_policy;

@@ -18,6 +18,7 @@ mod keepalive;
 mod lossy_handshake;
 mod marks;
 mod mobility;
+mod narrow_paths;
 mod network;
 mod once_in_order_intact;
 mod override_session;

@@ -25,6 +25,8 @@ pub struct Rtmfp {
     pub dh_groups: Vec<u64>,
     /// The server closes a session that is silent for so long.
     pub dead_peer_timeout: Duration,
+    /// The longest datagram that the server sends, in bytes of UDP payload.
+    pub max_datagram_size: usize,
 }
 
 /// After how much silence a client sends a keepalive (RFC 7425 §5.3.4).
@@ -63,6 +65,7 @@ impl Rtmfp {
             unsent_age: view.read(&keys::UNSENT_AGE),
             dh_groups: view.read(&keys::DH_GROUPS),
             dead_peer_timeout,
+            max_datagram_size: view.read(&keys::MAX_DATAGRAM_SIZE),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::crypto::{CookieJar, HmacPreference, Identity, Preferences, SequencePreference, Signing};
+use crate::datagram_size::DEFAULT_MAX_DATAGRAM;
 use crate::flow::FlowConfig;
 use crate::prefix_counts::SessionCounts;
 use crate::token_bucket::Rate;
@@ -39,8 +40,8 @@ pub struct Config {
     pub keying: Preferences,
     /// What the signatures of keyings prove, and have to prove (RFC 7425 §4.3.5).
     pub signing: Arc<Signing>,
-    /// The largest UDP payload to send, in bytes. 1192 is what Flash's and other implementations send; it passes every path
-    /// that IPv6's least MTU of 1280 does.
+    /// The largest UDP payload to send, in bytes. A session uses it only on a path that is known to carry it; see the crate's
+    /// documentation, "Datagram sizes". Fragments become as long as [`FlowConfig::packet_payload`] allows.
     pub max_datagram: usize,
     /// A session that has been silent for this long is pinged.
     pub keepalive: Duration,
@@ -101,7 +102,7 @@ impl Config {
             forwarders: Forwarders::Chosen,
             keying: Preferences::default(),
             signing: Arc::default(),
-            max_datagram: 1192,
+            max_datagram: DEFAULT_MAX_DATAGRAM,
             keepalive: Duration::from_secs(60),
             silence_limit: Duration::from_secs(120),
             unacknowledged_limit: Some(Duration::from_secs(120)),

@@ -86,16 +86,30 @@
 //!
 //! # Datagram sizes
 //!
-//! The path MTU is not discovered (RFC 7016 §3.5.4.3 describes how it could be). No datagram is longer than [`Config::max_datagram`],
-//! 1192 bytes unless set otherwise: as long as those of the other implementations, and short enough for every path that carries IPv6,
-//! whose least MTU of 1280 leaves 1232. On the paths of the public Internet discovery could save a fifth of the packets of bulk data; it
-//! would cost probes, and stalls where it guesses wrong. Nothing longer has to be sent: messages are cut into fragments that fit
-//! (§3.6.2.2), and startup packets, which static keys can make longer, go as packet fragments (§3.4), four at most. A startup packet
-//! that four fragments do not hold is not sent. On a path that carries less than `max_datagram`, a session does not open, or falls
-//! silent and ends: set a smaller value there. Datagrams that come in may have any length.
+//! A session finds out how long the datagrams are that its path carries (RFC 7016 §3.5.4.3). It begins with [`MIN_DATAGRAM`], 548 bytes of
+//! UDP payload, which every path is taken to carry. When a flow first has more to say than such a packet holds, the session probes for
+//! [`Config::max_datagram`], 1192 bytes unless set otherwise. On nearly all paths that is answered, and the largest size used, after one
+//! round trip; on the others a search finds the size within some seconds, while flows go on in shorter packets. A session whose messages
+//! are short sends no probe. A path that carries less than the largest size is searched again after ten minutes.
+//!
+//! - A path that becomes narrower is noticed by its losses. What was cut for the wider path cannot be cut again: it goes in packet fragments
+//!   (§3.4), which this implementation takes in sessions as well as at startup. A far end that does not take them lets the flow stand still,
+//!   and [`Config::unacknowledged_limit`] ends the session.
+//! - When the far end has moved, its session begins anew with the least size.
+//! - A far end that answers no probe gets the largest size, and the least one for a minute when that gets lost again and again.
+//! - Startup packets come before any session. Those of ends whose certificates have static keys in several groups may be as long as 1300
+//!   bytes: they go whole at first, in packet fragments that a narrow path carries when they are repeated, and so on by turns, because
+//!   there are implementations that know no packet fragments. A startup packet that four fragments do not hold is not sent. The answer of
+//!   a responder to a keying is never fragmented; it takes some 550 bytes in group 16, and less in others.
+//! - Control chunks that are longer than the present size, such as replies to long pings, are sent all the same, up to `max_datagram`.
+//!
+//! The driver's sockets have to send datagrams unfragmented or not at all, else probes arrive in IP fragments, and so
+//! seem to show that the path carries more than it does. Datagrams that come in may have any length.
 mod config;
 pub mod congestion;
+mod counters;
 pub mod crypto;
+mod datagram_size;
 mod endpoint;
 mod event;
 mod fixed_table;
@@ -115,8 +129,10 @@ mod transmit;
 pub mod wire;
 
 pub use config::{Config, ForwardedHello, Forwarders};
+pub use counters::Counters;
 pub use crypto::PeerId;
-pub use endpoint::{Counters, Endpoint, SessionInfo};
+pub use datagram_size::{DEFAULT_MAX_DATAGRAM, MIN_DATAGRAM};
+pub use endpoint::{Endpoint, SessionInfo};
 pub use event::{CloseReason, Deny, Event, Lookup, OpenFailure, Refusal};
 pub use greeting::Greeting;
 pub use network_prefix::NetworkPrefix;

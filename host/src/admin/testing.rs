@@ -102,6 +102,7 @@ impl Stage {
                 while let Some(mail) = mail.recv().await {
                     match mail {
                         Mail::Inquiry(Inquiry::Worker(reply)) => drop(reply.send(WorkerReport {
+                            too_long: 0,
                             endpoint: rtmfp::Counters { datagrams: 21, ..rtmfp::Counters::default() },
                             sessions: 3,
                             clients: 2,

@@ -27,6 +27,8 @@ pub enum Inquiry {
 pub struct WorkerReport {
     /// What its endpoint has counted.
     pub endpoint: rtmfp::Counters,
+    /// Datagrams that were not sent because an interface of the machine carries none as long.
+    pub too_long: u64,
     /// Open sessions.
     pub sessions: usize,
     /// Sessions that have opened a flow: clients, and those that ask to be.

@@ -41,8 +41,10 @@ pub(super) fn endpoint_config(config: &Config, identities: Vec<Arc<Identity>>, w
     });
     endpoint.silence_limit = rtmfp.dead_peer_timeout;
     endpoint.keepalive = rtmfp.dead_peer_timeout / 2;
+    endpoint.max_datagram = rtmfp.max_datagram_size;
     // Clients send commands, not media: the server keeps little for each.
     endpoint.flow = Arc::new(FlowConfig {
+        packet_payload: FlowConfig::payload_of(rtmfp.max_datagram_size),
         receive_buffer: 256 << 10,
         session_receive_buffer: 1 << 20,
         max_message: 1 << 20,
@@ -110,10 +112,12 @@ mod tests {
         let endpoint = of(1, |config| {
             let rtmfp = &mut config.default_adaptor.rtmfp;
             (rtmfp.dead_peer_timeout, rtmfp.send_buffer) = (Duration::from_secs(50), 12_345);
+            rtmfp.max_datagram_size = 1432;
             rtmfp.forwarded_hello = introd_config::ForwardedHello::Ignore;
         });
         assert_eq!((endpoint.silence_limit, endpoint.keepalive), (Duration::from_secs(50), Duration::from_secs(25)));
         assert_eq!(endpoint.flow.send_buffer, 12_345);
+        assert_eq!((endpoint.max_datagram, endpoint.flow.packet_payload), (1432, 1340));
         assert!(endpoint.flow.session_receive_buffer <= 1 << 20 && endpoint.flow.receive_buffer <= 256 << 10);
         assert_eq!(endpoint.forwarded_hello, ForwardedHello::Ignore);
     }

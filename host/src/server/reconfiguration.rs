@@ -104,10 +104,13 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     }
     let endpoint = |config: &Config| {
         let rtmfp = &config.default_adaptor.rtmfp;
-        (rtmfp.dh_groups.clone(), rtmfp.dead_peer_timeout, rtmfp.send_buffer, rtmfp.forwarded_hello)
+        let limits = (rtmfp.dead_peer_timeout, rtmfp.send_buffer, rtmfp.max_datagram_size);
+        (rtmfp.dh_groups.clone(), limits, rtmfp.forwarded_hello)
     };
     if endpoint(old) != endpoint(new) {
-        pending.push("the Diffie-Hellman groups, the timeout, the send buffer and the forwarding of RTMFP");
+        pending.push(
+            "the Diffie-Hellman groups, the timeout, the send buffer, the datagram size and the forwarding of RTMFP",
+        );
     }
     pending
 }

@@ -95,6 +95,11 @@ impl Ports {
         self.filter = Some(filter);
     }
 
+    /// How many datagrams were not sent because an interface of this machine carries none as long.
+    pub fn too_long(&self) -> u64 {
+        self.outgoing.iter().map(SendBatch::too_long).sum()
+    }
+
     /// The addresses that the sockets are bound to.
     pub fn local_addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         self.sockets.iter().map(AsyncUdpSocket::local_address)

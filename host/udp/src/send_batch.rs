@@ -20,6 +20,7 @@ pub struct SendBatch {
     queue: Vec<Queued>,
     messages: Messages,
     last_error: Option<io::Error>,
+    too_long: u64,
 }
 
 struct Queued {
@@ -59,6 +60,7 @@ impl SendBatch {
             queue: Vec::with_capacity(messages.capacity()),
             messages,
             last_error: None,
+            too_long: 0,
         }
     }
 
@@ -102,6 +104,11 @@ impl SendBatch {
         self.last_error.take()
     }
 
+    /// How many datagrams the kernel has refused because the interface carries none as long.
+    pub(super) fn too_long(&self) -> u64 {
+        self.too_long
+    }
+
     /// Sends what is queued. With `source_bound` the socket is bound to one address, so that datagrams need not name their source.
     pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, source_bound: bool) -> Flushed {
         if self.queue.is_empty() {
@@ -118,7 +125,8 @@ impl SendBatch {
     }
 
     fn settle(&mut self, progress: Progress) -> Flushed {
-        let Progress { sent, failed, last_error } = progress;
+        let Progress { sent, failed, too_long, last_error } = progress;
+        self.too_long += too_long;
         self.last_error = last_error.or(self.last_error.take());
         self.queue.drain(..(sent + failed).min(self.queue.len()));
         // What is left moves to the front, so that all free room is behind it.
@@ -136,6 +144,8 @@ impl SendBatch {
 struct Progress {
     sent: usize,
     failed: usize,
+    /// How many of `failed` are longer than what the interface carries.
+    too_long: u64,
     last_error: Option<io::Error>,
 }
 
@@ -159,6 +169,7 @@ fn send_all(count: usize, mut send: impl FnMut(usize) -> io::Result<usize>) -> P
             }
             Err(error) => {
                 progress.failed += 1;
+                progress.too_long += u64::from(error.raw_os_error() == Some(libc::EMSGSIZE));
                 progress.last_error = Some(error);
             }
         }
@@ -196,6 +207,7 @@ mod tests {
         ] {
             let (progress, starts) = scripted(6, &[Ok(2), Err(errno), Err(errno), Ok(2)]);
             assert_eq!((progress.sent, progress.failed), (4, 2));
+            assert_eq!(progress.too_long, if errno == libc::EMSGSIZE { 2 } else { 0 });
             assert_eq!(starts, [0, 2, 3, 4]);
             assert_eq!(progress.last_error.unwrap().raw_os_error(), Some(errno));
         }
@@ -227,12 +239,12 @@ mod tests {
             batch.push(TO, LocalAddress::ANY, bytes).unwrap();
         }
         assert_eq!(batch.push(TO, LocalAddress::ANY, b""), Err(Full));
-        assert_eq!(batch.settle(Progress { sent: 2, failed: 1, last_error: None }), Flushed { sent: 2, left: 1 });
+        assert_eq!(batch.settle(Progress { sent: 2, failed: 1, ..Progress::default() }), Flushed { sent: 2, left: 1 });
         batch.push(TO, LocalAddress::ANY, b"123456").unwrap();
         assert_eq!(batch.push(TO, LocalAddress::ANY, b"7"), Err(Full));
         let queued: Vec<_> = batch.queue.iter().map(|q| &batch.buffer[q.start..q.start + q.len]).collect();
         assert_eq!(queued, [&b"gh"[..], b"123456"]);
-        assert_eq!(batch.settle(Progress { sent: 2, failed: 0, last_error: None }), Flushed { sent: 2, left: 0 });
+        assert_eq!(batch.settle(Progress { sent: 2, ..Progress::default() }), Flushed { sent: 2, left: 0 });
         assert_eq!(batch.filled, 0);
     }
 

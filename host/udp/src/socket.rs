@@ -128,6 +128,7 @@ impl UdpSocket {
             };
             set_option(socket.as_fd(), level, name, 1)?;
         }
+        forbid_fragmentation(&socket, address)?;
         let granted = grow_buffers(&socket, buffers)?;
         socket.bind(&address.into())?;
         let address = socket
@@ -190,6 +191,20 @@ impl AsFd for UdpSocket {
 impl AsRawFd for UdpSocket {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// Has datagrams arrive as they were sent or not at all: sessions find out what a path carries by sending datagrams of that size, and IP
+/// fragments would only seem to arrive as well. What the kernel has heard of a path by ICMP is left out of account, because anybody can
+/// send that. A datagram that is longer than what the interface carries is refused (`EMSGSIZE`).
+fn forbid_fragmentation(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    let fd = socket.as_fd();
+    match address {
+        SocketAddr::V4(_) => set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+        SocketAddr::V6(_) => {
+            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)?;
+            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 1)
+        }
     }
 }
 

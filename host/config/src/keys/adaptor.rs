@@ -217,6 +217,12 @@ keys! {
         "A pair is relayed no more if one of its peers is silent for so many seconds: peers with a session send each other keepalives more often",
     )
     .of_default_only(ALL_ADAPTORS);
+    MAX_DATAGRAM_SIZE: Key<Whole> = Key::ours(
+        "RTMFP/MaxDatagramSize",
+        whole(548..=1452, 1192),
+        "The longest datagram that the server sends, in bytes of UDP payload. Sessions begin with 548 and find out by themselves what their path carries up to that. More than 1232 passes no path of IPv6's least MTU, and saves packets on others",
+    )
+    .of_default_only(ALL_ADAPTORS);
     ALLOW: Key<Hosts> = Key::ams("Allow", Hosts, ALLOW_MEANING);
     DENY: Key<Hosts> = Key::ams("Deny", Hosts, DENY_MEANING);
     ADAPTOR_ORDER: Key<Words<Order>> = Key::ams("Order", order(), ORDER_MEANING);

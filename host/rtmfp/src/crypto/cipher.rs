@@ -24,6 +24,8 @@ const SESSION_ID: usize = 4;
 const CHECKSUM: usize = 2;
 /// What a plain packet is padded with (RFC 7425 §4.7.2); the packet parser skips it.
 const PADDING: u8 = 0xff;
+/// The most bytes of a session sequence number: no session lives for 2^35 packets.
+pub(crate) const MAX_SEQUENCE_LEN: usize = 5;
 
 /// The keyed HMAC of a session's packets, and how many bytes of the result are sent.
 #[derive(Clone)]
@@ -123,6 +125,12 @@ impl Sealer {
         let outer = SESSION_ID + self.hmac.as_ref().map_or(0, TruncatedHmac::length);
         let blocks = datagram_len.saturating_sub(outer) / BLOCK * BLOCK;
         blocks.saturating_sub(self.inner_overhead())
+    }
+
+    /// As [`max_plain`](Self::max_plain), for every datagram of the session to come: their sequence numbers become longer.
+    pub(crate) fn max_plain_always(&self, datagram_len: usize) -> usize {
+        let growth = self.next_sequence.map_or(0, |number| MAX_SEQUENCE_LEN.saturating_sub(vlu::len(number)));
+        self.max_plain(datagram_len).saturating_sub(growth)
     }
 
     /// The length of the datagram that a plain packet of `plain` bytes becomes.

@@ -8,7 +8,7 @@ use super::occupant::Occupant;
 use super::state::Endpoint;
 use crate::event::Event;
 use crate::network_prefix::NetworkPrefix;
-use crate::session::{Context, Session};
+use crate::session::{Context, Sending, Session};
 use crate::session_id::SessionId;
 use crate::transmit::Transmit;
 use crate::wire::Mode;
@@ -76,7 +76,16 @@ impl Endpoint {
             let is_yielding = self.others_are_time_critical(now, id);
             let transmit = match self.slots.get_mut(id) {
                 Some(Occupant::Session(session)) => {
-                    let transmit = session.fill(now, &self.config, is_yielding, out);
+                    let rng = &mut self.rng;
+                    let mut sending = Sending {
+                        now,
+                        config: &self.config,
+                        outbox: &mut self.outbox,
+                        counters: &mut self.counters,
+                        random: &mut |bytes| rng.fill_bytes(bytes),
+                        time_critical_reverse: is_yielding,
+                    };
+                    let transmit = session.fill(&mut sending, out);
                     let (id, deadline) = (id, session.deadline(&self.config));
                     self.timers.arm(now, id, &mut session.armed, deadline);
                     if transmit.is_none() {
@@ -118,6 +127,8 @@ impl Endpoint {
             events: &mut self.events,
             outbox: &mut self.outbox,
             forwarded: &mut self.forwarded,
+            fragments: &mut self.session_fragments,
+            counters: &mut self.counters,
             random: &mut |bytes| rng.fill_bytes(bytes),
         };
         let (was_open, address) = (session.is_open(), session.transmit().to);

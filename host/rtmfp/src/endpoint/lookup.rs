@@ -7,10 +7,12 @@ use smallvec::SmallVec;
 
 use super::state::Endpoint;
 use crate::config::ForwardedHello;
+use crate::crypto::cipher::MAX_SEQUENCE_LEN;
 use crate::crypto::{Epd, cookie};
 use crate::event::{Deny, Event, Lookup};
 use crate::session::Forwarded;
 use crate::session_id::SessionId;
+use crate::startup::sealer::Width;
 use crate::transmit::Transmit;
 use crate::wire::chunk::{ForwardedIHello, IHello, RHello, Redirect};
 use crate::wire::{Origin, TaggedAddress, packet};
@@ -18,9 +20,6 @@ use crate::wire::{Origin, TaggedAddress, packet};
 /// A hello's discriminator and tag are echoed or kept. A hello with longer ones than these is not answered.
 const MAX_EPD: usize = 1024;
 const MAX_TAG: usize = 64;
-
-/// The most bytes of a session sequence number: no session lives for 2^35 packets.
-const MAX_SEQUENCE_LEN: usize = 5;
 
 /// The most bytes that a datagram of a session has with one chunk of this payload in it.
 fn max_session_datagram(payload: usize, hmac: usize) -> usize {
@@ -69,13 +68,18 @@ impl Endpoint {
         let Some(identity) = self.config.identities.get(usize::from(context)).cloned() else { return true };
         let certificate = identity.certificate().as_bytes();
         let len = RHello::payload_len(tag.len(), cookie::LEN, certificate.len());
-        if !self.is_earned(now, transmit, self.startup_sealer.datagrams(len)) {
+        let is_long = self.startup_sealer.is_long(len);
+        let width = if is_long { self.long_hellos.next(transmit.to) } else { Width::Wide };
+        if !self.is_earned(now, transmit, self.startup_sealer.datagrams_for(width, len)) {
             return false;
         }
         self.counters.hellos += 1;
+        if is_long {
+            self.long_hellos.sent(transmit.to, width);
+        }
         let cookie = self.cookies.bake(now, transmit.to, context, &mut self.rng);
         let hello = RHello { tag_echo: tag, cookie: &cookie, certificate };
-        if !self.startup_sealer.push(&mut self.outbox, transmit, 0, |out| hello.put(out)) {
+        if !self.startup_sealer.push_for(width, &mut self.outbox, transmit, 0, |out| hello.put(out)) {
             self.counters.outbox_full += 1;
         }
         true

@@ -5,7 +5,6 @@
 
 mod application;
 mod buffered;
-mod counters;
 mod datagrams;
 mod driving;
 mod forward_shares;
@@ -25,5 +24,4 @@ mod turning_away;
 mod tests;
 
 pub use application::SessionInfo;
-pub use counters::Counters;
 pub use state::Endpoint;

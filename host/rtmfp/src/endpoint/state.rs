@@ -8,13 +8,13 @@ use std::time::Instant;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::counters::Counters;
 use super::forward_shares::ForwardShares;
 use super::index::Index;
 use super::occupant::Occupant;
 use super::slots::Slots;
 use super::timers::Timers;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::crypto::{CookieJar, Identity, Opener, PeerId};
 use crate::event::Event;
 use crate::greeting::Greeting;
@@ -25,6 +25,7 @@ use crate::session_id::SessionId;
 use crate::startup::earnings::Earnings;
 use crate::startup::fragments::FragmentedPackets;
 use crate::startup::initiation::TAG_LEN;
+use crate::startup::long_hellos::LongHellos;
 use crate::startup::sealer::StartupSealer;
 use crate::startup::used_cookies::UsedCookies;
 
@@ -46,6 +47,9 @@ pub struct Endpoint {
     pub(super) startup_opener: Opener,
     pub(super) startup_sealer: StartupSealer,
     pub(super) fragments: FragmentedPackets,
+    /// The same, of packets for open sessions.
+    pub(super) session_fragments: FragmentedPackets,
+    pub(super) long_hellos: LongHellos,
     pub(super) slots: Slots<Occupant>,
     /// How hellos for this endpoint are answered.
     pub(super) greeting: Greeting,
@@ -98,6 +102,8 @@ impl Endpoint {
             cookies,
             startup_opener: Opener::startup(),
             fragments: FragmentedPackets::default(),
+            long_hellos: LongHellos::default(),
+            session_fragments: FragmentedPackets::default(),
             greeting: Greeting::default(),
             by_address: Index::new(),
             by_peer: Index::new(),

@@ -2,6 +2,10 @@
 
 use crate::congestion;
 use crate::congestion::Controller;
+use crate::datagram_size::DEFAULT_MAX_DATAGRAM;
+
+/// Session id, sequence number, padding, HMAC and packet header take less than this.
+const PACKET_OVERHEAD: usize = 92;
 
 /// What every session of an endpoint uses; shared, never changed.
 ///
@@ -32,8 +36,8 @@ pub struct FlowConfig {
     pub session_send_buffer: usize,
     /// Fragments of a sending flow between its first unacknowledged one and its last. Default 8192.
     pub max_fragments: usize,
-    /// Bytes for chunks that every packet of the session offers: fragments are cut so that each fits a packet of its own,
-    /// with its flow's startup options (§3.6.2.2). Default 1100.
+    /// The most bytes for chunks that a packet is taken to offer: fragments are cut so that each fits a packet of its own, with its flow's
+    /// startup options (§3.6.2.2). They are shorter while the session's packets are. Default 1100, as [`Self::payload_of`] gives it.
     pub packet_payload: usize,
     /// Makes the congestion controller of a session (§3.5.2).
     pub congestion: fn() -> Box<dyn Controller>,
@@ -52,13 +56,18 @@ impl Default for FlowConfig {
             send_buffer: 1 << 20,
             session_send_buffer: 4 << 20,
             max_fragments: 8192,
-            packet_payload: 1100,
+            packet_payload: Self::payload_of(DEFAULT_MAX_DATAGRAM),
             congestion: congestion::TcpCompatible::boxed,
         }
     }
 }
 
 impl FlowConfig {
+    /// What a datagram of this many bytes offers for chunks, whatever the session has agreed on about HMACs and sequence numbers.
+    pub fn payload_of(max_datagram: usize) -> usize {
+        max_datagram.saturating_sub(PACKET_OVERHEAD)
+    }
+
     /// The longest metadata [`super::Flows::open`] takes, in bytes: it travels with data in one packet, and is not to exceed 512
     /// (§2.3.11.1.1).
     pub fn max_metadata(&self) -> usize {

@@ -12,7 +12,7 @@ use super::lingering::Lingering;
 use super::options::{Delivery, FlowOptions, Order};
 use super::recv::{LastReceived, MESSAGE_OVERHEAD, RecvFlow};
 use super::send::SendFlow;
-use super::transmitter::Transmitter;
+use super::transmitter::{LongChunks, Transmitter};
 use crate::wire::chunk::{metadata_option, return_association_option};
 
 /// All flows of one session.
@@ -222,6 +222,11 @@ impl Flows {
     /// The units of work done for what the far end sent, besides those that each chunk makes, since this was last asked.
     pub(crate) fn take_work(&mut self) -> u32 {
         std::mem::take(&mut self.transmitter.steps).div_ceil(STEPS_PER_UNIT)
+    }
+
+    /// What became of long chunks since this was last asked.
+    pub(crate) fn take_long_chunks(&mut self) -> LongChunks {
+        std::mem::take(&mut self.transmitter.long_chunks)
     }
 
     /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.

@@ -31,4 +31,6 @@ pub use event::{FlowEnd, FlowEvent, MessageId, RecvFlowId, SendFlowId};
 pub use flows::Flows;
 pub use options::{Delivery, FlowOptions, Order, Priority};
 pub use scheduler::Filled;
+pub use send::Room;
 pub use timing::Timing;
+pub(crate) use transmitter::LongChunks;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::flows::Flows;
 use super::send;
+use super::send::Room;
 use super::send::{LastPut, Put};
 use super::timing::Timing;
 
@@ -17,6 +18,11 @@ pub struct Filled {
     pub has_data: bool,
     /// There is time critical data among them: the packet's header is to say so (§2.2.4).
     pub time_critical: bool,
+    /// There is more user data to send than the packet had space for.
+    pub is_full: bool,
+    /// The next fragment does not even fit a packet of its own: it was cut when packets were longer, or the startup options of its flow
+    /// are long. It waits for a packet with more room ([`Room::is_for_one`]).
+    pub is_oversized: bool,
 }
 
 impl Flows {
@@ -31,11 +37,18 @@ impl Flows {
         self.receiving.iter().any(|flow| flow.should_ack) || self.lingering.iter().any(|flow| flow.should_ack)
     }
 
-    /// Appends chunks to a packet that may be `limit` bytes long. The packet is then to be sent.
-    ///
-    /// If nothing is added, there is nothing to send now, or no space for it. A packet with nothing else in it has to offer
-    /// [`super::FlowConfig::packet_payload`] bytes, else a fragment may never fit.
+    /// Appends chunks to a packet that may be `limit` bytes long, as [`Self::fill_room`] does. A packet with nothing else in it has to
+    /// offer [`super::FlowConfig::packet_payload`] bytes, else a fragment may never fit.
     pub fn fill(&mut self, timing: &Timing, out: &mut Vec<u8>, limit: usize) -> Filled {
+        let room = Room { limit, payload: self.config.packet_payload, is_for_one: false };
+        self.fill_room(timing, out, &room)
+    }
+
+    /// Appends chunks to a packet. The packet is then to be sent.
+    ///
+    /// If nothing is added, there is nothing to send now, or no space for it.
+    pub fn fill_room(&mut self, timing: &Timing, out: &mut Vec<u8>, room: &Room) -> Filled {
+        let (start, limit) = (out.len(), room.limit);
         self.expire(timing.now);
         let mut filled = Filled::default();
         let data = self.transmitter.may_send(timing.now) && self.sending.iter().any(|flow| flow.is_ready(&self.config));
@@ -47,7 +60,8 @@ impl Flows {
         }
         if data {
             self.transmitter.restart_after_pause(timing);
-            self.put_data(timing.now, out, limit, &mut filled);
+            self.put_data(timing.now, out, room, &mut filled);
+            filled.is_oversized = filled.is_full && out.len() == start;
             if filled.has_data {
                 filled.anything = true;
                 self.transmitter.sent(timing, filled.time_critical);
@@ -79,14 +93,14 @@ impl Flows {
     }
 
     /// Puts fragments, of the flow with the highest priority first, as long as there is space and budget (§3.6.2.3).
-    fn put_data(&mut self, now: Instant, out: &mut Vec<u8>, limit: usize, filled: &mut Filled) {
+    fn put_data(&mut self, now: Instant, out: &mut Vec<u8>, room: &Room, filled: &mut Filled) {
         let mut preceding: Option<LastPut> = None;
         while let Some(index) = self.next_flow() {
             let Some(flow) = self.sending.get_mut(index) else { return };
             let (id, events) = (flow.id, &mut self.events);
             while self.transmitter.outstanding < self.transmitter.window() && flow.is_ready(&self.config) {
                 let report = |outcome| events.push_back(send::event(id, outcome));
-                match flow.put(&self.config, &mut preceding, out, limit, report) {
+                match flow.put(&self.config, &mut preceding, out, room, report) {
                     Put::Chunk { number, size } => {
                         let tsn = self.transmitter.transmissions.sent(id, number);
                         flow.sent(now, number, tsn, size);
@@ -94,8 +108,14 @@ impl Flows {
                         self.transmitter.served = id;
                         filled.has_data = true;
                         filled.time_critical |= flow.time_critical;
+                        if room.is_for_one {
+                            return;
+                        }
                     }
-                    Put::NoSpace => return,
+                    Put::NoSpace => {
+                        filled.is_full = true;
+                        return;
+                    }
                     // There only seemed to be something; `is_ready` knows better now.
                     Put::Nothing => break,
                 }
@@ -155,6 +175,9 @@ impl Flows {
             let (id, events) = (flow.id, &mut self.events);
             let lost = flow.lose_all(timing, |outcome| events.push_back(send::event(id, outcome)));
             was_loss |= lost.bytes > 0 && !lost.by_refusal;
+            if !lost.by_refusal {
+                self.transmitter.long_chunks.timed_out(lost.longest);
+            }
         }
         self.transmitter.transmissions.clear();
         let last_sent = self.transmitter.transmissions.last();

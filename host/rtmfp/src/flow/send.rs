@@ -41,6 +41,18 @@ struct Refused {
     held: bool,
 }
 
+/// How long a packet may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The length that the packet may reach, with what is in it already.
+    pub limit: usize,
+    /// Bytes for chunks that every packet of the session offers from now on: fragments are cut so that each fits a packet of its own,
+    /// with its flow's startup options (§3.6.2.2).
+    pub payload: usize,
+    /// The packet is for one fragment alone, which is too long for the others.
+    pub is_for_one: bool,
+}
+
 /// The last user data chunk put into a packet: a Next User Data chunk can follow it (§3.6.2.3.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastPut {
@@ -64,6 +76,8 @@ pub(super) enum Put {
 pub(super) struct Lost {
     /// Bytes no longer outstanding.
     pub(super) bytes: usize,
+    /// The size of the longest chunk among them.
+    pub(super) longest: usize,
     /// The far end had no room for them: that says nothing about the path.
     pub(super) by_refusal: bool,
 }
@@ -202,13 +216,13 @@ impl SendFlow {
         news
     }
 
-    /// Puts the next fragment into a packet that may be `limit` bytes long (§3.6.2.3).
+    /// Puts the next fragment into a packet (§3.6.2.3).
     pub(super) fn put(
         &mut self,
         config: &FlowConfig,
         preceding: &mut Option<LastPut>,
         out: &mut Vec<u8>,
-        limit: usize,
+        room: &Room,
         mut report: impl FnMut(Outcome),
     ) -> Put {
         let Some(queue) = &mut self.queue else { return Put::Nothing };
@@ -228,7 +242,7 @@ impl SendFlow {
         } else {
             UserData::overhead(self.id, number, fsn_offset) + options.map_or(0, |_| options_len)
         };
-        let Some(available) = limit.checked_sub(out.len()).and_then(|space| space.checked_sub(overhead)) else {
+        let Some(available) = room.limit.checked_sub(out.len()).and_then(|space| space.checked_sub(overhead)) else {
             return Put::NoSpace;
         };
         match next {
@@ -237,7 +251,7 @@ impl SendFlow {
             Next::Cut { remaining, .. } => {
                 // The fragment may have to be sent again in a chunk with everything, alone in a packet (§3.6.2.2).
                 let worst = UserData::overhead(self.id, number, number) + options_len;
-                let longest = config.packet_payload.saturating_sub(worst).clamp(1, LONGEST_FRAGMENT);
+                let longest = room.payload.saturating_sub(worst).clamp(1, LONGEST_FRAGMENT);
                 let length = remaining.min(longest).min(available);
                 if length < remaining.min(longest) && length < SMALLEST_CUT {
                     return Put::NoSpace;
@@ -320,14 +334,15 @@ impl SendFlow {
     pub(super) fn lose(&mut self, timing: &Timing, number: u64, tsn: u64, report: impl FnMut(Outcome)) -> Lost {
         let bytes = self.queue.as_mut().map_or(0, |queue| queue.lose(number, tsn, report));
         self.outstanding = self.outstanding.saturating_sub(bytes);
-        Lost { bytes, by_refusal: bytes > 0 && self.hold_if_cramped(timing) }
+        Lost { bytes, longest: bytes, by_refusal: bytes > 0 && self.hold_if_cramped(timing) }
     }
 
     /// All transmissions are lost (§3.6.2.6).
     pub(super) fn lose_all(&mut self, timing: &Timing, report: impl FnMut(Outcome)) -> Lost {
         let bytes = std::mem::take(&mut self.outstanding);
-        let any = self.queue.as_mut().is_some_and(|queue| queue.lose_all(report));
-        Lost { bytes: if any { bytes } else { 0 }, by_refusal: any && self.hold_if_cramped(timing) }
+        let longest = self.queue.as_mut().and_then(|queue| queue.lose_all(report));
+        let by_refusal = longest.is_some() && self.hold_if_cramped(timing);
+        Lost { bytes: longest.map_or(0, |_| bytes), longest: longest.unwrap_or(0), by_refusal }
     }
 
     /// The far end advertises hardly any room.

@@ -21,6 +21,7 @@ impl Flows {
         let mut take = |first, last| {
             let done = flow.acknowledge(timing.now, first, last, |outcome| events.push_back(send::event(id, outcome)));
             transmitter.acknowledged(done.bytes, done.newest);
+            transmitter.long_chunks.arrived(done.longest);
             transmitter.steps = transmitter.steps.saturating_add(done.steps);
         };
         take(1, chunk.cumulative);
@@ -64,6 +65,7 @@ impl Flows {
             if what.by_refusal {
                 refused += what.bytes;
             } else {
+                self.transmitter.long_chunks.lost(what.longest);
                 lost += what.bytes;
                 newest_lost = newest_lost.max(transmission.tsn);
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::loss::Transmissions;
 use super::timing::Timing;
 use crate::congestion::{Controller, Feedback};
+use crate::datagram_size::MIN_DATAGRAM;
 
 /// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
 const BURST: u8 = 6;
@@ -16,6 +17,32 @@ const BATCH_BURST: u8 = 8 * BURST;
 /// How long a Time Critical Reverse Notification counts (§3.5.2.1), and how long after sending time critical data we are "currently
 /// sending" it.
 const TIME_CRITICAL: Duration = Duration::from_millis(800);
+
+/// What became of chunks longer than [`MIN_DATAGRAM`], which only longer datagrams carry, since this was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LongChunks {
+    /// One was acknowledged.
+    pub(crate) arrived: bool,
+    /// How suspicious losses are: 1 if acknowledgements have shown that one was lost, 2 if one was not acknowledged in time.
+    pub(crate) suspicion: u8,
+}
+
+impl LongChunks {
+    /// A chunk of this size was acknowledged.
+    pub(super) fn arrived(&mut self, size: usize) {
+        self.arrived |= size > MIN_DATAGRAM;
+    }
+
+    /// A chunk of this size was lost.
+    pub(super) fn lost(&mut self, size: usize) {
+        self.suspicion = self.suspicion.max(u8::from(size > MIN_DATAGRAM));
+    }
+
+    /// Nothing was acknowledged in time, and this was the size of the longest chunk.
+    pub(super) fn timed_out(&mut self, size: usize) {
+        self.suspicion = self.suspicion.max(2 * u8::from(size > MIN_DATAGRAM));
+    }
+}
 
 /// Until when reverse notification, and sending time critical data ourselves, count.
 #[derive(Debug, Default)]
@@ -44,6 +71,7 @@ pub(super) struct Transmitter {
     batch_left: u8,
     /// Steps made for the far end's packets, receiving flows included, since they were last taken. They stand here because there is room.
     pub(super) steps: u32,
+    pub(super) long_chunks: LongChunks,
     /// TIMEOUT_ALARM.
     pub(super) alarm: Option<Instant>,
     last_data: Option<Instant>,
@@ -64,6 +92,7 @@ impl Transmitter {
             batch: None,
             batch_left: 0,
             steps: 0,
+            long_chunks: LongChunks::default(),
             alarm: None,
             last_data: None,
             time_critical: None,

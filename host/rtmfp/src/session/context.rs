@@ -7,9 +7,11 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::event::Event;
 use crate::outbox::Outbox;
 use crate::session_id::SessionId;
+use crate::startup::fragments::FragmentedPackets;
 use crate::transmit::InterfaceId;
 use crate::wire::chunk::ForwardedIHello;
 
@@ -23,7 +25,22 @@ pub(crate) struct Context<'a> {
     pub(crate) outbox: &'a mut Outbox,
     /// Hellos that the far end forwards, for the endpoint to answer.
     pub(crate) forwarded: &'a mut Vec<Forwarded>,
+    /// Packets in pieces that far ends of sessions have sent.
+    pub(crate) fragments: &'a mut FragmentedPackets,
+    pub(crate) counters: &'a mut Counters,
     pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
+}
+
+/// What a session borrows from the endpoint while it makes a packet.
+pub(crate) struct Sending<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a Config,
+    /// Packets besides the one that is asked for.
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) random: &'a mut dyn FnMut(&mut [u8]),
+    /// Other sessions receive time critical data.
+    pub(crate) time_critical_reverse: bool,
 }
 
 /// A hello that the far end forwards (RFC 7016 §2.3.3).

@@ -18,6 +18,7 @@ impl Session {
                 if self.flows.on_timeout(&timing) {
                     self.rtt.back_off();
                 }
+                self.path_timeout(context);
                 self.drain_flow_events(context);
                 if self.unacknowledged_until(context.config).is_some_and(|until| until <= now) {
                     self.close_because(context, CloseReason::Unacknowledged);
@@ -43,7 +44,7 @@ impl Session {
         match &self.state {
             State::Open => {
                 let at = self.ping_at(config).min(self.dead_at(config));
-                let others = [self.flows.next_timeout(), self.unacknowledged_until(config)];
+                let others = [self.flows.next_timeout(), self.unacknowledged_until(config), self.path.deadline()];
                 Some(others.into_iter().flatten().fold(at, Instant::min))
             }
             State::NearClose(closing) => Some(closing.next_request.min(closing.until)),

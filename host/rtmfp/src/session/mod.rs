@@ -9,12 +9,15 @@ mod due;
 mod keepalive;
 mod mobility;
 mod open;
+mod oversized;
+mod path_mtu;
 mod ping;
+mod probing;
 mod receiving;
 mod rtt;
 mod sending;
 mod state;
 
-pub(crate) use context::{Context, Forwarded};
+pub(crate) use context::{Context, Forwarded, Sending};
 pub(crate) use open::{Established, Session};
 pub(crate) use receiving::Received;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::budget::Budget;
 use super::context::Context;
 use super::mobility::Mobility;
+use super::path_mtu::PathMtu;
 use super::rtt::Rtt;
 use super::state::State;
 use crate::config::Config;
@@ -26,6 +27,7 @@ pub(crate) struct Session {
     pub(super) opener: Opener,
     pub(super) rtt: Rtt,
     pub(super) flows: Flows,
+    pub(super) path: PathMtu,
     /// Encoded chunks that wait for a packet.
     pub(super) control: Vec<u8>,
     pub(super) identity: FarIdentity,
@@ -123,6 +125,7 @@ impl Session {
             opener: Opener::new(&from.keys),
             rtt: Rtt::new(now),
             flows: Flows::new(Arc::clone(&config.flow)),
+            path: PathMtu::new(config.max_datagram),
             control: Vec::new(),
             identity: FarIdentity::new(from.certificate, &from.keys),
             mobility: None,
@@ -218,6 +221,6 @@ mod tests {
     /// A server holds a hundred thousand of them.
     #[test]
     fn an_idle_session_stays_small() {
-        assert!(size_of::<Session>() <= 1016, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() <= 1040, "{}", size_of::<Session>());
     }
 }

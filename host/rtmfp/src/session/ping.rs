@@ -6,13 +6,14 @@ use super::context::Context;
 use super::mobility;
 use super::mobility::Mobility;
 use super::open::Session;
+use super::path_mtu;
 use crate::event::Event;
 use crate::transmit::{InterfaceId, Transmit};
 use crate::wire::chunk::kind;
 use crate::wire::packet::put_chunk;
 use crate::wire::{PacketHeader, packet};
 
-/// The first byte of a ping that the application sent: it tells the reply from that of an address check.
+/// The first byte of a ping that the application sent: it tells the reply from those of an address check and of a probe.
 const APPLICATION_PING: u8 = b'A';
 
 impl Session {
@@ -35,8 +36,17 @@ impl Session {
         from: SocketAddr,
         message: &[u8],
     ) {
+        let is_keepalive_out = self.pinged.is_some();
         self.confirmed();
         if message.is_empty() {
+            // The reply to a keepalive, or to a probe of a far end that does not echo messages.
+            if !is_keepalive_out {
+                self.probe_answered(context, None);
+            }
+            return;
+        }
+        if message.first() == Some(&path_mtu::MARK) {
+            self.probe_answered(context, Some(message));
             return;
         }
         if let Some(application) = message.strip_prefix(&[APPLICATION_PING]) {
@@ -49,6 +59,7 @@ impl Session {
             let previous = std::mem::replace(&mut self.transmit, Transmit { interface, to: from });
             let event = Event::AddressChanged { session: context.id, from: previous.to, to: from };
             context.events.push_back(event);
+            self.path.moved(context.config.max_datagram);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::wire::{Chunk, Mode, PacketHeader, packet};
 
 /// What a datagram and each of its chunks count as, in units of work (see [`Endpoint::charge`](crate::Endpoint::charge)).
 const WORK_OF_DATAGRAM: u32 = 2;
-const WORK_OF_CHUNK: u32 = 1;
+pub(super) const WORK_OF_CHUNK: u32 = 1;
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,10 @@ impl Session {
         for raw in packet::chunks(plain) {
             work += WORK_OF_CHUNK;
             // RFC 7016 §2.3: a chunk with an error is ignored, and so is an unknown one; the next is processed.
-            if let Ok(chunk) = Chunk::parse(raw) {
-                self.chunk(context, interface, from, &chunk);
+            match Chunk::parse(raw) {
+                Ok(Chunk::PacketFragment(fragment)) => work += self.piece(context, interface, from, &fragment),
+                Ok(chunk) => self.chunk(context, interface, from, &chunk),
+                Err(_) => (),
             }
             if self.is_closed() {
                 break;
@@ -78,6 +80,7 @@ impl Session {
         if self.is_open() {
             let timing = self.timing(now);
             self.flows.on_packet_end(&timing, header.time_critical_reverse);
+            self.observe_path(context);
             self.drain_flow_events(context);
             if from != self.transmit.to {
                 self.check_address(context, Transmit { interface, to: from }, received);

@@ -2,16 +2,28 @@
 
 use std::time::Instant;
 
-use super::context::Context;
+use super::context::{Context, Sending};
 use super::open::Session;
 use crate::config::Config;
 use crate::event::Deny;
+use crate::flow::{Filled, Room};
 use crate::transmit::Transmit;
 use crate::wire::chunk::ForwardedIHello;
 use crate::wire::{PacketHeader, packet};
 
 /// The most bytes of control chunks that wait for a packet. Chunks beyond it are dropped, as the network might drop them.
 const MAX_CONTROL: usize = 8192;
+
+/// What came of an attempt to fill a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packet {
+    /// There is something in it, and it is sealed.
+    pub(super) is_put: bool,
+    /// There is more user data to send than it had space for.
+    pub(super) is_full: bool,
+    /// There is nothing in it, because the next fragment needs a longer one.
+    pub(super) is_oversized: bool,
+}
 
 impl Session {
     /// Appends a control chunk to what waits for a packet, if there is room.
@@ -43,32 +55,54 @@ impl Session {
 
     /// Is there something to send?
     pub(crate) fn wants_transmit(&self, now: Instant) -> bool {
-        !self.control.is_empty() || (self.is_open() && self.flows.wants_transmit(&self.timing(now)))
+        !self.control.is_empty()
+            || (self.is_open() && (self.path.is_probe_due() || self.flows.wants_transmit(&self.timing(now))))
     }
 
     /// Appends a datagram to `out`, if there is something to send.
-    pub(crate) fn fill(
-        &mut self,
-        now: Instant,
-        config: &Config,
-        time_critical_reverse: bool,
-        out: &mut Vec<u8>,
-    ) -> Option<Transmit> {
-        if !self.wants_transmit(now) {
+    pub(crate) fn fill(&mut self, sending: &mut Sending<'_>, out: &mut Vec<u8>) -> Option<Transmit> {
+        if !self.wants_transmit(sending.now) {
             return None;
         }
-        let start = out.len();
+        if self.is_open()
+            && let Some(transmit) = self.put_path_probe(sending, out)
+        {
+            return Some(transmit);
+        }
+        let packet = self.fill_packet(sending, self.path.size(), false, out);
+        if packet.is_full {
+            self.want_longer_packets(sending);
+        }
+        match packet {
+            Packet { is_put: true, .. } => Some(self.transmit),
+            // The present size may have become the largest one.
+            Packet { is_oversized: true, .. } => self.fill_oversized(sending, out),
+            Packet { .. } => None,
+        }
+    }
+
+    /// Appends a packet of `size` bytes at most; `is_for_one` says that it is for one fragment alone.
+    pub(super) fn fill_packet(
+        &mut self,
+        sending: &Sending<'_>,
+        size: usize,
+        is_for_one: bool,
+        out: &mut Vec<u8>,
+    ) -> Packet {
+        let (now, config, start) = (sending.now, sending.config, out.len());
         self.sealer.begin(out);
         let mut header = PacketHeader::new(self.role);
         self.rtt.on_send(now, &mut header);
-        header.time_critical_reverse = time_critical_reverse;
+        header.time_critical_reverse = sending.time_critical_reverse;
         let header_at = out.len();
         header.put(out);
         let first_chunk = out.len();
-        let limit = header_at + self.sealer.max_plain(config.max_datagram);
-        self.fill_control(limit, out);
+        let limit = header_at + self.sealer.max_plain(size);
+        self.fill_control(limit, header_at + self.sealer.max_plain(config.max_datagram), out);
+        let mut filled = Filled::default();
         if self.is_open() {
-            let filled = self.flows.fill(&self.timing(now), out, limit);
+            let room = Room { limit, payload: self.packet_payload(config, size), is_for_one };
+            filled = self.flows.fill_room(&self.timing(now), out, &room);
             if filled.time_critical {
                 // The flags byte comes first; the rest of the header stays what it is.
                 header.time_critical = true;
@@ -77,22 +111,30 @@ impl Session {
                 out[header_at..first_chunk].copy_from_slice(&again);
             }
         }
-        if out.len() == first_chunk {
+        let is_put = out.len() > first_chunk;
+        if is_put {
+            self.sealer.finish(self.far_id, start, out);
+        } else {
             out.truncate(start);
-            return None;
         }
-        self.sealer.finish(self.far_id, start, out);
-        Some(self.transmit)
+        Packet { is_put, is_full: filled.is_full, is_oversized: filled.is_oversized && !is_put }
     }
 
-    /// Moves as many waiting control chunks into the packet as fit; one that fits into no packet is dropped.
-    pub(super) fn fill_control(&mut self, limit: usize, out: &mut Vec<u8>) {
+    /// Bytes for chunks that every packet of at most `size` bytes offers.
+    pub(super) fn packet_payload(&self, config: &Config, size: usize) -> usize {
+        self.sealer.max_plain_always(size).saturating_sub(packet::MAX_HEADER_LEN).min(config.flow.packet_payload)
+    }
+
+    /// Moves as many waiting control chunks into the packet as fit. One that is too long for any packet of the present size goes alone,
+    /// up to `largest`; one that is longer is dropped.
+    pub(super) fn fill_control(&mut self, limit: usize, largest: usize, out: &mut Vec<u8>) {
         let (first_chunk, mut passed) = (out.len(), 0);
         for raw in packet::chunks(&self.control) {
             let next = passed + packet::CHUNK_HEADER_LEN + raw.payload.len();
-            if out.len() + (next - passed) <= limit {
+            let is_first = out.len() == first_chunk;
+            if out.len() + (next - passed) <= if is_first { largest } else { limit } {
                 out.extend_from_slice(&self.control[passed..next]);
-            } else if out.len() > first_chunk {
+            } else if !is_first {
                 break;
             }
             passed = next;

@@ -34,6 +34,11 @@ impl Backoff {
         self.next = self.next.min(now);
     }
 
+    /// How often it was sent.
+    pub(super) fn sent(&self) -> u128 {
+        (self.wait - FIRST_WAIT).as_millis() / MORE_WAIT.as_millis()
+    }
+
     /// Is it time? If so, the next time is set.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::backoff::Backoff;
-use super::sealer::StartupSealer;
+use super::sealer::{StartupSealer, Width};
 use crate::outbox::Outbox;
 use crate::transmit::{InterfaceId, Transmit};
 use crate::wire::chunk::IHello;
@@ -115,7 +115,8 @@ impl Candidates {
             let is_long = candidate.is_observed || candidate.backoff.is_repetition();
             if candidate.left != Some(0) && candidate.backoff.is_due(now) {
                 candidate.left = candidate.left.map(|left| left - 1);
-                sealer.push(outbox, candidate.transmit, 0, |out| {
+                let width = Width::of_attempt(&candidate.backoff);
+                sealer.push_for(width, outbox, candidate.transmit, 0, |out| {
                     let is_put = hello.put(out);
                     if is_long {
                         out.resize(out.len().max(LONG_HELLO), PADDING);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::candidates::Candidates;
-use super::sealer::StartupSealer;
+use super::sealer::{StartupSealer, Width};
 use crate::crypto::{Certificate, Epd, Offer, Signing};
 use crate::outbox::Outbox;
 use crate::transmit::{InterfaceId, Transmit};
@@ -119,7 +119,8 @@ impl Keying {
         iikeying.put_signed_parameters(&mut signed);
         let signature = signing.sign(&signed);
         iikeying.signature = &signature;
-        sealer.push(outbox, self.asked.chosen.transmit, 0, |out| iikeying.put(out));
+        let width = Width::of_attempt(&self.asked.backoff);
+        sealer.push_for(width, outbox, self.asked.chosen.transmit, 0, |out| iikeying.put(out));
     }
 }
 

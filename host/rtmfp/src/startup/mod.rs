@@ -11,6 +11,7 @@ pub(crate) mod fragments;
 pub(crate) mod initiation;
 pub(crate) mod initiator_keying;
 pub(crate) mod keying_job;
+pub(crate) mod long_hellos;
 pub(crate) mod revealed_keys;
 pub(crate) mod sealer;
 pub(crate) mod used_cookies;

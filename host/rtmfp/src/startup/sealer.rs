@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
+use super::backoff::Backoff;
 use crate::crypto::Sealer;
+use crate::datagram_size::MIN_DATAGRAM;
 use crate::outbox::Outbox;
 use crate::transmit::Transmit;
 use crate::wire::chunk::PacketFragment;
@@ -23,6 +25,23 @@ const FRAGMENT_OVERHEAD: usize = 3 + 3 + 1 + 2 + 1;
 const HEADER_LEN: usize = 3;
 /// Packet ids are below this: two bytes on the wire.
 const PACKET_IDS: u64 = 1 << 14;
+
+/// The path that a packet is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// It carries datagrams of the largest size.
+    Wide,
+    /// It carries [`MIN_DATAGRAM`].
+    Narrow,
+}
+
+impl Width {
+    /// The path that an attempt is meant for: the first one for a wide path, then by turns for a narrow and a wide one, because there are
+    /// implementations that do not know fragments.
+    pub(super) fn of_attempt(attempt: &Backoff) -> Self {
+        if attempt.sent() > 0 && attempt.sent().is_multiple_of(2) { Self::Narrow } else { Self::Wide }
+    }
+}
 
 /// Seals startup packets.
 pub(crate) struct StartupSealer {
@@ -63,12 +82,24 @@ impl StartupSealer {
         session_id: u32,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
+        self.push_for(Width::Wide, outbox, transmit, session_id, write)
+    }
+
+    /// As [`Self::push`], for a path that may be narrow.
+    pub(crate) fn push_for(
+        &mut self,
+        width: Width,
+        outbox: &mut Outbox,
+        transmit: Transmit,
+        session_id: u32,
+        write: impl FnOnce(&mut Vec<u8>) -> bool,
+    ) -> bool {
         self.plain.clear();
         self.header.put(&mut self.plain);
         if !write(&mut self.plain) {
             return false;
         }
-        let max_plain = self.sealer.max_plain(self.max_datagram);
+        let max_plain = self.max_plain(width);
         if self.plain.len() <= max_plain {
             return outbox.push(transmit, |out| {
                 let start = out.len();
@@ -80,11 +111,29 @@ impl StartupSealer {
         self.push_fragments(outbox, transmit, session_id, max_plain.saturating_sub(FRAGMENT_OVERHEAD))
     }
 
+    /// The longest plain packet that goes unfragmented.
+    fn max_plain(&self, width: Width) -> usize {
+        self.sealer.max_plain(match width {
+            Width::Wide => self.max_datagram,
+            Width::Narrow => self.max_datagram.min(MIN_DATAGRAM),
+        })
+    }
+
+    /// Would a narrow path carry a chunk with a payload of this length only in fragments?
+    pub(crate) fn is_long(&self, payload: usize) -> bool {
+        HEADER_LEN + packet::CHUNK_HEADER_LEN + payload > self.max_plain(Width::Narrow)
+    }
+
     /// The bytes of the datagrams that [`Self::push`] sends for a chunk with a payload of this length.
     pub(crate) fn datagrams(&self, payload: usize) -> usize {
+        self.datagrams_for(Width::Wide, payload)
+    }
+
+    /// The same of [`Self::push_for`].
+    pub(crate) fn datagrams_for(&self, width: Width, payload: usize) -> usize {
         let sealed = |plain: usize| self.sealer.datagram_len(plain);
         let plain = HEADER_LEN + packet::CHUNK_HEADER_LEN + payload;
-        let max_plain = self.sealer.max_plain(self.max_datagram);
+        let max_plain = self.max_plain(width);
         if plain <= max_plain {
             return sealed(plain);
         }

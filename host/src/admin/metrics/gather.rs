@@ -151,7 +151,8 @@ impl Samples {
                 self.add(name, of_worker(), Value::Whole(value as u64));
             }
             self.add("introd_datagrams", of_worker(), Value::Whole(report.endpoint.datagrams));
-            for (event, value) in datagram_events(&report.endpoint) {
+            let unsent = [("too_long", report.too_long)];
+            for (event, value) in datagram_events(&report.endpoint).into_iter().chain(unsent) {
                 let labels = vec![worker.to_string(), event.to_owned()];
                 self.add("introd_datagram_events", labels, Value::Whole(value));
             }
@@ -228,7 +229,7 @@ impl Samples {
 }
 
 /// What the engine counted, by its own names.
-fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 21] {
+fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 24] {
     let rtmfp::Counters {
         datagrams: _,
         malformed,
@@ -251,6 +252,9 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 21] {
         cut,
         over_budget,
         forwards_denied,
+        path_probes,
+        path_narrowed,
+        oversized_packets,
         outbox_full,
     } = *counters;
     [
@@ -274,6 +278,9 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 21] {
         ("cut", cut),
         ("over_budget", over_budget),
         ("forwards_denied", forwards_denied),
+        ("path_probes", path_probes),
+        ("path_narrowed", path_narrowed),
+        ("oversized_packets", oversized_packets),
         ("outbox_full", outbox_full),
     ]
 }

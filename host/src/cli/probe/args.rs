@@ -54,6 +54,9 @@ pub(in crate::cli) struct ProbeArgs {
     /// Send from this address of this machine: IP or IP:PORT. Access rules can be tried so.
     #[arg(long, value_name = "ADDR", value_parser = local_address, conflicts_with_all = ["ipv4", "ipv6"])]
     pub(super) bind: Option<SocketAddr>,
+    /// Send no datagram that is longer, in bytes without the headers of IP and UDP.
+    #[arg(long, value_name = "BYTES", default_value_t = 1192, value_parser = clap::value_parser!(u16).range(548..=1452))]
+    pub(super) max_datagram: u16,
     /// Pass these arguments to the application's onConnect, as the program of a client does: a JSON array, such as '["token", 5]'.
     #[arg(long, value_name = "JSON", value_parser = connect_arguments)]
     pub(super) connect_args: Option<ConnectArguments>,

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::Config;
 use rtmfp::crypto::{Group, HmacPreference, Identity, SequencePreference};
+use rtmfp::flow::FlowConfig;
 
 use super::args::ProbeArgs;
 use super::failure::local_failure;
@@ -54,6 +55,11 @@ pub(super) async fn connect_from(
     });
     let id = identity.peer_id();
     let mut config = Config::peer(identity);
+    config.max_datagram = args.max_datagram.into();
+    config.flow = Arc::new(FlowConfig {
+        packet_payload: FlowConfig::payload_of(config.max_datagram),
+        ..FlowConfig::clone(&config.flow)
+    });
     if args.no_hmac || args.plain || args.flash {
         config.keying.hmac = HmacPreference::default();
     }

@@ -22,6 +22,7 @@ impl Clients {
     fn report_worker(&self, turn: &Turn<'_>) -> WorkerReport {
         WorkerReport {
             endpoint: *turn.endpoint.counters(),
+            too_long: turn.ports.too_long(),
             sessions: turn.endpoint.session_count(),
             clients: self.count(),
             pending: turn.pending.len(),

@@ -3,9 +3,9 @@
 use super::bench::*;
 use super::pair::*;
 use crate::config::{Config, ForwardedHello};
+use crate::counters::Counters;
 use crate::crypto::{Epd, Group, Identity, KeyingError, Preferences, SequencePreference};
 use crate::endpoint::Endpoint;
-use crate::endpoint::counters::Counters;
 use crate::event::{Event, Lookup};
 use crate::startup::keying_job::{KeyingDone, Outcome};
 use crate::transmit::InterfaceId;

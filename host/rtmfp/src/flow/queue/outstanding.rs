@@ -14,6 +14,8 @@ pub(in crate::flow) struct Acknowledged {
     pub(in crate::flow) bytes: usize,
     /// The highest TSN among them.
     pub(in crate::flow) newest: u64,
+    /// The size of the longest chunk among them.
+    pub(in crate::flow) longest: usize,
     /// How many fragments, or runs of them, were looked at.
     pub(in crate::flow) steps: u32,
 }
@@ -58,6 +60,7 @@ impl SendQueue {
                 Place::InFlight { tsn, size, .. } => {
                     acknowledged.bytes += size as usize;
                     acknowledged.newest = acknowledged.newest.max(tsn);
+                    acknowledged.longest = acknowledged.longest.max(size as usize);
                 }
             }
             fragment.place = Place::Acknowledged { until: number };
@@ -99,13 +102,13 @@ impl SendQueue {
         }
     }
 
-    /// Nothing is in flight any more (§3.6.2.6). Returns whether anything was.
-    pub(in crate::flow) fn lose_all(&mut self, mut report: impl FnMut(Outcome)) -> bool {
-        let mut any = false;
+    /// Nothing is in flight any more (§3.6.2.6). Returns the size of the longest chunk that was, if any was.
+    pub(in crate::flow) fn lose_all(&mut self, mut report: impl FnMut(Outcome)) -> Option<usize> {
+        let mut longest = None;
         for at in 0..self.fragments.len() {
             let Some(fragment) = self.fragments.get_mut(at) else { break };
-            if matches!(fragment.place, Place::InFlight { .. }) {
-                any = true;
+            if let Place::InFlight { size, .. } = fragment.place {
+                longest = longest.max(Some(size as usize));
                 fragment.place = Place::Here;
                 let (message, abandoned) = (fragment.message, fragment.abandoned);
                 if !abandoned {
@@ -113,7 +116,7 @@ impl SendQueue {
                 }
             }
         }
-        any
+        longest
     }
 
     fn retry(&mut self, number: u64, message: u64, report: &mut impl FnMut(Outcome)) {

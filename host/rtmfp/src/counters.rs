@@ -46,6 +46,12 @@ pub struct Counters {
     pub over_budget: u64,
     /// Hellos not forwarded because their target was sent too many ([`Config::max_forwards`](crate::Config::max_forwards)).
     pub forwards_denied: u64,
+    /// Pings sent to find out how long the datagrams are that a session's path carries (RFC 7016 §3.5.4.3).
+    pub path_probes: u64,
+    /// Sessions whose path was found to carry less than before.
+    pub path_narrowed: u64,
+    /// Packets of sessions sent in pieces, because they hold a fragment that is too long for the path.
+    pub oversized_packets: u64,
     /// Datagrams dropped on the way out, because the driver did not drain.
     pub outbox_full: u64,
 }

@@ -32,7 +32,7 @@ fn look_up(sim: &mut Sim, server: NodeId, asker: NodeId, target: NodeId) {
 }
 
 fn relayed(sim: &Sim) -> u64 {
-    sim.relay.as_ref().unwrap().pairs.counts().datagrams
+    sim.relay.as_ref().expect("a relay").pairs.counts().datagrams
 }
 
 /// The flows of both ends to each other.

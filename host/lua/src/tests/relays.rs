@@ -143,7 +143,7 @@ fn in_mode_partial_the_server_introduces_clients_of_the_instance_without_the_scr
 fn a_relay_to_a_peer_that_is_not_here_is_a_question_for_the_registry() {
     let mut scene =
         scene_with("function application.onPeerLookup(event) application.relayPeer(event) end", |settings| {
-            settings.peer_lookup_events = LookupMode::All
+            settings.peer_lookup_events = LookupMode::All;
         });
     let asker = scene.stage.connect(|_| ());
     scene.sent();

@@ -29,6 +29,10 @@ pub enum LookupInput {
 
 /// The next step of a lookup's decision.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a step is carried out at once, and a lookup must not cost an allocation"
+)]
 pub enum LookupStep {
     /// Ask the plugin at this place.
     AskPlugin(usize),

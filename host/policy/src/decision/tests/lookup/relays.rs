@@ -26,7 +26,7 @@ fn a_relay_is_wished_by_the_side_whose_application_says_so() {
             "both are clients of the application",
             &plugin,
             &here(),
-            &[own.clone()],
+            std::slice::from_ref(&own),
             &["plugin 0", "introduce 1, asker 5 60, target 5 60"],
         ),
         (
@@ -40,7 +40,7 @@ fn a_relay_is_wished_by_the_side_whose_application_says_so() {
             "the target's application has no policy: its setting decides",
             &asking,
             &open,
-            &[own.clone()],
+            std::slice::from_ref(&own),
             &["plugin 0", "introduce 2, asker 5 60"],
         ),
         (
@@ -57,7 +57,13 @@ fn a_relay_is_wished_by_the_side_whose_application_says_so() {
             &[own.clone(), pass(), other.clone()],
             &["plugin 0", "its plugin 0", "its plugin 1", "introduce 2, asker 5 60, target 7 0"],
         ),
-        ("the target's alone", &App::open(1), &plugins, &[other.clone()], &["its plugin 0", "introduce 2, target 7 0"]),
+        (
+            "the target's alone",
+            &App::open(1),
+            &plugins,
+            std::slice::from_ref(&other),
+            &["its plugin 0", "introduce 2, target 7 0"],
+        ),
         (
             "the target's denies all the same",
             &asking,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rtmfp::Rate;
 
-/// A pair over which no session has come about for this long since the asker's last hello ends: an asker repeats its hello after 17 s at most
-/// within the 95 s for which RFC 7016 wants it to go on.
+/// A pair over which no session has come about ends this long after the asker's last hello, or after the last time when both sides were heard: an
+/// asker repeats its hello after 17 s at most within the 95 s for which RFC 7016 wants it to go on.
 pub const OPENING_TIME: Duration = Duration::from_secs(30);
 
 /// The bounds for all pairs.

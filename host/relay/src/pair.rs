@@ -172,11 +172,12 @@ impl<L> Pair<L> {
     /// When the pair is over if nothing happens until then, and why.
     pub(crate) fn end(&self, idle: Duration) -> (Instant, Over) {
         let lifetime = (self.made + self.lifetime, Over::Lifetime);
+        let heard = self.seats[0].heard.min(self.seats[1].heard);
         let quiet = if self.is_open {
-            let heard = self.seats[0].heard.min(self.seats[1].heard);
             (heard + idle, Over::Idle)
         } else {
-            (self.asked + OPENING_TIME, Over::Unopened)
+            // An asker that has got an answer asks no more, and goes on with its keying on a path that may be bad.
+            (self.asked.max(heard) + OPENING_TIME, Over::Unopened)
         };
         if lifetime.0 < quiet.0 { lifetime } else { quiet }
     }

@@ -37,6 +37,8 @@ pub type Faces = SmallVec<[SocketAddr; MAX_FACES]>;
 /// The relay of a server. Dropping it ends its thread.
 pub struct Relay {
     ports: BoundPorts,
+    /// The server's own sockets, to which nothing is relayed.
+    listeners: Box<[Listener]>,
     pairs: Arc<Mutex<Pairs<LocalAddress>>>,
     is_stopped: AtomicBool,
     stop: watch::Sender<bool>,
@@ -66,7 +68,7 @@ impl Relay {
             "peers that cannot meet are relayed"
         );
         let (thread, is_stopped) = (Mutex::new(Some(thread)), AtomicBool::new(false));
-        Ok(Some(Self { ports, pairs, is_stopped, stop, thread }))
+        Ok(Some(Self { ports, listeners: listeners.into(), pairs, is_stopped, stop, thread }))
     }
 
     fn work(
@@ -120,9 +122,16 @@ impl Relay {
         self.pairs.lock().is_open_between(one, other)
     }
 
-    /// Puts other limits in force.
+    /// Puts other limits in force, and looks at the machine's addresses again.
     pub fn reconfigure(&self, settings: &Settings) {
         self.pairs.lock().set_limits(limits(settings));
+        self.look_at_addresses();
+    }
+
+    /// Looks at the machine's addresses again, because they may have changed: nothing is relayed to them.
+    pub fn look_at_addresses(&self) {
+        let own = own_addresses(&self.listeners, &self.ports);
+        self.pairs.lock().set_own_addresses(own);
     }
 
     /// Ends the thread and closes the ports. No pair is made afterwards.

@@ -178,6 +178,24 @@ fn a_pair_ends_without_a_session_after_half_a_minute_and_with_one_when_a_side_is
 }
 
 #[test]
+fn a_handshake_on_a_bad_path_has_more_time_while_both_sides_are_heard() {
+    let mut bench = Bench::new(4, LIMITS);
+    let ports = bench.usual();
+    for _ in 0..4 {
+        bench.pass(20);
+        let _ = bench.send(ports.asker, ASKER, &ihello(&TAG));
+        let _ = bench.send(ports.target, TARGET, &rhello(&TAG));
+    }
+    assert_eq!(bench.pairs.len(), 1);
+    // One of them is not enough.
+    for _ in 0..3 {
+        bench.pass(10);
+        let _ = bench.send(ports.asker, ASKER, &ihello(&TAG));
+    }
+    assert_eq!(bench.pairs.counts().ended(End::Unopened), 1);
+}
+
+#[test]
 fn a_lifetime_ends_a_pair_that_is_in_use() {
     let mut bench = Bench::new(4, LIMITS);
     let attempt = Attempt { asker: party(1, ASKER), target: party(2, TARGET), tag: &TAG };

@@ -82,7 +82,7 @@ fn peers_that_meet_directly_are_not_relayed() {
         let flows = flows(sim, asker, target);
         flows.iter().for_each(|(from, to, flow)| sim.send(*from, *to, *flow, b"direct"));
         sim.run_until(|sim| [asker, target].iter().all(|end| sim.messages(*end).len() == 1));
-        assert_eq!((relayed(sim), sim.relay.as_ref().unwrap().pairs.counts().made), (0, 0));
+        assert_eq!((relayed(sim), sim.relay.as_ref().expect("a relay").pairs.counts().made), (0, 0));
     });
 }
 
@@ -144,7 +144,7 @@ fn nothing_is_left_of_pairs_whose_peers_have_parted() {
             sim.with(end, |endpoint, now| endpoint.abort_all(now));
         }
         sim.run_for(Duration::from_secs(120));
-        let relay = sim.relay.as_mut().unwrap();
+        let relay = sim.relay.as_mut().expect("a relay");
         // The pair is looked at when it could be over.
         while let Some(at) = relay.pairs.next_timeout() {
             relay.pairs.handle_timeout(at);

@@ -70,7 +70,7 @@ fn ports_that_make_no_relay_are_refused() {
         ("<Ports public=\"203.0.113.1:5\">:1-2</Ports>", "1 public for 2 local ones"),
         ("<Ports public=\":5-6\">:1-2</Ports>", "others need a host to reach it by"),
     ] {
-        let problems = Folder::new().with(ADAPTOR, &adaptor(ports)).load().unwrap_err().to_string();
+        let problems = Folder::new().with(ADAPTOR, adaptor(ports)).load().unwrap_err().to_string();
         assert!(problems.contains(why), "{ports}: {problems}");
     }
 }

@@ -28,6 +28,7 @@ pub enum LookupInput {
 }
 
 /// The next step of a lookup's decision.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,

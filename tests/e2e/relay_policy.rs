@@ -14,7 +14,7 @@ const ALL: &str = "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>";
 const PORTS: usize = 8;
 
 /// An element with free UDP ports of the loopback address.
-fn relay_ports() -> String {
+pub(crate) fn relay_ports() -> String {
     let sockets: Vec<UdpSocket> = (0..PORTS).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
     let ports: Vec<String> = sockets.iter().map(|socket| socket.local_addr().unwrap().port().to_string()).collect();
     format!("<RTMFP><Relay><Ports>127.0.0.1:{}</Ports></Relay></RTMFP>", ports.join(","))

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use introd_tests::program::Server;
+use introd_tests::program::{Files, Server};
 use introd_tests::waiting::eventually;
 
 use crate::hosts::{Host, Internet};
@@ -39,7 +39,7 @@ fn peers_behind_two_home_nats_are_counted_as_met() {
     let host = net.host("a");
     let (one, two) = (net.nat("n1", Nat::PortRestricted), net.nat("n2", Nat::PortRestricted));
     let (one, two) = (one.host("c1"), two.host("c2"));
-    let server = administered(&host);
+    let server = administered(&host, &[]);
     let uri = format!("rtmfp://{}/app", host.v4.unwrap());
     let target = peer(&two, &uri);
     let ended = probe(&one, &["--json", "--peer", &target.id, &uri]);
@@ -55,13 +55,33 @@ fn a_symmetric_nat_and_a_home_nat_are_counted_as_not_met() {
     let host = net.host("a");
     let (one, two) = (net.nat("n1", Nat::Symmetric), net.nat("n2", Nat::PortRestricted));
     let (one, two) = (one.host("c1"), two.host("c2"));
-    let server = administered(&host);
+    let server = administered(&host, &[]);
     let uri = format!("rtmfp://{}/app", host.v4.unwrap());
     let target = peer(&two, &uri);
     // The fourth hello, with which it is clear that the two have not met, comes after 7.5 s.
     let ended = probe(&one, &["--timeout", "12", "--peer", &target.id, &uri]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     let expected = "{outcome=\"given_up\",asker_nat=\"port_changing\",target_nat=\"port_preserving\"} 1";
+    wait_for(&host, &server, &[expected]);
+    assert_eq!(target.leave().code, Some(0));
+}
+
+#[test]
+fn peers_that_meet_by_the_relay_are_counted_as_such() {
+    let files = Files::new();
+    // The pair is still there when its attempt has been quiet for long enough to count.
+    files.adaptor("<RTMFP><Relay><IdleTimeout>600</IdleTimeout></Relay></RTMFP>");
+    files.application("<RTMFP><Relay mode=\"Fallback\"/></RTMFP>");
+    let net = Internet::new();
+    let host = net.host("a");
+    let (one, two) = (net.nat("n1", Nat::Symmetric), net.nat("n2", Nat::PortRestricted));
+    let (one, two) = (one.host("c1"), two.host("c2"));
+    let server = administered(&host, &["--conf", &files.path().to_string_lossy()]);
+    let uri = format!("rtmfp://{}/app", host.v4.unwrap());
+    let target = peer(&two, &uri);
+    let ended = probe(&one, &["--json", "--timeout", "60", "--peer", &target.id, &uri]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let expected = "{outcome=\"relayed\",asker_nat=\"port_changing\",target_nat=\"port_preserving\"} 1";
     wait_for(&host, &server, &[expected]);
     assert_eq!(target.leave().code, Some(0));
 }

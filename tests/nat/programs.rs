@@ -14,9 +14,9 @@ pub(crate) fn server(host: &Host, more: &[&str]) -> Server {
 }
 
 /// Starts a server on a host, at the default port, with an administration on its loopback address, and waits until it serves.
-pub(crate) fn administered(host: &Host) -> Server {
+pub(crate) fn administered(host: &Host, more: &[&str]) -> Server {
     let admin = ["--admin", "127.0.0.1:0", "--listen", "0.0.0.0:1935"];
-    Server::by(host.command(binary()).args(["run", "--log-limit", "0", "--workers", "2"]).args(admin))
+    Server::by(host.command(binary()).args(["run", "--log-limit", "0", "--workers", "2"]).args(admin).args(more))
 }
 
 /// Starts a Redis server on a host, at the default port, and waits until it serves.

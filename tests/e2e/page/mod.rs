@@ -10,6 +10,7 @@ mod lost;
 mod meeting;
 mod refusals;
 mod registry;
+mod relayed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -24,5 +24,5 @@ pub use counts::{Meetings, PairCount, pairs};
 pub use deciding_policy::DecidingPolicy;
 pub use nat_kind::NatKind;
 pub use outcome::{LookupAnswer, Outcome};
-pub use outlook::{Outlook, outlook};
+pub use outlook::{Outlook, Sight, outlook};
 pub use verdict_counts::{VerdictCount, VerdictCounts};

@@ -2,6 +2,17 @@
 
 use super::nat_kind::NatKind;
 
+/// Where the server sees a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// The NAT that it is behind.
+    pub nat: NatKind,
+    /// Whether the address at which the server sees it is for use within one site.
+    pub is_private: bool,
+    /// Whether the server sees it at an IPv4 address, or the peer reports one.
+    pub has_ipv4: bool,
+}
+
 /// Whom a peer meets, as far as the server can tell from the NAT that it is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outlook {
@@ -11,9 +22,15 @@ pub struct Outlook {
     pub advice: &'static str,
 }
 
-/// The outlook of a peer behind such a NAT. `has_ipv4` says whether the server sees it at an IPv4 address or the peer reports one.
-pub fn outlook(nat: NatKind, has_ipv4: bool) -> Outlook {
-    let (problem, advice) = match nat {
+/// The outlook of a peer that the server sees so.
+pub fn outlook(sight: Sight) -> Outlook {
+    let (problem, advice) = match sight.nat {
+        _ if sight.is_private => (
+            Some("privateAddress"),
+            "This peer is in the network of the server, or comes to it by a tunnel or a carrier's NAT: the server sees it at a private address. \
+             Peers in that network reach it. For others the server must know its own public address (PublicIP in Server.xml, or public in \
+             Adaptor.xml), or have a relay.",
+        ),
         NatKind::None => (
             None,
             "This peer is behind no NAT, so all peers reach it, unless a firewall drops UDP packets from addresses that it has not sent to.",
@@ -29,7 +46,7 @@ pub fn outlook(nat: NatKind, has_ipv4: bool) -> Outlook {
              does not meet peers behind NATs that filter by port. A forwarded UDP port, IPv6 or another network helps, and so does a relay of \
              the server.",
         ),
-        NatKind::Ipv6 if has_ipv4 => (
+        NatKind::Ipv6 if sight.has_ipv4 => (
             None,
             "This peer is seen over IPv6, where there is no NAT as a rule. Over IPv4 it meets peers if the address that it reports is reached \
              from outside.",
@@ -53,7 +70,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_nat_has_an_outlook_and_some_a_problem() {
-        let problems = NatKind::ALL.map(|nat| [false, true].map(|has_ipv4| outlook(nat, has_ipv4).problem));
+        let of = |nat, is_private, has_ipv4| outlook(Sight { nat, is_private, has_ipv4 });
+        let problems = NatKind::ALL.map(|nat| [false, true].map(|has_ipv4| of(nat, false, has_ipv4).problem));
         assert_eq!(
             problems,
             [
@@ -66,7 +84,8 @@ mod tests {
             ]
         );
         for nat in NatKind::ALL {
-            assert!(outlook(nat, true).advice.starts_with("This peer "), "{nat:?}");
+            assert!(of(nat, false, true).advice.starts_with("This peer "), "{nat:?}");
+            assert_eq!(of(nat, true, true).problem, Some("privateAddress"), "{nat:?}");
         }
     }
 }

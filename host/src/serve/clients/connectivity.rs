@@ -9,7 +9,8 @@ use introd_policy::ServerMethod;
 
 use super::client::Client;
 use super::client_turn::ClientTurn;
-use crate::meetings::{NatKind, Outlook, outlook};
+use crate::introducer::is_private;
+use crate::meetings::{NatKind, Outlook, Sight, outlook};
 
 impl ClientTurn<'_, '_> {
     /// Answers a client's call of a method of the server.
@@ -48,7 +49,7 @@ fn facts(observed: SocketAddr, reported: &[SocketAddr], has_relay: bool, mode: R
     let is_port_preserved = same_family.any(|own| own.port() == seen.port());
     let nat = NatKind::of(seen, &reported);
     let has_ipv4 = seen.is_ipv4() || reported.iter().any(SocketAddr::is_ipv4);
-    let Outlook { problem, advice } = outlook(nat, has_ipv4);
+    let Outlook { problem, advice } = outlook(Sight { nat, is_private: is_private(seen.ip()), has_ipv4 });
     Value::object([
         ("publicAddress", Value::String(seen.ip().to_string())),
         ("publicPort", Value::Number(seen.port().into())),

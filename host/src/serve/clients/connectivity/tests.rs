@@ -33,6 +33,9 @@ fn the_facts_follow_from_the_address_that_is_seen_and_those_that_are_reported() 
         ("[2001:db8::5]:7", &["10.0.0.5:7"], "2001:db8::5 7 IPv6 1 - - ipv6 -"),
         ("[2001:db8::5]:7", &["[2001:db8::5]:7"], "2001:db8::5 7 IPv6 1 false true ipv6 ipv6Only"),
         ("[2001:db8::5]:7", &["[fd00::5]:7", "10.0.0.5:7"], "2001:db8::5 7 IPv6 2 true true ipv6 -"),
+        // In the server's own network.
+        ("192.168.1.5:1935", &["192.168.1.5:1935"], "192.168.1.5 1935 IPv4 1 false true none privateAddress"),
+        ("[fd00::5]:7", &[], "fd00::5 7 IPv6 0 - - ipv6 privateAddress"),
         // As a socket of both families shows an IPv4 address.
         ("[::ffff:203.0.113.5]:7", &["203.0.113.5:7"], "203.0.113.5 7 IPv4 1 false true none -"),
     ] {

@@ -29,6 +29,7 @@ fn meet(mode: &str, places: impl Fn(&Internet) -> [(Router, Host); 2]) -> bool {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let report = ended.json();
     assert_eq!((&report["introduced"], &report["message_exchanged"]), (&true.into(), &true.into()), "{report}");
+    let path = report["path"].clone();
     let packets = |at: &Host, from: &Router| at.received().get(&from.outside.into()).map_or(0, |(packets, _)| *packets);
     let direct = (packets(&asker, &target_nat), packets(&target, &asker_nat));
     assert_eq!(staying.leave().code, Some(0));
@@ -43,6 +44,7 @@ fn meet(mode: &str, places: impl Fn(&Internet) -> [(Router, Host); 2]) -> bool {
         assert!(relayed >= 6, "{ended:?}");
         assert_eq!(direct, (0, 0), "neither NAT lets the other one's packets in");
     }
+    assert_eq!(path, if relayed > 0 { "relayed" } else { "direct" });
     relayed > 0
 }
 
@@ -83,6 +85,7 @@ fn an_ipv4_peer_and_an_ipv6_peer_meet_by_the_relay() {
         let staying = peer(target, uri);
         let ended = probe(asker, &["--json", "--timeout", PATIENT, "--peer", &staying.id, its]);
         assert_eq!((ended.code, &ended.json()["message_exchanged"]), (Some(0), &true.into()), "{ended:?}");
+        assert_eq!(ended.json()["path"], "relayed", "{ended:?}");
         assert_eq!(staying.leave().code, Some(0));
     }
     assert_eq!(running.stop().counter("relay_pairs_opened"), 2);

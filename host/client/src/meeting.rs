@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use introd_flash::amf::Value;
 use rtmfp::crypto::Epd;
 use rtmfp::{Event, OpenFailure, Origin, PeerId, SessionId, TaggedAddress};
 
 use crate::client::Client;
 use crate::failure::{ClientFailure, ClientStep};
+use crate::startup_observer::Observed;
 use crate::unreachable::Facts;
 
 /// A peer with which a session is open.
@@ -19,11 +21,11 @@ pub struct Meeting {
     pub address: SocketAddr,
     /// The time from the first hello to the open session.
     pub took: Duration,
-    /// The way that the session takes, if the server's redirects tell it.
-    pub path: Option<Path>,
     /// The addresses to which the server redirected the client. There may be none: the peer can send first if its NAT does not
     /// filter by address.
     pub redirects: Vec<SocketAddr>,
+    /// Those of them that are other servers, where the client was to ask again.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// The way that a session with a peer takes.
@@ -48,8 +50,10 @@ impl Path {
 const UNKNOWN_CHECK: &str = "the peer id; that the peer is connected to this very server (introd probe --stay is a peer to try with); \
                              and that no policy keeps the two apart: a script, a plugin or an access rule that denies a lookup \
                              leaves it without an answer, and the server's log says which";
-/// How long a session that is open waits for a redirect that tells its path.
-const REDIRECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The method by which introd says which addresses are those of its relay.
+const RELAY_ADDRESSES: &str = "introd.relayAddresses";
+/// How long the answer of the server is waited for when a peer was not reached.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Client {
     /// Asks the server to introduce the peer `id`, and opens a session with it.
@@ -83,22 +87,13 @@ impl Client {
             Ok(session) => {
                 let info = self.peer().endpoint.session(session);
                 let info = info.ok_or_else(|| failure("the session with the peer ended at once".to_owned()))?;
-                let address = info.far_address;
-                let path = self.path_to(address, server.far_address, REDIRECT_TIMEOUT).await;
-                let redirects = distinct(&self.startup().observed().redirects);
-                Ok(Meeting { session, address, took, path, redirects })
+                let (address, servers) = (info.far_address, of_origin(&observed.redirects, Origin::Relay));
+                Ok(Meeting { session, address, took, redirects: distinct(&observed.redirects), servers })
             }
             Err(_) if observed.redirects.is_empty() && observed.answered.is_empty() => {
                 Err(failure(format!("{} did not introduce peer {id}", server.far_address)))
             }
-            Err(reason) => {
-                let info = self.connect_info();
-                let (named, is_answered) = (&observed.redirects[..], !observed.answered.is_empty());
-                let facts =
-                    Facts { seen: info.seen, own: &info.reported, server: server.far_address, named, is_answered };
-                let (problem, check) = facts.explain(&reason);
-                Err(ClientFailure::new(ClientStep::Introduction, problem, check))
-            }
+            Err(reason) => Err(self.unreached(&observed, server.far_address, &reason).await),
         }
     }
 
@@ -125,27 +120,63 @@ impl Client {
         }
     }
 
-    /// The way that a session with a peer takes. The redirect that tells it may come after the session has opened.
-    async fn path_to(&mut self, address: SocketAddr, server: SocketAddr, timeout: Duration) -> Option<Path> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let path = path(address, server, &self.startup().observed().redirects);
-            if path.is_some() || !matches!(tokio::time::timeout_at(deadline.into(), self.next()).await, Ok(Ok(_))) {
-                return path;
-            }
-        }
+    /// The way that the session of a meeting takes: the server says whether the peer's address is one of its relay.
+    ///
+    /// # Errors
+    /// If the connection to the server ends, or the server does not answer before the timeout.
+    pub async fn path(&mut self, meeting: &Meeting, timeout: Duration) -> Result<Option<Path>, ClientFailure> {
+        let relays = self.relay_addresses(&[meeting.address], timeout).await?;
+        Ok(path(meeting.address, !relays.is_empty(), &meeting.servers))
+    }
+
+    /// Which of these addresses the server says are those of its relay. A server that relays nothing does not know the question.
+    async fn relay_addresses(
+        &mut self,
+        addresses: &[SocketAddr],
+        timeout: Duration,
+    ) -> Result<Vec<SocketAddr>, ClientFailure> {
+        let named = addresses.iter().map(|address| address.to_string().into()).collect();
+        let Ok(values) = self.call(RELAY_ADDRESSES, named, timeout).await? else { return Ok(Vec::new()) };
+        let Some(Value::Array(relays)) = values.into_iter().next() else { return Ok(Vec::new()) };
+        Ok(relays.iter().filter_map(|relay| relay.as_str()?.parse().ok()).collect())
+    }
+
+    /// Why a peer was not reached that the server introduced.
+    async fn unreached(&mut self, observed: &Observed, server: SocketAddr, reason: &str) -> ClientFailure {
+        let named = &observed.redirects[..];
+        let servers = of_origin(named, Origin::Relay);
+        let seen = of_origin(named, Origin::Observed);
+        // Without the answer, the reason is found all the same, as if there were no relay.
+        let relays = self.relay_addresses(&seen, RELAY_TIMEOUT).await.unwrap_or_default();
+        let is_relay = |address: &SocketAddr| relays.contains(address) || path(*address, false, &servers).is_none();
+        let relays: Vec<SocketAddr> = seen.iter().copied().filter(is_relay).collect();
+        let info = self.connect_info();
+        let facts = Facts {
+            seen: info.seen,
+            own: &info.reported,
+            server,
+            named,
+            relays: &relays,
+            is_answered: !observed.answered.is_empty(),
+        };
+        let (problem, check) = facts.explain(reason);
+        ClientFailure::new(ClientStep::Introduction, problem, check)
     }
 }
 
-/// The way of a session with a peer that is at `address`; `None` if these redirects of the server do not tell it.
-fn path(address: SocketAddr, server: SocketAddr, redirects: &[TaggedAddress]) -> Option<Path> {
-    let origins = || redirects.iter().filter(|redirect| redirect.address == address).map(|redirect| redirect.origin);
-    if origins().any(|origin| origin == Origin::Relay) {
+/// The way of a session with a peer that is at `address`. `servers` are other servers to which the client was redirected; one of them may relay,
+/// and this client has no connection to ask it: then the way is not known if the address is that of the server.
+fn path(address: SocketAddr, is_relay: bool, servers: &[SocketAddr]) -> Option<Path> {
+    if is_relay {
         return Some(Path::Relayed);
     }
-    // A relay has an address of the server. A peer may have it, too, if it is on the same machine or behind the same NAT.
-    let is_direct = origins().next().is_some() || address.ip().to_canonical() != server.ip().to_canonical();
-    is_direct.then_some(Path::Direct)
+    let is_of_server = servers.iter().any(|server| server.ip().to_canonical() == address.ip().to_canonical());
+    (!is_of_server).then_some(Path::Direct)
+}
+
+/// The addresses of that origin, each once.
+fn of_origin(redirects: &[TaggedAddress], origin: Origin) -> Vec<SocketAddr> {
+    distinct(&redirects.iter().copied().filter(|redirect| redirect.origin == origin).collect::<Vec<_>>())
 }
 
 /// The addresses, each once: some servers name an address once as observed and once as reported.
@@ -164,22 +195,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relay_is_known_by_the_origin_of_its_address() {
+    fn a_path_is_relayed_if_the_server_says_so_and_direct_unless_another_server_may_relay() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let server = at("203.0.113.1:1935");
-        let named = |origin| vec![TaggedAddress::new(at("203.0.113.1:20000"), origin)];
-        for (address, redirects, expected) in [
-            ("203.0.113.1:20000", named(Origin::Relay), Some(Path::Relayed)),
-            // A peer behind the server's own NAT.
-            ("203.0.113.1:20000", named(Origin::Observed), Some(Path::Direct)),
-            ("203.0.113.1:20000", named(Origin::Reported), Some(Path::Direct)),
-            ("203.0.113.1:20001", named(Origin::Relay), None),
-            ("203.0.113.1:20000", Vec::new(), None),
-            // The port of a symmetric NAT is named by nobody.
-            ("192.0.2.7:5000", named(Origin::Relay), Some(Path::Direct)),
-            ("192.0.2.7:5000", Vec::new(), Some(Path::Direct)),
+        let other = [at("203.0.113.9:1935")];
+        for (address, is_relay, servers, expected) in [
+            ("203.0.113.1:19400", true, &[][..], Some(Path::Relayed)),
+            ("203.0.113.1:19400", true, &other, Some(Path::Relayed)),
+            ("203.0.113.1:5000", false, &[], Some(Path::Direct)),
+            ("192.0.2.7:5000", false, &other, Some(Path::Direct)),
+            ("203.0.113.9:19400", false, &other, None),
         ] {
-            assert_eq!(path(at(address), server, &redirects), expected, "{address} {redirects:?}");
+            assert_eq!(path(at(address), is_relay, servers), expected, "{address}");
         }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub(super) server: SocketAddr,
     /// The addresses that the server named, at least one, unless a hello was answered.
     pub(super) named: &'a [TaggedAddress],
+    /// Those of them that are the addresses of a relay.
+    pub(super) relays: &'a [SocketAddr],
     /// Whether an address answered a hello: then packets pass in both directions.
     pub(super) is_answered: bool,
 }
@@ -77,9 +79,14 @@ impl Nat {
 }
 
 impl Facts<'_> {
+    /// The addresses that are no relay's.
+    fn of_peer(&self) -> impl Iterator<Item = &TaggedAddress> {
+        self.named.iter().filter(|named| !self.relays.contains(&named.address))
+    }
+
     fn of_origin(&self, origin: Origin) -> Vec<SocketAddr> {
         let mut found = Vec::new();
-        for named in self.named.iter().filter(|named| named.origin == origin) {
+        for named in self.of_peer().filter(|named| named.origin == origin) {
             if !found.contains(&named.address) {
                 found.push(named.address);
             }
@@ -93,7 +100,7 @@ impl Facts<'_> {
             return Reason::Unfinished;
         }
         let has_family = |ipv4: bool| self.server.is_ipv4() == ipv4 || self.own.iter().any(|own| own.is_ipv4() == ipv4);
-        if !self.named.iter().any(|named| has_family(named.address.is_ipv4())) {
+        if !self.of_peer().any(|named| has_family(named.address.is_ipv4())) {
             return Reason::OtherFamily;
         }
         let (observed, reported) = (self.of_origin(Origin::Observed), self.of_origin(Origin::Reported));
@@ -127,7 +134,7 @@ impl Facts<'_> {
     pub(super) fn explain(&self, failure: &str) -> (String, &'static str) {
         let reason = self.reason();
         let mut named: Vec<SocketAddr> = Vec::new();
-        self.named.iter().for_each(|address| {
+        self.of_peer().for_each(|address| {
             if !named.contains(&address.address) {
                 named.push(address.address);
             }
@@ -190,11 +197,10 @@ impl Facts<'_> {
 
     /// What the server offered besides addresses of the peer.
     fn relay(&self) -> String {
-        let relays = self.of_origin(Origin::Relay);
-        if relays.is_empty() {
+        if self.relays.is_empty() {
             "The server offered no relay".to_owned()
         } else {
-            format!("The server also named a relay, or another server, which did not help: {}", list(&relays))
+            format!("The server offered a relay at {}, and nothing came back from there either", list(self.relays))
         }
     }
 }
@@ -258,6 +264,7 @@ mod tests {
     use super::*;
 
     const SERVER: &str = "203.0.113.1:1935";
+    const RELAY: &str = "203.0.113.1:19400";
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -269,7 +276,9 @@ mod tests {
         let named: Vec<_> =
             named.iter().map(|(text, origin)| TaggedAddress::new(text.parse().unwrap(), *origin)).collect();
         let (seen, server) = (seen.parse().ok(), server.parse().unwrap());
-        let facts = Facts { seen, own: &own, server, named: &named, is_answered: false };
+        let relays: Vec<_> =
+            addresses(&[RELAY]).into_iter().filter(|relay| named.iter().any(|named| named.address == *relay)).collect();
+        let facts = Facts { seen, own: &own, server, named: &named, relays: &relays, is_answered: false };
         let (text, check) = facts.explain("no answer");
         (facts.reason(), format!("{text}\n{check}"))
     }
@@ -335,7 +344,7 @@ mod tests {
 
     #[test]
     fn addresses_that_cannot_work_are_named_as_the_reason() {
-        use Origin::{Observed, Relay, Reported};
+        use Origin::{Observed, Reported};
         let (seen, own) = KEEPS;
         let (reason, text) = explained(SERVER, seen, own, &[("[2001:db8::7]:5000", Observed)]);
         assert_eq!(reason, Reason::OtherFamily);
@@ -352,17 +361,31 @@ mod tests {
         let (reason, text) = explained(SERVER, seen, own, &[("172.17.0.2:5000", Reported)]);
         assert_eq!(reason, Reason::NothingSeen);
         assert!(text.contains("the server's own machine"), "{text}");
-        let relayed = [("192.0.2.7:5555", Observed), ("10.0.0.7:5000", Reported), ("203.0.113.1:20000", Relay)];
-        let (_, text) = explained(SERVER, seen, own, &relayed);
-        assert!(
-            text.contains("also named a relay, or another server, which did not help: 203.0.113.1:20000"),
-            "{text}"
-        );
+    }
+
+    #[test]
+    fn a_relay_is_no_address_of_the_peer() {
+        use Origin::{Observed, Reported};
+        let relay = (RELAY, Observed);
+        for (named, expected) in [
+            (
+                &[relay, ("192.0.2.7:5555", Observed), ("10.0.0.7:5000", Reported)][..],
+                Reason::PortsChanged { own: false, other: true },
+            ),
+            (&[relay, ("192.168.1.7:5000", Observed), ("192.168.1.7:5000", Reported)], Reason::PeerBesideServer),
+            (&[relay, ("[2001:db8::7]:5000", Observed)], Reason::OtherFamily),
+        ] {
+            let (reason, text) = explained(SERVER, KEEPS.0, KEEPS.1, named);
+            assert_eq!(reason, expected, "{text}");
+            assert!(!text.contains("The server offered no relay"), "{text}");
+            assert!(text.contains("offered a relay at 203.0.113.1:19400, and nothing came back from there"), "{text}");
+        }
     }
 
     #[test]
     fn an_answer_shows_that_packets_pass() {
-        let facts = Facts { seen: None, own: &[], server: SERVER.parse().unwrap(), named: &[], is_answered: true };
+        let server = SERVER.parse().unwrap();
+        let facts = Facts { seen: None, own: &[], server, named: &[], relays: &[], is_answered: true };
         assert_eq!(facts.reason(), Reason::Unfinished);
         assert!(facts.explain("192.0.2.7:5 answered the hello").0.contains("192.0.2.7:5 answered the hello"));
     }

@@ -106,6 +106,11 @@ impl Relay {
         self.ports.faces(port, peer, here, public)
     }
 
+    /// Whether a port number is that of one of its ports, as others reach it, in that family.
+    pub fn has_port(&self, port: u16, is_ipv4: bool) -> bool {
+        self.ports.addresses().any(|own| own.is_ipv4() == is_ipv4 && own.port() == port)
+    }
+
     /// What it did and has.
     pub fn figures(&self) -> RelayFigures {
         let pairs = self.pairs.lock();

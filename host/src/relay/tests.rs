@@ -119,3 +119,12 @@ fn there_is_a_relay_if_a_setting_wants_one_and_other_limits_hold_at_once() {
     relay.reconfigure(&Settings { max_pairs: 1, ..config.default_adaptor.relay });
     assert!(relay.allocate(Instant::now(), &attempt, TERMS).is_ok());
 }
+
+#[test]
+fn the_ports_of_the_relay_are_known_by_their_numbers_in_each_family() {
+    let relay = start(|_| ());
+    let own: Vec<SocketAddr> = relay.ports.addresses().collect();
+    assert!(own.iter().all(|own| relay.has_port(own.port(), own.is_ipv4())), "{own:?}");
+    let free = (1..=u16::MAX).find(|port| own.iter().all(|own| own.port() != *port)).unwrap();
+    assert!(!relay.has_port(free, true) && !relay.has_port(free, false));
+}

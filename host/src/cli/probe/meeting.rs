@@ -50,6 +50,7 @@ pub(super) async fn introduce(
     report.looking_for(peer);
     let meeting = client.meet(peer, args.timeout).await?;
     report.introduced(&meeting);
+    report.set_path(client.path(&meeting, args.timeout).await?);
     if let Some(name) = &args.play {
         let playing = report.playing.insert(Playing { name: name.clone(), ..Playing::default() });
         return playing::play(client, meeting.session, args.timeout, playing).await;

@@ -121,12 +121,15 @@ impl Report {
 
     pub(super) fn introduced(&mut self, meeting: &Meeting) {
         self.introduced = Some(true);
-        self.path = Some(meeting.path.map(Path::name));
         if let Some(target) = &mut self.target {
             target.address = Some(meeting.address);
             target.introduction_ms = Some(milliseconds(meeting.took));
             target.redirects = meeting.redirects.clone();
         }
+    }
+
+    pub(super) fn set_path(&mut self, path: Option<Path>) {
+        self.path = Some(path.map(Path::name));
     }
 
     pub(super) fn fail(&mut self, failure: &ClientFailure) {
@@ -179,7 +182,9 @@ impl Report {
             let path = match self.path.flatten() {
                 Some("relayed") => "relayed by the server: no packet goes directly from one peer to the other",
                 Some(_) => "direct",
-                None => "unknown: the server did not say whether the address is the peer's or that of a relay",
+                None => {
+                    "unknown: the address is that of another server, which may relay, or the peer is on its machine"
+                }
             };
             lines.push(format!(
                 "introduced to {peer_id}\n  at           {address}, in {took:.1} ms\n  path         {path}"

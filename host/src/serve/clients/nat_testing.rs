@@ -1,5 +1,5 @@
-//! The methods by which `introd probe --nat` has the server help: packets from addresses that the client has not sent to, and a packet to
-//! an address that has been silent. [`NatTests`](crate::serve::nat_tests::NatTests) has the bounds.
+//! The methods by which `introd probe` has the server help: packets from addresses that the client has not sent to, a packet to an address that
+//! has been silent, and which addresses are those of the relay. [`NatTests`](crate::serve::nat_tests::NatTests) has the bounds.
 //!
 //! The packets leave from a port that is bound for the call: it is another one than those that the server listens on, so that no client
 //! has sent to it before.
@@ -23,12 +23,16 @@ const TEST_NAT: &str = "introd.testNat";
 /// `introd.testBinding(ticket, tag)`: sends a test packet to the address that the ticket is for, from the address that the caller is
 /// connected to.
 const TEST_BINDING: &str = "introd.testBinding";
+/// `introd.relayAddresses(address...)`: which of these addresses are those of the server's relay.
+const RELAY_ADDRESSES: &str = "introd.relayAddresses";
+/// The most addresses that a client may ask about in one call.
+const MAX_ASKED: usize = 32;
 /// The most addresses of the server that a client is told.
 const MAX_TOLD: usize = 16;
 
 /// Whether the server handles a call itself, whatever the application's script has.
 pub(super) fn is_nat_test(call: &Call) -> bool {
-    call.name == TEST_NAT || call.name == TEST_BINDING
+    matches!(&*call.name, TEST_NAT | TEST_BINDING | RELAY_ADDRESSES)
 }
 
 /// Why no test packet was sent.
@@ -47,7 +51,11 @@ enum Refused {
 impl ClientTurn<'_, '_> {
     /// Handles a call of one of the methods.
     pub(super) fn test_nat(&mut self, client: &mut Client, call: &Call) {
-        let outcome = if call.name == TEST_NAT { self.send_unasked(call) } else { self.send_to_binding(call) };
+        let outcome = match &*call.name {
+            TEST_NAT => self.send_unasked(call),
+            TEST_BINDING => self.send_to_binding(call),
+            _ => self.relay_addresses(call),
+        };
         let outcome = outcome.map_err(|error| {
             tracing::debug!(session = %self.session, method = %call.name, %error, "NAT test refused");
             info(Level::Error, "NetConnection.Call.Failed", error.to_string())
@@ -101,6 +109,29 @@ impl ClientTurn<'_, '_> {
         };
         self.turn.endpoint.redirect(&hello, &[TaggedAddress::new(address, Origin::Observed)]);
         Ok(Value::Null)
+    }
+
+    /// Which of the addresses that the caller names are those of the relay: it knows a session that is relayed by them.
+    fn relay_addresses(&self, call: &Call) -> Result<Value, Refused> {
+        let session = self.tester()?;
+        let named = call.arguments.iter().take(MAX_ASKED).filter_map(|address| address.as_str()?.parse().ok());
+        let own: Vec<IpAddr> = self.own_ips(&session);
+        let is_relay = |address: &SocketAddr| {
+            let relay = self.turn.services().relay.as_ref();
+            relay.is_some_and(|relay| relay.has_port(address.port(), address.is_ipv4())) && own.contains(&address.ip())
+        };
+        Ok(Value::Array(named.filter(is_relay).map(|address| address.to_string().into()).collect()))
+    }
+
+    /// The addresses of this machine, and those by which others reach it.
+    fn own_ips(&self, session: &SessionInfo) -> Vec<IpAddr> {
+        let listeners = self.turn.info.listeners.iter();
+        let listening = listeners.flat_map(|listener| [Some(listener.local), listener.public].into_iter().flatten());
+        let of_machine = interface_addresses().unwrap_or_default();
+        let public = self.turn.services().potential_near_addresses.iter().copied();
+        let known = listening.chain(public).map(|address| address.ip());
+        let near = self.near(session).into_iter();
+        near.chain(known).chain(of_machine.iter().map(|own| own.address.ip())).collect()
     }
 
     /// The address of this machine that the client sends to.

@@ -81,6 +81,17 @@ fn wrong_tags_are_refused() {
 }
 
 #[test]
+fn without_a_relay_no_address_is_that_of_one() {
+    let mut world = World::with_config(|_| ());
+    let end = world.client("rtmfp://host/app");
+    let server = world.server.to_string();
+    for arguments in [&[][..], &["", "x", "192.0.2.1", &"9".repeat(500)], &[server.as_str(); 100]] {
+        let values = call(&mut world, end, "introd.relayAddresses", arguments);
+        assert_eq!(values, Ok(vec![Value::Null, Value::Array(Vec::new())]), "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_calls_of_a_network_are_limited() {
     let mut world = World::with_config(|_| ());
     let end = world.client("rtmfp://host/app");

@@ -52,6 +52,8 @@ pub(crate) struct Router {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Received {
     pub(crate) from: SocketAddr,
+    /// The port of the host.
+    pub(crate) at: u16,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
 }
@@ -359,7 +361,7 @@ impl Host {
                 let part = |place: usize| &element["val"]["concat"][place];
                 let port = |place: usize| u16::try_from(part(place).as_u64().unwrap()).unwrap();
                 let from = SocketAddr::new(part(0).as_str().unwrap().parse().unwrap(), port(1));
-                seen.push(Received { from, packets: count("packets"), bytes: count("bytes") });
+                seen.push(Received { from, at: port(2), packets: count("packets"), bytes: count("bytes") });
             }
         }
         seen

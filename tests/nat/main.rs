@@ -11,6 +11,7 @@ mod hole_punching;
 mod hosts;
 mod lan_discovery;
 mod many_servers;
+mod matrix;
 mod namespace;
 mod narrow_paths;
 mod nat_behaviour;

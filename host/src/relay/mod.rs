@@ -111,6 +111,11 @@ impl Relay {
         self.ports.addresses().any(|own| own.is_ipv4() == is_ipv4 && own.port() == port)
     }
 
+    /// Whether others reach one of its ports by that address, as the configuration says.
+    pub fn has_address(&self, address: SocketAddr) -> bool {
+        self.ports.addresses().any(|own| own == address)
+    }
+
     /// What it did and has.
     pub fn figures(&self) -> RelayFigures {
         let pairs = self.pairs.lock();

@@ -81,10 +81,15 @@ impl Cell {
         let direct = at_asker.directly.is_exchange() && at_target.directly.is_exchange();
         let relayed = at_asker.relayed.is_exchange() && at_target.relayed.is_exchange();
         let nothing_directly = at_asker.directly.packets == 0 && at_target.directly.packets == 0;
-        match (direct, says_relay) {
-            (true, false) if at_asker.directly.bytes > at_asker.relayed.bytes => Ok(Path::Direct),
-            (false, true) if relayed && nothing_directly => Ok(Path::Relay),
-            _ => Err(format!("met, but {seen}")),
+        let (path, word) = match (direct, says_relay) {
+            (true, false) if at_asker.directly.bytes > at_asker.relayed.bytes => (Path::Direct, "direct"),
+            (false, true) if relayed && nothing_directly => (Path::Relay, "relayed"),
+            _ => return Err(format!("met, but {seen}")),
+        };
+        // The probe knows the path if the server has named the address. It must not say anything else.
+        match report["path"].as_str() {
+            Some(said) if said != word => Err(format!("{word}, but the probe says {said}: {seen}")),
+            _ => Ok(path),
         }
     }
 

@@ -118,7 +118,10 @@ impl ClientTurn<'_, '_> {
         let own: Vec<IpAddr> = self.own_ips(&session);
         let is_relay = |address: &SocketAddr| {
             let relay = self.turn.services().relay.as_ref();
-            relay.is_some_and(|relay| relay.has_port(address.port(), address.is_ipv4())) && own.contains(&address.ip())
+            relay.is_some_and(|relay| {
+                let is_own = relay.has_port(address.port(), address.is_ipv4()) && own.contains(&address.ip());
+                is_own || relay.has_address(*address)
+            })
         };
         Ok(Value::Array(named.filter(is_relay).map(|address| address.to_string().into()).collect()))
     }

@@ -15,6 +15,7 @@ mod local;
 mod multicast;
 #[cfg(test)]
 mod multicast_tests;
+mod network_changes;
 mod network_interfaces;
 mod ports;
 mod recv_batch;
@@ -31,6 +32,7 @@ pub use bind::{BindError, bind_workers};
 pub use interface::Interface;
 pub use local::LocalAddress;
 pub use multicast::{HOPS, MulticastReceiver, send_multicast};
+pub use network_changes::NetworkChanges;
 pub use network_interfaces::{InterfaceAddress, interface_addresses};
 pub use ports::{Filter, MAX_CATCH_UP, Ports, Tap};
 pub use recv_batch::{Datagram, RecvBatch};

@@ -1,7 +1,7 @@
 //! The addresses of this machine's network interfaces.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::syscall::{InterfaceEntry, interface_entries};
 
@@ -15,6 +15,9 @@ pub struct InterfaceAddress {
     pub interface: u32,
     /// The address, with port 0. A link-local IPv6 address has its scope.
     pub address: SocketAddr,
+    /// How many bits of the address are those of the interface's network: hosts whose addresses begin with the same bits are its
+    /// neighbours.
+    pub prefix_len: u8,
     /// Whether the interface is the loopback interface.
     pub is_loopback: bool,
     /// Whether the interface carries multicast.
@@ -30,13 +33,25 @@ pub fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
     let is = |flags: u32, flag: i32| flags & flag.cast_unsigned() != 0;
     let entries = interface_entries(MAX_ADDRESSES)?.into_iter();
     let up = entries.filter(|entry| entry.index != 0 && is(entry.flags, libc::IFF_UP));
-    let address = |InterfaceEntry { index, flags, address }| InterfaceAddress {
+    let address = |InterfaceEntry { index, flags, address, netmask }| InterfaceAddress {
         interface: index,
         address,
+        prefix_len: prefix_len(address.ip(), netmask),
         is_loopback: is(flags, libc::IFF_LOOPBACK),
         is_multicast: is(flags, libc::IFF_MULTICAST),
     };
     Ok(up.map(address).collect())
+}
+
+/// The bits of a network's mask. Without one, the address is a network by itself.
+fn prefix_len(ip: IpAddr, netmask: Option<IpAddr>) -> u8 {
+    let bits = match (ip, netmask) {
+        (IpAddr::V4(_), Some(IpAddr::V4(mask))) => mask.to_bits().leading_ones(),
+        (IpAddr::V6(_), Some(IpAddr::V6(mask))) => mask.to_bits().leading_ones(),
+        (IpAddr::V4(_), _) => u32::BITS,
+        (IpAddr::V6(_), _) => u128::BITS,
+    };
+    bits as u8
 }
 
 #[cfg(test)]
@@ -44,10 +59,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mask_has_as_many_bits_as_it_begins_with() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (address, mask, expected) in [
+            ("192.0.2.1", Some("255.255.255.0"), 24),
+            ("192.0.2.1", Some("0.0.0.0"), 0),
+            ("192.0.2.1", Some("255.255.255.255"), 32),
+            ("192.0.2.1", None, 32),
+            ("192.0.2.1", Some("ffff::"), 32),
+            ("2001:db8::1", Some("ffff:ffff:ffff:ffff::"), 64),
+            ("2001:db8::1", None, 128),
+        ] {
+            assert_eq!(prefix_len(ip(address), mask.map(ip)), expected, "{address} {mask:?}");
+        }
+    }
+
+    #[test]
     fn the_loopback_interface_is_there() {
         let all = interface_addresses().unwrap();
         let loopback = all.iter().find(|address| address.address == "127.0.0.1:0".parse().unwrap()).unwrap();
-        assert!(loopback.is_loopback && loopback.interface != 0);
+        assert!(loopback.is_loopback && loopback.interface != 0 && loopback.prefix_len == 8);
         assert!(
             all.iter().all(|address| address.is_loopback == address.address.ip().is_loopback() || address.is_loopback)
         );

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
@@ -184,6 +184,8 @@ pub(super) struct InterfaceEntry {
     /// `IFF_UP` and others.
     pub(super) flags: u32,
     pub(super) address: SocketAddr,
+    /// The mask of the interface's network, as an address; `None` if the kernel names none.
+    pub(super) netmask: Option<IpAddr>,
 }
 
 /// The IP addresses of this machine's network interfaces, at most `max`.
@@ -210,15 +212,26 @@ pub(super) fn interface_entries(max: usize) -> io::Result<Vec<InterfaceEntry>> {
         // SAFETY: the pointer is null or to an entry of the list, which lives as long as `list`.
         let Some(entry) = (unsafe { next.as_ref() }) else { break };
         next = entry.ifa_next;
-        // SAFETY: an entry has no address, or one that begins with its family.
-        let Some(name) = (unsafe { entry.ifa_addr.as_ref() }) else { continue };
-        let Some(len) = SocketName::len_of(name.sa_family.into()) else { continue };
-        // SAFETY: an address of this family has this many bytes.
-        let bytes = unsafe { std::slice::from_raw_parts(entry.ifa_addr.cast::<u8>(), len) };
-        let Some(address) = SocketName::of(bytes).get(len) else { continue };
+        // SAFETY: an entry's address and mask are null, or point to one of the list's names, which lives as long as `list`.
+        let [address, netmask] = unsafe { [name_at(entry.ifa_addr), name_at(entry.ifa_netmask)] };
+        let Some(address) = address else { continue };
         // SAFETY: the name of an entry's interface is a string that ends with zero.
         let index = unsafe { libc::if_nametoindex(entry.ifa_name) };
-        entries.push(InterfaceEntry { index, flags: entry.ifa_flags, address });
+        let netmask = netmask.map(|mask| mask.ip());
+        entries.push(InterfaceEntry { index, flags: entry.ifa_flags, address, netmask });
     }
     Ok(entries)
+}
+
+/// The IP address in a name of the kernel; `None` if there is none, or one of another family.
+///
+/// # Safety
+/// The pointer is null, or to a name of the family that it begins with, whole.
+unsafe fn name_at(name: *const libc::sockaddr) -> Option<SocketAddr> {
+    // SAFETY: the caller promises it.
+    let family = unsafe { name.as_ref() }?.sa_family;
+    let len = SocketName::len_of(family.into())?;
+    // SAFETY: a name of this family has this many bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(name.cast::<u8>(), len) };
+    SocketName::of(bytes).get(len)
 }

@@ -18,6 +18,7 @@ pub mod introducer;
 pub mod meetings;
 mod memory;
 pub mod netconnections;
+pub mod network;
 pub mod record;
 pub mod registry;
 pub mod relay;

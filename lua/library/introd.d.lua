@@ -49,7 +49,8 @@ function application.redirectConnection(client, url, description, info) end
 ---@return boolean
 function application.disconnect(client, reason) end
 
----Answers a lookup with the addresses that the asker should try, 16 at most. It is an error if the lookup has been answered already.
+---Answers a lookup with the addresses that the asker should try, 16 at most. Beside the farAddress of a target that stands in the server's own
+---network, askers outside are sent to the server's public address with the same port. It is an error if the lookup has been answered already.
 ---@param addresses string[]|Addresses
 ---@param event PeerLookupEvent
 ---@return boolean

@@ -120,3 +120,48 @@ fn a_registry_without_groups_is_told() {
     let stopped = Server::configured(files.path(), 1).stop();
     assert_eq!(stopped.stderr.matches(lines[0]).count(), 1, "{stopped:?}");
 }
+
+#[test]
+fn the_host_of_public_ip_is_looked_up_and_what_it_is_now_is_told() {
+    let files = Files::new();
+    files.server("<PublicIP>localhost</PublicIP>");
+    let checked = check(&files);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stdout.contains("  others reach it at: localhost, which is 127.0.0.1"), "{checked:?}");
+    files.server("<PublicIP>server.invalid</PublicIP>");
+    let checked = check(&files);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let lines = diagnostics(&checked);
+    let told = "warning: Server.xml: PublicIP names the host server.invalid, which has no address now";
+    assert!(lines.iter().any(|line| line.contains(told)), "{checked:?}");
+    // The server runs, tells others of its own addresses, and follows the configuration at a reload.
+    let mut server = Server::configured(files.path(), 1);
+    server.logged().wait_for(told, 1);
+    let near = |ip: &str| {
+        format!("others reach the server at these addresses now addresses=[{ip}:{}", server.addresses[0].port())
+    };
+    let (address, name) = (near("198.51.100.9"), near("127.0.0.1"));
+    files.server("<PublicIP>198.51.100.9</PublicIP>");
+    assert!(server.reload());
+    server.logged().wait_for(&address, 1);
+    files.server("<PublicIP>localhost</PublicIP>");
+    assert!(server.reload());
+    server.logged().wait_for(&name, 1);
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[test]
+fn a_port_of_ipv6_alone_is_told_to_be_that() {
+    let files = Files::new();
+    let conf = files.path().to_string_lossy().into_owned();
+    let start = |listen: &[&str]| {
+        let listen = listen.iter().flat_map(|address| ["--listen", *address]);
+        let arguments: Vec<&str> = ["run", "--admin", "none", "--conf", &conf].into_iter().chain(listen).collect();
+        Server::by(&mut introd(&arguments)).stop().stderr
+    };
+    let told = "takes IPv6 only";
+    let alone = start(&["[::]:0"]);
+    assert_eq!(alone.matches(told).count(), 1, "{alone}");
+    let both = start(&[":0"]);
+    assert_eq!(both.matches(told).count(), 0, "{both}");
+}

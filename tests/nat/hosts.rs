@@ -293,6 +293,17 @@ impl Host {
         self.namespace.ip(&format!("link set wan mtu {bytes}"));
     }
 
+    /// Takes its addresses and routes away, and its only interface down.
+    pub(crate) fn lose_network(&self) {
+        self.namespace.ip("addr flush dev wan\nlink set wan down");
+    }
+
+    /// Gives a host of the internet back its address and its route, which [`Self::lose_network`] has taken.
+    pub(crate) fn regain_network(&self) {
+        let v4 = self.v4.unwrap();
+        self.namespace.ip(&format!("addr add {v4}/24 dev wan\nlink set wan up\nroute add default dev wan"));
+    }
+
     /// A command that runs a program there.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         self.namespace.command(program)

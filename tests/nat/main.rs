@@ -8,8 +8,10 @@
 
 mod diagnosis;
 mod hole_punching;
+mod home_server;
 mod hosts;
 mod lan_discovery;
+mod late_network;
 mod many_servers;
 mod matrix;
 mod namespace;

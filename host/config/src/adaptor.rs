@@ -112,7 +112,7 @@ fn read_host_port(view: &View<'_, keys::HostPort>, server: &Server) -> Vec<(List
     }
     let set = with_public(view, &keys::HOST_PORT_PUBLIC, local);
     let place = place.or_else(|| view.place());
-    let all = Listen::all(&set, server.networking_ipv6, server.public_ip);
+    let all = Listen::all(&set, server.networking_ipv6);
     all.into_iter().map(|listen| (listen, place.clone())).collect()
 }
 

@@ -76,12 +76,18 @@ impl Loaded {
 }
 
 impl Config {
-    /// Looks up the hosts that access rules name, which may take seconds, and returns those that have no address now.
+    /// Looks up the hosts that access rules and `PublicIP` name, which may take seconds, and returns those of access rules that have no
+    /// address now.
     pub fn resolve_hosts(&mut self) -> Vec<UnknownHost> {
         self.resolve_hosts_with(&addresses_of)
     }
 
     pub(super) fn resolve_hosts_with(&mut self, lookup: &dyn Fn(&str) -> Vec<IpAddr>) -> Vec<UnknownHost> {
+        if let Some(host) = &mut self.server.public_ip
+            && let Some(found) = host.name().map(lookup)
+        {
+            *host = host.clone().with_addresses(&found);
+        }
         let mut unknown = self.server.admin.access.resolve("the administration", lookup);
         for adaptor in std::iter::once(&mut self.default_adaptor).chain(&mut self.adaptors) {
             unknown.extend(adaptor.access.resolve(&format!("adaptor {}", adaptor.name), lookup));

@@ -36,7 +36,7 @@ impl fmt::Display for PortSet {
 pub struct Listen {
     /// The address to bind. An unspecified IP address is all of its family.
     pub local: SocketAddr,
-    /// The address to tell others, if it is another one.
+    /// The address to tell others, if the port has one of its own.
     pub public: Option<SocketAddr>,
     /// Whether the server runs without it too: every IPv6 address of a machine that may have none.
     pub is_optional: bool,
@@ -44,25 +44,23 @@ pub struct Listen {
 
 impl Listen {
     /// Every address of a set; a port on any host is one address for each family in use.
-    pub(super) fn all(set: &PortSet, is_ipv6_on: bool, public_ip: Option<IpAddr>) -> Vec<Self> {
-        Self::by_port(set, is_ipv6_on, public_ip).into_iter().flatten().collect()
+    pub(super) fn all(set: &PortSet, is_ipv6_on: bool) -> Vec<Self> {
+        Self::by_port(set, is_ipv6_on).into_iter().flatten().collect()
     }
 
     /// The same, port by port.
-    pub(super) fn by_port(set: &PortSet, is_ipv6_on: bool, public_ip: Option<IpAddr>) -> Vec<Vec<Self>> {
+    pub(super) fn by_port(set: &PortSet, is_ipv6_on: bool) -> Vec<Vec<Self>> {
         let mut all = Vec::new();
         for (index, (host, port)) in set.local.iter().enumerate() {
-            let explicit = set.public.as_ref().and_then(|public| public.get(index));
-            let public = explicit.and_then(|(host, port)| Some(SocketAddr::new(host?, port)));
-            let public = public.or_else(|| public_ip.map(|ip| SocketAddr::new(ip, port)));
+            let public = set.public.as_ref().and_then(|public| public.get(index));
+            let public = public.and_then(|(host, port)| Some(SocketAddr::new(host?, port)));
             let hosts: &[IpAddr] = match &host {
                 Some(host) => std::slice::from_ref(host),
                 None if is_ipv6_on => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)],
                 None => &[IpAddr::V4(Ipv4Addr::UNSPECIFIED)],
             };
             let listen = hosts.iter().map(|&host| {
-                let public = public
-                    .filter(|public| explicit.is_some() && hosts.len() == 1 || public.is_ipv4() == host.is_ipv4());
+                let public = public.filter(|public| hosts.len() == 1 || public.is_ipv4() == host.is_ipv4());
                 Self { local: SocketAddr::new(host, port), public, is_optional: hosts.len() > 1 && host.is_ipv6() }
             });
             all.push(listen.collect());
@@ -111,16 +109,12 @@ mod tests {
     #[test]
     fn any_host_is_one_address_for_each_family() {
         let set = PortSet { local: list(":1935"), public: Some(list("203.0.113.1:2000")) };
-        let shown = |is_ipv6_on, ip: Option<&str>, set: &PortSet| {
-            Listen::all(set, is_ipv6_on, ip.map(|ip| ip.parse().unwrap()))
-                .iter()
-                .map(Listen::to_string)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(shown(false, None, &set), ["0.0.0.0:1935 (public 203.0.113.1:2000)"]);
-        assert_eq!(shown(true, None, &set), ["0.0.0.0:1935 (public 203.0.113.1:2000)", "[::]:1935"]);
-        let plain = PortSet { local: list(":1935"), public: None };
-        assert_eq!(shown(true, Some("2001:db8::5"), &plain), ["0.0.0.0:1935", "[::]:1935 (public [2001:db8::5]:1935)"]);
+        let shown =
+            |is_ipv6_on, set: &PortSet| Listen::all(set, is_ipv6_on).iter().map(Listen::to_string).collect::<Vec<_>>();
+        assert_eq!(shown(false, &set), ["0.0.0.0:1935 (public 203.0.113.1:2000)"]);
+        assert_eq!(shown(true, &set), ["0.0.0.0:1935 (public 203.0.113.1:2000)", "[::]:1935"]);
+        let set = PortSet { public: Some(list("[2001:db8::5]:2000")), ..set };
+        assert_eq!(shown(true, &set), ["0.0.0.0:1935", "[::]:1935 (public [2001:db8::5]:2000)"]);
     }
 
     #[test]
@@ -144,7 +138,7 @@ mod tests {
     fn only_any_ipv6_address_may_be_missing() {
         let optional = |text: &str, is_ipv6_on| -> Vec<bool> {
             let set = PortSet { local: list(text), public: None };
-            Listen::all(&set, is_ipv6_on, None).iter().map(|listen| listen.is_optional).collect()
+            Listen::all(&set, is_ipv6_on).iter().map(|listen| listen.is_optional).collect()
         };
         assert_eq!(optional(":1935", true), [false, true]);
         assert_eq!(optional(":1935", false), [false]);
@@ -152,16 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_the_machine_stands_for_ports_of_its_family_alone() {
-        let shown = |text: &str, public: Option<&str>, ip: &str| -> Vec<String> {
-            let set = PortSet { local: list(text), public: public.map(list) };
-            Listen::all(&set, true, Some(ip.parse().unwrap())).iter().map(Listen::to_string).collect()
-        };
-        assert_eq!(shown("192.0.2.1:5", None, "203.0.113.1"), ["192.0.2.1:5 (public 203.0.113.1:5)"]);
-        assert_eq!(shown("192.0.2.1:5", None, "2001:db8::9"), ["192.0.2.1:5"]);
-        assert_eq!(shown("[2001:db8::1]:5", None, "203.0.113.1"), ["[2001:db8::1]:5"]);
-        // What the file says of one port holds, whatever the family.
-        let set = shown("192.0.2.1:5", Some("[2001:db8::9]:7"), "203.0.113.1");
-        assert_eq!(set, ["192.0.2.1:5 (public [2001:db8::9]:7)"]);
+    fn what_the_file_says_of_one_port_holds_whatever_the_family() {
+        let set = PortSet { local: list("192.0.2.1:5"), public: Some(list("[2001:db8::9]:7")) };
+        let shown: Vec<_> = Listen::all(&set, true).iter().map(Listen::to_string).collect();
+        assert_eq!(shown, ["192.0.2.1:5 (public [2001:db8::9]:7)"]);
     }
 }

@@ -54,7 +54,7 @@ impl Relay {
         let is_named = named.is_some();
         let set = with_public(named.unwrap_or_else(|| PortList::anywhere(DEFAULT_PORTS.0, DEFAULT_PORTS.1)));
         Self {
-            ports: Listen::by_port(&set, server.networking_ipv6, server.public_ip),
+            ports: Listen::by_port(&set, server.networking_ipv6),
             is_named,
             set,
             max_pairs: view.read(&keys::RELAY_MAX_PAIRS),

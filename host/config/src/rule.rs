@@ -80,15 +80,20 @@ impl Rule {
     }
 
     fn parse_host(text: &str) -> Option<Self> {
-        let is_label = |label: &str| {
-            (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        };
-        // A name whose last label is a number is a mistyped address.
-        let is_host = text.len() <= 253
-            && text.split('.').all(is_label)
-            && text.rsplit('.').next().is_some_and(|label| !label.bytes().all(|byte| byte.is_ascii_digit()));
-        is_host.then(|| Self::Host { name: text.to_ascii_lowercase(), addresses: Vec::new() })
+        Some(Self::Host { name: host_name(text)?, addresses: Vec::new() })
     }
+}
+
+/// The name of a host, in lower case; `None` if the text is none.
+pub(super) fn host_name(text: &str) -> Option<String> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    // A name whose last label is a number is a mistyped address.
+    let is_host = text.len() <= 253
+        && text.split('.').all(is_label)
+        && text.rsplit('.').next().is_some_and(|label| !label.bytes().all(|byte| byte.is_ascii_digit()));
+    is_host.then(|| text.to_ascii_lowercase())
 }
 
 impl fmt::Display for Rule {

@@ -1,6 +1,5 @@
 //! Server.xml: what concerns the server as a whole.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use super::idle::IdleClients;
 use super::keys::server as keys;
 use super::listen::{Listen, PortSet};
 use super::plugin::plugin_path;
+use super::public_host::PublicHost;
 use super::settings::XmlSettings;
 use super::view::View;
 
@@ -17,8 +17,8 @@ use super::view::View;
 pub struct Server {
     /// Whether a port without a host is listened at by IPv6 too.
     pub networking_ipv6: bool,
-    /// The address by which others reach this machine, where no `public` says otherwise.
-    pub public_ip: Option<IpAddr>,
+    /// The host by which others reach this machine, where no `public` says otherwise.
+    pub public_ip: Option<PublicHost>,
     /// How many threads drive sockets; 0 is one for each core.
     pub workers: usize,
     /// How many threads run scripts.
@@ -138,7 +138,7 @@ impl AdminServer {
         let (allow, deny) = (view.read(&keys::ADMIN_ALLOW), view.read(&keys::ADMIN_DENY));
         Self {
             enable: view.read(&keys::ADMIN_ENABLE),
-            listen: Listen::all(&ports, networking_ipv6, None),
+            listen: Listen::all(&ports, networking_ipv6),
             access: Access::new(allow, deny, view.read(&keys::ADMIN_ORDER)),
         }
     }

@@ -35,6 +35,9 @@ impl fmt::Display for Server {
             self.script_threads,
             threads(self.keying_threads)
         )?;
+        if let Some(public) = &self.public_ip {
+            writeln!(f, "  others reach it at: {public}")?;
+        }
         match &self.registry.plugin {
             Some(plugin) => writeln!(f, "  registry of peers: {}", plugin.display())?,
             None => writeln!(f, "  registry of peers: in memory, this server only")?,

@@ -1,6 +1,5 @@
 //! Texts, paths, addresses and elements of free form as values of the files.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::syntax::{Described, Syntax, Wrong};
@@ -98,31 +97,6 @@ impl Syntax for FilePaths {
 
     fn default(&self) -> Vec<PathBuf> {
         Self::split(self.0)
-    }
-}
-
-/// An IP address, or none.
-pub(crate) struct Address;
-
-impl Described for Address {
-    fn describe(&self) -> String {
-        "an IP address".into()
-    }
-
-    fn default_text(&self) -> String {
-        String::new()
-    }
-}
-
-impl Syntax for Address {
-    type Value = Option<IpAddr>;
-
-    fn parse(&self, text: &str) -> Result<Option<IpAddr>, Wrong> {
-        text.parse().map(Some).map_err(|_| Wrong::Syntax)
-    }
-
-    fn default(&self) -> Option<IpAddr> {
-        None
     }
 }
 

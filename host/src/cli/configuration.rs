@@ -38,6 +38,12 @@ pub(super) fn read(dir: Option<&Path>, is_verbose: bool) -> Result<Read, Problem
             diagnostics.push(Diagnostic::warning(text));
         }
     }
+    if let Some(host) = loaded.config.server.public_ip.as_ref().filter(|host| host.addresses().is_empty()) {
+        let text = format!(
+            "Server.xml: PublicIP names the host {host}: until it has one, others are told the addresses that the server sees itself"
+        );
+        diagnostics.push(Diagnostic::warning(loaded.secrets.conceal(&text)));
+    }
     Ok(Read { loaded, diagnostics, refusal })
 }
 

@@ -7,6 +7,7 @@ use rtmfp::wire::{Origin, TaggedAddress};
 use smallvec::SmallVec;
 
 use super::reach::{Rank, canonical, rank};
+use super::site::Site;
 use introd_policy::{MAX_ADDRESSES, Peer};
 
 /// The two halves of an introduction.
@@ -23,12 +24,18 @@ pub struct Introduction {
 ///
 /// Every peer of the directory can be introduced, that is every one whose connect was accepted. The server of rtmfp-cpp waits
 /// for a `setPeerInfo` too. This one does not, because a client with nothing to add to its observed address may never send one.
-pub fn introduce(target: &Peer, asker: SocketAddr) -> Introduction {
+///
+/// If the target stands in the server's own network, `site`, and the asker does not, the asker is told first where the NAT of that network
+/// shows the target.
+pub fn introduce(target: &Peer, asker: SocketAddr, site: &Site) -> Introduction {
     let asker_ip = asker.ip().to_canonical();
-    let mut redirect = SmallVec::new();
     let observed = canonical(target.observed);
-    // The observed address comes first, because it is known to work: the NAT, if there is one, holds it open.
-    if rank(observed, observed.ip(), asker_ip).is_some() {
+    let is_same_site = site.is_one(asker_ip, observed.ip());
+    let outside = site.outside(observed, asker);
+    let mut redirect: SmallVec<[TaggedAddress; 4]> =
+        outside.iter().map(|address| TaggedAddress::new(*address, Origin::Observed)).collect();
+    // The observed address comes first of those of the target, because it is known to work: the NAT, if there is one, holds it open.
+    if rank(observed, is_same_site, asker_ip).is_some() {
         redirect.push(TaggedAddress::new(observed, Origin::Observed));
     }
     let mut reported: SmallVec<[(Rank, SocketAddr); 4]> = target
@@ -36,8 +43,8 @@ pub fn introduce(target: &Peer, asker: SocketAddr) -> Introduction {
         .iter()
         .map(|address| canonical(*address))
         // A peer that is behind no NAT reports the address at which it is observed.
-        .filter(|address| *address != observed)
-        .filter_map(|address| Some((rank(address, observed.ip(), asker_ip)?, address)))
+        .filter(|address| *address != observed && !outside.contains(address))
+        .filter_map(|address| Some((rank(address, is_same_site, asker_ip)?, address)))
         .collect();
     // The sort is stable: addresses of one rank stay in the peer's own order.
     reported.sort_by_key(|(rank, _)| *rank);
@@ -64,7 +71,11 @@ mod tests {
     }
 
     fn redirect(observed: &str, reported: &[&str], asker: &str) -> Vec<String> {
-        let introduction = introduce(&peer(observed, reported), address(asker));
+        redirect_of(&Site::default(), observed, reported, asker)
+    }
+
+    fn redirect_of(site: &Site, observed: &str, reported: &[&str], asker: &str) -> Vec<String> {
+        let introduction = introduce(&peer(observed, reported), address(asker), site);
         assert_eq!(introduction.target, target_session());
         introduction.redirect.iter().map(ToString::to_string).collect()
     }
@@ -166,8 +177,11 @@ mod tests {
 
     #[test]
     fn an_introduction_is_made_without_allocating_for_most_peers() {
-        let introduction =
-            introduce(&peer("203.0.113.5:5", &["10.0.0.1:5", "10.0.1.1:5", "[fd00::1]:5"]), address("198.51.100.1:1"));
+        let introduction = introduce(
+            &peer("203.0.113.5:5", &["10.0.0.1:5", "10.0.1.1:5", "[fd00::1]:5"]),
+            address("198.51.100.1:1"),
+            &Site::default(),
+        );
         assert_eq!(introduction.redirect.len(), 4);
         assert!(!introduction.redirect.spilled());
         assert!(size_of::<Introduction>() <= 192, "{}", size_of::<Introduction>());
@@ -186,5 +200,41 @@ mod tests {
     fn an_asker_whose_ipv4_address_is_mapped_is_behind_the_nat_of_its_ipv4_address() {
         let sent = redirect("203.0.113.5:40000", &["192.0.2.7:7", "10.0.0.2:7"], "[::ffff:203.0.113.5]:1");
         assert_eq!(sent[1], "10.0.0.2:7 (reported)");
+    }
+
+    #[test]
+    fn a_target_beside_the_server_is_told_to_askers_outside_at_the_public_address_and_its_own_port() {
+        let home = Site::new(std::sync::Arc::from([address("203.0.113.1:1935")]));
+        let list = ["192.168.1.5:4000", "[2001:db8::5]:4000", "203.0.113.1:4000"];
+        let told = |observed, asker| redirect_of(&home, observed, &list, asker);
+        assert_eq!(
+            told("192.168.1.5:4000", "198.51.100.1:1"),
+            ["203.0.113.1:4000 (observed)", "192.168.1.5:4000 (observed)", "[2001:db8::5]:4000 (reported)"],
+            "it is named once"
+        );
+        // On the server's own machine.
+        assert_eq!(
+            told("127.0.0.1:4000", "198.51.100.1:1"),
+            ["203.0.113.1:4000 (observed)", "[2001:db8::5]:4000 (reported)", "192.168.1.5:4000 (reported)"]
+        );
+        // An asker in the same network goes the short way.
+        assert_eq!(told("192.168.1.5:4000", "192.168.1.6:1")[0], "192.168.1.5:4000 (observed)");
+        // So does one that comes back by the public address.
+        assert_eq!(
+            told("203.0.113.1:4000", "192.168.1.6:1"),
+            ["203.0.113.1:4000 (observed)", "192.168.1.5:4000 (reported)", "[2001:db8::5]:4000 (reported)"]
+        );
+        // A target elsewhere is told as ever.
+        assert_eq!(told("198.51.100.9:4000", "198.51.100.1:1")[0], "198.51.100.9:4000 (observed)");
+    }
+
+    #[test]
+    fn the_list_is_bounded_beside_the_server_too() {
+        let home = Site::new(std::sync::Arc::from([address("203.0.113.1:1935"), address("203.0.113.2:1935")]));
+        let list: Vec<String> = (1..=40).map(|host| format!("192.0.2.{host}:5")).collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let sent = redirect_of(&home, "192.168.1.5:5", &list, "198.51.100.1:1");
+        assert_eq!(sent.len(), MAX_ADDRESSES);
+        assert_eq!(sent[..3], ["203.0.113.1:5 (observed)", "203.0.113.2:5 (observed)", "192.168.1.5:5 (observed)"]);
     }
 }

@@ -7,9 +7,11 @@ pub mod introduction;
 mod other_servers;
 mod reach;
 pub mod reported;
+pub mod site;
 
 pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Arrival, Departure, Directory, Listed, Succession};
 pub use introduction::{Introduction, introduce};
 pub use other_servers::{elsewhere, published, relays};
 pub use reach::is_private;
+pub use site::Site;

@@ -10,8 +10,8 @@ pub(super) enum Rank {
     Third,
 }
 
-/// How useful `address` is to the asker, `None` if not at all. The target is observed at `target_ip`.
-pub(super) fn rank(address: SocketAddr, target_ip: IpAddr, asker_ip: IpAddr) -> Option<Rank> {
+/// How useful `address` is to the asker, `None` if not at all. `is_same_site` says whether the asker and the target are behind one NAT.
+pub(super) fn rank(address: SocketAddr, is_same_site: bool, asker_ip: IpAddr) -> Option<Rank> {
     let ip = address.ip();
     // No packet reaches the first two; one to a multicast or broadcast address reaches hosts that have nothing to do with the lookup.
     if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || is_broadcast(ip) {
@@ -27,8 +27,7 @@ pub(super) fn rank(address: SocketAddr, target_ip: IpAddr, asker_ip: IpAddr) -> 
     }
     // Two peers behind one NAT reach each other best by their private addresses: many NATs do not pass on what comes from inside
     // for their own outside address. For any other asker private addresses are the last hope (a tunnel, a second network).
-    let same_site = asker_ip == target_ip;
-    Some(if is_private(ip) == same_site { Rank::First } else { Rank::Second })
+    Some(if is_private(ip) == is_same_site { Rank::First } else { Rank::Second })
 }
 
 /// The address, as an IPv4 address if it is one that is mapped into IPv6.
@@ -63,7 +62,7 @@ mod tests {
         let ranks = |text: &str| {
             [("198.51.100.1", "203.0.113.5"), ("203.0.113.5", "203.0.113.5"), ("127.0.0.1", "127.0.0.1")].map(
                 |(asker, target)| {
-                    let rank = rank(text.parse().unwrap(), ip(target), ip(asker));
+                    let rank = rank(text.parse().unwrap(), target == asker, ip(asker));
                     rank.map(|rank| [Rank::First, Rank::Second, Rank::Third].iter().position(|known| *known == rank))
                 },
             )

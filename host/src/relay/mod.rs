@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use introd_config::{Config, Relay as Settings};
+use introd_config::{Config, PublicHost, Relay as Settings};
 use introd_liveness::{AtStandstill, Pulse};
 use introd_relay::{Attempt, Client, Limits, OwnAddresses, PairView, Pairs, Refusal, RelayPorts, Terms};
 use introd_udp::{LocalAddress, UdpSocket, interface_addresses};
@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::watch;
 
-use crate::serve::Listener;
+use crate::network::Listener;
 pub use figures::RelayFigures;
 use ports::BoundPorts;
 use thread::RelayThread;
@@ -53,7 +53,8 @@ impl Relay {
     pub fn start(config: &Config, listeners: &[Listener]) -> anyhow::Result<Option<Self>> {
         let Some(settings) = config.relay() else { return Ok(None) };
         let (ports, sockets) = BoundPorts::bind(&settings.ports)?;
-        let own = own_addresses(listeners, &ports);
+        let public_ips = config.server.public_ip.as_ref().map_or(&[][..], PublicHost::addresses);
+        let own = own_addresses(listeners, &ports, public_ips);
         let now = Instant::now();
         let pairs = Arc::new(Mutex::new(Pairs::new(now, ports.families(), own, limits(settings))));
         let (stop, stopped) = watch::channel(false);
@@ -132,15 +133,14 @@ impl Relay {
         self.pairs.lock().is_open_between(one, other)
     }
 
-    /// Puts other limits in force, and looks at the machine's addresses again.
+    /// Puts other limits in force.
     pub fn reconfigure(&self, settings: &Settings) {
         self.pairs.lock().set_limits(limits(settings));
-        self.look_at_addresses();
     }
 
-    /// Looks at the machine's addresses again, because they may have changed: nothing is relayed to them.
-    pub fn look_at_addresses(&self) {
-        let own = own_addresses(&self.listeners, &self.ports);
+    /// Looks at the machine's addresses again, because they or those of `PublicIP` have changed: nothing is relayed to them.
+    pub fn look_at_addresses(&self, public_ips: &[IpAddr]) {
+        let own = own_addresses(&self.listeners, &self.ports, public_ips);
         self.pairs.lock().set_own_addresses(own);
     }
 
@@ -171,7 +171,7 @@ fn limits(settings: &Settings) -> Limits {
 }
 
 /// Every address of this machine and those by which others reach it, with all ports of the server.
-fn own_addresses(listeners: &[Listener], ports: &BoundPorts) -> OwnAddresses {
+fn own_addresses(listeners: &[Listener], ports: &BoundPorts, public_ips: &[IpAddr]) -> OwnAddresses {
     let of_machine = interface_addresses().unwrap_or_else(|error| {
         tracing::warn!(%error, "the addresses of this machine are not known: the relay takes those that it listens on for all");
         Vec::new()
@@ -183,7 +183,8 @@ fn own_addresses(listeners: &[Listener], ports: &BoundPorts) -> OwnAddresses {
         .flatten()
         .chain(ports.addresses())
         .collect();
-    OwnAddresses::new(of_machine.chain(sockets.iter().map(SocketAddr::ip)), sockets.iter().map(SocketAddr::port))
+    let ips = of_machine.chain(public_ips.iter().copied()).chain(sockets.iter().map(SocketAddr::ip));
+    OwnAddresses::new(ips, sockets.iter().map(SocketAddr::port))
 }
 
 #[cfg(test)]

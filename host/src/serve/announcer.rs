@@ -1,12 +1,12 @@
 //! Publishes the addresses of this server's peers in the registry that several servers share.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rtmfp::PeerId;
 use smallvec::SmallVec;
 
 use crate::introducer::{Counter, Directory, WorkerCounters, published, relays};
+use crate::network::Standing;
 use introd_policy::Peer;
 use introd_policy::registry::{PeerSession, Registry};
 
@@ -25,23 +25,23 @@ pub enum Told {
 /// Keeps the shared registry in line with the directory.
 pub struct Announcer {
     registry: Arc<dyn Registry>,
-    relays: Arc<[SocketAddr]>,
 }
 
 impl Announcer {
-    /// `relays` are this server's addresses as others reach them: peers can be looked up there.
-    pub fn new(registry: Arc<dyn Registry>, relays: Arc<[SocketAddr]>) -> Self {
-        Self { registry, relays }
+    /// An announcer to that registry.
+    pub fn new(registry: Arc<dyn Registry>) -> Self {
+        Self { registry }
     }
 
     /// Publishes what the directory says of a peer now, as far as others may know it. `is_proven` says whether its sessions prove its id:
-    /// theirs: all of them do, or none.
+    /// theirs: all of them do, or none. `standing` says where others reach this server: peers can be looked up there.
     ///
     /// This must be called after each change of the directory's entry. Two workers may do so at a time, for the old session of a
     /// peer and for its new one: the entry is compared again after it was published, so that the last publication is the true one.
     pub fn announce(
         &self,
         directory: &Directory,
+        standing: &Standing,
         peer: PeerId,
         is_proven: bool,
         counters: &WorkerCounters,
@@ -55,11 +55,12 @@ impl Announcer {
                     let addresses = match told {
                         // The state of the session still matters for what the script has published.
                         Told::Nothing => SmallVec::new(),
-                        Told::Where => relays(&self.relays),
-                        Told::All => published(here, &self.relays),
+                        Told::Where => relays(&standing.near_addresses),
+                        Told::All => published(here, &standing.near_addresses, &standing.site),
                     };
                     if addresses.is_empty() && told != Told::Nothing {
-                        // Other servers could not send peers here. The log says so at the start.
+                        // Other servers could not send peers here. The log says so at the start. The peer is published when there is an
+                        // address.
                         return;
                     }
                     let session = PeerSession { id: here.owner, is_proven, is_silent: here.is_silent };
@@ -81,6 +82,8 @@ impl Announcer {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use parking_lot::Mutex;
     use rtmfp::SessionId;
 
@@ -98,9 +101,10 @@ mod tests {
     fn the_registry_says_what_the_directory_says() {
         let (registry, directory, counters) = (Arc::new(InMemory::new(1)), Directory::new(), Counters::new(1));
         let relay: SocketAddr = "198.51.100.1:1935".parse().unwrap();
-        let announcer = Announcer::new(Arc::clone(&registry) as _, Arc::from([relay]));
+        let (announcer, standing) = (Announcer::new(Arc::clone(&registry) as _), Standing::at(Arc::from([relay])));
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
-        let announce = |peer, told: Told| announcer.announce(&directory, peer, false, counters.worker(0), |_| told);
+        let announce =
+            |peer, told: Told| announcer.announce(&directory, &standing, peer, false, counters.worker(0), |_| told);
         directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
         announce(peer, Told::All);
         let addresses: Vec<String> = find(&registry, peer).unwrap().unwrap().iter().map(ToString::to_string).collect();
@@ -163,10 +167,10 @@ mod tests {
             published: Mutex::default(),
             withdrawn: Mutex::new(0),
         });
-        let relays = Arc::from(["198.51.100.1:1935".parse().unwrap()]);
-        let announcer = Announcer::new(Arc::clone(&registry) as _, relays);
+        let standing = Standing::at(Arc::from(["198.51.100.1:1935".parse().unwrap()]));
+        let announcer = Announcer::new(Arc::clone(&registry) as _);
         directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
-        announcer.announce(&directory, peer, false, counters.worker(0), |_| Told::All);
+        announcer.announce(&directory, &standing, peer, false, counters.worker(0), |_| Told::All);
         let expected = ["203.0.113.5:5 (observed)", "203.0.113.6:6 (observed)", "203.0.113.7:7 (observed)"];
         assert_eq!(*registry.published.lock(), expected);
         assert_eq!(*registry.withdrawn.lock(), 1, "the peer is gone in the end");
@@ -175,10 +179,10 @@ mod tests {
     #[test]
     fn nothing_is_published_that_would_lead_nobody_anywhere() {
         let (shared, directory, counters) = (Published::new(), Directory::new(), Counters::new(1));
-        let announcer = Announcer::new(Arc::clone(&shared) as _, Arc::from([]));
+        let (announcer, standing) = (Announcer::new(Arc::clone(&shared) as _), Standing::at(Arc::from([])));
         let (peer, session) = (PeerId([1; 32]), SessionId::from_wire(7));
         directory.connect(peer, session, 0, "203.0.113.5:5".parse().unwrap(), false);
-        let announce = |told| announcer.announce(&directory, peer, true, counters.worker(0), |_| told);
+        let announce = |told| announcer.announce(&directory, &standing, peer, true, counters.worker(0), |_| told);
         announce(Told::Where);
         assert_eq!(shared.of(peer), None, "the server has no address that others could ask");
         // What the script has published stands, and the state of the session with it.

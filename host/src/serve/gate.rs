@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use rtmfp::crypto::cipher;
 
-use super::listener::Listener;
 use super::services::Services;
 use crate::introducer::Counter;
+use crate::network::Listener;
 
 /// The time between two log lines about it: strangers can send as much as they like.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

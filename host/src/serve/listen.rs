@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::listener::Listener;
+use crate::network::Listener;
 use introd_config::{Config, PortSet};
 use introd_udp::{BindError, BufferSizes, UdpSocket, bind_workers};
 
@@ -21,6 +21,7 @@ pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result
         for address in instead {
             bind_shared(&mut listening, *address, 0, None, false)?;
         }
+        tell_of_ipv6_only(&listening);
         return Ok(listening);
     }
     for (index, adaptor) in config.all_adaptors().enumerate() {
@@ -33,7 +34,24 @@ pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result
             bind_cores(&mut listening, set, index)?;
         }
     }
+    tell_of_ipv6_only(&listening);
     Ok(listening)
+}
+
+/// Says which ports IPv4 clients cannot come to, although the address may look as if it stood for all: the sockets of other programs at
+/// `[::]` often take IPv4 too.
+fn tell_of_ipv6_only(listening: &Listening) {
+    let shared = listening.first().into_iter().flatten();
+    let all: Vec<SocketAddr> = shared.map(|(listener, _)| listener.local).collect();
+    for address in &all {
+        let is_any = address.is_ipv6() && address.ip().is_unspecified();
+        if is_any && !all.iter().any(|other| other.is_ipv4() && other.port() == address.port()) {
+            let port = address.port();
+            tracing::info!(
+                "{address} takes IPv6 only: if IPv4 clients are to come to the port, listen at 0.0.0.0:{port} as well"
+            );
+        }
+    }
 }
 
 /// Binds an address that all workers share.

@@ -38,6 +38,8 @@ pub enum Mail {
         initiator: SocketAddr,
         /// The hello's tag.
         tag: Box<[u8]>,
+        /// Whether the initiator has proven its address, by a session.
+        is_proven: bool,
     },
     /// The same lookup, as if it had come from the peer's port of the relay.
     ForwardByRelay {

@@ -41,7 +41,7 @@ impl introd_native::ServerAccess for PluginAccess {
     fn introduce(&self, id: &PeerId, target: &Peer, initiator: SocketAddr, tag: &[u8]) -> bool {
         let session = target.owner;
         let epd = Box::from(Epd::fingerprint(*id));
-        self.send(session.prefix(), Mail::Forward { session, epd, initiator, tag: Box::from(tag) })
+        self.send(session.prefix(), Mail::Forward { session, epd, initiator, tag: Box::from(tag), is_proven: false })
     }
 
     fn disconnect(&self, session: SessionId, peer: PeerId) -> bool {
@@ -76,7 +76,9 @@ mod tests {
         let lost = || services.counters.snapshot().get(Counter::MailboxFull);
         assert_eq!(lost(), 0);
         assert!(!access.disconnect(session, peer) && lost() == 1, "the worker has no room");
-        let Ok(Mail::Forward { session: of, epd, initiator: from, tag }) = mailbox.try_recv() else { panic!() };
+        let Ok(Mail::Forward { session: of, epd, initiator: from, tag, is_proven: false }) = mailbox.try_recv() else {
+            panic!()
+        };
         assert_eq!((of, from, &*tag), (session, initiator, &[7; 16][..]));
         assert_eq!(&*epd, Epd::fingerprint(peer));
         assert!(access.disconnect(session, peer));

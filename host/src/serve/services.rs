@@ -1,6 +1,5 @@
 //! What all workers share.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::apps::Applications;
 use crate::groups::{Memberships, SharedGroups};
 use crate::introducer::{Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
+use crate::network::Network;
 use crate::registry::Resolver;
 use crate::relay::Relay;
 use crate::stories::Stories;
@@ -55,14 +55,14 @@ pub struct Services {
     pub applications: Arc<Applications>,
     /// The server's peer id.
     pub near_id: PeerId,
-    /// All public addresses of the server.
-    pub potential_near_addresses: Arc<[SocketAddr]>,
+    /// Where the server stands in its network.
+    pub network: Arc<Network>,
     /// Publishes the peers for other servers, if there is a registry that they share.
     pub announcer: Option<Announcer>,
     /// Looks up peers that are not connected here.
     pub resolver: Resolver,
     /// Passes on what peers send each other that cannot meet, if there is a relay.
-    pub relay: Option<Relay>,
+    pub relay: Option<Arc<Relay>>,
     /// Whether the server takes no new sessions, and when it stops then.
     pub drain: Drain,
     /// The replies of plugins, scripts and the registry to the workers' requests.
@@ -74,7 +74,8 @@ impl Services {
     /// proven the peer's id or not, like all of its sessions.
     pub(super) fn announce(&self, peer: PeerId, session: SessionId, is_proven: bool) {
         let Some(announcer) = &self.announcer else { return };
-        announcer.announce(&self.directory, peer, is_proven, self.counters.worker(session.prefix()), |peer| {
+        let (standing, counters) = (self.network.standing(), self.counters.worker(session.prefix()));
+        announcer.announce(&self.directory, &standing, peer, is_proven, counters, |peer| {
             let id = InstanceId(peer.instance);
             match self.applications.instance(id) {
                 Some(instance) if matches!(instance.lookup_mode(), LookupMode::All | LookupMode::Denied) => {

@@ -8,11 +8,11 @@ use introd_policy::decision::PendingRequests;
 use introd_udp::Ports;
 use rtmfp::{Endpoint, InterfaceId, SessionId};
 
-use super::listener::Listener;
 use super::mail::{Mail, MailSender};
 use super::pending::PendingRequest;
 use super::services::Services;
 use crate::introducer::{Counter, WorkerCounters};
+use crate::network::Listener;
 use crate::stories::Event;
 
 /// A worker's number, its sockets' configuration, and what it shares with the other workers.

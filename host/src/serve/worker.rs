@@ -14,7 +14,6 @@ use super::clients::Clients;
 use super::drain::{DrainOrder, greeting};
 use super::gate::Gate;
 use super::keying_pool::KeyingPool;
-use super::listener::Listener;
 use super::lookups::Lookups;
 use super::mail::{Mail, MailSender};
 use super::pending::PendingRequest;
@@ -24,6 +23,7 @@ use super::stopping::Stopping;
 use super::strays::{Sorter, Stray};
 use super::turn::{Turn, WorkerInfo};
 use crate::introducer::Counter;
+use crate::network::Listener;
 use crate::record::{EndPlace, Recorder, SessionRecord};
 
 /// The number of messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
@@ -70,6 +70,8 @@ pub struct Worker {
     pub(super) pending: PendingRequests<PendingRequest>,
     to_wake: ToWake,
     drain: watch::Receiver<Option<Arc<DrainOrder>>>,
+    /// Changes when others reach the server at other addresses.
+    network: watch::Receiver<()>,
     standstill: Standstill,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
@@ -94,7 +96,7 @@ impl Worker {
         }
         let mut gate = Gate::new(index, Arc::clone(&services), &listeners);
         ports.set_filter(Box::new(move |now, socket, from, datagram| gate.admits(now, socket, from, datagram)));
-        let drain = services.drain.watch();
+        let (drain, network) = (services.drain.watch(), services.network.watch());
         let info = WorkerInfo { index, listeners, mailboxes, services };
         Self {
             endpoint,
@@ -109,6 +111,7 @@ impl Worker {
             pending: PendingRequests::new(index),
             to_wake: ToWake::default(),
             drain,
+            network,
             standstill: Standstill::new(Instant::now()),
             stopping: None,
             info,
@@ -204,6 +207,7 @@ impl Worker {
     /// Does what has come in: replies, and the events of the endpoint.
     pub(super) fn work(&mut self, now: Instant) {
         self.heed_drain();
+        self.heed_network(now);
         self.take_replies(now);
         self.take_events(now);
         self.info.services.drain.report(self.info.index, self.clients.count());
@@ -216,6 +220,16 @@ impl Worker {
         }
         let order = self.drain.borrow_and_update().clone();
         self.endpoint.set_greeting(greeting(order.as_deref()));
+    }
+
+    /// Publishes the clients again, if others reach the server at other addresses now.
+    fn heed_network(&mut self, now: Instant) {
+        if !self.network.has_changed().unwrap_or(false) {
+            return;
+        }
+        self.network.mark_unchanged();
+        let (turn, clients, _) = self.turn(now);
+        clients.republish_all(&turn);
     }
 
     /// When [`Self::handle_timeout`] is to be called next, or the worker to stop.
@@ -317,9 +331,8 @@ impl Worker {
                 let interface = self.ports.intern(interface);
                 self.endpoint.handle_datagram(now, interface, from, &mut bytes);
             }
-            Mail::Forward { session, epd, initiator, tag } => {
-                let forwarded = turn.endpoint.forward_for(now, session, &epd, initiator, &tag);
-                turn.counters().forwarded(forwarded);
+            Mail::Forward { session, epd, initiator, tag, is_proven } => {
+                let _ = turn.forward(session, &epd, initiator, &tag, is_proven);
                 clients.looked_up(&mut turn, session);
             }
             Mail::ForwardByRelay { session, epd, port, tag } => turn.forward_by_relay(session, port, &epd, &tag),

@@ -3,7 +3,6 @@
 mod descriptors;
 mod endpoint;
 mod identities;
-mod near_addresses;
 mod reconfiguration;
 mod services;
 mod settings;
@@ -27,8 +26,9 @@ use crate::apps::Caretaker;
 use crate::http_requests::HttpService;
 use crate::introducer::Snapshot;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
+use crate::network::{Listener, NetworkWatcher};
 use crate::relay::{Relay, RelayFigures};
-use crate::serve::{KeyingPool, Listener, PluginAccess, Services, listen, mailbox};
+use crate::serve::{KeyingPool, PluginAccess, Services, listen, mailbox};
 use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
 use identities::{ServerIdentities, random_seed};
@@ -47,6 +47,7 @@ pub struct Server {
     workers: Vec<JoinHandle<()>>,
     caretaker: Option<Caretaker>,
     administration: Option<Administration>,
+    network_watcher: Option<NetworkWatcher>,
     scripts: Arc<introd_lua::Host>,
     net_connections: Arc<NetConnectionService>,
     http: Arc<HttpService>,
@@ -70,11 +71,6 @@ impl Server {
         listeners.sort_by_key(|listener| (listener.adaptor, listener.local));
         listeners.dedup();
         let addresses = listeners.iter().map(|listener| listener.local).collect();
-        for Listener { local, public, .. } in &listeners {
-            if let Some(public) = public {
-                tracing::info!(%local, %public, "others reach this address by another");
-            }
-        }
         let now = Instant::now();
         let identities = ServerIdentities::new(config, now)?;
         tracing::info!(server = %identities.peer_id, workers = count, "starting");
@@ -103,6 +99,7 @@ impl Server {
             workers: Vec::new(),
             caretaker: None,
             administration: None,
+            network_watcher: None,
             scripts,
             net_connections,
             http,
@@ -145,6 +142,8 @@ impl Server {
         let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
         applications.open_at_start();
         server.caretaker = Some(caretaker);
+        let watcher = NetworkWatcher::start(Arc::clone(&server.services.network));
+        server.network_watcher = Some(watcher.context("the network's thread cannot be started")?);
         if !settings.admin.is_empty() {
             let counters = Arc::clone(server.net_connections.counters());
             let inspector = Inspector::new(
@@ -201,12 +200,12 @@ impl Server {
 
     /// The relay for peers that cannot meet, if there is one.
     pub fn relay(&self) -> Option<&Relay> {
-        self.services.relay.as_ref()
+        self.services.relay.as_deref()
     }
 
     /// What the relay did and has, if there is one.
     pub fn relay_figures(&self) -> Option<RelayFigures> {
-        self.services.relay.as_ref().map(Relay::figures)
+        self.services.relay.as_ref().map(|relay| relay.figures())
     }
 
     /// How many peers are connected.
@@ -224,6 +223,7 @@ impl Server {
     pub fn stop(&mut self) {
         self.administration = None;
         self.caretaker = None;
+        self.network_watcher = None;
         let _ = self.stop.send(true);
         for worker in self.workers.drain(..) {
             let _ = worker.join();

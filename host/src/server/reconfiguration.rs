@@ -46,6 +46,7 @@ impl Reconfiguration {
         if let (Some(relay), Some(settings)) = (&self.services.relay, config.relay()) {
             relay.reconfigure(settings);
         }
+        self.services.network.reconfigure(config.server.public_ip.clone());
         applications.reconfigure(config);
         plugins.keep(prepared);
         applications.open_at_start();

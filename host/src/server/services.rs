@@ -10,7 +10,6 @@ use introd_policy::Replies;
 use introd_policy::registry::{InMemory, Registry};
 use rtmfp::PeerId;
 
-use super::near_addresses::near_addresses;
 use super::settings::ServerSettings;
 use crate::apps::Applications;
 use crate::diagnostics;
@@ -19,9 +18,10 @@ use crate::http_requests::HttpService;
 use crate::introducer::{Counter, Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
+use crate::network::{Listener, Network, Standing};
 use crate::registry::{Resolver, ResolverSettings, Timed};
 use crate::relay::Relay;
-use crate::serve::{Announcer, Drain, Listener, Mail, MailSender, NatTests, Rates, Refusals, Services, Switchboard};
+use crate::serve::{Announcer, Drain, Mail, MailSender, NatTests, Rates, Refusals, Services, Switchboard};
 use crate::stories::Stories;
 
 /// What is shared, the scripts' host among it, and the configuration in force: applications whose plugins cannot be used are closed
@@ -74,13 +74,24 @@ impl Shared {
         };
         let scripts = introd_lua::Host::start(scripts, Arc::new(commands), surroundings);
         let scripts = Arc::new(scripts.context("the threads of scripts cannot be started")?);
-        let potential_near_addresses = near_addresses(listeners);
-        if shared_registry.is_some() && potential_near_addresses.is_empty() {
+        let relay = Relay::start(&config, listeners)?.map(Arc::new);
+        let (wake_all, of_network) = (wake_all(mailboxes), relay.clone());
+        let on_change = move |standing: &Standing| {
+            wake_all();
+            if let Some(relay) = &of_network {
+                relay.look_at_addresses(&standing.public_ips);
+            }
+        };
+        let network = Network::new(listeners.to_vec(), config.server.public_ip.clone(), on_change);
+        let near_addresses = network.near_addresses();
+        if !near_addresses.is_empty() {
+            tracing::info!(addresses = ?near_addresses, "others reach the server at these addresses");
+        } else if shared_registry.is_some() {
             tracing::warn!(
-                "other servers cannot send peers here: set PublicIP in Server.xml to the address at which clients reach this server"
+                "other servers cannot send peers here, because this machine has no address that leads out: the server waits for one. \
+                 If others reach it by another address, set PublicIP in Server.xml to that"
             );
         }
-        let relay = Relay::start(&config, listeners)?;
         let applications = Applications::new(config.clone(), Some(Arc::clone(&scripts) as _), plugins);
         let groups = Arc::default();
         let mut secret = [0; 32];
@@ -106,8 +117,8 @@ impl Shared {
             refusals: Refusals::default(),
             nat_tests: NatTests::new(secret),
             applications: Arc::new(applications),
-            announcer: shared_registry.map(|registry| Announcer::new(registry, Arc::clone(&potential_near_addresses))),
-            potential_near_addresses,
+            announcer: shared_registry.map(Announcer::new),
+            network: Arc::new(network),
             resolver,
             replies,
             near_id,
@@ -130,6 +141,12 @@ fn wake(mailboxes: &Arc<[MailSender]>) -> impl Fn(u8) + Send + Sync + 'static {
             let _ = mailbox.try_send(Mail::Wake);
         }
     }
+}
+
+/// Wakes all workers.
+fn wake_all(mailboxes: &Arc<[MailSender]>) -> impl Fn() + Send + Sync + 'static {
+    let (wake, count) = (wake(mailboxes), mailboxes.len());
+    move || (0..).take(count).for_each(&wake)
 }
 
 /// Sends hints that name members of other servers to the workers that have the sessions. A hint for which there is no room is lost, and

@@ -8,8 +8,9 @@ use introd_udp::{Ports, UdpSocket};
 use rtmfp::Endpoint;
 use tokio::sync::watch;
 
+use crate::network::Listener;
 use crate::record::Recorder;
-use crate::serve::{KeyingPool, Listener, Mail, MailSender, Services, Worker, WorkerParts};
+use crate::serve::{KeyingPool, Mail, MailSender, Services, Worker, WorkerParts};
 
 /// The parts of a worker that its thread needs to start.
 pub(super) struct WorkerThread {

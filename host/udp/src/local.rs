@@ -36,6 +36,16 @@ impl LocalAddress {
         Self::new(address.ip(), scope)
     }
 
+    /// The address that a datagram to `target` leaves from. Nothing leaves the machine from a loopback address, so the kernel chooses
+    /// another one for it: a peer that reaches a server on its own machine answers peers elsewhere.
+    pub(crate) fn fit_for(self, target: SocketAddr) -> Self {
+        let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+        match self.ip {
+            Some(ip) if is_loopback(ip) && !is_loopback(target.ip()) => Self::ANY,
+            _ => self,
+        }
+    }
+
     /// The address; `None` when the kernel is to choose.
     pub fn ip(self) -> Option<IpAddr> {
         self.ip
@@ -67,6 +77,21 @@ mod tests {
         assert_ne!(link_local, LocalAddress::new("fe80::1".parse().unwrap(), 4));
         assert_eq!(LocalAddress::new("2001:db8::1".parse().unwrap(), 3).scope(), 0);
         assert_eq!(LocalAddress::new("192.0.2.1".parse().unwrap(), 3).scope(), 0);
+    }
+
+    #[test]
+    fn nothing_leaves_the_machine_from_a_loopback_address() {
+        let fit = |from: &str, to: &str| {
+            LocalAddress::new(from.parse().unwrap(), 0).fit_for(SocketAddr::new(to.parse().unwrap(), 1)).ip()
+        };
+        for (from, to) in [("127.0.0.1", "192.0.2.1"), ("::1", "2001:db8::1"), ("127.0.0.2", "10.0.0.1")] {
+            assert_eq!(fit(from, to), None, "{from} {to}");
+        }
+        for (from, to) in
+            [("127.0.0.1", "127.0.0.9"), ("::1", "::1"), ("192.0.2.1", "127.0.0.1"), ("192.0.2.1", "192.0.2.9")]
+        {
+            assert_eq!(fit(from, to), Some(from.parse().unwrap()), "{from} {to}");
+        }
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Messages {
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_controllen = control.set_source(datagram.local) as _;
+            header.msg_hdr.msg_controllen = control.set_source(datagram.local.fit_for(datagram.to)) as _;
             header.msg_hdr.msg_control = ptr::from_mut(control).cast();
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;

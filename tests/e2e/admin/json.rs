@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use introd_flash::client::set_peer_info;
+use introd_flash::command::Encoding;
 use introd_netgroup::channel::join;
 use introd_tests::program::{Files, Server};
 use introd_tests::waiting::eventually;
@@ -128,4 +130,45 @@ fn a_stream_goes_on_and_tells_the_counters() {
     write!(stream, "GET /api/v1/stream HTTP/1.1\r\nHost: {admin}\r\n\r\n").unwrap();
     let events = BufReader::new(stream).lines().map(Result::unwrap).filter(|line| line == "event: counters");
     assert_eq!(events.take(3).count(), 3);
+}
+
+#[tokio::test]
+async fn administrators_are_told_that_something_hides_the_addresses_of_clients_until_it_is_over() {
+    let files = Files::new();
+    let server = Server::administered(files.path(), 2);
+    let (admin, uri) = (server.admin[0], server.uri(0));
+    let (leave, _) = tokio::sync::watch::channel(false);
+    // A proxy on the server's machine, as far as the server can tell: clients of many homes come from its own address.
+    let clients: Vec<_> = (0..20u8)
+        .map(|home| {
+            let (uri, mut left) = (uri.clone(), leave.subscribe());
+            tokio::spawn(async move {
+                let mut client = connect(&uri, LOOPBACK, home.into()).await;
+                let address = ([10, 0, home, 7], 4000).into();
+                client.send_to_server(set_peer_info(&[address], Encoding::Amf0).unwrap()).unwrap();
+                tokio::select! {
+                    failure = client.stay() => panic!("{failure}"),
+                    _ = left.changed() => client.close().await,
+                }
+            })
+        })
+        .collect();
+    let watching = tokio::task::spawn_blocking(move || {
+        let notices = || get(admin, "/api/v1/server").json()["notices"].clone();
+        eventually("a notice", || notices() != json!([]));
+        let told = notices();
+        let text = told[0].as_str().unwrap();
+        for words in ["20 clients", "127.0.0.1", "userland-proxy: false", "externalTrafficPolicy: Local"] {
+            assert!(text.contains(words), "{text}");
+        }
+        assert_eq!(get(admin, "/readyz").status, 200, "the server is ready all the same");
+        leave.send(true).unwrap();
+        eventually("no notice", || notices() == json!([]));
+    });
+    watching.await.expect("all is told");
+    for client in clients {
+        client.await.expect("it leaves when it is told to");
+    }
+    server.logged().wait_for("the server no longer sees many clients of other networks at 127.0.0.1", 1);
+    assert_eq!(server.log().matches("userland-proxy: false").count(), 1, "the log says it once");
 }

@@ -8,9 +8,10 @@ use crate::choices::Order;
 use crate::key::{self, File, Scope, keys};
 use crate::numbers::{Limit, Time, TimeOrDefault, Whole, limit, milliseconds, seconds, seconds_or_default, whole};
 use crate::ports::{Ports, ports};
+use crate::public_host::PublicAddress;
 use crate::rule::Hosts;
 use crate::schema::Schema;
-use crate::texts::{Address, FilePath, Tree, path};
+use crate::texts::{FilePath, Tree, path};
 use crate::words::{Flag, Words, flag};
 
 pub(crate) struct ServerXml;
@@ -99,10 +100,10 @@ keys! {
         flag(true),
         "Whether the server listens by IPv6 too at a port without a host, if this machine has IPv6. It listens at an IPv6 address that is written out in any case",
     );
-    PUBLIC_IP: Key<Address> = Key::ams(
+    PUBLIC_IP: Key<PublicAddress> = Key::ams(
         "Server/PublicIP",
-        Address,
-        "The address by which others reach this machine, for every port without a `public` of its own. Empty: the addresses that the server sees itself",
+        PublicAddress,
+        "The address by which others reach this machine, for every port without a `public` of its own, or the name of a host that has this address, which is looked up again every five minutes and at a reload. Clients in the server's own network are introduced to others by this address and their own ports. Empty: the addresses that the server sees itself",
     );
     WORKERS: Key<Whole> = Key::ours(
         "Server/Workers",

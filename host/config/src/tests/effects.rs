@@ -72,7 +72,7 @@ fn what_nothing_reads_is_what_is_marked() {
                     parts.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
                 };
                 let is_for_reading_only =
-                    ["networking_ipv6", "public_ip", "aliases", "accepts_unregistered", "apps_dirs", "defaults"]
+                    ["networking_ipv6", "aliases", "accepts_unregistered", "apps_dirs", "defaults"]
                         .contains(&field.as_str());
                 if !(is_read(&outside) || is_for_reading_only && is_read(&within)) {
                     unread.push(field);

@@ -63,6 +63,19 @@ fn all_names_without_an_address_are_told_with_their_places() {
 }
 
 #[test]
+fn the_public_host_is_looked_up_and_is_no_rule() {
+    let server = "<Root><Server><PublicIP>home.test</PublicIP></Server></Root>";
+    let mut config = Folder::new().with("Server.xml", server).load().unwrap().config;
+    let address: IpAddr = "203.0.113.7".parse().unwrap();
+    let public = |config: &Config| config.server.public_ip.as_ref().unwrap().addresses().to_vec();
+    assert!(public(&config).is_empty());
+    assert_eq!(config.resolve_hosts_with(&|name| if name == "home.test" { vec![address] } else { vec![] }), []);
+    assert_eq!(public(&config), [address]);
+    assert_eq!(config.resolve_hosts_with(&|_| vec![]), []);
+    assert!(public(&config).is_empty());
+}
+
+#[test]
 fn the_hosts_of_a_configuration_are_looked_up_by_the_system() {
     let rules = "<Adaptor><Allow>localhost</Allow></Adaptor>";
     let mut config = Folder::new().with("_defaultRoot_/Adaptor.xml", rules).load().unwrap().config;

@@ -16,6 +16,7 @@ fn every_setting_that_is_told_is_told_as_it_stands() {
             </RTMFP></Protocol>
             <MaxScriptMemory>64</MaxScriptMemory>
         </ResourceLimits>
+        <PublicIP>home.example.net</PublicIP>
         <PeerRegistry><Plugin path='peers.so'/></PeerRegistry>
         <AdminServer><HostPort>192.0.2.1:1111</HostPort><Allow>192.0.2</Allow></AdminServer>
     </Server></Root>";

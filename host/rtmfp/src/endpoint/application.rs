@@ -68,6 +68,12 @@ impl Endpoint {
         session.is_open().then(|| session.heard())
     }
 
+    /// Where the packets of a session come from, if it is open: [`SessionInfo::far_address`] alone, for callers that ask often.
+    pub fn far_address(&self, id: SessionId) -> Option<SocketAddr> {
+        let Some(Occupant::Session(session)) = self.slots.get(id) else { return None };
+        session.is_open().then(|| session.transmit().to)
+    }
+
     /// The open session with a peer.
     pub fn session_of(&self, peer: &PeerId) -> Option<SessionId> {
         self.by_peer.get(peer, &self.slots)

@@ -52,7 +52,7 @@ impl Ask<'_> {
 
     /// Where this server listens, and where others reach it.
     fn own_addresses(&self) -> Vec<SocketAddr> {
-        let public = &self.inspector.services.potential_near_addresses;
+        let public = &self.inspector.services.network.near_addresses();
         self.inspector.listening().iter().chain(public.iter()).copied().collect()
     }
 }

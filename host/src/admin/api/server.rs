@@ -23,7 +23,8 @@ impl Ask<'_> {
             "state": if drain.is_null() { "serving" } else { "draining" },
             "drain": drain,
             "listening": texts(inspector.listening()),
-            "public": texts(&inspector.services.potential_near_addresses),
+            "public": texts(&inspector.services.network.near_addresses()),
+
             "workers": inspector.workers(),
             "clients": applications.clients(),
             "peers": inspector.services.directory.len(),
@@ -37,6 +38,7 @@ impl Ask<'_> {
             "registry": self.registry(),
             "relay": self.relay_summary(),
             "problems": health::readiness_by(inspector, &reports),
+            "notices": inspector.services.network.notices(),
             "you": self.you().await,
         }))
     }

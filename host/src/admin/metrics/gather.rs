@@ -13,7 +13,7 @@ use crate::admin::system::{System, cpu_time};
 use crate::http_requests::HttpOutcome;
 use crate::introducer::Counter;
 use crate::meetings::{NatKind, Outcome, VerdictCount, pairs};
-use crate::relay::{Relay, RelayFigures};
+use crate::relay::RelayFigures;
 use crate::serve::{HistogramCounts, WorkerReport};
 
 /// The value of a sample.
@@ -193,7 +193,7 @@ impl Samples {
     }
 
     fn relay(&mut self, inspector: &Inspector) {
-        let figures = inspector.services.relay.as_ref().map(Relay::figures).unwrap_or_default();
+        let figures = inspector.services.relay.as_ref().map(|relay| relay.figures()).unwrap_or_default();
         let RelayFigures { pairs, open, counts } = figures;
         for (state, pairs) in [("opening", pairs - open), ("open", open)] {
             self.add("introd_relay_pairs", vec![state.to_owned()], Value::Whole(pairs as u64));

@@ -43,6 +43,9 @@ fn told(server: &Value) -> String {
     for problem in list(&server["problems"]) {
         line("problem", &text(problem));
     }
+    for notice in list(&server["notices"]) {
+        line("notice", &text(notice));
+    }
     out
 }
 

@@ -34,6 +34,7 @@ impl ClientTurn<'_, '_> {
         let Some(known) = self.turn.endpoint.session(session) else { return };
         let addresses = believed(known.far_address, &info.addresses);
         client.nat = NatKind::of(known.far_address, &addresses);
+        client.sight(self.turn, known.far_address, &addresses);
         if let Some((peer, seat)) = &client.place {
             let kind = EventKind::Addresses { reported: addresses.as_slice().into() };
             let event = Event::new(self.turn.now, kind).of(*peer, known.far_address);

@@ -1,6 +1,6 @@
 //! The deadlines of a worker's clients, and how long closing a client may take.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use introd_flash::server::Action;
 use introd_policy::Deadlines;
@@ -21,6 +21,16 @@ pub(super) struct Agenda {
     pub(super) address_changes: Deadlines<SessionId>,
     /// When to check whether a client is still sending.
     pub(super) silence: Deadlines<SessionId>,
+    /// The clients that are to be published again.
+    pub(super) republishing: Republishing,
     /// The actions that the connection of the client in turn has asked for.
     pub(super) actions: Vec<Action>,
+}
+
+/// Clients that are to be published again, some at a time.
+#[derive(Default)]
+pub(super) struct Republishing {
+    pub(super) waiting: Vec<SessionId>,
+    /// When the next ones are to be published.
+    pub(super) next: Option<Instant>,
 }

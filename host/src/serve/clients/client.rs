@@ -18,6 +18,7 @@ use super::relay_rates::RelayRates;
 use crate::apps::Seat;
 use crate::introducer::{Counter, WorkerCounters};
 use crate::meetings::NatKind;
+use crate::network::Sighting;
 use crate::serve::rates::ClientRate;
 
 /// There are many of these, and most of them are idle: rarely used parts are boxed to save memory.
@@ -51,6 +52,8 @@ pub(super) struct Client {
     pub(super) is_proven: bool,
     /// The NAT that it is behind, by the addresses that it has reported.
     pub(super) nat: NatKind,
+    /// How it counts among the clients at its address, if it does.
+    pub(super) sighting: Option<Box<Sighting>>,
 }
 
 /// The relation between a client and the policy of its application.
@@ -87,6 +90,7 @@ impl Client {
             silence: ClientSilence::default(),
             is_proven: false,
             nat: NatKind::Unknown,
+            sighting: None,
         }
     }
 }

@@ -70,8 +70,7 @@ impl ClientTurn<'_, '_> {
             ClientCommand::Introduce { initiator, tag, .. } => {
                 let Some((peer, _)) = &client.place else { return };
                 let epd = Epd::fingerprint(*peer);
-                let forwarded = self.turn.endpoint.forward_for(self.turn.now, session, &epd, initiator, &tag);
-                self.turn.counters().forwarded(forwarded);
+                let _ = self.turn.forward(session, &epd, initiator, &tag, false);
             }
             ClientCommand::Hint { membership, peer, .. } => self.hint_by_policy(client, membership, &peer),
         }

@@ -159,6 +159,7 @@ impl ClientTurn<'_, '_> {
     fn client_info(&self, info: &SessionInfo, request: ConnectRequest) -> ClientInfo {
         let (turn, services) = (&*self.turn, self.turn.services());
         let local = turn.ports.address_of(info.interface).unwrap_or(info.far_address);
+        let standing = services.network.standing();
         ClientInfo {
             far_id: info.peer_id,
             is_proven: info.is_proven,
@@ -166,8 +167,10 @@ impl ClientTurn<'_, '_> {
             far_nonce: info.far_nonce,
             near_nonce: info.near_nonce,
             far_address: info.far_address,
-            near_address: turn.listener(info.interface).map_or(local, |listener| listener.near_address(local)),
-            potential_near_addresses: Arc::clone(&services.potential_near_addresses),
+            near_address: turn
+                .listener(info.interface)
+                .map_or(local, |listener| listener.near_address(local, &standing.public_ips)),
+            potential_near_addresses: Arc::clone(&standing.near_addresses),
             request,
         }
     }

@@ -48,7 +48,8 @@ impl Clients {
                 self.tell_script(turn, session, |client| AppEvent::Disconnect { client });
                 self.cancel_connect(turn, session, &reason.to_string());
                 self.tell_plugins_gone(session, &reason.to_string());
-                if let Some(client) = self.clients.remove(&session) {
+                if let Some(mut client) = self.clients.remove(&session) {
+                    client.lose_sight(turn);
                     if client.accepted.is_some() {
                         turn.counters().add(Counter::Disconnects);
                         if let Some((_, seat)) = &client.place {
@@ -85,9 +86,11 @@ impl Clients {
         let Some(client) = self.clients.get_mut(&session) else { return };
         let Some((peer, seat)) = &client.place else { return };
         let known = turn.services().directory.lookup(peer).filter(|known| known.owner == session);
-        client.nat = NatKind::of(to, known.as_ref().map_or(&[], |known| &known.reported));
+        let reported = known.as_ref().map_or(&[][..], |known| &known.reported);
+        client.nat = NatKind::of(to, reported);
         let event = StoryEvent::new(turn.now, EventKind::Moved { from }).of(*peer, to);
         turn.info.tell(event.in_place(seat.instance().shared_name()));
+        client.sight(turn, to, reported);
     }
 
     fn handle_flow(&mut self, turn: &mut Turn<'_>, session: SessionId, event: FlowEvent) {

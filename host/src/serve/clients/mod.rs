@@ -2,7 +2,8 @@
 //!
 //! [`Clients`] is the table of them (`table`), `client` what is kept of one. `events` handles their sessions' events, `perform` executes
 //! the actions of their NetConnections: `connecting`, `groups` with `bookkeeping`, `addresses`. `commands` executes scripts' commands,
-//! `plugins` tells plugins. `relaying` calls clients on behalf of others. `silence` and `identities` find out which clients are still there, `upkeep` acts on deadlines.
+//! `plugins` tells plugins. `relaying` calls clients on behalf of others. `silence` and `identities` find out which clients
+//! are still there, `sighting` counts them where they are seen, `republishing` publishes them again, `upkeep` acts on deadlines.
 
 mod address_changes;
 mod addresses;
@@ -28,6 +29,8 @@ mod plugins;
 mod publishing;
 mod relay_rates;
 mod relaying;
+mod republishing;
+mod sighting;
 mod silence;
 mod table;
 mod upkeep;

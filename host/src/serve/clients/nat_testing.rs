@@ -131,7 +131,8 @@ impl ClientTurn<'_, '_> {
         let listeners = self.turn.info.listeners.iter();
         let listening = listeners.flat_map(|listener| [Some(listener.local), listener.public].into_iter().flatten());
         let of_machine = interface_addresses().unwrap_or_default();
-        let public = self.turn.services().potential_near_addresses.iter().copied();
+        let near_addresses = self.turn.services().network.near_addresses();
+        let public = near_addresses.iter().copied();
         let known = listening.chain(public).map(|address| address.ip());
         let near = self.near(session).into_iter();
         near.chain(known).chain(of_machine.iter().map(|own| own.address.ip())).collect()
@@ -158,8 +159,9 @@ impl ClientTurn<'_, '_> {
     /// Where the server can be reached by a client at `far`, as far as it knows: it may listen on ports of several addresses.
     fn listening_addresses(&self, far: SocketAddr, own: impl Iterator<Item = IpAddr> + Clone) -> BTreeSet<SocketAddr> {
         let mut addresses = BTreeSet::new();
+        let standing = self.turn.services().network.standing();
         for listener in self.turn.info.listeners.iter().filter(|listener| listener.local.is_ipv4() == far.is_ipv4()) {
-            match listener.advertised() {
+            match listener.advertised(&standing.public_ips) {
                 Some(advertised) => _ = addresses.insert(advertised),
                 None => addresses.extend(own.clone().map(|ip| SocketAddr::new(ip, listener.local.port()))),
             }

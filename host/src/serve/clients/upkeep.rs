@@ -32,6 +32,7 @@ impl Clients {
         self.pass_on_address_changes(turn);
         self.check_doubts(turn);
         self.check_silence(turn);
+        self.republish(turn);
         if turn.now >= self.idle_check {
             self.idle_check = turn.now + turn.services().applications.config().server.idle_check_interval;
             self.close_idle(turn);
@@ -53,6 +54,7 @@ impl Clients {
             agenda.address_changes.next(),
             agenda.silence.next(),
             self.doubts.next_timeout(),
+            agenda.republishing.next,
             Some(self.idle_check),
         ];
         times.into_iter().flatten().min()

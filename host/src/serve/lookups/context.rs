@@ -53,7 +53,8 @@ impl LookupContext for Context<'_> {
     }
 
     fn elsewhere(&self, addresses: &[TaggedAddress], asker: SocketAddr) -> Addresses {
-        elsewhere(addresses, asker, &self.services.potential_near_addresses)
+        let standing = self.services.network.standing();
+        elsewhere(addresses, asker, &standing.near_addresses, &standing.site)
     }
 }
 

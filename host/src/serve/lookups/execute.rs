@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use introd_log::Refused;
-use introd_policy::Peer;
 use introd_policy::decision::{Denial, LookupAction, Missing, Unresolved};
+use introd_policy::{Addresses, MAX_ADDRESSES, Peer};
 use rtmfp::{Lookup, Origin, TaggedAddress};
 
 use super::following::{Executed, deciding_policy};
 use super::relaying::{self, Offer};
 use super::{Decision, Lookups};
+use crate::introducer::site::is_outside;
 use crate::introducer::{Counter, introduce};
 use crate::meetings::LookupAnswer;
 use crate::serve::clients::Clients;
@@ -49,7 +50,8 @@ impl Lookups {
                     done.answer = LookupAnswer::Relayed;
                 }
                 let target = decided.target;
-                let redirect = offer.redirect(introduce(&target, lookup.initiator).redirect);
+                let redirect = offer
+                    .redirect(introduce(&target, lookup.initiator, &turn.services().network.standing().site).redirect);
                 done.is_forwarded = introduce_peers(turn, clients, &target, lookup, &redirect, &offer);
                 (done.target, done.redirected_to) = (Some(&target), &redirect);
                 self.follow(turn, clients, decision, &done, begun);
@@ -57,6 +59,7 @@ impl Lookups {
             }
             LookupAction::Redirect(addresses) => {
                 self.repeated.forget(lookup);
+                let addresses = with_outside(turn, lookup, addresses);
                 turn.endpoint.redirect(lookup, &addresses);
                 counters.add(Counter::Redirects);
                 done.redirected_to = &addresses;
@@ -94,6 +97,26 @@ impl Lookups {
         }
         self.follow(turn, clients, decision, &done, begun);
     }
+}
+
+/// The addresses that a policy redirects to. If it names the address at which this server sees the target, in the server's own network, and
+/// the asker stands outside, the address comes first at which others reach the target.
+fn with_outside(turn: &Turn<'_>, lookup: &Lookup, mut addresses: Addresses) -> Addresses {
+    let is_inside = |tagged: &TaggedAddress| !is_outside(tagged.address.ip().to_canonical());
+    if !is_outside(lookup.initiator.ip().to_canonical()) || !addresses.iter().any(is_inside) {
+        return addresses;
+    }
+    let Some(target) = lookup.target.and_then(|target| turn.services().directory.lookup(&target)) else {
+        return addresses;
+    };
+    let outside = turn.services().network.standing().site.outside(target.observed, lookup.initiator);
+    let seen = addresses.iter().position(|tagged| tagged.address == target.observed);
+    for (address, seen) in outside.into_iter().zip(seen.into_iter().cycle()) {
+        if addresses.len() < MAX_ADDRESSES && addresses.iter().all(|tagged| tagged.address != address) {
+            addresses.insert(seen, TaggedAddress::new(address, Origin::Observed));
+        }
+    }
+    addresses
 }
 
 /// Whether a redirect names another server, which is asked next.
@@ -135,8 +158,7 @@ fn introduce_peers(
     }
     let session = target.owner;
     if session.prefix() == turn.info.index {
-        let forwarded = turn.endpoint.forward(turn.now, session, lookup);
-        counters.forwarded(forwarded);
+        let forwarded = turn.forward(session, &lookup.epd, lookup.initiator, &lookup.tag, lookup.asker.is_some());
         if let Offer::Now { target_port, .. } = offer {
             turn.forward_by_relay(session, *target_port, &lookup.epd, &lookup.tag);
         }
@@ -144,7 +166,8 @@ fn introduce_peers(
         return Some(forwarded.is_ok());
     }
     let (epd, tag) = (|| Box::from(&lookup.epd[..]), || Box::from(&lookup.tag[..]));
-    turn.info.send(session, Mail::Forward { session, epd: epd(), initiator: lookup.initiator, tag: tag() });
+    let (initiator, is_proven) = (lookup.initiator, lookup.asker.is_some());
+    turn.info.send(session, Mail::Forward { session, epd: epd(), initiator, tag: tag(), is_proven });
     if let Offer::Now { target_port, .. } = offer {
         turn.info.send(session, Mail::ForwardByRelay { session, epd: epd(), port: *target_port, tag: tag() });
     }

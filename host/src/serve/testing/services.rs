@@ -15,6 +15,7 @@ use crate::apps::Applications;
 use crate::groups::SharedGroups;
 use crate::introducer::{Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
+use crate::network::{Network, Standing};
 use crate::registry::{Resolver, ResolverSettings};
 use crate::relay::Relay;
 use crate::serve::announcer::Announcer;
@@ -76,9 +77,9 @@ pub(super) fn services_that_wake(
         max_unsent_age: None,
         applications: Arc::new(Applications::new(config.clone(), actors, plugins)),
         near_id: PeerId([0; 32]),
-        potential_near_addresses: Arc::clone(&own),
-        relay: Relay::start(config, &[]).unwrap(),
-        announcer: shared.map(|shared| Announcer::new(shared, own)),
+        network: Arc::new(Network::at(Standing::at(own))),
+        relay: Relay::start(config, &[]).unwrap().map(Arc::new),
+        announcer: shared.map(Announcer::new),
         resolver: Resolver::start(registry, settings, Arc::clone(&replies)).unwrap(),
         replies,
     }

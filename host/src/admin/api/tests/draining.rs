@@ -37,7 +37,7 @@ async fn a_drain_that_makes_no_sense_is_refused_and_changes_nothing() {
     let mut stage = Stage::with_login(|_| ());
     stage.answer();
     // The address of the server in these tests.
-    let own = stage.services.potential_near_addresses[0];
+    let own = stage.services.network.near_addresses()[0];
     let many = json!({"to": vec!["192.0.2.7:1935"; 17]}).to_string();
     for (body, field) in [
         (r#"{"to": "192.0.2.7:1935"}"#, "to"),

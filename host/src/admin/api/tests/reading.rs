@@ -22,6 +22,7 @@ async fn the_server_tells_its_state_and_what_the_caller_may_do() {
         ("sessions", json!(6)),
         ("instances", json!(1)),
         ("problems", json!([])),
+        ("notices", json!([])),
         ("drain", json!(null)),
     ] {
         assert_eq!(server[field], expected, "{field}");

@@ -46,7 +46,7 @@ export function open(root, scope) {
             memory: bytes(server.memory_bytes),
             uptime: duration(server.uptime_seconds),
         });
-        replace(problems, problemList(server.problems ?? []));
+        replace(problems, list('What is not well', server.problems ?? []), list('What to look at', server.notices ?? []));
     };
     // What came before the page was opened, and meanwhile what comes.
     const early = [];
@@ -66,12 +66,12 @@ export function open(root, scope) {
     stated();
 }
 
-function problemList(problems) {
-    if (problems.length === 0) return null;
+function list(heading, lines) {
+    if (lines.length === 0) return null;
     return el(
         'section',
         { class: 'problems' },
-        el('h2', {}, 'What is not well'),
-        el('ul', {}, problems.map((problem) => el('li', {}, problem))),
+        el('h2', {}, heading),
+        el('ul', {}, lines.map((line) => el('li', {}, line))),
     );
 }

@@ -115,7 +115,9 @@ fn notes(state: &State, palette: Palette) -> Vec<Line<'static>> {
     if state.server["drain"].is_object() {
         notes.push(drain::told(&state.server["drain"]));
     }
-    notes.extend(list(&state.server["problems"]).iter().map(text));
+    for name in ["problems", "notices"] {
+        notes.extend(list(&state.server[name]).iter().map(text));
+    }
     notes.into_iter().map(|note| Line::styled(note, palette.bad())).collect()
 }
 
@@ -210,10 +212,12 @@ mod tests {
         state.server["state"] = json!("draining");
         state.server["drain"] = json!({"to": [], "until": null, "left": 12});
         state.server["problems"] = json!(["worker 1 does not answer"]);
+        state.server["notices"] = json!(["20 clients are hidden"]);
         let lines = lines(&drawn(&state, true, 100, 24));
         assert!(lines[0].starts_with("introd 0.1.0 draining"));
         assert_eq!(lines[1], "no answer: nothing listens there");
         assert!(lines[2].ends_with("the last of 12 clients is gone") && lines[3] == "worker 1 does not answer");
+        assert_eq!(lines[4], "20 clients are hidden");
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn a_script_is_told_who_asks_and_nobody_is_a_client_before_it_has_decided() {
     assert_eq!((info.far_id, info.far_address, info.is_proven), (id, address, true));
     assert_eq!((info.near_nonce, info.far_nonce), (known.near_nonce, known.far_nonce));
     assert_eq!((info.near_id, info.near_address), (world.services.near_id, ([198, 51, 100, 7], 443).into()));
-    assert_eq!(info.potential_near_addresses, world.services.potential_near_addresses);
+    assert_eq!(info.potential_near_addresses, world.services.network.near_addresses());
     assert_eq!((info.request.path.application.as_str(), info.request.query.as_str()), ("app", "x=1"));
     assert!(world.ends[client].heard.is_empty() && world.services.directory.is_empty());
     assert!(world.worker.clients.instance(session).is_none() && world.worker.clients.peer(session).is_none());

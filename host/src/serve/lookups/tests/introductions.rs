@@ -1,12 +1,16 @@
 //! Introductions by the server itself, and the limits on lookups.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use introd_config::{Config, LookupsFrom};
-use rtmfp::{PeerId, SessionId};
+use introd_config::{Config, LookupMode, LookupsFrom};
+use introd_policy::Verdict;
+use rtmfp::{Origin, PeerId, SessionId, TaggedAddress};
 
 use super::counted;
 use crate::introducer::Counter;
+use crate::network::Standing;
 use crate::serve::mail::Mail;
 use crate::serve::testing::{World, with_application};
 
@@ -114,7 +118,9 @@ fn the_hello_for_a_client_of_another_worker_is_sent_there() {
     world.services.directory.connect(id, session, 0, ([203, 0, 113, 77], 7).into(), false);
     world.look_up(asker, id);
     assert_eq!(counted(&world), [1, 1, 0, 0, 0], "the other worker counts the hello");
-    let Ok(Mail::Forward { session: of, epd, initiator, tag }) = world.elsewhere.try_recv() else { panic!() };
+    let Ok(Mail::Forward { session: of, epd, initiator, tag, is_proven: true }) = world.elsewhere.try_recv() else {
+        panic!()
+    };
     assert_eq!((of, initiator), (session, world.ends[asker].address));
     assert_eq!(&*epd, rtmfp::crypto::Epd::fingerprint(id));
     assert!(!tag.is_empty() && world.elsewhere.try_recv().is_err());
@@ -130,6 +136,7 @@ fn a_hello_that_another_worker_received_is_forwarded() {
         epd: Box::from(rtmfp::crypto::Epd::fingerprint(id)),
         initiator: ([203, 0, 113, 77], 7).into(),
         tag: Box::from([5; 16]),
+        is_proven: false,
     };
     let id = world.ends[target].id;
     world.deliver(forward(session, id));
@@ -143,9 +150,88 @@ fn a_target_without_an_address_that_helps_is_told_and_the_asker_gets_no_redirect
     let mut world = World::with_config(|_| ());
     let [asker, target] = [(); 2].map(|()| world.client("rtmfp://host/chat"));
     let (id, session) = (world.ends[target].id, world.session(target));
-    // To an asker elsewhere a loopback address is of no use, and an empty redirect would send it to this server.
+    // To an asker elsewhere a loopback address is of no use, and an empty redirect would send it to this server. There is no public
+    // address by which others could reach the target.
+    world.services.network.set(Standing::at(Arc::from([])));
     world.services.directory.set_observed(&id, session, ([127, 0, 0, 1], 5).into());
     world.look_up(asker, id);
     assert_eq!(counted(&world), [1, 0, 1, 0, 0]);
     world.advance(Duration::from_millis(10));
+}
+
+/// A client in the server's own network, and one outside. Others reach the server at 198.51.100.1.
+fn beside_the_server(world: &mut World) -> [usize; 2] {
+    let inside = world.add();
+    world.ends[inside].address = ([192, 168, 1, 5], 4000).into();
+    world.connect(inside, "rtmfp://host/chat");
+    [inside, world.client("rtmfp://host/chat")]
+}
+
+/// Where others reach the client in the server's network.
+fn public() -> SocketAddr {
+    ([198, 51, 100, 1], 4000).into()
+}
+
+#[test]
+fn a_client_outside_looks_for_one_beside_the_server_at_the_public_address() {
+    let mut world = World::with_config(|_| ());
+    let [inside, outside] = beside_the_server(&mut world);
+    let wanted = world.ends[inside].id;
+    world.look_up(outside, wanted);
+    assert!(world.lost_by_ends.contains(&public()), "{:?}", world.lost_by_ends);
+    assert_eq!(counted(&world), [1, 1, 1, 0, 0]);
+    // The client inside answers the other where it is.
+    assert_eq!(world.ends[inside].met, [world.ends[outside].id]);
+}
+
+#[test]
+fn a_client_outside_answers_one_beside_the_server_at_the_public_address() {
+    let mut world = World::with_config(|_| ());
+    let [inside, outside] = beside_the_server(&mut world);
+    let wanted = world.ends[outside].id;
+    world.look_up(inside, wanted);
+    assert!(world.lost_by_ends.contains(&public()), "{:?}", world.lost_by_ends);
+    assert_eq!(counted(&world), [1, 1, 1, 0, 0], "what is forwarded for one lookup counts once");
+    // The same when another worker has received the hello.
+    world.lost_by_ends.clear();
+    let (session, initiator) = (world.session(outside), world.ends[inside].address);
+    let (epd, tag) = (Box::from(rtmfp::crypto::Epd::fingerprint(wanted)), Box::from([9; 16]));
+    world.deliver(Mail::Forward { session, epd, initiator, tag, is_proven: false });
+    assert_eq!(world.lost_by_ends, [public()]);
+}
+
+#[test]
+fn clients_in_the_servers_network_meet_there() {
+    let mut world = World::with_config(|_| ());
+    let [inside, _] = beside_the_server(&mut world);
+    let other = world.add();
+    world.ends[other].address = ([192, 168, 1, 6], 4000).into();
+    world.connect(other, "rtmfp://host/chat");
+    let wanted = world.ends[inside].id;
+    world.look_up(other, wanted);
+    assert_eq!(world.ends[other].met, [wanted]);
+    assert!(world.lost_by_ends.is_empty(), "{:?}", world.lost_by_ends);
+}
+
+#[test]
+fn a_policy_that_redirects_to_where_a_client_is_seen_sends_askers_outside_to_the_public_address_too() {
+    let mut world = World::with_config(|config| {
+        with_application(config, "app", |settings| settings.peer_lookup_events = LookupMode::All);
+    });
+    let inside = world.add();
+    world.ends[inside].address = ([192, 168, 1, 5], 4000).into();
+    world.connect(inside, "rtmfp://host/app");
+    let request = world.script.asked();
+    world.decide(request, Verdict::Continue);
+    let wanted = world.ends[inside].id;
+    let seen = TaggedAddress::new(world.ends[inside].address, Origin::Unspecified);
+    let far = TaggedAddress::new(([203, 0, 113, 99], 7).into(), Origin::Unspecified);
+    for (redirect, expected) in [(vec![seen], true), (vec![far], false), (vec![far, seen], true)] {
+        let outside = world.accepted();
+        world.lost_by_ends.clear();
+        world.look_up(outside, wanted);
+        let request = world.script.asked();
+        world.decide(request, Verdict::Redirect(redirect.clone().into()));
+        assert_eq!(world.lost_by_ends.contains(&public()), expected, "{redirect:?}: {:?}", world.lost_by_ends);
+    }
 }

@@ -15,9 +15,9 @@ use rtmfp::crypto::{Group, Identity};
 use rtmfp::{CloseReason, Endpoint, Event};
 use tokio::sync::watch;
 
+use crate::network::Listener;
 use crate::record::Recorder;
 use crate::serve::keying_pool::KeyingPool;
-use crate::serve::listener::Listener;
 use crate::serve::mail::mailbox;
 use crate::serve::testing::services;
 use crate::serve::worker::{Worker, WorkerParts};

@@ -38,12 +38,6 @@ impl Group {
         }
     }
 
-    /// How many key agreements in this group are best computed together on this processor: 8 with the instructions AVX-512 IFMA, in the groups
-    /// in which they gain time, and else 1.
-    pub fn most_at_once(self) -> usize {
-        super::batch::most_at_once(self)
-    }
-
     /// The length of the group's prime in bytes, and of a public key of full length.
     pub fn prime_len(self) -> usize {
         match self {

@@ -9,19 +9,19 @@ use crate::programs::{peer, probe, server};
 /// The probe waits for as long as RFC 7016 lets an initiator go on: the relay is offered at the third hello, some four seconds after the first.
 const PATIENT: &str = "60";
 
+/// Relays in that mode.
 fn settings(mode: &str) -> Files {
     let files = Files::new();
     files.application(&format!("<RTMFP><Relay mode=\"{mode}\"/></RTMFP>"));
     files
 }
 
-/// The asker finds the target, and they exchange a message. Returns whether their packets went through the relay: then none of them comes from the
-/// address of the other's NAT.
-fn meet(mode: &str, places: impl Fn(&Internet) -> [(Router, Host); 2]) -> bool {
+/// The asker finds the target, and they exchange a message: directly if they can, else by the relay.
+fn meet(can_meet_directly: bool, places: impl Fn(&Internet) -> [(Router, Host); 2]) {
     let net = Internet::new();
     let host = net.host("a");
     let [(asker_nat, asker), (target_nat, target)] = places(&net);
-    let files = settings(mode);
+    let files = settings("Fallback");
     let running = server(&host, &["--conf", &files.path().to_string_lossy()]);
     let uri = format!("rtmfp://{}/app", host.v4.unwrap());
     let staying = peer(&target, &uri);
@@ -34,18 +34,19 @@ fn meet(mode: &str, places: impl Fn(&Internet) -> [(Router, Host); 2]) -> bool {
     let direct = (packets(&asker, &target_nat), packets(&target, &asker_nat));
     assert_eq!(staying.leave().code, Some(0));
     let ended = running.stop();
-    let relayed = ended.counter("relay_datagrams");
-    assert_eq!(relayed == 0, ended.counter("relay_pairs_opened") == 0, "{ended:?}");
-    if relayed == 0 {
-        assert!(direct.0 >= 3 && direct.1 >= 3, "{direct:?}");
-        assert_eq!(ended.counter("relay_pairs_made"), 0, "{ended:?}");
-    } else {
+    let lookups = ended.counter("rtmfp_lookups");
+    if !can_meet_directly {
         // Two hellos, two keyings, a message and its answer.
-        assert!(relayed >= 6, "{ended:?}");
-        assert_eq!(direct, (0, 0), "neither NAT lets the other one's packets in");
+        assert!(ended.counter("relay_datagrams") >= 6 && ended.counter("relay_pairs_opened") == 1, "{ended:?}");
+        assert!(direct == (0, 0) && lookups >= 3, "neither NAT lets the other one's packets in: {direct:?}");
+        assert_eq!(path, "relayed");
+    } else if lookups < 3 {
+        assert!(direct.0 >= 3 && direct.1 >= 3, "{direct:?}");
+        assert_eq!((path, ended.counter("relay_pairs_made")), ("direct".into(), 0), "{ended:?}");
+    } else {
+        // So long does it take on a very slow computer only. Then they are offered a relay, and use what answers first.
+        println!("the third hello came before the answer to the first");
     }
-    assert_eq!(path, if relayed > 0 { "relayed" } else { "direct" });
-    relayed > 0
 }
 
 fn behind(net: &Internet, name: &str, kind: Nat) -> (Router, Host) {
@@ -63,14 +64,15 @@ fn peers_whose_nats_let_nothing_through_meet_by_the_relay() {
     ];
     for (asker, target) in kinds {
         let places = |net: &Internet| [behind(net, "1", asker), behind(net, "2", target)];
-        assert!(meet("Fallback", places), "{asker:?} looks for {target:?}");
+        println!("{asker:?} looks for {target:?}");
+        meet(false, places);
     }
 }
 
 #[test]
 fn peers_that_meet_directly_are_not_relayed() {
     let places = |net: &Internet| [behind(net, "1", Nat::PortRestricted), behind(net, "2", Nat::PortRestricted)];
-    assert!(!meet("Fallback", places));
+    meet(true, places);
 }
 
 #[test]

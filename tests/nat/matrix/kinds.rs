@@ -67,17 +67,13 @@ impl Kind {
 ///   peer's NAT must let it in without knowing its port. Open peers, full cones and address-restricted NATs do.
 /// - Two homes behind one carrier's NAT have one outside address, and packets to it do not come back without hairpinning.
 /// - Two NATs behind each other are as strict as the stricter one.
-/// - A peer beside the server is known to others by a private address, to which nothing gets: it has to send first, and the other one's NAT must let
-///   that in although it has sent nothing to the home. Open peers and full cones do, and address-restricted NATs that have sent to the server there.
+/// - A peer beside a server at home is behind the home's NAT for all others, and reaches those at home directly.
 pub(super) fn at_best(asker: Kind, target: Kind) -> Path {
-    let lets_in_the_home = |kind| matches!(kind, Open | Ipv4Only | FullCone | AddressRestricted | BesideServer);
     let lets_in_unknown_ports = |kind| matches!(kind, Open | Ipv4Only | FullCone | AddressRestricted);
     match (asker, target) {
         (Open, _) | (_, Open) | (Ipv6Only, Ipv6Only) => Direct,
         (Ipv6Only, _) | (_, Ipv6Only) => Relay,
         (Carrier, Carrier) => Relay,
-        (BesideServer, other) | (other, BesideServer) if lets_in_the_home(other) => Direct,
-        (BesideServer, _) | (_, BesideServer) => Relay,
         (Symmetric, other) | (other, Symmetric) if lets_in_unknown_ports(other) => Direct,
         (Symmetric, _) | (_, Symmetric) => Relay,
         _ => Direct,

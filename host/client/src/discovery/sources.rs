@@ -92,6 +92,7 @@ mod tests {
         InterfaceAddress {
             interface,
             address,
+            prefix_len: if address.is_ipv4() { 24 } else { 64 },
             is_loopback: address.ip().is_loopback(),
             is_multicast: !address.ip().is_loopback(),
         }

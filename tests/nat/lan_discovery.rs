@@ -183,5 +183,7 @@ fn ten_thousand_forged_announcements_disturb_nobody() {
     let ended = a.server.stop();
     let counter = |name: &str| ended.counter(&format!("netgroup_announcements_{name}"));
     println!("forged {}, over the rate {}", counter("forged"), counter("over_rate"));
-    assert!(counter("forged") >= 1000 && counter("forged") + counter("over_rate") <= 10_000);
+    // Those of the late member may have been over the rate, too.
+    let refused = counter("forged") + counter("over_rate");
+    assert!(counter("forged") >= 1000 && refused <= 10_100, "{refused}");
 }

@@ -5,6 +5,8 @@ use introd_tests::program::{Files, Peer, Process, SHIPPED, Server, introd, probe
 
 use super::{ask, find};
 use crate::harness::clients::{LOOPBACK, connect, rejection, try_connect};
+use crate::harness::http::get;
+use crate::relay_policy::relay_ports;
 
 /// The applications of which it is shown that they introduce their clients to each other.
 const INTRODUCING: [&str; 5] = ["introductions", "filter", "groups", "distributed", "shared-registry"];
@@ -116,6 +118,36 @@ async fn only_clients_with_a_good_token_log_in() {
     }
     let ended = server.stop();
     assert!(!ended.stderr.contains("ERROR"), "{ended:?}");
+}
+
+/// A token signed with the same secret: 64,000 bytes a second until 2100.
+const RELAY_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyZWxheVJhdGUiOjY0MDAwLCJleHAiOjQxMDI0NDQ4MDB9.GblNmZ5lW5sKGmJX4605EmHOhJ608Vi1AAExE1AiEpI";
+
+#[tokio::test]
+async fn a_client_that_has_paid_is_relayed_to_who_does_not_reach_it() {
+    let files = Files::new();
+    let main = std::fs::read_to_string(format!("{SHIPPED}/relays/main.lua")).expect("the script");
+    let settings = "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>
+        <ScriptEngine><ApplicationObject><config><secret>the secret of the tests</secret></config></ApplicationObject></ScriptEngine>";
+    files.script("relays", &main, settings).adaptor(&relay_ports());
+    let server = Server::administered(files.path(), 2);
+    let uri = server.uri_of("relays");
+    let mut plain = connect(&uri, LOOPBACK, 1).await;
+    assert_eq!(ask(&mut plain, "setRelayToken", vec![TOKEN.into()]).await, Ok(false.into()), "it grants no rate");
+    // This target does nothing from now on: it answers no hello.
+    let paying = try_connect(&uri, LOOPBACK, 2, vec![RELAY_TOKEN.into()]).await.expect("it connects");
+    let made = || get(server.admin[0], "/api/v1/relay").body;
+    for (target, expected) in [(plain.id(), "\"made\":0"), (paying.id(), "\"made\":1")] {
+        let finding = tokio::task::spawn_blocking({
+            let (uri, target) = (uri.clone(), target.to_string());
+            move || find(&target, &uri, "10")
+        });
+        let ended = finding.await.expect("it ends");
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let body: String = made().split_whitespace().collect();
+        assert!(body.contains(expected), "{body}");
+    }
+    assert!(!server.stop().stderr.contains("ERROR"));
 }
 
 /// The application that README.md shows how to write.

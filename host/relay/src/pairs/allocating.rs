@@ -11,6 +11,9 @@ use crate::limits::{Terms, rate};
 use crate::pair::{AttemptKey, Pair, Seat};
 use crate::startup::{MAX_TAG, MIN_TAG};
 
+/// The pairs that give way to a new one.
+type Replaced = SmallVec<[Place; 3]>;
+
 impl<L: Copy> Pairs<L> {
     /// The ports of the pair for an attempt. A repeated attempt gets the ports that it has.
     ///
@@ -38,19 +41,28 @@ impl<L: Copy> Pairs<L> {
         if let Some(&place) = self.by_attempt.get(&key) {
             return self.asked_again(now, place, attempt).ok_or(Refusal::NoPort);
         }
+        // The pairs that this one replaces. None ends unless the new one is made.
+        let mut replaced = Replaced::new();
         for party in [&asker, &target] {
-            self.make_room_for(party.client, &key)?;
+            let place = self.replaced_for(party.client, &key)?;
+            replaced.extend(place.filter(|place| !replaced.contains(place)));
         }
         // Sides that are in one network take two places of it.
         let [of_asker, of_target] = [asker, target].map(|party| Seat::<L>::new(now, 0, party).network());
         let needed = 1 + usize::from(of_asker == of_target);
         for network in [of_asker, of_target] {
-            if self.of_network.get(&network).copied().unwrap_or(0) + needed > self.limits.max_pairs_per_network {
+            let seats = replaced.iter().filter_map(|place| self.pair(*place)).flat_map(|pair| &pair.seats);
+            let freed = seats.filter(|seat| seat.network() == network).count();
+            let taken = self.of_network.get(&network).copied().unwrap_or(0).saturating_sub(freed);
+            if taken + needed > self.limits.max_pairs_per_network {
                 return Err(Refusal::TooManyOfNetwork);
             }
         }
-        let ports = self.free_ports(attempt, &key.tag).ok_or(Refusal::NoPort)?;
-        self.make_room()?;
+        let ports = self.free_ports(attempt, &key.tag, &replaced).ok_or(Refusal::NoPort)?;
+        self.replace_for_all(&mut replaced)?;
+        for place in replaced {
+            self.remove(place, End::Replaced);
+        }
         let seats = [Seat::new(now, ports.asker, asker), Seat::new(now, ports.target, target)];
         self.insert(Pair::new(now, key, seats, rate(terms.bytes_per_second), terms.lifetime));
         self.counts.made += 1;
@@ -89,37 +101,42 @@ impl<L: Copy> Pairs<L> {
         Some(ports)
     }
 
-    /// Makes room for one more pair of a client, if it has as many as it may have: a pair between the same two clients gives way, which the new
-    /// attempt replaces, or else the one of its pairs over which nothing has come about for the longest time.
-    fn make_room_for(&mut self, client: Client, key: &AttemptKey) -> Result<(), Refusal> {
-        let Some(places) = self.of_client.get(&client) else { return Ok(()) };
-        if places.len() < self.limits.max_pairs_per_client.min(self.ports.len()) {
-            return Ok(());
+    /// The pair that gives way to one more pair of a client, if it has as many as it may have: one between the same two clients, whose new attempt
+    /// this is, or else the one of its pairs over which nothing has come about for the longest time.
+    fn replaced_for(&self, client: Client, key: &AttemptKey) -> Result<Option<Place>, Refusal> {
+        let Some(places) = self.of_client.get(&client) else { return Ok(None) };
+        let has_all = places.len() >= self.limits.max_pairs_per_client;
+        if !has_all && places.len() < self.ports.len() {
+            return Ok(None);
         }
         let pairs = || places.iter().filter_map(|place| Some((*place, self.pair(*place)?)));
         let of_same_two = pairs()
             .filter(|(_, pair)| (pair.key.asker, pair.key.target) == (key.asker, key.target))
             .min_by_key(|(_, pair)| pair.made);
         let unopened = || pairs().filter(|(_, pair)| !pair.is_open).min_by_key(|(_, pair)| pair.last_asked());
-        let (place, _) = of_same_two.or_else(unopened).ok_or(Refusal::TooManyOfClient)?;
-        self.remove(place, End::Replaced);
-        Ok(())
+        let refusal = if has_all { Refusal::TooManyOfClient } else { Refusal::NoPort };
+        let (place, _) = of_same_two.or_else(unopened).ok_or(refusal)?;
+        Ok(Some(place))
     }
 
-    /// Makes room for one more pair, if there are as many as there may be: the one over which nothing has come about for the longest time gives way.
-    fn make_room(&mut self) -> Result<(), Refusal> {
-        if self.len() < self.limits.max_pairs {
-            return Ok(());
+    /// Adds the pairs that give way to one more, if there are as many as there may be: those over which nothing has come about for the longest time.
+    /// After a reload there may be more than one too many.
+    fn replace_for_all(&self, replaced: &mut Replaced) -> Result<(), Refusal> {
+        let Some(others) = self.limits.max_pairs.checked_sub(1) else { return Err(Refusal::TooManyPairs) };
+        let excess = (self.len() - replaced.len()).saturating_sub(others);
+        let oldest = self.unopened.iter().map(|(_, place)| *place);
+        let more: Replaced = oldest.filter(|place| !replaced.contains(place)).take(excess).collect();
+        if more.len() < excess {
+            return Err(Refusal::TooManyPairs);
         }
-        let Some(&(_, place)) = self.unopened.first() else { return Err(Refusal::TooManyPairs) };
-        self.remove(place, End::Replaced);
+        replaced.extend(more);
         Ok(())
     }
 
-    /// Two ports that are free for the two clients.
-    fn free_ports(&mut self, attempt: &Attempt<'_>, tag: &Tag) -> Option<RelayPorts> {
-        let of_asker = self.ports_of(attempt.asker.client);
-        let of_target = self.ports_of(attempt.target.client);
+    /// Two ports that are free for the two clients, when these pairs have given way.
+    fn free_ports(&mut self, attempt: &Attempt<'_>, tag: &Tag, replaced: &[Place]) -> Option<RelayPorts> {
+        let of_asker = self.ports_of(attempt.asker.client, replaced);
+        let of_target = self.ports_of(attempt.target.client, replaced);
         let count = self.ports.len();
         let start = self.next_port;
         let ports = || (0..count).filter_map(move |offset| u16::try_from((start + offset) % count).ok());
@@ -128,15 +145,19 @@ impl<L: Copy> Pairs<L> {
             let has_family = if party.ip().is_ipv4() { families.v4 } else { families.v6 };
             has_family && !used.contains(&port) && !self.by_tag.contains_key(&(port, tag.clone()))
         };
-        let asker = ports().find(|port| fits(*port, &attempt.asker, &of_asker))?;
-        let target = ports().find(|port| *port != asker && fits(*port, &attempt.target, &of_target))?;
+        // The one port that is free for the target may be the first that is free for the asker: then the second leaves it to the target.
+        let for_asker = ports().filter(|port| fits(*port, &attempt.asker, &of_asker)).take(2);
+        let (asker, target) = for_asker.into_iter().find_map(|asker| {
+            let target = ports().find(|port| *port != asker && fits(*port, &attempt.target, &of_target))?;
+            Some((asker, target))
+        })?;
         self.next_port = (usize::from(target) + 1) % count;
         Some(RelayPorts { asker, target })
     }
 
-    /// The ports at which a client has pairs.
-    fn ports_of(&self, client: Client) -> SmallVec<[u16; 16]> {
-        let places = self.of_client.get(&client).into_iter().flatten();
+    /// The ports at which a client has pairs, besides these.
+    fn ports_of(&self, client: Client, replaced: &[Place]) -> SmallVec<[u16; 16]> {
+        let places = self.of_client.get(&client).into_iter().flatten().filter(|place| !replaced.contains(place));
         let pairs = places.filter_map(|place| self.pair(*place));
         let seats = pairs.flat_map(|pair| pair.seats.iter().filter(move |seat| seat.party.client == client));
         seats.map(|seat| seat.port).collect()

@@ -305,3 +305,45 @@ fn nothing_is_left_of_pairs_that_have_ended() {
     assert_eq!((pairs.of_client.len(), pairs.of_network.len(), pairs.unopened.len(), pairs.due.len()), (0, 0, 0, 0));
     assert_eq!((pairs.pairs.len(), pairs.free.len()), (8, 8));
 }
+
+#[test]
+fn a_target_with_as_many_pairs_as_ports_replaces_one_and_no_pair_ends_for_nothing() {
+    for ports in [2, 3, 4] {
+        let mut bench = Bench::new(ports, LIMITS);
+        let asked = |bench: &mut Bench, asker: u8| {
+            let from = format!("192.0.2.{asker}:9");
+            allocate(bench, party(asker, &from), party(99, TARGET), &[asker; 16])
+        };
+        for asker in 1..=ports as u8 {
+            asked(&mut bench, asker).unwrap();
+        }
+        assert_eq!((bench.pairs.len(), bench.pairs.counts().ended(End::Replaced)), (ports, 0), "a pair for each port");
+        for more in 1..=3 {
+            bench.pass(1);
+            asked(&mut bench, 100 + more).unwrap();
+            assert_eq!((bench.pairs.len(), bench.pairs.counts().ended(End::Replaced)), (ports, more.into()));
+        }
+    }
+    // Where the new pair is refused for another reason, the old ones stay.
+    let mut bench = Bench::new(4, Limits { max_pairs_per_client: 1, max_pairs_per_network: 1, ..LIMITS });
+    allocate(&mut bench, party(1, "192.0.2.1:9"), party(2, TARGET), &TAG).unwrap();
+    allocate(&mut bench, party(3, "192.0.2.3:9"), party(4, "192.0.2.4:9"), &TAG).unwrap();
+    let refused = allocate(&mut bench, party(5, "192.0.2.3:10"), party(2, TARGET), &TAG);
+    assert_eq!(refused, Err(Refusal::TooManyOfNetwork));
+    assert_eq!((bench.pairs.len(), bench.pairs.counts().ended(End::Replaced)), (2, 0));
+}
+
+#[test]
+fn a_smaller_bound_holds_for_the_next_pair_and_none_means_none() {
+    let mut bench = Bench::new(8, LIMITS);
+    let asked = |bench: &mut Bench, asker: u8| {
+        let (from, to) = (format!("192.0.2.{asker}:9"), format!("198.51.100.{asker}:9"));
+        allocate(bench, party(asker, &from), party(100 + asker, &to), &[asker; 16])
+    };
+    (1..=5).for_each(|asker| _ = asked(&mut bench, asker).unwrap());
+    bench.pairs.set_limits(Limits { max_pairs: 0, ..LIMITS });
+    assert_eq!((asked(&mut bench, 6), bench.pairs.len()), (Err(Refusal::TooManyPairs), 5));
+    bench.pairs.set_limits(Limits { max_pairs: 2, ..LIMITS });
+    asked(&mut bench, 7).unwrap();
+    assert_eq!((bench.pairs.len(), bench.pairs.counts().ended(End::Replaced)), (2, 4));
+}

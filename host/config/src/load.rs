@@ -111,6 +111,11 @@ impl Loader<'_> {
             reading.warn(&file, "no adaptor listens for RTMFP: nobody can connect");
         }
         let Reading { mut findings, mut broken, files, .. } = reading;
+        let config = Config { root: self.root.to_owned(), server, users, default_adaptor, adaptors };
+        let place = Place::whole(&self.dir.join(DEFAULT_ADAPTOR).join("Adaptor.xml").into());
+        for message in relay_collisions(&config, &listening) {
+            findings.push(Problem::error(&place, message));
+        }
         let secrets = variables.secrets();
         let concealed = |mut problems: Vec<Problem>| {
             problems.iter_mut().for_each(|problem| problem.message = secrets.conceal(&problem.message));
@@ -123,7 +128,6 @@ impl Loader<'_> {
         for broken in &mut broken {
             broken.problems = concealed(std::mem::take(&mut broken.problems));
         }
-        let config = Config { root: self.root.to_owned(), server, users, default_adaptor, adaptors };
         Ok(Loaded { config, warnings: concealed(findings.into_vec()), broken, files, secrets })
     }
 
@@ -142,6 +146,18 @@ impl Loader<'_> {
 
 /// An address, and where it stands.
 type Listening = (Listen, Place);
+
+/// What keeps the relay's ports from being opened: addresses at which the server itself listens.
+fn relay_collisions(config: &Config, listening: &[Listening]) -> Vec<String> {
+    let ports = config.relay().into_iter().flat_map(|relay| relay.ports.iter().flatten());
+    let collision = ports.filter_map(|port| Some((port, listening.iter().find(|(other, _)| other.collides(port))?)));
+    let message = |(port, (other, place)): (&Listen, &Listening)| {
+        let (port, other) = (port.local, other.local);
+        format!("the relay's port UDP {port} collides with {other} of {place}: name other ports in RTMFP/Relay/Ports")
+    };
+    // One says it: the ports are a range.
+    collision.map(message).take(1).collect()
+}
 
 impl Reading<'_> {
     fn adaptor(&mut self, folder: &Path, server: &Server, listening: &mut Vec<Listening>) -> Adaptor {

@@ -52,7 +52,9 @@ impl Relay {
     /// If a port cannot be bound, or the thread cannot be started. The message says what to do.
     pub fn start(config: &Config, listeners: &[Listener]) -> anyhow::Result<Option<Self>> {
         let Some(settings) = config.relay() else { return Ok(None) };
-        let (ports, sockets) = BoundPorts::bind(&settings.ports)?;
+        let bound = BoundPorts::bind(&settings.ports);
+        let (ports, sockets) =
+            bound.context("the ports of the relay (RTMFP/Relay/Ports in Adaptor.xml) cannot be opened")?;
         let public_ips = config.server.public_ip.as_ref().map_or(&[][..], PublicHost::addresses);
         let own = own_addresses(listeners, &ports, public_ips);
         let now = Instant::now();

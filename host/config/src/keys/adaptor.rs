@@ -178,7 +178,7 @@ keys! {
     RELAY_PORTS: Key<OptionalPorts> = Key::ours(
         "RTMFP/Relay/Ports",
         optional_ports(19_400, 19_431),
-        "The UDP ports by which peers are relayed to each other that cannot meet directly, `host:port-port,port;...`; no host: at every address. A client can be relayed to as many others as there are ports. Empty: ports 19400 to 19431 if an application has `RTMFP/Relay` with another mode than `None`, and none otherwise; name them if only scripts or plugins decide about relays. Firewalls must let them through, from and to everywhere",
+        "The UDP ports by which peers are relayed to each other that cannot meet directly, `host:port-port,port;...`; no host: at every address. A client can be relayed to as many others as there are ports, of which there are 2 to 256. Empty: ports 19400 to 19431 if an application has `RTMFP/Relay` with another mode than `None`, and none otherwise; name them if only scripts or plugins decide about relays. Firewalls must let them through, from and to everywhere",
     )
     .of_default_only(ALL_ADAPTORS);
     RELAY_PORTS_PUBLIC: Key<OptionalPorts> = Key::ours(

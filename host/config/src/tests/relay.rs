@@ -62,6 +62,30 @@ fn its_bounds_are_those_of_the_files() {
 }
 
 #[test]
+fn ports_at_which_the_server_listens_are_refused() {
+    let file = |host_port: &str, ports: &str| {
+        format!(
+            "<Adaptor><HostPortList><HostPort>{host_port}</HostPort></HostPortList>\
+             <RTMFP><Relay><Ports>{ports}</Ports></Relay></RTMFP></Adaptor>"
+        )
+    };
+    for (host_port, ports, refused) in [
+        (":1935", ":1935-1936", true),
+        (":19410", "", true),
+        ("127.0.0.1:19410", "", true),
+        ("192.0.2.1:1935", "192.0.2.2:1935-1936", false),
+        (":1935", "", false),
+    ] {
+        let loaded = Folder::new().with(ADAPTOR, file(host_port, ports)).with(APPLICATION, FALLBACK).load();
+        let problems = loaded.err().map(|problems| problems.to_string()).unwrap_or_default();
+        let why = "name other ports in RTMFP/Relay/Ports";
+        assert_eq!(problems.matches(why).count(), usize::from(refused), "{host_port} {ports}: {problems}");
+    }
+    // Where nothing is relayed, the ports are not opened.
+    assert!(Folder::new().with(ADAPTOR, file(":19410", "")).load().is_ok());
+}
+
+#[test]
 fn ports_that_make_no_relay_are_refused() {
     for (ports, why) in [
         ("<Ports>:19400</Ports>", "two ports are needed at least"),

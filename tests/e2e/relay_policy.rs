@@ -105,6 +105,7 @@ fn a_policy_that_wants_a_relay_of_a_server_without_one_introduces_all_the_same()
     assert_eq!(met.code, Some(0), "{met:?}\n{}", server.log());
     eventually("the story of the target", || !verdicts(&server, &peer.id).is_empty());
     assert!(verdicts(&server, &peer.id).iter().all(|verdict| verdict == "introduced"));
+    server.logged().wait_for("name some in RTMFP/Relay/Ports of Adaptor.xml", 1);
     assert_eq!((&api(&server, "relay")["is_on"], &api(&server, "server")["relay"]), (&false.into(), &Value::Null));
     peer.leave();
 }

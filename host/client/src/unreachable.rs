@@ -78,6 +78,10 @@ impl Nat {
     }
 }
 
+/// What to check where a relay was offered: by it any two peers meet that reach the server.
+const CHECK_OF_RELAY: &str = "that UDP passes to and from the ports of the server's relay (RTMFP/Relay/Ports in Adaptor.xml; a NAT in front of \
+     the server has to forward them), and that the server names them right (PublicIP in Server.xml, or public at RTMFP/Relay/Ports)";
+
 impl Facts<'_> {
     /// The addresses that are no relay's.
     fn of_peer(&self) -> impl Iterator<Item = &TaggedAddress> {
@@ -192,7 +196,9 @@ impl Facts<'_> {
                  or a NAT keeps the port for one destination only ({failure}; the server named {all})"
             ),
         };
-        (format!("{text}. {}", self.relay()), reason.check())
+        let check =
+            if self.relays.is_empty() || reason == Reason::Unfinished { reason.check() } else { CHECK_OF_RELAY };
+        (format!("{text}. {}", self.relay()), check)
     }
 
     /// What the server offered besides addresses of the peer.
@@ -379,6 +385,7 @@ mod tests {
             assert_eq!(reason, expected, "{text}");
             assert!(!text.contains("The server offered no relay"), "{text}");
             assert!(text.contains("offered a relay at 203.0.113.1:19400, and nothing came back from there"), "{text}");
+            assert!(text.ends_with("public at RTMFP/Relay/Ports)"), "{text}");
         }
     }
 

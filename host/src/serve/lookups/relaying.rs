@@ -1,6 +1,7 @@
 //! Offers a relay to two peers that cannot meet directly, if the applications of both permit it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Once;
 
 use introd_config::{Application, RelayMode};
 use introd_policy::{InstanceId, Introduction, RelayTerms};
@@ -69,7 +70,14 @@ fn terms(settings: &[&Application], wishes: [Option<RelayTerms>; 2]) -> Option<T
 pub(super) fn offer(turn: &Turn<'_>, clients: &Clients, decision: &Decision, introduction: &Introduction) -> Offer {
     let (services, lookup) = (turn.services(), decision.lookup());
     let (target, wish, attempt) = (&introduction.target, introduction.relay, decision.attempt());
-    let Some((relay, target_id)) = services.relay.as_ref().zip(lookup.target) else { return Offer::None };
+    let Some(relay) = &services.relay else {
+        if wish.asker.or(wish.target).is_some() {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| tracing::warn!("a policy wants two peers to be relayed, and the server has no ports for that: name some in RTMFP/Relay/Ports of Adaptor.xml"));
+        }
+        return Offer::None;
+    };
+    let Some(target_id) = lookup.target else { return Offer::None };
     let Some(of_target) = services.applications.instance(InstanceId(target.instance)) else { return Offer::None };
     let of_target = of_target.settings();
     let of_asker = lookup.asker.and_then(|asker| Some((clients.peer(asker)?, clients.instance(asker)?.settings())));

@@ -3,12 +3,15 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::recv_batch::RecvBatch;
-use crate::send_batch::{Flushed, SendBatch};
+use crate::send_batch::SendBatch;
+use crate::send_queue::{Flushed, SendQueue};
 use crate::socket::UdpSocket;
 
 /// A [`UdpSocket`] registered with the current tokio runtime.
@@ -25,12 +28,9 @@ impl AsyncUdpSocket {
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
-    #[allow(unsafe_code)]
     pub fn register(socket: UdpSocket) -> io::Result<Self> {
-        // SAFETY: a `UdpSocket` owns its descriptor, always returns the same one, and closes it only when it is dropped,
-        // which `AsyncFd` does after it has removed the descriptor from the runtime.
-        let watched = unsafe { AsyncFd::register(socket)? };
-        Ok(Self { watched })
+        // For reading alone: the kernel would wake the thread for each datagram that has left, too.
+        Ok(Self { watched: watch(socket, Interest::READABLE)? })
     }
 
     /// The address and port that the socket is bound to.
@@ -84,7 +84,8 @@ impl AsyncUdpSocket {
     }
 
     /// Sends as much of `batch` as the kernel has room for now.
-    pub(crate) fn send(&self, batch: &mut SendBatch) -> Flushed {
+    #[cfg(test)]
+    pub(crate) fn send_now(&self, batch: &mut SendBatch) -> Flushed {
         self.watched.get_ref().send(batch)
     }
 
@@ -93,22 +94,55 @@ impl AsyncUdpSocket {
     /// # Errors
     /// If the runtime is shutting down.
     pub async fn flush(&self, batch: &mut SendBatch) -> io::Result<()> {
-        poll_fn(|context| self.poll_flush(context, batch)).await
+        self.flush_by(|socket| socket.send(batch)).await
     }
 
-    fn poll_flush(&self, context: &mut Context<'_>, batch: &mut SendBatch) -> Poll<io::Result<()>> {
-        while !self.send(batch).is_done() {
-            let mut guard = ready!(self.watched.poll_write_ready(context))?;
-            // This readiness may be older than the full buffer. A second attempt under the guard either sends, or clears the
-            // readiness and asks the kernel for a new event.
-            let sent = guard.try_io(|watched| {
-                let is_done = watched.get_ref().send(batch).is_done();
-                if is_done { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
-            });
-            if let Ok(result) = sent {
-                return Poll::Ready(result);
-            }
+    /// Sends as much of `queue` as the kernel has room for now. The bytes of its datagrams are in `buffer`.
+    pub(crate) fn send_queue(&self, queue: &mut SendQueue, buffer: &[u8]) -> Flushed {
+        self.watched.get_ref().send_queue(queue, buffer)
+    }
+
+    /// [`AsyncUdpSocket::flush`] for a queue whose datagrams are in `buffer`.
+    pub(crate) async fn flush_queue(&self, queue: &mut SendQueue, buffer: &[u8]) -> io::Result<()> {
+        self.flush_by(|socket| socket.send_queue(queue, buffer)).await
+    }
+
+    async fn flush_by(&self, mut send: impl FnMut(&UdpSocket) -> Flushed) -> io::Result<()> {
+        let socket = self.watched.get_ref();
+        if send(socket).is_done() {
+            return Ok(());
         }
-        Poll::Ready(Ok(()))
+        let writable = watch(socket.as_fd().try_clone_to_owned()?, Interest::WRITABLE)?;
+        loop {
+            let mut guard = writable.writable().await?;
+            if send(socket).is_done() {
+                return Ok(());
+            }
+            // The kernel tells again when there is room.
+            guard.clear_ready();
+        }
+    }
+}
+
+/// Registers a descriptor with the current runtime. Another one for the same socket may be registered as well.
+#[allow(unsafe_code)]
+fn watch<T: AsRawFd + Send + 'static>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: a `UdpSocket` and an `OwnedFd`, of which alone this is called, own their descriptor, always return the same one, and close it
+    // only when they are dropped, which `AsyncFd` does after it has removed the descriptor from the runtime.
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::BufferSizes;
+
+    #[tokio::test]
+    async fn a_kernel_without_room_is_waited_for() {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
+        let socket = AsyncUdpSocket::register(socket).unwrap();
+        let mut left = [3, 0].into_iter();
+        socket.flush_by(|_| Flushed { sent: 0, left: left.next().unwrap() }).await.unwrap();
+        assert_eq!(left.next(), None, "it was tried again");
     }
 }

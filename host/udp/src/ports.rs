@@ -11,8 +11,8 @@ use rtmfp::{Endpoint, InterfaceId, Transmit};
 use crate::async_socket::AsyncUdpSocket;
 use crate::interface::{Interface, Interfaces};
 use crate::local::LocalAddress;
-use crate::recv_batch::RecvBatch;
-use crate::send_batch::SendBatch;
+use crate::recv_batch::{MAX_DATAGRAM, RecvBatch};
+use crate::send_queue::SendQueue;
 use crate::socket::UdpSocket;
 
 /// How many datagrams one call receives. More would gain little, and delay the replies to the first ones.
@@ -59,10 +59,11 @@ pub type Filter = Box<dyn FnMut(Instant, usize, SocketAddr, &[u8]) -> bool + Sen
 /// ```
 pub struct Ports {
     sockets: Vec<AsyncUdpSocket>,
-    outgoing: Vec<SendBatch>,
+    outgoing: Vec<SendQueue>,
+    /// The datagrams that go out, one after the other, as the endpoint writes them.
+    outgoing_bytes: Vec<u8>,
     incoming: RecvBatch,
     interfaces: Interfaces,
-    scratch: Vec<u8>,
     taps: Vec<Tap>,
     filter: Option<Filter>,
 }
@@ -75,10 +76,10 @@ impl Ports {
     pub fn new(sockets: Vec<UdpSocket>) -> io::Result<Self> {
         let sockets: Vec<_> = sockets.into_iter().map(AsyncUdpSocket::register).collect::<io::Result<_>>()?;
         Ok(Self {
-            outgoing: sockets.iter().map(|_| SendBatch::new(SEND_BATCH, SEND_BYTES)).collect(),
+            outgoing: sockets.iter().map(|_| SendQueue::new(SEND_BATCH)).collect(),
+            outgoing_bytes: Vec::with_capacity(SEND_BYTES + MAX_DATAGRAM),
             incoming: RecvBatch::new(RECEIVE_BATCH),
             interfaces: Interfaces::new(u16::try_from(sockets.len()).unwrap_or(u16::MAX)),
-            scratch: Vec::with_capacity(2048),
             taps: Vec::new(),
             filter: None,
             sockets,
@@ -97,7 +98,7 @@ impl Ports {
 
     /// How many datagrams were not sent because an interface of this machine carries none as long.
     pub fn too_long(&self) -> u64 {
-        self.outgoing.iter().map(SendBatch::too_long).sum()
+        self.outgoing.iter().map(SendQueue::too_long).sum()
     }
 
     /// The addresses that the sockets are bound to.
@@ -216,31 +217,41 @@ impl Ports {
 
     /// Sends all datagrams that the endpoint has to send.
     pub async fn transmit(&mut self, endpoint: &mut Endpoint) {
+        // What an earlier call has left that was dropped while the kernel had no room.
+        self.flush_all().await;
         let now = Instant::now();
         loop {
-            self.scratch.clear();
-            let Some(transmit) = endpoint.poll_transmit(now, &mut self.scratch) else { break };
+            let start = self.outgoing_bytes.len();
+            let Some(transmit) = endpoint.poll_transmit(now, &mut self.outgoing_bytes) else { break };
             let Some((socket, local)) = self.route_transmit(&transmit) else {
                 tracing::debug!(to = %transmit.to, "a datagram is dropped: no socket has its address family");
+                self.outgoing_bytes.truncate(start);
                 continue;
             };
             if !self.taps.is_empty() {
                 let bound = self.sockets[socket].local_address();
                 let routed = || LocalAddress::towards(transmit.to).filter(|_| bound.ip().is_unspecified());
                 let from = local.ip().or_else(routed).map_or(bound, |ip| SocketAddr::new(ip, bound.port()));
-                self.taps.iter_mut().for_each(|tap| tap(now, from, transmit.to, &self.scratch));
+                let datagram = &self.outgoing_bytes[start..];
+                self.taps.iter_mut().for_each(|tap| tap(now, from, transmit.to, datagram));
             }
-            if self.outgoing[socket].push(transmit.to, local, &self.scratch).is_err() {
-                self.flush(socket).await;
-                // An empty batch has room for any datagram of the engine.
-                let _ = self.outgoing[socket].push(transmit.to, local, &self.scratch);
+            let end = self.outgoing_bytes.len();
+            self.outgoing[socket].push(transmit.to, local, start..end);
+            if self.outgoing[socket].is_full() || end >= SEND_BYTES {
+                self.flush_all().await;
             }
         }
+        self.flush_all().await;
+    }
+
+    /// Sends all that is queued, or drops it. Then nothing is queued at any socket.
+    async fn flush_all(&mut self) {
         for socket in 0..self.sockets.len() {
             if !self.outgoing[socket].is_empty() {
                 self.flush(socket).await;
             }
         }
+        self.outgoing_bytes.clear();
     }
 
     /// The socket and the source address for a datagram: those of its interface, unless they are of the other address family.
@@ -257,15 +268,15 @@ impl Ports {
     }
 
     async fn flush(&mut self, socket: usize) {
-        let batch = &mut self.outgoing[socket];
-        if !self.sockets[socket].send(batch).is_done() {
-            let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.sockets[socket].flush(batch)).await;
+        let (queue, bytes) = (&mut self.outgoing[socket], &self.outgoing_bytes);
+        if !self.sockets[socket].send_queue(queue, bytes).is_done() {
+            let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.sockets[socket].flush_queue(queue, bytes)).await;
             if !matches!(flushed, Ok(Ok(()))) {
-                let dropped = batch.discard();
+                let dropped = queue.discard();
                 tracing::warn!(dropped, "the kernel has no room for more datagrams: some are dropped");
             }
         }
-        if let Some(error) = batch.take_last_error() {
+        if let Some(error) = queue.take_last_error() {
             tracing::debug!(%error, "a datagram could not be sent");
         }
     }

@@ -8,7 +8,8 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use crate::local::LocalAddress;
 use crate::recv_batch::RecvBatch;
-use crate::send_batch::{Flushed, SendBatch};
+use crate::send_batch::SendBatch;
+use crate::send_queue::{Flushed, SendQueue};
 use crate::syscall::set_option;
 
 /// How many bytes the kernel is asked to buffer in each direction of a socket.
@@ -179,6 +180,11 @@ impl UdpSocket {
     /// Sends as much of `batch` as the kernel has room for. The rest stays in the batch.
     pub(crate) fn send(&self, batch: &mut SendBatch) -> Flushed {
         batch.flush(self.socket.as_fd(), self.bound.is_some())
+    }
+
+    /// Sends as much of `queue` as the kernel has room for. The bytes of its datagrams are in `buffer`.
+    pub(crate) fn send_queue(&self, queue: &mut SendQueue, buffer: &[u8]) -> Flushed {
+        queue.flush(buffer, self.socket.as_fd(), self.bound.is_some())
     }
 }
 

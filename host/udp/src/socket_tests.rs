@@ -10,7 +10,8 @@ use crate::async_socket::AsyncUdpSocket;
 use crate::bind::bind_workers;
 use crate::local::LocalAddress;
 use crate::recv_batch::{MAX_DATAGRAM, RecvBatch};
-use crate::send_batch::{Flushed, SendBatch};
+use crate::send_batch::SendBatch;
+use crate::send_queue::Flushed;
 use crate::socket::{BufferSizes, UdpSocket};
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -118,7 +119,7 @@ async fn refused_datagrams_do_not_hold_up_the_others() -> TestResult {
             good += 1;
         }
         batch.push(to, LocalAddress::ANY, &[good])?;
-        assert_eq!(server.send(&mut batch), Flushed { sent: 7, left: 0 });
+        assert_eq!(server.send_now(&mut batch), Flushed { sent: 7, left: 0 });
         assert!(batch.take_last_error().is_some() && batch.take_last_error().is_none());
         let received = collect(&client, &mut RecvBatch::new(32), 7).await?;
         assert!(received.iter().map(|(.., bytes)| bytes[0]).eq(0..=good));

@@ -103,12 +103,14 @@ impl Messages {
         })
     }
 
-    /// Prepares the headers for as many datagrams of `outgoing` as fit. Their bytes are in `buffer`.
-    pub(super) fn load<'a>(&'a mut self, buffer: &'a [u8], outgoing: impl Iterator<Item = Outgoing>) -> Loaded<'a> {
+    /// Prepares the headers for as many datagrams of `outgoing` as fit. Their bytes are in `buffer`. With `source_bound` they name no source:
+    /// the socket is bound to one address.
+    pub(super) fn load<'a>(&'a mut self, buffer: &'a [u8], outgoing: &[Outgoing], source_bound: bool) -> Loaded<'a> {
         let mut count = 0;
         let parts = self.names.iter_mut().zip(&mut self.controls).zip(&mut self.vectors).zip(&mut self.headers);
         for ((((name, control), vector), header), datagram) in parts.zip(outgoing) {
-            let bytes = buffer.get(datagram.bytes).unwrap_or_default();
+            let bytes = buffer.get(datagram.bytes.clone()).unwrap_or_default();
+            let local = if source_bound { LocalAddress::ANY } else { datagram.local.fit_for(datagram.to) };
             // sendmmsg only reads what iov_base points at.
             vector.iov_base = bytes.as_ptr().cast_mut().cast();
             vector.iov_len = bytes.len();
@@ -116,7 +118,7 @@ impl Messages {
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_controllen = control.set_source(datagram.local.fit_for(datagram.to)) as _;
+            header.msg_hdr.msg_controllen = control.set_source(local) as _;
             header.msg_hdr.msg_control = ptr::from_mut(control).cast();
             header.msg_hdr.msg_flags = 0;
             header.msg_len = 0;

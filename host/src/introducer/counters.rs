@@ -10,7 +10,7 @@ pub enum Counter {
     Lookups,
     /// A redirect was sent to an asker.
     Redirects,
-    /// A hello was forwarded to a target.
+    /// The hello of a lookup was forwarded to the target: once for a lookup, to however many addresses the target is to answer.
     Forwards,
     /// A policy denied a lookup.
     LookupsDenied,
@@ -37,7 +37,7 @@ pub enum Counter {
     PluginTimeouts,
     /// A message to a worker was dropped because the worker's mailbox was full. AMS has no such counter.
     MailboxFull,
-    /// A hello was not forwarded because too many had been forwarded to its target. AMS has no such counter.
+    /// The hello of a lookup was not forwarded because too many had been forwarded to the target. AMS has no such counter.
     ForwardsDenied,
     /// A client caused more work than it may: its packets were dropped for a while. AMS has no such counter.
     ClientsSlowed,
@@ -209,7 +209,7 @@ impl Counters {
 }
 
 impl WorkerCounters {
-    /// Counts the result of forwarding a hello.
+    /// Counts the result of forwarding the hello of a lookup.
     pub fn forwarded(&self, result: Result<(), rtmfp::Deny>) {
         match result {
             Ok(()) => self.add(Counter::Forwards),

@@ -8,25 +8,40 @@ use smallvec::SmallVec;
 use super::turn::Turn;
 use crate::introducer::Site;
 
+/// The hello of a lookup, for the client that is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hello<'a> {
+    /// The endpoint discriminator.
+    pub(super) epd: &'a [u8],
+    /// Where the hello came from.
+    pub(super) initiator: SocketAddr,
+    /// The tag.
+    pub(super) tag: &'a [u8],
+    /// Whether the initiator has proven its address, by a session.
+    pub(super) is_proven: bool,
+    /// The place of the relay's port at which the client may answer as well, if the two were given a pair of the relay.
+    pub(super) relay_port: Option<u16>,
+}
+
 impl Turn<'_> {
-    /// Forwards a hello of `initiator` to a client of this worker, and counts it. `is_proven` says whether the initiator has proven its
-    /// address, by a session.
+    /// Forwards a hello to a client of this worker, once for each address at which the client is to answer it. All of that counts once:
+    /// as forwarded, if one goes out.
     ///
     /// If the initiator stands in the server's own network and the client does not, the client is told where the NAT of that network shows
     /// the initiator.
-    pub(super) fn forward(
-        &mut self,
-        session: SessionId,
-        epd: &[u8],
-        initiator: SocketAddr,
-        tag: &[u8],
-        is_proven: bool,
-    ) -> Result<(), Deny> {
+    pub(super) fn forward(&mut self, session: SessionId, hello: &Hello<'_>) -> Result<(), Deny> {
+        let Hello { epd, initiator, tag, is_proven, relay_port } = *hello;
         let target = self.endpoint.far_address(session).ok_or(Deny::NoSession)?;
-        let addresses = answered_at(&self.services().network.standing().site, initiator, target, is_proven);
+        let mut addresses = answered_at(&self.services().network.standing().site, initiator, target, is_proven);
+        if let Some(port) = relay_port {
+            addresses.extend(self.faces_for(session, port));
+        }
         let mut result = Err(Deny::NoSession);
         for address in addresses {
             let forwarded = self.endpoint.forward_for(self.now, session, epd, address, tag);
+            if let Err(error) = forwarded {
+                tracing::debug!(%session, answered_at = %address, ?error, "a hello is not forwarded");
+            }
             // One that goes out is enough.
             result = result.or(forwarded);
         }

@@ -40,17 +40,8 @@ pub enum Mail {
         tag: Box<[u8]>,
         /// Whether the initiator has proven its address, by a session.
         is_proven: bool,
-    },
-    /// The same lookup, as if it had come from the peer's port of the relay.
-    ForwardByRelay {
-        /// The session of the peer.
-        session: SessionId,
-        /// The endpoint discriminator of the hello.
-        epd: Box<[u8]>,
-        /// The place of the port.
-        port: u16,
-        /// The hello's tag.
-        tag: Box<[u8]>,
+        /// The place of the relay's port at which the peer may answer as well, if the two were given a pair of the relay.
+        relay_port: Option<u16>,
     },
     /// A member of a group is to be told of another.
     Hint {

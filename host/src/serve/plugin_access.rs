@@ -41,7 +41,8 @@ impl introd_native::ServerAccess for PluginAccess {
     fn introduce(&self, id: &PeerId, target: &Peer, initiator: SocketAddr, tag: &[u8]) -> bool {
         let session = target.owner;
         let epd = Box::from(Epd::fingerprint(*id));
-        self.send(session.prefix(), Mail::Forward { session, epd, initiator, tag: Box::from(tag), is_proven: false })
+        let (tag, is_proven, relay_port) = (Box::from(tag), false, None);
+        self.send(session.prefix(), Mail::Forward { session, epd, initiator, tag, is_proven, relay_port })
     }
 
     fn disconnect(&self, session: SessionId, peer: PeerId) -> bool {
@@ -76,7 +77,9 @@ mod tests {
         let lost = || services.counters.snapshot().get(Counter::MailboxFull);
         assert_eq!(lost(), 0);
         assert!(!access.disconnect(session, peer) && lost() == 1, "the worker has no room");
-        let Ok(Mail::Forward { session: of, epd, initiator: from, tag, is_proven: false }) = mailbox.try_recv() else {
+        let Ok(Mail::Forward { session: of, epd, initiator: from, tag, is_proven: false, relay_port: None }) =
+            mailbox.try_recv()
+        else {
             panic!()
         };
         assert_eq!((of, from, &*tag), (session, initiator, &[7; 16][..]));

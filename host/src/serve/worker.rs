@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::clients::Clients;
 use super::drain::{DrainOrder, greeting};
+use super::forwarding::Hello;
 use super::gate::Gate;
 use super::keying_pool::KeyingPool;
 use super::lookups::Lookups;
@@ -331,11 +332,10 @@ impl Worker {
                 let interface = self.ports.intern(interface);
                 self.endpoint.handle_datagram(now, interface, from, &mut bytes);
             }
-            Mail::Forward { session, epd, initiator, tag, is_proven } => {
-                let _ = turn.forward(session, &epd, initiator, &tag, is_proven);
+            Mail::Forward { session, epd, initiator, tag, is_proven, relay_port } => {
+                let _ = turn.forward(session, &Hello { epd: &epd, initiator, tag: &tag, is_proven, relay_port });
                 clients.looked_up(&mut turn, session);
             }
-            Mail::ForwardByRelay { session, epd, port, tag } => turn.forward_by_relay(session, port, &epd, &tag),
             Mail::Hint { session, group, about } => clients.hint(&mut turn, session, group, &about),
             Mail::Disconnect { session, peer, by } => clients.disconnect(&mut turn, session, peer, by),
             Mail::Relay(call) => clients.call_relayed(&mut turn, *call),

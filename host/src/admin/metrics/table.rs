@@ -182,7 +182,7 @@ fn of_counter(counter: Counter) -> (Cow<'static, str>, &'static str) {
     let (name, meaning) = match counter {
         Counter::Lookups => (None, "Peers looked up"),
         Counter::Redirects => (None, "Redirects sent to askers"),
-        Counter::Forwards => (None, "Hellos forwarded to targets"),
+        Counter::Forwards => (None, "Lookups whose hello was forwarded to the target, directly or by the relay"),
         Counter::LookupsDenied => (None, "Lookups that a policy denied"),
         Counter::UnknownTargets => (None, "Lookups of peers that are not connected here"),
         Counter::Unanswered => (None, "Lookups left to a script that the application does not have"),
@@ -195,7 +195,7 @@ fn of_counter(counter: Counter) -> (Cow<'static, str>, &'static str) {
         Counter::ApplicationBusy => (None, "Events and requests for which the queue of an application had no room"),
         Counter::PluginTimeouts => (None, "Deadlines that plugins let pass"),
         Counter::MailboxFull => (None, "Messages dropped because a mailbox of a worker was full"),
-        Counter::ForwardsDenied => (None, "Hellos not forwarded because their target had got too many"),
+        Counter::ForwardsDenied => (None, "Lookups whose hello was not forwarded because the target had got too many"),
         Counter::ClientsSlowed => (None, "Times that a client caused more work than it may"),
         Counter::InstancesRefused => (None, "Clients rejected because there were too many instances"),
         Counter::Connects => (Some("introd_connects"), "Clients that were accepted"),

@@ -12,6 +12,7 @@ use super::client_turn::ClientTurn;
 use super::ending::{Ending, SCRIPT};
 use super::table::Clients;
 use crate::introducer::Counter;
+use crate::serve::forwarding::Hello;
 use crate::serve::turn::Turn;
 use crate::stories::Text;
 
@@ -70,7 +71,8 @@ impl ClientTurn<'_, '_> {
             ClientCommand::Introduce { initiator, tag, .. } => {
                 let Some((peer, _)) = &client.place else { return };
                 let epd = Epd::fingerprint(*peer);
-                let _ = self.turn.forward(session, &epd, initiator, &tag, false);
+                let hello = Hello { epd: &epd, initiator, tag: &tag, is_proven: false, relay_port: None };
+                let _ = self.turn.forward(session, &hello);
             }
             ClientCommand::Hint { membership, peer, .. } => self.hint_by_policy(client, membership, &peer),
         }

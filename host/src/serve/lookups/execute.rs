@@ -15,6 +15,7 @@ use crate::introducer::site::is_outside;
 use crate::introducer::{Counter, introduce};
 use crate::meetings::LookupAnswer;
 use crate::serve::clients::Clients;
+use crate::serve::forwarding::Hello;
 use crate::serve::mail::Mail;
 use crate::serve::turn::Turn;
 
@@ -141,8 +142,8 @@ fn deny(turn: &Turn<'_>, clients: &Clients, decision: &Decision, denial: &Denial
     .log();
 }
 
-/// Redirects the asker to the target, and forwards its hello so that the target opens its NAT to the asker, and to the relay if one is offered. Returns whether the hello was
-/// forwarded; `None` if another worker has the target's session.
+/// Redirects the asker to the target, and forwards its hello, so that the target opens its NAT to the asker, and to the relay if one is
+/// offered. Returns whether the hello was forwarded; `None` if another worker has the target's session.
 fn introduce_peers(
     turn: &mut Turn<'_>,
     clients: &mut Clients,
@@ -156,20 +157,15 @@ fn introduce_peers(
         turn.endpoint.redirect(lookup, redirect);
         counters.add(Counter::Redirects);
     }
-    let session = target.owner;
+    let (session, initiator) = (target.owner, lookup.initiator);
+    let (is_proven, relay_port) = (lookup.asker.is_some(), offer.target_port());
     if session.prefix() == turn.info.index {
-        let forwarded = turn.forward(session, &lookup.epd, lookup.initiator, &lookup.tag, lookup.asker.is_some());
-        if let Offer::Now { target_port, .. } = offer {
-            turn.forward_by_relay(session, *target_port, &lookup.epd, &lookup.tag);
-        }
+        let hello = Hello { epd: &lookup.epd, initiator, tag: &lookup.tag, is_proven, relay_port };
+        let forwarded = turn.forward(session, &hello);
         clients.looked_up(turn, session);
         return Some(forwarded.is_ok());
     }
-    let (epd, tag) = (|| Box::from(&lookup.epd[..]), || Box::from(&lookup.tag[..]));
-    let (initiator, is_proven) = (lookup.initiator, lookup.asker.is_some());
-    turn.info.send(session, Mail::Forward { session, epd: epd(), initiator, tag: tag(), is_proven });
-    if let Offer::Now { target_port, .. } = offer {
-        turn.info.send(session, Mail::ForwardByRelay { session, epd: epd(), port: *target_port, tag: tag() });
-    }
+    let (epd, tag) = (Box::from(&lookup.epd[..]), Box::from(&lookup.tag[..]));
+    turn.info.send(session, Mail::Forward { session, epd, initiator, tag, is_proven, relay_port });
     None
 }

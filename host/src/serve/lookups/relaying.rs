@@ -115,6 +115,14 @@ pub(super) fn offer(turn: &Turn<'_>, clients: &Clients, decision: &Decision, int
 }
 
 impl Offer {
+    /// The place of the relay's port at which the target may answer.
+    pub(super) fn target_port(&self) -> Option<u16> {
+        match self {
+            Self::Now { target_port, .. } => Some(*target_port),
+            Self::None | Self::Later => None,
+        }
+    }
+
     /// The addresses of a redirect, with those of the relay. The direct ones come first unless they have failed. Where a relay may be needed later,
     /// they leave a place for it.
     pub(super) fn redirect(&self, mut direct: Redirect) -> Redirect {
@@ -145,15 +153,11 @@ impl Turn<'_> {
         relay.faces(port, peer, here, public)
     }
 
-    /// Forwards a hello to the peer of an open session of this worker, as if it had come from the peer's port of the relay.
-    pub(in crate::serve) fn forward_by_relay(&mut self, session: SessionId, port: u16, epd: &[u8], tag: &[u8]) {
-        let Some(relay) = &self.info.services.relay else { return };
-        let Some(info) = self.endpoint.session(session) else { return };
-        for face in self.relay_faces(relay, port, info.interface, info.far_address.ip()) {
-            if let Err(error) = self.endpoint.forward_for(self.now, session, epd, face, tag) {
-                tracing::debug!(%session, ?error, "a hello by the relay is not forwarded");
-            }
-        }
+    /// The addresses of a port of the relay, for the peer of an open session of this worker.
+    pub(in crate::serve) fn faces_for(&self, session: SessionId, port: u16) -> Faces {
+        let Some(relay) = &self.info.services.relay else { return Faces::new() };
+        let Some(info) = self.endpoint.session(session) else { return Faces::new() };
+        self.relay_faces(relay, port, info.interface, info.far_address.ip())
     }
 }
 

@@ -118,7 +118,9 @@ fn the_hello_for_a_client_of_another_worker_is_sent_there() {
     world.services.directory.connect(id, session, 0, ([203, 0, 113, 77], 7).into(), false);
     world.look_up(asker, id);
     assert_eq!(counted(&world), [1, 1, 0, 0, 0], "the other worker counts the hello");
-    let Ok(Mail::Forward { session: of, epd, initiator, tag, is_proven: true }) = world.elsewhere.try_recv() else {
+    let Ok(Mail::Forward { session: of, epd, initiator, tag, is_proven: true, relay_port: None }) =
+        world.elsewhere.try_recv()
+    else {
         panic!()
     };
     assert_eq!((of, initiator), (session, world.ends[asker].address));
@@ -137,6 +139,7 @@ fn a_hello_that_another_worker_received_is_forwarded() {
         initiator: ([203, 0, 113, 77], 7).into(),
         tag: Box::from([5; 16]),
         is_proven: false,
+        relay_port: None,
     };
     let id = world.ends[target].id;
     world.deliver(forward(session, id));
@@ -196,7 +199,7 @@ fn a_client_outside_answers_one_beside_the_server_at_the_public_address() {
     world.lost_by_ends.clear();
     let (session, initiator) = (world.session(outside), world.ends[inside].address);
     let (epd, tag) = (Box::from(rtmfp::crypto::Epd::fingerprint(wanted)), Box::from([9; 16]));
-    world.deliver(Mail::Forward { session, epd, initiator, tag, is_proven: false });
+    world.deliver(Mail::Forward { session, epd, initiator, tag, is_proven: false, relay_port: None });
     assert_eq!(world.lost_by_ends, [public()]);
 }
 

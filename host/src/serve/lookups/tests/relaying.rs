@@ -10,6 +10,7 @@ use rtmfp::crypto::Epd;
 use rtmfp::{InterfaceId, Lookup, PeerId, SessionId};
 use smallvec::SmallVec;
 
+use crate::introducer::Counter;
 use crate::serve::mail::Mail;
 use crate::serve::testing::{Setup, World, with_application};
 
@@ -126,16 +127,20 @@ fn the_target_of_another_worker_is_told_its_port_there() {
     world.services.directory.connect(id, session, instance, ([203, 0, 113, 77], 7).into(), false);
     let lookup = hello(Some(world.session(asker)), world.ends[asker].address, id);
     assert_eq!(ask(&mut world, &lookup, 1), [1]);
-    assert!(matches!(world.elsewhere.try_recv(), Ok(Mail::Forward { .. })), "the direct way, too");
-    let Ok(Mail::ForwardByRelay { session: of, epd, port, tag }) = world.elsewhere.try_recv() else { panic!() };
+    let Ok(Mail::Forward { session: of, epd, initiator, tag, is_proven: true, relay_port: Some(port) }) =
+        world.elsewhere.try_recv()
+    else {
+        panic!()
+    };
     assert_eq!((of, &*epd, &*tag), (session, &Epd::fingerprint(id)[..], &[7; 16][..]));
-    assert!(port < 4);
-    // That worker forwards the hello as one that came from the port.
+    assert!(initiator == lookup.initiator && port < 4);
+    // That worker forwards the hello as one that came from the asker, and as one that came from the port: for one lookup.
     let own = world.session(target);
-    let before = world.ends[target].endpoint.counters().hellos;
+    let (before, forwards) = (world.ends[target].endpoint.counters().hellos, world.count(Counter::Forwards));
     let epd = Box::from(&Epd::fingerprint(world.ends[target].id)[..]);
-    world.deliver(Mail::ForwardByRelay { session: own, epd, port, tag });
-    assert_eq!(world.ends[target].endpoint.counters().hellos, before + 1);
+    world.deliver(Mail::Forward { session: own, epd, initiator, tag, is_proven: true, relay_port: Some(port) });
+    assert_eq!(world.ends[target].endpoint.counters().hellos, before + 2);
+    assert_eq!(world.count(Counter::Forwards), forwards + 1);
     assert_eq!(world.lost_by_ends.last(), Some(&(RELAY, 19_400 + port).into()));
 }
 

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use rtmfp::NetworkPrefix;
 
 use super::door::Door;
+use super::lookup_settings::LookupSettings;
 use super::traffic::Traffic;
 use introd_config::{Application, GroupScope, JoinLeaveMode, LookupMode, LookupsFrom, Registered, RelayCallScope};
 use introd_native::Chain;
@@ -27,6 +28,7 @@ pub struct AppInstance {
     id: InstanceId,
     name: Arc<InstanceName>,
     settings: ArcSwap<Application>,
+    lookup_settings: LookupSettings,
     /// The native plugins of its application.
     plugins: ArcSwap<Vec<Arc<introd_native::PluginInstance>>>,
     clients: AtomicU64,
@@ -57,12 +59,27 @@ impl AppInstance {
         maker: Option<NetworkPrefix>,
     ) -> Self {
         let is_barring = AtomicBool::new(is_barring(&settings, door.as_ref()));
+        let lookup_settings = LookupSettings::new(&settings);
         let (actor, script) = policy.unzip();
         let (settings, plugins, clients) = (ArcSwap::new(settings), ArcSwap::new(plugins), AtomicU64::new(0));
         let (idle_since, door) = (Mutex::new(Some(Instant::now())), ArcSwapOption::from_pointee(door));
         let traffic = Arc::default();
         let name = Arc::new(name);
-        Self { id, name, settings, plugins, clients, actor, script, door, is_barring, idle_since, maker, traffic }
+        Self {
+            id,
+            name,
+            settings,
+            lookup_settings,
+            plugins,
+            clients,
+            actor,
+            script,
+            door,
+            is_barring,
+            idle_since,
+            maker,
+            traffic,
+        }
     }
 
     /// The same, whose clients are counted there.
@@ -145,12 +162,12 @@ impl AppInstance {
 
     /// Which lookups of the instance's clients go to its script.
     pub fn lookup_mode(&self) -> LookupMode {
-        self.settings.load().peer_lookup_events
+        self.lookup_settings.mode()
     }
 
     /// How many lookups each of its clients may make in a second.
     pub fn max_lookup_rate(&self) -> Option<u64> {
-        self.settings.load().max_lookup_rate
+        self.lookup_settings.max_rate()
     }
 
     /// Whether a client of this instance may call a client of the other one by `relay`, as the settings of both permit.
@@ -238,6 +255,7 @@ impl AppInstance {
         if let Some(actor) = &self.actor {
             actor.reconfigure(Arc::clone(&settings));
         }
+        self.lookup_settings.set(&settings);
         self.settings.store(settings);
     }
 

@@ -9,6 +9,7 @@ mod caretaker;
 mod door;
 mod guards;
 mod instance;
+mod lookup_settings;
 mod pressure;
 mod refusal;
 mod room;

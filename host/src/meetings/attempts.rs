@@ -172,6 +172,8 @@ pub struct Attempts {
     mixer: Mixer,
     clients: Table,
     strangers: Table,
+    /// The hash and the place of the attempt that was asked for last. A hello is answered at once as a rule, so it is asked for again.
+    last: Option<(u64, usize)>,
     /// When to look at them next.
     sweep: Option<Instant>,
 }
@@ -183,6 +185,7 @@ impl Default for Attempts {
             mixer: Mixer::new(),
             clients: table(BUCKETS, SHARE),
             strangers: table(STRANGERS_BUCKETS, STRANGERS_SHARE),
+            last: None,
             sweep: None,
         }
     }
@@ -227,9 +230,14 @@ impl Attempts {
             .map_or(0, |PeerId([a, b, c, d, e, f, g, h, ..])| u64::from_le_bytes([a, b, c, d, e, f, g, h]));
         let hash = self.mixer.attempt(lookup.initiator, &lookup.tag, target);
         let table = if is_client { &mut self.clients } else { &mut self.strangers };
+        let is_it = |at: &usize| table.attempts.get(*at).is_some_and(|attempt| attempt.hash == hash);
+        if let Some(at) = self.last.filter(|(last, _)| *last == hash).map(|(_, at)| at).filter(is_it) {
+            return table.attempts.get_mut(at);
+        }
         let bucket = table.places.bucket(self.mixer, lookup.initiator.ip(), hash);
-        let known = table.places.candidates(bucket, hash).find(|at| table.attempts[*at].hash == hash);
+        let known = table.places.candidates(bucket, hash).find(is_it);
         if let Some(at) = known {
+            self.last = Some((hash, at));
             return table.attempts.get_mut(at);
         }
         let at = table.attempts.len();
@@ -237,6 +245,7 @@ impl Attempts {
             return None;
         }
         self.sweep.get_or_insert(now + SWEEP_PERIOD);
+        self.last = Some((hash, at));
         table.attempts.push(Attempt {
             hash,
             bucket,

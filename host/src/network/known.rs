@@ -1,9 +1,10 @@
 //! What is known of the network now, and how it changes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, Cache, Guard};
 use introd_config::PublicHost;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,6 +27,31 @@ pub struct Network {
     /// Is told of each change.
     on_change: OnChange,
     crowds: Crowds,
+}
+
+/// Where the server stands, for a thread that asks for each lookup: while nothing changes, that costs a read of memory.
+pub struct StandingReader(Cache<StandingOf, Arc<Standing>>);
+
+struct StandingOf(Arc<Network>);
+
+impl Deref for StandingOf {
+    type Target = ArcSwap<Standing>;
+
+    fn deref(&self) -> &ArcSwap<Standing> {
+        &self.0.standing
+    }
+}
+
+impl StandingReader {
+    /// Reads where the server stands in this network.
+    pub fn new(network: Arc<Network>) -> Self {
+        Self(Cache::new(StandingOf(network)))
+    }
+
+    /// Where the server stands now.
+    pub fn standing(&mut self) -> &Standing {
+        self.0.load()
+    }
 }
 
 impl Network {

@@ -12,7 +12,7 @@ mod standing;
 mod watcher;
 
 pub use crowds::{Crowds, Noticed, Sighting};
-pub use known::Network;
+pub use known::{Network, StandingReader};
 pub use listener::Listener;
 pub use standing::Standing;
 pub use watcher::NetworkWatcher;

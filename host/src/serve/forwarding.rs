@@ -32,7 +32,7 @@ impl Turn<'_> {
     pub(super) fn forward(&mut self, session: SessionId, hello: &Hello<'_>) -> Result<(), Deny> {
         let Hello { epd, initiator, tag, is_proven, relay_port } = *hello;
         let target = self.endpoint.far_address(session).ok_or(Deny::NoSession)?;
-        let mut addresses = answered_at(&self.services().network.standing().site, initiator, target, is_proven);
+        let mut addresses = answered_at(&self.standing.site, initiator, target, is_proven);
         if let Some(port) = relay_port {
             addresses.extend(self.faces_for(session, port));
         }

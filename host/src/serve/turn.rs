@@ -12,7 +12,7 @@ use super::mail::{Mail, MailSender};
 use super::pending::PendingRequest;
 use super::services::Services;
 use crate::introducer::{Counter, WorkerCounters};
-use crate::network::Listener;
+use crate::network::{Listener, Standing};
 use crate::stories::Event;
 
 /// A worker's number, its sockets' configuration, and what it shares with the other workers.
@@ -56,6 +56,8 @@ pub(super) struct Turn<'a> {
     /// The scripts that are to be woken at the end of the turn.
     pub(super) to_wake: &'a mut ToWake,
     pub(super) info: &'a WorkerInfo,
+    /// Where the server stands in its network.
+    pub(super) standing: &'a Standing,
 }
 
 impl<'a> Turn<'a> {

@@ -1,12 +1,13 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use introd_liveness::Pulse;
 use introd_policy::decision::PendingRequests;
 use introd_policy::{Reply, ToWake};
-use introd_udp::{Ports, sleep_until};
+use introd_udp::{Alarm, Ports};
 use rtmfp::{Endpoint, Event, KeyingJob, RevealedKeys, SessionId};
 use tokio::sync::{mpsc, watch};
 
@@ -24,7 +25,7 @@ use super::stopping::Stopping;
 use super::strays::{Sorter, Stray};
 use super::turn::{Turn, WorkerInfo};
 use crate::introducer::Counter;
-use crate::network::Listener;
+use crate::network::{Listener, StandingReader};
 use crate::record::{EndPlace, Recorder, SessionRecord};
 
 /// The number of messages taken from the mailbox at a time, so that a flood of them does not starve the sockets.
@@ -73,6 +74,7 @@ pub struct Worker {
     drain: watch::Receiver<Option<Arc<DrainOrder>>>,
     /// Changes when others reach the server at other addresses.
     network: watch::Receiver<()>,
+    standing: StandingReader,
     standstill: Standstill,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
@@ -98,6 +100,7 @@ impl Worker {
         let mut gate = Gate::new(index, Arc::clone(&services), &listeners);
         ports.set_filter(Box::new(move |now, socket, from, datagram| gate.admits(now, socket, from, datagram)));
         let (drain, network) = (services.drain.watch(), services.network.watch());
+        let standing = StandingReader::new(Arc::clone(&services.network));
         let info = WorkerInfo { index, listeners, mailboxes, services };
         Self {
             endpoint,
@@ -113,6 +116,7 @@ impl Worker {
             to_wake: ToWake::default(),
             drain,
             network,
+            standing,
             standstill: Standstill::new(Instant::now()),
             stopping: None,
             info,
@@ -125,6 +129,9 @@ impl Worker {
     /// If a socket has failed.
     pub async fn run(mut self) -> std::io::Result<()> {
         self.standstill = Standstill::new(Instant::now());
+        let mut alarm = Alarm::new(Instant::now());
+        let mut stop = self.stop.clone();
+        let mut stopped = pin!(async move { drop(stop.wait_for(|stop| *stop).await) });
         loop {
             let now = Instant::now();
             self.pulse.beat();
@@ -151,8 +158,8 @@ impl Worker {
                     Wake::Datagrams
                 }
                 mail = self.mailbox.recv() => Wake::Mail(mail),
-                () = sleep_until(Some(deadline)) => Wake::Timeout,
-                _ = self.stop.wait_for(|stop| *stop), if self.stopping.is_none() => Wake::Stop,
+                () = alarm.wait_until(deadline) => Wake::Timeout,
+                () = &mut stopped, if self.stopping.is_none() => Wake::Stop,
             };
             let now = Instant::now();
             match wake {
@@ -281,6 +288,7 @@ impl Worker {
             pending: &mut self.pending,
             to_wake: &mut self.to_wake,
             info: &self.info,
+            standing: self.standing.standing(),
         };
         (turn, &mut self.clients, &mut self.lookups)
     }

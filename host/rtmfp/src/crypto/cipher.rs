@@ -271,10 +271,15 @@ pub fn session_id(datagram: &[u8]) -> Option<u32> {
 
 /// What a session id is scrambled with: the first two words of the encrypted packet, zeros where it is shorter.
 fn scrambling(datagram: &[u8]) -> u32 {
-    let mut words = [0; 8];
-    for (to, from) in words.iter_mut().zip(datagram.iter().skip(SESSION_ID)) {
-        *to = *from;
-    }
+    let encrypted = datagram.get(SESSION_ID..).unwrap_or_default();
+    let words = match encrypted.first_chunk() {
+        Some(words) => *words,
+        None => {
+            let mut words = [0; 8];
+            words[..encrypted.len()].copy_from_slice(encrypted);
+            words
+        }
+    };
     let words = u64::from_be_bytes(words);
     (words >> 32) as u32 ^ words as u32
 }

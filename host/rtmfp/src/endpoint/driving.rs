@@ -66,14 +66,15 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// Appends the next datagram to `out`, which the caller empties before each call, and says where it is to go. To be called
-    /// until it returns `None` after anything was handled.
+    /// Appends the next datagram to `out`, and says where it is to go. What is in `out` already stays as it is. To be called until it
+    /// returns `None` after anything was handled.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
         if let Some(transmit) = self.outbox.pop(out) {
             return Some(transmit);
         }
         while let Some(&id) = self.queue.front() {
             let is_yielding = self.others_are_time_critical(now, id);
+            let mut is_more = false;
             let transmit = match self.slots.get_mut(id) {
                 Some(Occupant::Session(session)) => {
                     let rng = &mut self.rng;
@@ -86,22 +87,24 @@ impl Endpoint {
                         time_critical_reverse: is_yielding,
                     };
                     let transmit = session.fill(&mut sending, out);
+                    is_more = transmit.is_some() && session.wants_transmit(now);
                     let (id, deadline) = (id, session.deadline(&self.config));
                     self.timers.arm(now, id, &mut session.armed, deadline);
-                    if transmit.is_none() {
-                        session.is_queued = false;
-                    }
+                    session.is_queued = is_more;
                     transmit
                 }
                 _ => None,
             };
             self.queue.pop_front();
-            if let Some(transmit) = transmit {
+            if is_more {
                 // To the end: the sessions take turns.
                 self.queue.push_back(id);
-                return Some(transmit);
+            } else {
+                self.settle(id);
             }
-            self.settle(id);
+            if transmit.is_some() {
+                return transmit;
+            }
         }
         None
     }

@@ -13,6 +13,8 @@ use crate::wire::{PacketHeader, packet};
 
 /// The most bytes of control chunks that wait for a packet. Chunks beyond it are dropped, as the network might drop them.
 const MAX_CONTROL: usize = 8192;
+/// Bytes for which there is room as soon as a control chunk waits: those of a forwarded hello, without growing step by step.
+const CONTROL_ROOM: usize = 96;
 
 /// What came of an attempt to fill a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub(super) struct Packet {
 impl Session {
     /// Appends a control chunk to what waits for a packet, if there is room.
     pub(super) fn put_control(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        if self.control.capacity() == 0 {
+            self.control.reserve(CONTROL_ROOM);
+        }
         let before = self.control.len();
         let fits = write(&mut self.control) && self.control.len() <= MAX_CONTROL;
         if !fits {

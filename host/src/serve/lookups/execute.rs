@@ -51,8 +51,8 @@ impl Lookups {
                     done.answer = LookupAnswer::Relayed;
                 }
                 let target = decided.target;
-                let redirect = offer
-                    .redirect(introduce(&target, lookup.initiator, &turn.services().network.standing().site).redirect);
+                let introduction = introduce(&target, lookup.initiator, &turn.standing.site);
+                let redirect = offer.redirect(introduction.redirect);
                 done.is_forwarded = introduce_peers(turn, clients, &target, lookup, &redirect, &offer);
                 (done.target, done.redirected_to) = (Some(&target), &redirect);
                 self.follow(turn, clients, decision, &done, begun);
@@ -110,7 +110,7 @@ fn with_outside(turn: &Turn<'_>, lookup: &Lookup, mut addresses: Addresses) -> A
     let Some(target) = lookup.target.and_then(|target| turn.services().directory.lookup(&target)) else {
         return addresses;
     };
-    let outside = turn.services().network.standing().site.outside(target.observed, lookup.initiator);
+    let outside = turn.standing.site.outside(target.observed, lookup.initiator);
     let seen = addresses.iter().position(|tagged| tagged.address == target.observed);
     for (address, seen) in outside.into_iter().zip(seen.into_iter().cycle()) {
         if addresses.len() < MAX_ADDRESSES && addresses.iter().all(|tagged| tagged.address != address) {

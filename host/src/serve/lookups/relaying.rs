@@ -147,7 +147,7 @@ impl Turn<'_> {
     /// The addresses of a port of the relay, for the peer whose packets come from `peer` by that interface.
     fn relay_faces(&self, relay: &Relay, port: u16, interface: InterfaceId, peer: IpAddr) -> Faces {
         let here = self.ports.address_of(interface).map(|address| address.ip());
-        let public_ips = &self.services().network.standing().public_ips;
+        let public_ips = &self.standing.public_ips;
         let public =
             self.listener(interface).and_then(|listener| listener.public_address(public_ips)).map(|public| public.ip());
         relay.faces(port, peer, here, public)

@@ -21,6 +21,8 @@ pub struct Server {
     pub public_ip: Option<PublicHost>,
     /// How many threads drive sockets; 0 is one for each core.
     pub workers: usize,
+    /// How long a worker without work looks for datagrams before it sleeps.
+    pub busy_poll: Duration,
     /// How many threads run scripts.
     pub script_threads: usize,
     /// How many threads do the public-key work of handshakes; 0 is one for each core.
@@ -106,6 +108,7 @@ impl Server {
             networking_ipv6,
             public_ip: view.read(&keys::PUBLIC_IP),
             workers: view.read(&keys::WORKERS),
+            busy_poll: Duration::from_micros(view.read(&keys::BUSY_POLL) as u64),
             script_threads: view.read(&keys::SCRIPT_THREADS),
             keying_threads: view.read(&keys::KEYING_THREADS),
             admin: AdminServer::read(view, networking_ipv6),

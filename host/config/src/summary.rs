@@ -35,6 +35,9 @@ impl fmt::Display for Server {
             self.script_threads,
             threads(self.keying_threads)
         )?;
+        if !self.busy_poll.is_zero() {
+            writeln!(f, "  workers look for datagrams for {:?} before they sleep", self.busy_poll)?;
+        }
         if let Some(public) = &self.public_ip {
             writeln!(f, "  others reach it at: {public}")?;
         }

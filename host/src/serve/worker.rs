@@ -75,6 +75,8 @@ pub struct Worker {
     /// Changes when others reach the server at other addresses.
     network: watch::Receiver<()>,
     standing: StandingReader,
+    /// How long the sockets are looked at again and again before the worker sleeps.
+    busy_poll: Duration,
     standstill: Standstill,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
@@ -84,6 +86,8 @@ pub struct Worker {
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Wake {
     Datagrams,
+    /// Datagrams were received before it slept.
+    Received,
     Mail(Option<Mail>),
     Timeout,
     Stop,
@@ -100,6 +104,7 @@ impl Worker {
         let mut gate = Gate::new(index, Arc::clone(&services), &listeners);
         ports.set_filter(Box::new(move |now, socket, from, datagram| gate.admits(now, socket, from, datagram)));
         let (drain, network) = (services.drain.watch(), services.network.watch());
+        let busy_poll = services.applications.config().server.busy_poll;
         let standing = StandingReader::new(Arc::clone(&services.network));
         let info = WorkerInfo { index, listeners, mailboxes, services };
         Self {
@@ -117,6 +122,7 @@ impl Worker {
             drain,
             network,
             standing,
+            busy_poll,
             standstill: Standstill::new(Instant::now()),
             stopping: None,
             info,
@@ -147,6 +153,7 @@ impl Worker {
                 break;
             }
             let deadline = self.next_turn(now);
+            let has_received = self.poll_busily(deadline).await?;
             let mut strays = Vec::new();
             let workers = self.info.mailboxes.len();
             let mut sorter = Sorter::new(&mut self.endpoint, self.info.index, workers, &mut strays);
@@ -157,6 +164,7 @@ impl Worker {
                     result?;
                     Wake::Datagrams
                 }
+                () = std::future::ready(()), if has_received => Wake::Received,
                 mail = self.mailbox.recv() => Wake::Mail(mail),
                 () = alarm.wait_until(deadline) => Wake::Timeout,
                 () = &mut stopped, if self.stopping.is_none() => Wake::Stop,
@@ -164,6 +172,7 @@ impl Worker {
             let now = Instant::now();
             match wake {
                 Wake::Datagrams => strays.into_iter().for_each(|stray| self.pass_on(stray)),
+                Wake::Received => (),
                 Wake::Mail(mail) => self.take_mail(now, mail),
                 Wake::Timeout => self.timed_out(now),
                 Wake::Stop => self.begin_stop(now),
@@ -302,6 +311,27 @@ impl Worker {
             self.ports.receive_now(|now, interface, from, datagram| sorter.take(now, interface, from, datagram))?;
         strays.into_iter().for_each(|stray| self.pass_on(stray));
         Ok(is_more)
+    }
+
+    /// Looks at the sockets again and again, for as long as the setting says, if that is any time at all. Ends sooner if the worker has
+    /// something else to do. Returns whether datagrams were received.
+    async fn poll_busily(&mut self, deadline: Instant) -> std::io::Result<bool> {
+        if self.busy_poll.is_zero() {
+            return Ok(false);
+        }
+        let end = deadline.min(Instant::now() + self.busy_poll);
+        loop {
+            if self.receive_now()? {
+                // The runtime has its turn now and then even if there are always datagrams: it has the timers.
+                tokio::task::consume_budget().await;
+                return Ok(true);
+            }
+            let is_called = !self.mailbox.is_empty() || self.info.services.replies.is_waiting(self.info.index);
+            if is_called || Instant::now() >= end {
+                return Ok(false);
+            }
+            std::hint::spin_loop();
+        }
     }
 
     /// Hands a datagram to the worker whose session it names.

@@ -90,6 +90,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     if threads(old) != threads(new) {
         pending.push("the numbers of threads");
     }
+    if old.server.busy_poll != new.server.busy_poll {
+        pending.push("how long workers look for datagrams before they sleep");
+    }
     let admin = |config: &Config| (config.server.admin.enable, config.server.admin.listen.clone());
     if admin(old) != admin(new) {
         pending.push("where the administration listens");

@@ -110,6 +110,11 @@ keys! {
         whole(0..=64, 0),
         "Threads that drive the sockets. 0: one for each core",
     );
+    BUSY_POLL: Key<Whole> = Key::ours(
+        "Server/BusyPoll",
+        whole(0..=10_000, 0),
+        "Microseconds for which a worker that has nothing to do looks again and again for datagrams before it sleeps. It answers sooner then, by the time that waking a thread takes, and takes up to a whole core with little load. Use it where each worker has a core of its own. 0: it sleeps at once",
+    );
     SCRIPT_THREADS: Key<Whole> = Key::ours(
         "Server/ScriptThreads",
         whole(1..=64, 2),

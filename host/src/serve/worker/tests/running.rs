@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::network::Listener;
 use crate::record::Recorder;
 use crate::serve::keying_pool::KeyingPool;
-use crate::serve::mail::mailbox;
+use crate::serve::mail::{Mail, mailbox};
 use crate::serve::testing::services;
 use crate::serve::worker::{Worker, WorkerParts};
 
@@ -27,10 +27,22 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_worker_serves_a_client_records_it_and_says_goodbye_when_it_is_told_to_stop() {
+    serves_a_client(Duration::ZERO);
+}
+
+#[test]
+fn a_worker_that_polls_busily_does_the_same() {
+    serves_a_client(Duration::from_micros(200));
+}
+
+fn serves_a_client(busy_poll: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let path = std::env::temp_dir().join(format!("introd-worker-{}.recording.json", std::process::id()));
+    let name = format!("introd-worker-{}-{}.recording.json", std::process::id(), busy_poll.as_micros());
+    let path = std::env::temp_dir().join(name);
     let recorder = Recorder::create(&path, "a worker").unwrap();
-    let services = Arc::new(services(&Config::built_in(), None, None));
+    let mut config = Config::built_in();
+    config.server.busy_poll = busy_poll;
+    let services = Arc::new(services(&config, None, None));
     let directory = Arc::clone(&services);
     let bind = || UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
     let socket = bind();
@@ -135,5 +147,28 @@ fn a_worker_that_catches_up_reads_what_waits_in_its_sockets() {
         far.send_to(&[0; 40], local).unwrap();
         assert!(worker.receive_now().unwrap());
         assert!(!worker.receive_now().unwrap(), "there was one");
+    });
+}
+
+#[test]
+fn a_worker_polls_busily_until_there_is_something_to_do_or_its_time_is_up() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), BufferSizes::default()).unwrap();
+        let local = socket.local_address();
+        let (mut worker, _stop) = worker(vec![socket]);
+        let later = Instant::now() + 2 * TIMEOUT;
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        far.send_to(&[0; 40], local).unwrap();
+        assert!(!worker.poll_busily(later).await.unwrap(), "it does not unless the setting says so");
+        worker.busy_poll = TIMEOUT;
+        assert!(worker.poll_busily(later).await.unwrap());
+        assert!(!worker.poll_busily(Instant::now()).await.unwrap(), "a deadline has passed");
+        worker.busy_poll = Duration::from_millis(1);
+        assert!(!worker.poll_busily(later).await.unwrap(), "nothing has come");
+        // With a message in the mailbox it does not wait for datagrams.
+        worker.busy_poll = TIMEOUT;
+        worker.info.mailboxes[0].try_send(Mail::Wake).unwrap();
+        assert!(!worker.poll_busily(later).await.unwrap());
     });
 }

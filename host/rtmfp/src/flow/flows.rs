@@ -1,16 +1,18 @@
 //! All flows of a session, and what an application does with them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
+
+use thin_vec::ThinVec;
 
 use super::acks::Acknowledging;
 use super::config::FlowConfig;
 use super::error::FlowError;
 use super::event::{FlowEvent, MessageId, RecvFlowId, SendFlowId};
+use super::event_queue::EventQueue;
 use super::lingering::Lingering;
 use super::options::{Delivery, FlowOptions, Order};
-use super::recv::{LastReceived, MESSAGE_OVERHEAD, RecvFlow};
+use super::recv::{LastReceived, RecvFlow};
 use super::send::SendFlow;
 use super::transmitter::{LongChunks, Transmitter};
 use crate::wire::chunk::{metadata_option, return_association_option};
@@ -24,10 +26,8 @@ pub struct Flows {
     /// RF_OPEN and RF_REJECTED flows, and complete ones with messages not delivered; ascending by id.
     pub(super) receiving: Vec<RecvFlow>,
     /// RF_COMPLETE_LINGER, the oldest first.
-    pub(super) lingering: Vec<Lingering>,
-    pub(super) events: VecDeque<FlowEvent>,
-    /// Bytes of messages in `events`, with their overhead.
-    pub(super) undelivered: usize,
+    pub(super) lingering: ThinVec<Lingering>,
+    pub(super) events: EventQueue,
     /// Bytes in the buffers of `receiving`.
     pub(super) buffered: usize,
     pub(super) next_id: u64,
@@ -50,9 +50,8 @@ impl Flows {
             config,
             sending: Vec::new(),
             receiving: Vec::new(),
-            lingering: Vec::new(),
-            events: VecDeque::new(),
-            undelivered: 0,
+            lingering: ThinVec::new(),
+            events: EventQueue::default(),
             buffered: 0,
             next_id: 1,
             acks: Acknowledging::default(),
@@ -150,7 +149,7 @@ impl Flows {
 
     /// Bytes that receiving flows hold: parts of messages, and messages that wait for the application, with 64 each.
     pub fn bytes_buffered(&self) -> usize {
-        self.buffered + self.undelivered
+        self.buffered + self.events.bytes()
     }
 
     /// The flow takes messages.
@@ -189,8 +188,7 @@ impl Flows {
                 self.acks.demand();
             }
             self.retire(flow.0);
-            self.events.retain(|event| !matches!(event, FlowEvent::Message { flow: of, .. } if *of == flow));
-            self.recount_undelivered();
+            self.events.drop_messages_of(flow);
         }
     }
 
@@ -231,22 +229,7 @@ impl Flows {
 
     /// The next event. To be called until it returns `None`, after every call that takes `&mut self`.
     pub fn poll_event(&mut self) -> Option<FlowEvent> {
-        let event = self.events.pop_front();
-        if let Some(FlowEvent::Message { data, .. }) = &event {
-            self.undelivered = self.undelivered.saturating_sub(data.len() + MESSAGE_OVERHEAD);
-        }
-        if self.events.is_empty() && self.events.capacity() > 0 {
-            self.events = VecDeque::new();
-        }
-        event
-    }
-
-    fn recount_undelivered(&mut self) {
-        let bytes = |event: &FlowEvent| match event {
-            FlowEvent::Message { data, .. } => data.len() + MESSAGE_OVERHEAD,
-            _ => 0,
-        };
-        self.undelivered = self.events.iter().map(bytes).sum();
+        self.events.pop()
     }
 }
 

@@ -8,6 +8,7 @@ mod acks;
 mod config;
 mod error;
 mod event;
+mod event_queue;
 mod flows;
 mod lingering;
 mod loss;

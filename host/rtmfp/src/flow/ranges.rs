@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use thin_vec::ThinVec;
+
 /// A set of sequence numbers that contains 0: a contiguous run from 0, and a bounded list of ranges beyond it.
 #[derive(Debug, Default)]
 pub(super) struct SequenceSet {
     cumulative: u64,
-    /// Ascending, with at least one missing number before and between them.
-    ranges: Vec<(u64, u64)>,
+    /// Ascending, with at least one missing number before and between them. Mostly there are none.
+    ranges: ThinVec<(u64, u64)>,
 }
 
 impl SequenceSet {
@@ -105,7 +107,7 @@ impl SequenceSet {
         let reached = reached.count();
         self.ranges.drain(..reached);
         if self.ranges.is_empty() {
-            self.ranges = Vec::new();
+            self.ranges = ThinVec::new();
         }
     }
 

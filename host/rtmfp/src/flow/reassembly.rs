@@ -65,12 +65,51 @@ impl Segment {
     }
 }
 
+/// Runs of fragments by their first sequence numbers. Mostly there are none, which takes the place of a pointer.
+#[derive(Debug, Default)]
+struct Segments(Option<Box<BTreeMap<u64, Segment>>>);
+
+impl Segments {
+    fn get(&self, first: u64) -> Option<&Segment> {
+        self.0.as_ref()?.get(&first)
+    }
+
+    fn insert(&mut self, first: u64, segment: Segment) {
+        self.0.get_or_insert_default().insert(first, segment);
+    }
+
+    fn remove(&mut self, first: u64) -> Option<Segment> {
+        let segments = self.0.as_mut()?;
+        let removed = segments.remove(&first);
+        if segments.is_empty() {
+            self.0 = None;
+        }
+        removed
+    }
+
+    /// The number of the first run of all.
+    fn first(&self) -> Option<u64> {
+        self.0.as_ref()?.first_key_value().map(|(first, _)| *first)
+    }
+
+    /// The last run that begins before `number`.
+    fn last_before(&mut self, number: u64) -> Option<(u64, &mut Segment)> {
+        self.0.as_mut()?.range_mut(..number).next_back().map(|(first, segment)| (*first, segment))
+    }
+
+    /// The first numbers of the runs that are whole messages.
+    fn whole(&self) -> Vec<u64> {
+        let all = self.0.iter().flat_map(|segments| segments.iter());
+        all.filter(|(_, segment)| segment.is_whole()).map(|(first, _)| *first).collect()
+    }
+}
+
 /// The fragments of one receiving flow that are not delivered yet.
 #[derive(Debug, Default)]
 pub(super) struct Reassembly {
     partial: Option<Box<Partial>>,
     /// By first sequence number. Runs that touch and belong to one message are one segment.
-    segments: BTreeMap<u64, Segment>,
+    segments: Segments,
     buffered: usize,
     /// The length of the last message of several fragments: what the next one reserves.
     expected: u32,
@@ -158,13 +197,13 @@ impl Reassembly {
         self.buffered += segment.cost();
         if !segment.ends
             && let Some(following) = number.checked_add(1)
-            && self.segments.get(&following).is_some_and(|next| !next.begins)
-            && let Some(next) = self.segments.remove(&following)
+            && self.segments.get(following).is_some_and(|next| !next.begins)
+            && let Some(next) = self.segments.remove(following)
         {
             segment.join(next);
         }
         if !segment.begins
-            && let Some((&before, previous)) = self.segments.range_mut(..number).next_back()
+            && let Some((before, previous)) = self.segments.last_before(number)
             && previous.last.checked_add(1) == Some(number)
             && !previous.ends
         {
@@ -173,8 +212,8 @@ impl Reassembly {
         } else {
             self.segments.insert(number, segment);
         }
-        if deliver && self.segments.get(&first).is_some_and(Segment::is_whole) {
-            return self.segments.remove(&first).map(|segment| self.assemble(first, segment));
+        if deliver && self.segments.get(first).is_some_and(Segment::is_whole) {
+            return self.segments.remove(first).map(|segment| self.assemble(first, segment));
         }
         None
     }
@@ -182,13 +221,9 @@ impl Reassembly {
     /// Settles everything up to the cumulative acknowledgement, calling `deliver` with the messages it completes, in order,
     /// and forgets fragments whose message will never be complete (§3.6.3.3).
     pub(super) fn settle(&mut self, cumulative: u64, mut deliver: impl FnMut(Assembled)) {
-        while let Some(entry) = self.segments.first_entry() {
-            let first = *entry.key();
-            // A run is received without a gap, so the whole of it is settled if its first fragment is.
-            if first > cumulative {
-                break;
-            }
-            let segment = entry.remove();
+        // A run is received without a gap, so the whole of it is settled if its first fragment is.
+        while let Some(first) = self.segments.first().filter(|first| *first <= cumulative) {
+            let Some(segment) = self.segments.remove(first) else { break };
             if let Some(message) = self.settle_segment(first, segment) {
                 deliver(message);
             }
@@ -200,16 +235,14 @@ impl Reassembly {
 
     /// There is nothing for [`Self::settle`] to do.
     pub(super) fn is_settled(&self, cumulative: u64) -> bool {
-        self.segments.first_key_value().is_none_or(|(&first, _)| first > cumulative)
+        self.segments.first().is_none_or(|first| first > cumulative)
             && self.partial.as_ref().is_none_or(|partial| partial.last >= cumulative)
     }
 
     /// Delivers the complete messages that wait only for what comes before them.
     pub(super) fn take_whole(&mut self, mut deliver: impl FnMut(Assembled)) {
-        let whole: Vec<u64> =
-            self.segments.iter().filter(|(_, segment)| segment.is_whole()).map(|(&first, _)| first).collect();
-        for first in whole {
-            if let Some(segment) = self.segments.remove(&first) {
+        for first in self.segments.whole() {
+            if let Some(segment) = self.segments.remove(first) {
                 deliver(self.assemble(first, segment));
             }
         }

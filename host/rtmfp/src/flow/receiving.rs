@@ -4,7 +4,7 @@ use super::acks::AckTiming;
 use super::config::FlowConfig;
 use super::event::{FlowEvent, RecvFlowId, SendFlowId};
 use super::flows::{Flows, STEPS_OF_FLOW, grow_gently};
-use super::recv::{LastReceived, MESSAGE_OVERHEAD, RecvFlow, Room};
+use super::recv::{LastReceived, RecvFlow, Room};
 use super::timing::Timing;
 use crate::wire::chunk::{BufferProbe, NextUserData, UserData, UserDataOptions};
 
@@ -59,14 +59,14 @@ impl Flows {
             Some(metadata) if associated && options.unsupported.is_none() => {
                 flow.announce();
                 let flow = RecvFlowId(flow.id);
-                self.events.push_back(FlowEvent::Opened { flow, metadata: metadata.to_vec(), return_of });
+                self.events.push(FlowEvent::Opened { flow, metadata: metadata.to_vec(), return_of });
             }
             _ => flow.reject(0, false, &mut |_| ()),
         }
     }
 
     fn receive(&mut self, timing: &Timing, index: usize, options: &UserDataOptions<'_>, chunk: &UserData<'_>) {
-        let used = self.buffered + self.undelivered;
+        let used = self.buffered + self.events.bytes();
         let limit = self.config.session_receive_buffer;
         let room = Room {
             within: limit.saturating_sub(used),
@@ -126,13 +126,8 @@ impl Flows {
     ) -> Option<T> {
         let flow = self.receiving.get_mut(index)?;
         let before = flow.buffered();
-        let (events, undelivered) = (&mut self.events, &mut self.undelivered);
-        let result = change(flow, &self.config, &mut |event| {
-            if let FlowEvent::Message { data, .. } = &event {
-                *undelivered += data.len() + MESSAGE_OVERHEAD;
-            }
-            events.push_back(event);
-        });
+        let events = &mut self.events;
+        let result = change(flow, &self.config, &mut |event| events.push(event));
         self.buffered = self.buffered + flow.buffered() - before;
         Some(result)
     }
@@ -145,7 +140,6 @@ impl Flows {
             if self.lingering.len() >= self.config.max_lingering.max(1) {
                 self.lingering.remove(0);
             }
-            grow_gently(&mut self.lingering);
             self.lingering.push(remains);
         }
     }

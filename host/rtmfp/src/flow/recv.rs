@@ -6,14 +6,13 @@ use std::time::Instant;
 use super::acks::AckTiming;
 use super::config::FlowConfig;
 use super::event::{FlowEnd, FlowEvent, RecvFlowId};
+use super::event_queue::MESSAGE_OVERHEAD;
 use super::lingering::{LINGER, Lingering};
 use super::options::Order;
 use super::ranges::SequenceSet;
 use super::reassembly::{Assembled, Reassembly};
 use crate::wire::chunk::{Ack, BUFFER_BLOCK, FlowException, NextUserData, UserData};
 
-/// What a complete message is counted as while it waits for the application, besides its bytes.
-pub(super) const MESSAGE_OVERHEAD: usize = 64;
 /// A flow with less buffer left than this acknowledges at once (§3.6.3.4.1).
 const SCARCE: usize = 1024;
 

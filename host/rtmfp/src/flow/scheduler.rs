@@ -72,7 +72,7 @@ impl Flows {
 
     /// Puts all acknowledgements that are ready and fit (§3.6.3.4.5, §3.6.3.4.6).
     fn put_acks(&mut self, out: &mut Vec<u8>, limit: usize) -> bool {
-        let room = self.config.session_receive_buffer.saturating_sub(self.buffered + self.undelivered);
+        let room = self.config.session_receive_buffer.saturating_sub(self.buffered + self.events.bytes());
         let mut any = false;
         let mut all = true;
         for flow in self.receiving.iter_mut().filter(|flow| flow.should_ack) {
@@ -99,7 +99,7 @@ impl Flows {
             let Some(flow) = self.sending.get_mut(index) else { return };
             let (id, events) = (flow.id, &mut self.events);
             while self.transmitter.outstanding < self.transmitter.window() && flow.is_ready(&self.config) {
-                let report = |outcome| events.push_back(send::event(id, outcome));
+                let report = |outcome| events.push(send::event(id, outcome));
                 match flow.put(&self.config, &mut preceding, out, room, report) {
                     Put::Chunk { number, size } => {
                         let tsn = self.transmitter.transmissions.sent(id, number);
@@ -141,7 +141,7 @@ impl Flows {
                 continue;
             }
             let (id, events) = (flow.id, &mut self.events);
-            flow.expire(now, |outcome| events.push_back(send::event(id, outcome)));
+            flow.expire(now, |outcome| events.push(send::event(id, outcome)));
             self.after_send_flow_changed(index);
         }
     }
@@ -162,7 +162,7 @@ impl Flows {
         let gone = self.lingering.iter().take_while(|flow| flow.until <= now).count();
         self.lingering.drain(..gone);
         if self.lingering.is_empty() {
-            self.lingering = Vec::new();
+            self.lingering = thin_vec::ThinVec::new();
         }
         if self.transmitter.alarm.is_none_or(|alarm| now < alarm) {
             return false;
@@ -173,7 +173,7 @@ impl Flows {
         let mut was_loss = false;
         for flow in &mut self.sending {
             let (id, events) = (flow.id, &mut self.events);
-            let lost = flow.lose_all(timing, |outcome| events.push_back(send::event(id, outcome)));
+            let lost = flow.lose_all(timing, |outcome| events.push(send::event(id, outcome)));
             was_loss |= lost.bytes > 0 && !lost.by_refusal;
             if !lost.by_refusal {
                 self.transmitter.long_chunks.timed_out(lost.longest);

@@ -19,10 +19,8 @@ impl Flows {
         let (id, events) = (flow.id, &mut self.events);
         let transmitter = &mut self.transmitter;
         let mut take = |first, last| {
-            let done = flow.acknowledge(timing.now, first, last, |outcome| events.push_back(send::event(id, outcome)));
-            transmitter.acknowledged(done.bytes, done.newest);
-            transmitter.long_chunks.arrived(done.longest);
-            transmitter.steps = transmitter.steps.saturating_add(done.steps);
+            let done = flow.acknowledge(timing.now, first, last, |outcome| events.push(send::event(id, outcome)));
+            transmitter.acknowledged(&done);
         };
         take(1, chunk.cumulative);
         chunk.ranges().for_each(|range| take(*range.start(), *range.end()));
@@ -36,7 +34,7 @@ impl Flows {
         let was_open = !flow.closing;
         if flow.except() && was_open {
             let flow = SendFlowId(chunk.flow_id);
-            self.events.push_back(FlowEvent::Rejected { flow, exception: chunk.exception });
+            self.events.push(FlowEvent::Rejected { flow, exception: chunk.exception });
         }
     }
 
@@ -60,7 +58,7 @@ impl Flows {
         for transmission in verdict.lost {
             let Some(flow) = find_mut(sending, transmission.flow) else { continue };
             let events = &mut self.events;
-            let report = |outcome| events.push_back(send::event(transmission.flow, outcome));
+            let report = |outcome| events.push(send::event(transmission.flow, outcome));
             let what = flow.lose(timing, transmission.sequence_number, transmission.tsn, report);
             if what.by_refusal {
                 refused += what.bytes;
@@ -70,12 +68,12 @@ impl Flows {
                 newest_lost = newest_lost.max(transmission.tsn);
             }
         }
-        let outstanding_before = self.transmitter.outstanding() + packet.acknowledged;
+        let outstanding_before = self.transmitter.outstanding() + packet.acknowledged();
         self.transmitter.lost(lost + refused);
         let feedback = Feedback {
             now: timing.now,
             smoothed_rtt: timing.smoothed_rtt,
-            acknowledged: packet.acknowledged,
+            acknowledged: packet.acknowledged(),
             lost,
             newest_lost,
             negative: verdict.nak,
@@ -109,7 +107,7 @@ impl Flows {
             for flow in self.sending.iter_mut().filter(|flow| flow.wants_room && !flow.closing) {
                 if flow.queued() <= self.config.send_buffer / 2 {
                     flow.wants_room = false;
-                    self.events.push_back(FlowEvent::Writable { flow: SendFlowId(flow.id) });
+                    self.events.push(FlowEvent::Writable { flow: SendFlowId(flow.id) });
                 }
             }
         }
@@ -117,7 +115,7 @@ impl Flows {
         let id = SendFlowId(flow.id);
         if flow.is_complete() {
             self.sending.remove(index);
-            self.events.push_back(FlowEvent::Closed { flow: id });
+            self.events.push(FlowEvent::Closed { flow: id });
         }
     }
 }

@@ -3,14 +3,18 @@
 use std::time::{Duration, Instant};
 
 use super::loss::Transmissions;
+use super::queue::Acknowledged;
 use super::timing::Timing;
 use crate::congestion::{Controller, Feedback};
 use crate::datagram_size::MIN_DATAGRAM;
 
 /// Packets with user data between acknowledgements or timeouts (§3.5.2.3).
 const BURST: u8 = 6;
+/// The packets that an acknowledgement is expected to cover: a receiver acknowledges every second one (§3.6.3.4.1). One that reads many
+/// packets at a time and acknowledges them together sends fewer acknowledgements, and each stands for several.
+const PACKETS_OF_AN_ACK: usize = 2;
 /// Acknowledgements within this time of each other are one batch: a driver hands over several datagrams before it polls for any.
-/// Each of them allows its packets, as if the driver had polled after each,
+/// Each of them allows its packets, as if the driver had polled after each (one that covers many packets as if there had been several),
 const BATCH: Duration = Duration::from_millis(2);
 /// but all together allow no more than this.
 const BATCH_BURST: u8 = 8 * BURST;
@@ -54,7 +58,30 @@ struct TimeCritical {
 /// The acknowledgements in the packet being received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AckPacket {
-    pub(super) acknowledged: usize,
+    /// Bytes that are not outstanding any more.
+    acknowledged: u32,
+    /// The size of the longest chunk among them.
+    longest: u32,
+}
+
+impl AckPacket {
+    /// For how many acknowledgements the packet stands, by the bytes that it acknowledges. Packets of many short chunks are taken for ones
+    /// of the least size, so that at most twice as many are counted as there were.
+    fn stands_for(&self) -> u8 {
+        let packet = (self.longest as usize).max(MIN_DATAGRAM);
+        u8::try_from(self.acknowledged() / (PACKETS_OF_AN_ACK * packet)).unwrap_or(u8::MAX).max(1)
+    }
+
+    /// Bytes that are not outstanding any more.
+    pub(super) fn acknowledged(&self) -> usize {
+        self.acknowledged as usize
+    }
+
+    fn add(&mut self, done: &Acknowledged) {
+        let narrow = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.acknowledged = self.acknowledged.saturating_add(narrow(done.bytes));
+        self.longest = self.longest.max(narrow(done.longest));
+    }
 }
 
 /// The session's side of sending: what is outstanding, and how much may be.
@@ -129,17 +156,18 @@ impl Transmitter {
         if !self.is_in_batch(now) {
             (self.batch, self.batch_left) = (Some(now), 0);
         }
-        self.batch_left = (self.batch_left + BURST).min(BATCH_BURST);
     }
 
-    pub(super) fn acknowledged(&mut self, bytes: usize, newest: u64) {
-        self.outstanding = self.outstanding.saturating_sub(bytes);
+    pub(super) fn acknowledged(&mut self, done: &Acknowledged) {
+        self.outstanding = self.outstanding.saturating_sub(done.bytes);
         if let Some(packet) = &mut self.packet {
-            packet.acknowledged += bytes;
+            packet.add(done);
         }
-        if newest > 0 {
-            self.transmissions.acknowledged(newest);
+        if done.newest > 0 {
+            self.transmissions.acknowledged(done.newest);
         }
+        self.long_chunks.arrived(done.longest);
+        self.steps = self.steps.saturating_add(done.steps);
     }
 
     pub(super) fn lost(&mut self, bytes: usize) {
@@ -148,7 +176,10 @@ impl Transmitter {
 
     /// The acknowledgements of the packet that ends, if it had any.
     pub(super) fn end_of_packet(&mut self) -> Option<AckPacket> {
-        self.packet.take()
+        let packet = self.packet.take()?;
+        let allowed = packet.stands_for().saturating_mul(BURST);
+        self.batch_left = self.batch_left.saturating_add(allowed).min(BATCH_BURST);
+        Some(packet)
     }
 
     pub(super) fn yield_from(&mut self, now: Instant) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::chunks::{ack, at, fill};
+use super::chunks::{ack, at, chunks, fill};
 use crate::flow::config::FlowConfig;
 use crate::flow::flows::Flows;
 use crate::flow::options::{Delivery, FlowOptions};
@@ -59,6 +59,56 @@ fn acknowledgements_of_one_batch_add_up() {
     batch(&mut flows, now, 3);
     assert_eq!(burst(&mut flows, now + Duration::from_millis(2)), 6, "not a batch any more");
     assert_eq!(burst(&mut flows, now + Duration::from_millis(20)), 0);
+}
+
+/// A receiver that reads many packets at a time acknowledges them together. Each of its acknowledgements allows what those of every second
+/// packet would have allowed (§3.6.3.4.1); else the sender would never have more than six packets under way, whatever its window is.
+#[test]
+fn an_acknowledgement_of_many_packets_allows_as_much_as_several() {
+    let now = test_clock();
+    let config = FlowConfig { congestion: || Box::new(Unlimited), ..FlowConfig::default() };
+    let mut flows = Flows::new(Arc::new(config));
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    flows.send(flow, vec![0; 1 << 20], Delivery::default()).unwrap();
+    let burst = |flows: &mut Flows, now: Instant| {
+        std::iter::from_fn(|| flows.wants_transmit(&at(now)).then(|| fill(flows, now))).count()
+    };
+    let (mut sent, mut now) = (burst(&mut flows, now), now);
+    let mut bursts = vec![sent];
+    for _ in 0..4 {
+        now += Duration::from_millis(10);
+        // One fragment in each packet.
+        ack(&mut flows, now, flow.0, 4096, sent as u64, &[]);
+        let packets = burst(&mut flows, now);
+        bursts.push(packets);
+        sent += packets;
+    }
+    assert_eq!(bursts, [6, 18, 48, 48, 48]);
+    // One that acknowledges nothing new allows six.
+    now += Duration::from_millis(10);
+    ack(&mut flows, now, flow.0, 4096, 6, &[]);
+    assert_eq!(burst(&mut flows, now), 6);
+}
+
+/// Short chunks share packets: they do not count as packets of their own.
+#[test]
+fn many_short_chunks_in_a_packet_allow_no_more_than_its_bytes() {
+    let now = test_clock();
+    let config = FlowConfig { congestion: || Box::new(Unlimited), ..FlowConfig::default() };
+    let mut flows = Flows::new(Arc::new(config));
+    let flow = flows.open(b"m", FlowOptions::default()).unwrap();
+    (0..2000).for_each(|_| _ = flows.send(flow, vec![0; 20], Delivery::default()).unwrap());
+    let burst = |flows: &mut Flows, now: Instant| {
+        let packets: Vec<_> = std::iter::from_fn(|| flows.wants_transmit(&at(now)).then(|| fill(flows, now))).collect();
+        (packets.len(), packets.iter().map(|packet| chunks(packet).len() as u64).collect::<Vec<_>>())
+    };
+    let (packets, chunks) = burst(&mut flows, now);
+    assert_eq!(packets, 6);
+    assert!(chunks[0] > 20);
+    let now = now + Duration::from_millis(10);
+    ack(&mut flows, now, flow.0, 4096, chunks[0] + chunks[1], &[]);
+    let (packets, _) = burst(&mut flows, now);
+    assert!((6..=12).contains(&packets), "two packets were acknowledged: {packets}");
 }
 
 #[derive(Debug)]

@@ -26,7 +26,7 @@ fn an_idle_session_is_small() {
         let flows = &end.flows;
         assert_eq!((flows.sending.len(), flows.sending.capacity()), (1, 1));
         assert_eq!((flows.receiving.len(), flows.receiving.capacity()), (1, 1));
-        assert_eq!((flows.events.capacity(), flows.lingering.capacity(), flows.buffered), (0, 0, 0));
+        assert_eq!((flows.events.is_bare(), flows.lingering.capacity(), flows.buffered), (true, 0, 0));
         assert!(flows.is_idle());
         assert_eq!(flows.transmitter.transmissions.heap(), 0);
     }

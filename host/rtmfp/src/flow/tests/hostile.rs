@@ -136,7 +136,7 @@ proptest! {
                     prop_assert!(data.len() <= 3000);
                 }
             }
-            prop_assert_eq!(flows.undelivered, 0);
+            prop_assert_eq!(flows.events.bytes(), 0);
             prop_assert!(flows.receiving.len() <= 4 && flows.lingering.len() <= 2);
             let buffered: usize = flows.receiving.iter().map(|flow| flow.buffered()).sum();
             prop_assert_eq!(flows.buffered, buffered);

@@ -56,7 +56,7 @@ fn what_is_held_takes_room() {
     events(&mut session);
     fill(&mut session, start());
     give(&mut session, start(), &[UserData { flow_id: 6, ..whole(2, &[0; 6 * 1024 - 64]) }]);
-    assert_eq!(session.undelivered, 6 * 1024);
+    assert_eq!(session.events.bytes(), 6 * 1024);
     assert_eq!(after(&mut session, whole(2, b"")), 6, "rounded up");
     events(&mut session);
     assert_eq!(after(&mut session, whole(3, b"")), 8);

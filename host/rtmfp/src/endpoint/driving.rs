@@ -151,11 +151,11 @@ impl Endpoint {
             self.config.sessions_by_prefix.moved(from, to);
         }
         if was_open && (!is_open || moved_to != address) {
-            self.by_address.remove(&address, id);
+            self.by_address.remove(&address, id, &self.slots);
             if is_open {
                 self.by_address.insert(id, &self.slots);
             } else {
-                self.by_peer.remove(&peer, id);
+                self.by_peer.remove(&peer, id, &self.slots);
             }
         }
         self.settle(id);

@@ -16,6 +16,11 @@ use crate::crypto::PeerId;
 use crate::session::Session;
 use crate::session_id::SessionId;
 
+/// An index shrinks when it has more than this many times as many places as sessions,
+const SPARE: usize = 8;
+/// and so many besides.
+const SMALL: usize = 4096;
+
 /// A key that sessions are found by.
 pub(super) trait Key: Hash + Eq + Sized {
     /// The session's present key.
@@ -71,9 +76,14 @@ impl<K: Key> Index<K> {
     }
 
     /// Removes a session that was entered under `key`, unless another has the entry by now.
-    pub(super) fn remove(&mut self, key: &K, id: SessionId) {
-        if let Ok(entry) = self.ids.find_entry(self.seed.hash_one(key), |other| *other == id) {
-            entry.remove();
+    pub(super) fn remove(&mut self, key: &K, id: SessionId, slots: &Slots<Occupant>) {
+        let Ok(entry) = self.ids.find_entry(self.seed.hash_one(key), |other| *other == id) else { return };
+        entry.remove();
+        // After many sessions have ended, the memory of their entries is given back.
+        if self.ids.num_buckets() > SPARE * self.ids.len() + SMALL {
+            let seed = &self.seed;
+            let rehash = |other: &SessionId| key_of::<K>(*other, slots).map_or(0, |key| seed.hash_one(key));
+            self.ids.shrink_to(2 * self.ids.len(), rehash);
         }
     }
 }
@@ -82,5 +92,68 @@ fn key_of<K: Key>(id: SessionId, slots: &Slots<Occupant>) -> Option<K> {
     match slots.get(id) {
         Some(Occupant::Session(session)) => Some(K::of(session)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::crypto::{Group, Identity, SessionKeys};
+    use crate::session::Established;
+    use crate::test_clock::test_clock;
+    use crate::transmit::{InterfaceId, Transmit};
+    use crate::wire::Mode;
+
+    fn address(number: u32) -> SocketAddr {
+        (number.to_be_bytes(), 1935).into()
+    }
+
+    #[test]
+    fn sessions_are_found_while_the_index_grows_and_shrinks_and_it_gives_memory_back() {
+        const COUNT: u32 = 30_000;
+        let identity = Identity::ephemeral(&[Group::Modp2], None, false, &mut ChaCha20Rng::from_seed([1; 32]));
+        let config = Config::peer(Arc::new(identity));
+        let keys = SessionKeys {
+            encrypt_key: [1; 16],
+            decrypt_key: [1; 16],
+            hmac_send_key: [2; 32],
+            hmac_receive_key: [2; 32],
+            near_nonce: [0; 32],
+            far_nonce: [0; 32],
+            verification: Default::default(),
+        };
+        let mut slots = Slots::new(0, usize::MAX);
+        let mut index = Index::<SocketAddr>::new();
+        let ids: Vec<SessionId> = (0..COUNT)
+            .map(|number| {
+                let established = Established {
+                    role: Mode::Responder,
+                    far_id: number,
+                    transmit: Transmit { interface: InterfaceId(0), to: address(number) },
+                    keys: keys.clone(),
+                    certificate: config.identities[0].certificate(),
+                };
+                let session = Session::new(test_clock(), &config, established);
+                let id = slots.insert(Occupant::Session(Box::new(session))).unwrap();
+                index.insert(id, &slots);
+                id
+            })
+            .collect();
+        let most = index.ids.num_buckets();
+        for (number, id) in (0..COUNT).zip(&ids) {
+            assert_eq!(index.get(&address(number), &slots), Some(*id));
+            index.remove(&address(number), *id, &slots);
+            assert_eq!(index.get(&address(number), &slots), None);
+            slots.remove(*id);
+            let last = COUNT - 1;
+            assert!(number == last || index.get(&address(last), &slots).is_some());
+        }
+        assert!(index.len() == 0 && index.ids.num_buckets() <= SMALL && most > 2 * SMALL, "{most}");
     }
 }

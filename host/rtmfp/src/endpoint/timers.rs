@@ -13,6 +13,11 @@ use crate::session_id::SessionId;
 /// without a pause, [`Endpoint::handle_timeout`](crate::Endpoint::handle_timeout) would look at it for ever.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
+/// The heap shrinks when it has room for more than this many times as many entries as it has,
+const SPARE: usize = 8;
+/// and so many besides.
+const SMALL: usize = 1024;
+
 #[derive(Default)]
 pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, SessionId)>>);
 
@@ -42,7 +47,12 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.0.pop().map(|Reverse(entry)| entry)
+        let entry = self.0.pop().map(|Reverse(entry)| entry);
+        // After many sessions have ended, the memory of their entries is given back.
+        if self.0.capacity() > SPARE * self.0.len() + SMALL {
+            self.0.shrink_to(2 * self.0.len());
+        }
+        entry
     }
 }
 
@@ -63,5 +73,18 @@ mod tests {
         timers.arm(later, id, &mut armed, Some(now));
         assert_eq!(timers.pop(later), None);
         assert_eq!(timers.next(), Some(later + MIN_WAIT));
+    }
+
+    #[test]
+    fn entries_that_have_come_up_leave_no_memory_behind() {
+        let now = test_clock();
+        let mut timers = Timers::default();
+        for number in 0..50_000 {
+            let deadline = now + MIN_WAIT * (1 + number % 7);
+            timers.arm(now, SessionId(number), &mut None, Some(deadline));
+        }
+        let later = now + MIN_WAIT * 7;
+        assert_eq!(std::iter::from_fn(|| timers.pop(later)).count(), 50_000);
+        assert!(timers.0.capacity() <= SMALL, "{}", timers.0.capacity());
     }
 }

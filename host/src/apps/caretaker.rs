@@ -7,6 +7,8 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use introd_lua::ScriptFiles;
 use introd_policy::message::AppEvent;
 
@@ -30,28 +32,35 @@ pub struct Caretaker {
 }
 
 impl Caretaker {
-    /// Starts the caretaker of these applications.
+    /// Starts the caretaker of these applications. Each second it calls `each_second`, too, with the time.
     ///
     /// # Errors
     /// If its thread cannot be started.
-    pub fn start(applications: &Arc<Applications>) -> std::io::Result<Self> {
-        Self::start_with(applications, INTERVAL, STOP_TIMEOUT)
+    pub fn start(
+        applications: &Arc<Applications>,
+        each_second: impl FnMut(Instant) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        Self::start_with(applications, INTERVAL, STOP_TIMEOUT, each_second)
     }
 
     fn start_with(
         applications: &Arc<Applications>,
         interval: Duration,
         stop_timeout: Duration,
+        each_second: impl FnMut(Instant) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         // The folders are read before any script is loaded, so that every later change is noticed.
         let mut watch = Watch::default();
         watch.look(applications);
         let applications = Arc::downgrade(applications);
+        // A panic of the thread starts it again.
+        let each_second = Mutex::new(each_second);
         // The thread reads disks, which may hang.
         let thread = introd_liveness::spawn("caretaker", AtStandstill::Say, move |pulse| {
             while matches!(stopped.recv_timeout(interval), Err(RecvTimeoutError::Timeout)) {
                 pulse.beat();
+                (each_second.lock())(Instant::now());
                 if !look_after(&applications, &mut watch) {
                     break;
                 }

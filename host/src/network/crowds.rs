@@ -12,12 +12,15 @@
 //! Only clients at addresses that are not public are counted. A change costs one probe of a table, whatever the number of clients, and only
 //! addresses with many clients are looked at.
 
+mod networks;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
 use parking_lot::Mutex;
 
+use self::networks::Networks;
 use super::standing::Standing;
 use crate::introducer::site::is_outside;
 
@@ -86,20 +89,25 @@ impl Network {
 #[derive(Debug, Default)]
 struct Crowd {
     /// Those that report the address, or are neighbours of the server.
-    explained: usize,
+    explained: u32,
     /// The others.
-    hidden: usize,
+    hidden: u32,
     /// The networks of their addresses.
-    networks: HashMap<Network, usize>,
+    networks: Networks,
     is_noticed: bool,
 }
 
 impl Crowd {
+    /// How many clients report other addresses.
+    fn hidden(&self) -> usize {
+        self.hidden as usize
+    }
+
     /// Whether it is to be told of.
     fn is_hidden(&self, ip: IpAddr, standing: &Standing) -> bool {
         let least = if self.is_noticed { MIN_LEFT } else { MIN_CROWD };
         let is_near = ip.is_loopback() || standing.interfaces.iter().any(|interface| interface.contains(&ip));
-        is_near && self.hidden >= least && self.hidden >= self.explained && self.networks.len() >= MIN_NETWORKS
+        is_near && self.hidden() >= least && self.hidden >= self.explained && self.networks.len() >= MIN_NETWORKS
     }
 }
 
@@ -129,13 +137,13 @@ impl Crowds {
         let Table { crowds, large } = &mut *self.0.lock();
         let crowd = crowds.entry(ip).or_default();
         match network {
-            None => crowd.explained += 1,
+            None => crowd.explained = crowd.explained.saturating_add(1),
             Some(network) => {
-                crowd.hidden += 1;
-                *crowd.networks.entry(network).or_default() += 1;
+                crowd.hidden = crowd.hidden.saturating_add(1);
+                crowd.networks.add(network);
             }
         }
-        if crowd.hidden >= MIN_CROWD {
+        if crowd.hidden() >= MIN_CROWD {
             large.insert(ip);
         }
     }
@@ -149,23 +157,21 @@ impl Crowds {
             None => crowd.explained = crowd.explained.saturating_sub(1),
             Some(network) => {
                 crowd.hidden = crowd.hidden.saturating_sub(1);
-                if let Entry::Occupied(mut count) = crowd.networks.entry(network) {
-                    *count.get_mut() = count.get().saturating_sub(1);
-                    if *count.get() == 0 {
-                        count.remove();
-                    }
-                }
+                crowd.networks.remove(network);
             }
         }
         // One that was noticed is forgotten when its end is told.
         if crowd.is_noticed {
             return;
         }
-        if crowd.hidden < MIN_LEFT {
+        if crowd.hidden() < MIN_LEFT {
             large.remove(&ip);
         }
         if crowd.explained == 0 && crowd.hidden == 0 {
             entry.remove();
+            if crowds.capacity() > 8 * crowds.len() + 1024 {
+                crowds.shrink_to(2 * crowds.len());
+            }
         }
     }
 
@@ -178,7 +184,7 @@ impl Crowds {
         large.retain(|ip| {
             let Some(crowd) = crowds.get_mut(ip) else { return false };
             let is_hidden = crowd.is_hidden(*ip, standing);
-            let noticed = Noticed { ip: *ip, clients: crowd.hidden };
+            let noticed = Noticed { ip: *ip, clients: crowd.hidden() };
             if is_hidden && !crowd.is_noticed && room > 0 {
                 room -= 1;
                 crowd.is_noticed = true;
@@ -191,7 +197,7 @@ impl Crowds {
                 crowds.remove(ip);
                 return false;
             }
-            crowd.is_noticed || crowd.hidden >= MIN_LEFT
+            crowd.is_noticed || crowd.hidden() >= MIN_LEFT
         });
         (new, gone)
     }
@@ -200,7 +206,7 @@ impl Crowds {
     pub fn noticed(&self) -> Vec<Noticed> {
         let Table { crowds, large } = &*self.0.lock();
         let noticed = large.iter().filter_map(|ip| Some((ip, crowds.get(ip).filter(|crowd| crowd.is_noticed)?)));
-        noticed.map(|(ip, crowd)| Noticed { ip: *ip, clients: crowd.hidden }).collect()
+        noticed.map(|(ip, crowd)| Noticed { ip: *ip, clients: crowd.hidden() }).collect()
     }
 }
 

@@ -25,6 +25,7 @@ use crate::admin::{Administration, Inspector};
 use crate::apps::Caretaker;
 use crate::http_requests::HttpService;
 use crate::introducer::Snapshot;
+use crate::memory::FreedMemory;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
 use crate::network::{Listener, NetworkWatcher};
 use crate::relay::{Relay, RelayFigures};
@@ -139,7 +140,13 @@ impl Server {
         has_spare_descriptors(SPARE_DESCRIPTORS)
             .context("the server would run out of file descriptors: raise the limit of open files (`ulimit -n`)")?;
         let applications = &server.services.applications;
-        let caretaker = Caretaker::start(applications).context("the caretaker's thread cannot be started")?;
+        let (services, mut freed_memory) = (Arc::downgrade(&server.services), FreedMemory::default());
+        let caretaker = Caretaker::start(applications, move |now| {
+            if let Some(services) = services.upgrade() {
+                freed_memory.look(now, services.directory.len());
+            }
+        });
+        let caretaker = caretaker.context("the caretaker's thread cannot be started")?;
         applications.open_at_start();
         server.caretaker = Some(caretaker);
         let watcher = NetworkWatcher::start(Arc::clone(&server.services.network));

@@ -14,8 +14,8 @@ use crate::session_id::SessionId;
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
 /// The heap shrinks when it has room for more than this many times as many entries as it has,
-const SPARE: usize = 8;
-/// and so many besides.
+const SPARE: usize = 2;
+/// and so many besides. A session that opens has several entries for a moment, of which one remains.
 const SMALL: usize = 1024;
 
 #[derive(Default)]
@@ -50,7 +50,8 @@ impl Timers {
         let entry = self.0.pop().map(|Reverse(entry)| entry);
         // After many sessions have ended, the memory of their entries is given back.
         if self.0.capacity() > SPARE * self.0.len() + SMALL {
-            self.0.shrink_to(2 * self.0.len());
+            // A quarter more, so that it does not grow again at once.
+            self.0.shrink_to(self.0.len() + self.0.len() / 4);
         }
         entry
     }

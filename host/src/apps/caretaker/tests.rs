@@ -128,7 +128,7 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 #[test]
 fn the_caretaker_looks_again_and_again_until_it_is_dropped() {
     let (applications, _) = applications(Path::new("/nonexistent"), |settings| settings.max_idle_time = Duration::ZERO);
-    let caretaker = Caretaker::start_with(&applications, Duration::from_millis(1), FOR_EVER).unwrap();
+    let caretaker = Caretaker::start_with(&applications, Duration::from_millis(1), FOR_EVER, |_| ()).unwrap();
     for _ in 0..3 {
         drop(applications.admit(0, &request("rtmfp://host/club"), localhost()).unwrap());
         while applications.instances() > 0 {
@@ -143,7 +143,7 @@ fn the_caretaker_looks_again_and_again_until_it_is_dropped() {
 #[test]
 fn the_caretaker_ends_at_once_however_seldom_it_looks() {
     let (applications, _) = applications(Path::new("/nonexistent"), |_| ());
-    drop(Caretaker::start_with(&applications, FOR_EVER, FOR_EVER).unwrap());
+    drop(Caretaker::start_with(&applications, FOR_EVER, FOR_EVER, |_| ()).unwrap());
     assert_eq!(Arc::weak_count(&applications), 0);
 }
 

@@ -3,7 +3,6 @@
 //! Each change is written into the directory, published for other servers, and told to the application's script and plugins. A
 //! client can make one with a few bytes, so they are limited for each client. Of the changes that come too soon, the last one counts.
 
-use super::address_changes::AddressChanges;
 use super::client::{Client, client_id};
 use super::client_turn::ClientTurn;
 use super::table::Clients;
@@ -19,7 +18,7 @@ impl ClientTurn<'_, '_> {
     /// Handles the addresses that a client reports.
     pub(super) fn set_peer_info(&mut self, client: &mut Client, info: PeerInfo) {
         let (now, session) = (self.turn.now, self.session);
-        match client.changes.get_or_insert_with(|| Box::new(AddressChanges::new(now))).take(now, info) {
+        match client.changes.take(now, info) {
             Ok(info) => self.pass_on_peer_info(client, &info),
             Err(Some(at)) => self.agenda.address_changes.insert(at, session),
             Err(None) => (),
@@ -60,7 +59,7 @@ impl Clients {
     pub(super) fn pass_on_address_changes(&mut self, turn: &mut Turn<'_>) {
         while let Some((_, session)) = self.agenda.address_changes.take_due(turn.now) {
             self.with_client(turn, session, |client_turn, client| {
-                if let Some(info) = client.changes.as_mut().and_then(|changes| changes.due()) {
+                if let Some(info) = client.changes.due() {
                     client_turn.pass_on_peer_info(client, &info);
                 }
             });

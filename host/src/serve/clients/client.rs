@@ -30,10 +30,6 @@ pub(super) struct Client {
     pub(super) place: Option<(PeerId, Seat)>,
     /// When the client last sent a message.
     pub(super) active: Instant,
-    /// The rate of its lookups, if that is limited.
-    pub(super) lookups: Option<Box<ClientRate>>,
-    /// The rates of the calls that it makes and gets by `relay`, once there is one.
-    pub(super) relays: Option<Box<RelayRates>>,
     /// The groups that it is in, if any.
     pub(super) groups: Option<Box<ClientGroups>>,
     /// The traffic since the client asked to connect.
@@ -42,11 +38,10 @@ pub(super) struct Client {
     pub(super) accepted: Option<Instant>,
     /// Its relation to the policy of its application, if there is one.
     pub(super) dealings: Option<Box<Dealings>>,
-    pub(super) closing: Option<Box<Closing>>,
-    /// Why this server ends the connection, if it does.
-    pub(super) ending: Option<Box<Ending>>,
-    /// The rate of its address changes, once there is one.
-    pub(super) changes: Option<Box<AddressChanges>>,
+    /// What few clients have.
+    seldom: Option<Box<Seldom>>,
+    /// The rate of its address changes.
+    pub(super) changes: AddressChanges,
     pub(super) silence: ClientSilence,
     /// Whether it had proven that its peer id is its own when it was accepted.
     pub(super) is_proven: bool,
@@ -54,6 +49,18 @@ pub(super) struct Client {
     pub(super) nat: NatKind,
     /// How it counts among the clients at its address, if it does.
     pub(super) sighting: Option<Box<Sighting>>,
+}
+
+/// What few clients have: those whose rates are limited, and those whose connections this server ends.
+#[derive(Default)]
+pub(super) struct Seldom {
+    /// The rate of its lookups, if that is limited.
+    pub(super) lookups: ClientRate,
+    /// The rates of the calls that it makes and gets by `relay`.
+    pub(super) relays: RelayRates,
+    pub(super) closing: Option<Closing>,
+    /// Why this server ends the connection, if it does.
+    ending: Option<Ending>,
 }
 
 /// The relation between a client and the policy of its application.
@@ -78,15 +85,12 @@ impl Client {
             sending: SmallVec::new(),
             place: None,
             active: now,
-            lookups: None,
-            relays: None,
             groups: None,
             stats: ClientStats::default(),
             accepted: None,
             dealings: None,
-            closing: None,
-            ending: None,
-            changes: None,
+            seldom: None,
+            changes: AddressChanges::new(now),
             silence: ClientSilence::default(),
             is_proven: false,
             nat: NatKind::Unknown,
@@ -100,10 +104,30 @@ pub(super) fn client_id(session: SessionId) -> ClientId {
     ClientId { worker: session.prefix(), session }
 }
 
-/// The first reason for which this server ends a connection is the one that counts.
 impl Client {
+    /// What few clients have; this one has it from now on.
+    pub(super) fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    /// Whether this server closes the connection.
+    pub(super) fn is_closing(&self) -> bool {
+        self.seldom.as_ref().is_some_and(|seldom| seldom.closing.is_some())
+    }
+
+    /// How this server closes the connection, if it does.
+    pub(super) fn closing(&mut self) -> Option<&mut Closing> {
+        self.seldom.as_mut()?.closing.as_mut()
+    }
+
+    /// Why this server ends the connection, if it does.
+    pub(super) fn ending(&self) -> Option<&Ending> {
+        self.seldom.as_ref()?.ending.as_ref()
+    }
+
+    /// This server ends the connection. The first reason is the one that counts.
     pub(super) fn ends(&mut self, ending: Ending) {
-        self.ending.get_or_insert_with(|| Box::new(ending));
+        self.seldom().ending.get_or_insert(ending);
     }
 }
 
@@ -142,5 +166,16 @@ impl Client {
     /// The script of the client's application, if that has one and was told of the client.
     pub(super) fn script(&self) -> Option<&Arc<dyn AppActor>> {
         self.place.as_ref()?.1.instance().actor()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server holds a hundred thousand of them.
+    #[test]
+    fn an_idle_client_stays_small() {
+        assert!(size_of::<Client>() <= 384, "{}", size_of::<Client>());
     }
 }

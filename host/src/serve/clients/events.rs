@@ -48,7 +48,7 @@ impl Clients {
                 self.tell_script(turn, session, |client| AppEvent::Disconnect { client });
                 self.cancel_connect(turn, session, &reason.to_string());
                 self.tell_plugins_gone(session, &reason.to_string());
-                if let Some(mut client) = self.clients.remove(&session) {
+                if let Some(mut client) = self.take_out(session) {
                     client.lose_sight(turn);
                     if client.accepted.is_some() {
                         turn.counters().add(Counter::Disconnects);
@@ -125,7 +125,7 @@ impl Clients {
             FlowEvent::Closed { flow } => {
                 client.sending.retain(|(_, id)| *id != flow);
                 if client.sending.is_empty()
-                    && let Some(closing) = &mut client.closing
+                    && let Some(closing) = client.closing()
                 {
                     if let Some(flow) = closing.control_flow.take() {
                         let _ = turn.endpoint.with_flows(now, session, |flows| flows.reject(RecvFlowId(flow), 0));
@@ -174,7 +174,7 @@ impl Clients {
             turn.endpoint.close(now, session);
             return;
         };
-        if client.closing.is_none() {
+        if !client.is_closing() {
             tracing::info!(%session, ?address, "client goes on making more work than MaxSessionWork allows: closed");
             let code = "NetConnection.Connect.Closed";
             let description = "Too much work for the server.";
@@ -187,8 +187,7 @@ impl Clients {
 
 /// Logs that a client is gone, and writes it into the story if the client had been accepted.
 fn gone(turn: &Turn<'_>, session: SessionId, client: &Client, reason: CloseReason) {
-    let of_session = || Box::new(Ending::of_session(reason));
-    let Ending { by, reason } = *client.ending.clone().unwrap_or_else(of_session);
+    let Ending { by, reason } = client.ending().cloned().unwrap_or_else(|| Ending::of_session(reason));
     let known = client.place.as_ref().and_then(|(peer, _)| turn.services().directory.lookup(peer));
     let address = known.filter(|known| known.owner == session).map(|known| known.observed);
     let peer = client.place.as_ref().map(|(peer, _)| *peer);

@@ -65,7 +65,7 @@ impl ClientTurn<'_, '_> {
                 for (_, flow) in &client.sending {
                     let _ = self.turn.endpoint.with_flows(now, session, |flows| flows.close(*flow));
                 }
-                client.closing = Some(Box::new(Closing { control_flow }));
+                client.seldom().closing = Some(Closing { control_flow });
                 self.agenda.closing.insert(now + CLOSE_TIMEOUT, session);
             }
             Action::Publish(publication) => self.publish(client, publication),

@@ -48,16 +48,14 @@ impl ClientTurn<'_, '_> {
 
     fn send_relay(&mut self, client: &mut Client, call: Call) -> Result<(), RelayError> {
         let (services, now) = (self.turn.services(), self.turn.now);
-        let Some((sender, seat)) = &client.place else { return Err(RelayError::NotConnected) };
-        if seat.instance().max_relay_call_rate().is_some_and(|max| {
-            let rates = client.relays.get_or_insert_default();
-            !rates.made.permits(now, max)
-        }) {
+        let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_relay_call_rate());
+        if limit.is_some_and(|max| !client.seldom().relays.made.permits(now, max)) {
             if let Some(info) = self.turn.endpoint.session(self.session) {
                 services.refusals.tell(now, info.far_address.ip(), "MaxRelayCallRate");
             }
             return Err(RelayError::TooMany);
         }
+        let Some((sender, seat)) = &client.place else { return Err(RelayError::NotConnected) };
         let caller = call.wants_answer().then_some((self.session, call.transaction));
         let mut arguments = call.arguments.into_iter();
         let peer = arguments.next().and_then(|peer| peer.as_str()?.parse::<PeerId>().ok());
@@ -85,10 +83,8 @@ impl ClientTurn<'_, '_> {
         let now = self.turn.now;
         let place = client.place.as_ref().filter(|(peer, _)| *peer == call.peer && client.connection.is_connected());
         let (_, seat) = place.ok_or(RelayError::NotConnected)?;
-        if seat.instance().max_relay_call_rate().is_some_and(|max| {
-            let rates = client.relays.get_or_insert_default();
-            !rates.got.permits(now, max.saturating_mul(CALLERS))
-        }) {
+        let limit = seat.instance().max_relay_call_rate().map(|max| max.saturating_mul(CALLERS));
+        if limit.is_some_and(|max| !client.seldom().relays.got.permits(now, max)) {
             return Err(RelayError::Busy);
         }
         if let Some(&(_, flow)) = client.sending.iter().find(|(stream, _)| *stream == 0) {

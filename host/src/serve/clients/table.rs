@@ -17,6 +17,11 @@ use crate::apps::{AppInstance, Seat};
 use crate::meetings::NatKind;
 use crate::serve::turn::{Turn, WorkerInfo};
 
+/// The table shrinks when it has more than this many times as many places as clients,
+const SPARE: usize = 8;
+/// and so many besides.
+const SMALL: usize = 1024;
+
 /// The clients of one worker.
 pub(in crate::serve) struct Clients {
     pub(super) clients: HashMap<SessionId, Box<Client>>,
@@ -36,6 +41,15 @@ impl Clients {
     /// How many sessions have opened a flow: clients, and those that ask to be.
     pub(in crate::serve) fn count(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Takes a client out of the table, and gives memory back if the table has far more places than it needs.
+    pub(super) fn take_out(&mut self, session: SessionId) -> Option<Box<Client>> {
+        let client = self.clients.remove(&session);
+        if self.clients.capacity() > SPARE * self.clients.len() + SMALL {
+            self.clients.shrink_to(2 * self.clients.len());
+        }
+        client
     }
 
     /// The application instance that a client is connected to. A session that waits to be accepted, or was rejected, is no client of it.
@@ -66,7 +80,7 @@ impl Clients {
     pub(in crate::serve) fn permit_lookup(&mut self, now: Instant, session: SessionId) -> bool {
         let Some(client) = self.clients.get_mut(&session) else { return true };
         let limit = client.place.as_ref().and_then(|(_, seat)| seat.instance().max_lookup_rate());
-        limit.is_none_or(|limit| client.lookups.get_or_insert_default().permits(now, limit))
+        limit.is_none_or(|limit| client.seldom().lookups.permits(now, limit))
     }
 
     /// Runs `work` for a client, if it is there, and executes the actions that its connection asks for then.

@@ -66,7 +66,7 @@ impl Clients {
             let Some((_, seat)) = &client.place else { return false };
             let limit = seat.instance().settings().idle_clients;
             limit.enable
-                && client.closing.is_none()
+                && !client.is_closing()
                 && turn.now.saturating_duration_since(client.active) >= limit.max_idle_time
         };
         let idle: Vec<SessionId> =

@@ -68,6 +68,26 @@ fn a_new_application_passes_its_test_and_serves() {
 }
 
 #[test]
+fn the_application_for_all_names_without_a_folder_is_made_as_well() {
+    let folder = Folder::new();
+    let dir = folder.join("server");
+    done(&mut introd(&["init", &dir.to_string_lossy()]));
+    let made = in_folder(&dir, &["new", "app", "_default_"]);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(made.stdout.contains("introd probe rtmfp://127.0.0.1/ANY-NAME"), "{made:?}");
+    let tested = in_folder(&dir, &["test", "lua/_default_"]);
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    let checked = in_folder(&dir, &["check-config"]);
+    assert!(checked.code == Some(0) && !checked.stdout.contains("warning"), "{checked:?}");
+
+    let server =
+        Server::by(introd(&["run", "--listen", "127.0.0.1:0", "--workers", "1", "--admin", "none"]).current_dir(&dir));
+    let met = probe(&["--meet", "--json", &server.uri_of("whatever")]);
+    assert_eq!(met.json()["introduced"], true, "{met:?}");
+    server.stop();
+}
+
+#[test]
 fn a_new_plugin_in_rust_passes_its_tests_and_decides() {
     let folder = Folder::new();
     let made = in_folder(folder.path(), &["new", "plugin", "keep-out"]);

@@ -125,6 +125,11 @@ impl<L: Copy> Pairs<L> {
         }
     }
 
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Other limits, from now on. Pairs that are there already stay.
     pub fn set_limits(&mut self, limits: Limits) {
         self.total_rate = rate(limits.bytes_per_second);

@@ -9,6 +9,9 @@ pub struct Sight {
     pub nat: NatKind,
     /// Whether the address at which the server sees it is for use within one site.
     pub is_private: bool,
+    /// Whether the server knows at which address others may reach it, because it stands in the server's own network and the server knows the
+    /// public address of that.
+    pub is_found_outside: bool,
     /// Whether the server sees it at an IPv4 address, or the peer reports one.
     pub has_ipv4: bool,
 }
@@ -25,6 +28,10 @@ pub struct Outlook {
 /// The outlook of a peer that the server sees so.
 pub fn outlook(sight: Sight) -> Outlook {
     let (problem, advice) = match sight.nat {
+        _ if sight.is_private && sight.is_found_outside => (
+            None,
+            "This peer is in the network of the server. The server tells peers outside the public address of that network with the port at which it              sees this peer. They reach it if the NAT of the network keeps ports, as most do, and does not filter by port.",
+        ),
         _ if sight.is_private => (
             Some("privateAddress"),
             "This peer is in the network of the server, or comes to it by a tunnel or a carrier's NAT: the server sees it at a private address. \
@@ -70,7 +77,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_nat_has_an_outlook_and_some_a_problem() {
-        let of = |nat, is_private, has_ipv4| outlook(Sight { nat, is_private, has_ipv4 });
+        let of = |nat, is_private, has_ipv4| outlook(Sight { nat, is_private, is_found_outside: false, has_ipv4 });
         let problems = NatKind::ALL.map(|nat| [false, true].map(|has_ipv4| of(nat, false, has_ipv4).problem));
         assert_eq!(
             problems,
@@ -86,6 +93,8 @@ mod tests {
         for nat in NatKind::ALL {
             assert!(of(nat, false, true).advice.starts_with("This peer "), "{nat:?}");
             assert_eq!(of(nat, true, true).problem, Some("privateAddress"), "{nat:?}");
+            let beside = outlook(Sight { nat, is_private: true, is_found_outside: true, has_ipv4: true });
+            assert_eq!((beside.problem, &beside.advice[..10]), (None, "This peer "), "{nat:?}");
         }
     }
 }

@@ -119,6 +119,13 @@ impl Relay {
         self.ports.addresses().any(|own| own == address)
     }
 
+    /// Whether its limits leave room for any pair at all.
+    pub fn is_for_pairs(&self) -> bool {
+        let pairs = self.pairs.lock();
+        let Limits { max_pairs, max_pairs_per_client, max_pairs_per_network, .. } = *pairs.limits();
+        max_pairs.min(max_pairs_per_client).min(max_pairs_per_network) > 0
+    }
+
     /// What it did and has.
     pub fn figures(&self) -> RelayFigures {
         let pairs = self.pairs.lock();

@@ -1,6 +1,7 @@
 //! Lists of addresses, each with where it comes from (RFC 7016 §2.1.5).
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use mlua::{Lua, Result, Table, Value};
 use rtmfp::{Origin, PeerId, TaggedAddress};
@@ -44,14 +45,14 @@ pub(crate) fn from_lua(
         Value::Table(table) => Some(table),
         _ => None,
     };
-    let known = {
-        let roster = state.instance.roster.borrow();
-        target.and_then(|target| roster.by_peer(target)).or_else(|| roster.at(0))
-    };
+    let known = known_client(state, target);
     let mut addresses: SmallVec<[TaggedAddress; 2]> = SmallVec::new();
     for index in 1..=list.raw_len().min(4 * MAX_ADDRESSES) {
         let item: Value = list.raw_get(index)?;
         let address = address::parse(&item)?;
+        if let Value::String(text) = &item {
+            state.addresses.learn(text, address)?;
+        }
         if addresses.len() == MAX_ADDRESSES || addresses.iter().any(|known| known.address == address) {
             continue;
         }
@@ -78,7 +79,14 @@ fn origin_of(value: &Value) -> Option<Origin> {
     }
 }
 
-fn guess(member: Option<&RosterMember>, address: SocketAddr, target: Option<&PeerId>) -> Origin {
+/// The client by which [`guess`] goes: the target, else any that knows the server's addresses.
+pub(super) fn known_client(state: &ApiState, target: Option<&PeerId>) -> Option<Rc<RosterMember>> {
+    let roster = state.instance.roster.borrow();
+    target.and_then(|target| roster.by_peer(target)).or_else(|| roster.at(0))
+}
+
+/// Where an address of a peer comes from, by what the server knows of that client.
+pub(super) fn guess(member: Option<&RosterMember>, address: SocketAddr, target: Option<&PeerId>) -> Origin {
     let Some(member) = member else { return Origin::Reported };
     if member.info.potential_near_addresses.contains(&address) || member.info.near_address == address {
         Origin::Relay

@@ -169,7 +169,7 @@ fn number_of(state: &ApiState, event: &Value, function: &str) -> Result<u64> {
 }
 
 /// Gives the verdict on the lookup of that number.
-fn decide(state: &ApiState, number: u64, verdict: Verdict) -> Result<bool> {
+pub(super) fn decide(state: &ApiState, number: u64, verdict: Verdict) -> Result<bool> {
     state.must_be_live()?;
     if state.decide_lookup(number, verdict) {
         return Ok(true);

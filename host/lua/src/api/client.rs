@@ -94,7 +94,7 @@ fn property(lua: &Lua, state: &Rc<ApiState>, member: &Rc<RosterMember>, name: &s
         "nearID" | "nearId" => info.near_id.to_string(),
         "farNonce" => hex::encode(info.far_nonce),
         "nearNonce" => hex::encode(info.near_nonce),
-        "farAddress" => address::text(member.far_address.get()),
+        "farAddress" => return Ok(Value::String(state.addresses.text(lua, member.far_address.get())?)),
         "nearAddress" => address::text(info.near_address),
         "protocol" => "rtmfp".to_owned(),
         // AMS means TLS by it, which RTMFP does without.
@@ -114,8 +114,8 @@ fn property(lua: &Lua, state: &Rc<ApiState>, member: &Rc<RosterMember>, name: &s
         }
         "reportedAddresses" => {
             let reported = member.reported.borrow();
-            let list = reported.iter().map(|each| address::text(*each));
-            return Ok(Value::Table(lua.create_sequence_from(list)?));
+            let list: Result<Vec<_>> = reported.iter().map(|each| state.addresses.text(lua, *each)).collect();
+            return Ok(Value::Table(lua.create_sequence_from(list?)?));
         }
         "groupControls" => {
             let list = lua.create_table()?;
@@ -140,7 +140,7 @@ pub(crate) fn this(state: &ApiState, value: Option<Value>, method: &str) -> Resu
 pub(crate) fn member(state: &ApiState, value: Option<&Value>) -> Option<Rc<RosterMember>> {
     let Some(Value::Table(object)) = value else { return None };
     let record: Table = object.raw_get(&state.objects.key).ok()?;
-    let handle: AnyUserData = record.raw_get(1).ok()?;
+    let handle: AnyUserData = record.raw_get(&state.objects.key).ok()?;
     handle.borrow::<Client>().ok().map(|client| Rc::clone(&client.member))
 }
 
@@ -176,6 +176,7 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
         properties.raw_set(*name, kind)?;
     }
     native.raw_set("properties", properties)?;
+    native.raw_set("lists", lua.create_table_from([("reportedAddresses", &state.objects.reported)])?)?;
     native.raw_set("settable", lua.create_table_from(SETTABLE.iter().copied())?)?;
     let shared = Rc::clone(state);
     native.raw_set(

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use mlua::{AnyUserData, Function, Lua, LuaString, Result, Table, UserData, Value};
-use rtmfp::PeerId;
+use rtmfp::{PeerId, SessionId};
 
-use crate::instance::roster::{Phase, RosterMember};
+use crate::instance::roster::{Phase, Roster, RosterMember};
 use introd_policy::message::ClientId;
 
 /// What leads from a client's object to the client. The object itself is the prelude's: a table with the script's own fields.
@@ -17,14 +17,27 @@ pub(crate) struct Client {
 
 impl UserData for Client {}
 
+/// A client's id as a number for the prelude.
+pub(super) fn number_of(client: ClientId) -> i64 {
+    i64::from(client.worker) << 32 | i64::from(client.session.get())
+}
+
+/// The id of a client from its number.
+pub(super) fn client_of(number: i64) -> Option<ClientId> {
+    let worker = u8::try_from(number >> 32).ok()?;
+    Some(ClientId { worker, session: SessionId::from_wire(number as u32) })
+}
+
 /// The objects of one VM.
 pub(crate) struct ClientObjects {
     /// What the host has in a client's object stands under this key, which scripts do not have.
     pub(crate) key: Table,
+    /// A client's record has its reported addresses under this key, which scripts do not have.
+    pub(super) reported: Table,
     /// Clients by peer id, for the prelude: those that the script has looked for once.
     pub(crate) found: Table,
-    /// The keys of `found`.
-    found_ids: RefCell<HashMap<PeerId, LuaString>>,
+    /// The keys of `found`, and the clients.
+    found_ids: RefCell<HashMap<PeerId, (LuaString, Rc<RosterMember>)>>,
     /// The prelude's function that makes a client's object.
     make_client: OnceCell<Function>,
     /// The clients that the script has met.
@@ -36,6 +49,7 @@ impl ClientObjects {
     pub(super) fn new(lua: &Lua) -> Result<Self> {
         Ok(Self {
             key: lua.create_table()?,
+            reported: lua.create_table()?,
             found: lua.create_table()?,
             found_ids: RefCell::default(),
             make_client: OnceCell::new(),
@@ -59,7 +73,8 @@ impl ClientObjects {
             .make_client
             .get()
             .ok_or_else(|| mlua::Error::runtime("clients are not available while the script is being loaded"))?;
-        let object: Table = make.call(lua.create_userdata(Client { member: Rc::clone(member) })?)?;
+        let object: Table =
+            make.call((lua.create_userdata(Client { member: Rc::clone(member) })?, number_of(member.id)))?;
         if member.phase.get() != Phase::Gone {
             self.clients.borrow_mut().insert(member.id, object.clone());
         }
@@ -77,26 +92,31 @@ impl ClientObjects {
         let object = self.of(lua, member)?;
         let id = lua.create_string(peer.to_string())?;
         self.found.raw_set(&id, &object)?;
-        self.found_ids.borrow_mut().insert(peer, id);
+        self.found_ids.borrow_mut().insert(peer, (id, Rc::clone(member)));
         member.is_found.set(true);
         Ok(object)
     }
 
-    /// A peer id as text: the string under which the prelude knows the client, if it does.
-    pub(super) fn peer_id(&self, lua: &Lua, peer: &PeerId) -> Result<LuaString> {
-        if let Some(id) = self.found_ids.borrow().get(peer) {
-            return Ok(id.clone());
+    /// A peer id as text, and the client that it is. The text is the string under which the prelude knows the client, if it does.
+    pub(super) fn peer_id(
+        &self,
+        lua: &Lua,
+        roster: &Roster,
+        peer: &PeerId,
+    ) -> Result<(Option<LuaString>, Option<Rc<RosterMember>>)> {
+        if let Some((id, member)) = self.found_ids.borrow().get(peer) {
+            return Ok((Some(id.clone()), Some(Rc::clone(member))));
         }
         let mut text = [0; 64];
         // It has room for all digits.
         let _ = hex::encode_to_slice(peer.0, &mut text);
-        lua.create_string(text)
+        Ok((Some(lua.create_string(text)?), roster.by_peer(peer)))
     }
 
     /// Makes the prelude forget a client: it has left, or another client has its peer id.
     pub(crate) fn unfind(&self, member: &RosterMember) {
         if member.is_found.replace(false)
-            && let Some(id) = self.found_ids.borrow_mut().remove(&member.info.far_id)
+            && let Some((id, _)) = self.found_ids.borrow_mut().remove(&member.info.far_id)
             && let Err(error) = self.found.raw_set(id, Value::Nil)
         {
             tracing::error!(peer = %member.info.far_id, %error, "a script still finds a client that is gone");
@@ -108,7 +128,10 @@ impl ClientObjects {
         let record = self.known(member.id).and_then(|object| object.raw_get::<Table>(&self.key).ok());
         for name in properties {
             // It fails for want of memory only, and the script is told of that at every turn.
-            let _ = record.as_ref().map(|record| record.raw_set(*name, Value::Nil));
+            let _ = record.as_ref().map(|record| match *name {
+                "reportedAddresses" => record.raw_set(&self.reported, Value::Nil),
+                name => record.raw_set(name, Value::Nil),
+            });
         }
     }
 

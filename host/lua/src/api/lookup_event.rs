@@ -1,15 +1,13 @@
 //! The event of `application.onPeerLookup`. The prelude makes it, and calls the handler with it.
 
-use std::io::Write as _;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
-use mlua::{Lua, Result, Table, Value};
-use rtmfp::{PeerId, SessionId};
-use smallvec::SmallVec;
+use mlua::{Lua, LuaString, Result, Table, Value};
 
+use super::client_objects::client_of;
+use super::lookup_facts::{LatestLookup, LookupFacts};
 use super::state::ApiState;
-use introd_policy::message::{ClientId, PeerLookup};
+use crate::engine::limits::Budget;
 
 /// The properties of every event. A script can keep an event and answer it later: the table of open requests knows by its number whether
 /// the lookup still waits.
@@ -26,57 +24,66 @@ pub(crate) const PROPERTIES: &[&str] = &[
     "client",
 ];
 
-/// The facts of a lookup of which the prelude makes an event.
-pub(crate) struct LookupFacts {
-    pub(crate) target: Option<PeerId>,
-    initiator: SocketAddr,
-    pub(crate) tag: SmallVec<[u8; 16]>,
-    /// How many times the asker has asked, with this time.
-    pub(crate) attempt: u32,
-    pub(crate) interface: i64,
-    pub(crate) asker: Option<i64>,
-    /// The asker's application and instance, if it is a client of another one.
-    pub(crate) application: Option<Box<str>>,
+/// What the prelude makes an event of, in the order of its parameters.
+type EventParts =
+    (Option<u64>, Option<LuaString>, Option<LuaString>, Option<LuaString>, i64, Option<i64>, Option<LuaString>, u32);
+
+/// Makes the parts of an event. From now on the lookup is the latest.
+fn parts(lua: &Lua, state: &ApiState, number: u64, facts: LookupFacts) -> Result<EventParts> {
+    let (target, client) = match &facts.target {
+        Some(target) => state.objects.peer_id(lua, &state.instance.roster.borrow(), target)?,
+        None => (None, None),
+    };
+    let initiator = state.addresses.text(lua, facts.initiator)?;
+    let tag = lua.create_string(&facts.tag)?;
+    let application = facts.application.as_deref().map(|name| lua.create_string(name)).transpose()?;
+    let parts =
+        (Some(number), target, Some(initiator), Some(tag), facts.interface, facts.asker, application, facts.attempt);
+    *state.latest.borrow_mut() = Some(LatestLookup::new(number, facts, client));
+    Ok(parts)
 }
 
-impl LookupFacts {
-    pub(crate) fn of(lookup: &PeerLookup) -> Self {
-        Self {
-            target: lookup.target,
-            initiator: lookup.initiator,
-            tag: lookup.tag.clone(),
-            attempt: lookup.attempt,
-            interface: i64::from(lookup.interface.0),
-            asker: lookup.asker.map(|asker| i64::from(asker.worker) << 32 | i64::from(asker.session.get())),
-            application: lookup.proposal.as_ref().and_then(|proposal| proposal.initiator_application.clone()),
+/// The next lookup for the coroutine that runs, whose handler for the one before has just ended. `None` if there is none, if that handler
+/// has taken too long, or if the host has something else to do first.
+fn next(state: &ApiState, budget: &Budget) -> Option<(u64, LookupFacts)> {
+    let instance = &state.instance;
+    let running = state.lookups.running.borrow();
+    let about = running.as_ref()?;
+    if let Some(facts) = state.lookups.first.take() {
+        return Some((about.get(), facts));
+    }
+    let is_settled = state.released.borrow().is_empty() && !instance.is_ending.get() && instance.outbox.is_empty();
+    if !budget.has_ended_in_time() || !is_settled {
+        return None;
+    }
+    let mut was_long = budget.start_next();
+    loop {
+        let number = instance.next_lookup(was_long)?;
+        was_long = false;
+        if let Some(facts) = LookupFacts::begin(&instance.requests, number) {
+            about.set(number);
+            return Some((number, facts));
         }
     }
-
-    /// The address of the asker, as text.
-    pub(crate) fn with_initiator<T>(&self, use_it: impl FnOnce(&str) -> T) -> T {
-        // The longest text is an IPv6 address of 39 characters with a scope, brackets and a port.
-        let mut text = [0; 80];
-        let address = SocketAddr::new(self.initiator.ip().to_canonical(), self.initiator.port());
-        let mut rest = &mut text[..];
-        // There is room for it.
-        let _ = write!(rest, "{address}");
-        let left = rest.len();
-        let length = text.len() - left;
-        use_it(text.get(..length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default())
-    }
 }
 
-/// The function behind `event.client`.
-pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
+/// The function behind `event.client`, and the one that gives the prelude the next lookup.
+pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, budget: &Rc<Budget>, native: &Table) -> Result<()> {
     let shared = Rc::clone(state);
     native.raw_set(
         "asker",
         lua.create_function(move |lua, asker: i64| {
-            let (Ok(worker), session) = (u8::try_from(asker >> 32), SessionId::from_wire(asker as u32)) else {
-                return Ok(Value::Nil);
-            };
-            let member = shared.instance.roster.borrow().get(ClientId { worker, session });
+            let Some(id) = client_of(asker) else { return Ok(Value::Nil) };
+            let member = shared.instance.roster.borrow().get(id);
             member.map_or(Ok(Value::Nil), |member| Ok(Value::Table(shared.objects.of(lua, &member)?)))
+        })?,
+    )?;
+    let (shared, budget) = (Rc::clone(state), Rc::clone(budget));
+    native.raw_set(
+        "next_lookup",
+        lua.create_function(move |lua, ()| match next(&shared, &budget) {
+            Some((number, facts)) => parts(lua, &shared, number, facts),
+            None => Ok((None, None, None, None, 0, None, None, 0)),
         })?,
     )
 }

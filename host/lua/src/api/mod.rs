@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 pub(crate) mod address_list;
+pub(crate) mod address_texts;
 pub(crate) mod application;
 pub(crate) mod client;
 pub(crate) mod client_objects;
@@ -11,7 +12,9 @@ pub(crate) mod connection_objects;
 pub(crate) mod group_control;
 pub(crate) mod group_specifier;
 pub(crate) mod idle_handlers;
+mod latest_lookup;
 pub(crate) mod lookup_event;
+pub(crate) mod lookup_facts;
 mod natives;
 pub(crate) mod net_connection;
 pub(crate) mod net_group;

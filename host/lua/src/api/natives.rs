@@ -6,19 +6,21 @@ use mlua::{Lua, Result, Table};
 
 use super::state::ApiState;
 use super::{
-    application, client, clients, group_specifier, lookup_event, net_connection, net_group, shared_registry,
-    timer_functions,
+    application, client, clients, group_specifier, latest_lookup, lookup_event, net_connection, net_group,
+    shared_registry, timer_functions,
 };
 use crate::engine::values::Opaque;
+use crate::engine::vm_context::VmContext;
 use introd_flash::amf;
 
 /// Adds the functions to the table of natives, and makes the globals that the prelude does not make.
-pub(super) fn install(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Result<()> {
+pub(super) fn install(lua: &Lua, context: &VmContext, state: &Rc<ApiState>, native: &Table) -> Result<()> {
     application::describe(lua, state)?;
     application::register(lua, state, native)?;
     client::register(lua, state, native)?;
     clients::register(lua, state, native)?;
-    lookup_event::register(lua, state, native)?;
+    lookup_event::register(lua, state, &context.budget, native)?;
+    latest_lookup::register(lua, state, native)?;
     native.raw_set("key", &state.objects.key)?;
     native.raw_set("event_key", &state.event_key)?;
     timer_functions::register(lua, state, native)?;

@@ -1,7 +1,7 @@
 -- The parts of the API that are written in Lua.
 local native, application, Client, methods = ...
 
-local error, next, rawset, select, type = error, next, rawset, select, type
+local error, getmetatable, next, rawset, select, type = error, getmetatable, next, rawset, select, type
 local setmetatable, pack, unpack = native.plain.setmetatable, table.pack, native.plain.unpack
 local wait, on_time = native.wait, native.on_time
 
@@ -32,25 +32,25 @@ _G.registry = {
 
 -- Clients -----------------------------------------------------------------------------------------------------------------
 
--- A client's object keeps the host's part under this key.
-local key = native.key
+-- A client's object keeps a record under this key. In the record are, under keys that scripts do not have, what leads the host to the client,
+-- the client's number and its lists; and by their names the properties that do not change until the host says so.
+local key, number_key, lists = native.key, {}, native.lists
 local properties, property, settable = native.properties, native.property, native.settable
 
 local client_meta = { __host = "Client", __name = "Client", __metatable = false }
 
 -- A field comes from the host's properties, the script's fields for all clients, the host's methods, or the values of properties that the
 -- script has not set, in this order. The script's own fields of the object come before all.
-function client_meta.__index(client, name)
+local function field(client, name)
     local kind = properties[name]
     if kind then
         local record = client[key]
-        local value = record[name]
-        if value == nil then
-            value = property(record[1], name)
-            if kind ~= "made" then record[name] = value end
+        local value = property(record[key], name)
+        if kind == "list" then
+            record[lists[name]] = value
+            return { unpack(value) }
         end
-        -- A script may change a list that it gets, so that it gets a new one each time.
-        if kind == "list" then return { unpack(value) } end
+        if kind == "kept" then record[name] = value end
         return value
     end
     local value = Client[name]
@@ -58,6 +58,21 @@ function client_meta.__index(client, name)
     value = methods[name]
     if value ~= nil then return value end
     return settable[name]
+end
+
+-- Scripts read the same few properties in each lookup: those that the record has take few instructions.
+function client_meta.__index(client, name)
+    local record = client[key]
+    local value = record[name]
+    if value ~= nil then return value end
+    value = methods[name]
+    if value ~= nil and Client[name] == nil then return value end
+    value = record[lists[name]]
+    if value == nil then return field(client, name) end
+    -- A script may change a list that it gets, so that it gets a new one each time.
+    local first, second = value[1], value[2]
+    if second == nil then return { first } end
+    return { unpack(value) }
 end
 
 function client_meta.__newindex(client, name, value)
@@ -75,20 +90,22 @@ end
 
 function client_meta.__pairs(client) return next_field, client, nil end
 
-function native.make_client(handle)
-    return setmetatable({ [key] = { handle } }, client_meta)
+function native.make_client(handle, number)
+    return setmetatable({ [key] = { [key] = handle, [number_key] = number } }, client_meta)
 end
 
 local found, find, count_clients, each_client = native.found, native.client, native.count_clients, native.each_client
-application.clients = setmetatable({}, {
-    __host = "list of clients",
-    __metatable = false,
+-- A client that the script has looked for before is found without a call.
+setmetatable(found, {
     __index = function(_, which)
-        local client = found[which]
-        if client ~= nil then return client end
         if which == "length" then return count_clients() end
         return find(which)
     end,
+})
+application.clients = setmetatable({}, {
+    __host = "list of clients",
+    __metatable = false,
+    __index = found,
     __newindex = function() error("application.clients cannot be changed", 2) end,
     __len = function() return count_clients() end,
     __pairs = function() return each_client(), nil, 0 end,
@@ -103,7 +120,7 @@ end
 
 -- Lookups -----------------------------------------------------------------------------------------------------------------
 
-local asker, event_key = native.asker, native.event_key
+local asker, event_key, next_lookup = native.asker, native.event_key, native.next_lookup
 -- An event keeps the asker's number under this key. Scripts can find the key in the event, so that it must be of no other use.
 local asker_key = {}
 local event_meta = { __host = "PeerLookupEvent", __name = "PeerLookupEvent", __metatable = false }
@@ -124,19 +141,34 @@ end
 
 function event_meta.__tostring() return "PeerLookupEvent" end
 
-function native.call_on_peer_lookup(number, target, initiator, tag, interface, asked_by, from, attempt)
-    local handler = application.onPeerLookup
-    if type(handler) ~= "function" then return true end
-    handler(setmetatable({
-        [event_key] = number,
-        [asker_key] = asked_by or false,
-        targetPeerID = target,
-        initiatorAddress = initiator,
-        initiatorApplication = from,
-        tag = tag,
-        attempt = attempt,
-        interfaceID = interface,
-    }, event_meta))
+-- The event that was made last, with its address and tag, and the handler that was found to be a function.
+-- Nothing of a script is the same as what these are at first.
+local latest, latest_handler = {}, {}
+local latest_initiator, latest_tag
+
+-- Asks the script about one lookup after the other, as long as the host has some. A handler that fails, or whose time is
+-- over, ends that. While one waits, the host goes on in another coroutine.
+function native.call_on_peer_lookup()
+    for number, target, initiator, tag, interface, asked_by, from, attempt in next_lookup do
+        local handler = application.onPeerLookup
+        if handler ~= latest_handler then
+            if type(handler) ~= "function" then return true end
+            latest_handler = handler
+        end
+        -- With so few fields an event takes little memory: most have no other.
+        local event = setmetatable({
+            [event_key] = number,
+            [asker_key] = asked_by,
+            targetPeerID = target,
+            initiatorAddress = initiator,
+            tag = tag,
+            attempt = attempt,
+            interfaceID = interface,
+        }, event_meta)
+        if from then event.initiatorApplication = from end
+        latest, latest_initiator, latest_tag = event, initiator, tag
+        handler(event)
+    end
 end
 
 -- `application:f(x)` is taken as `application.f(x)`.
@@ -147,18 +179,34 @@ for name, f in next, native.application do
     end
 end
 
--- The same for the function that is called most often, without variable arguments.
+-- The same for the function that is called most often, without variable arguments. The lookup and the addresses are mostly known to the
+-- host by numbers.
 local send_peer_redirect = native.application.sendPeerRedirect
+local redirect_latest, numbers = native.redirect_latest, native.address_numbers
 function application.sendPeerRedirect(addresses, event, last)
+    if event == latest and type(addresses) == "table" and getmetatable(addresses) == nil and not addresses.origins then
+        local count, first = #addresses, numbers[addresses[1]]
+        if count == 1 then
+            if first then return redirect_latest(first) end
+        elseif count <= 3 and first then
+            local second, third = numbers[addresses[2]], numbers[addresses[3]]
+            if second and (third or count == 2) then return redirect_latest(first, second, third) end
+        end
+    end
     if addresses == application then addresses, event = event, last end
     return send_peer_redirect(addresses, event)
 end
 
 for name, f in next, native.methods do methods[name] = f end
-local introduce = native.methods.introducePeer
+local introduce, introduce_latest = native.methods.introducePeer, native.introduce_latest
 function methods.introducePeer(client, initiator, tag)
     local record = type(client) == "table" and client[key]
-    return introduce(record and record[1] or nil, initiator, tag)
+    if record and initiator == latest_initiator and tag == latest_tag then
+        -- It is nil if the client is not the one that the lookup is for.
+        local is_introduced = introduce_latest(record[number_key])
+        if is_introduced ~= nil then return is_introduced end
+    end
+    return introduce(record and record[key] or nil, initiator, tag)
 end
 function methods:callAndWait(method, ...) return wait(native.call_and_wait(self, method, ...)) end
 function methods:getStats() return wait(native.stats(self)) end

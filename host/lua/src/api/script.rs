@@ -1,11 +1,12 @@
 //! A script in its VM.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Result, Table, Value};
 
-use super::lookup_event::LookupFacts;
+use super::lookup_facts::LookupFacts;
 use super::natives;
 use super::state::ApiState;
 use crate::engine::failure::Failure;
@@ -38,8 +39,8 @@ pub(crate) enum Purpose {
     Start,
     /// `onConnect` of that client.
     Connect(Rc<RosterMember>),
-    /// `onPeerLookup` for the open request of that number.
-    Lookup(u64),
+    /// `onPeerLookup` for the open request of the number in it, which changes when the same coroutine goes on to another.
+    Lookup(Rc<Cell<u64>>),
     /// A method that a client calls; the number of the open request, if the client waits for an answer.
     Call(String, Option<u64>),
     /// `onPublish` of that client: the number of the open request, and of the publication.
@@ -73,7 +74,7 @@ impl Script {
         let context = |lua: &Lua| VmContext::new(lua, budget, sources);
         let (vm, native) = Vm::new(context, Rc::clone(&instance.handlers), instance.memory.meter())?;
         let state = Rc::new(ApiState::new(&vm.lua, instance, vm.context.marks.clone())?);
-        natives::install(&vm.lua, &state, &native)?;
+        natives::install(&vm.lua, &vm.context, &state, &native)?;
         libraries::install(&vm.lua, &vm.context, &state, &native)?;
         let prelude = vm.lua.load(PRELUDE).set_name("=introd");
         prelude.call::<()>((&native, &state.application, &state.prototype, &state.methods))?;
@@ -116,21 +117,13 @@ impl Script {
         self.vm.max_used()
     }
 
-    /// Calls `onPeerLookup` with the event for the open request of that number. There are results only if the script has no such handler.
-    pub(crate) fn look_up(&self, number: u64, facts: &LookupFacts) -> Progress<Purpose> {
-        let purpose = Purpose::Lookup(number);
-        let target = facts.target.map(|target| self.state.objects.peer_id(self.lua(), &target)).transpose();
-        let made = target.and_then(|target| Ok((target, self.lua().create_string(&facts.tag)?)));
-        match made {
-            Ok((target, tag)) => facts.with_initiator(|initiator| {
-                let application = facts.application.as_deref();
-                let (interface, attempt) = (facts.interface, facts.attempt);
-                let arguments =
-                    (&self.look_up, number, target, initiator, tag, interface, facts.asker, application, attempt);
-                self.vm.start_with(purpose, None, arguments)
-            }),
-            Err(error) => Progress::Ended(purpose, Err(Failure::from(&error))),
-        }
+    /// Calls `onPeerLookup` with the event for the open request of that number, and for those that the host has next
+    /// ([`Instance::next_lookup`]). There are results only if the script has no such handler.
+    pub(crate) fn look_up(&self, number: u64, facts: LookupFacts) -> Progress<Purpose> {
+        let about = self.state.lookups.begin(number, facts);
+        let progress = self.vm.start_with(Purpose::Lookup(about), None, &self.look_up);
+        self.state.lookups.end();
+        progress
     }
 
     /// Calls `onResult` or `onStatus` of an object that waits for a client's answer, if it has that.

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use mlua::{Lua, LuaString, Result, Table, Value};
 
+use super::address_texts::AddressTexts;
 use super::client_objects::ClientObjects;
 use super::connection_objects::ConnectionObjects;
+use super::lookup_facts::{LatestLookup, LookupRun};
 use super::pending_calls::{Callee, PendingCall, PendingCalls};
 use super::traffic_rates::TrafficRates;
 use super::watches::Watches;
@@ -36,6 +38,10 @@ pub(crate) struct ApiState {
     pub(crate) methods: Table,
     /// The number of a lookup stands in its event under this key, which scripts do not have.
     pub(crate) event_key: Table,
+    /// The lookup whose event was made last.
+    pub(crate) latest: RefCell<Option<LatestLookup>>,
+    pub(crate) lookups: LookupRun,
+    pub(crate) addresses: AddressTexts,
     /// The name of the field of a list of addresses that says where they come from.
     pub(crate) origins: LuaString,
     pub(crate) objects: ClientObjects,
@@ -61,6 +67,9 @@ impl ApiState {
             prototype: lua.create_table()?,
             methods: lua.create_table()?,
             event_key: lua.create_table()?,
+            latest: RefCell::default(),
+            lookups: LookupRun::default(),
+            addresses: AddressTexts::new(lua)?,
             origins: lua.create_string("origins")?,
             objects: ClientObjects::new(lua)?,
             connections: ConnectionObjects::new(lua)?,

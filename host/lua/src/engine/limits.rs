@@ -87,6 +87,19 @@ impl Budget {
         self.is_over.set(false);
     }
 
+    /// The handler has ended, and another begins in the same coroutine. Gives back whether the clock was checked since the one before
+    /// began: if not, that one was short. A handler that has run too long is followed by no other: see [`Self::has_ended_in_time`].
+    pub(crate) fn start_next(&self) -> bool {
+        self.used.set(Duration::ZERO);
+        self.left.set(None);
+        self.started.take().is_some()
+    }
+
+    /// Whether no check of the clock has found the handler's time to be over. This does not check it.
+    pub(crate) fn has_ended_in_time(&self) -> bool {
+        !self.is_over.get()
+    }
+
     /// The handler ends or waits. Gives back how long it ran, and whether it ran too long.
     pub(crate) fn stop(&self) -> (Duration, bool) {
         let ran = self.started.take().map(|started| started.elapsed()).unwrap_or_default();
@@ -95,10 +108,14 @@ impl Budget {
 
     /// Whether the handler's time is over. Once it is, it stays so until the handler ends.
     pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get() || self.time.get().is_some() && self.is_over_at(Instant::now())
+    }
+
+    /// The same, at a time that the caller has just read.
+    fn is_over_at(&self, now: Instant) -> bool {
         if !self.is_over.get()
             && let Some(time) = self.time.get()
         {
-            let now = Instant::now();
             let started = self.started.get().unwrap_or(now);
             self.started.set(Some(started));
             self.is_over.set(self.used.get() + (now - started) >= time);
@@ -130,10 +147,11 @@ impl Budget {
         let budget = Rc::clone(self);
         let every = HookTriggers::new().every_nth_instruction(instructions);
         lua.set_global_hook(every, move |lua, _| {
-            if budget.is_over() {
+            let now = Instant::now();
+            if budget.is_over_at(now) {
                 return budget.leave(lua);
             }
-            budget.adapt(lua)?;
+            budget.adapt_at(lua, now)?;
             Ok(VmState::Continue)
         })
     }
@@ -159,10 +177,14 @@ impl Budget {
 
     /// Sets the hook to be called more or less often, by how long the last instructions took and how much memory is in use.
     pub(crate) fn adapt(self: &Rc<Self>, lua: &Lua) -> Result<()> {
+        self.adapt_at(lua, Instant::now())
+    }
+
+    fn adapt_at(self: &Rc<Self>, lua: &Lua, now: Instant) -> Result<()> {
         if self.time.get().is_none() {
             return Ok(());
         }
-        let took = self.hooked.get().map(|hooked| hooked.elapsed());
+        let took = self.hooked.get().map(|hooked| now.saturating_duration_since(hooked));
         let window = self.window.get();
         if took.is_some_and(|took| took >= SLOW) {
             self.window.set((window / 8).max(1));
@@ -182,7 +204,7 @@ impl Budget {
         if wanted != self.armed.get() {
             self.arm(lua, wanted)?;
         }
-        self.hooked.set(Some(Instant::now()));
+        self.hooked.set(Some(now));
         Ok(())
     }
 }
@@ -228,6 +250,18 @@ mod tests {
         let unlimited = Budget::new(None, 0);
         unlimited.start(SECOND * 1_000_000);
         assert!(!unlimited.is_over());
+    }
+
+    #[test]
+    fn a_handler_that_follows_another_has_its_own_time_and_a_short_one_is_told_from_others() {
+        let budget = Budget::new(Some(SECOND * 3600), 0);
+        budget.start(SECOND * 3599);
+        assert!(!budget.start_next(), "the clock was not checked");
+        assert!(!budget.is_over() && budget.start_next() && !budget.start_next());
+        assert!(!budget.is_over() && budget.has_ended_in_time());
+        budget.start(SECOND * 3600);
+        assert!(budget.has_ended_in_time(), "nobody has checked");
+        assert!(budget.is_over() && !budget.has_ended_in_time());
     }
 
     #[test]

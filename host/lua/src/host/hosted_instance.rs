@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection_port::HostedPort;
+use super::lookup_turn::LookupTurn;
 use super::schedule::{AppId, Kind};
 use super::shared::{Opening, Queue, ScriptState, Shared};
 use crate::instance::Instance;
@@ -19,7 +20,8 @@ use introd_policy::{RequestId, Verdict};
 
 /// A turn ends with the event that is being handled when this time is over, or after this many events.
 const TURN: Duration = Duration::from_millis(1);
-const BATCH: usize = 32;
+const BATCH: usize = 64;
+
 /// Sends the commands of a script until its thread is given up: what that thread does later has no effect.
 struct Leased {
     queue: Arc<Queue>,
@@ -48,6 +50,8 @@ pub(super) struct HostedInstance {
     pub(super) app: AppId,
     /// `None` while the script is not loaded, or cannot be.
     pub(super) runtime: Option<Runtime>,
+    /// The lookups that may follow one in the same turn.
+    lookups: Rc<LookupTurn>,
     /// For which kinds of turns it waits.
     pub(super) waits: [bool; Kind::COUNT],
     /// When it has a turn next, if no event comes before.
@@ -62,7 +66,8 @@ impl HostedInstance {
     /// An instance whose script has yet to be loaded.
     pub(super) fn new(opening: Opening, app: AppId) -> Self {
         let (waits, results) = Default::default();
-        Self { opening, app, runtime: None, waits, timeout: None, results, is_held: false }
+        let lookups = Rc::new(LookupTurn::new(Arc::clone(&opening.shared)));
+        Self { opening, app, runtime: None, lookups, waits, timeout: None, results, is_held: false }
     }
 
     pub(super) fn has_unsent_commands(&self) -> bool {
@@ -96,7 +101,8 @@ impl HostedInstance {
         if runtime.next_timeout().is_some_and(|at| at <= began) {
             work(shared, |now| runtime.handle_timeout(now, is_late));
         }
-        for _ in 0..BATCH {
+        let mut left = BATCH;
+        while left > 0 {
             if runtime.is_over() {
                 return true;
             }
@@ -110,7 +116,18 @@ impl HostedInstance {
             }
             let next = if is_full { shared.inbox.pop_not_waiting() } else { shared.inbox.pop() };
             let Some(item) = next else { break };
-            if work(shared, |now| runtime.handle_item(now, item)) {
+            left -= 1;
+            let may_follow = matches!(item, InboxItem::Lookup { .. }) && runtime.takes_lookups();
+            let is_late = work(shared, |now| {
+                if may_follow {
+                    self.lookups.begin(now, TURN, left);
+                }
+                runtime.handle_item(now, item);
+            });
+            if may_follow {
+                left = self.lookups.end();
+            }
+            if is_late {
                 break;
             }
         }
@@ -164,6 +181,10 @@ impl HostedInstance {
         .with_memory(shared.memory.clone())
         .with_errors(Arc::clone(&shared.errors))
         .with_totals(shared.totals.get().cloned())
+        .with_more_lookups({
+            let lookups = Rc::clone(&self.lookups);
+            Box::new(move |was_long| lookups.next(was_long))
+        })
         .with_mark({
             let shared = Arc::clone(shared);
             move || shared.set_busy(Some(Instant::now()))

@@ -1,31 +1,12 @@
 //! The events that wait for an instance.
-//!
-//! Each client has a lane of its own: its events are handled in their order, and the clients take turns. A client that sends much
-//! delays itself. Each NetConnection of the script has a lane, too: a flood of postings delays neither clients nor lookups.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use slab::Slab;
-
+use super::lanes::{Lanes, Source, source_of};
 use crate::engine::memory::Memory;
-use crate::instance::item::{InboxItem, waits_for_start};
-use introd_policy::message::{AppEvent, ClientId};
+use crate::instance::item::InboxItem;
+use introd_policy::message::AppEvent;
 use introd_policy::net_connection::ConnectionEvent;
-
-/// The bounds on parts of the inbox, as divisors of its room: for the calls of one client, for all events of one client, for the calls
-/// of all clients, and for the lookups of peers that are no clients. To publish counts as a call.
-const CALLS_OF_ONE: usize = 32;
-const EVENTS_OF_ONE: usize = 8;
-const CALLS_OF_ALL: usize = 2;
-const STRANGERS: usize = 2;
-/// The same for the events of one NetConnection, and of all of them. What is in a group's postings comes from other members: it is bounded in
-/// bytes, too.
-const EVENTS_OF_CONNECTION: usize = 8;
-const EVENTS_OF_CONNECTIONS: usize = 4;
-const BYTES_OF_CONNECTIONS: usize = 8 << 20;
-/// How many empty lanes are kept for the next clients.
-const MAX_SPARE: usize = 16;
 
 /// The event was not taken because too many wait.
 #[derive(Debug, thiserror::Error)]
@@ -41,42 +22,6 @@ pub(crate) struct Inbox {
     max_events: usize,
     /// Where it reports how much memory the events of NetConnections take.
     memory: Memory,
-}
-
-#[derive(Default)]
-struct Lanes {
-    lanes: Slab<Lane>,
-    by_source: HashMap<Source, usize>,
-    /// The lanes with events, in the order of their turns.
-    turns: VecDeque<usize>,
-    spare: Vec<VecDeque<InboxItem>>,
-    events: usize,
-    calls: usize,
-    /// Those of them that do not wait for the end of a start.
-    not_waiting: usize,
-    /// The events of NetConnections among them, and how many bytes those take.
-    of_connections: usize,
-    bytes: usize,
-    /// Whether the script is to be reloaded.
-    reload: bool,
-    /// The instance is to stop after so many more events.
-    stop: Option<usize>,
-}
-
-/// Where events come from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
-    Client(ClientId),
-    /// Askers that are no clients.
-    Strangers,
-    /// A NetConnection of the script, by number.
-    Connection(u64),
-}
-
-struct Lane {
-    source: Source,
-    events: VecDeque<InboxItem>,
-    calls: usize,
 }
 
 impl Inbox {
@@ -98,7 +43,7 @@ impl Inbox {
         let mut lanes = self.lanes();
         match event {
             AppEvent::Reload => lanes.reload = true,
-            AppEvent::Stop => lanes.stop = Some(lanes.events),
+            AppEvent::Stop => lanes.stop = Some(lanes.len()),
             event => {
                 if !must_arrive(&event) && !lanes.has_room(&event, self.max_events) {
                     return Err(Full(Box::new(event)));
@@ -120,40 +65,45 @@ impl Inbox {
         if !event.must_arrive() && !lanes.has_room_for_connection(number, &event, self.max_events) {
             return Err(Box::new(event));
         }
-        let before = lanes.bytes;
+        let before = lanes.bytes();
         lanes.push(Source::Connection(number), InboxItem::Connection { number, event });
-        self.memory.change(before, lanes.bytes);
+        self.memory.change(before, lanes.bytes());
         Ok(())
     }
 
     /// The next event.
     pub(crate) fn pop(&self) -> Option<InboxItem> {
         let mut lanes = self.lanes();
-        let before = lanes.bytes;
+        let before = lanes.bytes();
         let item = lanes.pop();
-        self.memory.change(before, lanes.bytes);
+        self.memory.change(before, lanes.bytes());
         item
+    }
+
+    /// The number of the next lookup, if the next event is one.
+    pub(crate) fn pop_lookup(&self) -> Option<u64> {
+        self.lanes().pop_lookup()
     }
 
     /// The next event that does not wait for the end of a start (see [`waits_for_start`]). The others stay where they are.
     pub(crate) fn pop_not_waiting(&self) -> Option<InboxItem> {
         let mut lanes = self.lanes();
-        let before = lanes.bytes;
+        let before = lanes.bytes();
         let item = lanes.pop_not_waiting();
-        self.memory.change(before, lanes.bytes);
+        self.memory.change(before, lanes.bytes());
         item
     }
 
     /// Whether there is an event that does not wait for the end of a start.
     pub(crate) fn has_not_waiting(&self) -> bool {
         let lanes = self.lanes();
-        lanes.not_waiting > 0 || lanes.stop.is_some()
+        lanes.not_waiting() > 0 || lanes.stop.is_some()
     }
 
     /// Whether there is an event.
     pub(crate) fn has_events(&self) -> bool {
         let lanes = self.lanes();
-        lanes.events > 0 || lanes.stop.is_some()
+        lanes.len() > 0 || lanes.stop.is_some()
     }
 
     /// Whether the instance is to stop, whatever waits before that. The next call returns false.
@@ -174,112 +124,8 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        let left = self.lanes().bytes;
+        let left = self.lanes().bytes();
         self.memory.change(left, 0);
-    }
-}
-
-impl Lanes {
-    fn has_room(&self, event: &AppEvent, max_events: usize) -> bool {
-        if self.events >= max_events {
-            return false;
-        }
-        let source = source_of(event);
-        let lane = self.by_source.get(&source).and_then(|place| self.lanes.get(*place));
-        let (events, calls) = lane.map_or((0, 0), |lane| (lane.events.len(), lane.calls));
-        let room = |parts: usize| (max_events / parts).max(1);
-        let is_call = matches!(event, AppEvent::Call { .. } | AppEvent::Publish { .. });
-        if is_call && (calls >= room(CALLS_OF_ONE) || self.calls >= room(CALLS_OF_ALL)) {
-            return false;
-        }
-        events < room(if source == Source::Strangers { STRANGERS } else { EVENTS_OF_ONE })
-    }
-
-    fn has_room_for_connection(&self, number: u64, event: &ConnectionEvent, max_events: usize) -> bool {
-        let lane = self.by_source.get(&Source::Connection(number)).and_then(|place| self.lanes.get(*place));
-        let room = |parts: usize| (max_events / parts).max(1);
-        self.events < max_events
-            && lane.map_or(0, |lane| lane.events.len()) < room(EVENTS_OF_CONNECTION)
-            && self.of_connections < room(EVENTS_OF_CONNECTIONS)
-            && self.bytes.saturating_add(event.bytes()) <= BYTES_OF_CONNECTIONS
-    }
-
-    fn push(&mut self, source: Source, item: InboxItem) {
-        let is_call = usize::from(matches!(item, InboxItem::Call { .. } | InboxItem::Publish { .. }));
-        let not_waiting = usize::from(!waits_for_start(&item));
-        if let InboxItem::Connection { event, .. } = &item {
-            self.of_connections += 1;
-            self.bytes += event.bytes();
-        }
-        let (lanes, spare) = (&mut self.lanes, &mut self.spare);
-        let place = *self
-            .by_source
-            .entry(source)
-            .or_insert_with(|| lanes.insert(Lane { source, events: spare.pop().unwrap_or_default(), calls: 0 }));
-        let Some(lane) = self.lanes.get_mut(place) else { return };
-        if lane.events.is_empty() {
-            self.turns.push_back(place);
-        }
-        lane.events.push_back(item);
-        lane.calls += is_call;
-        self.calls += is_call;
-        self.not_waiting += not_waiting;
-        self.events += 1;
-    }
-
-    fn pop(&mut self) -> Option<InboxItem> {
-        if self.stop == Some(0) {
-            self.stop = None;
-            return Some(InboxItem::Event(AppEvent::Stop));
-        }
-        let place = self.turns.pop_front()?;
-        self.take(place, 0)
-    }
-
-    /// Looks through the lanes only where there is such an event. A start during which so many events come that this matters is rare.
-    fn pop_not_waiting(&mut self) -> Option<InboxItem> {
-        if self.not_waiting == 0 {
-            return None;
-        }
-        let place_in = |lane: &Lane| lane.events.iter().position(|item| !waits_for_start(item));
-        let found = self.turns.iter().enumerate().find_map(|(turn, place)| {
-            let index = place_in(self.lanes.get(*place)?)?;
-            Some((turn, index))
-        });
-        let (turn, index) = found?;
-        let place = self.turns.remove(turn)?;
-        self.take(place, index)
-    }
-
-    /// Takes the event at this index out of the lane in this place, which has had its turn.
-    fn take(&mut self, place: usize, index: usize) -> Option<InboxItem> {
-        let lane = self.lanes.get_mut(place)?;
-        let item = lane.events.remove(index)?;
-        let is_call = usize::from(matches!(item, InboxItem::Call { .. } | InboxItem::Publish { .. }));
-        lane.calls -= is_call;
-        self.calls -= is_call;
-        if let InboxItem::Connection { event, .. } = &item {
-            self.of_connections -= 1;
-            self.bytes -= event.bytes();
-        }
-        self.not_waiting -= usize::from(!waits_for_start(&item));
-        self.events -= 1;
-        self.stop = self.stop.map(|before| before.saturating_sub(1));
-        if lane.events.is_empty() {
-            self.by_source.remove(&lane.source);
-            if let Some(lane) = self.lanes.try_remove(place)
-                && self.spare.len() < MAX_SPARE
-                && lane.events.capacity() <= 64
-            {
-                self.spare.push(lane.events);
-            }
-            if self.events == 0 && self.lanes.capacity() > 1024 {
-                (self.lanes, self.by_source, self.turns) = Default::default();
-            }
-        } else {
-            self.turns.push_back(place);
-        }
-        Some(item)
     }
 }
 
@@ -295,32 +141,14 @@ fn must_arrive(event: &AppEvent) -> bool {
     )
 }
 
-/// The client that the event is about, or the strangers.
-fn source_of(event: &AppEvent) -> Source {
-    match event {
-        AppEvent::Connect { client, .. }
-        | AppEvent::Accepted { client }
-        | AppEvent::Disconnect { client }
-        | AppEvent::Call { client, .. }
-        | AppEvent::Publish { client, .. }
-        | AppEvent::Unpublish { client, .. }
-        | AppEvent::Answer { client, .. }
-        | AppEvent::FarAddressChange { client, .. }
-        | AppEvent::ReportedAddressesChange { client, .. }
-        | AppEvent::GroupJoin { client, .. }
-        | AppEvent::GroupLeave { client, .. }
-        | AppEvent::Stats { client, .. } => Source::Client(*client),
-        AppEvent::PeerLookup(lookup) => lookup.asker.map_or(Source::Strangers, Source::Client),
-        AppEvent::Reload | AppEvent::Stop => Source::Strangers,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rtmfp::SessionId;
 
     use super::*;
+    use crate::host::lanes::{BYTES_OF_CONNECTIONS, MAX_SPARE};
     use introd_flash::server::{Call, Publication};
+    use introd_policy::message::ClientId;
 
     fn inbox(max_events: usize) -> Inbox {
         Inbox::new(max_events, Memory::default())
@@ -445,7 +273,7 @@ mod tests {
         while inbox.pop().is_some() {}
         inbox.push(call(1), plain).unwrap();
         let lanes = inbox.lanes();
-        assert_eq!((lanes.events, lanes.calls, lanes.by_source.len(), lanes.turns.len()), (1, 1, 1, 1));
+        assert_eq!((lanes.len(), lanes.kept().calls, lanes.kept().sources, lanes.kept().turns), (1, 1, 1, 1));
     }
 
     fn lookup(asker: Option<u32>) -> AppEvent {
@@ -494,6 +322,35 @@ mod tests {
         assert!(inbox.push(lookup(None), plain).is_err());
     }
 
+    #[test]
+    fn a_lookup_follows_another_only_if_it_is_next() {
+        let inbox = inbox(1000);
+        let admit = |event| match event {
+            AppEvent::PeerLookup(lookup) => Ok(InboxItem::Lookup { number: lookup.request.get() }),
+            event => plain(event),
+        };
+        let number_of = |event: &AppEvent| match event {
+            AppEvent::PeerLookup(lookup) => lookup.request.get(),
+            other => panic!("{other:?}"),
+        };
+        let events = [lookup(None), lookup(Some(1)), moved(2), lookup(None), lookup(None)];
+        let numbers = [&events[0], &events[1], &events[3], &events[4]].map(number_of);
+        for event in events {
+            inbox.push(event, admit).unwrap();
+        }
+        inbox.push(AppEvent::Stop, admit).unwrap();
+        let late = lookup(Some(1));
+        let late_number = number_of(&late);
+        inbox.push(late, admit).unwrap();
+        let next = || inbox.pop_lookup();
+        assert_eq!((next(), next(), next()), (Some(numbers[0]), Some(numbers[1]), None));
+        assert!(matches!(inbox.pop(), Some(InboxItem::Event(AppEvent::FarAddressChange { .. }))));
+        // Clients take turns: the late one is before the last of the strangers, and the end comes after five events.
+        assert_eq!((next(), next(), next()), (Some(numbers[2]), Some(late_number), None));
+        assert!(matches!(inbox.pop(), Some(InboxItem::Event(AppEvent::Stop))));
+        assert_eq!((next(), next(), inbox.has_events()), (Some(numbers[3]), None, false));
+    }
+
     fn posting(size: usize) -> ConnectionEvent {
         use introd_policy::net_connection::{GroupEvent, GroupId};
         ConnectionEvent::Group { group: GroupId(1), event: GroupEvent::Posting { id: [0; 32], value: vec![0; size] } }
@@ -523,7 +380,7 @@ mod tests {
         assert_eq!(flood(3, 1), 2, "two were taken out");
         while inbox.pop().is_some() {}
         let lanes = inbox.lanes();
-        assert_eq!((lanes.of_connections, lanes.bytes, lanes.events), (0, 0, 0));
+        assert_eq!((lanes.kept().of_connections, lanes.bytes(), lanes.len()), (0, 0, 0));
     }
 
     #[test]
@@ -570,9 +427,10 @@ mod tests {
         }
         while inbox.pop().is_some() {}
         let lanes = inbox.lanes();
-        assert!(lanes.lanes.capacity() <= 1024 && lanes.by_source.is_empty(), "{}", lanes.lanes.capacity());
-        assert!(lanes.spare.len() <= MAX_SPARE, "{}", lanes.spare.len());
-        assert!(lanes.spare.iter().all(|lane| lane.capacity() <= 64));
+        let kept = lanes.kept();
+        assert!(kept.lanes <= 1024 && kept.sources == 0, "{}", kept.lanes);
+        assert!(kept.spare.len() <= MAX_SPARE, "{}", kept.spare.len());
+        assert!(kept.spare.iter().all(|capacity| *capacity <= 64));
         drop(lanes);
         assert!(!inbox.has_events());
         inbox.push(AppEvent::Stop, plain).unwrap();

@@ -5,6 +5,8 @@ mod connection_port;
 pub(crate) mod handle;
 mod hosted_instance;
 pub(crate) mod inbox;
+mod lanes;
+mod lookup_turn;
 pub(crate) mod pool;
 mod schedule;
 pub(crate) mod script_files;

@@ -43,6 +43,9 @@ use introd_policy::message::{ClientCommand, Commands};
 use introd_policy::registry::{NeighborQuery, Registry};
 use introd_policy::{InstanceName, InstanceTotals, RequestId, Totals, Verdict};
 
+/// Gives the number of the next lookup. It is told whether the handler before may have taken long.
+pub(crate) type MoreLookups = Box<dyn Fn(bool) -> Option<u64>>;
+
 /// An application instance, without its script.
 pub(crate) struct Instance {
     pub(crate) name: InstanceName,
@@ -73,6 +76,8 @@ pub(crate) struct Instance {
     /// Where its VMs report how much memory they use.
     pub(crate) memory: Memory,
     pub(crate) handlers: Rc<HandlerCount>,
+    /// Where the numbers of lookups come from about which the script is asked after another.
+    more_lookups: MoreLookups,
     /// Counts what its clients do.
     totals: Option<Arc<dyn Totals>>,
     /// Whether the log says that the script decides late about clients that it has accepted by returning nothing.
@@ -112,6 +117,7 @@ impl Instance {
             last_token: Cell::new(0),
             memory,
             handlers: Rc::default(),
+            more_lookups: Box::new(|_| None),
             totals: None,
             has_told_of_late_decision: Cell::new(false),
         }
@@ -158,6 +164,11 @@ impl Instance {
         Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
     }
 
+    /// The same, which takes lookups from there after one that its script has decided about.
+    pub(crate) fn with_more_lookups(self, more_lookups: MoreLookups) -> Self {
+        Self { more_lookups, ..self }
+    }
+
     /// The same for a test: with a clock and random bytes of its own, and a journal that keeps what the script says.
     pub(crate) fn for_test(self, clock: Clock, random: Random) -> Self {
         Self { clock: RefCell::new(clock), random, journal: Journal::kept(), ..self }
@@ -168,6 +179,12 @@ impl Instance {
         self.now.set(now);
         self.clock.borrow_mut().look(now);
         self.handlers.begin();
+    }
+
+    /// The number of the next lookup about which the script is to be asked in this turn, if the next event is one. `was_long` says whether
+    /// the handler before may have taken long.
+    pub(crate) fn next_lookup(&self, was_long: bool) -> Option<u64> {
+        (self.more_lookups)(was_long)
     }
 
     pub(crate) fn settings(&self) -> Arc<Application> {

@@ -6,7 +6,6 @@ use mlua::MultiValue;
 
 use super::HANDLERS_AT_ONCE;
 use super::Runtime;
-use crate::api::lookup_event::LookupFacts;
 use crate::api::script::Purpose;
 use crate::engine::failure::Failure;
 use crate::engine::timers::Fired;
@@ -81,7 +80,7 @@ impl Runtime {
     /// Asks a script that was reloaded about an open request, unless that is answered by now.
     pub(super) fn ask_again(&mut self, number: u64) {
         match self.instance.requests.begin(number, OpenRequest::clone) {
-            Some(OpenRequest::Lookup(lookup)) => self.ask_lookup(number, &LookupFacts::of(&lookup)),
+            Some(OpenRequest::Lookup(_)) => self.look_up(number),
             Some(OpenRequest::Connect(client)) => {
                 let member = self.instance.roster.borrow().get(client);
                 if let Some(member) = member {

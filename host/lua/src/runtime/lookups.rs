@@ -1,24 +1,20 @@
 //! Lookups that the script decides about.
 
 use super::Runtime;
-use crate::api::lookup_event::LookupFacts;
-use crate::instance::open_requests::OpenRequest;
+use crate::api::lookup_facts::LookupFacts;
 
 impl Runtime {
-    pub(super) fn look_up(&mut self, number: u64) {
-        let facts = self.instance.requests.begin(number, |request| match request {
-            OpenRequest::Lookup(lookup) => Some(LookupFacts::of(lookup)),
-            _ => None,
-        });
-        // A lookup that was answered meanwhile needs no handler.
-        if let Some(facts) = facts.flatten() {
-            self.ask_lookup(number, &facts);
-        }
+    /// Whether the script may be asked about lookups that have just come, one after the other: none has to wait for something before it.
+    pub(crate) fn takes_lookups(&self) -> bool {
+        self.starting.has_nothing_held() && !self.is_behind()
     }
 
-    /// Asks the script to decide on a lookup.
-    pub(super) fn ask_lookup(&mut self, number: u64, facts: &LookupFacts) {
-        let progress = self.script.look_up(number, facts);
-        self.go_on(progress);
+    /// Asks the script to decide on a lookup, and on those that [`Instance::next_lookup`](crate::instance::Instance::next_lookup) has next.
+    pub(super) fn look_up(&mut self, number: u64) {
+        // A lookup that was answered meanwhile needs no handler.
+        if let Some(facts) = LookupFacts::begin(&self.instance.requests, number) {
+            let progress = self.script.look_up(number, facts);
+            self.go_on(progress);
+        }
     }
 }

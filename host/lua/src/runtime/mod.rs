@@ -181,19 +181,19 @@ impl Runtime {
         let Progress::Ended(purpose, result) = progress else { return };
         match purpose {
             Purpose::Connect(member) => self.connect_decided(&member, result),
-            Purpose::Lookup(number) => match result {
+            Purpose::Lookup(about) => match result {
                 Err(failure) => {
                     let failure = match self.script.handler("onPeerLookup") {
                         Some(handler) => failure.or_at(&handler),
                         None => failure,
                     };
                     self.report("onPeerLookup", &failure);
-                    self.fail(number);
+                    self.fail(about.get());
                 }
                 // The prelude returns something only if there is no handler.
                 Ok(results) if !results.is_empty() => {
                     self.warn_of_no_lookup_handler();
-                    self.fail(number);
+                    self.fail(about.get());
                 }
                 Ok(_) => (),
             },

@@ -33,6 +33,11 @@ impl Starting {
         self.since.is_none()
     }
 
+    /// Whether all events that come are for the script at once.
+    pub(super) fn has_nothing_held(&self) -> bool {
+        self.is_over() && self.held.is_empty()
+    }
+
     /// `onAppStart` has ended.
     pub(super) fn ended(&mut self) {
         (self.since, self.has_warned) = (None, false);
@@ -63,7 +68,7 @@ impl Runtime {
 
     /// Holds an event back that has to wait for the end of `onAppStart`, or for others that did. Gives back any other.
     pub(super) fn hold(&mut self, item: InboxItem) -> Option<InboxItem> {
-        if (self.starting.is_over() && self.starting.held.is_empty()) || !waits_for_start(&item) {
+        if self.starting.has_nothing_held() || !waits_for_start(&item) {
             return Some(item);
         }
         let long = self.starting.since.filter(|since| self.instance.now.get() >= *since + LONG);

@@ -1,5 +1,7 @@
 //! An instance with made-up clients and a clock of its own.
 
+#[cfg(test)]
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -137,6 +139,9 @@ pub(crate) struct Stage {
     memberships: u64,
     publications: u64,
     queries: Vec<Query>,
+    /// The lookups that have come with the one about which the script is asked.
+    #[cfg(test)]
+    lookups_together: Rc<RefCell<VecDeque<u64>>>,
     pub(crate) web: Arc<Web>,
     pub(crate) files: MadeUpFiles,
 }
@@ -187,6 +192,13 @@ impl Stage {
             .with_files(AppFiles::new(Arc::new(files.clone()), folder.to_owned()))
             .for_test(clock, random)
             .with_totals(Some(Arc::clone(&counted) as _));
+        #[cfg(test)]
+        let lookups_together = Rc::<RefCell<VecDeque<u64>>>::default();
+        #[cfg(test)]
+        {
+            let lookups = Rc::clone(&lookups_together);
+            instance = instance.with_more_lookups(Box::new(move |_| lookups.borrow_mut().pop_front()));
+        }
         if let Some(listener) = listener {
             instance = instance.with_listener(listener);
         }
@@ -206,6 +218,8 @@ impl Stage {
             memberships: 0,
             publications: 0,
             queries: Vec::new(),
+            #[cfg(test)]
+            lookups_together,
             web,
             files,
         };
@@ -304,6 +318,35 @@ impl Stage {
         let publication = Publication { number: self.publications, name: name.to_owned(), kind: kind.to_owned() };
         self.tell(AppEvent::Publish { client, publication });
         self.publications
+    }
+
+    /// Askers look for peers, and the script is asked about all of that in one turn.
+    #[cfg(test)]
+    pub(crate) fn look_up_together(&mut self, lookups: &[(Option<PeerId>, SocketAddr, Option<ClientId>)]) {
+        for (target, from, asker) in lookups {
+            self.lookups += 1;
+            let lookup = Lookup {
+                target: *target,
+                epd: Default::default(),
+                initiator: *from,
+                tag: self.lookups.to_be_bytes().into_iter().collect(),
+                interface: InterfaceId(1),
+                asker: asker.map(|asker| asker.session),
+                received: 68,
+            };
+            let asked = self.server.look_up(self.now, lookup, *asker, None, 1);
+            if let Some(Ok(event)) = asked
+                && let Ok(InboxItem::Lookup { number }) = self.runtime.instance.requests.admit(event)
+            {
+                self.lookups_together.borrow_mut().push_back(number);
+            }
+        }
+        loop {
+            let next = self.lookups_together.borrow_mut().pop_front();
+            let Some(number) = next else { break };
+            self.runtime.handle_item(self.now, InboxItem::Lookup { number });
+        }
+        self.poll();
     }
 
     /// An asker looks for a peer. The lookup's tag is its number.

@@ -17,6 +17,7 @@ mod http;
 mod idle_handlers;
 mod libraries;
 mod lifetimes;
+mod lookups_together;
 mod made_up_network;
 mod made_up_outside;
 mod memory;

@@ -11,6 +11,7 @@
 
 mod connect;
 mod context;
+mod deadline_queue;
 mod decider;
 mod fallback;
 mod join;

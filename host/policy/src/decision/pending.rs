@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rtmfp::SessionId;
 
-use crate::Deadlines;
+use super::deadline_queue::DeadlineQueue;
 use crate::request::{MAX_REQUESTS, RequestId};
 
 /// The requests of a worker that wait for a plugin, a script or the registry, by id, with their deadlines. What comes first takes
@@ -15,7 +15,7 @@ pub struct PendingRequests<T> {
     worker: u8,
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
-    deadlines: Deadlines<RequestId>,
+    deadlines: DeadlineQueue,
     by_session: HashMap<SessionId, RequestId>,
 }
 
@@ -40,7 +40,7 @@ impl<T> PendingRequests<T> {
             worker,
             slots: Vec::new(),
             free: Vec::new(),
-            deadlines: Deadlines::default(),
+            deadlines: DeadlineQueue::default(),
             by_session: HashMap::new(),
         }
     }
@@ -81,7 +81,10 @@ impl<T> PendingRequests<T> {
         // By the time when the count of uses begins anew, no reply to the first use can still be on its way.
         slot.uses = slot.uses.checked_add(1).unwrap_or(1);
         self.free.push(id.slot() as u32);
-        self.deadlines.remove(deadline, id);
+        let (slots, waiting) = (&self.slots, self.slots.len() - self.free.len());
+        let waits =
+            |id: RequestId| slots.get(id.slot()).is_some_and(|slot| slot.uses == id.uses() && slot.occupant.is_some());
+        self.deadlines.remove(deadline, id, waiting, waits);
         if let Some(session) = session {
             self.by_session.remove(&session);
         }
@@ -96,13 +99,13 @@ impl<T> PendingRequests<T> {
 
     /// Takes out a request whose deadline has passed.
     pub fn take_late(&mut self, now: Instant) -> Option<(RequestId, T)> {
-        let (_, id) = self.deadlines.take_due(now)?;
+        let (_, id) = self.deadlines.first().filter(|(at, _)| *at <= now)?;
         Some((id, self.take(id)?))
     }
 
     /// When the first deadline passes.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
+        self.deadlines.first().map(|(at, _)| at)
     }
 
     /// Postpones all deadlines by the time in which the worker could take no reply.
@@ -145,7 +148,7 @@ mod tests {
         assert_eq!(requests.take(RequestId::new(4, 0, second.uses())), None, "it waits at another worker");
         assert_eq!(requests.take(RequestId::from_number(u64::MAX)), None);
         assert_eq!(requests.take(second), Some('b'));
-        assert!(requests.is_empty() && requests.deadlines.is_empty());
+        assert!(requests.is_empty() && requests.deadlines.len() == 0);
     }
 
     #[test]
@@ -196,6 +199,52 @@ mod tests {
         assert_eq!((requests.next_id(), requests.len()), (None, MAX_REQUESTS));
         assert_eq!(requests.take(last.unwrap()), Some('a'));
         assert_eq!(requests.next_id().map(RequestId::slot), last.map(RequestId::slot));
+    }
+
+    #[test]
+    fn deadlines_that_come_in_any_order_are_met_in_theirs() {
+        let (mut requests, now) = pending(0);
+        let mut expected = Vec::new();
+        for number in 0..500_u64 {
+            let id = requests.next_id().unwrap();
+            let at = now + Duration::from_millis(number * 7919 % 503);
+            requests.insert(id, at, None, 'a');
+            // Each third is answered, some at once and some when others have come.
+            if number % 3 == 0 {
+                assert_eq!(requests.take(id), Some('a'));
+            } else {
+                expected.push((at, id));
+            }
+        }
+        for (_, id) in expected.extract_if(100..200, |_| true) {
+            assert_eq!(requests.take(id), Some('a'));
+        }
+        expected.sort_unstable();
+        let late = now + Duration::from_secs(1);
+        let met: Vec<_> = std::iter::from_fn(|| {
+            let at = requests.next_deadline()?;
+            let (id, _) = requests.take_late(late)?;
+            Some((at, id))
+        })
+        .collect();
+        assert_eq!(met, expected);
+        assert_eq!(requests.deadlines.len(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_of_answered_requests_is_bounded_however_long_another_waits() {
+        let (mut requests, now) = pending(0);
+        let first = requests.next_id().unwrap();
+        requests.insert(first, now, None, 'a');
+        for number in 0..100_000 {
+            let id = requests.next_id().unwrap();
+            requests.insert(id, now + Duration::from_micros(number), None, 'b');
+            assert_eq!(requests.take(id), Some('b'));
+            assert!(requests.deadlines.len() <= 1100, "{}", requests.deadlines.len());
+        }
+        assert_eq!(requests.next_deadline(), Some(now));
+        assert_eq!(requests.take(first), Some('a'));
+        assert_eq!((requests.next_deadline(), requests.deadlines.len()), (None, 0));
     }
 
     #[test]

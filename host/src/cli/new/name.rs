@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use introd_config::CATCH_ALL;
+
 /// The longest name, in characters: a plugin's name has no more (`INTROD_E_ARGUMENT` of the C ABI).
 const MAX_LENGTH: usize = 64;
 
@@ -89,6 +91,35 @@ impl fmt::Display for Name {
     }
 }
 
+/// The name of an application: a name, or that of the application which serves all that have no folder.
+#[derive(Clone, Debug)]
+pub(super) struct AppName(String);
+
+impl FromStr for AppName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == CATCH_ALL {
+            return Ok(Self(text.to_owned()));
+        }
+        let name = text
+            .parse::<Name>()
+            .map_err(|error| format!("{error}; or it is {CATCH_ALL}, for all that have no folder"))?;
+        Ok(Self(name.0))
+    }
+}
+
+impl AppName {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name by which clients connect.
+    pub(super) fn shown(&self) -> &str {
+        if self.0 == CATCH_ALL { "ANY-NAME" } else { &self.0 }
+    }
+}
+
 impl Name {
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -112,6 +143,17 @@ fn a_name_needs_no_quotes_anywhere() {
     }
     for bad in ["", "2club", "-club", "_club", ".", "..", "a/b", "a b", "ä", "a.b", "a\"b", &"x".repeat(65)] {
         assert!(bad.parse::<Name>().is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn an_application_may_be_the_one_for_all_that_have_no_folder() {
+    for (name, shown) in [("club", "club"), ("_default_", "ANY-NAME")] {
+        let name = name.parse::<AppName>().expect("a name");
+        assert_eq!(name.shown(), shown);
+    }
+    for bad in ["", "_club", "_default", "a/_default_"] {
+        assert!(bad.parse::<AppName>().is_err_and(|error| error.contains("_default_")), "{bad}");
     }
 }
 

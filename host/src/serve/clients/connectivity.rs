@@ -32,13 +32,28 @@ impl ClientTurn<'_, '_> {
         let known = self.turn.services().directory.lookup(peer).filter(|known| known.owner == self.session);
         let reported = known.as_ref().map_or(&[][..], |known| &known.reported);
         let mode = seat.instance().settings().relay_mode;
-        Some(facts(observed, reported, self.turn.services().relay.is_some(), mode))
+        let services = self.turn.services();
+        let server = Server {
+            is_relaying: mode != RelayMode::None && services.relay.as_ref().is_some_and(|relay| relay.is_for_pairs()),
+            mode,
+            finds_outside: !services.network.standing().site.outside_of(observed).is_empty(),
+        };
+        Some(facts(observed, reported, &server))
     }
 }
 
-/// What the server sees of a client at that address, which reports these. `has_relay` says whether the server has a relay, and `mode` is the
-/// setting of the client's application.
-fn facts(observed: SocketAddr, reported: &[SocketAddr], has_relay: bool, mode: RelayMode) -> Value {
+/// What the server has for a client.
+struct Server {
+    /// Whether it relays what the client and others send each other.
+    is_relaying: bool,
+    /// The setting of the client's application for that.
+    mode: RelayMode,
+    /// Whether the client stands in the server's network, and the server knows where others reach it.
+    finds_outside: bool,
+}
+
+/// What the server sees of a client at that address, which reports these.
+fn facts(observed: SocketAddr, reported: &[SocketAddr], server: &Server) -> Value {
     let canonical = |address: &SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     let seen = canonical(&observed);
     let reported: Vec<SocketAddr> = reported.iter().map(canonical).collect();
@@ -49,7 +64,8 @@ fn facts(observed: SocketAddr, reported: &[SocketAddr], has_relay: bool, mode: R
     let is_port_preserved = same_family.any(|own| own.port() == seen.port());
     let nat = NatKind::of(seen, &reported);
     let has_ipv4 = seen.is_ipv4() || reported.iter().any(SocketAddr::is_ipv4);
-    let Outlook { problem, advice } = outlook(Sight { nat, is_private: is_private(seen.ip()), has_ipv4 });
+    let (is_private, is_found_outside) = (is_private(seen.ip()), server.finds_outside);
+    let Outlook { problem, advice } = outlook(Sight { nat, is_private, is_found_outside, has_ipv4 });
     Value::object([
         ("publicAddress", Value::String(seen.ip().to_string())),
         ("publicPort", Value::Number(seen.port().into())),
@@ -58,8 +74,8 @@ fn facts(observed: SocketAddr, reported: &[SocketAddr], has_relay: bool, mode: R
         ("behindNAT", known(!reported.contains(&seen))),
         ("portPreserved", known(is_port_preserved)),
         ("nat", nat.name().into()),
-        ("relay", Value::Boolean(has_relay && mode != RelayMode::None)),
-        ("relayMode", mode.name().into()),
+        ("relay", Value::Boolean(server.is_relaying)),
+        ("relayMode", server.mode.name().into()),
         ("problem", problem.map_or(Value::Null, Value::from)),
         ("advice", advice.into()),
     ])

@@ -295,6 +295,9 @@ function table.move(list, from, to, at, target)
 end
 
 function table.unpack(list, from, to)
+    if from == nil and to == nil and type(list) == "table" and getmetatable(list) == nil and #list <= LONG then
+        return unpack(list)
+    end
     check_list(list, 1, "unpack")
     if from ~= nil or to ~= nil or rawlen(list) > LONG then on_time() end
     if is_plain(list) then return unpack(list, from, to) end

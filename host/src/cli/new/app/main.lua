@@ -1,4 +1,4 @@
--- The application `{{name}}`: clients connect to it at rtmfp://SERVER/{{name}}, or at rtmfp://SERVER/{{name}}/ROOM, where each room is an
+-- The application `{{name}}`: clients connect to it at rtmfp://SERVER/{{shown}}, or at rtmfp://SERVER/{{shown}}/ROOM, where each room is an
 -- instance of its own. The server loads this file anew when it is saved (ScriptEngine/Watch in Application.xml).
 -- Test what you change, without a network:  introd test {{folder}}
 

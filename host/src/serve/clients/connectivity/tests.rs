@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
 use introd_flash::client::Incoming;
 use introd_policy::message::ClientCommand;
 
 use super::*;
 use crate::serve::testing::{World, with_application};
+
+const NOTHING: Server = Server { is_relaying: false, mode: RelayMode::None, finds_outside: false };
 
 const METHOD: &str = "introd.connectivity";
 
@@ -40,26 +44,46 @@ fn the_facts_follow_from_the_address_that_is_seen_and_those_that_are_reported() 
         ("[::ffff:203.0.113.5]:7", &["203.0.113.5:7"], "203.0.113.5 7 IPv4 1 false true none -"),
     ] {
         let reported: Vec<SocketAddr> = reported.iter().map(|text| text.parse().unwrap()).collect();
-        let facts = facts(observed.parse().unwrap(), &reported, false, RelayMode::None);
+        let facts = facts(observed.parse().unwrap(), &reported, &NOTHING);
         assert_eq!(words(&facts), expected, "{observed} {reported:?}");
     }
 }
 
 #[test]
-fn there_is_a_relay_for_a_client_if_the_server_has_one_and_the_application_uses_it() {
-    for (has_relay, mode, expected) in [
-        (true, RelayMode::None, (false, "None")),
-        (true, RelayMode::Fallback, (true, "Fallback")),
-        (true, RelayMode::All, (true, "All")),
-        // The ports open at the next start of the server.
-        (false, RelayMode::All, (false, "All")),
-    ] {
-        let facts = facts(([192, 0, 2, 1], 5).into(), &[], has_relay, mode);
-        let expected = [("relay", Value::Boolean(expected.0)), ("relayMode", expected.1.into())];
-        for (name, value) in &expected {
-            assert_eq!(facts.get(name), Some(value), "{has_relay} {mode:?}");
-        }
-    }
+fn there_is_a_relay_for_a_client_if_the_server_makes_pairs_and_the_application_uses_it() {
+    let of = |mode: RelayMode, change: fn(&mut introd_config::Relay)| {
+        let mut world = World::with_config(|config| {
+            let listen =
+                |local: &str| introd_config::Listen { local: local.parse().unwrap(), public: None, is_optional: true };
+            let relay = &mut config.default_adaptor.relay;
+            (relay.is_named, relay.ports) = (true, vec![vec![listen("127.0.0.1:0")]; 2]);
+            change(relay);
+            Arc::make_mut(&mut config.default_adaptor.default_vhost.defaults).relay_mode = mode;
+        });
+        let client = world.client("rtmfp://host/chat");
+        world.call(client, METHOD, 5.0, vec![]);
+        let facts = std::mem::take(&mut world.ends[client].heard).into_iter().find_map(|incoming| match incoming {
+            Incoming::Result { transaction, mut values, .. } if transaction == 5.0 => values.pop(),
+            _ => None,
+        });
+        let facts = facts.expect("an answer");
+        (facts.get("relay").cloned(), facts.get("relayMode").cloned())
+    };
+    let told = |is_relaying: bool, mode: &str| (Some(Value::Boolean(is_relaying)), Some(mode.into()));
+    assert_eq!(of(RelayMode::None, |_| ()), told(false, "None"));
+    assert_eq!(of(RelayMode::Fallback, |_| ()), told(true, "Fallback"));
+    assert_eq!(of(RelayMode::All, |_| ()), told(true, "All"));
+    assert_eq!(of(RelayMode::All, |relay| relay.max_pairs = 0), told(false, "All"));
+    assert_eq!(of(RelayMode::All, |relay| relay.max_pairs_per_client = 0), told(false, "All"));
+    assert_eq!(of(RelayMode::All, |relay| relay.max_pairs_per_address = 0), told(false, "All"));
+}
+
+#[test]
+fn a_client_beside_the_server_is_found_outside_if_the_server_knows_its_public_address() {
+    let [own, reported] = ["192.168.1.5:7", "192.168.1.5:7"].map(|text| text.parse().unwrap());
+    let problem = |server: &Server| words(&facts(own, &[reported], server)).ends_with(" privateAddress");
+    assert!(problem(&NOTHING));
+    assert!(!problem(&Server { finds_outside: true, ..NOTHING }));
 }
 
 /// Takes the answer to a client's call.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Each crate, and those of the workspace that it may depend on.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     // The protocol.
     ("rtmfp", &[]),
     ("introd-flash", &["rtmfp"]),
@@ -74,6 +74,8 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("puppet", &["introd-plugin"]),
     // The simulated network tests the engine and the relay's pairs, and is built with them alone.
     ("introd-sim", &["rtmfp", "introd-relay"]),
+    // Likewise what watches the protocol's secrets.
+    ("introd-constant-time", &["rtmfp"]),
     (TESTS, &[ANY]),
 ];
 

@@ -1,122 +1,130 @@
 //! Exponentiation modulo the groups' primes, and the tests for public keys. Numbers are big-endian bytes outside.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
-use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
-use crypto_bigint::{Limb, U1024, U1536, U2048, U4096, Uint};
-use zeroize::Zeroize;
+use zeroize::Zeroize as _;
 
 use super::comb::Comb;
 use super::group::Group;
-use super::primes::{Prime2, Prime5, Prime14, Prime16};
+use super::montgomery::{Modulus, Number};
+use super::primes::{MODP2, MODP5, MODP14, MODP16};
 use crate::crypto::error::UnacceptableKey;
 
 /// `2^private`, without leading zero bytes; in time that depends on the private key's length alone, but for the leading
 /// zeros of the result, which is public.
 pub(super) fn public_key(group: Group, private: &[u8]) -> Vec<u8> {
-    fn from_table<M: ConstMontyParams<LIMBS>, const LIMBS: usize>(
-        table: &OnceLock<Comb<M, LIMBS>>,
-        group: Group,
-        private: &[u8],
-    ) -> Vec<u8> {
-        let table = table.get_or_init(|| Comb::new(group.private_bits()));
-        if private.len() * 8 > table.capacity() {
-            return power(group, &[2], private);
-        }
-        to_bytes(&table.power(private).retrieve())
-    }
-    static COMB2: OnceLock<Comb<Prime2, { U1024::LIMBS }>> = OnceLock::new();
-    static COMB5: OnceLock<Comb<Prime5, { U1536::LIMBS }>> = OnceLock::new();
-    static COMB14: OnceLock<Comb<Prime14, { U2048::LIMBS }>> = OnceLock::new();
-    static COMB16: OnceLock<Comb<Prime16, { U4096::LIMBS }>> = OnceLock::new();
-    match group {
-        Group::Modp2 => from_table(&COMB2, group, private),
-        Group::Modp5 => from_table(&COMB5, group, private),
-        Group::Modp14 => from_table(&COMB14, group, private),
-        Group::Modp16 => from_table(&COMB16, group, private),
-    }
+    field(group).power_of_two(private)
 }
 
 /// `base^exponent`, without leading zero bytes. The exponent's length may show in the time this takes, its value does not.
-/// Both numbers must be no longer than the prime; excess is cut off at the front.
+/// Of a base that is longer than the prime, what exceeds it is cut off at the front.
 pub(super) fn power(group: Group, base: &[u8], exponent: &[u8]) -> Vec<u8> {
-    fn modulo<M: ConstMontyParams<LIMBS>, const LIMBS: usize>(base: &[u8], exponent: &[u8]) -> Vec<u8> {
-        let base = ConstMontyForm::<M, LIMBS>::new(&from_bytes(base));
-        let bits = 8 * exponent.len() as u32;
-        let mut exponent = from_bytes::<LIMBS>(exponent);
-        let mut result = base.pow_amm_bounded_exp(&exponent, bits);
-        let mut retrieved = result.retrieve();
-        let bytes = to_bytes(&retrieved);
-        exponent.zeroize();
-        result.zeroize();
-        retrieved.zeroize();
-        bytes
-    }
-    match group {
-        Group::Modp2 => modulo::<Prime2, { U1024::LIMBS }>(base, exponent),
-        Group::Modp5 => modulo::<Prime5, { U1536::LIMBS }>(base, exponent),
-        Group::Modp14 => modulo::<Prime14, { U2048::LIMBS }>(base, exponent),
-        Group::Modp16 => modulo::<Prime16, { U4096::LIMBS }>(base, exponent),
-    }
+    field(group).power(base, exponent)
 }
 
 /// The prime of a group, big-endian.
 pub(super) fn prime(group: Group) -> Vec<u8> {
+    field(group).prime()
+}
+
+/// The tables for powers of the generator, entry by entry, each multiplied by `factor`: big-endian, without leading zero bytes.
+pub(super) fn comb_times(group: Group, factor: &[u8]) -> Vec<Vec<u8>> {
+    field(group).comb_times(factor)
+}
+
+/// What is computed in the field of a group, however long its numbers are.
+trait Field: Sync {
+    fn power_of_two(&self, exponent: &[u8]) -> Vec<u8>;
+    fn power(&self, base: &[u8], exponent: &[u8]) -> Vec<u8>;
+    fn prime(&self) -> Vec<u8>;
+    fn comb_times(&self, factor: &[u8]) -> Vec<Vec<u8>>;
+}
+
+fn field(group: Group) -> &'static dyn Field {
+    static FIELD2: LazyLock<PrimeField<16>> = LazyLock::new(|| PrimeField::new(Group::Modp2, &MODP2));
+    static FIELD5: LazyLock<PrimeField<24>> = LazyLock::new(|| PrimeField::new(Group::Modp5, &MODP5));
+    static FIELD14: LazyLock<PrimeField<32>> = LazyLock::new(|| PrimeField::new(Group::Modp14, &MODP14));
+    static FIELD16: LazyLock<PrimeField<64>> = LazyLock::new(|| PrimeField::new(Group::Modp16, &MODP16));
     match group {
-        Group::Modp2 => to_bytes(Prime2::PARAMS.modulus().as_ref()),
-        Group::Modp5 => to_bytes(Prime5::PARAMS.modulus().as_ref()),
-        Group::Modp14 => to_bytes(Prime14::PARAMS.modulus().as_ref()),
-        Group::Modp16 => to_bytes(Prime16::PARAMS.modulus().as_ref()),
+        Group::Modp2 => &*FIELD2,
+        Group::Modp5 => &*FIELD5,
+        Group::Modp14 => &*FIELD14,
+        Group::Modp16 => &*FIELD16,
     }
 }
 
-/// The distance that a public key must keep from both ends of the range (RFC 7425 §4.6.2).
-const MARGIN: u64 = 1 << 24;
+struct PrimeField<const L: usize> {
+    modulus: Modulus<L>,
+    /// The length of the private keys for which there are tables.
+    private_bits: u32,
+    comb: OnceLock<Comb<L>>,
+}
+
+impl<const L: usize> PrimeField<L> {
+    fn new(group: Group, prime: &Number<L>) -> Self {
+        Self { modulus: Modulus::new(prime), private_bits: group.private_bits(), comb: OnceLock::new() }
+    }
+
+    fn comb(&self) -> &Comb<L> {
+        self.comb.get_or_init(|| Comb::new(&self.modulus, self.private_bits))
+    }
+
+    /// The bytes of a secret number, which is wiped.
+    fn bytes(&self, mut number: Number<L>) -> Vec<u8> {
+        let bytes = self.modulus.bytes(&number);
+        number.zeroize();
+        bytes
+    }
+}
+
+impl<const L: usize> Field for PrimeField<L> {
+    fn power_of_two(&self, exponent: &[u8]) -> Vec<u8> {
+        let comb = self.comb();
+        if exponent.len() * 8 > comb.layout.capacity() {
+            return self.power(&[2], exponent);
+        }
+        self.bytes(comb.power(&self.modulus, exponent))
+    }
+
+    fn power(&self, base: &[u8], exponent: &[u8]) -> Vec<u8> {
+        self.bytes(self.modulus.power(&self.modulus.number(base), exponent))
+    }
+
+    fn prime(&self) -> Vec<u8> {
+        self.modulus.to_bytes()
+    }
+
+    fn comb_times(&self, factor: &[u8]) -> Vec<Vec<u8>> {
+        let factor = self.modulus.number(factor);
+        let entries = self.comb().tables.as_flattened().iter();
+        entries.map(|entry| self.modulus.bytes(&self.modulus.product(entry, &factor))).collect()
+    }
+}
+
+/// A public key must be at least `2^24`, and less than the prime by at least as much (RFC 7425 §4.6.2): it has four bytes, and this one counts.
+const MARGIN_BYTES: usize = 4;
 /// How many bits of each kind it must have (§4.6.2).
 const MIN_BITS: u32 = 16;
 
 /// Whether a public key is acceptable (RFC 7425 §4.6.2). A key is public: this may take different times.
 pub(in crate::crypto) fn check_public_key(group: Group, key: &[u8]) -> Result<(), UnacceptableKey> {
-    fn check<M: ConstMontyParams<LIMBS>, const LIMBS: usize>(key: &[u8]) -> bool {
-        let key = from_bytes::<LIMBS>(key);
-        let margin = Uint::<LIMBS>::from_u64(MARGIN);
-        let max = M::PARAMS.modulus().as_ref().wrapping_sub(&margin);
-        let ones: u32 = key.as_words().iter().map(|word| word.count_ones()).sum();
-        let zeros = key.bit_width_vartime() - ones;
-        key >= margin && key <= max && ones >= MIN_BITS && zeros >= MIN_BITS
-    }
     let key = strip(key);
+    // The last bytes of all primes are 0xff: to subtract 2^24 is to subtract 1 from one of them.
+    let mut largest = prime(group);
+    let margin = largest.len() - MARGIN_BYTES;
+    largest[margin] -= 1;
+    let ones: u32 = key.iter().map(|byte| byte.count_ones()).sum();
+    let leading = key.first().map_or(0, |byte| byte.leading_zeros());
     // Leading zeros do not make a key longer; anything else does.
-    let acceptable = key.len() <= group.prime_len()
-        && match group {
-            Group::Modp2 => check::<Prime2, { U1024::LIMBS }>(key),
-            Group::Modp5 => check::<Prime5, { U1536::LIMBS }>(key),
-            Group::Modp14 => check::<Prime14, { U2048::LIMBS }>(key),
-            Group::Modp16 => check::<Prime16, { U4096::LIMBS }>(key),
-        };
-    if acceptable { Ok(()) } else { Err(UnacceptableKey) }
+    let is_in_range = key.len() >= MARGIN_BYTES && (key.len(), key) <= (largest.len(), &largest[..]);
+    let is_acceptable = is_in_range && ones >= MIN_BITS && key.len() as u32 * 8 - leading - ones >= MIN_BITS;
+    if is_acceptable { Ok(()) } else { Err(UnacceptableKey) }
 }
 
 /// A big-endian number without its leading zero bytes.
 pub(super) fn strip(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
-}
-
-fn from_bytes<const LIMBS: usize>(bytes: &[u8]) -> Uint<LIMBS> {
-    let mut number = Uint::<LIMBS>::ZERO;
-    for (limb, chunk) in number.as_mut_limbs().iter_mut().zip(bytes.rchunks(Limb::BYTES)) {
-        let word = chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        *limb = Limb(word as crypto_bigint::Word);
-    }
-    number
-}
-
-fn to_bytes<const LIMBS: usize>(number: &Uint<LIMBS>) -> Vec<u8> {
-    let mut bytes: Vec<u8> = number.as_words().iter().rev().flat_map(|word| word.to_be_bytes()).collect();
-    let zeros = bytes.len() - strip(&bytes).len();
-    bytes.drain(..zeros);
-    bytes
 }
 
 #[cfg(test)]

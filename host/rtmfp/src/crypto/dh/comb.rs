@@ -1,90 +1,88 @@
-//! Powers of the generator from a table made once: the method of Lim and Lee (CRYPTO '94).
+//! Powers of the generator from tables made once: the method of Lim and Lee (CRYPTO '94).
 //!
 //! The exponent's bits are laid out as [`TEETH`] rows; one table look-up multiplies in a whole column, and the rows are cut
 //! into [`BLOCKS`] pieces with a table each, so that a column of every piece is done between two squarings. For 224 bits
-//! that is 45 multiplications and 9 squarings where plain windows take 300 of both, with 20 kB of tables.
+//! that is 45 multiplications and 8 squarings where plain windows take 300 of both, with 20 kB of tables.
 
-use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
-use crypto_bigint::{CtAssign, CtEq};
+use super::montgomery::{Modulus, Number, select};
 
 const TEETH: usize = 5;
-const BLOCKS: usize = 5;
-const ENTRIES: usize = 1 << TEETH;
+pub(super) const BLOCKS: usize = 5;
+pub(super) const ENTRIES: usize = 1 << TEETH;
 
-/// The tables for powers of 2 modulo the prime `M`.
-pub(super) struct Comb<M: ConstMontyParams<LIMBS>, const LIMBS: usize> {
+/// How the bits of exponents are laid out.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
     /// How many columns each block has.
-    columns: usize,
-    /// Entry `bits` of block `j` is the product of `2^(2^(row * columns * BLOCKS + j * columns))` over the rows in `bits`.
-    tables: Box<[[ConstMontyForm<M, LIMBS>; ENTRIES]]>,
+    pub(super) columns: usize,
 }
 
-impl<M: ConstMontyParams<LIMBS>, const LIMBS: usize> Comb<M, LIMBS> {
-    /// The tables for exponents of up to `bits` bits.
+impl Layout {
+    /// For exponents of up to `bits` bits.
     pub(super) fn new(bits: u32) -> Self {
-        let columns = (bits as usize).div_ceil(TEETH * BLOCKS);
-        let mut power = ConstMontyForm::<M, LIMBS>::ONE;
-        power += ConstMontyForm::ONE;
-        // `single[row][block]`, found by going through all powers 2^(2^k) once.
-        let mut single = [[ConstMontyForm::<M, LIMBS>::ONE; BLOCKS]; TEETH];
-        for row in &mut single {
-            for entry in row {
-                *entry = power;
-                for _ in 0..columns {
-                    power = power.square();
-                }
-            }
-        }
-        let tables = (0..BLOCKS)
-            .map(|block| {
-                let mut table = [ConstMontyForm::<M, LIMBS>::ONE; ENTRIES];
-                for bits in 1..ENTRIES {
-                    let lowest = bits.trailing_zeros() as usize;
-                    table[bits] = table[bits & (bits - 1)] * single[lowest][block];
-                }
-                table
-            })
-            .collect();
-        Self { columns, tables }
+        Self { columns: (bits as usize).div_ceil(TEETH * BLOCKS) }
     }
 
     /// How many bits an exponent may have.
-    pub(super) fn capacity(&self) -> usize {
+    pub(super) fn capacity(self) -> usize {
         self.columns * BLOCKS * TEETH
     }
 
-    /// `2^exponent`, `exponent` being big-endian and of at most [`Self::capacity`] bits. Branches and addresses depend on its
-    /// length alone.
-    pub(super) fn power(&self, exponent: &[u8]) -> ConstMontyForm<M, LIMBS> {
-        let bit = |index: usize| -> usize {
+    /// The bits of a column of a block: the number of the table's entry. The exponent is big-endian.
+    pub(super) fn entry(self, exponent: &[u8], block: usize, column: usize) -> u8 {
+        let bit = |index: usize| {
             let byte = exponent.len().checked_sub(1 + index / 8).and_then(|place| exponent.get(place));
-            byte.map_or(0, |byte| usize::from(byte >> (index % 8) & 1))
+            byte.map_or(0, |byte| byte >> (index % 8) & 1)
         };
-        let mut result = ConstMontyForm::<M, LIMBS>::ONE;
-        for column in (0..self.columns).rev() {
-            if column + 1 != self.columns {
-                result = result.square();
+        (0..TEETH).fold(0, |bits, row| bits | bit((row * BLOCKS + block) * self.columns + column) << row)
+    }
+}
+
+/// The tables for powers of 2 modulo a prime.
+pub(super) struct Comb<const L: usize> {
+    pub(super) layout: Layout,
+    /// In Montgomery's form. Entry `bits` of block `j` is the product of `2^(2^(row * columns * BLOCKS + j * columns))` over the rows in `bits`.
+    pub(super) tables: Box<[[Number<L>; ENTRIES]; BLOCKS]>,
+}
+
+impl<const L: usize> Comb<L> {
+    /// The tables for exponents of up to `bits` bits.
+    pub(super) fn new(modulus: &Modulus<L>, bits: u32) -> Self {
+        let layout = Layout::new(bits);
+        let mut power = modulus.number(&[2]);
+        let mut tables = Box::new([[modulus.unit; ENTRIES]; BLOCKS]);
+        // The entries with a single bit, found by going through all powers 2^(2^k) once.
+        for row in 0..TEETH {
+            for table in tables.iter_mut() {
+                table[1 << row] = power;
+                for _ in 0..layout.columns {
+                    power = modulus.squared(&power);
+                }
+            }
+        }
+        for table in tables.iter_mut() {
+            for bits in 1..ENTRIES {
+                let rest = bits & (bits - 1);
+                if rest != 0 {
+                    table[bits] = modulus.product(&table[rest], &table[bits ^ rest]);
+                }
+            }
+        }
+        Self { layout, tables }
+    }
+
+    /// `2^exponent` in Montgomery's form, `exponent` being big-endian and of at most [`Layout::capacity`] bits. Branches and addresses depend
+    /// on its length alone.
+    pub(super) fn power(&self, modulus: &Modulus<L>, exponent: &[u8]) -> Number<L> {
+        let mut result = modulus.unit;
+        for column in (0..self.layout.columns).rev() {
+            if column + 1 != self.layout.columns {
+                result = modulus.squared(&result);
             }
             for (block, table) in self.tables.iter().enumerate() {
-                let mut bits = 0;
-                for row in 0..TEETH {
-                    bits |= bit((row * BLOCKS + block) * self.columns + column) << row;
-                }
-                result *= select(table, bits);
+                result = modulus.product(&result, &select(table, self.layout.entry(exponent, block, column)));
             }
         }
         result
     }
-}
-
-/// The entry at `wanted`, found by reading all of them.
-fn select<M: ConstMontyParams<LIMBS>, const LIMBS: usize>(
-    table: &[ConstMontyForm<M, LIMBS>; ENTRIES],
-    wanted: usize,
-) -> ConstMontyForm<M, LIMBS> {
-    let mut entry = ConstMontyForm::ZERO;
-    for (index, candidate) in table.iter().enumerate() {
-        entry.ct_assign(candidate, (index as u64).ct_eq(&(wanted as u64)));
-    }
-    entry
 }

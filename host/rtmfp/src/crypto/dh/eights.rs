@@ -18,6 +18,7 @@ use std::arch::x86_64::{
 use zeroize::Zeroize;
 
 use super::arithmetic::strip;
+use super::comb::{self, Layout};
 
 /// How many exponentiations there are in a batch.
 const LANES: usize = 8;
@@ -34,6 +35,21 @@ pub(super) struct Modulus<const L: usize> {
     bytes: usize,
     /// `R^2`, which brings numbers into Montgomery's form.
     square: [u64; L],
+}
+
+/// The tables for powers of 2, which are the same in all lanes.
+pub(super) struct Comb<const L: usize> {
+    layout: Layout,
+    /// In Montgomery's form, a table for each block.
+    tables: Vec<[[u64; L]; comb::ENTRIES]>,
+}
+
+impl<const L: usize> Comb<L> {
+    /// `entries` are those of all tables in their order, each multiplied by `R`: big-endian.
+    pub(super) fn new(layout: Layout, entries: &[Vec<u8>]) -> Self {
+        let tables = entries.as_chunks().0.iter();
+        Self { layout, tables: tables.map(|table: &[_; _]| table.each_ref().map(|entry| to_limbs(entry))).collect() }
+    }
 }
 
 /// Eight numbers: limb by limb, and in each limb lane by lane.
@@ -65,6 +81,46 @@ impl<const L: usize> Modulus<L> {
         is_available().then(|| unsafe { self.powers_with_ifma(jobs) })
     }
 
+    /// 2 to the powers of at most [`LANES`] exponents, as [`Self::powers`] computes them. `None` also if an exponent is too long for the tables.
+    pub(super) fn powers_of_two(&self, comb: &Comb<L>, exponents: &[&[u8]]) -> Option<Vec<Vec<u8>>> {
+        let fit = exponents.iter().all(|exponent| 8 * exponent.len() <= comb.layout.capacity());
+        // SAFETY: the processor has these instructions.
+        (fit && is_available()).then(|| unsafe { self.powers_of_two_with_ifma(comb, exponents) })
+    }
+
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    fn powers_of_two_with_ifma(&self, comb: &Comb<L>, exponents: &[&[u8]]) -> Vec<Vec<u8>> {
+        let one = Self::one();
+        let mut result = self.product(&one, &Eight::all(&self.square));
+        for column in (0..comb.layout.columns).rev() {
+            if column + 1 != comb.layout.columns {
+                result = self.squared(&result);
+            }
+            for (block, table) in comb.tables.iter().enumerate() {
+                let mut digits = [0; LANES];
+                for (digit, exponent) in digits.iter_mut().zip(exponents) {
+                    *digit = comb.layout.entry(exponent, block, column).into();
+                }
+                let mut factor = select_shared(table, &digits);
+                result = self.product(&result, &factor);
+                factor.zeroize();
+                digits.zeroize();
+            }
+        }
+        let mut plain = self.product(&result, &one);
+        let powers = (0..exponents.len()).map(|lane| self.reduced(&plain, lane)).collect();
+        result.zeroize();
+        plain.zeroize();
+        powers
+    }
+
+    /// The number 1 in all lanes, not in Montgomery's form.
+    fn one() -> Eight<L> {
+        let mut one = [0; L];
+        one[0] = 1;
+        Eight::all(&one)
+    }
+
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn powers_with_ifma(&self, jobs: &[(&[u8], &[u8])]) -> Vec<Vec<u8>> {
         let mut base = Eight([[0; LANES]; L]);
@@ -72,9 +128,7 @@ impl<const L: usize> Modulus<L> {
             base.set(lane, &to_limbs(number.get(number.len().saturating_sub(self.bytes)..).unwrap_or_default()));
         }
         let bytes = jobs.iter().map(|(_, exponent)| exponent.len()).max().unwrap_or_default();
-        let mut one = [0; L];
-        one[0] = 1;
-        let (one, square) = (Eight::all(&one), Eight::all(&self.square));
+        let (one, square) = (Self::one(), Eight::all(&self.square));
         let unit = self.product(&one, &square);
         let mut table = [unit; ENTRIES];
         table[1] = self.product(&base, &square);
@@ -259,8 +313,27 @@ fn select<const L: usize>(table: &[Eight<L>; ENTRIES], digits: &[u64; LANES]) ->
             *limb = _mm512_mask_mov_epi64(*limb, is_wanted, load(lanes));
         }
     }
+    stored(selected)
+}
+
+/// The same from a table that all lanes share.
+#[target_feature(enable = "avx512f")]
+fn select_shared<const L: usize>(table: &[[u64; L]; comb::ENTRIES], digits: &[u64; LANES]) -> Eight<L> {
+    let digits = load(digits);
+    let mut selected = [_mm512_setzero_si512(); L];
+    for (number, entry) in table.iter().enumerate() {
+        let is_wanted = _mm512_cmpeq_epi64_mask(digits, _mm512_set1_epi64(number as i64));
+        for (limb, value) in selected.iter_mut().zip(entry) {
+            *limb = _mm512_mask_mov_epi64(*limb, is_wanted, _mm512_set1_epi64(value.cast_signed()));
+        }
+    }
+    stored(selected)
+}
+
+#[target_feature(enable = "avx512f")]
+fn stored<const L: usize>(limbs: [__m512i; L]) -> Eight<L> {
     let mut numbers = Eight([[0; LANES]; L]);
-    for (lanes, limb) in numbers.0.iter_mut().zip(selected) {
+    for (lanes, limb) in numbers.0.iter_mut().zip(limbs) {
         store(lanes, limb);
     }
     numbers

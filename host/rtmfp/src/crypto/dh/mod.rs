@@ -7,7 +7,10 @@ mod comb;
 mod eights;
 mod group;
 mod key_pair;
+mod montgomery;
 mod primes;
+#[cfg(test)]
+mod reference;
 
 pub(super) use arithmetic::check_public_key;
 pub use group::Group;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use rtmfp::{Origin, TaggedAddress};
+use rtmfp::{Origin, TaggedAddress, is_private};
 
 use crate::failure::list;
 
@@ -250,18 +250,6 @@ impl Reason {
                  Some peers take only others like themselves: introd probe --flash is to others what a Flash Player is"
             }
         }
-    }
-}
-
-/// Whether an address is for use within one site: private (RFC 1918), shared behind a carrier's NAT (RFC 6598), link-local (RFC 3927,
-/// RFC 4291), or unique local (RFC 4193).
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            ip.is_private() || ip.is_link_local() || (first == 100 && second & 0xc0 == 64)
-        }
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which addresses may be a side of a pair.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
-use rtmfp::NetworkPrefix;
+use rtmfp::{NetworkPrefix, is_private};
 
 /// The addresses of this server. Nothing is relayed to one of its sockets: two ports of the relay that send to each other would never stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,17 +66,7 @@ fn is_nobody(ip: IpAddr, port: u16) -> bool {
 /// Whether the address means another host in each network: loopback, private (RFC 1918), shared (RFC 6598), link-local, unique local, and the
 /// network 0.0.0.0/8 of RFC 1122.
 fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            ip.is_loopback()
-                || ip.is_private()
-                || ip.is_link_local()
-                || first == 0
-                || (first == 100 && second & 0xc0 == 64)
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || Ipv6Addr::is_unique_local(&ip) || ip.is_unicast_link_local(),
-    }
+    is_private(ip) || ip.is_loopback() || matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 0)
 }
 
 #[cfg(test)]

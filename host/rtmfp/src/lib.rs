@@ -135,7 +135,7 @@ pub use datagram_size::{DEFAULT_MAX_DATAGRAM, MIN_DATAGRAM};
 pub use endpoint::{Endpoint, SessionInfo};
 pub use event::{CloseReason, Deny, Event, Lookup, OpenFailure, Refusal};
 pub use greeting::Greeting;
-pub use network_prefix::NetworkPrefix;
+pub use network_prefix::{NetworkPrefix, is_private};
 pub use prefix_counts::SessionCounts;
 pub use session_id::{MAX_PREFIXES, MAX_SLOTS, SessionId, prefix_of};
 pub use startup::keying_job::{KeyingDone, KeyingJob};

@@ -13,5 +13,4 @@ pub use counters::{Counter, Counters, Snapshot, WorkerCounters};
 pub use directory::{Arrival, Departure, Directory, Listed, Succession};
 pub use introduction::{Introduction, introduce};
 pub use other_servers::{elsewhere, published, relays};
-pub use reach::is_private;
 pub use site::Site;

@@ -1,6 +1,8 @@
 //! Which addresses are of use to an asker.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+
+use rtmfp::is_private;
 
 /// How useful a reported address is to an asker, the best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,18 +39,6 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
 
 fn is_broadcast(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if ip.is_broadcast())
-}
-
-/// Whether the address is meant for use within one site: private (RFC 1918), shared behind a carrier's NAT (RFC 6598), link
-/// local (RFC 3927), or unique local (RFC 4193).
-pub fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            ip.is_private() || ip.is_link_local() || (first == 100 && second & 0xc0 == 64)
-        }
-        IpAddr::V6(ip) => Ipv6Addr::is_unique_local(&ip),
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::reach::is_private;
+use rtmfp::is_private;
 
 /// How many hosts are believed that are neither where the peer is seen nor in a private network: a computer has several IPv6 addresses
 /// at a time, a lasting one and temporary ones for privacy.
@@ -30,7 +30,7 @@ pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr
         if ip.is_loopback() && !seen.is_loopback() || kept.contains(&address) {
             continue;
         }
-        let is_near = ip == seen || ip.is_loopback() || is_private(ip) || is_link_local(ip);
+        let is_near = ip == seen || ip.is_loopback() || is_private(ip);
         let ports = kept.iter().filter(|known| known.ip() == ip).count();
         // A peer that reports the address where it is seen is behind no NAT: this address counts wherever it stands.
         let is_seen = ip == seen && address.port() == observed.port();
@@ -49,10 +49,6 @@ pub fn believed(observed: SocketAddr, reported: &[SocketAddr]) -> Vec<SocketAddr
         }
     }
     kept
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 #[cfg(test)]

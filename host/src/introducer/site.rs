@@ -7,9 +7,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use rtmfp::is_private;
 use smallvec::SmallVec;
 
-use super::reach::{canonical, is_private};
+use super::reach::canonical;
 
 /// How many public addresses of the server a client of its network is looked for at: those of two lines to the internet.
 const MAX_PUBLIC: usize = 2;
@@ -66,8 +67,7 @@ impl Site {
 
 /// Whether the address is one of the internet, and not of a network of its own or of a single machine.
 pub fn is_outside(ip: IpAddr) -> bool {
-    let is_link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    !(is_private(ip) || is_link_local || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
+    !(is_private(ip) || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
 }
 
 #[cfg(test)]

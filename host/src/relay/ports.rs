@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use introd_config::Listen;
 use introd_relay::Families;
 use introd_udp::{BindError, BufferSizes, UdpSocket};
+use rtmfp::is_private;
 
 use super::Faces;
-use crate::introducer::is_private;
 
 /// How much the kernel buffers for one socket of the relay, in each direction: a burst of some hundred datagrams. There are many of these sockets.
 const BUFFERS: BufferSizes = BufferSizes { receive: 1 << 20, send: 1 << 20 };

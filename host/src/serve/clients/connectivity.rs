@@ -6,10 +6,10 @@ use introd_config::RelayMode;
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_policy::ServerMethod;
+use rtmfp::is_private;
 
 use super::client::Client;
 use super::client_turn::ClientTurn;
-use crate::introducer::is_private;
 use crate::meetings::{NatKind, Outlook, Sight, outlook};
 
 impl ClientTurn<'_, '_> {

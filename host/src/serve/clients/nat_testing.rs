@@ -10,12 +10,11 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use introd_flash::amf::Value;
 use introd_flash::command::{Level, info};
 use introd_flash::server::Call;
-use introd_udp::{LocalAddress, interface_addresses};
-use rtmfp::{Lookup, Origin, SessionInfo, TaggedAddress};
+use introd_udp::LocalAddress;
+use rtmfp::{Lookup, Origin, SessionInfo, TaggedAddress, is_private};
 
 use super::client::Client;
 use super::client_turn::ClientTurn;
-use crate::introducer::is_private;
 use crate::serve::nat_tests::{self, TAG_LEN, Tag};
 
 /// `introd.testNat(tag)`: sends test packets to the caller from another port, and from another address if the server has one.
@@ -126,16 +125,15 @@ impl ClientTurn<'_, '_> {
         Ok(Value::Array(named.filter(is_relay).map(|address| address.to_string().into()).collect()))
     }
 
-    /// The addresses of this machine, and those by which others reach it.
+    /// The addresses of this machine, as they were when its network last changed, and those by which others reach it. Without loopback and
+    /// link-local addresses, unless the server listens there or the client has come to one.
     fn own_ips(&self, session: &SessionInfo) -> Vec<IpAddr> {
         let listeners = self.turn.info.listeners.iter();
         let listening = listeners.flat_map(|listener| [Some(listener.local), listener.public].into_iter().flatten());
-        let of_machine = interface_addresses().unwrap_or_default();
-        let near_addresses = self.turn.services().network.near_addresses();
-        let public = near_addresses.iter().copied();
-        let known = listening.chain(public).map(|address| address.ip());
-        let near = self.near(session).into_iter();
-        near.chain(known).chain(of_machine.iter().map(|own| own.address.ip())).collect()
+        let standing = self.turn.services().network.standing();
+        let known = listening.chain(standing.near_addresses.iter().copied()).map(|address| address.ip());
+        let of_machine = standing.interfaces.iter().map(|interface| interface.addr());
+        self.near(session).into_iter().chain(known).chain(of_machine).collect()
     }
 
     /// The address of this machine that the client sends to.
@@ -150,8 +148,9 @@ impl ClientTurn<'_, '_> {
         let listeners = || self.turn.info.listeners.iter().map(|listener| listener.local.ip());
         let is_any = listeners().any(|ip| ip.is_unspecified() && ip.is_ipv4() == near.is_ipv4());
         let bound = listeners().filter(|ip| !ip.is_unspecified());
-        let of_machine = if is_any { interface_addresses().unwrap_or_default() } else { Vec::new() };
-        let all = bound.chain(of_machine.iter().map(|of_machine| of_machine.address.ip()));
+        let standing = self.turn.services().network.standing();
+        let of_machine = standing.interfaces.iter().filter(|_| is_any).map(|interface| interface.addr());
+        let all = bound.chain(of_machine);
         let others: BTreeSet<IpAddr> = all.filter(|ip| is_like(*ip, near) && *ip != near).collect();
         others.into_iter().take(MAX_TOLD).collect()
     }
@@ -172,12 +171,7 @@ impl ClientTurn<'_, '_> {
 
 /// Whether clients that reach `near` reach `ip` as well: both are loopback addresses, or `ip` is one that can be reached from everywhere.
 fn is_like(ip: IpAddr, near: IpAddr) -> bool {
-    let is_link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    ip.is_ipv4() == near.is_ipv4()
-        && ip.is_loopback() == near.is_loopback()
-        && !is_private(ip)
-        && !is_link_local
-        && !is_private(near)
+    ip.is_ipv4() == near.is_ipv4() && ip.is_loopback() == near.is_loopback() && !is_private(ip) && !is_private(near)
 }
 
 /// Sends a packet from a free port of this address, without waiting. Returns where it was sent from.

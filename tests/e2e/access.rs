@@ -11,7 +11,7 @@ use introd_udp::Ports;
 use rtmfp::{Event, PeerId};
 
 use crate::harness::clients::{TIMEOUT, connect, create_stream, socket};
-use crate::harness::raw::{Answer, answer, hello, lookup};
+use introd_tests::startup_packets::{Answer, answer, hello, lookup};
 
 const DENIED: &str = "127.0.0.9";
 const DENY: &str = "<Allow>all</Allow><Deny>127.0.0.9</Deny><Order>Allow,Deny</Order>";

@@ -5,7 +5,7 @@ use rtmfp::{Origin, PeerId, TaggedAddress};
 use tokio::net::UdpSocket;
 
 use crate::harness::clients::{TIMEOUT, client};
-use crate::harness::raw::{Answer, answer, lookup};
+use introd_tests::startup_packets::{Answer, answer, lookup};
 
 const UNKNOWN: u64 = 30;
 const KNOWN: u64 = 50;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::harness::clients::{LOOPBACK, TIMEOUT, client, connect, create_stream};
 use crate::harness::command_line::{administrated, as_admin, ask};
 use crate::harness::http::fetch;
-use crate::harness::raw::{Answer, hello, lookup, tagged_answer};
+use introd_tests::startup_packets::{Answer, hello, lookup, tagged_answer};
 
 /// How many clients connect at a time.
 const WINDOW: usize = 32;

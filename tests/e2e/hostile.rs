@@ -12,7 +12,7 @@ use rand_core::{Rng, SeedableRng};
 use rtmfp::PeerId;
 
 use crate::harness::clients::{TIMEOUT, client, create_stream, peer_on};
-use crate::harness::raw::{Answer, answer, hello, keying, lookup};
+use introd_tests::startup_packets::{Answer, answer, hello, keying, lookup};
 
 const HELLOS: u32 = 100_000;
 /// Strangers that speak at a time: few enough for the server's socket to hold what they say.

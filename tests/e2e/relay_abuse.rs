@@ -8,7 +8,7 @@ use rtmfp::PeerId;
 
 use crate::harness::clients::{client, create_stream};
 use crate::harness::http::get;
-use crate::harness::raw::lookup;
+use introd_tests::startup_packets::lookup;
 
 const SETTINGS: &str = "<RTMFP><Relay mode=\"Fallback\"/></RTMFP>";
 const PORTS: &str = "<RTMFP><Relay><Ports>127.0.0.1:0,0,0,0</Ports></Relay></RTMFP>";

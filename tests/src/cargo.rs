@@ -17,9 +17,11 @@ pub fn workspace() -> PathBuf {
 /// # Panics
 /// If this program is not in such a folder.
 pub fn profile_folder() -> PathBuf {
-    // A test or a bench is target/PROFILE/deps/NAME-HASH.
-    let test = std::env::current_exe().expect("this program has a path");
-    let folder = test.parent().and_then(Path::parent).expect("it is in a target directory");
+    // A test or a bench is target/PROFILE/deps/NAME-HASH, and a program target/PROFILE/NAME.
+    let program = std::env::current_exe().expect("this program has a path");
+    let folder = program.parent().expect("it is in a target directory");
+    let folder =
+        if folder.ends_with("deps") { folder.parent().expect("deps is in the profile's folder") } else { folder };
     folder.to_owned()
 }
 

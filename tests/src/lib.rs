@@ -10,5 +10,6 @@ pub mod libraries;
 pub mod load;
 pub mod program;
 pub mod redis;
+pub mod startup_packets;
 pub mod udp_ceiling;
 pub mod waiting;

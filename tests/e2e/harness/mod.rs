@@ -8,5 +8,4 @@ pub(crate) mod independent;
 pub(crate) mod log;
 pub(crate) mod members;
 pub(crate) mod plain_server;
-pub(crate) mod raw;
 pub(crate) mod stranger;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rtmfp::{PeerId, TaggedAddress};
 
 use super::clients::TIMEOUT;
-use super::raw::{Answer, hello, lookup, redirect, tagged_answer};
+use introd_tests::startup_packets::{Answer, hello, lookup, redirect, tagged_answer};
 
 /// A socket that looks up peers without a session.
 pub(crate) struct Stranger(UdpSocket);

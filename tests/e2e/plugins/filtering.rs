@@ -91,7 +91,7 @@ async fn lookups_of_a_source_over_its_rate_are_denied() {
     let server = Server::configured(files.path(), 1);
     let (socket, to) = (std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), server.addresses[0]);
     for number in 0..20u8 {
-        socket.send_to(&crate::harness::raw::lookup(rtmfp::PeerId([number; 32]), [number; 16]), to).unwrap();
+        socket.send_to(&introd_tests::startup_packets::lookup(rtmfp::PeerId([number; 32]), [number; 16]), to).unwrap();
     }
     // A client whose connect is answered: what came before has been seen.
     client(to, 1).await.close().await;

@@ -10,7 +10,7 @@ use rtmfp::PeerId;
 
 use super::puppet;
 use crate::harness::clients::{TIMEOUT, client};
-use crate::harness::raw::{lookup, redirected_tag};
+use introd_tests::startup_packets::{lookup, redirected_tag};
 
 fn server(config: &str, policy: &str, workers: u8) -> (Files, Server) {
     let files = Files::new();

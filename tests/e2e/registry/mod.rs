@@ -18,7 +18,7 @@ use introd_tests::redis::Redis;
 use introd_tests::waiting::eventually;
 use rtmfp::{Origin, PeerId};
 
-use crate::harness::raw::{lookup, redirect};
+use introd_tests::startup_packets::{lookup, redirect};
 
 /// A server of the registry at `url`; its configuration is left in the folder.
 fn server(folder: &Folder, url: &str, name: &str) -> Server {

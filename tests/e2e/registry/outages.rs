@@ -10,7 +10,7 @@ use introd_tests::waiting::eventually;
 use rtmfp::PeerId;
 
 use super::{Asker, server};
-use crate::harness::raw::lookup;
+use introd_tests::startup_packets::lookup;
 
 /// Introduces peers of one server to each other, and says how fast.
 fn local(server: &Server, when: &str) {

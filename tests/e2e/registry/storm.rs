@@ -10,7 +10,7 @@ use rtmfp::PeerId;
 
 use super::{Asker, configured, server};
 use crate::harness::clients::client;
-use crate::harness::raw::lookup;
+use introd_tests::startup_packets::lookup;
 
 const LOOKUPS: u32 = 100_000;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Each crate, and those of the workspace that it may depend on.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     // The protocol.
     ("rtmfp", &[]),
     ("introd-flash", &["rtmfp"]),
@@ -76,6 +76,8 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("introd-sim", &["rtmfp", "introd-relay"]),
     // Likewise what watches the protocol's secrets.
     ("introd-constant-time", &["rtmfp"]),
+    // The soak sees the server from outside: its clients are endpoints, and all else it learns from the administration and the log.
+    ("introd-soak", &["rtmfp", "introd-flash", "introd-netgroup", "introd-udp", TESTS]),
     (TESTS, &[ANY]),
 ];
 

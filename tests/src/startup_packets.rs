@@ -1,4 +1,4 @@
-//! Startup packets made by hand.
+//! Startup packets made by hand, and what answers them.
 
 use rtmfp::crypto::{Epd, Opener, Sealer};
 use rtmfp::wire::chunk::{IHello, IIKeying};
@@ -7,7 +7,7 @@ use rtmfp::{PeerId, TaggedAddress};
 
 /// What a startup packet that came in holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A responder hello.
     Hello,
     /// A redirect to these addresses.
@@ -25,17 +25,17 @@ fn startup(write: impl FnOnce(&mut Vec<u8>) -> bool) -> Vec<u8> {
 }
 
 /// A hello to the server of `uri`.
-pub(crate) fn hello(uri: &str, tag: [u8; 16]) -> Vec<u8> {
+pub fn hello(uri: &str, tag: [u8; 16]) -> Vec<u8> {
     startup(|out| IHello { epd: &Epd::ancillary(uri), tag: &tag }.put(out))
 }
 
 /// A hello that looks for a peer.
-pub(crate) fn lookup(peer: PeerId, tag: [u8; 16]) -> Vec<u8> {
+pub fn lookup(peer: PeerId, tag: [u8; 16]) -> Vec<u8> {
     startup(|out| IHello { epd: &Epd::fingerprint(peer), tag: &tag }.put(out))
 }
 
 /// A keying with this cookie and these components, which may be malformed.
-pub(crate) fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec<u8> {
+pub fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec<u8> {
     startup(|out| {
         IIKeying {
             session_id: 77,
@@ -50,17 +50,17 @@ pub(crate) fn keying(cookie: &[u8], certificate: &[u8], component: &[u8]) -> Vec
 }
 
 /// What the answer to one of these is, if it is one. Deciphers the datagram in place.
-pub(crate) fn answer(datagram: &mut [u8]) -> Option<Answer> {
+pub fn answer(datagram: &mut [u8]) -> Option<Answer> {
     tagged_answer(datagram).map(|(_, answer)| answer)
 }
 
 /// The tag that a redirect echoes. Deciphers the datagram in place.
-pub(crate) fn redirected_tag(datagram: &mut [u8]) -> Option<Vec<u8>> {
+pub fn redirected_tag(datagram: &mut [u8]) -> Option<Vec<u8>> {
     redirect(datagram).map(|(tag, _)| tag)
 }
 
 /// The tag that a redirect echoes, and where it leads. Deciphers the datagram in place.
-pub(crate) fn redirect(datagram: &mut [u8]) -> Option<(Vec<u8>, Vec<TaggedAddress>)> {
+pub fn redirect(datagram: &mut [u8]) -> Option<(Vec<u8>, Vec<TaggedAddress>)> {
     match tagged_answer(datagram)? {
         (tag, Answer::Redirect(to)) => Some((tag, to)),
         (_, Answer::Hello) => None,
@@ -68,7 +68,7 @@ pub(crate) fn redirect(datagram: &mut [u8]) -> Option<(Vec<u8>, Vec<TaggedAddres
 }
 
 /// As [`answer`], with the tag that it echoes.
-pub(crate) fn tagged_answer(datagram: &mut [u8]) -> Option<(Vec<u8>, Answer)> {
+pub fn tagged_answer(datagram: &mut [u8]) -> Option<(Vec<u8>, Answer)> {
     let mut opener = Opener::startup();
     let mut plain = opener.open(datagram).ok()?;
     PacketHeader::take(&mut plain).ok()?;

@@ -1,0 +1,20 @@
+-- The server introduces the clients of this application. The script counts them for the soak, which reads the log.
+function application.onConnect(client, wish, number)
+    trace("soak connects", client.id, number)
+    return wish ~= "rejection"
+end
+
+function application.onDisconnect(client)
+    trace("soak disconnects", client.id)
+end
+
+function Client:echo(value)
+    return value
+end
+
+-- The soak changes the file to have a handler hang until its time limit ends it.
+function application.onAppStart()
+    file.watch("hang.txt", function()
+        while true do end
+    end)
+end

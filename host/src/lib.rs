@@ -25,3 +25,4 @@ pub mod relay;
 pub mod serve;
 pub mod server;
 pub mod stories;
+pub mod takeover;

@@ -10,8 +10,8 @@
 ---@field server string the name and version of the server
 ---@field hostname string the name of the virtual host; for the default virtual host, the name of the machine
 ---@field config table the content of ScriptEngine/ApplicationObject/config in Application.xml
----@field onAppStart? fun() called when the script has been loaded, for the first time or again; clients and lookups wait until it has ended
----@field onAppStop? fun(info: {reason: "server"|"shutdown"|"reload"}) called when the instance ends; it must not wait
+---@field onAppStart? fun(info: {reason: "start"|"reload"|"takeover"}) called when the script has been loaded, for the first time or again; clients and lookups wait until it has ended
+---@field onAppStop? fun(info: {reason: "server"|"shutdown"|"reload"|"takeover"}) called when the instance ends; it must not wait
 ---@field onConnect? fun(client: Client, ...: any): boolean? called when a client wants to connect; return true to accept it, false to reject it, or `nil` (written as `return nil`) to decide later. To return nothing accepts it, unless ConnectDefault in Application.xml is `pending`
 ---@field onConnectAccept? fun(client: Client, ...: any) called when a client has been accepted, by the script or by the server; it gets the arguments of `onConnect`
 ---@field onConnectReject? fun(client: Client, ...: any) called when the script has rejected a client; it gets the arguments of `onConnect`

@@ -37,3 +37,4 @@ mod relay_policy;
 mod remote;
 mod scripts;
 mod start_and_stop;
+mod takeover;

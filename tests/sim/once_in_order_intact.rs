@@ -47,7 +47,7 @@ fn any_length(dice: &mut Dice) -> u64 {
 type Sent = HashMap<(NodeId, Vec<u8>), Vec<Vec<u8>>>;
 
 /// Queues messages on several flows; some of them only after a while.
-fn send_some(sim: &mut Sim, from: NodeId, to: NodeId, mut budget: u64, sent: &mut Sent) {
+fn send_some(sim: &mut Sim, from: NodeId, to: NodeId, mut budget: u64, takeovers: Option<f64>, sent: &mut Sent) {
     let flows: Vec<_> =
         (0..1 + sim.dice.below(12) as u8).map(|name| (name, sim.open_flow(from, to, &[name]))).collect();
     // Every flow opens.
@@ -63,6 +63,12 @@ fn send_some(sim: &mut Sim, from: NodeId, to: NodeId, mut budget: u64, sent: &mu
         if sim.dice.chance(0.2) {
             let pause = sim.dice.below(400);
             sim.run_for(Duration::from_millis(pause));
+        }
+        if let Some(chance) = takeovers
+            && sim.dice.chance(chance)
+        {
+            let node = if sim.dice.chance(0.5) { from } else { to };
+            sim.take_over(node);
         }
     }
 }
@@ -85,48 +91,57 @@ fn received(sim: &Sim, node: NodeId) -> HashMap<Vec<u8>, Vec<Vec<u8>>> {
 
 #[test]
 fn whatever_the_path_does() {
-    for_seeds(4000, |sim| {
-        let (a, b) = (sim.peer(), sim.peer());
-        let (at_a, at_b) = sim.connect(a, b);
-        let mut sent = Sent::new();
-        let ways = [(a, b), (b, a)].map(|(from, to)| {
-            let (link, budget) = any_link(&mut sim.dice);
-            sim.one_way(from, to, link);
-            (from, to, budget)
-        });
-        for (from, to, budget) in ways {
-            send_some(sim, from, to, budget, &mut sent);
-        }
-        let count = |node| sent.iter().filter(|((to, _), _)| *to == node).map(|(_, messages)| messages.len()).sum();
-        let (to_a, to_b): (usize, usize) = (count(a), count(b));
-        sim.run_until(|sim| sim.get(a).messages.len() >= to_a && sim.get(b).messages.len() >= to_b);
-        // Packets that still arrive deliver nothing new.
-        sim.run_for(Duration::from_secs(15));
-        for node in [a, b] {
-            let received = received(sim, node);
-            let expected: HashMap<_, _> = sent
-                .iter()
-                .filter(|((to, _), _)| *to == node)
-                .map(|((_, name), messages)| (name.clone(), messages.clone()))
-                .collect();
-            assert!(received == expected, "not what was sent to {node:?}");
-        }
-        // In the end everything is acknowledged, and no flow holds anything.
-        for (node, session) in [(a, at_a), (b, at_b)] {
-            let flows = |sim: &mut Sim| {
-                sim.with(node, |endpoint, now| {
-                    endpoint.with_flows(now, session, |flows| (flows.is_idle(), flows.bytes_buffered()))
-                })
-            };
-            let mut turns = 0;
-            while flows(sim) != Ok((true, 0)) {
-                turns += 1;
-                assert!(turns < 120, "{:?}", flows(sim));
-                sim.run_for(Duration::from_secs(1));
-            }
-        }
-        // Each packet takes a few steps of the simulation: an endless loop would show.
-        let bytes: usize = sent.values().flatten().map(|message| message.len() + 300).sum();
-        assert!(sim.steps() < 2000 + bytes as u64 / 20, "{} steps for {bytes} bytes", sim.steps());
+    for_seeds(4000, |sim| any_transfer(sim, None));
+}
+
+/// As when a server is replaced by a newer one while its clients send and receive.
+#[test]
+fn whatever_the_path_does_while_other_processes_take_the_endpoints_over() {
+    for_seeds(250, |sim| any_transfer(sim, Some(0.3)));
+}
+
+/// Sends messages both ways on a path, at each of whose ends other processes take the endpoint over, with this chance after each message.
+fn any_transfer(sim: &mut Sim, takeovers: Option<f64>) {
+    let (a, b) = (sim.peer(), sim.peer());
+    let (at_a, at_b) = sim.connect(a, b);
+    let mut sent = Sent::new();
+    let ways = [(a, b), (b, a)].map(|(from, to)| {
+        let (link, budget) = any_link(&mut sim.dice);
+        sim.one_way(from, to, link);
+        (from, to, budget)
     });
+    for (from, to, budget) in ways {
+        send_some(sim, from, to, budget, takeovers, &mut sent);
+    }
+    let count = |node| sent.iter().filter(|((to, _), _)| *to == node).map(|(_, messages)| messages.len()).sum();
+    let (to_a, to_b): (usize, usize) = (count(a), count(b));
+    sim.run_until(|sim| sim.get(a).messages.len() >= to_a && sim.get(b).messages.len() >= to_b);
+    // Packets that still arrive deliver nothing new.
+    sim.run_for(Duration::from_secs(15));
+    for node in [a, b] {
+        let received = received(sim, node);
+        let expected: HashMap<_, _> = sent
+            .iter()
+            .filter(|((to, _), _)| *to == node)
+            .map(|((_, name), messages)| (name.clone(), messages.clone()))
+            .collect();
+        assert!(received == expected, "not what was sent to {node:?}");
+    }
+    // In the end everything is acknowledged, and no flow holds anything.
+    for (node, session) in [(a, at_a), (b, at_b)] {
+        let flows = |sim: &mut Sim| {
+            sim.with(node, |endpoint, now| {
+                endpoint.with_flows(now, session, |flows| (flows.is_idle(), flows.bytes_buffered()))
+            })
+        };
+        let mut turns = 0;
+        while flows(sim) != Ok((true, 0)) {
+            turns += 1;
+            assert!(turns < 120, "{:?}", flows(sim));
+            sim.run_for(Duration::from_secs(1));
+        }
+    }
+    // Each packet takes a few steps of the simulation: an endless loop would show.
+    let bytes: usize = sent.values().flatten().map(|message| message.len() + 300).sum();
+    assert!(sim.steps() < 2000 + bytes as u64 / 20, "{} steps for {bytes} bytes", sim.steps());
 }

@@ -1,10 +1,11 @@
 //! The policy of an application instance, as the workers see it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::message::AppEvent;
+use crate::message::{AppEvent, ClientId, ClientInfo};
 use crate::{InstanceName, RequestId, Totals};
 use introd_config::Application;
 
@@ -67,6 +68,11 @@ pub trait AppActor: Send + Sync {
         Vec::new()
     }
 
+    /// The clients that it has accepted, with what a policy in another process has to know of each.
+    fn clients(&self) -> Vec<KnownClient> {
+        Vec::new()
+    }
+
     /// Gives the policy other settings from now on. Clients stay.
     fn reconfigure(&self, settings: Arc<Application>);
 }
@@ -93,6 +99,21 @@ impl ToWake {
     }
 }
 
+/// A client that a policy has accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownClient {
+    /// The client.
+    pub client: ClientId,
+    /// What the policy was told of it when it asked to connect.
+    pub info: Arc<ClientInfo>,
+    /// Where its packets come from now.
+    pub far_address: SocketAddr,
+    /// The addresses that it has reported.
+    pub reported: Vec<SocketAddr>,
+    /// Its groups: the number of the membership, and the digest.
+    pub groups: Vec<(u64, [u8; 32])>,
+}
+
 /// Makes actors.
 pub trait AppActors: Send + Sync {
     /// The actor of an instance whose application has that folder; `None` if the folder has no script. The script is
@@ -106,6 +127,19 @@ pub trait AppActors: Send + Sync {
         settings: &Arc<Application>,
         totals: &Arc<dyn Totals>,
     ) -> Option<Arc<dyn AppActor>>;
+
+    /// The same for an instance that another process had, with the clients that its policy has accepted there.
+    fn take_over(
+        &self,
+        name: &InstanceName,
+        folder: &Path,
+        settings: &Arc<Application>,
+        totals: &Arc<dyn Totals>,
+        clients: Vec<KnownClient>,
+    ) -> Option<Arc<dyn AppActor>> {
+        let _ = clients;
+        self.open(name, folder, settings, totals)
+    }
 
     /// About how many bytes of memory the scripts of all actors use, including the actors that are about to end.
     fn memory(&self) -> usize {

@@ -116,6 +116,7 @@ mod fixed_table;
 pub mod flow;
 mod greeting;
 pub mod guide;
+pub mod handover;
 mod network_prefix;
 mod outbox;
 mod prefix_counts;

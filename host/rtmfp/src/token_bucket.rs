@@ -71,6 +71,16 @@ impl TokenBucket {
         self.lack(nanoseconds(at)) == 0
     }
 
+    /// When the bucket will be full, in nanoseconds: all that there is of it.
+    pub(crate) fn full_at(self) -> u64 {
+        self.full_at
+    }
+
+    /// The bucket that will be full at that time.
+    pub(crate) fn with_full_at(full_at: u64) -> Self {
+        Self { full_at }
+    }
+
     /// How long it takes until the bucket is full.
     fn lack(&self, at: u64) -> u64 {
         self.full_at.saturating_sub(at)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rtmfp::NetworkPrefix;
 
-use super::applications::Applications;
+use super::applications::{Applications, vhost_of};
 use super::instance::AppInstance;
 use super::refusal::Refusal;
 use super::wanted::{VhostLimits, Wanted};
@@ -62,7 +62,35 @@ impl Applications {
             settings: Arc::clone(vhost.application(application)),
             registered,
             limits: VhostLimits::of(vhost),
+            taken_over: None,
             maker: Some(NetworkPrefix::of(from)),
+        })?;
+        Ok(Seat { applications: Arc::clone(self), instance })
+    }
+
+    /// Admits a client that another process has accepted to its instance, and that comes from that address: it stays a client whatever
+    /// limits are reached.
+    ///
+    /// # Errors
+    /// If there is no such application any more, or it is closed.
+    pub fn readmit(self: &Arc<Self>, name: InstanceName, from: IpAddr) -> Result<Seat, Refusal> {
+        let config = self.config();
+        let vhost = vhost_of(&config, &name);
+        let application = &name.application;
+        if !vhost.accepts(application) {
+            return Err(Refusal::NoApplication(application.clone()));
+        }
+        let registered = vhost.served_by(application).map(|(_, registered)| registered);
+        if let Some(reason) = registered.and_then(|registered| registered.closed.clone()) {
+            return Err(Refusal::Closed { application: application.clone(), reason });
+        }
+        let instance = self.enter(Wanted {
+            settings: Arc::clone(vhost.application(application)),
+            registered,
+            limits: VhostLimits::NONE,
+            taken_over: None,
+            maker: Some(NetworkPrefix::of(from)),
+            name,
         })?;
         Ok(Seat { applications: Arc::clone(self), instance })
     }

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use introd_config::{Access, Application, Config, LookupMode, LookupsFrom, Registered, Vhost};
 use introd_native::Plugins;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, AppActors, InstanceId, InstanceName, Totals};
+use introd_policy::{AppActor, AppActors, InstanceId, InstanceName, KnownClient, Totals};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use slab::Slab;
 
@@ -193,9 +193,9 @@ impl Applications {
             self.end(table, &instance);
         }
         self.make_room(table, &wanted)?;
-        let Wanted { name, settings, registered, maker, .. } = wanted;
+        let Wanted { name, settings, registered, maker, taken_over, .. } = wanted;
         let traffic = Arc::new(Traffic::default());
-        let actor = self.actor_of(&name, &settings, registered, &traffic)?;
+        let actor = self.actor_of(&name, &settings, registered, &traffic, taken_over)?;
         let mut by_id = self.by_id.write();
         let slot = by_id.vacant_entry();
         let Ok(id) = u16::try_from(slot.key()).map(InstanceId) else { return Err(Refusal::TooManyInstances) };
@@ -217,10 +217,14 @@ impl Applications {
         settings: &Arc<Application>,
         registered: Option<&Registered>,
         traffic: &Arc<Traffic>,
+        taken_over: Option<Vec<KnownClient>>,
     ) -> Result<Option<Arc<dyn AppActor>>, Refusal> {
         let Some((actors, registered)) = self.actors.as_ref().zip(registered) else { return Ok(None) };
         let totals = Arc::clone(traffic) as Arc<dyn Totals>;
-        let actor = actors.open(name, &registered.folder, settings, &totals);
+        let actor = match taken_over {
+            Some(clients) => actors.take_over(name, &registered.folder, settings, &totals, clients),
+            None => actors.open(name, &registered.folder, settings, &totals),
+        };
         if actor.is_none() && registered.has_script {
             let reason = format!("{}: its script is gone, or cannot be started", registered.folder.display());
             return Err(Refusal::Closed { application: name.application.clone(), reason: reason.into() });
@@ -277,7 +281,7 @@ fn has_adaptor_rules(config: &Config) -> bool {
 }
 
 /// The virtual host of an instance of that name: the default one, if the configuration has none of that name.
-fn vhost_of<'a>(config: &'a Config, name: &InstanceName) -> &'a Vhost {
+pub(super) fn vhost_of<'a>(config: &'a Config, name: &InstanceName) -> &'a Vhost {
     let adaptor = config.all_adaptors().find(|adaptor| adaptor.name == name.adaptor).unwrap_or(&config.default_adaptor);
     adaptor.all_vhosts().find(|vhost| vhost.name == name.vhost).unwrap_or(&adaptor.default_vhost)
 }

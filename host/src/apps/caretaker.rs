@@ -111,6 +111,7 @@ impl Applications {
                         settings: Arc::clone(&registered.settings),
                         registered: Some(registered),
                         limits: VhostLimits::of(vhost),
+                        taken_over: None,
                         maker: None,
                     };
                     match self.open(&mut self.table(), wanted) {

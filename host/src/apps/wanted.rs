@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use introd_config::{Application, Registered, Vhost};
-use introd_policy::InstanceName;
+use introd_policy::{InstanceName, KnownClient};
 use rtmfp::NetworkPrefix;
 
 /// An instance that is wanted.
@@ -13,6 +13,8 @@ pub(super) struct Wanted<'a> {
     /// Its application, if that has a folder.
     pub(super) registered: Option<&'a Registered>,
     pub(super) limits: VhostLimits,
+    /// The clients that another process had there, if it is to go on with them.
+    pub(super) taken_over: Option<Vec<KnownClient>>,
     /// The network of the client that wants it; `None` if it is wanted without a client.
     pub(super) maker: Option<NetworkPrefix>,
 }
@@ -27,6 +29,9 @@ pub(super) struct VhostLimits {
 }
 
 impl VhostLimits {
+    /// No limits.
+    pub(super) const NONE: Self = Self { connections: None, instances: None, instances_per_address: None };
+
     pub(super) fn of(vhost: &Vhost) -> Self {
         Self {
             connections: vhost.max_connections,

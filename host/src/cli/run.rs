@@ -1,7 +1,7 @@
 //! `introd run`: the server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{configuration, recording};
-use crate::server::{Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use crate::server::{Heir, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use crate::takeover::{self, Predecessor, Successors};
 use introd_config::Config;
 use introd_flash::uri::DEFAULT_PORT;
 use introd_liveness::{AtStandstill, Supervisor};
@@ -35,6 +36,10 @@ pub(super) struct RunArgs {
     /// Number of worker threads, which share the clients: 1 to 64 [default: one per processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: Option<u8>,
+    /// Take over the sockets and sessions of the server that listens at this Unix socket, if there is one, and listen there for the next
+    /// process that takes over [default: introd-takeover.sock in systemd's runtime directory, or in the user's].
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true)]
+    takeover: Option<Option<PathBuf>>,
     /// Write all traffic and its keys into this file. Anyone with the file can read all of the traffic.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -125,13 +130,19 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         admin: admin_addresses(&args.admin, &loaded.config),
         config: loaded.config,
         workers: args.workers.map(usize::from),
+        can_be_taken_over: args.takeover.is_some(),
         registry: None,
     };
     runtime.block_on(async {
         // Before the server starts, so that a signal that comes early is not lost.
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut server = Server::start(&settings)?;
+        let takeover = args.takeover.as_ref().map(takeover_path).transpose()?;
+        let mut server = start(&settings, takeover.as_deref())?;
+        let mut successors = match (&takeover, server.estate()) {
+            (Some(path), Some(estate)) => Some(Successors::wait_at(path, estate)?),
+            _ => None,
+        };
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
         announce(server.addresses(), server.admin_addresses());
         let pulse = introd_liveness::this_thread("main", AtStandstill::EndProcess);
@@ -139,7 +150,13 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         // A reload reads disks, which may hang: signals are obeyed meanwhile.
         let mut reloading: Option<tokio::sync::oneshot::Receiver<()>> = None;
         let mut is_reload_wanted = false;
-        let has_failed = loop {
+        let ending = loop {
+            let replaced = async {
+                match &mut successors {
+                    Some(successors) => successors.replaced().await,
+                    None => std::future::pending().await,
+                }
+            };
             let reloaded = async {
                 match &mut reloading {
                     Some(reloading) => drop(reloading.await),
@@ -147,14 +164,15 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 }
             };
             tokio::select! {
-                _ = interrupt.recv() => break false,
-                _ = terminate.recv() => break false,
-                () = supervisor.failed() => break true,
+                _ = interrupt.recv() => break Ending::Stop,
+                _ = terminate.recv() => break Ending::Stop,
+                () = supervisor.failed() => break Ending::Failed,
+                () = replaced => break Ending::Replaced,
                 _ = beats.tick() => {
                     pulse.beat();
                     if server.has_drained() {
                         introd_log::say("introd has drained\n");
-                        break false;
+                        break Ending::Stop;
                     }
                 }
                 _ = survived.hangup.recv() => is_reload_wanted = true,
@@ -167,10 +185,16 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         };
         pulse.end();
         supervisor.stop_within(STOP_LIMIT);
-        if has_failed {
+        if ending == Ending::Failed {
             server.stop();
             supervisor.end();
         }
+        if ending == Ending::Replaced {
+            introd_log::say("introd ends: another process has taken over\n");
+            server.leave();
+            return recorder.as_ref().map_or(Ok(()), recording::finish);
+        }
+        drop(successors);
         introd_log::say(&format!("introd stops: closing {} clients\n", server.peers()));
         server.stop();
         let counters = server.counters();
@@ -193,6 +217,39 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Why the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// A signal, or the end of a drain.
+    Stop,
+    /// A thread stands still or has panicked.
+    Failed,
+    /// Another process has taken over.
+    Replaced,
+}
+
+/// The path of the Unix socket for takeovers.
+fn takeover_path(given: &Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let path = given.clone().or_else(takeover::default_path);
+    path.context("--takeover: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set: give a path, as --takeover=/run/introd/takeover.sock")
+}
+
+/// Starts the server: in the place of another one, if one listens at that path.
+fn start(settings: &ServerSettings, takeover: Option<&Path>) -> anyhow::Result<Server> {
+    let Some(path) = takeover else { return Server::start(settings) };
+    let failed = || "the takeover has failed: the server that runs goes on, and nothing was started";
+    let Some((predecessor, offer)) = Predecessor::find(path).with_context(failed)? else {
+        tracing::info!(path = %path.display(), "no server is there to be taken over: this one starts by itself");
+        return Server::start(settings);
+    };
+    let (program, process) = predecessor.who();
+    tracing::info!(program, process, "taking over from a server that runs");
+    let mut heir = Server::take_over(settings, offer).with_context(failed)?;
+    let sessions = predecessor.replace(&mut heir, Heir::inherit, Heir::serve).with_context(failed)?;
+    introd_log::say(&format!("introd has taken over {sessions} sessions\n"));
+    heir.into_server()
 }
 
 /// Signals that would end the process if it did not wait for them.

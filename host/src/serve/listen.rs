@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use anyhow::Context as _;
+
 use crate::network::Listener;
 use introd_config::{Config, PortSet};
 use introd_udp::{BindError, BufferSizes, UdpSocket, bind_workers};
@@ -37,6 +39,53 @@ pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result
     tell_of_ipv6_only(&listening);
     Ok(listening)
 }
+
+/// The sockets of another process, if they are those that the configuration wants: where others reach them is as the configuration says.
+///
+/// # Errors
+/// If the configuration names other addresses.
+pub fn as_configured(config: &Config, instead: &[SocketAddr], mut listening: Listening) -> anyhow::Result<Listening> {
+    let shared: Vec<_> = if instead.is_empty() {
+        let adaptors = config.all_adaptors().enumerate();
+        let of = |(index, adaptor): (usize, &'_ introd_config::Adaptor)| {
+            let listen = adaptor.listen.iter();
+            listen.map(|listen| (index, listen.local, listen.public, listen.is_optional)).collect::<Vec<_>>()
+        };
+        adaptors.flat_map(of).collect()
+    } else {
+        instead.iter().map(|address| (0, *address, None, false)).collect()
+    };
+    for worker in &mut listening {
+        let mut is_missing = vec![true; shared.len()];
+        for (listener, socket) in worker {
+            let local = socket.local_address();
+            let fits = |wanted: SocketAddr| wanted.ip() == local.ip() && [0, local.port()].contains(&wanted.port());
+            let place = shared.iter().zip(&is_missing).position(|((adaptor, wanted, ..), is_missing)| {
+                *is_missing && *adaptor == listener.adaptor && fits(*wanted)
+            });
+            if let Some(place) = place {
+                is_missing[place] = false;
+                listener.public = shared[place].2;
+                continue;
+            }
+            let mut sets =
+                config.all_adaptors().nth(listener.adaptor).into_iter().flat_map(|adaptor| &adaptor.core_ports);
+            let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            let has =
+                |set: &&PortSet| set.local.iter().any(|(ip, port)| fits(SocketAddr::new(ip.unwrap_or(any), port)));
+            let set = sets.find(has).filter(|_| instead.is_empty());
+            let set = set.with_context(|| format!("the server that runs listens at {local} too: {OTHER_ADDRESSES}"))?;
+            listener.public = set.public_of(local);
+        }
+        let missing = shared.iter().zip(is_missing).find(|((.., is_optional), is_missing)| *is_missing && !is_optional);
+        if let Some(((_, local, ..), _)) = missing {
+            anyhow::bail!("the server that runs does not listen at {local}: {OTHER_ADDRESSES}");
+        }
+    }
+    Ok(listening)
+}
+
+const OTHER_ADDRESSES: &str = "a takeover cannot change addresses, so restart the server without --takeover";
 
 /// Says which ports IPv4 clients cannot come to, although the address may look as if it stood for all: the sockets of other programs at
 /// `[::]` often take IPv4 too.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rtmfp::{KeyingDone, PeerId, SessionId};
 use tokio::sync::mpsc;
 
+use super::handover::HandOver;
 use super::inquiry::Inquiry;
 use introd_flash::amf::Value;
 use introd_netgroup::GroupDigest;
@@ -96,6 +97,8 @@ pub enum Mail {
     Command(ClientCommand, Option<Weight>),
     /// The result of public-key work.
     Keyed(Box<KeyingDone>),
+    /// Another process may take the worker's place.
+    HandOver(HandOver),
 }
 
 /// A call of one client by another.

@@ -1,5 +1,7 @@
 //! One worker: an endpoint, its sockets, and the clients whose sessions it holds.
 
+mod handover;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use super::clients::Clients;
 use super::drain::{DrainOrder, greeting};
 use super::forwarding::Hello;
 use super::gate::Gate;
+use super::handover::{Fate, HandOver};
 use super::keying_pool::KeyingPool;
 use super::lookups::Lookups;
 use super::mail::{Mail, MailSender};
@@ -78,6 +81,8 @@ pub struct Worker {
     /// How long the sockets are looked at again and again before the worker sleeps.
     busy_poll: Duration,
     standstill: Standstill,
+    /// This is set when the worker is to give its sessions to another process.
+    handing_over: Option<HandOver>,
     /// This is set while the worker waits for its clients to close.
     stopping: Option<Stopping>,
 }
@@ -124,6 +129,7 @@ impl Worker {
             standing,
             busy_poll,
             standstill: Standstill::new(Instant::now()),
+            handing_over: None,
             stopping: None,
             info,
         }
@@ -144,6 +150,12 @@ impl Worker {
             self.begin_turn(now);
             self.work(now);
             self.ports.transmit(&mut self.endpoint).await;
+            if let Some(order) = self.handing_over.take() {
+                if self.hand_over(order).await == Fate::End {
+                    return Ok(());
+                }
+                continue;
+            }
             if self.standstill.is_catching_up() {
                 let is_any = self.receive_now()?;
                 self.has_read(Instant::now(), is_any);
@@ -385,6 +397,7 @@ impl Worker {
             Mail::Holds { session, peer, is_contested } => clients.holds(&mut turn, session, peer, is_contested),
             // Replies are taken before the next sleep, and a drain is heeded already.
             Mail::Wake => (),
+            Mail::HandOver(order) => self.handing_over = Some(order),
             Mail::Command(command, _) => clients.obey(&mut turn, command),
             Mail::Keyed(done) => self.endpoint.keying_done(now, *done),
         }

@@ -9,7 +9,7 @@ use introd_config::{Adaptor, Config};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rtmfp::PeerId;
-use rtmfp::crypto::{CookieJar, Group, Identity};
+use rtmfp::crypto::{Certificate, CookieJar, Group, Identity};
 
 /// The maximum number of virtual hosts' names with an identity of their own: each hello is compared with all of them.
 const MAX_HOST_NAMES: usize = 64;
@@ -36,6 +36,36 @@ impl ServerIdentities {
         let named = named.map(|name| Arc::new(Identity::ephemeral(&groups, Some(&name), true, &mut rng)));
         let all = std::iter::once(identity).chain(named).collect();
         Ok(Self { groups, all, cookies: CookieJar::new(now, &mut rng), peer_id })
+    }
+
+    /// The identities of a server that this one takes over: clients know them by these.
+    ///
+    /// # Errors
+    /// If a certificate cannot be used.
+    pub(super) fn taken_over(config: &Config, certificates: &[Vec<u8>], cookies: CookieJar) -> anyhow::Result<Self> {
+        let identity = |bytes: &Vec<u8>| {
+            let identity = Certificate::parse(bytes).and_then(Identity::from_certificate);
+            identity.map(Arc::new).map_err(|error| anyhow::anyhow!("a certificate of the server that runs: {error}"))
+        };
+        let mut all = certificates.iter().map(identity).collect::<anyhow::Result<Vec<_>>>()?;
+        let first = all.first().context("the server that runs has no certificate")?;
+        let (peer_id, groups) = (first.peer_id(), first.groups().to_vec());
+        // A name that the configuration has got since then.
+        let mut rng = ChaCha20Rng::from_seed(random_seed()?);
+        let has = |all: &[Arc<Identity>], name: &str| {
+            all.iter().any(|identity| identity.certificate().hostname() == Some(name.as_bytes()))
+        };
+        for name in host_names(config) {
+            if !has(&all, &name) {
+                all.push(Arc::new(Identity::ephemeral(&groups, Some(&name), true, &mut rng)));
+            }
+        }
+        Ok(Self { groups, all, cookies, peer_id })
+    }
+
+    /// The certificates, for a server that takes this one over.
+    pub(super) fn certificates(&self) -> Vec<Vec<u8>> {
+        self.all.iter().map(|identity| identity.certificate().as_bytes().to_vec()).collect()
     }
 }
 

@@ -6,9 +6,11 @@ mod identities;
 mod reconfiguration;
 mod services;
 mod settings;
+mod takeover;
 mod worker_thread;
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -17,9 +19,10 @@ use anyhow::Context as _;
 use introd_config::Config;
 use introd_liveness::{AtStandstill, Pulse};
 use introd_native::{LoadError, PluginMetric};
+use introd_udp::UdpSocket;
 use rtmfp::crypto::Group;
 use rtmfp::{Endpoint, MAX_PREFIXES, SessionCounts};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::admin::{Administration, Inspector};
 use crate::apps::Caretaker;
@@ -29,16 +32,19 @@ use crate::memory::FreedMemory;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
 use crate::network::{Listener, NetworkWatcher};
 use crate::relay::{Relay, RelayFigures};
-use crate::serve::{KeyingPool, PluginAccess, Services, listen, mailbox};
+use crate::serve::{Inheritance, KeyingPool, Listening, PluginAccess, Services, as_configured, listen, mailbox};
+use crate::takeover::{Estate, Offer};
 use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
 use identities::{ServerIdentities, random_seed};
 use services::Shared;
+use takeover::WorkerHeir;
 use worker_thread::WorkerThread;
 
 pub(crate) use descriptors::has_spare_descriptors;
 pub use reconfiguration::{Reconfiguration, Reconfigured};
 pub use settings::ServerSettings;
+pub use takeover::Heir;
 
 /// A running server. Dropping it stops it.
 pub struct Server {
@@ -52,6 +58,10 @@ pub struct Server {
     scripts: Arc<introd_lua::Host>,
     net_connections: Arc<NetConnectionService>,
     http: Arc<HttpService>,
+    /// Where the administration will listen, and what it will read, until it is opened.
+    administration_to_open: Option<(Vec<SocketAddr>, Inspector)>,
+    /// What it leaves to another process that takes over.
+    estate: Option<Estate>,
     /// The plugins have access to the server until this is dropped.
     _plugin_access: Arc<PluginAccess>,
 }
@@ -62,18 +72,42 @@ impl Server {
     /// # Errors
     /// If the server cannot listen on an address or cannot start a thread. The message says what to do.
     pub fn start(settings: &ServerSettings) -> anyhow::Result<Self> {
+        let (mut server, ..) = Self::begin(settings, None)?;
+        server.services.applications.open_at_start();
+        server.open_administration()?;
+        Ok(server)
+    }
+
+    /// Starts everything but the administration and the instances that run from the start. With an offer, the workers wait for the sessions of
+    /// the process that has made it: then there is something for each of them to wait for, and the results come by the channel.
+    fn begin(
+        settings: &ServerSettings,
+        offer: Option<Offer>,
+    ) -> anyhow::Result<(Self, Vec<WorkerHeir>, mpsc::Receiver<Result<usize, String>>)> {
         let config = &settings.config;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let or_processors = |count| if count == 0 { processors } else { count };
-        let count =
+        let wanted =
             settings.workers.unwrap_or_else(|| or_processors(config.server.workers)).min(usize::from(MAX_PREFIXES));
-        let listening = listen(config, &settings.listen, count)?;
+        let now = Instant::now();
+        let (is_heir, listening, identities) = match offer {
+            None => (false, listen(config, &settings.listen, wanted)?, ServerIdentities::new(config, now)?),
+            Some(Offer { listening, certificates, cookies }) => {
+                let listening = as_configured(config, &settings.listen, listening)?;
+                (true, listening, ServerIdentities::taken_over(config, &certificates, cookies)?)
+            }
+        };
+        let count = listening.len();
+        if count != wanted {
+            tracing::warn!(
+                workers = count,
+                "the number of workers stays as it was, because ids of sessions name them: for {wanted} workers restart the server"
+            );
+        }
         let mut listeners: Vec<Listener> = listening.iter().flatten().map(|(listener, _)| *listener).collect();
         listeners.sort_by_key(|listener| (listener.adaptor, listener.local));
         listeners.dedup();
         let addresses = listeners.iter().map(|listener| listener.local).collect();
-        let now = Instant::now();
-        let identities = ServerIdentities::new(config, now)?;
         tracing::info!(server = %identities.peer_id, workers = count, "starting");
 
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mailbox()).unzip();
@@ -104,16 +138,35 @@ impl Server {
             scripts,
             net_connections,
             http,
+            administration_to_open: None,
+            estate: None,
             _plugin_access: plugin_access,
         };
+        if settings.can_be_taken_over {
+            server.estate = Some(Estate {
+                sockets: shared_sockets(&listening)?,
+                certificates: identities.certificates(),
+                cookies: identities.cookies.clone(),
+                mailboxes: Arc::clone(&mailboxes),
+                applications: Arc::clone(&server.services.applications),
+            });
+        }
         let (ready, are_ready) = mpsc::channel();
+        let (done, are_done) = mpsc::channel();
+        let mut heirs = Vec::new();
         for ((index, sockets), mailbox) in (0..).zip(listening).zip(receivers) {
             let mut endpoint = endpoint_config(&config, identities.all.clone(), count);
             endpoint.session_prefix = index;
             endpoint.sessions_by_prefix = sessions_by_prefix.clone();
             endpoint.cookies = Some(identities.cookies.clone());
             endpoint.keying.log_keys = settings.recorder.is_some();
+            let inheritance = is_heir.then(|| {
+                let ((state, of_state), (go, of_go)) = (oneshot::channel(), oneshot::channel());
+                heirs.push(WorkerHeir { state: Some(state), go });
+                Inheritance { state: of_state, done: done.clone(), go: of_go }
+            });
             let worker = WorkerThread {
+                inheritance,
                 index,
                 endpoint: Endpoint::new(now, endpoint, random_seed()?),
                 listeners: sockets.iter().map(|(listener, _)| *listener).collect(),
@@ -147,7 +200,6 @@ impl Server {
             }
         });
         let caretaker = caretaker.context("the caretaker's thread cannot be started")?;
-        applications.open_at_start();
         server.caretaker = Some(caretaker);
         let watcher = NetworkWatcher::start(Arc::clone(&server.services.network));
         server.network_watcher = Some(watcher.context("the network's thread cannot be started")?);
@@ -161,10 +213,17 @@ impl Server {
                 keying,
                 server.addresses.clone(),
             );
-            let administration = Administration::start(&settings.admin, inspector);
-            server.administration = Some(administration.context("the administration's thread cannot be started")?);
+            server.administration_to_open = Some((settings.admin.clone(), inspector));
         }
-        Ok(server)
+        Ok((server, heirs, are_done))
+    }
+
+    fn open_administration(&mut self) -> anyhow::Result<()> {
+        if let Some((addresses, inspector)) = self.administration_to_open.take() {
+            let administration = Administration::start(&addresses, inspector);
+            self.administration = Some(administration.context("the administration's thread cannot be started")?);
+        }
+        Ok(())
     }
 
     /// A handle that changes the configuration while the server runs, on any thread.
@@ -244,6 +303,15 @@ impl Server {
         self.http.stop();
         self.services.applications.end_plugins();
     }
+}
+
+/// The sockets of all workers once more, for another process.
+fn shared_sockets(listening: &Listening) -> anyhow::Result<Vec<Vec<(Listener, OwnedFd)>>> {
+    let again = |(listener, socket): &(Listener, UdpSocket)| Ok((*listener, socket.as_fd().try_clone_to_owned()?));
+    let all = listening.iter().map(|of_worker| of_worker.iter().map(again).collect()).collect::<std::io::Result<_>>();
+    all.context(
+        "the sockets cannot be kept for another process: raise the limit of open files (`ulimit -n`) if it is that",
+    )
 }
 
 impl Drop for Server {

@@ -19,6 +19,8 @@ pub struct ServerSettings {
     pub admin: Vec<SocketAddr>,
     /// How many workers share the clients, 1 to 64, instead of what the configuration says.
     pub workers: Option<usize>,
+    /// Whether another process may take the sessions over: then the sockets are kept for it.
+    pub can_be_taken_over: bool,
     /// Records all traffic with its keys.
     pub recorder: Option<Recorder>,
     /// The registry that it shares with other servers: it publishes its peers there, and looks up the others' peers. Without one, peers are
@@ -34,6 +36,7 @@ impl Default for ServerSettings {
             listen: Vec::new(),
             admin: Vec::new(),
             workers: None,
+            can_be_taken_over: false,
             recorder: None,
             registry: None,
         }

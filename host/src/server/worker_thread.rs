@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::network::Listener;
 use crate::record::Recorder;
-use crate::serve::{KeyingPool, Mail, MailSender, Services, Worker, WorkerParts};
+use crate::serve::{Inheritance, KeyingPool, Mail, MailSender, Services, Worker, WorkerParts};
 
 /// The parts of a worker that its thread needs to start.
 pub(super) struct WorkerThread {
@@ -24,6 +24,8 @@ pub(super) struct WorkerThread {
     pub(super) services: Arc<Services>,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) recorder: Option<Recorder>,
+    /// It begins with the sessions of another process.
+    pub(super) inheritance: Option<Inheritance>,
 }
 
 impl WorkerThread {
@@ -38,7 +40,7 @@ impl WorkerThread {
                 Ok(ports) => ports,
                 Err(error) => return Ok(ready.send(Err(error))?),
             };
-            let worker = Worker::new(WorkerParts {
+            let mut worker = Worker::new(WorkerParts {
                 index: self.index,
                 endpoint: self.endpoint,
                 ports,
@@ -53,6 +55,11 @@ impl WorkerThread {
             });
             let _ = ready.send(Ok(()));
             drop(ready);
+            if let Some(inheritance) = self.inheritance
+                && !worker.inherit(inheritance).await
+            {
+                return Ok(());
+            }
             worker.run().await.context("a socket has failed and its clients are lost")
         })
     }

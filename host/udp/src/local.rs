@@ -61,7 +61,7 @@ impl LocalAddress {
     }
 
     /// The kernel's index of the interface of an IPv6 link-local address; otherwise 0.
-    pub(crate) fn scope(self) -> u32 {
+    pub fn scope(self) -> u32 {
         self.scope
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
@@ -73,6 +73,19 @@ impl UdpSocket {
         Self::bind_as(address, buffers, false)
     }
 
+    /// The socket behind a descriptor that another process has passed on: one that [`UdpSocket::bind`] made there, with all that it has set.
+    ///
+    /// # Errors
+    /// If it is no UDP socket that is bound to an address.
+    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        if socket.r#type()? != Type::DGRAM {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a UDP socket"));
+        }
+        let granted = BufferSizes { receive: socket.recv_buffer_size()?, send: socket.send_buffer_size()? };
+        Self::bound(socket, granted)
+    }
+
     /// Lets [`UdpSocket::bind_sibling`] bind more sockets to the same address and port. The kernel distributes the senders over
     /// all of them.
     pub(crate) fn share(&self) -> io::Result<()> {
@@ -132,6 +145,11 @@ impl UdpSocket {
         forbid_fragmentation(&socket, address)?;
         let granted = grow_buffers(&socket, buffers)?;
         socket.bind(&address.into())?;
+        Self::bound(socket, granted)
+    }
+
+    /// A socket that is bound.
+    fn bound(socket: Socket, granted: BufferSizes) -> io::Result<Self> {
         let address = socket
             .local_addr()?
             .as_socket()

@@ -235,6 +235,13 @@ impl Sim {
         result
     }
 
+    /// Another process takes a node's endpoint over.
+    pub(crate) fn take_over(&mut self, node: NodeId) {
+        let (now, seed) = (self.now, self.dice.seed());
+        self.nodes[node.0].take_over(now, seed);
+        self.drain(node);
+    }
+
     pub(crate) fn peer_id(&self, node: NodeId) -> PeerId {
         self.peer_ids[node.0]
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rtmfp::flow::{FlowEvent, RecvFlowId};
-use rtmfp::{Config, Endpoint, Event, KeyingDone, Lookup, Origin, SessionId, TaggedAddress, Transmit};
+use rtmfp::{Config, Endpoint, Event, KeyingDone, Lookup, Origin, SessionCounts, SessionId, TaggedAddress, Transmit};
 
 use super::identities;
 use super::nat::Nat;
@@ -36,6 +36,7 @@ pub(crate) struct Message {
 
 pub(crate) struct Node {
     pub(crate) endpoint: Endpoint,
+    config: Config,
     /// By interface.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) nat: Option<Nat>,
@@ -75,7 +76,8 @@ impl Node {
         nat: Option<Nat>,
     ) -> Self {
         Self {
-            endpoint: Endpoint::new(now, config, seed),
+            endpoint: Endpoint::new(now, config.clone(), seed),
+            config,
             addresses,
             nat,
             routes: Vec::new(),
@@ -88,6 +90,16 @@ impl Node {
             keying_jobs: 0,
             wake: None,
         }
+    }
+
+    /// Another endpoint goes on with the sessions, as another process would: by way of the bytes of the state.
+    pub(crate) fn take_over(&mut self, now: Instant, seed: [u8; 32]) {
+        let state = postcard::to_stdvec(&self.endpoint.hand_over(now)).expect("a state can be written");
+        let state = postcard::from_bytes(&state).expect("what was written can be read");
+        let config = Config { sessions_by_prefix: SessionCounts::default(), ..self.config.clone() };
+        self.endpoint = Endpoint::new(now, config.clone(), seed);
+        self.config = config;
+        self.endpoint.take_over(now, now, state, Some).expect("the state of an endpoint like this one");
     }
 
     /// The interface that packets to `to` leave by.

@@ -1,5 +1,7 @@
 //! Calls in both directions, and the commands of the connection itself.
 
+mod handover;
+
 use thin_vec::ThinVec;
 
 use super::action::{Action, Call, Irregularity, abridged};

@@ -1,5 +1,7 @@
 //! The flows of a connection: those that the client may open, and those that the server has.
 
+mod handover;
+
 use smallvec::SmallVec;
 
 use super::action::{Action, CloseReason};

@@ -9,6 +9,7 @@ mod action;
 mod calls;
 mod connect;
 mod flows;
+mod handover;
 mod phase;
 mod publications;
 mod request;
@@ -28,6 +29,7 @@ pub use action::{Action, Call, CloseReason, Irregularity, Publication};
 pub use calls::CallError;
 pub use connect::AnswerError;
 pub use flows::{FlowVerdict, RejectReason};
+pub use handover::ConnectionState;
 pub use request::{ConnectRequest, Rejection};
 
 use calls::PendingCalls;

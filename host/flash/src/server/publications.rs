@@ -14,7 +14,7 @@ const MAX_TEXT: usize = 1024;
 pub(super) struct Publishing {
     pub(super) publication: Publication,
     /// Whether the owner has allowed it.
-    is_allowed: bool,
+    pub(super) is_allowed: bool,
 }
 
 impl NetConnection {

@@ -1,5 +1,7 @@
 //! `connect` as a client sends it, and a refusal of it.
 
+mod handover;
+
 use std::fmt::Display;
 
 use crate::amf::{Object, Value};

@@ -1,5 +1,7 @@
 //! Streams that a client creates.
 
+mod handover;
+
 use thin_vec::ThinVec;
 
 use super::action::{Action, Irregularity};

@@ -10,7 +10,7 @@ use crate::engine::failure::Failure;
 use crate::instance::open_requests::Answer;
 use introd_config::Application;
 use introd_policy::message::AppEvent;
-use introd_policy::{AppActor, LoggedError, RequestId};
+use introd_policy::{AppActor, KnownClient, LoggedError, RequestId};
 
 /// Leads to an instance.
 #[derive(Clone)]
@@ -127,6 +127,9 @@ impl AppActor for ScriptHandle {
         self.0.errors.all()
     }
 
+    fn clients(&self) -> Vec<KnownClient> {
+        self.0.ledger.known()
+    }
     fn reconfigure(&self, settings: Arc<Application>) {
         self.set_settings(settings);
     }

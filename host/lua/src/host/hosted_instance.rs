@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::connection_port::HostedPort;
@@ -185,6 +186,7 @@ impl HostedInstance {
             let lookups = Rc::clone(&self.lookups);
             Box::new(move |was_long| lookups.next(was_long))
         })
+        .with_takeover(shared.is_taken_over.swap(false, Ordering::AcqRel), Arc::clone(&shared.is_replaced))
         .with_mark({
             let shared = Arc::clone(shared);
             move || shared.set_busy(Some(Instant::now()))

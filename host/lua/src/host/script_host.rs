@@ -1,6 +1,7 @@
 //! The host of all scripts of a server.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use crate::instance::surroundings::Surroundings;
 use introd_config::Application;
 use introd_liveness::AtStandstill;
 use introd_policy::message::{AppEvent, Commands};
-use introd_policy::{AppActor, AppActors, InstanceName, Totals};
+use introd_policy::{AppActor, AppActors, InstanceName, KnownClient, Totals};
 
 /// How often it is checked whether a thread that is to end has ended.
 const STOP_POLL: Duration = Duration::from_millis(2);
@@ -68,16 +69,17 @@ impl Host {
         folder: &Path,
         settings: Arc<Application>,
     ) -> Result<ScriptHandle, ScriptError> {
-        self.open_counted(name, folder, settings, None)
+        self.open_counted(name, folder, settings, None, None)
     }
 
-    /// The same, whose script reads there what its clients did.
+    /// The same, whose script reads there what its clients did. `clients`: another process had the instance with these.
     fn open_counted(
         &self,
         name: InstanceName,
         folder: &Path,
         settings: Arc<Application>,
         totals: Option<Arc<dyn Totals>>,
+        clients: Option<Vec<KnownClient>>,
     ) -> Result<ScriptHandle, ScriptError> {
         let main = main_file(folder).ok_or_else(|| ScriptError::NoScript(folder.to_owned()))?;
         let mut pool = self.pool.state();
@@ -88,6 +90,10 @@ impl Host {
         let _ = shared.main.set(main);
         // Nobody else has set it.
         totals.map(|totals| shared.totals.set(totals).ok());
+        if let Some(clients) = clients {
+            shared.is_taken_over.store(true, Ordering::Release);
+            shared.ledger.take_over(clients);
+        }
         if let Some(files) = pool.closed.get(&shared.application()).copied() {
             if files == ScriptFiles::of(folder) {
                 shared.close(files);
@@ -102,6 +108,14 @@ impl Host {
             thread.watched.add(&shared);
         }
         Ok(ScriptHandle(shared))
+    }
+
+    /// Stops all scripts, because another process has taken over their clients: `onAppStop` is told so.
+    pub fn stop_after_takeover(&self) {
+        for thread in &self.pool.state().threads {
+            thread.watched.each(|shared| shared.is_replaced.store(true, Ordering::Release));
+        }
+        self.stop();
     }
 
     /// Stops all scripts, after `onAppStop`, and waits for each as long as a handler may run. A script that hangs is left behind.
@@ -138,6 +152,17 @@ impl Drop for Host {
     }
 }
 
+fn opened(name: &InstanceName, result: Result<ScriptHandle, ScriptError>) -> Option<Arc<dyn AppActor>> {
+    match result {
+        Ok(handle) => Some(Arc::new(handle)),
+        Err(ScriptError::NoScript(_)) => None,
+        Err(error) => {
+            tracing::error!(app = %name, %error, "the application's script cannot be started");
+            None
+        }
+    }
+}
+
 impl AppActors for Host {
     fn open(
         &self,
@@ -146,14 +171,19 @@ impl AppActors for Host {
         settings: &Arc<Application>,
         totals: &Arc<dyn Totals>,
     ) -> Option<Arc<dyn AppActor>> {
-        match self.open_counted(name.clone(), folder, Arc::clone(settings), Some(Arc::clone(totals))) {
-            Ok(handle) => Some(Arc::new(handle)),
-            Err(ScriptError::NoScript(_)) => None,
-            Err(error) => {
-                tracing::error!(app = %name, %error, "the application's script cannot be started");
-                None
-            }
-        }
+        opened(name, self.open_counted(name.clone(), folder, Arc::clone(settings), Some(Arc::clone(totals)), None))
+    }
+
+    fn take_over(
+        &self,
+        name: &InstanceName,
+        folder: &Path,
+        settings: &Arc<Application>,
+        totals: &Arc<dyn Totals>,
+        clients: Vec<KnownClient>,
+    ) -> Option<Arc<dyn AppActor>> {
+        let totals = Some(Arc::clone(totals));
+        opened(name, self.open_counted(name.clone(), folder, Arc::clone(settings), totals, Some(clients)))
     }
 
     fn memory(&self) -> usize {

@@ -75,6 +75,10 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<OpenRequests>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) memory: Memory,
+    /// Another process had the instance before.
+    pub(crate) is_taken_over: AtomicBool,
+    /// Another process has taken over the clients: the instance ends for that reason.
+    pub(crate) is_replaced: Arc<AtomicBool>,
     /// How long its script has kept its thread busy.
     pub(crate) busy: BusyTime,
     /// The last errors of its script.
@@ -120,6 +124,8 @@ impl Shared {
             inbox: Inbox::new(INBOX, memory.clone()),
             requests: Arc::default(),
             ledger: Arc::default(),
+            is_taken_over: AtomicBool::new(false),
+            is_replaced: Arc::default(),
             memory,
             busy: BusyTime::default(),
             errors: Arc::default(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use introd_policy::KnownClient;
 use introd_policy::message::{AppEvent, ClientId, ClientInfo};
 
 /// The clients of an instance.
@@ -64,6 +65,26 @@ impl Ledger {
         let mut all: Vec<_> = self.clients().iter().map(|(client, kept)| (*client, kept.clone())).collect();
         all.sort_by_key(|(client, _)| *client);
         all
+    }
+
+    /// The accepted clients, for another process.
+    pub(crate) fn known(&self) -> Vec<KnownClient> {
+        let accepted = self.all().into_iter().filter(|(_, kept)| kept.is_accepted);
+        let known = |(client, kept): (ClientId, KeptClient)| KnownClient {
+            client,
+            info: kept.info,
+            far_address: kept.far_address,
+            reported: kept.reported,
+            groups: kept.groups,
+        };
+        accepted.map(known).collect()
+    }
+
+    /// Enters clients that another process has accepted.
+    pub(crate) fn take_over(&self, clients: Vec<KnownClient>) {
+        for KnownClient { client, info, far_address, reported, groups } in clients {
+            self.insert(client, KeptClient { info, far_address, reported, groups, is_accepted: true });
+        }
     }
 
     /// Notes what an event changes.

@@ -19,6 +19,7 @@ pub(crate) mod surroundings;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rtmfp::PeerId;
@@ -78,6 +79,10 @@ pub(crate) struct Instance {
     pub(crate) handlers: Rc<HandlerCount>,
     /// Where the numbers of lookups come from about which the script is asked after another.
     more_lookups: MoreLookups,
+    /// Another process had the instance, and its script has not been told of that yet.
+    is_taken_over: Cell<bool>,
+    /// Another process has taken over the clients.
+    is_replaced: Arc<AtomicBool>,
     /// Counts what its clients do.
     totals: Option<Arc<dyn Totals>>,
     /// Whether the log says that the script decides late about clients that it has accepted by returning nothing.
@@ -118,6 +123,8 @@ impl Instance {
             memory,
             handlers: Rc::default(),
             more_lookups: Box::new(|_| None),
+            is_taken_over: Cell::new(false),
+            is_replaced: Arc::default(),
             totals: None,
             has_told_of_late_decision: Cell::new(false),
         }
@@ -159,6 +166,11 @@ impl Instance {
         Self { totals, ..self }
     }
 
+    /// The same, which another process had before, if that is so. `is_replaced` says whether yet another one has its clients.
+    pub(crate) fn with_takeover(self, is_taken_over: bool, is_replaced: Arc<AtomicBool>) -> Self {
+        Self { is_taken_over: Cell::new(is_taken_over), is_replaced, ..self }
+    }
+
     /// The same, which calls `mark` when a handler begins.
     pub(crate) fn with_mark(self, mark: impl Fn() + 'static) -> Self {
         Self { handlers: Rc::new(HandlerCount::new(mark)), ..self }
@@ -185,6 +197,16 @@ impl Instance {
     /// the handler before may have taken long.
     pub(crate) fn next_lookup(&self, was_long: bool) -> Option<u64> {
         (self.more_lookups)(was_long)
+    }
+
+    /// Why its script starts, which is no reload: `start` or `takeover`.
+    pub(crate) fn start_reason(&self) -> &'static str {
+        if self.is_taken_over.replace(false) { "takeover" } else { "start" }
+    }
+
+    /// Why the server ends it: `server` or `takeover`.
+    pub(crate) fn stop_reason(&self) -> &'static str {
+        if self.is_replaced.load(Ordering::Acquire) { "takeover" } else { "server" }
     }
 
     pub(crate) fn settings(&self) -> Arc<Application> {

@@ -24,7 +24,9 @@ impl Runtime {
         self.say_stop(reason);
         self.instance.connections.open.end();
         self.instance.queries.cancel_all();
-        for member in self.instance.roster.borrow().accepted() {
+        // After a takeover they are another process's clients.
+        let left = if reason == "takeover" { Vec::new() } else { self.instance.roster.borrow().accepted() };
+        for member in left {
             let reason = Some("the application has ended".into());
             self.instance.send(ClientCommand::Disconnect { client: member.id, reason });
         }
@@ -68,7 +70,7 @@ impl Runtime {
                 self.freed += old.max_used();
                 drop(old);
                 self.has_warned = false;
-                self.begin();
+                self.begin("reload");
                 self.again = self.instance.requests.begun().into();
                 // Who reads this finds the new script in force.
                 tracing::info!(%app, "the script is reloaded");

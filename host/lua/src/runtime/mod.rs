@@ -82,14 +82,15 @@ impl Runtime {
             has_warned: false,
             freed: 0,
         };
-        runtime.begin();
+        let reason = runtime.instance.start_reason();
+        runtime.begin(reason);
         Ok(runtime)
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, reason: &'static str) {
         self.warn_of_idle_handlers();
         self.script.state.is_live.set(true);
-        self.start_app();
+        self.start_app(reason);
         self.settle();
     }
 
@@ -148,7 +149,7 @@ impl Runtime {
                 AppEvent::Answer { token, outcome, .. } => self.answered(token, outcome),
                 AppEvent::Stats { token, stats, .. } => self.stats(token, stats),
                 AppEvent::Reload => self.reload(),
-                AppEvent::Stop => self.stop("server", "NetConnection.Connect.AppShutdown"),
+                AppEvent::Stop => self.stop(self.instance.stop_reason(), "NetConnection.Connect.AppShutdown"),
                 AppEvent::FarAddressChange { client, .. }
                 | AppEvent::ReportedAddressesChange { client, .. }
                 | AppEvent::GroupJoin { client, .. }

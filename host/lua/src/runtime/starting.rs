@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mlua::MultiValue;
+use mlua::Value;
 
 use super::Runtime;
 use crate::api::script::Purpose;
@@ -50,11 +51,14 @@ impl Starting {
 }
 
 impl Runtime {
-    pub(super) fn start_app(&mut self) {
+    /// `reason` is told to the script: `start`, `reload` or `takeover`.
+    pub(super) fn start_app(&mut self, reason: &'static str) {
         self.starting.since = Some(self.instance.now.get());
         match self.script.handler("onAppStart") {
             Some(handler) => {
-                let progress = self.script.start(Purpose::Start, &handler, MultiValue::new());
+                let info = self.script.lua().create_table_from([("reason", reason)]);
+                let arguments = info.map(|info| MultiValue::from_iter([Value::Table(info)])).unwrap_or_default();
+                let progress = self.script.start(Purpose::Start, &handler, arguments);
                 self.go_on(progress);
             }
             None => self.starting.ended(),

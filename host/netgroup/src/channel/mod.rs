@@ -4,6 +4,7 @@
 //! answer. The client leaves the group by closing the flow. The server sends hints on a flow of its own, in return to the
 //! client's: only this association says which group a hint is about.
 
+mod handover;
 mod message;
 #[cfg(test)]
 mod tests;

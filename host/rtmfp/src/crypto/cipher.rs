@@ -4,6 +4,7 @@
 //! the expanded keys would be ten times as large. Keyed HMAC states are kept, because keying hashes two blocks.
 
 mod block;
+mod handover;
 #[cfg(test)]
 mod tests;
 

@@ -12,6 +12,8 @@
 //!
 //! Two HMACs, because a cookie that is good but comes from another address is answered, with a Cookie Change.
 
+mod handover;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

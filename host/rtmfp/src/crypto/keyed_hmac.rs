@@ -55,6 +55,23 @@ impl KeyedHmac {
         half.copy_from_slice(&self.of(parts)[..16]);
         half
     }
+
+    /// The two states, as secret as the key: for another process that goes on with a session.
+    pub(crate) fn write(&self) -> Vec<u8> {
+        self.inner.iter().chain(&self.outer).flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// From what [`Self::write`] gave; `None` for anything else.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut keyed = Self { inner: [0; 8], outer: [0; 8] };
+        let (words, rest) = bytes.as_chunks::<4>();
+        if words.len() != 16 || !rest.is_empty() {
+            return None;
+        }
+        let all = keyed.inner.iter_mut().chain(&mut keyed.outer);
+        all.zip(words).for_each(|(state, word)| *state = u32::from_be_bytes(*word));
+        Some(keyed)
+    }
 }
 
 /// SHA-256 under way.

@@ -1,5 +1,7 @@
 //! The window against replayed packets (RFC 7425 §4.7.3.3), a ring of bits as in RFC 6479.
 
+mod handover;
+
 /// The ring's length in 64-bit words. One word is always being filled, so that at least 192 numbers below the highest are
 /// remembered; the RFC asks for 32, and a sender that works in batches reorders by more.
 const WORDS: u64 = 4;

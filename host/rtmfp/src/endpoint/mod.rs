@@ -8,6 +8,7 @@ mod buffered;
 mod datagrams;
 mod driving;
 mod forward_shares;
+mod handover;
 mod index;
 mod initiator;
 mod keying;

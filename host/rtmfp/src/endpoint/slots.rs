@@ -1,5 +1,7 @@
 //! What stands behind session ids.
 
+mod handover;
+
 use std::collections::VecDeque;
 
 use crate::session_id::{MAX_GENERATION, MAX_PREFIXES, MAX_SLOTS, PREFIX_SHIFT, SLOT_BITS, SessionId};

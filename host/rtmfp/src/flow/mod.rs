@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod event_queue;
 mod flows;
+mod handover;
 mod lingering;
 mod loss;
 mod options;

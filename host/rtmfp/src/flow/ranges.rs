@@ -1,5 +1,7 @@
 //! SEQUENCE_SET (RFC 7016 §3.6.3): which sequence numbers a receiving flow has seen.
 
+mod handover;
+
 use std::ops::RangeInclusive;
 
 use thin_vec::ThinVec;

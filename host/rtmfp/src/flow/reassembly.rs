@@ -1,5 +1,7 @@
 //! RECV_BUFFER (RFC 7016 §3.6.3.3): fragments become messages again, whatever the order they come in.
 
+mod handover;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::wire::chunk::FragmentControl;

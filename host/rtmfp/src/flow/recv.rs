@@ -1,5 +1,7 @@
 //! A receiving flow (RFC 7016 §3.6.3): states, the receive window, and messages on their way to the application.
 
+mod handover;
+
 use std::num::NonZeroU64;
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
 //! A sending flow (RFC 7016 §3.6.2): states, flow control and the chunks it writes.
 
+mod handover;
+
 use std::time::{Duration, Instant};
 
 use super::config::FlowConfig;

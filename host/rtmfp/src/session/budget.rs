@@ -7,6 +7,8 @@
 //!
 //! Only packets that are verified cost anything, so no other host can use up a session's share.
 
+mod handover;
+
 use std::time::Duration;
 
 use crate::token_bucket::{Rate, TokenBucket};

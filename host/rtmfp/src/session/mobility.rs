@@ -4,6 +4,8 @@
 //! it. The ping carries its own proof: this end keeps no list of addresses being checked, and the addresses that an attacker makes up
 //! cost no memory.
 
+mod handover;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! A session from S_OPEN to its end (RFC 7016 §3.5): what is kept of it.
 
+mod handover;
+
 use std::sync::Arc;
 use std::time::Instant;
 

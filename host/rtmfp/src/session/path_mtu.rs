@@ -15,6 +15,8 @@
 //! The far end can only make this end believe that more arrives than does, or less. In either case its own flows suffer. Nothing is sent
 //! for it besides one probe in each retransmission timeout, to the address that the session has proven.
 
+mod handover;
+
 use std::time::{Duration, Instant};
 
 use crate::datagram_size::MIN_DATAGRAM;

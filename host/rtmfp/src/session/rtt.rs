@@ -2,6 +2,8 @@
 //!
 //! Times are kept in 32 bits, as milliseconds since the session opened or as microseconds: an idle session is to be small.
 
+mod handover;
+
 use std::time::{Duration, Instant};
 
 use crate::wire::PacketHeader;

@@ -97,6 +97,11 @@ impl CookieTable {
         self.entries.get_mut(place as usize)
     }
 
+    /// All entries, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
     /// The oldest entry.
     pub(super) fn oldest(&self) -> Option<&Entry> {
         self.entries.get(self.chain.oldest as usize)

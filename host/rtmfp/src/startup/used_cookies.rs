@@ -7,6 +7,8 @@
 //! all is full, the network with the most does. What is forgotten can be used once more, from the address that it was given to,
 //! and costs that address's own network another computation.
 
+mod handover;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 

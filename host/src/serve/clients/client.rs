@@ -120,6 +120,11 @@ impl Client {
         self.seldom.as_mut()?.closing.as_mut()
     }
 
+    /// If this server closes the connection: the client's control flow, until it is rejected.
+    pub(super) fn closing_flow(&self) -> Option<Option<u64>> {
+        Some(self.seldom.as_ref()?.closing.as_ref()?.control_flow)
+    }
+
     /// Why this server ends the connection, if it does.
     pub(super) fn ending(&self) -> Option<&Ending> {
         self.seldom.as_ref()?.ending.as_ref()

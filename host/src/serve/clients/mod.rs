@@ -21,6 +21,7 @@ mod doubts;
 mod ending;
 mod events;
 mod groups;
+mod handover;
 mod identities;
 mod inquiries;
 mod nat_testing;

@@ -2,6 +2,7 @@
 
 mod abandon;
 mod entries;
+mod handover;
 mod next;
 mod outstanding;
 mod send_queue;

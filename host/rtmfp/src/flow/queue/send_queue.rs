@@ -16,8 +16,8 @@ use crate::wire::chunk::FragmentControl;
 /// What an empty queue is remembered by: the numbers given out already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::flow) struct Resume {
-    messages: u64,
-    fragments: u64,
+    pub(in crate::flow) messages: u64,
+    pub(in crate::flow) fragments: u64,
 }
 
 #[derive(Debug, Default)]

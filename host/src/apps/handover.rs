@@ -1,0 +1,135 @@
+//! The instances that have a script as records, and back: another process goes on with them.
+//!
+//! The order and the types of the fields are the format: a change of them is a new version of the state
+//! ([`STATE_VERSION`](crate::takeover::STATE_VERSION)). Instances without a script need no record: their clients make them anew.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use introd_flash::amf::AmfLimits;
+use introd_flash::server::ConnectRequest;
+use introd_policy::message::{ClientId, ClientInfo};
+use introd_policy::{InstanceName, KnownClient};
+use rtmfp::{NetworkPrefix, PeerId, SessionId};
+use serde::{Deserialize, Serialize};
+
+use super::applications::{Applications, vhost_of};
+use super::wanted::{VhostLimits, Wanted};
+
+/// An instance with a script, and the clients that the script knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    adaptor: String,
+    vhost: String,
+    application: String,
+    instance: String,
+    /// The network of the client for which it was created.
+    maker: Option<IpAddr>,
+    clients: Vec<KnownRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct KnownRecord {
+    worker: u8,
+    session: u32,
+    far_id: [u8; 32],
+    is_proven: bool,
+    near_id: [u8; 32],
+    far_nonce: [u8; 32],
+    near_nonce: [u8; 32],
+    /// Where its packets came from when it connected, and where they come from now.
+    far_addresses: [SocketAddr; 2],
+    near_address: SocketAddr,
+    object_encoding: u8,
+    /// What it said in `connect`, as a message.
+    request: Vec<u8>,
+    reported: Vec<SocketAddr>,
+    groups: Vec<(u64, [u8; 32])>,
+}
+
+impl KnownRecord {
+    /// `None` if what the client said cannot be written: its script does not see it again.
+    fn of(known: &KnownClient) -> Option<Self> {
+        let info = &known.info;
+        Some(Self {
+            worker: known.client.worker,
+            session: known.client.session.get(),
+            far_id: info.far_id.0,
+            is_proven: info.is_proven,
+            near_id: info.near_id.0,
+            far_nonce: info.far_nonce,
+            near_nonce: info.near_nonce,
+            far_addresses: [info.far_address, known.far_address],
+            near_address: info.near_address,
+            object_encoding: info.request.object_encoding,
+            request: info.request.to_message().ok()?,
+            reported: known.reported.clone(),
+            groups: known.groups.clone(),
+        })
+    }
+
+    fn known(self, near_addresses: &Arc<[SocketAddr]>) -> Option<KnownClient> {
+        let request = ConnectRequest::from_message(&self.request, self.object_encoding, AmfLimits::default())?;
+        let [far_address, now] = self.far_addresses;
+        let info = ClientInfo {
+            far_id: PeerId(self.far_id),
+            is_proven: self.is_proven,
+            near_id: PeerId(self.near_id),
+            far_nonce: self.far_nonce,
+            near_nonce: self.near_nonce,
+            far_address,
+            near_address: self.near_address,
+            potential_near_addresses: Arc::clone(near_addresses),
+            request,
+        };
+        Some(KnownClient {
+            client: ClientId { worker: self.worker, session: SessionId::from_wire(self.session) },
+            info: Arc::new(info),
+            far_address: now,
+            reported: self.reported,
+            groups: self.groups,
+        })
+    }
+}
+
+impl Applications {
+    /// The instances that have a script.
+    pub fn hand_over(&self) -> Vec<InstanceRecord> {
+        let record = |instance: &Arc<super::AppInstance>| {
+            let actor = instance.actor()?;
+            let InstanceName { adaptor, vhost, application, instance: name } = instance.name().clone();
+            Some(InstanceRecord {
+                adaptor,
+                vhost,
+                application,
+                instance: name,
+                maker: instance.maker().map(NetworkPrefix::first),
+                clients: actor.clients().iter().filter_map(KnownRecord::of).collect(),
+            })
+        };
+        self.all_instances().iter().filter_map(record).collect()
+    }
+
+    /// Opens the instances that another process had: their scripts begin with the clients that they know. The clients themselves take their
+    /// seats afterwards.
+    pub fn take_over(&self, records: Vec<InstanceRecord>, near_addresses: &Arc<[SocketAddr]>) {
+        let config = self.config();
+        for record in records {
+            let InstanceRecord { adaptor, vhost, application, instance, maker, clients } = record;
+            let name = InstanceName { adaptor, vhost, application, instance };
+            let vhost = vhost_of(&config, &name);
+            let registered = vhost.served_by(&name.application).map(|(_, registered)| registered);
+            let wanted = Wanted {
+                settings: Arc::clone(vhost.application(&name.application)),
+                registered,
+                limits: VhostLimits::NONE,
+                taken_over: Some(clients.into_iter().filter_map(|client| client.known(near_addresses)).collect()),
+                maker: maker.map(NetworkPrefix::of),
+                name: name.clone(),
+            };
+            if let Err(refusal) = self.open(&mut self.table(), wanted) {
+                tracing::error!(app = %name, reason = %refusal.for_log(), "the instance cannot be taken over: its clients will be closed");
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A server that goes on with the sessions of another process, and one that leaves them to another.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use tokio::sync::oneshot;
+
+use super::Server;
+use super::settings::ServerSettings;
+use crate::serve::WorkerState;
+use crate::takeover::{Estate, Offer, ServerState};
+
+/// How long a worker may take to go on with its sessions.
+const IMPORT: Duration = Duration::from_secs(30);
+
+/// A server that has started and does not serve yet: it waits for the sessions of another process.
+pub struct Heir {
+    // These are dropped first: workers that wait for them end then.
+    pub(super) workers: Vec<WorkerHeir>,
+    pub(super) done: mpsc::Receiver<Result<usize, String>>,
+    server: Server,
+}
+
+/// What a worker waits for.
+pub(super) struct WorkerHeir {
+    pub(super) state: Option<oneshot::Sender<(Instant, WorkerState)>>,
+    pub(super) go: oneshot::Sender<()>,
+}
+
+impl Server {
+    /// Starts a server in the place of another process, with the sockets that it shares.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and if the settings do not fit the sockets.
+    pub fn take_over(settings: &ServerSettings, offer: Offer) -> anyhow::Result<Heir> {
+        ensure!(
+            settings.config.relay().is_none(),
+            "a server whose configuration has a relay (RTMFP/Relay) cannot be taken over: restart it without --takeover"
+        );
+        let (server, workers, done) = Self::begin(settings, Some(offer))?;
+        Ok(Heir { workers, done, server })
+    }
+
+    /// What the server leaves to another process, once, if its settings say that it may be taken over.
+    pub fn estate(&mut self) -> Option<Estate> {
+        self.estate.take()
+    }
+
+    /// Ends after another process has taken over: no client is closed, no registry is told, and the plugins end with the process.
+    pub fn leave(mut self) {
+        // The other process waits for its addresses.
+        self.administration = None;
+        self.caretaker = None;
+        self.network_watcher = None;
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+        self.scripts.stop_after_takeover();
+        self.net_connections.stop();
+        self.http.stop();
+        // What is dropped would say goodbye.
+        std::mem::forget(self);
+    }
+}
+
+impl Heir {
+    /// Goes on with the sessions of the other process, and gives their number. The server does not serve yet.
+    ///
+    /// # Errors
+    /// If the state does not fit the server.
+    pub fn inherit(&mut self, state: ServerState) -> anyhow::Result<usize> {
+        let found = state.workers.len();
+        ensure!(
+            found == self.workers.len(),
+            "the state is that of {found} workers, and there are {}",
+            self.workers.len()
+        );
+        let near_addresses = self.server.services.network.standing().near_addresses.clone();
+        self.server.services.applications.take_over(state.instances, &near_addresses);
+        for (index, then, state) in state.workers {
+            let worker = self.workers.get_mut(usize::from(index));
+            let sender = worker.and_then(|worker| worker.state.take()).context("two workers have one number")?;
+            sender.send((then, state)).map_err(|_| anyhow::anyhow!("worker {index} has ended"))?;
+        }
+        let mut sessions = 0;
+        for _ in 0..found {
+            let done = self.done.recv_timeout(IMPORT).context("a worker does not go on with its sessions")?;
+            sessions += done.map_err(|why| anyhow::anyhow!("a worker cannot go on with its sessions: {why}"))?;
+        }
+        Ok(sessions)
+    }
+
+    /// Begins to serve.
+    pub fn serve(&mut self) {
+        self.workers.drain(..).for_each(|worker| drop(worker.go.send(())));
+        self.server.services.applications.open_at_start();
+    }
+
+    /// The server, once it serves.
+    ///
+    /// # Errors
+    /// If the administration cannot be started.
+    pub fn into_server(self) -> anyhow::Result<Server> {
+        let mut server = self.server;
+        server.open_administration()?;
+        Ok(server)
+    }
+}

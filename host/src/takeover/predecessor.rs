@@ -1,0 +1,138 @@
+//! The new process's side of a takeover.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use introd_udp::UdpSocket;
+use rtmfp::crypto::CookieJar;
+
+use super::channel::{Channel, ChannelError};
+use super::message::{GREETING, ListenerRecord, Message, OfferRecord};
+use super::state::{self, STATE_VERSION, ServerState};
+use super::{monotonic, successor};
+use crate::network::Listener;
+use crate::serve::Listening;
+
+/// How long the old process may take for an answer before its workers stand still.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The process that serves, and is to be replaced.
+pub struct Predecessor {
+    channel: Channel,
+    program: String,
+    process: u32,
+}
+
+/// What the old process shares before its sessions.
+pub struct Offer {
+    /// The sockets of each worker.
+    pub listening: Listening,
+    /// The certificates of its identities.
+    pub certificates: Vec<Vec<u8>>,
+    /// What recognises the cookies that it has given out.
+    pub cookies: CookieJar,
+}
+
+impl Predecessor {
+    /// Looks for a server that listens at that path, and asks for its sockets. `None`: there is none.
+    ///
+    /// # Errors
+    /// If there is one, and it cannot be taken over. It goes on serving.
+    pub fn find(path: &Path) -> anyhow::Result<Option<(Self, Offer)>> {
+        let stream = match UnixStream::connect(path) {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot use the Unix socket {}", path.display())),
+        };
+        let mut channel = Channel::new(stream)?;
+        let hello = Message::Hello {
+            greeting: GREETING.to_owned(),
+            version: STATE_VERSION,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        channel.send(&hello, ANSWER)?;
+        let OfferRecord { program, process, listeners, certificates, cookies, at } =
+            match channel.receive(Some(ANSWER))? {
+                Message::Offer(offer) => offer,
+                other => return Err(unexpected(other)),
+            };
+        let count = listeners.iter().map(Vec::len).sum();
+        let descriptors = channel.receive_descriptors(count, ANSWER)?;
+        let listening =
+            listening(&listeners, descriptors).context("the sockets of the server that runs cannot be used")?;
+        let cookies = CookieJar::take_over(monotonic::read(at), &cookies)?;
+        Ok(Some((Self { channel, program, process }, Offer { listening, certificates, cookies })))
+    }
+
+    /// The version of the program that serves, and its process id.
+    pub fn who(&self) -> (&str, u32) {
+        (&self.program, self.process)
+    }
+
+    /// Has the old process stand still, goes on with its sessions by `import`, which gives their number, and begins to serve by `serve`.
+    ///
+    /// # Errors
+    /// If that fails. The old process goes on serving, and this one must not.
+    pub fn replace<H>(
+        mut self,
+        heir: &mut H,
+        import: impl FnOnce(&mut H, ServerState) -> anyhow::Result<usize>,
+        serve: impl FnOnce(&mut H),
+    ) -> anyhow::Result<usize> {
+        self.channel.send(&Message::Ready, ANSWER)?;
+        let bytes = match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
+            Message::State(bytes) => bytes,
+            other => return Err(unexpected(other)),
+        };
+        let began = Instant::now();
+        let state = state::read(&bytes)?;
+        let sessions = import(heir, state)?;
+        self.channel.send(&Message::Imported { sessions: sessions as u64 }, ANSWER)?;
+        match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
+            Message::Yours => (),
+            other => return Err(unexpected(other)),
+        }
+        // From here on nobody else serves the sessions.
+        serve(heir);
+        tracing::info!(sessions, bytes = bytes.len(), took = ?began.elapsed(), "the sessions are taken over");
+        if let Err(error) = self.channel.send(&Message::Serving, ANSWER) {
+            // It has ended by itself: nothing is left for it to do.
+            tracing::warn!(%error, "the server that was replaced was not told");
+        }
+        Ok(sessions)
+    }
+}
+
+fn unexpected(message: Message) -> anyhow::Error {
+    match message {
+        Message::Refused(why) => anyhow::anyhow!("the server that runs refuses: {why}"),
+        other => {
+            let text = format!("{other:?}");
+            ChannelError::Unreadable(text.chars().take(40).collect()).into()
+        }
+    }
+}
+
+/// The sockets of each worker, made of their descriptors in order.
+fn listening(listeners: &[Vec<ListenerRecord>], descriptors: Vec<OwnedFd>) -> anyhow::Result<Listening> {
+    ensure!((1..=usize::from(rtmfp::MAX_PREFIXES)).contains(&listeners.len()), "{} workers", listeners.len());
+    let mut descriptors = descriptors.into_iter();
+    let mut worker = |records: &Vec<ListenerRecord>| {
+        let mut sockets = Vec::with_capacity(records.len());
+        for record in records {
+            let Some(descriptor) = descriptors.next() else { bail!("there are too few") };
+            let socket = UdpSocket::adopt(descriptor)?;
+            ensure!(socket.local_address() == record.local, "{} instead of {}", socket.local_address(), record.local);
+            let adaptor = usize::try_from(record.adaptor).unwrap_or_default();
+            sockets.push((Listener { adaptor, local: record.local, public: record.public }, socket));
+        }
+        Ok(sockets)
+    };
+    listeners.iter().map(&mut worker).collect()
+}

@@ -24,7 +24,8 @@ const METHOD: &str = "introd.connectivity";
 /// The command of a server that listens there, is reached at this Unix socket, and has these arguments besides.
 fn command(socket: &Path, listen: &str, more: &[&str]) -> Command {
     let takeover = format!("--takeover={}", socket.display());
-    let mut command = introd(&["run", "--log-limit", "0", "--workers", "2", "--admin", "none", "--listen", listen, &takeover]);
+    let mut command =
+        introd(&["run", "--log-limit", "0", "--workers", "2", "--admin", "none", "--listen", listen, &takeover]);
     command.args(more);
     command
 }
@@ -146,7 +147,8 @@ async fn a_script_in_the_new_process_has_the_clients_of_the_old_one() {
     new.logged().wait_for("begins by takeover with 3", 1);
     for (client, number) in clients.iter_mut().zip(0_i32..) {
         let value = Value::Number(f64::from(number));
-        let answer = client.call("echo", vec![value.clone()], TIMEOUT).await.unwrap_or_else(|failure| panic!("{failure}"));
+        let answer =
+            client.call("echo", vec![value.clone()], TIMEOUT).await.unwrap_or_else(|failure| panic!("{failure}"));
         assert_eq!(answer.ok(), Some(vec![value]));
     }
     for client in clients {

@@ -93,7 +93,9 @@ impl Heir {
 
     /// Begins to serve.
     pub fn serve(&mut self) {
-        self.workers.drain(..).for_each(|worker| drop(worker.go.send(())));
+        for worker in self.workers.drain(..) {
+            let _ = worker.go.send(());
+        }
         self.server.services.applications.open_at_start();
     }
 

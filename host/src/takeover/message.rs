@@ -19,7 +19,7 @@ pub(super) enum Message {
     Refused(String),
     /// From the new process: all is ready but the sessions.
     Ready,
-    /// From the old process: the state, as [`super::state`] writes it.
+    /// From the old process: the state, as [`ServerState`](super::state::ServerState) writes it.
     State(Vec<u8>),
     /// From the new process: it could go on with that many sessions.
     Imported { sessions: u64 },

@@ -12,7 +12,7 @@ use rtmfp::crypto::CookieJar;
 
 use super::channel::{Channel, ChannelError};
 use super::message::{GREETING, ListenerRecord, Message, OfferRecord};
-use super::state::{self, STATE_VERSION, ServerState};
+use super::state::{STATE_VERSION, ServerState};
 use super::{monotonic, successor};
 use crate::network::Listener;
 use crate::serve::Listening;
@@ -91,7 +91,7 @@ impl Predecessor {
             other => return Err(unexpected(other)),
         };
         let began = Instant::now();
-        let state = state::read(&bytes)?;
+        let state = ServerState::from_bytes(&bytes)?;
         let sessions = import(heir, state)?;
         self.channel.send(&Message::Imported { sessions: sessions as u64 }, ANSWER)?;
         match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {

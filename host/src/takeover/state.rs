@@ -73,14 +73,48 @@ pub enum StateReadError {
     Unreadable(String),
 }
 
-/// The state as bytes.
-pub(super) fn write(state: &ServerState) -> Result<Vec<u8>, StateReadError> {
-    let mut out = MAGIC.to_vec();
-    section(&mut out, INSTANCES, STATE_VERSION, &state.instances)?;
-    for (index, then, state) in &state.workers {
-        section(&mut out, WORKER, STATE_VERSION, &(index, monotonic::write(*then), state))?;
+impl ServerState {
+    /// The state as bytes.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StateReadError> {
+        let mut out = MAGIC.to_vec();
+        section(&mut out, INSTANCES, STATE_VERSION, &self.instances)?;
+        for (index, then, state) in &self.workers {
+            section(&mut out, WORKER, STATE_VERSION, &(index, monotonic::write(*then), state))?;
+        }
+        Ok(out)
     }
-    Ok(out)
+
+    /// The state from what [`Self::to_bytes`] wrote, in this version of the program or another.
+    ///
+    /// # Errors
+    /// If it is not such bytes, or of a version that this program does not read.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateReadError> {
+        let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
+        let (mut workers, mut instances) = (Vec::new(), Vec::new());
+        while !rest.is_empty() {
+            let (kind, version, body) = take_section(&mut rest)?;
+            match kind {
+                WORKER => {
+                    let (index, then, state): (u8, i64, WorkerState) = content(version, STATE_VERSION, body)?;
+                    workers.push((index, monotonic::read(then), state));
+                }
+                INSTANCES => instances.extend(content::<Vec<InstanceRecord>>(version, STATE_VERSION, body)?),
+                _ => {
+                    let bytes = body.len();
+                    tracing::info!(
+                        kind,
+                        version,
+                        bytes,
+                        "a section of the state is of a kind not known here: it is left out"
+                    );
+                }
+            }
+        }
+        Ok(Self { workers, instances })
+    }
 }
 
 fn section(out: &mut Vec<u8>, kind: u8, version: u32, content: &impl Serialize) -> Result<(), StateReadError> {
@@ -95,32 +129,6 @@ fn section(out: &mut Vec<u8>, kind: u8, version: u32, content: &impl Serialize) 
     }
     *out = all;
     Ok(())
-}
-
-/// The state from what [`write`] wrote, in this version of the program or another.
-pub(super) fn read(bytes: &[u8]) -> Result<ServerState, StateReadError> {
-    let mut rest = bytes.strip_prefix(MAGIC).ok_or(StateReadError::NoState)?;
-    let (mut workers, mut instances) = (Vec::new(), Vec::new());
-    while !rest.is_empty() {
-        let (kind, version, body) = take_section(&mut rest)?;
-        match kind {
-            WORKER => {
-                let (index, then, state): (u8, i64, WorkerState) = content(version, STATE_VERSION, body)?;
-                workers.push((index, monotonic::read(then), state));
-            }
-            INSTANCES => instances.extend(content::<Vec<InstanceRecord>>(version, STATE_VERSION, body)?),
-            _ => {
-                let bytes = body.len();
-                tracing::info!(
-                    kind,
-                    version,
-                    bytes,
-                    "a section of the state is of a kind not known here: it is left out"
-                );
-            }
-        }
-    }
-    Ok(ServerState { workers, instances })
 }
 
 fn take_section<'a>(rest: &mut &'a [u8]) -> Result<(u8, u32, &'a [u8]), StateReadError> {
@@ -146,4 +154,45 @@ fn content<T: DeserializeOwned>(found: u32, known: u32, body: &[u8]) -> Result<T
 
 fn unreadable(error: postcard::Error) -> StateReadError {
     StateReadError::Unreadable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn empty() -> Vec<u8> {
+        ServerState { workers: Vec::new(), instances: Vec::new() }.to_bytes().unwrap()
+    }
+
+    fn with_section(kind: u8, version: u32) -> Vec<u8> {
+        let mut bytes = empty();
+        section(&mut bytes, kind, version, &vec![1_u8, 2, 3]).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn unknown_sections_are_passed_over_and_unknown_versions_refused() {
+        let read = |bytes: &[u8]| ServerState::from_bytes(bytes).map(|state| state.workers.len());
+        assert_eq!(read(&empty()), Ok(0));
+        assert_eq!(read(&with_section(200, 9)), Ok(0));
+        let (found, known) = (STATE_VERSION + 1, STATE_VERSION);
+        assert_eq!(read(&with_section(WORKER, found)), Err(StateReadError::Version { found, known }));
+        assert!(matches!(read(&with_section(WORKER, known)), Err(StateReadError::Unreadable(_))));
+    }
+
+    #[test]
+    fn what_is_no_state_or_has_changed_is_refused() {
+        let whole = with_section(200, 1);
+        for length in 0..whole.len() {
+            // Between two sections, a state is whole as well.
+            let result = ServerState::from_bytes(&whole[..length]).err();
+            let is_whole = length == MAGIC.len() || length == empty().len();
+            assert_eq!(result.is_none(), is_whole, "{length}: {result:?}");
+        }
+        let last = whole.len() - 1;
+        let mut changed = whole;
+        changed[last] ^= 1;
+        assert_eq!(ServerState::from_bytes(&changed).err(), Some(StateReadError::Checksum));
+        assert_eq!(ServerState::from_bytes(b"something else entirely").err(), Some(StateReadError::NoState));
+    }
 }

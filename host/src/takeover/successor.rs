@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::channel::{Channel, ChannelError};
 use super::message::{GREETING, ListenerRecord, Message, OfferRecord};
 use super::monotonic;
-use super::state::{self, STATE_VERSION, ServerState};
+use super::state::{STATE_VERSION, ServerState};
 use crate::apps::Applications;
 use crate::network::Listener;
 use crate::serve::{Fate, HandOver, Mail, MailSender};
@@ -51,6 +51,8 @@ pub struct Successors {
     inode: u64,
     is_ending: Arc<AtomicBool>,
     replaced: Option<oneshot::Receiver<()>>,
+    /// Another process has taken over: the path is its own.
+    is_replaced: bool,
 }
 
 impl Successors {
@@ -72,7 +74,7 @@ impl Successors {
         let work = move || wait(&listener, &estate, &ends, tell);
         std::thread::Builder::new().name("takeover".to_owned()).spawn(work).context("no thread can be started")?;
         tracing::info!(path = %path.display(), "another process may take over here");
-        Ok(Self { path: path.to_owned(), inode, is_ending, replaced: Some(replaced) })
+        Ok(Self { path: path.to_owned(), inode, is_ending, replaced: Some(replaced), is_replaced: false })
     }
 
     /// Waits until another process has taken over: then this one ends, and tells nobody.
@@ -82,6 +84,7 @@ impl Successors {
             None => false,
         };
         self.replaced = None;
+        self.is_replaced = is_replaced;
         if !is_replaced {
             std::future::pending().await
         }
@@ -90,6 +93,9 @@ impl Successors {
 
 impl Drop for Successors {
     fn drop(&mut self) {
+        if self.is_replaced {
+            return;
+        }
         self.is_ending.store(true, Ordering::Release);
         // Wakes the thread.
         let _ = UnixStream::connect(&self.path);
@@ -248,11 +254,13 @@ impl Standstill {
         }
         workers.sort_by_key(|(index, ..)| *index);
         let state = ServerState { workers, instances: applications.hand_over() };
-        state::write(&state).map_err(|error| error.to_string())
+        state.to_bytes().map_err(|error| error.to_string())
     }
 
     /// They end, and tell nobody.
     fn end(self) {
-        self.fates.into_iter().for_each(|fate| drop(fate.send(Fate::End)));
+        for fate in self.fates {
+            let _ = fate.send(Fate::End);
+        }
     }
 }

@@ -60,7 +60,7 @@ impl Worker {
         }
     }
 
-    fn state(&mut self, now: Instant) -> WorkerState {
+    pub(in crate::serve) fn state(&mut self, now: Instant) -> WorkerState {
         let endpoint = self.endpoint.hand_over(now);
         let interfaces = InterfaceRecord::all(&self.ports);
         let (turn, clients, _) = self.turn(now);
@@ -92,7 +92,12 @@ impl Worker {
     }
 
     /// Goes on with the sessions and clients of a worker of another process. Gives the number of sessions.
-    fn take_over(&mut self, now: Instant, then: Instant, state: WorkerState) -> Result<usize, String> {
+    pub(in crate::serve) fn take_over(
+        &mut self,
+        now: Instant,
+        then: Instant,
+        state: WorkerState,
+    ) -> Result<usize, String> {
         let ports = &mut self.ports;
         let interface = |InterfaceId(id): InterfaceId| {
             let record = state.interfaces.get(usize::try_from(id).ok()?)?;

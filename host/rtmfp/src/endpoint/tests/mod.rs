@@ -3,6 +3,7 @@ mod bench;
 mod bounds;
 mod counting;
 mod forwarding;
+mod handover;
 mod initiators;
 mod lookups;
 mod pair;

@@ -25,10 +25,11 @@ const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("cbindgen", "MPL-2.0", "a tool of the tests that check the C header; nothing of it is in what is shipped")];
 
 /// Packages in more than one version, and which package keeps the older ones.
-const DUPLICATES: [(&str, &str); 7] = [
+const DUPLICATES: [(&str, &str); 8] = [
     ("darling", "flash-lso, which tests alone use, is at 0.21; a procedural macro of ratatui at build time is newer"),
     ("darling_core", "darling's own"),
     ("darling_macro", "darling's own"),
+    ("embedded-io", "postcard can use both; it is built with neither"),
     ("getrandom", "ring, which computes the TLS of registry-redis, is at 0.2"),
     ("syn", "procedural macros move from 2 to 3 one by one; at build time only"),
     ("toml_datetime", "cbindgen's toml; tests only"),

@@ -14,7 +14,7 @@ use rustix::net::{
 use super::message::Message;
 
 /// The longest message: the state of some millions of sessions.
-const MAX_MESSAGE: usize = 4 << 30;
+const MAX_MESSAGE: u64 = 4 << 30;
 /// How many descriptors go with one byte: the kernel takes 253 at most.
 const DESCRIPTORS: usize = 128;
 
@@ -76,21 +76,34 @@ impl Channel {
         Ok(self.0.write_all(&bytes)?)
     }
 
-    /// The next message. `within`: how long the other process may say nothing; `None`: until it ends.
-    pub(super) fn receive(&mut self, within: Option<Duration>) -> Result<Message, ChannelError> {
-        self.0.set_read_timeout(within.map(|within| within.max(LEAST)))?;
-        let mut length = [0; 8];
-        self.0.read_exact(&mut length)?;
-        let length = usize::try_from(u64::from_be_bytes(length)).unwrap_or(usize::MAX);
+    /// Sends the state.
+    pub(super) fn send_state(&mut self, state: &[u8], within: Duration) -> Result<(), ChannelError> {
+        self.send(&Message::State { length: state.len() as u64 }, within)?;
+        Ok(self.0.write_all(state)?)
+    }
+
+    /// Receives the bytes that a message has announced.
+    pub(super) fn receive_bytes(&mut self, length: u64, within: Duration) -> Result<Vec<u8>, ChannelError> {
+        self.0.set_read_timeout(Some(within.max(LEAST)))?;
+        self.read(length)
+    }
+
+    fn read(&mut self, length: u64) -> Result<Vec<u8>, ChannelError> {
         if length > MAX_MESSAGE {
             return Err(ChannelError::Unreadable(format!("a message of {length} bytes")));
         }
         // Room grows with what comes, not with what is announced.
         let mut bytes = Vec::new();
-        let came = (&mut self.0).take(length as u64).read_to_end(&mut bytes)?;
-        if came < length {
-            return Err(ChannelError::Closed);
-        }
+        let came = (&mut self.0).take(length).read_to_end(&mut bytes)?;
+        if (came as u64) < length { Err(ChannelError::Closed) } else { Ok(bytes) }
+    }
+
+    /// The next message. `within`: how long the other process may say nothing; `None`: until it ends.
+    pub(super) fn receive(&mut self, within: Option<Duration>) -> Result<Message, ChannelError> {
+        self.0.set_read_timeout(within.map(|within| within.max(LEAST)))?;
+        let mut length = [0; 8];
+        self.0.read_exact(&mut length)?;
+        let bytes = self.read(u64::from_be_bytes(length))?;
         postcard::from_bytes(&bytes).map_err(|error| ChannelError::Unreadable(error.to_string()))
     }
 
@@ -154,14 +167,15 @@ mod tests {
         let sender = std::thread::spawn(move || {
             let hello = Message::Hello { greeting: GREETING.to_owned(), version: 7, program: "x".to_owned() };
             near.send(&hello, SOON).unwrap();
-            near.send(&Message::State(vec![5; 1 << 20]), SOON).unwrap();
+            near.send_state(&vec![5; 1 << 20], SOON).unwrap();
             let sockets: Vec<_> = (0..300).map(|_| UnixStream::pair().unwrap().0).collect();
             let all: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
             near.send_descriptors(&all, SOON).unwrap();
             near.send(&Message::Ready, SOON).unwrap();
         });
         assert!(matches!(far.receive(Some(SOON)).unwrap(), Message::Hello { version: 7, .. }));
-        assert!(matches!(far.receive(Some(SOON)).unwrap(), Message::State(bytes) if bytes == vec![5; 1 << 20]));
+        let Message::State { length } = far.receive(Some(SOON)).unwrap() else { panic!("another message") };
+        assert_eq!(far.receive_bytes(length, SOON).unwrap(), vec![5; 1 << 20]);
         assert_eq!(far.receive_descriptors(300, SOON).unwrap().len(), 300);
         assert!(matches!(far.receive(Some(SOON)).unwrap(), Message::Ready));
         sender.join().unwrap();

@@ -19,8 +19,8 @@ pub(super) enum Message {
     Refused(String),
     /// From the new process: all is ready but the sessions.
     Ready,
-    /// From the old process: the state, as [`ServerState`](super::state::ServerState) writes it.
-    State(Vec<u8>),
+    /// From the old process: so many bytes follow, which are the state as [`ServerState`](super::state::ServerState) writes it.
+    State { length: u64 },
     /// From the new process: it could go on with that many sessions.
     Imported { sessions: u64 },
     /// From the old process: the sessions are the new one's.

@@ -87,7 +87,7 @@ impl Predecessor {
     ) -> anyhow::Result<usize> {
         self.channel.send(&Message::Ready, ANSWER)?;
         let bytes = match self.channel.receive(Some(ANSWER + successor::STANDSTILL))? {
-            Message::State(bytes) => bytes,
+            Message::State { length } => self.channel.receive_bytes(length, ANSWER)?,
             other => return Err(unexpected(other)),
         };
         let began = Instant::now();

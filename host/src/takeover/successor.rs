@@ -174,7 +174,7 @@ fn serve(stream: UnixStream, estate: &Estate) -> Result<bool, ChannelError> {
     let standstill = Standstill::begin(estate, began)?;
     let bytes = standstill.collect(&estate.applications).map_err(ChannelError::Unreadable);
     let bytes = bytes.inspect_err(|error| drop(channel.send(&Message::Refused(error.to_string()), ANSWER)))?;
-    channel.send(&Message::State(bytes), standstill.left())?;
+    channel.send_state(&bytes, standstill.left())?;
     let sessions = match channel.receive(Some(standstill.left()))? {
         Message::Imported { sessions } => sessions,
         other => return Err(ChannelError::Unreadable(format!("{other:?} instead of Imported"))),

@@ -45,7 +45,7 @@ async fn answers(client: &mut Client) -> bool {
     answer.unwrap_or_else(|failure| panic!("{failure}")).is_ok()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn clients_keep_their_sessions_flows_groups_and_names_while_processes_replace_each_other() {
     let folder = Folder::new();
     let socket = folder.join("takeover");
@@ -125,7 +125,7 @@ const SCRIPT: &str = "
     function Client:echo(value) return value end
 ";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_script_in_the_new_process_has_the_clients_of_the_old_one() {
     let (folder, files) = (Folder::new(), Files::new());
     files.script("game", SCRIPT, "");
@@ -160,7 +160,7 @@ async fn a_script_in_the_new_process_has_the_clients_of_the_old_one() {
     assert_eq!(new.stop().code, Some(0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_new_process_that_fails_changes_nothing() {
     let folder = Folder::new();
     let socket = folder.join("takeover");

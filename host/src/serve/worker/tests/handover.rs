@@ -139,7 +139,8 @@ fn a_recorded_state_of_version_1_is_taken_over() {
     assert_eq!(world.worker.take_over(world.now, then, worker), Ok(3));
     let ids = [(); 2].map(|()| world.add()).map(|end| world.ends[end].id);
     let known = ids.map(|id| world.services.directory.lookup(&id).unwrap());
-    assert_eq!(known[0].reported.to_vec(), ["10.0.0.7:4000".parse().unwrap()]);
+    let reported: SocketAddr = "10.0.0.7:4000".parse().unwrap();
+    assert_eq!(known[0].reported.to_vec(), [reported]);
     assert_eq!(known[1].observed, world.ends[1].address);
     let group = world.services.groups.groups()[0].0;
     assert_eq!(world.services.groups.members(&group).len(), 2);

@@ -111,21 +111,6 @@ impl World {
         Self { now, worker, services, ends, script, elsewhere, server, lost, lost_by_ends, keying, _stop: stop }
     }
 
-    /// Another process takes the worker's place, by way of the bytes of its state. The far ends notice nothing by themselves.
-    pub(in crate::serve) fn replaced(mut self, setup: Setup) -> Self {
-        self.exchange();
-        let (mut turn, clients, _) = self.worker.turn(self.now);
-        clients.prepare_handover(&mut turn);
-        self.exchange();
-        let bytes = postcard::to_stdvec(&self.worker.state(self.now)).unwrap();
-        let mut other = Self::new(setup);
-        other.now = self.now;
-        other.worker.take_over(other.now, other.now, postcard::from_bytes(&bytes).unwrap()).unwrap();
-        other.ends = self.ends;
-        other.exchange();
-        other
-    }
-
     /// A world in which the applications are as the configuration says.
     pub(in crate::serve) fn with_config(change: impl FnOnce(&mut Config)) -> Self {
         let mut setup = Setup::default();

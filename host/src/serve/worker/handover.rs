@@ -60,7 +60,7 @@ impl Worker {
         }
     }
 
-    pub(in crate::serve) fn state(&mut self, now: Instant) -> WorkerState {
+    fn state(&mut self, now: Instant) -> WorkerState {
         let endpoint = self.endpoint.hand_over(now);
         let interfaces = InterfaceRecord::all(&self.ports);
         let (turn, clients, _) = self.turn(now);
@@ -92,12 +92,7 @@ impl Worker {
     }
 
     /// Goes on with the sessions and clients of a worker of another process. Gives the number of sessions.
-    pub(in crate::serve) fn take_over(
-        &mut self,
-        now: Instant,
-        then: Instant,
-        state: WorkerState,
-    ) -> Result<usize, String> {
+    fn take_over(&mut self, now: Instant, then: Instant, state: WorkerState) -> Result<usize, String> {
         let ports = &mut self.ports;
         let interface = |InterfaceId(id): InterfaceId| {
             let record = state.interfaces.get(usize::try_from(id).ok()?)?;

@@ -8,32 +8,45 @@ use crate::network_prefix::NetworkPrefix;
 
 /// A count for each network that has one above zero.
 #[derive(Debug, Default)]
-pub(crate) struct PrefixCounts(HashMap<NetworkPrefix, u32>);
+pub(crate) struct PrefixCounts {
+    counts: HashMap<NetworkPrefix, u32>,
+    /// How many networks have a count above one.
+    above_one: usize,
+}
 
 impl PrefixCounts {
     /// How many networks have a count.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.counts.len()
     }
 
     pub(crate) fn get(&self, prefix: NetworkPrefix) -> usize {
-        self.0.get(&prefix).map_or(0, |count| *count as usize)
+        self.counts.get(&prefix).map_or(0, |count| *count as usize)
+    }
+
+    /// Whether a network has a count above one.
+    pub(crate) fn is_any_above_one(&self) -> bool {
+        self.above_one > 0
     }
 
     pub(crate) fn add(&mut self, prefix: NetworkPrefix) {
-        *self.0.entry(prefix).or_default() += 1;
+        let count = self.counts.entry(prefix).or_default();
+        *count += 1;
+        self.above_one += usize::from(*count == 2);
     }
 
     pub(crate) fn remove(&mut self, prefix: NetworkPrefix) {
-        if let Entry::Occupied(mut entry) = self.0.entry(prefix) {
+        if let Entry::Occupied(mut entry) = self.counts.entry(prefix) {
             *entry.get_mut() = entry.get().saturating_sub(1);
-            if *entry.get() == 0 {
-                entry.remove();
+            match *entry.get() {
+                0 => _ = entry.remove(),
+                1 => self.above_one = self.above_one.saturating_sub(1),
+                _ => (),
             }
         }
-        if self.0.capacity() > 4 * self.0.len() + 1024 {
-            self.0.shrink_to(2 * self.0.len());
+        if self.counts.capacity() > 4 * self.counts.len() + 1024 {
+            self.counts.shrink_to(2 * self.counts.len());
         }
     }
 }
@@ -89,7 +102,7 @@ mod tests {
         assert_eq!((counts.get(prefix(1)), counts.get(prefix(2))), (2, 1));
         counts.remove(prefix(2));
         counts.remove(prefix(2));
-        assert_eq!((counts.get(prefix(2)), counts.lock().0.len()), (0, 1));
+        assert_eq!((counts.get(prefix(2)), counts.lock().len()), (0, 1));
     }
 
     /// As many as there are now may come again without an allocation.
@@ -100,9 +113,28 @@ mod tests {
         (0..20_000).for_each(|number| counts.add(prefix(number)));
         for number in 0..20_000 {
             counts.remove(prefix(number));
-            let (len, capacity) = (counts.len(), counts.0.capacity());
+            let (len, capacity) = (counts.len(), counts.counts.capacity());
             assert!(capacity <= 4 * len + 1024 && (2 * len <= capacity || len > 10_000), "{capacity} for {len}");
         }
+    }
+
+    #[test]
+    fn it_is_known_whether_a_network_has_more_than_one() {
+        let mut counts = PrefixCounts::default();
+        let prefix = |host: u8| NetworkPrefix::of([192, 0, 2, host].into());
+        let mut step = |is_added: bool, host| {
+            if is_added {
+                counts.add(prefix(host));
+            } else {
+                counts.remove(prefix(host));
+            }
+            counts.is_any_above_one()
+        };
+        let steps =
+            [(true, 1), (true, 2), (true, 1), (true, 1), (true, 2), (false, 1), (false, 2), (false, 1), (false, 1)];
+        let known = steps.map(|(is_added, host)| step(is_added, host));
+        assert_eq!(known, [false, false, true, true, true, true, true, false, false]);
+        assert!(!step(false, 9), "one that has none");
     }
 
     #[test]
@@ -111,6 +143,6 @@ mod tests {
         let prefix = |number: u32| NetworkPrefix::of(number.to_be_bytes().into());
         (0..100_000).for_each(|number| counts.add(prefix(number)));
         (0..100_000).for_each(|number| counts.remove(prefix(number)));
-        assert!(counts.len() == 0 && counts.0.capacity() <= 1024, "{}", counts.0.capacity());
+        assert!(counts.len() == 0 && counts.counts.capacity() <= 1024, "{}", counts.counts.capacity());
     }
 }

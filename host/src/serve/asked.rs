@@ -13,8 +13,8 @@ use crate::apps::{AppInstance, Applications};
 /// asked, whatever the configuration says meanwhile.
 #[derive(Clone)]
 pub(super) struct AskedApplication {
-    /// The plugins, in their order.
-    plugins: Chain,
+    /// The plugins, in their order; `None` if there are none, so that lookups without plugins write no reference count that workers share.
+    plugins: Option<Chain>,
     of: Of,
     mode: LookupMode,
     /// The place in the configuration of the adaptor that the request came through.
@@ -36,7 +36,9 @@ struct DefaultApplication {
 impl AskedApplication {
     /// The application of an instance.
     pub(super) fn of(instance: &Arc<AppInstance>, adaptor: usize) -> Self {
-        let (plugins, mode) = (Arc::clone(&instance.plugins()), instance.lookup_mode());
+        let chain = instance.plugins();
+        let plugins = (!chain.is_empty()).then(|| Arc::clone(&chain));
+        let mode = instance.lookup_mode();
         Self { plugins, of: Of::Instance(Arc::clone(instance)), mode, adaptor }
     }
 
@@ -57,7 +59,11 @@ impl AskedApplication {
                 Of::Default(Arc::new(DefaultApplication { name, settings }))
             }
         };
-        Self { plugins, of, mode, adaptor }
+        Self { plugins: Some(plugins), of, mode, adaptor }
+    }
+
+    fn chain(&self) -> &[Arc<PluginInstance>] {
+        self.plugins.as_ref().map_or(&[], |plugins| plugins)
     }
 
     /// The instance; `None` for the default application without one.
@@ -70,17 +76,17 @@ impl AskedApplication {
 
     /// The plugin at that place.
     pub(super) fn plugin(&self, index: usize) -> Option<&Arc<PluginInstance>> {
-        self.plugins.get(index)
+        self.chain().get(index)
     }
 
     /// The first `count` plugins in the order in which they are asked.
     pub(super) fn first_plugins(&self, count: usize) -> impl Iterator<Item = &Arc<PluginInstance>> {
-        self.plugins.iter().take(count)
+        self.chain().iter().take(count)
     }
 
     /// Whether a plugin is one of this application's.
     pub(super) fn has_plugin(&self, plugin: &Arc<PluginInstance>) -> bool {
-        self.plugins.iter().any(|known| Arc::ptr_eq(known, plugin))
+        self.chain().iter().any(|known| Arc::ptr_eq(known, plugin))
     }
 
     /// How many lookups each asker may make in a second, if the application limits that.
@@ -111,7 +117,7 @@ impl DecidingApplication for AskedApplication {
     }
 
     fn plugins(&self) -> usize {
-        self.plugins.len()
+        self.chain().len()
     }
 
     fn has_script(&self) -> bool {

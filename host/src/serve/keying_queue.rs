@@ -4,7 +4,7 @@
 //! address waits for one turn of each other address, not for all jobs that the others have queued. Handshakes in large groups take
 //! many times the work of those in small groups, and have lanes apart: as long as both classes wait, each gets half of the work.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use rtmfp::NetworkPrefix;
 use rtmfp::crypto::Group;
@@ -35,6 +35,9 @@ struct KeyingLane<T> {
 /// The jobs that take about the same work.
 struct WorkClass<T> {
     lanes: HashMap<Owner, KeyingLane<T>>,
+    /// The addresses that have more than one job, by the number of their jobs. When thousands of clients come at once, with one job each, it is
+    /// empty, and a full queue is found to have nothing to give up without a look at each lane.
+    long: BTreeSet<(usize, NetworkPrefix)>,
     /// The owners in the order of their turns.
     turns: VecDeque<Owner>,
     /// The work that is done for a lane in a turn: as much as the most expensive job takes.
@@ -45,15 +48,29 @@ struct WorkClass<T> {
 
 impl<T> WorkClass<T> {
     fn new(quantum: u32) -> Self {
-        Self { lanes: HashMap::new(), turns: VecDeque::new(), quantum, done: 0 }
+        Self { lanes: HashMap::new(), long: BTreeSet::new(), turns: VecDeque::new(), quantum, done: 0 }
     }
 
     fn push(&mut self, owner: Owner, work: u32, job: T) {
         let lane = self.lanes.entry(owner).or_insert_with(|| {
             self.turns.push_back(owner);
-            KeyingLane { jobs: VecDeque::new(), turn: self.quantum }
+            // Most lanes never have more than one job.
+            KeyingLane { jobs: VecDeque::with_capacity(1), turn: self.quantum }
         });
         lane.jobs.push_back((work, job));
+        let len = lane.jobs.len();
+        self.weigh(owner, len - 1, len);
+    }
+
+    /// Notes that an owner has `after` jobs and not `before`.
+    fn weigh(&mut self, owner: Owner, before: usize, after: usize) {
+        let Some(owner) = owner else { return };
+        if before > 1 {
+            self.long.remove(&(before, owner));
+        }
+        if after > 1 {
+            self.long.insert((after, owner));
+        }
     }
 
     fn pop(&mut self) -> Option<T> {
@@ -68,33 +85,35 @@ impl<T> WorkClass<T> {
             }
             lane.turn -= work;
             let (work, job) = lane.jobs.pop_front()?;
-            if lane.jobs.is_empty() {
+            let len = lane.jobs.len();
+            if len == 0 {
                 self.lanes.remove(&owner);
                 self.turns.pop_front();
             }
+            self.weigh(owner, len + 1, len);
             self.done += u64::from(work);
             return Some(job);
         }
     }
 
-    /// Removes the newest job of the lane with the most jobs, if that lane has more than `above`.
+    /// Removes the newest job of the address with the most jobs, if that has more than `above`, and more than one.
     fn take_from_longest(&mut self, above: usize) -> Option<T> {
-        let lanes = self.lanes.iter().filter(|(owner, _)| owner.is_some());
-        let (owner, lane) = lanes.max_by_key(|(_, lane)| lane.jobs.len())?;
-        if lane.jobs.len() <= above.max(1) {
+        let (len, owner) = *self.long.last()?;
+        if len <= above {
             return None;
         }
-        let owner = *owner;
-        Some(self.lanes.get_mut(&owner)?.jobs.pop_back()?.1)
+        let (_, job) = self.lanes.get_mut(&Some(owner))?.jobs.pop_back()?;
+        self.weigh(Some(owner), len, len - 1);
+        Some(job)
     }
 
     fn waiting(&self, owner: Owner) -> usize {
         self.lanes.get(&owner).map_or(0, |lane| lane.jobs.len())
     }
 
+    /// How many jobs the address with the most jobs has; 0 if no address has more than one.
     fn longest(&self) -> usize {
-        let lanes = self.lanes.iter().filter(|(owner, _)| owner.is_some());
-        lanes.map(|(_, lane)| lane.jobs.len()).max().unwrap_or(0)
+        self.long.last().map_or(0, |(len, _)| *len)
     }
 }
 
@@ -338,6 +357,27 @@ mod tests {
         let first: Vec<u32> = (0..20).filter_map(|_| queue.pop()).collect();
         let dear = first.iter().filter(|job| **job == 2).count();
         assert!((4..=6).contains(&dear), "{first:?}");
+    }
+
+    #[test]
+    fn what_is_known_of_long_lanes_is_what_the_lanes_hold() {
+        let mut queue = KeyingQueue::new(64);
+        let mut seed = 1u32;
+        for _ in 0..20_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (owner, group) =
+                (address((seed >> 24) as u8 % 24), [Group::Modp2, Group::Modp14][seed as usize >> 9 & 1]);
+            match seed >> 12 & 7 {
+                0..5 => _ = queue.push(owner, Some(group), seed),
+                5 => _ = queue.push(None, Some(group), seed),
+                _ => _ = queue.pop(),
+            }
+            for class in [&queue.cheap, &queue.expensive] {
+                let long = |(owner, lane): (&Owner, &KeyingLane<u32>)| Some((lane.jobs.len(), (*owner)?));
+                let held: BTreeSet<_> = class.lanes.iter().filter_map(long).filter(|(len, _)| *len > 1).collect();
+                assert_eq!(class.long, held);
+            }
+        }
     }
 
     #[test]

@@ -73,20 +73,37 @@ impl Offer {
 
     /// Computes the session's keys from the Session Key Responder Component.
     pub fn complete(&self, responder_component: &[u8]) -> Result<Completed, KeyingError> {
+        self.complete_with(responder_component, None)
+    }
+
+    /// The same. `beforehand` is the secret that comes of [`Self::agreement`] with this component, if it was computed already.
+    pub(crate) fn complete_with(
+        &self,
+        responder_component: &[u8],
+        beforehand: Option<SharedSecret>,
+    ) -> Result<Completed, KeyingError> {
         let far = Component::parse(responder_component)?;
         let verification = self.negotiation.settle(&far.negotiation, &self.preferences)?;
-        let their_public = match &self.responder_key {
-            Some(key) => key,
-            None => {
-                let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
-                if group != self.group.id() {
-                    return Err(KeyingError::NoCommonGroup);
-                }
-                key
-            }
+        let secret = match beforehand {
+            Some(secret) => secret,
+            None => self.pair.agree(self.their_public(&far)?)?,
         };
-        let secret = self.pair.agree(their_public)?;
         Ok(finish(&self.pair, &secret, &self.component, responder_component, verification, &self.preferences))
+    }
+
+    /// The key pair and the responder's public key that the secret is made of; `None` if [`Self::complete`] refuses the component.
+    pub(crate) fn agreement<'a>(&'a self, responder_component: &'a [u8]) -> Option<(&'a KeyPair, &'a [u8])> {
+        let far = Component::parse(responder_component).ok()?;
+        self.negotiation.settle(&far.negotiation, &self.preferences).ok()?;
+        Some((&self.pair, self.their_public(&far).ok()?))
+    }
+
+    fn their_public<'a>(&'a self, far: &Component<'a>) -> Result<&'a [u8], KeyingError> {
+        if let Some(key) = &self.responder_key {
+            return Ok(&**key);
+        }
+        let (group, key) = far.ephemeral_key.ok_or(KeyingError::KeyMissing)?;
+        if group == self.group.id() { Ok(key) } else { Err(KeyingError::NoCommonGroup) }
     }
 }
 

@@ -32,6 +32,18 @@ impl Endpoint {
             }
         };
         let Some(cookie) = keying.cookie_echo.first_chunk::<16>().copied() else { return };
+        // When thousands of clients come at once, most keyings find no room, and come again: each costs no more than this.
+        let prefix = NetworkPrefix::of(transmit.to.ip());
+        if !self.used_cookies.is_used(now, &cookie)
+            && let Err(reason) = self.has_room(prefix)
+        {
+            match reason {
+                Refusal::Sessions | Refusal::Keyings => self.counters.overload += 1,
+                Refusal::SessionsOfPrefix | Refusal::KeyingsOfPrefix => self.counters.over_share += 1,
+            }
+            self.events.push_back(Event::Refused { from: transmit.to, reason });
+            return;
+        }
         let hash = keying_hash(keying);
         match self.used_cookies.check(now, &cookie, &hash) {
             CookieUse::First => (),
@@ -69,16 +81,8 @@ impl Endpoint {
             self.counters.address_taken += 1;
             return;
         }
-        if let Err(reason) = self.has_room(new.prefix()) {
-            match reason {
-                Refusal::Sessions | Refusal::Keyings => self.counters.overload += 1,
-                Refusal::SessionsOfPrefix | Refusal::KeyingsOfPrefix => self.counters.over_share += 1,
-            }
-            self.events.push_back(Event::Refused { from: transmit.to, reason });
-            return;
-        }
-        self.used_cookies.insert(now, cookie, hash, new.prefix());
-        self.keying_jobs_by_prefix.add(new.prefix());
+        self.used_cookies.insert(now, cookie, hash, prefix);
+        self.keying_jobs_by_prefix.add(prefix);
         let seed = self.seed();
         let job = KeyingJob::respond(seed, &self.config, identity, new);
         self.emit(job);
@@ -100,14 +104,16 @@ impl Endpoint {
 
     /// Is there room for one more keying, and one more session, of that network?
     ///
-    /// A network without a pending keying is admitted even when all places are taken, so that other networks cannot take them all.
+    /// A network without a pending keying is admitted even when all places are taken, so that other networks cannot take them all: the driver
+    /// then gives up a job of a network that has several. If none has several, all places are taken by as many networks, and there is no room.
     pub(super) fn has_room(&self, prefix: NetworkPrefix) -> Result<(), Refusal> {
         let max = self.config.max_keying_jobs;
         let jobs = self.keying_jobs_by_prefix.get(prefix);
         if jobs >= max.div_ceil(4) {
             return Err(Refusal::KeyingsOfPrefix);
         }
-        if self.keying_jobs >= max && (jobs > 0 || self.keying_jobs >= 2 * max) {
+        let is_to_be_had = || jobs == 0 && self.keying_jobs < 2 * max && self.keying_jobs_by_prefix.is_any_above_one();
+        if self.keying_jobs >= max && !is_to_be_had() {
             return Err(Refusal::Keyings);
         }
         if self.config.sessions_by_prefix.get(prefix) + jobs >= self.config.max_sessions_per_prefix {

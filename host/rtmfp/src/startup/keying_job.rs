@@ -22,7 +22,7 @@ pub struct KeyingJob {
     seed: [u8; 32],
     preferences: Preferences,
     ready: Option<KeyPair>,
-    /// The secret of a responder, if it was computed together with those of others.
+    /// The secret of a session, if it was computed together with those of others.
     secret: Option<SharedSecret>,
     work: Work,
 }
@@ -173,8 +173,8 @@ impl KeyingJob {
         self
     }
 
-    /// Does the work of these jobs, as [`Self::run`] does it for each. The secrets of responders that have their key pairs are computed together,
-    /// which takes less time than one after the other.
+    /// Does the work of these jobs, as [`Self::run`] does it for each. The secrets of responders that have their key pairs, and those of initiators,
+    /// are computed together, which takes less time than one after the other.
     pub fn run_all(mut jobs: Vec<Self>) -> Vec<KeyingDone> {
         let (places, keys): (Vec<usize>, Vec<_>) =
             jobs.iter().enumerate().filter_map(|(place, job)| Some((place, job.agreement()?))).unzip();
@@ -188,8 +188,15 @@ impl KeyingJob {
     }
 
     fn agreement(&self) -> Option<(&KeyPair, &[u8])> {
-        let Work::Respond { identity, keying } = &self.work else { return None };
-        agreement(identity, &keying.certificate, &keying.component, &self.preferences, self.ready.as_ref())
+        match &self.work {
+            Work::Respond { identity, keying } => {
+                agreement(identity, &keying.certificate, &keying.component, &self.preferences, self.ready.as_ref())
+            }
+            Work::Offer { .. } => None,
+            Work::Complete { completion, rikeying, .. } => {
+                completion.offer.agreement(RIKeying::parse(rikeying).ok()?.component)
+            }
+        }
     }
 
     /// Does the work.
@@ -223,7 +230,7 @@ impl KeyingJob {
                 Outcome::Offered { session, identity, offer }
             }
             Work::Complete { session, completion, rikeying, near_certificate, signing } => {
-                let result = complete(&completion, &rikeying, near_certificate, &signing).map(Box::new);
+                let result = complete(&completion, &rikeying, near_certificate, &signing, self.secret).map(Box::new);
                 Outcome::Completed { session, completion, result }
             }
         })
@@ -235,6 +242,7 @@ fn complete(
     payload: &[u8],
     near_certificate: Vec<u8>,
     signing: &Signing,
+    secret: Option<SharedSecret>,
 ) -> Result<Keyed, KeyingError> {
     let rikeying = RIKeying::parse(payload)?;
     // RFC 7016 §2.3.8: the responder signs its portion and the component that it answers.
@@ -242,7 +250,7 @@ fn complete(
     if !signing.accepts_responder(rikeying.signature, &signed) {
         return Err(KeyingError::SignatureRequired);
     }
-    let Completed { keys, log } = completion.offer.complete(rikeying.component)?;
+    let Completed { keys, log } = completion.offer.complete_with(rikeying.component, secret)?;
     let revealed = log.map(|log| {
         Box::new(RevealedKeys {
             log: *log,
@@ -376,6 +384,31 @@ mod tests {
         let alone: Vec<_> = jobs().into_iter().map(|job| outcome(job.run())).collect();
         let together: Vec<_> = KeyingJob::run_all(jobs()).into_iter().map(outcome).collect();
         assert_eq!(together, alone);
+    }
+
+    #[test]
+    fn secrets_of_initiators_are_agreed_on_together_and_are_those_that_each_finds_alone() {
+        let responder = ephemeral(&[Modp2]);
+        let preferences = Preferences { log_keys: true, ..Preferences::default() };
+        let sides: Vec<_> = (1..=9)
+            .map(|seed| {
+                let initiator = Identity::ephemeral(&[Modp2], None, false, &mut rng(seed));
+                let offer =
+                    Offer::new(&initiator, responder.certificate(), &preferences, None, &mut rng(seed)).unwrap();
+                let (component, own) = (&offer.component, initiator.certificate());
+                let beforehand = (None, None);
+                let answer =
+                    respond_with(&responder, own, component, &preferences, beforehand, &mut rng(seed)).unwrap();
+                (offer, answer.component)
+            })
+            .collect();
+        let pairs: Vec<_> = sides.iter().map(|(offer, answer)| offer.agreement(answer).unwrap()).collect();
+        for ((offer, answer), secret) in sides.iter().zip(KeyPair::agree_each(&pairs)) {
+            let together = offer.complete_with(answer, Some(secret.unwrap())).unwrap().keys;
+            assert_eq!(format!("{together:?}"), format!("{:?}", offer.complete(answer).unwrap().keys));
+        }
+        let (offer, answer) = &sides[0];
+        assert!(offer.agreement(&answer[..answer.len() - 1]).is_none() && offer.agreement(&[]).is_none());
     }
 
     #[test]

@@ -54,6 +54,12 @@ impl UsedCookies {
         self.table.len()
     }
 
+    /// Whether a keying came with that cookie before.
+    pub(crate) fn is_used(&mut self, now: Instant, cookie: &CookieKey) -> bool {
+        self.forget_old(now);
+        self.table.get(cookie).is_some()
+    }
+
     /// Looks a cookie up with the keying that it came with.
     pub(crate) fn check(&mut self, now: Instant, cookie: &CookieKey, keying: &[u8; 16]) -> CookieUse {
         self.forget_old(now);

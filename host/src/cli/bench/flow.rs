@@ -13,7 +13,7 @@ use rtmfp::{Config, Event};
 use super::bounds::Bounds;
 use super::client::FleetOptions;
 use super::process::Process;
-use super::report::{Latencies, Meter, Progress, Report};
+use super::report::{Meter, Progress, Report, Tally};
 use introd_client::{Client, Destination, PeerEndpoint};
 use introd_flash::client::ConnectOptions;
 use introd_flash::message::{Message, kind};
@@ -41,15 +41,15 @@ async fn send(
     // A server that relays no media drops the message once it is reassembled: only the flow is measured.
     let message = Message { kind: kind::VIDEO, timestamp: 0, payload: &vec![0x5a; size] }.to_bytes();
     let (session, control) = (client.session(), client.control());
-    let mut latencies = Latencies::new();
+    let mut tally = Tally::default();
     let mut progress = Progress::new("messages", bounds.count, bounds.duration);
-    let (mut sent, mut done) = (HashMap::new(), 0u64);
+    let mut sent = HashMap::new();
     let mut begun = 0u64;
     let meter = Meter::start(process)?;
     let begin = Instant::now();
     loop {
         let now = Instant::now();
-        progress.show(now, done);
+        progress.show(now, tally.done);
         let is_over = now - begin >= bounds.duration || bounds.count.is_some_and(|count| begun >= count);
         if is_over && (sent.is_empty() || now - begin >= bounds.duration + TIMEOUT) {
             break;
@@ -65,8 +65,7 @@ async fn send(
         match event? {
             Event::Flow { session: of, event: FlowEvent::Delivered { message, .. } } if of == session => {
                 if let Some(at) = sent.remove(&message) {
-                    latencies.add(at.elapsed());
-                    done += 1;
+                    tally.add(at.elapsed());
                 }
             }
             Event::Closed { session: of, reason } if of == session => {
@@ -76,9 +75,9 @@ async fn send(
         }
     }
     let stopped = meter.stop();
-    let lost = sent.len() as u64;
+    tally.lost = sent.len() as u64;
     client.close().await;
-    Ok(stopped.report("messages", done, lost, &latencies)?.with_bytes(done * size as u64))
+    Ok(stopped.report("messages", &tally)?.with_bytes(tally.done * size as u64))
 }
 
 async fn connect(options: &FleetOptions) -> anyhow::Result<Client> {
@@ -91,8 +90,8 @@ async fn connect(options: &FleetOptions) -> anyhow::Result<Client> {
         config.keying.hmac = HmacPreference::default();
         config.keying.sequence = SequencePreference::default();
     }
-    let server = options.server;
-    let destination = Destination::resolve(&options.uri, |address| *address == server).await?;
+    let server = options.server(0);
+    let destination = Destination::resolve(&server.uri, |address| *address == server.address).await?;
     let client =
         Client::connect(PeerEndpoint::new(config)?, id, destination, &ConnectOptions::default(), TIMEOUT).await;
     Ok(client?)

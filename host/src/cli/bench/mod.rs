@@ -8,23 +8,28 @@ mod client;
 mod fleet;
 mod flow;
 mod handshakes;
+mod hellos;
+mod lookup_load;
 mod lookups;
+mod mix;
+mod options;
 mod process;
 mod report;
 mod sessions;
 mod sources;
+mod storm;
+mod storm_report;
 
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rtmfp::crypto::Group;
 
 use self::bounds::Bounds;
-use self::client::{FleetOptions, Goal};
-use self::process::Process;
+use self::lookups::CONNECT_TIMEOUT;
+use self::mix::Shares;
+use self::options::{Common, Timed};
+use self::storm::StormOptions;
 use super::output;
-use introd_flash::uri::DEFAULT_PORT;
 
 #[derive(Args)]
 pub(super) struct BenchArgs {
@@ -43,12 +48,24 @@ enum Work {
         /// Lookups under way at a time.
         #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
         window: u32,
-        /// Peers to connect and look up in turn.
-        #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-        targets: u32,
-        /// Addresses to send lookups from.
-        #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
-        askers: u32,
+        #[command(flatten)]
+        connected: Connected,
+    },
+    /// Do lookups, handshakes and messages at the same time.
+    Mix {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        timed: Timed,
+        /// Operations under way at a time.
+        #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        window: u32,
+        #[command(flatten)]
+        connected: Connected,
+        /// How many of each kind of operation are begun for how many of the others. The kinds are `lookups`, `handshakes` (a session is opened
+        /// and closed at once) and `messages` (a connected client sends a small message, which the server acknowledges).
+        #[arg(long, value_name = "NAME=SHARE,...", default_value = "lookups=8,handshakes=1,messages=1", value_parser = mix::shares)]
+        shares: Shares,
     },
     /// Open sessions, and close each at once.
     Handshakes {
@@ -84,103 +101,81 @@ enum Work {
         #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
         window: u32,
         /// How long to keep them idle before the server's memory is measured.
-        #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+        #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = options::seconds)]
         idle: Duration,
+    },
+    /// Let the clients of a server that was started again come back all at once, while others look each other up.
+    ///
+    /// Each client opens a session, connects, sends setPeerInfo, joins a group and looks a peer up. What is not answered it sends again as real
+    /// clients do: after 1 s, 2.5 s later, 4 s later and so on, for 95 s. Start the server anew for each run.
+    Storm {
+        #[command(flatten)]
+        common: Common,
+        /// The clients that come back.
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        clients: u32,
+        /// The clients that are connected before.
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+        others: u32,
+        /// How often each of them looks another one up.
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = options::seconds)]
+        every: Duration,
+        /// The time over which the clients come back: 0 is all at once.
+        #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = options::seconds)]
+        over: Duration,
+        /// The groups that the clients join: 1 means that all are members of one.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        groups: u32,
+        /// The longest time that the storm may take.
+        #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = options::seconds)]
+        duration: Duration,
     },
 }
 
 #[derive(Args)]
-struct Common {
-    /// The address of the server.
-    #[arg(long, value_name = "HOST:PORT", value_parser = server_address)]
-    server: SocketAddr,
-    /// The server's process id, if it runs on this machine: the report then has its CPU time and memory.
-    #[arg(long, value_name = "PID")]
-    pid: Option<u32>,
-    /// The application to connect to.
-    #[arg(long, value_name = "PATH", default_value = "bench")]
-    app: String,
-    /// The Diffie-Hellman group.
-    #[arg(long, value_name = "2|5|14|16", default_value = "2", value_parser = group)]
-    group: Group,
-    /// Request neither HMACs nor sequence numbers, as the smallest clients do.
-    #[arg(long)]
-    plain: bool,
-    /// Print one line of JSON.
-    #[arg(long)]
-    json: bool,
+struct Connected {
+    /// The peers that are connected meanwhile, and looked up in turn.
+    #[arg(long, alias = "targets", value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    connections: u32,
+    /// The addresses to send lookups from.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    askers: u32,
 }
-
-#[derive(Args)]
-struct Timed {
-    /// The longest time that the run may take.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    duration: Duration,
-    /// The largest number of operations.
-    #[arg(long, value_name = "N")]
-    count: Option<u64>,
-}
-
-/// The timeout for all clients to connect.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     output::start_logging("warn");
     let (common, report) = match &args.work {
-        Work::Lookups { common, timed, window, targets, askers } => {
-            let (targets, askers) = (*targets as usize, *askers as usize);
-            (common, lookups::run(common.options(), &timed.bounds(*window), targets, askers, common.process())?)
+        Work::Lookups { common, timed, window, connected: Connected { connections, askers } } => {
+            let (connections, askers) = (*connections as usize, *askers as usize);
+            let bounds = timed.bounds(*window);
+            (common, lookups::run(common.options()?, &bounds, connections, askers, common.process())?)
+        }
+        Work::Mix { common, timed, window, connected: Connected { connections, askers }, shares } => {
+            let (connections, askers) = (*connections as usize, *askers as usize);
+            let bounds = timed.bounds(*window);
+            (common, mix::run(common.options()?, &bounds, *shares, connections, askers, common.process())?)
         }
         Work::Handshakes { common, timed, window } => {
-            (common, handshakes::run(common.options(), &timed.bounds(*window), common.process())?)
+            (common, handshakes::run(common.options()?, &timed.bounds(*window), common.process())?)
         }
         Work::Flow { common, timed, window, size } => {
-            (common, flow::run(&common.options(), &timed.bounds(*window), *size as usize, common.process())?)
+            (common, flow::run(&common.options()?, &timed.bounds(*window), *size as usize, common.process())?)
         }
         Work::Sessions { common, count, window, idle } => {
-            let bounds = Bounds { duration: CONNECT_LIMIT, count: Some(u64::from(*count)), window: *window as usize };
-            (common, sessions::run(common.options(), &bounds, *idle, common.process())?)
+            let bounds = Bounds { duration: CONNECT_TIMEOUT, count: Some(u64::from(*count)), window: *window as usize };
+            (common, sessions::run(common.options()?, &bounds, *idle, common.process())?)
+        }
+        Work::Storm { common, clients, others, every, over, groups, duration } => {
+            let storm = StormOptions {
+                newcomers: *clients as usize,
+                others: *others as usize,
+                interval: *every,
+                spread: *over,
+                groups: *groups as usize,
+                limit: *duration,
+            };
+            return storm::run(common.options()?, &storm, common.process())?.print(common.json);
         }
     };
     report.print(common.json)
-}
-
-impl Common {
-    fn options(&self) -> FleetOptions {
-        FleetOptions {
-            server: self.server,
-            uri: format!("rtmfp://{}/{}", self.server, self.app),
-            group: self.group,
-            plain: self.plain,
-            goal: Goal::Connected,
-        }
-    }
-
-    fn process(&self) -> Option<Process> {
-        self.pid.map(Process)
-    }
-}
-
-impl Timed {
-    fn bounds(&self, window: u32) -> Bounds {
-        Bounds { duration: self.duration, count: self.count, window: window as usize }
-    }
-}
-
-/// `HOST:PORT` or `HOST`, resolved.
-fn server_address(text: &str) -> Result<SocketAddr, String> {
-    let first =
-        |addresses: std::io::Result<std::vec::IntoIter<SocketAddr>>| addresses.ok().and_then(|mut all| all.next());
-    first(text.to_socket_addrs())
-        .or_else(|| first((text.trim_matches(['[', ']']), DEFAULT_PORT).to_socket_addrs()))
-        .ok_or_else(|| "not a server's name or address: give something like 127.0.0.1:1935".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    parsed.filter(|duration| *duration <= CONNECT_LIMIT).ok_or_else(|| "not a number of seconds up to 3600".to_owned())
-}
-
-fn group(text: &str) -> Result<Group, String> {
-    text.parse().ok().and_then(Group::from_id).ok_or_else(|| "the groups are 2, 5, 14 and 16".to_owned())
 }

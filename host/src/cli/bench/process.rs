@@ -53,6 +53,13 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
+    /// On how many processors it may run.
+    pub(super) fn cores(self) -> anyhow::Result<usize> {
+        let pid = i32::try_from(self.0).ok().and_then(rustix::process::Pid::from_raw);
+        let allowed = rustix::thread::sched_getaffinity(Some(pid.context("not a process id")?))?;
+        Ok((allowed.count() as usize).max(1))
+    }
+
     /// Calls `work` again and again until the process is idle, or has not been for some seconds.
     pub(super) fn wait_until_idle(self, mut work: impl FnMut(Duration) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let begin = Instant::now();
@@ -85,6 +92,7 @@ mod tests {
     fn this_process_has_memory_and_uses_time() {
         let this = Process(std::process::id());
         assert!(this.resident().unwrap() > 1 << 16);
+        assert!(this.cores().unwrap() >= 1);
         let before = this.ticks().unwrap();
         let mut sum = 0u64;
         while this.ticks().unwrap() < before + 5 * TICK {

@@ -6,7 +6,7 @@ use super::bounds::Bounds;
 use super::client::{FleetOptions, Goal, Outcome};
 use super::fleet::Fleet;
 use super::process::Process;
-use super::report::{Latencies, Meter, Progress, Report};
+use super::report::{Meter, Progress, Report, Tally};
 use super::sources::Sources;
 
 pub(super) fn run(
@@ -16,22 +16,21 @@ pub(super) fn run(
     process: Option<Process>,
 ) -> anyhow::Result<Report> {
     let wanted = bounds.count.unwrap_or(1) as usize;
-    let sources = Sources::new(options.server, wanted)?;
+    let sources = Sources::new(&options.addresses(), &[wanted])?;
     let count = sources.count();
     if count < wanted {
         introd_log::complain(&format!(
             "introd: the limit on open files allows {count} sessions; raise it with ulimit -n\n"
         ));
     }
-    let mut fleet = Fleet::new(FleetOptions { goal: Goal::Connected, ..options }, sources)?;
+    let mut fleet = Fleet::new(options, sources)?;
     let before = process.map(Process::resident).transpose()?;
     let meter = Meter::start(process)?;
     let (lost, reached) = connect_all(&mut fleet, count, bounds)?;
-    let mut latencies = Latencies::new();
-    reached.into_iter().for_each(|latency| latencies.add(latency));
-    let stopped = meter.stop();
-    let done = count as u64 - lost;
-    let report = stopped.report("sessions", done, lost, &latencies)?;
+    let mut tally = Tally { lost, ..Tally::default() };
+    reached.into_iter().for_each(|latency| tally.add(latency));
+    let (stopped, done) = (meter.stop(), tally.done);
+    let report = stopped.report("sessions", &tally)?;
 
     let mut progress = Progress::new("idle", None, idle);
     let begin = Instant::now();
@@ -60,7 +59,7 @@ pub(super) fn connect_all(fleet: &mut Fleet, count: usize, bounds: &Bounds) -> a
     while reached.len() as u64 + lost < count as u64 {
         let under_way = begun - reached.len() - lost as usize;
         for _ in under_way..bounds.window.min(under_way + count - begun) {
-            fleet.begin(begun);
+            fleet.begin(begun, Goal::Connected);
             begun += 1;
         }
         fleet.step(Duration::from_millis(10), |_, _| ())?;
@@ -68,7 +67,7 @@ pub(super) fn connect_all(fleet: &mut Fleet, count: usize, bounds: &Bounds) -> a
         progress.show(now, reached.len() as u64);
         while let Some((source, outcome)) = fleet.poll_outcome() {
             match outcome {
-                Outcome::Keyed(_) => (),
+                Outcome::Keyed(_) | Outcome::Delivered(_) => (),
                 Outcome::Reached(latency) => reached.push(latency),
                 Outcome::Failed(_) if fleet.peer(source).is_none() => (),
                 Outcome::Failed(why) => {

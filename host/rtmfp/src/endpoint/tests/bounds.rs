@@ -71,6 +71,26 @@ fn a_network_has_a_quarter_of_the_keyings_and_a_newcomer_one_until_there_are_twi
 }
 
 #[test]
+fn when_as_many_networks_as_there_are_places_have_one_keying_each_the_next_one_waits() {
+    let mut bench = Bench::new();
+    let node = bench.add(Config { max_keying_jobs: 4, ..server(1) });
+    bench.nodes[node].keeps_jobs = true;
+    for host in 1..=4 {
+        assert_eq!(ask(&mut bench, node, at(host, 1), 7), None);
+    }
+    assert_eq!(
+        ask(&mut bench, node, at(5, 1), 7),
+        Some(Refusal::Keyings),
+        "no network has two, of which to give one up"
+    );
+    let endpoint = bench.endpoint(node);
+    assert_eq!((endpoint.used_cookies(), endpoint.keying_jobs, endpoint.counters().overload), (4, 4, 1));
+    let job = bench.nodes[node].jobs.remove(0);
+    bench.nodes[node].endpoint.keying_done(bench.now, job.run());
+    assert_eq!(ask(&mut bench, node, at(5, 1), 7), None, "a place is free");
+}
+
+#[test]
 fn a_network_has_a_bounded_number_of_sessions_those_being_keyed_included() {
     let mut bench = Bench::new();
     let node = bench.add(Config { max_sessions_per_prefix: 2, ..server(1) });

@@ -166,14 +166,23 @@ struct Table {
     cursor: usize,
 }
 
+/// The attempt that was asked for last.
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    hash: u64,
+    is_client: bool,
+    /// Its place in its table; `None` if there was no room for it.
+    at: Option<usize>,
+}
+
 /// The attempts that are under way at one worker.
 #[derive(Debug)]
 pub struct Attempts {
     mixer: Mixer,
     clients: Table,
     strangers: Table,
-    /// The hash and the place of the attempt that was asked for last. A hello is answered at once as a rule, so it is asked for again.
-    last: Option<(u64, usize)>,
+    /// What was asked for last. A hello is answered at once as a rule, so its attempt is asked for again.
+    last: Option<Last>,
     /// When to look at them next.
     sweep: Option<Instant>,
 }
@@ -231,21 +240,24 @@ impl Attempts {
         let hash = self.mixer.attempt(lookup.initiator, &lookup.tag, target);
         let table = if is_client { &mut self.clients } else { &mut self.strangers };
         let is_it = |at: &usize| table.attempts.get(*at).is_some_and(|attempt| attempt.hash == hash);
-        if let Some(at) = self.last.filter(|(last, _)| *last == hash).map(|(_, at)| at).filter(is_it) {
-            return table.attempts.get_mut(at);
+        match self.last.filter(|last| last.hash == hash && last.is_client == is_client) {
+            Some(Last { at: None, .. }) => return None,
+            Some(Last { at: Some(at), .. }) if is_it(&at) => return table.attempts.get_mut(at),
+            _ => (),
         }
         let bucket = table.places.bucket(self.mixer, lookup.initiator.ip(), hash);
         let known = table.places.candidates(bucket, hash).find(is_it);
         if let Some(at) = known {
-            self.last = Some((hash, at));
+            self.last = Some(Last { hash, is_client, at: Some(at) });
             return table.attempts.get_mut(at);
         }
         let at = table.attempts.len();
-        if !table.places.add(bucket, hash, at) {
+        let has_room = table.places.add(bucket, hash, at);
+        self.last = Some(Last { hash, is_client, at: has_room.then_some(at) });
+        if !has_room {
             return None;
         }
         self.sweep.get_or_insert(now + SWEEP_PERIOD);
-        self.last = Some((hash, at));
         table.attempts.push(Attempt {
             hash,
             bucket,
@@ -286,6 +298,8 @@ impl Attempts {
         if self.sweep.is_none_or(|at| now < at) {
             return;
         }
+        // There may be room now where there was none.
+        self.last = None;
         self.clients.sweep(now, &mut settled);
         self.strangers.sweep(now, &mut settled);
         self.sweep = (!self.is_empty()).then(|| now + SWEEP_PERIOD);

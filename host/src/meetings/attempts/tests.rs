@@ -338,3 +338,17 @@ fn a_hello_without_room_is_the_first() {
     assert_eq!(numbers.iter().filter(|number| **number == 2).count(), followed);
     assert!(numbers.iter().all(|number| (1..=2).contains(number)));
 }
+
+#[test]
+fn a_hello_without_room_is_followed_when_there_is_room_again() {
+    let mut followers = Followers::new();
+    let has_none = |tag: &u32| followers.hello(&lookup(1, *tag), LookupAnswer::Introduced) == "no room";
+    let tag = (0..10_000).find(has_none).expect("one address has not all the room");
+    let hello = lookup(1, tag);
+    assert_eq!(followers.hello(&hello, LookupAnswer::Introduced), "no room");
+    assert_eq!(followers.attempts.heard(followers.now, &hello, false), 1, "strangers have room of their own");
+    assert_eq!(followers.hello(&hello, LookupAnswer::Introduced), "no room");
+    followers.wait(120_000);
+    assert_eq!(followers.hello(&hello, LookupAnswer::Introduced), "new");
+    assert_eq!(followers.hello(&hello, LookupAnswer::Introduced), "copy");
+}

@@ -42,7 +42,7 @@ fn replace(old: Server, command: &mut Command) -> Server {
 
 async fn answers(client: &mut Client) -> bool {
     let answer = client.call(METHOD, Vec::new(), TIMEOUT).await;
-    answer.unwrap_or_else(|failure| panic!("{failure}")).is_ok()
+    answer.expect("the client is connected").is_ok()
 }
 
 #[tokio::test]
@@ -149,8 +149,7 @@ async fn a_script_in_the_new_process_has_the_clients_of_the_old_one() {
     new.logged().wait_for("begins by takeover with 3", 1);
     for (client, number) in clients.iter_mut().zip(0_i32..) {
         let value = Value::Number(f64::from(number));
-        let answer =
-            client.call("echo", vec![value.clone()], TIMEOUT).await.unwrap_or_else(|failure| panic!("{failure}"));
+        let answer = client.call("echo", vec![value.clone()], TIMEOUT).await.expect("the client is connected");
         assert_eq!(answer.ok(), Some(vec![value]));
     }
     for client in clients {

@@ -38,7 +38,7 @@ use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
 use identities::{ServerIdentities, random_seed};
 use services::Shared;
-use takeover::WorkerHeir;
+use takeover::{Inherited, WorkerHeir};
 use worker_thread::WorkerThread;
 
 pub(crate) use descriptors::has_spare_descriptors;
@@ -80,10 +80,7 @@ impl Server {
 
     /// Starts everything but the administration and the instances that run from the start. With an offer, the workers wait for the sessions of
     /// the process that has made it: then there is something for each of them to wait for, and the results come by the channel.
-    fn begin(
-        settings: &ServerSettings,
-        offer: Option<Offer>,
-    ) -> anyhow::Result<(Self, Vec<WorkerHeir>, mpsc::Receiver<Result<usize, String>>)> {
+    fn begin(settings: &ServerSettings, offer: Option<Offer>) -> anyhow::Result<(Self, Vec<WorkerHeir>, Inherited)> {
         let config = &settings.config;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let or_processors = |count| if count == 0 { processors } else { count };

@@ -18,9 +18,12 @@ const IMPORT: Duration = Duration::from_secs(30);
 pub struct Heir {
     // These are dropped first: workers that wait for them end then.
     pub(super) workers: Vec<WorkerHeir>,
-    pub(super) done: mpsc::Receiver<Result<usize, String>>,
+    pub(super) done: Inherited,
     server: Server,
 }
+
+/// How many sessions each worker goes on with, or why it cannot.
+pub(super) type Inherited = mpsc::Receiver<Result<usize, String>>;
 
 /// What a worker waits for.
 pub(super) struct WorkerHeir {

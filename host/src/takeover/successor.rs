@@ -86,7 +86,7 @@ impl Successors {
         self.replaced = None;
         self.is_replaced = is_replaced;
         if !is_replaced {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

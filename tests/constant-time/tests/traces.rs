@@ -20,27 +20,27 @@ fn valgrind(tool: &[&str], arguments: &[&str]) -> Command {
 fn lines_of(arguments: &[&str]) -> Vec<String> {
     let output = valgrind(&["--quiet", "--tool=none"], arguments).output().expect("valgrind is installed");
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
 }
 
 /// The steps of each computation with the secret of that number, one a line.
 fn steps(number: u64, [begin, end]: &[String; 2]) -> Vec<Vec<u8>> {
     let mut command = valgrind(&["--quiet", "--tool=lackey", "--trace-mem=yes"], &["steps", &format!("{number:02}")]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("valgrind is installed");
-    let mut lines = BufReader::with_capacity(1 << 20, child.stderr.take().unwrap());
+    let mut lines = BufReader::with_capacity(1 << 20, child.stderr.take().expect("it is piped"));
     let (mut line, mut steps, mut is_inside) = (Vec::new(), Vec::new(), false);
-    while lines.read_until(b'\n', &mut line).unwrap() > 0 {
+    while lines.read_until(b'\n', &mut line).expect("valgrind writes on") > 0 {
         if line.starts_with(begin.as_bytes()) {
             is_inside = true;
             steps.push(Vec::new());
         } else if line.starts_with(end.as_bytes()) {
             is_inside = false;
         } else if is_inside {
-            steps.last_mut().unwrap().extend_from_slice(&line);
+            steps.last_mut().expect("one has begun").extend_from_slice(&line);
         }
         line.clear();
     }
-    assert!(child.wait().unwrap().success());
+    assert!(child.wait().expect("valgrind ends").success());
     steps
 }
 

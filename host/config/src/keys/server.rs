@@ -191,8 +191,8 @@ keys! {
     );
     MAX_PENDING_HANDSHAKES: Key<Whole> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes",
-        whole(1..=1_000_000, 65_536),
-        "Handshakes that wait for their public-key work, for which a processor needs some seconds if all places are taken; each takes about a kilobyte meanwhile. Those beyond it are dropped, and the clients repeat them, but after longer and longer times: when all clients of a server come back at once after a restart, there should be a place for most. Addresses take turns, and one address has a quarter of the places at most: a flood from one does not keep others waiting",
+        whole(1..=1_000_000, 1024),
+        "Handshakes that wait for their public-key work; those beyond it are dropped, and the clients repeat them. Addresses take turns, and one address has a quarter of the places at most: a flood from one does not keep others waiting",
     );
     MAX_CONNECTION_RATE: Key<Limit> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxConnectionRate",

@@ -69,6 +69,7 @@ impl Segment {
 
 /// Runs of fragments by their first sequence numbers. Mostly there are none, which takes the place of a pointer.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "an empty map takes three pointers")]
 struct Segments(Option<Box<BTreeMap<u64, Segment>>>);
 
 impl Segments {

@@ -7,6 +7,7 @@ use super::Network;
 
 /// Networks with their numbers of clients. Most addresses have one client, or clients of one network: these take no memory of their own.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a map in place would make the many that need none larger")]
 pub(super) enum Networks {
     #[default]
     None,

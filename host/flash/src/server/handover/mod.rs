@@ -97,12 +97,13 @@ mod tests {
         assert_eq!(after.hand_over(), state);
         assert!(after.is_connected() && !after.is_pending());
         // Whatever comes next leads to the same actions.
-        let steps: [&dyn Fn(&mut NetConnection, &mut Vec<Action>); 6] = [
+        type Step<'a> = &'a dyn Fn(&mut NetConnection, &mut Vec<Action>);
+        let steps: [Step<'_>; 6] = [
             &|connection, actions| connection.on_message(2, &command("_result", 1.0, Value::Null, vec![]), actions),
             &|connection, actions| assert!(connection.allow_publication(1, actions)),
             &|connection, actions| connection.on_message(4, b"join", actions),
             &|connection, actions| {
-                connection.on_message(2, &command("createStream", 3.0, Value::Null, vec![]), actions)
+                connection.on_message(2, &command("createStream", 3.0, Value::Null, vec![]), actions);
             },
             &|connection, actions| assert!(connection.call("again", vec![Value::Null], true, actions).is_ok()),
             &|connection, actions| connection.on_flow_closed(2, actions),

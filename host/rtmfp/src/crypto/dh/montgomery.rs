@@ -159,6 +159,10 @@ impl<const L: usize> Modulus<L> {
             let multiple = sums[0];
             let (next_multiple, mut carry) = multiple.carrying_mul_add(self.quotient[0], sums[1], 0);
             let mut next_carry = 0;
+            #[expect(
+                clippy::needless_range_loop,
+                reason = "a limb is one of three numbers, each with a place of its own"
+            )]
             for limb in 2..L {
                 let sum;
                 (sum, carry) = multiple.carrying_mul_add(self.quotient[limb - 1], sums[limb], carry);

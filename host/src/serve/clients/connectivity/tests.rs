@@ -63,7 +63,7 @@ fn there_is_a_relay_for_a_client_if_the_server_makes_pairs_and_the_application_u
         let client = world.client("rtmfp://host/chat");
         world.call(client, METHOD, 5.0, vec![]);
         let facts = std::mem::take(&mut world.ends[client].heard).into_iter().find_map(|incoming| match incoming {
-            Incoming::Result { transaction, mut values, .. } if transaction == 5.0 => values.pop(),
+            Incoming::Result { transaction: 5.0, mut values, .. } => values.pop(),
             _ => None,
         });
         let facts = facts.expect("an answer");

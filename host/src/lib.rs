@@ -24,5 +24,6 @@ pub mod registry;
 pub mod relay;
 pub mod serve;
 pub mod server;
+pub mod service_manager;
 pub mod stories;
 pub mod takeover;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::failure::{CHANGED, ENDING, LAST_WORDS, fail, log_apart};
-use super::watched::{AtStandstill, watched};
+use super::pace::BEAT;
+use super::watched::{AtStandstill, Watched, watched};
 
 /// The exit status when a thread has failed: EX_SOFTWARE of sysexits.h.
 pub const EXIT_STATUS: i32 = 70;
@@ -19,6 +20,8 @@ const TICK: Duration = Duration::from_millis(500);
 const MAX_TICK: Duration = Duration::from_secs(1);
 /// A thread that has not beaten for this long stands still.
 const STANDSTILL_LIMIT: Duration = Duration::from_secs(5);
+/// A thread that has beaten within this time goes on. It is longer than [`BEAT`], since a look may come just before a beat.
+const ALIVE_LIMIT: Duration = BEAT.saturating_mul(2);
 /// How long the server may take to close its clients after a thread has failed.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -35,6 +38,7 @@ fn exit() -> ! {
 /// The supervisor of this process.
 pub struct Supervisor {
     failed: watch::Receiver<bool>,
+    good_looks: Arc<AtomicU64>,
 }
 
 impl Supervisor {
@@ -44,8 +48,17 @@ impl Supervisor {
     /// If its thread cannot be started.
     pub fn start() -> std::io::Result<Self> {
         let (fails, failed) = watch::channel(false);
-        std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || supervise(&fails))?;
-        Ok(Self { failed })
+        let good_looks = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&good_looks);
+        std::thread::Builder::new().name("supervisor".to_owned()).spawn(move || supervise(&fails, &counted))?;
+        Ok(Self { failed, good_looks })
+    }
+
+    /// How many times the supervisor has looked at the threads and found that each on which clients depend goes on. As long as this
+    /// grows, the process serves: it grows at least every second, but not while a thread stands still, nor after one has failed, nor
+    /// when the supervisor itself stands still.
+    pub fn good_looks(&self) -> u64 {
+        self.good_looks.load(Ordering::Relaxed)
     }
 
     /// Waits until a thread has failed, or until the supervisor itself has.
@@ -66,7 +79,7 @@ impl Supervisor {
     }
 }
 
-fn supervise(fails: &watch::Sender<bool>) {
+fn supervise(fails: &watch::Sender<bool>, good_looks: &AtomicU64) {
     let mut last = Instant::now();
     let mut heartbeats = Heartbeats::default();
     // This counts the time in which this process ran, without the times in which it was stopped.
@@ -94,7 +107,11 @@ fn supervise(fails: &watch::Sender<bool>) {
                 exit();
             }
         }
-        for name in heartbeats.look(passed) {
+        let look = heartbeats.look(&watched(), passed);
+        if look.is_good && !has_failed {
+            good_looks.fetch_add(1, Ordering::Relaxed);
+        }
+        for name in look.failed {
             fail(&format!("the thread {name} stands still"));
         }
     }
@@ -106,6 +123,15 @@ pub(super) struct Heartbeats {
     threads: HashMap<usize, Seen>,
 }
 
+/// What a look at the threads has shown.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// The threads that stand still and without which the process cannot go on.
+    pub(super) failed: Vec<String>,
+    /// Whether all threads on which clients depend go on.
+    pub(super) is_good: bool,
+}
+
 struct Seen {
     beats: u64,
     still: Duration,
@@ -113,12 +139,12 @@ struct Seen {
 }
 
 impl Heartbeats {
-    /// Looks at all threads after this time, and names the threads that stand still and without which the process cannot go on.
-    pub(super) fn look(&mut self, passed: Duration) -> Vec<String> {
+    /// Looks at the threads after this time. A thread that stands still is named once.
+    pub(super) fn look(&mut self, threads: &[Arc<Watched>], passed: Duration) -> Look {
         let mut known = std::mem::take(&mut self.threads);
-        let mut failed = Vec::new();
-        for thread in watched() {
-            let (key, beats) = (Arc::as_ptr(&thread).addr(), thread.beats.load(Ordering::Relaxed));
+        let mut look = Look { is_good: true, ..Look::default() };
+        for thread in threads {
+            let (key, beats) = (Arc::as_ptr(thread).addr(), thread.beats.load(Ordering::Relaxed));
             let mut seen = known.remove(&key).unwrap_or(Seen { beats, still: Duration::ZERO, is_said: false });
             if seen.beats == beats {
                 seen.still += passed;
@@ -128,15 +154,16 @@ impl Heartbeats {
                 }
                 (seen.beats, seen.still) = (beats, Duration::ZERO);
             }
+            look.is_good &= seen.still <= ALIVE_LIMIT || thread.at_standstill != AtStandstill::EndProcess;
             if seen.still >= STANDSTILL_LIMIT && !seen.is_said && thread.at_standstill != AtStandstill::Ignore {
                 seen.is_said = true;
                 match thread.at_standstill {
-                    AtStandstill::EndProcess => failed.push(thread.name.clone()),
+                    AtStandstill::EndProcess => look.failed.push(thread.name.clone()),
                     _ => log_apart(format!("the thread {} stands still, and its work waits", thread.name)),
                 }
             }
             self.threads.insert(key, seen);
         }
-        failed
+        look
     }
 }

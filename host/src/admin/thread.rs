@@ -15,6 +15,7 @@ use super::gate::Gate;
 use super::inspector::Inspector;
 use super::rooms::Rooms;
 use super::streams::Streams;
+use crate::service_manager::PassedSockets;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -33,15 +34,15 @@ pub struct Administration {
 }
 
 impl Administration {
-    /// Starts the administration, which listens at these addresses by TCP. An address that is not free is logged and tried again: the
-    /// server serves its clients without it.
+    /// Starts the administration, which listens at these addresses by TCP, with the sockets that were passed for them. An address that is
+    /// not free is logged and tried again: the server serves its clients without it.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn start(addresses: &[SocketAddr], inspector: Inspector) -> std::io::Result<Self> {
+    pub fn start(addresses: &[SocketAddr], passed: &PassedSockets, inspector: Inspector) -> std::io::Result<Self> {
         let (mut listeners, mut missing) = (Vec::new(), Vec::new());
         for address in addresses {
-            match bind(*address) {
+            match passed.tcp_at(*address).and_then(|passed| passed.map_or_else(|| bind(*address), Ok)) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
                     tracing::error!(%address, %error, "the administration cannot listen there, and tries again: another server may do so");
@@ -52,12 +53,11 @@ impl Administration {
         let bound: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let (stop, stopped) = watch::channel(false);
         let rooms = Arc::new(Rooms { inspector, gate: Gate::new(machine_name()), streams: Streams::default() });
-        let again = bound.clone();
-        let mut first = Some((listeners, missing));
         let thread = introd_liveness::spawn("admin", AtStandstill::Say, move |pulse| {
-            // After a panic the listeners are made anew.
-            let (listeners, missing) = first.take().unwrap_or_else(|| (Vec::new(), again.clone()));
-            run(Arc::clone(&rooms), listeners, missing, stopped.clone(), pulse)
+            // After a panic the thread goes on with the same sockets. One that was passed could not be bound again: the service manager
+            // has it, too.
+            let listeners = listeners.iter().map(TcpListener::try_clone).collect::<std::io::Result<_>>()?;
+            run(Arc::clone(&rooms), listeners, missing.clone(), stopped.clone(), pulse)
         })?;
         Ok(Self { stop, thread: Some(thread), addresses: bound })
     }

@@ -2,9 +2,11 @@
 
 mod bench;
 mod check_config;
+mod completions;
 mod configuration;
 mod files;
 mod init;
+mod man;
 mod new;
 mod output;
 mod passwd;
@@ -19,14 +21,19 @@ mod test;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+/// The version; with the commit, if the environment of the build had it in INTROD_VERSION.
+const VERSION: &str = match option_env!("INTROD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 /// How long the end of the program waits for its output to be read.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An RTMFP introducer: it connects peers through their NATs, as its policy decides.
 #[derive(Parser)]
-#[command(name = "introd", version, args_conflicts_with_subcommands = true)]
+#[command(name = "introd", version = VERSION, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -40,8 +47,12 @@ enum Command {
     Run(run::RunArgs),
     /// Read the configuration, and print its problems and what would run.
     CheckConfig(check_config::CheckConfigArgs),
+    /// Print what a shell needs to complete the commands and options of this program.
+    Completions(completions::CompletionsArgs),
     /// Write a folder with a commented configuration and a first script, to start from.
     Init(init::InitArgs),
+    /// Write the manual pages of this program into a folder.
+    Man(man::ManArgs),
     /// Write the beginning of an application or of a native plugin into a new folder, with a test.
     New(new::NewArgs),
     /// Put load on a server, and report the CPU time and memory that it takes.
@@ -66,6 +77,8 @@ pub fn main() -> ExitCode {
         None => done(run::run(&cli.run)),
         Some(Command::Run(args)) => done(run::run(&args)),
         Some(Command::CheckConfig(args)) => done(check_config::check_config(&args)),
+        Some(Command::Completions(args)) => done(completions::completions(&args, Cli::command())),
+        Some(Command::Man(args)) => done(man::man(&args, Cli::command())),
         Some(Command::Init(args)) => done(init::init(&args)),
         Some(Command::New(args)) => done(new::new(&args)),
         Some(Command::Passwd(args)) => done(passwd::passwd(&args)),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{configuration, recording};
 use crate::server::{Heir, Reconfiguration, Server, ServerSettings, has_spare_descriptors};
+use crate::service_manager::{PassedSockets, ServiceManager};
 use crate::takeover::{self, Predecessor, Successors};
 use introd_config::Config;
 use introd_flash::uri::DEFAULT_PORT;
@@ -112,7 +114,10 @@ fn admin_addresses(args: &[AdminAddress], config: &Config) -> Vec<SocketAddr> {
 }
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    // Before the process has another thread.
+    let passed = PassedSockets::from_environment()?;
     introd_log::start("info", args.log_limit, args.log_format.into());
+    let mut manager = ServiceManager::from_environment();
     raise_descriptor_limit();
     has_spare_descriptors(MIN_DESCRIPTORS)
         .context("there are too few file descriptors to serve: raise the limit of open files (`ulimit -n`)")?;
@@ -131,6 +136,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         config: loaded.config,
         workers: args.workers.map(usize::from),
         can_be_taken_over: args.takeover.is_some(),
+        passed,
         registry: None,
     };
     runtime.block_on(async {
@@ -139,16 +145,19 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let takeover = args.takeover.as_ref().map(takeover_path).transpose()?;
         let mut server = start(&settings, takeover.as_deref())?;
+        // Passed sockets that the server does not use are closed.
+        drop(settings);
         let mut successors = match (&takeover, server.estate()) {
             (Some(path), Some(estate)) => Some(Successors::wait_at(path, estate)?),
             _ => None,
         };
         let mut supervisor = Supervisor::start().context("the supervisor's thread cannot be started")?;
         announce(server.addresses(), server.admin_addresses());
+        manager.tell_ready(&status(&server));
         let pulse = introd_liveness::this_thread("main", AtStandstill::EndProcess);
         let mut beats = tokio::time::interval(introd_liveness::BEAT);
         // A reload reads disks, which may hang: signals are obeyed meanwhile.
-        let mut reloading: Option<tokio::sync::oneshot::Receiver<()>> = None;
+        let mut reloading: Option<tokio::sync::oneshot::Receiver<String>> = None;
         let mut is_reload_wanted = false;
         let ending = loop {
             let replaced = async {
@@ -159,7 +168,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
             };
             let reloaded = async {
                 match &mut reloading {
-                    Some(reloading) => drop(reloading.await),
+                    Some(reloading) => reloading.await.unwrap_or_else(|_| "the reload has failed".to_owned()),
                     None => std::future::pending().await,
                 }
             };
@@ -170,20 +179,31 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
                 () = replaced => break Ending::Replaced,
                 _ = beats.tick() => {
                     pulse.beat();
+                    manager.tick(Instant::now(), supervisor.good_looks(), &status(&server));
                     if server.has_drained() {
                         introd_log::say("introd has drained\n");
                         break Ending::Stop;
                     }
                 }
                 _ = survived.hangup.recv() => is_reload_wanted = true,
-                () = reloaded => reloading = None,
+                answer = reloaded => {
+                    reloading = None;
+                    manager.tell_ready(&answer);
+                }
             }
             if is_reload_wanted && reloading.is_none() {
                 is_reload_wanted = false;
+                manager.tell_reloading();
                 reloading = start_reload(server.reconfiguration(), args.conf.clone(), Arc::clone(&files));
+                if reloading.is_none() {
+                    manager.tell_ready("the old configuration stays");
+                }
             }
         };
         pulse.end();
+        if ending != Ending::Replaced {
+            manager.tell_stopping(&format!("closing {}", clients(server.peers())));
+        }
         supervisor.stop_within(STOP_LIMIT);
         if ending == Ending::Failed {
             server.stop();
@@ -252,6 +272,16 @@ fn start(settings: &ServerSettings, takeover: Option<&Path>) -> anyhow::Result<S
     heir.into_server()
 }
 
+/// How the server is, in a few words.
+fn status(server: &Server) -> String {
+    let clients = clients(server.peers());
+    if server.is_draining() { format!("draining: {clients} left") } else { clients }
+}
+
+fn clients(count: usize) -> String {
+    if count == 1 { "1 client".to_owned() } else { format!("{count} clients") }
+}
+
 /// Signals that would end the process if it did not wait for them.
 struct Survived {
     /// A reload. If it comes before the server has started, it happens after the start.
@@ -275,18 +305,20 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Starts a reload on a thread of its own. `files` are those that the configuration in force was read from.
+/// Starts a reload on a thread of its own, and gives back what becomes of it. `files` are those that the configuration in force was read
+/// from.
 fn start_reload(
     server: Reconfiguration,
     dir: Option<PathBuf>,
     files: Arc<Mutex<Vec<PathBuf>>>,
-) -> Option<tokio::sync::oneshot::Receiver<()>> {
+) -> Option<tokio::sync::oneshot::Receiver<String>> {
     let (done, is_done) = tokio::sync::oneshot::channel();
     let started = std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
         // There is one reload at a time.
         let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
-        introd_log::say(&configuration::reload(&server, dir.as_deref(), &mut files));
-        let _ = done.send(());
+        let answer = configuration::reload(&server, dir.as_deref(), &mut files);
+        introd_log::say(&answer);
+        let _ = done.send(answer);
     });
     match started {
         Ok(_) => Some(is_done),

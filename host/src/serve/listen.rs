@@ -5,30 +5,46 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use anyhow::Context as _;
 
 use crate::network::Listener;
-use introd_config::{Config, PortSet};
-use introd_udp::{BindError, BufferSizes, UdpSocket, bind_workers};
+use crate::service_manager::PassedSockets;
+use introd_config::{Config, Listen, PortSet};
+use introd_udp::{BindError, BufferSizes, UdpSocket, adopt_workers, bind_workers};
 
 /// The sockets of each worker with their listeners. Sockets that all workers share have the same place in each list; the sockets of
 /// one worker alone come behind them.
 pub type Listening = Vec<Vec<(Listener, UdpSocket)>>;
 
-/// Binds the addresses in the configuration, or the addresses in `instead` if there are any.
+/// The addresses that all workers share: those in the configuration, or the addresses in `instead` if there are any.
+pub fn listening_addresses(config: &Config, instead: &[SocketAddr]) -> Vec<SocketAddr> {
+    if !instead.is_empty() {
+        return instead.to_vec();
+    }
+    config.all_adaptors().flat_map(|adaptor| &adaptor.listen).map(|listen| listen.local).collect()
+}
+
+/// Binds the addresses in the configuration, or the addresses in `instead` if there are any. Where sockets were passed for an address,
+/// these are used.
 ///
 /// # Errors
-/// If an address that is not optional cannot be bound. The error names the first one.
-pub fn listen(config: &Config, instead: &[SocketAddr], workers: usize) -> Result<Listening, BindError> {
+/// If an address that is not optional cannot be bound, or if sockets were passed for it that cannot be used. The error names the first one.
+pub fn listen(
+    config: &Config,
+    instead: &[SocketAddr],
+    passed: &PassedSockets,
+    workers: usize,
+) -> Result<Listening, BindError> {
     let mut listening = Listening::new();
     listening.resize_with(workers, Vec::new);
     if !instead.is_empty() {
         for address in instead {
-            bind_shared(&mut listening, *address, 0, None, false)?;
+            let listen = Listen { local: *address, public: None, is_optional: false };
+            bind_shared(&mut listening, &listen, 0, passed)?;
         }
         tell_of_ipv6_only(&listening);
         return Ok(listening);
     }
     for (index, adaptor) in config.all_adaptors().enumerate() {
         for listen in &adaptor.listen {
-            bind_shared(&mut listening, listen.local, index, listen.public, listen.is_optional)?;
+            bind_shared(&mut listening, listen, index, passed)?;
         }
     }
     for (index, adaptor) in config.all_adaptors().enumerate() {
@@ -106,15 +122,20 @@ fn tell_of_ipv6_only(listening: &Listening) {
 /// Binds an address that all workers share.
 fn bind_shared(
     listening: &mut Listening,
-    address: SocketAddr,
+    listen: &Listen,
     adaptor: usize,
-    public: Option<SocketAddr>,
-    is_optional: bool,
+    passed: &PassedSockets,
 ) -> Result<(), BindError> {
-    let bound = bind_workers(address, listening.len(), BufferSizes::default());
-    let Some(bound) = unless_missing(bound, is_optional)? else { return Ok(()) };
+    let (address, workers) = (listen.local, listening.len());
+    let sockets = passed.udp_at(address).map_err(|source| BindError { address, source })?;
+    let bound = if sockets.is_empty() {
+        bind_workers(address, workers, BufferSizes::default())
+    } else {
+        adopt_workers(address, sockets, workers, BufferSizes::default())
+    };
+    let Some(bound) = unless_missing(bound, listen.is_optional)? else { return Ok(()) };
     for (worker, socket) in listening.iter_mut().zip(bound) {
-        worker.push((Listener { adaptor, local: socket.local_address(), public }, socket));
+        worker.push((Listener { adaptor, local: socket.local_address(), public: listen.public }, socket));
     }
     Ok(())
 }

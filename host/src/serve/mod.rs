@@ -43,7 +43,7 @@ pub use handover::{Fate, HandOver, Inheritance, WorkerState};
 pub use inquiry::{ClientLine, ClientReport, Inquiry, WorkerReport};
 pub use keying_pool::{KeyingPool, KeyingReply};
 pub use latencies::{AskedPolicy, BOUNDS, Histogram, HistogramCounts, Latencies};
-pub use listen::{Listening, as_configured, listen};
+pub use listen::{Listening, as_configured, listen, listening_addresses};
 pub use mail::{Mail, MailSender, mailbox};
 pub use nat_tests::NatTests;
 pub use plugin_access::PluginAccess;

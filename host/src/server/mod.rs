@@ -32,7 +32,10 @@ use crate::memory::FreedMemory;
 use crate::netconnections::{NetConnectionCounts, NetConnectionService};
 use crate::network::{Listener, NetworkWatcher};
 use crate::relay::{Relay, RelayFigures};
-use crate::serve::{Inheritance, KeyingPool, Listening, PluginAccess, Services, as_configured, listen, mailbox};
+use crate::serve::{
+    Inheritance, KeyingPool, Listening, PluginAccess, Services, as_configured, listen, listening_addresses, mailbox,
+};
+use crate::service_manager::PassedSockets;
 use crate::takeover::{Estate, Offer};
 use descriptors::SPARE_DESCRIPTORS;
 use endpoint::endpoint_config;
@@ -59,7 +62,7 @@ pub struct Server {
     net_connections: Arc<NetConnectionService>,
     http: Arc<HttpService>,
     /// Where the administration will listen, and what it will read, until it is opened.
-    administration_to_open: Option<(Vec<SocketAddr>, Inspector)>,
+    administration_to_open: Option<(Vec<SocketAddr>, PassedSockets, Inspector)>,
     /// What it leaves to another process that takes over.
     estate: Option<Estate>,
     /// The plugins have access to the server until this is dropped.
@@ -84,11 +87,16 @@ impl Server {
         let config = &settings.config;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let or_processors = |count| if count == 0 { processors } else { count };
-        let wanted =
-            settings.workers.unwrap_or_else(|| or_processors(config.server.workers)).min(usize::from(MAX_PREFIXES));
+        settings.passed.check_use(&listening_addresses(config, &settings.listen), &settings.admin)?;
+        let configured = settings.workers.unwrap_or(config.server.workers);
+        let wanted = if configured == 0 { settings.passed.workers().unwrap_or(processors) } else { configured };
+        let wanted = wanted.min(usize::from(MAX_PREFIXES));
         let now = Instant::now();
         let (is_heir, listening, identities) = match offer {
-            None => (false, listen(config, &settings.listen, wanted)?, ServerIdentities::new(config, now)?),
+            None => {
+                let listening = listen(config, &settings.listen, &settings.passed, wanted)?;
+                (false, listening, ServerIdentities::new(config, now)?)
+            }
             Some(Offer { listening, certificates, cookies }) => {
                 let listening = as_configured(config, &settings.listen, listening)?;
                 (true, listening, ServerIdentities::taken_over(config, &certificates, cookies)?)
@@ -210,14 +218,14 @@ impl Server {
                 keying,
                 server.addresses.clone(),
             );
-            server.administration_to_open = Some((settings.admin.clone(), inspector));
+            server.administration_to_open = Some((settings.admin.clone(), settings.passed.clone(), inspector));
         }
         Ok((server, heirs, are_done))
     }
 
     fn open_administration(&mut self) -> anyhow::Result<()> {
-        if let Some((addresses, inspector)) = self.administration_to_open.take() {
-            let administration = Administration::start(&addresses, inspector);
+        if let Some((addresses, passed, inspector)) = self.administration_to_open.take() {
+            let administration = Administration::start(&addresses, &passed, inspector);
             self.administration = Some(administration.context("the administration's thread cannot be started")?);
         }
         Ok(())
@@ -274,6 +282,11 @@ impl Server {
     /// How many peers are connected.
     pub fn peers(&self) -> usize {
         self.services.directory.len()
+    }
+
+    /// Whether the server drains: it takes no new clients.
+    pub fn is_draining(&self) -> bool {
+        self.services.drain.order().is_some()
     }
 
     /// Whether a drain is over: the server should stop.

@@ -7,6 +7,7 @@ use introd_config::Config;
 use introd_policy::registry::Registry;
 
 use crate::record::Recorder;
+use crate::service_manager::PassedSockets;
 
 /// The settings for the start of a server.
 #[derive(Clone)]
@@ -21,6 +22,9 @@ pub struct ServerSettings {
     pub workers: Option<usize>,
     /// Whether another process may take the sessions over: then the sockets are kept for it.
     pub can_be_taken_over: bool,
+    /// Sockets that are bound already. Each must have one of the addresses at which the server or its administration listens. The server
+    /// keeps none of them open that it does not use.
+    pub passed: PassedSockets,
     /// Records all traffic with its keys.
     pub recorder: Option<Recorder>,
     /// The registry that it shares with other servers: it publishes its peers there, and looks up the others' peers. Without one, peers are
@@ -37,6 +41,7 @@ impl Default for ServerSettings {
             admin: Vec::new(),
             workers: None,
             can_be_taken_over: false,
+            passed: PassedSockets::default(),
             recorder: None,
             registry: None,
         }

@@ -48,6 +48,34 @@ fn bind_all(address: SocketAddr, workers: usize, buffers: BufferSizes) -> io::Re
     Ok(std::iter::once(first).chain(siblings).collect())
 }
 
+/// Takes over the sockets that another process, such as a service manager, has bound to `address`: one for each of `workers` workers.
+///
+/// # Errors
+/// If they are not as many as the workers, because datagrams that come to a socket without a worker would be lost, or if one of them cannot
+/// be used.
+pub fn adopt_workers(
+    address: SocketAddr,
+    sockets: Vec<std::net::UdpSocket>,
+    workers: usize,
+    buffers: BufferSizes,
+) -> Result<Vec<UdpSocket>, BindError> {
+    let refused = |source| BindError { address, source };
+    if sockets.len() != workers {
+        return Err(refused(io::Error::other(format!(
+            "the service manager passed {} for this address, and each of the {workers} workers needs one: repeat the address in the \
+             socket unit, with ReusePort=yes, or change the number of workers",
+            if sockets.len() == 1 { "1 socket".to_owned() } else { format!("{} sockets", sockets.len()) },
+        ))));
+    }
+    let adopted =
+        sockets.into_iter().map(|socket| UdpSocket::adopt_foreign(socket, buffers)).collect::<io::Result<Vec<_>>>();
+    let adopted = adopted.map_err(refused)?;
+    if let Some(first) = adopted.first() {
+        log_bound(first, workers, buffers);
+    }
+    Ok(adopted)
+}
+
 fn log_bound(socket: &UdpSocket, workers: usize, wanted: BufferSizes) {
     let address = socket.local_address();
     let BufferSizes { receive, send } = socket.granted();
@@ -150,6 +178,63 @@ mod tests {
         assert_eq!(missing("[::]:1935", libc::EADDRINUSE), (false, false));
         assert_eq!(missing("[::]:1935", libc::ENOBUFS), (false, false));
         assert_eq!(missing("0.0.0.0:1935", libc::EAFNOSUPPORT), (false, false));
+    }
+
+    /// Sockets as another process makes them.
+    fn foreign(count: usize) -> Vec<std::net::UdpSocket> {
+        let bound = bind_workers("127.0.0.1:0".parse().unwrap(), count, BufferSizes::default()).unwrap();
+        let foreign = |socket: &UdpSocket| {
+            let owned = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned().unwrap();
+            let socket = std::net::UdpSocket::from(owned);
+            socket.set_nonblocking(false).unwrap();
+            socket
+        };
+        bound.iter().map(foreign).collect()
+    }
+
+    #[test]
+    fn sockets_that_were_bound_elsewhere_receive_and_never_block() {
+        let sockets = foreign(2);
+        let address = sockets[0].local_addr().unwrap();
+        let adopted = adopt_workers(address, sockets, 2, BufferSizes::default()).unwrap();
+        assert!(adopted.iter().all(|socket| socket.local_address() == address));
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        far.send_to(b"a datagram", address).unwrap();
+        let mut batch = crate::RecvBatch::new(4);
+        // The kernel chooses one of them. The other one has nothing, and says so at once.
+        let received: Vec<_> = adopted.iter().filter_map(|socket| socket.receive(&mut batch).unwrap()).collect();
+        assert_eq!(received, [1]);
+    }
+
+    #[test]
+    fn a_large_buffer_that_another_process_has_granted_stays() {
+        let sockets = foreign(1);
+        let before = socket2::SockRef::from(&sockets[0]).recv_buffer_size().unwrap();
+        let address = sockets[0].local_addr().unwrap();
+        let less = BufferSizes { receive: before / 4, send: 4096 };
+        let adopted = adopt_workers(address, sockets, 1, less).unwrap();
+        assert_eq!(adopted[0].granted().receive, before / 2, "the kernel reports the doubled size");
+    }
+
+    #[test]
+    fn there_is_a_socket_for_each_worker_or_none_is_taken() {
+        for (passed, workers) in [(1, 2), (3, 2), (2, 1)] {
+            let sockets = foreign(passed);
+            let address = sockets[0].local_addr().unwrap();
+            let error = adopt_workers(address, sockets, workers, BufferSizes::default()).unwrap_err().to_string();
+            assert!(error.contains(&address.to_string()) && error.contains("ReusePort=yes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_socket_for_ipv6_that_takes_ipv4_too_is_refused() {
+        let both = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
+        both.set_only_v6(false).unwrap();
+        both.bind(&SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
+        let both = std::net::UdpSocket::from(both);
+        let address = both.local_addr().unwrap();
+        let error = adopt_workers(address, vec![both], 1, BufferSizes::default()).unwrap_err().to_string();
+        assert!(error.contains("BindIPv6Only=ipv6-only"), "{error}");
     }
 
     #[test]

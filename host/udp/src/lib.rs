@@ -1,7 +1,7 @@
 //! Batched UDP sockets that know which local address each datagram came to.
 //!
 //! [`Ports`] are the sockets of one RTMFP endpoint, which receive and send many datagrams per system call; [`bind_workers`] makes
-//! sockets that several workers share. [`UdpSocket`], [`RecvBatch`] and [`SendBatch`] are for programs without an endpoint, and
+//! sockets that several workers share, and [`adopt_workers`] takes over those that another process has made. [`UdpSocket`], [`RecvBatch`] and [`SendBatch`] are for programs without an endpoint, and
 //! [`MulticastReceiver`] and [`send_multicast`] for multicast on the local network. All of it needs Linux: `recvmmsg`, `sendmmsg`,
 //! `IP_PKTINFO`, `SO_REUSEPORT`, `getifaddrs`. `unsafe` is only in `syscall.rs` and `async_socket.rs`.
 //!
@@ -29,7 +29,7 @@ mod socket_tests;
 mod syscall;
 
 pub use async_socket::AsyncUdpSocket;
-pub use bind::{BindError, bind_workers};
+pub use bind::{BindError, adopt_workers, bind_workers};
 pub use interface::Interface;
 pub use local::LocalAddress;
 pub use multicast::{HOPS, MulticastReceiver, send_multicast};

@@ -111,7 +111,7 @@ impl UdpSocket {
                 socket.set_multicast_all_v6(false)?;
             }
         }
-        let granted = grow_buffers(&socket, BufferSizes { receive: receive_buffer, send: 0 })?;
+        let granted = set_buffers(&socket, BufferSizes { receive: receive_buffer, send: 0 })?;
         socket.bind(&group.into())?;
         Ok(Self { socket, address: group, bound: Some(LocalAddress::of(group)), granted })
     }
@@ -135,25 +135,39 @@ impl UdpSocket {
         if shared {
             socket.set_reuse_port(true)?;
         }
-        if address.ip().is_unspecified() {
-            let (level, name) = match address {
-                SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
-                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
-            };
-            set_option(socket.as_fd(), level, name, 1)?;
-        }
-        forbid_fragmentation(&socket, address)?;
-        let granted = grow_buffers(&socket, buffers)?;
+        prepare(&socket, address)?;
+        let granted = set_buffers(&socket, buffers)?;
         socket.bind(&address.into())?;
+        Self::bound(socket, granted)
+    }
+
+    /// Takes over a socket that another program has bound in its own way, such as a service manager, and sets what
+    /// [`UdpSocket::bind`] would have set.
+    ///
+    /// # Errors
+    /// If it is not bound to a port, if it is bound to `[::]` and takes IPv4 as well, and those of `setsockopt`.
+    pub(crate) fn adopt_foreign(socket: std::net::UdpSocket, buffers: BufferSizes) -> io::Result<Self> {
+        let socket = Socket::from(socket);
+        let address = address_of(&socket)?;
+        let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if address.port() == 0 {
+            return refused("the socket is not bound to a port");
+        }
+        if address.is_ipv6() && address.ip().is_unspecified() && !socket.only_v6()? {
+            // Clients by IPv4 would have addresses that look like IPv6, and no other client could use them.
+            return refused(
+                "the socket takes IPv4 as well: set BindIPv6Only=ipv6-only, and pass another socket for 0.0.0.0",
+            );
+        }
+        socket.set_nonblocking(true)?;
+        prepare(&socket, address)?;
+        let granted = grow_buffers(&socket, buffers)?;
         Self::bound(socket, granted)
     }
 
     /// A socket that is bound.
     fn bound(socket: Socket, granted: BufferSizes) -> io::Result<Self> {
-        let address = socket
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a UDP socket without an IP address"))?;
+        let address = address_of(&socket)?;
         let local = LocalAddress::of(address);
         let bound = local.ip().is_some().then_some(local);
         Ok(Self { socket, address, bound, granted })
@@ -218,6 +232,24 @@ impl AsRawFd for UdpSocket {
     }
 }
 
+/// Sets what all sockets for sessions have set.
+fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_unspecified() {
+        let (level, name) = match address {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+        };
+        set_option(socket.as_fd(), level, name, 1)?;
+    }
+    forbid_fragmentation(socket, address)
+}
+
+/// The address and port that a socket is bound to.
+fn address_of(socket: &Socket) -> io::Result<SocketAddr> {
+    let address = socket.local_addr()?.as_socket();
+    address.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a UDP socket without an IP address"))
+}
+
 /// Has datagrams arrive as they were sent or not at all: sessions find out what a path carries by sending datagrams of that size, and IP
 /// fragments would only seem to arrive as well. What the kernel has heard of a path by ICMP is left out of account, because anybody can
 /// send that. A datagram that is longer than what the interface carries is refused (`EMSGSIZE`).
@@ -233,12 +265,38 @@ fn forbid_fragmentation(socket: &Socket, address: SocketAddr) -> io::Result<()> 
 }
 
 /// Asks for buffers of the sizes `wanted`. Returns the sizes that were granted.
+fn set_buffers(socket: &Socket, wanted: BufferSizes) -> io::Result<BufferSizes> {
+    set_receive_buffer(socket, wanted.receive)?;
+    set_send_buffer(socket, wanted.send)?;
+    granted_buffers(socket)
+}
+
+/// As [`set_buffers`], but buffers that are as large already stay as they are: to ask for what another process with CAP_NET_ADMIN has granted
+/// may give less.
 fn grow_buffers(socket: &Socket, wanted: BufferSizes) -> io::Result<BufferSizes> {
+    let granted = granted_buffers(socket)?;
+    if granted.receive < wanted.receive {
+        set_receive_buffer(socket, wanted.receive)?;
+    }
+    if granted.send < wanted.send {
+        set_send_buffer(socket, wanted.send)?;
+    }
+    granted_buffers(socket)
+}
+
+fn set_receive_buffer(socket: &Socket, size: usize) -> io::Result<()> {
     // With CAP_NET_ADMIN the system's limit does not apply. Without it SO_RCVBUF grants as much as the limit allows.
-    let grow =
-        |name, size: usize| set_option(socket.as_fd(), libc::SOL_SOCKET, name, size.try_into().unwrap_or(i32::MAX));
-    grow(libc::SO_RCVBUFFORCE, wanted.receive).or_else(|_| grow(libc::SO_RCVBUF, wanted.receive))?;
-    grow(libc::SO_SNDBUFFORCE, wanted.send).or_else(|_| grow(libc::SO_SNDBUF, wanted.send))?;
+    let set = |name| set_option(socket.as_fd(), libc::SOL_SOCKET, name, size.try_into().unwrap_or(i32::MAX));
+    set(libc::SO_RCVBUFFORCE).or_else(|_| set(libc::SO_RCVBUF))
+}
+
+fn set_send_buffer(socket: &Socket, size: usize) -> io::Result<()> {
+    let set = |name| set_option(socket.as_fd(), libc::SOL_SOCKET, name, size.try_into().unwrap_or(i32::MAX));
+    set(libc::SO_SNDBUFFORCE).or_else(|_| set(libc::SO_SNDBUF))
+}
+
+/// The sizes of a socket's buffers.
+fn granted_buffers(socket: &Socket) -> io::Result<BufferSizes> {
     // The kernel doubles the size for its own bookkeeping, and reports the doubled size.
     Ok(BufferSizes { receive: socket.recv_buffer_size()? / 2, send: socket.send_buffer_size()? / 2 })
 }

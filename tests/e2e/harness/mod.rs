@@ -8,4 +8,5 @@ pub(crate) mod independent;
 pub(crate) mod log;
 pub(crate) mod members;
 pub(crate) mod plain_server;
+pub(crate) mod service_manager;
 pub(crate) mod stranger;

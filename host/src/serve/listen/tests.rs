@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use introd_config::Listen;
-
 use super::*;
 
 fn any_port() -> SocketAddr {
@@ -33,7 +31,7 @@ fn listeners(listening: &Listening) -> Vec<Vec<Listener>> {
 fn all_workers_listen_at_all_addresses_of_all_adaptors() {
     let public = Some(([198, 51, 100, 7], 443).into());
     let config = config(&[at(any_port()), Listen { public, ..at(any_port()) }], &[at(any_port())]);
-    let listening = listen(&config, &[], 3).unwrap();
+    let listening = listen(&config, &[], &PassedSockets::default(), 3).unwrap();
     let all = listeners(&listening);
     assert_eq!(all.len(), 3);
     assert!(all.iter().all(|worker| *worker == all[0]), "they share the ports");
@@ -48,7 +46,7 @@ fn all_workers_listen_at_all_addresses_of_all_adaptors() {
 #[test]
 fn addresses_that_are_given_replace_those_of_the_configuration() {
     let config = config(&[at(any_port())], &[at(any_port())]);
-    let listening = listen(&config, &[any_port(), any_port()], 2).unwrap();
+    let listening = listen(&config, &[any_port(), any_port()], &PassedSockets::default(), 2).unwrap();
     for worker in listeners(&listening) {
         let what: Vec<_> = worker.iter().map(|listener| (listener.adaptor, listener.public)).collect();
         assert_eq!(what, [(0, None), (0, None)]);
@@ -61,10 +59,10 @@ fn an_address_that_cannot_be_bound_is_named_whether_optional_or_not() {
     let foreign: SocketAddr = ([203, 0, 113, 1], 1935).into();
     for is_optional in [false, true] {
         let config = config(&[at(any_port()), Listen { is_optional, ..at(foreign) }], &[]);
-        let error = listen(&config, &[], 1).unwrap_err();
+        let error = listen(&config, &[], &PassedSockets::default(), 1).unwrap_err();
         assert_eq!(error.address, foreign, "it is not for want of IPv6");
     }
-    assert_eq!(listen(&config(&[], &[]), &[foreign], 1).unwrap_err().address, foreign);
+    assert_eq!(listen(&config(&[], &[]), &[foreign], &PassedSockets::default(), 1).unwrap_err().address, foreign);
 }
 
 #[test]
@@ -131,11 +129,11 @@ fn each_worker_has_a_port_of_its_own_from_each_set() {
         },
         ..Config::built_in()
     };
-    let error = listen(&config, &[], 2).unwrap_err();
+    let error = listen(&config, &[], &PassedSockets::default(), 2).unwrap_err();
     assert_eq!(error.address.port(), ports[1], "all are in use: the last is named");
     let [first, second] = held;
     drop(second);
-    let listening = listen(&config, &[], 1).unwrap();
+    let listening = listen(&config, &[], &PassedSockets::default(), 1).unwrap();
     let worker = &listeners(&listening)[0];
     let own = Listener {
         adaptor: 0,
@@ -144,7 +142,7 @@ fn each_worker_has_a_port_of_its_own_from_each_set() {
     };
     assert_eq!(worker[1..], [own], "it stands behind the ports that all share");
     drop((listening, first));
-    let listening = listen(&config, &[], 3).unwrap();
+    let listening = listen(&config, &[], &PassedSockets::default(), 3).unwrap();
     let counts: Vec<usize> = listening.iter().map(Vec::len).collect();
     assert_eq!(counts, [2, 2, 1], "there are fewer ports than workers");
     let locals = [0, 1].map(|worker: usize| listening[worker][1].0.local.port());

@@ -5,6 +5,7 @@
 mod access;
 mod admin;
 mod beginning;
+mod benching;
 mod catch_all;
 mod configured;
 mod connection;

@@ -11,7 +11,8 @@ use crate::program::{Process, Server};
 
 /// A server of one worker. It is killed when this is dropped.
 pub struct LoadedServer {
-    introd: PathBuf,
+    /// The program that loads it.
+    load: PathBuf,
     server: Server,
 }
 
@@ -28,7 +29,13 @@ impl LoadedServer {
         command.args(["run", "--listen", listen, "--workers", "1", "--admin", "none", "--conf"]).arg(conf);
         command.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = spawn_on(two_cores().map(|(first, _)| first), &mut command)?;
-        Ok(Self { introd: introd.to_owned(), server: Server::of(Process::of(child)) })
+        Ok(Self { load: introd.to_owned(), server: Server::of(Process::of(child)) })
+    }
+
+    /// The same server, loaded by another program `introd`: so programs of several versions are loaded alike.
+    #[must_use]
+    pub fn loaded_by(self, introd: &Path) -> Self {
+        Self { load: introd.to_owned(), ..self }
     }
 
     /// Runs `introd bench WORK` on the second core against the server: its report.
@@ -37,7 +44,7 @@ impl LoadedServer {
     /// If it fails.
     pub fn bench(&self, work: &str, arguments: &[&str]) -> anyhow::Result<Value> {
         let port = self.server.addresses.first().context("the server did not say where it listens")?.port();
-        let mut command = Command::new(&self.introd);
+        let mut command = Command::new(&self.load);
         command.args(["bench", work, "--json", "--server", &format!("127.0.0.1:{port}")]);
         command.args(["--pid", &self.server.id().to_string()]).args(arguments).stdout(Stdio::piped());
         let output = spawn_on(two_cores().map(|(_, second)| second), &mut command)?.wait_with_output()?;

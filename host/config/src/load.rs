@@ -22,8 +22,8 @@ use super::vhost::Vhost;
 use super::view::View;
 use super::xml::Element;
 
-/// The folder with files for programs that watch the server, which does not read them.
-const MONITORING: &str = "monitoring";
+/// The folders with files for programs that watch the server or start it, which it does not read itself.
+const FOR_OTHERS: [&str; 2] = ["monitoring", "systemd"];
 /// The folder that is read when none is named.
 const DEFAULT_DIR: &str = "conf";
 /// Files of variables; what an earlier one sets stays.
@@ -101,7 +101,7 @@ impl Loader<'_> {
             }
             if Presence::of(&folder.join("Adaptor.xml")) != Presence::Absent {
                 adaptors.push(reading.adaptor(&folder, &server, &mut listening));
-            } else if folder.file_name().is_none_or(|name| name != MONITORING) {
+            } else if !folder.file_name().is_some_and(|name| FOR_OTHERS.iter().any(|other| name == *other)) {
                 reading.warn(&folder, "this folder is not used: the folder of an adaptor holds an Adaptor.xml");
             }
         }

@@ -1,7 +1,7 @@
 //! The service manager that started the process, systemd or one that speaks its protocols (`sd_notify(3)`, `sd_listen_fds(3)`): what it is
 //! told about the server, and the sockets that it has passed. Without a service manager nothing is told and nothing is passed.
 //!
-//! The room must not know the server: the command `run` tells it what happens there. Begin reading with [`ServiceManager`].
+//! The room must not know the server: the command `run` tells it what happens there. Begin reading with `ServiceManager`.
 
 mod messages;
 mod passed;

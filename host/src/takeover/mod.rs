@@ -1,8 +1,8 @@
 //! A takeover: a new process goes on with the sockets and the sessions of one that serves, and no client notices.
 //!
-//! `introd run --takeover` listens at a Unix socket for its successor, and looks there first for a predecessor. The two say ([`message`]):
+//! `introd run --takeover` listens at a Unix socket for its successor, and looks there first for a predecessor. The two say (`message.rs`):
 //!
-//! | | new process ([`predecessor`]) | process that serves ([`successor`]) |
+//! | | new process (`predecessor.rs`) | process that serves (`successor.rs`) |
 //! |---|---|---|
 //! | 1 | connects; says which version of the state it reads | checks user and version |
 //! | 2 | | offers its sockets, its certificates and the key of its cookies; goes on serving |
@@ -15,7 +15,7 @@
 //! Until step 6 any failure, and any time limit that passes, leaves the old process as it was: its workers stood still for a moment, for
 //! which they blame no client. Datagrams of that time wait in the sockets, which both processes have.
 //!
-//! The state ([`state`]) has sections, each with a version and a checksum. It holds the keys of sessions: it goes over the Unix socket, whose
+//! The state (`state.rs`) has sections, each with a version and a checksum. It holds the keys of sessions: it goes over the Unix socket, whose
 //! two ends check each other's user, and never to a disk.
 
 mod channel;

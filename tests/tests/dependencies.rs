@@ -124,6 +124,26 @@ fn no_dependency_comes_in_two_versions_without_a_reason() {
     assert_eq!(found, known, "found, and listed with a reason: {versions:?}");
 }
 
+/// The texts in quotes of the list that follows `start` in a file of the workspace.
+fn listed(file: &str, start: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(introd_tests::cargo::workspace().join(file)).expect(file);
+    let (_, list) = text.split_once(start).unwrap_or_else(|| panic!("{file} has {start:?}"));
+    let (list, _) = list.split_once("\n]").expect("the list has an end");
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tools_that_look_at_a_release_go_by_the_same_lists() {
+    assert_eq!(listed("deny.toml", "\nallow = ["), LICENCES);
+    assert_eq!(listed("packaging/about.toml", "\naccepted = ["), LICENCES);
+    // Name and reason by turns. What tests alone use is not in a release.
+    let skipped: Vec<_> = listed("deny.toml", "\nskip = [").into_iter().step_by(2).collect();
+    assert!(!skipped.is_empty(), "it is read");
+    for name in skipped {
+        assert!(DUPLICATES.iter().any(|(known, _)| *known == name), "{name} has a reason here");
+    }
+}
+
 #[test]
 fn licence_expressions_are_read_as_spdx_means_them() {
     let allowed = ["MIT", "ISC"];

@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use introd_config::Config;
 use introd_liveness::{AtStandstill, Pulse};
 use introd_native::{LoadError, PluginMetric};
-use introd_udp::UdpSocket;
+use introd_udp::{CAN_SHARE_PORTS, UdpSocket};
 use rtmfp::crypto::Group;
 use rtmfp::{Endpoint, MAX_PREFIXES, SessionCounts};
 use tokio::sync::{oneshot, watch};
@@ -90,7 +90,7 @@ impl Server {
         settings.passed.check_use(&listening_addresses(config, &settings.listen), &settings.admin)?;
         let configured = settings.workers.unwrap_or(config.server.workers);
         let wanted = if configured == 0 { settings.passed.workers().unwrap_or(processors) } else { configured };
-        let wanted = wanted.min(usize::from(MAX_PREFIXES));
+        let wanted = sharing_ports(wanted.min(usize::from(MAX_PREFIXES)), configured > 1);
         let now = Instant::now();
         let (is_heir, listening, identities) = match offer {
             None => {
@@ -322,6 +322,17 @@ fn shared_sockets(listening: &Listening) -> anyhow::Result<Vec<Vec<(Listener, Ow
     all.context(
         "the sockets cannot be kept for another process: raise the limit of open files (`ulimit -n`) if it is that",
     )
+}
+
+/// How many workers serve, where so many are wanted: one if this system does not spread the datagrams of a port over several sockets.
+fn sharing_ports(wanted: usize, is_configured: bool) -> usize {
+    if CAN_SHARE_PORTS || wanted <= 1 {
+        return wanted;
+    }
+    if is_configured {
+        tracing::warn!(wanted, "one worker serves: on this system several workers cannot share a port");
+    }
+    1
 }
 
 impl Drop for Server {

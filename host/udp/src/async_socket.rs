@@ -3,12 +3,9 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-
+use crate::platform::Watched;
 use crate::recv_batch::RecvBatch;
 use crate::send_batch::SendBatch;
 use crate::send_queue::{Flushed, SendQueue};
@@ -17,7 +14,7 @@ use crate::socket::UdpSocket;
 /// A [`UdpSocket`] registered with the current tokio runtime.
 #[derive(Debug)]
 pub struct AsyncUdpSocket {
-    watched: AsyncFd<UdpSocket>,
+    watched: Watched<UdpSocket>,
 }
 
 impl AsyncUdpSocket {
@@ -29,18 +26,17 @@ impl AsyncUdpSocket {
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
     pub fn register(socket: UdpSocket) -> io::Result<Self> {
-        // For reading alone: the kernel would wake the thread for each datagram that has left, too.
-        Ok(Self { watched: watch(socket, Interest::READABLE)? })
+        Ok(Self { watched: Watched::register(socket)? })
     }
 
     /// The address and port that the socket is bound to.
     pub(crate) fn local_address(&self) -> SocketAddr {
-        self.watched.get_ref().local_address()
+        self.watched.get().local_address()
     }
 
     /// [`UdpSocket::join`].
     pub(crate) fn join(&self, interface: u32) -> io::Result<()> {
-        self.watched.get_ref().join(interface)
+        self.watched.get().join(interface)
     }
 
     /// Waits for datagrams and fills `batch` with them. Returns how many were taken off the socket; 0 if only errors of datagrams
@@ -57,36 +53,24 @@ impl AsyncUdpSocket {
     /// # Errors
     /// If the socket can no longer be used.
     pub fn poll_receive(&self, context: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<usize>> {
-        loop {
-            let mut guard = ready!(self.watched.poll_read_ready(context))?;
-            let Ok(result) = guard.try_io(|watched| watched.get_ref().try_receive(batch)) else {
-                // No datagram waited after all.
-                continue;
-            };
-            // A batch that was not filled emptied the socket. The kernel reports the next datagram by a new event, so the call
-            // that would only return WouldBlock is saved.
-            if matches!(result, Ok(count) if (1..batch.capacity()).contains(&count)) {
-                guard.clear_ready();
-            }
-            return Poll::Ready(result);
-        }
+        self.watched.poll_receive(context, batch.capacity(), |socket| socket.try_receive(batch))
     }
 
     /// [`UdpSocket::receive`]: takes the datagrams that wait now, without asking the runtime.
     pub(crate) fn receive_now(&self, batch: &mut RecvBatch) -> io::Result<Option<usize>> {
-        self.watched.get_ref().receive(batch)
+        self.watched.get().receive(batch)
     }
 
     /// [`UdpSocket::send_or_drop`]: sends as much of `batch` as the kernel has room for now, and drops the rest. Returns how many datagrams were
     /// sent.
     pub fn send_or_drop(&self, batch: &mut SendBatch) -> usize {
-        self.watched.get_ref().send_or_drop(batch)
+        self.watched.get().send_or_drop(batch)
     }
 
     /// Sends as much of `batch` as the kernel has room for now.
     #[cfg(test)]
     pub(crate) fn send_now(&self, batch: &mut SendBatch) -> Flushed {
-        self.watched.get_ref().send(batch)
+        self.watched.get().send(batch)
     }
 
     /// Sends all of `batch`; waits while the kernel has no room. Dropping the future leaves the rest in the batch.
@@ -99,7 +83,7 @@ impl AsyncUdpSocket {
 
     /// Sends as much of `queue` as the kernel has room for now. The bytes of its datagrams are in `buffer`.
     pub(crate) fn send_queue(&self, queue: &mut SendQueue, buffer: &[u8]) -> Flushed {
-        self.watched.get_ref().send_queue(queue, buffer)
+        self.watched.get().send_queue(queue, buffer)
     }
 
     /// [`AsyncUdpSocket::flush`] for a queue whose datagrams are in `buffer`.
@@ -108,28 +92,8 @@ impl AsyncUdpSocket {
     }
 
     async fn flush_by(&self, mut send: impl FnMut(&UdpSocket) -> Flushed) -> io::Result<()> {
-        let socket = self.watched.get_ref();
-        if send(socket).is_done() {
-            return Ok(());
-        }
-        let writable = watch(socket.as_fd().try_clone_to_owned()?, Interest::WRITABLE)?;
-        loop {
-            let mut guard = writable.writable().await?;
-            if send(socket).is_done() {
-                return Ok(());
-            }
-            // The kernel tells again when there is room.
-            guard.clear_ready();
-        }
+        self.watched.flush(|socket| send(socket).is_done()).await
     }
-}
-
-/// Registers a descriptor with the current runtime. Another one for the same socket may be registered as well.
-#[allow(unsafe_code)]
-fn watch<T: AsRawFd + Send + 'static>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
-    // SAFETY: a `UdpSocket` and an `OwnedFd`, of which alone this is called, own their descriptor, always return the same one, and close it
-    // only when they are dropped, which `AsyncFd` does after it has removed the descriptor from the runtime.
-    Ok(unsafe { AsyncFd::register_with_interest(descriptor, interest)? })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::platform::{BUFFER_ADVICE, advice, is_ipv6_missing};
 use crate::socket::{BufferSizes, UdpSocket};
 
 /// A listening address that cannot be bound. The message says how to solve the problem.
@@ -18,8 +19,7 @@ pub struct BindError {
 impl BindError {
     /// Whether the machine has no IPv6 at all. A server that listens on IPv6 only by default can run without it.
     pub fn is_ipv6_missing(&self) -> bool {
-        let codes = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL, libc::EPROTONOSUPPORT];
-        self.address.is_ipv6() && self.source.raw_os_error().is_some_and(|code| codes.contains(&code))
+        self.address.is_ipv6() && is_ipv6_missing(&self.source)
     }
 }
 
@@ -83,45 +83,26 @@ fn log_bound(socket: &UdpSocket, workers: usize, wanted: BufferSizes) {
     if receive < wanted.receive || send < wanted.send {
         tracing::warn!(
             %address,
-            "the socket buffers are smaller than asked for ({} and {} bytes), so bursts of datagrams may be lost: raise the \
-             system's net.core.rmem_max and net.core.wmem_max",
+            "the socket buffers are smaller than asked for ({} and {} bytes), so bursts of datagrams may be lost: {BUFFER_ADVICE}",
             wanted.receive,
             wanted.send
         );
     }
 }
 
-fn advice(address: SocketAddr, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "; another program has this port, perhaps a server that is still running, or the same address is \
-             configured twice: `ss -lunp sport = :{}` names the program; stop it or choose another port",
-            address.port()
-        ),
-        io::ErrorKind::PermissionDenied => format!(
-            "; port {} needs privileges this process lacks: choose a port of 1024 or above, or grant it \
-             CAP_NET_BIND_SERVICE",
-            address.port()
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            "; this machine has no such address: `ip address` lists those it has; 0.0.0.0 and [::] stand for all".into()
-        }
-        _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && address.is_ipv6() => {
-            "; this machine has no IPv6: leave the address out".into()
-        }
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::CAN_SHARE_PORTS;
+
+    /// As many as can share a port.
+    const WORKERS: usize = if CAN_SHARE_PORTS { 3 } else { 1 };
 
     #[test]
     fn workers_share_each_port() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
-            let sockets = bind_workers(address.parse().unwrap(), 3, BufferSizes::default()).unwrap();
-            assert_eq!(sockets.len(), 3);
+            let sockets = bind_workers(address.parse().unwrap(), WORKERS, BufferSizes::default()).unwrap();
+            assert_eq!(sockets.len(), WORKERS);
             for socket in &sockets {
                 assert_eq!(socket.local_address(), sockets[0].local_address());
                 assert_ne!(socket.local_address().port(), 0);
@@ -131,23 +112,30 @@ mod tests {
     }
 
     #[test]
+    fn more_workers_than_can_share_a_port_are_refused_with_a_reason() {
+        let bound = bind_workers("127.0.0.1:0".parse().unwrap(), 2, BufferSizes::default());
+        assert_eq!(bound.is_ok(), CAN_SHARE_PORTS);
+        assert!(bound.err().is_none_or(|error| error.to_string().contains("one worker serves a port")));
+    }
+
+    #[test]
     fn a_port_that_others_share_is_still_in_use() {
-        let held = bind_workers("127.0.0.1:0".parse().unwrap(), 2, BufferSizes::default()).unwrap();
+        let held = bind_workers("127.0.0.1:0".parse().unwrap(), WORKERS, BufferSizes::default()).unwrap();
         let taken = held[0].local_address();
-        let error = bind_workers(taken, 2, BufferSizes::default()).unwrap_err();
+        let error = bind_workers(taken, WORKERS, BufferSizes::default()).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
         let message = error.to_string();
         assert!(message.contains(&taken.to_string()), "{message}");
-        assert!(message.contains(&format!("ss -lunp sport = :{}", taken.port())), "{message}");
+        assert!(message.contains("another program has this port"), "{message}");
     }
 
     #[test]
     fn both_wildcards_fit_one_port() {
         // Another program may have the IPv6 half of a port whose IPv4 half is free, but hardly of eight ports.
         let fits = (0..8).any(|_| {
-            let held = bind_workers("0.0.0.0:0".parse().unwrap(), 2, BufferSizes::default()).unwrap();
+            let held = bind_workers("0.0.0.0:0".parse().unwrap(), WORKERS, BufferSizes::default()).unwrap();
             let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, held[0].local_address().port()));
-            bind_workers(v6, 2, BufferSizes::default()).is_ok()
+            bind_workers(v6, WORKERS, BufferSizes::default()).is_ok()
         });
         assert!(fits);
     }
@@ -180,16 +168,10 @@ mod tests {
         assert_eq!(missing("0.0.0.0:1935", libc::EAFNOSUPPORT), (false, false));
     }
 
-    /// Sockets as another process makes them.
+    /// Sockets as another process makes them: handles of one.
     fn foreign(count: usize) -> Vec<std::net::UdpSocket> {
-        let bound = bind_workers("127.0.0.1:0".parse().unwrap(), count, BufferSizes::default()).unwrap();
-        let foreign = |socket: &UdpSocket| {
-            let owned = std::os::fd::AsFd::as_fd(socket).try_clone_to_owned().unwrap();
-            let socket = std::net::UdpSocket::from(owned);
-            socket.set_nonblocking(false).unwrap();
-            socket
-        };
-        bound.iter().map(foreign).collect()
+        let first = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        (0..count).map(|_| first.try_clone().unwrap()).collect()
     }
 
     #[test]
@@ -201,7 +183,7 @@ mod tests {
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         far.send_to(b"a datagram", address).unwrap();
         let mut batch = crate::RecvBatch::new(4);
-        // The kernel chooses one of them. The other one has nothing, and says so at once.
+        // One of them gets it. The other one has nothing, and says so at once.
         let received: Vec<_> = adopted.iter().filter_map(|socket| socket.receive(&mut batch).unwrap()).collect();
         assert_eq!(received, [1]);
     }
@@ -213,7 +195,7 @@ mod tests {
         let address = sockets[0].local_addr().unwrap();
         let less = BufferSizes { receive: before / 4, send: 4096 };
         let adopted = adopt_workers(address, sockets, 1, less).unwrap();
-        assert_eq!(adopted[0].granted().receive, before / 2, "the kernel reports the doubled size");
+        assert_eq!(adopted[0].granted().receive, before / 2, "Linux reports the doubled size");
     }
 
     #[test]
@@ -241,6 +223,7 @@ mod tests {
     fn one_worker_shares_its_port_with_nobody() {
         let held = bind_workers("127.0.0.1:0".parse().unwrap(), 1, BufferSizes::default()).unwrap();
         // Another program that would share the port, and get half of the clients.
-        assert_eq!(held[0].bind_sibling(BufferSizes::default()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let why = if CAN_SHARE_PORTS { io::ErrorKind::AddrInUse } else { io::ErrorKind::Unsupported };
+        assert_eq!(held[0].bind_sibling(BufferSizes::default()).unwrap_err().kind(), why);
     }
 }

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 
 use crate::local::LocalAddress;
-use crate::syscall::Messages;
+use crate::platform::{Messages, Socket, breaks_socket};
 
 /// The longest datagram that is received whole, in bytes. RTMFP packets fit the path MTU, so a longer datagram is no RTMFP.
 pub(super) const MAX_DATAGRAM: usize = 2048;
@@ -13,7 +12,7 @@ pub(super) const MAX_DATAGRAM: usize = 2048;
 /// The most errors in a row that [`RecvBatch::receive`] reads before it returns to its caller.
 const MAX_ERRORS: usize = 16;
 
-/// Preallocated memory for the datagrams that one `recvmmsg` receives.
+/// Preallocated memory for the datagrams of one call that receives many.
 ///
 /// Datagrams of more than 2048 bytes are dropped: they are no RTMFP.
 pub struct RecvBatch {
@@ -56,7 +55,7 @@ impl RecvBatch {
 
     /// Replaces the batch's datagrams by those that wait on `socket`. `bound` is the address that the socket is bound to; `None` if
     /// the socket reports the local address of each datagram.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, bound: Option<LocalAddress>) -> io::Result<usize> {
+    pub(super) fn receive(&mut self, socket: &Socket, bound: Option<LocalAddress>) -> io::Result<usize> {
         self.count = 0;
         self.bound = bound;
         for _ in 0..MAX_ERRORS {
@@ -86,9 +85,4 @@ impl RecvBatch {
             })
         })
     }
-}
-
-/// Whether the socket or the call is wrong, so that calling again cannot help.
-fn breaks_socket(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK | libc::EINVAL | libc::EFAULT | libc::ENOSYS))
 }

@@ -1,12 +1,12 @@
 //! Many datagrams into one system call.
 
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
 
 use crate::local::LocalAddress;
+use crate::platform::Socket;
 use crate::send_queue::{Flushed, SendQueue};
 
-/// Datagrams queued for one socket in preallocated memory, which one `sendmmsg` sends.
+/// Datagrams queued for one socket in preallocated memory, which one call sends.
 ///
 /// A datagram that the kernel refuses is skipped: it does not hold up those behind it. If the kernel has no room, the rest stays
 /// queued.
@@ -66,7 +66,7 @@ impl SendBatch {
     }
 
     /// Sends what is queued. With `source_bound` the socket is bound to one address, so that datagrams need not name their source.
-    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, source_bound: bool) -> Flushed {
+    pub(super) fn flush(&mut self, socket: &Socket, source_bound: bool) -> Flushed {
         let flushed = self.queue.flush(&self.buffer, socket, source_bound);
         self.compact();
         flushed

@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
 
+use crate::datagram::Outgoing;
 use crate::local::LocalAddress;
-use crate::syscall::{Messages, Outgoing};
+use crate::platform::{Messages, Socket, is_too_long};
 
 /// The most interrupted calls in a row before a flush returns as if the kernel had no room.
 const MAX_INTERRUPTIONS: usize = 16;
@@ -103,7 +103,7 @@ impl SendQueue {
 
     /// Sends what is queued, whose bytes are in `buffer`. With `source_bound` the socket is bound to one address, so that datagrams need
     /// not name their source.
-    pub(super) fn flush(&mut self, buffer: &[u8], socket: BorrowedFd<'_>, source_bound: bool) -> Flushed {
+    pub(super) fn flush(&mut self, buffer: &[u8], socket: &Socket, source_bound: bool) -> Flushed {
         if self.queue.is_empty() {
             return Flushed { sent: 0, left: 0 };
         }
@@ -150,7 +150,7 @@ fn send_all(count: usize, mut send: impl FnMut(usize) -> io::Result<usize>) -> P
             }
             Err(error) => {
                 progress.failed += 1;
-                progress.too_long += u64::from(error.raw_os_error() == Some(libc::EMSGSIZE));
+                progress.too_long += u64::from(is_too_long(&error));
                 progress.last_error = Some(error);
             }
         }

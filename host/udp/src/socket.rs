@@ -2,15 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use crate::local::LocalAddress;
+use crate::platform::{self, granted_buffers, prepare, prepare_multicast, set_receive_buffer, set_send_buffer};
 use crate::recv_batch::RecvBatch;
 use crate::send_batch::SendBatch;
 use crate::send_queue::{Flushed, SendQueue};
-use crate::syscall::set_option;
 
 /// How many bytes the kernel is asked to buffer in each direction of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +55,7 @@ impl Default for BufferSizes {
 /// ```
 #[derive(Debug)]
 pub struct UdpSocket {
-    socket: Socket,
+    socket: platform::Socket,
     address: SocketAddr,
     bound: Option<LocalAddress>,
     granted: BufferSizes,
@@ -73,23 +72,10 @@ impl UdpSocket {
         Self::bind_as(address, buffers, false)
     }
 
-    /// The socket behind a descriptor that another process has passed on: one that [`UdpSocket::bind`] made there, with all that it has set.
-    ///
-    /// # Errors
-    /// If it is no UDP socket that is bound to an address.
-    pub fn adopt(descriptor: OwnedFd) -> io::Result<Self> {
-        let socket = Socket::from(descriptor);
-        if socket.r#type()? != Type::DGRAM {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a UDP socket"));
-        }
-        let granted = BufferSizes { receive: socket.recv_buffer_size()?, send: socket.send_buffer_size()? };
-        Self::bound(socket, granted)
-    }
-
     /// Lets [`UdpSocket::bind_sibling`] bind more sockets to the same address and port. The kernel distributes the senders over
     /// all of them.
     pub(crate) fn share(&self) -> io::Result<()> {
-        self.socket.set_reuse_port(true)
+        platform::share(self.socket.options())
     }
 
     /// Binds another socket to the address and port of this one, which must be [shared](UdpSocket::share).
@@ -102,17 +88,13 @@ impl UdpSocket {
     pub(crate) fn bind_multicast(group: SocketAddr, receive_buffer: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(group), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
-        socket.set_reuse_address(true)?;
-        // Without this it would receive what other sockets of this machine have joined.
-        match group {
-            SocketAddr::V4(_) => socket.set_multicast_all_v4(false)?,
-            SocketAddr::V6(_) => {
-                socket.set_only_v6(true)?;
-                socket.set_multicast_all_v6(false)?;
-            }
+        if group.is_ipv6() {
+            socket.set_only_v6(true)?;
         }
+        let address = prepare_multicast(&socket, group)?;
         let granted = set_buffers(&socket, BufferSizes { receive: receive_buffer, send: 0 })?;
-        socket.bind(&group.into())?;
+        socket.bind(&address.into())?;
+        let socket = platform::Socket::new(socket)?;
         Ok(Self { socket, address: group, bound: Some(LocalAddress::of(group)), granted })
     }
 
@@ -120,9 +102,9 @@ impl UdpSocket {
     pub(crate) fn join(&self, interface: u32) -> io::Result<()> {
         match self.address {
             SocketAddr::V4(group) => {
-                self.socket.join_multicast_v4_n(group.ip(), &InterfaceIndexOrAddress::Index(interface))
+                self.socket.options().join_multicast_v4_n(group.ip(), &InterfaceIndexOrAddress::Index(interface))
             }
-            SocketAddr::V6(group) => self.socket.join_multicast_v6(group.ip(), interface),
+            SocketAddr::V6(group) => self.socket.options().join_multicast_v6(group.ip(), interface),
         }
     }
 
@@ -133,7 +115,7 @@ impl UdpSocket {
             socket.set_only_v6(true)?;
         }
         if shared {
-            socket.set_reuse_port(true)?;
+            platform::share(&socket)?;
         }
         prepare(&socket, address)?;
         let granted = set_buffers(&socket, buffers)?;
@@ -166,11 +148,17 @@ impl UdpSocket {
     }
 
     /// A socket that is bound.
-    fn bound(socket: Socket, granted: BufferSizes) -> io::Result<Self> {
+    pub(crate) fn bound(socket: Socket, granted: BufferSizes) -> io::Result<Self> {
         let address = address_of(&socket)?;
         let local = LocalAddress::of(address);
         let bound = local.ip().is_some().then_some(local);
-        Ok(Self { socket, address, bound, granted })
+        Ok(Self { socket: platform::Socket::new(socket)?, address, bound, granted })
+    }
+
+    /// The system's socket, for its options.
+    #[cfg(unix)]
+    pub(crate) fn options(&self) -> &Socket {
+        self.socket.options()
     }
 
     /// The address and port that the socket is bound to.
@@ -199,7 +187,7 @@ impl UdpSocket {
 
     /// [`UdpSocket::receive`], with the error `WouldBlock` if no datagram waits.
     pub(crate) fn try_receive(&self, batch: &mut RecvBatch) -> io::Result<usize> {
-        batch.receive(self.socket.as_fd(), self.bound)
+        batch.receive(&self.socket, self.bound)
     }
 
     /// Sends all of `batch` that the kernel has room for, and drops the rest, as a network may. Returns how many were sent.
@@ -211,37 +199,19 @@ impl UdpSocket {
 
     /// Sends as much of `batch` as the kernel has room for. The rest stays in the batch.
     pub(crate) fn send(&self, batch: &mut SendBatch) -> Flushed {
-        batch.flush(self.socket.as_fd(), self.bound.is_some())
+        batch.flush(&self.socket, self.bound.is_some())
     }
 
     /// Sends as much of `queue` as the kernel has room for. The bytes of its datagrams are in `buffer`.
     pub(crate) fn send_queue(&self, queue: &mut SendQueue, buffer: &[u8]) -> Flushed {
-        queue.flush(buffer, self.socket.as_fd(), self.bound.is_some())
+        queue.flush(buffer, &self.socket, self.bound.is_some())
     }
 }
 
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+impl AsRef<platform::Socket> for UdpSocket {
+    fn as_ref(&self) -> &platform::Socket {
+        &self.socket
     }
-}
-
-impl AsRawFd for UdpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-/// Sets what all sockets for sessions have set.
-fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    if address.ip().is_unspecified() {
-        let (level, name) = match address {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
-            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
-        };
-        set_option(socket.as_fd(), level, name, 1)?;
-    }
-    forbid_fragmentation(socket, address)
 }
 
 /// The address and port that a socket is bound to.
@@ -250,53 +220,28 @@ fn address_of(socket: &Socket) -> io::Result<SocketAddr> {
     address.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a UDP socket without an IP address"))
 }
 
-/// Has datagrams arrive as they were sent or not at all: sessions find out what a path carries by sending datagrams of that size, and IP
-/// fragments would only seem to arrive as well. What the kernel has heard of a path by ICMP is left out of account, because anybody can
-/// send that. A datagram that is longer than what the interface carries is refused (`EMSGSIZE`).
-fn forbid_fragmentation(socket: &Socket, address: SocketAddr) -> io::Result<()> {
-    let fd = socket.as_fd();
-    match address {
-        SocketAddr::V4(_) => set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
-        SocketAddr::V6(_) => {
-            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)?;
-            set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 1)
-        }
-    }
-}
-
 /// Asks for buffers of the sizes `wanted`. Returns the sizes that were granted.
 fn set_buffers(socket: &Socket, wanted: BufferSizes) -> io::Result<BufferSizes> {
     set_receive_buffer(socket, wanted.receive)?;
     set_send_buffer(socket, wanted.send)?;
-    granted_buffers(socket)
+    granted_sizes(socket)
 }
 
 /// As [`set_buffers`], but buffers that are as large already stay as they are: to ask for what another process with CAP_NET_ADMIN has granted
 /// may give less.
 fn grow_buffers(socket: &Socket, wanted: BufferSizes) -> io::Result<BufferSizes> {
-    let granted = granted_buffers(socket)?;
+    let granted = granted_sizes(socket)?;
     if granted.receive < wanted.receive {
         set_receive_buffer(socket, wanted.receive)?;
     }
     if granted.send < wanted.send {
         set_send_buffer(socket, wanted.send)?;
     }
-    granted_buffers(socket)
-}
-
-fn set_receive_buffer(socket: &Socket, size: usize) -> io::Result<()> {
-    // With CAP_NET_ADMIN the system's limit does not apply. Without it SO_RCVBUF grants as much as the limit allows.
-    let set = |name| set_option(socket.as_fd(), libc::SOL_SOCKET, name, size.try_into().unwrap_or(i32::MAX));
-    set(libc::SO_RCVBUFFORCE).or_else(|_| set(libc::SO_RCVBUF))
-}
-
-fn set_send_buffer(socket: &Socket, size: usize) -> io::Result<()> {
-    let set = |name| set_option(socket.as_fd(), libc::SOL_SOCKET, name, size.try_into().unwrap_or(i32::MAX));
-    set(libc::SO_SNDBUFFORCE).or_else(|_| set(libc::SO_SNDBUF))
+    granted_sizes(socket)
 }
 
 /// The sizes of a socket's buffers.
-fn granted_buffers(socket: &Socket) -> io::Result<BufferSizes> {
-    // The kernel doubles the size for its own bookkeeping, and reports the doubled size.
-    Ok(BufferSizes { receive: socket.recv_buffer_size()? / 2, send: socket.send_buffer_size()? / 2 })
+fn granted_sizes(socket: &Socket) -> io::Result<BufferSizes> {
+    let (receive, send) = granted_buffers(socket)?;
+    Ok(BufferSizes { receive, send })
 }

@@ -6,6 +6,7 @@
 mod arrows;
 mod modules;
 mod rings;
+mod systems;
 mod tokens;
 mod uses;
 
@@ -71,4 +72,20 @@ fn policies_know_addresses_and_ids_of_the_protocol_and_no_endpoint() {
         }
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+/// The rule is in `systems.rs`.
+#[test]
+fn portable_crates_have_code_for_one_system_in_files_of_its_own() {
+    let roots = Workspace::read().roots();
+    let mut refused = Vec::new();
+    for (package, allowed) in systems::PORTABLE {
+        let own: Vec<_> = roots.iter().filter(|(name, _)| name == package).collect();
+        assert!(!own.is_empty(), "{package} is there");
+        for (_, root) in own {
+            let found = systems::misplaced(root, &|path| std::fs::read_to_string(path).ok(), allowed);
+            refused.extend(found.into_iter().map(|place| format!("{package}: {place}")));
+        }
+    }
+    assert!(refused.is_empty(), "only on some systems, and not in the files for them:\n{}", refused.join("\n"));
 }

@@ -1,12 +1,9 @@
-//! The addresses of this machine's network interfaces.
+//! An address of this machine.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::syscall::{InterfaceEntry, interface_entries};
-
 /// How many addresses are looked at.
-const MAX_ADDRESSES: usize = 1024;
+pub(crate) const MAX_ADDRESSES: usize = 1024;
 
 /// An address of a network interface that is up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,27 +21,8 @@ pub struct InterfaceAddress {
     pub is_multicast: bool,
 }
 
-/// The addresses of the network interfaces that are up, in the kernel's order, as they are now. It makes some system calls, and does not
-/// wait.
-///
-/// # Errors
-/// If the kernel does not say.
-pub fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
-    let is = |flags: u32, flag: i32| flags & flag.cast_unsigned() != 0;
-    let entries = interface_entries(MAX_ADDRESSES)?.into_iter();
-    let up = entries.filter(|entry| entry.index != 0 && is(entry.flags, libc::IFF_UP));
-    let address = |InterfaceEntry { index, flags, address, netmask }| InterfaceAddress {
-        interface: index,
-        address,
-        prefix_len: prefix_len(address.ip(), netmask),
-        is_loopback: is(flags, libc::IFF_LOOPBACK),
-        is_multicast: is(flags, libc::IFF_MULTICAST),
-    };
-    Ok(up.map(address).collect())
-}
-
 /// The bits of a network's mask. Without one, the address is a network by itself.
-fn prefix_len(ip: IpAddr, netmask: Option<IpAddr>) -> u8 {
+pub(crate) fn prefix_len(ip: IpAddr, netmask: Option<IpAddr>) -> u8 {
     let bits = match (ip, netmask) {
         (IpAddr::V4(_), Some(IpAddr::V4(mask))) => mask.to_bits().leading_ones(),
         (IpAddr::V6(_), Some(IpAddr::V6(mask))) => mask.to_bits().leading_ones(),
@@ -76,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_loopback_interface_is_there() {
-        let all = interface_addresses().unwrap();
+        let all = crate::interface_addresses().unwrap();
         let loopback = all.iter().find(|address| address.address == "127.0.0.1:0".parse().unwrap()).unwrap();
         assert!(loopback.is_loopback && loopback.interface != 0 && loopback.prefix_len == 8);
         assert!(

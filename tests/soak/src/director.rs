@@ -1,7 +1,7 @@
 //! Runs the plan, and looks at the servers from outside: their processes, logs, metrics and memory.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::bounds::AFTERMATH;
@@ -132,11 +132,15 @@ impl Director {
 
     fn begin(&mut self, fault: Fault) -> Result<(), Violation> {
         let part = fault.part();
-        self.world.calm.disturb(part);
+        self.world.calm.disturb(part, fault.may_end_sessions());
         self.faults.push(Active { fault, ended: None });
         self.world.figures.count(&format!("fault: {}", fault.kind()));
         if let Fault::Kill(server) | Fault::Stop(server) | Fault::Freeze(server) = fault {
             self.world.is_down(server);
+        }
+        let before = self.lives();
+        if let Fault::TakeOver(server) = fault {
+            self.ledger.is_succeeded(server, before[server], before[server] + 1);
         }
         self.made(fault, |stage| stage.begin(fault))?;
         match fault {
@@ -146,24 +150,37 @@ impl Director {
                 self.ledger.unloaded(server, self.stage.servers[server].life, self.stage.unloads(server));
                 Ok(())
             }
+            Fault::TakeOver(server) => {
+                let (life, now) = (self.stage.servers[server].life, Instant::now());
+                self.memories.push(Memory::new(server, life, now));
+                self.world.is_up(server, life);
+                self.ledger.taken_over(server, life, now);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
     fn mend(&mut self, fault: Fault) -> Result<(), Violation> {
+        if let Fault::HangPlugin(server) = fault {
+            self.made(fault, |stage| stage.stood_still(server))?;
+            self.ended(server, false)?;
+        }
         let before = self.lives();
+        if let Part::Server(server) = fault.part()
+            && !self.stage.servers[server].runs()
+        {
+            self.world.starts(server, before[server] + 1);
+        }
         self.made(fault, |stage| stage.mend(fault))?;
         let now = Instant::now();
         if let Part::Server(server) = fault.part() {
             if before[server] != self.lives()[server] {
-                if let Fault::HangPlugin(_) = fault {
-                    self.ended_in(server, before[server], false)?;
-                }
                 self.memories.push(Memory::new(server, self.stage.servers[server].life, now));
             }
             self.world.is_up(server, self.stage.servers[server].life);
         }
-        self.world.calm.settle(fault.part(), now);
+        self.world.calm.settle(fault.part(), now, fault.may_end_sessions());
         if let Some(active) = self.faults.iter_mut().find(|active| active.fault == fault && active.ended.is_none()) {
             active.ended = Some(now);
         }
@@ -182,15 +199,14 @@ impl Director {
         made.map_err(|error| Violation::new("servers do what they are told", format!("{}: {error:#}", fault.kind())))
     }
 
-    /// A server's process has ended.
+    /// A server's process has ended, and all its sessions with it. No other has begun.
     fn ended(&mut self, server: usize, is_in_order: bool) -> Result<(), Violation> {
-        self.ended_in(server, self.stage.servers[server].life, is_in_order)
-    }
-
-    fn ended_in(&mut self, server: usize, life: u32, is_in_order: bool) -> Result<(), Violation> {
-        let _ = self.orders.send(Order::Ended(server));
+        let (noted, is_noted) = channel();
+        let _ = self.orders.send(Order::Ended(server, noted));
+        // It fails when the fleet has obeyed, or has ended.
+        let _ = is_noted.recv();
         self.hear()?;
-        self.ledger.ended(server, life, is_in_order)
+        self.ledger.ended(server, self.stage.servers[server].life, is_in_order)
     }
 
     /// Looks at everything that is to be looked at.
@@ -215,7 +231,10 @@ impl Director {
 
     /// Takes what scripts, logs and clients have said.
     fn hear(&mut self) -> Result<(), Violation> {
-        while let Ok(told) = self.told.try_recv() {
+        let mut all: Vec<Told> = self.told.try_iter().collect();
+        // When a new process has taken over, all that the old one has said was before.
+        all.sort_by_key(|told| told.life);
+        for told in all {
             if let Said::Error(error) = &told.said {
                 self.explain(told.server, error)?;
             }
@@ -346,7 +365,7 @@ impl Director {
         }
         for number in 0..SERVERS {
             let fault = Fault::Stop(number);
-            self.world.calm.disturb(fault.part());
+            self.world.calm.disturb(fault.part(), fault.may_end_sessions());
             self.made(fault, |stage| stage.begin(fault))?;
             self.ended(number, true)?;
         }

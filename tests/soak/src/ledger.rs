@@ -1,4 +1,5 @@
-//! What the scripts were told of clients: `onConnect` once, and `onDisconnect` once after it, when the client is gone.
+//! What the scripts were told of clients: `onConnect` once, and `onDisconnect` once after it, when the client is gone. When a new process
+//! takes over from another, its scripts go on where those of the other one have stopped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -19,7 +20,10 @@ type Life = (usize, u32);
 /// What the scripts of all servers were told.
 #[derive(Default)]
 pub(crate) struct Ledger {
+    /// By the first of the processes that have taken over from each other.
     lives: HashMap<Life, Account>,
+    /// Of each process that has taken over, the first one that was taken over.
+    first: HashMap<Life, u32>,
     /// What must be so when its time has come.
     pending: VecDeque<Note>,
 }
@@ -34,6 +38,10 @@ struct Account {
     gone: HashSet<u64>,
     /// The clients of applications that were unloaded: the script has ended, and may have heard of their ends or not.
     excused: HashSet<String>,
+    /// The instances whose scripts run, and in which process.
+    instances: HashMap<String, u32>,
+    /// The process that has taken over last, and when.
+    successor: Option<(u32, Instant)>,
 }
 
 impl Ledger {
@@ -41,7 +49,7 @@ impl Ledger {
     pub(crate) fn told(&mut self, told: &Told) -> Result<(), Violation> {
         let (server, life) = (server_name(told.server), told.life);
         let wrong = |seen: String| Err(Violation::new(INVARIANT, format!("server {server}, life {life}: {seen}")));
-        let account = self.lives.entry((told.server, told.life)).or_default();
+        let account = self.lives.entry(self.first((told.server, told.life))).or_default();
         match &told.said {
             Said::Connects { application, client, number } => {
                 account.excused.remove(client);
@@ -60,9 +68,46 @@ impl Ledger {
                 account.numbers.remove(&number);
                 account.gone.insert(number);
             }
+            Said::Starts { instance, reason, clients } => {
+                let before = account.instances.insert(instance.clone(), told.life);
+                let is_next = before.is_some_and(|before| before != told.life);
+                if is_next != (reason == "takeover") {
+                    return wrong(format!(
+                        "onAppStart of {instance} has the reason {reason:?}, after process {before:?}"
+                    ));
+                }
+                let there = account.of_instance(instance);
+                if is_next && there != *clients {
+                    return wrong(format!(
+                        "after a takeover the script of {instance} has {clients} clients of {there}"
+                    ));
+                }
+            }
+            Said::Stops { instance, reason } => match reason.as_str() {
+                // The script of the next version, or process, runs already.
+                "reload" | "takeover" => (),
+                _ => drop(account.instances.remove(instance)),
+            },
             Said::Error(_) => (),
         }
         Ok(())
+    }
+
+    /// The first of the processes up to this one that have taken over from each other.
+    fn first(&self, (server, life): Life) -> Life {
+        (server, self.first.get(&(server, life)).copied().unwrap_or(life))
+    }
+
+    /// Another process is about to take over.
+    pub(crate) fn is_succeeded(&mut self, server: usize, life: u32, successor: u32) {
+        let (_, first) = self.first((server, life));
+        self.first.insert((server, successor), first);
+    }
+
+    /// A process has taken over: all that the one before has said was told.
+    pub(crate) fn taken_over(&mut self, server: usize, life: u32, now: Instant) {
+        let account = self.lives.entry(self.first((server, life))).or_default();
+        account.successor = Some((life, now));
     }
 
     /// Takes what the fleet knows of a client.
@@ -74,7 +119,7 @@ impl Ledger {
     pub(crate) fn check(&mut self, now: Instant, world: &World) -> Result<(), Violation> {
         let mut kept = VecDeque::new();
         while let Some(note) = self.pending.pop_front() {
-            let Some(account) = self.lives.get(&(note.server, note.life)) else {
+            let Some(account) = self.lives.get(&self.first((note.server, note.life))) else {
                 // The process has ended, or has not said anything yet.
                 if world.life(note.server) <= note.life && world.serves(note.server) && note.at + TOLD > now {
                     kept.push_back(note);
@@ -83,7 +128,7 @@ impl Ledger {
             };
             let is_told = match note.what {
                 Noted::Asked => account.numbers.contains(&note.number) || account.gone.contains(&note.number),
-                Noted::Ended | Noted::Vanished => !account.numbers.contains(&note.number),
+                Noted::Ended | Noted::Vanished => account.gone.contains(&note.number),
             };
             if is_told {
                 continue;
@@ -106,13 +151,13 @@ impl Ledger {
             kept.push_back(note);
         }
         self.pending = kept;
-        Ok(())
+        self.lives.iter().try_for_each(|((server, _), account)| account.all_started(now, *server, world))
     }
 
     /// An application was unloaded: its script ends before its clients are gone, and does not hear of them any more.
     pub(crate) fn unloaded(&mut self, server: usize, life: u32, application: &str) {
-        let Some(account) = self.lives.get_mut(&(server, life)) else { return };
-        let Account { there, numbers, gone, excused } = account;
+        let Some(account) = self.lives.get_mut(&self.first((server, life))) else { return };
+        let Account { there, numbers, gone, excused, .. } = account;
         there.retain(|client, (number, of)| {
             if of == application {
                 numbers.remove(number);
@@ -125,8 +170,11 @@ impl Ledger {
 
     /// A process of a server has ended, and all that it has said was told. If it ended in order, its scripts have heard of all ends.
     pub(crate) fn ended(&mut self, server: usize, life: u32, is_in_order: bool) -> Result<(), Violation> {
-        self.pending.retain(|note| (note.server, note.life) != (server, life));
-        let left = self.lives.remove(&(server, life)).unwrap_or_default().there;
+        let first = self.first((server, life));
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.retain(|note| self.first((note.server, note.life)) != first);
+        self.pending = pending;
+        let left = self.lives.remove(&first).unwrap_or_default().there;
         if is_in_order && !left.is_empty() {
             let seen = format!(
                 "server {}, life {life}, has stopped in order without onDisconnect for {} clients, among them connect {:?}",
@@ -141,7 +189,34 @@ impl Ledger {
 
     /// How many clients the scripts of a server have heard of and not lost.
     pub(crate) fn there(&self, server: usize, life: u32) -> usize {
-        self.lives.get(&(server, life)).map_or(0, |account| account.there.len())
+        self.lives.get(&self.first((server, life))).map_or(0, |account| account.there.len())
+    }
+}
+
+impl Account {
+    /// How many clients of an instance are there. All clients connect to the default instances of their applications.
+    fn of_instance(&self, instance: &str) -> usize {
+        let application = instance.split('/').next().unwrap_or(instance);
+        self.there.values().filter(|(_, of)| of == application).count()
+    }
+
+    /// After a takeover, whether all scripts that ran have started anew.
+    fn all_started(&self, now: Instant, server: usize, world: &World) -> Result<(), Violation> {
+        let Some((life, at)) = self.successor else { return Ok(()) };
+        let since = world.calm.since(&[Part::Server(server)]);
+        if since.is_none_or(|calm| world.patience.due(calm.max(at), TOLD) >= now) {
+            return Ok(());
+        }
+        match self.instances.iter().find(|(_, of)| **of != life) {
+            None => Ok(()),
+            Some((instance, of)) => {
+                let seen = format!(
+                    "server {}, life {life}: {instance} ran in life {of}, and its onAppStart was not called after the takeover",
+                    server_name(server)
+                );
+                Err(Violation::new(INVARIANT, seen))
+            }
+        }
     }
 }
 
@@ -204,6 +279,51 @@ mod tests {
         ledger.told(&disconnects("y")).unwrap();
         assert!(ledger.told(&disconnects("y")).is_err(), "twice");
         ledger.ended(0, 1, true).unwrap();
+    }
+
+    fn starts(life: u32, reason: &str, clients: usize) -> Told {
+        let (instance, reason) = ("plain/_definst_".to_owned(), reason.to_owned());
+        Told { server: 0, life, said: Said::Starts { instance, reason, clients } }
+    }
+
+    #[test]
+    fn the_scripts_of_a_process_that_takes_over_go_on_with_the_clients_of_the_one_before() {
+        let in_life = |life, told: Told| Told { life, ..told };
+        let mut ledger = Ledger::default();
+        ledger.told(&starts(1, "start", 0)).unwrap();
+        ledger.told(&connects("x", 1)).unwrap();
+        for (life, number) in [(2, 2), (3, 3)] {
+            ledger.is_succeeded(0, life - 1, life);
+            ledger.told(&starts(life, "takeover", number - 1)).unwrap();
+            ledger.told(&in_life(life, connects(&format!("client {number}"), number as u64))).unwrap();
+        }
+        assert_eq!((ledger.there(0, 1), ledger.there(0, 3)), (3, 3));
+        assert!(ledger.told(&in_life(3, connects("x", 4))).is_err(), "it is there since the first process");
+        ledger.told(&in_life(3, disconnects("x"))).unwrap();
+        assert!(ledger.ended(0, 3, true).is_err(), "two are left");
+        assert_eq!(ledger.there(0, 1), 0);
+    }
+
+    #[test]
+    fn scripts_that_do_not_start_anew_after_a_takeover_or_lose_clients_are_noticed() {
+        let begin = Instant::now();
+        let world = World::new(Vec::new(), Calm::new(begin), Patience::default().into());
+        let taken_over = || {
+            let mut ledger = Ledger::default();
+            ledger.told(&starts(1, "start", 0)).unwrap();
+            ledger.told(&connects("x", 1)).unwrap();
+            ledger.is_succeeded(0, 1, 2);
+            ledger.taken_over(0, 2, begin);
+            ledger
+        };
+        let mut ledger = taken_over();
+        ledger.check(begin + TOLD, &world).unwrap();
+        assert!(ledger.check(begin + 2 * TOLD, &world).is_err(), "onAppStart was not called");
+        ledger.told(&starts(2, "takeover", 1)).unwrap();
+        ledger.check(begin + 2 * TOLD, &world).unwrap();
+        assert!(taken_over().told(&starts(2, "takeover", 0)).is_err(), "a client is lost");
+        assert!(taken_over().told(&starts(2, "start", 1)).is_err(), "it does not know that it was taken over");
+        assert!(ledger.told(&starts(2, "takeover", 1)).is_err(), "twice");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::calm::{Part, SERVERS};
 
-/// Servers that are killed and stopped. The last one lives as long as the soak, so that its memory can be compared over hours.
+/// Servers that are killed, stopped and taken over. The process of the last one lives as long as the soak, so that its memory can be compared
+/// over hours.
 const MORTAL: usize = SERVERS - 1;
 
 /// What is done to a part of the stage. A server is named by its number.
@@ -30,6 +31,10 @@ pub(crate) enum Fault {
     Hang(usize),
     /// A plugin holds up a worker for so long that the server ends itself. It is started again without that plugin.
     HangPlugin(usize),
+    /// A new process takes the place of the server, and its clients notice nothing.
+    TakeOver(usize),
+    /// A new process tries that and fails; the server goes on.
+    FailTakeover(usize),
     /// The plugin of the registry is told to log in to Redis anew.
     Login(usize),
     /// Redis is killed, and an empty one is started at its end.
@@ -67,7 +72,7 @@ pub(crate) struct Span {
 type Kind = (fn(usize) -> Fault, usize);
 
 /// Of each kind one is drawn before any comes again, so that a short plan has many kinds and a long one has all of them equally often.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     (Fault::Kill, MORTAL),
     (Fault::Stop, MORTAL),
     (Fault::Freeze, SERVERS),
@@ -76,11 +81,14 @@ const KINDS: [Kind; 12] = [
     (Fault::Unload, SERVERS),
     (Fault::Hang, SERVERS),
     (Fault::HangPlugin, MORTAL),
+    // A new process begins with little memory.
+    (Fault::TakeOver, MORTAL),
+    (Fault::FailTakeover, SERVERS),
     (Fault::Login, SERVERS),
     (|_| Fault::KillRedis, 1),
     (|_| Fault::FreezeRedis, 1),
     (|_| Fault::CutRedis, 1),
-    // A new kind of fault, as the takeover of a server by another process, is added here and in `stage/faults.rs`, which makes it.
+    // A new kind of fault is added here and in `stage/faults.rs`, which makes it.
 ];
 
 impl Fault {
@@ -95,8 +103,19 @@ impl Fault {
             | Self::Unload(server)
             | Self::Hang(server)
             | Self::HangPlugin(server)
+            | Self::TakeOver(server)
+            | Self::FailTakeover(server)
             | Self::Login(server) => Part::Server(server),
             Self::KillRedis | Self::FreezeRedis | Self::CutRedis => Part::Redis,
+        }
+    }
+
+    /// Whether sessions of clients may end because of it. All other faults must leave every session as it is.
+    pub(crate) fn may_end_sessions(self) -> bool {
+        match self {
+            Self::Kill(_) | Self::Stop(_) | Self::Freeze(_) | Self::Unload(_) | Self::HangPlugin(_) => true,
+            Self::Reload(_) | Self::Break(_) | Self::Hang(_) | Self::TakeOver(_) | Self::FailTakeover(_) => false,
+            Self::Login(_) | Self::KillRedis | Self::FreezeRedis | Self::CutRedis => false,
         }
     }
 
@@ -111,6 +130,8 @@ impl Fault {
             Self::Unload(_) => "application unloaded",
             Self::Hang(_) => "script hung",
             Self::HangPlugin(_) => "worker held up by a plugin",
+            Self::TakeOver(_) => "server taken over by a new process",
+            Self::FailTakeover(_) => "takeover that fails",
             Self::Login(_) => "registry logged in again",
             Self::KillRedis => "Redis killed, empty after it",
             Self::FreezeRedis => "Redis frozen",
@@ -233,9 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_server_is_neither_killed_nor_stopped() {
+    fn the_last_server_keeps_its_process() {
         for event in (0..50).flat_map(|seed| plan(seed, &HOURS)) {
-            if let Fault::Kill(server) | Fault::Stop(server) | Fault::HangPlugin(server) = event.fault {
+            if let Fault::Kill(server) | Fault::Stop(server) | Fault::HangPlugin(server) | Fault::TakeOver(server) =
+                event.fault
+            {
                 assert!(server < MORTAL);
             }
         }

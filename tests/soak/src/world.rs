@@ -43,9 +43,14 @@ impl World {
         }
     }
 
+    /// A process of a server starts: clients that are answered from now on are answered by that one.
+    pub(crate) fn starts(&self, server: usize, life: u32) {
+        self.states[server].life.store(life, Ordering::SeqCst);
+    }
+
     /// A server serves in this life from now on.
     pub(crate) fn is_up(&self, server: usize, life: u32) {
-        self.states[server].life.store(life, Ordering::SeqCst);
+        self.starts(server, life);
         self.states[server].is_up.store(true, Ordering::SeqCst);
     }
 

@@ -1,6 +1,6 @@
 //! Whether what happens to clients is what should happen.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rtmfp::{CloseReason, OpenFailure, PeerId};
 
@@ -27,7 +27,7 @@ impl Fleet {
             Happening::Connected => self.connected(now, number),
             Happening::Status { code } => {
                 self.world.figures.count(&format!("status {code}"));
-                if !OF_AN_END.contains(&code.as_str()) || self.is_calm(now, number) {
+                if !OF_AN_END.contains(&code.as_str()) || self.must_last(now, number) {
                     self.violated(number, STATUSES, format!("{code} came unasked"));
                 }
             }
@@ -55,8 +55,17 @@ impl Fleet {
     /// Whether the client's server has been well for so long that nothing follows from a fault any more.
     fn is_calm(&self, now: Instant, number: Number) -> bool {
         let Some(client) = self.clients.get(&number) else { return false };
-        let aftermath = self.world.patience.due(now - AFTERMATH, AFTERMATH).saturating_duration_since(now) + AFTERMATH;
-        !self.world.calm.was_disturbed(Part::Server(client.server), now, aftermath)
+        !self.world.calm.was_disturbed(Part::Server(client.server), now, self.aftermath(now))
+    }
+
+    /// Whether nothing has happened to the client's server lately that may end sessions: they must last, whatever else has happened.
+    fn must_last(&self, now: Instant, number: Number) -> bool {
+        let Some(client) = self.clients.get(&number) else { return false };
+        !self.world.calm.could_sessions_end(Part::Server(client.server), now, self.aftermath(now))
+    }
+
+    fn aftermath(&self, now: Instant) -> Duration {
+        self.world.patience.due(now - AFTERMATH, AFTERMATH).saturating_duration_since(now) + AFTERMATH
     }
 
     fn violated(&self, number: Number, invariant: &'static str, seen: String) {
@@ -103,7 +112,7 @@ impl Fleet {
 
     fn unopened(&mut self, now: Instant, number: Number, reason: &OpenFailure) {
         let is_own = self.clients.get(&number).is_some_and(|client| client.phase == Phase::Closing);
-        if !is_own && self.is_calm(now, number) {
+        if !is_own && self.must_last(now, number) {
             self.violated(number, ANSWERS, format!("its session did not open: {reason}"));
         }
         self.departs(now, number, Departure::Vanished);
@@ -123,7 +132,7 @@ impl Fleet {
             }
             _ => {
                 self.world.figures.count(&format!("sessions lost to faults: {reason}"));
-                if self.is_calm(now, number) {
+                if self.must_last(now, number) {
                     self.violated(number, LASTING, format!("the session has ended: {reason}"));
                 }
                 // A server that stood still may not know yet.

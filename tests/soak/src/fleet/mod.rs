@@ -46,10 +46,11 @@ pub(crate) struct Load {
 }
 
 /// What the fleet is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Order {
-    /// A server's process has ended.
-    Ended(usize),
+    /// A server's process has ended. The sender is dropped when all clients are noted whose sessions have ended with it: before that, no other
+    /// process may take its place, whose sessions would be taken for those.
+    Ended(usize, Sender<()>),
     /// A fault of that kind has ended: look for how long it takes until clients are found.
     After { kind: &'static str, part: Part, ended: Instant },
     /// No more clients come, and those that are there leave in order.
@@ -96,8 +97,8 @@ pub(crate) struct Fleet {
     timers: BinaryHeap<Reverse<(Instant, Number)>>,
     people: People,
     lookups: Lookups,
-    /// Peers that come back elsewhere, when, and not to which server.
-    returning: VecDeque<(Instant, Arc<Identity>, usize)>,
+    /// Peers that come back, when, not to which server, and to which application.
+    returning: VecDeque<(Instant, Arc<Identity>, usize, &'static str)>,
     paces: Paces,
     last_number: Number,
     last_place: u64,
@@ -187,7 +188,7 @@ impl Fleet {
         while let Ok(order) = self.orders.try_recv() {
             let now = Instant::now();
             match order {
-                Order::Ended(server) => self.orphan(now, server),
+                Order::Ended(server, _noted) => self.orphan(now, server),
                 Order::After { kind, part, ended } => self.look_after(now, kind, part, ended),
                 Order::Leave => self.leave_all(now),
             }

@@ -131,9 +131,9 @@ mod tests {
         people.goes(begin + second, peer, 1, Departure::Ended);
         let at = |people: &People| people.gone(&peer).unwrap().forgotten_at(&world);
         assert_eq!(at(&people), Some(begin + second + ENDED_FORGOTTEN));
-        world.calm.disturb(Part::Redis);
+        world.calm.disturb(Part::Redis, false);
         assert_eq!(at(&people), None);
-        world.calm.settle(Part::Redis, begin + 5 * second);
+        world.calm.settle(Part::Redis, begin + 5 * second, false);
         assert_eq!(at(&people), Some(begin + 5 * second + ENDED_FORGOTTEN));
         let due = begin + 5 * second + ENDED_FORGOTTEN;
         assert_eq!(people.next_forgotten(due - second, &world), None);

@@ -13,8 +13,13 @@ function Client:echo(value)
 end
 
 -- The soak changes the file to have a handler hang until its time limit ends it.
-function application.onAppStart()
+function application.onAppStart(info)
+    trace("soak starts", info.reason, #application.clients)
     file.watch("hang.txt", function()
         while true do end
     end)
+end
+
+function application.onAppStop(info)
+    trace("soak stops", info.reason)
 end

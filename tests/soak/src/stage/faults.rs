@@ -1,7 +1,6 @@
 //! Makes the faults of the plan, and mends them.
 
 use anyhow::ensure;
-use introd_tests::libraries::library;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -48,7 +47,7 @@ impl Stage {
             Fault::Hang(server) => self.servers[server].files.hang_scripts()?,
             Fault::HangPlugin(server) => {
                 // Longer than a worker may stand still. The next lookup of a client makes it happen.
-                let plugin = library("puppet");
+                let plugin = &self.programs.puppet;
                 let config = "<name>soak</name><lookup>block 30000</lookup>";
                 let plugin = format!(
                     "<Plugins><Plugin path=\"{}\"><Config>{config}</Config></Plugin></Plugins>",
@@ -58,6 +57,8 @@ impl Stage {
                 server.files.write_settings(Some(&plugin))?;
                 server.reload()?;
             }
+            Fault::TakeOver(server) => self.servers[server].take_over()?,
+            Fault::FailTakeover(server) => self.servers[server].fail_takeover()?,
             Fault::Login(server) => self.servers[server].reload()?,
             Fault::KillRedis => self.redis.kill(),
             Fault::FreezeRedis => self.redis.signal(Signal::STOP),
@@ -83,15 +84,21 @@ impl Stage {
             }
             Fault::HangPlugin(server) => {
                 let server = &mut self.servers[server];
-                let exit = server.ended_within(2 * STOPPED)?;
-                ensure!(exit == Exit::Status(STANDSTILL), "a server whose worker stood still ended with {exit:?}");
                 server.files.write_settings(None)?;
                 server.start()?;
             }
             Fault::KillRedis => self.redis.begin(),
             Fault::FreezeRedis => self.redis.signal(Signal::CONT),
             Fault::Reload(_) | Fault::Unload(_) | Fault::Hang(_) | Fault::Login(_) | Fault::CutRedis => (),
+            Fault::TakeOver(_) | Fault::FailTakeover(_) => (),
         }
+        Ok(())
+    }
+
+    /// Waits until a server whose worker stands still has ended.
+    pub(crate) fn stood_still(&mut self, server: usize) -> anyhow::Result<()> {
+        let exit = self.servers[server].ended_within(2 * STOPPED)?;
+        ensure!(exit == Exit::Status(STANDSTILL), "a server whose worker stood still ended with {exit:?}");
         Ok(())
     }
 }
@@ -102,6 +109,9 @@ pub(crate) fn explains(fault: Fault, error: &str) -> bool {
         Fault::Break(_) => &["keeps its old settings"],
         Fault::Hang(_) => &["this handler has run longer than"],
         Fault::HangPlugin(_) => &["stands still"],
+        // The old process has the address of the administration for some moments more.
+        Fault::TakeOver(_) => &["the administration cannot listen there"],
+        Fault::FailTakeover(_) => &["the takeover has failed"],
         Fault::KillRedis | Fault::FreezeRedis | Fault::CutRedis => &["Redis"],
         // Lookups and connects of scripts whose time ran while the server stood still.
         Fault::Freeze(_) => &[],

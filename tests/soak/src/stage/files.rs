@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use introd_tests::libraries::library;
 use introd_tests::program::SHIPPED;
 
 use crate::bounds::{DEAD_PEER_TIMEOUT, HEARTBEAT, SERVER_KEEPALIVE};
@@ -12,6 +11,8 @@ use crate::bounds::{DEAD_PEER_TIMEOUT, HEARTBEAT, SERVER_KEEPALIVE};
 pub(crate) const APPLICATIONS: [&str; 2] = ["plain", "shared"];
 const SCRIPTS: [&str; 2] = [include_str!("../scripts/plain.lua"), include_str!("../scripts/shared.lua")];
 const SETTINGS: [&str; 2] = ["", "<RTMFP><PeerLookupEvents mode=\"All\"/></RTMFP>"];
+/// A file that ends in the middle.
+const BROKEN_CONFIGURATION: &str = "<Root><Server>";
 /// What no Lua begins with.
 const BROKEN: &str = "end )( this is no script\n";
 
@@ -24,12 +25,12 @@ pub(crate) struct Files {
 
 impl Files {
     /// Writes the files of the server of that name into a folder.
-    pub(crate) fn write(root: PathBuf, name: &str, redis: &str) -> anyhow::Result<Self> {
+    pub(crate) fn write(root: PathBuf, name: &str, redis: &str, plugin: &Path) -> anyhow::Result<Self> {
         let mut files = Self { root, version: 0 };
         let registry = format!(
             "<PeerRegistry><Plugin path=\"{}\"><Config><url>{redis}</url><server>{name}</server><heartbeat>{}</heartbeat>\
              </Config></Plugin></PeerRegistry>",
-            library("registry-redis").display(),
+            plugin.display(),
             HEARTBEAT.as_millis(),
         );
         files.put("conf/Server.xml", &format!("<Root><Server>{registry}</Server></Root>"))?;
@@ -57,6 +58,17 @@ impl Files {
     /// The folder of the configuration.
     pub(crate) fn configuration(&self) -> PathBuf {
         self.root.join("conf")
+    }
+
+    /// A configuration that cannot be read, in a folder of its own.
+    pub(crate) fn broken_configuration(&self) -> anyhow::Result<PathBuf> {
+        self.put("broken/Server.xml", BROKEN_CONFIGURATION)?;
+        Ok(self.root.join("broken"))
+    }
+
+    /// Where a process that runs waits for another that takes its place.
+    pub(crate) fn takeover_socket(&self) -> PathBuf {
+        self.root.join("takeover")
     }
 
     /// Writes scripts that differ from those before.

@@ -18,6 +18,10 @@ pub(crate) enum Said {
     Connects { application: String, client: String, number: u64 },
     /// `onDisconnect` was called for this client.
     Disconnects { client: String },
+    /// `onAppStart` was called for this reason in this instance of an application, whose script knows so many clients.
+    Starts { instance: String, reason: String, clients: usize },
+    /// `onAppStop` was called, likewise.
+    Stops { instance: String, reason: String },
     /// An error, or a line that is no record.
     Error(String),
 }
@@ -56,8 +60,8 @@ pub(crate) fn follow(
     }))
 }
 
-/// What a line says, if it matters. The scripts of the soak (`scripts` beside this folder) trace `soak connects ID NUMBER` in `onConnect` and
-/// `soak disconnects ID` in `onDisconnect`.
+/// What a line says, if it matters. The scripts of the soak (`scripts` beside this folder) trace `soak connects ID NUMBER` in `onConnect`,
+/// `soak disconnects ID` in `onDisconnect`, `soak starts REASON CLIENTS` in `onAppStart`, and `soak stops REASON` in `onAppStop`.
 fn read(line: &str) -> Option<Said> {
     let Ok(record) = serde_json::from_str::<Value>(line) else {
         // With `--log-format json` the lines that are no records are those about the end of the process.
@@ -68,13 +72,16 @@ fn read(line: &str) -> Option<Said> {
         return Some(Said::Error(line.to_owned()));
     }
     let mut words = message.strip_prefix("soak ")?.split(' ');
-    let (what, client) = (words.next()?, words.next()?.to_owned());
+    let (what, whom) = (words.next()?, words.next()?.to_owned());
+    let instance = record["app"].as_str()?.to_owned();
     match what {
         "connects" => {
-            let application = record["app"].as_str()?.split('/').next()?.to_owned();
-            Some(Said::Connects { application, client, number: words.next()?.parse().ok()? })
+            let application = instance.split('/').next()?.to_owned();
+            Some(Said::Connects { application, client: whom, number: words.next()?.parse().ok()? })
         }
-        "disconnects" => Some(Said::Disconnects { client }),
+        "disconnects" => Some(Said::Disconnects { client: whom }),
+        "starts" => Some(Said::Starts { instance, reason: whom, clients: words.next()?.parse().ok()? }),
+        "stops" => Some(Said::Stops { instance, reason: whom }),
         _ => None,
     }
 }
@@ -94,6 +101,11 @@ mod tests {
             Some(Said::Connects { application: "plain".to_owned(), client: client.clone(), number: 22 })
         );
         assert_eq!(traced("soak disconnects 1"), Some(Said::Disconnects { client }));
+        let instance = "plain/_definst_".to_owned();
+        let reason = "takeover".to_owned();
+        let starts = Said::Starts { instance: instance.clone(), reason: reason.clone(), clients: 7 };
+        assert_eq!(traced("soak starts takeover 7"), Some(starts));
+        assert_eq!(traced("soak stops takeover"), Some(Said::Stops { instance, reason }));
         assert_eq!(traced("anything else"), None);
         let error = r#"{"level":"ERROR","message":"soak connects 1 22"}"#;
         assert_eq!(read(error), Some(Said::Error(error.to_owned())));

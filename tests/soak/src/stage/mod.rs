@@ -5,11 +5,15 @@ mod files;
 mod http;
 mod log;
 mod metrics;
+mod newcomer;
+mod process;
+mod programs;
 mod redis;
 mod server;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use introd_tests::redis::free_port;
@@ -17,6 +21,7 @@ use introd_tests::redis::free_port;
 use crate::calm::SERVERS;
 use crate::plan::server_name;
 use files::Files;
+use programs::Programs;
 use redis::Redis;
 
 pub(crate) use faults::explains;
@@ -31,24 +36,28 @@ pub(crate) struct Stage {
     // The servers end before their Redis.
     pub(crate) servers: Vec<Server>,
     redis: Redis,
+    programs: Arc<Programs>,
 }
 
 impl Stage {
     /// Starts all of them, with their files in a folder. What the servers' logs say comes by the channel.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<(Self, Receiver<Told>)> {
+        let programs = Arc::new(Programs::copy(&folder.join("programs"))?);
         let redis = Redis::start(folder.join("redis"))?;
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs)?;
         let (tell, told) = channel();
         let mut servers = Vec::new();
         for number in 0..SERVERS {
-            let files = Files::write(folder.join(server_name(number)), server_name(number), &redis.url())?;
+            let name = server_name(number);
+            let files = Files::write(folder.join(name), name, &redis.url(), &programs.registry)?;
             let admin = SocketAddr::from(([127, 0, 0, 1], free_port()));
-            let mut server = Server::new(number, files, logs.clone(), (free_udp_address()?, admin), tell.clone());
+            let addresses = (free_udp_address()?, admin);
+            let mut server = Server::new(number, files, logs.clone(), addresses, Arc::clone(&programs), tell.clone());
             server.start()?;
             servers.push(server);
         }
-        Ok((Self { servers, redis }, told))
+        Ok((Self { servers, redis, programs }, told))
     }
 
     /// Where the servers listen for clients.

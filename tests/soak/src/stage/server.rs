@@ -1,20 +1,21 @@
 //! One server of the stage, through all its lives.
 
-use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use introd_tests::program::introd;
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::files::Files;
+use super::http::get;
 use super::log::{Told, follow};
+use super::process::Process;
+use super::programs::Programs;
+use crate::bounds::STOPPED;
 use crate::plan::server_name;
 
 /// How long a server may take to start.
@@ -23,6 +24,12 @@ const STARTED: Duration = Duration::from_secs(120);
 const SERVES: &str = "stop it with";
 /// What it says when it has been told to read its configuration again, and has. What it has left out stands behind that.
 const RELOADED: &str = "introd has read its configuration anew";
+/// What it says when another process goes on with its sessions.
+const TAKEN_OVER: &str = "another process has taken over";
+/// How long the administration of a new process may take to answer: the old process has its address for some moments more.
+const ADMINISTERED: Duration = Duration::from_secs(10);
+
+pub(crate) use super::process::Exit;
 
 /// A server, which may run or not.
 pub(crate) struct Server {
@@ -32,25 +39,14 @@ pub(crate) struct Server {
     /// Where its administration is.
     pub(crate) admin: SocketAddr,
     pub(crate) files: Files,
-    /// How often it was started.
+    /// How many processes it has had: the number of the present one, or of the last.
     pub(crate) life: u32,
+    /// How many new processes have failed to take its place.
+    pub(super) failed_takeovers: usize,
+    programs: Arc<Programs>,
     logs: PathBuf,
     told: Sender<Told>,
     process: Option<Process>,
-}
-
-struct Process {
-    child: Child,
-    /// What it writes to its output.
-    lines: Receiver<String>,
-    log: JoinHandle<()>,
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    Status(i32),
-    Signal(i32),
 }
 
 impl Server {
@@ -60,28 +56,53 @@ impl Server {
         files: Files,
         logs: PathBuf,
         (address, admin): (SocketAddr, SocketAddr),
+        programs: Arc<Programs>,
         told: Sender<Told>,
     ) -> Self {
-        Self { number, address, admin, files, life: 0, logs, told, process: None }
+        Self { number, address, admin, files, life: 0, failed_takeovers: number, programs, logs, told, process: None }
     }
 
     /// Starts it, and waits until it serves.
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
-        self.life += 1;
-        let (listen, admin, conf) =
-            (self.address.to_string(), self.admin.to_string(), self.files.configuration().display().to_string());
-        let workers = ["run", "--log-format", "json", "--log-limit", "0", "--workers", "2"];
-        let mut command = introd(&workers);
-        command.args(["--listen", &listen, "--admin", &admin, "--conf", &conf]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Ctrl-C is for the soak, which then stops its servers in order.
-        command.process_group(0);
-        let mut child = command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
-        let (output, log) = (child.stdout.take().context("no output")?, child.stderr.take().context("no log")?);
-        let file = self.logs.join(format!("server-{}-{}.log", server_name(self.number), self.life));
-        let log = follow(log, &file, (self.number, self.life), self.told.clone())?;
-        self.process = Some(Process { child, lines: lines(output), log });
+        self.begin()?;
         self.says(STARTED, |line| line.starts_with(SERVES)).context("the server does not start")
+    }
+
+    /// Starts another process in the place of the one that runs, and waits for the end of that one. All of its log has been told then.
+    pub(crate) fn take_over(&mut self) -> anyhow::Result<()> {
+        let mut old = self.process.take().context("it does not run")?;
+        self.begin()?;
+        self.says(STARTED, |line| line.starts_with(SERVES)).context("the new process does not take over")?;
+        let exit = old.ended_within(STOPPED).context("the process that was replaced does not end")?;
+        ensure!(exit == Exit::Status(0), "the process that was replaced ended with {exit:?}");
+        ensure!(old.has_said(|line| line.contains(TAKEN_OVER)), "the process that was replaced does not say so");
+        let begun = Instant::now();
+        while let Err(error) = get(self.admin, "/metrics") {
+            ensure!(begun.elapsed() < ADMINISTERED, "the administration of the new process does not answer: {error:#}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) -> anyhow::Result<()> {
+        self.life += 1;
+        let mut command = self.command(&self.files.configuration());
+        let mut process = Process::start(&mut command)?;
+        let file = self.logs.join(format!("server-{}-{}.log", server_name(self.number), self.life));
+        let log = process.child.stderr.take().context("no log")?;
+        process.log = Some(follow(log, &file, (self.number, self.life), self.told.clone())?);
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// A command that runs a process of this server with this folder of its configuration, in the place of another if one runs.
+    pub(crate) fn command(&self, configuration: &Path) -> Command {
+        let (listen, admin) = (self.address.to_string(), self.admin.to_string());
+        let mut command = self.programs.introd();
+        command.args(["run", "--log-format", "json", "--log-limit", "0", "--workers", "2"]);
+        command.args(["--listen", &listen, "--admin", &admin, "--conf"]).arg(configuration);
+        command.arg(format!("--takeover={}", self.files.takeover_socket().display()));
+        command
     }
 
     /// Whether it runs.
@@ -115,63 +136,24 @@ impl Server {
 
     /// Waits until it has written such a line to its output.
     fn says(&mut self, time: Duration, is_it: impl Fn(&str) -> bool) -> anyhow::Result<()> {
-        let process = self.process.as_ref().context("it does not run")?;
-        let deadline = Instant::now() + time;
-        loop {
-            match process.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if is_it(&line) => return Ok(()),
-                Ok(_) => (),
-                Err(RecvTimeoutError::Timeout) => bail!("it does not say what is expected within {time:?}"),
-                Err(RecvTimeoutError::Disconnected) => bail!("it has ended: see its log"),
-            }
-        }
+        self.process.as_ref().context("it does not run")?.says(time, is_it)
     }
 
     /// How it ended, if it has.
     pub(crate) fn has_ended(&mut self) -> anyhow::Result<Option<Exit>> {
         let Some(process) = &mut self.process else { return Ok(None) };
-        let Some(status) = process.child.try_wait()? else { return Ok(None) };
-        // All of its log is told before its end is.
-        if let Some(process) = self.process.take() {
-            let _ = process.log.join();
+        let exit = process.has_ended()?;
+        if exit.is_some() {
+            self.process = None;
         }
-        Ok(Some(status.code().map_or_else(|| Exit::Signal(status.signal().unwrap_or_default()), Exit::Status)))
+        Ok(exit)
     }
 
     /// Waits for its end.
     pub(crate) fn ended_within(&mut self, time: Duration) -> anyhow::Result<Exit> {
-        let deadline = Instant::now() + time;
-        loop {
-            if let Some(exit) = self.has_ended()? {
-                return Ok(exit);
-            }
-            if Instant::now() > deadline {
-                bail!("server {} does not end within {time:?}", server_name(self.number));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let Some(process) = &mut self.process else { bail!("server {} does not run", server_name(self.number)) };
+        let exit = process.ended_within(time).with_context(|| format!("server {}", server_name(self.number)))?;
+        self.process = None;
+        Ok(exit)
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.child.kill();
-            let _ = process.child.wait();
-        }
-    }
-}
-
-/// The lines of an output, read in a thread of its own.
-fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (to, lines) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines() {
-            let Ok(line) = line else { return };
-            if to.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
 }

@@ -493,7 +493,8 @@ function registry.lookup(peerID) end
 ---@return string? problem
 function registry.publish(peerID, addresses) end
 
----Withdraws what this server has published about a peer.
+---Withdraws what this server has published about a peer. If the peer is no client of this instance, but of another one on this server, nothing
+---happens: it stays published for that one.
 ---@param peerID string
 function registry.withdraw(peerID) end
 

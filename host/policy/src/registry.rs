@@ -80,6 +80,12 @@ pub trait Registry: Send + Sync {
     /// Removes what this server has published of a peer.
     fn withdraw(&self, peer: &PeerId);
 
+    /// Removes what this server has published of a peer that is no client of the instance that asks. A registry that knows the clients of
+    /// all instances keeps what was published of a peer that is connected to another one.
+    fn withdraw_of_others(&self, peer: &PeerId) {
+        self.withdraw(peer);
+    }
+
     /// Looks up the addresses at which a peer can be reached.
     fn lookup(&self, peer: PeerId) -> LookupFuture;
 

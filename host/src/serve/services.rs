@@ -26,7 +26,7 @@ use crate::stories::Stories;
 /// What all workers share.
 pub struct Services {
     /// The connected peers.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
     /// The groups that clients are in.
     pub groups: Arc<Memberships<SessionId>>,
     /// Publishes members of groups for other servers, if there is a registry that they share and that has groups.

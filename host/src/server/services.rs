@@ -19,7 +19,7 @@ use crate::introducer::{Counter, Counters, Directory};
 use crate::meetings::{Meetings, VerdictCounts};
 use crate::netconnections::NetConnectionService;
 use crate::network::{Listener, Network, Standing};
-use crate::registry::{Resolver, ResolverSettings, Timed};
+use crate::registry::{ForScripts, Resolver, ResolverSettings};
 use crate::relay::Relay;
 use crate::serve::{Announcer, Drain, Mail, MailSender, NatTests, Rates, Refusals, Services, Switchboard};
 use crate::stories::Stories;
@@ -54,8 +54,9 @@ impl Shared {
         let resolving = ResolverSettings { timeout, ..ResolverSettings::default() };
         let resolver = Resolver::start(Arc::clone(&registry), resolving, Arc::clone(&replies))
             .context("the registry's thread cannot be started")?;
+        let directory = Arc::new(Directory::new());
         let for_scripts: Arc<dyn Registry> = match shared_registry {
-            Some(_) => Arc::new(Timed::new(registry, timeout)),
+            Some(_) => Arc::new(ForScripts::new(registry, Arc::clone(&directory), timeout)),
             None => registry,
         };
         let commands = Switchboard::new(Arc::clone(mailboxes), Arc::clone(&counters), Arc::clone(&replies));
@@ -101,7 +102,7 @@ impl Shared {
             SharedGroups::start(Arc::clone(registry), Arc::clone(&groups), counters, timeout, send, resolver.handle())
         });
         let services = Arc::new(Services {
-            directory: Directory::new(),
+            directory,
             groups,
             shared_groups,
             counters,

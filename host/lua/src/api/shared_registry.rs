@@ -58,8 +58,14 @@ pub(crate) fn register(lua: &Lua, state: &Rc<ApiState>, native: &Table) -> Resul
     native.raw_set(
         "withdraw",
         lua.create_function(move |_, peer: Value| {
+            let peer = address::peer(&peer)?;
             shared.must_be_live()?;
-            shared.instance.registry.withdraw(&address::peer(&peer)?);
+            let (instance, registry) = (&shared.instance, &shared.instance.registry);
+            // A client that is gone may have connected to another instance meanwhile, or before.
+            match instance.roster.borrow().by_peer(&peer) {
+                Some(_) => registry.withdraw(&peer),
+                None => registry.withdraw_of_others(&peer),
+            }
             Ok(())
         })?,
     )?;

@@ -359,6 +359,9 @@ fn lists_of_addresses_are_bounded_and_no_address_counts_as_another_peers() {
     assert_eq!(addresses(None)[0].origin, Origin::Reported);
 }
 
+/// In place of a number of addresses: the peer is to be withdrawn, unless it is connected to another instance.
+const OF_OTHERS: usize = usize::MAX;
+
 /// A registry that keeps what it is told.
 #[derive(Default)]
 struct Told(std::sync::Mutex<Vec<(u8, usize, Option<introd_policy::registry::PeerSession>)>>);
@@ -385,6 +388,10 @@ impl introd_policy::registry::Registry for Told {
 
     fn withdraw(&self, peer: &rtmfp::PeerId) {
         self.0.lock().unwrap().push((peer.0[0], 0, None));
+    }
+
+    fn withdraw_of_others(&self, peer: &rtmfp::PeerId) {
+        self.0.lock().unwrap().push((peer.0[0], OF_OTHERS, None));
     }
 
     fn lookup(&self, _: rtmfp::PeerId) -> introd_policy::registry::LookupFuture {
@@ -414,7 +421,14 @@ fn of_its_clients_a_script_publishes_what_they_have_proven_and_for_others_it_vou
     let session = |place: usize, is_proven| Some(PeerSession { id: clients[place], is_proven, is_silent: false });
     assert_eq!(
         *registry.0.lock().unwrap(),
-        [(3, 1, session(0, false)), (3, 0, None), (4, 1, session(1, true)), (4, 0, None), (5, 1, None), (5, 0, None)]
+        [
+            (3, 1, session(0, false)),
+            (3, 0, None),
+            (4, 1, session(1, true)),
+            (4, 0, None),
+            (5, 1, None),
+            (5, OF_OTHERS, None)
+        ]
     );
     assert!(scene.failures().is_empty());
 }

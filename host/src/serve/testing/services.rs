@@ -61,7 +61,7 @@ pub(super) fn services_that_wake(
     // The resolver counts real time, which is not to decide in a test.
     let settings = ResolverSettings { timeout: RESOLVER_TIMEOUT, max_calls: MAX_CALLS, ..ResolverSettings::default() };
     Services {
-        directory: Directory::new(),
+        directory: Arc::new(Directory::new()),
         groups: Arc::default(),
         shared_groups: shared.as_ref().map(|_| SharedGroups::unattended()),
         counters: Arc::new(Counters::new(WORKERS)),

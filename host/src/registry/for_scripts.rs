@@ -1,4 +1,4 @@
-//! A registry whose lookups have a timeout.
+//! The registry as scripts have it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,20 +9,24 @@ use introd_policy::registry::{
 };
 use rtmfp::{PeerId, TaggedAddress};
 
-/// A registry whose lookups have a timeout, for callers that have none of their own.
-pub struct Timed {
+use crate::introducer::Directory;
+
+/// A registry whose lookups have a timeout, since scripts have none of their own, and where nobody withdraws what was published of a peer on
+/// behalf of another application.
+pub struct ForScripts {
     registry: Arc<dyn Registry>,
+    directory: Arc<Directory>,
     timeout: Duration,
 }
 
-impl Timed {
-    /// Gives the registry's lookups that timeout.
-    pub fn new(registry: Arc<dyn Registry>, timeout: Duration) -> Self {
-        Self { registry, timeout }
+impl ForScripts {
+    /// Gives the registry's lookups that timeout. The directory says which peers are connected here.
+    pub fn new(registry: Arc<dyn Registry>, directory: Arc<Directory>, timeout: Duration) -> Self {
+        Self { registry, directory, timeout }
     }
 }
 
-impl Registry for Timed {
+impl Registry for ForScripts {
     fn publish(&self, peer: PeerId, addresses: &[TaggedAddress]) -> Result<(), RegistryError> {
         self.registry.publish(peer, addresses)
     }
@@ -38,6 +42,13 @@ impl Registry for Timed {
 
     fn withdraw(&self, peer: &PeerId) {
         self.registry.withdraw(peer);
+    }
+
+    fn withdraw_of_others(&self, peer: &PeerId) {
+        // When the last session of the peer ends, the announcer withdraws it in any case.
+        if self.directory.lookup(peer).is_none() {
+            self.registry.withdraw(peer);
+        }
     }
 
     fn lookup(&self, peer: PeerId) -> LookupFuture {
@@ -150,32 +161,49 @@ mod tests {
     #[test]
     fn everything_but_the_time_of_a_lookup_is_up_to_the_registry() {
         let full = Arc::new(Full::default());
-        let timed = Timed::new(Arc::clone(&full) as _, Duration::from_secs(3600));
+        let scripts = ForScripts::new(Arc::clone(&full) as _, Arc::new(Directory::new()), Duration::from_secs(3600));
         let (peer, session) = (PeerId([7; 32]), rtmfp::SessionId::from_wire(5));
         let session = PeerSession { id: session, is_proven: true, is_silent: false };
-        assert_eq!(timed.publish(peer, &[]), Err(RegistryError::Full));
-        assert_eq!(timed.publish_session(peer, &[], session), Err(RegistryError::Full));
-        timed.withdraw(&peer);
-        assert!(timed.has_groups() && !Timed::new(Arc::new(Silent), Duration::ZERO).has_groups());
-        assert_eq!(timed.join_group(&MEMBER), Err(RegistryError::Full));
-        assert_eq!(timed.leave_group(&MEMBER), Err(RegistryError::Full));
+        assert_eq!(scripts.publish(peer, &[]), Err(RegistryError::Full));
+        assert_eq!(scripts.publish_session(peer, &[], session), Err(RegistryError::Full));
+        scripts.withdraw(&peer);
+        assert!(scripts.has_groups() && !of(Arc::new(Silent)).has_groups());
+        assert_eq!(scripts.join_group(&MEMBER), Err(RegistryError::Full));
+        assert_eq!(scripts.leave_group(&MEMBER), Err(RegistryError::Full));
         let told = ["publish 7 0", "publish 7 0 of 5", "withdraw 7", "join 7", "leave 7"];
         assert_eq!(*full.0.lock().unwrap(), told);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        assert_eq!(runtime.block_on(async { timed.lookup(peer).await }), Err(RegistryError::Full));
-        assert_eq!(runtime.block_on(async { timed.group_neighbors(&QUERY).await }), Err(RegistryError::Full));
+        assert_eq!(runtime.block_on(async { scripts.lookup(peer).await }), Err(RegistryError::Full));
+        assert_eq!(runtime.block_on(async { scripts.group_neighbors(&QUERY).await }), Err(RegistryError::Full));
+    }
+
+    #[test]
+    fn a_peer_that_another_application_has_stays_published() {
+        let (full, directory) = (Arc::new(Full::default()), Arc::new(Directory::new()));
+        let scripts = ForScripts::new(Arc::clone(&full) as _, Arc::clone(&directory), Duration::ZERO);
+        let (here, gone) = (PeerId([8; 32]), PeerId([9; 32]));
+        directory.connect(here, rtmfp::SessionId::from_wire(5), 0, "192.0.2.1:5".parse().unwrap(), true);
+        scripts.withdraw_of_others(&here);
+        scripts.withdraw_of_others(&gone);
+        scripts.withdraw(&here);
+        assert_eq!(*full.0.lock().unwrap(), ["withdraw 9", "withdraw 8"]);
+    }
+
+    /// That registry for scripts of a server without clients, with a short timeout.
+    fn of(registry: Arc<dyn Registry>) -> ForScripts {
+        ForScripts::new(registry, Arc::new(Directory::new()), Duration::from_millis(1))
     }
 
     #[test]
     fn no_lookup_waits_for_ever() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let find = |registry: Arc<dyn Registry>| {
-            let timed = Timed::new(registry, Duration::from_millis(1));
-            runtime.block_on(async { timed.lookup(PeerId([1; 32])).await })
+            let scripts = of(registry);
+            runtime.block_on(async { scripts.lookup(PeerId([1; 32])).await })
         };
         let neighbors = |registry: Arc<dyn Registry>| {
-            let timed = Timed::new(registry, Duration::from_millis(1));
-            runtime.block_on(async { timed.group_neighbors(&QUERY).await })
+            let scripts = of(registry);
+            runtime.block_on(async { scripts.group_neighbors(&QUERY).await })
         };
         let late = RegistryError::Unavailable("no answer within 1 ms".to_owned());
         assert_eq!(neighbors(Arc::new(Silent)), Err(late.clone()));

@@ -1,12 +1,17 @@
 """The server is stopped for longer than DeadPeerTimeout. Clients that are there stay connected and are found; one that vanished
-meanwhile is no longer found after its timeout."""
+meanwhile is no longer found after its timeout.
+
+    freeze.py [SECONDS]     for how long the server is stopped
+"""
 import signal
+import sys
 import time
 
 from stage import Server, connected, root, write
 from rtmfp import chunk
 
 DEAD_PEER_TIMEOUT = 20
+FREEZE = int(sys.argv[1]) if len(sys.argv) > 1 else DEAD_PEER_TIMEOUT + 8
 PING = 0x01
 
 keepalive = "<Server>10</Server><Peers>10</Peers>"
@@ -36,7 +41,7 @@ def is_found(target):
 assert is_found(listening) and is_found(vanishing)
 server.process.send_signal(signal.SIGSTOP)
 frozen = time.time()
-go_on(DEAD_PEER_TIMEOUT + 8)
+go_on(FREEZE)
 server.process.send_signal(signal.SIGCONT)
 go_on(3)
 assert not speaking.closed and not listening.closed, "closed after the freeze"
@@ -46,4 +51,4 @@ while is_found(vanishing):
     assert time.time() < end, "a client that vanished during the freeze is still found"
     go_on(1)
 assert not speaking.closed and not listening.closed and is_found(listening)
-print(f"stayed through a freeze of {DEAD_PEER_TIMEOUT + 8} s; the vanished one went {time.time() - frozen:.0f} s after it began")
+print(f"stayed through a freeze of {FREEZE} s; the vanished one went {time.time() - frozen:.0f} s after it began")

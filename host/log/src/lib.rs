@@ -12,6 +12,7 @@ mod format;
 mod level;
 mod output;
 mod panics;
+mod platform;
 mod record;
 mod repeats;
 pub mod testing;

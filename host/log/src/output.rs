@@ -2,15 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+
+use crate::platform::Target;
 
 /// The maximum number of records that wait, and of their bytes. Further records are dropped, counted and reported.
 const MAX_RECORDS: usize = 8192;
@@ -63,7 +62,7 @@ impl Output {
     /// A thread that cannot be started leaves an output that drops everything: no client depends on it.
     pub(super) fn start(
         name: &str,
-        file: impl AsFd + Send + 'static,
+        file: impl Target,
         every: Duration,
         report: impl Fn(&mut Vec<String>, bool) + Send + 'static,
     ) -> Self {
@@ -121,7 +120,7 @@ impl Shared {
         self.queue.lock()
     }
 
-    fn write_all(&self, file: &impl AsFd, every: Duration, report: &impl Fn(&mut Vec<String>, bool)) {
+    fn write_all(&self, file: &impl Target, every: Duration, report: &impl Fn(&mut Vec<String>, bool)) {
         self.queue().is_writing = false;
         let mut next_report = Instant::now() + every;
         // How many dropped records no line reports yet, and the error by which the last record was lost that this thread had to write.
@@ -155,12 +154,8 @@ impl Shared {
             drop(queue);
             match write(file, &record) {
                 Ok(()) if lost > 0 => {
-                    let cause = why.take().unwrap_or(Errno::AGAIN);
-                    let cause = if cause == Errno::AGAIN {
-                        "nothing read them".to_owned()
-                    } else {
-                        io::Error::from(cause).to_string()
-                    };
+                    let cause =
+                        why.take().map_or_else(|| "nothing read them".to_owned(), |error: io::Error| error.to_string());
                     let report = format!("introd: {lost} lines were not written: {cause}\n");
                     if write(file, report.as_bytes()).is_ok() {
                         lost = 0;
@@ -169,8 +164,12 @@ impl Shared {
                 Ok(()) => (),
                 Err(error) => {
                     lost += 1;
+                    let is_full = matches!(
+                        error.kind(),
+                        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+                    );
                     why = Some(error);
-                    if matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::FBIG) {
+                    if is_full {
                         self.wait_for_room();
                     }
                 }
@@ -200,16 +199,13 @@ impl Shared {
 
 /// Writes a whole record. It is given up when the file accepts no bytes: the reader or the terminal is gone, the disk is full, or the file
 /// is as large as it may be. A pipe that no program reads is waited for without end.
-fn write(file: &impl AsFd, record: &[u8]) -> Result<(), Errno> {
+fn write(file: &impl Target, record: &[u8]) -> io::Result<()> {
     let mut rest = record;
     while !rest.is_empty() {
-        match rustix::io::write(file, rest) {
+        match file.write(rest) {
             Ok(written) => rest = &rest[written.min(rest.len())..],
-            Err(Errno::INTR) => (),
-            Err(Errno::AGAIN) => {
-                let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(RETRY.subsec_nanos()) };
-                let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], Some(&timeout));
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => file.wait_for_room(RETRY),
             Err(error) => return Err(error),
         }
     }
@@ -230,7 +226,7 @@ mod tests {
         Instant::now() + LONG
     }
 
-    fn start(file: impl AsFd + Send + 'static) -> Output {
+    fn start(file: impl Target) -> Output {
         Output::start("test", file, LONG, |_, _| ())
     }
 

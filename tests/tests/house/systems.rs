@@ -8,7 +8,22 @@ use std::path::Path;
 use crate::modules::modules;
 
 /// Crates that can be built for other systems than Linux, and where each has what is only for some.
-pub(crate) const PORTABLE: [(&str, &[&str]); 1] = [("introd-udp", &["platform/linux/", "descriptors.rs"])];
+pub(crate) const PORTABLE: [(&str, &[&str]); 14] = [
+    ("introd-udp", &["platform/linux/", "descriptors.rs"]),
+    ("introd-log", &["platform/unix.rs"]),
+    ("introd-plugin", &["files.rs"]),
+    ("rtmfp", &[]),
+    ("introd-client", &[]),
+    ("introd-config", &[]),
+    ("introd-flash", &[]),
+    ("introd-liveness", &[]),
+    ("introd-netgroup", &[]),
+    ("introd-policy", &[]),
+    ("introd-relay", &[]),
+    ("group-bootstrap", &[]),
+    ("lookup-filter", &[]),
+    ("registry-redis", &[]),
+];
 
 /// What not all systems have: crates, and parts of crates.
 const OF_SYSTEMS: [&[&str]; 5] =

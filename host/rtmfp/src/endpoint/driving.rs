@@ -164,11 +164,17 @@ impl Endpoint {
     }
 
     /// Frees the slot of a session that is over and has sent what it had to send.
+    ///
+    /// If its initiator never showed that it got the answer to its keying, the keying may come again and open another session: all answers
+    /// may have been lost, and a cookie that is taken for used would leave the initiator without one until it gives up.
     pub(super) fn settle(&mut self, id: SessionId) {
         if let Some(Occupant::Session(session)) = self.slots.get(id)
             && session.is_closed()
             && !session.is_queued
         {
+            if let Some(cookie) = session.unproven_cookie() {
+                self.used_cookies.release(&cookie);
+            }
             if session.role() == Mode::Responder {
                 self.config.sessions_by_prefix.remove(NetworkPrefix::of(session.transmit().to.ip()));
             }

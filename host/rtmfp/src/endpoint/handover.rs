@@ -1,5 +1,6 @@
 //! An endpoint's state as a value, and an endpoint that goes on with it: see [`crate::handover`].
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use super::occupant::Occupant;
@@ -8,6 +9,7 @@ use crate::handover::{Clock, CookieRecord, EndpointState, StateError};
 use crate::network_prefix::NetworkPrefix;
 use crate::session::Session;
 use crate::session_id::SessionId;
+use crate::startup::initiator_keying::CookieKey;
 use crate::transmit::InterfaceId;
 use crate::wire::Mode;
 
@@ -58,11 +60,14 @@ impl Endpoint {
         if self.slots.len() > 0 {
             return Err(StateError::NotEmpty);
         }
+        let cookies: HashMap<u32, CookieKey> =
+            state.cookies.iter().map(|cookie| (cookie.session, cookie.cookie)).collect();
         let mut occupants = Vec::with_capacity(state.sessions.len());
         for record in state.sessions {
             let id = SessionId(record.id);
             let near = interface(InterfaceId(record.interface)).ok_or(StateError::Invalid("an interface"))?;
-            occupants.push((id, Session::from_record(clock, &self.config, near, record)?));
+            occupants
+                .push((id, Session::from_record(clock, &self.config, near, cookies.get(&record.id).copied(), record)?));
         }
         // Of several sessions of one peer, the youngest is the one that is found.
         occupants.sort_by_key(|(_, session)| session.opened());

@@ -221,7 +221,7 @@ impl Endpoint {
             self.counters.outbox_full += 1;
         }
         if let Some(Occupant::Session(session)) = self.slots.get_mut(id) {
-            session.keep_rikeying(datagram.into_boxed_slice());
+            session.keep_rikeying(datagram.into_boxed_slice(), keying.cookie);
         }
         self.used_cookies.opened(&keying.cookie, id);
         self.opened(now, id, response.revealed);

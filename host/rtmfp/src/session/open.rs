@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::crypto::{Certificate, Opener, PeerId, Sealer, SessionKeys};
 use crate::event::Event;
 use crate::flow::{Flows, Timing};
+use crate::startup::initiator_keying::CookieKey;
 use crate::token_bucket::TokenBucket;
 use crate::transmit::Transmit;
 use crate::wire::Mode;
@@ -34,8 +35,8 @@ pub(crate) struct Session {
     pub(super) control: Vec<u8>,
     pub(super) identity: FarIdentity,
     pub(super) mobility: Option<Box<Mobility>>,
-    /// The RIKeying datagram, until the initiator has shown that it got it.
-    pub(super) rikeying: Option<Box<[u8]>>,
+    /// What answered the initiator's keying, until the initiator has shown that it got it.
+    pub(super) rikeying: Option<Box<Answer>>,
     /// The far end has shown that the session is open there: to a responder with any packet, to an initiator with one that answers
     /// something it has sent.
     pub(super) is_confirmed: bool,
@@ -55,6 +56,14 @@ pub(crate) struct Session {
     pub(super) forwards: TokenBucket,
     /// The session stands in the endpoint's queue of those that may have something to send.
     pub(crate) is_queued: bool,
+}
+
+/// The answer to an initiator's keying.
+pub(super) struct Answer {
+    /// The RIKeying datagram.
+    pub(super) datagram: Box<[u8]>,
+    /// The cookie that the keying came with.
+    pub(super) cookie: CookieKey,
 }
 
 /// The longest hostname that a session keeps, in bytes: that of the domain name system (RFC 1035 §2.3.4).
@@ -187,12 +196,17 @@ impl Session {
         if self.rikeying.is_some() {
             self.heard = now;
         }
-        self.rikeying.as_deref()
+        self.rikeying.as_deref().map(|answer| &*answer.datagram)
     }
 
-    /// The datagram to send again if the initiator repeats its keying.
-    pub(crate) fn keep_rikeying(&mut self, datagram: Box<[u8]>) {
-        self.rikeying = Some(datagram);
+    /// The datagram to send again if the initiator repeats its keying, which came with `cookie`.
+    pub(crate) fn keep_rikeying(&mut self, datagram: Box<[u8]>, cookie: CookieKey) {
+        self.rikeying = Some(Box::new(Answer { datagram, cookie }));
+    }
+
+    /// The cookie of the keying that opened the session, unless the initiator has shown that it got the answer.
+    pub(crate) fn unproven_cookie(&self) -> Option<CookieKey> {
+        self.rikeying.as_deref().map(|answer| answer.cookie)
     }
 
     /// The session's flows, while it is open.

@@ -75,6 +75,33 @@ fn the_answer_to_a_keying_is_not_repeated_once_the_initiator_has_spoken() {
     assert!(bench.deliver(server, keying.from, &keying.data).is_empty());
 }
 
+/// Under load all answers of a server may be lost for so long that it gives the session up before the initiator does.
+#[test]
+fn a_keying_whose_session_ended_without_a_word_from_the_initiator_opens_another() {
+    let mut bench = Bench::new();
+    let node = bench.add(server(1));
+    let good = bench.keying_from(node, stranger(1), 7);
+    let first = bench.deliver(node, stranger(1), &good);
+    assert_eq!(kinds(&first), [(stranger(1), kind::RIKEYING)]);
+    bench.pass(Duration::from_secs(21));
+    assert_eq!(bench.endpoint(node).session_count(), 0);
+    let second = bench.deliver(node, stranger(1), &good);
+    assert_eq!(kinds(&second), [(stranger(1), kind::RIKEYING)]);
+    assert_ne!(first[0].data, second[0].data, "the session and its keys are new");
+    assert_eq!((bench.endpoint(node).session_count(), bench.endpoint(node).used_cookies()), (1, 1));
+}
+
+#[test]
+fn a_keying_opens_no_second_session_after_one_in_which_the_initiator_spoke() {
+    let mut bench = Bench::new();
+    let (server, client) = (bench.add(server(1)), bench.add(peer(2)));
+    let (_, id) = bench.connect(client, server);
+    let keying = bench.sent.iter().find(|sent| is_startup(sent) && read(sent).0 == kind::IIKEYING).unwrap().clone();
+    bench.with(server, |endpoint, now| endpoint.abort(now, id));
+    assert_eq!(bench.endpoint(server).session_count(), 0);
+    assert!(bench.deliver(server, keying.from, &keying.data).is_empty());
+}
+
 #[test]
 fn a_cookie_of_another_address_earns_a_new_one_for_the_initiators_session_id() {
     let mut bench = Bench::new();

@@ -118,30 +118,46 @@ pub enum OpenFailure {
 }
 
 /// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
     /// This end closed it.
-    #[error("closed by this end")]
     Near,
     /// The far end closed the session in an orderly way.
-    #[error("closed by the far end")]
     Far,
     /// The far end ended the session at once.
-    #[error("ended abruptly by the far end")]
     FarAbrupt,
     /// The far end has been silent for too long.
-    #[error("the far end fell silent")]
     Silence,
     /// It has not acknowledged what was sent to it on a flow, for [`Config::unacknowledged_limit`](crate::Config::unacknowledged_limit).
-    #[error("the far end does not acknowledge what it is sent")]
     Unacknowledged,
     /// All sessions together held more than [`Config::max_buffered`](crate::Config::max_buffered), and this one the most.
-    #[error("too much was waiting for the far end, or came in parts from it")]
     Buffers,
     /// The same endpoint opened a new session (RFC 7425 §4.3.7).
-    #[error("replaced by a new session of the same endpoint")]
     Overridden,
 }
+
+impl CloseReason {
+    /// The reason in words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Near => "closed by this end",
+            Self::Far => "closed by the far end",
+            Self::FarAbrupt => "ended abruptly by the far end",
+            Self::Silence => "the far end fell silent",
+            Self::Unacknowledged => "the far end does not acknowledge what it is sent",
+            Self::Buffers => "too much was waiting for the far end, or came in parts from it",
+            Self::Overridden => "replaced by a new session of the same endpoint",
+        }
+    }
+}
+
+impl std::fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl std::error::Error for CloseReason {}
 
 /// Why a lookup was not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use introd_netgroup::GroupDigest;
 use introd_policy::InstanceName;
 use rtmfp::PeerId;
+use smallvec::SmallVec;
 
 use super::class::EventClass;
 use super::text::Text;
@@ -51,7 +52,7 @@ pub enum EventKind {
     /// A client reported its addresses (`setPeerInfo`). These are the ones that are believed.
     Addresses {
         /// The addresses, in the client's order.
-        reported: Box<[SocketAddr]>,
+        reported: SmallVec<[SocketAddr; 2]>,
     },
     /// The client's packets come from another address now.
     Moved {
@@ -186,14 +187,11 @@ impl EventKind {
 
     /// The bytes on the heap.
     fn on_heap(&self) -> usize {
-        let text = |text: &Text| match text {
-            Text::Borrowed(_) => 0,
-            Text::Owned(text) => text.capacity(),
-        };
+        let text = Text::on_heap;
         match self {
             Self::Connect { agent, page_url } => text(agent) + text(page_url),
             Self::ConnectRefused { policy, reason } => text(policy) + text(reason),
-            Self::Addresses { reported } => size_of_val(&**reported),
+            Self::Addresses { reported } if reported.spilled() => reported.capacity() * size_of::<SocketAddr>(),
             Self::Lookup { policy, reason, redirected_to, .. } => {
                 text(policy) + reason.as_ref().map_or(0, text) + size_of_val(&**redirected_to)
             }

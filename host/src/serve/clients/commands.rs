@@ -40,7 +40,7 @@ impl ClientTurn<'_, '_> {
                 let peer = client.place.as_ref().map(|(peer, _)| tracing::field::display(*peer));
                 let ending = Ending::new(
                     SCRIPT,
-                    reason.map_or(Text::Borrowed("disconnected"), |reason| Text::Owned(reason.into())),
+                    reason.map_or(Text::from("disconnected"), |reason| Text::from(String::from(reason))),
                 );
                 tracing::info!(%session, peer, by = SCRIPT, reason = %ending.reason, "client is disconnected");
                 client.ends(ending);

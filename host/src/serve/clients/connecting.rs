@@ -36,7 +36,7 @@ impl ClientTurn<'_, '_> {
             Ok(seat) => seat,
             Err(refusal) => {
                 let AppPath { application, instance } = request.path.clone();
-                let [application, instance] = [application, instance].map(|name| cut(name).into_owned());
+                let [application, instance] = [application, instance].map(|name| cut(name).to_string());
                 let place = InstanceName { application, instance, adaptor: String::new(), vhost: String::new() };
                 self.refused(&info, place.into(), THE_SERVER, &refusal.for_log());
                 if refusal.is_for_lack_of_room() {
@@ -59,7 +59,7 @@ impl ClientTurn<'_, '_> {
     pub(super) fn path_refused(&mut self, path: String, error: PathError) {
         self.turn.counters().add(Counter::ConnectsRejected);
         let Some(info) = self.turn.endpoint.session(self.session) else { return };
-        let (application, none) = (cut(path).into_owned(), String::new);
+        let (application, none) = (cut(path).to_string(), String::new);
         let place = InstanceName { application, instance: none(), adaptor: none(), vhost: none() };
         self.refused(&info, place.into(), THE_SERVER, &error.to_string());
     }

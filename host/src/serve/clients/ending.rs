@@ -32,7 +32,7 @@ impl Ending {
             CloseReason::Far | CloseReason::FarAbrupt | CloseReason::Overridden => THE_CLIENT,
             CloseReason::Near | CloseReason::Silence | CloseReason::Unacknowledged | CloseReason::Buffers => THE_SERVER,
         };
-        Self::new(by, reason.to_string())
+        Self::new(by, reason.text())
     }
 }
 

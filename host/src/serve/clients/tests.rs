@@ -1,6 +1,5 @@
 //! What the story and the log have of clients.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use introd_config::Access;
@@ -27,7 +26,7 @@ fn last(world: &World, kind: &str) -> Event {
 /// Who ended a connection, and why.
 fn ended(world: &World) -> (String, String) {
     match last(world, "disconnect").kind {
-        EventKind::Disconnect { reason, by } => (by.into_owned(), reason.into_owned()),
+        EventKind::Disconnect { reason, by } => (by.to_string(), reason.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -35,7 +34,7 @@ fn ended(world: &World) -> (String, String) {
 /// Which policy refused a connect, and why.
 fn refused(world: &World) -> (String, String) {
     match last(world, "connect_refused").kind {
-        EventKind::ConnectRefused { policy, reason } => (policy.into_owned(), reason.into_owned()),
+        EventKind::ConnectRefused { policy, reason } => (policy.to_string(), reason.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -60,7 +59,7 @@ fn the_story_of_a_client_has_its_connect_its_addresses_its_moves_and_its_end() {
     let EventKind::Connect { agent, .. } = &connect.kind else { panic!() };
     assert!(!agent.is_empty());
     world.report(client, &[([192, 168, 1, 5], 7).into()]);
-    let reported: Box<[SocketAddr]> = Box::from([([192, 168, 1, 5], 7).into()]);
+    let reported = [([192, 168, 1, 5], 7).into()].into_iter().collect();
     assert_eq!(last(&world, "addresses").kind, EventKind::Addresses { reported });
     world.seconds(2);
     world.move_to(client, ([198, 51, 100, 7], 9).into());

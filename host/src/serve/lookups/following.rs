@@ -57,7 +57,7 @@ impl Lookups {
         let event = EventKind::Lookup {
             target: lookup.target,
             answer: done.answer,
-            policy: policy.text(),
+            policy: policy.text().into(),
             reason: done.reason.clone().map(cut),
             took: turn.now.saturating_duration_since(begun),
             times: attempt.times,

@@ -28,7 +28,7 @@ fn lookup(answer: LookupAnswer, reason: Option<&str>) -> EventKind {
 
 /// An event of each kind that is written.
 pub(super) fn one_of_each() -> Vec<EventKind> {
-    let (group, reported) = (GroupDigest([5; 32]), Box::from([([192, 0, 2, 2], 5000).into()]));
+    let (group, reported) = (GroupDigest([5; 32]), [([192, 0, 2, 2], 5000).into()].into_iter().collect());
     let (asker_nat, target_nat) = (NatKind::None, NatKind::Unknown);
     vec![
         EventKind::Connect { agent: "AIR".into(), page_url: "http://example.org/".into() },

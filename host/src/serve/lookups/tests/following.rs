@@ -40,7 +40,7 @@ fn told(world: &World, kind: &str) -> Vec<Event> {
 fn last_lookup(world: &World) -> (&'static str, String, Option<String>, u16) {
     match told(world, "lookup").pop().map(|event| event.kind) {
         Some(EventKind::Lookup { answer, policy, reason, times, .. }) => {
-            (answer.name(), policy.into_owned(), reason.map(Into::into), times)
+            (answer.name(), policy.to_string(), reason.map(|reason| reason.to_string()), times)
         }
         other => panic!("{other:?}"),
     }

@@ -20,6 +20,10 @@ pub type KeyingReply = Box<dyn FnOnce(KeyingDone) + Send>;
 /// The maximum number of fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
 const MAX_STORED: usize = 512;
 
+/// How much the threads give way to others, -20 to 19: a thread of 0 that competes with one of 10 gets nine tenths of the processor.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// If so many key pairs are missing for a batch, they are made together.
 const MIN_MADE: usize = 4;
 
@@ -76,6 +80,7 @@ impl KeyingPool {
                 let name = format!("keying-{index}");
                 let mut rng = ChaCha20Rng::from_seed(seed);
                 let started = introd_liveness::spawn(&name, AtStandstill::EndProcess, move |pulse| {
+                    yield_to_workers();
                     work(&shared, &mut rng, pulse);
                     Ok(())
                 });
@@ -109,6 +114,17 @@ impl Drop for KeyingPool {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
+    }
+}
+
+/// Lets a worker that shares a processor with the calling thread go first. When thousands of clients come at once, what a worker has to do for
+/// those that are in, and for those that were there before, comes before more of them; and they come only as fast as it can bear.
+///
+/// A system that has no priorities of threads runs both as before.
+fn yield_to_workers() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(%error, "a thread for handshakes keeps the priority of the workers");
     }
 }
 

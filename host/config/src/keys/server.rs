@@ -192,7 +192,7 @@ keys! {
     MAX_PENDING_HANDSHAKES: Key<Whole> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxPendingHandshakes",
         whole(1..=1_000_000, 1024),
-        "Handshakes that wait for their public-key work; those beyond it are dropped, and the clients repeat them. Addresses take turns, and one address has a quarter of the places at most: a flood from one does not keep others waiting",
+        "Handshakes that wait for their public-key work; those beyond it are dropped, hellos that would lead to one are not answered, and the clients repeat them. Addresses take turns, and one address has a quarter of the places at most: a flood from one does not keep others waiting",
     );
     MAX_CONNECTION_RATE: Key<Limit> = Key::ours(
         "Server/ResourceLimits/Protocol/RTMFP/MaxConnectionRate",

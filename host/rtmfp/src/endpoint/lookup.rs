@@ -10,6 +10,7 @@ use crate::config::ForwardedHello;
 use crate::crypto::cipher::MAX_SEQUENCE_LEN;
 use crate::crypto::{Epd, cookie};
 use crate::event::{Deny, Event, Lookup};
+use crate::network_prefix::NetworkPrefix;
 use crate::session::Forwarded;
 use crate::session_id::SessionId;
 use crate::startup::sealer::Width;
@@ -39,6 +40,11 @@ impl Endpoint {
         };
         match self.selected_by(&epd) {
             Some(context) if self.responds() => {
+                // When thousands of clients come at once, an answer would only bring the longer keyings that are refused.
+                if self.has_room_to_key(NetworkPrefix::of(transmit.to.ip())).is_err() {
+                    self.counters.deferred_hellos += 1;
+                    return;
+                }
                 self.send_responder_hello(now, transmit, tag, context);
             }
             Some(_) => self.turn_away(now, transmit, tag),

@@ -229,7 +229,7 @@ impl Samples {
 }
 
 /// What the engine counted, by its own names.
-fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 24] {
+fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 25] {
     let rtmfp::Counters {
         datagrams: _,
         malformed,
@@ -241,6 +241,7 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 24] {
         unearned,
         lookups,
         turned_away,
+        deferred_hellos,
         bad_cookies,
         cookie_changes,
         repeated_keyings,
@@ -267,6 +268,7 @@ fn datagram_events(counters: &rtmfp::Counters) -> [(&'static str, u64); 24] {
         ("unearned", unearned),
         ("lookups", lookups),
         ("turned_away", turned_away),
+        ("deferred_hellos", deferred_hellos),
         ("bad_cookies", bad_cookies),
         ("cookie_changes", cookie_changes),
         ("repeated_keyings", repeated_keyings),

@@ -91,6 +91,29 @@ fn when_as_many_networks_as_there_are_places_have_one_keying_each_the_next_one_w
 }
 
 #[test]
+fn a_hello_is_not_answered_while_the_keying_that_would_follow_finds_no_room() {
+    let mut bench = Bench::new();
+    let node = bench.add(Config { max_keying_jobs: 8, ..server(1) });
+    bench.nodes[node].keeps_jobs = true;
+    let hello = hello(&bench.epd(node), &[1; 16]);
+    for port in [1, 2] {
+        assert_eq!(bench.deliver(node, at(1, port), &hello).len(), 1);
+        assert_eq!(ask(&mut bench, node, at(1, port), 7), None);
+    }
+    // The network has its share; others are answered.
+    assert!(bench.deliver(node, at(1, 3), &hello).is_empty());
+    assert_eq!(bench.deliver(node, at(2, 1), &hello).len(), 1);
+    assert_eq!(bench.endpoint(node).counters().deferred_hellos, 1);
+    bench.run_jobs(node);
+    assert_eq!(bench.deliver(node, at(1, 3), &hello).len(), 1);
+    // Where sessions are what is short, the keying is refused, and the driver is told why.
+    bench.nodes[node].endpoint.config.max_sessions = 2;
+    assert_eq!(bench.deliver(node, at(2, 1), &hello).len(), 1);
+    assert_eq!(ask(&mut bench, node, at(2, 1), 7), Some(Refusal::Sessions));
+    assert_eq!(bench.endpoint(node).counters().deferred_hellos, 1);
+}
+
+#[test]
 fn a_network_has_a_bounded_number_of_sessions_those_being_keyed_included() {
     let mut bench = Bench::new();
     let node = bench.add(Config { max_sessions_per_prefix: 2, ..server(1) });

@@ -20,10 +20,6 @@ pub type KeyingReply = Box<dyn FnOnce(KeyingDone) + Send>;
 /// The maximum number of fresh key pairs in store. The pool makes them while it has no job; each saves half of a handshake's work.
 const MAX_STORED: usize = 512;
 
-/// How much the threads give way to others, -20 to 19: a thread of 0 that competes with one of 10 gets nine tenths of the processor.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
-
 /// If so many key pairs are missing for a batch, they are made together.
 const MIN_MADE: usize = 4;
 
@@ -72,6 +68,8 @@ impl KeyingPool {
     /// If a thread cannot be started, or the operating system has no randomness to give.
     pub fn start(threads: usize, group: Group, max_waiting: usize) -> anyhow::Result<Self> {
         let shared = Arc::new(SharedPool::new(group, max_waiting));
+        #[cfg(target_os = "linux")]
+        let niceness = niceness().context("the priority of the server's threads cannot be read")?;
         let threads = (0..threads.max(1))
             .map(|index| {
                 let shared = Arc::clone(&shared);
@@ -80,7 +78,8 @@ impl KeyingPool {
                 let name = format!("keying-{index}");
                 let mut rng = ChaCha20Rng::from_seed(seed);
                 let started = introd_liveness::spawn(&name, AtStandstill::EndProcess, move |pulse| {
-                    yield_to_workers();
+                    #[cfg(target_os = "linux")]
+                    set_niceness(niceness);
                     work(&shared, &mut rng, pulse);
                     Ok(())
                 });
@@ -117,13 +116,20 @@ impl Drop for KeyingPool {
     }
 }
 
-/// Lets a worker that shares a processor with the calling thread go first. When thousands of clients come at once, what a worker has to do for
-/// those that are in, and for those that were there before, comes before more of them; and they come only as fast as it can bear.
+/// The niceness of the threads, if that of the calling thread is the workers': a worker that shares a processor with one of them gets nine
+/// tenths of it. When thousands of clients come at once, what a worker has to do for those that are in, and for those that were there before,
+/// comes before more of them; and they come only as fast as it can bear.
 ///
 /// A system that has no priorities of threads runs both as before.
-fn yield_to_workers() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+#[cfg(target_os = "linux")]
+fn niceness() -> rustix::io::Result<i32> {
+    rustix::process::getpriority_process(None).map(|niceness| (niceness + 10).min(19))
+}
+
+/// Gives the calling thread that niceness.
+#[cfg(target_os = "linux")]
+fn set_niceness(niceness: i32) {
+    if let Err(error) = rustix::process::setpriority_process(None, niceness) {
         tracing::warn!(%error, "a thread for handshakes keeps the priority of the workers");
     }
 }

@@ -246,3 +246,26 @@ fn a_pool_without_jobs_makes_key_pairs_of_its_group() {
     });
     assert!(shared.state.lock().store.iter().all(|pair| pair.group() == Group::Modp5));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_threads_give_way_to_workers() {
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let pool = KeyingPool::start(1, Group::Modp2, 8).unwrap();
+    let niceness_of = |name: &str| {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(|task| Some(task.ok()?.path()));
+        let mut named =
+            tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+        let stat = std::fs::read_to_string(named.next()?.join("stat")).ok()?;
+        // After the name in parentheses: state, and then 15 numbers before the niceness.
+        stat.rsplit_once(") ")?.1.split(' ').nth(16)?.parse::<i32>().ok()
+    };
+    // Other tests have pools, too: all of them have such threads.
+    let expected = (own + 10).min(19);
+    let deadline = Instant::now() + TIMEOUT;
+    while niceness_of("keying-0") != Some(expected) {
+        assert!(Instant::now() < deadline, "{:?} instead of {expected}", niceness_of("keying-0"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(pool);
+}
